@@ -1,0 +1,164 @@
+package table
+
+import "slices"
+
+// smallDirectory is a size below which a directory that could be halved is.
+const smallDirectory = 64
+
+// directory is a set of more than bucketMax members: an extendible hash table.
+// The low bits of a member's hash pick a slot; a bucket of depth d stands in
+// every slot whose low d bits are its own. Two buckets that differ only in
+// their highest bit are buddies; buddies have more than mergeMax members
+// between them or they would be one.
+type directory struct {
+	slots   []*bucket // a power of two, never nil
+	members int
+	buckets int    // distinct ones
+	deep    int    // those that stand in one slot only
+	epoch   uint64 // slots may be changed in place in this epoch only
+}
+
+// newDirectory takes over the bucket of a set that has outgrown it.
+func newDirectory(root bucket, epoch uint64) *directory {
+	return &directory{slots: []*bucket{&root}, members: len(root.members), buckets: 1, deep: 1, epoch: epoch}
+}
+
+func (d *directory) slot(hash uint64) uint64 { return hash & uint64(len(d.slots)-1) }
+
+func (d *directory) add(g layout, h Handle, epoch uint64) bool {
+	hash := g.hash(h)
+	b := d.slots[d.slot(hash)]
+	if b.contains(h) {
+		return false
+	}
+	d.own(epoch)
+	for len(b.members) >= bucketMax && b.depth() < g.maxDepth {
+		b = d.split(g, b, hash, epoch)
+	}
+	d.ownBucket(b, hash, epoch).add(h, epoch)
+	d.members++
+	return true
+}
+
+func (d *directory) remove(g layout, h Handle, epoch uint64) bool {
+	hash := g.hash(h)
+	b := d.slots[d.slot(hash)]
+	i := slices.Index(b.members, h)
+	if i < 0 {
+		return false
+	}
+	d.own(epoch)
+	b = d.ownBucket(b, hash, epoch)
+	b.removeAt(i, epoch)
+	d.members--
+	d.merge(b, hash, epoch)
+	return true
+}
+
+// own makes the slots, not the buckets, safe to change.
+func (d *directory) own(epoch uint64) {
+	if d.epoch != epoch {
+		d.slots = slices.Clone(d.slots)
+		d.epoch = epoch
+	}
+}
+
+// ownBucket returns the bucket to change in the place of b. Its members may
+// still be shared, which its stamp tells.
+func (d *directory) ownBucket(b *bucket, hash uint64, epoch uint64) *bucket {
+	if b.owned(epoch) {
+		return b
+	}
+	c := *b
+	d.place(&c, hash)
+	return &c
+}
+
+// place puts b into every slot for its depth and the hash of its members.
+func (d *directory) place(b *bucket, hash uint64) {
+	step := 1 << b.depth()
+	for i := int(hash) & (step - 1); i < len(d.slots); i += step {
+		d.slots[i] = b
+	}
+}
+
+// split divides b by the next bit of the hashes and returns the half hash
+// belongs to.
+func (d *directory) split(g layout, b *bucket, hash uint64, epoch uint64) *bucket {
+	depth := b.depth()
+	if 1<<depth == len(d.slots) {
+		s := make([]*bucket, 2*len(d.slots))
+		copy(s, d.slots)
+		copy(s[len(d.slots):], d.slots)
+		d.slots, d.deep = s, 0
+	}
+	bit := uint64(1) << depth
+	ones := 0
+	for _, h := range b.members {
+		if g.hash(h)&bit != 0 {
+			ones++
+		}
+	}
+	zero := makeBucket(len(b.members)-ones, depth+1, epoch)
+	one := makeBucket(ones, depth+1, epoch)
+	for _, h := range b.members {
+		if g.hash(h)&bit != 0 {
+			one.members = append(one.members, h)
+		} else {
+			zero.members = append(zero.members, h)
+		}
+	}
+	d.place(&zero, hash&^bit)
+	d.place(&one, hash|bit)
+	d.buckets++
+	if 2<<depth == len(d.slots) {
+		d.deep += 2
+	}
+	if hash&bit != 0 {
+		return &one
+	}
+	return &zero
+}
+
+// merge joins b with its buddy, and the result with its own, while they are
+// small enough.
+func (d *directory) merge(b *bucket, hash uint64, epoch uint64) {
+	merged := false
+	for b.depth() > 0 {
+		depth := b.depth()
+		buddy := d.slots[d.slot(hash)^1<<(depth-1)]
+		sum := len(b.members) + len(buddy.members)
+		if buddy.depth() != depth || sum > mergeMax {
+			break
+		}
+		c := makeBucket(sum, depth-1, epoch)
+		c.members = append(append(c.members, b.members...), buddy.members...)
+		if 1<<depth == len(d.slots) {
+			d.deep -= 2
+		}
+		d.buckets--
+		d.place(&c, hash)
+		b, merged = &c, true
+	}
+	if merged {
+		d.shrink()
+	}
+}
+
+// shrink halves the directory while no bucket needs its last bit. A large one
+// waits until it is well oversized, so that joins and leaves about a boundary
+// do not copy it to and fro.
+func (d *directory) shrink() {
+	size, deep := len(d.slots), d.deep
+	for size > 1 && deep == 0 && (size <= smallDirectory || 4*d.buckets <= size) {
+		size /= 2
+		for _, b := range d.slots[:size] {
+			if 1<<b.depth() == size {
+				deep++
+			}
+		}
+	}
+	if size < len(d.slots) {
+		d.slots, d.deep = slices.Clone(d.slots[:size]), deep
+	}
+}

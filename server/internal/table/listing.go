@@ -1,0 +1,143 @@
+package table
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"strings"
+)
+
+// Page lists names behind cursor ("" for the first page) with the number of
+// their members, at most limit of them; limit below 1 counts as 1. next is the
+// cursor of the page after, "" when there is none. The order is stable, so a
+// name that is there from the first page to the last is listed exactly once;
+// one that comes or goes meanwhile may be missed. ok is false if this Table
+// never gave out such a cursor.
+//
+// Page locks one shard at a time, long enough to copy its pointers or to count
+// a page; names are sorted without a lock.
+func (t *Table) Page(cursor string, limit int) (names []string, counts []int, next string, ok bool) {
+	at, behind := 0, place{}
+	if cursor != "" {
+		if at, behind, ok = t.parseCursor(cursor); !ok {
+			return nil, nil, "", false
+		}
+	}
+	limit = max(limit, 1)
+	var scratch []*Entry
+	last := at // shard of the name before the one at hand
+	for ; at < shards; at++ {
+		scratch = t.shards[at].copyEntries(scratch)
+		for {
+			// One more than fits tells that there is another page.
+			want := limit + 1 - len(names)
+			batch := behind.smallest(scratch, want)
+			for i, n := range t.shards[at].countAll(batch) {
+				if n == 0 {
+					continue // gone since
+				}
+				if len(names) == limit {
+					return names, counts, t.cursor(last, names[limit-1]), true
+				}
+				names, counts, last = append(names, batch[i].name), append(counts, n), at
+			}
+			if len(batch) < want {
+				break
+			}
+			behind = place{name: batch[len(batch)-1].name, set: true}
+		}
+		behind = place{}
+	}
+	return names, counts, "", true
+}
+
+// copyEntries returns the shard's entries, in buf if it is large enough. Their
+// names may be read without the lock, their members not.
+func (s *shard) copyEntries(buf []*Entry) []*Entry {
+	for {
+		s.mu.Lock()
+		n := s.n
+		if cap(buf) >= n {
+			buf = buf[:0]
+			for _, e := range s.entries {
+				if e != nil {
+					buf = append(buf, e)
+				}
+			}
+			s.mu.Unlock()
+			return buf
+		}
+		s.mu.Unlock()
+		buf = make([]*Entry, 0, n+n/4) // not while others wait for the lock
+	}
+}
+
+// countAll returns the number of members of each entry, 0 for one that is gone.
+func (s *shard) countAll(entries []*Entry) []int {
+	if len(entries) == 0 {
+		return nil
+	}
+	counts := make([]int, len(entries))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, e := range entries {
+		counts[i] = e.len()
+	}
+	return counts
+}
+
+// place is a position between the names of a shard: behind name, or if not
+// set before all of them.
+type place struct {
+	name string
+	set  bool
+}
+
+// smallest returns the n smallest entries behind p, sorted by name. It sorts
+// a bufferful whenever one has come together, and from then on passes over
+// whatever is larger than the n smallest so far.
+func (p place) smallest(entries []*Entry, n int) []*Entry {
+	byName := func(a, b *Entry) int { return strings.Compare(a.name, b.name) }
+	full := 2*n + 64
+	var found []*Entry
+	var bound *Entry
+	for _, e := range entries {
+		if p.set && e.name <= p.name || bound != nil && e.name >= bound.name {
+			continue
+		}
+		found = append(found, e)
+		if len(found) == full {
+			slices.SortFunc(found, byName)
+			found = found[:n]
+			bound = found[n-1]
+		}
+	}
+	slices.SortFunc(found, byName)
+	return found[:min(n, len(found))]
+}
+
+// A cursor is, in base64: 4 bytes of check, 2 bytes of shard, the name. The
+// check is a hash under the table's own seed: a cursor of another table, or
+// from before a restart, would silently skip names.
+const cursorHead = 6
+
+func (t *Table) cursor(at int, name string) string {
+	b := make([]byte, cursorHead, cursorHead+len(name))
+	binary.BigEndian.PutUint16(b[4:], uint16(at))
+	b = append(b, name...)
+	binary.BigEndian.PutUint32(b, uint32(maphash.Bytes(t.seed, b[4:])))
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func (t *Table) parseCursor(cursor string) (at int, behind place, ok bool) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(b) < cursorHead {
+		return 0, place{}, false
+	}
+	at = int(binary.BigEndian.Uint16(b[4:]))
+	if at >= shards || binary.BigEndian.Uint32(b) != uint32(maphash.Bytes(t.seed, b[4:])) {
+		return 0, place{}, false
+	}
+	return at, place{name: string(b[cursorHead:]), set: true}, true
+}

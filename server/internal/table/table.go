@@ -1,0 +1,127 @@
+package table
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync/atomic"
+)
+
+const (
+	shardBits = 10
+	shards    = 1 << shardBits
+)
+
+// Table is a set of names, each with the handles that go by it. All methods
+// may be called from any goroutine at once. A name exists while it has a
+// member. Names may be any bytes; the Table does not judge them.
+type Table struct {
+	shards [shards]shard // first, to lie on cache lines
+
+	names atomic.Int64
+	_     [64]byte // what follows is only read
+
+	seed   maphash.Seed
+	layout layout
+}
+
+// New makes a Table for handles of loops 0 to loops-1. It panics if loops is
+// not between 1 and MaxLoops.
+func New(loops int) *Table {
+	return &Table{seed: maphash.MakeSeed(), layout: makeLayout(loops)}
+}
+
+func (t *Table) shard(hash uint64) *shard { return &t.shards[hash>>(64-shardBits)] }
+
+// Add puts h into name's set, making the name if it is new. It returns the
+// name's entry, the same one for all members, which stays the name's entry as
+// long as h is a member; added is false if h was one already.
+//
+// name is copied when it is kept, so it may point into a buffer that is used
+// again. Add panics if h is zero or of a loop the Table was not made for.
+func (t *Table) Add(name string, h Handle) (e *Entry, added bool) {
+	e, added, _ = t.add(name, h, false)
+	return e, added
+}
+
+// AddAndOthers is Add; before is the members that name had in the instant
+// before it. If h was one already, it is among them.
+func (t *Table) AddAndOthers(name string, h Handle) (e *Entry, added bool, before Snapshot) {
+	return t.add(name, h, true)
+}
+
+func (t *Table) add(name string, h Handle, others bool) (e *Entry, added bool, before Snapshot) {
+	t.layout.check(h)
+	hash := maphash.String(t.seed, name)
+	s := t.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e = s.find(hash, name)
+	if e == nil {
+		e = &Entry{name: strings.Clone(name), hash: hash}
+		s.insert(e)
+		t.names.Add(1)
+	} else if others {
+		before = e.snapshot(t.layout)
+	}
+	return e, e.add(t.layout, h), before
+}
+
+// Remove takes h out of e's set and tells whether it was in. The name goes
+// with its last member. e must come from this Table; an entry that has lost
+// its last member has none, whatever has become of the name since, and a nil
+// entry has none either.
+func (t *Table) Remove(e *Entry, h Handle) (removed bool) {
+	if e == nil || h == 0 {
+		return false
+	}
+	s := t.shard(e.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !e.remove(t.layout, h) {
+		return false
+	}
+	if e.len() == 0 {
+		s.delete(e)
+		t.names.Add(-1)
+	}
+	return true
+}
+
+// Lookup returns the entry of name, nil if nobody goes by it. Unless the
+// caller knows a member that stays, it may be out of date by the time it is
+// used: good for comparing with an entry at hand, or for an attempt to Remove.
+func (t *Table) Lookup(name string) *Entry {
+	hash := maphash.String(t.seed, name)
+	s := t.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(hash, name)
+}
+
+// Count is the number of name's members, 0 if there is no such name.
+func (t *Table) Count(name string) int {
+	hash := maphash.String(t.seed, name)
+	s := t.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.find(hash, name); e != nil {
+		return e.len()
+	}
+	return 0
+}
+
+// Len is the number of names, in constant time and without a lock.
+func (t *Table) Len() int { return int(t.names.Load()) }
+
+// Snapshot returns name's members as they are now, the zero Snapshot if there
+// is no such name. It takes constant time and no memory.
+func (t *Table) Snapshot(name string) Snapshot {
+	hash := maphash.String(t.seed, name)
+	s := t.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.find(hash, name); e != nil {
+		return e.snapshot(t.layout)
+	}
+	return Snapshot{}
+}
