@@ -1,0 +1,57 @@
+// Package codec knows the bytes of RFC 6455, the WebSocket protocol: the
+// opening handshake, frame headers, masks, close codes, and the assembly of
+// messages out of frames. It has no sockets, goroutines, clocks or logs, and
+// imports nothing of this module.
+//
+// # Nouns
+//
+//   - Handshake: a request head and its answer. [HandshakeEnd] finds where the
+//     head ends, [Upgrader] checks and answers it; [AppendRequest] and
+//     [CheckResponse] are the client's side.
+//   - Header: what stands before a frame's payload. [ParseHeader], [AppendHeader].
+//   - Frame: header and payload. [AppendFrame], [AppendMaskedFrame], [AppendClose].
+//   - Message: the payload of a text or binary frame and its continuations. It
+//     is never put together here; the receiver gets it in pieces.
+//   - Event: a piece of a message, a ping, a pong, or a close frame.
+//   - Parser: the receive side of one connection.
+//   - CloseError: why a peer's bytes can't be taken, and the close code for it.
+//
+// # Data flow
+//
+// In, on a server: bytes as they come -> HandshakeEnd until it answers an
+// index -> Upgrader.Upgrade with exactly that head -> what came after it, and
+// all later bytes, to Parser.Next -> events. Out: AppendFrame once, the same
+// bytes for every receiver. A client does the same with CheckResponse, a Parser
+// whose Client is set, and the masked forms.
+//
+// # How long slices live
+//
+// Data of a message is a part of the input, unmasked in place: it lives until
+// the caller reuses the input, and input that was taken must not be handed in
+// again. Payload of pings and pongs and the reason of a close frame are in the
+// Parser: they live until the next call of Next. Nothing that is passed in is
+// kept. Append functions copy; they return dst as append does.
+//
+// # Costs
+//
+// A Parser is some 170 bytes without pointers, whatever is under way. A message
+// is limited in its sum, checked before its payload; there is no limit on the
+// number of its fragments, as they take no memory. Parsing, masking and
+// appending to a large enough slice allocate nothing.
+//
+// # Why the handshake is our own
+//
+// Masks are gobwas/ws's Cipher, in assembly. Its Upgrader is not used: it
+// takes a second Host, key or version line for the first, bare LF for the end
+// of a line, a key by its length alone, and a request with a body, whose bytes
+// would then be read as frames; it wants an io.ReadWriter and reads ahead. A
+// push gateway stands behind proxies, where a head that two parties read
+// differently is an attack: here every line is checked to the letter, in one
+// pass over the slice.
+//
+// # Room for compression
+//
+// No extension is negotiated, so all three reserved bits are refused and
+// [Header] has RSV zero. RFC 7692 marks the first frame of a compressed message
+// with RSV1; that is why RSV and Op are apart.
+package codec

@@ -1,0 +1,34 @@
+package codec
+
+// EventKind says what an [Event] is about.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	EventNone  EventKind = iota // more bytes are needed
+	EventData                   // a piece of a message
+	EventPing                   // a ping, to be answered with its payload
+	EventPong                   // a pong
+	EventClose                  // a close frame; nothing after it has a meaning
+)
+
+// Event is one thing that a peer sent.
+type Event struct {
+	Kind EventKind
+
+	// Of EventData. An empty message gives one event with First and Last and no
+	// bytes; an empty fragment that ends no message gives none.
+	Op    Opcode // OpText or OpBinary, of the message, on every piece of it
+	First bool   // first piece of the message
+	Last  bool   // last piece of the message
+
+	// Data is, for EventData, the unmasked piece: a part of the input, valid as
+	// long as the caller leaves the input alone. For EventPing and EventPong it
+	// is the payload, valid until the next call of [Parser.Next].
+	Data []byte
+
+	// Of EventClose. Code is 1005 if the peer sent none; Reason is valid UTF-8,
+	// until the next call of [Parser.Next].
+	Code   uint16
+	Reason []byte
+}

@@ -1,0 +1,112 @@
+package codec
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+)
+
+// MaxHandshake is the longest request head in bytes that is taken, its last
+// empty line included.
+const MaxHandshake = 8 << 10
+
+// headEnd is the end of the last header line and the empty line after it.
+const headEnd = "\r\n\r\n"
+
+// HandshakeEnd returns the index just past the empty line that ends the
+// request head at the start of b, or -1 if it has not come yet. from is how
+// many leading bytes of b earlier calls have searched in vain, so that a head
+// in many pieces is searched once; 0 is always right. It does not look at
+// [MaxHandshake]: that is for the caller, who owns the buffer.
+func HandshakeEnd(b []byte, from int) int {
+	start := min(max(from-(len(headEnd)-1), 0), len(b))
+	i := bytes.Index(b[start:], []byte(headEnd))
+	if i < 0 {
+		return -1
+	}
+	return start + i + len(headEnd)
+}
+
+// HandshakeResult says how a handshake ended.
+type HandshakeResult uint8
+
+// The results of a handshake. The first six are [Upgrader.Upgrade]'s; the last
+// two are for the caller to find, and to answer with [AppendRefusal].
+const (
+	HandshakeOK         HandshakeResult = iota // 101
+	HandshakeBadRequest                        // 400
+	HandshakeMethod                            // 405, not GET
+	HandshakeVersion                           // 426, not version 13
+	HandshakeOrigin                            // 403, Upgrader.CheckOrigin said no
+	HandshakeTooLarge                          // 431, head over MaxHandshake
+	HandshakeTimeout                           // 408, head not complete in time
+	HandshakeBusy                              // 503, no room
+
+	NumHandshakeResults = int(iota) // how many results there are
+)
+
+// retryAfter is what a 503 tells the client to wait, in seconds.
+const retryAfter = 5
+
+// handshakeTable holds label, status and body of each result and the header
+// lines that its status calls for: Allow (RFC 9110 section 15.5.6), Upgrade
+// (section 15.5.22) with the version that is spoken (RFC 6455 section 4.4).
+var handshakeTable = [NumHandshakeResults]struct {
+	label  string
+	status int
+	body   string
+	fields string
+}{
+	HandshakeOK:         {"ok", http.StatusSwitchingProtocols, "", ""},
+	HandshakeBadRequest: {"bad_request", http.StatusBadRequest, "not a WebSocket handshake\n", ""},
+	HandshakeMethod:     {"method", http.StatusMethodNotAllowed, "the method must be GET\n", "Allow: GET\r\n"},
+	HandshakeVersion: {"version", http.StatusUpgradeRequired, "WebSocket version 13 is required\n",
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"},
+	HandshakeOrigin:   {"origin", http.StatusForbidden, "origin not allowed\n", ""},
+	HandshakeTooLarge: {"too_large", http.StatusRequestHeaderFieldsTooLarge, "request head too large\n", ""},
+	HandshakeTimeout:  {"timeout", http.StatusRequestTimeout, "handshake timed out\n", ""},
+	HandshakeBusy: {"busy", http.StatusServiceUnavailable, "no room, try later\n",
+		"Retry-After: " + strconv.Itoa(retryAfter) + "\r\n"},
+}
+
+// String is the metric label of r.
+func (r HandshakeResult) String() string {
+	if int(r) >= NumHandshakeResults {
+		return "unknown"
+	}
+	return handshakeTable[r].label
+}
+
+// Status is the HTTP status of r, 0 if there is no such result.
+func (r HandshakeResult) Status() int {
+	if int(r) >= NumHandshakeResults {
+		return 0
+	}
+	return handshakeTable[r].status
+}
+
+// refusals are the complete answers, made once. That of HandshakeOK is empty.
+var refusals = func() (answers [NumHandshakeResults]string) {
+	for r, row := range handshakeTable {
+		if HandshakeResult(r) == HandshakeOK {
+			continue
+		}
+		answers[r] = "HTTP/1.1 " + strconv.Itoa(row.status) + " " + http.StatusText(row.status) + "\r\n" +
+			"Connection: close\r\n" +
+			row.fields +
+			"Content-Type: text/plain; charset=utf-8\r\n" +
+			"Content-Length: " + strconv.Itoa(len(row.body)) + "\r\n\r\n" +
+			row.body
+	}
+	return answers
+}()
+
+// AppendRefusal appends the complete HTTP answer that refuses a handshake for
+// r. The caller closes the connection after it. HandshakeOK is no refusal and
+// appends nothing, nor does a value that is no result.
+func AppendRefusal(dst []byte, r HandshakeResult) []byte {
+	if int(r) >= NumHandshakeResults {
+		return dst
+	}
+	return append(dst, refusals[r]...)
+}

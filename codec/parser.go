@@ -1,0 +1,188 @@
+package codec
+
+// Parser is the receive side of one connection: it turns bytes, however they
+// were cut on their way, into events. Payload of messages is not kept. The
+// zero value stands at the start of a frame outside any message and takes the
+// server's part. It holds no pointers and may be copied between calls. One
+// goroutine at a time may use it.
+type Parser struct {
+	// Client makes it the receive side of a client, where frames must not be
+	// masked; else they must be (RFC 6455 section 5.1). Set before the first Next.
+	Client bool
+
+	// The frame being read.
+	inFrame   bool // its header was read, its payload is not complete
+	fin       bool
+	op        Opcode
+	phase     uint8 // offset in the payload modulo 4, for the mask
+	mask      [4]byte
+	remaining int64 // bytes of payload to come
+
+	// The message being read.
+	message Opcode // OpText or OpBinary; 0 outside a message
+	started bool   // an event was given for it
+	text    utf8Stream
+	size    int64 // sum of its frames' lengths so far
+
+	// held are the bytes of an incomplete header, or of a control frame's
+	// payload: never both.
+	heldLen uint8
+	held    [MaxControl]byte
+}
+
+// Next takes input from b and returns how many bytes it took and at most one
+// event. Either an event or an error is returned or all of b was taken, so
+// the caller calls again with b[n:] while that is not empty. Payload of
+// messages is unmasked in place, exactly the bytes taken: never hand them in
+// twice.
+//
+// maxMessage limits the sum of a message's payload in bytes (0 or less allows
+// only empty ones); it is checked with each frame's header, before any payload.
+//
+// Errors are *[CloseError]: 1002 for what breaks RFC 6455, 1007 for text that
+// is not UTF-8, with the first byte that makes it so, 1009 above maxMessage.
+// After an error, and after EventClose, Next must not be called again.
+func (p *Parser) Next(b []byte, maxMessage int64) (n int, ev Event, err error) {
+	for n < len(b) {
+		if !p.inFrame {
+			k, err := p.readHeader(b[n:], maxMessage)
+			n += k
+			if err != nil || !p.inFrame {
+				return n, Event{}, err
+			}
+		}
+		var k int
+		if p.op.Control() {
+			k, ev, err = p.readControl(b[n:])
+		} else {
+			k, ev, err = p.readData(b[n:])
+		}
+		n += k
+		if err != nil || ev.Kind != EventNone {
+			return n, ev, err
+		}
+	}
+	return n, Event{}, nil
+}
+
+// AtRest reports that nothing is pending, neither a message nor part of a
+// frame: the owner may drop p and go on with a zero one (and the same Client).
+func (p *Parser) AtRest() bool {
+	return !p.inFrame && p.heldLen == 0 && p.message == 0
+}
+
+// readHeader takes bytes of a header. Once it is complete p.inFrame is set.
+func (p *Parser) readHeader(b []byte, maxMessage int64) (n int, err error) {
+	if p.heldLen == 0 {
+		h, n, err := ParseHeader(b)
+		if err != nil {
+			return 0, err
+		}
+		if n == 0 {
+			p.heldLen = uint8(copy(p.held[:MaxHeader], b))
+			return len(b), nil
+		}
+		return n, p.begin(h, maxMessage)
+	}
+	held := int(p.heldLen)
+	taken := copy(p.held[held:MaxHeader], b)
+	h, n, err := ParseHeader(p.held[:held+taken])
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		p.heldLen += uint8(taken)
+		return taken, nil
+	}
+	p.heldLen = 0
+	return n - held, p.begin(h, maxMessage)
+}
+
+// begin checks a header against the role, the message and the limit.
+func (p *Parser) begin(h Header, maxMessage int64) error {
+	switch {
+	case p.Client && h.Masked:
+		return errMasked
+	case !p.Client && !h.Masked:
+		return errNotMasked
+	}
+	if !h.Op.Control() {
+		if err := p.beginData(h, max(maxMessage, 0)); err != nil {
+			return err
+		}
+	}
+	p.inFrame, p.fin, p.op = true, h.Fin, h.Op
+	p.mask, p.phase, p.remaining = h.Mask, 0, h.Length
+	return nil
+}
+
+func (p *Parser) beginData(h Header, maxMessage int64) error {
+	switch {
+	case h.Op == OpContinuation && p.message == 0:
+		return errNoMessage
+	case h.Op != OpContinuation && p.message != 0:
+		return errInMessage
+	case h.Op != OpContinuation:
+		p.message, p.started, p.text, p.size = h.Op, false, utf8Stream{}, 0
+	}
+	if h.Length > maxMessage-p.size {
+		return errTooBig
+	}
+	p.size += h.Length
+	return nil
+}
+
+// readData takes payload of a message.
+func (p *Parser) readData(b []byte) (n int, ev Event, err error) {
+	n = int(min(int64(len(b)), p.remaining))
+	data := b[:n:n]
+	if !p.Client {
+		Unmask(data, p.mask, int(p.phase))
+		p.phase = uint8(int(p.phase)+n) & 3
+	}
+	p.remaining -= int64(n)
+	p.inFrame = p.remaining > 0
+	last := p.fin && !p.inFrame
+	if p.message == OpText && (!p.text.write(data) || last && !p.text.whole()) {
+		return n, Event{}, errText
+	}
+	if n == 0 && !last {
+		return 0, Event{}, nil
+	}
+	ev = Event{Kind: EventData, Op: p.message, First: !p.started, Last: last, Data: data}
+	p.started = true
+	if last {
+		p.message = 0
+	}
+	return n, ev, nil
+}
+
+// readControl takes payload of a control frame and gives its event once it is
+// complete. It is copied, so that the event does not depend on the input.
+func (p *Parser) readControl(b []byte) (n int, ev Event, err error) {
+	held := int(p.heldLen)
+	n = copy(p.held[held:held+int(p.remaining)], b)
+	p.remaining -= int64(n)
+	held += n
+	if p.remaining > 0 {
+		p.heldLen = uint8(held)
+		return n, Event{}, nil
+	}
+	p.inFrame, p.heldLen = false, 0
+	data := p.held[:held:held]
+	if !p.Client {
+		Unmask(data, p.mask, 0)
+	}
+	switch p.op {
+	case OpPing:
+		return n, Event{Kind: EventPing, Data: data}, nil
+	case OpPong:
+		return n, Event{Kind: EventPong, Data: data}, nil
+	}
+	ev.Code, ev.Reason, err = parseClose(data)
+	if err != nil {
+		return n, Event{}, err
+	}
+	ev.Kind = EventClose
+	return n, ev, nil
+}
