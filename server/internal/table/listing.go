@@ -131,13 +131,13 @@ func (t *Table) cursor(at int, name string) string {
 }
 
 func (t *Table) parseCursor(cursor string) (at int, behind place, ok bool) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(b) < cursorHead {
 		return 0, place{}, false
 	}
-	at = int(binary.BigEndian.Uint16(b[4:]))
-	if at >= shards || binary.BigEndian.Uint32(b) != uint32(maphash.Bytes(t.seed, b[4:])) {
+	at, name := int(binary.BigEndian.Uint16(b[4:])), string(b[cursorHead:])
+	if at >= shards || t.cursor(at, name) != cursor {
 		return 0, place{}, false
 	}
-	return at, place{name: string(b[cursorHead:]), set: true}, true
+	return at, place{name: name, set: true}, true
 }

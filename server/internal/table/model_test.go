@@ -246,9 +246,9 @@ func TestAgainstModel(t *testing.T) {
 				t.Parallel()
 				r := rand.New(rand.NewPCG(uint64(loops), uint64(pool)))
 				m := newModel(t, loops)
-				names := 60_000 / pool / 10
+				names := 24_000 / pool / 10
 				joining := 60 // percent; alternates so that sets grow and shrink
-				for step := range 60_000 {
+				for step := range 24_000 {
 					if step%(10*pool) == 0 {
 						joining = 100 - joining
 					}
@@ -262,7 +262,7 @@ func TestAgainstModel(t *testing.T) {
 					default:
 						m.remove(name, h)
 					}
-					if step%4000 == 0 {
+					if step%2000 == 0 {
 						m.check()
 					}
 				}

@@ -1,0 +1,122 @@
+package table
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// footprint is the bytes of heap a set uses, size classes aside.
+func (e *Entry) footprint() int {
+	if e.set == nil {
+		return 48
+	}
+	n := 96 + 8*cap(e.set.root.members)
+	if d := e.set.dir; d != nil {
+		n += 64 + 8*cap(d.slots)
+		for i, b := range d.slots {
+			if i>>b.depth() == 0 {
+				n += 32 + 8*cap(b.members)
+			}
+		}
+	}
+	return n
+}
+
+// A set is dear at no size, neither growing nor shrinking. Where a few of many
+// loops have all the members, the directory is mostly repeats; that is bounded.
+func TestBytesPerMember(t *testing.T) {
+	const most = 100_000
+	for _, c := range []struct {
+		loops, used        int
+		growing, shrinking float64 // bytes per member at most
+	}{
+		{1, 1, 12, 20},
+		{4, 4, 12, 20},
+		{6, 6, 12, 20},
+		{16, 4, 12, 20},
+		{256, 256, 12, 20},
+		{256, 1, 64, 128},
+	} {
+		table := New(c.loops)
+		h := func(i int) Handle { return MakeHandle(uint8(i%c.used), uint32(i/c.used), 1) }
+		worst := 0.0
+		var e *Entry
+		for i := range most {
+			e, _ = table.Add("g", h(i))
+			if i > 20_000 && i%500 == 0 {
+				worst = max(worst, float64(e.footprint())/float64(i+1))
+			}
+		}
+		if worst > c.growing {
+			t.Errorf("%d of %d loops: %.1f bytes per member while growing", c.used, c.loops, worst)
+		}
+		t.Logf("%d of %d loops: %.1f bytes per member while growing", c.used, c.loops, worst)
+		worst = 0
+		for i, j := range rand.Perm(most) {
+			if left := most - i; left%500 == 0 && left > 2000 {
+				worst = max(worst, float64(e.footprint())/float64(left))
+			}
+			table.Remove(e, h(j))
+		}
+		t.Logf("%d of %d loops: %.1f bytes per member while shrinking", c.used, c.loops, worst)
+		if worst > c.shrinking {
+			t.Errorf("%d of %d loops: %.1f bytes per member while shrinking", c.used, c.loops, worst)
+		}
+		if e.set != nil || e.one != 0 || table.Len() != 0 {
+			t.Errorf("%d of %d loops: something is left at the end", c.used, c.loops)
+		}
+	}
+}
+
+// At the depth limit a bucket grows instead of splitting, and all still works.
+func TestDepthLimit(t *testing.T) {
+	for _, depth := range []uint8{0, 1, 3} {
+		m := newModel(t, 4)
+		m.table.layout.maxDepth = depth
+		for i := range 3000 {
+			m.add("g", MakeHandle(uint8(i%4), uint32(i), 1), false)
+			if i%700 == 0 {
+				m.snapshot("g")
+			}
+		}
+		for _, k := range m.taken {
+			checkSnapshot(t, k.snapshot, k.members, 4)
+		}
+		if d := m.entries["g"].set.dir; len(d.slots) > 1<<depth {
+			t.Errorf("%d slots at a depth limit of %d", len(d.slots), depth)
+		}
+		for i := range 3000 {
+			m.remove("g", MakeHandle(uint8(i%4), uint32(i), 1))
+		}
+		m.check()
+	}
+}
+
+// Joins and leaves about the size at which a directory doubles must not copy
+// it each time.
+func TestNoThrashing(t *testing.T) {
+	table := New(1)
+	i := uint32(0)
+	grow := func() (e *Entry) {
+		e, _ = table.Add("g", MakeHandle(0, i, 1))
+		i++
+		return e
+	}
+	e := grow()
+	for e.set == nil || e.set.dir == nil || len(e.set.dir.slots) < 1024 {
+		e = grow()
+	}
+	slots := &e.set.dir.slots[0]
+	for range 200 {
+		for range 100 {
+			i--
+			table.Remove(e, MakeHandle(0, i, 1))
+		}
+		for range 100 {
+			grow()
+		}
+	}
+	if &e.set.dir.slots[0] != slots {
+		t.Error("the directory was copied")
+	}
+}
