@@ -1,0 +1,204 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+)
+
+// acceptor takes sockets from the listener and hands them to the loops in
+// turn. It is a goroutine of its own with a blocking accept: no error of
+// accept, running out of files or kernel memory included, ends a loop.
+type acceptor struct {
+	srv     *Server
+	addr    net.Addr
+	file    *os.File
+	fd      int
+	stopped atomic.Bool
+	closed  chan struct{}
+	spare   int // a descriptor kept to be able to accept and refuse when there are no more
+	warned  time.Time
+}
+
+const (
+	// acceptPause is how long the acceptor waits after an error that more
+	// accepting would only repeat.
+	acceptPause = 50 * time.Millisecond
+	// warnEvery bounds the log lines about such errors.
+	warnEvery = 10 * time.Second
+)
+
+func newAcceptor(s *Server, address string) (*acceptor, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		ctlErr := c.Control(func(fd uintptr) {
+			// Accepted sockets inherit it.
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		})
+		return errors.Join(ctlErr, err)
+	}}
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer func() { _ = ln.Close() }()
+	a := &acceptor{srv: s, addr: ln.Addr(), closed: make(chan struct{})}
+	// The duplicate is ours alone, off the runtime's poller.
+	if a.file, err = ln.(*net.TCPListener).File(); err != nil {
+		return nil, err
+	}
+	a.fd = int(a.file.Fd())
+	if err := unix.SetNonblock(a.fd, false); err != nil {
+		return nil, err
+	}
+	a.spare = openSpare()
+	return a, nil
+}
+
+// plain strips the address that the caller's message names already.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+func openSpare() int {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// run accepts until stop. It answers an error only if the listener is broken.
+func (a *acceptor) run() error {
+	runtime.LockOSThread() // it sits in accept; the thread would be of no other use
+	defer func() {
+		if a.spare >= 0 {
+			_ = unix.Close(a.spare)
+		}
+		_ = a.file.Close()
+		close(a.closed)
+	}()
+	for next := 0; !a.stopped.Load(); {
+		fd, sa, err := a.srv.sys.accept(a.fd)
+		if err == nil {
+			a.place(fd, sa, next)
+			next++
+			continue
+		}
+		if a.stopped.Load() {
+			return nil
+		}
+		if err := a.endure(err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endure decides what an error of accept means.
+func (a *acceptor) endure(err error) error {
+	switch {
+	case errors.Is(err, unix.EBADF), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOTSOCK), errors.Is(err, unix.EFAULT):
+		return fmt.Errorf("accept: %w", err)
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		a.refuseWithSpare()
+		a.warn(err)
+		time.Sleep(acceptPause)
+	case errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.EPERM):
+		a.warn(err)
+		time.Sleep(acceptPause)
+	default: // the peer has gone, or the network has a fault for it (accept(2))
+	}
+	return nil
+}
+
+func (a *acceptor) warn(err error) {
+	if time.Since(a.warned) >= warnEvery {
+		a.warned = time.Now()
+		a.srv.log.Warn("no client can be accepted for the moment", "error", err)
+	}
+}
+
+// refuseWithSpare gives up the spare descriptor to take one socket and tell it
+// that there is no room, rather than leave it waiting in the kernel's queue.
+func (a *acceptor) refuseWithSpare() {
+	if a.spare < 0 {
+		a.spare = openSpare()
+		return
+	}
+	_ = unix.Close(a.spare)
+	// Not to be done blocking: the socket that was waiting may have gone.
+	if ready(a.fd) {
+		if fd, _, err := a.srv.sys.accept(a.fd); err == nil {
+			a.turnAway(fd)
+		}
+	}
+	a.spare = openSpare()
+}
+
+func ready(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n == 1
+}
+
+// place hands a socket to its loop.
+func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
+	s := a.srv
+	s.accepted.Add(1)
+	n := int(s.sockets.Add(1))
+	over := n - s.limits.maxConns
+	if over > s.limits.refusing {
+		s.sockets.Add(-1)
+		a.turnAway(fd)
+		return
+	}
+	l := s.loops[next%len(s.loops)]
+	if !l.arrive(arrival{fd: fd, addr: addrPort(sa), refuse: over > 0}) {
+		s.sockets.Add(-1)
+		s.sys.close(fd)
+	}
+}
+
+// turnAway answers 503 without waiting for the request. The request may be
+// unread when the socket closes and the answer be lost to a reset; below the
+// limit of sockets being refused, loops do it properly.
+func (a *acceptor) turnAway(fd int) {
+	a.srv.loops[0].count.handshakes[codec.HandshakeBusy].Add(1)
+	_, _ = a.srv.sys.write(fd, codec.AppendRefusal(nil, codec.HandshakeBusy))
+	a.srv.sys.shutdown(fd)
+	a.srv.sys.close(fd)
+}
+
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+	}
+	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+}
+
+// stop makes accept fail and run end. Any goroutine.
+func (a *acceptor) stop() {
+	if a.stopped.CompareAndSwap(false, true) {
+		_ = unix.Shutdown(a.fd, unix.SHUT_RDWR)
+	}
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	"castgate/server/internal/table"
+)
+
+// clientIDLen is the length of a client id in characters.
+const clientIDLen = 2 * aes.BlockSize
+
+// clientIDs turns handles into client ids and back. An id is one AES block
+// under a key that never leaves the process: node (16 bits), handle (64) and
+// a number drawn at the start (48). So it needs no table, looks random, can't
+// be guessed (a made-up id decrypts to this node, this start and a live
+// generation with a chance of about 2^-96 per client) and is never given twice:
+// generations don't repeat, and another start has another key.
+type clientIDs struct {
+	block   cipher.Block
+	node    uint16
+	start   [6]byte
+	scratch sync.Pool // *[2][aes.BlockSize]byte; cipher.Block makes its arguments escape
+}
+
+func newClientIDs(node uint16) (*clientIDs, error) {
+	var seed [16 + 6]byte
+	if _, err := rand.Read(seed[:]); err != nil {
+		return nil, fmt.Errorf("client id key: %w", err)
+	}
+	block, err := aes.NewCipher(seed[:16])
+	if err != nil {
+		return nil, fmt.Errorf("client id key: %w", err)
+	}
+	ids := &clientIDs{block: block, node: node}
+	copy(ids.start[:], seed[16:])
+	ids.scratch.New = func() any { return new([2][aes.BlockSize]byte) }
+	return ids, nil
+}
+
+// append appends h's client id. Any goroutine.
+func (ids *clientIDs) append(dst []byte, h table.Handle) []byte {
+	s := ids.scratch.Get().(*[2][aes.BlockSize]byte)
+	defer ids.scratch.Put(s)
+	binary.BigEndian.PutUint16(s[0][0:], ids.node)
+	binary.BigEndian.PutUint64(s[0][2:], uint64(h))
+	copy(s[0][10:], ids.start[:])
+	ids.block.Encrypt(s[1][:], s[0][:])
+	return hex.AppendEncode(dst, s[1][:])
+}
+
+func (ids *clientIDs) string(h table.Handle) string {
+	var buf [clientIDLen]byte
+	return string(ids.append(buf[:0], h))
+}
+
+// parse answers the handle in a client id, 0 if this process never gave it.
+// The handle's client may be gone. Any goroutine.
+func (ids *clientIDs) parse(id string) table.Handle {
+	if len(id) != clientIDLen {
+		return 0
+	}
+	s := ids.scratch.Get().(*[2][aes.BlockSize]byte)
+	defer ids.scratch.Put(s)
+	for i := range s[0] {
+		hi, lo := unhex(id[2*i]), unhex(id[2*i+1])
+		if hi|lo > 0xf {
+			return 0
+		}
+		s[0][i] = hi<<4 | lo
+	}
+	ids.block.Decrypt(s[1][:], s[0][:])
+	if binary.BigEndian.Uint16(s[1][0:]) != ids.node || [6]byte(s[1][10:]) != ids.start {
+		return 0
+	}
+	return table.Handle(binary.BigEndian.Uint64(s[1][2:]))
+}
+
+// unhex answers the value of a lower-case hex digit, 0xff for anything else:
+// each id has exactly one spelling.
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
+}

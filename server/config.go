@@ -1,0 +1,165 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// OnMessage says what a message from a client does.
+type OnMessage string
+
+// The values of Config.OnMessage.
+const (
+	OnMessageIgnore OnMessage = "ignore" // count it
+	OnMessageEcho   OnMessage = "echo"   // send it back, for conformance tests
+	OnMessageClose  OnMessage = "close"  // close with 1008
+)
+
+// SlowPolicy says what happens to a client at its SendQueue limit.
+type SlowPolicy string
+
+// The values of Config.SlowPolicy.
+const (
+	SlowClose SlowPolicy = "close" // close with 1008 "slow consumer"
+	SlowDrop  SlowPolicy = "drop"  // drop the newest frame and count it
+)
+
+// Config is everything a Server is told at its start. Defaults gives a usable
+// one; Validate names the first setting that is wrong. Nothing deeper down
+// reads flags, files or the environment.
+type Config struct {
+	// Listen is the client listener, host:port. An empty host means all
+	// addresses; port 0 picks a free one (Server.Addr tells which).
+	Listen string
+	// Loops is the number of event loops, 1 to 256. Default GOMAXPROCS.
+	Loops int
+	// MaxConns is how many client sockets are served at once, 1 to 16 Mi per
+	// loop. 0 derives it from the open-file limit, less a reserve.
+	MaxConns int
+	// OnMessage is what a client message does. Default ignore.
+	OnMessage OnMessage
+	// InitMessage is the first text frame after the handshake; every %s in it
+	// becomes the client id. Empty turns it off.
+	InitMessage string
+	// PingInterval is the silence after which a client is pinged; it is gone
+	// when PingTimeout more passes in silence. 0 turns pings off.
+	PingInterval, PingTimeout time.Duration
+	// HandshakeTimeout is the time from accept to a finished handshake.
+	HandshakeTimeout time.Duration
+	// UnboundTimeout closes clients nobody has bound to a uid. 0 is off.
+	UnboundTimeout time.Duration
+	// DrainTimeout is how long Shutdown may take.
+	DrainTimeout time.Duration
+	// MaxMessage is the largest client message in bytes; larger ones close
+	// the client with 1009.
+	MaxMessage int
+	// SendQueue is how many bytes may wait for one client. It is looked at
+	// before a frame is queued, so one large frame to an idle client passes.
+	SendQueue int
+	// SlowPolicy is what happens at SendQueue. Default close.
+	SlowPolicy SlowPolicy
+	// PushQueue is how many bytes of frames may wait for one event loop to
+	// take them up; above it Push answers CodeBusy.
+	PushQueue int
+	// AllowedOrigins are browser origins, exact or *.example.com with or
+	// without a scheme. Empty allows any. Requests without an Origin header
+	// do not come from a browser's page and pass.
+	AllowedOrigins []string
+	// Node is this gateway's number in a cluster, carried in client ids.
+	Node uint16
+	// ReserveFiles is how many descriptors MaxConns leaves free for the
+	// control port, turned-away clients and the process itself.
+	// 0 derives it from the open-file limit.
+	ReserveFiles int
+	// Logger receives structured logs; nil discards them.
+	Logger *slog.Logger
+}
+
+// Defaults returns the configuration of a gateway started without settings.
+func Defaults() Config {
+	return Config{
+		Listen:           ":7272",
+		Loops:            runtime.GOMAXPROCS(0),
+		OnMessage:        OnMessageIgnore,
+		InitMessage:      `{"type":"init","client_id":"%s"}`,
+		PingInterval:     25 * time.Second,
+		PingTimeout:      10 * time.Second,
+		HandshakeTimeout: 10 * time.Second,
+		DrainTimeout:     15 * time.Second,
+		MaxMessage:       64 << 10,
+		SendQueue:        256 << 10,
+		SlowPolicy:       SlowClose,
+		PushQueue:        64 << 20,
+	}
+}
+
+// Bounds of Config fields.
+const (
+	maxLoops       = 256
+	maxMessageSize = 1 << 30
+	maxQueueSize   = 1 << 30
+	minTimeout     = 100 * time.Millisecond
+	maxTimeout     = 24 * time.Hour
+)
+
+// Validate reports the first setting that is out of its range, by its name on
+// the command line.
+func (c *Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("listen: %q is not host:port", c.Listen)
+	}
+	for _, n := range []struct {
+		name        string
+		value       int
+		least, most int
+	}{
+		{"loops", c.Loops, 1, maxLoops},
+		{"max-conns", c.MaxConns, 0, maxSlots * max(c.Loops, 1)},
+		{"max-message", c.MaxMessage, 1, maxMessageSize},
+		{"send-queue", c.SendQueue, 1, maxQueueSize},
+		{"push-queue", c.PushQueue, 1, maxQueueSize},
+		{"reserve-files", c.ReserveFiles, 0, 1 << 20},
+	} {
+		if n.value < n.least || n.value > n.most {
+			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)
+		}
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+		off   bool // 0 means off
+	}{
+		{"ping-interval", c.PingInterval, true},
+		{"ping-timeout", c.PingTimeout, false},
+		{"handshake-timeout", c.HandshakeTimeout, false},
+		{"drain-timeout", c.DrainTimeout, false},
+		{"unbound-timeout", c.UnboundTimeout, true},
+	} {
+		if d.off && d.value == 0 {
+			continue
+		}
+		if d.value < minTimeout || d.value > maxTimeout {
+			return fmt.Errorf("%s: %v is not between %v and %v", d.name, d.value, minTimeout, maxTimeout)
+		}
+	}
+	switch c.OnMessage {
+	case OnMessageIgnore, OnMessageEcho, OnMessageClose:
+	default:
+		return fmt.Errorf("on-message: %q is none of ignore, echo, close", c.OnMessage)
+	}
+	switch c.SlowPolicy {
+	case SlowClose, SlowDrop:
+	default:
+		return fmt.Errorf("slow-policy: %q is none of close, drop", c.SlowPolicy)
+	}
+	for _, o := range c.AllowedOrigins {
+		if strings.TrimSpace(o) == "" || strings.Count(o, "*") > 1 || (strings.Contains(o, "*") && !strings.Contains(o, "*.")) {
+			return fmt.Errorf("allowed-origins: %q is neither an origin nor *.domain", o)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package server
+
+import (
+	"sync/atomic"
+
+	"castgate/codec"
+)
+
+// counters are one loop's. The loop writes them, but for matched, which the
+// pushers write; anyone reads. They fill their cache lines alone.
+type counters struct {
+	_           [64]byte
+	matched     atomic.Uint64
+	_           [56]byte
+	written     atomic.Uint64
+	dropped     [numDropReasons]atomic.Uint64
+	queuedBytes atomic.Int64
+	writes      atomic.Uint64
+	bytesOut    atomic.Uint64
+	bytesIn     atomic.Uint64
+	messagesIn  atomic.Uint64
+	pings       atomic.Uint64
+	panics      atomic.Uint64
+	lag         atomic.Int64 // nanoseconds
+	connections atomic.Int64
+	handshakes  [codec.NumHandshakeResults + 1]atomic.Uint64
+	closes      [numCloseReasons]atomic.Uint64
+	_           [64]byte
+}

@@ -1,0 +1,41 @@
+package server
+
+// Code names one kind of error at the Gateway border. The strings are part of
+// the interface contract: fronts pass them on to their callers.
+type Code string
+
+// The codes a Gateway answers.
+const (
+	CodeUnknownClient    Code = "unknown_client"
+	CodeInvalidName      Code = "invalid_name"
+	CodeInvalidUTF8      Code = "invalid_utf8"
+	CodeInvalidCloseCode Code = "invalid_close_code"
+	CodeInvalidReason    Code = "invalid_reason"
+	CodeInvalidSession   Code = "invalid_session"
+	CodeSessionTooLarge  Code = "session_too_large"
+	CodeInvalidCursor    Code = "invalid_cursor"
+	CodeInvalidLimit     Code = "invalid_limit"
+	CodeNoTarget         Code = "no_target"
+	CodeTooManyGroups    Code = "too_many_groups"
+	// CodeBusy: the event loops' mailboxes are full; try again in a second.
+	CodeBusy Code = "busy"
+	// CodeStopping: the gateway is shutting down.
+	CodeStopping Code = "stopping"
+)
+
+// Error is the only error type a Gateway returns.
+type Error struct {
+	Code Code
+	// Detail says for a human what was wrong with this call.
+	Detail string
+}
+
+// Error implements the error interface.
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Detail }
+
+// Is makes errors.Is compare codes only, so that
+// errors.Is(err, &Error{Code: CodeBusy}) works for any detail.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}

@@ -1,0 +1,55 @@
+package server
+
+import (
+	"sync/atomic"
+
+	"castgate/codec"
+)
+
+// frame is one encoded WebSocket frame. It is immutable: all receivers on all
+// loops share it, and the garbage collector frees it after the last.
+type frame struct {
+	bytes []byte
+	// counted frames are deliveries of a push and end in exactly one counter;
+	// others (init, pong, close, echo) are the gateway's own.
+	counted bool
+	wait    *pushWait // nil unless the pusher waits
+}
+
+func controlFrame(bytes []byte) *frame { return &frame{bytes: bytes} }
+
+// newPushFrame encodes a message once for all receivers.
+func newPushFrame(payload []byte, binary bool, wait *pushWait) *frame {
+	op := codec.OpText
+	if binary {
+		op = codec.OpBinary
+	}
+	b := make([]byte, 0, codec.FrameLen(len(payload)))
+	return &frame{bytes: codec.AppendFrame(b, op, payload), counted: true, wait: wait}
+}
+
+// pushWait lets a pusher wait for the end of each delivery.
+type pushWait struct {
+	written, dropped atomic.Int64
+	// open counts deliveries that have not ended. It starts at waitHold so
+	// that it can't reach 0 before the number of deliveries is known.
+	open atomic.Int64
+	done chan struct{}
+}
+
+const waitHold = 1 << 40
+
+func newPushWait() *pushWait {
+	w := &pushWait{done: make(chan struct{})}
+	w.open.Store(waitHold)
+	return w
+}
+
+// matched tells how many deliveries there are in all.
+func (w *pushWait) matched(n int) { w.add(int64(n) - waitHold) }
+
+func (w *pushWait) add(n int64) {
+	if w.open.Add(n) == 0 {
+		close(w.done)
+	}
+}

@@ -1,0 +1,196 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// testServer is a server in this process on a free port.
+type testServer struct {
+	*Server
+	t   testing.TB
+	url string
+}
+
+// startServer runs a server that is stopped, and looked at, at the end of the
+// test: no socket, client, name or delivery may be left.
+func startServer(t testing.TB, change func(*Config)) *testServer {
+	t.Helper()
+	return startServerOn(t, &linux, change)
+}
+
+func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer {
+	t.Helper()
+	c := Defaults()
+	c.Listen = "127.0.0.1:0"
+	c.Loops = 2
+	if change != nil {
+		change(&c)
+	}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := newServer(c, sys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Run() }()
+	ts := &testServer{Server: s, t: t, url: "ws://" + s.Addr().String() + "/"}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		ts.checkEmpty()
+	})
+	eventually(t, "the server to run", s.Ready)
+	return ts
+}
+
+func (s *testServer) stats() Stats {
+	st, _ := s.Stats(context.Background())
+	return st
+}
+
+// checkEmpty holds the accounts of a server that has ended.
+func (s *testServer) checkEmpty() {
+	s.t.Helper()
+	st := s.stats()
+	if st.Connections != 0 || st.Sockets != 0 || st.UIDs != 0 || st.Groups != 0 || st.QueuedBytes != 0 {
+		s.t.Errorf("left behind: %+v", st)
+	}
+	ended := st.Written
+	for _, n := range st.Dropped {
+		ended += n
+	}
+	if st.Matched != ended || st.Queued != 0 {
+		s.t.Errorf("matched %d, but written %d and dropped %v", st.Matched, st.Written, st.Dropped)
+	}
+	for _, l := range s.loops {
+		if l.nodes.used != 0 {
+			s.t.Errorf("loop %d still holds %d waiting frames", l.idx, l.nodes.used)
+		}
+		if room := l.mail.room.Load(); room != int64(s.config.PushQueue) && st.Pushes > 0 {
+			s.t.Logf("loop %d: mailbox room %d of %d", l.idx, room, s.config.PushQueue)
+		}
+	}
+}
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// testClient is a WebSocket client of a library that is not ours. It keeps all
+// it receives.
+type testClient struct {
+	t    testing.TB
+	ws   *websocket.Conn
+	id   string
+	mu   sync.Mutex
+	got  []string
+	err  error // how reading ended
+	done chan struct{}
+}
+
+func (s *testServer) dial() *testClient {
+	s.t.Helper()
+	c, err := s.tryDial()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func (s *testServer) tryDial() (*testClient, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ws, _, err := websocket.Dial(ctx, s.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	ws.SetReadLimit(-1)
+	c := &testClient{t: s.t, ws: ws, done: make(chan struct{})}
+	if s.config.InitMessage != "" {
+		_, b, err := ws.Read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var init struct {
+			Type     string `json:"type"`
+			ClientID string `json:"client_id"`
+		}
+		if err := json.Unmarshal(b, &init); err != nil || init.Type != "init" || init.ClientID == "" {
+			return nil, fmt.Errorf("init message %q: %v", b, err)
+		}
+		c.id = init.ClientID
+	}
+	go c.read()
+	s.t.Cleanup(func() { _ = ws.CloseNow() })
+	return c, nil
+}
+
+func (c *testClient) read() {
+	defer close(c.done)
+	for {
+		_, b, err := c.ws.Read(context.Background())
+		c.mu.Lock()
+		if err != nil {
+			c.err = err
+			c.mu.Unlock()
+			return
+		}
+		c.got = append(c.got, string(b))
+		c.mu.Unlock()
+	}
+}
+
+func (c *testClient) log() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.got...)
+}
+
+// expect waits until the client has received exactly these messages.
+func (c *testClient) expect(want ...string) {
+	c.t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for len(c.log()) < len(want) && time.Now().Before(end) {
+		time.Sleep(time.Millisecond)
+	}
+	if got := c.log(); fmt.Sprint(got) != fmt.Sprint(want) {
+		c.t.Fatalf("received %.300q, want %.300q", got, want)
+	}
+}
+
+// expectClose waits for the end of the connection.
+func (c *testClient) expectClose(code websocket.StatusCode, reason string) {
+	c.t.Helper()
+	select {
+	case <-c.done:
+	case <-time.After(10 * time.Second):
+		c.t.Fatal("the connection did not end")
+	}
+	if got := websocket.CloseStatus(c.err); got != code {
+		c.t.Fatalf("closed with %d (%v), want %d", got, c.err, code)
+	}
+	var e websocket.CloseError
+	if asClose(c.err, &e); e.Reason != reason {
+		c.t.Fatalf("closed with reason %q, want %q", e.Reason, reason)
+	}
+}

@@ -1,0 +1,310 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+)
+
+// inbound is what a connection holds while something has come in part: a
+// request head, a frame, a message. At rest it has none.
+type inbound struct {
+	parser  codec.Parser
+	head    []byte // of a request; frames that came right behind it
+	scanned int    // bytes of head searched for its end
+	message []byte // the message so far, with OnMessageEcho
+}
+
+// maxSpare is how many used inbounds a loop keeps.
+const maxSpare = 64
+
+// partial answers c's inbound, making it from the loop's scratch if need be.
+func (l *loop) partial(c *conn) *inbound {
+	if c.in == nil {
+		if n := len(l.spare); n > 0 {
+			c.in, l.spare = l.spare[n-1], l.spare[:n-1]
+		} else {
+			c.in = new(inbound)
+		}
+	}
+	return c.in
+}
+
+func (l *loop) releaseInbound(c *conn) {
+	in := c.in
+	c.in = nil
+	if len(l.spare) < maxSpare {
+		*in = inbound{}
+		l.spare = append(l.spare, in)
+	}
+}
+
+// adopt takes an accepted socket in.
+func (l *loop) adopt(a arrival) {
+	slot, c, ok := l.slots.take()
+	if !ok {
+		l.srv.log.Warn("a loop is full", "loop", l.idx)
+		l.sys.close(a.fd)
+		l.srv.sockets.Add(-1)
+		return
+	}
+	c.fd = int32(a.fd)
+	c.state = connHandshake
+	if a.refuse {
+		c.state = connRefusing
+	}
+	c.lastRead = l.wheel.Now()
+	l.srv.registry.arrived(l.handle(slot, c), a.addr)
+	ok = l.srv.fds.set(a.fd, slot)
+	if !ok || l.poller.AddRead(&netpoll.PollAttachment{FD: a.fd}, false) != nil {
+		l.closeNow(slot, c, closeInternal)
+		return
+	}
+	l.closeBy(slot, c, l.srv.ticks.handshake)
+}
+
+// readable reads once and takes up what came. One read an event: a client that
+// sends without end is served as often as the others.
+func (l *loop) readable(slot uint32, c *conn) {
+	n, err := l.sys.read(int(c.fd), l.rbuf)
+	switch {
+	case n > 0:
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+		return
+	default:
+		l.closeNow(slot, c, goneReason(c))
+		return
+	}
+	l.count.bytesIn.Add(uint64(n))
+	c.lastRead = l.wheel.Now()
+	c.clear(flagPinged)
+	b := l.rbuf[:n]
+	switch c.state {
+	case connHandshake, connRefusing:
+		l.readHead(slot, c, b)
+	case connOpen, connClosing:
+		l.readFrames(slot, c, b)
+	}
+}
+
+// readHead looks for the end of the request head.
+func (l *loop) readHead(slot uint32, c *conn, b []byte) {
+	scanned := 0
+	if c.in != nil {
+		c.in.head = append(c.in.head, b...)
+		b, scanned = c.in.head, c.in.scanned
+	}
+	end := codec.HandshakeEnd(b, scanned)
+	if end > codec.MaxHandshake || end < 0 && len(b) >= codec.MaxHandshake {
+		l.refuse(slot, c, codec.HandshakeTooLarge)
+		return
+	}
+	if end < 0 {
+		in := l.partial(c)
+		if len(in.head) == 0 {
+			in.head = append(in.head, b...)
+		}
+		in.scanned = len(in.head)
+		return
+	}
+	head, rest := b[:end], b[end:]
+	if c.in != nil {
+		l.releaseInbound(c)
+	}
+	if c.state == connRefusing {
+		l.refuse(slot, c, codec.HandshakeBusy)
+		return
+	}
+	l.upgrade(slot, c, head, rest)
+}
+
+// upgrade answers a complete request head.
+func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
+	answer, result := l.upgrader.Upgrade(nil, head)
+	if result != codec.HandshakeOK {
+		l.count.handshakes[result].Add(1)
+		l.finish(slot, c, answer)
+		return
+	}
+	if l.drain > 0 || !l.srv.registry.register(l, slot, c) {
+		l.refuse(slot, c, codec.HandshakeBusy)
+		return
+	}
+	l.count.handshakes[result].Add(1)
+	c.state = connOpen
+	c.set(flagServed | flagRegistered)
+	c.seenAll = l.all.seq
+	l.queue(c, controlFrame(l.srv.appendInit(answer, l.handle(slot, c))))
+	l.nextDeadline(slot, c)
+	if l.flush(slot, c) && len(rest) > 0 {
+		l.readFrames(slot, c, rest)
+	}
+}
+
+// refuse ends a handshake with an HTTP error.
+func (l *loop) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
+	l.count.handshakes[result].Add(1)
+	l.finish(slot, c, codec.AppendRefusal(nil, result))
+}
+
+// finish sends the last bytes of a connection that never became a client.
+func (l *loop) finish(slot uint32, c *conn, answer []byte) {
+	if c.in != nil {
+		l.releaseInbound(c)
+	}
+	c.state = connClosing
+	l.queue(c, controlFrame(answer))
+	l.closeBy(slot, c, refusalTicks)
+	l.flush(slot, c)
+}
+
+// readFrames takes up frames of a client.
+func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
+	if !c.is(flagServed) || c.flags&(flagPeerClosed|flagDeaf) != 0 {
+		return // nothing counts after a refusal or a close frame
+	}
+	in := c.in
+	if in == nil {
+		in = &l.scratch
+	}
+	limit := int64(l.srv.config.MaxMessage)
+	for len(b) > 0 {
+		n, ev, err := in.parser.Next(b, limit)
+		b = b[n:]
+		if err != nil {
+			*in = inbound{}
+			l.broken(slot, c, err)
+			return
+		}
+		if ev.Kind == codec.EventNone {
+			continue
+		}
+		gen := c.gen
+		if !l.handleEvent(slot, c, in, &ev) || c.gen != gen {
+			*in = inbound{}
+			return
+		}
+	}
+	rests := in.parser.AtRest() && in.message == nil
+	switch {
+	case rests && c.in != nil:
+		l.releaseInbound(c)
+	case !rests && c.in == nil:
+		*l.partial(c) = *in
+	}
+	l.scratch = inbound{}
+}
+
+// broken ends a client whose bytes break RFC 6455 or a limit.
+func (l *loop) broken(slot uint32, c *conn, err error) {
+	if c.state == connClosing {
+		l.closeNow(slot, c, c.close)
+		return
+	}
+	why := closeProtocol
+	var e *codec.CloseError
+	if errors.As(err, &e) {
+		switch e.Code {
+		case closeTable[closeUTF8].code:
+			why = closeUTF8
+		case closeTable[closeTooBig].code:
+			why = closeTooBig
+		}
+	}
+	// What follows in the stream has no meaning, but is read: closing a socket
+	// with unread bytes would reset it and eat our close frame.
+	c.set(flagDeaf)
+	l.fail(slot, c, why, e)
+}
+
+// handleEvent acts on one thing a client sent. It answers whether to go on.
+func (l *loop) handleEvent(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+	switch ev.Kind {
+	case codec.EventClose:
+		return l.peerCloses(slot, c, ev)
+	case codec.EventPing:
+		if c.state == connOpen {
+			return l.pong(slot, c, ev.Data)
+		}
+	case codec.EventData:
+		if c.state == connOpen {
+			return l.onData(slot, c, in, ev)
+		}
+	}
+	return true
+}
+
+// peerCloses answers a close frame with its own code (RFC 6455 section 5.5.1).
+func (l *loop) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
+	c.set(flagPeerClosed)
+	if c.state == connClosing {
+		if c.head == 0 {
+			l.closeNow(slot, c, c.close)
+		}
+		return false
+	}
+	code := ev.Code
+	if code == 1005 { // none was sent
+		code = 0
+	}
+	l.startClose(slot, c, closePeer, controlFrame(codec.AppendClose(nil, code, "")), false)
+	return false
+}
+
+// pong answers a ping. While one waits for a full socket, a newer ping's
+// answer takes its place (RFC 6455 section 5.5.3 allows that), so that a flood
+// of pings holds one frame.
+func (l *loop) pong(slot uint32, c *conn, payload []byte) bool {
+	f := &frame{bytes: codec.AppendFrame(nil, codec.OpPong, payload)}
+	if c.is(flagBlocked) && c.is(flagPong) {
+		l.replacePong(c, f)
+		return true
+	}
+	l.queueFirst(c, f)
+	if !l.flush(slot, c) {
+		return false
+	}
+	c.clear(flagPong)
+	if c.head != 0 {
+		c.set(flagPong)
+	}
+	return true
+}
+
+// onData acts on a piece of a message as Config.OnMessage says.
+func (l *loop) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+	switch l.srv.config.OnMessage {
+	case OnMessageClose:
+		l.count.messagesIn.Add(1)
+		l.startClose(slot, c, closePolicy, closeFrames[closePolicy], false)
+		return false
+	case OnMessageEcho:
+		return l.echo(slot, c, in, ev)
+	}
+	if ev.Last {
+		l.count.messagesIn.Add(1)
+	}
+	return true
+}
+
+// echo sends a message back when it is complete.
+func (l *loop) echo(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+	message := ev.Data
+	if !ev.First || !ev.Last {
+		if ev.First {
+			in.message = make([]byte, 0, len(ev.Data))
+		}
+		in.message = append(in.message, ev.Data...)
+		message = in.message
+	}
+	if !ev.Last {
+		return true
+	}
+	l.count.messagesIn.Add(1)
+	f := &frame{bytes: codec.AppendFrame(make([]byte, 0, codec.FrameLen(len(message))), ev.Op, message)}
+	in.message = nil
+	return l.catchUp(slot, c) && l.deliver(slot, c, f) && l.flush(slot, c)
+}

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"castgate/codec"
+	"castgate/server/internal/table"
+)
+
+// maxReasonLen is what fits into a close frame (RFC 6455 section 5.5.1).
+const maxReasonLen = 123
+
+// kickOrder is how clients are closed: frames shared by all that a Kick means.
+type kickOrder struct {
+	text  *frame // nil for none
+	close *frame
+	why   closeReason
+}
+
+// Kick implements Gateway.
+func (s *Server) Kick(_ context.Context, k Kick) (int, error) {
+	if err := k.To.check(); err != nil {
+		return 0, err
+	}
+	code := k.Code
+	if code == 0 {
+		code = 1000
+	}
+	switch {
+	case code != 1000 && (code < 3000 || code > 4999):
+		return 0, &Error{CodeInvalidCloseCode, "a kick's code is 1000 or 3000 to 4999"}
+	case len(k.Reason) > maxReasonLen:
+		return 0, &Error{CodeInvalidReason, "a kick's reason is longer than 123 bytes"}
+	case !utf8.ValidString(k.Reason) || !utf8.ValidString(k.Text):
+		return 0, &Error{CodeInvalidUTF8, "a kick's reason or text is not UTF-8"}
+	}
+	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, code, k.Reason)), why: closeKicked}
+	if k.Text != "" {
+		order.text = controlFrame(codec.AppendFrame(nil, codec.OpText, []byte(k.Text)))
+	}
+	if k.To.All {
+		return s.kickAll(order), nil
+	}
+	kicked := 0
+	for _, h := range s.handles(k.To.ClientIDs, k.To.UIDs, k.To.Groups) {
+		kicked += s.kickOne(h, order)
+	}
+	return kicked, nil
+}
+
+// kickOne answers 1, or 0 if the client was gone.
+func (s *Server) kickOne(h table.Handle, order *kickOrder) int {
+	if s.registry.unregisterAnd(h, &command{kind: cmdKick, one: h, kick: order}) {
+		return 1
+	}
+	return 0
+}
+
+func (s *Server) kickAll(order *kickOrder) (kicked int) {
+	for _, l := range s.loops {
+		for h := range l.registered() {
+			kicked += s.kickOne(h, order)
+		}
+	}
+	return kicked
+}
+
+// kick closes a client that Kick has taken out of the registry: what is queued
+// for it and the order's text come before the close frame.
+func (l *loop) kick(cmd *command) {
+	slot := cmd.one.Slot()
+	c := l.receiver(cmd.one)
+	if c == nil || !l.catchUp(slot, c) {
+		return
+	}
+	if cmd.kick.text != nil {
+		l.queue(c, cmd.kick.text)
+	}
+	l.startClose(slot, c, cmd.kick.why, cmd.kick.close, false)
+}

@@ -1,0 +1,183 @@
+package server
+
+import (
+	"context"
+	"encoding/hex"
+	"slices"
+	"strconv"
+
+	"castgate/server/internal/table"
+)
+
+// Clients implements Gateway. Its cursor is the handle of the last row.
+func (s *Server) Clients(_ context.Context, q List) (Page[ClientInfo], error) {
+	var page Page[ClientInfo]
+	if err := q.check(); err != nil {
+		return page, err
+	}
+	var after table.Handle
+	if q.Cursor != "" {
+		n, err := strconv.ParseUint(q.Cursor, 16, 64)
+		if err != nil || len(q.Cursor) != 16 {
+			return page, errCursor
+		}
+		after = table.Handle(n)
+	}
+	handles, more := s.handlesAfter(&q, after)
+	for _, h := range handles {
+		if info, ok := s.info(h); ok {
+			page.Rows = append(page.Rows, info)
+		}
+	}
+	if more {
+		last := uint64(handles[len(handles)-1])
+		page.Next = hex.EncodeToString([]byte{
+			byte(last >> 56), byte(last >> 48), byte(last >> 40), byte(last >> 32),
+			byte(last >> 24), byte(last >> 16), byte(last >> 8), byte(last)})
+	}
+	return page, nil
+}
+
+// handlesAfter answers the q.Limit lowest handles above one, and whether there
+// are more.
+func (s *Server) handlesAfter(q *List, after table.Handle) (handles []table.Handle, more bool) {
+	if q.UID == "" && q.Group == "" {
+		for i := after.Loop(); i < len(s.loops); i++ {
+			from := uint32(0)
+			if i == after.Loop() {
+				from = after.Slot()
+			}
+			for h := range s.loops[i].registeredFrom(from) {
+				if h <= after {
+					continue
+				}
+				if len(handles) == q.Limit {
+					return handles, true
+				}
+				handles = append(handles, h)
+			}
+		}
+		return handles, false
+	}
+	least := newLeast[table.Handle](q.Limit + 1)
+	for h := range s.narrowed(q).All() {
+		if h > after && (q.UID == "" || q.Group == "" || s.registry.groups.Snapshot(q.Group).Contains(h)) {
+			least.offer(h)
+		}
+	}
+	handles = least.sorted()
+	if len(handles) > q.Limit {
+		return handles[:q.Limit], true
+	}
+	return handles, false
+}
+
+// narrowed answers the members of the uid, or else of the group, of a listing.
+func (s *Server) narrowed(q *List) table.Snapshot {
+	if q.UID != "" {
+		return s.registry.uids.Snapshot(q.UID)
+	}
+	return s.registry.groups.Snapshot(q.Group)
+}
+
+// UIDs implements Gateway.
+func (s *Server) UIDs(_ context.Context, q List) (Page[NameCount], error) {
+	if err := q.check(); err != nil {
+		return Page[NameCount]{}, err
+	}
+	if q.Group == "" && q.UID == "" {
+		return pageOf(s.registry.uids, q)
+	}
+	return namesAfter(q, s.registry.uids, func(offer func(string)) {
+		for h := range s.narrowed(&q).All() {
+			s.registry.lookup(h, func(c *client) {
+				if c.uid != nil {
+					offer(c.uid.Name())
+				}
+			})
+		}
+	})
+}
+
+// Groups implements Gateway.
+func (s *Server) Groups(_ context.Context, q List) (Page[NameCount], error) {
+	if err := q.check(); err != nil {
+		return Page[NameCount]{}, err
+	}
+	if q.Group == "" && q.UID == "" {
+		return pageOf(s.registry.groups, q)
+	}
+	return namesAfter(q, s.registry.groups, func(offer func(string)) {
+		for h := range s.narrowed(&q).All() {
+			s.registry.lookup(h, func(c *client) {
+				c.groups.each(func(e *table.Entry) { offer(e.Name()) })
+			})
+		}
+	})
+}
+
+func pageOf(t *table.Table, q List) (Page[NameCount], error) {
+	names, counts, next, ok := t.Page(q.Cursor, q.Limit)
+	if !ok {
+		return Page[NameCount]{}, errCursor
+	}
+	page := Page[NameCount]{Next: next}
+	for i, name := range names {
+		page.Rows = append(page.Rows, NameCount{name, counts[i]})
+	}
+	return page, nil
+}
+
+// namesAfter answers a page of the names that each offers, in their order and
+// each once. Its cursor is the last name, in hexadecimal.
+func namesAfter(q List, t *table.Table, each func(offer func(string))) (Page[NameCount], error) {
+	after, err := hex.DecodeString(q.Cursor)
+	if err != nil {
+		return Page[NameCount]{}, errCursor
+	}
+	least := newLeast[string](q.Limit + 1)
+	each(func(name string) {
+		if name > string(after) {
+			least.offer(name)
+		}
+	})
+	names := least.sorted()
+	var page Page[NameCount]
+	if len(names) > q.Limit {
+		names = names[:q.Limit]
+		page.Next = hex.EncodeToString([]byte(names[len(names)-1]))
+	}
+	for _, name := range names {
+		page.Rows = append(page.Rows, NameCount{name, t.Count(name)})
+	}
+	return page, nil
+}
+
+// least keeps the n least of the values offered to it, each once, so that a
+// page of a large set takes no more memory than the page.
+type least[T ~string | ~uint64] struct {
+	n      int
+	values []T // at most 2n
+}
+
+func newLeast[T ~string | ~uint64](n int) *least[T] { return &least[T]{n: n} }
+
+func (l *least[T]) offer(v T) {
+	if len(l.values) == 2*l.n {
+		l.cut()
+	}
+	l.values = append(l.values, v)
+}
+
+func (l *least[T]) cut() {
+	slices.Sort(l.values)
+	l.values = slices.Compact(l.values)
+	if len(l.values) > l.n {
+		l.values = l.values[:l.n]
+	}
+}
+
+func (l *least[T]) sorted() []T {
+	l.cut()
+	return l.values
+}

@@ -1,0 +1,336 @@
+package server
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/panjf2000/gnet/v2/pkg/errors"
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+	"castgate/server/internal/table"
+	"castgate/server/internal/wheel"
+)
+
+// A turn of the loop answers the bell: it takes up commands and then writes.
+// Each part is bounded, so that between turns the poller serves sockets that
+// are ready: a client's ping waits for one turn, not for a whole broadcast.
+const (
+	turnWrites     = 128   // sockets written in one turn
+	turnCommands   = 4096  // commands taken up
+	turnDeliveries = 8192  // members of a group given a frame
+	maxIdleCap     = 16384 // elements a list keeps room for when it is empty
+	readLen        = 64 << 10
+)
+
+// loop is one event loop and everything it owns. Fields are in groups by
+// owner; see doc.go.
+type loop struct {
+	// Static after newLoop.
+	idx        int
+	srv        *Server
+	sys        *system
+	poller     *netpoll.Poller
+	bell       bell
+	ticker     int // timerfd
+	sendQueue  uint32
+	sendFrames uint32
+
+	// Guarded by itself.
+	mail mailbox
+
+	// Atomics, written by the loop, but for matched.
+	count counters
+
+	// Shared with the registry; see slots.
+	slots slots
+
+	// Owned by the loop's goroutine.
+	nodes    nodePool
+	wheel    *wheel.Wheel
+	all      broadcasts
+	batch    []command
+	next     int        // first of batch not done
+	walking  table.Iter // members left of batch[next], a cmdSnapshot that is under way
+	walks    bool
+	landing  []arrival
+	urgent   slotList // to write first: targets of pushes to few
+	bulk     slotList // to write a slice at a time
+	drain    int      // clients to close a tick; 0 when not draining
+	drained  uint32   // slot where draining goes on
+	began    time.Time
+	rbuf     []byte
+	wbuf     []byte
+	due      []uint32
+	handles  []table.Handle
+	spare    []*inbound
+	scratch  inbound
+	upgrader codec.Upgrader
+}
+
+func newLoop(s *Server, idx int) (*loop, error) {
+	l := &loop{
+		idx: idx, srv: s, sys: s.sys,
+		sendQueue:  uint32(s.config.SendQueue),
+		sendFrames: uint32(max(minFrames, s.config.SendQueue/frameOverhead)),
+		wheel:      wheel.New(wheelBuckets),
+		rbuf:       make([]byte, readLen),
+		wbuf:       make([]byte, 0, gatherLen),
+		handles:    make([]table.Handle, 512),
+		began:      s.began,
+		urgent:     slotList{flag: flagUrgent},
+		bulk:       slotList{flag: flagBulk},
+	}
+	l.upgrader.CheckOrigin = s.origins.allow
+	l.mail.room.Store(int64(s.config.PushQueue))
+	var err error
+	if l.poller, err = netpoll.OpenPoller(); err != nil {
+		return nil, fmt.Errorf("event loop: %w", err)
+	}
+	if l.bell, err = newBell(); err == nil {
+		err = l.poller.AddRead(&netpoll.PollAttachment{FD: int(l.bell)}, false)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("event loop: %w", err)
+	}
+	if l.ticker, err = newTicker(); err == nil {
+		err = l.poller.AddRead(&netpoll.PollAttachment{FD: l.ticker}, false)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("event loop: %w", err)
+	}
+	return l, nil
+}
+
+// run serves until a command ends it. It answers nil only if it was asked.
+func (l *loop) run() error {
+	err := l.poller.Polling(l.onEvent)
+	l.end()
+	if err == nil || err == errors.ErrEngineShutdown {
+		return nil
+	}
+	return fmt.Errorf("event loop %d: %w", l.idx, err)
+}
+
+// onEvent is the poller's callback. An event on a client's descriptor is only
+// a hint that a call may succeed: the descriptor may have been closed earlier
+// in the same round and be another client's by now.
+func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error) {
+	switch fd {
+	case int(l.bell):
+		l.bell.answer()
+		return l.turn()
+	case l.ticker:
+		l.tick()
+		return nil
+	}
+	slot, ok := l.srv.fds.get(fd)
+	if !ok {
+		return nil
+	}
+	c := l.conn(slot)
+	if c == nil || int(c.fd) != fd {
+		return nil
+	}
+	defer l.survive(slot, c.gen)
+	if ev&netpoll.WriteEvents != 0 && !l.flush(slot, c) {
+		return nil
+	}
+	if ev&^netpoll.WriteEvents != 0 {
+		l.readable(slot, c)
+	}
+	return nil
+}
+
+// survive keeps a defect that one client's bytes have found from ending the
+// process: that client is closed, the stack is logged.
+func (l *loop) survive(slot, gen uint32) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	l.count.panics.Add(1)
+	l.srv.log.Error("defect while serving a client", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	if c := l.conn(slot); c != nil && c.gen == gen {
+		l.closeNow(slot, c, closeInternal)
+	}
+}
+
+// turn answers the bell.
+func (l *loop) turn() error {
+	l.mail.rung.Store(false)
+	if l.next == len(l.batch) {
+		l.batch, l.next = l.recycle(l.batch), 0
+		l.collect()
+	}
+	for i := range l.landing {
+		l.adopt(l.landing[i])
+	}
+	l.landing = l.landing[:0]
+	if cap(l.landing) > maxIdleCap {
+		l.landing = nil
+	}
+	if stop := l.obey(); stop {
+		return errors.ErrEngineShutdown
+	}
+	budget := l.flushList(&l.urgent, turnWrites)
+	budget = l.walk(max(budget, turnWrites/4))
+	l.flushList(&l.bulk, max(budget, turnWrites/4))
+	if l.next < len(l.batch) || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() {
+		l.ring()
+		// Let goroutines that wait for a processor have this one.
+		runtime.Gosched()
+	}
+	return nil
+}
+
+func (l *loop) recycle(batch []command) []command {
+	clear(batch)
+	if cap(batch) > maxIdleCap {
+		return nil
+	}
+	return batch[:0]
+}
+
+// obey takes up commands in their order, as many as a turn may.
+func (l *loop) obey() (stop bool) {
+	deliveries := turnDeliveries
+	for n := 0; n < turnCommands && l.next < len(l.batch) && deliveries > 0; n++ {
+		cmd := &l.batch[l.next]
+		switch cmd.kind {
+		case cmdOne:
+			l.deliverTo(cmd.one, cmd.frame, &l.urgent)
+			deliveries--
+		case cmdList:
+			list := &l.urgent
+			if len(cmd.list) > turnWrites/2 {
+				list = &l.bulk
+			}
+			for _, h := range cmd.list {
+				l.deliverTo(h, cmd.frame, list)
+			}
+			deliveries -= len(cmd.list)
+		case cmdSnapshot:
+			if deliveries = l.deliverMembers(cmd, deliveries); cmd.started {
+				return false
+			}
+		case cmdAll:
+			l.broadcast(cmd)
+			cmd.cost = 0 // released when the walk is done
+		case cmdKick:
+			l.kick(cmd)
+		case cmdDrain:
+			l.beginDrain(cmd.matched)
+		case cmdFunc:
+			cmd.run(l)
+		case cmdStop:
+			l.next++
+			return true
+		}
+		l.mail.release(cmd.cost)
+		l.next++
+	}
+	return false
+}
+
+// deliverMembers gives the frame to the next members of a snapshot.
+func (l *loop) deliverMembers(cmd *command, budget int) int {
+	if !cmd.started {
+		l.walking, cmd.started = cmd.members.Iter(l.idx), true
+	}
+	for budget > 0 {
+		n := l.walking.Next(l.handles)
+		if n == 0 {
+			cmd.started = false
+			break
+		}
+		for _, h := range l.handles[:n] {
+			if !excluded(cmd.exclude, h) {
+				l.deliverTo(h, cmd.frame, &l.bulk)
+			}
+		}
+		budget -= n
+	}
+	return budget
+}
+
+// deliverTo gives a frame to the client a handle names and notes the client in
+// a list of those to write.
+func (l *loop) deliverTo(h table.Handle, f *frame, list *slotList) {
+	slot := h.Slot()
+	c := l.receiver(h)
+	if c == nil {
+		l.drop(f, dropClosed)
+		return
+	}
+	if !l.catchUp(slot, c) {
+		l.drop(f, dropClosed)
+		return
+	}
+	if l.deliver(slot, c, f) {
+		l.mark(slot, c, list)
+	}
+}
+
+// end closes every socket and gives back what the loop holds.
+func (l *loop) end() {
+	l.mail.mu.Lock()
+	l.mail.closed = true
+	l.mail.mu.Unlock()
+	for _, cmd := range l.batch[l.next:] {
+		l.abandon(&cmd)
+	}
+	l.collect()
+	for i := range l.batch {
+		l.abandon(&l.batch[i])
+	}
+	for _, a := range l.landing {
+		l.sys.close(a.fd)
+		l.srv.sockets.Add(-1)
+	}
+	for slot := uint32(0); slot < l.slots.extent(); slot++ {
+		if c := l.conn(slot); c != nil {
+			why := closeShutdown
+			if c.state == connClosing {
+				why = c.close
+			}
+			l.closeNow(slot, c, why)
+		}
+	}
+	for i := range l.all.log {
+		b := &l.all.log[i]
+		l.dropMany(b.frame, b.matched-b.ended, dropClosed)
+	}
+	l.all.log = nil
+	_ = unix.Close(l.ticker)
+	_ = unix.Close(int(l.bell))
+	_ = l.poller.Close()
+}
+
+// abandon counts the deliveries of a command that will not be carried out.
+func (l *loop) abandon(cmd *command) {
+	switch cmd.kind {
+	case cmdOne:
+		l.drop(cmd.frame, dropClosed)
+	case cmdList:
+		l.dropMany(cmd.frame, len(cmd.list), dropClosed)
+	case cmdAll:
+		l.dropMany(cmd.frame, cmd.matched, dropClosed)
+	case cmdSnapshot:
+		members := cmd.members.Iter(l.idx)
+		if cmd.started {
+			members = l.walking
+		}
+		var buf [64]table.Handle
+		for n := members.Next(buf[:]); n > 0; n = members.Next(buf[:]) {
+			for _, h := range buf[:n] {
+				if !excluded(cmd.exclude, h) {
+					l.drop(cmd.frame, dropClosed)
+				}
+			}
+		}
+	}
+}

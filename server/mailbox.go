@@ -1,0 +1,162 @@
+package server
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"castgate/server/internal/table"
+)
+
+// commandKind says what a loop is asked to do.
+type commandKind uint8
+
+const (
+	cmdOne      commandKind = iota // give frame to one client
+	cmdList                        // give frame to the clients of a list
+	cmdSnapshot                    // give frame to the members of a uid or group
+	cmdAll                         // give frame to every client
+	cmdKick                        // close one client
+	cmdDrain                       // close every client at a bounded rate
+	cmdFunc                        // run a function on the loop
+	cmdStop                        // end the loop at once
+)
+
+// command is one entry of a mailbox.
+type command struct {
+	kind    commandKind
+	frame   *frame
+	one     table.Handle
+	list    []table.Handle
+	members table.Snapshot
+	exclude []table.Handle // sorted
+	mark    uint64         // cmdAll: clients registered later are not meant
+	matched int            // cmdAll: clients that are
+	started bool           // cmdSnapshot: loop.walking is in the middle of it
+	kick    *kickOrder
+	run     func(*loop)
+	cost    int64 // of room in the mailbox
+}
+
+// arrival is an accepted socket on its way to its loop.
+type arrival struct {
+	fd     int
+	addr   netip.AddrPort
+	refuse bool // answer 503
+}
+
+// mailbox is the border between goroutines and a loop. Everything the world
+// asks of a loop goes through it, in order.
+type mailbox struct {
+	mu       sync.Mutex
+	commands []command
+	arrivals []arrival
+	// live counts registered clients and registered numbers them. They stand
+	// here so that a push to all and the arrival or end of a client have an
+	// order: both are decided under mu.
+	live       int
+	registered uint64
+
+	room   atomic.Int64 // bytes that pushes may still put in
+	rung   atomic.Bool  // the bell has been rung and not been answered
+	closed bool         // guarded by mu: the loop has ended
+}
+
+// commandCost is what a command costs of the mailbox's room beside its bytes.
+const commandCost = 256
+
+// reserve takes room for a push; false if the mailbox is full.
+func (m *mailbox) reserve(cost int64) bool {
+	if m.room.Add(-cost) >= 0 {
+		return true
+	}
+	m.room.Add(cost)
+	return false
+}
+
+func (m *mailbox) release(cost int64) { m.room.Add(cost) }
+
+// post appends a command and wakes the loop; false if the loop has ended.
+// Any goroutine.
+func (l *loop) post(c command) bool {
+	l.mail.mu.Lock()
+	ok := l.postLocked(c)
+	l.mail.mu.Unlock()
+	if ok {
+		l.ring()
+	}
+	return ok
+}
+
+// postLocked is post for a caller that holds mail.mu and rings afterwards.
+func (l *loop) postLocked(c command) bool {
+	if !l.mail.closed {
+		l.mail.commands = append(l.mail.commands, c)
+	}
+	return !l.mail.closed
+}
+
+// postPush posts n deliveries. Any goroutine.
+func (l *loop) postPush(c command, n int) {
+	l.count.matched.Add(uint64(n))
+	if !l.post(c) {
+		l.dropMany(c.frame, n, dropClosed)
+	}
+}
+
+// postAll posts a push to every client registered now but those excluded, and
+// answers how many that are. Any goroutine.
+func (l *loop) postAll(c command) (matched int) {
+	l.mail.mu.Lock()
+	matched = l.mail.live
+	for _, h := range c.exclude {
+		if h.Loop() == l.idx && l.liveHandle(h) {
+			matched--
+		}
+	}
+	if matched > 0 && !l.mail.closed {
+		c.matched, c.mark = matched, l.mail.registered
+		l.count.matched.Add(uint64(matched))
+		l.postLocked(c)
+	} else {
+		l.mail.release(c.cost)
+		matched = 0
+	}
+	l.mail.mu.Unlock()
+	if matched > 0 {
+		l.ring()
+	}
+	return matched
+}
+
+// arrive hands an accepted socket to the loop. False if the loop has ended.
+func (l *loop) arrive(a arrival) bool {
+	l.mail.mu.Lock()
+	ok := !l.mail.closed
+	if ok {
+		l.mail.arrivals = append(l.mail.arrivals, a)
+	}
+	l.mail.mu.Unlock()
+	if ok {
+		l.ring()
+	}
+	return ok
+}
+
+// ring wakes the loop, once until it has looked. Any goroutine, the loop too:
+// the bell is a descriptor of the poller like any other, so a loop that rings
+// for itself still serves the sockets that are ready first. (A task queued
+// with Poller.Trigger would run before the next look at epoll.)
+func (l *loop) ring() {
+	if l.mail.rung.CompareAndSwap(false, true) {
+		l.bell.ring()
+	}
+}
+
+// collect takes what has been posted. The loop's goroutine.
+func (l *loop) collect() {
+	l.mail.mu.Lock()
+	l.batch, l.mail.commands = l.mail.commands, l.batch[:0]
+	l.landing, l.mail.arrivals = l.mail.arrivals, l.landing[:0]
+	l.mail.mu.Unlock()
+}

@@ -1,0 +1,278 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+)
+
+// gatherLen is how many bytes of small frames leave in one write. A frame of
+// at least half of it is written from where it lies, without a copy.
+const gatherLen = 64 << 10
+
+// frameOverhead bounds the memory behind many tiny frames: a client's list may
+// hold SendQueue/frameOverhead nodes, but always minFrames.
+const (
+	frameOverhead = 16
+	minFrames     = 1024
+)
+
+// queue appends f to what waits for c, whatever the limit says. For the
+// gateway's own frames; pushes go through deliver.
+func (l *loop) queue(c *conn, f *frame) {
+	n := l.nodes.take(f)
+	if c.head == 0 {
+		c.head = n
+	} else {
+		l.nodes.at(c.tail).next = n
+	}
+	c.tail = n
+	l.grown(c, f)
+}
+
+// queueFirst puts a control frame in front of what waits, behind a frame that
+// is half written (RFC 6455 section 5.4 lets control frames overtake).
+func (l *loop) queueFirst(c *conn, f *frame) {
+	if c.head == 0 {
+		l.queue(c, f)
+		return
+	}
+	n := l.nodes.take(f)
+	if c.headOff == 0 {
+		l.nodes.at(n).next = c.head
+		c.head = n
+	} else {
+		first := l.nodes.at(c.head)
+		l.nodes.at(n).next = first.next
+		first.next = n
+		if c.tail == c.head {
+			c.tail = n
+		}
+	}
+	l.grown(c, f)
+}
+
+func (l *loop) grown(c *conn, f *frame) {
+	c.frames++
+	c.waiting += uint32(len(f.bytes))
+	l.count.queuedBytes.Add(int64(len(f.bytes)))
+}
+
+// deliver gives a pushed frame to a client, within its limit. It answers
+// whether the connection is still there; the delivery is counted either way,
+// now or when it ends. The caller flushes.
+func (l *loop) deliver(slot uint32, c *conn, f *frame) bool {
+	if c.waiting >= l.sendQueue || c.frames >= l.sendFrames {
+		// What waits may be waiting for this loop, not for the client.
+		if !l.flush(slot, c) {
+			l.drop(f, dropClosed)
+			return false
+		}
+		if c.waiting >= l.sendQueue || c.frames >= l.sendFrames {
+			l.drop(f, dropSlow)
+			if l.srv.config.SlowPolicy == SlowDrop {
+				return true
+			}
+			l.startClose(slot, c, closeSlow, closeFrames[closeSlow], true)
+			return false
+		}
+	}
+	l.queue(c, f)
+	return true
+}
+
+// drop ends a delivery without success.
+func (l *loop) drop(f *frame, why dropReason) {
+	if !f.counted {
+		return
+	}
+	l.count.dropped[why].Add(1)
+	if f.wait != nil {
+		f.wait.dropped.Add(1)
+		f.wait.add(-1)
+	}
+}
+
+// dropMany ends n deliveries without success.
+func (l *loop) dropMany(f *frame, n int, why dropReason) {
+	l.count.dropped[why].Add(uint64(n))
+	if f.wait != nil {
+		f.wait.dropped.Add(int64(n))
+		f.wait.add(int64(-n))
+	}
+}
+
+// purge drops what waits, all but a frame of which the peer has a part.
+func (l *loop) purge(c *conn, why dropReason) {
+	if c.head == 0 {
+		return
+	}
+	keep := c.head
+	if c.headOff == 0 {
+		keep = 0
+	}
+	for c.head != 0 && c.head != keep {
+		l.pop(c, why)
+	}
+	if keep == 0 {
+		return
+	}
+	for n := l.nodes.at(keep).next; n != 0; {
+		nd := l.nodes.at(n)
+		next := nd.next
+		l.forget(c, nd.frame)
+		l.drop(nd.frame, why)
+		l.nodes.put(n)
+		n = next
+	}
+	l.nodes.at(keep).next = 0
+	c.tail = keep
+}
+
+// pop drops the oldest waiting frame.
+func (l *loop) pop(c *conn, why dropReason) {
+	n := c.head
+	nd := l.nodes.at(n)
+	f := nd.frame
+	c.head = nd.next
+	if c.head == 0 {
+		c.tail = 0
+	}
+	c.waiting += c.headOff // forget takes the whole frame away
+	l.count.queuedBytes.Add(int64(c.headOff))
+	c.headOff = 0
+	l.forget(c, f)
+	l.nodes.put(n)
+	l.drop(f, why)
+}
+
+func (l *loop) forget(c *conn, f *frame) {
+	c.frames--
+	c.waiting -= uint32(len(f.bytes))
+	l.count.queuedBytes.Add(-int64(len(f.bytes)))
+}
+
+// flush writes what waits for c until the socket is full: all of it in one
+// system call where it fits into gatherLen. It answers whether the connection
+// is still there.
+func (l *loop) flush(slot uint32, c *conn) bool {
+	for c.head != 0 {
+		b := l.gather(c)
+		n, err := l.sys.write(int(c.fd), b)
+		if n > 0 {
+			l.count.writes.Add(1)
+			l.count.bytesOut.Add(uint64(n))
+			l.written(c, n)
+		}
+		switch {
+		case err == nil && n == len(b):
+		case err == nil, errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+			return l.block(slot, c)
+		case errors.Is(err, unix.EINTR):
+		default:
+			l.closeNow(slot, c, goneReason(c))
+			return false
+		}
+	}
+	if c.is(flagBlocked) {
+		c.clear(flagBlocked)
+		if err := l.poller.ModRead(&netpoll.PollAttachment{FD: int(c.fd)}, false); err != nil {
+			l.closeNow(slot, c, closeInternal)
+			return false
+		}
+	}
+	return l.flushed(slot, c)
+}
+
+// goneReason is why a connection ends that the peer has broken off: for the
+// reason we were closing it, if we were.
+func goneReason(c *conn) closeReason {
+	if c.state == connClosing {
+		return c.close
+	}
+	return closeGone
+}
+
+// block makes the poller tell when the socket has room again.
+func (l *loop) block(slot uint32, c *conn) bool {
+	if c.is(flagBlocked) {
+		return true
+	}
+	c.set(flagBlocked)
+	if err := l.poller.ModReadWrite(&netpoll.PollAttachment{FD: int(c.fd)}, false); err != nil {
+		l.closeNow(slot, c, closeInternal)
+		return false
+	}
+	return true
+}
+
+// gather answers the next bytes for c's socket: the head's own, or several
+// frames joined in the loop's buffer. Valid until the next call.
+func (l *loop) gather(c *conn) []byte {
+	nd := l.nodes.at(c.head)
+	b := nd.frame.bytes[c.headOff:]
+	if nd.next == 0 || len(b) >= gatherLen/2 {
+		return b
+	}
+	l.wbuf = append(l.wbuf[:0], b...)
+	for n := nd.next; n != 0; n = nd.next {
+		nd = l.nodes.at(n)
+		if len(l.wbuf)+len(nd.frame.bytes) > gatherLen {
+			break
+		}
+		l.wbuf = append(l.wbuf, nd.frame.bytes...)
+	}
+	return l.wbuf
+}
+
+// written takes n bytes that the kernel has off what waits for c.
+func (l *loop) written(c *conn, n int) {
+	c.waiting -= uint32(n)
+	l.count.queuedBytes.Add(-int64(n))
+	for n > 0 {
+		head := c.head
+		nd := l.nodes.at(head)
+		left := len(nd.frame.bytes) - int(c.headOff)
+		if n < left {
+			c.headOff += uint32(n)
+			return
+		}
+		n -= left
+		f := nd.frame
+		c.head, c.headOff = nd.next, 0
+		c.frames--
+		l.nodes.put(head)
+		if f.counted {
+			l.count.written.Add(1)
+			if f.wait != nil {
+				f.wait.written.Add(1)
+				f.wait.add(-1)
+			}
+		}
+	}
+	if c.head == 0 {
+		c.tail = 0
+	}
+}
+
+// replacePong puts a newer pong in the place of the one that waits near the
+// head of c's list, unless the peer has a part of that already.
+func (l *loop) replacePong(c *conn, f *frame) {
+	n := c.head
+	if n != 0 && c.headOff > 0 {
+		n = l.nodes.at(n).next
+	}
+	if n == 0 {
+		return
+	}
+	nd := l.nodes.at(n)
+	if codec.Opcode(nd.frame.bytes[0]&0x0f) != codec.OpPong {
+		return
+	}
+	l.forget(c, nd.frame)
+	nd.frame = f
+	l.grown(c, f)
+}

@@ -1,0 +1,177 @@
+package server
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"castgate/codec"
+	"castgate/server/internal/table"
+)
+
+var (
+	errBusy     = &Error{CodeBusy, "the event loops have no room for another push now"}
+	errStopping = &Error{CodeStopping, "the gateway is shutting down"}
+)
+
+// snapshotLeast is the size from which the members of one uid or group are not
+// listed for the loops but walked there.
+const snapshotLeast = 64
+
+// Push implements Gateway.
+func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
+	if s.stopping.Load() {
+		return PushResult{}, errStopping
+	}
+	if err := p.To.check(); err != nil {
+		return PushResult{}, err
+	}
+	if !p.Binary && !utf8.Valid(p.Payload) {
+		return PushResult{}, &Error{CodeInvalidUTF8, "a text message is not UTF-8"}
+	}
+	if err := checkNames("uid", p.ExcludeUIDs); err != nil {
+		return PushResult{}, err
+	}
+	var wait *pushWait
+	if p.Wait {
+		wait = newPushWait()
+	}
+	matched, err := s.fanOut(&p, wait)
+	if err != nil {
+		s.refused.Add(1)
+		return PushResult{}, err
+	}
+	s.pushes.Add(1)
+	if wait == nil {
+		return PushResult{Matched: matched, Queued: matched}, nil
+	}
+	wait.matched(matched)
+	select {
+	case <-wait.done:
+	case <-ctx.Done():
+	case <-s.ended:
+	}
+	r := PushResult{Matched: matched, Written: int(wait.written.Load()), Dropped: int(wait.dropped.Load())}
+	r.Queued = matched - r.Written - r.Dropped
+	return r, nil
+}
+
+// fanOut posts the push to the loops of its targets, to all of them or, with
+// CodeBusy, to none.
+func (s *Server) fanOut(p *Push, wait *pushWait) (matched int, err error) {
+	var exclude []table.Handle
+	if len(p.ExcludeClientIDs)+len(p.ExcludeUIDs) > 0 {
+		exclude = s.handles(p.ExcludeClientIDs, p.ExcludeUIDs, nil)
+	}
+	if p.To.All {
+		return s.pushAll(p, wait, exclude)
+	}
+	if members, ok := s.singleName(&p.To); ok {
+		if members.Len() >= snapshotLeast {
+			return s.pushMembers(p, wait, members, exclude)
+		}
+		if members.Len() == 0 {
+			return 0, nil
+		}
+	}
+	return s.pushList(p, wait, without(s.handles(p.To.ClientIDs, p.To.UIDs, p.To.Groups), exclude))
+}
+
+// singleName answers the members if t is nothing but one uid or one group.
+func (s *Server) singleName(t *Targets) (table.Snapshot, bool) {
+	switch {
+	case len(t.ClientIDs) > 0 || len(t.UIDs)+len(t.Groups) != 1:
+		return table.Snapshot{}, false
+	case len(t.UIDs) == 1:
+		return s.registry.uids.Snapshot(t.UIDs[0]), true
+	default:
+		return s.registry.groups.Snapshot(t.Groups[0]), true
+	}
+}
+
+func (s *Server) pushAll(p *Push, wait *pushWait, exclude []table.Handle) (matched int, err error) {
+	cost := int64(commandCost + codec.FrameLen(len(p.Payload)))
+	if !reserveAll(s.loops, cost) {
+		return 0, errBusy
+	}
+	f := newPushFrame(p.Payload, p.Binary, wait)
+	for _, l := range s.loops {
+		matched += l.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
+	}
+	return matched, nil
+}
+
+func (s *Server) pushMembers(p *Push, wait *pushWait, members table.Snapshot, exclude []table.Handle) (int, error) {
+	cost := int64(commandCost + codec.FrameLen(len(p.Payload)))
+	var busy [4]uint64
+	members.Loops(&busy)
+	var loops []*loop
+	for i, l := range s.loops {
+		if busy[i/64]>>(i%64)&1 == 1 {
+			loops = append(loops, l)
+		}
+	}
+	matched := members.Len()
+	for _, h := range exclude {
+		if members.Contains(h) {
+			matched--
+		}
+	}
+	if !reserveAll(loops, cost) {
+		return 0, errBusy
+	}
+	f := newPushFrame(p.Payload, p.Binary, wait)
+	// How many members are on which loop is not known, nor needed: the sum is.
+	s.loops[0].count.matched.Add(uint64(matched))
+	for _, l := range loops {
+		if cmd := (command{kind: cmdSnapshot, frame: f, members: members, exclude: exclude, cost: cost}); !l.post(cmd) {
+			l.abandon(&cmd)
+		}
+	}
+	return matched, nil
+}
+
+func (s *Server) pushList(p *Push, wait *pushWait, list []table.Handle) (int, error) {
+	if len(list) == 0 {
+		return 0, nil
+	}
+	frameCost := int64(commandCost + codec.FrameLen(len(p.Payload)))
+	if len(list) == 1 {
+		l := s.loops[list[0].Loop()]
+		if !l.mail.reserve(frameCost) {
+			return 0, errBusy
+		}
+		l.postPush(command{kind: cmdOne, frame: newPushFrame(p.Payload, p.Binary, wait), one: list[0], cost: frameCost}, 1)
+		return 1, nil
+	}
+	var commands [][]table.Handle
+	var loops []*loop
+	for rest := list; len(rest) > 0; {
+		var i int
+		var part []table.Handle
+		i, part, rest = ofLoop(rest)
+		loops = append(loops, s.loops[i])
+		commands = append(commands, part)
+	}
+	cost := frameCost + int64(8*len(list))
+	if !reserveAll(loops, cost) {
+		return 0, errBusy
+	}
+	f := newPushFrame(p.Payload, p.Binary, wait)
+	for i, l := range loops {
+		l.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]))
+	}
+	return len(list), nil
+}
+
+// reserveAll takes room in every mailbox, or in none.
+func reserveAll(loops []*loop, cost int64) bool {
+	for i, l := range loops {
+		if !l.mail.reserve(cost) {
+			for _, done := range loops[:i] {
+				done.mail.release(cost)
+			}
+			return false
+		}
+	}
+	return true
+}

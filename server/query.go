@@ -1,0 +1,182 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"castgate/server/internal/table"
+)
+
+// Online implements Gateway.
+func (s *Server) Online(_ context.Context, q Online) (OnlineResult, error) {
+	if err := checkNames("uid", q.UIDs); err != nil {
+		return OnlineResult{}, err
+	}
+	r := OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
+	for i, id := range q.ClientIDs {
+		r.Clients[i] = s.registry.online(s.ids.parse(id))
+	}
+	for i, u := range q.UIDs {
+		r.UIDs[i] = s.registry.uids.Count(u)
+	}
+	return r, nil
+}
+
+// Counts implements Gateway.
+func (s *Server) Counts(_ context.Context, q Counts) (CountsResult, error) {
+	if err := checkNames("group", q.Groups); err != nil {
+		return CountsResult{}, err
+	}
+	if err := checkNames("uid", q.UIDs); err != nil {
+		return CountsResult{}, err
+	}
+	r := CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
+	for i, g := range q.Groups {
+		r.Groups[i] = s.registry.groups.Count(g)
+	}
+	for i, u := range q.UIDs {
+		r.UIDs[i] = s.registry.uids.Count(u)
+	}
+	return r, nil
+}
+
+// Stats implements Gateway.
+func (s *Server) Stats(context.Context) (Stats, error) {
+	st := Stats{
+		Node: s.config.Node, StartedAt: s.began, Loops: len(s.loops),
+		Sockets: int(s.sockets.Load()), MaxConns: s.limits.maxConns,
+		UIDs: s.registry.uids.Len(), Groups: s.registry.groups.Len(),
+		Accepted: s.accepted.Load(), Pushes: s.pushes.Load(), PushesRefused: s.refused.Load(),
+		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
+	}
+	for _, l := range s.loops {
+		c := &l.count
+		st.Connections += int(c.connections.Load())
+		for i := range c.handshakes {
+			st.Handshakes[handshakeLabel(i)] += c.handshakes[i].Load()
+		}
+		for i := range c.closes {
+			if closeReason(i) != closeNone {
+				st.Closes[closeTable[i].label] += c.closes[i].Load()
+			}
+		}
+		// What ended is read before what was matched, so Queued is never too low.
+		st.Written += c.written.Load()
+		for i := range c.dropped {
+			st.Dropped[dropLabels[i]] += c.dropped[i].Load()
+		}
+		st.QueuedBytes += int(c.queuedBytes.Load())
+		st.MessagesIn += c.messagesIn.Load()
+		st.BytesIn += c.bytesIn.Load()
+		st.BytesOut += c.bytesOut.Load()
+		st.Pings += c.pings.Load()
+		st.Writes += c.writes.Load()
+		st.Panics += c.panics.Load()
+		st.LoopLag = max(st.LoopLag, time.Duration(c.lag.Load()))
+	}
+	ended := st.Written
+	for _, n := range st.Dropped {
+		ended += n
+	}
+	for _, l := range s.loops {
+		st.Matched += l.count.matched.Load()
+	}
+	st.Queued = int(st.Matched - ended)
+	return st, nil
+}
+
+// Client implements Gateway.
+func (s *Server) Client(ctx context.Context, clientID string) (ClientInfo, error) {
+	h := s.ids.parse(clientID)
+	info, ok := s.info(h)
+	if !ok {
+		return ClientInfo{}, unknownClient(clientID)
+	}
+	// What waits is the loop's to know.
+	type waiting struct{ bytes, frames int }
+	answer := make(chan waiting, 1)
+	l := s.loops[h.Loop()]
+	l.post(command{kind: cmdFunc, run: func(l *loop) {
+		var w waiting
+		if c := l.receiver(h); c != nil {
+			w = waiting{int(c.waiting), int(c.frames)}
+		}
+		answer <- w
+	}})
+	select {
+	case w := <-answer:
+		info.QueuedBytes, info.QueuedFrames = w.bytes, w.frames
+	case <-ctx.Done():
+	case <-s.ended:
+	}
+	return info, nil
+}
+
+// info answers what the registry knows of a client.
+func (s *Server) info(h table.Handle) (info ClientInfo, ok bool) {
+	ok = s.registry.lookup(h, func(c *client) {
+		if c.uid != nil {
+			info.UID = c.uid.Name()
+		}
+		info.Groups = make([]string, 0, c.groups.len())
+		c.groups.each(func(e *table.Entry) { info.Groups = append(info.Groups, e.Name()) })
+		if c.session != nil {
+			info.Session = json.RawMessage(*c.session)
+		}
+		addr := netip.AddrPortFrom(netip.AddrFrom16(c.addr).Unmap(), c.port)
+		info.RemoteAddr = addr.String()
+		info.ConnectedAt = time.UnixMilli(c.connectedAt)
+	})
+	info.ClientID = s.ids.string(h)
+	return info, ok
+}
+
+// registered answers the handles of the loop's clients in the order of their
+// slots. Clients that come or go meanwhile may or may not be among them. Any
+// goroutine.
+func (l *loop) registered() iter.Seq[table.Handle] { return l.registeredFrom(0) }
+
+func (l *loop) registeredFrom(slot uint32) iter.Seq[table.Handle] {
+	return func(yield func(table.Handle) bool) {
+		for ; slot < l.slots.extent(); slot = (slot/chunkLen + 1) * chunkLen {
+			ch := l.slots.chunkAt(slot)
+			if ch == nil {
+				continue
+			}
+			l.mail.mu.Lock()
+			live := ch.live
+			l.mail.mu.Unlock()
+			for n := slot % chunkLen; n < chunkLen; n++ {
+				if live[n] != 0 && !yield(table.MakeHandle(uint8(l.idx), slot/chunkLen*chunkLen+n, live[n])) {
+					return
+				}
+			}
+		}
+	}
+}
+
+const defaultPageLen = 100
+
+func (q *List) check() error {
+	if q.Limit == 0 {
+		q.Limit = defaultPageLen
+	}
+	if q.Limit < 1 || q.Limit > MaxPageLen {
+		return &Error{CodeInvalidLimit, "limit is not between 1 and " + strconv.Itoa(MaxPageLen)}
+	}
+	if q.UID != "" {
+		if err := checkName("uid", q.UID); err != nil {
+			return err
+		}
+	}
+	if q.Group != "" {
+		return checkName("group", q.Group)
+	}
+	return nil
+}
+
+var errCursor = &Error{CodeInvalidCursor, "the cursor is none that a page of this listing gave"}

@@ -1,0 +1,81 @@
+package server
+
+import "castgate/codec"
+
+// closeReason says why a client whose handshake was done is gone. Each has a
+// metric label and, where the gateway begins the close, a code on the wire:
+// one table, so that the lists can't drift apart.
+type closeReason uint8
+
+const (
+	closeNone        closeReason = iota
+	closePeer                    // the client sent a close frame
+	closeGone                    // the connection ended without one
+	closeKicked                  // a Kick
+	closeReplaced                // Bind.KickOld of another client
+	closeSlow                    // SendQueue reached with SlowClose
+	closeProtocol                // 1002
+	closeUTF8                    // 1007
+	closeTooBig                  // 1009
+	closePolicy                  // OnMessageClose
+	closeUnbound                 // UnboundTimeout
+	closePingTimeout             // silent for PingInterval+PingTimeout
+	closeShutdown                // the gateway stops
+	closeInternal                // a defect of ours met while serving the client
+	numCloseReasons
+)
+
+// closeTable holds, by closeReason, the metric label and the close frame's
+// code and text. Code 0: no frame is sent, or the caller brings its own.
+var closeTable = [numCloseReasons]struct {
+	label string
+	code  uint16
+	text  string
+}{
+	closeNone:        {"none", 0, ""},
+	closePeer:        {"peer_closed", 0, ""},
+	closeGone:        {"peer_gone", 0, ""},
+	closeKicked:      {"kicked", 1000, ""},
+	closeReplaced:    {"replaced", 4001, "replaced"},
+	closeSlow:        {"slow", 1008, "slow consumer"},
+	closeProtocol:    {"protocol", 1002, ""},
+	closeUTF8:        {"invalid_utf8", 1007, ""},
+	closeTooBig:      {"too_big", 1009, ""},
+	closePolicy:      {"policy", 1008, "messages are not accepted"},
+	closeUnbound:     {"unbound", 1008, "not bound in time"},
+	closePingTimeout: {"ping_timeout", 0, ""},
+	closeShutdown:    {"shutdown", 1001, "shutting down"},
+	closeInternal:    {"internal", 1011, "internal error"},
+}
+
+// closeFrames are the ready close frames of closeTable.
+var closeFrames = func() (f [numCloseReasons]*frame) {
+	for r, row := range closeTable {
+		if row.code != 0 {
+			f[r] = controlFrame(codec.AppendClose(nil, row.code, row.text))
+		}
+	}
+	return f
+}()
+
+// dropReason says why a delivery ended without being written.
+type dropReason uint8
+
+const (
+	dropSlow   dropReason = iota // the client was at its SendQueue limit
+	dropClosed                   // the client was gone before its turn came
+	numDropReasons
+)
+
+var dropLabels = [numDropReasons]string{dropSlow: "slow", dropClosed: "closed"}
+
+// handshakeGone counts, beside codec's results, sockets that left before
+// their handshake was decided.
+const handshakeGone = codec.NumHandshakeResults
+
+func handshakeLabel(i int) string {
+	if i == handshakeGone {
+		return "gone"
+	}
+	return codec.HandshakeResult(i).String()
+}

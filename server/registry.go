@@ -1,0 +1,194 @@
+package server
+
+import (
+	"net/netip"
+	"time"
+
+	"castgate/server/internal/table"
+)
+
+// client is what the registry knows of a connection. Guarded by its chunk's mu.
+type client struct {
+	gen         uint32 // of the connection it is about
+	port        uint16
+	live        bool     // registered
+	addr        [16]byte // IPv4 mapped into IPv6
+	connectedAt int64    // Unix time in milliseconds
+	uid         *table.Entry
+	groups      groupSet
+	session     *string // JSON; nil if none was set
+}
+
+// groupSet is a client's groups: one of them costs no further memory.
+type groupSet struct {
+	one  *table.Entry
+	more *[]*table.Entry
+}
+
+func (g *groupSet) len() int {
+	n := 0
+	if g.one != nil {
+		n = 1
+	}
+	if g.more != nil {
+		n += len(*g.more)
+	}
+	return n
+}
+
+func (g *groupSet) add(e *table.Entry) {
+	switch {
+	case g.one == nil:
+		g.one = e
+	case g.more == nil:
+		g.more = &[]*table.Entry{e}
+	default:
+		*g.more = append(*g.more, e)
+	}
+}
+
+// remove takes the group of that name out and answers it.
+func (g *groupSet) remove(name string) *table.Entry {
+	if g.one != nil && g.one.Name() == name {
+		e := g.one
+		g.one = nil
+		return e
+	}
+	if g.more == nil {
+		return nil
+	}
+	list := *g.more
+	for i, e := range list {
+		if e.Name() != name {
+			continue
+		}
+		last := len(list) - 1
+		list[i], list[last] = list[last], nil
+		*g.more = list[:last]
+		if last == 0 {
+			g.more = nil
+		}
+		return e
+	}
+	return nil
+}
+
+func (g *groupSet) each(do func(*table.Entry)) {
+	if g.one != nil {
+		do(g.one)
+	}
+	if g.more != nil {
+		for _, e := range *g.more {
+			do(e)
+		}
+	}
+}
+
+// registry knows the clients by id, uid and group. Its methods may be called
+// from any goroutine; see doc.go for the order of its locks.
+type registry struct {
+	loops  []*loop
+	uids   *table.Table
+	groups *table.Table
+}
+
+func newRegistry(loops int) *registry {
+	return &registry{uids: table.New(loops), groups: table.New(loops)}
+}
+
+// lookup calls do with the registered client of a handle, under its chunk's
+// lock; false if there is none.
+func (r *registry) lookup(h table.Handle, do func(c *client)) bool {
+	ch, c := r.client(h)
+	if ch == nil {
+		return false
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if c.gen != h.Gen() || !c.live {
+		return false
+	}
+	do(c)
+	return true
+}
+
+func (r *registry) client(h table.Handle) (*chunk, *client) {
+	if h == 0 || h.Loop() >= len(r.loops) {
+		return nil, nil
+	}
+	ch := r.loops[h.Loop()].slots.chunkAt(h.Slot())
+	if ch == nil {
+		return nil, nil
+	}
+	return ch, &ch.clients[h.Slot()%chunkLen]
+}
+
+func (r *registry) online(h table.Handle) bool {
+	return r.lookup(h, func(*client) {})
+}
+
+func (r *registry) bound(h table.Handle) bool {
+	bound := false
+	r.lookup(h, func(c *client) { bound = c.uid != nil })
+	return bound
+}
+
+// arrived notes a connection whose handshake has not been done.
+func (r *registry) arrived(h table.Handle, addr netip.AddrPort) {
+	ch, c := r.client(h)
+	ch.mu.Lock()
+	*c = client{gen: h.Gen(), addr: addr.Addr().As16(), port: addr.Port()}
+	ch.mu.Unlock()
+}
+
+// register makes a connection a client, before it is told its id. False when
+// the gateway has begun to stop. The loop's goroutine.
+func (r *registry) register(l *loop, slot uint32, c *conn) bool {
+	ch := l.slots.chunkAt(slot)
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	cl := &ch.clients[slot%chunkLen]
+	cl.live = true
+	cl.connectedAt = time.Now().UnixMilli()
+	l.mail.mu.Lock()
+	l.mail.live++
+	l.mail.registered++
+	c.mark = l.mail.registered
+	ch.live[slot%chunkLen] = c.gen
+	l.mail.mu.Unlock()
+	l.count.connections.Add(1)
+	return true
+}
+
+// unregister takes a client out of every table. False if it was out already.
+func (r *registry) unregister(h table.Handle) bool {
+	return r.unregisterAnd(h, nil)
+}
+
+// unregisterAnd is unregister, and posts a command to the client's loop at the
+// same instant: a push to all asked for before comes before the command, one
+// asked for after it does not mean the client any more.
+func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
+	var l *loop
+	gone := r.lookup(h, func(c *client) {
+		c.live = false
+		if c.uid != nil {
+			r.uids.Remove(c.uid, h)
+		}
+		c.groups.each(func(e *table.Entry) { r.groups.Remove(e, h) })
+		c.uid, c.groups, c.session = nil, groupSet{}, nil
+		l = r.loops[h.Loop()]
+		l.mail.mu.Lock()
+		l.mail.live--
+		l.slots.chunkAt(h.Slot()).live[h.Slot()%chunkLen] = 0
+		if cmd != nil {
+			l.postLocked(*cmd)
+		}
+		l.mail.mu.Unlock()
+		l.count.connections.Add(-1)
+	})
+	if gone && cmd != nil {
+		l.ring()
+	}
+	return gone
+}

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server is one gateway process: a listener, event loops and the registry.
+// It implements Gateway.
+type Server struct {
+	// Static after New.
+	config   Config
+	log      *slog.Logger
+	sys      *system
+	began    time.Time
+	ids      *clientIDs
+	initText []string // Config.InitMessage split at its %s
+	origins  origins
+	ticks    tickConfig
+	fds      *fdTable
+	limits   fileLimits
+	registry *registry
+	loops    []*loop
+	acceptor *acceptor
+
+	sockets  atomic.Int64 // client sockets open, of every phase
+	accepted atomic.Uint64
+	pushes   atomic.Uint64
+	refused  atomic.Uint64 // pushes answered CodeBusy
+
+	stopping atomic.Bool   // Shutdown or Stop was called
+	running  atomic.Bool   // the loops serve
+	ended    chan struct{} // closed when every loop has ended
+	stop     sync.Once
+}
+
+// New makes a server and binds its listener; nothing is served before Run.
+// Errors name the setting that is wrong or the address that is taken.
+func New(c Config) (*Server, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return newServer(c, &linux)
+}
+
+func newServer(c Config, sys *system) (*Server, error) {
+	s := &Server{
+		config: c, log: c.Logger, sys: sys, began: time.Now(),
+		origins: newOrigins(c.AllowedOrigins), ticks: newTickConfig(&c),
+		ended: make(chan struct{}),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.limits, err = newFileLimits(&c); err != nil {
+		return nil, err
+	}
+	s.initText = splitInit(c.InitMessage)
+	s.fds = newFDTable(s.limits.open)
+	if s.ids, err = newClientIDs(c.Node); err != nil {
+		return nil, err
+	}
+	s.registry = newRegistry(c.Loops)
+	for i := range c.Loops {
+		l, err := newLoop(s, i)
+		if err != nil {
+			return nil, err
+		}
+		s.loops = append(s.loops, l)
+	}
+	s.registry.loops = s.loops
+	if s.acceptor, err = newAcceptor(s, c.Listen); err != nil {
+		for _, l := range s.loops {
+			l.end()
+		}
+		return nil, fmt.Errorf("listen %s: %w", c.Listen, err)
+	}
+	return s, nil
+}
+
+// Addr is the address of the client listener.
+func (s *Server) Addr() net.Addr { return s.acceptor.addr }
+
+// MaxConns is how many client sockets are served at once.
+func (s *Server) MaxConns() int { return s.limits.maxConns }
+
+// ReserveFiles is how many descriptors MaxConns leaves free.
+func (s *Server) ReserveFiles() int { return s.limits.reserve }
+
+// Ready tells whether new clients are taken.
+func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
+
+// Run serves until Shutdown or Stop is done, once in a Server's life. It
+// answers an error when an event loop or the acceptor ended without being
+// asked; every client is gone then.
+func (s *Server) Run() error {
+	errs := make(chan error, len(s.loops)+1)
+	var loops sync.WaitGroup
+	for _, l := range s.loops {
+		loops.Go(func() { errs <- l.run() })
+	}
+	accepting := make(chan struct{})
+	go func() {
+		defer close(accepting)
+		errs <- s.acceptor.run()
+	}()
+	quiet := make(chan struct{})
+	go s.giveBack(quiet)
+	s.running.Store(true)
+
+	var first error
+	for range len(s.loops) + 1 {
+		err := <-errs
+		if err != nil && first == nil {
+			first = err
+			s.running.Store(false)
+			s.Stop()
+		}
+	}
+	loops.Wait()
+	<-accepting
+	close(quiet)
+	s.running.Store(false)
+	close(s.ended)
+	return first
+}
+
+// Stop ends the server at once: sockets are closed as they are. Any goroutine.
+func (s *Server) Stop() {
+	s.stop.Do(func() {
+		s.stopping.Store(true)
+		s.acceptor.stop()
+		for _, l := range s.loops {
+			l.post(command{kind: cmdStop})
+		}
+	})
+}
+
+// Shutdown ends the server in order: no new sockets and no new pushes; what is
+// queued is written; clients are closed with 1001 at a bounded rate; then the
+// loops end. It returns when that is done, or, with what is left cut off, soon
+// after ctx is done; the error is then ctx's. Any goroutine.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopping.Store(true)
+	s.acceptor.stop()
+	err := s.drain(ctx)
+	s.Stop()
+	if s.running.Load() {
+		<-s.ended
+	}
+	return err
+}

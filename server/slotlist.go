@@ -1,0 +1,45 @@
+package server
+
+// slotList is a queue of connections that have something to write. Each list
+// has a flag, so that a connection is in it once.
+type slotList struct {
+	flag  connFlags
+	slots []uint32
+	next  int
+}
+
+func (q *slotList) empty() bool { return q.next == len(q.slots) }
+
+// mark notes that c has something to write, unless its socket is full: then
+// the poller tells when it goes on.
+func (l *loop) mark(slot uint32, c *conn, q *slotList) {
+	if c.flags&(q.flag|flagBlocked) == 0 && c.head != 0 {
+		c.set(q.flag)
+		q.slots = append(q.slots, slot)
+	}
+}
+
+// flushList writes to the connections of a list, at most budget of them, and
+// answers what is left of the budget.
+func (l *loop) flushList(q *slotList, budget int) int {
+	for q.next < len(q.slots) && budget > 0 {
+		slot := q.slots[q.next]
+		q.next++
+		c := l.conn(slot)
+		if c == nil || !c.is(q.flag) {
+			continue // closed meanwhile
+		}
+		c.clear(q.flag)
+		if c.head != 0 && !c.is(flagBlocked) {
+			l.flush(slot, c)
+			budget--
+		}
+	}
+	if q.empty() {
+		q.slots, q.next = q.slots[:0], 0
+		if cap(q.slots) > maxIdleCap {
+			q.slots = nil
+		}
+	}
+	return budget
+}

@@ -1,0 +1,40 @@
+package server
+
+import "time"
+
+// Stats is one reading of the gateway's counters. Gauges are exact when taken;
+// the counters of several loops are read one after the other.
+type Stats struct {
+	Node        uint16
+	StartedAt   time.Time
+	Connections int // clients whose handshake is done
+	Sockets     int // client sockets, handshakes in progress and closing ones included
+	MaxConns    int
+	UIDs        int
+	Groups      int
+	Loops       int
+
+	// Sessions of the process.
+	Accepted   uint64            // sockets accepted
+	Handshakes map[string]uint64 // by result
+	Closes     map[string]uint64 // by reason, of clients whose handshake was done
+
+	// Pushes. Matched = Written + the sum of Dropped + Queued, always.
+	Pushes        uint64
+	PushesRefused uint64 // answered CodeBusy
+	Matched       uint64
+	Written       uint64
+	Dropped       map[string]uint64 // by reason
+	Queued        int               // deliveries that have not ended
+	QueuedBytes   int               // bytes that wait for sockets, shared frames counted per client
+
+	MessagesIn uint64 // complete messages from clients
+	BytesIn    uint64 // read from client sockets
+	BytesOut   uint64 // written to client sockets
+	Pings      uint64 // sent by the heartbeat
+	Writes     uint64 // write system calls that took bytes
+	Panics     uint64 // defects survived, each by closing the client that met it
+
+	// LoopLag is by how much the slowest loop was late for its last tick.
+	LoopLag time.Duration
+}

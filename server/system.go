@@ -1,0 +1,68 @@
+package server
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// system is the border to the kernel for client sockets, so that tests can
+// put faults there. Calls never block.
+type system struct {
+	read     func(fd int, p []byte) (int, error)
+	write    func(fd int, p []byte) (int, error)
+	accept   func(fd int) (int, unix.Sockaddr, error)
+	close    func(fd int)
+	shutdown func(fd int)
+	// resetOnClose makes close drop what the kernel still holds for the peer.
+	resetOnClose func(fd int)
+}
+
+var linux = system{
+	read:  unix.Read,
+	write: unix.Write,
+	accept: func(fd int) (int, unix.Sockaddr, error) {
+		return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	},
+	close:    func(fd int) { _ = unix.Close(fd) },
+	shutdown: func(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) },
+	resetOnClose: func(fd int) {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	},
+}
+
+// bell is an eventfd.
+type bell int
+
+func newBell() (bell, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("eventfd: %w", err)
+	}
+	return bell(fd), nil
+}
+
+var one = binary.NativeEndian.AppendUint64(nil, 1)
+
+func (b bell) ring() { _, _ = unix.Write(int(b), one) }
+
+func (b bell) answer() {
+	var p [8]byte
+	_, _ = unix.Read(int(b), p[:])
+}
+
+// newTicker answers a timerfd that fires every tick of a loop. It counts
+// monotonic time: setting the clock moves no deadline.
+func newTicker() (int, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("timerfd_create: %w", err)
+	}
+	every := unix.NsecToTimespec(int64(tickLen))
+	if err := unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: every, Value: every}, nil); err != nil {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("timerfd_settime: %w", err)
+	}
+	return fd, nil
+}

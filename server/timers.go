@@ -1,0 +1,135 @@
+package server
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+)
+
+const (
+	// tickLen is the resolution of every timeout.
+	tickLen = 100 * time.Millisecond
+	// wheelBuckets is the horizon of a loop's wheel in ticks.
+	wheelBuckets = 512
+	// closeTicks is how long a client may take to answer our close frame, and
+	// to read what was queued before it.
+	closeTicks = uint32(5 * time.Second / tickLen)
+	// refusalTicks is how long a refused socket may take to read its answer.
+	refusalTicks = uint32(2 * time.Second / tickLen)
+)
+
+// tickConfig holds the timeouts of Config in ticks; 0 is off.
+type tickConfig struct {
+	handshake, pingInterval, pingTimeout, unbound uint32
+}
+
+func newTickConfig(c *Config) tickConfig {
+	ticks := func(d time.Duration) uint32 { return uint32((d + tickLen - 1) / tickLen) }
+	return tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
+}
+
+var pingFrame = controlFrame(codec.AppendFrame(nil, codec.OpPing, nil))
+
+// before compares ticks, which wrap around.
+func before(a, b uint32) bool { return int32(a-b) < 0 }
+
+// tick runs on the loop each tickLen.
+func (l *loop) tick() {
+	var p [8]byte
+	_, _ = unix.Read(l.ticker, p[:])
+	since := time.Since(l.began)
+	now := uint32(since / tickLen)
+	lag := since - time.Duration(l.wheel.Now()+1)*tickLen
+	l.count.lag.Store(int64(max(lag, 0)))
+	l.due = l.wheel.Advance(now, l.due[:0])
+	for _, slot := range l.due {
+		c := l.conn(slot)
+		// An entry that was overtaken by an earlier one, or left by an earlier
+		// owner of the slot, does not count.
+		if c != nil && !before(now, c.wheelAt) {
+			l.expire(slot, c, now)
+		}
+	}
+	if cap(l.due) > maxIdleCap {
+		l.due = nil
+	}
+	if l.drain > 0 {
+		l.drainSome()
+	}
+}
+
+// wake has expire called at a tick, or earlier if that is beyond the horizon.
+func (l *loop) wake(slot uint32, c *conn, at uint32) {
+	now := l.wheel.Now()
+	if !before(now, at) {
+		at = now + 1
+	}
+	c.wheelAt = now + min(at-now, wheelBuckets-1)
+	l.wheel.Add(slot, c.wheelAt)
+}
+
+// expire acts on a deadline that may have come.
+func (l *loop) expire(slot uint32, c *conn, now uint32) {
+	if c.state == connOpen {
+		l.openDeadline(slot, c, now)
+		return
+	}
+	if before(now, c.due) {
+		l.wake(slot, c, c.due)
+		return
+	}
+	if c.state == connClosing {
+		l.abort(slot, c, c.close)
+		return
+	}
+	l.refuse(slot, c, codec.HandshakeTimeout)
+}
+
+// openDeadline pings a silent client, ends one that stays silent and one that
+// nobody has bound.
+func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
+	t := &l.srv.ticks
+	if t.unbound > 0 && !before(now, c.due) && !l.srv.registry.bound(l.handle(slot, c)) {
+		l.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
+		return
+	}
+	if t.pingInterval > 0 && !before(now, c.lastRead+t.pingInterval) {
+		switch {
+		case !c.is(flagPinged):
+			c.set(flagPinged)
+			l.count.pings.Add(1)
+			l.queueFirst(c, pingFrame)
+			if !c.is(flagBlocked) && !l.flush(slot, c) {
+				return
+			}
+		case !before(now, c.lastRead+t.pingInterval+t.pingTimeout):
+			l.abort(slot, c, closePingTimeout)
+			return
+		}
+	}
+	l.nextDeadlineOf(slot, c, now)
+}
+
+// nextDeadline sets the first deadline of a new client.
+func (l *loop) nextDeadline(slot uint32, c *conn) {
+	now := l.wheel.Now()
+	c.due = now + l.srv.ticks.unbound
+	l.nextDeadlineOf(slot, c, now)
+}
+
+func (l *loop) nextDeadlineOf(slot uint32, c *conn, now uint32) {
+	t := &l.srv.ticks
+	at := now + wheelBuckets // nothing due: look again at the horizon
+	if t.pingInterval > 0 {
+		at = c.lastRead + t.pingInterval
+		if c.is(flagPinged) {
+			at += t.pingTimeout
+		}
+	}
+	if t.unbound > 0 && before(now, c.due) && before(c.due, at) {
+		at = c.due
+	}
+	l.wake(slot, c, at)
+}

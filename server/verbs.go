@@ -1,0 +1,211 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Gateway is the border between the fronts (the HTTP control port, the
+// GatewayWorker endpoint) and the server: one method per verb, values in,
+// values out. No method hands out a pointer to a connection, so that a
+// cluster can implement the same interface and answer every verb for a client
+// that lives on another node.
+//
+// All methods may be called from any goroutine at once. Strings and byte
+// slices in arguments need to live only until the method returns: what the
+// gateway keeps, it copies. Strings and slices in results belong to the caller.
+//
+// Every error is an *Error; its Code is stable. Names (uids and groups) are
+// UTF-8 of 1 to MaxNameLen bytes, anything else is CodeInvalidName. Once a
+// method that changes state has returned, every push asked for later sees the
+// change.
+type Gateway interface {
+	// Bind makes the client one of uid's connections, in the place of the uid
+	// it had, and joins it to the groups. Unknown clients: CodeUnknownClient.
+	Bind(ctx context.Context, b Bind) (BindResult, error)
+	// Unbind takes the client's uid away; its groups stay.
+	// Unknown clients: CodeUnknownClient.
+	Unbind(ctx context.Context, clientID string) (BindResult, error)
+	// Join adds the clients, and every present connection of the uids, to the
+	// groups. Unknown client ids are reported, not an error.
+	Join(ctx context.Context, m Membership) (MembershipResult, error)
+	// Leave is the reverse of Join.
+	Leave(ctx context.Context, m Membership) (MembershipResult, error)
+	// Ungroup empties the groups and answers how many memberships that ended.
+	Ungroup(ctx context.Context, groups []string) (changed int, err error)
+	// Push sends one message to every target, one copy per client however many
+	// targets match it. CodeBusy when the event loops have no room for it;
+	// nothing has been sent then.
+	Push(ctx context.Context, p Push) (PushResult, error)
+	// Kick closes clients. They are out of every table when it returns; the
+	// text, if any, and a close frame are written after all that was queued.
+	Kick(ctx context.Context, k Kick) (kicked int, err error)
+
+	// Online tells which clients are connected and how many connections uids have.
+	Online(ctx context.Context, q Online) (OnlineResult, error)
+	// Counts tells how many clients groups and uids have.
+	Counts(ctx context.Context, q Counts) (CountsResult, error)
+	// Stats answers the gateway's counters. O(loops), not O(clients).
+	Stats(ctx context.Context) (Stats, error)
+	// Client answers what is known of one client. CodeUnknownClient if nothing.
+	Client(ctx context.Context, clientID string) (ClientInfo, error)
+	// Clients lists clients, narrowed by q.UID or q.Group, a page at a time.
+	Clients(ctx context.Context, q List) (Page[ClientInfo], error)
+	// UIDs lists uids in use, narrowed by q.Group.
+	UIDs(ctx context.Context, q List) (Page[NameCount], error)
+	// Groups lists groups in use, narrowed by q.UID (groups of its connections).
+	Groups(ctx context.Context, q List) (Page[NameCount], error)
+
+	// PutSession replaces the client's session by a JSON object of at most
+	// MaxSessionLen bytes, PatchSession merges one into it (RFC 7396). Both
+	// answer the session as it then is. CodeUnknownClient, CodeInvalidSession,
+	// CodeSessionTooLarge.
+	PutSession(ctx context.Context, clientID string, session json.RawMessage) (json.RawMessage, error)
+	PatchSession(ctx context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error)
+}
+
+// Limits of names and values at the Gateway border.
+const (
+	// MaxNameLen is the longest uid or group in bytes.
+	MaxNameLen = 128
+	// MaxSessionLen is the largest session in bytes of JSON.
+	MaxSessionLen = 4 << 10
+	// MaxPageLen is the most rows one page of a listing holds.
+	MaxPageLen = 10_000
+	// MaxGroupsPerClient is how many groups one client may be in.
+	MaxGroupsPerClient = 4096
+)
+
+// Bind is the argument of Gateway.Bind.
+type Bind struct {
+	ClientID string
+	UID      string
+	Groups   []string
+	// KickOld closes the uid's other connections with 4001 "replaced".
+	KickOld bool
+}
+
+// BindResult is the answer of Bind and Unbind.
+type BindResult struct {
+	// PreviousUID is the uid the client had before; "" if it had none.
+	PreviousUID string
+	// Kicked counts connections closed by Bind.KickOld.
+	Kicked int
+}
+
+// Membership is the argument of Join and Leave.
+type Membership struct {
+	ClientIDs []string
+	UIDs      []string
+	Groups    []string
+}
+
+// MembershipResult is the answer of Join and Leave.
+type MembershipResult struct {
+	// Changed counts memberships (client × group) added or removed.
+	Changed int
+	// UnknownClientIDs are those of ClientIDs that are not connected.
+	UnknownClientIDs []string
+}
+
+// Targets names receivers. A client named in several ways counts once.
+type Targets struct {
+	ClientIDs []string
+	UIDs      []string
+	Groups    []string
+	All       bool
+}
+
+// Push is the argument of Gateway.Push.
+type Push struct {
+	To Targets
+	// ExcludeClientIDs and ExcludeUIDs are taken out of To.
+	ExcludeClientIDs []string
+	ExcludeUIDs      []string
+	// Payload is the message, copied into a frame before Push returns.
+	// A text message (Binary false) that is not UTF-8 is CodeInvalidUTF8.
+	Payload []byte
+	Binary  bool
+	// Wait makes Push return only when each delivery has ended, written or
+	// dropped, or when ctx is done; what is then still waiting is Queued.
+	Wait bool
+}
+
+// PushResult is the answer of Push. Matched = Written + Queued + Dropped.
+type PushResult struct {
+	Matched int
+	// Queued counts deliveries not ended yet. Without Push.Wait nothing is
+	// known of an outcome at the time of the answer: Queued equals Matched.
+	Queued  int
+	Dropped int
+	// Written counts frames handed to the kernel whole.
+	Written int
+}
+
+// Kick is the argument of Gateway.Kick.
+type Kick struct {
+	To Targets
+	// Code is the close code: 1000 or 3000 to 4999; 0 means 1000.
+	// Others are CodeInvalidCloseCode.
+	Code uint16
+	// Reason goes into the close frame: UTF-8, at most 123 bytes.
+	Reason string
+	// Text, if not empty, is sent as a text message before the close.
+	Text string
+}
+
+// Online is the argument of Gateway.Online.
+type Online struct{ ClientIDs, UIDs []string }
+
+// OnlineResult is the answer of Gateway.Online, in the order asked.
+type OnlineResult struct {
+	// Clients[i] tells whether Online.ClientIDs[i] is connected.
+	Clients []bool
+	// UIDs[i] is the number of connections of Online.UIDs[i].
+	UIDs []int
+}
+
+// Counts is the argument of Gateway.Counts.
+type Counts struct{ Groups, UIDs []string }
+
+// CountsResult is the answer of Gateway.Counts, in the order asked.
+type CountsResult struct{ Groups, UIDs []int }
+
+// List narrows and pages a listing.
+type List struct {
+	UID, Group string
+	// Limit is the number of rows wanted, 1 to MaxPageLen; 0 means 100.
+	Limit int
+	// Cursor is Page.Next of the page before, "" for the first.
+	// One that no page gave is CodeInvalidCursor.
+	Cursor string
+}
+
+// Page is one page of a listing. A client that is there from the first page
+// to the last is listed once; one that comes or goes meanwhile may be missed.
+type Page[T any] struct {
+	Rows []T
+	// Next is the cursor of the next page, "" when this was the last.
+	Next string
+}
+
+// NameCount is a uid or group with its number of clients.
+type NameCount struct {
+	Name    string
+	Clients int
+}
+
+// ClientInfo is what the gateway knows of a client.
+type ClientInfo struct {
+	ClientID string
+	// UID is "" for a client nobody has bound.
+	UID         string
+	Groups      []string
+	Session     json.RawMessage // nil if none was set
+	RemoteAddr  string          // host:port
+	ConnectedAt time.Time
+	// QueuedBytes and QueuedFrames wait for the client's socket.
+	// Only Client fills them, Clients leaves them 0.
+	QueuedBytes, QueuedFrames int
+}
