@@ -25,6 +25,9 @@ func (e *Entry) footprint() int {
 // A set is dear at no size, neither growing nor shrinking. Where a few of many
 // loops have all the members, the directory is mostly repeats; that is bounded.
 func TestBytesPerMember(t *testing.T) {
+	if raceEnabled {
+		t.Skip("slow, and one goroutine")
+	}
 	const most = 100_000
 	for _, c := range []struct {
 		loops, used        int

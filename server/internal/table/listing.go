@@ -8,12 +8,17 @@ import (
 	"strings"
 )
 
+// maxPage bounds the memory of one call.
+const maxPage = 1 << 20
+
 // Page lists names behind cursor ("" for the first page) with the number of
-// their members, at most limit of them; limit below 1 counts as 1. next is the
-// cursor of the page after, "" when there is none. The order is stable, so a
-// name that is there from the first page to the last is listed exactly once;
-// one that comes or goes meanwhile may be missed. ok is false if this Table
-// never gave out such a cursor.
+// their members, at most limit of them; limit is taken to lie between 1 and
+// 2^20. next is the cursor of the page after, "" when there is none. ok is
+// false if this Table never gave out such a cursor.
+//
+// The order is stable, so a name that is there from the first page to the last
+// is listed exactly once; one that comes or goes meanwhile may be missed. The
+// counts are each taken at some instant during the call.
 //
 // Page locks one shard at a time, long enough to copy its pointers or to count
 // a page; names are sorted without a lock.
@@ -24,7 +29,7 @@ func (t *Table) Page(cursor string, limit int) (names []string, counts []int, ne
 			return nil, nil, "", false
 		}
 	}
-	limit = max(limit, 1)
+	limit = min(max(limit, 1), maxPage)
 	var scratch []*Entry
 	last := at // shard of the name before the one at hand
 	for ; at < shards; at++ {
