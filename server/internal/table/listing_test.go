@@ -73,6 +73,26 @@ func TestSmallest(t *testing.T) {
 	}
 }
 
+func TestForeignCursors(t *testing.T) {
+	a, b := New(1), New(1)
+	for i := range 100 {
+		a.Add(fmt.Sprint(i), 1)
+		b.Add(fmt.Sprint(i), 1)
+	}
+	_, _, cursor, _ := a.Page("", 10)
+	if _, _, _, ok := a.Page(cursor, 10); !ok {
+		t.Fatal("own cursor refused")
+	}
+	if _, _, _, ok := b.Page(cursor, 10); ok {
+		t.Error("another table's cursor accepted")
+	}
+	for _, bad := range []string{"x", "!", "AAAA", "AAAAAAAA", "AAAAAAAAAAAA", cursor + "A", cursor[1:], cursor + "\n", a.cursor(shards, "1")} {
+		if names, _, next, ok := a.Page(bad, 10); ok || len(names) != 0 || next != "" {
+			t.Errorf("cursor %q accepted", bad)
+		}
+	}
+}
+
 // Whatever comes and goes, a name that stays is listed exactly once.
 func TestPageDuringChurn(t *testing.T) {
 	table := New(2)
