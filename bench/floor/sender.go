@@ -1,0 +1,79 @@
+package main
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// push is one broadcast on its way through all senders.
+type push struct {
+	frame   []byte
+	matched atomic.Int64
+	lost    atomic.Int64
+	senders sync.WaitGroup // not done with it
+}
+
+// maxPushes is how many broadcasts may wait for one sender; above that the
+// control port's callers wait.
+const maxPushes = 64
+
+// sender is one thread and the sockets it sends to.
+type sender struct {
+	pushes chan *push
+
+	mu      sync.Mutex // held for a whole loop of sends
+	clients []*client
+}
+
+func newSender() *sender { return &sender{pushes: make(chan *push, maxPushes)} }
+
+// run sends each push to each client, one system call for each, and nothing
+// else. It keeps its thread.
+func (s *sender) run() {
+	runtime.LockOSThread()
+	for p := range s.pushes {
+		s.mu.Lock()
+		lost := 0
+		for _, c := range s.clients {
+			// A RawSyscall, so that the Go scheduler costs nothing: the call
+			// can't block.
+			n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd),
+				uintptr(unsafe.Pointer(&p.frame[0])), uintptr(len(p.frame)),
+				unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+			if errno != 0 || int(n) < len(p.frame) {
+				lost++
+				if errno == 0 {
+					// Half a frame: nothing this client gets now has a meaning.
+					_ = unix.Shutdown(int(c.fd), unix.SHUT_RDWR)
+				}
+			}
+		}
+		p.matched.Add(int64(len(s.clients)))
+		s.mu.Unlock()
+		p.lost.Add(int64(lost))
+		p.senders.Done()
+	}
+}
+
+// add takes a client in.
+func (s *sender) add(c *client) {
+	s.mu.Lock()
+	c.place = len(s.clients)
+	s.clients = append(s.clients, c)
+	s.mu.Unlock()
+}
+
+// remove takes a client out and closes its socket: while a push is being sent
+// its number must not become another client's.
+func (s *sender) remove(c *client) {
+	s.mu.Lock()
+	last := s.clients[len(s.clients)-1]
+	s.clients[c.place], last.place = last, c.place
+	s.clients = s.clients[:len(s.clients)-1]
+	unix.Close(int(c.fd))
+	s.mu.Unlock()
+}

@@ -1,0 +1,60 @@
+package loadtest
+
+import (
+	"castgate/codec"
+)
+
+// check compares a message that connection i of l got at the time now with
+// what it should be.
+func (c *counts) check(l *loop, i int, op codec.Opcode, b []byte, now int64) {
+	s, err := ParsePayload(b)
+	switch {
+	case err == ErrForeign, err == nil && s.Run != l.swarm.cfg.Run:
+		c.foreign++
+		c.example(&c.foreignExample, "a foreign message: ", b)
+		return
+	case err != nil, op != codec.OpText, int(s.Stream) >= len(l.swarm.streams):
+		c.corrupt++
+		c.example(&c.corruptExample, "a changed message: ", b)
+		return
+	}
+	st := l.swarm.streams[s.Stream]
+	if s.Kind != st.kind || s.Target != Everyone && int(s.Target) != l.global(i) {
+		c.misrouted++
+		c.example(&c.wrongRoute, "a message for another connection: ", b)
+		return
+	}
+	switch l.tracks[i*len(l.swarm.streams)+int(s.Stream)].see(s.Seq) {
+	case duplicate:
+		c.duplicates++
+		return
+	case late:
+		c.reordered++
+	}
+	l.fresh++
+	latency := now - s.Sent
+	record(l.latency[s.Kind], latency)
+	if s.Kind == Broadcast {
+		l.arrived(int(s.Stream), int(s.Seq), latency)
+	}
+}
+
+// example keeps the first message that was wrong in some way.
+func (c *counts) example(keep *string, what string, b []byte) {
+	if *keep == "" {
+		*keep = what + excerpt(b)
+	}
+}
+
+// arrived notes how long broadcast seq of a stream took to get here.
+func (l *loop) arrived(stream, seq int, latency int64) {
+	times := l.arrivals[stream]
+	if seq >= len(times) {
+		if seq >= maxArrivals {
+			return
+		}
+		times = append(times, make([]int64, seq+1-len(times))...)
+		l.arrivals[stream] = times
+	}
+	times[seq] = max(times[seq], latency)
+}

@@ -1,0 +1,224 @@
+package loadtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Control is a client of a gateway's control API, as far as measuring needs
+// it. Its methods may be called from any goroutine.
+type Control struct {
+	base string
+	key  string
+	http http.Client
+}
+
+// PushResult is what the gateway says of a push. Without waiting for the
+// sockets, Queued are those that may still be dropped.
+type PushResult struct {
+	Matched int `json:"matched"`
+	Queued  int `json:"queued"`
+	Dropped int `json:"dropped"`
+}
+
+// Binding is one client's bind command.
+type Binding struct {
+	ClientID string   `json:"client_id"`
+	UID      string   `json:"uid"`
+	Groups   []string `json:"groups,omitempty"`
+}
+
+// RefusedError is an answer other than 200.
+type RefusedError struct {
+	Status int
+	Body   string // the beginning of it
+}
+
+// Error implements the error interface.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the control API answered %d %s: %s", e.Status, http.StatusText(e.Status), e.Body)
+}
+
+const (
+	// batchCommands is how many commands go into one request: well below the
+	// gateway's 1 MiB a body at the longest names.
+	batchCommands = 1000
+	controlWait   = 30 * time.Second
+	maxAnswer     = 4 << 20
+)
+
+// NewControl makes a client of the control API at addr, host:port, an
+// http:// URL or unix:/path. key may be empty. Up to conns requests run at
+// once over kept connections.
+func NewControl(addr, key string, conns int) *Control {
+	transport := &http.Transport{
+		MaxIdleConns: conns, MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns,
+		DisableCompression: true, IdleConnTimeout: time.Minute,
+	}
+	base := strings.TrimSuffix(addr, "/")
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		var d net.Dialer
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, "unix", path)
+		}
+		base = "http://gateway"
+	} else if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	return &Control{base: base, key: key, http: http.Client{Transport: transport, Timeout: controlWait}}
+}
+
+// Close closes kept connections.
+func (c *Control) Close() { c.http.CloseIdleConnections() }
+
+// Broadcast pushes text to every client.
+func (c *Control) Broadcast(ctx context.Context, text []byte) (PushResult, error) {
+	return c.push(ctx, "all=1", text)
+}
+
+// PushClient pushes text to one client.
+func (c *Control) PushClient(ctx context.Context, clientID string, text []byte) (PushResult, error) {
+	return c.push(ctx, "client_id="+url.QueryEscape(clientID), text)
+}
+
+func (c *Control) push(ctx context.Context, query string, text []byte) (r PushResult, err error) {
+	return r, c.post(ctx, "/v1/push/raw?"+query, "text/plain; charset=utf-8", text, &r)
+}
+
+// Bind binds clients, 1,000 a request. Any that fails is an error.
+func (c *Control) Bind(ctx context.Context, all []Binding) error {
+	type command struct {
+		Op string `json:"op"`
+		Binding
+	}
+	for len(all) > 0 {
+		n := min(len(all), batchCommands)
+		commands := make([]command, n)
+		for i, b := range all[:n] {
+			commands[i] = command{"bind", b}
+		}
+		if err := batch(ctx, c, commands); err != nil {
+			return fmt.Errorf("bind: %w", err)
+		}
+		all = all[n:]
+	}
+	return nil
+}
+
+// Join adds clients to groups, 1,000 of them a request.
+func (c *Control) Join(ctx context.Context, clientIDs, groups []string) error {
+	type command struct {
+		Op        string   `json:"op"`
+		ClientIDs []string `json:"client_ids"`
+		Groups    []string `json:"groups"`
+	}
+	for len(clientIDs) > 0 {
+		n := min(len(clientIDs), batchCommands)
+		if err := batch(ctx, c, []command{{"join", clientIDs[:n], groups}}); err != nil {
+			return fmt.Errorf("join: %w", err)
+		}
+		clientIDs = clientIDs[n:]
+	}
+	return nil
+}
+
+// batch sends commands over /v1/batch; every one of them must succeed.
+func batch[T any](ctx context.Context, c *Control, commands []T) error {
+	body, err := json.Marshal(map[string]any{"commands": commands})
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Replies []json.RawMessage `json:"replies"`
+	}
+	if err := c.post(ctx, "/v1/batch", "application/json", body, &answer); err != nil {
+		return err
+	}
+	if len(answer.Replies) != len(commands) {
+		return fmt.Errorf("%d replies to %d commands", len(answer.Replies), len(commands))
+	}
+	for _, raw := range answer.Replies {
+		var reply struct {
+			Status int `json:"status"`
+		}
+		if err := json.Unmarshal(raw, &reply); err != nil {
+			return fmt.Errorf("reply %s: %w", excerpt(raw), err)
+		}
+		if reply.Status != http.StatusOK {
+			return &RefusedError{Status: reply.Status, Body: excerpt(raw)}
+		}
+	}
+	return nil
+}
+
+// Metric reads one value without labels from /metrics.
+func (c *Control) Metric(ctx context.Context, name string) (float64, error) {
+	body, err := c.do(ctx, http.MethodGet, "/metrics", "", nil)
+	if err != nil {
+		return 0, err
+	}
+	for line := range bytes.Lines(body) {
+		var value float64
+		if rest, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
+			_, err := fmt.Sscan(string(rest), &value)
+			return value, err
+		}
+	}
+	return 0, fmt.Errorf("/metrics has no %s", name)
+}
+
+// Ready asks whether the server takes clients.
+func (c *Control) Ready(ctx context.Context) error {
+	_, err := c.do(ctx, http.MethodGet, "/readyz", "", nil)
+	return err
+}
+
+// post sends a request and reads a JSON answer of 200 into answer.
+func (c *Control) post(ctx context.Context, path, contentType string, body []byte, answer any) error {
+	b, err := c.do(ctx, http.MethodPost, path, contentType, body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, answer); err != nil {
+		return fmt.Errorf("answer to %s: %w: %s", path, err, excerpt(b))
+	}
+	return nil
+}
+
+func (c *Control) do(ctx context.Context, method, path, contentType string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("control API: %w", err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("control API: %w", err)
+	}
+	if len(answer) > maxAnswer {
+		return nil, errors.New("control API: an answer of more than 4 MiB")
+	}
+	if res.StatusCode != http.StatusOK {
+		return nil, &RefusedError{Status: res.StatusCode, Body: excerpt(answer)}
+	}
+	return answer, nil
+}

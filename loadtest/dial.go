@@ -1,0 +1,174 @@
+package loadtest
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+)
+
+// maxHandshake bounds the server's answer to the handshake in bytes.
+const maxHandshake = 16 << 10
+
+func (l *loop) maxInFlight() int {
+	return max(1, l.swarm.cfg.InFlight/l.swarm.cfg.Loops)
+}
+
+// dialMore starts connections as far as rate and bound allow, and notices
+// those that take too long.
+func (l *loop) dialMore() {
+	if l.oldest == len(l.conns) || l.swarm.failure.Load() != nil {
+		return
+	}
+	allowed := len(l.conns)
+	if rate := l.swarm.cfg.Rate / float64(l.swarm.cfg.Loops); rate > 0 {
+		allowed = min(allowed, 1+int(time.Since(l.begun).Seconds()*rate))
+	}
+	for l.next < allowed && l.inFlight < l.maxInFlight() {
+		if err := l.dial(l.next); err != nil {
+			l.fail(err)
+			return
+		}
+		l.next++
+	}
+	for l.oldest < l.next && l.conns[l.oldest].phase >= phaseOpen {
+		l.oldest++
+	}
+	if l.oldest < l.next {
+		c := &l.conns[l.oldest]
+		if age := time.Duration(Now() - c.started); age > l.swarm.cfg.Timeout {
+			l.fail(fmt.Errorf("%s: %s after %v", l.target(l.oldest).url, c.phase.waitingFor(), age.Round(time.Millisecond)))
+		}
+	}
+}
+
+// target is where connection i goes.
+func (l *loop) target(i int) *target {
+	return &l.swarm.targets[l.global(i)%len(l.swarm.targets)]
+}
+
+// dial starts connection i.
+func (l *loop) dial(i int) error {
+	t, c := l.target(i), &l.conns[i]
+	addr := t.addr.String()
+	family := unix.AF_INET6
+	if t.addr.Addr().Is4() {
+		family = unix.AF_INET
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return explain("a socket to", addr, err)
+	}
+	c.fd, c.phase, c.started = int32(fd), phaseConnecting, Now()
+	l.inFlight++
+	if err := l.prepare(fd, i); err != nil {
+		return err
+	}
+	if err := unix.Connect(fd, sockaddr(t.addr.Addr(), int(t.addr.Port()))); err != nil && err != unix.EINPROGRESS {
+		return explain("connect to", addr, err)
+	}
+	event := unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(i)}
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return fmt.Errorf("epoll_ctl: %w", err)
+	}
+	return nil
+}
+
+// prepare sets socket options and binds to the connection's source address.
+func (l *loop) prepare(fd, i int) error {
+	cfg := &l.swarm.cfg
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return fmt.Errorf("TCP_NODELAY: %w", err)
+	}
+	if cfg.ReceiveBuffer > 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, cfg.ReceiveBuffer); err != nil {
+			return fmt.Errorf("SO_RCVBUF: %w", err)
+		}
+	}
+	if len(cfg.Sources) == 0 {
+		return nil
+	}
+	source := cfg.Sources[l.global(i)%len(cfg.Sources)]
+	// Without this bind would take a port that is free for every destination,
+	// and the source would run out of them far too early.
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		return fmt.Errorf("IP_BIND_ADDRESS_NO_PORT: %w", err)
+	}
+	if err := unix.Bind(fd, sockaddr(source, 0)); err != nil {
+		return explain("a socket from", source.String(), err)
+	}
+	return nil
+}
+
+// greet sends the handshake once connect is done.
+func (l *loop) greet(i int) error {
+	t, c := l.target(i), &l.conns[i]
+	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && code != 0 {
+		err = unix.Errno(code)
+	}
+	if err != nil {
+		return explain("connect to", t.addr.String(), err)
+	}
+	request := codec.AppendRequest(nil, t.host, t.path, l.key(i), l.swarm.cfg.Header)
+	if n, err := unix.Write(int(c.fd), request); err != nil {
+		return explain("handshake with", t.url, err)
+	} else if n < len(request) {
+		return fmt.Errorf("handshake with %s: the request does not fit into the socket", t.url)
+	}
+	c.phase = phaseHandshake
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, int(c.fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})
+}
+
+// key is the Sec-WebSocket-Key of connection i. It is made of run and index,
+// different for every connection, and needs no place to be kept.
+func (l *loop) key(i int) (key [24]byte) {
+	var nonce [16]byte
+	binary.BigEndian.PutUint32(nonce[:], l.swarm.cfg.Run)
+	binary.BigEndian.PutUint64(nonce[8:], uint64(l.global(i))*0x9e3779b97f4a7c15)
+	base64.StdEncoding.Encode(key[:], nonce[:])
+	return key
+}
+
+// shake looks for the end of the server's answer in b and checks it. It tells
+// how much of b belonged to it, 0 if it is not complete.
+func (l *loop) shake(i int, b []byte) (int, error) {
+	t := l.target(i)
+	end := codec.HandshakeEnd(b, 0)
+	if end <= 0 {
+		if len(b) > maxHandshake {
+			return 0, fmt.Errorf("handshake with %s: no end after %d bytes: %s", t.url, len(b), excerpt(b))
+		}
+		if len(b) >= 5 && string(b[:5]) != "HTTP/" {
+			return 0, fmt.Errorf("handshake with %s: the server does not speak HTTP: %s", t.url, excerpt(b))
+		}
+		return 0, nil
+	}
+	if err := codec.CheckResponse(b[:end], l.key(i)); err != nil {
+		return 0, fmt.Errorf("handshake with %s: %w: %s", t.url, err, excerpt(b[:end]))
+	}
+	l.conns[i].phase = phaseInit
+	if l.swarm.cfg.NoInit {
+		l.arrive(i)
+	}
+	return end, nil
+}
+
+// arrive makes connection i an open one.
+func (l *loop) arrive(i int) {
+	c := &l.conns[i]
+	c.phase = phaseOpen
+	l.inFlight--
+	record(l.connected, Now()-c.started)
+	if l.swarm.opened.Add(1) == int64(l.swarm.cfg.Connections) {
+		ring(l.swarm.grown)
+	}
+}
+
+// errNoInit is what a first message makes that is no init message.
+var errNoInit = errors.New(`the first message is no init message with a client_id`)

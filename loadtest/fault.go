@@ -1,0 +1,112 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenError says why not all connections of a swarm could be opened. Open
+// gives up at the first one that fails.
+type OpenError struct {
+	Wanted, Opened int
+	// Err is what happened to the first connection that failed.
+	Err error
+}
+
+// Error implements the error interface.
+func (e *OpenError) Error() string {
+	return fmt.Sprintf("opened %d of %d connections, then: %v", e.Opened, e.Wanted, e.Err)
+}
+
+// Unwrap gives Err.
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// FilesError says that the open-file limit of this process has no room for
+// the connections asked for.
+type FilesError struct {
+	Wanted int
+	// Fits is how many connections there is room for.
+	Fits int
+	// Limit is the open-file limit.
+	Limit uint64
+}
+
+// Error implements the error interface.
+func (e *FilesError) Error() string {
+	return fmt.Sprintf("%d connections do not fit: the limit of %d open files leaves room for %d. "+
+		"Raise it (ulimit -n, LimitNOFILE=, docker --ulimit nofile=) or run several swarms",
+		e.Wanted, e.Limit, e.Fits)
+}
+
+// spareFiles are descriptors left for everything but connections: the epolls,
+// the control API, /proc, the Go runtime.
+const spareFiles = 64
+
+// checkFiles raises the open-file limit as far as this process may and tells
+// whether n connections fit.
+func checkFiles(n int) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("open-file limit: %w", err)
+	}
+	if limit.Cur < limit.Max {
+		raised := unix.Rlimit{Cur: limit.Max, Max: limit.Max}
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &raised) == nil {
+			limit = raised
+		}
+	}
+	used, err := (Process{PID: unix.Getpid()}).Files()
+	if err != nil {
+		return fmt.Errorf("open files: %w", err)
+	}
+	if fits := int(min(limit.Cur, 1<<40)) - used - spareFiles; n > fits {
+		return &FilesError{Wanted: n, Fits: max(fits, 0), Limit: limit.Cur}
+	}
+	return nil
+}
+
+// explain says what a failed socket call means for somebody who opens
+// connections to addr.
+func explain(doing, addr string, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
+		hint = " (nobody listens there)"
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		hint = " (no free port, or no such address here: use more source addresses," +
+			" such as 127.0.0.2-127.0.0.64, or widen net.ipv4.ip_local_port_range)"
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		hint = " (the open-file limit: raise it, see ulimit -n and fs.file-max)"
+	}
+	return fmt.Errorf("%s %s: %w%s", doing, addr, err, hint)
+}
+
+// tally counts texts. What a server says goes into it, so it is bounded.
+type tally map[string]int
+
+// maxTexts is how many different texts are counted one by one.
+const maxTexts = 32
+
+func (t tally) add(text string, n int) {
+	if _, known := t[text]; !known && len(t) >= maxTexts {
+		text = "others"
+	}
+	t[text] += n
+}
+
+// excerpt makes bytes of the server fit for a line of text.
+func excerpt(b []byte) string {
+	const most = 80
+	s := b
+	if len(s) > most {
+		s = s[:most]
+	}
+	q := strings.Trim(fmt.Sprintf("%q", s), `"`)
+	if len(b) > most {
+		q += "…"
+	}
+	return "“" + q + "”"
+}

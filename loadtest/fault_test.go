@@ -1,0 +1,230 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// wants checks that an error says certain things.
+func wants(t *testing.T, err error, all ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("no error, want one with %q", all)
+		return
+	}
+	for _, want := range all {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q lacks %q", err, want)
+		}
+	}
+}
+
+// settle waits until the swarm has received n text messages.
+func settle(t *testing.T, s *Swarm, n uint64) *Report {
+	t.Helper()
+	for range 30_000 {
+		if r := s.Report(); r.Texts+r.Binaries >= n {
+			return r
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("%d messages have not come", n)
+	return nil
+}
+
+// A server that loses, doubles, reorders, changes or misdirects is caught,
+// and the report says which.
+func TestBrokenServers(t *testing.T) {
+	for name, c := range map[string]struct {
+		send func(g *gateway, id string, messages [][]byte) (sent int)
+		want []string
+	}{
+		"loses": {func(g *gateway, id string, m [][]byte) int {
+			return sendAll(g, id, m[0], m[2], m[3])
+		}, []string{"1 of 8 messages did not arrive, on 1 connections"}},
+		"loses the last": {func(g *gateway, id string, m [][]byte) int {
+			return sendAll(g, id, m[:3]...)
+		}, []string{"1 of 8 messages did not arrive, on 1 connections"}},
+		"doubles": {func(g *gateway, id string, m [][]byte) int {
+			return sendAll(g, id, m[0], m[1], m[1], m[2], m[3])
+		}, []string{"1 messages arrived more than once"}},
+		"reorders": {func(g *gateway, id string, m [][]byte) int {
+			return sendAll(g, id, m[0], m[2], m[1], m[3])
+		}, []string{"1 messages arrived after a later one"}},
+		"changes a byte": {func(g *gateway, id string, m [][]byte) int {
+			bad := append([]byte(nil), m[1]...)
+			bad[len(bad)-1] ^= 1
+			return sendAll(g, id, m[0], bad, m[2], m[3])
+		}, []string{"1 messages arrived changed", "1 of 8 messages did not arrive", "for example a changed message: “cg"}},
+		"sends the wrong one's": {func(g *gateway, id string, m [][]byte) int {
+			wrong := AppendPayload(nil, Stamp{Run: 7, Kind: Broadcast, Target: 99, Size: 64})
+			return sendAll(g, id, m[0], m[1], m[2], m[3], wrong)
+		}, []string{"1 messages reached a connection they were not for"}},
+		"sends something else": {func(g *gateway, id string, m [][]byte) int {
+			return sendAll(g, id, m[0], m[1], []byte(`{"news":1}`), m[2], m[3])
+		}, []string{"1 messages are no payload of this run", `for example a foreign message: “{\"news\":1}”`}},
+		"sends one too many": {func(g *gateway, id string, m [][]byte) int {
+			more := AppendPayload(nil, Stamp{Run: 7, Target: Everyone, Seq: 4, Size: 64})
+			return sendAll(g, id, m[0], m[1], m[2], m[3], more)
+		}, []string{"1 messages arrived that were never sent"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, false)
+			s := open(t, Config{URLs: []string{g.url}, Connections: 2, Run: 7})
+			var m [][]byte
+			for range 4 {
+				m = append(m, s.Stream(0).Append(nil, 0, 100, Now()))
+				s.Stream(0).Commit(0)
+			}
+			ids := s.ClientIDs()
+			sent := 2 + sendAll(g, ids[0], m...) + c.send(g, ids[1], m) // 2 init messages
+			err := settle(t, s, uint64(sent)).Err()
+			wants(t, err, c.want...)
+		})
+	}
+}
+
+func sendAll(g *gateway, id string, all ...[]byte) int {
+	for _, b := range all {
+		g.write(id, b)
+	}
+	return len(all)
+}
+
+func TestServerDiesInTheMiddle(t *testing.T) {
+	g := newGateway(t, false)
+	s := open(t, Config{URLs: []string{g.url}, Connections: 4})
+	st := s.Stream(0)
+	b := st.Append(nil, 0, 64, Now())
+	st.Commit(0)
+	ids := s.ClientIDs()
+	sendAll(g, ids[0], b)
+	g.conn(ids[1]).CloseNow()
+	if err := g.conn(ids[2]).Close(1001, "shutdown"); err != nil {
+		t.Logf("close: %v", err) // our side hangs up at once
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	wants(t, s.WaitDelivered(ctx), "messages have not arrived, and", "connections were lost")
+	for s.Report().Open > 2 {
+		time.Sleep(time.Millisecond)
+	}
+	r := settle(t, s, 5)
+	wants(t, r.Err(), "2 of 4 connections were lost", "without a close frame: 1",
+		"closed by the server: 1001 shutdown: 1", "3 of 4 messages did not arrive, on 3 connections")
+}
+
+func TestWaitDeliveredGivesUp(t *testing.T) {
+	g := newGateway(t, false)
+	s := open(t, Config{URLs: []string{g.url}, Connections: 2})
+	s.Stream(0).Commit(0)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	wants(t, s.WaitDelivered(ctx), "2 of 2 messages have not arrived", "deadline")
+}
+
+// Servers that no connection can be opened to. What they do wrong is said.
+func TestOpenFails(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	says := func(text string) string {
+		return rawServer(t, func(c net.Conn) { readRequest(c); fmt.Fprint(c, text) })
+	}
+	fine := newGateway(t, true)
+	for name, c := range map[string]struct {
+		config Config
+		want   []string
+	}{
+		"nobody listens": {Config{URLs: []string{"ws://" + closed.Addr().String()}},
+			[]string{"opened 0 of 2 connections", "connection refused", "nobody listens there"}},
+		"no WebSocket server": {Config{URLs: []string{says("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")}},
+			[]string{"opened 0 of 2 connections", "status 404"}},
+		"wrong accept": {Config{URLs: []string{says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
+			"Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")}},
+			[]string{"wrong Sec-WebSocket-Accept"}},
+		"wrong protocol":   {Config{URLs: []string{says("SSH-2.0-OpenSSH_9.6\r\n")}}, []string{"does not speak HTTP", "SSH-2.0"}},
+		"hangs up":         {Config{URLs: []string{says("")}}, []string{"closed it without a close frame"}},
+		"never ends":       {Config{URLs: []string{says("HTTP/1.1 200 " + strings.Repeat("x", 20<<10))}}, []string{"no end after"}},
+		"says nothing":     {Config{URLs: []string{rawServer(t, func(c net.Conn) { readRequest(c); readRequest(c) })}, Timeout: 50 * time.Millisecond}, []string{"no answer to the handshake after"}},
+		"no init message":  {Config{URLs: []string{fine.url}, Timeout: 50 * time.Millisecond}, []string{"no init message after"}},
+		"no such address":  {Config{URLs: []string{fine.url}, Sources: mustSources(t, "192.0.2.1")}, []string{"192.0.2.1", "use more source addresses"}},
+		"not ws":           {Config{URLs: []string{"http://127.0.0.1:1/"}}, []string{"is not ws://"}},
+		"TLS":              {Config{URLs: []string{"wss://127.0.0.1:1/"}}, []string{"wss is not supported"}},
+		"no URL":           {Config{}, []string{"no URL"}},
+		"too many streams": {Config{URLs: []string{"ws://127.0.0.1:1"}, Streams: make([]Kind, 257)}, []string{"streams: 257 is not between"}},
+		"header":           {Config{URLs: []string{"ws://127.0.0.1:1"}, Header: "X: y"}, []string{"CRLF"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.config.Connections = 2
+			s, err := Open(t.Context(), c.config)
+			if s != nil {
+				s.Close()
+				t.Error("it opened")
+			}
+			wants(t, err, c.want...)
+		})
+	}
+}
+
+func mustSources(t *testing.T, list string) (all []netip.Addr) {
+	all, err := ParseSources(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestTooFewOpenFiles(t *testing.T) {
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	used, err := Process{PID: unix.Getpid()}.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), Config{URLs: []string{"ws://127.0.0.1:1"}, Connections: MaxConnections})
+	var files *FilesError
+	if !errors.As(err, &files) {
+		t.Fatalf("%v", err)
+	}
+	// Descriptors of other tests may have gone in between, by a few.
+	if room := int(before.Max) - used - spareFiles; files.Fits < room-8 || files.Fits > room+8 || files.Limit != before.Max {
+		t.Errorf("%+v with %d of %d files in use", files, used, before.Max)
+	}
+	wants(t, err, fmt.Sprintf("leaves room for %d", files.Fits), "ulimit -n")
+}
+
+// What a server says when it closes does not grow the report without end.
+func TestTallyIsBounded(t *testing.T) {
+	all := tally{}
+	for i := range 10_000 {
+		all.add(fmt.Sprint("reason ", i), 1)
+	}
+	if len(all) > maxTexts+1 || all["others"] != 10_000-maxTexts {
+		t.Errorf("%d texts, %d others", len(all), all["others"])
+	}
+}
+
+func TestExcerpt(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                       "“”",
+		"a\r\nb\x00":             `“a\r\nb\x00”`,
+		strings.Repeat("x", 100): "“" + strings.Repeat("x", 80) + "…”",
+	} {
+		if got := excerpt([]byte(in)); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}

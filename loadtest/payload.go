@@ -1,0 +1,166 @@
+package loadtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// Kind tells whom a push is for.
+type Kind uint8
+
+// The kinds of push. Latencies are kept apart by kind.
+const (
+	Broadcast Kind = iota // every connection of the swarm
+	Unicast               // one connection
+	kinds
+)
+
+// String is the kind's name in reports.
+func (k Kind) String() string {
+	if k == Broadcast {
+		return "broadcast"
+	}
+	return "unicast"
+}
+
+// Everyone is the Target of a broadcast.
+const Everyone = 1<<32 - 1
+
+// Stamp is what a benchmark payload says of itself.
+type Stamp struct {
+	Run    uint32 // the swarm's Config.Run
+	Kind   Kind
+	Stream uint8  // one ordered sequence of pushes
+	Target uint32 // index of the receiving connection, or Everyone
+	Seq    uint32 // place in the stream, for Unicast in the stream to that target; from 0
+	Sent   int64  // Now() when the push was due
+	Size   int    // of the whole payload in bytes, MinPayload to MaxPayload
+}
+
+// Sizes of a payload in bytes.
+const (
+	// MinPayload is the size of the stamp alone.
+	MinPayload = 59
+	// MaxPayload is the largest a payload can say of itself.
+	MaxPayload = 1<<24 - 1
+)
+
+// The payload is ASCII, so that it may travel as text and inside JSON:
+// "cg", then the fields in hexadecimal, then a CRC-32 of all that, then
+// padding that differs from one sequence number to the next.
+const (
+	payloadMagic = "cg"
+	stampLen     = 51 // magic and fields, without the CRC
+)
+
+const padAlphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// padRepeat is a whole number of alphabets, so that padding goes on from one
+// block to the next.
+const padRepeat = 4096 / len(padAlphabet) * len(padAlphabet)
+
+var padding = bytes.Repeat([]byte(padAlphabet), padRepeat/len(padAlphabet)+1)
+
+// AppendPayload appends the payload that s describes. It panics if s.Size is
+// out of range: sizes are checked where they are set.
+func AppendPayload(dst []byte, s Stamp) []byte {
+	if s.Size < MinPayload || s.Size > MaxPayload {
+		panic(fmt.Sprintf("loadtest: payload of %d bytes", s.Size))
+	}
+	start := len(dst)
+	dst = append(dst, payloadMagic...)
+	dst = appendHex(dst, uint64(s.Run), 8)
+	dst = appendHex(dst, uint64(s.Kind), 1)
+	dst = appendHex(dst, uint64(s.Stream), 2)
+	dst = appendHex(dst, uint64(s.Target), 8)
+	dst = appendHex(dst, uint64(s.Seq), 8)
+	dst = appendHex(dst, uint64(s.Sent), 16)
+	dst = appendHex(dst, uint64(s.Size), 6)
+	dst = appendHex(dst, uint64(crc32.ChecksumIEEE(dst[start:])), 8)
+	pad := padding[int(s.Seq)%len(padAlphabet):]
+	for left := s.Size - MinPayload; left > 0; {
+		n := min(left, padRepeat)
+		dst = append(dst, pad[:n]...)
+		left -= n
+	}
+	return dst
+}
+
+// Errors of ParsePayload.
+var (
+	// ErrForeign: not a benchmark payload at all.
+	ErrForeign = errors.New("not a benchmark payload")
+	// ErrCorrupt: a benchmark payload whose bytes have changed.
+	ErrCorrupt = errors.New("corrupt benchmark payload")
+)
+
+// ParsePayload reads a payload and checks every byte of it.
+func ParsePayload(b []byte) (Stamp, error) {
+	if len(b) < MinPayload || string(b[:2]) != payloadMagic {
+		return Stamp{}, ErrForeign
+	}
+	h := hexReader{b: b[2:]}
+	s := Stamp{
+		Run:    uint32(h.next(8)),
+		Kind:   Kind(h.next(1)),
+		Stream: uint8(h.next(2)),
+		Target: uint32(h.next(8)),
+		Seq:    uint32(h.next(8)),
+		Sent:   int64(h.next(16)),
+		Size:   int(h.next(6)),
+	}
+	sum := uint32(h.next(8))
+	if h.bad || sum != crc32.ChecksumIEEE(b[:stampLen]) || s.Kind >= kinds || s.Size != len(b) {
+		return Stamp{}, ErrCorrupt
+	}
+	pad := padding[int(s.Seq)%len(padAlphabet):]
+	for rest := b[MinPayload:]; len(rest) > 0; {
+		n := min(len(rest), padRepeat)
+		if !bytes.Equal(rest[:n], pad[:n]) {
+			return Stamp{}, ErrCorrupt
+		}
+		rest = rest[n:]
+	}
+	return s, nil
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendHex appends the lowest digits of v, leading zeros included.
+func appendHex(dst []byte, v uint64, digits int) []byte {
+	for i := digits - 1; i >= 0; i-- {
+		dst = append(dst, hexDigits[v>>(4*i)&15])
+	}
+	return dst
+}
+
+// hexReader reads numbers of fixed width one after the other.
+type hexReader struct {
+	b   []byte
+	bad bool // a byte was no lower-case hexadecimal digit
+}
+
+func (h *hexReader) next(digits int) (v uint64) {
+	for _, c := range h.b[:digits] {
+		d := hexValue[c]
+		if d > 15 {
+			h.bad = true
+		}
+		v = v<<4 | uint64(d&15)
+	}
+	h.b = h.b[digits:]
+	return v
+}
+
+// hexValue holds a digit's value at its byte, 255 for every other byte.
+var hexValue = func() (t [256]uint8) {
+	for i := range t {
+		t[i] = 255
+	}
+	for i, c := range []byte(hexDigits) {
+		t[c] = uint8(i)
+	}
+	return t
+}()

@@ -1,0 +1,78 @@
+package loadtest
+
+import (
+	"errors"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestPayloadRoundTrip(t *testing.T) {
+	for _, size := range []int{MinPayload, 64, 125, 126, 4096 + MinPayload, 64 << 10, 1 << 20} {
+		want := Stamp{Run: 0xdeadbeef, Kind: Unicast, Stream: 17, Target: 18_999, Seq: 4_000_000_001, Sent: Now(), Size: size}
+		b := AppendPayload([]byte("before"), want)[len("before"):]
+		if len(b) != size || !utf8.Valid(b) {
+			t.Fatalf("size %d: %d bytes, valid UTF-8 %v", size, len(b), utf8.Valid(b))
+		}
+		got, err := ParsePayload(b)
+		if err != nil || got != want {
+			t.Fatalf("size %d: %+v, %v; want %+v", size, got, err, want)
+		}
+	}
+}
+
+// Every single changed byte is noticed, padding included.
+func TestPayloadChangedByte(t *testing.T) {
+	good := AppendPayload(nil, Stamp{Run: 1, Target: Everyone, Seq: 9, Sent: 1 << 40, Size: 200})
+	for i := range good {
+		bad := append([]byte(nil), good...)
+		bad[i] ^= 1
+		if _, err := ParsePayload(bad); err == nil {
+			t.Fatalf("byte %d changed and not noticed", i)
+		}
+	}
+}
+
+func TestPayloadWrong(t *testing.T) {
+	good := AppendPayload(nil, Stamp{Size: 100})
+	next := AppendPayload(nil, Stamp{Size: 100, Seq: 1})
+	for name, c := range map[string]struct {
+		b    []byte
+		want error
+	}{
+		"empty":                {nil, ErrForeign},
+		"another text":         {[]byte(`{"type":"news","text":"a message long enough to be one of our payloads"}`), ErrForeign},
+		"shortened":            {good[:99], ErrCorrupt},
+		"stamp only":           {good[:MinPayload], ErrCorrupt},
+		"lengthened":           {append(append([]byte(nil), good...), 'x'), ErrCorrupt},
+		"padding of the next":  {append(append([]byte(nil), good[:MinPayload]...), next[MinPayload:]...), ErrCorrupt},
+		"upper-case in fields": {append([]byte("cgA"), good[3:]...), ErrCorrupt},
+	} {
+		if _, err := ParsePayload(c.b); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestPayloadDoesNotAllocate(t *testing.T) {
+	b := make([]byte, 0, 64)
+	if n := testing.AllocsPerRun(100, func() {
+		b = AppendPayload(b[:0], Stamp{Size: 64})
+		if _, err := ParsePayload(b); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestClockIsMonotonicClock(t *testing.T) {
+	base, _ := readClock()
+	now := Now()
+	later, _ := readClock()
+	// Both readings of clock_gettime enclose Now, give or take the time it
+	// took to tie the two clocks together at the start.
+	const slack = 1e6
+	if now < int64(base)-slack || now > int64(later)+slack {
+		t.Errorf("Now %d is not between %d and %d", now, base, later)
+	}
+}

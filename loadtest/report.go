@@ -1,0 +1,220 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// counts are what one loop has seen.
+type counts struct {
+	bytes                                      uint64
+	texts, binaries                            uint64 // messages
+	pings, pongs, closes                       uint64
+	duplicates, reordered, corrupt, misrouted  uint64
+	foreign, pongsRefused                      uint64
+	foreignExample, corruptExample, wrongRoute string // the first of each
+}
+
+// Report is what a swarm has received up to a moment.
+type Report struct {
+	Connections int `json:"connections"`
+	Open        int `json:"open"` // handshake and init message done, and not lost since
+	// Lost connections by what ended them.
+	Deaths map[string]int `json:"deaths"`
+
+	Bytes    uint64 `json:"bytes"` // read from the sockets
+	Texts    uint64 `json:"texts"` // messages, the init message among them
+	Binaries uint64 `json:"binaries"`
+	Pings    uint64 `json:"pings"`
+	Pongs    uint64 `json:"pongs"`
+	Closes   uint64 `json:"closes"` // close frames
+
+	// Expected counts deliveries: a broadcast once for each connection.
+	Expected   uint64 `json:"expected"`
+	Received   uint64 `json:"received"` // of them, each counted once
+	Lost       uint64 `json:"lost"`     // committed and not received so far
+	LostOn     int    `json:"lost_on"`  // number of connections that miss something
+	Unexpected uint64 `json:"unexpected"`
+	Duplicates uint64 `json:"duplicates"`
+	Reordered  uint64 `json:"reordered"` // came after a later one of the same stream
+	Corrupt    uint64 `json:"corrupt"`   // payloads with changed bytes, or binary ones
+	Misrouted  uint64 `json:"misrouted"` // payloads meant for another connection
+	Foreign    uint64 `json:"foreign"`   // messages that are no payload of this run
+	// PongsRefused counts pings that could not be answered at once because
+	// the socket took no bytes.
+	PongsRefused uint64 `json:"pongs_refused"`
+
+	Connect   Latency `json:"connect"` // from connect() to the init message
+	Broadcast Latency `json:"broadcast"`
+	Unicast   Latency `json:"unicast"`
+	// Last is the time from a broadcast's sending to its last receiver.
+	// Broadcasts that miss a receiver count with those that had it.
+	Last Latency `json:"last"`
+
+	// Histograms of the above, in nanoseconds, by kind of push.
+	Histograms [kinds]*hdrhistogram.Histogram `json:"-"`
+
+	examples      []string
+	acceptForeign bool
+}
+
+// Report tells what has been received so far. Deliveries still on their way
+// count as lost: call WaitDelivered first.
+func (s *Swarm) Report() *Report {
+	if r := s.report(); r != nil {
+		return r
+	}
+	s.closing.Do(func() {}) // waits for a Close in progress
+	return s.final
+}
+
+// report gathers from the loops; nil if they have ended.
+func (s *Swarm) report() *Report {
+	r := &Report{Connections: s.cfg.Connections, Deaths: tally{}, acceptForeign: s.cfg.AcceptForeign}
+	for i := range r.Histograms {
+		r.Histograms[i] = newHistogram()
+	}
+	connected := newHistogram()
+	last := make([][]int64, len(s.streams))
+	for _, l := range s.loops {
+		if !l.do(func() { l.addTo(r, connected, last) }) {
+			return nil
+		}
+	}
+	slowest := newHistogram()
+	for _, times := range last {
+		for _, ns := range times {
+			if ns > 0 {
+				record(slowest, ns)
+			}
+		}
+	}
+	r.Connect, r.Last = Summary(connected), Summary(slowest)
+	r.Broadcast, r.Unicast = Summary(r.Histograms[Broadcast]), Summary(r.Histograms[Unicast])
+	return r
+}
+
+// addTo adds what the loop has seen to r. On the loop's goroutine.
+func (l *loop) addTo(r *Report, connected *hdrhistogram.Histogram, last [][]int64) {
+	c := &l.counts
+	r.Bytes += c.bytes
+	r.Texts += c.texts
+	r.Binaries += c.binaries
+	r.Pings += c.pings
+	r.Pongs += c.pongs
+	r.Closes += c.closes
+	r.Duplicates += c.duplicates
+	r.Reordered += c.reordered
+	r.Corrupt += c.corrupt
+	r.Misrouted += c.misrouted
+	r.Foreign += c.foreign
+	r.PongsRefused += c.pongsRefused
+	for _, e := range []string{c.foreignExample, c.corruptExample, c.wrongRoute} {
+		if e != "" {
+			r.examples = append(r.examples, e)
+		}
+	}
+	for text, n := range l.deaths {
+		tally(r.Deaths).add(text, n)
+	}
+	for k := range l.latency {
+		r.Histograms[k].Merge(l.latency[k])
+	}
+	connected.Merge(l.connected)
+	for i, times := range l.arrivals {
+		if len(times) > len(last[i]) {
+			last[i] = append(last[i], make([]int64, len(times)-len(last[i]))...)
+		}
+		for seq, ns := range times {
+			last[i][seq] = max(last[i][seq], ns)
+		}
+	}
+	l.addDeliveries(r)
+}
+
+// addDeliveries compares what was committed with what each connection got.
+func (l *loop) addDeliveries(r *Report) {
+	for i := range l.conns {
+		if l.conns[i].phase == phaseOpen {
+			r.Open++
+		}
+		lost := false
+		for n, st := range l.swarm.streams {
+			want := st.expects(l.global(i))
+			got := l.tracks[i*len(l.swarm.streams)+n].received()
+			r.Expected += uint64(want)
+			r.Received += uint64(got)
+			if got < want {
+				r.Lost += uint64(want - got)
+				lost = true
+			} else {
+				r.Unexpected += uint64(got - want)
+			}
+		}
+		if lost {
+			r.LostOn++
+		}
+	}
+}
+
+// Err is nil if everything was as it should be, or says all that was not.
+func (r *Report) Err() error {
+	var all []string
+	fault := func(n uint64, format string, args ...any) {
+		if n > 0 {
+			all = append(all, fmt.Sprintf(format, args...))
+		}
+	}
+	dead := 0
+	for _, n := range r.Deaths {
+		dead += n
+	}
+	fault(uint64(dead), "%d of %d connections were lost (%s)", dead, r.Connections, joinCounts(r.Deaths))
+	fault(r.Lost, "%d of %d messages did not arrive, on %d connections", r.Lost, r.Expected, r.LostOn)
+	fault(r.Duplicates, "%d messages arrived more than once", r.Duplicates)
+	fault(r.Reordered, "%d messages arrived after a later one", r.Reordered)
+	fault(r.Corrupt, "%d messages arrived changed", r.Corrupt)
+	fault(r.Misrouted, "%d messages reached a connection they were not for", r.Misrouted)
+	fault(r.Unexpected, "%d messages arrived that were never sent", r.Unexpected)
+	if !r.acceptForeign {
+		fault(r.Foreign, "%d messages are no payload of this run", r.Foreign)
+	}
+	fault(r.PongsRefused, "%d pings could not be answered: the socket took no bytes", r.PongsRefused)
+	if all == nil {
+		return nil
+	}
+	if len(r.examples) > 0 {
+		all = append(all, "for example "+r.examples[0])
+	}
+	return errors.New(strings.Join(all, "; "))
+}
+
+// joinCounts lists texts with their counts, the most frequent first.
+func joinCounts(m map[string]int) string {
+	keys := slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		if m[a] != m[b] {
+			return m[b] - m[a]
+		}
+		return strings.Compare(a, b)
+	})
+	for i, k := range keys {
+		keys[i] = fmt.Sprintf("%s: %d", k, m[k])
+	}
+	return strings.Join(keys, ", ")
+}
+
+// Round makes a duration fit for reading: three significant digits or so.
+func Round(d time.Duration) time.Duration {
+	for unit := time.Second; unit >= time.Microsecond; unit /= 10 {
+		if d >= 10*unit {
+			return d.Round(unit / 10)
+		}
+	}
+	return d
+}

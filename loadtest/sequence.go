@@ -1,0 +1,108 @@
+package loadtest
+
+import "slices"
+
+// maxHoles bounds the ranges of missing numbers kept for one connection and
+// stream.
+const maxHoles = 1024
+
+// track follows the sequence numbers that one stream showed to one
+// connection. The zero value expects 0. 16 bytes while nothing is missing.
+type track struct {
+	next  uint32 // one above the highest number seen
+	holes *holes // what is missing below next, nil if nothing is
+}
+
+// holes are the missing numbers below track.next as ranges, ascending.
+type holes struct {
+	spans []span
+	// forgotten counts missing numbers for which maxHoles left no range: they
+	// are lost for good, and counted as duplicates should they come after all.
+	forgotten uint32
+}
+
+// span is the half-open range of numbers from to to.
+type span struct{ from, to uint32 }
+
+// verdict is what a sequence number was.
+type verdict uint8
+
+const (
+	inOrder   verdict = iota // the one expected
+	ahead                    // later ones came first: the numbers skipped are missing for now
+	late                     // one of the missing ones: reordered
+	duplicate                // seen before
+)
+
+// see takes up the number of a message just received.
+func (t *track) see(seq uint32) verdict {
+	switch {
+	case seq == t.next:
+		t.next++
+		return inOrder
+	case seq > t.next:
+		t.skip(span{t.next, seq})
+		t.next = seq + 1
+		return ahead
+	case t.holes != nil && t.holes.fill(seq):
+		return late
+	}
+	return duplicate
+}
+
+func (t *track) skip(s span) {
+	if t.holes == nil {
+		t.holes = &holes{}
+	}
+	if len(t.holes.spans) == maxHoles {
+		t.holes.forgotten += s.to - s.from
+		return
+	}
+	t.holes.spans = append(t.holes.spans, s)
+}
+
+// fill takes seq out of the missing numbers and tells whether it was one.
+func (h *holes) fill(seq uint32) bool {
+	i, _ := slices.BinarySearchFunc(h.spans, seq, func(s span, seq uint32) int {
+		if s.to <= seq {
+			return -1
+		}
+		if s.from > seq {
+			return 1
+		}
+		return 0
+	})
+	if i == len(h.spans) || seq < h.spans[i].from {
+		return false
+	}
+	s := &h.spans[i]
+	switch {
+	case s.from+1 == s.to:
+		h.spans = slices.Delete(h.spans, i, i+1)
+	case s.from == seq:
+		s.from++
+	case s.to == seq+1:
+		s.to--
+	default:
+		rest := span{seq + 1, s.to}
+		s.to = seq
+		if len(h.spans) == maxHoles {
+			h.forgotten += rest.to - rest.from
+			break
+		}
+		h.spans = slices.Insert(h.spans, i+1, rest)
+	}
+	return true
+}
+
+// received is how many different numbers were seen.
+func (t *track) received() uint32 {
+	n := t.next
+	if t.holes != nil {
+		n -= t.holes.forgotten
+		for _, s := range t.holes.spans {
+			n -= s.to - s.from
+		}
+	}
+	return n
+}

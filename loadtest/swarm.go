@@ -1,0 +1,200 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Swarm is an open set of connections, numbered from 0. Its methods may be
+// called from any goroutine, those of its Streams by one goroutine each.
+type Swarm struct {
+	cfg     Config
+	targets []target
+	loops   []*loop
+	streams []*Stream
+	running sync.WaitGroup // loops
+
+	opened   atomic.Int64
+	died     atomic.Int64
+	expected atomic.Int64  // deliveries committed
+	received atomic.Int64  // different payloads received
+	goal     atomic.Int64  // what WaitDelivered waits for
+	reached  chan struct{} // rung at the goal and at every death
+	grown    chan struct{} // rung while connections open
+	failure  atomic.Pointer[error]
+
+	closing sync.Once
+	final   *Report // set when closed
+}
+
+// Open opens all connections and returns once the last is open. The first
+// that fails ends it: an *OpenError, or a *FilesError before anything was
+// opened. When ctx is done the connections opened so far are closed.
+func Open(ctx context.Context, c Config) (*Swarm, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if c.Run == 0 {
+		c.Run = rand.Uint32() | 1
+	}
+	if err := checkFiles(c.Connections); err != nil {
+		return nil, err
+	}
+	s := &Swarm{cfg: c, reached: make(chan struct{}, 1), grown: make(chan struct{}, 1)}
+	for _, u := range c.URLs {
+		t, err := resolve(ctx, u, c.Sources)
+		if err != nil {
+			return nil, err
+		}
+		s.targets = append(s.targets, t)
+	}
+	for i, kind := range c.Streams {
+		s.streams = append(s.streams, newStream(s, i, kind))
+	}
+	for i := range c.Loops {
+		l, err := newLoop(s, i)
+		if err != nil {
+			for _, l := range s.loops {
+				l.release()
+			}
+			return nil, err
+		}
+		s.loops = append(s.loops, l)
+	}
+	for _, l := range s.loops {
+		s.running.Go(l.run)
+	}
+	if err := s.awaitOpen(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// awaitOpen returns when all connections are open or one has failed.
+func (s *Swarm) awaitOpen(ctx context.Context) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		opened := int(s.opened.Load())
+		if f := s.failure.Load(); f != nil {
+			return &OpenError{Wanted: s.cfg.Connections, Opened: opened, Err: *f}
+		}
+		if s.died.Load() > 0 {
+			err := fmt.Errorf("one that was open was lost: %w", s.Report().Err())
+			return &OpenError{Wanted: s.cfg.Connections, Opened: opened, Err: err}
+		}
+		if opened == s.cfg.Connections {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return &OpenError{Wanted: s.cfg.Connections, Opened: opened, Err: context.Cause(ctx)}
+		case <-s.grown:
+		case <-s.reached:
+		case <-tick.C:
+			if s.cfg.Progress != nil {
+				s.cfg.Progress(opened)
+			}
+		}
+	}
+}
+
+// Len is the number of connections.
+func (s *Swarm) Len() int { return s.cfg.Connections }
+
+// Run is the number that marks this swarm's payloads.
+func (s *Swarm) Run() uint32 { return s.cfg.Run }
+
+// Stream is sequence number i of Config.Streams.
+func (s *Swarm) Stream(i int) *Stream { return s.streams[i] }
+
+// ClientIDs are the client ids from the init messages, by index of the
+// connection. The slice is the caller's. Nil once the swarm is closed.
+func (s *Swarm) ClientIDs() []string {
+	ids := make([]string, s.cfg.Connections)
+	for _, l := range s.loops {
+		if !l.do(func() {
+			for i := range l.conns {
+				ids[l.global(i)] = l.conns[i].id
+			}
+		}) {
+			return nil
+		}
+	}
+	return ids
+}
+
+// Delivered is how many of the payloads committed have arrived, and how many
+// were committed: each receiver of a broadcast counts.
+func (s *Swarm) Delivered() (received, expected int64) {
+	return s.received.Load(), s.expected.Load()
+}
+
+// WaitDelivered returns nil when everything committed before the call has
+// arrived, an error when a connection is lost or ctx is done before that. By
+// one goroutine at a time.
+func (s *Swarm) WaitDelivered(ctx context.Context) error {
+	goal := s.expected.Load()
+	s.goal.Store(goal)
+	for {
+		received := s.received.Load()
+		if received >= goal {
+			return nil
+		}
+		if n := s.died.Load(); n > 0 {
+			return fmt.Errorf("%d of %d messages have not arrived, and %d connections were lost", goal-received, goal, n)
+		}
+		select {
+		case <-s.reached:
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d messages have not arrived: %w", goal-received, goal, context.Cause(ctx))
+		}
+	}
+}
+
+// StopReading makes these connections slow readers: whatever comes stays in
+// the kernel until ResumeReading.
+func (s *Swarm) StopReading(connections ...int) error { return s.setReading(connections, false) }
+
+// ResumeReading undoes StopReading.
+func (s *Swarm) ResumeReading(connections ...int) error { return s.setReading(connections, true) }
+
+func (s *Swarm) setReading(connections []int, reading bool) (err error) {
+	for _, i := range connections {
+		if i < 0 || i >= s.cfg.Connections {
+			return fmt.Errorf("no connection %d", i)
+		}
+		l := s.loops[i%len(s.loops)]
+		if !l.do(func() { err = l.setReading(i/len(s.loops), reading) }) {
+			return errClosed
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errClosed = errors.New("the swarm is closed")
+
+// Close says goodbye to the server on every connection (1000), closes them
+// and ends the loops. Further calls do nothing.
+func (s *Swarm) Close() {
+	s.closing.Do(func() {
+		s.final = s.report()
+		for _, l := range s.loops {
+			l.do(func() { l.closing = true })
+		}
+		s.running.Wait()
+		for _, l := range s.loops {
+			l.release()
+		}
+	})
+}
