@@ -241,19 +241,24 @@ func sameMembers(got []Handle, want map[Handle]bool) bool {
 
 func TestAgainstModel(t *testing.T) {
 	for _, loops := range []int{1, 2, 3, 16, 256} {
-		for _, pool := range []int{3, 100, 2000} { // handles: small sets, root buckets, directories
-			t.Run(fmt.Sprintf("%d loops/%d handles", loops, pool), func(t *testing.T) {
+		for _, c := range []struct{ names, slots int }{
+			{500, 2},  // members in the entries and in tiny sets
+			{15, 100}, // in root buckets and small directories
+			{1, 1500}, // in one directory
+		} {
+			t.Run(fmt.Sprintf("%d loops/%d names", loops, c.names), func(t *testing.T) {
 				t.Parallel()
-				r := rand.New(rand.NewPCG(uint64(loops), uint64(pool)))
+				r := rand.New(rand.NewPCG(uint64(loops), uint64(c.names)))
 				m := newModel(t, loops)
-				names := 24_000 / pool / 10
-				joining := 60 // percent; alternates so that sets grow and shrink
-				for step := range 24_000 {
-					if step%(10*pool) == 0 {
-						joining = 100 - joining
+				largest := 0
+				for step := range 15_000 {
+					joining := 85 // percent
+					if step/3000%2 == 1 {
+						joining = 15
 					}
-					name := fmt.Sprint("n", r.IntN(min(names, 500)))
-					h := MakeHandle(uint8(r.IntN(loops)), uint32(r.IntN(pool)), 1+2*uint32(r.IntN(2)))
+					name := fmt.Sprint("n", r.IntN(c.names))
+					slot := r.IntN(c.slots)
+					h := MakeHandle(uint8(slot%loops), uint32(slot), 1+2*uint32(r.IntN(2)))
 					switch p := r.IntN(100); {
 					case p == 0:
 						m.snapshot(name)
@@ -262,9 +267,13 @@ func TestAgainstModel(t *testing.T) {
 					default:
 						m.remove(name, h)
 					}
-					if step%2000 == 0 {
+					if step%1500 == 1499 {
 						m.check()
 					}
+					largest = max(largest, len(m.names[name]))
+				}
+				if c.names == 1 && largest < 8*bucketMax {
+					t.Errorf("the set never had more than %d members", largest)
 				}
 				for name, members := range m.names {
 					for h := range maps.Clone(members) {

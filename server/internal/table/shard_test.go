@@ -30,14 +30,14 @@ func TestShardAgainstMap(t *testing.T) {
 			tag := uint32(name) % tags
 			return uint64(^uint32(0) - tag*tag*1000) // crowds at the upper end
 		}
-		for step := range 20_000 {
+		for step := range 12_000 {
 			name := r.IntN(400)
 			key := fmt.Sprint(name)
 			hash := hashOf(name)
 			if e := s.find(hash, key); e != want[key] {
 				t.Fatalf("step %d: find %q: %v, want %v", step, key, e, want[key])
 			}
-			grow := step/3000%2 == 0
+			grow := step/2000%2 == 0
 			switch e := want[key]; {
 			case e == nil && (grow || step%4 == 0):
 				want[key] = &Entry{name: key, hash: hash}
