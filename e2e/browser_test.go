@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"castgate/internal/wstest"
+)
+
+// program finds a program that a test needs. Where CI is set a missing one is
+// a failure: there the whole suite has to run.
+func program(t *testing.T, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed", names[0])
+	}
+	t.Skipf("%s is not installed (Debian: apt-get install %s)", names[0], names[0])
+	return ""
+}
+
+// page is one tab of a headless Chromium.
+type page struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// openPage starts a browser of its own, with a fresh profile, on an address.
+func openPage(t *testing.T, address string) *page {
+	t.Helper()
+	flags := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(program(t, "chromium", "chromium-browser", "google-chrome")),
+		chromedp.NoSandbox, // the tests may run as root in a container
+		chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.WindowSize(1000, 900),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+	)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), flags...)
+	t.Cleanup(stop)
+	ctx, closeTab := chromedp.NewContext(allocator)
+	t.Cleanup(closeTab)
+	// Cancel waits until the browser has ended, so its profile can be removed.
+	t.Cleanup(func() { chromedp.Cancel(ctx) })
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(cancel)
+	p := &page{t: t, ctx: ctx}
+	p.do(chromedp.Navigate(address))
+	return p
+}
+
+func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, steps...); err != nil {
+		p.t.Fatalf("browser: %v", err)
+	}
+}
+
+// text is the text of the element with this id.
+func (p *page) text(id string) string {
+	p.t.Helper()
+	text, err := chromedp.Run(p.ctx, chromedp.TextContent(chromedp.ID(id), chromedp.NodeReady))
+	if err != nil {
+		p.t.Fatalf("text of #%s: %v", id, err)
+	}
+	return text
+}
+
+// await waits until the element's text contains all the words, and returns it.
+func (p *page) await(id string, words ...string) string {
+	p.t.Helper()
+	limit := time.Now().Add(wstest.Patience)
+	for {
+		text := p.text(id)
+		missing := ""
+		for _, word := range words {
+			if !strings.Contains(text, word) {
+				missing = word
+			}
+		}
+		if missing == "" {
+			return text
+		}
+		if time.Now().After(limit) {
+			p.t.Fatalf("#%s never said %q; it says %q, the error line %q", id, missing, text, p.text("error"))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// connected waits for the connection and returns the client_id the page shows.
+func (p *page) connected() string {
+	p.t.Helper()
+	p.await("state", "connected")
+	return p.text("client-id")
+}
+
+// fill sets a field as a user does, one after the other: id, value, id, value.
+func (p *page) fill(fields ...string) {
+	p.t.Helper()
+	for i := 0; i < len(fields); i += 2 {
+		field := chromedp.ID(fields[i])
+		p.do(chromedp.SetValue(field, ""), chromedp.SendKeys(field, fields[i+1]))
+	}
+}
+
+func (p *page) click(id string) {
+	p.t.Helper()
+	p.do(chromedp.Click(chromedp.ID(id)))
+}
+
+// bind fills in the login form and waits until the page is bound.
+func (p *page) bind(name, group string) {
+	p.t.Helper()
+	p.fill("name", name, "group", group)
+	p.click("bind")
+	p.await("bound", fmt.Sprintf("%s, in group %s", name, group))
+}
+
+// send pushes a message through the page's form. An empty name leaves what
+// the page has filled in.
+func (p *page) send(target, name, text string) {
+	p.t.Helper()
+	p.do(chromedp.SetValue(chromedp.ID("target"), target))
+	p.run(`document.getElementById('target').dispatchEvent(new Event('change'))`)
+	if name != "" {
+		p.fill("to", name)
+	}
+	p.fill("text", text)
+	p.click("send")
+}
+
+// run evaluates JavaScript in the page.
+func (p *page) run(script string) {
+	p.t.Helper()
+	if _, err := chromedp.Run(p.ctx, chromedp.Evaluate[any](script)); err != nil {
+		p.t.Fatalf("%s: %v", script, err)
+	}
+}
+
+// screenshot writes a picture of the page into the folder that
+// CASTGATE_SCREENSHOTS names, if it is set.
+func (p *page) screenshot(name string) {
+	p.t.Helper()
+	dir := os.Getenv("CASTGATE_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/"+name+".png", png, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}

@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"castgate/internal/wstest"
+)
+
+const (
+	floodFrame  = 64_000 // bytes of one message
+	floodPushes = 1600   // about 100 MB in all
+	floodStuck  = 10     // clients that never read
+	floodGood   = 4      // clients that read all the time
+)
+
+// TestNeverReading pushes 100 MB to a group in which some never read. The
+// others get everything, the process stays small, each delivery is counted.
+func TestNeverReading(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []string{"close", "drop"} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			g := wstest.Start(t, "--slow-policy", policy)
+			neverReading(t, g, policy)
+		})
+	}
+}
+
+func neverReading(t *testing.T, g *wstest.Gateway, policy string) {
+	stuckOnes := make([]*wstest.Raw, floodStuck)
+	for i := range stuckOnes {
+		stuckOnes[i] = g.DialRaw(t)
+		stuckOnes[i].SetReadBuffer(16 << 10)
+		stuckOnes[i].Upgrade()
+	}
+	var readers [floodGood]flood
+	for i := range readers {
+		raw := g.DialRaw(t)
+		raw.Upgrade()
+		go readers[i].read(raw)
+	}
+	before := wstest.RSS(t, g.PID())
+	peak, matched := 0, 0
+	message := bytes.Repeat([]byte{'x'}, floodFrame)
+	for i := range floodPushes {
+		binary.BigEndian.PutUint64(message, uint64(i))
+		answer := g.OK("POST", "/v1/push/raw?all=1&binary=1", message)
+		matched += number(answer["matched"])
+		for r := range readers {
+			// Two messages ahead of its readers the pusher waits: it tests
+			// those who never read, not those who are slow.
+			g.Await(func() string { return readers[r].behind(int64(i - 1)) })
+		}
+		if i%100 == 0 {
+			peak = max(peak, wstest.RSS(t, g.PID())-before)
+		}
+	}
+	for r := range readers {
+		g.Await(func() string { return readers[r].behind(floodPushes) })
+	}
+	t.Logf("the process grew by %d MiB at most", peak>>20)
+	if limit := 64 << 20; peak > limit && !wstest.RaceEnabled {
+		t.Errorf("the process grew by %d MiB, want at most %d", peak>>20, limit>>20)
+	}
+	slow := fmt.Sprintf("castgate_closes_total{reason=%q}", "slow")
+	if policy == "close" {
+		g.AwaitMetric(slow, floodStuck)
+		g.AwaitMetric("castgate_connections", floodGood)
+	} else {
+		if n := g.Metrics()["castgate_connections"]; n != floodGood+floodStuck {
+			t.Errorf("%v clients are connected, want %d", n, floodGood+floodStuck)
+		}
+		if d := g.Deliveries(); d.Dropped == 0 || d.Matched != d.Written+d.Dropped+d.Queued {
+			t.Errorf("before the stuck clients leave: %+v", d)
+		}
+	}
+	for _, s := range stuckOnes {
+		s.Close()
+	}
+	g.AwaitMetric("castgate_connections", floodGood)
+	if d := g.Balanced(t); d.Matched != matched || d.Written < floodGood*floodPushes || d.Dropped == 0 {
+		t.Errorf("%+v, want %d matched, at least %d written, some dropped", d, matched, floodGood*floodPushes)
+	}
+}
+
+// flood is the progress of one client that reads.
+type flood struct {
+	got atomic.Int64 // whole messages in their order
+	bad atomic.Pointer[string]
+}
+
+// read counts messages on its own goroutine until the connection ends.
+func (f *flood) read(raw *wstest.Raw) {
+	for next := int64(0); ; next++ {
+		op, payload, err := raw.Frame()
+		if err != nil || op != wstest.OpBinary || len(payload) != floodFrame || int64(binary.BigEndian.Uint64(payload)) != next {
+			what := fmt.Sprintf("message %d: opcode %d, %d bytes, %v", next, op, len(payload), err)
+			f.bad.Store(&what)
+			return
+		}
+		f.got.Add(1)
+	}
+}
+
+// behind says what is missing of want messages, "" if nothing is.
+func (f *flood) behind(want int64) string {
+	if got := f.got.Load(); got < want {
+		if bad := f.bad.Load(); bad != nil {
+			return *bad
+		}
+		return fmt.Sprintf("a reader has %d of %d messages", got, want)
+	}
+	return ""
+}
+
+// TestSlowClose: a client that reads too slowly sees, when it reads again, all
+// that was queued for it in order, and then the close, unless its connection
+// was cut.
+func TestSlowClose(t *testing.T) {
+	t.Parallel()
+	g := wstest.Start(t, "--send-queue", "64KiB")
+	r := g.DialRaw(t)
+	r.SetReadBuffer(16 << 10)
+	r.Upgrade()
+	message := bytes.Repeat([]byte{'x'}, 32<<10)
+	g.Await(func() string {
+		g.OK("POST", "/v1/push/raw?all=1&binary=1", message)
+		if n := g.Metrics()["castgate_connections"]; n != 0 {
+			return "the client is not closed"
+		}
+		return ""
+	})
+	if code := r.ExpectClosed(); code != 1008 && code != 0 {
+		t.Errorf("closed with %d, want 1008", code)
+	}
+	g.Settled(t)
+}
+
+// TestLargeToIdle: the queue's limit is looked at before a message is queued,
+// so one larger than it passes whole.
+func TestLargeToIdle(t *testing.T) {
+	t.Parallel()
+	g := wstest.Start(t, "--send-queue", "1KiB")
+	c := g.Dial(t)
+	large := string(bytes.Repeat([]byte{'x'}, 1_000_000))
+	g.Push(wstest.All(), large)
+	c.Expect(large)
+	c.ExpectNothing()
+}

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"castgate/internal/wstest"
+)
+
+// TestStopDuringBroadcast: with SIGTERM in the middle of a flood of pushes,
+// everything that was answered is written, in order, before the close with
+// 1001, and the exit status is 0.
+func TestStopDuringBroadcast(t *testing.T) {
+	t.Parallel()
+	g := wstest.Start(t, "--drain-timeout", "10s", "--send-queue", "64MiB")
+	clients := crowd(t, g, 200)
+	padding := strings.Repeat("x", 1000)
+	var answered atomic.Int64
+	stopped := make(chan struct{})
+	asked := 0
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			asked = i + 1
+			status, _, err := g.TryControl("POST", "/v1/push", M{"to": wstest.All(), "text": label(padding, i)})
+			if err != nil || status != http.StatusOK {
+				return
+			}
+			answered.Add(1)
+		}
+	}()
+	g.Await(func() string {
+		if answered.Load() < 100 {
+			return "fewer than 100 pushes were answered"
+		}
+		return ""
+	})
+	if code := g.Stop(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	<-stopped
+	for n, c := range clients {
+		if code, reason := c.Ended(); code != 1001 {
+			t.Fatalf("client %d: closed with %d %q, want 1001", n, code, reason)
+		}
+		log := c.Messages()
+		// The push that failed may have got in before the door closed.
+		if got, least := len(log), int(answered.Load()); got < least || got > asked {
+			t.Fatalf("client %d: %d messages, want %d to %d", n, got, least, asked)
+		}
+		for i, m := range log {
+			if m.Data != label(padding, i) {
+				t.Fatalf("client %d: message %d is %.20q..., out of order", n, i, m.Data[len(padding):])
+			}
+		}
+	}
+}
+
+// stuck connects a client that reads nothing and pushes to it until bytes wait
+// in the gateway.
+func stuck(t *testing.T, g *wstest.Gateway) *wstest.Raw {
+	t.Helper()
+	r := g.DialRaw(t)
+	r.SetReadBuffer(4096)
+	r.Upgrade()
+	for range 16 {
+		g.Push(wstest.All(), strings.Repeat("x", 500_000))
+	}
+	return r
+}
+
+// TestStopWithStuckClient: a client that reads nothing can't hold a stop
+// longer than the drain timeout.
+func TestStopWithStuckClient(t *testing.T) {
+	t.Parallel()
+	g := wstest.Start(t, "--drain-timeout", "500ms", "--send-queue", "64MiB")
+	stuck(t, g)
+	if code := g.Stop(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// TestSecondSignal ends a drain that would last minutes.
+func TestSecondSignal(t *testing.T) {
+	t.Parallel()
+	g := wstest.Start(t, "--drain-timeout", "10m", "--send-queue", "64MiB")
+	stuck(t, g)
+	g.Expected()
+	g.Signal(syscall.SIGTERM)
+	g.Await(func() string {
+		if _, _, err := g.TryDial(t, wstest.DialOptions{}); err == nil {
+			return "the gateway still takes clients after SIGTERM"
+		}
+		return ""
+	})
+	select {
+	case <-g.Done():
+		t.Fatal("the gateway ended without its drain")
+	default:
+	}
+	g.Signal(syscall.SIGTERM)
+	g.Exited(t, wstest.Patience)
+}
+
+// TestInterrupt: Ctrl-C is as good as SIGTERM.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	g := wstest.Start(t)
+	c := g.Dial(t)
+	g.Expected()
+	g.Signal(syscall.SIGINT)
+	if code := g.Exited(t, wstest.Patience); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if code, _ := c.Ended(); code != 1001 {
+		t.Errorf("closed with %d, want 1001", code)
+	}
+}

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Starts castgate and the example backend (PHP where php is installed, else
+# Go), prints the page's address and stops both on Ctrl-C.
+#
+#   DEMO_PORT        port of the page, default 8080
+#   DEMO_WS_PORT     port of the WebSocket listener, default 7272
+#   DEMO_CONTROL     address of the control port, default 127.0.0.1:7273
+#   DEMO_BACKEND     php or go, instead of what is found
+set -eu
+cd "$(dirname "$0")/.."
+
+port=${DEMO_PORT:-8080}
+ws_port=${DEMO_WS_PORT:-7272}
+control=${DEMO_CONTROL:-127.0.0.1:7273}
+backend=${DEMO_BACKEND:-$(command -v php >/dev/null && echo php || echo go)}
+
+work=$(mktemp -d)
+gateway_pid= backend_pid=
+
+stop() {
+	trap - EXIT INT TERM
+	for pid in $backend_pid $gateway_pid; do
+		kill "$pid" 2>/dev/null || true
+	done
+	wait
+	rm -rf "$work"
+}
+trap stop EXIT
+trap 'exit 0' INT TERM
+
+echo "building ..."
+go build -o "$work/castgate" ./cmd/castgate
+[ "$backend" = php ] || go build -o "$work/backend" ./examples/go
+
+"$work/castgate" serve --listen "127.0.0.1:$ws_port" --control "$control" &
+gateway_pid=$!
+
+export CASTGATE_CONTROL="http://$control" CASTGATE_WS="ws://127.0.0.1:$ws_port/"
+if [ "$backend" = php ]; then
+	php -q -S "127.0.0.1:$port" -t examples/php &
+else
+	LISTEN="127.0.0.1:$port" "$work/backend" &
+fi
+backend_pid=$!
+
+echo "open http://127.0.0.1:$port/ in two windows; Ctrl-C stops the demo ($backend backend)"
+
+# Whichever ends first ends the demo.
+while kill -0 "$gateway_pid" 2>/dev/null && kill -0 "$backend_pid" 2>/dev/null; do
+	sleep 1
+done
+echo "the gateway or the backend has ended" >&2
+exit 1

@@ -1,0 +1,31 @@
+<?php
+declare(strict_types=1);
+
+/**
+ * The page posts the client_id it got from the gateway; this script binds it
+ * to the user and joins it to the group.
+ *
+ * The login is simulated: whoever says a name is that user. In a real
+ * application the uid comes from the login session and never from the request,
+ * as in send_message.php.
+ */
+
+require __DIR__ . '/castgate.php';
+
+open_session();
+$body = request_json();
+$clientId = field($body, 'client_id', 128);
+$name = field($body, 'name', 128);
+$group = field($body, 'group', 128);
+
+try {
+    $answer = Castgate::fromEnvironment()->bind($clientId, $name, [$group]);
+} catch (CastgateError $e) {
+    fail($e->status, $e->errorCode === 'unknown_client'
+        ? 'this connection is no longer open; the page connects again'
+        : $e->getMessage());
+}
+
+$_SESSION['uid'] = $name;
+$_SESSION['group'] = $group;
+reply(['uid' => $name, 'group' => $group, 'previous_uid' => $answer['previous_uid']]);

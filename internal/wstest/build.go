@@ -1,0 +1,93 @@
+package wstest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// built is the binary of this test process.
+var built struct {
+	once sync.Once
+	dir  string
+	path string
+	err  error
+}
+
+// Main runs the tests and removes the binary that Build made. A package whose
+// tests call Build or Start has
+//
+//	func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
+func Main(m *testing.M) int {
+	code := m.Run()
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
+	}
+	return code
+}
+
+// Build returns the path of the castgate binary, compiled by the first call in
+// this process, with the race detector if the test itself has it. A failed
+// build fails every test that asks for the binary. Any goroutine may call it
+// that may call t.Fatal.
+func Build(t testing.TB) string {
+	t.Helper()
+	built.once.Do(func() { built.err = build() })
+	if built.err != nil {
+		t.Fatalf("building castgate: %v", built.err)
+	}
+	return built.path
+}
+
+func build() error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	if built.dir, err = os.MkdirTemp("", "castgate-e2e-"); err != nil {
+		return err
+	}
+	built.path = filepath.Join(built.dir, "castgate")
+	args := []string{"build", "-o", built.path}
+	if RaceEnabled {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/castgate")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v\n%s", err, out)
+	}
+	return nil
+}
+
+// moduleRoot is the folder of go.mod: tests run in their package's folder.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("no go.mod above the working directory")
+		}
+		dir = up
+	}
+}
+
+// Root returns the folder of the module, for tests that start its examples.
+func Root(t testing.TB) string {
+	t.Helper()
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}

@@ -1,0 +1,255 @@
+package wstest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// maxFrame is the largest message a Client takes.
+const maxFrame = 64 << 20
+
+// Message is one message a client received.
+type Message struct {
+	Binary bool
+	Data   string
+}
+
+// DialOptions of DialWith.
+type DialOptions struct {
+	// Path of the request; "" is "/".
+	Path string
+	// Header of the request, such as Origin.
+	Header http.Header
+	// NoInit tells that the gateway sends no init message.
+	NoInit bool
+	// NoPong leaves pings unanswered.
+	NoPong bool
+}
+
+// Client is a WebSocket client whose received messages are kept. A goroutine
+// of its own reads, so pings are answered and queues never fill.
+type Client struct {
+	// ID is the client_id of the init message.
+	ID string
+	// Conn is for sending; reading is the client's own business.
+	Conn *websocket.Conn
+
+	t     testing.TB
+	g     *Gateway
+	pings atomic.Int64
+
+	mu    sync.Mutex // protects what follows
+	grown chan struct{}
+	log   []Message
+	next  int   // the first message that no Expect has taken
+	err   error // what ended the reading
+}
+
+// Dial opens a client on the gateway's listener and reads its init message.
+func (g *Gateway) Dial(t testing.TB) *Client {
+	t.Helper()
+	return g.DialWith(t, DialOptions{})
+}
+
+// DialWith is Dial with options.
+func (g *Gateway) DialWith(t testing.TB, o DialOptions) *Client {
+	t.Helper()
+	c, resp, err := g.TryDial(t, o)
+	if err != nil {
+		t.Fatalf("dial: %v (response %v)", err, resp)
+	}
+	return c
+}
+
+// TryDial is DialWith for a handshake that may be refused: resp is then what
+// the gateway answered, nil if nothing. It fails no test and so may be called
+// from any goroutine.
+func (g *Gateway) TryDial(t testing.TB, o DialOptions) (c *Client, resp *http.Response, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	c = &Client{t: t, g: g, grown: make(chan struct{})}
+	conn, resp, err := websocket.Dial(ctx, "ws://"+g.Addr+o.Path, &websocket.DialOptions{
+		HTTPHeader: o.Header,
+		OnPingReceived: func(context.Context, []byte) bool {
+			c.pings.Add(1)
+			return !o.NoPong
+		},
+	})
+	if err != nil {
+		return nil, resp, err
+	}
+	conn.SetReadLimit(maxFrame)
+	c.Conn = conn
+	t.Cleanup(func() { conn.CloseNow() })
+	if o.NoInit {
+		go c.read()
+		return c, resp, nil
+	}
+	kind, first, err := conn.Read(ctx)
+	if err != nil {
+		conn.CloseNow()
+		return nil, resp, fmt.Errorf("reading the init message: %w", err)
+	}
+	var init struct {
+		Type     string `json:"type"`
+		ClientID string `json:"client_id"`
+	}
+	if err := json.Unmarshal(first, &init); err != nil || kind != websocket.MessageText || init.Type != "init" || init.ClientID == "" {
+		conn.CloseNow()
+		return nil, resp, fmt.Errorf("first message is not an init message: %v %q", kind, first)
+	}
+	c.ID = init.ClientID
+	go c.read()
+	return c, resp, nil
+}
+
+// read runs on the client's own goroutine until the connection ends.
+func (c *Client) read() {
+	for {
+		kind, data, err := c.Conn.Read(context.Background())
+		c.mu.Lock()
+		if err == nil {
+			c.log = append(c.log, Message{Binary: kind == websocket.MessageBinary, Data: string(data)})
+		} else {
+			c.err = err
+		}
+		close(c.grown)
+		c.grown = make(chan struct{})
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// wait blocks until ready, called under the lock, is true, the connection has
+// ended, or Patience is over. It reports ready's last answer.
+func (c *Client) wait(ready func() bool) bool {
+	limit := time.After(Patience)
+	for {
+		c.mu.Lock()
+		ok, ended, grown := ready(), c.err != nil, c.grown
+		c.mu.Unlock()
+		if ok || ended {
+			return ok
+		}
+		select {
+		case <-grown:
+		case <-limit:
+			return false
+		}
+	}
+}
+
+// Next takes the next message that no Next or Expect has taken.
+func (c *Client) Next() Message {
+	c.t.Helper()
+	if !c.wait(func() bool { return c.next < len(c.log) }) {
+		c.t.Fatalf("client %s: no message came (connection: %v)", c.ID, c.Err())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next++
+	return c.log[c.next-1]
+}
+
+// Expect takes the next messages and compares each with a text.
+func (c *Client) Expect(texts ...string) {
+	c.t.Helper()
+	for _, want := range texts {
+		if got := c.Next(); got != (Message{Data: want}) {
+			c.t.Fatalf("client %s: got %.200q (binary %v), want %.200q", c.ID, got.Data, got.Binary, want)
+		}
+	}
+}
+
+// ExpectBinary takes the next message and compares it with binary data.
+func (c *Client) ExpectBinary(want string) {
+	c.t.Helper()
+	if got := c.Next(); got != (Message{Binary: true, Data: want}) {
+		c.t.Fatalf("client %s: got %.200q (binary %v), want binary %.200q", c.ID, got.Data, got.Binary, want)
+	}
+}
+
+// ExpectNothing proves that no message is on its way to the client: it pushes
+// a marker, which by the order promised comes after all that was pushed before.
+func (c *Client) ExpectNothing() {
+	c.t.Helper()
+	marker := fmt.Sprintf("marker %d", time.Now().UnixNano())
+	c.g.OK("POST", "/v1/push", M{"to": M{"client_ids": []string{c.ID}}, "text": marker})
+	if got := c.Next(); got.Data != marker {
+		c.t.Fatalf("client %s: got %.200q, want nothing", c.ID, got.Data)
+	}
+}
+
+// Await waits until n messages have come in all, taken ones included.
+func (c *Client) Await(n int) {
+	c.t.Helper()
+	if !c.wait(func() bool { return len(c.log) >= n }) {
+		c.t.Fatalf("client %s: %d messages came, want %d (connection: %v)", c.ID, len(c.Messages()), n, c.Err())
+	}
+}
+
+// Messages returns all messages received so far, the init message excepted.
+// Any goroutine may call it.
+func (c *Client) Messages() []Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]Message(nil), c.log...)
+}
+
+// Err is what ended the connection, nil while it is open. Any goroutine may
+// call it.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Pings is how many pings have come. Any goroutine may call it.
+func (c *Client) Pings() int { return int(c.pings.Load()) }
+
+// Ended waits for the end of the connection and returns the close code and
+// reason, -1 and the error's text if it ended without a close frame.
+func (c *Client) Ended() (code int, reason string) {
+	c.t.Helper()
+	c.wait(func() bool { return false })
+	err := c.Err()
+	if err == nil {
+		c.t.Fatalf("client %s: still open", c.ID)
+	}
+	if closed := (websocket.CloseError{}); errors.As(err, &closed) {
+		return int(closed.Code), closed.Reason
+	}
+	return -1, err.Error()
+}
+
+// ExpectClose waits for the close frame and compares it.
+func (c *Client) ExpectClose(code int, reason string) {
+	c.t.Helper()
+	if gotCode, gotReason := c.Ended(); gotCode != code || gotReason != reason {
+		c.t.Fatalf("client %s: closed with %d %q, want %d %q", c.ID, gotCode, gotReason, code, reason)
+	}
+}
+
+// Send sends a text message.
+func (c *Client) Send(text string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	if err := c.Conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
+		c.t.Fatalf("client %s: send: %v", c.ID, err)
+	}
+}
+
+// Close ends the connection with a close handshake. Any goroutine may call it.
+func (c *Client) Close() { c.Conn.Close(websocket.StatusNormalClosure, "") }

@@ -1,0 +1,226 @@
+package wstest
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Options of StartWith, beyond the flags.
+type Options struct {
+	// Flags are given to castgate serve, after --listen and --control unless
+	// they name those themselves.
+	Flags []string
+	// Env is added to the environment of the process, as name=value.
+	Env []string
+	// Wrap comes before the binary: a command that execs its arguments, such
+	// as prlimit, so that the process id stays that of the gateway.
+	Wrap []string
+	// Key is sent with every control request.
+	Key string
+}
+
+// Gateway is a running castgate process.
+type Gateway struct {
+	*Process
+	// Addr is host:port of the client listener.
+	Addr string
+	// ControlAddr is what --control was given: host:port or unix:/path.
+	ControlAddr string
+	// Key is sent with every control request; change it to try another one.
+	Key string
+
+	t       testing.TB
+	opts    Options
+	http    *http.Client
+	past    string // the logs of the processes before a Restart
+	stopped bool   // the test ended the process itself: no check at clean-up
+}
+
+// Start boots castgate serve with the given flags on free ports of 127.0.0.1
+// and waits until /readyz answers 200. When the test ends the process gets
+// SIGTERM and must exit with status 0; its log is printed if the test failed.
+func Start(t testing.TB, flags ...string) *Gateway {
+	t.Helper()
+	return StartWith(t, Options{Flags: flags})
+}
+
+// StartWith is Start with options.
+func StartWith(t testing.TB, opts Options) *Gateway {
+	t.Helper()
+	g := &Gateway{t: t, opts: opts, Key: opts.Key}
+	g.http = &http.Client{Timeout: Patience, Transport: &http.Transport{
+		DialContext:         g.dialControl,
+		MaxIdleConnsPerHost: 16,
+	}}
+	t.Cleanup(g.cleanup)
+	for try := 1; ; try++ {
+		g.Addr, g.ControlAddr = flagValue(opts.Flags, "--listen"), flagValue(opts.Flags, "--control")
+		fixed := g.Addr != "" && g.ControlAddr != ""
+		if g.Addr == "" {
+			g.Addr = FreeAddr(t)
+		}
+		if g.ControlAddr == "" {
+			g.ControlAddr = FreeAddr(t)
+		}
+		if g.boot() {
+			return g
+		}
+		if taken := strings.Contains(g.Log(), "address already in use"); fixed || !taken || try == 5 {
+			g.stopped = true
+			t.Fatalf("castgate did not start; its log:\n%s", g.Log())
+		}
+	}
+}
+
+// flagValue finds name in flags, as "name value" or "name=value".
+func flagValue(flags []string, name string) string {
+	for i, f := range flags {
+		if v, ok := strings.CutPrefix(f, name+"="); ok {
+			return v
+		}
+		if f == name && i+1 < len(flags) {
+			return flags[i+1]
+		}
+	}
+	return ""
+}
+
+// Command returns the command line of castgate with the arguments, not started.
+func Command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.Command(Build(t), args...)
+}
+
+// boot starts the process at g's addresses and reports whether it got ready.
+func (g *Gateway) boot() bool {
+	g.t.Helper()
+	args := append([]string{}, g.opts.Wrap...)
+	args = append(args, Build(g.t), "serve", "--listen", g.Addr, "--control", g.ControlAddr)
+	args = append(args, withoutAddresses(g.opts.Flags)...)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), g.opts.Env...)
+	if g.Process != nil {
+		g.past += g.Log()
+	}
+	g.Process = spawn(g.t, cmd)
+	deadline := time.Now().Add(Patience)
+	for time.Now().Before(deadline) {
+		select {
+		case <-g.Done():
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+		if status, err := g.probe("/readyz"); err == nil && status == http.StatusOK {
+			return true
+		}
+	}
+	g.t.Fatalf("castgate is not ready after %v; its log:\n%s", Patience, g.Log())
+	return false
+}
+
+// withoutAddresses removes --listen and --control, which boot has set.
+func withoutAddresses(flags []string) []string {
+	var kept []string
+	for i := 0; i < len(flags); i++ {
+		name, _, assigned := strings.Cut(flags[i], "=")
+		if name == "--listen" || name == "--control" {
+			if !assigned {
+				i++
+			}
+			continue
+		}
+		kept = append(kept, flags[i])
+	}
+	return kept
+}
+
+// probe gets a path without keys or keep-alive.
+func (g *Gateway) probe(path string) (int, error) {
+	req, err := http.NewRequest(http.MethodGet, "http://control"+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Close = true
+	resp, err := g.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	resp.Body.Close()
+	return resp.StatusCode, nil
+}
+
+// DialControl opens a connection to the control port, TCP or unix socket.
+func (g *Gateway) DialControl() (net.Conn, error) {
+	return g.dialControl(context.Background(), "", "")
+}
+
+func (g *Gateway) dialControl(ctx context.Context, _, _ string) (net.Conn, error) {
+	var d net.Dialer
+	if path, ok := strings.CutPrefix(g.ControlAddr, "unix:"); ok {
+		return d.DialContext(ctx, "unix", path)
+	}
+	return d.DialContext(ctx, "tcp", g.ControlAddr)
+}
+
+// Kill ends the process with SIGKILL and waits until it is gone.
+func (g *Gateway) Kill() {
+	g.t.Helper()
+	g.stopped = true
+	g.Signal(syscall.SIGKILL)
+	g.Exited(g.t, Patience)
+	g.http.CloseIdleConnections()
+}
+
+// Stop sends SIGTERM, waits for the end and returns the exit code; the
+// clean-up at the end of the test then checks nothing more.
+func (g *Gateway) Stop() int {
+	g.t.Helper()
+	g.stopped = true
+	g.Signal(syscall.SIGTERM)
+	return g.Exited(g.t, Patience+15*time.Second)
+}
+
+// Expected tells the clean-up that the test ends the process itself.
+func (g *Gateway) Expected() { g.stopped = true }
+
+// Restart starts the program again on the addresses it had, with the same
+// options, after Kill or Stop. The process id and log are then the new one's.
+func (g *Gateway) Restart() {
+	g.t.Helper()
+	if !g.boot() {
+		g.t.Fatalf("castgate did not start again on %s; its log:\n%s", g.Addr, g.Log())
+	}
+	g.stopped = false
+}
+
+func (g *Gateway) cleanup() {
+	if g.Process == nil {
+		return
+	}
+	defer g.kill()
+	if !g.stopped {
+		select {
+		case <-g.Done():
+			g.t.Errorf("castgate ended by itself with code %d", g.code)
+		default:
+			if code := g.Stop(); code != 0 {
+				g.t.Errorf("exit code after SIGTERM is %d, want 0", code)
+			}
+		}
+	}
+	log := g.past + g.Log()
+	if strings.Contains(log, "DATA RACE") {
+		g.t.Errorf("the race detector found a data race in castgate")
+	}
+	g.http.CloseIdleConnections()
+	if g.t.Failed() {
+		g.t.Logf("castgate's log:\n%s", log)
+	}
+}

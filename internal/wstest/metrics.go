@@ -1,0 +1,144 @@
+package wstest
+
+import (
+	"fmt"
+	"net/http"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// Names of the metrics that the accounting of deliveries is read from.
+const (
+	metricConnections = "castgate_connections"
+	metricMatched     = "castgate_deliveries_matched_total"
+	metricWritten     = "castgate_deliveries_written_total"
+	metricDropped     = "castgate_deliveries_dropped_total"
+	metricQueued      = "castgate_deliveries_queued"
+)
+
+// Metrics reads /metrics with Prometheus' own parser. A sample is named by its
+// metric, with its labels in braces and in alphabetical order if it has any;
+// the metric's bare name is then the sum over all its labels.
+func (g *Gateway) Metrics() map[string]float64 {
+	g.t.Helper()
+	samples, err := g.TryMetrics()
+	if err != nil {
+		g.t.Fatalf("metrics: %v", err)
+	}
+	return samples
+}
+
+// TryMetrics is Metrics that returns errors. It fails no test and so may be
+// called from any goroutine.
+func (g *Gateway) TryMetrics() (map[string]float64, error) {
+	resp, err := g.Request(http.MethodGet, "/metrics", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	samples := make(map[string]float64)
+	for name, family := range families {
+		for _, m := range family.GetMetric() {
+			v := sampleValue(m)
+			samples[name] += v
+			if len(m.GetLabel()) > 0 {
+				samples[name+labels(m)] = v
+			}
+		}
+	}
+	return samples, nil
+}
+
+// sampleValue is the value of a counter or gauge, the count of a histogram.
+func sampleValue(m *dto.Metric) float64 {
+	switch {
+	case m.Counter != nil:
+		return m.Counter.GetValue()
+	case m.Gauge != nil:
+		return m.Gauge.GetValue()
+	case m.Histogram != nil:
+		return float64(m.Histogram.GetSampleCount())
+	}
+	return m.Untyped.GetValue()
+}
+
+func labels(m *dto.Metric) string {
+	var pairs []string
+	for _, l := range m.GetLabel() {
+		pairs = append(pairs, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+	}
+	sort.Strings(pairs)
+	return "{" + strings.Join(pairs, ",") + "}"
+}
+
+// Deliveries is one reading of the accounting of deliveries.
+type Deliveries struct{ Matched, Written, Dropped, Queued int }
+
+// Deliveries reads the accounting from /metrics. Metrics that are missing fail
+// the test.
+func (g *Gateway) Deliveries() Deliveries {
+	g.t.Helper()
+	m := g.Metrics()
+	need := func(name string) int {
+		v, ok := m[name]
+		if !ok {
+			g.t.Fatalf("/metrics has no %s", name)
+		}
+		return int(v)
+	}
+	return Deliveries{need(metricMatched), need(metricWritten), need(metricDropped), need(metricQueued)}
+}
+
+// Balanced waits until no delivery is under way and requires that each ended
+// in exactly one counter. It returns the reading.
+func (g *Gateway) Balanced(t testing.TB) Deliveries {
+	t.Helper()
+	d := g.Deliveries()
+	for limit := time.Now().Add(Patience); d.Queued != 0 && time.Now().Before(limit); d = g.Deliveries() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if d.Queued != 0 || d.Matched != d.Written+d.Dropped {
+		t.Errorf("deliveries do not add up: %+v", d)
+	}
+	return d
+}
+
+// Settled waits until no client is connected and then requires that matched =
+// written + dropped and that nothing is queued. It returns the reading.
+func (g *Gateway) Settled(t testing.TB) Deliveries {
+	t.Helper()
+	g.AwaitMetric(metricConnections, 0)
+	return g.Balanced(t)
+}
+
+// AwaitMetric waits until a sample has this value.
+func (g *Gateway) AwaitMetric(name string, want float64) {
+	g.t.Helper()
+	g.Await(func() string {
+		if got, ok := g.Metrics()[name]; !ok || got != want {
+			return fmt.Sprintf("%s is %v (present: %v), want %v", name, got, ok, want)
+		}
+		return ""
+	})
+}
+
+// Await asks again until problem answers "", and fails the test with the last
+// answer when Patience is over.
+func (g *Gateway) Await(problem func() string) {
+	g.t.Helper()
+	Await(g.t, problem)
+}

@@ -1,0 +1,38 @@
+package wstest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"testing"
+)
+
+// Ports below the kernel's range for outgoing connections (32768 and up by
+// default): the thousands of sockets that tests dial cannot take them between
+// FreePort and the moment the program listens.
+const (
+	firstPort = 10_000
+	portRange = 20_000
+)
+
+// FreePort returns a TCP port of 127.0.0.1 on which nobody listens now.
+// Another process may still be faster, so a start on it should be retried.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	for range 200 {
+		port := firstPort + rand.IntN(portRange)
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			ln.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port after 200 tries")
+	return 0
+}
+
+// FreeAddr is FreePort as host:port.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+}
