@@ -1,0 +1,197 @@
+package main
+
+import (
+	"fmt"
+	"math"
+)
+
+// filesFor is how many open files a process needs for so many clients: the
+// reserve that the server keeps is 1,024 at most.
+func filesFor(conns int64) int64 { return conns + 1024 }
+
+func sysctl(name string, value any) string { return fmt.Sprintf("sysctl -w %s='%v'", name, value) }
+
+// atLeast is the verdict where less than need is as bad as v.
+func atLeast(have, need int64, v verdict) verdict {
+	if have < need {
+		return v
+	}
+	return verdictOK
+}
+
+// checkOpenFiles looks at RLIMIT_NOFILE. serve raises the soft limit to the
+// hard one by itself, and with CAP_SYS_RESOURCE the hard one to fs.nr_open.
+func checkOpenFiles(h host, conns int64) finding {
+	const name, file = "open files (ulimit -n)", "proc/self/limits"
+	soft, hard, ok := h.openFiles()
+	if !ok {
+		return unknown(name, file)
+	}
+	usable, note := hard, "castgate raises soft to hard itself"
+	if nrOpen, ok := h.number("proc/sys/fs/nr_open"); ok && h.mayRaise() && nrOpen > hard {
+		usable, note = nrOpen, "castgate may raise it to fs.nr_open itself"
+	}
+	need := filesFor(conns)
+	return finding{
+		name: name, value: fmt.Sprintf("soft %s, hard %s", grouped(soft), grouped(hard)),
+		verdict: atLeast(usable, need, verdictBlock),
+		means:   fmt.Sprintf("%s connections; %s", grouped(lessReserve(usable)), note),
+		change: []string{
+			fmt.Sprintf("ulimit -Hn %d   # the shell that starts castgate, as root", need),
+			fmt.Sprintf("systemctl edit castgate   # with systemd: [Service] LimitNOFILE=%d", need),
+		},
+	}
+}
+
+func lessReserve(files int64) int64 {
+	if files == math.MaxInt64 {
+		return files
+	}
+	return max(files-min(max(files/32, 64), 1024), 0)
+}
+
+// checkNrOpen looks at the most that any process's limit can be set to.
+func checkNrOpen(h host, conns int64) finding {
+	const name, file = "fs.nr_open", "proc/sys/fs/nr_open"
+	n, ok := h.number(file)
+	if !ok {
+		return unknown(name, file)
+	}
+	need := filesFor(conns)
+	return finding{
+		name: name, value: grouped(n), verdict: atLeast(n, need, verdictBlock),
+		means:  fmt.Sprintf("%s connections in one process", grouped(lessReserve(n))),
+		change: []string{sysctl(name, need)},
+	}
+}
+
+// checkFileMax looks at the open files of the whole host.
+func checkFileMax(h host, conns int64) finding {
+	const name, file = "fs.file-max", "proc/sys/fs/file-max"
+	most, ok := h.number(file)
+	if !ok {
+		return unknown(name, file)
+	}
+	used, _ := h.number("proc/sys/fs/file-nr") // allocated, free, max
+	free := most
+	if most != math.MaxInt64 {
+		free = max(most-used, 0)
+	}
+	return finding{
+		name: name, value: fmt.Sprintf("%s, %s in use", grouped(most), grouped(used)),
+		verdict: atLeast(free, filesFor(conns), verdictBlock),
+		means:   fmt.Sprintf("%s connections on the whole host", grouped(free)),
+		change:  []string{sysctl(name, used+2*filesFor(conns))},
+	}
+}
+
+// checkMemory estimates what fits; half as much again is wanted for queues.
+func checkMemory(h host, conns int64) finding {
+	const name, file = "memory", "proc/meminfo"
+	n, from, ok := h.memory()
+	if !ok {
+		return unknown(name, file)
+	}
+	v := atLeast(n, conns*memoryPerConn*3/2, verdictWarn)
+	if n < conns*memoryPerConn {
+		v = verdictBlock
+	}
+	f := finding{
+		name: name, value: fmt.Sprintf("%s MiB (%s)", grouped(n>>20), from), verdict: v,
+		means: fmt.Sprintf("about %s idle connections at %d KiB each", grouped(n/memoryPerConn), memoryPerConn>>10),
+	}
+	if from == "MemTotal" {
+		f.change = []string{fmt.Sprintf("# a machine with %s MiB or more", grouped(conns*memoryPerConn*3/2>>20))}
+	} else {
+		f.change = []string{fmt.Sprintf("systemctl edit castgate   # or the container's limit: MemoryMax=%dM", conns*memoryPerConn*3/2>>20)}
+	}
+	return f
+}
+
+// checkConntrack looks at connection tracking: once its table is full, new
+// connections vanish without a word to either side.
+func checkConntrack(h host, conns int64) finding {
+	const name = "net.netfilter.nf_conntrack_max"
+	most, ok := h.number("proc/sys/net/netfilter/nf_conntrack_max")
+	if !ok {
+		return finding{name: name, value: "absent", verdict: verdictOK, means: "connections are not tracked, no limit here"}
+	}
+	used, _ := h.number("proc/sys/net/netfilter/nf_conntrack_count")
+	free := max(most-used, 0)
+	return finding{
+		name: name, value: fmt.Sprintf("%s, %s in use", grouped(most), grouped(used)),
+		verdict: atLeast(free, conns, verdictBlock),
+		means:   fmt.Sprintf("%s connections if the firewall tracks them", grouped(free)),
+		change: []string{
+			sysctl(name, used+conns*5/4),
+			"# or do not track clients at all, with nftables:",
+			"nft add table inet castgate",
+			"nft add chain inet castgate in '{ type filter hook prerouting priority raw; }'",
+			"nft add chain inet castgate out '{ type filter hook output priority raw; }'",
+			"nft add rule inet castgate in tcp dport 7272 notrack",
+			"nft add rule inet castgate out tcp sport 7272 notrack",
+		},
+	}
+}
+
+// checkSomaxconn looks at the line of accepted connections, which is also the
+// length of the listener's backlog.
+func checkSomaxconn(h host, conns int64) finding {
+	return burst(h, "net.core.somaxconn", "proc/sys/net/core/somaxconn", conns)
+}
+
+// checkSynBacklog looks at the line of half-open connections.
+func checkSynBacklog(h host, conns int64) finding {
+	return burst(h, "net.ipv4.tcp_max_syn_backlog", "proc/sys/net/ipv4/tcp_max_syn_backlog", conns)
+}
+
+// burst is a limit on connects in one instant; it never blocks a number held.
+func burst(h host, name, file string, conns int64) finding {
+	n, ok := h.number(file)
+	if !ok {
+		return unknown(name, file)
+	}
+	want := min(burstWanted, conns)
+	return finding{
+		name: name, value: grouped(n), verdict: atLeast(n, want, verdictWarn),
+		means:  fmt.Sprintf("%s connects at one instant; no limit on connections held", grouped(n)),
+		change: []string{sysctl(name, want)},
+	}
+}
+
+// checkTCPMem looks at the memory for data in TCP sockets. Idle ones hold
+// none; a page each is a push to everybody that nobody has read yet.
+func checkTCPMem(h host, conns int64) finding {
+	const name, file = "net.ipv4.tcp_mem", "proc/sys/net/ipv4/tcp_mem"
+	pages := h.numbers(file)
+	if len(pages) != 3 {
+		return unknown(name, file)
+	}
+	return finding{
+		name: name, value: fmt.Sprintf("%d %d %d pages", pages[0], pages[1], pages[2]),
+		verdict: atLeast(pages[2], conns, verdictWarn),
+		means:   fmt.Sprintf("%s connections with %d KiB of unread data each; idle ones use none", grouped(pages[2]), pageSize>>10),
+		change:  []string{sysctl(name, fmt.Sprintf("%d %d %d", conns/2, conns*3/4, conns))},
+	}
+}
+
+// checkPortRange looks at the ports for outgoing connections. The gateway has
+// none, but a proxy on this host in front of it, or a load test, does.
+func checkPortRange(h host, conns int64) finding {
+	const name, file = "net.ipv4.ip_local_port_range", "proc/sys/net/ipv4/ip_local_port_range"
+	r := h.numbers(file)
+	if len(r) != 2 || r[1] < r[0] {
+		return unknown(name, file)
+	}
+	ports := r[1] - r[0] + 1
+	return finding{
+		name: name, value: fmt.Sprintf("%d to %d", r[0], r[1]),
+		verdict: atLeast(ports, min(conns, 65535-1024+1), verdictWarn),
+		means:   fmt.Sprintf("clients from elsewhere: no limit; a proxy or load test here: %s per source and gateway address", grouped(ports)),
+		change: []string{
+			sysctl(name, "1024 65535"),
+			// Else an outgoing connection may sit on the port at a restart.
+			sysctl("net.ipv4.ip_local_reserved_ports", "7272,7273"),
+		},
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// answerLimit is the largest single answer that is read whole, in bytes.
+// Listings and batches are streamed and have no such limit.
+const answerLimit = 64 << 20
+
+// connection is the flags of every verb that talks to a gateway.
+type connection struct {
+	configFile
+	Control    string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API of the gateway."`
+	ControlKey []string `unit:"keys" help:"Key of the control API, or @/path of a file of keys; the first is used."`
+	Timeout    duration `default:"30s" help:"Longest wait for an answer; 0 waits for ever."`
+}
+
+// client makes requests of one gateway's control API.
+type client struct {
+	http http.Client
+	base string // http://host:port
+	key  string
+}
+
+// open makes the client; nothing is dialled yet.
+func (c *connection) open() (*client, error) {
+	keys, _, err := readKeys(c.ControlKey)
+	if err != nil {
+		return nil, failf(exitUsage, "--control-key: %w", err)
+	}
+	network, address := "tcp", c.Control
+	if path, ok := strings.CutPrefix(c.Control, "unix:"); ok {
+		network, address = "unix", path
+	} else if _, _, err := net.SplitHostPort(c.Control); err != nil {
+		return nil, failf(exitUsage, "--control: %q is neither host:port nor unix:/path", c.Control)
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
+	}
+	cl := &client{base: "http://" + address}
+	if network == "unix" {
+		cl.base = "http://unix"
+	}
+	if len(keys) > 0 {
+		cl.key = keys[0]
+	}
+	// No proxy: the key goes to the gateway and to nobody else.
+	cl.http = http.Client{Timeout: time.Duration(c.Timeout), Transport: &http.Transport{DialContext: dial}}
+	return cl, nil
+}
+
+// request is one call of the control API.
+type request struct {
+	method, path string
+	body         []byte // nil for none
+	contentType  string // of body; "" means JSON
+	accept       string // "" means JSON
+}
+
+// send makes the request and answers the body of a 2xx answer, to be closed by
+// the caller. Any other answer is an error made of its problem document.
+func (cl *client) send(r request) (*http.Response, error) {
+	req, err := http.NewRequest(r.method, cl.base+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, err
+	}
+	if r.body != nil {
+		req.Header.Set("Content-Type", orDefault(r.contentType, "application/json"))
+	}
+	req.Header.Set("Accept", orDefault(r.accept, "application/json"))
+	req.Header.Set("User-Agent", "castgate/"+version)
+	if cl.key != "" {
+		req.Header.Set("Authorization", "Bearer "+cl.key)
+	}
+	resp, err := cl.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		defer resp.Body.Close()
+		return nil, problemOf(resp)
+	}
+	return resp, nil
+}
+
+func orDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+// problemOf makes the error of an answer that is not 2xx: detail and code of
+// the problem document, or the status where there is none.
+func problemOf(resp *http.Response) error {
+	var problem struct{ Code, Title, Detail string }
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if json.Unmarshal(body, &problem) != nil || problem.Code == "" {
+		return fmt.Errorf("the control API answered %s", resp.Status)
+	}
+	return fmt.Errorf("%s (%s, %d)", orDefault(problem.Detail, problem.Title), problem.Code, resp.StatusCode)
+}
+
+// call makes a request with a JSON body and prints the JSON answer.
+func (c *connection) call(p *process, method, path string, body any) error {
+	r := request{method: method, path: path}
+	if body != nil {
+		var err error
+		if r.body, err = marshal(body); err != nil {
+			return failf(exitUsage, "%w", err)
+		}
+	}
+	cl, err := c.open()
+	if err != nil {
+		return err
+	}
+	resp, err := cl.send(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit+1))
+	if err != nil {
+		return err
+	}
+	if len(answer) > answerLimit {
+		return fmt.Errorf("the answer is larger than %v", size(answerLimit))
+	}
+	return printJSON(p, answer)
+}
+
+// stream makes a request and copies the answer to stdout as it comes.
+func (c *connection) stream(p *process, r request) error {
+	cl, err := c.open()
+	if err != nil {
+		return err
+	}
+	cl.http.Timeout = 0 // would cut a long listing short
+	resp, err := cl.send(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(p.stdout, resp.Body)
+	return err
+}
+
+// marshal is json.Marshal without turning < > & into escapes.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+// printJSON writes a JSON answer: indented for eyes, compact for programs.
+func printJSON(p *process, answer []byte) error {
+	var b bytes.Buffer
+	var err error
+	if p.terminal {
+		err = json.Indent(&b, bytes.TrimSpace(answer), "", "  ")
+	} else {
+		err = json.Compact(&b, answer)
+	}
+	if err != nil {
+		return fmt.Errorf("the answer is not JSON: %w", err)
+	}
+	b.WriteByte('\n')
+	_, err = b.WriteTo(p.stdout)
+	return err
+}

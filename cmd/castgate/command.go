@@ -1,0 +1,106 @@
+package main
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the grammar of the command line; kong fills it.
+type commands struct {
+	Serve  serveCommand `cmd:"" help:"Run the gateway."`
+	Config struct {
+		Print configPrintCommand `cmd:"" help:"Print the effective configuration as a TOML file: each knob, its default, its unit and where its value came from."`
+		Check configCheckCommand `cmd:"" help:"Check the configuration; prints ok, or the one setting that is wrong."`
+	} `cmd:"" help:"Print or check the effective configuration."`
+	Doctor  doctorCommand  `cmd:"" help:"Check this host: what fits, what to change."`
+	Version versionCommand `cmd:"" help:"Print the version and what it was built from."`
+
+	Push    pushCommand    `cmd:"" group:"verbs" help:"Send one message to clients, uids, groups or all."`
+	Bind    bindCommand    `cmd:"" group:"verbs" help:"Make a client one of a uid's connections."`
+	Unbind  unbindCommand  `cmd:"" group:"verbs" help:"Take a client's uid away."`
+	Join    joinCommand    `cmd:"" group:"verbs" help:"Add clients to groups."`
+	Leave   leaveCommand   `cmd:"" group:"verbs" help:"Take clients out of groups."`
+	Ungroup ungroupCommand `cmd:"" group:"verbs" help:"Empty groups."`
+	Kick    kickCommand    `cmd:"" group:"verbs" help:"Close clients."`
+	Online  onlineCommand  `cmd:"" group:"verbs" help:"Tell which clients and uids are connected."`
+	Counts  countsCommand  `cmd:"" group:"verbs" help:"Tell how many clients groups and uids have."`
+	Stats   statsCommand   `cmd:"" group:"verbs" help:"Print the gateway's counters."`
+	Client  clientCommand  `cmd:"" group:"verbs" help:"Print what is known of one client."`
+	Clients clientsCommand `cmd:"" group:"verbs" help:"List clients."`
+	Uids    uidsCommand    `cmd:"" group:"verbs" help:"List uids in use."`
+	Groups  groupsCommand  `cmd:"" group:"verbs" help:"List groups in use."`
+	Session struct {
+		Put   sessionPutCommand   `cmd:"" help:"Replace a client's session by a JSON object."`
+		Patch sessionPatchCommand `cmd:"" help:"Merge a JSON object into a client's session (RFC 7396)."`
+	} `cmd:"" group:"verbs" help:"Write a client's session."`
+	Batch batchCommand `cmd:"" group:"verbs" help:"Run commands from stdin, one JSON object a line."`
+}
+
+// helpAsked ends the parse after kong has printed the help; kong would end
+// the process otherwise.
+type helpAsked struct{}
+
+// dispatch parses the command line, finds every setting's value and runs the
+// command.
+func dispatch(args []string, p *process) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil, helpAsked:
+		default:
+			panic(r)
+		}
+	}()
+	for i, arg := range args {
+		// kong would put replacement characters in, and a push go out changed.
+		if !utf8.ValidString(arg) {
+			return failf(exitUsage, "argument %d is not UTF-8", i+1)
+		}
+	}
+	var c commands
+	src := newSources(p.environ)
+	parser, err := newParser(&c, src, p)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	return ctx.Run(p, src)
+}
+
+// newParser builds kong's parser over the grammar. Environment and file are
+// not read by kong but by src, which knows where each value came from.
+func newParser(c *commands, src *sources, p *process) (*kong.Kong, error) {
+	parser, err := kong.New(c,
+		kong.Name("castgate"),
+		kong.Description("A push gateway: WebSocket clients in, an HTTP control API to reach them."),
+		kong.UsageOnError(),
+		kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(int) { panic(helpAsked{}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.ExplicitGroups([]kong.Group{{Key: "verbs", Title: "Talk to a running gateway (the verbs of the control API):"}}),
+		kong.ValueFormatter(helpOf),
+		computedDefaults(),
+		kong.Resolvers(src),
+		kong.WithBeforeResolve(src.load),
+	)
+	if err != nil {
+		return nil, err
+	}
+	src.learn(parser.Model)
+	return parser, nil
+}
+
+// helpOf is a flag's help with the variable that sets the same knob.
+func helpOf(v *kong.Value) string {
+	if v.Flag == nil || !isKnob(v.Flag) && v.Name != configFlag {
+		return v.Help
+	}
+	return strings.TrimSuffix(v.Help, ".") + " ($" + variableOf(v.Name) + ")."
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// configCheckCommand is `castgate config check`.
+type configCheckCommand struct{ settings }
+
+// Run prints ok, or answers the one setting that is wrong.
+func (c *configCheckCommand) Run(p *process, src *sources) error {
+	e, err := c.resolve(p, src)
+	if err != nil {
+		return err
+	}
+	for _, w := range e.warnings {
+		fmt.Fprintln(p.stderr, "castgate: warning: "+oneLine(w))
+	}
+	fmt.Fprintln(p.stdout, "ok")
+	return nil
+}
+
+// configPrintCommand is `castgate config print`.
+type configPrintCommand struct{ settings }
+
+// Run prints the configuration that serve with the same flags, variables and
+// file would run with, as a file that serve reads. Keys are not printed.
+func (c *configPrintCommand) Run(ctx *kong.Context, p *process, src *sources) error {
+	if _, err := c.resolve(p, src); err != nil {
+		return err
+	}
+	w := bufio.NewWriter(p.stdout)
+	fmt.Fprintf(w, "# castgate %s, the effective configuration.\n", version)
+	fmt.Fprintf(w, "# Each setting is also a flag (--name) and a variable (%sNAME, - becomes _);\n", variablePrefix)
+	fmt.Fprintf(w, "# flags win over variables, variables over the file.\n")
+	for _, flag := range ctx.Selected().Flags {
+		if isKnob(flag) {
+			printKnob(w, flag, src)
+		}
+	}
+	return w.Flush()
+}
+
+// printKnob writes one knob: what it means, unit, default and where its value
+// came from as comments, then name = value.
+func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
+	from := src.from[flag.Name]
+	if from == "" {
+		from = "default"
+	}
+	def := flag.Default
+	if a := flag.Tag.Get("auto"); a != "" {
+		def += " (" + a + ")"
+	}
+	if def == "" && flag.IsSlice() {
+		def = "none"
+	}
+	fmt.Fprintf(w, "\n# %s\n# unit: %s; default: %s; from: %s\n", flag.Help, flag.Tag.Get("unit"), def, from)
+	if keys, ok := flag.Target.Interface().([]string); ok && flag.Name == "control-key" && hasSecret(keys) {
+		// A masked value must not be read back as a key.
+		fmt.Fprintf(w, "# %s = (%d given, not shown)\n", flag.Name, len(keys))
+		return
+	}
+	w.WriteString(tomlSetting(flag.Name, flag.Target.Interface()))
+}
+
+// hasSecret tells whether there is a key among the values, not only files.
+func hasSecret(values []string) bool {
+	for _, v := range values {
+		if !strings.HasPrefix(strings.TrimSpace(v), "@") {
+			return true
+		}
+	}
+	return false
+}
+
+// tomlSetting is one line of TOML: name = value.
+func tomlSetting(name string, v any) string {
+	switch t := v.(type) {
+	case fmt.Stringer: // durations and sizes are strings with units
+		v = t.String()
+	case []string:
+		if t == nil {
+			v = []string{}
+		}
+	}
+	line, err := toml.Marshal(map[string]any{name: v})
+	if err != nil {
+		panic(err) // strings, numbers and lists of strings only
+	}
+	return string(line)
+}

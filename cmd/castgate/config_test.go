@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// runIn runs a command line in this process.
+func runIn(args, environ []string, stdin string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(args, process{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs, environ: environ})
+	return code, out.String(), errs.String()
+}
+
+// What config print writes is a file that gives the same configuration.
+func TestConfigPrintReadsBack(t *testing.T) {
+	keys := writeFile(t, "keys", "alpha\n", 0o600)
+	file := writeFile(t, "first.toml", "ping-timeout = '7s'\nallowed-origins = ['a.example', \"*.b'c.example\"]\n", 0o600)
+	environ := []string{"CASTGATE_INIT_MESSAGE=a \"quoted\"\n'line' \\ %s"}
+	code, first, errs := runIn([]string{"config", "print", "--config", file, "--send-queue=1000", "--control-key=@" + keys}, environ, "")
+	if code != 0 || errs != "" {
+		t.Fatalf("exit %d, stderr %q", code, errs)
+	}
+	for _, want := range []string{
+		"unit: duration; default: 10s; from: " + file + ":1\nping-timeout = '7s'\n",
+		"unit: bytes; default: 256KiB; from: --send-queue\nsend-queue = '1000B'\n",
+		"from: CASTGATE_INIT_MESSAGE\ninit-message = ",
+		"unit: host:port; default: :7272; from: default\nlisten = ':7272'\n",
+	} {
+		if !strings.Contains(first, want) {
+			t.Errorf("%q is not in\n%s", want, first)
+		}
+	}
+	copied := filepath.Join(t.TempDir(), "second.toml")
+	if err := os.WriteFile(copied, []byte(first), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, second, errs := runIn([]string{"config", "print", "--config", copied}, nil, "")
+	if code != 0 {
+		t.Fatalf("its own output is refused: %s", errs)
+	}
+	if a, b := settingLines(first), settingLines(second); a != b {
+		t.Errorf("read back as\n%s\nwant\n%s", b, a)
+	}
+}
+
+// settingLines drops the comments, which tell where values came from.
+func settingLines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+func TestKeysAreNotPrinted(t *testing.T) {
+	const secret = "tell-nobody"
+	for _, args := range [][]string{
+		{"config", "print", "--control-key", secret},
+		{"config", "check", "--control-key", secret},
+		{"config", "print", "--control-key", secret, "--loops=0"},
+	} {
+		_, out, errs := runIn(args, nil, "")
+		if strings.Contains(out+errs, secret) {
+			t.Errorf("%q shows the key:\n%s%s", args, out, errs)
+		}
+	}
+	code, out, errs := runIn([]string{"config", "print"}, []string{"CASTGATE_CONTROL_KEY=" + secret}, "")
+	if code != 0 || strings.Contains(out+errs, secret) || !strings.Contains(out, "# control-key = (1 given, not shown)\n") {
+		t.Errorf("exit %d, a key from a variable:\n%s%s", code, out, errs)
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	if code, out, errs := runIn([]string{"config", "check"}, nil, ""); code != 0 || out != "ok\n" || errs != "" {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, out, errs)
+	}
+	keys := writeFile(t, "keys", "alpha\n", 0o600)
+	if err := os.Chmod(keys, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := runIn([]string{"config", "check", "--control-key=@" + keys}, nil, "")
+	if code != 0 || out != "ok\n" || !strings.Contains(errs, "can be read by others") {
+		t.Errorf("exit %d, stdout %q, stderr %q; want ok and a warning", code, out, errs)
+	}
+	code, out, errs = runIn([]string{"config", "check", "--loops=0"}, nil, "")
+	if code != exitUsage || out != "" || errs != "castgate: --loops: 0 is not between 1 and 256\n" {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, out, errs)
+	}
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// fileLimit is the largest file of settings or keys that is read, in bytes.
+const fileLimit = 1 << 20
+
+// fileValue is one setting of the file.
+type fileValue struct {
+	value any    // as TOML has it: string, int64, bool, []any, ...
+	from  string // file:line
+}
+
+// readFile reads a flat TOML file whose keys are names of knobs. Any other
+// key is an error that names its line.
+func readFile(path string, knobs []string) (map[string]fileValue, error) {
+	text, err := readLimited(path)
+	if err != nil {
+		return nil, err
+	}
+	var table map[string]any
+	if err := toml.Unmarshal(text, &table); err != nil {
+		if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+			line, _ := e.Position()
+			return nil, fmt.Errorf("%s:%d: %w", path, line, err)
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	values := make(map[string]fileValue, len(table))
+	for _, k := range fileKeys(text) {
+		from := path + ":" + strconv.Itoa(k.line)
+		if !slices.Contains(knobs, k.name) {
+			return nil, fmt.Errorf("unknown setting %q in %s%s", k.name, from, didYouMean(k.name, slices.Clone(knobs)))
+		}
+		values[k.name] = fileValue{value: table[k.name], from: from}
+	}
+	return values, nil
+}
+
+// fileKey is a key of the file with its line, counted from 1.
+type fileKey struct {
+	name string
+	line int
+}
+
+// fileKeys lists the keys of a valid TOML text in their order. A strict
+// decode into a struct without fields misses every key, and says where it is.
+func fileKeys(text []byte) []fileKey {
+	var none struct{}
+	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&none)
+	missing, ok := errors.AsType[*toml.StrictMissingError](err)
+	if !ok {
+		return nil
+	}
+	var keys []fileKey
+	for i := range missing.Errors {
+		e := &missing.Errors[i]
+		line, _ := e.Position()
+		keys = append(keys, fileKey{name: strings.Join(e.Key(), "."), line: line})
+	}
+	return keys
+}
+
+// readLimited reads a file of settings or keys.
+func readLimited(path string) ([]byte, error) { return readLimitedTo(path, fileLimit) }
+
+// readLimitedTo reads a file of at most limit bytes; larger is an error.
+func readLimitedTo(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	tooLarge := fmt.Errorf("%s: larger than %v", path, size(limit))
+	if info, err := f.Stat(); err == nil && info.Size() > limit {
+		return nil, tooLarge
+	}
+	// A pipe has no size, and a file may grow meanwhile.
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = tooLarge
+	}
+	return text, err
+}
+
+// forFlag turns the value into what kong's mappers read: strings, or a list
+// of them for a list. The error does not show the value: it may be a key.
+func (v fileValue) forFlag(flag *kong.Flag) (any, error) {
+	list, isList := v.value.([]any)
+	if !flag.IsSlice() {
+		text, ok := scalarText(v.value)
+		if !ok {
+			return nil, fmt.Errorf("%s is neither a string nor a whole number", tomlName(v.value))
+		}
+		return text, nil
+	}
+	if !isList {
+		list = []any{v.value}
+	}
+	for _, item := range list {
+		if _, ok := item.(string); !ok {
+			return nil, fmt.Errorf("%s is not a string", tomlName(item))
+		}
+	}
+	return list, nil
+}
+
+func scalarText(v any) (text string, ok bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	}
+	return "", false
+}
+
+// tomlName is what TOML calls the type of a decoded value.
+func tomlName(v any) string {
+	switch v.(type) {
+	case bool:
+		return "a boolean"
+	case float64:
+		return "a float"
+	case int64:
+		return "an integer"
+	case []any:
+		return "an array"
+	case map[string]any:
+		return "a table"
+	}
+	return "a date or time"
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// controlGrace is how long requests of the control API that have begun may
+// take to end once the gateway has stopped.
+const controlGrace = 2 * time.Second
+
+// gateway is what lifecycle needs of *server.Server.
+type gateway interface {
+	Run() error
+	Shutdown(ctx context.Context) error
+	Stop()
+}
+
+// controlPort is what lifecycle needs of *control.Server.
+type controlPort interface {
+	Serve() error
+	Shutdown(ctx context.Context) error
+}
+
+// lifecycle runs a gateway and its control API, both bound already, from
+// ready to the end of the program.
+type lifecycle struct {
+	gateway      gateway
+	control      controlPort
+	signals      <-chan os.Signal
+	log          *slog.Logger
+	draining     *atomic.Bool // makes /readyz answer 503
+	drainTimeout time.Duration
+
+	gatewayEnded chan error
+	controlEnded chan error
+}
+
+// run serves until SIGTERM or SIGINT, then drains. The error carries the exit
+// code: a second signal is exitFailed, an end nobody asked for exitAbnormal.
+func (l *lifecycle) run() error {
+	l.gatewayEnded, l.controlEnded = make(chan error, 1), make(chan error, 1)
+	go func() { l.gatewayEnded <- l.gateway.Run() }()
+	go func() { l.controlEnded <- l.control.Serve() }()
+	for {
+		select {
+		case err := <-l.gatewayEnded:
+			return l.abnormal("the gateway ended without being asked", err)
+		case err := <-l.controlEnded:
+			l.gateway.Stop()
+			return l.abnormal("the control API ended without being asked", err)
+		case sig := <-l.signals:
+			if sig != syscall.SIGHUP {
+				return l.drain(sig)
+			}
+			l.log.Info("SIGHUP: nothing is reloaded; a changed configuration needs a restart")
+		}
+	}
+}
+
+// abnormal reports an end that nobody asked for, in the log and on stderr:
+// who starts the program by hand may have set the log's level to anything.
+func (l *lifecycle) abnormal(what string, err error) error {
+	if err == nil {
+		err = errors.New("no error was given")
+	}
+	l.log.Error(what, "err", err)
+	return &exitError{code: exitAbnormal, err: errors.New(what + ": " + err.Error())}
+}
+
+// drain stops in order: not ready, the gateway while the control API still
+// answers probes, then the control API.
+func (l *lifecycle) drain(sig os.Signal) error {
+	l.draining.Store(true)
+	l.log.Info("draining", "signal", sig.String(), "timeout", l.drainTimeout.String())
+	ctx, cancel := context.WithTimeout(context.Background(), l.drainTimeout)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- l.gateway.Shutdown(ctx) }()
+	if err := l.wait(drained, "drained", "drain-timeout passed, the rest was cut off"); err != nil {
+		return err
+	}
+	l.gateway.Stop()
+
+	ctx, cancel = context.WithTimeout(context.Background(), controlGrace)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- l.control.Shutdown(ctx) }()
+	return l.wait(closed, "stopped", "control requests were cut off")
+}
+
+// wait waits for one step of the stop and logs how it went. Another SIGTERM
+// or SIGINT meanwhile ends the program at once.
+func (l *lifecycle) wait(done <-chan error, well, cut string) error {
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				l.log.Warn(cut, "err", err)
+			} else {
+				l.log.Info(well)
+			}
+			return nil
+		case sig := <-l.signals:
+			if sig != syscall.SIGHUP {
+				l.gateway.Stop()
+				return failf(exitFailed, "%s again: ended at once, not drained", sig)
+			}
+			l.log.Info("SIGHUP: nothing is reloaded, the gateway is stopping")
+		}
+	}
+}

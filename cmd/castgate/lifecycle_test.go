@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// stage is a gateway and a control port that note what is asked of them.
+type stage struct {
+	mu     sync.Mutex
+	events []string
+
+	runEnds     chan error    // Run returns what comes out
+	serveEnds   chan error    // Serve likewise
+	drainEnds   chan struct{} // Shutdown returns once closed, or with ctx
+	draining    atomic.Bool
+	readyAtStop atomic.Bool // what draining said when Shutdown was called
+}
+
+func newStage() *stage {
+	return &stage{runEnds: make(chan error, 1), serveEnds: make(chan error, 1), drainEnds: make(chan struct{})}
+}
+
+func (s *stage) note(event string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, event)
+}
+
+func (s *stage) noted() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
+}
+
+type stageGateway struct{ *stage }
+
+func (s stageGateway) Run() error { return <-s.runEnds }
+func (s stageGateway) Stop()      { s.note("gateway stop") }
+func (s stageGateway) Shutdown(ctx context.Context) error {
+	s.readyAtStop.Store(s.draining.Load())
+	s.note("gateway shutdown")
+	select {
+	case <-s.drainEnds:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type stageControl struct{ *stage }
+
+func (s stageControl) Serve() error                   { return <-s.serveEnds }
+func (s stageControl) Shutdown(context.Context) error { s.note("control shutdown"); return nil }
+
+// start runs a lifecycle on the stage; the channel gives what run answers.
+func (s *stage) start(drainTimeout time.Duration, log *bytes.Buffer) (chan<- os.Signal, <-chan error) {
+	signals, ended := make(chan os.Signal), make(chan error, 1)
+	l := lifecycle{
+		gateway: stageGateway{s}, control: stageControl{s}, signals: signals,
+		log: slog.New(slog.NewTextHandler(log, nil)), draining: &s.draining, drainTimeout: drainTimeout,
+	}
+	go func() { ended <- l.run() }()
+	return signals, ended
+}
+
+func codeOf(err error) int {
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.code
+	}
+	if err != nil {
+		return exitFailed
+	}
+	return 0
+}
+
+func TestStopInOrder(t *testing.T) {
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		s, log := newStage(), &bytes.Buffer{}
+		signals, ended := s.start(time.Minute, log)
+		signals <- syscall.SIGHUP // must not end it
+		signals <- sig
+		signals <- syscall.SIGHUP // nor hurry the draining
+		close(s.drainEnds)
+		if code := codeOf(<-ended); code != 0 {
+			t.Errorf("%v: exit %d, want 0", sig, code)
+		}
+		if want := []string{"gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+			t.Errorf("%v: %q, want %q", sig, s.noted(), want)
+		}
+		if !s.readyAtStop.Load() {
+			t.Errorf("%v: still ready when the gateway shut down", sig)
+		}
+		if !strings.Contains(log.String(), "nothing is reloaded") {
+			t.Errorf("%v: SIGHUP is not in the log:\n%s", sig, log)
+		}
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	s, log := newStage(), &bytes.Buffer{}
+	signals, ended := s.start(time.Minute, log)
+	signals <- syscall.SIGTERM
+	signals <- syscall.SIGTERM
+	err := <-ended
+	if codeOf(err) != exitFailed || !strings.Contains(err.Error(), "at once") {
+		t.Errorf("ended with %v (exit %d)", err, codeOf(err))
+	}
+	if slices.Contains(s.noted(), "control shutdown") {
+		t.Errorf("drained all the same: %q", s.noted())
+	}
+}
+
+func TestDrainTimeout(t *testing.T) {
+	s, log := newStage(), &bytes.Buffer{}
+	signals, ended := s.start(time.Millisecond, log)
+	signals <- syscall.SIGTERM
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v, want exit 0: the stop was asked for", err)
+	}
+	if !strings.Contains(log.String(), "drain-timeout passed") {
+		t.Errorf("the log does not say so:\n%s", log)
+	}
+	if want := []string{"gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+		t.Errorf("%q, want %q", s.noted(), want)
+	}
+}
+
+// An end that nobody asked for is fatal, with an error or without.
+func TestUnaskedEnd(t *testing.T) {
+	for name, end := range map[string]func(*stage){
+		"gateway":            func(s *stage) { s.runEnds <- errors.New("loop 3: bad file descriptor") },
+		"gateway, no error":  func(s *stage) { s.runEnds <- nil },
+		"control":            func(s *stage) { s.serveEnds <- errors.New("too many open files") },
+		"control, no error ": func(s *stage) { s.serveEnds <- nil },
+	} {
+		s, log := newStage(), &bytes.Buffer{}
+		_, ended := s.start(time.Minute, log)
+		end(s)
+		if err := <-ended; codeOf(err) != exitAbnormal {
+			t.Errorf("%s: %v (exit %d), want exit %d", name, err, codeOf(err), exitAbnormal)
+		}
+		if !strings.Contains(log.String(), "level=ERROR") {
+			t.Errorf("%s: no error in the log:\n%s", name, log)
+		}
+	}
+}

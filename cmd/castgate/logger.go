@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// newLogger makes the logger that all of serve writes to. name is the setting
+// that is wrong if err is not nil.
+func newLogger(w io.Writer, level, format string) (l *slog.Logger, name string, err error) {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	least, ok := levels[level]
+	if !ok {
+		return nil, "log-level", fmt.Errorf("%q is none of debug, info, warn, error", level)
+	}
+	options := &slog.HandlerOptions{Level: least}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), "", nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), "", nil
+	}
+	return nil, "log-format", fmt.Errorf("%q is none of text, json", format)
+}

@@ -1,0 +1,75 @@
+// Command castgate is the gateway and the tools around it: it serves, talks to
+// a running gateway from the shell, examines the host and prints the effective
+// configuration. `castgate --help` lists the commands.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// Exit codes of the program.
+const (
+	exitFailed   = 1 // the command could not do what was asked
+	exitUsage    = 2 // a wrong or unknown setting, flag or command
+	exitAbnormal = 3 // the gateway ended without being asked
+)
+
+// process is what a command may touch of the operating system's process, so
+// that tests can hand in their own.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string // NAME=value
+	terminal       bool     // stdout is one
+}
+
+// exitError ends the program with its code after its one line on stderr.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// failf is an error that ends the program with the code.
+func failf(code int, format string, args ...any) error {
+	return &exitError{code: code, err: fmt.Errorf(format, args...)}
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], process{
+		stdin:    os.Stdin,
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		environ:  os.Environ(),
+		terminal: term.IsTerminal(int(os.Stdout.Fd())),
+	}))
+}
+
+// run carries out one command line and answers the exit code.
+func run(args []string, p process) int {
+	err := dispatch(args, &p)
+	if err == nil {
+		return 0
+	}
+	code := exitFailed
+	if e, ok := errors.AsType[*exitError](err); ok {
+		code = e.code
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(p.stderr, "castgate: "+oneLine(text))
+	}
+	return code
+}
+
+// oneLine makes any error text fit one line: scripts and journals read lines.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// payload is the flags that say what to send. "-" reads it from stdin.
+type payload struct {
+	Text   *string `placeholder:"TEXT" help:"Send text; - reads it from stdin."`
+	JSON   *string `name:"json" placeholder:"JSON" help:"Send a JSON value as text; - reads it from stdin."`
+	Binary *string `placeholder:"FILE" help:"Send a file's bytes as a binary message; - reads them from stdin."`
+}
+
+// inputLimit is the most that is read from stdin or a file for one message,
+// in bytes; the gateway's own limit (control-max-body) is lower.
+const inputLimit = 64 << 20
+
+// fields puts the payload into the body of a push, under the name of its kind.
+func (f *payload) fields(p *process, body map[string]any) error {
+	given := 0
+	for _, kind := range []*string{f.Text, f.JSON, f.Binary} {
+		if kind != nil {
+			given++
+		}
+	}
+	if given != 1 {
+		return failf(exitUsage, "push: want one of --text, --json, --binary")
+	}
+	switch {
+	case f.Text != nil:
+		text, err := argument(p, *f.Text)
+		if err == nil && !utf8.Valid(text) {
+			err = failf(exitUsage, "--text: not UTF-8; --binary sends any bytes")
+		}
+		body["text"] = string(text)
+		return err
+	case f.JSON != nil:
+		text, err := argument(p, *f.JSON)
+		if err == nil && !json.Valid(text) {
+			err = failf(exitUsage, "--json: not a JSON value")
+		}
+		body["json"] = json.RawMessage(text)
+		return err
+	}
+	var data []byte
+	var err error
+	if *f.Binary == "-" {
+		data, err = argument(p, "-")
+	} else {
+		data, err = readLimitedTo(*f.Binary, inputLimit)
+	}
+	body["base64"] = data // encoding/json writes bytes as base64
+	return err
+}
+
+// argument is the value of a flag, or stdin for "-".
+func argument(p *process, value string) ([]byte, error) {
+	if value != "-" {
+		return []byte(value), nil
+	}
+	data, err := io.ReadAll(io.LimitReader(p.stdin, inputLimit+1))
+	if err == nil && len(data) > inputLimit {
+		err = fmt.Errorf("stdin: larger than %v", size(inputLimit))
+	}
+	return data, err
+}

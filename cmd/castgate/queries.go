@@ -1,0 +1,120 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+type onlineCommand struct {
+	connection
+	Client []string `sep:"none" placeholder:"ID" help:"Client id. Repeatable."`
+	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"Uid. Repeatable."`
+}
+
+// Run asks who is connected.
+func (c *onlineCommand) Run(p *process) error {
+	body := map[string]any{}
+	put(body, "client_ids", c.Client)
+	put(body, "uids", c.UID)
+	if len(body) == 0 {
+		return failf(exitUsage, "online: want --client or --uid")
+	}
+	return c.call(p, http.MethodPost, "/v1/online", body)
+}
+
+type countsCommand struct {
+	connection
+	Group []string `sep:"none" placeholder:"GROUP" help:"Group. Repeatable."`
+	UID   []string `name:"uid" sep:"none" placeholder:"UID" help:"Uid. Repeatable."`
+}
+
+// Run asks how many clients groups and uids have.
+func (c *countsCommand) Run(p *process) error {
+	body := map[string]any{}
+	put(body, "groups", c.Group)
+	put(body, "uids", c.UID)
+	if len(body) == 0 {
+		return failf(exitUsage, "counts: want --group or --uid")
+	}
+	return c.call(p, http.MethodPost, "/v1/counts", body)
+}
+
+type statsCommand struct{ connection }
+
+// Run prints the counters.
+func (c *statsCommand) Run(p *process) error { return c.call(p, http.MethodGet, "/v1/stats", nil) }
+
+type clientCommand struct {
+	connection
+	ID string `arg:"" name:"client-id" help:"Client id."`
+}
+
+// Run prints one client.
+func (c *clientCommand) Run(p *process) error {
+	return c.call(p, http.MethodGet, "/v1/clients/"+url.PathEscape(c.ID), nil)
+}
+
+// page is the flags of a listing.
+type page struct {
+	connection
+	Limit  int    `placeholder:"N" help:"Rows of the page."`
+	Cursor string `placeholder:"CURSOR" help:"next_cursor of the page before."`
+	Ndjson bool   `help:"Print everything, one JSON object a line, instead of a page."`
+}
+
+// list prints a page, or everything as NDJSON, of the listing at path.
+func (l *page) list(p *process, path string, narrow url.Values) error {
+	if l.Limit != 0 {
+		narrow.Set("limit", strconv.Itoa(l.Limit))
+	}
+	if l.Cursor != "" {
+		narrow.Set("cursor", l.Cursor)
+	}
+	if len(narrow) > 0 {
+		path += "?" + narrow.Encode()
+	}
+	if l.Ndjson {
+		return l.stream(p, request{method: http.MethodGet, path: path, accept: ndjson})
+	}
+	return l.call(p, http.MethodGet, path, nil)
+}
+
+// narrowed is the query of a listing with the parameters that were given.
+func narrowed(uid, group string) url.Values {
+	q := url.Values{}
+	if uid != "" {
+		q.Set("uid", uid)
+	}
+	if group != "" {
+		q.Set("group", group)
+	}
+	return q
+}
+
+type clientsCommand struct {
+	page
+	UID   string `name:"uid" placeholder:"UID" help:"Only connections of this uid."`
+	Group string `placeholder:"GROUP" help:"Only clients of this group."`
+}
+
+// Run lists clients.
+func (c *clientsCommand) Run(p *process) error {
+	return c.list(p, "/v1/clients", narrowed(c.UID, c.Group))
+}
+
+type uidsCommand struct {
+	page
+	Group string `placeholder:"GROUP" help:"Only uids with a client in this group."`
+}
+
+// Run lists uids.
+func (c *uidsCommand) Run(p *process) error { return c.list(p, "/v1/uids", narrowed("", c.Group)) }
+
+type groupsCommand struct {
+	page
+	UID string `name:"uid" placeholder:"UID" help:"Only groups that a connection of this uid is in."`
+}
+
+// Run lists groups.
+func (c *groupsCommand) Run(p *process) error { return c.list(p, "/v1/groups", narrowed(c.UID, "")) }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"castgate/server"
+	"castgate/server/control"
+)
+
+// serveCommand is `castgate serve`.
+type serveCommand struct{ settings }
+
+// Run starts the gateway and its control API and serves until a signal or a
+// failure ends them. Both listeners are bound before anything is served, so
+// that a taken port is told at once.
+func (c *serveCommand) Run(p *process, src *sources) error {
+	e, err := c.resolve(p, src)
+	if err != nil {
+		return err
+	}
+	log := e.logger
+	for _, w := range e.warnings {
+		log.Warn(w)
+	}
+	// A closed stderr or a vanished client must not end the gateway.
+	signal.Ignore(syscall.SIGPIPE)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	files, err := server.RaiseFileLimit()
+	if err != nil {
+		log.Warn("the open-file limit stays as it is", "err", err)
+	}
+	gw, err := server.New(e.server)
+	if err != nil {
+		return startError(err, src)
+	}
+	var draining atomic.Bool
+	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
+	ctl, err := control.New(gw, e.control)
+	if err != nil {
+		return startError(err, src)
+	}
+	if err := ctl.Listen(); err != nil {
+		return startError(err, src)
+	}
+	l := lifecycle{
+		gateway: gw, control: ctl, signals: signals, log: log,
+		draining: &draining, drainTimeout: e.server.DrainTimeout,
+	}
+	log.Info("castgate serves", "version", version, "listen", gw.Addr().String(), "control", ctl.Addr().String(),
+		"max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
+	return l.run()
+}
+
+// startError ends the start: as a usage error if it begins with the name of a
+// setting, else, a taken port for one, as a failure.
+func startError(err error, src *sources) error {
+	if name, _, ok := strings.Cut(err.Error(), ":"); ok && slices.Contains(src.knobs, name) {
+		return failf(exitUsage, "--%w", err)
+	}
+	return &exitError{code: exitFailed, err: err}
+}

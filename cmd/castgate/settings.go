@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"castgate/server"
+	"castgate/server/control"
+)
+
+// settings declares every knob of `castgate serve`, once: its name (the
+// field's, in kebab case), default, unit and help. The same names, spelt
+// CASTGATE_LIKE_THIS, are the environment's, and the keys of the file.
+// A field with a unit is a knob. Tests hold the defaults against those of
+// server.Defaults and control.Defaults.
+type settings struct {
+	configFile
+
+	Listen           string   `default:":7272" unit:"host:port" help:"Client WebSocket listener."`
+	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; GOMAXPROCS unless set."`
+	MaxConns         int      `default:"0" unit:"sockets" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
+	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
+	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" help:"First text frame after the handshake; every %s becomes the client id; empty turns it off."`
+	PingInterval     duration `default:"25s" unit:"duration" help:"Silence after which a client is pinged; 0 turns pings off."`
+	PingTimeout      duration `default:"10s" unit:"duration" help:"Further silence after which a pinged client is gone."`
+	HandshakeTimeout duration `default:"10s" unit:"duration" help:"From accept to a finished handshake."`
+	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take."`
+	UnboundTimeout   duration `default:"0" unit:"duration" help:"Close a client that nobody has bound to a uid after that long; 0 is off."`
+	MaxMessage       size     `default:"64KiB" unit:"bytes" help:"Largest client message; a larger one closes with 1009."`
+	SendQueue        size     `default:"256KiB" unit:"bytes" help:"Bytes that may wait for one client, looked at before a message is queued."`
+	SlowPolicy       string   `default:"close" unit:"close or drop" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
+	PushQueue        size     `default:"64MiB" unit:"bytes" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
+	AllowedOrigins   []string `unit:"origins" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
+	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`
+	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"Descriptors that max-conns leaves free; 0 derives it from the open-file limit."`
+
+	Control               string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener; a non-loopback address needs a control key."`
+	ControlKey            []string `unit:"keys" help:"Keys of the control API, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
+	ControlMaxBody        size     `default:"1MiB" unit:"bytes" help:"Largest request body of the control API; above it 413."`
+	ControlMaxConns       int      `default:"1024" unit:"connections" help:"Connections the control API serves at once."`
+	ControlReadTimeout    duration `default:"10s" unit:"duration" help:"Time to read one control request."`
+	ControlWriteTimeout   duration `default:"30s" unit:"duration" help:"Time to write one control answer."`
+	ControlIdleTimeout    duration `default:"2m" unit:"duration" help:"Silence after which an idle control connection is closed."`
+	ControlRequestTimeout duration `default:"10s" unit:"duration" help:"Time one control request may take, waiting for written included."`
+
+	LogLevel  string `default:"info" unit:"debug, info, warn or error" help:"Least level that is logged."`
+	LogFormat string `default:"text" unit:"text or json" help:"Format of the log on stderr."`
+}
+
+// configFile is the flag that names the file; it is no knob, a file cannot
+// name itself.
+type configFile struct {
+	Config string `placeholder:"FILE" help:"TOML file of settings."`
+}
+
+// computedDefaults are the defaults that depend on the machine.
+func computedDefaults() kong.Vars {
+	return kong.Vars{"loops": strconv.Itoa(runtime.GOMAXPROCS(0))}
+}
+
+// effective is what settings come to: checked, keys read.
+type effective struct {
+	server   server.Config
+	control  control.Config
+	logger   *slog.Logger
+	warnings []string // worth a log line, not worth refusing to start
+}
+
+// resolve checks the settings and turns them into the configurations of the
+// packages below. The error names the setting and where its value came from.
+func (s *settings) resolve(p *process, src *sources) (*effective, error) {
+	e, name, err := s.build(p)
+	if err != nil {
+		if name == "" {
+			// Validate's errors begin with the name of the setting.
+			name, _, _ = strings.Cut(err.Error(), ":")
+			err = fmt.Errorf("--%w", err)
+		} else {
+			err = fmt.Errorf("--%s: %w", name, err)
+		}
+		if from := src.from[name]; from != "" && !strings.HasPrefix(from, "--") {
+			err = fmt.Errorf("%w (%s)", err, from)
+		}
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	return e, nil
+}
+
+// build answers the name of the wrong setting along with the error, or "" if
+// the error names it.
+func (s *settings) build(p *process) (e *effective, name string, err error) {
+	e = &effective{}
+	if e.logger, name, err = newLogger(p.stderr, s.LogLevel, s.LogFormat); err != nil {
+		return nil, name, err
+	}
+	keys, warnings, err := readKeys(s.ControlKey)
+	if err != nil {
+		return nil, "control-key", err
+	}
+	e.warnings = warnings
+	e.server = server.Config{
+		Listen: s.Listen, Loops: s.Loops, MaxConns: s.MaxConns,
+		OnMessage: server.OnMessage(s.OnMessage), InitMessage: s.InitMessage,
+		PingInterval: time.Duration(s.PingInterval), PingTimeout: time.Duration(s.PingTimeout),
+		HandshakeTimeout: time.Duration(s.HandshakeTimeout), UnboundTimeout: time.Duration(s.UnboundTimeout),
+		DrainTimeout: time.Duration(s.DrainTimeout),
+		MaxMessage:   int(s.MaxMessage), SendQueue: int(s.SendQueue), PushQueue: int(s.PushQueue),
+		SlowPolicy: server.SlowPolicy(s.SlowPolicy), AllowedOrigins: trimmed(s.AllowedOrigins),
+		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
+	}
+	if err := e.server.Validate(); err != nil {
+		return nil, "", err
+	}
+	e.control = control.Config{
+		Listen: s.Control, Keys: keys,
+		MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns,
+		ReadTimeout: time.Duration(s.ControlReadTimeout), WriteTimeout: time.Duration(s.ControlWriteTimeout),
+		IdleTimeout: time.Duration(s.ControlIdleTimeout), RequestTimeout: time.Duration(s.ControlRequestTimeout),
+		Logger: e.logger,
+	}
+	if err := e.control.Validate(); err != nil {
+		return nil, "", err
+	}
+	return e, "", nil
+}
+
+// trimmed takes the spaces off list items: "a, b" in a variable means a and b.
+func trimmed(items []string) []string {
+	var out []string
+	for _, item := range items {
+		out = append(out, strings.TrimSpace(item))
+	}
+	return out
+}

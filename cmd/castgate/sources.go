@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// configFlag is the flag, and with its prefix the variable, naming the file.
+const configFlag = "config"
+
+// variablePrefix begins the name of every variable of ours.
+const variablePrefix = "CASTGATE_"
+
+// Kubernetes gives every pod variables named after the services around it; a
+// service called castgate or castgate-control must not stop the start.
+var kubernetesVariable = regexp.MustCompile(`^CASTGATE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// sources finds the values of knobs that the command line leaves open, first
+// in the environment, then in the file, and remembers where each came from.
+// It is kong's resolver; one is used for one command line.
+type sources struct {
+	environ map[string]string // CASTGATE_ variables
+	knobs   []string          // names of all knobs
+	file    map[string]fileValue
+	from    map[string]string // knob -> where its value came from; absent means default
+	loaded  bool
+}
+
+func newSources(environ []string) *sources {
+	s := &sources{environ: map[string]string{}, from: map[string]string{}}
+	for _, e := range environ {
+		if name, value, ok := strings.Cut(e, "="); ok && strings.HasPrefix(name, variablePrefix) {
+			s.environ[name] = value
+		}
+	}
+	return s
+}
+
+// learn takes the names of the knobs from the grammar.
+func (s *sources) learn(app *kong.Application) {
+	for _, flag := range serveFlags(app) {
+		if isKnob(flag) {
+			s.knobs = append(s.knobs, flag.Name)
+		}
+	}
+}
+
+// serveFlags are the flags of `castgate serve`, in the order declared.
+func serveFlags(app *kong.Application) []*kong.Flag {
+	i := slices.IndexFunc(app.Children, func(n *kong.Node) bool { return n.Name == "serve" })
+	return app.Children[i].Flags
+}
+
+// isKnob tells the settings, which variables and the file may set too, from
+// the flags that are arguments of one command.
+func isKnob(f *kong.Flag) bool { return f.Tag.Has("unit") }
+
+// variableOf is the name of the variable that sets a knob.
+func variableOf(knob string) string {
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(knob, "-", "_"))
+}
+
+// load checks the names of variables and reads the file. kong calls it once
+// for every element of the command line, before it asks for values.
+func (s *sources) load(ctx *kong.Context) error {
+	i := slices.IndexFunc(ctx.Flags(), func(f *kong.Flag) bool { return f.Name == configFlag })
+	if s.loaded || i < 0 {
+		return nil
+	}
+	s.loaded = true
+	if err := s.checkVariables(); err != nil {
+		return err
+	}
+	path, from := s.environ[variableOf(configFlag)], variableOf(configFlag)
+	for _, p := range ctx.Path {
+		if p.Flag != nil && !p.Resolved {
+			if p.Flag.IsSlice() && ctx.Value(p).Len() == 0 {
+				return fmt.Errorf("--%s: %w", p.Flag.Name, errEmptyList)
+			}
+			s.from[p.Flag.Name] = "--" + p.Flag.Name
+			if p.Flag.Name == configFlag {
+				path, from = ctx.Value(p).String(), "--"+configFlag
+			}
+		}
+	}
+	if path == "" {
+		return nil
+	}
+	var err error
+	if s.file, err = readFile(path, s.knobs); err != nil {
+		return fmt.Errorf("%w (%s)", err, from)
+	}
+	return nil
+}
+
+// checkVariables finds the first variable that sets no knob.
+func (s *sources) checkVariables() error {
+	known := map[string]bool{variableOf(configFlag): true}
+	for _, k := range s.knobs {
+		known[variableOf(k)] = true
+	}
+	var unknown []string
+	for name := range s.environ {
+		if !known[name] && !kubernetesVariable.MatchString(name) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	slices.Sort(unknown)
+	names := make([]string, 0, len(known))
+	for name := range known {
+		names = append(names, name)
+	}
+	return fmt.Errorf("unknown variable %s%s", unknown[0], didYouMean(unknown[0], names))
+}
+
+// Validate implements kong.Resolver; load has done it.
+func (s *sources) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver: the value of a knob that is not on the
+// command line, as something kong's mappers read, or nil. It tries the value
+// first, since only here it is known where a bad one came from.
+func (s *sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if !isKnob(flag) {
+		return nil, nil
+	}
+	var value any
+	var from string
+	if v, ok := s.environ[variableOf(flag.Name)]; ok {
+		value, from = v, variableOf(flag.Name)
+		if flag.IsSlice() {
+			if v == "" {
+				return nil, fmt.Errorf("%w (%s)", errEmptyList, from)
+			}
+			value = splitList(v)
+		}
+	} else if v, ok := s.file[flag.Name]; ok {
+		var err error
+		from = v.from
+		if value, err = v.forFlag(flag); err != nil {
+			return nil, fmt.Errorf("%w (%s)", err, from)
+		}
+	} else {
+		return nil, nil
+	}
+	trial := reflect.New(flag.Target.Type()).Elem()
+	scan := kong.Scan().PushTyped(value, kong.FlagValueToken)
+	if err := flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: scan}, trial); err != nil {
+		return nil, fmt.Errorf("%w (%s)", err, from)
+	}
+	s.from[flag.Name] = from
+	return value, nil
+}
+
+// errEmptyList refuses an empty list outside the file: it is far more often a
+// variable of a script that was not set than the wish to have no keys.
+var errEmptyList = errors.New("is empty; leave it out to have none")
+
+// splitList is a list from a variable, in the form the file's lists have.
+func splitList(v string) []any {
+	var items []any
+	for item := range strings.SplitSeq(v, ",") {
+		items = append(items, item)
+	}
+	return items
+}

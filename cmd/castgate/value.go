@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/alecthomas/units"
+)
+
+// duration is a setting such as 25s, 1m30s or 0.
+type duration time.Duration
+
+// UnmarshalText reads what time.ParseDuration reads.
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 25s, 1m30s or 0", text)
+	}
+	*d = duration(v)
+	return nil
+}
+
+// String is the shortest way to write d that UnmarshalText reads: 25s, 1m30s, 0.
+func (d duration) String() string {
+	v := time.Duration(d)
+	switch {
+	case v == 0:
+		return "0"
+	case v%time.Hour == 0:
+		return strconv.FormatInt(int64(v/time.Hour), 10) + "h"
+	case v%time.Minute == 0:
+		return strconv.FormatInt(int64(v/time.Minute), 10) + "m"
+	}
+	return v.String()
+}
+
+// size is a setting in bytes such as 65536, 64KiB or 1MiB.
+type size int
+
+// UnmarshalText reads bytes with or without a unit; KB and KiB both mean 1024.
+func (s *size) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		var b units.Base2Bytes
+		b, err = units.ParseBase2Bytes(string(text))
+		n = int64(b)
+	}
+	if err != nil || n != int64(int(n)) {
+		return fmt.Errorf("%q is not a size such as 65536, 64KiB or 1MiB", text)
+	}
+	*s = size(n)
+	return nil
+}
+
+// String writes s with the largest unit that fits whole: 64KiB, 1000B.
+func (s size) String() string {
+	for _, u := range []struct {
+		bytes size
+		name  string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if s != 0 && s%u.bytes == 0 {
+			return strconv.Itoa(int(s/u.bytes)) + u.name
+		}
+	}
+	return strconv.Itoa(int(s)) + "B"
+}

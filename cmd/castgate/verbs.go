@@ -1,0 +1,185 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+)
+
+// targets is the flags that name receivers, each repeatable. Names are
+// arbitrary, so no character separates several in one flag.
+type targets struct {
+	Client []string `sep:"none" placeholder:"ID" help:"Client id. Repeatable."`
+	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"All connections of a uid. Repeatable."`
+	Group  []string `sep:"none" placeholder:"GROUP" help:"All clients of a group. Repeatable."`
+	All    bool     `help:"All clients."`
+}
+
+// fields puts the targets given into a body.
+func (t *targets) fields(body map[string]any) {
+	put(body, "client_ids", t.Client)
+	put(body, "uids", t.UID)
+	put(body, "groups", t.Group)
+	if t.All {
+		body["all"] = true
+	}
+}
+
+// put leaves out lists that were not given: the API tells [] from absent.
+func put(body map[string]any, name string, list []string) {
+	if len(list) > 0 {
+		body[name] = list
+	}
+}
+
+type pushCommand struct {
+	connection
+	targets
+	payload
+	ExcludeClient []string `sep:"none" placeholder:"ID" help:"Not to this client. Repeatable."`
+	ExcludeUID    []string `name:"exclude-uid" sep:"none" placeholder:"UID" help:"Not to this uid. Repeatable."`
+	Wait          bool     `help:"Answer when the message has been written or dropped everywhere."`
+}
+
+// Run carries out the push.
+func (c *pushCommand) Run(p *process) error {
+	to, exclude := map[string]any{}, map[string]any{}
+	c.targets.fields(to)
+	body := map[string]any{"to": to}
+	put(exclude, "client_ids", c.ExcludeClient)
+	put(exclude, "uids", c.ExcludeUID)
+	if len(exclude) > 0 {
+		body["exclude"] = exclude
+	}
+	if c.Wait {
+		body["wait"] = "written"
+	}
+	if len(to) == 0 {
+		return failf(exitUsage, "push: want --client, --uid, --group or --all")
+	}
+	if err := c.payload.fields(p, body); err != nil {
+		return err
+	}
+	return c.call(p, http.MethodPost, "/v1/push", body)
+}
+
+type bindCommand struct {
+	connection
+	Client  string   `required:"" placeholder:"ID" help:"Client id."`
+	UID     string   `name:"uid" required:"" placeholder:"UID" help:"The uid it becomes a connection of."`
+	Group   []string `sep:"none" placeholder:"GROUP" help:"Group to join as well. Repeatable."`
+	KickOld bool     `help:"Close the uid's other connections with 4001."`
+}
+
+// Run carries out the bind.
+func (c *bindCommand) Run(p *process) error {
+	body := map[string]any{"client_id": c.Client, "uid": c.UID}
+	put(body, "groups", c.Group)
+	if c.KickOld {
+		body["exclusive"] = "kick_old"
+	}
+	return c.call(p, http.MethodPost, "/v1/bind", body)
+}
+
+type unbindCommand struct {
+	connection
+	Client string `required:"" placeholder:"ID" help:"Client id."`
+}
+
+// Run carries out the unbind.
+func (c *unbindCommand) Run(p *process) error {
+	return c.call(p, http.MethodPost, "/v1/unbind", map[string]any{"client_id": c.Client})
+}
+
+// membership is the flags of join and leave.
+type membership struct {
+	connection
+	Client []string `sep:"none" placeholder:"ID" help:"Client id. Repeatable."`
+	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"All connections of a uid. Repeatable."`
+	Group  []string `sep:"none" required:"" placeholder:"GROUP" help:"Group. Repeatable."`
+}
+
+func (m *membership) change(p *process, path string) error {
+	if len(m.Client)+len(m.UID) == 0 {
+		return failf(exitUsage, "want --client or --uid")
+	}
+	body := map[string]any{}
+	put(body, "client_ids", m.Client)
+	put(body, "uids", m.UID)
+	put(body, "groups", m.Group)
+	return m.call(p, http.MethodPost, path, body)
+}
+
+type joinCommand struct{ membership }
+
+// Run carries out the join.
+func (c *joinCommand) Run(p *process) error { return c.change(p, "/v1/join") }
+
+type leaveCommand struct{ membership }
+
+// Run carries out the leave.
+func (c *leaveCommand) Run(p *process) error { return c.change(p, "/v1/leave") }
+
+type ungroupCommand struct {
+	connection
+	Group []string `sep:"none" required:"" placeholder:"GROUP" help:"Group. Repeatable."`
+}
+
+// Run empties the groups.
+func (c *ungroupCommand) Run(p *process) error {
+	return c.call(p, http.MethodPost, "/v1/ungroup", map[string]any{"groups": c.Group})
+}
+
+type kickCommand struct {
+	connection
+	targets
+	Code   int    `placeholder:"N" help:"Close code, 1000 or 3000 to 4999; 1000 unless given."`
+	Reason string `placeholder:"TEXT" help:"Reason in the close frame."`
+	Text   string `placeholder:"TEXT" help:"Text message sent before the close."`
+}
+
+// Run carries out the kick.
+func (c *kickCommand) Run(p *process) error {
+	body := map[string]any{}
+	c.targets.fields(body)
+	if len(body) == 0 {
+		return failf(exitUsage, "kick: want --client, --uid, --group or --all")
+	}
+	if c.Code != 0 {
+		body["code"] = c.Code
+	}
+	if c.Reason != "" {
+		body["reason"] = c.Reason
+	}
+	if c.Text != "" {
+		body["text"] = c.Text
+	}
+	return c.call(p, http.MethodPost, "/v1/kick", body)
+}
+
+type sessionFlags struct {
+	connection
+	Client string `arg:"" help:"Client id."`
+	JSON   string `arg:"" help:"A JSON object; - reads it from stdin."`
+}
+
+func (c *sessionFlags) write(p *process, method string) error {
+	text, err := argument(p, c.JSON)
+	if err != nil {
+		return err
+	}
+	object, err := jsonObject(text)
+	if err != nil {
+		return failf(exitUsage, "session: %w", err)
+	}
+	return c.call(p, method, "/v1/clients/"+url.PathEscape(c.Client)+"/session", object)
+}
+
+type sessionPutCommand struct{ sessionFlags }
+
+// Run replaces the session.
+func (c *sessionPutCommand) Run(p *process) error { return c.write(p, http.MethodPut) }
+
+type sessionPatchCommand struct{ sessionFlags }
+
+// Run merges into the session.
+func (c *sessionPatchCommand) Run(p *process) error { return c.write(p, http.MethodPatch) }

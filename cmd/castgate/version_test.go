@@ -1,0 +1,22 @@
+package main
+
+import (
+	"runtime/debug"
+	"testing"
+)
+
+func TestModuleVersion(t *testing.T) {
+	info := &debug.BuildInfo{
+		Deps:     []*debug.Module{{Path: "example.com/a", Version: "v1.2.3"}},
+		Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}},
+	}
+	if got := moduleVersion(info, "example.com/a"); got != "v1.2.3" {
+		t.Errorf("%q", got)
+	}
+	if moduleVersion(info, "example.com/b") != "unknown" || moduleVersion(nil, "example.com/a") != "unknown" {
+		t.Error("a version from nowhere")
+	}
+	if builtFrom(info) != "abc" || builtFrom(nil) != "unknown" {
+		t.Errorf("built from %q and %q", builtFrom(info), builtFrom(nil))
+	}
+}
