@@ -2,7 +2,6 @@ package codec
 
 import (
 	"bytes"
-	"net/http"
 	"strconv"
 )
 
@@ -48,24 +47,26 @@ const (
 // retryAfter is what a 503 tells the client to wait, in seconds.
 const retryAfter = 5
 
-// handshakeTable holds label, status and body of each result and the header
-// lines that its status calls for: Allow (RFC 9110 section 15.5.6), Upgrade
-// (section 15.5.22) with the version that is spoken (RFC 6455 section 4.4).
+// handshakeTable holds label, status, reason phrase and body of each result and
+// the header lines that its status calls for: Allow (RFC 9110 section 15.5.6),
+// Upgrade (section 15.5.22) with the version that is spoken (RFC 6455 section
+// 4.4).
 var handshakeTable = [NumHandshakeResults]struct {
 	label  string
 	status int
+	phrase string
 	body   string
 	fields string
 }{
-	HandshakeOK:         {"ok", http.StatusSwitchingProtocols, "", ""},
-	HandshakeBadRequest: {"bad_request", http.StatusBadRequest, "not a WebSocket handshake\n", ""},
-	HandshakeMethod:     {"method", http.StatusMethodNotAllowed, "the method must be GET\n", "Allow: GET\r\n"},
-	HandshakeVersion: {"version", http.StatusUpgradeRequired, "WebSocket version 13 is required\n",
+	HandshakeOK:         {"ok", 101, "", "", ""},
+	HandshakeBadRequest: {"bad_request", 400, "Bad Request", "not a WebSocket handshake\n", ""},
+	HandshakeMethod:     {"method", 405, "Method Not Allowed", "the method must be GET\n", "Allow: GET\r\n"},
+	HandshakeVersion: {"version", 426, "Upgrade Required", "WebSocket version 13 is required\n",
 		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"},
-	HandshakeOrigin:   {"origin", http.StatusForbidden, "origin not allowed\n", ""},
-	HandshakeTooLarge: {"too_large", http.StatusRequestHeaderFieldsTooLarge, "request head too large\n", ""},
-	HandshakeTimeout:  {"timeout", http.StatusRequestTimeout, "handshake timed out\n", ""},
-	HandshakeBusy: {"busy", http.StatusServiceUnavailable, "no room, try later\n",
+	HandshakeOrigin:   {"origin", 403, "Forbidden", "origin not allowed\n", ""},
+	HandshakeTooLarge: {"too_large", 431, "Request Header Fields Too Large", "request head too large\n", ""},
+	HandshakeTimeout:  {"timeout", 408, "Request Timeout", "handshake timed out\n", ""},
+	HandshakeBusy: {"busy", 503, "Service Unavailable", "no room, try later\n",
 		"Retry-After: " + strconv.Itoa(retryAfter) + "\r\n"},
 }
 
@@ -91,7 +92,7 @@ var refusals = func() (answers [NumHandshakeResults]string) {
 		if HandshakeResult(r) == HandshakeOK {
 			continue
 		}
-		answers[r] = "HTTP/1.1 " + strconv.Itoa(row.status) + " " + http.StatusText(row.status) + "\r\n" +
+		answers[r] = "HTTP/1.1 " + strconv.Itoa(row.status) + " " + row.phrase + "\r\n" +
 			"Connection: close\r\n" +
 			row.fields +
 			"Content-Type: text/plain; charset=utf-8\r\n" +

@@ -8,7 +8,6 @@ import (
 // request is what a handshake's request head says. Slices point into the head.
 type request struct {
 	method     []byte
-	host       []byte
 	key        []byte
 	version    []byte
 	origin     []byte
@@ -65,7 +64,6 @@ func (r *request) parseLine(line []byte) bool {
 func (r *request) take(name, value []byte) bool {
 	switch {
 	case equalFold(name, "host"):
-		r.host = value
 		return r.once(seenHost) && validHost(value)
 	case equalFold(name, "upgrade"):
 		r.upgrade = r.upgrade || hasToken(value, "websocket")
