@@ -41,6 +41,7 @@ type conn struct {
 	state connState
 	flags connFlags
 	close closeReason // why the connection is closing
+	grace uint8       // times its close deadline has been put off
 
 	// Outbound: frames that wait, oldest first.
 	head, tail uint32 // nodes; 0 is none. head links free slots while free
@@ -53,6 +54,7 @@ type conn struct {
 	due      uint32 // when the handshake or the close must be done
 	wheelAt  uint32 // the tick of the one entry in the wheel that counts
 
+	left    uint32 // while closing: bytes the peer had not taken at the last look
 	seenAll uint32 // the newest broadcast of the log this client has been given
 	mark    uint64 // registration number; broadcasts with a lower one are older
 
@@ -155,8 +157,23 @@ func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 // abort is closeNow for a peer that does not read: the kernel forgets its send
 // buffer instead of keeping it for minutes.
 func (l *loop) abort(slot uint32, c *conn, why closeReason) {
-	l.sys.resetOnClose(int(c.fd))
+	if c.head != 0 || l.sys.unsent(int(c.fd)) > 0 {
+		l.sys.resetOnClose(int(c.fd))
+	}
 	l.closeNow(slot, c, why)
+}
+
+// closeOverdue decides on a connection whose close has not ended in time. One
+// that is slow but still takes bytes gets more of it, maxGrace times.
+func (l *loop) closeOverdue(slot uint32, c *conn) {
+	left := c.waiting + uint32(l.sys.unsent(int(c.fd)))
+	if left == 0 || !c.is(flagServed) || c.grace == maxGrace || c.grace > 0 && left >= c.left {
+		l.abort(slot, c, c.close)
+		return
+	}
+	c.grace++
+	c.left = left
+	l.closeBy(slot, c, closeTicks)
 }
 
 // fail ends a client that broke a rule of the protocol or of this gateway.

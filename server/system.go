@@ -15,6 +15,8 @@ type system struct {
 	accept   func(fd int) (int, unix.Sockaddr, error)
 	close    func(fd int)
 	shutdown func(fd int)
+	// unsent is how many written bytes the peer has not acknowledged.
+	unsent func(fd int) int
 	// resetOnClose makes close drop what the kernel still holds for the peer.
 	resetOnClose func(fd int)
 }
@@ -27,6 +29,13 @@ var linux = system{
 	},
 	close:    func(fd int) { _ = unix.Close(fd) },
 	shutdown: func(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) },
+	unsent: func(fd int) int {
+		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		if err != nil {
+			return 0
+		}
+		return n
+	},
 	resetOnClose: func(fd int) {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	},

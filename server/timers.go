@@ -16,6 +16,8 @@ const (
 	// closeTicks is how long a client may take to answer our close frame, and
 	// to read what was queued before it.
 	closeTicks = uint32(5 * time.Second / tickLen)
+	// maxGrace is how often a client that still reads gets that time again.
+	maxGrace = 6
 	// refusalTicks is how long a refused socket may take to read its answer.
 	refusalTicks = uint32(2 * time.Second / tickLen)
 )
@@ -81,7 +83,7 @@ func (l *loop) expire(slot uint32, c *conn, now uint32) {
 		return
 	}
 	if c.state == connClosing {
-		l.abort(slot, c, c.close)
+		l.closeOverdue(slot, c)
 		return
 	}
 	l.refuse(slot, c, codec.HandshakeTimeout)
