@@ -1,0 +1,171 @@
+package server
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/codec"
+)
+
+// Shutdown writes what is queued, closes with 1001 and leaves nothing.
+func TestShutdownDrains(t *testing.T) {
+	s := startServer(t, nil)
+	var clients []*testClient
+	for range 50 {
+		clients = append(clients, s.dial())
+	}
+	var want []string
+	for i := range 100 {
+		want = append(want, strings.Repeat("m", i+1))
+		s.push(Targets{All: true}, want[i])
+	}
+	stopCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(stopCtx); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range clients {
+		c.expect(want...)
+		c.expectClose(1001, "shutting down")
+	}
+	if _, err := s.Push(ctx, Push{To: Targets{All: true}}); err == nil {
+		t.Error("a push after Shutdown was taken")
+	}
+}
+
+// A client that does not read can't hold a shutdown up beyond its time.
+func TestShutdownEndsInTime(t *testing.T) {
+	s := startServer(t, nil)
+	c := s.dialRaw()
+	s.push(Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
+	stopCtx, cancel := context.WithTimeout(ctx, 600*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(stopCtx); err == nil {
+		t.Error("Shutdown says it has delivered everything")
+	}
+	if st := s.stats(); st.Sockets != 0 || st.Queued != 0 || st.Dropped["closed"] == 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// Sockets that say nothing, or too little, are gone after the timeout.
+func TestHandshakeTimeout(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.HandshakeTimeout = 300 * time.Millisecond })
+	var socks []net.Conn
+	for i := range 20 {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		if i%2 == 0 {
+			_, _ = c.Write([]byte("GET / HTTP/1.1\r\n"))
+		}
+		socks = append(socks, c)
+	}
+	for _, c := range socks {
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		b := make([]byte, 512)
+		n, _ := c.Read(b)
+		if !strings.HasPrefix(string(b[:n]), "HTTP/1.1 408 ") {
+			t.Fatalf("answered %q", b[:n])
+		}
+		_ = c.Close()
+	}
+	eventually(t, "the sockets to be gone", func() bool { return s.stats().Sockets == 0 })
+	if st := s.stats(); st.Handshakes["timeout"] != 20 {
+		t.Errorf("%+v", st.Handshakes)
+	}
+}
+
+func TestPingTimeout(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 200*time.Millisecond, 200*time.Millisecond })
+	silent, alive := s.dialRaw(), s.dial()
+	_ = silent.SetReadDeadline(time.Now().Add(5 * time.Second))
+	b := make([]byte, 64)
+	n, err := silent.Read(b)
+	if err != nil || string(b[:n]) != string(codec.AppendFrame(nil, codec.OpPing, nil)) {
+		t.Fatalf("read %x %v, want a ping", b[:n], err)
+	}
+	if _, err := silent.Read(b); err == nil {
+		t.Error("a silent client was not closed")
+	}
+	time.Sleep(500 * time.Millisecond)
+	s.push(Targets{All: true}, "alive")
+	alive.expect("alive")
+	if st := s.stats(); st.Closes["ping_timeout"] != 1 || st.Pings < 2 || st.Connections != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestUnboundTimeout(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.UnboundTimeout = 300 * time.Millisecond })
+	bound, unbound := s.dial(), s.dial()
+	s.bind(bound, "u")
+	unbound.expectClose(1008, "not bound in time")
+	s.push(Targets{All: true}, "still here")
+	bound.expect("still here")
+}
+
+// Above MaxConns clients are told 503; one that leaves makes room.
+func TestMaxConns(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxConns = 5 })
+	var clients []*testClient
+	for range 5 {
+		clients = append(clients, s.dial())
+	}
+	for range 30 {
+		if _, err := s.tryDial(); err == nil || !strings.Contains(err.Error(), "503") {
+			t.Fatalf("a sixth client: %v", err)
+		}
+	}
+	_ = clients[0].ws.CloseNow()
+	eventually(t, "room", func() bool {
+		c, err := s.tryDial()
+		return err == nil && c != nil
+	})
+}
+
+// A full mailbox refuses pushes instead of eating memory, and takes them again.
+func TestBusy(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.PushQueue = 4 << 10; c.Loops = 1 })
+	c := s.dial()
+	release := make(chan struct{})
+	s.loops[0].post(command{kind: cmdFunc, run: func(*loop) { <-release }})
+	busy := 0
+	for range 100 {
+		if _, err := s.Push(ctx, Push{To: Targets{All: true}, Payload: []byte("x")}); err != nil {
+			if err.(*Error).Code != CodeBusy {
+				t.Fatal(err)
+			}
+			busy++
+		}
+	}
+	close(release)
+	if taken := 100 - busy; taken != 4<<10/(commandCost+3) {
+		t.Errorf("%d pushes were taken", taken)
+	}
+	eventually(t, "room", func() bool {
+		_, err := s.Push(ctx, Push{To: Targets{ClientIDs: []string{c.id}}, Payload: []byte("y")})
+		return err == nil
+	})
+	if st := s.stats(); st.PushesRefused < uint64(busy) {
+		t.Errorf("%d refused, counted %d", busy, st.PushesRefused)
+	}
+	eventually(t, "the mailbox to be empty", func() bool { return s.loops[0].mail.room.Load() == 4<<10 })
+}
+
+func TestNoGoroutinePerConnection(t *testing.T) {
+	s := startServer(t, nil)
+	before := runtime.NumGoroutine()
+	for range 200 {
+		s.dialRaw()
+	}
+	if after := runtime.NumGoroutine(); after > before+5 {
+		t.Errorf("%d goroutines before 200 connections, %d after", before, after)
+	}
+}

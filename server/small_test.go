@@ -1,0 +1,228 @@
+package server
+
+import (
+	"encoding/hex"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"castgate/server/internal/table"
+)
+
+func TestClientIDs(t *testing.T) {
+	ids, err := newClientIDs(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := newClientIDs(7)
+	seen := map[string]bool{}
+	for range 10_000 {
+		h := table.MakeHandle(uint8(rand.Uint32()), rand.Uint32N(maxSlots), rand.Uint32N(lastGen)+1)
+		id := ids.string(h)
+		if seen[id] {
+			t.Fatalf("id %s given twice", id)
+		}
+		seen[id] = true
+		if got := ids.parse(id); got != h {
+			t.Fatalf("parse(%s) = %x, want %x", id, got, h)
+		}
+		if other.parse(id) != 0 {
+			t.Fatalf("another start takes %s for its own", id)
+		}
+		if ids.parse(strings.ToUpper(id)) != 0 && strings.ToUpper(id) != id {
+			t.Fatalf("%s has two spellings", id)
+		}
+	}
+	for _, bad := range []string{"", "x", strings.Repeat("g", 32), strings.Repeat("0", 31), strings.Repeat("0", 33), strings.Repeat("0", 32)} {
+		if ids.parse(bad) != 0 {
+			t.Errorf("parse(%q) answered a handle", bad)
+		}
+	}
+	// Ids of neighbouring handles have nothing in common: about half the bits differ.
+	a, _ := hex.DecodeString(ids.string(table.MakeHandle(0, 1, 1)))
+	b, _ := hex.DecodeString(ids.string(table.MakeHandle(0, 1, 2)))
+	same := 0
+	for i := range a {
+		if a[i] == b[i] {
+			same++
+		}
+	}
+	if same > 6 {
+		t.Errorf("%d of 16 bytes equal", same)
+	}
+}
+
+func FuzzClientIDs(f *testing.F) {
+	ids, err := newClientIDs(1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(ids.string(table.MakeHandle(1, 2, 3)))
+	f.Add("00000000000000000000000000000000")
+	f.Fuzz(func(t *testing.T, id string) {
+		if h := ids.parse(id); h != 0 && ids.string(h) != id {
+			t.Errorf("%q stands for %x, which is called %q", id, h, ids.string(h))
+		}
+	})
+}
+
+func TestSlotsNeverRepeatAGeneration(t *testing.T) {
+	var s slots
+	type owner struct {
+		slot uint32
+		c    *conn
+	}
+	used := map[[2]uint32]bool{}
+	var held []owner
+	random := rand.New(rand.NewPCG(1, 2))
+	take := func() {
+		slot, c, ok := s.take()
+		if !ok {
+			t.Fatal("no slot")
+		}
+		key := [2]uint32{slot, c.gen}
+		if used[key] || c.gen == 0 {
+			t.Fatalf("slot %d generation %d given twice", slot, c.gen)
+		}
+		used[key] = true
+		c.state = connOpen
+		held = append(held, owner{slot, c})
+	}
+	for range 20 {
+		for range random.IntN(3000) {
+			take()
+		}
+		random.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
+		keep := random.IntN(len(held) + 1)
+		for _, o := range held[keep:] {
+			s.put(o.slot, o.c)
+		}
+		held = held[:keep]
+	}
+	for _, o := range held {
+		s.put(o.slot, o.c)
+	}
+	chunks := 0
+	for slot := uint32(0); slot < s.extent(); slot += chunkLen {
+		if s.chunkAt(slot) != nil {
+			chunks++
+		}
+	}
+	if chunks != 1 || s.empty != 1 {
+		t.Errorf("%d chunks kept for no connection (empty %d)", chunks, s.empty)
+	}
+}
+
+func TestSlotOfLastGenerationIsRetired(t *testing.T) {
+	var s slots
+	slot, c, _ := s.take()
+	c.gen, c.state = lastGen, connOpen
+	s.put(slot, c)
+	for range chunkLen {
+		if again, _, _ := s.take(); again == slot {
+			t.Fatal("a retired slot was given again")
+		}
+	}
+}
+
+func TestNodePool(t *testing.T) {
+	var p nodePool
+	var held []uint32
+	for i := range 3 * nodeChunkLen {
+		held = append(held, p.take(&frame{}))
+		if i%3 == 0 {
+			p.put(held[len(held)-1])
+			held = held[:len(held)-1]
+		}
+	}
+	seen := map[uint32]bool{}
+	for _, n := range held {
+		if n == 0 || seen[n] {
+			t.Fatalf("node %d given twice", n)
+		}
+		seen[n] = true
+	}
+	for _, n := range held {
+		p.put(n)
+	}
+	if p.used != 0 || len(p.chunks) > 1 {
+		t.Errorf("%d used, %d chunks kept", p.used, len(p.chunks))
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	o := newOrigins([]string{"https://a.example", "*.b.example", "https://*.c.example:8443", "d.example:81", "E.example"})
+	for origin, want := range map[string]bool{
+		"https://a.example": true, "http://a.example": false, "https://a.example:444": false,
+		"https://x.b.example": true, "http://x.y.b.example:9": true, "https://b.example": false, "https://xb.example": false,
+		"https://x.c.example:8443": true, "http://x.c.example:8443": false, "https://x.c.example": false,
+		"http://d.example:81": true, "http://d.example": false, "https://e.EXAMPLE": true,
+		"null": false, "": false, "https://": false, "file://": false, "https://x.b.example@evil.example": false,
+	} {
+		if got := o.allow([]byte(origin)); got != want {
+			t.Errorf("%q: %v", origin, got)
+		}
+	}
+	if any := newOrigins(nil); !any.allow([]byte("null")) {
+		t.Error("no list refuses")
+	}
+}
+
+func TestReasonTablesAreComplete(t *testing.T) {
+	labels := map[string]bool{}
+	for i, row := range closeTable {
+		if row.label == "" || labels[row.label] {
+			t.Errorf("close reason %d: label %q", i, row.label)
+		}
+		labels[row.label] = true
+	}
+	for i, label := range dropLabels {
+		if label == "" {
+			t.Errorf("drop reason %d has no label", i)
+		}
+	}
+	for i := range handshakeGone + 1 {
+		if label := handshakeLabel(int(i)); label == "" {
+			t.Errorf("handshake result %d has no label", i)
+		}
+	}
+}
+
+func TestLeast(t *testing.T) {
+	l := newLeast[string](3)
+	for _, v := range strings.Fields("q d x a d b z a c b a f") {
+		l.offer(v)
+	}
+	if got := strings.Join(l.sorted(), " "); got != "a b c" {
+		t.Errorf("least: %s", got)
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	if c := Defaults(); c.Validate() != nil {
+		t.Fatal(c.Validate())
+	}
+	for name, change := range map[string]func(*Config){
+		"listen":            func(c *Config) { c.Listen = "nonsense" },
+		"loops":             func(c *Config) { c.Loops = 0 },
+		"max-conns":         func(c *Config) { c.MaxConns = -1 },
+		"max-message":       func(c *Config) { c.MaxMessage = 0 },
+		"send-queue":        func(c *Config) { c.SendQueue = -5 },
+		"push-queue":        func(c *Config) { c.PushQueue = 0 },
+		"reserve-files":     func(c *Config) { c.ReserveFiles = -1 },
+		"ping-interval":     func(c *Config) { c.PingInterval = 1 },
+		"ping-timeout":      func(c *Config) { c.PingTimeout = 0 },
+		"handshake-timeout": func(c *Config) { c.HandshakeTimeout = -1 },
+		"unbound-timeout":   func(c *Config) { c.UnboundTimeout = -1 },
+		"drain-timeout":     func(c *Config) { c.DrainTimeout = 1 << 60 },
+		"on-message":        func(c *Config) { c.OnMessage = "shout" },
+		"slow-policy":       func(c *Config) { c.SlowPolicy = "wait" },
+		"allowed-origins":   func(c *Config) { c.AllowedOrigins = []string{"*"} },
+	} {
+		c := Defaults()
+		change(&c)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+":") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
