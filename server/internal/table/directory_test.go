@@ -2,6 +2,7 @@ package table
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -95,31 +96,39 @@ func TestDepthLimit(t *testing.T) {
 	}
 }
 
-// Joins and leaves about the size at which a directory doubles must not copy
-// it each time.
+// Joins and leaves about the size at which a large directory doubles must not
+// copy it each time.
 func TestNoThrashing(t *testing.T) {
 	table := New(1)
-	i := uint32(0)
-	grow := func() (e *Entry) {
+	var e *Entry
+	for i := uint32(0); e == nil || e.set == nil || e.set.dir == nil || len(e.set.dir.slots) < 1024; i++ {
 		e, _ = table.Add("g", MakeHandle(0, i, 1))
-		i++
-		return e
 	}
-	e := grow()
-	for e.set == nil || e.set.dir == nil || len(e.set.dir.slots) < 1024 {
-		e = grow()
-	}
-	slots := &e.set.dir.slots[0]
-	for range 200 {
-		for range 100 {
-			i--
-			table.Remove(e, MakeHandle(0, i, 1))
+	d := e.set.dir
+	slots := &d.slots[0]
+	for i, b := range d.slots {
+		if 1<<b.depth() < len(d.slots) {
+			continue
 		}
-		for range 100 {
-			grow()
+		// The pair the directory has doubled for: empty it and fill it again.
+		pair := append(slices.Clone(b.members), d.slots[i^512].members...)
+		for range 3 {
+			for _, h := range pair {
+				table.Remove(e, h)
+			}
+			if d.deep != 0 {
+				t.Fatalf("%d buckets need the full depth", d.deep)
+			}
+			for _, h := range pair {
+				table.Add("g", h)
+			}
+			if d.deep != 2 {
+				t.Fatalf("%d buckets need the full depth", d.deep)
+			}
 		}
+		break
 	}
-	if &e.set.dir.slots[0] != slots {
+	if &d.slots[0] != slots {
 		t.Error("the directory was copied")
 	}
 }
