@@ -1,0 +1,62 @@
+# make, or make help, lists the targets.
+.DEFAULT_GOAL := help
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT      := $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# Tests that count allocations or bytes are left out under the race detector;
+# only the packages that have some are tested without it as well.
+COUNTING = $(shell grep -rlE '^//go:build .*\brace\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
+
+.PHONY: help run demo test unit check lint fmt deps build fuzz bench bench-compare loadtest clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+run: ## run the gateway; flags in ARGS, e.g. make run ARGS="--listen :8000"
+	$(GO) run ./cmd/castgate serve $(ARGS)
+
+demo: ## run the gateway, an example backend and its page
+	./examples/demo.sh
+
+test: deps lint unit ## everything CI runs: lint, unit, race and end-to-end tests
+
+check: lint ## lint and the quick tests, for before a commit
+	$(GO) test -short -timeout 5m $$($(GO) list ./... | grep -v /e2e)
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -d .); if [ -n "$$unformatted" ]; then echo "$$unformatted"; echo "gofmt: run make fmt" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fmt: ## format all Go files
+	gofmt -w .
+
+unit:
+	$(GO) test -timeout 5m $(COUNTING)
+	$(GO) test -race -timeout 15m ./...
+
+deps:
+	@ci/deps.sh
+
+build: ## static binaries of every program into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
+
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	ci/fuzz.sh $(or $(FUZZTIME),30s)
+
+bench: ## fan-out side by side with other servers; flags in ARGS
+	$(GO) run ./cmd/bench $(ARGS)
+
+bench-compare: ## Go benchmarks of this tree against REF (HEAD~1), by benchstat; PKGS, BENCH, COUNT
+	BENCHSTAT=$(BENCHSTAT) ci/bench-compare.sh $(or $(REF),HEAD~1)
+
+loadtest: ## a swarm of clients that checks every message; flags in ARGS
+	$(GO) run ./cmd/loadtest $(ARGS)
+
+clean: ## remove bin/
+	rm -rf bin

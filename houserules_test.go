@@ -1,0 +1,226 @@
+package castgate_test
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Limits of the house, in lines.
+const (
+	fileLines     = 500
+	testFileLines = 600
+	functionLines = 70
+)
+
+// source is one Go file of the tree.
+type source struct {
+	path string // from the root, with slashes
+	text []byte
+	ast  *ast.File
+	fset *token.FileSet
+}
+
+func (s *source) dir() string  { return path.Dir(s.path) }
+func (s *source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
+
+// generated is the comment that go generate's tools leave.
+var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
+
+// sources parses every Go file below the root that is written by hand, nested
+// modules included.
+func sources(t *testing.T) []*source {
+	t.Helper()
+	var all []*source
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if base := d.Name(); name != "." && (strings.HasPrefix(base, ".") || slices.Contains([]string{"bin", "node_modules", "testdata", "tmp", "vendor"}, base)) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil || generated.Match(text) {
+			return err
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, name, text, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		all = append(all, &source{path: name, text: text, ast: file, fset: fset})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 50 {
+		t.Fatalf("only %d Go files found", len(all))
+	}
+	return all
+}
+
+// within tells whether a directory or import path is one of the trees or
+// below one.
+func within(p string, trees ...string) bool {
+	return slices.ContainsFunc(trees, func(tree string) bool { return p == tree || strings.HasPrefix(p, tree+"/") })
+}
+
+// importers lists who may import what. Directories are from the root; tests
+// need not follow a rule that has tests set.
+var importers = []struct {
+	imported string
+	by       []string // these directories, exactly
+	trees    []string // these and all below
+	tests    bool     // test files anywhere may too
+	why      string
+}{
+	{"github.com/panjf2000/gnet/v2", []string{"server"}, []string{"bench/rivals"}, false, "one owner of the event loops"},
+	{"github.com/valyala/fasthttp", []string{"server/control"}, []string{"bench/rivals"}, true, "one owner of the control port"},
+	{"github.com/gobwas", []string{"codec"}, []string{"bench/rivals"}, false, "bytes of RFC 6455 live in one place"},
+	{"castgate/server/control", []string{"cmd/castgate", "server/control"}, []string{"e2e"}, true, "a front, not a library"},
+}
+
+func TestImporters(t *testing.T) {
+	used := make([]bool, len(importers))
+	for _, s := range sources(t) {
+		for _, imported := range imports(s) {
+			for i, rule := range importers {
+				if !within(imported, rule.imported) {
+					continue
+				}
+				used[i] = true
+				if !slices.Contains(rule.by, s.dir()) && !within(s.dir(), rule.trees...) && !(rule.tests && s.isTest()) {
+					t.Errorf("%s imports %s, which is for %q: %s", s.path, imported, rule.by, rule.why)
+				}
+			}
+		}
+	}
+	for i, rule := range importers {
+		if !used[i] {
+			t.Errorf("nobody imports %s: the rule is out of date", rule.imported)
+		}
+	}
+}
+
+// reach lists what the packages of ours may import of ours. A package that is
+// not named may import all that importers leaves it.
+var reach = []struct {
+	dir   string // this directory and all below
+	tests bool   // the rule holds for test files too
+	may   []string
+}{
+	{"codec", true, []string{"castgate/codec"}},
+	{"server/internal", true, []string{"castgate/server/internal"}},
+	{"server", false, []string{"castgate/codec", "castgate/server"}},
+	{"loadtest", false, []string{"castgate/codec", "castgate/loadtest"}},
+	{"internal/wstest", false, []string{"castgate/internal/wstest"}},
+	{"e2e", false, []string{"castgate/internal/wstest"}},
+	{"examples", false, []string{"castgate/examples"}},
+}
+
+func TestReach(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, rule := range reach {
+			if !within(s.dir(), rule.dir) || s.isTest() && !rule.tests {
+				continue
+			}
+			for _, imported := range imports(s) {
+				if within(imported, "castgate") && !within(imported, rule.may...) {
+					t.Errorf("%s imports %s; %s may import only %q of ours", s.path, imported, rule.dir, rule.may)
+				}
+			}
+		}
+	}
+}
+
+func imports(s *source) []string {
+	var paths []string
+	for _, spec := range s.ast.Imports {
+		p, _ := strconv.Unquote(spec.Path.Value)
+		paths = append(paths, p)
+	}
+	return paths
+}
+
+func TestLengths(t *testing.T) {
+	for _, s := range sources(t) {
+		limit := fileLines
+		if s.isTest() {
+			limit = testFileLines
+		}
+		if n := bytes.Count(s.text, []byte("\n")); n > limit {
+			t.Errorf("%s has %d lines, more than %d: split it by its nouns", s.path, n, limit)
+		}
+		ast.Inspect(s.ast, func(n ast.Node) bool {
+			f, ok := n.(*ast.FuncDecl)
+			if !ok || f.Body == nil {
+				return true
+			}
+			if lines := s.fset.Position(f.End()).Line - s.fset.Position(f.Pos()).Line + 1; lines > functionLines && !isTable(s, f) {
+				t.Errorf("%s: %s has %d lines, more than %d", s.fset.Position(f.Pos()), f.Name.Name, lines, functionLines)
+			}
+			return true
+		})
+	}
+}
+
+// isTable tells whether a test is long only for its table of cases, which
+// reads no easier in pieces.
+func isTable(s *source, f *ast.FuncDecl) bool {
+	if !s.isTest() {
+		return false
+	}
+	lines := s.fset.Position(f.End()).Line - s.fset.Position(f.Pos()).Line + 1
+	ast.Inspect(f.Body, func(n ast.Node) bool {
+		table, ok := n.(*ast.CompositeLit)
+		if !ok {
+			return true
+		}
+		lines -= s.fset.Position(table.End()).Line - s.fset.Position(table.Pos()).Line
+		return false
+	})
+	return lines <= functionLines
+}
+
+// Names that say nothing of what is in a file or package.
+var emptyNames = regexp.MustCompile(`^(utils?|common|helpers?|types|managers?|misc)$`)
+
+func TestNames(t *testing.T) {
+	for _, s := range sources(t) {
+		base := strings.TrimSuffix(strings.TrimSuffix(path.Base(s.path), ".go"), "_test")
+		if emptyNames.MatchString(base) || emptyNames.MatchString(strings.TrimSuffix(s.ast.Name.Name, "_test")) {
+			t.Errorf("%s (package %s): name it after what it holds", s.path, s.ast.Name.Name)
+		}
+	}
+}
+
+// Marks of unfinished work. Spelt in parts, since this file is searched too.
+var unfinished = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
+
+func TestNothingIsLeftForLater(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, group := range s.ast.Comments {
+			for _, c := range group.List {
+				if unfinished.MatchString(c.Text) {
+					t.Errorf("%s: %s: do it, or open an issue", s.fset.Position(c.Pos()), c.Text)
+				}
+			}
+		}
+	}
+}
