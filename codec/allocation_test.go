@@ -1,0 +1,92 @@
+//go:build !race
+
+package codec
+
+import (
+	"bytes"
+	"testing"
+)
+
+// TestAllocations keeps the paths that run for each frame or client free of
+// allocations. The race detector allocates, so it is not run there.
+func TestAllocations(t *testing.T) {
+	mask := [4]byte{1, 2, 3, 4}
+	payload := bytes.Repeat([]byte("é"), 500)
+	dst := make([]byte, 0, 2048)
+	header := AppendMaskedHeader(nil, OpText, true, len(payload), mask)
+	message := AppendMaskedFrame(nil, OpText, payload, mask)
+	ping := AppendMaskedFrame(nil, OpPing, []byte("ping"), mask)
+	end := AppendMaskedFrame(nil, OpClose, []byte("\x03\xe8bye"), mask)
+	broken := AppendMaskedFrame(nil, OpText, []byte("\xff"), mask)
+	request := AppendRequest(nil, "a.example:80", "/b", rfcKey, "Origin: http://good.example\r\n")
+	answer, _ := new(Upgrader).Upgrade(nil, request)
+	upgrader := Upgrader{CheckOrigin: goodOrigin}
+
+	for _, test := range []struct {
+		name string
+		run  func()
+	}{
+		{"ParseHeader", func() {
+			if _, n, err := ParseHeader(header); n != len(header) || err != nil {
+				t.Error(n, err)
+			}
+		}},
+		{"ParseHeader refusing", func() {
+			if _, _, err := ParseHeader([]byte{0xff}); err != errReservedBit {
+				t.Error(err)
+			}
+		}},
+		{"Unmask", func() { Unmask(dst[:1000], mask, 1) }},
+		{"AppendFrame", func() { AppendFrame(dst, OpText, payload) }},
+		{"AppendMaskedFrame", func() { AppendMaskedFrame(dst, OpText, payload, mask) }},
+		{"AppendClose", func() { AppendClose(dst, 1008, "slow consumer") }},
+		{"Parser.Next message", func() { feedCopy(t, dst, message, len(message), EventData, nil) }},
+		{"Parser.Next pieces", func() { feedCopy(t, dst, message, 7, EventData, nil) }},
+		{"Parser.Next ping", func() { feedCopy(t, dst, ping, 3, EventPing, nil) }},
+		{"Parser.Next close", func() { feedCopy(t, dst, end, len(end), EventClose, nil) }},
+		{"Parser.Next refusing", func() { feedCopy(t, dst, broken, len(broken), EventNone, errText) }},
+		{"HandshakeEnd", func() {
+			if HandshakeEnd(request, 100) != len(request) {
+				t.Error("not found")
+			}
+		}},
+		{"Upgrade", func() {
+			if _, result := upgrader.Upgrade(dst, request); result != HandshakeOK {
+				t.Error(result)
+			}
+		}},
+		{"AppendRefusal", func() { AppendRefusal(dst, HandshakeBusy) }},
+		{"AppendRequest", func() { AppendRequest(dst, "a.example:80", "/b", rfcKey, "") }},
+		{"CheckResponse", func() {
+			if err := CheckResponse(answer, rfcKey); err != nil {
+				t.Error(err)
+			}
+		}},
+	} {
+		if allocs := testing.AllocsPerRun(100, test.run); allocs != 0 {
+			t.Errorf("%s: %v allocations", test.name, allocs)
+		}
+	}
+}
+
+// feedCopy runs a copy of input in buf through a new Parser, step bytes at a
+// time, and checks how it ends.
+func feedCopy(t *testing.T, buf, input []byte, step int, kind EventKind, want error) {
+	t.Helper()
+	b := append(buf[:0], input...)
+	var p Parser
+	var last EventKind
+	for len(b) > 0 {
+		n, ev, err := p.Next(b[:min(step, len(b))], 1<<20)
+		b, last = b[n:], ev.Kind
+		if err != nil {
+			if err != want {
+				t.Error(err)
+			}
+			return
+		}
+	}
+	if last != kind || want != nil {
+		t.Errorf("ended with event %d", last)
+	}
+}
