@@ -90,6 +90,19 @@ func (c *Control) PushClient(ctx context.Context, clientID string, text []byte) 
 	return c.push(ctx, "client_id="+url.QueryEscape(clientID), text)
 }
 
+// PushTo is a Pusher: to the client with the target's id in clientIDs, or to
+// everybody if that is nil.
+func (c *Control) PushTo(clientIDs []string) Pusher {
+	if clientIDs == nil {
+		return func(ctx context.Context, _ int, payload []byte) (PushResult, error) {
+			return c.Broadcast(ctx, payload)
+		}
+	}
+	return func(ctx context.Context, target int, payload []byte) (PushResult, error) {
+		return c.PushClient(ctx, clientIDs[target], payload)
+	}
+}
+
 func (c *Control) push(ctx context.Context, query string, text []byte) (r PushResult, err error) {
 	return r, c.post(ctx, "/v1/push/raw?"+query, "text/plain; charset=utf-8", text, &r)
 }

@@ -1,0 +1,205 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Pusher hands one payload to the server: to everybody, or to the connection
+// with this index. It returns once the server has answered.
+type Pusher func(ctx context.Context, target int, payload []byte) (PushResult, error)
+
+// Pushes are what callers have done so far.
+type Pushes struct {
+	Taken   int `json:"taken"`   // by the server
+	Refused int `json:"refused"` // 503: no room, try later
+	// Matched and Dropped are the sums of what the server answered.
+	Matched int           `json:"matched"`
+	Dropped int           `json:"dropped"`
+	Took    time.Duration `json:"took_ns"`
+	// Answer is the time to the server's answer.
+	Answer Latency `json:"answer"`
+	// Oversleep is by how much callers woke too late for a push that was due,
+	// which is part of its latency, and no fault of the server.
+	Oversleep Latency `json:"oversleep"`
+
+	answer, oversleep *hdrhistogram.Histogram
+}
+
+func newPushes() *Pushes {
+	return &Pushes{answer: newHistogram(), oversleep: newHistogram()}
+}
+
+// merge adds other, which ran at the same time.
+func (p *Pushes) merge(other *Pushes) {
+	p.Taken += other.Taken
+	p.Refused += other.Refused
+	p.Matched += other.Matched
+	p.Dropped += other.Dropped
+	p.Took = max(p.Took, other.Took)
+	p.answer.Merge(other.answer)
+	p.oversleep.Merge(other.oversleep)
+	p.Answer, p.Oversleep = Summary(p.answer), Summary(p.oversleep)
+}
+
+// Pace says when a caller pushes and what.
+type Pace struct {
+	// Rate is pushes a second. Push k is due at k/Rate, however long those
+	// before it took, and its latency counts from there: a slow server can't
+	// hide its delays by holding the caller up. 0: each as soon as the one
+	// before is answered.
+	Rate float64
+	// For is how long, and Most (if not 0) how many at most.
+	For  time.Duration
+	Most int
+	// Size of a payload in bytes.
+	Size int
+	// Target is the connection that push k goes to. Nil for broadcasts.
+	Target func(k int) int
+}
+
+// Push pushes along the stream as p says until the time is over or ctx is
+// done; neither is an error. Pushes refused with 503 are counted and not tried
+// again. Any other failure ends it.
+func (st *Stream) Push(ctx context.Context, push Pusher, p Pace) (*Pushes, error) {
+	done := newPushes()
+	begun := Now()
+	defer func() { done.finish(begun) }()
+	var buf []byte
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for k := 0; p.Most == 0 || k < p.Most; k++ {
+		due := Now()
+		if p.Rate > 0 {
+			due = begun + int64(float64(k)/p.Rate*1e9)
+		}
+		if due-begun >= int64(p.For) {
+			waitUntil(ctx, timer, begun+int64(p.For))
+			break
+		}
+		if due > Now() {
+			if !waitUntil(ctx, timer, due) {
+				break
+			}
+			record(done.oversleep, Now()-due)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		target := 0
+		if p.Target != nil {
+			target = p.Target(k)
+		}
+		buf = st.Append(buf[:0], target, p.Size, due)
+		if err := done.note(st.once(ctx, push, target, buf)); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// waitUntil sleeps until a time of Now; false if ctx was done before.
+func waitUntil(ctx context.Context, timer *time.Timer, when int64) bool {
+	timer.Reset(time.Duration(max(when-Now(), 0)))
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// outcome is what one push came to.
+type outcome struct {
+	result  PushResult
+	took    int64 // until the answer, in ns
+	refused bool  // with 503
+	err     error
+}
+
+// once makes one push. Once begun it is not broken off, since nobody could
+// tell then whether it will arrive; Control has a time limit of its own.
+func (st *Stream) once(ctx context.Context, push Pusher, target int, payload []byte) outcome {
+	sent := Now()
+	result, err := push(context.WithoutCancel(ctx), target, payload)
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable:
+		return outcome{refused: true}
+	case err != nil:
+		return outcome{err: fmt.Errorf("push: %w", err)}
+	}
+	st.Commit(target)
+	return outcome{result: result, took: Now() - sent}
+}
+
+// note adds an outcome.
+func (p *Pushes) note(o outcome) error {
+	switch {
+	case o.err != nil:
+		return o.err
+	case o.refused:
+		p.Refused++
+	default:
+		record(p.answer, o.took)
+		p.Taken++
+		p.Matched += o.result.Matched
+		p.Dropped += o.result.Dropped
+	}
+	return nil
+}
+
+// finish completes p after the pushes that began at a time of Now.
+func (p *Pushes) finish(begun int64) {
+	p.Took = time.Duration(Now() - begun)
+	p.Answer, p.Oversleep = Summary(p.answer), Summary(p.oversleep)
+}
+
+// Volleys pushes one payload along every one of the streams at the same
+// time, waits until all have arrived everywhere, and begins again, until the
+// time is over, p.Most volleys (if not 0) are done, or ctx is done. p.Rate is
+// ignored. A message that does not arrive within patience is an error.
+func (s *Swarm) Volleys(ctx context.Context, push Pusher, streams []*Stream, p Pace, patience time.Duration) (*Pushes, error) {
+	all := newPushes()
+	begun := Now()
+	defer func() { all.finish(begun) }()
+	for k := 0; p.Most == 0 || k < p.Most; k++ {
+		if Now()-begun >= int64(p.For) || ctx.Err() != nil {
+			break
+		}
+		var callers sync.WaitGroup
+		outcomes := make([]outcome, len(streams))
+		for i, st := range streams {
+			target := 0
+			if p.Target != nil {
+				target = p.Target(k*len(streams) + i)
+			}
+			callers.Go(func() {
+				outcomes[i] = st.once(ctx, push, target, st.Append(nil, target, p.Size, Now()))
+			})
+		}
+		callers.Wait()
+		for _, o := range outcomes {
+			if err := all.note(o); err != nil {
+				return all, err
+			}
+		}
+		if err := s.waitPatiently(ctx, patience); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// waitPatiently is WaitDelivered with a time limit, however ctx ends.
+func (s *Swarm) waitPatiently(ctx context.Context, patience time.Duration) error {
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return s.WaitDelivered(wait)
+}
