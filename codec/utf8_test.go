@@ -58,7 +58,7 @@ func checkSplits(tb testing.TB, b []byte) {
 // border cases after them.
 func TestUTF8Sequences(t *testing.T) {
 	edge := []byte{0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xff}
-	for first := 0x80; first < 256; first++ {
+	for first := 0xbf; first < 256; first++ {
 		for second := range 256 {
 			for _, third := range edge {
 				for _, fourth := range edge {
@@ -74,10 +74,11 @@ func TestUTF8Sequences(t *testing.T) {
 	}
 }
 
-// TestUTF8Runes takes every character through every split.
+// TestUTF8Runes takes characters through every split: all of the basic plane,
+// of the others only some, but the first and the last.
 func TestUTF8Runes(t *testing.T) {
 	for r := rune(0); r <= utf8.MaxRune; r++ {
-		if !utf8.ValidRune(r) {
+		if !utf8.ValidRune(r) || r > 0x10000 && r < utf8.MaxRune && r%61 != 0 {
 			continue
 		}
 		b := utf8.AppendRune(nil, r)
@@ -110,7 +111,7 @@ func FuzzUTF8(f *testing.F) {
 	}
 	f.Add([]byte("\U0010ffff\ud7ff\ue000\u07ff\u0080€"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		checkSplits(t, b[:min(len(b), 2048)])
+		checkSplits(t, b[:min(len(b), 512)]) // the work is quadratic
 	})
 }
 
