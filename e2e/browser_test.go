@@ -111,8 +111,8 @@ func (p *page) connected() string {
 func (p *page) fill(fields ...string) {
 	p.t.Helper()
 	for i := 0; i < len(fields); i += 2 {
-		field := chromedp.ID(fields[i])
-		p.do(chromedp.SetValue(field, ""), chromedp.SendKeys(field, fields[i+1]))
+		p.run(fmt.Sprintf("document.getElementById(%q).value = ''", fields[i]))
+		p.do(chromedp.SendKeys(chromedp.ID(fields[i]), fields[i+1]))
 	}
 }
 
@@ -134,7 +134,6 @@ func (p *page) bind(name, group string) {
 func (p *page) send(target, name, text string) {
 	p.t.Helper()
 	p.do(chromedp.SetValue(chromedp.ID("target"), target))
-	p.run(`document.getElementById('target').dispatchEvent(new Event('change'))`)
 	if name != "" {
 		p.fill("to", name)
 	}
