@@ -37,7 +37,8 @@
 // A Parser is some 170 bytes without pointers, whatever is under way. A message
 // is limited in its sum, checked before its payload; there is no limit on the
 // number of its fragments, as they take no memory. Parsing, masking and
-// appending to a large enough slice allocate nothing.
+// appending to a large enough slice allocate nothing; allocation_test.go
+// holds that.
 //
 // # Why the handshake is our own
 //
