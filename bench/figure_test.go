@@ -1,0 +1,101 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{{[]float64{3}, 3}, {[]float64{3, 1}, 2}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("%v: %v, want %v", c.values, got, c.want)
+		}
+	}
+}
+
+func TestCollect(t *testing.T) {
+	var figures []Figure
+	for _, v := range []struct{ ours, floor float64 }{{2, 8}, {3, 6}, {1, 10}} {
+		var round samples
+		round.add("fanout", "CPU a message", Floor, "ns", v.floor)
+		round.add("fanout", "CPU a message", Castgate, "ns", v.ours)
+		round.add("fanout", "only ours", Castgate, "ns", 1)
+		round.addRatio("fanout", "CPU a message")
+		round.addRatio("fanout", "only ours")
+		figures = collect(figures, round)
+	}
+	if len(figures) != 4 {
+		t.Fatalf("%d figures: %+v", len(figures), figures)
+	}
+	// The ratio is that of each round, not that of the medians.
+	ratio := figures[3]
+	if ratio.Unit != "×" || ratio.Median != 0.25 || ratio.Min != 0.1 || ratio.Max != 0.5 || !slices.Equal(ratio.Rounds, []float64{0.25, 0.5, 0.1}) {
+		t.Errorf("%+v", ratio)
+	}
+	if f := figures[0]; f.Server != Floor || f.Median != 8 || f.Min != 6 || f.Max != 10 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestQuantity(t *testing.T) {
+	for want, c := range map[string]struct {
+		v    float64
+		unit string
+	}{
+		"8.695µs":    {8695, "ns"},
+		"12.3ms":     {12_345_678, "ns"},
+		"5.0 %":      {0.05, "of the machine"},
+		"1.10 ×":     {1.1, "×"},
+		"0.33 cores": {1. / 3, "cores"},
+		"157591 1/s": {157591.2, "1/s"},
+		"948.6 B":    {948.63, "B"},
+		"9":          {9, ""},
+	} {
+		if got := quantity(c.v, c.unit); got != want {
+			t.Errorf("%v %s: %q, want %q", c.v, c.unit, got, want)
+		}
+	}
+}
+
+func TestResultFileAndTable(t *testing.T) {
+	r := newResult(Defaults())
+	r.Started = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r.Dropped, r.Disturbed = 2, []string{"a disturbed round counts"}
+	var round samples
+	round.add("fanout", "CPU a message", Floor, "ns", 7000)
+	round.add("fanout", "server load", Floor, "cores", 1)
+	r.Figures = collect(r.Figures, round)
+	dir := t.TempDir() + "/new"
+	path, err := r.Save(dir)
+	if err != nil || path != dir+"/20260102-030405.json" {
+		t.Fatalf("%q, %v", path, err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Result
+	if err := json.Unmarshal(b, &back); err != nil || len(back.Figures) != 2 || back.Figures[0].Median != 7000 || back.Options.Clients != 10_000 {
+		t.Errorf("%v\n%s", err, b)
+	}
+	if _, err := r.Save(dir); err == nil {
+		t.Error("a result was written over another")
+	}
+	var out bytes.Buffer
+	if err := r.WriteTable(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"7µs", "2 disturbed rounds", "a disturbed round counts", "cores", "share the cores"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}

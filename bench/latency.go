@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"castgate/loadtest"
+)
+
+// The latency scenario: unicasts while broadcasts keep the server at 70 % of
+// what it can carry, as found just before, with as many broadcasts in flight.
+const (
+	latencyShare = 0.7
+	unicastRate  = 100.0
+	// probes are the connections that get the unicasts. They have an epoll
+	// of their own: else a unicast would wait in the swarm for its turn among
+	// 10,000 broadcasts, and the server would be blamed for it.
+	probes = 100
+)
+
+// latencyDepths are how many broadcasts are in flight when it is found out
+// what a server can carry: frames that wait together cost less, so there are
+// two answers.
+var latencyDepths = []int{1, 16}
+
+// latency measures castgate once at every depth.
+func (b *bench) latency(ctx context.Context, s *server, round *samples) error {
+	swarm, err := loadtest.Open(ctx, b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth)))
+	if err != nil {
+		return err
+	}
+	defer swarm.Close()
+	for _, depth := range latencyDepths {
+		name := fmt.Sprintf("unicast latency at 70 %% of what %d in flight carry", depth)
+		rate, err := b.capacity(ctx, s, swarm, depth)
+		if err != nil {
+			return err
+		}
+		round.add(name, "broadcasts a second that it can carry", s.name, "1/s", rate)
+		if err := b.probe(ctx, s, swarm, name, latencyShare*rate, round); err != nil {
+			return err
+		}
+	}
+	return swarm.Report().Err()
+}
+
+// capacity is how many broadcasts a second arrive everywhere in a closed loop.
+func (b *bench) capacity(ctx context.Context, s *server, swarm *loadtest.Swarm, depth int) (float64, error) {
+	var streams []*loadtest.Stream
+	for i := range depth {
+		streams = append(streams, swarm.Stream(i))
+	}
+	pace := loadtest.Pace{For: b.Warmup, Size: b.Size}
+	if _, err := swarm.Volleys(ctx, s.control.PushTo(nil), streams, pace, patience); err != nil {
+		return 0, err
+	}
+	pace.For = b.Measure
+	done, err := swarm.Volleys(ctx, s.control.PushTo(nil), streams, pace, patience)
+	if err != nil {
+		return 0, err
+	}
+	if done.Taken == 0 {
+		return 0, fmt.Errorf("no broadcast was taken: %w", context.Cause(ctx))
+	}
+	return float64(done.Taken) / done.Took.Seconds(), nil
+}
+
+// probe pushes unicasts beside broadcasts and measures how long they take.
+func (b *bench) probe(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, rate float64, round *samples) error {
+	config := b.swarmOf(s, min(probes, b.Clients), []loadtest.Kind{loadtest.Unicast})
+	config.AcceptForeign = true // the broadcasts are another swarm's
+	probe, err := loadtest.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer probe.Close()
+	push := s.control.PushTo(probe.ClientIDs())
+	w, err := openWindow(s, swarm)
+	if err != nil {
+		return err
+	}
+	var both sync.WaitGroup
+	var unicasts, broadcasts *loadtest.Pushes
+	var failed [2]error
+	both.Go(func() {
+		broadcasts, failed[0] = swarm.Stream(0).Push(ctx, s.control.PushTo(nil), loadtest.Pace{Rate: rate, For: b.Measure, Size: b.Size})
+	})
+	both.Go(func() {
+		unicasts, failed[1] = probe.Stream(0).Push(ctx, push, loadtest.Pace{
+			Rate: unicastRate, For: b.Measure, Size: b.Size, Target: func(k int) int { return k % probe.Len() },
+		})
+	})
+	both.Wait()
+	for _, err := range failed {
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range []*loadtest.Swarm{probe, swarm} {
+		if err := waitDelivered(ctx, s); err != nil {
+			return err
+		}
+	}
+	m, err := w.close(swarm)
+	if err != nil {
+		return err
+	}
+	report := probe.Report()
+	for _, l := range []struct {
+		name string
+		ns   float64
+	}{
+		{"unicast p50", float64(report.Unicast.P50)},
+		{"unicast p99", float64(report.Unicast.P99)},
+		{"unicast max", float64(report.Unicast.Max)},
+		{"of that, late wake-ups of the caller p99", float64(unicasts.Oversleep.P99)},
+		{"control API's answer p99", float64(unicasts.Answer.P99)},
+	} {
+		round.add(name, l.name, s.name, "ns", l.ns)
+	}
+	round.add(name, "broadcasts a second", s.name, "1/s", float64(broadcasts.Taken)/broadcasts.Took.Seconds())
+	round.add(name, "pushes refused", s.name, "", float64(broadcasts.Refused+unicasts.Refused))
+	round.add(name, "server load", s.name, "cores", m.serverLoad)
+	round.add(name, "swarm load", s.name, "cores", m.swarmLoad)
+	round.add(name, foreignCPU, s.name, "of the machine", m.foreign)
+	return report.Err()
+}

@@ -1,0 +1,188 @@
+package bench
+
+import (
+	"context"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"castgate/loadtest"
+)
+
+// Names of the servers.
+const (
+	Castgate = "castgate"
+	Floor    = "floor"
+)
+
+// packages are where the servers are built from.
+var packages = map[string]string{Castgate: "./cmd/castgate", Floor: "./bench/floor"}
+
+// server is a child process under measurement.
+type server struct {
+	name    string
+	url     string // for clients
+	control *loadtest.Control
+	process loadtest.Process
+
+	cmd    *exec.Cmd
+	output *tail
+	exited chan struct{} // closed when it has, err is set then
+	err    error
+}
+
+const (
+	startWithin = 15 * time.Second
+	stopWithin  = 30 * time.Second
+)
+
+// build makes the server's binary in dir and answers its path.
+func build(ctx context.Context, root, dir, name string) (string, error) {
+	binary := filepath.Join(dir, name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, packages[name])
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+	}
+	return binary, nil
+}
+
+// revision is the commit a binary was built from, "" if it does not say.
+func revision(binary string) string {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return ""
+	}
+	text := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			text = s.Value[:min(len(s.Value), 12)] + text
+		case s.Key == "vcs.modified" && s.Value == "true":
+			text += " with changes"
+		}
+	}
+	return text
+}
+
+// start runs a server on free ports and waits until it is ready. callers is
+// how many control requests will run at once.
+func start(ctx context.Context, name, binary string, callers int) (*server, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--listen", ports[0], "--control", ports[1]}
+	if name == Castgate {
+		args = append([]string{"serve"}, args...)
+	}
+	s := &server{
+		name: name, url: "ws://" + ports[0] + "/", control: loadtest.NewControl(ports[1], "", callers),
+		cmd: exec.Command(binary, args...), output: &tail{}, exited: make(chan struct{}),
+	}
+	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
+	for _, e := range os.Environ() {
+		// Settings of the user's own gateway are none of ours.
+		if !strings.HasPrefix(e, "CASTGATE_") {
+			s.cmd.Env = append(s.cmd.Env, e)
+		}
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s.process = loadtest.Process{PID: s.cmd.Process.Pid}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.exited)
+	}()
+	if err := s.awaitReady(ctx); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("%s: %w\n%s", name, err, s.output)
+	}
+	return s, nil
+}
+
+func (s *server) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startWithin, fmt.Errorf("not ready after %v", startWithin))
+	defer cancel()
+	for {
+		err := s.control.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("it ended before it was ready: %v", s.err)
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// stop ends the server and waits for it. What it last printed is in the error
+// if it had not run until now or would not end.
+func (s *server) stop() error {
+	defer s.control.Close()
+	select {
+	case <-s.exited:
+		return fmt.Errorf("%s ended before it was told to: %v\n%s", s.name, s.err, s.output)
+	default:
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may end by itself at this moment
+	select {
+	case <-s.exited:
+		return nil
+	case <-time.After(stopWithin):
+		_ = s.cmd.Process.Kill()
+		<-s.exited
+		return fmt.Errorf("%s had to be killed: it did not stop within %v\n%s", s.name, stopWithin, s.output)
+	}
+}
+
+// freePorts are n addresses on 127.0.0.1 that nobody listens on now.
+func freePorts(n int) (addrs []string, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, nil
+}
+
+// tail keeps the last bytes that a server printed.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+const maxTail = 8 << 10
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p...)
+	if over := len(t.b) - maxTail; over > 0 {
+		t.b = append(t.b[:0], t.b[over:]...)
+	}
+	return len(p), nil
+}
+
+// String is what was kept.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b)
+}

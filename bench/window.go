@@ -1,0 +1,83 @@
+package bench
+
+import (
+	"os"
+	"runtime"
+	"time"
+
+	"castgate/loadtest"
+)
+
+// window measures a stretch of time.
+type window struct {
+	server    loadtest.Process
+	began     time.Time
+	cpu       time.Duration // of the server
+	self      time.Duration // CPU of this process, the swarm
+	busy      time.Duration // CPU of the machine
+	delivered int64
+}
+
+// measured is what a window has seen.
+type measured struct {
+	took       time.Duration
+	cpu        time.Duration // of the server's process
+	perMessage time.Duration // cpu by messages, 0 without any
+	messages   int64
+	serverLoad float64 // server's CPU in cores
+	swarmLoad  float64 // harness's CPU in cores
+	// foreign is the part of the whole machine that others used, the
+	// hypervisor included. The kernel's ticks make it inexact by about 0.01.
+	foreign float64
+}
+
+// openWindow begins to measure. The swarm may be nil.
+func openWindow(s *server, swarm *loadtest.Swarm) (w window, err error) {
+	w.server = s.process
+	if w.self, err = (loadtest.Process{PID: os.Getpid()}).CPU(); err != nil {
+		return w, err
+	}
+	if w.busy, err = loadtest.BusyCPU(); err != nil {
+		return w, err
+	}
+	if w.cpu, err = w.server.CPU(); err != nil {
+		return w, err
+	}
+	w.delivered = delivered(swarm)
+	w.began = time.Now()
+	return w, nil
+}
+
+func delivered(swarm *loadtest.Swarm) int64 {
+	if swarm == nil {
+		return 0
+	}
+	n, _ := swarm.Delivered()
+	return n
+}
+
+// close ends measuring.
+func (w *window) close(swarm *loadtest.Swarm) (m measured, err error) {
+	m.took = time.Since(w.began)
+	cpu, err := w.server.CPU()
+	if err != nil {
+		return m, err
+	}
+	busy, err := loadtest.BusyCPU()
+	if err != nil {
+		return m, err
+	}
+	self, err := loadtest.Process{PID: os.Getpid()}.CPU()
+	if err != nil {
+		return m, err
+	}
+	m.cpu, m.messages = cpu-w.cpu, delivered(swarm)-w.delivered
+	if m.messages > 0 {
+		m.perMessage = m.cpu / time.Duration(m.messages)
+	}
+	m.serverLoad = m.cpu.Seconds() / m.took.Seconds()
+	m.swarmLoad = (self - w.self).Seconds() / m.took.Seconds()
+	others := (busy - w.busy - m.cpu - (self - w.self)).Seconds() / m.took.Seconds()
+	m.foreign = max(others, 0) / float64(runtime.NumCPU())
+	return m, nil
+}
