@@ -40,14 +40,14 @@ type settings struct {
 	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`
 	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"Descriptors that max-conns leaves free; 0 derives it from the open-file limit."`
 
-	Control               string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener; a non-loopback address needs a control key."`
-	ControlKey            []string `unit:"keys" help:"Keys of the control API, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
-	ControlMaxBody        size     `default:"1MiB" unit:"bytes" help:"Largest request body of the control API; above it 413."`
-	ControlMaxConns       int      `default:"1024" unit:"connections" help:"Connections the control API serves at once."`
-	ControlReadTimeout    duration `default:"10s" unit:"duration" help:"Time to read one control request."`
-	ControlWriteTimeout   duration `default:"30s" unit:"duration" help:"Time to write one control answer."`
-	ControlIdleTimeout    duration `default:"2m" unit:"duration" help:"Silence after which an idle control connection is closed."`
-	ControlRequestTimeout duration `default:"10s" unit:"duration" help:"Time one control request may take, waiting for written included."`
+	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener; a non-loopback address needs a control key."`
+	ControlKey          []string `unit:"keys" help:"Keys of the control API, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
+	ControlMaxBody      size     `default:"1MiB" unit:"bytes" help:"Largest request body of the control API; above it 413."`
+	ControlMaxConns     int      `default:"256" unit:"connections" help:"Connections the control API serves at once."`
+	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time to read one control request."`
+	ControlWriteTimeout duration `default:"30s" unit:"duration" help:"Time to write one control answer."`
+	ControlIdleTimeout  duration `default:"1m" unit:"duration" help:"Silence after which an idle control connection is closed."`
+	ControlTimeout      duration `default:"10s" unit:"duration" help:"How long one control request may wait for deliveries."`
 
 	LogLevel  string `default:"info" unit:"debug, info, warn or error" help:"Least level that is logged."`
 	LogFormat string `default:"text" unit:"text or json" help:"Format of the log on stderr."`
@@ -121,7 +121,7 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		Listen: s.Control, Keys: keys,
 		MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns,
 		ReadTimeout: time.Duration(s.ControlReadTimeout), WriteTimeout: time.Duration(s.ControlWriteTimeout),
-		IdleTimeout: time.Duration(s.ControlIdleTimeout), RequestTimeout: time.Duration(s.ControlRequestTimeout),
+		IdleTimeout: time.Duration(s.ControlIdleTimeout), RequestTimeout: time.Duration(s.ControlTimeout),
 		Logger: e.logger,
 	}
 	if err := e.control.Validate(); err != nil {
