@@ -14,7 +14,7 @@ import (
 const (
 	giveBackEvery = time.Second
 	// giveBackLeast is the waste worth a collection.
-	giveBackLeast = 4 << 20
+	giveBackLeast = 1 << 20
 	// giveBackRest is the least time between two collections of ours.
 	giveBackRest = 5 * time.Second
 	// quietAlloc is how many bytes a second may be allocated in the quiet.
