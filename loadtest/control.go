@@ -40,7 +40,7 @@ type Binding struct {
 // RefusedError is an answer other than 200.
 type RefusedError struct {
 	Status int
-	Body   string // the beginning of it
+	Body   string // code and detail of the problem, or the beginning of another body
 }
 
 // Error implements the error interface.
@@ -161,13 +161,14 @@ func batch[T any](ctx context.Context, c *Control, commands []T) error {
 	}
 	for _, raw := range answer.Replies {
 		var reply struct {
-			Status int `json:"status"`
+			Status  int             `json:"status"`
+			Problem json.RawMessage `json:"problem"`
 		}
 		if err := json.Unmarshal(raw, &reply); err != nil {
 			return fmt.Errorf("reply %s: %w", excerpt(raw), err)
 		}
 		if reply.Status != http.StatusOK {
-			return &RefusedError{Status: reply.Status, Body: excerpt(raw)}
+			return &RefusedError{Status: reply.Status, Body: problem(reply.Problem)}
 		}
 	}
 	return nil
@@ -231,7 +232,19 @@ func (c *Control) do(ctx context.Context, method, path, contentType string, body
 		return nil, errors.New("control API: an answer of more than 4 MiB")
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, &RefusedError{Status: res.StatusCode, Body: excerpt(answer)}
+		return nil, &RefusedError{Status: res.StatusCode, Body: problem(answer)}
 	}
 	return answer, nil
+}
+
+// problem is what an application/problem+json body says.
+func problem(body []byte) string {
+	var p struct {
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(body, &p) != nil || p.Code == "" {
+		return excerpt(body)
+	}
+	return p.Code + ": " + p.Detail
 }

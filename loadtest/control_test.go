@@ -83,12 +83,12 @@ func TestControlAnswers(t *testing.T) {
 	wants(t, c.Join(t.Context(), []string{"c"}, []string{"g"}), "0 replies to 1 commands")
 	answer = strings.Repeat("x", maxAnswer+1)
 	wants(t, c.Ready(t.Context()), "more than 4 MiB")
-	answer = `{"code":"unauthorized"}`
+	answer = `{"code":"unauthorized","detail":"no key"}`
 	anonymous := NewControl("unix:"+path, "", 1)
 	defer anonymous.Close()
 	_, err = anonymous.Broadcast(t.Context(), nil)
 	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized {
+	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || refused.Body != "unauthorized: no key" {
 		t.Errorf("%v", err)
 	}
 	wants(t, NewControl("127.0.0.1:1", "", 1).Ready(t.Context()), "connection refused")
