@@ -35,6 +35,9 @@ const (
 	// acceptPause is how long the acceptor waits after an error that more
 	// accepting would only repeat.
 	acceptPause = 50 * time.Millisecond
+	// refuseWait is how long the acceptor waits for one of the sockets being
+	// refused to be done, before it turns one away roughly.
+	refuseWait = 20 * time.Millisecond
 	// warnEvery bounds the log lines about such errors.
 	warnEvery = 10 * time.Second
 )
@@ -162,12 +165,15 @@ func ready(fd int) bool {
 func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	s := a.srv
 	s.accepted.Add(1)
-	n := int(s.sockets.Add(1))
-	over := n - s.limits.maxConns
-	if over > s.limits.refusing {
-		s.sockets.Add(-1)
-		a.turnAway(fd)
-		return
+	over := int(s.sockets.Add(1)) - s.limits.maxConns
+	for end := time.Now().Add(refuseWait); over > s.limits.refusing && !a.stopped.Load(); {
+		if time.Now().After(end) {
+			s.sockets.Add(-1)
+			a.turnAway(fd)
+			return
+		}
+		time.Sleep(refuseWait / 20)
+		over = int(s.sockets.Load()) - s.limits.maxConns
 	}
 	l := s.loops[next%len(s.loops)]
 	if !l.arrive(arrival{fd: fd, addr: addrPort(sa), refuse: over > 0}) {

@@ -79,6 +79,6 @@ func newFileLimits(c *Config) (fileLimits, error) {
 		return f, fmt.Errorf("max-conns: %d clients and a reserve of %d need more than the %d files this process may open (ulimit -n)",
 			f.maxConns, f.reserve, f.open)
 	}
-	f.refusing = max(f.reserve/4, 1)
+	f.refusing = max(f.reserve/3, 1)
 	return f, nil
 }

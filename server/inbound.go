@@ -63,6 +63,10 @@ func (l *loop) adopt(a arrival) {
 		l.closeNow(slot, c, closeInternal)
 		return
 	}
+	if a.refuse {
+		l.closeBy(slot, c, min(refusalTicks, l.srv.ticks.handshake))
+		return
+	}
 	l.closeBy(slot, c, l.srv.ticks.handshake)
 }
 
