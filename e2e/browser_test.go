@@ -150,10 +150,10 @@ func (p *page) run(script string) {
 }
 
 // screenshot writes a picture of the page into the folder that
-// CASTGATE_SCREENSHOTS names, if it is set.
+// E2E_SCREENSHOTS names, if it is set.
 func (p *page) screenshot(name string) {
 	p.t.Helper()
-	dir := os.Getenv("CASTGATE_SCREENSHOTS")
+	dir := os.Getenv("E2E_SCREENSHOTS")
 	if dir == "" {
 		return
 	}

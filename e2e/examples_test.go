@@ -50,7 +50,7 @@ func exampleRoundTrip(t *testing.T, g *wstest.Gateway, address, bindRoute string
 	if backend.Env == nil {
 		backend.Env = os.Environ()
 	}
-	backend.Env = append(backend.Env, "CASTGATE_CONTROL=http://"+g.ControlAddr, "CASTGATE_KEY="+controlKey, "CASTGATE_WS=ws://"+g.Addr+"/")
+	backend.Env = append(backend.Env, "CASTGATE_CONTROL="+g.ControlAddr, "CASTGATE_CONTROL_KEY="+controlKey, "WS_URL=ws://"+g.Addr+"/")
 	p := wstest.Spawn(t, backend)
 	defer func() {
 		if t.Failed() {

@@ -35,7 +35,7 @@ go build -o "$work/castgate" ./cmd/castgate
 "$work/castgate" serve --listen "127.0.0.1:$ws_port" --control "$control" &
 gateway_pid=$!
 
-export CASTGATE_CONTROL="http://$control" CASTGATE_WS="ws://127.0.0.1:$ws_port/"
+export CASTGATE_CONTROL="$control" WS_URL="ws://127.0.0.1:$ws_port/"
 if [ "$backend" = php ]; then
 	php -q -S "127.0.0.1:$port" -t examples/php &
 else

@@ -60,7 +60,7 @@ func TestBackend(t *testing.T) {
 	fake := &fakeGateway{}
 	gateway := httptest.NewServer(fake)
 	defer gateway.Close()
-	h := newBackend(newCastgate(gateway.URL, ""), "")
+	h := newBackend(newCastgate(gateway.Listener.Addr().String(), ""), "")
 
 	if rec := post(h, "/send_message", `{"target":"all","text":"x"}`); rec.Code != http.StatusUnauthorized {
 		t.Errorf("sending without a login: %d, want 401", rec.Code)
@@ -85,7 +85,7 @@ func TestBackend(t *testing.T) {
 }
 
 func TestPageEscapes(t *testing.T) {
-	h := newBackend(newCastgate("http://127.0.0.1:1", ""), `ws://x/"><script>`)
+	h := newBackend(newCastgate("127.0.0.1:1", ""), `ws://x/"><script>`)
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
 	if body := rec.Body.String(); strings.Contains(body, `"><script>`) || !strings.Contains(body, `id="client-id"`) {

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 )
 
 // castgate calls the gateway's control API. Any goroutine may use it.
 type castgate struct {
-	control string // such as http://127.0.0.1:7273
+	control string // host:port
 	key     string // "" if the gateway was started without keys
 	http    http.Client
 }
@@ -22,7 +21,7 @@ type castgate struct {
 const answerLimit = 1 << 20
 
 func newCastgate(control, key string) *castgate {
-	return &castgate{control: strings.TrimRight(control, "/"), key: key, http: http.Client{Timeout: 3 * time.Second}}
+	return &castgate{control: control, key: key, http: http.Client{Timeout: 3 * time.Second}}
 }
 
 // problem is an answer of the control port that is not 200, or no answer.
@@ -67,7 +66,7 @@ func (c *castgate) call(ctx context.Context, verb string, body, answer any) erro
 	if err != nil {
 		return &problem{http.StatusInternalServerError, "encode", err.Error()}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.control+"/v1/"+verb, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.control+"/v1/"+verb, bytes.NewReader(data))
 	if err != nil {
 		return &problem{http.StatusInternalServerError, "address", err.Error()}
 	}

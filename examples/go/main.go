@@ -4,10 +4,10 @@
 //
 // Environment:
 //
-//	LISTEN            address of this backend, default 127.0.0.1:8080
-//	CASTGATE_CONTROL  address of the control port, default http://127.0.0.1:7273
-//	CASTGATE_KEY      control key, if the gateway was started with one
-//	CASTGATE_WS       address the browser connects to; default ws://<this host>:7272/
+//	LISTEN                address of this backend, default 127.0.0.1:8080
+//	CASTGATE_CONTROL      host:port of the control port, default 127.0.0.1:7273
+//	CASTGATE_CONTROL_KEY  control key, if the gateway was started with one
+//	WS_URL                address the browser connects to; default ws://<this host>:7272/
 package main
 
 import (
@@ -19,10 +19,10 @@ import (
 )
 
 func main() {
-	gate := newCastgate(cmp.Or(os.Getenv("CASTGATE_CONTROL"), "http://127.0.0.1:7273"), os.Getenv("CASTGATE_KEY"))
+	gate := newCastgate(cmp.Or(os.Getenv("CASTGATE_CONTROL"), "127.0.0.1:7273"), os.Getenv("CASTGATE_CONTROL_KEY"))
 	server := &http.Server{
 		Addr:              cmp.Or(os.Getenv("LISTEN"), "127.0.0.1:8080"),
-		Handler:           newBackend(gate, os.Getenv("CASTGATE_WS")),
+		Handler:           newBackend(gate, os.Getenv("WS_URL")),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second,

@@ -6,9 +6,9 @@ declare(strict_types=1);
  * example share. Plain PHP 8, no extensions beyond php-cli's own.
  *
  * Environment:
- *   CASTGATE_CONTROL  address of the control port, default http://127.0.0.1:7273
- *   CASTGATE_KEY      control key, if the gateway was started with one
- *   CASTGATE_WS       address the browser connects to; default ws://<this host>:7272/
+ *   CASTGATE_CONTROL      host:port of the control port, default 127.0.0.1:7273
+ *   CASTGATE_CONTROL_KEY  control key, if the gateway was started with one
+ *   WS_URL                address the browser connects to; default ws://<this host>:7272/
  */
 
 /** An answer of the control port that is not 200, or no answer at all. */
@@ -33,8 +33,8 @@ final class Castgate
     public static function fromEnvironment(): self
     {
         return new self(
-            rtrim(getenv('CASTGATE_CONTROL') ?: 'http://127.0.0.1:7273', '/'),
-            getenv('CASTGATE_KEY') ?: '',
+            getenv('CASTGATE_CONTROL') ?: '127.0.0.1:7273',
+            getenv('CASTGATE_CONTROL_KEY') ?: '',
         );
     }
 
@@ -75,7 +75,7 @@ final class Castgate
         if ($this->key !== '') {
             $headers[] = 'Authorization: Bearer ' . $this->key;
         }
-        $stream = @fopen("{$this->control}/v1/$verb", 'r', false, stream_context_create(['http' => [
+        $stream = @fopen("http://{$this->control}/v1/$verb", 'r', false, stream_context_create(['http' => [
             'method' => 'POST',
             'protocol_version' => 1.1,
             'header' => $headers,

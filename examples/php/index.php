@@ -6,7 +6,7 @@ require __DIR__ . '/castgate.php';
 open_session();
 // The host the browser asked for, without its port; the browser connects to the gateway there.
 $host = preg_replace('/:\d+$/', '', $_SERVER['HTTP_HOST'] ?? 'localhost');
-$ws = getenv('CASTGATE_WS') ?: "ws://$host:7272/";
+$ws = getenv('WS_URL') ?: "ws://$host:7272/";
 $name = $_SESSION['uid'] ?? '';
 $group = $_SESSION['group'] ?? 'lobby';
 

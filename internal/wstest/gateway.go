@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -95,7 +96,15 @@ func flagValue(flags []string, name string) string {
 // Command returns the command line of castgate with the arguments, not started.
 func Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	return exec.Command(Build(t), args...)
+	cmd := exec.Command(Build(t), args...)
+	cmd.Env = cleanEnv()
+	return cmd
+}
+
+// cleanEnv is this process' environment without settings of castgate: the
+// shell that runs the tests may have some.
+func cleanEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CASTGATE_") })
 }
 
 // boot starts the process at g's addresses and reports whether it got ready.
@@ -105,7 +114,7 @@ func (g *Gateway) boot() bool {
 	args = append(args, Build(g.t), "serve", "--listen", g.Addr, "--control", g.ControlAddr)
 	args = append(args, withoutAddresses(g.opts.Flags)...)
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), g.opts.Env...)
+	cmd.Env = append(cleanEnv(), g.opts.Env...)
 	if g.Process != nil {
 		g.past += g.Log()
 	}

@@ -6,7 +6,6 @@ import (
 	"sort"
 	"strings"
 	"testing"
-	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -17,9 +16,9 @@ import (
 const (
 	metricConnections = "castgate_connections"
 	metricMatched     = "castgate_deliveries_matched_total"
-	metricWritten     = "castgate_deliveries_written_total"
-	metricDropped     = "castgate_deliveries_dropped_total"
 	metricQueued      = "castgate_deliveries_queued"
+	metricEnded       = "castgate_deliveries_total" // over all outcomes
+	metricWritten     = `castgate_deliveries_total{outcome="written"}`
 )
 
 // Metrics reads /metrics with Prometheus' own parser. A sample is named by its
@@ -100,20 +99,27 @@ func (g *Gateway) Deliveries() Deliveries {
 		}
 		return int(v)
 	}
-	return Deliveries{need(metricMatched), need(metricWritten), need(metricDropped), need(metricQueued)}
+	written := need(metricWritten)
+	return Deliveries{
+		Matched: need(metricMatched), Written: written,
+		Dropped: need(metricEnded) - written, Queued: need(metricQueued),
+	}
 }
 
 // Balanced waits until no delivery is under way and requires that each ended
 // in exactly one counter. It returns the reading.
 func (g *Gateway) Balanced(t testing.TB) Deliveries {
 	t.Helper()
-	d := g.Deliveries()
-	for limit := time.Now().Add(Patience); d.Queued != 0 && time.Now().Before(limit); d = g.Deliveries() {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if d.Queued != 0 || d.Matched != d.Written+d.Dropped {
-		t.Errorf("deliveries do not add up: %+v", d)
-	}
+	var d Deliveries
+	// The loops' counters are read one after the other, so one reading may be
+	// out of step while deliveries end.
+	Await(t, func() string {
+		d = g.Deliveries()
+		if d.Queued != 0 || d.Matched != d.Written+d.Dropped {
+			return fmt.Sprintf("deliveries do not add up: %+v", d)
+		}
+		return ""
+	})
 	return d
 }
 
