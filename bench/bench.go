@@ -66,7 +66,7 @@ func (o *Options) check() error {
 	}{
 		{"rounds", o.Rounds, 1, 100},
 		{"clients", o.Clients, 1, loadtest.MaxConnections},
-		{"idle clients", o.IdleClients, 1, loadtest.MaxConnections},
+		{"idle clients", o.IdleClients, 2, loadtest.MaxConnections},
 		{"size", o.Size, loadtest.MinPayload, 1 << 20},
 	} {
 		if n.value < n.least || n.value > n.most {

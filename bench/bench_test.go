@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,24 +34,36 @@ func figure(t *testing.T, r *Result, scenario, name, server string) Figure {
 	return r.Figures[i]
 }
 
-func TestFloorLosesNothing(t *testing.T) {
-	o := tiny(Floor)
+// Every scenario on every server: the harness works, and nothing is lost.
+func TestNothingIsLost(t *testing.T) {
+	o := tiny(Castgate, Floor)
 	var lines []string
 	o.Log = func(line string) { lines = append(lines, line) }
 	r, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lost := figure(t, r, "fanout", "messages lost", Floor); lost.Max != 0 {
-		t.Errorf("%v messages lost", lost.Max)
+	for _, server := range o.Servers {
+		if lost := figure(t, r, "fanout", "messages lost", server); lost.Max != 0 {
+			t.Errorf("%s: %v messages lost", server, lost.Max)
+		}
+		figure(t, r, "memory, bare", "PSS a connection", server)
 	}
 	for _, scenario := range []string{"fanout 2/s", "fanout 16 in flight"} {
-		if f := figure(t, r, scenario, "CPU a message", Floor); f.Median <= 0 || f.Unit != "ns" {
+		for _, server := range []string{Castgate, Floor, "castgate / floor"} {
+			if f := figure(t, r, scenario, "CPU a message", server); f.Median <= 0 || len(f.Rounds) != 1 {
+				t.Errorf("%+v", f)
+			}
+		}
+	}
+	figure(t, r, "memory, bound and in a group", "PSS after 1 MiB through each of 25", Castgate)
+	for _, depth := range latencyDepths {
+		name := fmt.Sprintf("unicast latency at 70 %% of what %d in flight carry", depth)
+		if f := figure(t, r, name, "unicast p99", Castgate); f.Median <= 0 {
 			t.Errorf("%+v", f)
 		}
 	}
-	figure(t, r, "memory, bare", "PSS a connection", Floor)
-	if !slices.Contains(lines, "fanout: 1 of 1 rounds") {
+	if !slices.Contains(lines, "latency: 1 of 1 rounds") {
 		t.Errorf("log: %q", lines)
 	}
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,53 +18,72 @@ const (
 	heavyClients   = 1000
 )
 
-// memory measures castgate's proportional set size, bare and bound.
+// memory measures a server's proportional set size, bare or bound.
 func (b *bench) memory(ctx context.Context, s *server, bound bool, round *samples) error {
 	name := "memory, bare"
 	if bound {
 		name = "memory, bound and in a group"
 	}
-	if err := sleep(ctx, b.Idle/5); err != nil { // the start has its own garbage
-		return err
-	}
-	before, err := s.process.PSS()
+	none, err := b.settled(ctx, s)
 	if err != nil {
 		return err
 	}
-	config := b.swarmOf(s, b.IdleClients, []loadtest.Kind{loadtest.Unicast})
-	swarm, err := loadtest.Open(ctx, config)
+	// In two halves: the first may find room that the start has left behind,
+	// what the second adds is the price of another connection.
+	half := b.IdleClients / 2
+	first, some, err := b.idle(ctx, s, 0, half, bound)
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
-	if bound {
-		if err := s.control.Bind(ctx, loadtest.Bindings(swarm, memoryGroups)); err != nil {
-			return err
-		}
-	}
-	idle, err := b.settled(ctx, s)
+	defer first.Close()
+	second, all, err := b.idle(ctx, s, half, b.IdleClients-half, bound)
 	if err != nil {
 		return err
 	}
-	round.add(name, "PSS a connection", s.name, "B", float64(idle-before)/float64(b.IdleClients))
+	defer second.Close()
+	round.add(name, "PSS a connection", s.name, "B", float64(all-none)/float64(b.IdleClients))
+	round.add(name, "of the second half alone", s.name, "B", float64(all-some)/float64(b.IdleClients-half))
+	round.add(name, "PSS without connections", s.name, "MiB", mib(none))
+	round.add(name, fmt.Sprintf("PSS with %d", b.IdleClients), s.name, "MiB", mib(all))
 	if err := b.countThreads(ctx, s, name, round); err != nil {
 		return err
 	}
-	if !bound || s.name != Castgate {
-		return swarm.Report().Err()
+	if bound && s.name == Castgate {
+		if err := b.heavy(ctx, s, second); err != nil {
+			return err
+		}
+		after, err := b.settled(ctx, s)
+		if err != nil {
+			return err
+		}
+		through := fmt.Sprintf("PSS after 1 MiB through each of %d", min(heavyClients, second.Len()))
+		round.add(name, through, s.name, "MiB", mib(after))
 	}
-	if err := b.heavy(ctx, s, swarm); err != nil {
-		return err
-	}
-	after, err := b.settled(ctx, s)
-	if err != nil {
-		return err
-	}
-	through := fmt.Sprintf("PSS after 1 MiB through each of %d", min(heavyClients, b.IdleClients))
-	round.add(name, through, s.name, "MiB", float64(after)/(1<<20))
-	round.add(name, "PSS before that", s.name, "MiB", float64(idle)/(1<<20))
-	return swarm.Report().Err()
+	return errors.Join(first.Report().Err(), second.Report().Err())
 }
+
+// idle opens n connections, binds them to uids from first on if so wanted,
+// and answers the PSS after some idle time.
+func (b *bench) idle(ctx context.Context, s *server, first, n int, bound bool) (*loadtest.Swarm, int64, error) {
+	swarm, err := loadtest.Open(ctx, b.swarmOf(s, n, []loadtest.Kind{loadtest.Unicast}))
+	if err != nil {
+		return nil, 0, err
+	}
+	if bound {
+		err = s.control.Bind(ctx, loadtest.Bindings(swarm, first, memoryGroups))
+	}
+	var pss int64
+	if err == nil {
+		pss, err = b.settled(ctx, s)
+	}
+	if err != nil {
+		swarm.Close()
+		return nil, 0, err
+	}
+	return swarm, pss, nil
+}
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 // settled is the PSS after some idle time.
 func (b *bench) settled(ctx context.Context, s *server) (int64, error) {

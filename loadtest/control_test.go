@@ -15,7 +15,7 @@ func TestControlBatches(t *testing.T) {
 	g := newGateway(t, false)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 3})
 	c := controlOf(t, g, nil)
-	if err := c.Bind(t.Context(), Bindings(s, 2)); err != nil {
+	if err := c.Bind(t.Context(), Bindings(s, 0, 2)); err != nil {
 		t.Error(err)
 	}
 	if err := c.Join(t.Context(), s.ClientIDs(), []string{"a"}); err != nil {
@@ -35,9 +35,9 @@ func TestControlBatches(t *testing.T) {
 func TestBindings(t *testing.T) {
 	g := newGateway(t, false)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 3})
-	got := fmt.Sprint(Bindings(s, 2))
+	got := fmt.Sprint(Bindings(s, 7, 2))
 	ids := s.ClientIDs()
-	want := fmt.Sprintf("[{%s loadtest-0 [loadtest-0]} {%s loadtest-1 [loadtest-1]} {%s loadtest-2 [loadtest-0]}]", ids[0], ids[1], ids[2])
+	want := fmt.Sprintf("[{%s loadtest-7 [loadtest-1]} {%s loadtest-8 [loadtest-0]} {%s loadtest-9 [loadtest-1]}]", ids[0], ids[1], ids[2])
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -192,14 +192,15 @@ func (p *Plan) push(ctx context.Context, s *Swarm, scenario string) (*Pushes, er
 
 // bind gives every connection a uid of its own and spreads them over groups.
 func (p *Plan) bind(ctx context.Context, s *Swarm) error {
-	return p.Control.Bind(ctx, Bindings(s, p.Groups))
+	return p.Control.Bind(ctx, Bindings(s, 0, p.Groups))
 }
 
 // Bindings gives every connection of s a uid of its own, and one of so many
-// groups.
-func Bindings(s *Swarm, groups int) []Binding {
+// groups. Uids are numbered from first, so that several swarms can differ.
+func Bindings(s *Swarm, first, groups int) []Binding {
 	var all []Binding
 	for i, id := range s.ClientIDs() {
+		i += first
 		b := Binding{ClientID: id, UID: "loadtest-" + strconv.Itoa(i)}
 		if groups > 0 {
 			b.Groups = []string{"loadtest-" + strconv.Itoa(i%groups)}
