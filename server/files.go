@@ -17,7 +17,7 @@ type fileLimits struct {
 
 // Bounds of the reserve when Config.ReserveFiles is 0: a 32nd of the limit.
 const (
-	minReserve = 64
+	minReserve = 96
 	maxReserve = 1024
 )
 
@@ -79,6 +79,6 @@ func newFileLimits(c *Config) (fileLimits, error) {
 		return f, fmt.Errorf("max-conns: %d clients and a reserve of %d need more than the %d files this process may open (ulimit -n)",
 			f.maxConns, f.reserve, f.open)
 	}
-	f.refusing = max(f.reserve/3, 1)
+	f.refusing = max(f.reserve/4, 1)
 	return f, nil
 }

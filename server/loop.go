@@ -55,7 +55,6 @@ type loop struct {
 	batch    []command
 	next     int        // first of batch not done
 	walking  table.Iter // members left of batch[next], a cmdSnapshot that is under way
-	walks    bool
 	landing  []arrival
 	urgent   slotList // to write first: targets of pushes to few
 	bulk     slotList // to write a slice at a time

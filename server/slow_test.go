@@ -159,7 +159,12 @@ func TestLargeMessagePasses(t *testing.T) {
 func TestPingFloodIsBounded(t *testing.T) {
 	s := startServer(t, nil)
 	c := s.dialRaw()
-	fill(s, Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 8<<10), func(st Stats) bool { return st.QueuedBytes > 32<<10 })
+	s.push(Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
+	eventually(t, "the socket to be full", func() bool {
+		n := s.stats().QueuedBytes
+		time.Sleep(20 * time.Millisecond)
+		return n > 0 && n == s.stats().QueuedBytes
+	})
 	ping := codec.AppendMaskedFrame(nil, codec.OpPing, bytes.Repeat([]byte("p"), 125), [4]byte{1, 2, 3, 4})
 	before := s.stats().QueuedBytes
 	for range 2000 {

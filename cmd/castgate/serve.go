@@ -41,6 +41,8 @@ func (c *serveCommand) Run(p *process, src *sources) error {
 	if err != nil {
 		return startError(err, src)
 	}
+	// Of the descriptors that clients leave free, half are for backends.
+	e.control.MaxConns = min(e.control.MaxConns, max(gw.ReserveFiles()/2, 1))
 	var draining atomic.Bool
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
 	ctl, err := control.New(gw, e.control)
