@@ -126,7 +126,7 @@ func TestSlowClose(t *testing.T) {
 	r := g.DialRaw(t)
 	r.SetReadBuffer(16 << 10)
 	r.Upgrade()
-	message := bytes.Repeat([]byte{'x'}, 32<<10)
+	message := bytes.Repeat([]byte{'x'}, 256<<10)
 	g.Await(func() string {
 		g.OK("POST", "/v1/push/raw?all=1&binary=1", message)
 		if n := g.Metrics()["castgate_connections"]; n != 0 {

@@ -96,6 +96,17 @@ func TestSecondSignal(t *testing.T) {
 		}
 		return ""
 	})
+	if status, _ := g.Control("POST", "/v1/push", M{"to": wstest.All(), "text": "too late"}); status != http.StatusServiceUnavailable {
+		t.Errorf("a push while draining: status %d, want 503", status)
+	}
+	ready, err := g.Request("GET", "/readyz", nil, nil)
+	if err != nil {
+		t.Fatalf("the control port does not answer while draining: %v", err)
+	}
+	ready.Body.Close()
+	if ready.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("/readyz while draining: status %d, want 503", ready.StatusCode)
+	}
 	select {
 	case <-g.Done():
 		t.Fatal("the gateway ended without its drain")
