@@ -6,6 +6,8 @@ import (
 	"crypto/subtle"
 
 	"github.com/valyala/fasthttp"
+
+	"castgate/server/control/internal/wire"
 )
 
 // keyring holds the hashes of the keys that open the control API.
@@ -19,20 +21,33 @@ func newKeyring(keys []string) keyring {
 	return k
 }
 
-var bearer = []byte("bearer ")
+var (
+	bearer = []byte("bearer ")
 
-// check compares the request's key with every key in constant time: hashes
-// are of one length, and no comparison ends early.
-func (k keyring) check(h *fasthttp.RequestHeader) *problem {
+	errNoKey    = &wire.Fault{Code: codeUnauthorized, Detail: "send a key: Authorization: Bearer <key>, or X-API-Key: <key>"}
+	errWrongKey = &wire.Fault{Code: codeUnauthorized, Detail: "the key is none of this gateway's"}
+	errBrowser  = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: pages in a browser may call the control API only where it has keys"}
+)
+
+// check lets a request with a key pass. Hashes are of one length, and all keys
+// are compared however the first ones went.
+//
+// Without keys whoever reaches the port may use it, but for pages in a browser
+// on this host, from anywhere in the web: those can send simple POST requests
+// to any address. Their browser marks such a request by an Origin header.
+func (k keyring) check(h *fasthttp.RequestHeader) error {
 	if len(k) == 0 {
+		if len(h.Peek(fasthttp.HeaderOrigin)) > 0 {
+			return errBrowser
+		}
 		return nil
 	}
 	given := h.Peek("X-API-Key")
-	if auth := h.Peek(fasthttp.HeaderAuthorization); len(given) == 0 && len(auth) > len(bearer) && bytes.EqualFold(auth[:len(bearer)], bearer) {
-		given = auth[len(bearer):]
+	if auth := h.Peek(fasthttp.HeaderAuthorization); len(auth) > len(bearer) && bytes.EqualFold(auth[:len(bearer)], bearer) {
+		given = bytes.TrimSpace(auth[len(bearer):])
 	}
 	if len(given) == 0 {
-		return problemNoKey
+		return errNoKey
 	}
 	sum := sha256.Sum256(given)
 	match := 0
@@ -40,7 +55,7 @@ func (k keyring) check(h *fasthttp.RequestHeader) *problem {
 		match |= subtle.ConstantTimeCompare(sum[:], k[i][:])
 	}
 	if match == 0 {
-		return problemWrongKey
+		return errWrongKey
 	}
 	return nil
 }

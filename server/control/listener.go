@@ -3,220 +3,201 @@ package control
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
-	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
-// refuseConns is how many connections above MaxConns may be told so at once.
-const refuseConns = 16
-
-// Modes and pauses of the listener.
+// Limits and pauses of the listener.
 const (
-	socketMode   = 0o660
-	acceptPause  = 50 * time.Millisecond
-	acceptWarned = 10 * time.Second
+	mostRefusals  = 64 // connections that are told at once that there is no room
+	leastPause    = 5 * time.Millisecond
+	mostPause     = time.Second
+	warnInterval  = 10 * time.Second
+	lingerTimeout = 2 * time.Second
 )
 
-// listen binds host:port or unix:/path. A socket file that nobody listens on
-// any more is removed; one that is in use is an error.
-func listen(address string) (net.Listener, error) {
-	path, ok := strings.CutPrefix(address, "unix:")
-	if !ok {
-		ln, err := net.Listen("tcp", address)
-		return ln, plain(err)
-	}
-	if err := removeStale(path); err != nil {
-		return nil, err
-	}
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, plain(err)
-	}
-	if err := os.Chmod(path, socketMode); err != nil {
-		_ = ln.Close()
-		return nil, err
-	}
-	return ln, nil
-}
-
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("the file is there and is no socket")
-	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		_ = c.Close()
-		return errors.New("another process listens on the socket")
-	}
-	return os.Remove(path)
-}
-
-// plain strips the address that the caller's message names already.
-func plain(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err
-	}
-	return err
-}
-
-// listener bounds the connections that are open, so that idle ones can't keep
+// listener bounds how many connections are open, so that idle ones can't keep
 // a backend out, and outlives errors of accept.
 type listener struct {
 	net.Listener
-	max  int
-	log  *slog.Logger
-	done chan struct{}
-	once sync.Once
+	most     int
+	log      *slog.Logger
+	closed   chan struct{}
+	close    sync.Once
+	refusals chan struct{} // a place for each connection being refused
 
 	mu    sync.Mutex
-	conns map[*trackedConn]struct{}
-	// idle is the list of connections between two requests, longest first.
-	first, last *trackedConn
+	conns map[*conn]struct{} // guarded by mu
 
-	refused, evicted uint64
-	warned           time.Time
+	refused, madeRoom, failed atomic.Uint64
+
+	// of the goroutine that accepts
+	pause  time.Duration
+	warned time.Time
 }
 
 func newListener(ln net.Listener, most int, log *slog.Logger) *listener {
-	return &listener{Listener: ln, max: most, log: log, done: make(chan struct{}), conns: map[*trackedConn]struct{}{}}
+	return &listener{Listener: ln, most: most, log: log, closed: make(chan struct{}),
+		refusals: make(chan struct{}, mostRefusals), conns: map[*conn]struct{}{}}
 }
 
-// Close ends Accept.
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return l.Listener.Close()
+// Close ends Accept; a second one does nothing.
+func (l *listener) Close() (err error) {
+	l.close.Do(func() {
+		close(l.closed)
+		err = l.Listener.Close()
+	})
+	return err
 }
 
-// Accept implements net.Listener. It fails only when the listener was closed.
+// Accept implements net.Listener. It fails only when the listener was closed:
+// fasthttp would take any other error for the end.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
-		if err != nil {
-			select {
-			case <-l.done:
-				return nil, err
-			default:
+		if err == nil {
+			l.pause = 0
+			if t := l.admit(c); t != nil {
+				return t, nil
 			}
-			if errors.Is(err, net.ErrClosed) {
-				return nil, err
-			}
-			if time.Since(l.warned) > acceptWarned {
-				l.warned = time.Now()
-				l.log.Warn("no control connection can be accepted for the moment", "error", err)
-			}
-			time.Sleep(acceptPause)
 			continue
 		}
-		if t := l.admit(c); t != nil {
-			return t, nil
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
 		}
-		refuse(c)
+		l.hold(err)
+		select {
+		case <-l.closed:
+			return nil, net.ErrClosed
+		case <-time.After(l.pause):
+		}
 	}
 }
 
-// admit makes room for a connection; nil if there is none.
-func (l *listener) admit(c net.Conn) *trackedConn {
+// hold makes the pause after an error of accept longer and, where descriptors
+// have run out, gives one back.
+func (l *listener) hold(err error) {
+	l.failed.Add(1)
+	l.pause = min(max(2*l.pause, leastPause), mostPause)
+	if now := time.Now(); now.Sub(l.warned) >= warnInterval {
+		l.warned = now
+		l.log.Warn("no control connection can be accepted for the moment", "err", err)
+	}
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		if idle := l.takeIdle(); idle != nil {
+			_ = idle.Conn.Close()
+		}
+	}
+}
+
+// admit counts a connection in, if need be in the place of the one that has
+// been idle longest. If none is idle the new one is told so, and nil answered.
+func (l *listener) admit(c net.Conn) *conn {
 	l.mu.Lock()
-	var oldest *trackedConn
-	if len(l.conns) >= l.max {
-		if oldest = l.first; oldest == nil {
-			l.refused++
-			l.mu.Unlock()
+	full := len(l.conns) >= l.most
+	l.mu.Unlock()
+	if full {
+		idle := l.takeIdle()
+		if idle == nil {
+			l.refuse(c)
 			return nil
 		}
-		l.unlink(oldest)
-		delete(l.conns, oldest)
-		l.evicted++
+		_ = idle.Conn.Close()
 	}
-	t := &trackedConn{Conn: c, l: l}
+	t := &conn{Conn: c, listener: l}
+	t.state.Store(stateNew)
+	l.mu.Lock()
 	l.conns[t] = struct{}{}
 	l.mu.Unlock()
-	if oldest != nil {
-		_ = oldest.Conn.Close()
-	}
 	return t
 }
 
-func refuse(c net.Conn) {
-	_ = c.SetWriteDeadline(time.Now().Add(acceptPause))
-	body := problemNoConnection.json()
-	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s",
-		problemType, len(body), body)
-	_ = c.Close()
-}
-
-// open is how many connections there are, idle ones included.
-func (l *listener) open() (conns int, refused, evicted uint64) {
+// takeIdle takes the connection that has been idle longest out of the count;
+// nil if none is. The caller closes it.
+func (l *listener) takeIdle() *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.conns), l.refused, l.evicted
+	for range l.most { // one that wakes up meanwhile is not taken
+		var oldest *conn
+		var since int64
+		for c := range l.conns {
+			if s := c.state.Load(); s > 0 && (oldest == nil || s < since) {
+				oldest, since = c, s
+			}
+		}
+		if oldest == nil {
+			return nil
+		}
+		if oldest.state.CompareAndSwap(since, stateEvicted) {
+			delete(l.conns, oldest)
+			l.madeRoom.Add(1)
+			return oldest
+		}
+	}
+	return nil
 }
 
-// trackedConn is a connection the listener counts. Its list fields are guarded
-// by the listener's mu.
-type trackedConn struct {
-	net.Conn
-	l          *listener
-	idle       bool
-	next, prev *trackedConn
+var refusal = func() []byte {
+	const status = 503
+	body := appendProblem(nil, status, codeTooManyConns, "the control port has all the connections it may have (control-max-conns), and none is idle")
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%s",
+		status, fasthttp.StatusMessage(status), problemType, len(body), body)
+}()
+
+// refuse answers 503 and closes, without holding up the next connection.
+func (l *listener) refuse(c net.Conn) {
+	l.refused.Add(1)
+	select {
+	case l.refusals <- struct{}{}:
+	default:
+		_ = c.Close()
+		return
+	}
+	go func() {
+		defer func() { <-l.refusals }()
+		_ = c.SetDeadline(time.Now().Add(lingerTimeout))
+		if _, err := c.Write(refusal); err == nil {
+			lingerOn(c)
+		}
+		_ = c.Close()
+	}()
 }
 
-// Close implements net.Conn.
-func (t *trackedConn) Close() error {
-	t.setIdle(false)
-	t.l.mu.Lock()
-	delete(t.l.conns, t)
-	t.l.mu.Unlock()
-	return t.Conn.Close()
+// closeSilent closes the connections that wait for a request's first byte.
+func (l *listener) closeSilent() {
+	for _, c := range l.all() {
+		if s := c.state.Load(); (s == stateNew || s > 0) && c.state.CompareAndSwap(s, stateEvicted) {
+			_ = c.Close()
+		}
+	}
 }
 
-func (t *trackedConn) setIdle(idle bool) {
-	l := t.l
+// closeAll closes every connection, whatever it does.
+func (l *listener) closeAll() {
+	for _, c := range l.all() {
+		_ = c.Conn.Close()
+	}
+}
+
+func (l *listener) all() []*conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, open := l.conns[t]; !open || idle == t.idle {
-		return
+	all := make([]*conn, 0, len(l.conns))
+	for c := range l.conns {
+		all = append(all, c)
 	}
-	if !idle {
-		l.unlink(t)
-		return
-	}
-	t.idle = true
-	t.prev = l.last
-	if l.last != nil {
-		l.last.next = t
-	} else {
-		l.first = t
-	}
-	l.last = t
+	return all
 }
 
-// unlink takes t out of the idle list. The caller holds mu.
-func (l *listener) unlink(t *trackedConn) {
-	if !t.idle {
-		return
-	}
-	if t.prev != nil {
-		t.prev.next = t.next
-	} else {
-		l.first = t.next
-	}
-	if t.next != nil {
-		t.next.prev = t.prev
-	} else {
-		l.last = t.prev
-	}
-	t.idle, t.next, t.prev = false, nil, nil
+// open is how many connections there are.
+func (l *listener) open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
 }

@@ -2,127 +2,154 @@ package control
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"strconv"
+	"fmt"
+	"runtime/debug"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"castgate/server"
+	"castgate/server/control/internal/wire"
 )
 
-const (
-	ndjsonType = "application/x-ndjson"
-	// streamPage is how many rows a stream asks the gateway for at a time.
-	streamPage = 1000
-)
+// streamPage is how many rows a stream asks the gateway for at once.
+const streamPage = 1000
 
-type nameRow struct {
-	UID     string `json:"uid,omitempty"`
-	Group   string `json:"group,omitempty"`
-	Clients int    `json:"clients"`
+// listing is one of the three listings, of rows of type T.
+type listing[T any] struct {
+	name   string
+	page   func(gw server.Gateway, ctx context.Context, q server.List) (server.Page[T], error)
+	append func(dst []byte, row *T) []byte
 }
 
-// pager answers the rows of a page, ready for JSON.
-type pager func(ctx context.Context, q server.List) (rows []any, next string, err error)
-
-func serveClients(s *Server, ctx *fasthttp.RequestCtx, _ string) {
-	s.serveList(ctx, "clients", func(ctx context.Context, q server.List) ([]any, string, error) {
-		return rowsOf(s.gateway.Clients(ctx, q))(func(c server.ClientInfo) any { return newClientRow(&c) })
-	})
+func listClients(c *call) error {
+	return list(c, listing[server.ClientInfo]{"clients", server.Gateway.Clients, func(dst []byte, row *server.ClientInfo) []byte {
+		return append(appendClient(dst, row), '}')
+	}})
 }
 
-func serveUIDs(s *Server, ctx *fasthttp.RequestCtx, _ string) {
-	s.serveList(ctx, "uids", func(ctx context.Context, q server.List) ([]any, string, error) {
-		return rowsOf(s.gateway.UIDs(ctx, q))(func(n server.NameCount) any { return nameRow{UID: n.Name, Clients: n.Clients} })
-	})
+func listUIDs(c *call) error {
+	return list(c, listing[server.NameCount]{"uids", server.Gateway.UIDs, func(dst []byte, row *server.NameCount) []byte {
+		return appendCount(dst, `{"uid":`, row)
+	}})
 }
 
-func serveGroups(s *Server, ctx *fasthttp.RequestCtx, _ string) {
-	s.serveList(ctx, "groups", func(ctx context.Context, q server.List) ([]any, string, error) {
-		return rowsOf(s.gateway.Groups(ctx, q))(func(n server.NameCount) any { return nameRow{Group: n.Name, Clients: n.Clients} })
-	})
+func listGroups(c *call) error {
+	return list(c, listing[server.NameCount]{"groups", server.Gateway.Groups, func(dst []byte, row *server.NameCount) []byte {
+		return appendCount(dst, `{"group":`, row)
+	}})
 }
 
-func rowsOf[T any](page server.Page[T], err error) func(func(T) any) ([]any, string, error) {
-	return func(row func(T) any) ([]any, string, error) {
-		rows := make([]any, len(page.Rows))
+func appendCount(dst []byte, name string, row *server.NameCount) []byte {
+	dst = wire.AppendString(append(dst, name...), row.Name)
+	return append(appendInt(dst, `,"clients":`, row.Clients), '}')
+}
+
+// list answers one page, or everything as NDJSON.
+func list[T any](c *call, l listing[T]) error {
+	if accepts(c.http.Request.Header.Peek(fasthttp.HeaderAccept), ndjsonType) {
+		return stream(c, l)
+	}
+	page, err := l.page(c.server.gateway, c.ctx, c.list)
+	if err != nil {
+		return err
+	}
+	c.out = append(append(append(c.out, `{"`...), l.name...), `":[`...)
+	for i := range page.Rows {
+		if i > 0 {
+			c.out = append(c.out, ',')
+		}
+		c.out = l.append(c.out, &page.Rows[i])
+	}
+	c.out = appendNullable(append(c.out, `],"next_cursor":`...), page.Next)
+	c.out = append(c.out, '}')
+	c.answer(jsonType)
+	return nil
+}
+
+// stream answers all rows, or as many as the request's limit, one a line. A
+// page at a time is asked for and written, so that a million clients are never
+// in memory at once. The first page is asked for here: what is wrong with the
+// request can still be answered.
+func stream[T any](c *call, l listing[T]) error {
+	if !c.http.Request.Header.IsHTTP11() {
+		return wire.Faultf(codeHTTPVersion, "a listing as %s needs HTTP/1.1", ndjsonType)
+	}
+	w := &streamer[T]{server: c.server, listing: l, query: c.list, left: c.list.Limit}
+	w.query.Limit = w.limit()
+	page, err := l.page(c.server.gateway, c.ctx, w.query)
+	if err != nil {
+		return err
+	}
+	c.http.Response.Header.SetContentType(ndjsonType)
+	if c.http.IsHead() {
+		return nil
+	}
+	w.conn, _ = c.http.Conn().(*conn)
+	c.http.SetBodyStreamWriter(func(out *bufio.Writer) { w.write(out, page) })
+	return nil
+}
+
+// streamer writes a listing, on a goroutine of its own: fasthttp reads what it
+// writes through a pipe.
+type streamer[T any] struct {
+	server  *Server
+	listing listing[T]
+	conn    *conn
+	query   server.List
+	left    int // rows wanted still, 0 for all
+}
+
+func (w *streamer[T]) limit() int {
+	if w.left > 0 && w.left < streamPage {
+		return w.left
+	}
+	return streamPage
+}
+
+// write ends when the rows do, when the caller is gone or when the port shuts
+// down. A listing that is not complete is cut off before the end of its
+// chunked body, so that it can't be taken for complete.
+func (w *streamer[T]) write(out *bufio.Writer, page server.Page[T]) {
+	complete := false
+	defer func() {
+		if p := recover(); p != nil {
+			w.server.panicked.Add(1)
+			w.server.log.Error("defect in a listing", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+		if !complete && w.conn != nil {
+			_ = w.conn.Close()
+		}
+	}()
+	var line []byte
+	for {
 		for i := range page.Rows {
-			rows[i] = row(page.Rows[i])
-		}
-		return rows, page.Next, err
-	}
-}
-
-// serveList answers one page, or, as NDJSON, everything.
-func (s *Server) serveList(ctx *fasthttp.RequestCtx, name string, page pager) {
-	c := call{server: s, ctx: s.base, gateway: s.gateway}
-	q, err := listQuery(ctx.QueryArgs())
-	if err != nil {
-		s.finish(ctx, &c, err)
-		return
-	}
-	if bytes.Contains(ctx.Request.Header.Peek(fasthttp.HeaderAccept), []byte(ndjsonType)) {
-		s.stream(ctx, q, page)
-		return
-	}
-	rows, next, err := page(s.base, q)
-	if err == nil {
-		var nextCursor *string
-		if next != "" {
-			nextCursor = &next
-		}
-		c.out, err = json.Marshal(map[string]any{name: rows, "next_cursor": nextCursor})
-	}
-	s.finish(ctx, &c, err)
-}
-
-// stream writes every row, a page at a time, so that a million clients are
-// never in memory at once. It ends early when the caller is gone.
-func (s *Server) stream(ctx *fasthttp.RequestCtx, q server.List, page pager) {
-	q.Limit = streamPage
-	rows, next, err := page(s.base, q)
-	if err != nil {
-		writeProblem(ctx, asProblem(err))
-		return
-	}
-	ctx.SetContentType(ndjsonType)
-	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
-		out := json.NewEncoder(w)
-		for {
-			for _, row := range rows {
-				if out.Encode(row) != nil {
-					return
-				}
-			}
-			if next == "" || w.Flush() != nil || s.base.Err() != nil {
-				return
-			}
-			q.Cursor = next
-			if rows, next, err = page(s.base, q); err != nil {
+			line = append(w.listing.append(line[:0], &page.Rows[i]), '\n')
+			if _, err := out.Write(line); err != nil {
 				return
 			}
 		}
-	})
-}
-
-func listQuery(args *fasthttp.Args) (q server.List, err error) {
-	for k, v := range args.All() {
-		switch name := string(k); name {
-		case "uid":
-			q.UID = string(v)
-		case "group":
-			q.Group = string(v)
-		case "cursor":
-			q.Cursor = string(v)
-		case "limit":
-			if q.Limit, err = strconv.Atoi(string(v)); err != nil || q.Limit < 1 || q.Limit > server.MaxPageLen {
-				return q, badRequest("invalid_limit", "limit is not a number between 1 and %d", server.MaxPageLen)
+		if out.Flush() != nil {
+			return
+		}
+		if w.left > 0 {
+			if w.left -= len(page.Rows); w.left <= 0 {
+				page.Next = ""
 			}
-		default:
-			return q, badRequest("unknown_parameter", "the query has an unknown parameter %.64q", name)
+		}
+		if page.Next == "" {
+			complete = true
+			return
+		}
+		w.query.Cursor, w.query.Limit = page.Next, w.limit()
+		var err error
+		if page, err = w.listing.page(w.server.gateway, w.server.base, w.query); err != nil || w.server.base.Err() != nil {
+			return
+		}
+		if w.conn != nil {
+			// WriteTimeout is for a page; fasthttp has set it for the answer.
+			_ = w.conn.SetWriteDeadline(time.Now().Add(w.server.config.WriteTimeout))
 		}
 	}
-	return q, nil
 }

@@ -1,71 +1,60 @@
 package control
 
 import (
-	"context"
-	"strconv"
-
 	"castgate/server"
+	"castgate/server/control/internal/wire"
 )
 
-type membershipBody struct {
-	ClientIDs []string `json:"client_ids"`
-	UIDs      []string `json:"uids"`
-	Groups    []string `json:"groups"`
-}
-
-func join(c *call) error  { return changeMembership(c, c.gateway.Join) }
-func leave(c *call) error { return changeMembership(c, c.gateway.Leave) }
-
-func changeMembership(c *call, change func(context.Context, server.Membership) (server.MembershipResult, error)) error {
-	b, err := input[membershipBody](c)
+func (c *call) bind() error {
+	m := &c.command
+	r, err := c.server.gateway.Bind(c.ctx, server.Bind{ClientID: m.ClientID, UID: m.UID, Groups: m.Top.Groups, KickOld: m.KickOld})
 	if err != nil {
 		return err
 	}
-	if err := checkLists(b.ClientIDs, b.UIDs, b.Groups); err != nil {
-		return err
-	}
-	if len(b.Groups) == 0 {
-		return badRequest("missing_field", "groups is missing or empty")
-	}
-	r, err := change(c.ctx, server.Membership{ClientIDs: b.ClientIDs, UIDs: b.UIDs, Groups: b.Groups})
-	if err != nil {
-		return err
-	}
-	c.out = appendChanged(c.out, r.Changed)
-	c.out = append(c.out, `,"unknown_client_ids":[`...)
-	for i, id := range r.UnknownClientIDs {
-		if i > 0 {
-			c.out = append(c.out, ',')
-		}
-		c.out = appendString(c.out, id)
-	}
-	c.out = append(c.out, "]}"...)
+	c.out = appendNullable(append(c.out, `{"previous_uid":`...), r.PreviousUID)
+	c.out = append(appendInt(c.out, `,"kicked":`, r.Kicked), '}')
 	return nil
 }
 
-type ungroupBody struct {
-	Groups []string `json:"groups"`
-}
-
-func ungroup(c *call) error {
-	b, err := input[ungroupBody](c)
+func (c *call) unbind() error {
+	r, err := c.server.gateway.Unbind(c.ctx, c.command.ClientID)
 	if err != nil {
 		return err
 	}
-	if err := checkLists(b.Groups); err != nil {
-		return err
-	}
-	if len(b.Groups) == 0 {
-		return badRequest("missing_field", "groups is missing or empty")
-	}
-	n, err := c.gateway.Ungroup(c.ctx, b.Groups)
-	if err != nil {
-		return err
-	}
-	c.out = append(appendChanged(c.out, n), '}')
+	c.out = append(appendNullable(append(c.out, `{"previous_uid":`...), r.PreviousUID), '}')
 	return nil
 }
 
-func appendChanged(dst []byte, n int) []byte {
-	return strconv.AppendInt(append(dst, `{"changed":`...), int64(n), 10)
+func (c *call) join() error {
+	r, err := c.server.gateway.Join(c.ctx, c.membership())
+	return c.changed(r, err)
+}
+
+func (c *call) leave() error {
+	r, err := c.server.gateway.Leave(c.ctx, c.membership())
+	return c.changed(r, err)
+}
+
+func (c *call) membership() server.Membership {
+	t := &c.command.Top
+	return server.Membership{ClientIDs: t.ClientIDs, UIDs: t.UIDs, Groups: t.Groups}
+}
+
+func (c *call) changed(r server.MembershipResult, err error) error {
+	if err != nil {
+		return err
+	}
+	c.out = appendInt(c.out, `{"changed":`, r.Changed)
+	c.out = wire.AppendStrings(append(c.out, `,"unknown_client_ids":`...), r.UnknownClientIDs)
+	c.out = append(c.out, '}')
+	return nil
+}
+
+func (c *call) ungroup() error {
+	n, err := c.server.gateway.Ungroup(c.ctx, c.command.Top.Groups)
+	if err != nil {
+		return err
+	}
+	c.out = append(appendInt(c.out, `{"changed":`, n), '}')
+	return nil
 }

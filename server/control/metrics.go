@@ -3,47 +3,55 @@ package control
 import (
 	"bytes"
 	"context"
+	"maps"
+	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
-	"github.com/valyala/fasthttp"
 )
 
 const namespace = "castgate_"
 
 // metrics turns the gateway's counters into Prometheus metrics, at each
-// scrape: nothing is counted twice, and nothing is counted on the way of a push.
+// scrape: nothing is counted twice, and nothing of it on the way of a push.
 type metrics struct {
-	srv      *Server
+	server   *Server
 	registry *prometheus.Registry
-	requests sync.Map // requestKey -> *atomic.Uint64
+	// requests counts answers by route and status: by route.index, one more
+	// for requests without a route, times the place in answered.
+	requests []atomic.Uint64
 }
 
-type requestKey struct {
-	route  string
-	status int
-}
+// answered are the statuses that the port answers with, in order.
+var answered = func() []int {
+	set := map[int]bool{200: true, 204: true}
+	for _, status := range statuses {
+		set[status] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}()
 
 func newMetrics(s *Server) *metrics {
-	m := &metrics{srv: s, registry: prometheus.NewRegistry()}
+	m := &metrics{server: s, registry: prometheus.NewRegistry()}
+	m.requests = make([]atomic.Uint64, (len(s.routes.routes)+1)*len(answered))
 	m.registry.MustRegister(m)
 	prefixed := prometheus.WrapRegistererWithPrefix(namespace, m.registry)
 	prefixed.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// count counts an answered request. route is a pattern, so that there are few.
-func (m *metrics) count(route string, status int) {
-	key := requestKey{route, status}
-	n, ok := m.requests.Load(key)
-	if !ok {
-		n, _ = m.requests.LoadOrStore(key, new(atomic.Uint64))
+// count counts an answered request; r is nil if it had no route.
+func (m *metrics) count(r *route, status int) {
+	row := len(m.server.routes.routes)
+	if r != nil {
+		row = r.index
 	}
-	n.(*atomic.Uint64).Add(1)
+	if i, ok := slices.BinarySearch(answered, status); ok {
+		m.requests[row*len(answered)+i].Add(1)
+	}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -74,8 +82,11 @@ var (
 	descWrites     = desc("writes_total", "System calls that wrote to client sockets.")
 	descPings      = desc("pings_sent_total", "Pings sent by the heartbeat.")
 	descPanics     = desc("panics_total", "Defects survived.", "part")
-	descRequests   = desc("control_requests_total", "Requests answered by the control port.", "route", "status")
-	descEvicted    = desc("control_evictions_total", "Control connections closed or refused for want of room.", "what")
+	descRequests   = desc("control_requests_total", "Requests answered by the control port.", "method", "route", "status")
+
+	descEvicted      = desc("control_idle_closed_total", "Idle control connections closed to make room.")
+	descTurnedAway   = desc("control_refused_total", "Control connections refused for want of room.")
+	descAcceptErrors = desc("control_accept_errors_total", "Errors of accept on the control port.")
 )
 
 // Describe implements prometheus.Collector as an unchecked one: labels come
@@ -84,8 +95,9 @@ func (m *metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
-	st, err := m.srv.gateway.Stats(context.Background())
+	st, err := m.server.gateway.Stats(context.Background())
 	if err != nil {
+		out <- prometheus.NewInvalidMetric(descConnections, err)
 		return
 	}
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
@@ -123,37 +135,47 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	counter(descWrites, st.Writes)
 	counter(descPings, st.Pings)
 	counter(descPanics, st.Panics, "clients")
-	counter(descPanics, m.srv.panicked.Load(), "control")
-	m.requests.Range(func(k, n any) bool {
-		key := k.(requestKey)
-		counter(descRequests, n.(*atomic.Uint64).Load(), key.route, strconv.Itoa(key.status))
-		return true
-	})
-	if l := m.srv.listener; l != nil {
-		open, refused, evicted := l.open()
-		gauge(descControl, float64(open))
-		counter(descEvicted, refused, "refused")
-		counter(descEvicted, evicted, "idle_closed")
+	m.collectControl(gauge, counter)
+}
+
+// collectControl sends what is known of the port itself.
+func (m *metrics) collectControl(gauge func(*prometheus.Desc, float64), counter func(*prometheus.Desc, uint64, ...string)) {
+	routes := m.server.routes.routes
+	for i := range m.requests {
+		n := m.requests[i].Load()
+		if n == 0 {
+			continue
+		}
+		method, path := "", "none"
+		if row := i / len(answered); row < len(routes) {
+			method, path = routes[row].method, routes[row].path
+		}
+		counter(descRequests, n, method, path, strconv.Itoa(answered[i%len(answered)]))
+	}
+	counter(descPanics, m.server.panicked.Load(), "control")
+	if l := m.server.listener; l != nil {
+		gauge(descControl, float64(l.open()))
+		counter(descEvicted, l.madeRoom.Load())
+		counter(descTurnedAway, l.refused.Load())
+		counter(descAcceptErrors, l.failed.Load())
 	}
 }
 
-func serveMetrics(s *Server, ctx *fasthttp.RequestCtx, _ string) {
-	families, err := s.metrics.registry.Gather()
+// scrape serves GET /metrics.
+func (c *call) scrape() error {
+	families, err := c.server.metrics.registry.Gather()
 	if err != nil {
-		s.log.Error("metrics", "error", err)
-		writeProblem(ctx, problemInternal)
-		return
+		return err
 	}
 	var b bytes.Buffer
 	format := expfmt.NewFormat(expfmt.TypeTextPlain)
 	enc := expfmt.NewEncoder(&b, format)
 	for _, f := range families {
 		if err := enc.Encode(f); err != nil {
-			s.log.Error("metrics", "error", err)
-			writeProblem(ctx, problemInternal)
-			return
+			return err
 		}
 	}
-	ctx.SetContentType(string(format))
-	ctx.Response.SetBodyRaw(b.Bytes())
+	c.http.Response.Header.SetContentType(string(format))
+	c.http.Response.SetBodyRaw(b.Bytes())
+	return nil
 }

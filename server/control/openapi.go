@@ -2,17 +2,106 @@ package control
 
 import (
 	_ "embed"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"castgate/server/control/internal/wire"
 )
 
-// openAPI is the OpenAPI 3.1 document of this port; a test holds it against
-// the routes and the verbs.
+// openAPISource is the OpenAPI 3.1 document but for its error answers: those
+// are added from the table of statuses. x-codes lists the codes that are an
+// operation's own; which others it answers follows from its route.
 //
 //go:embed openapi.json
-var openAPI []byte
+var openAPISource []byte
 
-func serveOpenAPI(_ *Server, ctx *fasthttp.RequestCtx, _ string) {
-	ctx.SetContentType("application/json")
-	ctx.Response.SetBodyRaw(openAPI)
+// newOpenAPI makes the document as it is served.
+func newOpenAPI(routes []*route) ([]byte, error) {
+	var doc map[string]any
+	if err := json.Unmarshal(openAPISource, &doc); err != nil {
+		return nil, err
+	}
+	paths, _ := doc["paths"].(map[string]any)
+	for _, r := range routes {
+		methods, _ := paths[r.path].(map[string]any)
+		operation, _ := methods[strings.ToLower(r.method)].(map[string]any)
+		if operation == nil {
+			return nil, fmt.Errorf("openapi.json has no %s %s", r.method, r.path)
+		}
+		if err := addProblems(operation, r); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+		}
+	}
+	return json.Marshal(doc)
+}
+
+// The codes that requests can be answered with whatever they ask for.
+var (
+	everyCode = []string{codeBadRequest, codeTimeout, codeHeadTooLarge, codeBodyTooLarge, codeInternal, codeTooManyConns}
+	keyCodes  = []string{codeUnauthorized, codeBrowser}
+	bodyCodes = []string{codeLengthRequired, codeMediaType, wire.CodeInvalidUTF8}
+	jsonCodes = []string{
+		wire.CodeInvalidJSON, wire.CodeTooDeep, wire.CodeDuplicateField, wire.CodeUnknownField, wire.CodeMissingField,
+		wire.CodeWrongType, wire.CodeInvalidValue, wire.CodeTooMany,
+	}
+)
+
+// addProblems adds to an operation the error answers of its route.
+func addProblems(operation map[string]any, r *route) error {
+	codes := slices.Clone(everyCode)
+	if !r.open {
+		codes = append(codes, keyCodes...)
+	}
+	if !r.lenient {
+		codes = append(codes, codeUnknownParameter, codeInvalidParameter)
+	}
+	if r.body != noBody {
+		codes = append(codes, bodyCodes...)
+	}
+	if r.body == jsonBody || r.body == batchBody {
+		codes = append(codes, jsonCodes...)
+	}
+	own, _ := operation["x-codes"].([]any)
+	delete(operation, "x-codes")
+	for _, code := range own {
+		codes = append(codes, code.(string))
+	}
+	slices.Sort(codes)
+	byStatus := map[int][]string{}
+	for _, code := range slices.Compact(codes) {
+		status := statuses[code]
+		if status == 0 {
+			return fmt.Errorf("the code %q has no status", code)
+		}
+		byStatus[status] = append(byStatus[status], code)
+	}
+	responses := operation["responses"].(map[string]any)
+	for status, codes := range byStatus {
+		responses[strconv.Itoa(status)] = problemResponse(status, codes)
+	}
+	return nil
+}
+
+func problemResponse(status int, codes []string) map[string]any {
+	own := map[string]any{"properties": map[string]any{
+		"status": map[string]any{"const": status}, "code": map[string]any{"enum": codes},
+	}}
+	return map[string]any{
+		"description": fasthttp.StatusMessage(status) + ": " + strings.Join(codes, ", "),
+		"content": map[string]any{problemType: map[string]any{
+			"schema": map[string]any{"allOf": []any{map[string]any{"$ref": "#/components/schemas/Problem"}, own}},
+		}},
+	}
+}
+
+// openAPI serves GET /v1/openapi.json.
+func (c *call) openAPI() error {
+	c.http.Response.Header.SetContentType(jsonType)
+	c.http.Response.SetBodyRaw(c.server.document)
+	return nil
 }

@@ -1,21 +1,21 @@
 package control
 
-import "github.com/valyala/fasthttp"
+import "castgate/server/control/internal/wire"
 
-// serveLive answers 200 as long as the process answers at all.
-func serveLive(_ *Server, ctx *fasthttp.RequestCtx, _ string) {
-	ctx.SetContentType("text/plain; charset=utf-8")
-	ctx.SetBodyString("ok\n")
+// live serves GET /livez: 200 as long as the process answers at all.
+func (c *call) live() error {
+	c.out = append(c.out, `{"status":"live"}`...)
+	c.answer(jsonType)
+	return nil
 }
 
-// serveReady answers 503 while clients are not taken: before the start is done
-// and from the beginning of a shutdown.
-func serveReady(s *Server, ctx *fasthttp.RequestCtx, _ string) {
-	ctx.SetContentType("text/plain; charset=utf-8")
-	if s.config.Ready != nil && !s.config.Ready() {
-		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
-		ctx.SetBodyString("not ready\n")
-		return
+// ready serves GET /readyz: 503 before the start is done and from the
+// beginning of a shutdown.
+func (c *call) ready() error {
+	if ready := c.server.config.Ready; ready != nil && !ready() {
+		return &wire.Fault{Code: codeNotReady, Detail: "the gateway takes no clients now"}
 	}
-	ctx.SetBodyString("ready\n")
+	c.out = append(c.out, `{"status":"ready"}`...)
+	c.answer(jsonType)
+	return nil
 }

@@ -2,102 +2,128 @@ package control
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
 
 	"castgate/server"
+	"castgate/server/control/internal/wire"
 )
 
 const problemType = "application/problem+json"
 
-// problem is an error answer (RFC 9457). code is stable, detail is for humans.
-type problem struct {
-	status int
-	code   string
-	detail string
-}
-
-// Problems of the port itself; those of the gateway come by gatewayStatus.
-var (
-	problemBadRequest     = &problem{400, "bad_request", "the request is not HTTP/1.1 as RFC 9112 has it"}
-	problemNoKey          = &problem{401, "unauthorized", "send a key: Authorization: Bearer <key>, or X-API-Key: <key>"}
-	problemWrongKey       = &problem{401, "unauthorized", "the key is none of this gateway's"}
-	problemNotFound       = &problem{404, "not_found", "there is no such path; GET /v1/openapi.json lists them"}
-	problemMethod         = &problem{405, "method_not_allowed", "the path has no such method; see the Allow header"}
-	problemTimeout        = &problem{408, "timeout", "the request was not complete in time"}
-	problemLengthRequired = &problem{411, "length_required", "send Content-Length or a chunked body"}
-	problemMediaType      = &problem{415, "unsupported_media_type", "send application/json"}
-	problemHeadTooLarge   = &problem{431, "header_too_large", "the request's headers are above 16 KiB"}
-	problemInternal       = &problem{500, "internal", "the gateway has a defect; its log says more"}
-	problemNoConnection   = &problem{503, "too_many_connections", "the control port has all the connections it may have"}
+// The codes of the port itself; wire and server have theirs.
+const (
+	codeBadRequest       = "bad_request"
+	codeUnknownParameter = "unknown_parameter"
+	codeInvalidParameter = "invalid_parameter"
+	codeUnauthorized     = "unauthorized"
+	codeBrowser          = "browser"
+	codeNotFound         = "not_found"
+	codeMethodNotAllowed = "method_not_allowed"
+	codeTimeout          = "timeout"
+	codeLengthRequired   = "length_required"
+	codeBodyTooLarge     = "body_too_large"
+	codeMediaType        = "unsupported_media_type"
+	codeHeadTooLarge     = "header_too_large"
+	codeInternal         = "internal"
+	codeNotReady         = "not_ready"
+	codeTooManyConns     = "too_many_connections"
+	codeHTTPVersion      = "http_version"
 )
 
-func problemTooLarge(limit, size int) *problem {
-	return &problem{413, "body_too_large", fmt.Sprintf("the body has %d bytes, %d are allowed (control-max-body)", size, limit)}
+// statuses gives every code of an error its status. The OpenAPI document is
+// made from the same table.
+var statuses = map[string]int{
+	wire.CodeInvalidJSON:     400,
+	wire.CodeInvalidUTF8:     400, // the server's too
+	wire.CodeTooDeep:         400,
+	wire.CodeDuplicateField:  400,
+	wire.CodeUnknownField:    400,
+	wire.CodeMissingField:    400,
+	wire.CodeWrongType:       400,
+	wire.CodeInvalidValue:    400,
+	wire.CodeInvalidBase64:   400,
+	wire.CodeInvalidClose:    400, // the server's too
+	wire.CodeTooMany:         400,
+	wire.CodeNoTarget:        400, // the server's too
+	wire.CodeNoPayload:       400,
+	wire.CodeSeveralPayloads: 400,
+	wire.CodeUnknownOp:       400,
+
+	string(server.CodeUnknownClient):   404,
+	string(server.CodeInvalidName):     400,
+	string(server.CodeInvalidReason):   400,
+	string(server.CodeInvalidSession):  400,
+	string(server.CodeSessionTooLarge): 413,
+	string(server.CodeInvalidCursor):   400,
+	string(server.CodeInvalidLimit):    400,
+	string(server.CodeTooManyGroups):   400,
+	string(server.CodeBusy):            503,
+	string(server.CodeStopping):        503,
+
+	codeBadRequest:       400,
+	codeUnknownParameter: 400,
+	codeInvalidParameter: 400,
+	codeUnauthorized:     401,
+	codeBrowser:          403,
+	codeNotFound:         404,
+	codeMethodNotAllowed: 405,
+	codeTimeout:          408,
+	codeLengthRequired:   411,
+	codeBodyTooLarge:     413,
+	codeMediaType:        415,
+	codeHeadTooLarge:     431,
+	codeInternal:         500,
+	codeNotReady:         503,
+	codeTooManyConns:     503,
+	codeHTTPVersion:      505,
 }
 
-func badRequest(code, format string, args ...any) *problem {
-	return &problem{400, code, fmt.Sprintf(format, args...)}
-}
-
-// Error makes a problem an error, so that verbs can return it.
-func (p *problem) Error() string { return p.code + ": " + p.detail }
-
-// gatewayStatus gives each of the gateway's codes its status.
-var gatewayStatus = map[server.Code]int{
-	server.CodeUnknownClient:    404,
-	server.CodeInvalidName:      400,
-	server.CodeInvalidUTF8:      400,
-	server.CodeInvalidCloseCode: 400,
-	server.CodeInvalidReason:    400,
-	server.CodeInvalidSession:   400,
-	server.CodeSessionTooLarge:  413,
-	server.CodeInvalidCursor:    400,
-	server.CodeInvalidLimit:     400,
-	server.CodeNoTarget:         400,
-	server.CodeTooManyGroups:    400,
-	server.CodeBusy:             503,
-	server.CodeStopping:         503,
-}
-
-// asProblem finds the problem in an error of a verb.
-func asProblem(err error) *problem {
-	var p *problem
-	if errors.As(err, &p) {
-		return p
+// problemOf answers what an error of a verb says to its caller.
+func problemOf(err error) (status int, code, detail string) {
+	var fault *wire.Fault
+	var gateway *server.Error
+	switch {
+	case errors.As(err, &fault):
+		code, detail = fault.Code, fault.Detail
+	case errors.As(err, &gateway):
+		code, detail = string(gateway.Code), gateway.Detail
 	}
-	var e *server.Error
-	if errors.As(err, &e) {
-		if status, ok := gatewayStatus[e.Code]; ok {
-			return &problem{status, string(e.Code), e.Detail}
-		}
+	if status = statuses[code]; status == 0 {
+		return 500, codeInternal, "the gateway answered with an error that it should not have"
 	}
-	return problemInternal
+	return status, code, detail
 }
 
-// json answers the problem as a body.
-func (p *problem) json() []byte {
-	b := append([]byte(nil), `{"type":"about:blank","title":`...)
-	b = appendString(b, fasthttp.StatusMessage(p.status))
-	b = append(b, `,"status":`...)
-	b = strconv.AppendInt(b, int64(p.status), 10)
-	b = append(b, `,"code":`...)
-	b = appendString(b, p.code)
-	b = append(b, `,"detail":`...)
-	b = appendString(b, p.detail)
-	return append(b, '}')
+// appendProblem appends the document of an error (RFC 9457). Its type being
+// about:blank, the title is the status's.
+func appendProblem(dst []byte, status int, code, detail string) []byte {
+	dst = append(dst, `{"type":"about:blank","title":`...)
+	dst = wire.AppendString(dst, fasthttp.StatusMessage(status))
+	dst = append(dst, `,"status":`...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, `,"code":`...)
+	dst = wire.AppendString(dst, code)
+	dst = append(dst, `,"detail":`...)
+	dst = wire.AppendString(dst, detail)
+	return append(dst, '}')
 }
 
-func writeProblem(ctx *fasthttp.RequestCtx, p *problem) {
-	ctx.SetStatusCode(p.status)
-	ctx.SetContentType(problemType)
-	switch p.status {
+// fail makes an error the answer.
+func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
+	status, code, detail := problemOf(err)
+	if status == 500 && code == codeInternal {
+		s.log.Error("a control request failed", "err", err)
+	}
+	ctx.SetStatusCode(status)
+	h := &ctx.Response.Header
+	h.SetContentType(problemType)
+	switch status {
 	case fasthttp.StatusUnauthorized:
-		ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, `Bearer realm="castgate"`)
+		h.Set(fasthttp.HeaderWWWAuthenticate, `Bearer realm="castgate"`)
 	case fasthttp.StatusServiceUnavailable:
-		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+		h.Set(fasthttp.HeaderRetryAfter, "1")
 	}
-	ctx.SetBody(p.json())
+	ctx.Response.SetBodyRaw(appendProblem(nil, status, code, detail))
 }

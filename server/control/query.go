@@ -1,161 +1,138 @@
 package control
 
 import (
-	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
-	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"castgate/server"
+	"castgate/server/control/internal/wire"
 )
 
-type onlineBody struct {
-	ClientIDs []string `json:"client_ids"`
-	UIDs      []string `json:"uids"`
-}
-
-func online(c *call) error {
-	b, err := input[onlineBody](c)
+func (c *call) online() error {
+	t := &c.command.Top
+	r, err := c.server.gateway.Online(c.ctx, server.Online{ClientIDs: t.ClientIDs, UIDs: t.UIDs})
 	if err != nil {
 		return err
 	}
-	if err := checkLists(b.ClientIDs, b.UIDs); err != nil {
-		return err
-	}
-	r, err := c.gateway.Online(c.ctx, server.Online{ClientIDs: b.ClientIDs, UIDs: b.UIDs})
-	if err != nil {
-		return err
-	}
-	c.out = append(c.out, `{"client_ids":`...)
-	c.out = appendMap(c.out, b.ClientIDs, func(dst []byte, i int) []byte { return strconv.AppendBool(dst, r.Clients[i]) })
-	c.out = append(c.out, `,"uids":`...)
-	c.out = appendMap(c.out, b.UIDs, func(dst []byte, i int) []byte { return strconv.AppendInt(dst, int64(r.UIDs[i]), 10) })
+	c.out = appendByName(append(c.out, `{"client_ids":`...), t.ClientIDs, r.Clients, strconv.AppendBool)
+	c.out = appendByName(append(c.out, `,"uids":`...), t.UIDs, r.UIDs, appendNumber)
 	c.out = append(c.out, '}')
 	return nil
 }
 
-type countsBody struct {
-	Groups []string `json:"groups"`
-	UIDs   []string `json:"uids"`
-}
-
-func counts(c *call) error {
-	b, err := input[countsBody](c)
+func (c *call) counts() error {
+	t := &c.command.Top
+	r, err := c.server.gateway.Counts(c.ctx, server.Counts{Groups: t.Groups, UIDs: t.UIDs})
 	if err != nil {
 		return err
 	}
-	if err := checkLists(b.Groups, b.UIDs); err != nil {
-		return err
-	}
-	r, err := c.gateway.Counts(c.ctx, server.Counts{Groups: b.Groups, UIDs: b.UIDs})
-	if err != nil {
-		return err
-	}
-	c.out = append(c.out, `{"groups":`...)
-	c.out = appendMap(c.out, b.Groups, func(dst []byte, i int) []byte { return strconv.AppendInt(dst, int64(r.Groups[i]), 10) })
-	c.out = append(c.out, `,"uids":`...)
-	c.out = appendMap(c.out, b.UIDs, func(dst []byte, i int) []byte { return strconv.AppendInt(dst, int64(r.UIDs[i]), 10) })
+	c.out = appendByName(append(c.out, `{"groups":`...), t.Groups, r.Groups, appendNumber)
+	c.out = appendByName(append(c.out, `,"uids":`...), t.UIDs, r.UIDs, appendNumber)
 	c.out = append(c.out, '}')
 	return nil
 }
 
-// appendMap appends an object with the names as keys, each once.
-func appendMap(dst []byte, names []string, value func([]byte, int) []byte) []byte {
+func appendNumber(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }
+
+// appendByName appends an object with the names as keys, one that was asked
+// for twice once.
+func appendByName[T any](dst []byte, names []string, values []T, value func([]byte, T) []byte) []byte {
+	var seen map[string]struct{}
+	if len(names) > 1 {
+		seen = make(map[string]struct{}, len(names))
+	}
 	dst = append(dst, '{')
-	seen := make(map[string]bool, len(names))
-	for i, n := range names {
-		if seen[n] {
-			continue
+	for i, name := range names {
+		if seen != nil {
+			if _, again := seen[name]; again {
+				continue
+			}
+			seen[name] = struct{}{}
 		}
-		if len(seen) > 0 {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
-		seen[n] = true
-		dst = appendString(dst, n)
-		dst = value(append(dst, ':'), i)
+		dst = append(wire.AppendString(dst, name), ':')
+		dst = value(dst, values[i])
 	}
 	return append(dst, '}')
 }
 
-// clientRow is a client in JSON.
-type clientRow struct {
-	ClientID     string          `json:"client_id"`
-	UID          *string         `json:"uid"`
-	Groups       []string        `json:"groups"`
-	Session      json.RawMessage `json:"session"`
-	RemoteAddr   string          `json:"remote_addr"`
-	ConnectedAt  string          `json:"connected_at"`
-	QueuedBytes  *int            `json:"queued_bytes,omitempty"`
-	QueuedFrames *int            `json:"queued_frames,omitempty"`
+// client serves GET /v1/clients/{client_id}.
+func (c *call) client() error {
+	info, err := c.server.gateway.Client(c.ctx, c.clientID)
+	if err != nil {
+		return err
+	}
+	c.out = appendClient(c.out, &info)
+	c.out = appendInt(c.out, `,"queued_bytes":`, info.QueuedBytes)
+	c.out = appendInt(c.out, `,"queued_frames":`, info.QueuedFrames)
+	c.out = append(c.out, '}')
+	c.answer(jsonType)
+	return nil
 }
 
-func newClientRow(c *server.ClientInfo) clientRow {
-	row := clientRow{
-		ClientID: c.ClientID, Groups: c.Groups, Session: c.Session, RemoteAddr: c.RemoteAddr,
-		ConnectedAt: c.ConnectedAt.UTC().Format(time.RFC3339Nano),
+// appendClient appends what a listing tells of a client; the object is left
+// open.
+func appendClient(dst []byte, info *server.ClientInfo) []byte {
+	dst = wire.AppendString(append(dst, `{"client_id":`...), info.ClientID)
+	dst = appendNullable(append(dst, `,"uid":`...), info.UID)
+	dst = wire.AppendStrings(append(dst, `,"groups":`...), info.Groups)
+	dst = append(dst, `,"session":`...)
+	if info.Session == nil {
+		dst = append(dst, "null"...)
 	}
-	if c.UID != "" {
-		row.UID = &c.UID
-	}
-	if row.Groups == nil {
-		row.Groups = []string{}
-	}
-	return row
+	dst = append(dst, info.Session...)
+	dst = wire.AppendString(append(dst, `,"remote_addr":`...), info.RemoteAddr)
+	return appendTime(append(dst, `,"connected_at":`...), info.ConnectedAt)
 }
 
-func serveClient(s *Server, ctx *fasthttp.RequestCtx, id string) {
-	c := call{server: s, ctx: s.base, gateway: s.gateway}
-	waiting, cancel := c.deadline()
-	defer cancel()
-	info, err := s.gateway.Client(waiting, id)
-	if err == nil {
-		row := newClientRow(&info)
-		row.QueuedBytes, row.QueuedFrames = &info.QueuedBytes, &info.QueuedFrames
-		c.out, err = json.Marshal(row)
+// stats serves GET /v1/stats.
+func (c *call) stats() error {
+	st, err := c.server.gateway.Stats(c.ctx)
+	if err != nil {
+		return err
 	}
-	s.finish(ctx, &c, err)
+	b := appendInt(c.out, `{"connections":`, st.Connections)
+	b = appendInt(b, `,"uids":`, st.UIDs)
+	b = appendInt(b, `,"groups":`, st.Groups)
+	b = appendInt(b, `,"sockets":`, st.Sockets)
+	b = appendInt(b, `,"max_conns":`, st.MaxConns)
+	b = appendInt(b, `,"loops":`, st.Loops)
+	b = appendInt(b, `,"node":`, st.Node)
+	b = appendTime(append(b, `,"started_at":`...), st.StartedAt)
+	b = appendInt(b, `,"accepted":`, st.Accepted)
+	b = appendCounters(append(b, `,"handshakes":`...), st.Handshakes)
+	b = appendCounters(append(b, `,"closes":`...), st.Closes)
+	b = appendInt(b, `,"pushes":`, st.Pushes)
+	b = appendInt(b, `,"pushes_refused":`, st.PushesRefused)
+	b = appendInt(b, `,"matched":`, st.Matched)
+	b = appendInt(b, `,"written":`, st.Written)
+	b = appendCounters(append(b, `,"dropped":`...), st.Dropped)
+	b = appendInt(b, `,"queued":`, st.Queued)
+	b = appendInt(b, `,"queued_bytes":`, st.QueuedBytes)
+	b = appendInt(b, `,"messages_received":`, st.MessagesIn)
+	b = appendInt(b, `,"bytes_received":`, st.BytesIn)
+	b = appendInt(b, `,"bytes_sent":`, st.BytesOut)
+	b = appendInt(b, `,"pings_sent":`, st.Pings)
+	b = appendInt(b, `,"writes":`, st.Writes)
+	b = appendInt(b, `,"panics":`, st.Panics)
+	b = strconv.AppendFloat(append(b, `,"loop_lag_seconds":`...), st.LoopLag.Seconds(), 'f', -1, 64)
+	c.out = append(b, '}')
+	c.answer(jsonType)
+	return nil
 }
 
-// statsBody is server.Stats in JSON.
-type statsBody struct {
-	Connections   int               `json:"connections"`
-	UIDs          int               `json:"uids"`
-	Groups        int               `json:"groups"`
-	Sockets       int               `json:"sockets"`
-	MaxConns      int               `json:"max_conns"`
-	Loops         int               `json:"loops"`
-	Node          uint16            `json:"node"`
-	StartedAt     string            `json:"started_at"`
-	Accepted      uint64            `json:"accepted"`
-	Handshakes    map[string]uint64 `json:"handshakes"`
-	Closes        map[string]uint64 `json:"closes"`
-	Pushes        uint64            `json:"pushes"`
-	PushesRefused uint64            `json:"pushes_refused"`
-	Matched       uint64            `json:"matched"`
-	Written       uint64            `json:"written"`
-	Dropped       map[string]uint64 `json:"dropped"`
-	Queued        int               `json:"queued"`
-	QueuedBytes   int               `json:"queued_bytes"`
-	MessagesIn    uint64            `json:"messages_received"`
-	BytesIn       uint64            `json:"bytes_received"`
-	BytesOut      uint64            `json:"bytes_sent"`
-	Pings         uint64            `json:"pings_sent"`
-	Writes        uint64            `json:"writes"`
-	Panics        uint64            `json:"panics"`
-	LoopLag       float64           `json:"loop_lag_seconds"`
-}
-
-func serveStats(s *Server, ctx *fasthttp.RequestCtx, _ string) {
-	c := call{server: s, ctx: s.base, gateway: s.gateway}
-	st, err := s.gateway.Stats(c.ctx)
-	if err == nil {
-		c.out, err = json.Marshal(statsBody{
-			st.Connections, st.UIDs, st.Groups, st.Sockets, st.MaxConns, st.Loops, st.Node,
-			st.StartedAt.UTC().Format(time.RFC3339), st.Accepted, st.Handshakes, st.Closes,
-			st.Pushes, st.PushesRefused, st.Matched, st.Written, st.Dropped, st.Queued, st.QueuedBytes,
-			st.MessagesIn, st.BytesIn, st.BytesOut, st.Pings, st.Writes, st.Panics, st.LoopLag.Seconds(),
-		})
+// appendCounters appends counters by label, in the labels' order.
+func appendCounters(dst []byte, counters map[string]uint64) []byte {
+	dst = append(dst, '{')
+	for i, label := range slices.Sorted(maps.Keys(counters)) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(wire.AppendString(dst, label), ':')
+		dst = strconv.AppendUint(dst, counters[label], 10)
 	}
-	s.finish(ctx, &c, err)
+	return append(dst, '}')
 }

@@ -1,101 +1,153 @@
 package control
 
 import (
+	"bytes"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"castgate/server/control/internal/wire"
 )
 
-// route is one path and method. path ends in {client_id} or has it as a
-// segment where the value stands.
+// bodyKind says what body a route takes.
+type bodyKind int
+
+const (
+	noBody    bodyKind = iota
+	jsonBody           // JSON by any of its media types
+	batchBody          // that or NDJSON
+	anyBody            // bytes of whatever media type
+)
+
+// route is a path with a method.
 type route struct {
 	method string
-	path   string
-	open   bool // needs no key
-	body   bool // has one
-	raw    bool // of any content type
-	ndjson bool // application/x-ndjson too
-	serve  func(s *Server, ctx *fasthttp.RequestCtx, pathValue string)
+	path   string // {client_id} stands for a segment
+	open   bool   // needs no key
+	body   bodyKind
+	// parameter takes a parameter of the query; nil: the route has none.
+	// lenient routes pass over what is in a query.
+	parameter func(c *call, name, value string) error
+	lenient   bool
+	run       func(c *call) error
+	index     int // in router.routes
 }
-
-const pathParameter = "{client_id}"
 
 // routes are all there are; the OpenAPI document lists the same.
 func routes() []*route {
 	list := []*route{
-		{method: "POST", path: "/v1/push/raw", body: true, raw: true, serve: servePushRaw},
-		{method: "POST", path: "/v1/batch", body: true, ndjson: true, serve: serveBatch},
-		{method: "GET", path: "/v1/stats", serve: serveStats},
-		{method: "GET", path: "/v1/clients", serve: serveClients},
-		{method: "GET", path: "/v1/clients/" + pathParameter, serve: serveClient},
-		{method: "PUT", path: "/v1/clients/" + pathParameter + "/session", body: true, serve: servePutSession},
-		{method: "PATCH", path: "/v1/clients/" + pathParameter + "/session", body: true, serve: servePatchSession},
-		{method: "GET", path: "/v1/uids", serve: serveUIDs},
-		{method: "GET", path: "/v1/groups", serve: serveGroups},
-		{method: "GET", path: "/v1/openapi.json", serve: serveOpenAPI},
-		{method: "GET", path: "/livez", open: true, serve: serveLive},
-		{method: "GET", path: "/readyz", open: true, serve: serveReady},
-		{method: "GET", path: "/metrics", serve: serveMetrics},
+		{method: "POST", path: "/v1/push/raw", body: anyBody, parameter: (*call).rawParameter, run: (*call).pushRaw},
+		{method: "POST", path: "/v1/batch", body: batchBody, run: (*call).batch},
+		{method: "GET", path: "/v1/stats", run: (*call).stats},
+		{method: "GET", path: "/v1/clients", parameter: (*call).listParameter, run: listClients},
+		{method: "GET", path: "/v1/uids", parameter: (*call).listParameter, run: listUIDs},
+		{method: "GET", path: "/v1/groups", parameter: (*call).listParameter, run: listGroups},
+		{method: "GET", path: "/v1/clients/{client_id}", run: (*call).client},
+		{method: "PUT", path: "/v1/clients/{client_id}/session", body: jsonBody, run: (*call).putSession},
+		{method: "PATCH", path: "/v1/clients/{client_id}/session", body: jsonBody, run: (*call).patchSession},
+		{method: "GET", path: "/v1/openapi.json", run: (*call).openAPI},
+		{method: "GET", path: "/livez", open: true, lenient: true, run: (*call).live},
+		{method: "GET", path: "/readyz", open: true, lenient: true, run: (*call).ready},
+		{method: "GET", path: "/metrics", lenient: true, run: (*call).scrape},
 	}
-	for _, name := range singleVerbs {
-		v := verbs[name]
-		list = append(list, &route{method: "POST", path: "/v1/" + name, body: true,
-			serve: func(s *Server, ctx *fasthttp.RequestCtx, _ string) { s.serveVerb(ctx, v) }})
+	for _, v := range verbs {
+		if v.path != "" {
+			list = append(list, &route{method: "POST", path: v.path, body: jsonBody, run: v.single})
+		}
+	}
+	for i, r := range list {
+		r.index = i
 	}
 	return list
 }
 
-// router finds the route of a request.
-type router struct {
-	exact map[string][]*route
-	// withClient are the routes below /v1/clients/{client_id}, by what follows it.
-	withClient map[string][]*route
+// resource is a path with its methods.
+type resource struct {
+	path   string
+	routes []*route
+	allow  string // the Allow header's value
 }
 
-const clientsPrefix = "/v1/clients/"
-
-func newRouter() *router {
-	r := &router{exact: map[string][]*route{}, withClient: map[string][]*route{}}
-	for _, rt := range routes() {
-		if rest, ok := strings.CutPrefix(rt.path, clientsPrefix+pathParameter); ok {
-			r.withClient[rest] = append(r.withClient[rest], rt)
-		} else {
-			r.exact[rt.path] = append(r.exact[rt.path], rt)
+// route answers the route of the request's method, nil if there is none.
+func (r *resource) route(ctx *fasthttp.RequestCtx) *route {
+	method := ctx.Method()
+	for _, one := range r.routes {
+		if string(method) == one.method || one.method == "GET" && ctx.IsHead() {
+			return one
 		}
 	}
+	return nil
+}
+
+// router finds the resource of a path.
+type router struct {
+	routes []*route
+	fixed  map[string]*resource
+	// client and session are below /v1/clients/.
+	client, session *resource
+}
+
+const (
+	clientPath  = "/v1/clients/{client_id}"
+	sessionPath = clientPath + "/session"
+)
+
+var (
+	clientPrefix  = []byte("/v1/clients/")
+	sessionSuffix = []byte("/session")
+)
+
+func newRouter() *router {
+	r := &router{routes: routes(), fixed: map[string]*resource{}}
+	for _, one := range r.routes {
+		res := r.fixed[one.path]
+		if res == nil {
+			res = &resource{path: one.path}
+			r.fixed[one.path] = res
+		}
+		res.routes = append(res.routes, one)
+	}
+	for _, res := range r.fixed {
+		methods := []string{"OPTIONS"}
+		for _, one := range res.routes {
+			if methods = append(methods, one.method); one.method == "GET" {
+				methods = append(methods, "HEAD")
+			}
+		}
+		slices.Sort(methods)
+		res.allow = strings.Join(methods, ", ")
+	}
+	r.client, r.session = r.fixed[clientPath], r.fixed[sessionPath]
+	delete(r.fixed, clientPath)
+	delete(r.fixed, sessionPath)
 	return r
 }
 
-// find answers the route, or the problem; a route may come with a problem that
-// is only to be told to callers with a key.
-func (r *router) find(ctx *fasthttp.RequestCtx) (*route, string, *problem) {
-	path := string(ctx.URI().PathOriginal())
-	list := r.exact[path]
-	value := ""
-	if rest, ok := strings.CutPrefix(path, clientsPrefix); list == nil && ok {
-		id, tail, found := strings.Cut(rest, "/")
-		if found {
-			tail = "/" + tail
-		}
-		decoded, err := url.PathUnescape(id)
-		if err == nil && id != "" {
-			list, value = r.withClient[tail], decoded
-		}
+var errNotFound = &wire.Fault{Code: codeNotFound, Detail: "there is no such path; /v1/openapi.json lists them"}
+
+// find answers the resource of a path as it came, still encoded, and the
+// client id in it.
+func (r *router) find(path []byte, clientID *string) (*resource, error) {
+	if res := r.fixed[string(path)]; res != nil {
+		return res, nil
 	}
-	if list == nil {
-		return nil, "", nil
+	rest, ok := bytes.CutPrefix(path, clientPrefix)
+	if !ok {
+		return nil, errNotFound
 	}
-	method := string(ctx.Method())
-	var allowed []string
-	for _, rt := range list {
-		if rt.method == method || rt.method == "GET" && method == "HEAD" {
-			return rt, value, nil
-		}
-		allowed = append(allowed, rt.method)
+	res := r.client
+	if id, ok := bytes.CutSuffix(rest, sessionSuffix); ok {
+		res, rest = r.session, id
 	}
-	slices.Sort(allowed)
-	ctx.Response.Header.Set(fasthttp.HeaderAllow, strings.Join(allowed, ", "))
-	return list[0], value, problemMethod
+	if len(rest) == 0 || bytes.IndexByte(rest, '/') >= 0 {
+		return nil, errNotFound
+	}
+	id, err := url.PathUnescape(string(rest))
+	if err != nil {
+		return nil, wire.Faultf(codeBadRequest, "the client id in the path is not percent-encoded as RFC 3986 has it")
+	}
+	*clientID = id
+	return res, nil
 }

@@ -2,59 +2,38 @@ package control
 
 import (
 	"context"
-	stdjson "encoding/json"
-
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/valyala/fasthttp"
+	"encoding/json"
 )
 
-type changeSession func(ctx context.Context, clientID string, object stdjson.RawMessage) (stdjson.RawMessage, error)
+// changeSession is PutSession or PatchSession of a gateway.
+type changeSession func(ctx context.Context, clientID string, object json.RawMessage) (json.RawMessage, error)
 
-func servePutSession(s *Server, ctx *fasthttp.RequestCtx, id string) {
-	s.serveSession(ctx, id, s.gateway.PutSession)
-}
+// putSession and patchSession are requests: the client in the path, the body
+// the object.
+func (c *call) putSession() error   { return c.sessionRequest(c.server.gateway.PutSession) }
+func (c *call) patchSession() error { return c.sessionRequest(c.server.gateway.PatchSession) }
 
-func servePatchSession(s *Server, ctx *fasthttp.RequestCtx, id string) {
-	s.serveSession(ctx, id, s.gateway.PatchSession)
-}
-
-func (s *Server) serveSession(ctx *fasthttp.RequestCtx, id string, change changeSession) {
-	c := call{server: s, ctx: s.base, gateway: s.gateway}
-	s.finish(ctx, &c, c.changeSession(id, ctx.PostBody(), change))
-}
-
-// changeSession appends the session as it then is.
-func (c *call) changeSession(id string, object []byte, change changeSession) error {
-	value := jsontext.Value(object)
-	if err := value.Compact(); err != nil {
-		return decodeProblem(err)
+func (c *call) sessionRequest(change changeSession) (err error) {
+	c.command.ClientID = c.clientID
+	if c.command.Session, err = c.command.CheckObject(c.http.Request.Body()); err != nil {
+		return err
 	}
-	stored, err := change(c.ctx, id, stdjson.RawMessage(value))
-	if err == nil {
-		c.out = append(c.out, stored...)
+	if err := c.session(change); err != nil {
+		return err
 	}
-	return err
+	c.answer(jsonType)
+	return nil
 }
 
-// sessionBody is a session command of a batch.
-type sessionBody struct {
-	ClientID string         `json:"client_id"`
-	Session  jsontext.Value `json:"session"`
-}
+// setSession and mergeSession are the same as commands of a batch.
+func (c *call) setSession() error   { return c.session(c.server.gateway.PutSession) }
+func (c *call) mergeSession() error { return c.session(c.server.gateway.PatchSession) }
 
-func putSession(c *call) error   { return batchSession(c, c.gateway.PutSession) }
-func patchSession(c *call) error { return batchSession(c, c.gateway.PatchSession) }
-
-func batchSession(c *call, change changeSession) error {
-	b, err := input[sessionBody](c)
+func (c *call) session(change changeSession) error {
+	stored, err := change(c.ctx, c.command.ClientID, c.command.Session)
 	if err != nil {
 		return err
 	}
-	if err := required("client_id", b.ClientID); err != nil {
-		return err
-	}
-	if b.Session == nil {
-		return badRequest("missing_field", "session is missing")
-	}
-	return c.changeSession(b.ClientID, b.Session, change)
+	c.out = append(c.out, stored...)
+	return nil
 }

@@ -1,75 +1,67 @@
 package control
 
 import (
-	"context"
+	"strconv"
 
-	"github.com/valyala/fasthttp"
-
-	"castgate/server"
+	"castgate/server/control/internal/wire"
 )
 
-// call is one command on its way through a verb.
-type call struct {
-	server  *Server
-	ctx     context.Context
-	gateway server.Gateway
-	body    []byte // a JSON object; strings taken from it may point into it
-	// inBatch: the body has a field op, and client_id for session commands.
-	inBatch bool
-	out     []byte // the answer is appended here
+// verb is an operation of the gateway: by its path a request, by its op a
+// command of a batch.
+type verb struct {
+	op   *wire.Op
+	path string // "" for those that have a path of another form
+	run  func(c *call) error
 }
 
-// verb carries out a command: an error is a *problem or a *server.Error.
-type verb func(c *call) error
-
-// verbs by their name in a path or in a batch's op.
-var verbs = map[string]verb{
-	"bind": bind, "unbind": unbind, "join": join, "leave": leave, "ungroup": ungroup,
-	"push": push, "kick": kick, "online": online, "counts": counts,
-	"put_session": putSession, "patch_session": patchSession,
+// verbs are all there are. run finds its arguments in the call's command and
+// appends the answer to the call's out; its error is a *wire.Fault or a
+// *server.Error.
+var verbs = []*verb{
+	{wire.Bind, "/v1/bind", (*call).bind},
+	{wire.Unbind, "/v1/unbind", (*call).unbind},
+	{wire.Join, "/v1/join", (*call).join},
+	{wire.Leave, "/v1/leave", (*call).leave},
+	{wire.Ungroup, "/v1/ungroup", (*call).ungroup},
+	{wire.Push, "/v1/push", (*call).push},
+	{wire.Kick, "/v1/kick", (*call).kick},
+	{wire.Online, "/v1/online", (*call).online},
+	{wire.Counts, "/v1/counts", (*call).counts},
+	{wire.PutSession, "", (*call).setSession},
+	{wire.PatchSession, "", (*call).mergeSession},
 }
 
-// singleVerbs are those that have the path /v1/<name>.
-var singleVerbs = []string{"bind", "unbind", "join", "leave", "ungroup", "push", "kick", "online", "counts"}
-
-// batched is a command's body within a batch.
-type batched[T any] struct {
-	Op string `json:"op"`
-	In T      `json:",embed"`
-}
-
-// input decodes a call's body into T.
-func input[T any](c *call) (T, error) {
-	if c.inBatch {
-		var v batched[T]
-		err := decode(c.body, &v)
-		return v.In, err
+// findVerb answers the verb of an op, which wire has checked to exist.
+func findVerb(op string) *verb {
+	for _, v := range verbs {
+		if v.op.Name == op {
+			return v
+		}
 	}
-	var v T
-	err := decode(c.body, &v)
-	return v, err
+	return nil
 }
 
-// serveVerb answers a request that is one command.
-func (s *Server) serveVerb(ctx *fasthttp.RequestCtx, v verb) {
-	c := call{server: s, ctx: s.base, gateway: s.gateway, body: ctx.PostBody()}
-	err := v(&c)
-	s.finish(ctx, &c, err)
-}
-
-// finish writes the answer of a verb.
-func (s *Server) finish(ctx *fasthttp.RequestCtx, c *call, err error) {
-	if err != nil {
-		writeProblem(ctx, asProblem(err))
-		return
+// single serves the verb as a request of its own.
+func (v *verb) single(c *call) error {
+	if err := c.command.Decode(c.http.Request.Body(), v.op); err != nil {
+		return err
 	}
-	ctx.SetContentType("application/json")
-	ctx.Response.SetBodyRaw(c.out)
+	if err := v.run(c); err != nil {
+		return err
+	}
+	c.answer(jsonType)
+	return nil
 }
 
-// deadline answers the context of a command that waits: it ends after
-// RequestTimeout or when the port shuts down. Only commands that wait pay for
-// the timer.
-func (c *call) deadline() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(c.ctx, c.server.config.RequestTimeout)
+// appendInt appends text and a number.
+func appendInt[T ~int | ~uint64 | ~uint16](dst []byte, text string, n T) []byte {
+	return strconv.AppendInt(append(dst, text...), int64(n), 10)
+}
+
+// appendNullable appends a string, or null for "".
+func appendNullable(dst []byte, s string) []byte {
+	if s == "" {
+		return append(dst, "null"...)
+	}
+	return wire.AppendString(dst, s)
 }

@@ -1,0 +1,97 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"castgate/server"
+	"castgate/server/control/internal/wire"
+)
+
+// call is one request on its way through the port: what it needs in memory, so
+// that a request that comes after another takes none of its own. It belongs to
+// the goroutine of its connection.
+type call struct {
+	server *Server
+
+	// of this request
+	http     *fasthttp.RequestCtx
+	ctx      context.Context // for the gateway
+	route    *route
+	clientID string // from the path
+	list     server.List
+	waiting  bool // ctx has a deadline already
+
+	command wire.Command
+	spans   []wire.Span // of a batch
+	out     []byte      // the answer
+}
+
+// What a call at rest keeps at most of its buffers, in bytes, and what of a
+// body a connection at rest keeps.
+const (
+	keepAnswer = 64 << 10
+	keepSpans  = 1024
+	keepBody   = 64 << 10
+)
+
+func (s *Server) newCall(ctx *fasthttp.RequestCtx) *call {
+	c := s.calls.Get().(*call)
+	c.http, c.ctx, c.out, c.spans = ctx, s.base, c.out[:0], c.spans[:0]
+	return c
+}
+
+// release gives the call back. It holds nothing of the request any more.
+func (c *call) release() {
+	c.command.Reset()
+	c.http, c.ctx, c.route = nil, nil, nil
+	c.clientID, c.list, c.waiting = "", server.List{}, false
+	if cap(c.out) > keepAnswer {
+		c.out = nil
+	}
+	if cap(c.spans) > keepSpans {
+		c.spans = nil
+	}
+	c.server.calls.Put(c)
+}
+
+// answer sends what the call has appended to out.
+func (c *call) answer(contentType string) {
+	resp := &c.http.Response
+	resp.Header.SetContentType(contentType)
+	if len(c.out) > keepAnswer {
+		// fasthttp would keep a copy for as long as the connection lives.
+		resp.SetBodyRaw(c.out)
+		return
+	}
+	resp.SetBody(c.out)
+}
+
+// wait gives the call a context that ends after RequestTimeout, when the port
+// shuts down or when the caller is gone. Only calls that may wait pay for it.
+func (c *call) wait() (done func()) {
+	if c.waiting {
+		return func() {}
+	}
+	c.waiting = true
+	ctx, cancel := context.WithTimeout(c.server.base, c.server.config.RequestTimeout)
+	c.ctx = ctx
+	stop := func() {}
+	if conn, ok := c.http.Conn().(*conn); ok {
+		stop = conn.watch(cancel)
+	}
+	return func() {
+		stop()
+		cancel()
+		c.ctx, c.waiting = c.server.base, false
+	}
+}
+
+// appendTime appends t in RFC 3339 with milliseconds, quoted.
+func appendTime(dst []byte, t time.Time) []byte {
+	dst = append(dst, '"')
+	dst = t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
+	return append(dst, '"')
+}

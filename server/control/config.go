@@ -1,0 +1,119 @@
+package control
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Config is everything a Server is told at its start.
+type Config struct {
+	// Listen is host:port or unix:/path. Port 0 picks a free one.
+	Listen string
+	// Keys open the control API, each printable ASCII without spaces. Without
+	// any it is open to whoever can reach it, which Validate allows for
+	// loopback addresses and unix sockets only.
+	Keys []string
+	// MaxBody is the largest request body in bytes, 1 KiB to 1 GiB. Each
+	// connection may hold one in memory.
+	MaxBody int
+	// MaxConns is how many connections are open at once. For one more the
+	// connection that has been idle longest is closed; if none is idle the new
+	// one is answered 503.
+	MaxConns int
+	// ReadTimeout is for reading one request, WriteTimeout for writing its
+	// answer (for a page, where an answer is streamed), IdleTimeout for the
+	// pause between two. 10 ms to 1 h.
+	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
+	// RequestTimeout is how long a request may wait for deliveries.
+	RequestTimeout time.Duration
+	// Ready answers /readyz; nil is always ready.
+	Ready func() bool
+	// Logger receives structured logs; nil discards them.
+	Logger *slog.Logger
+}
+
+// Defaults returns the configuration of a control port without settings.
+func Defaults() Config {
+	return Config{
+		Listen:         "127.0.0.1:7273",
+		MaxBody:        1 << 20,
+		MaxConns:       256,
+		ReadTimeout:    10 * time.Second,
+		WriteTimeout:   30 * time.Second,
+		IdleTimeout:    time.Minute,
+		RequestTimeout: 10 * time.Second,
+	}
+}
+
+// Bounds of Config fields.
+const (
+	leastBody    = 1 << 10
+	mostBody     = 1 << 30
+	mostConns    = 1 << 20
+	leastTimeout = 10 * time.Millisecond
+	mostTimeout  = time.Hour
+)
+
+// Validate reports the first setting that is wrong, by its name on the command
+// line. Keys are never repeated in an error.
+func (c *Config) Validate() error {
+	for i, key := range c.Keys {
+		if key == "" {
+			return fmt.Errorf("control-key: key %d is empty", i+1)
+		}
+		if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return fmt.Errorf("control-key: key %d holds a character that is not printable ASCII, or a space", i+1)
+		}
+	}
+	if err := c.validateListen(); err != nil {
+		return err
+	}
+	if c.MaxBody < leastBody || c.MaxBody > mostBody {
+		return fmt.Errorf("control-max-body: %d is not between %d and %d", c.MaxBody, leastBody, mostBody)
+	}
+	if c.MaxConns < 1 || c.MaxConns > mostConns {
+		return fmt.Errorf("control-max-conns: %d is not between 1 and %d", c.MaxConns, mostConns)
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"control-read-timeout", c.ReadTimeout},
+		{"control-write-timeout", c.WriteTimeout},
+		{"control-idle-timeout", c.IdleTimeout},
+		{"control-timeout", c.RequestTimeout},
+	} {
+		if d.value < leastTimeout || d.value > mostTimeout {
+			return fmt.Errorf("%s: %v is not between %v and %v", d.name, d.value, leastTimeout, mostTimeout)
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateListen() error {
+	if path, ok := strings.CutPrefix(c.Listen, "unix:"); ok {
+		if !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("control: %q has no absolute path, as in unix:/run/castgate.sock", c.Listen)
+		}
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("control: %q is neither host:port nor unix:/path", c.Listen)
+	}
+	if len(c.Keys) > 0 || host == "localhost" {
+		return nil // what localhost really is, Listen looks at
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {
+		return c.exposed()
+	}
+	return nil
+}
+
+func (c *Config) exposed() error {
+	return fmt.Errorf("control: %s can be reached from other hosts; set control-key or listen on a loopback address", c.Listen)
+}

@@ -1,0 +1,184 @@
+package control
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+
+	"github.com/valyala/fasthttp"
+
+	"castgate/server/control/internal/wire"
+)
+
+const (
+	jsonType   = "application/json"
+	ndjsonType = "application/x-ndjson"
+)
+
+// handle serves one request.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if conn, ok := ctx.Conn().(*conn); ok && conn.evicted() {
+		// The request crossed with the closing of its idle connection. Nobody
+		// can be told its outcome, so it must not have one.
+		ctx.SetConnectionClose()
+		return
+	}
+	c := s.newCall(ctx)
+	defer s.finish(c)
+	if err := c.serve(); err != nil {
+		s.fail(ctx, err)
+	}
+	if body := ctx.Request.Body(); cap(body) > keepBody {
+		ctx.Request.ReleaseBody(keepBody)
+	}
+}
+
+// finish ends a call, be it by a panic: fasthttp would let that end the
+// process. Deferred directly, so that it can recover.
+func (s *Server) finish(c *call) {
+	route := c.route
+	if p := recover(); p != nil {
+		s.panicked.Add(1)
+		s.log.Error("defect in the control port", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		c.http.Response.Reset()
+		s.fail(c.http, &wire.Fault{Code: codeInternal, Detail: "the gateway has a defect; its log says more"})
+		c.http.SetConnectionClose()
+		s.metrics.count(route, c.http.Response.StatusCode())
+		return // the call is left to the garbage collector
+	}
+	s.metrics.count(route, c.http.Response.StatusCode())
+	c.release()
+}
+
+// serve finds the route, checks that the request may have it, and runs it.
+func (c *call) serve() error {
+	s, ctx := c.server, c.http
+	res, err := s.routes.find(ctx.URI().PathOriginal(), &c.clientID)
+	if err == nil {
+		c.route = res.route(ctx)
+	}
+	if c.route == nil || !c.route.open {
+		if err := s.keys.check(&ctx.Request.Header); err != nil {
+			return err
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case c.route == nil && ctx.IsOptions():
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, res.allow)
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return nil
+	case c.route == nil:
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, res.allow)
+		return wire.Faultf(codeMethodNotAllowed, "%s has %s only", res.path, res.allow)
+	}
+	if c.route.body != noBody {
+		if err := c.checkBody(); err != nil {
+			return err
+		}
+	}
+	if err := c.parameters(); err != nil {
+		return err
+	}
+	return c.route.run(c)
+}
+
+// checkBody refuses a body that can't be one of this route.
+func (c *call) checkBody() error {
+	h := &c.http.Request.Header
+	if len(c.http.Request.Body()) == 0 && !framed(h) {
+		return wire.Faultf(codeLengthRequired, "send Content-Length or Transfer-Encoding: chunked")
+	}
+	if e := h.ContentEncoding(); len(e) > 0 && !bytes.EqualFold(e, []byte("identity")) {
+		return wire.Faultf(codeMediaType, "Content-Encoding %.64q is not supported", e)
+	}
+	if c.route.body == anyBody {
+		return nil
+	}
+	t := mediaType(h.ContentType())
+	switch {
+	case len(t) == 0, bytes.EqualFold(t, []byte(jsonType)):
+		return nil
+	case len(t) > len("application/+json") && bytes.EqualFold(t[:len("application/")], []byte("application/")) &&
+		bytes.EqualFold(t[len(t)-len("+json"):], []byte("+json")):
+		return nil
+	case c.route.body == batchBody && bytes.EqualFold(t, []byte(ndjsonType)):
+		return nil
+	}
+	return wire.Faultf(codeMediaType, "Content-Type %.64q is not supported here; send %s", t, jsonType)
+}
+
+// framed tells whether a request without a body says so, by a length or by
+// chunks. fasthttp makes a missing length 0; the raw headers know better.
+func framed(h *fasthttp.RequestHeader) bool {
+	if h.ContentLength() == -1 || len(h.Peek(fasthttp.HeaderTransferEncoding)) > 0 {
+		return true
+	}
+	const name = "content-length:"
+	for raw := h.RawHeaders(); len(raw) > 0; {
+		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
+		if len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name)) {
+			return true
+		}
+		raw = rest
+	}
+	return false
+}
+
+// mediaType is a Content-Type without its parameters.
+func mediaType(contentType []byte) []byte {
+	t, _, _ := bytes.Cut(contentType, []byte{';'})
+	return bytes.TrimSpace(t)
+}
+
+// accepts tells whether an Accept header names a media type.
+func accepts(accept []byte, want string) bool {
+	for len(accept) > 0 {
+		var one []byte
+		one, accept, _ = bytes.Cut(accept, []byte{','})
+		if bytes.EqualFold(mediaType(one), []byte(want)) {
+			return true
+		}
+	}
+	return false
+}
+
+// malformed answers what fasthttp could not read as a request. What was wrong
+// with it is told without repeating it: it may hold a key.
+func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+	conn, _ := ctx.Conn().(*conn)
+	var small *fasthttp.ErrSmallBuffer
+	var netErr net.Error
+	var fault *wire.Fault
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		fault = s.tooLarge(ctx)
+	case errors.As(err, &small):
+		fault = wire.Faultf(codeHeadTooLarge, "request line and headers are larger than %d bytes", headSize)
+	case errors.As(err, &netErr) && netErr.Timeout():
+		if conn != nil && conn.silent() {
+			_ = conn.Close() // there is no request to answer
+			return
+		}
+		fault = wire.Faultf(codeTimeout, "the request was not complete within %v", s.config.ReadTimeout)
+	default:
+		fault = wire.Faultf(codeBadRequest, "this is not a request of HTTP/1.1")
+	}
+	s.fail(ctx, fault)
+	ctx.SetConnectionClose()
+	if conn != nil {
+		conn.linger.Store(true)
+	}
+	s.metrics.count(nil, ctx.Response.StatusCode())
+}
+
+func (s *Server) tooLarge(ctx *fasthttp.RequestCtx) *wire.Fault {
+	size := "more"
+	if n := ctx.Request.Header.ContentLength(); n > 0 {
+		size = fmt.Sprintf("%d bytes", n)
+	}
+	return wire.Faultf(codeBodyTooLarge, "the body has %s, %d bytes are allowed (control-max-body)", size, s.config.MaxBody)
+}

@@ -1,0 +1,133 @@
+package control
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"castgate/server"
+	"castgate/server/control/internal/wire"
+)
+
+// parameters reads the query. Names and values are decoded in place, in
+// fasthttp's copy of the query, and live as long as the request.
+func (c *call) parameters() error {
+	query := c.http.URI().QueryString()
+	if len(query) == 0 || c.route.lenient {
+		return nil
+	}
+	for len(query) > 0 {
+		var pair []byte
+		pair, query, _ = bytes.Cut(query, []byte{'&'})
+		if len(pair) == 0 {
+			continue
+		}
+		rawName, rawValue, _ := bytes.Cut(pair, []byte{'='})
+		name, ok := decodeQuery(rawName)
+		value, ok2 := decodeQuery(rawValue)
+		if !ok || !ok2 {
+			return wire.Faultf(codeInvalidParameter, "the query has a %% that begins no percent-encoding")
+		}
+		if c.route.parameter == nil {
+			return unknownParameter(name)
+		}
+		if err := c.route.parameter(c, name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unknownParameter(name string) error {
+	return wire.Faultf(codeUnknownParameter, "unknown parameter %.64q in the query", name)
+}
+
+// decodeQuery undoes percent-encoding and + in place.
+func decodeQuery(b []byte) (string, bool) {
+	w := 0
+	for r := 0; r < len(b); r++ {
+		c := b[r]
+		switch c {
+		case '+':
+			c = ' '
+		case '%':
+			if r+2 >= len(b) {
+				return "", false
+			}
+			n, err := strconv.ParseUint(unsafe.String(&b[r+1], 2), 16, 8)
+			if err != nil {
+				return "", false
+			}
+			c = byte(n)
+			r += 2
+		}
+		b[w] = c
+		w++
+	}
+	return unsafe.String(unsafe.SliceData(b), w), true
+}
+
+// rawParameter takes a parameter of /v1/push/raw.
+func (c *call) rawParameter(name, value string) (err error) {
+	m := &c.command
+	switch name {
+	case "client_id":
+		m.To.ClientIDs = append(m.To.ClientIDs, value)
+	case "uid":
+		m.To.UIDs = append(m.To.UIDs, value)
+	case "group":
+		m.To.Groups = append(m.To.Groups, value)
+	case "exclude_client_id":
+		m.ExcludeClientIDs = append(m.ExcludeClientIDs, value)
+	case "exclude_uid":
+		m.ExcludeUIDs = append(m.ExcludeUIDs, value)
+	case "all":
+		m.To.All, err = flag(name, value)
+	case "binary":
+		m.Binary, err = flag(name, value)
+	case "wait":
+		if m.Wait = value == "written"; !m.Wait {
+			err = wire.Faultf(codeInvalidParameter, "wait must be written, it is %.64q", value)
+		}
+	default:
+		err = unknownParameter(name)
+	}
+	return err
+}
+
+// flag reads 1 or 0.
+func flag(name, value string) (bool, error) {
+	if value != "1" && value != "0" {
+		return false, wire.Faultf(codeInvalidParameter, "%s must be 1 or 0, it is %.64q", name, value)
+	}
+	return value == "1", nil
+}
+
+// listParameter takes a parameter of a listing. A listing may be written when
+// the request's buffers are gone, so these strings are copies.
+func (c *call) listParameter(name, value string) error {
+	var to *string
+	switch name {
+	case "uid":
+		to = &c.list.UID
+	case "group":
+		to = &c.list.Group
+	case "cursor":
+		to = &c.list.Cursor
+	case "limit":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > server.MaxPageLen {
+			return &server.Error{Code: server.CodeInvalidLimit, Detail: "limit must be a number from 1 to " + strconv.Itoa(server.MaxPageLen)}
+		}
+		c.list.Limit = n
+		return nil
+	default:
+		return unknownParameter(name)
+	}
+	if *to != "" || value == "" && to != &c.list.Cursor {
+		return wire.Faultf(codeInvalidParameter, "%s must be given once and not be empty", name)
+	}
+	*to = strings.Clone(value)
+	return nil
+}
