@@ -32,7 +32,9 @@ echo "building ..."
 go build -o "$work/castgate" ./cmd/castgate
 [ "$backend" = php ] || go build -o "$work/backend" ./examples/go
 
-"$work/castgate" serve --listen "127.0.0.1:$ws_port" --control "$control" &
+# Ctrl-C signals the whole terminal; the gateway should get one signal, from
+# stop, since a second one would end it without its drain.
+setsid "$work/castgate" serve --listen "127.0.0.1:$ws_port" --control "$control" &
 gateway_pid=$!
 
 export CASTGATE_CONTROL="$control" WS_URL="ws://127.0.0.1:$ws_port/"
