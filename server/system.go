@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/binary"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +24,7 @@ type system struct {
 
 var linux = system{
 	read:  unix.Read,
-	write: unix.Write,
+	write: send,
 	accept: func(fd int) (int, unix.Sockaddr, error) {
 		return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	},
@@ -74,4 +75,23 @@ func newTicker() (int, error) {
 		return -1, fmt.Errorf("timerfd_settime: %w", err)
 	}
 	return fd, nil
+}
+
+// rawSendLen is the length up to which send keeps its processor.
+const rawSendLen = 64 << 10
+
+// send writes to a socket that does not block. send(2) is some tens of
+// nanoseconds less than write(2), and for short buffers the runtime is not told
+// of a system call that ends at once anyway: with thousands a slice, taking the
+// processor away and back costs more than it could gain.
+func send(fd int, p []byte) (int, error) {
+	if len(p) == 0 || len(p) > rawSendLen {
+		return unix.Write(fd, p)
+	}
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if e != 0 {
+		return -1, e
+	}
+	return int(n), nil
 }
