@@ -220,3 +220,22 @@ func TestSlowPost(t *testing.T) {
 		t.Errorf("the connection was not closed: %v", err)
 	}
 }
+
+// TestControlFromBrowser: without keys, a page in a browser on the gateway's
+// host must not be able to push.
+func TestControlFromBrowser(t *testing.T) {
+	t.Parallel()
+	g := wstest.Start(t)
+	c := g.Dial(t)
+	resp, err := g.Request("POST", "/v1/push/raw?all=1", "from a foreign page", http.Header{
+		"Origin": {"https://evil.example"}, "Content-Type": {"text/plain"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("status %d, want 403", resp.StatusCode)
+	}
+	c.ExpectNothing()
+}

@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"castgate/internal/wstest"
 )
 
 const (
-	floodFrame  = 64_000 // bytes of one message
-	floodPushes = 1600   // about 100 MB in all
-	floodStuck  = 10     // clients that never read
-	floodGood   = 4      // clients that read all the time
+	floodFrame  = 120_000 // bytes of one message; two fit into the send queue
+	floodPushes = 840     // about 100 MB in all
+	floodStuck  = 10      // clients that never read
+	floodGood   = 3       // clients that read all the time
 )
 
 // TestNeverReading pushes 100 MB to a group in which some never read. The
@@ -24,7 +24,8 @@ func TestNeverReading(t *testing.T) {
 	for _, policy := range []string{"close", "drop"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			g := wstest.Start(t, "--slow-policy", policy)
+			// No pings: who never reads can't answer them either.
+			g := wstest.Start(t, "--slow-policy", policy, "--ping-interval", "0")
 			neverReading(t, g, policy)
 		})
 	}
@@ -37,10 +38,11 @@ func neverReading(t *testing.T, g *wstest.Gateway, policy string) {
 		stuckOnes[i].SetReadBuffer(16 << 10)
 		stuckOnes[i].Upgrade()
 	}
-	var readers [floodGood]flood
+	readers := make([]*flood, floodGood)
 	for i := range readers {
 		raw := g.DialRaw(t)
 		raw.Upgrade()
+		readers[i] = &flood{got: make(chan struct{}, floodPushes)}
 		go readers[i].read(raw)
 	}
 	before := wstest.RSS(t, g.PID())
@@ -50,17 +52,20 @@ func neverReading(t *testing.T, g *wstest.Gateway, policy string) {
 		binary.BigEndian.PutUint64(message, uint64(i))
 		answer := g.OK("POST", "/v1/push/raw?all=1&binary=1", message)
 		matched += number(answer["matched"])
-		for r := range readers {
+		for _, r := range readers {
 			// Two messages ahead of its readers the pusher waits: it tests
 			// those who never read, not those who are slow.
-			g.Await(func() string { return readers[r].behind(int64(i - 1)) })
+			if i >= 2 {
+				r.await(t)
+			}
 		}
 		if i%100 == 0 {
 			peak = max(peak, wstest.RSS(t, g.PID())-before)
 		}
 	}
-	for r := range readers {
-		g.Await(func() string { return readers[r].behind(floodPushes) })
+	for _, r := range readers {
+		r.await(t)
+		r.await(t)
 	}
 	t.Logf("the process grew by %d MiB at most", peak>>20)
 	if limit := 64 << 20; peak > limit && !wstest.RaceEnabled {
@@ -87,34 +92,36 @@ func neverReading(t *testing.T, g *wstest.Gateway, policy string) {
 	}
 }
 
-// flood is the progress of one client that reads.
+// flood is a client that reads.
 type flood struct {
-	got atomic.Int64 // whole messages in their order
-	bad atomic.Pointer[string]
+	got chan struct{} // one for each whole message in its order; closed after a wrong one
+	bad string        // what was wrong; valid when got is closed
 }
 
-// read counts messages on its own goroutine until the connection ends.
+// read checks messages on its own goroutine until the connection ends.
 func (f *flood) read(raw *wstest.Raw) {
-	for next := int64(0); ; next++ {
+	for next := 0; ; next++ {
 		op, payload, err := raw.Frame()
-		if err != nil || op != wstest.OpBinary || len(payload) != floodFrame || int64(binary.BigEndian.Uint64(payload)) != next {
-			what := fmt.Sprintf("message %d: opcode %d, %d bytes, %v", next, op, len(payload), err)
-			f.bad.Store(&what)
+		if err != nil || op != wstest.OpBinary || len(payload) != floodFrame || int(binary.BigEndian.Uint64(payload)) != next {
+			f.bad = fmt.Sprintf("message %d: opcode %d, %d bytes, %v", next, op, len(payload), err)
+			close(f.got)
 			return
 		}
-		f.got.Add(1)
+		f.got <- struct{}{}
 	}
 }
 
-// behind says what is missing of want messages, "" if nothing is.
-func (f *flood) behind(want int64) string {
-	if got := f.got.Load(); got < want {
-		if bad := f.bad.Load(); bad != nil {
-			return *bad
+// await waits for one more message.
+func (f *flood) await(t *testing.T) {
+	t.Helper()
+	select {
+	case _, ok := <-f.got:
+		if !ok {
+			t.Fatal(f.bad)
 		}
-		return fmt.Sprintf("a reader has %d of %d messages", got, want)
+	case <-time.After(wstest.Patience):
+		t.Fatalf("a reader got no message for %v", wstest.Patience)
 	}
-	return ""
 }
 
 // TestSlowClose: a client that reads too slowly sees, when it reads again, all

@@ -8,7 +8,7 @@ import (
 // Patience is how long helpers wait for something that should happen at once.
 // It is generous because a loaded two-core machine under the race detector is
 // slow; only a failing test waits it out.
-const Patience = 20 * time.Second
+const Patience = 30 * time.Second
 
 // Await asks again until problem answers "", and fails the test with the last
 // answer when Patience is over.
