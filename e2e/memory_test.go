@@ -1,0 +1,83 @@
+//go:build !race
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/internal/wstest"
+	"castgate/loadtest"
+)
+
+// memoryClients is enough for the cost of one to show above what pages and
+// first use add, and few enough for a quick test.
+const memoryClients = 6000
+
+// An idle client that is bound and in a group stays below the promised bytes,
+// costs no goroutine, and what has gone through clients leaves nothing behind.
+// make bench measures the same at 19,000.
+func TestMemoryOfIdleClients(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	defer cancel()
+	g := wstest.Start(t)
+	none := settledPSS(t, g)
+	before := g.Metrics()["castgate_go_goroutines"]
+	swarm, err := loadtest.Open(ctx, loadtest.Config{
+		URLs: []string{"ws://" + g.Addr + "/"}, Connections: memoryClients, AcceptForeign: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer swarm.Close()
+	control := loadtest.NewControl(g.ControlAddr, "", 4)
+	defer control.Close()
+	var all []loadtest.Binding
+	for i, id := range swarm.ClientIDs() {
+		all = append(all, loadtest.Binding{ClientID: id, UID: fmt.Sprintf("user-%d", i), Groups: []string{fmt.Sprintf("group-%d", i%500)}})
+	}
+	if err := control.Bind(ctx, all); err != nil {
+		t.Fatal(err)
+	}
+	idle := settledPSS(t, g)
+	each := (idle - none) / memoryClients
+	t.Logf("%d bytes per client: PSS %d without clients, %d with %d", each, none, idle, memoryClients)
+	if each > 1024 {
+		t.Errorf("an idle client costs %d bytes, more than 1024", each)
+	}
+	if after := g.Metrics()["castgate_go_goroutines"]; after > before+20 {
+		t.Errorf("%v goroutines without clients, %v with %d", before, after, memoryClients)
+	}
+
+	// 1 MiB through each of more than 1,000, in messages of 64 KiB.
+	var groups []string
+	for i := range 90 {
+		groups = append(groups, fmt.Sprintf("group-%d", i))
+	}
+	text := strings.Repeat("x", 64<<10)
+	for range 16 {
+		if matched := g.Push(wstest.M{"groups": groups}, text); matched != 90*memoryClients/500 {
+			t.Fatalf("matched %d", matched)
+		}
+		g.AwaitMetric("castgate_deliveries_queued", 0)
+	}
+	after := settledPSS(t, g)
+	t.Logf("PSS %d after 1 MiB through each of 1,000", after)
+	if after > idle+idle/5 {
+		t.Errorf("PSS was %d, is %d after much has gone through: more than a fifth above", idle, after)
+	}
+}
+
+// settledPSS is what the process holds once it has had time to give back.
+func settledPSS(t *testing.T, g *wstest.Gateway) int {
+	least := wstest.PSS(t, g.PID())
+	for range 16 {
+		time.Sleep(500 * time.Millisecond)
+		least = min(least, wstest.PSS(t, g.PID()))
+	}
+	return least
+}
