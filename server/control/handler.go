@@ -30,6 +30,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if err := c.serve(); err != nil {
 		s.fail(ctx, err)
 	}
+	if s.base.Err() != nil {
+		ctx.SetConnectionClose() // the port shuts down
+	}
 	if body := ctx.Request.Body(); cap(body) > keepBody {
 		ctx.Request.ReleaseBody(keepBody)
 	}
@@ -112,18 +115,15 @@ func (c *call) checkBody() error {
 }
 
 // framed tells whether a request without a body says so, by a length or by
-// chunks. fasthttp makes a missing length 0; the raw headers know better.
+// chunks. fasthttp makes both a length of 0; the raw headers know better.
 func framed(h *fasthttp.RequestHeader) bool {
-	if h.ContentLength() == -1 || len(h.Peek(fasthttp.HeaderTransferEncoding)) > 0 {
-		return true
-	}
-	const name = "content-length:"
 	for raw := h.RawHeaders(); len(raw) > 0; {
-		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
-		if len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name)) {
+		var line []byte
+		line, raw, _ = bytes.Cut(raw, []byte{'\n'})
+		name, _, _ := bytes.Cut(line, []byte{':'})
+		if bytes.EqualFold(name, []byte("content-length")) || bytes.EqualFold(name, []byte("transfer-encoding")) {
 			return true
 		}
-		raw = rest
 	}
 	return false
 }

@@ -1,0 +1,316 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"castgate/server"
+)
+
+const patience = 10 * time.Second
+
+// fake is a gateway of two clients, c-1 (bound to ann) and c-2. It notes what
+// it is asked for, as text: arguments live only as long as the call.
+type fake struct {
+	mu    sync.Mutex
+	calls []string
+	err   error // what every verb answers if set
+	rows  int   // rows of a listing
+	limit []int // limits that listings were asked with
+	// waiting gets a message when a Push waits; it then waits for its context.
+	waiting chan struct{}
+	broken  bool // panic in Stats and in the second page of listings
+}
+
+func (f *fake) note(format string, args ...any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, fmt.Sprintf(format, args...))
+	return f.err
+}
+
+// took answers the calls since the last time.
+func (f *fake) took() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := strings.Join(f.calls, "; ")
+	f.calls = nil
+	return s
+}
+
+func known(id string) error {
+	if id != "c-1" && id != "c-2" {
+		return &server.Error{Code: server.CodeUnknownClient, Detail: "no such client"}
+	}
+	return nil
+}
+
+func (f *fake) Bind(_ context.Context, b server.Bind) (server.BindResult, error) {
+	if err := f.note("bind %q %q %q %v", b.ClientID, b.UID, b.Groups, b.KickOld); err != nil {
+		return server.BindResult{}, err
+	}
+	return server.BindResult{PreviousUID: "", Kicked: 1}, known(b.ClientID)
+}
+
+func (f *fake) Unbind(_ context.Context, id string) (server.BindResult, error) {
+	_ = f.note("unbind %q", id)
+	return server.BindResult{PreviousUID: "a\"nn"}, known(id)
+}
+
+func (f *fake) Join(_ context.Context, m server.Membership) (server.MembershipResult, error) {
+	return server.MembershipResult{Changed: 2, UnknownClientIDs: []string{"gone"}}, f.note("join %q %q %q", m.ClientIDs, m.UIDs, m.Groups)
+}
+
+func (f *fake) Leave(_ context.Context, m server.Membership) (server.MembershipResult, error) {
+	return server.MembershipResult{Changed: 2}, f.note("leave %q %q %q", m.ClientIDs, m.UIDs, m.Groups)
+}
+
+func (f *fake) Ungroup(_ context.Context, groups []string) (int, error) {
+	return 3, f.note("ungroup %q", groups)
+}
+
+func (f *fake) Push(ctx context.Context, p server.Push) (server.PushResult, error) {
+	t := &p.To
+	err := f.note("push %q %q %q %v but %q %q: %q binary=%v wait=%v", t.ClientIDs, t.UIDs, t.Groups, t.All,
+		p.ExcludeClientIDs, p.ExcludeUIDs, p.Payload, p.Binary, p.Wait)
+	if err == nil && p.Wait && f.waiting != nil {
+		f.waiting <- struct{}{}
+		<-ctx.Done()
+		return server.PushResult{Matched: 3, Queued: 1, Written: 2}, nil
+	}
+	if p.Wait {
+		return server.PushResult{Matched: 3, Dropped: 1, Written: 2}, err
+	}
+	return server.PushResult{Matched: 3, Queued: 3}, err
+}
+
+func (f *fake) Kick(_ context.Context, k server.Kick) (int, error) {
+	t := &k.To
+	return 4, f.note("kick %q %q %q %v %d %q %q", t.ClientIDs, t.UIDs, t.Groups, t.All, k.Code, k.Reason, k.Text)
+}
+
+func (f *fake) Online(_ context.Context, q server.Online) (server.OnlineResult, error) {
+	r := server.OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
+	for i, id := range q.ClientIDs {
+		r.Clients[i] = known(id) == nil
+	}
+	for i := range q.UIDs {
+		r.UIDs[i] = i + 1
+	}
+	return r, f.note("online %q %q", q.ClientIDs, q.UIDs)
+}
+
+func (f *fake) Counts(_ context.Context, q server.Counts) (server.CountsResult, error) {
+	r := server.CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
+	return r, f.note("counts %q %q", q.Groups, q.UIDs)
+}
+
+func (f *fake) Stats(context.Context) (server.Stats, error) {
+	if f.broken {
+		panic("broken for the test")
+	}
+	return server.Stats{
+		Connections: 2, StartedAt: connected, Handshakes: map[string]uint64{"ok": 2, "bad": 1},
+		Matched: 10, Written: 6, Dropped: map[string]uint64{"slow": 3}, Queued: 1, LoopLag: 1500 * time.Microsecond,
+	}, nil
+}
+
+var connected = time.Date(2026, 11, 23, 21, 0, 0, 123456789, time.FixedZone("", 3600))
+
+func (f *fake) Client(_ context.Context, id string) (server.ClientInfo, error) {
+	_ = f.note("client %q", id)
+	return server.ClientInfo{ClientID: id, UID: "ann", Groups: []string{"red"}, Session: json.RawMessage(`{"a":1}`),
+		RemoteAddr: "127.0.0.1:1", ConnectedAt: connected, QueuedBytes: 5, QueuedFrames: 1}, known(id)
+}
+
+// page answers rows numbered from the cursor on.
+func (f *fake) page(q server.List) (from, to int, next string, err error) {
+	f.mu.Lock()
+	f.limit = append(f.limit, q.Limit)
+	f.mu.Unlock()
+	if q.Cursor != "" {
+		if _, err := fmt.Sscanf(q.Cursor, "at-%d", &from); err != nil {
+			return 0, 0, "", &server.Error{Code: server.CodeInvalidCursor, Detail: "no cursor of this listing"}
+		}
+		if f.broken {
+			panic("broken for the test")
+		}
+	}
+	if q.Limit == 0 {
+		q.Limit = 100
+	}
+	if to = min(from+q.Limit, f.rows); to < f.rows {
+		next = fmt.Sprintf("at-%d", to)
+	}
+	return from, to, next, f.note("list %q %q", q.UID, q.Group)
+}
+
+func (f *fake) Clients(_ context.Context, q server.List) (server.Page[server.ClientInfo], error) {
+	from, to, next, err := f.page(q)
+	page := server.Page[server.ClientInfo]{Next: next}
+	for i := from; i < to; i++ {
+		page.Rows = append(page.Rows, server.ClientInfo{ClientID: fmt.Sprint("c-", i), RemoteAddr: "[::1]:2", ConnectedAt: connected})
+	}
+	return page, err
+}
+
+func (f *fake) UIDs(_ context.Context, q server.List) (server.Page[server.NameCount], error) {
+	from, to, next, err := f.page(q)
+	page := server.Page[server.NameCount]{Next: next}
+	for i := from; i < to; i++ {
+		page.Rows = append(page.Rows, server.NameCount{Name: fmt.Sprint("u\n", i), Clients: 1})
+	}
+	return page, err
+}
+
+func (f *fake) Groups(ctx context.Context, q server.List) (server.Page[server.NameCount], error) {
+	return f.UIDs(ctx, q)
+}
+
+func (f *fake) PutSession(_ context.Context, id string, session json.RawMessage) (json.RawMessage, error) {
+	if err := f.note("put_session %q %s", id, session); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(session), known(id)
+}
+
+func (f *fake) PatchSession(_ context.Context, id string, patch json.RawMessage) (json.RawMessage, error) {
+	return json.RawMessage(`{"merged":true}`), f.note("patch_session %q %s", id, patch)
+}
+
+// port is a control port under test, on a free port of the loopback.
+type port struct {
+	*Server
+	t    testing.TB
+	fake *fake
+	log  *bytes.Buffer // to be read when the port is down
+	http http.Client
+	base string
+	stop func() // Shutdown; its error fails the test
+}
+
+// start runs a control port; change may change its configuration.
+func start(t testing.TB, change func(*Config)) *port {
+	t.Helper()
+	c := Defaults()
+	c.Listen = "127.0.0.1:0"
+	log := &bytes.Buffer{}
+	c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if change != nil {
+		change(&c)
+	}
+	f := &fake{rows: 3}
+	s, err := New(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	p := &port{Server: s, t: t, fake: f, log: log, base: "http://" + s.Addr().String()}
+	p.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, s.Addr().Network(), s.Addr().String())
+	}}
+	if s.Addr().Network() == "unix" {
+		p.base = "http://unix"
+	}
+	p.stop = sync.OnceFunc(func() {
+		p.http.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	t.Cleanup(p.stop)
+	return p
+}
+
+// ask makes a request; header lines are "Name: value".
+func (p *port) ask(method, path, body string, header ...string) (status int, answer string, h http.Header) {
+	p.t.Helper()
+	req, err := http.NewRequest(method, p.base+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, line := range header {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := p.http.Do(req)
+	if err != nil {
+		p.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return resp.StatusCode, string(data), resp.Header
+}
+
+// refuses requires a problem of this status and code, and answers its detail.
+func (p *port) refuses(status int, code, method, path, body string, header ...string) string {
+	p.t.Helper()
+	got, answer, h := p.ask(method, path, body, header...)
+	return requireProblem(p.t, fmt.Sprintf("%s %s %.80s", method, path, body), got, answer, h.Get("Content-Type"), status, code)
+}
+
+func requireProblem(t testing.TB, what string, got int, answer, contentType string, status int, code string) string {
+	t.Helper()
+	var problem struct {
+		Type, Title, Code, Detail string
+		Status                    int
+	}
+	err := json.Unmarshal([]byte(answer), &problem)
+	if err != nil || got != status || problem.Status != status || problem.Code != code || contentType != problemType ||
+		problem.Type != "about:blank" || problem.Title != http.StatusText(status) || problem.Detail == "" {
+		t.Errorf("%s: %d %s %s (%v), want %d %s", what, got, contentType, answer, err, status, code)
+	}
+	return problem.Detail
+}
+
+// dial opens a connection of the test's own.
+func (p *port) dial() (net.Conn, *bufio.Reader) {
+	p.t.Helper()
+	c, err := net.Dial(p.Addr().Network(), p.Addr().String())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return c, bufio.NewReader(c)
+}
+
+// read reads one answer.
+func read(t testing.TB, in *bufio.Reader) (status int, body string, h http.Header) {
+	t.Helper()
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(data), resp.Header
+}

@@ -1,0 +1,217 @@
+package control
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const live = "GET /livez HTTP/1.1\r\nHost: c\r\n\r\n"
+
+// TestIdleConnectionsMakeRoom: 1,000 idle keep-alive connections keep no
+// caller out; the longest idle ones go first, and requests get an answer or
+// no outcome.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	const most, callers = 20, 1000
+	p := start(t, func(c *Config) { c.MaxConns = most })
+	for i := range callers {
+		c, in := p.dial()
+		if _, err := io.WriteString(c, live); err != nil {
+			t.Fatal(err)
+		}
+		if status, _, _ := read(t, in); status != 200 {
+			t.Fatalf("caller %d: status %d", i, status)
+		}
+		if i >= most {
+			continue
+		}
+		defer func() { // of the first ones, after all
+			if _, err := in.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("connection %d of the first is still there: %v", i, err)
+			}
+		}()
+	}
+	if n := p.listener.open(); n > most {
+		t.Errorf("%d connections are open, %d are allowed", n, most)
+	}
+	if n := p.listener.madeRoom.Load(); n != callers-most {
+		t.Errorf("%d made room, want %d", n, callers-most)
+	}
+	if status, body, _ := p.ask("POST", "/v1/push", `{"to":{"all":true},"text":"x"}`); status != 200 {
+		t.Errorf("one more: %d %s", status, body)
+	}
+}
+
+// TestFull: when no connection is idle a new one gets 503 and the end.
+func TestFull(t *testing.T) {
+	p := start(t, func(c *Config) { c.MaxConns = 2; c.RequestTimeout = time.Hour })
+	p.fake.waiting = make(chan struct{}, 2)
+	var busy []net.Conn
+	for range 2 {
+		c, _ := p.dial()
+		_, _ = io.WriteString(c, post(`{"to":{"all":true},"text":"x","wait":"written"}`))
+		<-p.fake.waiting
+		busy = append(busy, c)
+	}
+	c, in := p.dial()
+	_, _ = io.WriteString(c, live)
+	status, body, h := read(t, in)
+	requireProblem(t, "full", status, body, h.Get("Content-Type"), 503, "too_many_connections")
+	if h.Get("Retry-After") != "1" {
+		t.Errorf("headers %v", h)
+	}
+	if rest, err := io.ReadAll(in); err != nil || len(rest) > 0 {
+		t.Errorf("then %q, %v", rest, err)
+	}
+	for _, c := range busy {
+		_ = c.Close() // ends its request's wait
+	}
+	for limit := time.Now().Add(patience); p.listener.open() > 0 && time.Now().Before(limit); {
+		time.Sleep(time.Millisecond)
+	}
+	if status, _, _ := p.ask("GET", "/livez", ""); status != 200 {
+		t.Errorf("with room again: %d", status)
+	}
+}
+
+// TestEvictedRequest: a request on a connection that was closed meanwhile is
+// not carried out.
+func TestEvictedRequest(t *testing.T) {
+	c := &conn{}
+	c.state.Store(int64(time.Second))
+	if !c.state.CompareAndSwap(int64(time.Second), stateEvicted) {
+		t.Fatal("an idle connection can't be taken")
+	}
+	for _, state := range []int{1, 2, 1} { // active, idle, active
+		trackState(c, fasthttpState(state))
+		if !c.evicted() {
+			t.Fatalf("state %d brought an evicted connection back", state)
+		}
+	}
+	p := start(t, nil)
+	gone := &conn{Conn: nopConn{}, listener: p.listener}
+	gone.state.Store(stateEvicted)
+	ctx := request(gone, "POST", "/v1/push", `{"to":{"all":true},"text":"x"}`)
+	p.handle(ctx)
+	if got := p.fake.took(); got != "" || !ctx.Response.ConnectionClose() {
+		t.Errorf("the gateway was asked %q", got)
+	}
+}
+
+// failing is a listener whose first Accepts fail.
+type failing struct {
+	net.Listener
+	mu   sync.Mutex
+	left int
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left > 0 {
+		f.left--
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return f.Listener.Accept()
+}
+
+// TestAcceptErrors: running out of descriptors costs an idle connection and a
+// pause, not the port; the log has it once.
+func TestAcceptErrors(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	l := newListener(&failing{Listener: inner, left: 3}, 5, slog.New(slog.NewTextHandler(&log, nil)))
+	idle := l.admit(nopConn{})
+	idle.state.Store(5)
+	go func() { _, _ = net.Dial("tcp", inner.Addr().String()) }()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	if n := l.failed.Load(); n != 3 {
+		t.Errorf("%d errors counted", n)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "too many open files") {
+		t.Errorf("the log has %d lines: %s", n, log.String())
+	}
+	if !idle.evicted() {
+		t.Error("the idle connection kept its descriptor")
+	}
+	_ = l.Close()
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close: %v", err)
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	// A socket file that nobody listens on, as a killed process leaves it.
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	_ = stale.Close()
+	p := start(t, func(c *Config) { c.Listen = "unix:" + path })
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Perm() != socketMode {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if status, body, _ := p.ask("POST", "/v1/push", `{"to":{"all":true},"text":"x"}`); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	other, err := New(p.fake, p.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Listen(); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "in use") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a second gateway: %v", err)
+	}
+	if status, _, _ := p.ask("GET", "/livez", ""); status != 200 {
+		t.Errorf("after the second one tried: %d", status)
+	}
+	p.stop()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket file is left: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Listen(); err == nil || !strings.Contains(err.Error(), "not a socket") {
+		t.Errorf("over a file: %v", err)
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	p := start(t, nil)
+	c := p.config
+	c.Listen = p.Addr().String()
+	other, err := New(p.fake, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("cannot listen for the control API on %s: address already in use", c.Listen)
+	if err := other.Listen(); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if other.Addr() != nil {
+		t.Errorf("address %v", other.Addr())
+	}
+	if err := other.Serve(); err == nil {
+		t.Error("Serve without Listen")
+	}
+}
