@@ -97,15 +97,19 @@ async function submitBind() {
 }
 
 async function send() {
+  const text = $('text').value;
+  $('text').value = ''; // now: when the answer comes, the next message may be half typed
   const answer = await post(settings.send, {
     target: $('target').value,
     to: $('to').value,
-    text: $('text').value,
+    text,
     exclude_me: $('exclude-me').checked,
   });
-  if (!answer) return;
-  $('text').value = '';
-  if (answer.matched === 0) addRow('sent', 'nobody is there to receive it');
+  if (!answer) {
+    if ($('text').value === '') $('text').value = text;
+  } else if (answer.matched === 0) {
+    addRow('sent', 'nobody is there to receive it');
+  }
 }
 
 // post answers the parsed JSON, or null after showing what went wrong.
