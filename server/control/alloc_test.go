@@ -3,23 +3,10 @@
 package control
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
-
-	"castgate/server"
 )
-
-// answering is a gateway that does nothing but answer pushes.
-type answering struct {
-	server.Gateway
-	matched int
-}
-
-func (g *answering) Push(context.Context, server.Push) (server.PushResult, error) {
-	return server.PushResult{Matched: g.matched, Queued: g.matched}, nil
-}
 
 // TestAllocations: a push that doesn't wait allocates nothing here, however
 // many receivers the gateway finds for it.
@@ -34,7 +21,7 @@ func TestAllocations(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/matched=%d", tt.name, matched), func(t *testing.T) {
 				c := Defaults()
 				c.Keys = []string{"first-key", "second-key"}
-				s, err := New(&answering{matched: matched}, c)
+				s, err := New(&quickGateway{matched: matched}, c)
 				if err != nil {
 					t.Fatal(err)
 				}

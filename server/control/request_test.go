@@ -1,13 +1,26 @@
 package control
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"castgate/server"
 )
+
+// quickGateway is a gateway that does nothing but answer pushes.
+type quickGateway struct {
+	server.Gateway
+	matched int
+}
+
+func (g *quickGateway) Push(context.Context, server.Push) (server.PushResult, error) {
+	return server.PushResult{Matched: g.matched, Queued: g.matched}, nil
+}
 
 // nopConn is a connection on which nothing happens.
 type nopConn struct{}
