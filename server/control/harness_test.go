@@ -189,12 +189,30 @@ func (f *fake) PatchSession(_ context.Context, id string, patch json.RawMessage)
 	return json.RawMessage(`{"merged":true}`), f.note("patch_session %q %s", id, patch)
 }
 
+// logText is a log that may be read while it is written.
+type logText struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logText) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // port is a control port under test, on a free port of the loopback.
 type port struct {
 	*Server
 	t    testing.TB
 	fake *fake
-	log  *bytes.Buffer // to be read when the port is down
+	log  *logText
 	http http.Client
 	base string
 	stop func() // Shutdown; its error fails the test
@@ -205,7 +223,7 @@ func start(t testing.TB, change func(*Config)) *port {
 	t.Helper()
 	c := Defaults()
 	c.Listen = "127.0.0.1:0"
-	log := &bytes.Buffer{}
+	log := &logText{}
 	c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if change != nil {
 		change(&c)
