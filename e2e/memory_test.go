@@ -19,7 +19,9 @@ const memoryClients = 6000
 
 // An idle client that is bound and in a group stays below the promised bytes,
 // costs no goroutine, and what has gone through clients leaves nothing behind.
-// make bench measures the same at 19,000.
+// make bench measures the
+// whole PSS at 19,000; here other gateways run beside, whose coming and going changes
+// how their common pages are shared out.
 func TestMemoryOfIdleClients(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
@@ -74,10 +76,10 @@ func TestMemoryOfIdleClients(t *testing.T) {
 
 // settledPSS is what the process holds once it has had time to give back.
 func settledPSS(t *testing.T, g *wstest.Gateway) int {
-	least := wstest.PSS(t, g.PID())
+	least := wstest.PSSAnon(t, g.PID())
 	for range 16 {
 		time.Sleep(500 * time.Millisecond)
-		least = min(least, wstest.PSS(t, g.PID()))
+		least = min(least, wstest.PSSAnon(t, g.PID()))
 	}
 	return least
 }

@@ -16,6 +16,14 @@ func PSS(t testing.TB, pid int) int {
 	return 1024 * procField(t, fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
 }
 
+// PSSAnon is the part of PSS that is the process's own memory, in bytes. Unlike
+// the whole it does not change when other processes of the same binary come
+// and go.
+func PSSAnon(t testing.TB, pid int) int {
+	t.Helper()
+	return 1024 * procField(t, fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss_Anon:")
+}
+
 // RSS is the resident set size of a process in bytes.
 func RSS(t testing.TB, pid int) int {
 	t.Helper()
