@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -37,6 +38,7 @@ func (c *serveCommand) Run(p *process, src *sources) error {
 	if err != nil {
 		log.Warn("the open-file limit stays as it is", "err", err)
 	}
+	spareProcessors(e.server.Loops)
 	gw, err := server.New(e.server)
 	if err != nil {
 		return startError(err, src)
@@ -59,6 +61,19 @@ func (c *serveCommand) Run(p *process, src *sources) error {
 	log.Info("castgate serves", "version", version, "listen", gw.Addr().String(), "control", ctl.Addr().String(),
 		"max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
 	return l.run()
+}
+
+// spareProcessors lets the runtime run goroutines beside busy event loops. A
+// loop in the middle of a broadcast goes from one short system call to the
+// next and seldom lets go of its processor; with no other one, the runtime
+// would look for requests at the control port every 10 ms only. The kernel
+// shares the cores out more finely. GOMAXPROCS in the environment has the
+// last word.
+func spareProcessors(loops int) {
+	const spare = 2
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < loops+spare {
+		runtime.GOMAXPROCS(loops + spare)
+	}
 }
 
 // startError ends the start: as a usage error if it begins with the name of a
