@@ -45,6 +45,10 @@ func RaiseFileLimit() (uint64, error) {
 	return lim.Cur, nil
 }
 
+// ReserveFor is how many of so many open files clients don't get unless
+// Config.ReserveFiles says otherwise.
+func ReserveFor(open uint64) int { return int(min(max(open/32, minReserve), maxReserve)) }
+
 func nrOpen() uint64 {
 	text, err := os.ReadFile("/proc/sys/fs/nr_open")
 	var n uint64
@@ -64,7 +68,7 @@ func newFileLimits(c *Config) (fileLimits, error) {
 	}
 	f := fileLimits{open: min(lim.Cur, 1<<30), reserve: c.ReserveFiles}
 	if f.reserve == 0 {
-		f.reserve = int(min(max(f.open/32, minReserve), maxReserve))
+		f.reserve = ReserveFor(f.open)
 	}
 	most := int(f.open) - f.reserve
 	if most < 1 {

@@ -3,11 +3,19 @@ package main
 import (
 	"fmt"
 	"math"
+
+	"castgate/server"
 )
 
-// filesFor is how many open files a process needs for so many clients: the
-// reserve that the server keeps is 1,024 at most.
-func filesFor(conns int64) int64 { return conns + 1024 }
+// filesFor is how many open files a process needs for so many clients and the
+// reserve that the server keeps.
+func filesFor(conns int64) int64 {
+	files := conns
+	for lessReserve(files) < conns {
+		files = conns + int64(server.ReserveFor(uint64(files)))
+	}
+	return files
+}
 
 func sysctl(name string, value any) string { return fmt.Sprintf("sysctl -w %s='%v'", name, value) }
 
@@ -47,7 +55,7 @@ func lessReserve(files int64) int64 {
 	if files == math.MaxInt64 {
 		return files
 	}
-	return max(files-min(max(files/32, 64), 1024), 0)
+	return max(files-int64(server.ReserveFor(uint64(files))), 0)
 }
 
 // checkNrOpen looks at the most that any process's limit can be set to.
