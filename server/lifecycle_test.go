@@ -83,9 +83,9 @@ func TestHandshakeTimeout(t *testing.T) {
 }
 
 func TestPingTimeout(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 200*time.Millisecond, 200*time.Millisecond })
+	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 300*time.Millisecond, 2*time.Second })
 	silent, alive := s.dialRaw(), s.dial()
-	_ = silent.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = silent.SetReadDeadline(time.Now().Add(15 * time.Second))
 	b := make([]byte, 64)
 	n, err := silent.Read(b)
 	if err != nil || string(b[:n]) != string(codec.AppendFrame(nil, codec.OpPing, nil)) {
@@ -94,7 +94,6 @@ func TestPingTimeout(t *testing.T) {
 	if _, err := silent.Read(b); err == nil {
 		t.Error("a silent client was not closed")
 	}
-	time.Sleep(500 * time.Millisecond)
 	s.push(Targets{All: true}, "alive")
 	alive.expect("alive")
 	if st := s.stats(); st.Closes["ping_timeout"] != 1 || st.Pings < 2 || st.Connections != 1 {
@@ -167,5 +166,35 @@ func TestNoGoroutinePerConnection(t *testing.T) {
 	}
 	if after := runtime.NumGoroutine(); after > before+5 {
 		t.Errorf("%d goroutines before 200 connections, %d after", before, after)
+	}
+}
+
+// What a loop has carried out, it forgets: no frame stays in its lists.
+func TestIdleLoopHoldsNoFrames(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.Loops = 1 })
+	c := s.dial()
+	var want []string
+	for i := range 50 {
+		want = append(want, strings.Repeat("f", i))
+		s.push(Targets{ClientIDs: []string{c.id}}, want[i])
+	}
+	c.expect(want...)
+	held := make(chan int)
+	l := s.loops[0]
+	for range 2 { // both lists, which change places
+		l.post(command{kind: cmdFunc, run: func(l *loop) {
+			n := 0
+			for _, list := range [][]command{l.batch[:cap(l.batch)], l.mail.commands[:cap(l.mail.commands)]} {
+				for i := range list {
+					if list[i].frame != nil {
+						n++
+					}
+				}
+			}
+			held <- n
+		}})
+		if n := <-held; n != 0 {
+			t.Errorf("%d frames held", n)
+		}
 	}
 }

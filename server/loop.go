@@ -161,8 +161,7 @@ func (l *loop) survive(slot, gen uint32) {
 // turn answers the bell.
 func (l *loop) turn() error {
 	l.mail.rung.Store(false)
-	if l.next == len(l.batch) {
-		l.batch, l.next = l.recycle(l.batch), 0
+	if len(l.batch) == 0 {
 		l.collect()
 	}
 	for i := range l.landing {
@@ -175,10 +174,14 @@ func (l *loop) turn() error {
 	if stop := l.obey(); stop {
 		return errors.ErrEngineShutdown
 	}
+	if l.next == len(l.batch) {
+		// Now and not at the next bell: an idle loop must hold no frames.
+		l.batch, l.next = recycle(l.batch), 0
+	}
 	budget := l.flushList(&l.urgent, turnWrites)
 	budget = l.walk(max(budget, turnWrites/4))
 	l.flushList(&l.bulk, max(budget, turnWrites/4))
-	if l.next < len(l.batch) || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() {
+	if len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() {
 		l.ring()
 		// Let goroutines that wait for a processor have this one.
 		runtime.Gosched()
@@ -186,7 +189,8 @@ func (l *loop) turn() error {
 	return nil
 }
 
-func (l *loop) recycle(batch []command) []command {
+// recycle empties a list of commands, so that nothing stays behind in it.
+func recycle(batch []command) []command {
 	clear(batch)
 	if cap(batch) > maxIdleCap {
 		return nil
