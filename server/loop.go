@@ -183,8 +183,11 @@ func (l *loop) turn() error {
 	l.flushList(&l.bulk, max(budget, turnWrites/4))
 	if len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() {
 		l.ring()
-		// Let goroutines that wait for a processor have this one.
+		// Let goroutines that wait for a processor have this one, and other
+		// threads, of this process or not, the core: a request at the control
+		// port passes through several of them.
 		runtime.Gosched()
+		l.sys.yield()
 	}
 	return nil
 }

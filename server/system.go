@@ -16,6 +16,8 @@ type system struct {
 	accept   func(fd int) (int, unix.Sockaddr, error)
 	close    func(fd int)
 	shutdown func(fd int)
+	// yield lets threads that wait have the core.
+	yield func()
 	// unsent is how many written bytes the peer has not acknowledged.
 	unsent func(fd int) int
 	// resetOnClose makes close drop what the kernel still holds for the peer.
@@ -30,6 +32,7 @@ var linux = system{
 	},
 	close:    func(fd int) { _ = unix.Close(fd) },
 	shutdown: func(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) },
+	yield:    func() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) },
 	unsent: func(fd int) int {
 		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 		if err != nil {
