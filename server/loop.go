@@ -19,7 +19,7 @@ import (
 // Each part is bounded, so that between turns the poller serves sockets that
 // are ready: a client's ping waits for one turn, not for a whole broadcast.
 const (
-	turnWrites     = 128   // sockets written in one turn
+	turnWrites     = 32    // sockets written in one turn
 	turnCommands   = 4096  // commands taken up
 	turnDeliveries = 8192  // members of a group given a frame
 	maxIdleCap     = 16384 // elements a list keeps room for when it is empty
