@@ -161,7 +161,8 @@ func (l *loop) survive(slot, gen uint32) {
 // turn answers the bell.
 func (l *loop) turn() error {
 	l.mail.rung.Store(false)
-	if len(l.batch) == 0 {
+	collected := len(l.batch) == 0
+	if collected {
 		l.collect()
 	}
 	for i := range l.landing {
@@ -181,7 +182,9 @@ func (l *loop) turn() error {
 	budget := l.flushList(&l.urgent, turnWrites)
 	budget = l.walk(max(budget, turnWrites/4))
 	l.flushList(&l.bulk, max(budget, turnWrites/4))
-	if len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() {
+	// Who posted while the bell was rung relies on this turn to collect; if it
+	// had an older batch to finish, another turn must.
+	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() {
 		l.ring()
 		// Let goroutines that wait for a processor have this one, and other
 		// threads, of this process or not, the core: a request at the control

@@ -13,6 +13,8 @@ const (
 	tickLen = 100 * time.Millisecond
 	// wheelBuckets is the horizon of a loop's wheel in ticks.
 	wheelBuckets = 512
+	// maxTickStep is how many ticks a loop's time goes on at once.
+	maxTickStep = 3
 	// closeTicks is how long a client may take to answer our close frame, and
 	// to read what was queued before it.
 	closeTicks = uint32(5 * time.Second / tickLen)
@@ -45,6 +47,12 @@ func (l *loop) tick() {
 	now := uint32(since / tickLen)
 	lag := since - time.Duration(l.wheel.Now()+1)*tickLen
 	l.count.lag.Store(int64(max(lag, 0)))
+	if late := now - l.wheel.Now(); late > maxTickStep {
+		// The loop was held up, or the whole machine: what clients sent
+		// meanwhile has not been read, so the time does not count against them.
+		l.began = l.began.Add(time.Duration(late-maxTickStep) * tickLen)
+		now = l.wheel.Now() + maxTickStep
+	}
 	l.due = l.wheel.Advance(now, l.due[:0])
 	for _, slot := range l.due {
 		c := l.conn(slot)

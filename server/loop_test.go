@@ -1,0 +1,67 @@
+package server
+
+import (
+	"testing"
+	"time"
+)
+
+// idleLoop is the loop of a server that does not run: the test takes its turns.
+func idleLoop(t *testing.T) *loop {
+	t.Helper()
+	c := Defaults()
+	c.Listen, c.Loops = "127.0.0.1:0", 1
+	s, err := newServer(c, &linux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.loops[0].end()
+		_ = s.acceptor.file.Close()
+	})
+	return s.loops[0]
+}
+
+// A command posted while the bell is rung for the rest of a long batch is not
+// forgotten when that batch is done.
+func TestNoWakeUpIsLost(t *testing.T) {
+	l := idleLoop(t)
+	done := 0
+	count := command{kind: cmdFunc, run: func(*loop) { done++ }}
+	for range turnCommands + 10 {
+		l.post(count)
+	}
+	if err := l.turn(); err != nil || done != turnCommands || !l.mail.rung.Load() {
+		t.Fatalf("first turn: %v, %d done", err, done)
+	}
+	l.post(count) // the bell is rung: no need to ring again
+	for turns := 0; l.mail.rung.Load(); turns++ {
+		if turns > 3 {
+			t.Fatal("the bell never rests")
+		}
+		if err := l.turn(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := turnCommands + 11; done != want {
+		t.Errorf("the loop rests with %d of %d commands done", done, want)
+	}
+}
+
+// A stall of the loop does not count against clients whose pongs it has not
+// had the time to read.
+func TestStallDoesNotExpireClients(t *testing.T) {
+	l := idleLoop(t)
+	l.began = l.began.Add(-time.Hour)
+	l.tick()
+	if now := l.wheel.Now(); now > maxTickStep {
+		t.Errorf("an hour's stall moved the loop's time by %d ticks", now)
+	}
+	if lag := time.Duration(l.count.lag.Load()); lag < 59*time.Minute {
+		t.Errorf("the lag is given as %v", lag)
+	}
+	before := l.wheel.Now()
+	l.tick()
+	if l.wheel.Now() > before+1 {
+		t.Errorf("the stall is caught up later: %d, then %d", before, l.wheel.Now())
+	}
+}
