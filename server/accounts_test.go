@@ -204,7 +204,7 @@ func (c *caller) check(t *testing.T) (received int) {
 	mine := strconv.Itoa(c.name) + " "
 	for _, m := range append(c.clients, c.gone...) {
 		complete := func() bool { return m.cut || len(only(m.log(), mine)) >= len(m.want) }
-		for end := time.Now().Add(5 * time.Second); !complete() && time.Now().Before(end); {
+		for end := time.Now().Add(patience); !complete() && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		log := m.log()

@@ -70,9 +70,7 @@ func TestAcceptErrorsAreSurvived(t *testing.T) {
 			c.expect(text)
 		})
 	}
-	if got := len(there.log()); got != 10 {
-		t.Errorf("the client that was there received %d of 10", got)
-	}
+	eventually(t, "the client that was there to receive all", func() bool { return len(there.log()) == 10 })
 }
 
 // A listener that is broken for good ends Run with an error.

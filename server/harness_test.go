@@ -11,6 +11,10 @@ import (
 	"github.com/coder/websocket"
 )
 
+// patience is how long a test waits for what must come: long, since it costs
+// time only where something is wrong or the machine is held up.
+const patience = 40 * time.Second
+
 // testServer is a server in this process on a free port.
 type testServer struct {
 	*Server
@@ -44,7 +48,7 @@ func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer 
 	go func() { done <- s.Run() }()
 	ts := &testServer{Server: s, t: t, url: "ws://" + s.Addr().String() + "/"}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -89,7 +93,7 @@ func (s *testServer) checkEmpty() {
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}
@@ -118,7 +122,7 @@ func (s *testServer) dial() *testClient {
 }
 
 func (s *testServer) tryDial() (*testClient, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	ws, _, err := websocket.Dial(ctx, s.url, nil)
 	if err != nil {
@@ -169,7 +173,7 @@ func (c *testClient) log() []string {
 // expect waits until the client has received exactly these messages.
 func (c *testClient) expect(want ...string) {
 	c.t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(patience)
 	for len(c.log()) < len(want) && time.Now().Before(end) {
 		time.Sleep(time.Millisecond)
 	}
@@ -183,7 +187,7 @@ func (c *testClient) expectClose(code websocket.StatusCode, reason string) {
 	c.t.Helper()
 	select {
 	case <-c.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		c.t.Fatal("the connection did not end")
 	}
 	if got := websocket.CloseStatus(c.err); got != code {

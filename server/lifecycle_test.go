@@ -23,7 +23,7 @@ func TestShutdownDrains(t *testing.T) {
 		want = append(want, strings.Repeat("m", i+1))
 		s.push(Targets{All: true}, want[i])
 	}
-	stopCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	stopCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := s.Shutdown(stopCtx); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestHandshakeTimeout(t *testing.T) {
 		socks = append(socks, c)
 	}
 	for _, c := range socks {
-		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		b := make([]byte, 512)
 		n, _ := c.Read(b)
 		if !strings.HasPrefix(string(b[:n]), "HTTP/1.1 408 ") {
@@ -83,9 +83,9 @@ func TestHandshakeTimeout(t *testing.T) {
 }
 
 func TestPingTimeout(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 300*time.Millisecond, 2*time.Second })
+	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 300*time.Millisecond, 4*time.Second })
 	silent, alive := s.dialRaw(), s.dial()
-	_ = silent.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = silent.SetReadDeadline(time.Now().Add(patience))
 	b := make([]byte, 64)
 	n, err := silent.Read(b)
 	if err != nil || string(b[:n]) != string(codec.AppendFrame(nil, codec.OpPing, nil)) {
@@ -102,7 +102,7 @@ func TestPingTimeout(t *testing.T) {
 }
 
 func TestUnboundTimeout(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.UnboundTimeout = 300 * time.Millisecond })
+	s := startServer(t, func(c *Config) { c.UnboundTimeout = 1500 * time.Millisecond })
 	bound, unbound := s.dial(), s.dial()
 	s.bind(bound, "u")
 	unbound.expectClose(1008, "not bound in time")

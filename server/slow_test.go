@@ -51,7 +51,7 @@ func (s *testServer) dialRaw() *rawClient {
 // drain reads to the end and answers the payloads and the close code.
 func (c *rawClient) drain() (messages []string, code uint16, reason string) {
 	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	b, err := io.ReadAll(c)
 	p := codec.Parser{Client: true}
 	for len(b) > 0 {
