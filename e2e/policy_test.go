@@ -105,7 +105,7 @@ func TestMaxMessage(t *testing.T) {
 // one that sends something by itself counts as alive.
 func TestPings(t *testing.T) {
 	t.Parallel()
-	g := wstest.Start(t, "--ping-interval", "300ms", "--ping-timeout", "400ms")
+	g := wstest.Start(t, "--ping-interval", "300ms", "--ping-timeout", "4s")
 	alive := g.Dial(t)
 	mute := g.DialWith(t, wstest.DialOptions{NoPong: true})
 	chatty := g.DialWith(t, wstest.DialOptions{NoPong: true})

@@ -84,7 +84,12 @@ func (l *loop) readable(slot uint32, c *conn) {
 	}
 	l.count.bytesIn.Add(uint64(n))
 	c.lastRead = l.wheel.Now()
-	c.clear(flagPinged)
+	if c.is(flagPinged) {
+		c.clear(flagPinged)
+		if c.state == connOpen {
+			l.nextDeadlineOf(slot, c, c.lastRead) // not when the pong would have been overdue
+		}
+	}
 	b := l.rbuf[:n]
 	switch c.state {
 	case connHandshake, connRefusing:
