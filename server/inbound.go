@@ -138,10 +138,11 @@ func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
 		l.finish(slot, c, answer)
 		return
 	}
-	if l.drain > 0 || !l.srv.registry.register(l, slot, c) {
+	if l.drain > 0 {
 		l.refuse(slot, c, codec.HandshakeBusy)
 		return
 	}
+	l.srv.registry.register(l, slot, c)
 	l.count.handshakes[result].Add(1)
 	c.state = connOpen
 	c.set(flagServed | flagRegistered)

@@ -141,9 +141,9 @@ func (r *registry) arrived(h table.Handle, addr netip.AddrPort) {
 	ch.mu.Unlock()
 }
 
-// register makes a connection a client, before it is told its id. False when
-// the gateway has begun to stop. The loop's goroutine.
-func (r *registry) register(l *loop, slot uint32, c *conn) bool {
+// register makes a connection a client, before it is told its id. The
+// loop's goroutine.
+func (r *registry) register(l *loop, slot uint32, c *conn) {
 	ch := l.slots.chunkAt(slot)
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -157,7 +157,6 @@ func (r *registry) register(l *loop, slot uint32, c *conn) bool {
 	ch.live[slot%chunkLen] = c.gen
 	l.mail.mu.Unlock()
 	l.count.connections.Add(1)
-	return true
 }
 
 // unregister takes a client out of every table. False if it was out already.
