@@ -25,6 +25,7 @@ func BenchmarkAddRemove(b *testing.B) {
 			t := benchTable(100_000, 100_000)
 			var workers atomic.Uint32
 			b.ReportAllocs()
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				w := workers.Add(1)
 				var buf []byte

@@ -11,23 +11,23 @@ const smallDirectory = 64
 // their highest bit are buddies; buddies have more than mergeMax members
 // between them or they would be one.
 type directory struct {
-	slots   []*bucket // a power of two, never nil
+	slots   pages
 	members int
 	buckets int    // distinct ones
 	deep    int    // those that stand in one slot only
-	epoch   uint64 // slots may be changed in place in this epoch only
+	epoch   uint64 // the list of pages may be changed in place in this epoch only
 }
 
 // newDirectory takes over the bucket of a set that has outgrown it.
 func newDirectory(root bucket, epoch uint64) *directory {
-	return &directory{slots: []*bucket{&root}, members: len(root.members), buckets: 1, deep: 1, epoch: epoch}
+	return &directory{slots: pages{{[]*bucket{&root}, epoch}}, members: len(root.members), buckets: 1, deep: 1, epoch: epoch}
 }
 
-func (d *directory) slot(hash uint64) uint64 { return hash & uint64(len(d.slots)-1) }
+func (d *directory) slot(hash uint64) int { return int(hash) & (d.slots.len() - 1) }
 
 func (d *directory) add(g layout, h Handle, epoch uint64) bool {
 	hash := g.hash(h)
-	b := d.slots[d.slot(hash)]
+	b := d.slots.at(d.slot(hash))
 	if b.contains(h) {
 		return false
 	}
@@ -42,7 +42,7 @@ func (d *directory) add(g layout, h Handle, epoch uint64) bool {
 
 func (d *directory) remove(g layout, h Handle, epoch uint64) bool {
 	hash := g.hash(h)
-	b := d.slots[d.slot(hash)]
+	b := d.slots.at(d.slot(hash))
 	i := slices.Index(b.members, h)
 	if i < 0 {
 		return false
@@ -55,7 +55,7 @@ func (d *directory) remove(g layout, h Handle, epoch uint64) bool {
 	return true
 }
 
-// own makes the slots, not the buckets, safe to change.
+// own makes the list of pages, not the buckets, safe to change.
 func (d *directory) own(epoch uint64) {
 	if d.epoch != epoch {
 		d.slots = slices.Clone(d.slots)
@@ -77,8 +77,8 @@ func (d *directory) ownBucket(b *bucket, hash uint64, epoch uint64) *bucket {
 // place puts b into every slot for its depth and the hash of its members.
 func (d *directory) place(b *bucket, hash uint64) {
 	step := 1 << b.depth()
-	for i := int(hash) & (step - 1); i < len(d.slots); i += step {
-		d.slots[i] = b
+	for i, n := int(hash)&(step-1), d.slots.len(); i < n; i += step {
+		d.slots.set(i, b, d.epoch)
 	}
 }
 
@@ -86,11 +86,8 @@ func (d *directory) place(b *bucket, hash uint64) {
 // belongs to.
 func (d *directory) split(g layout, b *bucket, hash uint64, epoch uint64) *bucket {
 	depth := b.depth()
-	if 1<<depth == len(d.slots) {
-		s := make([]*bucket, 2*len(d.slots))
-		copy(s, d.slots)
-		copy(s[len(d.slots):], d.slots)
-		d.slots, d.deep = s, 0
+	if 1<<depth == d.slots.len() {
+		d.slots, d.deep = d.slots.doubled(epoch), 0
 	}
 	bit := uint64(1) << depth
 	ones := 0
@@ -111,7 +108,7 @@ func (d *directory) split(g layout, b *bucket, hash uint64, epoch uint64) *bucke
 	d.place(&zero, hash&^bit)
 	d.place(&one, hash|bit)
 	d.buckets++
-	if 2<<depth == len(d.slots) {
+	if 2<<depth == d.slots.len() {
 		d.deep += 2
 	}
 	if hash&bit != 0 {
@@ -126,14 +123,14 @@ func (d *directory) merge(b *bucket, hash uint64, epoch uint64) {
 	merged := false
 	for b.depth() > 0 {
 		depth := b.depth()
-		buddy := d.slots[d.slot(hash)^1<<(depth-1)]
+		buddy := d.slots.at(d.slot(hash) ^ 1<<(depth-1))
 		sum := len(b.members) + len(buddy.members)
 		if buddy.depth() != depth || sum > mergeMax {
 			break
 		}
 		c := makeBucket(sum, depth-1, epoch)
 		c.members = append(append(c.members, b.members...), buddy.members...)
-		if 1<<depth == len(d.slots) {
+		if 1<<depth == d.slots.len() {
 			d.deep -= 2
 		}
 		d.buckets--
@@ -149,16 +146,16 @@ func (d *directory) merge(b *bucket, hash uint64, epoch uint64) {
 // waits until it is well oversized, so that joins and leaves about a boundary
 // do not copy it to and fro.
 func (d *directory) shrink() {
-	size, deep := len(d.slots), d.deep
+	size, deep := d.slots.len(), d.deep
 	for size > 1 && deep == 0 && (size <= smallDirectory || 4*d.buckets <= size) {
 		size /= 2
-		for _, b := range d.slots[:size] {
-			if 1<<b.depth() == size {
+		for i := range size {
+			if 1<<d.slots.at(i).depth() == size {
 				deep++
 			}
 		}
 	}
-	if size < len(d.slots) {
-		d.slots, d.deep = slices.Clone(d.slots[:size]), deep
+	if size < d.slots.len() {
+		d.slots, d.deep = d.slots.cut(size, d.epoch), deep
 	}
 }

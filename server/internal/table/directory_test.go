@@ -2,6 +2,7 @@ package table
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -14,7 +15,15 @@ func (e *Entry) footprint() int {
 	n := 96 + 8*cap(e.set.root.members)
 	if d := e.set.dir; d != nil {
 		n += 64 + 8*cap(d.slots)
-		for i, b := range d.slots {
+		seen := map[*page]bool{}
+		for _, p := range d.slots {
+			if !seen[p] {
+				n += 32 + 8*cap(p.slots)
+				seen[p] = true
+			}
+		}
+		for i := range d.slots.len() {
+			b := d.slots.at(i)
 			if i>>b.depth() == 0 {
 				n += 32 + 8*cap(b.members)
 			}
@@ -86,8 +95,8 @@ func TestDepthLimit(t *testing.T) {
 		for _, k := range m.taken {
 			checkSnapshot(t, k.snapshot, k.members, 4)
 		}
-		if d := m.entries["g"].set.dir; len(d.slots) > 1<<depth {
-			t.Errorf("%d slots at a depth limit of %d", len(d.slots), depth)
+		if d := m.entries["g"].set.dir; d.slots.len() > 1<<depth {
+			t.Errorf("%d slots at a depth limit of %d", d.slots.len(), depth)
 		}
 		for i := range 3000 {
 			m.remove("g", MakeHandle(uint8(i%4), uint32(i), 1))
@@ -101,17 +110,18 @@ func TestDepthLimit(t *testing.T) {
 func TestNoThrashing(t *testing.T) {
 	table := New(1)
 	var e *Entry
-	for i := uint32(0); e == nil || e.set == nil || e.set.dir == nil || len(e.set.dir.slots) < 1024; i++ {
+	for i := uint32(0); e == nil || e.set == nil || e.set.dir == nil || e.set.dir.slots.len() < 1024; i++ {
 		e, _ = table.Add("g", MakeHandle(0, i, 1))
 	}
 	d := e.set.dir
 	slots := &d.slots[0]
-	for i, b := range d.slots {
-		if 1<<b.depth() < len(d.slots) {
+	for i := range d.slots.len() {
+		b := d.slots.at(i)
+		if 1<<b.depth() < d.slots.len() {
 			continue
 		}
 		// The pair the directory has doubled for: empty it and fill it again.
-		pair := append(slices.Clone(b.members), d.slots[i^512].members...)
+		pair := append(slices.Clone(b.members), d.slots.at(i^512).members...)
 		for range 3 {
 			for _, h := range pair {
 				table.Remove(e, h)
@@ -130,5 +140,34 @@ func TestNoThrashing(t *testing.T) {
 	}
 	if &d.slots[0] != slots {
 		t.Error("the directory was copied")
+	}
+}
+
+// A change after a snapshot copies pages and a bucket, not the directory: what
+// it allocates does not grow with the set.
+func TestCopiedAfterSnapshot(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	bytesPerChange := func(members int) uint64 {
+		table := New(2)
+		for i := range members {
+			table.Add("g", MakeHandle(uint8(i%2), uint32(i), 1))
+		}
+		const changes = 1000
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := range uint32(changes) {
+			table.Snapshot("g")
+			e, _ := table.Add("g", MakeHandle(0, i, 2))
+			table.Remove(e, MakeHandle(0, i, 2))
+		}
+		runtime.ReadMemStats(&after)
+		return (after.TotalAlloc - before.TotalAlloc) / changes
+	}
+	small, large := bytesPerChange(40_000), bytesPerChange(400_000)
+	t.Logf("%d bytes at 40,000 members, %d at 400,000", small, large)
+	if large > 3*small {
+		t.Errorf("%d bytes at 40,000 members, %d at 400,000", small, large)
 	}
 }

@@ -118,7 +118,7 @@ func (s *set) remove(g layout, h Handle) bool {
 		return false
 	}
 	if s.dir.buckets == 1 {
-		s.root = *s.dir.slots[0]
+		s.root = *s.dir.slots.at(0)
 		s.dir = nil
 	}
 	return true

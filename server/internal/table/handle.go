@@ -5,9 +5,10 @@
 // A Table is a thousand small shards under a lock each. A name with one member
 // is a single object; a larger set is an extendible hash whose buckets split
 // one at a time, so no step under a lock grows with the number of members but
-// the copy of the directory, 8 bytes for every 90 of them. Taking a Snapshot
-// costs the same for one member and for a million, because buckets and
-// directory are copied on the first write after it.
+// the copy of the directory's list of pages, 8 bytes for every 20,000 of them,
+// and the rare halving of a set that has shrunk. Taking a Snapshot costs the
+// same for one member and for a million, because buckets and pages are copied
+// on the first write after it.
 //
 // Lock order: a shard's lock is taken inside whatever the caller holds, one at
 // a time, and nothing is called while it is held.

@@ -31,12 +31,13 @@ func (e *Entry) check(g layout) error {
 func (d *directory) check(g layout, epoch uint64) error {
 	seen := map[*bucket]int{}
 	members, deep := 0, 0
-	for i, b := range d.slots {
+	for i := range d.slots.len() {
+		b := d.slots.at(i)
 		if seen[b]++; seen[b] > 1 {
 			continue
 		}
 		members += len(b.members)
-		if 1<<b.depth() == len(d.slots) {
+		if 1<<b.depth() == d.slots.len() {
 			deep++
 		}
 		if len(b.members) > bucketMax && b.depth() < g.maxDepth {
@@ -50,21 +51,21 @@ func (d *directory) check(g layout, epoch uint64) error {
 		if b.depth() == 0 {
 			return fmt.Errorf("directory of one bucket")
 		}
-		buddy := d.slots[i^1<<(b.depth()-1)]
+		buddy := d.slots.at(i ^ 1<<(b.depth()-1))
 		if buddy.depth() == b.depth() && len(b.members)+len(buddy.members) <= mergeMax {
 			return fmt.Errorf("buddies of %d and %d", len(b.members), len(buddy.members))
 		}
 	}
 	for b, n := range seen {
-		if n<<b.depth() != len(d.slots) {
-			return fmt.Errorf("bucket of depth %d in %d of %d slots", b.depth(), n, len(d.slots))
+		if n<<b.depth() != d.slots.len() {
+			return fmt.Errorf("bucket of depth %d in %d of %d slots", b.depth(), n, d.slots.len())
 		}
 	}
 	if members != d.members || deep != d.deep || len(seen) != d.buckets {
 		return fmt.Errorf("members %d, deep %d, buckets %d; want %d, %d, %d", d.members, d.deep, d.buckets, members, deep, len(seen))
 	}
-	if bits.OnesCount(uint(len(d.slots))) != 1 {
-		return fmt.Errorf("%d slots", len(d.slots))
+	if bits.OnesCount(uint(d.slots.len())) != 1 {
+		return fmt.Errorf("%d slots", d.slots.len())
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ type Snapshot struct {
 	// One of the three holds the members.
 	one   Handle
 	few   []Handle
-	slots []*bucket
+	slots pages
 
 	members uint32
 	layout  layout
@@ -30,7 +30,7 @@ func (s Snapshot) Contains(h Handle) bool {
 	case h == 0:
 		return false
 	case s.slots != nil:
-		return s.slots[s.layout.hash(h)&uint64(len(s.slots)-1)].contains(h)
+		return s.slots.at(int(s.layout.hash(h)) & (s.slots.len() - 1)).contains(h)
 	case s.few != nil:
 		return slices.Contains(s.few, h)
 	}
@@ -48,7 +48,8 @@ func (s Snapshot) All() iter.Seq[Handle] {
 				return
 			}
 		}
-		for i, b := range s.slots {
+		for i := range s.slots.len() {
+			b := s.slots.at(i)
 			if i>>b.depth() != 0 {
 				continue // seen in an earlier slot
 			}
@@ -68,7 +69,7 @@ const exactLoops = 64
 // clears none. In sets of several thousand members it does not look and sets
 // the bits of all the table's loops.
 func (s Snapshot) Loops(mask *[4]uint64) {
-	if len(s.slots) > exactLoops {
+	if s.slots.len() > exactLoops {
 		for l := range int(s.layout.loops) {
 			mask[l/64] |= 1 << (l % 64)
 		}
@@ -84,7 +85,7 @@ func (s Snapshot) Loops(mask *[4]uint64) {
 func (s Snapshot) Iter(loop int) Iter {
 	it := Iter{loop: loop, one: s.one, current: s.few, slots: s.slots, loopBits: s.layout.loopBits}
 	it.next = loop & (1<<s.layout.loopBits - 1)
-	it.next &= max(len(s.slots), 1) - 1
+	it.next &= max(s.slots.len(), 1) - 1
 	return it
 }
 
@@ -95,7 +96,7 @@ type Iter struct {
 	loop     int
 	one      Handle
 	current  []Handle // what is left of the bucket at hand
-	slots    []*bucket
+	slots    pages
 	next     int // slot to look at next
 	loopBits uint8
 }
@@ -130,10 +131,10 @@ func (it *Iter) Next(buf []Handle) int {
 
 // advance takes up the next bucket, perhaps an empty one; false at the end.
 func (it *Iter) advance() bool {
-	for it.next < len(it.slots) {
+	for n := it.slots.len(); it.next < n; {
 		i := it.next
 		it.next += 1 << it.loopBits
-		b := it.slots[i]
+		b := it.slots.at(i)
 		if i>>max(b.depth(), it.loopBits) == 0 { // else seen in an earlier slot
 			it.current = b.members
 			return true
