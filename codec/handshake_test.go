@@ -3,8 +3,10 @@ package codec
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -187,5 +189,23 @@ func fuzzResponse(t *testing.T, b []byte) {
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
 	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Sec-Websocket-Accept") != rfcAccept {
 		t.Fatalf("net/http reads %q as %+v, %v", b, resp, err)
+	}
+}
+
+// The end of a request head, found at once and in a head that comes in pieces.
+func BenchmarkHandshakeEnd(b *testing.B) {
+	for _, name := range []string{"101_minimal", "101_browser"} {
+		head, _ := readHead(b, filepath.Join("testdata", "handshake", name+".txt"))
+		for _, step := range []int{64, len(head)} {
+			b.Run(fmt.Sprintf("head=%s/step=%d", name, step), func(b *testing.B) {
+				b.SetBytes(int64(len(head)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if growingEnd(head, step) != len(head) {
+						b.Fatal("not found")
+					}
+				}
+			})
+		}
 	}
 }

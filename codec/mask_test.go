@@ -46,7 +46,7 @@ func TestUnmaskPieces(t *testing.T) {
 }
 
 func BenchmarkUnmask(b *testing.B) {
-	for _, size := range []int{8, 32, 125, 1024, 16384} {
+	for _, size := range []int{16, 125, 1024, 16384, 65536} {
 		for _, pos := range []int{0, 1} {
 			b.Run(fmt.Sprintf("size=%d/pos=%d", size, pos), func(b *testing.B) {
 				p := make([]byte, size)

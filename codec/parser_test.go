@@ -231,10 +231,10 @@ func FuzzParser(f *testing.F) {
 func BenchmarkParserNext(b *testing.B) {
 	const read = 64 << 10 // what a server takes from a socket at once
 	for _, op := range []Opcode{OpText, OpBinary} {
-		for _, size := range []int{16, 125, 1024, 16384} {
+		for _, size := range []int{16, 125, 1024, 16384, 65536} {
 			b.Run(fmt.Sprintf("op=%s/size=%d", op, size), func(b *testing.B) {
 				frame := AppendMaskedFrame(nil, op, bytes.Repeat([]byte{'a'}, size), [4]byte{})
-				count := read / len(frame)
+				count := max(1, read/len(frame))
 				input := bytes.Repeat(frame, count)
 				b.SetBytes(int64(len(frame)))
 				b.ReportAllocs()

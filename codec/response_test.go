@@ -68,3 +68,14 @@ func TestCheckResponseStatus(t *testing.T) {
 		t.Errorf("Error() = %q", got)
 	}
 }
+
+func BenchmarkCheckResponse(b *testing.B) {
+	answer, _ := new(Upgrader).Upgrade(nil, AppendRequest(nil, "a.example:80", "/b", rfcKey, ""))
+	b.SetBytes(int64(len(answer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := CheckResponse(answer, rfcKey); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
