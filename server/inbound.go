@@ -132,7 +132,7 @@ func (l *loop) readHead(slot uint32, c *conn, b []byte) {
 
 // upgrade answers a complete request head.
 func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
-	answer, result := l.upgrader.Upgrade(nil, head)
+	answer, result := l.upgrader.Upgrade(l.wbuf[:0], head)
 	if result != codec.HandshakeOK {
 		l.count.handshakes[result].Add(1)
 		l.finish(slot, c, answer)
@@ -147,9 +147,8 @@ func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
 	c.state = connOpen
 	c.set(flagServed | flagRegistered)
 	c.seenAll = l.all.seq
-	l.queue(c, controlFrame(l.srv.appendInit(answer, l.handle(slot, c))))
 	l.nextDeadline(slot, c)
-	if l.flush(slot, c) && len(rest) > 0 {
+	if l.say(slot, c, l.srv.appendInit(answer, l.handle(slot, c))) && len(rest) > 0 {
 		l.readFrames(slot, c, rest)
 	}
 }
@@ -157,18 +156,18 @@ func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
 // refuse ends a handshake with an HTTP error.
 func (l *loop) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
 	l.count.handshakes[result].Add(1)
-	l.finish(slot, c, codec.AppendRefusal(nil, result))
+	l.finish(slot, c, codec.AppendRefusal(l.wbuf[:0], result))
 }
 
-// finish sends the last bytes of a connection that never became a client.
+// finish sends the last bytes of a connection that never became a client. They
+// may stand in wbuf.
 func (l *loop) finish(slot uint32, c *conn, answer []byte) {
 	if c.in != nil {
 		l.releaseInbound(c)
 	}
 	c.state = connClosing
-	l.queue(c, controlFrame(answer))
 	l.closeBy(slot, c, refusalTicks)
-	l.flush(slot, c)
+	l.say(slot, c, answer)
 }
 
 // readFrames takes up frames of a client.

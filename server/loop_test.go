@@ -6,11 +6,16 @@ import (
 )
 
 // idleLoop is the loop of a server that does not run: the test takes its turns.
-func idleLoop(t *testing.T) *loop {
+func idleLoop(t testing.TB) *loop {
+	t.Helper()
+	return idleLoopOn(t, &linux)
+}
+
+func idleLoopOn(t testing.TB, sys *system) *loop {
 	t.Helper()
 	c := Defaults()
 	c.Listen, c.Loops = "127.0.0.1:0", 1
-	s, err := newServer(c, &linux)
+	s, err := newServer(c, sys)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
@@ -59,6 +60,34 @@ func (l *loop) grown(c *conn, f *frame) {
 	c.frames++
 	c.waiting += uint32(len(f.bytes))
 	l.count.queuedBytes.Add(int64(len(f.bytes)))
+}
+
+// say sends bytes of the gateway's own that stand in a buffer which is used
+// again, such as wbuf. With nothing waiting for c they go to the socket from
+// there; only if it does not take them all is a frame made of them. It answers
+// whether the connection is still there.
+func (l *loop) say(slot uint32, c *conn, b []byte) bool {
+	n := 0
+	if c.head == 0 {
+		// An error comes again, or not, when flush tries.
+		n, _ = l.sys.write(int(c.fd), b)
+		n = max(n, 0)
+		l.wrote(n)
+		if n == len(b) {
+			return l.flushed(slot, c)
+		}
+	}
+	l.queue(c, controlFrame(bytes.Clone(b)))
+	l.written(c, n)
+	return l.flush(slot, c)
+}
+
+// wrote counts a write that took n bytes, if it took any.
+func (l *loop) wrote(n int) {
+	if n > 0 {
+		l.count.writes.Add(1)
+		l.count.bytesOut.Add(uint64(n))
+	}
 }
 
 // deliver gives a pushed frame to a client, within its limit. It answers
@@ -162,11 +191,8 @@ func (l *loop) flush(slot uint32, c *conn) bool {
 	for c.head != 0 {
 		b := l.gather(c)
 		n, err := l.sys.write(int(c.fd), b)
-		if n > 0 {
-			l.count.writes.Add(1)
-			l.count.bytesOut.Add(uint64(n))
-			l.written(c, n)
-		}
+		l.wrote(n)
+		l.written(c, max(n, 0))
 		switch {
 		case err == nil && n == len(b):
 		case err == nil, errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):

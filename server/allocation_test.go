@@ -1,0 +1,30 @@
+//go:build !race
+
+package server
+
+import "testing"
+
+// TestPushAllocations: what a push allocates does not grow with its receivers.
+// Lists of nodes that a loop needs more than one chunk of are given back after
+// each push; they are one allocation for thousands of receivers.
+func TestPushAllocations(t *testing.T) {
+	few, fewPushes := crowd(t, 100)
+	many, manyPushes := crowd(t, 10_000)
+	for to := range fewPushes {
+		once := testing.AllocsPerRun(50, func() { few.push(t, fewPushes[to]) })
+		more := testing.AllocsPerRun(50, func() { many.push(t, manyPushes[to]) })
+		t.Logf("to %s: %v allocations for 100 receivers, %v for 10,000", to, once, more)
+		if chunks := 2 * float64(len(many.loops)) * (10_000/2/nodeChunkLen + 1); more > once+chunks {
+			t.Errorf("to %s: %v allocations for 100 receivers, %v for 10,000", to, once, more)
+		}
+	}
+}
+
+// TestConnectAllocations: a handshake whose answer the socket takes allocates
+// nothing. (Slots, timers and names come in chunks for many.)
+func TestConnectAllocations(t *testing.T) {
+	l := idleLoop(t)
+	if n := testing.AllocsPerRun(500, func() { l.disconnect(l.connect(t)) }); n > 0 {
+		t.Errorf("%v allocations for a connection", n)
+	}
+}

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"bytes"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// However little of the answer to a handshake a socket takes at once, and
+// whatever is asked of the client before it takes the rest, the peer reads the
+// answer, the init message and then what came later.
+func TestHandshakeAnswerThatWaits(t *testing.T) {
+	room := 0 // what the socket takes before it is full
+	sys := linux
+	sys.write = func(fd int, p []byte) (int, error) {
+		if room == 0 {
+			return -1, unix.EAGAIN
+		}
+		n, err := linux.write(fd, p[:min(room, len(p))])
+		room -= max(n, 0)
+		return n, err
+	}
+	l := idleLoopOn(t, &sys)
+	const plenty = 1 << 20
+	room = plenty
+	whole := l.connect(t)
+	answer := whole.received(t)
+	l.disconnect(whole)
+
+	for taken := range len(answer) + 1 {
+		room = taken
+		c := l.connect(t)
+		id := l.srv.ids.string(l.handle(c.slot, c.conn))
+		want := append(bytes.Clone(answer[:len(answer)-clientIDLen-len(`"}`)]), id+`"}`...)
+		if waits := c.head != 0; waits != (taken < len(answer)) || int(c.waiting) != len(answer)-taken {
+			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
+		}
+		clear(l.wbuf[:cap(l.wbuf)]) // it belongs to the next one who writes
+		l.queue(c.conn, newPushFrame([]byte("later"), false, nil))
+		if taken == 0 || taken == len(answer) {
+			room = plenty
+			l.flush(c.slot, c.conn)
+			want = append(want, "\x81\x05later"...)
+		} else {
+			l.pong(c.slot, c.conn, []byte("!")) // overtakes what is whole, but not the answer
+			room = plenty
+			l.flush(c.slot, c.conn)
+			want = append(want, "\x8a\x01!\x81\x05later"...)
+		}
+		if got := c.received(t); !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes taken at once: received\n%q, want\n%q", taken, got, want)
+		}
+		l.disconnect(c)
+	}
+	if queued := l.count.queuedBytes.Load(); queued != 0 || l.nodes.used != 0 {
+		t.Errorf("%d bytes and %d nodes left", queued, l.nodes.used)
+	}
+}
+
+// received is what has come at the peer's end.
+func (c connected) received(t testing.TB) []byte {
+	t.Helper()
+	var b [4096]byte
+	n, err := unix.Read(c.peer, b[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b[:n]
+}

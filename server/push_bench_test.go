@@ -1,0 +1,58 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// crowd fills a sink with clients that are all bound to one uid and in one
+// group, and answers pushes to them.
+func crowd(t testing.TB, clients int) (k *sink, pushes map[string]Push) {
+	t.Helper()
+	k = newSink(t, 2, clients)
+	for i := range clients {
+		bind := Bind{ClientID: k.ids.string(k.connect(t, i)), UID: "everyone", Groups: []string{"crowd"}}
+		if _, err := k.Bind(t.Context(), bind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	payload := []byte(strings.Repeat("x", 64))
+	return k, map[string]Push{
+		"uid":   {To: Targets{UIDs: []string{"everyone"}}, Payload: payload},
+		"group": {To: Targets{Groups: []string{"crowd"}}, Payload: payload},
+		"all":   {To: Targets{All: true}, Payload: payload},
+	}
+}
+
+// push carries one push out, to the last byte.
+func (k *sink) push(t testing.TB, p Push) {
+	r, err := k.Push(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.wrote = 0
+	k.turns(t)
+	if want := r.Matched * (2 + len(p.Payload)); k.wrote != want || want == 0 {
+		t.Fatalf("%d bytes written, want %d", k.wrote, want)
+	}
+}
+
+// BenchmarkPush is a push from the call of the verb to the last receiver's
+// write, which costs nothing here: what is left is the gateway's own work, and
+// a bell (an eventfd) for each slice of writes.
+func BenchmarkPush(b *testing.B) {
+	for _, clients := range []int{1, 10, 10_000} {
+		k, pushes := crowd(b, clients)
+		for _, to := range []string{"uid", "group", "all"} {
+			b.Run(fmt.Sprintf("to=%s/members=%d", to, clients), func(b *testing.B) {
+				p := pushes[to]
+				b.ReportAllocs()
+				for b.Loop() {
+					k.push(b, p)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(clients), "ns/receiver")
+			})
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package server
+
+import (
+	"net/netip"
+	"testing"
+
+	"castgate/server/internal/table"
+)
+
+// sink is a server whose sockets are only numbers and take every byte at no
+// cost, so that what is measured is ours and not the kernel's. Its loops do
+// not run: the benchmark takes their turns, on its own goroutine.
+type sink struct {
+	*Server
+	wrote int // bytes
+	head  []byte
+}
+
+// sinkHead is the request of all its clients.
+const sinkHead = "GET /ws HTTP/1.1\r\nHost: gateway.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+
+// newSink makes one with room for so many sockets.
+func newSink(t testing.TB, loops, sockets int) *sink {
+	t.Helper()
+	k := &sink{head: []byte(sinkHead)}
+	sys := linux
+	sys.write = func(_ int, p []byte) (int, error) { k.wrote += len(p); return len(p), nil }
+	sys.close, sys.shutdown, sys.resetOnClose = func(int) {}, func(int) {}, func(int) {}
+	sys.unsent = func(int) int { return 0 }
+	sys.yield = func() {}
+	c := Defaults()
+	c.Listen, c.Loops = "127.0.0.1:0", loops
+	s, err := newServer(c, &sys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.fds = newFDTable(uint64(sockets))
+	k.Server = s
+	t.Cleanup(func() {
+		for _, l := range s.loops {
+			l.end()
+		}
+		_ = s.acceptor.file.Close()
+	})
+	return k
+}
+
+// connect takes socket n in and does its handshake: what adopt and readable
+// do, without epoll and read.
+func (k *sink) connect(t testing.TB, n int) table.Handle {
+	l := k.loops[n%len(k.loops)]
+	slot, c, ok := l.slots.take()
+	if !ok || !k.fds.set(n, slot) {
+		t.Fatalf("no room for socket %d", n)
+	}
+	c.fd, c.state, c.lastRead = int32(n), connHandshake, l.wheel.Now()
+	k.registry.arrived(l.handle(slot, c), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)))
+	k.sockets.Add(1)
+	l.closeBy(slot, c, k.ticks.handshake)
+	l.upgrade(slot, c, k.head, nil)
+	return l.handle(slot, c)
+}
+
+// turns lets the loops do all they have been asked for.
+func (k *sink) turns(t testing.TB) {
+	for _, l := range k.loops {
+		for l.mail.rung.Load() {
+			if err := l.turn(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
