@@ -93,6 +93,7 @@ var importers = []struct {
 	{"github.com/panjf2000/gnet/v2", []string{"server"}, []string{"bench/rivals"}, false, "one owner of the event loops"},
 	{"github.com/valyala/fasthttp", []string{"server/control"}, []string{"bench/rivals"}, true, "one owner of the control port"},
 	{"github.com/gobwas", []string{"codec"}, []string{"bench/rivals"}, false, "bytes of RFC 6455 live in one place"},
+	{"gonum.org", []string{"internal/chart"}, nil, false, "one owner of how charts look"},
 	{"castgate/server/control", []string{"cmd/castgate", "server/control"}, []string{"e2e"}, true, "a front, not a library"},
 }
 
@@ -128,7 +129,8 @@ var reach = []struct {
 	{"codec", true, []string{"castgate/codec"}},
 	{"server/internal", true, []string{"castgate/server/internal"}},
 	{"server", false, []string{"castgate/codec", "castgate/server"}},
-	{"loadtest", false, []string{"castgate/codec", "castgate/loadtest"}},
+	{"internal/chart", true, []string{"castgate/internal/chart"}},
+	{"loadtest", false, []string{"castgate/codec", "castgate/internal/chart", "castgate/internal/machine", "castgate/loadtest"}},
 	{"internal/wstest", false, []string{"castgate/internal/wstest"}},
 	{"e2e", false, []string{"castgate/internal/wstest"}},
 	{"examples", false, []string{"castgate/examples"}},

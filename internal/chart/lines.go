@@ -1,0 +1,167 @@
+package chart
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Axis says how values are shown along one side.
+type Axis struct {
+	// Label says what they are.
+	Label string
+	Unit  Unit
+	// Log makes the axis logarithmic: values that are not above 0 are left
+	// out. Else it begins at 0.
+	Log bool
+}
+
+// Point is a value at a place.
+type Point struct{ X, Y float64 }
+
+// Line is one series of Lines.
+type Line struct {
+	Name string
+	// Points in the order in which they are joined, at most MaxPoints. Where
+	// X or Y is no number the line has a gap.
+	Points []Point
+	// Color is the number of its colour. Series that belong together may have
+	// the same, and differ in Dashed.
+	Color  int
+	Dashed bool
+	// Steps holds each value until the next X, and fills the area below.
+	Steps bool
+}
+
+// Lines is a chart of one or more series over a continuous axis: over time, a
+// distribution.
+type Lines struct {
+	Title, Subtitle string
+	X, Y            Axis
+	Lines           []Line
+}
+
+// Bounds of Lines.
+const (
+	// MaxPoints is how many points a line may have.
+	MaxPoints = 100_000
+	// MaxLines is how many lines a chart may have.
+	MaxLines = 2 * maxSeries
+	// fewPoints is up to how many a line's points are shown as such.
+	fewPoints = 40
+)
+
+// SVG draws the chart.
+func (l *Lines) SVG(t Theme) ([]byte, error) {
+	if len(l.Lines) == 0 || len(l.Lines) > MaxLines {
+		return nil, fmt.Errorf("chart %q: %d lines, not 1 to %d", l.Title, len(l.Lines), MaxLines)
+	}
+	var legend []sample
+	var x, y extent
+	drawn := make([][]plotter.XYs, len(l.Lines))
+	for i := range l.Lines {
+		line := &l.Lines[i]
+		if len(line.Points) > MaxPoints {
+			return nil, fmt.Errorf("chart %q: line %q has more than %d points", l.Title, line.Name, MaxPoints)
+		}
+		drawn[i] = l.pieces(line, &x, &y)
+		legend = append(legend, sample{name: line.Name, line: line.style()})
+	}
+	if x.empty() {
+		return nil, fmt.Errorf("chart %q: no points", l.Title)
+	}
+	if len(legend) == 1 && legend[0].name == "" {
+		legend = nil
+	}
+	f := newFrame(l.Title, l.Subtitle, legend, lineHeight)
+	p := newPlot()
+	l.X.scale(x, true).set(&p.X, l.X.Label)
+	l.Y.scale(y, false).set(&p.Y, l.Y.Label)
+	g := plotter.NewGrid()
+	g.Horizontal = draw.LineStyle{Color: grid.color(), Width: 1}
+	g.Vertical = g.Horizontal
+	p.Add(g)
+	for i := range l.Lines {
+		for _, piece := range drawn[i] {
+			l.Lines[i].addTo(p, piece)
+		}
+	}
+	// Room for half of the last label.
+	p.Draw(draw.Crop(f.Canvas, 0, -8, 0, 0))
+	return f.finish(t)
+}
+
+// extent is the range of the values of an axis.
+type extent struct {
+	least, most float64
+	any         bool
+}
+
+func (e *extent) empty() bool { return !e.any }
+
+func (e *extent) add(v float64) {
+	if !e.any {
+		*e = extent{v, v, true}
+	}
+	e.least, e.most = min(e.least, v), max(e.most, v)
+}
+
+// pieces are the points of a line that can be drawn, broken at its gaps.
+func (l *Lines) pieces(line *Line, x, y *extent) (pieces []plotter.XYs) {
+	open := false
+	for _, at := range line.Points {
+		if !l.X.shows(at.X) || !l.Y.shows(at.Y) {
+			open = false
+			continue
+		}
+		if !open {
+			pieces, open = append(pieces, nil), true
+		}
+		last := &pieces[len(pieces)-1]
+		*last = append(*last, plotter.XY{X: at.X, Y: at.Y})
+		x.add(at.X)
+		y.add(at.Y)
+	}
+	return pieces
+}
+
+func (a *Axis) shows(v float64) bool {
+	return !math.IsNaN(v) && !math.IsInf(v, 0) && (v > 0 || v == 0 && !a.Log && a.Unit != Percentile)
+}
+
+// scale chooses the range and ticks.
+func (a *Axis) scale(e extent, horizontal bool) scale {
+	switch {
+	case a.Unit == Percentile:
+		return percentiles(e.most)
+	case a.Log:
+		return logarithmic(e.least, e.most, a.Unit)
+	case horizontal:
+		return until(e.most, a.Unit, 8)
+	}
+	return linear(e.most, a.Unit, 5)
+}
+
+func (l *Line) style() draw.LineStyle {
+	s := draw.LineStyle{Color: series(l.Color).color(), Width: 2}
+	if l.Dashed {
+		s.Dashes = []vg.Length{5, 4}
+	}
+	return s
+}
+
+// addTo adds a piece of the line to the plot.
+func (l *Line) addTo(p *plot.Plot, points plotter.XYs) {
+	line := &plotter.Line{XYs: points, LineStyle: l.style()}
+	if l.Steps {
+		line.StepStyle, line.FillColor = plotter.PostStep, series(l.Color).faint()
+	}
+	p.Add(line)
+	if len(points) <= fewPoints && !l.Steps || len(points) == 1 {
+		p.Add(&plotter.Scatter{XYs: points, GlyphStyle: draw.GlyphStyle{Color: series(l.Color).color(), Radius: 2.6, Shape: draw.CircleGlyph{}}})
+	}
+}
