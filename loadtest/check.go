@@ -19,7 +19,7 @@ func (c *counts) check(l *loop, i int, op codec.Opcode, b []byte, now int64) {
 		return
 	}
 	st := l.swarm.streams[s.Stream]
-	if s.Kind != st.kind || s.Target != Everyone && int(s.Target) != l.global(i) {
+	if s.Kind != st.kind || s.Target != l.swarm.targetOf(s.Kind, l.global(i)) {
 		c.misrouted++
 		c.example(&c.wrongRoute, "a message for another connection: ", b)
 		return
@@ -34,10 +34,25 @@ func (c *counts) check(l *loop, i int, op codec.Opcode, b []byte, now int64) {
 	l.fresh++
 	latency := now - s.Sent
 	record(l.latency[s.Kind], latency)
+	l.timeline.received(now, s.Kind, latency)
 	if s.Kind == Broadcast {
 		l.arrived(int(s.Stream), int(s.Seq), latency)
 	}
 }
+
+// targetOf is the target of a payload that is meant for connection i.
+func (s *Swarm) targetOf(kind Kind, i int) uint32 {
+	switch kind {
+	case Unicast:
+		return uint32(s.cfg.First + i)
+	case Group:
+		return uint32(s.groupOf(i))
+	}
+	return Everyone
+}
+
+// groupOf is the group of connection i.
+func (s *Swarm) groupOf(i int) int { return (s.cfg.First + i) % s.cfg.Groups }
 
 // example keeps the first message that was wrong in some way.
 func (c *counts) example(keep *string, what string, b []byte) {

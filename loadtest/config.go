@@ -33,14 +33,33 @@ type Config struct {
 	Loops int
 	// Run marks this swarm's payloads. Default: a random number.
 	Run uint32
+	// First is the number of the first connection, 0 to MaxConnections, where
+	// several swarms make one: targets of unicasts and groups count from there.
+	First int
+	// Groups is how many groups there are for streams of kind Group, at most
+	// MaxConnections: the connection with number n is a member of n % Groups.
+	// Default 1.
+	Groups int
 	// Streams are the sequences of pushes to be checked, at most 256.
 	// Default: one, of broadcasts.
 	Streams []Kind
 	// Header is added to each handshake: lines that end in CRLF.
 	Header string
 	// NoInit is for servers that send no init message: a connection is open
-	// once its handshake is done and has no client id.
+	// once its handshake is done, or with a Greeting once the first message
+	// has come, and has no client id.
 	NoInit bool
+	// Greeting, if not empty, is sent as a text message behind the handshake,
+	// for servers that wait for one. At most 4 KiB.
+	Greeting []byte
+	// Unwrap, if set, finds the payloads in a message of a server that wraps
+	// them: the next payload in what is left of the message, and what is left
+	// behind it. A nil payload ends the search; a message without any is
+	// ignored. Called on the swarm's goroutines.
+	Unwrap func(rest []byte) (payload, after []byte)
+	// Arrived, if set, is told of every connection that is open, again after
+	// Reopen and Replace. Called on the swarm's goroutines: it must not block.
+	Arrived func(connection int, clientID string)
 	// AcceptForeign makes messages that are no payload of this run no fault.
 	AcceptForeign bool
 	// MaxMessage is the largest message taken from the server in bytes.
@@ -54,6 +73,8 @@ type Config struct {
 	ReceiveBuffer int
 	// Progress, if set, is called now and then while connections open.
 	Progress func(opened int)
+
+	begun int64 // Now() from which times are counted, 0: when it is opened
 }
 
 // Bounds and defaults of Config.
@@ -87,6 +108,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Streams == nil {
 		c.Streams = []Kind{Broadcast}
 	}
+	if c.Groups == 0 {
+		c.Groups = 1
+	}
 	if c.MaxMessage == 0 {
 		c.MaxMessage = defaultMaxMessage
 	}
@@ -108,6 +132,9 @@ func (c Config) withDefaults() (Config, error) {
 		{"largest message", c.MaxMessage, 1, 1 << 30},
 		{"receive buffer", c.ReceiveBuffer, 0, 1 << 30},
 		{"handshake header", len(c.Header), 0, maxHeader},
+		{"greeting", len(c.Greeting), 0, maxHeader},
+		{"number of the first connection", c.First, 0, MaxConnections},
+		{"groups", c.Groups, 1, MaxConnections},
 	} {
 		if n.value < n.least || n.value > n.most {
 			return c, fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)
@@ -124,6 +151,18 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Loops = min(c.Loops, c.Connections, 4*runtime.NumCPU())
 	return c, nil
+}
+
+// resolveAll is resolve for all URLs.
+func resolveAll(ctx context.Context, urls []string, sources []netip.Addr) ([]target, error) {
+	all := make([]target, len(urls))
+	for i, u := range urls {
+		var err error
+		if all[i], err = resolve(ctx, u, sources); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // resolve turns a URL into an address, one of the family of the source

@@ -19,8 +19,15 @@ const (
 	phaseHandshake
 	phaseInit
 	phaseOpen
+	phaseLeaving // our close frame is sent
 	phaseDead
 )
+
+// dialing tells whether a connection is on its way.
+func (p phase) dialing() bool { return p >= phaseConnecting && p <= phaseInit }
+
+// waits tells whether the server owes the connection something.
+func (p phase) waits() bool { return p.dialing() || p == phaseLeaving }
 
 // waitingFor says what a connection in this phase has not got yet.
 func (p phase) waitingFor() string {
@@ -29,8 +36,10 @@ func (p phase) waitingFor() string {
 		return "no answer to connect"
 	case phaseHandshake:
 		return "no answer to the handshake"
+	case phaseLeaving:
+		return "no answer to the close frame"
 	default:
-		return "no init message"
+		return "nothing"
 	}
 }
 
@@ -38,7 +47,7 @@ func (p phase) waitingFor() string {
 type conn struct {
 	fd      int32 // -1 if closed
 	phase   phase
-	started int64    // Now() at connect
+	started int64    // Now() when it began to wait for the server
 	part    *partial // nil while nothing has come in part
 	id      string   // client id
 }
@@ -59,8 +68,7 @@ func (l *loop) serve(i int, events uint32) {
 	case phaseNew, phaseDead:
 	case phaseConnecting:
 		if err := l.greet(i); err != nil {
-			l.fail(err)
-			l.drop(c)
+			l.end(i, c, err)
 		}
 	default:
 		l.read(i, c)
@@ -79,6 +87,12 @@ func (l *loop) read(i int, c *conn) {
 	case err == unix.EAGAIN || err == unix.EINTR:
 	case err != nil:
 		l.end(i, c, fmt.Errorf("read: %w", err))
+	case c.phase == phaseHandshake:
+		var head []byte
+		if c.part != nil {
+			head = c.part.head
+		}
+		l.end(i, c, errHungUp(head))
 	default:
 		l.end(i, c, errEOF)
 	}
@@ -178,6 +192,9 @@ func (l *loop) handle(i int, c *conn, p *partial, ev *codec.Event, now int64) er
 		l.counts.pongs++
 	case codec.EventClose:
 		l.counts.closes++
+		if c.phase == phaseLeaving {
+			return errLeft
+		}
 		l.sendClose(c, ev.Code)
 		if len(ev.Reason) > 0 {
 			return fmt.Errorf("closed by the server: %d %s", ev.Code, ev.Reason)
@@ -209,6 +226,10 @@ func (l *loop) message(i int, c *conn, op codec.Opcode, b []byte, now int64) err
 	} else {
 		l.counts.binaries++
 	}
+	if c.phase == phaseInit && l.swarm.cfg.NoInit {
+		l.arrive(i) // this is the answer to the greeting
+		return nil
+	}
 	if c.phase == phaseInit {
 		id, err := clientID(b)
 		if err != nil {
@@ -218,7 +239,14 @@ func (l *loop) message(i int, c *conn, op codec.Opcode, b []byte, now int64) err
 		l.arrive(i)
 		return nil
 	}
-	l.counts.check(l, i, op, b, now)
+	unwrap := l.swarm.cfg.Unwrap
+	if unwrap == nil {
+		l.counts.check(l, i, op, b, now)
+		return nil
+	}
+	for payload, rest := unwrap(b); payload != nil; payload, rest = unwrap(rest) {
+		l.counts.check(l, i, op, payload, now)
+	}
 	return nil
 }
 
@@ -228,7 +256,7 @@ func clientID(b []byte) (string, error) {
 		ID string `json:"client_id"`
 	}
 	if json.Unmarshal(b, &init) != nil || init.ID == "" {
-		return "", errNoInit
+		return "", errNoID
 	}
 	return init.ID, nil
 }
@@ -259,9 +287,17 @@ func (l *loop) mask() [4]byte {
 	return [4]byte{byte(l.masks >> 24), byte(l.masks >> 16), byte(l.masks >> 8), byte(l.masks)}
 }
 
-// end takes note that connection i was lost and closes it.
+// end takes note that connection i was lost and closes it. Before all were
+// open for the first time that is the end of the swarm.
 func (l *loop) end(i int, c *conn, why error) {
-	if c.phase != phaseOpen {
+	if c.phase == phaseLeaving && (why == errLeft || why == errEOF) {
+		l.endLife(i)
+		l.drop(c)
+		c.phase = phaseNew
+		l.again.push(i)
+		return
+	}
+	if c.phase != phaseOpen && !l.swarm.ready.Load() {
 		l.fail(fmt.Errorf("%s: %w", l.target(i).url, why))
 		l.drop(c)
 		return
@@ -272,15 +308,24 @@ func (l *loop) end(i int, c *conn, why error) {
 	ring(l.swarm.reached)
 }
 
+// errLeft ends a connection that has said goodbye and got its answer.
+var errLeft = errors.New("left")
+
 // drop closes a connection's socket.
 func (l *loop) drop(c *conn) {
 	if c.fd >= 0 {
 		unix.Close(int(c.fd))
 	}
-	if c.phase != phaseOpen {
+	if c.phase.dialing() {
 		l.inFlight--
 	}
-	c.fd, c.phase, c.part = -1, phaseDead, nil
+	if c.phase == phaseOpen {
+		l.timeline.ended(Now())
+	}
+	if c.part != nil {
+		l.releasePartial(c)
+	}
+	c.fd, c.phase = -1, phaseDead
 }
 
 // goodbye closes a connection from our side.

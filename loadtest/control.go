@@ -30,13 +30,6 @@ type PushResult struct {
 	Dropped int `json:"dropped"`
 }
 
-// Binding is one client's bind command.
-type Binding struct {
-	ClientID string   `json:"client_id"`
-	UID      string   `json:"uid"`
-	Groups   []string `json:"groups,omitempty"`
-}
-
 // RefusedError is an answer other than 200.
 type RefusedError struct {
 	Status int
@@ -88,6 +81,21 @@ func (c *Control) Broadcast(ctx context.Context, text []byte) (PushResult, error
 // PushClient pushes text to one client.
 func (c *Control) PushClient(ctx context.Context, clientID string, text []byte) (PushResult, error) {
 	return c.push(ctx, "client_id="+url.QueryEscape(clientID), text)
+}
+
+// PushUID pushes text to all clients of a uid.
+func (c *Control) PushUID(ctx context.Context, uid string, text []byte) (PushResult, error) {
+	return c.push(ctx, "uid="+url.QueryEscape(uid), text)
+}
+
+// PushGroup pushes text to the members of a group.
+func (c *Control) PushGroup(ctx context.Context, group string, text []byte) (PushResult, error) {
+	return c.push(ctx, "group="+url.QueryEscape(group), text)
+}
+
+// PushToGroups is a Pusher to the group with the target's number.
+func (c *Control) PushToGroups(ctx context.Context, group int, text []byte) (PushResult, error) {
+	return c.PushGroup(ctx, GroupName(group), text)
 }
 
 // PushTo is a Pusher: to the client with the target's id in clientIDs, or to

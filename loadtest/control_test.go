@@ -15,7 +15,7 @@ func TestControlBatches(t *testing.T) {
 	g := newGateway(t, false)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 3})
 	c := controlOf(t, g, nil)
-	if err := c.Bind(t.Context(), Bindings(s, 0, 2)); err != nil {
+	if err := c.Bind(t.Context(), s.Bindings(2)); err != nil {
 		t.Error(err)
 	}
 	if err := c.Join(t.Context(), s.ClientIDs(), []string{"a"}); err != nil {
@@ -34,8 +34,8 @@ func TestControlBatches(t *testing.T) {
 
 func TestBindings(t *testing.T) {
 	g := newGateway(t, false)
-	s := open(t, Config{URLs: []string{g.url}, Connections: 3})
-	got := fmt.Sprint(Bindings(s, 7, 2))
+	s := open(t, Config{URLs: []string{g.url}, Connections: 3, First: 7})
+	got := fmt.Sprint(s.Bindings(2))
 	ids := s.ClientIDs()
 	want := fmt.Sprintf("[{%s loadtest-7 [loadtest-1]} {%s loadtest-8 [loadtest-0]} {%s loadtest-9 [loadtest-1]}]", ids[0], ids[1], ids[2])
 	if got != want {

@@ -3,7 +3,6 @@ package loadtest
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,31 +18,48 @@ func (l *loop) maxInFlight() int {
 	return max(1, l.swarm.cfg.InFlight/l.swarm.cfg.Loops)
 }
 
-// dialMore starts connections as far as rate and bound allow, and notices
-// those that take too long.
+// dialMore starts connections as far as rate and bound allow: those of the
+// ramp, then those that are to come back.
 func (l *loop) dialMore() {
-	if l.oldest == len(l.conns) || l.swarm.failure.Load() != nil {
+	if l.swarm.failure.Load() != nil {
 		return
 	}
 	allowed := len(l.conns)
 	if rate := l.swarm.cfg.Rate / float64(l.swarm.cfg.Loops); rate > 0 {
 		allowed = min(allowed, 1+int(time.Since(l.begun).Seconds()*rate))
 	}
-	for l.next < allowed && l.inFlight < l.maxInFlight() {
-		if err := l.dial(l.next); err != nil {
-			l.fail(err)
+	for l.inFlight < l.maxInFlight() {
+		i := 0
+		switch {
+		case l.next < allowed:
+			i = l.next
+			l.next++
+		case !l.again.empty():
+			i = l.again.pop()
+		default:
 			return
 		}
-		l.next++
-	}
-	for l.oldest < l.next && l.conns[l.oldest].phase >= phaseOpen {
-		l.oldest++
-	}
-	if l.oldest < l.next {
-		c := &l.conns[l.oldest]
-		if age := time.Duration(Now() - c.started); age > l.swarm.cfg.Timeout {
-			l.fail(fmt.Errorf("%s: %s after %v", l.target(l.oldest).url, c.phase.waitingFor(), age.Round(time.Millisecond)))
+		if err := l.dial(i); err != nil {
+			l.end(i, &l.conns[i], err)
+			return
 		}
+		l.waiting.push(i)
+	}
+}
+
+// findLate ends the connection that has waited longest for the server, if
+// that is too long.
+func (l *loop) findLate() {
+	for !l.waiting.empty() {
+		i := l.waiting.first()
+		c := &l.conns[i]
+		if c.phase.waits() {
+			if age := time.Duration(Now() - c.started); age > l.swarm.cfg.Timeout {
+				l.end(i, c, tooLate(c.phase, age))
+			}
+			return
+		}
+		l.waiting.pop()
 	}
 }
 
@@ -93,7 +109,8 @@ func (l *loop) prepare(fd, i int) error {
 	if len(cfg.Sources) == 0 {
 		return nil
 	}
-	source := cfg.Sources[l.global(i)%len(cfg.Sources)]
+	// Every source goes to every target in turn.
+	source := cfg.Sources[l.global(i)/len(l.swarm.targets)%len(cfg.Sources)]
 	// Without this bind would take a port that is free for every destination,
 	// and the source would run out of them far too early.
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
@@ -145,7 +162,7 @@ func (l *loop) shake(i int, b []byte) (int, error) {
 			return 0, fmt.Errorf("handshake with %s: no end after %d bytes: %s", t.url, len(b), excerpt(b))
 		}
 		if len(b) >= 5 && string(b[:5]) != "HTTP/" {
-			return 0, fmt.Errorf("handshake with %s: the server does not speak HTTP: %s", t.url, excerpt(b))
+			return 0, fmt.Errorf("handshake with %s: %w", t.url, noHTTP(b))
 		}
 		return 0, nil
 	}
@@ -153,7 +170,12 @@ func (l *loop) shake(i int, b []byte) (int, error) {
 		return 0, fmt.Errorf("handshake with %s: %w: %s", t.url, err, excerpt(b[:end]))
 	}
 	l.conns[i].phase = phaseInit
-	if l.swarm.cfg.NoInit {
+	if greeting := l.swarm.cfg.Greeting; len(greeting) > 0 {
+		l.out = codec.AppendMaskedFrame(l.out[:0], codec.OpText, greeting, l.mask())
+		if n, err := unix.Write(int(l.conns[i].fd), l.out); err != nil || n < len(l.out) {
+			return 0, fmt.Errorf("greeting to %s: the socket took %d of %d bytes: %v", t.url, n, len(l.out), err)
+		}
+	} else if l.swarm.cfg.NoInit {
 		l.arrive(i)
 	}
 	return end, nil
@@ -164,11 +186,14 @@ func (l *loop) arrive(i int) {
 	c := &l.conns[i]
 	c.phase = phaseOpen
 	l.inFlight--
-	record(l.connected, Now()-c.started)
+	now := Now()
+	record(l.connected, now-c.started)
+	l.timeline.opened(now)
+	l.beginLife(i)
+	if arrived := l.swarm.cfg.Arrived; arrived != nil {
+		arrived(l.global(i), c.id)
+	}
 	if l.swarm.opened.Add(1) == int64(l.swarm.cfg.Connections) {
 		ring(l.swarm.grown)
 	}
 }
-
-// errNoInit is what a first message makes that is no init message.
-var errNoInit = errors.New(`the first message is no init message with a client_id`)

@@ -3,7 +3,9 @@ package loadtest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +16,8 @@ type OpenError struct {
 	Wanted, Opened int
 	// Err is what happened to the first connection that failed.
 	Err error
+	// Report is what had been seen until then. Nil after Swarm.Reopen.
+	Report *Report
 }
 
 // Error implements the error interface.
@@ -39,6 +43,38 @@ func (e *FilesError) Error() string {
 	return fmt.Sprintf("%d connections do not fit: the limit of %d open files leaves room for %d. "+
 		"Raise it (ulimit -n, LimitNOFILE=, docker --ulimit nofile=) or run several swarms",
 		e.Wanted, e.Limit, e.Fits)
+}
+
+// ErrNoInit: the first message of the server is no init message, or none came.
+// Config.NoInit is for servers that send none.
+var ErrNoInit = errors.New("no init message")
+
+// errNoID is what a first message makes that is no init message.
+var errNoID = fmt.Errorf("the first message has no client_id: %w", ErrNoInit)
+
+// tooLate is the end of a connection that has waited too long for the server.
+func tooLate(p phase, age time.Duration) error {
+	age = age.Round(time.Millisecond)
+	if p == phaseInit {
+		return fmt.Errorf("%w after %v, though the handshake is done", ErrNoInit, age)
+	}
+	return fmt.Errorf("%s after %v", p.waitingFor(), age)
+}
+
+// errHungUp ends a connection whose handshake is not done.
+func errHungUp(head []byte) error {
+	if len(head) == 0 {
+		return errors.New("the server hung up without an answer to the handshake")
+	}
+	return fmt.Errorf("the server hung up within its answer to the handshake: %s", excerpt(head))
+}
+
+// noHTTP says what a server speaks that does not speak HTTP.
+func noHTTP(b []byte) error {
+	if b[0] == 0x15 && b[1] == 0x03 {
+		return errors.New("the server speaks TLS: measure behind what ends it")
+	}
+	return fmt.Errorf("the server does not speak HTTP: %s", excerpt(b))
 }
 
 // spareFiles are descriptors left for everything but connections: the epolls,
@@ -110,3 +146,28 @@ func excerpt(b []byte) string {
 	}
 	return "“" + q + "”"
 }
+
+// inOneLine joins errors, nil if there are none.
+func inOneLine(all []error) error {
+	all = slices.DeleteFunc(all, func(err error) bool { return err == nil })
+	texts := make([]string, len(all))
+	for i, err := range all {
+		texts[i] = err.Error()
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return &faults{strings.Join(texts, "; "), all}
+}
+
+// faults are several errors in one line.
+type faults struct {
+	text string
+	all  []error
+}
+
+func (f *faults) Error() string   { return f.text }
+func (f *faults) Unwrap() []error { return f.all }

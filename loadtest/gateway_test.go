@@ -3,10 +3,14 @@ package loadtest
 import (
 	"bufio"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,15 +25,26 @@ type gateway struct {
 	t      *testing.T
 	url    string
 	noInit bool
+	server *httptest.Server
 
-	mu    sync.Mutex
-	conns map[string]*websocket.Conn // by client id
-	gone  sync.WaitGroup
+	mu       sync.Mutex
+	conns    map[string]*websocket.Conn // by client id
+	accepted int
+	uids     map[string]string   // by client id
+	groups   map[string][]string // by client id
+	from     map[string][]string // client ids by address
+	says     bool                // at /metrics, what it did to slow clients:
+	slowness slowness            // that
+	gone     sync.WaitGroup
 }
 
+// greeting is what a client may say to be welcomed.
+const greeting = `{"connect":{}}`
+
 func newGateway(t *testing.T, noInit bool) *gateway {
-	g := &gateway{t: t, noInit: noInit, conns: map[string]*websocket.Conn{}}
+	g := &gateway{t: t, noInit: noInit, conns: map[string]*websocket.Conn{}, uids: map[string]string{}, groups: map[string][]string{}, from: map[string][]string{}}
 	server := httptest.NewServer(g)
+	g.server = server
 	g.url = "ws" + strings.TrimPrefix(server.URL, "http") + "/push?x=1"
 	t.Cleanup(func() {
 		server.Close()
@@ -47,15 +62,23 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.CloseNow()
 	g.mu.Lock()
-	id := fmt.Sprintf("client-%d", len(g.conns))
+	id := fmt.Sprintf("client-%d", g.accepted)
+	g.accepted++
 	g.conns[id] = conn
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	g.from[host] = append(g.from[host], id)
 	g.mu.Unlock()
+	defer g.forget(id)
 	if !g.noInit {
 		g.write(id, []byte(`{"type":"init","client_id":"`+id+`"}`))
 	}
 	for {
-		if _, _, err := conn.Read(context.Background()); err != nil {
+		_, message, err := conn.Read(context.Background())
+		if err != nil {
 			return
+		}
+		if string(message) == greeting {
+			g.write(id, []byte("welcome"))
 		}
 	}
 }
@@ -64,7 +87,43 @@ func (g *gateway) write(id string, b []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	// A client that has gone is what some tests are about.
-	_ = g.conn(id).Write(ctx, websocket.MessageText, b)
+	if conn := g.conn(id); conn != nil {
+		_ = conn.Write(ctx, websocket.MessageText, b)
+	}
+}
+
+func (g *gateway) forget(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, id)
+	delete(g.uids, id)
+	delete(g.groups, id)
+}
+
+// bind is false for a client that is not there.
+func (g *gateway) bind(id, uid string, groups []string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.conns[id] == nil {
+		return false
+	}
+	g.uids[id], g.groups[id] = uid, groups
+	return true
+}
+
+// targets lists the clients that a query of /v1/push/raw is for.
+func (g *gateway) targets(q url.Values) []string {
+	if q.Get("all") == "1" {
+		return g.all()
+	}
+	if ids := q["client_id"]; ids != nil {
+		return ids
+	}
+	return slices.DeleteFunc(g.all(), func(id string) bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return !slices.Contains(q["uid"], g.uids[id]) && !slices.ContainsFunc(q["group"], func(group string) bool { return slices.Contains(g.groups[id], group) })
+	})
 }
 
 func (g *gateway) conn(id string) *websocket.Conn {
@@ -73,7 +132,7 @@ func (g *gateway) conn(id string) *websocket.Conn {
 	return g.conns[id]
 }
 
-// all lists the client ids.
+// all lists the client ids, in order.
 func (g *gateway) all() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -81,6 +140,7 @@ func (g *gateway) all() []string {
 	for id := range g.conns {
 		ids = append(ids, id)
 	}
+	slices.Sort(ids)
 	return ids
 }
 
@@ -139,4 +199,11 @@ func delivered(t *testing.T, s *Swarm) {
 	if err := s.WaitDelivered(ctx); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// accept answers a handshake with this key.
+func accept(conn net.Conn, key string) {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(sum[:]))
 }

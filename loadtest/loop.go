@@ -31,10 +31,12 @@ type loop struct {
 
 	// The ramp.
 	begun    time.Time
-	next     int // connections below have been started
-	oldest   int // connections below are open, or were
+	next     int     // connections below have been started
+	waiting  indices // those the server owes something, in the order of started
+	again    indices // those that are to come back
 	inFlight int
 	closing  bool
+	past     past // of lives that have ended
 
 	buf       []byte // what is being read
 	out       []byte // what is being written
@@ -47,6 +49,7 @@ type loop struct {
 	connected *hdrhistogram.Histogram
 	arrivals  [][]int64 // by stream of broadcasts and number: the slowest arrival in ns
 	deaths    tally
+	timeline  timeline
 
 	mail struct {
 		sync.Mutex
@@ -72,6 +75,7 @@ func newLoop(s *Swarm, number int) (*loop, error) {
 		conns: make([]conn, n), tracks: make([]track, n*len(s.streams)),
 		buf: make([]byte, readBuffer), connected: newHistogram(),
 		arrivals: make([][]int64, len(s.streams)), deaths: tally{},
+		timeline: newTimeline(s.begun),
 	}
 	for i := range l.latency {
 		l.latency[i] = newHistogram()
@@ -126,6 +130,7 @@ func (l *loop) run() {
 	l.begun = time.Now()
 	for !l.closing {
 		l.dialMore()
+		l.findLate()
 		n, err := unix.EpollWait(l.epoll, events, l.patience())
 		if err != nil && err != unix.EINTR {
 			l.fail(fmt.Errorf("epoll_wait: %w", err))
@@ -168,7 +173,7 @@ func (l *loop) runTasks() {
 
 // patience is how long epoll may wait, in milliseconds.
 func (l *loop) patience() int {
-	if l.oldest == len(l.conns) {
+	if l.next == len(l.conns) && l.waiting.empty() && l.again.empty() {
 		return -1
 	}
 	if l.next < len(l.conns) && l.swarm.cfg.Rate > 0 && l.inFlight < l.maxInFlight() {

@@ -9,12 +9,16 @@ import (
 // time of the whole process; what the kernel does for it outside its own
 // threads is not in it.
 type ServerCost struct {
-	PID int `json:"pid"`
+	PID  int    `json:"pid"`
+	Name string `json:"name"` // of the program, as the kernel keeps it
 	// CPUPerConnect is of the opening, by connections.
 	CPUPerConnect time.Duration `json:"cpu_per_connect_ns"`
 	// CPU is of the time measured, Load the same in cores.
 	CPU  time.Duration `json:"cpu_ns"`
 	Load float64       `json:"load_cores"`
+	// CPUPerConnection is CPU by connections and seconds, in ns a second: what
+	// it costs to hold one.
+	CPUPerConnection float64 `json:"cpu_per_connection_second_ns"`
 	// CPUPerMessage is CPU by messages delivered, 0 if there were none.
 	CPUPerMessage time.Duration `json:"cpu_per_message_ns,omitempty"`
 	// PSS is the proportional set size in bytes before the first connection
@@ -83,12 +87,13 @@ func (m *meter) end(connections int, messages uint64) (*ServerCost, error) {
 		return nil, err
 	}
 	c := &ServerCost{
-		PID: m.server.PID, PSSBefore: m.pssBefore, PSS: pss, Threads: threads,
+		PID: m.server.PID, Name: m.server.Name(), PSSBefore: m.pssBefore, PSS: pss, Threads: threads,
 		PSSPerConnection: float64(pss-m.pssBefore) / float64(connections),
 		CPUPerConnect:    (m.cpuOpen - m.cpuStart) / time.Duration(connections),
 		CPU:              now - m.cpu0,
 	}
 	c.Load = min(c.CPU.Seconds()/max(took.Seconds(), 1e-9), float64(runtime.NumCPU()))
+	c.CPUPerConnection = float64(c.CPU) / max(took.Seconds(), 1e-9) / float64(connections)
 	if messages > 0 {
 		c.CPUPerMessage = c.CPU / time.Duration(messages)
 	}

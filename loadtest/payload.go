@@ -14,16 +14,12 @@ type Kind uint8
 const (
 	Broadcast Kind = iota // every connection of the swarm
 	Unicast               // one connection
+	Group                 // the members of one group
 	kinds
 )
 
 // String is the kind's name in reports.
-func (k Kind) String() string {
-	if k == Broadcast {
-		return "broadcast"
-	}
-	return "unicast"
-}
+func (k Kind) String() string { return [kinds]string{"broadcast", "unicast", "group"}[k] }
 
 // Everyone is the Target of a broadcast.
 const Everyone = 1<<32 - 1
@@ -33,8 +29,8 @@ type Stamp struct {
 	Run    uint32 // the swarm's Config.Run
 	Kind   Kind
 	Stream uint8  // one ordered sequence of pushes
-	Target uint32 // index of the receiving connection, or Everyone
-	Seq    uint32 // place in the stream, for Unicast in the stream to that target; from 0
+	Target uint32 // number of the receiving connection or group, or Everyone
+	Seq    uint32 // place in the stream, for Unicast and Group in the stream to that target; from 0
 	Sent   int64  // Now() when the push was due
 	Size   int    // of the whole payload in bytes, MinPayload to MaxPayload
 }

@@ -46,6 +46,16 @@ func (p Process) Threads() (int, error) {
 	return int(n), err
 }
 
+// Name is the name of the program, at most 15 bytes of it, "" if that is not
+// known.
+func (p Process) Name() string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID))
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(b))
+}
+
 // Files is its number of open descriptors.
 func (p Process) Files() (int, error) {
 	d, err := os.Open(fmt.Sprintf("/proc/%d/fd", p.PID))

@@ -19,10 +19,12 @@ type Pusher func(ctx context.Context, target int, payload []byte) (PushResult, e
 type Pushes struct {
 	Taken   int `json:"taken"`   // by the server
 	Refused int `json:"refused"` // 503: no room, try later
-	// Matched and Dropped are the sums of what the server answered.
-	Matched int           `json:"matched"`
-	Dropped int           `json:"dropped"`
-	Took    time.Duration `json:"took_ns"`
+	// Matched and Dropped are the sums of what the server answered, Receivers
+	// is what Matched should be.
+	Matched   int           `json:"matched"`
+	Receivers int           `json:"receivers"`
+	Dropped   int           `json:"dropped"`
+	Took      time.Duration `json:"took_ns"`
 	// Answer is the time to the server's answer.
 	Answer Latency `json:"answer"`
 	// Oversleep is by how much callers woke too late for a push that was due,
@@ -41,6 +43,7 @@ func (p *Pushes) merge(other *Pushes) {
 	p.Taken += other.Taken
 	p.Refused += other.Refused
 	p.Matched += other.Matched
+	p.Receivers += other.Receivers
 	p.Dropped += other.Dropped
 	p.Took = max(p.Took, other.Took)
 	p.answer.Merge(other.answer)
@@ -117,10 +120,11 @@ func waitUntil(ctx context.Context, timer *time.Timer, when int64) bool {
 
 // outcome is what one push came to.
 type outcome struct {
-	result  PushResult
-	took    int64 // until the answer, in ns
-	refused bool  // with 503
-	err     error
+	result    PushResult
+	receivers int   // of ours
+	took      int64 // until the answer, in ns
+	refused   bool  // with 503
+	err       error
 }
 
 // once makes one push. Once begun it is not broken off, since nobody could
@@ -136,7 +140,7 @@ func (st *Stream) once(ctx context.Context, push Pusher, target int, payload []b
 		return outcome{err: fmt.Errorf("push: %w", err)}
 	}
 	st.Commit(target)
-	return outcome{result: result, took: Now() - sent}
+	return outcome{result: result, receivers: st.Receivers(target), took: Now() - sent}
 }
 
 // note adds an outcome.
@@ -150,6 +154,7 @@ func (p *Pushes) note(o outcome) error {
 		record(p.answer, o.took)
 		p.Taken++
 		p.Matched += o.result.Matched
+		p.Receivers += o.receivers
 		p.Dropped += o.result.Dropped
 	}
 	return nil

@@ -53,9 +53,13 @@ type Report struct {
 	Connect   Latency `json:"connect"` // from connect() to the init message
 	Broadcast Latency `json:"broadcast"`
 	Unicast   Latency `json:"unicast"`
+	Group     Latency `json:"group"`
 	// Last is the time from a broadcast's sending to its last receiver.
 	// Broadcasts that miss a receiver count with those that had it.
 	Last Latency `json:"last"`
+
+	// Timeline is all that over time. Latencies forgotten are still in it.
+	Timeline *Timeline `json:"timeline"`
 
 	// Histograms of the above, in nanoseconds, by kind of push.
 	Histograms [kinds]*hdrhistogram.Histogram `json:"-"`
@@ -75,18 +79,28 @@ func (s *Swarm) Report() *Report {
 }
 
 // report gathers from the loops; nil if they have ended.
-func (s *Swarm) report() *Report {
-	r := &Report{Connections: s.cfg.Connections, Deaths: tally{}, acceptForeign: s.cfg.AcceptForeign}
+func (s *Swarm) report() *Report { return reportOf([]*Swarm{s}) }
+
+// reportOf is the report of swarms that make one: with the same streams, and
+// begun at the same time. Nil if one of them has ended.
+func reportOf(swarms []*Swarm) *Report {
+	first := swarms[0]
+	r := &Report{Deaths: tally{}, acceptForeign: first.cfg.AcceptForeign}
 	for i := range r.Histograms {
 		r.Histograms[i] = newHistogram()
 	}
 	connected := newHistogram()
-	last := make([][]int64, len(s.streams))
-	for _, l := range s.loops {
-		if !l.do(func() { l.addTo(r, connected, last) }) {
-			return nil
+	last := make([][]int64, len(first.streams))
+	now, times := Now(), newTimeline(first.begun)
+	for _, s := range swarms {
+		r.Connections += s.cfg.Connections
+		for _, l := range s.loops {
+			if !l.do(func() { l.addTo(r, connected, last); l.timeline.addTo(&times, now) }) {
+				return nil
+			}
 		}
 	}
+	r.Timeline = times.summary(now)
 	slowest := newHistogram()
 	for _, times := range last {
 		for _, ns := range times {
@@ -97,6 +111,7 @@ func (s *Swarm) report() *Report {
 	}
 	r.Connect, r.Last = Summary(connected), Summary(slowest)
 	r.Broadcast, r.Unicast = Summary(r.Histograms[Broadcast]), Summary(r.Histograms[Unicast])
+	r.Group = Summary(r.Histograms[Group])
 	return r
 }
 
@@ -140,21 +155,27 @@ func (l *loop) addTo(r *Report, connected *hdrhistogram.Histogram, last [][]int6
 
 // addDeliveries compares what was committed with what each connection got.
 func (l *loop) addDeliveries(r *Report) {
+	r.Expected += l.past.expected
+	r.Received += l.past.expected - l.past.lost
+	r.Lost += l.past.lost
+	r.LostOn += l.past.lostOn
 	for i := range l.conns {
 		if l.conns[i].phase == phaseOpen {
 			r.Open++
 		}
 		lost := false
 		for n, st := range l.swarm.streams {
-			want := st.expects(l.global(i))
-			got := l.tracks[i*len(l.swarm.streams)+n].received()
+			t := &l.tracks[i*len(l.swarm.streams)+n]
+			c := st.of(l.global(i))
+			want, got := t.owed(c.sent.Load()), t.received()
 			r.Expected += uint64(want)
 			r.Received += uint64(got)
 			if got < want {
 				r.Lost += uint64(want - got)
 				lost = true
-			} else {
-				r.Unexpected += uint64(got - want)
+			} else if most := t.owed(c.begun.Load()); got > most {
+				// One push more may have been begun than is known to be taken.
+				r.Unexpected += uint64(got - most)
 			}
 		}
 		if lost {

@@ -9,9 +9,14 @@ const maxHoles = 1024
 // track follows the sequence numbers that one stream showed to one
 // connection. The zero value expects 0. 16 bytes while nothing is missing.
 type track struct {
+	base  uint32 // the first number that must come
 	next  uint32 // one above the highest number seen
-	holes *holes // what is missing below next, nil if nothing is
+	holes *holes // what is missing between them, nil if nothing is
 }
+
+// trackFrom expects numbers from base on. One that was under way when the
+// connection was opened may come as well, if it comes before all others.
+func trackFrom(base uint32) track { return track{base: base, next: base} }
 
 // holes are the missing numbers below track.next as ranges, ascending.
 type holes struct {
@@ -39,6 +44,9 @@ func (t *track) see(seq uint32) verdict {
 	switch {
 	case seq == t.next:
 		t.next++
+		return inOrder
+	case seq < t.base && t.next == t.base:
+		t.base, t.next = seq, seq+1
 		return inOrder
 	case seq > t.next:
 		t.skip(span{t.next, seq})
@@ -95,9 +103,13 @@ func (h *holes) fill(seq uint32) bool {
 	return true
 }
 
+// owed is how many numbers must have been seen once the stream has come to
+// next.
+func (t *track) owed(next uint32) uint32 { return max(next, t.base) - t.base }
+
 // received is how many different numbers were seen.
 func (t *track) received() uint32 {
-	n := t.next
+	n := t.next - t.base
 	if t.holes != nil {
 		n -= t.holes.forgotten
 		for _, s := range t.holes.spans {

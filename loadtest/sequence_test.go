@@ -77,3 +77,33 @@ func TestTrackHolesAreBounded(t *testing.T) {
 		t.Errorf("received %d, want %d", tr.received(), sent/2)
 	}
 }
+
+// A life that begins in the middle of a stream: what was under way as it
+// began may come, if it comes first.
+func TestTrackFrom(t *testing.T) {
+	for name, c := range map[string]struct {
+		seqs           []uint32
+		want           []verdict
+		received, owed uint32 // of a stream that has come to 8
+	}{
+		"nothing yet":             {nil, nil, 0, 3},
+		"from there on":           {[]uint32{5, 6, 7}, []verdict{inOrder, inOrder, inOrder}, 3, 3},
+		"the first lost":          {[]uint32{6, 7}, []verdict{ahead, inOrder}, 2, 3},
+		"one under way":           {[]uint32{4, 5, 6, 7}, []verdict{inOrder, inOrder, inOrder, inOrder}, 4, 4},
+		"under way, then a hole":  {[]uint32{4, 6, 7}, []verdict{inOrder, ahead, inOrder}, 3, 4},
+		"under way, but too late": {[]uint32{5, 4, 6, 7}, []verdict{inOrder, duplicate, inOrder, inOrder}, 3, 3},
+		"more than was sent":      {[]uint32{5, 6, 7, 8}, []verdict{inOrder, inOrder, inOrder, inOrder}, 4, 3},
+	} {
+		tr := trackFrom(5)
+		var got []verdict
+		for _, s := range c.seqs {
+			got = append(got, tr.see(s))
+		}
+		if !slices.Equal(got, c.want) || tr.received() != c.received || tr.owed(8) != c.owed {
+			t.Errorf("%s: %v, received %d of %d; want %v, %d of %d", name, got, tr.received(), tr.owed(8), c.want, c.received, c.owed)
+		}
+	}
+	if tr := trackFrom(5); tr.owed(4) != 0 {
+		t.Errorf("owed %d before it began", tr.owed(4))
+	}
+}

@@ -9,31 +9,58 @@ type Stream struct {
 	swarm  *Swarm
 	number uint8
 	kind   Kind
-	// sent is how many pushes were committed: one number for broadcasts, one
-	// for each connection for unicasts.
-	sent []atomic.Uint32
+	// By target: one for broadcasts, one for each connection for unicasts,
+	// one for each group.
+	counters []counter
+	// mirrors expect what is pushed along this stream as well.
+	mirrors []*Stream
+}
+
+// counter counts the pushes of a stream to one target.
+type counter struct {
+	// sent is how many pushes were committed, begun is how many were appended:
+	// one more while a push is on its way.
+	sent, begun atomic.Uint32
+	// receivers is how many connections get a push to this target.
+	receivers int
 }
 
 func newStream(s *Swarm, number int, kind Kind) *Stream {
 	n := 1
-	if kind == Unicast {
+	switch kind {
+	case Unicast:
 		n = s.cfg.Connections
+	case Group:
+		n = s.cfg.Groups
 	}
-	return &Stream{swarm: s, number: uint8(number), kind: kind, sent: make([]atomic.Uint32, n)}
+	st := &Stream{swarm: s, number: uint8(number), kind: kind, counters: make([]counter, n)}
+	for i := range s.cfg.Connections {
+		st.of(i).receivers++
+	}
+	return st
 }
 
 // Append appends the next payload of the stream, of size bytes, to dst. For a
-// stream of unicasts target is the index of the connection it is for, for
-// broadcasts it has no meaning. due is the time (Now) from which its latency
-// counts: when it should be sent, not when a slow server let it be sent.
+// stream of unicasts target is the index of the connection it is for, for one
+// to groups the number of the group, for broadcasts it has no meaning. due is
+// the time (Now) from which its latency counts: when it should be sent, not
+// when a slow server let it be sent.
 func (st *Stream) Append(dst []byte, target, size int, due int64) []byte {
 	to := uint32(Everyone)
-	if st.kind == Unicast {
+	switch st.kind {
+	case Unicast:
+		to = uint32(st.swarm.cfg.First + target)
+	case Group:
 		to = uint32(target)
 	}
+	c := st.to(target)
+	seq := c.sent.Load()
+	c.begun.Store(seq + 1)
+	for _, m := range st.mirrors {
+		m.to(target).begun.Store(seq + 1)
+	}
 	return AppendPayload(dst, Stamp{
-		Run: st.swarm.cfg.Run, Kind: st.kind, Stream: st.number, Target: to,
-		Seq: st.counter(target).Load(), Sent: due, Size: size,
+		Run: st.swarm.cfg.Run, Kind: st.kind, Stream: st.number, Target: to, Seq: seq, Sent: due, Size: size,
 	})
 }
 
@@ -41,20 +68,43 @@ func (st *Stream) Append(dst []byte, target, size int, due int64) []byte {
 // from now on it is expected. A payload that the server refused is not
 // committed, and the next one takes its number.
 func (st *Stream) Commit(target int) {
-	st.counter(target).Add(1)
-	if st.kind == Broadcast {
-		st.swarm.expected.Add(int64(st.swarm.cfg.Connections))
-	} else {
-		st.swarm.expected.Add(1)
+	c := st.to(target)
+	seq := c.sent.Add(1)
+	c.begun.Store(max(seq, c.begun.Load()))
+	st.swarm.expected.Add(int64(c.receivers))
+	for _, m := range st.mirrors {
+		m.Commit(target)
 	}
 }
 
-// expects is how many messages of the stream the connection should have got.
-func (st *Stream) expects(connection int) uint32 { return st.counter(connection).Load() }
+// Mirror makes streams of other swarms expect all that is pushed along st from
+// now on: for broadcasts and groups that reach several swarms, which then must
+// have the same Run, and the stream the same number and kind. Before the first
+// push.
+func (st *Stream) Mirror(others ...*Stream) { st.mirrors = append(st.mirrors, others...) }
 
-func (st *Stream) counter(target int) *atomic.Uint32 {
+// Receivers is how many connections a push to target reaches, those of swarms
+// that mirror the stream included.
+func (st *Stream) Receivers(target int) int {
+	n := st.to(target).receivers
+	for _, m := range st.mirrors {
+		n += m.Receivers(target)
+	}
+	return n
+}
+
+// to is the counter of a target.
+func (st *Stream) to(target int) *counter {
 	if st.kind == Broadcast {
 		target = 0
 	}
-	return &st.sent[target]
+	return &st.counters[target]
+}
+
+// of is the counter of the pushes that reach a connection.
+func (st *Stream) of(connection int) *counter {
+	if st.kind == Group {
+		connection = st.swarm.groupOf(connection)
+	}
+	return st.to(connection)
 }

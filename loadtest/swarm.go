@@ -17,10 +17,13 @@ type Swarm struct {
 	targets []target
 	loops   []*loop
 	streams []*Stream
+	begun   int64          // Now() when Open was called
 	running sync.WaitGroup // loops
 
 	opened   atomic.Int64
 	died     atomic.Int64
+	ready    atomic.Bool   // all have been open
+	lives    atomic.Bool   // some connections are not in their first life: expected and received tell nothing
 	expected atomic.Int64  // deliveries committed
 	received atomic.Int64  // different payloads received
 	goal     atomic.Int64  // what WaitDelivered waits for
@@ -33,26 +36,26 @@ type Swarm struct {
 }
 
 // Open opens all connections and returns once the last is open. The first
-// that fails ends it: an *OpenError, or a *FilesError before anything was
-// opened. When ctx is done the connections opened so far are closed.
+// that fails ends it: an *OpenError, or a *FilesError or *PortsError before
+// anything was opened. When ctx is done the connections opened so far are closed.
 func Open(ctx context.Context, c Config) (*Swarm, error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	if c.Run == 0 {
-		c.Run = rand.Uint32() | 1
-	}
+	c.Run = newRun(c.Run)
 	if err := checkFiles(c.Connections); err != nil {
 		return nil, err
 	}
-	s := &Swarm{cfg: c, reached: make(chan struct{}, 1), grown: make(chan struct{}, 1)}
-	for _, u := range c.URLs {
-		t, err := resolve(ctx, u, c.Sources)
-		if err != nil {
-			return nil, err
-		}
-		s.targets = append(s.targets, t)
+	if c.begun == 0 {
+		c.begun = Now()
+	}
+	s := &Swarm{cfg: c, begun: c.begun, reached: make(chan struct{}, 1), grown: make(chan struct{}, 1)}
+	if s.targets, err = resolveAll(ctx, c.URLs, c.Sources); err != nil {
+		return nil, err
+	}
+	if err := checkPorts(c.Connections, s.targets, len(c.Sources)); err != nil {
+		return nil, err
 	}
 	for i, kind := range c.Streams {
 		s.streams = append(s.streams, newStream(s, i, kind))
@@ -72,9 +75,21 @@ func Open(ctx context.Context, c Config) (*Swarm, error) {
 	}
 	if err := s.awaitOpen(ctx); err != nil {
 		s.Close()
+		if open := (*OpenError)(nil); errors.As(err, &open) {
+			open.Report = s.Report()
+		}
 		return nil, err
 	}
+	s.ready.Store(true)
 	return s, nil
+}
+
+// newRun is run, or a random number if that is 0.
+func newRun(run uint32) uint32 {
+	if run == 0 {
+		run = rand.Uint32() | 1
+	}
+	return run
 }
 
 // awaitOpen returns when all connections are open or one has failed.
@@ -141,6 +156,9 @@ func (s *Swarm) Delivered() (received, expected int64) {
 // arrived, an error when a connection is lost or ctx is done before that. By
 // one goroutine at a time.
 func (s *Swarm) WaitDelivered(ctx context.Context) error {
+	if s.lives.Load() {
+		return s.waitLives(ctx)
+	}
 	goal := s.expected.Load()
 	s.goal.Store(goal)
 	for {

@@ -7,50 +7,154 @@ import (
 	"time"
 )
 
+// row writes one line of a table.
+type row func(name, format string, args ...any)
+
 // WriteTable writes the result for a human to read.
 func (r *Result) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
-	row("scenario", "%s, %d connections", r.Scenario, r.Connections)
-	row("opened in", "%v, %.0f a second", Round(r.Opening), float64(r.Connections)/max(r.Opening.Seconds(), 1e-9))
-	if r.Report != nil {
-		r.writeReport(row)
-	}
-	if c := r.Server; c != nil {
-		row("server CPU", "%v a connect, %.3f cores while measured", Round(c.CPUPerConnect), c.Load)
-		if c.CPUPerMessage > 0 {
-			row("", "%v a message", Round(c.CPUPerMessage))
-		}
-		row("server memory", "%.0f bytes a connection (PSS %d KiB before, %d KiB now), %d threads",
-			c.PSSPerConnection, c.PSSBefore>>10, c.PSS>>10, c.Threads)
-	}
-	row("swarm load", "%.0f %% of its loops", 100*r.SwarmLoad)
+	r.writeRows(row)
 	for _, text := range r.Warnings {
 		row("warning", "%s", text)
 	}
 	return t.Flush()
 }
 
+// writeRows writes everything but warnings, for the table and for the page. A
+// row without a name goes on with the one before.
+func (r *Result) writeRows(row row) {
+	row("scenario", "%s, %d connections%s", r.Scenario, r.Connections, ofGroups(r.Groups))
+	if r.Interrupted != "" {
+		row("interrupted", "while %s: what follows was measured until then", r.Interrupted)
+	}
+	r.writeOpening(row)
+	if r.Report != nil {
+		r.writeReport(row)
+	}
+	r.Storm.write(row, r)
+	r.Churn.write(row)
+	r.Mixed.write(row)
+	if c := r.Server; c != nil {
+		row("server CPU", "%v a connect, %.3f cores while measured", Round(c.CPUPerConnect), c.Load)
+		switch {
+		case r.Storm != nil || r.Churn != nil: // it is not the messages that cost
+		case c.CPUPerMessage > 0:
+			row("", "%v a message", Round(c.CPUPerMessage))
+		case r.Scenario == "idle":
+			row("", "%v a connection and second", Round(time.Duration(c.CPUPerConnection)))
+		}
+		row("server memory", "%.0f bytes a connection (PSS %d KiB before, %d KiB now), %d threads",
+			c.PSSPerConnection, c.PSSBefore>>10, c.PSS>>10, c.Threads)
+		row("server process", "%d %s", c.PID, c.Name)
+	}
+	row("swarm load", "%.0f %% of its loops", 100*r.SwarmLoad)
+}
+
+func ofGroups(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in %d groups", n)
+}
+
+// writeOpening writes how fast connections were opened.
+func (r *Result) writeOpening(row row) {
+	if r.Held == 0 && r.Report != nil && r.Report.Open < r.Connections {
+		row("opened", "%d of them in %v", r.Report.Open, Round(r.Opening))
+		return
+	}
+	if r.Report == nil {
+		return
+	}
+	row("opened in", "%v, %.0f a second", Round(r.Opening), float64(r.Connections)/max(r.Opening.Seconds(), 1e-9))
+}
+
 // writeReport writes what was received.
-func (r *Result) writeReport(row func(name, format string, args ...any)) {
+func (r *Result) writeReport(row row) {
 	p := r.Report
-	row("connect", "%s", latencies(p.Connect))
-	row("still open", "%d after %v", p.Open, Round(r.Held))
+	name := "connect"
+	if r.Storm != nil && r.Storm.Cut > 0 {
+		name = "connect again"
+	}
+	row(name, "%s", latencies(p.Connect))
+	if r.Held > 0 {
+		row("still open", "%d of %d after %v", p.Open, p.Connections, Round(r.Held))
+	}
 	if r.Pushes != nil {
-		row("pushes", "%d taken, %d refused, %.1f a second; answered in %s", r.Pushes.Taken, r.Pushes.Refused,
-			float64(r.Pushes.Taken)/max(r.Pushes.Took.Seconds(), 1e-9), latencies(r.Pushes.Answer))
+		r.Pushes.write(row, "pushes")
 		row("messages", "%d of %d received, %.0f a second", p.Received, p.Expected, r.Deliveries)
 	}
 	for _, l := range []struct {
 		name string
 		l    Latency
-	}{{"broadcast latency", p.Broadcast}, {"until the last has it", p.Last}, {"unicast latency", p.Unicast}} {
+	}{{"broadcast latency", p.Broadcast}, {"until the last has it", p.Last}, {"group latency", p.Group}, {"unicast latency", p.Unicast}} {
 		if l.l.Count > 0 {
 			row(l.name, "%s", latencies(l.l))
 		}
 	}
+}
+
+func (p *Pushes) write(row row, name string) {
+	row(name, "%d taken, %d refused, %.1f a second; answered in %s", p.Taken, p.Refused,
+		float64(p.Taken)/max(p.Took.Seconds(), 1e-9), latencies(p.Answer))
+}
+
+func (storm *Storm) write(row row, r *Result) {
+	if storm == nil || storm.Cut == 0 {
+		return
+	}
+	row("storm", "all cut off after %v", Round(storm.Cut))
+	if storm.AllOpen > 0 {
+		row("", "all open after %v, %.0f a second", Round(storm.AllOpen), float64(r.Connections)/storm.AllOpen.Seconds())
+	}
+	if storm.AllBound > 0 {
+		row("", "all bound after %v", Round(storm.AllBound))
+	} else {
+		row("", "%d open and %d bound when it ended", storm.Open, storm.Bound)
+	}
+}
+
+func (c *Churn) write(row row) {
+	if c == nil {
+		return
+	}
+	text := "all back at the end"
+	if !c.Back {
+		text = "not all back at the end"
+	}
+	row("churn", "%d connections replaced, %.0f a second; %s", c.Replaced, c.Rate, text)
+}
+
+func (m *Mixed) write(row row) {
+	if m == nil {
+		return
+	}
+	row("unicasts go to", "%d connections with a loop of their own", m.Probes)
+	if m.Broadcasts != nil {
+		m.Broadcasts.write(row, "broadcasts")
+	}
+	s := m.Slow
+	if s == nil {
+		return
+	}
+	row("slow readers", "%d; the server closed %d", s.Readers, s.Closed)
+	if s.Closed < s.Readers {
+		row("", "the others, reading again, got %d of %d messages%s", s.Received, s.Owed, s.dropped())
+	}
+}
+
+// dropped is what the server says of the messages that slow readers miss.
+func (s *SlowReport) dropped() string {
+	switch {
+	case s.Owed == s.Received:
+		return ""
+	case s.Dropped < 0:
+		return "; the server does not say whether it dropped the rest"
+	}
+	return fmt.Sprintf("; the server says that it dropped %d", s.Dropped)
 }
 
 // latencies is a summary in one line.

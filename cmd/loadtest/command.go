@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"castgate/loadtest"
@@ -10,46 +10,105 @@ import (
 
 // command is the command line.
 type command struct {
+	swarmFlags
+	gatewayFlags
+
+	Settle time.Duration `help:"Pause between opening and measuring." default:"1s"`
+	Limit  time.Duration `help:"Time for everything; 0: ten minutes more than what is asked for." default:"0"`
+	Output outputFlags   `embed:""`
+
+	Connect   struct{}     `cmd:"" help:"Open the connections, say how fast and at what cost."`
+	Idle      idleFlags    `cmd:"" help:"Hold the connections, say what each costs the server."`
+	Broadcast pushingFlags `cmd:"" help:"Push to all connections."`
+	Group     groupFlags   `cmd:"" help:"Push to one group after the other."`
+	Unicast   unicastFlags `cmd:"" help:"Push to one connection after the other."`
+	Mixed     mixedFlags   `cmd:"" help:"Push to single connections while broadcasts and slow readers run."`
+	Churn     churnFlags   `cmd:"" help:"Push to all while connections leave and come."`
+	Storm     stormFlags   `cmd:"" help:"Cut all connections at once, say when the last is back and bound."`
+	Page      pageFlags    `cmd:"" help:"Make the page of a result that was printed as JSON."`
+}
+
+// swarmFlags say what to open.
+type swarmFlags struct {
 	URL         []string      `help:"Where clients connect, ${default} if not given; repeat for several, taken in turn." default:"ws://127.0.0.1:7272/" placeholder:"ws://HOST:PORT/PATH"`
-	Clients     int           `help:"Number of connections." short:"n" default:"1000"`
+	Clients     int           `help:"Number of connections, 1000 if not given." short:"n" placeholder:"N"`
 	Source      string        `help:"Addresses to connect from, in turn: a list of addresses and ranges such as 127.0.0.2-127.0.0.64." placeholder:"LIST"`
 	ConnectRate float64       `help:"Connections begun a second; 0: as fast as possible." default:"0"`
 	InFlight    int           `help:"Connections that may be on their way at once." default:"256"`
 	Loops       int           `help:"Event loops of the swarm." default:"1"`
 	NoInit      bool          `help:"The server sends no init message: for servers other than castgate."`
 	Timeout     time.Duration `help:"For one connection, from connect to its init message." default:"20s"`
+}
 
+// gatewayFlags say whom to ask.
+type gatewayFlags struct {
 	Control    string `help:"Control API of the gateway: host:port, a URL or unix:/path." default:"127.0.0.1:7273"`
 	ControlKey string `help:"Key of the control API." env:"CASTGATE_CONTROL_KEY"`
-	Bind       bool   `help:"Bind every connection to a uid of its own."`
-	Groups     int    `help:"With --bind: put every connection into one of so many groups." default:"0"`
-
-	PID    int           `help:"Process id of the server on this host: measures its memory and CPU." name:"pid" default:"0"`
-	Settle time.Duration `help:"Pause between opening and measuring." default:"1s"`
-	JSON   bool          `help:"Print the result as JSON." name:"json"`
-
-	Connect   struct{}     `cmd:"" help:"Open the connections, say how fast and at what cost."`
-	Idle      idleFlags    `cmd:"" help:"Hold the connections, say what each costs the server (with --pid)."`
-	Broadcast pushingFlags `cmd:"" help:"Push to all connections."`
-	Unicast   pushingFlags `cmd:"" help:"Push to one connection after the other."`
+	Bind       bool   `help:"Bind every connection to a uid of its own. Group and storm always do."`
+	Groups     int    `help:"Put every connection that is bound into one of so many groups; group and storm: 10 if not given." placeholder:"N"`
+	PID        int    `help:"Process id of the server on this host, whose memory and CPU are measured. If not given: who listens at the URLs; -1: nobody." name:"pid" placeholder:"PID"`
 }
 
 type idleFlags struct {
 	Duration time.Duration `help:"How long to hold them." default:"10s"`
 }
 
-type pushingFlags struct {
+// timeFlags are of all scenarios that push.
+type timeFlags struct {
 	Duration time.Duration `help:"How long to push." default:"10s"`
-	Rate     float64       `help:"Pushes a second, kept up however slow the answers are; 0: as fast as the answers (broadcasts: the messages) come." default:"10"`
+	Patience time.Duration `help:"How long messages may take after the last push." default:"10s"`
 	Callers  int           `help:"How many push at once; they share the rate." default:"1"`
 	Size     int           `help:"Bytes of a message, at least 59." default:"64"`
-	Patience time.Duration `help:"How long messages may take after the last push." default:"10s"`
 }
 
+type pushingFlags struct {
+	timeFlags
+	Rate float64 `help:"Pushes a second, kept up however slow the answers are; 0: the next once the last has arrived everywhere." default:"10"`
+}
+
+type groupFlags struct {
+	timeFlags
+	Rate    float64 `help:"Pushes a second, kept up however slow the answers are; 0: the next once the last has arrived everywhere." default:"100"`
+	Members int     `help:"Members of each group: sets the number of connections." placeholder:"N"`
+}
+
+type unicastFlags struct {
+	timeFlags
+	Rate float64 `help:"Pushes a second, kept up however slow the answers are; 0: each caller as soon as its last push is answered." default:"100"`
+}
+
+type mixedFlags struct {
+	timeFlags
+	Rate          float64 `help:"Pushes to single connections a second, kept up however slow the answers are; 0: as fast as they are answered." default:"100"`
+	BroadcastRate float64 `help:"Broadcasts a second beside; 0: none." default:"10"`
+	BroadcastSize int     `help:"Bytes of a broadcast, at least 59." default:"1024"`
+	Slow          int     `help:"How many of the connections stop reading while messages are pushed." default:"10"`
+}
+
+type churnFlags struct {
+	timeFlags
+	Rate    float64 `help:"Broadcasts a second." default:"10"`
+	Replace float64 `help:"Connections a second that leave and come." default:"100"`
+}
+
+type stormFlags struct {
+	Patience time.Duration `help:"How long messages may take after the last push." default:"10s"`
+	Size     int           `help:"Bytes of a message, at least 59." default:"64"`
+}
+
+// Defaults that depend on the scenario.
+const (
+	defaultClients = 1000
+	defaultGroups  = 10
+)
+
 // plan makes a Plan of the command line.
-func (c *command) plan(scenario string, log io.Writer) (loadtest.Plan, error) {
+func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) {
 	sources, err := loadtest.ParseSources(c.Source)
 	if err != nil {
+		return loadtest.Plan{}, err
+	}
+	if err := c.count(scenario); err != nil {
 		return loadtest.Plan{}, err
 	}
 	p := loadtest.Plan{
@@ -57,30 +116,79 @@ func (c *command) plan(scenario string, log io.Writer) (loadtest.Plan, error) {
 			URLs: c.URL, Connections: c.Clients, Sources: sources, Rate: c.ConnectRate,
 			InFlight: c.InFlight, Loops: c.Loops, NoInit: c.NoInit, Timeout: c.Timeout,
 		},
-		PID: c.PID, Bind: c.Bind, Groups: c.Groups, Settle: c.Settle,
-		Log: func(line string) { fmt.Fprintln(log, line) },
+		PID: c.PID, Bind: c.Bind, Groups: c.Groups, Settle: c.Settle, Limit: c.Limit,
+		Log: shown.log, Progress: shown.update,
 	}
-	last := time.Now()
-	p.Swarm.Progress = func(opened int) {
-		if time.Since(last) >= time.Second {
-			last = time.Now()
-			fmt.Fprintf(log, "%d of %d open\n", opened, c.Clients)
+	switch c.PID {
+	case 0:
+		p.PID = loadtest.FindPID
+	case -1:
+		p.PID = 0
+	}
+	c.fill(&p, scenario)
+	p.Control = loadtest.NewControl(c.Control, c.ControlKey, max(p.Callers+1, 4))
+	return p, nil
+}
+
+// count settles how many connections and groups there are.
+func (c *command) count(scenario string) error {
+	if (scenario == "group" || scenario == "storm") && c.Groups == 0 {
+		c.Groups = defaultGroups
+	}
+	if members := c.Group.Members; scenario == "group" && members != 0 {
+		if members < 0 || members > loadtest.MaxConnections/max(c.Groups, 1) {
+			return fmt.Errorf("--members: %d is too many or too few for %d groups", members, c.Groups)
 		}
+		if c.Clients != 0 && c.Clients != c.Groups*members {
+			return fmt.Errorf("--clients %d is not --groups %d times --members %d: leave one of them out", c.Clients, c.Groups, members)
+		}
+		c.Clients = c.Groups * members
+	}
+	if c.Clients == 0 {
+		c.Clients = defaultClients
+	}
+	if c.Groups > 0 && c.Groups > c.Clients {
+		return fmt.Errorf("--groups: %d groups are more than the %d connections", c.Groups, c.Clients)
+	}
+	return nil
+}
+
+// fill sets what only the scenario's own flags say.
+func (c *command) fill(p *loadtest.Plan, scenario string) {
+	times := func(f timeFlags, rate float64) {
+		p.For, p.Patience, p.Callers, p.Size, p.Rate = f.Duration, f.Patience, f.Callers, f.Size, rate
 	}
 	switch scenario {
 	case "connect", "idle":
 		// Others may push while we only hold the connections.
 		p.Swarm.AcceptForeign = true
 		p.For = c.Idle.Duration
-	default:
-		f := c.Broadcast
-		if scenario == "unicast" {
-			f = c.Unicast
-		}
-		p.For, p.Rate, p.Callers, p.Size, p.Patience = f.Duration, f.Rate, f.Callers, f.Size, f.Patience
+	case "broadcast":
+		times(c.Broadcast.timeFlags, c.Broadcast.Rate)
+	case "group":
+		times(c.Group.timeFlags, c.Group.Rate)
+	case "unicast":
+		times(c.Unicast.timeFlags, c.Unicast.Rate)
+	case "mixed":
+		times(c.Mixed.timeFlags, c.Mixed.Rate)
+		p.BroadcastRate, p.BroadcastSize, p.Slow = c.Mixed.BroadcastRate, c.Mixed.BroadcastSize, c.Mixed.Slow
+	case "churn":
+		times(c.Churn.timeFlags, c.Churn.Rate)
+		p.Replace = c.Churn.Replace
+	case "storm":
+		p.Patience, p.Size = c.Storm.Patience, c.Storm.Size
 	}
-	if c.Bind || scenario == "broadcast" || scenario == "unicast" {
-		p.Control = loadtest.NewControl(c.Control, c.ControlKey, max(p.Callers, 1))
+}
+
+// advice is what somebody at this command line can do about an error, or
+// nothing.
+func advice(err error) string {
+	var ports *loadtest.PortsError
+	switch {
+	case errors.Is(err, loadtest.ErrNoInit):
+		return " (a server other than castgate? then --no-init)"
+	case errors.As(err, &ports):
+		return " (--source, --url)"
 	}
-	return p, nil
+	return ""
 }

@@ -4,21 +4,28 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
 	"castgate/loadtest"
 )
 
+// version is set by the linker: see the Makefile.
+var version = "dev"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A further signal ends it at once, but not in the first moment: timeout(1)
+	// sends the first one twice.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -35,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	asked := false // for help, which has been printed then
 	parser, err := kong.New(&c, kong.Name("loadtest"),
 		kong.Description("Holds a swarm of WebSocket clients and checks every message they get. Without flags: a castgate on this host, with its defaults."),
-		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }), kong.UsageOnError(),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		fmt.Fprintln(stderr, "loadtest:", err)
@@ -46,44 +53,49 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "loadtest:", err)
+		fmt.Fprintf(stderr, "loadtest: %s (see loadtest --help)\n", oneLine(err))
 		return exitUsage
 	}
-	scenario := parsed.Command()
-	plan, err := c.plan(scenario, stderr)
+	out, err := c.Output.open()
 	if err != nil {
 		fmt.Fprintln(stderr, "loadtest:", err)
 		return exitUsage
 	}
-	if plan.Control != nil {
-		defer plan.Control.Close()
-	}
-	result, err := loadtest.Run(ctx, scenario, plan)
-	if result != nil {
-		if printErr := c.print(stdout, result, err); printErr != nil && err == nil {
-			err = printErr
+	defer out.close()
+	scenario, _, _ := strings.Cut(parsed.Command(), " ")
+	if scenario == "page" {
+		err = c.makePage(os.Stdin, stdout, out)
+	} else {
+		var plan loadtest.Plan
+		shown := newProgress(stderr, c.Output.NoProgress)
+		if plan, err = c.plan(scenario, shown); err != nil {
+			fmt.Fprintln(stderr, "loadtest:", err)
+			return exitUsage
 		}
+		err = play(ctx, scenario, plan, shown, out, stdout, args)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "loadtest:", err)
+		fmt.Fprintf(stderr, "loadtest: %s%s\n", oneLine(err), advice(err))
 		return exitFaulty
 	}
 	return exitOK
 }
 
-// print writes the result as table or JSON.
-func (c *command) print(w io.Writer, r *loadtest.Result, fault error) error {
-	if !c.JSON {
-		return r.WriteTable(w)
+// oneLine makes any error text fit one line: scripts read lines.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
+// play plays a scenario and writes what it found, if it has found anything.
+func play(ctx context.Context, scenario string, plan loadtest.Plan, shown *progress, out *output, stdout io.Writer, args []string) error {
+	defer plan.Control.Close()
+	result, err := loadtest.Run(ctx, scenario, plan)
+	shown.close()
+	if result != nil {
+		record := loadtest.NewRecord(result, err, withoutSecrets(args), version)
+		if writeErr := out.write(stdout, record); err == nil {
+			err = writeErr
+		}
 	}
-	out := struct {
-		*loadtest.Result
-		Fault string `json:"fault,omitempty"`
-	}{Result: r}
-	if fault != nil {
-		out.Fault = fault.Error()
-	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(out)
+	return err
 }

@@ -1,0 +1,140 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+)
+
+// binder binds connections through the control API as they become open, in
+// batches of what has come meanwhile, over a few requests at once.
+type binder struct {
+	control *Control
+	first   int // number of the first connection
+	groups  int
+	bell    chan struct{} // rung while somebody waits to be bound
+
+	mu      sync.Mutex
+	waiting []Binding // at most one for every time a connection opened
+	bound   int
+	wanted  int           // settle waits for so many
+	reached chan struct{} // closed once they are bound
+}
+
+// bindWorkers is how many requests bind at once.
+const bindWorkers = 4
+
+func newBinder(control *Control, first, groups int) *binder {
+	return &binder{control: control, first: first, groups: groups, bell: make(chan struct{}, 1)}
+}
+
+// arrived is Config.Arrived.
+func (b *binder) arrived(connection int, clientID string) {
+	next := bindingOf(b.first+connection, clientID, b.groups)
+	b.mu.Lock()
+	b.waiting = append(b.waiting, next)
+	b.mu.Unlock()
+	ring(b.bell)
+}
+
+// take answers up to a batch of those who wait. There may be none.
+func (b *binder) take() []Binding {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := min(batchCommands, len(b.waiting))
+	now := b.waiting[:n:n]
+	b.waiting = b.waiting[n:]
+	if len(b.waiting) > 0 {
+		ring(b.bell)
+	}
+	return now
+}
+
+// settle binds until n more connections are bound.
+func (b *binder) settle(ctx context.Context, n int) error {
+	b.mu.Lock()
+	b.bound, b.wanted, b.reached = 0, n, make(chan struct{})
+	reached := b.reached
+	b.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- b.work(ctx, false) }()
+	select {
+	case <-reached:
+		cancel(nil)
+		return <-done
+	case err := <-done:
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		return err
+	}
+}
+
+// follow binds whoever comes until ctx is done. Some may have left again
+// before their turn.
+func (b *binder) follow(ctx context.Context) error { return b.work(ctx, true) }
+
+// work binds whoever comes until ctx is done, which is no error, or a batch
+// fails. Clients the server does not know are an error unless they may leave.
+func (b *binder) work(ctx context.Context, leaving bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var workers sync.WaitGroup
+	failed := make([]error, bindWorkers)
+	for i := range failed {
+		workers.Go(func() {
+			failed[i] = b.serve(ctx, leaving)
+			cancel() // one that has failed ends all
+		})
+	}
+	workers.Wait()
+	for _, err := range failed {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *binder) serve(ctx context.Context, leaving bool) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.bell:
+		}
+		now := b.take()
+		if len(now) == 0 {
+			continue
+		}
+		// What has been begun is ended: its outcome would not be known.
+		err := b.control.Bind(context.WithoutCancel(ctx), now)
+		if refused := (*RefusedError)(nil); leaving && errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		b.confirm(len(now))
+	}
+}
+
+func (b *binder) confirm(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.bound
+	b.bound += n
+	if b.reached != nil && before < b.wanted && b.bound >= b.wanted {
+		close(b.reached)
+	}
+}
+
+// settled is how many have been bound since settle was called.
+func (b *binder) settled() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bound
+}

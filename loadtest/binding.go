@@ -1,0 +1,42 @@
+package loadtest
+
+import "strconv"
+
+// Binding is one client's bind command.
+type Binding struct {
+	ClientID string   `json:"client_id"`
+	UID      string   `json:"uid"`
+	Groups   []string `json:"groups,omitempty"`
+}
+
+// UID is the uid of the connection with this number (Config.First counts).
+func UID(number int) string { return "loadtest-" + strconv.Itoa(number) }
+
+// GroupName is the name of the group with this number.
+func GroupName(number int) string { return "loadtest-" + strconv.Itoa(number) }
+
+// Bindings gives every connection of s a uid of its own, and one of so many
+// groups, that of streams of kind Group if it is Config.Groups of them; with 0
+// groups none. Nil once the swarm is closed.
+func (s *Swarm) Bindings(groups int) []Binding {
+	ids := s.ClientIDs()
+	all := make([]Binding, len(ids))
+	for i, id := range ids {
+		all[i] = s.BindingOf(i, id, groups)
+	}
+	return all
+}
+
+// BindingOf is the binding of one connection by its client id, see Bindings.
+func (s *Swarm) BindingOf(connection int, clientID string, groups int) Binding {
+	return bindingOf(s.cfg.First+connection, clientID, groups)
+}
+
+// bindingOf is the binding of the connection with this number.
+func bindingOf(number int, clientID string, groups int) Binding {
+	b := Binding{ClientID: clientID, UID: UID(number)}
+	if groups > 0 {
+		b.Groups = []string{GroupName(number % groups)}
+	}
+	return b
+}

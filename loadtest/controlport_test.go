@@ -1,0 +1,95 @@
+package loadtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+)
+
+// controlOf serves as much of the control API as Control uses, for a gateway
+// of this test. It answers 503 to every request that refuse says.
+func controlOf(t *testing.T, g *gateway, refuse func(n int64) bool) *Control {
+	return tampered(t, g, refuse, nil)
+}
+
+// tampered is controlOf for a gateway that does with the n-th push, from 1, to
+// its k-th receiver what tamper says: write the messages it answers. A nil
+// tamper writes the message pushed.
+func tampered(t *testing.T, g *gateway, refuse func(n int64) bool, tamper func(n int64, k int, message []byte) [][]byte) *Control {
+	t.Helper()
+	var asked atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/push/raw", func(w http.ResponseWriter, r *http.Request) {
+		n := asked.Add(1)
+		if refuse != nil && refuse(n) {
+			http.Error(w, `{"code":"busy"}`, http.StatusServiceUnavailable)
+			return
+		}
+		to := g.targets(r.URL.Query())
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		for k, id := range to {
+			if tamper == nil {
+				g.write(id, text)
+				continue
+			}
+			for _, b := range tamper(n, k, text) {
+				g.write(id, b)
+			}
+		}
+		answerJSON(w, map[string]int{"matched": len(to), "queued": len(to), "dropped": 0})
+	})
+	mux.HandleFunc("POST /v1/batch", func(w http.ResponseWriter, r *http.Request) { g.batch(t, w, r) })
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "# TYPE go_goroutines gauge\ngo_goroutines_x 3\ngo_goroutines 12\nbig 1.5e+06\n"+g.slowMetrics())
+	})
+	server := httptest.NewServer(mux)
+	c := NewControl(server.URL, "", 4)
+	t.Cleanup(func() { c.Close(); server.Close() })
+	return c
+}
+
+// slowMetrics is what castgate says of slow clients, if the gateway is to say
+// so.
+func (g *gateway) slowMetrics() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.says {
+		return ""
+	}
+	return fmt.Sprintf("castgate_closes_total{reason=\"slow\"} %d\ncastgate_closes_total{reason=\"ping_timeout\"} 0\ncastgate_deliveries_total{outcome=\"dropped_slow\"} %d\n",
+		g.slowness.closed, g.slowness.dropped)
+}
+
+// batch serves /v1/batch.
+func (g *gateway) batch(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Commands []struct {
+			Op        string   `json:"op"`
+			ClientID  string   `json:"client_id"`
+			UID       string   `json:"uid"`
+			Groups    []string `json:"groups"`
+			ClientIDs []string `json:"client_ids"`
+		} `json:"commands"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		t.Error(err)
+	}
+	replies := []map[string]int{}
+	for _, c := range body.Commands {
+		status := http.StatusOK
+		if c.Op == "bind" && (c.UID == "" || !g.bind(c.ClientID, c.UID, c.Groups)) || c.Op == "join" && len(c.ClientIDs) == 0 {
+			status = http.StatusNotFound
+		}
+		replies = append(replies, map[string]int{"status": status})
+	}
+	answerJSON(w, map[string]any{"replies": replies})
+}
+
+func answerJSON(w http.ResponseWriter, v any) { _ = json.NewEncoder(w).Encode(v) }

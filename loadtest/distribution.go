@@ -1,0 +1,121 @@
+package loadtest
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Distribution is how latencies of one kind of push are spread, in a form
+// that is small enough to be kept.
+type Distribution struct {
+	Kind  string `json:"kind"`
+	Count int64  `json:"count"`
+	// Buckets are a tenth of a power of ten wide, the empty ones before the
+	// first value and behind the last left out.
+	Buckets []Bucket `json:"buckets"`
+	// Percentiles go up to the one that a single message makes.
+	Percentiles []Percentile `json:"percentiles"`
+}
+
+// Bucket counts the latencies from From up to the From of the next one.
+type Bucket struct {
+	From  time.Duration `json:"from_ns"`
+	Count int64         `json:"count"`
+}
+
+// Percentile says that Percent of all messages took at most Latency.
+type Percentile struct {
+	Percent float64       `json:"percent"`
+	Latency time.Duration `json:"latency_ns"`
+}
+
+// Steps of a distribution for each power of ten: of latency, and of what is
+// left above a percentile.
+const (
+	bucketsPerDecade     = 10
+	percentilesPerDecade = 20
+	// most messages of which one is still told from the rest
+	finestPercentile = 1e7
+)
+
+// tailPercents are those that people ask for, percents they and enough between
+// them for a smooth line.
+var (
+	tailPercents = []float64{0, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99, 99.999, 99.9999}
+	percents     = func() []float64 {
+		all := slices.Clone(tailPercents)
+		for left := 1.0; left >= 1/finestPercentile; left *= math.Pow(10, -1.0/percentilesPerDecade) {
+			all = append(all, 100*(1-left))
+		}
+		slices.Sort(all)
+		// Two that are all but the same would be one too many.
+		return slices.CompactFunc(all, func(a, b float64) bool { return math.Abs(a-b) < (100-b)*1e-9 || a == b })
+	}()
+)
+
+// distributionOf reads a histogram of nanoseconds, which has values.
+func distributionOf(kind string, h *hdrhistogram.Histogram) Distribution {
+	d := Distribution{Kind: kind, Count: h.TotalCount()}
+	last, wanted, seen := math.MinInt, percents, int64(0)
+	for _, bar := range h.Distribution() {
+		if bar.Count == 0 {
+			continue
+		}
+		n := bucketOf(bar.From)
+		for last != math.MinInt && last < n-1 {
+			last++
+			d.Buckets = append(d.Buckets, Bucket{From: bucketStart(last)})
+		}
+		if last != n {
+			last = n
+			d.Buckets = append(d.Buckets, Bucket{From: bucketStart(n)})
+		}
+		d.Buckets[len(d.Buckets)-1].Count += bar.Count
+		seen += bar.Count
+		for len(wanted) > 0 && float64(seen) >= wanted[0]/100*float64(d.Count) && (1-wanted[0]/100)*float64(d.Count) > 1-1e-6 {
+			d.Percentiles = append(d.Percentiles, Percentile{wanted[0], time.Duration(bar.To)})
+			wanted = wanted[1:]
+		}
+	}
+	return d
+}
+
+// bucketOf is the number of the bucket that ns belongs to, at least 0.
+func bucketOf(ns int64) int {
+	n := int(math.Floor(math.Log10(float64(max(ns, 1))) * bucketsPerDecade))
+	for time.Duration(ns) >= bucketStart(n+1) {
+		n++
+	}
+	for n > 0 && time.Duration(ns) < bucketStart(n) {
+		n--
+	}
+	return n
+}
+
+func bucketStart(n int) time.Duration {
+	return time.Duration(math.Round(math.Pow(10, float64(n)/bucketsPerDecade)))
+}
+
+// Distributions are those of the kinds of push that there were. Nil for a
+// report that was read from JSON.
+func (r *Report) Distributions() (all []Distribution) {
+	for k, h := range r.Histograms {
+		if h != nil && h.TotalCount() > 0 {
+			all = append(all, distributionOf(Kind(k).String(), h))
+		}
+	}
+	return all
+}
+
+// at is one of tailPercents; false if there are too few messages for it.
+func (d *Distribution) at(percent float64) (time.Duration, bool) {
+	for _, p := range d.Percentiles {
+		if math.Abs(p.Percent-percent) <= (100-percent)*1e-6 {
+			return p.Latency, true
+		}
+	}
+	return 0, false
+}

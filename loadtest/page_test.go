@@ -1,0 +1,212 @@
+package loadtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pageRecord is a record with everything in it that pages show.
+func pageRecord() *Record {
+	times := newTimeline(0)
+	rep := &Report{Connections: 1000, Open: 1000, Expected: 3000, Received: 3000, Deaths: map[string]int{}}
+	for k := range rep.Histograms {
+		rep.Histograms[k] = newHistogram()
+	}
+	for i := range int64(1000) {
+		times.opened(i * 1_000_000)
+		for k := range kinds {
+			ns := (1 + i*i/100) * int64(k+1) * 10_000
+			record(rep.Histograms[k], ns)
+			times.received(second+i*20_000_000, k, ns)
+		}
+	}
+	rep.Broadcast, rep.Unicast, rep.Group = Summary(rep.Histograms[Broadcast]), Summary(rep.Histograms[Unicast]), Summary(rep.Histograms[Group])
+	rep.Timeline = times.summary(21 * second)
+	r := &Result{
+		Scenario: "broadcast", Started: time.Date(2026, 11, 24, 1, 2, 3, 0, time.UTC), Connections: 1000,
+		Opening: time.Second, Held: 20 * time.Second, Report: rep, Pushes: &Pushes{Taken: 3000, Took: 20 * time.Second},
+		Server: &ServerCost{PID: 1, PSS: 1 << 24, PSSPerConnection: 343}, SwarmLoad: 0.9,
+	}
+	return NewRecord(r, nil, []string{"loadtest", "broadcast", "--control", "http://127.0.0.1:7273"}, "v1.2.3")
+}
+
+func pageOf(t *testing.T, r *Record) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := r.WritePage(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// element is the start of one in a page. Texts and attributes have their "<"
+// escaped, so that whatever looks like one is one.
+var element = regexp.MustCompile(`<([a-zA-Z]+)([^<>]*)>`)
+
+// The page has all charts and all rows of the table, loads nothing and runs
+// nothing.
+func TestPage(t *testing.T) {
+	r := pageRecord()
+	text := pageOf(t, r)
+	charts, paths := 0, 0
+	reference := regexp.MustCompile(`(?i)\s(src|href|on\w+)\s*=|://|url\(`)
+	for _, e := range element.FindAllStringSubmatch(text, -1) {
+		switch strings.ToLower(e[1]) {
+		case "svg":
+			charts++
+		case "path":
+			paths++
+		case "script", "link", "img", "iframe", "object", "embed", "base", "form":
+			t.Errorf("there is a %s", e[0])
+		}
+		if reference.MatchString(e[2]) {
+			t.Errorf("%s refers to something", e[0])
+		}
+	}
+	if charts != 5 || paths < 50 {
+		t.Errorf("%d charts with %d paths", charts, paths)
+	}
+	if css := regexp.MustCompile(`(?s)<style>.*?</style>`).FindString(text); css == "" || strings.Contains(css, "url(") || strings.Contains(css, "@import") {
+		t.Errorf("the style is %q", css)
+	}
+	var table bytes.Buffer
+	if err := r.WriteTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	read := html.UnescapeString(text)
+	for line := range strings.Lines(table.String()) {
+		for _, cell := range regexp.MustCompile(`  +`).Split(strings.TrimSpace(line), 2) {
+			// Spaces within a cell of the table are as they were.
+			if !strings.Contains(read, cell) {
+				t.Errorf("the page lacks %q", cell)
+			}
+		}
+	}
+	for _, want := range []string{
+		"loadtest broadcast --control http://127.0.0.1:7273", "2026-11-24 01:02:03 UTC", "v1.2.3", r.Machine.Kernel,
+		"All 3000 messages arrived once", "prefers-color-scheme:dark", "99.9 %", "group p99",
+	} {
+		if !strings.Contains(read, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+// What the server has sent is text, wherever it shows.
+func TestPageEscapes(t *testing.T) {
+	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>'`
+	r := pageRecord()
+	r.Fault = "closed by the server: " + evil + "; for example a changed message: " + evil
+	r.Warnings = []string{evil}
+	r.Command = []string{evil}
+	r.Version, r.Scenario, r.Machine.Processor = evil, evil, evil
+	r.Distributions[0].Kind = evil
+	text := pageOf(t, r)
+	for _, e := range element.FindAllString(text, -1) {
+		if strings.HasPrefix(e, "<script") || strings.HasPrefix(e, "<img") {
+			t.Errorf("there is a %s", e)
+		}
+	}
+	if strings.Contains(text, `id="good"`) {
+		t.Error("the page calls it good")
+	}
+	if !strings.Contains(text, `id="faults"`) || strings.Index(text, `id="faults"`) > strings.Index(text, `id="summary"`) || strings.Index(text, `id="warnings"`) > strings.Index(text, `id="summary"`) {
+		t.Errorf("faults and warnings do not come first")
+	}
+}
+
+// A record read from JSON gives the same page.
+func TestPageFromJSON(t *testing.T) {
+	r := pageRecord()
+	r.Fault = "3 of 4 messages did not arrive"
+	var b bytes.Buffer
+	if err := r.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadRecord(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pageOf(t, r) != pageOf(t, again) {
+		t.Error("the pages differ")
+	}
+	for want, text := range map[string]string{"names no scenario": `{"version":"x"}`, "not a record": `[]`, "unexpected end": ``} {
+		if _, err := ReadRecord(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// A run that ended before anything came has a page too.
+func TestPageOfNothing(t *testing.T) {
+	r := NewRecord(&Result{Scenario: "idle", Started: time.Now()}, errors.New("nobody listens there"), nil, "")
+	if text := pageOf(t, r); !strings.Contains(text, "nobody listens there") || strings.Contains(text, "<svg") {
+		t.Error(text)
+	}
+	empty := newTimeline(0)
+	r.Report = &Report{Timeline: empty.summary(0)}
+	if text := pageOf(t, r); strings.Count(text, "<svg") != 1 {
+		t.Errorf("%d charts", strings.Count(text, "<svg"))
+	}
+	one := pageRecord()
+	one.Report.Timeline.Moments = one.Report.Timeline.Moments[:1]
+	one.Report.Timeline.Length = time.Millisecond
+	pageOf(t, one)
+}
+
+func TestDistribution(t *testing.T) {
+	h := newHistogram()
+	for range 900 {
+		record(h, 1_500_000)
+	}
+	for range 100 {
+		record(h, 40_000_000)
+	}
+	d := distributionOf("group", h)
+	sum := int64(0)
+	for i, b := range d.Buckets {
+		sum += b.Count
+		if i > 0 && b.From <= d.Buckets[i-1].From {
+			t.Errorf("buckets %+v", d.Buckets)
+		}
+	}
+	first, last := d.Buckets[0], d.Buckets[len(d.Buckets)-1]
+	if d.Count != 1000 || sum != 1000 || len(d.Buckets) != 16 || first.Count != 900 || last.Count != 100 || first.From > 1_500_000 || first.From < 1_200_000 || last.From > 40_100_000 {
+		t.Errorf("%+v", d)
+	}
+	for percent, want := range map[float64]time.Duration{0: 1500 * time.Microsecond, 50: 1500 * time.Microsecond, 95: 40 * time.Millisecond, 99.9: 40 * time.Millisecond} {
+		if got, ok := d.at(percent); !ok || got < want || got > want+want/900 {
+			t.Errorf("%v %%: %v, want %v", percent, got, want)
+		}
+	}
+	if got, ok := d.at(99.99); ok {
+		t.Errorf("1,000 messages have a percentile 99.99: %v", got)
+	}
+	// The same figures as in the table.
+	h = newHistogram()
+	for i := range int64(100_000) {
+		record(h, i*i)
+	}
+	s := Summary(h)
+	d = distributionOf("unicast", h)
+	for percent, want := range map[float64]time.Duration{50: s.P50, 90: s.P90, 99: s.P99, 99.9: s.P999} {
+		if got, ok := d.at(percent); !ok || got != want {
+			t.Errorf("%v %%: %v, want %v", percent, got, want)
+		}
+	}
+	if b, err := json.Marshal(d); err != nil || len(b) > 16<<10 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	// Values on the edge of a bucket belong to it.
+	for n := range 111 {
+		if got := bucketOf(int64(bucketStart(n))); bucketStart(got) != bucketStart(n) {
+			t.Errorf("bucket %d begins at %v, which is in %d", n, bucketStart(n), got)
+		}
+	}
+}

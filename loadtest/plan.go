@@ -1,0 +1,160 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Plan says what a scenario does. Swarm.Streams, Swarm.Groups, Swarm.First
+// and Swarm.Arrived are set by the scenario.
+type Plan struct {
+	Swarm Config
+	// Control is the gateway's control API; connect, and idle without Bind,
+	// do without.
+	Control *Control
+	// PID is the server's process on this machine, 0 if its costs are not to
+	// be measured, FindPID to look for the one that listens at the URLs.
+	PID int
+	// Bind binds each connection to a uid of its own, in one of Groups groups
+	// (0: in none). Group and storm always do, with at least one group.
+	Bind   bool
+	Groups int
+	// Rate, For and Size are those of Pace. Mixed: of its unicasts.
+	Rate float64
+	For  time.Duration
+	Size int
+	// Callers is how many push at once, each a stream of its own; they share
+	// the rate. At rate 0 a push to many is repeated once all callers' messages
+	// have arrived everywhere, a unicast once it is answered. 1 to 250.
+	Callers int
+	// BroadcastRate and BroadcastSize are those of mixed's broadcasts, at most
+	// 1,000,000 a second. Rate 0: none.
+	BroadcastRate float64
+	BroadcastSize int
+	// Slow is how many of mixed's connections stop reading while it pushes.
+	Slow int
+	// Replace is how many connections a second leave and come in churn, above
+	// 0 and up to 1,000,000.
+	Replace float64
+	// Settle is the time between opening and measuring.
+	Settle time.Duration
+	// Patience is how long messages may take after the last push, and in churn
+	// and storm how long connections may.
+	Patience time.Duration
+	// Limit is the time for everything, the wait for the last messages
+	// excepted. 0: ten minutes more than what the plan asks for.
+	Limit time.Duration
+	// Log is told what goes on, a line at a time. May be nil.
+	Log func(line string)
+	// Progress is told several times a second how far it is, from one goroutine
+	// at a time, but not that of Log. May be nil; then Swarm.Progress is left
+	// as it is.
+	Progress func(Progress)
+}
+
+// Bounds of a Plan.
+const (
+	maxDuration = 24 * time.Hour
+	maxCallers  = maxStreams - 6 // some scenarios have streams of their own
+	maxRate     = 1e6
+)
+
+// FindPID as a Plan's PID means the process that listens at the URLs, if that
+// can be told.
+const FindPID = -1
+
+// slack is the time for opening and closing that a plan need not ask for.
+const slack = 10 * time.Minute
+
+// prepare fills in what the scenario sets itself and reports the first
+// setting that is out of its range.
+func (p *Plan) prepare(sc *scenario) error {
+	if _, err := p.Swarm.withDefaults(); err != nil {
+		return err
+	}
+	if sc.needs&needsControl == 0 && !p.Bind {
+		p.Control = nil
+	}
+	if sc.needs&needsGroups != 0 {
+		p.Bind, p.Groups = true, max(p.Groups, 1)
+	}
+	if (sc.needs&needsControl != 0 || p.Bind) && p.Control == nil {
+		return fmt.Errorf("%s needs the control API", sc.name)
+	}
+	if (sc.needs&needsIDs != 0 || p.Bind) && p.Swarm.NoInit {
+		return errors.New("pushing to single connections and binding them need client ids: not with a server that sends no init message")
+	}
+	if sc.needs&needsPace == 0 {
+		p.Callers = 0
+	}
+	p.Swarm.Groups = max(p.Groups, 1)
+	if p.Limit == 0 {
+		p.Limit = p.asked() + slack
+	}
+	return p.check(sc)
+}
+
+// asked is how long the plan takes with a server that answers at once.
+func (p *Plan) asked() time.Duration {
+	all := max(p.Settle, 0) + max(p.For, 0) + 2*max(p.Patience, 0)
+	if rate := p.Swarm.Rate; rate > 0 {
+		all += time.Duration(float64(p.Swarm.Connections) / rate * 1e9)
+	}
+	return min(all, 4*maxDuration)
+}
+
+// check reports the first setting that is out of its range.
+func (p *Plan) check(sc *scenario) error {
+	if sc.needs&needsPace != 0 && (p.Callers < 1 || p.Callers > maxCallers) {
+		return fmt.Errorf("callers: %d is not between 1 and %d", p.Callers, maxCallers)
+	}
+	for _, size := range []struct {
+		name string
+		n    int
+		used bool
+	}{
+		{"size", p.Size, sc.needs&needsSize != 0},
+		{"broadcast size", p.BroadcastSize, sc.needs&needsMix != 0},
+	} {
+		if size.used && (size.n < MinPayload || size.n > MaxPayload) {
+			return fmt.Errorf("%s: %d is not between %d and %d bytes", size.name, size.n, MinPayload, MaxPayload)
+		}
+	}
+	for _, rate := range []struct {
+		name string
+		n    float64
+	}{{"rate", p.Rate}, {"broadcast rate", p.BroadcastRate}, {"connections replaced", p.Replace}} {
+		if !(rate.n >= 0 && rate.n <= maxRate) { // not a number either
+			return fmt.Errorf("%s: %v is not between 0 and 1,000,000 a second", rate.name, rate.n)
+		}
+	}
+	if sc.needs&needsMix != 0 && (p.Slow < 0 || p.Slow > p.Swarm.Connections-2) {
+		return fmt.Errorf("slow readers: %d is not between 0 and %d, the connections less two that read", p.Slow, max(p.Swarm.Connections-2, 0))
+	}
+	if sc.needs&needsReplace != 0 && p.Replace == 0 {
+		return errors.New("connections replaced: 0 a second is no churn")
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+		most  time.Duration
+	}{
+		{"duration", p.For, maxDuration}, {"settle", p.Settle, maxDuration},
+		{"patience", p.Patience, maxDuration}, {"limit", p.Limit, 7 * maxDuration},
+	} {
+		if d.value < 0 || d.value > d.most {
+			return fmt.Errorf("%s: %v is not between 0 and %v", d.name, d.value, d.most)
+		}
+	}
+	if p.Groups < 0 || p.Groups > p.Swarm.Connections {
+		return fmt.Errorf("groups: %d is not between 0 and the number of connections, %d", p.Groups, p.Swarm.Connections)
+	}
+	return nil
+}
+
+func (p *Plan) log(format string, args ...any) {
+	if p.Log != nil {
+		p.Log(fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,41 @@
+package loadtest
+
+import "time"
+
+// Progress is how far a run has come.
+type Progress struct {
+	// Measuring is false while connections open.
+	Measuring bool
+	// Open of Connections: kept up to date while connections open.
+	Open, Connections int
+	// Elapsed of For, while measuring. What is on its way when the time is
+	// over is waited for, so that Elapsed may become more. For is 0 if there is
+	// no set time.
+	Elapsed, For time.Duration
+	// Received and Expected are messages, as Swarm.Delivered counts them.
+	Received, Expected int64
+}
+
+// tellOpening makes the swarm's opening tell the plan's Progress.
+func (p *Plan) tellOpening() {
+	if p.Progress == nil {
+		return
+	}
+	of := p.Swarm.Connections
+	p.Swarm.Progress = func(opened int) { p.Progress(Progress{Open: opened, Connections: of}) }
+}
+
+// tell tells how far measuring is.
+func (pl *play) tell() {
+	if pl.Progress == nil {
+		return
+	}
+	p := Progress{Measuring: true, Connections: pl.result.Connections, Elapsed: time.Since(pl.measuring), For: pl.For}
+	for _, s := range pl.swarms {
+		received, expected := s.Delivered()
+		p.Received += received
+		p.Expected += expected
+		p.Open += int(s.opened.Load())
+	}
+	pl.Progress(p)
+}

@@ -1,0 +1,79 @@
+package loadtest
+
+import (
+	"context"
+	"sync"
+)
+
+// measureBroadcast pushes to all, in volleys at rate 0.
+func measureBroadcast(ctx context.Context, pl *play) error {
+	return pl.pushAlong(ctx, pl.Control.PushTo(nil), nil)
+}
+
+// measureGroup pushes to one group after the other, in volleys at rate 0.
+func measureGroup(ctx context.Context, pl *play) error {
+	return pl.pushAlong(ctx, pl.Control.PushToGroups, func(k int) int { return k % pl.Groups })
+}
+
+// pushAlong pushes with all callers, together the k-th time to the target of
+// k, and waits until everything has arrived.
+func (pl *play) pushAlong(ctx context.Context, push Pusher, target func(k int) int) (err error) {
+	pl.log("pushing for %v", pl.For)
+	s := pl.swarms[0]
+	if pl.Rate > 0 {
+		pl.result.Pushes, err = pl.callers(ctx, push, s.streams, target)
+	} else {
+		pace := Pace{For: pl.For, Size: pl.Size, Target: target}
+		pl.result.Pushes, err = s.Volleys(ctx, push, s.streams, pace, pl.Patience)
+	}
+	pl.await(ctx)
+	return err
+}
+
+// measureUnicast pushes to one connection after the other, at rate 0 each
+// caller as soon as its last push is answered.
+func measureUnicast(ctx context.Context, pl *play) (err error) {
+	pl.log("pushing for %v", pl.For)
+	s := pl.swarms[0]
+	pl.result.Pushes, err = pl.callers(ctx, pl.unicasts(s), s.streams, func(k int) int { return k % s.Len() })
+	pl.await(ctx)
+	return err
+}
+
+// unicasts pushes to single connections of s: to uids if they are bound, to
+// client ids if not.
+func (pl *play) unicasts(s *Swarm) Pusher {
+	if !pl.Bind {
+		return pl.Control.PushTo(s.ClientIDs())
+	}
+	return func(ctx context.Context, target int, payload []byte) (PushResult, error) {
+		return pl.Control.PushUID(ctx, UID(s.cfg.First+target), payload)
+	}
+}
+
+// callers pushes along each of the streams by a caller of its own; they share
+// the rate and the targets. A caller that fails ends only itself: the first
+// error is the answer.
+func (pl *play) callers(ctx context.Context, push Pusher, streams []*Stream, target func(k int) int) (*Pushes, error) {
+	n := len(streams)
+	var callers sync.WaitGroup
+	done := make([]*Pushes, n)
+	errs := make([]error, n)
+	for i, st := range streams {
+		pace := Pace{Rate: pl.Rate / float64(n), For: pl.For, Size: pl.Size}
+		if target != nil {
+			pace.Target = func(k int) int { return target(k*n + i) }
+		}
+		callers.Go(func() { done[i], errs[i] = st.Push(ctx, push, pace) })
+	}
+	callers.Wait()
+	all := newPushes()
+	var failed error
+	for i := range done {
+		all.merge(done[i])
+		if failed == nil {
+			failed = errs[i]
+		}
+	}
+	return all, failed
+}

@@ -1,0 +1,119 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Storm is what the scenario storm found. Times count from the moment before
+// the first connection was cut off; 0 stands for what was not reached.
+type Storm struct {
+	Cut      time.Duration `json:"cut_ns"`       // until all were cut off
+	AllOpen  time.Duration `json:"all_open_ns"`  // until the last was open again
+	AllBound time.Duration `json:"all_bound_ns"` // until the last was bound to its uid and in its group
+	// Open and Bound are how many had come so far when it ended.
+	Open  int `json:"open"`
+	Bound int `json:"bound"`
+	// UIDs is how many uids, spread evenly, got a push before and after.
+	UIDs int `json:"uids"`
+}
+
+// Streams of a storm's swarm.
+const (
+	stormAll = iota
+	stormGroup
+	stormUID
+)
+
+// stormUIDs is the most uids that are pushed to, each before and after.
+const stormUIDs = 1000
+
+func stormStreams(*Plan) []Kind { return []Kind{Broadcast, Group, Unicast} }
+
+// measureStorm pushes to all, cuts all off, waits until they are back and
+// bound, and pushes to all again.
+func measureStorm(ctx context.Context, pl *play) error {
+	s, storm := pl.swarms[0], &Storm{}
+	storm.UIDs = min(stormUIDs, s.Len())
+	pl.result.Storm, pl.result.Pushes = storm, newPushes()
+	if err := pl.reachAll(ctx); err != nil {
+		return err
+	}
+	if err := s.ForgetLatencies(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	pl.log("everybody was reached; cutting %d connections", s.Len())
+	begun := time.Now()
+	if err := s.Cut(); err != nil {
+		return err
+	}
+	storm.Cut = time.Since(begun)
+	if err := storm.back(ctx, pl, begun); err != nil {
+		return err
+	}
+	pl.log("all open after %v, all bound after %v", Round(storm.AllOpen), Round(storm.AllBound))
+	return pl.reachAll(ctx)
+}
+
+// back has all connect again and be bound as they come.
+func (storm *Storm) back(ctx context.Context, pl *play, begun time.Time) error {
+	s := pl.swarms[0]
+	returning, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var binding sync.WaitGroup
+	var failed [2]error
+	binding.Go(func() {
+		if failed[1] = pl.binder.settle(returning, s.Len()); failed[1] != nil {
+			cancel(failed[1]) // no need to wait for the others then
+			return
+		}
+		storm.AllBound = time.Since(begun)
+	})
+	if failed[0] = s.reopened(returning); failed[0] == nil {
+		storm.AllOpen = time.Since(begun)
+	} else {
+		cancel(failed[0])
+	}
+	binding.Wait()
+	storm.Open, storm.Bound = int(s.opened.Load()), pl.binder.settled()
+	for _, err := range failed { // one may be the other's cause
+		if err != nil {
+			return fmt.Errorf("%d of %d connections were bound again: %w", storm.Bound, s.Len(), err)
+		}
+	}
+	return nil
+}
+
+// reachAll pushes once to everybody, to every group and to some of the uids.
+func (pl *play) reachAll(ctx context.Context) error {
+	s := pl.swarms[0]
+	uids := pl.result.Storm.UIDs
+	for _, part := range []struct {
+		stream, n int
+		push      Pusher
+		target    func(k int) int
+	}{
+		{stormAll, 1, pl.Control.PushTo(nil), nil},
+		{stormGroup, pl.Groups, pl.Control.PushToGroups, func(k int) int { return k }},
+		{stormUID, uids, pl.unicasts(s), func(k int) int { return k * s.Len() / uids }},
+	} {
+		done, err := s.Stream(part.stream).Push(ctx, part.push, Pace{For: time.Hour, Most: part.n, Size: pl.Size, Target: part.target})
+		pl.result.Pushes.merge(done)
+		if err != nil {
+			return err
+		}
+	}
+	if !pl.await(ctx) {
+		// What is missing now would be forgotten with the connections.
+		return errNotReached
+	}
+	return nil
+}
+
+var errNotReached = errors.New("not everybody was reached")
