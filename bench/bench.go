@@ -20,10 +20,11 @@ type Options struct {
 	// Servers and Scenarios are what to run: names of Servers, Scenarios.
 	Servers   []string `json:"servers"`
 	Scenarios []string `json:"scenarios"`
-	// Rounds is how many undisturbed rounds are wanted, 1 to 100. At most as
-	// many again are dropped.
+	// Rounds is how often every server is measured, 1 to 100. What is
+	// disturbed is measured again, up to three times in all.
 	Rounds int `json:"rounds"`
-	// Clients are those of fanout and latency, IdleClients those of memory.
+	// Clients are those of fanout and latency, IdleClients those of connect,
+	// memory, storm and growth.
 	Clients     int `json:"clients"`
 	IdleClients int `json:"idle_clients"`
 	// Size of a message in bytes.
@@ -33,8 +34,8 @@ type Options struct {
 	Warmup  time.Duration `json:"warmup_ns"`
 	Measure time.Duration `json:"measure_ns"`
 	Idle    time.Duration `json:"idle_ns"`
-	// MaxForeign is the part of the machine that others may use before a
-	// round counts as disturbed, 0 to 1.
+	// MaxForeign is the part of the machine that others may use before what
+	// was measured counts as disturbed, 0 to 1.
 	MaxForeign float64 `json:"max_foreign"`
 	// Sources is a list of addresses for clients, see loadtest.ParseSources.
 	Sources string `json:"sources"`
@@ -42,12 +43,10 @@ type Options struct {
 	Log func(line string) `json:"-"`
 }
 
-// Scenarios are the names of what can be measured.
-var Scenarios = []string{"fanout", "memory", "latency"}
-
-// Servers are the names of what it can be measured on. Latency, and what
-// memory costs when bound, are castgate's only: the floor has no unicasts.
-var Servers = []string{Castgate, Floor}
+// Servers are the names of what it can be measured on. What needs more than
+// broadcasts (latency, control, storm, memory when bound) is for those that can
+// do it.
+var Servers = names()
 
 // Defaults measures everything as BENCHMARKS.md shows it.
 func Defaults() Options {
@@ -121,108 +120,71 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	defer os.RemoveAll(dir)
 	b := &bench{Options: o, sources: sources, binaries: map[string]string{}, result: newResult(o)}
 	for _, name := range o.Servers {
+		if !b.plays(name) {
+			continue
+		}
 		binary, err := build(ctx, o.Root, dir, name)
+		var skipped *SkipError
+		if errors.As(err, &skipped) {
+			b.skip("%v", err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		b.binaries[name] = binary
+		if b.result.Revision == "" {
+			b.result.Revision = Revision(binary)
+		}
 	}
-	b.result.Revision = revision(b.binaries[o.Servers[0]])
-	for _, scenario := range Scenarios {
-		if !slices.Contains(o.Scenarios, scenario) {
+	if b.result.Revision == "" { // built with -buildvcs=false
+		b.result.Revision = checkedOut(ctx, o.Root)
+	}
+	// Those that can't be had, or have no part in it, are left out.
+	b.Servers = slices.DeleteFunc(slices.Clone(o.Servers), func(name string) bool { return b.binaries[name] == "" })
+	b.log("%v on %v, %d rounds: about %v if nothing has to be repeated", b.Scenarios, b.Servers, b.Rounds, b.estimate().Round(time.Minute))
+	for i := range scenarios {
+		if !slices.Contains(o.Scenarios, scenarios[i].name) {
 			continue
 		}
-		if err := b.rounds(ctx, scenario); err != nil {
-			return b.result, fmt.Errorf("%s: %w", scenario, err)
+		if err := b.rounds(ctx, &scenarios[i]); err != nil {
+			return b.result, fmt.Errorf("%s: %w", scenarios[i].name, err)
 		}
 	}
-	return b.result, nil
+	return b.result, b.ourFaults()
 }
 
-// rounds plays a scenario until enough rounds were undisturbed. If too many
-// were not, those with the least disturbance count all the same, and the
-// result says so.
-func (b *bench) rounds(ctx context.Context, scenario string) error {
-	var disturbed []samples
-	good := 0
-	for attempt := 0; good < b.Rounds && attempt < 2*b.Rounds; attempt++ {
-		round, err := b.round(ctx, scenario, attempt)
+// plays tells whether a server has a part in what is to be measured.
+func (b *bench) plays(server string) bool {
+	return slices.ContainsFunc(scenarios, func(sc scenario) bool {
+		return slices.Contains(b.Scenarios, sc.name) && len(sc.plays(server)) > 0
+	})
+}
+
+// rounds plays a scenario.
+func (b *bench) rounds(ctx context.Context, sc *scenario) error {
+	if !slices.ContainsFunc(b.Servers, func(name string) bool { return len(sc.plays(name)) > 0 }) {
+		b.log("%s: on none of %v", sc.name, b.Servers)
+		return nil
+	}
+	for n := range b.Rounds {
+		round, err := b.round(ctx, sc, n)
 		if err != nil {
 			return err
 		}
-		if round.foreign() > b.MaxForeign {
-			b.log("%s: a round dropped, others used %.0f %% of the machine", scenario, 100*round.foreign())
-			b.result.Dropped++
-			disturbed = append(disturbed, round)
-			continue
-		}
-		good++
 		b.result.Figures = collect(b.result.Figures, round)
-		b.log("%s: %d of %d rounds", scenario, good, b.Rounds)
-	}
-	slices.SortFunc(disturbed, func(x, y samples) int {
-		if x.foreign() < y.foreign() {
-			return -1
-		}
-		return 1
-	})
-	for _, round := range disturbed[:min(b.Rounds-good, len(disturbed))] {
-		b.result.Figures = collect(b.result.Figures, round)
-		b.result.Disturbed = append(b.result.Disturbed, fmt.Sprintf("%s: a round counts in which others used %.0f %% of the machine", scenario, 100*round.foreign()))
+		b.log("%s: %d of %d rounds", sc.name, n+1, b.Rounds)
 	}
 	return nil
 }
 
-// foreign is the worst that a round has seen.
-func (s samples) foreign() (worst float64) {
-	for _, v := range s {
-		if v.name == foreignCPU {
-			worst = max(worst, v.value)
+// ourFaults is an error if castgate, or what it is compared with, had faults.
+// A rival that loses messages is told of in the result, and no reason to fail.
+func (b *bench) ourFaults() error {
+	for _, f := range b.result.Faults {
+		if !isRival(f.Server) {
+			return fmt.Errorf("%s: %s: %s", f.Scenario, f.Server, f.Text)
 		}
-	}
-	return worst
-}
-
-// round measures every server once; who comes first changes from round to
-// round.
-func (b *bench) round(ctx context.Context, scenario string, number int) (samples, error) {
-	var round samples
-	servers := slices.Clone(b.Servers)
-	if number%2 == 1 {
-		slices.Reverse(servers)
-	}
-	for _, name := range servers {
-		for _, play := range b.plays(scenario, name) {
-			if err := b.on(ctx, name, func(s *server) error { return play(ctx, s, &round) }); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-		}
-	}
-	for _, s := range slices.Clone(round) {
-		if s.server == Castgate && s.unit == "ns" {
-			round.addRatio(s.scenario, s.name)
-		}
-	}
-	return round, nil
-}
-
-// play measures one freshly started server.
-type play func(ctx context.Context, s *server, round *samples) error
-
-// plays are what a scenario does with a server, each on a fresh process.
-func (b *bench) plays(scenario, name string) []play {
-	memory := func(bound bool) play {
-		return func(ctx context.Context, s *server, round *samples) error { return b.memory(ctx, s, bound, round) }
-	}
-	switch {
-	case scenario == "fanout":
-		return []play{b.fanout}
-	case scenario == "memory" && name == Castgate:
-		return []play{memory(false), memory(true)}
-	case scenario == "memory":
-		return []play{memory(false)}
-	case scenario == "latency" && name == Castgate:
-		return []play{b.latency}
 	}
 	return nil
 }
@@ -239,7 +201,9 @@ func (b *bench) on(ctx context.Context, name string, f func(*server) error) erro
 
 // swarmOf is the configuration of a swarm for a server.
 func (b *bench) swarmOf(s *server, connections int, streams []loadtest.Kind) loadtest.Config {
-	return loadtest.Config{URLs: []string{s.url}, Connections: connections, Sources: b.sources, Streams: streams}
+	c := loadtest.Config{URLs: []string{s.url}, Connections: connections, Sources: b.sources, Streams: streams}
+	s.configure(&c)
+	return c
 }
 
 func (b *bench) log(format string, args ...any) {

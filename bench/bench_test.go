@@ -5,12 +5,43 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
+
+// floorDir holds the floor's program for all tests that need no other.
+var floorDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "castgate-bench-test") })
+
+var buildFloor = sync.OnceValues(func() (string, error) {
+	dir, err := floorDir()
+	if err != nil {
+		return "", err
+	}
+	return build(context.Background(), "..", dir, Floor)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := floorDir(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// onFloor is a bench that needs no building.
+func onFloor(t *testing.T, o Options) *bench {
+	t.Helper()
+	binary, err := buildFloor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{Options: o, result: newResult(o), binaries: map[string]string{Floor: binary, "rival": "/bin/false"}}
+}
 
 // tiny are options with which every phase of a scenario is gone through.
 func tiny(servers ...string) Options {
@@ -36,24 +67,41 @@ func figure(t *testing.T, r *Result, scenario, name, server string) Figure {
 
 // Every scenario on every server: the harness works, and nothing is lost.
 func TestNothingIsLost(t *testing.T) {
-	o := tiny(Castgate, Floor)
+	o := tiny(Castgate, Floor, Noop)
 	var lines []string
 	o.Log = func(line string) { lines = append(lines, line) }
 	r, err := Run(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(r.Faults) > 0 {
+		t.Fatal(err, r.Faults)
 	}
-	for _, server := range o.Servers {
-		if lost := figure(t, r, "fanout", "messages lost", server); lost.Max != 0 {
-			t.Errorf("%s: %v messages lost", server, lost.Max)
+	for _, server := range []string{Castgate, Floor} {
+		for _, scenario := range []string{"fanout", "storm"} {
+			if lost := figure(t, r, scenario, "messages lost", server); lost.Max != 0 {
+				t.Errorf("%s: %v messages lost", server, lost.Max)
+			}
 		}
 		figure(t, r, "memory, bare", "PSS a connection", server)
 	}
-	for _, scenario := range []string{"fanout 2/s", "fanout 16 in flight"} {
+	for _, want := range []struct{ scenario, name string }{
+		{"fanout 2/s", "CPU a message"},
+		{"fanout 16 in flight", "CPU a message"},
+		{"fanout 16 in flight", "messages a second"},
+		{"connect", "CPU a connect"},
+		{"connect", "connects a second"},
+		{"storm", "time until all are back"},
+		{"growth, 2 clients", "CPU a message"},
+		{"growth, 50 clients", "CPU a message"},
+		{"growth", "CPU a message, 50 clients by 2"},
+	} {
 		for _, server := range []string{Castgate, Floor, "castgate / floor"} {
-			if f := figure(t, r, scenario, "CPU a message", server); f.Median <= 0 || len(f.Rounds) != 1 {
+			if f := figure(t, r, want.scenario, want.name, server); f.Median <= 0 || len(f.Rounds) != 1 {
 				t.Errorf("%+v", f)
 			}
+		}
+	}
+	for _, name := range []string{"latency p50", "latency p99", "latency p99.9", "latency max", "last receiver p50", "last receiver max"} {
+		if f := figure(t, r, "fanout 16 in flight", name, Floor); f.Median <= 0 {
+			t.Errorf("%+v", f)
 		}
 	}
 	figure(t, r, "memory, bound and in a group", "PSS after 1 MiB through each of 25", Castgate)
@@ -63,22 +111,71 @@ func TestNothingIsLost(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if !slices.Contains(lines, "latency: 1 of 1 rounds") {
+	for _, server := range []string{Castgate, Noop, "castgate / noop"} {
+		if f := figure(t, r, "control, single", "pushes a second", server); f.Median <= 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+	figure(t, r, "control, batches of 1000", "pushes a second", "castgate, batches / single")
+	figure(t, r, "control, batches of 1000", "latency p99", Castgate)
+	if !slices.Contains(lines, "latency: 1 of 1 rounds") || !strings.Contains(lines[0], "about") {
 		t.Errorf("log: %q", lines)
 	}
 }
 
-// Rounds in which others used the processor are repeated, and counted in the
-// end only for want of better ones, which the result says.
-func TestDisturbedRounds(t *testing.T) {
+func named(t *testing.T, name string) *scenario {
+	t.Helper()
+	i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
+	if i < 0 {
+		t.Fatalf("no scenario %q", name)
+	}
+	return &scenarios[i]
+}
+
+// What was measured while others used the processor is measured again, and
+// counts in the end only for want of better, which the result says.
+func TestDisturbed(t *testing.T) {
 	o := tiny(Floor)
-	o.Scenarios, o.Rounds, o.MaxForeign = []string{"fanout"}, 1, -1
-	r, err := Run(t.Context(), o)
-	if err != nil {
+	o.Rounds, o.MaxForeign = 2, -1
+	b := onFloor(t, o)
+	if err := b.rounds(t.Context(), named(t, "connect")); err != nil {
 		t.Fatal(err)
 	}
-	if r.Dropped != 2 || len(r.Disturbed) != 1 || len(figure(t, r, "fanout", "messages lost", Floor).Rounds) != 1 {
+	r := b.result
+	if r.Dropped != 2*(maxAttempts-1) || len(r.Disturbed) != 2 || len(figure(t, r, "connect", "CPU a connect", Floor).Rounds) != 2 {
 		t.Errorf("%d dropped, %q", r.Dropped, r.Disturbed)
+	}
+}
+
+// A server that fails is told of, and the others are measured all the same.
+func TestFaults(t *testing.T) {
+	known := candidates
+	defer func() { candidates = known }()
+	candidates = append(slices.Clone(known), candidate{name: "rival", prepare: command()})
+	o := tiny("rival", Floor)
+	b := onFloor(t, o)
+	if err := b.rounds(t.Context(), named(t, "connect")); err != nil {
+		t.Fatal(err)
+	}
+	figure(t, b.result, "connect", "CPU a connect", Floor)
+	if f := b.result.Faults; len(f) != 1 || f[0].Server != "rival" || !strings.Contains(f[0].Text, "ended before it was ready") {
+		t.Errorf("%+v", f)
+	}
+	if err := b.ourFaults(); err != nil {
+		t.Errorf("a rival's faults are ours: %v", err)
+	}
+	b.fault("connect", Castgate, errors.New("lost all"))
+	if err := b.ourFaults(); err == nil || !strings.Contains(err.Error(), "castgate: lost all") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is asked for in vain is no failure.
+func TestScenarioForNobody(t *testing.T) {
+	o := tiny(Noop)
+	o.Scenarios = []string{"memory"}
+	if r, err := Run(t.Context(), o); err != nil || len(r.Figures) > 0 {
+		t.Errorf("%v, %+v", err, r)
 	}
 }
 
@@ -128,7 +225,7 @@ func TestServerThatDoesNotStart(t *testing.T) {
 }
 
 func TestServerThatDies(t *testing.T) {
-	binary, err := build(t.Context(), "..", t.TempDir(), Floor)
+	binary, err := buildFloor()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,5 +251,20 @@ func TestTailIsBounded(t *testing.T) {
 	}
 	if _, err := out.Write([]byte("the last")); err != nil || len(out.String()) != maxTail || !strings.HasSuffix(out.String(), "xthe last") {
 		t.Errorf("%d bytes kept", len(out.String()))
+	}
+}
+
+func TestCheckedOut(t *testing.T) {
+	if got := checkedOut(t.Context(), t.TempDir()); got != "" {
+		t.Errorf("a commit outside of any repository: %q", got)
+	}
+	dir := t.TempDir()
+	for _, args := range []string{"init -q", "-c user.name=a -c user.email=a@example.org commit -q --allow-empty -m first"} {
+		if out, err := exec.Command("git", append([]string{"-C", dir}, strings.Fields(args)...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git %s: %v\n%s", args, err, out)
+		}
+	}
+	if got := checkedOut(t.Context(), dir); len(got) != 12 {
+		t.Errorf("commit %q", got)
 	}
 }

@@ -1,12 +1,68 @@
-// Package bench measures castgate beside the floor, a plain loop of send()
-// over the same sockets (bench/floor), on one machine and in one go.
+// Package bench measures castgate beside other servers on one machine and in
+// one go: beside the floor, a plain loop of send() over the same sockets
+// (bench/floor), beside rivals, and at its control port beside an HTTP server
+// that does nothing.
 //
-// Both run as processes of their own, in turn, in several rounds; every round
+// All run as processes of their own, in turn, in several rounds; every round
 // goes through the same phases in the same order, warmed up first, because a
 // receiver that has been idle for longer than the retransmission timeout
 // acknowledges its next segments one by one and the sender pays for it. The
 // swarm that receives and checks every message (package loadtest) runs in the
 // harness's process, on the same cores: what a server can carry is found with
-// that, not on a machine of its own. Rounds in which something else used the
-// processor are dropped and repeated.
+// that, not on a machine of its own. What was measured while something else
+// used the processor is dropped and measured again.
+//
+// # Figures
+//
+// A result is a list of Figures. Charts are drawn from it, so their names are
+// stable. Server is the name of a server; or "<name> / floor", "<name> / noop"
+// for a ratio, taken within each round; or "castgate, batches / single". The
+// ones marked * have such ratios. Times are in ns, quantiles of a latency are
+// four figures: p50, p99, p99.9, max. Scenarios with a load on the processor
+// have "server load", "swarm load" (the harness's process, load generator
+// included; cores) and "foreign CPU" (part of the machine) as well.
+//
+//	scenario                    figures
+//	fanout 2/s                  CPU a message*, messages a second* (delivered), latency <quantile>,
+//	fanout 16 in flight           last receiver <quantile> (from a broadcast's sending)
+//	fanout                      messages lost
+//	connect                     CPU a connect*, connects a second*, time to be open <quantile>
+//	memory, bare                PSS a connection*, of the second half alone, PSS without connections,
+//	memory, bound and in a group  PSS with <n>, threads, goroutines, the kernel's (below),
+//	                              PSS after 1 MiB through each of <n>
+//	unicast latency at 70 % of  broadcasts a second that it can carry, broadcasts a second, unicast <quantile>,
+//	what <n> in flight carry      of that, late wake-ups of the caller p99, control API's answer p99, pushes refused
+//	control, single             pushes a second*, CPU a push*, answer <quantile>, latency <quantile>, pushes refused
+//	control, batches of 1000    the same
+//	storm                       time until all are back*, of that, until all are connected*, time to cut all off,
+//	                              CPU a client*, time to be open <quantile>, messages lost
+//	growth, <n> clients         CPU a message*, last receiver <quantile>
+//	growth                      CPU a message, <n> clients by <m>*
+//
+// The kernel's memory is that of the whole machine and so of both ends of a
+// connection, the server's and the swarm's; the two are alike, so that half of
+// it is the server's. Its figures, in bytes a connection:
+// "kernel slabs a connection, both ends" (the sum of all slab caches that grow
+// by 16 bytes or more a connection), "kernel slab <cache>, both ends" (the
+// largest of them; their names are the kernel's), "TCP buffers a connection,
+// both ends", and "check: MemAvailable less both processes, a connection",
+// which should not be far from the slabs; "TCP sockets a connection, both ends"
+// is a count, and 2. What can't be read is in Result.Skipped.
+//
+// # What the scenarios do
+//
+// control: 64 kept connections, each of which pushes 64 bytes to one of 1,000
+// clients, bound to uids, as soon as its last request was answered. Every push
+// must arrive at its client, which costs the machine more than the answer: the
+// server that does nothing gets the same requests, but nobody receives. The
+// time counted ends when the last message has arrived.
+//
+// storm: all clients, bound to uids and in 1,000 groups, are reset at once,
+// connect again and are bound again as they come. Then a push to everybody, to
+// every group and to 1,000 uids must reach all, once. The time of the floor is
+// that in which it takes the connections of the same swarm, after it has
+// noticed that all were gone, and with nobody to bind.
+//
+// growth: two broadcasts a second to 1,000 and then to 19,000 clients of the
+// same server; the ratio to the floor's growth is the figure.
 package bench

@@ -19,86 +19,86 @@ const (
 
 // fanout measures one server once, through all phases.
 func (b *bench) fanout(ctx context.Context, s *server, round *samples) error {
-	begun := time.Now()
-	opening, err := openWindow(s, nil)
-	if err != nil {
-		return err
-	}
 	swarm, err := loadtest.Open(ctx, b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth)))
 	if err != nil {
 		return err
 	}
 	defer swarm.Close()
-	took := time.Since(begun)
-	connects, err := opening.close(nil)
+	err = b.fanoutPhases(ctx, s, swarm, round)
+	report := swarm.Report()
+	round.add("fanout", "messages lost", s.name, "", float64(report.Lost))
 	if err != nil {
 		return err
 	}
-	round.add("connect", "CPU a connect", s.name, "ns", float64(connects.cpu)/float64(b.Clients))
-	round.add("connect", "connects a second", s.name, "1/s", float64(b.Clients)/took.Seconds())
+	return report.Err()
+}
 
+func (b *bench) fanoutPhases(ctx context.Context, s *server, swarm *loadtest.Swarm, round *samples) error {
 	var streams []*loadtest.Stream
 	for i := range fanoutDepth {
 		streams = append(streams, swarm.Stream(i))
 	}
-	push := s.control.PushTo(nil)
-	steady := func(ctx context.Context, d time.Duration) error {
-		_, err := streams[0].Push(ctx, push, loadtest.Pace{Rate: fanoutRate, For: d, Size: b.Size})
-		return err
-	}
 	flood := func(ctx context.Context, d time.Duration) error {
-		_, err := swarm.Volleys(ctx, push, streams, loadtest.Pace{For: d, Size: b.Size}, patience)
+		_, err := swarm.Volleys(ctx, s.broadcast, streams, loadtest.Pace{For: d, Size: b.Size}, patience)
 		return err
 	}
-	for _, phase := range []struct {
-		name string
-		play func(context.Context, time.Duration) error
-	}{
-		{fmt.Sprintf("fanout %g/s", fanoutRate), steady},
+	for _, p := range []phase{
+		{fmt.Sprintf("fanout %g/s", fanoutRate), b.steady(s, swarm)},
 		{fmt.Sprintf("fanout %d in flight", fanoutDepth), flood},
 	} {
-		if err := phase.play(ctx, b.Warmup); err != nil {
+		m, err := b.warm(ctx, s, swarm, p)
+		if err != nil {
 			return err
 		}
-		if err := waitDelivered(ctx, swarm); err != nil {
-			return err
-		}
-		if err := b.phase(ctx, s, swarm, phase.name, phase.play, round); err != nil {
-			return err
-		}
+		report := swarm.Report()
+		round.rate(p.name, "CPU a message", s.name, "ns", float64(m.perMessage))
+		round.rate(p.name, "messages a second", s.name, "1/s", float64(m.messages)/m.took.Seconds())
+		round.addLatency(p.name, "latency", s.name, report.Broadcast)
+		round.addLatency(p.name, "last receiver", s.name, report.Last)
+		round.addLoads(p.name, s.name, m)
 	}
-	report := swarm.Report()
-	round.add("fanout", "messages lost", s.name, "", float64(report.Lost))
-	return report.Err()
-}
-
-// phase measures one phase that is warm.
-func (b *bench) phase(ctx context.Context, s *server, swarm *loadtest.Swarm, name string,
-	play func(context.Context, time.Duration) error, round *samples) error {
-	w, err := openWindow(s, swarm)
-	if err != nil {
-		return err
-	}
-	if err := play(ctx, b.Measure); err != nil {
-		return err
-	}
-	if err := waitDelivered(ctx, swarm); err != nil {
-		return err
-	}
-	m, err := w.close(swarm)
-	if err != nil {
-		return err
-	}
-	round.add(name, "CPU a message", s.name, "ns", float64(m.perMessage))
-	round.add(name, "messages a second", s.name, "1/s", float64(m.messages)/m.took.Seconds())
-	round.add(name, "server load", s.name, "cores", m.serverLoad)
-	round.add(name, "swarm load", s.name, "cores", m.swarmLoad)
-	round.add(name, foreignCPU, s.name, "of the machine", m.foreign)
 	return nil
 }
 
-// foreignCPU is the figure by which disturbed rounds are found.
-const foreignCPU = "foreign CPU"
+// phase is one kind of load, played for some time.
+type phase struct {
+	name string
+	play func(context.Context, time.Duration) error
+}
+
+// steady is fanoutRate broadcasts a second.
+func (b *bench) steady(s *server, swarm *loadtest.Swarm) func(context.Context, time.Duration) error {
+	return func(ctx context.Context, d time.Duration) error {
+		_, err := swarm.Stream(0).Push(ctx, s.broadcast, loadtest.Pace{Rate: fanoutRate, For: d, Size: b.Size})
+		return err
+	}
+}
+
+// warm plays a phase twice, and measures it the second time. Each time ends
+// when all has arrived. Latencies of the swarm's report are then those of the
+// second time.
+func (b *bench) warm(ctx context.Context, s *server, swarm *loadtest.Swarm, p phase) (m measured, err error) {
+	if err := p.play(ctx, b.Warmup); err != nil {
+		return m, err
+	}
+	if err := waitDelivered(ctx, swarm); err != nil {
+		return m, err
+	}
+	if err := swarm.ForgetLatencies(); err != nil {
+		return m, err
+	}
+	w, err := openWindow(s, swarm)
+	if err != nil {
+		return m, err
+	}
+	if err := p.play(ctx, b.Measure); err != nil {
+		return m, err
+	}
+	if err := waitDelivered(ctx, swarm); err != nil {
+		return m, err
+	}
+	return w.close(swarm)
+}
 
 // waitDelivered is the swarm's, with patience.
 func waitDelivered(ctx context.Context, swarm *loadtest.Swarm) error {

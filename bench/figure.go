@@ -1,6 +1,11 @@
 package bench
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"castgate/loadtest"
+)
 
 // Figure is one quantity of one server, or a ratio of two, over all rounds.
 type Figure struct {
@@ -19,31 +24,74 @@ type Figure struct {
 type sample struct {
 	scenario, name, server, unit string
 	value                        float64
+	rated                        bool // by that of the one to compare with
 }
 
 // samples are those of one round.
 type samples []sample
 
 func (s *samples) add(scenario, name, server, unit string, value float64) {
-	*s = append(*s, sample{scenario, name, server, unit, value})
+	*s = append(*s, sample{scenario, name, server, unit, value, false})
 }
 
-// addRatio adds, for every quantity of that name and unit in nanoseconds,
-// castgate's value by the floor's of the same round, if both were measured.
-func (s *samples) addRatio(scenario, name string) {
-	var ours, floor float64
-	for _, v := range *s {
-		if v.scenario == scenario && v.name == name {
-			switch v.server {
-			case Castgate:
-				ours = v.value
-			case Floor:
-				floor = v.value
+// rate adds a value whose ratio to that of the floor (or of the server that
+// does nothing) is a figure as well.
+func (s *samples) rate(scenario, name, server, unit string, value float64) {
+	*s = append(*s, sample{scenario, name, server, unit, value, true})
+}
+
+// addLatency adds what matters of a latency, if there was any.
+func (s *samples) addLatency(scenario, what, server string, l loadtest.Latency) {
+	if l.Count == 0 {
+		return
+	}
+	for _, q := range []struct {
+		name string
+		ns   time.Duration
+	}{{"p50", l.P50}, {"p99", l.P99}, {"p99.9", l.P999}, {"max", l.Max}} {
+		s.add(scenario, what+" "+q.name, server, "ns", float64(q.ns))
+	}
+}
+
+// foreignCPU is the figure by which disturbed rounds are found.
+const foreignCPU = "foreign CPU"
+
+// addLoads adds who has used the processor.
+func (s *samples) addLoads(scenario, server string, m measured) {
+	s.add(scenario, "server load", server, "cores", m.serverLoad)
+	s.add(scenario, "swarm load", server, "cores", m.swarmLoad)
+	s.add(scenario, foreignCPU, server, "of the machine", m.foreign)
+}
+
+// addQuotient adds, under the name of a ratio, a server's value of a scenario
+// by that of the same name of another scenario.
+func (s *samples) addQuotient(scenario, name, server, by, ratio string) {
+	value := func(scenario string) float64 {
+		for _, v := range *s {
+			if v.scenario == scenario && v.name == name && v.server == server {
+				return v.value
 			}
 		}
+		return 0
 	}
-	if ours > 0 && floor > 0 {
-		s.add(scenario, name, "castgate / floor", "×", ours/floor)
+	if value(by) > 0 {
+		s.add(scenario, name, server+", "+ratio, "×", value(scenario)/value(by))
+	}
+}
+
+// addRatios adds, for every value that is to be rated, its ratio to that of
+// the floor in the same round, or of the server that does nothing, if that was
+// measured.
+func (s *samples) addRatios() {
+	for _, v := range slices.Clone(*s) {
+		for _, base := range []string{Floor, Noop} {
+			i := slices.IndexFunc(*s, func(o sample) bool {
+				return o.server == base && o.scenario == v.scenario && o.name == v.name
+			})
+			if v.rated && v.server != base && i >= 0 && (*s)[i].value > 0 {
+				s.add(v.scenario, v.name, v.server+" / "+base, "×", v.value/(*s)[i].value)
+			}
+		}
 	}
 }
 

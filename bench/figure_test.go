@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -25,23 +26,51 @@ func TestCollect(t *testing.T) {
 	var figures []Figure
 	for _, v := range []struct{ ours, floor float64 }{{2, 8}, {3, 6}, {1, 10}} {
 		var round samples
-		round.add("fanout", "CPU a message", Floor, "ns", v.floor)
-		round.add("fanout", "CPU a message", Castgate, "ns", v.ours)
-		round.add("fanout", "only ours", Castgate, "ns", 1)
-		round.addRatio("fanout", "CPU a message")
-		round.addRatio("fanout", "only ours")
+		round.rate("fanout", "CPU a message", Floor, "ns", v.floor)
+		round.rate("fanout", "CPU a message", Castgate, "ns", v.ours)
+		round.rate("fanout", "only ours", Castgate, "ns", 1)
+		round.add("fanout", "not rated", Castgate, "ns", 1)
+		round.add("fanout", "not rated", Floor, "ns", 1)
+		round.addRatios()
 		figures = collect(figures, round)
 	}
-	if len(figures) != 4 {
+	if len(figures) != 6 {
 		t.Fatalf("%d figures: %+v", len(figures), figures)
 	}
 	// The ratio is that of each round, not that of the medians.
-	ratio := figures[3]
-	if ratio.Unit != "×" || ratio.Median != 0.25 || ratio.Min != 0.1 || ratio.Max != 0.5 || !slices.Equal(ratio.Rounds, []float64{0.25, 0.5, 0.1}) {
+	ratio := figures[5]
+	if ratio.Server != "castgate / floor" || ratio.Unit != "×" || ratio.Median != 0.25 || ratio.Min != 0.1 || ratio.Max != 0.5 || !slices.Equal(ratio.Rounds, []float64{0.25, 0.5, 0.1}) {
 		t.Errorf("%+v", ratio)
 	}
 	if f := figures[0]; f.Server != Floor || f.Median != 8 || f.Min != 6 || f.Max != 10 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// Every server is compared with what it has to be compared with.
+func TestRatios(t *testing.T) {
+	var round samples
+	for server, value := range map[string]float64{Floor: 2, "other": 5, Castgate: 3} {
+		round.rate("fanout", "CPU a message", server, "ns", value)
+	}
+	round.rate("control, single", "pushes a second", Castgate, "1/s", 20)
+	round.rate("control, single", "pushes a second", Noop, "1/s", 40)
+	round.rate("control, batches of 1000", "pushes a second", Castgate, "1/s", 200)
+	round.addQuotient("control, batches of 1000", "pushes a second", Castgate, "control, single", "batches / single")
+	round.addQuotient("control, batches of 1000", "pushes a second", Noop, "control, multiple", "nothing / nothing")
+	round.addRatios()
+	got := map[string]float64{}
+	for _, v := range round {
+		if v.unit == "×" {
+			got[v.scenario+": "+v.server] = v.value
+		}
+	}
+	want := map[string]float64{
+		"fanout: other / floor": 2.5, "fanout: castgate / floor": 1.5, "control, single: castgate / noop": 0.5,
+		"control, batches of 1000: castgate, batches / single": 10,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -65,10 +94,38 @@ func TestQuantity(t *testing.T) {
 	}
 }
 
+// The table has servers side by side, whatever the order they were measured in.
+func TestTableOrder(t *testing.T) {
+	var round samples
+	for _, server := range []string{Castgate, Floor} {
+		for _, scenario := range []string{"a", "b"} {
+			round.rate(scenario, "x", server, "ns", 1000)
+			round.add(scenario, "y", server, "ns", 1000)
+		}
+	}
+	round.addRatios()
+	var out bytes.Buffer
+	r := Result{Figures: collect(nil, round)}
+	if err := r.WriteTable(&out); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, line := range strings.Split(out.String(), "\n")[2:] {
+		line, _, _ = strings.Cut(line, " 1µs")
+		line, _, _ = strings.Cut(line, " 1.00 ×")
+		got = append(got, strings.Join(strings.Fields(line), " "))
+	}
+	want := []string{"a x castgate", "floor", "castgate / floor", "y castgate", "floor", "b x castgate", "floor", "castgate / floor", "y castgate", "floor", ""}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\n%s", got, out.String())
+	}
+}
+
 func TestResultFileAndTable(t *testing.T) {
 	r := newResult(Defaults())
 	r.Started = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r.Dropped, r.Disturbed = 2, []string{"a disturbed round counts"}
+	r.Dropped, r.Disturbed = 2, []string{"a disturbed one counts"}
+	r.Faults, r.Skipped = []Fault{{"fanout", "other", "9 of 10 messages did not arrive"}}, []string{"no slabs"}
 	var round samples
 	round.add("fanout", "CPU a message", Floor, "ns", 7000)
 	round.add("fanout", "server load", Floor, "cores", 1)
@@ -83,7 +140,7 @@ func TestResultFileAndTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back Result
-	if err := json.Unmarshal(b, &back); err != nil || len(back.Figures) != 2 || back.Figures[0].Median != 7000 || back.Options.Clients != 10_000 {
+	if err := json.Unmarshal(b, &back); err != nil || len(back.Figures) != 2 || len(back.Faults) != 1 || back.Figures[0].Median != 7000 || back.Options.Clients != 10_000 {
 		t.Errorf("%v\n%s", err, b)
 	}
 	if _, err := r.Save(dir); err == nil {
@@ -93,7 +150,8 @@ func TestResultFileAndTable(t *testing.T) {
 	if err := r.WriteTable(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"7µs", "2 disturbed rounds", "a disturbed round counts", "cores", "share the cores"} {
+	for _, want := range []string{"7µs", "2 disturbed measurements", "disturbed: a disturbed one counts",
+		"FAULT: fanout: other: 9 of 10", "skipped: no slabs", "cores", "share the cores"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

@@ -107,22 +107,11 @@ func (b *bench) probe(ctx context.Context, s *server, swarm *loadtest.Swarm, nam
 		return err
 	}
 	report := probe.Report()
-	for _, l := range []struct {
-		name string
-		ns   float64
-	}{
-		{"unicast p50", float64(report.Unicast.P50)},
-		{"unicast p99", float64(report.Unicast.P99)},
-		{"unicast max", float64(report.Unicast.Max)},
-		{"of that, late wake-ups of the caller p99", float64(unicasts.Oversleep.P99)},
-		{"control API's answer p99", float64(unicasts.Answer.P99)},
-	} {
-		round.add(name, l.name, s.name, "ns", l.ns)
-	}
+	round.addLatency(name, "unicast", s.name, report.Unicast)
+	round.add(name, "of that, late wake-ups of the caller p99", s.name, "ns", float64(unicasts.Oversleep.P99))
+	round.add(name, "control API's answer p99", s.name, "ns", float64(unicasts.Answer.P99))
 	round.add(name, "broadcasts a second", s.name, "1/s", float64(broadcasts.Taken)/broadcasts.Took.Seconds())
 	round.add(name, "pushes refused", s.name, "", float64(broadcasts.Refused+unicasts.Refused))
-	round.add(name, "server load", s.name, "cores", m.serverLoad)
-	round.add(name, "swarm load", s.name, "cores", m.swarmLoad)
-	round.add(name, foreignCPU, s.name, "of the machine", m.foreign)
+	round.addLoads(name, s.name, m)
 	return report.Err()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"castgate/loadtest"
@@ -41,10 +42,11 @@ func (b *bench) memory(ctx context.Context, s *server, bound bool, round *sample
 		return err
 	}
 	defer second.Close()
-	round.add(name, "PSS a connection", s.name, "B", float64(all-none)/float64(b.IdleClients))
-	round.add(name, "of the second half alone", s.name, "B", float64(all-some)/float64(b.IdleClients-half))
-	round.add(name, "PSS without connections", s.name, "MiB", mib(none))
-	round.add(name, fmt.Sprintf("PSS with %d", b.IdleClients), s.name, "MiB", mib(all))
+	round.rate(name, "PSS a connection", s.name, "B", float64(all.pss-none.pss)/float64(b.IdleClients))
+	round.add(name, "of the second half alone", s.name, "B", float64(all.pss-some.pss)/float64(b.IdleClients-half))
+	round.add(name, "PSS without connections", s.name, "MiB", mib(none.pss))
+	round.add(name, fmt.Sprintf("PSS with %d", b.IdleClients), s.name, "MiB", mib(all.pss))
+	b.addKernel(name, s.name, &none, &all, b.IdleClients, round)
 	if err := b.countThreads(ctx, s, name, round); err != nil {
 		return err
 	}
@@ -57,44 +59,60 @@ func (b *bench) memory(ctx context.Context, s *server, bound bool, round *sample
 			return err
 		}
 		through := fmt.Sprintf("PSS after 1 MiB through each of %d", min(heavyClients, second.Len()))
-		round.add(name, through, s.name, "MiB", mib(after))
+		round.add(name, through, s.name, "MiB", mib(after.pss))
 	}
 	return errors.Join(first.Report().Err(), second.Report().Err())
 }
 
 // idle opens n connections, binds them to uids from first on if so wanted,
-// and answers the PSS after some idle time.
-func (b *bench) idle(ctx context.Context, s *server, first, n int, bound bool) (*loadtest.Swarm, int64, error) {
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, n, []loadtest.Kind{loadtest.Unicast}))
+// and answers what memory is in use after some idle time.
+func (b *bench) idle(ctx context.Context, s *server, first, n int, bound bool) (*loadtest.Swarm, usage, error) {
+	config := b.swarmOf(s, n, []loadtest.Kind{loadtest.Unicast})
+	config.First = first
+	swarm, err := loadtest.Open(ctx, config)
 	if err != nil {
-		return nil, 0, err
+		return nil, usage{}, err
 	}
 	if bound {
-		err = s.control.Bind(ctx, loadtest.Bindings(swarm, first, memoryGroups))
+		err = s.control.Bind(ctx, swarm.Bindings(memoryGroups))
 	}
-	var pss int64
+	var u usage
 	if err == nil {
-		pss, err = b.settled(ctx, s)
+		u, err = b.settled(ctx, s)
 	}
 	if err != nil {
 		swarm.Close()
-		return nil, 0, err
+		return nil, usage{}, err
 	}
-	return swarm, pss, nil
+	return swarm, u, nil
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
-// settled is the PSS after some idle time.
-func (b *bench) settled(ctx context.Context, s *server) (int64, error) {
+// usage is what memory is in use: the server's and this process's
+// proportional set size in bytes, and the kernel's.
+type usage struct {
+	pss, self int64
+	kernel    kernel
+}
+
+// settled is what is in use after some idle time.
+func (b *bench) settled(ctx context.Context, s *server) (u usage, err error) {
 	if err := sleep(ctx, b.Idle); err != nil {
-		return 0, err
+		return u, err
 	}
-	return s.process.PSS()
+	if u.self, err = (loadtest.Process{PID: os.Getpid()}).PSS(); err != nil {
+		return u, err
+	}
+	if u.pss, err = s.PSS(); err != nil {
+		return u, err
+	}
+	u.kernel = readKernel()
+	return u, nil
 }
 
 func (b *bench) countThreads(ctx context.Context, s *server, name string, round *samples) error {
-	threads, err := s.process.Threads()
+	threads, err := s.Threads()
 	if err != nil {
 		return err
 	}

@@ -1,89 +1,95 @@
 package bench
 
 import (
-	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"castgate/internal/machine"
 	"castgate/loadtest"
 )
 
 // Result is what a run found.
 type Result struct {
-	Started  time.Time `json:"started"`
-	Revision string    `json:"revision,omitempty"` // of the first server's source
-	Machine  Machine   `json:"machine"`
-	Options  Options   `json:"options"`
-	// Dropped is how many rounds were disturbed and repeated; Disturbed tells
-	// of rounds that had to count nevertheless.
+	Started  time.Time       `json:"started"`
+	Revision string          `json:"revision,omitempty"` // of the first server's source
+	Machine  machine.Machine `json:"machine"`
+	Options  Options         `json:"options"`
+	// Dropped is how many measurements of one server in one round were
+	// disturbed and repeated; Disturbed tells of those that had to count
+	// nevertheless.
 	Dropped   int      `json:"dropped_rounds"`
 	Disturbed []string `json:"disturbed,omitempty"`
-	Figures   []Figure `json:"figures"`
-}
-
-// Machine is where it was measured.
-type Machine struct {
-	Processor string `json:"processor"`
-	Cores     int    `json:"cores"`
-	Kernel    string `json:"kernel"`
-	Go        string `json:"go"`
+	// Faults are what servers did wrong, Skipped what could not be measured.
+	Faults  []Fault  `json:"faults,omitempty"`
+	Skipped []string `json:"skipped,omitempty"`
+	Figures []Figure `json:"figures"`
 }
 
 func newResult(o Options) *Result {
-	return &Result{Started: time.Now().UTC(), Options: o, Machine: thisMachine(), Figures: []Figure{}}
-}
-
-func thisMachine() Machine {
-	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version()}
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		m.Kernel = unix.ByteSliceToString(u.Release[:])
-	}
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return m
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
-			m.Processor = strings.TrimSpace(value)
-			break
-		}
-	}
-	return m
+	return &Result{Started: time.Now().UTC(), Options: o, Machine: machine.This(), Figures: []Figure{}}
 }
 
 // WriteTable writes the result for a human to read.
 func (r *Result) WriteTable(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d cores, Linux %s, %s; swarm and server share the cores.\n", r.Machine.Processor, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
 	if r.Dropped > 0 {
-		fmt.Fprintf(w, "%d disturbed rounds were dropped.\n", r.Dropped)
+		fmt.Fprintf(w, "%d disturbed measurements were dropped and repeated.\n", r.Dropped)
 	}
 	for _, text := range r.Disturbed {
-		fmt.Fprintln(w, text)
+		fmt.Fprintln(w, "disturbed:", text)
+	}
+	for _, text := range r.Skipped {
+		fmt.Fprintln(w, "skipped:", text)
+	}
+	for _, f := range r.Faults {
+		fmt.Fprintf(w, "FAULT: %s: %s: %s\n", f.Scenario, f.Server, f.Text)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "scenario\tfigure\tserver\tmedian\tfrom\tto\trounds")
-	last := ""
-	for _, f := range r.Figures {
-		scenario := f.Scenario
-		if scenario == last {
+	var last Figure
+	for _, f := range inOrder(r.Figures) {
+		scenario, name := f.Scenario, f.Name
+		if scenario == last.Scenario {
 			scenario = ""
+			if name == last.Name {
+				name = ""
+			}
 		}
-		last = f.Scenario
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", scenario, f.Name, f.Server,
+		last = f
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", scenario, name, f.Server,
 			quantity(f.Median, f.Unit), quantity(f.Min, f.Unit), quantity(f.Max, f.Unit), len(f.Rounds))
 	}
 	return t.Flush()
+}
+
+// inOrder puts what was measured on several servers side by side, scenarios
+// and their figures in the order in which they were first measured.
+func inOrder(figures []Figure) []Figure {
+	scenarios, names := map[string]int{}, map[[2]string]int{}
+	for i, f := range figures {
+		if _, known := scenarios[f.Scenario]; !known {
+			scenarios[f.Scenario] = i
+		}
+		if _, known := names[[2]string{f.Scenario, f.Name}]; !known {
+			names[[2]string{f.Scenario, f.Name}] = i
+		}
+	}
+	sorted := slices.Clone(figures)
+	slices.SortStableFunc(sorted, func(a, b Figure) int {
+		return cmp.Or(
+			cmp.Compare(scenarios[a.Scenario], scenarios[b.Scenario]),
+			cmp.Compare(names[[2]string{a.Scenario, a.Name}], names[[2]string{b.Scenario, b.Name}]),
+		)
+	})
+	return sorted
 }
 
 // quantity is a value with its unit.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,22 +16,18 @@ import (
 	"castgate/loadtest"
 )
 
-// Names of the servers.
-const (
-	Castgate = "castgate"
-	Floor    = "floor"
-)
-
-// packages are where the servers are built from.
-var packages = map[string]string{Castgate: "./cmd/castgate", Floor: "./bench/floor"}
-
-// server is a child process under measurement.
+// server is a child process under measurement, with its own children.
 type server struct {
-	name    string
-	url     string // for clients
-	control *loadtest.Control
-	process loadtest.Process
+	family
+	name        string
+	url         string // for clients
+	control     *loadtest.Control
+	controlAddr string // host:port
+	// broadcast pushes to everybody.
+	broadcast loadtest.Pusher
+	candidate *candidate
 
+	dir    string // its own files
 	cmd    *exec.Cmd
 	output *tail
 	exited chan struct{} // closed when it has, err is set then
@@ -44,19 +39,8 @@ const (
 	stopWithin  = 30 * time.Second
 )
 
-// build makes the server's binary in dir and answers its path.
-func build(ctx context.Context, root, dir, name string) (string, error) {
-	binary := filepath.Join(dir, name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, packages[name])
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
-	}
-	return binary, nil
-}
-
-// revision is the commit a binary was built from, "" if it does not say.
-func revision(binary string) string {
+// Revision is the commit a binary was built from, "" if it does not say.
+func Revision(binary string) string {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return ""
@@ -73,20 +57,43 @@ func revision(binary string) string {
 	return text
 }
 
+// checkedOut is the commit checked out in dir, "" if git does not say.
+func checkedOut(ctx context.Context, dir string) string {
+	out, err := exec.CommandContext(ctx, "git", "-C", dir, "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty= with changes").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // start runs a server on free ports and waits until it is ready. callers is
 // how many control requests will run at once.
 func start(ctx context.Context, name, binary string, callers int) (*server, error) {
+	c := find(name)
+	if c == nil {
+		return nil, fmt.Errorf("no server %q", name)
+	}
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"--listen", ports[0], "--control", ports[1]}
-	if name == Castgate {
-		args = append([]string{"serve"}, args...)
+	dir, err := os.MkdirTemp("", "castgate-bench-"+name)
+	if err != nil {
+		return nil, err
+	}
+	args, err := c.prepare(dir, ports[0], ports[1])
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	s := &server{
-		name: name, url: "ws://" + ports[0] + "/", control: loadtest.NewControl(ports[1], "", callers),
+		name: name, url: "ws://" + ports[0] + c.path, control: loadtest.NewControl(ports[1], "", callers),
+		controlAddr: ports[1], candidate: c, dir: dir,
 		cmd: exec.Command(binary, args...), output: &tail{}, exited: make(chan struct{}),
+	}
+	s.broadcast = s.control.PushTo(nil)
+	if c.broadcast != nil {
+		s.broadcast = c.broadcast(ports[1], callers)
 	}
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	for _, e := range os.Environ() {
@@ -96,9 +103,10 @@ func start(ctx context.Context, name, binary string, callers int) (*server, erro
 		}
 	}
 	if err := s.cmd.Start(); err != nil {
+		os.RemoveAll(dir)
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	s.process = loadtest.Process{PID: s.cmd.Process.Pid}
+	s.family = family{loadtest.Process{PID: s.cmd.Process.Pid}}
 	go func() {
 		s.err = s.cmd.Wait()
 		close(s.exited)
@@ -131,6 +139,7 @@ func (s *server) awaitReady(ctx context.Context) error {
 // stop ends the server and waits for it. What it last printed is in the error
 // if it had not run until now or would not end.
 func (s *server) stop() error {
+	defer os.RemoveAll(s.dir)
 	defer s.control.Close()
 	select {
 	case <-s.exited:
@@ -145,6 +154,13 @@ func (s *server) stop() error {
 		_ = s.cmd.Process.Kill()
 		<-s.exited
 		return fmt.Errorf("%s had to be killed: it did not stop within %v\n%s", s.name, stopWithin, s.output)
+	}
+}
+
+// configure adapts a swarm to what the server speaks.
+func (s *server) configure(c *loadtest.Config) {
+	if s.candidate.configure != nil {
+		s.candidate.configure(c)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // window measures a stretch of time.
 type window struct {
-	server    loadtest.Process
+	server    *server
 	began     time.Time
 	cpu       time.Duration // of the server
 	self      time.Duration // CPU of this process, the swarm
@@ -33,7 +33,7 @@ type measured struct {
 
 // openWindow begins to measure. The swarm may be nil.
 func openWindow(s *server, swarm *loadtest.Swarm) (w window, err error) {
-	w.server = s.process
+	w.server = s
 	if w.self, err = (loadtest.Process{PID: os.Getpid()}).CPU(); err != nil {
 		return w, err
 	}

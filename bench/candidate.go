@@ -1,0 +1,157 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"castgate/loadtest"
+)
+
+// Names of the servers.
+const (
+	Castgate   = "castgate"
+	Floor      = "floor"
+	Gorilla    = "gorilla"
+	GWS        = "gws"
+	Centrifuge = "centrifuge"
+	Nchan      = "nchan"
+	// Noop holds no WebSockets: it is what a control port is compared with.
+	Noop = "noop"
+)
+
+// candidate is a server that can be measured: how it is had, started, joined
+// by clients and told to broadcast.
+type candidate struct {
+	name string
+	// module is the directory, from the root, of the Go module it is built
+	// from, and source the package in it. Both are empty if obtain finds it.
+	module, source string
+	// obtain answers the path of a program that is not built here. An error
+	// that is no *SkipError ends the run.
+	obtain func(ctx context.Context) (string, error)
+	// prepare writes what the program needs into dir, which is removed when it
+	// has ended, and answers its arguments. clients and control are the
+	// addresses to listen on, host:port.
+	prepare func(dir, clients, control string) (args []string, err error)
+	// path is what clients ask for in the URL.
+	path string
+	// configure changes the swarm's settings for it. May be nil.
+	configure func(*loadtest.Config)
+	// broadcast makes what pushes to everybody. Nil: Control.Broadcast.
+	broadcast func(control string, callers int) loadtest.Pusher
+}
+
+// candidates in the order in which they are measured.
+var candidates = []candidate{
+	{name: Castgate, module: ".", source: "./cmd/castgate", prepare: command("serve"), path: "/"},
+	{name: Floor, module: ".", source: "./bench/floor", prepare: command(), path: "/"},
+	{name: Gorilla, module: rivals, source: "./gorilla", prepare: command(), path: "/"},
+	{name: GWS, module: rivals, source: "./gws", prepare: command(), path: "/"},
+	{name: Centrifuge, module: rivals, source: "./centrifuge", prepare: command(), path: "/", configure: speakCentrifuge},
+	{name: Nchan, obtain: findNginx, prepare: prepareNchan, path: "/", configure: speakNchan, broadcast: publishNchan},
+	{name: Noop, module: rivals, source: "./noop", prepare: command(), path: "/"},
+}
+
+// rivals is the directory of the module that rivals are built from: castgate's
+// own go.mod knows nothing of what they need.
+const rivals = "bench/rivals"
+
+// SkipError says why a server can't be measured on this machine. The others
+// can.
+type SkipError struct {
+	Server string
+	Err    error
+}
+
+// Error implements the error interface.
+func (e *SkipError) Error() string { return fmt.Sprintf("%s: %v", e.Server, e.Err) }
+
+// Unwrap is the reason.
+func (e *SkipError) Unwrap() error { return e.Err }
+
+// command prepares a program that is told by flags where to listen.
+func command(first ...string) func(dir, clients, control string) ([]string, error) {
+	return func(_, clients, control string) ([]string, error) {
+		return append(slices.Clone(first), "--listen", clients, "--control", control), nil
+	}
+}
+
+// find is the candidate of that name, nil if there is none.
+func find(name string) *candidate {
+	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &candidates[i]
+}
+
+// isRival tells whether a server is neither ours nor what ours is compared
+// with: its faults are figures.
+func isRival(name string) bool { return !slices.Contains([]string{Castgate, Floor, Noop}, name) }
+
+// names are those of all candidates.
+func names() (all []string) {
+	for _, c := range candidates {
+		all = append(all, c.name)
+	}
+	return all
+}
+
+// build makes a server's program in dir, or finds it, and answers its path. If
+// a rival can't be had, that is a *SkipError.
+func build(ctx context.Context, root, dir, name string) (string, error) {
+	c := find(name)
+	if c == nil {
+		return "", fmt.Errorf("no server %q; there are %v", name, names())
+	}
+	if c.obtain != nil {
+		return c.obtain(ctx)
+	}
+	binary, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, c.source)
+	cmd.Dir = filepath.Join(root, c.module)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		err = fmt.Errorf("build %s: %w\n%s", name, err, out)
+		if ctx.Err() == nil && isRival(name) {
+			return "", &SkipError{name, err}
+		}
+		return "", err
+	}
+	return binary, nil
+}
+
+// speakCentrifuge is for a server of Centrifuge's JSON protocol: clients begin
+// with a connect command, whose reply takes the place of an init message, and
+// one message from the server is one or more lines of JSON, of which those
+// with a payload are
+//
+//	{"push":{"channel":"all","pub":{"data":"payload"}}}
+func speakCentrifuge(c *loadtest.Config) {
+	c.NoInit = true
+	c.Greeting = []byte(`{"id":1,"connect":{}}`)
+	c.Unwrap = unwrapCentrifuge
+}
+
+var (
+	dataBegins = []byte(`"data":"`)
+	dataEnds   = []byte(`"`)
+)
+
+func unwrapCentrifuge(rest []byte) (payload, after []byte) {
+	_, rest, found := bytes.Cut(rest, dataBegins)
+	if !found {
+		return nil, nil
+	}
+	payload, after, found = bytes.Cut(rest, dataEnds)
+	if !found {
+		return nil, nil
+	}
+	return payload, after
+}

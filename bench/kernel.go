@@ -1,0 +1,177 @@
+package bench
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// kernel is what the kernel says of its own memory, all of it in bytes and of
+// the whole machine: for a connection it holds both ends, since the swarm is
+// on this machine too.
+type kernel struct {
+	// slabs are the slab caches by name. Nil if they can't be read.
+	slabs map[string]cache
+	// buffers is what TCP has allocated for data, sockets the number of TCP
+	// sockets, -1 if that can't be read.
+	buffers, sockets int64
+	// available is MemAvailable, -1 if that can't be read.
+	available int64
+	// missing says what could not be read, and why.
+	missing []string
+}
+
+// cache is what is in use of a slab cache.
+type cache struct {
+	objects int64
+	each    float64 // bytes of an object, with its part of the cache's pages
+}
+
+// readKernel reads what there is to read; the rest is told in missing.
+func readKernel() kernel {
+	k := kernel{sockets: -1, available: -1}
+	read := func(path, what string, parse func([]byte) error) {
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = parse(b)
+		}
+		if err != nil {
+			k.missing = append(k.missing, fmt.Sprintf("%s: %v", what, err))
+		}
+	}
+	read("/proc/slabinfo", "slab caches (as root only)", k.parseSlabs)
+	read("/proc/net/sockstat", "sockets", k.parseSockets)
+	read("/proc/meminfo", "available memory", k.parseMeminfo)
+	return k
+}
+
+var pageSize = int64(os.Getpagesize())
+
+// parseSlabs reads /proc/slabinfo (slabinfo(5), version 2.1). Free objects of
+// slabs in use are not counted: those left over by the server before would
+// hide what this one takes.
+func (k *kernel) parseSlabs(b []byte) error {
+	if !bytes.HasPrefix(b, []byte("slabinfo - version: 2.")) {
+		return errors.New("not version 2")
+	}
+	slabs := map[string]cache{}
+	for line := range strings.Lines(string(b)) {
+		words := strings.Fields(line)
+		// name active_objs num_objs objsize objperslab pagesperslab : ...
+		if len(words) < 7 || words[6] != ":" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		active, err1 := strconv.ParseInt(words[1], 10, 64)
+		perSlab, err2 := strconv.ParseInt(words[4], 10, 64)
+		pages, err3 := strconv.ParseInt(words[5], 10, 64)
+		if err := errors.Join(err1, err2, err3); err != nil || perSlab <= 0 {
+			return fmt.Errorf("line %q", strings.TrimSpace(line))
+		}
+		slabs[words[0]] = cache{active, float64(pages*pageSize) / float64(perSlab)}
+	}
+	k.slabs = slabs
+	return nil
+}
+
+// parseSockets reads /proc/net/sockstat and its line
+// "TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 90", mem in pages.
+func (k *kernel) parseSockets(b []byte) error {
+	for line := range strings.Lines(string(b)) {
+		var inuse, orphan, waiting, alloc, pages int64
+		n, _ := fmt.Sscanf(line, "TCP: inuse %d orphan %d tw %d alloc %d mem %d", &inuse, &orphan, &waiting, &alloc, &pages)
+		if n == 5 {
+			k.sockets, k.buffers = alloc, pages*pageSize
+			return nil
+		}
+	}
+	return errors.New("no TCP line with alloc and mem")
+}
+
+func (k *kernel) parseMeminfo(b []byte) error {
+	for line := range strings.Lines(string(b)) {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "MemAvailable:" {
+			continue
+		}
+		n, err := strconv.ParseInt(words[1], 10, 64)
+		if err == nil {
+			k.available = n << 10
+		}
+		return err
+	}
+	return errors.New("no MemAvailable")
+}
+
+// Of the slab caches those are told apart that grow by leastSlab bytes or
+// more a connection, at most mostSlabs of them.
+const (
+	leastSlab = 16
+	mostSlabs = 12
+)
+
+// slab is one cache's growth a connection.
+type slab struct {
+	name  string
+	bytes float64
+}
+
+// slabsSince is by how much slab caches have grown for each of n connections,
+// the largest first, and the sum of all that count. What has shrunk, or grown
+// by next to nothing, has nothing to do with connections.
+func (k *kernel) slabsSince(before *kernel, n int) (grown []slab, sum float64) {
+	more := func(name string) int64 { return k.slabs[name].objects - before.slabs[name].objects }
+	for name, now := range k.slabs {
+		objects := more(name)
+		if name == "dentry" {
+			// Whoever looks into /proc leaves an entry with each inode.
+			objects -= max(more(procInodes), 0)
+		}
+		if each := float64(objects) * now.each / float64(n); each >= leastSlab && !unrelated(name) {
+			grown = append(grown, slab{name, each})
+			sum += each
+		}
+	}
+	slices.SortFunc(grown, func(a, b slab) int {
+		return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.name, b.name))
+	})
+	return grown[:min(len(grown), mostSlabs)], sum
+}
+
+const procInodes = "proc_inode_cache"
+
+// unrelated tells of caches that grow and shrink with other things: files, and
+// sockets in TIME-WAIT, those of the server before. Others can't be told by
+// their names, since the kernel merges caches of like objects.
+func unrelated(name string) bool {
+	return name == procInodes || name == "buffer_head" || name == "radix_tree_node" || strings.HasPrefix(name, "tw_sock_") ||
+		strings.HasSuffix(name, "inode_cache") && name != "sock_inode_cache" && !strings.HasPrefix(name, "lsm_")
+}
+
+// addKernel adds what n connections have cost the kernel between two readings.
+func (b *bench) addKernel(name, server string, none, all *usage, n int, round *samples) {
+	before, now := &none.kernel, &all.kernel
+	for _, text := range now.missing {
+		b.skip("memory: kernel: %s", text)
+	}
+	if before.slabs != nil && now.slabs != nil {
+		grown, sum := now.slabsSince(before, n)
+		round.add(name, "kernel slabs a connection, both ends", server, "B", sum)
+		for _, s := range grown {
+			round.add(name, "kernel slab "+s.name+", both ends", server, "B", s.bytes)
+		}
+	}
+	if before.sockets >= 0 && now.sockets >= 0 {
+		round.add(name, "TCP sockets a connection, both ends", server, "", float64(now.sockets-before.sockets)/float64(n))
+		round.add(name, "TCP buffers a connection, both ends", server, "B", float64(now.buffers-before.buffers)/float64(n))
+	}
+	if before.available >= 0 && now.available >= 0 {
+		processes := all.pss - none.pss + all.self - none.self
+		lost := float64(before.available-now.available-processes) / float64(n)
+		round.add(name, "check: MemAvailable less both processes, a connection", server, "B", lost)
+	}
+}

@@ -1,0 +1,261 @@
+package million
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/internal/machine"
+	"castgate/loadtest"
+)
+
+// Options say what to hold and how. Defaults fills in what is usual.
+type Options struct {
+	Castgate string   `json:"-"` // the binary
+	Revision string   `json:"-"` // of its source, kept with the result
+	Swarm    []string `json:"-"` // command of a process that calls Serve
+	Listen   string   `json:"listen"`
+	Control  string   `json:"control"`
+	// Connections, each with a uid, in so many Groups, and how many uids are
+	// pushed to, at random.
+	Connections int `json:"connections"`
+	Groups      int `json:"groups"`
+	UIDs        int `json:"uids"`
+	Size        int `json:"size"` // bytes of a message
+	// PerProcess is how many connections one process of the swarm may have;
+	// 0: as many as its open-file limit allows.
+	PerProcess int     `json:"per_process"`
+	Sources    string  `json:"sources"`
+	Rate       float64 `json:"rate"` // connections a second, 0 as fast as they are taken
+	// Idle is how long nothing happens before the process is weighed, Patience
+	// how long messages may take.
+	Idle     time.Duration `json:"idle_ns"`
+	Patience time.Duration `json:"patience_ns"`
+	// Note is kept with the result: what was special, an emulated processor.
+	Note string            `json:"note,omitempty"`
+	Log  func(line string) `json:"-"` // may be nil
+}
+
+// Defaults is the whole of it: a million connections in 1,000 groups, 1,000
+// uids. 64 source addresses have ports for them within any kernel's defaults.
+func Defaults() Options {
+	return Options{
+		Listen: "127.0.0.1:7272", Control: "127.0.0.1:7273", Connections: 1_000_000, Groups: 1000, UIDs: 1000,
+		Size: 64, Sources: "127.0.0.2-127.0.0.65", Idle: 30 * time.Second, Patience: 10 * time.Minute,
+	}
+}
+
+// connectTimeout is long because an emulated processor stalls.
+const connectTimeout = 30 * time.Minute
+
+// play is one run.
+type play struct {
+	Options
+	gateway *gateway
+	herd    *herd
+	result  *Result
+	run     uint32
+}
+
+// Run holds the connections and answers what it found; with an error if
+// something was not as it must be. When ctx is done it ends early.
+func Run(ctx context.Context, o Options) (r *Result, err error) {
+	p := &play{Options: o, run: rand.Uint32() | 1,
+		result: &Result{Started: time.Now().UTC(), Revision: o.Revision, Machine: machine.This(), Options: o}}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	if p.gateway, err = startGateway(ctx, o); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.gateway.stop()) }()
+	room, err := p.gateway.control.Metric(ctx, "castgate_max_connections")
+	if err != nil {
+		return nil, err
+	}
+	if int(room) < o.Connections {
+		return nil, fmt.Errorf("castgate's limit of open files has room for %.0f connections, not for %d: raise it (ulimit -n, fs.nr_open), "+
+			"or run this in a guest (see make bench-1m)", room, o.Connections)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the swarms, should they hang
+	if p.herd, err = newHerd(ctx, o.Swarm, o.Connections, p.PerProcess); err != nil {
+		return nil, err
+	}
+	p.result.Swarms = len(p.herd.swarms)
+	err = p.steps(ctx)
+	if closeErr := p.herd.close(); err == nil {
+		err = closeErr
+	}
+	return p.result, err
+}
+
+// check reports the first option that is out of its range and finds out how
+// many connections a process may have.
+func (p *play) check() error {
+	for _, n := range []struct {
+		name               string
+		value, least, most int
+	}{
+		{"connections", p.Connections, 1, loadtest.MaxConnections},
+		{"groups", p.Groups, 1, p.Connections},
+		{"uids", p.UIDs, 0, p.Connections},
+		{"size", p.Size, loadtest.MinPayload, 1 << 20},
+		{"connections per process", p.PerProcess, 0, loadtest.MaxConnections},
+	} {
+		if n.value < n.least || n.value > n.most {
+			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)
+		}
+	}
+	if p.PerProcess > 0 {
+		return nil
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("open-file limit: %w", err)
+	}
+	const spare = 128 // for everything else in a swarm's process
+	p.PerProcess = int(min(limit.Max, loadtest.MaxConnections)) - spare
+	if p.PerProcess < 1 {
+		return fmt.Errorf("open-file limit: %d is too low", limit.Max)
+	}
+	return nil
+}
+
+// steps goes through all of it.
+func (p *play) steps(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		p.open, p.bind, p.pushToGroups, p.pushToUIDs, p.pushToAll, p.account, p.cut,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// weigh waits until the process has come to rest and weighs it.
+func (p *play) weigh(ctx context.Context, moment string, rest time.Duration) (Weight, error) {
+	select {
+	case <-ctx.Done():
+		return Weight{}, context.Cause(ctx)
+	case <-time.After(rest):
+	}
+	w, err := p.gateway.weigh(ctx, moment)
+	if err == nil {
+		p.result.Weights = append(p.result.Weights, w)
+		p.log("%s: %.1f MiB PSS, %d connections, %d uids, %d groups, %d goroutines", moment, mib(w.PSS), w.Connections, w.UIDs, w.Groups, w.Goroutines)
+	}
+	return w, err
+}
+
+// open opens the connections.
+func (p *play) open(ctx context.Context) error {
+	sources, err := loadtest.ParseSources(p.Sources)
+	if err != nil {
+		return err
+	}
+	if _, err := p.weigh(ctx, "empty", time.Second); err != nil {
+		return err
+	}
+	begun := time.Now()
+	cpu, err := p.gateway.process.CPU()
+	if err != nil {
+		return err
+	}
+	err = p.herd.open(Opening{
+		URL: "ws://" + p.Listen + "/", Control: p.Options.Control, Connections: p.Connections, Groups: p.Groups,
+		Run: p.run, Rate: p.Rate, Timeout: connectTimeout,
+	}, sources, func(opened int64) {
+		p.log("%d of %d open, %.0f a second", opened, p.Connections, float64(opened)/time.Since(begun).Seconds())
+	})
+	if err != nil {
+		return err
+	}
+	p.result.Opening = time.Since(begun)
+	after, err := p.gateway.process.CPU()
+	if err != nil {
+		return err
+	}
+	p.result.CPUPerConnect = (after - cpu) / time.Duration(p.Connections)
+	w, err := p.weigh(ctx, "bare", p.Idle)
+	if err == nil && w.Connections != p.Connections {
+		err = fmt.Errorf("castgate says that it holds %d connections, not %d", w.Connections, p.Connections)
+	}
+	return err
+}
+
+// bind gives every connection its uid and group.
+func (p *play) bind(ctx context.Context) error {
+	begun := time.Now()
+	if err := p.herd.call("Bind", p.Groups); err != nil {
+		return err
+	}
+	p.result.Binding = time.Since(begun)
+	w, err := p.weigh(ctx, "bound", p.Idle)
+	if err == nil && (w.UIDs != p.Connections || w.Groups != p.Groups) {
+		err = fmt.Errorf("castgate says that it knows %d uids and %d groups, not %d and %d", w.UIDs, w.Groups, p.Connections, p.Groups)
+	}
+	return err
+}
+
+func (p *play) log(format string, args ...any) {
+	if p.Log != nil {
+		p.Log(fmt.Sprintf(format, args...))
+	}
+}
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
+// callers is how many pushes are on their way at once.
+const callers = 4
+
+// patiently repeats a push that castgate refuses because too much is waiting.
+func (p *play) patiently(ctx context.Context, push func() (loadtest.PushResult, error)) (loadtest.PushResult, error) {
+	for begun := time.Now(); ; {
+		r, err := push()
+		var refused *loadtest.RefusedError
+		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || time.Since(begun) > p.Patience {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// pushes makes n pushes and answers how many receivers castgate named.
+func (p *play) pushes(ctx context.Context, n int, push func(k int) (loadtest.PushResult, error)) (matched int, err error) {
+	var wait sync.WaitGroup
+	var adding sync.Mutex
+	for c := range callers {
+		wait.Go(func() {
+			for k := c; k < n; k += callers {
+				r, pushErr := p.patiently(ctx, func() (loadtest.PushResult, error) { return push(k) })
+				adding.Lock()
+				matched += r.Matched
+				if pushErr != nil {
+					err = pushErr
+				}
+				failed := err != nil
+				adding.Unlock()
+				if failed {
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return matched, err
+}

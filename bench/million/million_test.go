@@ -1,0 +1,122 @@
+package million
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain makes the test's binary the process of a swarm as well.
+func TestMain(m *testing.M) {
+	if os.Getenv("CASTGATE_TEST_SWARM") != "" {
+		if err := Serve(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// castgate builds the gateway.
+func castgate(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "castgate")
+	if out, err := exec.Command("go", "build", "-o", binary, "castgate/cmd/castgate").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// small is the whole play with few connections, in several processes.
+func small(t *testing.T) Options {
+	o := Defaults()
+	o.Castgate, o.Swarm = castgate(t), []string{"/usr/bin/env", "CASTGATE_TEST_SWARM=1", os.Args[0]}
+	for _, addr := range []*string{&o.Listen, &o.Control} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // so that the two differ
+		*addr = l.Addr().String()
+	}
+	o.Connections, o.Groups, o.UIDs, o.PerProcess = 250, 7, 20, 100
+	o.Idle, o.Patience = 10*time.Millisecond, time.Minute
+	return o
+}
+
+func TestEverythingIsCounted(t *testing.T) {
+	o := small(t)
+	var log []string
+	o.Log = func(line string) { log = append(log, line) }
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, strings.Join(log, "\n"))
+	}
+	var got []string
+	for _, d := range r.Deliveries {
+		got = append(got, fmt.Sprintf("%s: %d, %d, %d", d.Name, d.Pushes, d.Matched, d.Received))
+	}
+	want := "to every group: 7, 250, 250; to uids drawn at random: 20, 20, 20; to everybody: 1, 250, 250"
+	if s := strings.Join(got, "; "); s != want {
+		t.Errorf("%s, want %s", s, want)
+	}
+	got = nil
+	for _, w := range r.Weights {
+		got = append(got, fmt.Sprintf("%s: %d, %d, %d", w.Moment, w.Connections, w.UIDs, w.Groups))
+	}
+	want = "empty: 0, 0, 0; bare: 250, 0, 0; bound: 250, 250, 7; after the pushes: 250, 250, 7; cut off, at once: 0, 0, 0; cut off, and idle: 0, 0, 0"
+	if s := strings.Join(got, "; "); s != want {
+		t.Errorf("%s, want %s", s, want)
+	}
+	if r.Swarms != 3 {
+		t.Errorf("%d processes", r.Swarms)
+	}
+	var table strings.Builder
+	if err := r.WriteTable(&table); err != nil || !strings.Contains(table.String(), "to every group") {
+		t.Errorf("%v\n%s", err, table.String())
+	}
+	if path, err := r.Save(t.TempDir()); err != nil || !strings.Contains(path, "million-") {
+		t.Errorf("%s, %v", path, err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	binary := castgate(t)
+	for want, change := range map[string]func(*Options){
+		"connections: 0 is not":     func(o *Options) { o.Connections = 0 },
+		"groups: 300 is not":        func(o *Options) { o.Groups = 300 },
+		"no such file":              func(o *Options) { o.Castgate = "/nonexistent" },
+		"ended before it was ready": func(o *Options) { o.Listen = "nonsense" },
+		"has room for":              func(o *Options) { o.Connections = 4_000_000 },
+		"a swarm's process":         func(o *Options) { o.Swarm = []string{"/nonexistent"} },
+		`source "z"`:                func(o *Options) { o.Sources = "z" },
+		"swarm 1 of 3: ":            func(o *Options) { o.Swarm = []string{"/bin/true"} },
+	} {
+		o := small(t)
+		o.Castgate = binary
+		change(&o)
+		_, err := Run(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
+// A swarm that has not been opened refuses everything else.
+func TestSwarmNotOpen(t *testing.T) {
+	var s swarm
+	for _, err := range []error{
+		s.Bind(1, nil), s.Expect(Expectation{}, nil), s.Await(0, nil), s.Report(None{}, nil), s.Cut(None{}, nil),
+	} {
+		if !errors.Is(err, errNotOpen) {
+			t.Errorf("%v", err)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package million
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/rpc"
+	"net/rpc/jsonrpc"
+	"sync/atomic"
+	"time"
+
+	"castgate/loadtest"
+)
+
+// The streams of every swarm.
+const (
+	streamAll = iota
+	streamUID
+	streamGroup
+)
+
+var streams = []loadtest.Kind{streamAll: loadtest.Broadcast, streamUID: loadtest.Unicast, streamGroup: loadtest.Group}
+
+// swarm is one process's part of the connections, as net/rpc calls it: every
+// method takes an argument and fills in a reply. One call at a time, Opened
+// excepted.
+type swarm struct {
+	opened  atomic.Int64
+	all     *loadtest.Swarm
+	control *loadtest.Control
+}
+
+// Opening is what Open is asked for.
+type Opening struct {
+	URL, Control       string
+	First, Connections int
+	Groups             int
+	Run                uint32
+	Sources            []netip.Addr
+	Rate               float64
+	Timeout            time.Duration
+}
+
+// Expectation lists pushes that have been made, by their targets.
+type Expectation struct {
+	Broadcasts int
+	Groups     []int
+	UIDs       []int // connections, counted from 0 in each swarm
+}
+
+// Findings are what a swarm has seen.
+type Findings struct {
+	Open               int
+	Expected, Received uint64
+	Fault              string // "" if everything was as it should be
+}
+
+// None is an argument or reply that says nothing.
+type None struct{}
+
+// Serve is the process of one swarm: it does what it is told until in ends.
+func Serve(in io.ReadCloser, out io.WriteCloser) error {
+	s := &swarm{}
+	server := rpc.NewServer()
+	if err := server.RegisterName("Swarm", s); err != nil {
+		return err
+	}
+	server.ServeCodec(jsonrpc.NewServerCodec(pipe{in, out}))
+	if s.all != nil {
+		s.all.Close()
+	}
+	return nil
+}
+
+// pipe makes one connection of standard input and output.
+type pipe struct {
+	io.ReadCloser
+	w io.WriteCloser
+}
+
+// Write implements io.Writer.
+func (p pipe) Write(b []byte) (int, error) { return p.w.Write(b) }
+
+// Close implements io.Closer.
+func (p pipe) Close() error { return errors.Join(p.ReadCloser.Close(), p.w.Close()) }
+
+// Open opens the connections; the reply comes when all are open.
+func (s *swarm) Open(o Opening, _ *None) (err error) {
+	s.control = loadtest.NewControl(o.Control, "", 2)
+	s.all, err = loadtest.Open(context.Background(), loadtest.Config{
+		URLs: []string{o.URL}, Connections: o.Connections, First: o.First, Groups: o.Groups, Run: o.Run,
+		Sources: o.Sources, Rate: o.Rate, Timeout: o.Timeout, Streams: streams,
+		Progress: func(opened int) { s.opened.Store(int64(opened)) },
+	})
+	return err
+}
+
+// Opened tells how many are open while Open runs.
+func (s *swarm) Opened(_ None, n *int64) error {
+	*n = s.opened.Load()
+	return nil
+}
+
+var errNotOpen = errors.New("the swarm is not open")
+
+// Bind binds every connection to its uid and joins it to its group.
+func (s *swarm) Bind(groups int, _ *None) error {
+	if s.all == nil {
+		return errNotOpen
+	}
+	return s.control.Bind(context.Background(), s.all.Bindings(groups))
+}
+
+// Expect tells what has been pushed, and waits for it to arrive for so long.
+func (s *swarm) Expect(e Expectation, _ *None) error {
+	if s.all == nil {
+		return errNotOpen
+	}
+	for range e.Broadcasts {
+		s.all.Stream(streamAll).Commit(0)
+	}
+	for _, g := range e.Groups {
+		s.all.Stream(streamGroup).Commit(g)
+	}
+	for _, i := range e.UIDs {
+		if i < 0 || i >= s.all.Len() {
+			return fmt.Errorf("no connection %d", i)
+		}
+		s.all.Stream(streamUID).Commit(i)
+	}
+	return nil
+}
+
+// Await waits until everything expected has arrived, but not for ever.
+func (s *swarm) Await(patience time.Duration, _ *None) error {
+	if s.all == nil {
+		return errNotOpen
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return s.all.WaitDelivered(ctx)
+}
+
+// Report tells what has been seen so far.
+func (s *swarm) Report(_ None, f *Findings) error {
+	if s.all == nil {
+		return errNotOpen
+	}
+	r := s.all.Report()
+	*f = Findings{Open: r.Open, Expected: r.Expected, Received: r.Received}
+	if err := r.Err(); err != nil {
+		f.Fault = err.Error()
+	}
+	return nil
+}
+
+// Cut resets every connection at once.
+func (s *swarm) Cut(_ None, _ *None) error {
+	if s.all == nil {
+		return errNotOpen
+	}
+	return s.all.Cut()
+}

@@ -1,0 +1,102 @@
+// Package control is what every rival needs around its library: the flags by
+// which the harness starts it, a port for clients and the little part of
+// castgate's control API that the floor speaks as well, so that all are driven
+// by the same client.
+package control
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// maxBody is the largest payload in bytes, the same as castgate's.
+const maxBody = 1 << 20
+
+// Reply is what a broadcast came to: how many clients there were, for how many
+// of them it waits to be written, and how many of them get nothing.
+type Reply struct {
+	Matched int `json:"matched"`
+	Queued  int `json:"queued"`
+	Dropped int `json:"dropped"`
+}
+
+// Broadcast pushes payload, which is its own from then on, to every client. It
+// is called by several goroutines at once.
+type Broadcast func(payload []byte) (Reply, error)
+
+// Main is the whole of a rival's main: it serves clients on --listen and
+// broadcast on --control until SIGTERM, then ends the process. The runtime has
+// raised the limit of open files to the hard one by itself.
+func Main(name string, clients http.Handler, broadcast Broadcast) {
+	listen := flag.String("listen", "127.0.0.1:7272", "address for clients")
+	control := flag.String("control", "127.0.0.1:7273", "address for POST /v1/push/raw?all=1")
+	flag.Parse()
+	if err := run(*listen, *control, clients, broadcast); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+}
+
+func run(listen, control string, clients http.Handler, broadcast Broadcast) error {
+	front, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	back, err := net.Listen("tcp", control)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- http.Serve(front, clients) }()
+	api := &http.Server{Handler: Handler(broadcast), ReadTimeout: time.Minute, IdleTimeout: 5 * time.Minute}
+	go func() { failed <- api.Serve(back) }()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	select {
+	case <-stop:
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// Handler serves GET /readyz and POST /v1/push/raw?all=1.
+func Handler(broadcast Broadcast) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("POST /v1/push/raw", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "all=1" {
+			http.Error(w, "all=1 is all there is", http.StatusBadRequest)
+			return
+		}
+		payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+			return
+		}
+		reply, err := broadcast(payload)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(reply) // the caller has gone, if this fails
+	})
+	return mux
+}
+
+// InitMessage is as long as castgate's, and as hard to guess.
+func InitMessage() []byte {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return fmt.Appendf(nil, `{"type":"init","client_id":"%x"}`, id)
+}

@@ -1,0 +1,95 @@
+// Command gws is lxzan/gws with its Broadcaster: a goroutine for every
+// connection that reads, and for every write one that ends with it.
+//
+// It follows the library's readme: the upgrader in a net/http handler, the read
+// loop in a goroutine of its own so that net/http's buffers can go, and for a
+// broadcast one Broadcaster, which frames the message once and queues it for
+// every connection without waiting for any. Connections are kept in the
+// library's own ConcurrentMap. Compression and the check of UTF-8 are off, as
+// by default; so is parallel handling of messages, which clients here hardly
+// send. No deadlines are set, which would cost a timer for every connection.
+package main
+
+import (
+	"net/http"
+
+	"github.com/lxzan/gws"
+
+	"castgate/bench/rivals/control"
+)
+
+const (
+	// shards of the map of connections, and how many each has room for at
+	// first: its default, and a round number.
+	shards   = 16
+	capacity = 128
+	// readBuffer is enough for clients that say little; 4 KiB by default,
+	// which would only make it look worse where connections are idle.
+	readBuffer = 1 << 10
+)
+
+// front is all clients; its methods are called by the library on the
+// goroutine that reads the connection.
+type front struct {
+	gws.BuiltinEventHandler
+	upgrader *gws.Upgrader
+	clients  *gws.ConcurrentMap[*gws.Conn, struct{}]
+}
+
+func newFront() *front {
+	f := &front{clients: gws.NewConcurrentMap[*gws.Conn, struct{}](shards, capacity)}
+	f.upgrader = gws.NewUpgrader(f, &gws.ServerOption{ReadBufferSize: readBuffer})
+	return f
+}
+
+func main() {
+	f := newFront()
+	control.Main("gws", f, f.broadcast)
+}
+
+// ServeHTTP takes a client.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn, err := f.upgrader.Upgrade(w, r)
+	if err != nil {
+		return // it has been answered
+	}
+	go conn.ReadLoop()
+}
+
+// OnOpen greets a client. The connection's queue keeps the order: what is
+// broadcast from the moment it is known goes out behind the init message, and a
+// client that has that message misses nothing.
+func (f *front) OnOpen(conn *gws.Conn) {
+	conn.Async(func() {
+		f.clients.Store(conn, struct{}{})
+		_ = conn.WriteMessage(gws.OpcodeText, control.InitMessage()) // OnClose, if it fails
+	})
+}
+
+// OnClose is called once for every client that was opened; through the queue,
+// so that it comes after what OnOpen has put there.
+func (f *front) OnClose(conn *gws.Conn, _ error) {
+	conn.Async(func() { f.clients.Delete(conn) })
+}
+
+// OnMessage throws away what clients say.
+func (f *front) OnMessage(_ *gws.Conn, message *gws.Message) { message.Close() }
+
+// OnPing answers.
+func (f *front) OnPing(conn *gws.Conn, payload []byte) { _ = conn.WritePong(payload) }
+
+// broadcast queues a message for all clients.
+func (f *front) broadcast(payload []byte) (r control.Reply, err error) {
+	b := gws.NewBroadcaster(gws.OpcodeText, payload)
+	defer b.Close()
+	f.clients.Range(func(conn *gws.Conn, _ struct{}) bool {
+		r.Matched++
+		if b.Broadcast(conn) == nil {
+			r.Queued++
+		} else {
+			r.Dropped++
+		}
+		return true
+	})
+	return r, nil
+}

@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// play measures one freshly started server. What it adds counts even if it
+// returns an error, which is then told beside the figures.
+type play func(b *bench, ctx context.Context, s *server, round *samples) error
+
+// scenario is something that can be measured.
+type scenario struct {
+	name string
+	// plays are what is done with a server, each on a fresh process.
+	plays func(server string) []play
+	// takes is how long one play lasts, roughly.
+	takes func(b *bench) time.Duration
+}
+
+// scenarios in the order in which they are played.
+var scenarios = []scenario{
+	{"fanout", pushing((*bench).fanout), func(b *bench) time.Duration {
+		return connecting(b.Clients) + 2*(b.Warmup+b.Measure)
+	}},
+	{"connect", pushing((*bench).connect), func(b *bench) time.Duration {
+		return 2 * connecting(b.IdleClients)
+	}},
+	{"memory", memoryPlays, func(b *bench) time.Duration {
+		return connecting(b.IdleClients) + 3*b.Idle
+	}},
+	{"latency", only((*bench).latency, Castgate), func(b *bench) time.Duration {
+		return connecting(b.Clients) + time.Duration(len(latencyDepths))*(b.Warmup+2*b.Measure)
+	}},
+	{"control", only((*bench).unicasts, Castgate, Noop), func(b *bench) time.Duration {
+		return 2 * (b.Warmup + b.Measure)
+	}},
+	{"storm", only((*bench).storm, Castgate, Floor), func(b *bench) time.Duration {
+		return 3 * connecting(b.IdleClients)
+	}},
+	{"growth", only((*bench).growth, Castgate, Floor), func(b *bench) time.Duration {
+		return connecting(b.IdleClients) + 2*(b.Warmup+b.Measure)
+	}},
+}
+
+// Scenarios are the names of what can be measured.
+var Scenarios = func() (names []string) {
+	for _, s := range scenarios {
+		names = append(names, s.name)
+	}
+	return names
+}()
+
+// pushing is a scenario of one play for every server that holds WebSockets.
+func pushing(p play) func(string) []play {
+	return func(server string) []play {
+		if server == Noop {
+			return nil
+		}
+		return []play{p}
+	}
+}
+
+// only is a scenario of one play for these servers.
+func only(p play, servers ...string) func(string) []play {
+	return func(server string) []play {
+		if !slices.Contains(servers, server) {
+			return nil
+		}
+		return []play{p}
+	}
+}
+
+// memoryPlays: only castgate can bind.
+func memoryPlays(name string) []play {
+	bare := func(b *bench, ctx context.Context, s *server, round *samples) error {
+		return b.memory(ctx, s, false, round)
+	}
+	bound := func(b *bench, ctx context.Context, s *server, round *samples) error {
+		return b.memory(ctx, s, true, round)
+	}
+	switch name {
+	case Noop:
+		return nil
+	case Castgate:
+		return []play{bare, bound}
+	}
+	return []play{bare}
+}
+
+// connecting is how long n connections take to be opened, with the start and
+// the end of their server, roughly.
+func connecting(n int) time.Duration { return 2*time.Second + time.Duration(n)*100*time.Microsecond }
+
+// estimate is how long everything asked for takes if nothing is repeated.
+func (b *bench) estimate() (all time.Duration) {
+	for _, sc := range scenarios {
+		if !slices.Contains(b.Scenarios, sc.name) {
+			continue
+		}
+		for _, name := range b.Servers {
+			all += time.Duration(b.Rounds*len(sc.plays(name))) * sc.takes(b)
+		}
+	}
+	return all
+}

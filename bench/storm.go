@@ -1,0 +1,168 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"castgate/loadtest"
+)
+
+// The storm scenario: all clients are cut off at once and come back as fast as
+// they can. On castgate they are bound again as they come; on the floor, which
+// can't bind, only the way back counts, once it has noticed that all are gone:
+// that is the time in which a plain server takes the connections.
+const (
+	stormGroups  = 1000
+	stormSamples = 1000 // unicasts to check bindings with
+	stormFlight  = 1024 // connections on their way at once
+	stormPoll    = 10 * time.Millisecond
+)
+
+// Streams of the storm's swarm.
+const (
+	stormAll = iota
+	stormGroup
+	stormUID
+)
+
+// storm measures one server once.
+func (b *bench) storm(ctx context.Context, s *server, round *samples) error {
+	groups := min(stormGroups, b.IdleClients)
+	bindings := newBinder(groups)
+	config := b.swarmOf(s, b.IdleClients, []loadtest.Kind{loadtest.Broadcast, loadtest.Group, loadtest.Unicast})
+	config.Groups, config.InFlight = groups, stormFlight
+	var callers []*caller // none: nothing is bound
+	if s.name == Castgate {
+		var hangUp func()
+		var err error
+		if callers, hangUp, err = dialCallers(ctx, s.controlAddr, bindCallers); err != nil {
+			return err
+		}
+		defer hangUp()
+		config.Arrived = bindings.arrived
+	}
+	swarm, err := loadtest.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer swarm.Close()
+	if callers != nil {
+		if err := bindings.bind(ctx, callers, swarm.Len()); err != nil {
+			return err
+		}
+	}
+	if err := b.reachAll(ctx, s, swarm, groups); err != nil {
+		return fmt.Errorf("before the storm: %w", err)
+	}
+	if err := b.cutAndBack(ctx, s, swarm, bindings, callers, round); err != nil {
+		return err
+	}
+	if err := b.reachAll(ctx, s, swarm, groups); err != nil {
+		return fmt.Errorf("after the storm: %w", err)
+	}
+	report := swarm.Report()
+	round.add("storm", "messages lost", s.name, "", float64(report.Lost))
+	return report.Err()
+}
+
+// cutAndBack is the storm itself.
+func (b *bench) cutAndBack(ctx context.Context, s *server, swarm *loadtest.Swarm, bindings *binder, callers []*caller, round *samples) error {
+	if err := swarm.ForgetLatencies(); err != nil {
+		return err
+	}
+	begun := time.Now()
+	if err := swarm.Cut(); err != nil {
+		return err
+	}
+	cut := time.Since(begun)
+	if callers == nil {
+		if err := awaitNobody(ctx, s); err != nil {
+			return err
+		}
+	}
+	w, err := openWindow(s, nil)
+	if err != nil {
+		return err
+	}
+	begun = time.Now()
+	open, err := back(ctx, swarm, bindings, callers)
+	if err != nil {
+		return err
+	}
+	all := time.Since(begun)
+	m, err := w.close(nil)
+	if err != nil {
+		return err
+	}
+	report := swarm.Report()
+	round.rate("storm", "time until all are back", s.name, "ns", float64(all))
+	round.rate("storm", "of that, until all are connected", s.name, "ns", float64(open))
+	round.add("storm", "time to cut all off", s.name, "ns", float64(cut))
+	round.rate("storm", "CPU a client", s.name, "ns", float64(m.cpu)/float64(swarm.Len()))
+	round.addLatency("storm", "time to be open", s.name, report.Connect)
+	round.addLoads("storm", s.name, m)
+	return nil
+}
+
+// back has all that were cut off connect again, and be bound if there are
+// callers for that. It answers when the last was open.
+func back(ctx context.Context, swarm *loadtest.Swarm, bindings *binder, callers []*caller) (open time.Duration, err error) {
+	begun := time.Now()
+	if callers == nil {
+		err = swarm.Reopen(ctx)
+		return time.Since(begun), err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	bound := make(chan error, 1)
+	go func() {
+		err := bindings.bind(ctx, callers, swarm.Len())
+		if err != nil {
+			cancel(err) // no need to wait for the others then
+		}
+		bound <- err
+	}()
+	if err = swarm.Reopen(ctx); err != nil {
+		cancel(err)
+	}
+	open = time.Since(begun)
+	return open, errors.Join(err, <-bound)
+}
+
+// awaitNobody returns when the floor has closed all that was cut off.
+func awaitNobody(ctx context.Context, s *server) error {
+	for {
+		r, err := s.control.Broadcast(ctx, []byte("anybody?"))
+		if err != nil || r.Matched == 0 {
+			return err
+		}
+		if err := sleep(ctx, stormPoll); err != nil {
+			return err
+		}
+	}
+}
+
+// reachAll pushes once to everybody and, where clients are bound, once to every
+// group and to some of the uids, and returns when all has arrived.
+func (b *bench) reachAll(ctx context.Context, s *server, swarm *loadtest.Swarm, groups int) error {
+	once := func(stream int, push loadtest.Pusher, n int, target func(k int) int) error {
+		_, err := swarm.Stream(stream).Push(ctx, push, loadtest.Pace{For: time.Hour, Most: n, Size: b.Size, Target: target})
+		return err
+	}
+	err := once(stormAll, s.broadcast, 1, nil)
+	if err == nil && s.name == Castgate {
+		uids := min(stormSamples, swarm.Len())
+		err = errors.Join(
+			once(stormGroup, s.control.PushToGroups, groups, func(k int) int { return k }),
+			once(stormUID, func(ctx context.Context, target int, payload []byte) (loadtest.PushResult, error) {
+				return s.control.PushUID(ctx, loadtest.UID(target), payload)
+			}, uids, func(k int) int { return k * swarm.Len() / uids }),
+		)
+	}
+	if err != nil {
+		return err
+	}
+	return waitDelivered(ctx, swarm)
+}

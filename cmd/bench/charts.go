@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"castgate/bench"
+	"castgate/internal/chart"
+)
+
+// chartsCommand is `bench charts`.
+type chartsCommand struct {
+	Results []string `help:"Files of results; what is in several is taken from the last that has it." required:"" placeholder:"FILE"`
+	Out     string   `help:"Directory for the charts." default:"bench/charts"`
+}
+
+// Run draws the charts and prints what puts them into a Markdown file.
+func (f *chartsCommand) Run(c *console) error {
+	all, err := readFigures(f.Results)
+	if err != nil {
+		return err
+	}
+	return all.draw(f.Out, c.stdout)
+}
+
+// figures are those of one or more results.
+type figures struct {
+	list                    []bench.Figure
+	faults                  []bench.Fault
+	clients, idle, size     int
+	roundsLeast, roundsMost int // of what is being drawn
+}
+
+// maxResult bounds a result's file in bytes.
+const maxResult = 64 << 20
+
+// readFigures reads results; a figure that a later file has too is taken from
+// there.
+func readFigures(paths []string) (*figures, error) {
+	all := &figures{}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err == nil && info.Size() > maxResult {
+			err = fmt.Errorf("%s: more than %d bytes", path, maxResult)
+		}
+		if err != nil {
+			return nil, err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		// Only what charts need, so that results of older versions do as well.
+		var r struct {
+			Options struct {
+				Clients     int `json:"clients"`
+				IdleClients int `json:"idle_clients"`
+				Size        int `json:"size"`
+			} `json:"options"`
+			Faults  []bench.Fault  `json:"faults"`
+			Figures []bench.Figure `json:"figures"`
+		}
+		if err := json.Unmarshal(b, &r); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if len(r.Figures) == 0 {
+			return nil, fmt.Errorf("%s: no figures in it", path)
+		}
+		all.clients, all.idle, all.size = r.Options.Clients, r.Options.IdleClients, r.Options.Size
+		all.faults = append(all.faults, r.Faults...)
+		for _, f := range r.Figures {
+			if old := all.find(f.Scenario, f.Name, f.Server); old != nil {
+				*old = f
+			} else {
+				all.list = append(all.list, f)
+			}
+		}
+	}
+	return all, nil
+}
+
+// find is the figure, nil if there is none.
+func (all *figures) find(scenario, name, server string) *bench.Figure {
+	for i := range all.list {
+		if f := &all.list[i]; f.Scenario == scenario && f.Name == name && f.Server == server {
+			return f
+		}
+	}
+	return nil
+}
+
+// draw writes each chart there are figures for, on a light and a dark
+// background, and prints how to show it.
+func (all *figures) draw(dir string, w io.Writer) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	drawn := 0
+	for i := range drawings {
+		d := &drawings[i]
+		bars := d.bars(all)
+		if bars == nil {
+			continue
+		}
+		drawn++
+		for name, theme := range map[string]chart.Theme{"light": chart.Light, "dark": chart.Dark} {
+			svg, err := bars.SVG(theme)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(dir, d.file+"-"+name+".svg"), svg, 0o644); err != nil {
+				return err
+			}
+		}
+		base := filepath.ToSlash(filepath.Join(dir, d.file))
+		fmt.Fprintf(w, "<picture><source media=\"(prefers-color-scheme: dark)\" srcset=\"%s-dark.svg\"><img alt=\"%s\" src=\"%s-light.svg\"></picture>\n\n", base, bars.Title, base)
+	}
+	if drawn == 0 {
+		return errors.New("none of the figures is one that a chart shows")
+	}
+	return nil
+}

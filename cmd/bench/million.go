@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"castgate/bench"
+	"castgate/bench/million"
+)
+
+// fullSize is the command line of the run at full size.
+type fullSize struct {
+	Castgate    string        `help:"The gateway's binary; beside this one if not given." placeholder:"FILE"`
+	Connections int           `help:"Connections." default:"1000000"`
+	Groups      int           `help:"Groups they are spread over." default:"1000"`
+	UIDs        int           `help:"Uids to push to, drawn at random." name:"uids" default:"1000"`
+	PerProcess  int           `help:"Connections in one process of the swarm; 0: as many as its open files allow." default:"0"`
+	Rate        float64       `help:"Connections begun a second; 0: as fast as they are taken." default:"0"`
+	Source      string        `help:"Addresses clients come from." default:"127.0.0.2-127.0.0.65"`
+	Listen      string        `help:"Address of the gateway under measurement." default:"127.0.0.1:7272"`
+	Control     string        `help:"Address of its control API." default:"127.0.0.1:7273"`
+	Idle        time.Duration `help:"Time before memory is read." default:"30s"`
+	Patience    time.Duration `help:"How long messages may take." default:"10m"`
+	Note        string        `help:"A sentence that is kept with the result, of an emulated processor for example."`
+	Results     string        `help:"Directory for the result as JSON; empty: none is kept." default:"bench/results"`
+}
+
+// Run holds the connections and keeps what was found, also if it ends early.
+func (f *fullSize) Run(ctx context.Context, c *console) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	o := million.Defaults()
+	o.Swarm = []string{self, "million-swarm"}
+	if o.Castgate = f.Castgate; o.Castgate == "" {
+		if o.Castgate, err = exec.LookPath(filepath.Join(filepath.Dir(self), "castgate")); err != nil {
+			return fmt.Errorf("no gateway to measure: %w; name one with --castgate", err)
+		}
+	}
+	o.Revision = bench.Revision(o.Castgate)
+	o.Connections, o.Groups, o.UIDs, o.PerProcess = f.Connections, f.Groups, f.UIDs, f.PerProcess
+	o.Rate, o.Sources, o.Listen, o.Control = f.Rate, f.Source, f.Listen, f.Control
+	o.Idle, o.Patience, o.Note, o.Log = f.Idle, f.Patience, f.Note, c.log
+	result, err := million.Run(ctx, o)
+	if result == nil || len(result.Weights) == 0 {
+		return err
+	}
+	err = errors.Join(err, result.WriteTable(c.stdout))
+	if f.Results == "" {
+		return err
+	}
+	path, saveErr := result.Save(f.Results)
+	c.log("result in " + path)
+	return errors.Join(err, saveErr)
+}
+
+// millionSwarm is a process of the swarm. It is told what to do over standard
+// input and output.
+type millionSwarm struct{}
+
+// Run serves until standard input ends.
+func (millionSwarm) Run(c *console) error {
+	return million.Serve(c.stdin, unclosed{c.stdout})
+}
+
+// unclosed is standard output, which is not ours to close.
+type unclosed struct{ io.Writer }
+
+// Close does nothing.
+func (unclosed) Close() error { return nil }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"castgate/bench"
+)
+
+// sideBySide is the command line of the side-by-side measurement.
+type sideBySide struct {
+	Scenario    []string      `help:"What to measure, of ${scenarios}; all if not given." placeholder:"NAME"`
+	Server      []string      `help:"Servers to measure, of ${servers}; all if not given." placeholder:"NAME"`
+	Rounds      int           `help:"Undisturbed rounds wanted." default:"${rounds}"`
+	Clients     int           `help:"Connections of scenarios that push." default:"${clients}"`
+	IdleClients int           `help:"Connections of those that only hold them." default:"${idle_clients}"`
+	Size        int           `help:"Bytes of a message." default:"${size}"`
+	Warmup      time.Duration `help:"Time before each phase that does not count." default:"${warmup}"`
+	Measure     time.Duration `help:"Time of each phase." default:"${measure}"`
+	Idle        time.Duration `help:"Time before memory is read." default:"${idle}"`
+	MaxForeign  float64       `help:"Part of the machine that others may use before a round is dropped and repeated." default:"${max_foreign}"`
+	Source      string        `help:"Addresses clients come from." default:"${sources}"`
+	Root        string        `help:"Directory of the module." default:"." type:"existingdir"`
+	Results     string        `help:"Directory for the figures as JSON; empty: none are kept." default:"bench/results"`
+}
+
+// Run measures, prints a table and keeps the figures, also if it ends early.
+func (r *sideBySide) Run(ctx context.Context, c *console) error {
+	result, err := bench.Run(ctx, r.options(c))
+	if result != nil && len(result.Figures) > 0 {
+		if keepErr := r.keep(result, c); err == nil {
+			err = keepErr
+		}
+	}
+	return err
+}
+
+func (r *sideBySide) options(c *console) bench.Options {
+	o := bench.Defaults()
+	if len(r.Scenario) > 0 {
+		o.Scenarios = r.Scenario
+	}
+	if len(r.Server) > 0 {
+		o.Servers = r.Server
+	}
+	o.Rounds, o.Clients, o.IdleClients, o.Size = r.Rounds, r.Clients, r.IdleClients, r.Size
+	o.Warmup, o.Measure, o.Idle = r.Warmup, r.Measure, r.Idle
+	o.MaxForeign, o.Sources, o.Root = r.MaxForeign, r.Source, r.Root
+	o.Log = c.log
+	return o
+}
+
+// keep prints the result and writes it to its file.
+func (r *sideBySide) keep(result *bench.Result, c *console) error {
+	if err := result.WriteTable(c.stdout); err != nil || r.Results == "" {
+		return err
+	}
+	path, err := result.Save(r.Results)
+	if err == nil {
+		c.log("figures in " + path)
+	}
+	return err
+}
