@@ -148,7 +148,7 @@ func TestPanicIsContained(t *testing.T) {
 	victim, other := s.dialRaw(), s.dial()
 	armed.Store(true)
 	_, _ = victim.Write([]byte("x"))
-	_ = victim.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = victim.SetReadDeadline(time.Now().Add(patience))
 	if _, err := victim.Read(make([]byte, 1)); err == nil {
 		t.Error("the client was not closed")
 	}

@@ -36,6 +36,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			continue
 		}
 		defer func() { // of the first ones, after all
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			if _, err := in.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("connection %d of the first is still there: %v", i, err)
 			}
