@@ -12,10 +12,10 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # only the packages that have some are tested without it as well.
 COUNTING = $(shell grep -rlE '^//go:build .*\brace\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help run demo test unit check lint fmt deps build fuzz bench bench-compare loadtest clean
+.PHONY: help run demo test unit check lint fmt deps build fuzz bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 run: ## run the gateway; flags in ARGS, e.g. make run ARGS="--listen :8000"
 	$(GO) run ./cmd/castgate serve $(ARGS)
@@ -32,6 +32,7 @@ lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -d .); if [ -n "$$unformatted" ]; then echo "$$unformatted"; echo "gofmt: run make fmt" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	cd bench/rivals && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 
 fmt: ## format all Go files
 	gofmt -w .
@@ -39,6 +40,7 @@ fmt: ## format all Go files
 unit:
 	$(GO) test -timeout 5m $(COUNTING)
 	$(GO) test -race -timeout 15m ./...
+	cd bench/rivals && $(GO) test -race -timeout 5m ./control
 
 deps:
 	@ci/deps.sh
@@ -50,10 +52,17 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 	ci/fuzz.sh $(or $(FUZZTIME),30s)
 
 bench: ## fan-out side by side with other servers; flags in ARGS
+	@ci/deps.sh bench
 	$(GO) run ./cmd/bench $(ARGS)
 
-bench-compare: ## Go benchmarks of this tree against REF (HEAD~1), by benchstat; PKGS, BENCH, COUNT
+bench-compare: ## Go benchmarks of this tree against REF (HEAD~1), by benchstat; PKGS, BENCH, COUNT, BENCHTIME
 	BENCHSTAT=$(BENCHSTAT) ci/bench-compare.sh $(or $(REF),HEAD~1)
+
+bench-registry: ## 10,000,000 clients without sockets: bytes per client, the collector's pauses (6 GB, 10 minutes)
+	CASTGATE_BENCH_10M=1 $(GO) test -run '^$$' -bench 'Registry10M$$' -benchmem -benchtime 5s -timeout 60m ./server
+
+bench-1m: build ## 1,000,000 connections in one process, in a guest if need be; CONNECTIONS, GUEST, ARGS
+	ci/bench-1m.sh $(ARGS)
 
 loadtest: ## a swarm of clients that checks every message; flags in ARGS
 	$(GO) run ./cmd/loadtest $(ARGS)

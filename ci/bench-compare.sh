@@ -1,23 +1,53 @@
 #!/bin/sh
-# Runs the Go benchmarks at a commit and in this tree, and prints what changed.
+# Runs the Go benchmarks of a commit and of this tree in turn, and prints what
+# changed. Benchmarks and packages that only one of the two has are listed with
+# that one's figures.
 #
-#   PKGS   packages, default ./...
+#   PKGS   packages, default ./... (nested modules are not part of it)
 #   BENCH  pattern of benchmarks, default .
 #   COUNT  runs of each, default 6: fewer tell benchstat too little
+#   BENCHTIME  of each run, default 1s
 #   BENCHSTAT  the tool as module@version
 set -eu
 cd "$(dirname "$0")/.."
 ref=${1:-HEAD~1}
+fail() { echo "bench-compare: $*" >&2; exit 2; }
+: "${BENCHSTAT:?is not set; run make bench-compare}"
+commit=$(git rev-parse --verify --quiet "$ref^{commit}") || fail "REF=$ref is not a commit of this repository"
+case ${COUNT:-6} in *[!0-9]* | 0) fail "COUNT=$COUNT is not a number from 1" ;; esac
 
 work=$(mktemp -d)
-trap 'git worktree remove --force "$work/before" 2>/dev/null; rm -rf "$work"' EXIT
-git worktree add -q --detach "$work/before" "$ref"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+mkdir "$work/tree"
+git archive "$commit" | tar -x -C "$work/tree"
 
-measure() {
-	go test -run '^$' -bench "${BENCH:-.}" -benchmem -count "${COUNT:-6}" -timeout 60m ${PKGS:-./...}
+# packages lists those of the present directory's module that have benchmarks.
+packages() {
+	go list -e -f '{{if not .Error}}{{.Dir}} {{.ImportPath}}{{end}}' ${PKGS:-./...} |
+		while read -r dir path; do
+			if grep -qs '^func Benchmark' "$dir"/*_test.go; then echo "$path"; fi
+		done
 }
-echo "measuring $ref" >&2
-(cd "$work/before" && measure) >"$work/before.txt"
-echo "measuring this tree" >&2
-measure >"$work/after.txt"
-go run "$BENCHSTAT" "$work/before.txt" "$work/after.txt"
+before=$(cd "$work/tree" && packages)
+after=$(packages)
+[ -n "$before$after" ] || fail "PKGS=${PKGS:-./...} has no benchmarks, neither at $ref nor in this tree"
+
+failed=
+measure() { # side, directory, packages
+	[ -n "$3" ] || { : >>"$work/$1.txt"; return; }
+	(cd "$2" && go test -run '^$' -vet off -bench "${BENCH:-.}" -benchmem -benchtime "${BENCHTIME:-1s}" -timeout 60m $3) \
+		>"$work/run.txt" 2>&1 || { failed="$failed $1"; grep -v '^Benchmark.*ns/op\|^PASS$\|^ok ' "$work/run.txt" >&2; }
+	cat "$work/run.txt" >>"$work/$1.txt"
+}
+# In turn, so that a machine that gets slower meanwhile does so for both.
+round=0
+while [ $round -lt "${COUNT:-6}" ]; do
+	round=$((round + 1))
+	echo "round $round of ${COUNT:-6}: $ref" >&2
+	measure before "$work/tree" "$before"
+	echo "round $round of ${COUNT:-6}: this tree" >&2
+	measure after . "$after"
+done
+go run "$BENCHSTAT" "$ref=$work/before.txt" "this tree=$work/after.txt"
+[ -z "$failed" ] || fail "benchmarks failed, see above:$failed"

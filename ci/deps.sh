@@ -1,14 +1,35 @@
 #!/bin/sh
-# Installs what the end-to-end tests need and Go modules do not bring: PHP and
-# a browser. Without root, or without apt, the tests concerned are skipped;
-# where CI=true that is a failure, since there the whole suite has to run.
+# Installs what tests and measurements need and Go modules do not bring: nginx
+# with nchan, a rival in bench, and, unless called as "deps.sh bench", PHP and a
+# browser for the end-to-end tests. Without root, or without apt, the tests
+# concerned are skipped; where CI=true that is a failure, since there the whole
+# suite has to run.
 set -eu
 
 missing=
-command -v php >/dev/null || missing="$missing php-cli"
-{ command -v php >/dev/null && php -m | grep -qix curl; } || missing="$missing php-curl"
-command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
+{ PATH="$PATH:/usr/sbin" command -v nginx >/dev/null; } || missing="$missing nginx"
+[ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] || missing="$missing libnginx-mod-nchan"
+if [ "${1:-}" != bench ]; then
+	command -v php >/dev/null || missing="$missing php-cli"
+	{ command -v php >/dev/null && php -m | grep -qix curl; } || missing="$missing php-curl"
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
+fi
 [ -n "$missing" ] || exit 0
+
+# Debian starts what it installs, now and at every boot: not this nginx, which
+# bench starts itself, on ports of its own.
+policy=/usr/sbin/policy-rc.d
+start_nothing() {
+	[ ! -e $policy ] || return 0
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod +x $policy
+	trap 'rm -f $policy' EXIT
+}
+leave_off() {
+	case "$missing " in
+	*" nginx "*) ! command -v systemctl >/dev/null || systemctl disable -q nginx >/dev/null 2>&1 || true ;;
+	esac
+}
 
 why=
 if [ "$(id -u)" != 0 ]; then
@@ -19,8 +40,12 @@ else
 	export DEBIAN_FRONTEND=noninteractive
 	log=$(mktemp)
 	echo "installing$missing"
+	start_nothing
 	# shellcheck disable=SC2086 # a list of packages
-	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1 && exit 0
+	if { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+		leave_off
+		exit 0
+	fi
 	tail -n 20 "$log" >&2
 	why="apt-get failed"
 fi
