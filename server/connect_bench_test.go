@@ -22,7 +22,8 @@ func (l *loop) connect(t testing.TB) connected {
 		t.Fatal(err)
 	}
 	l.srv.sockets.Add(1)
-	l.adopt(arrival{fd: pair[0], addr: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)})
+	l.arrive(arrival{fd: pair[0], addr: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)})
+	l.land()
 	if _, err := unix.Write(pair[1], []byte(sinkHead)); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -40,34 +39,6 @@ func (l *loop) releaseInbound(c *conn) {
 		*in = inbound{}
 		l.spare = append(l.spare, in)
 	}
-}
-
-// adopt takes an accepted socket in.
-func (l *loop) adopt(a arrival) {
-	slot, c, ok := l.slots.take()
-	if !ok {
-		l.srv.log.Warn("a loop is full", "loop", l.idx)
-		l.sys.close(a.fd)
-		l.srv.sockets.Add(-1)
-		return
-	}
-	c.fd = int32(a.fd)
-	c.state = connHandshake
-	if a.refuse {
-		c.state = connRefusing
-	}
-	c.lastRead = l.wheel.Now()
-	l.srv.registry.arrived(l.handle(slot, c), a.addr)
-	ok = l.srv.fds.set(a.fd, slot)
-	if !ok || l.poller.AddRead(&netpoll.PollAttachment{FD: a.fd}, false) != nil {
-		l.closeNow(slot, c, closeInternal)
-		return
-	}
-	if a.refuse {
-		l.closeBy(slot, c, min(refusalTicks, l.srv.ticks.handshake))
-		return
-	}
-	l.closeBy(slot, c, l.srv.ticks.handshake)
 }
 
 // readable reads once and takes up what came. One read an event: a client that

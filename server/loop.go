@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -116,7 +115,8 @@ func (l *loop) run() error {
 
 // onEvent is the poller's callback. An event on a client's descriptor is only
 // a hint that a call may succeed: the descriptor may have been closed earlier
-// in the same round and be another client's by now.
+// in the same round and be another client's by now, or be one that has just
+// been accepted.
 func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error) {
 	switch fd {
 	case int(l.bell):
@@ -126,13 +126,13 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error
 		l.tick()
 		return nil
 	}
-	slot, ok := l.srv.fds.get(fd)
-	if !ok {
-		return nil
-	}
-	c := l.conn(slot)
-	if c == nil || int(c.fd) != fd {
-		return nil
+	slot, c := l.connOf(fd)
+	if c == nil {
+		l.land()
+		if slot, c = l.connOf(fd); c == nil {
+			l.sys.yield() // to the acceptor, which may be about to tell
+			return nil
+		}
 	}
 	defer l.survive(slot, c.gen)
 	if ev&netpoll.WriteEvents != 0 && !l.flush(slot, c) {
@@ -142,6 +142,18 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error
 		l.readable(slot, c)
 	}
 	return nil
+}
+
+// connOf answers the connection of a descriptor, nil if it is none.
+func (l *loop) connOf(fd int) (uint32, *conn) {
+	slot, ok := l.srv.fds.get(fd)
+	if !ok {
+		return 0, nil
+	}
+	if c := l.conn(slot); c != nil && int(c.fd) == fd {
+		return slot, c
+	}
+	return 0, nil
 }
 
 // survive keeps a defect that one client's bytes have found from ending the
@@ -165,13 +177,6 @@ func (l *loop) turn() error {
 	if collected {
 		l.collect()
 	}
-	for i := range l.landing {
-		l.adopt(l.landing[i])
-	}
-	l.landing = l.landing[:0]
-	if cap(l.landing) > maxIdleCap {
-		l.landing = nil
-	}
 	if stop := l.obey(); stop {
 		return errors.ErrEngineShutdown
 	}
@@ -186,10 +191,8 @@ func (l *loop) turn() error {
 	// had an older batch to finish, another turn must.
 	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() {
 		l.ring()
-		// Let goroutines that wait for a processor have this one, and other
-		// threads, of this process or not, the core: a request at the control
-		// port passes through several of them.
-		runtime.Gosched()
+		// Let other threads, of this process or not, have the core: a request
+		// at the control port passes through several of them.
 		l.sys.yield()
 	}
 	return nil
@@ -296,7 +299,7 @@ func (l *loop) end() {
 	for i := range l.batch {
 		l.abandon(&l.batch[i])
 	}
-	for _, a := range l.landing {
+	for _, a := range l.landed() {
 		l.sys.close(a.fd)
 		l.srv.sockets.Add(-1)
 	}
@@ -316,7 +319,6 @@ func (l *loop) end() {
 	l.all.log = nil
 	_ = unix.Close(l.ticker)
 	_ = unix.Close(int(l.bell))
-	_ = l.poller.Close()
 }
 
 // abandon counts the deliveries of a command that will not be carried out.

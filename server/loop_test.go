@@ -21,6 +21,7 @@ func idleLoopOn(t testing.TB, sys *system) *loop {
 	}
 	t.Cleanup(func() {
 		s.loops[0].end()
+		_ = s.loops[0].poller.Close()
 		_ = s.acceptor.file.Close()
 	})
 	return s.loops[0]

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -36,13 +35,6 @@ type command struct {
 	kick    *kickOrder
 	run     func(*loop)
 	cost    int64 // of room in the mailbox
-}
-
-// arrival is an accepted socket on its way to its loop.
-type arrival struct {
-	fd     int
-	addr   netip.AddrPort
-	refuse bool // answer 503
 }
 
 // mailbox is the border between goroutines and a loop. Everything the world
@@ -129,20 +121,6 @@ func (l *loop) postAll(c command) (matched int) {
 	return matched
 }
 
-// arrive hands an accepted socket to the loop. False if the loop has ended.
-func (l *loop) arrive(a arrival) bool {
-	l.mail.mu.Lock()
-	ok := !l.mail.closed
-	if ok {
-		l.mail.arrivals = append(l.mail.arrivals, a)
-	}
-	l.mail.mu.Unlock()
-	if ok {
-		l.ring()
-	}
-	return ok
-}
-
 // ring wakes the loop, once until it has looked. Any goroutine, the loop too:
 // the bell is a descriptor of the poller like any other, so a loop that rings
 // for itself still serves the sockets that are ready first. (A task queued
@@ -157,6 +135,5 @@ func (l *loop) ring() {
 func (l *loop) collect() {
 	l.mail.mu.Lock()
 	l.batch, l.mail.commands = l.mail.commands, l.batch[:0]
-	l.landing, l.mail.arrivals = l.mail.arrivals, l.landing[:0]
 	l.mail.mu.Unlock()
 }

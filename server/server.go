@@ -126,6 +126,9 @@ func (s *Server) Run() error {
 	loops.Wait()
 	<-accepting
 	close(quiet)
+	for _, l := range s.loops {
+		_ = l.poller.Close() // the acceptor has used it too
+	}
 	s.running.Store(false)
 	close(s.ended)
 	return first

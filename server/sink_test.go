@@ -40,6 +40,7 @@ func newSink(t testing.TB, loops, sockets int) *sink {
 	t.Cleanup(func() {
 		for _, l := range s.loops {
 			l.end()
+			_ = l.poller.Close()
 		}
 		_ = s.acceptor.file.Close()
 	})

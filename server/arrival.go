@@ -1,0 +1,79 @@
+package server
+
+import (
+	"net/netip"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+)
+
+// arrival is an accepted socket on its way to its loop. The acceptor puts it
+// into the loop's poller and mailbox and wakes nobody: the request, which is
+// on its way as a rule, does that, and the loop takes the socket in and reads
+// in one go. A socket that says nothing is taken in at the next tick.
+type arrival struct {
+	fd      int
+	addr    netip.AddrPort
+	refuse  bool // answer 503
+	watched bool // it is in the poller
+}
+
+// arrive hands an accepted socket to the loop. False if the loop has ended.
+// The acceptor's goroutine.
+func (l *loop) arrive(a arrival) bool {
+	// The poller comes first: once the loop knows of the socket it may close
+	// it, and its number be another's.
+	a.watched = l.poller.AddRead(&netpoll.PollAttachment{FD: a.fd}, false) == nil
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	if l.mail.closed {
+		return false
+	}
+	l.mail.arrivals = append(l.mail.arrivals, a)
+	return true
+}
+
+// land takes in all sockets that have arrived. The loop's goroutine.
+func (l *loop) land() {
+	for _, a := range l.landed() {
+		l.adopt(a)
+	}
+	l.landing = l.landing[:0]
+	if cap(l.landing) > maxIdleCap {
+		l.landing = nil
+	}
+}
+
+// landed takes the list of arrivals, in l.landing, whose former one is empty.
+func (l *loop) landed() []arrival {
+	l.mail.mu.Lock()
+	l.landing, l.mail.arrivals = l.mail.arrivals, l.landing[:0]
+	l.mail.mu.Unlock()
+	return l.landing
+}
+
+// adopt takes an accepted socket in.
+func (l *loop) adopt(a arrival) {
+	slot, c, ok := l.slots.take()
+	if !ok {
+		l.srv.log.Warn("a loop is full", "loop", l.idx)
+		l.sys.close(a.fd)
+		l.srv.sockets.Add(-1)
+		return
+	}
+	c.fd = int32(a.fd)
+	c.state = connHandshake
+	if a.refuse {
+		c.state = connRefusing
+	}
+	c.lastRead = l.wheel.Now()
+	l.srv.registry.arrived(l.handle(slot, c), a.addr)
+	if !l.srv.fds.set(a.fd, slot) || !a.watched {
+		l.closeNow(slot, c, closeInternal)
+		return
+	}
+	if a.refuse {
+		l.closeBy(slot, c, min(refusalTicks, l.srv.ticks.handshake))
+		return
+	}
+	l.closeBy(slot, c, l.srv.ticks.handshake)
+}
