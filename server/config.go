@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"strings"
 	"time"
 )
 
@@ -32,6 +31,9 @@ const (
 // one; Validate names the first setting that is wrong. Nothing deeper down
 // reads flags, files or the environment.
 type Config struct {
+	// Policy is what SetPolicy can change later.
+	Policy
+
 	// Listen is the client listener, host:port. An empty host means all
 	// addresses; port 0 picks a free one (Server.Addr tells which).
 	Listen string
@@ -65,10 +67,6 @@ type Config struct {
 	// PushQueue is how many bytes of frames may wait for one event loop to
 	// take them up; above it Push answers CodeBusy.
 	PushQueue int
-	// AllowedOrigins are browser origins, exact or *.example.com with or
-	// without a scheme. Empty allows any. Requests without an Origin header
-	// do not come from a browser's page and pass.
-	AllowedOrigins []string
 	// Node is this gateway's number in a cluster, carried in client ids.
 	Node uint16
 	// ReserveFiles is how many descriptors MaxConns leaves free for the
@@ -156,10 +154,5 @@ func (c *Config) Validate() error {
 	default:
 		return fmt.Errorf("slow-policy: %q is none of close, drop", c.SlowPolicy)
 	}
-	for _, o := range c.AllowedOrigins {
-		if strings.TrimSpace(o) == "" || strings.Count(o, "*") > 1 || (strings.Contains(o, "*") && !strings.Contains(o, "*.")) {
-			return fmt.Errorf("allowed-origins: %q is neither an origin nor *.domain", o)
-		}
-	}
-	return nil
+	return c.Policy.Validate()
 }

@@ -82,7 +82,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 		urgent:     slotList{flag: flagUrgent},
 		bulk:       slotList{flag: flagBulk},
 	}
-	l.upgrader.CheckOrigin = s.origins.allow
+	l.upgrader.CheckOrigin = s.allowOrigin
 	l.mail.room.Store(int64(s.config.PushQueue))
 	var err error
 	if l.poller, err = netpoll.OpenPoller(); err != nil {

@@ -12,6 +12,11 @@ type origins struct {
 	domains []string        // .example.com, with the scheme in front if one was given
 }
 
+// validOrigin tells whether o may stand in Policy.AllowedOrigins.
+func validOrigin(o string) bool {
+	return strings.TrimSpace(o) != "" && strings.Count(o, "*") <= 1 && (!strings.Contains(o, "*") || strings.Contains(o, "*."))
+}
+
 func newOrigins(allowed []string) origins {
 	o := origins{any: len(allowed) == 0, exact: map[string]bool{}}
 	for _, a := range allowed {

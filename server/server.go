@@ -20,7 +20,6 @@ type Server struct {
 	began    time.Time
 	ids      *clientIDs
 	initText []string // Config.InitMessage split at its %s
-	origins  origins
 	ticks    tickConfig
 	fds      *fdTable
 	limits   fileLimits
@@ -28,6 +27,7 @@ type Server struct {
 	loops    []*loop
 	acceptor *acceptor
 
+	policy   atomic.Pointer[policy]
 	sockets  atomic.Int64 // client sockets open, of every phase
 	accepted atomic.Uint64
 	pushes   atomic.Uint64
@@ -51,9 +51,10 @@ func New(c Config) (*Server, error) {
 func newServer(c Config, sys *system) (*Server, error) {
 	s := &Server{
 		config: c, log: c.Logger, sys: sys, began: time.Now(),
-		origins: newOrigins(c.AllowedOrigins), ticks: newTickConfig(&c),
+		ticks: newTickConfig(&c),
 		ended: make(chan struct{}),
 	}
+	s.policy.Store(newPolicy(c.Policy))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

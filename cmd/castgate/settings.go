@@ -111,7 +111,7 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		HandshakeTimeout: time.Duration(s.HandshakeTimeout), UnboundTimeout: time.Duration(s.UnboundTimeout),
 		DrainTimeout: time.Duration(s.DrainTimeout),
 		MaxMessage:   int(s.MaxMessage), SendQueue: int(s.SendQueue), PushQueue: int(s.PushQueue),
-		SlowPolicy: server.SlowPolicy(s.SlowPolicy), AllowedOrigins: trimmed(s.AllowedOrigins),
+		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: s.policy(),
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
 	}
 	if err := e.server.Validate(); err != nil {
@@ -128,6 +128,11 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		return nil, "", err
 	}
 	return e, "", nil
+}
+
+// policy is the part of the gateway's settings that can change while it runs.
+func (s *settings) policy() server.Policy {
+	return server.Policy{AllowedOrigins: trimmed(s.AllowedOrigins)}
 }
 
 // trimmed takes the spaces off list items: "a, b" in a variable means a and b.

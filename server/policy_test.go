@@ -1,0 +1,31 @@
+package server
+
+import (
+	"strings"
+	"testing"
+)
+
+// A policy that is set holds for the next handshake and closes nobody; a wrong
+// one is refused by the name of its setting and changes nothing.
+func TestSetPolicy(t *testing.T) {
+	s := startServer(t, nil)
+	c := s.dial()
+	const origin = "https://app.example.org"
+	if !s.allowOrigin([]byte(origin)) {
+		t.Fatal("an origin is refused without a list of them")
+	}
+	if err := s.SetPolicy(Policy{AllowedOrigins: []string{"https://other.example.org"}}); err != nil {
+		t.Fatal(err)
+	}
+	if s.allowOrigin([]byte(origin)) {
+		t.Error("the new list of origins does not hold")
+	}
+	if err := s.SetPolicy(Policy{AllowedOrigins: []string{"*"}}); err == nil || !strings.HasPrefix(err.Error(), "allowed-origins: ") {
+		t.Errorf("a wrong policy: %v", err)
+	}
+	if s.allowOrigin([]byte(origin)) {
+		t.Error("a wrong policy has changed something")
+	}
+	s.push(Targets{ClientIDs: []string{c.id}}, "still here")
+	c.expect("still here")
+}
