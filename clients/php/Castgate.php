@@ -1,0 +1,869 @@
+<?php
+/**
+ * Castgate: the calls of GatewayClient over castgate's HTTP control API.
+ *
+ * One file, PHP 7.4 or newer, ext-curl. An application changes one line,
+ *
+ *     use GatewayClient\Gateway;    ->    require 'Castgate.php'; use Castgate\Gateway;
+ *
+ * and keeps its calls: Gateway::bindUid, Gateway::sendToGroup and so on have the names, arguments and return
+ * values they have there. The address comes from Gateway::$controlAddress or CASTGATE_CONTROL, the key from
+ * Gateway::$controlKey, CASTGATE_CONTROL_KEY or Gateway::$secretKey.
+ *
+ * What is better here: every call is answered, so it has happened when it returns; one connection serves all calls
+ * of a request; Gateway::batch() sends many calls in one request; what goes wrong is a CastgateException with the
+ * stable code of castgate's problem document.
+ *
+ * What HTTP cannot say, and what happens instead:
+ * - Raw frames ($raw = true): CastgateException, code raw_unsupported.
+ * - A message that is not UTF-8 goes out as a binary message; WebSocket text must be UTF-8.
+ * - Sessions are JSON objects of at most 4 KiB: objects become arrays, keys may change their order after
+ *   updateSession, NAN and INF are refused. updateSession merges as GatewayWorker does; where the update holds
+ *   null, a list or integer keys that takes a read and a write, and the later of two writers wins. Sessions of
+ *   the inner protocol (PHP bytes) are kept apart from these.
+ * - A client that two uids or groups of one call name gets one copy, not two.
+ * - destoryClient still writes what is queued for the client; there is no harder close.
+ * - Lists of clients come in no particular order.
+ * - Names have 1 to 128 bytes of UTF-8; others are CastgateException, code invalid_name or invalid_utf8.
+ * - Where GatewayClient prints an exception into the page, error_log() gets a line.
+ */
+
+declare(strict_types=1);
+
+namespace Castgate;
+
+/** What went wrong. $errorCode is stable: that of castgate's problem document, or one of those below. */
+class CastgateException extends \RuntimeException
+{
+    /** @var string e.g. unauthorized, busy, invalid_name; from here: unreachable, timeout, malformed, invalid_utf8, raw_unsupported, invalid_session */
+    public $errorCode;
+
+    /** @var int HTTP status, 0 if there was no answer; getCode() is the same */
+    public $status;
+
+    public function __construct(string $message, string $errorCode, int $status = 0, ?\Throwable $previous = null)
+    {
+        parent::__construct($message, $status, $previous);
+        $this->errorCode = $errorCode;
+        $this->status = $status;
+    }
+}
+
+/** Every method is static. Calls that change or send are queued inside a batch; a query there sends the queue first. */
+class Gateway
+{
+    /** host:port of the control API, unix:/path, or an URL; '' is CASTGATE_CONTROL or 127.0.0.1:7273 */
+    public static string $controlAddress = '';
+
+    /** A key of the control API; '' is CASTGATE_CONTROL_KEY, or else $secretKey. */
+    public static string $controlKey = '';
+
+    /** Seconds: to connect, and for a whole call. A listing may take longer, as long as rows keep coming. */
+    public static $connectTimeout = 3;
+    public static $timeout = 5;
+
+    /** Bytes of one batch request; castgate's --control-max-body must not be less. */
+    public static int $maxBody = 1000000;
+
+    /** GatewayClient's key; the key for the control API if no other is set. */
+    public static $secretKey = '';
+
+    /** GatewayClient's settings, so that code which sets them goes on working. Without effect here. */
+    public static $registerAddress = '';
+    public static $persistentConnection = true;
+    public static $addressesCacheDisable = false;
+
+    /** castgate's limits for one batch, and (half of its limit) for names in one request. */
+    private const MAX_COMMANDS = 10000;
+    private const MAX_NAMES = 5000;
+
+    private static ?Connection $connection = null;
+    private static ?Batch $batch = null;
+
+    // Sending. Nobody online is no error.
+
+    /**
+     * @param mixed $message scalars as text, arrays and null as JSON
+     * @param array|null $client_id_array only these; [] is nobody
+     * @param array|string|null $exclude_client_id
+     */
+    public static function sendToAll($message, $client_id_array = null, $exclude_client_id = null, $raw = false)
+    {
+        $exclude = self::ids($exclude_client_id);
+        if ($client_id_array === null) {
+            self::push(['all' => true], $message, $exclude, $raw);
+        } elseif (!is_array($client_id_array)) {
+            self::complain('sendToAll: client_id_array must be an array');
+        } else {
+            $ids = array_values(array_diff(self::ids($client_id_array), $exclude));
+            foreach (array_chunk($ids, self::MAX_NAMES) as $some) {
+                self::push(['client_ids' => $some], $message, [], $raw);
+            }
+        }
+    }
+
+    /** @return bool true, also if the client is offline */
+    public static function sendToClient($client_id, $message, $raw = false)
+    {
+        self::push(['client_ids' => [(string) $client_id]], $message, [], $raw);
+        return true;
+    }
+
+    /** @param mixed $uid one, or an array of several */
+    public static function sendToUid($uid, $message, $raw = false)
+    {
+        $uids = array_diff(self::names(is_array($uid) ? $uid : [(string) $uid]), ['']);
+        foreach (array_chunk($uids, self::MAX_NAMES) as $some) {
+            self::push(['uids' => $some], $message, [], $raw);
+        }
+    }
+
+    /**
+     * @param mixed $group one, or an array of several
+     * @return false|null false if the group is empty
+     */
+    public static function sendToGroup($group, $message, $exclude_client_id = null, $raw = false)
+    {
+        if (self::isEmptyGroup($group, 'sendToGroup')) {
+            return false;
+        }
+        $groups = array_values(array_diff(self::names((array) $group), ['', '0']));
+        if ($groups !== []) {
+            self::push(['groups' => $groups], $message, self::ids($exclude_client_id), $raw);
+        }
+        return null;
+    }
+
+    // Who is who. A client that is offline is left alone, without an error.
+
+    /** An empty uid, or "0", is ignored. */
+    public static function bindUid($client_id, $uid)
+    {
+        if (!empty($uid)) {
+            self::command('bind', ['client_id' => (string) $client_id, 'uid' => (string) $uid]);
+        }
+    }
+
+    /** Takes away whatever uid the client has: GatewayWorker does not look at $uid either. */
+    public static function unbindUid($client_id, $uid)
+    {
+        self::command('unbind', ['client_id' => (string) $client_id]);
+    }
+
+    public static function joinGroup($client_id, $group)
+    {
+        self::membership('join', $client_id, $group);
+    }
+
+    public static function leaveGroup($client_id, $group)
+    {
+        self::membership('leave', $client_id, $group);
+    }
+
+    /** @return false|null false if the group is empty */
+    public static function ungroup($group)
+    {
+        if (self::isEmptyGroup($group, 'ungroup')) {
+            return false;
+        }
+        self::command('ungroup', ['groups' => [(string) $group]]);
+        return null;
+    }
+
+    /**
+     * Closes the client after what is queued for it and the message, if one is given.
+     *
+     * @return bool true
+     */
+    public static function closeClient($client_id, $message = null)
+    {
+        $kick = ['client_ids' => [(string) $client_id]];
+        if ($message !== null) {
+            $payload = self::payload($message);
+            if (($payload['text'] ?? '') !== '') {
+                $kick += $payload;
+            } else { // an empty or a binary message is not for a kick to carry
+                self::command('push', ['to' => $kick] + $payload);
+            }
+        }
+        self::command('kick', $kick);
+        return true;
+    }
+
+    /** @return bool true */
+    public static function destoryClient($client_id)
+    {
+        return self::closeClient($client_id);
+    }
+
+    public static function destoryCurrentClient()
+    {
+        throw new CastgateException('there is no current client outside a worker', 'no_current_client');
+    }
+
+    // Sessions.
+
+    public static function setSession($client_id, array $session)
+    {
+        self::command('put_session', ['client_id' => (string) $client_id, 'session' => (object) $session]);
+    }
+
+    /** Merges as array_replace_recursive does. */
+    public static function updateSession($client_id, array $session)
+    {
+        if (self::isMergePatch($session)) {
+            self::command('patch_session', ['client_id' => (string) $client_id, 'session' => (object) $session]);
+            return;
+        }
+        $old = self::getSession($client_id);
+        if ($old !== null) {
+            self::setSession($client_id, array_replace_recursive($old, $session));
+        }
+    }
+
+    /**
+     * @param string $session a serialized array, or ''
+     * @return bool true
+     */
+    public static function setSocketSession($client_id, $session)
+    {
+        $value = $session === '' ? [] : @unserialize((string) $session, ['allowed_classes' => false]);
+        if (!is_array($value)) {
+            throw new CastgateException('a session must be a serialized array', 'invalid_session');
+        }
+        self::setSession($client_id, $value);
+        return true;
+    }
+
+    /** @return array|null null if the client is offline, [] if it has no session */
+    public static function getSession($client_id)
+    {
+        $client = self::client($client_id);
+        return $client === null ? null : $client['session'] ?? [];
+    }
+
+    // Queries. The cost is one request of constant size unless something else is said.
+
+    /** @return int 1 or 0 */
+    public static function isOnline($client_id)
+    {
+        $answer = self::ask('online', ['client_ids' => [(string) $client_id]]);
+        return (int) $answer['client_ids'][(string) $client_id];
+    }
+
+    /** @return int 1 or 0 */
+    public static function isUidOnline($uid)
+    {
+        $uid = (string) $uid;
+        return $uid === '' ? 0 : (int) (self::ask('online', ['uids' => [$uid]])['uids'][$uid] > 0);
+    }
+
+    /** @return array<int|string, int> uid => 1 or 0 */
+    public static function isUidsOnline(array $uids)
+    {
+        $online = self::byName($uids, 'online', 'uids');
+        return array_map(static function (int $n): int { return (int) ($n > 0); }, $online);
+    }
+
+    /** Costs a row per connection of the uid. @return list<string> client ids */
+    public static function getClientIdByUid($uid)
+    {
+        $ids = [];
+        if ((string) $uid !== '') {
+            self::rows('clients', ['uid' => (string) $uid], static function (array $row) use (&$ids): void {
+                $ids[] = $row['client_id'];
+            });
+        }
+        return $ids;
+    }
+
+    /** Costs a request per uid. @return array<int|string, list<string>> */
+    public static function batchGetClientIdByUid(array $uids)
+    {
+        $list = [];
+        foreach (self::names($uids) as $uid) {
+            $list[$uid] = self::getClientIdByUid($uid);
+        }
+        return $list;
+    }
+
+    /** @return string|null null if the client is offline or not bound */
+    public static function getUidByClientId($client_id)
+    {
+        return self::client($client_id)['uid'] ?? null;
+    }
+
+    /** @return int members; without a group, clients */
+    public static function getClientCountByGroup($group = '')
+    {
+        $group = (string) $group;
+        return $group === '' ? self::getAllClientIdCount() : self::byName([$group], 'counts', 'groups')[$group];
+    }
+
+    /** @return int */
+    public static function getClientIdCountByGroup($group = '')
+    {
+        return self::getClientCountByGroup($group);
+    }
+
+    /** @return int */
+    public static function getAllClientIdCount()
+    {
+        return self::ask('stats')['connections'];
+    }
+
+    /** @return int */
+    public static function getAllClientCount()
+    {
+        return self::getAllClientIdCount();
+    }
+
+    /** @return array<int|string, int> group => members */
+    public static function batchGetClientIdCountByGroup(array $groups)
+    {
+        return self::byName($groups, 'counts', 'groups');
+    }
+
+    /** Costs a row per client. @return array<string, array> client id => session */
+    public static function getAllClientSessions($group = '')
+    {
+        $sessions = [];
+        $narrow = empty($group) ? [] : ['group' => (string) $group];
+        self::rows('clients', $narrow, static function (array $row) use (&$sessions): void {
+            $sessions[$row['client_id']] = $row['session'] ?? [];
+        });
+        return $sessions;
+    }
+
+    /** @deprecated getAllClientSessions */
+    public static function getAllClientInfo($group = '')
+    {
+        self::complain('getAllClientInfo is deprecated: call getAllClientSessions');
+        return self::getAllClientSessions($group);
+    }
+
+    /** Costs a row per member. @return array<string, array> client id => session */
+    public static function getClientSessionsByGroup($group)
+    {
+        return self::isEmptyGroup($group, 'getClientSessionsByGroup') ? [] : self::getAllClientSessions($group);
+    }
+
+    public static function getClientInfoByGroup($group)
+    {
+        return self::getClientSessionsByGroup($group);
+    }
+
+    /** Costs a row per member. @return array<string, string> client id => client id */
+    public static function getClientIdListByGroup($group)
+    {
+        return self::column('clients', 'client_id', (array) $group);
+    }
+
+    /** Costs a row per client. @return array<string, string> client id => client id */
+    public static function getAllClientIdList()
+    {
+        return self::column('clients', 'client_id', null);
+    }
+
+    /** Costs a row per uid. @return array<int|string, string> uid => uid */
+    public static function getUidListByGroup($group)
+    {
+        return self::column('uids', 'uid', (array) $group);
+    }
+
+    /** Costs a row per uid. @return int */
+    public static function getUidCountByGroup($group)
+    {
+        return count(self::getUidListByGroup($group));
+    }
+
+    /** Costs a row per uid. @return array<int|string, string> uid => uid */
+    public static function getAllUidList()
+    {
+        return self::column('uids', 'uid', null);
+    }
+
+    /** @return int uids in use */
+    public static function getAllUidCount()
+    {
+        return self::ask('stats')['uids'];
+    }
+
+    /** Costs a row per group. @return array<int|string, int|string> group => group, integers where PHP makes keys integers */
+    public static function getAllGroupIdList()
+    {
+        $groups = array_keys(self::column('groups', 'group', null));
+        return array_combine($groups, $groups);
+    }
+
+    /** Costs a row per client. @return array<int|string, array<int|string, string>> group => (uid => uid) */
+    public static function getAllGroupUidList()
+    {
+        return self::byGroup('uid');
+    }
+
+    /** Costs a row per client. @return array<int|string, int> group => uids in it */
+    public static function getAllGroupUidCount()
+    {
+        return array_map('count', self::getAllGroupUidList());
+    }
+
+    /** Costs a row per client. @return array<int|string, array<string, string>> group => (client id => client id) */
+    public static function getAllGroupClientIdList()
+    {
+        return self::byGroup('client_id');
+    }
+
+    /** Costs a row per group. @return array<int|string, int> group => members */
+    public static function getAllGroupClientIdCount()
+    {
+        $counts = [];
+        self::rows('groups', [], static function (array $row) use (&$counts): void {
+            $counts[$row['group']] = $row['clients'];
+        });
+        return $counts;
+    }
+
+    // Batches.
+
+    /**
+     * Calls $calls and sends what it asked for in as few requests as fit, in its order. One failing command does not
+     * stop the others. If $calls throws, what is still queued is not sent.
+     *
+     * @return int how many commands were carried out
+     * @throws CastgateException the first failure, when all the others have been carried out
+     */
+    public static function batch(callable $calls)
+    {
+        self::begin();
+        try {
+            $calls();
+        } catch (\Throwable $e) {
+            self::discard();
+            throw $e;
+        }
+        return self::commit();
+    }
+
+    /** Begins a batch. One inside another is part of it. */
+    public static function begin()
+    {
+        if (self::$batch === null) {
+            self::$batch = new Batch(self::MAX_COMMANDS, self::$maxBody, static function (string $lines, callable $reply): void {
+                self::connection()->request('POST', '/v1/batch', $lines, $reply);
+            });
+        }
+        self::$batch->depth++;
+    }
+
+    /**
+     * Ends a batch: the outermost sends what is queued.
+     *
+     * @return int how many commands were carried out, 0 for an inner one
+     */
+    public static function commit()
+    {
+        $batch = self::$batch;
+        if ($batch === null) {
+            throw new \LogicException('commit without begin');
+        }
+        if (--$batch->depth > 0) {
+            return 0;
+        }
+        self::$batch = null;
+        return $batch->finish();
+    }
+
+    /** Ends a batch; the outermost forgets whatever has not been sent. */
+    public static function discard()
+    {
+        if (self::$batch !== null && --self::$batch->depth === 0) {
+            self::$batch = null;
+        }
+    }
+
+    // What the calls are made of.
+
+    private static function connection(): Connection
+    {
+        $address = self::$controlAddress ?: (getenv('CASTGATE_CONTROL') ?: '127.0.0.1:7273');
+        $key = self::$controlKey ?: (getenv('CASTGATE_CONTROL_KEY') ?: (string) self::$secretKey);
+        if (self::$connection === null || !self::$connection->serves($address, $key)) {
+            self::$connection = new Connection($address, $key);
+        }
+        self::$connection->setTimeouts((float) self::$connectTimeout, (float) self::$timeout);
+        return self::$connection;
+    }
+
+    /** Carries out a command, or queues it. */
+    private static function command(string $op, array $fields): void
+    {
+        if (self::$batch !== null) {
+            self::$batch->add(['op' => $op] + $fields);
+            return;
+        }
+        try {
+            if ($op === 'put_session' || $op === 'patch_session') {
+                $path = '/v1/clients/' . rawurlencode($fields['client_id']) . '/session';
+                self::connection()->request($op === 'put_session' ? 'PUT' : 'PATCH', $path, Json::encode($fields['session']));
+            } else {
+                self::connection()->request('POST', "/v1/$op", Json::encode($fields));
+            }
+        } catch (CastgateException $e) {
+            if ($e->errorCode !== 'unknown_client') {
+                throw $e;
+            }
+        }
+    }
+
+    /** Asks something, after what is queued. */
+    private static function ask(string $what, ?array $body = null): array
+    {
+        if (self::$batch !== null) {
+            self::$batch->flush();
+        }
+        return self::connection()->request($body === null ? 'GET' : 'POST', "/v1/$what", $body === null ? null : Json::encode($body));
+    }
+
+    /** What is known of a client, null if it is offline. */
+    private static function client($client_id): ?array
+    {
+        try {
+            return self::ask('clients/' . rawurlencode((string) $client_id));
+        } catch (CastgateException $e) {
+            if ($e->status === 404) {
+                return null;
+            }
+            throw $e;
+        }
+    }
+
+    /** Calls $each for every row of a listing, as it comes in. */
+    private static function rows(string $listing, array $narrow, callable $each): void
+    {
+        if (self::$batch !== null) {
+            self::$batch->flush();
+        }
+        $query = $narrow === [] ? '' : '?' . http_build_query($narrow);
+        self::connection()->request('GET', "/v1/$listing$query", null, $each);
+    }
+
+    /** One field of every row, as key and value; of the rows of these groups only, unless $groups is null. */
+    private static function column(string $listing, string $field, ?array $groups): array
+    {
+        $values = [];
+        $each = static function (array $row) use (&$values, $field): void {
+            $values[$row[$field]] = $row[$field];
+        };
+        if ($groups === null) {
+            self::rows($listing, [], $each);
+        }
+        foreach (array_diff(self::names($groups ?? []), ['']) as $group) {
+            self::rows($listing, ['group' => $group], $each);
+        }
+        return $values;
+    }
+
+    /** group => (value => value) for one field of all clients, those without it left out. */
+    private static function byGroup(string $field): array
+    {
+        $list = [];
+        self::rows('clients', [], static function (array $row) use (&$list, $field): void {
+            foreach ($row[$field] === null ? [] : $row['groups'] as $group) {
+                $list[$group][$row[$field]] = $row[$field];
+            }
+        });
+        return $list;
+    }
+
+    /** name => number, in the order asked. */
+    private static function byName(array $names, string $verb, string $kind): array
+    {
+        $numbers = array_fill_keys(self::names($names), 0);
+        $asked = array_map('strval', array_keys($numbers));
+        foreach (array_chunk(array_values(array_diff($asked, [''])), self::MAX_NAMES) as $some) {
+            $numbers = array_replace($numbers, self::ask($verb, [$kind => $some])[$kind]);
+        }
+        return $numbers;
+    }
+
+    private static function push(array $to, $message, array $exclude, $raw): void
+    {
+        if ($raw) {
+            throw new CastgateException('raw frames are not for the control API', 'raw_unsupported');
+        }
+        $fields = ['to' => $to] + self::payload($message);
+        if ($exclude !== []) {
+            $fields['exclude'] = ['client_ids' => $exclude];
+        }
+        self::command('push', $fields);
+    }
+
+    private static function membership(string $op, $client_id, $group): void
+    {
+        if (is_array($group)) {
+            throw new \TypeError("a client can $op one group at a time, not an array");
+        }
+        if (!empty($group)) {
+            self::command($op, ['client_ids' => [(string) $client_id], 'groups' => [(string) $group]]);
+        }
+    }
+
+    /** The payload of a push: scalars as they are, the rest as JSON, as GatewayWorker's clients see them. */
+    private static function payload($message): array
+    {
+        $text = is_scalar($message) ? (string) $message : Json::encode($message, JSON_UNESCAPED_UNICODE);
+        return preg_match('//u', $text) === 1 ? ['text' => $text] : ['base64' => base64_encode($text)];
+    }
+
+    /** Names as the keys PHP would make of them: true is 1, false 0, null the empty string, 1.7 is 1. */
+    private static function names(array $list): array
+    {
+        $names = [];
+        foreach ($list as $name) {
+            if (is_bool($name) || is_float($name)) {
+                $name = (int) $name;
+            } elseif (is_array($name)) {
+                throw new \TypeError('a name must not be an array');
+            }
+            $names[] = (string) $name;
+        }
+        return $names;
+    }
+
+    /** @param array|string|null $ids */
+    private static function ids($ids): array
+    {
+        return empty($ids) ? [] : array_values(array_unique(array_map('strval', (array) $ids)));
+    }
+
+    private static function isEmptyGroup($group, string $call): bool
+    {
+        if (empty($group)) {
+            self::complain("$call: the group is empty");
+        }
+        return empty($group);
+    }
+
+    /** Whether RFC 7396 merges it as PHP would: no null, which deletes there, no list, no integer keys. */
+    private static function isMergePatch(array $session): bool
+    {
+        foreach ($session as $key => $value) {
+            if ($value === null || is_object($value) || is_int($key) || $value === [] || is_array($value) && !self::isMergePatch($value)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static function complain(string $what): void
+    {
+        error_log("Castgate\\Gateway: $what");
+    }
+}
+
+/** Commands that wait for one request. Internal. */
+final class Batch
+{
+    public int $depth = 0;
+    private int $maxCommands;
+    private int $maxBytes;
+    /** @var callable(string, callable): void */
+    private $send;
+    private string $lines = '';
+    /** @var list<string> what waits, by op */
+    private array $ops = [];
+    private int $done = 0;
+    private int $failed = 0;
+    private ?CastgateException $first = null;
+
+    public function __construct(int $maxCommands, int $maxBytes, callable $send)
+    {
+        $this->maxCommands = $maxCommands;
+        $this->maxBytes = $maxBytes;
+        $this->send = $send;
+    }
+
+    public function add(array $command): void
+    {
+        $line = Json::encode($command) . "\n";
+        if (strlen($this->lines) + strlen($line) > $this->maxBytes || count($this->ops) === $this->maxCommands) {
+            $this->flush();
+        }
+        $this->lines .= $line;
+        $this->ops[] = $command['op'];
+    }
+
+    /** Sends what waits. Failures of single commands are kept for finish. */
+    public function flush(): void
+    {
+        if ($this->ops === []) {
+            return;
+        }
+        [$lines, $ops, $at] = [$this->lines, $this->ops, 0];
+        [$this->lines, $this->ops] = ['', []];
+        ($this->send)($lines, function (array $reply) use ($ops, &$at): void {
+            $this->take($ops[$at++] ?? '', $reply);
+        });
+        if ($at !== count($ops)) {
+            throw new CastgateException("$at replies to " . count($ops) . ' commands', 'malformed', 200);
+        }
+    }
+
+    private function take(string $op, array $reply): void
+    {
+        $code = $reply['problem']['code'] ?? '';
+        if ($reply['status'] === 200 || $code === 'unknown_client') {
+            $this->done++;
+            return;
+        }
+        $this->failed++;
+        if ($this->first === null) {
+            $number = $this->done + $this->failed;
+            $this->first = new CastgateException("command $number, $op: " . ($reply['problem']['detail'] ?? ''), $code, $reply['status']);
+        }
+    }
+
+    public function finish(): int
+    {
+        $this->flush();
+        if ($this->first !== null) {
+            $message = $this->failed === 1 ? '' : " (and {$this->failed} in all failed)";
+            throw new CastgateException($this->first->getMessage() . $message, $this->first->errorCode, $this->first->status);
+        }
+        return $this->done;
+    }
+}
+
+/** JSON whose errors are CastgateExceptions. Internal. */
+final class Json
+{
+    public static function encode($value, int $flags = JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION): string
+    {
+        try {
+            return json_encode($value, $flags | JSON_THROW_ON_ERROR);
+        } catch (\JsonException $e) {
+            $code = $e->getCode() === JSON_ERROR_UTF8 ? 'invalid_utf8' : 'invalid_value';
+            throw new CastgateException('not to be said in JSON: ' . $e->getMessage(), $code, 0, $e);
+        }
+    }
+
+    public static function decode(string $text, int $status): array
+    {
+        $value = json_decode($text, true);
+        if (!is_array($value)) {
+            throw new CastgateException('the control API gave no JSON', 'malformed', $status);
+        }
+        return $value;
+    }
+}
+
+/** One curl handle, whose connection is kept between calls. A forked child gets one of its own. Internal. */
+final class Connection
+{
+    private string $address;
+    private string $key;
+    private int $pid;
+    private float $connectTimeout = 3;
+    private float $timeout = 5;
+    /** @var \CurlHandle|resource */
+    private $curl;
+
+    public function __construct(string $address, string $key)
+    {
+        $this->address = $address;
+        $this->key = $key;
+        $this->pid = getmypid();
+        $this->curl = curl_init();
+    }
+
+    public function serves(string $address, string $key): bool
+    {
+        return $this->address === $address && $this->key === $key && $this->pid === getmypid();
+    }
+
+    public function setTimeouts(float $connect, float $whole): void
+    {
+        $this->connectTimeout = $connect;
+        $this->timeout = $whole;
+    }
+
+    /**
+     * Makes one request. With $each the answer is NDJSON, given to it line by line; without, a JSON object.
+     *
+     * @param callable(array): void|null $each
+     */
+    public function request(string $method, string $path, ?string $body, ?callable $each = null): array
+    {
+        $text = '';
+        curl_reset($this->curl); // leaves the connection open
+        curl_setopt_array($this->curl, $this->options($method, $path, $body, $each !== null));
+        curl_setopt($this->curl, CURLOPT_WRITEFUNCTION, function ($curl, string $chunk) use (&$text, $each): int {
+            $text .= $chunk;
+            if ($each !== null && curl_getinfo($curl, CURLINFO_RESPONSE_CODE) === 200) {
+                $text = $this->lines($text, $each);
+            }
+            return strlen($chunk);
+        });
+        $ok = curl_exec($this->curl);
+        if ($ok === false) {
+            $code = curl_errno($this->curl) === CURLE_OPERATION_TIMEDOUT ? 'timeout' : 'unreachable';
+            throw new CastgateException("castgate's control API at $this->address: " . curl_error($this->curl), $code);
+        }
+        $status = curl_getinfo($this->curl, CURLINFO_RESPONSE_CODE);
+        if ($status === 200 && $each !== null) {
+            return [];
+        }
+        $answer = Json::decode($text, $status);
+        if ($status !== 200) {
+            throw new CastgateException((string) ($answer['detail'] ?? $answer['title'] ?? "status $status"), (string) ($answer['code'] ?? 'malformed'), $status);
+        }
+        return $answer;
+    }
+
+    /** Gives the whole lines to $each and returns the rest. */
+    private function lines(string $text, callable $each): string
+    {
+        $start = 0;
+        while (($end = strpos($text, "\n", $start)) !== false) {
+            $each(Json::decode(substr($text, $start, $end - $start), 200));
+            $start = $end + 1;
+        }
+        return substr($text, $start);
+    }
+
+    private function options(string $method, string $path, ?string $body, bool $lines): array
+    {
+        $unix = strncmp($this->address, 'unix:', 5) === 0;
+        $base = $unix ? 'http://control' : (strpos($this->address, '://') === false ? 'http://' : '') . $this->address;
+        $headers = ['Expect:'];
+        if ($body !== null) {
+            $headers[] = $lines ? 'Content-Type: application/x-ndjson' : 'Content-Type: application/json';
+        }
+        if ($lines) {
+            $headers[] = 'Accept: application/x-ndjson';
+        }
+        if ($this->key !== '') {
+            $headers[] = 'Authorization: Bearer ' . $this->key;
+        }
+        $options = [
+            CURLOPT_URL => rtrim($base, '/') . $path,
+            CURLOPT_CUSTOMREQUEST => $method,
+            CURLOPT_HTTPHEADER => $headers,
+            CURLOPT_HTTP_VERSION => CURL_HTTP_VERSION_1_1,
+            CURLOPT_PROXY => '', // http_proxy of the environment is not for a control port
+            CURLOPT_NOSIGNAL => true,
+            CURLOPT_CONNECTTIMEOUT_MS => (int) ($this->connectTimeout * 1000),
+        ];
+        if ($unix) {
+            $options[CURLOPT_UNIX_SOCKET_PATH] = substr($this->address, 5);
+        }
+        if ($body !== null) {
+            $options[CURLOPT_POSTFIELDS] = $body;
+        }
+        if ($lines) { // long answers are fine, silence is not
+            return $options + [CURLOPT_LOW_SPEED_LIMIT => 1, CURLOPT_LOW_SPEED_TIME => (int) ceil($this->timeout)];
+        }
+        return $options + [CURLOPT_TIMEOUT_MS => (int) ($this->timeout * 1000)];
+    }
+}

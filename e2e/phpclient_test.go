@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"castgate/internal/wstest"
+)
+
+// phpScript runs one of our PHP scripts, which check their results themselves,
+// and fails with what it printed unless it ends with 0.
+func phpScript(t *testing.T, script string, env []string, arguments ...string) string {
+	t.Helper()
+	cmd := exec.Command(program(t, "php", "php-cli"), append([]string{filepath.Join(wstest.Root(t), script)}, arguments...)...)
+	cmd.Env = append(os.Environ(), env...)
+	p := wstest.Spawn(t, cmd)
+	if code := p.Exited(t, 4*wstest.Patience); code != 0 {
+		t.Fatalf("%s ended with %d and printed\n%s", script, code, p.Log())
+	}
+	return p.Log()
+}
+
+// controlEnv tells a PHP script where the control API is.
+func controlEnv(g *wstest.Gateway) []string {
+	return []string{"CASTGATE_CONTROL=" + g.ControlAddr, "CASTGATE_CONTROL_KEY=" + g.Key}
+}
+
+// scenarioTexts is what the clients of clients/php/tests/scenario.php are
+// sent, where several targets of one call are one copy.
+var scenarioTexts = [3][]string{
+	{"hello", "m1", "m2", "m5", `{"type":"x","n":1}`, `{"中\/":1.5}`, "5", "null", "1", "", "one", "to many",
+		"g", "gg", "gz", "g0", "the end", "bye"},
+	{"hello", "m3", "m4", "m5", `{"type":"x","n":1}`, `{"中\/":1.5}`, "5", "null", "1", "", "to bob", "to many", "dup", "assoc",
+		"g", "g7", "gg", "gx", "gy", "gz", "g0", "the end"},
+	{"hello", "m1", "m3", "m4", "m5", `{"type":"x","n":1}`, `{"中\/":1.5}`, "5", "null", "1", "", "to many", "the end"},
+}
+
+// TestPHPClientCalls runs every call of GatewayClient with clients/php, over
+// TCP and over a unix socket.
+func TestPHPClientCalls(t *testing.T) {
+	t.Parallel()
+	program(t, "php", "php-cli")
+	for name, flags := range map[string][]string{
+		"tcp":  {"--control-key", controlKey},
+		"unix": {"--control-key", controlKey, "--control", "unix:" + filepath.Join(t.TempDir(), "control.sock")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := wstest.StartWith(t, wstest.Options{Key: controlKey, Flags: flags})
+			clients := []*wstest.Client{g.Dial(t), g.Dial(t), g.Dial(t)}
+			t.Log(phpScript(t, "clients/php/tests/calls.php", controlEnv(g), ids(clients)...))
+			for i, c := range clients {
+				c.Expect(scenarioTexts[i]...)
+				c.ExpectClose(1000, "")
+				if n := len(c.Messages()); n != len(scenarioTexts[i]) {
+					t.Errorf("client %d got %d messages, want %d", i, n, len(scenarioTexts[i]))
+				}
+			}
+		})
+	}
+}
+
+// TestPHPClientBatch: many calls in few requests, in their order.
+func TestPHPClientBatch(t *testing.T) {
+	t.Parallel()
+	program(t, "php", "php-cli")
+	g := wstest.Start(t)
+	a, b := g.Dial(t), g.Dial(t)
+	phpScript(t, "clients/php/tests/batch.php", controlEnv(g), a.ID, b.ID)
+	a.Expect("to the group", "to ann", "before", "after")
+	for i := range 100 {
+		a.Expect(label("number", i))
+	}
+	a.ExpectBinary("\xff\x00")
+	a.Expect("")
+	a.ExpectClose(1000, "")
+	b.Expect("to the group", "to bert")
+	b.ExpectBinary("\xfe")
+	b.ExpectClose(1000, "")
+}
+
+// TestPHPClientErrors: exceptions with the problem's code; one connection for
+// all calls to one address with one key.
+func TestPHPClientErrors(t *testing.T) {
+	t.Parallel()
+	program(t, "php", "php-cli")
+	g := wstest.StartWith(t, wstest.Options{Key: controlKey, Flags: []string{"--control-key", controlKey}})
+	address, accepted := countingProxy(t, g)
+	phpScript(t, "clients/php/tests/errors.php", nil, controlKey, address)
+	// Three keys, the two times the script comes back from another address or
+	// key, one after the body that was refused, and the forked child's.
+	if n := accepted.Load(); n < 4 || n > 8 {
+		t.Errorf("%d connections for some 220 calls, want 4 to 8", n)
+	}
+}
+
+// countingProxy passes connections on to the control port and counts them.
+func countingProxy(t *testing.T, g *wstest.Gateway) (address string, accepted *atomic.Int64) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	accepted = new(atomic.Int64)
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted.Add(1)
+			out, err := g.DialControl()
+			if err != nil {
+				in.Close()
+				continue
+			}
+			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
+				go func() {
+					io.Copy(pair[0], pair[1])
+					pair[0].Close()
+				}()
+			}
+		}
+	}()
+	return l.Addr().String(), accepted
+}
+
+// TestPHPSyntax: php -l of every PHP file in the tree.
+func TestPHPSyntax(t *testing.T) {
+	t.Parallel()
+	php := program(t, "php", "php-cli")
+	var files []string
+	for _, pattern := range []string{"clients/php/*.php", "clients/php/tests/*.php", "examples/*/*.php", "e2e/testdata/*.php"} {
+		found, err := filepath.Glob(filepath.Join(wstest.Root(t), pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	if !slices.ContainsFunc(files, func(f string) bool { return filepath.Base(f) == "Castgate.php" }) {
+		t.Fatal("clients/php/Castgate.php is not among the files")
+	}
+	for _, f := range files {
+		if out, err := exec.Command(php, "-l", f).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", f, err, out)
+		}
+	}
+}
