@@ -1,0 +1,98 @@
+package gatewayworker
+
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// ErrRequest says that a request head has no request line.
+var ErrRequest = errors.New("not an HTTP request head")
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// AppendWebSocketConnect appends the body of ON_WEBSOCKET_CONNECT: a serialized
+// array of get, server and cookie in the shape of workerman 5 (section 6.4). head
+// is the request as the client sent it, up to the empty line, and was checked by a handshake;
+// peer is the client, port the one it came to. The body goes with flag 0.
+func AppendWebSocketConnect(dst, head []byte, peer netip.AddrPort, port uint16) ([]byte, error) {
+	line, rest, _ := strings.Cut(string(head), "\r\n")
+	method, line, ok := strings.Cut(line, " ")
+	uri, protocol, ok2 := strings.Cut(line, " ")
+	if !ok || !ok2 || uri == "" {
+		return dst, ErrRequest
+	}
+	headers := parseHeaders(rest)
+	query, _, _ := strings.Cut(uri, "#")
+	_, query, _ = strings.Cut(query, "?")
+
+	var server phpArray
+	server.setText("QUERY_STRING", query)
+	server.setText("REQUEST_METHOD", method)
+	server.setText("REQUEST_URI", uri)
+	server.setText("SERVER_PROTOCOL", protocol)
+	server.set("SERVER_NAME", headers.value("HTTP_HOST"))
+	server.set("CONTENT_TYPE", headers.value("HTTP_CONTENT_TYPE"))
+	server.setText("REMOTE_ADDR", remoteAddr(peer.Addr()))
+	server.set("REMOTE_PORT", phpValue{text: itoa(int64(peer.Port())), kind: 'i'})
+	server.set("SERVER_PORT", phpValue{text: itoa(int64(port)), kind: 'i'})
+	for _, key := range headers.keys {
+		server.set(key, headers.values[key])
+	}
+	dst = AppendString(AppendArray(dst, 3), "get")
+	dst = AppendString(AppendQuery(dst, query), "server")
+	dst = AppendString(server.append(dst), "cookie")
+	cookie := headers.values["HTTP_COOKIE"].text
+	return AppendEnd(AppendCookies(dst, cookie)), nil
+}
+
+// parseHeaders reads header lines under the names PHP gives them. Repeated ones
+// are joined with a comma.
+func parseHeaders(lines string) *phpArray {
+	var headers phpArray
+	for lines != "" {
+		var line string
+		line, lines, _ = strings.Cut(lines, "\r\n")
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			continue
+		}
+		key := "HTTP_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_")
+		value = strings.Trim(value, " \t")
+		if before, ok := headers.values[key]; ok {
+			value = before.text + "," + value
+		}
+		headers.setText(key, value)
+	}
+	return &headers
+}
+
+// value is that of the header, or null.
+func (a *phpArray) value(key string) phpValue {
+	if v, ok := a.values[key]; ok {
+		return v
+	}
+	return phpValue{kind: 'N'}
+}
+
+// remoteAddr is an address as PHP has it: IPv6 in brackets.
+func remoteAddr(a netip.Addr) string {
+	if a.Is6() {
+		return "[" + a.WithZone("").String() + "]"
+	}
+	return a.String()
+}
+
+// AppendCookies appends the serialized array of a Cookie header: split at ; and
+// the first =, names trimmed, values as they are, the last of a name counts; what
+// has no = is left out.
+func AppendCookies(dst []byte, header string) []byte {
+	var cookies phpArray
+	for part := range strings.SplitSeq(header, ";") {
+		if name, value, ok := strings.Cut(part, "="); ok {
+			cookies.setText(strings.Trim(name, " \t\n\r\x00\v"), value)
+		}
+	}
+	return cookies.append(dst)
+}

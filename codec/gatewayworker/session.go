@@ -1,0 +1,76 @@
+package gatewayworker
+
+import "slices"
+
+// MergeSession appends what UPDATE_SESSION makes of the stored session and the
+// update (section 5.4): PHP's recursive replace. If old is empty or "0", that is
+// the update as it is. Only arrays are taken apart; the bytes of all other values
+// are kept, objects of unknown classes included, so floats are not printed anew.
+//
+// An error means that the stored session stays: either side is no array (PHP dies of
+// that), is not well formed, has references, is nested over [MaxNesting] deep, or the
+// sum of both is over limit bytes. Bytes after a value are ignored, as PHP does.
+// dst must not overlap old or update.
+func MergeSession(dst, old, update []byte, limit int) ([]byte, error) {
+	if len(old)+len(update) > limit {
+		return dst, ErrTooLarge
+	}
+	if EmptyName(old) {
+		return append(dst, update...), nil
+	}
+	base, err := parseArray(old)
+	if err != nil {
+		return dst, err
+	}
+	over, err := parseArray(update)
+	if err != nil {
+		return dst, err
+	}
+	return mergeArrays(dst, base, over, 0, 0), nil
+}
+
+// pair is an element of a merged array: the value of base, of over, or both
+// merged; -1 for none.
+type pair struct {
+	key        []byte
+	base, over int
+}
+
+// mergeArrays appends the array at o in over merged into the one at b in base.
+func mergeArrays(dst []byte, base, over *tree, b, o int) []byte {
+	var pairs []pair
+	index := map[string]int{}
+	for i := b + 1; i < base.nodes[b].next; i = base.nodes[i].next {
+		key := base.nodes[i].key
+		if at, ok := index[string(key)]; ok {
+			pairs[at].base = i
+			continue
+		}
+		index[string(key)] = len(pairs)
+		pairs = append(pairs, pair{key, i, -1})
+	}
+	pairs = slices.Grow(pairs, 8)
+	for i := o + 1; i < over.nodes[o].next; i = over.nodes[i].next {
+		key := over.nodes[i].key
+		at, ok := index[string(key)]
+		if !ok {
+			at = len(pairs)
+			index[string(key)] = at
+			pairs = append(pairs, pair{key, -1, i})
+		}
+		pairs[at].over = i
+	}
+	dst = AppendArray(dst, len(pairs))
+	for _, p := range pairs {
+		dst = AppendKey(dst, p.key)
+		switch {
+		case p.over < 0:
+			dst = append(dst, base.bytes(p.base)...)
+		case p.base >= 0 && base.nodes[p.base].kind == 'a' && over.nodes[p.over].kind == 'a':
+			dst = mergeArrays(dst, base, over, p.base, p.over)
+		default:
+			dst = append(dst, over.bytes(p.over)...)
+		}
+	}
+	return AppendEnd(dst)
+}

@@ -1,0 +1,121 @@
+package gatewayworker
+
+// MaxElements is how many values, those in arrays and objects included, a value
+// that is taken apart may have.
+const MaxElements = 1 << 18
+
+// tree is a parsed value: all values in it in reading order, so that parsing
+// and writing are one pass each, whatever the nesting.
+type tree struct {
+	b       []byte
+	objects bool   // objects are taken apart as arrays are
+	nodes   []node // nodes[0] is the whole value
+}
+
+// node is one value in a tree.
+type node struct {
+	key        []byte // its key in the array it is in
+	start, end int    // its bytes
+	next       int    // index of the node after it and all in it
+	kind       byte   // the letter it starts with
+}
+
+// bytes are those of the value at i.
+func (t *tree) bytes(i int) []byte { return t.b[t.nodes[i].start:t.nodes[i].end] }
+
+// parseArray parses an array; objects in it stay whole.
+func parseArray(b []byte) (*tree, error) {
+	t := &tree{b: b}
+	if err := t.value(&scanner{b: b}, nil); err != nil {
+		return nil, err
+	}
+	if t.nodes[0].kind != 'a' {
+		return nil, ErrNotArray
+	}
+	return t, nil
+}
+
+// value parses the value that comes next, with the key it has.
+func (t *tree) value(s *scanner, key []byte) error {
+	start, at := s.i, len(t.nodes)
+	if at == MaxElements {
+		return ErrTooLarge
+	}
+	kind, err := s.kind()
+	if err != nil {
+		return err
+	}
+	t.nodes = append(t.nodes, node{key: key, start: start, kind: kind})
+	switch {
+	case kind == 'a':
+		err = t.elements(s)
+	case kind == 'O' && t.objects:
+		if _, err = s.text(); err != nil || !s.lit(":") {
+			return ErrSerialized
+		}
+		err = t.elements(s)
+	default:
+		err = s.opaque(kind)
+	}
+	t.nodes[at].end, t.nodes[at].next = s.i, len(t.nodes)
+	return err
+}
+
+func (t *tree) elements(s *scanner) error {
+	n, err := s.enter()
+	if err != nil {
+		return err
+	}
+	for range n {
+		key, err := s.key()
+		if err != nil {
+			return err
+		}
+		if err := t.value(s, key); err != nil {
+			return err
+		}
+	}
+	return s.leave()
+}
+
+// list tells whether the array at i has the keys 0, 1, 2 and so on.
+func (t *tree) list(i int) bool {
+	place := 0
+	for at := i + 1; at < t.nodes[i].next; at = t.nodes[at].next {
+		if !isPlace(t.nodes[at].key, place) {
+			return false
+		}
+		place++
+	}
+	return true
+}
+
+// isPlace tells whether key is place in decimal.
+func isPlace(key []byte, place int) bool {
+	i := len(key)
+	for {
+		if i--; i < 0 || key[i] != byte('0'+place%10) {
+			return false
+		}
+		if place /= 10; place == 0 {
+			return i == 0
+		}
+	}
+}
+
+// distinct are the indices of the values in the array or object at i: the
+// last of each key, at the place of the first.
+func (t *tree) distinct(i int) []int {
+	var places []int
+	index := map[string]int{}
+	for at := i + 1; at < t.nodes[i].next; at = t.nodes[at].next {
+		key := t.nodes[at].key
+		if place, ok := index[string(key)]; ok {
+			places[place] = at
+			continue
+		}
+		index[string(key)] = len(places)
+		places = append(places, at)
+	}
+	return places
+}
