@@ -10,7 +10,7 @@ import (
 const (
 	CodeProtocol  uint16 = 1002 // the peer broke RFC 6455
 	CodeNoStatus  uint16 = 1005 // never on the wire: a close frame without a code
-	CodeNotUTF8   uint16 = 1007 // text that is not UTF-8
+	CodeNotUTF8   uint16 = 1007 // text that is not UTF-8, or no deflate stream
 	CodeTooBig    uint16 = 1009 // a message over the limit
 	maxReason            = MaxControl - 2
 	closeCodeSize        = 2
@@ -44,6 +44,7 @@ var (
 	errCloseCode       = &CloseError{CodeProtocol, "close code not allowed"}
 	errCloseReason     = &CloseError{CodeNotUTF8, "close reason is not UTF-8"}
 	errText            = &CloseError{CodeNotUTF8, "text is not UTF-8"}
+	errInflate         = &CloseError{CodeNotUTF8, "not a deflate stream"}
 	errTooBig          = &CloseError{CodeTooBig, "message too big"}
 )
 

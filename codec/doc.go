@@ -6,7 +6,7 @@
 // # Nouns
 //
 //   - Handshake: a request head and its answer. [HandshakeEnd] finds where the
-//     head ends, [Upgrader] checks and answers it; [AppendRequest] and
+//     head ends, [Upgrader] checks and answers it, extensions included; [AppendRequest] and
 //     [CheckResponse] are the client's side.
 //   - Header: what stands before a frame's payload. [ParseHeader], [AppendHeader].
 //   - Frame: header and payload. [AppendFrame], [AppendMaskedFrame], [AppendClose].
@@ -50,9 +50,14 @@
 // differently is an attack: here every line is checked to the letter, in one
 // pass over the slice.
 //
-// # Room for compression
+// # Compression
 //
-// No extension is negotiated, so all three reserved bits are refused and
-// [Header] has RSV zero. RFC 7692 marks the first frame of a compressed message
-// with RSV1; that is why RSV and Op are apart.
+// permessage-deflate (RFC 7692) is agreed on without context takeover only, both
+// ways: a message compressed once is the same for all receivers, and an idle
+// client keeps no window. [Deflater] makes such frames; a Parser with Deflate
+// set lets them in, and [Inflation] turns their payload into plain pieces. The
+// library is klauspost/compress: beside compress/flate it deflates messages of
+// 300 bytes to 1 MiB at level 1 in 39 to 75 % of the time and inflates them in
+// 56 to 86 %, without allocating (BenchmarkDeflate, BenchmarkInflate), and it can
+// keep to a smaller window, so that server_max_window_bits is honoured.
 package codec

@@ -21,6 +21,9 @@ type Event struct {
 	Op    Opcode // OpText or OpBinary, of the message, on every piece of it
 	First bool   // first piece of the message
 	Last  bool   // last piece of the message
+	// Deflated is true on every piece of a compressed message: Data is as it
+	// came, for an [Inflation], and text has not been checked.
+	Deflated bool
 
 	// Data is, for EventData, the unmasked piece: a part of the input, valid as
 	// long as the caller leaves the input alone. For EventPing and EventPong it

@@ -8,7 +8,7 @@ const MaxHeader = 14
 // Header is what stands before a frame's payload (RFC 6455 section 5.2).
 type Header struct {
 	Fin    bool    // last frame of its message
-	RSV    byte    // RSV1 = 4, RSV2 = 2, RSV3 = 1; 0, as no extension is negotiated
+	RSV    byte    // RSV1 = 4, RSV2 = 2, RSV3 = 1; only RSV1 can be set, and only by Parser.Deflate
 	Op     Opcode  //
 	Masked bool    // Mask counts
 	Mask   [4]byte // zero unless Masked
@@ -23,12 +23,21 @@ type Header struct {
 // first byte that shows it. Whether a mask has to be there depends on the role
 // and is for the caller to check, as is the size. b is only read.
 func ParseHeader(b []byte) (h Header, n int, err error) {
+	return parseHeader(b, 0)
+}
+
+// rsv1 marks the first frame of a compressed message (RFC 7692 section 6).
+const rsv1 = 0x40
+
+// parseHeader is ParseHeader with the reserved bits that may be set on the
+// first frame of a message.
+func parseHeader(b []byte, allowed byte) (h Header, n int, err error) {
 	if len(b) == 0 {
 		return Header{}, 0, nil
 	}
 	fin, op := b[0]&0x80 != 0, Opcode(b[0]&0x0f)
 	switch {
-	case b[0]&0x70 != 0:
+	case b[0]&0x70 != 0 && (b[0]&0x70&^allowed != 0 || op != OpText && op != OpBinary):
 		return Header{}, 0, errReservedBit
 	case !op.Known():
 		return Header{}, 0, errOpcode
@@ -63,7 +72,7 @@ func ParseHeader(b []byte) (h Header, n int, err error) {
 			return Header{}, 0, errLengthForm
 		}
 	}
-	h = Header{Fin: fin, Op: op, Masked: masked, Length: length}
+	h = Header{Fin: fin, RSV: b[0] >> 4 & 7, Op: op, Masked: masked, Length: length}
 	if masked {
 		if len(b) < n+4 {
 			return Header{}, 0, nil

@@ -10,6 +10,10 @@ type Parser struct {
 	// masked; else they must be (RFC 6455 section 5.1). Set before the first Next.
 	Client bool
 
+	// Deflate says that permessage-deflate was agreed on: messages may be
+	// compressed (RFC 7692 section 6). Set before the first Next.
+	Deflate bool
+
 	// The frame being read.
 	inFrame   bool // its header was read, its payload is not complete
 	fin       bool
@@ -19,10 +23,11 @@ type Parser struct {
 	remaining int64 // bytes of payload to come
 
 	// The message being read.
-	message Opcode // OpText or OpBinary; 0 outside a message
-	started bool   // an event was given for it
-	text    utf8Stream
-	size    int64 // sum of its frames' lengths so far
+	message  Opcode // OpText or OpBinary; 0 outside a message
+	deflated bool   // it is compressed
+	started  bool   // an event was given for it
+	text     utf8Stream
+	size     int64 // sum of its frames' lengths so far
 
 	// held are the bytes of an incomplete header, or of a control frame's
 	// payload: never both.
@@ -38,6 +43,9 @@ type Parser struct {
 //
 // maxMessage limits the sum of a message's payload in bytes (0 or less allows
 // only empty ones); it is checked with each frame's header, before any payload.
+// Of a compressed message the compressed bytes may be an eighth and 1 KiB more
+// than maxMessage, since deflate lets what it can't shorten grow; the limit of
+// what they inflate to, and whether that is UTF-8, is [Inflation]'s business.
 //
 // Errors are *[CloseError]: 1002 for what breaks RFC 6455, 1007 for text that
 // is not UTF-8, with the first byte that makes it so, 1009 above maxMessage.
@@ -66,7 +74,7 @@ func (p *Parser) Next(b []byte, maxMessage int64) (n int, ev Event, err error) {
 }
 
 // AtRest reports that nothing is pending, neither a message nor part of a
-// frame: the owner may drop p and go on with a zero one (and the same Client).
+// frame: the owner may drop p and go on with a zero one (and the same Client and Deflate).
 func (p *Parser) AtRest() bool {
 	return !p.inFrame && p.heldLen == 0 && p.message == 0
 }
@@ -74,7 +82,7 @@ func (p *Parser) AtRest() bool {
 // readHeader takes bytes of a header. Once it is complete p.inFrame is set.
 func (p *Parser) readHeader(b []byte, maxMessage int64) (n int, err error) {
 	if p.heldLen == 0 {
-		h, n, err := ParseHeader(b)
+		h, n, err := parseHeader(b, p.allowed())
 		if err != nil {
 			return 0, err
 		}
@@ -86,7 +94,7 @@ func (p *Parser) readHeader(b []byte, maxMessage int64) (n int, err error) {
 	}
 	held := int(p.heldLen)
 	taken := copy(p.held[held:MaxHeader], b)
-	h, n, err := ParseHeader(p.held[:held+taken])
+	h, n, err := parseHeader(p.held[:held+taken], p.allowed())
 	if err != nil {
 		return 0, err
 	}
@@ -96,6 +104,14 @@ func (p *Parser) readHeader(b []byte, maxMessage int64) (n int, err error) {
 	}
 	p.heldLen = 0
 	return n - held, p.begin(h, maxMessage)
+}
+
+// allowed are the reserved bits that the first frame of a message may have.
+func (p *Parser) allowed() byte {
+	if p.Deflate {
+		return rsv1
+	}
+	return 0
 }
 
 // begin checks a header against the role, the message and the limit.
@@ -124,6 +140,10 @@ func (p *Parser) beginData(h Header, maxMessage int64) error {
 		return errInMessage
 	case h.Op != OpContinuation:
 		p.message, p.started, p.text, p.size = h.Op, false, utf8Stream{}, 0
+		p.deflated = h.RSV != 0
+	}
+	if p.deflated {
+		maxMessage += maxMessage/8 + 1024
 	}
 	if h.Length > maxMessage-p.size {
 		return errTooBig
@@ -143,13 +163,13 @@ func (p *Parser) readData(b []byte) (n int, ev Event, err error) {
 	p.remaining -= int64(n)
 	p.inFrame = p.remaining > 0
 	last := p.fin && !p.inFrame
-	if p.message == OpText && (!p.text.write(data) || last && !p.text.whole()) {
+	if p.message == OpText && !p.deflated && (!p.text.write(data) || last && !p.text.whole()) {
 		return n, Event{}, errText
 	}
 	if n == 0 && !last {
 		return 0, Event{}, nil
 	}
-	ev = Event{Kind: EventData, Op: p.message, First: !p.started, Last: last, Data: data}
+	ev = Event{Kind: EventData, Op: p.message, First: !p.started, Last: last, Deflated: p.deflated, Data: data}
 	p.started = true
 	if last {
 		p.message = 0

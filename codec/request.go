@@ -11,6 +11,7 @@ type request struct {
 	key        []byte
 	version    []byte
 	origin     []byte
+	offers     offers
 	upgrade    bool // Upgrade has "websocket"
 	connection bool // Connection has "upgrade"
 	seen       uint8
@@ -78,6 +79,8 @@ func (r *request) take(name, value []byte) bool {
 	case equalFold(name, "origin"):
 		r.origin = value
 		return r.once(seenOrigin)
+	case equalFold(name, "sec-websocket-extensions"):
+		r.offers.take(value)
 	case equalFold(name, "transfer-encoding"):
 		return false // a body would be taken for frames
 	case equalFold(name, "content-length"):

@@ -7,15 +7,33 @@ import (
 
 // Upgrader takes the server's part of the opening handshake (RFC 6455 section
 // 4.2). It is not changed by use: any number of goroutines may share one if
-// CheckOrigin allows that. Subprotocols and extensions that a client offers
-// are left unanswered, which declines them.
+// CheckOrigin allows that. Subprotocols that a client offers are left
+// unanswered, which declines them, as are extensions but permessage-deflate.
 type Upgrader struct {
 	// CheckOrigin says whether a request with this Origin header is let in. It is
 	// called last, when all else is right, and only if there is such a header:
 	// programs that are no browsers send none. nil lets all in. origin is the
 	// value without white space around it, valid during the call.
 	CheckOrigin func(origin []byte) bool
+
+	// Compress accepts offers of permessage-deflate (RFC 7692), always without
+	// context takeover, both ways. Without it Sec-WebSocket-Extensions is not
+	// looked at.
+	Compress bool
 }
+
+// Agreement is what a handshake has settled beside the upgrade itself.
+type Agreement struct {
+	// WindowBits is 0 unless permessage-deflate was agreed on. Then it is the
+	// largest window, 8 to 15 bits, that what is sent to this client may use.
+	WindowBits uint8
+}
+
+// Window bits of permessage-deflate (RFC 7692 section 7.1.2).
+const (
+	MinWindowBits = 8
+	MaxWindowBits = 15
+)
 
 const (
 	keyLen    = 24 // base64 of 16 bytes
@@ -31,38 +49,57 @@ const (
 // nothing after (see [HandshakeEnd]), and appends the whole HTTP answer to dst,
 // a 101 or a refusal. If several things are wrong, the result is the first of:
 // too large, not an HTTP/1.1 request, not GET, not an upgrade to WebSocket,
-// another version than 13, a bad key, a refused origin. With 256 bytes free in
+// another version than 13, a bad key, a refused origin. With 384 bytes free in
 // dst nothing is allocated for a 101. head is only read.
 func (u *Upgrader) Upgrade(dst, head []byte) ([]byte, HandshakeResult) {
-	key, result := u.check(head)
+	dst, _, result := u.Negotiate(dst, head)
+	return dst, result
+}
+
+// Negotiate is [Upgrader.Upgrade] and tells what was agreed on. With Compress
+// a Sec-WebSocket-Extensions that breaks its grammar is a bad request (RFC 6455
+// section 9.1). Of several offers the first that can be met is taken; if there
+// is none, the answer has no extension.
+func (u *Upgrader) Negotiate(dst, head []byte) ([]byte, Agreement, HandshakeResult) {
+	key, offer, result := u.check(head)
 	if result != HandshakeOK {
-		return AppendRefusal(dst, result), result
+		return AppendRefusal(dst, result), Agreement{}, result
 	}
 	dst = append(dst, accepted...)
 	dst = appendAccept(dst, key)
-	return append(dst, headEnd...), HandshakeOK
+	var agreed Agreement
+	if offer.offered {
+		dst = offer.append(dst)
+		if agreed.WindowBits = offer.window; agreed.WindowBits == 0 {
+			agreed.WindowBits = MaxWindowBits
+		}
+	}
+	return append(dst, headEnd...), agreed, HandshakeOK
 }
 
-func (u *Upgrader) check(head []byte) (key [keyLen]byte, result HandshakeResult) {
+func (u *Upgrader) check(head []byte) (key [keyLen]byte, offer deflateTerm, result HandshakeResult) {
 	if len(head) > MaxHandshake {
-		return key, HandshakeTooLarge
+		return key, offer, HandshakeTooLarge
 	}
 	r, ok := parseRequest(head)
 	switch {
-	case !ok:
-		return key, HandshakeBadRequest
+	case !ok, u.Compress && r.offers.malformed:
+		return key, offer, HandshakeBadRequest
 	case string(r.method) != "GET":
-		return key, HandshakeMethod
+		return key, offer, HandshakeMethod
 	case r.seen&seenHost == 0 || !r.upgrade || !r.connection:
-		return key, HandshakeBadRequest
+		return key, offer, HandshakeBadRequest
 	case string(r.version) != "13":
-		return key, HandshakeVersion
+		return key, offer, HandshakeVersion
 	case !validKey(r.key):
-		return key, HandshakeBadRequest
+		return key, offer, HandshakeBadRequest
 	case r.seen&seenOrigin != 0 && u.CheckOrigin != nil && !u.CheckOrigin(r.origin):
-		return key, HandshakeOrigin
+		return key, offer, HandshakeOrigin
 	}
-	return [keyLen]byte(r.key), HandshakeOK
+	if u.Compress {
+		offer = r.offers.deflate
+	}
+	return [keyLen]byte(r.key), offer, HandshakeOK
 }
 
 // validKey reports whether a Sec-WebSocket-Key is base64 of 16 bytes.

@@ -1,0 +1,108 @@
+package codec
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// Levels of a [Deflater].
+const (
+	MinDeflateLevel = 1
+	MaxDeflateLevel = 9
+)
+
+// maxDeflateScratch is the largest buffer that a Deflater or an [Inflation]
+// keeps for the next message.
+const maxDeflateScratch = 64 << 10
+
+// syncTail ends what a flush of a deflate stream gives; it is left out on the
+// wire (RFC 7692 section 7.2.1).
+const syncTail = "\x00\x00\xff\xff"
+
+// Deflater compresses messages, each on its own, without context takeover. Any
+// number of goroutines may use it; only so many at once compress, the others
+// wait, since each takes about 1 MB while it does.
+type Deflater struct {
+	running chan struct{}
+	full    sync.Pool // *deflation with a window of 32 KiB
+	small   sync.Pool // and with one of 256 bytes
+}
+
+// deflation is one compressor and what it writes to.
+type deflation struct {
+	w   *flate.Writer
+	out cappedBuffer
+}
+
+// NewDeflater makes a Deflater of a level, [MinDeflateLevel] to
+// [MaxDeflateLevel], that compresses at most so many messages at once.
+func NewDeflater(level, most int) *Deflater {
+	d := &Deflater{running: make(chan struct{}, most)}
+	d.full.New = func() any {
+		w, err := flate.NewWriter(nil, level)
+		if err != nil {
+			panic(err) // a level that the caller did not check
+		}
+		return &deflation{w: w}
+	}
+	d.small.New = func() any {
+		w, err := flate.NewWriterWindow(nil, 1<<MinWindowBits)
+		if err != nil {
+			panic(err)
+		}
+		return &deflation{w: w}
+	}
+	return d
+}
+
+// Frame answers a whole unmasked frame with the compressed payload (RFC 7692
+// section 6.1), or nil if that would not be shorter than the plain one.
+// windowBits is what was agreed on, 8 to 15: below 15 the window is of 256
+// bytes, which suits all of them. payload is only read.
+func (d *Deflater) Frame(op Opcode, payload []byte, windowBits uint8) []byte {
+	if len(payload) == 0 {
+		return nil
+	}
+	pool := &d.full
+	if windowBits < MaxWindowBits {
+		pool = &d.small
+	}
+	d.running <- struct{}{}
+	defer func() { <-d.running }()
+	x := pool.Get().(*deflation)
+	defer pool.Put(x)
+	x.out.limit = len(payload) - 1 + len(syncTail)
+	x.w.Reset(&x.out)
+	_, err := x.w.Write(payload)
+	if err == nil {
+		err = x.w.Flush()
+	}
+	var frame []byte
+	if err == nil {
+		packed := x.out.b[:len(x.out.b)-len(syncTail)]
+		frame = AppendFrame(make([]byte, 0, FrameLen(len(packed))), op, packed)
+		frame[0] |= rsv1
+	}
+	if x.out.b = x.out.b[:0]; cap(x.out.b) > maxDeflateScratch {
+		x.out.b = nil
+	}
+	return frame
+}
+
+// cappedBuffer takes bytes up to a limit.
+type cappedBuffer struct {
+	b     []byte
+	limit int
+}
+
+var errCapped = errors.New("codec: compressed is longer than plain")
+
+func (c *cappedBuffer) Write(p []byte) (int, error) {
+	if len(p) > c.limit-len(c.b) {
+		return 0, errCapped
+	}
+	c.b = append(c.b, p...)
+	return len(p), nil
+}

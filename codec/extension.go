@@ -1,0 +1,201 @@
+package codec
+
+import "bytes"
+
+// The lists of Sec-WebSocket-Extensions (RFC 6455 section 9.1):
+//
+//	1#( name *( ";" parameter [ "=" ( token | quoted token ) ] ) )
+
+// offers is what the Sec-WebSocket-Extensions lines of a request come to. The
+// zero value has seen none. It holds no slices.
+type offers struct {
+	malformed bool        // a line breaks the grammar
+	deflate   deflateTerm // the first offer of permessage-deflate that can be accepted
+}
+
+// take reads one line's value. Lines add up to one list (RFC 9110 section 5.3).
+func (o *offers) take(value []byte) {
+	members := 0
+	for rest := value; len(rest) > 0; {
+		rest = skipBlank(rest)
+		if len(rest) == 0 {
+			break
+		}
+		if rest[0] == ',' { // an empty member counts for nothing (RFC 9110 section 5.6.1)
+			rest = rest[1:]
+			continue
+		}
+		var ok bool
+		if rest, ok = o.takeOffer(rest); !ok {
+			o.malformed = true
+			return
+		}
+		members++
+	}
+	if members == 0 {
+		o.malformed = true
+	}
+}
+
+// takeOffer reads one member of the list and answers what comes after it.
+func (o *offers) takeOffer(b []byte) (rest []byte, ok bool) {
+	name, rest := cutToken(b)
+	if len(name) == 0 {
+		return nil, false
+	}
+	terms := deflateTerm{offered: equalFold(name, "permessage-deflate")}
+	for {
+		rest = skipBlank(rest)
+		if len(rest) == 0 || rest[0] == ',' {
+			break
+		}
+		if rest[0] != ';' {
+			return nil, false
+		}
+		var parameter, value []byte
+		var valued bool
+		if parameter, value, valued, rest, ok = cutParameter(rest[1:]); !ok {
+			return nil, false
+		}
+		if terms.offered {
+			terms.take(parameter, value, valued)
+		}
+	}
+	if terms.offered && !terms.refused && !o.deflate.offered {
+		o.deflate = terms
+	}
+	return rest, true
+}
+
+// cutParameter reads name [ = value ]. A quoted value has to be a token once
+// its quotes are off.
+func cutParameter(b []byte) (name, value []byte, valued bool, rest []byte, ok bool) {
+	name, rest = cutToken(skipBlank(b))
+	if len(name) == 0 {
+		return nil, nil, false, nil, false
+	}
+	after := skipBlank(rest)
+	if len(after) == 0 || after[0] != '=' {
+		return name, nil, false, rest, true
+	}
+	rest = skipBlank(after[1:])
+	if len(rest) > 0 && rest[0] == '"' {
+		value, rest, ok = cutQuoted(rest[1:])
+		return name, value, true, rest, ok
+	}
+	value, rest = cutToken(rest)
+	return name, value, true, rest, len(value) > 0
+}
+
+// cutQuoted reads what follows an opening quote, through the closing one. The
+// value is as it stands, unless it has escapes, which are rare: then it is a
+// copy without them.
+func cutQuoted(b []byte) (value, rest []byte, ok bool) {
+	end, escaped := 0, false
+	for end < len(b) && b[end] != '"' {
+		if b[end] == '\\' {
+			escaped = true
+			end++
+		}
+		end++
+	}
+	if end >= len(b) {
+		return nil, nil, false
+	}
+	value, rest = b[:end], b[end+1:]
+	if escaped {
+		plain := make([]byte, 0, len(value))
+		for i := 0; i < len(value); i++ {
+			if value[i] == '\\' {
+				i++
+			}
+			plain = append(plain, value[i])
+		}
+		value = plain
+	}
+	return value, rest, isToken(value)
+}
+
+// cutToken reads a token; it is empty if b does not begin with one.
+func cutToken(b []byte) (token, rest []byte) {
+	n := 0
+	for n < len(b) && tokenByte[b[n]] {
+		n++
+	}
+	return b[:n], b[n:]
+}
+
+func skipBlank(b []byte) []byte { return bytes.TrimLeft(b, " \t") }
+
+// deflateTerm is one offer of permessage-deflate, parameter by parameter (RFC
+// 7692 section 7.1).
+type deflateTerm struct {
+	offered bool
+	refused bool // a parameter is unknown, doubled, wrong or cannot be met
+	seen    uint8
+	window  uint8 // server_max_window_bits; 0 if the offer does not limit it
+}
+
+// Parameters of an offer, as bits of deflateTerm.seen.
+const (
+	seenServerTakeover = 1 << iota
+	seenClientTakeover
+	seenServerWindow
+	seenClientWindow
+)
+
+// take notes a parameter. What is wrong with it declines this offer, not the
+// handshake (RFC 7692 section 7.1). client_max_window_bits says what the
+// client could do; the answer need not use it, as any window up to 32 KiB is
+// inflated here.
+func (d *deflateTerm) take(name, value []byte, valued bool) {
+	var bit uint8
+	bits := windowBits(value)
+	right := false
+	switch {
+	case equalFold(name, "server_no_context_takeover"):
+		bit, right = seenServerTakeover, !valued
+	case equalFold(name, "client_no_context_takeover"):
+		bit, right = seenClientTakeover, !valued
+	case equalFold(name, "server_max_window_bits"):
+		bit, right = seenServerWindow, bits >= MinWindowBits
+		d.window = bits
+	case equalFold(name, "client_max_window_bits"):
+		bit, right = seenClientWindow, !valued || bits != 0
+	}
+	if !right || d.seen&bit != 0 {
+		d.refused = true
+	}
+	d.seen |= bit
+}
+
+// windowBits reads 8 to 15 without leading zeros (RFC 7692 section 7.1.2); 0
+// is none of them.
+func windowBits(value []byte) uint8 {
+	switch {
+	case len(value) == 1 && (value[0] == '8' || value[0] == '9'):
+		return value[0] - '0'
+	case len(value) == 2 && value[0] == '1' && '0' <= value[1] && value[1] <= '5':
+		return 10 + value[1] - '0'
+	}
+	return 0
+}
+
+// deflateAnswer accepts an offer: each message is compressed on its own, both
+// ways, so that one compressed frame serves all receivers and an idle client
+// costs no window.
+const deflateAnswer = "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+// append appends the header line that accepts the offer, from the end of the
+// line before it.
+func (d *deflateTerm) append(dst []byte) []byte {
+	dst = append(dst, deflateAnswer...)
+	if d.window != 0 {
+		dst = append(dst, "; server_max_window_bits="...)
+		if d.window >= 10 {
+			dst = append(dst, '1')
+		}
+		dst = append(dst, '0'+d.window%10)
+	}
+	return dst
+}

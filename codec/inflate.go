@@ -1,0 +1,107 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// inflateTail ends a compressed message for the decoder: the bytes that were
+// left out on the wire (RFC 7692 section 7.2.2), which complete an empty block,
+// and an empty last block, so that the decoder says that all was read.
+const inflateTail = syncTail + "\x01\x00\x00\xff\xff"
+
+// Inflation is one compressed message, all of it, on its way to plain bytes: it
+// gives them in pieces, so that its user decides how much work is done at once
+// and a message that inflates to more than is allowed never takes the memory.
+// One goroutine at a time may use it. It has some 45 KB, taken from a pool.
+type Inflation struct {
+	op   Opcode
+	left int64 // bytes of plain that may still come
+	text utf8Stream
+	src  bytes.Reader
+	flat io.ReadCloser // reads src
+	own  []byte        // what src reads, if it may be used again
+}
+
+var inflations = sync.Pool{New: func() any {
+	x := new(Inflation)
+	x.flat = flate.NewReader(&x.src)
+	return x
+}}
+
+// NewInflation begins with the compressed payload of a message of type op, put
+// together from all its pieces. maxMessage limits the plain bytes. With give
+// the slice becomes the Inflation's, which appends to it; else it is copied.
+func NewInflation(op Opcode, packed []byte, give bool, maxMessage int64) *Inflation {
+	x := inflations.Get().(*Inflation)
+	x.op, x.left, x.text = op, max(maxMessage, 0), utf8Stream{}
+	var all []byte
+	if give {
+		all = append(packed, inflateTail...)
+	} else {
+		x.own = append(append(x.own[:0], packed...), inflateTail...)
+		all = x.own
+	}
+	x.src.Reset(all)
+	x.restart()
+	return x
+}
+
+func (x *Inflation) restart() {
+	// The only error it could give is of a dictionary.
+	_ = x.flat.(flate.Resetter).Reset(&x.src, nil)
+}
+
+// Next fills buf, which is not empty, with plain bytes. n is less than len(buf)
+// only with last, which tells that the message is complete. Errors are
+// *[CloseError]: 1009 above the limit, 1007 for what is no deflate stream (RFC
+// 7692 leaves the code open) and for text that is not UTF-8. After last or an
+// error only Close may be called.
+func (x *Inflation) Next(buf []byte) (n int, last bool, err error) {
+	for n < len(buf) && !last {
+		k, err := x.flat.Read(buf[n:])
+		n += k
+		switch {
+		case int64(n) > x.left:
+			return 0, false, errTooBig
+		case errors.Is(err, io.EOF):
+			if last, err = x.ended(); err != nil {
+				return 0, false, err
+			}
+		case err != nil:
+			return 0, false, errInflate
+		}
+	}
+	x.left -= int64(n)
+	if x.op == OpText && (!x.text.write(buf[:n]) || last && !x.text.whole()) {
+		return 0, false, errText
+	}
+	return n, last, nil
+}
+
+// ended looks at why the decoder says that a last block was read. Usually it is
+// that of inflateTail. A sender may also have set the bit of a last block
+// itself and gone on behind it (RFC 7692 section 7.2.3.4).
+func (x *Inflation) ended() (last bool, err error) {
+	switch left := x.src.Len(); {
+	case left == 0 || left == len(inflateTail):
+		return true, nil
+	case left < len(inflateTail): // the message ended within a block
+		return false, errInflate
+	}
+	x.restart()
+	return false, nil
+}
+
+// Close gives the Inflation back. It must not be used any more.
+func (x *Inflation) Close() {
+	x.src.Reset(nil)
+	if x.own = x.own[:0]; cap(x.own) > maxDeflateScratch {
+		x.own = nil
+	}
+	inflations.Put(x)
+}
