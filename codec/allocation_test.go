@@ -22,6 +22,14 @@ func TestAllocations(t *testing.T) {
 	answer, _ := new(Upgrader).Upgrade(nil, request)
 	upgrader := Upgrader{CheckOrigin: goodOrigin}
 
+	compressing := Upgrader{Compress: true}
+	offering := AppendRequest(nil, "a.example:80", "/b", rfcKey,
+		"Sec-WebSocket-Extensions: x, permessage-deflate; server_max_window_bits=\"12\"; client_max_window_bits\r\n")
+	compressed := deflated(payload)
+	packed := AppendMaskedFrame(nil, OpText, compressed, mask)
+	packed[0] |= rsv1
+	plain := make([]byte, 4096)
+
 	for _, test := range []struct {
 		name string
 		run  func()
@@ -57,6 +65,24 @@ func TestAllocations(t *testing.T) {
 		}},
 		{"AppendRefusal", func() { AppendRefusal(dst, HandshakeBusy) }},
 		{"AppendRequest", func() { AppendRequest(dst, "a.example:80", "/b", rfcKey, "") }},
+		{"Negotiate", func() {
+			if _, agreed, result := compressing.Negotiate(dst, offering); result != HandshakeOK || agreed.WindowBits != 12 {
+				t.Error(result, agreed)
+			}
+		}},
+		{"Parser.Next compressed", func() {
+			p := Parser{Deflate: true}
+			if _, ev, err := p.Next(append(dst[:0], packed...), 1<<20); err != nil || !ev.Deflated {
+				t.Error(ev.Kind, err)
+			}
+		}},
+		{"Inflation", func() {
+			x := NewInflation(OpText, compressed, false, 1<<20)
+			if n, last, err := x.Next(plain); n != len(payload) || !last || err != nil {
+				t.Error(n, last, err)
+			}
+			x.Close()
+		}},
 		{"CheckResponse", func() {
 			if err := CheckResponse(answer, rfcKey); err != nil {
 				t.Error(err)
@@ -66,6 +92,16 @@ func TestAllocations(t *testing.T) {
 		if allocs := testing.AllocsPerRun(100, test.run); allocs != 0 {
 			t.Errorf("%s: %v allocations", test.name, allocs)
 		}
+	}
+}
+
+// TestDeflaterAllocations: a compressed push costs its frame, and that only.
+func TestDeflaterAllocations(t *testing.T) {
+	d := NewDeflater(MinDeflateLevel, 1)
+	payload := prices(4096)
+	d.Frame(OpText, payload, MaxWindowBits)
+	if allocs := testing.AllocsPerRun(100, func() { d.Frame(OpText, payload, MaxWindowBits) }); allocs > 1 {
+		t.Errorf("%v allocations", allocs)
 	}
 }
 

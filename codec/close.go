@@ -44,9 +44,11 @@ var (
 	errCloseCode       = &CloseError{CodeProtocol, "close code not allowed"}
 	errCloseReason     = &CloseError{CodeNotUTF8, "close reason is not UTF-8"}
 	errText            = &CloseError{CodeNotUTF8, "text is not UTF-8"}
-	errInflate         = &CloseError{CodeNotUTF8, "not a deflate stream"}
 	errTooBig          = &CloseError{CodeTooBig, "message too big"}
 )
+
+// ErrInflate is what [Inflation.Next] answers for what is no deflate stream.
+var ErrInflate = &CloseError{CodeNotUTF8, "not a deflate stream"}
 
 // AppendClose appends an unmasked close frame. The reason is cut to 123 bytes
 // at a border between characters, and what is not UTF-8 in it is replaced by

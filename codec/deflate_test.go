@@ -148,14 +148,14 @@ func TestInflateForms(t *testing.T) {
 		{"two last blocks", "f348cdc9c90700f348cdc9c9070000", "HelloHello", nil},
 		{"empty", "00", "", nil},
 		{"empty fixed block", "0200", "", nil},
-		{"nothing", "", "", errInflate},
-		{"cut", "f248cdc9", "", errInflate},
-		{"cut stored block", "000500faff4865", "", errInflate},
-		{"reserved block type", "07", "", errInflate},
-		{"wrong complement of a length", "000500fffb48656c6c6f00", "", errInflate},
-		{"distance before the start", "0301ff", "", errInflate},
-		{"noise", "ffffffffff", "", errInflate},
-		{"not compressed at all", hex.EncodeToString([]byte("Hello, world")), "", errInflate},
+		{"nothing", "", "", ErrInflate},
+		{"cut", "f248cdc9", "", ErrInflate},
+		{"cut stored block", "000500faff4865", "", ErrInflate},
+		{"reserved block type", "07", "", ErrInflate},
+		{"wrong complement of a length", "000500fffb48656c6c6f00", "", ErrInflate},
+		{"distance before the start", "0301ff", "", ErrInflate},
+		{"noise", "ffffffffff", "", ErrInflate},
+		{"not compressed at all", hex.EncodeToString([]byte("Hello, world")), "", ErrInflate},
 	} {
 		packed, err := hex.DecodeString(strings.ReplaceAll(test.packed, " ", ""))
 		if err != nil {

@@ -73,7 +73,7 @@ func (x *Inflation) Next(buf []byte) (n int, last bool, err error) {
 				return 0, false, err
 			}
 		case err != nil:
-			return 0, false, errInflate
+			return 0, false, ErrInflate
 		}
 	}
 	x.left -= int64(n)
@@ -91,7 +91,7 @@ func (x *Inflation) ended() (last bool, err error) {
 	case left == 0 || left == len(inflateTail):
 		return true, nil
 	case left < len(inflateTail): // the message ended within a block
-		return false, errInflate
+		return false, ErrInflate
 	}
 	x.restart()
 	return false, nil

@@ -6,6 +6,8 @@ import (
 	"net"
 	"runtime"
 	"time"
+
+	"castgate/codec"
 )
 
 // OnMessage says what a message from a client does.
@@ -59,6 +61,15 @@ type Config struct {
 	// MaxMessage is the largest client message in bytes; larger ones close
 	// the client with 1009.
 	MaxMessage int
+	// Compress lets clients agree on permessage-deflate (RFC 7692), without
+	// context takeover. Off by default: what secrets and an attacker's text
+	// share a message may be guessed from its compressed length.
+	Compress bool
+	// CompressMin is the payload in bytes from which a push is compressed, 0
+	// to 1 GiB; shorter ones rarely get shorter.
+	CompressMin int
+	// CompressLevel is 1, fastest, to 9, smallest.
+	CompressLevel int
 	// SendQueue is how many bytes may wait for one client. It is looked at
 	// before a frame is queued, so one large frame to an idle client passes.
 	SendQueue int
@@ -89,6 +100,8 @@ func Defaults() Config {
 		HandshakeTimeout: 10 * time.Second,
 		DrainTimeout:     15 * time.Second,
 		MaxMessage:       64 << 10,
+		CompressMin:      256,
+		CompressLevel:    1,
 		SendQueue:        256 << 10,
 		SlowPolicy:       SlowClose,
 		PushQueue:        64 << 20,
@@ -118,6 +131,8 @@ func (c *Config) Validate() error {
 		{"loops", c.Loops, 1, maxLoops},
 		{"max-conns", c.MaxConns, 0, maxSlots * max(c.Loops, 1)},
 		{"max-message", c.MaxMessage, 1, maxMessageSize},
+		{"compress-min", c.CompressMin, 0, maxMessageSize},
+		{"compress-level", c.CompressLevel, codec.MinDeflateLevel, codec.MaxDeflateLevel},
 		{"send-queue", c.SendQueue, 1, maxQueueSize},
 		{"push-queue", c.PushQueue, 1, maxQueueSize},
 		{"reserve-files", c.ReserveFiles, 0, 1 << 20},

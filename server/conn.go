@@ -30,6 +30,7 @@ const (
 	flagServed                           // the handshake was answered 101
 	flagPong                             // a pong waits for the socket
 	flagDeaf                             // what the peer still sends is read and thrown away
+	flagInflate                          // in the loop's list of clients with more to inflate
 )
 
 // conn is one connection's state on its loop. All of it is owned by the loop.
@@ -42,6 +43,7 @@ type conn struct {
 	flags connFlags
 	close closeReason // why the connection is closing
 	grace uint8       // times its close deadline has been put off
+	form  form        // how pushes are encoded for it
 
 	// Outbound: frames that wait, oldest first.
 	head, tail uint32 // nodes; 0 is none. head links free slots while free

@@ -16,7 +16,11 @@ type connected struct {
 
 // connect takes one end of a pair of sockets in and answers the handshake that
 // comes from the other.
-func (l *loop) connect(t testing.TB) connected {
+func (l *loop) connect(t testing.TB) connected { return l.connectWith(t, sinkHeadBytes) }
+
+var sinkHeadBytes = []byte(sinkHead)
+
+func (l *loop) connectWith(t testing.TB, head []byte) connected {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +28,7 @@ func (l *loop) connect(t testing.TB) connected {
 	l.srv.sockets.Add(1)
 	l.arrive(arrival{fd: pair[0], addr: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)})
 	l.land()
-	if _, err := unix.Write(pair[1], []byte(sinkHead)); err != nil {
+	if _, err := unix.Write(pair[1], head); err != nil {
 		t.Fatal(err)
 	}
 	slot, _ := l.srv.fds.get(pair[0])

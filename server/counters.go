@@ -25,5 +25,6 @@ type counters struct {
 	connections atomic.Int64
 	handshakes  [codec.NumHandshakeResults + 1]atomic.Uint64
 	closes      [numCloseReasons]atomic.Uint64
+	inflate     inflateCounters
 	_           [64]byte
 }

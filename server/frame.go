@@ -9,7 +9,10 @@ import (
 // frame is one encoded WebSocket frame. It is immutable: all receivers on all
 // loops share it, and the garbage collector frees it after the last.
 type frame struct {
-	bytes []byte
+	bytes []byte // as an RFC 6455 frame, the form of most clients
+	// others are the message in other forms, made by the pusher for the
+	// clients that want them; nil if there are none. See frame.as.
+	others *[forms][]byte
 	// counted frames are deliveries of a push and end in exactly one counter;
 	// others (init, pong, close, echo) are the gateway's own.
 	counted bool

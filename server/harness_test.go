@@ -114,17 +114,24 @@ type testClient struct {
 
 func (s *testServer) dial() *testClient {
 	s.t.Helper()
-	c, err := s.tryDial()
+	return s.dialWith(nil)
+}
+
+func (s *testServer) dialWith(options *websocket.DialOptions) *testClient {
+	s.t.Helper()
+	c, err := s.tryDialWith(options)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return c
 }
 
-func (s *testServer) tryDial() (*testClient, error) {
+func (s *testServer) tryDial() (*testClient, error) { return s.tryDialWith(nil) }
+
+func (s *testServer) tryDialWith(options *websocket.DialOptions) (*testClient, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	ws, _, err := websocket.Dial(ctx, s.url, nil)
+	ws, _, err := websocket.Dial(ctx, s.url, options)
 	if err != nil {
 		return nil, err
 	}

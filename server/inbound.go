@@ -15,6 +15,13 @@ type inbound struct {
 	head    []byte // of a request; frames that came right behind it
 	scanned int    // bytes of head searched for its end
 	message []byte // the message so far, with OnMessageEcho
+	inflating
+}
+
+// discard makes it one that holds nothing.
+func (in *inbound) discard() {
+	in.inflating.discard()
+	*in = inbound{}
 }
 
 // maxSpare is how many used inbounds a loop keeps.
@@ -35,8 +42,8 @@ func (l *loop) partial(c *conn) *inbound {
 func (l *loop) releaseInbound(c *conn) {
 	in := c.in
 	c.in = nil
+	in.discard()
 	if len(l.spare) < maxSpare {
-		*in = inbound{}
 		l.spare = append(l.spare, in)
 	}
 }
@@ -44,6 +51,9 @@ func (l *loop) releaseInbound(c *conn) {
 // readable reads once and takes up what came. One read an event: a client that
 // sends without end is served as often as the others.
 func (l *loop) readable(slot uint32, c *conn) {
+	if c.is(flagInflate) {
+		return // its turn comes
+	}
 	n, err := l.sys.read(int(c.fd), l.rbuf)
 	switch {
 	case n > 0:
@@ -103,7 +113,7 @@ func (l *loop) readHead(slot uint32, c *conn, b []byte) {
 
 // upgrade answers a complete request head.
 func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
-	answer, result := l.upgrader.Upgrade(l.wbuf[:0], head)
+	answer, agreed, result := l.upgrader.Negotiate(l.wbuf[:0], head)
 	if result != codec.HandshakeOK {
 		l.count.handshakes[result].Add(1)
 		l.finish(slot, c, answer)
@@ -113,6 +123,7 @@ func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
 		l.refuse(slot, c, codec.HandshakeBusy)
 		return
 	}
+	c.form = agreedForm(agreed)
 	l.srv.registry.register(l, slot, c)
 	l.count.handshakes[result].Add(1)
 	c.state = connOpen
@@ -149,33 +160,69 @@ func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
 	in := c.in
 	if in == nil {
 		in = &l.scratch
+		in.parser.Deflate = c.form.windowBits() != 0
 	}
+	if in.waits() {
+		in.rest = append(in.rest, b...)
+		return
+	}
+	l.takeFrames(slot, c, in, b, false)
+}
+
+// takeFrames takes up b, which came behind what in holds. own tells that b may
+// be kept.
+func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool) {
 	limit := int64(l.srv.config.MaxMessage)
-	for len(b) > 0 {
+	budget := inflateSlice
+	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 {
+		gen := c.gen
+		if in.inflating.message != nil {
+			if !l.inflateSome(slot, c, in, &budget) {
+				in.discard()
+				return
+			}
+			continue
+		}
 		n, ev, err := in.parser.Next(b, limit)
 		b = b[n:]
 		if err != nil {
-			*in = inbound{}
+			in.discard()
 			l.broken(slot, c, err)
 			return
 		}
 		if ev.Kind == codec.EventNone {
 			continue
 		}
-		gen := c.gen
+		if ev.Deflated && l.srv.config.OnMessage != OnMessageClose {
+			l.pack(c, in, &ev)
+			continue
+		}
 		if !l.handleEvent(slot, c, in, &ev) || c.gen != gen {
-			*in = inbound{}
+			in.discard()
 			return
 		}
 	}
-	rests := in.parser.AtRest() && in.message == nil
+	rests := in.parser.AtRest() && in.message == nil && in.packed == nil
+	waits := len(b) > 0 || in.inflating.message != nil
 	switch {
+	case waits:
+		if c.in == nil {
+			in = l.keep(c, in)
+		}
+		l.putOff(slot, c, in, b, own)
 	case rests && c.in != nil:
 		l.releaseInbound(c)
 	case !rests && c.in == nil:
-		*l.partial(c) = *in
+		l.keep(c, in)
 	}
 	l.scratch = inbound{}
+}
+
+// keep moves what scratch holds to c.
+func (l *loop) keep(c *conn, scratch *inbound) *inbound {
+	in := l.partial(c)
+	*in = *scratch
+	return in
 }
 
 // broken ends a client whose bytes break RFC 6455 or a limit.
@@ -270,6 +317,17 @@ func (l *loop) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 	return true
 }
 
+// echoFrame encodes a message as c wants it. It is the one frame that a loop
+// compresses, since echoing is for tests.
+func (l *loop) echoFrame(c *conn, op codec.Opcode, message []byte) *frame {
+	if bits := c.form.windowBits(); bits != 0 && len(message) >= l.srv.config.CompressMin {
+		if b := l.srv.deflater.codec.Frame(op, message, bits); b != nil {
+			return &frame{bytes: b}
+		}
+	}
+	return &frame{bytes: codec.AppendFrame(make([]byte, 0, codec.FrameLen(len(message))), op, message)}
+}
+
 // echo sends a message back when it is complete.
 func (l *loop) echo(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 	message := ev.Data
@@ -284,7 +342,7 @@ func (l *loop) echo(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 		return true
 	}
 	l.count.messagesIn.Add(1)
-	f := &frame{bytes: codec.AppendFrame(make([]byte, 0, codec.FrameLen(len(message))), ev.Op, message)}
+	f := l.echoFrame(c, ev.Op, message)
 	in.message = nil
 	return l.catchUp(slot, c) && l.deliver(slot, c, f) && l.flush(slot, c)
 }

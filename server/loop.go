@@ -48,41 +48,45 @@ type loop struct {
 	slots slots
 
 	// Owned by the loop's goroutine.
-	nodes    nodePool
-	wheel    *wheel.Wheel
-	all      broadcasts
-	batch    []command
-	next     int        // first of batch not done
-	walking  table.Iter // members left of batch[next], a cmdSnapshot that is under way
-	landing  []arrival
-	urgent   slotList // to write first: targets of pushes to few
-	bulk     slotList // to write a slice at a time
-	drain    int      // clients to close a tick; 0 when not draining
-	drained  uint32   // slot where draining goes on
-	began    time.Time
-	rbuf     []byte
-	wbuf     []byte
-	due      []uint32
-	handles  []table.Handle
-	spare    []*inbound
-	scratch  inbound
-	upgrader codec.Upgrader
+	nodes       nodePool
+	wheel       *wheel.Wheel
+	all         broadcasts
+	batch       []command
+	next        int        // first of batch not done
+	walking     table.Iter // members left of batch[next], a cmdSnapshot that is under way
+	landing     []arrival
+	urgent      slotList // to write first: targets of pushes to few
+	bulk        slotList // to write a slice at a time
+	inflateList slotList // clients with more to inflate
+	drain       int      // clients to close a tick; 0 when not draining
+	drained     uint32   // slot where draining goes on
+	began       time.Time
+	rbuf        []byte
+	plain       []byte // of compressed messages; nil until there is one
+	wbuf        []byte
+	due         []uint32
+	handles     []table.Handle
+	spare       []*inbound
+	scratch     inbound
+	upgrader    codec.Upgrader
 }
 
 func newLoop(s *Server, idx int) (*loop, error) {
 	l := &loop{
 		idx: idx, srv: s, sys: s.sys,
-		sendQueue:  uint32(s.config.SendQueue),
-		sendFrames: uint32(max(minFrames, s.config.SendQueue/frameOverhead)),
-		wheel:      wheel.New(wheelBuckets),
-		rbuf:       make([]byte, readLen),
-		wbuf:       make([]byte, 0, gatherLen),
-		handles:    make([]table.Handle, 512),
-		began:      s.began,
-		urgent:     slotList{flag: flagUrgent},
-		bulk:       slotList{flag: flagBulk},
+		sendQueue:   uint32(s.config.SendQueue),
+		sendFrames:  uint32(max(minFrames, s.config.SendQueue/frameOverhead)),
+		wheel:       wheel.New(wheelBuckets),
+		rbuf:        make([]byte, readLen),
+		wbuf:        make([]byte, 0, gatherLen),
+		handles:     make([]table.Handle, 512),
+		began:       s.began,
+		urgent:      slotList{flag: flagUrgent},
+		bulk:        slotList{flag: flagBulk},
+		inflateList: slotList{flag: flagInflate},
 	}
 	l.upgrader.CheckOrigin = s.allowOrigin
+	l.upgrader.Compress = s.config.Compress
 	l.mail.room.Store(int64(s.config.PushQueue))
 	var err error
 	if l.poller, err = netpoll.OpenPoller(); err != nil {
@@ -164,6 +168,7 @@ func (l *loop) survive(slot, gen uint32) {
 		return
 	}
 	l.count.panics.Add(1)
+	l.scratch.discard()
 	l.srv.log.Error("defect while serving a client", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if c := l.conn(slot); c != nil && c.gen == gen {
 		l.closeNow(slot, c, closeInternal)
@@ -187,9 +192,12 @@ func (l *loop) turn() error {
 	budget := l.flushList(&l.urgent, turnWrites)
 	budget = l.walk(max(budget, turnWrites/4))
 	l.flushList(&l.bulk, max(budget, turnWrites/4))
+	if !l.inflateList.empty() {
+		l.inflateNext()
+	}
 	// Who posted while the bell was rung relies on this turn to collect; if it
 	// had an older batch to finish, another turn must.
-	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() {
+	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.inflateList.empty() {
 		l.ring()
 		// Let other threads, of this process or not, have the core: a request
 		// at the control port passes through several of them.

@@ -13,8 +13,14 @@ func idleLoop(t testing.TB) *loop {
 
 func idleLoopOn(t testing.TB, sys *system) *loop {
 	t.Helper()
+	return idleLoopWith(t, sys, func(*Config) {})
+}
+
+func idleLoopWith(t testing.TB, sys *system, change func(*Config)) *loop {
+	t.Helper()
 	c := Defaults()
 	c.Listen, c.Loops = "127.0.0.1:0", 1
+	change(&c)
 	s, err := newServer(c, sys)
 	if err != nil {
 		t.Fatal(err)

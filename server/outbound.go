@@ -58,8 +58,9 @@ func (l *loop) queueFirst(c *conn, f *frame) {
 
 func (l *loop) grown(c *conn, f *frame) {
 	c.frames++
-	c.waiting += uint32(len(f.bytes))
-	l.count.queuedBytes.Add(int64(len(f.bytes)))
+	n := len(f.as(c.form))
+	c.waiting += uint32(n)
+	l.count.queuedBytes.Add(int64(n))
 }
 
 // say sends bytes of the gateway's own that stand in a buffer which is used
@@ -180,8 +181,9 @@ func (l *loop) pop(c *conn, why dropReason) {
 
 func (l *loop) forget(c *conn, f *frame) {
 	c.frames--
-	c.waiting -= uint32(len(f.bytes))
-	l.count.queuedBytes.Add(-int64(len(f.bytes)))
+	n := len(f.as(c.form))
+	c.waiting -= uint32(n)
+	l.count.queuedBytes.Add(-int64(n))
 }
 
 // flush writes what waits for c until the socket is full: all of it in one
@@ -239,17 +241,18 @@ func (l *loop) block(slot uint32, c *conn) bool {
 // frames joined in the loop's buffer. Valid until the next call.
 func (l *loop) gather(c *conn) []byte {
 	nd := l.nodes.at(c.head)
-	b := nd.frame.bytes[c.headOff:]
+	b := nd.frame.as(c.form)[c.headOff:]
 	if nd.next == 0 || len(b) >= gatherLen/2 {
 		return b
 	}
 	l.wbuf = append(l.wbuf[:0], b...)
 	for n := nd.next; n != 0; n = nd.next {
 		nd = l.nodes.at(n)
-		if len(l.wbuf)+len(nd.frame.bytes) > gatherLen {
+		b := nd.frame.as(c.form)
+		if len(l.wbuf)+len(b) > gatherLen {
 			break
 		}
-		l.wbuf = append(l.wbuf, nd.frame.bytes...)
+		l.wbuf = append(l.wbuf, b...)
 	}
 	return l.wbuf
 }
@@ -261,7 +264,7 @@ func (l *loop) written(c *conn, n int) {
 	for n > 0 {
 		head := c.head
 		nd := l.nodes.at(head)
-		left := len(nd.frame.bytes) - int(c.headOff)
+		left := len(nd.frame.as(c.form)) - int(c.headOff)
 		if n < left {
 			c.headOff += uint32(n)
 			return

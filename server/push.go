@@ -4,7 +4,6 @@ import (
 	"context"
 	"unicode/utf8"
 
-	"castgate/codec"
 	"castgate/server/internal/table"
 )
 
@@ -89,11 +88,12 @@ func (s *Server) singleName(t *Targets) (table.Snapshot, bool) {
 }
 
 func (s *Server) pushAll(p *Push, wait *pushWait, exclude []table.Handle) (matched int, err error) {
-	cost := int64(commandCost + codec.FrameLen(len(p.Payload)))
+	set := s.deflater.wanted(len(p.Payload), nil)
+	cost := pushCost(p, set)
 	if !reserveAll(s.loops, cost) {
 		return 0, errBusy
 	}
-	f := newPushFrame(p.Payload, p.Binary, wait)
+	f := s.encodePush(p, wait, set)
 	for _, l := range s.loops {
 		matched += l.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
 	}
@@ -101,7 +101,8 @@ func (s *Server) pushAll(p *Push, wait *pushWait, exclude []table.Handle) (match
 }
 
 func (s *Server) pushMembers(p *Push, wait *pushWait, members table.Snapshot, exclude []table.Handle) (int, error) {
-	cost := int64(commandCost + codec.FrameLen(len(p.Payload)))
+	set := s.deflater.wanted(len(p.Payload), nil)
+	cost := pushCost(p, set)
 	var busy [4]uint64
 	members.Loops(&busy)
 	var loops []*loop
@@ -119,7 +120,7 @@ func (s *Server) pushMembers(p *Push, wait *pushWait, members table.Snapshot, ex
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := newPushFrame(p.Payload, p.Binary, wait)
+	f := s.encodePush(p, wait, set)
 	// How many members are on which loop is not known, nor needed: the sum is.
 	s.loops[0].count.matched.Add(uint64(matched))
 	for _, l := range loops {
@@ -134,13 +135,14 @@ func (s *Server) pushList(p *Push, wait *pushWait, list []table.Handle) (int, er
 	if len(list) == 0 {
 		return 0, nil
 	}
-	frameCost := int64(commandCost + codec.FrameLen(len(p.Payload)))
+	set := s.deflater.wanted(len(p.Payload), list)
+	frameCost := pushCost(p, set)
 	if len(list) == 1 {
 		l := s.loops[list[0].Loop()]
 		if !l.mail.reserve(frameCost) {
 			return 0, errBusy
 		}
-		l.postPush(command{kind: cmdOne, frame: newPushFrame(p.Payload, p.Binary, wait), one: list[0], cost: frameCost}, 1)
+		l.postPush(command{kind: cmdOne, frame: s.encodePush(p, wait, set), one: list[0], cost: frameCost}, 1)
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -156,7 +158,7 @@ func (s *Server) pushList(p *Push, wait *pushWait, list []table.Handle) (int, er
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := newPushFrame(p.Payload, p.Binary, wait)
+	f := s.encodePush(p, wait, set)
 	for i, l := range loops {
 		l.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]))
 	}

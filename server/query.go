@@ -78,6 +78,7 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 		st.Panics += c.panics.Load()
 		st.LoopLag = max(st.LoopLag, time.Duration(c.lag.Load()))
 	}
+	s.compressionStats(&st)
 	ended := st.Written
 	for _, n := range st.Dropped {
 		ended += n
@@ -87,6 +88,29 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 	}
 	st.Queued = int(st.Matched - ended)
 	return st, nil
+}
+
+// compressionStats fills in what concerns permessage-deflate.
+func (s *Server) compressionStats(st *Stats) {
+	st.InflateErrors = map[string]uint64{}
+	for m := range s.registry.byForm {
+		if form(m).windowBits() != 0 {
+			st.CompressedClients += int(s.registry.byForm[m].Load())
+		}
+	}
+	if d := s.deflater; d != nil {
+		st.Compressed, st.CompressedLonger = d.count.compressed.Load(), d.count.longer.Load()
+		st.CompressedBefore, st.CompressedAfter = d.count.before.Load(), d.count.after.Load()
+	}
+	for _, l := range s.loops {
+		c := &l.count.inflate
+		st.Inflated += c.messages.Load()
+		st.InflatedBefore += c.packed.Load()
+		st.InflatedAfter += c.plain.Load()
+		for i := range c.failures {
+			st.InflateErrors[inflateLabels[i]] += c.failures[i].Load()
+		}
+	}
 }
 
 // Client implements Gateway.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"castgate/server/internal/table"
@@ -12,6 +13,7 @@ type client struct {
 	gen         uint32 // of the connection it is about
 	port        uint16
 	live        bool     // registered
+	form        form     // of its connection
 	addr        [16]byte // IPv4 mapped into IPv6
 	connectedAt int64    // Unix time in milliseconds
 	uid         *table.Entry
@@ -90,6 +92,7 @@ type registry struct {
 	loops  []*loop
 	uids   *table.Table
 	groups *table.Table
+	byForm [forms]atomic.Int64 // clients of each form but formFrame
 }
 
 func newRegistry(loops int) *registry {
@@ -149,6 +152,9 @@ func (r *registry) register(l *loop, slot uint32, c *conn) {
 	defer ch.mu.Unlock()
 	cl := &ch.clients[slot%chunkLen]
 	cl.live = true
+	if cl.form = c.form; c.form != formFrame {
+		r.byForm[c.form].Add(1)
+	}
 	cl.connectedAt = time.Now().UnixMilli()
 	l.mail.mu.Lock()
 	l.mail.live++
@@ -171,6 +177,9 @@ func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 	var l *loop
 	gone := r.lookup(h, func(c *client) {
 		c.live = false
+		if c.form != formFrame {
+			r.byForm[c.form].Add(-1)
+		}
 		if c.uid != nil {
 			r.uids.Remove(c.uid, h)
 		}

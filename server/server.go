@@ -24,6 +24,7 @@ type Server struct {
 	fds      *fdTable
 	limits   fileLimits
 	registry *registry
+	deflater *deflater // nil unless Config.Compress
 	loops    []*loop
 	acceptor *acceptor
 
@@ -68,6 +69,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 		return nil, err
 	}
 	s.registry = newRegistry(c.Loops)
+	s.deflater = newDeflater(&c, s.registry)
 	for i := range c.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {

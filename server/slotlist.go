@@ -35,11 +35,16 @@ func (l *loop) flushList(q *slotList, budget int) int {
 			budget--
 		}
 	}
+	q.recycle()
+	return budget
+}
+
+// recycle makes room once every connection of the list has had its turn.
+func (q *slotList) recycle() {
 	if q.empty() {
 		q.slots, q.next = q.slots[:0], 0
 		if cap(q.slots) > maxIdleCap {
 			q.slots = nil
 		}
 	}
-	return budget
 }

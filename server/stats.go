@@ -35,6 +35,17 @@ type Stats struct {
 	Writes     uint64 // write system calls that took bytes
 	Panics     uint64 // defects survived, each by closing the client that met it
 
+	// Compression, all zero unless Config.Compress.
+	CompressedClients int               // clients that agreed on permessage-deflate
+	Compressed        uint64            // pushes compressed, once for each window
+	CompressedLonger  uint64            // pushes that would not have become shorter
+	CompressedBefore  uint64            // bytes of payload of the compressed ones
+	CompressedAfter   uint64            // and of their frames
+	Inflated          uint64            // compressed messages from clients
+	InflatedBefore    uint64            // compressed bytes from clients
+	InflatedAfter     uint64            // what they inflated to
+	InflateErrors     map[string]uint64 // by reason
+
 	// LoopLag is by how much the slowest loop was late for its last tick.
 	LoopLag time.Duration
 }

@@ -99,6 +99,9 @@ func readLimitedTo(path string, limit int64) ([]byte, error) {
 // of them for a list. The error does not show the value: it may be a key.
 func (v fileValue) forFlag(flag *kong.Flag) (any, error) {
 	list, isList := v.value.([]any)
+	if on, ok := v.value.(bool); ok && flag.IsBool() {
+		return on, nil
+	}
 	if !flag.IsSlice() {
 		text, ok := scalarText(v.value)
 		if !ok {

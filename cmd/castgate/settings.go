@@ -33,6 +33,9 @@ type settings struct {
 	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take."`
 	UnboundTimeout   duration `default:"0" unit:"duration" help:"Close a client that nobody has bound to a uid after that long; 0 is off."`
 	MaxMessage       size     `default:"64KiB" unit:"bytes" help:"Largest client message; a larger one closes with 1009."`
+	Compress         bool     `default:"false" unit:"true or false" help:"Let clients agree on permessage-deflate (RFC 7692)."`
+	CompressMin      size     `default:"256B" unit:"bytes" help:"Payload from which a push is compressed."`
+	CompressLevel    int      `default:"1" unit:"level" help:"From 1, fastest, to 9, smallest."`
 	SendQueue        size     `default:"256KiB" unit:"bytes" help:"Bytes that may wait for one client, looked at before a message is queued."`
 	SlowPolicy       string   `default:"close" unit:"close or drop" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
 	PushQueue        size     `default:"64MiB" unit:"bytes" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
@@ -110,7 +113,8 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		PingInterval: time.Duration(s.PingInterval), PingTimeout: time.Duration(s.PingTimeout),
 		HandshakeTimeout: time.Duration(s.HandshakeTimeout), UnboundTimeout: time.Duration(s.UnboundTimeout),
 		DrainTimeout: time.Duration(s.DrainTimeout),
-		MaxMessage:   int(s.MaxMessage), SendQueue: int(s.SendQueue), PushQueue: int(s.PushQueue),
+		MaxMessage:   int(s.MaxMessage), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
+		SendQueue: int(s.SendQueue), PushQueue: int(s.PushQueue),
 		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: s.policy(),
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
 	}

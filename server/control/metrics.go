@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
+
+	"castgate/server"
 )
 
 const namespace = "castgate_"
@@ -68,6 +70,13 @@ var (
 	descQueueBytes  = desc("queue_bytes", "Bytes that wait for client sockets.")
 	descLag         = desc("loop_lag_seconds", "By how much the slowest event loop was late for its last tick.")
 	descControl     = desc("control_connections", "Connections of the control port.")
+
+	descCompressing   = desc("compressed_connections", "Clients that agreed on permessage-deflate.")
+	descCompressed    = desc("pushes_compressed_total", "Pushes compressed, by outcome: compressed, or not_shorter and sent plain.", "outcome")
+	descCompressBytes = desc("compress_bytes_total", "Bytes of pushes before and after compression.", "side")
+	descInflated      = desc("messages_inflated_total", "Compressed messages from clients.")
+	descInflateBytes  = desc("inflate_bytes_total", "Bytes of compressed messages from clients, before and after inflating.", "side")
+	descInflateErrors = desc("inflate_errors_total", "Compressed messages that were refused.", "reason")
 
 	descAccepted   = desc("accepted_total", "Client sockets accepted.")
 	descHandshakes = desc("handshakes_total", "Handshakes ended.", "result")
@@ -135,7 +144,23 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	counter(descWrites, st.Writes)
 	counter(descPings, st.Pings)
 	counter(descPanics, st.Panics, "clients")
+	collectCompression(&st, gauge, counter)
 	m.collectControl(gauge, counter)
+}
+
+// collectCompression sends what concerns permessage-deflate.
+func collectCompression(st *server.Stats, gauge func(*prometheus.Desc, float64), counter func(*prometheus.Desc, uint64, ...string)) {
+	gauge(descCompressing, float64(st.CompressedClients))
+	counter(descCompressed, st.Compressed, "compressed")
+	counter(descCompressed, st.CompressedLonger, "not_shorter")
+	counter(descCompressBytes, st.CompressedBefore, "before")
+	counter(descCompressBytes, st.CompressedAfter, "after")
+	counter(descInflated, st.Inflated)
+	counter(descInflateBytes, st.InflatedBefore, "before")
+	counter(descInflateBytes, st.InflatedAfter, "after")
+	for reason, n := range st.InflateErrors {
+		counter(descInflateErrors, n, reason)
+	}
 }
 
 // collectControl sends what is known of the port itself.

@@ -1,0 +1,174 @@
+package server
+
+import (
+	"sync/atomic"
+
+	"castgate/codec"
+)
+
+// Compressed messages cost their receiver far more than their sender: a kilobyte
+// can inflate to a megabyte. So a loop inflates in slices. What a client has
+// sent beyond a slice waits in its inbound, its socket is not read meanwhile,
+// and the loop goes on with it turn by turn, between those of the others.
+
+const (
+	inflateSlice = 64 << 10 // plain bytes that one client gets inflated at a time
+	inflateCost  = 4 << 10  // what beginning a message counts as, in bytes
+	inflateTurn  = 4        // clients served with a slice in one turn of the loop
+	plainLen     = 32 << 10 // of the loop's buffer
+)
+
+// inflateFailure says why a compressed message was not taken.
+type inflateFailure uint8
+
+const (
+	inflateInvalid inflateFailure = iota // no deflate stream, or one that is cut
+	inflateUTF8                          // text that is not UTF-8
+	inflateTooBig                        // more than Config.MaxMessage
+	numInflateFailures
+)
+
+var inflateLabels = [numInflateFailures]string{inflateInvalid: "invalid", inflateUTF8: "invalid_utf8", inflateTooBig: "too_big"}
+
+// inflateCounters are a loop's.
+type inflateCounters struct {
+	messages atomic.Uint64
+	packed   atomic.Uint64 // compressed bytes of them
+	plain    atomic.Uint64
+	failures [numInflateFailures]atomic.Uint64
+}
+
+// inflating is what an inbound holds of compressed messages.
+type inflating struct {
+	packed  []byte           // pieces of a message that is not complete
+	message *codec.Inflation // one that is, and has not been inflated to its end
+	op      codec.Opcode     // of message
+	begun   bool             // a piece of it has been given
+	rest    []byte           // what the client sent behind it
+}
+
+// waits tells that a slice is due before anything more of the client is read.
+func (f *inflating) waits() bool { return f.message != nil || len(f.rest) > 0 }
+
+// discard gives back what is held.
+func (f *inflating) discard() {
+	if f.message != nil {
+		f.message.Close()
+	}
+	*f = inflating{}
+}
+
+// pack takes up a piece of a compressed message.
+func (l *loop) pack(c *conn, in *inbound, ev *codec.Event) {
+	f := &in.inflating
+	if c.state != connOpen {
+		f.packed = nil
+		return
+	}
+	l.count.inflate.packed.Add(uint64(len(ev.Data)))
+	if !ev.Last {
+		f.packed = append(f.packed, ev.Data...)
+		return
+	}
+	limit := int64(l.srv.config.MaxMessage)
+	f.op, f.begun = ev.Op, false
+	if f.packed == nil {
+		f.message = codec.NewInflation(ev.Op, ev.Data, false, limit)
+		return
+	}
+	f.message = codec.NewInflation(ev.Op, append(f.packed, ev.Data...), true, limit)
+	f.packed = nil
+}
+
+// inflateSome gives the next pieces of a complete compressed message, until it
+// or the budget is at its end. It answers whether to go on with this client.
+func (l *loop) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool {
+	f := &in.inflating
+	gen := c.gen
+	if !f.begun {
+		*budget -= inflateCost
+	}
+	if l.plain == nil {
+		l.plain = make([]byte, plainLen)
+	}
+	for f.message != nil {
+		if c.state != connOpen { // closing: what it says does not count any more
+			f.message.Close()
+			f.message = nil
+			return true
+		}
+		n, last, err := f.message.Next(l.plain)
+		if err != nil {
+			l.inflateFailed(err)
+			in.discard()
+			l.broken(slot, c, err)
+			return false
+		}
+		*budget -= n
+		l.count.inflate.plain.Add(uint64(n))
+		ev := codec.Event{Kind: codec.EventData, Op: f.op, First: !f.begun, Last: last, Data: l.plain[:n]}
+		f.begun = true
+		if last {
+			f.message.Close()
+			f.message = nil
+			l.count.inflate.messages.Add(1)
+		}
+		if !l.handleEvent(slot, c, in, &ev) || c.gen != gen {
+			return false
+		}
+		if *budget <= 0 {
+			break
+		}
+	}
+	return true
+}
+
+func (l *loop) inflateFailed(err error) {
+	why := inflateInvalid
+	if e, ok := err.(*codec.CloseError); ok && e != codec.ErrInflate {
+		why = inflateUTF8
+		if e.Code == codec.CodeTooBig {
+			why = inflateTooBig
+		}
+	}
+	l.count.inflate.failures[why].Add(1)
+}
+
+// putOff keeps what a client has sent beyond its slice, and has the loop go on
+// with it in its next turns. own tells that b may be kept as it is.
+func (l *loop) putOff(slot uint32, c *conn, in *inbound, b []byte, own bool) {
+	if !own {
+		b = append([]byte(nil), b...)
+	}
+	in.inflating.rest = b
+	if !c.is(flagInflate) {
+		c.set(flagInflate)
+		l.inflateList.slots = append(l.inflateList.slots, slot)
+		l.ring()
+	}
+}
+
+// inflateNext goes on with clients whose slice was at its end.
+func (l *loop) inflateNext() {
+	q := &l.inflateList
+	for n := 0; n < inflateTurn && !q.empty(); n++ {
+		slot := q.slots[q.next]
+		q.next++
+		if c := l.conn(slot); c != nil && c.is(flagInflate) {
+			c.clear(flagInflate)
+			l.inflateOne(slot, c)
+		}
+	}
+	q.recycle()
+}
+
+func (l *loop) inflateOne(slot uint32, c *conn) {
+	defer l.survive(slot, c.gen)
+	in := c.in
+	if in == nil || !in.inflating.waits() {
+		return
+	}
+	b := in.inflating.rest
+	in.inflating.rest = nil
+	l.takeFrames(slot, c, in, b, true)
+}
