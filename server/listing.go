@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/hex"
+	"iter"
 	"slices"
 	"strconv"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // Clients implements Gateway. Its cursor is the handle of the last row.
-func (s *Server) Clients(_ context.Context, q List) (Page[ClientInfo], error) {
+func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) {
 	var page Page[ClientInfo]
 	if err := q.check(); err != nil {
 		return page, err
@@ -23,11 +24,14 @@ func (s *Server) Clients(_ context.Context, q List) (Page[ClientInfo], error) {
 		}
 		after = table.Handle(n)
 	}
-	handles, more := s.handlesAfter(&q, after)
+	handles, more := s.handlesAfter(ctx, &q, after)
 	for _, h := range handles {
 		if info, ok := s.info(h); ok {
 			page.Rows = append(page.Rows, info)
 		}
+	}
+	if ctx.Err() != nil {
+		return Page[ClientInfo]{}, errQuery(ctx)
 	}
 	if more {
 		last := uint64(handles[len(handles)-1])
@@ -39,8 +43,8 @@ func (s *Server) Clients(_ context.Context, q List) (Page[ClientInfo], error) {
 }
 
 // handlesAfter answers the q.Limit lowest handles above one, and whether there
-// are more.
-func (s *Server) handlesAfter(q *List, after table.Handle) (handles []table.Handle, more bool) {
+// are more. What it answers is not complete if ctx is done.
+func (s *Server) handlesAfter(ctx context.Context, q *List, after table.Handle) (handles []table.Handle, more bool) {
 	if q.UID == "" && q.Group == "" {
 		for i := after.Loop(); i < len(s.loops); i++ {
 			from := uint32(0)
@@ -60,7 +64,7 @@ func (s *Server) handlesAfter(q *List, after table.Handle) (handles []table.Hand
 		return handles, false
 	}
 	least := newLeast[table.Handle](q.Limit + 1)
-	for h := range s.narrowed(q).All() {
+	for h := range until(ctx, s.narrowed(q)) {
 		if h > after && (q.UID == "" || q.Group == "" || s.registry.groups.Snapshot(q.Group).Contains(h)) {
 			least.offer(h)
 		}
@@ -80,16 +84,30 @@ func (s *Server) narrowed(q *List) table.Snapshot {
 	return s.registry.groups.Snapshot(q.Group)
 }
 
+// until is the members of a set, until ctx is done: a set may have a million.
+func until(ctx context.Context, set table.Snapshot) iter.Seq[table.Handle] {
+	const stride = 1024 // between two looks at ctx
+	return func(yield func(table.Handle) bool) {
+		n := 0
+		for h := range set.All() {
+			if n%stride == 0 && ctx.Err() != nil || !yield(h) {
+				return
+			}
+			n++
+		}
+	}
+}
+
 // UIDs implements Gateway.
-func (s *Server) UIDs(_ context.Context, q List) (Page[NameCount], error) {
+func (s *Server) UIDs(ctx context.Context, q List) (Page[NameCount], error) {
 	if err := q.check(); err != nil {
 		return Page[NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
 		return pageOf(s.registry.uids, q)
 	}
-	return namesAfter(q, s.registry.uids, func(offer func(string)) {
-		for h := range s.narrowed(&q).All() {
+	return namesAfter(ctx, q, s.registry.uids, func(offer func(string)) {
+		for h := range until(ctx, s.narrowed(&q)) {
 			s.registry.lookup(h, func(c *client) {
 				if c.uid != nil {
 					offer(c.uid.Name())
@@ -100,15 +118,15 @@ func (s *Server) UIDs(_ context.Context, q List) (Page[NameCount], error) {
 }
 
 // Groups implements Gateway.
-func (s *Server) Groups(_ context.Context, q List) (Page[NameCount], error) {
+func (s *Server) Groups(ctx context.Context, q List) (Page[NameCount], error) {
 	if err := q.check(); err != nil {
 		return Page[NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
 		return pageOf(s.registry.groups, q)
 	}
-	return namesAfter(q, s.registry.groups, func(offer func(string)) {
-		for h := range s.narrowed(&q).All() {
+	return namesAfter(ctx, q, s.registry.groups, func(offer func(string)) {
+		for h := range until(ctx, s.narrowed(&q)) {
 			s.registry.lookup(h, func(c *client) {
 				c.groups.each(func(e *table.Entry) { offer(e.Name()) })
 			})
@@ -130,7 +148,7 @@ func pageOf(t *table.Table, q List) (Page[NameCount], error) {
 
 // namesAfter answers a page of the names that each offers, in their order and
 // each once. Its cursor is the last name, in hexadecimal.
-func namesAfter(q List, t *table.Table, each func(offer func(string))) (Page[NameCount], error) {
+func namesAfter(ctx context.Context, q List, t *table.Table, each func(offer func(string))) (Page[NameCount], error) {
 	after, err := hex.DecodeString(q.Cursor)
 	if err != nil {
 		return Page[NameCount]{}, errCursor
@@ -141,6 +159,9 @@ func namesAfter(q List, t *table.Table, each func(offer func(string))) (Page[Nam
 			least.offer(name)
 		}
 	})
+	if ctx.Err() != nil {
+		return Page[NameCount]{}, errQuery(ctx)
+	}
 	names := least.sorted()
 	var page Page[NameCount]
 	if len(names) > q.Limit {

@@ -135,6 +135,7 @@ func (s *Server) Client(ctx context.Context, clientID string) (ClientInfo, error
 	case w := <-answer:
 		info.QueuedBytes, info.QueuedFrames = w.bytes, w.frames
 	case <-ctx.Done():
+		return ClientInfo{}, errQuery(ctx)
 	case <-s.ended:
 	}
 	return info, nil

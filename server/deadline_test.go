@@ -1,0 +1,75 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"castgate/server/internal/table"
+)
+
+// A query of a client whose loop is held up ends with its context, as an error
+// and not as an answer that says nothing waits.
+func TestQueryDeadline(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.Loops = 1 })
+	c := s.dial()
+	release, held := make(chan struct{}), make(chan struct{})
+	s.loops[0].post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
+	<-held
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if info, err := s.Client(ctx, c.id); !errors.Is(err, &Error{Code: CodeDeadline}) {
+		t.Errorf("%+v, %v", info, err)
+	}
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Client(canceled, c.id); !errors.Is(err, &Error{Code: CodeStopping}) {
+		t.Errorf("%v", err)
+	}
+	close(release)
+	if _, err := s.Client(context.Background(), c.id); err != nil {
+		t.Errorf("with the loop going on: %v", err)
+	}
+}
+
+// A listing narrowed to a large group looks at its context on the way.
+func TestListingDeadline(t *testing.T) {
+	s := startServer(t, nil)
+	c := s.dial()
+	s.bind(c, "ann", "red")
+	ctx, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	want := &Error{Code: CodeDeadline}
+	if page, err := s.Clients(ctx, List{Group: "red"}); !errors.Is(err, want) || len(page.Rows) > 0 {
+		t.Errorf("clients: %v, %v", page, err)
+	}
+	if page, err := s.UIDs(ctx, List{Group: "red"}); !errors.Is(err, want) || len(page.Rows) > 0 {
+		t.Errorf("uids: %v, %v", page, err)
+	}
+	if page, err := s.Groups(ctx, List{UID: "ann"}); !errors.Is(err, want) || len(page.Rows) > 0 {
+		t.Errorf("groups: %v, %v", page, err)
+	}
+	looked := 0
+	for range until(ctx, s.registry.groups.Snapshot("red")) {
+		looked++
+	}
+	if looked != 0 {
+		t.Errorf("%d members were looked at after the end", looked)
+	}
+	// In the middle of a set of ten thousand.
+	names := table.New(1)
+	for i := range 10_000 {
+		names.Add("big", table.MakeHandle(0, uint32(i), 1))
+	}
+	middle, stop := context.WithCancel(context.Background())
+	defer stop()
+	for range until(middle, names.Snapshot("big")) {
+		if looked++; looked == 3000 {
+			stop()
+		}
+	}
+	if looked < 3000 || looked > 3000+1024 {
+		t.Errorf("%d members were looked at, want it to end soon after 3000", looked)
+	}
+}
