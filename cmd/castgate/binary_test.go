@@ -95,7 +95,7 @@ func TestServeAndVerbs(t *testing.T) {
 	g.Signal(syscall.SIGHUP)
 	g.Signal(syscall.SIGPIPE)
 	g.Await(func() string {
-		if !strings.Contains(g.Log(), "nothing is reloaded") {
+		if !strings.Contains(g.Log(), `"the configuration was reloaded" changed=[] needs_restart=[]`) {
 			return "SIGHUP is not in the log"
 		}
 		return ""

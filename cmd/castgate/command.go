@@ -14,7 +14,10 @@ type commands struct {
 		Print configPrintCommand `cmd:"" help:"Print the effective configuration as a TOML file: each knob, its default, its unit and where its value came from."`
 		Check configCheckCommand `cmd:"" help:"Check the configuration; prints ok, or the one setting that is wrong."`
 	} `cmd:"" help:"Print or check the effective configuration."`
-	Doctor  doctorCommand  `cmd:"" help:"Check this host: what fits, what to change."`
+	Doctor doctorCommand `cmd:"" help:"Check this host: what fits, what to change."`
+	Key    struct {
+		New keyNewCommand `cmd:"" help:"Make a key and the line for --control-keys-file."`
+	} `cmd:"" help:"Make keys of the control API."`
 	Version versionCommand `cmd:"" help:"Print the version and what it was built from."`
 
 	Push    pushCommand    `cmd:"" group:"verbs" help:"Send one message to clients, uids, groups or all."`
@@ -35,7 +38,8 @@ type commands struct {
 		Put   sessionPutCommand   `cmd:"" help:"Replace a client's session by a JSON object."`
 		Patch sessionPatchCommand `cmd:"" help:"Merge a JSON object into a client's session (RFC 7396)."`
 	} `cmd:"" group:"verbs" help:"Write a client's session."`
-	Batch batchCommand `cmd:"" group:"verbs" help:"Run commands from stdin, one JSON object a line."`
+	Batch  batchCommand  `cmd:"" group:"verbs" help:"Run commands from stdin, one JSON object a line."`
+	Reload reloadCommand `cmd:"" group:"verbs" help:"Let the gateway read its configuration again and apply what needs no restart."`
 }
 
 // helpAsked ends the parse after kong has printed the help; kong would end

@@ -60,7 +60,11 @@ func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 	if def == "" && flag.IsSlice() {
 		def = "none"
 	}
-	fmt.Fprintf(w, "\n# %s\n# unit: %s; default: %s; from: %s\n", flag.Help, flag.Tag.Get("unit"), def, from)
+	help := flag.Help
+	if isHot(flag) {
+		help += " A reload applies it."
+	}
+	fmt.Fprintf(w, "\n# %s\n# unit: %s; default: %s; from: %s\n", help, flag.Tag.Get("unit"), def, from)
 	if keys, ok := flag.Target.Interface().([]string); ok && flag.Name == "control-key" && hasSecret(keys) {
 		// A masked value must not be read back as a key.
 		fmt.Fprintf(w, "# %s = (%d given, not shown)\n", flag.Name, len(keys))

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"castgate/server/control"
 )
 
 // Limits of control keys.
 const (
 	keyLenMax = 512
-	keysMax   = 256
+	keysMax   = control.MaxKeys
 )
 
 // readKeys turns the values of --control-key into keys: each is a key, or
@@ -38,6 +40,25 @@ func readKeys(values []string) (keys, warnings []string, err error) {
 		return nil, nil, fmt.Errorf("%d keys are more than %d", len(keys), keysMax)
 	}
 	return keys, warnings, nil
+}
+
+// readScopedKeys reads a file of keys with scopes. It holds hashes only, so
+// others may read it, but not write it.
+func readScopedKeys(path string) (keys []control.Key, warning string, err error) {
+	text, err := readLimited(path)
+	if err != nil {
+		return nil, "", err
+	}
+	if keys, err = control.ParseKeys(text); err != nil {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	if len(keys) == 0 {
+		return nil, "", fmt.Errorf("%s holds no key", path)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o022 != 0 {
+		warning = fmt.Sprintf("the key file %s can be written by others (mode %04o); chmod go-w it", path, info.Mode().Perm())
+	}
+	return keys, warning, nil
 }
 
 func readKeyFile(path string) (keys []string, warning string, err error) {

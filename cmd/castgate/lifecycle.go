@@ -36,6 +36,7 @@ type lifecycle struct {
 	log          *slog.Logger
 	draining     *atomic.Bool // makes /readyz answer 503
 	drainTimeout time.Duration
+	reload       func() // reads the configuration again and logs how it went
 
 	gatewayEnded chan error
 	controlEnded chan error
@@ -47,6 +48,13 @@ func (l *lifecycle) run() error {
 	l.gatewayEnded, l.controlEnded = make(chan error, 1), make(chan error, 1)
 	go func() { l.gatewayEnded <- l.gateway.Run() }()
 	go func() { l.controlEnded <- l.control.Serve() }()
+	hangups := make(chan struct{}, 1) // one reload runs, another may wait
+	defer close(hangups)
+	go func() {
+		for range hangups {
+			l.reload()
+		}
+	}()
 	for {
 		select {
 		case err := <-l.gatewayEnded:
@@ -58,7 +66,10 @@ func (l *lifecycle) run() error {
 			if sig != syscall.SIGHUP {
 				return l.drain(sig)
 			}
-			l.log.Info("SIGHUP: nothing is reloaded; a changed configuration needs a restart")
+			select {
+			case hangups <- struct{}{}:
+			default: // the one that waits will see the same files
+			}
 		}
 	}
 }

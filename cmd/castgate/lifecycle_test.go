@@ -22,13 +22,14 @@ type stage struct {
 
 	runEnds     chan error    // Run returns what comes out
 	serveEnds   chan error    // Serve likewise
+	reloads     chan struct{} // gets a message for each reload, which then ends
 	drainEnds   chan struct{} // Shutdown returns once closed, or with ctx
 	draining    atomic.Bool
 	readyAtStop atomic.Bool // what draining said when Shutdown was called
 }
 
 func newStage() *stage {
-	return &stage{runEnds: make(chan error, 1), serveEnds: make(chan error, 1), drainEnds: make(chan struct{})}
+	return &stage{runEnds: make(chan error, 1), serveEnds: make(chan error, 1), drainEnds: make(chan struct{}), reloads: make(chan struct{})}
 }
 
 func (s *stage) note(event string) {
@@ -69,6 +70,7 @@ func (s *stage) start(drainTimeout time.Duration, log *bytes.Buffer) (chan<- os.
 	l := lifecycle{
 		gateway: stageGateway{s}, control: stageControl{s}, signals: signals,
 		log: slog.New(slog.NewTextHandler(log, nil)), draining: &s.draining, drainTimeout: drainTimeout,
+		reload: func() { s.reloads <- struct{}{} },
 	}
 	go func() { ended <- l.run() }()
 	return signals, ended
@@ -89,7 +91,9 @@ func TestStopInOrder(t *testing.T) {
 		s, log := newStage(), &bytes.Buffer{}
 		signals, ended := s.start(time.Minute, log)
 		signals <- syscall.SIGHUP // must not end it
-		signals <- sig
+		<-s.reloads
+		signals <- syscall.SIGHUP // a reload that does not end
+		signals <- sig            // holds up nothing
 		signals <- syscall.SIGHUP // nor hurry the draining
 		close(s.drainEnds)
 		if code := codeOf(<-ended); code != 0 {

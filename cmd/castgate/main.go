@@ -25,6 +25,7 @@ const (
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	args           []string // of the command line, without the program's name
 	environ        []string // NAME=value
 	terminal       bool     // stdout is one
 }
@@ -55,6 +56,7 @@ func main() {
 
 // run carries out one command line and answers the exit code.
 func run(args []string, p process) int {
+	p.args = args
 	err := dispatch(args, &p)
 	if err == nil {
 		return 0

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"runtime"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/alecthomas/kong"
 
 	"castgate/server"
 	"castgate/server/control"
@@ -19,7 +22,7 @@ type serveCommand struct{ settings }
 // Run starts the gateway and its control API and serves until a signal or a
 // failure ends them. Both listeners are bound before anything is served, so
 // that a taken port is told at once.
-func (c *serveCommand) Run(p *process, src *sources) error {
+func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	e, err := c.resolve(p, src)
 	if err != nil {
 		return err
@@ -47,16 +50,27 @@ func (c *serveCommand) Run(p *process, src *sources) error {
 	e.control.MaxConns = min(e.control.MaxConns, max(gw.ReserveFiles()/2, 1))
 	var draining atomic.Bool
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
+	audit := newAuditLog(p.stderr, c.LogFormat)
+	file, err := openAudit(e.auditLog)
+	if err != nil {
+		return failf(exitUsage, "--audit-log: %w", err)
+	}
+	audit.point(e.auditLog, file)
+	e.control.Audit = audit
+	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, values: knobValues(ctx.Model), now: e}
+	e.control.Reload = again.reload
 	ctl, err := control.New(gw, e.control)
 	if err != nil {
 		return startError(err, src)
 	}
+	again.control = ctl
 	if err := ctl.Listen(); err != nil {
 		return startError(err, src)
 	}
 	l := lifecycle{
 		gateway: gw, control: ctl, signals: signals, log: log,
 		draining: &draining, drainTimeout: e.server.DrainTimeout,
+		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") },
 	}
 	log.Info("castgate serves", "version", version, "listen", gw.Addr().String(), "control", ctl.Addr().String(),
 		"max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)

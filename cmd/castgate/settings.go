@@ -39,20 +39,23 @@ type settings struct {
 	SendQueue        size     `default:"256KiB" unit:"bytes" help:"Bytes that may wait for one client, looked at before a message is queued."`
 	SlowPolicy       string   `default:"close" unit:"close or drop" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
 	PushQueue        size     `default:"64MiB" unit:"bytes" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
-	AllowedOrigins   []string `unit:"origins" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
+	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
 	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`
 	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"Descriptors that max-conns leaves free; 0 derives it from the open-file limit."`
 
 	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener; a non-loopback address needs a control key."`
-	ControlKey          []string `unit:"keys" help:"Keys of the control API, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
+	ControlKey          []string `unit:"keys" hot:"" help:"Keys of the control API with every right, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
+	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, as castgate key new writes its lines."`
+	ControlAllow        []string `unit:"networks" hot:"" help:"Addresses and networks that control connections are taken from, separated by commas; any unless set."`
 	ControlMaxBody      size     `default:"1MiB" unit:"bytes" help:"Largest request body of the control API; above it 413."`
 	ControlMaxConns     int      `default:"256" unit:"connections" help:"Connections the control API serves at once."`
 	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time to read one control request."`
 	ControlWriteTimeout duration `default:"30s" unit:"duration" help:"Time to write one control answer."`
 	ControlIdleTimeout  duration `default:"1m" unit:"duration" help:"Silence after which an idle control connection is closed."`
-	ControlTimeout      duration `default:"10s" unit:"duration" help:"How long one control request may wait for deliveries."`
+	ControlTimeout      duration `default:"10s" unit:"duration" help:"How long one control request may take, waits for deliveries included; a query, or the rest of a batch, is answered 503 after that."`
 
-	LogLevel  string `default:"info" unit:"debug, info, warn or error" help:"Least level that is logged."`
+	AuditLog  string `default:"stderr" unit:"stderr, off or a path" hot:"" help:"Where records of kicks, session changes, reloads and refused keys go; a reload opens a file anew."`
+	LogLevel  string `default:"info" unit:"debug, info, warn or error" hot:"" help:"Least level that is logged."`
 	LogFormat string `default:"text" unit:"text or json" help:"Format of the log on stderr."`
 }
 
@@ -62,9 +65,13 @@ type configFile struct {
 	Config string `placeholder:"FILE" help:"TOML file of settings."`
 }
 
+// processors is GOMAXPROCS as the program found it: serve raises it, and a
+// reload must come to the same defaults as the start.
+var processors = runtime.GOMAXPROCS(0)
+
 // computedDefaults are the defaults that depend on the machine.
 func computedDefaults() kong.Vars {
-	return kong.Vars{"loops": strconv.Itoa(runtime.GOMAXPROCS(0))}
+	return kong.Vars{"loops": strconv.Itoa(processors)}
 }
 
 // effective is what settings come to: checked, keys read.
@@ -72,6 +79,9 @@ type effective struct {
 	server   server.Config
 	control  control.Config
 	logger   *slog.Logger
+	level    *slog.LevelVar // of logger
+	auditLog string
+	files    []string // that were read
 	warnings []string // worth a log line, not worth refusing to start
 }
 
@@ -79,6 +89,9 @@ type effective struct {
 // packages below. The error names the setting and where its value came from.
 func (s *settings) resolve(p *process, src *sources) (*effective, error) {
 	e, name, err := s.build(p)
+	if err == nil && src.path != "" {
+		e.files = append(e.files, src.path)
+	}
 	if err != nil {
 		if name == "" {
 			// Validate's errors begin with the name of the setting.
@@ -99,14 +112,17 @@ func (s *settings) resolve(p *process, src *sources) (*effective, error) {
 // the error names it.
 func (s *settings) build(p *process) (e *effective, name string, err error) {
 	e = &effective{}
-	if e.logger, name, err = newLogger(p.stderr, s.LogLevel, s.LogFormat); err != nil {
+	if e.logger, e.level, name, err = newLogger(p.stderr, s.LogLevel, s.LogFormat); err != nil {
 		return nil, name, err
 	}
-	keys, warnings, err := readKeys(s.ControlKey)
+	access, name, err := s.access(e)
 	if err != nil {
-		return nil, "control-key", err
+		return nil, name, err
 	}
-	e.warnings = warnings
+	if err := checkAuditLog(s.AuditLog); err != nil {
+		return nil, "audit-log", err
+	}
+	e.auditLog = s.AuditLog
 	e.server = server.Config{
 		Listen: s.Listen, Loops: s.Loops, MaxConns: s.MaxConns,
 		OnMessage: server.OnMessage(s.OnMessage), InitMessage: s.InitMessage,
@@ -122,7 +138,7 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		return nil, "", err
 	}
 	e.control = control.Config{
-		Listen: s.Control, Keys: keys,
+		Listen: s.Control, Access: access,
 		MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns,
 		ReadTimeout: time.Duration(s.ControlReadTimeout), WriteTimeout: time.Duration(s.ControlWriteTimeout),
 		IdleTimeout: time.Duration(s.ControlIdleTimeout), RequestTimeout: time.Duration(s.ControlTimeout),
@@ -137,6 +153,32 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 // policy is the part of the gateway's settings that can change while it runs.
 func (s *settings) policy() server.Policy {
 	return server.Policy{AllowedOrigins: trimmed(s.AllowedOrigins)}
+}
+
+// access reads who may use the control API.
+func (s *settings) access(e *effective) (a control.Access, name string, err error) {
+	if a.Keys, e.warnings, err = readKeys(s.ControlKey); err != nil {
+		return a, "control-key", err
+	}
+	for _, v := range trimmed(s.ControlKey) {
+		if path, isFile := strings.CutPrefix(v, "@"); isFile {
+			e.files = append(e.files, path)
+		}
+	}
+	if path := s.ControlKeysFile; path != "" {
+		var warning string
+		if a.ScopedKeys, warning, err = readScopedKeys(path); err != nil {
+			return a, "control-keys-file", err
+		}
+		e.files = append(e.files, path)
+		if warning != "" {
+			e.warnings = append(e.warnings, warning)
+		}
+	}
+	if a.Allow, err = readNetworks(s.ControlAllow); err != nil {
+		return a, "control-allow", err
+	}
+	return a, "", nil
 }
 
 // trimmed takes the spaces off list items: "a, b" in a variable means a and b.

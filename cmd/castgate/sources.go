@@ -29,6 +29,7 @@ type sources struct {
 	knobs   []string          // names of all knobs
 	file    map[string]fileValue
 	from    map[string]string // knob -> where its value came from; absent means default
+	path    string            // of the file; "" for none
 	loaded  bool
 }
 
@@ -92,6 +93,7 @@ func (s *sources) load(ctx *kong.Context) error {
 	if path == "" {
 		return nil
 	}
+	s.path = path
 	var err error
 	if s.file, err = readFile(path, s.knobs); err != nil {
 		return fmt.Errorf("%w (%s)", err, from)

@@ -156,6 +156,13 @@ func (c *kickCommand) Run(p *process) error {
 	return c.call(p, http.MethodPost, "/v1/kick", body)
 }
 
+type reloadCommand struct{ connection }
+
+// Run asks for the reload.
+func (c *reloadCommand) Run(p *process) error {
+	return c.call(p, http.MethodPost, "/v1/reload", nil)
+}
+
 type sessionFlags struct {
 	connection
 	Client string `arg:"" help:"Client id."`

@@ -4,58 +4,92 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"net/netip"
 
 	"github.com/valyala/fasthttp"
 
 	"castgate/server/control/internal/wire"
 )
 
-// keyring holds the hashes of the keys that open the control API.
-type keyring [][sha256.Size]byte
-
-func newKeyring(keys []string) keyring {
-	var k keyring
-	for _, key := range keys {
-		k = append(k, sha256.Sum256([]byte(key)))
-	}
-	return k
-}
-
 var (
 	bearer = []byte("bearer ")
 
-	errNoKey    = &wire.Fault{Code: codeUnauthorized, Detail: "send a key: Authorization: Bearer <key>, or X-API-Key: <key>"}
-	errWrongKey = &wire.Fault{Code: codeUnauthorized, Detail: "the key is none of this gateway's"}
-	errBrowser  = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: pages in a browser may call the control API only where it has keys"}
+	errNoKey     = &wire.Fault{Code: codeUnauthorized, Detail: "send a key: Authorization: Bearer <key>, or X-API-Key: <key>"}
+	errWrongKey  = &wire.Fault{Code: codeUnauthorized, Detail: "the key is none of this gateway's"}
+	errBrowser   = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: pages in a browser may call the control API only where it has keys"}
+	errRebinding = &wire.Fault{Code: codeBrowser, Detail: "the Host header is neither an address nor localhost: without keys the control API answers to no other name"}
+	errNetwork   = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer taken (control-allow)"}
 )
 
-// check lets a request with a key pass. Hashes are of one length, and all keys
+// anybody is who calls where there are no keys.
+var anybody = &Key{Name: "-", Scopes: AllScopes}
+
+// check answers whose key a request has. Hashes are of one length, and all keys
 // are compared however the first ones went.
 //
 // Without keys whoever reaches the port may use it, but for pages in a browser
-// on this host, from anywhere in the web: those can send simple POST requests
-// to any address. Their browser marks such a request by an Origin header.
-func (k keyring) check(h *fasthttp.RequestHeader) error {
-	if len(k) == 0 {
+// on this host, from anywhere in the web. Those can send simple POST requests
+// to any address; their browser marks such a request by an Origin header. And
+// they can have their own name resolve to 127.0.0.1 and read what a GET
+// answers, without an Origin header; their browser then sends that name as
+// Host. local says that such a page could reach the port.
+func (a *access) check(h *fasthttp.RequestHeader, local bool) (*Key, error) {
+	if len(a.keys) == 0 {
 		if len(h.Peek(fasthttp.HeaderOrigin)) > 0 {
-			return errBrowser
+			return nil, errBrowser
 		}
-		return nil
+		if local && !localHost(h.Host()) {
+			return nil, errRebinding
+		}
+		return anybody, nil
 	}
 	given := h.Peek("X-API-Key")
 	if auth := h.Peek(fasthttp.HeaderAuthorization); len(auth) > len(bearer) && bytes.EqualFold(auth[:len(bearer)], bearer) {
 		given = bytes.TrimSpace(auth[len(bearer):])
 	}
 	if len(given) == 0 {
-		return errNoKey
+		return nil, errNoKey
 	}
 	sum := sha256.Sum256(given)
-	match := 0
-	for i := range k {
-		match |= subtle.ConstantTimeCompare(sum[:], k[i][:])
+	match := -1
+	for i := range a.keys {
+		match = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], a.keys[i].Hash[:]), i, match)
 	}
-	if match == 0 {
-		return errWrongKey
+	if match < 0 {
+		return nil, errWrongKey
 	}
-	return nil
+	return &a.keys[match], nil
+}
+
+// localHost tells whether a Host header is one that no name server could have
+// led a browser here with: an address, localhost or a name below it, another
+// name without a dot, which is none of the public DNS, or nothing (HTTP/1.0).
+func localHost(host []byte) bool {
+	numeric := true
+	for _, b := range host {
+		numeric = numeric && (b >= '0' && b <= '9' || b == '.' || b == ':')
+	}
+	if numeric || bytes.IndexByte(host, '.') < 0 && bytes.IndexByte(host, '[') < 0 {
+		return true // no public name, and the usual ones are told without an allocation
+	}
+	name := string(host)
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 && !bytes.HasSuffix(host, []byte{']'}) {
+		name = name[:i]
+	}
+	if n := len(name); n > 2 && name[0] == '[' && name[n-1] == ']' {
+		name = name[1 : n-1]
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	const below = ".localhost"
+	return len(name) >= len(below) && bytes.EqualFold([]byte(name[len(name)-len(below):]), []byte(below))
+}
+
+// allowed refuses what the caller's key has no right to.
+func (c *call) allowed(scope Scope, what string) error {
+	if c.caller.Scopes&scope == scope {
+		return nil
+	}
+	return wire.Faultf(codeForbidden, "the key %s has the scope %s; %s needs %s", c.caller.Name, c.caller.Scopes, what, scope)
 }

@@ -3,14 +3,15 @@ package control
 import (
 	"bytes"
 	"strconv"
+	"time"
 
 	"castgate/server/control/internal/wire"
 )
 
 // batch serves POST /v1/batch: commands in their order, each with a reply of
-// its own. One that fails doesn't stop the others; RequestTimeout ends waits
-// for deliveries, not the batch. As NDJSON it is one command a line, and one
-// reply a line.
+// its own. One that fails doesn't stop the others; after RequestTimeout those
+// that are left are answered 503 each and not carried out. As NDJSON it is one
+// command a line, and one reply a line.
 func (c *call) batch() (err error) {
 	body := c.http.Request.Body()
 	lines := bytes.EqualFold(mediaType(c.http.Request.Header.ContentType()), []byte(ndjsonType))
@@ -43,15 +44,29 @@ func (c *call) batch() (err error) {
 	return nil
 }
 
+// perform carries out one command, if there is time left and the caller may.
+func (c *call) perform(command []byte) error {
+	if deadline, ok := c.ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return wire.Faultf(codeDeadline, "not carried out: the commands before it took %v (control-timeout)", c.server.config.RequestTimeout)
+	}
+	if err := c.command.Decode(command, nil); err != nil {
+		return err
+	}
+	v := findVerb(c.command.Op)
+	if c.caller.Scopes&v.scope != v.scope {
+		err := c.allowed(v.scope, v.op.Name)
+		c.server.audit.refused(c, err)
+		return err
+	}
+	return v.run(c)
+}
+
 // reply carries out one command and appends {"status":200,"body":…} or
 // {"status":…,"problem":…}.
 func (c *call) reply(command []byte) {
 	start := len(c.out)
 	c.out = append(c.out, `{"status":200,"body":`...)
-	err := c.command.Decode(command, nil)
-	if err == nil {
-		err = findVerb(c.command.Op).run(c)
-	}
+	err := c.perform(command)
 	if err != nil {
 		status, code, detail := problemOf(err)
 		c.out = append(c.out[:start], `{"status":`...)

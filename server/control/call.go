@@ -20,6 +20,7 @@ type call struct {
 	http     *fasthttp.RequestCtx
 	ctx      context.Context // for the gateway
 	route    *route
+	caller   *Key   // whose rights it has; nil on a route that needs no key
 	clientID string // from the path
 	list     server.List
 	waiting  bool // ctx has a deadline already
@@ -46,7 +47,7 @@ func (s *Server) newCall(ctx *fasthttp.RequestCtx) *call {
 // release gives the call back. It holds nothing of the request any more.
 func (c *call) release() {
 	c.command.Reset()
-	c.http, c.ctx, c.route = nil, nil, nil
+	c.http, c.ctx, c.route, c.caller = nil, nil, nil, nil
 	c.clientID, c.list, c.waiting = "", server.List{}, false
 	if cap(c.out) > keepAnswer {
 		c.out = nil
@@ -86,6 +87,17 @@ func (c *call) wait() (done func()) {
 		stop()
 		cancel()
 		c.ctx, c.waiting = c.server.base, false
+	}
+}
+
+// bound gives the call a context that ends after RequestTimeout or when the
+// port shuts down, for a query that may take long.
+func (c *call) bound() (done func()) {
+	ctx, cancel := context.WithTimeout(c.server.base, c.server.config.RequestTimeout)
+	c.ctx = ctx
+	return func() {
+		cancel()
+		c.ctx = c.server.base
 	}
 }
 

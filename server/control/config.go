@@ -13,10 +13,8 @@ import (
 type Config struct {
 	// Listen is host:port or unix:/path. Port 0 picks a free one.
 	Listen string
-	// Keys open the control API, each printable ASCII without spaces. Without
-	// any it is open to whoever can reach it, which Validate allows for
-	// loopback addresses and unix sockets only.
-	Keys []string
+	// Access says who may use the port; SetAccess changes it later.
+	Access
 	// MaxBody is the largest request body in bytes, 1 KiB to 1 GiB. Each
 	// connection may hold one in memory.
 	MaxBody int
@@ -28,10 +26,19 @@ type Config struct {
 	// answer (for a page, where an answer is streamed), IdleTimeout for the
 	// pause between two. 10 ms to 1 h.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
-	// RequestTimeout is how long a request may wait for deliveries.
+	// RequestTimeout is how long a request may take: waiting for deliveries
+	// ends then with the counts so far, a query or what is left of a batch with
+	// 503. In a streamed listing it is for a page.
 	RequestTimeout time.Duration
 	// Ready answers /readyz; nil is always ready.
 	Ready func() bool
+	// Reload serves POST /v1/reload; the port makes one call at a time. Its
+	// error is told to the caller. nil refuses.
+	Reload func() (Reloaded, error)
+	// Audit gets a record for each kick, change of a session, reload and
+	// refusal of a key, where it is Enabled for slog.LevelInfo; nil is none.
+	// It is called from many goroutines. What its error loses is counted.
+	Audit slog.Handler
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
 }
@@ -61,13 +68,8 @@ const (
 // Validate reports the first setting that is wrong, by its name on the command
 // line. Keys are never repeated in an error.
 func (c *Config) Validate() error {
-	for i, key := range c.Keys {
-		if key == "" {
-			return fmt.Errorf("control-key: key %d is empty", i+1)
-		}
-		if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return fmt.Errorf("control-key: key %d holds a character that is not printable ASCII, or a space", i+1)
-		}
+	if err := c.Access.validate(); err != nil {
+		return err
 	}
 	if err := c.validateListen(); err != nil {
 		return err
@@ -105,15 +107,15 @@ func (c *Config) validateListen() error {
 	if err != nil {
 		return fmt.Errorf("control: %q is neither host:port nor unix:/path", c.Listen)
 	}
-	if len(c.Keys) > 0 || host == "localhost" {
+	if c.keyed() || host == "localhost" {
 		return nil // what localhost really is, Listen looks at
 	}
 	if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {
-		return c.exposed()
+		return c.errExposed()
 	}
 	return nil
 }
 
-func (c *Config) exposed() error {
-	return fmt.Errorf("control: %s can be reached from other hosts; set control-key or listen on a loopback address", c.Listen)
+func (c *Config) errExposed() error {
+	return fmt.Errorf("control: %s can be reached from other hosts; set control-key or control-keys-file, or listen on a loopback address", c.Listen)
 }

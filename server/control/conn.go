@@ -3,6 +3,7 @@ package control
 import (
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,6 +23,7 @@ const (
 type conn struct {
 	net.Conn
 	listener *listener
+	addr     netip.Addr // of the peer; not valid for a unix socket
 	state    atomic.Int64
 	// linger makes Close read on for a moment: closing with unread bytes
 	// would reset the connection and take the answer away from the caller.

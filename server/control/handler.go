@@ -63,7 +63,8 @@ func (c *call) serve() error {
 		c.route = res.route(ctx)
 	}
 	if c.route == nil || !c.route.open {
-		if err := s.keys.check(&ctx.Request.Header); err != nil {
+		if err := c.authorize(); err != nil {
+			s.audit.refused(c, err)
 			return err
 		}
 	}
@@ -87,6 +88,22 @@ func (c *call) serve() error {
 		return err
 	}
 	return c.route.run(c)
+}
+
+// authorize finds out who calls and refuses those who may not.
+func (c *call) authorize() (err error) {
+	access := c.server.access.Load()
+	if conn, ok := c.http.Conn().(*conn); ok && !access.allows(conn.addr) {
+		c.http.SetConnectionClose() // taken before control-allow was changed
+		return errNetwork
+	}
+	if c.caller, err = access.check(&c.http.Request.Header, c.server.local); err != nil || c.route == nil {
+		return err
+	}
+	if c.caller.Scopes&c.route.scope == c.route.scope {
+		return nil
+	}
+	return c.allowed(c.route.scope, c.route.method+" "+c.route.path)
 }
 
 // checkBody refuses a body that can't be one of this route.

@@ -223,15 +223,26 @@ type port struct {
 // start runs a control port; change may change its configuration.
 func start(t testing.TB, change func(*Config)) *port {
 	t.Helper()
+	f := &fake{rows: 3}
+	p := startWith(t, f, change)
+	p.fake = f
+	return p
+}
+
+// startWith is start with a gateway of the test's own.
+func startWith(t testing.TB, gw server.Gateway, change func(*Config)) *port {
+	t.Helper()
 	c := Defaults()
 	c.Listen = "127.0.0.1:0"
 	log := &logText{}
 	c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Reload = func() (Reloaded, error) {
+		return Reloaded{Changed: []string{"log-level"}, NeedsRestart: []string{"listen"}}, nil
+	}
 	if change != nil {
 		change(&c)
 	}
-	f := &fake{rows: 3}
-	s, err := New(f, c)
+	s, err := New(gw, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +251,7 @@ func start(t testing.TB, change func(*Config)) *port {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
-	p := &port{Server: s, t: t, fake: f, log: log, base: "http://" + s.Addr().String()}
+	p := &port{Server: s, t: t, log: log, base: "http://" + s.Addr().String()}
 	p.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, s.Addr().Network(), s.Addr().String())

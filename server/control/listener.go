@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,11 +32,12 @@ type listener struct {
 	closed   chan struct{}
 	close    sync.Once
 	refusals chan struct{} // a place for each connection being refused
+	allows   func(netip.Addr) bool
 
 	mu    sync.Mutex
 	conns map[*conn]struct{} // guarded by mu
 
-	refused, madeRoom, failed atomic.Uint64
+	refused, denied, madeRoom, failed atomic.Uint64
 
 	// of the goroutine that accepts
 	pause  time.Duration
@@ -44,7 +46,7 @@ type listener struct {
 
 func newListener(ln net.Listener, most int, log *slog.Logger) *listener {
 	return &listener{Listener: ln, most: most, log: log, closed: make(chan struct{}),
-		refusals: make(chan struct{}, mostRefusals), conns: map[*conn]struct{}{}}
+		refusals: make(chan struct{}, mostRefusals), conns: map[*conn]struct{}{}, allows: func(netip.Addr) bool { return true }}
 }
 
 // Close ends Accept; a second one does nothing.
@@ -98,7 +100,14 @@ func (l *listener) hold(err error) {
 
 // admit counts a connection in, if need be in the place of the one that has
 // been idle longest. If none is idle the new one is told so, and nil answered.
+// A stranger's is closed without a word.
 func (l *listener) admit(c net.Conn) *conn {
+	addr := addrOf(c.RemoteAddr())
+	if !l.allows(addr) {
+		l.denied.Add(1)
+		_ = c.Close()
+		return nil
+	}
 	l.mu.Lock()
 	full := len(l.conns) >= l.most
 	l.mu.Unlock()
@@ -110,7 +119,7 @@ func (l *listener) admit(c net.Conn) *conn {
 		}
 		_ = idle.Conn.Close()
 	}
-	t := &conn{Conn: c, listener: l}
+	t := &conn{Conn: c, listener: l, addr: addr}
 	t.state.Store(stateNew)
 	l.mu.Lock()
 	l.conns[t] = struct{}{}

@@ -51,6 +51,7 @@ func list[T any](c *call, l listing[T]) error {
 	if accepts(c.http.Request.Header.Peek(fasthttp.HeaderAccept), ndjsonType) {
 		return stream(c, l)
 	}
+	defer c.bound()()
 	page, err := l.page(c.server.gateway, c.ctx, c.list)
 	if err != nil {
 		return err
@@ -78,6 +79,7 @@ func stream[T any](c *call, l listing[T]) error {
 	}
 	w := &streamer[T]{server: c.server, listing: l, query: c.list, left: c.list.Limit}
 	w.query.Limit = w.limit()
+	defer c.bound()()
 	page, err := l.page(c.server.gateway, c.ctx, w.query)
 	if err != nil {
 		return err
@@ -106,6 +108,13 @@ func (w *streamer[T]) limit() int {
 		return w.left
 	}
 	return streamPage
+}
+
+// next asks for a page, which may take RequestTimeout.
+func (w *streamer[T]) next() (server.Page[T], error) {
+	ctx, cancel := context.WithTimeout(w.server.base, w.server.config.RequestTimeout)
+	defer cancel()
+	return w.listing.page(w.server.gateway, ctx, w.query)
 }
 
 // write ends when the rows do, when the caller is gone or when the port shuts
@@ -144,7 +153,7 @@ func (w *streamer[T]) write(out *bufio.Writer, page server.Page[T]) {
 		}
 		w.query.Cursor, w.query.Limit = page.Next, w.limit()
 		var err error
-		if page, err = w.listing.page(w.server.gateway, w.server.base, w.query); err != nil || w.server.base.Err() != nil {
+		if page, err = w.next(); err != nil || w.server.base.Err() != nil {
 			return
 		}
 		if w.conn != nil {

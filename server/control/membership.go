@@ -1,6 +1,8 @@
 package control
 
 import (
+	"log/slog"
+
 	"castgate/server"
 	"castgate/server/control/internal/wire"
 )
@@ -10,6 +12,9 @@ func (c *call) bind() error {
 	r, err := c.server.gateway.Bind(c.ctx, server.Bind{ClientID: m.ClientID, UID: m.UID, Groups: m.Top.Groups, KickOld: m.KickOld})
 	if err != nil {
 		return err
+	}
+	if r.Kicked > 0 && c.server.audit.on() {
+		c.did("bind", slog.String("client_id", auditName(m.ClientID)), slog.String("uid", auditName(m.UID)), slog.Int("kicked", r.Kicked))
 	}
 	c.out = appendNullable(append(c.out, `{"previous_uid":`...), r.PreviousUID)
 	c.out = append(appendInt(c.out, `,"kicked":`, r.Kicked), '}')

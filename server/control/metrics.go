@@ -95,6 +95,9 @@ var (
 
 	descEvicted      = desc("control_idle_closed_total", "Idle control connections closed to make room.")
 	descTurnedAway   = desc("control_refused_total", "Control connections refused for want of room.")
+	descDenied       = desc("control_denied_total", "Control connections closed because control-allow does not have their address.")
+	descReloads      = desc("reloads_total", "Reloads of the configuration.", "result")
+	descAudit        = desc("audit_records_total", "Records of the audit log.", "result")
 	descAcceptErrors = desc("control_accept_errors_total", "Errors of accept on the control port.")
 )
 
@@ -178,9 +181,14 @@ func (m *metrics) collectControl(gauge func(*prometheus.Desc, float64), counter 
 		counter(descRequests, n, method, path, strconv.Itoa(answered[i%len(answered)]))
 	}
 	counter(descPanics, m.server.panicked.Load(), "control")
+	counter(descReloads, m.server.reloads.ok.Load(), "ok")
+	counter(descReloads, m.server.reloads.refused.Load(), "refused")
+	counter(descAudit, m.server.audit.written.Load(), "written")
+	counter(descAudit, m.server.audit.lost.Load(), "lost")
 	if l := m.server.listener; l != nil {
 		gauge(descControl, float64(l.open()))
 		counter(descEvicted, l.madeRoom.Load())
+		counter(descDenied, l.denied.Load())
 		counter(descTurnedAway, l.refused.Load())
 		counter(descAcceptErrors, l.failed.Load())
 	}

@@ -33,6 +33,9 @@ func newOpenAPI(routes []*route) ([]byte, error) {
 		if operation == nil {
 			return nil, fmt.Errorf("openapi.json has no %s %s", r.method, r.path)
 		}
+		if r.scope != 0 {
+			operation["x-scope"] = r.scope.String()
+		}
 		if err := addProblems(operation, r); err != nil {
 			return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
 		}
@@ -43,7 +46,7 @@ func newOpenAPI(routes []*route) ([]byte, error) {
 // The codes that requests can be answered with whatever they ask for.
 var (
 	everyCode = []string{codeBadRequest, codeTimeout, codeHeadTooLarge, codeBodyTooLarge, codeInternal, codeTooManyConns}
-	keyCodes  = []string{codeUnauthorized, codeBrowser}
+	keyCodes  = []string{codeUnauthorized, codeBrowser, codeForbidden}
 	bodyCodes = []string{codeLengthRequired, codeMediaType, wire.CodeInvalidUTF8}
 	jsonCodes = []string{
 		wire.CodeInvalidJSON, wire.CodeTooDeep, wire.CodeDuplicateField, wire.CodeUnknownField, wire.CodeMissingField,

@@ -30,6 +30,9 @@ const (
 	codeNotReady         = "not_ready"
 	codeTooManyConns     = "too_many_connections"
 	codeHTTPVersion      = "http_version"
+	codeForbidden        = "forbidden"
+	codeReloadRefused    = "reload_refused"
+	codeDeadline         = string(server.CodeDeadline)
 )
 
 // statuses gives every code of an error its status. The OpenAPI document is
@@ -61,15 +64,18 @@ var statuses = map[string]int{
 	string(server.CodeTooManyGroups):   400,
 	string(server.CodeBusy):            503,
 	string(server.CodeStopping):        503,
+	codeDeadline:                       503,
 
 	codeBadRequest:       400,
 	codeUnknownParameter: 400,
 	codeInvalidParameter: 400,
 	codeUnauthorized:     401,
 	codeBrowser:          403,
+	codeForbidden:        403,
 	codeNotFound:         404,
 	codeMethodNotAllowed: 405,
 	codeTimeout:          408,
+	codeReloadRefused:    409,
 	codeLengthRequired:   411,
 	codeBodyTooLarge:     413,
 	codeMediaType:        415,

@@ -146,7 +146,9 @@ func TestWaitEnds(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		if status, body, _ := p.ask("POST", "/v1/batch", `{"commands":[{"op":"push",`+push[1:]+`,{"op":"unbind","client_id":"c-1"}]}`); status != 200 || !strings.Contains(body, soFar) || !strings.Contains(body, "previous_uid") {
+		p.fake.took()
+		if status, body, _ := p.ask("POST", "/v1/batch", `{"commands":[{"op":"push",`+push[1:]+`,{"op":"unbind","client_id":"c-1"}]}`); status != 200 || !strings.Contains(body, soFar) ||
+			!strings.Contains(body, `{"status":503,"problem":`) || !strings.Contains(body, `"code":"deadline"`) || strings.Contains(p.fake.took(), "unbind") {
 			t.Errorf("batch: %d %s", status, body)
 		}
 	})

@@ -61,6 +61,7 @@ func appendByName[T any](dst []byte, names []string, values []T, value func([]by
 
 // client serves GET /v1/clients/{client_id}.
 func (c *call) client() error {
+	defer c.bound()()
 	info, err := c.server.gateway.Client(c.ctx, c.clientID)
 	if err != nil {
 		return err

@@ -26,7 +26,9 @@ type route struct {
 	method string
 	path   string // {client_id} stands for a segment
 	open   bool   // needs no key
-	body   bodyKind
+	// scope is the right it takes; none where each command is asked for its own.
+	scope Scope
+	body  bodyKind
 	// parameter takes a parameter of the query; nil: the route has none.
 	// lenient routes pass over what is in a query.
 	parameter func(c *call, name, value string) error
@@ -38,23 +40,24 @@ type route struct {
 // routes are all there are; the OpenAPI document lists the same.
 func routes() []*route {
 	list := []*route{
-		{method: "POST", path: "/v1/push/raw", body: anyBody, parameter: (*call).rawParameter, run: (*call).pushRaw},
+		{method: "POST", path: "/v1/push/raw", scope: ScopePush, body: anyBody, parameter: (*call).rawParameter, run: (*call).pushRaw},
 		{method: "POST", path: "/v1/batch", body: batchBody, run: (*call).batch},
-		{method: "GET", path: "/v1/stats", run: (*call).stats},
-		{method: "GET", path: "/v1/clients", parameter: (*call).listParameter, run: listClients},
-		{method: "GET", path: "/v1/uids", parameter: (*call).listParameter, run: listUIDs},
-		{method: "GET", path: "/v1/groups", parameter: (*call).listParameter, run: listGroups},
-		{method: "GET", path: "/v1/clients/{client_id}", run: (*call).client},
-		{method: "PUT", path: "/v1/clients/{client_id}/session", body: jsonBody, run: (*call).putSession},
-		{method: "PATCH", path: "/v1/clients/{client_id}/session", body: jsonBody, run: (*call).patchSession},
-		{method: "GET", path: "/v1/openapi.json", run: (*call).openAPI},
+		{method: "GET", path: "/v1/stats", scope: ScopeRead, run: (*call).stats},
+		{method: "GET", path: "/v1/clients", scope: ScopeRead, parameter: (*call).listParameter, run: listClients},
+		{method: "GET", path: "/v1/uids", scope: ScopeRead, parameter: (*call).listParameter, run: listUIDs},
+		{method: "GET", path: "/v1/groups", scope: ScopeRead, parameter: (*call).listParameter, run: listGroups},
+		{method: "GET", path: "/v1/clients/{client_id}", scope: ScopeRead, run: (*call).client},
+		{method: "PUT", path: "/v1/clients/{client_id}/session", scope: ScopeManage, body: jsonBody, run: (*call).putSession},
+		{method: "PATCH", path: "/v1/clients/{client_id}/session", scope: ScopeManage, body: jsonBody, run: (*call).patchSession},
+		{method: "POST", path: "/v1/reload", scope: ScopeManage, run: (*call).reload},
+		{method: "GET", path: "/v1/openapi.json", scope: ScopeRead, run: (*call).openAPI},
 		{method: "GET", path: "/livez", open: true, lenient: true, run: (*call).live},
 		{method: "GET", path: "/readyz", open: true, lenient: true, run: (*call).ready},
-		{method: "GET", path: "/metrics", lenient: true, run: (*call).scrape},
+		{method: "GET", path: "/metrics", scope: ScopeRead, lenient: true, run: (*call).scrape},
 	}
 	for _, v := range verbs {
 		if v.path != "" {
-			list = append(list, &route{method: "POST", path: v.path, body: jsonBody, run: v.single})
+			list = append(list, &route{method: "POST", path: v.path, scope: v.scope, body: jsonBody, run: v.single})
 		}
 	}
 	for i, r := range list {

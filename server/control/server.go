@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -28,7 +29,6 @@ type Server struct {
 	gateway server.Gateway
 	log     *slog.Logger
 	http    *fasthttp.Server
-	keys    keyring
 	routes  *router
 	metrics *metrics
 	// document is the OpenAPI document.
@@ -39,7 +39,12 @@ type Server struct {
 
 	// static after Listen
 	listener *listener
+	exposed  bool // other hosts may reach the port
+	local    bool // over TCP, and they may not
 
+	access   atomic.Pointer[access]
+	audit    *audit
+	reloads  reloads
 	calls    sync.Pool // of *call
 	panicked atomic.Uint64
 }
@@ -49,10 +54,12 @@ func New(gw server.Gateway, c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, gateway: gw, log: c.Logger, keys: newKeyring(c.Keys), routes: newRouter()}
+	s := &Server{config: c, gateway: gw, log: c.Logger, audit: newAudit(c.Audit), routes: newRouter()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.reloads.turn = make(chan struct{}, 1)
+	s.access.Store(newAccess(c.Access))
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)
 	var err error
@@ -98,10 +105,15 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("cannot listen for the control API on %s: %w", s.config.Listen, err)
 	}
-	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && len(s.config.Keys) == 0 && !tcp.IP.IsLoopback() {
-		return errors.Join(s.config.exposed(), ln.Close())
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
+		s.local = tcp.IP.IsLoopback()
+		s.exposed = !s.local
+	}
+	if s.exposed && len(s.access.Load().keys) == 0 {
+		return errors.Join(s.config.errExposed(), ln.Close())
 	}
 	s.listener = newListener(ln, s.config.MaxConns, s.log)
+	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }
 	return nil
 }
 

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 )
 
 // changeSession is PutSession or PatchSession of a gateway.
@@ -10,15 +11,15 @@ type changeSession func(ctx context.Context, clientID string, object json.RawMes
 
 // putSession and patchSession are requests: the client in the path, the body
 // the object.
-func (c *call) putSession() error   { return c.sessionRequest(c.server.gateway.PutSession) }
-func (c *call) patchSession() error { return c.sessionRequest(c.server.gateway.PatchSession) }
+func (c *call) putSession() error   { return c.sessionRequest((*call).setSession) }
+func (c *call) patchSession() error { return c.sessionRequest((*call).mergeSession) }
 
-func (c *call) sessionRequest(change changeSession) (err error) {
+func (c *call) sessionRequest(change func(*call) error) (err error) {
 	c.command.ClientID = c.clientID
 	if c.command.Session, err = c.command.CheckObject(c.http.Request.Body()); err != nil {
 		return err
 	}
-	if err := c.session(change); err != nil {
+	if err := change(c); err != nil {
 		return err
 	}
 	c.answer(jsonType)
@@ -26,13 +27,18 @@ func (c *call) sessionRequest(change changeSession) (err error) {
 }
 
 // setSession and mergeSession are the same as commands of a batch.
-func (c *call) setSession() error   { return c.session(c.server.gateway.PutSession) }
-func (c *call) mergeSession() error { return c.session(c.server.gateway.PatchSession) }
+func (c *call) setSession() error { return c.session("put_session", c.server.gateway.PutSession) }
+func (c *call) mergeSession() error {
+	return c.session("patch_session", c.server.gateway.PatchSession)
+}
 
-func (c *call) session(change changeSession) error {
+func (c *call) session(action string, change changeSession) error {
 	stored, err := change(c.ctx, c.command.ClientID, c.command.Session)
 	if err != nil {
 		return err
+	}
+	if c.server.audit.on() {
+		c.did(action, slog.String("client_id", auditName(c.command.ClientID)), slog.Int("bytes", len(stored)))
 	}
 	c.out = append(c.out, stored...)
 	return nil

@@ -11,24 +11,26 @@ import (
 type verb struct {
 	op   *wire.Op
 	path string // "" for those that have a path of another form
-	run  func(c *call) error
+	// scope is the right it takes.
+	scope Scope
+	run   func(c *call) error
 }
 
 // verbs are all there are. run finds its arguments in the call's command and
 // appends the answer to the call's out; its error is a *wire.Fault or a
 // *server.Error.
 var verbs = []*verb{
-	{wire.Bind, "/v1/bind", (*call).bind},
-	{wire.Unbind, "/v1/unbind", (*call).unbind},
-	{wire.Join, "/v1/join", (*call).join},
-	{wire.Leave, "/v1/leave", (*call).leave},
-	{wire.Ungroup, "/v1/ungroup", (*call).ungroup},
-	{wire.Push, "/v1/push", (*call).push},
-	{wire.Kick, "/v1/kick", (*call).kick},
-	{wire.Online, "/v1/online", (*call).online},
-	{wire.Counts, "/v1/counts", (*call).counts},
-	{wire.PutSession, "", (*call).setSession},
-	{wire.PatchSession, "", (*call).mergeSession},
+	{wire.Bind, "/v1/bind", ScopeManage, (*call).bind},
+	{wire.Unbind, "/v1/unbind", ScopeManage, (*call).unbind},
+	{wire.Join, "/v1/join", ScopeManage, (*call).join},
+	{wire.Leave, "/v1/leave", ScopeManage, (*call).leave},
+	{wire.Ungroup, "/v1/ungroup", ScopeManage, (*call).ungroup},
+	{wire.Push, "/v1/push", ScopePush, (*call).push},
+	{wire.Kick, "/v1/kick", ScopeManage, (*call).kick},
+	{wire.Online, "/v1/online", ScopeRead, (*call).online},
+	{wire.Counts, "/v1/counts", ScopeRead, (*call).counts},
+	{wire.PutSession, "", ScopeManage, (*call).setSession},
+	{wire.PatchSession, "", ScopeManage, (*call).mergeSession},
 }
 
 // findVerb answers the verb of an op, which wire has checked to exist.

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"castgate/server"
+	"castgate/server/control"
+)
+
+// reloader reads the configuration of a running gateway again, as it was read
+// at the start: the same command line and variables, the file and the files
+// of keys as they are now. One goroutine at a time may use it.
+type reloader struct {
+	process process // args and environ are those of the start
+	log     *slog.Logger
+	level   *slog.LevelVar // of log
+	audit   *auditLog
+	gateway interface {
+		SetPolicy(server.Policy) error
+	}
+	control interface {
+		SetAccess(control.Access) error
+	}
+
+	// what holds now
+	values map[string]any // of knobs; a new one that waits for a restart is not here
+	now    *effective
+}
+
+// hotTag marks the knobs that a reload applies.
+const hotTag = "hot"
+
+func isHot(f *kong.Flag) bool { return f.Tag.Has(hotTag) }
+
+// knobValues are the values of serve's knobs, once a command line was parsed.
+func knobValues(app *kong.Application) map[string]any {
+	values := map[string]any{}
+	for _, f := range serveFlags(app) {
+		if isKnob(f) {
+			values[f.Name] = f.Target.Interface()
+		}
+	}
+	return values
+}
+
+// reload applies what has changed and can be changed. An error, which is one
+// line, has changed nothing.
+func (r *reloader) reload() (control.Reloaded, error) {
+	out, err := r.readAgain()
+	if err != nil {
+		err = errors.New(oneLine(err.Error()))
+	}
+	return out, err
+}
+
+func (r *reloader) readAgain() (control.Reloaded, error) {
+	if err := r.rereadable(); err != nil {
+		return control.Reloaded{}, err
+	}
+	var c commands
+	src := newSources(r.process.environ)
+	quiet := &process{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	parser, err := newParser(&c, src, quiet)
+	if err != nil {
+		return control.Reloaded{}, err
+	}
+	if _, err := parser.Parse(r.process.args); err != nil {
+		return control.Reloaded{}, err
+	}
+	e, err := c.Serve.resolve(quiet, src)
+	if err != nil {
+		return control.Reloaded{}, err
+	}
+	if err := r.apply(e); err != nil {
+		return control.Reloaded{}, err
+	}
+	for _, w := range e.warnings {
+		r.log.Warn(w)
+	}
+	return r.compare(parser.Model, e), nil
+}
+
+// rereadable refuses files that have been read up, such as pipes: an empty
+// configuration would be taken for the wish to have only defaults.
+func (r *reloader) rereadable() error {
+	for _, path := range r.now.files {
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a regular file and can't be read a second time", path)
+		}
+	}
+	return nil
+}
+
+// apply hands the new settings to those whom they concern, those first that
+// may still refuse.
+func (r *reloader) apply(e *effective) error {
+	file, err := openAudit(e.auditLog)
+	if err != nil {
+		return fmt.Errorf("--audit-log: %w", err)
+	}
+	if err = r.control.SetAccess(e.control.Access); err == nil {
+		if err = r.gateway.SetPolicy(e.server.Policy); err != nil {
+			err = withUndo(err, r.control.SetAccess(r.now.control.Access))
+		}
+	}
+	if err != nil {
+		if file != nil {
+			_ = file.Close()
+		}
+		return err
+	}
+	r.audit.point(e.auditLog, file)
+	r.level.Set(e.level.Level())
+	return nil
+}
+
+// withUndo is an error and what became of undoing what came before it.
+func withUndo(err, undo error) error {
+	if undo != nil {
+		return fmt.Errorf("%w; and what had been changed could not be undone: %w", err, undo)
+	}
+	return err
+}
+
+// compare tells what is new in e, which holds from now on.
+func (r *reloader) compare(app *kong.Application, e *effective) control.Reloaded {
+	var out control.Reloaded
+	values := knobValues(app)
+	for _, f := range serveFlags(app) {
+		if !isKnob(f) || reflect.DeepEqual(values[f.Name], r.values[f.Name]) {
+			continue
+		}
+		if !isHot(f) {
+			out.NeedsRestart = append(out.NeedsRestart, f.Name)
+			continue
+		}
+		r.values[f.Name] = values[f.Name]
+		out.Changed = append(out.Changed, f.Name)
+	}
+	// Files that are named as before may hold something else.
+	for _, name := range changedFiles(r.now, e) {
+		if !slices.Contains(out.Changed, name) {
+			out.Changed = append(out.Changed, name)
+		}
+	}
+	r.now = e
+	return out
+}
+
+// changedFiles names the settings whose files have led to other values.
+func changedFiles(was, is *effective) (names []string) {
+	if !slices.Equal(was.control.Keys, is.control.Keys) {
+		names = append(names, "control-key")
+	}
+	if !slices.Equal(was.control.ScopedKeys, is.control.ScopedKeys) {
+		names = append(names, "control-keys-file")
+	}
+	return names
+}

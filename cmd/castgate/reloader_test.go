@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"castgate/server"
+	"castgate/server/control"
+)
+
+// applied notes what a reload has handed on; it refuses if told to.
+type applied struct {
+	policy       server.Policy
+	access       control.Access
+	noPolicy     error
+	noAccess     error
+	accessesSeen int
+}
+
+func (a *applied) SetPolicy(p server.Policy) error {
+	if a.noPolicy == nil {
+		a.policy = p
+	}
+	return a.noPolicy
+}
+
+func (a *applied) SetAccess(access control.Access) error {
+	a.accessesSeen++
+	if a.noAccess == nil {
+		a.access = access
+	}
+	return a.noAccess
+}
+
+// running is a reloader as serve makes it, for a file with this text.
+func running(t *testing.T, text string, args ...string) (r *reloader, a *applied, file string) {
+	t.Helper()
+	file = writeFile(t, "castgate.toml", text, 0o600)
+	args = append([]string{"serve", "--config", file}, args...)
+	var c commands
+	p := &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, args: args}
+	src := newSources(nil)
+	parser, err := newParser(&c, src, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	e, err := c.Serve.resolve(p, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = &applied{policy: e.server.Policy, access: e.control.Access}
+	audit := newAuditLog(&bytes.Buffer{}, "text")
+	audit.point(auditOff, nil)
+	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, values: knobValues(parser.Model), now: e}, a, file
+}
+
+func rewrite(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func expectReload(t *testing.T, r *reloader, changed, restart string) {
+	t.Helper()
+	got, err := r.reload()
+	if err != nil || fmt.Sprint(got.Changed) != "["+changed+"]" || fmt.Sprint(got.NeedsRestart) != "["+restart+"]" {
+		t.Errorf("%+v, %v; want changed %s, restart %s", got, err, changed, restart)
+	}
+}
+
+func TestReloadApplies(t *testing.T) {
+	r, a, file := running(t, "allowed-origins = ['a.example']\nping-interval = '20s'\n", "--log-level=warn")
+	expectReload(t, r, "", "")
+	audit := filepath.Join(t.TempDir(), "audit.log")
+	rewrite(t, file, "allowed-origins = ['b.example']\nping-interval = '30s'\nlisten = ':1'\nlog-level = 'debug'\ncontrol-allow = ['127.0.0.1']\ncontrol-key = ['new']\naudit-log = '"+audit+"'\n")
+	// The flag wins over the file after a reload as it did before.
+	expectReload(t, r, "allowed-origins control-key control-allow audit-log", "listen ping-interval")
+	if r.level.Level() != slog.LevelWarn {
+		t.Errorf("level %v", r.level.Level())
+	}
+	if fmt.Sprint(a.policy.AllowedOrigins) != "[b.example]" || fmt.Sprint(a.access.Keys) != "[new]" || fmt.Sprint(a.access.Allow) != "[127.0.0.1/32]" {
+		t.Errorf("applied %+v", a)
+	}
+	if _, err := os.Stat(audit); err != nil {
+		t.Error(err)
+	}
+	// What waits for a restart is told each time, until the file has it no more.
+	expectReload(t, r, "", "listen ping-interval")
+	rewrite(t, file, "ping-interval = '20s'\n")
+	expectReload(t, r, "allowed-origins control-key control-allow audit-log", "")
+	if len(a.policy.AllowedOrigins)+len(a.access.Keys)+len(a.access.Allow) != 0 {
+		t.Errorf("applied %+v", a)
+	}
+}
+
+func TestReloadLogLevel(t *testing.T) {
+	r, _, file := running(t, "")
+	rewrite(t, file, "log-level = 'error'\nlog-format = 'json'\n")
+	expectReload(t, r, "log-level", "log-format")
+	if r.level.Level() != slog.LevelError {
+		t.Errorf("level %v", r.level.Level())
+	}
+}
+
+// The content of files of keys counts, not only their names.
+func TestReloadKeyFiles(t *testing.T) {
+	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
+	scoped, plain := writeFile(t, "scoped", line, 0o600), writeFile(t, "plain", "one\n", 0o600)
+	r, a, _ := running(t, "", "--control-keys-file", scoped, "--control-key", "@"+plain)
+	expectReload(t, r, "", "")
+	rewrite(t, scoped, "push b sha256:"+strings.Repeat("1f", 32)+"\n")
+	expectReload(t, r, "control-keys-file", "")
+	rewrite(t, plain, "two\n")
+	expectReload(t, r, "control-key", "")
+	if a.access.ScopedKeys[0].Name != "b" || a.access.Keys[0] != "two" {
+		t.Errorf("applied %+v", a.access)
+	}
+}
+
+// A bad configuration changes nothing and says why.
+func TestReloadRefused(t *testing.T) {
+	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
+	keys := writeFile(t, "keys", line, 0o600)
+	r, a, file := running(t, "control-keys-file = '"+keys+"'\n")
+	before := fmt.Sprint(a.policy, a.access)
+	for _, tt := range []struct{ file, keys, want string }{
+		{"allowed-origins = ['b.example']\nloops = 0\n", line, "--loops: 0 is not between"},
+		{"allowed-origins = ['b.example']\nlistn = ':1'\n", line, `unknown setting "listn"`},
+		{"allowed-origins = ['b.example'\n", line, "castgate.toml:"},
+		{"control-keys-file = '" + keys + "'\nallowed-origins = ['b.example']\n", line + "half a li", "line 2: "},
+		{"control-keys-file = '" + keys + "'\nallowed-origins = ['b.example']\n", "", "holds no key"},
+		{"control-keys-file = '/nowhere/keys'\n", line, "/nowhere/keys"},
+		{"allowed-origins = ['b.example']\naudit-log = '/nowhere/audit.log'\n", line, "--audit-log: "},
+		{"allowed-origins = ['b.example']\nlog-level = 'loud'\n", line, "--log-level: "},
+		{"allowed-origins = ['b.example']\ncontrol-allow = ['example.com']\n", line, "--control-allow: "},
+	} {
+		rewrite(t, file, tt.file)
+		rewrite(t, keys, tt.keys)
+		_, err := r.reload()
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want %q", tt.file, err, tt.want)
+		}
+		if got := fmt.Sprint(a.policy, a.access); got != before || r.level.Level() != slog.LevelInfo {
+			t.Errorf("%q: changed to %s", tt.file, got)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.reload(); err == nil {
+		t.Error("a file that is gone was taken for an empty one")
+	}
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a pipe: %v", err)
+	}
+}
+
+// What one part refuses is taken back from the others.
+func TestReloadIsWhole(t *testing.T) {
+	r, a, file := running(t, "control-key = ['old']\n")
+	rewrite(t, file, "control-key = ['new']\nlog-level = 'error'\n")
+	a.noAccess = errors.New("control: exposed")
+	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "exposed") {
+		t.Errorf("%v", err)
+	}
+	a.noAccess, a.noPolicy = nil, errors.New("jwt: wrong")
+	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "wrong") {
+		t.Errorf("%v", err)
+	}
+	if a.access.Keys[0] != "old" || r.level.Level() != slog.LevelInfo || a.accessesSeen != 3 {
+		t.Errorf("left at %+v, level %v", a, r.level.Level())
+	}
+	a.noPolicy = nil
+	expectReload(t, r, "control-key log-level", "")
+}
+
+// Each knob that is marked as one that a reload applies reaches the parts that
+// apply it: with another value of it, what they are told is another.
+func TestHotKnobsAreApplied(t *testing.T) {
+	keys := writeFile(t, "keys", "read a sha256:"+strings.Repeat("0f", 32)+"\n", 0o600)
+	values := hotValues(keys)
+	var c commands
+	s := newSources(nil)
+	parser, err := newParser(&c, s, &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range serveFlags(parser.Model) {
+		if !isKnob(f) || !isHot(f) {
+			continue
+		}
+		setting, ok := values[f.Name]
+		if !ok {
+			t.Errorf("no value of %s to try: add one to hotValues", f.Name)
+			continue
+		}
+		r, a, file := running(t, setting[0])
+		before := fmt.Sprintf("%+v %+v %v %v", a.policy, a.access, r.level, r.audit.off)
+		rewrite(t, file, setting[1])
+		expectReload(t, r, f.Name, "")
+		if after := fmt.Sprintf("%+v %+v %v %v", a.policy, a.access, r.level, r.audit.off); after == before {
+			t.Errorf("%s is marked as applied by a reload, but is not", f.Name)
+		}
+	}
+}
+
+// hotValues are configurations before and after a change of one knob.
+func hotValues(keys string) map[string][2]string {
+	return map[string][2]string{
+		"allowed-origins":   {"", "allowed-origins = ['b.example']\n"},
+		"control-key":       {"", "control-key = ['new']\n"},
+		"control-keys-file": {"", "control-keys-file = '" + keys + "'\n"},
+		"control-allow":     {"", "control-allow = ['127.0.0.1']\n"},
+		"audit-log":         {"audit-log = 'off'\n", "audit-log = 'stderr'\n"},
+		"log-level":         {"", "log-level = 'debug'\n"},
+	}
+}

@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"castgate/internal/wstest"
+)
+
+// newKey makes a key with the program itself and adds it to the file of keys.
+func newKey(t *testing.T, file, name, scopes string) string {
+	t.Helper()
+	out, err := wstest.Command(t, "key", "new", "--name", name, "--scope", scopes, "--file", file).Output()
+	if err != nil {
+		t.Fatalf("castgate key new: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestScopedKeys: keys made by the program open what their scopes say.
+func TestScopedKeys(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "keys")
+	push, read, manage := newKey(t, file, "push", "push"), newKey(t, file, "read", "read"), newKey(t, file, "manage", "manage")
+	g := wstest.StartWith(t, wstest.Options{Key: read, Flags: []string{"--control-keys-file", file}})
+	c := g.Dial(t)
+	g.OK("GET", "/v1/stats", nil)
+	g.Problem(403, "forbidden", "POST", "/v1/push", M{"to": wstest.All(), "text": "by a reader"})
+	g.Problem(403, "forbidden", "POST", "/v1/reload", nil)
+	g.Key = push
+	g.Push(wstest.All(), "by the pusher")
+	c.Expect("by the pusher")
+	g.Problem(403, "forbidden", "GET", "/v1/clients", nil)
+	g.Problem(403, "forbidden", "POST", "/v1/kick", wstest.All())
+	answer := g.OK("POST", "/v1/batch", `{"commands":[{"op":"push","to":{"all":true},"text":"in a batch"},{"op":"kick","all":true}]}`)
+	replies := answer["replies"].([]any)
+	if number(replies[0].(M)["status"]) != 200 || number(replies[1].(M)["status"]) != 403 {
+		t.Errorf("%v", replies)
+	}
+	c.Expect("in a batch")
+	g.Key = manage
+	g.OK("PUT", "/v1/clients/"+c.ID+"/session", `{"card":"private-4711"}`)
+	g.Problem(403, "forbidden", "POST", "/v1/push", M{"to": wstest.All(), "text": "by a manager"})
+	if n := number(g.OK("POST", "/v1/kick", wstest.All())["kicked"]); n != 1 {
+		t.Errorf("kicked %d", n)
+	}
+	for _, want := range []string{
+		"msg=audit action=put_session key=manage from=127.0.0.1:", "client_id=" + c.ID + " bytes=23",
+		"msg=audit action=kick key=manage", "all=true code=1000 kicked=1",
+		`msg=audit action=refused key=push`, `request="POST /v1/kick" code=forbidden`,
+	} {
+		g.Await(func() string {
+			if strings.Contains(g.Log(), want) {
+				return ""
+			}
+			return "the audit log has no " + want
+		})
+	}
+	log := g.Log()
+	for _, secret := range []string{push, read, manage, "private-4711"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("%s stands in the log", secret)
+		}
+	}
+}
+
+// TestReload: SIGHUP and POST /v1/reload apply origins, keys, networks, the
+// audit log and the log level, while connections, clients' and backends', stay.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, keys, audit := filepath.Join(dir, "castgate.toml"), filepath.Join(dir, "keys"), filepath.Join(dir, "audit.log")
+	first := newKey(t, keys, "first", "read,push,manage")
+	config := "control-keys-file = '" + keys + "'\nallowed-origins = ['https://a.example']\n"
+	write(t, file, config)
+	g := wstest.StartWith(t, wstest.Options{Key: first, Flags: []string{"--config", file}})
+	from := func(origin string) (*wstest.Client, error) {
+		c, _, err := g.TryDial(t, wstest.DialOptions{Header: http.Header{"Origin": {origin}}})
+		return c, err
+	}
+	stays, err := from("https://a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := from("https://b.example"); err == nil {
+		t.Fatal("the wrong origin was taken")
+	}
+
+	write(t, file, strings.ReplaceAll(config, "a.example", "b.example")+"audit-log = '"+audit+"'\nmax-conns = 7\n")
+	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[allowed-origins audit-log]", "needs_restart": "[max-conns]"})
+	if _, err := from("https://b.example"); err != nil {
+		t.Errorf("the new origin: %v", err)
+	}
+	if _, err := from("https://a.example"); err == nil {
+		t.Error("the old origin is still taken")
+	}
+	g.Push(wstest.To("client_ids", stays.ID), "across the reload")
+	stays.Expect("across the reload")
+	if text, err := os.ReadFile(audit); err != nil || !strings.Contains(string(text), "action=reload key=first from=127.0.0.1:") {
+		t.Errorf("the audit file has %q, %v", text, err)
+	}
+
+	// A file that is half written changes nothing, keys included.
+	text, err := os.ReadFile(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, keys, string(text[:len(text)/2]))
+	status, answer := g.Control("POST", "/v1/reload", nil)
+	if status != 409 || answer["code"] != "reload_refused" || !strings.Contains(answer["detail"].(string), "line 1: ") {
+		t.Errorf("a half written file of keys: %d %v", status, answer)
+	}
+	g.OK("GET", "/v1/stats", nil)
+
+	write(t, keys, "")
+	if err := os.Remove(keys); err != nil {
+		t.Fatal(err)
+	}
+	second := newKey(t, keys, "second", "read,push")
+	g.Signal(syscall.SIGHUP)
+	g.Await(func() string {
+		status, _ := g.Control("GET", "/v1/stats", nil)
+		if status == 401 {
+			return ""
+		}
+		return "not true: the old key is refused"
+	})
+	g.Key = second
+	g.OK("GET", "/v1/stats", nil)
+	stays.ExpectNothing()
+}
+
+// TestReloadVerb: castgate reload prints what has changed.
+func TestReloadVerb(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "castgate.toml")
+	write(t, file, "log-level = 'info'\n")
+	g := wstest.Start(t, "--config", file)
+	write(t, file, "log-level = 'debug'\nloops = 1\n")
+	out, err := wstest.Command(t, "reload", "--control", g.ControlAddr).Output()
+	if err != nil || !strings.Contains(string(out), "log-level") || !strings.Contains(string(out), "loops") {
+		t.Errorf("%s, %v", out, err)
+	}
+	write(t, file, "log-level = 'loud'\n")
+	_, err = wstest.Command(t, "reload", "--control", g.ControlAddr).Output()
+	exit, ok := err.(*exec.ExitError)
+	if !ok || exit.ExitCode() != 1 || !strings.Contains(string(exit.Stderr), "--log-level") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestControlAllow: a network that is not listed gets no word.
+func TestControlAllow(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "castgate.toml")
+	write(t, file, "control-allow = ['127.0.0.1', 'fd00::/8']\n")
+	g := wstest.Start(t, "--config", file)
+	g.OK("GET", "/v1/stats", nil)
+	write(t, file, "control-allow = ['192.0.2.0/24']\n")
+	g.OK("POST", "/v1/reload", nil)
+	if status, answer, err := g.TryControl("GET", "/v1/stats", nil); err == nil && status != 403 {
+		t.Errorf("on the connection of before: %d %v", status, answer)
+	}
+	if status, answer, err := g.TryControl("GET", "/v1/stats", nil); err == nil {
+		t.Errorf("on a new connection: %d %v", status, answer)
+	}
+	write(t, file, "")
+	g.Signal(syscall.SIGHUP)
+	g.Await(func() string {
+		status, _, err := g.TryControl("GET", "/v1/stats", nil)
+		if err == nil && status == 200 {
+			return ""
+		}
+		return "not true: the control API answers again"
+	})
+}

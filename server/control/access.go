@@ -1,0 +1,121 @@
+package control
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// Access says who may use a control port. SetAccess changes it while the port
+// serves.
+type Access struct {
+	// Keys have every right, each printable ASCII without spaces. Without any
+	// here and in ScopedKeys the API is open to whoever can reach it, which
+	// Validate allows for loopback addresses and unix sockets only.
+	Keys []string
+	// ScopedKeys have the rights that each says.
+	ScopedKeys []Key
+	// Allow is the networks that connections are taken from; those of others
+	// are closed at accept. None: any address. Unix sockets are not asked.
+	Allow []netip.Prefix
+}
+
+// MaxAllow is how many networks Access.Allow has at most.
+const MaxAllow = 256
+
+// validate reports what is wrong, by its name on the command line.
+func (a *Access) validate() error {
+	if n := len(a.Keys); n > MaxKeys {
+		return fmt.Errorf("control-key: %d keys are more than %d", n, MaxKeys)
+	}
+	for i, key := range a.Keys {
+		if key == "" {
+			return fmt.Errorf("control-key: key %d is empty", i+1)
+		}
+		if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return fmt.Errorf("control-key: key %d holds a character that is not printable ASCII, or a space", i+1)
+		}
+	}
+	if n := len(a.ScopedKeys); n > MaxKeys {
+		return fmt.Errorf("control-keys-file: %d keys are more than %d", n, MaxKeys)
+	}
+	for i := range a.ScopedKeys {
+		k := &a.ScopedKeys[i]
+		if k.Scopes == 0 || k.Scopes&^AllScopes != 0 || checkKeyName(k.Name) != nil {
+			return fmt.Errorf("control-keys-file: key %d has no scope or no name", i+1)
+		}
+		for _, full := range a.Keys {
+			if sha256.Sum256([]byte(full)) == k.Hash {
+				return fmt.Errorf("control-keys-file: the key %s has all rights by control-key", k.Name)
+			}
+		}
+	}
+	if n := len(a.Allow); n > MaxAllow {
+		return fmt.Errorf("control-allow: %d networks are more than %d", n, MaxAllow)
+	}
+	for _, p := range a.Allow {
+		if !p.IsValid() {
+			return fmt.Errorf("control-allow: a network is not valid")
+		}
+	}
+	return nil
+}
+
+// keyed tells whether it takes a key to use the port.
+func (a *Access) keyed() bool { return len(a.Keys)+len(a.ScopedKeys) > 0 }
+
+// access is an Access made ready for requests. It is never changed.
+type access struct {
+	keys  []Key
+	allow []netip.Prefix
+}
+
+func newAccess(a Access) *access {
+	out := &access{allow: a.Allow}
+	for i, secret := range a.Keys {
+		out.keys = append(out.keys, Key{Name: fmt.Sprintf("control-key-%d", i+1), Scopes: AllScopes, Hash: sha256.Sum256([]byte(secret))})
+	}
+	out.keys = append(out.keys, a.ScopedKeys...)
+	return out
+}
+
+// allows tells whether connections from an address are taken; one that is not
+// valid is a unix socket's.
+func (a *access) allows(addr netip.Addr) bool {
+	if len(a.allow) == 0 || !addr.IsValid() {
+		return true
+	}
+	for _, p := range a.allow {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// addrOf is the IP address of a TCP peer, without zone and IPv4 as such; not
+// valid for others.
+func addrOf(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// SetAccess changes who may use the port, for every request from now on, those
+// on open connections included. An error, which names the setting, changes
+// nothing. Any goroutine.
+func (s *Server) SetAccess(a Access) error {
+	c := s.config
+	c.Access = a
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if s.exposed && !a.keyed() {
+		return c.errExposed()
+	}
+	s.access.Store(newAccess(a))
+	return nil
+}

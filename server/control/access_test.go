@@ -1,0 +1,207 @@
+package control
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func scoped(t *testing.T, name string, s Scope) (Key, string) {
+	t.Helper()
+	key, secret, err := NewKey(name, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, "X-API-Key: " + secret
+}
+
+// TestScopeOfRoutes: each request is carried out with a key of its scope, and
+// is 403 with one that has all others.
+func TestScopeOfRoutes(t *testing.T) {
+	headers := map[Scope]string{}
+	var keys []Key
+	for _, s := range []Scope{ScopeRead, ScopePush, ScopeManage, ScopeRead | ScopePush, ScopeRead | ScopeManage, ScopePush | ScopeManage} {
+		key, header := scoped(t, "key-"+strings.ReplaceAll(s.String(), ",", "-"), s)
+		keys, headers[s] = append(keys, key), header
+	}
+	p := start(t, func(c *Config) { c.ScopedKeys = keys })
+	tried := map[*route]bool{}
+	for _, tt := range []struct {
+		scope              Scope
+		method, path, body string
+	}{
+		{ScopeRead, "GET", "/v1/stats", ""},
+		{ScopeRead, "GET", "/v1/clients", ""},
+		{ScopeRead, "GET", "/v1/uids", ""},
+		{ScopeRead, "GET", "/v1/groups", ""},
+		{ScopeRead, "GET", "/v1/clients/c-1", ""},
+		{ScopeRead, "GET", "/v1/openapi.json", ""},
+		{ScopeRead, "GET", "/metrics", ""},
+		{ScopeRead, "POST", "/v1/online", `{}`},
+		{ScopeRead, "POST", "/v1/counts", `{}`},
+		{ScopePush, "POST", "/v1/push", `{"to":{"all":true},"text":"x"}`},
+		{ScopePush, "POST", "/v1/push/raw?all=1", "x"},
+		{ScopeManage, "POST", "/v1/bind", `{"client_id":"c-1","uid":"u"}`},
+		{ScopeManage, "POST", "/v1/unbind", `{"client_id":"c-1"}`},
+		{ScopeManage, "POST", "/v1/join", `{"uids":["u"],"groups":["g"]}`},
+		{ScopeManage, "POST", "/v1/leave", `{"uids":["u"],"groups":["g"]}`},
+		{ScopeManage, "POST", "/v1/ungroup", `{"groups":["g"]}`},
+		{ScopeManage, "POST", "/v1/kick", `{"all":true}`},
+		{ScopeManage, "PUT", "/v1/clients/c-1/session", `{}`},
+		{ScopeManage, "PATCH", "/v1/clients/c-1/session", `{}`},
+		{ScopeManage, "POST", "/v1/reload", ``},
+	} {
+		if status, answer, _ := p.ask(tt.method, tt.path, tt.body, headers[tt.scope]); status != 200 {
+			t.Errorf("%s %s with %s: %d %s", tt.method, tt.path, tt.scope, status, answer)
+		}
+		p.fake.took()
+		others := AllScopes &^ tt.scope
+		detail := p.refuses(403, "forbidden", tt.method, tt.path, tt.body, headers[others])
+		if !strings.HasSuffix(detail, "needs "+tt.scope.String()) || !strings.Contains(detail, "key-"+strings.ReplaceAll(others.String(), ",", "-")) {
+			t.Errorf("detail %q names neither the key nor the scope", detail)
+		}
+		if got := p.fake.took(); got != "" {
+			t.Errorf("%s: the gateway was asked %s", tt.path, got)
+		}
+		path, _, _ := strings.Cut(strings.ReplaceAll(tt.path, "c-1", "{client_id}"), "?")
+		for _, r := range p.routes.routes {
+			if r.method == tt.method && r.path == path {
+				tried[r] = true
+			}
+		}
+	}
+	for _, r := range p.routes.routes {
+		if !r.open && !tried[r] && r.path != "/v1/batch" {
+			t.Errorf("no test of the scope of %s %s", r.method, r.path)
+		}
+		if !r.open && r.scope == 0 && r.path != "/v1/batch" {
+			t.Errorf("%s %s needs no scope", r.method, r.path)
+		}
+	}
+	p.refuses(404, "not_found", "GET", "/nothing", "", headers[ScopeRead])
+}
+
+// TestScopesInBatch: each command takes the right of its own request.
+func TestScopesInBatch(t *testing.T) {
+	key, header := scoped(t, "backend", ScopePush|ScopeRead)
+	p := start(t, func(c *Config) { c.ScopedKeys = []Key{key} })
+	for op := range verbBodies() {
+		v := findVerb(op)
+		if v.scope != ScopeRead && v.scope != ScopePush && v.scope != ScopeManage {
+			t.Errorf("%s has the scope %q", op, v.scope)
+		}
+	}
+	status, body, _ := p.ask("POST", "/v1/batch", `{"commands":[{"op":"push","to":{"all":true},"text":"x"},{"op":"kick","all":true},`+
+		`{"op":"put_session","client_id":"c-1","session":{}},{"op":"counts","groups":["g"]}]}`, header)
+	if status != 200 || strings.Count(body, `{"status":200`) != 2 || strings.Count(body, `{"status":403,"problem":`) != 2 ||
+		!strings.Contains(body, "kick needs manage") || !strings.Contains(body, "put_session needs manage") {
+		t.Errorf("%d %s", status, body)
+	}
+	if got := p.fake.took(); strings.Contains(got, "kick") || strings.Contains(got, "session") || !strings.Contains(got, "push") {
+		t.Errorf("the gateway was asked %s", got)
+	}
+}
+
+// TestSetAccess: keys and networks change while connections are open.
+func TestSetAccess(t *testing.T) {
+	old, oldHeader := scoped(t, "old", AllScopes)
+	p := start(t, func(c *Config) { c.ScopedKeys = []Key{old} })
+	if status, _, _ := p.ask("GET", "/v1/stats", "", oldHeader); status != 200 {
+		t.Fatal(status)
+	}
+	next, nextHeader := scoped(t, "next", ScopeRead)
+	if err := p.SetAccess(Access{ScopedKeys: []Key{next}, Keys: []string{"full"}}); err != nil {
+		t.Fatal(err)
+	}
+	p.refuses(401, "unauthorized", "GET", "/v1/stats", "", oldHeader)
+	for _, header := range []string{nextHeader, "X-API-Key: full"} {
+		if status, _, _ := p.ask("GET", "/v1/stats", "", header); status != 200 {
+			t.Errorf("with a new key: %d", status)
+		}
+	}
+	for _, wrong := range []Access{
+		{Keys: []string{"a b"}}, {ScopedKeys: []Key{{Name: "x"}}}, {Allow: []netip.Prefix{{}}}, {Allow: make([]netip.Prefix, MaxAllow+1)},
+		{ScopedKeys: make([]Key, MaxKeys+1)}, {Keys: make([]string, MaxKeys+1)},
+		{Keys: []string{strings.TrimPrefix(nextHeader, "X-API-Key: ")}, ScopedKeys: []Key{next}},
+	} {
+		if err := p.SetAccess(wrong); err == nil || !strings.HasPrefix(err.Error(), "control-") {
+			t.Errorf("%.100v: %v", wrong, err)
+		}
+	}
+	if status, _, _ := p.ask("GET", "/v1/stats", "", nextHeader); status != 200 {
+		t.Errorf("after wrong changes: %d", status)
+	}
+	// The connection that ask uses stays open; its next request is refused.
+	if err := p.SetAccess(Access{Keys: []string{"full"}, Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}); err != nil {
+		t.Fatal(err)
+	}
+	p.refuses(403, "forbidden", "GET", "/v1/stats", "", "X-API-Key: full")
+	_, in := p.dial()
+	if said, err := io.ReadAll(in); len(said) > 0 || p.listener.denied.Load() != 1 {
+		t.Errorf("a stranger was told %q, %v; %d denied", said, err, p.listener.denied.Load())
+	}
+	if err := p.SetAccess(Access{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("127.0.0.0/8")}}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := p.ask("GET", "/v1/stats", ""); status != 200 {
+		t.Errorf("from an allowed address: %d", status)
+	}
+}
+
+// TestExposedKeepsKeys: a port that others reach can't lose its last key.
+func TestExposedKeepsKeys(t *testing.T) {
+	p := start(t, func(c *Config) { c.Listen, c.Keys = "0.0.0.0:0", []string{"k"} })
+	if err := p.SetAccess(Access{}); err == nil || !strings.HasPrefix(err.Error(), "control: ") {
+		t.Errorf("%v", err)
+	}
+	if len(p.access.Load().keys) != 1 {
+		t.Error("the key is gone")
+	}
+}
+
+func TestAllows(t *testing.T) {
+	a := newAccess(Access{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}})
+	for addr, want := range map[string]bool{
+		"10.1.2.3": true, "::ffff:10.1.2.3": true, "11.0.0.1": false, "127.0.0.1": false, "2001:db8::1": true, "2001:db8::1%eth0": true, "::1": false,
+	} {
+		if got := a.allows(addrOf(&net.TCPAddr{IP: net.IP(netip.MustParseAddr(addr).AsSlice()), Zone: netip.MustParseAddr(addr).Zone()})); got != want {
+			t.Errorf("%s: %v", addr, got)
+		}
+	}
+	if !a.allows(addrOf(&net.UnixAddr{})) {
+		t.Error("a unix socket was refused")
+	}
+}
+
+// TestRebinding: without keys a page cannot have its own name lead to the port.
+func TestRebinding(t *testing.T) {
+	p := start(t, nil)
+	ask := func(host string) (int, string) {
+		c, in := p.dial()
+		fmt.Fprintf(c, "GET /v1/clients HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+		status, body, _ := read(t, in)
+		return status, body
+	}
+	for _, host := range []string{"127.0.0.1", "127.0.0.1:7273", "localhost", "localhost:7273", "LOCALHOST:1", "[::1]", "[::1]:7273", "a.localhost:7273", "control", "[::ffff:127.0.0.1]:1"} {
+		if status, body := ask(host); status != 200 {
+			t.Errorf("%s: %d %s", host, status, body)
+		}
+	}
+	for _, host := range []string{"evil.example", "evil.example:7273", "127.0.0.1.evil.example", "localhost.evil.example:7273", "evil.localhost.example", "xlocalhost.", "1.evil:80"} {
+		if status, body := ask(host); status != 403 || !strings.Contains(body, `"browser"`) {
+			t.Errorf("%s: %d %s", host, status, body)
+		}
+	}
+	if err := p.SetAccess(Access{Keys: []string{"k"}}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := p.ask("GET", "/v1/stats", "", "X-API-Key: k"); status != 200 {
+		t.Error(status)
+	}
+	if status, _ := ask("evil.example"); status != 401 {
+		t.Errorf("with keys: %d", status)
+	}
+}

@@ -1,0 +1,99 @@
+package control
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/server"
+)
+
+// stuck is a gateway whose queries end with their context only.
+type stuck struct {
+	*fake
+	from   string        // listings get stuck at this cursor
+	unbind chan struct{} // if set, unbind ends once it is closed
+	ended  chan struct{} // gets a message for each query that has ended
+}
+
+func (s *stuck) wait(ctx context.Context) error {
+	<-ctx.Done()
+	s.ended <- struct{}{}
+	return &server.Error{Code: server.CodeDeadline, Detail: "took too long"}
+}
+
+func (s *stuck) Client(ctx context.Context, _ string) (server.ClientInfo, error) {
+	return server.ClientInfo{}, s.wait(ctx)
+}
+
+func (s *stuck) Clients(ctx context.Context, q server.List) (server.Page[server.ClientInfo], error) {
+	if q.Cursor == s.from {
+		return server.Page[server.ClientInfo]{}, s.wait(ctx)
+	}
+	return s.fake.Clients(ctx, q)
+}
+
+func (s *stuck) Unbind(ctx context.Context, id string) (server.BindResult, error) {
+	<-s.unbind
+	return s.fake.Unbind(ctx, id)
+}
+
+func startStuck(t *testing.T, from string) (*port, *stuck) {
+	s := &stuck{fake: &fake{rows: 2500}, from: from, ended: make(chan struct{}, 10), unbind: make(chan struct{})}
+	return startWith(t, s, func(c *Config) { c.RequestTimeout = 50 * time.Millisecond }), s
+}
+
+// TestDeadline: a query that takes too long is answered 503, and what worked
+// for it has ended by then.
+func TestDeadline(t *testing.T) {
+	p, s := startStuck(t, "")
+	for _, path := range []string{"/v1/clients/c-1", "/v1/clients", "/v1/clients?group=g&limit=5"} {
+		for _, accept := range []string{jsonType, ndjsonType} {
+			p.refuses(503, "deadline", "GET", path, "", "Accept: "+accept)
+			select {
+			case <-s.ended:
+			default:
+				t.Errorf("%s is still being worked on", path)
+			}
+		}
+	}
+	if _, _, h := p.ask("GET", "/v1/clients", ""); h.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}
+
+// TestStreamDeadline: a stream whose next page takes too long is cut off where
+// it can be seen, and nothing of it is left.
+func TestStreamDeadline(t *testing.T) {
+	p, s := startStuck(t, "at-1000")
+	resp, err := p.http.Do(p.streamRequest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err == nil || strings.Count(string(text), "\n") != 1000 {
+		t.Errorf("%d lines, then %v", strings.Count(string(text), "\n"), err)
+	}
+	<-s.ended
+	for limit := time.Now().Add(patience); p.listener.open() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("the connection is still open")
+		}
+	}
+}
+
+// TestBatchDeadline: what a batch has no time left for is answered 503 each and
+// not carried out.
+func TestBatchDeadline(t *testing.T) {
+	p, s := startStuck(t, "")
+	time.AfterFunc(200*time.Millisecond, func() { close(s.unbind) })
+	status, body, _ := p.ask("POST", "/v1/batch", `{"commands":[{"op":"unbind","client_id":"c-1"},{"op":"kick","all":true},{"op":"ungroup","groups":["g"]}]}`)
+	if status != 200 || strings.Count(body, `{"status":200`) != 1 || strings.Count(body, `"code":"deadline"`) != 2 {
+		t.Errorf("%d %s", status, body)
+	}
+	if got := s.took(); got != `unbind "c-1"` {
+		t.Errorf("the gateway was asked %s", got)
+	}
+}

@@ -1,0 +1,110 @@
+package control
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Key opens the control API for what its scopes say. Only the hash of its
+// secret is known: who reads a file of keys can't use them.
+//
+// The hash is plain SHA-256. Slow hashes such as bcrypt make up for secrets
+// that can be guessed; NewKey's have 256 random bits, which no speed of
+// guessing reaches, and a hash that takes 100 ms for each request would be a
+// way to stop the gateway.
+type Key struct {
+	// Name stands for the key in logs: 1 to 64 letters, digits and . _ @ -
+	Name   string
+	Scopes Scope
+	Hash   [sha256.Size]byte // of the secret
+}
+
+// Limits of keys.
+const (
+	// MaxKeys is how many keys a control port has at most.
+	MaxKeys    = 256
+	keyNameLen = 64
+	keyBytes   = 32 // of a new secret
+	hashPrefix = "sha256:"
+	keyPrefix  = "castgate_" // lets scanners of source code find a leaked one
+)
+
+// NewKey makes a key with a new secret of 256 random bits.
+func NewKey(name string, scopes Scope) (key Key, secret string, err error) {
+	if err := checkKeyName(name); err != nil {
+		return Key{}, "", err
+	}
+	var random [keyBytes]byte
+	_, _ = rand.Read(random[:]) // never fails
+	secret = keyPrefix + base64.RawURLEncoding.EncodeToString(random[:])
+	return Key{Name: name, Scopes: scopes, Hash: sha256.Sum256([]byte(secret))}, secret, nil
+}
+
+// Line is the key in a file of keys: scopes, name and hash, without line end.
+func (k Key) Line() string {
+	return k.Scopes.String() + " " + k.Name + " " + hashPrefix + hex.EncodeToString(k.Hash[:])
+}
+
+// ParseKeys reads a file of keys: one a line as Line writes it, fields apart by
+// blanks; empty lines and those that begin with # count for nothing. The error
+// begins with the number of the line and repeats nothing that may be a secret.
+func ParseKeys(text []byte) ([]Key, error) {
+	var keys []Key
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		key, err := parseKey(string(line))
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		for i := range keys {
+			if keys[i].Name == key.Name || keys[i].Hash == key.Hash {
+				return nil, fmt.Errorf("line %d: the name or the hash is that of a line before", number)
+			}
+		}
+		if keys = append(keys, key); len(keys) > MaxKeys {
+			return nil, fmt.Errorf("line %d: more than %d keys", number, MaxKeys)
+		}
+	}
+	return keys, nil
+}
+
+func parseKey(line string) (Key, error) {
+	fields := strings.Fields(line)
+	if len(fields) != 3 {
+		return Key{}, fmt.Errorf("%d fields, want scopes, name and sha256:… as castgate key new prints them", len(fields))
+	}
+	scopes, err := ParseScopes(fields[0])
+	if err != nil {
+		return Key{}, fmt.Errorf("the first field is not a list of the scopes read, push, manage")
+	}
+	key := Key{Name: fields[1], Scopes: scopes}
+	if checkKeyName(key.Name) != nil {
+		return Key{}, fmt.Errorf("the second field is no name: 1 to %d letters, digits and . _ @ -", keyNameLen)
+	}
+	digits, ok := strings.CutPrefix(fields[2], hashPrefix)
+	if n, err := hex.Decode(key.Hash[:], []byte(cut(digits, 2*len(key.Hash)))); !ok || err != nil || n != len(key.Hash) || len(digits) != 2*n {
+		return Key{}, fmt.Errorf("the third field is not %s and %d hexadecimal digits", hashPrefix, 2*len(key.Hash))
+	}
+	return key, nil
+}
+
+func cut(s string, most int) string { return s[:min(len(s), most)] }
+
+func checkKeyName(name string) error {
+	if name == "" || len(name) > keyNameLen || strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._@-", r)
+	}) {
+		return fmt.Errorf("%.80q is no name of a key: 1 to %d letters, digits and . _ @ -", name, keyNameLen)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package control
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"castgate/server/control/internal/wire"
+)
+
+// Reloaded is what a reload of the configuration came to. The names are those
+// of settings.
+type Reloaded struct {
+	// Changed are the settings that have another value than before, or whose
+	// files have another content; they hold from now on.
+	Changed []string
+	// NeedsRestart are the settings whose new value waits for a restart.
+	NeedsRestart []string
+}
+
+// reloads counts reloads and lets one run at a time.
+type reloads struct {
+	turn        chan struct{} // a place for the one that runs
+	ok, refused atomic.Uint64
+}
+
+// Reload calls Config.Reload for a caller that is not a request; by says who
+// in the audit log. It waits for its turn until ctx is done. Any goroutine.
+func (s *Server) Reload(ctx context.Context, by string) (Reloaded, error) {
+	return s.reload(ctx, by, "-")
+}
+
+func (s *Server) reload(ctx context.Context, key, from string) (Reloaded, error) {
+	if s.config.Reload == nil {
+		return Reloaded{}, wire.Faultf(codeReloadRefused, "this gateway was started without a configuration to read again")
+	}
+	select {
+	case s.reloads.turn <- struct{}{}:
+	case <-ctx.Done():
+		return Reloaded{}, wire.Faultf(codeDeadline, "another reload has not ended")
+	}
+	defer func() { <-s.reloads.turn }()
+	r, err := s.config.Reload()
+	if err != nil {
+		s.reloads.refused.Add(1)
+		s.log.Error("the configuration was not reloaded, nothing has changed", "err", err)
+		if s.audit.on() {
+			s.audit.write(slog.LevelWarn, "reload", key, from, slog.String("err", err.Error()))
+		}
+		return r, wire.Faultf(codeReloadRefused, "nothing has changed: %v", err)
+	}
+	s.reloads.ok.Add(1)
+	s.log.Info("the configuration was reloaded", "changed", r.Changed, "needs_restart", r.NeedsRestart)
+	if s.audit.on() {
+		s.audit.write(slog.LevelInfo, "reload", key, from, slog.Any("changed", r.Changed), slog.Any("needs_restart", r.NeedsRestart))
+	}
+	return r, nil
+}
+
+// reload serves POST /v1/reload.
+func (c *call) reload() error {
+	defer c.bound()()
+	r, err := c.server.reload(c.ctx, c.caller.Name, c.from())
+	if err != nil {
+		return err
+	}
+	c.out = wire.AppendStrings(append(c.out, `{"changed":`...), r.Changed)
+	c.out = wire.AppendStrings(append(c.out, `,"needs_restart":`...), r.NeedsRestart)
+	c.out = append(c.out, '}')
+	c.answer(jsonType)
+	return nil
+}

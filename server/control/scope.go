@@ -1,0 +1,57 @@
+package control
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Scope is a set of rights at the control API.
+type Scope uint8
+
+// The rights. None of them holds another.
+const (
+	// ScopeRead is queries, listings, counters, metrics and the document.
+	ScopeRead Scope = 1 << iota
+	// ScopePush is pushes.
+	ScopePush
+	// ScopeManage is what changes who is who, ends connections or changes the
+	// gateway: bind, unbind, join, leave, ungroup, kick, sessions, reload.
+	ScopeManage
+
+	// AllScopes is every right.
+	AllScopes = ScopeRead | ScopePush | ScopeManage
+)
+
+var scopeNames = []struct {
+	scope Scope
+	name  string
+}{{ScopeRead, "read"}, {ScopePush, "push"}, {ScopeManage, "manage"}}
+
+// ParseScopes reads names separated by commas, as String writes them.
+func ParseScopes(text string) (Scope, error) {
+	var set Scope
+	for name := range strings.SplitSeq(text, ",") {
+		one := Scope(0)
+		for _, s := range scopeNames {
+			if s.name == name {
+				one = s.scope
+			}
+		}
+		if one == 0 {
+			return 0, fmt.Errorf("%.32q is none of the scopes read, push, manage", name)
+		}
+		set |= one
+	}
+	return set, nil
+}
+
+// String is the names of the rights in s, separated by commas.
+func (s Scope) String() string {
+	var names []string
+	for _, one := range scopeNames {
+		if s&one.scope != 0 {
+			names = append(names, one.name)
+		}
+	}
+	return strings.Join(names, ",")
+}
