@@ -3,6 +3,7 @@
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT      := $(shell git rev-parse HEAD 2>/dev/null)
@@ -12,7 +13,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # only the packages that have some are tested without it as well.
 COUNTING = $(shell grep -rlE '^//go:build .*\brace\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help run demo test unit check lint fmt deps build fuzz bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help run demo test unit check lint fmt deps build fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -44,6 +45,9 @@ unit:
 
 deps:
 	@ci/deps.sh
+
+vuln: ## known vulnerabilities in what the programs call; skipped where the database cannot be had
+	GO="$(GO)" GOVULNCHECK=$(GOVULNCHECK) ci/vuln.sh
 
 build: ## static binaries of every program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
