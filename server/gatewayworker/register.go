@@ -1,0 +1,236 @@
+package gatewayworker
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// RegisterConfig is what the embedded Register is made of (protocol.md section
+// 1). Zero values of the limits mean their defaults.
+type RegisterConfig struct {
+	Address string       // to listen on, ip:port; loopback only if Secret is empty
+	Secret  string       // key that gateways, workers and API clients have to name
+	Own     []string     // our own inner addresses as advertised: always listed, first
+	Log     *slog.Logger // nil: slog.Default
+
+	MaxConns    int           // connections at once; 1,000
+	MaxLine     int           // bytes of a line, its end included; 16 KiB. PHP takes 10 MiB
+	AuthTimeout time.Duration // for a successful connect event; 10 s
+	SendTimeout time.Duration // for a line to a worker that does not read; 10 s
+}
+
+// maxAddress is the longest address a gateway may register, in bytes: a DNS
+// name, a colon and a port.
+const maxAddress = 253 + 6
+
+// Validate tells what is wrong, in one line.
+func (c *RegisterConfig) Validate() error {
+	addr, err := netip.ParseAddrPort(c.Address)
+	switch {
+	case err != nil:
+		return fmt.Errorf("address %q of the Register: an IP address and a port are needed", c.Address)
+	case c.Secret == "" && !addr.Addr().IsLoopback():
+		return fmt.Errorf("the Register at %s needs a secret, as it is not on a loopback address", c.Address)
+	case c.MaxConns < 0 || c.MaxLine < 0 || c.AuthTimeout < 0 || c.SendTimeout < 0:
+		return errors.New("a limit of the Register is negative")
+	}
+	for _, own := range c.Own {
+		if own == "" || len(own) > maxAddress {
+			return fmt.Errorf("address %q of a gateway: 1 to %d bytes are needed", own, maxAddress)
+		}
+	}
+	return nil
+}
+
+func (c *RegisterConfig) defaults() {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = 1000
+	}
+	if c.MaxLine == 0 {
+		c.MaxLine = 16 << 10
+	}
+	if c.AuthTimeout == 0 {
+		c.AuthTimeout = 10 * time.Second
+	}
+	if c.SendTimeout == 0 {
+		c.SendTimeout = 10 * time.Second
+	}
+}
+
+// register is the embedded Register: it tells workers and API clients where the
+// gateways are. One goroutine reads each connection and, for a worker, one
+// writes; there are at most MaxConns of them. All methods may be called from any
+// goroutine.
+type register struct {
+	cfg      RegisterConfig
+	listener net.Listener
+	counters registerCounters
+	running  sync.WaitGroup // goroutines of connections
+	closed   chan struct{}
+
+	mu      sync.Mutex
+	conns   map[*registerConn]struct{}
+	strange *list.List // of *registerConn without a successful connect, oldest first
+	listed  addressList
+	line    []byte // the broadcast for listed; never changed, only replaced
+}
+
+// newRegister checks the configuration and binds the address, so that its port
+// is known; peers wait in the backlog until Serve. Our own addresses are in the
+// list from the start: an empty list is never sent.
+func newRegister(cfg RegisterConfig) (*register, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.defaults()
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Address)
+	if err != nil {
+		return nil, err
+	}
+	r := &register{
+		cfg: cfg, listener: listener, closed: make(chan struct{}),
+		conns: map[*registerConn]struct{}{}, strange: list.New(), listed: addressList{own: cfg.Own},
+	}
+	r.line = r.listed.line()
+	return r, nil
+}
+
+// Addr is the address it listens on.
+func (r *register) Addr() netip.AddrPort {
+	return r.listener.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// Serve accepts connections until Close, and returns nil then. An accept that
+// fails, with no file left for example, is counted and tried again.
+func (r *register) Serve() error {
+	wait := time.Duration(0)
+	for {
+		c, err := r.listener.Accept()
+		if err == nil {
+			wait = 0
+			r.take(c.(*net.TCPConn))
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		r.counters.acceptErrors.Add(1)
+		if wait == 0 {
+			r.cfg.Log.Warn("Register cannot accept", "err", err)
+		}
+		wait = min(wait+10*time.Millisecond, time.Second)
+		select {
+		case <-time.After(wait):
+		case <-r.closed:
+			return nil
+		}
+	}
+}
+
+// take starts a connection. At MaxConns the one that has waited longest without a
+// successful connect has to go; if there is none, the new one.
+func (r *register) take(tcp *net.TCPConn) {
+	c := newRegisterConn(r, tcp)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.closed:
+		_ = tcp.Close()
+		return
+	default:
+	}
+	r.counters.accepted.Add(1)
+	if len(r.conns) >= r.cfg.MaxConns {
+		oldest := r.strange.Front()
+		r.counters.refused[refusedFull].Add(1)
+		if oldest == nil {
+			_ = tcp.Close()
+			return
+		}
+		r.remove(oldest.Value.(*registerConn))
+	}
+	r.conns[c] = struct{}{}
+	c.strange = r.strange.PushBack(c)
+	r.running.Add(1)
+	go c.read()
+}
+
+// remove forgets a connection, once; the caller holds mu. If it was a gateway's
+// the workers are told.
+func (r *register) remove(c *registerConn) {
+	if _, ok := r.conns[c]; !ok {
+		return
+	}
+	delete(r.conns, c)
+	if c.strange != nil {
+		r.strange.Remove(c.strange)
+		c.strange = nil
+	}
+	_ = c.tcp.Close()
+	close(c.done)
+	if c.worker {
+		r.counters.workers.Add(-1)
+	}
+	if r.listed.remove(c) {
+		r.counters.gateways.Add(-1)
+		r.broadcast()
+	}
+}
+
+// broadcast makes the line anew and has all workers get it; the caller holds mu.
+func (r *register) broadcast() {
+	r.line = r.listed.line()
+	r.counters.broadcasts.Add(1)
+	for c := range r.conns {
+		if c.worker {
+			select {
+			case c.changed <- struct{}{}:
+			default: // its writer will see the newest line
+			}
+		}
+	}
+}
+
+// current is the line a worker is due. Nobody changes it.
+func (r *register) current() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.line
+}
+
+// Close stops listening, ends all connections and waits for their goroutines.
+// It may be called more than once.
+func (r *register) Close() error {
+	r.mu.Lock()
+	select {
+	case <-r.closed:
+	default:
+		close(r.closed)
+	}
+	for c := range r.conns { // no broadcasts: a list without us must not go out
+		if c.worker {
+			c.worker = false
+			r.counters.workers.Add(-1)
+		}
+	}
+	for c := range r.conns {
+		r.remove(c)
+	}
+	r.mu.Unlock()
+	err := r.listener.Close()
+	r.running.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

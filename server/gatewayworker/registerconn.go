@@ -1,0 +1,195 @@
+package gatewayworker
+
+import (
+	"container/list"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	wire "castgate/codec/gatewayworker"
+)
+
+// registerConn is one connection to the Register: a gateway's, a worker's or
+// an API client's. What no lock is named for belongs to its reading goroutine.
+type registerConn struct {
+	register *register
+	tcp      *net.TCPConn
+	decoder  wire.Decoder
+	done     chan struct{} // closed when it is removed
+	asked    chan struct{} // a worker_connect that is due a line
+	changed  chan struct{} // the list has changed since the last line
+
+	// Under register.mu.
+	strange *list.Element // place among those without a successful connect; nil after it
+	worker  bool          // gets broadcasts
+}
+
+func newRegisterConn(r *register, tcp *net.TCPConn) *registerConn {
+	return &registerConn{register: r, tcp: tcp, done: make(chan struct{}), asked: make(chan struct{}), changed: make(chan struct{}, 1)}
+}
+
+// read serves the connection until it ends.
+func (c *registerConn) read() {
+	r := c.register
+	defer r.running.Done()
+	_ = c.tcp.SetReadDeadline(time.Now().Add(r.cfg.AuthTimeout))
+	reason := c.lines()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-c.done: // whoever removed it has counted it
+		return
+	default:
+	}
+	if reason != refusedNot {
+		r.counters.refused[reason].Add(1)
+	}
+	if reason == refusedText && !c.worker { // a worker's writer may be in the middle of a line
+		r.mu.Unlock()
+		c.explain()
+		r.mu.Lock()
+	}
+	r.remove(c)
+}
+
+// lines takes lines until the peer leaves (refusedNot) or has to go.
+func (c *registerConn) lines() refusal {
+	reader := wire.LineReader{Max: c.register.cfg.MaxLine}
+	buffer := make([]byte, 512)
+	for {
+		n, err := c.tcp.Read(buffer)
+		for in := buffer[:n]; ; {
+			line, rest, ok, err := reader.Next(in)
+			if err != nil {
+				return refusedLine
+			}
+			if !ok {
+				break
+			}
+			if reason := c.take(line); reason != refusedNot {
+				return reason
+			}
+			in = rest
+		}
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return refusedSilent
+		case err != nil:
+			return refusedNot
+		}
+	}
+}
+
+// take does what a line says.
+func (c *registerConn) take(line []byte) refusal {
+	l := c.decoder.RegisterLine(line)
+	switch l.Event {
+	case wire.RegisterInvalid:
+		return refusedText
+	case wire.RegisterUnknown:
+		return refusedEvent
+	case wire.RegisterPing:
+		return refusedNot // the 10 seconds run on: only a connect stops them
+	case wire.RegisterGateway:
+		if l.Address == nil || len(l.Address) > maxAddress {
+			return refusedAddress
+		}
+	}
+	if l.Secret == nil || subtle.ConstantTimeCompare(l.Secret, []byte(c.register.cfg.Secret)) != 1 {
+		return refusedKey
+	}
+	if l.Event == wire.RegisterGateway {
+		return c.connectGateway(string(l.Address))
+	}
+	return c.connectWorker()
+}
+
+// known ends the time a connection has for its connect event; the caller holds
+// register.mu. It tells whether the connection is still there.
+func (c *registerConn) known() bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+	}
+	if c.strange != nil {
+		c.register.strange.Remove(c.strange)
+		c.strange = nil
+		_ = c.tcp.SetReadDeadline(time.Time{})
+	}
+	return true
+}
+
+func (c *registerConn) connectGateway(address string) refusal {
+	r := c.register
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !c.known() {
+		return refusedNot
+	}
+	if r.listed.set(c, address) {
+		r.counters.gateways.Add(1)
+	}
+	r.broadcast()
+	return refusedNot
+}
+
+// connectWorker makes it a worker and has it get the list. A peer that asks
+// again and again and reads slowly waits here, and its TCP with it.
+func (c *registerConn) connectWorker() refusal {
+	r := c.register
+	r.mu.Lock()
+	if !c.known() {
+		r.mu.Unlock()
+		return refusedNot
+	}
+	if !c.worker {
+		c.worker = true
+		r.counters.workers.Add(1)
+		r.running.Add(1)
+		go c.write()
+	}
+	r.mu.Unlock()
+	select {
+	case c.asked <- struct{}{}:
+	case <-c.done:
+	}
+	return refusedNot
+}
+
+// write sends the list whenever it is due. It always sends the newest, so that a
+// slow worker gets fewer lines, but never an old one last.
+func (c *registerConn) write() {
+	r := c.register
+	defer r.running.Done()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-c.asked:
+		case <-c.changed:
+		}
+		_ = c.tcp.SetWriteDeadline(time.Now().Add(r.cfg.SendTimeout))
+		if _, err := c.tcp.Write(r.current()); err != nil {
+			r.mu.Lock()
+			if _, there := r.conns[c]; there && errors.Is(err, os.ErrDeadlineExceeded) {
+				r.counters.refused[refusedSlow].Add(1)
+			}
+			r.remove(c)
+			r.mu.Unlock()
+			return
+		}
+	}
+}
+
+// explain sends the one line of text that a peer of another protocol gets. It
+// reads on for a moment, as closing with bytes unread would take the line back.
+func (c *registerConn) explain() {
+	_ = c.tcp.SetDeadline(time.Now().Add(time.Second))
+	_, _ = io.WriteString(c.tcp, "this is a Register: it takes lines of JSON with an event\n")
+	_ = c.tcp.CloseWrite()
+	_, _ = io.CopyN(io.Discard, c.tcp, 64<<10)
+}

@@ -1,0 +1,202 @@
+package gatewayworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	wire "castgate/codec/gatewayworker"
+)
+
+// maxRegisters is how many Registers a gateway joins at most.
+const maxRegisters = 64
+
+// JoinerConfig is what the joining client is made of: it announces us at
+// Registers that run elsewhere (protocol.md section 1.4). Zero durations mean their defaults.
+type JoinerConfig struct {
+	Registers []string     // host:port of each; 1 to 64
+	Address   string       // our inner address as advertised, a.b.c.d:port
+	Secret    string       // the Registers' key
+	Log       *slog.Logger // nil: slog.Default
+
+	PingInterval time.Duration // between pings to Registers not at 127.0.0.1; 25 s
+	RedialAfter  time.Duration // after a close or a failed dial; 1 s
+	DialTimeout  time.Duration // 3 s
+}
+
+// Validate tells what is wrong, in one line.
+func (c *JoinerConfig) Validate() error {
+	switch {
+	case len(c.Registers) == 0 || len(c.Registers) > maxRegisters:
+		return fmt.Errorf("%d Registers to join: 1 to %d are possible", len(c.Registers), maxRegisters)
+	case c.Address == "" || len(c.Address) > maxAddress:
+		return fmt.Errorf("address %q to join a Register with: 1 to %d bytes are needed", c.Address, maxAddress)
+	case c.PingInterval < 0 || c.RedialAfter < 0 || c.DialTimeout < 0:
+		return errors.New("a time of the joining client is negative")
+	}
+	for i, address := range c.Registers {
+		host, port, err := net.SplitHostPort(address)
+		if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || portErr != nil || n == 0 {
+			return fmt.Errorf("address %q of a Register to join: host:port is needed", address)
+		}
+		if slices.Contains(c.Registers[:i], address) {
+			return fmt.Errorf("address %q of a Register to join is named twice", address)
+		}
+	}
+	return nil
+}
+
+// joiner keeps a connection to each Register and says there where we are. All
+// methods may be called from any goroutine.
+type joiner struct {
+	cfg     JoinerConfig
+	stop    context.CancelFunc
+	ctx     context.Context
+	running sync.WaitGroup
+	start   sync.Once
+
+	connected                            atomic.Int64
+	dials, dialErrors, closes, pingsSent atomic.Uint64
+}
+
+// newJoiner checks the configuration. Start makes it dial.
+func newJoiner(cfg JoinerConfig) (*joiner, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.PingInterval == 0 {
+		cfg.PingInterval = 25 * time.Second
+	}
+	if cfg.RedialAfter == 0 {
+		cfg.RedialAfter = time.Second
+	}
+	if cfg.DialTimeout == 0 {
+		cfg.DialTimeout = 3 * time.Second
+	}
+	j := &joiner{cfg: cfg}
+	j.ctx, j.stop = context.WithCancel(context.Background())
+	return j, nil
+}
+
+// Start announces us at every Register, on a goroutine for each, until Close.
+// Call it once the inner listener answers. A second call does nothing.
+func (j *joiner) Start() {
+	j.start.Do(func() {
+		for _, address := range j.cfg.Registers {
+			j.running.Add(1)
+			go j.keep(address)
+		}
+	})
+}
+
+// Close leaves the Registers, which tell their workers, and waits for that.
+// It may be called more than once, and without Start.
+func (j *joiner) Close() {
+	j.start.Do(func() {})
+	j.stop()
+	j.running.Wait()
+}
+
+// keep dials one Register again and again. Only the first of failures in a row
+// is logged.
+func (j *joiner) keep(address string) {
+	defer j.running.Done()
+	log, said := j.cfg.Log.With("register", address), false
+	for j.ctx.Err() == nil {
+		j.dials.Add(1)
+		dialer := net.Dialer{Timeout: j.cfg.DialTimeout}
+		conn, err := dialer.DialContext(j.ctx, "tcp", address)
+		if err != nil {
+			j.dialErrors.Add(1)
+		} else {
+			j.connected.Add(1)
+			joined := time.Now()
+			err = j.stay(conn.(*net.TCPConn), address)
+			j.connected.Add(-1)
+			j.closes.Add(1)
+			said = said && time.Since(joined) < time.Minute
+		}
+		if j.ctx.Err() != nil {
+			return
+		}
+		if !said {
+			said = true
+			log.Warn("Register not joined, trying again", "after", j.cfg.RedialAfter, "err", err)
+		}
+		select {
+		case <-time.After(j.cfg.RedialAfter):
+		case <-j.ctx.Done():
+		}
+	}
+}
+
+// stay announces us and sends pings until either side closes.
+func (j *joiner) stay(conn *net.TCPConn, address string) error {
+	defer conn.Close()
+	ended := make(chan error, 1)
+	j.running.Add(1)
+	go func() { // a Register says nothing to a gateway; this sees the close
+		defer j.running.Done()
+		_, err := io.Copy(io.Discard, conn)
+		if err == nil {
+			err = errors.New("closed by the Register: is the key right?")
+		}
+		ended <- err
+	}()
+	send := func(line []byte) error {
+		_ = conn.SetWriteDeadline(time.Now().Add(j.cfg.DialTimeout))
+		_, err := conn.Write(line)
+		return err
+	}
+	if err := send(wire.AppendGatewayConnect(nil, j.cfg.Address, j.cfg.Secret)); err != nil {
+		return err
+	}
+	var tick <-chan time.Time
+	if !strings.HasPrefix(address, "127.0.0.1") {
+		ticker := time.NewTicker(j.cfg.PingInterval)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-j.ctx.Done():
+			return nil
+		case <-tick:
+			if err := send(wire.AppendRegisterPing(nil)); err != nil {
+				return err
+			}
+			j.pingsSent.Add(1)
+		}
+	}
+}
+
+// JoinerStats are counts of the joining client since its start.
+type JoinerStats struct {
+	Connected  int    // Registers that have a connection of ours now
+	Dials      uint64 // tried
+	DialErrors uint64 // failed
+	Closes     uint64 // connections that ended
+	Pings      uint64 // sent
+}
+
+// Stats reads the counters.
+func (j *joiner) Stats() JoinerStats {
+	return JoinerStats{
+		Connected: int(j.connected.Load()), Dials: j.dials.Load(), DialErrors: j.dialErrors.Load(),
+		Closes: j.closes.Load(), Pings: j.pingsSent.Load(),
+	}
+}

@@ -1,0 +1,114 @@
+package gatewayworker
+
+import (
+	"slices"
+	"sync/atomic"
+
+	wire "castgate/codec/gatewayworker"
+)
+
+// addressList is what a Register broadcasts: addresses in order of
+// registration, our own first. Its owner's lock guards it.
+type addressList struct {
+	own     []string
+	entries []addressEntry
+}
+
+// addressEntry is what one gateway's connection has registered.
+type addressEntry struct {
+	conn    *registerConn
+	address string
+}
+
+// set registers the address of a connection, in the place of the one it had. It
+// tells whether the connection is new.
+func (l *addressList) set(c *registerConn, address string) bool {
+	i := slices.IndexFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
+	if i >= 0 {
+		l.entries[i].address = address
+		return false
+	}
+	l.entries = append(l.entries, addressEntry{c, address})
+	return true
+}
+
+// remove takes a connection's address out and tells whether it had one.
+func (l *addressList) remove(c *registerConn) bool {
+	before := len(l.entries)
+	l.entries = slices.DeleteFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
+	return len(l.entries) < before
+}
+
+// line is the broadcast: each address once.
+func (l *addressList) line() []byte {
+	var addresses []string
+	seen := map[string]bool{}
+	add := func(address string) {
+		if !seen[address] {
+			seen[address] = true
+			addresses = append(addresses, address)
+		}
+	}
+	for _, address := range l.own {
+		add(address)
+	}
+	for _, e := range l.entries {
+		add(e.address)
+	}
+	return wire.AppendBroadcast(nil, addresses)
+}
+
+// refusal is why the Register ends a connection.
+type refusal int
+
+// Why the Register ends a connection.
+const (
+	refusedFull    refusal = iota // at MaxConns: the oldest stranger, or the new one
+	refusedSilent                 // no successful connect within AuthTimeout
+	refusedLine                   // a line over MaxLine
+	refusedText                   // not JSON or without an event; gets a line of text
+	refusedEvent                  // an unknown event
+	refusedAddress                // gateway_connect without an address
+	refusedKey                    // another key
+	refusedSlow                   // a worker that does not read
+	refusals
+	refusedNot refusal = -1
+)
+
+// refusalNames are the values of the label reason in metrics.
+var refusalNames = [refusals]string{"full", "silent", "line_too_long", "no_event", "unknown_event", "no_address", "wrong_key", "slow"}
+
+// registerCounters counts what the Register did. They are only added to.
+type registerCounters struct {
+	accepted, acceptErrors, broadcasts atomic.Uint64
+	gateways, workers                  atomic.Int64
+	refused                            [refusals]atomic.Uint64
+}
+
+// RegisterStats are counts of the embedded Register since its start, and how many are
+// connected now.
+type RegisterStats struct {
+	Connections  int               // now, strangers included
+	Gateways     int               // now, ourselves not counted
+	Workers      int               // now, API clients included
+	Accepted     uint64            // connections
+	AcceptErrors uint64            // accepts that failed
+	Broadcasts   uint64            // changes of the list that workers were told
+	Refused      map[string]uint64 // connections ended, by reason; all reasons are there
+}
+
+// Stats reads the counters.
+func (r *register) Stats() RegisterStats {
+	r.mu.Lock()
+	connections := len(r.conns)
+	r.mu.Unlock()
+	s := RegisterStats{
+		Connections: connections, Gateways: int(r.counters.gateways.Load()), Workers: int(r.counters.workers.Load()),
+		Accepted: r.counters.accepted.Load(), AcceptErrors: r.counters.acceptErrors.Load(), Broadcasts: r.counters.broadcasts.Load(),
+		Refused: make(map[string]uint64, refusals),
+	}
+	for i, name := range refusalNames {
+		s.Refused[name] = r.counters.refused[i].Load()
+	}
+	return s
+}
