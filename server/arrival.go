@@ -66,7 +66,7 @@ func (l *loop) adopt(a arrival) {
 		c.state = connRefusing
 	}
 	c.lastRead = l.wheel.Now()
-	l.srv.registry.arrived(l.handle(slot, c), a.addr)
+	l.srv.registry.arrived(l.handle(slot, c), a.addr, 0)
 	if !l.srv.fds.set(a.fd, slot) || !a.watched {
 		l.closeNow(slot, c, closeInternal)
 		return

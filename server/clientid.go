@@ -12,7 +12,8 @@ import (
 	"castgate/server/internal/table"
 )
 
-// clientIDLen is the length of a client id in characters.
+// clientIDLen is the length of a client id in characters, at the most: ids
+// that name a peer have peerIDLen.
 const clientIDLen = 2 * aes.BlockSize
 
 // clientIDs turns handles into client ids and back. An id is one AES block
@@ -26,6 +27,8 @@ type clientIDs struct {
 	node    uint16
 	start   [6]byte
 	scratch sync.Pool // *[2][aes.BlockSize]byte; cipher.Block makes its arguments escape
+
+	peers *peerIDs // what ids are instead, with Config.PeerAddress; else nil
 }
 
 func newClientIDs(node uint16) (*clientIDs, error) {
@@ -43,8 +46,12 @@ func newClientIDs(node uint16) (*clientIDs, error) {
 	return ids, nil
 }
 
-// append appends h's client id. Any goroutine.
-func (ids *clientIDs) append(dst []byte, h table.Handle) []byte {
+// append appends the client id of h, whose connection id is given if there are
+// any. Any goroutine.
+func (ids *clientIDs) append(dst []byte, h table.Handle, connection uint32) []byte {
+	if ids.peers != nil {
+		return ids.peers.append(dst, connection)
+	}
 	s := ids.scratch.Get().(*[2][aes.BlockSize]byte)
 	defer ids.scratch.Put(s)
 	binary.BigEndian.PutUint16(s[0][0:], ids.node)
@@ -54,14 +61,17 @@ func (ids *clientIDs) append(dst []byte, h table.Handle) []byte {
 	return hex.AppendEncode(dst, s[1][:])
 }
 
-func (ids *clientIDs) string(h table.Handle) string {
+func (ids *clientIDs) string(h table.Handle, connection uint32) string {
 	var buf [clientIDLen]byte
-	return string(ids.append(buf[:0], h))
+	return string(ids.append(buf[:0], h, connection))
 }
 
 // parse answers the handle in a client id, 0 if this process never gave it.
 // The handle's client may be gone. Any goroutine.
 func (ids *clientIDs) parse(id string) table.Handle {
+	if ids.peers != nil {
+		return ids.peers.parse(id)
+	}
 	if len(id) != clientIDLen {
 		return 0
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -84,6 +85,16 @@ type Config struct {
 	// control port, turned-away clients and the process itself.
 	// 0 derives it from the open-file limit.
 	ReserveFiles int
+	// PeerAddress, if valid, is the IPv4 address and port under which PHP
+	// backends reach the inner listener of GatewayWorker. Client ids are then
+	// its 20 hexadecimal digits (protocol.md section 4) and name this address.
+	PeerAddress netip.AddrPort
+	// ConnectionIDs replaces the source of the connection ids in such client
+	// ids, for tests that need certain ones. 0 and ids in use are passed over.
+	// Called from event loops, several at once.
+	ConnectionIDs func() uint32
+	// Events is told what clients do; nil tells nobody.
+	Events Events
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
 }
@@ -158,6 +169,9 @@ func (c *Config) Validate() error {
 		if d.value < minTimeout || d.value > maxTimeout {
 			return fmt.Errorf("%s: %v is not between %v and %v", d.name, d.value, minTimeout, maxTimeout)
 		}
+	}
+	if c.PeerAddress.IsValid() && (!c.PeerAddress.Addr().Is4() || c.PeerAddress.Addr().IsUnspecified() || c.PeerAddress.Port() == 0) {
+		return fmt.Errorf("gatewayworker-advertise: %v is not the IPv4 address and port of a host", c.PeerAddress)
 	}
 	switch c.OnMessage {
 	case OnMessageIgnore, OnMessageEcho, OnMessageClose:

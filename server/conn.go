@@ -31,6 +31,7 @@ const (
 	flagPong                             // a pong waits for the socket
 	flagDeaf                             // what the peer still sends is read and thrown away
 	flagInflate                          // in the loop's list of clients with more to inflate
+	flagTold                             // Events.Opened was called, Closed was not
 )
 
 // conn is one connection's state on its loop. All of it is owned by the loop.
@@ -89,6 +90,7 @@ func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge
 		return c.state != connFree
 	}
 	l.leave(slot, c)
+	l.closed(slot, c)
 	if purge {
 		l.purge(c, dropSlow)
 	}
@@ -137,6 +139,7 @@ func (l *loop) leave(slot uint32, c *conn) {
 // descriptor is closed, the slot is free.
 func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 	l.leave(slot, c)
+	l.closed(slot, c)
 	l.purge(c, dropClosed)
 	if c.head != 0 { // the half-written frame that purge leaves
 		l.pop(c, dropClosed)

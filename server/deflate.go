@@ -101,7 +101,9 @@ func pushCost(p *Push, set formSet) int64 {
 
 // encodePush makes the frame of a push, in the plain form and those of set.
 func (s *Server) encodePush(p *Push, wait *pushWait, set formSet) *frame {
-	f := newPushFrame(p.Payload, p.Binary, wait)
-	s.deflater.add(f, p, set)
+	f := newPushFrame(p, wait)
+	if !p.Raw {
+		s.deflater.add(f, p, set)
+	}
 	return f
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"sync/atomic"
 
 	"castgate/codec"
@@ -22,13 +23,25 @@ type frame struct {
 func controlFrame(bytes []byte) *frame { return &frame{bytes: bytes} }
 
 // newPushFrame encodes a message once for all receivers.
-func newPushFrame(payload []byte, binary bool, wait *pushWait) *frame {
+func newPushFrame(p *Push, wait *pushWait) *frame {
+	var f *frame
+	if p.Raw {
+		f = &frame{bytes: bytes.Clone(p.Payload)}
+	} else {
+		f = newMessageFrame(p.Payload, p.Binary)
+	}
+	f.counted, f.wait = true, wait
+	return f
+}
+
+// newMessageFrame encodes a message of the gateway's own.
+func newMessageFrame(payload []byte, binary bool) *frame {
 	op := codec.OpText
 	if binary {
 		op = codec.OpBinary
 	}
 	b := make([]byte, 0, codec.FrameLen(len(payload)))
-	return &frame{bytes: codec.AppendFrame(b, op, payload), counted: true, wait: wait}
+	return &frame{bytes: codec.AppendFrame(b, op, payload)}
 }
 
 // pushWait lets a pusher wait for the end of each delivery.

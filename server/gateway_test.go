@@ -202,7 +202,6 @@ func TestInvalidArguments(t *testing.T) {
 		{Push{}, CodeNoTarget},
 		{Push{To: Targets{UIDs: []string{""}}}, CodeInvalidName},
 		{Push{To: Targets{UIDs: []string{long}}}, CodeInvalidName},
-		{Push{To: Targets{Groups: []string{"\xff"}}}, CodeInvalidName},
 		{Push{To: Targets{All: true}, Payload: []byte("\xff")}, CodeInvalidUTF8},
 		{Push{To: Targets{All: true}, ExcludeUIDs: []string{long}}, CodeInvalidName},
 	} {

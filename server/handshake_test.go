@@ -31,13 +31,13 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 	for taken := range len(answer) + 1 {
 		room = taken
 		c := l.connect(t)
-		id := l.srv.ids.string(l.handle(c.slot, c.conn))
+		id := l.srv.ids.string(l.handle(c.slot, c.conn), 0)
 		want := append(bytes.Clone(answer[:len(answer)-clientIDLen-len(`"}`)]), id+`"}`...)
 		if waits := c.head != 0; waits != (taken < len(answer)) || int(c.waiting) != len(answer)-taken {
 			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
 		}
 		clear(l.wbuf[:cap(l.wbuf)]) // it belongs to the next one who writes
-		l.queue(c.conn, newPushFrame([]byte("later"), false, nil))
+		l.queue(c.conn, newPushFrame(&Push{Payload: []byte("later")}, nil))
 		if taken == 0 || taken == len(answer) {
 			room = plenty
 			l.flush(c.slot, c.conn)

@@ -124,13 +124,14 @@ func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
 		return
 	}
 	c.form = agreedForm(agreed)
-	l.srv.registry.register(l, slot, c)
+	connection := l.srv.registry.register(l, slot, c)
 	l.count.handshakes[result].Add(1)
 	c.state = connOpen
 	c.set(flagServed | flagRegistered)
 	c.seenAll = l.all.seq
 	l.nextDeadline(slot, c)
-	if l.say(slot, c, l.srv.appendInit(answer, l.handle(slot, c))) && len(rest) > 0 {
+	l.opened(slot, c, head)
+	if l.say(slot, c, l.srv.appendInit(answer, l.handle(slot, c), connection)) && len(rest) > 0 {
 		l.readFrames(slot, c, rest)
 	}
 }
@@ -309,7 +310,10 @@ func (l *loop) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 		l.startClose(slot, c, closePolicy, closeFrames[closePolicy], false)
 		return false
 	case OnMessageEcho:
-		return l.echo(slot, c, in, ev)
+		return l.wholeMessage(slot, c, in, ev)
+	}
+	if l.srv.config.Events != nil {
+		return l.wholeMessage(slot, c, in, ev)
 	}
 	if ev.Last {
 		l.count.messagesIn.Add(1)
@@ -328,8 +332,9 @@ func (l *loop) echoFrame(c *conn, op codec.Opcode, message []byte) *frame {
 	return &frame{bytes: codec.AppendFrame(make([]byte, 0, codec.FrameLen(len(message))), op, message)}
 }
 
-// echo sends a message back when it is complete.
-func (l *loop) echo(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+// wholeMessage keeps pieces of a message until it is complete, and then tells
+// of it and sends it back, as is configured.
+func (l *loop) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 	message := ev.Data
 	if !ev.First || !ev.Last {
 		if ev.First {
@@ -342,7 +347,13 @@ func (l *loop) echo(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 		return true
 	}
 	l.count.messagesIn.Add(1)
-	f := l.echoFrame(c, ev.Op, message)
 	in.message = nil
+	if c.is(flagTold) {
+		l.srv.config.Events.Message(l.eventClient(slot, c), ev.Op == codec.OpBinary, message)
+	}
+	if l.srv.config.OnMessage != OnMessageEcho {
+		return true
+	}
+	f := l.echoFrame(c, ev.Op, message)
 	return l.catchUp(slot, c) && l.deliver(slot, c, f) && l.flush(slot, c)
 }

@@ -16,6 +16,7 @@ type kickOrder struct {
 	text  *frame // nil for none
 	close *frame
 	why   closeReason
+	abort bool
 }
 
 // Kick implements Gateway.
@@ -23,21 +24,9 @@ func (s *Server) Kick(_ context.Context, k Kick) (int, error) {
 	if err := k.To.check(); err != nil {
 		return 0, err
 	}
-	code := k.Code
-	if code == 0 {
-		code = 1000
-	}
-	switch {
-	case code != 1000 && (code < 3000 || code > 4999):
-		return 0, &Error{CodeInvalidCloseCode, "a kick's code is 1000 or 3000 to 4999"}
-	case len(k.Reason) > maxReasonLen:
-		return 0, &Error{CodeInvalidReason, "a kick's reason is longer than 123 bytes"}
-	case !utf8.ValidString(k.Reason) || !utf8.ValidString(k.Text):
-		return 0, &Error{CodeInvalidUTF8, "a kick's reason or text is not UTF-8"}
-	}
-	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, code, k.Reason)), why: closeKicked}
-	if k.Text != "" {
-		order.text = controlFrame(codec.AppendFrame(nil, codec.OpText, []byte(k.Text)))
+	order, err := newKickOrder(&k)
+	if err != nil {
+		return 0, err
 	}
 	if k.To.All {
 		return s.kickAll(order), nil
@@ -47,6 +36,30 @@ func (s *Server) Kick(_ context.Context, k Kick) (int, error) {
 		kicked += s.kickOne(h, order)
 	}
 	return kicked, nil
+}
+
+// newKickOrder checks and encodes what a Kick does to each client.
+func newKickOrder(k *Kick) (*kickOrder, error) {
+	if k.Abort {
+		return &kickOrder{why: closeKicked, abort: true}, nil
+	}
+	code := k.Code
+	if code == 0 {
+		code = 1000
+	}
+	switch {
+	case code != 1000 && (code < 3000 || code > 4999):
+		return nil, &Error{CodeInvalidCloseCode, "a kick's code is 1000 or 3000 to 4999"}
+	case len(k.Reason) > maxReasonLen:
+		return nil, &Error{CodeInvalidReason, "a kick's reason is longer than 123 bytes"}
+	case !utf8.ValidString(k.Reason) || !k.Binary && !utf8.ValidString(k.Text):
+		return nil, &Error{CodeInvalidUTF8, "a kick's reason or text is not UTF-8"}
+	}
+	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, code, k.Reason)), why: closeKicked}
+	if k.Text != "" || k.SendText {
+		order.text = newMessageFrame([]byte(k.Text), k.Binary)
+	}
+	return order, nil
 }
 
 // kickOne answers 1, or 0 if the client was gone.
@@ -71,6 +84,10 @@ func (s *Server) kickAll(order *kickOrder) (kicked int) {
 func (l *loop) kick(cmd *command) {
 	slot := cmd.one.Slot()
 	c := l.receiver(cmd.one)
+	if c != nil && cmd.kick.abort {
+		l.abort(slot, c, cmd.kick.why)
+		return
+	}
 	if c == nil || !l.catchUp(slot, c) {
 		return
 	}

@@ -64,7 +64,7 @@ func (r *registry) bind(h table.Handle, c *client, uid string) (previous string,
 	if old != nil {
 		previous = old.Name()
 		if previous == uid {
-			return previous, r.uids.Snapshot(uid)
+			return previous, r.uids.Renew(old, h)
 		}
 	}
 	c.uid, _, others = r.uids.AddAndOthers(uid, h)
@@ -80,6 +80,7 @@ func (r *registry) join(h table.Handle, c *client, group string) bool {
 	e, added := r.groups.Add(group, h)
 	if added {
 		c.groups.add(e)
+		c.joined = true
 	}
 	return added
 }

@@ -110,8 +110,24 @@ func (l *loop) deliver(slot uint32, c *conn, f *frame) bool {
 			return false
 		}
 	}
+	if len(f.as(c.form)) == 0 {
+		l.delivered(f) // nothing has to be written for it
+		return true
+	}
 	l.queue(c, f)
 	return true
+}
+
+// delivered ends a delivery with success.
+func (l *loop) delivered(f *frame) {
+	if !f.counted {
+		return
+	}
+	l.count.written.Add(1)
+	if f.wait != nil {
+		f.wait.written.Add(1)
+		f.wait.add(-1)
+	}
 }
 
 // drop ends a delivery without success.
@@ -274,13 +290,7 @@ func (l *loop) written(c *conn, n int) {
 		c.head, c.headOff = nd.next, 0
 		c.frames--
 		l.nodes.put(head)
-		if f.counted {
-			l.count.written.Add(1)
-			if f.wait != nil {
-				f.wait.written.Add(1)
-				f.wait.add(-1)
-			}
-		}
+		l.delivered(f)
 	}
 	if c.head == 0 {
 		c.tail = 0

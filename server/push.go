@@ -24,7 +24,7 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	if err := p.To.check(); err != nil {
 		return PushResult{}, err
 	}
-	if !p.Binary && !utf8.Valid(p.Payload) {
+	if !p.Binary && !p.Raw && !utf8.Valid(p.Payload) {
 		return PushResult{}, &Error{CodeInvalidUTF8, "a text message is not UTF-8"}
 	}
 	if err := checkNames("uid", p.ExcludeUIDs); err != nil {

@@ -143,20 +143,22 @@ func (s *Server) Client(ctx context.Context, clientID string) (ClientInfo, error
 
 // info answers what the registry knows of a client.
 func (s *Server) info(h table.Handle) (info ClientInfo, ok bool) {
+	var connection uint32
 	ok = s.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
 			info.UID = c.uid.Name()
 		}
 		info.Groups = make([]string, 0, c.groups.len())
 		c.groups.each(func(e *table.Entry) { info.Groups = append(info.Groups, e.Name()) })
-		if c.session != nil {
-			info.Session = json.RawMessage(*c.session)
+		if c.session != nil && c.session.json != "" {
+			info.Session = json.RawMessage(c.session.json)
 		}
+		connection = c.connection
 		addr := netip.AddrPortFrom(netip.AddrFrom16(c.addr).Unmap(), c.port)
 		info.RemoteAddr = addr.String()
 		info.ConnectedAt = time.UnixMilli(c.connectedAt)
 	})
-	info.ClientID = s.ids.string(h)
+	info.ClientID = s.ids.string(h, connection)
 	return info, ok
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,10 +19,14 @@ type client struct {
 	connectedAt int64    // Unix time in milliseconds
 	uid         *table.Entry
 	groups      groupSet
-	session     *string // JSON; nil if none was set
+	session     *session // nil if none was set
+	connection  uint32   // peerIDs' name for it; 0 without
+	joined      bool     // has been in a group
+	endpoint    uint8    // the listener it came by
 }
 
-// groupSet is a client's groups: one of them costs no further memory.
+// groupSet is a client's groups, in the order it joined them: one of them costs
+// no further memory.
 type groupSet struct {
 	one  *table.Entry
 	more *[]*table.Entry
@@ -54,6 +59,10 @@ func (g *groupSet) remove(name string) *table.Entry {
 	if g.one != nil && g.one.Name() == name {
 		e := g.one
 		g.one = nil
+		if g.more != nil {
+			g.one = (*g.more)[0]
+			g.cut(0)
+		}
 		return e
 	}
 	if g.more == nil {
@@ -61,18 +70,19 @@ func (g *groupSet) remove(name string) *table.Entry {
 	}
 	list := *g.more
 	for i, e := range list {
-		if e.Name() != name {
-			continue
+		if e.Name() == name {
+			g.cut(i)
+			return e
 		}
-		last := len(list) - 1
-		list[i], list[last] = list[last], nil
-		*g.more = list[:last]
-		if last == 0 {
-			g.more = nil
-		}
-		return e
 	}
 	return nil
+}
+
+// cut takes a group out of more.
+func (g *groupSet) cut(i int) {
+	if *g.more = slices.Delete(*g.more, i, i+1); len(*g.more) == 0 {
+		g.more = nil
+	}
 }
 
 func (g *groupSet) each(do func(*table.Entry)) {
@@ -93,6 +103,10 @@ type registry struct {
 	uids   *table.Table
 	groups *table.Table
 	byForm [forms]atomic.Int64 // clients of each form but formFrame
+	peers  *peerIDs            // nil without Config.PeerAddress
+	// keepSessions leaves the session with a client that is gone until
+	// Events.Closed has been told of it.
+	keepSessions bool
 }
 
 func newRegistry(loops int) *registry {
@@ -137,16 +151,16 @@ func (r *registry) bound(h table.Handle) bool {
 }
 
 // arrived notes a connection whose handshake has not been done.
-func (r *registry) arrived(h table.Handle, addr netip.AddrPort) {
+func (r *registry) arrived(h table.Handle, addr netip.AddrPort, endpoint uint8) {
 	ch, c := r.client(h)
 	ch.mu.Lock()
-	*c = client{gen: h.Gen(), addr: addr.Addr().As16(), port: addr.Port()}
+	*c = client{gen: h.Gen(), addr: addr.Addr().As16(), port: addr.Port(), endpoint: endpoint}
 	ch.mu.Unlock()
 }
 
-// register makes a connection a client, before it is told its id. The
-// loop's goroutine.
-func (r *registry) register(l *loop, slot uint32, c *conn) {
+// register makes a connection a client, before it is told its id, and answers
+// its connection id if there are any. The loop's goroutine.
+func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 	ch := l.slots.chunkAt(slot)
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -154,6 +168,9 @@ func (r *registry) register(l *loop, slot uint32, c *conn) {
 	cl.live = true
 	if cl.form = c.form; c.form != formFrame {
 		r.byForm[c.form].Add(1)
+	}
+	if r.peers != nil {
+		cl.connection = r.peers.give(l.handle(slot, c))
 	}
 	cl.connectedAt = time.Now().UnixMilli()
 	l.mail.mu.Lock()
@@ -163,6 +180,7 @@ func (r *registry) register(l *loop, slot uint32, c *conn) {
 	ch.live[slot%chunkLen] = c.gen
 	l.mail.mu.Unlock()
 	l.count.connections.Add(1)
+	return cl.connection
 }
 
 // unregister takes a client out of every table. False if it was out already.
@@ -184,7 +202,13 @@ func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 			r.uids.Remove(c.uid, h)
 		}
 		c.groups.each(func(e *table.Entry) { r.groups.Remove(e, h) })
-		c.uid, c.groups, c.session = nil, groupSet{}, nil
+		if r.peers != nil {
+			r.peers.take(c.connection)
+		}
+		c.uid, c.groups = nil, groupSet{}
+		if !r.keepSessions {
+			c.session = nil
+		}
 		l = r.loops[h.Loop()]
 		l.mail.mu.Lock()
 		l.mail.live--
@@ -199,4 +223,14 @@ func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 		l.ring()
 	}
 	return gone
+}
+
+// forgetSession drops the session that keepSessions has left.
+func (r *registry) forgetSession(h table.Handle) {
+	ch, c := r.client(h)
+	ch.mu.Lock()
+	if c.gen == h.Gen() && !c.live {
+		c.session = nil
+	}
+	ch.mu.Unlock()
 }

@@ -139,7 +139,7 @@ func fillRegistry(b *testing.B, handles []table.Handle, groups int) *registered 
 	r.connecting = time.Since(began)
 	began = time.Now()
 	for i, h := range r.handles {
-		bind := Bind{ClientID: r.ids.string(h), UID: uid(i), Groups: r.groups[i%groups : i%groups+1]}
+		bind := Bind{ClientID: r.ids.string(h, 0), UID: uid(i), Groups: r.groups[i%groups : i%groups+1]}
 		if _, err := r.Bind(b.Context(), bind); err != nil {
 			b.Fatal(err)
 		}

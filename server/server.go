@@ -19,7 +19,8 @@ type Server struct {
 	sys      *system
 	began    time.Time
 	ids      *clientIDs
-	initText []string // Config.InitMessage split at its %s
+	initText []string    // Config.InitMessage split at its %s
+	initOff  atomic.Bool // SuspendInit
 	ticks    tickConfig
 	fds      *fdTable
 	limits   fileLimits
@@ -68,8 +69,14 @@ func newServer(c Config, sys *system) (*Server, error) {
 	if s.ids, err = newClientIDs(c.Node); err != nil {
 		return nil, err
 	}
+	if c.PeerAddress.IsValid() {
+		if s.ids.peers, err = newPeerIDs(c.PeerAddress, c.ConnectionIDs); err != nil {
+			return nil, err
+		}
+	}
 	s.registry = newRegistry(c.Loops)
 	s.deflater = newDeflater(&c, s.registry)
+	s.registry.peers, s.registry.keepSessions = s.ids.peers, c.Events != nil
 	for i := range c.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {
@@ -89,6 +96,14 @@ func newServer(c Config, sys *system) (*Server, error) {
 
 // Addr is the address of the client listener.
 func (s *Server) Addr() net.Addr { return s.acceptor.addr }
+
+// localPort is the port of a listener of clients.
+func (s *Server) localPort(uint8) uint16 {
+	if a, ok := s.acceptor.addr.(*net.TCPAddr); ok {
+		return uint16(a.Port)
+	}
+	return 0
+}
 
 // MaxConns is how many client sockets are served at once.
 func (s *Server) MaxConns() int { return s.limits.maxConns }

@@ -9,6 +9,22 @@ import (
 	jsonpatch "github.com/evanphx/json-patch/v5"
 )
 
+// session is what is kept for a client: two things that know nothing of each
+// other, behind one pointer.
+type session struct {
+	json  string // "" if none was set
+	bytes string // what PutSessionBytes stored
+}
+
+// keep answers the client's session, making it if there is none. The caller
+// holds the client's lock.
+func (c *client) keep() *session {
+	if c.session == nil {
+		c.session = new(session)
+	}
+	return c.session
+}
+
 // PutSession implements Gateway.
 func (s *Server) PutSession(_ context.Context, clientID string, session json.RawMessage) (json.RawMessage, error) {
 	return s.changeSession(clientID, func([]byte) ([]byte, error) { return session, nil })
@@ -35,16 +51,15 @@ func (s *Server) changeSession(clientID string, change func(old []byte) ([]byte,
 	var err error
 	found := s.registry.lookup(s.ids.parse(clientID), func(c *client) {
 		old := []byte("{}")
-		if c.session != nil {
-			old = []byte(*c.session)
+		if c.session != nil && c.session.json != "" {
+			old = []byte(c.session.json)
 		}
 		var made []byte
 		if made, err = change(old); err != nil {
 			return
 		}
 		if stored, err = compactSession(made); err == nil {
-			text := string(stored)
-			c.session = &text
+			c.keep().json = string(stored)
 		}
 	})
 	if err != nil {
@@ -73,6 +88,38 @@ func compactSession(session []byte) ([]byte, error) {
 func checkObject(b []byte) error {
 	if t := bytes.TrimLeft(b, " \t\r\n"); len(t) == 0 || t[0] != '{' || !json.Valid(b) {
 		return &Error{CodeInvalidSession, "a session is a JSON object"}
+	}
+	return nil
+}
+
+// SessionBytes implements Gateway.
+func (s *Server) SessionBytes(_ context.Context, clientID string) (stored string, online bool, err error) {
+	online = s.registry.lookup(s.ids.parse(clientID), func(c *client) {
+		if c.session != nil {
+			stored = c.session.bytes
+		}
+	})
+	return stored, online, nil
+}
+
+// PutSessionBytes implements Gateway.
+func (s *Server) PutSessionBytes(_ context.Context, clientID string, stored []byte) error {
+	if len(stored) > MaxSessionBytes {
+		return &Error{CodeSessionTooLarge, fmt.Sprintf("the session has %d bytes, %d are allowed", len(stored), MaxSessionBytes)}
+	}
+	text := string(stored)
+	found := s.registry.lookup(s.ids.parse(clientID), func(c *client) {
+		switch {
+		case text != "":
+			c.keep().bytes = text
+		case c.session != nil && c.session.json == "":
+			c.session = nil
+		case c.session != nil:
+			c.session.bytes = ""
+		}
+	})
+	if !found {
+		return unknownClient(clientID)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (k *sink) connect(t testing.TB, n int) table.Handle {
 		t.Fatalf("no room for socket %d", n)
 	}
 	c.fd, c.state, c.lastRead = int32(n), connHandshake, l.wheel.Now()
-	k.registry.arrived(l.handle(slot, c), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)))
+	k.registry.arrived(l.handle(slot, c), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)), 0)
 	k.sockets.Add(1)
 	l.closeBy(slot, c, k.ticks.handshake)
 	l.upgrade(slot, c, k.head, nil)

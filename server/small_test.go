@@ -18,7 +18,7 @@ func TestClientIDs(t *testing.T) {
 	seen := map[string]bool{}
 	for range 10_000 {
 		h := table.MakeHandle(uint8(rand.Uint32()), rand.Uint32N(maxSlots), rand.Uint32N(lastGen)+1)
-		id := ids.string(h)
+		id := ids.string(h, 0)
 		if seen[id] {
 			t.Fatalf("id %s given twice", id)
 		}
@@ -39,8 +39,8 @@ func TestClientIDs(t *testing.T) {
 		}
 	}
 	// Ids of neighbouring handles have nothing in common: about half the bits differ.
-	a, _ := hex.DecodeString(ids.string(table.MakeHandle(0, 1, 1)))
-	b, _ := hex.DecodeString(ids.string(table.MakeHandle(0, 1, 2)))
+	a, _ := hex.DecodeString(ids.string(table.MakeHandle(0, 1, 1), 0))
+	b, _ := hex.DecodeString(ids.string(table.MakeHandle(0, 1, 2), 0))
 	same := 0
 	for i := range a {
 		if a[i] == b[i] {
@@ -57,11 +57,11 @@ func FuzzClientIDs(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(ids.string(table.MakeHandle(1, 2, 3)))
+	f.Add(ids.string(table.MakeHandle(1, 2, 3), 0))
 	f.Add("00000000000000000000000000000000")
 	f.Fuzz(func(t *testing.T, id string) {
-		if h := ids.parse(id); h != 0 && ids.string(h) != id {
-			t.Errorf("%q stands for %x, which is called %q", id, h, ids.string(h))
+		if h := ids.parse(id); h != 0 && ids.string(h, 0) != id {
+			t.Errorf("%q stands for %x, which is called %q", id, h, ids.string(h, 0))
 		}
 	})
 }

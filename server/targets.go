@@ -2,7 +2,6 @@ package server
 
 import (
 	"slices"
-	"unicode/utf8"
 
 	"castgate/server/internal/table"
 )
@@ -38,8 +37,6 @@ func checkName(what, name string) error {
 		return &Error{CodeInvalidName, "a " + what + " is empty; 1 to 128 bytes are allowed"}
 	case len(name) > MaxNameLen:
 		return &Error{CodeInvalidName, "a " + what + " is longer than 128 bytes"}
-	case !utf8.ValidString(name):
-		return &Error{CodeInvalidName, "a " + what + " is not UTF-8"}
 	}
 	return nil
 }

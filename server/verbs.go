@@ -17,7 +17,7 @@ import (
 // gateway keeps, it copies. Strings and slices in results belong to the caller.
 //
 // Every error is an *Error; its Code is stable. Names (uids and groups) are
-// UTF-8 of 1 to MaxNameLen bytes, anything else is CodeInvalidName. Once a
+// any 1 to MaxNameLen bytes, not necessarily UTF-8, else CodeInvalidName. Once a
 // method that changes state has returned, every push asked for later sees the
 // change.
 type Gateway interface {
@@ -63,6 +63,28 @@ type Gateway interface {
 	// CodeSessionTooLarge.
 	PutSession(ctx context.Context, clientID string, session json.RawMessage) (json.RawMessage, error)
 	PatchSession(ctx context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error)
+	// SessionBytes and PutSessionBytes read and replace the client's other
+	// session: bytes of at most MaxSessionBytes that mean nothing to the
+	// gateway ("" is none). It and the JSON session know nothing of each other.
+	// SessionBytes of an unknown client answers online false and no error,
+	// PutSessionBytes CodeUnknownClient. CodeSessionTooLarge.
+	SessionBytes(ctx context.Context, clientID string) (session string, online bool, err error)
+	PutSessionBytes(ctx context.Context, clientID string, session []byte) error
+
+	// Members answers the ids of a uid's or a group's clients, in the order in
+	// which they were bound or joined; binding again moves to the end. Those of
+	// more than 128 come in the order in which they connected, and where there
+	// were more than 128 once, in no particular one. Nobody is not an error.
+	Members(ctx context.Context, q Members) ([]string, error)
+	// Each calls do for every client, or those of q.UID or q.Group, until do
+	// answers false: all in the order in which they connected, members in that
+	// of Members. Clients that come or go meanwhile may be missed or, gone,
+	// still be told of. do is called without any lock, on the caller's
+	// goroutine, and may call the Gateway.
+	Each(ctx context.Context, q Each, do func(ClientState) bool) error
+	// GroupNames answers the groups in use in the order in which they came into
+	// being.
+	GroupNames(ctx context.Context) ([]string, error)
 }
 
 // Limits of names and values at the Gateway border.
@@ -71,6 +93,8 @@ const (
 	MaxNameLen = 128
 	// MaxSessionLen is the largest session in bytes of JSON.
 	MaxSessionLen = 4 << 10
+	// MaxSessionBytes is the largest session of Gateway.PutSessionBytes.
+	MaxSessionBytes = 1 << 20
 	// MaxPageLen is the most rows one page of a listing holds.
 	MaxPageLen = 10_000
 	// MaxGroupsPerClient is how many groups one client may be in.
@@ -127,6 +151,10 @@ type Push struct {
 	// A text message (Binary false) that is not UTF-8 is CodeInvalidUTF8.
 	Payload []byte
 	Binary  bool
+	// Raw makes the payload go to the sockets as it is, without the framing of
+	// the clients' protocol: it must be whole frames of that. Binary has no
+	// meaning then. It does not go before a handshake's answer.
+	Raw bool
 	// Wait makes Push return only when each delivery has ended, written or
 	// dropped, or when ctx is done; what is then still waiting is Queued.
 	Wait bool
@@ -151,8 +179,14 @@ type Kick struct {
 	Code uint16
 	// Reason goes into the close frame: UTF-8, at most 123 bytes.
 	Reason string
-	// Text, if not empty, is sent as a text message before the close.
-	Text string
+	// Text, if not empty, is sent as a text message before the close; with
+	// SendText even if empty, with Binary as a binary message of any bytes.
+	Text     string
+	SendText bool
+	Binary   bool
+	// Abort ends the connections at once: what waits for them is dropped, no
+	// text and no close frame are sent. Code, Reason and Text have no meaning.
+	Abort bool
 }
 
 // Online is the argument of Gateway.Online.
@@ -171,6 +205,29 @@ type Counts struct{ Groups, UIDs []string }
 
 // CountsResult is the answer of Gateway.Counts, in the order asked.
 type CountsResult struct{ Groups, UIDs []int }
+
+// Members is the argument of Gateway.Members: one of the two.
+type Members struct{ UID, Group string }
+
+// Each is the argument of Gateway.Each.
+type Each struct {
+	// UID or Group narrows to its clients; both empty means all.
+	UID, Group string
+	// Groups asks for ClientState.Groups.
+	Groups bool
+}
+
+// ClientState is what Gateway.Each tells of a client.
+type ClientState struct {
+	ClientID string
+	// UID is "" for a client nobody has bound.
+	UID string
+	// Groups are those it is in, in the order it joined them. With Each.Groups
+	// it is nil if it never was in one, and empty if it has left all.
+	Groups []string
+	// Session is what PutSessionBytes stored, "" for none.
+	Session string
+}
 
 // List narrows and pages a listing.
 type List struct {

@@ -25,11 +25,12 @@ const patience = time.Minute
 // fake is a gateway of two clients, c-1 (bound to ann) and c-2. It notes what
 // it is asked for, as text: arguments live only as long as the call.
 type fake struct {
-	mu    sync.Mutex
-	calls []string
-	err   error // what every verb answers if set
-	rows  int   // rows of a listing
-	limit []int // limits that listings were asked with
+	server.Gateway // what the control port does not use
+	mu             sync.Mutex
+	calls          []string
+	err            error // what every verb answers if set
+	rows           int   // rows of a listing
+	limit          []int // limits that listings were asked with
 	// waiting gets a message when a Push waits; it then waits for its context.
 	waiting chan struct{}
 	broken  bool // panic in Stats and in the second page of listings

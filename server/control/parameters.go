@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"castgate/server"
@@ -28,6 +29,9 @@ func (c *call) parameters() error {
 		value, ok2 := decodeQuery(rawValue)
 		if !ok || !ok2 {
 			return wire.Faultf(codeInvalidParameter, "the query has a %% that begins no percent-encoding")
+		}
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return wire.Faultf(string(server.CodeInvalidName), "the query has a name or value that is not UTF-8")
 		}
 		if c.route.parameter == nil {
 			return unknownParameter(name)

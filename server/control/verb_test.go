@@ -81,6 +81,7 @@ func TestRefusals(t *testing.T) {
 		{400, "invalid_parameter", "POST", "/v1/push/raw?uid=%zz", "x", ""},
 		{400, "invalid_parameter", "POST", "/v1/push/raw?uid=%a", "x", ""},
 		{400, "invalid_parameter", "POST", "/v1/push/raw?all=1&wait=read", "x", ""},
+		{400, "invalid_name", "POST", "/v1/push/raw?uid=%ff", "x", ""},
 		{400, "invalid_utf8", "POST", "/v1/push/raw?all=1", "\xff", ""},
 		{400, "invalid_limit", "GET", "/v1/clients?limit=x", "", ""},
 		{400, "invalid_limit", "GET", "/v1/clients?limit=0", "", ""},

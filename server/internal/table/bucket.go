@@ -7,7 +7,8 @@ const (
 	mergeMax  = 64  // two buckets with no more between them become one
 )
 
-// bucket is a leaf of a set: some handles in no order. It may be changed in
+// bucket is a leaf of a set: some handles, in the order they were added until
+// buckets are split or merged. It may be changed in
 // place only in the epoch it was made in; afterwards snapshots may share it.
 type bucket struct {
 	members []Handle
@@ -46,7 +47,7 @@ func (b *bucket) removeAt(i int, epoch uint64) {
 	n := len(b.members) - 1
 	room := n + n/4
 	if b.owned(epoch) && (2*n > cap(b.members) || roomFor(room) >= cap(b.members)) {
-		b.members[i] = b.members[n]
+		copy(b.members[i:], b.members[i+1:])
 		b.members = b.members[:n]
 		return
 	}

@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// OrderedLen is the size up to which a set knows the order of its members.
+const OrderedLen = bucketMax
+
 // Snapshot is the members of a name at one instant. It is a value: copy it,
 // keep it as long as it is needed, read it from any goroutine without locks.
 // Joins and leaves go on meanwhile and do not show in it. The memory it shares
@@ -37,7 +40,9 @@ func (s Snapshot) Contains(h Handle) bool {
 	return s.one == h
 }
 
-// All ranges over the members, each once, in no particular order.
+// All ranges over the members, each once: those of a set that never had more
+// than OrderedLen members in the order they were added, of a larger one in no
+// particular order.
 func (s Snapshot) All() iter.Seq[Handle] {
 	return func(yield func(Handle) bool) {
 		if s.one != 0 && !yield(s.one) {

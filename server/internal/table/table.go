@@ -1,7 +1,9 @@
 package table
 
 import (
+	"cmp"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -17,8 +19,9 @@ const (
 type Table struct {
 	shards [shards]shard // first, to lie on cache lines
 
-	names atomic.Int64
-	_     [64]byte // what follows is only read
+	names  atomic.Int64
+	births atomic.Uint64 // names ever made
+	_      [64]byte      // what follows is only read
 
 	seed   maphash.Seed
 	layout layout
@@ -57,7 +60,7 @@ func (t *Table) add(name string, h Handle, others bool) (e *Entry, added bool, b
 	defer s.mu.Unlock()
 	e = s.find(hash, name)
 	if e == nil {
-		e = &Entry{name: strings.Clone(name), hash: hash}
+		e = &Entry{name: strings.Clone(name), hash: hash, born: t.births.Add(1)}
 		s.insert(e)
 		t.names.Add(1)
 	} else if others {
@@ -85,6 +88,37 @@ func (t *Table) Remove(e *Entry, h Handle) (removed bool) {
 		t.names.Add(-1)
 	}
 	return true
+}
+
+// Renew takes h, a member of e, out and puts it in again, so that it is e's
+// newest member; others are e's members just before. Nothing changes if h is
+// no member.
+func (t *Table) Renew(e *Entry, h Handle) (others Snapshot) {
+	s := t.shard(e.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	others = e.snapshot(t.layout)
+	if e.set != nil && e.set.dir == nil && e.set.remove(t.layout, h) {
+		e.set.add(t.layout, h)
+	}
+	return others
+}
+
+// Names lists all names, in the order they came into being. It takes memory
+// for all of them, and locks one shard at a time.
+func (t *Table) Names() []string {
+	all := make([]*Entry, 0, t.Len())
+	var scratch []*Entry
+	for i := range t.shards {
+		scratch = t.shards[i].copyEntries(scratch)
+		all = append(all, scratch...)
+	}
+	slices.SortFunc(all, func(a, b *Entry) int { return cmp.Compare(a.born, b.born) })
+	names := make([]string, len(all))
+	for i, e := range all {
+		names[i] = e.name
+	}
+	return names
 }
 
 // Lookup returns the entry of name, nil if nobody goes by it. Unless the
