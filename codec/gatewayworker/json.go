@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxJSONDepth is json_decode's limit of nesting.
-const maxJSONDepth = 512
+// maxJSONDepth is how many arrays and objects json_decode takes in each other.
+const maxJSONDepth = 511
 
 // errJSON says that bytes are not what json_decode takes.
 var errJSON = errors.New("not JSON")
@@ -27,7 +27,7 @@ const (
 )
 
 // jsonReader walks JSON as PHP's json_decode takes it: RFC 8259, valid UTF-8, no
-// lone surrogates, at most 512 levels. Walk only what valid has said yes to.
+// lone surrogates, at most 511 levels. Walk only what valid has said yes to.
 type jsonReader struct {
 	b     []byte
 	i     int

@@ -71,7 +71,7 @@ func (a *phpArray) append(dst []byte) []byte {
 
 // AppendQuery appends the serialized array that PHP's parse_str makes of a query
 // string (section 6.4), at most 1,000 variables of it. Keys after [] go on from
-// the largest, negative ones included, as PHP 8.3 and later count.
+// the largest, negative ones included.
 func AppendQuery(dst []byte, query string) []byte {
 	var root phpArray
 	for n := 0; n < maxQueryVars && query != ""; {

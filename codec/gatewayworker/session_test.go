@@ -1,0 +1,106 @@
+package gatewayworker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// nested is an array in an array, levels deep.
+func nested(levels int) string {
+	return strings.Repeat(`a:1:{i:0;`, levels) + "N;" + strings.Repeat("}", levels)
+}
+
+func TestMergeSession(t *testing.T) {
+	for _, c := range []struct{ old, update, want string }{
+		{"", "anything", "anything"},
+		{"0", `a:1:{i:0;N;}`, `a:1:{i:0;N;}`},
+		{`a:0:{}`, `a:1:{i:0;N;}`, `a:1:{i:0;N;}`},
+		{`a:1:{i:0;N;}`, `a:0:{}`, `a:1:{i:0;N;}`},
+		{`a:2:{s:1:"7";i:1;i:7;i:2;}`, `a:0:{}`, `a:1:{i:7;i:2;}`},
+		{`a:1:{s:1:"7";i:1;}`, `a:1:{i:7;i:2;}`, `a:1:{i:7;i:2;}`},
+		{`a:1:{s:2:"07";i:1;}`, `a:1:{i:7;i:2;}`, `a:2:{s:2:"07";i:1;i:7;i:2;}`},
+		{`a:1:{s:1:"a";a:1:{i:0;i:1;}}`, `a:1:{s:1:"a";i:5;}`, `a:1:{s:1:"a";i:5;}`},
+		{`a:1:{s:1:"a";i:5;}`, `a:1:{s:1:"a";a:1:{i:0;i:1;}}`, `a:1:{s:1:"a";a:1:{i:0;i:1;}}`},
+		{`a:1:{s:1:"o";O:1:"A":1:{s:1:"p";a:1:{i:0;i:1;}}}`, `a:1:{s:1:"o";a:1:{i:1;i:2;}}`, `a:1:{s:1:"o";a:1:{i:1;i:2;}}`},
+		{`a:2:{s:1:"c";C:3:"ABC":4:{}";}}s:1:"e";E:3:"A:B";}`, `a:1:{i:1;d:-INF;}`, `a:3:{s:1:"c";C:3:"ABC":4:{}";}}s:1:"e";E:3:"A:B";i:1;d:-INF;}`},
+		{"a:1:{s:3:\"\";}\";O:3:\"A\x00B\":0:{}}", `a:0:{}`, "a:1:{s:3:\"\";}\";O:3:\"A\x00B\":0:{}}"},
+		{`a:1:{i:0;N;}left`, `a:1:{i:1;N;}over`, `a:2:{i:0;N;i:1;N;}`},
+		{`a:1:{i:007;N;}`, `a:1:{i:-0;b:1;}`, `a:2:{i:7;N;i:0;b:1;}`},
+		{nested(100), nested(100), nested(100)},
+		{nested(MaxNesting), nested(MaxNesting), nested(MaxNesting)},
+	} {
+		got, err := MergeSession([]byte("before"), []byte(c.old), []byte(c.update), 1<<20)
+		if err != nil || string(got) != "before"+c.want {
+			t.Errorf("%s with %s: %s, %v; expected %s", c.old, c.update, got, err, c.want)
+		}
+	}
+}
+
+func TestMergeSessionRefuses(t *testing.T) {
+	array := `a:1:{i:0;N;}`
+	for bad, want := range map[string]error{
+		"i:1;": ErrNotArray, "N;": ErrNotArray, `s:1:"a";`: ErrNotArray, `O:1:"A":0:{}`: ErrNotArray, "b:0;": ErrNotArray,
+		`a:1:{i:0;R:1;}`: ErrReference, `a:2:{i:0;O:1:"A":0:{}i:1;r:2;}`: ErrReference, `a:1:{i:0;O:1:"A":1:{s:1:"p";R:1;}}`: ErrReference,
+		nested(MaxNesting + 1): ErrNesting, strings.Repeat(`a:1:{i:0;`, 100000): ErrNesting,
+		strings.Repeat(`O:1:"A":1:{i:0;`, 60000): ErrNesting, "a:1:{i:0;" + strings.Repeat(`O:1:"A":1:{i:0;`, 60000): ErrNesting,
+		"garbage": ErrSerialized, "opaque-bytes": ErrSerialized, "a": ErrSerialized, "a:": ErrSerialized, "a:1": ErrSerialized, "a:1:": ErrSerialized, "a:1:{": ErrSerialized,
+		"a:1:{i:0;N;": ErrSerialized, "a:2:{i:0;N;}": ErrSerialized, "a:0:{i:0;N;}": ErrSerialized, "a:-1:{}": ErrSerialized, "a:+1:{i:0;N;}": ErrSerialized,
+		"a:99999999:{}": ErrSerialized, "a:99999999999999999999:{}": ErrSerialized, "a:1:{N;N;}": ErrSerialized, "a:1:{b:1;N;}": ErrSerialized, "a:1:{d:1;N;}": ErrSerialized,
+		`a:1:{i:0;s:5:"abc";}`: ErrSerialized, `a:1:{i:0;s:2:"abc";}`: ErrSerialized, `a:1:{i:0;S:1:"\61";}`: ErrSerialized, `a:1:{i:0;b:2;}`: ErrSerialized,
+		`a:1:{i:0;i:;}`: ErrSerialized, `a:1:{i:0;i: 5;}`: ErrSerialized, `a:1:{i:0;d:;}`: ErrSerialized, `a:1:{i:0;d:0x1;}`: ErrSerialized, `a:1:{i:0;d:inf;}`: ErrSerialized,
+		`a:1:{i:0;E:3:"A:B"}`: ErrSerialized, `a:1:{i:0;C:1:"A":9:{}}`: ErrSerialized, `a:1:{i:0;O:1:"A":1:{}}`: ErrSerialized, `a:1:{i:0;x:1;}`: ErrSerialized,
+	} {
+		for _, sides := range [][2]string{{bad, array}, {array, bad}} {
+			dst := []byte("before")
+			got, err := MergeSession(dst, []byte(sides[0]), []byte(sides[1]), 1<<20)
+			if bad == nested(MaxNesting+1) && err == nil {
+				t.Errorf("%d levels taken", MaxNesting+1)
+			}
+			if !errors.Is(err, want) || string(got) != "before" {
+				t.Errorf("%.60q, %.60q: %q, %v; expected %v", sides[0], sides[1], got, err, want)
+			}
+		}
+	}
+	if _, err := MergeSession(nil, []byte(array), []byte(array), 2*len(array)-1); !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
+	}
+	many := fmt.Sprintf("a:%d:{%s}", MaxElements, strings.Repeat("i:0;N;", MaxElements))
+	if _, err := MergeSession(nil, []byte(array), []byte(many), 10<<20); !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
+	}
+}
+
+// FuzzMergeSession: a merged session is one, merging the same again and again
+// changes nothing, and neither side is written to.
+func FuzzMergeSession(f *testing.F) {
+	for _, v := range vectors(f) {
+		if v.Direction == "gateway->client" {
+			f.Add(v.bytes[4:], []byte(`a:2:{s:1:"l";a:1:{i:0;N;}i:1;O:3:"Foo":1:{s:1:"p";i:1;}}`))
+		}
+	}
+	f.Add([]byte(nested(3)), []byte(nested(5)))
+	f.Fuzz(func(t *testing.T, old, update []byte) {
+		if EmptyName(old) {
+			return
+		}
+		oldBefore, updateBefore := bytes.Clone(old), bytes.Clone(update)
+		merged, err := MergeSession(nil, old, update, 1<<16)
+		if !bytes.Equal(old, oldBefore) || !bytes.Equal(update, updateBefore) {
+			t.Fatal("a side was changed")
+		}
+		if err != nil {
+			return
+		}
+		second, err := MergeSession(nil, merged, update, 1<<17) // may print numbers that were not canonical anew
+		third, err2 := MergeSession(nil, second, update, 1<<17)
+		if err != nil || err2 != nil || !bytes.Equal(second, third) {
+			t.Errorf("%q with %q is %q, then %q, then %q, %v, %v", old, update, merged, second, third, err, err2)
+		}
+		if _, _, err := AppendText(nil, merged); errors.Is(err, ErrSerialized) || errors.Is(err, ErrReference) {
+			t.Errorf("%q with %q is %q: %v", old, update, merged, err)
+		}
+	})
+}
