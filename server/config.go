@@ -93,6 +93,9 @@ type Config struct {
 	// ids, for tests that need certain ones. 0 and ids in use are passed over.
 	// Called from event loops, several at once.
 	ConnectionIDs func() uint32
+	// Heartbeat asks clients for signs of life the way GatewayWorker does. The
+	// zero value is off.
+	Heartbeat Heartbeat
 	// Events is told what clients do; nil tells nobody.
 	Events Events
 	// Logger receives structured logs; nil discards them.
@@ -172,6 +175,9 @@ func (c *Config) Validate() error {
 	}
 	if c.PeerAddress.IsValid() && (!c.PeerAddress.Addr().Is4() || c.PeerAddress.Addr().IsUnspecified() || c.PeerAddress.Port() == 0) {
 		return fmt.Errorf("gatewayworker-advertise: %v is not the IPv4 address and port of a host", c.PeerAddress)
+	}
+	if err := c.Heartbeat.validate(); err != nil {
+		return err
 	}
 	switch c.OnMessage {
 	case OnMessageIgnore, OnMessageEcho, OnMessageClose:

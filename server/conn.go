@@ -57,7 +57,7 @@ type conn struct {
 	due      uint32 // when the handshake or the close must be done
 	wheelAt  uint32 // the tick of the one entry in the wheel that counts
 
-	left    uint32 // while closing: bytes the peer had not taken at the last look
+	left    uint32 // while closing: bytes the peer had not taken at the last look; while open: heartbeat.count at the last message
 	seenAll uint32 // the newest broadcast of the log this client has been given
 	mark    uint64 // registration number; broadcasts with a lower one are older
 

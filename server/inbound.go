@@ -304,6 +304,9 @@ func (l *loop) pong(slot uint32, c *conn, payload []byte) bool {
 
 // onData acts on a piece of a message as Config.OnMessage says.
 func (l *loop) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+	if ev.Last {
+		c.left = l.heart.count
+	}
 	switch l.srv.config.OnMessage {
 	case OnMessageClose:
 		l.count.messagesIn.Add(1)

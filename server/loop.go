@@ -51,6 +51,7 @@ type loop struct {
 	nodes       nodePool
 	wheel       *wheel.Wheel
 	all         broadcasts
+	heart       heartbeat
 	batch       []command
 	next        int        // first of batch not done
 	walking     table.Iter // members left of batch[next], a cmdSnapshot that is under way
@@ -83,6 +84,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 		began:       s.began,
 		urgent:      slotList{flag: flagUrgent},
 		bulk:        slotList{flag: flagBulk},
+		heart:       s.newHeartbeat(),
 		inflateList: slotList{flag: flagInflate},
 	}
 	l.upgrader.CheckOrigin = s.allowOrigin
@@ -192,12 +194,15 @@ func (l *loop) turn() error {
 	budget := l.flushList(&l.urgent, turnWrites)
 	budget = l.walk(max(budget, turnWrites/4))
 	l.flushList(&l.bulk, max(budget, turnWrites/4))
+	if l.heart.walking {
+		l.beatSome()
+	}
 	if !l.inflateList.empty() {
 		l.inflateNext()
 	}
 	// Who posted while the bell was rung relies on this turn to collect; if it
 	// had an older batch to finish, another turn must.
-	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.inflateList.empty() {
+	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.inflateList.empty() || l.heart.walking {
 		l.ring()
 		// Let other threads, of this process or not, have the core: a request
 		// at the control port passes through several of them.

@@ -20,6 +20,7 @@ const (
 	closePolicy                  // OnMessageClose
 	closeUnbound                 // UnboundTimeout
 	closePingTimeout             // silent for PingInterval+PingTimeout
+	closeHeartbeat               // no message within Config.Heartbeat
 	closeShutdown                // the gateway stops
 	closeInternal                // a defect of ours met while serving the client
 	numCloseReasons
@@ -44,6 +45,7 @@ var closeTable = [numCloseReasons]struct {
 	closePolicy:      {"policy", 1008, "messages are not accepted"},
 	closeUnbound:     {"unbound", 1008, "not bound in time"},
 	closePingTimeout: {"ping_timeout", 0, ""},
+	closeHeartbeat:   {"heartbeat", 0, ""},
 	closeShutdown:    {"shutdown", 1001, "shutting down"},
 	closeInternal:    {"internal", 1011, "internal error"},
 }

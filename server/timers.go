@@ -68,6 +68,7 @@ func (l *loop) tick() {
 	if cap(l.due) > maxIdleCap {
 		l.due = nil
 	}
+	l.beat(now)
 	if l.drain > 0 {
 		l.drainSome()
 	}
@@ -129,6 +130,7 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 func (l *loop) nextDeadline(slot uint32, c *conn) {
 	now := l.wheel.Now()
 	c.due = now + l.srv.ticks.unbound
+	c.left = l.heart.count
 	l.nextDeadlineOf(slot, c, now)
 }
 

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"fmt"
+	"time"
+)
+
+// Heartbeat is GatewayWorker's way to find clients that are gone
+// (protocol.md section 7.3), beside the pings of RFC 6455 that
+// Config.PingInterval sends: an ordinary message, to which an application of
+// the client's answers by sending any message. Pings and pongs do not count.
+//
+// A clock ticks every Interval/2, or every Interval if Limit is 0, for all
+// clients of a loop alike. At the first tick after a client has connected or
+// sent a message nothing happens. With a Limit, it is sent Data at the third,
+// fifth and so on, and its connection is broken at tick 2*Limit+2, that is
+// between (Limit+½)*Interval and (Limit+1)*Interval after. With Limit 0 it is
+// sent Data from the second tick on, at each, and is never broken.
+type Heartbeat struct {
+	// Interval is 0, off, or 500ms to 24h.
+	Interval time.Duration
+	// Limit is how many times Data may go unanswered, 0 to 1000; 0 is any.
+	Limit int
+	// Data is the message; "" and, as in PHP, "0" send none.
+	Data string
+}
+
+const (
+	leastHeartbeat   = 2 * tickLen
+	maxHeartbeatMiss = 1000
+	maxHeartbeatData = 1024
+)
+
+func (h *Heartbeat) validate() error {
+	switch {
+	case h.Interval != 0 && (h.Interval < leastHeartbeat || h.Interval > maxTimeout):
+		return fmt.Errorf("gatewayworker-ping-interval: %v is not between %v and %v", h.Interval, leastHeartbeat, maxTimeout)
+	case h.Limit < 0 || h.Limit > maxHeartbeatMiss:
+		return fmt.Errorf("gatewayworker-ping-limit: %d is not between 0 and %d", h.Limit, maxHeartbeatMiss)
+	case len(h.Data) > maxHeartbeatData:
+		return fmt.Errorf("gatewayworker-ping-data: %d bytes are more than %d", len(h.Data), maxHeartbeatData)
+	}
+	return nil
+}
+
+// heartbeat is a loop's clock of Heartbeat and its walk over the clients.
+// Owned by the loop.
+type heartbeat struct {
+	every   uint32 // ticks of the loop; 0 is off
+	limit   uint32
+	frame   *frame // nil for no data
+	next    uint32 // tick of the loop at which it ticks
+	count   uint32 // times it has ticked; what conn.left notes of a client
+	walking bool   // the walk for count is under way
+	cursor  uint32 // next slot it visits
+}
+
+func (s *Server) newHeartbeat() heartbeat {
+	c := &s.config.Heartbeat
+	every := c.Interval
+	if c.Limit > 0 {
+		every /= 2
+	}
+	b := heartbeat{every: uint32((every + tickLen - 1) / tickLen), limit: uint32(c.Limit)}
+	b.next = b.every
+	if c.Data != "" && c.Data != "0" {
+		b.frame = newMessageFrame([]byte(c.Data), false)
+	}
+	return b
+}
+
+// beat starts the walk of a tick that has come. One that is still under way is
+// finished first; ticks that it was late for are left out.
+func (l *loop) beat(now uint32) {
+	b := &l.heart
+	if b.every == 0 || b.walking || before(now, b.next) {
+		return
+	}
+	if b.next += b.every; !before(now, b.next) {
+		b.next = now + b.every
+	}
+	b.count++
+	b.walking, b.cursor = true, 0
+	l.ring()
+}
+
+// beatSome visits the next clients of the walk: a slice of a turn.
+func (l *loop) beatSome() {
+	b := &l.heart
+	extent := l.slots.extent()
+	writes := turnWrites
+	for visits := maxVisits; visits > 0 && writes > 0 && b.cursor < extent; visits-- {
+		ch := l.slots.chunkAt(b.cursor)
+		if ch == nil {
+			b.cursor += chunkLen - b.cursor%chunkLen
+			continue
+		}
+		slot := b.cursor
+		b.cursor++
+		if c := &ch.conns[slot%chunkLen]; c.state == connOpen && l.beatOne(slot, c) {
+			writes--
+		}
+	}
+	b.walking = b.cursor < extent
+}
+
+// beatOne does to a client what the tick asks for; false if that was nothing.
+// PHP's counter of a client is -1 after a message and grows with each tick.
+func (l *loop) beatOne(slot uint32, c *conn) bool {
+	b := &l.heart
+	n := int64(b.count-c.left) - 2 // the counter before this tick
+	switch {
+	case b.limit > 0 && n >= 2*int64(b.limit):
+		l.abort(slot, c, closeHeartbeat)
+		return true
+	case b.frame == nil || n < 0 || b.limit > 0 && (n+1)%2 == 1:
+		return false
+	}
+	l.count.pings.Add(1)
+	if l.catchUp(slot, c) && l.deliver(slot, c, b.frame) && !c.is(flagBlocked) {
+		l.flush(slot, c)
+	}
+	return true
+}
