@@ -13,7 +13,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # only the packages that have some are tested without it as well.
 COUNTING = $(shell grep -rlE '^//go:build .*\brace\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help run demo test unit check lint fmt deps build fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help run demo test unit check lint fmt deps build conformance fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ vuln: ## known vulnerabilities in what the programs call; skipped where the data
 
 build: ## static binaries of every program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
+
+conformance: ## the rules of RFC 6455 and 7692, one by one, against the real binary
+	@$(GO) test -count=1 -v -run TestConformance ./e2e/conformance
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	ci/fuzz.sh $(or $(FUZZTIME),30s)

@@ -13,8 +13,7 @@ import (
 
 const (
 	inflateSlice = 64 << 10 // plain bytes that one client gets inflated at a time
-	inflateCost  = 4 << 10  // what beginning a message counts as, in bytes
-	inflateTurn  = 4        // clients served with a slice in one turn of the loop
+	inflateCost  = 4 << 10  // what beginning a message counts as, in bytes, beside its compressed ones
 	plainLen     = 32 << 10 // of the loop's buffer
 )
 
@@ -44,6 +43,7 @@ type inflating struct {
 	message *codec.Inflation // one that is, and has not been inflated to its end
 	op      codec.Opcode     // of message
 	begun   bool             // a piece of it has been given
+	cost    int              // compressed bytes of it, to be taken from the budget
 	rest    []byte           // what the client sent behind it
 }
 
@@ -71,7 +71,7 @@ func (l *loop) pack(c *conn, in *inbound, ev *codec.Event) {
 		return
 	}
 	limit := int64(l.srv.config.MaxMessage)
-	f.op, f.begun = ev.Op, false
+	f.op, f.begun, f.cost = ev.Op, false, len(f.packed)+len(ev.Data)
 	if f.packed == nil {
 		f.message = codec.NewInflation(ev.Op, ev.Data, false, limit)
 		return
@@ -86,7 +86,7 @@ func (l *loop) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool 
 	f := &in.inflating
 	gen := c.gen
 	if !f.begun {
-		*budget -= inflateCost
+		*budget -= inflateCost + f.cost
 	}
 	if l.plain == nil {
 		l.plain = make([]byte, plainLen)
@@ -148,16 +148,15 @@ func (l *loop) putOff(slot uint32, c *conn, in *inbound, b []byte, own bool) {
 	}
 }
 
-// inflateNext goes on with clients whose slice was at its end.
+// inflateNext goes on with the first client whose slice was at its end. There
+// has to be one.
 func (l *loop) inflateNext() {
 	q := &l.inflateList
-	for n := 0; n < inflateTurn && !q.empty(); n++ {
-		slot := q.slots[q.next]
-		q.next++
-		if c := l.conn(slot); c != nil && c.is(flagInflate) {
-			c.clear(flagInflate)
-			l.inflateOne(slot, c)
-		}
+	slot := q.slots[q.next]
+	q.next++
+	if c := l.conn(slot); c != nil && c.is(flagInflate) {
+		c.clear(flagInflate)
+		l.inflateOne(slot, c)
 	}
 	q.recycle()
 }
