@@ -1,0 +1,98 @@
+package quota
+
+import (
+	"testing"
+	"time"
+)
+
+const second = int64(time.Second)
+
+// Asked far more often than its rate allows, a bucket gives its burst at once
+// and then its rate, over an hour, neither less nor more.
+func TestSustainedRate(t *testing.T) {
+	for _, try := range []struct {
+		perSecond float64
+		burst     int
+	}{{1, 1}, {10, 1}, {10, 50}, {0.5, 3}, {3, 7}, {250, 1000}} {
+		r := NewRate(try.perSecond, try.burst)
+		var b Bucket
+		now := 5 * second
+		first := 0
+		for b.Take(r, 1, now) {
+			first++
+		}
+		if first != try.burst {
+			t.Errorf("%+v: a burst of %d", try, first)
+		}
+		const span = 3600
+		step := int64(float64(second) / try.perSecond / 7)
+		given := 0
+		for end := now + span*second; now < end; now += step {
+			if b.Take(r, 1, now) {
+				given++
+			}
+		}
+		if want := int(span * try.perSecond); given < want-want/7-1 || given > want+1 {
+			t.Errorf("%+v: %d tokens in %d s, want %d", try, given, span, want)
+		}
+	}
+}
+
+// Asked at the very rate, a bucket never refuses; a hundredth above it, it gives
+// the rate.
+func TestRateIsMet(t *testing.T) {
+	r := NewRate(100, 5)
+	var b Bucket
+	for i := range int64(100_000) {
+		if !b.Take(r, 1, i*second/100) {
+			t.Fatalf("refused at token %d", i)
+		}
+	}
+	b = 0
+	given := 0
+	for i := range int64(101_000) {
+		if b.Take(r, 1, i*second/101) {
+			given++
+		}
+	}
+	if given < 99_990 || given > 100_010 {
+		t.Errorf("%d tokens in 1,000 s at 100 a second", given)
+	}
+}
+
+func TestBucketSavesNoMoreThanTheBurst(t *testing.T) {
+	r := NewRate(10, 4)
+	var b Bucket
+	b.Take(r, 4, 0)
+	for _, now := range []int64{1000 * second, 2000 * second} {
+		if !b.Take(r, 4, now) || b.Take(r, 1, now) {
+			t.Errorf("at %d s the bucket does not hold 4 tokens", now/second)
+		}
+	}
+	if b.Take(r, 5, 9000*second) {
+		t.Error("more than the burst was given")
+	}
+	if !b.Take(r, 4, 9000*second) {
+		t.Error("a refusal has cost tokens")
+	}
+	var off Rate
+	if off.Limits() || !b.Take(off, 1<<40, 0) || b.Wait(off, 0) != 0 {
+		t.Error("no limit is one")
+	}
+}
+
+// Who sleeps for Wait and then takes gets the rate.
+func TestWait(t *testing.T) {
+	r := NewRate(20, 2)
+	var b Bucket
+	now := int64(0)
+	for range 1000 {
+		now += b.Wait(r, now)
+		if !b.Take(r, 1, now) {
+			t.Fatalf("no token at %d, after waiting for it", now)
+		}
+	}
+	if want := 998 * second / 20; now != want {
+		t.Errorf("1,000 tokens took %d ns, want %d", now, want)
+	}
+}
