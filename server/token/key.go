@@ -1,0 +1,106 @@
+package token
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+// Limits of keys.
+const (
+	// MaxKeys is how many keys one Verifier takes. A token that does not name
+	// its key is tried with each of its kind.
+	MaxKeys = 16
+	// GoodSecret is the length in bytes that a shared secret should have at
+	// least (RFC 7518 section 3.2); shorter ones can be found by trying.
+	GoodSecret = 32
+
+	minRSABits = 2048 // RFC 7518 section 3.3
+	maxRSABits = 8192 // above, one check takes milliseconds
+)
+
+// Key verifies signatures of one algorithm.
+type Key struct {
+	id  string // kid; "" if it has none
+	alg string // HS256, RS256, ES256 or EdDSA
+	key any    // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+}
+
+// Algorithm is the one that the key is for: HS256, RS256, ES256 or EdDSA.
+func (k Key) Algorithm() string { return k.alg }
+
+// Secret is a key for HS256.
+func Secret(secret []byte) (Key, error) {
+	if len(secret) == 0 {
+		return Key{}, errors.New("the secret is empty")
+	}
+	return Key{alg: "HS256", key: secret}, nil
+}
+
+// PEM reads public keys (PKIX or PKCS #1) or certificates, of which only the
+// key counts, one after the other. Anything else in the text is an error, a
+// private key above all.
+func PEM(text []byte) ([]Key, error) {
+	var keys []Key
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			break
+		}
+		text = rest
+		var public any
+		var err error
+		switch block.Type {
+		case "PUBLIC KEY":
+			public, err = x509.ParsePKIXPublicKey(block.Bytes)
+		case "RSA PUBLIC KEY":
+			public, err = x509.ParsePKCS1PublicKey(block.Bytes)
+		case "CERTIFICATE":
+			var cert *x509.Certificate
+			if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
+				public = cert.PublicKey
+			}
+		default:
+			return nil, fmt.Errorf("a PEM block is %q, not a public key", block.Type)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("PEM block %d: %w", len(keys)+1, err)
+		}
+		k, err := publicKey("", public)
+		if err != nil {
+			return nil, fmt.Errorf("PEM block %d: %w", len(keys)+1, err)
+		}
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("no public key in PEM form")
+	}
+	return keys, nil
+}
+
+// publicKey pins a public key to the algorithm of its type.
+func publicKey(id string, public any) (Key, error) {
+	switch p := public.(type) {
+	case *rsa.PublicKey:
+		if bits := p.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+			return Key{}, fmt.Errorf("an RSA key of %d bits, not of %d to %d", bits, minRSABits, maxRSABits)
+		}
+		if p.E < 3 || p.E&1 == 0 {
+			return Key{}, errors.New("an RSA key whose exponent is no odd number above 1")
+		}
+		return Key{id, "RS256", p}, nil
+	case *ecdsa.PublicKey:
+		if p.Curve != elliptic.P256() {
+			return Key{}, fmt.Errorf("a key on the curve %s; ES256 needs P-256", p.Curve.Params().Name)
+		}
+		return Key{id, "ES256", p}, nil
+	case ed25519.PublicKey:
+		return Key{id, "EdDSA", p}, nil
+	}
+	return Key{}, fmt.Errorf("a key of type %T; RSA, P-256 and Ed25519 are known", public)
+}
