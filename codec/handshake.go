@@ -29,23 +29,39 @@ func HandshakeEnd(b []byte, from int) int {
 // HandshakeResult says how a handshake ended.
 type HandshakeResult uint8
 
-// The results of a handshake. The first six are [Upgrader.Upgrade]'s; the last
-// two are for the caller to find, and to answer with [AppendRefusal].
+// The results of a handshake. The first six are [Upgrader.Upgrade]'s; the
+// others are for the caller to find, and to answer with [AppendRefusal].
 const (
-	HandshakeOK         HandshakeResult = iota // 101
-	HandshakeBadRequest                        // 400
-	HandshakeMethod                            // 405, not GET
-	HandshakeVersion                           // 426, not version 13
-	HandshakeOrigin                            // 403, Upgrader.CheckOrigin said no
-	HandshakeTooLarge                          // 431, head over MaxHandshake
-	HandshakeTimeout                           // 408, head not complete in time
-	HandshakeBusy                              // 503, no room
+	HandshakeOK            HandshakeResult = iota // 101
+	HandshakeBadRequest                           // 400
+	HandshakeMethod                               // 405, not GET
+	HandshakeVersion                              // 426, not version 13
+	HandshakeOrigin                               // 403, Upgrader.CheckOrigin said no
+	HandshakeTooLarge                             // 431, head over MaxHandshake
+	HandshakeTimeout                              // 408, head not complete in time
+	HandshakeBusy                                 // 503, no room
+	HandshakeProxyHeader                          // 400, a PROXY header that is malformed, missing or a stranger's
+	HandshakeForwarded                            // 400, X-Forwarded-For and Forwarded disagree
+	HandshakeTooMany                              // 429, the address has too many connections
+	HandshakeTooFast                              // 429, the address connects too often
+	HandshakeNoToken                              // 401, no token and one is required
+	HandshakeBadToken                             // 401, malformed, badly signed or several
+	HandshakeTokenExpired                         // 401
+	HandshakeTokenEarly                           // 401, not valid yet
+	HandshakeTokenAudience                        // 401
+	HandshakeTokenIssuer                          // 401
+	HandshakeTokenClaims                          // 401, sub or groups are no names
+	HandshakeTokenBusy                            // 503, too many tokens wait to be checked
 
 	NumHandshakeResults = int(iota) // how many results there are
 )
 
-// retryAfter is what a 503 tells the client to wait, in seconds.
-const retryAfter = 5
+// tryLater is what a 429 and a 503 tell the client: to wait so many seconds
+// (RFC 9110 section 10.2.3).
+const tryLater = "Retry-After: 5\r\n"
+
+// badToken challenges a client whose token was refused (RFC 6750 section 3).
+const badToken = `WWW-Authenticate: Bearer error="invalid_token"`
 
 // handshakeTable holds label, status, reason phrase and body of each result and
 // the header lines that its status calls for: Allow (RFC 9110 section 15.5.6),
@@ -67,7 +83,29 @@ var handshakeTable = [NumHandshakeResults]struct {
 	HandshakeTooLarge: {"too_large", 431, "Request Header Fields Too Large", "request head too large\n", ""},
 	HandshakeTimeout:  {"timeout", 408, "Request Timeout", "handshake timed out\n", ""},
 	HandshakeBusy: {"busy", 503, "Service Unavailable", "no room, try later\n",
-		"Retry-After: " + strconv.Itoa(retryAfter) + "\r\n"},
+		tryLater},
+	HandshakeProxyHeader: {"proxy_header", 400, "Bad Request", "no PROXY header is expected here, or it is malformed\n", ""},
+	HandshakeForwarded:   {"forwarded", 400, "Bad Request", "X-Forwarded-For and Forwarded disagree\n", ""},
+	HandshakeTooMany: {"address_conns", 429, "Too Many Requests", "too many connections from this address\n",
+		tryLater},
+	HandshakeTooFast: {"address_rate", 429, "Too Many Requests", "this address connects too often\n",
+		tryLater},
+	HandshakeNoToken: {"token_missing", 401, "Unauthorized", "a token is required\n",
+		"WWW-Authenticate: Bearer\r\n"},
+	HandshakeBadToken: {"token_invalid", 401, "Unauthorized", "the token is not valid\n",
+		badToken + "\r\n"},
+	HandshakeTokenExpired: {"token_expired", 401, "Unauthorized", "the token has expired\n",
+		badToken + `, error_description="expired"` + "\r\n"},
+	HandshakeTokenEarly: {"token_early", 401, "Unauthorized", "the token is not valid yet\n",
+		badToken + `, error_description="not valid yet"` + "\r\n"},
+	HandshakeTokenAudience: {"token_audience", 401, "Unauthorized", "the token is for another audience\n",
+		badToken + `, error_description="wrong audience"` + "\r\n"},
+	HandshakeTokenIssuer: {"token_issuer", 401, "Unauthorized", "the token is of another issuer\n",
+		badToken + `, error_description="wrong issuer"` + "\r\n"},
+	HandshakeTokenClaims: {"token_claims", 401, "Unauthorized", "the token's sub or groups are no names\n",
+		badToken + `, error_description="sub or groups are no names"` + "\r\n"},
+	HandshakeTokenBusy: {"token_busy", 503, "Service Unavailable", "too many tokens to check, try later\n",
+		tryLater},
 }
 
 // String is the metric label of r.

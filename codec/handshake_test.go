@@ -58,9 +58,13 @@ func TestHandshakeEndFrom(t *testing.T) {
 // calls for.
 func TestRefusals(t *testing.T) {
 	fields := map[HandshakeResult][2]string{
-		HandshakeMethod:  {"Allow", "GET"},
-		HandshakeVersion: {"Sec-Websocket-Version", "13"},
-		HandshakeBusy:    {"Retry-After", "5"},
+		HandshakeMethod:       {"Allow", "GET"},
+		HandshakeVersion:      {"Sec-Websocket-Version", "13"},
+		HandshakeBusy:         {"Retry-After", "5"},
+		HandshakeTooMany:      {"Retry-After", "5"},
+		HandshakeTooFast:      {"Retry-After", "5"},
+		HandshakeNoToken:      {"Www-Authenticate", "Bearer"},
+		HandshakeTokenExpired: {"Www-Authenticate", `Bearer error="invalid_token", error_description="expired"`},
 	}
 	for r := HandshakeOK + 1; int(r) < NumHandshakeResults; r++ {
 		answer := AppendRefusal([]byte("before"), r)
@@ -99,7 +103,10 @@ func TestHandshakeResults(t *testing.T) {
 		status int
 	}{
 		{"ok", 101}, {"bad_request", 400}, {"method", 405}, {"version", 426}, {"origin", 403},
-		{"too_large", 431}, {"timeout", 408}, {"busy", 503}, {"unknown", 0},
+		{"too_large", 431}, {"timeout", 408}, {"busy", 503},
+		{"proxy_header", 400}, {"forwarded", 400}, {"address_conns", 429}, {"address_rate", 429},
+		{"token_missing", 401}, {"token_invalid", 401}, {"token_expired", 401}, {"token_early", 401},
+		{"token_audience", 401}, {"token_issuer", 401}, {"token_claims", 401}, {"token_busy", 503}, {"unknown", 0},
 	}
 	if len(want) != NumHandshakeResults+1 {
 		t.Fatalf("%d results", NumHandshakeResults)

@@ -149,7 +149,7 @@ func (a *acceptor) refuseWithSpare() {
 	// Not to be done blocking: the socket that was waiting may have gone.
 	if ready(a.fd) {
 		if fd, _, err := a.srv.sys.accept(a.fd); err == nil {
-			a.turnAway(fd)
+			a.turnAway(fd, codec.HandshakeBusy)
 		}
 	}
 	a.spare = openSpare()
@@ -165,31 +165,70 @@ func ready(fd int) bool {
 func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	s := a.srv
 	s.accepted.Add(1)
+	socket := arrival{fd: fd, addr: addrPort(sa)}
+	// A trusted proxy's address is not that of its clients: those are looked
+	// at once they are known.
+	if p := s.policy.Load(); p.perAddress.On() && !p.trusts(socket.addr.Addr()) {
+		if socket.refusal = s.admit(p, socket.addr.Addr()); socket.refusal == codec.HandshakeOK {
+			socket.counted = true
+		} else if int(s.refusing.Add(1)) > s.limits.refusing {
+			s.refusing.Add(-1)
+			a.turnAway(fd, socket.refusal)
+			return
+		}
+	}
+	if socket.refusal == codec.HandshakeOK {
+		a.pace()
+	}
 	over := int(s.sockets.Add(1)) - s.limits.maxConns
 	for end := time.Now().Add(refuseWait); over > s.limits.refusing && !a.stopped.Load(); {
 		if time.Now().After(end) {
-			s.sockets.Add(-1)
-			a.turnAway(fd)
+			a.tell(fd, codec.HandshakeBusy)
+			s.dismiss(socket)
 			return
 		}
 		time.Sleep(refuseWait / 20)
 		over = int(s.sockets.Load()) - s.limits.maxConns
 	}
 	l := s.loops[next%len(s.loops)]
-	if !l.arrive(arrival{fd: fd, addr: addrPort(sa), refuse: over > 0}) {
-		s.sockets.Add(-1)
-		s.sys.close(fd)
+	if over > 0 && socket.refusal == codec.HandshakeOK {
+		socket.refusal = codec.HandshakeBusy
+	}
+	if !l.arrive(socket) {
+		s.dismiss(socket)
 	}
 }
 
-// turnAway answers 503 without waiting for the request. The request may be
+// turnAway refuses a socket without waiting for the request. The request may be
 // unread when the socket closes and the answer be lost to a reset; below the
 // limit of sockets being refused, loops do it properly.
-func (a *acceptor) turnAway(fd int) {
-	a.srv.loops[0].count.handshakes[codec.HandshakeBusy].Add(1)
-	_, _ = a.srv.sys.write(fd, codec.AppendRefusal(nil, codec.HandshakeBusy))
-	a.srv.sys.shutdown(fd)
+func (a *acceptor) turnAway(fd int, why codec.HandshakeResult) {
+	a.tell(fd, why)
 	a.srv.sys.close(fd)
+}
+
+// tell writes and counts a refusal, as much of it as the socket takes.
+func (a *acceptor) tell(fd int, why codec.HandshakeResult) {
+	a.srv.loops[0].count.handshakes[why].Add(1)
+	_, _ = a.srv.sys.write(fd, codec.AppendRefusal(nil, why))
+	a.srv.sys.shutdown(fd)
+}
+
+// pace waits until Policy.HandshakeRate lets one more socket in. Those that
+// come meanwhile wait in the kernel's queue, which costs nothing; a refusal
+// would cost a handshake, and bring the client back.
+func (a *acceptor) pace() {
+	s := a.srv
+	for waited := false; !a.stopped.Load(); waited = true {
+		wait := s.handshakes.take(s.policy.Load().handshakes, s.now())
+		if wait == 0 {
+			return
+		}
+		if !waited {
+			s.delayed.Add(1)
+		}
+		time.Sleep(min(wait, acceptPause))
+	}
 }
 
 func addrPort(sa unix.Sockaddr) netip.AddrPort {

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+
+	"castgate/codec"
 )
 
 // arrival is an accepted socket on its way to its loop. The acceptor puts it
@@ -13,8 +15,9 @@ import (
 type arrival struct {
 	fd      int
 	addr    netip.AddrPort
-	refuse  bool // answer 503
-	watched bool // it is in the poller
+	refusal codec.HandshakeResult // HandshakeOK, or what to answer
+	counted bool                  // in Server.addresses
+	watched bool                  // it is in the poller
 }
 
 // arrive hands an accepted socket to the loop. False if the loop has ended.
@@ -56,14 +59,19 @@ func (l *loop) adopt(a arrival) {
 	slot, c, ok := l.slots.take()
 	if !ok {
 		l.srv.log.Warn("a loop is full", "loop", l.idx)
-		l.sys.close(a.fd)
-		l.srv.sockets.Add(-1)
+		l.srv.dismiss(a)
 		return
 	}
 	c.fd = int32(a.fd)
 	c.state = connHandshake
-	if a.refuse {
-		c.state = connRefusing
+	switch {
+	case a.refusal != codec.HandshakeOK:
+		c.state, c.why = connRefusing, a.refusal
+	case l.srv.config.ProxyProtocol && l.srv.policy.Load().trusts(a.addr.Addr()):
+		c.state = connProxy
+	}
+	if a.counted {
+		c.set(flagCounted)
 	}
 	c.lastRead = l.wheel.Now()
 	l.srv.registry.arrived(l.handle(slot, c), a.addr, 0)
@@ -71,9 +79,21 @@ func (l *loop) adopt(a arrival) {
 		l.closeNow(slot, c, closeInternal)
 		return
 	}
-	if a.refuse {
+	if c.state == connRefusing {
 		l.closeBy(slot, c, min(refusalTicks, l.srv.ticks.handshake))
 		return
 	}
 	l.closeBy(slot, c, l.srv.ticks.handshake)
+}
+
+// dismiss closes a socket that no loop has taken in. Any goroutine.
+func (s *Server) dismiss(a arrival) {
+	s.sys.close(a.fd)
+	s.sockets.Add(-1)
+	if a.counted {
+		s.addresses.Release(a.addr.Addr(), s.now())
+	}
+	if limited(a.refusal) {
+		s.refusing.Add(-1)
+	}
 }

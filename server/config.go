@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -79,6 +80,9 @@ type Config struct {
 	// PushQueue is how many bytes of frames may wait for one event loop to
 	// take them up; above it Push answers CodeBusy.
 	PushQueue int
+	// ProxyProtocol makes Policy.TrustedProxies begin each connection with a
+	// PROXY protocol header, which says who the client is.
+	ProxyProtocol bool
 	// Node is this gateway's number in a cluster, carried in client ids.
 	Node uint16
 	// ReserveFiles is how many descriptors MaxConns leaves free for the
@@ -121,6 +125,8 @@ func Defaults() Config {
 		PushQueue:        64 << 20,
 	}
 }
+
+var errProxyProtocol = errors.New("proxy-protocol: is of no use without trusted-proxies")
 
 // Bounds of Config fields.
 const (
@@ -188,6 +194,9 @@ func (c *Config) Validate() error {
 	case SlowClose, SlowDrop:
 	default:
 		return fmt.Errorf("slow-policy: %q is none of close, drop", c.SlowPolicy)
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		return errProxyProtocol
 	}
 	return c.Policy.Validate()
 }

@@ -10,8 +10,10 @@ type connState uint8
 
 const (
 	connFree      connState = iota // the slot holds no connection
+	connProxy                      // waits for the header of a trusted proxy
 	connHandshake                  // waits for the whole request head
-	connRefusing                   // like connHandshake, but will be answered 503
+	connRefusing                   // like connHandshake, but will be refused
+	connVerifying                  // its token is being checked
 	connOpen                       // a client
 	connClosing                    // our close frame or refusal is queued or sent; waits for the peer
 )
@@ -32,6 +34,8 @@ const (
 	flagDeaf                             // what the peer still sends is read and thrown away
 	flagInflate                          // in the loop's list of clients with more to inflate
 	flagTold                             // Events.Opened was called, Closed was not
+	flagCounted                          // in Server.addresses, with the address that the registry has
+	flagExpires                          // while connOpen, due is the Unix time at which its token ends
 )
 
 // conn is one connection's state on its loop. All of it is owned by the loop.
@@ -42,9 +46,10 @@ type conn struct {
 	gen   uint32 // of the handle; grows with each owner of the slot
 	state connState
 	flags connFlags
-	close closeReason // why the connection is closing
-	grace uint8       // times its close deadline has been put off
-	form  form        // how pushes are encoded for it
+	close closeReason           // why the connection is closing
+	grace uint8                 // times its close deadline has been put off
+	form  form                  // how pushes are encoded for it
+	why   codec.HandshakeResult // connRefusing: the answer
 
 	// Outbound: frames that wait, oldest first.
 	head, tail uint32 // nodes; 0 is none. head links free slots while free
@@ -54,7 +59,7 @@ type conn struct {
 
 	// Times, in ticks of the loop.
 	lastRead uint32 // of the last byte from the peer
-	due      uint32 // when the handshake or the close must be done
+	due      uint32 // when the handshake or the close must be done, the client be bound; see flagExpires
 	wheelAt  uint32 // the tick of the one entry in the wheel that counts
 
 	left    uint32 // while closing: bytes the peer had not taken at the last look; while open: heartbeat.count at the last message
@@ -147,12 +152,13 @@ func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 	switch {
 	case c.is(flagServed):
 		l.count.closes[why].Add(1)
-	case c.state == connHandshake || c.state == connRefusing:
+	case c.state != connClosing:
 		l.count.handshakes[handshakeGone].Add(1)
 	}
 	if c.in != nil {
 		l.releaseInbound(c)
 	}
+	l.discharge(slot, c)
 	l.srv.fds.clear(int(c.fd))
 	l.sys.close(int(c.fd))
 	l.freeSlot(slot, c)

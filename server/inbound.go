@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/token"
 )
 
 // inbound is what a connection holds while something has come in part: a
@@ -75,6 +76,10 @@ func (l *loop) readable(slot uint32, c *conn) {
 	switch c.state {
 	case connHandshake, connRefusing:
 		l.readHead(slot, c, b)
+	case connProxy:
+		l.readProxy(slot, c, b)
+	case connVerifying:
+		l.holdBack(slot, c, b)
 	case connOpen, connClosing:
 		l.readFrames(slot, c, b)
 	}
@@ -105,7 +110,7 @@ func (l *loop) readHead(slot uint32, c *conn, b []byte) {
 		l.releaseInbound(c)
 	}
 	if c.state == connRefusing {
-		l.refuse(slot, c, codec.HandshakeBusy)
+		l.refuse(slot, c, c.why)
 		return
 	}
 	l.upgrade(slot, c, head, rest)
@@ -114,25 +119,50 @@ func (l *loop) readHead(slot uint32, c *conn, b []byte) {
 // upgrade answers a complete request head.
 func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
 	answer, agreed, result := l.upgrader.Negotiate(l.wbuf[:0], head)
+	if result == codec.HandshakeBadRequest && codec.HasProxyHeader(head) {
+		result = codec.HandshakeProxyHeader
+		answer = codec.AppendRefusal(l.wbuf[:0], result)
+	}
 	if result != codec.HandshakeOK {
 		l.count.handshakes[result].Add(1)
 		l.finish(slot, c, answer)
 		return
 	}
+	c.form = agreedForm(agreed)
+	if p := l.srv.policy.Load(); p.inspects {
+		l.inspect(slot, c, p, request{head, rest, answer})
+		return
+	}
+	l.welcome(slot, c, request{head, rest, answer}, nil)
+}
+
+// request is a good request and what belongs to it.
+type request struct {
+	head   []byte
+	rest   []byte // what came behind it
+	answer []byte // the 101
+}
+
+// welcome makes a connection a client. id is what its token says, nil without
+// one.
+func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 	if l.drain > 0 {
 		l.refuse(slot, c, codec.HandshakeBusy)
 		return
 	}
-	c.form = agreedForm(agreed)
 	connection := l.srv.registry.register(l, slot, c)
-	l.count.handshakes[result].Add(1)
+	l.count.handshakes[codec.HandshakeOK].Add(1)
+	l.meters.reset(slot)
 	c.state = connOpen
 	c.set(flagServed | flagRegistered)
 	c.seenAll = l.all.seq
+	if id != nil {
+		l.identify(slot, c, id)
+	}
 	l.nextDeadline(slot, c)
-	l.opened(slot, c, head)
-	if l.say(slot, c, l.srv.appendInit(answer, l.handle(slot, c), connection)) && len(rest) > 0 {
-		l.readFrames(slot, c, rest)
+	l.opened(slot, c, r.head)
+	if l.say(slot, c, l.srv.appendInit(r.answer, l.handle(slot, c), connection)) && len(r.rest) > 0 {
+		l.readFrames(slot, c, r.rest)
 	}
 }
 
@@ -158,6 +188,9 @@ func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
 	if !c.is(flagServed) || c.flags&(flagPeerClosed|flagDeaf) != 0 {
 		return // nothing counts after a refusal or a close frame
 	}
+	if l.srv.policy.Load().metered && c.state == connOpen && !l.meter(slot, c, meterBytes, len(b)) {
+		return
+	}
 	in := c.in
 	if in == nil {
 		in = &l.scratch
@@ -175,6 +208,7 @@ func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
 func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool) {
 	limit := int64(l.srv.config.MaxMessage)
 	budget := inflateSlice
+	metered := l.srv.policy.Load().metered
 	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 {
 		gen := c.gen
 		if in.inflating.message != nil {
@@ -193,6 +227,10 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool)
 		}
 		if ev.Kind == codec.EventNone {
 			continue
+		}
+		if metered && c.state == connOpen && isMessage(&ev) && !l.meter(slot, c, meterMessages, 1) {
+			in.discard()
+			return
 		}
 		if ev.Deflated && l.srv.config.OnMessage != OnMessageClose {
 			l.pack(c, in, &ev)

@@ -69,6 +69,7 @@ type loop struct {
 	handles     []table.Handle
 	spare       []*inbound
 	scratch     inbound
+	meters      meters
 	upgrader    codec.Upgrader
 }
 
@@ -313,8 +314,7 @@ func (l *loop) end() {
 		l.abandon(&l.batch[i])
 	}
 	for _, a := range l.landed() {
-		l.sys.close(a.fd)
-		l.srv.sockets.Add(-1)
+		l.srv.dismiss(a)
 	}
 	for slot := uint32(0); slot < l.slots.extent(); slot++ {
 		if c := l.conn(slot); c != nil {

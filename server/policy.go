@@ -1,24 +1,86 @@
 package server
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+
+	"castgate/server/internal/quota"
+	"castgate/server/token"
+)
 
 // Policy says who may connect and how much each may do. It is the part of
-// Config that Server.SetPolicy can change while the server runs; nothing in it
-// is looked at again for clients that are already connected unless a field
-// says so.
+// Config that Server.SetPolicy can change while the server runs. A change
+// touches no connection: limits of addresses count those made since the limit
+// is on, rates of messages hold for the next bytes of every client, all else is
+// decided at the handshake. Zero values are off.
 type Policy struct {
 	// AllowedOrigins are browser origins, exact or *.example.com with or
 	// without a scheme. Empty allows any. Requests without an Origin header
 	// do not come from a browser's page and pass.
 	AllowedOrigins []string
+	// TrustedProxies are the networks whose word counts for who a client is:
+	// in X-Forwarded-For and Forwarded, and in PROXY headers. The addresses in
+	// them are not limited themselves.
+	TrustedProxies []netip.Prefix
+	// MaxConnsPerIP is how many connections an IPv4 address or an IPv6 /64
+	// may have at once, handshakes included.
+	MaxConnsPerIP int
+	// ConnectRate is how many connections a second such an address may open,
+	// ConnectBurst how many at once after a rest; 0 is one second's.
+	ConnectRate  float64
+	ConnectBurst int
+	// HandshakeRate is how many connections a second are taken in, of all
+	// addresses together; further ones wait. HandshakeBurst as above.
+	HandshakeRate  float64
+	HandshakeBurst int
+	// MessageRate is how many messages a second a client may send, pings
+	// included; MessageBurst as above. One more closes it with 1008.
+	MessageRate  float64
+	MessageBurst int
+	// ByteRate is how many bytes a second a client may send, all frames
+	// counted. ByteBurst must hold a message of Config.MaxMessage and one
+	// read, 64 KiB; 0 is one second's, or just that.
+	ByteRate, ByteBurst int
+	// JWT says how clients may show who they are at the handshake; without
+	// keys no token is looked for.
+	JWT JWT
+}
+
+// JWT is where tokens are found and which are good. A good one binds the
+// client to its sub and joins it to its groups before the client gets its init
+// message, and closes it with 3401 when it expires. A bad one is refused
+// with 401. A token is looked for as bearer.<token> in Sec-WebSocket-Protocol,
+// then in the cookie, then in the query.
+type JWT struct {
+	token.Rules
+	Cookie   string // name of the cookie; "" looks into none
+	Query    string // name of the parameter; "" looks at none
+	Required bool   // 401 without a token; else such clients are bound later
 }
 
 // policy is a Policy made ready for use: immutable, shared by all loops
 // through Server.policy, which they load once for each thing they decide.
 type policy struct {
 	Policy
-	origins origins
+	origins    origins
+	perAddress quota.Limits
+	handshakes quota.Rate
+	messages   quota.Rate
+	bytes      quota.Rate
+	verifier   *token.Verifier
+	inspects   bool // request heads must be looked at again
+	metered    bool // what clients send is
 }
+
+// Bounds of Policy fields.
+const (
+	maxRate     = 1e6
+	maxBurst    = 1 << 30
+	maxTrusted  = 1024
+	maxNameSize = 128 // of a cookie or parameter
+)
 
 // Validate reports the first field that is out of its range, by its name on
 // the command line.
@@ -28,23 +90,151 @@ func (p *Policy) Validate() error {
 			return fmt.Errorf("allowed-origins: %q is neither an origin nor *.domain", o)
 		}
 	}
+	if len(p.TrustedProxies) > maxTrusted {
+		return fmt.Errorf("trusted-proxies: %d networks are more than %d", len(p.TrustedProxies), maxTrusted)
+	}
+	for _, r := range []struct {
+		name string
+		rate float64
+		most float64
+	}{
+		{"connect-rate-per-ip", p.ConnectRate, maxRate},
+		{"handshake-rate", p.HandshakeRate, maxRate},
+		{"message-rate", p.MessageRate, maxRate},
+		{"byte-rate", float64(p.ByteRate), maxQueueSize},
+	} {
+		if r.rate != 0 && !(r.rate >= 1e-3 && r.rate <= r.most) { // NaN is neither
+			return fmt.Errorf("%s: %v is not between 0.001 and %v; 0 is off", r.name, r.rate, r.most)
+		}
+	}
+	for _, b := range []struct {
+		name  string
+		burst int
+		on    bool // its rate is set
+	}{
+		{"max-conns-per-ip", p.MaxConnsPerIP, true},
+		{"connect-burst-per-ip", p.ConnectBurst, p.ConnectRate > 0},
+		{"handshake-burst", p.HandshakeBurst, p.HandshakeRate > 0},
+		{"message-burst", p.MessageBurst, p.MessageRate > 0},
+		{"byte-burst", p.ByteBurst, p.ByteRate > 0},
+	} {
+		if b.burst < 0 || b.burst > maxBurst {
+			return fmt.Errorf("%s: %d is not between 0 and %d", b.name, b.burst, maxBurst)
+		}
+		if b.burst > 0 && !b.on {
+			return fmt.Errorf("%s: is of no use without its rate", b.name)
+		}
+	}
+	return p.JWT.validate()
+}
+
+// on reports whether tokens count.
+func (j *JWT) on() bool { return len(j.Keys) > 0 }
+
+func (j *JWT) validate() error {
+	if !j.on() {
+		for _, f := range []struct {
+			name string
+			set  bool
+		}{
+			{"jwt-issuer", j.Issuer != ""}, {"jwt-audience", j.Audience != ""}, {"jwt-leeway", j.Leeway != 0},
+			{"jwt-cookie", j.Cookie != ""}, {"jwt-query", j.Query != ""}, {"jwt-required", j.Required},
+		} {
+			if f.set {
+				return fmt.Errorf("%s: is of no use without jwt-secret, jwt-public-key or jwt-jwks", f.name)
+			}
+		}
+		return nil
+	}
+	if err := j.Rules.Validate(); err != nil {
+		return err
+	}
+	for _, n := range []struct{ name, value string }{{"jwt-cookie", j.Cookie}, {"jwt-query", j.Query}} {
+		if len(n.value) > maxNameSize || slices.ContainsFunc([]byte(n.value), notName) {
+			return fmt.Errorf("%s: %.200q is no name of up to %d letters, digits, dots, - and _", n.name, n.value, maxNameSize)
+		}
+	}
 	return nil
 }
 
+// notName is true for what needs no care in cookies and queries.
+func notName(c byte) bool {
+	return (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
+}
+
+// leastByteBurst lets the largest message in, with the read that ends it.
+func (s *Server) leastByteBurst() int { return s.config.MaxMessage + readLen }
+
 // newPolicy makes a valid Policy ready.
-func newPolicy(p Policy) *policy {
-	return &policy{Policy: p, origins: newOrigins(p.AllowedOrigins)}
+func (s *Server) newPolicy(p Policy) *policy {
+	// Prefixes of mapped addresses are compared as IPv4, like addresses.
+	p.TrustedProxies = slices.Clone(p.TrustedProxies)
+	for i, n := range p.TrustedProxies {
+		if n.Addr().Is4In6() && n.Bits() >= 96 {
+			n = netip.PrefixFrom(n.Addr().Unmap(), n.Bits()-96)
+		}
+		p.TrustedProxies[i] = n.Masked()
+	}
+	r := &policy{
+		Policy: p, origins: newOrigins(p.AllowedOrigins),
+		perAddress: quota.Limits{Conns: p.MaxConnsPerIP, Connects: newRate(p.ConnectRate, p.ConnectBurst)},
+		handshakes: newRate(p.HandshakeRate, p.HandshakeBurst),
+		messages:   newRate(p.MessageRate, p.MessageBurst),
+	}
+	burst := p.ByteBurst
+	if burst == 0 {
+		burst = max(p.ByteRate, s.leastByteBurst())
+	}
+	r.bytes = newRate(float64(p.ByteRate), burst)
+	if p.JWT.on() {
+		r.verifier = token.New(p.JWT.Rules, s.sys.now)
+	}
+	r.inspects = len(p.TrustedProxies) > 0 || p.JWT.on()
+	r.metered = r.messages.Limits() || r.bytes.Limits()
+	return r
+}
+
+// newRate makes a rate whose burst is one second's unless it is given.
+func newRate(perSecond float64, burst int) quota.Rate {
+	if burst == 0 {
+		burst = max(1, int(math.Ceil(perSecond)))
+	}
+	return quota.NewRate(perSecond, burst)
+}
+
+// checkPolicy is Validate, and what depends on the rest of the Config.
+func (s *Server) checkPolicy(p *Policy) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	if least := s.leastByteBurst(); p.ByteBurst != 0 && p.ByteBurst < least {
+		return fmt.Errorf("byte-burst: %d bytes are less than the %d of max-message and one read", p.ByteBurst, least)
+	}
+	if s.config.ProxyProtocol && len(p.TrustedProxies) == 0 {
+		return errProxyProtocol
+	}
+	return nil
 }
 
 // SetPolicy replaces the policy for all that is decided from now on. An error
 // names the field that is wrong, and the old policy stays. What p's slices and
 // pointers lead to must not be changed afterwards. Any goroutine.
 func (s *Server) SetPolicy(p Policy) error {
-	if err := p.Validate(); err != nil {
+	if err := s.checkPolicy(&p); err != nil {
 		return err
 	}
-	s.policy.Store(newPolicy(p))
+	s.policy.Store(s.newPolicy(p))
 	return nil
+}
+
+// trusts tells whether an address is a trusted proxy's.
+func (p *policy) trusts(a netip.Addr) bool {
+	for _, n := range p.TrustedProxies {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // allowOrigin is the Upgrader's CheckOrigin.

@@ -22,6 +22,9 @@ const (
 	closePingTimeout             // silent for PingInterval+PingTimeout
 	closeHeartbeat               // no message within Config.Heartbeat
 	closeShutdown                // the gateway stops
+	closeExpired                 // its token has ended
+	closeMessageRate             // Policy.MessageRate
+	closeByteRate                // Policy.ByteRate
 	closeInternal                // a defect of ours met while serving the client
 	numCloseReasons
 )
@@ -47,6 +50,9 @@ var closeTable = [numCloseReasons]struct {
 	closePingTimeout: {"ping_timeout", 0, ""},
 	closeHeartbeat:   {"heartbeat", 0, ""},
 	closeShutdown:    {"shutdown", 1001, "shutting down"},
+	closeExpired:     {"token_expired", 3401, "token expired"},
+	closeMessageRate: {"message_rate", 1008, "too many messages"},
+	closeByteRate:    {"byte_rate", 1008, "too many bytes"},
 	closeInternal:    {"internal", 1011, "internal error"},
 }
 

@@ -158,6 +158,22 @@ func (r *registry) arrived(h table.Handle, addr netip.AddrPort, endpoint uint8) 
 	ch.mu.Unlock()
 }
 
+// address is that of a connection's client, as far as it is known.
+func (r *registry) address(h table.Handle) netip.AddrPort {
+	ch, c := r.client(h)
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return netip.AddrPortFrom(netip.AddrFrom16(c.addr).Unmap(), c.port)
+}
+
+// readdress notes for whom the peer of a connection speaks.
+func (r *registry) readdress(h table.Handle, addr netip.AddrPort) {
+	ch, c := r.client(h)
+	ch.mu.Lock()
+	c.addr, c.port = addr.Addr().As16(), addr.Port()
+	ch.mu.Unlock()
+}
+
 // register makes a connection a client, before it is told its id, and answers
 // its connection id if there are any. The loop's goroutine.
 func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {

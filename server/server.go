@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"castgate/server/internal/quota"
 )
 
 // Server is one gateway process: a listener, event loops and the registry.
@@ -18,6 +20,7 @@ type Server struct {
 	log      *slog.Logger
 	sys      *system
 	began    time.Time
+	zero     time.Time // of now
 	ids      *clientIDs
 	initText []string    // Config.InitMessage split at its %s
 	initOff  atomic.Bool // SuspendInit
@@ -29,11 +32,16 @@ type Server struct {
 	loops    []*loop
 	acceptor *acceptor
 
-	policy   atomic.Pointer[policy]
-	sockets  atomic.Int64 // client sockets open, of every phase
-	accepted atomic.Uint64
-	pushes   atomic.Uint64
-	refused  atomic.Uint64 // pushes answered CodeBusy
+	policy     atomic.Pointer[policy]
+	addresses  quota.Addresses // by what perAddress limits
+	handshakes budget
+	checks     checks
+	refusing   atomic.Int64  // sockets being refused for their address
+	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate
+	sockets    atomic.Int64  // client sockets open, of every phase
+	accepted   atomic.Uint64
+	pushes     atomic.Uint64
+	refused    atomic.Uint64 // pushes answered CodeBusy
 
 	stopping atomic.Bool   // Shutdown or Stop was called
 	running  atomic.Bool   // the loops serve
@@ -56,7 +64,12 @@ func newServer(c Config, sys *system) (*Server, error) {
 		ticks: newTickConfig(&c),
 		ended: make(chan struct{}),
 	}
-	s.policy.Store(newPolicy(c.Policy))
+	s.zero = sys.now()
+	s.checks.most = max(1, c.Loops/2)
+	if err := s.checkPolicy(&c.Policy); err != nil {
+		return nil, err
+	}
+	s.policy.Store(s.newPolicy(c.Policy))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -104,6 +117,9 @@ func (s *Server) localPort(uint8) uint16 {
 	}
 	return 0
 }
+
+// now is the time for quotas, in nanoseconds.
+func (s *Server) now() int64 { return int64(s.sys.now().Sub(s.zero)) }
 
 // MaxConns is how many client sockets are served at once.
 func (s *Server) MaxConns() int { return s.limits.maxConns }

@@ -16,6 +16,8 @@ type Stats struct {
 
 	// Sessions of the process.
 	Accepted   uint64            // sockets accepted
+	Delayed    uint64            // times that the acceptor waited for Policy.HandshakeRate
+	Addresses  int               // addresses whose connections are counted
 	Handshakes map[string]uint64 // by result
 	Closes     map[string]uint64 // by reason, of clients whose handshake was done
 

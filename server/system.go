@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,8 @@ type system struct {
 	shutdown func(fd int)
 	// yield lets threads that wait have the core.
 	yield func()
+	// now is the clock of quotas and tokens.
+	now func() time.Time
 	// unsent is how many written bytes the peer has not acknowledged.
 	unsent func(fd int) int
 	// resetOnClose makes close drop what the kernel still holds for the peer.
@@ -31,6 +34,7 @@ var linux = system{
 		return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	},
 	close:    func(fd int) { _ = unix.Close(fd) },
+	now:      time.Now,
 	shutdown: func(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) },
 	yield:    func() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) },
 	unsent: func(fd int) int {

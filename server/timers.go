@@ -12,7 +12,8 @@ const (
 	// tickLen is the resolution of every timeout. After each wake-up of an idle
 	// process the Go runtime looks closely for some milliseconds, which costs
 	// more than the tick: 0.7 ms of CPU time.
-	tickLen = 250 * time.Millisecond
+	tickLen        = 250 * time.Millisecond
+	ticksPerSecond = int64(time.Second / tickLen)
 	// wheelBuckets is the horizon of a loop's wheel in ticks.
 	wheelBuckets = 512
 	// maxTickStep is how many ticks a loop's time goes on at once.
@@ -69,6 +70,9 @@ func (l *loop) tick() {
 		l.due = nil
 	}
 	l.beat(now)
+	if l.meters != nil && !l.srv.policy.Load().metered {
+		l.meters = nil
+	}
 	if l.drain > 0 {
 		l.drainSome()
 	}
@@ -105,7 +109,13 @@ func (l *loop) expire(slot uint32, c *conn, now uint32) {
 // nobody has bound.
 func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 	t := &l.srv.ticks
-	if t.unbound > 0 && !before(now, c.due) && !l.srv.registry.bound(l.handle(slot, c)) {
+	switch {
+	case c.is(flagExpires):
+		if l.secondsLeft(c) <= 0 {
+			l.startClose(slot, c, closeExpired, closeFrames[closeExpired], false)
+			return
+		}
+	case t.unbound > 0 && !before(now, c.due) && !l.srv.registry.bound(l.handle(slot, c)):
 		l.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
 		return
 	}
@@ -129,8 +139,10 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 // nextDeadline sets the first deadline of a new client.
 func (l *loop) nextDeadline(slot uint32, c *conn) {
 	now := l.wheel.Now()
-	c.due = now + l.srv.ticks.unbound
 	c.left = l.heart.count
+	if !c.is(flagExpires) {
+		c.due = now + l.srv.ticks.unbound
+	}
 	l.nextDeadlineOf(slot, c, now)
 }
 
@@ -143,7 +155,12 @@ func (l *loop) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 			at += t.pingTimeout
 		}
 	}
-	if t.unbound > 0 && before(now, c.due) && before(c.due, at) {
+	switch {
+	case c.is(flagExpires):
+		if end := now + uint32(min(max(l.secondsLeft(c), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
+			at = end
+		}
+	case t.unbound > 0 && before(now, c.due) && before(c.due, at):
 		at = c.due
 	}
 	l.wake(slot, c, at)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +102,9 @@ func (v fileValue) forFlag(flag *kong.Flag) (any, error) {
 	list, isList := v.value.([]any)
 	if on, ok := v.value.(bool); ok && flag.IsBool() {
 		return on, nil
+	}
+	if n, ok := v.value.(float64); ok && flag.Target.Kind() == reflect.Float64 {
+		return strconv.FormatFloat(n, 'g', -1, 64), nil
 	}
 	if !flag.IsSlice() {
 		text, ok := scalarText(v.value)

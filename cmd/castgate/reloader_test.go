@@ -218,14 +218,35 @@ func TestHotKnobsAreApplied(t *testing.T) {
 	}
 }
 
+const tokenSecret = "jwt-secret = 'a secret of more than thirty-two bytes'\n"
+
 // hotValues are configurations before and after a change of one knob.
 func hotValues(keys string) map[string][2]string {
 	return map[string][2]string{
-		"allowed-origins":   {"", "allowed-origins = ['b.example']\n"},
-		"control-key":       {"", "control-key = ['new']\n"},
-		"control-keys-file": {"", "control-keys-file = '" + keys + "'\n"},
-		"control-allow":     {"", "control-allow = ['127.0.0.1']\n"},
-		"audit-log":         {"audit-log = 'off'\n", "audit-log = 'stderr'\n"},
-		"log-level":         {"", "log-level = 'debug'\n"},
+		"allowed-origins":      {"", "allowed-origins = ['b.example']\n"},
+		"trusted-proxies":      {"", "trusted-proxies = ['10.0.0.0/8']\n"},
+		"max-conns-per-ip":     {"", "max-conns-per-ip = 5\n"},
+		"connect-rate-per-ip":  {"", "connect-rate-per-ip = 0.5\n"},
+		"connect-burst-per-ip": {"connect-rate-per-ip = 5\n", "connect-rate-per-ip = 5\nconnect-burst-per-ip = 9\n"},
+		"handshake-rate":       {"", "handshake-rate = 5\n"},
+		"handshake-burst":      {"handshake-rate = 5\n", "handshake-rate = 5\nhandshake-burst = 9\n"},
+		"message-rate":         {"", "message-rate = 5\n"},
+		"message-burst":        {"message-rate = 5\n", "message-rate = 5\nmessage-burst = 9\n"},
+		"byte-rate":            {"", "byte-rate = '1KiB'\n"},
+		"byte-burst":           {"byte-rate = '1KiB'\n", "byte-rate = '1KiB'\nbyte-burst = '1MiB'\n"},
+		"jwt-secret":           {"", tokenSecret},
+		"jwt-public-key":       {"", "jwt-public-key = 'testdata/ed25519.pem'\n"},
+		"jwt-jwks":             {"", "jwt-jwks = 'testdata/jwks.json'\n"},
+		"jwt-issuer":           {tokenSecret, tokenSecret + "jwt-issuer = 'login'\n"},
+		"jwt-audience":         {tokenSecret, tokenSecret + "jwt-audience = 'push'\n"},
+		"jwt-leeway":           {tokenSecret, tokenSecret + "jwt-leeway = '5s'\n"},
+		"jwt-cookie":           {tokenSecret, tokenSecret + "jwt-cookie = 'token'\n"},
+		"jwt-query":            {tokenSecret, tokenSecret + "jwt-query = 'token'\n"},
+		"jwt-required":         {tokenSecret, tokenSecret + "jwt-required = true\n"},
+		"control-key":          {"", "control-key = ['new']\n"},
+		"control-keys-file":    {"", "control-keys-file = '" + keys + "'\n"},
+		"control-allow":        {"", "control-allow = ['127.0.0.1']\n"},
+		"audit-log":            {"audit-log = 'off'\n", "audit-log = 'stderr'\n"},
+		"log-level":            {"", "log-level = 'debug'\n"},
 	}
 }

@@ -43,6 +43,8 @@ type settings struct {
 	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`
 	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"Descriptors that max-conns leaves free; 0 derives it from the open-file limit."`
 
+	admissionSettings
+
 	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener; a non-loopback address needs a control key."`
 	ControlKey          []string `unit:"keys" hot:"" help:"Keys of the control API with every right, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
 	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, as castgate key new writes its lines."`
@@ -123,6 +125,10 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		return nil, "audit-log", err
 	}
 	e.auditLog = s.AuditLog
+	policy, name, err := s.policy(e)
+	if err != nil {
+		return nil, name, err
+	}
 	e.server = server.Config{
 		Listen: s.Listen, Loops: s.Loops, MaxConns: s.MaxConns,
 		OnMessage: server.OnMessage(s.OnMessage), InitMessage: s.InitMessage,
@@ -131,7 +137,7 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		DrainTimeout: time.Duration(s.DrainTimeout),
 		MaxMessage:   int(s.MaxMessage), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
 		SendQueue: int(s.SendQueue), PushQueue: int(s.PushQueue),
-		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: s.policy(),
+		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: policy, ProxyProtocol: s.ProxyProtocol,
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
 	}
 	if err := e.server.Validate(); err != nil {
@@ -148,11 +154,6 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		return nil, "", err
 	}
 	return e, "", nil
-}
-
-// policy is the part of the gateway's settings that can change while it runs.
-func (s *settings) policy() server.Policy {
-	return server.Policy{AllowedOrigins: trimmed(s.AllowedOrigins)}
 }
 
 // access reads who may use the control API.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -65,3 +66,19 @@ func (s size) String() string {
 	}
 	return strconv.Itoa(int(s)) + "B"
 }
+
+// rate is a setting such as 10 or 0.5, a number a second.
+type rate float64
+
+// UnmarshalText reads a number that is not negative.
+func (r *rate) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(v >= 0) || math.IsInf(v, 0) {
+		return fmt.Errorf("%q is not a rate such as 10 or 0.5", text)
+	}
+	*r = rate(v)
+	return nil
+}
+
+// String is the shortest way to write r.
+func (r rate) String() string { return strconv.FormatFloat(float64(r), 'f', -1, 64) }

@@ -15,19 +15,10 @@ type Decoder struct {
 	keys [][]byte
 	ids  []uint32
 	seen map[string]bool
-	left int
 }
-
-// MaxKeys is how many values of one list or object are read. No list of real
-// names that fits into a frame has as many.
-const MaxKeys = 1 << 20
-
-// LeftOut is how many values the last call left out, being over [MaxKeys].
-func (d *Decoder) LeftOut() int { return d.left }
 
 // valid checks b and makes room for its strings.
 func (d *Decoder) valid(b []byte) bool {
-	d.left = 0
 	if !validJSON(b) {
 		return false
 	}
@@ -102,15 +93,7 @@ func (d *Decoder) values(r *jsonReader, kind jsonKind) [][]byte {
 // value of a key that an object has twice, at the place of the first.
 func (d *Decoder) eachOnce(r *jsonReader, kind jsonKind, f func(key []byte, kind jsonKind)) {
 	if kind == jsonArray {
-		n := 0
-		_ = r.each(func(_ []byte, _ bool, kind jsonKind) error {
-			if n++; n > MaxKeys {
-				d.left++
-				return r.skip()
-			}
-			f(nil, kind)
-			return nil
-		})
+		_ = r.each(func(_ []byte, _ bool, kind jsonKind) error { f(nil, kind); return nil })
 		return
 	}
 	type member struct {
@@ -133,8 +116,6 @@ func (d *Decoder) eachOnce(r *jsonReader, kind jsonKind, f func(key []byte, kind
 		switch {
 		case found >= 0:
 			members[found] = m
-		case len(members) == MaxKeys:
-			d.left++
 		default:
 			members = append(members, m)
 			if index != nil {

@@ -190,27 +190,6 @@ func TestAuth(t *testing.T) {
 	}
 }
 
-// TestMaxKeys: what is over the limit is left out and counted.
-func TestMaxKeys(t *testing.T) {
-	var d Decoder
-	list := []byte("[" + strings.Repeat("1,", MaxKeys+2) + "1]")
-	if n := len(d.Keys(list)); n != MaxKeys || d.LeftOut() != 3 {
-		t.Errorf("%d keys, %d left out", n, d.LeftOut())
-	}
-	var object bytes.Buffer
-	for i := range MaxKeys + 2 {
-		fmt.Fprintf(&object, ",\"%d\":1", i)
-	}
-	object.WriteString("}")
-	object.Bytes()[0] = '{'
-	if n := len(d.Keys(object.Bytes())); n != MaxKeys || d.LeftOut() != 2 {
-		t.Errorf("%d keys, %d left out", n, d.LeftOut())
-	}
-	if d.Keys([]byte("[1]")); d.LeftOut() != 0 {
-		t.Errorf("%d left out of a short list", d.LeftOut())
-	}
-}
-
 // TestDecoderAllocations: the lists of usual commands cost none once warm.
 func TestDecoderAllocations(t *testing.T) {
 	var d Decoder

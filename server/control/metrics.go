@@ -69,6 +69,7 @@ var (
 	descQueued      = desc("deliveries_queued", "Deliveries that have not ended.")
 	descQueueBytes  = desc("queue_bytes", "Bytes that wait for client sockets.")
 	descLag         = desc("loop_lag_seconds", "By how much the slowest event loop was late for its last tick.")
+	descAddresses   = desc("addresses", "Client addresses whose connections are counted, or whose rate is remembered.")
 	descControl     = desc("control_connections", "Connections of the control port.")
 
 	descCompressing   = desc("compressed_connections", "Clients that agreed on permessage-deflate.")
@@ -79,6 +80,7 @@ var (
 	descInflateErrors = desc("inflate_errors_total", "Compressed messages that were refused.", "reason")
 
 	descAccepted   = desc("accepted_total", "Client sockets accepted.")
+	descDelayed    = desc("accepts_delayed_total", "Times that accepting waited for handshake-rate.")
 	descHandshakes = desc("handshakes_total", "Handshakes ended.", "result")
 	descCloses     = desc("closes_total", "Clients gone.", "reason")
 	descPushes     = desc("pushes_total", "Pushes taken.")
@@ -127,7 +129,9 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descQueued, float64(st.Queued))
 	gauge(descQueueBytes, float64(st.QueuedBytes))
 	gauge(descLag, st.LoopLag.Seconds())
+	gauge(descAddresses, float64(st.Addresses))
 	counter(descAccepted, st.Accepted)
+	counter(descDelayed, st.Delayed)
 	for result, n := range st.Handshakes {
 		counter(descHandshakes, n, result)
 	}

@@ -104,6 +104,8 @@ func (c *call) stats() error {
 	b = appendInt(b, `,"node":`, st.Node)
 	b = appendTime(append(b, `,"started_at":`...), st.StartedAt)
 	b = appendInt(b, `,"accepted":`, st.Accepted)
+	b = appendInt(b, `,"accepts_delayed":`, st.Delayed)
+	b = appendInt(b, `,"addresses":`, st.Addresses)
 	b = appendCounters(append(b, `,"handshakes":`...), st.Handshakes)
 	b = appendCounters(append(b, `,"closes":`...), st.Closes)
 	b = appendInt(b, `,"pushes":`, st.Pushes)

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"castgate/server"
+	"castgate/server/token"
+)
+
+// admissionSettings are the knobs that say who may connect and how much each
+// may do.
+type admissionSettings struct {
+	ProxyProtocol     bool     `default:"false" unit:"true or false" help:"Trusted proxies begin each connection with a PROXY protocol header, version 1 or 2."`
+	TrustedProxies    []string `unit:"networks" hot:"" help:"Addresses and networks of proxies whose X-Forwarded-For, Forwarded and PROXY headers count, separated by commas; they are not limited themselves. None unless set."`
+	MaxConnsPerIp     int      `default:"0" unit:"connections" hot:"" help:"Connections that an IPv4 address or an IPv6 /64 may have; above it 429. 0 is off."`
+	ConnectRatePerIp  rate     `default:"0" unit:"per second" hot:"" help:"Connections a second that such an address may open; above it 429. 0 is off."`
+	ConnectBurstPerIp int      `default:"0" unit:"connections" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
+	HandshakeRate     rate     `default:"0" unit:"per second" hot:"" help:"Connections a second that are taken in from all addresses; further ones wait in the kernel's queue. 0 is off."`
+	HandshakeBurst    int      `default:"0" unit:"connections" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
+	MessageRate       rate     `default:"0" unit:"per second" hot:"" help:"Messages and pings a second that a client may send; above it closed with 1008. 0 is off."`
+	MessageBurst      int      `default:"0" unit:"messages" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
+	ByteRate          size     `default:"0B" unit:"bytes per second" hot:"" help:"Bytes a second that a client may send; above it closed with 1008. 0 is off."`
+	ByteBurst         size     `default:"0B" unit:"bytes" auto:"one second's, at least max-message and 64KiB" hot:"" help:"How many of them at once after a rest, at least max-message and 64KiB; 0 is one second's or that."`
+
+	JwtSecret    string   `default:"" unit:"text or @path" hot:"" help:"Secret of HS256 tokens that clients bring to the handshake, 32 bytes or more; @/path reads it from a file."`
+	JwtPublicKey string   `default:"" unit:"path" hot:"" help:"PEM file of public keys or certificates for RS256, ES256 and EdDSA tokens."`
+	JwtJwks      string   `default:"" unit:"path" hot:"" help:"JSON Web Key Set file for tokens."`
+	JwtIssuer    string   `default:"" unit:"text" hot:"" help:"What a token's iss must be; any unless set."`
+	JwtAudience  string   `default:"" unit:"text" hot:"" help:"What a token's aud must have; any unless set."`
+	JwtLeeway    duration `default:"0" unit:"duration" hot:"" help:"By how much the clocks of issuer and gateway may differ."`
+	JwtCookie    string   `default:"" unit:"name" hot:"" help:"Cookie with the token, if Sec-WebSocket-Protocol has none; none unless set."`
+	JwtQuery     string   `default:"" unit:"name" hot:"" help:"Query parameter with the token, if there is no other; none unless set. URLs end up in logs."`
+	JwtRequired  bool     `default:"false" unit:"true or false" hot:"" help:"Refuse clients without a token, rather than have them bound later."`
+}
+
+// policy is the part of the gateway's settings that can change while it runs.
+// It answers the name of the wrong setting along with the error.
+func (s *settings) policy(e *effective) (p server.Policy, name string, err error) {
+	p = server.Policy{
+		AllowedOrigins: trimmed(s.AllowedOrigins),
+		MaxConnsPerIP:  s.MaxConnsPerIp,
+		ConnectRate:    float64(s.ConnectRatePerIp), ConnectBurst: s.ConnectBurstPerIp,
+		HandshakeRate: float64(s.HandshakeRate), HandshakeBurst: s.HandshakeBurst,
+		MessageRate: float64(s.MessageRate), MessageBurst: s.MessageBurst,
+		ByteRate: int(s.ByteRate), ByteBurst: int(s.ByteBurst),
+		JWT: server.JWT{
+			Rules:  token.Rules{Issuer: s.JwtIssuer, Audience: s.JwtAudience, Leeway: time.Duration(s.JwtLeeway)},
+			Cookie: s.JwtCookie, Query: s.JwtQuery, Required: s.JwtRequired,
+		},
+	}
+	if p.TrustedProxies, err = readNetworks(s.TrustedProxies); err != nil {
+		return p, "trusted-proxies", err
+	}
+	for _, source := range []struct {
+		name, value string
+		read        func(e *effective, value string) ([]token.Key, error)
+	}{
+		{"jwt-secret", s.JwtSecret, readTokenSecret},
+		{"jwt-public-key", s.JwtPublicKey, readTokenKeys(token.PEM)},
+		{"jwt-jwks", s.JwtJwks, readTokenKeys(token.JWKS)},
+	} {
+		if source.value == "" {
+			continue
+		}
+		keys, err := source.read(e, source.value)
+		if err != nil {
+			return p, source.name, err
+		}
+		p.JWT.Keys = append(p.JWT.Keys, keys...)
+	}
+	return p, "", nil
+}
+
+// readTokenSecret reads a secret, or the file that has it: all of it but line
+// ends at its end. Errors never show it.
+func readTokenSecret(e *effective, value string) ([]token.Key, error) {
+	secret := []byte(value)
+	if path, isFile := strings.CutPrefix(value, "@"); isFile {
+		text, err := readLimited(path)
+		if err != nil {
+			return nil, err
+		}
+		e.files = append(e.files, path)
+		secret = []byte(strings.TrimRight(string(text), "\r\n"))
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o044 != 0 {
+			e.warnings = append(e.warnings, fmt.Sprintf("the secret file %s can be read by others (mode %04o); chmod 600 it", path, info.Mode().Perm()))
+		}
+	}
+	if n := len(secret); n < token.GoodSecret {
+		e.warnings = append(e.warnings, fmt.Sprintf("jwt-secret has %d bytes; with less than %d it can be found by trying (RFC 7518)", n, token.GoodSecret))
+	}
+	k, err := token.Secret(secret)
+	return []token.Key{k}, err
+}
+
+// readTokenKeys makes a reader of key files out of a parser of their text.
+func readTokenKeys(parse func([]byte) ([]token.Key, error)) func(*effective, string) ([]token.Key, error) {
+	return func(e *effective, path string) ([]token.Key, error) {
+		text, err := readLimited(path)
+		if err != nil {
+			return nil, err
+		}
+		e.files = append(e.files, path)
+		keys, err := parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return keys, nil
+	}
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"castgate/codec"
+	"castgate/server/internal/quota"
+)
+
+// meters are the allowances of a loop's clients, in pages like their slots. A
+// page is made when one of its clients sends something while rates are set, so
+// without rates there are none. Owned by the loop.
+type meters []*[chunkLen][numMeters]quota.Bucket
+
+// What is metered.
+const (
+	meterMessages = iota
+	meterBytes
+	numMeters
+)
+
+// meterTable says, by meter, why a client at its limit is closed.
+var meterTable = [numMeters]closeReason{meterMessages: closeMessageRate, meterBytes: closeByteRate}
+
+// reset gives a new client of a slot the whole burst.
+func (m meters) reset(slot uint32) {
+	if page := int(slot / chunkLen); page < len(m) && m[page] != nil {
+		m[page][slot%chunkLen] = [numMeters]quota.Bucket{}
+	}
+}
+
+// at answers the buckets of a slot.
+func (m *meters) at(slot uint32) *[numMeters]quota.Bucket {
+	page := int(slot / chunkLen)
+	for page >= len(*m) {
+		*m = append(*m, nil)
+	}
+	if (*m)[page] == nil {
+		(*m)[page] = new([chunkLen][numMeters]quota.Bucket)
+	}
+	return &(*m)[page][slot%chunkLen]
+}
+
+// meter takes n from a client's allowance. One that has no more is closed, and
+// what it still sends is not looked at.
+func (l *loop) meter(slot uint32, c *conn, which, n int) bool {
+	p := l.srv.policy.Load()
+	rate := p.messages
+	if which == meterBytes {
+		rate = p.bytes
+	}
+	if !rate.Limits() || l.meters.at(slot)[which].Take(rate, n, l.srv.now()) {
+		return true
+	}
+	c.set(flagDeaf)
+	why := meterTable[which]
+	l.startClose(slot, c, why, closeFrames[why], false)
+	return false
+}
+
+// isMessage tells what Policy.MessageRate counts: messages, by their first
+// part, and pings, which must be answered.
+func isMessage(ev *codec.Event) bool {
+	return ev.Kind == codec.EventPing || ev.Kind == codec.EventData && ev.First
+}
