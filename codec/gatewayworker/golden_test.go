@@ -11,10 +11,11 @@ import (
 // goldenCases are what PHP itself made of random and chosen input, in hex;
 // testdata/golden.php wrote them. CASTGATE_GOLDEN names a larger file of the kind.
 type goldenCases struct {
-	Query [][2]string
-	Merge [][3]string
-	Text  [][2]*string
-	Keys  [][2]json.RawMessage
+	Query  [][2]string
+	Merge  [][3]string
+	Shared [][3]string
+	Text   [][2]*string
+	Keys   [][2]json.RawMessage
 }
 
 func golden(t *testing.T) (g goldenCases) {
@@ -60,6 +61,28 @@ func TestGoldenMerge(t *testing.T) {
 		if got, err := MergeSession(nil, old, update, 1<<20); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%q, %q: %q, PHP %q, %v", old, update, got, want, err)
 		}
+	}
+}
+
+// TestGoldenShared merges sessions with references and shared objects.
+func TestGoldenShared(t *testing.T) {
+	references := 0
+	for _, c := range golden(t).Shared {
+		old, update, want := unhex(t, c[0]), unhex(t, c[1]), unhex(t, c[2])
+		if bytes.Contains(old, []byte("R:")) || bytes.Contains(old, []byte("r:")) {
+			references++
+		}
+		merged, err := MergeSession(nil, old, update, 1<<20)
+		if err != nil {
+			t.Errorf("%q, %q: %v", old, update, err)
+			continue
+		}
+		if got, _, err := AppendText(nil, merged); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q, %q: %s, PHP %s, %v", old, update, got, want, err)
+		}
+	}
+	if references < 50 {
+		t.Errorf("%d sessions with references", references)
 	}
 }
 

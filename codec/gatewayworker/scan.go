@@ -13,7 +13,7 @@ const MaxNesting = 512
 var (
 	ErrSerialized = errors.New("not a PHP-serialized value")
 	ErrNesting    = errors.New("PHP-serialized value nested too deep")
-	ErrReference  = errors.New("PHP-serialized value with a reference")
+	ErrReference  = errors.New("PHP-serialized value with a reference to what it is in, or to nothing")
 	ErrNotArray   = errors.New("PHP-serialized value is not an array")
 	ErrTooLarge   = errors.New("PHP-serialized value too large")
 )

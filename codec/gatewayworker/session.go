@@ -6,9 +6,10 @@ import "slices"
 // update (section 5.4): PHP's recursive replace. If old is empty or "0", that is
 // the update as it is. Only arrays are taken apart; the bytes of all other values
 // are kept, objects of unknown classes included, so floats are not printed anew.
+// References are replaced by what they refer to, in the whole of a side that has some.
 //
 // An error means that the stored session stays: either side is no array (PHP dies of
-// that), is not well formed, has references, is nested over [MaxNesting] deep, or the
+// that), is not well formed, refers to something that a reference is itself in, is nested over [MaxNesting] deep, or the
 // sum of both is over limit bytes. Bytes after a value are ignored, as PHP does.
 // dst must not overlap old or update.
 func MergeSession(dst, old, update []byte, limit int) ([]byte, error) {
@@ -18,11 +19,11 @@ func MergeSession(dst, old, update []byte, limit int) ([]byte, error) {
 	if EmptyName(old) {
 		return append(dst, update...), nil
 	}
-	base, err := parseArray(old)
+	base, err := parseArray(old, limit)
 	if err != nil {
 		return dst, err
 	}
-	over, err := parseArray(update)
+	over, err := parseArray(update, limit)
 	if err != nil {
 		return dst, err
 	}

@@ -13,6 +13,18 @@ func nested(levels int) string {
 	return strings.Repeat(`a:1:{i:0;`, levels) + "N;" + strings.Repeat("}", levels)
 }
 
+// doubling is an array whose every element is twice as large as the one before.
+func doubling(n int) string {
+	s := fmt.Sprintf("a:%d:{i:0;a:1:{i:0;N;}", n)
+	for i, slot := 1, 2; i < n; i++ {
+		s += fmt.Sprintf("i:%d;a:2:{i:0;R:%d;i:1;R:%d;}", i, slot, slot)
+		if slot++; i == 1 {
+			slot = 4
+		}
+	}
+	return s + "}"
+}
+
 func TestMergeSession(t *testing.T) {
 	for _, c := range []struct{ old, update, want string }{
 		{"", "anything", "anything"},
@@ -30,6 +42,8 @@ func TestMergeSession(t *testing.T) {
 		{`a:1:{i:0;N;}left`, `a:1:{i:1;N;}over`, `a:2:{i:0;N;i:1;N;}`},
 		{`a:1:{i:007;N;}`, `a:1:{i:-0;b:1;}`, `a:2:{i:7;N;i:0;b:1;}`},
 		{nested(100), nested(100), nested(100)},
+		{`a:2:{i:0;O:1:"A":0:{}i:1;r:2;}`, `a:1:{i:0;N;}`, `a:2:{i:0;N;i:1;O:1:"A":0:{}}`},
+		{`a:3:{i:0;a:1:{i:0;s:1:"x";}i:1;R:2;i:2;R:3;}`, `a:1:{i:0;a:1:{i:0;N;}}`, `a:3:{i:0;a:1:{i:0;N;}i:1;a:1:{i:0;s:1:"x";}i:2;s:1:"x";}`},
 		{nested(MaxNesting), nested(MaxNesting), nested(MaxNesting)},
 	} {
 		got, err := MergeSession([]byte("before"), []byte(c.old), []byte(c.update), 1<<20)
@@ -43,7 +57,8 @@ func TestMergeSessionRefuses(t *testing.T) {
 	array := `a:1:{i:0;N;}`
 	for bad, want := range map[string]error{
 		"i:1;": ErrNotArray, "N;": ErrNotArray, `s:1:"a";`: ErrNotArray, `O:1:"A":0:{}`: ErrNotArray, "b:0;": ErrNotArray,
-		`a:1:{i:0;R:1;}`: ErrReference, `a:2:{i:0;O:1:"A":0:{}i:1;r:2;}`: ErrReference, `a:1:{i:0;O:1:"A":1:{s:1:"p";R:1;}}`: ErrReference,
+		`a:1:{i:0;R:1;}`: ErrReference, `a:1:{i:0;O:1:"A":1:{s:1:"p";r:2;}}`: ErrReference, `a:1:{i:0;O:1:"A":1:{s:1:"p";R:1;}}`: ErrReference,
+		`a:1:{i:0;R:0;}`: ErrReference, `a:1:{i:0;R:2;}`: ErrReference, `a:1:{i:0;R:-1;}`: ErrReference, `a:1:{i:0;R:x;}`: ErrReference, doubling(30): ErrTooLarge,
 		nested(MaxNesting + 1): ErrNesting, strings.Repeat(`a:1:{i:0;`, 100000): ErrNesting,
 		strings.Repeat(`O:1:"A":1:{i:0;`, 60000): ErrNesting, "a:1:{i:0;" + strings.Repeat(`O:1:"A":1:{i:0;`, 60000): ErrNesting,
 		"garbage": ErrSerialized, "opaque-bytes": ErrSerialized, "a": ErrSerialized, "a:": ErrSerialized, "a:1": ErrSerialized, "a:1:": ErrSerialized, "a:1:{": ErrSerialized,
@@ -82,6 +97,7 @@ func FuzzMergeSession(f *testing.F) {
 		}
 	}
 	f.Add([]byte(nested(3)), []byte(nested(5)))
+	f.Add([]byte(`a:3:{i:0;a:1:{i:0;s:1:"x";}i:1;R:2;i:2;r:3;}`), []byte(doubling(4)))
 	f.Fuzz(func(t *testing.T, old, update []byte) {
 		if EmptyName(old) {
 			return

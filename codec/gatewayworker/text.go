@@ -54,8 +54,8 @@ func AppendText(dst, value []byte) (text []byte, null bool, err error) {
 		}
 		return appendFloat(dst, f, 'E', 14), false, nil
 	}
-	t := tree{b: value, objects: true}
-	if err := t.value(&scanner{b: value}, nil); err != nil {
+	t, err := parse(value, true, MaxFrame)
+	if err != nil {
 		return dst, false, err
 	}
 	if text, err = t.appendJSON(dst, 0); err != nil {

@@ -16,6 +16,7 @@ func TestText(t *testing.T) {
 		`a:1:{i:0;d:0.30000000000000004;}`: `[0.30000000000000004]`, `a:2:{i:0;b:1;i:1;b:0;}`: `[true,false]`,
 		`O:8:"stdClass":2:{s:1:"a";i:1;s:4:"` + "\x00*\x00p" + `";i:2;}`: `{"__PHP_Incomplete_Class_Name":"stdClass","a":1}`,
 		`a:1:{i:0;O:8:"stdClass":0:{}}`:                                  `[{"__PHP_Incomplete_Class_Name":"stdClass"}]`,
+		`a:3:{i:0;O:1:"A":1:{s:1:"p";i:1;}i:1;r:2;i:2;r:2;}`:             `[{"__PHP_Incomplete_Class_Name":"A","p":1},{"__PHP_Incomplete_Class_Name":"A","p":1},{"__PHP_Incomplete_Class_Name":"A","p":1}]`,
 		"a:1:{i:0;s:4:\"\u2028\x7f\";}":                                  "[\"\\u2028\x7f\"]",
 	} {
 		got, null, err := AppendText([]byte("before"), []byte(value))
@@ -43,6 +44,7 @@ func FuzzText(f *testing.F) {
 		}
 	}
 	f.Add([]byte(`a:3:{i:0;d:0.1;i:1;O:3:"Foo":1:{s:1:"p";b:1;}i:2;s:2:"é";}`))
+	f.Add([]byte(doubling(4)))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		text, _, err := AppendText(nil, value)
 		if err == nil && (value[0] == 'a' || value[0] == 'O' || value[0] == 'N') && !json.Valid(text) {

@@ -1,5 +1,7 @@
 package gatewayworker
 
+import "errors"
+
 // MaxElements is how many values, those in arrays and objects included, a value
 // that is taken apart may have.
 const MaxElements = 1 << 18
@@ -23,16 +25,28 @@ type node struct {
 // bytes are those of the value at i.
 func (t *tree) bytes(i int) []byte { return t.b[t.nodes[i].start:t.nodes[i].end] }
 
-// parseArray parses an array; objects in it stay whole.
-func parseArray(b []byte) (*tree, error) {
-	t := &tree{b: b}
-	if err := t.value(&scanner{b: b}, nil); err != nil {
+// parse parses a value of at most limit bytes, which holds for what it is once
+// its references are replaced by what they mean.
+func parse(b []byte, objects bool, limit int) (*tree, error) {
+	t := &tree{b: b, objects: objects}
+	err := t.value(&scanner{b: b}, nil)
+	if !errors.Is(err, ErrReference) {
+		return t, err
+	}
+	if b, err = inline(b, limit); err != nil {
 		return nil, err
 	}
-	if t.nodes[0].kind != 'a' {
+	t = &tree{b: b, objects: objects}
+	return t, t.value(&scanner{b: b}, nil)
+}
+
+// parseArray parses an array; objects in it stay whole.
+func parseArray(b []byte, limit int) (*tree, error) {
+	t, err := parse(b, false, limit)
+	if err == nil && t.nodes[0].kind != 'a' {
 		return nil, ErrNotArray
 	}
-	return t, nil
+	return t, err
 }
 
 // value parses the value that comes next, with the key it has.

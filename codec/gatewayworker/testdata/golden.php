@@ -58,6 +58,40 @@ for ($i = 0; $i < $n; $i++) {
     $text = is_scalar($back) ? (string)$back : json_encode($back, JSON_UNESCAPED_UNICODE);
     $out['text'][] = [bin2hex($s), $text === false ? null : bin2hex($text)];
 }
+// Shared objects and references: compared as JSON, as our output has none.
+function shared(int $depth) {
+    $a = arr($depth);
+    $refs = [];
+    walk($a, $refs);
+    $objects = [(object)['p' => 1], (object)['q' => [1, 2]]];
+    for ($k = mt_rand(1, 3); $k > 0; $k--) {
+        if (mt_rand(0, 1) && $refs) {
+            $a['ref' . $k] = &$refs[mt_rand(0, count($refs) - 1)];
+        } else {
+            $a['obj' . $k] = pick($objects);
+        }
+    }
+    return $a;
+}
+function walk(array &$a, array &$refs) {
+    foreach ($a as &$v) {
+        if (is_array($v)) {
+            walk($v, $refs);
+        }
+        $refs[] = &$v;
+    }
+}
+function plain($v) { return json_encode(unserialize(serialize($v), ['allowed_classes' => false]), JSON_UNESCAPED_UNICODE); }
+for ($i = 0; $i < $n; $i++) {
+    $old = shared(2);
+    $new = shared(1);
+    $os = serialize($old);
+    $ns = serialize($new);
+    $text = plain(array_replace_recursive(unserialize($os), unserialize($ns)));
+    if ($text !== false) {
+        $out['shared'][] = [bin2hex($os), bin2hex($ns), bin2hex($text)];
+    }
+}
 $json = ['[1,"1","01",true,false,null,1.7,-1.7,1e3,1e19,-1e19,1e30,-0,0.5,[1],{"a":1},"é","\u00e9","\ud83d\ude00","a\/b"]',
     '{"a":"x","b":"y","a":"z"}', '{"5":"x"}', '[]', '{}', '', ' ', 'null', '"x"', '5', '[1,]', '[01]', '[1.]', '["\ud83d"]', '["\udc00"]', "[\"\xff\"]", "[\"\x01\"]", "[\"\x7f\"]",
     '[TRUE]', "\xEF\xBB\xBF[1]", " \t\r\n[ 1 , 2 ] \n", "[1]\0", "[1]x", '[1 2]', '{"a" 1}', '{a:1}', '{"":"v"}', '[9223372036854775807,9223372036854775808,-9223372036854775808,-9223372036854775809]', '["\u0000"]', '[1e400]', '[-]', '[.5]', '[+1]', "[\"\xed\xa0\x80\"]", '["\x41"]', '["\u12g4"]', '{"a":{"b":"c"}}', '{"a":"1","b":["2"],"c":"3"}',
