@@ -241,6 +241,30 @@ func (r *compressingRaw) closeCode() uint16 {
 	return 0
 }
 
+// Whoever is told of messages sees them plain and whole, however they came.
+func TestEventsSeePlain(t *testing.T) {
+	log := newEventLog()
+	s := startServer(t, func(c *Config) { c.Compress, c.Events, c.MaxMessage = true, log, 1<<20 })
+	c := s.dialCompressing()
+	want := []string{"open|"}
+	for _, n := range []int{0, 5, 300, plainLen, 400_000} {
+		text := longText(n)
+		if err := c.ws.Write(context.Background(), websocket.MessageText, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, "message false "+text+"|")
+	}
+	eventually(t, "all events", func() bool { return len(log.of(0)) == len(want) })
+	for i, got := range log.of(0) {
+		if got != want[i] {
+			t.Errorf("event %d: %.60q (%d bytes), want %.60q (%d bytes)", i, got, len(got), want[i], len(want[i]))
+		}
+	}
+	if st := s.stats(); st.Inflated < 4 {
+		t.Errorf("%d messages were compressed", st.Inflated)
+	}
+}
+
 // deflated is what a client sends for plain, as compress/flate makes it.
 func deflated(plain []byte) []byte {
 	var b bytes.Buffer

@@ -118,6 +118,31 @@ func TestValues(t *testing.T) {
 	}
 }
 
+func TestCompressSetting(t *testing.T) {
+	on, off := writeFile(t, "on.toml", "compress = true\ncompress-min = '1KiB'\ncompress-level = 6\n", 0o600), writeFile(t, "off.toml", "compress = false\n", 0o600)
+	for _, tt := range []struct {
+		args    []string
+		environ []string
+		want    bool
+	}{
+		{nil, nil, false},
+		{[]string{"--compress"}, nil, true},
+		{nil, []string{"CASTGATE_COMPRESS=true"}, true},
+		{[]string{"--config", on}, nil, true},
+		{[]string{"--config", off}, nil, false},
+		{[]string{"--config", on}, []string{"CASTGATE_COMPRESS=false"}, false},
+		{[]string{"--config", off, "--compress"}, nil, true},
+	} {
+		e, err := resolved(t, tt.args, tt.environ)
+		if err != nil || e.server.Compress != tt.want {
+			t.Errorf("%q %q: %v, %v", tt.args, tt.environ, err, err == nil && e.server.Compress)
+		}
+	}
+	if e, err := resolved(t, []string{"--config", on}, nil); err != nil || e.server.CompressMin != 1024 || e.server.CompressLevel != 6 {
+		t.Errorf("%v, %+v", err, e)
+	}
+}
+
 // Every error is one line that names the setting and where it came from.
 func TestWrongSettings(t *testing.T) {
 	for _, tt := range []struct {
@@ -146,6 +171,8 @@ func TestWrongSettings(t *testing.T) {
 		{name: "duration without unit in the file", file: "ping-timeout = 10\n", want: []string{"--ping-timeout", `"10"`, "castgate.toml:1"}},
 		{name: "range in the file", file: "\nping-timeout = '10ns'\n", want: []string{"--ping-timeout: 10ns is not between", "castgate.toml:2"}},
 		{name: "boolean", file: "listen = true\n", want: []string{"--listen: a boolean is neither", "castgate.toml:1"}},
+		{name: "no boolean", file: "compress = 2\n", want: []string{"--compress", "castgate.toml:1"}},
+		{name: "compress level", args: []string{"--compress-level=10"}, want: []string{"--compress-level: 10 is not between 1 and 9"}},
 		{name: "list of numbers", file: "control-key = [1]\n", want: []string{"--control-key: an integer is not a string", "castgate.toml:1"}},
 		{name: "twice in the file", file: "loops = 1\nloops = 2\n", want: []string{"castgate.toml:2"}},
 		{name: "not TOML", file: "loops = 1\nlisten :1\n", want: []string{"castgate.toml:2"}},
