@@ -57,7 +57,7 @@
 // client keeps no window. [Deflater] makes such frames; a Parser with Deflate
 // set lets them in, and [Inflation] turns their payload into plain pieces. The
 // library is klauspost/compress: beside compress/flate it deflates messages of
-// 300 bytes to 1 MiB at level 1 in 39 to 75 % of the time and inflates them in
-// 56 to 86 %, without allocating (BenchmarkDeflate, BenchmarkInflate), and it can
+// 300 bytes to 1 MiB at level 1 in 50 to 79 % of the time and inflates them in
+// 55 to 94 %, without allocating (BenchmarkDeflate, BenchmarkInflate), and it can
 // keep to a smaller window, so that server_max_window_bits is honoured.
 package codec
