@@ -1,0 +1,58 @@
+//go:build !race
+
+package conformance
+
+import (
+	"bufio"
+	"net"
+	"testing"
+	"time"
+
+	"castgate/internal/wstest"
+)
+
+// TestIdleCostsNoWindow: a client that has agreed on compression, and has sent
+// and received a compressed message, costs no more at rest than any other.
+func TestIdleCostsNoWindow(t *testing.T) {
+	const clients = 3000
+	g := wstest.Start(t, "--on-message", "echo", "--init-message", "", "--compress", "--ping-interval", "0")
+	none := settled(t, g)
+	c := testCase{offer: offerDeflate, agreed: agreedDeflate}
+	packed := frame(fin|rsv1|opText, deflate([]byte(filler(1000))))
+	for range clients {
+		conn, err := net.DialTimeout("tcp", g.Addr, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		p := &peer{conn: conn, in: bufio.NewReaderSize(conn, 1024)}
+		if err := c.shake(p); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write(packed); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := p.next(); err != nil || m.payload != filler(1000) || !m.packed {
+			t.Fatalf("%d bytes, compressed %v, %v", len(m.payload), m.packed, err)
+		}
+	}
+	idle := settled(t, g)
+	each := (idle - none) / clients
+	t.Logf("%d bytes per client: PSS %d without clients, %d with %d", each, none, idle, clients)
+	if each > 1024 {
+		t.Errorf("an idle client costs %d bytes, more than 1024", each)
+	}
+	if n := g.Metrics()["castgate_compressed_connections"]; n != clients {
+		t.Errorf("%v compressed connections", n)
+	}
+}
+
+// settled is what the process holds once it has had time to give back.
+func settled(t *testing.T, g *wstest.Gateway) int {
+	least := wstest.PSSAnon(t, g.PID())
+	for range 16 {
+		time.Sleep(500 * time.Millisecond)
+		least = min(least, wstest.PSSAnon(t, g.PID()))
+	}
+	return least
+}
