@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -98,8 +100,8 @@ func TestReload(t *testing.T) {
 		t.Fatal("the wrong origin was taken")
 	}
 
-	write(t, file, strings.ReplaceAll(config, "a.example", "b.example")+"audit-log = '"+audit+"'\nmax-conns = 7\n")
-	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[allowed-origins audit-log]", "needs_restart": "[max-conns]"})
+	write(t, file, strings.ReplaceAll(config, "a.example", "b.example")+"audit-log = '"+audit+"'\nnode = 7\n")
+	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[allowed-origins audit-log]", "needs_restart": "[node]"})
 	if _, err := from("https://b.example"); err != nil {
 		t.Errorf("the new origin: %v", err)
 	}
@@ -148,9 +150,9 @@ func TestReloadVerb(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "castgate.toml")
 	write(t, file, "log-level = 'info'\n")
 	g := wstest.Start(t, "--config", file)
-	write(t, file, "log-level = 'debug'\nloops = 1\n")
+	write(t, file, "log-level = 'debug'\nnode = 7\n")
 	out, err := wstest.Command(t, "reload", "--control", g.ControlAddr).Output()
-	if err != nil || !strings.Contains(string(out), "log-level") || !strings.Contains(string(out), "loops") {
+	if err != nil || !strings.Contains(string(out), "log-level") || !strings.Contains(string(out), "node") {
 		t.Errorf("%s, %v", out, err)
 	}
 	write(t, file, "log-level = 'loud'\n")
@@ -185,4 +187,54 @@ func TestControlAllow(t *testing.T) {
 		}
 		return "not true: the control API answers again"
 	})
+}
+
+// TestReloadUnderTraffic: a hundred reloads while clients come and pushes go on
+// cost nobody a connection, a message or its place in the order.
+func TestReloadUnderTraffic(t *testing.T) {
+	t.Parallel()
+	const reloads, pushes = 100, 500
+	file := filepath.Join(t.TempDir(), "castgate.toml")
+	write(t, file, "send-queue = '1MiB'\n")
+	g := wstest.Start(t, "--config", file, "--audit-log", "off")
+	clients := crowd(t, g, 10)
+	var work sync.WaitGroup
+	work.Go(func() {
+		for i := range reloads {
+			text := fmt.Sprintf("send-queue = '%dMiB'\nmax-conns = %d\nallowed-origins = ['%d.example']\n", 1+i%2, 1000+i, i)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Error(err)
+			}
+			if status, answer, err := g.TryControl("POST", "/v1/reload", nil); err != nil || status != 200 {
+				t.Errorf("reload %d: %d %v %v", i, status, answer, err)
+			}
+		}
+	})
+	work.Go(func() {
+		for i := range pushes {
+			status, answer, err := g.TryControl("POST", "/v1/push", M{"to": wstest.All(), "text": label("push", i)})
+			if err != nil || status != 200 || number(answer["matched"]) < len(clients) {
+				t.Errorf("push %d: %d %v %v", i, status, answer, err)
+			}
+		}
+	})
+	work.Go(func() {
+		for range 50 {
+			if _, _, err := g.TryDial(t, wstest.DialOptions{}); err != nil {
+				t.Errorf("a client that came meanwhile: %v", err)
+			}
+		}
+	})
+	work.Wait()
+	for _, c := range clients {
+		for i := range pushes {
+			c.Expect(label("push", i))
+		}
+	}
+	if n := number(g.OK("GET", "/v1/stats", nil)["max_conns"]); n != 1000+reloads-1 {
+		t.Errorf("max_conns is %d after the last reload", n)
+	}
+	if n := g.Metrics()[`castgate_reloads_total{result="ok"}`]; n != reloads {
+		t.Errorf("%v reloads are counted", n)
+	}
 }

@@ -180,7 +180,7 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	if socket.refusal == codec.HandshakeOK {
 		a.pace()
 	}
-	over := int(s.sockets.Add(1)) - s.limits.maxConns
+	over := int(s.sockets.Add(1)) - int(s.maxConns.Load())
 	for end := time.Now().Add(refuseWait); over > s.limits.refusing && !a.stopped.Load(); {
 		if time.Now().After(end) {
 			a.tell(fd, codec.HandshakeBusy)
@@ -188,7 +188,7 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 			return
 		}
 		time.Sleep(refuseWait / 20)
-		over = int(s.sockets.Load()) - s.limits.maxConns
+		over = int(s.sockets.Load()) - int(s.maxConns.Load())
 	}
 	l := s.loops[next%len(s.loops)]
 	if over > 0 && socket.refusal == codec.HandshakeOK {

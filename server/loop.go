@@ -37,6 +37,7 @@ type loop struct {
 	ticker     int // timerfd
 	sendQueue  uint32
 	sendFrames uint32
+	slowDrop   bool // Capacity.SlowPolicy is drop
 
 	// Guarded by itself.
 	mail mailbox
@@ -76,8 +77,6 @@ type loop struct {
 func newLoop(s *Server, idx int) (*loop, error) {
 	l := &loop{
 		idx: idx, srv: s, sys: s.sys,
-		sendQueue:   uint32(s.config.SendQueue),
-		sendFrames:  uint32(max(minFrames, s.config.SendQueue/frameOverhead)),
 		wheel:       wheel.New(wheelBuckets),
 		rbuf:        make([]byte, readLen),
 		wbuf:        make([]byte, 0, gatherLen),
@@ -88,6 +87,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 		heart:       s.newHeartbeat(),
 		inflateList: slotList{flag: flagInflate},
 	}
+	l.limit(s.config.Capacity())
 	l.upgrader.CheckOrigin = s.allowOrigin
 	l.upgrader.Compress = s.config.Compress
 	l.mail.room.Store(int64(s.config.PushQueue))

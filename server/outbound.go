@@ -103,7 +103,7 @@ func (l *loop) deliver(slot uint32, c *conn, f *frame) bool {
 		}
 		if c.waiting >= l.sendQueue || c.frames >= l.sendFrames {
 			l.drop(f, dropSlow)
-			if l.srv.config.SlowPolicy == SlowDrop {
+			if l.slowDrop {
 				return true
 			}
 			l.startClose(slot, c, closeSlow, closeFrames[closeSlow], true)

@@ -38,6 +38,7 @@ type Server struct {
 	checks     checks
 	refusing   atomic.Int64  // sockets being refused for their address
 	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate
+	maxConns   atomic.Int64
 	sockets    atomic.Int64  // client sockets open, of every phase
 	accepted   atomic.Uint64
 	pushes     atomic.Uint64
@@ -77,6 +78,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 	if s.limits, err = newFileLimits(&c); err != nil {
 		return nil, err
 	}
+	s.maxConns.Store(int64(s.limits.maxConns))
 	s.initText = splitInit(c.InitMessage)
 	s.fds = newFDTable(s.limits.open)
 	if s.ids, err = newClientIDs(c.Node); err != nil {
@@ -122,7 +124,7 @@ func (s *Server) localPort(uint8) uint16 {
 func (s *Server) now() int64 { return int64(s.sys.now().Sub(s.zero)) }
 
 // MaxConns is how many client sockets are served at once.
-func (s *Server) MaxConns() int { return s.limits.maxConns }
+func (s *Server) MaxConns() int { return int(s.maxConns.Load()) }
 
 // ReserveFiles is how many descriptors MaxConns leaves free.
 func (s *Server) ReserveFiles() int { return s.limits.reserve }

@@ -25,6 +25,7 @@ type reloader struct {
 	level   *slog.LevelVar // of log
 	audit   *auditLog
 	gateway interface {
+		SetCapacity(server.Capacity) error
 		SetPolicy(server.Policy) error
 	}
 	control interface {
@@ -107,12 +108,7 @@ func (r *reloader) apply(e *effective) error {
 	if err != nil {
 		return fmt.Errorf("--audit-log: %w", err)
 	}
-	if err = r.control.SetAccess(e.control.Access); err == nil {
-		if err = r.gateway.SetPolicy(e.server.Policy); err != nil {
-			err = withUndo(err, r.control.SetAccess(r.now.control.Access))
-		}
-	}
-	if err != nil {
+	if err := r.hand(e); err != nil {
 		if file != nil {
 			_ = file.Close()
 		}
@@ -123,12 +119,27 @@ func (r *reloader) apply(e *effective) error {
 	return nil
 }
 
-// withUndo is an error and what became of undoing what came before it.
-func withUndo(err, undo error) error {
-	if undo != nil {
-		return fmt.Errorf("%w; and what had been changed could not be undone: %w", err, undo)
+// hand gives each part its settings. What one refuses, those before it are
+// given back.
+func (r *reloader) hand(e *effective) error {
+	parts := []func(e *effective) error{
+		func(e *effective) error { return r.control.SetAccess(e.control.Access) },
+		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity()) },
+		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
 	}
-	return err
+	for i, part := range parts {
+		err := part(e)
+		if err == nil {
+			continue
+		}
+		for _, before := range parts[:i] {
+			if undo := before(r.now); undo != nil {
+				err = fmt.Errorf("%w; and what had been changed could not be undone: %w", err, undo)
+			}
+		}
+		return err
+	}
+	return nil
 }
 
 // compare tells what is new in e, which holds from now on.

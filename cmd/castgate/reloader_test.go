@@ -18,6 +18,7 @@ import (
 // applied notes what a reload has handed on; it refuses if told to.
 type applied struct {
 	policy       server.Policy
+	limits       server.Capacity
 	access       control.Access
 	noPolicy     error
 	noAccess     error
@@ -29,6 +30,11 @@ func (a *applied) SetPolicy(p server.Policy) error {
 		a.policy = p
 	}
 	return a.noPolicy
+}
+
+func (a *applied) SetCapacity(n server.Capacity) error {
+	a.limits = n
+	return nil
 }
 
 func (a *applied) SetAccess(access control.Access) error {
@@ -58,7 +64,7 @@ func running(t *testing.T, text string, args ...string) (r *reloader, a *applied
 	if err != nil {
 		t.Fatal(err)
 	}
-	a = &applied{policy: e.server.Policy, access: e.control.Access}
+	a = &applied{policy: e.server.Policy, limits: e.server.Capacity(), access: e.control.Access}
 	audit := newAuditLog(&bytes.Buffer{}, "text")
 	audit.point(auditOff, nil)
 	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, values: knobValues(parser.Model), now: e}, a, file
@@ -133,7 +139,7 @@ func TestReloadRefused(t *testing.T) {
 	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
 	keys := writeFile(t, "keys", line, 0o600)
 	r, a, file := running(t, "control-keys-file = '"+keys+"'\n")
-	before := fmt.Sprint(a.policy, a.access)
+	before := fmt.Sprint(a.policy, a.limits, a.access)
 	for _, tt := range []struct{ file, keys, want string }{
 		{"allowed-origins = ['b.example']\nloops = 0\n", line, "--loops: 0 is not between"},
 		{"allowed-origins = ['b.example']\nlistn = ':1'\n", line, `unknown setting "listn"`},
@@ -151,7 +157,7 @@ func TestReloadRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want %q", tt.file, err, tt.want)
 		}
-		if got := fmt.Sprint(a.policy, a.access); got != before || r.level.Level() != slog.LevelInfo {
+		if got := fmt.Sprint(a.policy, a.limits, a.access); got != before || r.level.Level() != slog.LevelInfo {
 			t.Errorf("%q: changed to %s", tt.file, got)
 		}
 	}
@@ -172,7 +178,7 @@ func TestReloadRefused(t *testing.T) {
 // What one part refuses is taken back from the others.
 func TestReloadIsWhole(t *testing.T) {
 	r, a, file := running(t, "control-key = ['old']\n")
-	rewrite(t, file, "control-key = ['new']\nlog-level = 'error'\n")
+	rewrite(t, file, "control-key = ['new']\nlog-level = 'error'\nsend-queue = 1000\n")
 	a.noAccess = errors.New("control: exposed")
 	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "exposed") {
 		t.Errorf("%v", err)
@@ -181,11 +187,11 @@ func TestReloadIsWhole(t *testing.T) {
 	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "wrong") {
 		t.Errorf("%v", err)
 	}
-	if a.access.Keys[0] != "old" || r.level.Level() != slog.LevelInfo || a.accessesSeen != 3 {
+	if a.access.Keys[0] != "old" || a.limits.SendQueue != 1<<18 || r.level.Level() != slog.LevelInfo || a.accessesSeen != 3 {
 		t.Errorf("left at %+v, level %v", a, r.level.Level())
 	}
 	a.noPolicy = nil
-	expectReload(t, r, "control-key log-level", "")
+	expectReload(t, r, "send-queue control-key log-level", "")
 }
 
 // Each knob that is marked as one that a reload applies reaches the parts that
@@ -209,10 +215,10 @@ func TestHotKnobsAreApplied(t *testing.T) {
 			continue
 		}
 		r, a, file := running(t, setting[0])
-		before := fmt.Sprintf("%+v %+v %v %v", a.policy, a.access, r.level, r.audit.off)
+		before := fmt.Sprintf("%+v %+v %+v %v %v", a.policy, a.limits, a.access, r.level, r.audit.off)
 		rewrite(t, file, setting[1])
 		expectReload(t, r, f.Name, "")
-		if after := fmt.Sprintf("%+v %+v %v %v", a.policy, a.access, r.level, r.audit.off); after == before {
+		if after := fmt.Sprintf("%+v %+v %+v %v %v", a.policy, a.limits, a.access, r.level, r.audit.off); after == before {
 			t.Errorf("%s is marked as applied by a reload, but is not", f.Name)
 		}
 	}
@@ -223,6 +229,9 @@ const tokenSecret = "jwt-secret = 'a secret of more than thirty-two bytes'\n"
 // hotValues are configurations before and after a change of one knob.
 func hotValues(keys string) map[string][2]string {
 	return map[string][2]string{
+		"max-conns":            {"", "max-conns = 7\n"},
+		"send-queue":           {"", "send-queue = 1000\n"},
+		"slow-policy":          {"", "slow-policy = 'drop'\n"},
 		"allowed-origins":      {"", "allowed-origins = ['b.example']\n"},
 		"trusted-proxies":      {"", "trusted-proxies = ['10.0.0.0/8']\n"},
 		"max-conns-per-ip":     {"", "max-conns-per-ip = 5\n"},

@@ -24,7 +24,7 @@ type settings struct {
 
 	Listen           string   `default:":7272" unit:"host:port" help:"Client WebSocket listener."`
 	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; GOMAXPROCS unless set."`
-	MaxConns         int      `default:"0" unit:"sockets" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
+	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
 	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
 	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" help:"First text frame after the handshake; every %s becomes the client id; empty turns it off."`
 	PingInterval     duration `default:"25s" unit:"duration" help:"Silence after which a client is pinged; 0 turns pings off."`
@@ -36,8 +36,8 @@ type settings struct {
 	Compress         bool     `default:"false" unit:"true or false" help:"Let clients agree on permessage-deflate (RFC 7692)."`
 	CompressMin      size     `default:"256B" unit:"bytes" help:"Payload from which a push is compressed."`
 	CompressLevel    int      `default:"1" unit:"level" help:"From 1, fastest, to 9, smallest."`
-	SendQueue        size     `default:"256KiB" unit:"bytes" help:"Bytes that may wait for one client, looked at before a message is queued."`
-	SlowPolicy       string   `default:"close" unit:"close or drop" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
+	SendQueue        size     `default:"256KiB" unit:"bytes" hot:"" help:"Bytes that may wait for one client, looked at before a message is queued."`
+	SlowPolicy       string   `default:"close" unit:"close or drop" hot:"" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
 	PushQueue        size     `default:"64MiB" unit:"bytes" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
 	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
 	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"castgate/server"
 )
 
@@ -45,9 +47,19 @@ func startStuck(t *testing.T, from string) (*port, *stuck) {
 	return startWith(t, s, func(c *Config) { c.RequestTimeout = 50 * time.Millisecond }), s
 }
 
+// verifyEnded requires that no goroutine is left but fasthttp's own that look
+// at the clock.
+func verifyEnded(t *testing.T, was goleak.Option) {
+	t.Helper()
+	goleak.VerifyNone(t, was,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+}
+
 // TestDeadline: a query that takes too long is answered 503, and what worked
 // for it has ended by then.
 func TestDeadline(t *testing.T) {
+	was := goleak.IgnoreCurrent()
 	p, s := startStuck(t, "")
 	for _, path := range []string{"/v1/clients/c-1", "/v1/clients", "/v1/clients?group=g&limit=5"} {
 		for _, accept := range []string{jsonType, ndjsonType} {
@@ -62,11 +74,14 @@ func TestDeadline(t *testing.T) {
 	if _, _, h := p.ask("GET", "/v1/clients", ""); h.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
+	p.stop()
+	verifyEnded(t, was)
 }
 
 // TestStreamDeadline: a stream whose next page takes too long is cut off where
 // it can be seen, and nothing of it is left.
 func TestStreamDeadline(t *testing.T) {
+	was := goleak.IgnoreCurrent()
 	p, s := startStuck(t, "at-1000")
 	resp, err := p.http.Do(p.streamRequest())
 	if err != nil {
@@ -82,6 +97,8 @@ func TestStreamDeadline(t *testing.T) {
 			t.Fatal("the connection is still open")
 		}
 	}
+	p.stop()
+	verifyEnded(t, was)
 }
 
 // TestBatchDeadline: what a batch has no time left for is answered 503 each and
