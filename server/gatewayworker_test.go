@@ -381,7 +381,7 @@ func TestSuspendInit(t *testing.T) {
 func TestSlowDropLikePHP(t *testing.T) {
 	k := newSink(t, 1, 16)
 	l := k.loops[0]
-	k.config.SlowPolicy, l.sendQueue = SlowDrop, 1000
+	l.slowDrop, l.sendQueue = true, 1000
 	h := k.connect(t, 1)
 	id := k.ids.string(h, 0)
 	write, full := k.sys.write, func(int, []byte) (int, error) { return -1, unix.EAGAIN }
