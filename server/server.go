@@ -39,7 +39,7 @@ type Server struct {
 	refusing   atomic.Int64  // sockets being refused for their address
 	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate
 	maxConns   atomic.Int64
-	sockets    atomic.Int64  // client sockets open, of every phase
+	sockets    atomic.Int64 // client sockets open, of every phase
 	accepted   atomic.Uint64
 	pushes     atomic.Uint64
 	refused    atomic.Uint64 // pushes answered CodeBusy

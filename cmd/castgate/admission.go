@@ -69,6 +69,7 @@ func (s *settings) policy(e *effective) (p server.Policy, name string, err error
 		if err != nil {
 			return p, source.name, err
 		}
+		e.tokenKeys[source.name] = keys
 		p.JWT.Keys = append(p.JWT.Keys, keys...)
 	}
 	return p, "", nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"log/slog"
 	"os"
 	"reflect"
@@ -174,6 +175,11 @@ func changedFiles(was, is *effective) (names []string) {
 	}
 	if !slices.Equal(was.control.ScopedKeys, is.control.ScopedKeys) {
 		names = append(names, "control-keys-file")
+	}
+	for _, name := range slices.Sorted(maps.Keys(is.tokenKeys)) {
+		if !reflect.DeepEqual(was.tokenKeys[name], is.tokenKeys[name]) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

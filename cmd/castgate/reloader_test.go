@@ -134,6 +134,19 @@ func TestReloadKeyFiles(t *testing.T) {
 	}
 }
 
+// So does that of files of keys for tokens.
+func TestReloadTokenKeys(t *testing.T) {
+	secret := writeFile(t, "secret", strings.Repeat("a", 32)+"\n", 0o600)
+	r, a, _ := running(t, "jwt-public-key = 'testdata/ed25519.pem'\n", "--jwt-secret", "@"+secret)
+	expectReload(t, r, "", "")
+	before := fmt.Sprint(a.policy.JWT.Keys)
+	rewrite(t, secret, strings.Repeat("b", 32)+"\n")
+	expectReload(t, r, "jwt-secret", "")
+	if len(a.policy.JWT.Keys) != 2 || fmt.Sprint(a.policy.JWT.Keys) == before {
+		t.Error("the new secret was not applied")
+	}
+}
+
 // A bad configuration changes nothing and says why.
 func TestReloadRefused(t *testing.T) {
 	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"

@@ -12,6 +12,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/control"
+	"castgate/server/token"
 )
 
 // settings declares every knob of `castgate serve`, once: its name (the
@@ -84,7 +85,9 @@ type effective struct {
 	level    *slog.LevelVar // of logger
 	auditLog string
 	files    []string // that were read
-	warnings []string // worth a log line, not worth refusing to start
+	// tokenKeys are the keys of tokens by the setting that they come from.
+	tokenKeys map[string][]token.Key
+	warnings  []string // worth a log line, not worth refusing to start
 }
 
 // resolve checks the settings and turns them into the configurations of the
@@ -113,7 +116,7 @@ func (s *settings) resolve(p *process, src *sources) (*effective, error) {
 // build answers the name of the wrong setting along with the error, or "" if
 // the error names it.
 func (s *settings) build(p *process) (e *effective, name string, err error) {
-	e = &effective{}
+	e = &effective{tokenKeys: map[string][]token.Key{}}
 	if e.logger, e.level, name, err = newLogger(p.stderr, s.LogLevel, s.LogFormat); err != nil {
 		return nil, name, err
 	}
