@@ -27,6 +27,10 @@ func Fields(head []byte) iter.Seq2[[]byte, []byte] {
 // lower. Letters of other alphabets never match.
 func IsField(name []byte, lower string) bool { return equalFold(name, lower) }
 
+// IsToken reports whether b is a token (RFC 9110 section 5.6.2), as a
+// subprotocol must be.
+func IsToken(b []byte) bool { return isToken(b) }
+
 // Query is what stands behind the first ? of the request's target, nil if
 // there is none; a part of head.
 func Query(head []byte) []byte {

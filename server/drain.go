@@ -83,7 +83,7 @@ func (l *loop) drainSome() {
 			if l.catchUp(l.drained, c) {
 				l.startClose(l.drained, c, closeShutdown, closeFrames[closeShutdown], false)
 			}
-		case connHandshake, connRefusing:
+		case connProxy, connHandshake, connRefusing, connVerifying:
 			l.closeNow(l.drained, c, closeShutdown)
 		}
 	}

@@ -152,6 +152,7 @@ func TestTokensRefused(t *testing.T) {
 		{name: "none", status: 401, label: "token_missing"},
 		{name: "empty", protocol: "bearer.", cookie: "tok=", query: "tok=", status: 401, label: "token_missing"},
 		{name: "two", protocol: "bearer." + good + ", bearer." + good, status: 401, label: "token_invalid"},
+		{name: "no subprotocol", protocol: "bearer. " + good, status: 401, label: "token_invalid"},
 		{name: "garbage", query: "tok=garbage", status: 401, label: "token_invalid"},
 		{name: "alg none", query: "tok=" + none, status: 401, label: "token_invalid"},
 		{name: "expired", query: "tok=" + claims(jwt.MapClaims{"exp": now - 1}), status: 401, label: "token_expired"},

@@ -25,7 +25,7 @@ const (
 type credential struct {
 	token    []byte // nil: none
 	selected []byte // the subprotocol to answer with; nil: none
-	several  bool   // more than one token in Sec-WebSocket-Protocol
+	bad      bool   // several tokens in Sec-WebSocket-Protocol, or none that can be one
 }
 
 // findToken looks for a token in a request's head. An empty one is none: that
@@ -61,7 +61,7 @@ func (o *credential) takeProtocols(value []byte) {
 		case string(item) == subprotocol:
 			o.selected = item
 		case bytes.HasPrefix(item, []byte(bearerPrefix)):
-			o.several = o.several || o.token != nil
+			o.bad = o.bad || o.token != nil || !codec.IsToken(item)
 			o.token = item[len(bearerPrefix):]
 			if o.selected == nil {
 				o.selected = item
@@ -77,7 +77,7 @@ func (l *loop) askToken(slot uint32, c *conn, p *policy, r request) {
 		r.answer = codec.AddField(r.answer, "Sec-WebSocket-Protocol", o.selected)
 	}
 	switch {
-	case o.several:
+	case o.bad:
 		l.refuse(slot, c, codec.HandshakeBadToken)
 	case len(o.token) == 0 && p.JWT.Required:
 		l.refuse(slot, c, codec.HandshakeNoToken)

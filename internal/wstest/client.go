@@ -31,6 +31,8 @@ type DialOptions struct {
 	Header http.Header
 	// NoInit tells that the gateway sends no init message.
 	NoInit bool
+	// Subprotocols are those offered.
+	Subprotocols []string
 	// NoPong leaves pings unanswered.
 	NoPong bool
 }
@@ -78,7 +80,7 @@ func (g *Gateway) TryDial(t testing.TB, o DialOptions) (c *Client, resp *http.Re
 	defer cancel()
 	c = &Client{t: t, g: g, grown: make(chan struct{})}
 	conn, resp, err := websocket.Dial(ctx, "ws://"+g.Addr+o.Path, &websocket.DialOptions{
-		HTTPHeader: o.Header,
+		HTTPHeader: o.Header, Subprotocols: o.Subprotocols,
 		OnPingReceived: func(context.Context, []byte) bool {
 			c.pings.Add(1)
 			return !o.NoPong
