@@ -23,6 +23,8 @@ import (
 type acceptor struct {
 	srv     *Server
 	addr    net.Addr
+	form    form  // what its clients are sent before anything is agreed
+	index   uint8 // in Server.acceptors
 	file    *os.File
 	fd      int
 	stopped atomic.Bool
@@ -42,22 +44,26 @@ const (
 	warnEvery = 10 * time.Second
 )
 
-func newAcceptor(s *Server, address string) (*acceptor, error) {
+func newAcceptor(s *Server, e endpoint, index uint8) (*acceptor, error) {
+	m := e.scheme.form()
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		ctlErr := c.Control(func(fd uintptr) {
 			// Accepted sockets inherit it.
 			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+			if m.plain() && err == nil {
+				err = keepAlive(int(fd))
+			}
 		})
 		return errors.Join(ctlErr, err)
 	}}
 	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(context.Background(), "tcp", address)
+	ln, err := lc.Listen(context.Background(), "tcp", e.address)
 	if err != nil {
 		return nil, plain(err)
 	}
 	defer func() { _ = ln.Close() }()
-	a := &acceptor{srv: s, addr: ln.Addr(), closed: make(chan struct{})}
+	a := &acceptor{srv: s, addr: ln.Addr(), form: m, index: index, closed: make(chan struct{})}
 	// The duplicate is ours alone, off the runtime's poller.
 	if a.file, err = ln.(*net.TCPListener).File(); err != nil {
 		return nil, err
@@ -68,6 +74,24 @@ func newAcceptor(s *Server, address string) (*acceptor, error) {
 	}
 	a.spare = openSpare()
 	return a, nil
+}
+
+// keepAlive makes the kernel find dead peers where no pings can: after 55
+// seconds of silence and one probe, as in PHP (protocol.md section 7.6).
+func keepAlive(fd int) error {
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 55),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 55),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 1))
+}
+
+// discard closes a listener that has never run.
+func (a *acceptor) discard() {
+	if a.spare >= 0 {
+		_ = unix.Close(a.spare)
+	}
+	_ = a.file.Close()
 }
 
 // plain strips the address that the caller's message names already.
@@ -91,10 +115,7 @@ func openSpare() int {
 func (a *acceptor) run() error {
 	runtime.LockOSThread() // it sits in accept; the thread would be of no other use
 	defer func() {
-		if a.spare >= 0 {
-			_ = unix.Close(a.spare)
-		}
-		_ = a.file.Close()
+		a.discard()
 		close(a.closed)
 	}()
 	for next := 0; !a.stopped.Load(); {
@@ -165,7 +186,7 @@ func ready(fd int) bool {
 func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	s := a.srv
 	s.accepted.Add(1)
-	socket := arrival{fd: fd, addr: addrPort(sa)}
+	socket := arrival{fd: fd, addr: addrPort(sa), form: a.form, endpoint: a.index}
 	// A trusted proxy's address is not that of its clients: those are looked
 	// at once they are known.
 	if p := s.policy.Load(); p.perAddress.On() && !p.trusts(socket.addr.Addr()) {
@@ -210,7 +231,9 @@ func (a *acceptor) turnAway(fd int, why codec.HandshakeResult) {
 // tell writes and counts a refusal, as much of it as the socket takes.
 func (a *acceptor) tell(fd int, why codec.HandshakeResult) {
 	a.srv.loops[0].count.handshakes[why].Add(1)
-	_, _ = a.srv.sys.write(fd, codec.AppendRefusal(nil, why))
+	if !a.form.plain() {
+		_, _ = a.srv.sys.write(fd, codec.AppendRefusal(nil, why))
+	}
 	a.srv.sys.shutdown(fd)
 }
 

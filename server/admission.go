@@ -79,6 +79,13 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 			return
 		}
 	}
+	if c.form.plain() {
+		gen := c.gen
+		if l.openPlain(slot, c); c.gen == gen && len(rest) > 0 {
+			l.readPlain(slot, c, rest)
+		}
+		return
+	}
 	c.state = connHandshake
 	if len(rest) > 0 {
 		l.readHead(slot, c, rest)

@@ -13,11 +13,13 @@ import (
 // on its way as a rule, does that, and the loop takes the socket in and reads
 // in one go. A socket that says nothing is taken in at the next tick.
 type arrival struct {
-	fd      int
-	addr    netip.AddrPort
-	refusal codec.HandshakeResult // HandshakeOK, or what to answer
-	counted bool                  // in Server.addresses
-	watched bool                  // it is in the poller
+	fd       int
+	addr     netip.AddrPort
+	form     form                  // what its listener's clients are sent
+	endpoint uint8                 // index of its listener
+	refusal  codec.HandshakeResult // HandshakeOK, or what to answer
+	counted  bool                  // in Server.addresses
+	watched  bool                  // it is in the poller
 }
 
 // arrive hands an accepted socket to the loop. False if the loop has ended.
@@ -27,12 +29,16 @@ func (l *loop) arrive(a arrival) bool {
 	// it, and its number be another's.
 	a.watched = l.poller.AddRead(&netpoll.PollAttachment{FD: a.fd}, false) == nil
 	l.mail.mu.Lock()
-	defer l.mail.mu.Unlock()
-	if l.mail.closed {
-		return false
+	taken := !l.mail.closed
+	if taken {
+		l.mail.arrivals = append(l.mail.arrivals, a)
 	}
-	l.mail.arrivals = append(l.mail.arrivals, a)
-	return true
+	l.mail.mu.Unlock()
+	if taken && a.form.plain() {
+		// It is a client already and may well wait for us to say something.
+		l.post(command{kind: cmdFunc, run: (*loop).land})
+	}
+	return taken
 }
 
 // land takes in all sockets that have arrived. The loop's goroutine.
@@ -74,9 +80,13 @@ func (l *loop) adopt(a arrival) {
 		c.set(flagCounted)
 	}
 	c.lastRead = l.wheel.Now()
-	l.srv.registry.arrived(l.handle(slot, c), a.addr, 0)
+	l.srv.registry.arrived(l.handle(slot, c), a.addr, a.endpoint)
 	if !l.srv.fds.set(a.fd, slot) || !a.watched {
 		l.closeNow(slot, c, closeInternal)
+		return
+	}
+	if c.form = a.form; c.form.plain() && c.state != connProxy {
+		l.openPlain(slot, c)
 		return
 	}
 	if c.state == connRefusing {

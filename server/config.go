@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"runtime"
 	"time"
@@ -38,9 +37,11 @@ type Config struct {
 	// Policy is what SetPolicy can change later.
 	Policy
 
-	// Listen is the client listener, host:port. An empty host means all
-	// addresses; port 0 picks a free one (Server.Addr tells which).
-	Listen string
+	// Listen are the listeners of clients, 1 to 16: [scheme://]host:port, with
+	// the schemes ws, the default, and those of GatewayWorker without a
+	// handshake: text, frame and tcp. An empty host means all addresses; port 0
+	// picks a free one (Server.Addrs tells which).
+	Listen []string
 	// Loops is the number of event loops, 1 to 256. Default GOMAXPROCS.
 	Loops int
 	// MaxConns is how many client sockets are served at once, 1 to 16 Mi per
@@ -109,7 +110,7 @@ type Config struct {
 // Defaults returns the configuration of a gateway started without settings.
 func Defaults() Config {
 	return Config{
-		Listen:           ":7272",
+		Listen:           []string{":7272"},
 		Loops:            runtime.GOMAXPROCS(0),
 		OnMessage:        OnMessageIgnore,
 		InitMessage:      `{"type":"init","client_id":"%s"}`,
@@ -140,8 +141,8 @@ const (
 // Validate reports the first setting that is out of its range, by its name on
 // the command line.
 func (c *Config) Validate() error {
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		return fmt.Errorf("listen: %q is not host:port", c.Listen)
+	if _, err := parseEndpoints(c.Listen); err != nil {
+		return err
 	}
 	for _, n := range []struct {
 		name        string

@@ -101,7 +101,7 @@ func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge
 	}
 	c.state = connClosing
 	c.close = why
-	if f != nil {
+	if f != nil && !c.form.plain() {
 		l.queue(c, f)
 	}
 	l.closeBy(slot, c, closeTicks)

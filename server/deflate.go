@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math/bits"
 	"runtime"
 	"sync/atomic"
 
@@ -88,14 +89,9 @@ func (d *deflater) add(f *frame, p *Push, set formSet) {
 }
 
 // pushCost is what a push takes of a mailbox's room: each form of the frame
-// counts as long as the plain one, which it never exceeds.
+// counts as long as the plain one, which it never exceeds by more than 2 bytes.
 func pushCost(p *Push, set formSet) int64 {
-	n := 1
-	for _, m := range [...]form{formDeflated, formDeflated8} {
-		if set.has(m) {
-			n++
-		}
-	}
+	n := 1 + bits.OnesCount8(uint8(set))
 	return int64(commandCost + n*codec.FrameLen(len(p.Payload)))
 }
 
@@ -104,6 +100,7 @@ func (s *Server) encodePush(p *Push, wait *pushWait, set formSet) *frame {
 	f := newPushFrame(p, wait)
 	if !p.Raw {
 		s.deflater.add(f, p, set)
+		f.addPlain(p.Payload, set)
 	}
 	return f
 }

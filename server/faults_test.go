@@ -77,7 +77,7 @@ func TestAcceptErrorsAreSurvived(t *testing.T) {
 func TestBrokenListenerIsFatal(t *testing.T) {
 	f := newFaulty()
 	c := Defaults()
-	c.Listen = "127.0.0.1:0"
+	c.Listen = []string{"127.0.0.1:0"}
 	s, err := newServer(c, &f.system)
 	if err != nil {
 		t.Fatal(err)

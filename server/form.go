@@ -10,6 +10,9 @@ const (
 	formFrame     form = iota // an RFC 6455 frame
 	formDeflated              // a frame of permessage-deflate, RFC 7692
 	formDeflated8             // the same for clients that limit our window
+	formLine                  // a line; this and what follows: see plain.go
+	formCounted               // a length and the message
+	formBytes                 // the message alone
 	forms                     // their number
 )
 

@@ -32,7 +32,7 @@ func startServer(t testing.TB, change func(*Config)) *testServer {
 func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer {
 	t.Helper()
 	c := Defaults()
-	c.Listen = "127.0.0.1:0"
+	c.Listen = []string{"127.0.0.1:0"}
 	c.Loops = 2
 	if change != nil {
 		change(&c)

@@ -64,7 +64,7 @@ func (s *Server) newHeartbeat() heartbeat {
 	b := heartbeat{every: uint32((every + tickLen - 1) / tickLen), limit: uint32(c.Limit)}
 	b.next = b.every
 	if c.Data != "" && c.Data != "0" {
-		b.frame = newMessageFrame([]byte(c.Data), false)
+		b.frame = s.messageFrame([]byte(c.Data), false)
 	}
 	return b
 }

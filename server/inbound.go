@@ -161,7 +161,7 @@ func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 	}
 	l.nextDeadline(slot, c)
 	l.opened(slot, c, r.head)
-	if l.say(slot, c, l.srv.appendInit(r.answer, l.handle(slot, c), connection)) && len(r.rest) > 0 {
+	if l.say(slot, c, l.srv.appendInit(r.answer, l.handle(slot, c), connection, c.form)) && len(r.rest) > 0 {
 		l.readFrames(slot, c, r.rest)
 	}
 }
@@ -169,6 +169,11 @@ func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 // refuse ends a handshake with an HTTP error.
 func (l *loop) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
 	l.count.handshakes[result].Add(1)
+	if c.form.plain() { // nothing it would understand
+		c.state = connClosing
+		l.closeNow(slot, c, closeNone)
+		return
+	}
 	l.finish(slot, c, codec.AppendRefusal(l.wbuf[:0], result))
 }
 
@@ -185,6 +190,10 @@ func (l *loop) finish(slot uint32, c *conn, answer []byte) {
 
 // readFrames takes up frames of a client.
 func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
+	if c.form.plain() {
+		l.readPlain(slot, c, b)
+		return
+	}
 	if !c.is(flagServed) || c.flags&(flagPeerClosed|flagDeaf) != 0 {
 		return // nothing counts after a refusal or a close frame
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/binary"
 	"strings"
 
 	"castgate/codec"
@@ -19,8 +20,8 @@ func splitInit(message string) []string {
 // worker is attached, its application sends its own. Any goroutine.
 func (s *Server) SuspendInit(suspended bool) { s.initOff.Store(suspended) }
 
-// appendInit appends the frame of the init message for a client.
-func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32) []byte {
+// appendInit appends the init message for a client, in its form.
+func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32, m form) []byte {
 	if s.initText == nil || s.initOff.Load() {
 		return dst
 	}
@@ -30,12 +31,20 @@ func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32) []byt
 	for _, part := range s.initText {
 		length += len(part)
 	}
-	dst = codec.AppendHeader(dst, codec.OpText, true, length)
+	switch {
+	case m == formCounted:
+		dst = binary.BigEndian.AppendUint32(dst, uint32(codec.CountLen+length))
+	case !m.plain():
+		dst = codec.AppendHeader(dst, codec.OpText, true, length)
+	}
 	for i, part := range s.initText {
 		if i > 0 {
 			dst = append(dst, id...)
 		}
 		dst = append(dst, part...)
+	}
+	if m == formLine {
+		dst = append(dst, '\n')
 	}
 	return dst
 }

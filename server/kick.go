@@ -24,7 +24,7 @@ func (s *Server) Kick(_ context.Context, k Kick) (int, error) {
 	if err := k.To.check(); err != nil {
 		return 0, err
 	}
-	order, err := newKickOrder(&k)
+	order, err := s.newKickOrder(&k)
 	if err != nil {
 		return 0, err
 	}
@@ -39,7 +39,7 @@ func (s *Server) Kick(_ context.Context, k Kick) (int, error) {
 }
 
 // newKickOrder checks and encodes what a Kick does to each client.
-func newKickOrder(k *Kick) (*kickOrder, error) {
+func (s *Server) newKickOrder(k *Kick) (*kickOrder, error) {
 	if k.Abort {
 		return &kickOrder{why: closeKicked, abort: true}, nil
 	}
@@ -57,7 +57,7 @@ func newKickOrder(k *Kick) (*kickOrder, error) {
 	}
 	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, code, k.Reason)), why: closeKicked}
 	if k.Text != "" || k.SendText {
-		order.text = newMessageFrame([]byte(k.Text), k.Binary)
+		order.text = s.messageFrame([]byte(k.Text), k.Binary)
 	}
 	return order, nil
 }
@@ -91,7 +91,7 @@ func (l *loop) kick(cmd *command) {
 	if c == nil || !l.catchUp(slot, c) {
 		return
 	}
-	if cmd.kick.text != nil {
+	if cmd.kick.text != nil && len(cmd.kick.text.as(c.form)) > 0 {
 		l.queue(c, cmd.kick.text)
 	}
 	l.startClose(slot, c, cmd.kick.why, cmd.kick.close, false)

@@ -19,7 +19,7 @@ func idleLoopOn(t testing.TB, sys *system) *loop {
 func idleLoopWith(t testing.TB, sys *system, change func(*Config)) *loop {
 	t.Helper()
 	c := Defaults()
-	c.Listen, c.Loops = "127.0.0.1:0", 1
+	c.Listen, c.Loops = []string{"127.0.0.1:0"}, 1
 	change(&c)
 	s, err := newServer(c, sys)
 	if err != nil {
@@ -28,7 +28,7 @@ func idleLoopWith(t testing.TB, sys *system, change func(*Config)) *loop {
 	t.Cleanup(func() {
 		s.loops[0].end()
 		_ = s.loops[0].poller.Close()
-		_ = s.acceptor.file.Close()
+		_ = s.acceptors[0].file.Close()
 	})
 	return s.loops[0]
 }

@@ -88,7 +88,7 @@ func (s *Server) singleName(t *Targets) (table.Snapshot, bool) {
 }
 
 func (s *Server) pushAll(p *Push, wait *pushWait, exclude []table.Handle) (matched int, err error) {
-	set := s.deflater.wanted(len(p.Payload), nil)
+	set := s.plain | s.deflater.wanted(len(p.Payload), nil)
 	cost := pushCost(p, set)
 	if !reserveAll(s.loops, cost) {
 		return 0, errBusy
@@ -101,7 +101,7 @@ func (s *Server) pushAll(p *Push, wait *pushWait, exclude []table.Handle) (match
 }
 
 func (s *Server) pushMembers(p *Push, wait *pushWait, members table.Snapshot, exclude []table.Handle) (int, error) {
-	set := s.deflater.wanted(len(p.Payload), nil)
+	set := s.plain | s.deflater.wanted(len(p.Payload), nil)
 	cost := pushCost(p, set)
 	var busy [4]uint64
 	members.Loops(&busy)
@@ -135,7 +135,7 @@ func (s *Server) pushList(p *Push, wait *pushWait, list []table.Handle) (int, er
 	if len(list) == 0 {
 		return 0, nil
 	}
-	set := s.deflater.wanted(len(p.Payload), list)
+	set := s.plain | s.deflater.wanted(len(p.Payload), list)
 	frameCost := pushCost(p, set)
 	if len(list) == 1 {
 		l := s.loops[list[0].Loop()]

@@ -94,7 +94,7 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 // compressionStats fills in what concerns permessage-deflate.
 func (s *Server) compressionStats(st *Stats) {
 	st.InflateErrors = map[string]uint64{}
-	for m := range s.registry.byForm {
+	for m := range formLine {
 		if form(m).windowBits() != 0 {
 			st.CompressedClients += int(s.registry.byForm[m].Load())
 		}

@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,21 +14,22 @@ import (
 // It implements Gateway.
 type Server struct {
 	// Static after New.
-	config   Config
-	log      *slog.Logger
-	sys      *system
-	began    time.Time
-	zero     time.Time // of now
-	ids      *clientIDs
-	initText []string    // Config.InitMessage split at its %s
-	initOff  atomic.Bool // SuspendInit
-	ticks    tickConfig
-	fds      *fdTable
-	limits   fileLimits
-	registry *registry
-	deflater *deflater // nil unless Config.Compress
-	loops    []*loop
-	acceptor *acceptor
+	config    Config
+	log       *slog.Logger
+	sys       *system
+	began     time.Time
+	zero      time.Time // of now
+	ids       *clientIDs
+	initText  []string    // Config.InitMessage split at its %s
+	initOff   atomic.Bool // SuspendInit
+	ticks     tickConfig
+	fds       *fdTable
+	limits    fileLimits
+	registry  *registry
+	deflater  *deflater // nil unless Config.Compress
+	loops     []*loop
+	acceptors []*acceptor // by index of Config.Listen
+	plain     formSet     // forms of plain clients there may be
 
 	policy     atomic.Pointer[policy]
 	addresses  quota.Addresses // by what perAddress limits
@@ -89,6 +88,11 @@ func newServer(c Config, sys *system) (*Server, error) {
 			return nil, err
 		}
 	}
+	endpoints, err := parseEndpoints(c.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s.plain = plainForms(endpoints)
 	s.registry = newRegistry(c.Loops)
 	s.deflater = newDeflater(&c, s.registry)
 	s.registry.peers, s.registry.keepSessions = s.ids.peers, c.Events != nil
@@ -100,24 +104,13 @@ func newServer(c Config, sys *system) (*Server, error) {
 		s.loops = append(s.loops, l)
 	}
 	s.registry.loops = s.loops
-	if s.acceptor, err = newAcceptor(s, c.Listen); err != nil {
+	if err := s.listen(endpoints); err != nil {
 		for _, l := range s.loops {
 			l.end()
 		}
-		return nil, fmt.Errorf("listen %s: %w", c.Listen, err)
+		return nil, err
 	}
 	return s, nil
-}
-
-// Addr is the address of the client listener.
-func (s *Server) Addr() net.Addr { return s.acceptor.addr }
-
-// localPort is the port of a listener of clients.
-func (s *Server) localPort(uint8) uint16 {
-	if a, ok := s.acceptor.addr.(*net.TCPAddr); ok {
-		return uint16(a.Port)
-	}
-	return 0
 }
 
 // now is the time for quotas, in nanoseconds.
@@ -136,22 +129,21 @@ func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
 // answers an error when an event loop or the acceptor ended without being
 // asked; every client is gone then.
 func (s *Server) Run() error {
-	errs := make(chan error, len(s.loops)+1)
+	errs := make(chan error, len(s.loops)+len(s.acceptors))
 	var loops sync.WaitGroup
 	for _, l := range s.loops {
 		loops.Go(func() { errs <- l.run() })
 	}
-	accepting := make(chan struct{})
-	go func() {
-		defer close(accepting)
-		errs <- s.acceptor.run()
-	}()
+	var accepting sync.WaitGroup
+	for _, a := range s.acceptors {
+		accepting.Go(func() { errs <- a.run() })
+	}
 	quiet := make(chan struct{})
 	go s.giveBack(quiet)
 	s.running.Store(true)
 
 	var first error
-	for range len(s.loops) + 1 {
+	for range cap(errs) {
 		err := <-errs
 		if err != nil && first == nil {
 			first = err
@@ -160,10 +152,10 @@ func (s *Server) Run() error {
 		}
 	}
 	loops.Wait()
-	<-accepting
+	accepting.Wait()
 	close(quiet)
 	for _, l := range s.loops {
-		_ = l.poller.Close() // the acceptor has used it too
+		_ = l.poller.Close() // the acceptors have used it too
 	}
 	s.running.Store(false)
 	close(s.ended)
@@ -174,7 +166,7 @@ func (s *Server) Run() error {
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		s.stopping.Store(true)
-		s.acceptor.stop()
+		s.stopAccepting()
 		for _, l := range s.loops {
 			l.post(command{kind: cmdStop})
 		}
@@ -187,7 +179,7 @@ func (s *Server) Stop() {
 // after ctx is done; the error is then ctx's. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
-	s.acceptor.stop()
+	s.stopAccepting()
 	err := s.drain(ctx)
 	s.Stop()
 	if s.running.Load() {

@@ -30,7 +30,7 @@ func newSink(t testing.TB, loops, sockets int) *sink {
 	sys.unsent = func(int) int { return 0 }
 	sys.yield = func() {}
 	c := Defaults()
-	c.Listen, c.Loops = "127.0.0.1:0", loops
+	c.Listen, c.Loops = []string{"127.0.0.1:0"}, loops
 	s, err := newServer(c, &sys)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func newSink(t testing.TB, loops, sockets int) *sink {
 			l.end()
 			_ = l.poller.Close()
 		}
-		_ = s.acceptor.file.Close()
+		_ = s.acceptors[0].file.Close()
 	})
 	return k
 }

@@ -203,7 +203,7 @@ func TestConfigValidate(t *testing.T) {
 		t.Fatal(c.Validate())
 	}
 	for name, change := range map[string]func(*Config){
-		"listen":            func(c *Config) { c.Listen = "nonsense" },
+		"listen":            func(c *Config) { c.Listen = []string{"nonsense"} },
 		"loops":             func(c *Config) { c.Loops = 0 },
 		"max-conns":         func(c *Config) { c.MaxConns = -1 },
 		"max-message":       func(c *Config) { c.MaxMessage = 0 },

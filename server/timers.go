@@ -119,7 +119,7 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 		l.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
 		return
 	}
-	if t.pingInterval > 0 && !before(now, c.lastRead+t.pingInterval) {
+	if t.pingInterval > 0 && !c.form.plain() && !before(now, c.lastRead+t.pingInterval) {
 		switch {
 		case !c.is(flagPinged):
 			c.set(flagPinged)
@@ -149,7 +149,7 @@ func (l *loop) nextDeadline(slot uint32, c *conn) {
 func (l *loop) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 	t := &l.srv.ticks
 	at := now + wheelBuckets // nothing due: look again at the horizon
-	if t.pingInterval > 0 {
+	if t.pingInterval > 0 && !c.form.plain() {
 		at = c.lastRead + t.pingInterval
 		if c.is(flagPinged) {
 			at += t.pingTimeout

@@ -28,7 +28,7 @@ func TestConfigPrintReadsBack(t *testing.T) {
 		"unit: duration; default: 10s; from: " + file + ":1\nping-timeout = '7s'\n",
 		"unit: bytes; default: 256KiB; from: --send-queue\nsend-queue = '1000B'\n",
 		"from: CASTGATE_INIT_MESSAGE\ninit-message = ",
-		"unit: host:port; default: :7272; from: default\nlisten = ':7272'\n",
+		"unit: [scheme://]host:port; default: :7272; from: default\nlisten = [':7272']\n",
 	} {
 		if !strings.Contains(first, want) {
 			t.Errorf("%q is not in\n%s", want, first)

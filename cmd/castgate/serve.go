@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -72,9 +73,18 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		draining: &draining, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") },
 	}
-	log.Info("castgate serves", "version", version, "listen", gw.Addr().String(), "control", ctl.Addr().String(),
+	log.Info("castgate serves", "version", version, "listen", addresses(gw.Addrs()), "control", ctl.Addr().String(),
 		"max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
 	return l.run()
+}
+
+// addresses joins listeners' addresses for the log.
+func addresses(list []net.Addr) string {
+	var all []string
+	for _, a := range list {
+		all = append(all, a.String())
+	}
+	return strings.Join(all, ",")
 }
 
 // spareProcessors lets the runtime run goroutines beside busy event loops. A

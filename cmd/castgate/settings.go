@@ -23,7 +23,7 @@ import (
 type settings struct {
 	configFile
 
-	Listen           string   `default:":7272" unit:"host:port" help:"Client WebSocket listener."`
+	Listen           []string `default:":7272" unit:"[scheme://]host:port" help:"Client listeners, separated by commas; schemes ws, the default, and text, frame and tcp as in GatewayWorker. Repeatable."`
 	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; GOMAXPROCS unless set."`
 	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
 	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
@@ -133,7 +133,7 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		return nil, name, err
 	}
 	e.server = server.Config{
-		Listen: s.Listen, Loops: s.Loops, MaxConns: s.MaxConns,
+		Listen: trimmed(s.Listen), Loops: s.Loops, MaxConns: s.MaxConns,
 		OnMessage: server.OnMessage(s.OnMessage), InitMessage: s.InitMessage,
 		PingInterval: time.Duration(s.PingInterval), PingTimeout: time.Duration(s.PingTimeout),
 		HandshakeTimeout: time.Duration(s.HandshakeTimeout), UnboundTimeout: time.Duration(s.UnboundTimeout),

@@ -170,7 +170,7 @@ func TestWrongSettings(t *testing.T) {
 		{name: "bad value in the file", file: "# c\nmax-message = '64 bags'\n", want: []string{"--max-message", "castgate.toml:2"}},
 		{name: "duration without unit in the file", file: "ping-timeout = 10\n", want: []string{"--ping-timeout", `"10"`, "castgate.toml:1"}},
 		{name: "range in the file", file: "\nping-timeout = '10ns'\n", want: []string{"--ping-timeout: 10ns is not between", "castgate.toml:2"}},
-		{name: "boolean", file: "listen = true\n", want: []string{"--listen: a boolean is neither", "castgate.toml:1"}},
+		{name: "boolean", file: "control = true\n", want: []string{"--control: a boolean is neither", "castgate.toml:1"}},
 		{name: "no boolean", file: "compress = 2\n", want: []string{"--compress", "castgate.toml:1"}},
 		{name: "compress level", args: []string{"--compress-level=10"}, want: []string{"--compress-level: 10 is not between 1 and 9"}},
 		{name: "list of numbers", file: "control-key = [1]\n", want: []string{"--control-key: an integer is not a string", "castgate.toml:1"}},

@@ -1,0 +1,63 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// The framings of GatewayWorker's text and frame listeners (protocol.md
+// section 7.2): a message to a line, and a message behind its length.
+
+// CountLen is the length of the count in front of a counted message.
+const CountLen = 4
+
+var errCount = &CloseError{CodeProtocol, "a length below 4"}
+
+// NextLine takes the first line off b: all up to a line feed, less carriage
+// returns and line feeds at its end. n is how many bytes that took, 0 if b
+// holds no whole line; scanned of them are known to have no line feed. The
+// message is part of b. A line longer than limit is a *[CloseError] with 1009,
+// as soon as it can be told.
+func NextLine(b []byte, scanned, limit int) (message []byte, n int, err error) {
+	i := bytes.IndexByte(b[scanned:], '\n')
+	if i < 0 {
+		if len(bytes.TrimRight(b, "\r")) > limit || len(b) > limit+CountLen {
+			return nil, 0, errTooBig
+		}
+		return nil, 0, nil
+	}
+	n = scanned + i + 1
+	if message = bytes.TrimRight(b[:n], "\r\n"); len(message) > limit || n > limit+CountLen+1 {
+		return nil, 0, errTooBig
+	}
+	return message, n, nil
+}
+
+// NextCounted takes the first counted message off b: a length in 4 bytes,
+// big-endian, that counts itself, and the message. n is how many bytes that
+// took, 0 if b holds no whole one. The message is part of b. A length that
+// can't be is a *[CloseError] with 1002, one above limit with 1009.
+func NextCounted(b []byte, limit int) (message []byte, n int, err error) {
+	if len(b) < CountLen {
+		return nil, 0, nil
+	}
+	switch total := int64(binary.BigEndian.Uint32(b)); {
+	case total < CountLen:
+		return nil, 0, errCount
+	case total-CountLen > int64(limit):
+		return nil, 0, errTooBig
+	case total > int64(len(b)):
+		return nil, 0, nil
+	default:
+		return b[CountLen:total:total], int(total), nil
+	}
+}
+
+// AppendLine appends a message as a line. One with a line feed in it arrives
+// as several.
+func AppendLine(dst, message []byte) []byte { return append(append(dst, message...), '\n') }
+
+// AppendCounted appends a counted message of less than 4 GiB.
+func AppendCounted(dst, message []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(dst, uint32(CountLen+len(message))), message...)
+}

@@ -1,0 +1,125 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+)
+
+// maxEndpoints is how many listeners of clients there may be.
+const maxEndpoints = 16
+
+// scheme is what clients of a listener speak.
+type scheme string
+
+const (
+	schemeWS    scheme = "ws"    // RFC 6455
+	schemeText  scheme = "text"  // a message to a line
+	schemeFrame scheme = "frame" // messages behind their length
+	schemeTCP   scheme = "tcp"   // bytes as they come
+)
+
+// schemes are those a listener may have.
+var schemes = []scheme{schemeWS, schemeText, schemeFrame, schemeTCP}
+
+// form is how its clients are sent messages before anything is agreed.
+func (s scheme) form() form {
+	switch s {
+	case schemeText:
+		return formLine
+	case schemeFrame:
+		return formCounted
+	case schemeTCP:
+		return formBytes
+	}
+	return formFrame
+}
+
+// endpoint is one listener of clients: scheme://host:port, ws:// if no scheme
+// is named.
+type endpoint struct {
+	scheme  scheme
+	address string // host:port
+}
+
+// parseEndpoint reads an item of Config.Listen.
+func parseEndpoint(s string) (endpoint, error) {
+	e := endpoint{schemeWS, s}
+	if name, address, ok := strings.Cut(s, "://"); ok {
+		e = endpoint{scheme(name), address}
+	}
+	if !slices.Contains(schemes, e.scheme) {
+		return e, fmt.Errorf("listen: %q is none of the schemes %v", e.scheme, schemes)
+	}
+	if _, _, err := net.SplitHostPort(e.address); err != nil {
+		return e, fmt.Errorf("listen: %q is not host:port", s)
+	}
+	return e, nil
+}
+
+// parseEndpoints reads Config.Listen.
+func parseEndpoints(list []string) (all []endpoint, err error) {
+	if len(list) == 0 || len(list) > maxEndpoints {
+		return nil, fmt.Errorf("listen: %d listeners are not between 1 and %d", len(list), maxEndpoints)
+	}
+	for _, s := range list {
+		e, err := parseEndpoint(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// plainForms are the forms that the clients of some listeners need and that
+// none agrees on: each push is made in them, whoever is connected.
+func plainForms(all []endpoint) (set formSet) {
+	for _, e := range all {
+		if m := e.scheme.form(); m.plain() {
+			set |= 1 << m
+		}
+	}
+	return set
+}
+
+// listen opens the listeners; with an error all of them are closed.
+func (s *Server) listen(endpoints []endpoint) error {
+	for i, e := range endpoints {
+		a, err := newAcceptor(s, e, uint8(i))
+		if err != nil {
+			for _, open := range s.acceptors {
+				open.discard()
+			}
+			return fmt.Errorf("listen %s: %w", e.address, err)
+		}
+		s.acceptors = append(s.acceptors, a)
+	}
+	return nil
+}
+
+// Addr is the address of the first listener of clients.
+func (s *Server) Addr() net.Addr { return s.acceptors[0].addr }
+
+// Addrs are those of all, in the order of Config.Listen.
+func (s *Server) Addrs() (all []net.Addr) {
+	for _, a := range s.acceptors {
+		all = append(all, a.addr)
+	}
+	return all
+}
+
+// localPort is the port of a listener of clients.
+func (s *Server) localPort(endpoint uint8) uint16 {
+	if a, ok := s.acceptors[endpoint].addr.(*net.TCPAddr); ok {
+		return uint16(a.Port)
+	}
+	return 0
+}
+
+func (s *Server) stopAccepting() {
+	for _, a := range s.acceptors {
+		a.stop()
+	}
+}

@@ -1,0 +1,248 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/codec"
+)
+
+// plainClient is a socket to a text, frame or tcp listener.
+type plainClient struct {
+	net.Conn
+	t testing.TB
+	r *bufio.Reader
+}
+
+// dialPlain connects to listener i.
+func (s *testServer) dialPlain(i int) *plainClient {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.Addrs()[i].String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	return &plainClient{conn, s.t, bufio.NewReader(conn)}
+}
+
+func (c *plainClient) say(b string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// expect reads exactly these bytes.
+func (c *plainClient) expect(want string) {
+	c.t.Helper()
+	b := make([]byte, len(want))
+	if n, err := io.ReadFull(c.r, b); err != nil || string(b) != want {
+		c.t.Fatalf("received %q, %v, want %q", b[:n], err, want)
+	}
+}
+
+// expectEnd reads to the end of the stream, where nothing more is to come.
+func (c *plainClient) expectEnd() {
+	c.t.Helper()
+	if b, err := io.ReadAll(c.r); err != nil || len(b) > 0 {
+		c.t.Fatalf("at the end %q, %v", b, err)
+	}
+}
+
+// startPlain runs a server with a listener of each scheme, ws first.
+func startPlain(t *testing.T, change func(*Config)) (*testServer, *eventLog) {
+	return startPeer(t, func(c *Config) {
+		c.Listen = []string{"127.0.0.1:0", "text://127.0.0.1:0", "frame://127.0.0.1:0", "tcp://127.0.0.1:0"}
+		c.InitMessage = ""
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+func counted(s string) string { return string(codec.AppendCounted(nil, []byte(s))) }
+
+// One push reaches clients of every kind, each in its framing, and so does a
+// kick's text; the kick closes after it.
+func TestPlainOutbound(t *testing.T) {
+	s, log := startPlain(t, nil)
+	ctx := context.Background()
+	web := s.dialRawSilent()
+	eventually(t, "the client", func() bool { return s.stats().Connections == 1 })
+	var clients []*plainClient
+	for i := 1; i < 4; i++ {
+		clients = append(clients, s.dialPlain(i))
+		eventually(t, "the client", func() bool { return len(log.of(uint32(i+1))) == 1 })
+	}
+	all := Targets{All: true}
+	push := func(p Push) {
+		t.Helper()
+		p.To, p.Wait = all, true
+		if r, err := s.Push(ctx, p); err != nil || r.Written != 4 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+	push(Push{Payload: []byte("hello")})
+	push(Push{Payload: []byte("\xff\n"), Binary: true})
+	push(Push{})
+	push(Push{Payload: []byte("\x81\x01r"), Raw: true})
+	if n, err := s.Kick(ctx, Kick{To: all, SendText: true}); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	for i, want := range []string{"hello\n\xff\n\n\n\x81\x01r\n", counted("hello") + counted("\xff\n") + counted("") + "\x81\x01r" + counted(""), "hello\xff\n\x81\x01r"} {
+		clients[i].expect(want)
+		clients[i].expectEnd()
+		_ = clients[i].Close()
+	}
+	web.expect("\x81\x05hello\x82\x02\xff\n\x81\x00\x81\x01r\x81\x00\x88\x02\x03\xe8")
+	web.expectEnd()
+	_ = web.Close()
+	eventually(t, "the end", func() bool { return s.stats().Sockets == 0 })
+	for id := range uint32(4) {
+		if got := log.of(id + 1); !slices.Equal(got, []string{"open|", "close|"}) {
+			t.Errorf("client %d: told %q", id+1, got)
+		}
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	for i := 1; i < 4; i++ {
+		last := log.last[uint32(i+1)]
+		if s.Addrs()[i].String() != fmt.Sprintf("127.0.0.1:%d", last.LocalPort) || log.heads[uint32(i+1)] != "" {
+			t.Errorf("%+v", last)
+		}
+	}
+}
+
+// dialRawSilent does a WebSocket handshake where no init message comes.
+func (s *testServer) dialRawSilent() *plainClient {
+	s.t.Helper()
+	c := s.dialPlain(0)
+	var key [24]byte
+	copy(key[:], "MDEyMzQ1Njc4OWFiY2RlZg==")
+	c.say(string(codec.AppendRequest(nil, "localhost", "/", key, "")))
+	for line := ""; line != "\r\n"; {
+		var err error
+		if line, err = c.r.ReadString('\n'); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func TestPlainInbound(t *testing.T) {
+	s, log := startPlain(t, func(c *Config) { c.MaxMessage = 100; c.OnMessage = OnMessageEcho })
+	long := strings.Repeat("x", 100)
+	for i, row := range []struct {
+		say  []string // each after the answer to the last
+		want []string // messages
+		echo string
+	}{
+		{[]string{"a\r\n b \n\n", "par", "t\r", "\n" + long, "\n"}, []string{"a", " b ", "", "part", long}, "a\n b \n\npart\n" + long + "\n"},
+		{[]string{counted("a") + counted("") + "\x00\x00", "\x00\x07in", "n" + counted(long)}, []string{"a", "", "inn", long}, counted("a") + counted("") + counted("inn") + counted(long)},
+		{[]string{"abc"}, []string{"abc"}, "abc"},
+	} {
+		c := s.dialPlain(i + 1)
+		for _, part := range row.say {
+			c.say(part)
+			time.Sleep(5 * time.Millisecond) // so that parts come apart, as a rule
+		}
+		c.expect(row.echo)
+		_ = c.Close()
+		id := uint32(i + 1)
+		eventually(t, "the close", func() bool { l := log.of(id); return len(l) == len(row.want)+2 })
+		want := []string{"open|"}
+		for _, m := range row.want {
+			want = append(want, "message false "+m+"|")
+		}
+		if got := log.of(id); !slices.Equal(got, append(want, "close|")) {
+			t.Errorf("listener %d: told %q", i+1, got)
+		}
+	}
+}
+
+// What breaks a framing or a limit ends that client, with the reason counted.
+func TestPlainBadInput(t *testing.T) {
+	s, _ := startPlain(t, func(c *Config) { c.MaxMessage = 100 })
+	long := strings.Repeat("x", 101)
+	for i, row := range []struct {
+		listener int
+		say      string
+		reason   string
+	}{
+		{1, long, "too_big"}, {1, "a\n" + long + "\n", "too_big"},
+		{2, "\x00\x00\x00\x03", "protocol"}, {2, "\x00\x00\x00\x69", "too_big"}, {2, "\xff\xff\xff\xff", "too_big"},
+	} {
+		before := s.stats().Closes[row.reason]
+		c := s.dialPlain(row.listener)
+		c.say(row.say)
+		c.expectEnd()
+		_ = c.Close()
+		eventually(t, "the count", func() bool { return s.stats().Closes[row.reason] == before+1 })
+		if n := s.stats().Connections; n != 0 {
+			t.Errorf("row %d: %d clients", i, n)
+		}
+	}
+}
+
+// Plain clients are told their ids, are not pinged, and are cut off by the
+// heartbeat of GatewayWorker.
+func TestPlainLife(t *testing.T) {
+	s, log := startPlain(t, func(c *Config) {
+		c.InitMessage = "id %s"
+		c.PingInterval, c.PingTimeout = 300*time.Millisecond, 300*time.Millisecond
+		c.Heartbeat = Heartbeat{Interval: time.Second, Limit: 2, Data: "beat"}
+	})
+	var clients []*plainClient
+	for i := range uint32(3) {
+		clients = append(clients, s.dialPlain(int(i+1)))
+		eventually(t, "the client", func() bool { return len(log.of(i+1)) == 1 })
+	}
+	for i, want := range []string{"id 7f000001326e00000001\nbeat\nbeat\n", counted("id 7f000001326e00000002") + counted("beat") + counted("beat"), "id 7f000001326e00000003beatbeat"} {
+		clients[i].expect(want)
+		clients[i].expectEnd()
+	}
+	if n := s.stats().Closes["heartbeat"]; n != 3 {
+		t.Errorf("%d cut off, want 3", n)
+	}
+}
+
+func TestPlainTurnedAway(t *testing.T) {
+	s, _ := startPlain(t, func(c *Config) { c.MaxConns = 1 })
+	first := s.dialPlain(1)
+	eventually(t, "the client", func() bool { return s.stats().Connections == 1 })
+	second := s.dialPlain(1)
+	if b, _ := io.ReadAll(second.r); len(b) > 0 {
+		t.Errorf("turned away with %q", b)
+	}
+	if n := s.stats().Handshakes["busy"]; n != 1 {
+		t.Errorf("%v", s.stats().Handshakes)
+	}
+	_ = first.Close()
+}
+
+func TestEndpoints(t *testing.T) {
+	for in, want := range map[string]endpoint{
+		":1":             {schemeWS, ":1"},
+		"ws://[::1]:2":   {schemeWS, "[::1]:2"},
+		"text://h:3":     {schemeText, "h:3"},
+		"frame://:4":     {schemeFrame, ":4"},
+		"tcp://0.0.0.0:": {schemeTCP, "0.0.0.0:"},
+	} {
+		if e, err := parseEndpoint(in); err != nil || e != want {
+			t.Errorf("%q: %+v, %v", in, e, err)
+		}
+	}
+	for _, bad := range [][]string{nil, {""}, {"udp://:1"}, {"text://"}, {"text://:1/path:2:3"}, make([]string, 17)} {
+		if _, err := parseEndpoints(bad); err == nil || !strings.HasPrefix(err.Error(), "listen: ") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
