@@ -260,7 +260,7 @@ type ClientInfo struct {
 	UID         string
 	Groups      []string
 	Session     json.RawMessage // nil if none was set
-	RemoteAddr  string          // host:port
+	RemoteAddr  string          // host:port, as a trusted proxy tells; port 0 is not known
 	ConnectedAt time.Time
 	// QueuedBytes and QueuedFrames wait for the client's socket.
 	// Only Client fills them, Clients leaves them 0.

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// The knobs of who may connect reach the policy, from the file as well, where
+// rates may have a fraction.
+func TestAdmissionSettings(t *testing.T) {
+	secret := writeFile(t, "secret", "a secret of more than thirty-two bytes\n", 0o600)
+	file := writeFile(t, "castgate.toml", "connect-rate-per-ip = 0.5\nmessage-rate = '2.5'\nbyte-rate = '1KiB'\n"+
+		"trusted-proxies = ['10.0.0.0/8', 'fd00::1']\njwt-secret = '@"+secret+"'\njwt-required = true\njwt-leeway = '5s'\n", 0o600)
+	e, err := resolved(t, []string{"--config", file, "--max-conns-per-ip=7", "--jwt-public-key=testdata/ed25519.pem", "--jwt-jwks=testdata/jwks.json"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := e.server.Policy
+	if p.ConnectRate != 0.5 || p.MessageRate != 2.5 || p.ByteRate != 1024 || p.MaxConnsPerIP != 7 ||
+		len(p.TrustedProxies) != 2 || p.TrustedProxies[1].Bits() != 128 || !p.JWT.Required || p.JWT.Leeway.Seconds() != 5 {
+		t.Errorf("%+v", p)
+	}
+	algorithms := ""
+	for _, k := range p.JWT.Keys {
+		algorithms += k.Algorithm() + " "
+	}
+	if algorithms != "HS256 EdDSA EdDSA " || len(e.files) != 4 || len(e.warnings) != 0 {
+		t.Errorf("keys for %s, files %q, warnings %q", algorithms, e.files, e.warnings)
+	}
+	if err := os.Chmod(secret, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e, err = resolved(t, []string{"--jwt-secret=@" + secret}, nil)
+	if err != nil || len(e.warnings) != 1 || !strings.Contains(e.warnings[0], "can be read by others") {
+		t.Errorf("%v, %q", err, e.warnings)
+	}
+	e, err = resolved(t, []string{"--jwt-secret=short"}, nil)
+	if err != nil || len(e.warnings) != 1 || !strings.Contains(e.warnings[0], "5 bytes") || strings.Contains(e.warnings[0], "short") {
+		t.Errorf("%v, %q", err, e.warnings)
+	}
+}
+
+func TestWrongAdmissionSettings(t *testing.T) {
+	empty := writeFile(t, "empty", "\n", 0o600)
+	half := writeFile(t, "half.pem", "-----BEGIN PUBLIC KEY-----\nMCow", 0o600)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--trusted-proxies=10.0.0.0/33"}, `--trusted-proxies: "10.0.0.0/33" is neither an address nor a network`},
+		{[]string{"--proxy-protocol"}, "--proxy-protocol: is of no use without trusted-proxies"},
+		{[]string{"--connect-rate-per-ip=fast"}, `--connect-rate-per-ip: "fast" is not a rate such as 10 or 0.5`},
+		{[]string{"--message-rate=-1"}, `--message-rate: "-1" is not a rate`},
+		{[]string{"--message-rate=NaN"}, "--message-rate: "},
+		{[]string{"--message-rate=0.0000001"}, "--message-rate: 1e-07 is not between 0.001 and 1e+06"},
+		{[]string{"--message-burst=5"}, "--message-burst: is of no use without its rate"},
+		{[]string{"--max-conns-per-ip=-1"}, "--max-conns-per-ip: -1 is not between 0"},
+		{[]string{"--jwt-required"}, "--jwt-required: is of no use without jwt-secret"},
+		{[]string{"--jwt-audience=push"}, "--jwt-audience: is of no use without jwt-secret"},
+		{[]string{"--jwt-secret=@/nowhere"}, "--jwt-secret: open /nowhere"},
+		{[]string{"--jwt-secret=@" + empty}, "--jwt-secret: the secret is empty"},
+		{[]string{"--jwt-public-key=/nowhere"}, "--jwt-public-key: open /nowhere"},
+		{[]string{"--jwt-public-key=" + half}, "--jwt-public-key: " + half + ": no public key"},
+		{[]string{"--jwt-jwks=" + half}, "--jwt-jwks: " + half + ": not a JSON Web Key Set"},
+		{[]string{"--jwt-secret=x", "--jwt-leeway=1h"}, "--jwt-leeway: 1h0m0s is not between 0 and 10m0s"},
+		{[]string{"--jwt-secret=x", "--jwt-query=a=b"}, `--jwt-query: "a=b" is no name`},
+	} {
+		if _, err := resolved(t, tt.args, nil); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
+		}
+	}
+}
+
+func TestTokenSecretIsNotPrinted(t *testing.T) {
+	const secret = "tell-nobody-about-this-long-secret"
+	for _, args := range [][]string{
+		{"config", "print", "--jwt-secret", secret},
+		{"config", "check", "--jwt-secret", secret, "--jwt-leeway=1h"},
+	} {
+		if _, out, errs := runIn(args, nil, ""); strings.Contains(out+errs, secret) {
+			t.Errorf("%q shows the secret:\n%s%s", args, out, errs)
+		}
+	}
+	code, out, errs := runIn([]string{"config", "print", "--jwt-secret", secret}, nil, "")
+	if code != 0 || !strings.Contains(out, "# jwt-secret = (given, not shown)\n") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
