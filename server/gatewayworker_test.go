@@ -293,6 +293,26 @@ func TestRawPushAndKicks(t *testing.T) {
 	a.expect("\xff\x00", "after", "\xff")
 }
 
+// What was pushed before an Abort and fits into the socket still arrives, as it
+// does where each push is written at once (protocol.md section 7.5).
+func TestAbortWritesWhatFits(t *testing.T) {
+	s, _ := startPeer(t, nil)
+	ctx := context.Background()
+	for range 100 {
+		c := s.dial()
+		for _, to := range []Targets{{All: true}, {ClientIDs: []string{c.id}}, {All: true}} {
+			if r, err := s.Push(ctx, Push{To: to, Payload: []byte("before")}); err != nil || r.Matched != 1 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+		}
+		if n, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{c.id}}, Abort: true}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		c.expectClose(-1, "")
+		c.expect("before", "before", "before")
+	}
+}
+
 func TestOrders(t *testing.T) {
 	s, _ := startPeer(t, nil)
 	ctx := context.Background()

@@ -184,8 +184,9 @@ type Kick struct {
 	Text     string
 	SendText bool
 	Binary   bool
-	// Abort ends the connections at once: what waits for them is dropped, no
-	// text and no close frame are sent. Code, Reason and Text have no meaning.
+	// Abort ends the connections at once: what their sockets do not take right
+	// now is dropped, no text and no close frame are sent. Code, Reason and Text
+	// have no meaning.
 	Abort bool
 }
 
