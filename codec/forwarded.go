@@ -27,7 +27,7 @@ const (
 // where none is told. A client can send the one field that its proxy does not
 // write, so both together must agree.
 //
-// trusted is asked once per address, with IPv4 never in its IPv6 form.
+// trusted is asked for an address with IPv4 never in its IPv6 form.
 func ForwardedFor(head []byte, peer netip.AddrPort, trusted func(netip.Addr) bool) (netip.AddrPort, Forwarded) {
 	var list, field forwardedChain
 	for name, value := range Fields(head) {
@@ -49,8 +49,10 @@ func ForwardedFor(head []byte, peer netip.AddrPort, trusted func(netip.Addr) boo
 	return a, how
 }
 
-// forwardedChain takes the hops of one kind of field from left to right. Of
-// those that are not trusted the last counts, in the end.
+// forwardedChain takes the fields of one kind in their order, each from the
+// right: of the hops that are not trusted the last of the last field counts. What
+// stands left of that one is not looked at, so that a client that makes up a
+// long list costs nothing.
 type forwardedChain struct {
 	seen    bool
 	decided bool           // a hop was not trusted
@@ -70,43 +72,70 @@ func (c *forwardedChain) outcome(peer netip.AddrPort) (netip.AddrPort, Forwarded
 	return peer, ForwardedNone
 }
 
-func (c *forwardedChain) add(node []byte, bare bool, trusted func(netip.Addr) bool) {
-	c.seen = true
+// hop takes the next hop of a field from the right. It answers whether it is
+// trusted, so that the one to its left counts.
+func (c *forwardedChain) hop(node []byte, bare bool, trusted func(netip.Addr) bool) (addr netip.AddrPort, goOn bool) {
 	addr, ok := parseNode(node, bare)
-	switch {
-	case !ok:
-		c.decided, c.client = true, netip.AddrPort{}
-	case !trusted(addr.Addr()):
-		c.decided, c.client = true, addr
-	case !c.first.IsValid():
+	if ok && trusted(addr.Addr()) {
+		return addr, true
+	}
+	c.decided, c.client = true, addr
+	return addr, false
+}
+
+// leftmost notes the first hop of a field whose hops are all trusted.
+func (c *forwardedChain) leftmost(addr netip.AddrPort) {
+	if !c.first.IsValid() {
 		c.first = addr
 	}
 }
 
 // addList takes one X-Forwarded-For field.
 func (c *forwardedChain) addList(value []byte, trusted func(netip.Addr) bool) {
-	for more := true; more; {
-		var node []byte
-		node, value, more = bytes.Cut(value, []byte{','})
-		c.add(bytes.Trim(node, " \t"), true, trusted)
+	c.seen = true
+	for {
+		i := bytes.LastIndexByte(value, ',')
+		addr, goOn := c.hop(bytes.Trim(value[i+1:], " \t"), true, trusted)
+		if !goOn {
+			return
+		}
+		if i < 0 {
+			c.leftmost(addr)
+			return
+		}
+		value = value[:i]
 	}
 }
+
+// maxHops is how many trusted hops one Forwarded field may have at its right.
+const maxHops = 32
 
 // addField takes one Forwarded field (RFC 7239 section 4). If its syntax is
 // broken it has one hop, which names nobody: where a quote does not end it
 // can't be told what a proxy wrote and what the client.
 func (c *forwardedChain) addField(value []byte, trusted func(netip.Addr) bool) {
-	before := *c
-	for more := true; more; {
-		var node []byte
+	c.seen = true
+	var last [maxHops][]byte // a ring
+	n := 0
+	for more := true; more; n++ {
 		var ok bool
-		node, value, more, ok = forwardedElement(value)
-		if !ok {
-			*c = before
-			c.add(nil, false, trusted)
+		if last[n%maxHops], value, more, ok = forwardedElement(value); !ok {
+			c.decided, c.client = true, netip.AddrPort{}
 			return
 		}
-		c.add(node, false, trusted)
+	}
+	for i := n - 1; i >= 0; i-- {
+		if i < n-maxHops {
+			c.decided, c.client = true, netip.AddrPort{}
+			return
+		}
+		addr, goOn := c.hop(last[i%maxHops], false, trusted)
+		if !goOn {
+			return
+		}
+		if i == 0 {
+			c.leftmost(addr)
+		}
 	}
 }
 

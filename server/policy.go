@@ -78,7 +78,7 @@ type policy struct {
 const (
 	maxRate     = 1e6
 	maxBurst    = 1 << 30
-	maxTrusted  = 1024
+	maxTrusted  = 256
 	maxNameSize = 128 // of a cookie or parameter
 )
 
