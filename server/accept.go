@@ -23,6 +23,7 @@ import (
 type acceptor struct {
 	srv     *Server
 	addr    net.Addr
+	secure  bool  // its clients speak TLS
 	form    form  // what its clients are sent before anything is agreed
 	index   uint8 // in Server.acceptors
 	file    *os.File
@@ -63,7 +64,7 @@ func newAcceptor(s *Server, e endpoint, index uint8) (*acceptor, error) {
 		return nil, plain(err)
 	}
 	defer func() { _ = ln.Close() }()
-	a := &acceptor{srv: s, addr: ln.Addr(), form: m, index: index, closed: make(chan struct{})}
+	a := &acceptor{srv: s, addr: ln.Addr(), form: m, secure: e.scheme == schemeWSS, index: index, closed: make(chan struct{})}
 	// The duplicate is ours alone, off the runtime's poller.
 	if a.file, err = ln.(*net.TCPListener).File(); err != nil {
 		return nil, err
@@ -186,7 +187,7 @@ func ready(fd int) bool {
 func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	s := a.srv
 	s.accepted.Add(1)
-	socket := arrival{fd: fd, addr: addrPort(sa), form: a.form, endpoint: a.index}
+	socket := arrival{fd: fd, addr: addrPort(sa), form: a.form, endpoint: a.index, secure: a.secure}
 	// A trusted proxy's address is not that of its clients: those are looked
 	// at once they are known.
 	if p := s.policy.Load(); p.perAddress.On() && !p.trusts(socket.addr.Addr()) {
@@ -231,7 +232,10 @@ func (a *acceptor) turnAway(fd int, why codec.HandshakeResult) {
 // tell writes and counts a refusal, as much of it as the socket takes.
 func (a *acceptor) tell(fd int, why codec.HandshakeResult) {
 	a.srv.loops[0].count.handshakes[why].Add(1)
-	if !a.form.plain() {
+	switch {
+	case a.secure:
+		_, _ = a.srv.sys.write(fd, alertRefused)
+	case !a.form.plain():
 		_, _ = a.srv.sys.write(fd, codec.AppendRefusal(nil, why))
 	}
 	a.srv.sys.shutdown(fd)

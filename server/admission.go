@@ -87,7 +87,11 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 		return
 	}
 	c.state = connHandshake
-	if len(rest) > 0 {
+	switch {
+	case len(rest) == 0:
+	case c.is(flagSecure):
+		l.readSecure(slot, c, rest)
+	default:
 		l.readHead(slot, c, rest)
 	}
 }

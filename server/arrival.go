@@ -17,6 +17,7 @@ type arrival struct {
 	addr     netip.AddrPort
 	form     form                  // what its listener's clients are sent
 	endpoint uint8                 // index of its listener
+	secure   bool                  // TLS
 	refusal  codec.HandshakeResult // HandshakeOK, or what to answer
 	counted  bool                  // in Server.addresses
 	watched  bool                  // it is in the poller
@@ -81,12 +82,21 @@ func (l *loop) adopt(a arrival) {
 	}
 	c.lastRead = l.wheel.Now()
 	l.srv.registry.arrived(l.handle(slot, c), a.addr, a.endpoint)
+	if a.secure {
+		l.makeSecure(slot, c)
+	}
 	if !l.srv.fds.set(a.fd, slot) || !a.watched {
 		l.closeNow(slot, c, closeInternal)
 		return
 	}
 	if c.form = a.form; c.form.plain() && c.state != connProxy {
 		l.openPlain(slot, c)
+		return
+	}
+	if c.state == connRefusing && a.secure {
+		// A handshake only to say no costs too much.
+		l.count.handshakes[c.why].Add(1)
+		l.giveUp(slot, c, l.secureOf(slot), alertRefused)
 		return
 	}
 	if c.state == connRefusing {

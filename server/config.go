@@ -38,7 +38,7 @@ type Config struct {
 	Policy
 
 	// Listen are the listeners of clients, 1 to 16: [scheme://]host:port, with
-	// the schemes ws, the default, and those of GatewayWorker without a
+	// the schemes ws, the default, wss for TLS, and those of GatewayWorker without a
 	// handshake: text, frame and tcp. An empty host means all addresses; port 0
 	// picks a free one (Server.Addrs tells which).
 	Listen []string
@@ -84,6 +84,15 @@ type Config struct {
 	// ProxyProtocol makes Policy.TrustedProxies begin each connection with a
 	// PROXY protocol header, which says who the client is.
 	ProxyProtocol bool
+	// TLSCerts and TLSKeys are files in PEM, in pairs: those of the wss
+	// listeners, chosen by the name a client asks for, the first if none fits.
+	// They are read anew when they change and by ReloadCertificates.
+	TLSCerts, TLSKeys []string
+	// TLSMinVersion is "1.2" or "1.3".
+	TLSMinVersion string
+	// TLSHandshakes is how many TLS handshakes go on at once. 8192 more wait;
+	// the rest is refused.
+	TLSHandshakes int
 	// Node is this gateway's number in a cluster, carried in client ids.
 	Node uint16
 	// ReserveFiles is how many descriptors MaxConns leaves free for the
@@ -124,6 +133,8 @@ func Defaults() Config {
 		SendQueue:        256 << 10,
 		SlowPolicy:       SlowClose,
 		PushQueue:        64 << 20,
+		TLSMinVersion:    "1.2",
+		TLSHandshakes:    1024,
 	}
 }
 
@@ -141,7 +152,7 @@ const (
 // Validate reports the first setting that is out of its range, by its name on
 // the command line.
 func (c *Config) Validate() error {
-	if _, err := parseEndpoints(c.Listen); err != nil {
+	if err := c.validateListen(); err != nil {
 		return err
 	}
 	for _, n := range []struct {
@@ -156,6 +167,7 @@ func (c *Config) Validate() error {
 		{"compress-level", c.CompressLevel, codec.MinDeflateLevel, codec.MaxDeflateLevel},
 		{"send-queue", c.SendQueue, 1, maxQueueSize},
 		{"push-queue", c.PushQueue, 1, maxQueueSize},
+		{"tls-handshakes", c.TLSHandshakes, 1, 1 << 16},
 		{"reserve-files", c.ReserveFiles, 0, 1 << 20},
 	} {
 		if n.value < n.least || n.value > n.most {

@@ -36,6 +36,7 @@ const (
 	flagTold                             // Events.Opened was called, Closed was not
 	flagCounted                          // in Server.addresses, with the address that the registry has
 	flagExpires                          // while connOpen, due is the Unix time at which its token ends
+	flagSecure                           // TLS: see secureOf
 )
 
 // conn is one connection's state on its loop. All of it is owned by the loop.
@@ -88,8 +89,8 @@ func (l *loop) receiver(h table.Handle) *conn {
 }
 
 // startClose sends a close frame behind what waits and then waits for the
-// peer to close too. purge throws away what waits first, all but a frame that
-// is half written. It answers whether the connection is still there.
+// peer to close too. purge throws away what waits first, all but what
+// has begun to be written. It answers whether the connection is still there.
 func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge bool) bool {
 	if c.state != connOpen {
 		return c.state != connFree
@@ -97,7 +98,7 @@ func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge
 	l.leave(slot, c)
 	l.closed(slot, c)
 	if purge {
-		l.purge(c, dropSlow)
+		l.purge(slot, c, dropSlow)
 	}
 	c.state = connClosing
 	c.close = why
@@ -145,9 +146,11 @@ func (l *loop) leave(slot uint32, c *conn) {
 func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 	l.leave(slot, c)
 	l.closed(slot, c)
-	l.purge(c, dropClosed)
-	if c.head != 0 { // the half-written frame that purge leaves
+	for c.head != 0 {
 		l.pop(c, dropClosed)
+	}
+	if c.is(flagSecure) {
+		l.endShake(slot)
 	}
 	switch {
 	case c.is(flagServed):

@@ -1,10 +1,6 @@
 package server
 
-import (
-	"sync/atomic"
-
-	"castgate/codec"
-)
+import "sync/atomic"
 
 // counters are one loop's. The loop writes them, but for matched, which the
 // pushers write; anyone reads. They fill their cache lines alone.
@@ -23,7 +19,8 @@ type counters struct {
 	panics      atomic.Uint64
 	lag         atomic.Int64 // nanoseconds
 	connections atomic.Int64
-	handshakes  [codec.NumHandshakeResults + 1]atomic.Uint64
+	handshakes  [numHandshakes]atomic.Uint64
+	tls         [numTLSResults]atomic.Uint64
 	closes      [numCloseReasons]atomic.Uint64
 	inflate     inflateCounters
 	_           [64]byte

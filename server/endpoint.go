@@ -15,13 +15,14 @@ type scheme string
 
 const (
 	schemeWS    scheme = "ws"    // RFC 6455
+	schemeWSS   scheme = "wss"   // the same through TLS
 	schemeText  scheme = "text"  // a message to a line
 	schemeFrame scheme = "frame" // messages behind their length
 	schemeTCP   scheme = "tcp"   // bytes as they come
 )
 
 // schemes are those a listener may have.
-var schemes = []scheme{schemeWS, schemeText, schemeFrame, schemeTCP}
+var schemes = []scheme{schemeWS, schemeWSS, schemeText, schemeFrame, schemeTCP}
 
 // form is how its clients are sent messages before anything is agreed.
 func (s scheme) form() form {

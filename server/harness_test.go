@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -18,8 +19,9 @@ const patience = 40 * time.Second
 // testServer is a server in this process on a free port.
 type testServer struct {
 	*Server
-	t   testing.TB
-	url string
+	t    testing.TB
+	url  string
+	http *http.Client // of dial; nil is the usual one
 }
 
 // startServer runs a server that is stopped, and looked at, at the end of the
@@ -131,6 +133,10 @@ func (s *testServer) tryDial() (*testClient, error) { return s.tryDialWith(nil) 
 func (s *testServer) tryDialWith(options *websocket.DialOptions) (*testClient, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if options == nil {
+		options = &websocket.DialOptions{}
+	}
+	options.HTTPClient = s.http
 	ws, _, err := websocket.Dial(ctx, s.url, options)
 	if err != nil {
 		return nil, err

@@ -72,7 +72,15 @@ func (l *loop) readable(slot uint32, c *conn) {
 			l.nextDeadlineOf(slot, c, c.lastRead) // not when the pong would have been overdue
 		}
 	}
-	b := l.rbuf[:n]
+	if c.is(flagSecure) && c.state != connProxy {
+		l.readSecure(slot, c, l.rbuf[:n])
+		return
+	}
+	l.take(slot, c, l.rbuf[:n])
+}
+
+// take takes up bytes of the stream that a client sends.
+func (l *loop) take(slot uint32, c *conn, b []byte) {
 	switch c.state {
 	case connHandshake, connRefusing:
 		l.readHead(slot, c, b)
@@ -184,6 +192,10 @@ func (l *loop) finish(slot uint32, c *conn, answer []byte) {
 		l.releaseInbound(c)
 	}
 	c.state = connClosing
+	if c.is(flagSecure) && l.secureOf(slot).shake != nil {
+		l.closeNow(slot, c, closeGone) // there is no way yet to say it
+		return
+	}
 	l.closeBy(slot, c, refusalTicks)
 	l.say(slot, c, answer)
 }
@@ -334,11 +346,10 @@ func (l *loop) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
 // of pings holds one frame.
 func (l *loop) pong(slot uint32, c *conn, payload []byte) bool {
 	f := &frame{bytes: codec.AppendFrame(nil, codec.OpPong, payload)}
-	if c.is(flagBlocked) && c.is(flagPong) {
-		l.replacePong(c, f)
+	if c.is(flagBlocked) && c.is(flagPong) && l.replacePong(slot, c, f) {
 		return true
 	}
-	l.queueFirst(c, f)
+	l.queueFirst(slot, c, f)
 	if !l.flush(slot, c) {
 		return false
 	}

@@ -66,6 +66,8 @@ type loop struct {
 	rbuf        []byte
 	plain       []byte // of compressed messages; nil until there is one
 	wbuf        []byte
+	unsealed    []byte // decrypted; nil until there is TLS
+	cipher      []byte // encrypted
 	due         []uint32
 	handles     []table.Handle
 	spare       []*inbound

@@ -36,20 +36,20 @@ func (l *loop) queue(c *conn, f *frame) {
 
 // queueFirst puts a control frame in front of what waits, behind a frame that
 // is half written (RFC 6455 section 5.4 lets control frames overtake).
-func (l *loop) queueFirst(c *conn, f *frame) {
+func (l *loop) queueFirst(slot uint32, c *conn, f *frame) {
 	if c.head == 0 {
 		l.queue(c, f)
 		return
 	}
 	n := l.nodes.take(f)
-	if c.headOff == 0 {
+	if last := l.begun(slot, c); last == 0 {
 		l.nodes.at(n).next = c.head
 		c.head = n
 	} else {
-		first := l.nodes.at(c.head)
+		first := l.nodes.at(last)
 		l.nodes.at(n).next = first.next
 		first.next = n
-		if c.tail == c.head {
+		if c.tail == last {
 			c.tail = n
 		}
 	}
@@ -69,7 +69,7 @@ func (l *loop) grown(c *conn, f *frame) {
 // whether the connection is still there.
 func (l *loop) say(slot uint32, c *conn, b []byte) bool {
 	n := 0
-	if c.head == 0 {
+	if c.head == 0 && !c.is(flagSecure) {
 		// An error comes again, or not, when flush tries.
 		n, _ = l.sys.write(int(c.fd), b)
 		n = max(n, 0)
@@ -151,19 +151,13 @@ func (l *loop) dropMany(f *frame, n int, why dropReason) {
 	}
 }
 
-// purge drops what waits, all but a frame of which the peer has a part.
-func (l *loop) purge(c *conn, why dropReason) {
-	if c.head == 0 {
-		return
-	}
-	keep := c.head
-	if c.headOff == 0 {
-		keep = 0
-	}
-	for c.head != 0 && c.head != keep {
-		l.pop(c, why)
-	}
+// purge drops what waits, all but frames that have begun.
+func (l *loop) purge(slot uint32, c *conn, why dropReason) {
+	keep := l.begun(slot, c)
 	if keep == 0 {
+		for c.head != 0 {
+			l.pop(c, why)
+		}
 		return
 	}
 	for n := l.nodes.at(keep).next; n != 0; {
@@ -206,6 +200,9 @@ func (l *loop) forget(c *conn, f *frame) {
 // system call where it fits into gatherLen. It answers whether the connection
 // is still there.
 func (l *loop) flush(slot uint32, c *conn) bool {
+	if c.is(flagSecure) {
+		return l.flushSecure(slot, c)
+	}
 	for c.head != 0 {
 		b := l.gather(c)
 		n, err := l.sys.write(int(c.fd), b)
@@ -221,6 +218,11 @@ func (l *loop) flush(slot uint32, c *conn) bool {
 			return false
 		}
 	}
+	return l.emptied(slot, c)
+}
+
+// emptied is called when the socket has taken all that waited.
+func (l *loop) emptied(slot uint32, c *conn) bool {
 	if c.is(flagBlocked) {
 		c.clear(flagBlocked)
 		if err := l.poller.ModRead(&netpoll.PollAttachment{FD: int(c.fd)}, false); err != nil {
@@ -298,20 +300,21 @@ func (l *loop) written(c *conn, n int) {
 }
 
 // replacePong puts a newer pong in the place of the one that waits near the
-// head of c's list, unless the peer has a part of that already.
-func (l *loop) replacePong(c *conn, f *frame) {
+// head of c's list. False if none waits there, or it has begun.
+func (l *loop) replacePong(slot uint32, c *conn, f *frame) bool {
 	n := c.head
-	if n != 0 && c.headOff > 0 {
-		n = l.nodes.at(n).next
+	if last := l.begun(slot, c); last != 0 {
+		n = l.nodes.at(last).next
 	}
 	if n == 0 {
-		return
+		return false
 	}
 	nd := l.nodes.at(n)
 	if codec.Opcode(nd.frame.bytes[0]&0x0f) != codec.OpPong {
-		return
+		return false
 	}
 	l.forget(c, nd.frame)
 	nd.frame = f
 	l.grown(c, f)
+	return true
 }

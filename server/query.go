@@ -53,6 +53,10 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 		Accepted: s.accepted.Load(), Delayed: s.delayed.Load(), Addresses: s.addresses.Len(),
 		Pushes: s.pushes.Load(), PushesRefused: s.refused.Load(),
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
+		TLSHandshakes: map[string]uint64{},
+	}
+	if s.certs != nil {
+		st.CertificateReloads, st.CertificateFailures = s.certs.reloads.Load(), s.certs.failures.Load()
 	}
 	for _, l := range s.loops {
 		c := &l.count
@@ -64,6 +68,9 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 			if closeReason(i) != closeNone {
 				st.Closes[closeTable[i].label] += c.closes[i].Load()
 			}
+		}
+		for i := range c.tls {
+			st.TLSHandshakes[tlsLabels[i]] += c.tls[i].Load()
 		}
 		// What ended is read before what was matched, so Queued is never too low.
 		st.Written += c.written.Load()

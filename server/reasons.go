@@ -26,6 +26,7 @@ const (
 	closeMessageRate             // Policy.MessageRate
 	closeByteRate                // Policy.ByteRate
 	closeInternal                // a defect of ours met while serving the client
+	closeTLS                     // the client broke a rule of TLS
 	numCloseReasons
 )
 
@@ -54,6 +55,7 @@ var closeTable = [numCloseReasons]struct {
 	closeMessageRate: {"message_rate", 1008, "too many messages"},
 	closeByteRate:    {"byte_rate", 1008, "too many bytes"},
 	closeInternal:    {"internal", 1011, "internal error"},
+	closeTLS:         {"tls", 0, ""},
 }
 
 // closeFrames are the ready close frames of closeTable.
@@ -77,13 +79,20 @@ const (
 
 var dropLabels = [numDropReasons]string{dropSlow: "slow", dropClosed: "closed"}
 
-// handshakeGone counts, beside codec's results, sockets that left before
-// their handshake was decided.
-const handshakeGone = codec.NumHandshakeResults
+// Beside codec's results, handshakes counts sockets that left before it was
+// decided, and those that never came so far for want of TLS.
+const (
+	handshakeGone = codec.NumHandshakeResults + iota
+	handshakeTLS
+	numHandshakes
+)
 
 func handshakeLabel(i int) string {
-	if i == handshakeGone {
+	switch i {
+	case handshakeGone:
 		return "gone"
+	case handshakeTLS:
+		return "no_tls"
 	}
 	return codec.HandshakeResult(i).String()
 }

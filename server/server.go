@@ -28,8 +28,10 @@ type Server struct {
 	registry  *registry
 	deflater  *deflater // nil unless Config.Compress
 	loops     []*loop
-	acceptors []*acceptor // by index of Config.Listen
-	plain     formSet     // forms of plain clients there may be
+	acceptors []*acceptor   // by index of Config.Listen
+	plain     formSet       // forms of plain clients there may be
+	certs     *certificates // nil without TLSCerts
+	shaker    *shaker       // nil without them
 
 	policy     atomic.Pointer[policy]
 	addresses  quota.Addresses // by what perAddress limits
@@ -92,6 +94,12 @@ func newServer(c Config, sys *system) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(c.TLSCerts) > 0 {
+		if s.certs, err = newCertificates(c.TLSCerts, c.TLSKeys, s.log); err != nil {
+			return nil, err
+		}
+		s.shaker = newShaker(newTLSConfig(&c, s.certs), &c)
+	}
 	s.plain = plainForms(endpoints)
 	s.registry = newRegistry(c.Loops)
 	s.deflater = newDeflater(&c, s.registry)
@@ -126,7 +134,7 @@ func (s *Server) ReserveFiles() int { return s.limits.reserve }
 func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
 
 // Run serves until Shutdown or Stop is done, once in a Server's life. It
-// answers an error when an event loop or the acceptor ended without being
+// answers an error when an event loop or an acceptor ended without being
 // asked; every client is gone then.
 func (s *Server) Run() error {
 	errs := make(chan error, len(s.loops)+len(s.acceptors))
@@ -140,6 +148,9 @@ func (s *Server) Run() error {
 	}
 	quiet := make(chan struct{})
 	go s.giveBack(quiet)
+	if s.certs != nil {
+		go s.certs.watch(quiet)
+	}
 	s.running.Store(true)
 
 	var first error
@@ -152,6 +163,9 @@ func (s *Server) Run() error {
 		}
 	}
 	loops.Wait()
+	if s.shaker != nil {
+		s.shaker.wait()
+	}
 	accepting.Wait()
 	close(quiet)
 	for _, l := range s.loops {

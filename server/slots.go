@@ -26,6 +26,8 @@ type chunk struct {
 
 	mu      sync.Mutex // guards clients
 	clients [chunkLen]client
+
+	secure *[chunkLen]*secure // TLS sides, owned by the loop; nil until there is one
 }
 
 // slots is one loop's set of connections: an array in chunks that grows and
@@ -132,6 +134,9 @@ func (s *slots) put(slot uint32, c *conn) {
 	i, n := int(slot/chunkLen), slot%chunkLen
 	ch := s.chunkAt(slot)
 	gen := c.gen
+	if c.is(flagSecure) {
+		ch.secure[n] = nil
+	}
 	*c = conn{fd: -1, gen: gen}
 	if gen < lastGen {
 		c.gen++

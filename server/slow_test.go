@@ -28,6 +28,12 @@ func (s *testServer) dialRaw() *rawClient {
 	}
 	s.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.(*net.TCPConn).SetReadBuffer(32 << 10)
+	return s.upgradeRaw(conn)
+}
+
+// upgradeRaw is the rest of dialRaw.
+func (s *testServer) upgradeRaw(conn net.Conn) *rawClient {
+	s.t.Helper()
 	var key [24]byte
 	copy(key[:], "MDEyMzQ1Njc4OWFiY2RlZg==")
 	if _, err := conn.Write(codec.AppendRequest(nil, "localhost", "/", key, "")); err != nil {
@@ -187,13 +193,13 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 		l.queue(c, &frame{bytes: bytes.Repeat([]byte{byte('a' + i)}, 10), counted: true})
 	}
 	l.written(c, 13) // the first, and 3 bytes of the second
-	l.purge(c, dropSlow)
+	l.purge(0, c, dropSlow)
 	if got := l.gather(c); string(got) != "bbbbbbb" || c.frames != 1 || c.waiting != 7 || c.head != c.tail {
 		t.Errorf("left %q, %d frames, %d bytes", got, c.frames, c.waiting)
 	}
-	l.queueFirst(c, controlFrame([]byte("P")))
+	l.queueFirst(0, c, controlFrame([]byte("P")))
 	l.queue(c, controlFrame([]byte("C")))
-	l.queueFirst(c, controlFrame([]byte("Q")))
+	l.queueFirst(0, c, controlFrame([]byte("Q")))
 	if got := l.gather(c); string(got) != "bbbbbbbQPC" {
 		t.Errorf("order %q", got)
 	}

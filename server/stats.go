@@ -21,6 +21,11 @@ type Stats struct {
 	Handshakes map[string]uint64 // by result
 	Closes     map[string]uint64 // by reason, of clients whose handshake was done
 
+	// TLS, with a wss listener.
+	TLSHandshakes       map[string]uint64 // by result
+	CertificateReloads  uint64
+	CertificateFailures uint64 // reloads that left the old certificates
+
 	// Pushes. Matched = Written + the sum of Dropped + Queued, always.
 	Pushes        uint64
 	PushesRefused uint64 // answered CodeBusy

@@ -124,7 +124,7 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 		case !c.is(flagPinged):
 			c.set(flagPinged)
 			l.count.pings.Add(1)
-			l.queueFirst(c, pingFrame)
+			l.queueFirst(slot, c, pingFrame)
 			if !c.is(flagBlocked) && !l.flush(slot, c) {
 				return
 			}

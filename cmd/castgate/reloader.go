@@ -28,6 +28,7 @@ type reloader struct {
 	gateway interface {
 		SetCapacity(server.Capacity) error
 		SetPolicy(server.Policy) error
+		ReloadCertificates() error
 	}
 	control interface {
 		SetAccess(control.Access) error
@@ -123,6 +124,10 @@ func (r *reloader) apply(e *effective) error {
 // hand gives each part its settings. What one refuses, those before it are
 // given back.
 func (r *reloader) hand(e *effective) error {
+	// Of no use to undo: files that have changed are read by themselves anyway.
+	if err := r.gateway.ReloadCertificates(); err != nil {
+		return fmt.Errorf("--tls-cert: %w", err)
+	}
 	parts := []func(e *effective) error{
 		func(e *effective) error { return r.control.SetAccess(e.control.Access) },
 		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity()) },

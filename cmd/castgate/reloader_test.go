@@ -25,6 +25,8 @@ type applied struct {
 	accessesSeen int
 }
 
+func (a *applied) ReloadCertificates() error { return nil }
+
 func (a *applied) SetPolicy(p server.Policy) error {
 	if a.noPolicy == nil {
 		a.policy = p

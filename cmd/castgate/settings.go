@@ -23,7 +23,7 @@ import (
 type settings struct {
 	configFile
 
-	Listen           []string `default:":7272" unit:"[scheme://]host:port" help:"Client listeners, separated by commas; schemes ws, the default, and text, frame and tcp as in GatewayWorker. Repeatable."`
+	Listen           []string `default:":7272" unit:"[scheme://]host:port" help:"Client listeners, separated by commas; schemes ws, the default, wss, and text, frame and tcp as in GatewayWorker. Repeatable."`
 	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; GOMAXPROCS unless set."`
 	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
 	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
@@ -41,6 +41,10 @@ type settings struct {
 	SlowPolicy       string   `default:"close" unit:"close or drop" hot:"" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
 	PushQueue        size     `default:"64MiB" unit:"bytes" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
 	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
+	TLSCert          []string `unit:"files" help:"Certificates of the wss listeners in PEM, separated by commas; chosen by the name that a client asks for, the first if none fits. Read anew when they change."`
+	TLSKey           []string `unit:"files" help:"Their private keys, in the same order."`
+	TLSMinVersion    string   `default:"1.2" unit:"1.2 or 1.3" help:"Least version of TLS."`
+	TLSHandshakes    int      `default:"1024" unit:"handshakes" help:"TLS handshakes that go on at once; 8192 more wait."`
 	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`
 	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"Descriptors that max-conns leaves free; 0 derives it from the open-file limit."`
 
@@ -141,6 +145,8 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		MaxMessage:   int(s.MaxMessage), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
 		SendQueue: int(s.SendQueue), PushQueue: int(s.PushQueue),
 		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: policy, ProxyProtocol: s.ProxyProtocol,
+		TLSCerts: trimmed(s.TLSCert), TLSKeys: trimmed(s.TLSKey),
+		TLSMinVersion: s.TLSMinVersion, TLSHandshakes: s.TLSHandshakes,
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
 	}
 	if err := e.server.Validate(); err != nil {

@@ -82,6 +82,8 @@ var (
 	descAccepted   = desc("accepted_total", "Client sockets accepted.")
 	descDelayed    = desc("accepts_delayed_total", "Times that accepting waited for handshake-rate.")
 	descHandshakes = desc("handshakes_total", "Handshakes ended.", "result")
+	descTLS        = desc("tls_handshakes_total", "TLS handshakes of clients ended.", "result")
+	descCerts      = desc("tls_certificate_reloads_total", "Times the certificates were read anew; after a failure the old ones stay.", "result")
 	descCloses     = desc("closes_total", "Clients gone.", "reason")
 	descPushes     = desc("pushes_total", "Pushes taken.")
 	descRefused    = desc("pushes_refused_total", "Pushes refused for want of room.")
@@ -135,6 +137,11 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	for result, n := range st.Handshakes {
 		counter(descHandshakes, n, result)
 	}
+	for result, n := range st.TLSHandshakes {
+		counter(descTLS, n, result)
+	}
+	counter(descCerts, st.CertificateReloads, "ok")
+	counter(descCerts, st.CertificateFailures, "failed")
 	for reason, n := range st.Closes {
 		counter(descCloses, n, reason)
 	}

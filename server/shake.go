@@ -1,0 +1,267 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"castgate/server/internal/table"
+)
+
+// tlsResult is how a TLS handshake ended.
+type tlsResult uint8
+
+const (
+	tlsFull      tlsResult = iota // done
+	tlsResumed                    // done, with a session ticket
+	tlsFailed                     // the two could not agree, or the peer broke a rule
+	tlsPlaintext                  // the peer spoke HTTP
+	tlsGarbage                    // the first bytes are no ClientHello
+	tlsBusy                       // too many handshakes were waiting
+	tlsEvicted                    // it kept others waiting
+	tlsGone                       // the peer left, or its time was up
+	numTLSResults
+)
+
+var tlsLabels = [numTLSResults]string{
+	tlsFull: "full", tlsResumed: "resumed", tlsFailed: "failed", tlsPlaintext: "plaintext",
+	tlsGarbage: "garbage", tlsBusy: "busy", tlsEvicted: "evicted", tlsGone: "gone",
+}
+
+const (
+	// maxShakeQueue is how many ClientHellos may wait for their handshake to
+	// begin.
+	maxShakeQueue = 8192
+	// maxShakeInput is how many bytes of a peer may wait for its handshake.
+	maxShakeInput = 32 << 10
+	// evictAfter is how long a handshake that keeps others out may wait for
+	// its peer.
+	evictAfter = time.Second
+	// evictEvery bounds how often such a one is looked for.
+	evictEvery = time.Millisecond
+)
+
+// shake is a TLS handshake. Loop and goroutine meet under mu.
+type shake struct {
+	secure *secure
+	handle table.Handle
+
+	// Owned by the loop.
+	submitted bool
+
+	mu      sync.Mutex
+	in      []byte // from the peer, not read yet
+	closed  bool   // the connection is gone, or must go
+	evicted bool   // closed by the shaker
+	wake    chan struct{}
+
+	waits atomic.Int64 // since when it waits for its peer, unix ns; 0: it doesn't
+
+	// Owned by the goroutine.
+	out []byte // for the peer
+}
+
+func newShake(s *secure, h table.Handle) *shake {
+	return &shake{secure: s, handle: h}
+}
+
+// read is Read of the handshake's goroutine. While it waits, it holds none of
+// the shaker's processors.
+func (h *shake) read(p []byte) (int, error) {
+	s := h.secure
+	sh := s.loop.srv.shaker
+	for {
+		h.mu.Lock()
+		n, closed := copy(p, h.in), h.closed
+		h.in = h.in[n:]
+		h.mu.Unlock()
+		if closed {
+			return 0, net.ErrClosed
+		}
+		if n > 0 {
+			return n, nil
+		}
+		if out := h.out; len(out) > 0 {
+			h.out = nil
+			s.loop.post(command{kind: cmdFunc, run: func(l *loop) { l.shakeSays(h, out) }})
+		}
+		<-sh.cpus
+		h.waits.Store(time.Now().UnixNano())
+		<-h.wake
+		h.waits.Store(0)
+		sh.cpus <- struct{}{}
+	}
+}
+
+// give appends bytes of the peer; false if too many wait.
+func (h *shake) give(b []byte) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.in)+len(b) > maxShakeInput {
+		return false
+	}
+	h.in = append(h.in, b...)
+	h.nudge()
+	return true
+}
+
+// end makes the goroutine end, or never begin.
+func (h *shake) end(evicted bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed, h.in = true, nil
+	h.evicted = h.evicted || evicted
+	h.nudge()
+}
+
+// nudge wakes the goroutine. The caller holds mu.
+func (h *shake) nudge() {
+	select {
+	case h.wake <- struct{}{}:
+	default: // it is awake, or not begun and wake nil
+	}
+}
+
+// shaker runs TLS handshakes off the loops: at most `most` at once, on as many
+// processors as cpus has room for. Who has not sent a whole ClientHello has no
+// goroutine; who waits for its peer holds no processor, and gives way to
+// others after evictAfter.
+type shaker struct {
+	config *tls.Config
+	most   int
+	cpus   chan struct{}
+	group  sync.WaitGroup
+
+	mu     sync.Mutex
+	active map[*shake]struct{}
+	queue  []*shake
+	looked time.Time // for one to evict
+}
+
+// newShaker: half of the processors that loops have, so that a flood of
+// handshakes leaves the other half to those who are connected.
+func newShaker(config *tls.Config, c *Config) *shaker {
+	return &shaker{
+		config: config, most: c.TLSHandshakes,
+		cpus:   make(chan struct{}, max(1, c.Loops/2)),
+		active: map[*shake]struct{}{},
+	}
+}
+
+// submit begins a handshake, or queues it; false if there is no room. The
+// loop's goroutine.
+func (sh *shaker) submit(h *shake) bool {
+	h.wake = make(chan struct{}, 1)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if len(sh.active) < sh.most {
+		sh.active[h] = struct{}{}
+		sh.group.Go(func() { sh.work(h) })
+		return true
+	}
+	sh.evict()
+	if len(sh.queue) >= maxShakeQueue {
+		sh.sweep()
+	}
+	if len(sh.queue) >= maxShakeQueue {
+		return false
+	}
+	sh.queue = append(sh.queue, h)
+	return true
+}
+
+// evict ends the handshake that has waited longest for its peer, if that is
+// long. The caller holds mu.
+func (sh *shaker) evict() {
+	now := time.Now()
+	if now.Sub(sh.looked) < evictEvery {
+		return
+	}
+	sh.looked = now
+	var slowest *shake
+	since := now.Add(-evictAfter).UnixNano()
+	for h := range sh.active {
+		if w := h.waits.Load(); w != 0 && w < since {
+			slowest, since = h, w
+		}
+	}
+	if slowest != nil {
+		slowest.end(true)
+	}
+}
+
+// sweep takes those out of the queue whose connection is gone. The caller
+// holds mu.
+func (sh *shaker) sweep() {
+	kept := sh.queue[:0]
+	for _, h := range sh.queue {
+		h.mu.Lock()
+		if !h.closed {
+			kept = append(kept, h)
+		}
+		h.mu.Unlock()
+	}
+	clear(sh.queue[len(kept):])
+	sh.queue = kept
+}
+
+// work runs handshakes, one after the other, until none waits.
+func (sh *shaker) work(h *shake) {
+	for h != nil {
+		sh.run(h)
+		h = sh.next(h)
+	}
+}
+
+func (sh *shaker) next(done *shake) *shake {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	delete(sh.active, done)
+	if len(sh.queue) == 0 {
+		return nil
+	}
+	h := sh.queue[0]
+	sh.queue[0] = nil
+	if sh.queue = sh.queue[1:]; len(sh.queue) == 0 {
+		sh.queue = nil
+	}
+	sh.active[h] = struct{}{}
+	return h
+}
+
+// run does one handshake and hands the connection back to its loop.
+func (sh *shaker) run(h *shake) {
+	s := h.secure
+	sh.cpus <- struct{}{}
+	err := h.handshake(sh.config)
+	<-sh.cpus
+	s.loop.post(command{kind: cmdFunc, run: func(l *loop) { l.shaken(h, err) }})
+}
+
+func (h *shake) handshake(config *tls.Config) (err error) {
+	h.mu.Lock()
+	closed := h.closed
+	h.mu.Unlock()
+	if closed {
+		return net.ErrClosed
+	}
+	s := h.secure
+	defer func() {
+		if p := recover(); p != nil {
+			s.loop.count.panics.Add(1)
+			s.loop.srv.log.Error("defect in a TLS handshake", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = errors.New("internal error")
+		}
+	}()
+	s.tls = tls.Server(s, config)
+	return s.tls.HandshakeContext(context.Background())
+}
+
+// wait returns when no handshake runs any more. The loops have ended.
+func (sh *shaker) wait() { sh.group.Wait() }

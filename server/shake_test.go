@@ -1,0 +1,242 @@
+package server
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestInspectHello(t *testing.T) {
+	for s, want := range map[string]helloState{
+		"": helloPart, "\x16": helloPart, "\x16\x03\x01\x00": helloPart,
+		"\x16\x03\x01\x00\x02x": helloPart, "\x16\x03\x01\x00\x02xy": helloWhole, "\x16\x03\x01\x00\x02xyz": helloWhole,
+		"GET /": helloHTTP, "G": helloHTTP, "\x16\x02": helloNone, "\x16\x03\x01\x00\x00": helloNone,
+		"\x16\x03\x01\x40\x01": helloNone, "\x16\x03\x01\x40\x00": helloPart, "x": helloNone, "\x80": helloNone,
+	} {
+		if got := inspectHello([]byte(s)); got != want {
+			t.Errorf("%q: %d, want %d", s, got, want)
+		}
+	}
+}
+
+// silentHello is a connection that has sent a ClientHello and says no more.
+func (s *testServer) silentHello() net.Conn {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if err := tls.Client(deafConn{conn}, insecure()).Handshake(); err != errDeaf {
+		s.t.Fatal(err)
+	}
+	return conn
+}
+
+// deafConn reads nothing.
+type deafConn struct{ net.Conn }
+
+const errDeaf = deafError("deaf")
+
+type deafError string
+
+func (e deafError) Error() string { return string(e) }
+
+func (deafConn) Read([]byte) (int, error) { return 0, errDeaf }
+
+// Peers that keep handshakes waiting give way to others, and one that says
+// nothing at all is out when its time is up.
+func TestSlowHandshakes(t *testing.T) {
+	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 4; c.HandshakeTimeout = 20 * time.Second })
+	for range 4 {
+		s.silentHello()
+	}
+	eventually(t, "the handshakes to be under way", func() bool {
+		s.shaker.mu.Lock()
+		defer s.shaker.mu.Unlock()
+		return len(s.shaker.active) == 4
+	})
+	time.Sleep(evictAfter) // only then they may be ended
+	c := s.dial()
+	s.push(Targets{All: true}, "in")
+	c.expect("in")
+	if n := s.stats().TLSHandshakes["evicted"]; n == 0 || n > 4 {
+		t.Errorf("%d evicted", n)
+	}
+}
+
+func TestHandshakeDeadline(t *testing.T) {
+	s := startSecure(t, &linux, func(c *Config) { c.HandshakeTimeout = 500 * time.Millisecond })
+	silent, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	hello := s.silentHello()
+	done, err := s.dialTLS(insecure()) // TLS, but no request
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, conn := range []net.Conn{silent, hello, done} {
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, conn); err != nil {
+			t.Errorf("%T: %v", conn, err)
+		}
+	}
+	_ = done.Close()
+	eventually(t, "the counters", func() bool {
+		st := s.stats()
+		return st.Handshakes["timeout"] == 3 && st.TLSHandshakes["gone"] == 2 && st.TLSHandshakes["full"] == 1 && st.Sockets == 0
+	})
+}
+
+// A flood of handshakes, half of them broken off, leaves no goroutine and
+// every socket in a counter; clients who are there are served meanwhile.
+func TestHandshakeFlood(t *testing.T) {
+	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 3; c.SendQueue = 1 << 20 })
+	there := s.dial()
+	var flood sync.WaitGroup
+	for i := range 8 {
+		flood.Go(func() {
+			for n := range 20 {
+				conn, err := net.Dial("tcp", s.Addr().String())
+				if err != nil {
+					continue
+				}
+				_ = conn.SetDeadline(time.Now().Add(patience))
+				if (i+n)%2 == 0 {
+					_ = tls.Client(deafConn{conn}, insecure()).Handshake()
+				} else {
+					_ = tls.Client(conn, insecure()).Handshake()
+				}
+				_ = conn.Close()
+			}
+		})
+	}
+	var want []string
+	for range 50 {
+		want = append(want, "meanwhile")
+		s.push(Targets{ClientIDs: []string{there.id}}, "meanwhile")
+	}
+	there.expect(want...)
+	flood.Wait()
+	eventually(t, "the flood to be over", func() bool {
+		s.shaker.mu.Lock()
+		defer s.shaker.mu.Unlock()
+		return s.stats().Sockets == 1 && len(s.shaker.active) == 0 && len(s.shaker.queue) == 0
+	})
+	st := s.stats()
+	ended := uint64(0)
+	for _, n := range st.TLSHandshakes {
+		ended += n
+	}
+	if ended != st.Accepted || st.Panics != 0 {
+		t.Errorf("%d accepted, %d ended: %v", st.Accepted, ended, st.TLSHandshakes)
+	}
+}
+
+// More than may wait are refused, with an alert.
+func TestHandshakeQueueIsBounded(t *testing.T) {
+	sh := newShaker(&tls.Config{}, &Config{TLSHandshakes: 1, Loops: 1})
+	sh.active[new(shake)] = struct{}{}
+	for range maxShakeQueue {
+		if !sh.submit(newShake(&secure{}, 0)) {
+			t.Fatal("refused below the limit")
+		}
+	}
+	if sh.submit(newShake(&secure{}, 0)) {
+		t.Error("taken above the limit")
+	}
+	sh.queue[7].end(false) // its connection is gone
+	if !sh.submit(newShake(&secure{}, 0)) || len(sh.queue) != maxShakeQueue {
+		t.Error("refused although one has gone")
+	}
+	h := newShake(&secure{}, 0)
+	if !h.give(make([]byte, maxShakeInput)) || h.give([]byte{1}) {
+		t.Error("the input is not bounded by maxShakeInput")
+	}
+}
+
+// The name a client asks for picks the certificate, the first is for others;
+// a reload concerns only who comes later, and a broken file nobody.
+func TestCertificates(t *testing.T) {
+	dir := t.TempDir()
+	certA, keyA := writePair(t, dir, "first", "a.example")
+	certB, keyB := writePair(t, dir, "second", "b.example", "*.c.example")
+	s := startSecure(t, &linux, func(c *Config) { c.TLSCerts, c.TLSKeys = []string{certA, certB}, []string{keyA, keyB} })
+	leaf := func(name string) *x509.Certificate {
+		t.Helper()
+		config := insecure()
+		config.ServerName = name
+		c, err := s.dialTLS(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		return c.ConnectionState().PeerCertificates[0]
+	}
+	for name, want := range map[string]string{"a.example": "a.example", "b.example": "b.example", "x.c.example": "b.example", "other": "a.example", "": "a.example"} {
+		if got := leaf(name).DNSNames[0]; got != want {
+			t.Errorf("for %q: %s, want %s", name, got, want)
+		}
+	}
+	there := s.dial()
+	old := leaf("a.example").SerialNumber
+
+	whole, err := os.ReadFile(certA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(certA, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.certs.look()
+	s.certs.look() // the same broken file is no second failure
+	if err := s.ReloadCertificates(); err == nil || !strings.Contains(err.Error(), certA) {
+		t.Errorf("half a file: %v", err)
+	}
+	if st := s.stats(); st.CertificateFailures != 2 || st.CertificateReloads != 0 {
+		t.Errorf("%d reloads, %d failures", st.CertificateReloads, st.CertificateFailures)
+	}
+	if leaf("a.example").SerialNumber.Cmp(old) != 0 {
+		t.Error("a broken file has changed the certificate")
+	}
+	writePair(t, dir, "first", "a.example")
+	s.certs.look()
+	s.certs.look()
+	if st := s.stats(); st.CertificateReloads != 1 {
+		t.Errorf("%d reloads", st.CertificateReloads)
+	}
+	if leaf("a.example").SerialNumber.Cmp(old) == 0 {
+		t.Error("the old certificate is still used")
+	}
+	s.push(Targets{All: true}, "still here")
+	there.expect("still here")
+	if err := os.Remove(keyB); err != nil {
+		t.Fatal(err)
+	}
+	s.certs.look()
+	if st := s.stats(); st.CertificateFailures != 3 {
+		t.Errorf("a file that is gone: %d failures", st.CertificateFailures)
+	}
+}
+
+func TestWrongCertificateStopsTheStart(t *testing.T) {
+	dir := t.TempDir()
+	cert, _ := writePair(t, dir, "a", "a.example")
+	_, key := writePair(t, dir, "b", "b.example")
+	for _, pair := range [][2]string{{cert, key}, {cert, "/nowhere"}, {"/dev/null", key}} {
+		c := Defaults()
+		c.Listen, c.TLSCerts, c.TLSKeys = []string{"wss://127.0.0.1:0"}, []string{pair[0]}, []string{pair[1]}
+		if _, err := New(c); err == nil || !strings.HasPrefix(err.Error(), "tls-cert: ") {
+			t.Errorf("%v: %v", pair, err)
+		}
+	}
+}

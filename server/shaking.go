@@ -1,0 +1,159 @@
+package server
+
+// What a loop has to do with handshakes: it feeds them, sends what they say
+// and takes the connection back.
+
+// Parts of a TLS record's header (RFC 8446 section 5.1).
+const (
+	recordHeader    = 5
+	recordHandshake = 22
+	maxRecord       = 1 << 14
+)
+
+// alertRefused is a fatal alert, internal_error, in the clear: all that can be
+// said to a peer that gets no handshake (RFC 8446 section 6).
+var alertRefused = []byte{21, 3, 3, 0, 2, 2, 80}
+
+// answerPlaintext is for who speaks HTTP to a wss listener.
+var answerPlaintext = []byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n" +
+	"Content-Length: 37\r\n\r\nthis port speaks TLS: use wss://host\n")
+
+// helloState is what the first bytes of a peer are.
+type helloState uint8
+
+const (
+	helloPart  helloState = iota // the beginning of a record of the handshake
+	helloWhole                   // a whole one
+	helloHTTP                    // a request without TLS
+	helloNone                    // something else
+)
+
+// inspectHello looks at the first bytes of a peer, so that no goroutine is
+// begun for one that has sent less than a whole record.
+func inspectHello(b []byte) helloState {
+	if len(b) == 0 {
+		return helloPart
+	}
+	switch {
+	case b[0] >= 'A' && b[0] <= 'Z':
+		return helloHTTP
+	case b[0] != recordHandshake, len(b) > 1 && b[1] != 3:
+		return helloNone
+	case len(b) < recordHeader:
+		return helloPart
+	}
+	n := int(b[3])<<8 | int(b[4])
+	switch {
+	case n == 0 || n > maxRecord:
+		return helloNone
+	case len(b) < recordHeader+n:
+		return helloPart
+	}
+	return helloWhole
+}
+
+// feed gives a handshake the peer's bytes.
+func (l *loop) feed(slot uint32, c *conn, s *secure, b []byte) {
+	h := s.shake
+	if !h.give(b) {
+		l.refuseTLS(slot, c, s, tlsGarbage, alertRefused)
+		return
+	}
+	if h.submitted {
+		return
+	}
+	switch inspectHello(h.in) { // no goroutine shares it yet
+	case helloPart:
+	case helloHTTP:
+		l.refuseTLS(slot, c, s, tlsPlaintext, answerPlaintext)
+	case helloNone:
+		l.refuseTLS(slot, c, s, tlsGarbage, alertRefused)
+	case helloWhole:
+		h.submitted = true
+		if !l.srv.shaker.submit(h) {
+			l.refuseTLS(slot, c, s, tlsBusy, alertRefused)
+		}
+	}
+}
+
+// refuseTLS ends a connection without a handshake, with a few bytes in the
+// clear.
+func (l *loop) refuseTLS(slot uint32, c *conn, s *secure, why tlsResult, last []byte) {
+	l.count.tls[why].Add(1)
+	l.count.handshakes[handshakeTLS].Add(1)
+	l.giveUp(slot, c, s, last)
+}
+
+// giveUp ends what has become no TLS connection. A goroutine of its handshake
+// may still have a look at s.shake.
+func (l *loop) giveUp(slot uint32, c *conn, s *secure, last []byte) {
+	if s.shake != nil {
+		s.shake.end(false)
+	}
+	s.dead = true
+	s.out = append(s.out, last...)
+	c.state = connClosing
+	l.closeBy(slot, c, refusalTicks)
+	l.flush(slot, c)
+}
+
+// shaking answers the connection of a handshake, nil if it is gone.
+func (l *loop) shaking(h *shake) (uint32, *conn) {
+	slot := h.handle.Slot()
+	c := l.conn(slot)
+	if c == nil || c.gen != h.handle.Gen() || h.secure.dead {
+		return 0, nil
+	}
+	return slot, c
+}
+
+// shakeSays sends what a handshake has to say.
+func (l *loop) shakeSays(h *shake, out []byte) {
+	slot, c := l.shaking(h)
+	if c == nil {
+		return
+	}
+	defer l.survive(slot, c.gen)
+	h.secure.out = append(h.secure.out, out...)
+	l.flush(slot, c)
+}
+
+// shaken takes a connection back whose handshake has ended.
+func (l *loop) shaken(h *shake, err error) {
+	slot, c := l.shaking(h)
+	if c == nil {
+		return
+	}
+	defer l.survive(slot, c.gen)
+	s := h.secure
+	s.shake = nil
+	h.mu.Lock()
+	rest, evicted := h.in, h.evicted
+	h.mu.Unlock()
+	switch {
+	case evicted:
+		l.refuseTLS(slot, c, s, tlsEvicted, alertRefused)
+		return
+	case err != nil:
+		l.refuseTLS(slot, c, s, tlsFailed, h.out) // an alert, as a rule
+		return
+	case s.tls.ConnectionState().DidResume:
+		l.count.tls[tlsResumed].Add(1)
+	default:
+		l.count.tls[tlsFull].Add(1)
+	}
+	s.out = append(s.out, h.out...)
+	if l.flush(slot, c) {
+		l.unseal(slot, c, s, rest) // what came behind the handshake
+	}
+}
+
+// endShake gives a handshake up whose connection is closed.
+func (l *loop) endShake(slot uint32) {
+	s := l.secureOf(slot)
+	if s.shake != nil && !s.dead {
+		l.count.tls[tlsGone].Add(1)
+		s.shake.end(false)
+	}
+	s.dead = true
+}
