@@ -25,6 +25,8 @@ type Options struct {
 	Wrap []string
 	// Key is sent with every control request.
 	Key string
+	// Schemes are those of further listeners; see Gateway.Listeners.
+	Schemes []string
 }
 
 // Gateway is a running castgate process.
@@ -32,6 +34,8 @@ type Gateway struct {
 	*Process
 	// Addr is host:port of the client listener.
 	Addr string
+	// Listeners are host:port of those of Options.Schemes.
+	Listeners map[string]string
 	// ControlAddr is what --control was given: host:port or unix:/path.
 	ControlAddr string
 	// Key is sent with every control request; change it to try another one.
@@ -69,6 +73,10 @@ func StartWith(t testing.TB, opts Options) *Gateway {
 		}
 		if g.ControlAddr == "" {
 			g.ControlAddr = FreeAddr(t)
+		}
+		g.Listeners = map[string]string{}
+		for _, scheme := range opts.Schemes {
+			g.Listeners[scheme] = FreeAddr(t)
 		}
 		if g.boot() {
 			return g
@@ -112,6 +120,9 @@ func (g *Gateway) boot() bool {
 	g.t.Helper()
 	args := append([]string{}, g.opts.Wrap...)
 	args = append(args, Build(g.t), "serve", "--listen", g.Addr, "--control", g.ControlAddr)
+	for scheme, addr := range g.Listeners {
+		args = append(args, "--listen", scheme+"://"+addr)
+	}
 	args = append(args, withoutAddresses(g.opts.Flags)...)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(cleanEnv(), g.opts.Env...)
