@@ -124,14 +124,17 @@ func (r *reloader) apply(e *effective) error {
 // hand gives each part its settings. What one refuses, those before it are
 // given back.
 func (r *reloader) hand(e *effective) error {
-	// Of no use to undo: files that have changed are read by themselves anyway.
-	if err := r.gateway.ReloadCertificates(); err != nil {
-		return fmt.Errorf("--tls-cert: %w", err)
-	}
 	parts := []func(e *effective) error{
 		func(e *effective) error { return r.control.SetAccess(e.control.Access) },
 		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity()) },
 		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
+		// The last, since what was in the files before can't be had back.
+		func(*effective) error {
+			if err := r.gateway.ReloadCertificates(); err != nil {
+				return fmt.Errorf("--tls-cert: %w", err)
+			}
+			return nil
+		},
 	}
 	for i, part := range parts {
 		err := part(e)

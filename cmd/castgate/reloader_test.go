@@ -23,9 +23,15 @@ type applied struct {
 	noPolicy     error
 	noAccess     error
 	accessesSeen int
+
+	certificates   int // times that they were read
+	noCertificates error
 }
 
-func (a *applied) ReloadCertificates() error { return nil }
+func (a *applied) ReloadCertificates() error {
+	a.certificates++
+	return a.noCertificates
+}
 
 func (a *applied) SetPolicy(p server.Policy) error {
 	if a.noPolicy == nil {
@@ -205,7 +211,17 @@ func TestReloadIsWhole(t *testing.T) {
 	if a.access.Keys[0] != "old" || a.limits.SendQueue != 1<<18 || r.level.Level() != slog.LevelInfo || a.accessesSeen != 3 {
 		t.Errorf("left at %+v, level %v", a, r.level.Level())
 	}
-	a.noPolicy = nil
+	if a.certificates != 0 {
+		t.Error("certificates were read for a reload that was refused")
+	}
+	a.noPolicy, a.noCertificates = nil, errors.New("half a file")
+	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "--tls-cert: half a file") {
+		t.Errorf("%v", err)
+	}
+	if a.access.Keys[0] != "old" || a.limits.SendQueue != 1<<18 || r.level.Level() != slog.LevelInfo {
+		t.Errorf("left at %+v, level %v", a, r.level.Level())
+	}
+	a.noCertificates = nil
 	expectReload(t, r, "send-queue control-key log-level", "")
 }
 
