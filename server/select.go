@@ -64,6 +64,8 @@ func (s *Server) GroupNames(context.Context) ([]string, error) { return s.regist
 func (s *Server) seats(q Each) (seats []seat, err error) {
 	var members table.Snapshot
 	switch {
+	case q.ClientID != "":
+		return []seat{{handle: s.ids.parse(q.ClientID)}}, nil
 	case q.UID != "":
 		if err := checkName("uid", q.UID); err != nil {
 			return nil, err

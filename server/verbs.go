@@ -212,8 +212,9 @@ type Members struct{ UID, Group string }
 
 // Each is the argument of Gateway.Each.
 type Each struct {
-	// UID or Group narrows to its clients; both empty means all.
-	UID, Group string
+	// UID or Group narrows to its clients, ClientID to the one; all empty means
+	// all.
+	UID, Group, ClientID string
 	// Groups asks for ClientState.Groups.
 	Groups bool
 }

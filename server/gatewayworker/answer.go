@@ -1,0 +1,260 @@
+package gatewayworker
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+
+	wire "castgate/codec/gatewayworker"
+	"castgate/server"
+)
+
+// answer replies to a query, exactly once: a query that fails has the reply
+// that an empty gateway gives.
+func (l *innerLoop) answer(c *innerConn, f *wire.Frame) {
+	if l.waiting >= l.cfg.MaxAllReplies {
+		l.close(c, closeReplies)
+		return
+	}
+	before := len(c.out)
+	b, mark := wire.BeginReply(c.out)
+	c.out = wire.EndReply(l.reply(b, f), mark)
+	if c.worker != nil {
+		c.mixed = true
+	}
+	l.queued(c, len(c.out)-before)
+}
+
+// reply appends the value that answers a query (protocol.md section 3).
+func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
+	switch f.Command {
+	case wire.IsOnline:
+		online, err := l.gateway.Online(background, server.Online{ClientIDs: []string{l.clientID(f.ConnectionID)}})
+		if err == nil && online.Clients[0] {
+			return wire.AppendInt(b, 1)
+		}
+		return wire.AppendInt(b, 0)
+	case wire.SessionOfClient:
+		session, online, err := l.gateway.SessionBytes(background, l.clientID(f.ConnectionID))
+		switch {
+		case err != nil || !online:
+			return wire.AppendNull(b)
+		case session == "":
+			return wire.AppendEnd(wire.AppendArray(b, 0))
+		}
+		return append(b, session...)
+	case wire.AllSessions:
+		return l.sessions(b, server.Each{})
+	case wire.SessionsOfGroup:
+		if len(f.Ext) == 0 || len(f.Ext) > server.MaxNameLen {
+			return wire.AppendEnd(wire.AppendArray(b, 0))
+		}
+		return l.sessions(b, server.Each{Group: string(f.Ext)})
+	case wire.CountOfGroup:
+		return wire.AppendInt(b, int64(l.countOf(f.Ext)))
+	case wire.CountsOfGroups:
+		groups := l.decoder.DistinctKeys(f.Ext)
+		b = wire.AppendArray(b, len(groups))
+		for _, g := range groups {
+			n := 0
+			if len(g) > 0 {
+				n = l.countOf(g)
+			}
+			b = wire.AppendInt(wire.AppendKey(b, g), int64(n))
+		}
+		return wire.AppendEnd(b)
+	case wire.ClientsOfUID:
+		return l.members(b, f.Ext)
+	case wire.ClientsOfUIDs:
+		uids := l.decoder.DistinctKeys(f.Ext)
+		b = wire.AppendArray(b, len(uids))
+		for _, uid := range uids {
+			b = l.members(wire.AppendKey(b, uid), uid)
+		}
+		return wire.AppendEnd(b)
+	case wire.Groups:
+		names, err := l.gateway.GroupNames(background)
+		if err != nil {
+			names = nil
+		}
+		b = wire.AppendArray(b, len(names))
+		for i, name := range names {
+			b = wire.AppendKeyValue(wire.AppendInt(b, int64(i)), name)
+		}
+		return wire.AppendEnd(b)
+	}
+	return l.selected(b, f.Ext)
+}
+
+// sessions appends connection id => session for the clients q means.
+func (l *innerLoop) sessions(b []byte, q server.Each) []byte {
+	n, rows := 0, l.rows[:0]
+	_ = l.gateway.Each(background, q, func(s server.ClientState) bool {
+		if id, ok := l.connection(s.ClientID); ok {
+			rows = wire.AppendString(wire.AppendInt(rows, int64(id)), s.Session)
+			n++
+		}
+		return true
+	})
+	b = append(wire.AppendArray(b, n), rows...)
+	l.rows = scratch(rows)
+	return wire.AppendEnd(b)
+}
+
+// keepRows is the capacity in bytes up to which a scratch buffer is kept.
+const keepRows = 1 << 20
+
+func scratch(b []byte) []byte {
+	if cap(b) > keepRows {
+		return nil
+	}
+	return b
+}
+
+// countOf answers how many clients a group has; the empty one is everybody.
+func (l *innerLoop) countOf(group []byte) int {
+	switch {
+	case len(group) == 0:
+		st, err := l.gateway.Stats(background)
+		if err != nil {
+			return 0
+		}
+		return st.Connections
+	case len(group) > server.MaxNameLen:
+		return 0
+	}
+	counts, err := l.gateway.Counts(background, server.Counts{Groups: []string{string(group)}})
+	if err != nil {
+		return 0
+	}
+	return counts.Groups[0]
+}
+
+// members appends the list of the connection ids of a uid's clients.
+func (l *innerLoop) members(b, uid []byte) []byte {
+	var ids []string
+	if len(uid) >= 1 && len(uid) <= server.MaxNameLen {
+		var err error
+		if ids, err = l.gateway.Members(background, server.Members{UID: string(uid)}); err != nil {
+			ids = nil
+		}
+	}
+	b = wire.AppendArray(b, len(ids))
+	for i, id := range ids {
+		connection, _ := l.connection(id)
+		b = wire.AppendInt(wire.AppendInt(b, int64(i)), int64(connection))
+	}
+	return wire.AppendEnd(b)
+}
+
+// connection is the reverse of clientID.
+func (l *innerLoop) connection(clientID string) (uint32, bool) {
+	if len(clientID) != len(l.prefix)+8 {
+		return 0, false
+	}
+	var b [4]byte
+	if _, err := hex.Decode(b[:], []byte(clientID[len(l.prefix):])); err != nil {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b[:]), true
+}
+
+// selection is a SELECT being answered.
+type selection struct {
+	fields      [][]byte
+	uid, groups bool // asked for
+	first       bool // with the remedy of section 8.4
+	seen        map[uint32]bool
+	n           int
+	rows, rest  []byte
+}
+
+// selected appends what SELECT asks for: connection id => fields.
+func (l *innerLoop) selected(b, ext []byte) []byte {
+	q, ok := l.decoder.Select(ext)
+	if !ok || q.All && len(q.Fields) == 0 {
+		return wire.AppendEnd(wire.AppendArray(b, 0))
+	}
+	s := selection{fields: q.Fields, rows: l.rows[:0], rest: l.rest[:0]}
+	for _, f := range q.Fields {
+		s.uid = s.uid || string(f) == "uid"
+		s.groups = s.groups || string(f) == "groups"
+	}
+	if q.All {
+		// getAllGroupUidList and its like stop at the first client without a uid
+		// or group, so that these come last (protocol.md section 8.4).
+		s.first = s.groups
+		l.each(&s, server.Each{})
+	} else {
+		s.seen = map[uint32]bool{}
+		l.selectWhere(&s, q.Where)
+	}
+	b = wire.AppendArray(b, s.n)
+	b = append(append(b, s.rows...), s.rest...)
+	l.rows, l.rest = scratch(s.rows), scratch(s.rest)
+	return wire.AppendEnd(b)
+}
+
+// selectWhere adds the union of all criteria, each client once.
+func (l *innerLoop) selectWhere(s *selection, where []wire.Criterion) {
+	for i := range where {
+		switch w := &where[i]; w.Kind {
+		case wire.ByUID:
+			for _, uid := range l.names(w.Names) {
+				l.each(s, server.Each{UID: uid})
+			}
+		case wire.ByGroup:
+			for _, group := range l.names(w.Names) {
+				l.each(s, server.Each{Group: group})
+			}
+		case wire.ByConnectionID:
+			for _, id := range w.ConnectionIDs {
+				if !s.seen[id] {
+					l.each(s, server.Each{ClientID: l.clientID(id)})
+				}
+			}
+		}
+	}
+}
+
+func (l *innerLoop) each(s *selection, q server.Each) {
+	q.Groups = s.groups
+	_ = l.gateway.Each(background, q, func(c server.ClientState) bool {
+		id, ok := l.connection(c.ClientID)
+		if !ok || s.seen[id] {
+			return true
+		}
+		if s.seen != nil {
+			s.seen[id] = true
+		}
+		s.n++
+		if s.first && (len(c.Groups) == 0 || s.uid && c.UID == "") {
+			s.rest = s.row(s.rest, id, &c)
+		} else {
+			s.rows = s.row(s.rows, id, &c)
+		}
+		return true
+	})
+}
+
+// row appends one client with its fields in the order asked for.
+func (s *selection) row(b []byte, id uint32, c *server.ClientState) []byte {
+	b = wire.AppendArray(wire.AppendInt(b, int64(id)), len(s.fields))
+	for _, f := range s.fields {
+		b = wire.AppendKey(b, f)
+		switch {
+		case string(f) == "session":
+			b = wire.AppendString(b, c.Session)
+		case string(f) == "uid" && c.UID != "":
+			b = wire.AppendString(b, c.UID)
+		case string(f) == "groups" && c.Groups != nil:
+			b = wire.AppendArray(b, len(c.Groups))
+			for _, g := range c.Groups {
+				b = wire.AppendString(wire.AppendKey(b, g), g)
+			}
+			b = wire.AppendEnd(b)
+		default:
+			b = wire.AppendNull(b)
+		}
+	}
+	return wire.AppendEnd(b)
+}

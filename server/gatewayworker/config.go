@@ -1,0 +1,166 @@
+package gatewayworker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Routing says which worker a client without one gets (protocol.md section 6.5).
+type Routing string
+
+// The values of Config.Routing.
+const (
+	RouteLeast  Routing = "least"  // the one with the fewest clients, of several the one attached first
+	RouteRandom Routing = "random" // any
+)
+
+// Config is everything a Front is told at its start. Defaults gives the limits;
+// Validate names the first setting that is wrong.
+type Config struct {
+	// Inner is the ip:port the inner endpoint listens on; empty means that
+	// there is no GatewayWorker front. Port 0 picks a free one.
+	Inner string
+	// Advertise is the IPv4 address and port under which PHP reaches Inner. It is
+	// part of every client id. Empty means Inner; port 0 the port of Inner.
+	Advertise string
+	// Register is the ip:port the embedded Register listens on; empty for none.
+	Register string
+	// Join are the Registers, host:port, that are told of us instead or as well.
+	Join []string
+	// Secret is the key that PHP has to name. Needed unless Inner and Register
+	// are on loopback addresses.
+	Secret string
+	// Routing is how workers get their clients. Default RouteLeast.
+	Routing Routing
+	// RequireWorker makes a client's event end the client while no worker is
+	// attached, as PHP does. Default false: push-only.
+	RequireWorker bool
+
+	// MaxConns is how many inner connections are open at once, and MaxSilent how
+	// many of them may not have sent a whole command yet. Over either the oldest
+	// silent one has to go.
+	MaxConns, MaxSilent int
+	// SilentTimeout is the time from accept to the first whole command.
+	SilentTimeout time.Duration
+	// StallTimeout is how long half a frame, or a reply that is not read, may
+	// make no progress.
+	StallTimeout time.Duration
+	// MaxHeld is how many bytes of frames that are not whole are held, for all
+	// connections together. Over it the connection with the most is closed.
+	MaxHeld int
+	// MaxReplies is how many bytes of replies wait for one connection before
+	// nothing more is read from it, MaxAllReplies for all together before the
+	// next one that asks is closed. Each may be passed by one reply.
+	MaxReplies, MaxAllReplies int
+	// WorkerBuffer is the backlog in bytes from which events for a worker are
+	// dropped (protocol.md section 6.6).
+	WorkerBuffer int
+	// EventQueue is how many bytes of events may wait for the inner loop.
+	// Messages above it are dropped.
+	EventQueue int
+
+	// Log receives structured logs; nil discards them.
+	Log *slog.Logger
+}
+
+// Defaults answers the limits of a Front; it listens nowhere yet.
+func Defaults() Config {
+	return Config{
+		Routing:  RouteLeast,
+		MaxConns: 4096, MaxSilent: 1024,
+		SilentTimeout: 10 * time.Second, StallTimeout: time.Minute,
+		MaxHeld: 64 << 20, MaxReplies: 4 << 20, MaxAllReplies: 256 << 20,
+		WorkerBuffer: 10_240_000, EventQueue: 64 << 20,
+	}
+}
+
+// On tells whether there is a front at all.
+func (c *Config) On() bool { return c.Inner != "" }
+
+// Validate reports the first setting that is wrong, by its name on the command
+// line. The secret is never in an error.
+func (c *Config) Validate() error {
+	if !c.On() {
+		for name, set := range map[string]bool{"register": c.Register != "", "join": len(c.Join) > 0, "advertise": c.Advertise != "", "require-worker": c.RequireWorker} {
+			if set {
+				return fmt.Errorf("gatewayworker-%s: needs gatewayworker-inner as well", name)
+			}
+		}
+		return nil
+	}
+	inner, err := netip.ParseAddrPort(c.Inner)
+	if err != nil {
+		return fmt.Errorf("gatewayworker-inner: %q is not ip:port", c.Inner)
+	}
+	if c.Secret == "" && !inner.Addr().IsLoopback() {
+		return fmt.Errorf("gatewayworker-inner: %s can be reached from other hosts; set gatewayworker-secret or listen on a loopback address", c.Inner)
+	}
+	if err := c.validateAdvertise(); err != nil {
+		return err
+	}
+	if c.Register != "" {
+		r := c.registerConfig(inner)
+		if err := r.Validate(); err != nil {
+			return fmt.Errorf("gatewayworker-register: %w", err)
+		}
+	}
+	if len(c.Join) > 0 {
+		j := c.joinerConfig(inner)
+		if err := j.Validate(); err != nil {
+			return fmt.Errorf("gatewayworker-join: %w", err)
+		}
+	}
+	switch {
+	case len(c.Secret) > maxSecret:
+		return fmt.Errorf("gatewayworker-secret: it has %d bytes, %d are allowed", len(c.Secret), maxSecret)
+	case c.Routing != RouteLeast && c.Routing != RouteRandom:
+		return fmt.Errorf("gatewayworker-routing: %q is neither least nor random", c.Routing)
+	case c.MaxConns < 1 || c.MaxSilent < 1 || c.SilentTimeout <= 0 || c.StallTimeout <= 0,
+		c.MaxHeld < 1 || c.MaxReplies < 1 || c.MaxAllReplies < 1 || c.WorkerBuffer < 1 || c.EventQueue < 1:
+		return errors.New("gatewayworker: a limit is not positive")
+	}
+	return nil
+}
+
+// maxSecret is the longest secret in bytes: it has to fit, with room, into the
+// first frame of a connection.
+const maxSecret = 512
+
+func (c *Config) validateAdvertise() error {
+	name, value := "gatewayworker-advertise", c.Advertise
+	if value == "" {
+		name, value = "gatewayworker-inner", c.Inner
+	}
+	a, err := netip.ParseAddrPort(value)
+	switch {
+	case err != nil || !a.Addr().Is4():
+		return fmt.Errorf("%s: %q is not an IPv4 address and port, as client ids carry one; set gatewayworker-advertise", name, value)
+	case a.Addr().IsUnspecified():
+		return fmt.Errorf("%s: nobody can connect to %s; set gatewayworker-advertise to the address that PHP hosts use", name, value)
+	}
+	return nil
+}
+
+// advertised is the address PHP is told, once it is known where inner listens.
+func (c *Config) advertised(inner netip.AddrPort) netip.AddrPort {
+	value := c.Advertise
+	if value == "" {
+		value = c.Inner
+	}
+	a, err := netip.ParseAddrPort(value)
+	if err == nil && a.Port() == 0 {
+		a = netip.AddrPortFrom(a.Addr(), inner.Port())
+	}
+	return a
+}
+
+func (c *Config) registerConfig(inner netip.AddrPort) RegisterConfig {
+	return RegisterConfig{Address: c.Register, Secret: c.Secret, Own: []string{c.advertised(inner).String()}, Log: c.Log}
+}
+
+func (c *Config) joinerConfig(inner netip.AddrPort) JoinerConfig {
+	return JoinerConfig{Registers: c.Join, Address: c.advertised(inner).String(), Secret: c.Secret, Log: c.Log}
+}

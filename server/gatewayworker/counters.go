@@ -1,0 +1,89 @@
+package gatewayworker
+
+import (
+	"errors"
+	"sync/atomic"
+
+	wire "castgate/codec/gatewayworker"
+)
+
+// closeReason says why an inner connection has ended.
+type closeReason uint8
+
+const (
+	closePeer         closeReason = iota // the peer did
+	closeUnauthorized                    // no or a wrong key
+	closeSilent                          // no whole command within SilentTimeout
+	closeStalled                         // half a frame, StallTimeout long
+	closeUnread                          // replies not read, StallTimeout long
+	closeFull                            // MaxConns or MaxSilent
+	closeHeld                            // MaxHeld
+	closeReplies                         // MaxAllReplies
+	closeShort                           // a frame shorter than its header
+	closeLong                            // a frame over wire.MaxFrame
+	closeExt                             // ext longer than its frame
+	closeBadWorker                       // a worker_key that is too long
+	closeReplaced                        // a worker came under the same key
+	closeShutdown
+	closeReasons
+)
+
+var closeNames = [closeReasons]string{
+	"peer", "unauthorized", "silent", "stalled", "unread", "full", "half_frames", "replies",
+	"frame_short", "frame_long", "frame_ext", "worker_key", "replaced", "shutdown",
+}
+
+// frameFault is the reason for an error of wire.FrameReader.
+func frameFault(err error) closeReason {
+	switch {
+	case errors.Is(err, wire.ErrFrameLong):
+		return closeLong
+	case errors.Is(err, wire.ErrFrameExt):
+		return closeExt
+	}
+	return closeShort
+}
+
+// ignoreReason says why a command has done nothing.
+type ignoreReason uint8
+
+const (
+	ignoreUnknown ignoreReason = iota // no command for a gateway
+	ignoreOffline                     // the client is not connected
+	ignoreEmpty                       // an empty uid or group
+	ignoreName                        // a uid or group over server.MaxNameLen
+	ignoreBody                        // a body without a message
+	ignoreSession                     // a session that can't be merged, or is too large
+	ignoreGroups                      // in server.MaxGroupsPerClient groups already
+	ignoreFailed                      // the gateway refused: busy or stopping
+	ignoreReasons
+)
+
+var ignoreNames = [ignoreReasons]string{"unknown_command", "offline", "empty_name", "long_name", "body", "session", "too_many_groups", "refused"}
+
+// dropReason says why an event has not reached a worker.
+type dropReason uint8
+
+const (
+	dropNoWorker   dropReason = iota // none was attached any more
+	dropWorkerSlow                   // WorkerBuffer
+	dropQueue                        // EventQueue
+	dropTooLarge                     // message and session over a frame
+	dropHead                         // a request head that has no PHP form
+	dropReasons
+)
+
+var dropNames = [dropReasons]string{"no_worker", "worker_slow", "queue", "too_large", "request"}
+
+// counters are written by the inner loop, or by event loops through the queue,
+// and read by anybody.
+type counters struct {
+	connections, workers, held, waiting atomic.Int64
+
+	accepted, acceptErrors, attaches, bytesIn, bytesOut, events, unserved, busyWaits atomic.Uint64
+
+	commands   [256]atomic.Uint64 // by command
+	closes     [closeReasons]atomic.Uint64
+	ignored    [ignoreReasons]atomic.Uint64
+	eventDrops [dropReasons]atomic.Uint64
+}

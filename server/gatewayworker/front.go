@@ -1,0 +1,309 @@
+package gatewayworker
+
+import (
+	"container/list"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/server"
+)
+
+// Front is the GatewayWorker side of a gateway: New, Listen, Serve, Drain,
+// Shutdown. Its methods may be called from any goroutine.
+type Front struct {
+	cfg     Config
+	log     *slog.Logger
+	count   counters
+	loop    *innerLoop
+	queue   *eventQueue
+	inner   netip.AddrPort
+	address netip.AddrPort
+
+	register *register
+	joiner   *joiner
+
+	serving atomic.Bool
+	ended   chan struct{} // closed when the inner loop has ended
+	stop    sync.Once
+}
+
+// New binds the inner endpoint and the Register, so that what is taken is told
+// at once; both answer from Serve on. Errors of settings begin with a setting's
+// name.
+func New(c Config) (*Front, error) {
+	if !c.On() {
+		return nil, errors.New("gatewayworker-inner: it is not set")
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	f := &Front{cfg: c, log: c.Log, ended: make(chan struct{})}
+	fd, err := f.listen()
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for GatewayWorker on %s: %w", c.Inner, err)
+	}
+	f.address = c.advertised(f.inner)
+	if err := f.newLoop(fd); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	if c.Register != "" {
+		if f.register, err = newRegister(c.registerConfig(f.inner)); err != nil {
+			f.release()
+			return nil, fmt.Errorf("cannot listen for a Register on %s: %w", c.Register, err)
+		}
+	}
+	if len(c.Join) > 0 {
+		if f.joiner, err = newJoiner(c.joinerConfig(f.inner)); err != nil {
+			f.release()
+			return nil, fmt.Errorf("gatewayworker-join: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// listen binds the inner address. The descriptor is ours, off the runtime's
+// poller.
+func (f *Front) listen() (fd int, err error) {
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", f.cfg.Inner)
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = ln.Close() }()
+	f.inner = ln.Addr().(*net.TCPAddr).AddrPort()
+	raw, err := ln.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	ctlErr := raw.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(ctlErr, err)
+}
+
+func (f *Front) newLoop(listener int) error {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("epoll: %w", err)
+	}
+	b, err := newBell()
+	if err != nil {
+		_ = unix.Close(epoll)
+		return err
+	}
+	for _, fd := range []int{listener, int(b)} {
+		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+			_ = unix.Close(epoll)
+			_ = unix.Close(int(b))
+			return fmt.Errorf("epoll_ctl: %w", err)
+		}
+	}
+	f.queue = &eventQueue{local: f.address, limit: f.cfg.EventQueue, require: f.cfg.RequireWorker, bell: b, count: &f.count}
+	var id [6]byte
+	ip := f.address.Addr().As4()
+	copy(id[:], ip[:])
+	id[4], id[5] = byte(f.address.Port()>>8), byte(f.address.Port())
+	f.loop = &innerLoop{
+		cfg: f.cfg, log: f.log, count: &f.count,
+		prefix: hex.EncodeToString(id[:]), local: f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}),
+		epoll: epoll, listener: listener, bell: b, queue: f.queue, workers: newWorkers(f.cfg.Routing, f.queue),
+		tasks: make(chan func(*innerLoop), 8), conns: map[int]*innerConn{}, silent: list.New(),
+		in: make([]byte, readLen),
+	}
+	return nil
+}
+
+// Address is where PHP reaches the inner endpoint: Config.PeerAddress of the
+// server.
+func (f *Front) Address() netip.AddrPort { return f.address }
+
+// Inner is where the inner endpoint listens, Register where the embedded
+// Register does; that is invalid if there is none.
+func (f *Front) Inner() netip.AddrPort { return f.inner }
+
+// Register is the address of the embedded Register, invalid if there is none.
+func (f *Front) Register() netip.AddrPort {
+	if f.register == nil {
+		return netip.AddrPort{}
+	}
+	return f.register.Addr()
+}
+
+// Events is what the server has to tell of its clients: Config.Events.
+func (f *Front) Events() server.Events { return f.queue }
+
+// SetLimits lowers how many connections the inner endpoint and the Register
+// take, as there are that many descriptors for them. Before Serve.
+func (f *Front) SetLimits(inner, register int) {
+	l := f.loop
+	l.cfg.MaxConns = min(l.cfg.MaxConns, max(inner, 1))
+	l.cfg.MaxSilent = min(l.cfg.MaxSilent, max(l.cfg.MaxConns/2, 1))
+	if f.register != nil {
+		f.register.cfg.MaxConns = min(f.register.cfg.MaxConns, max(register, 1))
+	}
+}
+
+// Serve answers PHP until Shutdown, and then returns nil. suspendInit is called
+// with true while a worker is attached, whose application sends its own init
+// message; it may be nil and must not block.
+func (f *Front) Serve(gw server.Gateway, suspendInit func(bool)) error {
+	f.loop.gateway = gw
+	f.loop.suspendInit = suspendInit
+	failed := make(chan error, 2)
+	if f.register != nil {
+		go func() {
+			if err := f.register.Serve(); err != nil {
+				failed <- fmt.Errorf("the Register ended: %w", err)
+			}
+		}()
+	}
+	f.serving.Store(true)
+	go func() {
+		failed <- f.loop.run()
+		close(f.ended)
+	}()
+	if f.joiner != nil {
+		f.joiner.Start()
+	}
+	err := <-failed
+	if err != nil {
+		f.halt()
+	}
+	<-f.ended
+	f.closeRegisters()
+	f.release()
+	return err
+}
+
+// do has the inner loop run a task, and waits for ready. False if the loop has
+// ended or ctx is done before.
+func (f *Front) do(ctx context.Context, task func(l *innerLoop), ready <-chan struct{}) bool {
+	if !f.serving.Load() {
+		return false
+	}
+	select {
+	case f.loop.tasks <- task:
+	case <-f.ended:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+	f.loop.bell.ring()
+	select {
+	case <-ready:
+		return true
+	case <-f.ended:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// Drain begins the end: PHP is told that we leave, connections that have come
+// are taken, no further ones, and what they have sent is executed. Connections
+// stay open. Call it while the server still takes pushes.
+func (f *Front) Drain(ctx context.Context) error {
+	f.closeRegisters()
+	done := make(chan struct{})
+	f.do(ctx, func(l *innerLoop) { l.drain(done) }, done)
+	return ctx.Err()
+}
+
+func (f *Front) closeRegisters() {
+	if f.joiner != nil {
+		f.joiner.Close()
+	}
+	if f.register != nil {
+		_ = f.register.Close()
+	}
+}
+
+// Shutdown hands workers the events that wait, writes what waits for them as
+// far as they take it until ctx is done, and closes every connection.
+func (f *Front) Shutdown(ctx context.Context) error {
+	for f.serving.Load() {
+		var left int
+		done := make(chan struct{})
+		if !f.do(ctx, func(l *innerLoop) {
+			left = l.waiting + f.queue.waiting()
+			close(done)
+		}, done) || left == 0 {
+			break
+		}
+		select {
+		case <-time.After(shutdownPoll):
+		case <-ctx.Done():
+		}
+	}
+	f.halt()
+	if f.serving.Load() {
+		<-f.ended
+	} else {
+		f.closeRegisters()
+		f.release()
+	}
+	return ctx.Err()
+}
+
+const shutdownPoll = 5 * time.Millisecond
+
+// halt ends the inner loop.
+func (f *Front) halt() {
+	f.stop.Do(func() {
+		if f.serving.Load() {
+			select {
+			case f.loop.tasks <- func(l *innerLoop) { l.stopped = true }:
+				f.loop.bell.ring()
+			case <-f.ended:
+			}
+		}
+	})
+}
+
+// release closes what New opened, once the loop does not run. The bell stays:
+// event loops of the server may still ring it.
+func (f *Front) release() {
+	if f.loop.listener >= 0 {
+		_ = unix.Close(f.loop.listener)
+		f.loop.listener = -1
+	}
+	if f.loop.epoll >= 0 {
+		_ = unix.Close(f.loop.epoll)
+		f.loop.epoll = -1
+	}
+	if f.register != nil {
+		_ = f.register.Close()
+	}
+}
+
+// drain takes what is in the backlog, closes the listener, and executes what
+// has come.
+func (l *innerLoop) drain(done chan<- struct{}) {
+	defer close(done)
+	if l.listener >= 0 {
+		l.accept()
+		_ = unix.Close(l.listener)
+		l.listener = -1
+	}
+	events := make([]unix.EpollEvent, eventBatch)
+	for range drainTurns {
+		n, err := unix.EpollWait(l.epoll, events, 0)
+		if err == nil && n == 0 && len(l.unfinished) == 0 {
+			return
+		}
+		l.turn(events[:max(n, 0)])
+	}
+}
+
+// drainTurns bounds how long peers that go on sending can hold up the end.
+const drainTurns = 100

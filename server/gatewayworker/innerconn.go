@@ -1,0 +1,84 @@
+package gatewayworker
+
+import (
+	"container/list"
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	wire "castgate/codec/gatewayworker"
+)
+
+// innerConn is a connection of an API client or a worker. The inner loop's.
+type innerConn struct {
+	fd   int
+	peer netip.AddrPort
+
+	reader  wire.FrameReader
+	held    int    // bytes in reader
+	rest    []byte // read but not taken apart: its replies are not read either
+	stopped bool   // reading was, until replies have been read
+	lastIn  time.Time
+
+	out       []byte // from sent on: not yet written
+	sent      int
+	lastOut   time.Time // when something of it was last written, or it was empty
+	wantWrite bool      // epoll tells when it can be written
+	dirty     bool      // in innerLoop.dirty
+	later     bool      // in innerLoop.unfinished
+
+	authorized bool
+	silent     *list.Element // in innerLoop.silent: no whole command yet
+	ended      bool          // the peer sends no more
+	closed     bool
+
+	worker      *worker // nil: an API client
+	head        int     // in out: the first event that is not wholly written
+	mixed       bool    // replies lie between the events
+	keepaliveAt time.Time
+}
+
+// waiting is how many bytes have not been written.
+func (c *innerConn) waiting() int { return len(c.out) - c.sent }
+
+// paused tells whether nothing is read before replies have been.
+func (c *innerConn) paused(limit int) bool { return c.worker == nil && c.waiting() >= limit }
+
+// wrote notes that n more bytes are with the kernel, and gives back memory.
+func (c *innerConn) wrote(n int) {
+	c.sent += n
+	done := c.sent
+	if c.worker != nil && !c.mixed {
+		for c.head+4 <= c.sent {
+			next := c.head + int(binary.BigEndian.Uint32(c.out[c.head:]))
+			if next > c.sent {
+				break
+			}
+			c.head = next
+		}
+		done = min(done, c.head)
+	}
+	switch {
+	case done == len(c.out):
+		c.out, c.sent, c.head = c.out[:0], 0, 0
+		if cap(c.out) > keepOut {
+			c.out = nil
+		}
+	case done > keepOut && done > len(c.out)/2:
+		c.out = c.out[:copy(c.out, c.out[done:])]
+		c.sent -= done
+		c.head = max(c.head-done, 0)
+	}
+}
+
+// keepOut is the capacity in bytes up to which an empty buffer is kept, and
+// from which written bytes are cut off a full one.
+const keepOut = 64 << 10
+
+// backlog answers a copy of the events that the worker has not got whole.
+func (c *innerConn) backlog() []byte {
+	if c.mixed {
+		return nil
+	}
+	return append([]byte(nil), c.out[c.head:]...)
+}

@@ -1,0 +1,208 @@
+package gatewayworker
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// serve acts on what epoll has told of a connection.
+func (l *innerLoop) serve(c *innerConn, events uint32) {
+	if events&unix.EPOLLOUT != 0 {
+		l.flush(c)
+	}
+	if events&^unix.EPOLLOUT != 0 {
+		l.read(c)
+	}
+}
+
+// read takes what is there, at most readBudget and what of it replies allow.
+// Everything that came before the end of the peer's data is executed before
+// the end is acted on.
+func (l *innerLoop) read(c *innerConn) {
+	c.stopped = false
+	for budget := readBudget; !c.closed && (!c.ended || len(c.rest) > 0); {
+		switch {
+		case c.paused(l.cfg.MaxReplies):
+			c.stopped = true // flush goes on with it
+			return
+		case len(c.rest) > 0:
+			rest := c.rest
+			c.rest = nil
+			l.consume(c, rest)
+			continue
+		case budget <= 0:
+			l.readLater(c)
+			return
+		}
+		n, err := unix.Read(c.fd, l.in)
+		switch {
+		case n > 0:
+			budget -= n
+			l.count.bytesIn.Add(uint64(n))
+			l.consume(c, l.in[:n])
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return
+		case err != nil:
+			l.close(c, closePeer)
+		default:
+			c.ended = true
+		}
+	}
+	if c.worker != nil || c.waiting() == 0 { // an API client may still read its replies
+		l.close(c, closePeer)
+	}
+}
+
+func (l *innerLoop) readLater(c *innerConn) {
+	if !c.later {
+		c.later = true
+		l.unfinished = append(l.unfinished, c)
+	}
+}
+
+// consume takes apart what has been read and executes every whole frame.
+func (l *innerLoop) consume(c *innerConn, in []byte) {
+	for !c.closed {
+		if c.paused(l.cfg.MaxReplies) {
+			c.rest = append([]byte(nil), in...)
+			break
+		}
+		f, rest, ok, err := c.reader.Next(in)
+		if err != nil {
+			l.close(c, frameFault(err))
+			return
+		}
+		if !ok {
+			break
+		}
+		in = rest
+		l.execute(c, &f)
+	}
+	if c.closed {
+		return
+	}
+	if c.silent == nil {
+		c.lastIn = time.Now()
+	}
+	l.hold(c)
+	l.flush(c)
+}
+
+// heldUnauthorized is how much of a frame is held for a connection that may
+// not do anything but name its key yet.
+const heldUnauthorized = 4 << 10
+
+// hold accounts for the half frame that a connection has left.
+func (l *innerLoop) hold(c *innerConn) {
+	held := c.reader.Held()
+	l.held += held - c.held
+	c.held = held
+	l.count.held.Store(int64(l.held))
+	if !c.authorized && held > heldUnauthorized {
+		l.close(c, closeUnauthorized)
+		return
+	}
+	if l.held <= l.cfg.MaxHeld {
+		return
+	}
+	most := c
+	for _, other := range l.conns {
+		if other.held > most.held {
+			most = other
+		}
+	}
+	l.close(most, closeHeld)
+}
+
+// send queues bytes for a connection; they are written at the end of the turn.
+func (l *innerLoop) send(c *innerConn, b []byte) {
+	if c.closed {
+		return
+	}
+	if c.waiting() == 0 {
+		c.lastOut = time.Now()
+	}
+	c.out = append(c.out, b...)
+	l.queued(c, len(b))
+}
+
+// queued accounts for n bytes more in c.out.
+func (l *innerLoop) queued(c *innerConn, n int) {
+	l.waiting += n
+	l.count.waiting.Store(int64(l.waiting))
+	if !c.dirty {
+		c.dirty = true
+		l.dirty = append(l.dirty, c)
+	}
+}
+
+// flush writes what the kernel takes.
+func (l *innerLoop) flush(c *innerConn) {
+	for !c.closed && c.waiting() > 0 {
+		n, err := unix.SendmsgN(c.fd, c.out[c.sent:], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		switch {
+		case n > 0 && err == nil:
+			c.wrote(n)
+			c.lastOut = time.Now()
+			l.waiting -= n
+			l.count.waiting.Store(int64(l.waiting))
+			l.count.bytesOut.Add(uint64(n))
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			l.want(c, true)
+			return
+		default:
+			l.close(c, closePeer)
+		}
+	}
+	if c.closed {
+		return
+	}
+	l.want(c, false)
+	switch {
+	case c.stopped: // replies have been read, commands go on
+		l.readLater(c)
+	case c.ended && len(c.rest) == 0:
+		l.close(c, closePeer)
+	}
+}
+
+// want sets whether epoll tells when the connection can be written.
+func (l *innerLoop) want(c *innerConn, write bool) {
+	if c.wantWrite == write {
+		return
+	}
+	c.wantWrite = write
+	events := uint32(readable)
+	if write {
+		events |= unix.EPOLLOUT
+	}
+	// Both are looked at anew by the kernel: what came meanwhile is told of.
+	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: events, Fd: int32(c.fd)})
+}
+
+// close ends a connection; once.
+func (l *innerLoop) close(c *innerConn, why closeReason) {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	l.count.closes[why].Add(1)
+	if c.silent != nil {
+		l.silent.Remove(c.silent)
+		c.silent = nil
+	}
+	l.held -= c.held
+	l.waiting -= c.waiting()
+	l.count.held.Store(int64(l.held))
+	l.count.waiting.Store(int64(l.waiting))
+	delete(l.conns, c.fd)
+	l.count.connections.Store(int64(len(l.conns)))
+	_ = unix.Close(c.fd)
+	if c.worker != nil {
+		l.leave(c)
+	}
+	c.out, c.rest = nil, nil
+}

@@ -1,0 +1,255 @@
+package gatewayworker
+
+import (
+	"container/list"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	wire "castgate/codec/gatewayworker"
+	"castgate/server"
+)
+
+// innerLoop serves the inner listener and every inner connection on one
+// goroutine.
+//
+// PHP opens a connection for each command, writes, closes and goes on; nothing
+// is acknowledged, and yet the next command must see what the one before has
+// done (protocol.md section 0.1). That holds here because commands run in the
+// order in which their bytes arrived:
+//
+//   - The kernel puts a socket at the end of the epoll's list of ready ones when
+//     its bytes arrive, and epoll_wait takes from the front. Connections are
+//     edge-triggered: level-triggered, one would be put back to the end each
+//     time it is reported, and bytes that come next would have that older place,
+//     ahead of what others got before. (A worker stores a session on one
+//     connection and asks for it on another.)
+//   - Accepting reads nothing. It adds the connection to the epoll, which puts it
+//     at the end if its bytes are there already: backlogged connections come in
+//     their order, and behind older ones that had their bytes first.
+//   - They are not told of as writable, unless something waits to be written:
+//     that would give a new connection its place before it has sent anything.
+//   - A connection is read until it is empty, so that a command that is there
+//     runs. One that has more than readBudget goes on in the next turn.
+//   - A command is done, or with the server's event loops in its order, before
+//     the next one is looked at.
+type innerLoop struct {
+	cfg     Config
+	log     *slog.Logger
+	gateway server.Gateway
+	count   *counters
+	prefix  string // of client ids
+	local   bool   // advertised as 127.0.0.1: no keepalive
+
+	epoll, listener int
+	bell            bell
+	queue           *eventQueue
+	suspendInit     func(bool) // may be nil
+	workers         *workers
+	tasks           chan func(*innerLoop)
+	stopped         bool
+
+	conns      map[int]*innerConn // by descriptor
+	silent     *list.List         // of *innerConn without a whole command, oldest first
+	unfinished []*innerConn       // have more to read
+	dirty      []*innerConn       // have something to write
+	held       int                // bytes of half frames
+	waiting    int                // bytes of replies and events
+	paused     time.Time          // accepting goes on then
+
+	decoder    wire.Decoder
+	in         []byte // being read
+	rows       []byte // of a reply that is being made
+	rest       []byte // rows that come behind others
+	body       []byte // message that is being made
+	slowWarned time.Time
+	busyWarned time.Time
+}
+
+const (
+	readLen    = 64 << 10
+	readBudget = 1 << 20
+	eventBatch = 256
+	// acceptBatch is how many connections are taken at once.
+	acceptBatch = 1024
+	// acceptPause is how long accepting rests after an error.
+	acceptPause = 50 * time.Millisecond
+	// sweepEvery is how often deadlines are looked at.
+	sweepEvery = time.Second
+	// keepaliveEvery is the pause between keepalives to a worker.
+	keepaliveEvery = 25 * time.Second
+)
+
+// run serves until a task has set stopped.
+func (l *innerLoop) run() error {
+	events := make([]unix.EpollEvent, eventBatch)
+	nextSweep := time.Now().Add(sweepEvery)
+	for !l.stopped {
+		n, err := unix.EpollWait(l.epoll, events, l.patience(nextSweep))
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("epoll_wait: %w", err)
+		}
+		l.turn(events[:max(n, 0)])
+		if now := time.Now(); !now.Before(nextSweep) {
+			l.sweep(now)
+			nextSweep = now.Add(sweepEvery)
+		}
+	}
+	for _, c := range l.conns {
+		l.close(c, closeShutdown)
+	}
+	return nil
+}
+
+// patience is for how many milliseconds epoll_wait may wait.
+func (l *innerLoop) patience(until time.Time) int {
+	if len(l.unfinished) > 0 {
+		return 0
+	}
+	if !l.paused.IsZero() && l.paused.Before(until) {
+		until = l.paused
+	}
+	return int(max(time.Until(until).Milliseconds(), 0)) + 1
+}
+
+// turn serves what one epoll_wait has told.
+func (l *innerLoop) turn(events []unix.EpollEvent) {
+	if !l.paused.IsZero() && time.Now().After(l.paused) {
+		l.paused = time.Time{}
+		l.listenFor(unix.EPOLLIN)
+	}
+	later := l.unfinished
+	l.unfinished = nil
+	rung := false
+	for _, e := range events {
+		switch fd := int(e.Fd); fd {
+		case int(l.bell):
+			l.bell.answer()
+			rung = true
+		case l.listener:
+			l.accept()
+		default:
+			// One that was closed in this turn is not there any more. If its
+			// descriptor has been given anew already, the new one is read early,
+			// which finds nothing or what has come.
+			if c := l.conns[fd]; c != nil {
+				l.serve(c, e.Events)
+			}
+		}
+	}
+	for _, c := range later {
+		c.later = false
+		l.read(c)
+	}
+	if rung {
+		l.deliver(l.queue.take())
+		for more := true; more; {
+			select {
+			case task := <-l.tasks:
+				task(l)
+			default:
+				more = false
+			}
+		}
+	}
+	for i := 0; i < len(l.dirty); i++ { // closing one may make others dirty
+		c := l.dirty[i]
+		c.dirty = false
+		l.flush(c)
+	}
+	l.dirty = l.dirty[:0]
+}
+
+// listenFor sets what of the listener is told.
+func (l *innerLoop) listenFor(events uint32) {
+	if l.listener >= 0 {
+		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, l.listener, &unix.EpollEvent{Events: events, Fd: int32(l.listener)})
+	}
+}
+
+// accept takes the connections that wait.
+func (l *innerLoop) accept() {
+	for range acceptBatch {
+		fd, from, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch err {
+		case nil:
+			l.take(fd, from)
+		case unix.EAGAIN:
+			return
+		case unix.EINTR, unix.ECONNABORTED:
+		default: // no descriptors or memory are left, and trying at once would not help
+			l.count.acceptErrors.Add(1)
+			if l.paused = time.Now().Add(acceptPause); l.paused.Sub(l.busyWarned) > warnEvery {
+				l.busyWarned = l.paused
+				l.log.Warn("inner connections can't be accepted", "err", err)
+			}
+			l.listenFor(0)
+			return
+		}
+	}
+}
+
+// take adds a new connection.
+func (l *innerLoop) take(fd int, from unix.Sockaddr) {
+	l.count.accepted.Add(1)
+	if len(l.conns) >= l.cfg.MaxConns || l.silent.Len() >= l.cfg.MaxSilent {
+		oldest := l.silent.Front()
+		if oldest == nil {
+			l.count.closes[closeFull].Add(1)
+			_ = unix.Close(fd)
+			return
+		}
+		l.close(oldest.Value.(*innerConn), closeFull)
+	}
+	now := time.Now()
+	c := &innerConn{fd: fd, peer: addrOf(from), authorized: l.cfg.Secret == "", lastIn: now, lastOut: now}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: readable, Fd: int32(fd)}); err != nil {
+		l.count.acceptErrors.Add(1)
+		_ = unix.Close(fd)
+		return
+	}
+	l.conns[fd] = c
+	c.silent = l.silent.PushBack(c)
+	l.count.connections.Store(int64(len(l.conns)))
+}
+
+const readable = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+
+func addrOf(sa unix.Sockaddr) netip.AddrPort {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// sweep closes what has been waited for long enough, and keeps workers alive.
+func (l *innerLoop) sweep(now time.Time) {
+	for e := l.silent.Front(); e != nil; e = l.silent.Front() {
+		c := e.Value.(*innerConn)
+		if now.Sub(c.lastIn) < l.cfg.SilentTimeout {
+			break // lastIn is not set before a connection's first command
+		}
+		l.close(c, closeSilent)
+	}
+	for _, c := range l.conns {
+		switch {
+		case c.held > 0 && now.Sub(c.lastIn) >= l.cfg.StallTimeout:
+			l.close(c, closeStalled)
+		case c.worker == nil && c.waiting() > 0 && now.Sub(c.lastOut) >= l.cfg.StallTimeout:
+			l.close(c, closeUnread)
+		case c.worker != nil && !l.local && !now.Before(c.keepaliveAt):
+			c.keepaliveAt = now.Add(keepaliveEvery)
+			if c.waiting() < l.cfg.WorkerBuffer {
+				l.send(c, wire.AppendFrame(nil, &wire.Header{Command: wire.Ping, Flags: wire.FlagPlain}, nil, nil))
+				l.flush(c)
+			}
+		}
+	}
+}
