@@ -95,6 +95,7 @@ var importers = []struct {
 	{"github.com/gobwas", []string{"codec"}, []string{"bench/rivals"}, false, "bytes of RFC 6455 live in one place"},
 	{"github.com/golang-jwt/jwt", []string{"server/token"}, nil, true, "one place that decides which tokens are good"},
 	{"gonum.org", []string{"internal/chart"}, nil, false, "one owner of how charts look"},
+	{"castgate/server/gatewayworker", []string{"cmd/castgate"}, nil, true, "a front, not a library"},
 	{"castgate/server/control", []string{"cmd/castgate", "server/control"}, []string{"e2e"}, true, "a front, not a library"},
 }
 

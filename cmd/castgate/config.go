@@ -70,7 +70,7 @@ func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 		fmt.Fprintf(w, "# %s = (%d given, not shown)\n", flag.Name, len(keys))
 		return
 	}
-	if text, ok := flag.Target.Interface().(string); ok && flag.Name == "jwt-secret" && text != "" && hasSecret([]string{text}) {
+	if text, ok := flag.Target.Interface().(string); ok && (flag.Name == "jwt-secret" || flag.Name == "gatewayworker-secret") && text != "" && hasSecret([]string{text}) {
 		fmt.Fprintf(w, "# %s = (given, not shown)\n", flag.Name)
 		return
 	}

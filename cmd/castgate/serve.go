@@ -15,6 +15,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/control"
+	"castgate/server/gatewayworker"
 )
 
 // serveCommand is `castgate serve`.
@@ -43,9 +44,21 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		log.Warn("the open-file limit stays as it is", "err", err)
 	}
 	spareProcessors(e.server.Loops)
+	front, err := newFront(e)
+	if err != nil {
+		return startError(err, src)
+	}
 	gw, err := server.New(e.server)
 	if err != nil {
 		return startError(err, src)
+	}
+	var running gateway = gw
+	if front != nil {
+		// Workers and Registers hold theirs for long, so that they come first.
+		front.SetLimits(gw.ReserveFiles()/4, gw.ReserveFiles()/8)
+		e.control.MaxConns = min(e.control.MaxConns, max(gw.ReserveFiles()/8, 1))
+		e.control.Collectors = append(e.control.Collectors, front)
+		running = fronted{gw, front}
 	}
 	// Of the descriptors that clients leave free, half are for backends.
 	e.control.MaxConns = min(e.control.MaxConns, max(gw.ReserveFiles()/2, 1))
@@ -69,12 +82,15 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		return startError(err, src)
 	}
 	l := lifecycle{
-		gateway: gw, control: ctl, signals: signals, log: log,
+		gateway: running, control: ctl, signals: signals, log: log,
 		draining: &draining, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") },
 	}
 	log.Info("castgate serves", "version", version, "listen", addresses(gw.Addrs()), "control", ctl.Addr().String(),
 		"max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
+	if front != nil {
+		log.Info("GatewayWorker is served", "inner", front.Inner().String(), "advertised", front.Address().String(), "register", e.gatewayworker.Register)
+	}
 	return l.run()
 }
 
@@ -85,6 +101,20 @@ func addresses(list []net.Addr) string {
 		all = append(all, a.String())
 	}
 	return strings.Join(all, ",")
+}
+
+// newFront makes the GatewayWorker front, nil if there is none, and has the
+// server tell it of clients.
+func newFront(e *effective) (*gatewayworker.Front, error) {
+	if !e.gatewayworker.On() {
+		return nil, nil
+	}
+	front, err := gatewayworker.New(e.gatewayworker)
+	if err != nil {
+		return nil, err
+	}
+	e.server.PeerAddress, e.server.Events = front.Address(), front.Events()
+	return front, nil
 }
 
 // spareProcessors lets the runtime run goroutines beside busy event loops. A

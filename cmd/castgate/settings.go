@@ -12,6 +12,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/control"
+	"castgate/server/gatewayworker"
 	"castgate/server/token"
 )
 
@@ -49,6 +50,7 @@ type settings struct {
 	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"Descriptors that max-conns leaves free; 0 derives it from the open-file limit."`
 
 	admissionSettings
+	gatewayworkerSettings
 
 	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener; a non-loopback address needs a control key."`
 	ControlKey          []string `unit:"keys" hot:"" help:"Keys of the control API with every right, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
@@ -83,12 +85,13 @@ func computedDefaults() kong.Vars {
 
 // effective is what settings come to: checked, keys read.
 type effective struct {
-	server   server.Config
-	control  control.Config
-	logger   *slog.Logger
-	level    *slog.LevelVar // of logger
-	auditLog string
-	files    []string // that were read
+	server        server.Config
+	control       control.Config
+	gatewayworker gatewayworker.Config
+	logger        *slog.Logger
+	level         *slog.LevelVar // of logger
+	auditLog      string
+	files         []string // that were read
 	// tokenKeys are the keys of tokens by the setting that they come from.
 	tokenKeys map[string][]token.Key
 	warnings  []string // worth a log line, not worth refusing to start
@@ -98,6 +101,9 @@ type effective struct {
 // packages below. The error names the setting and where its value came from.
 func (s *settings) resolve(p *process, src *sources) (*effective, error) {
 	e, name, err := s.build(p)
+	if err == nil {
+		e.asPHP(src)
+	}
 	if err == nil && src.path != "" {
 		e.files = append(e.files, src.path)
 	}
@@ -148,6 +154,9 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 		TLSCerts: trimmed(s.TLSCert), TLSKeys: trimmed(s.TLSKey),
 		TLSMinVersion: s.TLSMinVersion, TLSHandshakes: s.TLSHandshakes,
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
+	}
+	if name, err := s.front(e); err != nil {
+		return nil, name, err
 	}
 	if err := e.server.Validate(); err != nil {
 		return nil, "", err

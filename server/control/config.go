@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Config is everything a Server is told at its start.
@@ -39,6 +41,9 @@ type Config struct {
 	// refusal of a key, where it is Enabled for slog.LevelInfo; nil is none.
 	// It is called from many goroutines. What its error loses is counted.
 	Audit slog.Handler
+	// Collectors are the metrics of other fronts, whose names begin with
+	// castgate_ as well; GET /metrics shows them. Two may not collide.
+	Collectors []prometheus.Collector
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
 }

@@ -40,6 +40,7 @@ func newMetrics(s *Server) *metrics {
 	m := &metrics{server: s, registry: prometheus.NewRegistry()}
 	m.requests = make([]atomic.Uint64, (len(s.routes.routes)+1)*len(answered))
 	m.registry.MustRegister(m)
+	m.registry.MustRegister(s.config.Collectors...)
 	prefixed := prometheus.WrapRegistererWithPrefix(namespace, m.registry)
 	prefixed.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"castgate/server"
+	"castgate/server/gatewayworker"
+)
+
+// gatewayworkerSettings are the knobs of the front for PHP code that was
+// written for GatewayWorker.
+type gatewayworkerSettings struct {
+	GatewayworkerInner         string   `default:"" unit:"ip:port" help:"Inner endpoint for GatewayClient and BusinessWorker; off unless set. A non-loopback address needs a secret."`
+	GatewayworkerAdvertise     string   `default:"" unit:"ip:port" auto:"gatewayworker-inner" help:"IPv4 address and port under which PHP reaches the inner endpoint, part of every client id; gatewayworker-inner unless set."`
+	GatewayworkerRegister      string   `default:"" unit:"ip:port" help:"Embedded Register; off unless set. A non-loopback address needs a secret."`
+	GatewayworkerJoin          []string `unit:"host:port" help:"Registers elsewhere that are told of this gateway, separated by commas; none unless set."`
+	GatewayworkerSecret        string   `default:"" unit:"text or @path" help:"Key that PHP and Registers have to name; @/path reads it from a file."`
+	GatewayworkerRouting       string   `default:"least" unit:"least or random" help:"Which worker a new client gets: the one with the fewest, or any."`
+	GatewayworkerRequireWorker bool     `default:"false" unit:"true or false" help:"End clients that connect or send something while no worker is attached, as PHP does."`
+	GatewayworkerPingInterval  duration `default:"0" unit:"duration" help:"GatewayWorker's pingInterval, beside ping-interval; 0 is off."`
+	GatewayworkerPingLimit     int      `default:"0" unit:"times" help:"GatewayWorker's pingNotResponseLimit: intervals without a message after which a client is gone; 0 is never."`
+	GatewayworkerPingData      string   `default:"" unit:"text" help:"GatewayWorker's pingData: the message that asks for a sign of life."`
+}
+
+// phpSendQueue is sendToClientBufferSize of GatewayWorker.
+const phpSendQueue = 1_024_000
+
+// front reads the settings of the GatewayWorker front into e. It answers the
+// name of the wrong setting along with the error, or "" if the error names it.
+func (s *settings) front(e *effective) (name string, err error) {
+	c := gatewayworker.Defaults()
+	c.Inner, c.Advertise, c.Register = s.GatewayworkerInner, s.GatewayworkerAdvertise, s.GatewayworkerRegister
+	c.Join, c.Routing = trimmed(s.GatewayworkerJoin), gatewayworker.Routing(s.GatewayworkerRouting)
+	c.RequireWorker, c.Log = s.GatewayworkerRequireWorker, e.logger
+	if c.Secret, err = s.gatewayworkerSecret(e); err != nil {
+		return "gatewayworker-secret", err
+	}
+	e.server.Heartbeat = server.Heartbeat{
+		Interval: time.Duration(s.GatewayworkerPingInterval), Limit: s.GatewayworkerPingLimit, Data: s.GatewayworkerPingData,
+	}
+	e.gatewayworker = c
+	return "", c.Validate()
+}
+
+func (s *settings) gatewayworkerSecret(e *effective) (string, error) {
+	path, isFile := strings.CutPrefix(s.GatewayworkerSecret, "@")
+	if !isFile {
+		return s.GatewayworkerSecret, nil
+	}
+	text, err := readLimited(path)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(text))
+	if secret == "" {
+		return "", fmt.Errorf("%s holds no key", path)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o044 != 0 {
+		e.warnings = append(e.warnings, fmt.Sprintf("the key file %s can be read by others (mode %04o); chmod go-r it", path, info.Mode().Perm()))
+	}
+	e.files = append(e.files, path)
+	return secret, nil
+}
+
+// asPHP gives slow clients what GatewayWorker gives them, unless these settings
+// were made: drop what is new at sendToClientBufferSize.
+func (e *effective) asPHP(src *sources) {
+	if !e.gatewayworker.On() {
+		return
+	}
+	if src.from["send-queue"] == "" {
+		e.server.SendQueue = phpSendQueue
+	}
+	if src.from["slow-policy"] == "" {
+		e.server.SlowPolicy = server.SlowDrop
+	}
+}
+
+// fronted is a gateway with a GatewayWorker front: they run and stop together.
+type fronted struct {
+	*server.Server
+	front *gatewayworker.Front
+}
+
+// Run serves both until Shutdown or Stop.
+func (f fronted) Run() error {
+	served := make(chan error, 1)
+	go func() { served <- f.front.Serve(f.Server, f.SuspendInit) }()
+	ran := make(chan error, 1)
+	go func() { ran <- f.Server.Run() }()
+	select {
+	case err := <-ran:
+		return err
+	case err := <-served:
+		if err == nil {
+			return <-ran
+		}
+		f.Stop()
+		return errors.Join(fmt.Errorf("GatewayWorker front: %w", err), <-ran)
+	}
+}
+
+// Shutdown executes what PHP has sent, ends the clients, and tells workers of
+// that.
+func (f fronted) Shutdown(ctx context.Context) error {
+	drained := f.front.Drain(ctx)
+	return errors.Join(drained, f.Server.Shutdown(ctx), f.front.Shutdown(ctx))
+}
