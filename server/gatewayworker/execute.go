@@ -266,14 +266,19 @@ func (l *innerLoop) kick(f *wire.Frame) {
 	if !null {
 		k.Text, k.SendText, k.Binary = string(message), true, !utf8.Valid(message)
 	}
-	_, err = l.gateway.Kick(background, k)
+	l.kicked(l.gateway.Kick(background, k))
+}
+
+func (l *innerLoop) kicked(n int, err error) {
+	if err == nil && n == 0 {
+		l.ignore(ignoreOffline)
+	}
 	l.note(err)
 }
 
 // abort ends a client at once.
 func (l *innerLoop) abort(connection uint32) {
-	_, err := l.gateway.Kick(background, server.Kick{To: server.Targets{ClientIDs: []string{l.clientID(connection)}}, Abort: true})
-	l.note(err)
+	l.kicked(l.gateway.Kick(background, server.Kick{To: server.Targets{ClientIDs: []string{l.clientID(connection)}}, Abort: true}))
 }
 
 // updateSession merges ext into the client's session (protocol.md section 5.4).

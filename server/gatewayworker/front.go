@@ -88,7 +88,14 @@ func (f *Front) listen() (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	ctlErr := raw.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) })
+	ctlErr := raw.Control(func(s uintptr) {
+		// Accepted sockets inherit both.
+		err = errors.Join(unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+			unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1))
+		if err == nil {
+			fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
+		}
+	})
 	return fd, errors.Join(ctlErr, err)
 }
 
@@ -119,7 +126,7 @@ func (f *Front) newLoop(listener int) error {
 		prefix: hex.EncodeToString(id[:]), local: f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}),
 		epoll: epoll, listener: listener, bell: b, queue: f.queue, workers: newWorkers(f.cfg.Routing, f.queue),
 		tasks: make(chan func(*innerLoop), 8), conns: map[int]*innerConn{}, silent: list.New(),
-		in: make([]byte, readLen),
+		in: make([]byte, readLen), oob: make([]byte, 128), events: make([]unix.EpollEvent, eventBatch),
 	}
 	return nil
 }
@@ -292,6 +299,7 @@ func (l *innerLoop) drain(done chan<- struct{}) {
 	defer close(done)
 	if l.listener >= 0 {
 		l.accept()
+		l.enrol()
 		_ = unix.Close(l.listener)
 		l.listener = -1
 	}

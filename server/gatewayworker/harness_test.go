@@ -32,7 +32,7 @@ func startRig(t testing.TB, change func(*Config, *server.Config)) *rig {
 	t.Helper()
 	c, sc := Defaults(), server.Defaults()
 	c.Inner = "127.0.0.1:0"
-	sc.Listen, sc.InitMessage, sc.Loops = "127.0.0.1:0", "", 2
+	sc.Listen, sc.InitMessage, sc.Loops = []string{"127.0.0.1:0"}, "", 2
 	sc.MaxConns, sc.ReserveFiles, sc.DrainTimeout = 6000, 64, 5*time.Second
 	var last atomic.Uint32
 	sc.ConnectionIDs = func() uint32 { return last.Add(1) }

@@ -14,6 +14,10 @@ type innerConn struct {
 	fd   int
 	peer netip.AddrPort
 
+	told  uint32 // events that epoll has reported in this turn
+	at    int64  // when its bytes came, in a turn that accepts
+	fresh bool   // accepted in this turn, not in the epoll yet
+
 	reader  wire.FrameReader
 	held    int    // bytes in reader
 	rest    []byte // read but not taken apart: its replies are not read either
@@ -29,7 +33,8 @@ type innerConn struct {
 
 	authorized bool
 	silent     *list.Element // in innerLoop.silent: no whole command yet
-	ended      bool          // the peer sends no more
+	hungUp     bool          // epoll has told of the end of what the peer sends
+	ended      bool          // and everything before it has been read
 	closed     bool
 
 	worker      *worker // nil: an API client

@@ -6,12 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serve acts on what epoll has told of a connection.
-func (l *innerLoop) serve(c *innerConn, events uint32) {
-	if events&unix.EPOLLOUT != 0 {
+// serve acts on what epoll has told of a connection, or on its being new.
+func (l *innerLoop) serve(c *innerConn) {
+	told := c.told
+	c.told = 0
+	if told&unix.EPOLLOUT != 0 {
 		l.flush(c)
 	}
-	if events&^unix.EPOLLOUT != 0 {
+	c.hungUp = c.hungUp || told&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	if told != unix.EPOLLOUT {
 		l.read(c)
 	}
 }
@@ -41,6 +44,9 @@ func (l *innerLoop) read(c *innerConn) {
 			budget -= n
 			l.count.bytesIn.Add(uint64(n))
 			l.consume(c, l.in[:n])
+			if n < len(l.in) && !c.hungUp && !c.fresh && len(c.rest) == 0 {
+				return // it is empty; what comes now has its own place among the ready ones
+			}
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
 			return
@@ -87,7 +93,6 @@ func (l *innerLoop) consume(c *innerConn, in []byte) {
 		c.lastIn = time.Now()
 	}
 	l.hold(c)
-	l.flush(c)
 }
 
 // heldUnauthorized is how much of a frame is held for a connection that may
@@ -116,7 +121,8 @@ func (l *innerLoop) hold(c *innerConn) {
 	l.close(most, closeHeld)
 }
 
-// send queues bytes for a connection; they are written at the end of the turn.
+// send queues bytes for a connection; they are written at the end of the turn:
+// who waits for a reply says nothing new before everybody has been read.
 func (l *innerLoop) send(c *innerConn, b []byte) {
 	if c.closed {
 		return

@@ -27,13 +27,17 @@ import (
 //     time it is reported, and bytes that come next would have that older place,
 //     ahead of what others got before. (A worker stores a session on one
 //     connection and asks for it on another.)
-//   - Accepting reads nothing. It adds the connection to the epoll, which puts it
-//     at the end if its bytes are there already: backlogged connections come in
-//     their order, and behind older ones that had their bytes first.
-//   - They are not told of as writable, unless something waits to be written:
-//     that would give a new connection its place before it has sent anything.
-//   - A connection is read until it is empty, so that a command that is there
-//     runs. One that has more than readBudget goes on in the next turn.
+//   - The listener's place in that list is that of the first connection that
+//     waits, which says nothing of the others: bytes of an older connection may
+//     have come before those of a new one, or after. So in a turn that accepts,
+//     new and old ones are put in the order of the times at which the kernel
+//     received their bytes (welcome).
+//   - A connection is not told of as writable, unless something waits to be written:
+//     that would give it its place before it has sent anything.
+//   - A connection is read until it is empty and not a second time: what comes
+//     after that puts it at the end of the list again. One that has more than
+//     readBudget goes on in the next turn.
+//   - Replies are written when everybody who was reported has been read.
 //   - A command is done, or with the server's event loops in its order, before
 //     the next one is looked at.
 type innerLoop struct {
@@ -60,6 +64,15 @@ type innerLoop struct {
 	waiting    int                // bytes of replies and events
 	paused     time.Time          // accepting goes on then
 
+	// Of the turn.
+	events   []unix.EpollEvent
+	ready    []*innerConn // told of by epoll, in order
+	fresh    []*innerConn // accepted, not in the epoll yet
+	said     []*innerConn // of fresh: have sent something
+	rung     bool         // the bell has
+	connects bool         // connections wait to be accepted
+	oob      []byte
+
 	decoder    wire.Decoder
 	in         []byte // being read
 	rows       []byte // of a reply that is being made
@@ -75,6 +88,9 @@ const (
 	eventBatch = 256
 	// acceptBatch is how many connections are taken at once.
 	acceptBatch = 1024
+	// maxBatches is how many full batches of ready connections are looked at
+	// before new ones are read; that is more than there are connections.
+	maxBatches = 32
 	// acceptPause is how long accepting rests after an error.
 	acceptPause = 50 * time.Millisecond
 	// sweepEvery is how often deadlines are looked at.
@@ -85,7 +101,7 @@ const (
 
 // run serves until a task has set stopped.
 func (l *innerLoop) run() error {
-	events := make([]unix.EpollEvent, eventBatch)
+	events := l.events
 	nextSweep := time.Now().Add(sweepEvery)
 	for !l.stopped {
 		n, err := unix.EpollWait(l.epoll, events, l.patience(nextSweep))
@@ -123,28 +139,21 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 	}
 	later := l.unfinished
 	l.unfinished = nil
-	rung := false
-	for _, e := range events {
-		switch fd := int(e.Fd); fd {
-		case int(l.bell):
-			l.bell.answer()
-			rung = true
-		case l.listener:
-			l.accept()
-		default:
-			// One that was closed in this turn is not there any more. If its
-			// descriptor has been given anew already, the new one is read early,
-			// which finds nothing or what has come.
-			if c := l.conns[fd]; c != nil {
-				l.serve(c, e.Events)
-			}
+	l.ready, l.rung, l.connects = l.ready[:0], false, false
+	l.gather(events)
+	if l.connects {
+		l.welcome()
+	}
+	for _, c := range l.ready {
+		if !c.closed {
+			l.serve(c)
 		}
 	}
 	for _, c := range later {
 		c.later = false
 		l.read(c)
 	}
-	if rung {
+	if l.rung {
 		l.deliver(l.queue.take())
 		for more := true; more; {
 			select {
@@ -155,12 +164,35 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 			}
 		}
 	}
+	l.enrol()
 	for i := 0; i < len(l.dirty); i++ { // closing one may make others dirty
 		c := l.dirty[i]
 		c.dirty = false
 		l.flush(c)
 	}
 	l.dirty = l.dirty[:0]
+}
+
+// gather notes whom epoll has told of, in its order.
+func (l *innerLoop) gather(events []unix.EpollEvent) {
+	for _, e := range events {
+		switch fd := int(e.Fd); fd {
+		case int(l.bell):
+			l.bell.answer()
+			l.rung = true
+		case l.listener:
+			l.connects = true
+		default:
+			c := l.conns[fd]
+			if c == nil {
+				continue
+			}
+			if c.told == 0 {
+				l.ready = append(l.ready, c)
+			}
+			c.told |= e.Events
+		}
+	}
 }
 
 // listenFor sets what of the listener is told.
@@ -205,13 +237,8 @@ func (l *innerLoop) take(fd int, from unix.Sockaddr) {
 		l.close(oldest.Value.(*innerConn), closeFull)
 	}
 	now := time.Now()
-	c := &innerConn{fd: fd, peer: addrOf(from), authorized: l.cfg.Secret == "", lastIn: now, lastOut: now}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: readable, Fd: int32(fd)}); err != nil {
-		l.count.acceptErrors.Add(1)
-		_ = unix.Close(fd)
-		return
-	}
+	c := &innerConn{fd: fd, fresh: true, peer: addrOf(from), authorized: l.cfg.Secret == "", lastIn: now, lastOut: now}
+	l.fresh = append(l.fresh, c)
 	l.conns[fd] = c
 	c.silent = l.silent.PushBack(c)
 	l.count.connections.Store(int64(len(l.conns)))

@@ -1,0 +1,84 @@
+package gatewayworker
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// welcome accepts the connections that wait and puts those that have sent
+// something among the ready ones, all in the order in which their bytes came. What
+// has come to others before that is ready by now, so it asks epoll again. The clock
+// is the system's: if it is set just then, the order of that one turn is of no use.
+func (l *innerLoop) welcome() {
+	l.accept()
+	said := l.said[:0]
+	for _, c := range l.fresh {
+		if at, ok := l.arrived(c); ok {
+			c.at = at
+			said = append(said, c)
+		}
+	}
+	for range maxBatches {
+		n, err := unix.EpollWait(l.epoll, l.events, 0)
+		l.gather(l.events[:max(n, 0)])
+		if err != nil || n < len(l.events) {
+			break
+		}
+	}
+	last := int64(0)
+	for _, c := range l.ready { // one that has nothing to read keeps its place
+		if at, ok := l.arrived(c); ok {
+			last = at
+		}
+		c.at = last
+	}
+	l.ready = append(l.ready, said...)
+	slices.SortStableFunc(l.ready, func(a, b *innerConn) int { return cmp.Compare(a.at, b.at) })
+	clear(said)
+	l.said = said
+}
+
+// arrived answers when the kernel received the next byte of a connection, in
+// nanoseconds of Unix time; false if there is none.
+func (l *innerLoop) arrived(c *innerConn) (at int64, ok bool) {
+	if c.closed {
+		return 0, false
+	}
+	var p [1]byte
+	n, oobn, _, _, err := unix.Recvmsg(c.fd, p[:], l.oob, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if err != nil || n <= 0 {
+		return 0, false
+	}
+	messages, err := unix.ParseSocketControlMessage(l.oob[:oobn])
+	if err != nil {
+		return 0, false
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
+			sec, nsec := binary.NativeEndian.Uint64(m.Data), binary.NativeEndian.Uint64(m.Data[8:])
+			return int64(sec)*1e9 + int64(nsec), true
+		}
+	}
+	return 0, false
+}
+
+// enrol adds to the epoll those of the new connections that are still open.
+// Later than reading them, so that their first bytes, executed already, leave
+// no entry among the ready ones; what has come since makes one.
+func (l *innerLoop) enrol() {
+	for _, c := range l.fresh {
+		if c.closed {
+			continue
+		}
+		c.fresh = false
+		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: readable, Fd: int32(c.fd)}); err != nil {
+			l.count.acceptErrors.Add(1)
+			l.close(c, closeFull)
+		}
+	}
+	clear(l.fresh)
+	l.fresh = l.fresh[:0]
+}

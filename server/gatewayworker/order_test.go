@@ -1,0 +1,127 @@
+package gatewayworker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	wire "castgate/codec/gatewayworker"
+	"castgate/server"
+)
+
+// beside runs a broadcast after the other, over the Gateway, to clients of
+// their own until it is stopped.
+func (r *rig) beside(clients int) (stop func()) {
+	for range clients {
+		r.client()
+	}
+	end := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			_, err := r.server.Push(context.Background(), server.Push{To: server.Targets{Groups: []string{"others"}}, Payload: []byte(strings.Repeat("x", 1000)), Wait: true})
+			if err != nil && !r.t.Failed() {
+				r.t.Error(err)
+				return
+			}
+		}
+	})
+	for i := 1; i <= clients; i++ {
+		id := fmt.Sprintf("%s%08x", r.front.loop.prefix, i)
+		if _, err := r.server.Join(context.Background(), server.Membership{ClientIDs: []string{id}, Groups: []string{"others"}}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return func() { close(end); done.Wait() }
+}
+
+// A command sees what those before it have done, each on a connection of its
+// own and closed before the next is opened (protocol.md section 0.1).
+func TestOrderAcrossConnections(t *testing.T) {
+	binds, sends := 1500, 300
+	if testing.Short() {
+		binds, sends = 300, 100
+	}
+	r := startRig(t, func(_ *Config, sc *server.Config) { sc.Loops = 4 })
+	stop := r.beside(100)
+	c := r.client()
+	const id = 101
+	stale := 0
+	for i := range binds {
+		uid := fmt.Sprint("u", i)
+		r.tell(frame(wire.BindUID, id, uid, ""))
+		if got := r.ask(frame(wire.ClientsOfUID, 0, uid, "")); got != "a:1:{i:0;i:101;}" {
+			stale++
+		}
+	}
+	if stale > 0 {
+		t.Errorf("%d of %d queries did not see the binding before them", stale, binds)
+	}
+	var want strings.Builder
+	for i := range sends {
+		r.tell(frame(wire.JoinGroup, id, "room", ""))
+		r.tell(frame(wire.SendToGroup, 0, `{"group":["room"],"exclude":null}`, fmt.Sprintf("%06d", i)))
+		r.tell(frame(wire.LeaveGroup, id, "room", ""))
+		fmt.Fprintf(&want, "8106%x", fmt.Sprintf("%06d", i))
+	}
+	r.tell(frame(wire.SendToOne, id, "", "end"))
+	c.expect("300 times join, send and leave", want.String()+"8103656e64")
+	stop()
+}
+
+// A worker stores a session on its long connection and asks for it on another.
+func TestOrderAcrossLongConnections(t *testing.T) {
+	r := startRig(t, nil)
+	stop := r.beside(20)
+	r.client()
+	w := r.worker("w:0")
+	q := r.dial()
+	for i := range 2000 {
+		session := fmt.Sprintf("i:%d;", i)
+		if _, err := w.conn.Write(frame(wire.SetSession, 21, session, "")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.Write(frame(wire.SessionOfClient, 21, "", "")); err != nil {
+			t.Fatal(err)
+		}
+		if got := readReply(t, q); got != session {
+			t.Fatalf("session %q, wants %q", got, session)
+		}
+	}
+	stop()
+}
+
+// Queries that are pipelined have their replies in order, however slowly these
+// are read and whatever they amount to.
+func TestPipelinedQueries(t *testing.T) {
+	r := startRig(t, func(c *Config, _ *server.Config) { c.MaxReplies = 10_000 })
+	r.client()
+	session := strings.Repeat("s", 5000)
+	r.tell(frame(wire.SetSession, 1, session, ""))
+	c := r.dial()
+	const queries = 4000 // 20 MB of replies, more than the kernel takes
+	var b []byte
+	for i := range queries {
+		b = append(b, frame(wire.BindUID, 1, fmt.Sprint("u", i), "")...)
+		b = append(b, frame(wire.SelectClients, 0, `{"fields":["uid","session"],"where":{"connection_id":[1]}}`, "")...)
+	}
+	written := make(chan error, 1)
+	go func() { _, err := c.Write(b); written <- err }()
+	for i := range queries {
+		uid := fmt.Sprint("u", i)
+		want := fmt.Sprintf(`a:1:{i:1;a:2:{s:3:"uid";s:%d:"%s";s:7:"session";s:5000:"%s";}}`, len(uid), uid, session)
+		if got := readReply(t, c); got != want {
+			t.Fatalf("reply %d: %.80s", i, got)
+		}
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+}
