@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/server/token"
 )
 
 // plainClient is a socket to a text, frame or tcp listener.
@@ -245,4 +246,36 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
+}
+
+// Plain clients are held to the rules of who may connect and how much they
+// may send, and may come through a proxy that says for whom.
+func TestPlainAdmission(t *testing.T) {
+	tokens, _ := startPlain(t, func(c *Config) { c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t)}, Required: true} })
+	c := tokens.dialPlain(1)
+	c.expectEnd() // it can't bring one
+	eventually(t, "the refusal", func() bool { return tokens.stats().Handshakes["token_missing"] == 1 })
+
+	metered, _ := startPlain(t, func(c *Config) { c.MessageRate, c.MessageBurst = 0.001, 2 })
+	c = metered.dialPlain(1)
+	c.say("a\nb\nc\n")
+	c.expectEnd()
+	_ = c.Close()
+	eventually(t, "the count", func() bool { return metered.stats().Closes["message_rate"] == 1 })
+
+	proxied, log := startPlain(t, func(c *Config) {
+		c.TrustedProxies, c.ProxyProtocol, c.OnMessage = trusting("127.0.0.0/8"), true, OnMessageEcho
+	})
+	c = proxied.dialPlain(2)
+	c.say("PROXY TCP4 192.0.2.7 192.0.2.1 5678 80\r\n" + counted("behind it"))
+	c.expect(counted("behind it"))
+	log.mu.Lock()
+	if got := log.last[1].Remote.String(); got != "192.0.2.7:5678" {
+		t.Errorf("told of %s", got)
+	}
+	log.mu.Unlock()
+	bad := proxied.dialPlain(2)
+	bad.say("hello, no header at all\r\n")
+	bad.expectEnd()
+	eventually(t, "the refusal", func() bool { return proxied.stats().Handshakes["proxy_header"] == 1 })
 }
