@@ -32,6 +32,7 @@ type reloader struct {
 	}
 	control interface {
 		SetAccess(control.Access) error
+		RenewTLS() (undo func(), err error)
 	}
 
 	// what holds now
@@ -130,7 +131,12 @@ func (r *reloader) hand(e *effective) error {
 		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
 		// The last, since what was in the files before can't be had back.
 		func(*effective) error {
+			undo, err := r.control.RenewTLS()
+			if err != nil {
+				return fmt.Errorf("--%w", err)
+			}
 			if err := r.gateway.ReloadCertificates(); err != nil {
+				undo()
 				return fmt.Errorf("--tls-cert: %w", err)
 			}
 			return nil

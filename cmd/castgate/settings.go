@@ -56,6 +56,9 @@ type settings struct {
 	ControlKey          []string `unit:"keys" hot:"" help:"Keys of the control API with every right, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
 	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, as castgate key new writes its lines."`
 	ControlAllow        []string `unit:"networks" hot:"" help:"Addresses and networks that control connections are taken from, separated by commas; any unless set."`
+	ControlTLSCert      string   `default:"" unit:"path" help:"Certificate of the control API in PEM; TLS is off without one. A reload reads it anew."`
+	ControlTLSKey       string   `default:"" unit:"path" help:"Its private key."`
+	ControlClientCA     string   `default:"" unit:"path" help:"Certificates in PEM; callers of the control API must show one that these have signed."`
 	ControlMaxBody      size     `default:"1MiB" unit:"bytes" help:"Largest request body of the control API; above it 413."`
 	ControlMaxConns     int      `default:"256" unit:"connections" help:"Connections the control API serves at once."`
 	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time to read one control request."`
@@ -163,6 +166,7 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 	}
 	e.control = control.Config{
 		Listen: s.Control, Access: access,
+		TLS:     control.TLS{Cert: s.ControlTLSCert, Key: s.ControlTLSKey, ClientCA: s.ControlClientCA},
 		MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns,
 		ReadTimeout: time.Duration(s.ControlReadTimeout), WriteTimeout: time.Duration(s.ControlWriteTimeout),
 		IdleTimeout: time.Duration(s.ControlIdleTimeout), RequestTimeout: time.Duration(s.ControlTimeout),

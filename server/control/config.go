@@ -17,6 +17,8 @@ type Config struct {
 	Listen string
 	// Access says who may use the port; SetAccess changes it later.
 	Access
+	// TLS is off without files.
+	TLS TLS
 	// MaxBody is the largest request body in bytes, 1 KiB to 1 GiB. Each
 	// connection may hold one in memory.
 	MaxBody int
@@ -77,6 +79,9 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if err := c.validateListen(); err != nil {
+		return err
+	}
+	if err := c.TLS.validate(); err != nil {
 		return err
 	}
 	if c.MaxBody < leastBody || c.MaxBody > mostBody {

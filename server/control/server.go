@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,7 @@ type Server struct {
 	http    *fasthttp.Server
 	routes  *router
 	metrics *metrics
+	tls     atomic.Pointer[tls.Config] // nil without Config.TLS
 	// document is the OpenAPI document.
 	document []byte
 	// base ends when Shutdown begins, and with it what requests wait for.
@@ -60,6 +62,9 @@ func New(gw server.Gateway, c Config) (*Server, error) {
 	}
 	s.reloads.turn = make(chan struct{}, 1)
 	s.access.Store(newAccess(c.Access))
+	if _, err := s.RenewTLS(); err != nil {
+		return nil, err
+	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)
 	var err error
@@ -111,6 +116,9 @@ func (s *Server) Listen() error {
 	}
 	if s.exposed && len(s.access.Load().keys) == 0 {
 		return errors.Join(s.config.errExposed(), ln.Close())
+	}
+	if s.config.TLS.on() {
+		ln = tls.NewListener(ln, s.tlsConfig())
 	}
 	s.listener = newListener(ln, s.config.MaxConns, s.log)
 	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }

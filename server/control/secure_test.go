@@ -1,0 +1,213 @@
+package control
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pki is an authority and the directory of what it has signed.
+type pki struct {
+	t    *testing.T
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newPKI(t *testing.T) *pki {
+	p := &pki{t: t, dir: t.TempDir()}
+	p.cert = &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	p.key = p.sign("ca", p.cert, nil)
+	return p
+}
+
+func (p *pki) path(name string) string { return filepath.Join(p.dir, name) }
+
+// sign writes name.crt and name.key; its own key signs it if by is nil.
+func (p *pki) sign(name string, template *x509.Certificate, by *ecdsa.PrivateKey) *ecdsa.PrivateKey {
+	p.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if by == nil {
+		by = key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, p.cert, &key.PublicKey, by)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	pk, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{".crt": {Type: "CERTIFICATE", Bytes: der}, ".key": {Type: "PRIVATE KEY", Bytes: pk}} {
+		if err := os.WriteFile(p.path(name+file), pem.EncodeToMemory(block), 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return key
+}
+
+func (p *pki) leaf(name string, usage x509.ExtKeyUsage, by *ecdsa.PrivateKey) {
+	p.t.Helper()
+	p.sign(name, &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{usage}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}, by)
+}
+
+// get asks over TLS with a client certificate, or none if name is "".
+func (p *pki) get(address, name string) (int, error) {
+	roots := x509.NewCertPool()
+	roots.AddCert(p.root())
+	config := &tls.Config{RootCAs: roots}
+	if name != "" {
+		pair, err := tls.LoadX509KeyPair(p.path(name+".crt"), p.path(name+".key"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	client := http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+	resp, err := client.Get("https://" + address + "/v1/stats")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
+
+func (p *pki) root() *x509.Certificate {
+	text, err := os.ReadFile(p.path("ca.crt"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+func TestTLS(t *testing.T) {
+	pki := newPKI(t)
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	p := start(t, func(c *Config) { c.TLS = TLS{Cert: pki.path("server.crt"), Key: pki.path("server.key")} })
+	if status, err := pki.get(p.Addr().String(), ""); status != 200 {
+		t.Errorf("%d, %v", status, err)
+	}
+	// Plain HTTP is no way in, and does no harm.
+	if resp, err := http.Get("http://" + p.Addr().String() + "/v1/stats"); err == nil {
+		_ = resp.Body.Close()
+		if resp.StatusCode == 200 {
+			t.Error("plain HTTP was answered")
+		}
+	}
+	// Half a file changes nothing; a new certificate holds from then on.
+	whole, err := os.ReadFile(pki.path("server.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(pki.path("server.crt"), whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.RenewTLS(); err == nil || !strings.HasPrefix(err.Error(), "control-tls-cert: ") {
+		t.Errorf("half a file: %v", err)
+	}
+	if status, err := pki.get(p.Addr().String(), ""); status != 200 {
+		t.Errorf("after half a file: %d, %v", status, err)
+	}
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	if _, err := p.RenewTLS(); err != nil {
+		t.Error(err)
+	}
+	if status, err := pki.get(p.Addr().String(), ""); status != 200 {
+		t.Errorf("after a reload: %d, %v", status, err)
+	}
+}
+
+// With ClientCA only certificates that it has signed, for clients, are let in.
+func TestClientCertificates(t *testing.T) {
+	pki := newPKI(t)
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	pki.leaf("good", x509.ExtKeyUsageClientAuth, pki.key)
+	p := start(t, func(c *Config) {
+		c.TLS = TLS{Cert: pki.path("server.crt"), Key: pki.path("server.key"), ClientCA: pki.path("ca.crt")}
+	})
+	if status, err := pki.get(p.Addr().String(), "good"); status != 200 {
+		t.Errorf("%d, %v", status, err)
+	}
+	if status, err := pki.get(p.Addr().String(), ""); err == nil {
+		t.Errorf("without a certificate: %d", status)
+	}
+	if status, err := pki.get(p.Addr().String(), "server"); err == nil {
+		t.Errorf("with a server's certificate: %d", status)
+	}
+	pki.forge("forged")
+	if status, err := pki.get(p.Addr().String(), "forged"); err == nil {
+		t.Errorf("with a forged certificate: %d", status)
+	}
+}
+
+// forge is leaf for a client by an authority of the same name with another key.
+func (p *pki) forge(name string) {
+	p.t.Helper()
+	other := newPKI(p.t)
+	other.leaf(name, x509.ExtKeyUsageClientAuth, other.key)
+	for _, file := range []string{name + ".crt", name + ".key"} {
+		text, err := os.ReadFile(other.path(file))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if err := os.WriteFile(p.path(file), text, 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+func TestWrongTLS(t *testing.T) {
+	for want, files := range map[string]TLS{
+		"control-tls-cert: it needs":  {Cert: "x"},
+		"control-tls-cert: it needs ": {Key: "x"},
+		"control-client-ca: it needs": {ClientCA: "x"},
+	} {
+		c := Defaults()
+		c.TLS = files
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%+v: %v", files, err)
+		}
+	}
+	pki := newPKI(t)
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	for want, files := range map[string]TLS{
+		"control-tls-cert: ":                   {Cert: pki.path("none"), Key: pki.path("none")},
+		"control-client-ca: open":              {Cert: pki.path("server.crt"), Key: pki.path("server.key"), ClientCA: pki.path("none")},
+		"control-client-ca: " + pki.path("se"): {Cert: pki.path("server.crt"), Key: pki.path("server.key"), ClientCA: pki.path("server.key")},
+	} {
+		c := Defaults()
+		c.Listen, c.TLS = "127.0.0.1:0", files
+		if _, err := New(nil, c); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%+v: %v", files, err)
+		}
+	}
+}
