@@ -205,6 +205,9 @@ func (l *innerLoop) listenFor(events uint32) {
 // accept takes the connections that wait.
 func (l *innerLoop) accept() {
 	for range acceptBatch {
+		if l.full() && l.hasInput(l.silent.Front()) {
+			return // commands make room as soon as they are read; the others wait in the backlog
+		}
 		fd, from, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
@@ -224,10 +227,26 @@ func (l *innerLoop) accept() {
 	}
 }
 
+// full tells whether one more connection means one less.
+func (l *innerLoop) full() bool {
+	return len(l.conns) >= l.cfg.MaxConns || l.silent.Len() >= l.cfg.MaxSilent
+}
+
+// hasInput tells whether a connection that counts as silent has sent something
+// that has only not been read yet.
+func (l *innerLoop) hasInput(e *list.Element) bool {
+	if e == nil {
+		return false
+	}
+	var b [1]byte
+	n, _, err := unix.Recvfrom(e.Value.(*innerConn).fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil && n > 0
+}
+
 // take adds a new connection.
 func (l *innerLoop) take(fd int, from unix.Sockaddr) {
 	l.count.accepted.Add(1)
-	if len(l.conns) >= l.cfg.MaxConns || l.silent.Len() >= l.cfg.MaxSilent {
+	if l.full() {
 		oldest := l.silent.Front()
 		if oldest == nil {
 			l.count.closes[closeFull].Add(1)

@@ -1,0 +1,34 @@
+package gatewayworker
+
+import (
+	"encoding/hex"
+	"fmt"
+	"testing"
+
+	wire "castgate/codec/gatewayworker"
+	"castgate/server"
+)
+
+// More connections with a command than may be silent, while the loop is busy:
+// what has been sent is no silence, and every command is carried out.
+func TestFloodIsNotLost(t *testing.T) {
+	const commands = 200
+	r := startRig(t, func(c *Config, _ *server.Config) { c.MaxSilent, c.MaxConns = 8, 12 })
+	client := r.client()
+	r.await("the client is there", func() bool { return r.server.Ready() })
+	busy, release := make(chan struct{}), make(chan struct{})
+	r.front.loop.tasks <- func(*innerLoop) { close(busy); <-release }
+	r.front.loop.bell.ring()
+	<-busy
+	want := ""
+	for i := range commands {
+		text := fmt.Sprintf("%03d", i)
+		r.tell(frame(wire.SendToOne, 1, "", text))
+		want += "8103" + hex.EncodeToString([]byte(text))
+	}
+	close(release)
+	client.expect("all commands, in order", want)
+	if n := r.front.count.closes[closeFull].Load(); n != 0 {
+		t.Errorf("%d connections were closed for want of room", n)
+	}
+}
