@@ -5,7 +5,9 @@
 #   DEMO_PORT        port of the page, default 8080
 #   DEMO_WS_PORT     port of the WebSocket listener, default 7272
 #   DEMO_CONTROL     address of the control port, default 127.0.0.1:7273
-#   DEMO_BACKEND     php or go, instead of what is found
+#   DEMO_BACKEND     php, go or gatewayworker (PHP with GatewayClient's calls),
+#                    instead of what is found
+#   DEMO_REGISTER, DEMO_INNER   its two ports, default 127.0.0.1:1236 and 127.0.0.1:2900
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -30,19 +32,23 @@ trap 'exit 0' INT TERM
 
 echo "building ..."
 go build -o "$work/castgate" ./cmd/castgate
-[ "$backend" = php ] || go build -o "$work/backend" ./examples/go
+[ "$backend" != go ] || go build -o "$work/backend" ./examples/go
 
 # Ctrl-C signals the whole terminal; the gateway should get one signal, from
 # stop, since a second one would end it without its drain.
-setsid "$work/castgate" serve --listen "127.0.0.1:$ws_port" --control "$control" &
+set -- --listen "127.0.0.1:$ws_port" --control "$control"
+if [ "$backend" = gatewayworker ]; then
+	export GATEWAY_REGISTER="${DEMO_REGISTER:-127.0.0.1:1236}"
+	set -- "$@" --gatewayworker-register "$GATEWAY_REGISTER" --gatewayworker-inner "${DEMO_INNER:-127.0.0.1:2900}"
+fi
+setsid "$work/castgate" serve "$@" &
 gateway_pid=$!
 
 export CASTGATE_CONTROL="$control" WS_URL="ws://127.0.0.1:$ws_port/"
-if [ "$backend" = php ]; then
-	php -q -S "127.0.0.1:$port" -t examples/php &
-else
-	LISTEN="127.0.0.1:$port" "$work/backend" &
-fi
+case $backend in
+php | gatewayworker) php -q -S "127.0.0.1:$port" -t "examples/$backend" & ;;
+*) LISTEN="127.0.0.1:$port" "$work/backend" & ;;
+esac
 backend_pid=$!
 
 echo "open http://127.0.0.1:$port/ in two windows; Ctrl-C stops the demo ($backend backend)"

@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"castgate/internal/wstest"
+)
+
+// TestGatewayWorkerDocs holds docs/gatewayworker.md against the program: it
+// names every setting there is and none besides, and the sequences that it
+// excepts are among those recorded.
+func TestGatewayWorkerDocs(t *testing.T) {
+	t.Parallel()
+	root := wstest.Root(t)
+	doc, err := os.ReadFile(filepath.Join(root, "docs/gatewayworker.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, err := wstest.Command(t, "serve", "--help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, help)
+	}
+	flag := regexp.MustCompile(`--gatewayworker-[a-z-]+`)
+	named := func(text []byte) []string {
+		set := make(map[string]bool)
+		for _, f := range flag.FindAllString(string(text), -1) {
+			set[f] = true
+		}
+		return slices.Sorted(maps.Keys(set))
+	}
+	if there, told := named(help), named(doc); len(there) < 5 || !slices.Equal(there, told) {
+		t.Errorf("the program has %v, the document %v", there, told)
+	}
+	for _, f := range regexp.MustCompile("`--[a-z-]+`").FindAllString(string(doc), -1) {
+		if !strings.Contains(string(help), strings.Trim(f, "`")) {
+			t.Errorf("the document names %s, which there is not", f)
+		}
+	}
+
+	data, err := os.ReadFile(filepath.Join(root, "codec/gatewayworker/testdata/vectors.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct{ Name string }
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	excepted := regexp.MustCompile("(?m)^\\| `((?:api|register|ws|event|query|worker)\\.[a-zA-Z0-9_.]+)` \\|").FindAllStringSubmatch(string(doc), -1)
+	if len(excepted) == 0 {
+		t.Error("no sequence is excepted; there is at least that of protocol.md section 8.4")
+	}
+	for _, e := range excepted {
+		if !slices.ContainsFunc(vectors, func(v struct{ Name string }) bool { return v.Name == e[1] }) {
+			t.Errorf("%s is not among the vectors", e[1])
+		}
+	}
+}
