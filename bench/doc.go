@@ -34,6 +34,10 @@
 //	what <n> in flight carry      of that, late wake-ups of the caller p99, control API's answer p99, pushes refused
 //	control, single             pushes a second*, CPU a push*, answer <quantile>, latency <quantile>, pushes refused
 //	control, batches of 1000    the same
+//	control API, sendToUid      commands a second, CPU a command, latency <quantile>, commands refused,
+//	inner port, sendToUid         messages lost; "castgate, inner port / control API" for the first two.
+//	  (also sendToGroup, sendToAll)
+//	inner port, sendToUid, 10000/s  the same, without the ratio
 //	storm                       time until all are back*, of that, until all are connected*, time to cut all off,
 //	                              CPU a client*, time to be open <quantile>, messages lost
 //	growth, <n> clients         CPU a message*, last receiver <quantile>
@@ -56,6 +60,14 @@
 // must arrive at its client, which costs the machine more than the answer: the
 // server that does nothing gets the same requests, but nobody receives. The
 // time counted ends when the last message has arrived.
+//
+// gatewayworker: 64 backends that call as GatewayClient does, each command on a
+// TCP connection of its own that is written and closed at once, as fast as
+// they can; and the same commands over kept connections to the control API.
+// sendToUid goes to 1,000 clients in turn, sendToGroup to 100 groups of 10,
+// sendToAll to 10 clients. Every message must arrive, in the order in which its
+// backend called, and the time counted ends when the last has. At 10,000
+// commands a second latency counts from when a command was due.
 //
 // storm: all clients, bound to uids and in 1,000 groups, are reset at once,
 // connect again and are bound again as they come. Then a push to everybody, to

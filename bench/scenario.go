@@ -36,6 +36,9 @@ var scenarios = []scenario{
 	{"control", only((*bench).unicasts, Castgate, Noop), func(b *bench) time.Duration {
 		return 2 * (b.Warmup + b.Measure)
 	}},
+	{"gatewayworker", only((*bench).gatewayworker, Castgate), func(b *bench) time.Duration {
+		return 3*connecting(min(innerClients, b.Clients)) + time.Duration(2*len(verbs)+1)*(b.Warmup+b.Measure)
+	}},
 	{"storm", only((*bench).storm, Castgate, Floor), func(b *bench) time.Duration {
 		return 3 * connecting(b.IdleClients)
 	}},

@@ -66,9 +66,10 @@ func checkedOut(ctx context.Context, dir string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// start runs a server on free ports and waits until it is ready. callers is
-// how many control requests will run at once.
-func start(ctx context.Context, name, binary string, callers int) (*server, error) {
+// start runs a server on free ports, with more flags if there are any, and
+// waits until it is ready. callers is how many control requests will run at
+// once.
+func start(ctx context.Context, name, binary string, callers int, more ...string) (*server, error) {
 	c := find(name)
 	if c == nil {
 		return nil, fmt.Errorf("no server %q", name)
@@ -89,7 +90,7 @@ func start(ctx context.Context, name, binary string, callers int) (*server, erro
 	s := &server{
 		name: name, url: "ws://" + ports[0] + c.path, control: loadtest.NewControl(ports[1], "", callers),
 		controlAddr: ports[1], candidate: c, dir: dir,
-		cmd: exec.Command(binary, args...), output: &tail{}, exited: make(chan struct{}),
+		cmd: exec.Command(binary, append(args, more...)...), output: &tail{}, exited: make(chan struct{}),
 	}
 	s.broadcast = s.control.PushTo(nil)
 	if c.broadcast != nil {

@@ -10,7 +10,8 @@ import (
 )
 
 // More connections with a command than may be silent, while the loop is busy:
-// what has been sent is no silence, and every command is carried out.
+// what has been sent is no silence, and every command is carried out. Neither has
+// somebody to go who has been there for a moment and is about to say something.
 func TestFloodIsNotLost(t *testing.T) {
 	const commands = 200
 	r := startRig(t, func(c *Config, _ *server.Config) { c.MaxSilent, c.MaxConns = 8, 12 })
@@ -20,6 +21,7 @@ func TestFloodIsNotLost(t *testing.T) {
 	r.front.loop.tasks <- func(*innerLoop) { close(busy); <-release }
 	r.front.loop.bell.ring()
 	<-busy
+	slow := r.dial()
 	want := ""
 	for i := range commands {
 		text := fmt.Sprintf("%03d", i)
@@ -28,6 +30,12 @@ func TestFloodIsNotLost(t *testing.T) {
 	}
 	close(release)
 	client.expect("all commands, in order", want)
+	if _, err := slow.Write(frame(wire.IsOnline, 1, "", "")); err != nil {
+		t.Fatal(err)
+	}
+	if got := readReply(t, slow); got != "i:1;" {
+		t.Errorf("the slow one was answered %q", got)
+	}
 	if n := r.front.count.closes[closeFull].Load(); n != 0 {
 		t.Errorf("%d connections were closed for want of room", n)
 	}

@@ -205,8 +205,10 @@ func (l *innerLoop) listenFor(events uint32) {
 // accept takes the connections that wait.
 func (l *innerLoop) accept() {
 	for range acceptBatch {
-		if l.full() && l.hasInput(l.silent.Front()) {
-			return // commands make room as soon as they are read; the others wait in the backlog
+		// Nobody has to go before what has been sent is read, as commands make
+		// room: the others wait in the backlog meanwhile.
+		if l.full() && (len(l.fresh) > 0 || l.hasInput(l.silent.Front())) {
+			return
 		}
 		fd, from, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {

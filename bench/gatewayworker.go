@@ -1,0 +1,244 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"castgate/loadtest"
+)
+
+// The gatewayworker scenario: the commands of GatewayClient over the inner
+// port, one connection each, beside the same over the control API.
+const (
+	innerCallers = 64
+	innerClients = 1000
+	// innerGroups makes groups of innerClients / innerGroups clients.
+	innerGroups = 100
+	// everybody is how many clients sendToAll reaches: few, since the command
+	// is what is measured and not the fan-out.
+	everybody = 10
+	// steadyRate is what must get through without loss, in commands a second.
+	steadyRate = 10_000.0
+)
+
+// verb is a command in both protocols.
+type verb struct {
+	name    string
+	kind    loadtest.Kind
+	command byte
+	clients int
+}
+
+var verbs = []verb{
+	{"sendToUid", loadtest.Unicast, cmdSendToUID, innerClients},
+	{"sendToGroup", loadtest.Group, cmdSendToGroup, innerClients},
+	{"sendToAll", loadtest.Broadcast, cmdSendToAll, everybody},
+}
+
+// backend is one PHP process: it calls one verb, over either port.
+type backend struct {
+	verb
+	number, targets, size int
+	stream                *loadtest.Stream
+	inner                 *innerCaller
+	http                  *caller
+
+	payload, ext, body []byte
+	sent, refused      int
+}
+
+// gatewayworker measures the inner port once, on a server of its own: the
+// others have none. The one it is given rests.
+func (b *bench) gatewayworker(ctx context.Context, resting *server, round *samples) error {
+	ports, err := freePorts(2)
+	if err != nil {
+		return err
+	}
+	s, err := start(ctx, resting.name, b.binaries[resting.name], fanoutDepth+2,
+		"--gatewayworker-register", ports[0], "--gatewayworker-inner", ports[1])
+	if err != nil {
+		return err
+	}
+	for _, v := range verbs {
+		if err = b.verb(ctx, s, ports[1], v, round); err != nil {
+			err = fmt.Errorf("%s: %w", v.name, err)
+			break
+		}
+	}
+	return errors.Join(err, s.stop())
+}
+
+// verb measures one verb over both ports; sendToUid at a steady rate as well.
+func (b *bench) verb(ctx context.Context, s *server, inner string, v verb, round *samples) error {
+	clients := min(v.clients, b.Clients)
+	config := b.swarmOf(s, clients, slices.Repeat([]loadtest.Kind{v.kind}, innerCallers))
+	config.Groups = min(innerGroups, clients)
+	swarm, err := loadtest.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer swarm.Close()
+	if err := s.control.Bind(ctx, swarm.Bindings(config.Groups)); err != nil {
+		return err
+	}
+	callers, hangUp, err := dialCallers(ctx, s.controlAddr, innerCallers)
+	if err != nil {
+		return err
+	}
+	defer hangUp()
+	targets := map[loadtest.Kind]int{loadtest.Unicast: clients, loadtest.Group: config.Groups, loadtest.Broadcast: 1}[v.kind]
+	var all []*backend
+	for i, c := range callers {
+		p := &backend{verb: v, number: i, targets: targets, size: b.Size, stream: swarm.Stream(i), http: c}
+		if p.inner, err = newInnerCaller(inner); err != nil {
+			return err
+		}
+		all = append(all, p)
+	}
+	over, under := "control API, "+v.name, "inner port, "+v.name
+	if err := b.commands(ctx, s, swarm, over, all, (*backend).overHTTP, 0, round); err != nil {
+		return err
+	}
+	if err := b.commands(ctx, s, swarm, under, all, (*backend).overInner, 0, round); err != nil {
+		return err
+	}
+	for _, figure := range []string{"commands a second", "CPU a command"} {
+		round.addQuotient(under, figure, s.name, over, "inner port / control API")
+	}
+	if v.kind == loadtest.Unicast {
+		name := fmt.Sprintf("inner port, %s, %.0f/s", v.name, steadyRate)
+		if err := b.commands(ctx, s, swarm, name, all, (*backend).overInner, steadyRate, round); err != nil {
+			return err
+		}
+	}
+	return swarm.Report().Err()
+}
+
+// commands measures all backends calling, as fast as they can or at a rate in
+// all, when they are warm.
+func (b *bench) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, all []*backend,
+	once func(p *backend, k int, due int64) error, rate float64, round *samples) error {
+	if err := b.callFor(ctx, swarm, all, once, rate, b.Warmup); err != nil {
+		return err
+	}
+	w, err := openWindow(s, swarm)
+	if err != nil {
+		return err
+	}
+	called := b.callFor(ctx, swarm, all, once, rate, b.Measure)
+	m, err := w.close(swarm)
+	if err != nil {
+		return err
+	}
+	report := swarm.Report()
+	round.add(name, "messages lost", s.name, "", float64(report.Lost))
+	if called != nil {
+		return called
+	}
+	sent, refused := 0, 0
+	for _, p := range all {
+		sent, refused = sent+p.sent, refused+p.refused
+	}
+	if sent == 0 {
+		return errors.New("no command was taken")
+	}
+	round.add(name, "commands a second", s.name, "1/s", float64(sent)/m.took.Seconds())
+	round.add(name, "CPU a command", s.name, "ns", float64(m.cpu)/float64(sent))
+	round.add(name, "commands refused", s.name, "", float64(refused))
+	latency := map[loadtest.Kind]loadtest.Latency{
+		loadtest.Unicast: report.Unicast, loadtest.Group: report.Group, loadtest.Broadcast: report.Broadcast}
+	round.addLatency(name, "latency", s.name, latency[all[0].kind])
+	round.addLoads(name, s.name, m)
+	return nil
+}
+
+// callFor has all backends call for some time and returns when everything has
+// arrived. With a rate, latencies count from when a command was due.
+func (b *bench) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backend,
+	once func(p *backend, k int, due int64) error, rate float64, d time.Duration) error {
+	if err := swarm.ForgetLatencies(); err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	failed := make([]error, len(all))
+	begun, until := loadtest.Now(), time.Now().Add(d)
+	for i, p := range all {
+		p.sent, p.refused = 0, 0
+		if err := p.http.allow(d + patience); err != nil {
+			return err
+		}
+		running.Go(func() {
+			for k := 0; failed[i] == nil && ctx.Err() == nil && time.Now().Before(until); k++ {
+				due := loadtest.Now()
+				if rate > 0 {
+					due = begun + int64(float64(k*len(all)+i)/rate*float64(time.Second))
+					if failed[i] = sleep(ctx, time.Duration(due-loadtest.Now())); failed[i] != nil {
+						return
+					}
+				}
+				failed[i] = once(p, k, due)
+			}
+		})
+	}
+	running.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	return waitDelivered(ctx, swarm)
+}
+
+// next appends the payload of the k-th command; due is when it should be sent.
+func (p *backend) next(k int, due int64) (target int) {
+	target = (p.number + k*innerCallers) % p.targets
+	p.payload = p.stream.Append(p.payload[:0], target, p.size, due)
+	return target
+}
+
+func (p *backend) overInner(k int, due int64) error {
+	target := p.next(k, due)
+	p.ext = p.ext[:0]
+	switch p.kind {
+	case loadtest.Unicast:
+		p.ext = append(append(append(p.ext, `["`...), loadtest.UID(target)...), `"]`...)
+	case loadtest.Group:
+		p.ext = append(append(append(p.ext, `{"group":["`...), loadtest.GroupName(target)...), `"],"exclude":null}`...)
+	}
+	if err := p.inner.call(p.command, p.ext, p.payload); err != nil {
+		return err
+	}
+	p.commit(target)
+	return nil
+}
+
+func (p *backend) overHTTP(k int, due int64) error {
+	target := p.next(k, due)
+	p.body = append(p.body[:0], `{"to":{`...)
+	switch p.kind {
+	case loadtest.Unicast:
+		p.body = append(append(append(p.body, `"uids":["`...), loadtest.UID(target)...), `"]`...)
+	case loadtest.Group:
+		p.body = append(append(append(p.body, `"groups":["`...), loadtest.GroupName(target)...), `"]`...)
+	default:
+		p.body = append(p.body, `"all":true`...)
+	}
+	p.body = append(append(append(p.body, `},"text":"`...), p.payload...), `"}`...)
+	_, err := p.http.post("/v1/push", p.body)
+	if refused := (*loadtest.RefusedError)(nil); errors.As(err, &refused) && refused.Status == 503 {
+		p.refused++
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.commit(target)
+	return nil
+}
+
+func (p *backend) commit(target int) {
+	p.sent++
+	p.stream.Commit(target)
+}

@@ -1,0 +1,96 @@
+package bench
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// Commands of GatewayWorker's inner protocol (protocol.md section 3).
+const (
+	cmdSendToAll   = 6
+	cmdSendToUID   = 14
+	cmdSendToGroup = 22
+)
+
+// innerHeader is the length of a frame's header (section 2).
+const innerHeader = 28
+
+// appendInner appends a frame with a plain body. The bytes are put together
+// here and not by castgate's codec, so that one mistake can't hide on both
+// sides.
+func appendInner(dst []byte, command byte, ext, body []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(innerHeader+len(ext)+len(body)))
+	dst = append(dst, command)
+	dst = append(dst, make([]byte, 16)...)                     // addresses, connection id: 0 towards a gateway
+	dst = append(dst, 1, 0, 0)                                 // a plain body; no port
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(ext))) // and what it is the length of
+	return append(append(dst, ext...), body...)
+}
+
+// innerCaller is a PHP process that calls GatewayClient: every command on a
+// connection of its own, written and closed at once, and no answer. By one
+// goroutine.
+type innerCaller struct {
+	to  unix.SockaddrInet4
+	out []byte
+}
+
+func newInnerCaller(address string) (*innerCaller, error) {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil || !ap.Addr().Is4() {
+		return nil, fmt.Errorf("inner port: %q is no IPv4 address and port", address)
+	}
+	return &innerCaller{to: unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}}, nil
+}
+
+// call sends one command. The system calls are made here, since net's would
+// cost more than those of the PHP process that they stand for.
+func (c *innerCaller) call(command byte, ext, body []byte) error {
+	c.out = appendInner(c.out[:0], command, ext, body)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("inner port: %w", err)
+	}
+	if err := connect(fd, &c.to); err != nil {
+		unix.Close(fd)
+		return fmt.Errorf("inner port: %w", err)
+	}
+	// A fresh socket's buffer takes a command whole, or the write waits.
+	n, err := unix.Write(fd, c.out)
+	if err == nil && n < len(c.out) {
+		err = fmt.Errorf("%d of %d bytes written", n, len(c.out))
+	}
+	if closed := unix.Close(fd); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fmt.Errorf("inner port: %w", err)
+	}
+	return nil
+}
+
+// connect waits until the kernel has the connection, whatever signal comes
+// meanwhile: an interrupted connect goes on by itself (connect(2)).
+func connect(fd int, to unix.Sockaddr) error {
+	err := unix.Connect(fd, to)
+	if err != unix.EINTR {
+		return err
+	}
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	for {
+		if _, err = unix.Poll(poll, -1); err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	failed, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && failed != 0 {
+		err = unix.Errno(failed)
+	}
+	return err
+}
