@@ -1,0 +1,6 @@
+//go:build race
+
+package gatewayworker
+
+// raceEnabled tells tests to do less of what takes long.
+const raceEnabled = true
