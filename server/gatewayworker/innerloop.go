@@ -288,7 +288,7 @@ func (l *innerLoop) sweep(now time.Time) {
 	}
 	for _, c := range l.conns {
 		switch {
-		case c.held > 0 && now.Sub(c.lastIn) >= l.cfg.StallTimeout:
+		case c.held > 0 && !c.stopped && now.Sub(c.lastIn) >= l.cfg.StallTimeout:
 			l.close(c, closeStalled)
 		case c.worker == nil && c.waiting() > 0 && now.Sub(c.lastOut) >= l.cfg.StallTimeout:
 			l.close(c, closeUnread)
