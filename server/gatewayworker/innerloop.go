@@ -37,6 +37,8 @@ import (
 //   - A connection is read until it is empty and not a second time: what comes
 //     after that puts it at the end of the list again. One that has more than
 //     readBudget goes on in the next turn.
+//   - A frame that has come in part runs when the rest is there, as in PHP, and
+//     what was sent later may overtake it: more than the kernel takes at once.
 //   - Replies are written when everybody who was reported has been read.
 //   - A command is done, or with the server's event loops in its order, before
 //     the next one is looked at.

@@ -200,7 +200,7 @@ func TestSlowWorker(t *testing.T) {
 	text := strings.Repeat("m", 120)
 	session := strings.Repeat("s", 100_000)
 	r.tell(frame(wire.SetSession, 1, session, ""))
-	r.answers("")
+	r.await("the session is there", func() bool { return r.ask(frame(wire.SessionOfClient, 1, "", "")) == session })
 	for range 200 { // 20 MB: over the limit and what the kernel takes
 		if err := c.send(text); err != nil {
 			t.Fatal(err)
@@ -285,6 +285,12 @@ func TestEventsExactlyOnce(t *testing.T) {
 	r.await("all clients are forgotten", func() bool { return r.front.queue.bound.Load() == 0 })
 	mu.Lock()
 	defer mu.Unlock()
+	checkEvents(t, seen, clients)
+}
+
+// checkEvents looks at the events of every client.
+func checkEvents(t *testing.T, seen map[uint32][]string, clients int) {
+	t.Helper()
 	if len(seen) != clients {
 		t.Errorf("events of %d clients, wants %d", len(seen), clients)
 	}
