@@ -118,13 +118,13 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	figure(t, r, "control, batches of 1000", "pushes a second", "castgate, batches / single")
 	figure(t, r, "control, batches of 1000", "latency p99", Castgate)
-	for _, name := range []string{"control API, sendToAll", "inner port, sendToUid", "inner port, sendToGroup", "inner port, sendToUid, 10000/s"} {
-		if f := figure(t, r, name, "messages lost", Castgate); f.Max != 0 {
+	for _, name := range []string{"sendToAll over the control API", "sendToUid over the inner port", "sendToGroup over the inner port", "sendToUid over the inner port, 10000/s"} {
+		if f := figure(t, r, "gatewayworker, "+name, "messages lost", Castgate); f.Max != 0 {
 			t.Errorf("%+v", f)
 		}
-		figure(t, r, name, "commands a second", Castgate)
+		figure(t, r, "gatewayworker, "+name, "commands a second", Castgate)
 	}
-	figure(t, r, "inner port, sendToAll", "CPU a command", "castgate, inner port / control API")
+	figure(t, r, "gatewayworker, sendToAll over the inner port", "CPU a command", "castgate, inner port / control API")
 	if !slices.Contains(lines, "latency: 1 of 1 rounds") || !strings.Contains(lines[0], "about") {
 		t.Errorf("log: %q", lines)
 	}

@@ -34,10 +34,11 @@
 //	what <n> in flight carry      of that, late wake-ups of the caller p99, control API's answer p99, pushes refused
 //	control, single             pushes a second*, CPU a push*, answer <quantile>, latency <quantile>, pushes refused
 //	control, batches of 1000    the same
-//	control API, sendToUid      commands a second, CPU a command, latency <quantile>, commands refused,
-//	inner port, sendToUid         messages lost; "castgate, inner port / control API" for the first two.
-//	  (also sendToGroup, sendToAll)
-//	inner port, sendToUid, 10000/s  the same, without the ratio
+//	gatewayworker, sendToUid    commands a second, CPU a command, latency <quantile>, commands refused,
+//	over the control API          messages lost. Over the inner port, the first two have ratios
+//	over the inner port           "castgate, inner port / control API"
+//	(and sendToGroup, sendToAll)
+//	over the inner port, 10000/s  the same without ratios, for sendToUid
 //	storm                       time until all are back*, of that, until all are connected*, time to cut all off,
 //	                              CPU a client*, time to be open <quantile>, messages lost
 //	growth, <n> clients         CPU a message*, last receiver <quantile>

@@ -99,7 +99,7 @@ func (b *bench) verb(ctx context.Context, s *server, inner string, v verb, round
 		}
 		all = append(all, p)
 	}
-	over, under := "control API, "+v.name, "inner port, "+v.name
+	over, under := "gatewayworker, "+v.name+" over the control API", "gatewayworker, "+v.name+" over the inner port"
 	if err := b.commands(ctx, s, swarm, over, all, (*backend).overHTTP, 0, round); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (b *bench) verb(ctx context.Context, s *server, inner string, v verb, round
 		round.addQuotient(under, figure, s.name, over, "inner port / control API")
 	}
 	if v.kind == loadtest.Unicast {
-		name := fmt.Sprintf("inner port, %s, %.0f/s", v.name, steadyRate)
+		name := fmt.Sprintf("%s, %.0f/s", under, steadyRate)
 		if err := b.commands(ctx, s, swarm, name, all, (*backend).overInner, steadyRate, round); err != nil {
 			return err
 		}

@@ -91,6 +91,11 @@ var drawings = []drawing{
 		names: []string{"pushes a second"}, more: true,
 	},
 	{
+		file: "gatewayworker", title: "Commands of GatewayClient", about: "{size} bytes from 64 backends: a connection per command to the inner port, kept ones to the control API",
+		axis: chart.Axis{Label: "commands a second", Unit: chart.PerSecond, Log: true}, scenarios: []*regexp.Regexp{whole(`gatewayworker, (sendTo\w+ over the (?:inner port|control API))`)},
+		names: []string{"commands a second"}, more: true,
+	},
+	{
 		file: "growth", title: "Server CPU per message as clients grow in number", about: "2 broadcasts a second, {size} bytes",
 		axis: chart.Axis{Label: "CPU time a message", Unit: chart.Nanoseconds}, scenarios: []*regexp.Regexp{whole(`growth, (.*)`)},
 		names: []string{"CPU a message"}, keep: true,
