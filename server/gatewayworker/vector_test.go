@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +106,7 @@ func playAPI(t *testing.T, workers int) {
 	if played != 168 {
 		t.Errorf("%d vectors were played", played)
 	}
+	checkDocs(t, deviations)
 	for i, d := range deviations {
 		if !used[i] {
 			t.Errorf("deviation %+v is none", d)
@@ -111,6 +114,85 @@ func playAPI(t *testing.T, workers int) {
 		if d.Why == "" {
 			t.Errorf("deviation %+v has no reason", d)
 		}
+	}
+}
+
+// checkDocs holds the deviations against the last table of differences in the
+// documentation.
+func checkDocs(t *testing.T, deviations []deviation) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/gatewayworker.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "| `api.") {
+			continue
+		}
+		for _, name := range regexp.MustCompile("`(api\\.[a-zA-Z0-9_.]+)`").FindAllStringSubmatch(line, -1) {
+			told[name[1]] = true
+		}
+	}
+	for _, d := range deviations {
+		if !told[d.Vector] {
+			t.Errorf("docs/gatewayworker.md does not have %s", d.Vector)
+		}
+	}
+	for name := range told {
+		if !slices.ContainsFunc(deviations, func(d deviation) bool { return d.Vector == name }) {
+			t.Errorf("docs/gatewayworker.md has %s, which is not in deviations.json", name)
+		}
+	}
+}
+
+// TestQueryVectors asks what was asked of PHP in states that the vectors'
+// descriptions tell.
+func TestQueryVectors(t *testing.T) {
+	var all []vector
+	readJSON(t, "../../codec/gatewayworker/testdata/vectors.json", &all)
+	requests, replies := map[string][]byte{}, map[string]string{}
+	for _, v := range all {
+		b, err := hex.DecodeString(v.Hex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, ok := strings.CutSuffix(v.Name, ".reply"); ok && v.Group != "api" {
+			replies[name] = v.Hex
+		}
+		requests[strings.TrimSuffix(v.Name, ".request")] = b
+	}
+	r := startRig(t, nil)
+	compare := func(name string) {
+		t.Helper()
+		b, mark := wire.BeginReply(nil)
+		if got := hex.EncodeToString(wire.EndReply(append(b, r.ask(requests[name])...), mark)); got != replies[name] || got == "" {
+			t.Errorf("%s: %s, wants %s", name, got, replies[name])
+		}
+		delete(replies, name)
+	}
+	auth := startRig(t, func(c *Config, _ *server.Config) { c.Secret = "s3cret" })
+	if got, want := auth.ask(requests["auth.frame_plus_count"]), "i:0;"; got != want {
+		t.Errorf("auth.frame_plus_count: %q", got)
+	}
+	delete(replies, "auth.frame_plus_count")
+	r.client()
+	r.client()
+	r.tell(frame(wire.BindUID, 2, "01", ""))
+	for _, group := range []string{"007", "7", "-5", "群组"} {
+		r.tell(frame(wire.JoinGroup, 2, group, ""))
+	}
+	for _, name := range []string{"group_id_list.int_keys", "select.groups_field", "select.by_connection_id", "select.bad_ext", "batch_count.dup", "client_id_by_uid.leading_zero"} {
+		compare(name)
+	}
+	r.tell(frame(wire.SetSession, 2, `a:5:{s:1:"f";d:0.1;s:1:"g";d:1.0E+25;s:1:"h";s:1:"h";s:1:"i";d:INF;s:1:"l";a:2:{i:0;i:1;i:1;i:2;}}`, ""))
+	r.tell(frame(wire.UpdateSession, 2, `a:3:{s:1:"z";i:1;s:1:"l";a:0:{}s:1:"h";s:1:"H";}`, ""))
+	compare("session.merge")
+	r.tell(frame(wire.SetSession, 2, `a:1:{s:1:"o";O:3:"Foo":1:{s:1:"p";i:1;}}`, ""))
+	r.tell(frame(wire.UpdateSession, 2, `a:1:{s:1:"k";i:1;}`, ""))
+	compare("session.merge_object")
+	if len(replies) > 0 {
+		t.Errorf("replies that nothing was compared with: %v", replies)
 	}
 }
 
