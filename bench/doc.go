@@ -64,7 +64,7 @@
 //
 // gatewayworker: 64 backends that call as GatewayClient does, each command on a
 // TCP connection of its own that is written and closed at once, as fast as
-// they can; and the same commands over kept connections to the control API.
+// they can with 1,024 on their way at most; and the same commands over kept connections to the control API.
 // sendToUid goes to 1,000 clients in turn, sendToGroup to 100 groups of 10,
 // sendToAll to 10 clients. Every message must arrive, in the order in which its
 // backend called, and the time counted ends when the last has. At 10,000

@@ -21,6 +21,10 @@ const (
 	// everybody is how many clients sendToAll reaches: few, since the command
 	// is what is measured and not the fan-out.
 	everybody = 10
+	// innerWindow is how many commands are on their way at most. Nothing answers
+	// them, and a listening socket that holds more connections than it may (4,096
+	// here) lets the next one in ahead of what it has turned away.
+	innerWindow = 1024
 	// steadyRate is what must get through without loss, in commands a second.
 	steadyRate = 10_000.0
 )
@@ -173,6 +177,9 @@ func (b *bench) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backe
 		}
 		running.Go(func() {
 			for k := 0; failed[i] == nil && ctx.Err() == nil && time.Now().Before(until); k++ {
+				if rate == 0 {
+					awaitRoom(ctx, swarm, p.stream.Receivers(0))
+				}
 				due := loadtest.Now()
 				if rate > 0 {
 					due = begun + int64(float64(k*len(all)+i)/rate*float64(time.Second))
@@ -189,6 +196,17 @@ func (b *bench) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backe
 		return err
 	}
 	return waitDelivered(ctx, swarm)
+}
+
+// awaitRoom waits until there are fewer than innerWindow commands on their way,
+// each of which reaches so many receivers, or ctx is done.
+func awaitRoom(ctx context.Context, swarm *loadtest.Swarm, receivers int) {
+	for ctx.Err() == nil {
+		if received, expected := swarm.Delivered(); expected-received < int64(innerWindow*receivers) {
+			return
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 // next appends the payload of the k-th command; due is when it should be sent.
