@@ -81,6 +81,21 @@ func (e *effective) asPHP(src *sources) {
 	}
 }
 
+// innerFiles answers how many of the open files that clients leave free are for
+// connections of PHP and Registers. Unless reserve-files says how many there
+// are, it takes more from the clients for them.
+func innerFiles(e *effective, open uint64) int {
+	switch {
+	case !e.gatewayworker.On():
+		return 0
+	case e.server.ReserveFiles > 0:
+		return e.server.ReserveFiles / 2
+	}
+	n := min(e.gatewayworker.MaxConns*5/4, int(open/8))
+	e.server.ReserveFiles = server.ReserveFor(open) + n
+	return n
+}
+
 // fronted is a gateway with a GatewayWorker front: they run and stop together.
 type fronted struct {
 	*server.Server

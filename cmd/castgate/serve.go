@@ -44,6 +44,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		log.Warn("the open-file limit stays as it is", "err", err)
 	}
 	spareProcessors(e.server.Loops)
+	inner := innerFiles(e, files)
 	front, err := newFront(e)
 	if err != nil {
 		return startError(err, src)
@@ -54,9 +55,8 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	}
 	var running gateway = gw
 	if front != nil {
-		// Workers and Registers hold theirs for long, so that they come first.
-		front.SetLimits(gw.ReserveFiles()/4, gw.ReserveFiles()/8)
-		e.control.MaxConns = min(e.control.MaxConns, max(gw.ReserveFiles()/8, 1))
+		front.SetLimits(inner*4/5, inner/5)
+		e.control.MaxConns = min(e.control.MaxConns, max((gw.ReserveFiles()-inner)/2, 1))
 		e.control.Collectors = append(e.control.Collectors, front)
 		running = fronted{gw, front}
 	}

@@ -41,7 +41,7 @@ type Config struct {
 
 	// MaxConns is how many inner connections are open at once, and MaxSilent how
 	// many of them may not have sent a whole command yet. Over either the oldest
-	// silent one has to go.
+	// silent one has to go; if there is none, new ones wait for two seconds.
 	MaxConns, MaxSilent int
 	// SilentTimeout is the time from accept to the first whole command.
 	SilentTimeout time.Duration

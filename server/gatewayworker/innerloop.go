@@ -65,6 +65,7 @@ type innerLoop struct {
 	held       int                // bytes of half frames
 	waiting    int                // bytes of replies and events
 	paused     time.Time          // accepting goes on then
+	fullAt     time.Time          // when connections began to wait for room
 
 	// Of the turn.
 	events   []unix.EpollEvent
@@ -95,6 +96,8 @@ const (
 	maxBatches = 32
 	// acceptPause is how long accepting rests after an error.
 	acceptPause = 50 * time.Millisecond
+	// fullPatience is how long connections wait for one of MaxConns to end.
+	fullPatience = 2 * time.Second
 	// sweepEvery is how often deadlines are looked at.
 	sweepEvery = time.Second
 	// keepaliveEvery is the pause between keepalives to a worker.
@@ -209,7 +212,7 @@ func (l *innerLoop) accept() {
 	for range acceptBatch {
 		// Nobody has to go before what has been sent is read, as commands make
 		// room: the others wait in the backlog meanwhile.
-		if l.full() && (len(l.fresh) > 0 || l.hasInput(l.silent.Front())) {
+		if l.full() && (len(l.fresh) > 0 || l.hasInput(l.silent.Front()) || l.waits()) {
 			return
 		}
 		fd, from, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
@@ -217,6 +220,7 @@ func (l *innerLoop) accept() {
 		case nil:
 			l.take(fd, from)
 		case unix.EAGAIN:
+			l.fullAt = time.Time{} // all that have waited are in or were turned away
 			return
 		case unix.EINTR, unix.ECONNABORTED:
 		default: // no descriptors or memory are left, and trying at once would not help
@@ -245,6 +249,26 @@ func (l *innerLoop) hasInput(e *list.Element) bool {
 	var b [1]byte
 	n, _, err := unix.Recvfrom(e.Value.(*innerConn).fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == nil && n > 0
+}
+
+// waits tells whether new connections have to wait in the kernel because all
+// that are open are in use. Most end after a command, so they wait for
+// fullPatience before they are turned away.
+func (l *innerLoop) waits() bool {
+	now := time.Now()
+	if l.silent.Len() > 0 {
+		return false
+	}
+	if l.fullAt.IsZero() {
+		l.fullAt = now
+		l.count.fullWaits.Add(1)
+	}
+	if now.Sub(l.fullAt) > fullPatience {
+		return false
+	}
+	l.paused = now.Add(acceptPause)
+	l.listenFor(0)
+	return true
 }
 
 // take adds a new connection.

@@ -1,6 +1,7 @@
 package gatewayworker
 
 import (
+	"context"
 	"encoding/binary"
 	"net"
 	"strings"
@@ -239,9 +240,16 @@ func TestMaxConns(t *testing.T) {
 		peers = append(peers, peer)
 	}
 	expectClosed(t, "one too many", r.dial())
+	turn := make(chan struct{}) // those that are turned away in one go with it are so without a wait
+	r.front.do(context.Background(), func(*innerLoop) { close(turn) }, turn)
+	waits := r.dial()
+	if _, err := waits.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
+		t.Fatal(err)
+	}
 	_ = peers[0].Close()
-	r.await("it is gone", func() bool { return r.front.count.connections.Load() == 2 })
-	r.answers("")
+	if got := readReply(t, waits); got != "i:0;" {
+		t.Error(got)
+	}
 }
 
 func TestUnreadReplies(t *testing.T) {

@@ -29,6 +29,7 @@ var (
 	descEventDrops   = desc("events_dropped_total", "Events dropped.", "reason")
 	descUnserved     = desc("unserved_total", "Events for which no worker was there, with gatewayworker-require-worker.")
 	descBusyWaits    = desc("busy_waits_total", "Times a command waited because the event loops had no room.")
+	descFullWaits    = desc("full_waits_total", "Times new connections waited in the kernel because there was no room for them.")
 
 	descRegisterConns    = desc("register_connections", "Connections to the embedded Register.")
 	descRegisterGateways = desc("register_gateways", "Gateways registered at the embedded Register, ourselves not counted.")
@@ -72,6 +73,7 @@ func (f *Front) Collect(out chan<- prometheus.Metric) {
 	counter(descEvents, c.events.Load())
 	counter(descUnserved, c.unserved.Load())
 	counter(descBusyWaits, c.busyWaits.Load())
+	counter(descFullWaits, c.fullWaits.Load())
 	for i := range c.commands {
 		if n := c.commands[i].Load(); n > 0 {
 			counter(descCommands, n, wire.Command(i).String())
