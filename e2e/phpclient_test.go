@@ -1,8 +1,13 @@
 package e2e
 
 import (
+	"encoding/pem"
 	"io"
+	"log"
 	"net"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +135,24 @@ func countingProxy(t *testing.T, g *wstest.Gateway) (address string, accepted *a
 		}
 	}()
 	return l.Addr().String(), accepted
+}
+
+// TestPHPClientTLS: an https:// address, and an authority that curl is told of.
+func TestPHPClientTLS(t *testing.T) {
+	t.Parallel()
+	program(t, "php", "php-cli")
+	g := wstest.Start(t)
+	g.Dial(t)
+	front := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: g.ControlAddr}))
+	front.Config.ErrorLog = log.New(io.Discard, "", 0) // the client that does not know the authority
+	front.StartTLS()
+	defer front.Close()
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})
+	if err := os.WriteFile(authority, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	phpScript(t, "clients/php/tests/tls.php", nil, front.URL, authority)
 }
 
 // TestPHPSyntax: php -l of every PHP file in the tree.

@@ -65,6 +65,9 @@ class Gateway
     /** Bytes of one batch request; castgate's --control-max-body must not be less. */
     public static int $maxBody = 1000000;
 
+    /** More options of curl, which go before ours: CURLOPT_CAINFO, CURLOPT_SSLCERT and so on for an https:// address. */
+    public static array $curlOptions = [];
+
     /** GatewayClient's key; the key for the control API if no other is set. */
     public static $secretKey = '';
 
@@ -491,7 +494,7 @@ class Gateway
         if (self::$connection === null || !self::$connection->serves($address, $key)) {
             self::$connection = new Connection($address, $key);
         }
-        self::$connection->setTimeouts((float) self::$connectTimeout, (float) self::$timeout);
+        self::$connection->set((float) self::$connectTimeout, (float) self::$timeout, self::$curlOptions);
         return self::$connection;
     }
 
@@ -766,6 +769,7 @@ final class Connection
     private int $pid;
     private float $connectTimeout = 3;
     private float $timeout = 5;
+    private array $more = [];
     /** @var \CurlHandle|resource */
     private $curl;
 
@@ -782,10 +786,12 @@ final class Connection
         return $this->address === $address && $this->key === $key && $this->pid === getmypid();
     }
 
-    public function setTimeouts(float $connect, float $whole): void
+    /** Sets the timeouts in seconds, and more options of curl, for the requests to come. */
+    public function set(float $connect, float $whole, array $more): void
     {
         $this->connectTimeout = $connect;
         $this->timeout = $whole;
+        $this->more = $more;
     }
 
     /**
@@ -797,7 +803,7 @@ final class Connection
     {
         $text = '';
         curl_reset($this->curl); // leaves the connection open
-        curl_setopt_array($this->curl, $this->options($method, $path, $body, $each !== null));
+        curl_setopt_array($this->curl, $this->more + $this->options($method, $path, $body, $each !== null));
         curl_setopt($this->curl, CURLOPT_WRITEFUNCTION, function ($curl, string $chunk) use (&$text, $each): int {
             $text .= $chunk;
             if ($each !== null && curl_getinfo($curl, CURLINFO_RESPONSE_CODE) === 200) {

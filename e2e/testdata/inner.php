@@ -10,7 +10,7 @@ declare(strict_types=1);
 function gateways(string $register, string $secret): array
 {
     $socket = stream_socket_client("tcp://$register", $errno, $error, 3);
-    stream_set_timeout($socket, 5);
+    stream_set_timeout($socket, 30); // GatewayClient: 5; tests wait longer
     fwrite($socket, registerLine($secret));
     $line = fgets($socket, 655350);
     fclose($socket);

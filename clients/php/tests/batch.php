@@ -10,6 +10,7 @@ use Castgate\CastgateException;
 use Castgate\Gateway;
 
 [, $a, $b] = $argv;
+Gateway::$timeout = 30;
 
 Check::same('a batch', Gateway::batch(static function () use ($a, $b): void {
     Gateway::bindUid($a, 'ann');

@@ -7,5 +7,6 @@ require __DIR__ . '/check.php';
 require __DIR__ . '/scenario.php';
 require __DIR__ . '/../Castgate.php';
 
+Castgate\Gateway::$timeout = 30; // on a held-up machine too
 scenario(Castgate\Gateway::class, false, array_slice($argv, 1));
 Check::finish();

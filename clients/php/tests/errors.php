@@ -10,6 +10,7 @@ use Castgate\CastgateException;
 use Castgate\Gateway;
 
 [, $key, $address] = $argv;
+Gateway::$timeout = 30;
 
 /** @return array{string, int} code and status of what $call throws */
 function codeOf(callable $call): array
