@@ -2,6 +2,7 @@ package wstest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ type DialOptions struct {
 	Subprotocols []string
 	// NoPong leaves pings unanswered.
 	NoPong bool
+	// TLS, if not nil, is the client's side of it: the client then dials the
+	// wss listener of Gateway.Listeners.
+	TLS *tls.Config
 }
 
 // Client is a WebSocket client whose received messages are kept. A goroutine
@@ -79,8 +83,12 @@ func (g *Gateway) TryDial(t testing.TB, o DialOptions) (c *Client, resp *http.Re
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	c = &Client{t: t, g: g, grown: make(chan struct{})}
-	conn, resp, err := websocket.Dial(ctx, "ws://"+g.Addr+o.Path, &websocket.DialOptions{
-		HTTPHeader: o.Header, Subprotocols: o.Subprotocols,
+	url, via := "ws://"+g.Addr, http.DefaultClient
+	if o.TLS != nil {
+		url, via = "wss://"+g.Listeners["wss"], &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS}}
+	}
+	conn, resp, err := websocket.Dial(ctx, url+o.Path, &websocket.DialOptions{
+		HTTPClient: via, HTTPHeader: o.Header, Subprotocols: o.Subprotocols,
 		OnPingReceived: func(context.Context, []byte) bool {
 			c.pings.Add(1)
 			return !o.NoPong

@@ -89,7 +89,7 @@ func (g *Gateway) Request(method, path string, body any, header http.Header) (*h
 		}
 		payload = bytes.NewReader(data)
 	}
-	req, err := http.NewRequest(method, "http://control"+path, payload)
+	req, err := http.NewRequest(method, g.controlURL()+path, payload)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package wstest
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +28,8 @@ type Options struct {
 	Key string
 	// Schemes are those of further listeners; see Gateway.Listeners.
 	Schemes []string
+	// ControlTLS, if not nil, is the client's side of TLS on the control port.
+	ControlTLS *tls.Config
 }
 
 // Gateway is a running castgate process.
@@ -62,6 +65,7 @@ func StartWith(t testing.TB, opts Options) *Gateway {
 	g := &Gateway{t: t, opts: opts, Key: opts.Key}
 	g.http = &http.Client{Timeout: Patience, Transport: &http.Transport{
 		DialContext:         g.dialControl,
+		TLSClientConfig:     opts.ControlTLS,
 		MaxIdleConnsPerHost: 16,
 	}}
 	t.Cleanup(g.cleanup)
@@ -163,7 +167,7 @@ func withoutAddresses(flags []string) []string {
 
 // probe gets a path without keys or keep-alive.
 func (g *Gateway) probe(path string) (int, error) {
-	req, err := http.NewRequest(http.MethodGet, "http://control"+path, nil)
+	req, err := http.NewRequest(http.MethodGet, g.controlURL()+path, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -174,6 +178,14 @@ func (g *Gateway) probe(path string) (int, error) {
 	}
 	resp.Body.Close()
 	return resp.StatusCode, nil
+}
+
+// controlURL is the control port's, whose host dialControl does not look at.
+func (g *Gateway) controlURL() string {
+	if g.opts.ControlTLS != nil {
+		return "https://control"
+	}
+	return "http://control"
 }
 
 // DialControl opens a connection to the control port, TCP or unix socket.
