@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"castgate/codec"
 )
 
@@ -209,5 +211,48 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 	l.written(c, 10)
 	if c.head != 0 || c.tail != 0 || c.waiting != 0 || c.frames != 0 || l.count.queuedBytes.Load() != 0 || l.nodes.used != 0 {
 		t.Errorf("not empty: %+v, %d bytes, %d nodes", c, l.count.queuedBytes.Load(), l.nodes.used)
+	}
+}
+
+// A ping that comes while the pong of the one before is half written gets its
+// own, and the newest of those that come after takes the place of the older.
+func TestPingsBehindAHalfWrittenPong(t *testing.T) {
+	room := 0 // what the socket takes before it is full
+	sys := linux
+	sys.write = func(fd int, p []byte) (int, error) {
+		if room == 0 {
+			return -1, unix.EAGAIN
+		}
+		n, err := linux.write(fd, p[:min(room, len(p))])
+		room -= max(n, 0)
+		return n, err
+	}
+	l := idleLoopOn(t, &sys)
+	const plenty = 1 << 20
+	pongs := []string{"\x8a\x05first", "\x8a\x05older", "\x8a\x05newer"}
+	for begun := range len(pongs[0]) {
+		room = plenty
+		c := l.connect(t)
+		c.received(t) // the answer and the init message
+		room = begun
+		for _, p := range pongs {
+			if !l.pong(c.slot, c.conn, []byte(p[2:])) {
+				t.Fatal("the connection is gone")
+			}
+		}
+		l.queue(c.conn, newPushFrame(&Push{Payload: []byte("push")}, nil))
+		want := pongs[0] + pongs[2] + "\x81\x04push"
+		if begun == 0 {
+			want = pongs[2] + "\x81\x04push" // nobody has seen anything of the first
+		}
+		room = plenty
+		l.flush(c.slot, c.conn)
+		if got := c.received(t); string(got) != want {
+			t.Errorf("%d bytes of the first pong taken at once: received %q, want %q", begun, got, want)
+		}
+		l.disconnect(c)
+	}
+	if queued := l.count.queuedBytes.Load(); queued != 0 || l.nodes.used != 0 {
+		t.Errorf("%d bytes and %d nodes left", queued, l.nodes.used)
 	}
 }
