@@ -13,7 +13,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # only the packages that have some are tested without it as well.
 COUNTING = $(shell grep -rlE '^//go:build .*\brace\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help run demo test unit check lint fmt deps build conformance fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help run demo test unit check lint fmt deps build conformance stress fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ build: ## static binaries of every program into bin/
 
 conformance: ## the rules of RFC 6455 and 7692, one by one, against the real binary
 	@$(GO) test -count=1 -v -run TestConformance ./e2e/conformance
+
+stress: ## trouble of every kind against the real binary, with exact checks; STRESS=1h for longer, scenarios in ARGS
+	@STRESS=$(or $(STRESS),1m) $(GO) run ./cmd/stress $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	ci/fuzz.sh $(or $(FUZZTIME),30s)

@@ -134,6 +134,7 @@ var reach = []struct {
 	{"internal/chart", true, []string{"castgate/internal/chart"}},
 	{"loadtest", false, []string{"castgate/codec", "castgate/internal/chart", "castgate/internal/machine", "castgate/loadtest"}},
 	{"internal/wstest", false, []string{"castgate/internal/wstest"}},
+	{"stress", false, []string{"castgate/internal/wstest", "castgate/stress"}},
 	{"e2e", false, []string{"castgate/internal/wstest"}},
 	{"examples", false, []string{"castgate/examples"}},
 }

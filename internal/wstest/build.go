@@ -23,11 +23,16 @@ var built struct {
 //
 //	func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
 func Main(m *testing.M) int {
-	code := m.Run()
+	defer Clean()
+	return m.Run()
+}
+
+// Clean removes the binary that Build made, at the end of a program that is no
+// test. No gateway may be started after it.
+func Clean() {
 	if built.dir != "" {
 		os.RemoveAll(built.dir)
 	}
-	return code
 }
 
 // Build returns the path of the castgate binary, compiled by the first call in

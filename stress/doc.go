@@ -1,0 +1,9 @@
+// Package stress drives the real castgate binary through what the open internet
+// does to it, and checks with exact counts that it kept its promises: what was
+// promised arrives, once and in order, the counters of /metrics equal what the
+// clients saw, and what the gateway held is given back.
+//
+// A scenario is a gateway process of its own on which a round is played again
+// and again until its share of the time is over. The clients are those of the
+// end-to-end tests (internal/wstest): coder/websocket and raw sockets.
+package stress

@@ -1,0 +1,194 @@
+package stress
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+
+	"castgate/internal/wstest"
+)
+
+var flooding = []Scenario{{
+	Name:  "ping-flood",
+	Says:  "pings are answered once and in order, also beside floods of the deaf",
+	round: pings,
+}, {
+	Name:    "fragment-storm",
+	Says:    "messages of hundreds of fragments come back whole",
+	options: wstest.Options{Flags: []string{"--on-message", "echo"}},
+	round:   fragments,
+}, {
+	Name:  "control-flood",
+	Says:  "the control API answers each of a flood with what it did",
+	round: controlFlood,
+}}
+
+func pings(t *Trial, s *site) {
+	const each, broadcasts = 3000, 100
+	bystander := s.crowd(t, 1)[0]
+	flooders := s.raw(t, 3)
+	ping := func(i int) []byte {
+		return wstest.MaskedFrame(wstest.OpPing, binary.BigEndian.AppendUint32(make([]byte, 60), uint32(i)))
+	}
+	burst := []byte{}
+	for i := range 1000 {
+		burst = append(burst, ping(i)...)
+	}
+	for _, d := range deaf(t, s, 3) {
+		go func() {
+			for range 30 { // until the gateway no longer reads or the round ends
+				if _, err := d.Write(burst); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	var reading sync.WaitGroup
+	for _, r := range flooders {
+		go func() {
+			for i := range each {
+				if _, err := r.Write(ping(i)); err != nil {
+					return
+				}
+			}
+		}()
+		reading.Go(func() {
+			text := 0
+			for i := 0; i < each || text < broadcasts; {
+				op, payload, err := r.Frame()
+				if err != nil {
+					t.Check(false, "after %d pongs: %v", i, err)
+					return
+				}
+				if op == wstest.OpText {
+					text++
+					continue
+				}
+				t.Check(op == wstest.OpPong && len(payload) == 64 && int(binary.BigEndian.Uint32(payload[60:])) == i,
+					"pong %d: opcode %d, %d bytes", i, op, len(payload))
+				i++
+			}
+			s.heard(text)
+		})
+	}
+	for i := range broadcasts {
+		s.broadcast(numbered(i, 100))
+	}
+	reading.Wait()
+	bystander.Await(broadcasts)
+	t.all("the bystander", numbersOf(bystander), broadcasts)
+	s.heard(broadcasts)
+}
+
+// fragments sends messages in small pieces with pings between them, cut
+// anywhere into writes, and takes the echo.
+func fragments(t *Trial, s *site) {
+	const messages, pieces = 20, 400
+	clients := s.raw(t, 4)
+	parallel(len(clients), len(clients), func(k int) {
+		r := clients[k]
+		random := rand.New(rand.NewPCG(uint64(k), 1))
+		for range messages {
+			whole, wire := fragmented(random, pieces)
+			go func() {
+				for len(wire) > 0 {
+					n := min(len(wire), 1+random.IntN(2000))
+					if _, err := r.Write(wire[:n]); err != nil {
+						return
+					}
+					wire = wire[n:]
+				}
+			}()
+			pongs, echo := 0, ""
+			for echo == "" {
+				op, payload, err := r.Frame()
+				switch {
+				case err != nil:
+					t.Check(false, "waiting for an echo: %v", err)
+					return
+				case op == wstest.OpPong:
+					pongs++
+				default:
+					echo = string(payload)
+				}
+			}
+			t.Check(echo == whole, "an echo of %d bytes differs from the message of %d", len(echo), len(whole))
+			t.Equal("pongs between fragments", pongs, pieces/10)
+			s.owe(messagesReceived, 1)
+		}
+	})
+	tooLong := wstest.AppendMasked(nil, wstest.OpText, make([]byte, 2000))
+	for range 40 {
+		tooLong = wstest.AppendMasked(tooLong, wstest.OpContinuation, make([]byte, 2000))
+	}
+	for _, r := range s.raw(t, 5) {
+		r.Write(tooLong) // may fail at its end: the gateway need not read it
+		t.Check(r.ExpectClosed() != 1000, "fragments above the limit were taken")
+		s.owe(closes("too_big"), 1)
+	}
+}
+
+// fragmented is a text, and its frames: so many, with a ping before each tenth.
+func fragmented(random *rand.Rand, pieces int) (whole string, wire []byte) {
+	var text strings.Builder
+	for i := range pieces {
+		piece := strings.Repeat(string(rune('a'+i%26)), random.IntN(100))
+		text.WriteString(piece)
+		if i%10 == 0 {
+			wire = append(wire, wstest.MaskedFrame(wstest.OpPing, []byte{byte(i)})...)
+		}
+		first := byte(wstest.OpContinuation)
+		if i == 0 {
+			first = wstest.OpText
+		}
+		if i == pieces-1 {
+			first |= 0x80
+		}
+		wire = wstest.AppendMasked(wire, first, []byte(piece))
+	}
+	return text.String(), wire
+}
+
+// controlFlood mixes good calls, wrong ones and connections that are cut.
+func controlFlood(t *Trial, s *site) {
+	const callers, calls = 8, 60
+	clients := s.crowd(t, callers)
+	parallel(callers, callers, func(k int) {
+		id := clients[k].ID
+		expect := func(want int, path string, body any) wstest.M {
+			status, answer, err := s.TryControl("POST", path, body)
+			t.Check(err == nil && status == want, "%s: status %d, %v, want %d", path, status, err, want)
+			return answer
+		}
+		for i := range calls {
+			expect(200, "/v1/bind", wstest.M{"client_id": id, "uid": "u" + id, "groups": []string{"g"}})
+			answer := expect(200, "/v1/push", wstest.M{"to": wstest.To("uids", "u"+id), "text": numbered(i, 20)})
+			t.Check(answer["matched"] == 1.0, "a push to one client: %v", answer)
+			s.mu.Lock()
+			s.matched++
+			s.owed[pushes]++
+			s.mu.Unlock()
+			expect(400, "/v1/push", `{"to":{"all":tru`)
+			expect(400, "/v1/push", wstest.M{"to": wstest.M{}, "text": "to nobody"})
+			expect(404, "/v1/bind", wstest.M{"client_id": "nobody", "uid": "u"})
+			if i%20 == 0 {
+				expect(413, "/v1/push", make([]byte, 1<<20+1))
+			}
+			if k > 0 {
+				continue
+			}
+			// One at a time, or the control port's goroutines take long to leave.
+			if conn, err := net.Dial("tcp", s.ControlAddr); err == nil {
+				conn.Write([]byte("POST /v1/push HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"))
+				conn.Close()
+			}
+		}
+	})
+	for _, c := range clients {
+		c.Await(calls)
+		t.all("a client of the flood", numbersOf(c), calls)
+		s.heard(calls)
+	}
+}

@@ -1,0 +1,113 @@
+package stress
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"castgate/internal/wstest"
+)
+
+// Scenario is one kind of trouble.
+type Scenario struct {
+	Name, Says string
+	options    wstest.Options
+	// round plays the trouble once, a second or two long. Its connections are
+	// closed when it returns.
+	round func(t *Trial, s *site)
+}
+
+// Scenarios are all there are, in the order in which they are run.
+func Scenarios() []Scenario {
+	return slices.Concat(churning, slowReaders, cutting, flooding, silence, dying, shortage, stalling)
+}
+
+// Find picks scenarios by name; no names are all.
+func Find(names []string) ([]Scenario, error) {
+	all := Scenarios()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var found []Scenario
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no scenario %q", name)
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
+}
+
+// Summary is the outcome of a run.
+type Summary struct{ Scenarios, Checks, Failed int }
+
+// Run plays scenarios one after the other, each for its share of the time and
+// at least one round, and prints a line for each. When ctx ends it stops the
+// gateway that runs and returns the cause.
+func Run(ctx context.Context, list []Scenario, length time.Duration, out io.Writer) (Summary, error) {
+	defer wstest.Clean()
+	var sum Summary
+	for i, s := range list {
+		fmt.Fprintf(out, "%2d/%d  %-16s ", i+1, len(list), s.Name)
+		o, err := play(ctx, s, length/time.Duration(len(list)))
+		if err != nil {
+			fmt.Fprintln(out, "interrupted")
+			return sum, err
+		}
+		sum.Scenarios++
+		sum.Checks += o.checks
+		verdict := "PASS"
+		if o.failed > 0 {
+			verdict = "FAIL"
+			sum.Failed++
+		}
+		fmt.Fprintf(out, "%s %8d checks %4d rounds %6.1f s  %s\n", verdict, o.checks, o.rounds, o.took.Seconds(), s.Says)
+		for _, failure := range o.failures {
+			fmt.Fprintf(out, "       %.4000s\n", failure)
+		}
+	}
+	fmt.Fprintf(out, "%d scenarios, %d checks, %d failed\n", sum.Scenarios, sum.Checks, sum.Failed)
+	return sum, nil
+}
+
+// outcome is that of one scenario.
+type outcome struct {
+	checks, failed, rounds int
+	failures               []string
+	took                   time.Duration
+}
+
+func play(ctx context.Context, s Scenario, share time.Duration) (outcome, error) {
+	begun := time.Now()
+	t := newTrial(ctx)
+	rounds := 0
+	played := make(chan struct{})
+	go func() {
+		defer close(played)
+		defer t.cleanup()
+		gateway := open(t, s.options)
+		for rounds == 0 || time.Since(begun) < share && !t.Failed() {
+			t.within(func(r *Trial) { s.round(r, gateway) })
+			rounds++
+		}
+		gateway.close()
+	}()
+	select {
+	case <-played:
+	case <-ctx.Done():
+		// The scenario's goroutine is left to fail on its own: the program ends.
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			t.cleanup()
+		}()
+		<-stopped
+		return outcome{}, context.Cause(ctx)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return outcome{t.checks, t.failed, rounds, t.failures, time.Since(begun)}, nil
+}

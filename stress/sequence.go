@@ -1,0 +1,90 @@
+package stress
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"castgate/internal/wstest"
+)
+
+// numbered is the message with a number, of at least size bytes.
+func numbered(i, size int) string {
+	text := fmt.Sprintf("%08d|", i)
+	return text + strings.Repeat("x", max(0, size-len(text)))
+}
+
+// numberOf is the number of such a message, -1 of any other.
+func numberOf(text string) int {
+	digits, _, ok := strings.Cut(text, "|")
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil {
+		return -1
+	}
+	return n
+}
+
+// run checks that a client has consecutive numbers, so that nothing between
+// its first and its last was lost or came twice.
+func (t *Trial) run(who string, got []int) {
+	for i := range got {
+		if i > 0 {
+			t.Check(got[i] == got[i-1]+1, "%s has %d after %d", who, got[i], got[i-1])
+		}
+	}
+}
+
+// all checks that a client has the numbers from 0 to below n, each once.
+func (t *Trial) all(who string, got []int, n int) {
+	t.Equal(who+": messages", len(got), n)
+	t.Check(len(got) == 0 || got[0] == 0, "%s begins with %v", who, got[:min(1, len(got))])
+	t.run(who, got)
+}
+
+// numbersOf are the numbers of the messages of a client so far.
+func numbersOf(c *wstest.Client) []int {
+	log := c.Messages()
+	numbers := make([]int, len(log))
+	for i, m := range log {
+		numbers[i] = numberOf(m.Data)
+	}
+	return numbers
+}
+
+// rest reads a raw connection until want messages have come or it ends, and
+// gives their numbers and the code of its close frame, 0 if there was none.
+func rest(r *wstest.Raw, want int) (numbers []int, code int) {
+	for len(numbers) < want {
+		op, payload, err := r.Frame()
+		switch {
+		case err != nil:
+			return numbers, code
+		case op == wstest.OpText:
+			head, _, _ := bytes.Cut(payload[:min(len(payload), 16)], []byte("|"))
+			numbers = append(numbers, numberOf(string(head)+"|"))
+		case op == wstest.OpClose && len(payload) >= 2:
+			code = int(payload[0])<<8 | int(payload[1])
+		}
+	}
+	return numbers, code
+}
+
+// parallel calls f with 0 to n-1 on some goroutines and waits for all.
+func parallel(n, workers int, f func(i int)) {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range workers {
+		wg.Go(func() {
+			for i := range next {
+				f(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}

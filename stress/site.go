@@ -1,0 +1,171 @@
+package stress
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"castgate/internal/wstest"
+)
+
+// Names of samples of /metrics.
+const (
+	handshakesOK      = `castgate_handshakes_total{result="ok"}`
+	handshakesGone    = `castgate_handshakes_total{result="gone"}`
+	handshakesBusy    = `castgate_handshakes_total{result="busy"}`
+	handshakesTimeout = `castgate_handshakes_total{result="timeout"}`
+	droppedSlow       = `castgate_deliveries_total{outcome="dropped_slow"}`
+	messagesReceived  = "castgate_messages_received_total"
+	pushes            = "castgate_pushes_total"
+)
+
+// closes is the sample that counts closes for a reason.
+func closes(reason string) string { return fmt.Sprintf("castgate_closes_total{reason=%q}", reason) }
+
+// site is the gateway of a scenario and what its counters must show.
+type site struct {
+	*wstest.Gateway
+	t     *Trial
+	start residue
+
+	mu       sync.Mutex
+	owed     map[string]int // by sample: its value at the end
+	matched  int            // what the answers to pushes said
+	received int            // messages that clients have
+}
+
+// residue is what a gateway holds when nobody is connected.
+type residue struct{ files, goroutines, memory int }
+
+// Limits of what may stay when all have left, above what there was before.
+const (
+	goroutineSlack = 4        // of the runtime and of a control request that ends
+	memorySlack    = 48 << 20 // the heap's free spans go back to the system bit by bit
+)
+
+// open starts a gateway. Everything in it has run once when its residue is
+// taken.
+func open(t *Trial, o wstest.Options) *site {
+	s := &site{Gateway: wstest.StartWith(t, o), t: t}
+	s.settleIn()
+	return s
+}
+
+// settleIn takes the gateway's state as the new beginning, for a fresh process.
+func (s *site) settleIn() {
+	s.owed, s.matched, s.received = map[string]int{}, 0, 0
+	s.t.within(func(t *Trial) {
+		crowd := s.crowd(t, 20)
+		parallel(8, 8, func(int) { s.TryMetrics() })
+		s.broadcast("warm")
+		for _, c := range crowd {
+			c.Expect("warm")
+		}
+		s.heard(len(crowd))
+	})
+	s.AwaitMetric("castgate_sockets", 0)
+	s.start = s.residue()
+}
+
+func (s *site) residue() residue {
+	m := s.Metrics()
+	control := int(m["castgate_control_connections"])
+	return residue{
+		files:      wstest.FDs(s.t, s.PID()) - control,
+		goroutines: int(m["castgate_go_goroutines"]) - control,
+		memory:     wstest.PSSAnon(s.t, s.PID()),
+	}
+}
+
+// owe adds to what a counter must have at the end.
+func (s *site) owe(sample string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owed[sample] += n
+}
+
+// heard adds to the messages of pushes that clients have.
+func (s *site) heard(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received += n
+}
+
+// broadcast pushes to everybody and keeps what the answer said.
+func (s *site) broadcast(text string) (matched int) { return s.push(wstest.All(), text) }
+
+func (s *site) push(to wstest.M, text string) (matched int) {
+	matched = s.Push(to, text)
+	s.mu.Lock()
+	s.matched += matched
+	s.owed[pushes]++
+	s.mu.Unlock()
+	return matched
+}
+
+// crowd dials n clients that read, a few at a time.
+func (s *site) crowd(t *Trial, n int) []*wstest.Client {
+	clients := make([]*wstest.Client, n)
+	errs := make([]error, n)
+	parallel(n, 8, func(i int) { clients[i], _, errs[i] = s.TryDial(t, wstest.DialOptions{}) })
+	for i, err := range errs {
+		t.Must(err == nil, "client %d of %d: %v", i, n, err)
+	}
+	s.owe(handshakesOK, n)
+	return clients
+}
+
+// raw dials n clients on raw sockets, their handshakes done.
+func (s *site) raw(t *Trial, n int) []*wstest.Raw {
+	list := make([]*wstest.Raw, n)
+	for i := range list {
+		list[i] = s.DialRaw(t)
+		list[i].Upgrade()
+	}
+	s.owe(handshakesOK, n)
+	return list
+}
+
+// close waits until nobody is connected and holds the counters against what
+// the clients saw and the residue against the beginning.
+func (s *site) close() {
+	t := s.t
+	d := s.Settled(t)
+	s.AwaitMetric("castgate_sockets", 0)
+	m := s.Metrics()
+	t.Equal("deliveries matched, by the answers to pushes", d.Matched, s.matched)
+	t.Equal("deliveries written and dropped, by those matched", d.Written+d.Dropped, d.Matched)
+	t.Check(d.Written >= s.received, "%d deliveries were written, but clients have %d", d.Written, s.received)
+	for sample, want := range s.owed {
+		t.Equal(sample, int(m[sample]), want)
+	}
+	byPeer := int(m[handshakesOK])
+	for sample, n := range s.owed {
+		if strings.HasPrefix(sample, "castgate_closes_total{") {
+			byPeer -= n
+		}
+	}
+	t.Equal("closes by peers, by those who left of themselves", int(m[closes("peer_gone")]+m[closes("peer_closed")]), byPeer)
+	t.Equal("closes, by handshakes that were done", int(m["castgate_closes_total"]), int(m[handshakesOK]))
+	t.Equal("handshakes decided, by sockets accepted and those turned away",
+		int(m["castgate_handshakes_total"]-m[handshakesBusy]), int(m["castgate_accepted_total"]))
+	for _, sample := range []string{
+		"castgate_panics_total", "castgate_queue_bytes", "castgate_deliveries_queued",
+		"castgate_uids", "castgate_groups", "castgate_addresses",
+	} {
+		v, there := m[sample]
+		t.Check(there && v == 0, "%s is %v at the end (present: %v), want 0", sample, v, there)
+	}
+	var now residue
+	wstest.Await(t, func() string {
+		now = s.residue()
+		if now.files > s.start.files || now.goroutines > s.start.goroutines+goroutineSlack {
+			return fmt.Sprintf("the gateway keeps %+v, began with %+v", now, s.start)
+		}
+		return ""
+	})
+	t.Equal("open files, by those at the beginning", now.files, s.start.files)
+	t.Check(now.goroutines <= s.start.goroutines+goroutineSlack, "%d goroutines, began with %d", now.goroutines, s.start.goroutines)
+	t.Check(wstest.RaceEnabled || now.memory <= s.start.memory+memorySlack,
+		"%d MiB of memory, began with %d", now.memory>>20, s.start.memory>>20)
+}

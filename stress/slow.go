@@ -1,0 +1,125 @@
+package stress
+
+import (
+	"sync"
+
+	"castgate/internal/wstest"
+)
+
+var slowReaders = []Scenario{{
+	Name:    "slow-close",
+	Says:    "clients that do not read are closed, with what they have in order",
+	options: wstest.Options{Flags: []string{"--slow-policy", "close", "--ping-interval", "0"}},
+	round:   slowClose,
+}, {
+	Name:    "slow-drop",
+	Says:    "clients that do not read miss exactly what was counted as dropped",
+	options: wstest.Options{Flags: []string{"--slow-policy", "drop", "--ping-interval", "0"}},
+	round:   slowDrop,
+}, {
+	Name:    "zero-window",
+	Says:    "clients that read nothing, then everything, miss nothing",
+	options: wstest.Options{Flags: []string{"--send-queue", "32MiB", "--ping-interval", "0"}},
+	round:   zeroWindow,
+}}
+
+const (
+	bulk    = 100_000 // bytes of a message; two fit into the send queue
+	bulks   = 100     // messages, more than a socket's buffers hold
+	stuck   = 4       // clients that do not read
+	readers = 3       // clients that do
+)
+
+// deaf dials clients that read nothing and have small windows.
+func deaf(t *Trial, s *site, n int) []*wstest.Raw {
+	list := make([]*wstest.Raw, n)
+	for i := range list {
+		list[i] = s.DialRaw(t)
+		list[i].SetReadBuffer(32 << 10)
+		list[i].Upgrade()
+	}
+	s.owe(handshakesOK, n)
+	return list
+}
+
+// listen gives a deaf client a large window again, for it to read at speed.
+func listen(r *wstest.Raw) { r.SetReadBuffer(2 << 20) }
+
+// pour broadcasts more than the deaf take, at the pace of those who read, who
+// must have it all.
+func pour(t *Trial, s *site, n int) {
+	good := s.crowd(t, readers)
+	for i := range n {
+		s.broadcast(numbered(i, bulk))
+		// Two messages ahead of its readers the pusher waits: they are not
+		// those who are slow.
+		for _, c := range good {
+			c.Await(i)
+		}
+	}
+	for _, c := range good {
+		c.Await(n)
+		t.all("a reader", numbersOf(c), n)
+		s.heard(n)
+	}
+}
+
+func slowClose(t *Trial, s *site) {
+	list := deaf(t, s, stuck)
+	pour(t, s, bulks)
+	s.owe(closes("slow"), stuck)
+	for _, r := range list {
+		listen(r)
+		got, code := rest(r, bulks)
+		t.Check(len(got) < bulks, "a client that did not read has everything")
+		t.Check(code == 1008 || code == 0, "it was closed with %d, want 1008 or a cut", code)
+		t.Check(len(got) == 0 || got[0] == 0, "it begins with %v", got[:min(1, len(got))])
+		t.run("who did not read", got)
+		s.heard(len(got))
+	}
+}
+
+func slowDrop(t *Trial, s *site) {
+	list := deaf(t, s, stuck)
+	pour(t, s, bulks)
+	const last = bulks // the number of a message that all are sent at the end
+	logs := make([][]int, len(list))
+	var reading sync.WaitGroup
+	for i, r := range list {
+		listen(r)
+		reading.Go(func() {
+			for next := -1; next != last; {
+				one, _ := rest(r, 1)
+				if len(one) == 0 {
+					return
+				}
+				next = one[0]
+				logs[i] = append(logs[i], next)
+			}
+		})
+	}
+	s.AwaitMetric("castgate_deliveries_queued", 0)
+	s.broadcast(numbered(last, 10))
+	reading.Wait()
+	for _, got := range logs {
+		t.Check(len(got) > 0 && got[len(got)-1] == last, "the last message did not come")
+		t.Check(len(got) <= bulks, "a client that did not read missed nothing")
+		for i := 1; i < len(got); i++ {
+			t.Check(got[i] > got[i-1], "who did not read has %d after %d", got[i], got[i-1])
+		}
+		s.owe(droppedSlow, bulks+1-len(got))
+		s.heard(len(got))
+	}
+}
+
+func zeroWindow(t *Trial, s *site) {
+	list := deaf(t, s, stuck)
+	pour(t, s, bulks)
+	parallel(len(list), len(list), func(i int) {
+		listen(list[i])
+		got, code := rest(list[i], bulks)
+		t.Equal("the close code of who reads at last", code, 0)
+		t.all("who reads at last", got, bulks)
+		s.heard(len(got))
+	})
+}

@@ -1,0 +1,69 @@
+package stress
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"castgate/internal/wstest"
+)
+
+var stalling = []Scenario{{
+	Name:    "loop-stalls",
+	Says:    "SIGSTOP and SIGCONT under traffic both ways; some leave meanwhile",
+	options: wstest.Options{Flags: []string{"--on-message", "ignore"}},
+	round:   stalls,
+}}
+
+func stalls(t *Trial, s *site) {
+	const broadcasts, messages, leaving = 300, 200, 20
+	stay := s.crowd(t, 20)
+	leave := s.raw(t, leaving)
+	var traffic sync.WaitGroup
+	for _, c := range stay[:5] {
+		traffic.Go(func() {
+			for i := range messages {
+				err := c.Conn.Write(t.ctx, 1, []byte(numbered(i, 50)))
+				t.Check(err == nil, "a client's message: %v", err)
+			}
+		})
+	}
+	s.owe(messagesReceived, 5*messages)
+	traffic.Go(func() {
+		for i := range 3 {
+			time.Sleep(50 * time.Millisecond)
+			s.Signal(syscall.SIGSTOP)
+			for _, r := range leave[i*5 : i*5+5] {
+				r.Reset()
+			}
+			time.Sleep(200 * time.Millisecond)
+			s.Signal(syscall.SIGCONT)
+		}
+	})
+	for i := range broadcasts {
+		s.broadcast(numbered(i, 500))
+		time.Sleep(time.Millisecond)
+	}
+	traffic.Wait()
+	for _, c := range stay {
+		c.Await(broadcasts)
+		t.all("who stayed", numbersOf(c), broadcasts)
+		s.heard(broadcasts)
+	}
+	for _, r := range leave[15:] {
+		got, _ := rest(r, broadcasts)
+		t.all("a raw client that stayed", got, broadcasts)
+		s.heard(len(got))
+	}
+	s.AwaitMetric(messagesReceived, float64(s.owedOf(messagesReceived)))
+	s.AwaitMetric("castgate_connections", float64(len(stay)+leaving-15))
+	var late *wstest.Client
+	t.within(func(t *Trial) { late = s.crowd(t, 1)[0] })
+	t.Check(late.ID != "", "a client after the stalls has no id")
+}
+
+func (s *site) owedOf(sample string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owed[sample]
+}

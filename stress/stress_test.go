@@ -1,0 +1,75 @@
+package stress
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/internal/wstest"
+)
+
+func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
+
+// TestTwoScenarios plays a round of two scenarios against the real binary.
+func TestTwoScenarios(t *testing.T) {
+	list, err := Find([]string{"churn", "rst-storm"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	sum, err := Run(t.Context(), list, time.Second, &out)
+	if err != nil || sum.Scenarios != 2 || sum.Failed != 0 || sum.Checks < 1000 {
+		t.Errorf("%+v, %v\n%s", sum, err, &out)
+	}
+}
+
+// TestTrialNotices: checks that do not hold are counted, kept and end a
+// scenario if they must.
+func TestTrialNotices(t *testing.T) {
+	trial := newTrial(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		trial.within(func(inner *Trial) {
+			inner.all("whole", []int{0, 1, 2}, 3)
+			if inner.Failed() {
+				t.Error("a whole log fails")
+			}
+			inner.all("a gap", []int{0, 2}, 2)
+			inner.all("a double", []int{0, 0}, 2)
+			inner.all("too few", []int{0}, 2)
+			inner.all("late", []int{1, 2}, 2)
+			inner.Must(false, "the end")
+			t.Error("Must went on")
+		})
+	}()
+	<-ended
+	if trial.failed != 5 || !strings.HasPrefix(trial.failures[4], "the end") {
+		t.Errorf("%d failures: %q, want 5", trial.failed, trial.failures)
+	}
+}
+
+func TestFind(t *testing.T) {
+	if _, err := Find([]string{"churn", "nothing"}); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
+		t.Errorf("an unknown scenario: %v", err)
+	}
+	if list, err := Find(nil); err != nil || len(list) != len(Scenarios()) {
+		t.Errorf("no names: %d scenarios, %v", len(list), err)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	block := make(chan struct{})
+	defer close(block)
+	list := []Scenario{{Name: "endless", round: func(*Trial, *site) { <-block }}}
+	var out strings.Builder
+	if _, err := Run(ctx, list, time.Second, &out); !errors.Is(err, why) || !strings.Contains(out.String(), "interrupted") {
+		t.Errorf("%v, %q", err, &out)
+	}
+}
