@@ -100,6 +100,7 @@ func TestShutdownBeforeServe(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Register = "127.0.0.1:0" })
 	r.answers("")
+	r.await("the write is counted", func() bool { return r.front.count.waiting.Load() == 0 && r.front.count.bytesOut.Load() == 8 })
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(r.front)
 	families, err := registry.Gather()
