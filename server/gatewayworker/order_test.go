@@ -11,12 +11,13 @@ import (
 	"castgate/server"
 )
 
-// beside runs a broadcast after the other, over the Gateway, to clients of
-// their own until it is stopped.
+// beside runs a broadcast to all after the other, over the Gateway, to clients
+// of their own until it is stopped. The client that connects next gets none.
 func (r *rig) beside(clients int) (stop func()) {
 	for range clients {
 		r.client()
 	}
+	next := fmt.Sprintf("%s%08x", r.front.loop.prefix, clients+1)
 	end := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -26,19 +27,16 @@ func (r *rig) beside(clients int) (stop func()) {
 				return
 			default:
 			}
-			_, err := r.server.Push(context.Background(), server.Push{To: server.Targets{Groups: []string{"others"}}, Payload: []byte(strings.Repeat("x", 1000)), Wait: true})
+			_, err := r.server.Push(context.Background(), server.Push{
+				To: server.Targets{All: true}, ExcludeClientIDs: []string{next},
+				Payload: []byte(strings.Repeat("x", 1000)), Wait: true,
+			})
 			if err != nil && !r.t.Failed() {
 				r.t.Error(err)
 				return
 			}
 		}
 	})
-	for i := 1; i <= clients; i++ {
-		id := fmt.Sprintf("%s%08x", r.front.loop.prefix, i)
-		if _, err := r.server.Join(context.Background(), server.Membership{ClientIDs: []string{id}, Groups: []string{"others"}}); err != nil {
-			r.t.Fatal(err)
-		}
-	}
 	return func() { close(end); done.Wait() }
 }
 
