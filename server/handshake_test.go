@@ -12,16 +12,7 @@ import (
 // answer, the init message and then what came later.
 func TestHandshakeAnswerThatWaits(t *testing.T) {
 	room := 0 // what the socket takes before it is full
-	sys := linux
-	sys.write = func(fd int, p []byte) (int, error) {
-		if room == 0 {
-			return -1, unix.EAGAIN
-		}
-		n, err := linux.write(fd, p[:min(room, len(p))])
-		room -= max(n, 0)
-		return n, err
-	}
-	l := idleLoopOn(t, &sys)
+	l := idleLoopOn(t, withRoom(&room))
 	const plenty = 1 << 20
 	room = plenty
 	whole := l.connect(t)

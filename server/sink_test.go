@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"castgate/server/internal/table"
 )
 
@@ -72,4 +74,19 @@ func (k *sink) turns(t testing.TB) {
 			}
 		}
 	}
+}
+
+// withRoom is the kernel, but its sockets take *room bytes in all before they
+// are full.
+func withRoom(room *int) *system {
+	sys := linux
+	sys.write = func(fd int, p []byte) (int, error) {
+		if *room == 0 {
+			return -1, unix.EAGAIN
+		}
+		n, err := linux.write(fd, p[:min(*room, len(p))])
+		*room -= max(n, 0)
+		return n, err
+	}
+	return &sys
 }

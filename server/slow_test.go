@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"castgate/codec"
 )
 
@@ -218,16 +216,7 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 // own, and the newest of those that come after takes the place of the older.
 func TestPingsBehindAHalfWrittenPong(t *testing.T) {
 	room := 0 // what the socket takes before it is full
-	sys := linux
-	sys.write = func(fd int, p []byte) (int, error) {
-		if room == 0 {
-			return -1, unix.EAGAIN
-		}
-		n, err := linux.write(fd, p[:min(room, len(p))])
-		room -= max(n, 0)
-		return n, err
-	}
-	l := idleLoopOn(t, &sys)
+	l := idleLoopOn(t, withRoom(&room))
 	const plenty = 1 << 20
 	pongs := []string{"\x8a\x05first", "\x8a\x05older", "\x8a\x05newer"}
 	for begun := range len(pongs[0]) {
