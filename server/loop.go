@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -66,8 +67,9 @@ type loop struct {
 	rbuf        []byte
 	plain       []byte // of compressed messages; nil until there is one
 	wbuf        []byte
-	unsealed    []byte // decrypted; nil until there is TLS
-	cipher      []byte // encrypted
+	unsealed    []byte       // decrypted; nil until there is TLS
+	cipher      []byte       // encrypted
+	lent        bytes.Buffer // see lend
 	due         []uint32
 	handles     []table.Handle
 	spare       []*inbound

@@ -143,6 +143,7 @@ func (l *loop) unseal(slot uint32, c *conn, s *secure, b []byte) {
 	}
 	gen := c.gen
 	s.in = b
+	defer l.reclaim(s.tls, l.lend(s.tls))
 	for {
 		l.cipher = l.cipher[:0]
 		n := 0

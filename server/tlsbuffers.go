@@ -1,0 +1,105 @@
+package server
+
+import (
+	"bytes"
+	"crypto/tls"
+	"reflect"
+	"unsafe"
+)
+
+// tlsBuffers are the buffers inside a tls.Conn: raw has records as they came,
+// text what of one is decrypted and not read, hand messages of the handshake.
+//
+// A tls.Conn never gives them up. Those of an idle client would hold 3.5 KB
+// that its ClientHello has left behind, half of all that the connection costs,
+// and 17 KB after a single message of 16; nothing in crypto/tls's interface
+// prevents that. So between two reads they are taken out: the loop lends its
+// own for raw, and a connection keeps only what has come of a record in part.
+type tlsBuffers struct {
+	raw  *bytes.Buffer
+	text *bytes.Reader
+	hand *bytes.Buffer
+}
+
+// tlsOffsets are where a tls.Conn has its buffers.
+var tlsOffsets = findTLSBuffers(reflect.TypeFor[tls.Conn]())
+
+type tlsLayout struct {
+	raw, text, hand uintptr
+	known           bool
+}
+
+// findTLSBuffers looks for the buffers by name and type. A Go that has changed
+// them is left alone: then connections cost more, and nothing else changes.
+func findTLSBuffers(conn reflect.Type) (at tlsLayout) {
+	at.known = true
+	for _, f := range []struct {
+		name   string
+		typ    reflect.Type
+		offset *uintptr
+	}{
+		{"rawInput", reflect.TypeFor[bytes.Buffer](), &at.raw},
+		{"input", reflect.TypeFor[bytes.Reader](), &at.text},
+		{"hand", reflect.TypeFor[bytes.Buffer](), &at.hand},
+	} {
+		found, ok := conn.FieldByName(f.name)
+		at.known = at.known && ok && found.Type == f.typ
+		*f.offset = found.Offset
+	}
+	return at
+}
+
+// buffersOf answers the buffers of a connection whose handshake is done, false
+// if they can't be had. For the goroutine that reads from c.
+func buffersOf(c *tls.Conn) (tlsBuffers, bool) {
+	if !tlsOffsets.known {
+		return tlsBuffers{}, false
+	}
+	p := unsafe.Pointer(c)
+	return tlsBuffers{
+		raw:  (*bytes.Buffer)(unsafe.Add(p, tlsOffsets.raw)),
+		text: (*bytes.Reader)(unsafe.Add(p, tlsOffsets.text)),
+		hand: (*bytes.Buffer)(unsafe.Add(p, tlsOffsets.hand)),
+	}, true
+}
+
+// maxLent is how large a buffer a loop keeps for lending: a record, its header
+// and what bytes.Buffer wants free beyond them.
+const maxLent = 32 << 10
+
+// lend gives c the loop's buffer for the records that come, unless it has part
+// of one in its own; then false.
+func (l *loop) lend(c *tls.Conn) bool {
+	b, ok := buffersOf(c)
+	if !ok || b.raw.Len() > 0 || b.text.Len() > 0 {
+		return false
+	}
+	*b.raw, l.lent = l.lent, bytes.Buffer{}
+	return true
+}
+
+// reclaim takes what c does not need out of it; lent is what lend has said.
+func (l *loop) reclaim(c *tls.Conn, lent bool) {
+	b, ok := buffersOf(c)
+	if !ok {
+		return
+	}
+	if b.hand.Len() == 0 {
+		*b.hand = bytes.Buffer{}
+	}
+	if b.text.Len() > 0 {
+		return // only if reading has failed
+	}
+	*b.text = bytes.Reader{} // it still points into raw
+	if part := b.raw.Bytes(); len(part) > 0 && !lent {
+		return // its own already
+	}
+	raw := *b.raw
+	*b.raw = bytes.Buffer{}
+	if raw.Len() > 0 {
+		b.raw.Write(raw.Bytes())
+	}
+	if raw.Reset(); raw.Cap() <= maxLent {
+		l.lent = raw
+	}
+}

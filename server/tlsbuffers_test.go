@@ -1,0 +1,145 @@
+package server
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/codec"
+)
+
+// A Go that names or shapes its buffers in another way makes connections cost
+// twice as much: that must not pass unnoticed.
+func TestTLSBuffersAreFound(t *testing.T) {
+	if !tlsOffsets.known {
+		t.Error("this Go's tls.Conn has no buffers where findTLSBuffers looks")
+	}
+	type renamed struct {
+		rawInput bytes.Buffer
+		input    bytes.Reader
+		hands    bytes.Buffer
+	}
+	type retyped struct {
+		rawInput []byte
+		input    bytes.Reader
+		hand     bytes.Buffer
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[renamed](), reflect.TypeFor[retyped]()} {
+		if findTLSBuffers(typ).known {
+			t.Errorf("%v: buffers found", typ)
+		}
+	}
+}
+
+// forgetTLSBuffers makes buffersOf fail until the end of the test.
+func forgetTLSBuffers(t *testing.T) {
+	known := tlsOffsets
+	tlsOffsets = tlsLayout{}
+	t.Cleanup(func() { tlsOffsets = known })
+}
+
+// Without a way to the buffers everything works as it does with one.
+func TestSecureWithItsOwnBuffers(t *testing.T) {
+	forgetTLSBuffers(t) // undone behind the server's end
+	t.Run("round trip", TestSecureRoundTrip)
+	t.Run("trickle", TestSecureTrickle)
+}
+
+// held answers how many bytes of buffers each TLS connection holds, and the
+// loops for lending.
+func (s *testServer) held() (conns []int, lent int) {
+	s.t.Helper()
+	for _, l := range s.loops {
+		done := make(chan struct{})
+		l.post(command{kind: cmdFunc, run: func(l *loop) {
+			defer close(done)
+			lent = max(lent, l.lent.Cap())
+			for slot := range l.slots.extent() {
+				if c := l.conn(slot); c != nil && c.state != connFree {
+					b, _ := buffersOf(l.secureOf(slot).tls)
+					conns = append(conns, b.raw.Cap()+b.hand.Cap())
+				}
+			}
+		}})
+		<-done
+	}
+	return conns, lent
+}
+
+// What a client has sent leaves no buffer with it, part of a record only what
+// that part needs; and the buffer that all share mixes nobody's bytes.
+func TestSecureIdleHoldsNoBuffers(t *testing.T) {
+	s := startSecure(t, &linux, func(c *Config) { c.OnMessage = OnMessageEcho; c.Loops = 1; c.PingInterval = 0 })
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	half, config := &halving{Conn: conn}, insecure()
+	config.DynamicRecordSizingDisabled = true // a message is one record
+	tc := tls.Client(half, config)
+	slow, other := s.upgradeRaw(tc), s.dialSecure(insecure())
+	for i := range 3 {
+		half.on = true
+		message := strings.Repeat(string(rune('a'+i)), 15_000)
+		if _, err := tc.Write(codec.AppendMaskedFrame(nil, codec.OpText, []byte(message), [4]byte{1, 2, 3, 4})); err != nil {
+			t.Fatal(err)
+		}
+		half.on = false
+		if i == 2 {
+			eventually(t, "the first half to have come", func() bool {
+				conns, _ := s.held()
+				return max(conns[0], conns[1]) >= len(half.rest)/2
+			})
+		}
+		beside := strings.Repeat("#", 1000*i)
+		if _, err := other.Write(codec.AppendMaskedFrame(nil, codec.OpText, []byte(beside), [4]byte{5, 6, 7, 8})); err != nil {
+			t.Fatal(err)
+		}
+		other.expectText(beside)
+		if _, err := conn.Write(half.rest); err != nil {
+			t.Fatal(err)
+		}
+		slow.expectText(message)
+	}
+	conns, lent := s.held()
+	if len(conns) != 2 || conns[0] != 0 || conns[1] != 0 {
+		t.Errorf("idle connections hold %v bytes of buffers, want 0", conns)
+	}
+	if lent == 0 || lent > maxLent {
+		t.Errorf("the loop keeps %d bytes for lending, want 1 to %d", lent, maxLent)
+	}
+}
+
+// halving keeps the second half of what is written back while it is on.
+type halving struct {
+	net.Conn
+	on   bool
+	rest []byte
+}
+
+func (c *halving) Write(p []byte) (int, error) {
+	if !c.on {
+		return c.Conn.Write(p)
+	}
+	c.rest = bytes.Clone(p[len(p)/2:])
+	if _, err := c.Conn.Write(p[:len(p)/2]); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// expectText reads one text frame.
+func (c *rawClient) expectText(want string) {
+	c.t.Helper()
+	b := codec.AppendFrame(nil, codec.OpText, []byte(want))
+	got := make([]byte, len(b))
+	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, b) {
+		c.t.Fatalf("%v, %d bytes that begin with %.20q, want %.20q", err, len(got), got, b)
+	}
+}
