@@ -240,8 +240,9 @@ func TestSecureGarbage(t *testing.T) {
 		{"sslv2", "\x80\x2e\x01\x00\x02", alert, "garbage"},
 		{"empty record", "\x16\x03\x01\x00\x00", alert, "garbage"},
 		{"huge record", "\x16\x03\x01\xff\xff", alert, "garbage"},
-		{"not a hello", "\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00", "", "failed"},
-		{"an endless record", "\x16\x03\x01\x00\x05\x01\xff\xff\xff\x00", "", "failed"},
+		{"not a hello", "\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00", alert, "garbage"},
+		{"an endless hello", "\x16\x03\x01\x00\x05\x01\xff\xff\xff\x00", alert, "garbage"},
+		{"no hello in one", "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", "", "failed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before := s.stats().TLSHandshakes[test.counter]

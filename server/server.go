@@ -98,7 +98,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 		if s.certs, err = newCertificates(c.TLSCerts, c.TLSKeys, s.log); err != nil {
 			return nil, err
 		}
-		s.shaker = newShaker(newTLSConfig(&c, s.certs), &c)
+		s.shaker = newShaker(newTLSConfig(&c, s.certs), &c, func() int64 { return s.now() + 1 })
 	}
 	s.plain = plainForms(endpoints)
 	s.registry = newRegistry(c.Loops)

@@ -40,11 +40,14 @@ const (
 	maxShakeQueue = 8192
 	// maxShakeInput is how many bytes of a peer may wait for its handshake.
 	maxShakeInput = 32 << 10
-	// evictAfter is how long a handshake that keeps others out may wait for
-	// its peer.
+	// evictAfter is how long, in all, a handshake that keeps others out may
+	// wait for its peer.
 	evictAfter = time.Second
-	// evictEvery bounds how often such a one is looked for.
-	evictEvery = time.Millisecond
+	// evictLeast is the same when very many are kept out: still enough for a
+	// peer far away.
+	evictLeast = 250 * time.Millisecond
+	// evictEvery is how often such ones are looked for.
+	evictEvery = 50 * time.Millisecond
 )
 
 // shake is a TLS handshake. Loop and goroutine meet under mu.
@@ -61,7 +64,8 @@ type shake struct {
 	evicted bool   // closed by the shaker
 	wake    chan struct{}
 
-	waits atomic.Int64 // since when it waits for its peer, unix ns; 0: it doesn't
+	waited atomic.Int64 // for how long it has waited for its peer, ns
+	waits  atomic.Int64 // since when it does, Server.now; 0: it doesn't
 
 	// Owned by the goroutine.
 	out []byte // for the peer
@@ -92,9 +96,11 @@ func (h *shake) read(p []byte) (int, error) {
 			s.loop.post(command{kind: cmdFunc, run: func(l *loop) { l.shakeSays(h, out) }})
 		}
 		<-sh.cpus
-		h.waits.Store(time.Now().UnixNano())
+		since := sh.now()
+		h.waits.Store(since)
 		<-h.wake
 		h.waits.Store(0)
+		h.waited.Add(sh.now() - since)
 		sh.cpus <- struct{}{}
 	}
 }
@@ -111,13 +117,17 @@ func (h *shake) give(b []byte) bool {
 	return true
 }
 
-// end makes the goroutine end, or never begin.
-func (h *shake) end(evicted bool) {
+// end makes the goroutine end, or never begin; false if it was told before.
+func (h *shake) end(evicted bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
 	h.closed, h.in = true, nil
-	h.evicted = h.evicted || evicted
+	h.evicted = evicted
 	h.nudge()
+	return true
 }
 
 // nudge wakes the goroutine. The caller holds mu.
@@ -134,6 +144,7 @@ func (h *shake) nudge() {
 // others after evictAfter.
 type shaker struct {
 	config *tls.Config
+	now    func() int64 // ns, above 0
 	most   int
 	cpus   chan struct{}
 	group  sync.WaitGroup
@@ -141,14 +152,14 @@ type shaker struct {
 	mu     sync.Mutex
 	active map[*shake]struct{}
 	queue  []*shake
-	looked time.Time // for one to evict
+	timer  *time.Timer // of makeRoom; runs while the queue is not empty
 }
 
 // newShaker: half of the processors that loops have, so that a flood of
 // handshakes leaves the other half to those who are connected.
-func newShaker(config *tls.Config, c *Config) *shaker {
+func newShaker(config *tls.Config, c *Config, now func() int64) *shaker {
 	return &shaker{
-		config: config, most: c.TLSHandshakes,
+		config: config, now: now, most: c.TLSHandshakes,
 		cpus:   make(chan struct{}, max(1, c.Loops/2)),
 		active: map[*shake]struct{}{},
 	}
@@ -165,35 +176,46 @@ func (sh *shaker) submit(h *shake) bool {
 		sh.group.Go(func() { sh.work(h) })
 		return true
 	}
-	sh.evict()
 	if len(sh.queue) >= maxShakeQueue {
 		sh.sweep()
 	}
 	if len(sh.queue) >= maxShakeQueue {
 		return false
 	}
-	sh.queue = append(sh.queue, h)
+	if sh.queue = append(sh.queue, h); len(sh.queue) == 1 {
+		sh.timer = time.AfterFunc(evictEvery, sh.makeRoom)
+	}
 	return true
 }
 
-// evict ends the handshake that has waited longest for its peer, if that is
-// long. The caller holds mu.
-func (sh *shaker) evict() {
-	now := time.Now()
-	if now.Sub(sh.looked) < evictEvery {
+// makeRoom ends as many handshakes as others wait for, of those that have
+// waited for their peers for too long. What counts is all of their waiting: a
+// peer that sends a byte now and then is no better than a silent one.
+func (sh *shaker) makeRoom() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.sweep()
+	if len(sh.queue) == 0 {
 		return
 	}
-	sh.looked = now
-	var slowest *shake
-	since := now.Add(-evictAfter).UnixNano()
+	patience := max(evictLeast, evictAfter/time.Duration(1+len(sh.queue)/sh.most))
+	now, wanted := sh.now(), len(sh.queue)
 	for h := range sh.active {
-		if w := h.waits.Load(); w != 0 && w < since {
-			slowest, since = h, w
+		if wanted > 0 && h.patience(now) >= patience && h.end(true) {
+			wanted--
 		}
 	}
-	if slowest != nil {
-		slowest.end(true)
+	sh.timer.Reset(evictEvery)
+}
+
+// patience is how long a handshake has waited for its peer, 0 if it does not
+// wait for it now.
+func (h *shake) patience(now int64) time.Duration {
+	since := h.waits.Load()
+	if since == 0 {
+		return 0
 	}
+	return time.Duration(h.waited.Load() + now - since)
 }
 
 // sweep takes those out of the queue whose connection is gone. The caller
@@ -230,6 +252,7 @@ func (sh *shaker) next(done *shake) *shake {
 	sh.queue[0] = nil
 	if sh.queue = sh.queue[1:]; len(sh.queue) == 0 {
 		sh.queue = nil
+		sh.timer.Stop()
 	}
 	sh.active[h] = struct{}{}
 	return h

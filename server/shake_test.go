@@ -12,19 +12,6 @@ import (
 	"time"
 )
 
-func TestInspectHello(t *testing.T) {
-	for s, want := range map[string]helloState{
-		"": helloPart, "\x16": helloPart, "\x16\x03\x01\x00": helloPart,
-		"\x16\x03\x01\x00\x02x": helloPart, "\x16\x03\x01\x00\x02xy": helloWhole, "\x16\x03\x01\x00\x02xyz": helloWhole,
-		"GET /": helloHTTP, "G": helloHTTP, "\x16\x02": helloNone, "\x16\x03\x01\x00\x00": helloNone,
-		"\x16\x03\x01\x40\x01": helloNone, "\x16\x03\x01\x40\x00": helloPart, "x": helloNone, "\x80": helloNone,
-	} {
-		if got := inspectHello([]byte(s)); got != want {
-			t.Errorf("%q: %d, want %d", s, got, want)
-		}
-	}
-}
-
 // silentHello is a connection that has sent a ClientHello and says no more.
 func (s *testServer) silentHello() net.Conn {
 	s.t.Helper()
@@ -51,24 +38,80 @@ func (e deafError) Error() string { return string(e) }
 
 func (deafConn) Read([]byte) (int, error) { return 0, errDeaf }
 
-// Peers that keep handshakes waiting give way to others, and one that says
-// nothing at all is out when its time is up.
-func TestSlowHandshakes(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 4; c.HandshakeTimeout = 20 * time.Second })
-	for range 4 {
-		s.silentHello()
+// occupy lets silent peers have all handshakes.
+func (s *testServer) occupy(n int) (occupants []net.Conn) {
+	s.t.Helper()
+	for range n {
+		occupants = append(occupants, s.silentHello())
 	}
-	eventually(t, "the handshakes to be under way", func() bool {
+	eventually(s.t, "the handshakes to be under way", func() bool {
 		s.shaker.mu.Lock()
 		defer s.shaker.mu.Unlock()
-		return len(s.shaker.active) == 4
+		return len(s.shaker.active) == n
 	})
-	time.Sleep(evictAfter) // only then they may be ended
-	c := s.dial()
-	s.push(Targets{All: true}, "in")
-	c.expect("in")
+	return occupants
+}
+
+// Peers that keep others waiting give way to them, without anybody coming
+// after those.
+func TestSlowHandshakes(t *testing.T) {
+	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 4; c.HandshakeTimeout = 20 * time.Second })
+	s.occupy(4)
+	var waiting sync.WaitGroup
+	for range 3 {
+		waiting.Go(func() {
+			c, err := s.tryDial()
+			if err != nil {
+				t.Errorf("kept out: %v", err)
+				return
+			}
+			_ = c.ws.CloseNow()
+		})
+	}
+	waiting.Wait()
 	if n := s.stats().TLSHandshakes["evicted"]; n == 0 || n > 4 {
 		t.Errorf("%d evicted", n)
+	}
+}
+
+// A byte now and then does not make a peer one that is waited for.
+func TestDribblingHandshakes(t *testing.T) {
+	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 2; c.HandshakeTimeout = 20 * time.Second })
+	over := make(chan struct{})
+	var dribbling sync.WaitGroup
+	for _, conn := range s.occupy(2) {
+		dribbling.Go(func() {
+			record := append([]byte{23, 3, 3, 0x40, 0}, make([]byte, maxRecord)...)
+			for i := range record {
+				if _, err := conn.Write(record[i : i+1]); err != nil {
+					return
+				}
+				select {
+				case <-over:
+					return
+				case <-time.After(50 * time.Millisecond):
+				}
+			}
+		})
+	}
+	s.dial()
+	close(over)
+	dribbling.Wait()
+	if n := s.stats().TLSHandshakes["evicted"]; n == 0 {
+		t.Error("nobody was evicted")
+	}
+}
+
+// Who waits for a processor, and not for its peer, has patience of 0.
+func TestPatience(t *testing.T) {
+	h := newShake(&secure{}, 0)
+	h.waited.Store(int64(3 * time.Second))
+	if p := h.patience(int64(time.Hour)); p != 0 {
+		t.Errorf("%v while it does not wait", p)
+	}
+	h.waits.Store(int64(time.Second))
+	if p := h.patience(int64(3 * time.Second)); p != 5*time.Second {
+		t.Errorf("%v, want 5s", p)
 	}
 }
 
@@ -144,7 +187,7 @@ func TestHandshakeFlood(t *testing.T) {
 
 // More than may wait are refused, with an alert.
 func TestHandshakeQueueIsBounded(t *testing.T) {
-	sh := newShaker(&tls.Config{}, &Config{TLSHandshakes: 1, Loops: 1})
+	sh := newShaker(&tls.Config{}, &Config{TLSHandshakes: 1, Loops: 1}, func() int64 { return 1 })
 	sh.active[new(shake)] = struct{}{}
 	for range maxShakeQueue {
 		if !sh.submit(newShake(&secure{}, 0)) {
@@ -154,6 +197,7 @@ func TestHandshakeQueueIsBounded(t *testing.T) {
 	if sh.submit(newShake(&secure{}, 0)) {
 		t.Error("taken above the limit")
 	}
+	sh.timer.Stop()        // there is no server
 	sh.queue[7].end(false) // its connection is gone
 	if !sh.submit(newShake(&secure{}, 0)) || len(sh.queue) != maxShakeQueue {
 		t.Error("refused although one has gone")

@@ -3,13 +3,6 @@ package server
 // What a loop has to do with handshakes: it feeds them, sends what they say
 // and takes the connection back.
 
-// Parts of a TLS record's header (RFC 8446 section 5.1).
-const (
-	recordHeader    = 5
-	recordHandshake = 22
-	maxRecord       = 1 << 14
-)
-
 // alertRefused is a fatal alert, internal_error, in the clear: all that can be
 // said to a peer that gets no handshake (RFC 8446 section 6).
 var alertRefused = []byte{21, 3, 3, 0, 2, 2, 80}
@@ -17,40 +10,6 @@ var alertRefused = []byte{21, 3, 3, 0, 2, 2, 80}
 // answerPlaintext is for who speaks HTTP to a wss listener.
 var answerPlaintext = []byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n" +
 	"Content-Length: 37\r\n\r\nthis port speaks TLS: use wss://host\n")
-
-// helloState is what the first bytes of a peer are.
-type helloState uint8
-
-const (
-	helloPart  helloState = iota // the beginning of a record of the handshake
-	helloWhole                   // a whole one
-	helloHTTP                    // a request without TLS
-	helloNone                    // something else
-)
-
-// inspectHello looks at the first bytes of a peer, so that no goroutine is
-// begun for one that has sent less than a whole record.
-func inspectHello(b []byte) helloState {
-	if len(b) == 0 {
-		return helloPart
-	}
-	switch {
-	case b[0] >= 'A' && b[0] <= 'Z':
-		return helloHTTP
-	case b[0] != recordHandshake, len(b) > 1 && b[1] != 3:
-		return helloNone
-	case len(b) < recordHeader:
-		return helloPart
-	}
-	n := int(b[3])<<8 | int(b[4])
-	switch {
-	case n == 0 || n > maxRecord:
-		return helloNone
-	case len(b) < recordHeader+n:
-		return helloPart
-	}
-	return helloWhole
-}
 
 // feed gives a handshake the peer's bytes.
 func (l *loop) feed(slot uint32, c *conn, s *secure, b []byte) {
