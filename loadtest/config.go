@@ -43,6 +43,8 @@ type Config struct {
 	// Streams are the sequences of pushes to be checked, at most 256.
 	// Default: one, of broadcasts.
 	Streams []Kind
+	// Padding is what payloads are filled up with. Default: Alphabet.
+	Padding Padding
 	// Header is added to each handshake: lines that end in CRLF.
 	Header string
 	// NoInit is for servers that send no init message: a connection is open
@@ -135,6 +137,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"greeting", len(c.Greeting), 0, maxHeader},
 		{"number of the first connection", c.First, 0, MaxConnections},
 		{"groups", c.Groups, 1, MaxConnections},
+		{"padding", int(c.Padding), 0, int(paddings) - 1},
 	} {
 		if n.value < n.least || n.value > n.most {
 			return c, fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)

@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -33,6 +32,8 @@ type Stamp struct {
 	Seq    uint32 // place in the stream, for Unicast and Group in the stream to that target; from 0
 	Sent   int64  // Now() when the push was due
 	Size   int    // of the whole payload in bytes, MinPayload to MaxPayload
+	// Padding is what fills it up.
+	Padding Padding
 }
 
 // Sizes of a payload in bytes.
@@ -43,21 +44,10 @@ const (
 	MaxPayload = 1<<24 - 1
 )
 
-// The payload is ASCII, so that it may travel as text and inside JSON:
-// "cg", then the fields in hexadecimal, then a CRC-32 of all that, then
-// padding that differs from one sequence number to the next.
-const (
-	payloadMagic = "cg"
-	stampLen     = 51 // magic and fields, without the CRC
-)
-
-const padAlphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-// padRepeat is a whole number of alphabets, so that padding goes on from one
-// block to the next.
-const padRepeat = 4096 / len(padAlphabet) * len(padAlphabet)
-
-var padding = bytes.Repeat([]byte(padAlphabet), padRepeat/len(padAlphabet)+1)
+// The payload is ASCII, so that it may travel as text and inside JSON: two
+// letters that tell the padding, then the fields in hexadecimal, then a CRC-32
+// of all that, then the padding.
+const stampLen = 51 // magic and fields, without the CRC
 
 // AppendPayload appends the payload that s describes. It panics if s.Size is
 // out of range: sizes are checked where they are set.
@@ -66,7 +56,7 @@ func AppendPayload(dst []byte, s Stamp) []byte {
 		panic(fmt.Sprintf("loadtest: payload of %d bytes", s.Size))
 	}
 	start := len(dst)
-	dst = append(dst, payloadMagic...)
+	dst = append(dst, payloadMagic[s.Padding]...)
 	dst = appendHex(dst, uint64(s.Run), 8)
 	dst = appendHex(dst, uint64(s.Kind), 1)
 	dst = appendHex(dst, uint64(s.Stream), 2)
@@ -75,13 +65,7 @@ func AppendPayload(dst []byte, s Stamp) []byte {
 	dst = appendHex(dst, uint64(s.Sent), 16)
 	dst = appendHex(dst, uint64(s.Size), 6)
 	dst = appendHex(dst, uint64(crc32.ChecksumIEEE(dst[start:])), 8)
-	pad := padding[int(s.Seq)%len(padAlphabet):]
-	for left := s.Size - MinPayload; left > 0; {
-		n := min(left, padRepeat)
-		dst = append(dst, pad[:n]...)
-		left -= n
-	}
-	return dst
+	return appendPadding(dst, s.Padding, s.Seq, s.Size-MinPayload)
 }
 
 // Errors of ParsePayload.
@@ -94,10 +78,11 @@ var (
 
 // ParsePayload reads a payload and checks every byte of it.
 func ParsePayload(b []byte) (Stamp, error) {
-	if len(b) < MinPayload || string(b[:2]) != payloadMagic {
+	padding, ours := paddingOf(b)
+	if len(b) < MinPayload || !ours {
 		return Stamp{}, ErrForeign
 	}
-	h := hexReader{b: b[2:]}
+	h := hexReader{b: b[magicLen:]}
 	s := Stamp{
 		Run:    uint32(h.next(8)),
 		Kind:   Kind(h.next(1)),
@@ -106,18 +91,15 @@ func ParsePayload(b []byte) (Stamp, error) {
 		Seq:    uint32(h.next(8)),
 		Sent:   int64(h.next(16)),
 		Size:   int(h.next(6)),
+
+		Padding: padding,
 	}
 	sum := uint32(h.next(8))
 	if h.bad || sum != crc32.ChecksumIEEE(b[:stampLen]) || s.Kind >= kinds || s.Size != len(b) {
 		return Stamp{}, ErrCorrupt
 	}
-	pad := padding[int(s.Seq)%len(padAlphabet):]
-	for rest := b[MinPayload:]; len(rest) > 0; {
-		n := min(len(rest), padRepeat)
-		if !bytes.Equal(rest[:n], pad[:n]) {
-			return Stamp{}, ErrCorrupt
-		}
-		rest = rest[n:]
+	if !isPadding(b[MinPayload:], padding, s.Seq) {
+		return Stamp{}, ErrCorrupt
 	}
 	return s, nil
 }

@@ -7,8 +7,8 @@ import (
 )
 
 func TestPayloadRoundTrip(t *testing.T) {
-	for _, size := range []int{MinPayload, 64, 125, 126, 4096 + MinPayload, 64 << 10, 1 << 20} {
-		want := Stamp{Run: 0xdeadbeef, Kind: Unicast, Stream: 17, Target: 18_999, Seq: 4_000_000_001, Sent: Now(), Size: size}
+	for i, size := range []int{MinPayload, 64, 125, 126, 4096 + MinPayload, 64 << 10, 1 << 20, MinPayload, 64, 64 << 10, 1 << 20} {
+		want := Stamp{Run: 0xdeadbeef, Kind: Unicast, Stream: 17, Target: 18_999, Seq: 4_000_000_001, Sent: Now(), Size: size, Padding: Padding(i / 7)}
 		b := AppendPayload([]byte("before"), want)[len("before"):]
 		if len(b) != size || !utf8.Valid(b) {
 			t.Fatalf("size %d: %d bytes, valid UTF-8 %v", size, len(b), utf8.Valid(b))
@@ -22,12 +22,14 @@ func TestPayloadRoundTrip(t *testing.T) {
 
 // Every single changed byte is noticed, padding included.
 func TestPayloadChangedByte(t *testing.T) {
-	good := AppendPayload(nil, Stamp{Run: 1, Target: Everyone, Seq: 9, Sent: 1 << 40, Size: 200})
-	for i := range good {
-		bad := append([]byte(nil), good...)
-		bad[i] ^= 1
-		if _, err := ParsePayload(bad); err == nil {
-			t.Fatalf("byte %d changed and not noticed", i)
+	for _, padding := range []Padding{Alphabet, Prices} {
+		good := AppendPayload(nil, Stamp{Run: 1, Target: Everyone, Seq: 9, Sent: 1 << 40, Size: 200, Padding: padding})
+		for i := range good {
+			bad := append([]byte(nil), good...)
+			bad[i] ^= 1
+			if _, err := ParsePayload(bad); err == nil {
+				t.Fatalf("padding %d: byte %d changed and not noticed", padding, i)
+			}
 		}
 	}
 }

@@ -61,6 +61,7 @@ func (st *Stream) Append(dst []byte, target, size int, due int64) []byte {
 	}
 	return AppendPayload(dst, Stamp{
 		Run: st.swarm.cfg.Run, Kind: st.kind, Stream: st.number, Target: to, Seq: seq, Sent: due, Size: size,
+		Padding: st.swarm.cfg.Padding,
 	})
 }
 

@@ -1,0 +1,38 @@
+package loadtest
+
+import (
+	"bytes"
+	"testing"
+
+	"castgate/codec"
+)
+
+// Padding of a sequence number is not that of the next, and compresses as is
+// said of it.
+func TestPadding(t *testing.T) {
+	d := codec.NewDeflater(codec.MinDeflateLevel, 1)
+	for p, bounds := range map[Padding][2]int{Alphabet: {90, 130}, Prices: {300, 420}} {
+		const size = 1024
+		for seq := range uint32(100) {
+			b := appendPadding(nil, p, seq, size)
+			if len(b) != size || !isPadding(b, p, seq) || isPadding(b, p, seq+1) {
+				t.Fatalf("padding %d, number %d: %d bytes", p, seq, len(b))
+			}
+			payload := AppendPayload(nil, Stamp{Run: 0x12345678, Seq: seq, Sent: Now(), Size: size, Padding: p})
+			if n := len(d.Frame(codec.OpText, payload, codec.MaxWindowBits)); n < bounds[0] || n > bounds[1] {
+				t.Errorf("padding %d, number %d: %d bytes when compressed", p, seq, n)
+			}
+		}
+	}
+}
+
+// What is longer than a round goes on with it, wherever it began.
+func TestPaddingGoesOn(t *testing.T) {
+	for p := range paddings {
+		round := texts[p]().from(1<<32 - 1)
+		b := appendPadding(nil, p, 1<<32-1, 2*len(round)+10)
+		if !bytes.Equal(b, append(append(bytes.Clone(round), round...), round[:10]...)) || !isPadding(b, p, 1<<32-1) {
+			t.Errorf("padding %d: a round of %d does not go on", p, len(round))
+		}
+	}
+}
