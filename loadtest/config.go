@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -16,8 +17,8 @@ import (
 
 // Config says what swarm to open. Zero values are the defaults given below.
 type Config struct {
-	// URLs are what connections ask for in turn, ws://host:port/path.
-	// At least one.
+	// URLs are what connections ask for in turn, ws://host:port/path or
+	// wss://host:port/path. At least one.
 	URLs []string
 	// Connections is their number, 1 to MaxConnections.
 	Connections int
@@ -45,6 +46,14 @@ type Config struct {
 	Streams []Kind
 	// Padding is what payloads are filled up with. Default: Alphabet.
 	Padding Padding
+	// TLS is the client's side for URLs of wss: whom it trusts, which versions,
+	// whether sessions are resumed. Without a ServerName it is the URL's host.
+	// Default: the authorities of this system.
+	TLS *tls.Config
+	// Compress offers permessage-deflate without context takeover (RFC 7692).
+	// If the server agrees, compressed messages are inflated and checked like
+	// all others.
+	Compress bool
 	// Header is added to each handshake: lines that end in CRLF.
 	Header string
 	// NoInit is for servers that send no init message: a connection is open
@@ -64,10 +73,12 @@ type Config struct {
 	Arrived func(connection int, clientID string)
 	// AcceptForeign makes messages that are no payload of this run no fault.
 	AcceptForeign bool
-	// MaxMessage is the largest message taken from the server in bytes.
+	// MaxMessage is the largest message taken from the server in bytes, those
+	// of a compressed one counted when inflated.
 	// Default 16 MiB.
 	MaxMessage int
-	// Timeout is for one connection, from connect to its init message.
+	// Timeout is for one connection, from connect to its init message, TLS
+	// included.
 	// Default 20 s.
 	Timeout time.Duration
 	// ReceiveBuffer sets SO_RCVBUF in bytes. Default 0: the kernel's choice,
@@ -96,6 +107,21 @@ type target struct {
 	host string // for the Host header
 	path string // with the query
 	addr netip.AddrPort
+	name string      // that its certificate has to be for; "" without TLS
+	tls  *tls.Config // nil without TLS
+}
+
+// secure gives a target of wss the client's side of TLS.
+func (t *target) secure(c *tls.Config) {
+	if t.name == "" {
+		return
+	}
+	if c == nil {
+		c = &tls.Config{}
+	}
+	if t.tls = c.Clone(); t.tls.ServerName == "" {
+		t.tls.ServerName = t.name
+	}
 }
 
 // withDefaults fills in zero values and reports the first setting that is
@@ -175,12 +201,13 @@ func resolve(ctx context.Context, raw string, sources []netip.Addr) (target, err
 	if err != nil {
 		return target{}, err
 	}
-	if u.Scheme != "ws" || u.Hostname() == "" {
-		return target{}, fmt.Errorf("%q is not ws://host:port/path (wss is not supported: measure behind the TLS proxy)", raw)
+	usual := map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+	if usual == "" || u.Hostname() == "" {
+		return target{}, fmt.Errorf("%q is not ws://host:port/path or wss://host:port/path", raw)
 	}
 	port := u.Port()
 	if port == "" {
-		port = "80"
+		port = usual
 	}
 	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	if err != nil {
@@ -204,7 +231,11 @@ func resolve(ctx context.Context, raw string, sources []netip.Addr) (target, err
 			break
 		}
 	}
-	return target{url: raw, host: u.Host, path: u.RequestURI(), addr: netip.AddrPortFrom(addr, uint16(number))}, nil
+	t := target{url: raw, host: u.Host, path: u.RequestURI(), addr: netip.AddrPortFrom(addr, uint16(number))}
+	if u.Scheme == "wss" {
+		t.name = u.Hostname()
+	}
+	return t, nil
 }
 
 // sockaddr is made anew for each call: x/sys writes into it while it is used.

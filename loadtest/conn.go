@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"golang.org/x/sys/unix"
 
@@ -16,6 +17,7 @@ type phase uint8
 const (
 	phaseNew phase = iota
 	phaseConnecting
+	phaseTLS // its handshake, of wss only
 	phaseHandshake
 	phaseInit
 	phaseOpen
@@ -34,6 +36,8 @@ func (p phase) waitingFor() string {
 	switch p {
 	case phaseConnecting:
 		return "no answer to connect"
+	case phaseTLS:
+		return "no answer to the TLS handshake"
 	case phaseHandshake:
 		return "no answer to the handshake"
 	case phaseLeaving:
@@ -43,23 +47,16 @@ func (p phase) waitingFor() string {
 	}
 }
 
-// conn is one connection, 40 bytes while it is idle.
+// conn is one connection, 48 bytes while it is idle, without TLS.
 type conn struct {
 	fd      int32 // -1 if closed
 	phase   phase
+	deflate bool     // permessage-deflate was agreed on
 	started int64    // Now() when it began to wait for the server
 	part    *partial // nil while nothing has come in part
+	tls     *secure  // nil without TLS
 	id      string   // client id
 }
-
-// partial is what has come of something incomplete.
-type partial struct {
-	parser  codec.Parser
-	head    []byte // of the handshake
-	message []byte // the pieces of a message so far
-}
-
-func (p *partial) reset() { *p = partial{parser: codec.Parser{Client: true}} }
 
 // serve acts on what epoll says of connection i.
 func (l *loop) serve(i int, events uint32) {
@@ -81,21 +78,45 @@ func (l *loop) read(i int, c *conn) {
 	switch {
 	case n > 0:
 		l.counts.bytes += uint64(n)
-		if err := l.take(i, c, l.buf[:n], Now()); err != nil {
+		if err := l.feed(i, c, l.buf[:n]); err != nil {
 			l.end(i, c, err)
 		}
 	case err == unix.EAGAIN || err == unix.EINTR:
+	case c.phase == phaseTLS:
+		if err == nil {
+			err = io.EOF
+		}
+		if err := l.stopShaking(c, err); err != nil {
+			l.end(i, c, err)
+		}
 	case err != nil:
 		l.end(i, c, fmt.Errorf("read: %w", err))
-	case c.phase == phaseHandshake:
-		var head []byte
-		if c.part != nil {
-			head = c.part.head
-		}
-		l.end(i, c, errHungUp(head))
 	default:
-		l.end(i, c, errEOF)
+		l.end(i, c, l.hungUp(c))
 	}
+}
+
+// feed takes bytes up that were read from the socket of connection i.
+func (l *loop) feed(i int, c *conn, b []byte) error {
+	switch {
+	case c.tls == nil:
+		return l.take(i, c, b, Now())
+	case c.tls.shake != nil:
+		return c.tls.shake.give(b)
+	}
+	return l.unseal(i, c, b)
+}
+
+// hungUp is the end of a connection after the last of the server's bytes.
+func (l *loop) hungUp(c *conn) error {
+	if c.phase != phaseHandshake {
+		return errEOF
+	}
+	var head []byte
+	if c.part != nil {
+		head = c.part.head
+	}
+	return errHungUp(head)
 }
 
 var errEOF = errors.New("the server closed it without a close frame")
@@ -112,7 +133,7 @@ func (l *loop) take(i int, c *conn, b []byte, now int64) error {
 	p := c.part
 	if p == nil {
 		p = &l.scratch
-		p.reset()
+		p.reset(c)
 	}
 	for len(b) > 0 {
 		n, ev, err := p.parser.Next(b, int64(l.swarm.cfg.MaxMessage))
@@ -158,28 +179,6 @@ func (l *loop) takeHead(i int, c *conn, b []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// maxSpare is how many partials a loop keeps for use again.
-const maxSpare = 256
-
-func (l *loop) newPartial(c *conn) *partial {
-	if n := len(l.spare); n > 0 {
-		c.part, l.spare = l.spare[n-1], l.spare[:n-1]
-	} else {
-		c.part = new(partial)
-	}
-	c.part.reset()
-	return c.part
-}
-
-func (l *loop) releasePartial(c *conn) {
-	p := c.part
-	c.part = nil
-	if len(l.spare) < maxSpare {
-		p.reset()
-		l.spare = append(l.spare, p)
-	}
-}
-
 // handle acts on one thing the parser found.
 func (l *loop) handle(i int, c *conn, p *partial, ev *codec.Event, now int64) error {
 	switch ev.Kind {
@@ -214,6 +213,12 @@ func (l *loop) handle(i int, c *conn, p *partial, ev *codec.Event, now int64) er
 			return nil
 		}
 		p.message = nil
+		if ev.Deflated {
+			var err error
+			if message, err = l.inflate(ev.Op, message); err != nil {
+				return err
+			}
+		}
 		return l.message(i, c, ev.Op, message, now)
 	}
 	return nil
@@ -261,32 +266,6 @@ func clientID(b []byte) (string, error) {
 	return init.ID, nil
 }
 
-// pong answers a ping. The socket of a client that sends nothing else always
-// has room; if not, that is counted.
-func (l *loop) pong(c *conn, payload []byte) {
-	l.out = codec.AppendMaskedFrame(l.out[:0], codec.OpPong, payload, l.mask())
-	if n, err := unix.Write(int(c.fd), l.out); err != nil || n < len(l.out) {
-		l.counts.pongsRefused++
-	}
-}
-
-// sendClose sends a close frame if the socket takes it.
-func (l *loop) sendClose(c *conn, code uint16) {
-	var body []byte
-	if code != 0 && code != 1005 { // 1005: the peer gave none
-		body = []byte{byte(code >> 8), byte(code)}
-	}
-	l.out = codec.AppendMaskedFrame(l.out[:0], codec.OpClose, body, l.mask())
-	_, _ = unix.Write(int(c.fd), l.out) // nothing depends on it
-}
-
-// mask is a masking key. It need not be hard to guess here: what it protects
-// are proxies between a browser and its server (RFC 6455 section 10.3).
-func (l *loop) mask() [4]byte {
-	l.masks = l.masks*1664525 + 1013904223
-	return [4]byte{byte(l.masks >> 24), byte(l.masks >> 16), byte(l.masks >> 8), byte(l.masks)}
-}
-
 // end takes note that connection i was lost and closes it. Before all were
 // open for the first time that is the end of the swarm.
 func (l *loop) end(i int, c *conn, why error) {
@@ -313,6 +292,9 @@ var errLeft = errors.New("left")
 
 // drop closes a connection's socket.
 func (l *loop) drop(c *conn) {
+	if c.tls != nil {
+		c.tls.leave()
+	}
 	if c.fd >= 0 {
 		unix.Close(int(c.fd))
 	}
@@ -325,7 +307,7 @@ func (l *loop) drop(c *conn) {
 	if c.part != nil {
 		l.releasePartial(c)
 	}
-	c.fd, c.phase = -1, phaseDead
+	c.fd, c.phase, c.tls, c.deflate = -1, phaseDead, nil, false
 }
 
 // goodbye closes a connection from our side.

@@ -122,7 +122,7 @@ func (l *loop) prepare(fd, i int) error {
 	return nil
 }
 
-// greet sends the handshake once connect is done.
+// greet goes on once connect is done: with TLS if the URL wants it.
 func (l *loop) greet(i int) error {
 	t, c := l.target(i), &l.conns[i]
 	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
@@ -132,14 +132,29 @@ func (l *loop) greet(i int) error {
 	if err != nil {
 		return explain("connect to", t.addr.String(), err)
 	}
-	request := codec.AppendRequest(nil, t.host, t.path, l.key(i), l.swarm.cfg.Header)
-	if n, err := unix.Write(int(c.fd), request); err != nil {
+	if t.tls != nil {
+		return l.beginTLS(i)
+	}
+	if err := l.ask(i); err != nil {
+		return err
+	}
+	return l.listen(i)
+}
+
+// ask sends the handshake.
+func (l *loop) ask(i int) error {
+	t, c := l.target(i), &l.conns[i]
+	request := codec.AppendRequest(nil, t.host, t.path, l.key(i), l.swarm.header)
+	if err := l.send(c, request); err != nil {
 		return explain("handshake with", t.url, err)
-	} else if n < len(request) {
-		return fmt.Errorf("handshake with %s: the request does not fit into the socket", t.url)
 	}
 	c.phase = phaseHandshake
-	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, int(c.fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})
+	return nil
+}
+
+// listen has epoll tell of what the server sends to connection i.
+func (l *loop) listen(i int) error {
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, int(l.conns[i].fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})
 }
 
 // key is the Sec-WebSocket-Key of connection i. It is made of run and index,
@@ -169,11 +184,18 @@ func (l *loop) shake(i int, b []byte) (int, error) {
 	if err := codec.CheckResponse(b[:end], l.key(i)); err != nil {
 		return 0, fmt.Errorf("handshake with %s: %w: %s", t.url, err, excerpt(b[:end]))
 	}
-	l.conns[i].phase = phaseInit
+	c := &l.conns[i]
+	if l.swarm.cfg.Compress {
+		var err error
+		if c.deflate, err = codec.DeflateAgreed(b[:end]); err != nil {
+			return 0, fmt.Errorf("handshake with %s: %w", t.url, err)
+		}
+	}
+	c.phase = phaseInit
 	if greeting := l.swarm.cfg.Greeting; len(greeting) > 0 {
 		l.out = codec.AppendMaskedFrame(l.out[:0], codec.OpText, greeting, l.mask())
-		if n, err := unix.Write(int(l.conns[i].fd), l.out); err != nil || n < len(l.out) {
-			return 0, fmt.Errorf("greeting to %s: the socket took %d of %d bytes: %v", t.url, n, len(l.out), err)
+		if err := l.send(c, l.out); err != nil {
+			return 0, explain("greeting to", t.url, err)
 		}
 	} else if l.swarm.cfg.NoInit {
 		l.arrive(i)

@@ -1,8 +1,10 @@
 package loadtest
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -72,9 +74,23 @@ func errHungUp(head []byte) error {
 // noHTTP says what a server speaks that does not speak HTTP.
 func noHTTP(b []byte) error {
 	if b[0] == 0x15 && b[1] == 0x03 {
-		return errors.New("the server speaks TLS: measure behind what ends it")
+		return errors.New("the server speaks TLS: its URL is wss://")
 	}
 	return fmt.Errorf("the server does not speak HTTP: %s", excerpt(b))
+}
+
+// noTLS says why a TLS handshake failed.
+func noTLS(err error) error {
+	var first tls.RecordHeaderError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("TLS handshake: the server hung up; it may speak no TLS")
+	case !errors.As(err, &first):
+		return fmt.Errorf("TLS handshake: %w", err)
+	case string(first.RecordHeader[:]) == "HTTP/":
+		return errors.New("TLS handshake: the server speaks HTTP without TLS: its URL is ws://")
+	}
+	return fmt.Errorf("TLS handshake: the server speaks no TLS: %s", excerpt(first.RecordHeader[:]))
 }
 
 // spareFiles are descriptors left for everything but connections: the epolls,

@@ -4,8 +4,12 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha1"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +30,7 @@ type gateway struct {
 	url    string
 	noInit bool
 	server *httptest.Server
+	accept *websocket.AcceptOptions // how it takes clients; set before the first
 
 	mu       sync.Mutex
 	conns    map[string]*websocket.Conn // by client id
@@ -42,8 +47,22 @@ type gateway struct {
 const greeting = `{"connect":{}}`
 
 func newGateway(t *testing.T, noInit bool) *gateway {
+	return startGateway(t, noInit, func(s *httptest.Server) { s.Start() })
+}
+
+// newSecureGateway speaks TLS, and answers what its clients have to trust.
+func newSecureGateway(t *testing.T) (*gateway, *tls.Config) {
+	g := startGateway(t, false, func(s *httptest.Server) { s.StartTLS() })
+	trust := &tls.Config{RootCAs: x509.NewCertPool()}
+	trust.RootCAs.AddCert(g.server.Certificate())
+	return g, trust
+}
+
+func startGateway(t *testing.T, noInit bool, start func(*httptest.Server)) *gateway {
 	g := &gateway{t: t, noInit: noInit, conns: map[string]*websocket.Conn{}, uids: map[string]string{}, groups: map[string][]string{}, from: map[string][]string{}}
-	server := httptest.NewServer(g)
+	server := httptest.NewUnstartedServer(g)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what some tests are about
+	start(server)
 	g.server = server
 	g.url = "ws" + strings.TrimPrefix(server.URL, "http") + "/push?x=1"
 	t.Cleanup(func() {
@@ -56,7 +75,7 @@ func newGateway(t *testing.T, noInit bool) *gateway {
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.gone.Add(1)
 	defer g.gone.Done()
-	conn, err := websocket.Accept(w, r, nil)
+	conn, err := websocket.Accept(w, r, g.accept)
 	if err != nil {
 		return
 	}

@@ -69,6 +69,7 @@ func (s *Swarm) Cut() error {
 				continue
 			}
 			l.endLife(i)
+			c.tls = nil // nor close_notify
 			// With no time to linger the kernel sends a reset, and the port is
 			// free at once.
 			_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})

@@ -39,6 +39,8 @@ type loop struct {
 	past     past // of lives that have ended
 
 	buf       []byte // what is being read
+	clear     []byte // the same without TLS; nil until there is some
+	plain     []byte // a message that was compressed
 	out       []byte // what is being written
 	scratch   partial
 	spare     []*partial // free
@@ -106,15 +108,23 @@ func (l *loop) global(i int) int { return i*l.swarm.cfg.Loops + l.number }
 // ended.
 func (l *loop) do(f func()) bool {
 	done := make(chan struct{})
-	l.mail.Lock()
-	if l.mail.shut {
-		l.mail.Unlock()
+	if !l.post(func() { f(); close(done) }) {
 		return false
 	}
-	l.mail.tasks = append(l.mail.tasks, func() { f(); close(done) })
-	l.mail.Unlock()
-	l.ring()
 	<-done
+	return true
+}
+
+// post is do without waiting.
+func (l *loop) post(f func()) bool {
+	l.mail.Lock()
+	defer l.mail.Unlock()
+	if l.mail.shut {
+		return false
+	}
+	l.mail.tasks = append(l.mail.tasks, f)
+	// Under the lock: what has not been shut has not been released.
+	l.ring()
 	return true
 }
 

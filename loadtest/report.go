@@ -15,6 +15,8 @@ import (
 type counts struct {
 	bytes                                      uint64
 	texts, binaries                            uint64 // messages
+	deflated                                   uint64 // of them, those that came compressed
+	handshakes, resumed                        uint64 // of TLS; with a session of before
 	pings, pongs, closes                       uint64
 	duplicates, reordered, corrupt, misrouted  uint64
 	foreign, pongsRefused                      uint64
@@ -34,6 +36,12 @@ type Report struct {
 	Pings    uint64 `json:"pings"`
 	Pongs    uint64 `json:"pongs"`
 	Closes   uint64 `json:"closes"` // close frames
+	// Deflated counts messages that came compressed (Config.Compress).
+	Deflated uint64 `json:"deflated,omitempty"`
+	// TLSHandshakes are those of wss connections, TLSResumed those of them that
+	// went on with an earlier session.
+	TLSHandshakes uint64 `json:"tls_handshakes,omitempty"`
+	TLSResumed    uint64 `json:"tls_resumed,omitempty"`
 
 	// Expected counts deliveries: a broadcast once for each connection.
 	Expected   uint64 `json:"expected"`
@@ -50,7 +58,7 @@ type Report struct {
 	// the socket took no bytes.
 	PongsRefused uint64 `json:"pongs_refused"`
 
-	Connect   Latency `json:"connect"` // from connect() to the init message
+	Connect   Latency `json:"connect"` // from connect() to the init message, TLS included
 	Broadcast Latency `json:"broadcast"`
 	Unicast   Latency `json:"unicast"`
 	Group     Latency `json:"group"`
@@ -124,6 +132,9 @@ func (l *loop) addTo(r *Report, connected *hdrhistogram.Histogram, last [][]int6
 	r.Pings += c.pings
 	r.Pongs += c.pongs
 	r.Closes += c.closes
+	r.Deflated += c.deflated
+	r.TLSHandshakes += c.handshakes
+	r.TLSResumed += c.resumed
 	r.Duplicates += c.duplicates
 	r.Reordered += c.reordered
 	r.Corrupt += c.corrupt

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"castgate/codec"
 )
 
 // Swarm is an open set of connections, numbered from 0. Its methods may be
@@ -15,10 +17,11 @@ import (
 type Swarm struct {
 	cfg     Config
 	targets []target
+	header  string // of the handshake
 	loops   []*loop
 	streams []*Stream
 	begun   int64          // Now() when Open was called
-	running sync.WaitGroup // loops
+	running sync.WaitGroup // loops and TLS handshakes
 
 	opened   atomic.Int64
 	died     atomic.Int64
@@ -50,9 +53,15 @@ func Open(ctx context.Context, c Config) (*Swarm, error) {
 	if c.begun == 0 {
 		c.begun = Now()
 	}
-	s := &Swarm{cfg: c, begun: c.begun, reached: make(chan struct{}, 1), grown: make(chan struct{}, 1)}
+	s := &Swarm{cfg: c, header: c.Header, begun: c.begun, reached: make(chan struct{}, 1), grown: make(chan struct{}, 1)}
+	if c.Compress {
+		s.header += codec.DeflateOffer
+	}
 	if s.targets, err = resolveAll(ctx, c.URLs, c.Sources); err != nil {
 		return nil, err
+	}
+	for i := range s.targets {
+		s.targets[i].secure(c.TLS)
 	}
 	if err := checkPorts(c.Connections, s.targets, len(c.Sources)); err != nil {
 		return nil, err
