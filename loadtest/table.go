@@ -87,6 +87,12 @@ func (r *Result) writeReport(row row) {
 		r.Pushes.write(row, "pushes")
 		row("messages", "%d of %d received, %.0f a second", p.Received, p.Expected, r.Deliveries)
 	}
+	if p.Deflated > 0 {
+		row("compressed", "%d of %d messages", p.Deflated, p.Texts+p.Binaries)
+	}
+	if p.TLSHandshakes > 0 {
+		row("TLS handshakes", "%d, %d of them resumed", p.TLSHandshakes, p.TLSResumed)
+	}
 	for _, l := range []struct {
 		name string
 		l    Latency

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -30,7 +31,7 @@ type command struct {
 
 // swarmFlags say what to open.
 type swarmFlags struct {
-	URL         []string      `help:"Where clients connect, ${default} if not given; repeat for several, taken in turn." default:"ws://127.0.0.1:7272/" placeholder:"ws://HOST:PORT/PATH"`
+	URL         []string      `help:"Where clients connect, ${default} if not given; repeat for several, taken in turn." default:"ws://127.0.0.1:7272/" placeholder:"ws[s]://HOST:PORT/PATH"`
 	Clients     int           `help:"Number of connections, 1000 if not given." short:"n" placeholder:"N"`
 	Source      string        `help:"Addresses to connect from, in turn: a list of addresses and ranges such as 127.0.0.2-127.0.0.64." placeholder:"LIST"`
 	ConnectRate float64       `help:"Connections begun a second; 0: as fast as possible." default:"0"`
@@ -38,6 +39,8 @@ type swarmFlags struct {
 	Loops       int           `help:"Event loops of the swarm." default:"1"`
 	NoInit      bool          `help:"The server sends no init message: for servers other than castgate."`
 	Timeout     time.Duration `help:"For one connection, from connect to its init message." default:"20s"`
+	Compress    bool          `help:"Offer permessage-deflate. Messages then hold JSON of prices, which compresses as such messages do."`
+	trustFlags
 }
 
 // gatewayFlags say whom to ask.
@@ -111,13 +114,21 @@ func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) 
 	if err := c.count(scenario); err != nil {
 		return loadtest.Plan{}, err
 	}
+	trust, err := c.trustFlags.config(c.URL)
+	if err != nil {
+		return loadtest.Plan{}, err
+	}
 	p := loadtest.Plan{
 		Swarm: loadtest.Config{
 			URLs: c.URL, Connections: c.Clients, Sources: sources, Rate: c.ConnectRate,
 			InFlight: c.InFlight, Loops: c.Loops, NoInit: c.NoInit, Timeout: c.Timeout,
+			TLS: trust, Compress: c.Compress,
 		},
 		PID: c.PID, Bind: c.Bind, Groups: c.Groups, Settle: c.Settle, Limit: c.Limit,
 		Log: shown.log, Progress: shown.update,
+	}
+	if c.Compress {
+		p.Swarm.Padding = loadtest.Prices
 	}
 	switch c.PID {
 	case 0:
@@ -184,11 +195,14 @@ func (c *command) fill(p *loadtest.Plan, scenario string) {
 // nothing.
 func advice(err error) string {
 	var ports *loadtest.PortsError
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, loadtest.ErrNoInit):
 		return " (a server other than castgate? then --no-init)"
 	case errors.As(err, &ports):
 		return " (--source, --url)"
+	case errors.As(err, &certificate):
+		return " (--ca-file with its authority, or --insecure)"
 	}
 	return ""
 }

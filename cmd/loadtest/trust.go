@@ -1,0 +1,49 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// trustFlags are the client's side of TLS, for URLs of wss.
+type trustFlags struct {
+	CAFile   string `help:"Certificates in PEM that are trusted at wss URLs, instead of the system's." name:"ca-file" placeholder:"FILE"`
+	Insecure bool   `help:"Trust any certificate at wss URLs."`
+	Resume   bool   `help:"Go on with an earlier TLS session where there is one, as browsers do; else every handshake is a full one."`
+}
+
+// sessions is how many TLS sessions are kept, one for each host.
+const sessions = 64
+
+// config is what the flags mean for these URLs, nil if they say nothing.
+func (f *trustFlags) config(urls []string) (*tls.Config, error) {
+	if *f == (trustFlags{}) {
+		return nil, nil
+	}
+	if !slices.ContainsFunc(urls, func(u string) bool { return strings.HasPrefix(strings.ToLower(u), "wss:") }) {
+		return nil, errors.New("--ca-file, --insecure and --resume are for URLs of wss, and there is none")
+	}
+	if f.CAFile != "" && f.Insecure {
+		return nil, errors.New("--insecure trusts anybody: leave it or --ca-file out")
+	}
+	c := &tls.Config{InsecureSkipVerify: f.Insecure}
+	if f.Resume {
+		c.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
+	}
+	if f.CAFile == "" {
+		return c, nil
+	}
+	text, err := os.ReadFile(f.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--ca-file: no certificate in %s", f.CAFile)
+	}
+	return c, nil
+}
