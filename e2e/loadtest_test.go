@@ -25,6 +25,9 @@ type loadtestResult struct {
 	Report      struct {
 		Open, Expected, Received, Lost, Duplicates, Reordered, Corrupt, Misrouted, Foreign int
 		Closes                                                                             int
+		Deflated                                                                           int
+		Handshakes                                                                         int `json:"tls_handshakes"`
+		Resumed                                                                            int `json:"tls_resumed"`
 	}
 	Mixed struct {
 		Broadcasts  struct{ Taken int }
@@ -45,8 +48,10 @@ type loadtestResult struct {
 // play runs loadtest against g and returns its exit code, result and stderr.
 func play(t *testing.T, g *wstest.Gateway, program string, args ...string) (code int, r loadtestResult, log string) {
 	t.Helper()
-	args = slices.Concat(args, []string{"--settle", "0", "--json", "--no-progress", "--patience", "60s",
-		"--url", "ws://" + g.Addr + "/", "--control", g.ControlAddr})
+	args = slices.Concat(args, []string{"--settle", "0", "--json", "--no-progress", "--patience", "60s", "--control", g.ControlAddr})
+	if !slices.Contains(args, "--url") {
+		args = append(args, "--url", "ws://"+g.Addr+"/")
+	}
 	if args[0] == "connect" || args[0] == "idle" {
 		args = slices.DeleteFunc(args, func(a string) bool { return a == "--patience" || a == "60s" })
 	}
@@ -71,6 +76,7 @@ func TestLoadtest(t *testing.T) {
 	program := loadtestProgram(t)
 	for name, test := range map[string]func(*testing.T, string){
 		"scenarios": loadtestScenarios, "slow readers": loadtestSlowReaders, "gateway killed": loadtestGatewayKilled,
+		"wss": loadtestSecure, "compressed": loadtestCompressed, "wss refused": loadtestSecureRefused,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,9 +87,12 @@ func TestLoadtest(t *testing.T) {
 
 // Every scenario of loadtest against the gateway: nothing is lost, and both
 // sides count the same.
-func loadtestScenarios(t *testing.T, program string) {
+func loadtestScenarios(t *testing.T, program string) { playAll(t, program, wstest.Start(t)) }
+
+// playAll plays every scenario with more flags, and answers what came of each.
+func playAll(t *testing.T, program string, g *wstest.Gateway, more ...string) (results []loadtestResult) {
+	t.Helper()
 	const n = 200
-	g := wstest.Start(t)
 	for _, c := range []struct {
 		args     []string
 		least    int // messages
@@ -103,7 +112,8 @@ func loadtestScenarios(t *testing.T, program string) {
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			before := g.Metrics()["castgate_deliveries_matched_total"]
-			code, r, log := play(t, g, program, append(c.args, "-n", "200")...)
+			code, r, log := play(t, g, program, slices.Concat(c.args, []string{"-n", "200"}, more)...)
+			results = append(results, r)
 			p := r.Report
 			open := n - r.Mixed.SlowReaders.Readers
 			if code != 0 || r.Fault != "" || r.Connections != n || p.Open != open || r.Server.PID != g.PID() {
@@ -140,6 +150,7 @@ func loadtestScenarios(t *testing.T, program string) {
 		})
 	}
 	g.Settled(t)
+	return results
 }
 
 // What the gateway drops for slow readers is told from what is lost, and so

@@ -182,7 +182,7 @@ func (l *loop) shake(i int, b []byte) (int, error) {
 		return 0, nil
 	}
 	if err := codec.CheckResponse(b[:end], l.key(i)); err != nil {
-		return 0, fmt.Errorf("handshake with %s: %w: %s", t.url, err, excerpt(b[:end]))
+		return 0, fmt.Errorf("handshake with %s: %w: %s", t.url, err, answer(b, end))
 	}
 	c := &l.conns[i]
 	if l.swarm.cfg.Compress {

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -77,6 +78,16 @@ func noHTTP(b []byte) error {
 		return errors.New("the server speaks TLS: its URL is wss://")
 	}
 	return fmt.Errorf("the server does not speak HTTP: %s", excerpt(b))
+}
+
+// answer is what a server said that refused a handshake: its reason is in the
+// body, if that has come with the head.
+func answer(b []byte, end int) string {
+	if end == len(b) {
+		return excerpt(b)
+	}
+	status, _, _ := bytes.Cut(b[:end], []byte("\r\n"))
+	return excerpt(status) + ": " + excerpt(bytes.TrimSpace(b[end:]))
 }
 
 // noTLS says why a TLS handshake failed.

@@ -150,6 +150,8 @@ func TestOpenFails(t *testing.T) {
 			[]string{"opened 0 of 2 connections", "connection refused", "nobody listens there"}},
 		"no WebSocket server": {Config{URLs: []string{says("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")}},
 			[]string{"opened 0 of 2 connections", "status 404"}},
+		"a reason": {Config{URLs: []string{says("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\n\r\nno room.\n")}},
+			[]string{"status 503", "“HTTP/1.1 503 Service Unavailable”: “no room.”"}},
 		"wrong accept": {Config{URLs: []string{says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
 			"Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")}},
 			[]string{"wrong Sec-WebSocket-Accept"}},
