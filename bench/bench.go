@@ -191,7 +191,7 @@ func (b *bench) ourFaults() error {
 
 // on runs f with a fresh server.
 func (b *bench) on(ctx context.Context, name string, f func(*server) error) error {
-	s, err := start(ctx, name, b.binaries[name], fanoutDepth+2)
+	s, err := start(ctx, name, b.binaries[programOf(name)], fanoutDepth+2)
 	if err != nil {
 		return err
 	}

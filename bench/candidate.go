@@ -27,6 +27,8 @@ const (
 // by clients and told to broadcast.
 type candidate struct {
 	name string
+	// of is the server whose program it is, "" for its own; see variants.
+	of string
 	// module is the directory, from the root, of the Go module it is built
 	// from, and source the package in it. Both are empty if obtain finds it.
 	module, source string
@@ -39,6 +41,9 @@ type candidate struct {
 	prepare func(dir, clients, control string) (args []string, err error)
 	// path is what clients ask for in the URL.
 	path string
+	// secure says that clients speak TLS, with the certificate that prepare has
+	// written into dir.
+	secure bool
 	// configure changes the swarm's settings for it. May be nil.
 	configure func(*loadtest.Config)
 	// broadcast makes what pushes to everybody. Nil: Control.Broadcast.
@@ -80,18 +85,33 @@ func command(first ...string) func(dir, clients, control string) ([]string, erro
 	}
 }
 
-// find is the candidate of that name, nil if there is none.
+// find is the candidate of that name, or the variant, nil if there is none.
 func find(name string) *candidate {
-	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.name == name })
-	if i < 0 {
-		return nil
+	for _, list := range [][]candidate{candidates, variants} {
+		if i := slices.IndexFunc(list, func(c candidate) bool { return c.name == name }); i >= 0 {
+			return &list[i]
+		}
 	}
-	return &candidates[i]
+	return nil
 }
+
+// programOf is the server whose program is started under a name.
+func programOf(name string) string {
+	if c := find(name); c != nil && c.of != "" {
+		return c.of
+	}
+	return name
+}
+
+// IsOurs tells whether figures under this server's name are castgate's, however
+// it was started.
+func IsOurs(server string) bool { return programOf(server) == Castgate }
 
 // isRival tells whether a server is neither ours nor what ours is compared
 // with: its faults are figures.
-func isRival(name string) bool { return !slices.Contains([]string{Castgate, Floor, Noop}, name) }
+func isRival(name string) bool {
+	return !slices.Contains([]string{Castgate, Floor, Noop}, programOf(name))
+}
 
 // names are those of all candidates.
 func names() (all []string) {

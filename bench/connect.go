@@ -11,10 +11,14 @@ import (
 // others are counted.
 const connectWarmup = 10
 
-// connect measures what it costs a server to take connections, handshake and
-// init message (or its counterpart) included.
-func (b *bench) connect(ctx context.Context, s *server, round *samples) error {
-	config := b.swarmOf(s, b.IdleClients, nil)
+// connect measures what it costs a server to take connections, handshakes and
+// init message (or its counterpart) included, under the name of a scenario.
+func (b *bench) connect(ctx context.Context, s *server, name string, round *samples) error {
+	return b.connectAs(ctx, s, b.swarmOf(s, b.IdleClients, nil), name, round)
+}
+
+// connectAs is connect for a swarm of this configuration.
+func (b *bench) connectAs(ctx context.Context, s *server, config loadtest.Config, name string, round *samples) error {
 	few := config
 	few.Connections = max(b.IdleClients/connectWarmup, 1)
 	first, err := loadtest.Open(ctx, few)
@@ -41,9 +45,12 @@ func (b *bench) connect(ctx context.Context, s *server, round *samples) error {
 		return err
 	}
 	report := swarm.Report()
-	round.rate("connect", "CPU a connect", s.name, "ns", float64(m.cpu)/float64(b.IdleClients))
-	round.rate("connect", "connects a second", s.name, "1/s", float64(b.IdleClients)/took.Seconds())
-	round.addLatency("connect", "time to be open", s.name, report.Connect)
-	round.addLoads("connect", s.name, m)
+	round.rate(name, "CPU a connect", s.name, "ns", float64(m.cpu)/float64(b.IdleClients))
+	round.rate(name, "connects a second", s.name, "1/s", float64(b.IdleClients)/took.Seconds())
+	round.addLatency(name, "time to be open", s.name, report.Connect)
+	round.addLoads(name, s.name, m)
+	if report.TLSHandshakes > 0 {
+		round.add(name, "part of TLS handshakes that were resumed", s.name, "", float64(report.TLSResumed)/float64(report.TLSHandshakes))
+	}
 	return report.Err()
 }

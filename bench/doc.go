@@ -43,6 +43,11 @@
 //	                              CPU a client*, time to be open <quantile>, messages lost
 //	growth, <n> clients         CPU a message*, last receiver <quantile>
 //	growth                      CPU a message, <n> clients by <m>*
+//	cost, memory                those of memory
+//	cost, connect               those of connect, part of TLS handshakes that were resumed
+//	cost, connect again
+//	cost, <n> B, 2/s            those of fanout but for messages lost, bytes a message on the wire*
+//	cost, <n> B, 16 in flight
 //
 // The kernel's memory is that of the whole machine and so of both ends of a
 // connection, the server's and the swarm's; the two are alike, so that half of
@@ -78,4 +83,13 @@
 //
 // growth: two broadcasts a second to 1,000 and then to 19,000 clients of the
 // same server; the ratio to the floor's growth is the figure.
+//
+// cost: memory, connect and fanout, each on a fresh process, of castgate as it
+// is, with compression ("castgate deflate"), with TLS ("castgate wss") and with
+// both, beside the floor and gorilla without TLS and gorilla with it ("gorilla
+// wss"). The certificate has an ECDSA key on P-256. Clients connect twice, the
+// second time with a TLS session if they speak TLS. Messages are of Options.Size
+// and of 1,024 bytes of JSON of prices, the same for all; compression is
+// measured with the large ones only, since castgate leaves small ones as they
+// are. Bytes on the wire are what the swarm reads from its sockets.
 package bench

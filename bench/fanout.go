@@ -34,29 +34,43 @@ func (b *bench) fanout(ctx context.Context, s *server, round *samples) error {
 }
 
 func (b *bench) fanoutPhases(ctx context.Context, s *server, swarm *loadtest.Swarm, round *samples) error {
+	for _, p := range b.loads(s, swarm, "fanout", b.Size) {
+		if err := b.carry(ctx, s, swarm, p, round); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loads are the two loads of broadcasts of so many bytes, as phases whose names
+// begin with that.
+func (b *bench) loads(s *server, swarm *loadtest.Swarm, name string, size int) []phase {
 	var streams []*loadtest.Stream
 	for i := range fanoutDepth {
 		streams = append(streams, swarm.Stream(i))
 	}
 	flood := func(ctx context.Context, d time.Duration) error {
-		_, err := swarm.Volleys(ctx, s.broadcast, streams, loadtest.Pace{For: d, Size: b.Size}, patience)
+		_, err := swarm.Volleys(ctx, s.broadcast, streams, loadtest.Pace{For: d, Size: size}, patience)
 		return err
 	}
-	for _, p := range []phase{
-		{fmt.Sprintf("fanout %g/s", fanoutRate), b.steady(s, swarm)},
-		{fmt.Sprintf("fanout %d in flight", fanoutDepth), flood},
-	} {
-		m, err := b.warm(ctx, s, swarm, p)
-		if err != nil {
-			return err
-		}
-		report := swarm.Report()
-		round.rate(p.name, "CPU a message", s.name, "ns", float64(m.perMessage))
-		round.rate(p.name, "messages a second", s.name, "1/s", float64(m.messages)/m.took.Seconds())
-		round.addLatency(p.name, "latency", s.name, report.Broadcast)
-		round.addLatency(p.name, "last receiver", s.name, report.Last)
-		round.addLoads(p.name, s.name, m)
+	return []phase{
+		{fmt.Sprintf("%s %g/s", name, fanoutRate), b.steady(s, swarm, size)},
+		{fmt.Sprintf("%s %d in flight", name, fanoutDepth), flood},
 	}
+}
+
+// carry measures a phase of broadcasts.
+func (b *bench) carry(ctx context.Context, s *server, swarm *loadtest.Swarm, p phase, round *samples) error {
+	m, err := b.warm(ctx, s, swarm, p)
+	if err != nil {
+		return err
+	}
+	report := swarm.Report()
+	round.rate(p.name, "CPU a message", s.name, "ns", float64(m.perMessage))
+	round.rate(p.name, "messages a second", s.name, "1/s", float64(m.messages)/m.took.Seconds())
+	round.addLatency(p.name, "latency", s.name, report.Broadcast)
+	round.addLatency(p.name, "last receiver", s.name, report.Last)
+	round.addLoads(p.name, s.name, m)
 	return nil
 }
 
@@ -67,9 +81,9 @@ type phase struct {
 }
 
 // steady is fanoutRate broadcasts a second.
-func (b *bench) steady(s *server, swarm *loadtest.Swarm) func(context.Context, time.Duration) error {
+func (b *bench) steady(s *server, swarm *loadtest.Swarm, size int) func(context.Context, time.Duration) error {
 	return func(ctx context.Context, d time.Duration) error {
-		_, err := swarm.Stream(0).Push(ctx, s.broadcast, loadtest.Pace{Rate: fanoutRate, For: d, Size: b.Size})
+		_, err := swarm.Stream(0).Push(ctx, s.broadcast, loadtest.Pace{Rate: fanoutRate, For: d, Size: size})
 		return err
 	}
 }

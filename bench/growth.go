@@ -40,7 +40,7 @@ func (b *bench) costAt(ctx context.Context, s *server, n int, round *samples) (f
 	}
 	defer swarm.Close()
 	name := fmt.Sprintf("growth, %d clients", n)
-	m, err := b.warm(ctx, s, swarm, phase{name, b.steady(s, swarm)})
+	m, err := b.warm(ctx, s, swarm, phase{name, b.steady(s, swarm, b.Size)})
 	if err != nil {
 		return 0, err
 	}

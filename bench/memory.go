@@ -19,12 +19,9 @@ const (
 	heavyClients   = 1000
 )
 
-// memory measures a server's proportional set size, bare or bound.
-func (b *bench) memory(ctx context.Context, s *server, bound bool, round *samples) error {
-	name := "memory, bare"
-	if bound {
-		name = "memory, bound and in a group"
-	}
+// memory measures a server's proportional set size, bare or bound, under the
+// name of a scenario.
+func (b *bench) memory(ctx context.Context, s *server, name string, bound bool, round *samples) error {
 	none, err := b.settled(ctx, s)
 	if err != nil {
 		return err
@@ -117,7 +114,7 @@ func (b *bench) countThreads(ctx context.Context, s *server, name string, round 
 		return err
 	}
 	round.add(name, "threads", s.name, "", float64(threads))
-	if s.name != Castgate {
+	if !IsOurs(s.name) {
 		return nil
 	}
 	goroutines, err := s.control.Metric(ctx, "castgate_go_goroutines")

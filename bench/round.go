@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,7 +23,7 @@ func (b *bench) round(ctx context.Context, sc *scenario, number int) (samples, e
 	}
 	for _, name := range servers {
 		for _, p := range sc.plays(name) {
-			part, err := b.undisturbed(ctx, sc.name, name, p)
+			part, err := b.undisturbed(ctx, sc.name, cmp.Or(p.as, name), p.measure)
 			if err != nil {
 				return nil, err
 			}
@@ -34,10 +35,10 @@ func (b *bench) round(ctx context.Context, sc *scenario, number int) (samples, e
 }
 
 // undisturbed measures one server, again at once if others used the processor.
-func (b *bench) undisturbed(ctx context.Context, scenario, name string, p play) (best samples, err error) {
+func (b *bench) undisturbed(ctx context.Context, scenario, name string, measure measure) (best samples, err error) {
 	for attempt := range maxAttempts {
 		var part samples
-		err := b.on(ctx, name, func(s *server) error { return p(b, ctx, s, &part) })
+		err := b.on(ctx, name, func(s *server) error { return measure(b, ctx, s, &part) })
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

@@ -6,9 +6,16 @@ import (
 	"time"
 )
 
-// play measures one freshly started server. What it adds counts even if it
-// returns an error, which is then told beside the figures.
-type play func(b *bench, ctx context.Context, s *server, round *samples) error
+// play measures one freshly started server.
+type play struct {
+	// as is the variant that the server is started as, "" as it is.
+	as string
+	// measure adds to the round. What it adds counts even if it returns an
+	// error, which is then told beside the figures.
+	measure measure
+}
+
+type measure func(b *bench, ctx context.Context, s *server, round *samples) error
 
 // scenario is something that can be measured.
 type scenario struct {
@@ -24,7 +31,9 @@ var scenarios = []scenario{
 	{"fanout", pushing((*bench).fanout), func(b *bench) time.Duration {
 		return connecting(b.Clients) + 2*(b.Warmup+b.Measure)
 	}},
-	{"connect", pushing((*bench).connect), func(b *bench) time.Duration {
+	{"connect", pushing(func(b *bench, ctx context.Context, s *server, round *samples) error {
+		return b.connect(ctx, s, "connect", round)
+	}), func(b *bench) time.Duration {
 		return 2 * connecting(b.IdleClients)
 	}},
 	{"memory", memoryPlays, func(b *bench) time.Duration {
@@ -45,6 +54,7 @@ var scenarios = []scenario{
 	{"growth", only((*bench).growth, Castgate, Floor), func(b *bench) time.Duration {
 		return connecting(b.IdleClients) + 2*(b.Warmup+b.Measure)
 	}},
+	{"cost", costPlays, costTakes},
 }
 
 // Scenarios are the names of what can be measured.
@@ -56,40 +66,40 @@ var Scenarios = func() (names []string) {
 }()
 
 // pushing is a scenario of one play for every server that holds WebSockets.
-func pushing(p play) func(string) []play {
+func pushing(m measure) func(string) []play {
 	return func(server string) []play {
 		if server == Noop {
 			return nil
 		}
-		return []play{p}
+		return []play{{"", m}}
 	}
 }
 
 // only is a scenario of one play for these servers.
-func only(p play, servers ...string) func(string) []play {
+func only(m measure, servers ...string) func(string) []play {
 	return func(server string) []play {
 		if !slices.Contains(servers, server) {
 			return nil
 		}
-		return []play{p}
+		return []play{{"", m}}
 	}
 }
 
 // memoryPlays: only castgate can bind.
 func memoryPlays(name string) []play {
 	bare := func(b *bench, ctx context.Context, s *server, round *samples) error {
-		return b.memory(ctx, s, false, round)
+		return b.memory(ctx, s, "memory, bare", false, round)
 	}
 	bound := func(b *bench, ctx context.Context, s *server, round *samples) error {
-		return b.memory(ctx, s, true, round)
+		return b.memory(ctx, s, "memory, bound and in a group", true, round)
 	}
 	switch name {
 	case Noop:
 		return nil
 	case Castgate:
-		return []play{bare, bound}
+		return []play{{"", bare}, {"", bound}}
 	}
-	return []play{bare}
+	return []play{{"", bare}}
 }
 
 // connecting is how long n connections take to be opened, with the start and

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"debug/buildinfo"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ type server struct {
 	// broadcast pushes to everybody.
 	broadcast loadtest.Pusher
 	candidate *candidate
+	// trust is the client's side of TLS, nil without.
+	trust *tls.Config
 
 	dir    string // its own files
 	cmd    *exec.Cmd
@@ -87,8 +90,17 @@ func start(ctx context.Context, name, binary string, callers int, more ...string
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	scheme := "ws://"
+	var trust *tls.Config
+	if c.secure {
+		scheme = "wss://"
+		if trust, err = trustIn(dir); err != nil {
+			os.RemoveAll(dir)
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	s := &server{
-		name: name, url: "ws://" + ports[0] + c.path, control: loadtest.NewControl(ports[1], "", callers),
+		name: name, url: scheme + ports[0] + c.path, trust: trust, control: loadtest.NewControl(ports[1], "", callers),
 		controlAddr: ports[1], candidate: c, dir: dir,
 		cmd: exec.Command(binary, append(args, more...)...), output: &tail{}, exited: make(chan struct{}),
 	}
@@ -160,6 +172,7 @@ func (s *server) stop() error {
 
 // configure adapts a swarm to what the server speaks.
 func (s *server) configure(c *loadtest.Config) {
+	c.TLS = s.trust
 	if s.candidate.configure != nil {
 		s.candidate.configure(c)
 	}

@@ -47,6 +47,11 @@ func TestCharts(t *testing.T) {
 			figure("memory, bare", "PSS a connection", "castgate", 183, 192, 195),
 			figure("memory, bound and in a group", "PSS a connection", "castgate", 340, 343, 353),
 			figure("unicast latency at 70 % of what 16 in flight carry", "unicast p50", "castgate", 1e6, 1.3e6, 2e6),
+			figure("cost, 64 B, 2/s", "CPU a message", "castgate wss", 9000),
+			figure("cost, 64 B, 2/s", "CPU a message", "castgate wss / floor", 1.1),
+			figure("cost, 1024 B, 2/s", "CPU a message", "castgate wss deflate", 9500),
+			figure("cost, connect", "CPU a connect", "gorilla wss", 300_000),
+			figure("cost, connect again", "CPU a connect", "gorilla wss", 200_000),
 			figure("something new", "which nobody knows", "castgate", 1),
 		},
 	})
@@ -57,14 +62,16 @@ func TestCharts(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(out, "*.svg"))
-	if err != nil || len(files) != 8 || strings.Count(stdout.String(), "<picture>") != 4 {
+	if err != nil || len(files) != 12 || strings.Count(stdout.String(), "<picture>") != 6 {
 		t.Errorf("%v, %v\n%s", err, files, stdout.String())
 	}
 	for name, words := range map[string][]string{
-		"cpu-steady-light": {"10,000 clients, 64 bytes", "median and range of 2 to 3 rounds", ">9 µs", ">castgate<", ">9.1 µs", "gws (with faults)", ">14.1 µs", "goal: 1.15 × floor"},
-		"memory-dark":      {"19,000 connections", ">192 B", "castgate, bound and in a group", ">343 B", "no value", "goal, bare: 800 B"},
-		"latency-light":    {},
-		"unicast-dark":     {"castgate, 16 in flight", "not measured", "goal, p99: 10 ms"},
+		"cpu-steady-light":  {"10,000 clients, 64 bytes", "median and range of 2 to 3 rounds", ">9 µs", ">castgate<", ">9.1 µs", "gws (with faults)", ">14.1 µs", "goal: 1.15 × floor"},
+		"memory-dark":       {"19,000 connections", ">192 B", "castgate, bound and in a group", ">343 B", "no value", "goal, bare: 800 B"},
+		"latency-light":     {},
+		"cost-steady-dark":  {"castgate wss, 64 B", "castgate wss deflate, 1024 B", ">9.5 µs"},
+		"cost-connect-dark": {">gorilla wss<", "gorilla wss, again"},
+		"unicast-dark":      {"castgate, 16 in flight", "not measured", "goal, p99: 10 ms"},
 	} {
 		svg, err := os.ReadFile(filepath.Join(out, name+".svg"))
 		if err != nil {

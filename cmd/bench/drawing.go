@@ -106,6 +106,26 @@ var drawings = []drawing{
 		names: []string{"time until all are back", "of that, until all are connected"}, series: []string{"until all are back", "of that, until all are connected"},
 		goal: goal{1.5, bench.Floor, "goal: 1.5 × floor"},
 	},
+	{
+		file: "cost-memory", title: "Memory of an idle connection, with TLS and compression", about: "{idle} connections, proportional set size of the server, kernel memory not included",
+		axis: chart.Axis{Label: "memory a connection", Unit: chart.Bytes, Log: true}, scenarios: []*regexp.Regexp{whole(`cost, memory`)},
+		names: []string{"PSS a connection"},
+	},
+	{
+		file: "cost-connect", title: "Server CPU per connection opened, with TLS", about: "{idle} connections; the second time TLS goes on with a session",
+		axis: chart.Axis{Label: "CPU time a connection", Unit: chart.Nanoseconds}, scenarios: []*regexp.Regexp{whole(`cost, connect`), whole(`cost, connect (again)`)},
+		names: []string{"CPU a connect"},
+	},
+	{
+		file: "cost-steady", title: "Server CPU per message with TLS and compression, 2 broadcasts a second", about: "{clients} clients, user and system time of the whole process",
+		axis: chart.Axis{Label: "CPU time a message", Unit: chart.Nanoseconds}, scenarios: []*regexp.Regexp{whole(`cost, (\d+ B), 2/s`)},
+		names: []string{"CPU a message"}, keep: true,
+	},
+	{
+		file: "cost-flood", title: "Server CPU per message with TLS and compression, 16 in flight", about: "{clients} clients, user and system time of the whole process",
+		axis: chart.Axis{Label: "CPU time a message", Unit: chart.Nanoseconds, Log: true}, scenarios: []*regexp.Regexp{whole(`cost, (\d+ B), 16 in flight`)},
+		names: []string{"CPU a message"}, keep: true,
+	},
 }
 
 // bars is the chart, nil if there is nothing to show.
@@ -150,7 +170,7 @@ func (d *drawing) row(all *figures, scenario *regexp.Regexp, first *bench.Figure
 	if parts == nil || first.Name != d.names[0] || strings.Contains(first.Server, " / ") || len(first.Rounds) == 0 {
 		return nil
 	}
-	row := &chart.Category{Name: first.Server, Subject: first.Server == bench.Castgate}
+	row := &chart.Category{Name: first.Server, Subject: bench.IsOurs(first.Server)}
 	if len(parts) > 1 {
 		row.Name += ", " + parts[1]
 	}

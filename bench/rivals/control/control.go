@@ -39,14 +39,29 @@ type Broadcast func(payload []byte) (Reply, error)
 func Main(name string, clients http.Handler, broadcast Broadcast) {
 	listen := flag.String("listen", "127.0.0.1:7272", "address for clients")
 	control := flag.String("control", "127.0.0.1:7273", "address for POST /v1/push/raw?all=1")
+	var pair pair
+	flag.StringVar(&pair.cert, "tls-cert", "", "certificate for clients in PEM; without one they speak no TLS")
+	flag.StringVar(&pair.key, "tls-key", "", "its private key")
 	flag.Parse()
-	if err := run(*listen, *control, clients, broadcast); err != nil {
+	if err := run(*listen, *control, pair, clients, broadcast); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
 }
 
-func run(listen, control string, clients http.Handler, broadcast Broadcast) error {
+// pair are the files of a certificate and its key, empty without TLS.
+type pair struct{ cert, key string }
+
+// serve serves clients, through TLS if there is a certificate: as
+// http.ListenAndServeTLS does it.
+func (p pair) serve(front net.Listener, clients http.Handler) error {
+	if p.cert == "" {
+		return http.Serve(front, clients)
+	}
+	return http.ServeTLS(front, clients, p.cert, p.key)
+}
+
+func run(listen, control string, pair pair, clients http.Handler, broadcast Broadcast) error {
 	front, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
@@ -56,7 +71,7 @@ func run(listen, control string, clients http.Handler, broadcast Broadcast) erro
 		return err
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(front, clients) }()
+	go func() { failed <- pair.serve(front, clients) }()
 	api := &http.Server{Handler: Handler(broadcast), ReadTimeout: time.Minute, IdleTimeout: 5 * time.Minute}
 	go func() { failed <- api.Serve(back) }()
 	stop := make(chan os.Signal, 1)
