@@ -91,5 +91,7 @@
 // second time with a TLS session if they speak TLS. Messages are of Options.Size
 // and of 1,024 bytes of JSON of prices, the same for all; compression is
 // measured with the large ones only, since castgate leaves small ones as they
-// are. Bytes on the wire are what the swarm reads from its sockets.
+// are. Bytes on the wire are what the swarm reads from its sockets. Memory wants
+// its Options.Idle of 10 s: handshakes leave much behind, and castgate's own
+// collections are 5 s apart.
 package bench
