@@ -291,3 +291,12 @@ func TestTicks(t *testing.T) {
 		}
 	}
 }
+
+// Bold text is measured as such: names in bold must not run into the bars.
+func TestBoldIsWider(t *testing.T) {
+	const name = "castgate wss deflate, 1024 B"
+	bold, plain := style(textSize, true, ink), style(textSize, false, ink)
+	if b, p := bold.Width(name), plain.Width(name); b < 1.03*p {
+		t.Errorf("%v in bold, %v without", b, p)
+	}
+}

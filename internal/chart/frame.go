@@ -45,7 +45,7 @@ var faces = sync.OnceValue(func() text.Handler {
 func style(size vg.Length, bold bool, c role) text.Style {
 	f := font.From(font.Font{Typeface: "Liberation", Variant: "Sans"}, size)
 	if bold {
-		f.Weight = 2 // golang.org/x/image/font.WeightBold
+		f.Weight = 3 // golang.org/x/image/font.WeightBold
 	}
 	return text.Style{Color: c.color(), Font: f, Handler: faces()}
 }
