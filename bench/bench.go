@@ -91,6 +91,7 @@ func (o *Options) check() error {
 // bench is one run.
 type bench struct {
 	Options
+	dir      string // of programs that are built
 	binaries map[string]string
 	sources  []netip.Addr
 	result   *Result
@@ -118,7 +119,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{Options: o, sources: sources, binaries: map[string]string{}, result: newResult(o)}
+	b := &bench{Options: o, sources: sources, dir: dir, binaries: map[string]string{}, result: newResult(o)}
 	for _, name := range o.Servers {
 		if !b.plays(name) {
 			continue

@@ -135,16 +135,23 @@ func build(ctx context.Context, root, dir, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, c.source)
-	cmd.Dir = filepath.Join(root, c.module)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		err = fmt.Errorf("build %s: %w\n%s", name, err, out)
+	if err := goBuild(ctx, filepath.Join(root, c.module), c.source, binary); err != nil {
 		if ctx.Err() == nil && isRival(name) {
 			return "", &SkipError{name, err}
 		}
 		return "", err
 	}
 	return binary, nil
+}
+
+// goBuild builds a program of the module in dir.
+func goBuild(ctx context.Context, dir, source, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, source)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", source, err, out)
+	}
+	return nil
 }
 
 // speakCentrifuge is for a server of Centrifuge's JSON protocol: clients begin

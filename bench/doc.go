@@ -48,6 +48,10 @@
 //	cost, connect again
 //	cost, <n> B, 2/s            those of fanout but for messages lost, bytes a message on the wire*
 //	cost, <n> B, 16 in flight
+//	flood, none                 unicast <quantile>, of that, late wake-ups of the caller p99,
+//	flood, connects               TLS handshakes a second, ended in any way; and the ratio
+//	flood, hellos                 "castgate wss, by none" of unicast p99
+//	flood, handshakes
 //
 // The kernel's memory is that of the whole machine and so of both ends of a
 // connection, the server's and the swarm's; the two are alike, so that half of
@@ -94,4 +98,12 @@
 // are. Bytes on the wire are what the swarm reads from its sockets. Memory wants
 // its Options.Idle of 10 s: handshakes leave much behind, and castgate's own
 // collections are 5 s apart.
+//
+// flood: 500 unicasts a second to 25 clients that are connected to castgate by
+// TLS, while 32 others at a time connect and leave with a reset (connects), send
+// a ClientHello and leave after the answer (hellos, where the server has all
+// the work) or shake hands and leave (handshakes), as fast as they can. Those
+// others would be elsewhere, so they run with SCHED_IDLE: on what server, caller
+// and receivers leave of the processors. Connects alone are what TCP on the
+// same cores costs everybody.
 package bench

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// Every kind gets through to a server, and says how often.
+func TestKinds(t *testing.T) {
+	t.Setenv(stoodBack, "1") // or the test would start anew
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	s.Config.ErrorLog = nil
+	for _, kind := range []string{"connects", "hellos", "handshakes"} {
+		attack, err := attackOf(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := once(s.Listener.Addr().String(), attack); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	var out bytes.Buffer
+	ends, end := io.Pipe()
+	go func() { _ = end.Close() }()
+	if err := run(s.Listener.Addr().String(), "connects", 2, ends, &out); err != nil {
+		t.Fatal(err)
+	}
+	var good, bad int
+	if _, err := fmt.Sscan(out.String(), &good, &bad); err != nil {
+		t.Errorf("%q: %v", out.String(), err)
+	}
+}
+
+func TestWrongWords(t *testing.T) {
+	for _, test := range []struct {
+		kind    string
+		workers int
+		says    string
+	}{{"floods", 1, "floods"}, {"hellos", 0, "workers"}, {"hellos", 5000, "workers"}} {
+		if err := run("127.0.0.1:1", test.kind, test.workers, strings.NewReader(""), io.Discard); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+}
+
+func TestHello(t *testing.T) {
+	b := helloOf(&tls.Config{InsecureSkipVerify: true})
+	if len(b) < 100 || b[0] != 22 || int(b[3])<<8+int(b[4]) != len(b)-5 {
+		t.Errorf("no record of a handshake: %x", b)
+	}
+}
