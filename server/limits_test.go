@@ -17,14 +17,15 @@ type stoppedClock struct{ ahead atomic.Int64 }
 
 var clockStart = time.Now()
 
-func (k *stoppedClock) now() time.Time          { return clockStart.Add(time.Duration(k.ahead.Load())) }
+func (k *stoppedClock) now() time.Time          { return clockStart.Add(k.elapsed()) }
+func (k *stoppedClock) elapsed() time.Duration  { return time.Duration(k.ahead.Load()) }
 func (k *stoppedClock) advance(d time.Duration) { k.ahead.Add(int64(d)) }
 
 // startOnClock is startServer with a clock that stands still.
 func startOnClock(t testing.TB, change func(*Config)) (*testServer, *stoppedClock) {
 	k := new(stoppedClock)
 	sys := linux
-	sys.now = k.now
+	sys.now, sys.elapsed = k.now, k.elapsed
 	return startServerOn(t, &sys, change), k
 }
 
@@ -69,6 +70,30 @@ func TestMaxConnsPerIP(t *testing.T) {
 	for range 5 {
 		s.dial()
 	}
+}
+
+// A wall clock that was centuries ahead for a moment, where Go keeps no
+// monotonic time beside it (after 2157), leaves no bucket behind that fills in
+// centuries, and none that is always full.
+func TestQuotasKeepMonotonicTime(t *testing.T) {
+	var ahead atomic.Int64
+	sys := linux
+	sys.now = func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) }
+	s := startServerOn(t, &sys, func(c *Config) { c.ConnectRate, c.ConnectBurst = 10, 2 })
+	const centuries = 175 * 365 * 24 * time.Hour
+	admitted, begun := 0, time.Now()
+	for _, jump := range []time.Duration{0, centuries, 0, -time.Hour, 0, centuries, 0} {
+		ahead.Store(int64(jump))
+		for range 5 {
+			if s.status(nil) == http.StatusSwitchingProtocols {
+				admitted++
+			}
+		}
+	}
+	if most := 3 + int(10*time.Since(begun).Seconds()); admitted > most {
+		t.Errorf("%d connections in %v, want %d at most", admitted, time.Since(begun), most)
+	}
+	eventually(t, "a connection to be let in", func() bool { return s.status(nil) == http.StatusSwitchingProtocols })
 }
 
 // Whoever connects as fast as it can gets exactly the rate, over 100 seconds.

@@ -18,7 +18,6 @@ type Server struct {
 	log       *slog.Logger
 	sys       *system
 	began     time.Time
-	zero      time.Time // of now
 	ids       *clientIDs
 	initText  []string    // Config.InitMessage split at its %s
 	initOff   atomic.Bool // SuspendInit
@@ -66,7 +65,6 @@ func newServer(c Config, sys *system) (*Server, error) {
 		ticks: newTickConfig(&c),
 		ended: make(chan struct{}),
 	}
-	s.zero = sys.now()
 	s.checks.most = max(1, c.Loops/2)
 	if err := s.checkPolicy(&c.Policy); err != nil {
 		return nil, err
@@ -122,7 +120,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 }
 
 // now is the time for quotas, in nanoseconds.
-func (s *Server) now() int64 { return int64(s.sys.now().Sub(s.zero)) }
+func (s *Server) now() int64 { return int64(s.sys.elapsed()) }
 
 // MaxConns is how many client sockets are served at once.
 func (s *Server) MaxConns() int { return int(s.maxConns.Load()) }

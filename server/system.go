@@ -19,13 +19,20 @@ type system struct {
 	shutdown func(fd int)
 	// yield lets threads that wait have the core.
 	yield func()
-	// now is the clock of quotas and tokens.
+	// now is the clock of tokens, whose times are of the wall clock.
 	now func() time.Time
+	// elapsed is the clock of quotas. It counts monotonic time: setting the wall
+	// clock neither fills a bucket nor keeps it empty.
+	elapsed func() time.Duration
 	// unsent is how many written bytes the peer has not acknowledged.
 	unsent func(fd int) int
 	// resetOnClose makes close drop what the kernel still holds for the peer.
 	resetOnClose func(fd int)
 }
+
+// processBegan is taken once, since a time after 2157 has no monotonic reading:
+// the difference of two of them would be the wall clock's.
+var processBegan = time.Now()
 
 var linux = system{
 	read:  unix.Read,
@@ -35,6 +42,7 @@ var linux = system{
 	},
 	close:    func(fd int) { _ = unix.Close(fd) },
 	now:      time.Now,
+	elapsed:  func() time.Duration { return time.Since(processBegan) },
 	shutdown: func(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) },
 	yield:    func() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) },
 	unsent: func(fd int) int {
