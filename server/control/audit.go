@@ -30,9 +30,9 @@ type audit struct {
 	lost    atomic.Uint64 // the handler failed
 
 	mu     sync.Mutex
-	began  time.Time // of the span that refusals are counted in
-	said   int       // in this span
-	unsaid int       // since the last record of a refusal
+	began  time.Duration // of the span that refusals are counted in, since started
+	said   int           // in this span
+	unsaid int           // since the last record of a refusal
 }
 
 func newAudit(h slog.Handler) *audit { return &audit{handler: h} }
@@ -64,7 +64,7 @@ func (a *audit) refused(c *call, err error) {
 	if !a.on() {
 		return
 	}
-	unsaid, ok := a.maySay(time.Now())
+	unsaid, ok := a.maySay(time.Since(started))
 	if !ok {
 		return
 	}
@@ -85,10 +85,10 @@ func (a *audit) refused(c *call, err error) {
 
 // maySay tells whether another refusal may have a record, and how many had
 // none since the last that had.
-func (a *audit) maySay(now time.Time) (unsaid int, ok bool) {
+func (a *audit) maySay(now time.Duration) (unsaid int, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now.Sub(a.began) >= auditRefusalSpan {
+	if now-a.began >= auditRefusalSpan {
 		a.began, a.said = now, 0
 	}
 	if a.said >= auditRefusals {
