@@ -22,6 +22,11 @@ const (
 // closes is the sample that counts closes for a reason.
 func closes(reason string) string { return fmt.Sprintf("castgate_closes_total{reason=%q}", reason) }
 
+// handshakes is the sample that counts handshakes with a result.
+func handshakes(result string) string {
+	return fmt.Sprintf("castgate_handshakes_total{result=%q}", result)
+}
+
 // site is the gateway of a scenario and what its counters must show.
 type site struct {
 	*wstest.Gateway

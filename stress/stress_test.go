@@ -11,7 +11,10 @@ import (
 	"castgate/internal/wstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
+func TestMain(m *testing.M) {
+	Entry()
+	os.Exit(wstest.Main(m))
+}
 
 // TestTwoScenarios plays a round of two scenarios against the real binary.
 func TestTwoScenarios(t *testing.T) {
@@ -71,5 +74,25 @@ func TestInterrupted(t *testing.T) {
 	var out strings.Builder
 	if _, err := Run(ctx, list, time.Second, &out); !errors.Is(err, why) || !strings.Contains(out.String(), "interrupted") {
 		t.Errorf("%v, %q", err, &out)
+	}
+}
+
+// TestSkipped: what cannot be played on a machine is said to be left out, and
+// in CI that is a failure.
+func TestSkipped(t *testing.T) {
+	list := []Scenario{{Name: "moonlit", prepare: func(*Trial) (wstest.Options, func(*Trial, *site), error) {
+		return wstest.Options{}, nil, errors.New("there is no moon")
+	}}}
+	for ci, want := range map[string]Summary{
+		"":     {Scenarios: 1, Skipped: 1},
+		"true": {Scenarios: 1, Checks: 1, Failed: 1},
+	} {
+		t.Setenv("CI", ci)
+		var out strings.Builder
+		sum, err := Run(t.Context(), list, time.Second, &out)
+		verdict := map[bool]string{true: "SKIP", false: "FAIL"}[want.Failed == 0]
+		if err != nil || sum != want || !strings.Contains(out.String(), verdict) || !strings.Contains(out.String(), "there is no moon") {
+			t.Errorf("CI=%q: %+v, %v, want %+v and %s\n%s", ci, sum, err, want, verdict, &out)
+		}
 	}
 }

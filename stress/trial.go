@@ -3,6 +3,7 @@ package stress
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -104,6 +105,16 @@ func (t *Trial) Cleanup(f func()) {
 	t.cleaning.Lock()
 	defer t.cleaning.Unlock()
 	t.cleanups = append(t.cleanups, f)
+}
+
+// TempDir implements testing.TB.
+func (t *Trial) TempDir() string {
+	dir, err := os.MkdirTemp("", "castgate-stress-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // Log implements testing.TB. What tests tell of a failure is kept with it.

@@ -24,6 +24,7 @@ type command struct {
 }
 
 func main() {
+	stress.Entry()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

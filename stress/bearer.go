@@ -1,0 +1,50 @@
+package stress
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"castgate/internal/wstest"
+)
+
+// bearer is a token (RFC 7519) for a uid, good between two times.
+func (j *jumps) bearer(uid string, from, until time.Time) string {
+	claims, _ := json.Marshal(wstest.M{"sub": uid, "nbf": from.Unix(), "exp": until.Unix()})
+	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
+		base64.RawURLEncoding.EncodeToString(claims)
+	mac := hmac.New(sha256.New, j.secret)
+	mac.Write([]byte(signed))
+	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func presenting(token string) wstest.DialOptions {
+	return wstest.DialOptions{Subprotocols: []string{"castgate", "bearer." + token}}
+}
+
+// admitted dials a client with a token that is good by the gateway's clock.
+func (j *jumps) admitted(t *Trial, s *site, token string) *wstest.Client {
+	c, _, err := s.TryDial(t, presenting(token))
+	t.Must(err == nil, "a good token at %v: %v", j.clock.Now(), err)
+	s.owe(handshakesOK, 1)
+	return c
+}
+
+// refused dials with a token that is not.
+func (j *jumps) refused(t *Trial, s *site, token, why string) {
+	_, resp, err := s.TryDial(t, presenting(token))
+	t.Check(err != nil && resp != nil && resp.StatusCode == http.StatusUnauthorized, "a token at %v: %v, %v, want 401", j.clock.Now(), resp, err)
+	s.owe(handshakes(why), 1)
+}
+
+// expires waits for the end of a client whose token's has come.
+func (j *jumps) expires(t *Trial, s *site, c *wstest.Client) {
+	code, _ := c.Ended()
+	t.Equal("the close code of a token's end", code, 3401)
+	t.run("who had the token", numbersOf(c))
+	s.heard(len(c.Messages()))
+	s.owe(closes("token_expired"), 1)
+}
