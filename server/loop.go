@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/internal/bell"
 	"castgate/server/internal/table"
 	"castgate/server/internal/wheel"
 )
@@ -34,7 +35,7 @@ type loop struct {
 	srv        *Server
 	sys        *system
 	poller     *netpoll.Poller
-	bell       bell
+	bell       bell.Bell
 	ticker     int // timerfd
 	sendQueue  uint32
 	sendFrames uint32
@@ -99,7 +100,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 	if l.poller, err = netpoll.OpenPoller(); err != nil {
 		return nil, fmt.Errorf("event loop: %w", err)
 	}
-	if l.bell, err = newBell(); err == nil {
+	if l.bell, err = bell.New(); err == nil {
 		err = l.poller.AddRead(&netpoll.PollAttachment{FD: int(l.bell)}, false)
 	}
 	if err != nil {
@@ -131,7 +132,7 @@ func (l *loop) run() error {
 func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error) {
 	switch fd {
 	case int(l.bell):
-		l.bell.answer()
+		l.bell.Answer()
 		return l.turn()
 	case l.ticker:
 		l.tick()
@@ -335,7 +336,7 @@ func (l *loop) end() {
 	}
 	l.all.log = nil
 	_ = unix.Close(l.ticker)
-	_ = unix.Close(int(l.bell))
+	l.bell.Close()
 }
 
 // abandon counts the deliveries of a command that will not be carried out.

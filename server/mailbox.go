@@ -127,7 +127,7 @@ func (l *loop) postAll(c command) (matched int) {
 // with Poller.Trigger would run before the next look at epoll.)
 func (l *loop) ring() {
 	if l.mail.rung.CompareAndSwap(false, true) {
-		l.bell.ring()
+		l.bell.Ring()
 	}
 }
 

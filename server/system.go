@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/binary"
 	"fmt"
 	"time"
 	"unsafe"
@@ -55,26 +54,6 @@ var linux = system{
 	resetOnClose: func(fd int) {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	},
-}
-
-// bell is an eventfd.
-type bell int
-
-func newBell() (bell, error) {
-	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
-	if err != nil {
-		return -1, fmt.Errorf("eventfd: %w", err)
-	}
-	return bell(fd), nil
-}
-
-var one = binary.NativeEndian.AppendUint64(nil, 1)
-
-func (b bell) ring() { _, _ = unix.Write(int(b), one) }
-
-func (b bell) answer() {
-	var p [8]byte
-	_, _ = unix.Read(int(b), p[:])
 }
 
 // newTicker answers a timerfd that fires every tick of a loop. It counts

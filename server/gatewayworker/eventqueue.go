@@ -8,6 +8,7 @@ import (
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
+	"castgate/server/internal/bell"
 )
 
 // eventQueue is the border between the server's event loops, which tell it what
@@ -21,7 +22,7 @@ type eventQueue struct {
 	local   netip.AddrPort // ours, as advertised
 	limit   int            // bytes; messages above it are dropped
 	require bool           // Config.RequireWorker
-	bell    bell
+	bell    bell.Bell
 	count   *counters
 
 	attached atomic.Int64 // workers; written by the inner loop, under mu
@@ -111,7 +112,7 @@ func (q *eventQueue) put(h *wire.Header, session string, body []byte, limit int)
 
 func (q *eventQueue) append(h *wire.Header, session string, body []byte) {
 	if len(q.buf) == 0 {
-		q.bell.ring()
+		q.bell.Ring()
 	}
 	q.buf = wire.AppendFrame(q.buf, h, []byte(session), body)
 }

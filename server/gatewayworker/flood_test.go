@@ -19,7 +19,7 @@ func TestFloodIsNotLost(t *testing.T) {
 	r.await("the client is there", func() bool { return r.server.Ready() })
 	busy, release := make(chan struct{}), make(chan struct{})
 	r.front.loop.tasks <- func(*innerLoop) { close(busy); <-release }
-	r.front.loop.bell.ring()
+	r.front.loop.bell.Ring()
 	<-busy
 	slow := r.dial()
 	want := ""

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server"
+	"castgate/server/internal/bell"
 )
 
 // Front is the GatewayWorker side of a gateway: New, Listen, Serve, Drain,
@@ -104,7 +105,7 @@ func (f *Front) newLoop(listener int) error {
 	if err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
-	b, err := newBell()
+	b, err := bell.New()
 	if err != nil {
 		_ = unix.Close(epoll)
 		return err
@@ -112,7 +113,7 @@ func (f *Front) newLoop(listener int) error {
 	for _, fd := range []int{listener, int(b)} {
 		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
 			_ = unix.Close(epoll)
-			_ = unix.Close(int(b))
+			b.Close()
 			return fmt.Errorf("epoll_ctl: %w", err)
 		}
 	}
@@ -206,7 +207,7 @@ func (f *Front) do(ctx context.Context, task func(l *innerLoop), ready <-chan st
 	case <-ctx.Done():
 		return false
 	}
-	f.loop.bell.ring()
+	f.loop.bell.Ring()
 	select {
 	case <-ready:
 		return true
@@ -270,7 +271,7 @@ func (f *Front) halt() {
 		if f.serving.Load() {
 			select {
 			case f.loop.tasks <- func(l *innerLoop) { l.stopped = true }:
-				f.loop.bell.ring()
+				f.loop.bell.Ring()
 			case <-f.ended:
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
+	"castgate/server/internal/bell"
 )
 
 // innerLoop serves the inner listener and every inner connection on one
@@ -51,7 +52,7 @@ type innerLoop struct {
 	local   bool   // advertised as 127.0.0.1: no keepalive
 
 	epoll, listener int
-	bell            bell
+	bell            bell.Bell
 	queue           *eventQueue
 	suspendInit     func(bool) // may be nil
 	workers         *workers
@@ -183,7 +184,7 @@ func (l *innerLoop) gather(events []unix.EpollEvent) {
 	for _, e := range events {
 		switch fd := int(e.Fd); fd {
 		case int(l.bell):
-			l.bell.answer()
+			l.bell.Answer()
 			l.rung = true
 		case l.listener:
 			l.connects = true

@@ -1,0 +1,99 @@
+package bell
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func newBell(t testing.TB) Bell {
+	t.Helper()
+	b, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+// rings tells whether a poller would be woken.
+func (b Bell) rings(t *testing.T) bool {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(b), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n == 1
+}
+
+// TestRing: any number of rings, from any goroutine, are one event, and an
+// answer takes them all.
+func TestRing(t *testing.T) {
+	b := newBell(t)
+	if b.rings(t) {
+		t.Error("a new bell rings")
+	}
+	b.Answer() // does not block
+	for range 2 {
+		var ringing sync.WaitGroup
+		for range 8 {
+			ringing.Go(func() {
+				for range 100 {
+					b.Ring()
+				}
+			})
+		}
+		ringing.Wait()
+		if !b.rings(t) {
+			t.Error("a bell that was rung does not ring")
+		}
+		b.Answer()
+		if b.rings(t) {
+			t.Error("it rings after an answer")
+		}
+	}
+}
+
+// TestFull: the counter's end blocks nobody and is not lost.
+func TestFull(t *testing.T) {
+	b := newBell(t)
+	if _, err := unix.Write(int(b), []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}); err != nil {
+		t.Skip(err) // of another byte order
+	}
+	b.Ring()
+	if !b.rings(t) {
+		t.Error("a full bell does not ring")
+	}
+	b.Answer()
+	if b.rings(t) {
+		t.Error("it rings after an answer")
+	}
+}
+
+func TestNoDescriptor(t *testing.T) {
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: was.Max}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := New()
+	if e := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); e != nil {
+		t.Fatal(e)
+	}
+	if !errors.Is(err, unix.EMFILE) {
+		t.Errorf("without a descriptor: %v", err)
+	}
+}
+
+func BenchmarkRing(b *testing.B) {
+	bell := newBell(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		bell.Ring()
+	}
+}
