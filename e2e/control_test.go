@@ -121,7 +121,7 @@ func TestIdleControlConnections(t *testing.T) {
 	c := g.Dial(t)
 	conns := make([]net.Conn, 1000)
 	errs := make([]error, len(conns))
-	each(len(conns), 8, func(i int) { conns[i], errs[i] = idleCaller(g) })
+	wstest.Parallel(len(conns), 8, func(i int) { conns[i], errs[i] = idleCaller(g) })
 	for i, err := range errs {
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)

@@ -22,7 +22,7 @@ func arrive(t *testing.T, g *wstest.Gateway, n int) arrivals {
 	t.Helper()
 	clients := make([]*wstest.Client, n)
 	var turned, other atomic.Int64
-	each(n, 16, func(i int) {
+	wstest.Parallel(n, 16, func(i int) {
 		c, resp, err := g.TryDial(t, wstest.DialOptions{})
 		var closed websocket.CloseError
 		switch {

@@ -108,7 +108,7 @@ func TestGarbage(t *testing.T) {
 	g := wstest.Start(t)
 	bystander := g.Dial(t)
 	whole := wstest.MaskedFrame(wstest.OpText, []byte(strings.Repeat("a frame cut off ", 20)))
-	each(200, 16, func(i int) {
+	wstest.Parallel(200, 16, func(i int) {
 		r, err := g.TryDialRaw(t)
 		if err != nil {
 			t.Errorf("client %d: %v", i, err)

@@ -6,7 +6,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"sync"
 	"testing"
 
 	"castgate/internal/wstest"
@@ -22,7 +21,7 @@ func crowd(t *testing.T, g *wstest.Gateway, n int) []*wstest.Client {
 	t.Helper()
 	clients := make([]*wstest.Client, n)
 	errs := make([]error, n)
-	each(n, 16, func(i int) {
+	wstest.Parallel(n, 16, func(i int) {
 		clients[i], _, errs[i] = g.TryDial(t, wstest.DialOptions{})
 	})
 	for i, err := range errs {
@@ -31,24 +30,6 @@ func crowd(t *testing.T, g *wstest.Gateway, n int) []*wstest.Client {
 		}
 	}
 	return clients
-}
-
-// each calls f with 0 to n-1 on a number of goroutines and waits for all.
-func each(n, workers int, f func(i int)) {
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for range workers {
-		wg.Go(func() {
-			for i := range next {
-				f(i)
-			}
-		})
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
 }
 
 // ids lists the clients' ids.

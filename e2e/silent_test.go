@@ -21,7 +21,7 @@ func TestSilentSockets(t *testing.T) {
 
 	sockets := make([]*wstest.Raw, silent+slow)
 	errs := make([]error, len(sockets))
-	each(len(sockets), 8, func(i int) {
+	wstest.Parallel(len(sockets), 8, func(i int) {
 		sockets[i], errs[i] = g.TryDialRaw(t)
 	})
 	for i, err := range errs {

@@ -87,7 +87,7 @@ func pings(t *Trial, s *site) {
 func fragments(t *Trial, s *site) {
 	const messages, pieces = 20, 400
 	clients := s.raw(t, 4)
-	parallel(len(clients), len(clients), func(k int) {
+	wstest.Parallel(len(clients), len(clients), func(k int) {
 		r := clients[k]
 		random := rand.New(rand.NewPCG(uint64(k), 1))
 		for range messages {
@@ -155,7 +155,7 @@ func fragmented(random *rand.Rand, pieces int) (whole string, wire []byte) {
 func controlFlood(t *Trial, s *site) {
 	const callers, calls = 8, 60
 	clients := s.crowd(t, callers)
-	parallel(callers, callers, func(k int) {
+	wstest.Parallel(callers, callers, func(k int) {
 		id := clients[k].ID
 		expect := func(want int, path string, body any) wstest.M {
 			status, answer, err := s.TryControl("POST", path, body)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 
 	"castgate/internal/wstest"
 )
@@ -69,22 +68,4 @@ func rest(r *wstest.Raw, want int) (numbers []int, code int) {
 		}
 	}
 	return numbers, code
-}
-
-// parallel calls f with 0 to n-1 on some goroutines and waits for all.
-func parallel(n, workers int, f func(i int)) {
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for range workers {
-		wg.Go(func() {
-			for i := range next {
-				f(i)
-			}
-		})
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
 }

@@ -61,7 +61,7 @@ func (s *site) settleIn() {
 	s.owed, s.matched, s.received = map[string]int{}, 0, 0
 	s.t.within(func(t *Trial) {
 		crowd := s.crowd(t, 20)
-		parallel(8, 8, func(int) { s.TryMetrics() })
+		wstest.Parallel(8, 8, func(int) { s.TryMetrics() })
 		s.broadcast("warm")
 		for _, c := range crowd {
 			c.Expect("warm")
@@ -112,7 +112,7 @@ func (s *site) push(to wstest.M, text string) (matched int) {
 func (s *site) crowd(t *Trial, n int) []*wstest.Client {
 	clients := make([]*wstest.Client, n)
 	errs := make([]error, n)
-	parallel(n, 8, func(i int) { clients[i], _, errs[i] = s.TryDial(t, wstest.DialOptions{}) })
+	wstest.Parallel(n, 8, func(i int) { clients[i], _, errs[i] = s.TryDial(t, wstest.DialOptions{}) })
 	for i, err := range errs {
 		t.Must(err == nil, "client %d of %d: %v", i, n, err)
 	}

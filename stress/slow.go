@@ -115,7 +115,7 @@ func slowDrop(t *Trial, s *site) {
 func zeroWindow(t *Trial, s *site) {
 	list := deaf(t, s, stuck)
 	pour(t, s, bulks)
-	parallel(len(list), len(list), func(i int) {
+	wstest.Parallel(len(list), len(list), func(i int) {
 		listen(list[i])
 		got, code := rest(list[i], bulks)
 		t.Equal("the close code of who reads at last", code, 0)
