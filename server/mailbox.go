@@ -3,39 +3,7 @@ package server
 import (
 	"sync"
 	"sync/atomic"
-
-	"castgate/server/internal/table"
 )
-
-// commandKind says what a loop is asked to do.
-type commandKind uint8
-
-const (
-	cmdOne      commandKind = iota // give frame to one client
-	cmdList                        // give frame to the clients of a list
-	cmdSnapshot                    // give frame to the members of a uid or group
-	cmdAll                         // give frame to every client
-	cmdKick                        // close one client
-	cmdDrain                       // close every client at a bounded rate
-	cmdFunc                        // run a function on the loop
-	cmdStop                        // end the loop at once
-)
-
-// command is one entry of a mailbox.
-type command struct {
-	kind    commandKind
-	frame   *frame
-	one     table.Handle
-	list    []table.Handle
-	members table.Snapshot
-	exclude []table.Handle // sorted
-	mark    uint64         // cmdAll: clients registered later are not meant
-	matched int            // cmdAll: clients that are
-	started bool           // cmdSnapshot: loop.walking is in the middle of it
-	kick    *kickOrder
-	run     func(*loop)
-	cost    int64 // of room in the mailbox
-}
 
 // mailbox is the border between goroutines and a loop. Everything the world
 // asks of a loop goes through it, in order.
