@@ -17,7 +17,7 @@ import (
 
 // Limits of the house, in lines.
 const (
-	fileLines     = 500
+	fileLines     = 350
 	testFileLines = 600
 	functionLines = 70
 )
