@@ -55,8 +55,8 @@ build: ## static binaries of every program into bin/
 conformance: ## the rules of RFC 6455 and 7692, one by one, against the real binary
 	@$(GO) test -count=1 -v -run TestConformance ./e2e/conformance
 
-stress: ## trouble of every kind against the real binary, with exact checks; STRESS=1h for longer, scenarios in ARGS
-	@STRESS=$(or $(STRESS),1m) $(GO) run ./cmd/stress $(ARGS)
+stress: ## trouble of every kind against the real binary, with exact checks; STRESS=1h for longer, RACE=1, scenarios in ARGS
+	@STRESS=$(or $(STRESS),1m) $(GO) run $(if $(RACE),-race) ./cmd/stress $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	ci/fuzz.sh $(or $(FUZZTIME),30s)

@@ -5,5 +5,7 @@
 //
 // A scenario is a gateway process of its own on which a round is played again
 // and again until its share of the time is over. The clients are those of the
-// end-to-end tests (internal/wstest): coder/websocket and raw sockets.
+// end-to-end tests (internal/wstest): coder/websocket and raw sockets. Built
+// with the race detector, a run has a gateway with it; a data race in either is
+// a failure.
 package stress
