@@ -174,10 +174,10 @@ func (l *innerLoop) push(f *wire.Frame, to server.Targets, exclude []string) {
 	}
 	// PHP has no answer for "busy": while the event loops are, those that send
 	// wait, as their next commands do in the kernel.
-	for wait, end := time.Millisecond, time.Now().Add(busyPatience); ; wait = min(2*wait, 10*time.Millisecond) {
+	for wait, end := time.Millisecond, l.now().Add(busyPatience); ; wait = min(2*wait, 10*time.Millisecond) {
 		_, err := l.gateway.Push(background, p)
 		var e *server.Error
-		if errors.As(err, &e) && e.Code == server.CodeBusy && time.Now().Before(end) {
+		if errors.As(err, &e) && e.Code == server.CodeBusy && l.now().Before(end) {
 			l.count.busyWaits.Add(1)
 			time.Sleep(wait)
 			continue

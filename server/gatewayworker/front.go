@@ -125,6 +125,7 @@ func (f *Front) newLoop(listener int) error {
 	f.loop = &innerLoop{
 		cfg: f.cfg, log: f.log, count: &f.count,
 		prefix: hex.EncodeToString(id[:]), local: f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}),
+		began: time.Now(),
 		epoll: epoll, listener: listener, bell: b, queue: f.queue, workers: newWorkers(f.cfg.Routing, f.queue),
 		tasks: make(chan func(*innerLoop), 8), conns: map[int]*innerConn{}, silent: list.New(),
 		in: make([]byte, readLen), oob: make([]byte, 128), events: make([]unix.EpollEvent, eventBatch),

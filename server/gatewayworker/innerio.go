@@ -1,10 +1,6 @@
 package gatewayworker
 
-import (
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // serve acts on what epoll has told of a connection, or on its being new.
 func (l *innerLoop) serve(c *innerConn) {
@@ -90,7 +86,7 @@ func (l *innerLoop) consume(c *innerConn, in []byte) {
 		return
 	}
 	if c.silent == nil {
-		c.lastIn = time.Now()
+		c.lastIn = l.now()
 	}
 	l.hold(c)
 }
@@ -128,7 +124,7 @@ func (l *innerLoop) send(c *innerConn, b []byte) {
 		return
 	}
 	if c.waiting() == 0 {
-		c.lastOut = time.Now()
+		c.lastOut = l.now()
 	}
 	c.out = append(c.out, b...)
 	l.queued(c, len(b))
@@ -151,7 +147,7 @@ func (l *innerLoop) flush(c *innerConn) {
 		switch {
 		case n > 0 && err == nil:
 			c.wrote(n)
-			c.lastOut = time.Now()
+			c.lastOut = l.now()
 			l.waiting -= n
 			l.count.waiting.Store(int64(l.waiting))
 			l.count.bytesOut.Add(uint64(n))

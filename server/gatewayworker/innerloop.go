@@ -49,7 +49,8 @@ type innerLoop struct {
 	gateway server.Gateway
 	count   *counters
 	prefix  string // of client ids
-	local   bool   // advertised as 127.0.0.1: no keepalive
+	began   time.Time
+	local   bool // advertised as 127.0.0.1: no keepalive
 
 	epoll, listener int
 	bell            bell.Bell
@@ -108,14 +109,14 @@ const (
 // run serves until a task has set stopped.
 func (l *innerLoop) run() error {
 	events := l.events
-	nextSweep := time.Now().Add(sweepEvery)
+	nextSweep := l.now().Add(sweepEvery)
 	for !l.stopped {
 		n, err := unix.EpollWait(l.epoll, events, l.patience(nextSweep))
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", err)
 		}
 		l.turn(events[:max(n, 0)])
-		if now := time.Now(); !now.Before(nextSweep) {
+		if now := l.now(); !now.Before(nextSweep) {
 			l.sweep(now)
 			nextSweep = now.Add(sweepEvery)
 		}
@@ -126,6 +127,11 @@ func (l *innerLoop) run() error {
 	return nil
 }
 
+// now is the time for deadlines. Beyond March 2157 time.Now has no monotonic
+// reading, and a deadline of a wall clock that was out there for a moment would
+// come in centuries; this has one always.
+func (l *innerLoop) now() time.Time { return l.began.Add(time.Since(l.began)) }
+
 // patience is for how many milliseconds epoll_wait may wait.
 func (l *innerLoop) patience(until time.Time) int {
 	if len(l.unfinished) > 0 {
@@ -134,12 +140,12 @@ func (l *innerLoop) patience(until time.Time) int {
 	if !l.paused.IsZero() && l.paused.Before(until) {
 		until = l.paused
 	}
-	return int(max(time.Until(until).Milliseconds(), 0)) + 1
+	return int(max(until.Sub(l.now()).Milliseconds(), 0)) + 1
 }
 
 // turn serves what one epoll_wait has told.
 func (l *innerLoop) turn(events []unix.EpollEvent) {
-	if !l.paused.IsZero() && time.Now().After(l.paused) {
+	if !l.paused.IsZero() && l.now().After(l.paused) {
 		l.paused = time.Time{}
 		l.listenFor(unix.EPOLLIN)
 	}
@@ -226,7 +232,7 @@ func (l *innerLoop) accept() {
 		case unix.EINTR, unix.ECONNABORTED:
 		default: // no descriptors or memory are left, and trying at once would not help
 			l.count.acceptErrors.Add(1)
-			if l.paused = time.Now().Add(acceptPause); l.paused.Sub(l.busyWarned) > warnEvery {
+			if l.paused = l.now().Add(acceptPause); l.paused.Sub(l.busyWarned) > warnEvery {
 				l.busyWarned = l.paused
 				l.log.Warn("inner connections can't be accepted", "err", err)
 			}
@@ -256,7 +262,7 @@ func (l *innerLoop) hasInput(e *list.Element) bool {
 // that are open are in use. Most end after a command, so they wait for
 // fullPatience before they are turned away.
 func (l *innerLoop) waits() bool {
-	now := time.Now()
+	now := l.now()
 	if l.silent.Len() > 0 {
 		return false
 	}
@@ -284,7 +290,7 @@ func (l *innerLoop) take(fd int, from unix.Sockaddr) {
 		}
 		l.close(oldest.Value.(*innerConn), closeFull)
 	}
-	now := time.Now()
+	now := l.now()
 	c := &innerConn{fd: fd, fresh: true, peer: addrOf(from), authorized: l.cfg.Secret == "", lastIn: now, lastOut: now}
 	l.fresh = append(l.fresh, c)
 	l.conns[fd] = c

@@ -132,7 +132,7 @@ func (l *innerLoop) deliver(frames []byte) {
 			l.count.eventDrops[dropNoWorker].Add(1)
 		case w.conn.waiting() >= l.cfg.WorkerBuffer:
 			l.count.eventDrops[dropWorkerSlow].Add(1)
-			if now := time.Now(); now.Sub(l.slowWarned) > warnEvery {
+			if now := l.now(); now.Sub(l.slowWarned) > warnEvery {
 				l.slowWarned = now
 				l.log.Warn("a worker does not keep up, its events are dropped", "worker", w.key, "waiting_bytes", w.conn.waiting())
 			}
@@ -161,7 +161,7 @@ func (l *innerLoop) attach(c *innerConn, name []byte) {
 	}
 	old := l.workers.attach(key, c)
 	c.head = len(c.out)
-	c.keepaliveAt = time.Now().Add(keepaliveEvery)
+	c.keepaliveAt = l.now().Add(keepaliveEvery)
 	l.count.workers.Store(int64(len(l.workers.list)))
 	l.count.attaches.Add(1)
 	if l.suspendInit != nil {
