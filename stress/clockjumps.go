@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -19,7 +21,7 @@ import (
 
 var jumping = []Scenario{{
 	Name:    "clock-jumps",
-	Says:    "the wall clock jumps, by seconds to decades: only tokens take notice",
+	Says:    "the wall clock jumps, by seconds to centuries: only tokens take notice",
 	prepare: prepareJumps,
 }}
 
@@ -32,13 +34,14 @@ const (
 
 // What the gateway is told, in real time.
 const (
-	jumpSilence   = 3 * time.Second // --ping-interval and --ping-timeout: until a mute client is gone
-	jumpHandshake = 2 * time.Second // --handshake-timeout
-	jumpControl   = time.Second     // --control-timeout
-	connectRate   = 20              // --connect-rate-per-ip
-	connectBurst  = 60              // --connect-burst-per-ip
-	messageBurst  = 40              // --message-burst, two seconds' worth
-	auditEach     = 10              // refusals that are written down in a second
+	jumpSilence   = 3 * time.Second  // --ping-interval and --ping-timeout: until a mute client is gone
+	jumpHandshake = 2 * time.Second  // --handshake-timeout
+	jumpControl   = time.Second      // --control-timeout
+	connectRate   = 20               // --connect-rate-per-ip
+	connectBurst  = 60               // --connect-burst-per-ip
+	messageBurst  = 40               // --message-burst, two seconds' worth
+	innerSilence  = 10 * time.Second // until an inner connection says something
+	auditEach     = 10               // refusals that are written down in a second
 	jumpKey       = "clock-jumps-0123456789abcdef0123456789abcdef"
 )
 
@@ -55,6 +58,7 @@ type jumps struct {
 	ca     *wstest.Authority
 	cert   wstest.Pair
 	secret []byte // of tokens
+	inner  string // GatewayWorker's inner endpoint
 	rounds int
 }
 
@@ -69,7 +73,7 @@ func prepareJumps(t *Trial) (wstest.Options, func(*Trial, *site), error) {
 		t.Check(clock.Err() == nil, "the clock: %v", clock.Err())
 	})
 	j := &jumps{clock: clock, ca: wstest.NewAuthority(t), secret: []byte("a secret of at least 32 characters")}
-	j.cert = j.ca.Issue("site")
+	j.cert, j.inner = j.ca.Issue("site"), wstest.FreeAddr(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	err = os.WriteFile(secret, j.secret, 0o600)
 	t.Must(err == nil, "writing the secret: %v", err)
@@ -80,7 +84,7 @@ func prepareJumps(t *Trial) (wstest.Options, func(*Trial, *site), error) {
 			"--connect-rate-per-ip", "20", "--connect-burst-per-ip", "60", "--handshake-rate", "500",
 			"--message-rate", "20", "--message-burst", "40", "--on-message", "ignore", "--send-queue", "32MiB",
 			"--control-timeout", "1s", "--control-key", jumpKey, "--jwt-secret", "@" + secret,
-			"--tls-cert", j.cert.Cert, "--tls-key", j.cert.Key,
+			"--tls-cert", j.cert.Cert, "--tls-key", j.cert.Key, "--gatewayworker-inner", j.inner,
 		},
 	}, j.round, nil
 }
@@ -88,6 +92,7 @@ func prepareJumps(t *Trial) (wstest.Options, func(*Trial, *site), error) {
 func (j *jumps) round(t *Trial, s *site) {
 	j.clock.Set(0)
 	serial := j.ca.Renew(j.cert)
+	silent := j.silentInner(t)
 	traffic := startTraffic(t, s)
 	now := time.Now()
 	farOff := now.Add(20 * year)
@@ -122,10 +127,13 @@ func (j *jumps) round(t *Trial, s *site) {
 		s.heard(len(c.Messages()))
 	}
 	j.hold(t, s, beyondMonotonic)
+	time.Sleep(1100 * time.Millisecond) // what looks at its clock each second has it seen
 	j.hold(t, s, 0)
 	j.audit(t, s)
 	traffic.end(t, s)
 	j.renewed(t, s, serial)
+	took := silent()
+	t.Check(took >= innerSilence-tickSlack, "a silent inner connection was closed after %v, want %v", took, innerSilence)
 	traffic.rest(t, s)
 }
 
@@ -263,6 +271,23 @@ func stranger(s *site) (status string) {
 	fmt.Fprint(c, "GET /v1/stats HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer of-something-else\r\n\r\n")
 	status, _ = bufio.NewReader(c).ReadString('\n')
 	return status
+}
+
+// silentInner opens a connection of GatewayWorker's protocol that says nothing.
+// wait is until the gateway closes it, and tells after how long that was.
+func (j *jumps) silentInner(t *Trial) (wait func() time.Duration) {
+	opened := time.Now()
+	c, err := net.Dial("tcp", j.inner)
+	t.Must(err == nil, "the inner endpoint: %v", err)
+	t.Cleanup(func() { c.Close() })
+	c.SetReadDeadline(opened.Add(innerSilence + wstest.Patience))
+	closed := make(chan time.Duration, 1)
+	go func() {
+		_, err := c.Read(make([]byte, 1))
+		t.Check(errors.Is(err, io.EOF), "a silent inner connection ended with %v", err)
+		closed <- time.Since(opened)
+	}()
+	return func() time.Duration { return <-closed }
 }
 
 // renewed waits until the certificate's change has been noticed.
