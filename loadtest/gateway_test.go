@@ -30,7 +30,6 @@ type gateway struct {
 	url    string
 	noInit bool
 	server *httptest.Server
-	accept *websocket.AcceptOptions // how it takes clients; set before the first
 
 	mu       sync.Mutex
 	conns    map[string]*websocket.Conn // by client id
@@ -42,6 +41,9 @@ type gateway struct {
 	slowness slowness            // that
 	gone     sync.WaitGroup
 }
+
+// compressMin is from how many bytes on it compresses for those who offer it.
+const compressMin = 100
 
 // greeting is what a client may say to be welcomed.
 const greeting = `{"connect":{}}`
@@ -75,7 +77,7 @@ func startGateway(t *testing.T, noInit bool, start func(*httptest.Server)) *gate
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.gone.Add(1)
 	defer g.gone.Done()
-	conn, err := websocket.Accept(w, r, g.accept)
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: compressMin})
 	if err != nil {
 		return
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,10 +27,9 @@ func TestSecureSwarm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, trust := newSecureGateway(t)
 			trust.MaxVersion = c.version
-			g.accept = &websocket.AcceptOptions{CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 100}
 			const n = 30
 			s := open(t, Config{URLs: []string{g.url}, Connections: n, Loops: 2, InFlight: 7, TLS: trust, Compress: c.compress, Padding: Prices})
-			sizes := []int{MinPayload, 64, 200, 70_000, 1 << 20}
+			sizes := []int{MinPayload, 64, 200, 70_000, 1 << 20} // three of compressMin and more
 			for _, size := range sizes {
 				b := s.Stream(0).Append(nil, 0, size, Now())
 				for _, id := range s.ClientIDs() {
