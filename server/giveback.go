@@ -15,6 +15,9 @@ const (
 	giveBackEvery = time.Second
 	// giveBackLeast is the waste worth a collection.
 	giveBackLeast = 1 << 20
+	// giveBackLeft is how many clients must have left to be worth one, whatever
+	// the heap says: what they had is waste that nobody has counted yet.
+	giveBackLeft = 256
 	// giveBackRest is the least time between two collections of ours.
 	giveBackRest = 5 * time.Second
 	// quietAlloc is how many bytes a second may be allocated in the quiet.
@@ -28,6 +31,7 @@ func (s *Server) giveBack(done <-chan struct{}) {
 	m := memory{}
 	m.read()
 	var last time.Time
+	most := 0 // sockets since then
 	for {
 		select {
 		case <-done:
@@ -36,15 +40,21 @@ func (s *Server) giveBack(done <-chan struct{}) {
 			before := m.allocated
 			m.read()
 			quiet := m.allocated-before < quietAlloc
-			if quiet && m.waste() > max(giveBackLeast, m.live/8) && now.Sub(last) >= giveBackRest {
+			sockets := int(s.sockets.Load())
+			most = max(most, sockets)
+			if quiet && now.Sub(last) >= giveBackRest && (m.worth() || haveLeft(most, sockets)) {
 				debug.FreeOSMemory()
 				m.read()
 				m.idle = m.held()
-				last = time.Now()
+				last, most = time.Now(), sockets
 			}
 		}
 	}
 }
+
+// haveLeft tells whether so many clients have left that it is worth a
+// collection.
+func haveLeft(most, sockets int) bool { return most-sockets > max(giveBackLeft, most/8) }
 
 // memory is a reading of the Go heap, in bytes.
 type memory struct {
@@ -67,6 +77,9 @@ func (m *memory) read() {
 	m.free = samples[3].Value.Uint64()
 	m.unused = samples[4].Value.Uint64()
 }
+
+// worth tells whether there is more waste than a collection costs.
+func (m *memory) worth() bool { return m.waste() > max(giveBackLeast, m.live/8) }
 
 // held is what the heap keeps from the system.
 func (m *memory) held() uint64 { return m.objects + m.free + m.unused }

@@ -1,0 +1,52 @@
+//go:build !race
+
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"castgate/internal/wstest"
+	"castgate/loadtest"
+)
+
+// secureClients are few, since both ends of a TLS handshake are on this machine.
+const secureClients = 2000
+
+// An idle client of wss costs no goroutine and less than the promised 12 KB,
+// and when all have left what they cost is given back: also if memory was
+// given back while they were there.
+func TestMemoryOfIdleSecureClients(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	defer cancel()
+	g, ca, _ := startSecure(t)
+	none := settledPSS(t, g)
+	before := g.Metrics()["castgate_go_goroutines"]
+	swarm, err := loadtest.Open(ctx, loadtest.Config{
+		URLs: []string{"wss://" + g.Listeners["wss"] + "/"}, Connections: secureClients, TLS: ca.Trust(), AcceptForeign: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := settledPSS(t, g)
+	each := (idle - none) / secureClients
+	t.Logf("%d bytes per client: PSS %d without clients, %d with %d", each, none, idle, secureClients)
+	if each > 12<<10 {
+		t.Errorf("an idle client of wss costs %d bytes, more than 12 KB", each)
+	}
+	if after := g.Metrics()["castgate_go_goroutines"]; after > before+20 {
+		t.Errorf("%v goroutines without clients, %v with %d", before, after, secureClients)
+	}
+	swarm.Close()
+	g.AwaitMetric("castgate_sockets", 0)
+	after := 0
+	wstest.Await(t, func() string {
+		if after = wstest.PSSAnon(t, g.PID()); after-none > (idle-none)/2 {
+			return "most of the memory of clients that have left is kept"
+		}
+		return ""
+	})
+	t.Logf("PSS %d when all have left", after)
+}
