@@ -14,12 +14,22 @@ type binder struct {
 	first   int // number of the first connection
 	groups  int
 	bell    chan struct{} // rung while somebody waits to be bound
+	// told, if set, is given those whom the server has bound. Some may have
+	// left again. Set before anything is bound.
+	told func([]arrival)
 
 	mu      sync.Mutex
-	waiting []Binding // at most one for every time a connection opened
+	waiting []arrival // at most one for every time a connection opened
+	busy    int       // taken, and not bound yet
 	bound   int
 	wanted  int           // settle waits for so many
 	reached chan struct{} // closed once they are bound
+}
+
+// arrival is a connection that has become open.
+type arrival struct {
+	connection int
+	clientID   string
 }
 
 // bindWorkers is how many requests bind at once.
@@ -31,20 +41,20 @@ func newBinder(control *Control, first, groups int) *binder {
 
 // arrived is Config.Arrived.
 func (b *binder) arrived(connection int, clientID string) {
-	next := bindingOf(b.first+connection, clientID, b.groups)
 	b.mu.Lock()
-	b.waiting = append(b.waiting, next)
+	b.waiting = append(b.waiting, arrival{connection, clientID})
 	b.mu.Unlock()
 	ring(b.bell)
 }
 
 // take answers up to a batch of those who wait. There may be none.
-func (b *binder) take() []Binding {
+func (b *binder) take() []arrival {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := min(batchCommands, len(b.waiting))
 	now := b.waiting[:n:n]
 	b.waiting = b.waiting[n:]
+	b.busy += n
 	if len(b.waiting) > 0 {
 		ring(b.bell)
 	}
@@ -111,12 +121,19 @@ func (b *binder) serve(ctx context.Context, leaving bool) error {
 			continue
 		}
 		// What has been begun is ended: its outcome would not be known.
-		err := b.control.Bind(context.WithoutCancel(ctx), now)
+		all := make([]Binding, len(now))
+		for i, a := range now {
+			all[i] = bindingOf(b.first+a.connection, a.clientID, b.groups)
+		}
+		err := b.control.Bind(context.WithoutCancel(ctx), all)
 		if refused := (*RefusedError)(nil); leaving && errors.As(err, &refused) && refused.Status == http.StatusNotFound {
 			err = nil
 		}
 		if err != nil {
 			return err
+		}
+		if b.told != nil {
+			b.told(now)
 		}
 		b.confirm(len(now))
 	}
@@ -127,9 +144,17 @@ func (b *binder) confirm(n int) {
 	defer b.mu.Unlock()
 	before := b.bound
 	b.bound += n
+	b.busy -= n
 	if b.reached != nil && before < b.wanted && b.bound >= b.wanted {
 		close(b.reached)
 	}
+}
+
+// idle tells whether nobody waits to be bound.
+func (b *binder) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting) == 0 && b.busy == 0
 }
 
 // settled is how many have been bound since settle was called.

@@ -54,3 +54,31 @@ func TestBinderRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// With boundLater a push to a group is owed from the bind on, or from the
+// first that has come: what was missed before is no loss, what is missed after
+// it is.
+func TestOwedOnceBound(t *testing.T) {
+	g := newGateway(t, false)
+	s := open(t, Config{URLs: []string{g.url}, Connections: 3, Streams: []Kind{Group}, boundLater: true})
+	st, ids := s.Stream(0), s.ClientIDs()
+	push := func(to ...int) {
+		b := st.Append(nil, 0, 64, Now())
+		for _, i := range to {
+			g.write(ids[i], b)
+		}
+		st.Commit(0)
+	}
+	push()
+	s.lives.Store(true) // as in churn, where all this is for
+	delivered(t, s)
+	s.bound([]arrival{{0, ids[0]}, {1, "of an earlier life"}})
+	push(0, 2)
+	settle(t, s, 3+2)
+	s.bound([]arrival{{2, ids[2]}}) // the one that has come stays the first
+	push(0)
+	settle(t, s, 3+3)
+	if r := s.Report(); r.Expected != 2+2 || r.Received != 3 || r.Lost != 1 || r.LostOn != 1 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -32,6 +32,20 @@ func (s *Swarm) BindingOf(connection int, clientID string, groups int) Binding {
 	return bindingOf(s.cfg.First+connection, clientID, groups)
 }
 
+// bound tells the streams that the server has bound these arrivals, whose
+// connections count from 0.
+func (s *Swarm) bound(list []arrival) {
+	for n, l := range s.loops {
+		l.do(func() { // a swarm that is closed is owed nothing
+			for _, a := range list {
+				if a.connection%len(s.loops) == n {
+					l.beginBound(a.connection/len(s.loops), a.clientID)
+				}
+			}
+		})
+	}
+}
+
 // bindingOf is the binding of the connection with this number.
 func bindingOf(number int, clientID string, groups int) Binding {
 	b := Binding{ClientID: clientID, UID: UID(number)}

@@ -88,6 +88,9 @@ type Config struct {
 	Progress func(opened int)
 
 	begun int64 // Now() from which times are counted, 0: when it is opened
+	// boundLater: pushes to groups and single connections are owed to a
+	// connection, in each of its lives, once it is known to be bound.
+	boundLater bool
 }
 
 // Bounds and defaults of Config.

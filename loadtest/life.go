@@ -22,7 +22,27 @@ type past struct {
 // from now on.
 func (l *loop) beginLife(i int) {
 	for n, st := range l.swarm.streams {
-		l.tracks[i*len(l.swarm.streams)+n] = trackFrom(st.of(l.global(i)).begun.Load())
+		base := st.of(l.global(i)).begun.Load()
+		if st.kind != Broadcast && l.swarm.cfg.boundLater {
+			base = math.MaxUint32 // until it is bound, or one has come
+		}
+		l.tracks[i*len(l.swarm.streams)+n] = trackFrom(base)
+	}
+}
+
+// beginBound makes the streams that need a binding expect, for connection i,
+// all pushes that begin from now on, if this is still the life that was bound.
+func (l *loop) beginBound(i int, clientID string) {
+	if c := &l.conns[i]; c.phase != phaseOpen || c.id != clientID {
+		return
+	}
+	for n, st := range l.swarm.streams {
+		t := &l.tracks[i*len(l.swarm.streams)+n]
+		// What has come since the server carried the bind out has set a
+		// beginning already.
+		if st.kind != Broadcast && t.next == math.MaxUint32 {
+			*t = trackFrom(st.of(l.global(i)).begun.Load())
+		}
 	}
 }
 
@@ -64,20 +84,26 @@ func (s *Swarm) Cut() error {
 	s.lives.Store(true)
 	return s.everywhere(func(l *loop) {
 		for i := range l.conns {
-			c := &l.conns[i]
-			if c.phase != phaseOpen {
-				continue
-			}
-			l.endLife(i)
-			c.tls = nil // nor close_notify
-			// With no time to linger the kernel sends a reset, and the port is
-			// free at once.
-			_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-			l.drop(c)
-			c.phase = phaseNew
-			s.opened.Add(-1)
+			l.cut(i)
 		}
 	})
+}
+
+// cut resets connection i; false if it is not open.
+func (l *loop) cut(i int) bool {
+	c := &l.conns[i]
+	if c.phase != phaseOpen {
+		return false
+	}
+	l.endLife(i)
+	c.tls = nil // nor close_notify
+	// With no time to linger the kernel sends a reset, and the port is free at
+	// once.
+	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	l.drop(c)
+	c.phase = phaseNew
+	l.swarm.opened.Add(-1)
+	return true
 }
 
 // Reopen connects again what Cut has cut off, as fast as Config.InFlight
@@ -101,6 +127,25 @@ func (s *Swarm) Reopen(ctx context.Context) error {
 // for the server's answer and connect anew, without waiting for any of it.
 // Those that are not open are left as they are; the answer is how many were.
 func (s *Swarm) Replace(connections ...int) (open int, err error) {
+	return s.renew(connections, (*loop).leave)
+}
+
+// Break resets these connections at once, without a goodbye, and has them
+// connect anew, without waiting for it. Those that are not open are left as
+// they are; the answer is how many were.
+func (s *Swarm) Break(connections ...int) (open int, err error) {
+	return s.renew(connections, func(l *loop, i int) bool {
+		if !l.cut(i) {
+			return false
+		}
+		l.again.push(i)
+		return true
+	})
+}
+
+// renew ends these connections in some way and counts those for which that
+// was possible.
+func (s *Swarm) renew(connections []int, end func(l *loop, i int) bool) (open int, err error) {
 	s.lives.Store(true)
 	for _, i := range connections {
 		if i < 0 || i >= s.cfg.Connections {
@@ -108,7 +153,7 @@ func (s *Swarm) Replace(connections ...int) (open int, err error) {
 		}
 		l := s.loops[i%len(s.loops)]
 		if !l.do(func() {
-			if l.leave(i / len(s.loops)) {
+			if end(l, i/len(s.loops)) {
 				open++
 			}
 		}) {

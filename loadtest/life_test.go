@@ -111,6 +111,32 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+func TestBreak(t *testing.T) {
+	g := newGateway(t, false)
+	const n = 20
+	back := make(chan int, n)
+	s := open(t, Config{URLs: []string{g.url}, Connections: n, Loops: 3, Arrived: func(i int, _ string) { back <- i }})
+	for range n {
+		<-back
+	}
+	before := s.ClientIDs()
+	if broken, err := s.Break(5, 6); err != nil || broken != 2 {
+		t.Errorf("%d broken, %v", broken, err)
+	}
+	<-back
+	<-back
+	pushAll(g, s)
+	delivered(t, s)
+	for i, id := range s.ClientIDs() {
+		if broken := i == 5 || i == 6; broken != (id != before[i]) {
+			t.Errorf("connection %d was %s and is %s", i, before[i], id)
+		}
+	}
+	if r := s.Report(); r.Err() != nil || r.Open != n || r.Received != n || r.Closes != 0 {
+		t.Errorf("%+v, %v", r, r.Err())
+	}
+}
+
 // A server that is gone when its clients want to come back.
 func TestReopenFails(t *testing.T) {
 	g := newGateway(t, false)

@@ -35,8 +35,16 @@ type Plan struct {
 	// Slow is how many of mixed's connections stop reading while it pushes.
 	Slow int
 	// Replace is how many connections a second leave and come in churn, above
-	// 0 and up to 1,000,000.
+	// 0 and up to 1,000,000. Broken is the part of them, 0 to 1, that are reset
+	// instead of saying goodbye. The first Stay connections stay all the time.
 	Replace float64
+	Broken  float64
+	Stay    int
+	// GroupRate and UnicastRate are pushes a second to groups and to uids
+	// beside churn's broadcasts, at most 1,000,000; 0: none. With either of
+	// them connections are bound. They are owed to a connection once it is.
+	GroupRate   float64
+	UnicastRate float64
 	// Settle is the time between opening and measuring.
 	Settle time.Duration
 	// Patience is how long messages may take after the last push, and in churn
@@ -78,6 +86,12 @@ func (p *Plan) prepare(sc *scenario) error {
 	}
 	if sc.needs&needsGroups != 0 {
 		p.Bind, p.Groups = true, max(p.Groups, 1)
+	}
+	if sc.needs&needsReplace != 0 {
+		if p.GroupRate > 0 || p.UnicastRate > 0 {
+			p.Bind, p.Groups = true, max(p.Groups, 1)
+		}
+		p.Swarm.boundLater = p.Bind
 	}
 	if (sc.needs&needsControl != 0 || p.Bind) && p.Control == nil {
 		return fmt.Errorf("%s needs the control API", sc.name)
@@ -124,7 +138,10 @@ func (p *Plan) check(sc *scenario) error {
 	for _, rate := range []struct {
 		name string
 		n    float64
-	}{{"rate", p.Rate}, {"broadcast rate", p.BroadcastRate}, {"connections replaced", p.Replace}} {
+	}{
+		{"rate", p.Rate}, {"broadcast rate", p.BroadcastRate}, {"connections replaced", p.Replace},
+		{"rate of pushes to groups", p.GroupRate}, {"rate of unicasts", p.UnicastRate},
+	} {
 		if !(rate.n >= 0 && rate.n <= maxRate) { // not a number either
 			return fmt.Errorf("%s: %v is not between 0 and 1,000,000 a second", rate.name, rate.n)
 		}
@@ -132,8 +149,8 @@ func (p *Plan) check(sc *scenario) error {
 	if sc.needs&needsMix != 0 && (p.Slow < 0 || p.Slow > p.Swarm.Connections-2) {
 		return fmt.Errorf("slow readers: %d is not between 0 and %d, the connections less two that read", p.Slow, max(p.Swarm.Connections-2, 0))
 	}
-	if sc.needs&needsReplace != 0 && p.Replace == 0 {
-		return errors.New("connections replaced: 0 a second is no churn")
+	if err := p.checkChurn(sc); err != nil {
+		return err
 	}
 	for _, d := range []struct {
 		name  string
@@ -149,6 +166,21 @@ func (p *Plan) check(sc *scenario) error {
 	}
 	if p.Groups < 0 || p.Groups > p.Swarm.Connections {
 		return fmt.Errorf("groups: %d is not between 0 and the number of connections, %d", p.Groups, p.Swarm.Connections)
+	}
+	return nil
+}
+
+// checkChurn is check for what only churn has.
+func (p *Plan) checkChurn(sc *scenario) error {
+	switch {
+	case sc.needs&needsReplace == 0:
+		return nil
+	case p.Replace == 0:
+		return errors.New("connections replaced: 0 a second is no churn")
+	case !(p.Broken >= 0 && p.Broken <= 1): // not a number either
+		return fmt.Errorf("connections reset: %v is not between 0 and 1, the part of those replaced", p.Broken)
+	case p.Stay < 0 || p.Stay >= p.Swarm.Connections:
+		return fmt.Errorf("connections that stay: %d is not between 0 and %d, the connections less one", p.Stay, p.Swarm.Connections-1)
 	}
 	return nil
 }

@@ -194,6 +194,9 @@ func (pl *play) openSwarm(ctx context.Context, c Config) (*Swarm, error) {
 }
 
 func (pl *play) bind(ctx context.Context) error {
+	if pl.Swarm.boundLater {
+		pl.binder.told = pl.swarms[0].bound
+	}
 	if err := pl.binder.settle(ctx, pl.result.Connections); err != nil {
 		return err
 	}

@@ -68,6 +68,12 @@ func (r *Result) judge(p *Plan, failed bool) {
 	if r.Mixed != nil && r.Mixed.Broadcasts != nil {
 		r.Mixed.Broadcasts.judge(r, "broadcasts", p.BroadcastRate*wanted)
 	}
+	if r.Churn != nil && r.Churn.Groups != nil {
+		r.Churn.Groups.judge(r, "pushes to groups", p.GroupRate*wanted)
+	}
+	if r.Churn != nil && r.Churn.Unicasts != nil {
+		r.Churn.Unicasts.judge(r, "unicasts", p.UnicastRate*wanted)
+	}
 }
 
 // judge adds reasons to doubt pushes of which so many were wanted, 0 for as

@@ -15,7 +15,7 @@ const (
 	needsSize
 	needsGroups
 	needsMix     // BroadcastSize, Slow
-	needsReplace // Replace
+	needsReplace // Replace, Broken, Stay, GroupRate, UnicastRate
 )
 
 // scenario is something that Run can play.
@@ -60,7 +60,7 @@ var scenarios = []*scenario{
 	},
 	{
 		name: "churn", does: "push to all while connections leave and come", doing: "pushing and replacing connections",
-		needs: needsControl | needsPace | needsSize | needsReplace, streams: callersOf(Broadcast), measure: measureChurn, judge: judgeChurn,
+		needs: needsControl | needsPace | needsSize | needsReplace, streams: churnStreams, measure: measureChurn, judge: judgeChurn,
 	},
 	{
 		name: "storm", does: "cut all connections at once, say when the last is back and bound", doing: "in the storm",

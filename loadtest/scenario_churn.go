@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,71 +11,126 @@ import (
 // Churn is what the scenario churn found beside its broadcasts.
 type Churn struct {
 	// Replaced is how many connections left and were to come back, Rate how
-	// many that was a second.
+	// many that was a second, Broken how many of them left by a reset instead
+	// of a goodbye.
 	Replaced int     `json:"replaced"`
 	Rate     float64 `json:"rate"`
+	Broken   int     `json:"broken"`
 	// Busy is how many were not replaced when it was their turn: they had not
 	// come back yet.
 	Busy int `json:"busy"`
-	// Back is whether all were open at the end.
+	// Back is whether all were open at the end, and bound.
 	Back bool `json:"back"`
+	// Groups and Unicasts are the pushes beside the broadcasts, nil if none
+	// were wanted.
+	Groups   *Pushes `json:"groups,omitempty"`
+	Unicasts *Pushes `json:"unicasts,omitempty"`
+	// Last are those made once all were back: to all, and if they are bound to
+	// every group and some uids.
+	Last *Pushes `json:"last,omitempty"`
 }
 
 // churnTick is how often connections are replaced, several at once at high
 // rates.
 const churnTick = 10 * time.Millisecond
 
-// measureChurn broadcasts while connections leave and come, and once more
-// when all are back.
+// churnStreams: the callers' are of broadcasts, then come one of pushes to
+// groups and one to single connections.
+func churnStreams(p *Plan) []Kind { return append(callersOf(Broadcast)(p), Group, Unicast) }
+
+// measureChurn pushes while connections leave and come, and once more when all
+// are back.
 func measureChurn(ctx context.Context, pl *play) error {
-	s, c := pl.swarms[0], &Churn{}
+	c := &Churn{}
 	pl.result.Churn = c
 	pl.log("pushing for %v while %.6g connections a second leave and come", pl.For, pl.Replace)
 	churning, stop := context.WithCancel(ctx)
 	defer stop()
-	var both, binding sync.WaitGroup
-	failed := make([]error, 3)
-	do := func(group *sync.WaitGroup, i int, f func() error) {
-		group.Go(func() {
-			if failed[i] = f(); failed[i] != nil {
-				stop() // the failure of one ends all
+	// Who comes is bound until all are back, however ctx ends.
+	returning, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var binding sync.WaitGroup
+	var unbound error
+	if pl.binder != nil {
+		binding.Go(func() {
+			if unbound = pl.binder.follow(returning); unbound != nil {
+				stop()
+				end()
 			}
 		})
 	}
-	do(&both, 0, func() (err error) {
-		pl.result.Pushes, err = pl.callers(churning, pl.Control.PushTo(nil), s.streams, nil)
-		return err
-	})
-	do(&both, 1, func() error { return c.replace(churning, s, pl.Replace, pl.For) })
-	if pl.binder != nil {
-		do(&binding, 2, func() error { return pl.binder.follow(churning) })
+	failed := c.play(churning, pl)
+	if failed == nil {
+		failed = c.comeBack(returning, pl)
 	}
-	both.Wait()
-	stop()
+	end()
 	binding.Wait()
-	if err := inOneLine(failed); err != nil {
-		return err
+	if unbound != nil && (failed == nil || errors.Is(failed, context.Canceled)) {
+		return unbound
 	}
-	return c.comeBack(ctx, pl)
+	return failed
 }
 
-// replace has rate connections a second leave and come back, in turn.
-func (c *Churn) replace(ctx context.Context, s *Swarm, rate float64, length time.Duration) error {
+// play pushes and replaces connections until the time is over or one of that
+// fails.
+func (c *Churn) play(ctx context.Context, pl *play) error {
+	ctx, stop := context.WithCancel(ctx) // the failure of one ends all
+	defer stop()
+	s := pl.swarms[0]
+	var all sync.WaitGroup
+	failed := make([]error, 4)
+	do := func(i int, f func() error) {
+		all.Go(func() {
+			if failed[i] = f(); failed[i] != nil {
+				stop()
+			}
+		})
+	}
+	beside := func(i int, into **Pushes, rate float64, push Pusher, targets int) {
+		if rate == 0 {
+			return
+		}
+		pace := Pace{Rate: rate, For: pl.For, Size: pl.Size, Target: func(k int) int { return k % targets }}
+		do(i, func() (err error) {
+			*into, err = s.Stream(pl.Callers+i).Push(ctx, push, pace)
+			return err
+		})
+	}
+	beside(0, &c.Groups, pl.GroupRate, pl.Control.PushToGroups, max(pl.Groups, 1))
+	beside(1, &c.Unicasts, pl.UnicastRate, pl.unicasts(s), s.Len())
+	do(2, func() (err error) {
+		pl.result.Pushes, err = pl.callers(ctx, pl.Control.PushTo(nil), s.streams[:pl.Callers], nil)
+		return err
+	})
+	do(3, func() error { return c.replace(ctx, s, &pl.Plan) })
+	all.Wait()
+	return inOneLine(failed)
+}
+
+// replace has connections leave and come back, in turn, except those that are
+// to stay.
+func (c *Churn) replace(ctx context.Context, s *Swarm, p *Plan) error {
 	begun := time.Now()
 	tick := time.NewTicker(churnTick)
 	defer tick.Stop()
-	var turn []int
-	for next := 0; ; {
-		elapsed := min(time.Since(begun), length)
-		turn = turn[:0]
-		for wanted := int(elapsed.Seconds() * rate); next < wanted && len(turn) < s.Len(); next++ {
-			turn = append(turn, next%s.Len())
+	var polite, broken []int
+	for next, guests := 0, s.Len()-p.Stay; ; {
+		elapsed := min(time.Since(begun), p.For)
+		polite, broken = polite[:0], broken[:0]
+		for wanted := int(elapsed.Seconds() * p.Replace); next < wanted && len(polite)+len(broken) < guests; next++ {
+			if i := p.Stay + next%guests; int(float64(next+1)*p.Broken) > int(float64(next)*p.Broken) {
+				broken = append(broken, i)
+			} else {
+				polite = append(polite, i)
+			}
 		}
-		left, err := s.Replace(turn...)
-		c.Replaced += left
-		c.Busy += len(turn) - left
+		left, err := s.Replace(polite...)
+		reset, breakErr := s.Break(broken...)
+		c.Replaced += left + reset
+		c.Broken += reset
+		c.Busy += len(polite) + len(broken) - left - reset
 		c.Rate = float64(c.Replaced) / max(elapsed.Seconds(), 1e-9)
-		if err != nil || elapsed == length {
+		if err = errors.Join(err, breakErr); err != nil || elapsed == p.For {
 			return err
 		}
 		select {
@@ -85,22 +141,36 @@ func (c *Churn) replace(ctx context.Context, s *Swarm, rate float64, length time
 	}
 }
 
-// comeBack waits until all connections are open, however ctx ends, pushes to
-// all of them, and waits until all that was pushed has come.
+// comeBack waits until all connections are open and bound, pushes to all of
+// them, and waits until all that was pushed has come.
 func (c *Churn) comeBack(ctx context.Context, pl *play) error {
 	s := pl.swarms[0]
-	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), pl.Patience)
+	waiting, cancel := context.WithTimeout(ctx, pl.Patience)
 	defer cancel()
 	if err := s.reopened(waiting); err != nil {
 		return err
 	}
+	for pl.binder != nil && !pl.binder.idle() {
+		pause(waiting, lifePoll)
+		if err := waiting.Err(); err != nil {
+			return fmt.Errorf("all connections are open again, but not bound: %w", err)
+		}
+	}
 	c.Back = true
 	pause(waiting, straggle) // a server may answer a goodbye before it has forgotten the client
-	last, err := s.Stream(0).Push(context.WithoutCancel(ctx), pl.Control.PushTo(nil), Pace{For: time.Hour, Most: 1, Size: pl.Size})
-	if last.Matched != last.Receivers {
-		pl.result.warn("once all were back the server matched %d receivers, the swarm should have been %d: other clients are connected, or it keeps some that have left", last.Matched, last.Receivers)
+	all := []onceEach{{s.Stream(0), 1, pl.Control.PushTo(nil), nil}}
+	if pl.Groups > 0 {
+		all = append(all, onceEach{s.Stream(pl.Callers), pl.Groups, pl.Control.PushToGroups, func(k int) int { return k }})
 	}
-	pl.result.Pushes.merge(last)
+	if pl.Bind {
+		uids := min(stormUIDs, s.Len())
+		all = append(all, onceEach{s.Stream(pl.Callers + 1), uids, pl.unicasts(s), func(k int) int { return k * s.Len() / uids }})
+	}
+	var err error
+	c.Last, err = pl.pushOnce(ctx, all)
+	if c.Last.Matched != c.Last.Receivers {
+		pl.result.warn("once all were back the server matched %d receivers, the swarm should have been %d: other clients are connected, or it keeps some that have left", c.Last.Matched, c.Last.Receivers)
+	}
 	pl.await(ctx)
 	return err
 }

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // measureBroadcast pushes to all, in volleys at rate 0.
@@ -76,4 +77,25 @@ func (pl *play) callers(ctx context.Context, push Pusher, streams []*Stream, tar
 		}
 	}
 	return all, failed
+}
+
+// onceEach is a stream along which each of n targets is to be pushed to once.
+type onceEach struct {
+	stream *Stream
+	n      int
+	push   Pusher
+	target func(k int) int
+}
+
+// pushOnce pushes along one stream after the other.
+func (pl *play) pushOnce(ctx context.Context, streams []onceEach) (*Pushes, error) {
+	all := newPushes()
+	for _, e := range streams {
+		done, err := e.stream.Push(ctx, e.push, Pace{For: time.Hour, Most: e.n, Size: pl.Size, Target: e.target})
+		all.merge(done)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }

@@ -94,20 +94,14 @@ func (storm *Storm) back(ctx context.Context, pl *play, begun time.Time) error {
 func (pl *play) reachAll(ctx context.Context) error {
 	s := pl.swarms[0]
 	uids := pl.result.Storm.UIDs
-	for _, part := range []struct {
-		stream, n int
-		push      Pusher
-		target    func(k int) int
-	}{
-		{stormAll, 1, pl.Control.PushTo(nil), nil},
-		{stormGroup, pl.Groups, pl.Control.PushToGroups, func(k int) int { return k }},
-		{stormUID, uids, pl.unicasts(s), func(k int) int { return k * s.Len() / uids }},
-	} {
-		done, err := s.Stream(part.stream).Push(ctx, part.push, Pace{For: time.Hour, Most: part.n, Size: pl.Size, Target: part.target})
-		pl.result.Pushes.merge(done)
-		if err != nil {
-			return err
-		}
+	done, err := pl.pushOnce(ctx, []onceEach{
+		{s.Stream(stormAll), 1, pl.Control.PushTo(nil), nil},
+		{s.Stream(stormGroup), pl.Groups, pl.Control.PushToGroups, func(k int) int { return k }},
+		{s.Stream(stormUID), uids, pl.unicasts(s), func(k int) int { return k * s.Len() / uids }},
+	})
+	pl.result.Pushes.merge(done)
+	if err != nil {
+		return err
 	}
 	if !pl.await(ctx) {
 		// What is missing now would be forgotten with the connections.

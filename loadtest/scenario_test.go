@@ -32,6 +32,7 @@ func TestScenarios(t *testing.T) {
 		"mixed, nothing beside": {"mixed", Plan{Rate: 500, For: 50 * ms, Callers: 1, Bind: true}, 25},
 		"churn":                 {"churn", Plan{Rate: 200, For: 100 * ms, Callers: 2, Replace: 200}, 0},
 		"churn, bound":          {"churn", Plan{Rate: 200, For: 50 * ms, Callers: 1, Replace: 100, Bind: true, Groups: 2}, 0},
+		"churn, everything":     {"churn", Plan{Rate: 100, For: 200 * ms, Callers: 2, Replace: 100, Broken: 0.5, Stay: 3, Groups: 3, GroupRate: 300, UnicastRate: 300}, 0},
 		"storm":                 {"storm", Plan{Groups: 3}, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,12 +143,20 @@ func TestPlanRefused(t *testing.T) {
 		"rate: NaN":                           func(p *Plan) string { p.Rate = math.NaN(); return "broadcast" },
 		"slow readers: 1 is not between 0":    func(p *Plan) string { p.Slow, p.BroadcastSize = 1, 64; return "mixed" },
 		"connections replaced: 0 a second is": func(*Plan) string { return "churn" },
-		"duration: -1s is not between":        func(p *Plan) string { p.For = -time.Second; return "idle" },
-		"patience: -1s is not between":        func(p *Plan) string { p.Patience = -time.Second; return "idle" },
-		"groups: 3 is not between":            func(p *Plan) string { p.Groups = 3; return "storm" },
-		"need client ids":                     func(p *Plan) string { p.Swarm.NoInit = true; return "unicast" },
-		"connections: 0":                      func(p *Plan) string { p.Swarm.Connections = 0; return "connect" },
-		"do not fit: the ports":               func(p *Plan) string { p.Swarm.Connections = 65537; return "connect" },
+		"connections reset: 1.5 is not": func(p *Plan) string {
+			p.Replace, p.Broken = 1, 1.5
+			return "churn"
+		},
+		"connections that stay: 2 is not": func(p *Plan) string {
+			p.Replace, p.Stay = 1, p.Swarm.Connections
+			return "churn"
+		},
+		"duration: -1s is not between": func(p *Plan) string { p.For = -time.Second; return "idle" },
+		"patience: -1s is not between": func(p *Plan) string { p.Patience = -time.Second; return "idle" },
+		"groups: 3 is not between":     func(p *Plan) string { p.Groups = 3; return "storm" },
+		"need client ids":              func(p *Plan) string { p.Swarm.NoInit = true; return "unicast" },
+		"connections: 0":               func(p *Plan) string { p.Swarm.Connections = 0; return "connect" },
+		"do not fit: the ports":        func(p *Plan) string { p.Swarm.Connections = 65537; return "connect" },
 	} {
 		p := some
 		name := change(&p)

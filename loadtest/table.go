@@ -131,7 +131,16 @@ func (c *Churn) write(row row) {
 	if !c.Back {
 		text = "not all back at the end"
 	}
+	if c.Broken > 0 {
+		text = fmt.Sprintf("%d by a reset; %s", c.Broken, text)
+	}
 	row("churn", "%d connections replaced, %.0f a second; %s", c.Replaced, c.Rate, text)
+	if c.Groups != nil {
+		c.Groups.write(row, "to groups")
+	}
+	if c.Unicasts != nil {
+		c.Unicasts.write(row, "to uids")
+	}
 }
 
 func (m *Mixed) write(row row) {

@@ -92,6 +92,11 @@ type churnFlags struct {
 	timeFlags
 	Rate    float64 `help:"Broadcasts a second." default:"10"`
 	Replace float64 `help:"Connections a second that leave and come." default:"100"`
+	Broken  float64 `help:"Part of them, 0 to 1, that are reset instead of saying goodbye." default:"0"`
+	Stay    int     `help:"Connections that are never replaced." default:"0"`
+
+	GroupRate   float64 `help:"Pushes to groups a second beside; binds all connections." default:"0"`
+	UnicastRate float64 `help:"Pushes to uids a second beside; binds all connections." default:"0"`
 }
 
 type stormFlags struct {
@@ -143,7 +148,8 @@ func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) 
 
 // count settles how many connections and groups there are.
 func (c *command) count(scenario string) error {
-	if (scenario == "group" || scenario == "storm") && c.Groups == 0 {
+	grouped := scenario == "group" || scenario == "storm" || scenario == "churn" && c.Churn.GroupRate > 0
+	if grouped && c.Groups == 0 {
 		c.Groups = defaultGroups
 	}
 	if members := c.Group.Members; scenario == "group" && members != 0 {
@@ -185,7 +191,8 @@ func (c *command) fill(p *loadtest.Plan, scenario string) {
 		p.BroadcastRate, p.BroadcastSize, p.Slow = c.Mixed.BroadcastRate, c.Mixed.BroadcastSize, c.Mixed.Slow
 	case "churn":
 		times(c.Churn.timeFlags, c.Churn.Rate)
-		p.Replace = c.Churn.Replace
+		p.Replace, p.Broken, p.Stay = c.Churn.Replace, c.Churn.Broken, c.Churn.Stay
+		p.GroupRate, p.UnicastRate = c.Churn.GroupRate, c.Churn.UnicastRate
 	case "storm":
 		p.Patience, p.Size = c.Storm.Patience, c.Storm.Size
 	}
