@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"castgate/bench/gateway"
 	"castgate/loadtest"
 )
 
@@ -58,7 +59,7 @@ type backend struct {
 // gatewayworker measures the inner port once, on a server of its own: the
 // others have none. The one it is given rests.
 func (b *bench) gatewayworker(ctx context.Context, resting *server, round *samples) error {
-	ports, err := freePorts(2)
+	ports, err := gateway.FreeAddrs(2)
 	if err != nil {
 		return err
 	}

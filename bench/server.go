@@ -6,7 +6,6 @@ import (
 	"debug/buildinfo"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"castgate/bench/gateway"
 	"castgate/loadtest"
 )
 
@@ -77,7 +77,7 @@ func start(ctx context.Context, name, binary string, callers int, more ...string
 	if c == nil {
 		return nil, fmt.Errorf("no server %q", name)
 	}
-	ports, err := freePorts(2)
+	ports, err := gateway.FreeAddrs(2)
 	if err != nil {
 		return nil, err
 	}
@@ -176,19 +176,6 @@ func (s *server) configure(c *loadtest.Config) {
 	if s.candidate.configure != nil {
 		s.candidate.configure(c)
 	}
-}
-
-// freePorts are n addresses on 127.0.0.1 that nobody listens on now.
-func freePorts(n int) (addrs []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
 }
 
 // tail keeps the last bytes that a server printed.

@@ -182,22 +182,6 @@ func batch[T any](ctx context.Context, c *Control, commands []T) error {
 	return nil
 }
 
-// Metric reads one value without labels from /metrics.
-func (c *Control) Metric(ctx context.Context, name string) (float64, error) {
-	body, err := c.do(ctx, http.MethodGet, "/metrics", "", nil)
-	if err != nil {
-		return 0, err
-	}
-	for line := range bytes.Lines(body) {
-		var value float64
-		if rest, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
-			_, err := fmt.Sscan(string(rest), &value)
-			return value, err
-		}
-	}
-	return 0, fmt.Errorf("/metrics has no %s", name)
-}
-
 // Ready asks whether the server takes clients.
 func (c *Control) Ready(ctx context.Context) error {
 	_, err := c.do(ctx, http.MethodGet, "/readyz", "", nil)

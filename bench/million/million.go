@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"castgate/bench/gateway"
 	"castgate/internal/machine"
 	"castgate/loadtest"
 )
@@ -57,7 +59,7 @@ const connectTimeout = 30 * time.Minute
 // play is one run.
 type play struct {
 	Options
-	gateway *gateway
+	gateway *gateway.Gateway
 	herd    *herd
 	result  *Result
 	run     uint32
@@ -74,8 +76,8 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	if p.gateway, err = startGateway(ctx, o); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, p.gateway.stop()) }()
-	room, err := p.gateway.control.Metric(ctx, "castgate_max_connections")
+	defer func() { err = errors.Join(err, p.gateway.Stop()) }()
+	room, err := p.gateway.Control.Metric(ctx, "castgate_max_connections")
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +96,16 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		err = closeErr
 	}
 	return p.result, err
+}
+
+// startGateway runs the gateway. Pings are off: they say nothing about what an
+// idle connection weighs, and a million of them every 25 seconds are a
+// measurement of their own.
+func startGateway(ctx context.Context, o Options) (*gateway.Gateway, error) {
+	return gateway.Start(ctx, gateway.Options{
+		Binary: o.Castgate, Listen: []string{o.Listen}, Control: o.Control, Callers: 8, Output: os.Stderr,
+		Flags: []string{"--ping-interval", "0", "--handshake-timeout", "60s", "--control-timeout", "60s"},
+	})
 }
 
 // check reports the first option that is out of its range and finds out how
@@ -144,13 +156,13 @@ func (p *play) steps(ctx context.Context) error {
 }
 
 // weigh waits until the process has come to rest and weighs it.
-func (p *play) weigh(ctx context.Context, moment string, rest time.Duration) (Weight, error) {
+func (p *play) weigh(ctx context.Context, moment string, rest time.Duration) (gateway.Weight, error) {
 	select {
 	case <-ctx.Done():
-		return Weight{}, context.Cause(ctx)
+		return gateway.Weight{}, context.Cause(ctx)
 	case <-time.After(rest):
 	}
-	w, err := p.gateway.weigh(ctx, moment)
+	w, err := p.gateway.Weigh(ctx, moment)
 	if err == nil {
 		p.result.Weights = append(p.result.Weights, w)
 		p.log("%s: %.1f MiB PSS, %d connections, %d uids, %d groups, %d goroutines", moment, mib(w.PSS), w.Connections, w.UIDs, w.Groups, w.Goroutines)
@@ -168,7 +180,7 @@ func (p *play) open(ctx context.Context) error {
 		return err
 	}
 	begun := time.Now()
-	cpu, err := p.gateway.process.CPU()
+	cpu, err := p.gateway.Process.CPU()
 	if err != nil {
 		return err
 	}
@@ -182,7 +194,7 @@ func (p *play) open(ctx context.Context) error {
 		return err
 	}
 	p.result.Opening = time.Since(begun)
-	after, err := p.gateway.process.CPU()
+	after, err := p.gateway.Process.CPU()
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (p *play) pushToGroups(ctx context.Context) error {
 		all[g] = g
 	}
 	return p.push(ctx, "to every group", p.Groups, p.Connections, Expectation{Groups: all}, func(g int) (loadtest.PushResult, error) {
-		return p.gateway.control.PushGroup(ctx, loadtest.GroupName(g), p.payload(streamGroup, uint32(g)))
+		return p.gateway.Control.PushGroup(ctx, loadtest.GroupName(g), p.payload(streamGroup, uint32(g)))
 	})
 }
 
@@ -25,14 +25,14 @@ func (p *play) pushToUIDs(ctx context.Context) error {
 	drawn := rand.Perm(p.Connections)[:p.UIDs]
 	return p.push(ctx, "to uids drawn at random", p.UIDs, p.UIDs, Expectation{UIDs: drawn}, func(k int) (loadtest.PushResult, error) {
 		i := drawn[k]
-		return p.gateway.control.PushUID(ctx, loadtest.UID(i), p.payload(streamUID, uint32(i)))
+		return p.gateway.Control.PushUID(ctx, loadtest.UID(i), p.payload(streamUID, uint32(i)))
 	})
 }
 
 // pushToAll pushes once to everybody.
 func (p *play) pushToAll(ctx context.Context) error {
 	return p.push(ctx, "to everybody", 1, p.Connections, Expectation{Broadcasts: 1}, func(int) (loadtest.PushResult, error) {
-		return p.gateway.control.Broadcast(ctx, p.payload(streamAll, loadtest.Everyone))
+		return p.gateway.Control.Broadcast(ctx, p.payload(streamAll, loadtest.Everyone))
 	})
 }
 
@@ -85,7 +85,7 @@ func (p *play) account(ctx context.Context) error {
 		"castgate_deliveries_matched_total":            &matched,
 		`castgate_deliveries_total{outcome="written"}`: &written,
 	} {
-		v, err := p.gateway.control.Metric(ctx, name)
+		v, err := p.gateway.Control.Metric(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (p *play) cut(ctx context.Context) error {
 		return err
 	}
 	for {
-		n, err := p.gateway.control.Metric(ctx, "castgate_sockets")
+		n, err := p.gateway.Control.Metric(ctx, "castgate_sockets")
 		if err != nil {
 			return err
 		}

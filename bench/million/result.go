@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"castgate/bench/gateway"
 	"castgate/internal/machine"
 	"castgate/loadtest"
 )
@@ -26,8 +27,8 @@ type Result struct {
 	Binding       time.Duration `json:"binding_ns"`
 	Cutting       time.Duration `json:"cutting_ns"` // until castgate held no socket any more
 
-	Weights    []Weight   `json:"weights"`
-	Deliveries []Delivery `json:"deliveries"`
+	Weights    []gateway.Weight `json:"weights"`
+	Deliveries []Delivery       `json:"deliveries"`
 }
 
 // Delivery is one kind of push.
@@ -41,7 +42,7 @@ type Delivery struct {
 
 // PerConnection is by how many bytes a weight is above the first, for each
 // connection.
-func (r *Result) PerConnection(w Weight) float64 {
+func (r *Result) PerConnection(w gateway.Weight) float64 {
 	return float64(w.PSS-r.Weights[0].PSS) / float64(r.Options.Connections)
 }
 
