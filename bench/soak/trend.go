@@ -1,0 +1,177 @@
+package soak
+
+import (
+	"math"
+)
+
+// Trend is by how much a series of samples grew after the warm-up.
+//
+// Samples taken a second apart are no independent observations: a heap goes up
+// and down with its collections, a thread that was started stays. So the time
+// is cut into blocks, the slope is that of a line through the blocks' means by
+// least squares (non-overlapping batch means; B. Schmeiser, Batch Size Effects
+// in the Analysis of Simulation Output, Operations Research 30, 1982, finds 10
+// to 30 batches enough), and if what is left between neighbouring blocks and
+// the line is still alike, they count as fewer: n (1-r)/(1+r) with r their
+// correlation at lag one, in the standard error as well as in the degrees of
+// freedom (B. D. Santer et al., J. Geophys. Res. 105, 2000, equations 3 to 6).
+type Trend struct {
+	Name string `json:"name"`
+	// Unit is "B" for bytes, "" for numbers of things.
+	Unit string  `json:"unit,omitempty"`
+	Mean float64 `json:"mean"`
+	Min  float64 `json:"min"`
+	Max  float64 `json:"max"`
+	// Slope is growth an hour, Low and High are the ends of its interval of
+	// 99 % confidence. Tolerance is the growth an hour that does not matter.
+	Slope     float64 `json:"slope_per_hour"`
+	Low       float64 `json:"low_per_hour"`
+	High      float64 `json:"high_per_hour"`
+	Tolerance float64 `json:"tolerance_per_hour"`
+	// Blocks is how many there were, Effective how many they counted for.
+	Blocks    int     `json:"blocks"`
+	Effective float64 `json:"effective_blocks"`
+	Verdict   Verdict `json:"verdict"`
+}
+
+// Verdict is what a trend means.
+type Verdict string
+
+// The verdicts.
+const (
+	// Flat: the growth is within tolerance, or 0 is within the interval.
+	Flat Verdict = "flat"
+	// Rises: the growth is above the tolerance, and 0 is below the interval.
+	Rises Verdict = "rises"
+	// Unclear: it would rise if blocks were independent, but they are too much
+	// alike for that, as after a single step; or there are too few samples.
+	Unclear Verdict = "unclear"
+)
+
+const (
+	maxBlocks  = 20
+	minBlocks  = 5
+	blockLeast = 3 // samples
+	hour       = 3600.0
+)
+
+// quantiles of Student's t for 99 % between minus and plus, by degrees of
+// freedom from 1 to maxBlocks-2.
+var quantiles = [maxBlocks - 2]float64{
+	63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250,
+	3.169, 3.106, 3.055, 3.012, 2.977, 2.947, 2.921, 2.898, 2.878,
+}
+
+// quantile is that of the next lower whole number of degrees of freedom, which
+// makes intervals wider, not narrower.
+func quantile(freedom float64) float64 {
+	if freedom < 1 {
+		return math.Inf(1)
+	}
+	return quantiles[min(int(freedom), len(quantiles))-1]
+}
+
+// trendOf fits the values v at the times t, in seconds and ascending.
+func trendOf(t, v []float64, tolerance float64) Trend {
+	r := Trend{Tolerance: tolerance, Verdict: Unclear}
+	if len(v) == 0 {
+		return r
+	}
+	r.Min, r.Max = v[0], v[0]
+	for _, x := range v {
+		r.Mean += x / float64(len(v))
+		r.Min, r.Max = min(r.Min, x), max(r.Max, x)
+	}
+	x, y := blockMeans(t, v, min(maxBlocks, len(v)/blockLeast))
+	if r.Blocks = len(x); r.Blocks < minBlocks {
+		return r
+	}
+	f := fitLine(x, y)
+	n := float64(r.Blocks)
+	r.Effective = n
+	if f.alike > 0 {
+		r.Effective = n * (1 - f.alike) / (1 + f.alike)
+	}
+	half := f.half(r.Effective)
+	naive := f.half(n)
+	r.Slope, r.Low, r.High = hour*f.slope, hour*(f.slope-half), hour*(f.slope+half)
+	switch {
+	case r.Slope <= tolerance, f.slope <= naive:
+		r.Verdict = Flat
+	case f.slope > half:
+		r.Verdict = Rises
+	}
+	if math.IsInf(half, 0) { // JSON has no infinity
+		r.Low, r.High = -math.MaxFloat64, math.MaxFloat64
+	}
+	return r
+}
+
+// blockMeans cuts the time into so many equal blocks and answers the mean time
+// and value of each that has samples.
+func blockMeans(t, v []float64, blocks int) (x, y []float64) {
+	if blocks < 1 {
+		return nil, nil
+	}
+	first, length := t[0], t[len(t)-1]-t[0]
+	for b, i := 0, 0; b < blocks; b++ {
+		end := first + length*float64(b+1)/float64(blocks)
+		n, sumT, sumV := 0.0, 0.0, 0.0
+		for ; i < len(t) && (t[i] < end || b == blocks-1); i++ {
+			n, sumT, sumV = n+1, sumT+t[i], sumV+v[i]
+		}
+		if n > 0 {
+			x, y = append(x, sumT/n), append(y, sumV/n)
+		}
+	}
+	return x, y
+}
+
+// line is a line by least squares.
+type line struct {
+	slope float64
+	// squares is the sum of the squares of what is left, spread that of the
+	// distances of x from their mean.
+	squares, spread float64
+	alike           float64 // correlation of what is left at lag one
+}
+
+// fitLine needs two different x.
+func fitLine(x, y []float64) (l line) {
+	n := float64(len(x))
+	meanX, meanY := 0.0, 0.0
+	for i := range x {
+		meanX += x[i] / n
+		meanY += y[i] / n
+	}
+	for i := range x {
+		l.spread += (x[i] - meanX) * (x[i] - meanX)
+		l.slope += (x[i] - meanX) * (y[i] - meanY)
+	}
+	l.slope /= l.spread
+	before, products := 0.0, 0.0
+	for i := range x {
+		left := y[i] - meanY - l.slope*(x[i]-meanX)
+		l.squares += left * left
+		products += left * before
+		before = left
+	}
+	// Rounding leaves something of a line that fits perfectly.
+	if l.squares > 1e-18*n*max(meanY*meanY, 1) {
+		l.alike = products / l.squares
+	} else {
+		l.squares = 0
+	}
+	return l
+}
+
+// half is half the interval of the slope if there are n independent values.
+func (l *line) half(n float64) float64 {
+	if l.squares == 0 {
+		return 0
+	}
+	if n <= 3 {
+		return math.Inf(1)
+	}
+	return quantile(n-2) * math.Sqrt(l.squares/(n-2)/l.spread)
+}
