@@ -81,8 +81,25 @@ func quantiles() *Bars {
 	return b
 }
 
+func panels() *Panels {
+	p := &Panels{
+		Title: "A soak", Subtitle: "200 connections a second", X: Axis{Label: "time", Unit: Seconds}, Shade: 240, ShadeName: "warm-up, not counted",
+		Panels: []Panel{
+			{Y: Axis{Label: "memory", Unit: Bytes}, Lines: []Line{{Name: "PSS"}, {Name: "heap", Color: 1}}},
+			{Y: Axis{Label: "open"}, Lines: []Line{{Name: "descriptors", Color: 2}}},
+		},
+	}
+	for i := range 120 {
+		x := 10 * float64(i)
+		p.Panels[0].Lines[0].Points = append(p.Panels[0].Lines[0].Points, Point{x, 4e7 + 1e6*math.Sin(x/40)})
+		p.Panels[0].Lines[1].Points = append(p.Panels[0].Lines[1].Points, Point{x, 8e6 + 2e6*math.Mod(x, 70)/70})
+		p.Panels[1].Lines[0].Points = append(p.Panels[1].Lines[0].Points, Point{x, 2020})
+	}
+	return p
+}
+
 func charts() map[string]Chart {
-	return map[string]Chart{"cdf": cdf(), "time": overTime(), "distribution": distribution(), "servers": servers(), "quantiles": quantiles()}
+	return map[string]Chart{"panels": panels(), "cdf": cdf(), "time": overTime(), "distribution": distribution(), "servers": servers(), "quantiles": quantiles()}
 }
 
 // A chart is well-formed XML, shows its texts, and is the same each time. With
@@ -117,6 +134,7 @@ func TestCharts(t *testing.T) {
 		"time":         {"Messages received", "10 k/s", "60 s"},
 		"distribution": {"share of messages", "1 ms"},
 		"servers":      {"castgate, bound and in a group", "192 B", "38.1 KiB", "not measured: lost messages", "at most"},
+		"panels":       {"A soak", "heap", "descriptors", "warm-up, not counted", "15 min", "40 MiB"},
 		"quantiles":    {"last receiver, p50", "20 ms", "p99"},
 	} {
 		svg, _ := charts()[name].SVG(Light)
@@ -237,6 +255,9 @@ func TestOddValues(t *testing.T) {
 		"0 lines":         &Lines{},
 		"17 lines":        &Lines{Lines: make([]Line, 17)},
 		"more than 100":   &Lines{Lines: []Line{{Points: make([]Point, MaxPoints+1)}}},
+		"0 panels":        &Panels{},
+		`chart "y": no p`: &Panels{Title: "y", Panels: []Panel{{Lines: []Line{{}}}}},
+		"does not fit":    &Panels{Panels: []Panel{{Lines: []Line{{Name: strings.Repeat("long ", 20), Points: []Point{{1, 1}}}, {Name: strings.Repeat("long ", 20)}}}}},
 		"0 categories":    &Bars{},
 		"61 categories":   &Bars{Categories: make([]Category, 61)},
 		"has 0 bars":      &Bars{Categories: make([]Category, 1)},

@@ -19,7 +19,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Chart is something that can be drawn: *Lines or *Bars.
+// Chart is something that can be drawn: *Lines, *Panels or *Bars.
 type Chart interface {
 	// SVG draws the chart, in a theme's colours. The error says what is wrong
 	// with the chart.

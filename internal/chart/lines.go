@@ -57,42 +57,62 @@ const (
 
 // SVG draws the chart.
 func (l *Lines) SVG(t Theme) ([]byte, error) {
-	if len(l.Lines) == 0 || len(l.Lines) > MaxLines {
-		return nil, fmt.Errorf("chart %q: %d lines, not 1 to %d", l.Title, len(l.Lines), MaxLines)
-	}
-	var legend []sample
-	var x, y extent
-	drawn := make([][]plotter.XYs, len(l.Lines))
-	for i := range l.Lines {
-		line := &l.Lines[i]
-		if len(line.Points) > MaxPoints {
-			return nil, fmt.Errorf("chart %q: line %q has more than %d points", l.Title, line.Name, MaxPoints)
-		}
-		drawn[i] = l.pieces(line, &x, &y)
-		legend = append(legend, sample{name: line.Name, line: line.style()})
+	var x extent
+	m, err := l.measure(&x)
+	if err != nil {
+		return nil, err
 	}
 	if x.empty() {
 		return nil, fmt.Errorf("chart %q: no points", l.Title)
 	}
-	if len(legend) == 1 && legend[0].name == "" {
-		legend = nil
+	if len(m.legend) == 1 && m.legend[0].name == "" {
+		m.legend = nil
 	}
-	f := newFrame(l.Title, l.Subtitle, legend, lineHeight)
+	f := newFrame(l.Title, l.Subtitle, m.legend, lineHeight)
+	// Room for half of the last label.
+	l.plot(x, m).Draw(draw.Crop(f.Canvas, 0, -8, 0, 0))
+	return f.finish(t)
+}
+
+// measured is what of Lines can be drawn: of each line its pieces.
+type measured struct {
+	legend []sample
+	pieces [][]plotter.XYs
+	y      extent
+}
+
+// measure finds out what can be drawn, and adds its range to x.
+func (l *Lines) measure(x *extent) (m measured, err error) {
+	if len(l.Lines) == 0 || len(l.Lines) > MaxLines {
+		return m, fmt.Errorf("chart %q: %d lines, not 1 to %d", l.Title, len(l.Lines), MaxLines)
+	}
+	for i := range l.Lines {
+		line := &l.Lines[i]
+		if len(line.Points) > MaxPoints {
+			return m, fmt.Errorf("chart %q: line %q has more than %d points", l.Title, line.Name, MaxPoints)
+		}
+		m.pieces = append(m.pieces, l.pieces(line, x, &m.y))
+		m.legend = append(m.legend, sample{name: line.Name, line: line.style()})
+	}
+	return m, nil
+}
+
+// plot makes the plot; what is below its lines comes first.
+func (l *Lines) plot(x extent, m measured, below ...plot.Plotter) *plot.Plot {
 	p := newPlot()
 	l.X.scale(x, true).set(&p.X, l.X.Label)
-	l.Y.scale(y, false).set(&p.Y, l.Y.Label)
+	l.Y.scale(m.y, false).set(&p.Y, l.Y.Label)
 	g := plotter.NewGrid()
 	g.Horizontal = draw.LineStyle{Color: grid.color(), Width: 1}
 	g.Vertical = g.Horizontal
+	p.Add(below...)
 	p.Add(g)
 	for i := range l.Lines {
-		for _, piece := range drawn[i] {
+		for _, piece := range m.pieces[i] {
 			l.Lines[i].addTo(p, piece)
 		}
 	}
-	// Room for half of the last label.
-	p.Draw(draw.Crop(f.Canvas, 0, -8, 0, 0))
-	return f.finish(t)
+	return p
 }
 
 // extent is the range of the values of an axis.

@@ -1,0 +1,148 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"castgate/bench/gateway"
+	"castgate/loadtest"
+)
+
+// Options say what to hold, for how long and what must not grow. Defaults
+// fills in what is usual.
+type Options struct {
+	Castgate string   `json:"-"` // the binary
+	Revision string   `json:"-"` // of its source, kept with the result
+	Command  []string `json:"-"` // the command line, kept with the result
+	// Output is where the gateway prints.
+	Output io.Writer `json:"-"`
+
+	// Length is how long samples are taken, one Every so often; those of the
+	// Warmup don't count for trends.
+	Length time.Duration `json:"length_ns"`
+	Warmup time.Duration `json:"warmup_ns"`
+	Every  time.Duration `json:"every_ns"`
+	// Schemes are those of the gateway's listeners; connections go to them in
+	// turn.
+	Schemes []string `json:"schemes"`
+	// Connections, of which Stay are never replaced, each with a uid and in
+	// one of Groups groups.
+	Connections int `json:"connections"`
+	Stay        int `json:"stay"`
+	Groups      int `json:"groups"`
+	// Replace is how many connections a second leave and come, Broken the part
+	// of them that are reset instead of saying goodbye.
+	Replace float64 `json:"replace"`
+	Broken  float64 `json:"broken"`
+	// Broadcasts, GroupPushes and Unicasts a second, each of Size bytes.
+	Broadcasts  float64 `json:"broadcasts"`
+	GroupPushes float64 `json:"group_pushes"`
+	Unicasts    float64 `json:"unicasts"`
+	Size        int     `json:"size"`
+	Sources     string  `json:"sources"` // addresses that clients come from
+	// Tide is how long the same goes on before anything is weighed, Rest how
+	// long the gateway may rest after everybody has left, Patience how long
+	// messages may take.
+	Tide     time.Duration `json:"tide_ns"`
+	Rest     time.Duration `json:"rest_ns"`
+	Patience time.Duration `json:"patience_ns"`
+	// Slack is by how many bytes its memory may be above the start at the end.
+	Slack int64 `json:"slack"`
+
+	// Log is told what goes on, a line at a time, Seen every sample, with the
+	// seconds it was taken after the first. Both may be nil.
+	Log  func(line string)                          `json:"-"`
+	Seen func(s Sample, received, expected float64) `json:"-"`
+
+	weigh weigh // for tests: in place of weighing the gateway
+}
+
+// Defaults are 20 minutes of 200 connections a second. With half of 2,000
+// connections staying the others live for five seconds.
+func Defaults() Options {
+	return Options{
+		Length: 20 * time.Minute, Every: time.Second, Schemes: []string{"ws"},
+		Connections: 2000, Stay: 1000, Groups: 100, Replace: 200, Broken: 0.5,
+		Broadcasts: 5, GroupPushes: 50, Unicasts: 100, Size: 256, Sources: "127.0.0.2-127.0.0.17",
+		Tide: 5 * time.Second, Rest: 10 * time.Second, Patience: 30 * time.Second, Slack: 8 << 20,
+	}
+}
+
+// maxLength keeps samples, and the file of a result, in bounds.
+const (
+	maxLength  = 24 * time.Hour
+	maxSamples = 100_000
+)
+
+// check reports the first option that is out of its range. Those of the
+// traffic are loadtest's to check. A Warmup of 0 becomes a fifth of the length.
+func (o *Options) check() error {
+	if o.Warmup == 0 {
+		o.Warmup = o.Length / 5
+	}
+	for _, d := range []struct {
+		name               string
+		value, least, most time.Duration
+	}{
+		{"length", o.Length, time.Second, maxLength},
+		{"every", o.Every, 10 * time.Millisecond, time.Minute},
+		{"warm-up", o.Warmup, 0, o.Length},
+		{"tide", o.Tide, 100 * time.Millisecond, maxLength},
+		{"rest", o.Rest, 0, maxLength},
+	} {
+		if d.value < d.least || d.value > d.most {
+			return fmt.Errorf("%s: %v is not between %v and %v", d.name, d.value, d.least, d.most)
+		}
+	}
+	switch {
+	case o.Length/o.Every > maxSamples:
+		return fmt.Errorf("every: a sample every %v for %v are more than %d", o.Every, o.Length, maxSamples)
+	case len(o.Schemes) == 0:
+		return errors.New("schemes: none")
+	}
+	return nil
+}
+
+// flags of the gateway. Clients that stay five seconds shall be pinged too.
+var flags = []string{"--log-level", "warn", "--ping-interval", "2s", "--ping-timeout", "20s"}
+
+// start runs the gateway and answers the URLs of its listeners.
+func (o *Options) start(ctx context.Context) (*gateway.Gateway, []string, error) {
+	addrs, err := gateway.FreeAddrs(len(o.Schemes) + 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	var listen, urls []string
+	for i, scheme := range o.Schemes {
+		listen = append(listen, scheme+"://"+addrs[i])
+		urls = append(urls, scheme+"://"+addrs[i]+"/")
+	}
+	g, err := gateway.Start(ctx, gateway.Options{
+		Binary: o.Castgate, Listen: listen, Control: addrs[len(o.Schemes)], Flags: flags, Callers: 16, Output: o.Output,
+	})
+	return g, urls, err
+}
+
+// plan is that of the traffic against a gateway.
+func (o *Options) plan(g *gateway.Gateway, urls []string) (loadtest.Plan, error) {
+	sources, err := loadtest.ParseSources(o.Sources)
+	if err != nil {
+		return loadtest.Plan{}, err
+	}
+	return loadtest.Plan{
+		Swarm:   loadtest.Config{URLs: urls, Connections: o.Connections, Sources: sources},
+		Control: g.Control, PID: g.Process.PID, Bind: true, Groups: o.Groups,
+		Rate: o.Broadcasts, For: o.Length, Size: o.Size, Callers: 1,
+		Replace: o.Replace, Broken: o.Broken, Stay: o.Stay,
+		GroupRate: o.GroupPushes, UnicastRate: o.Unicasts, Patience: o.Patience,
+	}, nil
+}
+
+func (o *Options) log(format string, args ...any) {
+	if o.Log != nil {
+		o.Log(fmt.Sprintf(format, args...))
+	}
+}

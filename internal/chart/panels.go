@@ -1,0 +1,114 @@
+package chart
+
+import (
+	"fmt"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Panel is one plot of Panels, with a legend of its own above it.
+type Panel struct {
+	Y     Axis
+	Lines []Line
+}
+
+// Panels is several plots of one time, one below the other: of quantities
+// whose values have nothing to do with each other, but their course has.
+type Panels struct {
+	Title, Subtitle string
+	X               Axis
+	Panels          []Panel
+	// Shade, if above 0, is until where plots are shaded, as not to be
+	// counted; ShadeName says why.
+	Shade     float64
+	ShadeName string
+}
+
+// MaxPanels is how many plots Panels may have.
+const MaxPanels = 12
+
+const (
+	panelHeight vg.Length = 150 // of a plot with its ticks
+	panelLegend vg.Length = textSize + 22
+	labelHeight vg.Length = 18 // of the label below the last
+)
+
+// SVG draws the chart.
+func (p *Panels) SVG(t Theme) ([]byte, error) {
+	if n := len(p.Panels); n == 0 || n > MaxPanels {
+		return nil, fmt.Errorf("chart %q: %d panels, not 1 to %d", p.Title, n, MaxPanels)
+	}
+	var x extent
+	all := make([]measured, len(p.Panels))
+	for i := range p.Panels {
+		var err error
+		if all[i], err = p.lines(i).measure(&x); err != nil {
+			return nil, err
+		}
+		if len(legendRows(all[i].legend)) > 1 {
+			return nil, fmt.Errorf("chart %q: the legend of panel %d does not fit", p.Title, i+1)
+		}
+	}
+	if x.empty() {
+		return nil, fmt.Errorf("chart %q: no points", p.Title)
+	}
+	f := newFrame(p.Title, p.Subtitle, nil, vg.Length(len(all))*(panelLegend+panelHeight)+labelHeight)
+	plots := make([]*plot.Plot, len(all))
+	left := vg.Length(0)
+	for i := range all {
+		plots[i] = p.lines(i).plot(x, all[i], &shade{p.Shade, p.ShadeName, i == 0})
+		left = max(left, dataLeft(plots[i], f.Canvas))
+	}
+	top := f.Max.Y
+	for i := range all {
+		at := f.Min.X
+		for _, s := range all[i].legend {
+			at = f.sample(s, at, top-textSize-8)
+		}
+		top -= panelLegend
+		bottom := top - panelHeight
+		if i == len(all)-1 {
+			bottom = f.Min.Y
+		}
+		c := f.Canvas
+		c.Min, c.Max = vg.Point{X: f.Min.X, Y: bottom}, vg.Point{X: f.Max.X - 8, Y: top}
+		c.Min.X += left - dataLeft(plots[i], c)
+		plots[i].Draw(c)
+		top = bottom
+	}
+	return f.finish(t)
+}
+
+// lines are those of a panel as a chart.
+func (p *Panels) lines(i int) *Lines {
+	l := &Lines{Title: p.Title, X: p.X, Y: p.Panels[i].Y, Lines: p.Panels[i].Lines}
+	if i < len(p.Panels)-1 {
+		l.X.Label = ""
+	}
+	return l
+}
+
+// dataLeft is the room that a plot leaves for the labels at its left.
+func dataLeft(p *plot.Plot, c draw.Canvas) vg.Length { return p.DataCanvas(c).Min.X - c.Min.X }
+
+// shade is a plotter of the part that does not count.
+type shade struct {
+	until float64
+	name  string
+	named bool // here
+}
+
+// Plot makes shade a plot.Plotter.
+func (s *shade) Plot(c draw.Canvas, p *plot.Plot) {
+	if s.until <= p.X.Min {
+		return
+	}
+	x, _ := p.Transforms(&c)
+	f := frame{Canvas: c}
+	f.box(neutral.faint(), c.Min.X, c.Min.Y, min(x(s.until), c.Max.X), c.Max.Y)
+	if s.named {
+		c.FillText(style(textSize-1, false, muted), vg.Point{X: c.Min.X + 5, Y: c.Min.Y + 6}, s.name)
+	}
+}
