@@ -52,10 +52,10 @@ type Options struct {
 	// Slack is by how many bytes its memory may be above the start at the end.
 	Slack int64 `json:"slack"`
 
-	// Log is told what goes on, a line at a time, Seen every sample, with the
-	// seconds it was taken after the first. Both may be nil.
-	Log  func(line string)                          `json:"-"`
-	Seen func(s Sample, received, expected float64) `json:"-"`
+	// Log is told what goes on, a line at a time, Seen of every sample and how
+	// many messages the swarm had received then. Both may be nil.
+	Log  func(line string)              `json:"-"`
+	Seen func(s Sample, received int64) `json:"-"`
 
 	weigh weigh // for tests: in place of weighing the gateway
 }
@@ -77,9 +77,9 @@ const (
 	maxSamples = 100_000
 )
 
-// check reports the first option that is out of its range. Those of the
-// traffic are loadtest's to check. A Warmup of 0 becomes a fifth of the length.
-func (o *Options) check() error {
+// Check reports the first option that is out of its range. A Warmup of 0
+// becomes a fifth of the length.
+func (o *Options) Check() error {
 	if o.Warmup == 0 {
 		o.Warmup = o.Length / 5
 	}
@@ -92,18 +92,39 @@ func (o *Options) check() error {
 		{"warm-up", o.Warmup, 0, o.Length},
 		{"tide", o.Tide, 100 * time.Millisecond, maxLength},
 		{"rest", o.Rest, 0, maxLength},
+		{"patience", o.Patience, time.Second, maxLength},
 	} {
 		if d.value < d.least || d.value > d.most {
 			return fmt.Errorf("%s: %v is not between %v and %v", d.name, d.value, d.least, d.most)
 		}
 	}
-	switch {
-	case o.Length/o.Every > maxSamples:
+	for _, n := range []struct {
+		name               string
+		value, least, most float64
+	}{
+		{"connections", float64(o.Connections), 2, loadtest.MaxConnections},
+		{"connections that stay", float64(o.Stay), 0, float64(o.Connections - 1)},
+		{"groups", float64(o.Groups), 1, float64(o.Connections)},
+		{"connections replaced a second", o.Replace, 0.01, 1e6},
+		{"part of them that is reset", o.Broken, 0, 1},
+		{"broadcasts a second", o.Broadcasts, 0.01, 1e6},
+		{"pushes to groups a second", o.GroupPushes, 0, 1e6},
+		{"unicasts a second", o.Unicasts, 0, 1e6},
+		{"size", float64(o.Size), loadtest.MinPayload, 1 << 20},
+		{"slack", float64(o.Slack), 0, 1 << 40},
+	} {
+		if !(n.value >= n.least && n.value <= n.most) { // not a number either
+			return fmt.Errorf("%s: %v is not between %v and %v", n.name, n.value, n.least, n.most)
+		}
+	}
+	if o.Length/o.Every > maxSamples {
 		return fmt.Errorf("every: a sample every %v for %v are more than %d", o.Every, o.Length, maxSamples)
-	case len(o.Schemes) == 0:
+	}
+	if len(o.Schemes) == 0 {
 		return errors.New("schemes: none")
 	}
-	return nil
+	_, err := loadtest.ParseSources(o.Sources)
+	return err
 }
 
 // flags of the gateway. Clients that stay five seconds shall be pinged too.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -71,7 +72,10 @@ func (t *Trend) growth() string {
 
 // text is a value of the series.
 func (t *Trend) text(v float64) string {
-	if t.Unit == "B" {
+	switch {
+	case math.Abs(v) == math.MaxFloat64:
+		return "?"
+	case t.Unit == "B":
 		return chart.Bytes.Text(v)
 	}
 	return fmt.Sprintf("%.1f", v)

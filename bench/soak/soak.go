@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"castgate/bench/gateway"
@@ -24,7 +25,7 @@ type soak struct {
 // not as it must be. When ctx is done it ends early, with Result.Interrupted.
 // Without a result nothing could be measured, and the error says why.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	s := &soak{Options: o, result: &Result{
@@ -108,15 +109,15 @@ func (s *soak) flood(ctx context.Context) error {
 	defer fail(nil)
 	var once sync.Once
 	var watching sync.WaitGroup
-	var traffic progress
+	var received atomic.Int64
 	p.Progress = func(now loadtest.Progress) {
-		traffic.set(now)
+		received.Store(now.Received)
 		if !now.Measuring {
 			return
 		}
 		once.Do(func() {
 			watching.Go(func() {
-				if err := watch(sampling, s.Every, read, func(x Sample) { s.see(x, &traffic) }); err != nil {
+				if err := watch(sampling, s.Every, read, func(x Sample) { s.see(x, received.Load()) }); err != nil {
 					fail(fmt.Errorf("sample %d: %w", len(s.result.Samples)+1, err))
 				}
 			})
@@ -145,28 +146,9 @@ func (s *soak) flood(ctx context.Context) error {
 }
 
 // see keeps a sample.
-func (s *soak) see(x Sample, traffic *progress) {
+func (s *soak) see(x Sample, received int64) {
 	s.result.Samples = append(s.result.Samples, x)
 	if s.Seen != nil {
-		now := traffic.get()
-		s.Seen(x, float64(now.Received), float64(now.Expected))
+		s.Seen(x, received)
 	}
-}
-
-// progress is how far the traffic is.
-type progress struct {
-	mu  sync.Mutex
-	now loadtest.Progress
-}
-
-func (p *progress) set(now loadtest.Progress) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.now = now
-}
-
-func (p *progress) get() loadtest.Progress {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.now
 }

@@ -1,0 +1,193 @@
+// Command soak holds a swarm of clients that leave and come against a castgate
+// process for a long time and tells whether the process grows.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"castgate/bench"
+	"castgate/bench/soak"
+)
+
+// command is the command line.
+type command struct {
+	Length      time.Duration `help:"How long samples are taken." default:"${length}" env:"SOAK"`
+	Warmup      time.Duration `help:"Of that, how long they do not count for trends; 0: a fifth." default:"0"`
+	Every       time.Duration `help:"Time between two samples." default:"${every}"`
+	Connections int           `help:"Connections, each with a uid and in a group." default:"${connections}"`
+	Stay        int           `help:"Connections that are never replaced; -1: half of them." default:"-1"`
+	Groups      int           `help:"Groups they are spread over." default:"${groups}"`
+	Replace     float64       `help:"Connections a second that leave and come." default:"${replace}"`
+	Broken      float64       `help:"Part of them, 0 to 1, that are reset instead of saying goodbye." default:"${broken}"`
+	Broadcasts  float64       `help:"Pushes to all a second." default:"${broadcasts}"`
+	GroupPushes float64       `help:"Pushes to groups a second." default:"${group_pushes}"`
+	Unicasts    float64       `help:"Pushes to uids a second." default:"${unicasts}"`
+	Size        int           `help:"Bytes of a message." default:"${size}"`
+	Source      string        `help:"Addresses clients come from." default:"${sources}"`
+	Tide        time.Duration `help:"How long the same goes on before anything is weighed." default:"${tide}"`
+	Rest        time.Duration `help:"How long the gateway rests before it is weighed with nobody connected." default:"${rest}"`
+	Slack       int64         `help:"Bytes by which its memory may be above that at the end." default:"${slack}"`
+
+	Castgate string `help:"The gateway's binary; beside this one if not given." placeholder:"FILE"`
+	Results  string `help:"Directory for the result as JSON; empty: none is kept." default:"bench/results"`
+	Charts   string `help:"Directory for the chart; empty: none is drawn." default:"bench/charts"`
+	Draw     string `help:"Draw the chart of a result that was kept, and do nothing else." placeholder:"FILE"`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A further signal ends it at once, but not in the first moment: make and
+	// the terminal may both send the first one.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFaulty      = 1 // the gateway grew, lost something, or could not be measured
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c command
+	asked := false // for help, which has been printed then
+	parser, err := kong.New(&c, kong.Name("soak"),
+		kong.Description("Holds clients that leave and come against a castgate of its own for a long time and tells whether it grows."),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), defaults())
+	if err == nil {
+		_, err = parser.Parse(args)
+	}
+	if asked {
+		return exitOK
+	}
+	if err == nil && c.Draw != "" {
+		return c.draw(stdout, stderr)
+	}
+	var o soak.Options
+	if err == nil {
+		if o = c.options(); c.Castgate == "" {
+			o.Castgate, err = beside("castgate")
+		}
+	}
+	if err == nil {
+		err = o.Check()
+	}
+	for _, dir := range []string{c.Results, c.Charts} {
+		if err == nil && dir != "" { // it would be too late at the end
+			err = os.MkdirAll(dir, 0o755)
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "soak: %v (see soak --help)\n", err)
+		return exitUsage
+	}
+	shown := newProgress(stderr, o.Length)
+	o.Log, o.Seen, o.Output = shown.log, shown.seen, shown
+	o.Command, o.Revision = append([]string{"soak"}, args...), bench.Revision(o.Castgate)
+	r, err := soak.Run(ctx, o)
+	shown.clear()
+	if r == nil {
+		fmt.Fprintln(stderr, "soak:", err)
+		if ctx.Err() != nil {
+			return exitInterrupted
+		}
+		return exitFaulty
+	}
+	return c.keep(r, stdout, stderr)
+}
+
+// keep prints the result, writes its files and answers the exit code.
+func (c *command) keep(r *soak.Result, stdout, stderr io.Writer) int {
+	err := r.WriteTable(stdout)
+	if c.Results != "" && err == nil {
+		var path string
+		if path, err = r.Save(c.Results); err == nil {
+			fmt.Fprintln(stderr, "result in", path)
+		}
+	}
+	if c.Charts != "" && err == nil {
+		var paths []string
+		if paths, err = r.Draw(c.Charts); err == nil {
+			fmt.Fprintln(stderr, "chart in", paths)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "soak:", err)
+	}
+	switch {
+	case r.Interrupted:
+		return exitInterrupted
+	case err != nil || len(r.Faults) > 0:
+		return exitFaulty
+	}
+	return exitOK
+}
+
+// draw draws a kept result.
+func (c *command) draw(stdout, stderr io.Writer) int {
+	r, err := soak.Read(c.Draw)
+	var paths []string
+	if err == nil {
+		paths, err = r.Draw(c.Charts)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "soak:", err)
+		return exitFaulty
+	}
+	for _, path := range paths {
+		fmt.Fprintln(stdout, path)
+	}
+	return exitOK
+}
+
+// defaults are those of flags.
+func defaults() kong.Vars {
+	d := soak.Defaults()
+	return kong.Vars{
+		"length": d.Length.String(), "every": d.Every.String(), "connections": fmt.Sprint(d.Connections), "groups": fmt.Sprint(d.Groups),
+		"replace": fmt.Sprint(d.Replace), "broken": fmt.Sprint(d.Broken), "broadcasts": fmt.Sprint(d.Broadcasts),
+		"group_pushes": fmt.Sprint(d.GroupPushes), "unicasts": fmt.Sprint(d.Unicasts), "size": fmt.Sprint(d.Size),
+		"sources": d.Sources, "tide": d.Tide.String(), "rest": d.Rest.String(), "slack": fmt.Sprint(d.Slack),
+	}
+}
+
+// options are those of the command line.
+func (c *command) options() soak.Options {
+	o := soak.Defaults()
+	o.Castgate, o.Length, o.Warmup, o.Every = c.Castgate, c.Length, c.Warmup, c.Every
+	o.Connections, o.Stay, o.Groups, o.Replace, o.Broken = c.Connections, c.Stay, c.Groups, c.Replace, c.Broken
+	if c.Stay == -1 {
+		o.Stay = c.Connections / 2
+	}
+	o.Broadcasts, o.GroupPushes, o.Unicasts, o.Size = c.Broadcasts, c.GroupPushes, c.Unicasts, c.Size
+	o.Sources, o.Tide, o.Rest, o.Slack = c.Source, c.Tide, c.Rest, c.Slack
+	return o
+}
+
+// beside is a program in the directory of this one.
+func beside(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	path, err := exec.LookPath(filepath.Join(filepath.Dir(self), name))
+	if err != nil {
+		return "", fmt.Errorf("no gateway to measure: %w; name one with --castgate", err)
+	}
+	return path, nil
+}
