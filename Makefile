@@ -13,7 +13,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # only the packages that have some are tested without it as well.
 COUNTING = $(shell grep -rlE '^//go:build .*\brace\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help run demo test unit check lint fmt deps build conformance stress fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help run demo test unit check lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ conformance: ## the rules of RFC 6455 and 7692, one by one, against the real bin
 
 stress: ## trouble of every kind against the real binary, with exact checks; STRESS=1h for longer, RACE=1, scenarios in ARGS
 	@STRESS=$(or $(STRESS),1m) $(GO) run $(if $(RACE),-race) ./cmd/stress $(ARGS)
+
+soak: build ## hours of connections that leave and come, and whether the gateway grows; SOAK=20m, flags in ARGS
+	@SOAK=$(or $(SOAK),20m) bin/soak $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	ci/fuzz.sh $(or $(FUZZTIME),30s)

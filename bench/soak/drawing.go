@@ -22,28 +22,37 @@ func (r *Result) Chart() *chart.Panels {
 		X:     chart.Axis{Label: "time", Unit: chart.Seconds},
 		Shade: o.Warmup.Seconds(), ShadeName: "warm-up, not counted",
 	}
-	// Two series to a panel, in their order.
-	for i := 0; i < len(series); i += 2 {
-		panel := chart.Panel{Y: panels[i/2]}
-		for k := i; k < i+2; k++ {
-			panel.Lines = append(panel.Lines, chart.Line{Name: r.legend(k), Color: k, Points: r.points(k)})
+	for _, panel := range panels {
+		next := chart.Panel{Y: panel.axis}
+		for i, k := range panel.series {
+			// Descriptors are nearly as many as connections: let both be seen.
+			line := chart.Line{Name: r.legend(k), Color: panel.color + i, Points: r.points(k), Dashed: series[k].name == "connections"}
+			next.Lines = append(next.Lines, line)
 		}
-		p.Panels = append(p.Panels, panel)
+		p.Panels = append(p.Panels, next)
 	}
 	return p
 }
 
-// panels are the axes of the chart, each of two series.
-var panels = []chart.Axis{{Label: "memory", Unit: chart.Bytes}, {Label: "open"}, {Label: "running"}}
+// panels are the plots of the chart, each of some of the series.
+var panels = []struct {
+	axis   chart.Axis
+	series []int
+	color  int // of the first
+}{
+	{chart.Axis{Label: "memory", Unit: chart.Bytes}, []int{0, 1}, 0},
+	{chart.Axis{Label: "open"}, []int{2, 3}, 2},
+	{chart.Axis{Label: "number"}, []int{4, 5, 6}, 4},
+}
 
-// legend names a series with its trend.
+// legend names a series with its growth, if that can be told.
 func (r *Result) legend(i int) string {
 	name := series[i].name
 	if i >= len(r.Trends) || r.Trends[i].Blocks < minBlocks {
 		return name
 	}
 	t := &r.Trends[i]
-	return fmt.Sprintf("%s: %s, %s to %s an hour", name, t.text(t.Mean), t.text(t.Low), t.text(t.High))
+	return fmt.Sprintf("%s %s, %s ± %s an hour", name, t.text(t.Mean), t.text(t.Slope), t.text((t.High-t.Low)/2))
 }
 
 // points are those of a series.

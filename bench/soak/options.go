@@ -67,7 +67,7 @@ func Defaults() Options {
 		Length: 20 * time.Minute, Every: time.Second, Schemes: []string{"ws"},
 		Connections: 2000, Stay: 1000, Groups: 100, Replace: 200, Broken: 0.5,
 		Broadcasts: 5, GroupPushes: 50, Unicasts: 100, Size: 256, Sources: "127.0.0.2-127.0.0.17",
-		Tide: 5 * time.Second, Rest: 10 * time.Second, Patience: 30 * time.Second, Slack: 8 << 20,
+		Tide: 5 * time.Second, Rest: 10 * time.Second, Patience: 30 * time.Second, Slack: 4 << 20,
 	}
 }
 

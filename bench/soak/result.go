@@ -73,7 +73,7 @@ func (t *Trend) growth() string {
 // text is a value of the series.
 func (t *Trend) text(v float64) string {
 	switch {
-	case math.Abs(v) == math.MaxFloat64:
+	case math.Abs(v) >= math.MaxFloat64/2:
 		return "?"
 	case t.Unit == "B":
 		return chart.Bytes.Text(v)
@@ -146,7 +146,8 @@ func (r *Result) Save(dir string) (string, error) {
 // maxFile bounds a result's file in bytes.
 const maxFile = 64 << 20
 
-// Read reads what Save has written.
+// Read reads what Save has written. Trends are found anew, as this version
+// finds them.
 func Read(path string) (*Result, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -166,5 +167,6 @@ func Read(path string) (*Result, error) {
 	if len(r.Samples) == 0 {
 		return nil, fmt.Errorf("%s: %w", path, errors.New("no samples of a soak in it"))
 	}
+	r.Trends = trends(r.Samples, r.Options.Warmup.Seconds())
 	return &r, nil
 }

@@ -80,12 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var o soak.Options
 	if err == nil {
-		if o = c.options(); c.Castgate == "" {
-			o.Castgate, err = beside("castgate")
-		}
-	}
-	if err == nil {
+		o = c.options()
 		err = o.Check()
+	}
+	if err == nil && c.Castgate == "" {
+		o.Castgate, err = beside("castgate")
 	}
 	for _, dir := range []string{c.Results, c.Charts} {
 		if err == nil && dir != "" { // it would be too late at the end

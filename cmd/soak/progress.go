@@ -16,8 +16,8 @@ import (
 // lineEvery is how often samples make a line where there is no terminal.
 const lineEvery = time.Minute
 
-// progress shows how far it is: on a terminal in one line that changes, else a
-// line a minute. Its methods may be called from any goroutine.
+// progress shows how far it is: on a terminal in one line that changes, else in
+// a line at once and then one a minute. Its methods may be called from any goroutine.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -30,7 +30,7 @@ type progress struct {
 
 func newProgress(w io.Writer, length time.Duration) *progress {
 	f, ok := w.(*os.File)
-	return &progress{w: w, length: length, terminal: ok && term.IsTerminal(int(f.Fd())), next: lineEvery}
+	return &progress{w: w, length: length, terminal: ok && term.IsTerminal(int(f.Fd()))}
 }
 
 // seen shows a sample.

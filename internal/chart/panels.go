@@ -31,7 +31,8 @@ const MaxPanels = 12
 
 const (
 	panelHeight vg.Length = 150 // of a plot with its ticks
-	panelLegend vg.Length = textSize + 22
+	panelGap    vg.Length = 14  // above a legend
+	legendRow   vg.Length = textSize + 8
 	labelHeight vg.Length = 18 // of the label below the last
 )
 
@@ -41,20 +42,18 @@ func (p *Panels) SVG(t Theme) ([]byte, error) {
 		return nil, fmt.Errorf("chart %q: %d panels, not 1 to %d", p.Title, n, MaxPanels)
 	}
 	var x extent
-	all := make([]measured, len(p.Panels))
+	all, height := make([]measured, len(p.Panels)), labelHeight
 	for i := range p.Panels {
 		var err error
 		if all[i], err = p.lines(i).measure(&x); err != nil {
 			return nil, err
 		}
-		if len(legendRows(all[i].legend)) > 1 {
-			return nil, fmt.Errorf("chart %q: the legend of panel %d does not fit", p.Title, i+1)
-		}
+		height += panelGap + vg.Length(len(legendRows(all[i].legend)))*legendRow + panelHeight
 	}
 	if x.empty() {
 		return nil, fmt.Errorf("chart %q: no points", p.Title)
 	}
-	f := newFrame(p.Title, p.Subtitle, nil, vg.Length(len(all))*(panelLegend+panelHeight)+labelHeight)
+	f := newFrame(p.Title, p.Subtitle, nil, height)
 	plots := make([]*plot.Plot, len(all))
 	left := vg.Length(0)
 	for i := range all {
@@ -63,11 +62,14 @@ func (p *Panels) SVG(t Theme) ([]byte, error) {
 	}
 	top := f.Max.Y
 	for i := range all {
-		at := f.Min.X
-		for _, s := range all[i].legend {
-			at = f.sample(s, at, top-textSize-8)
+		top -= panelGap
+		for _, row := range legendRows(all[i].legend) {
+			top -= legendRow
+			at := f.Min.X
+			for _, s := range row {
+				at = f.sample(s, at, top+8)
+			}
 		}
-		top -= panelLegend
 		bottom := top - panelHeight
 		if i == len(all)-1 {
 			bottom = f.Min.Y
@@ -109,6 +111,6 @@ func (s *shade) Plot(c draw.Canvas, p *plot.Plot) {
 	f := frame{Canvas: c}
 	f.box(neutral.faint(), c.Min.X, c.Min.Y, min(x(s.until), c.Max.X), c.Max.Y)
 	if s.named {
-		c.FillText(style(textSize-1, false, muted), vg.Point{X: c.Min.X + 5, Y: c.Min.Y + 6}, s.name)
+		c.FillText(style(textSize-1, false, muted), vg.Point{X: c.Min.X + 5, Y: (c.Min.Y + c.Max.Y) / 2}, s.name)
 	}
 }
