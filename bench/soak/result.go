@@ -57,17 +57,17 @@ func (r *Result) judge() {
 		case t.Verdict == Unclear && t.Blocks < minBlocks:
 			r.fault("%s: too few samples to tell", t.Name)
 		case t.Verdict == Unclear:
-			r.fault("%s: %s, too unevenly to tell from noise: look at the chart, take longer", t.Name, t.growth())
+			r.fault("%s: unclear, %s, but too unevenly to tell from noise: look at the chart, take longer", t.Name, t.growth())
 		}
 	}
 }
 
 // String is the trend in words.
-func (t Trend) String() string { return fmt.Sprintf("%s %s: %s", t.Name, t.Verdict, t.growth()) }
+func (t Trend) String() string { return fmt.Sprintf("%s: %s, by %s", t.Name, t.Verdict, t.growth()) }
 
 // growth is by how much it grows in an hour.
 func (t *Trend) growth() string {
-	return fmt.Sprintf("%s an hour (%s to %s; %s would do)", t.text(t.Slope), t.text(t.Low), t.text(t.High), t.text(t.Tolerance))
+	return fmt.Sprintf("%s an hour (%s to %s; up to %s is tolerated)", t.text(t.Slope), t.text(t.Low), t.text(t.High), t.text(t.Tolerance))
 }
 
 // text is a value of the series.
@@ -76,7 +76,7 @@ func (t *Trend) text(v float64) string {
 	case math.Abs(v) >= math.MaxFloat64/2:
 		return "?"
 	case t.Unit == "B":
-		return chart.Bytes.Text(v)
+		return chart.Bytes.Text(math.Round(v))
 	}
 	return fmt.Sprintf("%.1f", v)
 }
@@ -88,8 +88,11 @@ func (r *Result) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\nafter %v\tmean\tleast\tmost\tgrowth an hour\t99 %% confidence\ttolerated\tverdict\n", r.Options.Warmup)
 	for _, x := range r.Trends {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s to %s\t%s\t%s\n", x.Name, x.text(x.Mean), x.text(x.Min), x.text(x.Max),
-			x.text(x.Slope), x.text(x.Low), x.text(x.High), x.text(x.Tolerance), x.Verdict)
+		slope, interval := x.text(x.Slope), x.text(x.Low)+" to "+x.text(x.High)
+		if x.Blocks < minBlocks {
+			slope, interval = "not known", ""
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Name, x.text(x.Mean), x.text(x.Min), x.text(x.Max), slope, interval, x.text(x.Tolerance), x.Verdict)
 	}
 	fmt.Fprintln(t, "\nat rest\tPSS\theap\tdescriptors\tgoroutines\tthreads\tcontrol connections among them")
 	for _, x := range []struct {

@@ -120,7 +120,7 @@ func TestLeaksAreReported(t *testing.T) {
 		})
 		stop()
 		r.judge()
-		if err != nil || !slices.ContainsFunc(r.Faults, func(text string) bool { return strings.HasPrefix(text, name+" rises") }) {
+		if err != nil || !slices.ContainsFunc(r.Faults, func(text string) bool { return strings.HasPrefix(text, name+": rises") }) {
 			t.Errorf("%s: %v, faults %q", name, err, r.Faults)
 		}
 	}
@@ -135,8 +135,8 @@ func TestSoakFails(t *testing.T) {
 		return gateway.Weight{PSS: 1 << 20, Heap: 1 << 20, Files: 10 + n, Goroutines: 5, Threads: 5}, nil
 	}
 	r, err := Run(t.Context(), o)
-	if err != nil || !slices.ContainsFunc(r.Faults, func(text string) bool { return strings.HasPrefix(text, "descriptors rises") }) {
-		t.Errorf("%v, %+v", err, r)
+	if err != nil || !slices.ContainsFunc(r.Faults, func(text string) bool { return strings.HasPrefix(text, "descriptors: rises") }) {
+		t.Fatalf("%v, %q", err, r.Faults)
 	}
 	n = 0
 	o.weigh = func(context.Context, string) (gateway.Weight, error) {
@@ -147,7 +147,7 @@ func TestSoakFails(t *testing.T) {
 	}
 	r, err = Run(t.Context(), o)
 	if err != nil || len(r.Samples) != 3 || !slices.Contains(r.Faults, "sample 4: it is gone") {
-		t.Errorf("%v, %+v", err, r)
+		t.Fatalf("%v, %q", err, r.Faults)
 	}
 }
 

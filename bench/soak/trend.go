@@ -15,6 +15,10 @@ import (
 // the line is still alike, they count as fewer: n (1-r)/(1+r) with r their
 // correlation at lag one, in the standard error as well as in the degrees of
 // freedom (B. D. Santer et al., J. Geophys. Res. 105, 2000, equations 3 to 6).
+//
+// Growth that is nearly a line leaves a little that is no noise, of a bend in
+// it or of samples that came late. There the line decides, by how much of the
+// differences it explains: of a single step a line explains three quarters.
 type Trend struct {
 	Name string `json:"name"`
 	// Unit is "B" for bytes, "" for numbers of things.
@@ -41,7 +45,8 @@ type Verdict string
 const (
 	// Flat: the growth is within tolerance, or 0 is within the interval.
 	Flat Verdict = "flat"
-	// Rises: the growth is above the tolerance, and 0 is below the interval.
+	// Rises: the growth is above the tolerance, and 0 is below the interval,
+	// or it is nearly a line.
 	Rises Verdict = "rises"
 	// Unclear: it would rise if blocks were independent, but they are too much
 	// alike for that, as after a single step; or there are too few samples.
@@ -52,6 +57,7 @@ const (
 	maxBlocks  = 20
 	minBlocks  = 5
 	blockLeast = 3 // samples
+	nearlyLine = 0.85
 	hour       = 3600.0
 )
 
@@ -98,7 +104,7 @@ func trendOf(t, v []float64, tolerance float64) Trend {
 	switch {
 	case r.Slope <= tolerance, f.slope <= naive:
 		r.Verdict = Flat
-	case f.slope > half:
+	case f.slope > half, f.explains > nearlyLine:
 		r.Verdict = Rises
 	}
 	if math.IsInf(half, 0) { // JSON has no infinity
@@ -134,6 +140,7 @@ type line struct {
 	// distances of x from their mean.
 	squares, spread float64
 	alike           float64 // correlation of what is left at lag one
+	explains        float64 // the part of all squares that is not left
 }
 
 // fitLine needs two different x.
@@ -149,16 +156,18 @@ func fitLine(x, y []float64) (l line) {
 		l.slope += (x[i] - meanX) * (y[i] - meanY)
 	}
 	l.slope /= l.spread
-	before, products := 0.0, 0.0
+	before, products, all := 0.0, 0.0, 0.0
 	for i := range x {
 		left := y[i] - meanY - l.slope*(x[i]-meanX)
 		l.squares += left * left
 		products += left * before
+		all += (y[i] - meanY) * (y[i] - meanY)
 		before = left
 	}
 	// Rounding leaves something of a line that fits perfectly.
 	if l.squares > 1e-18*n*max(meanY*meanY, 1) {
 		l.alike = products / l.squares
+		l.explains = 1 - l.squares/all
 	} else {
 		l.squares = 0
 	}

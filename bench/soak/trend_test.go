@@ -33,6 +33,7 @@ func TestVerdicts(t *testing.T) {
 		"a goroutine every minute":     {func(t float64, _ *rand.Rand) float64 { return 15 + math.Floor(t/60) }, 12, Rises},
 		"a leak within tolerance":      {func(t float64, _ *rand.Rand) float64 { return 40*mib + 400*t }, 2 * mib, Flat},
 		"one thread more in the midst": {func(t float64, _ *rand.Rand) float64 { return 11 + math.Floor(t/600) }, 12, Flat},
+		"a leak that bends":            {func(t float64, _ *rand.Rand) float64 { return 40*mib + 4*t*t }, 2 * mib, Rises},
 		"one step of 4 MiB":            {func(t float64, r *rand.Rand) float64 { return 40*mib + 4*mib*math.Floor(t/600) + 1e5*r.NormFloat64() }, 2 * mib, Unclear},
 		"wandering": {func(_ float64, r *rand.Rand) float64 {
 			wander += -wander/30 + r.NormFloat64()*mib/8
