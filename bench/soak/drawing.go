@@ -17,8 +17,8 @@ func (r *Result) Chart() *chart.Panels {
 	o := &r.Options
 	p := &chart.Panels{
 		Title: "castgate under churn",
-		Subtitle: fmt.Sprintf("%d connections, %.0f a second replaced; %.0f broadcasts, %.0f pushes to groups, %.0f to uids a second",
-			o.Connections, o.Replace, o.Broadcasts, o.GroupPushes, o.Unicasts),
+		Subtitle: fmt.Sprintf("%d connections, %.0f a second replaced, %.0f pushes a second; means, and growth with intervals of 99 %% confidence",
+			o.Connections, o.Replace, o.Broadcasts+o.GroupPushes+o.Unicasts),
 		X:     chart.Axis{Label: "time", Unit: chart.Seconds},
 		Shade: o.Warmup.Seconds(), ShadeName: "warm-up, not counted",
 	}

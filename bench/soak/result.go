@@ -78,7 +78,7 @@ func (t *Trend) text(v float64) string {
 	case t.Unit == "B":
 		return chart.Bytes.Text(math.Round(v))
 	}
-	return fmt.Sprintf("%.1f", v)
+	return fmt.Sprintf("%.1f", math.Round(10*v)/10+0) // and no minus before a zero
 }
 
 // WriteTable writes the result for a human to read.
