@@ -95,8 +95,8 @@ func keeps(t *testing.T, r *Result) {
 // A gateway that leaks is told of, whatever it leaks.
 func TestLeaksAreReported(t *testing.T) {
 	for name, leak := range map[string]func(w *gateway.Weight, n int){
-		"PSS":               func(w *gateway.Weight, n int) { w.PSS += int64(n) << 10 },
-		"heap":              func(w *gateway.Weight, n int) { w.Heap += int64(n) << 10 },
+		"PSS":               func(w *gateway.Weight, n int) { w.PSS += int64(n) << 14 },
+		"heap":              func(w *gateway.Weight, n int) { w.Heap += int64(n) << 14 },
 		"descriptors":       func(w *gateway.Weight, n int) { w.Files += n },
 		"other descriptors": func(w *gateway.Weight, n int) { w.Files += n },
 		"connections":       func(w *gateway.Weight, n int) { w.Connections += n },

@@ -27,7 +27,9 @@ type Trend struct {
 	Min  float64 `json:"min"`
 	Max  float64 `json:"max"`
 	// Slope is growth an hour, Low and High are the ends of its interval of
-	// 99 % confidence. Tolerance is the growth an hour that does not matter.
+	// 99 % confidence. Tolerance is the growth an hour that does not matter:
+	// of a short soak as much as would come in leastSpan, since one thread that
+	// is started in a minute is no thread a minute.
 	Slope     float64 `json:"slope_per_hour"`
 	Low       float64 `json:"low_per_hour"`
 	High      float64 `json:"high_per_hour"`
@@ -59,6 +61,7 @@ const (
 	blockLeast = 3 // samples
 	nearlyLine = 0.85
 	hour       = 3600.0
+	leastSpan  = hour / 3
 )
 
 // quantiles of Student's t for 99 % between minus and plus, by degrees of
@@ -80,9 +83,10 @@ func quantile(freedom float64) float64 {
 // trendOf fits the values v at the times t, in seconds and ascending.
 func trendOf(t, v []float64, tolerance float64) Trend {
 	r := Trend{Tolerance: tolerance, Verdict: Unclear}
-	if len(v) == 0 {
+	if len(v) < 2 {
 		return r
 	}
+	r.Tolerance *= max(1, leastSpan/(t[len(t)-1]-t[0]))
 	r.Min, r.Max = v[0], v[0]
 	for _, x := range v {
 		r.Mean += x / float64(len(v))
@@ -102,7 +106,7 @@ func trendOf(t, v []float64, tolerance float64) Trend {
 	naive := f.half(n)
 	r.Slope, r.Low, r.High = hour*f.slope, hour*(f.slope-half), hour*(f.slope+half)
 	switch {
-	case r.Slope <= tolerance, f.slope <= naive:
+	case r.Slope <= r.Tolerance, f.slope <= naive:
 		r.Verdict = Flat
 	case f.slope > half, f.explains > nearlyLine:
 		r.Verdict = Rises

@@ -91,6 +91,23 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// In a minute a single thread more is not 60 an hour.
+func TestShortTime(t *testing.T) {
+	at, v := make([]float64, 60), make([]float64, 60)
+	for i := range at {
+		at[i], v[i] = float64(i), float64(11+i/30)
+	}
+	if r := trendOf(at, v, 12); r.Verdict != Flat || r.Slope < 12 {
+		t.Errorf("%+v", r)
+	}
+	for i := range at {
+		v[i] = float64(11 + i/6)
+	}
+	if r := trendOf(at, v, 12); r.Verdict != Rises {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestTooFewSamples(t *testing.T) {
 	for n := range 15 {
 		at := make([]float64, n)
