@@ -9,13 +9,16 @@ import (
 
 // Sample is what the gateway held at one moment.
 type Sample struct {
-	At          float64 `json:"t"` // seconds
-	PSS         int64   `json:"pss"`
-	Heap        int64   `json:"heap"` // Go objects, dead ones included
-	Files       int     `json:"files"`
-	Goroutines  int     `json:"goroutines"`
-	Threads     int     `json:"threads"`
-	Connections int     `json:"connections"`
+	At         float64 `json:"t"` // seconds
+	PSS        int64   `json:"pss"`
+	Heap       int64   `json:"heap"` // Go objects, dead ones included
+	Files      int     `json:"files"`
+	Goroutines int     `json:"goroutines"`
+	// Control is how many of both are for connections of the control port.
+	// They are our own, kept as many as were ever busy at once, and do not count.
+	Control     int `json:"control_connections"`
+	Threads     int `json:"threads"`
+	Connections int `json:"connections"`
 }
 
 // series are what is judged of samples. Of things that come and go with every
@@ -29,10 +32,10 @@ var series = []struct {
 }{
 	{"PSS", "B", 2 << 20, func(s *Sample) float64 { return float64(s.PSS) }},
 	{"heap", "B", 2 << 20, func(s *Sample) float64 { return float64(s.Heap) }},
-	{"descriptors", "", 12, func(s *Sample) float64 { return float64(s.Files) }},
+	{"descriptors", "", 12, func(s *Sample) float64 { return float64(s.Files - s.Control) }},
 	{"connections", "", 12, func(s *Sample) float64 { return float64(s.Connections) }},
-	{"other descriptors", "", 12, func(s *Sample) float64 { return float64(s.Files - s.Connections) }},
-	{"goroutines", "", 12, func(s *Sample) float64 { return float64(s.Goroutines) }},
+	{"other descriptors", "", 12, func(s *Sample) float64 { return float64(s.Files - s.Control - s.Connections) }},
+	{"goroutines", "", 12, func(s *Sample) float64 { return float64(s.Goroutines - s.Control) }},
 	{"threads", "", 12, func(s *Sample) float64 { return float64(s.Threads) }},
 }
 
@@ -78,7 +81,7 @@ func watch(ctx context.Context, every time.Duration, read weigh, see func(Sample
 		}
 		see(Sample{
 			At: time.Since(begun).Seconds(), PSS: w.PSS, Heap: w.Heap, Files: w.Files,
-			Goroutines: w.Goroutines, Threads: w.Threads, Connections: w.Connections,
+			Goroutines: w.Goroutines, Control: w.Control, Threads: w.Threads, Connections: w.Connections,
 		})
 		select {
 		case <-tick.C:
