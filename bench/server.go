@@ -94,7 +94,7 @@ func start(ctx context.Context, name, binary string, callers int, more ...string
 	var trust *tls.Config
 	if c.secure {
 		scheme = "wss://"
-		if trust, err = trustIn(dir); err != nil {
+		if trust, err = gateway.Trust(dir); err != nil {
 			os.RemoveAll(dir)
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

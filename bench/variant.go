@@ -3,6 +3,7 @@ package bench
 import (
 	"path/filepath"
 
+	"castgate/bench/gateway"
 	"castgate/loadtest"
 )
 
@@ -27,11 +28,11 @@ var variants = []candidate{
 // the scheme in front.
 func secured(scheme string, first ...string) func(dir, clients, control string) ([]string, error) {
 	return func(dir, clients, control string) ([]string, error) {
-		if err := writeCertificate(dir); err != nil {
+		if err := gateway.WriteCertificate(dir); err != nil {
 			return nil, err
 		}
 		args, err := command(first...)(dir, scheme+clients, control)
-		return append(args, "--tls-cert", filepath.Join(dir, certFile), "--tls-key", filepath.Join(dir, keyFile)), err
+		return append(args, "--tls-cert", filepath.Join(dir, gateway.CertFile), "--tls-key", filepath.Join(dir, gateway.KeyFile)), err
 	}
 }
 

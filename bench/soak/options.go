@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"castgate/bench/gateway"
@@ -25,8 +26,8 @@ type Options struct {
 	Length time.Duration `json:"length_ns"`
 	Warmup time.Duration `json:"warmup_ns"`
 	Every  time.Duration `json:"every_ns"`
-	// Schemes are those of the gateway's listeners; connections go to them in
-	// turn.
+	// Schemes are those of the gateway's listeners, ws and wss; connections go
+	// to them in turn.
 	Schemes []string `json:"schemes"`
 	// Connections, of which Stay are never replaced, each with a uid and in
 	// one of Groups groups.
@@ -64,7 +65,7 @@ type Options struct {
 // connections staying the others live for five seconds.
 func Defaults() Options {
 	return Options{
-		Length: 20 * time.Minute, Every: time.Second, Schemes: []string{"ws"},
+		Length: 20 * time.Minute, Every: time.Second, Schemes: []string{"ws", "wss"},
 		Connections: 2000, Stay: 1000, Groups: 100, Replace: 200, Broken: 0.5,
 		Broadcasts: 5, GroupPushes: 50, Unicasts: 100, Size: 256, Sources: "127.0.0.2-127.0.0.17",
 		Tide: 5 * time.Second, Rest: 10 * time.Second, Patience: 30 * time.Second, Slack: 4 << 20,
@@ -120,6 +121,11 @@ func (o *Options) Check() error {
 	if o.Length/o.Every > maxSamples {
 		return fmt.Errorf("every: a sample every %v for %v are more than %d", o.Every, o.Length, maxSamples)
 	}
+	for _, scheme := range o.Schemes {
+		if scheme != "ws" && scheme != "wss" {
+			return fmt.Errorf("schemes: %q is neither ws nor wss", scheme)
+		}
+	}
 	if len(o.Schemes) == 0 {
 		return errors.New("schemes: none")
 	}
@@ -130,36 +136,44 @@ func (o *Options) Check() error {
 // flags of the gateway. Clients that stay five seconds shall be pinged too.
 var flags = []string{"--log-level", "warn", "--ping-interval", "2s", "--ping-timeout", "20s"}
 
-// start runs the gateway and answers the URLs of its listeners.
-func (o *Options) start(ctx context.Context) (*gateway.Gateway, []string, error) {
+// start runs the gateway with a certificate in dir, and answers what swarms
+// are to be opened on its listeners.
+func (o *Options) start(ctx context.Context, dir string) (*gateway.Gateway, loadtest.Config, error) {
+	swarm := loadtest.Config{Connections: o.Connections}
+	var err error
+	if swarm.Sources, err = loadtest.ParseSources(o.Sources); err != nil {
+		return nil, swarm, err
+	}
+	if err := gateway.WriteCertificate(dir); err != nil {
+		return nil, swarm, err
+	}
+	if swarm.TLS, err = gateway.Trust(dir); err != nil {
+		return nil, swarm, err
+	}
 	addrs, err := gateway.FreeAddrs(len(o.Schemes) + 1)
 	if err != nil {
-		return nil, nil, err
+		return nil, swarm, err
 	}
-	var listen, urls []string
+	var listen []string
 	for i, scheme := range o.Schemes {
 		listen = append(listen, scheme+"://"+addrs[i])
-		urls = append(urls, scheme+"://"+addrs[i]+"/")
+		swarm.URLs = append(swarm.URLs, scheme+"://"+addrs[i]+"/")
 	}
 	g, err := gateway.Start(ctx, gateway.Options{
-		Binary: o.Castgate, Listen: listen, Control: addrs[len(o.Schemes)], Flags: flags, Callers: 16, Output: o.Output,
+		Binary: o.Castgate, Listen: listen, Control: addrs[len(o.Schemes)], Callers: 16, Output: o.Output,
+		Flags: append([]string{"--tls-cert", filepath.Join(dir, gateway.CertFile), "--tls-key", filepath.Join(dir, gateway.KeyFile)}, flags...),
 	})
-	return g, urls, err
+	return g, swarm, err
 }
 
 // plan is that of the traffic against a gateway.
-func (o *Options) plan(g *gateway.Gateway, urls []string) (loadtest.Plan, error) {
-	sources, err := loadtest.ParseSources(o.Sources)
-	if err != nil {
-		return loadtest.Plan{}, err
-	}
+func (o *Options) plan(g *gateway.Gateway, swarm loadtest.Config) loadtest.Plan {
 	return loadtest.Plan{
-		Swarm:   loadtest.Config{URLs: urls, Connections: o.Connections, Sources: sources},
-		Control: g.Control, PID: g.Process.PID, Bind: true, Groups: o.Groups,
+		Swarm: swarm, Control: g.Control, PID: g.Process.PID, Bind: true, Groups: o.Groups,
 		Rate: o.Broadcasts, For: o.Length, Size: o.Size, Callers: 1,
 		Replace: o.Replace, Broken: o.Broken, Stay: o.Stay,
 		GroupRate: o.GroupPushes, UnicastRate: o.Unicasts, Patience: o.Patience,
-	}, nil
+	}
 }
 
 func (o *Options) log(format string, args ...any) {

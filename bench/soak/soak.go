@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,7 @@ import (
 type soak struct {
 	Options
 	gateway *gateway.Gateway
-	urls    []string
+	swarm   loadtest.Config
 	result  *Result
 }
 
@@ -31,8 +32,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	s := &soak{Options: o, result: &Result{
 		Started: time.Now().UTC(), Revision: o.Revision, Machine: machine.This(), Command: o.Command, Options: o, Samples: []Sample{}, Trends: []Trend{},
 	}}
-	var err error
-	if s.gateway, s.urls, err = o.start(ctx); err != nil {
+	dir, err := os.MkdirTemp("", "castgate-soak")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if s.gateway, s.swarm, err = o.start(ctx, dir); err != nil {
 		return nil, err
 	}
 	err = s.play(ctx)
@@ -82,12 +87,9 @@ func (s *soak) play(ctx context.Context) error {
 // tide has everything happen once that will happen later.
 func (s *soak) tide(ctx context.Context) error {
 	s.log("the first tide: %d connections come and go for %v", s.Connections, s.Tide)
-	p, err := s.plan(s.gateway, s.urls)
-	if err != nil {
-		return err
-	}
+	p := s.plan(s.gateway, s.swarm)
 	p.For = s.Tide
-	if _, err = loadtest.Run(ctx, "churn", p); err != nil {
+	if _, err := loadtest.Run(ctx, "churn", p); err != nil {
 		return fmt.Errorf("the first tide: %w", err)
 	}
 	return context.Cause(ctx)
@@ -95,10 +97,7 @@ func (s *soak) tide(ctx context.Context) error {
 
 // flood is the soak itself: traffic, with samples while it is measured.
 func (s *soak) flood(ctx context.Context) error {
-	p, err := s.plan(s.gateway, s.urls)
-	if err != nil {
-		return err
-	}
+	p := s.plan(s.gateway, s.swarm)
 	read := s.gateway.Weigh
 	if s.weigh != nil {
 		read = s.weigh

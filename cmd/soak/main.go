@@ -26,6 +26,7 @@ type command struct {
 	Every       time.Duration `help:"Time between two samples." default:"${every}"`
 	Connections int           `help:"Connections, each with a uid and in a group." default:"${connections}"`
 	Stay        int           `help:"Connections that are never replaced; -1: half of them." default:"-1"`
+	Scheme      []string      `help:"Schemes of the gateway's listeners, ws or wss, which connections go to in turn; both if not given." placeholder:"SCHEME"`
 	Groups      int           `help:"Groups they are spread over." default:"${groups}"`
 	Replace     float64       `help:"Connections a second that leave and come." default:"${replace}"`
 	Broken      float64       `help:"Part of them, 0 to 1, that are reset instead of saying goodbye." default:"${broken}"`
@@ -172,6 +173,9 @@ func (c *command) options() soak.Options {
 	o.Connections, o.Stay, o.Groups, o.Replace, o.Broken = c.Connections, c.Stay, c.Groups, c.Replace, c.Broken
 	if c.Stay == -1 {
 		o.Stay = c.Connections / 2
+	}
+	if len(c.Scheme) > 0 {
+		o.Schemes = c.Scheme
 	}
 	o.Broadcasts, o.GroupPushes, o.Unicasts, o.Size = c.Broadcasts, c.GroupPushes, c.Unicasts, c.Size
 	o.Sources, o.Tide, o.Rest, o.Slack = c.Source, c.Tide, c.Rest, c.Slack

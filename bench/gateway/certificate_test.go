@@ -1,4 +1,4 @@
-package bench
+package gateway
 
 import (
 	"crypto/tls"
@@ -12,17 +12,17 @@ import (
 // who trust it.
 func TestCertificate(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := trustIn(dir); err == nil {
+	if _, err := Trust(dir); err == nil {
 		t.Error("a certificate before there is one")
 	}
-	if err := writeCertificate(dir); err != nil {
+	if err := WriteCertificate(dir); err != nil {
 		t.Fatal(err)
 	}
-	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, certFile), filepath.Join(dir, keyFile))
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, CertFile), filepath.Join(dir, KeyFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust, err := trustIn(dir)
+	trust, err := Trust(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,10 +32,10 @@ func TestCertificate(t *testing.T) {
 	if pair.Leaf.SignatureAlgorithm != x509.ECDSAWithSHA256 {
 		t.Error(pair.Leaf.SignatureAlgorithm)
 	}
-	if err := os.WriteFile(filepath.Join(dir, certFile), []byte("none"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, CertFile), []byte("none"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := trustIn(dir); err == nil {
+	if _, err := Trust(dir); err == nil {
 		t.Error("no certificate is trusted")
 	}
 }

@@ -1,4 +1,4 @@
-package bench
+package gateway
 
 import (
 	"crypto/ecdsa"
@@ -18,13 +18,13 @@ import (
 
 // Files of a server's certificate in its directory.
 const (
-	certFile = "server.crt"
-	keyFile  = "server.key"
+	CertFile = "server.crt"
+	KeyFile  = "server.key"
 )
 
-// writeCertificate makes a certificate for 127.0.0.1 that signs itself, with an
+// WriteCertificate makes a certificate for 127.0.0.1 that signs itself, with an
 // ECDSA key on P-256, and writes it into dir: what most sites have.
-func writeCertificate(dir string) error {
+func WriteCertificate(dir string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -43,20 +43,20 @@ func writeCertificate(dir string) error {
 		return err
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(dir, certFile), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
-		os.WriteFile(filepath.Join(dir, keyFile), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600),
+		os.WriteFile(filepath.Join(dir, CertFile), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		os.WriteFile(filepath.Join(dir, KeyFile), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600),
 	)
 }
 
-// trustIn is the client's side of TLS for the certificate in dir.
-func trustIn(dir string) (*tls.Config, error) {
-	text, err := os.ReadFile(filepath.Join(dir, certFile))
+// Trust is the client's side of TLS for the certificate in dir.
+func Trust(dir string) (*tls.Config, error) {
+	text, err := os.ReadFile(filepath.Join(dir, CertFile))
 	if err != nil {
 		return nil, err
 	}
 	c := &tls.Config{RootCAs: x509.NewCertPool()}
 	if !c.RootCAs.AppendCertsFromPEM(text) {
-		return nil, errors.New("no certificate in " + certFile)
+		return nil, errors.New("no certificate in " + CertFile)
 	}
 	return c, nil
 }
