@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"castgate/server/internal/pemfile"
 )
 
 // tlsVersions are the values of Config.TLSMinVersion.
@@ -82,9 +84,9 @@ func newCertificates(certs, keys []string, log *slog.Logger) (*certificates, err
 func (cs *certificates) load() error {
 	var all []tls.Certificate
 	for _, pair := range cs.files {
-		c, err := tls.LoadX509KeyPair(pair[0], pair[1])
+		c, err := pemfile.Pair(pair[0], pair[1])
 		if err != nil {
-			return fmt.Errorf("%s with %s: %w", pair[0], pair[1], err)
+			return err
 		}
 		if now := time.Now(); now.After(c.Leaf.NotAfter) || now.Before(c.Leaf.NotBefore) {
 			cs.log.Warn("a certificate is not valid now", "file", pair[0], "from", c.Leaf.NotBefore, "until", c.Leaf.NotAfter)

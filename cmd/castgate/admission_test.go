@@ -61,7 +61,7 @@ func TestWrongAdmissionSettings(t *testing.T) {
 		{[]string{"--jwt-secret=@/nowhere"}, "--jwt-secret: open /nowhere"},
 		{[]string{"--jwt-secret=@" + empty}, "--jwt-secret: the secret is empty"},
 		{[]string{"--jwt-public-key=/nowhere"}, "--jwt-public-key: open /nowhere"},
-		{[]string{"--jwt-public-key=" + half}, "--jwt-public-key: " + half + ": no public key"},
+		{[]string{"--jwt-public-key=" + half}, "--jwt-public-key: " + half + ": PEM block 1 is cut"},
 		{[]string{"--jwt-jwks=" + half}, "--jwt-jwks: " + half + ": not a JSON Web Key Set"},
 		{[]string{"--jwt-secret=x", "--jwt-leeway=1h"}, "--jwt-leeway: 1h0m0s is not between 0 and 10m0s"},
 		{[]string{"--jwt-secret=x", "--jwt-query=a=b"}, `--jwt-query: "a=b" is no name`},

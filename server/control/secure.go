@@ -2,10 +2,10 @@ package control
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
+
+	"castgate/server/internal/pemfile"
 )
 
 // TLS says how the port speaks TLS. Without files it does not.
@@ -31,24 +31,20 @@ func (t *TLS) validate() error {
 
 // load reads the files. The error begins with the name of a setting.
 func (t *TLS) load() (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	pair, err := pemfile.Pair(t.Cert, t.Key)
 	if err != nil {
-		return nil, fmt.Errorf("control-tls-cert: %s with %s: %w", t.Cert, t.Key, err)
+		return nil, fmt.Errorf("control-tls-cert: %w", err)
 	}
 	c := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 	if t.ClientCA == "" {
 		return c, nil
 	}
-	text, err := os.ReadFile(t.ClientCA)
-	if err != nil {
-		return nil, fmt.Errorf("control-client-ca: %w", err)
-	}
-	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	c.ClientAuth = tls.RequireAndVerifyClientCert
 	// A ticket would let in who has shown a certificate once, also after the
 	// authorities have been changed.
 	c.SessionTicketsDisabled = true
-	if !c.ClientCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("control-client-ca: %s holds no certificate", t.ClientCA)
+	if c.ClientCAs, err = pemfile.Authorities(t.ClientCA); err != nil {
+		return nil, fmt.Errorf("control-client-ca: %w", err)
 	}
 	return c, nil
 }

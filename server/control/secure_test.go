@@ -185,6 +185,37 @@ func (p *pki) forge(name string) {
 	}
 }
 
+// Of two authorities none is dropped because the file is half written.
+func TestCutAuthorities(t *testing.T) {
+	pki, other := newPKI(t), newPKI(t)
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	pki.leaf("good", x509.ExtKeyUsageClientAuth, pki.key)
+	second, err := os.ReadFile(pki.path("ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := os.ReadFile(other.path("ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := append(first, second...)
+	if err := os.WriteFile(pki.path("callers.crt"), both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, func(c *Config) {
+		c.TLS = TLS{Cert: pki.path("server.crt"), Key: pki.path("server.key"), ClientCA: pki.path("callers.crt")}
+	})
+	if err := os.WriteFile(pki.path("callers.crt"), both[:len(both)-len(second)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.RenewTLS(); err == nil || !strings.HasPrefix(err.Error(), "control-client-ca: ") {
+		t.Errorf("half an authority: %v", err)
+	}
+	if status, err := pki.get(p.Addr().String(), "good"); status != 200 {
+		t.Errorf("a caller of the second authority: %d, %v", status, err)
+	}
+}
+
 func TestWrongTLS(t *testing.T) {
 	for want, files := range map[string]TLS{
 		"control-tls-cert: it needs":  {Cert: "x"},

@@ -9,6 +9,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	"castgate/server/internal/pemfile"
 )
 
 // Limits of keys.
@@ -43,37 +45,22 @@ func Secret(secret []byte) (Key, error) {
 }
 
 // PEM reads public keys (PKIX or PKCS #1) or certificates, of which only the
-// key counts, one after the other. Anything else in the text is an error, a
-// private key above all.
+// key counts, one after the other. Any other block is an error, a private key
+// above all, and so is one that is cut or damaged; text between them is not.
 func PEM(text []byte) ([]Key, error) {
+	blocks, err := pemfile.Blocks(text)
+	if err != nil {
+		return nil, err
+	}
 	var keys []Key
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			break
-		}
-		text = rest
-		var public any
-		var err error
-		switch block.Type {
-		case "PUBLIC KEY":
-			public, err = x509.ParsePKIXPublicKey(block.Bytes)
-		case "RSA PUBLIC KEY":
-			public, err = x509.ParsePKCS1PublicKey(block.Bytes)
-		case "CERTIFICATE":
-			var cert *x509.Certificate
-			if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
-				public = cert.PublicKey
-			}
-		default:
-			return nil, fmt.Errorf("a PEM block is %q, not a public key", block.Type)
-		}
+	for i, b := range blocks {
+		public, err := publicOf(b)
 		if err != nil {
-			return nil, fmt.Errorf("PEM block %d: %w", len(keys)+1, err)
+			return nil, fmt.Errorf("PEM block %d: %w", i+1, err)
 		}
 		k, err := publicKey("", public)
 		if err != nil {
-			return nil, fmt.Errorf("PEM block %d: %w", len(keys)+1, err)
+			return nil, fmt.Errorf("PEM block %d: %w", i+1, err)
 		}
 		keys = append(keys, k)
 	}
@@ -81,6 +68,23 @@ func PEM(text []byte) ([]Key, error) {
 		return nil, errors.New("no public key in PEM form")
 	}
 	return keys, nil
+}
+
+// publicOf parses the public key in a block.
+func publicOf(b *pem.Block) (any, error) {
+	switch b.Type {
+	case "PUBLIC KEY":
+		return x509.ParsePKIXPublicKey(b.Bytes)
+	case "RSA PUBLIC KEY":
+		return x509.ParsePKCS1PublicKey(b.Bytes)
+	case "CERTIFICATE":
+		cert, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return cert.PublicKey, nil
+	}
+	return nil, fmt.Errorf("it is %q, not a public key", b.Type)
 }
 
 // publicKey pins a public key to the algorithm of its type.

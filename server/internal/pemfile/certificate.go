@@ -1,0 +1,81 @@
+package pemfile
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+)
+
+const certificateType = "CERTIFICATE"
+
+// certificates are those of the blocks. Other blocks are left out, or an error
+// if there may be none.
+func certificates(text []byte, only bool) (all []*x509.Certificate, err error) {
+	blocks, err := Blocks(text)
+	if err != nil {
+		return nil, err
+	}
+	for i, b := range blocks {
+		if b.Type != certificateType {
+			if only {
+				return nil, fmt.Errorf("PEM block %d is %q, not a certificate", i+1, b.Type)
+			}
+			continue
+		}
+		c, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("PEM block %d: %w", i+1, err)
+		}
+		all = append(all, c)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no certificate in PEM form")
+	}
+	return all, nil
+}
+
+// Pair reads a certificate with its chain and its private key, which may be in
+// one file.
+func Pair(cert, key string) (tls.Certificate, error) {
+	pair, err := readPair(cert, key)
+	if err != nil {
+		err = fmt.Errorf("%s with %s: %w", cert, key, err)
+	}
+	return pair, err
+}
+
+func readPair(cert, key string) (none tls.Certificate, err error) {
+	chain, err := read(cert)
+	if err != nil {
+		return none, err
+	}
+	if _, err := certificates(chain, false); err != nil {
+		return none, fmt.Errorf("the certificate: %w", err)
+	}
+	private, err := read(key)
+	if err != nil {
+		return none, err
+	}
+	if _, err := Blocks(private); err != nil {
+		return none, fmt.Errorf("the key: %w", err)
+	}
+	return tls.X509KeyPair(chain, private)
+}
+
+// Authorities reads a file of certificates that sign others.
+func Authorities(path string) (*x509.CertPool, error) {
+	text, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	all, err := certificates(text, true)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	pool := x509.NewCertPool()
+	for _, c := range all {
+		pool.AddCert(c)
+	}
+	return pool, nil
+}
