@@ -190,7 +190,10 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	socket := arrival{fd: fd, addr: addrPort(sa), form: a.form, endpoint: a.index, secure: a.secure}
 	// A trusted proxy's address is not that of its clients: those are looked
 	// at once they are known.
-	if p := s.policy.Load(); p.perAddress.On() && !p.trusts(socket.addr.Addr()) {
+	p := s.policy.Load()
+	trusted := p.trusts(socket.addr.Addr())
+	socket.proxied = trusted && s.config.ProxyProtocol
+	if p.perAddress.On() && !trusted {
 		if socket.refusal = s.admit(p, socket.addr.Addr()); socket.refusal == codec.HandshakeOK {
 			socket.counted = true
 		} else if int(s.refusing.Add(1)) > s.limits.refusing {

@@ -20,6 +20,7 @@ type arrival struct {
 	secure   bool                  // TLS
 	refusal  codec.HandshakeResult // HandshakeOK, or what to answer
 	counted  bool                  // in Server.addresses
+	proxied  bool                  // begins with a PROXY header; never with counted
 	watched  bool                  // it is in the poller
 }
 
@@ -74,7 +75,9 @@ func (l *loop) adopt(a arrival) {
 	switch {
 	case a.refusal != codec.HandshakeOK:
 		c.state, c.why = connRefusing, a.refusal
-	case l.srv.config.ProxyProtocol && l.srv.policy.Load().trusts(a.addr.Addr()):
+	case a.proxied:
+		// Not to be asked of the policy again, which may have changed: the header's
+		// address would take the place of one that was counted.
 		c.state = connProxy
 	}
 	if a.counted {
