@@ -35,7 +35,7 @@ const (
 	flagInflate                          // in the loop's list of clients with more to inflate
 	flagTold                             // Events.Opened was called, Closed was not
 	flagCounted                          // in Server.addresses, with the address that the registry has
-	flagExpires                          // while connOpen, due is the Unix time at which its token ends
+	flagExpires                          // its token ends: chunk.expires is the Unix time
 	flagSecure                           // TLS: see secureOf
 )
 
@@ -60,7 +60,7 @@ type conn struct {
 
 	// Times, in ticks of the loop.
 	lastRead uint32 // of the last byte from the peer
-	due      uint32 // when the handshake or the close must be done, the client be bound; see flagExpires
+	due      uint32 // when the handshake or the close must be done, the client be bound
 	wheelAt  uint32 // the tick of the one entry in the wheel that counts
 
 	left    uint32 // while closing: bytes the peer had not taken at the last look; while open: heartbeat.count at the last message

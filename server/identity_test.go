@@ -112,6 +112,34 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// A token that ends is no uid: who has one without sub must be bound in time
+// all the same, and who was is closed when the token ends.
+func TestUnboundWithToken(t *testing.T) {
+	s, clock := startOnClock(t, func(c *Config) {
+		c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t)}}
+		c.UnboundTimeout = 2 * tickLen
+		c.PingInterval = minTimeout
+	})
+	end := clock.now().Unix() + 3600
+	nobody, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"exp": end}))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, _, err := nobody.Read(ctx)
+	var e websocket.CloseError
+	if !asClose(err, &e) || e.Code != 1008 || e.Reason != "not bound in time" {
+		t.Errorf("a client that nobody has bound ended with %v", err)
+	}
+	ann, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "ann", "exp": end}))
+	ann.CloseRead(context.Background()) // answers pings
+	before := s.stats().Pings
+	eventually(t, "some deadlines to be looked at", func() bool { return s.stats().Pings > before+4 })
+	if st := s.stats(); st.Connections != 1 || st.Closes["unbound"] != 1 {
+		t.Errorf("%+v", st)
+	}
+	clock.advance(2 * time.Hour)
+	eventually(t, "the token to end", func() bool { return s.stats().Closes["token_expired"] == 1 })
+}
+
 func TestTokenExpiryOnTheWire(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
 		c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t)}}

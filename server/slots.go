@@ -27,7 +27,8 @@ type chunk struct {
 	mu      sync.Mutex // guards clients
 	clients [chunkLen]client
 
-	secure *[chunkLen]*secure // TLS sides, owned by the loop; nil until there is one
+	secure  *[chunkLen]*secure // TLS sides, owned by the loop; nil until there is one
+	expires *[chunkLen]uint32  // see flagExpires; owned by the loop, nil until there is one
 }
 
 // slots is one loop's set of connections: an array in chunks that grows and

@@ -105,16 +105,14 @@ func (l *loop) expire(slot uint32, c *conn, now uint32) {
 	l.refuse(slot, c, codec.HandshakeTimeout)
 }
 
-// openDeadline pings a silent client, ends one that stays silent and one that
-// nobody has bound.
+// openDeadline pings a silent client, ends one that stays silent, one whose
+// token has ended and one that nobody has bound.
 func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 	t := &l.srv.ticks
 	switch {
-	case c.is(flagExpires):
-		if l.secondsLeft(c) <= 0 {
-			l.startClose(slot, c, closeExpired, closeFrames[closeExpired], false)
-			return
-		}
+	case c.is(flagExpires) && l.secondsLeft(slot) <= 0:
+		l.startClose(slot, c, closeExpired, closeFrames[closeExpired], false)
+		return
 	case t.unbound > 0 && !before(now, c.due) && !l.srv.registry.bound(l.handle(slot, c)):
 		l.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
 		return
@@ -140,9 +138,7 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 func (l *loop) nextDeadline(slot uint32, c *conn) {
 	now := l.wheel.Now()
 	c.left = l.heart.count
-	if !c.is(flagExpires) {
-		c.due = now + l.srv.ticks.unbound
-	}
+	c.due = now + l.srv.ticks.unbound
 	l.nextDeadlineOf(slot, c, now)
 }
 
@@ -155,12 +151,12 @@ func (l *loop) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 			at += t.pingTimeout
 		}
 	}
-	switch {
-	case c.is(flagExpires):
-		if end := now + uint32(min(max(l.secondsLeft(c), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
+	if c.is(flagExpires) {
+		if end := now + uint32(min(max(l.secondsLeft(slot), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
 			at = end
 		}
-	case t.unbound > 0 && before(now, c.due) && before(c.due, at):
+	}
+	if t.unbound > 0 && before(now, c.due) && before(c.due, at) {
 		at = c.due
 	}
 	l.wake(slot, c, at)

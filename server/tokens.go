@@ -139,14 +139,26 @@ func (l *loop) identify(slot uint32, c *conn, id *token.Identity) {
 		}
 	})
 	if !id.Expires.IsZero() {
-		c.set(flagExpires)
-		c.due = uint32(min(max(id.Expires.Unix(), 0), 1<<32-1))
+		l.expireAt(slot, c, id.Expires.Unix())
 	}
+}
+
+// expireAt has a client closed at a Unix time. It is kept beside the slots: most
+// clients need none, and c.due says by when they must be bound.
+func (l *loop) expireAt(slot uint32, c *conn, at int64) {
+	c.set(flagExpires)
+	ch := l.slots.chunkAt(slot)
+	if ch.expires == nil {
+		ch.expires = new([chunkLen]uint32)
+	}
+	ch.expires[slot%chunkLen] = uint32(min(max(at, 0), 1<<32-1))
 }
 
 // secondsLeft is how long the token of a client with flagExpires is still
 // good, by the wall clock, which the token's times are of.
-func (l *loop) secondsLeft(c *conn) int64 { return int64(c.due) - l.sys.now().Unix() }
+func (l *loop) secondsLeft(slot uint32) int64 {
+	return int64(l.slots.chunkAt(slot).expires[slot%chunkLen]) - l.sys.now().Unix()
+}
 
 // tokenResult says how a token's check ends the handshake.
 func tokenResult(id *token.Identity, err error) codec.HandshakeResult {
