@@ -137,6 +137,40 @@ func TestSecureListenerReload(t *testing.T) {
 	}
 }
 
+// TestSecureListenerCertificates: a certificate for another name is added and
+// taken out by a reload of the file of settings; who is connected stays.
+func TestSecureListenerCertificates(t *testing.T) {
+	t.Parallel()
+	ca := wstest.NewAuthority(t)
+	first, second := ca.Issue("first"), ca.Issue("second")
+	file := t.TempDir() + "/castgate.toml"
+	list := func(pairs ...wstest.Pair) string {
+		var certs, keys []string
+		for _, p := range pairs {
+			certs, keys = append(certs, "'"+p.Cert+"'"), append(keys, "'"+p.Key+"'")
+		}
+		return "tls-cert = [" + strings.Join(certs, ", ") + "]\ntls-key = [" + strings.Join(keys, ", ") + "]\n"
+	}
+	write(t, file, list(first))
+	g := wstest.StartWith(t, wstest.Options{Schemes: []string{"wss"}, Flags: []string{"--config", file}})
+	stays := g.DialWith(t, wstest.DialOptions{TLS: ca.Trust()})
+	before := served(t, g, ca.Trust())
+	write(t, file, list(second, first))
+	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[tls-cert tls-key]", "needs_restart": "[]"})
+	if got := served(t, g, ca.Trust()); got.Cmp(before) == 0 {
+		t.Error("the certificate that was added is not served")
+	}
+	ca.Renew(second)
+	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[tls-cert]", "needs_restart": "[]"})
+	write(t, file, list(first))
+	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[tls-cert tls-key]", "needs_restart": "[]"})
+	if got := served(t, g, ca.Trust()); got.Cmp(before) != 0 {
+		t.Errorf("certificate %v is served, want %v", got, before)
+	}
+	g.Push(wstest.All(), "across the reloads")
+	stays.Expect("across the reloads")
+}
+
 // TestSecureListenerPlaintext: who speaks HTTP to the wss port is told so, who
 // speaks anything else is refused, and the others are served on.
 func TestSecureListenerPlaintext(t *testing.T) {

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"sync"
-	"sync/atomic"
-	"time"
+	"slices"
 
 	"castgate/server/internal/pemfile"
 )
@@ -36,134 +33,63 @@ func (c *Config) validateListen() error {
 	return nil
 }
 
-// certificates are those of the wss listeners. They can be read anew while
-// handshakes go on.
-type certificates struct {
-	files [][2]string // certificate and key
-	log   *slog.Logger
-	now   atomic.Pointer[[]tls.Certificate]
+// certificates are those of the wss listeners, in the order of the setting.
+type certificates = pemfile.Watched[[]tls.Certificate]
 
-	reloads, failures atomic.Uint64
-
-	mu   sync.Mutex // one reload at a time
-	seen []fileMark // of files, when they were last looked at; guarded by mu
-}
-
-// fileMark changes when a file does.
-type fileMark struct {
-	size  int64
-	time  time.Time
-	other os.FileInfo // for its inode: see os.SameFile
-}
-
-func (m fileMark) equal(o fileMark) bool {
-	if m.other == nil || o.other == nil {
-		return m.other == nil && o.other == nil
+// CheckCertificates reads the files of TLSCerts and TLSKeys as New does.
+func (c *Config) CheckCertificates() error {
+	log := c.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
-	return m.size == o.size && m.time.Equal(o.time) && os.SameFile(m.other, o.other)
+	if _, err := certificatesOf(c.TLSCerts, c.TLSKeys, log).Load(); err != nil {
+		return fmt.Errorf("tls-cert: %w", err)
+	}
+	return nil
 }
 
-// certPoll is how often the files are looked at for a change.
-const certPoll = 10 * time.Second
-
-// newCertificates reads the pairs for the first time. The error begins with
-// the name of the setting.
-func newCertificates(certs, keys []string, log *slog.Logger) (*certificates, error) {
-	cs := &certificates{log: log}
-	for i := range certs {
-		cs.files = append(cs.files, [2]string{certs[i], keys[i]})
+// certificatesOf reads pairs of files, all of them or none.
+func certificatesOf(certs, keys []string, log *slog.Logger) pemfile.Source[[]tls.Certificate] {
+	return pemfile.Source[[]tls.Certificate]{
+		Files: slices.Concat(certs, keys),
+		Load: func() (*[]tls.Certificate, error) {
+			var all []tls.Certificate
+			for i := range certs {
+				c, err := pemfile.Pair(certs[i], keys[i])
+				if err != nil {
+					return nil, err
+				}
+				pemfile.WarnOfTime(log, certs[i], c.Leaf)
+				all = append(all, c)
+			}
+			return &all, nil
+		},
 	}
-	cs.seen = cs.marks()
-	if err := cs.load(); err != nil {
+}
+
+// SetCertificates reads other certificates and keys, or the same files anew, for
+// handshakes that begin from now on. With an error, which begins with the name of
+// a setting, all stays as it was. undo brings back what there was before. Any
+// goroutine.
+func (s *Server) SetCertificates(certs, keys []string) (undo func(), err error) {
+	c := s.config
+	c.TLSCerts, c.TLSKeys = certs, keys
+	if err := c.validateListen(); err != nil {
+		return nil, err
+	}
+	undo, err = s.certs.Set(certificatesOf(certs, keys, s.log))
+	if err != nil {
 		return nil, fmt.Errorf("tls-cert: %w", err)
 	}
-	return cs, nil
-}
-
-// load reads all pairs; with an error in any of them the old ones stay.
-func (cs *certificates) load() error {
-	var all []tls.Certificate
-	for _, pair := range cs.files {
-		c, err := pemfile.Pair(pair[0], pair[1])
-		if err != nil {
-			return err
-		}
-		if now := time.Now(); now.After(c.Leaf.NotAfter) || now.Before(c.Leaf.NotBefore) {
-			cs.log.Warn("a certificate is not valid now", "file", pair[0], "from", c.Leaf.NotBefore, "until", c.Leaf.NotAfter)
-		}
-		all = append(all, c)
-	}
-	cs.now.Store(&all)
-	return nil
-}
-
-// reload reads the files anew. Any goroutine.
-func (cs *certificates) reload() error {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	return cs.reloadLocked(cs.marks())
-}
-
-func (cs *certificates) reloadLocked(marks []fileMark) error {
-	cs.seen = marks
-	if err := cs.load(); err != nil {
-		cs.failures.Add(1)
-		cs.log.Warn("certificates stay as they were", "error", err)
-		return err
-	}
-	cs.reloads.Add(1)
-	cs.log.Info("certificates read anew", "pairs", len(cs.files))
-	return nil
-}
-
-// look reloads if a file has changed since the last look: once for each
-// change, so that a broken file is one line in the log.
-func (cs *certificates) look() {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	marks := cs.marks()
-	for i := range marks {
-		if !marks[i].equal(cs.seen[i]) {
-			_ = cs.reloadLocked(marks)
-			return
-		}
-	}
-}
-
-func (cs *certificates) marks() []fileMark {
-	var all []fileMark
-	for _, pair := range cs.files {
-		for _, name := range pair {
-			var m fileMark
-			if info, err := os.Stat(name); err == nil {
-				m = fileMark{info.Size(), info.ModTime(), info}
-			}
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
-// watch looks at the files until quiet is closed.
-func (cs *certificates) watch(quiet <-chan struct{}) {
-	t := time.NewTicker(certPoll)
-	defer t.Stop()
-	for {
-		select {
-		case <-quiet:
-			return
-		case <-t.C:
-			cs.look()
-		}
-	}
+	return undo, nil
 }
 
 var errNoCertificate = errors.New("no certificate")
 
-// pick answers the first certificate that the client can use, by the name it
-// asks for and what it can verify; else the first of all.
-func (cs *certificates) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	all := *cs.now.Load()
+// pickCertificate answers the first certificate that the client can use, by the
+// name it asks for and what it can verify; else the first of all.
+func (s *Server) pickCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	all := *s.certs.Now()
 	if len(all) == 0 {
 		return nil, errNoCertificate
 	}
@@ -175,23 +101,13 @@ func (cs *certificates) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	return &all[0], nil
 }
 
-// ReloadCertificates reads the files of Config.TLSCerts and TLSKeys anew, for
-// handshakes that begin from now on. With an error in any of them all stay as
-// they were. Without a wss listener it does nothing. Any goroutine.
-func (s *Server) ReloadCertificates() error {
-	if s.certs == nil {
-		return nil
-	}
-	return s.certs.reload()
-}
-
 // newTLSConfig answers what all handshakes use. Session tickets are under keys
 // that crypto/tls makes and changes each day; they outlive a reload of the
 // certificates, since it stays the same Config.
-func newTLSConfig(c *Config, certs *certificates) *tls.Config {
+func (s *Server) newTLSConfig() *tls.Config {
 	return &tls.Config{
-		GetCertificate: certs.pick,
-		MinVersion:     tlsVersions[c.TLSMinVersion],
+		GetCertificate: s.pickCertificate,
+		MinVersion:     tlsVersions[s.config.TLSMinVersion],
 		NextProtos:     []string{"http/1.1"},
 		// What decides is the cost of a push, not the first byte's delay.
 		DynamicRecordSizingDisabled: true,

@@ -55,9 +55,7 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
 		TLSHandshakes: map[string]uint64{},
 	}
-	if s.certs != nil {
-		st.CertificateReloads, st.CertificateFailures = s.certs.reloads.Load(), s.certs.failures.Load()
-	}
+	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
 	for _, l := range s.loops {
 		c := &l.count
 		st.Connections += int(c.connections.Load())

@@ -159,7 +159,7 @@ func TestSecureResumption(t *testing.T) {
 				t.Errorf("connection %d resumed: %v", i, got)
 			}
 			if i == 1 {
-				if err := s.ReloadCertificates(); err != nil {
+				if _, err := s.SetCertificates(s.config.TLSCerts, s.config.TLSKeys); err != nil {
 					t.Error(err)
 				}
 			}

@@ -2,11 +2,14 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"castgate/server/internal/pemfile"
 	"castgate/server/internal/quota"
 )
 
@@ -27,10 +30,10 @@ type Server struct {
 	registry  *registry
 	deflater  *deflater // nil unless Config.Compress
 	loops     []*loop
-	acceptors []*acceptor   // by index of Config.Listen
-	plain     formSet       // forms of plain clients there may be
-	certs     *certificates // nil without TLSCerts
-	shaker    *shaker       // nil without them
+	acceptors []*acceptor // by index of Config.Listen
+	plain     formSet     // forms of plain clients there may be
+	certs     *certificates
+	shaker    *shaker // nil without a wss listener
 
 	policy     atomic.Pointer[policy]
 	addresses  quota.Addresses // by what perAddress limits
@@ -92,11 +95,12 @@ func newServer(c Config, sys *system) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.TLSCerts) > 0 {
-		if s.certs, err = newCertificates(c.TLSCerts, c.TLSKeys, s.log); err != nil {
-			return nil, err
-		}
-		s.shaker = newShaker(newTLSConfig(&c, s.certs), &c, func() int64 { return s.now() + 1 })
+	s.certs = pemfile.NewWatched[[]tls.Certificate](s.log)
+	if _, err := s.SetCertificates(c.TLSCerts, c.TLSKeys); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(endpoints, func(e endpoint) bool { return e.scheme == schemeWSS }) {
+		s.shaker = newShaker(s.newTLSConfig(), &c, func() int64 { return s.now() + 1 })
 	}
 	s.plain = plainForms(endpoints)
 	s.registry = newRegistry(c.Loops)
@@ -146,9 +150,7 @@ func (s *Server) Run() error {
 	}
 	quiet := make(chan struct{})
 	go s.giveBack(quiet)
-	if s.certs != nil {
-		go s.certs.watch(quiet)
-	}
+	go s.certs.Watch(quiet)
 	s.running.Store(true)
 
 	var first error

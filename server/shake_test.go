@@ -241,9 +241,9 @@ func TestCertificates(t *testing.T) {
 	if err := os.WriteFile(certA, whole[:len(whole)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.certs.look()
-	s.certs.look() // the same broken file is no second failure
-	if err := s.ReloadCertificates(); err == nil || !strings.Contains(err.Error(), certA) {
+	s.certs.Look()
+	s.certs.Look() // the same broken file is no second failure
+	if _, err := s.SetCertificates([]string{certA, certB}, []string{keyA, keyB}); err == nil || !strings.Contains(err.Error(), certA) {
 		t.Errorf("half a file: %v", err)
 	}
 	if st := s.stats(); st.CertificateFailures != 2 || st.CertificateReloads != 0 {
@@ -253,8 +253,8 @@ func TestCertificates(t *testing.T) {
 		t.Error("a broken file has changed the certificate")
 	}
 	writePair(t, dir, "first", "a.example")
-	s.certs.look()
-	s.certs.look()
+	s.certs.Look()
+	s.certs.Look()
 	if st := s.stats(); st.CertificateReloads != 1 {
 		t.Errorf("%d reloads", st.CertificateReloads)
 	}
@@ -266,7 +266,7 @@ func TestCertificates(t *testing.T) {
 	if err := os.Remove(keyB); err != nil {
 		t.Fatal(err)
 	}
-	s.certs.look()
+	s.certs.Look()
 	if st := s.stats(); st.CertificateFailures != 3 {
 		t.Errorf("a file that is gone: %d failures", st.CertificateFailures)
 	}

@@ -28,11 +28,11 @@ type reloader struct {
 	gateway interface {
 		SetCapacity(server.Capacity) error
 		SetPolicy(server.Policy) error
-		ReloadCertificates() error
+		SetCertificates(certs, keys []string) (undo func(), err error)
 	}
 	control interface {
 		SetAccess(control.Access) error
-		RenewTLS() (undo func(), err error)
+		SetTLS(control.TLS) (undo func(), err error)
 	}
 
 	// what holds now
@@ -129,15 +129,15 @@ func (r *reloader) hand(e *effective) error {
 		func(e *effective) error { return r.control.SetAccess(e.control.Access) },
 		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity()) },
 		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
-		// The last, since what was in the files before can't be had back.
-		func(*effective) error {
-			undo, err := r.control.RenewTLS()
+		// The last, since what was in the files before can't be read again.
+		func(e *effective) error {
+			undo, err := r.control.SetTLS(e.control.TLS)
 			if err != nil {
 				return fmt.Errorf("--%w", err)
 			}
-			if err := r.gateway.ReloadCertificates(); err != nil {
+			if _, err := r.gateway.SetCertificates(e.server.TLSCerts, e.server.TLSKeys); err != nil {
 				undo()
-				return fmt.Errorf("--tls-cert: %w", err)
+				return fmt.Errorf("--%w", err)
 			}
 			return nil
 		},
@@ -192,6 +192,11 @@ func changedFiles(was, is *effective) (names []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(is.tokenKeys)) {
 		if !reflect.DeepEqual(was.tokenKeys[name], is.tokenKeys[name]) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(is.certificates)) {
+		if was.certificates[name] != is.certificates[name] {
 			names = append(names, name)
 		}
 	}

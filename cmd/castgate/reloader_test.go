@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,15 +25,22 @@ type applied struct {
 	noAccess     error
 	accessesSeen int
 
-	certificates   int // times that they were read
+	certificates   []string // and keys, as they were last read
 	noCertificates error
+	tls            control.TLS
 }
 
-func (a *applied) RenewTLS() (func(), error) { return func() {}, nil }
+func (a *applied) SetTLS(files control.TLS) (func(), error) {
+	before := a.tls
+	a.tls = files
+	return func() { a.tls = before }, nil
+}
 
-func (a *applied) ReloadCertificates() error {
-	a.certificates++
-	return a.noCertificates
+func (a *applied) SetCertificates(certs, keys []string) (func(), error) {
+	if a.noCertificates == nil {
+		a.certificates = slices.Concat(certs, keys)
+	}
+	return func() {}, a.noCertificates
 }
 
 func (a *applied) SetPolicy(p server.Policy) error {
@@ -144,6 +152,33 @@ func TestReloadKeyFiles(t *testing.T) {
 	}
 }
 
+// So does that of certificates and of their keys.
+func TestReloadCertificateFiles(t *testing.T) {
+	files := map[string]string{}
+	for _, name := range []string{"tls-cert", "tls-key", "control-tls-cert", "control-tls-key", "control-client-ca"} {
+		files[name] = writeFile(t, name, "first\n", 0o600)
+	}
+	config := fmt.Sprintf("tls-cert = ['%s']\ntls-key = ['%s']\n", files["tls-cert"], files["tls-key"])
+	for _, name := range []string{"control-tls-cert", "control-tls-key", "control-client-ca"} {
+		config += fmt.Sprintf("%s = '%s'\n", name, files[name])
+	}
+	r, _, _ := running(t, config)
+	expectReload(t, r, "", "")
+	for name, file := range files {
+		rewrite(t, file, "second\n")
+		expectReload(t, r, name, "")
+		expectReload(t, r, "", "")
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.now.files = append(r.now.files, pipe)
+	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a pipe: %v", err)
+	}
+}
+
 // So does that of files of keys for tokens.
 func TestReloadTokenKeys(t *testing.T) {
 	secret := writeFile(t, "secret", strings.Repeat("a", 32)+"\n", 0o600)
@@ -201,7 +236,8 @@ func TestReloadRefused(t *testing.T) {
 // What one part refuses is taken back from the others.
 func TestReloadIsWhole(t *testing.T) {
 	r, a, file := running(t, "control-key = ['old']\n")
-	rewrite(t, file, "control-key = ['new']\nlog-level = 'error'\nsend-queue = 1000\n")
+	rewrite(t, file, "control-key = ['new']\nlog-level = 'error'\nsend-queue = 1000\n"+
+		"tls-cert = ['a']\ntls-key = ['b']\ncontrol-tls-cert = 'c'\ncontrol-tls-key = 'd'\n")
 	a.noAccess = errors.New("control: exposed")
 	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "exposed") {
 		t.Errorf("%v", err)
@@ -213,18 +249,18 @@ func TestReloadIsWhole(t *testing.T) {
 	if a.access.Keys[0] != "old" || a.limits.SendQueue != 1<<18 || r.level.Level() != slog.LevelInfo || a.accessesSeen != 3 {
 		t.Errorf("left at %+v, level %v", a, r.level.Level())
 	}
-	if a.certificates != 0 {
+	if a.certificates != nil || a.tls.Cert != "" {
 		t.Error("certificates were read for a reload that was refused")
 	}
-	a.noPolicy, a.noCertificates = nil, errors.New("half a file")
+	a.noPolicy, a.noCertificates = nil, errors.New("tls-cert: half a file")
 	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "--tls-cert: half a file") {
 		t.Errorf("%v", err)
 	}
-	if a.access.Keys[0] != "old" || a.limits.SendQueue != 1<<18 || r.level.Level() != slog.LevelInfo {
+	if a.access.Keys[0] != "old" || a.limits.SendQueue != 1<<18 || a.tls.Cert != "" || r.level.Level() != slog.LevelInfo {
 		t.Errorf("left at %+v, level %v", a, r.level.Level())
 	}
 	a.noCertificates = nil
-	expectReload(t, r, "send-queue control-key log-level", "")
+	expectReload(t, r, "send-queue tls-cert tls-key control-key control-tls-cert control-tls-key log-level", "")
 }
 
 // Each knob that is marked as one that a reload applies reaches the parts that
@@ -248,16 +284,18 @@ func TestHotKnobsAreApplied(t *testing.T) {
 			continue
 		}
 		r, a, file := running(t, setting[0])
-		before := fmt.Sprintf("%+v %+v %+v %v %v", a.policy, a.limits, a.access, r.level, r.audit.off)
+		before := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(r.audit.off)
 		rewrite(t, file, setting[1])
 		expectReload(t, r, f.Name, "")
-		if after := fmt.Sprintf("%+v %+v %+v %v %v", a.policy, a.limits, a.access, r.level, r.audit.off); after == before {
+		if after := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(r.audit.off); after == before {
 			t.Errorf("%s is marked as applied by a reload, but is not", f.Name)
 		}
 	}
 }
 
 const tokenSecret = "jwt-secret = 'a secret of more than thirty-two bytes'\n"
+
+const controlTLS = "control-tls-cert = 'c'\ncontrol-tls-key = 'k'\n"
 
 // hotValues are configurations before and after a change of one knob.
 func hotValues(keys string) map[string][2]string {
@@ -287,6 +325,11 @@ func hotValues(keys string) map[string][2]string {
 		"jwt-required":         {tokenSecret, tokenSecret + "jwt-required = true\n"},
 		"control-key":          {"", "control-key = ['new']\n"},
 		"control-keys-file":    {"", "control-keys-file = '" + keys + "'\n"},
+		"tls-cert":             {"tls-cert = ['a']\ntls-key = ['k']\n", "tls-cert = ['b']\ntls-key = ['k']\n"},
+		"tls-key":              {"tls-cert = ['a']\ntls-key = ['k']\n", "tls-cert = ['a']\ntls-key = ['l']\n"},
+		"control-tls-cert":     {controlTLS, strings.Replace(controlTLS, "'c'", "'d'", 1)},
+		"control-tls-key":      {controlTLS, strings.Replace(controlTLS, "'k'", "'l'", 1)},
+		"control-client-ca":    {controlTLS, controlTLS + "control-client-ca = 'ca'\n"},
 		"control-allow":        {"", "control-allow = ['127.0.0.1']\n"},
 		"audit-log":            {"audit-log = 'off'\n", "audit-log = 'stderr'\n"},
 		"log-level":            {"", "log-level = 'debug'\n"},

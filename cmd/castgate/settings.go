@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -42,8 +43,8 @@ type settings struct {
 	SlowPolicy       string   `default:"close" unit:"close or drop" hot:"" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
 	PushQueue        size     `default:"64MiB" unit:"bytes" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
 	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
-	TLSCert          []string `unit:"files" help:"Certificates of the wss listeners in PEM, separated by commas; chosen by the name that a client asks for, the first if none fits. Read anew when they change."`
-	TLSKey           []string `unit:"files" help:"Their private keys, in the same order."`
+	TLSCert          []string `unit:"files" hot:"" help:"Certificates of the wss listeners in PEM, separated by commas; chosen by the name that a client asks for, the first if none fits. Read anew when they change."`
+	TLSKey           []string `unit:"files" hot:"" help:"Their private keys, in the same order."`
 	TLSMinVersion    string   `default:"1.2" unit:"1.2 or 1.3" help:"Least version of TLS."`
 	TLSHandshakes    int      `default:"1024" unit:"handshakes" help:"TLS handshakes that go on at once; 8192 more wait."`
 	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`
@@ -56,9 +57,9 @@ type settings struct {
 	ControlKey          []string `unit:"keys" hot:"" help:"Keys of the control API with every right, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
 	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, as castgate key new writes its lines."`
 	ControlAllow        []string `unit:"networks" hot:"" help:"Addresses and networks that control connections are taken from, separated by commas; any unless set."`
-	ControlTLSCert      string   `default:"" unit:"path" help:"Certificate of the control API in PEM; TLS is off without one. A reload reads it anew."`
-	ControlTLSKey       string   `default:"" unit:"path" help:"Its private key."`
-	ControlClientCA     string   `default:"" unit:"path" help:"Certificates in PEM; callers of the control API must show one that these have signed."`
+	ControlTLSCert      string   `default:"" unit:"path" hot:"" help:"Certificate of the control API in PEM; TLS is off without one. Read anew when it changes."`
+	ControlTLSKey       string   `default:"" unit:"path" hot:"" help:"Its private key."`
+	ControlClientCA     string   `default:"" unit:"path" hot:"" help:"Certificates in PEM; callers of the control API must show one that these have signed."`
 	ControlMaxBody      size     `default:"1MiB" unit:"bytes" help:"Largest request body of the control API; above it 413."`
 	ControlMaxConns     int      `default:"256" unit:"connections" help:"Connections the control API serves at once."`
 	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time to read one control request."`
@@ -97,7 +98,9 @@ type effective struct {
 	files         []string // that were read
 	// tokenKeys are the keys of tokens by the setting that they come from.
 	tokenKeys map[string][]token.Key
-	warnings  []string // worth a log line, not worth refusing to start
+	// certificates are the sums of files of certificates and keys, by setting.
+	certificates map[string][sha256.Size]byte
+	warnings     []string // worth a log line, not worth refusing to start
 }
 
 // resolve checks the settings and turns them into the configurations of the
@@ -111,19 +114,24 @@ func (s *settings) resolve(p *process, src *sources) (*effective, error) {
 		e.files = append(e.files, src.path)
 	}
 	if err != nil {
-		if name == "" {
-			// Validate's errors begin with the name of the setting.
-			name, _, _ = strings.Cut(err.Error(), ":")
-			err = fmt.Errorf("--%w", err)
-		} else {
-			err = fmt.Errorf("--%s: %w", name, err)
-		}
-		if from := src.from[name]; from != "" && !strings.HasPrefix(from, "--") {
-			err = fmt.Errorf("%w (%s)", err, from)
-		}
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, wrongSetting(name, err, src)
 	}
 	return e, nil
+}
+
+// wrongSetting says which setting an error is about and where its value came
+// from. Without a name the error begins with it.
+func wrongSetting(name string, err error, src *sources) error {
+	if name == "" {
+		name, _, _ = strings.Cut(err.Error(), ":")
+		err = fmt.Errorf("--%w", err)
+	} else {
+		err = fmt.Errorf("--%s: %w", name, err)
+	}
+	if from := src.from[name]; from != "" && !strings.HasPrefix(from, "--") {
+		err = fmt.Errorf("%w (%s)", err, from)
+	}
+	return &exitError{code: exitUsage, err: err}
 }
 
 // build answers the name of the wrong setting along with the error, or "" if
@@ -175,6 +183,7 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 	if err := e.control.Validate(); err != nil {
 		return nil, "", err
 	}
+	s.markCertificates(e)
 	return e, "", nil
 }
 

@@ -17,7 +17,8 @@ type Config struct {
 	Listen string
 	// Access says who may use the port; SetAccess changes it later.
 	Access
-	// TLS is off without files.
+	// TLS is off without files. They are read anew when they change; SetTLS
+	// changes them.
 	TLS TLS
 	// MaxBody is the largest request body in bytes, 1 KiB to 1 GiB. Each
 	// connection may hold one in memory.

@@ -155,9 +155,14 @@ func (l *listener) takeIdle() *conn {
 var refusal = func() []byte {
 	const status = 503
 	body := appendProblem(nil, status, codeTooManyConns, "the control port has all the connections it may have (control-max-conns), and none is idle")
-	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%s",
-		status, fasthttp.StatusMessage(status), problemType, len(body), body)
+	return appendResponse(nil, status, body, "Retry-After: 1\r\n")
 }()
+
+// appendResponse appends an answer that is not fasthttp's, with further fields.
+func appendResponse(b []byte, status int, body []byte, fields string) []byte {
+	return fmt.Appendf(b, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n%s",
+		status, fasthttp.StatusMessage(status), problemType, len(body), fields, body)
+}
 
 // refuse answers 503 and closes, without holding up the next connection.
 func (l *listener) refuse(c net.Conn) {

@@ -103,6 +103,7 @@ var (
 	descDenied       = desc("control_denied_total", "Control connections closed because control-allow does not have their address.")
 	descReloads      = desc("reloads_total", "Reloads of the configuration.", "result")
 	descAudit        = desc("audit_records_total", "Records of the audit log.", "result")
+	descControlCerts = desc("control_certificate_reloads_total", "Times the control port's certificates were read anew; after a failure the old ones stay.", "result")
 	descAcceptErrors = desc("control_accept_errors_total", "Errors of accept on the control port.")
 )
 
@@ -195,6 +196,9 @@ func (m *metrics) collectControl(gauge func(*prometheus.Desc, float64), counter 
 	counter(descPanics, m.server.panicked.Load(), "control")
 	counter(descReloads, m.server.reloads.ok.Load(), "ok")
 	counter(descReloads, m.server.reloads.refused.Load(), "refused")
+	renewed, failed := m.server.tls.Counts()
+	counter(descControlCerts, renewed, "ok")
+	counter(descControlCerts, failed, "failed")
 	counter(descAudit, m.server.audit.written.Load(), "written")
 	counter(descAudit, m.server.audit.lost.Load(), "lost")
 	if l := m.server.listener; l != nil {

@@ -4,6 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"time"
 
 	"castgate/server/internal/pemfile"
 )
@@ -29,12 +32,32 @@ func (t *TLS) validate() error {
 	return nil
 }
 
+// Check reads the files as New does. The error begins with the name of a setting.
+func (t *TLS) Check() error {
+	if !t.on() {
+		return nil
+	}
+	_, err := t.load(slog.New(slog.DiscardHandler))
+	return err
+}
+
+// files are those that there are.
+func (t *TLS) files() (list []string) {
+	for _, file := range []string{t.Cert, t.Key, t.ClientCA} {
+		if file != "" {
+			list = append(list, file)
+		}
+	}
+	return list
+}
+
 // load reads the files. The error begins with the name of a setting.
-func (t *TLS) load() (*tls.Config, error) {
+func (t *TLS) load(log *slog.Logger) (*tls.Config, error) {
 	pair, err := pemfile.Pair(t.Cert, t.Key)
 	if err != nil {
 		return nil, fmt.Errorf("control-tls-cert: %w", err)
 	}
+	pemfile.WarnOfTime(log, t.Cert, pair.Leaf)
 	c := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 	if t.ClientCA == "" {
 		return c, nil
@@ -49,22 +72,66 @@ func (t *TLS) load() (*tls.Config, error) {
 	return c, nil
 }
 
-// RenewTLS reads the files of Config.TLS anew, for connections that begin from
-// now on, until undo. With an error, which begins with the name of a setting,
-// all stays as it was. Any goroutine.
-func (s *Server) RenewTLS() (undo func(), err error) {
-	if !s.config.TLS.on() {
-		return func() {}, nil
-	}
-	c, err := s.config.TLS.load()
-	if err != nil {
+// SetTLS replaces Config.TLS, or reads the same files anew, for connections that
+// begin from now on; those that are open stay as they are. With an error, which
+// begins with the name of a setting, nothing changes. undo brings back what there
+// was before. Any goroutine.
+func (s *Server) SetTLS(t TLS) (undo func(), err error) {
+	if err := t.validate(); err != nil {
 		return nil, err
 	}
-	before := s.tls.Swap(c)
-	return func() { s.tls.Store(before) }, nil
+	return s.tls.Set(pemfile.Source[tls.Config]{Files: t.files(), Load: func() (*tls.Config, error) {
+		if !t.on() {
+			return nil, nil
+		}
+		return t.load(s.log)
+	}})
 }
 
-// tlsConfig is for a listener; each handshake takes what holds then.
-func (s *Server) tlsConfig() *tls.Config {
-	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.tls.Load(), nil }}
+// securing lets the connections of a listener speak TLS while there are files
+// for it.
+type securing struct {
+	net.Listener
+	tls *pemfile.Watched[tls.Config]
+}
+
+// Accept implements net.Listener. Each handshake takes what holds then.
+func (l securing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil || l.tls.Now() == nil {
+		return c, err
+	}
+	config := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.tls.Now(), nil }}
+	return &secureConn{Conn: tls.Server(c, config)}, nil
+}
+
+// secureConn is a connection that answers those who do not speak TLS.
+type secureConn struct{ *tls.Conn }
+
+var answerPlaintext = func() []byte {
+	const status = 400
+	return appendResponse(nil, status, appendProblem(nil, status, codeBadRequest, "this port speaks TLS: use https"), "")
+}()
+
+// Read implements net.Conn.
+func (c *secureConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	var header tls.RecordHeaderError
+	if err != nil && errors.As(err, &header) && header.Conn != nil && isMethod(header.RecordHeader) {
+		_ = header.Conn.SetDeadline(time.Now().Add(lingerTimeout))
+		if _, err := header.Conn.Write(answerPlaintext); err == nil {
+			lingerOn(header.Conn)
+		}
+	}
+	return n, err
+}
+
+// isMethod tells whether what came first begins like a request of HTTP.
+func isMethod(b [5]byte) bool {
+	for _, c := range b[:3] {
+		if c < 'A' || c > 'Z' {
+			return false
+		}
+	}
+	return true
 }

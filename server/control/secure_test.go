@@ -116,11 +116,16 @@ func TestTLS(t *testing.T) {
 	if status, err := pki.get(p.Addr().String(), ""); status != 200 {
 		t.Errorf("%d, %v", status, err)
 	}
-	// Plain HTTP is no way in, and does no harm.
-	if resp, err := http.Get("http://" + p.Addr().String() + "/v1/stats"); err == nil {
+	// Plain HTTP is no way in, and told so, however long the request is.
+	for _, size := range []int{0, 100 << 10} {
+		resp, err := http.Post("http://"+p.Addr().String()+"/v1/stats", "text/plain", strings.NewReader(strings.Repeat("x", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if resp.StatusCode == 200 {
-			t.Error("plain HTTP was answered")
+		if resp.StatusCode != 400 || err != nil || !strings.Contains(string(text), "speaks TLS") {
+			t.Errorf("plain HTTP: %d %s, %v", resp.StatusCode, text, err)
 		}
 	}
 	// Half a file changes nothing; a new certificate holds from then on.
@@ -131,14 +136,14 @@ func TestTLS(t *testing.T) {
 	if err := os.WriteFile(pki.path("server.crt"), whole[:len(whole)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.RenewTLS(); err == nil || !strings.HasPrefix(err.Error(), "control-tls-cert: ") {
+	if _, err := p.SetTLS(p.config.TLS); err == nil || !strings.HasPrefix(err.Error(), "control-tls-cert: ") {
 		t.Errorf("half a file: %v", err)
 	}
 	if status, err := pki.get(p.Addr().String(), ""); status != 200 {
 		t.Errorf("after half a file: %d, %v", status, err)
 	}
 	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
-	if _, err := p.RenewTLS(); err != nil {
+	if _, err := p.SetTLS(p.config.TLS); err != nil {
 		t.Error(err)
 	}
 	if status, err := pki.get(p.Addr().String(), ""); status != 200 {
@@ -185,6 +190,49 @@ func (p *pki) forge(name string) {
 	}
 }
 
+// The certificate is read anew by itself when its file changes, and TLS can be
+// turned on and off for connections to come.
+func TestTLSChanges(t *testing.T) {
+	pki := newPKI(t)
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	files := TLS{Cert: pki.path("server.crt"), Key: pki.path("server.key")}
+	p := start(t, nil)
+	undo, err := p.SetTLS(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial := func() string {
+		t.Helper()
+		c, err := tls.Dial("tcp", p.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	first := serial()
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	p.tls.Look()
+	if serial() == first {
+		t.Error("the old certificate is still served")
+	}
+	if ok, failed := p.tls.Counts(); ok != 1 || failed != 0 {
+		t.Errorf("%d reloads, %d failures", ok, failed)
+	}
+	if _, err := p.SetTLS(TLS{Cert: files.Cert}); err == nil || !strings.HasPrefix(err.Error(), "control-tls-cert: ") {
+		t.Errorf("without a key: %v", err)
+	}
+	undo()
+	resp, err := http.Get("http://" + p.Addr().String() + "/v1/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("without TLS: %d", resp.StatusCode)
+	}
+}
+
 // Of two authorities none is dropped because the file is half written.
 func TestCutAuthorities(t *testing.T) {
 	pki, other := newPKI(t), newPKI(t)
@@ -208,7 +256,7 @@ func TestCutAuthorities(t *testing.T) {
 	if err := os.WriteFile(pki.path("callers.crt"), both[:len(both)-len(second)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.RenewTLS(); err == nil || !strings.HasPrefix(err.Error(), "control-client-ca: ") {
+	if _, err := p.SetTLS(p.config.TLS); err == nil || !strings.HasPrefix(err.Error(), "control-client-ca: ") {
 		t.Errorf("half an authority: %v", err)
 	}
 	if status, err := pki.get(p.Addr().String(), "good"); status != 200 {

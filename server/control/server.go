@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"castgate/server"
+	"castgate/server/internal/pemfile"
 )
 
 // Sizes of fasthttp's buffers, per connection.
@@ -32,7 +33,7 @@ type Server struct {
 	http    *fasthttp.Server
 	routes  *router
 	metrics *metrics
-	tls     atomic.Pointer[tls.Config] // nil without Config.TLS
+	tls     *pemfile.Watched[tls.Config] // of nil without Config.TLS
 	// document is the OpenAPI document.
 	document []byte
 	// base ends when Shutdown begins, and with it what requests wait for.
@@ -62,7 +63,8 @@ func New(gw server.Gateway, c Config) (*Server, error) {
 	}
 	s.reloads.turn = make(chan struct{}, 1)
 	s.access.Store(newAccess(c.Access))
-	if _, err := s.RenewTLS(); err != nil {
+	s.tls = pemfile.NewWatched[tls.Config](s.log)
+	if _, err := s.SetTLS(c.TLS); err != nil {
 		return nil, err
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
@@ -117,10 +119,7 @@ func (s *Server) Listen() error {
 	if s.exposed && len(s.access.Load().keys) == 0 {
 		return errors.Join(s.config.errExposed(), ln.Close())
 	}
-	if s.config.TLS.on() {
-		ln = tls.NewListener(ln, s.tlsConfig())
-	}
-	s.listener = newListener(ln, s.config.MaxConns, s.log)
+	s.listener = newListener(securing{ln, s.tls}, s.config.MaxConns, s.log)
 	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }
 	return nil
 }
@@ -138,6 +137,7 @@ func (s *Server) Serve() error {
 	if s.listener == nil {
 		return errors.New("control: Serve before Listen")
 	}
+	go s.tls.Watch(s.base.Done())
 	return s.http.Serve(s.listener)
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 )
 
 const certificateType = "CERTIFICATE"
@@ -61,6 +63,14 @@ func readPair(cert, key string) (none tls.Certificate, err error) {
 		return none, fmt.Errorf("the key: %w", err)
 	}
 	return tls.X509KeyPair(chain, private)
+}
+
+// WarnOfTime writes a line if a certificate is not valid now. It is served all
+// the same: it is for clients to refuse.
+func WarnOfTime(log *slog.Logger, file string, c *x509.Certificate) {
+	if now := time.Now(); now.After(c.NotAfter) || now.Before(c.NotBefore) {
+		log.Warn("a certificate is not valid now", "file", file, "from", c.NotBefore, "until", c.NotAfter)
+	}
 }
 
 // Authorities reads a file of certificates that sign others.

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+)
+
+// certificateFiles are the files of certificates and keys by the setting that
+// names them.
+func (s *settings) certificateFiles() map[string][]string {
+	files := map[string][]string{"tls-cert": trimmed(s.TLSCert), "tls-key": trimmed(s.TLSKey)}
+	for name, path := range map[string]string{
+		"control-tls-cert": s.ControlTLSCert, "control-tls-key": s.ControlTLSKey, "control-client-ca": s.ControlClientCA,
+	} {
+		if path != "" {
+			files[name] = []string{path}
+		}
+	}
+	return files
+}
+
+// markCertificates notes what is in the files, so that a reload can tell which
+// have changed. What is wrong with them is for those to say who use them.
+func (s *settings) markCertificates(e *effective) {
+	e.certificates = map[string][sha256.Size]byte{}
+	for name, paths := range s.certificateFiles() {
+		sum := sha256.New()
+		for _, path := range paths {
+			e.files = append(e.files, path)
+			// A pipe can be read only once, and that not here.
+			if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			if text, err := readLimited(path); err == nil {
+				fmt.Fprintf(sum, "%d\n%s", len(text), text)
+			}
+		}
+		e.certificates[name] = [sha256.Size]byte(sum.Sum(nil))
+	}
+}

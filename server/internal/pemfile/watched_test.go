@@ -1,0 +1,86 @@
+package pemfile
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+)
+
+// textOf makes the content of a file, which may not be "bad".
+func textOf(file string) Source[string] {
+	return Source[string]{Files: []string{file}, Load: func() (*string, error) {
+		b, err := os.ReadFile(file)
+		if text := string(b); err == nil && text != "bad" {
+			return &text, nil
+		}
+		return nil, errors.Join(err, errors.New("a bad file"))
+	}}
+}
+
+func TestWatched(t *testing.T) {
+	var log bytes.Buffer
+	w := NewWatched[string](slog.New(slog.NewTextHandler(&log, nil)))
+	a, b := written(t, "a", []byte("one")), written(t, "b", []byte("two"))
+	put := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want string, reloads, failures uint64) {
+		t.Helper()
+		ok, failed := w.Counts()
+		if got := *w.Now(); got != want || ok != reloads || failed != failures {
+			t.Fatalf("%q after %d reloads and %d failures, want %q, %d, %d", got, ok, failed, want, reloads, failures)
+		}
+	}
+	if _, err := w.Set(textOf(a)); err != nil {
+		t.Fatal(err)
+	}
+	w.Look()
+	expect("one", 0, 0)
+	put(a, "three")
+	w.Look()
+	w.Look()
+	expect("three", 1, 0)
+	// A bad file is said once, and a reload that finds the same says it again.
+	put(a, "bad")
+	w.Look()
+	w.Look()
+	expect("three", 1, 1)
+	if _, err := w.Set(textOf(a)); err == nil {
+		t.Error("a bad file was taken")
+	}
+	w.Look()
+	expect("three", 1, 2)
+	// Other files that are bad do not take the place of those that are watched.
+	put(a, "four")
+	put(b, "bad")
+	if _, err := w.Set(textOf(b)); err == nil {
+		t.Error("another bad file was taken")
+	}
+	w.Look()
+	expect("four", 2, 3)
+	put(b, "five")
+	undo, err := w.Set(textOf(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect("five", 3, 3)
+	undo()
+	put(b, "not looked at")
+	w.Look()
+	expect("four", 3, 3)
+	if err := os.Remove(a); err != nil {
+		t.Fatal(err)
+	}
+	w.Look()
+	w.Look()
+	expect("four", 3, 4)
+	if n := strings.Count(log.String(), "stay as they were"); n != 4 {
+		t.Errorf("%d lines of failures:\n%s", n, log.String())
+	}
+}
