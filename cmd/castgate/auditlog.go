@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,6 +59,29 @@ func openAudit(to string) (*os.File, error) {
 	}
 	// Without O_NONBLOCK a FIFO that nobody reads would hold up the program.
 	return os.OpenFile(to, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
+}
+
+// mayAudit tells whether openAudit will succeed, without making a file.
+func mayAudit(to string) error {
+	if to == auditStderr || to == auditOff {
+		return nil
+	}
+	f, err := os.OpenFile(to, os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir := filepath.Dir(to)
+	const writeAndSearch = 2 | 1 // W_OK and X_OK of access(2)
+	if err := syscall.Access(dir, writeAndSearch); err != nil {
+		return fmt.Errorf("no file can be made in %s: %w", dir, err)
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is no directory", dir)
+	}
+	return nil
 }
 
 // point lets records go elsewhere from now on: to the file, which it owns from

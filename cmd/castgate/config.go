@@ -12,16 +12,35 @@ import (
 // configCheckCommand is `castgate config check`.
 type configCheckCommand struct{ settings }
 
-// Run prints ok, or answers the one setting that is wrong.
+// Run prints ok, or answers the one setting that is wrong. It reads what serve
+// would read.
 func (c *configCheckCommand) Run(p *process, src *sources) error {
 	e, err := c.resolve(p, src)
 	if err != nil {
 		return err
 	}
+	if err := e.checkFiles(); err != nil {
+		return wrongSetting("", err, src)
+	}
 	for _, w := range e.warnings {
 		fmt.Fprintln(p.stderr, "castgate: warning: "+oneLine(w))
 	}
 	fmt.Fprintln(p.stdout, "ok")
+	return nil
+}
+
+// checkFiles reads or looks at what only a start reads or opens otherwise. The
+// error begins with the name of the setting.
+func (e *effective) checkFiles() error {
+	if err := e.server.CheckCertificates(); err != nil {
+		return err
+	}
+	if err := e.control.TLS.Check(); err != nil {
+		return err
+	}
+	if err := mayAudit(e.auditLog); err != nil {
+		return fmt.Errorf("audit-log: %w", err)
+	}
 	return nil
 }
 

@@ -93,3 +93,33 @@ func TestConfigCheck(t *testing.T) {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, errs)
 	}
 }
+
+// What a start would fail for, the check says beforehand, and makes no file.
+func TestConfigCheckReadsFiles(t *testing.T) {
+	half := writeFile(t, "half.crt", "-----BEGIN CERTIFICATE-----\nAAAA", 0o600)
+	dir := t.TempDir()
+	for want, args := range map[string][]string{
+		"--tls-cert: /nowhere/a with /nowhere/b: ":         {"--listen=wss://:1", "--tls-cert=/nowhere/a", "--tls-key=/nowhere/b"},
+		"--tls-cert: " + half + " with " + half + ": ":     {"--tls-cert=" + half, "--tls-key=" + half},
+		"--control-tls-cert: /nowhere/a with /nowhere/b: ": {"--control-tls-cert=/nowhere/a", "--control-tls-key=/nowhere/b"},
+		"--audit-log: no file can be made in /nowhere: ":   {"--audit-log=/nowhere/audit.log"},
+		"--audit-log: open " + dir:                         {"--audit-log=" + dir},
+		"--audit-log: open " + half + "/audit.log: ":       {"--audit-log=" + half + "/audit.log"},
+	} {
+		code, out, errs := runIn(append([]string{"config", "check"}, args...), nil, "")
+		if code != exitUsage || out != "" || !strings.HasPrefix(errs, "castgate: "+want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q", args, code, out, errs)
+		}
+	}
+	file := writeFile(t, "castgate.toml", "\ncontrol-tls-cert = '/nowhere/a'\ncontrol-tls-key = '/nowhere/b'\n", 0o600)
+	if _, _, errs := runIn([]string{"config", "check", "--config", file}, nil, ""); !strings.HasSuffix(errs, " ("+file+":2)\n") {
+		t.Errorf("%q does not name the line", errs)
+	}
+	audit := filepath.Join(dir, "audit.log")
+	if code, _, errs := runIn([]string{"config", "check", "--audit-log", audit}, nil, ""); code != 0 {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if _, err := os.Stat(audit); err == nil {
+		t.Error("the check made the audit file")
+	}
+}
