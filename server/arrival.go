@@ -103,10 +103,10 @@ func (l *loop) adopt(a arrival) {
 		return
 	}
 	if c.state == connRefusing {
-		l.closeBy(slot, c, min(refusalTicks, l.srv.ticks.handshake))
+		l.closeBy(slot, c, min(refusalTicks, l.srv.ticks.Load().handshake))
 		return
 	}
-	l.closeBy(slot, c, l.srv.ticks.handshake)
+	l.closeBy(slot, c, l.srv.ticks.Load().handshake)
 }
 
 // dismiss closes a socket that no loop has taken in. Any goroutine.

@@ -61,7 +61,7 @@ func TestTickLandsSilentSockets(t *testing.T) {
 	if _, c := l.connOf(fd); c == nil || c.state != connHandshake {
 		t.Fatalf("after a tick the connection is %+v", c)
 	}
-	for range l.srv.ticks.handshake + 2 {
+	for range l.srv.ticks.Load().handshake + 2 {
 		l.began = l.began.Add(-tickLen)
 		l.tick()
 	}

@@ -1,25 +1,47 @@
 package server
 
-// Capacity is what of Config SetCapacity can change while the server runs. A
-// change closes nobody: clients above a lower MaxConns stay, frames that
-// wait beyond a lower SendQueue are written, the next one is judged.
+import "time"
+
+// Capacity is what of Config SetCapacity can change while the server runs, its
+// fields as there. A change closes nobody: clients above a lower MaxConns stay,
+// frames and pushes that wait beyond a lower queue are written, the next one is
+// judged. HandshakeTimeout and UnboundTimeout are for those who connect from then
+// on, and an UnboundTimeout of 0 for all; pings take up their times at a client's
+// next deadline, within two minutes, and a client has all of PingTimeout from the
+// ping that it gets.
 type Capacity struct {
-	MaxConns   int
-	SendQueue  int
-	SlowPolicy SlowPolicy
+	MaxConns         int
+	SendQueue        int
+	SlowPolicy       SlowPolicy
+	PushQueue        int
+	HandshakeTimeout time.Duration
+	UnboundTimeout   time.Duration
+	PingInterval     time.Duration
+	PingTimeout      time.Duration
 }
 
 // Capacity is what c has.
 func (c *Config) Capacity() Capacity {
-	return Capacity{MaxConns: c.MaxConns, SendQueue: c.SendQueue, SlowPolicy: c.SlowPolicy}
+	return Capacity{
+		MaxConns: c.MaxConns, SendQueue: c.SendQueue, SlowPolicy: c.SlowPolicy, PushQueue: c.PushQueue,
+		HandshakeTimeout: c.HandshakeTimeout, UnboundTimeout: c.UnboundTimeout,
+		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
+	}
+}
+
+// with is c with what n has.
+func (c Config) with(n Capacity) Config {
+	c.MaxConns, c.SendQueue, c.SlowPolicy, c.PushQueue = n.MaxConns, n.SendQueue, n.SlowPolicy, n.PushQueue
+	c.HandshakeTimeout, c.UnboundTimeout = n.HandshakeTimeout, n.UnboundTimeout
+	c.PingInterval, c.PingTimeout = n.PingInterval, n.PingTimeout
+	return c
 }
 
 // SetCapacity replaces the limits. Each loop takes them up in its turn, before
 // any push that is asked for later. An error names the setting that is wrong
 // and changes nothing. Any goroutine.
 func (s *Server) SetCapacity(n Capacity) error {
-	c := s.config
-	c.MaxConns, c.SendQueue, c.SlowPolicy = n.MaxConns, n.SendQueue, n.SlowPolicy
+	c := s.config.with(n)
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -28,7 +50,11 @@ func (s *Server) SetCapacity(n Capacity) error {
 		return err
 	}
 	s.maxConns.Store(int64(files.maxConns))
+	s.ticks.Store(newTickConfig(&c))
+	// What pushes have taken of the room stays taken.
+	more := int64(n.PushQueue) - s.pushQueue.Swap(int64(n.PushQueue))
 	for _, l := range s.loops {
+		l.mail.room.Add(more)
 		l.post(command{kind: cmdFunc, run: func(l *loop) { l.limit(n) }})
 	}
 	return nil

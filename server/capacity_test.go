@@ -1,8 +1,12 @@
 package server
 
 import (
+	"context"
+	"errors"
+	"net"
 	"strings"
 	"testing"
+	"time"
 )
 
 // More clients may come at once, and fewer; those who are there stay.
@@ -36,9 +40,20 @@ func TestSetMaxConns(t *testing.T) {
 	if st := s.stats(); st.MaxConns != 1 || st.Connections != 2 {
 		t.Errorf("%d of %d clients", st.Connections, st.MaxConns)
 	}
-	for _, wrong := range []Capacity{{1, 0, SlowClose}, {-1, 1, SlowClose}, {1, 1, "shout"}, {1 << 30, 1, SlowClose}} {
-		if err := s.SetCapacity(wrong); err == nil || !strings.Contains(err.Error(), ": ") {
-			t.Errorf("%+v: %v", wrong, err)
+	for want, change := range map[string]func(*Capacity){
+		"send-queue: ":        func(n *Capacity) { n.SendQueue = 0 },
+		"max-conns: -1 ":      func(n *Capacity) { n.MaxConns = -1 },
+		"max-conns: 10":       func(n *Capacity) { n.MaxConns = 1 << 30 },
+		"slow-policy: ":       func(n *Capacity) { n.SlowPolicy = "shout" },
+		"push-queue: ":        func(n *Capacity) { n.PushQueue = 0 },
+		"ping-timeout: ":      func(n *Capacity) { n.PingTimeout = 0 },
+		"handshake-timeout: ": func(n *Capacity) { n.HandshakeTimeout = 0 },
+		"unbound-timeout: ":   func(n *Capacity) { n.UnboundTimeout = time.Hour * 25 },
+	} {
+		wrong := limits
+		change(&wrong)
+		if err := s.SetCapacity(wrong); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", wrong, err, want)
 		}
 	}
 	if s.MaxConns() != 1 {
@@ -51,7 +66,9 @@ func TestSetSendQueue(t *testing.T) {
 	const before, after = 64 << 20, 16 << 10
 	s := startServer(t, func(c *Config) { c.SendQueue = before })
 	c := s.dialRaw()
-	if err := s.SetCapacity(Capacity{SendQueue: after, SlowPolicy: SlowDrop}); err != nil {
+	limits := s.config.Capacity()
+	limits.SendQueue, limits.SlowPolicy = after, SlowDrop
+	if err := s.SetCapacity(limits); err != nil {
 		t.Fatal(err)
 	}
 	payload := strings.Repeat("x", 8<<10)
@@ -59,11 +76,101 @@ func TestSetSendQueue(t *testing.T) {
 	if st := s.stats(); st.Closes["slow"] != 0 || st.QueuedBytes > after+2*len(payload) {
 		t.Errorf("%d closed as slow, %d bytes wait", st.Closes["slow"], st.QueuedBytes)
 	}
-	if err := s.SetCapacity(Capacity{SendQueue: after, SlowPolicy: SlowClose}); err != nil {
+	limits.SlowPolicy = SlowClose
+	if err := s.SetCapacity(limits); err != nil {
 		t.Fatal(err)
 	}
 	fill(s, Targets{All: true}, payload, func(st Stats) bool { return st.Connections == 0 })
 	if _, code, reason := c.drain(); code != 1008 || reason != "slow consumer" {
 		t.Errorf("closed with %d %q", code, reason)
 	}
+}
+
+// A push queue that grows or shrinks counts what waits in it.
+func TestSetPushQueue(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.Loops, c.PushQueue = 1, 10_000 })
+	c := s.dial()
+	push := func() error {
+		_, err := s.Push(context.Background(), Push{To: Targets{All: true}, Payload: make([]byte, 4000)})
+		return err
+	}
+	release, held := make(chan struct{}), make(chan struct{})
+	s.loops[0].post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
+	<-held
+	limits := s.config.Capacity()
+	set := func(n int) {
+		t.Helper()
+		limits.PushQueue = n
+		if err := s.SetCapacity(limits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []error{nil, nil, errBusy} {
+		if err := push(); !errors.Is(err, want) {
+			t.Errorf("push %d: %v, want %v", i, err, want)
+		}
+	}
+	set(14_000)
+	for i, want := range []error{nil, errBusy} {
+		if err := push(); !errors.Is(err, want) {
+			t.Errorf("push %d with more room: %v, want %v", i, err, want)
+		}
+	}
+	set(5_000)
+	if err := push(); !errors.Is(err, errBusy) {
+		t.Errorf("with less room than is taken: %v", err)
+	}
+	close(release)
+	eventually(t, "the three pushes", func() bool { return len(c.log()) == 3 })
+	if err := push(); err != nil {
+		t.Errorf("with the room free again: %v", err)
+	}
+	eventually(t, "the room to be free", func() bool { return s.loops[0].mail.room.Load() == 5_000 })
+}
+
+// Timeouts that change close nobody who is there: pings begin late, and their
+// answer has all of its time; the time to be bound is that of connecting.
+func TestSetTimeouts(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.Loops, c.PingInterval = 1, time.Hour })
+	limits := s.config.Capacity()
+	set := func() {
+		t.Helper()
+		if err := s.SetCapacity(limits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent := s.dialRaw() // answers no ping
+	time.Sleep(3 * tickLen)
+	limits.UnboundTimeout, limits.HandshakeTimeout = tickLen, tickLen
+	set()
+	late := s.dial()
+	late.expectClose(1008, "not bound in time")
+	slow, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Close() }()
+	_ = slow.SetReadDeadline(time.Now().Add(patience))
+	b := make([]byte, 64)
+	if n, _ := slow.Read(b); !strings.HasPrefix(string(b[:n]), "HTTP/1.1 408 ") {
+		t.Errorf("a silent handshake: %q", b[:n])
+	}
+	limits.UnboundTimeout = 0
+	limits.PingInterval, limits.PingTimeout = tickLen, 8*tickLen
+	set()
+	// What is looked at next is not due before the horizon otherwise.
+	s.loops[0].post(command{kind: cmdFunc, run: func(l *loop) {
+		for slot := range l.slots.extent() {
+			if c := l.conn(slot); c != nil && c.state == connOpen {
+				l.openDeadline(slot, c, l.wheel.Now())
+			}
+		}
+	}})
+	eventually(t, "a ping", func() bool { return s.stats().Pings == 1 })
+	pinged := time.Now()
+	eventually(t, "the silent one's end", func() bool { return s.stats().Closes["ping_timeout"] == 1 })
+	if took := time.Since(pinged); took < 6*tickLen {
+		t.Errorf("the ping had %v to be answered", took)
+	}
+	_ = silent.Close()
 }

@@ -37,6 +37,7 @@ const (
 	flagCounted                          // in Server.addresses, with the address that the registry has
 	flagExpires                          // its token ends: chunk.expires is the Unix time
 	flagSecure                           // TLS: see secureOf
+	flagBindBy                           // while connOpen, due is the tick by which it must be bound
 )
 
 // conn is one connection's state on its loop. All of it is owned by the loop.
@@ -59,8 +60,8 @@ type conn struct {
 	waiting    uint32 // bytes waiting
 
 	// Times, in ticks of the loop.
-	lastRead uint32 // of the last byte from the peer
-	due      uint32 // when the handshake or the close must be done, the client be bound
+	lastRead uint32 // of the last byte from the peer, with flagPinged of the ping since
+	due      uint32 // when the handshake or the close must be done; see flagBindBy
 	wheelAt  uint32 // the tick of the one entry in the wheel that counts
 
 	left    uint32 // while closing: bytes the peer had not taken at the last look; while open: heartbeat.count at the last message

@@ -24,7 +24,6 @@ type Server struct {
 	ids       *clientIDs
 	initText  []string    // Config.InitMessage split at its %s
 	initOff   atomic.Bool // SuspendInit
-	ticks     tickConfig
 	fds       *fdTable
 	limits    fileLimits
 	registry  *registry
@@ -36,6 +35,8 @@ type Server struct {
 	shaker    *shaker // nil without a wss listener
 
 	policy     atomic.Pointer[policy]
+	ticks      atomic.Pointer[tickConfig]
+	pushQueue  atomic.Int64    // Capacity.PushQueue
 	addresses  quota.Addresses // by what perAddress limits
 	handshakes budget
 	checks     checks
@@ -65,7 +66,6 @@ func New(c Config) (*Server, error) {
 func newServer(c Config, sys *system) (*Server, error) {
 	s := &Server{
 		config: c, log: c.Logger, sys: sys, began: time.Now(),
-		ticks: newTickConfig(&c),
 		ended: make(chan struct{}),
 	}
 	s.checks.most = max(1, c.Loops/2)
@@ -81,6 +81,8 @@ func newServer(c Config, sys *system) (*Server, error) {
 		return nil, err
 	}
 	s.maxConns.Store(int64(s.limits.maxConns))
+	s.ticks.Store(newTickConfig(&c))
+	s.pushQueue.Store(int64(c.PushQueue))
 	s.initText = splitInit(c.InitMessage)
 	s.fds = newFDTable(s.limits.open)
 	if s.ids, err = newClientIDs(c.Node); err != nil {

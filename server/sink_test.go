@@ -60,7 +60,7 @@ func (k *sink) connect(t testing.TB, n int) table.Handle {
 	c.fd, c.state, c.lastRead = int32(n), connHandshake, l.wheel.Now()
 	k.registry.arrived(l.handle(slot, c), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)), 0)
 	k.sockets.Add(1)
-	l.closeBy(slot, c, k.ticks.handshake)
+	l.closeBy(slot, c, k.ticks.Load().handshake)
 	l.upgrade(slot, c, k.head, nil)
 	return l.handle(slot, c)
 }

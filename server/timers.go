@@ -27,14 +27,14 @@ const (
 	refusalTicks = uint32(2 * time.Second / tickLen)
 )
 
-// tickConfig holds the timeouts of Config in ticks; 0 is off.
+// tickConfig holds the timeouts of Capacity in ticks; 0 is off.
 type tickConfig struct {
 	handshake, pingInterval, pingTimeout, unbound uint32
 }
 
-func newTickConfig(c *Config) tickConfig {
+func newTickConfig(c *Config) *tickConfig {
 	ticks := func(d time.Duration) uint32 { return uint32((d + tickLen - 1) / tickLen) }
-	return tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
+	return &tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
 }
 
 var pingFrame = controlFrame(codec.AppendFrame(nil, codec.OpPing, nil))
@@ -108,27 +108,30 @@ func (l *loop) expire(slot uint32, c *conn, now uint32) {
 // openDeadline pings a silent client, ends one that stays silent, one whose
 // token has ended and one that nobody has bound.
 func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
-	t := &l.srv.ticks
+	t := l.srv.ticks.Load()
 	switch {
 	case c.is(flagExpires) && l.secondsLeft(slot) <= 0:
 		l.startClose(slot, c, closeExpired, closeFrames[closeExpired], false)
 		return
-	case t.unbound > 0 && !before(now, c.due) && !l.srv.registry.bound(l.handle(slot, c)):
+	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.due) && !l.srv.registry.bound(l.handle(slot, c)):
 		l.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
 		return
 	}
-	if t.pingInterval > 0 && !c.form.plain() && !before(now, c.lastRead+t.pingInterval) {
+	if t.pingInterval > 0 && !c.form.plain() {
 		switch {
-		case !c.is(flagPinged):
+		case c.is(flagPinged):
+			if !before(now, c.lastRead+t.pingTimeout) {
+				l.abort(slot, c, closePingTimeout)
+				return
+			}
+		case !before(now, c.lastRead+t.pingInterval):
 			c.set(flagPinged)
+			c.lastRead = now
 			l.count.pings.Add(1)
 			l.queueFirst(slot, c, pingFrame)
 			if !c.is(flagBlocked) && !l.flush(slot, c) {
 				return
 			}
-		case !before(now, c.lastRead+t.pingInterval+t.pingTimeout):
-			l.abort(slot, c, closePingTimeout)
-			return
 		}
 	}
 	l.nextDeadlineOf(slot, c, now)
@@ -138,17 +141,20 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 func (l *loop) nextDeadline(slot uint32, c *conn) {
 	now := l.wheel.Now()
 	c.left = l.heart.count
-	c.due = now + l.srv.ticks.unbound
+	if t := l.srv.ticks.Load(); t.unbound > 0 {
+		c.set(flagBindBy)
+		c.due = now + t.unbound
+	}
 	l.nextDeadlineOf(slot, c, now)
 }
 
 func (l *loop) nextDeadlineOf(slot uint32, c *conn, now uint32) {
-	t := &l.srv.ticks
+	t := l.srv.ticks.Load()
 	at := now + wheelBuckets // nothing due: look again at the horizon
 	if t.pingInterval > 0 && !c.form.plain() {
 		at = c.lastRead + t.pingInterval
 		if c.is(flagPinged) {
-			at += t.pingTimeout
+			at = c.lastRead + t.pingTimeout
 		}
 	}
 	if c.is(flagExpires) {
@@ -156,7 +162,7 @@ func (l *loop) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 			at = end
 		}
 	}
-	if t.unbound > 0 && before(now, c.due) && before(c.due, at) {
+	if t.unbound > 0 && c.is(flagBindBy) && before(now, c.due) && before(c.due, at) {
 		at = c.due
 	}
 	l.wake(slot, c, at)

@@ -104,12 +104,12 @@ func expectReload(t *testing.T, r *reloader, changed, restart string) {
 }
 
 func TestReloadApplies(t *testing.T) {
-	r, a, file := running(t, "allowed-origins = ['a.example']\nping-interval = '20s'\n", "--log-level=warn")
+	r, a, file := running(t, "allowed-origins = ['a.example']\ndrain-timeout = '20s'\n", "--log-level=warn")
 	expectReload(t, r, "", "")
 	audit := filepath.Join(t.TempDir(), "audit.log")
-	rewrite(t, file, "allowed-origins = ['b.example']\nping-interval = '30s'\nlisten = ':1'\nlog-level = 'debug'\ncontrol-allow = ['127.0.0.1']\ncontrol-key = ['new']\naudit-log = '"+audit+"'\n")
+	rewrite(t, file, "allowed-origins = ['b.example']\ndrain-timeout = '30s'\nlisten = ':1'\nlog-level = 'debug'\ncontrol-allow = ['127.0.0.1']\ncontrol-key = ['new']\naudit-log = '"+audit+"'\n")
 	// The flag wins over the file after a reload as it did before.
-	expectReload(t, r, "allowed-origins control-key control-allow audit-log", "listen ping-interval")
+	expectReload(t, r, "allowed-origins control-key control-allow audit-log", "listen drain-timeout")
 	if r.level.Level() != slog.LevelWarn {
 		t.Errorf("level %v", r.level.Level())
 	}
@@ -120,8 +120,8 @@ func TestReloadApplies(t *testing.T) {
 		t.Error(err)
 	}
 	// What waits for a restart is told each time, until the file has it no more.
-	expectReload(t, r, "", "listen ping-interval")
-	rewrite(t, file, "ping-interval = '20s'\n")
+	expectReload(t, r, "", "listen drain-timeout")
+	rewrite(t, file, "drain-timeout = '20s'\n")
 	expectReload(t, r, "allowed-origins control-key control-allow audit-log", "")
 	if len(a.policy.AllowedOrigins)+len(a.access.Keys)+len(a.access.Allow) != 0 {
 		t.Errorf("applied %+v", a)
@@ -302,6 +302,11 @@ func hotValues(keys string) map[string][2]string {
 	return map[string][2]string{
 		"max-conns":            {"", "max-conns = 7\n"},
 		"send-queue":           {"", "send-queue = 1000\n"},
+		"push-queue":           {"", "push-queue = 1000\n"},
+		"handshake-timeout":    {"", "handshake-timeout = '3s'\n"},
+		"unbound-timeout":      {"", "unbound-timeout = '3s'\n"},
+		"ping-interval":        {"", "ping-interval = '3s'\n"},
+		"ping-timeout":         {"", "ping-timeout = '3s'\n"},
 		"slow-policy":          {"", "slow-policy = 'drop'\n"},
 		"allowed-origins":      {"", "allowed-origins = ['b.example']\n"},
 		"trusted-proxies":      {"", "trusted-proxies = ['10.0.0.0/8']\n"},

@@ -30,18 +30,18 @@ type settings struct {
 	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
 	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
 	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" help:"First text frame after the handshake; every %s becomes the client id; empty turns it off."`
-	PingInterval     duration `default:"25s" unit:"duration" help:"Silence after which a client is pinged; 0 turns pings off."`
-	PingTimeout      duration `default:"10s" unit:"duration" help:"Further silence after which a pinged client is gone."`
-	HandshakeTimeout duration `default:"10s" unit:"duration" help:"From accept to a finished handshake."`
+	PingInterval     duration `default:"25s" unit:"duration" hot:"" help:"Silence after which a client is pinged; 0 turns pings off."`
+	PingTimeout      duration `default:"10s" unit:"duration" hot:"" help:"Further silence after which a pinged client is gone."`
+	HandshakeTimeout duration `default:"10s" unit:"duration" hot:"" help:"From accept to a finished handshake."`
 	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take."`
-	UnboundTimeout   duration `default:"0" unit:"duration" help:"Close a client that nobody has bound to a uid after that long; 0 is off."`
+	UnboundTimeout   duration `default:"0" unit:"duration" hot:"" help:"Close a client that nobody has bound to a uid after that long; 0 is off."`
 	MaxMessage       size     `default:"64KiB" unit:"bytes" help:"Largest client message; a larger one closes with 1009."`
 	Compress         bool     `default:"false" unit:"true or false" help:"Let clients agree on permessage-deflate (RFC 7692)."`
 	CompressMin      size     `default:"256B" unit:"bytes" help:"Payload from which a push is compressed."`
 	CompressLevel    int      `default:"1" unit:"level" help:"From 1, fastest, to 9, smallest."`
 	SendQueue        size     `default:"256KiB" unit:"bytes" hot:"" help:"Bytes that may wait for one client, looked at before a message is queued."`
 	SlowPolicy       string   `default:"close" unit:"close or drop" hot:"" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
-	PushQueue        size     `default:"64MiB" unit:"bytes" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
+	PushQueue        size     `default:"64MiB" unit:"bytes" hot:"" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
 	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
 	TLSCert          []string `unit:"files" hot:"" help:"Certificates of the wss listeners in PEM, separated by commas; chosen by the name that a client asks for, the first if none fits. Read anew when they change."`
 	TLSKey           []string `unit:"files" hot:"" help:"Their private keys, in the same order."`
