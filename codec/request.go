@@ -14,6 +14,7 @@ type request struct {
 	offers     offers
 	upgrade    bool // Upgrade has "websocket"
 	connection bool // Connection has "upgrade"
+	protocols  bool // there is a Sec-WebSocket-Protocol
 	seen       uint8
 }
 
@@ -81,6 +82,8 @@ func (r *request) take(name, value []byte) bool {
 		return r.once(seenOrigin)
 	case equalFold(name, "sec-websocket-extensions"):
 		r.offers.take(value)
+	case equalFold(name, "sec-websocket-protocol"):
+		r.protocols = true
 	case equalFold(name, "transfer-encoding"):
 		return false // a body would be taken for frames
 	case equalFold(name, "content-length"):

@@ -1,14 +1,15 @@
 package codec
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 )
 
 // Upgrader takes the server's part of the opening handshake (RFC 6455 section
 // 4.2). It is not changed by use: any number of goroutines may share one if
-// CheckOrigin allows that. Subprotocols that a client offers are left
-// unanswered, which declines them, as are extensions but permessage-deflate.
+// CheckOrigin allows that. What a client offers of subprotocols but Subprotocol, and
+// of extensions but permessage-deflate, is left unanswered, which declines it.
 type Upgrader struct {
 	// CheckOrigin says whether a request with this Origin header is let in. It is
 	// called last, when all else is right, and only if there is such a header:
@@ -20,6 +21,10 @@ type Upgrader struct {
 	// context takeover, both ways. Without it Sec-WebSocket-Extensions is not
 	// looked at.
 	Compress bool
+
+	// Subprotocol is selected when the client offers it, letter for letter. Empty
+	// selects none.
+	Subprotocol string
 }
 
 // Agreement is what a handshake has settled beside the upgrade itself.
@@ -61,14 +66,18 @@ func (u *Upgrader) Upgrade(dst, head []byte) ([]byte, HandshakeResult) {
 // section 9.1). Of several offers the first that can be met is taken; if there
 // is none, the answer has no extension.
 func (u *Upgrader) Negotiate(dst, head []byte) ([]byte, Agreement, HandshakeResult) {
-	key, offer, result := u.check(head)
+	r, result := u.check(head)
 	if result != HandshakeOK {
 		return AppendRefusal(dst, result), Agreement{}, result
 	}
 	dst = append(dst, accepted...)
-	dst = appendAccept(dst, key)
+	dst = appendAccept(dst, [keyLen]byte(r.key))
+	if r.protocols && u.Subprotocol != "" && offersProtocol(head, u.Subprotocol) {
+		dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
+		dst = append(dst, u.Subprotocol...)
+	}
 	var agreed Agreement
-	if offer.offered {
+	if offer := r.offers.deflate; u.Compress && offer.offered {
 		dst = offer.append(dst)
 		if agreed.WindowBits = offer.window; agreed.WindowBits == 0 {
 			agreed.WindowBits = MaxWindowBits
@@ -77,29 +86,43 @@ func (u *Upgrader) Negotiate(dst, head []byte) ([]byte, Agreement, HandshakeResu
 	return append(dst, headEnd...), agreed, HandshakeOK
 }
 
-func (u *Upgrader) check(head []byte) (key [keyLen]byte, offer deflateTerm, result HandshakeResult) {
+func (u *Upgrader) check(head []byte) (r request, result HandshakeResult) {
 	if len(head) > MaxHandshake {
-		return key, offer, HandshakeTooLarge
+		return r, HandshakeTooLarge
 	}
 	r, ok := parseRequest(head)
 	switch {
 	case !ok, u.Compress && r.offers.malformed:
-		return key, offer, HandshakeBadRequest
+		return r, HandshakeBadRequest
 	case string(r.method) != "GET":
-		return key, offer, HandshakeMethod
+		return r, HandshakeMethod
 	case r.seen&seenHost == 0 || !r.upgrade || !r.connection:
-		return key, offer, HandshakeBadRequest
+		return r, HandshakeBadRequest
 	case string(r.version) != "13":
-		return key, offer, HandshakeVersion
+		return r, HandshakeVersion
 	case !validKey(r.key):
-		return key, offer, HandshakeBadRequest
+		return r, HandshakeBadRequest
 	case r.seen&seenOrigin != 0 && u.CheckOrigin != nil && !u.CheckOrigin(r.origin):
-		return key, offer, HandshakeOrigin
+		return r, HandshakeOrigin
 	}
-	if u.Compress {
-		offer = r.offers.deflate
+	return r, HandshakeOK
+}
+
+// offersProtocol tells whether a head offers a subprotocol.
+func offersProtocol(head []byte, want string) bool {
+	for name, value := range Fields(head) {
+		if !equalFold(name, "sec-websocket-protocol") {
+			continue
+		}
+		for more := true; more; {
+			var item []byte
+			item, value, more = bytes.Cut(value, []byte{','})
+			if string(bytes.Trim(item, " \t")) == want {
+				return true
+			}
+		}
 	}
-	return [keyLen]byte(r.key), offer, HandshakeOK
+	return false
 }
 
 // validKey reports whether a Sec-WebSocket-Key is base64 of 16 bytes.

@@ -190,3 +190,26 @@ func BenchmarkUpgrade(b *testing.B) {
 		})
 	}
 }
+
+// One subprotocol is selected, in whatever field it stands, letter for letter.
+func TestUpgradeSubprotocol(t *testing.T) {
+	const selected = "\r\nSec-WebSocket-Protocol: push\r\n"
+	for fields, want := range map[string]bool{
+		"":                                 false,
+		"Sec-WebSocket-Protocol: push\r\n": true,
+		"sec-websocket-protocol: a,\t push ,b\r\n":                         true,
+		"Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, push\r\n": true,
+		"Sec-WebSocket-Protocol: Push, pushes\r\nX: push\r\n":              false,
+	} {
+		head := AppendRequest(nil, "a", "/", rfcKey, fields)
+		u := Upgrader{Subprotocol: "push"}
+		answer, result := u.Upgrade(nil, head)
+		if result != HandshakeOK || strings.Contains(string(answer), selected) != want || !bytes.HasSuffix(answer, []byte(headEnd)) {
+			t.Errorf("%q: %v, %q", fields, result, answer)
+		}
+		u.Subprotocol = ""
+		if answer, _ := u.Upgrade(nil, head); strings.Contains(string(answer), "WebSocket-Protocol") {
+			t.Errorf("%q: without one %q", fields, answer)
+		}
+	}
+}

@@ -112,6 +112,28 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// A page that offers a token beside castgate can connect where no token is
+// looked for: a browser ends a connection of which nothing was selected.
+func TestSubprotocolWithoutTokens(t *testing.T) {
+	s := startServer(t, nil)
+	for _, try := range []struct {
+		offers []string
+		want   string
+	}{
+		{[]string{"castgate", "bearer.abc"}, "castgate"},
+		{[]string{"bearer.abc", "castgate"}, "castgate"},
+		{[]string{"castgate"}, "castgate"},
+		{[]string{"bearer.abc"}, ""},
+		{[]string{"Castgate", "other"}, ""},
+		{nil, ""},
+	} {
+		ws, _ := s.dialAs(try.offers...)
+		if got := ws.Subprotocol(); got != try.want {
+			t.Errorf("%q: %q was selected, want %q", try.offers, got, try.want)
+		}
+	}
+}
+
 // A token that ends is no uid: who has one without sub must be bound in time
 // all the same, and who was is closed when the token ends.
 func TestUnboundWithToken(t *testing.T) {

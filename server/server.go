@@ -113,6 +113,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 		if err != nil {
 			return nil, err
 		}
+		l.upgrader.Subprotocol = subprotocol
 		s.loops = append(s.loops, l)
 	}
 	s.registry.loops = s.loops

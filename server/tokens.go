@@ -14,7 +14,8 @@ import (
 
 const (
 	// subprotocol is what a page offers beside its token, to have something
-	// else than the token selected.
+	// else than the token selected. It is selected wherever it is offered, by the
+	// codec, so that a page with a token can connect where none is looked for.
 	subprotocol = "castgate"
 	// bearerPrefix begins the offer that is a token. A token's characters are
 	// those of a subprotocol (RFC 6455 section 4.1, RFC 7515 section 3.1).
@@ -24,7 +25,8 @@ const (
 // credential is what a request's head brings along for Policy.JWT.
 type credential struct {
 	token    []byte // nil: none
-	selected []byte // the subprotocol to answer with; nil: none
+	selected []byte // the offer of a token that is to be answered with; nil: none
+	named    bool   // subprotocol is offered, and answered with
 	bad      bool   // several tokens in Sec-WebSocket-Protocol, or none that can be one
 }
 
@@ -59,7 +61,7 @@ func (o *credential) takeProtocols(value []byte) {
 		item = bytes.Trim(item, " \t")
 		switch {
 		case string(item) == subprotocol:
-			o.selected = item
+			o.named = true
 		case bytes.HasPrefix(item, []byte(bearerPrefix)):
 			o.bad = o.bad || o.token != nil || !codec.IsToken(item)
 			o.token = item[len(bearerPrefix):]
@@ -73,7 +75,7 @@ func (o *credential) takeProtocols(value []byte) {
 // askToken goes on with a good request for which Policy.JWT counts.
 func (l *loop) askToken(slot uint32, c *conn, p *policy, r request) {
 	o := findToken(r.head, &p.JWT)
-	if o.selected != nil {
+	if o.selected != nil && !o.named {
 		r.answer = codec.AddField(r.answer, "Sec-WebSocket-Protocol", o.selected)
 	}
 	switch {
