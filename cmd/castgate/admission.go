@@ -90,9 +90,6 @@ func readTokenSecret(e *effective, value string) ([]token.Key, error) {
 			e.warnings = append(e.warnings, fmt.Sprintf("the secret file %s can be read by others (mode %04o); chmod 600 it", path, info.Mode().Perm()))
 		}
 	}
-	if n := len(secret); n < token.GoodSecret {
-		e.warnings = append(e.warnings, fmt.Sprintf("jwt-secret has %d bytes; with less than %d it can be found by trying (RFC 7518)", n, token.GoodSecret))
-	}
 	k, err := token.Secret(secret)
 	return []token.Key{k}, err
 }

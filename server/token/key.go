@@ -18,9 +18,9 @@ const (
 	// MaxKeys is how many keys one Verifier takes. A token that does not name
 	// its key is tried with each of its kind.
 	MaxKeys = 16
-	// GoodSecret is the length in bytes that a shared secret should have at
-	// least (RFC 7518 section 3.2); shorter ones can be found by trying.
-	GoodSecret = 32
+	// minSecret is the length in bytes that a shared secret must have at least
+	// (RFC 7518 section 3.2); shorter ones can be found by trying.
+	minSecret = 32
 
 	minRSABits = 2048 // RFC 7518 section 3.3
 	maxRSABits = 8192 // above, one check takes milliseconds
@@ -36,10 +36,13 @@ type Key struct {
 // Algorithm is the one that the key is for: HS256, RS256, ES256 or EdDSA.
 func (k Key) Algorithm() string { return k.alg }
 
-// Secret is a key for HS256.
+// Secret is a key for HS256. It must have 32 bytes or more.
 func Secret(secret []byte) (Key, error) {
 	if len(secret) == 0 {
 		return Key{}, errors.New("the secret is empty")
+	}
+	if n := len(secret); n < minSecret {
+		return Key{}, fmt.Errorf("the secret has %d bytes; HS256 needs %d or more, or it can be found by trying (RFC 7518)", n, minSecret)
 	}
 	return Key{alg: "HS256", key: secret}, nil
 }
