@@ -128,8 +128,8 @@ func Defaults() Config {
 		HandshakeTimeout: 10 * time.Second,
 		DrainTimeout:     15 * time.Second,
 		MaxMessage:       64 << 10,
-		CompressMin:      256,
-		CompressLevel:    1,
+		CompressMin:      defaultCompressMin,
+		CompressLevel:    defaultCompressLevel,
 		SendQueue:        256 << 10,
 		SlowPolicy:       SlowClose,
 		PushQueue:        64 << 20,
@@ -139,6 +139,12 @@ func Defaults() Config {
 }
 
 var errProxyProtocol = errors.New("proxy-protocol: is of no use without trusted-proxies")
+
+// What Config has where nothing is compressed.
+const (
+	defaultCompressMin   = 256
+	defaultCompressLevel = 1
+)
 
 // Bounds of Config fields.
 const (
@@ -173,6 +179,13 @@ func (c *Config) Validate() error {
 		if n.value < n.least || n.value > n.most {
 			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)
 		}
+	}
+	switch {
+	case c.Compress:
+	case c.CompressMin != defaultCompressMin:
+		return errors.New("compress-min: is of no use without compress")
+	case c.CompressLevel != defaultCompressLevel:
+		return errors.New("compress-level: is of no use without compress")
 	}
 	for _, d := range []struct {
 		name  string

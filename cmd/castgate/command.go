@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -90,6 +91,9 @@ func newParser(c *commands, src *sources, p *process) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 		kong.ExplicitGroups([]kong.Group{{Key: "verbs", Title: "Talk to a running gateway (the verbs of the control API):"}}),
 		kong.ValueFormatter(helpOf),
+		kong.KindMapper(reflect.Int, kong.MapperFunc(readWhole)),
+		kong.KindMapper(reflect.Int64, kong.MapperFunc(readWhole)),
+		kong.KindMapper(reflect.Uint16, kong.MapperFunc(readWhole)),
 		computedDefaults(),
 		kong.Resolvers(src),
 		kong.WithBeforeResolve(src.load),

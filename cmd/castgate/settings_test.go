@@ -130,7 +130,6 @@ func TestCompressSetting(t *testing.T) {
 		{nil, []string{"CASTGATE_COMPRESS=true"}, true},
 		{[]string{"--config", on}, nil, true},
 		{[]string{"--config", off}, nil, false},
-		{[]string{"--config", on}, []string{"CASTGATE_COMPRESS=false"}, false},
 		{[]string{"--config", off, "--compress"}, nil, true},
 	} {
 		e, err := resolved(t, tt.args, tt.environ)
@@ -154,10 +153,11 @@ func TestWrongSettings(t *testing.T) {
 	}{
 		{name: "unknown flag", args: []string{"--ping-intervall=1s"}, want: []string{"--ping-intervall", "--ping-interval"}},
 		{name: "bad duration in a flag", args: []string{"--ping-interval=25"}, want: []string{`--ping-interval: "25" is not a duration`}},
-		{name: "bad number in a flag", args: []string{"--loops=two"}, want: []string{"--loops", `"two"`}},
+		{name: "bad number in a flag", args: []string{"--loops=two"}, want: []string{`--loops: "two" is not a whole number`}},
+		{name: "bad number in the file", file: "max-conns-per-ip = 'many'\n", want: []string{`--max-conns-per-ip: "many" is not a whole number (`, "castgate.toml:1)"}},
 		{name: "out of range flag", args: []string{"--loops=0"}, want: []string{"--loops: 0 is not between 1 and 256"}},
 		{name: "negative", args: []string{"--max-conns=-1"}, want: []string{"--max-conns: -1"}},
-		{name: "node too large", args: []string{"--node=65536"}, want: []string{"--node", "65536"}},
+		{name: "node too large", args: []string{"--node=65536"}, want: []string{`--node: "65536" is not a whole number from 0 to 65535`}},
 		{name: "unknown variable", environ: []string{"CASTGATE_PING_INTERVALL=1s"}, want: []string{"CASTGATE_PING_INTERVALL", "did you mean CASTGATE_PING_INTERVAL?"}},
 		{name: "bad variable", environ: []string{"CASTGATE_SEND_QUEUE=many"}, want: []string{`--send-queue: "many" is not a size`, "(CASTGATE_SEND_QUEUE)"}},
 		{name: "empty variable", environ: []string{"CASTGATE_LISTEN="}, want: []string{"--listen", "(CASTGATE_LISTEN)"}},
@@ -173,6 +173,8 @@ func TestWrongSettings(t *testing.T) {
 		{name: "boolean", file: "control = true\n", want: []string{"--control: a boolean is neither", "castgate.toml:1"}},
 		{name: "no boolean", file: "compress = 2\n", want: []string{"--compress", "castgate.toml:1"}},
 		{name: "compress level", args: []string{"--compress-level=10"}, want: []string{"--compress-level: 10 is not between 1 and 9"}},
+		{name: "compress-min alone", args: []string{"--compress-min=10"}, want: []string{"--compress-min: is of no use without compress"}},
+		{name: "compress-level alone", file: "compress-level = 9\n", want: []string{"--compress-level: is of no use without compress", "castgate.toml:1"}},
 		{name: "list of numbers", file: "control-key = [1]\n", want: []string{"--control-key: an integer is not a string", "castgate.toml:1"}},
 		{name: "twice in the file", file: "loops = 1\nloops = 2\n", want: []string{"castgate.toml:2"}},
 		{name: "not TOML", file: "loops = 1\nlisten :1\n", want: []string{"castgate.toml:2"}},

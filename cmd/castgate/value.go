@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/alecthomas/units"
 )
 
@@ -82,3 +84,26 @@ func (r *rate) UnmarshalText(text []byte) error {
 
 // String is the shortest way to write r.
 func (r rate) String() string { return strconv.FormatFloat(float64(r), 'f', -1, 64) }
+
+// readWhole is kong's mapper of whole numbers, with an error for people.
+func readWhole(ctx *kong.DecodeContext, target reflect.Value) error {
+	t, err := ctx.Scan.PopValue("number")
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprint(t.Value)
+	if target.CanUint() {
+		n, err := strconv.ParseUint(text, 0, target.Type().Bits())
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number from 0 to %d", text, uint64(1)<<target.Type().Bits()-1)
+		}
+		target.SetUint(n)
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 0, target.Type().Bits())
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number", text)
+	}
+	target.SetInt(n)
+	return nil
+}
