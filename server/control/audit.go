@@ -19,6 +19,9 @@ const (
 	auditNameLen     = 128 // in bytes
 	auditRefusals    = 10
 	auditRefusalSpan = time.Second
+	// auditRest is when those that had no record are told of by one of their
+	// own: a flood may be followed by no further refusal for days.
+	auditRest = 2 * time.Second
 )
 
 // audit writes down who did what: kicks, changes of sessions, reloads, and
@@ -33,6 +36,7 @@ type audit struct {
 	began  time.Duration // of the span that refusals are counted in, since started
 	said   int           // in this span
 	unsaid int           // since the last record of a refusal
+	rest   *time.Timer   // calls sayRest; nil unless it will
 }
 
 func newAudit(h slog.Handler) *audit { return &audit{handler: h} }
@@ -93,11 +97,29 @@ func (a *audit) maySay(now time.Duration) (unsaid int, ok bool) {
 	}
 	if a.said >= auditRefusals {
 		a.unsaid++
+		if a.rest == nil {
+			a.rest = time.AfterFunc(auditRest, a.sayRest)
+		}
 		return 0, false
 	}
 	a.said++
 	unsaid, a.unsaid = a.unsaid, 0
 	return unsaid, true
+}
+
+// sayRest writes down how many refusals have had no record, if any.
+func (a *audit) sayRest() {
+	a.mu.Lock()
+	unsaid := a.unsaid
+	a.unsaid = 0
+	if a.rest != nil {
+		a.rest.Stop()
+		a.rest = nil
+	}
+	a.mu.Unlock()
+	if unsaid > 0 && a.on() {
+		a.write(slog.LevelWarn, "refused", "-", "-", slog.Int("refusals_not_written", unsaid))
+	}
 }
 
 // from is the caller's address, or unix.

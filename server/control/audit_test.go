@@ -119,6 +119,30 @@ func TestAuditRefusals(t *testing.T) {
 	}
 }
 
+// How many refusals had no record is told also when none comes after them.
+func TestAuditTellsTheRest(t *testing.T) {
+	const all = 3 * auditRefusals
+	p, log := audited(t, func(c *Config) { c.Keys = []string{"right"} })
+	for range all {
+		p.ask("GET", "/v1/stats", "", "Authorization: Bearer wrong")
+	}
+	written, told := 0, 0
+	for end := time.Now().Add(40 * time.Second); written+told < all && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		written, told = 0, 0
+		for _, r := range records(t, log) {
+			if n, ok := r["refusals_not_written"].(float64); ok {
+				told += int(n)
+			}
+			if _, ok := r["request"]; ok {
+				written++
+			}
+		}
+	}
+	if written+told != all || told == 0 {
+		t.Errorf("%d are written and %d told as left out, of %d", written, told, all)
+	}
+}
+
 // lossy is a handler that fails.
 type lossy struct{ slog.Handler }
 

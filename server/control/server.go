@@ -158,5 +158,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err != nil {
 		s.listener.closeAll()
 	}
+	s.audit.sayRest()
 	return err
 }
