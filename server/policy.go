@@ -35,8 +35,9 @@ type Policy struct {
 	// addresses together; further ones wait. HandshakeBurst as above.
 	HandshakeRate  float64
 	HandshakeBurst int
-	// MessageRate is how many messages a second a client may send, pings
-	// included; MessageBurst as above. One more closes it with 1008.
+	// MessageRate is how many messages a second a client may send, by their first
+	// frame, pings included; MessageBurst as above. One more closes it with 1008.
+	// Pongs and further frames, which may be empty, are for ByteRate to bound.
 	MessageRate  float64
 	MessageBurst int
 	// ByteRate is how many bytes a second a client may send, all frames

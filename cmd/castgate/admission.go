@@ -20,7 +20,7 @@ type admissionSettings struct {
 	ConnectBurstPerIp int      `default:"0" unit:"connections" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
 	HandshakeRate     rate     `default:"0" unit:"per second" hot:"" help:"Connections a second that are taken in from all addresses; further ones wait in the kernel's queue. 0 is off."`
 	HandshakeBurst    int      `default:"0" unit:"connections" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
-	MessageRate       rate     `default:"0" unit:"per second" hot:"" help:"Messages and pings a second that a client may send; above it closed with 1008. 0 is off."`
+	MessageRate       rate     `default:"0" unit:"per second" hot:"" help:"Messages, by their first frame, and pings a second that a client may send; above it closed with 1008. 0 is off."`
 	MessageBurst      int      `default:"0" unit:"messages" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
 	ByteRate          size     `default:"0B" unit:"bytes per second" hot:"" help:"Bytes a second that a client may send; above it closed with 1008. 0 is off."`
 	ByteBurst         size     `default:"0B" unit:"bytes" auto:"one second's, at least max-message and 64KiB" hot:"" help:"How many of them at once after a rest, at least max-message and 64KiB; 0 is one second's or that."`
