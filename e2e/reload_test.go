@@ -144,6 +144,26 @@ func TestReload(t *testing.T) {
 	stays.ExpectNothing()
 }
 
+// TestReloadLimits: limits and timeouts hold after a reload, for those who come
+// then, and nobody who is connected notices.
+func TestReloadLimits(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "castgate.toml")
+	write(t, file, "")
+	g := wstest.Start(t, "--config", file)
+	stays := g.Dial(t)
+	big := strings.Repeat("x", 3000)
+	write(t, file, "unbound-timeout = '300ms'\npush-queue = '1MiB'\ncontrol-max-body = '2KiB'\n")
+	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[unbound-timeout push-queue control-max-body]", "needs_restart": "[]"})
+	g.Problem(413, "body_too_large", "POST", "/v1/push", M{"to": wstest.All(), "text": big})
+	late := g.Dial(t)
+	late.ExpectClose(1008, "not bound in time")
+	write(t, file, "")
+	g.OK("POST", "/v1/reload", nil)
+	g.Push(wstest.All(), big)
+	stays.Expect(big)
+}
+
 // TestReloadVerb: castgate reload prints what has changed.
 func TestReloadVerb(t *testing.T) {
 	t.Parallel()

@@ -32,8 +32,11 @@ type reloader struct {
 	}
 	control interface {
 		SetAccess(control.Access) error
+		SetLimits(control.Limits) error
 		SetTLS(control.TLS) (undo func(), err error)
 	}
+
+	controlRoom int // the most that control-max-conns may be with the files there are
 
 	// what holds now
 	values map[string]any // of knobs; a new one that waits for a restart is not here
@@ -127,6 +130,11 @@ func (r *reloader) apply(e *effective) error {
 func (r *reloader) hand(e *effective) error {
 	parts := []func(e *effective) error{
 		func(e *effective) error { return r.control.SetAccess(e.control.Access) },
+		func(e *effective) error {
+			limits := e.control.Limits()
+			limits.MaxConns = min(limits.MaxConns, r.controlRoom)
+			return r.control.SetLimits(limits)
+		},
 		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity()) },
 		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
 		// The last, since what was in the files before can't be read again.

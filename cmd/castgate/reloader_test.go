@@ -28,6 +28,7 @@ type applied struct {
 	certificates   []string // and keys, as they were last read
 	noCertificates error
 	tls            control.TLS
+	control        control.Limits
 }
 
 func (a *applied) SetTLS(files control.TLS) (func(), error) {
@@ -52,6 +53,11 @@ func (a *applied) SetPolicy(p server.Policy) error {
 
 func (a *applied) SetCapacity(n server.Capacity) error {
 	a.limits = n
+	return nil
+}
+
+func (a *applied) SetLimits(n control.Limits) error {
+	a.control = n
 	return nil
 }
 
@@ -82,10 +88,10 @@ func running(t *testing.T, text string, args ...string) (r *reloader, a *applied
 	if err != nil {
 		t.Fatal(err)
 	}
-	a = &applied{policy: e.server.Policy, limits: e.server.Capacity(), access: e.control.Access}
+	a = &applied{policy: e.server.Policy, limits: e.server.Capacity(), access: e.control.Access, control: e.control.Limits()}
 	audit := newAuditLog(&bytes.Buffer{}, "text")
 	audit.point(auditOff, nil)
-	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, values: knobValues(parser.Model), now: e}, a, file
+	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, controlRoom: 1000, values: knobValues(parser.Model), now: e}, a, file
 }
 
 func rewrite(t *testing.T, file, text string) {
@@ -176,6 +182,16 @@ func TestReloadCertificateFiles(t *testing.T) {
 	r.now.files = append(r.now.files, pipe)
 	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a pipe: %v", err)
+	}
+}
+
+// More control connections than there are files for are not promised.
+func TestReloadControlConns(t *testing.T) {
+	r, a, file := running(t, "")
+	rewrite(t, file, "control-max-conns = 5000\n")
+	expectReload(t, r, "control-max-conns", "")
+	if a.control.MaxConns != r.controlRoom {
+		t.Errorf("%d control connections, of room for %d", a.control.MaxConns, r.controlRoom)
 	}
 }
 
@@ -302,6 +318,9 @@ func hotValues(keys string) map[string][2]string {
 	return map[string][2]string{
 		"max-conns":            {"", "max-conns = 7\n"},
 		"send-queue":           {"", "send-queue = 1000\n"},
+		"control-max-body":     {"", "control-max-body = '2KiB'\n"},
+		"control-max-conns":    {"", "control-max-conns = 7\n"},
+		"control-timeout":      {"", "control-timeout = '3s'\n"},
 		"push-queue":           {"", "push-queue = 1000\n"},
 		"handshake-timeout":    {"", "handshake-timeout = '3s'\n"},
 		"unbound-timeout":      {"", "unbound-timeout = '3s'\n"},

@@ -53,15 +53,16 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return startError(err, src)
 	}
+	// Of the descriptors that clients leave free, half are for backends.
+	room := max(gw.ReserveFiles()/2, 1)
 	var running gateway = gw
 	if front != nil {
 		front.SetLimits(inner*4/5, inner/5)
-		e.control.MaxConns = min(e.control.MaxConns, max((gw.ReserveFiles()-inner)/2, 1))
+		room = max((gw.ReserveFiles()-inner)/2, 1)
 		e.control.Collectors = append(e.control.Collectors, front)
 		running = fronted{gw, front}
 	}
-	// Of the descriptors that clients leave free, half are for backends.
-	e.control.MaxConns = min(e.control.MaxConns, max(gw.ReserveFiles()/2, 1))
+	e.control.MaxConns = min(e.control.MaxConns, room)
 	var draining atomic.Bool
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
 	audit := newAuditLog(p.stderr, c.LogFormat)
@@ -71,7 +72,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	}
 	audit.point(e.auditLog, file)
 	e.control.Audit = audit
-	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, values: knobValues(ctx.Model), now: e}
+	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, controlRoom: room, values: knobValues(ctx.Model), now: e}
 	e.control.Reload = again.reload
 	ctl, err := control.New(gw, e.control)
 	if err != nil {

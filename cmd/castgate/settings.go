@@ -60,12 +60,12 @@ type settings struct {
 	ControlTLSCert      string   `default:"" unit:"path" hot:"" help:"Certificate of the control API in PEM; TLS is off without one. Read anew when it changes."`
 	ControlTLSKey       string   `default:"" unit:"path" hot:"" help:"Its private key."`
 	ControlClientCA     string   `default:"" unit:"path" hot:"" help:"Certificates in PEM; callers of the control API must show one that these have signed."`
-	ControlMaxBody      size     `default:"1MiB" unit:"bytes" help:"Largest request body of the control API; above it 413."`
-	ControlMaxConns     int      `default:"256" unit:"connections" help:"Connections the control API serves at once."`
+	ControlMaxBody      size     `default:"1MiB" unit:"bytes" hot:"" help:"Largest request body of the control API; above it 413."`
+	ControlMaxConns     int      `default:"256" unit:"connections" hot:"" help:"Connections the control API serves at once."`
 	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time to read one control request."`
 	ControlWriteTimeout duration `default:"30s" unit:"duration" help:"Time to write one control answer."`
 	ControlIdleTimeout  duration `default:"1m" unit:"duration" help:"Silence after which an idle control connection is closed."`
-	ControlTimeout      duration `default:"10s" unit:"duration" help:"How long one control request may take, waits for deliveries included; a query, or the rest of a batch, is answered 503 after that."`
+	ControlTimeout      duration `default:"10s" unit:"duration" hot:"" help:"How long one control request may take, waits for deliveries included; a query, or the rest of a batch, is answered 503 after that."`
 
 	AuditLog  string `default:"stderr" unit:"stderr, off or a path" hot:"" help:"Where records of kicks, session changes, reloads and refused keys go; a reload opens a file anew."`
 	LogLevel  string `default:"info" unit:"debug, info, warn or error" hot:"" help:"Least level that is logged."`

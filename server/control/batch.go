@@ -47,7 +47,7 @@ func (c *call) batch() (err error) {
 // perform carries out one command, if there is time left and the caller may.
 func (c *call) perform(command []byte) error {
 	if deadline, ok := c.ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		return wire.Faultf(codeDeadline, "not carried out: the commands before it took %v (control-timeout)", c.server.config.RequestTimeout)
+		return wire.Faultf(codeDeadline, "not carried out: the commands before it took %v (control-timeout)", c.server.limits.Load().RequestTimeout)
 	}
 	if err := c.command.Decode(command, nil); err != nil {
 		return err

@@ -77,7 +77,7 @@ func (c *call) wait() (done func()) {
 		return func() {}
 	}
 	c.waiting = true
-	ctx, cancel := context.WithTimeout(c.server.base, c.server.config.RequestTimeout)
+	ctx, cancel := context.WithTimeout(c.server.base, c.server.limits.Load().RequestTimeout)
 	c.ctx = ctx
 	stop := func() {}
 	if conn, ok := c.http.Conn().(*conn); ok {
@@ -93,7 +93,7 @@ func (c *call) wait() (done func()) {
 // bound gives the call a context that ends after RequestTimeout or when the
 // port shuts down, for a query that may take long.
 func (c *call) bound() (done func()) {
-	ctx, cancel := context.WithTimeout(c.server.base, c.server.config.RequestTimeout)
+	ctx, cancel := context.WithTimeout(c.server.base, c.server.limits.Load().RequestTimeout)
 	c.ctx = ctx
 	return func() {
 		cancel()

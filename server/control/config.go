@@ -85,6 +85,11 @@ func (c *Config) Validate() error {
 	if err := c.TLS.validate(); err != nil {
 		return err
 	}
+	return c.validateLimits()
+}
+
+// validateLimits is the part of Validate about numbers and times.
+func (c *Config) validateLimits() error {
 	if c.MaxBody < leastBody || c.MaxBody > mostBody {
 		return fmt.Errorf("control-max-body: %d is not between %d and %d", c.MaxBody, leastBody, mostBody)
 	}

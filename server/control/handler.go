@@ -197,5 +197,5 @@ func (s *Server) tooLarge(ctx *fasthttp.RequestCtx) *wire.Fault {
 	if n := ctx.Request.Header.ContentLength(); n > 0 {
 		size = fmt.Sprintf("%d bytes", n)
 	}
-	return wire.Faultf(codeBodyTooLarge, "the body has %s, %d bytes are allowed (control-max-body)", size, s.config.MaxBody)
+	return wire.Faultf(codeBodyTooLarge, "the body has %s, %d bytes are allowed (control-max-body)", size, s.limits.Load().MaxBody)
 }

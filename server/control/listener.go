@@ -27,7 +27,7 @@ const (
 // a backend out, and outlives errors of accept.
 type listener struct {
 	net.Listener
-	most     int
+	most     func() int // how many may be open
 	log      *slog.Logger
 	closed   chan struct{}
 	close    sync.Once
@@ -44,7 +44,7 @@ type listener struct {
 	warned time.Time
 }
 
-func newListener(ln net.Listener, most int, log *slog.Logger) *listener {
+func newListener(ln net.Listener, most func() int, log *slog.Logger) *listener {
 	return &listener{Listener: ln, most: most, log: log, closed: make(chan struct{}),
 		refusals: make(chan struct{}, mostRefusals), conns: map[*conn]struct{}{}, allows: func(netip.Addr) bool { return true }}
 }
@@ -109,7 +109,7 @@ func (l *listener) admit(c net.Conn) *conn {
 		return nil
 	}
 	l.mu.Lock()
-	full := len(l.conns) >= l.most
+	full := len(l.conns) >= l.most()
 	l.mu.Unlock()
 	if full {
 		idle := l.takeIdle()
@@ -132,7 +132,7 @@ func (l *listener) admit(c net.Conn) *conn {
 func (l *listener) takeIdle() *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for range l.most { // one that wakes up meanwhile is not taken
+	for range len(l.conns) { // one that wakes up meanwhile is not taken
 		var oldest *conn
 		var since int64
 		for c := range l.conns {

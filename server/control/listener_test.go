@@ -134,7 +134,7 @@ func TestAcceptErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	l := newListener(&failing{Listener: inner, left: 3}, 5, slog.New(slog.NewTextHandler(&log, nil)))
+	l := newListener(&failing{Listener: inner, left: 3}, func() int { return 5 }, slog.New(slog.NewTextHandler(&log, nil)))
 	idle := l.admit(nopConn{})
 	idle.state.Store(5)
 	go func() { _, _ = net.Dial("tcp", inner.Addr().String()) }()

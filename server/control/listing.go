@@ -112,7 +112,7 @@ func (w *streamer[T]) limit() int {
 
 // next asks for a page, which may take RequestTimeout.
 func (w *streamer[T]) next() (server.Page[T], error) {
-	ctx, cancel := context.WithTimeout(w.server.base, w.server.config.RequestTimeout)
+	ctx, cancel := context.WithTimeout(w.server.base, w.server.limits.Load().RequestTimeout)
 	defer cancel()
 	return w.listing.page(w.server.gateway, ctx, w.query)
 }

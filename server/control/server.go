@@ -46,6 +46,7 @@ type Server struct {
 	local    bool // over TCP, and they may not
 
 	access   atomic.Pointer[access]
+	limits   atomic.Pointer[Limits]
 	audit    *audit
 	reloads  reloads
 	calls    sync.Pool // of *call
@@ -63,6 +64,8 @@ func New(gw server.Gateway, c Config) (*Server, error) {
 	}
 	s.reloads.turn = make(chan struct{}, 1)
 	s.access.Store(newAccess(c.Access))
+	limits := c.Limits()
+	s.limits.Store(&limits)
 	s.tls = pemfile.NewWatched[tls.Config](s.log)
 	if _, err := s.SetTLS(c.TLS); err != nil {
 		return nil, err
@@ -78,9 +81,11 @@ func New(gw server.Gateway, c Config) (*Server, error) {
 		Handler:      s.handle,
 		ErrorHandler: s.malformed,
 		ConnState:    trackState,
-		// A connection that was closed to make room holds its worker for a
-		// moment more; fasthttp's own refusal, plain text, is never met.
-		Concurrency:                  2*c.MaxConns + 64,
+		// The listener's limit can change. A connection that was closed to make
+		// room holds its worker for a moment more; fasthttp's own refusal, plain
+		// text, is never met.
+		Concurrency:                  2*mostConns + 64,
+		HeaderReceived:               s.requestConfig,
 		ReadBufferSize:               headSize,
 		WriteBufferSize:              writeBufferSize,
 		ReadTimeout:                  c.ReadTimeout,
@@ -119,7 +124,7 @@ func (s *Server) Listen() error {
 	if s.exposed && len(s.access.Load().keys) == 0 {
 		return errors.Join(s.config.errExposed(), ln.Close())
 	}
-	s.listener = newListener(securing{ln, s.tls}, s.config.MaxConns, s.log)
+	s.listener = newListener(securing{ln, s.tls}, func() int { return s.limits.Load().MaxConns }, s.log)
 	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }
 	return nil
 }
