@@ -66,6 +66,7 @@ func (w *Watched[T]) load(s Source[T], m []mark) error {
 	first := w.now.Load() == nil
 	made, err := s.Load()
 	switch {
+	case len(s.Files) == 0: // nothing was read
 	case err != nil && !first:
 		w.failures.Add(1)
 		w.log.Warn("certificates stay as they were", "error", err)

@@ -20,16 +20,17 @@ func textOf(file string) Source[string] {
 	}}
 }
 
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestWatched(t *testing.T) {
 	var log bytes.Buffer
 	w := NewWatched[string](slog.New(slog.NewTextHandler(&log, nil)))
 	a, b := written(t, "a", []byte("one")), written(t, "b", []byte("two"))
-	put := func(file, text string) {
-		t.Helper()
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	expect := func(want string, reloads, failures uint64) {
 		t.Helper()
 		ok, failed := w.Counts()
@@ -42,12 +43,12 @@ func TestWatched(t *testing.T) {
 	}
 	w.Look()
 	expect("one", 0, 0)
-	put(a, "three")
+	put(t, a, "three")
 	w.Look()
 	w.Look()
 	expect("three", 1, 0)
 	// A bad file is said once, and a reload that finds the same says it again.
-	put(a, "bad")
+	put(t, a, "bad")
 	w.Look()
 	w.Look()
 	expect("three", 1, 1)
@@ -57,21 +58,21 @@ func TestWatched(t *testing.T) {
 	w.Look()
 	expect("three", 1, 2)
 	// Other files that are bad do not take the place of those that are watched.
-	put(a, "four")
-	put(b, "bad")
+	put(t, a, "four")
+	put(t, b, "bad")
 	if _, err := w.Set(textOf(b)); err == nil {
 		t.Error("another bad file was taken")
 	}
 	w.Look()
 	expect("four", 2, 3)
-	put(b, "five")
+	put(t, b, "five")
 	undo, err := w.Set(textOf(b))
 	if err != nil {
 		t.Fatal(err)
 	}
 	expect("five", 3, 3)
 	undo()
-	put(b, "not looked at")
+	put(t, b, "not looked at")
 	w.Look()
 	expect("four", 3, 3)
 	if err := os.Remove(a); err != nil {
@@ -80,6 +81,13 @@ func TestWatched(t *testing.T) {
 	w.Look()
 	w.Look()
 	expect("four", 3, 4)
+	if _, err := w.Set(Source[string]{Load: func() (*string, error) { return new(string), nil }}); err != nil {
+		t.Error(err)
+	}
+	expect("", 3, 4) // no file, and nothing to tell of
+	if n := strings.Count(log.String(), "read anew"); n != 3 {
+		t.Errorf("%d lines of reloads:\n%s", n, log.String())
+	}
 	if n := strings.Count(log.String(), "stay as they were"); n != 4 {
 		t.Errorf("%d lines of failures:\n%s", n, log.String())
 	}
