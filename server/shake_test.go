@@ -197,10 +197,17 @@ func TestHandshakeQueueIsBounded(t *testing.T) {
 	if sh.submit(newShake(&secure{}, 0)) {
 		t.Error("taken above the limit")
 	}
+	sh.mu.Lock()
 	sh.timer.Stop()        // there is no server
 	sh.queue[7].end(false) // its connection is gone
-	if !sh.submit(newShake(&secure{}, 0)) || len(sh.queue) != maxShakeQueue {
+	sh.mu.Unlock()
+	if !sh.submit(newShake(&secure{}, 0)) {
 		t.Error("refused although one has gone")
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if len(sh.queue) != maxShakeQueue {
+		t.Errorf("%d wait, want %d", len(sh.queue), maxShakeQueue)
 	}
 	h := newShake(&secure{}, 0)
 	if !h.give(make([]byte, maxShakeInput)) || h.give([]byte{1}) {

@@ -19,17 +19,14 @@ func TestTLSBuffersAreFound(t *testing.T) {
 	if !tlsOffsets.known {
 		t.Error("this Go's tls.Conn has no buffers where findTLSBuffers looks")
 	}
-	type renamed struct {
-		rawInput bytes.Buffer
-		input    bytes.Reader
-		hands    bytes.Buffer
+	buffer, reader := reflect.TypeFor[bytes.Buffer](), reflect.TypeFor[bytes.Reader]()
+	field := func(name string, typ reflect.Type) reflect.StructField {
+		return reflect.StructField{Name: name, PkgPath: "crypto/tls", Type: typ}
 	}
-	type retyped struct {
-		rawInput []byte
-		input    bytes.Reader
-		hand     bytes.Buffer
-	}
-	for _, typ := range []reflect.Type{reflect.TypeFor[renamed](), reflect.TypeFor[retyped]()} {
+	for _, typ := range []reflect.Type{
+		reflect.StructOf([]reflect.StructField{field("rawInput", buffer), field("input", reader), field("hands", buffer)}),
+		reflect.StructOf([]reflect.StructField{field("rawInput", reader), field("input", reader), field("hand", buffer)}),
+	} {
 		if findTLSBuffers(typ).known {
 			t.Errorf("%v: buffers found", typ)
 		}
