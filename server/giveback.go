@@ -10,6 +10,12 @@ import (
 // and an idle gateway gives it no reason to look: after a storm of connections
 // or a burst of large pushes, the garbage would stay for minutes. giveBack
 // watches for the quiet after a burst and returns the memory to the system.
+//
+// The other way round, where little lives, a burst of TLS handshakes or of
+// connections has the collector look 60 times a second, and each time all loops
+// stop until the kernel has let every thread come to a halt. Then giveBack holds
+// a ballast: memory that nobody touches, so that it costs none, but counts as
+// alive.
 
 const (
 	giveBackEvery = time.Second
@@ -22,6 +28,14 @@ const (
 	giveBackRest = 5 * time.Second
 	// quietAlloc is how many bytes a second may be allocated in the quiet.
 	quietAlloc = 1 << 20
+	// busyCycles is how many collections a second are too many.
+	busyCycles = 8
+	// ballastLen is by how many bytes the heap may grow between two of them
+	// beside what lives.
+	ballastLen = 24 << 20
+	// ballastRoom is the least memory limit (GOMEMLIMIT) with which there is a
+	// ballast: to that it counts as if it were used.
+	ballastRoom = 16 * ballastLen
 )
 
 // giveBack runs until done is closed.
@@ -37,12 +51,16 @@ func (s *Server) giveBack(done <-chan struct{}) {
 		case <-done:
 			return
 		case now := <-t.C:
-			before := m.allocated
+			before, cycles := m.allocated, m.cycles
 			m.read()
 			quiet := m.allocated-before < quietAlloc
 			sockets := int(s.sockets.Load())
 			most = max(most, sockets)
-			if quiet && now.Sub(last) >= giveBackRest && (m.worth() || haveLeft(most, sockets)) {
+			switch {
+			case m.cycles-cycles > busyCycles:
+				m.load()
+			case quiet && now.Sub(last) >= giveBackRest && (m.worth() || haveLeft(most, sockets)):
+				m.ballast = nil
 				debug.FreeOSMemory()
 				m.read()
 				m.idle = m.held()
@@ -58,8 +76,18 @@ func haveLeft(most, sockets int) bool { return most-sockets > max(giveBackLeft, 
 
 // memory is a reading of the Go heap, in bytes.
 type memory struct {
-	allocated, live, objects, free, unused uint64
+	allocated, live, objects, free, unused uint64 // without the ballast
+	cycles                                 uint64 // of the collector
 	idle                                   uint64 // held after the last giving back
+	ballast                                []byte
+}
+
+// load takes the ballast on board.
+func (m *memory) load() {
+	if m.ballast == nil && debug.SetMemoryLimit(-1) >= ballastRoom {
+		m.ballast = make([]byte, ballastLen)
+		m.read()
+	}
 }
 
 func (m *memory) read() {
@@ -69,6 +97,7 @@ func (m *memory) read() {
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/gc/cycles/total:gc-cycles"},
 	}
 	metrics.Read(samples)
 	m.allocated = samples[0].Value.Uint64()
@@ -76,6 +105,10 @@ func (m *memory) read() {
 	m.objects = samples[2].Value.Uint64()
 	m.free = samples[3].Value.Uint64()
 	m.unused = samples[4].Value.Uint64()
+	m.cycles = samples[5].Value.Uint64()
+	n := uint64(len(m.ballast))
+	m.objects -= min(n, m.objects)
+	m.live -= min(n, m.live) // not yet counted before the next collection
 }
 
 // worth tells whether there is more waste than a collection costs.

@@ -1,6 +1,57 @@
 package server
 
-import "testing"
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+// litter allocates a total of so many bytes that nobody keeps, and answers how
+// many collections that took.
+func litter(total int) uint64 {
+	var m memory
+	m.read()
+	before := m.cycles
+	for range total >> 10 {
+		rubbish = make([]byte, 1<<10)
+	}
+	m.read()
+	return m.cycles - before
+}
+
+var rubbish []byte
+
+// With the ballast a small heap is collected less often, its figures are those
+// without it, and a process with little room does not take it.
+func TestBallast(t *testing.T) {
+	runtime.GC()
+	without := litter(1 << 30)
+	var m memory
+	m.read()
+	before := m.objects
+	m.load()
+	if len(m.ballast) != ballastLen {
+		t.Fatalf("a ballast of %d bytes", len(m.ballast))
+	}
+	if m.objects > before+ballastLen/2 {
+		t.Errorf("%d bytes of objects, %d before the ballast came", m.objects, before)
+	}
+	runtime.GC()
+	if with := litter(1 << 30); with >= without {
+		t.Errorf("%d collections with a ballast, %d without", with, without)
+	}
+	runtime.GC()
+	if m.read(); m.live > ballastLen {
+		t.Errorf("%d bytes live, as if the ballast did", m.live)
+	}
+	runtime.KeepAlive(m.ballast)
+
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(ballastRoom - 1))
+	var small memory
+	if small.load(); small.ballast != nil {
+		t.Error("a ballast in a process with little room")
+	}
+}
 
 func TestHaveLeft(t *testing.T) {
 	for _, test := range []struct {
