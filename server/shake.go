@@ -68,7 +68,8 @@ type shake struct {
 	waits  atomic.Int64 // since when it does, Server.now; 0: it doesn't
 
 	// Owned by the goroutine.
-	out []byte // for the peer
+	out  []byte // for the peer
+	back func() // undoes giveWay; nil while it has no processor
 }
 
 func newShake(s *secure, h table.Handle) *shake {
@@ -95,13 +96,13 @@ func (h *shake) read(p []byte) (int, error) {
 			h.out = nil
 			s.loop.post(command{kind: cmdFunc, run: func(l *loop) { l.shakeSays(h, out) }})
 		}
-		<-sh.cpus
+		sh.leave(h)
 		since := sh.now()
 		h.waits.Store(since)
 		<-h.wake
 		h.waits.Store(0)
 		h.waited.Add(sh.now() - since)
-		sh.cpus <- struct{}{}
+		sh.enter(h)
 	}
 }
 
@@ -261,10 +262,24 @@ func (sh *shaker) next(done *shake) *shake {
 // run does one handshake and hands the connection back to its loop.
 func (sh *shaker) run(h *shake) {
 	s := h.secure
-	sh.cpus <- struct{}{}
+	sh.enter(h)
 	err := h.handshake(sh.config)
-	<-sh.cpus
+	sh.leave(h)
 	s.loop.post(command{kind: cmdFunc, run: func(l *loop) { l.shaken(h, err) }})
+}
+
+// enter waits for one of the shaker's processors, and takes it on a thread that
+// loops go before.
+func (sh *shaker) enter(h *shake) {
+	sh.cpus <- struct{}{}
+	h.back = giveWay()
+}
+
+// leave gives the processor up.
+func (sh *shaker) leave(h *shake) {
+	h.back()
+	h.back = nil
+	<-sh.cpus
 }
 
 func (h *shake) handshake(config *tls.Config) (err error) {
