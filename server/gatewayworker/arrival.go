@@ -22,7 +22,7 @@ func (l *innerLoop) welcome() {
 		}
 	}
 	for range maxBatches {
-		n, err := unix.EpollWait(l.epoll, l.events, 0)
+		n, err := l.sys.wait(l.epoll, l.events, 0)
 		l.gather(l.events[:max(n, 0)])
 		if err != nil || n < len(l.events) {
 			break
@@ -47,8 +47,7 @@ func (l *innerLoop) arrived(c *innerConn) (at int64, ok bool) {
 	if c.closed {
 		return 0, false
 	}
-	var p [1]byte
-	n, oobn, _, _, err := unix.Recvmsg(c.fd, p[:], l.oob, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	n, oobn, err := l.sys.peek(c.fd, l.in[:1], l.oob)
 	if err != nil || n <= 0 {
 		return 0, false
 	}
@@ -74,7 +73,7 @@ func (l *innerLoop) enrol() {
 			continue
 		}
 		c.fresh = false
-		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: readable, Fd: int32(c.fd)}); err != nil {
+		if err := l.sys.watch(l.epoll, unix.EPOLL_CTL_ADD, c.fd, readable); err != nil {
 			l.count.acceptErrors.Add(1)
 			l.close(c, closeFull)
 		}

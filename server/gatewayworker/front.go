@@ -23,6 +23,7 @@ import (
 // Shutdown. Its methods may be called from any goroutine.
 type Front struct {
 	cfg     Config
+	sys     *system
 	log     *slog.Logger
 	count   counters
 	loop    *innerLoop
@@ -41,7 +42,9 @@ type Front struct {
 // New binds the inner endpoint and the Register, so that what is taken is told
 // at once; both answer from Serve on. Errors of settings begin with a setting's
 // name.
-func New(c Config) (*Front, error) {
+func New(c Config) (*Front, error) { return newFront(c, &linux) }
+
+func newFront(c Config, sys *system) (*Front, error) {
 	if !c.On() {
 		return nil, errors.New("gatewayworker-inner: it is not set")
 	}
@@ -51,14 +54,14 @@ func New(c Config) (*Front, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Front{cfg: c, log: c.Log, ended: make(chan struct{})}
+	f := &Front{cfg: c, sys: sys, log: c.Log, ended: make(chan struct{})}
 	fd, err := f.listen()
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for GatewayWorker on %s: %w", c.Inner, err)
 	}
 	f.address = c.advertised(f.inner)
 	if err := f.newLoop(fd); err != nil {
-		_ = unix.Close(fd)
+		f.sys.close(fd)
 		return nil, err
 	}
 	if c.Register != "" {
@@ -107,12 +110,12 @@ func (f *Front) newLoop(listener int) error {
 	}
 	b, err := bell.New()
 	if err != nil {
-		_ = unix.Close(epoll)
+		f.sys.close(epoll)
 		return err
 	}
 	for _, fd := range []int{listener, int(b)} {
-		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
-			_ = unix.Close(epoll)
+		if err := f.sys.watch(epoll, unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN); err != nil {
+			f.sys.close(epoll)
 			b.Close()
 			return fmt.Errorf("epoll_ctl: %w", err)
 		}
@@ -123,7 +126,7 @@ func (f *Front) newLoop(listener int) error {
 	copy(id[:], ip[:])
 	id[4], id[5] = byte(f.address.Port()>>8), byte(f.address.Port())
 	f.loop = &innerLoop{
-		cfg: f.cfg, log: f.log, count: &f.count,
+		cfg: f.cfg, log: f.log, sys: f.sys, count: &f.count,
 		prefix: hex.EncodeToString(id[:]), local: f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}),
 		began: time.Now(),
 		epoll: epoll, listener: listener, bell: b, queue: f.queue, workers: newWorkers(f.cfg.Routing, f.queue),
@@ -283,11 +286,11 @@ func (f *Front) halt() {
 // event loops of the server may still ring it.
 func (f *Front) release() {
 	if f.loop.listener >= 0 {
-		_ = unix.Close(f.loop.listener)
+		f.sys.close(f.loop.listener)
 		f.loop.listener = -1
 	}
 	if f.loop.epoll >= 0 {
-		_ = unix.Close(f.loop.epoll)
+		f.sys.close(f.loop.epoll)
 		f.loop.epoll = -1
 	}
 	if f.register != nil {
@@ -302,12 +305,12 @@ func (l *innerLoop) drain(done chan<- struct{}) {
 	if l.listener >= 0 {
 		l.accept()
 		l.enrol()
-		_ = unix.Close(l.listener)
+		l.sys.close(l.listener)
 		l.listener = -1
 	}
 	events := make([]unix.EpollEvent, eventBatch)
 	for range drainTurns {
-		n, err := unix.EpollWait(l.epoll, events, 0)
+		n, err := l.sys.wait(l.epoll, events, 0)
 		if err == nil && n == 0 && len(l.unfinished) == 0 {
 			return
 		}

@@ -34,7 +34,7 @@ func (l *innerLoop) read(c *innerConn) {
 			l.readLater(c)
 			return
 		}
-		n, err := unix.Read(c.fd, l.in)
+		n, err := l.sys.read(c.fd, l.in)
 		switch {
 		case n > 0:
 			budget -= n
@@ -143,7 +143,7 @@ func (l *innerLoop) queued(c *innerConn, n int) {
 // flush writes what the kernel takes.
 func (l *innerLoop) flush(c *innerConn) {
 	for !c.closed && c.waiting() > 0 {
-		n, err := unix.SendmsgN(c.fd, c.out[c.sent:], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		n, err := l.sys.write(c.fd, c.out[c.sent:])
 		switch {
 		case n > 0 && err == nil:
 			c.wrote(n)
@@ -182,7 +182,7 @@ func (l *innerLoop) want(c *innerConn, write bool) {
 		events |= unix.EPOLLOUT
 	}
 	// Both are looked at anew by the kernel: what came meanwhile is told of.
-	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: events, Fd: int32(c.fd)})
+	_ = l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, c.fd, events)
 }
 
 // close ends a connection; once.
@@ -202,7 +202,7 @@ func (l *innerLoop) close(c *innerConn, why closeReason) {
 	l.count.waiting.Store(int64(l.waiting))
 	delete(l.conns, c.fd)
 	l.count.connections.Store(int64(len(l.conns)))
-	_ = unix.Close(c.fd)
+	l.sys.close(c.fd)
 	if c.worker != nil {
 		l.leave(c)
 	}

@@ -46,6 +46,7 @@ import (
 type innerLoop struct {
 	cfg     Config
 	log     *slog.Logger
+	sys     *system
 	gateway server.Gateway
 	count   *counters
 	prefix  string // of client ids
@@ -111,7 +112,7 @@ func (l *innerLoop) run() error {
 	events := l.events
 	nextSweep := l.now().Add(sweepEvery)
 	for !l.stopped {
-		n, err := unix.EpollWait(l.epoll, events, l.patience(nextSweep))
+		n, err := l.sys.wait(l.epoll, events, l.patience(nextSweep))
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", err)
 		}
@@ -210,7 +211,7 @@ func (l *innerLoop) gather(events []unix.EpollEvent) {
 // listenFor sets what of the listener is told.
 func (l *innerLoop) listenFor(events uint32) {
 	if l.listener >= 0 {
-		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, l.listener, &unix.EpollEvent{Events: events, Fd: int32(l.listener)})
+		_ = l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, l.listener, events)
 	}
 }
 
@@ -222,7 +223,7 @@ func (l *innerLoop) accept() {
 		if l.full() && (len(l.fresh) > 0 || l.hasInput(l.silent.Front()) || l.waits()) {
 			return
 		}
-		fd, from, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, from, err := l.sys.accept(l.listener)
 		switch err {
 		case nil:
 			l.take(fd, from)
@@ -253,8 +254,7 @@ func (l *innerLoop) hasInput(e *list.Element) bool {
 	if e == nil {
 		return false
 	}
-	var b [1]byte
-	n, _, err := unix.Recvfrom(e.Value.(*innerConn).fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	n, _, err := l.sys.peek(e.Value.(*innerConn).fd, l.in[:1], nil)
 	return err == nil && n > 0
 }
 
@@ -285,7 +285,7 @@ func (l *innerLoop) take(fd int, from unix.Sockaddr) {
 		oldest := l.silent.Front()
 		if oldest == nil {
 			l.count.closes[closeFull].Add(1)
-			_ = unix.Close(fd)
+			l.sys.close(fd)
 			return
 		}
 		l.close(oldest.Value.(*innerConn), closeFull)

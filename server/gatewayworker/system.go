@@ -1,0 +1,37 @@
+package gatewayworker
+
+import "golang.org/x/sys/unix"
+
+// system is the border to the kernel for the sockets of the inner endpoint, so
+// that tests can put faults there. Only wait blocks.
+type system struct {
+	read   func(fd int, p []byte) (int, error)
+	write  func(fd int, p []byte) (int, error)
+	accept func(fd int) (int, unix.Sockaddr, error)
+	// peek answers the next bytes of a socket, which stay there, and what the
+	// kernel notes of them.
+	peek func(fd int, p, oob []byte) (n, oobn int, err error)
+	// watch is epoll_ctl, wait is epoll_wait.
+	watch func(epoll, op, fd int, events uint32) error
+	wait  func(epoll int, events []unix.EpollEvent, milliseconds int) (int, error)
+	close func(fd int)
+}
+
+var linux = system{
+	read: unix.Read,
+	write: func(fd int, p []byte) (int, error) {
+		return unix.SendmsgN(fd, p, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	},
+	accept: func(fd int) (int, unix.Sockaddr, error) {
+		return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	},
+	peek: func(fd int, p, oob []byte) (n, oobn int, err error) {
+		n, oobn, _, _, err = unix.Recvmsg(fd, p, oob, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return n, oobn, err
+	},
+	watch: func(epoll, op, fd int, events uint32) error {
+		return unix.EpollCtl(epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+	},
+	wait:  unix.EpollWait,
+	close: func(fd int) { _ = unix.Close(fd) },
+}
