@@ -72,9 +72,14 @@ func (l *innerLoop) enrol() {
 		if c.closed {
 			continue
 		}
-		c.fresh = false
-		if err := l.sys.watch(l.epoll, unix.EPOLL_CTL_ADD, c.fd, readable); err != nil {
+		switch err := l.sys.watch(l.epoll, unix.EPOLL_CTL_ADD, c.fd, readable); {
+		case err == nil:
+			c.fresh = false
+		case outOfMemory(err):
+			l.tryLater(c, retryEnrol)
+		default: // the system's limit of what epolls watch
 			l.count.acceptErrors.Add(1)
+			l.flush(c) // what it has asked is done, and answered by that
 			l.close(c, closeFull)
 		}
 	}

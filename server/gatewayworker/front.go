@@ -310,8 +310,12 @@ func (l *innerLoop) drain(done chan<- struct{}) {
 	}
 	events := make([]unix.EpollEvent, eventBatch)
 	for range drainTurns {
-		n, err := l.sys.wait(l.epoll, events, 0)
-		if err == nil && n == 0 && len(l.unfinished) == 0 {
+		patience := 0
+		if len(l.short) > 0 {
+			patience = int(shortPause.Milliseconds())
+		}
+		n, err := l.sys.wait(l.epoll, events, patience)
+		if err == nil && n == 0 && len(l.unfinished) == 0 && len(l.short) == 0 {
 			return
 		}
 		l.turn(events[:max(n, 0)])

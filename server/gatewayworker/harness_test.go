@@ -30,6 +30,11 @@ type rig struct {
 // startRig runs a rig on free ports whose clients are numbered from 1.
 func startRig(t testing.TB, change func(*Config, *server.Config)) *rig {
 	t.Helper()
+	return startRigOn(t, &linux, change)
+}
+
+func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config)) *rig {
+	t.Helper()
 	c, sc := Defaults(), server.Defaults()
 	c.Inner = "127.0.0.1:0"
 	sc.Listen, sc.InitMessage, sc.Loops = []string{"127.0.0.1:0"}, "", 2
@@ -39,7 +44,7 @@ func startRig(t testing.TB, change func(*Config, *server.Config)) *rig {
 	if change != nil {
 		change(&c, &sc)
 	}
-	f, err := New(c)
+	f, err := newFront(c, sys)
 	if err != nil {
 		t.Fatal(err)
 	}

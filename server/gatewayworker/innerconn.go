@@ -30,6 +30,7 @@ type innerConn struct {
 	wantWrite bool      // epoll tells when it can be written
 	dirty     bool      // in innerLoop.dirty
 	later     bool      // in innerLoop.unfinished
+	retry     retry     // in innerLoop.short if it is not 0
 
 	authorized bool
 	silent     *list.Element // in innerLoop.silent: no whole command yet

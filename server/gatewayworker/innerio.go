@@ -46,6 +46,9 @@ func (l *innerLoop) read(c *innerConn) {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
 			return
+		case outOfMemory(err):
+			l.tryLater(c, retryRead)
+			return
 		case err != nil:
 			l.close(c, closePeer)
 		default:
@@ -155,6 +158,9 @@ func (l *innerLoop) flush(c *innerConn) {
 		case err == unix.EAGAIN:
 			l.want(c, true)
 			return
+		case outOfMemory(err):
+			l.tryLater(c, retryWrite)
+			return
 		default:
 			l.close(c, closePeer)
 		}
@@ -176,13 +182,17 @@ func (l *innerLoop) want(c *innerConn, write bool) {
 	if c.wantWrite == write {
 		return
 	}
-	c.wantWrite = write
 	events := uint32(readable)
 	if write {
 		events |= unix.EPOLLOUT
 	}
 	// Both are looked at anew by the kernel: what came meanwhile is told of.
-	_ = l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, c.fd, events)
+	switch err := l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, c.fd, events); {
+	case err == nil:
+		c.wantWrite = write
+	case write:
+		l.tryLater(c, retryWrite)
+	}
 }
 
 // close ends a connection; once.

@@ -67,6 +67,8 @@ type innerLoop struct {
 	dirty      []*innerConn       // have something to write
 	held       int                // bytes of half frames
 	waiting    int                // bytes of replies and events
+	short      []*innerConn       // the kernel had no memory for them
+	shortUntil time.Time          // they are tried again then
 	paused     time.Time          // accepting goes on then
 	fullAt     time.Time          // when connections began to wait for room
 
@@ -141,6 +143,9 @@ func (l *innerLoop) patience(until time.Time) int {
 	if !l.paused.IsZero() && l.paused.Before(until) {
 		until = l.paused
 	}
+	if !l.shortUntil.IsZero() && l.shortUntil.Before(until) {
+		until = l.shortUntil
+	}
 	return int(max(until.Sub(l.now()).Milliseconds(), 0)) + 1
 }
 
@@ -166,6 +171,7 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 		c.later = false
 		l.read(c)
 	}
+	l.retryShort()
 	if l.rung {
 		l.deliver(l.queue.take())
 		for more := true; more; {
@@ -210,8 +216,11 @@ func (l *innerLoop) gather(events []unix.EpollEvent) {
 
 // listenFor sets what of the listener is told.
 func (l *innerLoop) listenFor(events uint32) {
-	if l.listener >= 0 {
-		_ = l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, l.listener, events)
+	if l.listener < 0 {
+		return
+	}
+	if err := l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, l.listener, events); err != nil && events != 0 {
+		l.paused = l.now().Add(acceptPause) // or nobody would be accepted any more
 	}
 }
 
@@ -255,7 +264,7 @@ func (l *innerLoop) hasInput(e *list.Element) bool {
 		return false
 	}
 	n, _, err := l.sys.peek(e.Value.(*innerConn).fd, l.in[:1], nil)
-	return err == nil && n > 0
+	return err == nil && n > 0 || outOfMemory(err)
 }
 
 // waits tells whether new connections have to wait in the kernel because all

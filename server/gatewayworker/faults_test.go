@@ -1,0 +1,195 @@
+package gatewayworker
+
+import (
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	wire "castgate/codec/gatewayworker"
+	"castgate/server"
+)
+
+// fault fails a call so many times with an errno, and lets it through then.
+type fault struct {
+	errno atomic.Int64
+	left  atomic.Int64
+}
+
+func (f *fault) set(errno unix.Errno, times int) {
+	f.errno.Store(int64(errno))
+	f.left.Store(int64(times))
+}
+
+// happens answers the error that the call has to have, nil for none.
+func (f *fault) happens() error {
+	if f.left.Load() > 0 && f.left.Add(-1) >= 0 {
+		return unix.Errno(f.errno.Load())
+	}
+	return nil
+}
+
+func (f *fault) over() bool { return f.left.Load() <= 0 }
+
+// faulty is the real system with faults that the test switches on.
+type faulty struct {
+	system
+	reads, writes, accepts, peeks, waits fault
+	enrols, changes                      fault // epoll_ctl
+	crumbs                               atomic.Bool
+	turn                                 atomic.Int64
+}
+
+func newFaulty() *faulty {
+	f := &faulty{system: linux}
+	f.read = func(fd int, p []byte) (int, error) {
+		if err := f.reads.happens(); err != nil {
+			return -1, err
+		}
+		return linux.read(fd, p)
+	}
+	f.write = func(fd int, p []byte) (int, error) {
+		if err := f.writes.happens(); err != nil {
+			return -1, err
+		}
+		if f.crumbs.Load() {
+			if f.turn.Add(1)%2 == 0 {
+				return -1, unix.ENOBUFS
+			}
+			p = p[:1+len(p)/3]
+		}
+		return linux.write(fd, p)
+	}
+	f.accept = func(fd int) (int, unix.Sockaddr, error) {
+		if err := f.accepts.happens(); err != nil {
+			return -1, nil, err
+		}
+		return linux.accept(fd)
+	}
+	f.peek = func(fd int, p, oob []byte) (int, int, error) {
+		if err := f.peeks.happens(); err != nil {
+			return -1, 0, err
+		}
+		return linux.peek(fd, p, oob)
+	}
+	f.watch = func(epoll, op, fd int, events uint32) error {
+		which := &f.enrols
+		if op == unix.EPOLL_CTL_MOD {
+			which = &f.changes
+		}
+		if err := which.happens(); err != nil {
+			return err
+		}
+		return linux.watch(epoll, op, fd, events)
+	}
+	f.wait = func(epoll int, events []unix.EpollEvent, milliseconds int) (int, error) {
+		if err := f.waits.happens(); err != nil {
+			return -1, err
+		}
+		return linux.wait(epoll, events, milliseconds)
+	}
+	return f
+}
+
+// No error of accept costs a connection more than the one it names, and none
+// ends the endpoint or keeps it busy.
+func TestInnerAcceptErrors(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	for _, errno := range []unix.Errno{
+		unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED, unix.EINTR, unix.EAGAIN, unix.EPERM, unix.EPROTO, unix.ENETDOWN, unix.EOPNOTSUPP,
+	} {
+		before := r.front.count.acceptErrors.Load()
+		f.accepts.set(errno, 2)
+		r.answers("")
+		if !f.accepts.over() {
+			t.Errorf("%v did not happen", errno)
+		}
+		counted := r.front.count.acceptErrors.Load() - before
+		if silent := errno == unix.ECONNABORTED || errno == unix.EINTR || errno == unix.EAGAIN; silent != (counted == 0) {
+			t.Errorf("%v counted %d times", errno, counted)
+		}
+	}
+}
+
+// An error that accept goes on having is tried a few times a second only.
+func TestLastingAcceptErrorIsNoSpin(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	const many = 1 << 30
+	f.accepts.set(unix.ENETDOWN, many)
+	c := r.dial()
+	time.Sleep(4 * acceptPause)
+	if n := many - f.accepts.left.Load(); n == 0 || n > 10 {
+		t.Errorf("accept was called %d times in %v", n, 4*acceptPause)
+	}
+	f.accepts.set(0, 0)
+	if _, err := c.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
+		t.Fatal(err)
+	}
+	if got := readReply(t, c); got != "i:0;" {
+		t.Errorf("%q", got)
+	}
+}
+
+// When epoll can't be asked for room to write, or to tell of new connections
+// again, time has it tried again.
+func TestWatchErrors(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, func(c *Config, _ *server.Config) { c.MaxConns = 2 })
+	c := r.dial()
+	f.writes.set(unix.EAGAIN, 1)
+	f.changes.set(unix.ENOMEM, 1)
+	if _, err := c.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
+		t.Fatal(err)
+	}
+	if got := readReply(t, c); got != "i:0;" {
+		t.Errorf("%q", got)
+	}
+	f.accepts.set(unix.EMFILE, 1)
+	second := r.dial()
+	r.await("accepting rests", func() bool { return f.accepts.over() })
+	f.changes.set(unix.ENOMEM, 2)
+	if _, err := second.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
+		t.Fatal(err)
+	}
+	if got := readReply(t, second); got != "i:0;" {
+		t.Errorf("%q", got)
+	}
+	if !f.changes.over() {
+		t.Error("the faults did not happen")
+	}
+}
+
+// Not knowing when bytes came costs no command.
+func TestPeekErrors(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	old := r.dial()
+	r.answers("")
+	for _, errno := range []unix.Errno{unix.ENOBUFS, unix.ENOMEM, unix.EINTR, unix.ECONNRESET} {
+		f.peeks.set(errno, 5)
+		for range 5 {
+			for _, c := range []net.Conn{old, r.dial()} {
+				if _, err := c.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
+					t.Fatal(err)
+				}
+				if got := readReply(t, c); got != "i:0;" {
+					t.Errorf("%v: %q", errno, got)
+				}
+			}
+		}
+		f.peeks.set(0, 0)
+	}
+}
+
+// An error of epoll_wait that will not go away ends Serve with it; being
+// interrupted does not.
+func TestWaitErrors(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	f.waits.set(unix.EINTR, 5)
+	r.answers("")
+}

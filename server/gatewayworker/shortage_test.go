@@ -1,0 +1,240 @@
+package gatewayworker
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	wire "castgate/codec/gatewayworker"
+)
+
+// A send that fails for a moment loses no reply, and one that fails for good
+// ends that connection only.
+func TestSendErrors(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	other := r.dial()
+	query := frame(wire.IsOnline, 0, "", "")
+	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM} {
+		for times := range 4 {
+			if errno == unix.EAGAIN {
+				times = min(times, 1) // there is no second one without an edge between
+			}
+			c := r.dial()
+			f.writes.set(errno, times)
+			if _, err := c.Write(query); err != nil {
+				t.Fatal(err)
+			}
+			if got := readReply(t, c); got != "i:0;" {
+				t.Errorf("%v, %d times: %q", errno, times, got)
+			}
+			_ = c.Close()
+		}
+	}
+	r.await("nothing waits", func() bool { return r.front.count.waiting.Load() == 0 })
+	for _, errno := range []unix.Errno{unix.EPIPE, unix.ECONNRESET, unix.ETIMEDOUT, unix.EBADF} {
+		c := r.dial()
+		f.writes.set(errno, 1)
+		if _, err := c.Write(query); err != nil {
+			t.Fatal(err)
+		}
+		expectClosed(t, errno.Error(), c)
+	}
+	if _, err := other.Write(query); err != nil {
+		t.Fatal(err)
+	}
+	if got := readReply(t, other); got != "i:0;" {
+		t.Errorf("the connection that was there: %q", got)
+	}
+}
+
+// A peer that has shut down its half before its reply could be sent still gets
+// it, and is closed then.
+func TestSendErrorAfterTheEnd(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	c := r.dial()
+	f.writes.set(unix.ENOBUFS, 3)
+	if _, err := c.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.(*net.TCPConn).CloseWrite()
+	if got := readReply(t, c); got != "i:0;" {
+		t.Errorf("%q", got)
+	}
+	expectClosed(t, "after the reply", c)
+}
+
+// A worker whose socket the kernel has no memory for, or only room for a few
+// bytes, stays attached and gets every event once, in order.
+func TestWorkerSendErrors(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	w := r.worker("w:0")
+	c := r.client()
+	w.counted(t, 2)
+	sent := 0
+	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM} {
+		for times := range 4 {
+			if errno == unix.EAGAIN {
+				times = min(times, 1) // there is no second one without an edge between
+			}
+			f.writes.set(errno, times)
+			for range 5 {
+				if err := c.send(fmt.Sprint(sent)); err != nil {
+					t.Fatal(err)
+				}
+				if e := w.next(t); e.Command != wire.OnMessage || e.body != fmt.Sprint(sent) {
+					t.Fatalf("%v: %+v", errno, e)
+				}
+				sent++
+			}
+		}
+	}
+	f.crumbs.Store(true)
+	for i := range 100 {
+		if err := c.send(fmt.Sprint(i, strings.Repeat("m", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 100 {
+		if e := w.next(t); e.body != fmt.Sprint(i, strings.Repeat("m", i)) {
+			t.Fatalf("event %d: %q", i, e.body)
+		}
+	}
+	f.crumbs.Store(false)
+	if n := r.front.count.attaches.Load(); n != 1 {
+		t.Errorf("attached %d times", n)
+	}
+}
+
+// One byte read at a time and a third of a reply written at a time change
+// nothing of commands and replies. (A read that does not fill its buffer has
+// emptied the socket, so the buffer has to be that small.)
+func TestCrumbs(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	client := r.client()
+	f.crumbs.Store(true)
+	small := make(chan struct{})
+	r.front.do(t.Context(), func(l *innerLoop) {
+		l.in = make([]byte, 1)
+		close(small)
+	}, small)
+	c := r.dial()
+	var in []byte
+	session := strings.Repeat("s", 3000)
+	in = append(in, frame(wire.SetSession, 1, session, "")...)
+	for range 20 {
+		in = append(in, frame(wire.SendToOne, 1, "", "m")...)
+		in = append(in, frame(wire.SessionOfClient, 1, "", "")...)
+	}
+	if _, err := c.Write(in); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		if got := readReply(t, c); got != session {
+			t.Fatalf("reply %d: %d bytes", i, len(got))
+		}
+	}
+	client.expect("20 messages", strings.Repeat("81016d", 20))
+	f.crumbs.Store(false)
+}
+
+// A read that fails for a moment loses no command; one that fails for good ends
+// that connection only.
+func TestReadErrors(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	other := r.dial()
+	query := frame(wire.IsOnline, 0, "", "")
+	for _, errno := range []unix.Errno{unix.EINTR, unix.ENOBUFS, unix.ENOMEM} {
+		for times := range 4 {
+			fresh, old := r.dial(), r.dial()
+			for _, c := range []net.Conn{old, fresh} {
+				f.reads.set(errno, times)
+				if _, err := c.Write(query); err != nil {
+					t.Fatal(err)
+				}
+				if got := readReply(t, c); got != "i:0;" {
+					t.Errorf("%v, %d times: %q", errno, times, got)
+				}
+			}
+		}
+	}
+	for _, errno := range []unix.Errno{unix.ECONNRESET, unix.ETIMEDOUT, unix.EBADF} {
+		c := r.dial()
+		if _, err := c.Write(query); err != nil {
+			t.Fatal(err)
+		}
+		readReply(t, c)
+		f.reads.set(errno, 1)
+		if _, err := c.Write(query); err != nil {
+			t.Fatal(err)
+		}
+		expectClosed(t, errno.Error(), c)
+	}
+	if _, err := other.Write(query); err != nil {
+		t.Fatal(err)
+	}
+	if got := readReply(t, other); got != "i:0;" {
+		t.Errorf("the connection that was there: %q", got)
+	}
+}
+
+// A connection that the epoll can't take for want of memory is taken later; at
+// the limit of what epolls may watch it is closed, behind its reply.
+func TestEnrolErrors(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	query := frame(wire.IsOnline, 0, "", "")
+	for times := range 4 {
+		f.enrols.set(unix.ENOMEM, times)
+		c := r.dial()
+		time.Sleep(5 * time.Millisecond) // it is there, and silent
+		for range 3 {
+			if _, err := c.Write(query); err != nil {
+				t.Fatal(err)
+			}
+			if got := readReply(t, c); got != "i:0;" {
+				t.Errorf("%d times: %q", times, got)
+			}
+		}
+	}
+	if n := r.front.count.acceptErrors.Load(); n != 0 {
+		t.Errorf("%d errors", n)
+	}
+	f.accepts.set(unix.EMFILE, 1) // so that the bytes are there when it is accepted
+	f.enrols.set(unix.ENOSPC, 1)
+	c := r.dial()
+	if _, err := c.Write(query); err != nil {
+		t.Fatal(err)
+	}
+	if got := readReply(t, c); got != "i:0;" {
+		t.Errorf("%q", got)
+	}
+	expectClosed(t, "no watch", c)
+	if n := r.front.count.acceptErrors.Load(); n != 2 || r.front.count.closes[closeFull].Load() != 1 {
+		t.Errorf("%d errors", n)
+	}
+	r.answers("")
+}
+
+// A stop waits for what the kernel had no memory for.
+func TestDrainInShortage(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	client := r.client()
+	for i := range 3 {
+		f.reads.set(unix.ENOBUFS, 1+i)
+		r.tell(frame(wire.SendToOne, 1, "", "m"))
+	}
+	if err := r.front.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client.expect("3 messages", strings.Repeat("81016d", 3))
+}
