@@ -1,7 +1,9 @@
 package gatewayworker
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -192,4 +194,40 @@ func TestWaitErrors(t *testing.T) {
 	r := startRigOn(t, &f.system, nil)
 	f.waits.set(unix.EINTR, 5)
 	r.answers("")
+
+	broken := newFaulty()
+	broken.waits.set(unix.EBADF, 1)
+	c := Defaults()
+	c.Inner = "127.0.0.1:0"
+	front, err := newFront(c, &broken.system)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := front.Serve(r.server, nil); !errors.Is(err, unix.EBADF) {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+// A start that fails says why and leaves no descriptor and no address taken.
+func TestStartErrors(t *testing.T) {
+	files := func() int {
+		names, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	f := newFaulty()
+	f.watch = func(_, _, _ int, _ uint32) error { return unix.ENOSPC }
+	c := Defaults()
+	c.Inner = "127.0.0.1:0"
+	before := files()
+	for range 10 {
+		if _, err := newFront(c, &f.system); !errors.Is(err, unix.ENOSPC) {
+			t.Fatalf("%v", err)
+		}
+	}
+	if n := files(); n >= before+10 {
+		t.Errorf("%d descriptors, %d before", n, before)
+	}
 }

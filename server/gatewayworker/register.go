@@ -118,7 +118,7 @@ func (r *register) Serve() error {
 		c, err := r.listener.Accept()
 		if err == nil {
 			wait = 0
-			r.take(c.(*net.TCPConn))
+			r.take(patientConn{c.(stream)})
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -139,7 +139,7 @@ func (r *register) Serve() error {
 
 // take starts a connection. At MaxConns the one that has waited longest without a
 // successful connect has to go; if there is none, the new one.
-func (r *register) take(tcp *net.TCPConn) {
+func (r *register) take(tcp patientConn) {
 	c := newRegisterConn(r, tcp)
 	r.mu.Lock()
 	defer r.mu.Unlock()

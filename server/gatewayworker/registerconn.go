@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 // an API client's. What no lock is named for belongs to its reading goroutine.
 type registerConn struct {
 	register *register
-	tcp      *net.TCPConn
+	tcp      patientConn
 	decoder  wire.Decoder
 	done     chan struct{} // closed when it is removed
 	asked    chan struct{} // a worker_connect that is due a line
@@ -27,7 +26,7 @@ type registerConn struct {
 	worker  bool          // gets broadcasts
 }
 
-func newRegisterConn(r *register, tcp *net.TCPConn) *registerConn {
+func newRegisterConn(r *register, tcp patientConn) *registerConn {
 	return &registerConn{register: r, tcp: tcp, done: make(chan struct{}), asked: make(chan struct{}), changed: make(chan struct{}, 1)}
 }
 

@@ -59,6 +59,7 @@ func (c *JoinerConfig) Validate() error {
 // methods may be called from any goroutine.
 type joiner struct {
 	cfg     JoinerConfig
+	dial    func(ctx context.Context, address string) (net.Conn, error)
 	stop    context.CancelFunc
 	ctx     context.Context
 	running sync.WaitGroup
@@ -85,7 +86,10 @@ func newJoiner(cfg JoinerConfig) (*joiner, error) {
 	if cfg.DialTimeout == 0 {
 		cfg.DialTimeout = 3 * time.Second
 	}
-	j := &joiner{cfg: cfg}
+	dialer := net.Dialer{Timeout: cfg.DialTimeout}
+	j := &joiner{cfg: cfg, dial: func(ctx context.Context, address string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp", address)
+	}}
 	j.ctx, j.stop = context.WithCancel(context.Background())
 	return j, nil
 }
@@ -116,14 +120,13 @@ func (j *joiner) keep(address string) {
 	log, said := j.cfg.Log.With("register", address), false
 	for j.ctx.Err() == nil {
 		j.dials.Add(1)
-		dialer := net.Dialer{Timeout: j.cfg.DialTimeout}
-		conn, err := dialer.DialContext(j.ctx, "tcp", address)
+		conn, err := j.dial(j.ctx, address)
 		if err != nil {
 			j.dialErrors.Add(1)
 		} else {
 			j.connected.Add(1)
 			joined := time.Now()
-			err = j.stay(conn.(*net.TCPConn), address)
+			err = j.stay(patientConn{conn.(stream)}, address)
 			j.connected.Add(-1)
 			j.closes.Add(1)
 			said = said && time.Since(joined) < time.Minute
@@ -143,7 +146,7 @@ func (j *joiner) keep(address string) {
 }
 
 // stay announces us and sends pings until either side closes.
-func (j *joiner) stay(conn *net.TCPConn, address string) error {
+func (j *joiner) stay(conn patientConn, address string) error {
 	defer conn.Close()
 	ended := make(chan error, 1)
 	j.running.Add(1)

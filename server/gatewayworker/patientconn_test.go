@@ -1,0 +1,153 @@
+package gatewayworker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// faultyListener is a listener whose accepts, and the reads and writes of what
+// it accepts, fail as the test wants.
+type faultyListener struct {
+	net.Listener
+	accepts, reads, writes fault
+}
+
+func (l *faultyListener) Accept() (net.Conn, error) {
+	if err := l.accepts.happens(); err != nil {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &faultyStream{c.(*net.TCPConn), l}, nil
+}
+
+type faultyStream struct {
+	*net.TCPConn
+	l *faultyListener
+}
+
+func (s *faultyStream) Read(p []byte) (int, error) {
+	if err := s.l.reads.happens(); err != nil {
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", err)}
+	}
+	return s.TCPConn.Read(p[:1])
+}
+
+// Write writes half of it where it fails, as package net does when the second
+// of its system calls fails.
+func (s *faultyStream) Write(p []byte) (int, error) {
+	if err := s.l.writes.happens(); err != nil {
+		n, real := s.TCPConn.Write(p[:len(p)/2])
+		if real != nil { // past its deadline
+			return n, real
+		}
+		return n, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", err)}
+	}
+	return s.TCPConn.Write(p)
+}
+
+// startFaultyRegister serves a Register on a faultyListener.
+func startFaultyRegister(t *testing.T) (*register, *faultyListener) {
+	t.Helper()
+	r, err := newRegister(RegisterConfig{Address: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), SendTimeout: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &faultyListener{Listener: r.listener}
+	r.listener = l
+	served := make(chan error, 1)
+	go func() { served <- r.Serve() }()
+	t.Cleanup(func() {
+		if err := errors.Join(r.Close(), <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	return r, l
+}
+
+// No error of accept ends the Register or those who are there.
+func TestRegisterAcceptErrors(t *testing.T) {
+	r, l := startFaultyRegister(t)
+	there := dial(t, r.Addr().String()).send(asWorker)
+	there.expect(listing())
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED, unix.EPERM, unix.ENETDOWN} {
+		before := r.Stats().AcceptErrors
+		l.accepts.set(errno, 2)
+		dial(t, r.Addr().String()).send("x\n") // the accept that waits is one without a fault
+		dial(t, r.Addr().String()).send(asWorker).expect(listing())
+		if n := r.Stats().AcceptErrors - before; n != 2 {
+			t.Errorf("%v: counted %d times", errno, n)
+		}
+	}
+	there.send(asWorker).expect(listing())
+}
+
+// A kernel short of memory, and lines in pieces, cost no gateway and no worker
+// its place; other errors end the connection they are of.
+func TestRegisterShortage(t *testing.T) {
+	r, l := startFaultyRegister(t)
+	worker := dial(t, r.Addr().String()).send(asWorker)
+	worker.expect(listing())
+	gateway := dial(t, r.Addr().String())
+	for _, errno := range []unix.Errno{unix.ENOBUFS, unix.ENOMEM} {
+		for times := range 4 {
+			l.reads.set(errno, times)
+			l.writes.set(errno, times)
+			gateway.send(asGateway("10.0.0.1:29" + string('0'+rune(times)) + "0"))
+			worker.expect(listing("10.0.0.1:29" + string('0'+rune(times)) + "0"))
+		}
+	}
+	for _, errno := range []unix.Errno{unix.EPIPE, unix.ECONNRESET} {
+		other := dial(t, r.Addr().String())
+		l.writes.set(errno, 1)
+		other.send(asWorker)
+		other.rest()
+	}
+	l.reads.set(unix.ECONNRESET, 1)
+	dial(t, r.Addr().String()).send("x").rest()
+	worker.send(asWorker).expect(listing("10.0.0.1:2930"))
+}
+
+// A shortage that lasts ends a worker as one does that does not read.
+func TestRegisterLastingShortage(t *testing.T) {
+	r, l := startFaultyRegister(t)
+	l.writes.set(unix.ENOBUFS, 1<<30)
+	dial(t, r.Addr().String()).send(asWorker)
+	await(t, "the worker is given up", func() bool { return r.Stats().Refused["slow"] == 1 && r.Stats().Workers == 0 })
+}
+
+// The joining client stays joined while the kernel is short of memory.
+func TestJoinShortage(t *testing.T) {
+	r := startRegister(t, RegisterConfig{})
+	var l faultyListener
+	j, err := newJoiner(JoinerConfig{Registers: []string{r.Addr().String()}, Address: "10.1.2.3:2900", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialReally := j.dial
+	j.dial = func(ctx context.Context, address string) (net.Conn, error) {
+		c, err := dialReally(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		return &faultyStream{c.(*net.TCPConn), &l}, nil
+	}
+	l.writes.set(unix.ENOBUFS, 2)
+	l.reads.set(unix.ENOMEM, 5)
+	j.Start()
+	t.Cleanup(j.Close)
+	await(t, "joined", func() bool { return r.Stats().Gateways == 1 && l.reads.over() })
+	time.Sleep(3 * shortPause)
+	if s := j.Stats(); s.Connected != 1 || s.Dials != 1 || s.Closes != 0 {
+		t.Errorf("%+v", s)
+	}
+}
