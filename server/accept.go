@@ -73,7 +73,7 @@ func newAcceptor(s *Server, e endpoint, index uint8) (*acceptor, error) {
 	if err := unix.SetNonblock(a.fd, false); err != nil {
 		return nil, err
 	}
-	a.spare = openSpare()
+	a.spare = a.srv.sys.spare()
 	return a, nil
 }
 
@@ -102,14 +102,6 @@ func plain(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-func openSpare() int {
-	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1
-	}
-	return fd
 }
 
 // run accepts until stop. It answers an error only if the listener is broken.
@@ -164,7 +156,7 @@ func (a *acceptor) warn(err error) {
 // that there is no room, rather than leave it waiting in the kernel's queue.
 func (a *acceptor) refuseWithSpare() {
 	if a.spare < 0 {
-		a.spare = openSpare()
+		a.spare = a.srv.sys.spare()
 		return
 	}
 	_ = unix.Close(a.spare)
@@ -174,7 +166,7 @@ func (a *acceptor) refuseWithSpare() {
 			a.turnAway(fd, codec.HandshakeBusy)
 		}
 	}
-	a.spare = openSpare()
+	a.spare = a.srv.sys.spare()
 }
 
 func ready(fd int) bool {

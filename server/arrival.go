@@ -3,8 +3,6 @@ package server
 import (
 	"net/netip"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
-
 	"castgate/codec"
 )
 
@@ -29,7 +27,7 @@ type arrival struct {
 func (l *loop) arrive(a arrival) bool {
 	// The poller comes first: once the loop knows of the socket it may close
 	// it, and its number be another's.
-	a.watched = l.poller.AddRead(&netpoll.PollAttachment{FD: a.fd}, false) == nil
+	a.watched = l.sys.watch(l.poller, a.fd) == nil
 	l.mail.mu.Lock()
 	taken := !l.mail.closed
 	if taken {

@@ -9,22 +9,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 )
 
 // faulty is the real system with faults switched on by the test.
 type faulty struct {
 	system
+	blind   atomic.Bool  // accepts fail without having taken a socket
 	accepts atomic.Int64 // accepts that still fail
 	acceptE atomic.Int64 // with this errno
 	short   atomic.Bool  // writes take one byte at a time, every second one none
 	turn    atomic.Int64
 	writeE  atomic.Int64 // errno of the next write, once
+	crumbs  atomic.Bool  // reads take one byte at a time
+	readE   atomic.Int64 // errno of the next reads
+	reads   atomic.Int64 // that still fail
+
+	watchE, watchRoomE, unwatchRoomE atomic.Int64 // errno of the next one, once
 }
 
 func newFaulty() *faulty {
 	f := &faulty{system: linux}
 	f.accept = func(fd int) (int, unix.Sockaddr, error) {
+		if f.blind.Load() && f.accepts.Add(-1) >= 0 {
+			return -1, nil, unix.Errno(f.acceptE.Load())
+		}
 		nfd, sa, err := linux.accept(fd)
 		if err == nil && f.accepts.Add(-1) >= 0 {
 			// The socket that was taken is lost, as in the kernel.
@@ -45,6 +55,26 @@ func newFaulty() *faulty {
 		}
 		return linux.write(fd, p)
 	}
+	f.read = func(fd int, p []byte) (int, error) {
+		if f.reads.Load() > 0 && f.reads.Add(-1) >= 0 {
+			return -1, unix.Errno(f.readE.Load())
+		}
+		if f.crumbs.Load() {
+			p = p[:1]
+		}
+		return linux.read(fd, p)
+	}
+	once := func(errno *atomic.Int64, call func(*netpoll.Poller, int) error) func(*netpoll.Poller, int) error {
+		return func(p *netpoll.Poller, fd int) error {
+			if e := errno.Swap(0); e != 0 {
+				return unix.Errno(e)
+			}
+			return call(p, fd)
+		}
+	}
+	f.watch = once(&f.watchE, linux.watch)
+	f.watchRoom = once(&f.watchRoomE, linux.watchRoom)
+	f.unwatchRoom = once(&f.unwatchRoomE, linux.unwatchRoom)
 	return f
 }
 

@@ -100,19 +100,27 @@ func newLoop(s *Server, idx int) (*loop, error) {
 	if l.poller, err = netpoll.OpenPoller(); err != nil {
 		return nil, fmt.Errorf("event loop: %w", err)
 	}
+	l.ticker = -1
 	if l.bell, err = bell.New(); err == nil {
-		err = l.poller.AddRead(&netpoll.PollAttachment{FD: int(l.bell)}, false)
+		err = l.sys.watch(l.poller, int(l.bell))
+	}
+	if err == nil {
+		l.ticker, err = l.sys.ticker()
+	}
+	if err == nil {
+		err = l.sys.watch(l.poller, l.ticker)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("event loop: %w", err)
-	}
-	if l.ticker, err = newTicker(); err == nil {
-		err = l.poller.AddRead(&netpoll.PollAttachment{FD: l.ticker}, false)
-	}
-	if err != nil {
+		l.discard()
 		return nil, fmt.Errorf("event loop: %w", err)
 	}
 	return l, nil
+}
+
+// discard closes what a loop that has never run holds.
+func (l *loop) discard() {
+	l.end()
+	_ = l.poller.Close()
 }
 
 // run serves until a command ends it. It answers nil only if it was asked.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -225,7 +224,7 @@ func (l *loop) flush(slot uint32, c *conn) bool {
 func (l *loop) emptied(slot uint32, c *conn) bool {
 	if c.is(flagBlocked) {
 		c.clear(flagBlocked)
-		if err := l.poller.ModRead(&netpoll.PollAttachment{FD: int(c.fd)}, false); err != nil {
+		if err := l.sys.unwatchRoom(l.poller, int(c.fd)); err != nil {
 			l.closeNow(slot, c, closeInternal)
 			return false
 		}
@@ -248,7 +247,7 @@ func (l *loop) block(slot uint32, c *conn) bool {
 		return true
 	}
 	c.set(flagBlocked)
-	if err := l.poller.ModReadWrite(&netpoll.PollAttachment{FD: int(c.fd)}, false); err != nil {
+	if err := l.sys.watchRoom(l.poller, int(c.fd)); err != nil {
 		l.closeNow(slot, c, closeInternal)
 		return false
 	}

@@ -111,6 +111,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 	for i := range c.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {
+			s.discardLoops()
 			return nil, err
 		}
 		l.upgrader.Subprotocol = subprotocol
@@ -118,12 +119,16 @@ func newServer(c Config, sys *system) (*Server, error) {
 	}
 	s.registry.loops = s.loops
 	if err := s.listen(endpoints); err != nil {
-		for _, l := range s.loops {
-			l.end()
-		}
+		s.discardLoops()
 		return nil, err
 	}
 	return s, nil
+}
+
+func (s *Server) discardLoops() {
+	for _, l := range s.loops {
+		l.discard()
+	}
 }
 
 // now is the time for quotas, in nanoseconds.

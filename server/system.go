@@ -5,6 +5,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,6 +28,13 @@ type system struct {
 	unsent func(fd int) int
 	// resetOnClose makes close drop what the kernel still holds for the peer.
 	resetOnClose func(fd int)
+	// watch has a poller tell when a descriptor can be read, watchRoom also when
+	// it can be written, and unwatchRoom no longer.
+	watch, watchRoom, unwatchRoom func(p *netpoll.Poller, fd int) error
+	// ticker answers a timerfd for a loop.
+	ticker func() (int, error)
+	// spare opens a descriptor only to have it; -1 if there is none.
+	spare func() int
 }
 
 // processBegan is taken once, since a time after 2157 has no monotonic reading:
@@ -54,6 +62,17 @@ var linux = system{
 	resetOnClose: func(fd int) {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	},
+	watch: func(p *netpoll.Poller, fd int) error {
+		return p.AddRead(&netpoll.PollAttachment{FD: fd}, false)
+	},
+	watchRoom: func(p *netpoll.Poller, fd int) error {
+		return p.ModReadWrite(&netpoll.PollAttachment{FD: fd}, false)
+	},
+	unwatchRoom: func(p *netpoll.Poller, fd int) error {
+		return p.ModRead(&netpoll.PollAttachment{FD: fd}, false)
+	},
+	ticker: newTicker,
+	spare:  openSpare,
 }
 
 // newTicker answers a timerfd that fires every tick of a loop. It counts
@@ -69,6 +88,14 @@ func newTicker() (int, error) {
 		return -1, fmt.Errorf("timerfd_settime: %w", err)
 	}
 	return fd, nil
+}
+
+func openSpare() int {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
 }
 
 // rawSendLen is the length up to which send keeps its processor.
