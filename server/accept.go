@@ -32,6 +32,7 @@ type acceptor struct {
 	closed  chan struct{}
 	spare   int // a descriptor kept to be able to accept and refuse when there are no more
 	warned  time.Time
+	failed  int // accepts in a row
 }
 
 const (
@@ -41,6 +42,9 @@ const (
 	// refuseWait is how long the acceptor waits for one of the sockets being
 	// refused to be done, before it turns one away roughly.
 	refuseWait = 20 * time.Millisecond
+	// mostFailures is how many accepts may fail in a row before the acceptor
+	// waits, whatever their errors say.
+	mostFailures = 16
 	// warnEvery bounds the log lines about such errors.
 	warnEvery = 10 * time.Second
 )
@@ -114,6 +118,7 @@ func (a *acceptor) run() error {
 	for next := 0; !a.stopped.Load(); {
 		fd, sa, err := a.srv.sys.accept(a.fd)
 		if err == nil {
+			a.failed = 0
 			a.place(fd, sa, next)
 			next++
 			continue
@@ -130,6 +135,8 @@ func (a *acceptor) run() error {
 
 // endure decides what an error of accept means.
 func (a *acceptor) endure(err error) error {
+	a.srv.acceptErrors.Add(1)
+	a.failed++
 	switch {
 	case errors.Is(err, unix.EBADF), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOTSOCK), errors.Is(err, unix.EFAULT):
 		return fmt.Errorf("accept: %w", err)
@@ -138,6 +145,9 @@ func (a *acceptor) endure(err error) error {
 		a.warn(err)
 		time.Sleep(acceptPause)
 	case errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.EPERM):
+		a.warn(err)
+		time.Sleep(acceptPause)
+	case a.failed > mostFailures: // it is not about one peer
 		a.warn(err)
 		time.Sleep(acceptPause)
 	default: // the peer has gone, or the network has a fault for it (accept(2))

@@ -48,6 +48,8 @@ type Server struct {
 	pushes     atomic.Uint64
 	refused    atomic.Uint64 // pushes answered CodeBusy
 
+	acceptErrors atomic.Uint64 // of all acceptors
+
 	stopping atomic.Bool   // Shutdown or Stop was called
 	running  atomic.Bool   // the loops serve
 	ended    chan struct{} // closed when every loop has ended

@@ -21,6 +21,8 @@ type Stats struct {
 	Handshakes map[string]uint64 // by result
 	Closes     map[string]uint64 // by reason, of clients whose handshake was done
 
+	AcceptErrors uint64 // on listeners for clients
+
 	// TLS, with a wss listener.
 	TLSHandshakes       map[string]uint64 // by result
 	CertificateReloads  uint64

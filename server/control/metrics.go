@@ -81,6 +81,7 @@ var (
 	descInflateErrors = desc("inflate_errors_total", "Compressed messages that were refused.", "reason")
 
 	descAccepted   = desc("accepted_total", "Client sockets accepted.")
+	descAcceptErrs = desc("accept_errors_total", "Errors of accept; each was tried again.")
 	descDelayed    = desc("accepts_delayed_total", "Times that accepting waited for handshake-rate.")
 	descHandshakes = desc("handshakes_total", "Handshakes ended.", "result")
 	descTLS        = desc("tls_handshakes_total", "TLS handshakes of clients ended.", "result")
@@ -135,6 +136,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descLag, st.LoopLag.Seconds())
 	gauge(descAddresses, float64(st.Addresses))
 	counter(descAccepted, st.Accepted)
+	counter(descAcceptErrs, st.AcceptErrors)
 	counter(descDelayed, st.Delayed)
 	for result, n := range st.Handshakes {
 		counter(descHandshakes, n, result)

@@ -104,6 +104,7 @@ func (c *call) stats() error {
 	b = appendInt(b, `,"node":`, st.Node)
 	b = appendTime(append(b, `,"started_at":`...), st.StartedAt)
 	b = appendInt(b, `,"accepted":`, st.Accepted)
+	b = appendInt(b, `,"accept_errors":`, st.AcceptErrors)
 	b = appendInt(b, `,"accepts_delayed":`, st.Delayed)
 	b = appendInt(b, `,"addresses":`, st.Addresses)
 	b = appendCounters(append(b, `,"handshakes":`...), st.Handshakes)
