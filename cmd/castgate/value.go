@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -43,11 +44,14 @@ type size int
 
 // UnmarshalText reads bytes with or without a unit; KB and KiB both mean 1024.
 func (s *size) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseInt(string(text), 10, 64)
+	// Whole bytes are read here: units counts in float64, which has 53 bits.
+	n, err := strconv.ParseInt(strings.TrimSuffix(string(text), "B"), 10, 64)
 	if err != nil {
 		var b units.Base2Bytes
 		b, err = units.ParseBase2Bytes(string(text))
-		n = int64(b)
+		if n = int64(b); n == math.MinInt64 || n == math.MaxInt64 {
+			err = strconv.ErrRange
+		}
 	}
 	if err != nil || n != int64(int(n)) {
 		return fmt.Errorf("%q is not a size such as 65536, 64KiB or 1MiB", text)
