@@ -39,6 +39,8 @@ type DialOptions struct {
 	// TLS, if not nil, is the client's side of it: the client then dials the
 	// wss listener of Gateway.Listeners.
 	TLS *tls.Config
+	// Compress offers permessage-deflate.
+	Compress bool
 }
 
 // Client is a WebSocket client whose received messages are kept. A goroutine
@@ -87,8 +89,12 @@ func (g *Gateway) TryDial(t testing.TB, o DialOptions) (c *Client, resp *http.Re
 	if o.TLS != nil {
 		url, via = "wss://"+g.Listeners["wss"], &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS}}
 	}
+	mode := websocket.CompressionDisabled
+	if o.Compress {
+		mode = websocket.CompressionNoContextTakeover
+	}
 	conn, resp, err := websocket.Dial(ctx, url+o.Path, &websocket.DialOptions{
-		HTTPClient: via, HTTPHeader: o.Header, Subprotocols: o.Subprotocols,
+		HTTPClient: via, CompressionMode: mode, HTTPHeader: o.Header, Subprotocols: o.Subprotocols,
 		OnPingReceived: func(context.Context, []byte) bool {
 			c.pings.Add(1)
 			return !o.NoPong
