@@ -375,6 +375,48 @@ func TestInflateErrors(t *testing.T) {
 	}
 }
 
+// A deflate stream that never ends, in fragments that never end, is cut off at
+// the limit of compressed bytes: no more than that is held, nothing inflated.
+func TestInflateEndless(t *testing.T) {
+	endless := func(c *Config) { c.Compress = true; c.OnMessage = OnMessageIgnore }
+	part := append(deflated([]byte(noise(500))), 0, 0, 0xff, 0xff) // an empty block: the stream goes on
+	first := compressedFrame(codec.OpBinary, part)
+	first[0] &^= 0x80
+	more := codec.AppendMaskedFrame(nil, codec.OpContinuation, part, [4]byte{1, 2, 3, 4})
+	more[0] &^= 0x80
+
+	l := idleLoopWith(t, &linux, endless)
+	limit := l.srv.config.MaxMessage + l.srv.config.MaxMessage/8 + 1<<10
+	c := l.connectOffering(t)
+	l.readFrames(c.slot, c.conn, bytes.Clone(first))
+	sent, held := len(part), 0
+	for ; c.state == connOpen && sent < 4*limit; sent += len(part) {
+		l.readFrames(c.slot, c.conn, bytes.Clone(more)) // which unmasks in place
+		if c.in != nil {
+			held = max(held, cap(c.in.packed))
+		}
+	}
+	if c.state == connOpen || sent > limit+2*len(part) || held < limit/2 || held > 2*limit {
+		t.Errorf("state %v after %d bytes, %d held, of %d allowed", c.state, sent, held, limit)
+	}
+	if c.in != nil && c.in.packed != nil {
+		t.Error("it still holds what came")
+	}
+	if n := l.count.inflate.plain.Load(); n != 0 {
+		t.Errorf("%d bytes were inflated", n)
+	}
+	l.disconnect(c)
+
+	s := startServer(t, endless)
+	r := s.rawCompressing()
+	r.write(append(first, bytes.Repeat(more, limit/len(part)+2)...))
+	if code := r.closeCode(); code != 1009 {
+		t.Errorf("closed with %d", code)
+	}
+	_ = r.conn.Close()
+	eventually(t, "the counter", func() bool { return s.stats().Closes["too_big"] == 1 })
+}
+
 // Without --compress nothing is agreed on, and RSV1 is a violation.
 func TestCompressOff(t *testing.T) {
 	s := startServer(t, nil)
