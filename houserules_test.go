@@ -229,3 +229,21 @@ func TestNothingIsLeftForLater(t *testing.T) {
 		}
 	}
 }
+
+// Inputs that a fuzz target begins with are held by every go test: good ones,
+// cuts, limits and hostile ones.
+func TestFuzzTargetsHaveCorpora(t *testing.T) {
+	const least = 5
+	for _, s := range sources(t) {
+		for _, d := range s.ast.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !s.isTest() || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Fuzz") {
+				continue
+			}
+			corpus, err := os.ReadDir(path.Join(s.dir(), "testdata/fuzz", f.Name.Name))
+			if err != nil || len(corpus) < least {
+				t.Errorf("%s: %s begins with %d files in testdata/fuzz, fewer than %d", s.path, f.Name.Name, len(corpus), least)
+			}
+		}
+	}
+}
