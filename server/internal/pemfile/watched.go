@@ -22,8 +22,9 @@ type Source[T any] struct {
 // What is wrong with them then changes nothing. Set comes before all else; then
 // any goroutine may call its methods.
 type Watched[T any] struct {
-	log *slog.Logger
-	now atomic.Pointer[T]
+	log   *slog.Logger
+	every time.Duration // between looks
+	now   atomic.Pointer[T]
 
 	reloads, failures atomic.Uint64
 
@@ -33,7 +34,9 @@ type Watched[T any] struct {
 }
 
 // NewWatched makes one that says in the log what happens to its files.
-func NewWatched[T any](log *slog.Logger) *Watched[T] { return &Watched[T]{log: log} }
+func NewWatched[T any](log *slog.Logger) *Watched[T] {
+	return &Watched[T]{log: log, every: Interval}
+}
 
 // Now is what the files held when they were last whole; nil before Set.
 func (w *Watched[T]) Now() *T { return w.now.Load() }
@@ -99,7 +102,7 @@ func (w *Watched[T]) Look() {
 
 // Watch looks at the files each Interval until quiet is closed.
 func (w *Watched[T]) Watch(quiet <-chan struct{}) {
-	t := time.NewTicker(Interval)
+	t := time.NewTicker(w.every)
 	defer t.Stop()
 	for {
 		select {

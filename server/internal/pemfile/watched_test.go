@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // textOf makes the content of a file, which may not be "bad".
@@ -91,4 +92,37 @@ func TestWatched(t *testing.T) {
 	if n := strings.Count(log.String(), "stay as they were"); n != 4 {
 		t.Errorf("%d lines of failures:\n%s", n, log.String())
 	}
+}
+
+// Watch looks again and again, also after a bad file, until it is told to stop.
+func TestWatch(t *testing.T) {
+	w := NewWatched[string](slog.New(slog.DiscardHandler))
+	if w.every != Interval {
+		t.Errorf("it looks each %v", w.every)
+	}
+	w.every = time.Millisecond
+	file := written(t, "a", []byte("one"))
+	if _, err := w.Set(textOf(file)); err != nil {
+		t.Fatal(err)
+	}
+	quiet, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		w.Watch(quiet)
+		close(ended)
+	}()
+	for i, text := range []string{"longer", "bad", "longer still"} {
+		put(t, file, text)
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			// A file that is being written may be looked at twice.
+			reloads, failures := w.Counts()
+			if *w.Now() == text || text == "bad" && failures > 0 {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("change %d is not seen: %d reloads, %d failures, %q", i, reloads, failures, *w.Now())
+			}
+		}
+	}
+	close(quiet)
+	<-ended
 }
