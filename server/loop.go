@@ -101,7 +101,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 		return nil, fmt.Errorf("event loop: %w", err)
 	}
 	l.ticker = -1
-	if l.bell, err = bell.New(); err == nil {
+	if l.bell, err = l.sys.bell(); err == nil {
 		err = l.sys.watch(l.poller, int(l.bell))
 	}
 	if err == nil {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
+
+	"castgate/server/internal/bell"
 )
 
 // system is the border to the kernel for client sockets, so that tests can
@@ -31,7 +33,8 @@ type system struct {
 	// watch has a poller tell when a descriptor can be read, watchRoom also when
 	// it can be written, and unwatchRoom no longer.
 	watch, watchRoom, unwatchRoom func(p *netpoll.Poller, fd int) error
-	// ticker answers a timerfd for a loop.
+	// bell answers an eventfd for a loop, ticker a timerfd.
+	bell   func() (bell.Bell, error)
 	ticker func() (int, error)
 	// spare opens a descriptor only to have it; -1 if there is none.
 	spare func() int
@@ -71,6 +74,7 @@ var linux = system{
 	unwatchRoom: func(p *netpoll.Poller, fd int) error {
 		return p.ModRead(&netpoll.PollAttachment{FD: fd}, false)
 	},
+	bell:   bell.New,
 	ticker: newTicker,
 	spare:  openSpare,
 }

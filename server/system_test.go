@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/internal/bell"
 )
 
 // A socket that epoll has no room for is closed and counted; the next one is
@@ -66,6 +68,14 @@ func TestStartErrors(t *testing.T) {
 	c.Listen, c.Loops = []string{"127.0.0.1:0"}, 3
 	for name, change := range map[string]func(f *faulty, loop int){
 		"watch": func(f *faulty, _ int) { f.watchE.Store(int64(unix.ENOSPC)) },
+		"eventfd": func(f *faulty, loop int) {
+			f.bell = func() (bell.Bell, error) {
+				if loop--; loop < 0 {
+					return -1, unix.EMFILE
+				}
+				return bell.New()
+			}
+		},
 		"timerfd": func(f *faulty, loop int) {
 			f.ticker = func() (int, error) {
 				if loop--; loop < 0 {

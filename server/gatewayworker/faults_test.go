@@ -12,6 +12,7 @@ import (
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
+	"castgate/server/internal/bell"
 )
 
 // fault fails a call so many times with an errno, and lets it through then.
@@ -217,13 +218,17 @@ func TestStartErrors(t *testing.T) {
 		}
 		return len(names)
 	}
-	f := newFaulty()
-	f.watch = func(_, _, _ int, _ uint32) error { return unix.ENOSPC }
+	noWatch, noBell := newFaulty(), newFaulty()
+	noWatch.watch = func(_, _, _ int, _ uint32) error { return unix.ENOSPC }
+	noBell.bell = func() (bell.Bell, error) { return -1, unix.EMFILE }
 	c := Defaults()
 	c.Inner = "127.0.0.1:0"
 	before := files()
 	for range 10 {
-		if _, err := newFront(c, &f.system); !errors.Is(err, unix.ENOSPC) {
+		if _, err := newFront(c, &noWatch.system); !errors.Is(err, unix.ENOSPC) {
+			t.Fatalf("%v", err)
+		}
+		if _, err := newFront(c, &noBell.system); !errors.Is(err, unix.EMFILE) {
 			t.Fatalf("%v", err)
 		}
 	}

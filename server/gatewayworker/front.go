@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server"
-	"castgate/server/internal/bell"
 )
 
 // Front is the GatewayWorker side of a gateway: New, Listen, Serve, Drain,
@@ -108,7 +107,7 @@ func (f *Front) newLoop(listener int) error {
 	if err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
-	b, err := bell.New()
+	b, err := f.sys.bell()
 	if err != nil {
 		f.sys.close(epoll)
 		return err

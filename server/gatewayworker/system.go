@@ -1,6 +1,10 @@
 package gatewayworker
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"castgate/server/internal/bell"
+)
 
 // system is the border to the kernel for the sockets of the inner endpoint, so
 // that tests can put faults there. Only wait blocks.
@@ -15,6 +19,8 @@ type system struct {
 	watch func(epoll, op, fd int, events uint32) error
 	wait  func(epoll int, events []unix.EpollEvent, milliseconds int) (int, error)
 	close func(fd int)
+	// bell answers an eventfd.
+	bell func() (bell.Bell, error)
 }
 
 var linux = system{
@@ -34,4 +40,5 @@ var linux = system{
 	},
 	wait:  unix.EpollWait,
 	close: func(fd int) { _ = unix.Close(fd) },
+	bell:  bell.New,
 }
