@@ -39,6 +39,7 @@ func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config))
 	c.Inner = "127.0.0.1:0"
 	sc.Listen, sc.InitMessage, sc.Loops = []string{"127.0.0.1:0"}, "", 2
 	sc.MaxConns, sc.ReserveFiles, sc.DrainTimeout = 6000, 64, 5*time.Second
+	sc.PingInterval = 0 // what clients get is compared to the byte, on machines of any speed
 	var last atomic.Uint32
 	sc.ConnectionIDs = func() uint32 { return last.Add(1) }
 	if change != nil {
