@@ -30,6 +30,10 @@ const (
 	quietAlloc = 1 << 20
 	// busyCycles is how many collections a second are too many.
 	busyCycles = 8
+	// calmAlloc is with how many bytes a second, for calmTime, the collector
+	// needs no ballast.
+	calmAlloc = 16 << 20
+	calmTime  = 5 * time.Second
 	// ballastLen is by how many bytes the heap may grow between two of them
 	// beside what lives.
 	ballastLen = 24 << 20
@@ -45,7 +49,7 @@ func (s *Server) giveBack(done <-chan struct{}) {
 	m := memory{}
 	m.read()
 	var last time.Time
-	most := 0 // sockets since then
+	most := 0 // sockets since last
 	for {
 		select {
 		case <-done:
@@ -56,11 +60,8 @@ func (s *Server) giveBack(done <-chan struct{}) {
 			quiet := m.allocated-before < quietAlloc
 			sockets := int(s.sockets.Load())
 			most = max(most, sockets)
-			switch {
-			case m.cycles-cycles > busyCycles:
-				m.load()
-			case quiet && now.Sub(last) >= giveBackRest && (m.worth() || haveLeft(most, sockets)):
-				m.ballast = nil
+			m.balance(now, m.allocated-before, m.cycles-cycles)
+			if quiet && now.Sub(last) >= giveBackRest && (m.worth() || haveLeft(most, sockets)) {
 				debug.FreeOSMemory()
 				m.read()
 				m.idle = m.held()
@@ -80,6 +81,21 @@ type memory struct {
 	cycles                                 uint64 // of the collector
 	idle                                   uint64 // held after the last giving back
 	ballast                                []byte
+	busy                                   time.Time // when much was last allocated
+}
+
+// balance takes the ballast on board or drops it, after a second in which so
+// many bytes were allocated and so many collections made.
+func (m *memory) balance(now time.Time, allocated, cycles uint64) {
+	if allocated >= calmAlloc {
+		m.busy = now
+	}
+	switch {
+	case cycles > busyCycles:
+		m.load()
+	case now.Sub(m.busy) >= calmTime:
+		m.ballast = nil
+	}
 }
 
 // load takes the ballast on board.

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"testing"
+	"time"
 )
 
 // litter allocates a total of so many bytes that nobody keeps, and answers how
@@ -50,6 +51,25 @@ func TestBallast(t *testing.T) {
 	var small memory
 	if small.load(); small.ballast != nil {
 		t.Error("a ballast in a process with little room")
+	}
+}
+
+// The ballast comes when the collector is busy and goes in the calm, not with
+// the first quiet second.
+func TestBallastComesAndGoes(t *testing.T) {
+	var m memory
+	start := time.Now()
+	for i, second := range []struct {
+		allocated, cycles uint64
+		want              bool
+	}{
+		{1 << 20, 0, false}, {100 << 20, busyCycles, false}, {100 << 20, busyCycles + 1, true}, {0, 0, true}, {calmAlloc, 1, true},
+		{0, 0, true}, {0, 0, true}, {0, 0, true}, {calmAlloc - 1, 1, true}, {0, 0, false}, {calmAlloc, 1, false},
+	} {
+		m.balance(start.Add(time.Duration(i)*time.Second), second.allocated, second.cycles)
+		if (m.ballast != nil) != second.want {
+			t.Errorf("second %d: a ballast of %d bytes, want any: %v", i, len(m.ballast), second.want)
+		}
 	}
 }
 
