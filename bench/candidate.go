@@ -144,12 +144,12 @@ func build(ctx context.Context, root, dir, name string) (string, error) {
 	return binary, nil
 }
 
-// goBuild builds a program of the module in dir.
+// goBuild builds a program of the module in dir. An error names the binary.
 func goBuild(ctx context.Context, dir, source, binary string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, source)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", source, err, out)
+		return fmt.Errorf("build %s: %w\n%s", filepath.Base(binary), err, out)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,9 +15,10 @@ import (
 // Every kind gets through to a server, and says how often.
 func TestKinds(t *testing.T) {
 	t.Setenv(stoodBack, "1") // or the test would start anew
-	s := httptest.NewTLSServer(http.NotFoundHandler())
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of every reset
+	s.StartTLS()
 	defer s.Close()
-	s.Config.ErrorLog = nil
 	for _, kind := range []string{"connects", "hellos", "handshakes"} {
 		attack, err := attackOf(kind)
 		if err != nil {

@@ -126,6 +126,11 @@ var drawings = []drawing{
 		axis: chart.Axis{Label: "CPU time a message", Unit: chart.Nanoseconds, Log: true}, scenarios: []*regexp.Regexp{whole(`cost, (\d+ B), 16 in flight`)},
 		names: []string{"CPU a message"}, keep: true,
 	},
+	{
+		file: "flood", title: "Latency of a unicast beside a flood of TLS handshakes", about: "25 clients over wss, 500 unicasts a second; none, TCP only, ClientHellos only, whole handshakes",
+		axis: chart.Axis{Label: "latency", Unit: chart.Nanoseconds, Log: true}, scenarios: []*regexp.Regexp{whole(`flood, (.*)`)},
+		names: []string{"unicast p50", "unicast p99", "unicast p99.9"}, series: []string{"p50", "p99", "p99.9"}, keep: true,
+	},
 }
 
 // bars is the chart, nil if there is nothing to show.
