@@ -178,7 +178,11 @@ func TestPingFlood(t *testing.T) {
 		g.Push(wstest.To("client_ids", bystander.ID), "meanwhile")
 		bystander.Expect("meanwhile")
 	}
-	if grown := wstest.RSS(t, g.PID()) - before; grown > 50<<20 {
+	most := 50 << 20
+	if wstest.RaceEnabled {
+		most *= 3 // the race detector touches also what the gateway does not (server/giveback.go)
+	}
+	if grown := wstest.RSS(t, g.PID()) - before; grown > most {
 		t.Errorf("20 clients that flood with pings cost %d MiB", grown>>20)
 	}
 }
