@@ -36,7 +36,7 @@ const (
 	calmTime  = 5 * time.Second
 	// ballastLen is by how many bytes the heap may grow between two of them
 	// beside what lives.
-	ballastLen = 24 << 20
+	ballastLen = 12 << 20
 	// ballastRoom is the least memory limit (GOMEMLIMIT) with which there is a
 	// ballast: to that it counts as if it were used.
 	ballastRoom = 16 * ballastLen
