@@ -13,6 +13,17 @@ import (
 // tlsVersions are the values of Config.TLSMinVersion.
 var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 
+// TLSProcessors is on how many processors TLS handshakes may run at once: half
+// of the loops', so that a flood of them leaves the other half to those who are
+// connected; 0 without a wss listener. For a Config that Validate has passed.
+func (c *Config) TLSProcessors() int {
+	all, _ := parseEndpoints(c.Listen)
+	if !slices.ContainsFunc(all, func(e endpoint) bool { return e.scheme == schemeWSS }) {
+		return 0
+	}
+	return max(1, c.Loops/2)
+}
+
 // validateListen is the part of Validate about listeners and their TLS.
 func (c *Config) validateListen() error {
 	all, err := parseEndpoints(c.Listen)

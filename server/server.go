@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,7 +102,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 	if _, err := s.SetCertificates(c.TLSCerts, c.TLSKeys); err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(endpoints, func(e endpoint) bool { return e.scheme == schemeWSS }) {
+	if c.TLSProcessors() > 0 {
 		s.shaker = newShaker(s.newTLSConfig(), &c, func() int64 { return s.now() + 1 })
 	}
 	s.plain = plainForms(endpoints)

@@ -156,12 +156,10 @@ type shaker struct {
 	timer  *time.Timer // of makeRoom; runs while the queue is not empty
 }
 
-// newShaker: half of the processors that loops have, so that a flood of
-// handshakes leaves the other half to those who are connected.
 func newShaker(config *tls.Config, c *Config, now func() int64) *shaker {
 	return &shaker{
 		config: config, now: now, most: c.TLSHandshakes,
-		cpus:   make(chan struct{}, max(1, c.Loops/2)),
+		cpus:   make(chan struct{}, c.TLSProcessors()),
 		active: map[*shake]struct{}{},
 	}
 }

@@ -102,6 +102,18 @@ func TestDribblingHandshakes(t *testing.T) {
 	}
 }
 
+func TestTLSProcessors(t *testing.T) {
+	for _, test := range []struct {
+		listen      []string
+		loops, want int
+	}{{[]string{":1"}, 8, 0}, {[]string{":1", "wss://:2"}, 1, 1}, {[]string{"wss://:2"}, 2, 1}, {[]string{"wss://:2"}, 8, 4}} {
+		c := Config{Listen: test.listen, Loops: test.loops}
+		if got := c.TLSProcessors(); got != test.want {
+			t.Errorf("%v, %d loops: %d, want %d", test.listen, test.loops, got, test.want)
+		}
+	}
+}
+
 // Who waits for a processor, and not for its peer, has patience of 0.
 func TestPatience(t *testing.T) {
 	h := newShake(&secure{}, 0)
@@ -187,7 +199,7 @@ func TestHandshakeFlood(t *testing.T) {
 
 // More than may wait are refused, with an alert.
 func TestHandshakeQueueIsBounded(t *testing.T) {
-	sh := newShaker(&tls.Config{}, &Config{TLSHandshakes: 1, Loops: 1}, func() int64 { return 1 })
+	sh := newShaker(&tls.Config{}, &Config{TLSHandshakes: 1, Loops: 1, Listen: []string{"wss://127.0.0.1:0"}}, func() int64 { return 1 })
 	sh.active[new(shake)] = struct{}{}
 	for range maxShakeQueue {
 		if !sh.submit(newShake(&secure{}, 0)) {

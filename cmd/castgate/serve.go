@@ -43,7 +43,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		log.Warn("the open-file limit stays as it is", "err", err)
 	}
-	spareProcessors(e.server.Loops)
+	spareProcessors(&e.server)
 	inner := innerFiles(e, files)
 	front, err := newFront(e)
 	if err != nil {
@@ -118,16 +118,20 @@ func newFront(e *effective) (*gatewayworker.Front, error) {
 	return front, nil
 }
 
-// spareProcessors lets the runtime run goroutines beside busy event loops. A
-// loop in the middle of a broadcast goes from one short system call to the
-// next and seldom lets go of its processor; with no other one, the runtime
+// spareProcessors lets the runtime run goroutines beside busy event loops and
+// TLS handshakes. A loop in the middle of a broadcast goes from one short system
+// call to the next and seldom lets go of its processor, and where handshakes
+// never cease there is always one to run; with no other processor, the runtime
 // would look for requests at the control port every 10 ms only. The kernel
 // shares the cores out more finely. GOMAXPROCS in the environment has the
 // last word.
-func spareProcessors(loops int) {
-	const spare = 2
-	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < loops+spare {
-		runtime.GOMAXPROCS(loops + spare)
+func spareProcessors(c *server.Config) {
+	wanted := c.Loops + 2
+	if n := c.TLSProcessors(); n > 0 {
+		wanted += n + 1
+	}
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < wanted {
+		runtime.GOMAXPROCS(wanted)
 	}
 }
 
