@@ -70,12 +70,7 @@ func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 		l.refuse(slot, c, codec.HandshakeBusy)
 		return
 	}
-	connection := l.srv.registry.register(l, slot, c)
-	l.count.handshakes[codec.HandshakeOK].Add(1)
-	l.meters.reset(slot)
-	c.state = connOpen
-	c.set(flagServed | flagRegistered)
-	c.seenAll = l.all.seq
+	connection := l.enlist(slot, c)
 	if id != nil {
 		l.identify(slot, c, id)
 	}
@@ -84,6 +79,18 @@ func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 	if l.say(slot, c, l.srv.appendInit(r.answer, l.handle(slot, c), connection, c.form)) && len(r.rest) > 0 {
 		l.readFrames(slot, c, r.rest)
 	}
+}
+
+// enlist registers an open connection as a client, which gets all pushes from
+// now on, and answers the number that GatewayWorker knows it by.
+func (l *loop) enlist(slot uint32, c *conn) (connection uint32) {
+	connection = l.srv.registry.register(l, slot, c)
+	l.count.handshakes[codec.HandshakeOK].Add(1)
+	l.meters.reset(slot)
+	c.state = connOpen
+	c.set(flagServed | flagRegistered)
+	c.seenAll = l.all.seq
+	return connection
 }
 
 // refuse ends a handshake with an HTTP error.

@@ -66,12 +66,7 @@ func (l *loop) openPlain(slot uint32, c *conn) {
 		l.refuse(slot, c, codec.HandshakeNoToken)
 		return
 	}
-	connection := l.srv.registry.register(l, slot, c)
-	l.count.handshakes[codec.HandshakeOK].Add(1)
-	l.meters.reset(slot)
-	c.state = connOpen
-	c.set(flagServed | flagRegistered)
-	c.seenAll = l.all.seq
+	connection := l.enlist(slot, c)
 	l.nextDeadline(slot, c)
 	l.opened(slot, c, nil)
 	if init := l.srv.appendInit(l.wbuf[:0], l.handle(slot, c), connection, c.form); len(init) > 0 {
