@@ -12,7 +12,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// States of a connection; a positive one is the time since when it is idle.
+// States of a connection; a positive one is the time since when it is idle, or
+// lingers: then its answer is written, and it may make room as well.
 const (
 	stateActive  = 0
 	stateNew     = -1 // nothing came yet
@@ -47,9 +48,11 @@ func trackState(nc net.Conn, state fasthttp.ConnState) {
 			c.state.CompareAndSwap(was, stateActive)
 		}
 	case fasthttp.StateIdle:
-		c.state.CompareAndSwap(stateActive, int64(time.Since(started)))
+		c.idle()
 	}
 }
+
+func (c *conn) idle() { c.state.CompareAndSwap(stateActive, int64(time.Since(started))) }
 
 // evicted tells whether the connection was closed to make room, or for a
 // shutdown, when its next request was on its way.
@@ -62,6 +65,7 @@ func (c *conn) silent() bool { return c.state.Load() == stateNew }
 func (c *conn) Close() (err error) {
 	c.once.Do(func() {
 		if c.linger.Load() {
+			c.idle()
 			_ = c.SetDeadline(time.Now().Add(lingerTimeout))
 			lingerOn(c.Conn)
 		}

@@ -49,6 +49,7 @@ func TestSetLimits(t *testing.T) {
 	limits.MaxConns = 1
 	set()
 	for range 3 { // each makes room for the next
+		p.requireRoom()
 		c, in := p.dial()
 		_, _ = io.WriteString(c, live)
 		if status, _, _ := read(t, in); status != 200 {

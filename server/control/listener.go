@@ -99,7 +99,7 @@ func (l *listener) hold(err error) {
 }
 
 // admit counts a connection in, if need be in the place of the one that has
-// been idle longest. If none is idle the new one is told so, and nil answered.
+// been idle, or lingering, longest. If none is idle the new one is told so, and nil answered.
 // A stranger's is closed without a word.
 func (l *listener) admit(c net.Conn) *conn {
 	addr := addrOf(c.RemoteAddr())
@@ -127,7 +127,7 @@ func (l *listener) admit(c net.Conn) *conn {
 	return t
 }
 
-// takeIdle takes the connection that has been idle longest out of the count;
+// takeIdle takes the connection that has been idle, or lingering, longest out of the count;
 // nil if none is. The caller closes it.
 func (l *listener) takeIdle() *conn {
 	l.mu.Lock()
@@ -186,6 +186,9 @@ func (l *listener) refuse(c net.Conn) {
 // closeSilent closes the connections that wait for a request's first byte.
 func (l *listener) closeSilent() {
 	for _, c := range l.all() {
+		if c.linger.Load() {
+			continue // it ends by itself, and Close would wait for that
+		}
 		if s := c.state.Load(); (s == stateNew || s > 0) && c.state.CompareAndSwap(s, stateEvicted) {
 			_ = c.Close()
 		}

@@ -85,6 +85,45 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// requireRoom waits until some connection could make room for a new one: that is
+// only a moment after its answer was read.
+func (p *port) requireRoom() {
+	p.t.Helper()
+	idle := func() bool {
+		for _, c := range p.listener.all() {
+			if c.state.Load() > 0 {
+				return true
+			}
+		}
+		return false
+	}
+	for limit := time.Now().Add(patience); !idle(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			p.t.Fatal("no connection is idle")
+		}
+	}
+}
+
+// TestLingeringMakesRoom: a caller who was refused for good and stays keeps
+// nobody out.
+func TestLingeringMakesRoom(t *testing.T) {
+	p := start(t, func(c *Config) { c.MaxConns = 1 })
+	for range 3 {
+		c, in := p.dial()
+		_, _ = io.WriteString(c, "garbage\r\n\r\n")
+		if status, _, _ := read(t, in); status != 400 {
+			t.Errorf("garbage: status %d", status)
+		}
+		p.requireRoom()
+	}
+	if status, body, _ := p.ask("GET", "/livez", ""); status != 200 {
+		t.Errorf("beside one who lingers: %d %s", status, body)
+	}
+	if n := p.listener.madeRoom.Load(); n != 3 {
+		t.Errorf("%d made room, want 3", n)
+	}
+}
+
 // TestEvictedRequest: a request on a connection that was closed meanwhile is
 // not carried out.
 func TestEvictedRequest(t *testing.T) {
