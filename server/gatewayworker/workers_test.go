@@ -132,6 +132,10 @@ func TestPushOnly(t *testing.T) {
 	if err := c.send("nobody hears this"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.conn.Write([]byte{0x89, 0x80, 0, 0, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("the pong behind it", "8a00") // a worker that comes earlier gets it, and the client
 	w := r.worker("w:0")
 	d := r.client()
 	w.counted(t, 2)
