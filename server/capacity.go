@@ -8,9 +8,11 @@ import "time"
 // judged. HandshakeTimeout and UnboundTimeout are for those who connect from then
 // on, and an UnboundTimeout of 0 for all; pings take up their times at a client's
 // next deadline, within two minutes, and a client has all of PingTimeout from the
-// ping that it gets.
+// ping that it gets. MaxMessage is for the next bytes of every client, also of a
+// message under way; what rates of bytes let pass at once grows with it.
 type Capacity struct {
 	MaxConns         int
+	MaxMessage       int
 	SendQueue        int
 	SlowPolicy       SlowPolicy
 	PushQueue        int
@@ -23,7 +25,8 @@ type Capacity struct {
 // Capacity is what c has.
 func (c *Config) Capacity() Capacity {
 	return Capacity{
-		MaxConns: c.MaxConns, SendQueue: c.SendQueue, SlowPolicy: c.SlowPolicy, PushQueue: c.PushQueue,
+		MaxConns: c.MaxConns, MaxMessage: c.MaxMessage,
+		SendQueue: c.SendQueue, SlowPolicy: c.SlowPolicy, PushQueue: c.PushQueue,
 		HandshakeTimeout: c.HandshakeTimeout, UnboundTimeout: c.UnboundTimeout,
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
 	}
@@ -31,7 +34,8 @@ func (c *Config) Capacity() Capacity {
 
 // with is c with what n has.
 func (c Config) with(n Capacity) Config {
-	c.MaxConns, c.SendQueue, c.SlowPolicy, c.PushQueue = n.MaxConns, n.SendQueue, n.SlowPolicy, n.PushQueue
+	c.MaxConns, c.MaxMessage = n.MaxConns, n.MaxMessage
+	c.SendQueue, c.SlowPolicy, c.PushQueue = n.SendQueue, n.SlowPolicy, n.PushQueue
 	c.HandshakeTimeout, c.UnboundTimeout = n.HandshakeTimeout, n.UnboundTimeout
 	c.PingInterval, c.PingTimeout = n.PingInterval, n.PingTimeout
 	return c
@@ -51,6 +55,8 @@ func (s *Server) SetCapacity(n Capacity) error {
 	}
 	s.maxConns.Store(int64(files.maxConns))
 	s.ticks.Store(newTickConfig(&c))
+	s.maxMessage.Store(int64(n.MaxMessage))
+	s.fitByteBurst()
 	// What pushes have taken of the room stays taken.
 	more := int64(n.PushQueue) - s.pushQueue.Swap(int64(n.PushQueue))
 	for _, l := range s.loops {
@@ -62,6 +68,7 @@ func (s *Server) SetCapacity(n Capacity) error {
 
 // limit takes up new limits.
 func (l *loop) limit(n Capacity) {
+	l.maxMessage = n.MaxMessage
 	l.sendQueue = uint32(n.SendQueue)
 	l.sendFrames = uint32(max(minFrames, n.SendQueue/frameOverhead))
 	l.slowDrop = n.SlowPolicy == SlowDrop

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
+
+	"castgate/codec"
 )
 
 // More clients may come at once, and fewer; those who are there stay.
@@ -42,6 +46,7 @@ func TestSetMaxConns(t *testing.T) {
 	}
 	for want, change := range map[string]func(*Capacity){
 		"send-queue: ":        func(n *Capacity) { n.SendQueue = 0 },
+		"max-message: ":       func(n *Capacity) { n.MaxMessage = 0 },
 		"max-conns: -1 ":      func(n *Capacity) { n.MaxConns = -1 },
 		"max-conns: 10":       func(n *Capacity) { n.MaxConns = 1 << 30 },
 		"slow-policy: ":       func(n *Capacity) { n.SlowPolicy = "shout" },
@@ -84,6 +89,49 @@ func TestSetSendQueue(t *testing.T) {
 	if _, code, reason := c.drain(); code != 1008 || reason != "slow consumer" {
 		t.Errorf("closed with %d %q", code, reason)
 	}
+}
+
+// The largest message changes for those who are connected, also while one of
+// theirs is under way, and what a rate of bytes lets pass at once with it.
+func TestSetMaxMessage(t *testing.T) {
+	const small, large = 2000, 200_000
+	s := startServer(t, func(c *Config) {
+		c.OnMessage, c.MaxMessage, c.ByteRate = OnMessageEcho, small, 1<<20
+		c.ByteBurst = small + readLen
+	})
+	limits := s.config.Capacity()
+	set := func(n int, sign string) {
+		t.Helper()
+		limits.MaxMessage = n
+		if err := s.SetCapacity(limits); err != nil {
+			t.Fatal(err)
+		}
+		s.push(Targets{All: true}, sign) // each loop has taken the limit up before
+	}
+	text := strings.Repeat("x", large)
+	c, rested, half := s.dial(), s.dial(), s.dialRaw()
+	set(large, "larger")
+	c.expect("larger")
+	half.expectText("larger")
+	c.echoes(t, text) // three times the burst of before
+
+	begin := codec.AppendMaskedFrame(nil, codec.OpText, []byte(text[:small]), [4]byte{})
+	begin[0] &^= 0x80 // more follows
+	if _, err := half.Write(begin); err != nil {
+		t.Fatal(err)
+	}
+	set(small, "smaller")
+	half.expectText("smaller")
+	if _, err := half.Write(codec.AppendMaskedFrame(nil, codec.OpContinuation, []byte("x"), [4]byte{})); err != nil {
+		t.Fatal(err)
+	}
+	if _, code, _ := half.drain(); code != 1009 {
+		t.Errorf("one byte above the lower limit: closed with %d, want 1009", code)
+	}
+	if err := rested.ws.Write(context.Background(), websocket.MessageText, []byte(text[:small+1])); err != nil {
+		t.Fatal(err)
+	}
+	rested.expectClose(websocket.StatusMessageTooBig, "message too big")
 }
 
 // A push queue that grows or shrinks counts what waits in it.

@@ -119,7 +119,7 @@ func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
 // takeFrames takes up b, which came behind what in holds. own tells that b may
 // be kept.
 func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool) {
-	limit := int64(l.srv.config.MaxMessage)
+	limit := int64(l.maxMessage)
 	budget := inflateSlice
 	metered := l.srv.policy.Load().metered
 	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 {

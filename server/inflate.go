@@ -70,7 +70,7 @@ func (l *loop) pack(c *conn, in *inbound, ev *codec.Event) {
 		f.packed = append(f.packed, ev.Data...)
 		return
 	}
-	limit := int64(l.srv.config.MaxMessage)
+	limit := int64(l.maxMessage)
 	f.op, f.begun, f.cost = ev.Op, false, len(f.packed)+len(ev.Data)
 	if f.packed == nil {
 		f.message = codec.NewInflation(ev.Op, ev.Data, false, limit)

@@ -37,9 +37,10 @@ type loop struct {
 	poller     *netpoll.Poller
 	bell       bell.Bell
 	ticker     int // timerfd
+	maxMessage int // these four are of Capacity
 	sendQueue  uint32
 	sendFrames uint32
-	slowDrop   bool // Capacity.SlowPolicy is drop
+	slowDrop   bool // SlowPolicy is drop
 
 	// Guarded by itself.
 	mail mailbox

@@ -88,7 +88,7 @@ func (l *loop) readPlain(slot uint32, c *conn, b []byte) {
 		c.in.head = append(c.in.head, b...)
 		b = c.in.head
 	}
-	limit := l.srv.config.MaxMessage
+	limit := l.maxMessage
 	for len(b) > 0 {
 		var message []byte
 		var n int

@@ -41,7 +41,7 @@ type Policy struct {
 	MessageRate  float64
 	MessageBurst int
 	// ByteRate is how many bytes a second a client may send, all frames
-	// counted. ByteBurst must hold a message of Config.MaxMessage and one
+	// counted. ByteBurst must hold a message of Capacity.MaxMessage and one
 	// read, 64 KiB; 0 is one second's, or just that.
 	ByteRate, ByteBurst int
 	// JWT says how clients may show who they are at the handshake; without
@@ -164,7 +164,28 @@ func notName(c byte) bool {
 }
 
 // leastByteBurst lets the largest message in, with the read that ends it.
-func (s *Server) leastByteBurst() int { return s.config.MaxMessage + readLen }
+func (s *Server) leastByteBurst() int { return int(s.maxMessage.Load()) + readLen }
+
+// byteRate is p's, whose burst always lets the largest message in.
+func (s *Server) byteRate(p *Policy) quota.Rate {
+	burst := p.ByteBurst
+	if burst == 0 {
+		burst = p.ByteRate
+	}
+	return newRate(float64(p.ByteRate), max(burst, s.leastByteBurst()))
+}
+
+// fitByteBurst makes the policy's byte rate anew, after a change of MaxMessage.
+func (s *Server) fitByteBurst() {
+	for {
+		was := s.policy.Load()
+		is := *was
+		is.bytes = s.byteRate(&is.Policy)
+		if s.policy.CompareAndSwap(was, &is) {
+			return
+		}
+	}
+}
 
 // newPolicy makes a valid Policy ready.
 func (s *Server) newPolicy(p Policy) *policy {
@@ -182,11 +203,7 @@ func (s *Server) newPolicy(p Policy) *policy {
 		handshakes: newRate(p.HandshakeRate, p.HandshakeBurst),
 		messages:   newRate(p.MessageRate, p.MessageBurst),
 	}
-	burst := p.ByteBurst
-	if burst == 0 {
-		burst = max(p.ByteRate, s.leastByteBurst())
-	}
-	r.bytes = newRate(float64(p.ByteRate), burst)
+	r.bytes = s.byteRate(&p)
 	if p.JWT.on() {
 		r.verifier = token.New(p.JWT.Rules, s.sys.now)
 	}

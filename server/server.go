@@ -36,6 +36,7 @@ type Server struct {
 	policy     atomic.Pointer[policy]
 	ticks      atomic.Pointer[tickConfig]
 	pushQueue  atomic.Int64    // Capacity.PushQueue
+	maxMessage atomic.Int64    // Capacity.MaxMessage
 	addresses  quota.Addresses // by what perAddress limits
 	handshakes budget
 	checks     checks
@@ -69,6 +70,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 		config: c, log: c.Logger, sys: sys, began: time.Now(),
 		ended: make(chan struct{}),
 	}
+	s.maxMessage.Store(int64(c.MaxMessage))
 	s.checks.most = max(1, c.Loops/2)
 	if err := s.checkPolicy(&c.Policy); err != nil {
 		return nil, err

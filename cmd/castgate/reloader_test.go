@@ -317,6 +317,7 @@ const controlTLS = "control-tls-cert = 'c'\ncontrol-tls-key = 'k'\n"
 func hotValues(keys string) map[string][2]string {
 	return map[string][2]string{
 		"max-conns":            {"", "max-conns = 7\n"},
+		"max-message":          {"", "max-message = 1000\n"},
 		"send-queue":           {"", "send-queue = 1000\n"},
 		"control-max-body":     {"", "control-max-body = '2KiB'\n"},
 		"control-max-conns":    {"", "control-max-conns = 7\n"},

@@ -35,7 +35,7 @@ type settings struct {
 	HandshakeTimeout duration `default:"10s" unit:"duration" hot:"" help:"From accept to a finished handshake."`
 	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take."`
 	UnboundTimeout   duration `default:"0" unit:"duration" hot:"" help:"Close a client that nobody has bound to a uid after that long; 0 is off."`
-	MaxMessage       size     `default:"64KiB" unit:"bytes" help:"Largest client message; a larger one closes with 1009."`
+	MaxMessage       size     `default:"64KiB" unit:"bytes" hot:"" help:"Largest client message; a larger one closes with 1009."`
 	Compress         bool     `default:"false" unit:"true or false" help:"Let clients agree on permessage-deflate (RFC 7692)."`
 	CompressMin      size     `default:"256B" unit:"bytes" help:"Payload from which a push is compressed."`
 	CompressLevel    int      `default:"1" unit:"level" help:"From 1, fastest, to 9, smallest."`
