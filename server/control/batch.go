@@ -55,7 +55,7 @@ func (c *call) perform(command []byte) error {
 	v := findVerb(c.command.Op)
 	if c.caller.Scopes&v.scope != v.scope {
 		err := c.allowed(v.scope, v.op.Name)
-		c.server.audit.refused(c, err)
+		c.refused(err)
 		return err
 	}
 	return v.run(c)

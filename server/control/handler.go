@@ -64,7 +64,7 @@ func (c *call) serve() error {
 	}
 	if c.route == nil || !c.route.open {
 		if err := c.authorize(); err != nil {
-			s.audit.refused(c, err)
+			c.refused(err)
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ func (c *call) kick() error {
 	if err != nil {
 		return err
 	}
-	if c.server.audit.on() {
+	if c.server.audit.On() {
 		c.did("kick", append(auditTargets(&m.Top), slog.Int("code", max(m.Code, 1000)), slog.Int("kicked", n))...)
 	}
 	c.out = append(appendInt(c.out, `{"kicked":`, n), '}')

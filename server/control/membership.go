@@ -5,6 +5,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/internal/audit"
 )
 
 func (c *call) bind() error {
@@ -13,8 +14,8 @@ func (c *call) bind() error {
 	if err != nil {
 		return err
 	}
-	if r.Kicked > 0 && c.server.audit.on() {
-		c.did("bind", slog.String("client_id", auditName(m.ClientID)), slog.String("uid", auditName(m.UID)), slog.Int("kicked", r.Kicked))
+	if r.Kicked > 0 && c.server.audit.On() {
+		c.did("bind", slog.String("client_id", audit.Name(m.ClientID)), slog.String("uid", audit.Name(m.UID)), slog.Int("kicked", r.Kicked))
 	}
 	c.out = appendNullable(append(c.out, `{"previous_uid":`...), r.PreviousUID)
 	c.out = append(appendInt(c.out, `,"kicked":`, r.Kicked), '}')

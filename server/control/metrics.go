@@ -201,8 +201,8 @@ func (m *metrics) collectControl(gauge func(*prometheus.Desc, float64), counter 
 	renewed, failed := m.server.tls.Counts()
 	counter(descControlCerts, renewed, "ok")
 	counter(descControlCerts, failed, "failed")
-	counter(descAudit, m.server.audit.written.Load(), "written")
-	counter(descAudit, m.server.audit.lost.Load(), "lost")
+	counter(descAudit, m.server.audit.Written(), "written")
+	counter(descAudit, m.server.audit.Lost(), "lost")
 	if l := m.server.listener; l != nil {
 		gauge(descControl, float64(l.open()))
 		counter(descEvicted, l.madeRoom.Load())

@@ -44,15 +44,15 @@ func (s *Server) reload(ctx context.Context, key, from string) (Reloaded, error)
 	if err != nil {
 		s.reloads.refused.Add(1)
 		s.log.Error("the configuration was not reloaded, nothing has changed", "err", err)
-		if s.audit.on() {
-			s.audit.write(slog.LevelWarn, "reload", key, from, slog.String("err", err.Error()))
+		if s.audit.On() {
+			s.audit.Write(slog.LevelWarn, "reload", key, from, slog.String("err", err.Error()))
 		}
 		return r, wire.Faultf(codeReloadRefused, "nothing has changed: %v", err)
 	}
 	s.reloads.ok.Add(1)
 	s.log.Info("the configuration was reloaded", "changed", r.Changed, "needs_restart", r.NeedsRestart)
-	if s.audit.on() {
-		s.audit.write(slog.LevelInfo, "reload", key, from, slog.Any("changed", r.Changed), slog.Any("needs_restart", r.NeedsRestart))
+	if s.audit.On() {
+		s.audit.Write(slog.LevelInfo, "reload", key, from, slog.Any("changed", r.Changed), slog.Any("needs_restart", r.NeedsRestart))
 	}
 	return r, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"castgate/server"
+	"castgate/server/internal/audit"
 	"castgate/server/internal/pemfile"
 )
 
@@ -47,7 +48,7 @@ type Server struct {
 
 	access   atomic.Pointer[access]
 	limits   atomic.Pointer[Limits]
-	audit    *audit
+	audit    *audit.Log
 	reloads  reloads
 	calls    sync.Pool // of *call
 	panicked atomic.Uint64
@@ -58,7 +59,7 @@ func New(gw server.Gateway, c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, gateway: gw, log: c.Logger, audit: newAudit(c.Audit), routes: newRouter()}
+	s := &Server{config: c, gateway: gw, log: c.Logger, audit: audit.New(c.Audit), routes: newRouter()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -163,6 +164,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err != nil {
 		s.listener.closeAll()
 	}
-	s.audit.sayRest()
+	s.audit.Flush()
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+
+	"castgate/server/internal/audit"
 )
 
 // changeSession is PutSession or PatchSession of a gateway.
@@ -37,8 +39,8 @@ func (c *call) session(action string, change changeSession) error {
 	if err != nil {
 		return err
 	}
-	if c.server.audit.on() {
-		c.did(action, slog.String("client_id", auditName(c.command.ClientID)), slog.Int("bytes", len(stored)))
+	if c.server.audit.On() {
+		c.did(action, slog.String("client_id", audit.Name(c.command.ClientID)), slog.Int("bytes", len(stored)))
 	}
 	c.out = append(c.out, stored...)
 	return nil

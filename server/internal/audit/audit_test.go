@@ -1,0 +1,116 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// records is what a JSON handler has written.
+type records struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (r *records) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.b.Write(b)
+}
+
+func (r *records) all(t *testing.T) (all []map[string]any) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for line := range strings.Lines(r.b.String()) {
+		var record map[string]any
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		all = append(all, record)
+	}
+	return all
+}
+
+func TestWrite(t *testing.T) {
+	var got records
+	l := New(slog.NewJSONHandler(&got, nil))
+	l.Write(slog.LevelInfo, "kick", "ops", "unix", slog.Int("kicked", 3), slog.Any("uids", List(make([]string, 20))))
+	all := got.all(t)
+	if len(all) != 1 || all[0]["msg"] != "audit" || all[0]["action"] != "kick" || all[0]["key"] != "ops" ||
+		all[0]["from"] != "unix" || all[0]["kicked"] != 3.0 || len(all[0]["uids"].([]any)) != MostNames {
+		t.Errorf("%v", all)
+	}
+	if l.Written() != 1 || l.Lost() != 0 || !l.On() {
+		t.Errorf("%d written, %d lost", l.Written(), l.Lost())
+	}
+	if long := strings.Repeat("n", 200); Name(long) != long[:MostNameLen] || List([]string{long})[0] != long[:MostNameLen] {
+		t.Error("a long name is written in full")
+	}
+	if New(nil).On() || New(slog.DiscardHandler).On() {
+		t.Error("records are wanted where nobody takes them")
+	}
+	full := New(slog.NewTextHandler(failing{}, nil))
+	full.Write(slog.LevelInfo, "kick", "ops", "unix")
+	if full.Written() != 0 || full.Lost() != 1 {
+		t.Errorf("of one that failed %d were written, %d lost", full.Written(), full.Lost())
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+// A flood of refusals is written in part, every second anew, with how many
+// were left out.
+func TestRefusalsAreBounded(t *testing.T) {
+	l, now := New(nil), time.Since(began)
+	said, unsaid := 0, 0
+	for range 5 { // seconds of a hundred refusals each
+		for range 100 {
+			n, ok := l.maySay(now)
+			if ok {
+				said++
+			}
+			unsaid += n
+		}
+		now += RefusalSpan
+	}
+	if said != 5*MostRefusals || unsaid != 4*(100-MostRefusals) {
+		t.Errorf("%d written, %d told as left out", said, unsaid)
+	}
+}
+
+// How many refusals had no record is told also when none comes after them, by
+// the clock or by the end.
+func TestRestIsTold(t *testing.T) {
+	const all = 3 * MostRefusals
+	for name, end := range map[string]func(l *Log){"clock": func(*Log) {}, "end": (*Log).Flush} {
+		var got records
+		l := New(slog.NewJSONHandler(&got, nil))
+		for range all {
+			l.Refused("-", "unix", slog.String("code", "unauthorized"))
+		}
+		end(l)
+		written, told := 0, 0
+		for until := time.Now().Add(40 * time.Second); written+told < all && time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+			written, told = 0, 0
+			for _, r := range got.all(t) {
+				if n, ok := r["refusals_not_written"].(float64); ok {
+					told += int(n)
+				}
+				if _, ok := r["code"]; ok {
+					written++
+				}
+			}
+		}
+		if written+told != all || told == 0 {
+			t.Errorf("%s: %d are written and %d told as left out, of %d", name, written, told, all)
+		}
+	}
+}
