@@ -45,6 +45,13 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	}
 	spareProcessors(&e.server)
 	inner := innerFiles(e, files)
+	audit := newAuditLog(p.stderr, c.LogFormat)
+	file, err := openAudit(e.auditLog)
+	if err != nil {
+		return failf(exitUsage, "--audit-log: %w", err)
+	}
+	audit.point(e.auditLog, file)
+	e.control.Audit, e.gatewayworker.Audit = audit, audit
 	front, err := newFront(e)
 	if err != nil {
 		return startError(err, src)
@@ -65,13 +72,6 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	e.control.MaxConns = min(e.control.MaxConns, room)
 	var draining atomic.Bool
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
-	audit := newAuditLog(p.stderr, c.LogFormat)
-	file, err := openAudit(e.auditLog)
-	if err != nil {
-		return failf(exitUsage, "--audit-log: %w", err)
-	}
-	audit.point(e.auditLog, file)
-	e.control.Audit = audit
 	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, controlRoom: room, values: knobValues(ctx.Model), now: e}
 	e.control.Reload = again.reload
 	ctl, err := control.New(gw, e.control)

@@ -64,6 +64,9 @@ type Config struct {
 
 	// Log receives structured logs; nil discards them.
 	Log *slog.Logger
+	// Audit receives a record of each kick and refused key, not of sessions: PHP
+	// may store one with every message. Nil: none is written.
+	Audit slog.Handler
 }
 
 // Defaults answers the limits of a Front; it listens nowhere yet.

@@ -23,7 +23,7 @@ func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
 		l.count.commands[f.Command].Add(1)
 		a := l.decoder.Auth(f.Body)
 		if a.SecretKey == nil || subtle.ConstantTimeCompare(a.SecretKey, []byte(l.cfg.Secret)) != 1 {
-			l.close(c, closeUnauthorized)
+			l.refuse(c)
 			return
 		}
 		c.authorized = true
@@ -34,7 +34,7 @@ func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
 		return
 	}
 	if !c.authorized {
-		l.close(c, closeUnauthorized)
+		l.refuse(c)
 		return
 	}
 	l.spoken(c)
@@ -47,7 +47,7 @@ func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
 		l.answer(c, f)
 		return
 	}
-	l.change(f)
+	l.change(c, f)
 }
 
 // spoken notes that a connection has sent a whole command.
@@ -59,7 +59,7 @@ func (l *innerLoop) spoken(c *innerConn) {
 }
 
 // change executes a command that is never answered, success or not.
-func (l *innerLoop) change(f *wire.Frame) {
+func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.SendToOne:
 		l.push(f, server.Targets{ClientIDs: []string{l.clientID(f.ConnectionID)}}, nil)
@@ -70,9 +70,9 @@ func (l *innerLoop) change(f *wire.Frame) {
 	case wire.SendToGroup:
 		l.sendToGroups(f)
 	case wire.Kick:
-		l.kick(f)
+		l.kick(c, f)
 	case wire.Destroy:
-		l.abort(f.ConnectionID)
+		l.abort(c, f.ConnectionID)
 	case wire.UpdateSession:
 		l.updateSession(f)
 	case wire.SetSession:
@@ -252,33 +252,6 @@ func rounds[T comparable](list []T) func(func([]T) bool) {
 			list = rest
 		}
 	}
-}
-
-// kick closes a client after what waits for it and the message, if there is
-// one: null means none, an empty string an empty message.
-func (l *innerLoop) kick(f *wire.Frame) {
-	message, null, err := wire.Message(l.body[:0], f)
-	if err != nil {
-		l.ignore(ignoreBody)
-		return
-	}
-	k := server.Kick{To: server.Targets{ClientIDs: []string{l.clientID(f.ConnectionID)}}}
-	if !null {
-		k.Text, k.SendText, k.Binary = string(message), true, !utf8.Valid(message)
-	}
-	l.kicked(l.gateway.Kick(background, k))
-}
-
-func (l *innerLoop) kicked(n int, err error) {
-	if err == nil && n == 0 {
-		l.ignore(ignoreOffline)
-	}
-	l.note(err)
-}
-
-// abort ends a client at once.
-func (l *innerLoop) abort(connection uint32) {
-	l.kicked(l.gateway.Kick(background, server.Kick{To: server.Targets{ClientIDs: []string{l.clientID(connection)}}, Abort: true}))
 }
 
 // updateSession merges ext into the client's session (protocol.md section 5.4).

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server"
+	"castgate/server/internal/audit"
 )
 
 // Front is the GatewayWorker side of a gateway: New, Listen, Serve, Drain,
@@ -24,6 +25,7 @@ type Front struct {
 	cfg     Config
 	sys     *system
 	log     *slog.Logger
+	audit   *audit.Log
 	count   counters
 	loop    *innerLoop
 	queue   *eventQueue
@@ -53,7 +55,7 @@ func newFront(c Config, sys *system) (*Front, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Front{cfg: c, sys: sys, log: c.Log, ended: make(chan struct{})}
+	f := &Front{cfg: c, sys: sys, log: c.Log, audit: audit.New(c.Audit), ended: make(chan struct{})}
 	fd, err := f.listen()
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for GatewayWorker on %s: %w", c.Inner, err)
@@ -125,7 +127,7 @@ func (f *Front) newLoop(listener int) error {
 	copy(id[:], ip[:])
 	id[4], id[5] = byte(f.address.Port()>>8), byte(f.address.Port())
 	f.loop = &innerLoop{
-		cfg: f.cfg, log: f.log, sys: f.sys, count: &f.count,
+		cfg: f.cfg, log: f.log, audit: f.audit, sys: f.sys, count: &f.count,
 		prefix: hex.EncodeToString(id[:]), local: f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}),
 		began: time.Now(),
 		epoll: epoll, listener: listener, bell: b, queue: f.queue, workers: newWorkers(f.cfg.Routing, f.queue),
@@ -263,6 +265,7 @@ func (f *Front) Shutdown(ctx context.Context) error {
 		f.closeRegisters()
 		f.release()
 	}
+	f.audit.Flush()
 	return ctx.Err()
 }
 

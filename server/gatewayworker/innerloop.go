@@ -11,6 +11,7 @@ import (
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
+	"castgate/server/internal/audit"
 	"castgate/server/internal/bell"
 )
 
@@ -46,6 +47,7 @@ import (
 type innerLoop struct {
 	cfg     Config
 	log     *slog.Logger
+	audit   *audit.Log
 	sys     *system
 	gateway server.Gateway
 	count   *counters

@@ -31,6 +31,8 @@ var (
 	descBusyWaits    = desc("busy_waits_total", "Times a command waited because the event loops had no room.")
 	descFullWaits    = desc("full_waits_total", "Times new connections waited in the kernel because there was no room for them.")
 
+	descAudit = desc("audit_records_total", "Records of the audit log: kicks and refused keys.", "result")
+
 	descRegisterConns    = desc("register_connections", "Connections to the embedded Register.")
 	descRegisterGateways = desc("register_gateways", "Gateways registered at the embedded Register, ourselves not counted.")
 	descRegisterWorkers  = desc("register_workers", "Workers and API clients connected to the embedded Register.")
@@ -74,6 +76,8 @@ func (f *Front) Collect(out chan<- prometheus.Metric) {
 	counter(descUnserved, c.unserved.Load())
 	counter(descBusyWaits, c.busyWaits.Load())
 	counter(descFullWaits, c.fullWaits.Load())
+	counter(descAudit, f.audit.Written(), "written")
+	counter(descAudit, f.audit.Lost(), "lost")
 	for i := range c.commands {
 		if n := c.commands[i].Load(); n > 0 {
 			counter(descCommands, n, wire.Command(i).String())

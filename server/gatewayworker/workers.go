@@ -123,7 +123,7 @@ func (l *innerLoop) deliver(frames []byte) {
 			continue // one that a worker that left had not got
 		case unserved:
 			l.count.unserved.Add(1)
-			l.abort(connection)
+			l.abort(nil, connection)
 			continue
 		}
 		w := l.workers.route(connection, command == wire.OnClose)
