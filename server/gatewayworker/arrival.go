@@ -12,12 +12,14 @@ import (
 // something among the ready ones, all in the order in which their bytes came. What
 // has come to others before that is ready by now, so it asks epoll again. The clock
 // is the system's: if it is set just then, the order of that one turn is of no use.
+// So it is, for pipelined commands, if the kernel has merged what came later into
+// their first packet: its time is then that of the last.
 func (l *innerLoop) welcome() {
 	l.accept()
-	said := l.said[:0]
+	said, last := l.said[:0], int64(0)
 	for _, c := range l.fresh {
-		if at, ok := l.arrived(c); ok {
-			c.at = at
+		if at, ok := l.arrived(c, last); ok {
+			c.at, last = at, at
 			said = append(said, c)
 		}
 	}
@@ -28,11 +30,9 @@ func (l *innerLoop) welcome() {
 			break
 		}
 	}
-	last := int64(0)
-	for _, c := range l.ready { // one that has nothing to read keeps its place
-		if at, ok := l.arrived(c); ok {
-			last = at
-		}
+	last = 0
+	for _, c := range l.ready {
+		last, _ = l.arrived(c, last)
 		c.at = last
 	}
 	l.ready = append(l.ready, said...)
@@ -42,18 +42,21 @@ func (l *innerLoop) welcome() {
 }
 
 // arrived answers when the kernel received the next byte of a connection, in
-// nanoseconds of Unix time; false if there is none.
-func (l *innerLoop) arrived(c *innerConn) (at int64, ok bool) {
+// nanoseconds of Unix time, and whether there is one or may be. A connection
+// whose time nobody knows keeps its place behind the one before, with the time
+// last: the kernel tells none when it lacks memory, and for a few milliseconds
+// after the start, until it has begun to note times.
+func (l *innerLoop) arrived(c *innerConn, last int64) (at int64, ok bool) {
 	if c.closed {
-		return 0, false
+		return last, false
 	}
 	n, oobn, err := l.sys.peek(c.fd, l.in[:1], l.oob)
-	if err != nil || n <= 0 {
-		return 0, false
+	if err != nil {
+		return last, err != unix.EAGAIN
 	}
 	messages, err := unix.ParseSocketControlMessage(l.oob[:oobn])
-	if err != nil {
-		return 0, false
+	if err != nil || n == 0 {
+		return last, n > 0
 	}
 	for _, m := range messages {
 		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
@@ -61,7 +64,7 @@ func (l *innerLoop) arrived(c *innerConn) (at int64, ok bool) {
 			return int64(sec)*1e9 + int64(nsec), true
 		}
 	}
-	return 0, false
+	return last, true
 }
 
 // enrol adds to the epoll those of the new connections that are still open.

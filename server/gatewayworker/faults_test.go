@@ -2,6 +2,7 @@ package gatewayworker
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync/atomic"
@@ -42,6 +43,7 @@ type faulty struct {
 	reads, writes, accepts, peeks, waits fault
 	enrols, changes                      fault // epoll_ctl
 	crumbs                               atomic.Bool
+	unstamped                            atomic.Int64 // so many peeks tell no time
 	turn                                 atomic.Int64
 }
 
@@ -75,7 +77,11 @@ func newFaulty() *faulty {
 		if err := f.peeks.happens(); err != nil {
 			return -1, 0, err
 		}
-		return linux.peek(fd, p, oob)
+		n, oobn, err := linux.peek(fd, p, oob)
+		if f.unstamped.Load() > 0 && f.unstamped.Add(-1) >= 0 {
+			oobn = 0
+		}
+		return n, oobn, err
 	}
 	f.watch = func(epoll, op, fd int, events uint32) error {
 		which := &f.enrols
@@ -185,6 +191,31 @@ func TestPeekErrors(t *testing.T) {
 			}
 		}
 		f.peeks.set(0, 0)
+	}
+}
+
+// A connection whose bytes came at a time that the kernel can't tell keeps its
+// place before one that connected later: the first bytes after the start have no
+// time, as the kernel takes a moment to begin with that.
+func TestOrderWithoutTimes(t *testing.T) {
+	f := newFaulty()
+	r := startRigOn(t, &f.system, nil)
+	r.client()
+	for i, unknown := range []func(){func() {}, func() { f.unstamped.Store(1) }, func() { f.peeks.set(unix.ENOBUFS, 1) }} {
+		uid := fmt.Sprint("u", i)
+		held, release := make(chan struct{}), make(chan struct{})
+		go r.front.do(t.Context(), func(*innerLoop) { close(held); <-release }, held)
+		<-held
+		r.tell(frame(wire.BindUID, 1, uid, ""))
+		c := r.dial()
+		if _, err := c.Write(frame(wire.ClientsOfUID, 0, uid, "")); err != nil {
+			t.Fatal(err)
+		}
+		unknown()
+		close(release)
+		if got := readReply(t, c); got != "a:1:{i:0;i:1;}" {
+			t.Errorf("%d: the query did not see the binding before it: %q", i, got)
+		}
 	}
 }
 

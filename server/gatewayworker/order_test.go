@@ -51,16 +51,16 @@ func TestOrderAcrossConnections(t *testing.T) {
 	stop := r.beside(100)
 	c := r.client()
 	const id = 101
-	stale := 0
+	var stale []string
 	for i := range binds {
 		uid := fmt.Sprint("u", i)
 		r.tell(frame(wire.BindUID, id, uid, ""))
 		if got := r.ask(frame(wire.ClientsOfUID, 0, uid, "")); got != "a:1:{i:0;i:101;}" {
-			stale++
+			stale = append(stale, fmt.Sprintf("%d: %q", i, got))
 		}
 	}
-	if stale > 0 {
-		t.Errorf("%d of %d queries did not see the binding before them", stale, binds)
+	if len(stale) > 0 {
+		t.Errorf("%d of %d queries did not see the binding before them: %.200s", len(stale), binds, stale)
 	}
 	var want strings.Builder
 	for i := range sends {
