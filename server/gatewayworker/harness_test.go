@@ -104,22 +104,31 @@ func (r *rig) client() *pushed {
 }
 
 func dialClient(address string) (*pushed, error) {
-	conn, err := net.Dial("tcp", address)
+	conn, in, err := shakeHands(address)
 	if err != nil {
 		return nil, err
+	}
+	c := &pushed{conn: conn}
+	go c.read(in)
+	return c, nil
+}
+
+// shakeHands opens a WebSocket, of which only bytes matter.
+func shakeHands(address string) (net.Conn, *bufio.Reader, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, nil, err
 	}
 	_, _ = fmt.Fprintf(conn, "GET /?a=1 HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", address)
 	b := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(b, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return nil, errors.New(resp.Status)
+		return nil, nil, errors.New(resp.Status)
 	}
-	c := &pushed{conn: conn}
-	go c.read(b)
-	return c, nil
+	return conn, b, nil
 }
 
 func (c *pushed) read(from io.Reader) {

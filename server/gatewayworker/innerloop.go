@@ -40,7 +40,9 @@ import (
 //     after that puts it at the end of the list again. One that has more than
 //     readBudget goes on in the next turn.
 //   - A frame that has come in part runs when the rest is there, as in PHP, and
-//     what was sent later may overtake it: more than the kernel takes at once.
+//     what was sent later may overtake it: more than the kernel takes at once, or
+//     a packet that was lost, also within the host if net.core.netdev_max_backlog
+//     overflows.
 //   - Replies are written when everybody who was reported has been read.
 //   - A command is done, or with the server's event loops in its order, before
 //     the next one is looked at.

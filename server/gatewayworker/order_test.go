@@ -5,28 +5,50 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"castgate/codec"
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
 )
 
 // beside runs a broadcast to all after the other, over the Gateway, to clients
-// of their own until it is stopped. The client that connects next gets none.
+// of their own until it is stopped. The client that connects next gets none. One
+// begins when all have the one before: else, on a machine that does not keep up,
+// the kernel's queue of packets overflows (netdev_max_backlog), and commands are
+// among those that it drops and that come again later.
 func (r *rig) beside(clients int) (stop func()) {
+	var heard atomic.Int64
 	for range clients {
-		r.client()
+		conn, in, err := shakeHands(r.server.Addr().String())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.t.Cleanup(func() { _ = conn.Close() })
+		go func() {
+			b := make([]byte, 64<<10)
+			for n, err := in.Read(b); err == nil; n, err = in.Read(b) {
+				heard.Add(int64(n))
+			}
+		}()
 	}
 	next := fmt.Sprintf("%s%08x", r.front.loop.prefix, clients+1)
+	frame := int64(len(codec.AppendFrame(nil, codec.OpText, make([]byte, 1000))))
 	end := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
-		for {
+		for sent := int64(0); ; {
 			select {
 			case <-end:
 				return
-			default:
+			case <-time.After(time.Millisecond / 10):
 			}
+			if heard.Load() < sent {
+				continue
+			}
+			sent += int64(clients) * frame
 			_, err := r.server.Push(context.Background(), server.Push{
 				To: server.Targets{All: true}, ExcludeClientIDs: []string{next},
 				Payload: []byte(strings.Repeat("x", 1000)), Wait: true,
