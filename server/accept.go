@@ -65,7 +65,7 @@ func newAcceptor(s *Server, e endpoint, index uint8) (*acceptor, error) {
 	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(context.Background(), "tcp", e.address)
 	if err != nil {
-		return nil, plain(err)
+		return nil, withoutAddress(err)
 	}
 	defer func() { _ = ln.Close() }()
 	a := &acceptor{srv: s, addr: ln.Addr(), form: m, secure: e.scheme == schemeWSS, index: index, closed: make(chan struct{})}
@@ -99,8 +99,8 @@ func (a *acceptor) discard() {
 	_ = a.file.Close()
 }
 
-// plain strips the address that the caller's message names already.
-func plain(err error) error {
+// withoutAddress strips the address, which the caller's message names already.
+func withoutAddress(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return op.Err
@@ -252,7 +252,7 @@ func (a *acceptor) tell(fd int, why codec.HandshakeResult) {
 func (a *acceptor) pace() {
 	s := a.srv
 	for waited := false; !a.stopped.Load(); waited = true {
-		wait := s.handshakes.take(s.policy.Load().handshakes, s.now())
+		wait := s.accepting.take(s.policy.Load().handshakes, s.now())
 		if wait == 0 {
 			return
 		}

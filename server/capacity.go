@@ -2,13 +2,13 @@ package server
 
 import "time"
 
-// Capacity is what of Config SetCapacity can change while the server runs, its
-// fields as there. A change closes nobody: clients above a lower MaxConns stay,
-// frames and pushes that wait beyond a lower queue are written, the next one is
-// judged. HandshakeTimeout and UnboundTimeout are for those who connect from then
-// on, and an UnboundTimeout of 0 for all; pings take up their times at a client's
-// next deadline, within two minutes, and a client has all of PingTimeout from the
-// ping that it gets. MaxMessage is for the next bytes of every client, also of a
+// Capacity holds the fields of Config that SetCapacity can change while the
+// server runs. A change closes nobody: clients above a lower MaxConns stay, frames
+// and pushes that wait beyond a lower queue are written, the next one is judged.
+// HandshakeTimeout and UnboundTimeout are for those who connect from then on, and
+// an UnboundTimeout of 0 for all; pings take up their times at a client's next
+// deadline, within two minutes, and a client has all of PingTimeout from the ping
+// that it gets. MaxMessage is for the next bytes of every client, also of a
 // message under way; what rates of bytes let pass at once grows with it.
 type Capacity struct {
 	MaxConns         int

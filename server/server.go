@@ -12,7 +12,7 @@ import (
 	"castgate/server/internal/quota"
 )
 
-// Server is one gateway process: a listener, event loops and the registry.
+// Server is one gateway process: listeners, event loops and the registry.
 // It implements Gateway.
 type Server struct {
 	// Static after New.
@@ -38,7 +38,7 @@ type Server struct {
 	pushQueue  atomic.Int64    // Capacity.PushQueue
 	maxMessage atomic.Int64    // Capacity.MaxMessage
 	addresses  quota.Addresses // by what perAddress limits
-	handshakes budget
+	accepting  budget          // Policy.HandshakeRate
 	checks     checks
 	refusing   atomic.Int64  // sockets being refused for their address
 	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate
@@ -56,7 +56,7 @@ type Server struct {
 	stop     sync.Once
 }
 
-// New makes a server and binds its listener; nothing is served before Run.
+// New makes a server and binds its listeners; nothing is served before Run.
 // Errors name the setting that is wrong or the address that is taken.
 func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
