@@ -1,0 +1,35 @@
+package token
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// headerNames are the header parameters that count.
+var headerNames = []string{"alg", "b64", "crit", "kid", "typ"}
+
+// keyID reads the header of a token as strictly as its claims, and answers
+// which key the token names; "" is any.
+func keyID(token string) (kid string, err error) {
+	head, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.Strict().DecodeString(head)
+	if err != nil {
+		return "", err
+	}
+	err = members(text, headerNames, func(name string, raw []byte) (err error) {
+		switch name {
+		case "kid":
+			kid, err = word(raw)
+		case "alg", "typ":
+			_, err = word(raw)
+		case "crit": // extensions that must be understood (RFC 7515 section 4.1.11)
+			err = ErrInvalid
+		case "b64": // not false in a token (RFC 7797 section 7)
+			if string(raw) != "true" {
+				err = ErrInvalid
+			}
+		}
+		return err
+	})
+	return kid, err
+}
