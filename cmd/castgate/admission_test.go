@@ -62,6 +62,8 @@ func TestWrongAdmissionSettings(t *testing.T) {
 		{[]string{"--jwt-public-key=" + half}, "--jwt-public-key: " + half + ": PEM block 1 is cut"},
 		{[]string{"--jwt-jwks=" + half}, "--jwt-jwks: " + half + ": not a JSON Web Key Set"},
 		{[]string{"--jwt-secret=0123456789012345678901234567890"}, "--jwt-secret: the secret has 31 bytes; HS256 needs 32 or more"},
+		{[]string{"--jwt-secret=@testdata/ed25519.pem"}, "--jwt-secret: the secret is a key in PEM form, which anyone may have; it is for --jwt-public-key"},
+		{[]string{"--jwt-secret=@testdata/jwks.json"}, "--jwt-secret: the secret is a JSON Web Key"},
 		{[]string{"--jwt-secret=@" + brief}, "--jwt-secret: the secret has 31 bytes; HS256 needs 32 or more"},
 		{[]string{"--jwt-secret=" + long, "--jwt-leeway=1h"}, "--jwt-leeway: 1h0m0s is not between 0 and 10m0s"},
 		{[]string{"--jwt-secret=" + long, "--jwt-query=a=b"}, `--jwt-query: "a=b" is no name`},

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -36,8 +37,20 @@ type Key struct {
 // Algorithm is the one that the key is for: HS256, RS256, ES256 or EdDSA.
 func (k Key) Algorithm() string { return k.alg }
 
+// notSecret are marks of keys in files that look like secrets but are public,
+// or not used as they stand. Who has one could sign tokens with it.
+var notSecret = []struct{ mark, is string }{
+	{"-----BEGIN", "a key in PEM form, which anyone may have; it is for --jwt-public-key"},
+	{`"kty"`, "a JSON Web Key, which anyone may have; it is for --jwt-jwks"},
+}
+
 // Secret is a key for HS256. It must have 32 bytes or more.
 func Secret(secret []byte) (Key, error) {
+	for _, not := range notSecret {
+		if bytes.Contains(secret, []byte(not.mark)) {
+			return Key{}, errors.New("the secret is " + not.is)
+		}
+	}
 	if len(secret) == 0 {
 		return Key{}, errors.New("the secret is empty")
 	}

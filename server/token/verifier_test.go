@@ -251,6 +251,15 @@ func TestKeysRefused(t *testing.T) {
 	if _, err := Secret(nil); err == nil {
 		t.Error("an empty secret is taken")
 	}
+	// What is public is no secret: who has it could sign tokens.
+	for setting, text := range map[string][]byte{
+		"jwt-public-key": append([]byte("# of login\r\n"), publicPEM(t, rsaKey.Public())...),
+		"jwt-jwks":       set(t, jwkOf(t, "r", rsaKey.Public())),
+	} {
+		if _, err := Secret(text); err == nil || !strings.Contains(err.Error(), setting) {
+			t.Errorf("a secret that belongs to %s: %v", setting, err)
+		}
+	}
 }
 
 func FuzzVerify(f *testing.F) {
