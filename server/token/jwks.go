@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -10,22 +11,68 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // jwk is one key of a set (RFC 7517 section 4, RFC 7518 section 6, RFC 8037
-// section 2).
-type jwk struct {
-	Kty string   `json:"kty"`
-	Kid string   `json:"kid"`
-	Use string   `json:"use"`
-	Alg string   `json:"alg"`
-	Ops []string `json:"key_ops"`
-	Crv string   `json:"crv"`
-	N   b64      `json:"n"`
-	E   b64      `json:"e"`
-	X   b64      `json:"x"`
-	Y   b64      `json:"y"`
-	K   b64      `json:"k"`
+// section 2): those of its members that count, as they are written. What they
+// hold is looked at only as far as the key is for us.
+type jwk map[string][]byte
+
+// jwkNames are the members that count.
+var jwkNames = []string{"kty", "kid", "use", "alg", "key_ops", "crv", "n", "e", "x", "y", "k"}
+
+func readJWK(text []byte) (jwk, error) {
+	j := jwk{}
+	return j, members(text, jwkNames, func(name string, raw []byte) error {
+		j[name] = raw
+		return nil
+	})
+}
+
+// member decodes one; one that is not there stays as it is.
+func (j jwk) member(name string, to any) error {
+	raw, given := j[name]
+	if !given {
+		return nil
+	}
+	if err := json.Unmarshal(raw, to); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// algorithms are those of the kinds of keys that are known.
+var algorithms = map[string]string{"oct": "HS256", "RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA"}
+
+// algorithm is what a token signed with the key has; "" if the key is not for
+// us: of a kind, for a use or for an algorithm that is not known here.
+func (j jwk) algorithm() (alg string, err error) {
+	var kind, curve, use, said string
+	var ops []string
+	if err := j.member("kty", &kind); err != nil {
+		return "", err
+	}
+	if kind == "EC" || kind == "OKP" {
+		if err := j.member("crv", &curve); err != nil {
+			return "", err
+		}
+		kind += " " + curve
+	}
+	alg, known := algorithms[kind]
+	if !known {
+		return "", nil
+	}
+	if err := j.member("use", &use); err != nil || use != "" && use != "sig" {
+		return "", err
+	}
+	if err := j.member("alg", &said); err != nil || said != "" && said != alg && (said != "Ed25519" || alg != "EdDSA") {
+		return "", err
+	}
+	if err := j.member("key_ops", &ops); err != nil || len(ops) > 0 && !slices.Contains(ops, "verify") {
+		return "", err
+	}
+	return alg, nil
 }
 
 // b64 is base64url without padding.
@@ -38,29 +85,22 @@ func (b *b64) UnmarshalText(text []byte) (err error) {
 }
 
 // JWKS reads a JSON Web Key Set. Keys for encryption, of kinds or for
-// algorithms that are not known here are skipped, as RFC 7517 section 5 asks
-// for; one that is broken, and a set with no key left, are errors.
+// algorithms that are not known here are skipped, whatever they hold, as RFC
+// 7517 section 5 asks for; one for us that is broken, and a set with no key
+// left, are errors.
 func JWKS(text []byte) ([]Key, error) {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(text, &set); err != nil {
+	var set []json.RawMessage
+	err := members(text, []string{"keys"}, func(_ string, raw []byte) error { return exactly(raw, &set) })
+	if err != nil {
 		return nil, fmt.Errorf("not a JSON Web Key Set: %w", err)
 	}
 	var keys []Key
-	for i, raw := range set.Keys {
-		var j jwk
-		if err := json.Unmarshal(raw, &j); err != nil {
-			return nil, fmt.Errorf("key %d: %w", i+1, err)
-		}
-		if !j.signs() {
-			continue
-		}
-		k, known, err := j.key()
+	for i, raw := range set {
+		k, known, err := readKey(raw)
 		if err != nil {
 			return nil, fmt.Errorf("key %d: %w", i+1, err)
 		}
-		if known && (j.Alg == "" || j.Alg == k.alg || j.Alg == "Ed25519" && k.alg == "EdDSA") {
+		if known {
 			keys = append(keys, k)
 		}
 	}
@@ -70,50 +110,64 @@ func JWKS(text []byte) ([]Key, error) {
 	return keys, nil
 }
 
-// signs reports whether the key is for signatures.
-func (j *jwk) signs() bool {
-	if j.Use != "" && j.Use != "sig" {
-		return false
+// readKey reads a key; known tells whether it is for us.
+func readKey(raw []byte) (k Key, known bool, err error) {
+	j, err := readJWK(raw)
+	if err != nil {
+		return k, false, err
 	}
-	for _, op := range j.Ops {
-		if op == "verify" {
-			return true
-		}
+	alg, err := j.algorithm()
+	if err != nil || alg == "" {
+		return k, false, err
 	}
-	return len(j.Ops) == 0
+	var id string
+	if err := j.member("kid", &id); err != nil {
+		return k, false, err
+	}
+	k, err = j.key(alg)
+	k.id = id
+	return k, true, err
 }
 
-// key is the key of a kind that is known.
-func (j *jwk) key() (k Key, known bool, err error) {
-	switch {
-	case j.Kty == "oct":
-		k, err = Secret(j.K)
-		k.id = j.Kid
-		return k, true, err
-	case j.Kty == "RSA":
-		e := new(big.Int).SetBytes(j.E)
-		if len(j.N) == 0 || !e.IsInt64() || e.Int64() > 1<<31-1 {
-			return k, true, errors.New("no RSA key")
+// key is the key for an algorithm, that of its kind.
+func (j jwk) key(alg string) (k Key, err error) {
+	switch alg {
+	case "HS256":
+		var secret b64
+		if err := j.member("k", &secret); err != nil {
+			return k, err
 		}
-		k, err = publicKey(j.Kid, &rsa.PublicKey{N: new(big.Int).SetBytes(j.N), E: int(e.Int64())})
-		return k, true, err
-	case j.Kty == "EC" && j.Crv == "P-256":
-		if len(j.X) != 32 || len(j.Y) != 32 {
-			return k, true, errors.New("coordinates of P-256 have 32 bytes")
+		return Secret(secret)
+	case "RS256":
+		var n, e b64
+		if err := cmp.Or(j.member("n", &n), j.member("e", &e)); err != nil {
+			return k, err
 		}
-		point := append(append([]byte{4}, j.X...), j.Y...)
-		p, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+		exponent := new(big.Int).SetBytes(e)
+		if len(n) == 0 || !exponent.IsInt64() || exponent.Int64() > 1<<31-1 {
+			return k, errors.New("no RSA key")
+		}
+		return publicKey(&rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())})
+	case "ES256":
+		var x, y b64
+		if err := cmp.Or(j.member("x", &x), j.member("y", &y)); err != nil {
+			return k, err
+		}
+		if len(x) != 32 || len(y) != 32 {
+			return k, errors.New("coordinates of P-256 have 32 bytes")
+		}
+		p, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
 		if err != nil {
-			return k, true, err
+			return k, err
 		}
-		k, err = publicKey(j.Kid, p)
-		return k, true, err
-	case j.Kty == "OKP" && j.Crv == "Ed25519":
-		if len(j.X) != ed25519.PublicKeySize {
-			return k, true, errors.New("an Ed25519 key has 32 bytes")
-		}
-		k, err = publicKey(j.Kid, ed25519.PublicKey(j.X))
-		return k, true, err
+		return publicKey(p)
 	}
-	return k, false, nil
+	var x b64
+	if err := j.member("x", &x); err != nil {
+		return k, err
+	}
+	if len(x) != ed25519.PublicKeySize {
+		return k, errors.New("an Ed25519 key has 32 bytes")
+	}
+	return publicKey(ed25519.PublicKey(x))
 }

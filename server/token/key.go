@@ -74,7 +74,7 @@ func PEM(text []byte) ([]Key, error) {
 		if err != nil {
 			return nil, fmt.Errorf("PEM block %d: %w", i+1, err)
 		}
-		k, err := publicKey("", public)
+		k, err := publicKey(public)
 		if err != nil {
 			return nil, fmt.Errorf("PEM block %d: %w", i+1, err)
 		}
@@ -104,7 +104,7 @@ func publicOf(b *pem.Block) (any, error) {
 }
 
 // publicKey pins a public key to the algorithm of its type.
-func publicKey(id string, public any) (Key, error) {
+func publicKey(public any) (Key, error) {
 	switch p := public.(type) {
 	case *rsa.PublicKey:
 		if bits := p.N.BitLen(); bits < minRSABits || bits > maxRSABits {
@@ -113,14 +113,14 @@ func publicKey(id string, public any) (Key, error) {
 		if p.E < 3 || p.E&1 == 0 {
 			return Key{}, errors.New("an RSA key whose exponent is no odd number above 1")
 		}
-		return Key{id, "RS256", p}, nil
+		return Key{alg: "RS256", key: p}, nil
 	case *ecdsa.PublicKey:
 		if p.Curve != elliptic.P256() {
 			return Key{}, fmt.Errorf("a key on the curve %s; ES256 needs P-256", p.Curve.Params().Name)
 		}
-		return Key{id, "ES256", p}, nil
+		return Key{alg: "ES256", key: p}, nil
 	case ed25519.PublicKey:
-		return Key{id, "EdDSA", p}, nil
+		return Key{alg: "EdDSA", key: p}, nil
 	}
 	return Key{}, fmt.Errorf("a key of type %T; RSA, P-256 and Ed25519 are known", public)
 }

@@ -207,6 +207,40 @@ func TestJWKS(t *testing.T) {
 	}
 }
 
+// A key that is not for us is not looked into, whatever its members hold.
+func TestJWKSSkips(t *testing.T) {
+	ours := `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+	for _, skipped := range []string{
+		`{"kty":"AKP","x":"AAA="}`,
+		`{"kty":"AKP","use":7,"alg":{},"key_ops":"sign","crv":1,"n":2}`,
+		`{"kty":"oct","alg":"A128KW","k":"AAAAAAAAAAAAAAAAAAAAAA"}`,
+		`{"kty":"oct","use":"enc","k":7}`,
+		`{"kty":"oct","key_ops":["encrypt"],"k":"?"}`,
+		`{"kty":"RSA","alg":"RS512","n":"AQAB","e":"AQAB"}`,
+		`{"kty":"RSA","use":"enc","n":"AQ==","e":"AQAB"}`,
+		`{"kty":"EC","crv":"P-384","x":"AA==","y":[]}`,
+		`{"kty":"EC","crv":"P-256","alg":"ECDH-ES","x":"AA"}`,
+		`{"kty":"OKP","crv":"X25519","x":"A"}`,
+		`{"KTY":"oct","k":"AA"}`,
+	} {
+		if keys, err := JWKS([]byte(`{"keys":[` + skipped + `,` + ours + `]}`)); err != nil || len(keys) != 1 || keys[0].alg != "EdDSA" {
+			t.Errorf("%s: %d keys, %v", skipped, len(keys), err)
+		}
+		if keys, err := JWKS([]byte(`{"keys":[` + skipped + `]}`)); err == nil {
+			t.Errorf("%s alone: %d keys", skipped, len(keys))
+		}
+	}
+	for _, broken := range []string{
+		`{"kty":7}`, `7`, `null`, `{"kty":"oct","use":7}`, `{"kty":"oct","key_ops":"verify"}`, `{"kty":"oct","alg":7}`,
+		`{"kty":"oct","alg":"HS256","k":"AA"}`, `{"kty":"RSA","alg":"RS256","n":"AQAB","e":"AQAB"}`,
+		`{"kty":"EC","crv":7}`, `{"kty":"OKP","crv":"Ed25519","x":"AA=="}`,
+	} {
+		if keys, err := JWKS([]byte(`{"keys":[` + broken + `,` + ours + `]}`)); err == nil {
+			t.Errorf("%s: %d keys", broken, len(keys))
+		}
+	}
+}
+
 func TestKeysRefused(t *testing.T) {
 	weak, _ := rsa.GenerateKey(rand.Reader, 1024)
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
