@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 )
 
 // lineEnds are what a line may end with.
@@ -71,13 +72,21 @@ func cutLine(text []byte) (line, rest []byte) {
 
 var errTooLarge = errors.New("larger than 1 MiB")
 
-// read reads a file of at most maxFile bytes.
+// read reads a regular file of at most maxFile bytes. Anything else might never
+// end, and a pipe that nobody writes to would not even open without O_NONBLOCK.
 func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(text) > maxFile {
 		err = fmt.Errorf("%s: %w", path, errTooLarge)

@@ -2,10 +2,12 @@ package pemfile
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -91,6 +93,45 @@ func TestWatched(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "stay as they were"); n != 4 {
 		t.Errorf("%d lines of failures:\n%s", n, log.String())
+	}
+}
+
+// A pipe in a file's place is an error like others: it holds up nobody, and
+// what takes its place is read.
+func TestWatchedPipe(t *testing.T) {
+	certificate, private := signed(t, "a")
+	cert, key := written(t, "cert", certificate), written(t, "key", private)
+	var log bytes.Buffer
+	w := NewWatched[tls.Certificate](slog.New(slog.NewTextHandler(&log, nil)))
+	source := Source[tls.Certificate]{Files: []string{cert, key}, Load: func() (*tls.Certificate, error) {
+		pair, err := Pair(cert, key)
+		return &pair, err
+	}}
+	if _, err := w.Set(source); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(cert), syscall.Mkfifo(cert, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan struct{})
+	go func() {
+		w.Look()
+		close(looked)
+	}()
+	select {
+	case <-looked:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the pipe is waited for")
+	}
+	if _, err := w.Set(source); err == nil || !strings.Contains(err.Error(), cert+" is not a regular file") {
+		t.Errorf("a reload that finds the pipe: %v", err)
+	}
+	if err := os.Rename(written(t, "new", certificate), cert); err != nil {
+		t.Fatal(err)
+	}
+	w.Look()
+	if reloads, failures := w.Counts(); reloads != 1 || failures != 2 {
+		t.Errorf("%d reloads, %d failures:\n%s", reloads, failures, log.String())
 	}
 }
 
