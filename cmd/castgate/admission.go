@@ -80,7 +80,7 @@ func (s *settings) policy(e *effective) (p server.Policy, name string, err error
 func readTokenSecret(e *effective, value string) ([]token.Key, error) {
 	secret := []byte(value)
 	if path, isFile := strings.CutPrefix(value, "@"); isFile {
-		text, err := readLimited(path)
+		text, err := e.read(path)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func readTokenSecret(e *effective, value string) ([]token.Key, error) {
 // readTokenKeys makes a reader of key files out of a parser of their text.
 func readTokenKeys(parse func([]byte) ([]token.Key, error)) func(*effective, string) ([]token.Key, error) {
 	return func(e *effective, path string) ([]token.Key, error) {
-		text, err := readLimited(path)
+		text, err := e.read(path)
 		if err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
-	"os"
 )
 
 // certificateFiles are the files of certificates and keys by the setting that
@@ -28,11 +27,7 @@ func (s *settings) markCertificates(e *effective) {
 		sum := sha256.New()
 		for _, path := range paths {
 			e.files = append(e.files, path)
-			// A pipe can be read only once, and that not here.
-			if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-				continue
-			}
-			if text, err := readLimited(path); err == nil {
+			if text, err := readRegular(path); err == nil {
 				fmt.Fprintf(sum, "%d\n%s", len(text), text)
 			}
 		}

@@ -33,7 +33,7 @@ type client struct {
 
 // open makes the client; nothing is dialled yet.
 func (c *connection) open() (*client, error) {
-	keys, _, err := readKeys(c.ControlKey)
+	keys, _, err := readKeys(c.ControlKey, readLimited)
 	if err != nil {
 		return nil, failf(exitUsage, "--control-key: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
@@ -24,10 +25,14 @@ type fileValue struct {
 	from  string // file:line
 }
 
-// readFile reads a flat TOML file whose keys are names of knobs. Any other
-// key is an error that names its line.
-func readFile(path string, knobs []string) (map[string]fileValue, error) {
-	text, err := readLimited(path)
+// fileReader reads a file of settings or keys of at most fileLimit bytes:
+// readLimited, or readRegular.
+type fileReader func(path string) ([]byte, error)
+
+// readFile turns the text of a flat TOML file, whose keys are names of knobs,
+// into values. Any other key is an error that names its line.
+func readFile(path string, read fileReader, knobs []string) (map[string]fileValue, error) {
+	text, err := read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +79,28 @@ func fileKeys(text []byte) []fileKey {
 	return keys
 }
 
-// readLimited reads a file of settings or keys.
+// readLimited reads a file for a start. It may be a pipe, whose other end is
+// waited for.
 func readLimited(path string) ([]byte, error) { return readLimitedTo(path, fileLimit) }
+
+// readRegular reads a file for a reload, which must not wait, nor take a pipe
+// that was read up for an empty file.
+func readRegular(path string) ([]byte, error) {
+	// Without O_NONBLOCK a pipe that nobody writes to would not even open.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file, which a reload needs", path)
+	}
+	return readOpen(f, fileLimit)
+}
 
 // readLimitedTo reads a file of at most limit bytes; larger is an error.
 func readLimitedTo(path string, limit int64) ([]byte, error) {
@@ -84,7 +109,11 @@ func readLimitedTo(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	tooLarge := fmt.Errorf("%s: larger than %v", path, size(limit))
+	return readOpen(f, limit)
+}
+
+func readOpen(f *os.File, limit int64) ([]byte, error) {
+	tooLarge := fmt.Errorf("%s: larger than %v", f.Name(), size(limit))
 	if info, err := f.Stat(); err == nil && info.Size() > limit {
 		return nil, tooLarge
 	}

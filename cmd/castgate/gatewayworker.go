@@ -52,7 +52,7 @@ func (s *settings) gatewayworkerSecret(e *effective) (string, error) {
 	if !isFile {
 		return s.GatewayworkerSecret, nil
 	}
-	text, err := readLimited(path)
+	text, err := e.read(path)
 	if err != nil {
 		return "", err
 	}

@@ -51,7 +51,7 @@ func TestKeyNewIntoFile(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	if keys, _, err := readScopedKeys(file); err != nil || len(keys) != 2 || keys[1].Name != "second" {
+	if keys, _, err := readScopedKeys(file, readLimited); err != nil || len(keys) != 2 || keys[1].Name != "second" {
 		t.Errorf("%+v, %v", keys, err)
 	}
 	other := writeFile(t, "other", "an unfinished line", 0o600)
@@ -69,17 +69,17 @@ func TestScopedKeysFile(t *testing.T) {
 	if err := os.Chmod(file, 0o664); err != nil {
 		t.Fatal(err)
 	}
-	if _, warning, err := readScopedKeys(file); err != nil || !strings.Contains(warning, "0664") {
+	if _, warning, err := readScopedKeys(file, readLimited); err != nil || !strings.Contains(warning, "0664") {
 		t.Errorf("warning %q, %v", warning, err)
 	}
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, warning, err := readScopedKeys(file); err != nil || warning != "" {
+	if _, warning, err := readScopedKeys(file, readLimited); err != nil || warning != "" {
 		t.Errorf("others may read hashes: warning %q, %v", warning, err)
 	}
 	for want, text := range map[string]string{"holds no key": "# none\n", "keys: line 2: ": line + "tell-nobody\n"} {
-		_, _, err := readScopedKeys(writeFile(t, "keys", text, 0o600))
+		_, _, err := readScopedKeys(writeFile(t, "keys", text, 0o600), readLimited)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tell-nobody") {
 			t.Errorf("%v, want %q", err, want)
 		}

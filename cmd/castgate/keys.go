@@ -17,7 +17,7 @@ const (
 // readKeys turns the values of --control-key into keys: each is a key, or
 // @/path of a file with one key a line, where blank lines and lines that begin
 // with # count for nothing. Errors never show a key.
-func readKeys(values []string) (keys, warnings []string, err error) {
+func readKeys(values []string, read fileReader) (keys, warnings []string, err error) {
 	for i, v := range trimmed(values) {
 		path, isFile := strings.CutPrefix(v, "@")
 		if !isFile {
@@ -27,7 +27,7 @@ func readKeys(values []string) (keys, warnings []string, err error) {
 			keys = append(keys, v)
 			continue
 		}
-		fromFile, warning, err := readKeyFile(path)
+		fromFile, warning, err := readKeyFile(path, read)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -44,8 +44,8 @@ func readKeys(values []string) (keys, warnings []string, err error) {
 
 // readScopedKeys reads a file of keys with scopes. It holds hashes only, so
 // others may read it, but not write it.
-func readScopedKeys(path string) (keys []control.Key, warning string, err error) {
-	text, err := readLimited(path)
+func readScopedKeys(path string, read fileReader) (keys []control.Key, warning string, err error) {
+	text, err := read(path)
 	if err != nil {
 		return nil, "", err
 	}
@@ -61,8 +61,8 @@ func readScopedKeys(path string) (keys []control.Key, warning string, err error)
 	return keys, warning, nil
 }
 
-func readKeyFile(path string) (keys []string, warning string, err error) {
-	text, err := readLimited(path)
+func readKeyFile(path string, read fileReader) (keys []string, warning string, err error) {
+	text, err := read(path)
 	if err != nil {
 		return nil, "", err
 	}

@@ -75,6 +75,7 @@ func (r *reloader) readAgain() (control.Reloaded, error) {
 	}
 	var c commands
 	src := newSources(r.process.environ)
+	src.read = readRegular
 	quiet := &process{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
 	parser, err := newParser(&c, src, quiet)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"castgate/server"
 	"castgate/server/control"
@@ -246,6 +247,35 @@ func TestReloadRefused(t *testing.T) {
 	}
 	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a pipe: %v", err)
+	}
+}
+
+// A reload waits for no pipe, wherever one stands: another reload could not
+// begin.
+func TestReloadPipes(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, setting := range []string{
+		"control-key = ['@%s']\n", "control-keys-file = '%s'\n", "jwt-secret = '@%s'\n", "jwt-public-key = '%s'\n", "jwt-jwks = '%s'\n",
+		"gatewayworker-inner = '127.0.0.1:0'\ngatewayworker-secret = '@%s'\n",
+	} {
+		r, _, file := running(t, "node = 7\n")
+		rewrite(t, file, fmt.Sprintf(setting, pipe))
+		refused := make(chan error, 1)
+		go func() {
+			_, err := r.reload()
+			refused <- err
+		}()
+		select {
+		case err := <-refused:
+			if err == nil || !strings.Contains(err.Error(), pipe+" is not a regular file") {
+				t.Errorf("%s%v", setting, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%sis waited for", setting)
+		}
 	}
 }
 

@@ -95,6 +95,7 @@ type effective struct {
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger
 	auditLog      string
+	read          fileReader
 	files         []string // that were read
 	// tokenKeys are the keys of tokens by the setting that they come from.
 	tokenKeys map[string][]token.Key
@@ -106,7 +107,7 @@ type effective struct {
 // resolve checks the settings and turns them into the configurations of the
 // packages below. The error names the setting and where its value came from.
 func (s *settings) resolve(p *process, src *sources) (*effective, error) {
-	e, name, err := s.build(p)
+	e, name, err := s.build(p, src.read)
 	if err == nil {
 		e.asPHP(src)
 	}
@@ -136,8 +137,8 @@ func wrongSetting(name string, err error, src *sources) error {
 
 // build answers the name of the wrong setting along with the error, or "" if
 // the error names it.
-func (s *settings) build(p *process) (e *effective, name string, err error) {
-	e = &effective{tokenKeys: map[string][]token.Key{}}
+func (s *settings) build(p *process, read fileReader) (e *effective, name string, err error) {
+	e = &effective{read: read, tokenKeys: map[string][]token.Key{}}
 	if e.logger, e.level, name, err = newLogger(p.stderr, s.LogLevel, s.LogFormat); err != nil {
 		return nil, name, err
 	}
@@ -189,7 +190,7 @@ func (s *settings) build(p *process) (e *effective, name string, err error) {
 
 // access reads who may use the control API.
 func (s *settings) access(e *effective) (a control.Access, name string, err error) {
-	if a.Keys, e.warnings, err = readKeys(s.ControlKey); err != nil {
+	if a.Keys, e.warnings, err = readKeys(s.ControlKey, e.read); err != nil {
 		return a, "control-key", err
 	}
 	for _, v := range trimmed(s.ControlKey) {
@@ -199,7 +200,7 @@ func (s *settings) access(e *effective) (a control.Access, name string, err erro
 	}
 	if path := s.ControlKeysFile; path != "" {
 		var warning string
-		if a.ScopedKeys, warning, err = readScopedKeys(path); err != nil {
+		if a.ScopedKeys, warning, err = readScopedKeys(path, e.read); err != nil {
 			return a, "control-keys-file", err
 		}
 		e.files = append(e.files, path)

@@ -31,10 +31,11 @@ type sources struct {
 	from    map[string]string // knob -> where its value came from; absent means default
 	path    string            // of the file; "" for none
 	loaded  bool
+	read    fileReader // of the file and of those that it names
 }
 
 func newSources(environ []string) *sources {
-	s := &sources{environ: map[string]string{}, from: map[string]string{}}
+	s := &sources{environ: map[string]string{}, from: map[string]string{}, read: readLimited}
 	for _, e := range environ {
 		if name, value, ok := strings.Cut(e, "="); ok && strings.HasPrefix(name, variablePrefix) {
 			s.environ[name] = value
@@ -95,7 +96,7 @@ func (s *sources) load(ctx *kong.Context) error {
 	}
 	s.path = path
 	var err error
-	if s.file, err = readFile(path, s.knobs); err != nil {
+	if s.file, err = readFile(path, s.read, s.knobs); err != nil {
 		return fmt.Errorf("%w (%s)", err, from)
 	}
 	return nil
