@@ -160,10 +160,48 @@ func TestReloadLimits(t *testing.T) {
 	speaks.ExpectClose(1009, "message too big")
 	late := g.Dial(t)
 	late.ExpectClose(1008, "not bound in time")
-	write(t, file, "")
+	// An empty file is refused: one that is being written looks like that.
+	write(t, file, "# unbound-timeout = '300ms'\n")
+	if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(answer["detail"].(string), "has no setting any more") {
+		t.Errorf("a file without a setting: %d %v", status, answer)
+	}
+	g.Problem(413, "body_too_large", "POST", "/v1/push", M{"to": wstest.All(), "text": big})
+	write(t, file, "log-level = 'info'\n")
 	g.OK("POST", "/v1/reload", nil)
 	g.Push(wstest.All(), big)
 	stays.Expect(big)
+}
+
+// TestReloadKeepsKeys: a file that was cut does not open the control API, not
+// on loopback either, and says why in the log.
+func TestReloadKeepsKeys(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "castgate.toml")
+	const whole = "message-rate = 5\ncontrol-key = ['a-key-of-the-backend']\n"
+	write(t, file, whole)
+	g := wstest.StartWith(t, wstest.Options{Key: "a-key-of-the-backend", Flags: []string{"--config", file}})
+	for cut, want := range map[int]string{0: "has no setting any more", len("message-rate = 5\n"): "--control-key: the last key would be gone"} {
+		write(t, file, whole[:cut])
+		if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(answer["detail"].(string), want) {
+			t.Errorf("cut at %d: %d %v, want %q", cut, status, answer, want)
+		}
+		g.Signal(syscall.SIGHUP)
+		g.Await(func() string {
+			for line := range strings.Lines(g.Log()) {
+				if strings.Contains(line, "key=SIGHUP") && strings.Contains(line, want) {
+					return ""
+				}
+			}
+			return "not true: the audit log has the signal's reload with " + want
+		})
+	}
+	g.Key = ""
+	if status, answer := g.Control("GET", "/v1/stats", nil); status != 401 {
+		t.Errorf("without a key: %d %v", status, answer)
+	}
+	g.Key = "a-key-of-the-backend"
+	write(t, file, whole+"max-conns = 7\n")
+	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[max-conns]"})
 }
 
 // TestReloadVerb: castgate reload prints what has changed.
@@ -200,7 +238,7 @@ func TestControlAllow(t *testing.T) {
 	if status, answer, err := g.TryControl("GET", "/v1/stats", nil); err == nil {
 		t.Errorf("on a new connection: %d %v", status, answer)
 	}
-	write(t, file, "")
+	write(t, file, "control-allow = []\n")
 	g.Signal(syscall.SIGHUP)
 	g.Await(func() string {
 		status, _, err := g.TryControl("GET", "/v1/stats", nil)

@@ -88,6 +88,9 @@ func (r *reloader) readAgain() (control.Reloaded, error) {
 	if err != nil {
 		return control.Reloaded{}, err
 	}
+	if err := keepGuards(r.now, e); err != nil {
+		return control.Reloaded{}, err
+	}
 	if err := r.apply(e); err != nil {
 		return control.Reloaded{}, err
 	}

@@ -128,9 +128,9 @@ func TestReloadApplies(t *testing.T) {
 	}
 	// What waits for a restart is told each time, until the file has it no more.
 	expectReload(t, r, "", "listen drain-timeout")
-	rewrite(t, file, "drain-timeout = '20s'\n")
+	rewrite(t, file, "drain-timeout = '20s'\ncontrol-key = ['newer']\n")
 	expectReload(t, r, "allowed-origins control-key control-allow audit-log", "")
-	if len(a.policy.AllowedOrigins)+len(a.access.Keys)+len(a.access.Allow) != 0 {
+	if len(a.policy.AllowedOrigins)+len(a.access.Allow) != 0 || fmt.Sprint(a.access.Keys) != "[newer]" {
 		t.Errorf("applied %+v", a)
 	}
 }
@@ -222,8 +222,10 @@ func TestReloadRefused(t *testing.T) {
 		{"control-keys-file = '" + keys + "'\nallowed-origins = ['b.example']\n", line + "half a li", "line 2: "},
 		{"control-keys-file = '" + keys + "'\nallowed-origins = ['b.example']\n", "", "holds no key"},
 		{"control-keys-file = '/nowhere/keys'\n", line, "/nowhere/keys"},
-		{"allowed-origins = ['b.example']\naudit-log = '/nowhere/audit.log'\n", line, "--audit-log: "},
+		{"control-keys-file = '" + keys + "'\nallowed-origins = ['b.example']\naudit-log = '/nowhere/audit.log'\n", line, "--audit-log: "},
 		{"allowed-origins = ['b.example']\nlog-level = 'loud'\n", line, "--log-level: "},
+		{"allowed-origins = ['b.example']\n", line, "--control-keys-file: the last key"},
+		{"", line, "castgate.toml has no setting any more"},
 		{"allowed-origins = ['b.example']\ncontrol-allow = ['example.com']\n", line, "--control-allow: "},
 	} {
 		rewrite(t, file, tt.file)

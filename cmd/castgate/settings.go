@@ -95,6 +95,7 @@ type effective struct {
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger
 	auditLog      string
+	src           *sources // of the settings
 	read          fileReader
 	files         []string // that were read
 	// tokenKeys are the keys of tokens by the setting that they come from.
@@ -111,11 +112,11 @@ func (s *settings) resolve(p *process, src *sources) (*effective, error) {
 	if err == nil {
 		e.asPHP(src)
 	}
-	if err == nil && src.path != "" {
-		e.files = append(e.files, src.path)
-	}
 	if err != nil {
 		return nil, wrongSetting(name, err, src)
+	}
+	if e.src = src; src.path != "" {
+		e.files = append(e.files, src.path)
 	}
 	return e, nil
 }
