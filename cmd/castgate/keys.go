@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -10,8 +12,9 @@ import (
 
 // Limits of control keys.
 const (
-	keyLenMax = 512
-	keysMax   = control.MaxKeys
+	keyLenMax  = 512
+	keyLenWarn = 16 // of a shorter one we warn
+	keysMax    = control.MaxKeys
 )
 
 // readKeys turns the values of --control-key into keys: each is a key, or
@@ -40,6 +43,37 @@ func readKeys(values []string, read fileReader) (keys, warnings []string, err er
 		return nil, nil, fmt.Errorf("%d keys are more than %d", len(keys), keysMax)
 	}
 	return keys, warnings, nil
+}
+
+// warnOfShortKeys tells of keys that can be found by trying, where others than
+// this host can try. A file that was cut within a line leaves such a key too.
+func (e *effective) warnOfShortKeys() {
+	c := &e.control
+	short := 0
+	for _, key := range c.Keys {
+		if len(key) < keyLenWarn {
+			short++
+		}
+	}
+	if short == 0 || isLocal(c.Listen) {
+		return
+	}
+	have := "have"
+	if short == 1 {
+		have = "has"
+	}
+	e.warnings = append(e.warnings, fmt.Sprintf("control-key: %d of %d keys %s less than %d characters and can be found by trying; castgate key new makes better ones",
+		short, len(c.Keys), have, keyLenWarn))
+}
+
+// isLocal tells whether only this host reaches a control address.
+func isLocal(listen string) bool {
+	if strings.HasPrefix(listen, "unix:") {
+		return true
+	}
+	host, _, _ := net.SplitHostPort(listen)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // readScopedKeys reads a file of keys with scopes. It holds hashes only, so

@@ -185,6 +185,7 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 	if err := e.control.Validate(); err != nil {
 		return nil, "", err
 	}
+	e.warnOfShortKeys()
 	s.markCertificates(e)
 	return e, "", nil
 }
