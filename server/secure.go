@@ -150,7 +150,7 @@ func (l *loop) unseal(slot uint32, c *conn, s *secure, b []byte) {
 		var err error
 		for n < len(l.unsealed) && err == nil {
 			var m int
-			m, err = s.tls.Read(l.unsealed[n:])
+			m, err = open(s, l.unsealed[n:])
 			n += m
 		}
 		// TLS itself may have something to say: an alert, a new key.
@@ -175,6 +175,28 @@ func (l *loop) unseal(slot uint32, c *conn, s *secure, b []byte) {
 			return
 		}
 	}
+}
+
+// maxHand is how much of a message of the handshake a client may leave
+// unfinished. After the handshake there are two honest ones: a change of keys,
+// 5 bytes, and the wish of TLS 1.2 to negotiate anew, a few hundred, which
+// crypto/tls refuses once it is whole. Of others it would keep 256 KiB for as
+// long as the client likes.
+const maxHand = 4 << 10
+
+var errLongMessage = errors.New("a message of the handshake that is too long")
+
+// open is Read of s.tls within maxHand.
+func open(s *secure, p []byte) (int, error) {
+	b, ok := buffersOf(s.tls)
+	if !ok {
+		return s.tls.Read(p)
+	}
+	n, err := s.tls.Read(p)
+	if (err == nil || err == errAgain) && b.hand.Len() > maxHand {
+		err = errLongMessage
+	}
+	return n, err
 }
 
 // endSecure ends a connection whose TLS stream has ended: by the peer's

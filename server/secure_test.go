@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -455,4 +456,62 @@ func TestSecureTurnedAway(t *testing.T) {
 	eventually(t, "the counter", func() bool { return s.stats().Handshakes["busy"] == 1 })
 	s.push(Targets{All: true}, "still here")
 	there.expect("still here")
+}
+
+// A message of the handshake that a client begins and never ends is not kept:
+// crypto/tls would take a quarter of a megabyte of it.
+func TestSecureEndlessMessage(t *testing.T) {
+	endless := append([]byte{11, 4, 0, 0}, make([]byte, maxRecord-messageHeader)...) // a Certificate of 256 KiB
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			s := startSecure(t, &linux, func(c *Config) { c.Loops = 1; c.PingInterval = 0 })
+			atOnce, slow := s.dialSealing(version), s.dialSealing(version)
+			if err := atOnce.say(endless); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the client that sent much at once to be closed", func() bool { return s.stats().Closes["tls"] == 1 })
+			for i := 0; i < maxHand; i += 64 {
+				if err := slow.say(endless[i : i+64]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var holds int
+			eventually(t, "the slow client's bytes to have come", func() bool {
+				conns, _ := s.held()
+				holds = slices.Max(append(conns, 0))
+				return holds >= maxHand
+			})
+			if holds > 4*maxHand {
+				t.Errorf("a client holds %d bytes of buffers for %d of a message", holds, maxHand)
+			}
+			if n := s.stats().Closes["tls"]; n != 1 {
+				t.Errorf("%d closed: one that may still end its message is, too", n)
+			}
+			if err := slow.say([]byte{0}); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the slow client to be closed", func() bool { return s.stats().Closes["tls"] == 2 })
+		})
+	}
+}
+
+// A wish to negotiate anew is refused with an alert, also if it comes in
+// pieces.
+func TestSecureRenegotiationInPieces(t *testing.T) {
+	s := startSecure(t, &linux, nil)
+	c := s.dialSealing(tls.VersionTLS12)
+	hello := append([]byte{clientHello, 0, 3, 0}, make([]byte, 3<<8)...) // no extension is looked at
+	copy(hello[messageHeader:], []byte{3, 3})
+	for len(hello) > 0 {
+		n := min(len(hello), 250)
+		if err := c.say(hello[:n]); err != nil {
+			t.Fatal(err)
+		}
+		hello = hello[n:]
+	}
+	var alert *net.OpError
+	if _, err := c.tls.Read(make([]byte, 1)); !errors.As(err, &alert) {
+		t.Errorf("%v, not an alert", err)
+	}
+	eventually(t, "the counter", func() bool { return s.stats().Closes["tls"] == 1 })
 }

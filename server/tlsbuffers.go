@@ -15,6 +15,8 @@ import (
 // and 17 KB after a single message of 16; nothing in crypto/tls's interface
 // prevents that. So between two reads they are taken out: the loop lends its
 // own for raw, and a connection keeps only what has come of a record in part.
+//
+// They also show what a client does to the gateway beneath its data: see open.
 type tlsBuffers struct {
 	raw  *bytes.Buffer
 	text *bytes.Reader
@@ -30,7 +32,8 @@ type tlsLayout struct {
 }
 
 // findTLSBuffers looks for the buffers by name and type. A Go that has changed
-// them is left alone: then connections cost more, and nothing else changes.
+// them is left alone: then connections cost more, clients are held to
+// crypto/tls's own bounds instead of open's, and nothing else changes.
 func findTLSBuffers(conn reflect.Type) (at tlsLayout) {
 	at.known = true
 	for _, f := range []struct {
