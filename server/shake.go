@@ -25,20 +25,23 @@ const (
 	tlsGarbage                    // the first bytes are no ClientHello
 	tlsBusy                       // too many handshakes were waiting
 	tlsEvicted                    // it kept others waiting
+	tlsTooLarge                   // the peer sent more than maxShakeInput
 	tlsGone                       // the peer left, or its time was up
 	numTLSResults
 )
 
 var tlsLabels = [numTLSResults]string{
 	tlsFull: "full", tlsResumed: "resumed", tlsFailed: "failed", tlsPlaintext: "plaintext",
-	tlsGarbage: "garbage", tlsBusy: "busy", tlsEvicted: "evicted", tlsGone: "gone",
+	tlsGarbage: "garbage", tlsBusy: "busy", tlsEvicted: "evicted", tlsTooLarge: "too_large", tlsGone: "gone",
 }
 
 const (
 	// maxShakeQueue is how many ClientHellos may wait for their handshake to
 	// begin.
 	maxShakeQueue = 8192
-	// maxShakeInput is how many bytes of a peer may wait for its handshake.
+	// maxShakeInput is how many bytes a peer may send until its handshake is done.
+	// Of what is read, too: crypto/tls keeps 256 KiB of a message that does not
+	// end. Honest ones need 2 KB, the request behind them 8 KiB at most.
 	maxShakeInput = 32 << 10
 	// evictAfter is how long, in all, a handshake that keeps others out may
 	// wait for its peer.
@@ -60,6 +63,7 @@ type shake struct {
 
 	mu      sync.Mutex
 	in      []byte // from the peer, not read yet
+	given   int    // bytes of the peer, in all
 	closed  bool   // the connection is gone, or must go
 	evicted bool   // closed by the shaker
 	wake    chan struct{}
@@ -106,11 +110,11 @@ func (h *shake) read(p []byte) (int, error) {
 	}
 }
 
-// give appends bytes of the peer; false if too many wait.
+// give appends bytes of the peer; false if it sends too many.
 func (h *shake) give(b []byte) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.in)+len(b) > maxShakeInput {
+	if h.given += len(b); h.given > maxShakeInput {
 		return false
 	}
 	h.in = append(h.in, b...)

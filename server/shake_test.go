@@ -15,13 +15,18 @@ import (
 // silentHello is a connection that has sent a ClientHello and says no more.
 func (s *testServer) silentHello() net.Conn {
 	s.t.Helper()
+	return s.silentHelloWith(insecure())
+}
+
+func (s *testServer) silentHelloWith(c *tls.Config) net.Conn {
+	s.t.Helper()
 	conn, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	if err := tls.Client(deafConn{conn}, insecure()).Handshake(); err != errDeaf {
+	if err := tls.Client(deafConn{conn}, c).Handshake(); err != errDeaf {
 		s.t.Fatal(err)
 	}
 	return conn
@@ -44,12 +49,18 @@ func (s *testServer) occupy(n int) (occupants []net.Conn) {
 	for range n {
 		occupants = append(occupants, s.silentHello())
 	}
+	s.occupied(n)
+	return occupants
+}
+
+// occupied waits until n handshakes are under way.
+func (s *testServer) occupied(n int) {
+	s.t.Helper()
 	eventually(s.t, "the handshakes to be under way", func() bool {
 		s.shaker.mu.Lock()
 		defer s.shaker.mu.Unlock()
 		return len(s.shaker.active) == n
 	})
-	return occupants
 }
 
 // Peers that keep others waiting give way to them, without anybody coming
@@ -222,9 +233,48 @@ func TestHandshakeQueueIsBounded(t *testing.T) {
 		t.Errorf("%d wait, want %d", len(sh.queue), maxShakeQueue)
 	}
 	h := newShake(&secure{}, 0)
-	if !h.give(make([]byte, maxShakeInput)) || h.give([]byte{1}) {
+	if !h.give(make([]byte, maxShakeInput)) {
+		t.Error("refused below maxShakeInput")
+	}
+	h.in = nil // read
+	if h.give([]byte{1}) {
 		t.Error("the input is not bounded by maxShakeInput")
 	}
+}
+
+// A handshake does not take a message without end, however it comes.
+func TestEndlessHandshake(t *testing.T) {
+	s := startSecure(t, &linux, func(c *Config) { c.HandshakeTimeout = time.Minute })
+	config := insecure()
+	config.MaxVersion = tls.VersionTLS12 // its messages are in the clear
+	conn := s.silentHelloWith(config)
+	s.occupied(1)
+	message := append([]byte{22, 3, 3, 4, 0, 11, 4, 0, 0}, make([]byte, 1020)...) // a Certificate of 256 KiB
+	sent := 0
+	for sent < 4*maxShakeInput && s.stats().TLSHandshakes["too_large"] == 0 {
+		if _, err := conn.Write(message); err != nil {
+			break
+		}
+		sent += len(message)
+		message = append([]byte{22, 3, 3, 4, 0}, make([]byte, 1024)...)
+		eventually(t, "it to be taken up", func() bool {
+			s.shaker.mu.Lock()
+			defer s.shaker.mu.Unlock()
+			for h := range s.shaker.active {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				return h.closed || h.given >= sent && len(h.in) == 0 && h.waits.Load() != 0
+			}
+			return true
+		})
+	}
+	if sent > maxShakeInput+2*len(message) {
+		t.Errorf("%d bytes were taken", sent)
+	}
+	eventually(t, "the counters", func() bool {
+		st := s.stats()
+		return st.TLSHandshakes["too_large"] == 1 && st.Handshakes["no_tls"] == 1
+	})
 }
 
 // The name a client asks for picks the certificate, the first is for others;

@@ -15,7 +15,7 @@ var answerPlaintext = []byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nC
 func (l *loop) feed(slot uint32, c *conn, s *secure, b []byte) {
 	h := s.shake
 	if !h.give(b) {
-		l.refuseTLS(slot, c, s, tlsGarbage, alertRefused)
+		l.refuseTLS(slot, c, s, tlsTooLarge, alertRefused)
 		return
 	}
 	if h.submitted {
