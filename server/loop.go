@@ -69,6 +69,7 @@ type loop struct {
 	rbuf        []byte
 	plain       []byte // of compressed messages; nil until there is one
 	wbuf        []byte
+	unopened    []byte       // read and not yet decrypted; of the call of unseal that is under way
 	unsealed    []byte       // decrypted; nil until there is TLS
 	cipher      []byte       // encrypted
 	lent        bytes.Buffer // see lend

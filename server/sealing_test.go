@@ -7,6 +7,7 @@ import (
 	"net"
 	"reflect"
 	"slices"
+	"testing"
 	"time"
 	"unsafe"
 )
@@ -16,7 +17,10 @@ import (
 // tls.Conn.
 type sealing struct {
 	net.Conn
-	tls *tls.Conn
+	t     testing.TB
+	tls   *tls.Conn
+	asked []byte // what the tls.Conn is to read next, instead of the server's
+	deaf  bool   // the server's bytes are left unread
 }
 
 // dialSealing is a client of TLS that has done its WebSocket handshake.
@@ -28,7 +32,7 @@ func (s *testServer) dialSealing(version uint16) *sealing {
 	}
 	s.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	c := &sealing{Conn: conn}
+	c := &sealing{Conn: conn, t: s.t}
 	c.tls = tls.Client(c, &tls.Config{
 		InsecureSkipVerify: true, MinVersion: version, MaxVersion: version,
 		CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
@@ -37,9 +41,23 @@ func (s *testServer) dialSealing(version uint16) *sealing {
 	return c
 }
 
-// seal makes the client's next record.
-func (c *sealing) seal(typ byte, body []byte) []byte {
-	half := reflect.ValueOf(c.tls).Elem().FieldByName("out")
+// Read implements net.Conn.
+func (c *sealing) Read(p []byte) (int, error) {
+	if !c.deaf {
+		return c.Conn.Read(p)
+	}
+	if len(c.asked) == 0 {
+		return 0, errAgain
+	}
+	n := copy(p, c.asked)
+	c.asked = c.asked[n:]
+	return n, nil
+}
+
+// seal makes the record that is next in one direction of the tls.Conn, "in" or
+// "out".
+func (c *sealing) seal(direction string, typ byte, body []byte) []byte {
+	half := reflect.ValueOf(c.tls).Elem().FieldByName(direction)
 	aead := (*(*any)(unsafe.Pointer(half.FieldByName("cipher").UnsafeAddr()))).(cipher.AEAD)
 	seq := (*[8]byte)(unsafe.Pointer(half.FieldByName("seq").UnsafeAddr()))
 	nonce := slices.Clone(seq[:])
@@ -55,12 +73,29 @@ func (c *sealing) seal(typ byte, body []byte) []byte {
 		ad := append(slices.Clone(nonce), typ, 3, 3, byte(len(body)>>8), byte(len(body)))
 		out = aead.Seal(out, nonce, body, ad)
 	}
-	binary.BigEndian.PutUint64(seq[:], binary.BigEndian.Uint64(seq[:])+1)
+	if direction == "out" { // the tls.Conn itself counts what it reads
+		binary.BigEndian.PutUint64(seq[:], binary.BigEndian.Uint64(seq[:])+1)
+	}
 	return out
 }
 
 // say sends a message of the handshake, or part of one, in a record.
 func (c *sealing) say(body []byte) error {
-	_, err := c.Conn.Write(c.seal(recordHandshake, body))
+	_, err := c.Conn.Write(c.seal("out", recordHandshake, body))
 	return err
+}
+
+// rekey makes the client change its keys. crypto/tls does when it is asked to
+// (RFC 8446 section 4.6.3), so it is, in the server's name; from then on it
+// cannot read what the server itself says.
+func (c *sealing) rekey() {
+	c.t.Helper()
+	c.deaf = true
+	c.asked = c.seal("in", recordHandshake, []byte{24, 0, 0, 1, 1})
+	if _, err := c.tls.Read(make([]byte, 1)); err != errAgain {
+		c.t.Fatal(err)
+	}
+	// It must not tire of it.
+	retries := reflect.ValueOf(c.tls).Elem().FieldByName("retryCount")
+	*(*int)(unsafe.Pointer(retries.UnsafeAddr())) = 0
 }

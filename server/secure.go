@@ -5,9 +5,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/internal/quota"
 )
 
 // secure is the TLS side of a connection of a wss listener. It is the net.Conn
@@ -20,12 +24,12 @@ type secure struct {
 	tls   *tls.Conn // nil until the handshake begins
 	loop  *loop
 	shake *shake // nil once the handshake has ended
-	in    []byte // ciphertext the loop has read and tls has not; empty between calls
 	out   []byte // ciphertext the socket has not taken
 	// sealed is how many bytes of what waits for the client are in out.
 	sealed uint32
 	said   bool // close_notify is sealed; nothing follows it
 	dead   bool // there is no TLS, or no more: bytes from the peer mean nothing
+	rekeys quota.Bucket
 }
 
 // errAgain tells tls.Conn that there is nothing to read for the moment. For an
@@ -44,11 +48,12 @@ func (s *secure) Read(p []byte) (int, error) {
 	if s.shake != nil {
 		return s.shake.read(p)
 	}
-	if len(s.in) == 0 {
+	l := s.loop
+	if len(l.unopened) == 0 {
 		return 0, errAgain
 	}
-	n := copy(p, s.in)
-	s.in = s.in[n:]
+	n := copy(p, l.unopened)
+	l.unopened = l.unopened[n:]
 	return n, nil
 }
 
@@ -142,7 +147,7 @@ func (l *loop) unseal(slot uint32, c *conn, s *secure, b []byte) {
 		l.unsealed = make([]byte, openLen)
 	}
 	gen := c.gen
-	s.in = b
+	l.unopened = b
 	defer l.reclaim(s.tls, l.lend(s.tls))
 	for {
 		l.cipher = l.cipher[:0]
@@ -150,7 +155,7 @@ func (l *loop) unseal(slot uint32, c *conn, s *secure, b []byte) {
 		var err error
 		for n < len(l.unsealed) && err == nil {
 			var m int
-			m, err = open(s, l.unsealed[n:])
+			m, err = l.open(s, l.unsealed[n:])
 			n += m
 		}
 		// TLS itself may have something to say: an alert, a new key.
@@ -171,36 +176,54 @@ func (l *loop) unseal(slot uint32, c *conn, s *secure, b []byte) {
 			return
 		}
 		if err == errAgain {
-			s.in = nil
 			return
 		}
 	}
 }
 
-// maxHand is how much of a message of the handshake a client may leave
-// unfinished. After the handshake there are two honest ones: a change of keys,
-// 5 bytes, and the wish of TLS 1.2 to negotiate anew, a few hundred, which
-// crypto/tls refuses once it is whole. Of others it would keep 256 KiB for as
-// long as the client likes.
-const maxHand = 4 << 10
+const (
+	// maxHand is how much of a message of the handshake a client may leave
+	// unfinished. After the handshake there are two honest ones: a change of
+	// keys, 5 bytes, and the wish of TLS 1.2 to negotiate anew, a few hundred,
+	// which crypto/tls refuses once it is whole. Of others it would keep 256 KiB
+	// for as long as the client likes.
+	maxHand = 4 << 10
+	// rekeyBurst is how many reads with changes of keys a client may save up, one
+	// each rekeyEvery. A read gets to data or the end of what has come, and
+	// crypto/tls tires of more than 16 changes in one. No honest client does it
+	// more than once a minute; each costs ten times what a small record does, and
+	// no limit of messages or bytes counts it.
+	rekeyBurst = 16
+	rekeyEvery = 10 * time.Second
+)
 
-var errLongMessage = errors.New("a message of the handshake that is too long")
+var (
+	rekeyRate      = quota.NewRate(float64(time.Second)/float64(rekeyEvery), rekeyBurst)
+	errLongMessage = errors.New("a message of the handshake that is too long")
+	errRekeys      = errors.New("too many changes of keys")
+)
 
-// open is Read of s.tls within maxHand.
-func open(s *secure, p []byte) (int, error) {
+// open is Read of s.tls within maxHand and rekeyRate.
+func (l *loop) open(s *secure, p []byte) (int, error) {
 	b, ok := buffersOf(s.tls)
 	if !ok {
 		return s.tls.Read(p)
 	}
+	key := unsafe.SliceData(*b.key) // held, so that no other comes to its place
 	n, err := s.tls.Read(p)
-	if (err == nil || err == errAgain) && b.hand.Len() > maxHand {
+	switch {
+	case err != nil && err != errAgain:
+	case b.hand.Len() > maxHand:
 		err = errLongMessage
+	case unsafe.SliceData(*b.key) != key && !s.rekeys.Take(rekeyRate, 1, l.srv.now()):
+		err = errRekeys
 	}
+	runtime.KeepAlive(key)
 	return n, err
 }
 
 // endSecure ends a connection whose TLS stream has ended: by the peer's
-// close_notify, which is io.EOF, or because it broke a rule of TLS.
+// close_notify, which is io.EOF, or because it broke a rule of TLS or of open.
 func (l *loop) endSecure(slot uint32, c *conn, err error) {
 	why := goneReason(c)
 	if why == closeGone && err != io.EOF {

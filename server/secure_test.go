@@ -515,3 +515,38 @@ func TestSecureRenegotiationInPieces(t *testing.T) {
 	}
 	eventually(t, "the counter", func() bool { return s.stats().Closes["tls"] == 1 })
 }
+
+// Clients may change their keys, but not all the time: each change costs a loop
+// ten times what a message does.
+func TestSecureRekeys(t *testing.T) {
+	s := startSecure(t, &linux, func(c *Config) { c.PingInterval = 0 })
+	frame := codec.AppendMaskedFrame(nil, codec.OpText, []byte("x"), [4]byte{1, 2, 3, 4})
+	c := s.dialSealing(tls.VersionTLS13)
+	for range rekeyBurst {
+		c.rekey()
+		if _, err := c.tls.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the messages under new keys", func() bool { return s.stats().MessagesIn == rekeyBurst })
+	if n := s.stats().Closes["tls"]; n != 0 {
+		t.Fatalf("closed after %d changes of keys", rekeyBurst)
+	}
+	flood := s.dialSealing(tls.VersionTLS13)
+	const rounds = 64 * rekeyBurst
+	for range rounds {
+		for range 16 { // of more in a row crypto/tls itself tires
+			flood.rekey()
+		}
+		if _, err := flood.tls.Write(frame); err != nil {
+			break // the server has closed it
+		}
+	}
+	eventually(t, "the flood to be closed", func() bool { return s.stats().Closes["tls"] == 1 })
+	if n := s.stats().MessagesIn - rekeyBurst; n >= rounds/2 {
+		t.Errorf("%d messages with 16 changes of keys each were taken", n)
+	}
+	if _, err := c.tls.Write(frame); err != nil {
+		t.Error(err)
+	}
+}

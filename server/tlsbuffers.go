@@ -21,14 +21,15 @@ type tlsBuffers struct {
 	raw  *bytes.Buffer
 	text *bytes.Reader
 	hand *bytes.Buffer
+	key  *[]byte // the secret of what is read; another slice after each change
 }
 
 // tlsOffsets are where a tls.Conn has its buffers.
 var tlsOffsets = findTLSBuffers(reflect.TypeFor[tls.Conn]())
 
 type tlsLayout struct {
-	raw, text, hand uintptr
-	known           bool
+	raw, text, hand, key uintptr
+	known                bool
 }
 
 // findTLSBuffers looks for the buffers by name and type. A Go that has changed
@@ -36,18 +37,25 @@ type tlsLayout struct {
 // crypto/tls's own bounds instead of open's, and nothing else changes.
 func findTLSBuffers(conn reflect.Type) (at tlsLayout) {
 	at.known = true
+	in, ok := conn.FieldByName("in")
+	if !ok || in.Type.Kind() != reflect.Struct {
+		return tlsLayout{}
+	}
 	for _, f := range []struct {
+		of     reflect.Type
+		base   uintptr
 		name   string
 		typ    reflect.Type
 		offset *uintptr
 	}{
-		{"rawInput", reflect.TypeFor[bytes.Buffer](), &at.raw},
-		{"input", reflect.TypeFor[bytes.Reader](), &at.text},
-		{"hand", reflect.TypeFor[bytes.Buffer](), &at.hand},
+		{conn, 0, "rawInput", reflect.TypeFor[bytes.Buffer](), &at.raw},
+		{conn, 0, "input", reflect.TypeFor[bytes.Reader](), &at.text},
+		{conn, 0, "hand", reflect.TypeFor[bytes.Buffer](), &at.hand},
+		{in.Type, in.Offset, "trafficSecret", reflect.TypeFor[[]byte](), &at.key},
 	} {
-		found, ok := conn.FieldByName(f.name)
+		found, ok := f.of.FieldByName(f.name)
 		at.known = at.known && ok && found.Type == f.typ
-		*f.offset = found.Offset
+		*f.offset = f.base + found.Offset
 	}
 	return at
 }
@@ -63,6 +71,7 @@ func buffersOf(c *tls.Conn) (tlsBuffers, bool) {
 		raw:  (*bytes.Buffer)(unsafe.Add(p, tlsOffsets.raw)),
 		text: (*bytes.Reader)(unsafe.Add(p, tlsOffsets.text)),
 		hand: (*bytes.Buffer)(unsafe.Add(p, tlsOffsets.hand)),
+		key:  (*[]byte)(unsafe.Add(p, tlsOffsets.key)),
 	}, true
 }
 

@@ -14,21 +14,30 @@ import (
 )
 
 // A Go that names or shapes its buffers in another way makes connections cost
-// twice as much: that must not pass unnoticed.
+// twice as much and takes open its bounds: that must not pass unnoticed.
 func TestTLSBuffersAreFound(t *testing.T) {
 	if !tlsOffsets.known {
 		t.Error("this Go's tls.Conn has no buffers where findTLSBuffers looks")
 	}
-	buffer, reader := reflect.TypeFor[bytes.Buffer](), reflect.TypeFor[bytes.Reader]()
+	buffer, reader, secret := reflect.TypeFor[bytes.Buffer](), reflect.TypeFor[bytes.Reader](), reflect.TypeFor[[]byte]()
 	field := func(name string, typ reflect.Type) reflect.StructField {
 		return reflect.StructField{Name: name, PkgPath: "crypto/tls", Type: typ}
 	}
-	for _, typ := range []reflect.Type{
-		reflect.StructOf([]reflect.StructField{field("rawInput", buffer), field("input", reader), field("hands", buffer)}),
-		reflect.StructOf([]reflect.StructField{field("rawInput", reader), field("input", reader), field("hand", buffer)}),
+	half := reflect.StructOf([]reflect.StructField{field("seq", reflect.TypeFor[[8]byte]()), field("trafficSecret", secret)})
+	for _, test := range []struct {
+		hand  string
+		raw   reflect.Type
+		in    reflect.Type
+		found bool
+	}{
+		{"hand", buffer, half, true},
+		{"hands", buffer, half, false}, {"hand", reader, half, false}, {"hand", buffer, reflect.PointerTo(half), false},
+		{"hand", buffer, reflect.StructOf([]reflect.StructField{field("trafficSecrets", secret)}), false},
+		{"hand", buffer, reflect.StructOf([]reflect.StructField{field("trafficSecret", reflect.TypeFor[string]())}), false},
 	} {
-		if findTLSBuffers(typ).known {
-			t.Errorf("%v: buffers found", typ)
+		typ := reflect.StructOf([]reflect.StructField{field("in", test.in), field("rawInput", test.raw), field("input", reader), field(test.hand, buffer)})
+		if findTLSBuffers(typ).known != test.found {
+			t.Errorf("%v: buffers found: %v", typ, !test.found)
 		}
 	}
 }
