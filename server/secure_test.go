@@ -550,3 +550,29 @@ func TestSecureRekeys(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// P-521 costs five times what X25519 does, and who can speak it has others.
+func TestSecureCurves(t *testing.T) {
+	s := startSecure(t, &linux, nil)
+	for _, test := range []struct {
+		offered []tls.CurveID
+		want    bool
+	}{
+		{[]tls.CurveID{tls.X25519MLKEM768}, true}, {[]tls.CurveID{tls.SecP256r1MLKEM768}, true}, {[]tls.CurveID{tls.SecP384r1MLKEM1024}, true},
+		{[]tls.CurveID{tls.X25519}, true}, {[]tls.CurveID{tls.CurveP256}, true}, {[]tls.CurveID{tls.CurveP384}, true},
+		{[]tls.CurveID{tls.CurveP521}, false}, {[]tls.CurveID{tls.CurveP521, tls.CurveP256}, true},
+	} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			if version == tls.VersionTLS12 && test.offered[0] > 0xff {
+				continue // hybrids are of TLS 1.3
+			}
+			config := insecure()
+			config.CurvePreferences, config.MaxVersion = test.offered, version
+			conn, err := s.dialTLS(config)
+			if (err == nil) != test.want {
+				t.Errorf("%s with %v: %v", tls.VersionName(version), test.offered, err)
+			}
+			_ = conn.Close()
+		}
+	}
+}
