@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -21,9 +22,9 @@ const (
 	giveBackEvery = time.Second
 	// giveBackLeast is the waste worth a collection.
 	giveBackLeast = 1 << 20
-	// giveBackLeft is how many clients must have left to be worth one, whatever
-	// the heap says: what they had is waste that nobody has counted yet.
-	giveBackLeft = 256
+	// giveBackLeft is how much those who have left must have held to be worth
+	// one, taking it that each held the same: waste that nobody has counted yet.
+	giveBackLeft = 4 << 20
 	// giveBackRest is the least time between two collections of ours.
 	giveBackRest = 5 * time.Second
 	// quietAlloc is how many bytes a second may be allocated in the quiet.
@@ -49,7 +50,7 @@ func (s *Server) giveBack(done <-chan struct{}) {
 	m := memory{}
 	m.read()
 	var last time.Time
-	most := 0 // sockets since last
+	most := 0 // peers since last
 	for {
 		select {
 		case <-done:
@@ -58,28 +59,41 @@ func (s *Server) giveBack(done <-chan struct{}) {
 			before, cycles := m.allocated, m.cycles
 			m.read()
 			quiet := m.allocated-before < quietAlloc
-			sockets := int(s.sockets.Load())
-			most = max(most, sockets)
+			// A caller of the control port has a goroutine.
+			peers := int(s.sockets.Load()) + runtime.NumGoroutine()
+			most = max(most, peers)
 			m.balance(now, m.allocated-before, m.cycles-cycles)
-			if quiet && now.Sub(last) >= giveBackRest && (m.worth() || haveLeft(most, sockets)) {
-				debug.FreeOSMemory()
-				m.read()
-				m.idle = m.held()
-				last, most = time.Now(), sockets
+			left := m.haveLeft(most, peers)
+			if quiet && now.Sub(last) >= giveBackRest && (left || m.worth()) {
+				m.giveBack(left)
+				last, most = time.Now(), peers
 			}
 		}
 	}
 }
 
-// haveLeft tells whether so many clients have left that it is worth a
-// collection.
-func haveLeft(most, sockets int) bool { return most-sockets > max(giveBackLeft, most/8) }
+// giveBack collects, and once more if what has come since the last time is
+// still there, or peers have left: what lies in a sync.Pool, such as the bodies
+// of requests, outlives the first.
+func (m *memory) giveBack(left bool) {
+	idle := m.idle
+	m.collect()
+	if left || m.held() > idle+giveBackLeast {
+		m.collect()
+	}
+}
+
+func (m *memory) collect() {
+	debug.FreeOSMemory()
+	m.read()
+	m.idle, m.idleFree = m.held(), m.free
+}
 
 // memory is a reading of the Go heap, in bytes.
 type memory struct {
 	allocated, live, objects, free, unused uint64 // without the ballast
 	cycles                                 uint64 // of the collector
-	idle                                   uint64 // held after the last giving back
+	idle, idleFree                         uint64 // held, and free of that, after the last giving back
 	ballast                                []byte
 	busy                                   time.Time // when much was last allocated
 }
@@ -127,21 +141,21 @@ func (m *memory) read() {
 	m.live -= min(n, m.live) // not yet counted before the next collection
 }
 
-// worth tells whether there is more waste than a collection costs.
-func (m *memory) worth() bool { return m.waste() > max(giveBackLeast, m.live/8) }
+// worth tells whether a collection may give back more than it costs: memory
+// that is free and not returned, or what the heap has grown by since the last
+// one of ours. What of that is alive only a collection can tell; the runtime's
+// own may have come at the height of the burst.
+func (m *memory) worth() bool {
+	least := max(giveBackLeast, m.live/8)
+	return m.free > m.idleFree+least || m.held() > m.idle+least
+}
+
+// haveLeft tells whether of so many peers so many have left that it is worth
+// one.
+func (m *memory) haveLeft(most, peers int) bool {
+	left := most - peers
+	return left > most/8 && m.held()/uint64(most)*uint64(left) > giveBackLeft
+}
 
 // held is what the heap keeps from the system.
 func (m *memory) held() uint64 { return m.objects + m.free + m.unused }
-
-// waste is what a collection might give back: what came since the last one,
-// and free memory that has not been returned.
-func (m *memory) waste() uint64 {
-	waste := m.free
-	if m.objects > m.live {
-		waste += m.objects - m.live
-	}
-	if grown := m.held(); m.idle > 0 && grown < m.idle+giveBackLeast {
-		return 0
-	}
-	return waste
-}

@@ -3,6 +3,7 @@ package server
 import (
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 	"time"
 )
@@ -73,13 +74,55 @@ func TestBallastComesAndGoes(t *testing.T) {
 	}
 }
 
+// Those who have left count by what they may have held, few or many.
 func TestHaveLeft(t *testing.T) {
 	for _, test := range []struct {
-		most, sockets int
-		want          bool
-	}{{0, 0, false}, {256, 0, false}, {257, 0, true}, {100_000, 99_000, false}, {100_000, 87_501, false}, {100_000, 87_499, true}} {
-		if got := haveLeft(test.most, test.sockets); got != test.want {
-			t.Errorf("%d of %d: %v", test.sockets, test.most, got)
+		held        uint64
+		most, peers int
+		want        bool
+	}{
+		{6 << 20, 0, 0, false}, {6 << 20, 20, 20, false}, {6 << 20, 28, 20, false}, {6 << 20, 300, 20, true},
+		{92 << 20, 250, 20, true}, {92 << 20, 250, 230, false}, {92 << 20, 250, 300, false},
+		{400 << 20, 100_000, 99_000, false}, {400 << 20, 100_000, 87_501, false}, {400 << 20, 100_000, 87_499, true},
+	} {
+		m := memory{objects: test.held}
+		if got := m.haveLeft(test.most, test.peers); got != test.want {
+			t.Errorf("%d of %d, %d bytes: %v", test.peers, test.most, test.held, got)
 		}
 	}
+}
+
+// What was alive when the runtime last collected, at the height of a burst, is
+// given back, from a pool too, and then there is nothing more to do.
+func TestGiveBackAfterABurst(t *testing.T) {
+	const burst = 64 << 20
+	var m memory
+	m.giveBack(true)
+	before := m.held()
+	if m.worth() {
+		t.Errorf("%+v is worth a collection right after one", m)
+	}
+	held, pool := make([]byte, burst), sync.Pool{}
+	runtime.GC()
+	runtime.KeepAlive(held)
+	pool.Put(&held)
+	held = nil
+	m.read()
+	if !m.worth() {
+		t.Fatalf("%+v is not worth a collection", m)
+	}
+	m.giveBack(false)
+	if m.held() > before+burst/4 || m.worth() {
+		t.Errorf("%d bytes held, %d before: %+v", m.held(), before, m)
+	}
+	// Free memory that is not returned is noticed, too.
+	held = make([]byte, burst)
+	m.giveBack(false) // a burst that lasts
+	runtime.KeepAlive(held)
+	held = nil
+	runtime.GC()
+	if m.read(); !m.worth() {
+		t.Errorf("%+v is not worth a collection", m)
+	}
+	runtime.KeepAlive(&pool)
 }
