@@ -15,8 +15,8 @@ import (
 // The other way round, where little lives, a burst of TLS handshakes or of
 // connections has the collector look 60 times a second, and each time all loops
 // stop until the kernel has let every thread come to a halt. Then giveBack holds
-// a ballast: memory that nobody touches, so that it costs none, but counts as
-// alive.
+// a ballast: memory that nobody uses, but that counts as alive. It costs none but
+// where Go had used it before, and so has to clear it.
 
 const (
 	giveBackEvery = time.Second
