@@ -34,6 +34,7 @@ func TestAllocations(t *testing.T) {
 					ctx.Request.SetBodyString(tt.body)
 					ctx.URI().Update(uri)
 					ctx.Response.Reset()
+					s.requestConfig(&ctx.Request.Header)
 					s.handle(ctx)
 				})
 				if status := ctx.Response.StatusCode(); status != 200 {

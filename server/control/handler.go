@@ -19,7 +19,8 @@ const (
 
 // handle serves one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	if conn, ok := ctx.Conn().(*conn); ok && conn.evicted() {
+	conn, _ := ctx.Conn().(*conn)
+	if conn != nil && conn.evicted() {
 		// The request crossed with the closing of its idle connection. Nobody
 		// can be told its outcome, so it must not have one.
 		ctx.SetConnectionClose()
@@ -32,6 +33,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	}
 	if s.base.Err() != nil {
 		ctx.SetConnectionClose() // the port shuts down
+	}
+	if conn != nil && bodyNotRead(&ctx.Request.Header) {
+		conn.linger.Store(true)
 	}
 	if body := ctx.Request.Body(); cap(body) > keepBody {
 		ctx.Request.ReleaseBody(keepBody)
@@ -97,7 +101,11 @@ func (c *call) authorize() (err error) {
 		c.http.SetConnectionClose() // taken before control-allow was changed
 		return errNetwork
 	}
-	if c.caller, err = access.check(&c.http.Request.Header, c.server.local); err != nil || c.route == nil {
+	h := &c.http.Request.Header
+	if c.caller, err = access.check(h, c.server.local); err == nil && bodyNotRead(h) {
+		err = errWrongKey // it is good only since its head came
+	}
+	if err != nil || c.route == nil {
 		return err
 	}
 	if c.caller.Scopes&c.route.scope == c.route.scope {

@@ -1,10 +1,6 @@
 package control
 
-import (
-	"time"
-
-	"github.com/valyala/fasthttp"
-)
+import "time"
 
 // Limits is what of Config SetLimits can change while the port serves, its
 // fields as there. A change ends no request and closes no connection: those above
@@ -30,9 +26,4 @@ func (s *Server) SetLimits(n Limits) error {
 	}
 	s.limits.Store(&n)
 	return nil
-}
-
-// requestConfig is fasthttp's HeaderReceived hook: its own limit is fixed.
-func (s *Server) requestConfig(*fasthttp.RequestHeader) fasthttp.RequestConfig {
-	return fasthttp.RequestConfig{MaxRequestBodySize: s.limits.Load().MaxBody}
 }
