@@ -8,6 +8,13 @@ import (
 	"castgate/server/control/internal/wire"
 )
 
+// What the replies of a batch hold together, in bytes: as a multiple of
+// MaxBody, and at least. Some commands are answered with much more than they are.
+const (
+	answerFactor = 8
+	leastAnswer  = 1 << 20
+)
+
 // batch serves POST /v1/batch: commands in their order, each with a reply of
 // its own. One that fails doesn't stop the others; after RequestTimeout those
 // that are left are answered 503 each and not carried out. As NDJSON it is one
@@ -47,7 +54,12 @@ func (c *call) batch() (err error) {
 // perform carries out one command, if there is time left and the caller may.
 func (c *call) perform(command []byte) error {
 	if deadline, ok := c.ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		c.server.late.Add(1)
 		return wire.Faultf(codeDeadline, "not carried out: the commands before it took %v (control-timeout)", c.server.limits.Load().RequestTimeout)
+	}
+	if most := max(answerFactor*c.server.limits.Load().MaxBody, leastAnswer); len(c.out) > most {
+		c.server.overlong.Add(1)
+		return wire.Faultf(codeAnswerTooLarge, "not carried out: the replies before it have more than %d bytes, which is all that a batch may be answered with (control-max-body)", most)
 	}
 	if err := c.command.Decode(command, nil); err != nil {
 		return err

@@ -1,10 +1,13 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"castgate/server"
 )
 
 type reply struct {
@@ -164,4 +167,59 @@ func TestStreamCutOff(t *testing.T) {
 	fmt.Fprintf(c, "GET /v1/clients HTTP/1.0\r\nConnection: keep-alive\r\nAccept: application/x-ndjson\r\n\r\n")
 	status, body, h := read(t, in)
 	requireProblem(t, "HTTP/1.0", status, body, h.Get("Content-Type"), 505, "http_version")
+}
+
+// largeSessions is a gateway whose sessions are as large as they may be.
+type largeSessions struct {
+	server.Gateway
+	asked int
+}
+
+func (g *largeSessions) PatchSession(context.Context, string, json.RawMessage) (json.RawMessage, error) {
+	g.asked++
+	return json.RawMessage(`{"a":"` + strings.Repeat("x", 4<<10) + `"}`), nil
+}
+
+// TestLargeAnswer: short commands with long answers don't fill the memory: what
+// comes after them is not carried out.
+func TestLargeAnswer(t *testing.T) {
+	gw := &largeSessions{}
+	p := startWith(t, gw, nil)
+	const command = `{"op":"patch_session","client_id":"c-1","session":{}}`
+	ask := func(n int, lines bool) (refused, size int) {
+		t.Helper()
+		body, contentType := `{"commands":[`+strings.Repeat(command+",", n-1)+command+`]}`, jsonType
+		if lines {
+			body, contentType = strings.Repeat(command+"\n", n), ndjsonType
+		}
+		gw.asked = 0
+		status, answer, _ := p.ask("POST", "/v1/batch", body, "Content-Type: "+contentType)
+		done := strings.Count(answer, `{"status":200,`)
+		refused = strings.Count(answer, `{"status":503,"problem":`)
+		if status != 200 || done != gw.asked || done+refused != n || refused != strings.Count(answer, `"code":"answer_too_large"`) {
+			t.Errorf("%d: %d commands were carried out, %d answered so and %d refused, of %d", status, gw.asked, done, refused, n)
+		}
+		return refused, len(answer)
+	}
+	const n = 10_000
+	var all uint64
+	for _, lines := range []bool{false, true} {
+		refused, size := ask(n, lines)
+		all += uint64(refused)
+		if most := 8 << 20; (n-refused)*(5<<10) < most || size > most+8<<10+refused*300 {
+			t.Errorf("%d refused, %d bytes", refused, size)
+		}
+	}
+	if got := p.overlong.Load(); got != all {
+		t.Errorf("%d are counted, want %d", got, all)
+	}
+	// However small bodies must be, some hundred sessions fit.
+	limits := p.config.Limits()
+	limits.MaxBody = leastBody
+	if err := p.SetLimits(limits); err != nil {
+		t.Fatal(err)
+	}
+	if refused, _ := ask(leastBody/len(command)-1, true); refused > 0 {
+		t.Errorf("%d refused in a small batch", refused)
+	}
 }

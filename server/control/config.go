@@ -21,7 +21,8 @@ type Config struct {
 	// changes them.
 	TLS TLS
 	// MaxBody is the largest request body in bytes, 1 KiB to 1 GiB. Each
-	// connection may hold one in memory.
+	// connection may hold one in memory, and replies to a batch of 8 times that,
+	// or 1 MiB.
 	MaxBody int
 	// MaxConns is how many connections are open at once. For one more the
 	// connection that has been idle longest is closed; if none is idle the new

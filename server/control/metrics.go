@@ -99,6 +99,7 @@ var (
 	descPanics     = desc("panics_total", "Defects survived.", "part")
 	descRequests   = desc("control_requests_total", "Requests answered by the control port.", "method", "route", "status")
 
+	descNotDone      = desc("control_batch_refused_total", "Commands of batches that were not carried out, by the code of their replies.", "code")
 	descEvicted      = desc("control_idle_closed_total", "Idle control connections closed to make room.")
 	descTurnedAway   = desc("control_refused_total", "Control connections refused for want of room.")
 	descDenied       = desc("control_denied_total", "Control connections closed because control-allow does not have their address.")
@@ -196,6 +197,8 @@ func (m *metrics) collectControl(gauge func(*prometheus.Desc, float64), counter 
 		counter(descRequests, n, method, path, strconv.Itoa(answered[i%len(answered)]))
 	}
 	counter(descPanics, m.server.panicked.Load(), "control")
+	counter(descNotDone, m.server.late.Load(), codeDeadline)
+	counter(descNotDone, m.server.overlong.Load(), codeAnswerTooLarge)
 	counter(descReloads, m.server.reloads.ok.Load(), "ok")
 	counter(descReloads, m.server.reloads.refused.Load(), "refused")
 	renewed, failed := m.server.tls.Counts()

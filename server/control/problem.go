@@ -32,6 +32,7 @@ const (
 	codeHTTPVersion      = "http_version"
 	codeForbidden        = "forbidden"
 	codeReloadRefused    = "reload_refused"
+	codeAnswerTooLarge   = "answer_too_large"
 	codeDeadline         = string(server.CodeDeadline)
 )
 
@@ -81,6 +82,7 @@ var statuses = map[string]int{
 	codeMediaType:        415,
 	codeHeadTooLarge:     431,
 	codeInternal:         500,
+	codeAnswerTooLarge:   503, // of a command in a batch
 	codeNotReady:         503,
 	codeTooManyConns:     503,
 	codeHTTPVersion:      505,

@@ -151,6 +151,9 @@ func TestWaitEnds(t *testing.T) {
 			!strings.Contains(body, `{"status":503,"problem":`) || !strings.Contains(body, `"code":"deadline"`) || strings.Contains(p.fake.took(), "unbind") {
 			t.Errorf("batch: %d %s", status, body)
 		}
+		if _, text, _ := p.ask("GET", "/metrics", ""); !strings.Contains(text, `castgate_control_batch_refused_total{code="deadline"} 1`) {
+			t.Error("the command is not counted")
+		}
 	})
 	t.Run("caller gone", func(t *testing.T) {
 		p := start(t, func(c *Config) { c.RequestTimeout = time.Hour })

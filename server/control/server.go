@@ -52,6 +52,8 @@ type Server struct {
 	reloads  reloads
 	calls    sync.Pool // of *call
 	panicked atomic.Uint64
+	// late and overlong count the commands of batches that were not carried out.
+	late, overlong atomic.Uint64
 }
 
 // New makes a control port for a gateway. The error is that of c.Validate.
