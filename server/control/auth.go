@@ -19,6 +19,7 @@ var (
 	errBrowser   = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: pages in a browser may call the control API only where it has keys"}
 	errRebinding = &wire.Fault{Code: codeBrowser, Detail: "the Host header is neither an address nor localhost: without keys the control API answers to no other name"}
 	errNetwork   = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer taken (control-allow)"}
+	errMadeRoom  = &wire.Fault{Code: codeTooManyConns, Detail: "the connection was closed to make room for another, before the request was carried out"}
 )
 
 // anybody is who calls where there are no keys.

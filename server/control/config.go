@@ -24,9 +24,10 @@ type Config struct {
 	// connection may hold one in memory, and replies to a batch of 8 times that,
 	// or 1 MiB.
 	MaxBody int
-	// MaxConns is how many connections are open at once. For one more the
-	// connection that has been idle longest is closed; if none is idle the new
-	// one is answered 503.
+	// MaxConns is how many connections are open at once. For one more another is
+	// closed: first those that have not had a request that needs a key (where
+	// there are none, any), idle or open for a second, then the one that has been
+	// idle longest. If there is none the new one is answered 503.
 	MaxConns int
 	// ReadTimeout is for reading one request, WriteTimeout for writing its
 	// answer (for a page, where an answer is streamed), IdleTimeout for the

@@ -15,17 +15,25 @@ import (
 // States of a connection; a positive one is the time since when it is idle, or
 // lingers: then its answer is written, and it may make room as well.
 const (
-	stateActive  = 0
-	stateNew     = -1 // nothing came yet
-	stateEvicted = -2 // closed while it was idle
+	stateActive   = 0  // serves who may have that
+	stateNew      = -1 // nothing came yet
+	stateEvicted  = -2 // closed to make room, or while it was idle
+	stateStranger = -3 // has begun a request, and may have none for what is known
 )
+
+// strangerTime is for how long who has not yet shown that he may have a request
+// is safe from making room.
+const strangerTime = time.Second
 
 // conn is a control connection that the listener counts.
 type conn struct {
 	net.Conn
 	listener *listener
 	addr     netip.Addr // of the peer; not valid for a unix socket
+	opened   int64      // when, as state has it
 	state    atomic.Int64
+	// known says that the last request was let in: with a key where one is asked for.
+	known atomic.Bool
 	// linger makes Close read on for a moment: closing with unread bytes
 	// would reset the connection and take the answer away from the caller.
 	linger atomic.Bool
@@ -44,15 +52,56 @@ func trackState(nc net.Conn, state fasthttp.ConnState) {
 	// A connection that was evicted stays so: both swaps fail.
 	switch state {
 	case fasthttp.StateActive:
+		next := int64(stateStranger)
+		if c.known.Load() {
+			next = stateActive
+		}
 		if was := c.state.Load(); was != stateEvicted {
-			c.state.CompareAndSwap(was, stateActive)
+			c.state.CompareAndSwap(was, next)
 		}
 	case fasthttp.StateIdle:
 		c.idle()
 	}
 }
 
-func (c *conn) idle() { c.state.CompareAndSwap(stateActive, int64(time.Since(started))) }
+// now is what states and opened are counted in.
+func now() int64 { return int64(time.Since(started)) }
+
+func (c *conn) idle() {
+	if was := c.state.Load(); was == stateActive || was == stateStranger {
+		c.state.CompareAndSwap(was, now())
+	}
+}
+
+// trust notes that the caller may have the request. It is false if the
+// connection was closed meanwhile: then nobody can be told the outcome.
+func (c *conn) trust() bool {
+	c.known.Store(true)
+	return c.state.CompareAndSwap(stateStranger, stateActive) || c.state.Load() == stateActive
+}
+
+// givesWay answers since when the connection could make room for another, if it
+// can. known ones do only when no other can.
+func (c *conn) givesWay(at int64) (state, since int64, known, ok bool) {
+	state, known = c.state.Load(), c.known.Load()
+	switch {
+	case state > 0:
+		return state, state, known, true
+	case (state == stateNew || state == stateStranger) && at-c.opened >= int64(strangerTime):
+		return state, c.opened, false, true
+	}
+	return state, 0, known, false
+}
+
+// cut closes the connection without a word: the end of TLS has one, which would
+// wait for a peer that does not read.
+func (c *conn) cut() {
+	if s, ok := c.Conn.(*secureConn); ok {
+		_ = s.NetConn().Close()
+		return
+	}
+	_ = c.Conn.Close()
+}
 
 // evicted tells whether the connection was closed to make room, or for a
 // shutdown, when its next request was on its way.

@@ -67,8 +67,7 @@ func (c *call) serve() error {
 		c.route = res.route(ctx)
 	}
 	if c.route == nil || !c.route.open {
-		if err := c.authorize(); err != nil {
-			c.refused(err)
+		if err := c.letIn(); err != nil {
 			return err
 		}
 	}
@@ -94,10 +93,28 @@ func (c *call) serve() error {
 	return c.route.run(c)
 }
 
+// letIn authorizes the caller and writes down who was refused. Who is let in
+// keeps the connection.
+func (c *call) letIn() error {
+	conn, _ := c.http.Conn().(*conn)
+	if err := c.authorize(conn); err != nil {
+		if conn != nil {
+			conn.known.Store(false)
+		}
+		c.refused(err)
+		return err
+	}
+	if conn != nil && !conn.trust() {
+		c.http.SetConnectionClose()
+		return errMadeRoom
+	}
+	return nil
+}
+
 // authorize finds out who calls and refuses those who may not.
-func (c *call) authorize() (err error) {
+func (c *call) authorize(conn *conn) (err error) {
 	access := c.server.access.Load()
-	if conn, ok := c.http.Conn().(*conn); ok && !access.allows(conn.addr) {
+	if conn != nil && !access.allows(conn.addr) {
 		c.http.SetConnectionClose() // taken before control-allow was changed
 		return errNetwork
 	}

@@ -92,15 +92,15 @@ func (l *listener) hold(err error) {
 		l.log.Warn("no control connection can be accepted for the moment", "err", err)
 	}
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		if idle := l.takeIdle(); idle != nil {
-			_ = idle.Conn.Close()
+		if c := l.takeOne(); c != nil {
+			c.cut()
 		}
 	}
 }
 
-// admit counts a connection in, if need be in the place of the one that has
-// been idle, or lingering, longest. If none is idle the new one is told so, and nil answered.
-// A stranger's is closed without a word.
+// admit counts a connection in, if need be in the place of another. If none gives
+// way the new one is told so, and nil answered. One from a network that is not
+// allowed is closed without a word.
 func (l *listener) admit(c net.Conn) *conn {
 	addr := addrOf(c.RemoteAddr())
 	if !l.allows(addr) {
@@ -112,14 +112,14 @@ func (l *listener) admit(c net.Conn) *conn {
 	full := len(l.conns) >= l.most()
 	l.mu.Unlock()
 	if full {
-		idle := l.takeIdle()
-		if idle == nil {
+		other := l.takeOne()
+		if other == nil {
 			l.refuse(c)
 			return nil
 		}
-		_ = idle.Conn.Close()
+		other.cut()
 	}
-	t := &conn{Conn: c, listener: l, addr: addr}
+	t := &conn{Conn: c, listener: l, addr: addr, opened: now()}
 	t.state.Store(stateNew)
 	l.mu.Lock()
 	l.conns[t] = struct{}{}
@@ -127,26 +127,31 @@ func (l *listener) admit(c net.Conn) *conn {
 	return t
 }
 
-// takeIdle takes the connection that has been idle, or lingering, longest out of the count;
-// nil if none is. The caller closes it.
-func (l *listener) takeIdle() *conn {
+// takeOne takes out of the count the connection that can best be spared: of
+// those that have not shown that they may have a request, the one that has been
+// idle, lingering or slow to show it longest; else of all the one that has been
+// idle longest. nil if there is none. The caller cuts it.
+func (l *listener) takeOne() *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for range len(l.conns) { // one that wakes up meanwhile is not taken
-		var oldest *conn
-		var since int64
+	at := now()
+	for range len(l.conns) { // one that goes on meanwhile is not taken
+		var best *conn
+		var state, since int64
+		var known bool
 		for c := range l.conns {
-			if s := c.state.Load(); s > 0 && (oldest == nil || s < since) {
-				oldest, since = c, s
+			s, from, k, ok := c.givesWay(at)
+			if ok && (best == nil || known && !k || known == k && from < since) {
+				best, state, since, known = c, s, from, k
 			}
 		}
-		if oldest == nil {
+		if best == nil {
 			return nil
 		}
-		if oldest.state.CompareAndSwap(since, stateEvicted) {
-			delete(l.conns, oldest)
+		if best.state.CompareAndSwap(state, stateEvicted) {
+			delete(l.conns, best)
 			l.madeRoom.Add(1)
-			return oldest
+			return best
 		}
 	}
 	return nil
@@ -154,7 +159,7 @@ func (l *listener) takeIdle() *conn {
 
 var refusal = func() []byte {
 	const status = 503
-	body := appendProblem(nil, status, codeTooManyConns, "the control port has all the connections it may have (control-max-conns), and none is idle")
+	body := appendProblem(nil, status, codeTooManyConns, "the control port has all the connections it may have (control-max-conns), and none can make room")
 	return appendResponse(nil, status, body, "Retry-After: 1\r\n")
 }()
 
@@ -183,14 +188,15 @@ func (l *listener) refuse(c net.Conn) {
 	}()
 }
 
-// closeSilent closes the connections that wait for a request's first byte.
+// closeSilent closes the connections that wait for a request's first byte. Each
+// may take its time to say goodbye; all take it together.
 func (l *listener) closeSilent() {
 	for _, c := range l.all() {
 		if c.linger.Load() {
 			continue // it ends by itself, and Close would wait for that
 		}
 		if s := c.state.Load(); (s == stateNew || s > 0) && c.state.CompareAndSwap(s, stateEvicted) {
-			_ = c.Close()
+			go func() { _ = c.Close() }()
 		}
 	}
 }
@@ -198,7 +204,7 @@ func (l *listener) closeSilent() {
 // closeAll closes every connection, whatever it does.
 func (l *listener) closeAll() {
 	for _, c := range l.all() {
-		_ = c.Conn.Close()
+		c.cut()
 	}
 }
 

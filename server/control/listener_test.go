@@ -2,6 +2,8 @@ package control
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -9,8 +11,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -121,6 +125,158 @@ func TestLingeringMakesRoom(t *testing.T) {
 	}
 	if n := p.listener.madeRoom.Load(); n != 3 {
 		t.Errorf("%d made room, want 3", n)
+	}
+}
+
+// requireOld waits until so many connections are open, and all of them so long
+// that strangers among them can make room.
+func (p *port) requireOld(n int) {
+	p.t.Helper()
+	old := func() bool {
+		all := p.listener.all()
+		for _, c := range all {
+			if now()-c.opened < int64(strangerTime) {
+				return false
+			}
+		}
+		return len(all) == n
+	}
+	for limit := time.Now().Add(patience); !old(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			p.t.Fatal("the connections do not grow old")
+		}
+	}
+}
+
+// requireSpare waits until a stranger's connection could make room.
+func (p *port) requireSpare() {
+	p.t.Helper()
+	spare := func(c *conn) bool {
+		_, _, known, ok := c.givesWay(now())
+		return ok && !known
+	}
+	for limit := time.Now().Add(patience); !slices.ContainsFunc(p.listener.all(), spare); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			p.t.Fatal("no stranger can make room")
+		}
+	}
+}
+
+// TestStrangersMakeRoom: those who take all places and have shown no key keep
+// nobody out who has one, be they silent, slow with a request or idle after one
+// that needs none; and who has one keeps the place.
+func TestStrangersMakeRoom(t *testing.T) {
+	const key = "X-API-Key: secret-key\r\n"
+	for what, begin := range map[string]string{"silent": "", "slow": "G", "slow with a body": "POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 9\r\n\r\n", "idle": live} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, func(c *Config) {
+				c.MaxConns, c.Keys = 4, []string{"secret-key"}
+				c.ReadTimeout, c.IdleTimeout = time.Hour, time.Hour
+			})
+			p.fake.waiting = make(chan struct{}, 1)
+			idle, idleIn := p.dial()
+			ask := func() {
+				t.Helper()
+				_, _ = io.WriteString(idle, "GET /v1/stats HTTP/1.1\r\nHost: c\r\n"+key+"\r\n")
+				if status, _, _ := read(t, idleIn); status != 200 {
+					t.Fatalf("status %d", status)
+				}
+			}
+			ask()
+			body := `{"to":{"all":true},"text":"x","wait":"written"}`
+			busy, _ := p.dial()
+			_, _ = fmt.Fprintf(busy, "POST /v1/push HTTP/1.1\r\nHost: c\r\n%sContent-Length: %d\r\n\r\n%s", key, len(body), body)
+			<-p.fake.waiting
+			for range 2 {
+				c, in := p.dial()
+				_, _ = io.WriteString(c, begin)
+				if begin == live {
+					read(t, in)
+				}
+			}
+			p.requireOld(4)
+			for range 4 { // each in the place of a stranger, or of the one before
+				p.requireSpare()
+				c, in := p.dial()
+				_, _ = io.WriteString(c, live)
+				if status, _, _ := read(t, in); status != 200 {
+					t.Fatalf("status %d", status)
+				}
+			}
+			ask()
+			if n := p.listener.madeRoom.Load(); n != 4 {
+				t.Errorf("%d made room, want 4", n)
+			}
+			_ = busy.Close()
+		})
+	}
+}
+
+// TestEvictedMeanwhile: a request whose connection was closed while its key was
+// looked at is not carried out.
+func TestEvictedMeanwhile(t *testing.T) {
+	c := &conn{}
+	for state, want := range map[int64]bool{stateActive: true, stateStranger: true, stateEvicted: false} {
+		c.state.Store(state)
+		if c.trust() != want || want && c.state.Load() != stateActive {
+			t.Errorf("state %d: then %d", state, c.state.Load())
+		}
+	}
+}
+
+// noted is a connection that notes what is written to it.
+type noted struct {
+	net.Conn
+	writes atomic.Int64
+	closed atomic.Bool
+}
+
+func (n *noted) Write(b []byte) (int, error) {
+	n.writes.Add(1)
+	return n.Conn.Write(b)
+}
+
+func (n *noted) Close() error {
+	n.closed.Store(true)
+	return n.Conn.Close()
+}
+
+// TestEvictionSaysNothing: making room writes nothing, not even TLS's goodbye: a
+// peer that does not read would hold up all who come.
+func TestEvictionSaysNothing(t *testing.T) {
+	pki := newPKI(t)
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	pair, err := tls.LoadX509KeyPair(pki.path("server.crt"), pki.path("server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = inner.Close() }()
+	for what, evict := range map[string]func(l *listener){
+		"a new one":      func(l *listener) { l.admit(nopConn{}) },
+		"no descriptors": func(l *listener) { l.hold(syscall.EMFILE) },
+		"cut off":        func(l *listener) { l.closeAll() },
+	} {
+		l := newListener(inner, func() int { return 1 }, slog.New(slog.DiscardHandler))
+		client, server := net.Pipe()
+		raw := &noted{Conn: server}
+		go func() {
+			_, _ = io.Copy(io.Discard, tls.Client(client, &tls.Config{InsecureSkipVerify: true}))
+		}()
+		c := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{pair}})
+		if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		l.admit(&secureConn{Conn: c}).state.Store(5)
+		before := raw.writes.Load()
+		evict(l)
+		if !raw.closed.Load() || raw.writes.Load() != before {
+			t.Errorf("%s: closed %v after %d writes", what, raw.closed.Load(), raw.writes.Load()-before)
+		}
 	}
 }
 

@@ -100,7 +100,7 @@ var (
 	descRequests   = desc("control_requests_total", "Requests answered by the control port.", "method", "route", "status")
 
 	descNotDone      = desc("control_batch_refused_total", "Commands of batches that were not carried out, by the code of their replies.", "code")
-	descEvicted      = desc("control_idle_closed_total", "Idle control connections closed to make room.")
+	descEvicted      = desc("control_idle_closed_total", "Control connections closed to make room: idle, or for a second without a request that may be had.")
 	descTurnedAway   = desc("control_refused_total", "Control connections refused for want of room.")
 	descDenied       = desc("control_denied_total", "Control connections closed because control-allow does not have their address.")
 	descReloads      = desc("reloads_total", "Reloads of the configuration.", "result")
