@@ -62,6 +62,13 @@ func (s *Server) finish(c *call) {
 // serve finds the route, checks that the request may have it, and runs it.
 func (c *call) serve() error {
 	s, ctx := c.server, c.http
+	if err := c.checkForm(); err != nil {
+		ctx.SetConnectionClose()
+		if conn, ok := ctx.Conn().(*conn); ok {
+			conn.linger.Store(true)
+		}
+		return err
+	}
 	res, err := s.routes.find(ctx.URI().PathOriginal(), &c.clientID)
 	if err == nil {
 		c.route = res.route(ctx)
@@ -91,6 +98,23 @@ func (c *call) serve() error {
 		return err
 	}
 	return c.route.run(c)
+}
+
+// checkForm refuses requests of other versions, and those whose body fasthttp
+// leaves to be read as the next request: it takes Transfer-Encoding: identity,
+// which RFC 9112 no longer has. With a body read, it closes after both lengths.
+func (c *call) checkForm() error {
+	h := &c.http.Request.Header
+	if !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0" {
+		return wire.Faultf(codeHTTPVersion, "this port speaks HTTP/1.1")
+	}
+	if len(c.http.Request.Body()) > 0 && !h.ConnectionClose() {
+		return nil
+	}
+	if coding, ok := rawField(h, "transfer-encoding"); ok && !bytes.EqualFold(coding, []byte("chunked")) {
+		return wire.Faultf(codeBadRequest, "Transfer-Encoding: chunked is the only one that is supported")
+	}
+	return nil
 }
 
 // letIn authorizes the caller and writes down who was refused. Who is let in
@@ -159,15 +183,22 @@ func (c *call) checkBody() error {
 // framed tells whether a request without a body says so, by a length or by
 // chunks. fasthttp makes both a length of 0; the raw headers know better.
 func framed(h *fasthttp.RequestHeader) bool {
+	_, length := rawField(h, "content-length")
+	_, coding := rawField(h, "transfer-encoding")
+	return length || coding
+}
+
+// rawField is a header field as it came.
+func rawField(h *fasthttp.RequestHeader, want string) (value []byte, ok bool) {
 	for raw := h.RawHeaders(); len(raw) > 0; {
 		var line []byte
 		line, raw, _ = bytes.Cut(raw, []byte{'\n'})
-		name, _, _ := bytes.Cut(line, []byte{':'})
-		if bytes.EqualFold(name, []byte("content-length")) || bytes.EqualFold(name, []byte("transfer-encoding")) {
-			return true
+		name, value, _ := bytes.Cut(line, []byte{':'})
+		if len(name) == len(want) && bytes.EqualFold(name, []byte(want)) {
+			return bytes.TrimSpace(value), true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // mediaType is a Content-Type without its parameters.

@@ -45,7 +45,7 @@ func newOpenAPI(routes []*route) ([]byte, error) {
 
 // The codes that requests can be answered with whatever they ask for.
 var (
-	everyCode = []string{codeBadRequest, codeTimeout, codeHeadTooLarge, codeBodyTooLarge, codeInternal, codeTooManyConns}
+	everyCode = []string{codeBadRequest, codeTimeout, codeHeadTooLarge, codeBodyTooLarge, codeInternal, codeTooManyConns, codeHTTPVersion}
 	keyCodes  = []string{codeUnauthorized, codeBrowser, codeForbidden}
 	bodyCodes = []string{codeLengthRequired, codeMediaType, wire.CodeInvalidUTF8}
 	jsonCodes = []string{

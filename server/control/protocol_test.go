@@ -92,6 +92,45 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// TestFraming: a request whose end could be taken for another's, or of a version
+// that this is not, is refused, and nothing that follows is read as a request.
+func TestFraming(t *testing.T) {
+	p := start(t, nil)
+	const next = "POST /v1/push/raw?all=1 HTTP/1.1\r\nHost: c\r\nContent-Length: 1\r\n\r\nx"
+	for head, want := range map[string]string{
+		"HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: identity\r\n":                      "[400]",
+		"HTTP/1.1\r\nHost: c\r\ntransfer-encoding:\t Identity \r\nX: y\r\n":           "[400]",
+		"HTTP/1.1\r\nHost: c\r\nContent-Length: 5\r\nTransfer-Encoding: identity\r\n": "[400]",
+		"HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: gzip, chunked\r\n":                 "[400]",
+		"HTTP/1.0\r\nTransfer-Encoding: chunked\r\n":                                  "[400]",
+		"HTTP/2.0\r\nHost: c\r\nConnection: keep-alive\r\n":                           "[505]",
+		"HTTP/0.9\r\nHost: c\r\nConnection: keep-alive\r\n":                           "[505]",
+		"HTTP/1.2\r\nHost: c\r\nConnection: keep-alive\r\n":                           "[505]",
+		"HTTP/2.0\r\nHost: c\r\nTransfer-Encoding: identity\r\n":                      "[400]",
+	} {
+		for _, begin := range []string{"GET /livez ", "GET /v1/stats ", "POST /v1/push ", "POST /v1/bind "} {
+			statuses, bodies := answers(t, p, begin+head+"\r\n"+next)
+			if fmt.Sprint(statuses) != want {
+				t.Errorf("%s%q: %v %s", begin, head, statuses, bodies)
+			}
+		}
+	}
+	if got := p.fake.took(); got != "" {
+		t.Errorf("the gateway was asked %s", got)
+	}
+	c, in := p.dial()
+	for _, good := range []string{
+		"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+		"POST /v1/push/raw?all=1 HTTP/1.1\r\nHost: c\r\nTransfer-Encoding:  Chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+		"POST /v1/push/raw?all=1 HTTP/1.1\r\nHost: c\r\nX-Transfer-Encoding: identity\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
+	} {
+		_, _ = io.WriteString(c, good)
+		if status, body, _ := read(t, in); status != 200 {
+			t.Errorf("%q: %d %s", good, status, body)
+		}
+	}
+}
+
 // TestLengthRequired: a POST says how long its body is, be it 0.
 func TestLengthRequired(t *testing.T) {
 	p := start(t, nil)
