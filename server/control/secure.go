@@ -62,10 +62,9 @@ func (t *TLS) load(log *slog.Logger) (*tls.Config, error) {
 	if t.ClientCA == "" {
 		return c, nil
 	}
+	// For a ticket, too, crypto/tls looks whether the certificate that was shown
+	// is still valid and from one of ClientCAs.
 	c.ClientAuth = tls.RequireAndVerifyClientCert
-	// A ticket would let in who has shown a certificate once, also after the
-	// authorities have been changed.
-	c.SessionTicketsDisabled = true
 	if c.ClientCAs, err = pemfile.Authorities(t.ClientCA); err != nil {
 		return nil, fmt.Errorf("control-client-ca: %w", err)
 	}
@@ -93,16 +92,24 @@ func (s *Server) SetTLS(t TLS) (undo func(), err error) {
 type securing struct {
 	net.Listener
 	tls *pemfile.Watched[tls.Config]
+	// shared has the keys of tickets, which last from one connection to the next
+	// and change each day; all else is as tls has it when a handshake begins.
+	shared *tls.Config
 }
 
-// Accept implements net.Listener. Each handshake takes what holds then.
-func (l securing) Accept() (net.Conn, error) {
+func newSecuring(ln net.Listener, t *pemfile.Watched[tls.Config]) *securing {
+	return &securing{Listener: ln, tls: t, shared: &tls.Config{
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.Now(), nil },
+	}}
+}
+
+// Accept implements net.Listener.
+func (l *securing) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil || l.tls.Now() == nil {
 		return c, err
 	}
-	config := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.tls.Now(), nil }}
-	return &secureConn{Conn: tls.Server(c, config)}, nil
+	return &secureConn{Conn: tls.Server(c, l.shared)}, nil
 }
 
 // secureConn is a connection that answers those who do not speak TLS.

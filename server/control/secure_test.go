@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -171,6 +172,67 @@ func TestClientCertificates(t *testing.T) {
 	pki.forge("forged")
 	if status, err := pki.get(p.Addr().String(), "forged"); err == nil {
 		t.Errorf("with a forged certificate: %d", status)
+	}
+}
+
+// resumes asks once and tells whether that took up an earlier session.
+func resumes(address string, config *tls.Config) (bool, error) {
+	c, err := tls.Dial("tcp", address, config)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n")
+	if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200") {
+		return false, fmt.Errorf("%q, %w", answer, err)
+	}
+	return c.ConnectionState().DidResume, nil
+}
+
+// TestTickets: callers who come again need no whole handshake, also when the
+// certificate was renewed; but who has shown a certificate is asked for another
+// as soon as its authority is none any more.
+func TestTickets(t *testing.T) {
+	pki, other := newPKI(t), newPKI(t)
+	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
+	pki.leaf("good", x509.ExtKeyUsageClientAuth, pki.key)
+	pair, err := tls.LoadX509KeyPair(pki.path("good.crt"), pki.path("good.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, ca := range []string{"", pki.path("ca.crt")} {
+			files := TLS{Cert: pki.path("server.crt"), Key: pki.path("server.key"), ClientCA: ca}
+			p := start(t, func(c *Config) { c.TLS = files })
+			set := func(ca string) {
+				t.Helper()
+				files.ClientCA = ca
+				if _, err := p.SetTLS(files); err != nil {
+					t.Fatal(err)
+				}
+			}
+			caller := &tls.Config{InsecureSkipVerify: true, MaxVersion: version, Certificates: []tls.Certificate{pair}, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+			for i := range 3 {
+				if resumed, err := resumes(p.Addr().String(), caller); err != nil || resumed != (i > 0) {
+					t.Errorf("%x, authority %q, connection %d: resumed %v, %v", version, ca, i+1, resumed, err)
+				}
+			}
+			set(ca)
+			if resumed, err := resumes(p.Addr().String(), caller); err != nil || !resumed {
+				t.Errorf("%x, authority %q, after a reload: resumed %v, %v", version, ca, resumed, err)
+			}
+			if ca == "" { // a ticket of when none was asked for
+				set(pki.path("ca.crt"))
+				if resumed, err := resumes(p.Addr().String(), caller); err != nil || resumed {
+					t.Errorf("%x: resumed %v, %v", version, resumed, err)
+				}
+			}
+			set(other.path("ca.crt"))
+			if resumed, err := resumes(p.Addr().String(), caller); err == nil {
+				t.Errorf("%x, authority %q, and now another's: resumed %v", version, ca, resumed)
+			}
+		}
 	}
 }
 

@@ -127,7 +127,7 @@ func (s *Server) Listen() error {
 	if s.exposed && len(s.access.Load().keys) == 0 {
 		return errors.Join(s.config.errExposed(), ln.Close())
 	}
-	s.listener = newListener(securing{ln, s.tls}, func() int { return s.limits.Load().MaxConns }, s.log)
+	s.listener = newListener(newSecuring(ln, s.tls), func() int { return s.limits.Load().MaxConns }, s.log)
 	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }
 	return nil
 }
