@@ -31,11 +31,11 @@ func (c *call) refused(err error) {
 }
 
 // from is the caller's address, or unix.
-func (c *call) from() string {
-	if addr := c.http.RemoteAddr(); addr != nil {
-		if tcp, ok := addr.(*net.TCPAddr); ok {
-			return tcp.String()
-		}
+func (c *call) from() string { return fromOf(c.http.RemoteAddr()) }
+
+func fromOf(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		return tcp.String()
 	}
 	return "unix"
 }

@@ -43,7 +43,7 @@ type Config struct {
 	// error is told to the caller. nil refuses.
 	Reload func() (Reloaded, error)
 	// Audit gets a record for each kick, change of a session, reload and
-	// refusal of a key, where it is Enabled for slog.LevelInfo; nil is none.
+	// refusal of a key or certificate, where it is Enabled for slog.LevelInfo; nil is none.
 	// It is called from many goroutines. What its error loses is counted.
 	Audit slog.Handler
 	// Collectors are the metrics of other fronts, whose names begin with

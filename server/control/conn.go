@@ -110,6 +110,12 @@ func (c *conn) evicted() bool { return c.state.Load() == stateEvicted }
 // silent tells whether not one byte has come.
 func (c *conn) silent() bool { return c.state.Load() == stateNew }
 
+// refused tells whether the caller has shown no good certificate.
+func (c *conn) refused() bool {
+	s, ok := c.Conn.(*secureConn)
+	return ok && s.refused
+}
+
 // Close implements net.Conn. Any goroutine may call it, and again.
 func (c *conn) Close() (err error) {
 	c.once.Do(func() {

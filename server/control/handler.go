@@ -226,6 +226,10 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	var netErr net.Error
 	var fault *wire.Fault
+	if conn != nil && conn.refused() {
+		_ = conn.Close() // there is nobody to answer, and TLS has said why
+		return
+	}
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		fault = s.tooLarge(ctx)

@@ -103,6 +103,7 @@ var (
 	descEvicted      = desc("control_idle_closed_total", "Control connections closed to make room: idle, or for a second without a request that may be had.")
 	descTurnedAway   = desc("control_refused_total", "Control connections refused for want of room.")
 	descDenied       = desc("control_denied_total", "Control connections closed because control-allow does not have their address.")
+	descCertificates = desc("control_certificates_refused_total", "Control connections refused because the caller has shown no certificate, or none that control-client-ca has signed.", "reason")
 	descReloads      = desc("reloads_total", "Reloads of the configuration.", "result")
 	descAudit        = desc("audit_records_total", "Records of the audit log.", "result")
 	descControlCerts = desc("control_certificate_reloads_total", "Times the control port's certificates were read anew; after a failure the old ones stay.", "result")
@@ -204,6 +205,8 @@ func (m *metrics) collectControl(gauge func(*prometheus.Desc, float64), counter 
 	renewed, failed := m.server.tls.Counts()
 	counter(descControlCerts, renewed, "ok")
 	counter(descControlCerts, failed, "failed")
+	counter(descCertificates, m.server.callers.missing.Load(), "missing")
+	counter(descCertificates, m.server.callers.wrong.Load(), "wrong")
 	counter(descAudit, m.server.audit.Written(), "written")
 	counter(descAudit, m.server.audit.Lost(), "lost")
 	if l := m.server.listener; l != nil {

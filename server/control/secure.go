@@ -91,14 +91,15 @@ func (s *Server) SetTLS(t TLS) (undo func(), err error) {
 // for it.
 type securing struct {
 	net.Listener
-	tls *pemfile.Watched[tls.Config]
+	tls     *pemfile.Watched[tls.Config]
+	callers *callers
 	// shared has the keys of tickets, which last from one connection to the next
 	// and change each day; all else is as tls has it when a handshake begins.
 	shared *tls.Config
 }
 
-func newSecuring(ln net.Listener, t *pemfile.Watched[tls.Config]) *securing {
-	return &securing{Listener: ln, tls: t, shared: &tls.Config{
+func newSecuring(ln net.Listener, t *pemfile.Watched[tls.Config], c *callers) *securing {
+	return &securing{Listener: ln, tls: t, callers: c, shared: &tls.Config{
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.Now(), nil },
 	}}
 }
@@ -109,11 +110,15 @@ func (l *securing) Accept() (net.Conn, error) {
 	if err != nil || l.tls.Now() == nil {
 		return c, err
 	}
-	return &secureConn{Conn: tls.Server(c, l.shared)}, nil
+	return &secureConn{Conn: tls.Server(c, l.shared), callers: l.callers}, nil
 }
 
 // secureConn is a connection that answers those who do not speak TLS.
-type secureConn struct{ *tls.Conn }
+type secureConn struct {
+	*tls.Conn
+	callers *callers
+	refused bool // for want of a good certificate
+}
 
 var answerPlaintext = func() []byte {
 	const status = 400
@@ -123,8 +128,14 @@ var answerPlaintext = func() []byte {
 // Read implements net.Conn.
 func (c *secureConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	if !c.refused && c.callers != nil {
+		c.refused = c.callers.refuse(c.RemoteAddr(), err)
+	}
 	var header tls.RecordHeaderError
-	if err != nil && errors.As(err, &header) && header.Conn != nil && isMethod(header.RecordHeader) {
+	if errors.As(err, &header) && header.Conn != nil && isMethod(header.RecordHeader) {
 		_ = header.Conn.SetDeadline(time.Now().Add(lingerTimeout))
 		if _, err := header.Conn.Write(answerPlaintext); err == nil {
 			lingerOn(header.Conn)

@@ -49,6 +49,7 @@ type Server struct {
 	access   atomic.Pointer[access]
 	limits   atomic.Pointer[Limits]
 	audit    *audit.Log
+	callers  callers
 	reloads  reloads
 	calls    sync.Pool // of *call
 	panicked atomic.Uint64
@@ -65,6 +66,7 @@ func New(gw server.Gateway, c Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.callers.audit = s.audit
 	s.reloads.turn = make(chan struct{}, 1)
 	s.access.Store(newAccess(c.Access))
 	limits := c.Limits()
@@ -127,7 +129,7 @@ func (s *Server) Listen() error {
 	if s.exposed && len(s.access.Load().keys) == 0 {
 		return errors.Join(s.config.errExposed(), ln.Close())
 	}
-	s.listener = newListener(newSecuring(ln, s.tls), func() int { return s.limits.Load().MaxConns }, s.log)
+	s.listener = newListener(newSecuring(ln, s.tls, &s.callers), func() int { return s.limits.Load().MaxConns }, s.log)
 	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }
 	return nil
 }
