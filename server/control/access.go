@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -75,7 +76,7 @@ type access struct {
 func newAccess(a Access) *access {
 	out := &access{allow: a.Allow}
 	for i, secret := range a.Keys {
-		out.keys = append(out.keys, Key{Name: fmt.Sprintf("control-key-%d", i+1), Scopes: AllScopes, Hash: sha256.Sum256([]byte(secret))})
+		out.keys = append(out.keys, Key{Name: unnamedPrefix + strconv.Itoa(i+1), Scopes: AllScopes, Hash: sha256.Sum256([]byte(secret))})
 	}
 	out.keys = append(out.keys, a.ScopedKeys...)
 	return out

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -89,7 +90,7 @@ func parseKey(line string) (Key, error) {
 	}
 	key := Key{Name: fields[1], Scopes: scopes}
 	if checkKeyName(key.Name) != nil {
-		return Key{}, fmt.Errorf("the second field is no name: 1 to %d letters, digits and . _ @ -", keyNameLen)
+		return Key{}, fmt.Errorf("the second field is no name of a key: %s", aKeyName)
 	}
 	digits, ok := strings.CutPrefix(fields[2], hashPrefix)
 	if n, err := hex.Decode(key.Hash[:], []byte(cut(digits, 2*len(key.Hash)))); !ok || err != nil || n != len(key.Hash) || len(digits) != 2*n {
@@ -101,10 +102,21 @@ func parseKey(line string) (Key, error) {
 func cut(s string, most int) string { return s[:min(len(s), most)] }
 
 func checkKeyName(name string) error {
-	if name == "" || len(name) > keyNameLen || strings.ContainsFunc(name, func(r rune) bool {
+	if slices.Contains(reservedNames, name) || strings.HasPrefix(name, unnamedPrefix) || name == "" || len(name) > keyNameLen || strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._@-", r)
 	}) {
-		return fmt.Errorf("%.80q is no name of a key: 1 to %d letters, digits and . _ @ -", name, keyNameLen)
+		return fmt.Errorf("%.80q is no name of a key: %s", name, aKeyName)
 	}
 	return nil
 }
+
+// unnamedPrefix begins the names of keys that have none of their own, see
+// --control-key.
+const unnamedPrefix = "control-key-"
+
+// reservedNames are what the audit log has in the place of a key's name: no key,
+// a signal, and the secret of PHP code.
+var reservedNames = []string{"-", "SIGHUP", "gatewayworker"}
+
+var aKeyName = fmt.Sprintf("1 to %d letters, digits and . _ @ -, but not %s nor %s…, which mean something else in the audit log",
+	keyNameLen, strings.Join(reservedNames, ", "), unnamedPrefix)

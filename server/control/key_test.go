@@ -27,8 +27,10 @@ func TestParseKeys(t *testing.T) {
 	if keys, err := ParseKeys(nil); err != nil || len(keys) != 0 {
 		t.Errorf("an empty file: %v, %v", keys, err)
 	}
-	if _, _, err := NewKey("a b", ScopePush); err == nil {
-		t.Error("a name with a blank was taken")
+	for _, name := range []string{"a b", "", "-", "SIGHUP", "gatewayworker", "control-key-1"} { // all but the first two mean others in the audit log
+		if _, _, err := NewKey(name, ScopePush); err == nil {
+			t.Errorf("the name %q was taken", name)
+		}
 	}
 }
 
@@ -46,6 +48,7 @@ func TestWrongKeyLines(t *testing.T) {
 		"push,,read backend " + hash:                      "first field",
 		"push " + strings.Repeat("n", 65) + " " + hash:    "second field",
 		"push back/end " + hash:                           "second field",
+		"push SIGHUP " + hash:                             "second field",
 		"push a " + hash + " x":                           "4 fields",
 		"push good sha256:" + strings.Repeat("00", 32):    "that of a line before",
 		"push b sha256:" + strings.Repeat("0F", 32):       "that of a line before",
