@@ -72,7 +72,7 @@ func (w *Watched[T]) load(s Source[T], m []mark) error {
 	case len(s.Files) == 0: // nothing was read
 	case err != nil && !first:
 		w.failures.Add(1)
-		w.log.Warn("certificates stay as they were", "error", err)
+		w.log.Warn("certificates stay as they were", "err", err)
 	case err == nil && !first:
 		w.reloads.Add(1)
 		w.log.Info("certificates read anew", "files", s.Files)
