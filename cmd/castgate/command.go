@@ -101,6 +101,7 @@ func newParser(c *commands, src *sources, p *process) (*kong.Kong, error) {
 	if err != nil {
 		return nil, err
 	}
+	guardValues(parser.Model.Node)
 	src.learn(parser.Model)
 	return parser, nil
 }

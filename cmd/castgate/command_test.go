@@ -32,6 +32,36 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
+// What begins with - is taken for a flag. It may be a key that was pasted, so
+// no error shows it.
+func TestValueThatBeginsWithDash(t *testing.T) {
+	const secret = "-hunter2"
+	for _, tt := range []struct {
+		args []string
+		want string // after the program's name
+	}{
+		{[]string{"serve", "--control-key", secret}, "--control-key: the value begins with -; write --control-key=VALUE"},
+		{[]string{"serve", "--control-key", "one," + secret}, "--control-key: an item begins with -; write --control-key=VALUE"},
+		{[]string{"serve", "--jwt-secret", "-" + secret}, "--jwt-secret: the value begins with -; write --jwt-secret=VALUE"},
+		{[]string{"serve", "--gatewayworker-secret", secret}, "--gatewayworker-secret: the value begins with -; write --gatewayworker-secret=VALUE"},
+		{[]string{"push", "--control-key", secret, "--all", "--text=x"}, "--control-key: the value begins with -; write --control-key=VALUE"},
+		{[]string{"serve", "--ping-timeout", "-1s"}, "--ping-timeout: the value begins with -; write --ping-timeout=VALUE"},
+		{[]string{"serve", "--loops", "-1"}, "--loops: the value begins with -; write --loops=VALUE"},
+		{[]string{"push", "--text", "-x"}, "--text: the value begins with -; write --text=VALUE"},
+		{[]string{"push", "--text"}, "--text: a value is missing"},
+		{[]string{"push", "--uid"}, "--uid: a value is missing"},
+	} {
+		code, out, errs := runIn(tt.args, nil, "")
+		if code != exitUsage || out != "" || errs != "castgate: "+tt.want+"\n" {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q; want %q", tt.args, code, out, errs, tt.want)
+		}
+	}
+	code, _, errs := runIn([]string{"config", "check", "--control-key=" + secret + ",-two", "--compress", "--loops=2"}, nil, "")
+	if code != 0 {
+		t.Errorf("behind = a value may begin with -: exit %d, %s", code, errs)
+	}
+}
+
 func TestOneLine(t *testing.T) {
 	if got := oneLine("a\nb\r\nc\n"); got != "a; b; c" {
 		t.Errorf("%q", got)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,4 +112,44 @@ func readWhole(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	target.SetInt(n)
 	return nil
+}
+
+// flagValue is the mapper of a flag that has a value. kong's own errors show
+// what they don't like, and that may be a key that begins with -.
+type flagValue struct {
+	kong.Mapper
+	flag *kong.Flag
+}
+
+// Decode implements kong.Mapper.
+func (m flagValue) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	t := ctx.Scan.Peek()
+	if t.IsEOL() {
+		return errors.New("a value is missing")
+	}
+	if t.Type == kong.UntypedToken { // one behind = may begin with anything
+		text := t.String()
+		if likeFlag(text) {
+			return fmt.Errorf("the value begins with -; write --%s=VALUE", m.flag.Name)
+		}
+		if sep := m.flag.Tag.Sep; m.flag.IsSlice() && sep != -1 && slices.ContainsFunc(strings.Split(text, string(sep)), likeFlag) {
+			return fmt.Errorf("an item begins with -; write --%s=VALUE", m.flag.Name)
+		}
+	}
+	return m.Mapper.Decode(ctx, target)
+}
+
+// likeFlag tells what kong takes for a flag: - alone stands for stdin.
+func likeFlag(text string) bool { return len(text) > 1 && text[0] == '-' }
+
+// guardValues gives every flag of a command and those below it that mapper.
+func guardValues(n *kong.Node) {
+	for _, f := range n.Flags {
+		if _, done := f.Mapper.(flagValue); !done && !f.IsBool() {
+			f.Mapper = flagValue{f.Mapper, f}
+		}
+	}
+	for _, child := range n.Children {
+		guardValues(child)
+	}
 }
