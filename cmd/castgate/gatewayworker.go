@@ -24,7 +24,7 @@ type gatewayworkerSettings struct {
 	GatewayworkerRequireWorker bool     `default:"false" unit:"true or false" help:"End clients that connect or send something while no worker is attached, as PHP does."`
 	GatewayworkerPingInterval  duration `default:"0" unit:"duration" help:"GatewayWorker's pingInterval, beside ping-interval; 0 is off."`
 	GatewayworkerPingLimit     int      `default:"0" unit:"times" help:"GatewayWorker's pingNotResponseLimit: intervals without a message after which a client is gone; 0 is never."`
-	GatewayworkerPingData      string   `default:"" unit:"text" help:"GatewayWorker's pingData: the message that asks for a sign of life."`
+	GatewayworkerPingData      string   `default:"" unit:"text" blank:"" help:"GatewayWorker's pingData: the message that asks for a sign of life."`
 }
 
 // phpSendQueue is sendToClientBufferSize of GatewayWorker.

@@ -20,7 +20,8 @@ import (
 // settings declares every knob of `castgate serve`, once: its name (the
 // field's, in kebab case), default, unit and help. The same names, spelt
 // CASTGATE_LIKE_THIS, are the environment's, and the keys of the file.
-// A field with a unit is a knob. Tests hold the defaults against those of
+// A field with a unit is a knob; a text marked blank may be empty, see
+// refusesEmpty. Tests hold the defaults against those of
 // server.Defaults and control.Defaults.
 type settings struct {
 	configFile
@@ -29,7 +30,7 @@ type settings struct {
 	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; GOMAXPROCS unless set."`
 	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
 	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
-	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" help:"First text frame after the handshake; every %s becomes the client id; empty turns it off."`
+	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" blank:"" help:"First text frame after the handshake; every %s becomes the client id; empty turns it off."`
 	PingInterval     duration `default:"25s" unit:"duration" hot:"" help:"Silence after which a client is pinged; 0 turns pings off."`
 	PingTimeout      duration `default:"10s" unit:"duration" hot:"" help:"Further silence after which a pinged client is gone."`
 	HandshakeTimeout duration `default:"10s" unit:"duration" hot:"" help:"From accept to a finished handshake."`

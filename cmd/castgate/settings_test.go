@@ -210,6 +210,52 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
+// An empty value that would switch something off without a word is refused
+// from a flag or a variable; only the file may have one. Two messages may be
+// empty.
+func TestEmptyValues(t *testing.T) {
+	mayBe := map[string]bool{"init-message": true, "gatewayworker-ping-data": true}
+	var c commands
+	src := newSources(nil)
+	parser, err := newParser(&c, src, &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, f := range serveFlags(parser.Model) {
+		if f.Target.Kind() != reflect.String || !isKnob(f) && f.Name != configFlag {
+			continue
+		}
+		tried++
+		_, byFlag := resolved(t, []string{"--" + f.Name + "="}, nil)
+		_, byVariable := resolved(t, nil, []string{variableOf(f.Name) + "="})
+		if mayBe[f.Name] {
+			if byFlag != nil || byVariable != nil {
+				t.Errorf("--%s may be empty: %v, %v", f.Name, byFlag, byVariable)
+			}
+			continue
+		}
+		if byFlag == nil || !strings.Contains(byFlag.Error(), "--"+f.Name+": ") {
+			t.Errorf("--%s= : %v", f.Name, byFlag)
+		}
+		if byVariable == nil || !strings.Contains(byVariable.Error(), "("+variableOf(f.Name)+")") {
+			t.Errorf("%s= : %v", variableOf(f.Name), byVariable)
+		}
+		if f.Default == "" && f.Name != configFlag {
+			if _, err := resolved(t, []string{"--config", writeFile(t, "castgate.toml", f.Name+" = ''\n", 0o600)}, nil); err != nil {
+				t.Errorf("%s = '' in the file: %v", f.Name, err)
+			}
+		}
+	}
+	if tried < 20 {
+		t.Errorf("%d settings tried", tried)
+	}
+	_, err = resolved(t, nil, []string{"CASTGATE_CONTROL_CLIENT_CA="})
+	if want := "--control-client-ca: is empty; leave it out to have none (CASTGATE_CONTROL_CLIENT_CA)"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestEveryKnobHasHelpUnitAndVariable(t *testing.T) {
 	s := newSources(nil)
 	var c commands

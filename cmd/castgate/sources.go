@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -79,11 +78,15 @@ func (s *sources) load(ctx *kong.Context) error {
 	if err := s.checkVariables(); err != nil {
 		return err
 	}
-	path, from := s.environ[variableOf(configFlag)], variableOf(configFlag)
+	from := variableOf(configFlag)
+	path, ok := s.environ[from]
+	if ok && path == "" {
+		return fmt.Errorf("--%s: %w (%s)", configFlag, emptyError(ctx.Flags()[i]), from)
+	}
 	for _, p := range ctx.Path {
 		if p.Flag != nil && !p.Resolved {
-			if p.Flag.IsSlice() && ctx.Value(p).Len() == 0 {
-				return fmt.Errorf("--%s: %w", p.Flag.Name, errEmptyList)
+			if v := ctx.Value(p); refusesEmpty(p.Flag) && v.Len() == 0 {
+				return fmt.Errorf("--%s: %w", p.Flag.Name, emptyError(p.Flag))
 			}
 			s.from[p.Flag.Name] = "--" + p.Flag.Name
 			if p.Flag.Name == configFlag {
@@ -139,10 +142,10 @@ func (s *sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	var from string
 	if v, ok := s.environ[variableOf(flag.Name)]; ok {
 		value, from = v, variableOf(flag.Name)
+		if v == "" && refusesEmpty(flag) {
+			return nil, fmt.Errorf("%w (%s)", emptyError(flag), from)
+		}
 		if flag.IsSlice() {
-			if v == "" {
-				return nil, fmt.Errorf("%w (%s)", errEmptyList, from)
-			}
 			value = splitList(v)
 		}
 	} else if v, ok := s.file[flag.Name]; ok {
@@ -163,9 +166,26 @@ func (s *sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	return value, nil
 }
 
-// errEmptyList refuses an empty list outside the file: it is far more often a
-// variable of a script that was not set than the wish to have no keys.
-var errEmptyList = errors.New("is empty; leave it out to have none")
+// blankTag marks the texts that may be empty.
+const blankTag = "blank"
+
+// refusesEmpty tells the settings that may be empty in the file only. Elsewhere
+// it is far more often a variable of a script that was not set than the wish to
+// have no keys, no authorities of certificates or no configuration at all.
+func refusesEmpty(f *kong.Flag) bool {
+	if !isKnob(f) && f.Name != configFlag {
+		return f.IsSlice()
+	}
+	return f.IsSlice() || f.Target.Kind() == reflect.String && !f.Tag.Has(blankTag)
+}
+
+func emptyError(f *kong.Flag) error {
+	def := f.Default
+	if def == "" {
+		def = "none"
+	}
+	return fmt.Errorf("is empty; leave it out to have %s", def)
+}
 
 // splitList is a list from a variable, in the form the file's lists have.
 func splitList(v string) []any {
