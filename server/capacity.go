@@ -46,7 +46,7 @@ func (c Config) with(n Capacity) Config {
 // and changes nothing. Any goroutine.
 func (s *Server) SetCapacity(n Capacity) error {
 	c := s.config.with(n)
-	if err := c.Validate(); err != nil {
+	if err := c.validate(); err != nil {
 		return err
 	}
 	files, err := newFileLimits(&c)

@@ -158,6 +158,15 @@ const (
 // Validate reports the first setting that is out of its range, by its name on
 // the command line.
 func (c *Config) Validate() error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	return c.Policy.fits(c.MaxMessage)
+}
+
+// validate is Validate less what ties Capacity to Policy: the two are set one
+// after the other.
+func (c *Config) validate() error {
 	if err := c.validateListen(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -53,10 +54,33 @@ func parseEndpoint(s string) (endpoint, error) {
 	if !slices.Contains(schemes, e.scheme) {
 		return e, fmt.Errorf("listen: %q is none of the schemes %v", e.scheme, schemes)
 	}
-	if _, _, err := net.SplitHostPort(e.address); err != nil {
+	if _, _, err := net.SplitHostPort(e.address); err != nil || strings.ContainsAny(e.address, "/\\?#@ ") {
 		return e, fmt.Errorf("listen: %q is not host:port", s)
 	}
+	if _, _, err := e.parts(); err != nil {
+		return e, fmt.Errorf("listen: %q has no port from 0 to 65535", s)
+	}
 	return e, nil
+}
+
+// parts are the host, "" for all addresses, and the port, 0 for any.
+func (e endpoint) parts() (host string, port int, err error) {
+	host, service, err := net.SplitHostPort(e.address)
+	if err != nil {
+		return "", 0, err
+	}
+	if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
+		host = "" // Go listens on both families for either
+	}
+	port, err = net.LookupPort("tcp", service)
+	return strings.ToLower(host), port, err
+}
+
+// collides tells whether two endpoints can't be listened on at once.
+func (e endpoint) collides(other endpoint) bool {
+	host, port, _ := e.parts()
+	otherHost, otherPort, _ := other.parts()
+	return port != 0 && port == otherPort && (host == otherHost || host == "" || otherHost == "")
 }
 
 // parseEndpoints reads Config.Listen.
@@ -68,6 +92,9 @@ func parseEndpoints(list []string) (all []endpoint, err error) {
 		e, err := parseEndpoint(s)
 		if err != nil {
 			return nil, err
+		}
+		if i := slices.IndexFunc(all, e.collides); i >= 0 {
+			return nil, fmt.Errorf("listen: %q and %q are the same port", list[i], s)
 		}
 		all = append(all, e)
 	}

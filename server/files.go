@@ -61,6 +61,13 @@ func nrOpen() uint64 {
 	return n
 }
 
+// CheckFiles reports what New would: that MaxConns and ReserveFiles are more
+// than this process may open. RaiseFileLimit comes before.
+func (c *Config) CheckFiles() error {
+	_, err := newFileLimits(c)
+	return err
+}
+
 func newFileLimits(c *Config) (fileLimits, error) {
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {

@@ -164,7 +164,17 @@ func notName(c byte) bool {
 }
 
 // leastByteBurst lets the largest message in, with the read that ends it.
-func (s *Server) leastByteBurst() int { return int(s.maxMessage.Load()) + readLen }
+func leastByteBurst(maxMessage int) int { return maxMessage + readLen }
+
+func (s *Server) leastByteBurst() int { return leastByteBurst(int(s.maxMessage.Load())) }
+
+// fits reports what does not go with the largest message.
+func (p *Policy) fits(maxMessage int) error {
+	if least := leastByteBurst(maxMessage); p.ByteBurst != 0 && p.ByteBurst < least {
+		return fmt.Errorf("byte-burst: %d bytes are less than the %d of max-message and one read", p.ByteBurst, least)
+	}
+	return nil
+}
 
 // byteRate is p's, whose burst always lets the largest message in.
 func (s *Server) byteRate(p *Policy) quota.Rate {
@@ -225,8 +235,8 @@ func (s *Server) checkPolicy(p *Policy) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
-	if least := s.leastByteBurst(); p.ByteBurst != 0 && p.ByteBurst < least {
-		return fmt.Errorf("byte-burst: %d bytes are less than the %d of max-message and one read", p.ByteBurst, least)
+	if err := p.fits(int(s.maxMessage.Load())); err != nil {
+		return err
 	}
 	if s.config.ProxyProtocol && len(p.TrustedProxies) == 0 {
 		return errProxyProtocol

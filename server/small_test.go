@@ -218,6 +218,7 @@ func TestConfigValidate(t *testing.T) {
 		"on-message":        func(c *Config) { c.OnMessage = "shout" },
 		"slow-policy":       func(c *Config) { c.SlowPolicy = "wait" },
 		"allowed-origins":   func(c *Config) { c.AllowedOrigins = []string{"*"} },
+		"byte-burst":        func(c *Config) { c.ByteRate, c.ByteBurst = 10, c.MaxMessage+readLen-1 },
 	} {
 		c := Defaults()
 		change(&c)

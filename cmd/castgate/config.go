@@ -7,6 +7,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
+
+	"castgate/server"
 )
 
 // configCheckCommand is `castgate config check`.
@@ -36,6 +38,11 @@ func (e *effective) checkFiles() error {
 		return err
 	}
 	if err := e.control.TLS.Check(); err != nil {
+		return err
+	}
+	files, _ := server.RaiseFileLimit() // as far as serve would, from here
+	innerFiles(e, files)
+	if err := e.server.CheckFiles(); err != nil {
 		return err
 	}
 	if err := mayAudit(e.auditLog); err != nil {

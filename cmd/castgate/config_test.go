@@ -99,12 +99,17 @@ func TestConfigCheckReadsFiles(t *testing.T) {
 	half := writeFile(t, "half.crt", "-----BEGIN CERTIFICATE-----\nAAAA", 0o600)
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		"--tls-cert: /nowhere/a with /nowhere/b: ":         {"--listen=wss://:1", "--tls-cert=/nowhere/a", "--tls-key=/nowhere/b"},
-		"--tls-cert: " + half + " with " + half + ": ":     {"--tls-cert=" + half, "--tls-key=" + half},
-		"--control-tls-cert: /nowhere/a with /nowhere/b: ": {"--control-tls-cert=/nowhere/a", "--control-tls-key=/nowhere/b"},
-		"--audit-log: no file can be made in /nowhere: ":   {"--audit-log=/nowhere/audit.log"},
-		"--audit-log: open " + dir:                         {"--audit-log=" + dir},
-		"--audit-log: open " + half + "/audit.log: ":       {"--audit-log=" + half + "/audit.log"},
+		"--tls-cert: /nowhere/a with /nowhere/b: ":          {"--listen=wss://:1", "--tls-cert=/nowhere/a", "--tls-key=/nowhere/b"},
+		"--tls-cert: " + half + " with " + half + ": ":      {"--listen=wss://:1", "--tls-cert=" + half, "--tls-key=" + half},
+		"--max-conns: 4294967296 clients and a reserve of ": {"--max-conns=4294967296", "--loops=256"}, // no host has so many files
+		"--byte-burst: 5 bytes are less than ":              {"--byte-rate=10", "--byte-burst=5"},
+		"--listen: \":99999\" has no port ":                 {"--listen=:99999"},
+		"--listen: \"ws://localhost:7272/path\" is not ":    {"--listen=ws://localhost:7272/path"},
+		"--listen: \":7272\" and \"ws://:7272\" are ":       {"--listen=:7272", "--listen=ws://:7272"},
+		"--control-tls-cert: /nowhere/a with /nowhere/b: ":  {"--control-tls-cert=/nowhere/a", "--control-tls-key=/nowhere/b"},
+		"--audit-log: no file can be made in /nowhere: ":    {"--audit-log=/nowhere/audit.log"},
+		"--audit-log: open " + dir:                          {"--audit-log=" + dir},
+		"--audit-log: open " + half + "/audit.log: ":        {"--audit-log=" + half + "/audit.log"},
 	} {
 		code, out, errs := runIn(append([]string{"config", "check"}, args...), nil, "")
 		if code != exitUsage || out != "" || !strings.HasPrefix(errs, "castgate: "+want) || strings.Count(errs, "\n") != 1 {
