@@ -133,17 +133,19 @@ func Defaults() Config {
 		SendQueue:        256 << 10,
 		SlowPolicy:       SlowClose,
 		PushQueue:        64 << 20,
-		TLSMinVersion:    "1.2",
-		TLSHandshakes:    1024,
+		TLSMinVersion:    defaultTLSMinVersion,
+		TLSHandshakes:    defaultTLSHandshakes,
 	}
 }
 
 var errProxyProtocol = errors.New("proxy-protocol: is of no use without trusted-proxies")
 
-// What Config has where nothing is compressed.
+// What Config has where nothing is compressed, or there is no TLS.
 const (
 	defaultCompressMin   = 256
 	defaultCompressLevel = 1
+	defaultTLSMinVersion = "1.2"
+	defaultTLSHandshakes = 1024
 )
 
 // Bounds of Config fields.
@@ -189,12 +191,8 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)
 		}
 	}
-	switch {
-	case c.Compress:
-	case c.CompressMin != defaultCompressMin:
-		return errors.New("compress-min: is of no use without compress")
-	case c.CompressLevel != defaultCompressLevel:
-		return errors.New("compress-level: is of no use without compress")
+	if err := c.validateUse(); err != nil {
+		return err
 	}
 	for _, d := range []struct {
 		name  string
@@ -234,4 +232,27 @@ func (c *Config) validate() error {
 		return errProxyProtocol
 	}
 	return c.Policy.Validate()
+}
+
+// validateUse finds settings that were made and do nothing: who made them
+// believes otherwise.
+func (c *Config) validateUse() error {
+	const noTLS = "is of no use without a wss:// listener"
+	secure := c.TLSProcessors() > 0
+	for _, u := range []struct {
+		name   string
+		useful bool
+		why    string
+	}{
+		{"compress-min", c.Compress || c.CompressMin == defaultCompressMin, "is of no use without compress"},
+		{"compress-level", c.Compress || c.CompressLevel == defaultCompressLevel, "is of no use without compress"},
+		{"tls-cert", secure || len(c.TLSCerts) == 0, noTLS},
+		{"tls-min-version", secure || c.TLSMinVersion == defaultTLSMinVersion, noTLS},
+		{"tls-handshakes", secure || c.TLSHandshakes == defaultTLSHandshakes, noTLS},
+	} {
+		if !u.useful {
+			return errors.New(u.name + ": " + u.why)
+		}
+	}
+	return nil
 }

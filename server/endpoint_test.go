@@ -16,10 +16,57 @@ func TestParseEndpoint(t *testing.T) {
 			t.Errorf("%s: %+v, %v", s, e, err)
 		}
 	}
-	for _, s := range []string{"", "7272", "http://:80", "wss://", "wss://host", "://:80", "WSS://:1"} {
+	for _, s := range []string{"", "7272", "http://:80", "wss://", "wss://host", "://:80", "WSS://:1",
+		":99999", ":-1", ":nosuchservice", "ws://localhost:7272/path", "ws://localhost/path:7272", "ws://localhost:7272?x", "user@host:80", "a b:80"} {
 		if _, err := parseEndpoint(s); err == nil || !strings.HasPrefix(err.Error(), "listen: ") {
 			t.Errorf("%q: %v", s, err)
 		}
+	}
+}
+
+// What cannot be listened on at the same time is told before it is tried.
+func TestEndpointsThatCollide(t *testing.T) {
+	for _, list := range [][]string{
+		{":7272", ":7272"}, {":7272", "wss://:7272"}, {":7272", "127.0.0.1:7272"}, {"[::1]:80", "0.0.0.0:80"}, {"[::]:80", ":080"}, {"a.example:1", ":2", "A.example:1"},
+	} {
+		if _, err := parseEndpoints(list); err == nil || !strings.HasPrefix(err.Error(), "listen: ") {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+	for _, list := range [][]string{
+		{":0", ":0", "127.0.0.1:0"}, {":", ":"}, {":7272", ":7273"}, {"127.0.0.1:7272", "127.0.0.2:7272", "[::1]:7272"},
+	} {
+		if _, err := parseEndpoints(list); err != nil {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+}
+
+// Settings of TLS say something only where a listener speaks it.
+func TestTLSWithoutListener(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"tls-cert":        func(c *Config) { c.TLSCerts, c.TLSKeys = []string{"x"}, []string{"y"} },
+		"tls-min-version": func(c *Config) { c.TLSMinVersion = "1.3" },
+		"tls-handshakes":  func(c *Config) { c.TLSHandshakes = 9 },
+	} {
+		c := Defaults()
+		change(&c)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": is of no use without a wss:// listener") {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.Listen, c.TLSCerts, c.TLSKeys = []string{":0", "wss://:0"}, []string{"x"}, []string{"y"}
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s with a wss listener: %v", name, err)
+		}
+	}
+}
+
+// A reload may bring a listener, which waits for a restart, with what it needs.
+func TestSetCertificatesWithoutListener(t *testing.T) {
+	s := startServer(t, nil)
+	cert, key := writePair(t, t.TempDir(), "a", "a.example")
+	if _, err := s.SetCertificates([]string{cert}, []string{key}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -12,9 +12,20 @@ type origins struct {
 	domains []string        // .example.com, with the scheme in front if one was given
 }
 
-// validOrigin tells whether o may stand in Policy.AllowedOrigins.
+// validOrigin tells whether o may stand in Policy.AllowedOrigins: what no
+// browser sends as an origin, one with a path for instance, would allow nobody.
 func validOrigin(o string) bool {
-	return strings.TrimSpace(o) != "" && strings.Count(o, "*") <= 1 && (!strings.Contains(o, "*") || strings.Contains(o, "*."))
+	o = strings.TrimSuffix(strings.TrimSpace(o), "/")
+	if scheme, host, ok := strings.Cut(o, "://"); ok {
+		if scheme == "" {
+			return false
+		}
+		o = host
+	}
+	if domain, ok := strings.CutPrefix(o, "*."); ok {
+		o = domain
+	}
+	return o != "" && !strings.ContainsAny(o, "*/\\?#@ \t")
 }
 
 func newOrigins(allowed []string) origins {

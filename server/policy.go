@@ -88,7 +88,7 @@ const (
 func (p *Policy) Validate() error {
 	for _, o := range p.AllowedOrigins {
 		if !validOrigin(o) {
-			return fmt.Errorf("allowed-origins: %q is neither an origin nor *.domain", o)
+			return fmt.Errorf("allowed-origins: %q is neither an origin such as https://example.com, without a path, nor *.example.com", o)
 		}
 	}
 	if len(p.TrustedProxies) > maxTrusted {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"castgate/bench/gateway"
@@ -159,9 +160,12 @@ func (o *Options) start(ctx context.Context, dir string) (*gateway.Gateway, load
 		listen = append(listen, scheme+"://"+addrs[i])
 		swarm.URLs = append(swarm.URLs, scheme+"://"+addrs[i]+"/")
 	}
+	given := flags
+	if slices.Contains(o.Schemes, "wss") {
+		given = append([]string{"--tls-cert", filepath.Join(dir, gateway.CertFile), "--tls-key", filepath.Join(dir, gateway.KeyFile)}, flags...)
+	}
 	g, err := gateway.Start(ctx, gateway.Options{
-		Binary: o.Castgate, Listen: listen, Control: addrs[len(o.Schemes)], Callers: 16, Output: o.Output,
-		Flags: append([]string{"--tls-cert", filepath.Join(dir, gateway.CertFile), "--tls-key", filepath.Join(dir, gateway.KeyFile)}, flags...),
+		Binary: o.Castgate, Listen: listen, Control: addrs[len(o.Schemes)], Callers: 16, Output: o.Output, Flags: given,
 	})
 	return g, swarm, err
 }

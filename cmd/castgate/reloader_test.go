@@ -165,7 +165,7 @@ func TestReloadCertificateFiles(t *testing.T) {
 	for _, name := range []string{"tls-cert", "tls-key", "control-tls-cert", "control-tls-key", "control-client-ca"} {
 		files[name] = writeFile(t, name, "first\n", 0o600)
 	}
-	config := fmt.Sprintf("tls-cert = ['%s']\ntls-key = ['%s']\n", files["tls-cert"], files["tls-key"])
+	config := fmt.Sprintf(secureListener+"tls-cert = ['%s']\ntls-key = ['%s']\n", files["tls-cert"], files["tls-key"])
 	for _, name := range []string{"control-tls-cert", "control-tls-key", "control-client-ca"} {
 		config += fmt.Sprintf("%s = '%s'\n", name, files[name])
 	}
@@ -283,8 +283,8 @@ func TestReloadPipes(t *testing.T) {
 
 // What one part refuses is taken back from the others.
 func TestReloadIsWhole(t *testing.T) {
-	r, a, file := running(t, "control-key = ['old']\n")
-	rewrite(t, file, "control-key = ['new']\nlog-level = 'error'\nsend-queue = 1000\n"+
+	r, a, file := running(t, secureListener+"tls-cert = ['z']\ntls-key = ['z']\ncontrol-key = ['old']\n")
+	rewrite(t, file, secureListener+"control-key = ['new']\nlog-level = 'error'\nsend-queue = 1000\n"+
 		"tls-cert = ['a']\ntls-key = ['b']\ncontrol-tls-cert = 'c'\ncontrol-tls-key = 'd'\n")
 	a.noAccess = errors.New("control: exposed")
 	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "exposed") {
@@ -343,6 +343,9 @@ func TestHotKnobsAreApplied(t *testing.T) {
 
 const tokenSecret = "jwt-secret = 'a secret of more than thirty-two bytes'\n"
 
+// secureListener is what tls-cert needs to be of use.
+const secureListener = "listen = ['wss://:7443']\n"
+
 const controlTLS = "control-tls-cert = 'c'\ncontrol-tls-key = 'k'\n"
 
 // hotValues are configurations before and after a change of one knob.
@@ -382,8 +385,8 @@ func hotValues(keys string) map[string][2]string {
 		"jwt-required":         {tokenSecret, tokenSecret + "jwt-required = true\n"},
 		"control-key":          {"", "control-key = ['new']\n"},
 		"control-keys-file":    {"", "control-keys-file = '" + keys + "'\n"},
-		"tls-cert":             {"tls-cert = ['a']\ntls-key = ['k']\n", "tls-cert = ['b']\ntls-key = ['k']\n"},
-		"tls-key":              {"tls-cert = ['a']\ntls-key = ['k']\n", "tls-cert = ['a']\ntls-key = ['l']\n"},
+		"tls-cert":             {secureListener + "tls-cert = ['a']\ntls-key = ['k']\n", secureListener + "tls-cert = ['b']\ntls-key = ['k']\n"},
+		"tls-key":              {secureListener + "tls-cert = ['a']\ntls-key = ['k']\n", secureListener + "tls-cert = ['a']\ntls-key = ['l']\n"},
 		"control-tls-cert":     {controlTLS, strings.Replace(controlTLS, "'c'", "'d'", 1)},
 		"control-tls-key":      {controlTLS, strings.Replace(controlTLS, "'k'", "'l'", 1)},
 		"control-client-ca":    {controlTLS, controlTLS + "control-client-ca = 'ca'\n"},

@@ -87,7 +87,8 @@ func (c *Config) On() bool { return c.Inner != "" }
 // line. The secret is never in an error.
 func (c *Config) Validate() error {
 	if !c.On() {
-		for name, set := range map[string]bool{"register": c.Register != "", "join": len(c.Join) > 0, "advertise": c.Advertise != "", "require-worker": c.RequireWorker} {
+		for name, set := range map[string]bool{"register": c.Register != "", "join": len(c.Join) > 0, "advertise": c.Advertise != "", "require-worker": c.RequireWorker,
+			"secret": c.Secret != "", "routing": c.Routing != RouteLeast && c.Routing != ""} {
 			if set {
 				return fmt.Errorf("gatewayworker-%s: needs gatewayworker-inner as well", name)
 			}

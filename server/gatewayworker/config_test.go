@@ -25,6 +25,8 @@ func TestConfig(t *testing.T) {
 		{"Register, no secret", func(c *Config) { c.Register = "0.0.0.0:1236" }, "gatewayworker-register:"},
 		{"Register", func(c *Config) { c.Register, c.Secret = "0.0.0.0:1236", "x" }, ""},
 		{"Register only", func(c *Config) { c.Inner, c.Register = "", "127.0.0.1:1236" }, "gatewayworker-register: needs"},
+		{"secret only", func(c *Config) { c.Inner, c.Secret = "", "s3cret" }, "gatewayworker-secret: needs"},
+		{"routing only", func(c *Config) { c.Inner, c.Routing = "", RouteRandom }, "gatewayworker-routing: needs"},
 		{"join nothing", func(c *Config) { c.Join = []string{"x"} }, "gatewayworker-join:"},
 		{"routing", func(c *Config) { c.Routing = "robin" }, "gatewayworker-routing:"},
 		{"a long secret", func(c *Config) { c.Secret = strings.Repeat("k", 513) }, "gatewayworker-secret:"},
