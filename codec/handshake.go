@@ -84,7 +84,7 @@ var handshakeTable = [NumHandshakeResults]struct {
 	HandshakeTimeout:  {"timeout", 408, "Request Timeout", "handshake timed out\n", ""},
 	HandshakeBusy: {"busy", 503, "Service Unavailable", "no room, try later\n",
 		tryLater},
-	HandshakeProxyHeader: {"proxy_header", 400, "Bad Request", "no PROXY header is expected here, or it is malformed\n", ""},
+	HandshakeProxyHeader: {"proxy_header", 400, "Bad Request", "a PROXY header is missing, malformed, or not allowed from this address\n", ""},
 	HandshakeForwarded:   {"forwarded", 400, "Bad Request", "X-Forwarded-For and Forwarded disagree\n", ""},
 	HandshakeTooMany: {"address_conns", 429, "Too Many Requests", "too many connections from this address\n",
 		tryLater},
@@ -130,15 +130,39 @@ var refusals = func() (answers [NumHandshakeResults]string) {
 		if HandshakeResult(r) == HandshakeOK {
 			continue
 		}
-		answers[r] = "HTTP/1.1 " + strconv.Itoa(row.status) + " " + row.phrase + "\r\n" +
-			"Connection: close\r\n" +
-			row.fields +
-			"Content-Type: text/plain; charset=utf-8\r\n" +
-			"Content-Length: " + strconv.Itoa(len(row.body)) + "\r\n\r\n" +
-			row.body
+		answers[r] = refusal(row.status, row.phrase, row.fields, row.body)
 	}
 	return answers
 }()
+
+func refusal(status int, phrase, fields, body string) string {
+	return "HTTP/1.1 " + strconv.Itoa(status) + " " + phrase + "\r\n" +
+		"Connection: close\r\n" +
+		fields +
+		"Content-Type: text/plain; charset=utf-8\r\n" +
+		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" +
+		body
+}
+
+// BeginsRequest tells whether a request may begin with a byte, or a PROXY
+// header, which is refused by that name: its method is a token (RFC 9110
+// section 9.1). Whoever sends another first, such as TLS, waits in vain for an
+// answer.
+func BeginsRequest(first byte) bool { return tokenByte[first] || first == proxyV2[0] }
+
+// tlsRecord is the first byte of a ClientHello's record (RFC 8446 section 5.1).
+const tlsRecord = 22
+
+var noTLS = refusal(400, "Bad Request", "", "this port does not speak TLS: use ws://, not wss://\n")
+
+// AppendNoRequest appends the answer of HandshakeBadRequest to whom
+// BeginsRequest has found out by the first byte.
+func AppendNoRequest(dst []byte, first byte) []byte {
+	if first == tlsRecord {
+		return append(dst, noTLS...)
+	}
+	return AppendRefusal(dst, HandshakeBadRequest)
+}
 
 // AppendRefusal appends the complete HTTP answer that refuses a handshake for
 // r. The caller closes the connection after it. HandshakeOK is no refusal and

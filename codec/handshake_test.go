@@ -216,3 +216,30 @@ func BenchmarkHandshakeEnd(b *testing.B) {
 		}
 	}
 }
+
+func TestBeginsRequest(t *testing.T) {
+	for _, first := range []string{"GET / HTTP/1.1", "OPTIONS", "get", "PROXY TCP4", proxyV2, "!x", "~"} {
+		if !BeginsRequest(first[0]) {
+			t.Errorf("%q is taken for no request", first)
+		}
+	}
+	for _, first := range []string{"\x16\x03\x01", "\x15\x03", "\x00", " GET", "\nGET", "{", "\"", "\x7f", "\x80", "\xff"} {
+		if BeginsRequest(first[0]) {
+			t.Errorf("%q is taken for the beginning of a request", first)
+		}
+	}
+}
+
+// Bytes of no request are a bad request, with words for who speaks TLS.
+func TestNoRequest(t *testing.T) {
+	if got := AppendNoRequest([]byte("before"), ' '); string(got) != "before"+string(AppendRefusal(nil, HandshakeBadRequest)) {
+		t.Errorf("%q", got)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(AppendNoRequest(nil, 0x16))), nil)
+	if err != nil || resp.StatusCode != 400 || !resp.Close {
+		t.Fatalf("%v, %+v", err, resp)
+	}
+	if body, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(body), "TLS") {
+		t.Errorf("%q, %v", body, err)
+	}
+}

@@ -11,6 +11,9 @@ func (l *loop) readHead(slot uint32, c *conn, b []byte) {
 	if c.in != nil {
 		c.in.head = append(c.in.head, b...)
 		b, scanned = c.in.head, c.in.scanned
+	} else if len(b) > 0 && !codec.BeginsRequest(b[0]) {
+		l.refuseNoRequest(slot, c, b[0])
+		return
 	}
 	end := codec.HandshakeEnd(b, scanned)
 	if end > codec.MaxHandshake || end < 0 && len(b) >= codec.MaxHandshake {
@@ -102,6 +105,16 @@ func (l *loop) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
 		return
 	}
 	l.finish(slot, c, codec.AppendRefusal(l.wbuf[:0], result))
+}
+
+// refuseNoRequest answers who has begun with what no request begins with.
+func (l *loop) refuseNoRequest(slot uint32, c *conn, first byte) {
+	if c.state == connRefusing {
+		l.refuse(slot, c, c.why)
+		return
+	}
+	l.count.handshakes[codec.HandshakeBadRequest].Add(1)
+	l.finish(slot, c, codec.AppendNoRequest(l.wbuf[:0], first))
 }
 
 // finish sends the last bytes of a connection that never became a client. They
