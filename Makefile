@@ -18,8 +18,9 @@ COUNTING = $(shell grep -rlE '^//go:build .*\brace\b' --include='*_test.go' . | 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-run: ## run the gateway; flags in ARGS, e.g. make run ARGS="--listen :8000"
-	$(GO) run ./cmd/castgate serve $(ARGS)
+run: ## build the gateway into bin/ and run it; flags in ARGS, e.g. make run ARGS="--listen :8000"
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/castgate
+	@exec bin/castgate serve $(ARGS)
 
 demo: ## run the gateway, an example backend and its page
 	./examples/demo.sh
