@@ -40,8 +40,8 @@ type command struct {
 	Slack       int64         `help:"Bytes by which its memory may be above that at the end." default:"${slack}"`
 
 	Castgate string `help:"The gateway's binary; beside this one if not given." placeholder:"FILE"`
-	Results  string `help:"Directory for the result as JSON; empty: none is kept." default:"bench/results"`
-	Charts   string `help:"Directory for the chart; empty: none is drawn." default:"bench/charts"`
+	Results  string `help:"Directory for the result as JSON; empty: none is kept." default:"tmp/soak"`
+	Charts   string `help:"Directory for the chart; empty: none is drawn." default:"tmp/soak"`
 	Draw     string `help:"Draw the chart of a result that was kept, and do nothing else." placeholder:"FILE"`
 }
 
