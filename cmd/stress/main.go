@@ -46,7 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var list []stress.Scenario
 	if err == nil {
-		list, err = stress.Find(c.Scenarios)
+		if list, err = stress.Find(c.Scenarios); err != nil {
+			err = fmt.Errorf("%w; stress --list names them", err)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "stress:", err)
