@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"castgate/internal/wstest"
 )
@@ -112,6 +113,7 @@ func TestSecondSignal(t *testing.T) {
 		t.Fatal("the gateway ended without its drain")
 	default:
 	}
+	time.Sleep(1100 * time.Millisecond) // one within a second is taken for the first
 	g.Signal(syscall.SIGTERM)
 	g.Exited(t, wstest.Patience)
 }

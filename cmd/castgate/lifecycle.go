@@ -14,6 +14,11 @@ import (
 // take to end once the gateway has stopped.
 const controlGrace = 2 * time.Second
 
+// sameSignal is how long after the first signal to stop a further one is taken
+// for the same: timeout, make and a terminal may signal both the process and its
+// group.
+const sameSignal = time.Second
+
 // gateway is what lifecycle needs of *server.Server.
 type gateway interface {
 	Run() error
@@ -37,7 +42,9 @@ type lifecycle struct {
 	draining     *atomic.Bool // makes /readyz answer 503
 	drainTimeout time.Duration
 	reload       func() // reads the configuration again and logs how it went
+	now          func() time.Time
 
+	asked        time.Time // when the first signal to stop came
 	gatewayEnded chan error
 	controlEnded chan error
 }
@@ -87,6 +94,7 @@ func (l *lifecycle) abnormal(what string, err error) error {
 // drain stops in order: not ready, the gateway while the control API still
 // answers probes, then the control API.
 func (l *lifecycle) drain(sig os.Signal) error {
+	l.asked = l.now()
 	l.draining.Store(true)
 	l.log.Info("draining", "signal", sig.String(), "timeout", l.drainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), l.drainTimeout)
@@ -106,7 +114,7 @@ func (l *lifecycle) drain(sig os.Signal) error {
 }
 
 // wait waits for one step of the stop and logs how it went. Another SIGTERM
-// or SIGINT meanwhile ends the program at once.
+// or SIGINT meanwhile ends the program at once, unless it is the same.
 func (l *lifecycle) wait(done <-chan error, well, cut string) error {
 	for {
 		select {
@@ -118,11 +126,15 @@ func (l *lifecycle) wait(done <-chan error, well, cut string) error {
 			}
 			return nil
 		case sig := <-l.signals:
-			if sig != syscall.SIGHUP {
+			switch {
+			case sig == syscall.SIGHUP:
+				l.log.Info("SIGHUP: nothing is reloaded, the gateway is stopping")
+			case l.now().Sub(l.asked) < sameSignal:
+				l.log.Info("a signal so soon is taken for the first", "signal", sig.String(), "within", sameSignal.String())
+			default:
 				l.gateway.Stop()
 				return failf(exitFailed, "%s again: ended at once, not drained", sig)
 			}
-			l.log.Info("SIGHUP: nothing is reloaded, the gateway is stopping")
 		}
 	}
 }

@@ -26,6 +26,7 @@ type stage struct {
 	drainEnds   chan struct{} // Shutdown returns once closed, or with ctx
 	draining    atomic.Bool
 	readyAtStop atomic.Bool // what draining said when Shutdown was called
+	clock       atomic.Int64
 }
 
 func newStage() *stage {
@@ -71,6 +72,7 @@ func (s *stage) start(drainTimeout time.Duration, log *bytes.Buffer) (chan<- os.
 		gateway: stageGateway{s}, control: stageControl{s}, signals: signals,
 		log: slog.New(slog.NewTextHandler(log, nil)), draining: &s.draining, drainTimeout: drainTimeout,
 		reload: func() { s.reloads <- struct{}{} },
+		now:    func() time.Time { return time.Unix(0, s.clock.Load()) },
 	}
 	go func() { ended <- l.run() }()
 	return signals, ended
@@ -115,6 +117,10 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	s, log := newStage(), &bytes.Buffer{}
 	signals, ended := s.start(time.Minute, log)
 	signals <- syscall.SIGTERM
+	for !s.draining.Load() { // the clock has been read
+		time.Sleep(time.Millisecond)
+	}
+	s.clock.Add(int64(sameSignal))
 	signals <- syscall.SIGTERM
 	err := <-ended
 	if codeOf(err) != exitFailed || !strings.Contains(err.Error(), "at once") {
@@ -122,6 +128,27 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 	if slices.Contains(s.noted(), "control shutdown") {
 		t.Errorf("drained all the same: %q", s.noted())
+	}
+}
+
+// timeout, make and the terminal signal a group and its leader: what comes in the
+// same moment is the same wish.
+func TestSignalThatComesTwice(t *testing.T) {
+	s, log := newStage(), &bytes.Buffer{}
+	signals, ended := s.start(time.Minute, log)
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT} {
+		signals <- sig
+		s.clock.Add(int64(sameSignal) / 4)
+	}
+	close(s.drainEnds)
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	if want := []string{"gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+		t.Errorf("%q, want %q", s.noted(), want)
+	}
+	if n := strings.Count(log.String(), "taken for the first"); n != 2 {
+		t.Errorf("%d signals are in the log, want 2:\n%s", n, log)
 	}
 }
 

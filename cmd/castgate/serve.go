@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -85,7 +86,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	l := lifecycle{
 		gateway: running, control: ctl, signals: signals, log: log,
 		draining: &draining, drainTimeout: e.server.DrainTimeout,
-		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") },
+		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now,
 	}
 	log.Info("castgate serves", "version", version, "listen", addresses(gw.Addrs()), "control", ctl.Addr().String(),
 		"max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
