@@ -6,13 +6,17 @@ import (
 )
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{nil, {"--help"}, {"serve", "--help"}, {"push", "-h"}} {
+	for _, args := range [][]string{nil, {"--help"}, {"serve", "--help"}, {"push", "-h"}, {"help"}, {"help", "push"}, {"help", "session", "put"}} {
 		code, out, errs := runIn(args, nil, "")
 		if code != 0 || !strings.HasPrefix(out, "Usage: castgate") || errs != "" {
 			t.Errorf("%q: exit %d, stderr %q, stdout\n%s", args, code, errs, out)
 		}
 	}
-	_, out, _ := runIn([]string{"serve", "--help"}, nil, "")
+	_, out, _ := runIn([]string{"help", "key", "new"}, nil, "")
+	if _, want, _ := runIn([]string{"key", "new", "--help"}, nil, ""); out != want {
+		t.Errorf("help of a command:\n%s\nwant\n%s", out, want)
+	}
+	_, out, _ = runIn([]string{"serve", "--help"}, nil, "")
 	for _, want := range []string{"--ping-interval=25s", "$CASTGATE_PING_INTERVAL", "$CASTGATE_CONFIG"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in the help of serve:\n%s", want, out)
@@ -24,7 +28,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestUsageErrors(t *testing.T) {
-	for _, args := range [][]string{{"sreve"}, {"config"}, {"push", "--uid"}, {"version", "now"}, {"serve", "--listen=\xff"}} {
+	for _, args := range [][]string{{"sreve"}, {"config"}, {"push", "--uid"}, {"version", "now"}, {"help", "sreve"}, {"serve", "--listen=\xff"}} {
 		code, out, errs := runIn(args, nil, "")
 		if code != exitUsage || out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, "castgate: ") {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and one line", args, code, out, errs)

@@ -47,12 +47,16 @@ func (c *statsCommand) Run(p *process) error { return c.call(p, http.MethodGet, 
 
 type clientCommand struct {
 	connection
-	ID string `arg:"" name:"client-id" help:"Client id."`
+	ID     string `arg:"" optional:"" name:"client-id" help:"Client id."`
+	Client string `placeholder:"ID" help:"The same."`
 }
 
 // Run prints one client.
 func (c *clientCommand) Run(p *process) error {
-	return c.call(p, http.MethodGet, "/v1/clients/"+url.PathEscape(c.ID), nil)
+	if (c.ID == "") == (c.Client == "") {
+		return failf(exitUsage, "client: want one client id")
+	}
+	return c.call(p, http.MethodGet, "/v1/clients/"+url.PathEscape(c.ID+c.Client), nil)
 }
 
 // page is the flags of a listing.

@@ -165,12 +165,20 @@ func (c *reloadCommand) Run(p *process) error {
 
 type sessionFlags struct {
 	connection
-	Client string `arg:"" help:"Client id."`
-	JSON   string `arg:"" help:"A JSON object; - reads it from stdin."`
+	ID     string `arg:"" optional:"" name:"client-id" help:"Client id; left out if --client names it."`
+	JSON   string `arg:"" optional:"" name:"json" help:"A JSON object; - reads it from stdin."`
+	Client string `placeholder:"ID" help:"Client id."`
 }
 
 func (c *sessionFlags) write(p *process, method string) error {
-	text, err := argument(p, c.JSON)
+	id, value, more := c.ID, c.JSON, ""
+	if c.Client != "" {
+		id, value, more = c.Client, c.ID, c.JSON
+	}
+	if id == "" || value == "" || more != "" {
+		return failf(exitUsage, "session: want one client id and a JSON object")
+	}
+	text, err := argument(p, value)
 	if err != nil {
 		return err
 	}
@@ -178,7 +186,7 @@ func (c *sessionFlags) write(p *process, method string) error {
 	if err != nil {
 		return failf(exitUsage, "session: %w", err)
 	}
-	return c.call(p, method, "/v1/clients/"+url.PathEscape(c.Client)+"/session", object)
+	return c.call(p, method, "/v1/clients/"+url.PathEscape(id)+"/session", object)
 }
 
 type sessionPutCommand struct{ sessionFlags }
