@@ -106,7 +106,8 @@ func checkMemory(h host, conns int64) finding {
 	}
 	f := finding{
 		name: name, value: fmt.Sprintf("%s MiB (%s)", grouped(n>>20), from), verdict: v,
-		means: fmt.Sprintf("about %s idle connections at %d KiB each", grouped(n/memoryPerConn), memoryPerConn>>10),
+		means: fmt.Sprintf("about %s idle connections at %d KiB each, %s at about %d KiB by wss",
+			grouped(n/memoryPerConn), memoryPerConn>>10, grouped(n/memoryPerSecureConn), memoryPerSecureConn>>10),
 	}
 	if from == "MemTotal" {
 		f.change = []string{fmt.Sprintf("# a machine with %s MiB or more", grouped(conns*memoryPerConn*3/2>>20))}

@@ -41,6 +41,8 @@ const (
 	// memoryPerConn is an idle client: some 5 KiB of kernel socket and 1 KiB
 	// of heap, that twice for the garbage collector's room.
 	memoryPerConn = 7 << 10
+	// memoryPerSecureConn is one by wss: 4 KiB more of heap, that twice as well.
+	memoryPerSecureConn = 15 << 10
 	// pageSize is that of tcp_mem's unit.
 	pageSize = 4 << 10
 	// burstWanted is how many connects in one instant should wait in line
@@ -50,7 +52,7 @@ const (
 
 // doctorCommand is `castgate doctor`.
 type doctorCommand struct {
-	Conns int64 `default:"1000000" placeholder:"N" help:"Clients this host should hold."`
+	Conns int64 `default:"1000000" help:"Clients this host should hold."`
 
 	root fs.FS // nil is the machine's own
 }

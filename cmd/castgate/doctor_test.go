@@ -72,7 +72,7 @@ func TestDoctorFindings(t *testing.T) {
 		{"nr_open", 2_000_000, map[string]string{"proc/self/limits": "Max open files            1024                 unlimited            files     \n"}, 1,
 			[]string{"block", "sysctl -w fs.nr_open='2001024'"}},
 		{"file-max", 1_000_000, map[string]string{"proc/sys/fs/file-max": "100000\n"}, 1, []string{"98,080 connections on the whole host", "sysctl -w fs.file-max="}},
-		{"memory", 1_000_000, map[string]string{"sys/fs/cgroup/memory.max": "1073741824\n"}, 1, []string{"about 149,796 idle connections", "MemoryMax="}},
+		{"memory", 1_000_000, map[string]string{"sys/fs/cgroup/memory.max": "1073741824\n"}, 1, []string{"about 149,796 idle connections at 7 KiB each, 69,905 at about 15 KiB by wss", "MemoryMax="}},
 		{"memory without room for queues", 1_000_000, map[string]string{"proc/meminfo": "MemTotal: 8192000 kB\n"}, 0, []string{"warn   memory", "a machine with"}},
 		{"conntrack", 1_000_000, map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": "262144\n"}, 1, []string{"block  net.netfilter", "sysctl -w net.netfilter.nf_conntrack_max='1250010'", "notrack"}},
 		{"no conntrack", 1_000_000, map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": ""}, 0, []string{"absent", "not tracked"}},
