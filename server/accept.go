@@ -158,7 +158,7 @@ func (a *acceptor) endure(err error) error {
 func (a *acceptor) warn(err error) {
 	if time.Since(a.warned) >= warnEvery {
 		a.warned = time.Now()
-		a.srv.log.Warn("no client can be accepted for the moment", "error", err)
+		a.srv.log.Warn("no client can be accepted for the moment", "err", err)
 	}
 }
 

@@ -88,19 +88,24 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		draining: &draining, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now,
 	}
-	log.Info("castgate serves", "version", version, "listen", addresses(gw.Addrs()), "control", ctl.Addr().String(),
-		"max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
+	log.Info("castgate serves", "version", version, "listen", listeners(e.server.Listen, gw.Addrs()), "control", ctl.Addr().String(),
+		"control_tls", e.control.TLS.Cert != "", "max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
 	if front != nil {
 		log.Info("GatewayWorker is served", "inner", front.Inner().String(), "advertised", front.Address().String(), "register", e.gatewayworker.Register)
 	}
 	return l.run()
 }
 
-// addresses joins listeners' addresses for the log.
-func addresses(list []net.Addr) string {
+// listeners are the addresses that are listened on, each with the scheme of its
+// setting, for the log.
+func listeners(settings []string, addresses []net.Addr) string {
 	var all []string
-	for _, a := range list {
-		all = append(all, a.String())
+	for i, a := range addresses {
+		scheme, _, named := strings.Cut(settings[i], "://")
+		if !named {
+			scheme = "ws"
+		}
+		all = append(all, scheme+"://"+a.String())
 	}
 	return strings.Join(all, ",")
 }
