@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 
 	"castgate/server/internal/pemfile"
 )
@@ -31,7 +32,7 @@ func (c *Config) validateListen() error {
 		return err
 	}
 	if len(c.TLSCerts) != len(c.TLSKeys) {
-		return fmt.Errorf("tls-cert: %d certificates and %d keys (tls-key) make no pairs", len(c.TLSCerts), len(c.TLSKeys))
+		return fmt.Errorf("tls-cert: %s but %s: each tls-cert needs its tls-key", plural(len(c.TLSCerts), "certificate"), plural(len(c.TLSKeys), "key"))
 	}
 	if _, ok := tlsVersions[c.TLSMinVersion]; !ok {
 		return fmt.Errorf("tls-min-version: %q is neither 1.2 nor 1.3", c.TLSMinVersion)
@@ -42,6 +43,14 @@ func (c *Config) validateListen() error {
 		}
 	}
 	return nil
+}
+
+// plural is a number of things in words: 1 key, 2 keys.
+func plural(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return strconv.Itoa(n) + " " + thing
 }
 
 // certificates are those of the wss listeners, in the order of the setting.

@@ -81,7 +81,7 @@ func TestSetCertificates(t *testing.T) {
 	serves("a.example", "b.example")
 	for want, lists := range map[string][2][]string{
 		"tls-cert: the listener wss":   {nil, nil},
-		"tls-cert: 2 certificates and": {{certA, certB}, {keyA}},
+		"tls-cert: 2 certificates but": {{certA, certB}, {keyA}},
 		"tls-cert: " + certA:           {{certB, certA}, {keyB, keyB}},
 	} {
 		if _, err := s.SetCertificates(lists[0], lists[1]); err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -72,12 +72,13 @@ func TestSetCertificatesWithoutListener(t *testing.T) {
 
 func TestValidateListen(t *testing.T) {
 	for name, change := range map[string]func(*Config){
-		"listen: 0":                func(c *Config) { c.Listen = nil },
-		"listen: 17":               func(c *Config) { c.Listen = make([]string, 17) },
-		"tls-cert: the listener":   func(c *Config) { c.Listen = []string{"wss://:0"} },
-		"tls-cert: 1 certificates": func(c *Config) { c.TLSCerts = []string{"x"} },
-		"tls-min-version: ":        func(c *Config) { c.TLSMinVersion = "1.1" },
-		"tls-handshakes: ":         func(c *Config) { c.TLSHandshakes = 0 },
+		"listen: 0":                            func(c *Config) { c.Listen = nil },
+		"listen: 17":                           func(c *Config) { c.Listen = make([]string, 17) },
+		"tls-cert: the listener":               func(c *Config) { c.Listen = []string{"wss://:0"} },
+		"tls-cert: 1 certificate but 0 keys: ": func(c *Config) { c.TLSCerts = []string{"x"} },
+		"tls-cert: 2 certificates but 1 key: ": func(c *Config) { c.TLSCerts, c.TLSKeys = []string{"x", "y"}, []string{"x"} },
+		"tls-min-version: ":                    func(c *Config) { c.TLSMinVersion = "1.1" },
+		"tls-handshakes: ":                     func(c *Config) { c.TLSHandshakes = 0 },
 	} {
 		c := Defaults()
 		change(&c)

@@ -16,14 +16,14 @@ type admissionSettings struct {
 	ProxyProtocol     bool     `default:"false" unit:"true or false" help:"Trusted proxies begin each connection with a PROXY protocol header, version 1 or 2."`
 	TrustedProxies    []string `unit:"networks" hot:"" help:"Addresses and networks of proxies whose X-Forwarded-For, Forwarded and PROXY headers count, separated by commas; they are not limited themselves. None unless set."`
 	MaxConnsPerIp     int      `default:"0" unit:"connections" hot:"" help:"Connections that an IPv4 address or an IPv6 /64 may have; above it 429. 0 is off."`
-	ConnectRatePerIp  rate     `default:"0" unit:"per second" hot:"" help:"Connections a second that such an address may open; above it 429. 0 is off."`
-	ConnectBurstPerIp int      `default:"0" unit:"connections" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
+	ConnectRatePerIp  rate     `default:"0" unit:"per second" hot:"" help:"Connections a second that an IPv4 address or an IPv6 /64 may open; above it 429. 0 is off."`
+	ConnectBurstPerIp int      `default:"0" unit:"connections" auto:"one second's" hot:"" help:"Connections that an IPv4 address or an IPv6 /64 may open at once after a rest; 0 means one second's worth of connect-rate-per-ip."`
 	HandshakeRate     rate     `default:"0" unit:"per second" hot:"" help:"Connections a second that are taken in from all addresses; further ones wait in the kernel's queue. 0 is off."`
-	HandshakeBurst    int      `default:"0" unit:"connections" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
+	HandshakeBurst    int      `default:"0" unit:"connections" auto:"one second's" hot:"" help:"Connections that are taken in at once after a rest; 0 means one second's worth of handshake-rate."`
 	MessageRate       rate     `default:"0" unit:"per second" hot:"" help:"Messages, by their first frame, and pings a second that a client may send; above it closed with 1008. 0 is off."`
-	MessageBurst      int      `default:"0" unit:"messages" auto:"one second's" hot:"" help:"How many of them at once after a rest; 0 is one second's."`
+	MessageBurst      int      `default:"0" unit:"messages" auto:"one second's" hot:"" help:"Messages that a client may send at once after a rest; 0 means one second's worth of message-rate."`
 	ByteRate          size     `default:"0B" unit:"bytes per second" hot:"" help:"Bytes a second that a client may send; above it closed with 1008. 0 is off."`
-	ByteBurst         size     `default:"0B" unit:"bytes" auto:"one second's, at least max-message and 64KiB" hot:"" help:"How many of them at once after a rest, at least max-message and 64KiB; 0 is one second's or that."`
+	ByteBurst         size     `default:"0B" unit:"bytes" auto:"one second's, at least max-message and 64KiB" hot:"" help:"Bytes that a client may send at once after a rest, at least max-message and 64KiB; 0 means one second's worth of byte-rate, or that least."`
 
 	JwtSecret    string   `default:"" unit:"text or @path" hot:"" help:"Secret of HS256 tokens that clients bring to the handshake, 32 bytes or more; @/path reads it from a file."`
 	JwtPublicKey string   `default:"" unit:"path" hot:"" help:"PEM file of public keys or certificates for RS256, ES256 and EdDSA tokens."`

@@ -45,8 +45,8 @@ type settings struct {
 	PushQueue        size     `default:"64MiB" unit:"bytes" hot:"" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
 	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
 	TLSCert          []string `unit:"files" hot:"" help:"Certificates of the wss listeners in PEM, separated by commas; chosen by the name that a client asks for, the first if none fits. Read anew when they change."`
-	TLSKey           []string `unit:"files" hot:"" help:"Their private keys, in the same order."`
-	TLSMinVersion    string   `default:"1.2" unit:"1.2 or 1.3" help:"Least version of TLS."`
+	TLSKey           []string `unit:"files" hot:"" help:"Private keys of tls-cert, in the same order."`
+	TLSMinVersion    string   `default:"1.2" unit:"1.2 or 1.3" help:"Minimum TLS version."`
 	TLSHandshakes    int      `default:"1024" unit:"handshakes" help:"TLS handshakes that go on at once; 8192 more wait."`
 	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`
 	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"Descriptors that max-conns leaves free; 0 derives it from the open-file limit."`
@@ -59,7 +59,7 @@ type settings struct {
 	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, as castgate key new writes its lines."`
 	ControlAllow        []string `unit:"networks" hot:"" help:"Addresses and networks that control connections are taken from, separated by commas; any unless set."`
 	ControlTLSCert      string   `default:"" unit:"path" hot:"" help:"Certificate of the control API in PEM; TLS is off without one. Read anew when it changes."`
-	ControlTLSKey       string   `default:"" unit:"path" hot:"" help:"Its private key."`
+	ControlTLSKey       string   `default:"" unit:"path" hot:"" help:"Private key of control-tls-cert."`
 	ControlClientCA     string   `default:"" unit:"path" hot:"" help:"Certificates in PEM; callers of the control API must show one that these have signed."`
 	ControlMaxBody      size     `default:"1MiB" unit:"bytes" hot:"" help:"Largest request body of the control API; above it 413."`
 	ControlMaxConns     int      `default:"256" unit:"connections" hot:"" help:"Connections the control API serves at once."`
@@ -69,7 +69,7 @@ type settings struct {
 	ControlTimeout      duration `default:"10s" unit:"duration" hot:"" help:"How long one control request may take, waits for deliveries included; a query, or the rest of a batch, is answered 503 after that."`
 
 	AuditLog  string `default:"stderr" unit:"stderr, off or a path" hot:"" help:"Where records of kicks, session changes, reloads and refused keys go; a reload opens a file anew."`
-	LogLevel  string `default:"info" unit:"debug, info, warn or error" hot:"" help:"Least level that is logged."`
+	LogLevel  string `default:"info" unit:"debug, info, warn or error" hot:"" help:"Minimum log level."`
 	LogFormat string `default:"text" unit:"text or json" help:"Format of the log on stderr."`
 }
 

@@ -25,7 +25,7 @@ func (t *TLS) on() bool { return t.Cert != "" }
 func (t *TLS) validate() error {
 	switch {
 	case (t.Cert == "") != (t.Key == ""):
-		return errors.New("control-tls-cert: it needs control-tls-key, and the other way round")
+		return errors.New("control-tls-cert: it and control-tls-key must be set together")
 	case t.ClientCA != "" && !t.on():
 		return errors.New("control-client-ca: it needs control-tls-cert")
 	}

@@ -328,8 +328,8 @@ func TestCutAuthorities(t *testing.T) {
 
 func TestWrongTLS(t *testing.T) {
 	for want, files := range map[string]TLS{
-		"control-tls-cert: it needs":  {Cert: "x"},
-		"control-tls-cert: it needs ": {Key: "x"},
+		"control-tls-cert: it and":    {Cert: "x"},
+		"control-tls-cert: it and ":   {Key: "x"},
 		"control-client-ca: it needs": {ClientCA: "x"},
 	} {
 		c := Defaults()
