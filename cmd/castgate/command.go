@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -78,9 +80,23 @@ func dispatch(args []string, p *process) (err error) {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return &exitError{code: exitUsage, err: err}
+		return &exitError{code: exitUsage, err: leftOver(err)}
 	}
 	return ctx.Run(p, src)
+}
+
+// leftOver is the error of a command line, without the argument that is too
+// many for a command: it may be the rest of a key that was not quoted.
+func leftOver(err error) error {
+	e, ok := errors.AsType[*kong.ParseError](err)
+	if !ok || !strings.HasPrefix(err.Error(), "unexpected argument ") {
+		return err
+	}
+	n := e.Context.Selected()
+	if n == nil || len(n.Children) > 0 { // a slip in a command's name
+		return err
+	}
+	return fmt.Errorf("%s: an argument too many; a value with spaces needs quotes", n.Name)
 }
 
 // newParser builds kong's parser over the grammar. Environment and file are

@@ -39,9 +39,9 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// What begins with - is taken for a flag. It may be a key that was pasted, so
-// no error shows it.
-func TestValueThatBeginsWithDash(t *testing.T) {
+// What begins with - is taken for a flag, what is not quoted for an argument. It
+// may be a key that was pasted, so no error shows it.
+func TestErrorsWithoutValues(t *testing.T) {
 	const secret = "-hunter2"
 	for _, tt := range []struct {
 		args []string
@@ -55,6 +55,8 @@ func TestValueThatBeginsWithDash(t *testing.T) {
 		{[]string{"serve", "--ping-timeout", "-1s"}, "--ping-timeout: the value begins with -; write --ping-timeout=VALUE"},
 		{[]string{"serve", "--loops", "-1"}, "--loops: the value begins with -; write --loops=VALUE"},
 		{[]string{"push", "--text", "-x"}, "--text: the value begins with -; write --text=VALUE"},
+		{[]string{"serve", "--control-key", "my", secret[1:]}, "serve: an argument too many; a value with spaces needs quotes"},
+		{[]string{"config", "check", "--jwt-secret=my", secret[1:]}, "check: an argument too many; a value with spaces needs quotes"},
 		{[]string{"push", "--text"}, "--text: a value is missing"},
 		{[]string{"push", "--uid"}, "--uid: a value is missing"},
 	} {
