@@ -227,7 +227,7 @@ func TestRates(t *testing.T) {
 	if _, resp, _ := g.TryDial(t, wstest.DialOptions{}); resp == nil || resp.StatusCode != 429 {
 		t.Errorf("a third connect: %v", resp)
 	}
-	if err := os.WriteFile(config, nil, 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("message-rate = 0\n"), 0o600); err != nil { // an empty one is refused
 		t.Fatal(err)
 	}
 	g.OK("POST", "/v1/reload", nil)
