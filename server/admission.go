@@ -126,6 +126,7 @@ func (l *loop) inspect(slot uint32, c *conn, p *policy, r request) {
 // budget is Policy.HandshakeRate's bucket, for all acceptors together.
 type budget struct {
 	mu     sync.Mutex
+	rate   quota.Rate // for which bucket is
 	bucket quota.Bucket
 }
 
@@ -133,6 +134,9 @@ type budget struct {
 func (b *budget) take(r quota.Rate, now int64) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if r != b.rate {
+		b.rate, b.bucket = r, 0
+	}
 	if b.bucket.Take(r, 1, now) {
 		return 0
 	}

@@ -8,7 +8,10 @@ import (
 // meters are the allowances of a loop's clients, in pages like their slots. A
 // page is made when one of its clients sends something while rates are set, so
 // without rates there are none. Owned by the loop.
-type meters []*[chunkLen][numMeters]quota.Bucket
+type meters struct {
+	rates [numMeters]quota.Rate // for which the buckets are
+	pages []*[chunkLen][numMeters]quota.Bucket
+}
 
 // What is metered.
 const (
@@ -21,33 +24,33 @@ const (
 var meterTable = [numMeters]closeReason{meterMessages: closeMessageRate, meterBytes: closeByteRate}
 
 // reset gives a new client of a slot the whole burst.
-func (m meters) reset(slot uint32) {
-	if page := int(slot / chunkLen); page < len(m) && m[page] != nil {
-		m[page][slot%chunkLen] = [numMeters]quota.Bucket{}
+func (m *meters) reset(slot uint32) {
+	if page := int(slot / chunkLen); page < len(m.pages) && m.pages[page] != nil {
+		m.pages[page][slot%chunkLen] = [numMeters]quota.Bucket{}
 	}
 }
 
-// at answers the buckets of a slot.
-func (m *meters) at(slot uint32) *[numMeters]quota.Bucket {
+// at answers the buckets of a slot. Where the rates have changed everybody has
+// the whole burst: a reload closes nobody for what was sent before.
+func (m *meters) at(slot uint32, rates *[numMeters]quota.Rate) *[numMeters]quota.Bucket {
+	if m.rates != *rates {
+		*m = meters{rates: *rates}
+	}
 	page := int(slot / chunkLen)
-	for page >= len(*m) {
-		*m = append(*m, nil)
+	for page >= len(m.pages) {
+		m.pages = append(m.pages, nil)
 	}
-	if (*m)[page] == nil {
-		(*m)[page] = new([chunkLen][numMeters]quota.Bucket)
+	if m.pages[page] == nil {
+		m.pages[page] = new([chunkLen][numMeters]quota.Bucket)
 	}
-	return &(*m)[page][slot%chunkLen]
+	return &m.pages[page][slot%chunkLen]
 }
 
 // meter takes n from a client's allowance. One that has no more is closed, and
 // what it still sends is not looked at.
 func (l *loop) meter(slot uint32, c *conn, which, n int) bool {
-	p := l.srv.policy.Load()
-	rate := p.messages
-	if which == meterBytes {
-		rate = p.bytes
-	}
-	if !rate.Limits() || l.meters.at(slot)[which].Take(rate, n, l.srv.now()) {
+	rates := &l.srv.policy.Load().rates
+	if rate := rates[which]; !rate.Limits() || l.meters.at(slot, rates)[which].Take(rate, n, l.srv.now()) {
 		return true
 	}
 	c.set(flagDeaf)

@@ -14,7 +14,8 @@ import (
 // Config that Server.SetPolicy can change while the server runs. A change
 // touches no connection: limits of addresses count those made since the limit
 // is on, rates of messages hold for the next bytes of every client, all else is
-// decided at the handshake. Zero values are off.
+// decided at the handshake. Under a rate that has changed everybody has the whole
+// burst, whatever they used of the old one. Zero values are off.
 type Policy struct {
 	// AllowedOrigins are browser origins, exact or *.example.com with or
 	// without a scheme. Empty allows any. Requests without an Origin header
@@ -68,8 +69,7 @@ type policy struct {
 	origins    origins
 	perAddress quota.Limits
 	handshakes quota.Rate
-	messages   quota.Rate
-	bytes      quota.Rate
+	rates      [numMeters]quota.Rate // of what each client sends
 	verifier   *token.Verifier
 	inspects   bool // request heads must be looked at again
 	metered    bool // what clients send is
@@ -190,7 +190,7 @@ func (s *Server) fitByteBurst() {
 	for {
 		was := s.policy.Load()
 		is := *was
-		is.bytes = s.byteRate(&is.Policy)
+		is.rates[meterBytes] = s.byteRate(&is.Policy)
 		if s.policy.CompareAndSwap(was, &is) {
 			return
 		}
@@ -211,14 +211,13 @@ func (s *Server) newPolicy(p Policy) *policy {
 		Policy: p, origins: newOrigins(p.AllowedOrigins),
 		perAddress: quota.Limits{Conns: p.MaxConnsPerIP, Connects: newRate(p.ConnectRate, p.ConnectBurst)},
 		handshakes: newRate(p.HandshakeRate, p.HandshakeBurst),
-		messages:   newRate(p.MessageRate, p.MessageBurst),
+		rates:      [numMeters]quota.Rate{meterMessages: newRate(p.MessageRate, p.MessageBurst), meterBytes: s.byteRate(&p)},
 	}
-	r.bytes = s.byteRate(&p)
 	if p.JWT.on() {
 		r.verifier = token.New(p.JWT.Rules, s.sys.now)
 	}
 	r.inspects = len(p.TrustedProxies) > 0 || p.JWT.on()
-	r.metered = r.messages.Limits() || r.bytes.Limits()
+	r.metered = r.rates[meterMessages].Limits() || r.rates[meterBytes].Limits()
 	return r
 }
 

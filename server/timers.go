@@ -70,8 +70,8 @@ func (l *loop) tick() {
 		l.due = nil
 	}
 	l.beat(now)
-	if l.meters != nil && !l.srv.policy.Load().metered {
-		l.meters = nil
+	if l.meters.pages != nil && !l.srv.policy.Load().metered {
+		l.meters = meters{}
 	}
 	if l.drain > 0 {
 		l.drainSome()

@@ -41,9 +41,10 @@ const (
 type Addresses struct {
 	shard [shards]struct {
 		sync.Mutex
-		entries map[uint64]entry
-		idle    int // entries without a connection
-		_       [40]byte
+		entries  map[uint64]entry
+		idle     int  // entries without a connection
+		connects Rate // for which the buckets are
+		_        [24]byte
 	}
 }
 
@@ -75,6 +76,11 @@ func (t *Addresses) Admit(a netip.Addr, l Limits, now int64) Verdict {
 	s := &t.shard[place(k)]
 	s.Lock()
 	defer s.Unlock()
+	if l.Connects != s.connects {
+		s.connects = l.Connects
+		s.idle = 0
+		forget(s.entries)
+	}
 	e, known := s.entries[k]
 	if l.Conns > 0 && int(e.conns) >= l.Conns {
 		return TooMany
@@ -91,6 +97,17 @@ func (t *Addresses) Admit(a netip.Addr, l Limits, now int64) Verdict {
 	e.conns++
 	s.entries[k] = e
 	return Admitted
+}
+
+// forget makes all buckets anew.
+func forget(entries map[uint64]entry) {
+	for k, e := range entries {
+		if e.conns == 0 {
+			delete(entries, k)
+			continue
+		}
+		entries[k] = entry{conns: e.conns}
+	}
 }
 
 // Release ends a connection that was Admitted.

@@ -66,6 +66,67 @@ func TestSustainedConnectRate(t *testing.T) {
 	}
 }
 
+// What an address has used of one rate is no debt under another: who was let in
+// for as long as the old one lasted is judged by the new one alone.
+func TestAnotherConnectRate(t *testing.T) {
+	for _, r := range []Rate{NewRate(1000, 1000), NewRate(1, 10), NewRate(0.1, 1)} {
+		var table Addresses
+		old := Limits{Connects: NewRate(1, 50)}
+		for range 50 {
+			if table.Admit(home, old, 0) != Admitted {
+				t.Fatal("refused")
+			}
+		}
+		if table.Admit(home, old, 0) != TooFast {
+			t.Fatal("admitted above the old rate")
+		}
+		l := Limits{Connects: r}
+		for i := range int(r.depth / r.interval) {
+			if v := table.Admit(home, l, 1); v != Admitted {
+				t.Fatalf("%+v: connect %d under the new rate: verdict %d", r, i, v)
+			}
+		}
+		if v := table.Admit(home, l, 1); v != TooFast {
+			t.Errorf("%+v: verdict %d above the new rate", r, v)
+		}
+	}
+}
+
+// Addresses that are remembered for the old rate only are forgotten.
+func TestAnotherConnectRateForgets(t *testing.T) {
+	var table Addresses
+	l := Limits{Conns: 1, Connects: NewRate(0.001, 1)}
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+	for i := range 10_000 {
+		if table.Admit(addr(i), l, 0) != Admitted {
+			t.Fatal("refused")
+		}
+		if i%2 == 0 {
+			table.Release(addr(i), 1)
+		}
+	}
+	l.Connects = NewRate(1, 1)
+	for i := range 10_000 {
+		if i%2 == 0 {
+			continue
+		}
+		if v := table.Admit(addr(i), l, 2); v != TooMany {
+			t.Fatalf("verdict %d for an address with a connection", v)
+		}
+	}
+	if n := table.Len(); n != 5000 {
+		t.Errorf("%d addresses are held, 5000 have a connection", n)
+	}
+	for i := range 10_000 {
+		if i%2 == 1 {
+			table.Release(addr(i), 3)
+		}
+	}
+	if n := table.Len(); n != 0 {
+		t.Errorf("%d addresses are held, none has a connection or a debt", n)
+	}
+}
+
 // A flood from a million networks leaves a bounded table, in which nobody's
 // open connections are forgotten.
 func TestFloodOfNetworks(t *testing.T) {

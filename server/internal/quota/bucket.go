@@ -6,11 +6,14 @@ package quota
 import "time"
 
 // Rate is an allowance: tokens a second, and how many can be saved up. The
-// zero Rate is no limit. It is a value, never changed.
+// zero Rate is no limit. It is a value, never changed; equal ones are ==.
 type Rate struct {
 	interval float64 // nanoseconds a token
 	depth    float64 // nanoseconds that saving up all tokens takes
 }
+
+// maxDepth is 146 years, so that a Bucket does not wrap around.
+const maxDepth = 1 << 62
 
 // NewRate makes a Rate. perSecond is above 0, burst at least 1; 0 for
 // perSecond is no limit.
@@ -19,7 +22,7 @@ func NewRate(perSecond float64, burst int) Rate {
 		return Rate{}
 	}
 	interval := float64(time.Second) / perSecond
-	return Rate{interval, interval * float64(burst)}
+	return Rate{interval, min(interval*float64(burst), maxDepth)}
 }
 
 // Limits reports whether r is a limit at all.
@@ -30,6 +33,10 @@ func (r Rate) Limits() bool { return r.interval > 0 }
 // generic cell rate algorithm, ITU-T I.371). So it needs no refilling, and one
 // whose time has passed is as good as a new one, which is the zero value. It
 // holds no lock.
+//
+// What was used counts in seconds of the rate at that time, which mean nothing
+// under another one: when the rate changes, whoever holds the bucket makes it
+// anew. So nobody who keeps to each rate in its time is refused.
 type Bucket int64
 
 // Take takes n tokens, or none if there are fewer; a refusal costs nothing, so

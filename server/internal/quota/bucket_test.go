@@ -81,6 +81,25 @@ func TestBucketSavesNoMoreThanTheBurst(t *testing.T) {
 	}
 }
 
+// A burst of centuries is cut to what a time stamp holds: it is a limit still.
+func TestEndlessBurst(t *testing.T) {
+	r := NewRate(0.001, 1<<30)
+	var b Bucket
+	now := 100 * second
+	taken := 0
+	for ; taken <= 1<<24 && b.Take(r, 1, now); taken++ {
+		if int64(b) < now {
+			t.Fatalf("the bucket is full again after %d tokens", taken+1)
+		}
+	}
+	if taken > 1<<24 || taken < 1<<20 {
+		t.Errorf("%d tokens at once", taken)
+	}
+	if w := b.Wait(r, now); w < 1 || w > 1000*second {
+		t.Errorf("a wait of %v for one token", time.Duration(w))
+	}
+}
+
 // Who sleeps for Wait and then takes gets the rate.
 func TestWait(t *testing.T) {
 	r := NewRate(20, 2)
