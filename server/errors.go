@@ -26,7 +26,8 @@ const (
 	CodeBusy Code = "busy"
 	// CodeStopping: the gateway is shutting down.
 	CodeStopping Code = "stopping"
-	// CodeDeadline: the query was not answered before its context ended.
+	// CodeDeadline: the query was not answered before its context ended. Of what
+	// changes memberships a part may have been done, a push or kick not at all.
 	CodeDeadline Code = "deadline"
 )
 
@@ -47,7 +48,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// errQuery is the error of a query whose context is done.
+// errQuery is the error of a query or change whose context is done.
 func errQuery(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &Error{CodeDeadline, "the answer took longer than it may"}

@@ -20,7 +20,7 @@ type kickOrder struct {
 }
 
 // Kick implements Gateway.
-func (s *Server) Kick(_ context.Context, k Kick) (int, error) {
+func (s *Server) Kick(ctx context.Context, k Kick) (int, error) {
 	if err := k.To.check(); err != nil {
 		return 0, err
 	}
@@ -31,8 +31,12 @@ func (s *Server) Kick(_ context.Context, k Kick) (int, error) {
 	if k.To.All {
 		return s.kickAll(order), nil
 	}
+	list, err := s.handles(ctx, k.To.ClientIDs, k.To.UIDs, k.To.Groups)
+	if err != nil {
+		return 0, err
+	}
 	kicked := 0
-	for _, h := range s.handles(k.To.ClientIDs, k.To.UIDs, k.To.Groups) {
+	for _, h := range list {
 		kicked += s.kickOne(h, order)
 	}
 	return kicked, nil

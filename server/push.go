@@ -34,9 +34,11 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	if p.Wait {
 		wait = newPushWait()
 	}
-	matched, err := s.fanOut(&p, wait)
+	matched, err := s.fanOut(ctx, &p, wait)
 	if err != nil {
-		s.refused.Add(1)
+		if err == errBusy {
+			s.refused.Add(1)
+		}
 		return PushResult{}, err
 	}
 	s.pushes.Add(1)
@@ -55,11 +57,13 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 }
 
 // fanOut posts the push to the loops of its targets, to all of them or, with
-// CodeBusy, to none.
-func (s *Server) fanOut(p *Push, wait *pushWait) (matched int, err error) {
+// an error, to none.
+func (s *Server) fanOut(ctx context.Context, p *Push, wait *pushWait) (matched int, err error) {
 	var exclude []table.Handle
 	if len(p.ExcludeClientIDs)+len(p.ExcludeUIDs) > 0 {
-		exclude = s.handles(p.ExcludeClientIDs, p.ExcludeUIDs, nil)
+		if exclude, err = s.handles(ctx, p.ExcludeClientIDs, p.ExcludeUIDs, nil); err != nil {
+			return 0, err
+		}
 	}
 	if p.To.All {
 		return s.pushAll(p, wait, exclude)
@@ -72,7 +76,11 @@ func (s *Server) fanOut(p *Push, wait *pushWait) (matched int, err error) {
 			return 0, nil
 		}
 	}
-	return s.pushList(p, wait, without(s.handles(p.To.ClientIDs, p.To.UIDs, p.To.Groups), exclude))
+	list, err := s.handles(ctx, p.To.ClientIDs, p.To.UIDs, p.To.Groups)
+	if err != nil {
+		return 0, err
+	}
+	return s.pushList(p, wait, without(list, exclude))
 }
 
 // singleName answers the members if t is nothing but one uid or one group.

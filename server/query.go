@@ -48,7 +48,7 @@ func (s *Server) Counts(_ context.Context, q Counts) (CountsResult, error) {
 func (s *Server) Stats(context.Context) (Stats, error) {
 	st := Stats{
 		Node: s.config.Node, StartedAt: s.began, Loops: len(s.loops),
-		Sockets: int(s.sockets.Load()), MaxConns: s.MaxConns(),
+		Connections: s.connected(), Sockets: int(s.sockets.Load()), MaxConns: s.MaxConns(),
 		UIDs: s.registry.uids.Len(), Groups: s.registry.groups.Len(),
 		Accepted: s.accepted.Load(), AcceptErrors: s.acceptErrors.Load(), Delayed: s.delayed.Load(), Addresses: s.addresses.Len(),
 		Pushes: s.pushes.Load(), PushesRefused: s.refused.Load(),
@@ -58,7 +58,6 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
 	for _, l := range s.loops {
 		c := &l.count
-		st.Connections += int(c.connections.Load())
 		for i := range c.handshakes {
 			st.Handshakes[handshakeLabel(i)] += c.handshakes[i].Load()
 		}

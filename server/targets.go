@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"slices"
 
 	"castgate/server/internal/table"
@@ -42,30 +43,93 @@ func checkName(what, name string) error {
 }
 
 // handles answers the clients that are registered now for targets other than
-// all, sorted, each once.
-func (s *Server) handles(clientIDs, uids, groups []string) []table.Handle {
+// all, sorted, each once. With an error, for want of time, it answers none.
+func (s *Server) handles(ctx context.Context, clientIDs, uids, groups []string) ([]table.Handle, error) {
 	var list []table.Handle
 	for _, id := range clientIDs {
 		if h := s.ids.parse(id); s.registry.online(h) {
 			list = append(list, h)
 		}
 	}
-	for _, u := range uids {
-		list = appendMembers(list, s.registry.uids.Snapshot(u))
+	list, err := s.appendMembers(ctx, list, s.registry.uids, uids)
+	if err == nil {
+		list, err = s.appendMembers(ctx, list, s.registry.groups, groups)
 	}
-	for _, g := range groups {
-		list = appendMembers(list, s.registry.groups.Snapshot(g))
+	if err != nil {
+		return nil, err
 	}
+	return sorted(list), nil
+}
+
+// sortLeast is the size up to which a list of handles may hold some many times.
+const sortLeast = 8192
+
+// appendMembers appends the members of names. A caller may give thousands of
+// names that have mostly the same members, or give one again and again: a list
+// that exceeds twice what there are clients is sorted, and each is kept once.
+func (s *Server) appendMembers(ctx context.Context, list []table.Handle, t *table.Table, names []string) ([]table.Handle, error) {
+	most, once := sortLeast, false
+	for i := 0; i < len(names); i++ {
+		members := t.Snapshot(names[i])
+		if len(list)+members.Len() > most {
+			if err := ctx.Err(); err != nil {
+				return nil, errQuery(ctx)
+			}
+			if !once {
+				names, i, once = distinct(names[i:]), 0, true
+			}
+			if most = max(most, 2*s.connected()); len(list)+members.Len() > most {
+				list = sorted(list)
+				most = max(most, 2*len(list)) // some may be gone by now
+			}
+		}
+		list = slices.Grow(list, members.Len())
+		for h := range members.All() {
+			list = append(list, h)
+		}
+	}
+	return list, nil
+}
+
+// connected is how many clients there are.
+func (s *Server) connected() (n int) {
+	for _, l := range s.loops {
+		n += int(l.count.connections.Load())
+	}
+	return n
+}
+
+// sorted sorts a list of handles in place and leaves each once.
+func sorted(list []table.Handle) []table.Handle {
 	slices.Sort(list)
 	return slices.Compact(list)
 }
 
-func appendMembers(list []table.Handle, members table.Snapshot) []table.Handle {
-	list = slices.Grow(list, members.Len())
-	for h := range members.All() {
-		list = append(list, h)
+// distinct is names in their order, each once: the list itself if it is so
+// already. A few cost no memory.
+func distinct(names []string) []string {
+	const few = 16
+	if len(names) <= few {
+		for i, n := range names {
+			if slices.Contains(names[:i], n) {
+				return distinctOf(names)
+			}
+		}
+		return names
 	}
-	return list
+	return distinctOf(names)
+}
+
+func distinctOf(names []string) []string {
+	seen := make(map[string]struct{}, len(names))
+	once := make([]string, 0, len(names))
+	for _, n := range names {
+		if _, again := seen[n]; !again {
+			seen[n] = struct{}{}
+			once = append(once, n)
+		}
+	}
+	return once
 }
 
 // excluded tells whether h is in a sorted list.
