@@ -26,8 +26,8 @@ const (
 	CodeBusy Code = "busy"
 	// CodeStopping: the gateway is shutting down.
 	CodeStopping Code = "stopping"
-	// CodeDeadline: the query was not answered before its context ended. Of what
-	// changes memberships a part may have been done, a push or kick not at all.
+	// CodeDeadline: the query was not answered before its context ended. A
+	// change of groups may have been done in part, a push or kick not at all.
 	CodeDeadline Code = "deadline"
 )
 

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"castgate/codec"
 	"castgate/server/internal/table"
@@ -85,11 +86,24 @@ func (r *registry) join(h table.Handle, c *client, group string) bool {
 	return added
 }
 
+// fewGroups is up to how many groups of a client are searched by name. Those of
+// one with more are found in the table of all groups.
+const fewGroups = 16
+
 // leave answers whether the client was in the group. The caller holds the
 // client's lock.
 func (r *registry) leave(h table.Handle, c *client, group string) bool {
-	e := c.groups.remove(group)
-	return e != nil && r.groups.Remove(e, h)
+	var e *table.Entry
+	if c.groups.len() <= fewGroups {
+		e = c.groups.find(group)
+	} else {
+		e = r.groups.Lookup(group) // the very one, if the client is in it
+	}
+	if !r.groups.Remove(e, h) {
+		return false
+	}
+	c.groups.remove(e)
+	return true
 }
 
 // Unbind implements Gateway.
@@ -110,8 +124,8 @@ func (s *Server) Unbind(_ context.Context, clientID string) (BindResult, error) 
 }
 
 // Join implements Gateway.
-func (s *Server) Join(_ context.Context, m Membership) (MembershipResult, error) {
-	return s.changeMembership(m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
+func (s *Server) Join(ctx context.Context, m Membership) (MembershipResult, error) {
+	return s.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
 			if c.groups.len() >= MaxGroupsPerClient {
 				return changed, errTooManyGroups
@@ -125,8 +139,8 @@ func (s *Server) Join(_ context.Context, m Membership) (MembershipResult, error)
 }
 
 // Leave implements Gateway.
-func (s *Server) Leave(_ context.Context, m Membership) (MembershipResult, error) {
-	return s.changeMembership(m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
+func (s *Server) Leave(ctx context.Context, m Membership) (MembershipResult, error) {
+	return s.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
 			if s.registry.leave(h, c, g) {
 				changed++
@@ -136,46 +150,75 @@ func (s *Server) Leave(_ context.Context, m Membership) (MembershipResult, error
 	})
 }
 
-// changeMembership applies change to each client m names.
-func (s *Server) changeMembership(m Membership, change func(table.Handle, *client, []string) (int, error)) (MembershipResult, error) {
+// lockedGroups is how many groups a client joins or leaves at a time: meanwhile
+// its chunk is locked, for which the loop and up to 255 other clients wait.
+const lockedGroups = 64
+
+// changeMembership applies change to each client m names, once by its id and
+// once by its uid, for some groups after the other.
+func (s *Server) changeMembership(ctx context.Context, m Membership, change func(table.Handle, *client, []string) (int, error)) (MembershipResult, error) {
 	var result MembershipResult
-	if len(m.ClientIDs) == 0 && len(m.UIDs) == 0 {
-		return result, &Error{CodeNoTarget, "neither client_ids nor uids are named"}
-	}
-	if len(m.Groups) == 0 {
-		return result, &Error{CodeInvalidName, "no group is named"}
-	}
-	if err := checkNames("group", m.Groups); err != nil {
+	if err := m.check(); err != nil {
 		return result, err
 	}
-	if err := checkNames("uid", m.UIDs); err != nil {
-		return result, err
-	}
+	groups := distinct(m.Groups)
 	var failed error
-	apply := func(h table.Handle) bool {
-		return s.registry.lookup(h, func(c *client) {
-			n, err := change(h, c, m.Groups)
-			result.Changed += n
-			if err != nil && failed == nil {
-				failed = err
+	apply := func(h table.Handle) (known bool, late error) {
+		for part := range slices.Chunk(groups, lockedGroups) {
+			if ctx.Err() != nil {
+				return known, errQuery(ctx)
 			}
-		})
+			var err error
+			found := s.registry.lookup(h, func(c *client) {
+				var n int
+				n, err = change(h, c, part)
+				result.Changed += n
+			})
+			if !found {
+				break
+			}
+			known = true
+			if err != nil {
+				failed = err
+				break
+			}
+		}
+		return known, nil
 	}
-	for _, id := range m.ClientIDs {
-		if !apply(s.ids.parse(id)) {
+	for _, id := range distinct(m.ClientIDs) {
+		known, late := apply(s.ids.parse(id))
+		if late != nil {
+			return result, late
+		}
+		if !known {
 			result.UnknownClientIDs = append(result.UnknownClientIDs, id)
 		}
 	}
-	for _, u := range m.UIDs {
+	for _, u := range distinct(m.UIDs) {
 		for h := range s.registry.uids.Snapshot(u).All() {
-			apply(h)
+			if _, late := apply(h); late != nil {
+				return result, late
+			}
 		}
 	}
 	return result, failed
 }
 
+func (m *Membership) check() error {
+	if len(m.ClientIDs) == 0 && len(m.UIDs) == 0 {
+		return &Error{CodeNoTarget, "neither client_ids nor uids are named"}
+	}
+	if len(m.Groups) == 0 {
+		return &Error{CodeInvalidName, "no group is named"}
+	}
+	if err := checkNames("group", m.Groups); err != nil {
+		return err
+	}
+	return checkNames("uid", m.UIDs)
+}
+
 // Ungroup implements Gateway.
-func (s *Server) Ungroup(_ context.Context, groups []string) (int, error) {
+func (s *Server) Ungroup(ctx context.Context, groups []string) (int, error) {
 	if len(groups) == 0 {
 		return 0, &Error{CodeInvalidName, "no group is named"}
 	}
@@ -183,13 +226,16 @@ func (s *Server) Ungroup(_ context.Context, groups []string) (int, error) {
 		return 0, err
 	}
 	changed := 0
-	for _, g := range groups {
-		for h := range s.registry.groups.Snapshot(g).All() {
+	for _, g := range distinct(groups) {
+		for h := range until(ctx, s.registry.groups.Snapshot(g)) {
 			s.registry.lookup(h, func(c *client) {
 				if s.registry.leave(h, c, g) {
 					changed++
 				}
 			})
+		}
+		if ctx.Err() != nil {
+			return changed, errQuery(ctx)
 		}
 	}
 	return changed, nil

@@ -54,28 +54,32 @@ func (g *groupSet) add(e *table.Entry) {
 	}
 }
 
-// remove takes the group of that name out and answers it.
-func (g *groupSet) remove(name string) *table.Entry {
+// find answers the group of that name, nil if it is none of them.
+func (g *groupSet) find(name string) *table.Entry {
 	if g.one != nil && g.one.Name() == name {
-		e := g.one
-		g.one = nil
-		if g.more != nil {
-			g.one = (*g.more)[0]
-			g.cut(0)
-		}
-		return e
+		return g.one
 	}
-	if g.more == nil {
-		return nil
-	}
-	list := *g.more
-	for i, e := range list {
-		if e.Name() == name {
-			g.cut(i)
-			return e
+	if g.more != nil {
+		for _, e := range *g.more {
+			if e.Name() == name {
+				return e
+			}
 		}
 	}
 	return nil
+}
+
+// remove takes out e, which is one of them.
+func (g *groupSet) remove(e *table.Entry) {
+	if g.one != e {
+		g.cut(slices.Index(*g.more, e))
+		return
+	}
+	g.one = nil
+	if g.more != nil {
+		g.one = (*g.more)[0]
+		g.cut(0)
+	}
 }
 
 // cut takes a group out of more.

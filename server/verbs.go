@@ -28,18 +28,21 @@ type Gateway interface {
 	// Unknown clients: CodeUnknownClient.
 	Unbind(ctx context.Context, clientID string) (BindResult, error)
 	// Join adds the clients, and every present connection of the uids, to the
-	// groups. Unknown client ids are reported, not an error.
+	// groups. Unknown client ids are reported, each once, not an error. With
+	// CodeDeadline, as with Leave and Ungroup, a part has been done.
 	Join(ctx context.Context, m Membership) (MembershipResult, error)
 	// Leave is the reverse of Join.
 	Leave(ctx context.Context, m Membership) (MembershipResult, error)
 	// Ungroup empties the groups and answers how many memberships that ended.
 	Ungroup(ctx context.Context, groups []string) (changed int, err error)
 	// Push sends one message to every target, one copy per client however many
-	// targets match it. CodeBusy when the event loops have no room for it;
-	// nothing has been sent then.
+	// targets match it. CodeBusy when the event loops have no room for it,
+	// CodeDeadline when the targets took too long to find; nothing has been
+	// sent then.
 	Push(ctx context.Context, p Push) (PushResult, error)
 	// Kick closes clients. They are out of every table when it returns; the
 	// text, if any, and a close frame are written after all that was queued.
+	// CodeDeadline as with Push.
 	Kick(ctx context.Context, k Kick) (kicked int, err error)
 
 	// Online tells which clients are connected and how many connections uids have.

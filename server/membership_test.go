@@ -1,0 +1,146 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// lookedAt is a context that is done once it was looked at so many times.
+type lookedAt struct {
+	context.Context
+	looks, most int
+}
+
+func (c *lookedAt) Err() error {
+	if c.looks++; c.looks > c.most {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func groupNames(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprint("group ", i))
+	}
+	return names
+}
+
+// A client or group that is named many times is changed once. Between two locks
+// of a client's chunk, which its loop and its neighbours wait for, only some
+// dozens of groups are changed, and the context is looked at.
+func TestMembershipRepeated(t *testing.T) {
+	k := newSink(t, 1, 2)
+	id := k.ids.string(k.connect(t, 0), 0)
+	if _, err := k.Bind(t.Context(), Bind{ClientID: id, UID: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	names := groupNames(MaxGroupsPerClient)
+	m := Membership{ClientIDs: repeated(id, 10_000), UIDs: repeated("ann", 10_000), Groups: slices.Repeat(names, 2)}
+	parts := 2 * (len(names) + lockedGroups - 1) / lockedGroups // by id and by uid
+	for _, verb := range []struct {
+		name   string
+		change func(context.Context, Membership) (MembershipResult, error)
+	}{{"join", k.Join}, {"leave", k.Leave}} {
+		ctx := &lookedAt{t.Context(), 0, parts}
+		want := len(names)
+		if verb.name == "join" { // by its uid it is in as many groups as it may be
+			m.UIDs = nil
+		}
+		if r, err := verb.change(ctx, m); err != nil || r.Changed != want {
+			t.Errorf("%s: %+v, %v after %d looks at the context", verb.name, r, err, ctx.looks)
+		}
+		if ctx.looks < parts/2 {
+			t.Errorf("%s: %d looks at the context for %d groups", verb.name, ctx.looks, len(names))
+		}
+		m.UIDs = repeated("ann", 10_000)
+	}
+	r, err := k.Leave(t.Context(), Membership{ClientIDs: []string{"gone", id, "gone", "lost"}, Groups: names[:1]})
+	if err != nil || fmt.Sprint(r.UnknownClientIDs) != "[gone lost]" {
+		t.Errorf("unknown clients: %+v, %v", r, err)
+	}
+	if st, _ := k.Stats(t.Context()); st.Groups != 0 {
+		t.Errorf("%d groups are left", st.Groups)
+	}
+}
+
+// A change that there is no more time for ends where it is, as an error.
+func TestMembershipDeadline(t *testing.T) {
+	k := newSink(t, 1, 3)
+	var ids []string
+	for i := range 3 {
+		ids = append(ids, k.ids.string(k.connect(t, i), 0))
+	}
+	names := groupNames(1000)
+	want := &Error{Code: CodeDeadline}
+	in := func() int {
+		st, _ := k.Stats(t.Context())
+		return st.Groups
+	}
+	m := Membership{ClientIDs: ids, Groups: names}
+	if r, err := k.Join(&lookedAt{t.Context(), 0, 2}, m); !errors.Is(err, want) || r.Changed != 2*lockedGroups || in() != r.Changed {
+		t.Errorf("join: %+v, %v, %d groups", r, err, in())
+	}
+	if _, err := k.Join(t.Context(), m); err != nil || in() != len(names) {
+		t.Fatalf("%v, %d groups", err, in())
+	}
+	if r, err := k.Leave(&lookedAt{t.Context(), 0, 1}, m); !errors.Is(err, want) || r.Changed != lockedGroups {
+		t.Errorf("leave: %+v, %v", r, err)
+	}
+	if n, err := k.Ungroup(&lookedAt{t.Context(), 0, 0}, names); !errors.Is(err, want) || n != 0 {
+		t.Errorf("ungroup: %d, %v", n, err)
+	}
+	if n, err := k.Ungroup(t.Context(), slices.Repeat(names, 2)); err != nil || n != 3*len(names)-lockedGroups {
+		t.Errorf("ungroup: %d, %v", n, err)
+	}
+}
+
+// A client's groups, of whichever number, are those it has joined and not left,
+// in the order in which it joined them.
+func TestGroupsOfAClient(t *testing.T) {
+	k := newSink(t, 1, 2)
+	id, other := k.ids.string(k.connect(t, 0), 0), k.ids.string(k.connect(t, 1), 0)
+	random := rand.New(rand.NewPCG(1, 2))
+	names := groupNames(60)
+	// Groups that others are in are no groups of this client.
+	if _, err := k.Join(t.Context(), Membership{ClientIDs: []string{other}, Groups: names[:30]}); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for step := range 5000 {
+		m := Membership{ClientIDs: []string{id}, Groups: []string{names[random.IntN(len(names))]}}
+		i := slices.Index(want, m.Groups[0])
+		if random.IntN(200) < 100+80*(step/500%2*2-1) { // up and down
+			r, err := k.Join(t.Context(), m)
+			if err != nil || (r.Changed == 1) != (i < 0) {
+				t.Fatalf("join: %+v, %v", r, err)
+			}
+			if i < 0 {
+				want = append(want, m.Groups[0])
+			}
+		} else {
+			r, err := k.Leave(t.Context(), m)
+			if err != nil || (r.Changed == 1) != (i >= 0) {
+				t.Fatalf("leave: %+v, %v", r, err)
+			}
+			if i >= 0 {
+				want = slices.Delete(want, i, i+1)
+			}
+		}
+		err := k.Each(t.Context(), Each{ClientID: id, Groups: true}, func(c ClientState) bool {
+			if !slices.Equal(c.Groups, want) {
+				t.Fatalf("step %d: in %q, want %q", step, c.Groups, want)
+			}
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st, _ := k.Stats(t.Context()); st.Groups < 30 {
+		t.Errorf("%d groups, another client is in 30", st.Groups)
+	}
+}
