@@ -91,7 +91,7 @@ func (c *call) wait() (done func()) {
 }
 
 // bound gives the call a context that ends after RequestTimeout or when the
-// port shuts down, for a query that may take long.
+// port shuts down, for what may take long.
 func (c *call) bound() (done func()) {
 	ctx, cancel := context.WithTimeout(c.server.base, c.server.limits.Load().RequestTimeout)
 	c.ctx = ctx

@@ -101,6 +101,47 @@ func TestStreamDeadline(t *testing.T) {
 	verifyEnded(t, was)
 }
 
+// lost is a gateway that never finds all the clients it is to do something with.
+type lost struct{ *stuck }
+
+func (s *lost) Push(ctx context.Context, _ server.Push) (server.PushResult, error) {
+	return server.PushResult{}, s.wait(ctx)
+}
+
+func (s *lost) Kick(ctx context.Context, _ server.Kick) (int, error) { return 0, s.wait(ctx) }
+
+func (s *lost) Join(ctx context.Context, _ server.Membership) (server.MembershipResult, error) {
+	return server.MembershipResult{}, s.wait(ctx)
+}
+
+func (s *lost) Leave(ctx context.Context, _ server.Membership) (server.MembershipResult, error) {
+	return server.MembershipResult{}, s.wait(ctx)
+}
+
+func (s *lost) Ungroup(ctx context.Context, _ []string) (int, error) { return 0, s.wait(ctx) }
+
+// TestManyNamesDeadline: a request whose many names are too much work is
+// answered 503, and ends.
+func TestManyNamesDeadline(t *testing.T) {
+	s := &lost{&stuck{fake: &fake{}, ended: make(chan struct{}, 10)}}
+	p := startWith(t, s, func(c *Config) { c.RequestTimeout = 50 * time.Millisecond })
+	names := `["n"` + strings.Repeat(`,"n"`, manyNames) + `]`
+	query := "?group=n" + strings.Repeat("&group=n", manyNames)
+	for _, try := range [][2]string{
+		{"/v1/push", `{"to":{"groups":` + names + `},"text":"x"}`},
+		{"/v1/push", `{"to":{"all":true},"exclude":{"uids":` + names + `},"text":"x"}`},
+		{"/v1/push", `{"to":{"uids":` + names + `},"text":"x","wait":"written"}`},
+		{"/v1/push/raw" + query, "x"},
+		{"/v1/kick", `{"groups":` + names + `}`},
+		{"/v1/join", `{"client_ids":` + names + `,"groups":["g"]}`},
+		{"/v1/leave", `{"uids":["u"],"groups":` + names + `}`},
+		{"/v1/ungroup", `{"groups":` + names + `}`},
+	} {
+		p.refuses(503, "deadline", "POST", try[0], try[1])
+		<-s.ended
+	}
+}
+
 // TestBatchDeadline: what a batch has no time left for is answered 503 each and
 // not carried out.
 func TestBatchDeadline(t *testing.T) {

@@ -41,6 +41,9 @@ func (c *call) pushRaw() error {
 	if !m.Binary && !utf8.Valid(m.Payload) {
 		return wire.Faultf(wire.CodeInvalidUTF8, "the body is not UTF-8; binary=1 sends any bytes")
 	}
+	if m.Names() > manyNames {
+		defer c.bound()()
+	}
 	if err := c.push(); err != nil {
 		return err
 	}

@@ -48,12 +48,19 @@ func (v *verb) single(c *call) error {
 	if err := c.command.Decode(c.http.Request.Body(), v.op); err != nil {
 		return err
 	}
+	if c.command.Names() > manyNames {
+		defer c.bound()()
+	}
 	if err := v.run(c); err != nil {
 		return err
 	}
 	c.answer(jsonType)
 	return nil
 }
+
+// manyNames is how many names of a command are so little work, whatever they
+// stand for, that it is not worth a timer.
+const manyNames = 16
 
 // appendInt appends text and a number.
 func appendInt[T ~int | ~uint64 | ~uint16](dst []byte, text string, n T) []byte {

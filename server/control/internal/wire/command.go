@@ -207,6 +207,12 @@ func (c *Command) value(f Fields) (err error) {
 	return err
 }
 
+// Names is how many client ids, uids and groups it has in its lists.
+func (c *Command) Names() int {
+	return len(c.Top.ClientIDs) + len(c.Top.UIDs) + len(c.Top.Groups) + len(c.To.ClientIDs) + len(c.To.UIDs) + len(c.To.Groups) +
+		len(c.ExcludeClientIDs) + len(c.ExcludeUIDs)
+}
+
 // Reset forgets the command, so that nothing points into the body any more,
 // and gives back memory that only a large one needs.
 func (c *Command) Reset() {
