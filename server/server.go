@@ -35,10 +35,11 @@ type Server struct {
 
 	policy     atomic.Pointer[policy]
 	ticks      atomic.Pointer[tickConfig]
-	pushQueue  atomic.Int64    // Capacity.PushQueue
-	maxMessage atomic.Int64    // Capacity.MaxMessage
-	addresses  quota.Addresses // by what perAddress limits
-	accepting  budget          // Policy.HandshakeRate
+	pushQueue  atomic.Int64             // Capacity.PushQueue
+	maxMessage atomic.Int64             // Capacity.MaxMessage
+	addresses  quota.Addresses          // by what perAddress limits
+	accepting  budget                   // Policy.HandshakeRate
+	sessions   [sessionLocks]sync.Mutex // by slot: of changes of JSON sessions
 	checks     checks
 	refusing   atomic.Int64  // sockets being refused for their address
 	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate

@@ -16,6 +16,9 @@ type session struct {
 	bytes string // what PutSessionBytes stored
 }
 
+// sessionLocks is how many changes of JSON sessions may be made at once.
+const sessionLocks = 16
+
 // keep answers the client's session, making it if there is none. The caller
 // holds the client's lock.
 func (c *client) keep() *session {
@@ -32,6 +35,9 @@ func (s *Server) PutSession(_ context.Context, clientID string, session json.Raw
 
 // PatchSession implements Gateway.
 func (s *Server) PatchSession(_ context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error) {
+	if len(patch) > MaxPatchLen {
+		return nil, &Error{CodeSessionTooLarge, fmt.Sprintf("the patch has %d bytes, %d are allowed", len(patch), MaxPatchLen)}
+	}
 	if err := checkObject(patch); err != nil {
 		return nil, err
 	}
@@ -45,27 +51,31 @@ func (s *Server) PatchSession(_ context.Context, clientID string, patch json.Raw
 }
 
 // changeSession stores what change makes of the old session, "{}" if there was
-// none. Two changes of one client's session follow each other.
+// none. Two changes of one client's session follow each other: they have a lock
+// of their own, since the client's is one that loops wait for.
 func (s *Server) changeSession(clientID string, change func(old []byte) ([]byte, error)) (json.RawMessage, error) {
-	var stored []byte
-	var err error
-	found := s.registry.lookup(s.ids.parse(clientID), func(c *client) {
-		old := []byte("{}")
+	h := s.ids.parse(clientID)
+	mu := &s.sessions[h.Slot()%sessionLocks]
+	mu.Lock()
+	defer mu.Unlock()
+	old := "{}"
+	if !s.registry.lookup(h, func(c *client) {
 		if c.session != nil && c.session.json != "" {
-			old = []byte(c.session.json)
+			old = c.session.json
 		}
-		var made []byte
-		if made, err = change(old); err != nil {
-			return
-		}
-		if stored, err = compactSession(made); err == nil {
-			c.keep().json = string(stored)
-		}
-	})
+	}) {
+		return nil, unknownClient(clientID)
+	}
+	made, err := change([]byte(old))
 	if err != nil {
 		return nil, err
 	}
-	if !found {
+	stored, err := compactSession(made)
+	if err != nil {
+		return nil, err
+	}
+	text := string(stored)
+	if !s.registry.lookup(h, func(c *client) { c.keep().json = text }) {
 		return nil, unknownClient(clientID)
 	}
 	return stored, nil

@@ -61,9 +61,9 @@ type Gateway interface {
 	Groups(ctx context.Context, q List) (Page[NameCount], error)
 
 	// PutSession replaces the client's session by a JSON object of at most
-	// MaxSessionLen bytes, PatchSession merges one into it (RFC 7396). Both
-	// answer the session as it then is. CodeUnknownClient, CodeInvalidSession,
-	// CodeSessionTooLarge.
+	// MaxSessionLen bytes, PatchSession merges one of at most MaxPatchLen into it
+	// (RFC 7396). Both answer the session as it then is. CodeUnknownClient,
+	// CodeInvalidSession, CodeSessionTooLarge.
 	PutSession(ctx context.Context, clientID string, session json.RawMessage) (json.RawMessage, error)
 	PatchSession(ctx context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error)
 	// SessionBytes and PutSessionBytes read and replace the client's other
@@ -96,6 +96,8 @@ const (
 	MaxNameLen = 128
 	// MaxSessionLen is the largest session in bytes of JSON.
 	MaxSessionLen = 4 << 10
+	// MaxPatchLen is the largest patch of a session in bytes of JSON.
+	MaxPatchLen = 64 << 10
 	// MaxSessionBytes is the largest session of Gateway.PutSessionBytes.
 	MaxSessionBytes = 1 << 20
 	// MaxPageLen is the most rows one page of a listing holds.
