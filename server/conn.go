@@ -96,6 +96,9 @@ func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge
 	if c.state != connOpen {
 		return c.state != connFree
 	}
+	if len(l.pongs) > 0 && !l.sendPongs(slot, c) {
+		return false
+	}
 	l.leave(slot, c)
 	l.closed(slot, c)
 	if purge {
@@ -147,6 +150,7 @@ func (l *loop) leave(slot uint32, c *conn) {
 func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 	l.leave(slot, c)
 	l.closed(slot, c)
+	l.pongs = l.pongs[:0]
 	for c.head != 0 {
 		l.pop(c, dropClosed)
 	}

@@ -154,6 +154,10 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool)
 			return
 		}
 	}
+	if len(l.pongs) > 0 && !l.sendPongs(slot, c) {
+		in.discard()
+		return
+	}
 	rests := in.parser.AtRest() && in.message == nil && in.packed == nil
 	waits := len(b) > 0 || in.inflating.message != nil
 	switch {
@@ -233,25 +237,6 @@ func (l *loop) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
 	return false
 }
 
-// pong answers a ping. While one waits for a full socket, a newer ping's
-// answer takes its place (RFC 6455 section 5.5.3 allows that), so that a flood
-// of pings holds one frame.
-func (l *loop) pong(slot uint32, c *conn, payload []byte) bool {
-	f := &frame{bytes: codec.AppendFrame(nil, codec.OpPong, payload)}
-	if c.is(flagBlocked) && c.is(flagPong) && l.replacePong(slot, c, f) {
-		return true
-	}
-	l.queueFirst(slot, c, f)
-	if !l.flush(slot, c) {
-		return false
-	}
-	c.clear(flagPong)
-	if c.head != 0 {
-		c.set(flagPong)
-	}
-	return true
-}
-
 // onData acts on a piece of a message as Config.OnMessage says.
 func (l *loop) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 	if ev.Last {
@@ -306,6 +291,9 @@ func (l *loop) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) 
 	}
 	if l.srv.config.OnMessage != OnMessageEcho {
 		return true
+	}
+	if len(l.pongs) > 0 && !l.sendPongs(slot, c) {
+		return false
 	}
 	f := l.echoFrame(c, ev.Op, message)
 	return l.catchUp(slot, c) && l.deliver(slot, c, f) && l.flush(slot, c)

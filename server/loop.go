@@ -69,6 +69,8 @@ type loop struct {
 	rbuf        []byte
 	plain       []byte // of compressed messages; nil until there is one
 	wbuf        []byte
+	pongs       []byte       // owed for pings of the read at hand
+	newestPong  int          // where the last of them begins
 	unopened    []byte       // read and not yet decrypted; of the call of unseal that is under way
 	unsealed    []byte       // decrypted; nil until there is TLS
 	cipher      []byte       // encrypted
@@ -187,6 +189,7 @@ func (l *loop) survive(slot, gen uint32) {
 	}
 	l.count.panics.Add(1)
 	l.scratch.discard()
+	l.pongs = l.pongs[:0]
 	l.srv.log.Error("defect while serving a client", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if c := l.conn(slot); c != nil && c.gen == gen {
 		l.closeNow(slot, c, closeInternal)

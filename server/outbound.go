@@ -5,8 +5,6 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
-
-	"castgate/codec"
 )
 
 // gatherLen is how many bytes of small frames leave in one write. A frame of
@@ -36,23 +34,26 @@ func (l *loop) queue(c *conn, f *frame) {
 // queueFirst puts a control frame in front of what waits, behind a frame that
 // is half written (RFC 6455 section 5.4 lets control frames overtake).
 func (l *loop) queueFirst(slot uint32, c *conn, f *frame) {
-	if c.head == 0 {
-		l.queue(c, f)
-		return
-	}
+	l.insert(c, l.begun(slot, c), f)
+}
+
+// insert puts a frame behind a node of those that wait for c, 0 for in front
+// of all, and answers its own.
+func (l *loop) insert(c *conn, last uint32, f *frame) uint32 {
 	n := l.nodes.take(f)
-	if last := l.begun(slot, c); last == 0 {
+	if c.head == 0 || c.tail == last {
+		c.tail = n
+	}
+	if last == 0 {
 		l.nodes.at(n).next = c.head
 		c.head = n
 	} else {
 		first := l.nodes.at(last)
 		l.nodes.at(n).next = first.next
 		first.next = n
-		if c.tail == last {
-			c.tail = n
-		}
 	}
 	l.grown(c, f)
+	return n
 }
 
 func (l *loop) grown(c *conn, f *frame) {
@@ -296,24 +297,4 @@ func (l *loop) written(c *conn, n int) {
 	if c.head == 0 {
 		c.tail = 0
 	}
-}
-
-// replacePong puts a newer pong in the place of the one that waits near the
-// head of c's list. False if none waits there, or it has begun.
-func (l *loop) replacePong(slot uint32, c *conn, f *frame) bool {
-	n := c.head
-	if last := l.begun(slot, c); last != 0 {
-		n = l.nodes.at(last).next
-	}
-	if n == 0 {
-		return false
-	}
-	nd := l.nodes.at(n)
-	if codec.Opcode(nd.frame.bytes[0]&0x0f) != codec.OpPong {
-		return false
-	}
-	l.forget(c, nd.frame)
-	nd.frame = f
-	l.grown(c, f)
-	return true
 }

@@ -225,7 +225,7 @@ func TestPingsBehindAHalfWrittenPong(t *testing.T) {
 		c.received(t) // the answer and the init message
 		room = begun
 		for _, p := range pongs {
-			if !l.pong(c.slot, c.conn, []byte(p[2:])) {
+			if !l.pong(c.slot, c.conn, []byte(p[2:])) || !l.sendPongs(c.slot, c.conn) {
 				t.Fatal("the connection is gone")
 			}
 		}
