@@ -52,7 +52,7 @@ func (b *binder) ring() {
 	}
 }
 
-// take answers up to bindBatch of those who wait. There may be none.
+// take returns up to bindBatch of those who wait. There may be none.
 func (b *binder) take(into []arrival) []arrival {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -58,7 +58,7 @@ func dialCallers(ctx context.Context, addr string, n int) (all []*caller, closeA
 // allow gives all requests from now on so much time together.
 func (c *caller) allow(d time.Duration) error { return c.conn.SetDeadline(time.Now().Add(d)) }
 
-// post sends a JSON body and answers that of a 200, which is valid until the
+// post sends a JSON body and returns that of a 200, which is valid until the
 // next call. Any other status is a *loadtest.RefusedError; after every other
 // error the connection is of no more use.
 func (c *caller) post(path string, body []byte) ([]byte, error) {

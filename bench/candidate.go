@@ -32,11 +32,11 @@ type candidate struct {
 	// module is the directory, from the root, of the Go module it is built
 	// from, and source the package in it. Both are empty if obtain finds it.
 	module, source string
-	// obtain answers the path of a program that is not built here. An error
+	// obtain returns the path of a program that is not built here. An error
 	// that is no *SkipError ends the run.
 	obtain func(ctx context.Context) (string, error)
 	// prepare writes what the program needs into dir, which is removed when it
-	// has ended, and answers its arguments. clients and control are the
+	// has ended, and returns its arguments. clients and control are the
 	// addresses to listen on, host:port.
 	prepare func(dir, clients, control string) (args []string, err error)
 	// path is what clients ask for in the URL.
@@ -121,7 +121,7 @@ func names() (all []string) {
 	return all
 }
 
-// build makes a server's program in dir, or finds it, and answers its path. If
+// build makes a server's program in dir, or finds it, and returns its path. If
 // a rival can't be had, that is a *SkipError.
 func build(ctx context.Context, root, dir, name string) (string, error) {
 	c := find(name)

@@ -24,7 +24,7 @@ func (b *commands) next() {
 }
 
 // batch sends commands. Every reply must be status 200 with exactly this body,
-// or 503: it then answers which were refused, nil if none.
+// or 503: it then returns which were refused, nil if none.
 func (c *caller) batch(b *commands, body string) (refused []bool, err error) {
 	b.body = append(b.body, "]}"...)
 	answer, err := c.post("/v1/batch", b.body)

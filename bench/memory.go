@@ -62,7 +62,7 @@ func (b *bench) memory(ctx context.Context, s *server, name string, bound bool, 
 }
 
 // idle opens n connections, binds them to uids from first on if so wanted,
-// and answers what memory is in use after some idle time.
+// and returns what memory is in use after some idle time.
 func (b *bench) idle(ctx context.Context, s *server, first, n int, bound bool) (*loadtest.Swarm, usage, error) {
 	config := b.swarmOf(s, n, []loadtest.Kind{loadtest.Unicast})
 	config.First = first

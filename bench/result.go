@@ -109,7 +109,7 @@ func quantity(v float64, unit string) string {
 }
 
 // Save writes the result as JSON into a new file in dir, named after the time
-// it was started, and answers its path.
+// it was started, and returns its path.
 func (r *Result) Save(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err

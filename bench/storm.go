@@ -107,7 +107,7 @@ func (b *bench) cutAndBack(ctx context.Context, s *server, swarm *loadtest.Swarm
 }
 
 // back has all that were cut off connect again, and be bound if there are
-// callers for that. It answers when the last was open.
+// callers for that. It reports when the last was open.
 func back(ctx context.Context, swarm *loadtest.Swarm, bindings *binder, callers []*caller) (open time.Duration, err error) {
 	begun := time.Now()
 	if callers == nil {

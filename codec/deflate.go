@@ -57,7 +57,7 @@ func NewDeflater(level, most int) *Deflater {
 	return d
 }
 
-// Frame answers a whole unmasked frame with the compressed payload (RFC 7692
+// Frame returns a whole unmasked frame with the compressed payload (RFC 7692
 // section 6.1), or nil if that would not be shorter than the plain one.
 // windowBits is what was agreed on, 8 to 15: below 15 the window is of 256
 // bytes, which suits all of them. payload is only read.

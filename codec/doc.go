@@ -18,7 +18,7 @@
 //
 // # Data flow
 //
-// In, on a server: bytes as they come -> HandshakeEnd until it answers an
+// In, on a server: bytes as they come -> HandshakeEnd until it returns an
 // index -> Upgrader.Upgrade with exactly that head -> what came after it, and
 // all later bytes, to Parser.Next -> events. Out: AppendFrame once, the same
 // bytes for every receiver. A client does the same with CheckResponse, a Parser

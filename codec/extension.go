@@ -37,7 +37,7 @@ func (o *offers) take(value []byte) {
 	}
 }
 
-// takeOffer reads one member of the list and answers what comes after it.
+// takeOffer reads one member of the list and returns what comes after it.
 func (o *offers) takeOffer(b []byte) (rest []byte, ok bool) {
 	name, rest := cutToken(b)
 	if len(name) == 0 {

@@ -72,7 +72,7 @@ func (c *forwardedChain) outcome(peer netip.AddrPort) (netip.AddrPort, Forwarded
 	return peer, ForwardedNone
 }
 
-// hop takes the next hop of a field from the right. It answers whether it is
+// hop takes the next hop of a field from the right. It returns whether it is
 // trusted, so that the one to its left counts.
 func (c *forwardedChain) hop(node []byte, bare bool, trusted func(netip.Addr) bool) (addr netip.AddrPort, goOn bool) {
 	addr, ok := parseNode(node, bare)
@@ -139,7 +139,7 @@ func (c *forwardedChain) addField(value []byte, trusted func(netip.Addr) bool) {
 	}
 }
 
-// forwardedElement cuts the first element off a Forwarded field and answers
+// forwardedElement cuts the first element off a Forwarded field and returns
 // its "for". more tells that a comma followed.
 func forwardedElement(b []byte) (node, rest []byte, more, ok bool) {
 	for named := false; ; {

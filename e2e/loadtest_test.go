@@ -89,7 +89,7 @@ func TestLoadtest(t *testing.T) {
 // sides count the same.
 func loadtestScenarios(t *testing.T, program string) { playAll(t, program, wstest.Start(t)) }
 
-// playAll plays every scenario with more flags, and answers what came of each.
+// playAll plays every scenario with more flags, and returns what came of each.
 func playAll(t *testing.T, program string, g *wstest.Gateway, more ...string) (results []loadtestResult) {
 	t.Helper()
 	const n = 200

@@ -47,7 +47,7 @@ func (b *binder) arrived(connection int, clientID string) {
 	ring(b.bell)
 }
 
-// take answers up to a batch of those who wait. There may be none.
+// take returns up to a batch of those who wait. There may be none.
 func (b *binder) take() []arrival {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -52,7 +52,7 @@ func newGateway(t *testing.T, noInit bool) *gateway {
 	return startGateway(t, noInit, func(s *httptest.Server) { s.Start() })
 }
 
-// newSecureGateway speaks TLS, and answers what its clients have to trust.
+// newSecureGateway speaks TLS, and returns what its clients have to trust.
 func newSecureGateway(t *testing.T) (*gateway, *tls.Config) {
 	g := startGateway(t, false, func(s *httptest.Server) { s.StartTLS() })
 	trust := &tls.Config{RootCAs: x509.NewCertPool()}
@@ -191,7 +191,7 @@ func rawServer(t *testing.T, serve func(net.Conn)) string {
 	return "ws://" + l.Addr().String() + "/"
 }
 
-// readRequest reads a handshake and answers its key.
+// readRequest reads a handshake and returns its key.
 func readRequest(conn net.Conn) (key string) {
 	req, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
@@ -222,7 +222,7 @@ func delivered(t *testing.T, s *Swarm) {
 	}
 }
 
-// accept answers a handshake with this key.
+// accept returns a handshake with this key.
 func accept(conn net.Conn, key string) {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",

@@ -11,7 +11,7 @@ import (
 	"castgate/codec"
 )
 
-// compressing answers a handshake that offers compression, and hands the
+// compressing returns a handshake that offers compression, and hands the
 // connection to serve behind the init message.
 func compressing(t *testing.T, extension string, serve func(net.Conn)) string {
 	return rawServer(t, func(c net.Conn) {

@@ -34,7 +34,7 @@ type Plan struct {
 	BroadcastSize int
 	// Slow is how many of mixed's connections stop reading while it pushes.
 	Slow int
-	// Replace is how many connections a second leave and come in churn, above
+	// Replace is how many connections a second come and go in churn, above
 	// 0 and up to 1,000,000. Broken is the part of them, 0 to 1, that are reset
 	// instead of saying goodbye. The first Stay connections stay all the time.
 	Replace float64

@@ -59,7 +59,7 @@ var scenarios = []*scenario{
 		open: openMixed, measure: measureMixed, judge: judgeMixed,
 	},
 	{
-		name: "churn", does: "push to all while connections leave and come", doing: "pushing and replacing connections",
+		name: "churn", does: "push to all while connections come and go", doing: "pushing and replacing connections",
 		needs: needsControl | needsPace | needsSize | needsReplace, streams: churnStreams, measure: measureChurn, judge: judgeChurn,
 	},
 	{

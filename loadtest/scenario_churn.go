@@ -38,12 +38,12 @@ const churnTick = 10 * time.Millisecond
 // groups and one to single connections.
 func churnStreams(p *Plan) []Kind { return append(callersOf(Broadcast)(p), Group, Unicast) }
 
-// measureChurn pushes while connections leave and come, and once more when all
+// measureChurn pushes while connections come and go, and once more when all
 // are back.
 func measureChurn(ctx context.Context, pl *play) error {
 	c := &Churn{}
 	pl.result.Churn = c
-	pl.log("pushing for %v while %.6g connections a second leave and come", pl.For, pl.Replace)
+	pl.log("pushing for %v while %.6g connections a second come and go", pl.For, pl.Replace)
 	churning, stop := context.WithCancel(ctx)
 	defer stop()
 	// Who comes is bound until all are back, however ctx ends.
@@ -107,7 +107,7 @@ func (c *Churn) play(ctx context.Context, pl *play) error {
 	return inOneLine(failed)
 }
 
-// replace has connections leave and come back, in turn, except those that are
+// replace has connections come and go back, in turn, except those that are
 // to stay.
 func (c *Churn) replace(ctx context.Context, s *Swarm, p *Plan) error {
 	begun := time.Now()

@@ -14,7 +14,7 @@ import (
 // secure is the TLS side of a wss connection. It is the net.Conn of its
 // tls.Conn, but no call on it waits for a socket: during the handshake it
 // belongs to a goroutine (handshake), which the loop feeds; afterwards to the
-// loop, where Read answers errAgain once all is read that has come. So an idle
+// loop, where Read returns errAgain once all is read that has come. So an idle
 // connection has no goroutine.
 type secure struct {
 	tls   *tls.Conn

@@ -108,7 +108,7 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// run accepts until stop. It answers an error only if the listener is broken.
+// run accepts until stop. It returns an error only if the listener is broken.
 func (a *acceptor) run() error {
 	runtime.LockOSThread() // it sits in accept; the thread would be of no other use
 	defer func() {

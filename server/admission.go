@@ -130,7 +130,7 @@ type budget struct {
 	bucket quota.Bucket
 }
 
-// take takes one token, or answers how long to wait before trying again.
+// take takes one token, or returns how long to wait before trying again.
 func (b *budget) take(r quota.Rate, now int64) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketPair answers a socket as accept does, and its peer.
+// socketPair returns a socket as accept does, and its peer.
 func socketPair(t *testing.T) (fd, peer int) {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)

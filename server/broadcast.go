@@ -40,7 +40,7 @@ func (l *loop) broadcast(cmd *command) {
 	})
 }
 
-// catchUp gives an open client all broadcasts it has not had. It answers
+// catchUp gives an open client all broadcasts it has not had. It returns
 // whether the connection is still there and open.
 func (l *loop) catchUp(slot uint32, c *conn) bool {
 	if len(l.all.log) == 0 || c.seenAll == l.all.seq {
@@ -65,7 +65,7 @@ func (l *loop) catchUp(slot uint32, c *conn) bool {
 }
 
 // walk visits connections for the log until the budget of writes is spent or
-// every broadcast has been round. It answers what is left of the budget.
+// every broadcast has been round. It returns what is left of the budget.
 func (l *loop) walk(budget int) int {
 	extent := l.slots.extent()
 	visits := maxVisits

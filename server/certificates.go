@@ -106,7 +106,7 @@ func (s *Server) SetCertificates(certs, keys []string) (undo func(), err error) 
 
 var errNoCertificate = errors.New("no certificate")
 
-// pickCertificate answers the first certificate that the client can use, by the
+// pickCertificate returns the first certificate that the client can use, by the
 // name it asks for and what it can verify; else the first of all.
 func (s *Server) pickCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	all := *s.certs.Now()
@@ -121,7 +121,7 @@ func (s *Server) pickCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 	return &all[0], nil
 }
 
-// newTLSConfig answers what all handshakes use. Session tickets are under keys
+// newTLSConfig returns what all handshakes use. Session tickets are under keys
 // that crypto/tls makes and changes each day; they outlive a reload of the
 // certificates, since it stays the same Config.
 func (s *Server) newTLSConfig() *tls.Config {

@@ -66,7 +66,7 @@ func (ids *clientIDs) string(h table.Handle, connection uint32) string {
 	return string(ids.append(buf[:0], h, connection))
 }
 
-// parse answers the handle in a client id, 0 if this process never gave it.
+// parse returns the handle in a client id, 0 if this process never gave it.
 // The handle's client may be gone. Any goroutine.
 func (ids *clientIDs) parse(id string) table.Handle {
 	if ids.peers != nil {
@@ -91,7 +91,7 @@ func (ids *clientIDs) parse(id string) table.Handle {
 	return table.Handle(binary.BigEndian.Uint64(s[1][2:]))
 }
 
-// unhex answers the value of a lower-case hex digit, 0xff for anything else:
+// unhex returns the value of a lower-case hex digit, 0xff for anything else:
 // each id has exactly one spelling.
 func unhex(c byte) byte {
 	switch {

@@ -79,7 +79,7 @@ type Config struct {
 	// SlowPolicy is what happens at SendQueue. Default close.
 	SlowPolicy SlowPolicy
 	// PushQueue is how many bytes of frames may wait for one event loop to
-	// take them up; above it Push answers CodeBusy.
+	// take them up; above it Push returns CodeBusy.
 	PushQueue int
 	// ProxyProtocol makes Policy.TrustedProxies begin each connection with a
 	// PROXY protocol header, which says who the client is.

@@ -80,7 +80,7 @@ func (l *loop) handle(slot uint32, c *conn) table.Handle {
 	return table.MakeHandle(uint8(l.idx), slot, c.gen)
 }
 
-// receiver answers the open client a handle names, nil if it is gone.
+// receiver returns the open client a handle names, nil if it is gone.
 func (l *loop) receiver(h table.Handle) *conn {
 	c := l.conn(h.Slot())
 	if c == nil || c.gen != h.Gen() || c.state != connOpen {
@@ -91,7 +91,7 @@ func (l *loop) receiver(h table.Handle) *conn {
 
 // startClose sends a close frame behind what waits and then waits for the
 // peer to close too. purge throws away what waits first, all but what
-// has begun to be written. It answers whether the connection is still there.
+// has begun to be written. It returns whether the connection is still there.
 func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge bool) bool {
 	if c.state != connOpen {
 		return c.state != connFree

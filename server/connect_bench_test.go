@@ -14,7 +14,7 @@ type connected struct {
 	peer int
 }
 
-// connect takes one end of a pair of sockets in and answers the handshake that
+// connect takes one end of a pair of sockets in and returns the handshake that
 // comes from the other.
 func (l *loop) connect(t testing.TB) connected { return l.connectWith(t, sinkHeadBytes) }
 

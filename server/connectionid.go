@@ -91,7 +91,7 @@ func (p *peerIDs) take(id uint32) {
 	s.mu.Unlock()
 }
 
-// handle answers whose id it is, 0 for nobody's. Any goroutine.
+// handle returns whose id it is, 0 for nobody's. Any goroutine.
 func (p *peerIDs) handle(id uint32) table.Handle {
 	s := p.shard(id)
 	s.mu.Lock()
@@ -150,7 +150,7 @@ func newPermutation() (*permutation, error) {
 	return &permutation{start: start, counter: start, block: block}, nil
 }
 
-// next answers the next value. All 2^32 come before one comes again.
+// next returns the next value. All 2^32 come before one comes again.
 func (p *permutation) next() uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

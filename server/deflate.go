@@ -37,7 +37,7 @@ func newDeflater(c *Config, r *registry) *deflater {
 // maxLooks is how many receivers of a push are looked at for their form.
 const maxLooks = 64
 
-// wanted answers the deflated forms that a push of so many bytes is to be made
+// wanted returns the deflated forms that a push of so many bytes is to be made
 // in. receivers are those it is for, if they are few and known; else any client
 // there is may be one.
 func (d *deflater) wanted(size int, receivers []table.Handle) (set formSet) {
@@ -60,7 +60,7 @@ func (d *deflater) wanted(size int, receivers []table.Handle) (set formSet) {
 }
 
 // add compresses a push into the forms of set. A form is left out where that
-// would not be shorter; frame.as then answers the plain frame.
+// would not be shorter; frame.as then returns the plain frame.
 func (d *deflater) add(f *frame, p *Push, set formSet) {
 	if set == 0 {
 		return

@@ -220,7 +220,7 @@ func (r *compressingRaw) write(b []byte) {
 	}
 }
 
-// closeCode reads to the end and answers the code of the close frame.
+// closeCode reads to the end and returns the code of the close frame.
 func (r *compressingRaw) closeCode() uint16 {
 	r.t.Helper()
 	b, err := io.ReadAll(r.in)

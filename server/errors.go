@@ -9,7 +9,7 @@ import (
 // the interface contract: fronts pass them on to their callers.
 type Code string
 
-// The codes a Gateway answers.
+// The codes a Gateway returns.
 const (
 	CodeUnknownClient    Code = "unknown_client"
 	CodeInvalidName      Code = "invalid_name"

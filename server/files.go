@@ -21,7 +21,7 @@ const (
 	maxReserve = 1024
 )
 
-// RaiseFileLimit raises RLIMIT_NOFILE as far as this process may and answers
+// RaiseFileLimit raises RLIMIT_NOFILE as far as this process may and returns
 // what it is then. Call it before New.
 func RaiseFileLimit() (uint64, error) {
 	var lim unix.Rlimit

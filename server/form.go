@@ -44,7 +44,7 @@ type formSet uint8
 
 func (s formSet) has(m form) bool { return s>>m&1 == 1 }
 
-// as answers the frame's bytes in a form: the RFC 6455 frame where the pusher
+// as returns the frame's bytes in a form: the RFC 6455 frame where the pusher
 // made no other one.
 func (f *frame) as(m form) []byte {
 	if m != formFrame && f.others != nil && f.others[m] != nil {

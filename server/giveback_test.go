@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// litter allocates a total of so many bytes that nobody keeps, and answers how
+// litter allocates a total of so many bytes that nobody keeps, and returns how
 // many collections that took.
 func litter(total int) uint64 {
 	var m memory

@@ -85,7 +85,7 @@ func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 }
 
 // enlist registers an open connection as a client, which gets all pushes from
-// now on, and answers the number that GatewayWorker knows it by.
+// now on, and returns the number that GatewayWorker knows it by.
 func (l *loop) enlist(slot uint32, c *conn) (connection uint32) {
 	connection = l.srv.registry.register(l, slot, c)
 	l.count.handshakes[codec.HandshakeOK].Add(1)

@@ -30,7 +30,7 @@ func newBeats(t *testing.T, h Heartbeat) *beats {
 	return b
 }
 
-// tick lets the heartbeat tick once; it answers the bytes sent, and whether
+// tick lets the heartbeat tick once; it returns the bytes sent, and whether
 // the client is still there.
 func (b *beats) tick() (sent int, there bool) {
 	before := b.wrote

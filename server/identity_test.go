@@ -228,7 +228,7 @@ func TestTokensRefused(t *testing.T) {
 	}
 }
 
-// rawStatus sends a handshake and answers the status.
+// rawStatus sends a handshake and returns the status.
 func (s *testServer) rawStatus(target string, header http.Header) int {
 	s.t.Helper()
 	c, err := net.Dial("tcp", s.Addr().String())
@@ -242,7 +242,7 @@ func (s *testServer) rawStatus(target string, header http.Header) int {
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2FzdGdhdGUgcmVhZG1lIQ==\r\n"+lines.String()+"\r\n")
 }
 
-// exchange writes and answers the status of what comes.
+// exchange writes and returns the status of what comes.
 func exchange(t testing.TB, c net.Conn, request string) (status int) {
 	t.Helper()
 	_ = c.SetDeadline(time.Now().Add(patience))

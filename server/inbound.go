@@ -27,7 +27,7 @@ func (in *inbound) discard() {
 // maxSpare is how many used inbounds a loop keeps.
 const maxSpare = 64
 
-// partial answers c's inbound, making it from the loop's scratch if need be.
+// partial returns c's inbound, making it from the loop's scratch if need be.
 func (l *loop) partial(c *conn) *inbound {
 	if c.in == nil {
 		if n := len(l.spare); n > 0 {
@@ -203,7 +203,7 @@ func (l *loop) broken(slot uint32, c *conn, err error) {
 	l.fail(slot, c, why, e)
 }
 
-// handleEvent acts on one thing a client sent. It answers whether to go on.
+// handleEvent acts on one thing a client sent. It returns whether to go on.
 func (l *loop) handleEvent(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 	switch ev.Kind {
 	case codec.EventClose:

@@ -81,7 +81,7 @@ func (l *loop) pack(c *conn, in *inbound, ev *codec.Event) {
 }
 
 // inflateSome gives the next pieces of a complete compressed message, until it
-// or the budget is at its end. It answers whether to go on with this client.
+// or the budget is at its end. It returns whether to go on with this client.
 func (l *loop) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool {
 	f := &in.inflating
 	gen := c.gen

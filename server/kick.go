@@ -66,7 +66,7 @@ func (s *Server) newKickOrder(k *Kick) (*kickOrder, error) {
 	return order, nil
 }
 
-// kickOne answers 1, or 0 if the client was gone.
+// kickOne returns 1, or 0 if the client was gone.
 func (s *Server) kickOne(h table.Handle, order *kickOrder) int {
 	if s.registry.unregisterAnd(h, &command{kind: cmdKick, one: h, kick: order}) {
 		return 1

@@ -42,8 +42,8 @@ func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) 
 	return page, nil
 }
 
-// handlesAfter answers the q.Limit lowest handles above one, and whether there
-// are more. What it answers is not complete if ctx is done.
+// handlesAfter returns the q.Limit lowest handles above one, and whether there
+// are more. What it returns is not complete if ctx is done.
 func (s *Server) handlesAfter(ctx context.Context, q *List, after table.Handle) (handles []table.Handle, more bool) {
 	if q.UID == "" && q.Group == "" {
 		for i := after.Loop(); i < len(s.loops); i++ {
@@ -76,7 +76,7 @@ func (s *Server) handlesAfter(ctx context.Context, q *List, after table.Handle) 
 	return handles, false
 }
 
-// narrowed answers the members of the uid, or else of the group, of a listing.
+// narrowed returns the members of the uid, or else of the group, of a listing.
 func (s *Server) narrowed(q *List) table.Snapshot {
 	if q.UID != "" {
 		return s.registry.uids.Snapshot(q.UID)
@@ -146,7 +146,7 @@ func pageOf(t *table.Table, q List) (Page[NameCount], error) {
 	return page, nil
 }
 
-// namesAfter answers a page of the names that each offers, in their order and
+// namesAfter returns a page of the names that each offers, in their order and
 // each once. Its cursor is the last name, in hexadecimal.
 func namesAfter(ctx context.Context, q List, t *table.Table, each func(offer func(string))) (Page[NameCount], error) {
 	after, err := hex.DecodeString(q.Cursor)

@@ -127,7 +127,7 @@ func (l *loop) discard() {
 	_ = l.poller.Close()
 }
 
-// run serves until a command ends it. It answers nil only if it was asked.
+// run serves until a command ends it. It returns nil only if it was asked.
 func (l *loop) run() error {
 	err := l.poller.Polling(l.onEvent)
 	l.end()
@@ -168,7 +168,7 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error
 	return nil
 }
 
-// connOf answers the connection of a descriptor, nil if it is none.
+// connOf returns the connection of a descriptor, nil if it is none.
 func (l *loop) connOf(fd int) (uint32, *conn) {
 	slot, ok := l.srv.fds.get(fd)
 	if !ok {

@@ -65,7 +65,7 @@ func (l *loop) postPush(c command, n int) {
 }
 
 // postAll posts a push to every client registered now but those excluded, and
-// answers how many that are. Any goroutine.
+// returns how many that are. Any goroutine.
 func (l *loop) postAll(c command) (matched int) {
 	l.mail.mu.Lock()
 	matched = l.mail.live

@@ -58,7 +58,7 @@ func (s *Server) Bind(_ context.Context, b Bind) (BindResult, error) {
 
 var errTooManyGroups = &Error{CodeTooManyGroups, fmt.Sprintf("a client can be in %d groups", MaxGroupsPerClient)}
 
-// bind gives a client a uid and answers the one it had and the uid's other
+// bind gives a client a uid and returns the one it had and the uid's other
 // connections at that instant. The caller holds the client's lock.
 func (r *registry) bind(h table.Handle, c *client, uid string) (previous string, others table.Snapshot) {
 	old := c.uid
@@ -75,7 +75,7 @@ func (r *registry) bind(h table.Handle, c *client, uid string) (previous string,
 	return previous, others
 }
 
-// join answers whether the client was not in the group. The caller holds the
+// join returns whether the client was not in the group. The caller holds the
 // client's lock.
 func (r *registry) join(h table.Handle, c *client, group string) bool {
 	e, added := r.groups.Add(group, h)
@@ -90,7 +90,7 @@ func (r *registry) join(h table.Handle, c *client, group string) bool {
 // one with more are found in the table of all groups.
 const fewGroups = 16
 
-// leave answers whether the client was in the group. The caller holds the
+// leave returns whether the client was in the group. The caller holds the
 // client's lock.
 func (r *registry) leave(h table.Handle, c *client, group string) bool {
 	var e *table.Entry

@@ -30,7 +30,7 @@ func (m *meters) reset(slot uint32) {
 	}
 }
 
-// at answers the buckets of a slot. Where the rates have changed everybody has
+// at returns the buckets of a slot. Where the rates have changed everybody has
 // the whole burst: a reload closes nobody for what was sent before.
 func (m *meters) at(slot uint32, rates *[numMeters]quota.Rate) *[numMeters]quota.Bucket {
 	if m.rates != *rates {

@@ -38,7 +38,7 @@ func (l *loop) queueFirst(slot uint32, c *conn, f *frame) {
 }
 
 // insert puts a frame behind a node of those that wait for c, 0 for in front
-// of all, and answers its own.
+// of all, and returns its own.
 func (l *loop) insert(c *conn, last uint32, f *frame) uint32 {
 	n := l.nodes.take(f)
 	if c.head == 0 || c.tail == last {
@@ -65,7 +65,7 @@ func (l *loop) grown(c *conn, f *frame) {
 
 // say sends bytes of the gateway's own that stand in a buffer which is used
 // again, such as wbuf. With nothing waiting for c they go to the socket from
-// there; only if it does not take them all is a frame made of them. It answers
+// there; only if it does not take them all is a frame made of them. It returns
 // whether the connection is still there.
 func (l *loop) say(slot uint32, c *conn, b []byte) bool {
 	n := 0
@@ -91,7 +91,7 @@ func (l *loop) wrote(n int) {
 	}
 }
 
-// deliver gives a pushed frame to a client, within its limit. It answers
+// deliver gives a pushed frame to a client, within its limit. It returns
 // whether the connection is still there; the delivery is counted either way,
 // now or when it ends. The caller flushes.
 func (l *loop) deliver(slot uint32, c *conn, f *frame) bool {
@@ -197,7 +197,7 @@ func (l *loop) forget(c *conn, f *frame) {
 }
 
 // flush writes what waits for c until the socket is full: all of it in one
-// system call where it fits into gatherLen. It answers whether the connection
+// system call where it fits into gatherLen. It returns whether the connection
 // is still there.
 func (l *loop) flush(slot uint32, c *conn) bool {
 	if c.is(flagSecure) {
@@ -255,7 +255,7 @@ func (l *loop) block(slot uint32, c *conn) bool {
 	return true
 }
 
-// gather answers the next bytes for c's socket: the head's own, or several
+// gather returns the next bytes for c's socket: the head's own, or several
 // frames joined in the loop's buffer. Valid until the next call.
 func (l *loop) gather(c *conn) []byte {
 	nd := l.nodes.at(c.head)

@@ -152,7 +152,7 @@ func (l *loop) brokenPlain(slot uint32, c *conn, err error) {
 	l.startClose(slot, c, why, nil, false)
 }
 
-// plainMessage acts on a message. It answers whether to go on.
+// plainMessage acts on a message. It returns whether to go on.
 func (l *loop) plainMessage(slot uint32, c *conn, message []byte) bool {
 	l.count.messagesIn.Add(1)
 	c.left = l.heart.count

@@ -22,7 +22,7 @@ func (l *loop) pong(slot uint32, c *conn, payload []byte) bool {
 // sendPongs writes the pongs that c is owed, in front of what waits for it.
 // While one waits for a full socket, a newer one takes its place (RFC 6455
 // section 5.5.3 allows that), so that a flood of pings holds one frame. It
-// answers whether the connection is still there.
+// returns whether the connection is still there.
 func (l *loop) sendPongs(slot uint32, c *conn) bool {
 	b, newest := l.pongs, l.pongs[l.newestPong:]
 	l.pongs, l.newestPong = b[:0], 0
@@ -67,7 +67,7 @@ func (f *frame) isPong() bool {
 	return !f.counted && codec.Opcode(f.bytes[0]&0x0f) == codec.OpPong
 }
 
-// overtaken answers the first of the frames waiting for c that nobody has a
+// overtaken returns the first of the frames waiting for c that nobody has a
 // part of, and the one before it; 0 for none.
 func (l *loop) overtaken(slot uint32, c *conn) (before, n uint32) {
 	if before = l.begun(slot, c); before != 0 {

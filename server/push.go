@@ -83,7 +83,7 @@ func (s *Server) fanOut(ctx context.Context, p *Push, wait *pushWait) (matched i
 	return s.pushList(p, wait, without(list, exclude))
 }
 
-// singleName answers the members if t is nothing but one uid or one group.
+// singleName returns the members if t is nothing but one uid or one group.
 func (s *Server) singleName(t *Targets) (table.Snapshot, bool) {
 	switch {
 	case len(t.ClientIDs) > 0 || len(t.UIDs)+len(t.Groups) != 1:

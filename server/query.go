@@ -146,7 +146,7 @@ func (s *Server) Client(ctx context.Context, clientID string) (ClientInfo, error
 	return info, nil
 }
 
-// info answers what the registry knows of a client.
+// info returns what the registry knows of a client.
 func (s *Server) info(h table.Handle) (info ClientInfo, ok bool) {
 	var connection uint32
 	ok = s.registry.lookup(h, func(c *client) {
@@ -167,7 +167,7 @@ func (s *Server) info(h table.Handle) (info ClientInfo, ok bool) {
 	return info, ok
 }
 
-// registered answers the handles of the loop's clients in the order of their
+// registered returns the handles of the loop's clients in the order of their
 // slots. Clients that come or go meanwhile may or may not be among them. Any
 // goroutine.
 func (l *loop) registered() iter.Seq[table.Handle] { return l.registeredFrom(0) }

@@ -54,7 +54,7 @@ func (g *groupSet) add(e *table.Entry) {
 	}
 }
 
-// find answers the group of that name, nil if it is none of them.
+// find returns the group of that name, nil if it is none of them.
 func (g *groupSet) find(name string) *table.Entry {
 	if g.one != nil && g.one.Name() == name {
 		return g.one
@@ -178,7 +178,7 @@ func (r *registry) readdress(h table.Handle, addr netip.AddrPort) {
 	ch.mu.Unlock()
 }
 
-// register makes a connection a client, before it is told its id, and answers
+// register makes a connection a client, before it is told its id, and returns
 // its connection id if there are any. The loop's goroutine.
 func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 	ch := l.slots.chunkAt(slot)

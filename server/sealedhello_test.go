@@ -29,7 +29,7 @@ func (s *sealedHello) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// hello answers a record to be sent as the client's next one.
+// hello returns a record to be sent as the client's next one.
 func (s *sealedHello) hello(t *testing.T) []byte {
 	t.Helper()
 	// CLIENT_RANDOM <client random> <master secret>

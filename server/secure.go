@@ -17,7 +17,7 @@ import (
 // secure is the TLS side of a connection of a wss listener. It is the net.Conn
 // of its tls.Conn, but no call on it waits for a socket: during the handshake
 // it belongs to a goroutine (shake), which the loop feeds; afterwards to the
-// loop, where Read answers errAgain if the loop has read no more, and what
+// loop, where Read returns errAgain if the loop has read no more, and what
 // Write gets is sent by the loop. So an idle connection has no goroutine and
 // no timer.
 type secure struct {
@@ -87,7 +87,7 @@ func (s *secure) SetWriteDeadline(time.Time) error { return nil }
 
 var noAddr net.Addr = &net.TCPAddr{}
 
-// secureOf answers the TLS side of a connection with flagSecure.
+// secureOf returns the TLS side of a connection with flagSecure.
 func (l *loop) secureOf(slot uint32) *secure {
 	return l.slots.chunkAt(slot).secure[slot%chunkLen]
 }
@@ -104,7 +104,7 @@ func (l *loop) makeSecure(slot uint32, c *conn) {
 	c.set(flagSecure)
 }
 
-// begun answers the last of the frames waiting for c of which the peer has a
+// begun returns the last of the frames waiting for c of which the peer has a
 // part or will have one because it is sealed; 0 if there is none. What else
 // waits may still be overtaken or dropped.
 func (l *loop) begun(slot uint32, c *conn) uint32 {
@@ -241,7 +241,7 @@ const maxUnsent = 2 * sealLen
 // so much is kept, beside the frames, while a client's socket is full.
 const sealLen = 32 << 10
 
-// seal answers ciphertext for c's socket that is not kept anywhere else: of
+// seal returns ciphertext for c's socket that is not kept anywhere else: of
 // the frames that wait or, behind the last of a closing connection,
 // close_notify. Valid until the next call of seal or unseal.
 func (l *loop) seal(c *conn, s *secure) ([]byte, error) {

@@ -60,7 +60,7 @@ func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) er
 // GroupNames implements Gateway.
 func (s *Server) GroupNames(context.Context) ([]string, error) { return s.registry.groups.Names(), nil }
 
-// seats answers the clients q means, in their order.
+// seats returns the clients q means, in their order.
 func (s *Server) seats(q Each) (seats []seat, err error) {
 	var members table.Snapshot
 	switch {

@@ -148,7 +148,7 @@ func (s *Server) ReserveFiles() int { return s.limits.reserve }
 func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
 
 // Run serves until Shutdown or Stop is done, once in a Server's life. It
-// answers an error when an event loop or an acceptor ended without being
+// returns an error when an event loop or an acceptor ended without being
 // asked; every client is gone then.
 func (s *Server) Run() error {
 	errs := make(chan error, len(s.loops)+len(s.acceptors))

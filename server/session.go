@@ -19,7 +19,7 @@ type session struct {
 // sessionLocks is how many changes of JSON sessions may be made at once.
 const sessionLocks = 16
 
-// keep answers the client's session, making it if there is none. The caller
+// keep returns the client's session, making it if there is none. The caller
 // holds the client's lock.
 func (c *client) keep() *session {
 	if c.session == nil {

@@ -56,7 +56,7 @@ func (l *loop) giveUp(slot uint32, c *conn, s *secure, last []byte) {
 	l.flush(slot, c)
 }
 
-// shaking answers the connection of a handshake, nil if it is gone.
+// shaking returns the connection of a handshake, nil if it is gone.
 func (l *loop) shaking(h *shake) (uint32, *conn) {
 	slot := h.handle.Slot()
 	c := l.conn(slot)

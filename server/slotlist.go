@@ -20,7 +20,7 @@ func (l *loop) mark(slot uint32, c *conn, q *slotList) {
 }
 
 // flushList writes to the connections of a list, at most budget of them, and
-// answers what is left of the budget.
+// returns what is left of the budget.
 func (l *loop) flushList(q *slotList, budget int) int {
 	for q.next < len(q.slots) && budget > 0 {
 		slot := q.slots[q.next]

@@ -43,7 +43,7 @@ type slots struct {
 	empty int      // chunks that are there and hold nothing
 }
 
-// chunkAt answers the chunk of a slot, nil if there is none. Any goroutine.
+// chunkAt returns the chunk of a slot, nil if there is none. Any goroutine.
 func (s *slots) chunkAt(slot uint32) *chunk {
 	dir := s.dir.Load()
 	if i := int(slot / chunkLen); dir != nil && i < len(*dir) {
@@ -60,7 +60,7 @@ func (s *slots) extent() uint32 {
 	return 0
 }
 
-// take answers a free slot, the lowest chunk first so that high ones can
+// take returns a free slot, the lowest chunk first so that high ones can
 // empty. ok is false when the loop has maxSlots connections.
 func (s *slots) take() (slot uint32, c *conn, ok bool) {
 	i := s.firstAvail()
@@ -95,7 +95,7 @@ func (s *slots) firstAvail() int {
 	return -1
 }
 
-// grow adds room for one more chunk to the directory and answers its index.
+// grow adds room for one more chunk to the directory and returns its index.
 func (s *slots) grow() int {
 	i := len(s.gens)
 	if i == maxSlots/chunkLen {
@@ -159,7 +159,7 @@ func (s *slots) put(slot uint32, c *conn) {
 	s.empty++
 }
 
-// conn answers the connection in a slot, nil if there is none.
+// conn returns the connection in a slot, nil if there is none.
 func (l *loop) conn(slot uint32) *conn {
 	ch := l.slots.chunkAt(slot)
 	if ch == nil {

@@ -54,7 +54,7 @@ func (s *testServer) upgradeRaw(conn net.Conn) *rawClient {
 	return &rawClient{Conn: conn, t: s.t, id: id}
 }
 
-// drain reads to the end and answers the payloads and the close code.
+// drain reads to the end and returns the payloads and the close code.
 func (c *rawClient) drain() (messages []string, code uint16, reason string) {
 	c.t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(patience))
@@ -80,7 +80,7 @@ func (c *rawClient) drain() (messages []string, code uint16, reason string) {
 }
 
 // fill pushes to one client until the kernel takes no more and the limit
-// bites; it answers how many pushes that were.
+// bites; it returns how many pushes that were.
 func fill(s *testServer, to Targets, payload string, enough func(Stats) bool) (pushes int) {
 	s.t.Helper()
 	for pushes = 0; !enough(s.stats()); pushes++ {

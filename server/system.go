@@ -33,7 +33,7 @@ type system struct {
 	// watch has a poller tell when a descriptor can be read, watchRoom also when
 	// it can be written, and unwatchRoom no longer.
 	watch, watchRoom, unwatchRoom func(p *netpoll.Poller, fd int) error
-	// bell answers an eventfd for a loop, ticker a timerfd.
+	// bell returns an eventfd for a loop, ticker a timerfd.
 	bell   func() (bell.Bell, error)
 	ticker func() (int, error)
 	// spare opens a descriptor only to have it; -1 if there is none.
@@ -79,7 +79,7 @@ var linux = system{
 	spare:  openSpare,
 }
 
-// newTicker answers a timerfd that fires every tick of a loop. It counts
+// newTicker returns a timerfd that fires every tick of a loop. It counts
 // monotonic time: setting the clock moves no deadline.
 func newTicker() (int, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)

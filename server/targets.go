@@ -12,7 +12,7 @@ func (t *Targets) empty() bool {
 	return !t.All && len(t.ClientIDs) == 0 && len(t.UIDs) == 0 && len(t.Groups) == 0
 }
 
-// check answers the first name that can't be one.
+// check returns the first name that can't be one.
 func (t *Targets) check() error {
 	if t.empty() {
 		return &Error{CodeNoTarget, "to names no client_ids, uids or groups, and not all"}
@@ -42,8 +42,8 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// handles answers the clients that are registered now for targets other than
-// all, sorted, each once. With an error, for want of time, it answers none.
+// handles returns the clients that are registered now for targets other than
+// all, sorted, each once. With an error, for want of time, it returns none.
 func (s *Server) handles(ctx context.Context, clientIDs, uids, groups []string) ([]table.Handle, error) {
 	var list []table.Handle
 	for _, id := range clientIDs {

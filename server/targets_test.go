@@ -12,7 +12,7 @@ import (
 )
 
 // overlapping fills a sink with clients that are all in each of some groups,
-// and answers their handles, sorted, and the groups.
+// and returns their handles, sorted, and the groups.
 func overlapping(t *testing.T, clients, groups int) (k *sink, all []table.Handle, names []string) {
 	k = newSink(t, 2, clients)
 	for i := range groups {

@@ -60,7 +60,7 @@ func findTLSBuffers(conn reflect.Type) (at tlsLayout) {
 	return at
 }
 
-// buffersOf answers the buffers of a connection whose handshake is done, false
+// buffersOf returns the buffers of a connection whose handshake is done, false
 // if they can't be had. For the goroutine that reads from c.
 func buffersOf(c *tls.Conn) (tlsBuffers, bool) {
 	if !tlsOffsets.known {

@@ -56,7 +56,7 @@ func TestSecureWithItsOwnBuffers(t *testing.T) {
 	t.Run("trickle", TestSecureTrickle)
 }
 
-// held answers how many bytes of buffers each TLS connection holds, and the
+// held returns how many bytes of buffers each TLS connection holds, and the
 // loops for lending.
 func (s *testServer) held() (conns []int, lent int) {
 	s.t.Helper()

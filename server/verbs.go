@@ -33,7 +33,7 @@ type Gateway interface {
 	Join(ctx context.Context, m Membership) (MembershipResult, error)
 	// Leave is the reverse of Join.
 	Leave(ctx context.Context, m Membership) (MembershipResult, error)
-	// Ungroup empties the groups and answers how many memberships that ended.
+	// Ungroup empties the groups and returns how many memberships that ended.
 	Ungroup(ctx context.Context, groups []string) (changed int, err error)
 	// Push sends one message to every target, one copy per client however many
 	// targets match it. CodeBusy when the event loops have no room for it,
@@ -49,9 +49,9 @@ type Gateway interface {
 	Online(ctx context.Context, q Online) (OnlineResult, error)
 	// Counts tells how many clients groups and uids have.
 	Counts(ctx context.Context, q Counts) (CountsResult, error)
-	// Stats answers the gateway's counters. O(loops), not O(clients).
+	// Stats returns the gateway's counters. O(loops), not O(clients).
 	Stats(ctx context.Context) (Stats, error)
-	// Client answers what is known of one client. CodeUnknownClient if nothing.
+	// Client returns what is known of one client. CodeUnknownClient if nothing.
 	Client(ctx context.Context, clientID string) (ClientInfo, error)
 	// Clients lists clients, narrowed by q.UID or q.Group, a page at a time.
 	Clients(ctx context.Context, q List) (Page[ClientInfo], error)
@@ -69,23 +69,23 @@ type Gateway interface {
 	// SessionBytes and PutSessionBytes read and replace the client's other
 	// session: bytes of at most MaxSessionBytes that mean nothing to the
 	// gateway ("" is none). It and the JSON session know nothing of each other.
-	// SessionBytes of an unknown client answers online false and no error,
+	// SessionBytes of an unknown client returns online false and no error,
 	// PutSessionBytes CodeUnknownClient. CodeSessionTooLarge.
 	SessionBytes(ctx context.Context, clientID string) (session string, online bool, err error)
 	PutSessionBytes(ctx context.Context, clientID string, session []byte) error
 
-	// Members answers the ids of a uid's or a group's clients, in the order in
+	// Members returns the ids of a uid's or a group's clients, in the order in
 	// which they were bound or joined; binding again moves to the end. Those of
 	// more than 128 come in the order in which they connected, and where there
 	// were more than 128 once, in no particular one. Nobody is not an error.
 	Members(ctx context.Context, q Members) ([]string, error)
 	// Each calls do for every client, or those of q.UID or q.Group, until do
-	// answers false: all in the order in which they connected, members in that
+	// returns false: all in the order in which they connected, members in that
 	// of Members. Clients that come or go meanwhile may be missed or, gone,
 	// still be told of. do is called without any lock, on the caller's
 	// goroutine, and may call the Gateway.
 	Each(ctx context.Context, q Each, do func(ClientState) bool) error
-	// GroupNames answers the groups in use in the order in which they came into
+	// GroupNames returns the groups in use in the order in which they came into
 	// being.
 	GroupNames(ctx context.Context) ([]string, error)
 }

@@ -18,7 +18,7 @@ type Scenario struct {
 	// round plays the trouble once, a few seconds long. Its connections are
 	// closed when it returns.
 	round func(t *Trial, s *site)
-	// prepare makes what a scenario needs beside its gateway, and answers its
+	// prepare makes what a scenario needs beside its gateway, and returns its
 	// options and round; nil if there is nothing to make. An error says why the
 	// scenario cannot be played on this machine.
 	prepare func(t *Trial) (wstest.Options, func(t *Trial, s *site), error)

@@ -132,7 +132,7 @@ func attackOf(kind string) (func(net.Conn) error, error) {
 	return nil, fmt.Errorf("kind: %q is none of connects, hellos, handshakes", kind)
 }
 
-// helloOf answers a ClientHello.
+// helloOf returns a ClientHello.
 func helloOf(config *tls.Config) []byte {
 	var first recorder
 	_ = tls.Client(&first, config).Handshake() // it fails for want of an answer

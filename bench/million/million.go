@@ -65,7 +65,7 @@ type play struct {
 	run     uint32
 }
 
-// Run holds the connections and answers what it found; with an error if
+// Run holds the connections and returns what it found; with an error if
 // something was not as it must be. When ctx is done it ends early.
 func Run(ctx context.Context, o Options) (r *Result, err error) {
 	p := &play{Options: o, run: rand.Uint32() | 1,
@@ -247,7 +247,7 @@ func (p *play) patiently(ctx context.Context, push func() (loadtest.PushResult, 
 	}
 }
 
-// pushes makes n pushes and answers how many receivers castgate named.
+// pushes makes n pushes and returns how many receivers castgate named.
 func (p *play) pushes(ctx context.Context, n int, push func(k int) (loadtest.PushResult, error)) (matched int, err error) {
 	var wait sync.WaitGroup
 	var adding sync.Mutex

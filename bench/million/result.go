@@ -69,7 +69,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 }
 
 // Save writes the result as JSON to a file in dir, named after its start, and
-// answers its path.
+// returns its path.
 func (r *Result) Save(dir string) (string, error) {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package soak holds a swarm of clients that leave and come against one
+// Package soak holds a swarm of clients that come and go against one
 // castgate process for a long time, with every kind of push beside, and says
 // whether the process grows: its memory, descriptors, goroutines and threads
 // are sampled and judged by their trends, and compared before and after.

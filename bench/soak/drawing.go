@@ -70,7 +70,7 @@ func (r *Result) points(i int) (all []chart.Point) {
 	return all
 }
 
-// Draw writes the chart on a light and a dark background to dir and answers
+// Draw writes the chart on a light and a dark background to dir and returns
 // the paths.
 func (r *Result) Draw(dir string) (paths []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {

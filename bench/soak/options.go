@@ -35,7 +35,7 @@ type Options struct {
 	Connections int `json:"connections"`
 	Stay        int `json:"stay"`
 	Groups      int `json:"groups"`
-	// Replace is how many connections a second leave and come, Broken the part
+	// Replace is how many connections a second come and go, Broken the part
 	// of them that are reset instead of saying goodbye.
 	Replace float64 `json:"replace"`
 	Broken  float64 `json:"broken"`
@@ -137,7 +137,7 @@ func (o *Options) Check() error {
 // flags of the gateway. Clients that stay five seconds shall be pinged too.
 var flags = []string{"--log-level", "warn", "--ping-interval", "2s", "--ping-timeout", "20s"}
 
-// start runs the gateway with a certificate in dir, and answers what swarms
+// start runs the gateway with a certificate in dir, and returns what swarms
 // are to be opened on its listeners.
 func (o *Options) start(ctx context.Context, dir string) (*gateway.Gateway, loadtest.Config, error) {
 	swarm := loadtest.Config{Connections: o.Connections}

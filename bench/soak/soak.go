@@ -22,7 +22,7 @@ type soak struct {
 	result  *Result
 }
 
-// Run holds the swarm and answers what it found: Result.Faults has what was
+// Run holds the swarm and returns what it found: Result.Faults has what was
 // not as it must be. When ctx is done it ends early, with Result.Interrupted.
 // Without a result nothing could be measured, and the error says why.
 func Run(ctx context.Context, o Options) (*Result, error) {

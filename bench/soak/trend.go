@@ -117,7 +117,7 @@ func trendOf(t, v []float64, tolerance float64) Trend {
 	return r
 }
 
-// blockMeans cuts the time into so many equal blocks and answers the mean time
+// blockMeans cuts the time into so many equal blocks and returns the mean time
 // and value of each that has samples.
 func blockMeans(t, v []float64, blocks int) (x, y []float64) {
 	if blocks < 1 {

@@ -37,7 +37,7 @@ type admissionSettings struct {
 }
 
 // policy is the part of the gateway's settings that can change while it runs.
-// It answers the name of the wrong setting along with the error.
+// It returns the name of the wrong setting along with the error.
 func (s *settings) policy(e *effective) (p server.Policy, name string, err error) {
 	p = server.Policy{
 		AllowedOrigins: trimmed(s.AllowedOrigins),

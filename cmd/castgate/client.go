@@ -67,7 +67,7 @@ type request struct {
 	accept       string // "" means JSON
 }
 
-// send makes the request and answers the body of a 2xx answer, to be closed by
+// send makes the request and returns the body of a 2xx answer, to be closed by
 // the caller. Any other answer is an error made of its problem document.
 func (cl *client) send(r request) (*http.Response, error) {
 	req, err := http.NewRequest(r.method, cl.base+r.path, bytes.NewReader(r.body))

@@ -14,7 +14,7 @@ import (
 // configCheckCommand is `castgate config check`.
 type configCheckCommand struct{ settings }
 
-// Run prints ok, or answers the one setting that is wrong. It reads what serve
+// Run prints ok, or returns the one setting that is wrong. It reads what serve
 // would read.
 func (c *configCheckCommand) Run(p *process, src *sources) error {
 	e, err := c.resolve(p, src)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// FuzzConfigFile: whatever is in a file, config check answers ok or one line
+// FuzzConfigFile: whatever is in a file, config check returns ok or one line
 // that says what is wrong; what is ok is printed as a file that means the same.
 func FuzzConfigFile(f *testing.F) {
 	f.Add([]byte("listen = ':0'\nloops = 2\nping-interval = '1m30s'\nmax-message = '64KiB'\n"))

@@ -30,7 +30,7 @@ type gatewayworkerSettings struct {
 // phpSendQueue is sendToClientBufferSize of GatewayWorker.
 const phpSendQueue = 1_024_000
 
-// front reads the settings of the GatewayWorker front into e. It answers the
+// front reads the settings of the GatewayWorker front into e. It returns the
 // name of the wrong setting along with the error, or "" if the error names it.
 func (s *settings) front(e *effective) (name string, err error) {
 	c := gatewayworker.Defaults()
@@ -81,7 +81,7 @@ func (e *effective) asPHP(src *sources) {
 	}
 }
 
-// innerFiles answers how many of the open files that clients leave free are for
+// innerFiles returns how many of the open files that clients leave free are for
 // connections of PHP and Registers. Unless reserve-files says how many there
 // are, it takes more from the clients for them.
 func innerFiles(e *effective, open uint64) int {

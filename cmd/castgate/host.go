@@ -11,7 +11,7 @@ import (
 )
 
 // host reads what doctor looks at from a root of the file system. Everything
-// answers ok false where a file is missing or says something else.
+// returns ok false where a file is missing or says something else.
 type host struct{ root fs.FS }
 
 // capSysResource is the bit of CAP_SYS_RESOURCE, with which a process may

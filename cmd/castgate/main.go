@@ -54,7 +54,7 @@ func main() {
 	}))
 }
 
-// run carries out one command line and answers the exit code.
+// run carries out one command line and returns the exit code.
 func run(args []string, p process) int {
 	p.args = args
 	err := dispatch(args, &p)

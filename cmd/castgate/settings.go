@@ -137,7 +137,7 @@ func wrongSetting(name string, err error, src *sources) error {
 	return &exitError{code: exitUsage, err: err}
 }
 
-// build answers the name of the wrong setting along with the error, or "" if
+// build returns the name of the wrong setting along with the error, or "" if
 // the error names it.
 func (s *settings) build(p *process, read fileReader) (e *effective, name string, err error) {
 	e = &effective{read: read, tokenKeys: map[string][]token.Key{}}

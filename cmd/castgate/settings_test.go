@@ -37,7 +37,7 @@ func resolved(t *testing.T, args, environ []string) (*effective, error) {
 	return s.resolve(&process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}, src)
 }
 
-// writeFile puts a file into a directory of the test and answers its path.
+// writeFile puts a file into a directory of the test and returns its path.
 func writeFile(t *testing.T, name, text string, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

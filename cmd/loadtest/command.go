@@ -24,7 +24,7 @@ type command struct {
 	Group     groupFlags   `cmd:"" help:"Push to one group after the other."`
 	Unicast   unicastFlags `cmd:"" help:"Push to one connection after the other."`
 	Mixed     mixedFlags   `cmd:"" help:"Push to single connections while broadcasts and slow readers run."`
-	Churn     churnFlags   `cmd:"" help:"Push to all while connections leave and come."`
+	Churn     churnFlags   `cmd:"" help:"Push to all while connections come and go."`
 	Storm     stormFlags   `cmd:"" help:"Cut all connections at once, say when the last is back and bound."`
 	Page      pageFlags    `cmd:"" help:"Make the page of a result that was printed as JSON."`
 }
@@ -91,7 +91,7 @@ type mixedFlags struct {
 type churnFlags struct {
 	timeFlags
 	Rate    float64 `help:"Broadcasts a second." default:"10"`
-	Replace float64 `help:"Connections a second that leave and come." default:"100"`
+	Replace float64 `help:"Connections a second that come and go." default:"100"`
 	Broken  float64 `help:"Part of them, 0 to 1, that are reset instead of saying goodbye." default:"0"`
 	Stay    int     `help:"Connections that are never replaced." default:"0"`
 

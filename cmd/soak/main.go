@@ -1,4 +1,4 @@
-// Command soak holds a swarm of clients that leave and come against a castgate
+// Command soak holds a swarm of clients that come and go against a castgate
 // process for a long time and tells whether the process grows.
 package main
 
@@ -28,7 +28,7 @@ type command struct {
 	Stay        int           `help:"Connections that are never replaced; -1: half of them." default:"-1"`
 	Scheme      []string      `help:"Schemes of the gateway's listeners, ws or wss, which connections go to in turn; both if not given." placeholder:"SCHEME"`
 	Groups      int           `help:"Groups they are spread over." default:"${groups}"`
-	Replace     float64       `help:"Connections a second that leave and come." default:"${replace}"`
+	Replace     float64       `help:"Connections a second that come and go." default:"${replace}"`
 	Broken      float64       `help:"Part of them, 0 to 1, that are reset instead of saying goodbye." default:"${broken}"`
 	Broadcasts  float64       `help:"Pushes to all a second." default:"${broadcasts}"`
 	GroupPushes float64       `help:"Pushes to groups a second." default:"${group_pushes}"`
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c command
 	asked := false // for help, which has been printed then
 	parser, err := kong.New(&c, kong.Name("soak"),
-		kong.Description("Holds clients that leave and come against a castgate of its own for a long time and tells whether it grows."),
+		kong.Description("Holds clients that come and go against a castgate of its own for a long time and tells whether it grows."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), defaults())
 	if err == nil {
@@ -111,7 +111,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return c.keep(r, stdout, stderr)
 }
 
-// keep prints the result, writes its files and answers the exit code.
+// keep prints the result, writes its files and returns the exit code.
 func (c *command) keep(r *soak.Result, stdout, stderr io.Writer) int {
 	err := r.WriteTable(stdout)
 	if c.Results != "" && err == nil {

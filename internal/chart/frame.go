@@ -119,7 +119,7 @@ func legendRows(legend []sample) (rows [][]sample) {
 	return rows
 }
 
-// sample draws a legend entry and answers where the next one begins.
+// sample draws a legend entry and returns where the next one begins.
 func (f *frame) sample(s sample, x, y vg.Length) vg.Length {
 	middle, names := y+textSize*0.33, style(textSize, false, ink)
 	if s.line.Width > 0 {

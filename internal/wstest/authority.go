@@ -80,7 +80,7 @@ func (a *Authority) Renew(p Pair) *big.Int {
 	return template.SerialNumber
 }
 
-// Trust answers a client's side of TLS: it verifies that the server is one of
+// Trust returns a client's side of TLS: it verifies that the server is one of
 // this authority's, and shows the certificates, if there are any.
 func (a *Authority) Trust(shown ...Pair) *tls.Config {
 	a.t.Helper()

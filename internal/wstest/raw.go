@@ -128,7 +128,7 @@ func (r *Raw) Frame() (op byte, payload []byte, err error) {
 }
 
 // ExpectClosed reads until the connection ends and returns the code of the
-// close frame, 0 if there was none. It answers the close frame as RFC 6455
+// close frame, 0 if there was none. It returns the close frame as RFC 6455
 // 5.5.1 asks; pongs and messages before it are skipped.
 func (r *Raw) ExpectClosed() (code int) {
 	r.t.Helper()

@@ -25,7 +25,7 @@ var (
 // anybody is who calls where there are no keys.
 var anybody = &Key{Name: "-", Scopes: AllScopes}
 
-// check answers whose key a request has. Hashes are of one length, and all keys
+// check returns whose key a request has. Hashes are of one length, and all keys
 // are compared however the first ones went.
 //
 // Without keys whoever reaches the port may use it, but for pages in a browser

@@ -80,7 +80,7 @@ func (c *conn) trust() bool {
 	return c.state.CompareAndSwap(stateStranger, stateActive) || c.state.Load() == stateActive
 }
 
-// givesWay answers since when the connection could make room for another, if it
+// givesWay reports since when the connection could make room for another, if it
 // can. known ones do only when no other can.
 func (c *conn) givesWay(at int64) (state, since int64, known, ok bool) {
 	state, known = c.state.Load(), c.known.Load()

@@ -28,7 +28,7 @@ type fake struct {
 	server.Gateway // what the control port does not use
 	mu             sync.Mutex
 	calls          []string
-	err            error // what every verb answers if set
+	err            error // what every verb returns if set
 	rows           int   // rows of a listing
 	limit          []int // limits that listings were asked with
 	// waiting gets a message when a Push waits; it then waits for its context.
@@ -43,7 +43,7 @@ func (f *fake) note(format string, args ...any) error {
 	return f.err
 }
 
-// took answers the calls since the last time.
+// took returns the calls since the last time.
 func (f *fake) took() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -139,7 +139,7 @@ func (f *fake) Client(_ context.Context, id string) (server.ClientInfo, error) {
 		RemoteAddr: "127.0.0.1:1", ConnectedAt: connected, QueuedBytes: 5, QueuedFrames: 1}, known(id)
 }
 
-// page answers rows numbered from the cursor on.
+// page returns rows numbered from the cursor on.
 func (f *fake) page(q server.List) (from, to int, next string, err error) {
 	f.mu.Lock()
 	f.limit = append(f.limit, q.Limit)
@@ -301,7 +301,7 @@ func (p *port) ask(method, path, body string, header ...string) (status int, ans
 	return resp.StatusCode, string(data), resp.Header
 }
 
-// refuses requires a problem of this status and code, and answers its detail.
+// refuses requires a problem of this status and code, and returns its detail.
 func (p *port) refuses(status int, code, method, path, body string, header ...string) string {
 	p.t.Helper()
 	got, answer, h := p.ask(method, path, body, header...)

@@ -88,7 +88,7 @@ var statuses = map[string]int{
 	codeHTTPVersion:      505,
 }
 
-// problemOf answers what an error of a verb says to its caller.
+// problemOf returns what an error of a verb says to its caller.
 func problemOf(err error) (status int, code, detail string) {
 	var fault *wire.Fault
 	var gateway *server.Error

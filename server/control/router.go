@@ -73,7 +73,7 @@ type resource struct {
 	allow  string // the Allow header's value
 }
 
-// route answers the route of the request's method, nil if there is none.
+// route returns the route of the request's method, nil if there is none.
 func (r *resource) route(ctx *fasthttp.RequestCtx) *route {
 	method := ctx.Method()
 	for _, one := range r.routes {
@@ -130,7 +130,7 @@ func newRouter() *router {
 
 var errNotFound = &wire.Fault{Code: codeNotFound, Detail: "there is no such path; /v1/openapi.json lists them"}
 
-// find answers the resource of a path as it came, still encoded, and the
+// find returns the resource of a path as it came, still encoded, and the
 // client id in it.
 func (r *router) find(path []byte, clientID *string) (*resource, error) {
 	if res := r.fixed[string(path)]; res != nil {

@@ -33,7 +33,7 @@ var verbs = []*verb{
 	{wire.PatchSession, "", ScopeManage, (*call).mergeSession},
 }
 
-// findVerb answers the verb of an op, which wire has checked to exist.
+// findVerb returns the verb of an op, which wire has checked to exist.
 func findVerb(op string) *verb {
 	for _, v := range verbs {
 		if v.op.Name == op {

@@ -110,7 +110,7 @@ func scratch(b []byte) []byte {
 	return b
 }
 
-// countOf answers how many clients a group has; the empty one is everybody.
+// countOf returns how many clients a group has; the empty one is everybody.
 func (l *innerLoop) countOf(group []byte) int {
 	switch {
 	case len(group) == 0:

@@ -41,7 +41,7 @@ func (l *innerLoop) welcome() {
 	l.said = said
 }
 
-// arrived answers when the kernel received the next byte of a connection, in
+// arrived reports when the kernel received the next byte of a connection, in
 // nanoseconds of Unix time, and whether there is one or may be. A connection
 // whose time nobody knows keeps its place behind the one before, with the time
 // last: the kernel tells none when it lacks memory, and for a few milliseconds

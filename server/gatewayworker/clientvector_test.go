@@ -7,7 +7,7 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// recorded answers the vectors of a group by name.
+// recorded returns the vectors of a group by name.
 func recorded(t *testing.T, group string) map[string]string {
 	t.Helper()
 	var all []vector

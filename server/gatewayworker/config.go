@@ -69,7 +69,7 @@ type Config struct {
 	Audit slog.Handler
 }
 
-// Defaults answers the limits of a Front; it listens nowhere yet.
+// Defaults returns the limits of a Front; it listens nowhere yet.
 func Defaults() Config {
 	return Config{
 		Routing:  RouteLeast,

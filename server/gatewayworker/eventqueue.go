@@ -128,7 +128,7 @@ func (q *eventQueue) header(command wire.Command, c server.EventClient) wire.Hea
 	return h
 }
 
-// take answers the frames that wait; they are the caller's until its next call.
+// take returns the frames that wait; they are the caller's until its next call.
 // The inner loop's goroutine.
 func (q *eventQueue) take() []byte {
 	q.mu.Lock()
@@ -141,7 +141,7 @@ func (q *eventQueue) take() []byte {
 	return taken
 }
 
-// setAttached notes how many workers there are and answers whether that was
+// setAttached notes how many workers there are and returns whether that was
 // the last one that left.
 func (q *eventQueue) setAttached(n int) {
 	q.mu.Lock()
@@ -155,7 +155,7 @@ func (q *eventQueue) waiting() int {
 	return len(q.buf)
 }
 
-// cutFrame answers the first frame of frames that are known to be whole, its
+// cutFrame returns the first frame of frames that are known to be whole, its
 // command and connection id, and what is behind it.
 func cutFrame(frames []byte) (frame []byte, command wire.Command, connection uint32, rest []byte) {
 	n := binary.BigEndian.Uint32(frames)

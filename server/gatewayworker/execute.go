@@ -109,7 +109,7 @@ func (l *innerLoop) membership(connection uint32, group string) server.Membershi
 	return server.Membership{ClientIDs: []string{l.clientID(connection)}, Groups: []string{group}}
 }
 
-// name answers the uid or group that ext holds; false for one that PHP ignores
+// name returns the uid or group that ext holds; false for one that PHP ignores
 // or that is longer than the gateway takes.
 func (l *innerLoop) name(ext []byte) (string, bool) {
 	switch {
@@ -220,7 +220,7 @@ func (l *innerLoop) sendToGroups(f *wire.Frame) {
 	}
 }
 
-// names answers those that can be a uid or group here; others match nobody.
+// names returns those that can be a uid or group here; others match nobody.
 func (l *innerLoop) names(keys [][]byte) []string {
 	names := make([]string, 0, len(keys))
 	for _, key := range keys {

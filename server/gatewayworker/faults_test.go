@@ -27,7 +27,7 @@ func (f *fault) set(errno unix.Errno, times int) {
 	f.left.Store(int64(times))
 }
 
-// happens answers the error that the call has to have, nil for none.
+// happens returns the error that the call has to have, nil for none.
 func (f *fault) happens() error {
 	if f.left.Load() > 0 && f.left.Add(-1) >= 0 {
 		return unix.Errno(f.errno.Load())

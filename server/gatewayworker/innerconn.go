@@ -81,7 +81,7 @@ func (c *innerConn) wrote(n int) {
 // from which written bytes are cut off a full one.
 const keepOut = 64 << 10
 
-// backlog answers a copy of the events that the worker has not got whole.
+// backlog returns a copy of the events that the worker has not got whole.
 func (c *innerConn) backlog() []byte {
 	if c.mixed {
 		return nil

@@ -37,7 +37,7 @@ func (c patientConn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// waited answers true after a pause if an error will pass.
+// waited returns true after a pause if an error will pass.
 func waited(err error) bool {
 	if !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.ENOMEM) {
 		return false

@@ -12,14 +12,14 @@ type system struct {
 	read   func(fd int, p []byte) (int, error)
 	write  func(fd int, p []byte) (int, error)
 	accept func(fd int) (int, unix.Sockaddr, error)
-	// peek answers the next bytes of a socket, which stay there, and what the
+	// peek returns the next bytes of a socket, which stay there, and what the
 	// kernel notes of them.
 	peek func(fd int, p, oob []byte) (n, oobn int, err error)
 	// watch is epoll_ctl, wait is epoll_wait.
 	watch func(epoll, op, fd int, events uint32) error
 	wait  func(epoll int, events []unix.EpollEvent, milliseconds int) (int, error)
 	close func(fd int)
-	// bell answers an eventfd.
+	// bell returns an eventfd.
 	bell func() (bell.Bell, error)
 }
 

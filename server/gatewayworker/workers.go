@@ -31,7 +31,7 @@ func newWorkers(routing Routing, q *eventQueue) *workers {
 	return &workers{random: routing == RouteRandom, queue: q, byKey: map[string]*worker{}, of: map[uint32]*worker{}}
 }
 
-// attach makes c the connection of the worker of that key and answers the one
+// attach makes c the connection of the worker of that key and returns the one
 // it had before, which has to be closed, or nil.
 func (ws *workers) attach(key string, c *innerConn) (old *innerConn) {
 	w := ws.byKey[key]
@@ -63,7 +63,7 @@ func (ws *workers) detach(c *innerConn) {
 	ws.queue.setAttached(len(ws.list))
 }
 
-// route answers the worker an event of the client is for, nil if there is none.
+// route returns the worker an event of the client is for, nil if there is none.
 func (ws *workers) route(connection uint32, last bool) *worker {
 	w := ws.of[connection]
 	if w == nil || w.conn == nil {

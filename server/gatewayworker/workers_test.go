@@ -14,7 +14,7 @@ import (
 	"castgate/server"
 )
 
-// counted takes n events off a worker and answers how many there were of each
+// counted takes n events off a worker and returns how many there were of each
 // command.
 func (w *testWorker) counted(t *testing.T, n int) map[wire.Command]int {
 	t.Helper()

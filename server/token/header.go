@@ -8,7 +8,7 @@ import (
 // headerNames are the header parameters that count.
 var headerNames = []string{"alg", "b64", "crit", "kid", "typ"}
 
-// keyID reads the header of a token as strictly as its claims, and answers
+// keyID reads the header of a token as strictly as its claims, and returns
 // which key the token names; "" is any.
 func keyID(token string) (kid string, err error) {
 	head, _, _ := strings.Cut(token, ".")

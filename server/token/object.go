@@ -72,7 +72,7 @@ func unquoted(text []byte) []byte {
 	return text[1 : len(text)-1]
 }
 
-// cutValue answers the value that a valid text begins with, and what follows.
+// cutValue returns the value that a valid text begins with, and what follows.
 func cutValue(text []byte) (value, rest []byte) {
 	depth := 0
 	for i := 0; i < len(text); i++ {

@@ -115,7 +115,7 @@ func (v *Verifier) Verify(text string) (Identity, error) {
 	return id, nil
 }
 
-// keysFor answers the keys that a token may have been signed with: those of
+// keysFor returns the keys that a token may have been signed with: those of
 // its algorithm, and of its key id if both have one.
 func (v *Verifier) keysFor(t *jwt.Token) (any, error) {
 	if c, ok := t.Claims.(*claims); !ok || !c.read {

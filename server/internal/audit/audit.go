@@ -116,7 +116,7 @@ func (l *Log) Flush() {
 	}
 }
 
-// List answers the first names of a list, shortened as by Name.
+// List returns the first names of a list, shortened as by Name.
 func List(names []string) []string {
 	list := make([]string, 0, min(len(names), MostNames))
 	for _, name := range names[:min(len(names), MostNames)] {
@@ -125,5 +125,5 @@ func List(names []string) []string {
 	return list
 }
 
-// Name answers a client id, uid or group, shortened.
+// Name returns a client id, uid or group, shortened.
 func Name(name string) string { return name[:min(len(name), MostNameLen)] }

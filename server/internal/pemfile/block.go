@@ -64,7 +64,7 @@ func blockLen(text []byte) int {
 	return len(text) - len(rest)
 }
 
-// cutLine answers the first line without its end, and what follows.
+// cutLine returns the first line without its end, and what follows.
 func cutLine(text []byte) (line, rest []byte) {
 	line, rest, _ = bytes.Cut(text, []byte{'\n'})
 	return bytes.TrimRight(line, lineEnds), rest

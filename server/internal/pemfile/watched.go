@@ -41,7 +41,7 @@ func NewWatched[T any](log *slog.Logger) *Watched[T] {
 // Now is what the files held when they were last whole; nil before Set.
 func (w *Watched[T]) Now() *T { return w.now.Load() }
 
-// Counts answers how often the files were read anew, and how often in vain.
+// Counts returns how often the files were read anew, and how often in vain.
 func (w *Watched[T]) Counts() (reloads, failures uint64) {
 	return w.reloads.Load(), w.failures.Load()
 }

@@ -54,7 +54,7 @@ func filter() []unix.SockFilter {
 }
 
 // install puts the filter on this thread and what it execs and starts, and
-// answers the descriptor at which the kernel asks.
+// returns the descriptor at which the kernel asks.
 func install() (listener int, err error) {
 	// Else a filter is for root only: a program with more rights than its
 	// caller could be fooled by it.

@@ -78,7 +78,7 @@ func tooManyCommands() error {
 }
 
 // CheckObject requires that body is one JSON object and nothing else, and
-// answers it without the white space around it. Errors are *Fault.
+// returns it without the white space around it. Errors are *Fault.
 func (c *Command) CheckObject(body []byte) ([]byte, error) {
 	s := &c.scan
 	s.reset(body)

@@ -42,7 +42,7 @@ var fieldNames = [...]string{
 	"text", "json", "base64", "wait", "code", "reason", "session",
 }
 
-// field answers the field of a name, 0 if there is none.
+// field returns the field of a name, 0 if there is none.
 func field(name string) Fields {
 	switch name {
 	case "op":

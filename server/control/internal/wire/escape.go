@@ -94,7 +94,7 @@ func unescape(text []byte) []byte {
 	return text[:w]
 }
 
-// unescaped answers what \c stands for.
+// unescaped returns what \c stands for.
 func unescaped(c byte) byte {
 	switch c {
 	case 'b':

@@ -54,7 +54,7 @@ var opNames = func() string {
 	return strings.Join(names, ", ")
 }()
 
-// FindOp answers the operation of that name, nil if there is none.
+// FindOp returns the operation of that name, nil if there is none.
 func FindOp(name string) *Op {
 	for _, op := range Ops {
 		if op.Name == name {
@@ -64,7 +64,7 @@ func FindOp(name string) *Op {
 	return nil
 }
 
-// op answers the operation that the field op names.
+// op returns the operation that the field op names.
 func (c *Command) op() (*Op, error) {
 	if c.Has&FieldOp == 0 {
 		return nil, Faultf(CodeMissingField, "op is missing")

@@ -42,7 +42,7 @@ func (s *scanner) space() {
 	}
 }
 
-// peek moves to the next byte that is no white space and answers it, 0 at the
+// peek moves to the next byte that is no white space and returns it, 0 at the
 // end. A 0 in the data is no JSON either.
 func (s *scanner) peek() byte {
 	s.space()
@@ -105,7 +105,7 @@ func (s *scanner) open(bracket byte, field, want string) error {
 }
 
 // more moves to the next element of the array or object that closes with
-// closing, or leaves it and answers false.
+// closing, or leaves it and returns false.
 func (s *scanner) more(closing byte) (bool, error) {
 	c := s.peek()
 	if c == closing {
@@ -125,7 +125,7 @@ func (s *scanner) more(closing byte) (bool, error) {
 }
 
 // key reads the next name of an object and its colon, or leaves the object and
-// answers false.
+// returns false.
 func (s *scanner) key() (key string, ok bool, err error) {
 	if ok, err = s.more('}'); !ok {
 		return "", false, err
@@ -173,7 +173,7 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quoted moves over the string at pos and answers where its text begins (it
+// quoted moves over the string at pos and returns where its text begins (it
 // ends before pos-1) and whether that holds escapes. All but the undoing of
 // escapes is checked here.
 func (s *scanner) quoted(field string) (start int, escaped bool, err error) {

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// raw reads any value and answers its bytes as they are.
+// raw reads any value and returns its bytes as they are.
 func (s *scanner) raw() ([]byte, error) {
 	s.space()
 	start := s.pos

@@ -9,7 +9,7 @@ import (
 	"castgate/server"
 )
 
-// bytesOf answers the bytes of a string that points into a body.
+// bytesOf returns the bytes of a string that points into a body.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // list appends the strings of an array.
