@@ -204,16 +204,16 @@ func (sh *shaker) makeRoom() {
 	patience := max(evictLeast, evictAfter/time.Duration(1+len(sh.queue)/sh.most))
 	now, wanted := sh.now(), len(sh.queue)
 	for h := range sh.active {
-		if wanted > 0 && h.patience(now) >= patience && h.end(true) {
+		if wanted > 0 && h.hasWaited(now) >= patience && h.end(true) {
 			wanted--
 		}
 	}
 	sh.timer.Reset(evictEvery)
 }
 
-// patience is how long a handshake has waited for its peer, 0 if it does not
+// hasWaited is how long a handshake has waited for its peer, 0 if it does not
 // wait for it now.
-func (h *shake) patience(now int64) time.Duration {
+func (h *shake) hasWaited(now int64) time.Duration {
 	since := h.waits.Load()
 	if since == 0 {
 		return 0

@@ -129,11 +129,11 @@ func TestTLSProcessors(t *testing.T) {
 func TestPatience(t *testing.T) {
 	h := newShake(&secure{}, 0)
 	h.waited.Store(int64(3 * time.Second))
-	if p := h.patience(int64(time.Hour)); p != 0 {
+	if p := h.hasWaited(int64(time.Hour)); p != 0 {
 		t.Errorf("%v while it does not wait", p)
 	}
 	h.waits.Store(int64(time.Second))
-	if p := h.patience(int64(3 * time.Second)); p != 5*time.Second {
+	if p := h.hasWaited(int64(3 * time.Second)); p != 5*time.Second {
 		t.Errorf("%v, want 5s", p)
 	}
 }

@@ -50,12 +50,11 @@ type Identity struct {
 
 // Why a token is refused, in the order of the checks.
 var (
-	ErrInvalid     = errors.New("the token is not valid")          // malformed, no key for it, bad signature
-	ErrExpired     = errors.New("the token has expired")           // exp
-	ErrNotYetValid = errors.New("the token is not valid yet")      // nbf
-	ErrAudience    = errors.New("the token is for somebody else")  // aud
-	ErrIssuer      = errors.New("the token is by somebody else")   // iss
-	ErrClaims      = errors.New("the token's claims are no names") // sub, groups
+	ErrInvalid     = errors.New("the token is not valid")         // malformed, no key for it, bad signature
+	ErrExpired     = errors.New("the token has expired")          // exp
+	ErrNotYetValid = errors.New("the token is not valid yet")     // nbf
+	ErrAudience    = errors.New("the token is for somebody else") // aud
+	ErrIssuer      = errors.New("the token is by somebody else")  // iss
 )
 
 // Verifier checks tokens by its Rules.
