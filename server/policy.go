@@ -158,7 +158,7 @@ func (j *JWT) validate() error {
 	return nil
 }
 
-// notName is true for what needs no care in cookies and queries.
+// notName tells whether c would need quoting or escaping in a cookie or query.
 func notName(c byte) bool {
 	return (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
 }
