@@ -37,20 +37,22 @@ func AppendWebSocketConnect(dst, head []byte, peer netip.AddrPort, port uint16) 
 	server.setText("REMOTE_ADDR", remoteAddr(peer.Addr()))
 	server.set("REMOTE_PORT", phpValue{text: itoa(int64(peer.Port())), kind: 'i'})
 	server.set("SERVER_PORT", phpValue{text: itoa(int64(port)), kind: 'i'})
-	for _, key := range headers.keys {
-		server.set(key, headers.values[key])
+	for _, e := range headers.elements {
+		server.set(e.key, e.value)
 	}
 	dst = AppendString(AppendArray(dst, 3), "get")
 	dst = AppendString(AppendQuery(dst, query), "server")
 	dst = AppendString(server.append(dst), "cookie")
-	cookie := headers.values["HTTP_COOKIE"].text
-	return AppendEnd(AppendCookies(dst, cookie)), nil
+	cookie, _ := headers.get("HTTP_COOKIE")
+	return AppendEnd(AppendCookies(dst, cookie.text)), nil
 }
 
 // parseHeaders reads header lines under the names PHP gives them. Repeated ones
-// are joined with a comma.
+// are joined with a comma: once, when all are known, so that the work grows with
+// the bytes of a head and not with the square of how often a name comes.
 func parseHeaders(lines string) *phpArray {
 	var headers phpArray
+	repeated := map[string]*strings.Builder{}
 	for lines != "" {
 		var line string
 		line, lines, _ = strings.Cut(lines, "\r\n")
@@ -58,19 +60,49 @@ func parseHeaders(lines string) *phpArray {
 		if !ok {
 			continue
 		}
-		key := "HTTP_" + strings.ReplaceAll(strings.ToUpper(name), "-", "_")
+		key := headerKey(name)
 		value = strings.Trim(value, " \t")
-		if before, ok := headers.values[key]; ok {
-			value = before.text + "," + value
+		before, known := headers.get(key)
+		if !known {
+			headers.setText(key, value)
+			continue
 		}
-		headers.setText(key, value)
+		all := repeated[key]
+		if all == nil {
+			all = new(strings.Builder)
+			all.WriteString(before.text)
+			repeated[key] = all
+		}
+		all.WriteByte(',')
+		all.WriteString(value)
+	}
+	for key, all := range repeated {
+		headers.setText(key, all.String())
 	}
 	return &headers
 }
 
+// headerKey is the name that PHP gives a header: HTTP_ and its letters in upper
+// case, with _ for -. Bytes that are no ASCII letters stay as they are.
+func headerKey(name string) string {
+	key := make([]byte, 0, len("HTTP_")+len(name))
+	key = append(key, "HTTP_"...)
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '-':
+			key = append(key, '_')
+		case 'a' <= c && c <= 'z':
+			key = append(key, c-'a'+'A')
+		default:
+			key = append(key, c)
+		}
+	}
+	return string(key)
+}
+
 // value is that of the header, or null.
 func (a *phpArray) value(key string) phpValue {
-	if v, ok := a.values[key]; ok {
+	if v, ok := a.get(key); ok {
 		return v
 	}
 	return phpValue{kind: 'N'}

@@ -7,16 +7,30 @@ import "strings"
 const (
 	maxQueryVars    = 1000
 	maxQueryNesting = 64
+	// maxQueryArrays is ours: how many arrays a query may ask for within others. It
+	// takes two bytes to ask for one, and some hundred to have it. The variable that
+	// asks for one more is left out.
+	maxQueryArrays = 4096
 )
 
 // phpArray is an array as PHP has it: keys in order, values strings or arrays.
 type phpArray struct {
-	keys   []string
-	values map[string]phpValue
-	next   int64 // key of the next element without one
-	any    bool  // an integer key has been there
-	full   bool  // no integer key is left
+	elements []phpElement
+	index    map[string]int // of elements by key; nil while they are few
+	next     int64          // key of the next element without one
+	any      bool           // an integer key has been there
+	full     bool           // no integer key is left
 }
+
+// phpElement is one element of an array.
+type phpElement struct {
+	key   string
+	value phpValue
+}
+
+// fewElements is how many elements an array may have without an index. A query
+// can ask for thousands of arrays with one element each.
+const fewElements = 8
 
 // phpValue is a string, an integer, null or an array.
 type phpValue struct {
@@ -25,14 +39,46 @@ type phpValue struct {
 	kind  byte // 's', 'i' or 'N'; arrays: 0
 }
 
+// find is where the element of a key stands, -1 if there is none.
+func (a *phpArray) find(key string) int {
+	if a.index != nil {
+		if i, ok := a.index[key]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range a.elements {
+		if a.elements[i].key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// get is the value of a key; ok is false if there is none.
+func (a *phpArray) get(key string) (v phpValue, ok bool) {
+	i := a.find(key)
+	if i < 0 {
+		return phpValue{}, false
+	}
+	return a.elements[i].value, true
+}
+
 func (a *phpArray) set(key string, v phpValue) {
-	if a.values == nil {
-		a.values = map[string]phpValue{}
+	if i := a.find(key); i >= 0 {
+		a.elements[i].value = v
+		return
 	}
-	if _, ok := a.values[key]; !ok {
-		a.keys = append(a.keys, key)
+	a.elements = append(a.elements, phpElement{key, v})
+	switch {
+	case a.index != nil:
+		a.index[key] = len(a.elements) - 1
+	case len(a.elements) > fewElements:
+		a.index = make(map[string]int, 2*len(a.elements))
+		for i := range a.elements {
+			a.index[a.elements[i].key] = i
+		}
 	}
-	a.values[key] = v
 	if !IsIntKey(key) {
 		return
 	}
@@ -52,10 +98,10 @@ func (a *phpArray) setText(key, text string) { a.set(key, phpValue{text: text, k
 
 // append appends the array, serialized.
 func (a *phpArray) append(dst []byte) []byte {
-	dst = AppendArray(dst, len(a.keys))
-	for _, key := range a.keys {
-		dst = AppendKey(dst, key)
-		switch v := a.values[key]; v.kind {
+	dst = AppendArray(dst, len(a.elements))
+	for _, e := range a.elements {
+		dst = AppendKey(dst, e.key)
+		switch v := e.value; v.kind {
 		case 's':
 			dst = AppendString(dst, v.text)
 		case 'i':
@@ -74,6 +120,7 @@ func (a *phpArray) append(dst []byte) []byte {
 // the largest, negative ones included.
 func AppendQuery(dst []byte, query string) []byte {
 	var root phpArray
+	arrays := maxQueryArrays
 	for n := 0; n < maxQueryVars && query != ""; {
 		var part string
 		if part, query, _ = strings.Cut(query, "&"); part == "" {
@@ -81,17 +128,17 @@ func AppendQuery(dst []byte, query string) []byte {
 		}
 		n++
 		name, value, _ := strings.Cut(part, "=")
-		root.variable(urlDecode(name), urlDecode(value))
+		root.variable(urlDecode(name), urlDecode(value), &arrays)
 	}
 	return root.append(dst)
 }
 
 // variable sets what a variable of this name means: name[a][] is an element of
-// an element.
-func (a *phpArray) variable(name, value string) {
+// an element. arrays is how many more may be made.
+func (a *phpArray) variable(name, value string, arrays *int) {
 	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "\x00")
 	base, rest, isArray := strings.Cut(name, "[")
-	if base = strings.NewReplacer(" ", "_", ".", "_").Replace(base); base == "" {
+	if base = baseName(base); base == "" {
 		return
 	}
 	if !isArray {
@@ -103,13 +150,18 @@ func (a *phpArray) variable(name, value string) {
 		return
 	}
 	if len(path) == 0 { // never closed: the bracket is a character like others
-		a.setText(base+"_"+strings.NewReplacer(" ", "_", ".", "_", "[", "_").Replace(rest), value)
+		a.setText(base+"_"+openName(rest), value)
 		return
 	}
 	key := base
 	for _, next := range path {
-		inner := a.values[key].array
+		v, _ := a.get(key)
+		inner := v.array
 		if inner == nil {
+			if *arrays == 0 {
+				return
+			}
+			*arrays--
 			inner = &phpArray{}
 			a.set(key, phpValue{array: inner})
 		}
@@ -121,6 +173,26 @@ func (a *phpArray) variable(name, value string) {
 		}
 	}
 	a.setText(key, value)
+}
+
+// baseName is how PHP spells the name of a variable.
+func baseName(name string) string { return underscored(name, " .") }
+
+// openName is how it spells what follows a bracket that is never closed.
+func openName(name string) string { return underscored(name, " .[") }
+
+// underscored has _ for each of some ASCII characters.
+func underscored(name, chars string) string {
+	if !strings.ContainsAny(name, chars) {
+		return name
+	}
+	b := []byte(name)
+	for i, c := range b {
+		if strings.IndexByte(chars, c) >= 0 {
+			b[i] = '_'
+		}
+	}
+	return string(b)
 }
 
 // bracket is what stands in a pair of them; auto if it is nothing.
