@@ -1,73 +1,75 @@
 package server
 
 import (
-	"net/url"
+	"bytes"
 	"strings"
 )
 
 // origins are the browser origins that may connect.
 type origins struct {
-	any     bool
-	exact   map[string]bool // scheme://host[:port], or host[:port] for any scheme
-	domains []string        // .example.com, with the scheme in front if one was given
+	any   bool
+	rules map[originRule]bool
 }
 
-// validOrigin tells whether o may stand in Policy.AllowedOrigins: what no
-// browser sends as an origin, one with a path for instance, would allow nobody.
-func validOrigin(o string) bool {
-	o = strings.TrimSuffix(strings.TrimSpace(o), "/")
-	if scheme, host, ok := strings.Cut(o, "://"); ok {
-		if scheme == "" {
-			return false
-		}
-		o = host
-	}
-	if domain, ok := strings.CutPrefix(o, "*."); ok {
-		o = domain
-	}
-	return o != "" && !strings.ContainsAny(o, "*/\\?#@ \t")
-}
-
+// newOrigins makes the set of valid items; without any it allows all.
 func newOrigins(allowed []string) origins {
-	o := origins{any: len(allowed) == 0, exact: map[string]bool{}}
-	for _, a := range allowed {
-		a = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(a), "/"))
-		if before, domain, ok := strings.Cut(a, "*"); ok {
-			o.domains = append(o.domains, before+"*"+domain)
-		} else {
-			o.exact[a] = true
+	o := origins{any: len(allowed) == 0, rules: map[originRule]bool{}}
+	for _, item := range allowed {
+		if rule, err := parseOriginRule(item); err == nil {
+			o.rules[rule] = true
 		}
 	}
 	return o
 }
 
+// maxOrigin is the longest Origin header in bytes that is looked at. A host has
+// 253 at most, and the work of allow grows with their square.
+const maxOrigin = 300
+
 // allow tells whether a request with this Origin header may become a client
-// (RFC 6455 section 10.2). *.example.com is any host below example.com, not
-// example.com itself. Any goroutine.
+// (RFC 6455 section 10.2). Any goroutine.
 func (o *origins) allow(origin []byte) bool {
 	if o.any {
 		return true
 	}
-	text := strings.ToLower(string(origin))
-	if o.exact[text] {
+	if len(origin) > maxOrigin {
+		return false
+	}
+	text := string(bytes.ToLower(origin))
+	if o.rules[originRule{host: text, whole: true}] {
 		return true
 	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		return false // "null" among others
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok || !isScheme(scheme) {
+		return false
 	}
-	if o.exact[u.Host] || o.exact[u.Hostname()] {
-		return true
+	host, port, ok := cutPort(rest)
+	if !ok || !isHost(host) {
+		return false
 	}
-	for _, d := range o.domains {
-		scheme, domain, _ := strings.Cut(d, "*")
-		host := u.Hostname()
-		if strings.Contains(domain, ":") {
-			host = u.Host
+	if port == 0 {
+		port = defaultPorts[scheme]
+	}
+	return o.has(scheme, host, port)
+}
+
+// has looks for a rule that has an origin. A host with n labels is n lookups,
+// however many rules there are.
+func (o *origins) has(scheme, host string, port uint16) bool {
+	for below := false; ; below = true {
+		for _, rule := range [...]originRule{
+			{scheme, host, port, below, false}, {scheme, host, 0, below, false},
+			{"", host, port, below, false}, {"", host, 0, below, false},
+		} {
+			// https://a.example is the default port only, https://*.a.example any.
+			if o.rules[rule] && (rule.port == port || rule.scheme == "" || below) {
+				return true
+			}
 		}
-		if strings.HasSuffix(host, domain) && len(host) > len(domain) && (scheme == "" || scheme == u.Scheme+"://") {
-			return true
+		dot := strings.IndexByte(host, '.')
+		if dot <= 0 || dot == len(host)-1 {
+			return false
 		}
+		host = host[dot+1:]
 	}
-	return false
 }

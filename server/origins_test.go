@@ -1,24 +1,180 @@
 package server
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
-// What no browser can ever send as an origin is no origin.
-func TestValidOrigin(t *testing.T) {
-	for _, o := range []string{
-		"https://a.example", "https://a.example/", "https://a.example:8443", "a.example", "a.example:8443", "localhost", "http://[::1]:3000",
-		"*.a.example", "https://*.a.example", "*.a.example:8443", "null", "app://.", " https://a.example ", "chrome-extension://abcdefgh",
+// An item allows what browsers send for it, however it is written.
+func TestOriginsAreNormalised(t *testing.T) {
+	for _, try := range []struct{ item, sent string }{
+		{"https://app.example.com", "https://app.example.com"},
+		{"https://app.example.com:443", "https://app.example.com"},
+		{"http://app.example.com:80", "http://app.example.com"},
+		{"HTTPS://App.Example.COM/", "https://app.example.com"},
+		{" https://app.example.com:08443 ", "https://app.example.com:8443"},
+		{"https://bücher.example", "https://xn--bcher-kva.example"},
+		{"https://BÜCHER.example:443", "https://xn--bcher-kva.example"},
+		{"https://faß.example", "https://xn--fa-hia.example"},
+		{"https://例え。テスト", "https://xn--r8jz45g.xn--zckzah"},
+		{"https://xn--bcher-kva.example", "https://xn--bcher-kva.example"},
+		{"https://my_app.example", "https://my_app.example"},
+		{"https://r3---sn.example", "https://r3---sn.example"},
+		{"http://[::1]:3000", "http://[::1]:3000"},
+		{"http://[0:0:0:0:0:0:0:1]:80", "http://[::1]"},
+		{"http://[2001:DB8:0:0:1:0:0:1]", "http://[2001:db8::1:0:0:1]"},
+		{"http://[::ffff:10.0.0.1]", "http://[::ffff:a00:1]"},
+		{"http://10.0.0.1:8080", "http://10.0.0.1:8080"},
+		{"app.example.com:443", "https://app.example.com"},
+		{"app.example.com:443", "http://app.example.com:443"},
+		{"app.example.com", "capacitor://app.example.com"},
+		{"bücher.example", "https://xn--bcher-kva.example:9"},
+		{"*.bücher.example", "https://a.b.xn--bcher-kva.example"},
+		{"https://*.example.com:443", "https://a.example.com"},
+		{"https://*.Example.com", "https://a.example.com:8443"},
+		{"localhost", "http://localhost:5173"},
+		{"[::1]", "http://[::1]:5173"},
+		{"file://", "file://"}, {"FILE://", "file://"}, {"file:///", "file://"},
+		{"null", "null"}, {"NULL", "null"},
+		{"capacitor://localhost", "capacitor://localhost"}, {"ionic://localhost", "ionic://localhost"},
+		{"tauri://localhost", "tauri://localhost"}, {"app://.", "app://."}, {"app://obsidian.md", "app://obsidian.md"},
+		{"chrome-extension://ABCDEFGHijklmnop", "chrome-extension://abcdefghijklmnop"},
+		{"moz-extension://6b8f7a3c-8c64-4a8a-9d0a-3b1f1c1e2d3f", "moz-extension://6b8f7a3c-8c64-4a8a-9d0a-3b1f1c1e2d3f"},
+		{"vscode-webview://0abc", "vscode-webview://0abc"}, {"x://localhost:81", "x://localhost:81"},
 	} {
-		if !validOrigin(o) {
-			t.Errorf("%q is refused", o)
+		p := Policy{AllowedOrigins: []string{try.item}}
+		o := newOrigins(p.AllowedOrigins)
+		if err := p.Validate(); err != nil || !o.allow([]byte(try.sent)) {
+			t.Errorf("%q does not allow %s: %v", try.item, try.sent, err)
 		}
 	}
-	for _, o := range []string{
-		"", " ", "/", "*", "*.", "**.a.example", "*.*.example", "a*.example", "x*.a.example", "https://x*.a.example", "https://", "://a.example", "file://",
-		"https://a.example/x", "https://a.example//", "a.example/x", "https://a.example?x", "https://a.example#x", "https://user@a.example",
-		"https://a.example https://b.example", "https:/a.example", "https//a.example", `https:\\a.example`,
+}
+
+// Nothing else than the origin that was meant comes in.
+func TestOriginsAreExact(t *testing.T) {
+	for _, try := range []struct{ item, sent string }{
+		{"https://app.example.com", "http://app.example.com"},
+		{"https://app.example.com", "https://app.example.com:8443"},
+		{"https://app.example.com", "https://app.example.com."},
+		{"https://app.example.com", "https://x.app.example.com"},
+		{"https://app.example.com", "https://app.example.com/"},
+		{"https://app.example.com", "https://u@app.example.com"},
+		{"https://app.example.com", "https://app.example.com:0443x"},
+		{"https://app.example.com", "https://app.example.com:"},
+		{"https://app.example.com", "https:app.example.com"},
+		{"https://app.example.com", " https://app.example.com"},
+		{"https://app.example.com", "https://app.example.com, https://b.example"},
+		{"https://app.example.com:8443", "https://app.example.com"},
+		{"app.example.com:80", "https://app.example.com"},
+		{"capacitor://localhost", "capacitor://localhost:1"},
+		{"capacitor://localhost", "http://localhost"},
+		{"*.example.com", "https://example.com"},
+		{"*.example.com", "https://.example.com"},
+		{"*.example.com", "https://evilexample.com"},
+		{"*.example.com", "https://a/.example.com"},
+		{"*.example.com", "https://a.example.com." + strings.Repeat(".example.com", 40)},
+		{"https://*.example.com:443", "https://a.example.com:8443"},
+		{"null", "https://null.example"}, {"null", ""}, {"null", "file://"},
+		{"file://", "null"}, {"file://", "file:///etc"}, {"file://", "file://host"},
+		{"app://.", "app://"},
+		{"https://xn--bcher-kva.example", "https://bücher.example"}, // no browser sends it
 	} {
-		if validOrigin(o) {
-			t.Errorf("%q is taken", o)
+		if o := newOrigins([]string{try.item}); o.allow([]byte(try.sent)) {
+			t.Errorf("%q allows %q", try.item, try.sent)
 		}
 	}
+}
+
+// What no browser ever sends is refused, with the form that is right.
+func TestOriginsRefused(t *testing.T) {
+	for item, right := range map[string]string{
+		"wss://app.example.com":                   "write https://app.example.com",
+		"wss://app.example.com:443/":              "write https://app.example.com",
+		"WSS://*.example.com:8443":                "write https://*.example.com:8443",
+		"ws://localhost:80":                       "write http://localhost",
+		"https://app.example.com.":                "write app.example.com",
+		"*.example.com.":                          "write example.com",
+		"https://a.example/x":                     "write https://a.example",
+		"https://a.example//":                     "write https://a.example",
+		"wss://a.example/ws":                      "",
+		"a.example/x":                             "write a.example",
+		"https://a.example?x":                     "write https://a.example",
+		"https://a.example#x":                     "write https://a.example",
+		"https://user:pw@a.example":               "write https://a.example",
+		"::1":                                     "write [::1]",
+		"http://fe80::1":                          "write http://[fe80::1]",
+		"file://localhost":                        "file:// or null",
+		"file:///index.html":                      "",
+		"data://x":                                "null",
+		"*":                                       "leave allowed-origins out",
+		"":                                        "an item is empty",
+		" / ":                                     "",
+		"*.":                                      "",
+		"**.a.example":                            "",
+		"*.*.example":                             "",
+		"a*.example":                              "",
+		"x*.a.example":                            "",
+		"https://x*.a.example":                    "",
+		"https://*":                               "",
+		"https://":                                "",
+		"://a.example":                            "no scheme",
+		"1x://a.example":                          "no scheme",
+		`"https://a.example"`:                     "no scheme",
+		"https://a.example https://b.example":     "",
+		"https:/a.example":                        "",
+		"https//a.example":                        "",
+		`https:\\a.example`:                       "",
+		"https://a.example:0":                     "",
+		"https://a.example:65536":                 "",
+		"https://a.example:":                      "",
+		"https://a.example:https":                 "",
+		"https://a b.example":                     "",
+		"https://a..example":                      "",
+		"https://.a.example":                      "",
+		"https://a%2eexample":                     "",
+		"https://xn--a-ecp.ru":                    "", // no Punycode of anything
+		"https://127.1":                           "no IPv4 address",
+		"https://1.2.3.400":                       "no IPv4 address",
+		"https://0x7f000001":                      "no IPv4 address",
+		"https://[::1":                            "",
+		"https://[127.0.0.1]":                     "",
+		"https://[fe80::1%eth0]":                  "",
+		"*.127.0.0.1":                             "nothing is below",
+		"*.[::1]":                                 "nothing is below",
+		"https://a.example\nhttps://b.example":    "",
+		"https://" + strings.Repeat("a.", 127) + "a": "",
+	} {
+		p := Policy{AllowedOrigins: []string{item}}
+		if err := p.Validate(); err == nil || !strings.HasPrefix(err.Error(), "allowed-origins: ") || !strings.Contains(err.Error(), right) || strings.ContainsRune(err.Error(), '\n') {
+			t.Errorf("%q: %v, want %q", item, err, right)
+		}
+	}
+	p := Policy{AllowedOrigins: []string{"https://a.example", "https://b.example", "https://A.example:443"}}
+	if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "are the same origin") {
+		t.Errorf("twice the same: %v", err)
+	}
+}
+
+// Whatever is in a list that is taken, what an item is written as anew is taken
+// too and means the same, and no header of a stranger comes in or brings it down.
+func FuzzOrigins(f *testing.F) {
+	f.Add("https://bücher.example:443", "https://xn--bcher-kva.example")
+	f.Add("*.[::1]", "null")
+	f.Fuzz(func(t *testing.T, item, sent string) {
+		rule, err := parseOriginRule(item)
+		o := newOrigins([]string{item})
+		allowed := o.allow([]byte(sent))
+		if err != nil {
+			if allowed {
+				t.Fatalf("%q is no origin and allows %q", item, sent)
+			}
+			return
+		}
+		if again, err := parseOriginRule(rule.String()); err != nil || again != rule {
+			t.Fatalf("%q is %+v, and %q is %+v, %v", item, rule, rule, again, err)
+		}
+		if !rule.below && rule.scheme != "" && !o.allow([]byte(rule.String())) {
+			t.Fatalf("%q does not allow %s", item, rule)
+		}
+	})
 }

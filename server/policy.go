@@ -17,9 +17,12 @@ import (
 // decided at the handshake. Under a rate that has changed everybody has the whole
 // burst, whatever they used of the old one. Zero values are off.
 type Policy struct {
-	// AllowedOrigins are browser origins, exact or *.example.com with or
-	// without a scheme. Empty allows any. Requests without an Origin header
-	// do not come from a browser's page and pass.
+	// AllowedOrigins are browser origins: https://app.example.com, the default
+	// port alone; app.example.com for any scheme and port; *.example.com, with
+	// or without a scheme, for what is below; null, file:// and the schemes of
+	// applications (capacitor://localhost). Case, default ports, Unicode and the
+	// spelling of addresses do not matter. Empty allows any. Requests without an
+	// Origin header do not come from a browser's page and pass.
 	AllowedOrigins []string
 	// TrustedProxies are the networks whose word counts for who a client is:
 	// in X-Forwarded-For and Forwarded, and in PROXY headers. The addresses in
@@ -86,10 +89,8 @@ const (
 // Validate reports the first field that is out of its range, by its name on
 // the command line.
 func (p *Policy) Validate() error {
-	for _, o := range p.AllowedOrigins {
-		if !validOrigin(o) {
-			return fmt.Errorf("allowed-origins: %q is neither an origin such as https://example.com, without a path, nor *.example.com", o)
-		}
+	if err := p.validateOrigins(); err != nil {
+		return err
 	}
 	if len(p.TrustedProxies) > maxTrusted {
 		return fmt.Errorf("trusted-proxies: %d networks are more than %d", len(p.TrustedProxies), maxTrusted)
@@ -127,6 +128,22 @@ func (p *Policy) Validate() error {
 		}
 	}
 	return p.JWT.validate()
+}
+
+// validateOrigins refuses what would allow nobody.
+func (p *Policy) validateOrigins() error {
+	seen := map[originRule]string{}
+	for _, item := range p.AllowedOrigins {
+		rule, err := parseOriginRule(item)
+		if err != nil {
+			return fmt.Errorf("allowed-origins: %w", err)
+		}
+		if before, twice := seen[rule]; twice {
+			return fmt.Errorf("allowed-origins: %q and %q are the same origin", before, item)
+		}
+		seen[rule] = item
+	}
+	return nil
 }
 
 // on reports whether tokens count.

@@ -43,7 +43,7 @@ type settings struct {
 	SendQueue        size     `default:"256KiB" unit:"bytes" hot:"" help:"Bytes that may wait for one client, looked at before a message is queued."`
 	SlowPolicy       string   `default:"close" unit:"close or drop" hot:"" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
 	PushQueue        size     `default:"64MiB" unit:"bytes" hot:"" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
-	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, exact or *.example.com, separated by commas; any unless set."`
+	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, separated by commas: https://app.example.com, app.example.com for any scheme and port, *.example.com for all below, null, file:// or an app's such as capacitor://localhost; any unless set."`
 	TLSCert          []string `unit:"files" hot:"" help:"Certificates of the wss listeners in PEM, separated by commas; chosen by the name that a client asks for, the first if none fits. Read anew when they change."`
 	TLSKey           []string `unit:"files" hot:"" help:"Private keys of tls-cert, in the same order."`
 	TLSMinVersion    string   `default:"1.2" unit:"1.2 or 1.3" help:"Minimum TLS version."`

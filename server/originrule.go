@@ -1,0 +1,240 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// originRule is an item of Policy.AllowedOrigins in the form in which browsers
+// send origins (RFC 6454 section 6.2, and the WHATWG's URL standard for hosts):
+// lower case, Punycode, IPv6 addresses compressed, and the scheme's default
+// port the same as none.
+type originRule struct {
+	scheme string // "" is any
+	host   string
+	port   uint16 // 0 is any, or none for a scheme without a default
+	below  bool   // all hosts below host, not host itself
+	whole  bool   // host is all that is sent: null, or file://
+}
+
+// defaultPorts are those that browsers leave out of an origin.
+var defaultPorts = map[string]uint16{"http": 80, "https": 443}
+
+// notOrigins are schemes that no page has in its Origin header, and what it has
+// instead; "" where nothing takes their place.
+var notOrigins = map[string]string{"wss": "https", "ws": "http", "ftp": "", "data": "", "blob": "", "about": "", "javascript": ""}
+
+// parseOriginRule reads an item of Policy.AllowedOrigins: an origin, a host for
+// any scheme, with or without a port, *.host for all hosts below it with or
+// without a scheme, null or file://. What no browser ever sends is an error that
+// has the form that would be right, where there is one.
+func parseOriginRule(item string) (originRule, error) {
+	// Browsers turn what is written here into what they send by the same rules.
+	text := strings.TrimSuffix(strings.TrimSpace(item), "/")
+	switch strings.ToLower(text) {
+	case "":
+		return originRule{}, errors.New("an item is empty")
+	case "*":
+		return originRule{}, errors.New(`"*" is no origin; leave allowed-origins out to allow any`)
+	case "null", "file://", "file:/": // file:/// has lost its last slash
+		if text[0]|0x20 == 'f' {
+			text = "file://"
+		}
+		return originRule{host: strings.ToLower(text), whole: true}, nil
+	}
+	rule, err := splitOrigin(text)
+	if err != nil {
+		return rule, err
+	}
+	if rule.scheme == "file" {
+		return rule, fmt.Errorf("%.200q is never sent; pages from files send file:// or null", item)
+	}
+	if rule.host, err = browserHost(rule.host, rule.scheme); err != nil {
+		return rule, fmt.Errorf("%.200q %w", item, err)
+	}
+	if rule.below && (rule.host[0] == '[' || isAddress(rule.host)) {
+		return rule, fmt.Errorf("%.200q: nothing is below an address", item)
+	}
+	instead, never := notOrigins[rule.scheme]
+	switch {
+	case never && instead != "":
+		rule.port = leftOut(rule.scheme, rule.port)
+		rule.scheme = instead
+		return rule, fmt.Errorf("%.200q is never sent: an origin is where the page comes from, not where it connects to; write %s", item, rule)
+	case never:
+		return rule, fmt.Errorf("%.200q is never sent; such pages send null", item)
+	}
+	if rule.port == 0 && !rule.below {
+		rule.port = defaultPorts[rule.scheme]
+	}
+	return rule, nil
+}
+
+// splitOrigin takes an item apart. The host is as it was written.
+func splitOrigin(text string) (rule originRule, err error) {
+	rest := text
+	if scheme, after, ok := strings.Cut(text, "://"); ok {
+		if rule.scheme, rest = strings.ToLower(scheme), after; !isScheme(rule.scheme) {
+			return rule, fmt.Errorf("%.200q has no scheme such as https in front of ://", text)
+		}
+	}
+	before := text[:len(text)-len(rest)] // scheme://
+	if i := strings.IndexAny(rest, `/\?#`); i >= 0 {
+		if before == "" && !strings.Contains(rest[:i], ".") { // https//a.example
+			return rule, notAnOrigin(text, "")
+		}
+		return rule, notAnOrigin(text, before+rest[:i])
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		return rule, notAnOrigin(text, before+rest[i+1:])
+	}
+	if a, err := netip.ParseAddr(rest); err == nil && a.Is6() {
+		return rule, notAnOrigin(text, before+"["+rest+"]")
+	}
+	if domain, ok := strings.CutPrefix(rest, "*."); ok {
+		rest, rule.below = domain, true
+	}
+	var ok bool
+	if rule.host, rule.port, ok = cutPort(rest); !ok || rule.host == "" {
+		return rule, notAnOrigin(text, "")
+	}
+	return rule, nil
+}
+
+// notAnOrigin refuses an item, and names the form that is right if there is one.
+func notAnOrigin(text, right string) error {
+	const forms = "is neither an origin such as https://example.com, without a path, nor *.example.com"
+	if rule, err := parseOriginRule(right); err == nil {
+		return fmt.Errorf("%.200q %s; write %s", text, forms, rule)
+	}
+	return fmt.Errorf("%.200q %s", text, forms)
+}
+
+// leftOut is a port, or 0 where a WebSocket scheme leaves it out.
+func leftOut(scheme string, port uint16) uint16 {
+	if scheme == "wss" && port == 443 || scheme == "ws" && port == 80 {
+		return 0
+	}
+	return port
+}
+
+// String is the rule as it would be written into the list.
+func (r originRule) String() string {
+	text := r.host
+	if r.below {
+		text = "*." + text
+	}
+	if r.scheme != "" {
+		text = r.scheme + "://" + text
+	}
+	if r.port != 0 && (r.scheme == "" || r.below || r.port != defaultPorts[r.scheme]) {
+		text += ":" + strconv.Itoa(int(r.port))
+	}
+	return text
+}
+
+// cutPort takes the port off host:port; it is 0 where there is none. Only
+// decimal digits of a port that can be connected to are one.
+func cutPort(text string) (host string, port uint16, ok bool) {
+	colon := strings.LastIndexByte(text, ':')
+	if colon < 0 || colon < strings.LastIndexByte(text, ']') {
+		return text, 0, true
+	}
+	for _, c := range text[colon+1:] {
+		if c < '0' || c > '9' {
+			return "", 0, false
+		}
+	}
+	n, err := strconv.ParseUint(text[colon+1:], 10, 16)
+	return text[:colon], uint16(n), err == nil && n > 0
+}
+
+// isScheme tells whether s, in lower case, is a scheme (RFC 3986 section 3.1).
+func isScheme(s string) bool {
+	for i := range len(s) {
+		letter, more := s[i] >= 'a' && s[i] <= 'z', s[i] >= '0' && s[i] <= '9' || s[i] == '+' || s[i] == '-' || s[i] == '.'
+		if !letter && (i == 0 || !more) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isHost tells whether a host is in the form that browsers send.
+func isHost(host string) bool {
+	inner := host
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		inner = host[1 : len(host)-1]
+		return strings.Trim(inner, "0123456789abcdef:") == "" && inner != ""
+	}
+	return inner != "" && !strings.ContainsFunc(inner, notInHost)
+}
+
+// notInHost tells the characters that no host in an origin has: those that the
+// URL standard forbids, and all beyond ASCII.
+func notInHost(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune("#/:<>?@[\\]^|%*\"'`{},;", r)
+}
+
+// browserHost is a host as browsers send it. For schemes of applications it may
+// be any name.
+func browserHost(host, scheme string) (string, error) {
+	if host[0] == '[' {
+		return browserIPv6(host)
+	}
+	if _, web := defaultPorts[scheme]; !web && scheme != "" && scheme != "ws" && scheme != "wss" {
+		if host = strings.ToLower(host); !isHost(host) {
+			return "", errors.New("has a character that no host has")
+		}
+		return host, nil
+	}
+	ascii, err := browserNames.ToASCII(host)
+	if err != nil || !utf8.ValidString(host) {
+		return "", errors.New("has a host that is no domain name")
+	}
+	if bare := strings.TrimRight(ascii, "."); bare != ascii && bare != "" {
+		return "", fmt.Errorf("ends with a dot, as hardly any page's host does; write %s", bare)
+	}
+	switch {
+	case !isHost(ascii) || ascii[0] == '.' || strings.Contains(ascii, ".."):
+		return "", errors.New("has a host that is no domain name")
+	case len(ascii) > 253:
+		return "", errors.New("has a host of more than 253 characters")
+	}
+	// A last label of digits makes browsers read an IPv4 address.
+	last := ascii[strings.LastIndexByte(ascii, '.')+1:]
+	if _, err := strconv.ParseUint(last, 0, 64); (err == nil || strings.Trim(last, "0123456789") == "") && !isAddress(ascii) {
+		return "", errors.New("has a host that ends in a number and is no IPv4 address such as 192.0.2.7")
+	}
+	return ascii, nil
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// browserIPv6 is an address in brackets, compressed as the URL standard asks
+// for: with no part in decimal.
+func browserIPv6(host string) (string, error) {
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err != nil || !a.Is6() || a.Zone() != "" || !strings.HasSuffix(host, "]") || strings.Count(host, "[")+strings.Count(host, "]") != 2 {
+		return "", errors.New("has no IPv6 address in its brackets")
+	}
+	if a.Is4In6() {
+		b := a.As16()
+		return fmt.Sprintf("[::ffff:%x:%x]", uint16(b[12])<<8|uint16(b[13]), uint16(b[14])<<8|uint16(b[15])), nil
+	}
+	return "[" + a.String() + "]", nil
+}
+
+// browserNames turns names into ASCII as the URL standard's "domain to ASCII"
+// does: UTS #46, not transitional, without checks of hyphens and lengths.
+var browserNames = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false),
+	idna.CheckHyphens(false), idna.CheckJoiners(true), idna.BidiRule(), idna.VerifyDNSLength(false))
