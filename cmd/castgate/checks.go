@@ -3,18 +3,34 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"castgate/server"
 )
 
-// filesFor is how many open files a process needs for so many clients and the
-// reserve that the server keeps.
-func filesFor(conns int64) int64 {
-	files := conns
-	for lessReserve(files) < conns {
-		files = conns + int64(server.ReserveFor(uint64(files)))
+// files is how many open files a process needs for the clients and the reserve
+// that the server keeps.
+func (p *plan) files() int64 {
+	files := p.conns
+	for p.lessReserve(files) < p.conns {
+		files = p.conns + p.reserveOf(files)
 	}
 	return files
+}
+
+func (p *plan) reserveOf(files int64) int64 {
+	if p.reserve > 0 {
+		return p.reserve
+	}
+	return int64(server.ReserveFor(uint64(files)))
+}
+
+// lessReserve is how many of so many open files clients get.
+func (p *plan) lessReserve(files int64) int64 {
+	if files == math.MaxInt64 {
+		return files
+	}
+	return max(files-p.reserveOf(files), 0)
 }
 
 func sysctl(name string, value any) string { return fmt.Sprintf("sysctl -w %s='%v'", name, value) }
@@ -29,7 +45,7 @@ func atLeast(have, need int64, v verdict) verdict {
 
 // checkOpenFiles looks at RLIMIT_NOFILE. serve raises the soft limit to the
 // hard one by itself, and with CAP_SYS_RESOURCE the hard one to fs.nr_open.
-func checkOpenFiles(h host, conns int64) finding {
+func checkOpenFiles(h host, what plan) finding {
 	const name, file = "open files (ulimit -n)", "proc/self/limits"
 	soft, hard, ok := h.openFiles()
 	if !ok {
@@ -39,11 +55,11 @@ func checkOpenFiles(h host, conns int64) finding {
 	if nrOpen, ok := h.number("proc/sys/fs/nr_open"); ok && h.mayRaise() && nrOpen > hard {
 		usable, note = nrOpen, "castgate may raise it to fs.nr_open itself"
 	}
-	need := filesFor(conns)
+	need := what.files()
 	return finding{
 		name: name, value: fmt.Sprintf("soft %s, hard %s", grouped(soft), grouped(hard)),
-		verdict: atLeast(usable, need, verdictBlock),
-		means:   fmt.Sprintf("%s connections; %s", grouped(lessReserve(usable)), note),
+		verdict: atLeast(usable, need, verdictBlock), fits: what.lessReserve(usable),
+		means: fmt.Sprintf("%s connections; %s", grouped(what.lessReserve(usable)), note),
 		change: []string{
 			fmt.Sprintf("ulimit -Hn %d   # the shell that starts castgate, as root", need),
 			fmt.Sprintf("systemctl edit castgate   # with systemd: [Service] LimitNOFILE=%d", need),
@@ -51,30 +67,23 @@ func checkOpenFiles(h host, conns int64) finding {
 	}
 }
 
-func lessReserve(files int64) int64 {
-	if files == math.MaxInt64 {
-		return files
-	}
-	return max(files-int64(server.ReserveFor(uint64(files))), 0)
-}
-
 // checkNrOpen looks at the most that any process's limit can be set to.
-func checkNrOpen(h host, conns int64) finding {
+func checkNrOpen(h host, what plan) finding {
 	const name, file = "fs.nr_open", "proc/sys/fs/nr_open"
 	n, ok := h.number(file)
 	if !ok {
 		return unknown(name, file)
 	}
-	need := filesFor(conns)
+	need := what.files()
 	return finding{
-		name: name, value: grouped(n), verdict: atLeast(n, need, verdictBlock),
-		means:  fmt.Sprintf("%s connections in one process", grouped(lessReserve(n))),
+		name: name, value: grouped(n), verdict: atLeast(n, need, verdictBlock), fits: what.lessReserve(n),
+		means:  fmt.Sprintf("%s connections in one process", grouped(what.lessReserve(n))),
 		change: []string{sysctl(name, need)},
 	}
 }
 
 // checkFileMax looks at the open files of the whole host.
-func checkFileMax(h host, conns int64) finding {
+func checkFileMax(h host, what plan) finding {
 	const name, file = "fs.file-max", "proc/sys/fs/file-max"
 	most, ok := h.number(file)
 	if !ok {
@@ -87,39 +96,42 @@ func checkFileMax(h host, conns int64) finding {
 	}
 	return finding{
 		name: name, value: fmt.Sprintf("%s, %s in use", grouped(most), grouped(used)),
-		verdict: atLeast(free, filesFor(conns), verdictBlock),
-		means:   fmt.Sprintf("%s connections on the whole host", grouped(free)),
-		change:  []string{sysctl(name, used+2*filesFor(conns))},
+		verdict: atLeast(free, what.files(), verdictBlock), fits: what.lessReserve(free),
+		means:  fmt.Sprintf("%s connections on the whole host", grouped(free)),
+		change: []string{sysctl(name, used+2*what.files())},
 	}
 }
 
 // checkMemory estimates what fits; half as much again is wanted for queues.
-func checkMemory(h host, conns int64) finding {
+func checkMemory(h host, what plan) finding {
 	const name, file = "memory", "proc/meminfo"
 	n, from, ok := h.memory()
 	if !ok {
 		return unknown(name, file)
 	}
-	v := atLeast(n, conns*memoryPerConn*3/2, verdictWarn)
-	if n < conns*memoryPerConn {
+	each := what.memory()
+	wanted := what.conns * each * 3 / 2
+	v := atLeast(n, wanted, verdictWarn)
+	if n < what.conns*each {
 		v = verdictBlock
 	}
 	f := finding{
 		name: name, value: fmt.Sprintf("%s MiB (%s)", grouped(n>>20), from), verdict: v,
+		fits: n / each,
 		means: fmt.Sprintf("about %s idle connections at %d KiB each, %s at about %d KiB by wss",
 			grouped(n/memoryPerConn), memoryPerConn>>10, grouped(n/memoryPerSecureConn), memoryPerSecureConn>>10),
 	}
 	if from == "MemTotal" {
-		f.change = []string{fmt.Sprintf("# a machine with %s MiB or more", grouped(conns*memoryPerConn*3/2>>20))}
+		f.change = []string{fmt.Sprintf("# a machine with %s MiB or more", grouped(wanted>>20))}
 	} else {
-		f.change = []string{fmt.Sprintf("systemctl edit castgate   # or the container's limit: MemoryMax=%dM", conns*memoryPerConn*3/2>>20)}
+		f.change = []string{fmt.Sprintf("systemctl edit castgate   # or the container's limit: MemoryMax=%dM", wanted>>20)}
 	}
 	return f
 }
 
 // checkConntrack looks at connection tracking: once its table is full, new
 // connections vanish without a word to either side.
-func checkConntrack(h host, conns int64) finding {
+func checkConntrack(h host, what plan) finding {
 	const name = "net.netfilter.nf_conntrack_max"
 	most, ok := h.number("proc/sys/net/netfilter/nf_conntrack_max")
 	if !ok {
@@ -129,38 +141,38 @@ func checkConntrack(h host, conns int64) finding {
 	free := max(most-used, 0)
 	return finding{
 		name: name, value: fmt.Sprintf("%s, %s in use", grouped(most), grouped(used)),
-		verdict: atLeast(free, conns, verdictBlock),
-		means:   fmt.Sprintf("%s connections if the firewall tracks them", grouped(free)),
+		verdict: atLeast(free, what.conns, verdictBlock), fits: free,
+		means: fmt.Sprintf("%s connections if the firewall tracks them", grouped(free)),
 		change: []string{
-			sysctl(name, used+conns*5/4),
+			sysctl(name, used+what.conns*5/4),
 			"# or do not track clients at all, with nftables:",
 			"nft add table inet castgate",
 			"nft add chain inet castgate in '{ type filter hook prerouting priority raw; }'",
 			"nft add chain inet castgate out '{ type filter hook output priority raw; }'",
-			"nft add rule inet castgate in tcp dport 7272 notrack",
-			"nft add rule inet castgate out tcp sport 7272 notrack",
+			fmt.Sprintf("nft add rule inet castgate in tcp dport '{ %s }' notrack", strings.Join(what.ports, ", ")),
+			fmt.Sprintf("nft add rule inet castgate out tcp sport '{ %s }' notrack", strings.Join(what.ports, ", ")),
 		},
 	}
 }
 
 // checkSomaxconn looks at the line of accepted connections, which is also the
 // length of the listener's backlog.
-func checkSomaxconn(h host, conns int64) finding {
-	return burst(h, "net.core.somaxconn", "proc/sys/net/core/somaxconn", conns)
+func checkSomaxconn(h host, what plan) finding {
+	return burst(h, "net.core.somaxconn", "proc/sys/net/core/somaxconn", what)
 }
 
 // checkSynBacklog looks at the line of half-open connections.
-func checkSynBacklog(h host, conns int64) finding {
-	return burst(h, "net.ipv4.tcp_max_syn_backlog", "proc/sys/net/ipv4/tcp_max_syn_backlog", conns)
+func checkSynBacklog(h host, what plan) finding {
+	return burst(h, "net.ipv4.tcp_max_syn_backlog", "proc/sys/net/ipv4/tcp_max_syn_backlog", what)
 }
 
 // burst is a limit on connects in one instant; it never blocks a number held.
-func burst(h host, name, file string, conns int64) finding {
+func burst(h host, name, file string, what plan) finding {
 	n, ok := h.number(file)
 	if !ok {
 		return unknown(name, file)
 	}
-	want := min(burstWanted, conns)
+	want := min(burstWanted, what.conns)
 	return finding{
 		name: name, value: grouped(n), verdict: atLeast(n, want, verdictWarn),
 		means:  fmt.Sprintf("%s connects at one instant; no limit on connections held", grouped(n)),
@@ -170,7 +182,7 @@ func burst(h host, name, file string, conns int64) finding {
 
 // checkTCPMem looks at the memory for data in TCP sockets. Idle ones hold
 // none; a page each is a push to everybody that nobody has read yet.
-func checkTCPMem(h host, conns int64) finding {
+func checkTCPMem(h host, what plan) finding {
 	const name, file = "net.ipv4.tcp_mem", "proc/sys/net/ipv4/tcp_mem"
 	pages := h.numbers(file)
 	if len(pages) != 3 {
@@ -178,15 +190,15 @@ func checkTCPMem(h host, conns int64) finding {
 	}
 	return finding{
 		name: name, value: fmt.Sprintf("%d %d %d pages", pages[0], pages[1], pages[2]),
-		verdict: atLeast(pages[2], conns, verdictWarn),
+		verdict: atLeast(pages[2], what.conns, verdictWarn),
 		means:   fmt.Sprintf("%s connections with %d KiB of unread data each; idle ones use none", grouped(pages[2]), pageSize>>10),
-		change:  []string{sysctl(name, fmt.Sprintf("%d %d %d", conns/2, conns*3/4, conns))},
+		change:  []string{sysctl(name, fmt.Sprintf("%d %d %d", what.conns/2, what.conns*3/4, what.conns))},
 	}
 }
 
 // checkPortRange looks at the ports for outgoing connections. The gateway has
 // none, but a proxy on this host in front of it, or a load test, does.
-func checkPortRange(h host, conns int64) finding {
+func checkPortRange(h host, what plan) finding {
 	const name, file = "net.ipv4.ip_local_port_range", "proc/sys/net/ipv4/ip_local_port_range"
 	r := h.numbers(file)
 	if len(r) != 2 || r[1] < r[0] {
@@ -195,12 +207,12 @@ func checkPortRange(h host, conns int64) finding {
 	ports := r[1] - r[0] + 1
 	return finding{
 		name: name, value: fmt.Sprintf("%d to %d", r[0], r[1]),
-		verdict: atLeast(ports, min(conns, 65535-1024+1), verdictWarn),
+		verdict: atLeast(ports, min(what.conns, 65535-1024+1), verdictWarn),
 		means:   fmt.Sprintf("clients from elsewhere: no limit; a proxy or load test here: %s per source and gateway address", grouped(ports)),
 		change: []string{
 			sysctl(name, "1024 65535"),
 			// Else an outgoing connection may sit on the port at a restart.
-			sysctl("net.ipv4.ip_local_reserved_ports", "7272,7273"),
+			sysctl("net.ipv4.ip_local_reserved_ports", strings.Join(what.ports, ",")),
 		},
 	}
 }

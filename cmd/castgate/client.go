@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -19,8 +18,11 @@ const answerLimit = 64 << 20
 // connection is the flags of every verb that talks to a gateway.
 type connection struct {
 	configFile
-	Control    string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API of the gateway."`
+	Control    string   `default:"127.0.0.1:7273" unit:"host:port, unix:/path, http:// or https:// URL" help:"Control API of the gateway."`
 	ControlKey []string `unit:"keys" help:"Key of the control API, or @/path of a file of keys; the first is used."`
+	CAFile     string   `name:"ca-file" placeholder:"FILE" help:"Certificates in PEM that a https:// gateway's must be signed by; the host's own unless given."`
+	ClientCert string   `placeholder:"FILE" help:"Certificate in PEM to show a gateway that asks for one (control-client-ca)."`
+	ClientKey  string   `placeholder:"FILE" help:"Private key of --client-cert."`
 	Timeout    duration `default:"30s" help:"Longest wait for an answer; 0 waits for ever."`
 }
 
@@ -37,25 +39,29 @@ func (c *connection) open() (*client, error) {
 	if err != nil {
 		return nil, failf(exitUsage, "--control-key: %w", err)
 	}
-	network, address := "tcp", c.Control
-	if path, ok := strings.CutPrefix(c.Control, "unix:"); ok {
-		network, address = "unix", path
-	} else if _, _, err := net.SplitHostPort(c.Control); err != nil {
-		return nil, failf(exitUsage, "--control: %q is neither host:port nor unix:/path", c.Control)
+	to, err := parseControl(c.Control)
+	if err != nil {
+		return nil, failf(exitUsage, "--control: %w", err)
+	}
+	trust, name, err := c.trust(to.secure)
+	if err != nil {
+		return nil, failf(exitUsage, "--%s: %w", name, err)
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, network, address)
+		return d.DialContext(ctx, to.network, to.address)
 	}
-	cl := &client{base: "http://" + address}
-	if network == "unix" {
-		cl.base = "http://unix"
-	}
+	cl := &client{base: to.base()}
 	if len(keys) > 0 {
 		cl.key = keys[0]
 	}
-	// No proxy: the key goes to the gateway and to nobody else.
-	cl.http = http.Client{Timeout: time.Duration(c.Timeout), Transport: &http.Transport{DialContext: dial}}
+	cl.http = http.Client{
+		Timeout: time.Duration(c.Timeout),
+		// No proxy: the key goes to the gateway and to nobody else.
+		Transport: &http.Transport{DialContext: dial, TLSClientConfig: trust},
+		// A gateway redirects nobody; who does is not one, and gets no key.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return cl, nil
 }
 
@@ -84,7 +90,7 @@ func (cl *client) send(r request) (*http.Response, error) {
 	}
 	resp, err := cl.http.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, explained(err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer resp.Body.Close()

@@ -75,6 +75,8 @@ func dispatch(args []string, p *process) (err error) {
 	switch {
 	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "--version" && len(args) == 1: // what people try first
+		args = []string{"version"}
 	case args[0] == "help": // help push is push --help
 		args = append(slices.Clone(args[1:]), "--help")
 	}

@@ -22,7 +22,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%q is not in the help of serve:\n%s", want, out)
 		}
 	}
-	if _, out, _ = runIn([]string{"doctor", "--help"}, nil, ""); !strings.Contains(out, "--conns=1000000") {
+	if _, out, _ = runIn([]string{"doctor", "--help"}, nil, ""); !strings.Contains(out, "--conns=0") {
 		t.Errorf("the default of --conns is not shown:\n%s", out)
 	}
 	if _, out, _ = runIn([]string{"push", "--help"}, nil, ""); strings.Contains(out, "$CASTGATE_TEXT") {

@@ -5,7 +5,9 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -33,7 +35,24 @@ type finding struct {
 	value   string
 	verdict verdict
 	means   string   // in connections
+	fits    int64    // the most connections that do not block; 0 if it never does or is not known
 	change  []string // commands; empty if there is nothing to change
+}
+
+// plan is what a host is examined for.
+type plan struct {
+	conns   int64
+	reserve int64    // descriptors that clients do not get; 0 derives it
+	secure  bool     // clients may come by wss
+	ports   []string // that are listened on
+}
+
+// memory is what one idle client takes.
+func (p *plan) memory() int64 {
+	if p.secure {
+		return memoryPerSecureConn
+	}
+	return memoryPerConn
 }
 
 // What a connection costs, for the estimates.
@@ -52,21 +71,36 @@ const (
 
 // doctorCommand is `castgate doctor`.
 type doctorCommand struct {
-	Conns int64 `default:"1000000" help:"Clients this host should hold."`
+	Conns int64 `default:"0" help:"Clients this host should hold; 0 is max-conns of the configuration or, where that is 0 as well, what this host carries."`
+	settings
 
 	root fs.FS // nil is the machine's own
 }
 
-// Run prints the findings; it fails if one blocks the target.
-func (c *doctorCommand) Run(p *process) error {
-	if c.Conns < 1 || c.Conns > math.MaxInt32 {
-		return failf(exitUsage, "--conns: %d is not between 1 and %d", c.Conns, math.MaxInt32)
+// Run prints what the host means for a gateway with the configuration that serve
+// would have with the same flags, variables and file; it fails if something
+// blocks the target.
+func (c *doctorCommand) Run(p *process, src *sources) error {
+	if c.Conns < 0 || c.Conns > math.MaxInt32 {
+		return failf(exitUsage, "--conns: %d is not between 0 and %d", c.Conns, math.MaxInt32)
+	}
+	e, err := c.resolve(p, src)
+	if err != nil {
+		return err
 	}
 	if c.root == nil {
 		c.root = os.DirFS("/")
 	}
-	findings := examine(host{c.root}, c.Conns)
-	if err := report(p.stdout, c.Conns, findings); err != nil {
+	h := host{c.root}
+	what, why := e.plan(), "max-conns"
+	switch {
+	case c.Conns > 0:
+		what.conns, why = c.Conns, "--conns"
+	case what.conns == 0:
+		what.conns, why = carries(h, what), "what this host carries; --conns sets a target"
+	}
+	findings := examine(h, what)
+	if err := report(p.stdout, what, why, findings); err != nil {
 		return err
 	}
 	var blocking []string
@@ -76,15 +110,43 @@ func (c *doctorCommand) Run(p *process) error {
 		}
 	}
 	if len(blocking) > 0 {
-		return failf(exitFailed, "%s connections do not fit: %s", grouped(c.Conns), strings.Join(blocking, ", "))
+		return failf(exitFailed, "%s connections do not fit: %s", grouped(what.conns), strings.Join(blocking, ", "))
 	}
 	return nil
 }
 
+// plan is what the configuration asks of a host.
+func (e *effective) plan() plan {
+	what := plan{conns: int64(e.server.MaxConns), reserve: int64(e.server.ReserveFiles)}
+	what.secure = slices.ContainsFunc(e.server.Listen, func(l string) bool { return strings.HasPrefix(l, "wss://") })
+	for _, address := range append(slices.Clone(e.server.Listen), e.control.Listen, e.gatewayworker.Inner, e.gatewayworker.Register) {
+		_, port, err := net.SplitHostPort(address[strings.LastIndex(address, "/")+1:])
+		if err == nil && port != "0" && !slices.Contains(what.ports, port) {
+			what.ports = append(what.ports, port)
+		}
+	}
+	if len(what.ports) == 0 {
+		what.ports = []string{"PORT"} // the kernel picks it
+	}
+	return what
+}
+
+// carries is the most connections that nothing on this host blocks.
+func carries(h host, what plan) int64 {
+	what.conns = 1
+	most := int64(math.MaxInt32)
+	for _, f := range examine(h, what) {
+		if f.fits > 0 {
+			most = min(most, f.fits)
+		}
+	}
+	return most
+}
+
 // report writes a table of the findings, then the commands to run.
-func report(w io.Writer, conns int64, findings []finding) error {
+func report(w io.Writer, what plan, why string, findings []finding) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "target\t%s connections\n\n", grouped(conns))
+	fmt.Fprintf(t, "target\t%s connections\t(%s)\n\n", grouped(what.conns), why)
 	for _, f := range findings {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.verdict, f.name, f.value, f.means)
 	}
@@ -105,14 +167,14 @@ func report(w io.Writer, conns int64, findings []finding) error {
 	return nil
 }
 
-// examine runs every check against a target of conns clients.
-func examine(h host, conns int64) []finding {
+// examine runs every check against a plan.
+func examine(h host, what plan) []finding {
 	var findings []finding
-	for _, check := range []func(host, int64) finding{
+	for _, check := range []func(host, plan) finding{
 		checkOpenFiles, checkNrOpen, checkFileMax, checkMemory, checkConntrack,
 		checkSomaxconn, checkSynBacklog, checkTCPMem, checkPortRange,
 	} {
-		findings = append(findings, check(h, conns))
+		findings = append(findings, check(h, what))
 	}
 	return findings
 }

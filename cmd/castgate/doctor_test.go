@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"maps"
 	"strings"
 	"testing"
@@ -26,22 +28,73 @@ func largeHost() map[string]string {
 	}
 }
 
-// examined runs doctor on a root; changes replace files, "" takes one away.
-func examined(conns int64, changes map[string]string) (code int, stdout, stderr string) {
+// examined runs doctor on a root with the settings of a command line; changes
+// replace files, "" takes one away.
+func examined(t *testing.T, changes map[string]string, line ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	root := largeHost()
 	maps.Copy(root, changes)
 	maps.DeleteFunc(root, func(_, text string) bool { return text == "" })
+	var c commands
 	var out bytes.Buffer
-	c := doctorCommand{Conns: conns, root: files(root).root}
-	err := c.Run(&process{stdout: &out})
+	src := newSources(nil)
+	p := &process{stdout: &out, stderr: io.Discard}
+	parser, err := newParser(&c, src, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(append([]string{"doctor"}, line...)); err != nil {
+		t.Fatal(err)
+	}
+	c.Doctor.root = files(root).root
+	err = c.Doctor.Run(p, src)
 	if e, ok := err.(*exitError); ok {
 		return e.code, out.String(), err.Error()
 	}
 	return 0, out.String(), ""
 }
 
+// What is asked of the host is what the configuration says.
+func TestDoctorLooksAtTheConfiguration(t *testing.T) {
+	small := map[string]string{"proc/self/limits": "Max open files            1024                 20000                files     \n"}
+	for _, tt := range []struct {
+		name    string
+		changes map[string]string
+		line    []string
+		code    int
+		want    []string
+	}{
+		{"nothing said", small, nil, 0, []string{"target 19,375 connections (what this host carries", "ok open files"}},
+		{"a small max-conns", small, []string{"--max-conns=5000"}, 0, []string{"target 5,000 connections (max-conns)"}},
+		{"a max-conns too large", small, []string{"--max-conns=50000"}, 1, []string{"block open files"}},
+		{"a target", small, []string{"--max-conns=5000", "--conns=30000"}, 1, []string{"target 30,000 connections (--conns)"}},
+		{"a reserve", small, []string{"--reserve-files=10000"}, 0, []string{"target 10,000 connections"}},
+		{"a reserve that does not fit", small, []string{"--reserve-files=10000", "--max-conns=15000"}, 1, []string{"block open files", "ulimit -Hn 25000"}},
+		{"little memory", map[string]string{"sys/fs/cgroup/memory.max": "1073741824\n"}, nil, 0, []string{"target 149,796 connections", "warn memory"}},
+		{"wss", map[string]string{"sys/fs/cgroup/memory.max": "1073741824\n"},
+			[]string{"--listen=wss://:443", "--tls-cert=a", "--tls-key=b"}, 0, []string{"target 69,905 connections"}},
+		{"other ports", map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": "1000\n", "proc/sys/net/ipv4/ip_local_port_range": "32768 60999\n"},
+			[]string{"--listen=:80,text://127.0.0.1:8282", "--control=unix:/run/c", "--conns=100000"}, 1,
+			[]string{"tcp dport '{ 80, 8282 }' notrack", "ip_local_reserved_ports='80,8282'"}},
+		{"a wrong setting", nil, []string{"--node=7", "--slow-policy=never"}, exitUsage, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, out, errs := examined(t, tt.changes, tt.line...)
+			if code != tt.code {
+				t.Errorf("exit %d, want %d: %s", code, tt.code, errs)
+			}
+			squeezed := strings.Join(strings.Fields(out), " ")
+			for _, want := range tt.want {
+				if !strings.Contains(squeezed, want) {
+					t.Errorf("%q is not in\n%s", want, out)
+				}
+			}
+		})
+	}
+}
+
 func TestDoctorOnALargeHost(t *testing.T) {
-	code, out, errs := examined(1_000_000, nil)
+	code, out, errs := examined(t, nil, "--conns=1000000")
 	if code != 0 || errs != "" {
 		t.Errorf("exit %d, %q\n%s", code, errs, out)
 	}
@@ -82,10 +135,10 @@ func TestDoctorFindings(t *testing.T) {
 		{"ports", 1_000_000, map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "32768 60999\n"}, 0, []string{"28,232 per source", "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"}},
 		{"ports enough for few", 1000, map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "32768 60999\n"}, 0, []string{"ok  net.ipv4.ip_local_port_range"}},
 		{"nonsense", 1000, map[string]string{"proc/sys/net/core/somaxconn": "many\n", "proc/self/limits": "Max open files some\n"}, 0, []string{"unknown", "/proc/sys/net/core/somaxconn is not there"}},
-		{"no target", 0, nil, exitUsage, nil},
+		{"no number of clients", -1, nil, exitUsage, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			code, out, errs := examined(tt.conns, tt.changes)
+			code, out, errs := examined(t, tt.changes, fmt.Sprintf("--conns=%d", tt.conns))
 			if code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)
 			}
@@ -104,7 +157,7 @@ func TestDoctorFindings(t *testing.T) {
 
 // A host without /proc answers unknown for everything and blocks nothing.
 func TestDoctorWithoutFiles(t *testing.T) {
-	for _, f := range examine(files(nil), 1_000_000) {
+	for _, f := range examine(files(nil), plan{conns: 1_000_000}) {
 		if f.name == "net.netfilter.nf_conntrack_max" {
 			continue // its absence is an answer
 		}

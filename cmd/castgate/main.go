@@ -57,6 +57,9 @@ func main() {
 // run carries out one command line and returns the exit code.
 func run(args []string, p process) int {
 	p.args = args
+	if p.terminal {
+		p.stdout = &visibleWriter{to: p.stdout}
+	}
 	err := dispatch(args, &p)
 	if err == nil {
 		return 0
@@ -66,7 +69,7 @@ func run(args []string, p process) int {
 		code = e.code
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(p.stderr, "castgate: "+oneLine(text))
+		fmt.Fprintln(p.stderr, "castgate: "+visible(oneLine(text)))
 	}
 	return code
 }

@@ -56,14 +56,20 @@ func (f *payload) fields(p *process, body map[string]any) error {
 	return err
 }
 
-// argument is the value of a flag, or stdin for "-".
+// argument is the value of a flag, or stdin for "-". Nothing on stdin is an
+// error: most often the program at the other end of the pipe has failed.
 func argument(p *process, value string) ([]byte, error) {
 	if value != "-" {
 		return []byte(value), nil
 	}
 	data, err := io.ReadAll(io.LimitReader(p.stdin, inputLimit+1))
-	if err == nil && len(data) > inputLimit {
-		err = fmt.Errorf("stdin: larger than %v", size(inputLimit))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("stdin: %w", err)
+	case len(data) > inputLimit:
+		return nil, fmt.Errorf("stdin: larger than %v", size(inputLimit))
+	case len(data) == 0:
+		return nil, failf(exitUsage, "stdin is empty: nothing was sent")
 	}
-	return data, err
+	return data, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 )
 
 // targets is the flags that name receivers, each repeatable. Names are
@@ -134,7 +135,7 @@ type kickCommand struct {
 	targets
 	Code   int    `placeholder:"N" help:"Close code, 1000 or 3000 to 4999; 1000 unless given."`
 	Reason string `placeholder:"TEXT" help:"Reason in the close frame."`
-	Text   string `placeholder:"TEXT" help:"Text message sent before the close."`
+	Text   string `placeholder:"TEXT" help:"Text message sent before the close; - reads it from stdin."`
 }
 
 // Run carries out the kick.
@@ -151,7 +152,14 @@ func (c *kickCommand) Run(p *process) error {
 		body["reason"] = c.Reason
 	}
 	if c.Text != "" {
-		body["text"] = c.Text
+		text, err := argument(p, c.Text)
+		if err != nil {
+			return err
+		}
+		if !utf8.Valid(text) {
+			return failf(exitUsage, "--text: not UTF-8")
+		}
+		body["text"] = string(text)
 	}
 	return c.call(p, http.MethodPost, "/v1/kick", body)
 }

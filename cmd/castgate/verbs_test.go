@@ -55,6 +55,7 @@ func TestVerbs(t *testing.T) {
 		{line: []string{"leave", "--uid=42", "--group=g"}, ask: "POST /v1/leave", body: `{"groups":["g"],"uids":["42"]}`},
 		{line: []string{"ungroup", "--group=g"}, ask: "POST /v1/ungroup", body: `{"groups":["g"]}`},
 		{line: []string{"kick", "--uid=42", "--code=4001", "--reason=bye", "--text=last"}, ask: "POST /v1/kick", body: `{"code":4001,"reason":"bye","text":"last","uids":["42"]}`},
+		{line: []string{"kick", "--all", "--text=-"}, stdin: "last", ask: "POST /v1/kick", body: `{"all":true,"text":"last"}`},
 		{line: []string{"online", "--uid=42", "--client=k"}, ask: "POST /v1/online", body: `{"client_ids":["k"],"uids":["42"]}`},
 		{line: []string{"counts", "--group=g"}, ask: "POST /v1/counts", body: `{"groups":["g"]}`},
 		{line: []string{"stats"}, ask: "GET /v1/stats"},
@@ -231,5 +232,25 @@ func TestPayloadFileTooLarge(t *testing.T) {
 	code, _, errs := runIn([]string{"push", "--all", "--binary", path, "--control=127.0.0.1:1"}, nil, "")
 	if code != exitFailed || !strings.Contains(errs, "larger than 64MiB") {
 		t.Errorf("exit %d, stderr %q", code, errs)
+	}
+}
+
+// A pipe whose other end has failed sends no empty message.
+func TestEmptyStdin(t *testing.T) {
+	address, last := fakeControl(t, 200, "{}")
+	for _, line := range [][]string{
+		{"push", "--all", "--text=-"},
+		{"push", "--all", "--json=-"},
+		{"push", "--all", "--binary=-"},
+		{"kick", "--all", "--text=-"},
+		{"session", "put", "k", "-"},
+	} {
+		code, out, errs := runIn(append(line, "--control", address), nil, "")
+		if code != exitUsage || out != "" || errs != "castgate: stdin is empty: nothing was sent\n" {
+			t.Errorf("%v: exit %d, %q, %q", line, code, out, errs)
+		}
+	}
+	if last.method != "" {
+		t.Errorf("asked %+v", last)
 	}
 }

@@ -2,8 +2,16 @@ package main
 
 import (
 	"runtime/debug"
+	"strings"
 	"testing"
 )
+
+func TestVersionFlag(t *testing.T) {
+	code, out, errs := runIn([]string{"--version"}, nil, "")
+	if _, want, _ := runIn([]string{"version"}, nil, ""); code != 0 || errs != "" || out != want || !strings.HasPrefix(out, "castgate ") {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+}
 
 func TestModuleVersion(t *testing.T) {
 	info := &debug.BuildInfo{

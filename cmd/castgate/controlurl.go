@@ -1,0 +1,119 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// controlURL is where a control API is.
+type controlURL struct {
+	network, address string // as net.Dial has them
+	host             string // as the URL has it
+	secure           bool
+}
+
+// base is what the paths of requests are appended to.
+func (u *controlURL) base() string {
+	if u.secure {
+		return "https://" + u.host
+	}
+	return "http://" + u.host
+}
+
+// parseControl reads host:port, unix:/path, http://host[:port] or
+// https://host[:port].
+func parseControl(text string) (*controlURL, error) {
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		if path == "" {
+			return nil, errors.New("unix: has no path")
+		}
+		return &controlURL{network: "unix", address: path, host: "unix"}, nil
+	}
+	if !strings.Contains(text, "://") {
+		if _, _, err := net.SplitHostPort(text); err != nil {
+			return nil, fmt.Errorf("%q is not host:port, unix:/path, http://host:port or https://host:port", text)
+		}
+		return &controlURL{network: "tcp", address: text, host: text}, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("not a URL such as https://host:port")
+	}
+	port := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	switch {
+	case port == "":
+		return nil, fmt.Errorf("%s:// is not spoken; use http:// or https://", u.Scheme)
+	case u.User != nil:
+		return nil, errors.New("a URL with a user or password; the key goes into --control-key")
+	case u.Hostname() == "":
+		return nil, errors.New("the URL has no host")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("the URL goes on behind the host; leave out the path")
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	address := net.JoinHostPort(u.Hostname(), port)
+	return &controlURL{network: "tcp", address: address, host: u.Host, secure: u.Scheme == "https"}, nil
+}
+
+// trust is how TLS is spoken, nil for the default. The name is that of the flag
+// that is wrong.
+func (c *connection) trust(secure bool) (trust *tls.Config, name string, err error) {
+	for name, file := range map[string]string{"ca-file": c.CAFile, "client-cert": c.ClientCert, "client-key": c.ClientKey} {
+		if file != "" && !secure {
+			return nil, name, errors.New("needs a gateway at --control https://")
+		}
+	}
+	if !secure {
+		return nil, "", nil
+	}
+	trust = &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		text, err := readLimited(c.CAFile)
+		if err != nil {
+			return nil, "ca-file", err
+		}
+		trust.RootCAs = x509.NewCertPool()
+		if !trust.RootCAs.AppendCertsFromPEM(text) {
+			return nil, "ca-file", fmt.Errorf("%s holds no certificate in PEM", c.CAFile)
+		}
+	}
+	switch {
+	case c.ClientCert == "" && c.ClientKey == "":
+		return trust, "", nil
+	case c.ClientKey == "":
+		return nil, "client-cert", errors.New("needs --client-key")
+	case c.ClientCert == "":
+		return nil, "client-key", errors.New("needs --client-cert")
+	}
+	pair, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey)
+	if err != nil {
+		return nil, "client-cert", err
+	}
+	trust.Certificates = []tls.Certificate{pair}
+	return trust, "", nil
+}
+
+// explained adds what to do to the errors of TLS that people meet first.
+func explained(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // its text has the method and the whole URL as well
+		if e.Timeout() {
+			err = fmt.Errorf("no answer in time: %w", err)
+		}
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return fmt.Errorf("%w; --ca-file names the certificates to trust", err)
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return errors.New("the control API does not speak TLS; use http:// or host:port")
+	}
+	return err
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParseControl(t *testing.T) {
+	for text, want := range map[string]controlURL{
+		"127.0.0.1:7273":           {"tcp", "127.0.0.1:7273", "127.0.0.1:7273", false},
+		"unix:/run/castgate.sock":  {"unix", "/run/castgate.sock", "unix", false},
+		"http://gate:7273":         {"tcp", "gate:7273", "gate:7273", false},
+		"http://gate/":             {"tcp", "gate:80", "gate", false},
+		"https://gate":             {"tcp", "gate:443", "gate", true},
+		"https://[::1]:7273":       {"tcp", "[::1]:7273", "[::1]:7273", true},
+		"HTTPS://gate.example:443": {"tcp", "gate.example:443", "gate.example:443", true},
+	} {
+		if got, err := parseControl(text); err != nil || *got != want {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"gate":                      "host:port",
+		"unix:":                     "no path",
+		"ftp://gate":                "ftp://",
+		"https://":                  "no host",
+		"https://u:secret@gate":     "--control-key",
+		"https://gate/v1":           "leave out the path",
+		"https://gate?key=secret":   "leave out the path",
+		"https://gate:port":         "not a URL",
+		"https://se cret@gate:7273": "not a URL",
+	} {
+		_, err := parseControl(text)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// By https a gateway is talked to once its certificate is trusted.
+func TestControlOverTLS(t *testing.T) {
+	gateway := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"key":"`+r.Header.Get("Authorization")+`"}`)
+	}))
+	defer gateway.Close()
+	gateway.Config.ErrorLog = nil
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: gateway.Certificate().Raw})
+	if err := os.WriteFile(ca, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		line []string
+		code int
+		says string
+	}{
+		{[]string{"--control", gateway.URL, "--ca-file", ca, "--control-key", "0123456789abcdef"}, 0, `{"key":"Bearer 0123456789abcdef"}`},
+		{[]string{"--control", gateway.URL}, 1, "--ca-file names the certificates"},
+		{[]string{"--control", strings.TrimPrefix(gateway.URL, "https://")}, 1, "400"},
+		{[]string{"--control", "http://127.0.0.1:1", "--ca-file", ca}, exitUsage, "--ca-file: needs"},
+		{[]string{"--control", gateway.URL, "--ca-file", "/none"}, exitUsage, "--ca-file: open /none"},
+		{[]string{"--control", gateway.URL, "--client-cert", ca}, exitUsage, "--client-cert: needs --client-key"},
+	} {
+		code, out, errs := runIn(append([]string{"stats"}, tt.line...), nil, "")
+		if code != tt.code || !strings.Contains(out+errs, tt.says) {
+			t.Errorf("%v: exit %d, %s%s", tt.line, code, out, errs)
+		}
+	}
+	plain, _ := fakeControl(t, 200, "{}")
+	if code, _, errs := runIn([]string{"stats", "--control", "https://" + plain}, nil, ""); code != 1 || !strings.Contains(errs, "does not speak TLS") {
+		t.Errorf("https to a plain port: exit %d, %s", code, errs)
+	}
+}
+
+// A key goes to nobody whom the gateway's address points to.
+func TestNoRedirect(t *testing.T) {
+	address, last := fakeControl(t, 200, "{}")
+	elsewhere := httptest.NewServer(http.RedirectHandler("http://"+address+"/v1/stats", http.StatusTemporaryRedirect))
+	defer elsewhere.Close()
+	code, _, errs := runIn([]string{"stats", "--control", elsewhere.URL, "--control-key", "0123456789abcdef"}, nil, "")
+	if code != 1 || !strings.Contains(errs, "307") || last.method != "" {
+		t.Errorf("exit %d, %s; asked %+v", code, errs, last)
+	}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// commanding has what a terminal would obey or be fooled by: DEL, CSI as one
+// character, a right-to-left override, a line separator and a tag.
+const commanding = "a\u007fb\u009b31mc\u202ed\u2028e\U000e0001f"
+
+func TestTerminalGetsNoCommands(t *testing.T) {
+	row, err := json.Marshal(map[string]string{"uid": commanding, "family": "👩\u200d👧 ünï"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row = bytes.ReplaceAll(row, []byte(`\u2028`), []byte("\u2028")) // as our own encoder leaves it
+	for _, line := range [][]string{
+		{"client", "k"},
+		{"clients", "--ndjson"},
+		{"stats"},
+		{"batch"},
+	} {
+		address, _ := fakeControl(t, http.StatusOK, string(row)+"\n")
+		for _, terminal := range []bool{true, false} {
+			var out, errs bytes.Buffer
+			p := process{stdin: strings.NewReader("{}\n"), stdout: &out, stderr: &errs, terminal: terminal}
+			if code := run(append(line, "--control", address), p); code != 0 {
+				t.Fatalf("%v: exit %d, %s", line, code, errs.String())
+			}
+			has := strings.ContainsAny(out.String(), "\u007f\u009b\u202e\u2028\U000e0001")
+			if has == terminal {
+				t.Errorf("%v, terminal %v: printed %q", line, terminal, out.String())
+			}
+			var got map[string]string
+			if err := json.Unmarshal(out.Bytes(), &got); err != nil || got["uid"] != commanding || got["family"] != "👩\u200d👧 ünï" {
+				t.Errorf("%v, terminal %v: %v, means %q", line, terminal, err, got)
+			}
+			if terminal && !strings.Contains(out.String(), "👩\u200d👧 ünï") {
+				t.Errorf("%v: what harms nobody is escaped: %q", line, out.String())
+			}
+		}
+	}
+}
+
+// An error may carry text of others, too.
+func TestErrorsAreVisible(t *testing.T) {
+	address, _ := fakeControl(t, http.StatusBadRequest, `{"code":"no","detail":"`+"x\u009b2Jy\u202ez"+`"}`)
+	_, _, errs := runIn([]string{"stats", "--control", address}, nil, "")
+	if want := `castgate: x\u009b2Jy\u202ez (no, 400)` + "\n"; errs != want {
+		t.Errorf("%q, want %q", errs, want)
+	}
+}
+
+// However a text is cut into writes, the same comes out.
+func TestVisibleWriterSplits(t *testing.T) {
+	text := "ä" + commanding + "\xff\xe2\x80" + "👧\x1b[2J"
+	want := visible(text)
+	if strings.ContainsAny(want, "\x1b\u007f\u009b\u202e") || !strings.HasPrefix(want, `äa\u007fb\u009b31m`) {
+		t.Fatalf("%q", want)
+	}
+	for i := range len(text) + 1 {
+		for j := i; j <= len(text); j++ {
+			var out bytes.Buffer
+			w := visibleWriter{to: &out}
+			for _, part := range []string{text[:i], text[i:j], text[j:]} {
+				if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
+					t.Fatal(n, err)
+				}
+			}
+			if out.String() != want {
+				t.Fatalf("cut at %d and %d: %q, want %q", i, j, out.String(), want)
+			}
+		}
+	}
+}
