@@ -18,7 +18,7 @@ func runIn(args, environ []string, stdin string) (code int, stdout, stderr strin
 // What config print writes is a file that gives the same configuration.
 func TestConfigPrintReadsBack(t *testing.T) {
 	keys := writeFile(t, "keys", "alpha\n", 0o600)
-	file := writeFile(t, "first.toml", "ping-timeout = '7s'\nallowed-origins = ['a.example', \"*.b'c.example\"]\n", 0o600)
+	file := writeFile(t, "first.toml", "ping-timeout = '7s'\nallowed-origins = ['a.example', \"*.b-c.example\"]\n", 0o600)
 	environ := []string{"CASTGATE_INIT_MESSAGE=a \"quoted\"\n'line' \\ %s"}
 	code, first, errs := runIn([]string{"config", "print", "--config", file, "--send-queue=1000", "--control-key=@" + keys}, environ, "")
 	if code != 0 || errs != "" {
