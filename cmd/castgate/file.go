@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
+
+	"castgate/server/token"
 )
 
 // fileLimit is the largest file of settings or keys that is read, in bytes.
@@ -81,7 +83,13 @@ func fileKeys(text []byte) []fileKey {
 
 // readLimited reads a file for a start. It may be a pipe, whose other end is
 // waited for.
-func readLimited(path string) ([]byte, error) { return readLimitedTo(path, fileLimit) }
+func readLimited(path string) ([]byte, error) {
+	text, err := readLimitedTo(path, fileLimit)
+	if err != nil {
+		return nil, err
+	}
+	return withoutMark(path, text)
+}
 
 // readRegular reads a file for a reload, which must not wait, nor take a pipe
 // that was read up for an empty file.
@@ -99,7 +107,20 @@ func readRegular(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file, which a reload needs", path)
 	}
-	return readOpen(f, fileLimit)
+	text, err := readOpen(f, fileLimit)
+	if err != nil {
+		return nil, err
+	}
+	return withoutMark(path, text)
+}
+
+// withoutMark refuses a text that begins with a byte order mark. Editors write
+// one without showing it, and it would become part of a key or secret.
+func withoutMark(path string, text []byte) ([]byte, error) {
+	if mark := token.ByteOrderMark(text); mark != "" {
+		return nil, fmt.Errorf("%s begins with a byte order mark (%s); save it as UTF-8 without one", path, mark)
+	}
+	return text, nil
 }
 
 // readLimitedTo reads a file of at most limit bytes; larger is an error.

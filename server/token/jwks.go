@@ -89,6 +89,9 @@ func (b *b64) UnmarshalText(text []byte) (err error) {
 // 7517 section 5 asks for; one for us that is broken, and a set with no key
 // left, are errors.
 func JWKS(text []byte) ([]Key, error) {
+	if mark := ByteOrderMark(text); mark != "" {
+		return nil, fmt.Errorf("it begins with a byte order mark (%s)", mark)
+	}
 	var set []json.RawMessage
 	err := members(text, []string{"keys"}, func(_ string, raw []byte) error { return exactly(raw, &set) })
 	if err != nil {

@@ -34,6 +34,11 @@ type Key struct {
 	key any    // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 }
 
+// ByteOrderMark tells what the byte order mark that the text of a file begins
+// with says that it is, UTF-8 for one; "" if there is none. Such a mark would
+// become part of a secret.
+func ByteOrderMark(text []byte) string { return pemfile.ByteOrderMark(text) }
+
 // Algorithm is the one that the key is for: HS256, RS256, ES256 or EdDSA.
 func (k Key) Algorithm() string { return k.alg }
 

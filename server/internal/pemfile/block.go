@@ -25,6 +25,10 @@ var (
 // that is cut or damaged is an error, and so is what could be the rest of one.
 // A text that was cut just behind a block cannot be told from a whole one.
 func Blocks(text []byte) (blocks []*pem.Block, err error) {
+	// Files that were joined have a mark in front of each.
+	if ByteOrderMark(text) != "" || bytes.Contains(text, append(bytes.Clone(orderMarks[0].mark), begin...)) {
+		return nil, errMark
+	}
 	for len(text) > 0 {
 		line, rest := cutLine(text)
 		switch {
@@ -69,6 +73,8 @@ func cutLine(text []byte) (line, rest []byte) {
 	line, rest, _ = bytes.Cut(text, []byte{'\n'})
 	return bytes.TrimRight(line, lineEnds), rest
 }
+
+var errMark = errors.New("there is a byte order mark; save the file as UTF-8 without one")
 
 var errTooLarge = errors.New("larger than 1 MiB")
 
