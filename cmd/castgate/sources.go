@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,10 +14,6 @@ const configFlag = "config"
 
 // variablePrefix begins the name of every variable of ours.
 const variablePrefix = "CASTGATE_"
-
-// Kubernetes gives every pod variables named after the services around it; a
-// service called castgate or castgate-control must not stop the start.
-var kubernetesVariable = regexp.MustCompile(`^CASTGATE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 // sources finds the values of knobs that the command line leaves open, first
 // in the environment, then in the file, and remembers where each came from.
@@ -70,6 +65,9 @@ func variableOf(knob string) string {
 // load checks the names of variables and reads the file. kong calls it once
 // for every element of the command line, before it asks for values.
 func (s *sources) load(ctx *kong.Context) error {
+	if err := onceEach(ctx); err != nil {
+		return err
+	}
 	i := slices.IndexFunc(ctx.Flags(), func(f *kong.Flag) bool { return f.Name == configFlag })
 	if s.loaded || i < 0 {
 		return nil
@@ -85,8 +83,12 @@ func (s *sources) load(ctx *kong.Context) error {
 	}
 	for _, p := range ctx.Path {
 		if p.Flag != nil && !p.Resolved {
-			if v := ctx.Value(p); refusesEmpty(p.Flag) && v.Len() == 0 {
+			v := ctx.Value(p)
+			if refusesEmpty(p.Flag) && v.Len() == 0 {
 				return fmt.Errorf("--%s: %w", p.Flag.Name, emptyError(p.Flag))
+			}
+			if err := checkText(p.Flag, v.Interface()); err != nil {
+				return fmt.Errorf("--%s: %w", p.Flag.Name, err)
 			}
 			s.from[p.Flag.Name] = "--" + p.Flag.Name
 			if p.Flag.Name == configFlag {
@@ -105,6 +107,22 @@ func (s *sources) load(ctx *kong.Context) error {
 	return nil
 }
 
+// onceEach refuses a flag that is given twice and is no list: of two values one
+// would count for nothing.
+func onceEach(ctx *kong.Context) error {
+	given := map[*kong.Flag]bool{}
+	for _, p := range ctx.Path {
+		if p.Flag == nil || p.Resolved || p.Flag.IsCumulative() {
+			continue
+		}
+		if given[p.Flag] {
+			return fmt.Errorf("--%s: given twice; it has one value", p.Flag.Name)
+		}
+		given[p.Flag] = true
+	}
+	return nil
+}
+
 // checkVariables finds the first variable that sets no knob.
 func (s *sources) checkVariables() error {
 	known := map[string]bool{variableOf(configFlag): true}
@@ -113,7 +131,7 @@ func (s *sources) checkVariables() error {
 	}
 	var unknown []string
 	for name := range s.environ {
-		if !known[name] && !kubernetesVariable.MatchString(name) {
+		if !known[name] && !isLinkVariable(name, s.environ) {
 			unknown = append(unknown, name)
 		}
 	}
@@ -121,6 +139,9 @@ func (s *sources) checkVariables() error {
 		return nil
 	}
 	slices.Sort(unknown)
+	if meant := addressVariable(unknown[0], s.environ[unknown[0]]); meant != "" {
+		return fmt.Errorf("unknown variable %s, did you mean %s?", unknown[0], meant)
+	}
 	names := make([]string, 0, len(known))
 	for name := range known {
 		names = append(names, name)
@@ -160,6 +181,9 @@ func (s *sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	trial := reflect.New(flag.Target.Type()).Elem()
 	scan := kong.Scan().PushTyped(value, kong.FlagValueToken)
 	if err := flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: scan}, trial); err != nil {
+		return nil, fmt.Errorf("%w (%s)", err, from)
+	}
+	if err := checkText(flag, trial.Interface()); err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, from)
 	}
 	s.from[flag.Name] = from

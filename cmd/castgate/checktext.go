@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/alecthomas/kong"
+)
+
+// checkText refuses what a text or list of texts has by accident, and what then
+// matches nothing: quotes that a file of variables has kept, the end of a line
+// that a secret brings along, an empty item. Errors don't show the value: it may
+// be a key. Messages to clients may be any text.
+func checkText(flag *kong.Flag, value any) error {
+	if !isKnob(flag) && flag.Name != configFlag || flag.Tag.Has(blankTag) {
+		return nil
+	}
+	switch v := value.(type) {
+	case string:
+		if strings.TrimSpace(v) != v {
+			return errors.New("has white space at its begin or end")
+		}
+		return checkItem(v)
+	case []string:
+		for i, item := range v {
+			item = strings.TrimSpace(item)
+			if item == "" && len(v) > 1 && flag.Name != "control-key" { // which says more
+				return fmt.Errorf("item %d is empty", i+1)
+			}
+			if err := checkItem(item); err != nil {
+				return fmt.Errorf("item %d %w", i+1, err)
+			}
+		}
+	}
+	return nil
+}
+
+func checkItem(text string) error {
+	if n := len(text); n >= 2 && text[0] == text[n-1] && strings.IndexByte("\"'`", text[0]) >= 0 {
+		return fmt.Errorf("has quotes (%c) around it, which would count; leave them out", text[0])
+	}
+	if !utf8.ValidString(text) {
+		return errors.New("is not UTF-8")
+	}
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return errors.New("has a control character, such as the end of a line")
+	}
+	if mark := "\ufeff"; strings.HasPrefix(text, mark) {
+		return errors.New("begins with a byte order mark")
+	}
+	return nil
+}

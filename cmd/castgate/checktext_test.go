@@ -1,0 +1,118 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// What a text or an item has by accident is refused by that name, wherever it
+// comes from, and never shown.
+func TestTextsByAccident(t *testing.T) {
+	const secret = "a-secret-of-more-than-thirty-two-bytes"
+	for _, tt := range []struct {
+		name, value, want string
+	}{
+		{"jwt-issuer", " ", "has white space"},
+		{"jwt-issuer", "login\n", "has white space at its begin or end"},
+		{"jwt-issuer", `"login"`, `has quotes (") around it`},
+		{"jwt-issuer", "lo\ngin", "has a control character"},
+		{"jwt-audience", " push", "has white space at its begin or end"},
+		{"jwt-audience", "'push'", "has quotes (') around it"},
+		{"jwt-audience", "pu\x00sh", "has a control character"},
+		{"jwt-secret", secret + "\n", "has white space at its begin or end"},
+		{"jwt-secret", `"` + secret + `"`, "has quotes"},
+		{"jwt-secret", "\ufeff" + secret, "begins with a byte order mark"},
+		{"gatewayworker-secret", `"` + secret + `"`, "has quotes"},
+		{"control-key", `"` + secret + `"`, "item 1 has quotes"},
+		{"control-key", secret + ",'" + secret + "'", "item 2 has quotes"},
+		{"control-keys-file", "/etc/keys\n", "has white space"},
+		{"tls-cert", "a.pem,,b.pem", "item 2 is empty"},
+		{"tls-key", "a.pem,,b", "item 2 is empty"},
+		{"trusted-proxies", "10.0.0.1, ,10.0.0.2", "item 2 is empty"},
+		{"allowed-origins", "'https://a.example'", "item 1 has quotes"},
+		{"allowed-origins", "https://a.example\nhttps://b.example", "item 1 has a control character"},
+		{"control-allow", `"10.0.0.0/8"`, "item 1 has quotes"},
+		{"gatewayworker-join", "10.0.0.1:1236,,10.0.0.2:1236", "item 2 is empty"},
+		{"log-level", `"info"`, "has quotes"},
+		{"audit-log", "stderr ", "has white space"},
+		{"control", `"127.0.0.1:7273"`, "has quotes"},
+		{"control", "unix:/run/a\nb.sock", "has a control character"},
+	} {
+		file := writeFile(t, "castgate.toml", tomlSetting(tt.name, tt.value), 0o600)
+		for from, try := range map[string]struct{ args, environ []string }{
+			"flag":     {[]string{"--" + tt.name + "=" + tt.value}, nil},
+			"variable": {nil, []string{variableOf(tt.name) + "=" + tt.value}},
+			"file":     {[]string{"--config", file}, nil},
+		} {
+			if from == "file" && strings.Contains(tt.value, ",") {
+				continue // is one item there
+			}
+			if strings.Contains(tt.value, "\x00") && from == "variable" {
+				continue // can't be
+			}
+			_, err := resolved(t, try.args, try.environ)
+			if err == nil || !strings.HasPrefix(err.Error(), "--"+tt.name+": "+tt.want) || strings.Contains(err.Error(), secret) {
+				t.Errorf("%s %s=%q: %v, want %q", from, tt.name, tt.value, err, tt.want)
+			}
+		}
+	}
+	for _, args := range [][]string{{"--init-message", `"hello"`}, {"--init-message", " \n"}, {"--control-key", "a'b,c\"d"}, {"--allowed-origins", " https://a.example , b.example"}} {
+		if _, err := resolved(t, args, nil); err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+// A scalar has one value, a list may have many.
+func TestGivenTwice(t *testing.T) {
+	for _, args := range [][]string{
+		{"--node", "1", "--node", "2"}, {"--node=1", "--node=1"}, {"--compress", "--compress"}, {"--compress", "--compress=false"},
+		{"--ping-interval=1s", "--listen=:1", "--ping-interval=4s"}, {"--config=/a", "--config=/b"}, {"--control=127.0.0.1:1", "--control=127.0.0.1:1"},
+		{"--jwt-secret=a", "--jwt-secret=b"},
+	} {
+		_, err := resolved(t, args, nil)
+		name, _, _ := strings.Cut(args[0], "=")
+		if err == nil || err.Error() != name+": given twice; it has one value" {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	for _, args := range [][]string{{"push", "--all", "--text=a", "--text=b"}, {"stats", "--control=127.0.0.1:1", "--control=127.0.0.1:2"}, {"doctor", "--conns=1", "--conns=2"}} {
+		if code, _, errs := runIn(args, nil, ""); code != exitUsage || !strings.Contains(errs, "given twice") {
+			t.Errorf("%q: exit %d, %q", args, code, errs)
+		}
+	}
+	e, err := resolved(t, []string{"--listen=:7001", "--listen=:7002", "--allowed-origins=a.example", "--allowed-origins=b.example"}, nil)
+	if err != nil || len(e.server.Listen) != 2 || len(e.server.AllowedOrigins) != 2 {
+		t.Errorf("lists: %v", err)
+	}
+}
+
+// A file that begins with a byte order mark is refused by that name: in keys and
+// secrets it would count.
+func TestByteOrderMarks(t *testing.T) {
+	set, err := os.ReadFile("testdata/jwks.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem, err := os.ReadFile("testdata/ed25519.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bom = "\xef\xbb\xbf"
+	secret := "a secret of more than thirty-two bytes"
+	utf16 := "\xff\xfe" + strings.Join(strings.Split(secret, ""), "\x00") + "\x00"
+	for _, tt := range []struct{ flag, text string }{
+		{"config=", bom + "listen = ':7272'\n"}, {"config=", "\xff\xfel\x00o\x00o\x00"}, {"config=", "\xfe\xff\x00l"},
+		{"jwt-secret=@", bom + secret}, {"jwt-secret=@", utf16},
+		{"jwt-public-key=", bom + string(pem)}, {"jwt-public-key=", string(pem) + bom + string(pem)},
+		{"jwt-jwks=", bom + string(set)},
+		{"control-key=@", bom + "alpha\n"}, {"control-key=@", bom}, {"control-keys-file=", bom + "\n"},
+		{"gatewayworker-secret=@", bom + "secret\n"},
+	} {
+		arg := "--" + tt.flag + writeFile(t, "file", tt.text, 0o600)
+		if _, err := resolved(t, []string{arg}, nil); err == nil || !strings.Contains(err.Error(), "byte order mark") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s %q: %v", tt.flag, tt.text[:min(len(tt.text), 12)], err)
+		}
+	}
+}
