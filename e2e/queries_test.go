@@ -45,6 +45,8 @@ func TestSession(t *testing.T) {
 	merged := g.OK("PATCH", path, `{"b":{"c":null,"e":4},"f":[1]}`)
 	expectFields(t, merged, M{"a": 1, "b": M{"d": 3, "e": 4}, "f": []int{1}})
 	expectFields(t, g.OK("GET", "/v1/clients/"+c.ID, nil), M{"session": merged})
+	sessionKeepsItsBytes(t, g, path)
+	merged = g.OK("PUT", path, `{"a":1}`)
 	for _, bad := range []string{`[1]`, `"x"`, `{"a":`, ``} {
 		if status, _ := g.Control("PUT", path, bad); status != 400 {
 			t.Errorf("session %q: status %d, want 400", bad, status)
@@ -56,6 +58,33 @@ func TestSession(t *testing.T) {
 	}
 	expectFields(t, g.OK("GET", "/v1/clients/"+c.ID, nil), M{"session": merged})
 	g.Problem(404, "unknown_client", "PUT", "/v1/clients/no-such-client/session", `{}`)
+}
+
+// sessionKeepsItsBytes puts and patches a session that a decoder and encoder
+// would change, and reads it back.
+func sessionKeepsItsBytes(t *testing.T, g *wstest.Gateway, path string) {
+	t.Helper()
+	const (
+		put     = `{"z":1.0,"html":"<b>&","big":12345678901234567890,"e":"\u00e9é"}`
+		patch   = `{"seats":[{"until":null}],"z":1e2,"new":{"a":null,"b":"<"}}`
+		patched = `{"z":1e2,"html":"<b>&","big":12345678901234567890,"e":"\u00e9é","seats":[{"until":null}],"new":{"b":"<"}}`
+	)
+	for _, step := range [][3]string{{"PUT", put, put}, {"PATCH", patch, patched}, {"PATCH", "{}", patched}} {
+		resp, err := g.Request(step[0], path, step[1], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(got) != step[2] {
+			t.Errorf("%s %s: %s, %v; want %s", step[0], step[1], got, err, step[2])
+		}
+	}
+	big := `{"a":"` + strings.Repeat("<", 900) + `"}`
+	g.OK("PUT", path, big)
+	g.OK("PATCH", path, `{"n":1}`)
+	g.Problem(400, "wrong_type", "PATCH", path, `[1]`)
+	g.Problem(400, "duplicate_field", "PATCH", path, `{"a":1,"a":2}`)
 }
 
 // TestListings pages through clients, uids and groups and compares that with

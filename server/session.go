@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
+	"castgate/server/internal/mergepatch"
 )
 
 // session is what is kept for a client: two things that know nothing of each
@@ -42,9 +42,9 @@ func (s *Server) PatchSession(_ context.Context, clientID string, patch json.Raw
 		return nil, err
 	}
 	return s.changeSession(clientID, func(old []byte) ([]byte, error) {
-		merged, err := jsonpatch.MergePatch(old, patch)
+		merged, err := mergepatch.Apply(old, patch)
 		if err != nil {
-			return nil, &Error{CodeInvalidSession, "the patch can't be merged: " + err.Error()}
+			return nil, &Error{CodeInvalidSession, "the session cannot be patched: " + err.Error()}
 		}
 		return merged, nil
 	})
@@ -81,6 +81,8 @@ func (s *Server) changeSession(clientID string, change func(old []byte) ([]byte,
 	return stored, nil
 }
 
+// compactSession returns a session without white space between its tokens. All
+// else stays as it was given.
 func compactSession(session []byte) ([]byte, error) {
 	if err := checkObject(session); err != nil {
 		return nil, err

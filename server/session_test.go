@@ -79,3 +79,32 @@ func TestSessionPatchesAtOnce(t *testing.T) {
 		t.Errorf("%d patches made %s, %v", callers*each, info, err)
 	}
 }
+
+// A session keeps the bytes that it was given with, whether it is put or
+// patched, and its size is that of those bytes.
+func TestSessionKeepsItsBytes(t *testing.T) {
+	k := newSink(t, 1, 1)
+	id := k.ids.string(k.connect(t, 0), 0)
+	const text = `{"z":1.0,"html":"<b>&","big":12345678901234567890,"e":"\u00e9é","seats":[{"until":null}],"none":null}`
+	if got, err := k.PutSession(t.Context(), id, json.RawMessage(" "+text+"\n")); err != nil || string(got) != text {
+		t.Errorf("put: %s, %v", got, err)
+	}
+	got, err := k.PatchSession(t.Context(), id, json.RawMessage(`{"seats":[{"until":null},null],"n":1e2,"none":null}`))
+	const want = `{"z":1.0,"html":"<b>&","big":12345678901234567890,"e":"\u00e9é","seats":[{"until":null},null],"n":1e2}`
+	if err != nil || string(got) != want {
+		t.Errorf("patched: %s, %v", got, err)
+	}
+	object := func(n int) json.RawMessage { return json.RawMessage(`{"a":"` + strings.Repeat("<", n-8) + `"}`) }
+	for n, patched := range map[int]bool{908: true, MaxSessionLen - 6: true, MaxSessionLen - 5: false} {
+		if _, err := k.PutSession(t.Context(), id, object(n)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := k.PatchSession(t.Context(), id, json.RawMessage(`{"n":1}`))
+		if patched && (err != nil || len(got) != n+6) || !patched && !errors.Is(err, &Error{Code: CodeSessionTooLarge}) {
+			t.Errorf("%d bytes and 6 more: %d bytes, %v", n, len(got), err)
+		}
+	}
+	if _, err := k.PatchSession(t.Context(), id, json.RawMessage(`{"a":1,"a":2}`)); !errors.Is(err, &Error{Code: CodeInvalidSession}) {
+		t.Errorf("a name that stands twice: %v", err)
+	}
+}
