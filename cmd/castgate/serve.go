@@ -62,11 +62,11 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		return startError(err, src)
 	}
 	// Of the descriptors that clients leave free, half are for backends.
-	room := max(gw.ReserveFiles()/2, 1)
+	room := control.PlacesFor(gw.ReserveFiles() / 2)
 	var running gateway = gw
 	if front != nil {
 		front.SetLimits(inner*4/5, inner/5)
-		room = max((gw.ReserveFiles()-inner)/2, 1)
+		room = control.PlacesFor((gw.ReserveFiles() - inner) / 2)
 		e.control.Collectors = append(e.control.Collectors, front)
 		running = fronted{gw, front}
 	}

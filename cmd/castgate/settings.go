@@ -62,7 +62,7 @@ type settings struct {
 	ControlTLSKey       string   `default:"" unit:"path" hot:"" help:"Private key of control-tls-cert."`
 	ControlClientCA     string   `default:"" unit:"path" hot:"" help:"Certificates in PEM; callers of the control API must show one that these have signed."`
 	ControlMaxBody      size     `default:"1MiB" unit:"bytes" hot:"" help:"Largest request body of the control API; above it 413."`
-	ControlMaxConns     int      `default:"256" unit:"connections" hot:"" help:"Connections the control API serves at once."`
+	ControlMaxConns     int      `default:"256" unit:"connections" hot:"" help:"Connections of callers that the control API serves at once; half as many again may be of those who have shown no key yet."`
 	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time to read one control request."`
 	ControlWriteTimeout duration `default:"30s" unit:"duration" help:"Time to write one control answer."`
 	ControlIdleTimeout  duration `default:"1m" unit:"duration" help:"Silence after which an idle control connection is closed."`

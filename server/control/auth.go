@@ -20,6 +20,7 @@ var (
 	errRebinding = &wire.Fault{Code: codeBrowser, Detail: "the Host header is neither an address nor localhost: without keys the control API answers to no other name"}
 	errNetwork   = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer taken (control-allow)"}
 	errMadeRoom  = &wire.Fault{Code: codeTooManyConns, Detail: "the connection was closed to make room for another, before the request was carried out"}
+	errCrowded   = &wire.Fault{Code: codeTooManyConns, Detail: "all connections of callers serve requests, or this caller has its share of them (control-max-conns)"}
 )
 
 // anybody is who calls where there are no keys.

@@ -32,7 +32,7 @@ func TestRefusedCertificates(t *testing.T) {
 		_ = tls.Client(c, &tls.Config{InsecureSkipVerify: true, MaxVersion: version, MinVersion: version, CipherSuites: []uint16{0x1234}, CurvePreferences: []tls.CurveID{0x1234}}).Handshake()
 		_ = c.Close()
 	}
-	for limit := time.Now().Add(patience); p.listener.open() > 0; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(patience); p.open() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("connections stay")
 		}

@@ -24,10 +24,13 @@ type Config struct {
 	// connection may hold one in memory, and replies to a batch of 8 times that,
 	// or 1 MiB.
 	MaxBody int
-	// MaxConns is how many connections are open at once. For one more another is
-	// closed: first those that have not had a request that needs a key (where
-	// there are none, any), idle or open for a second, then the one that has been
-	// idle longest. If there is none the new one is answered 503.
+	// MaxConns is how many connections of callers are open at once: of those
+	// whose last request was let in. Half as many again, 8 at least, may be of
+	// strangers, who become callers by their first whole request that is let in.
+	// Where all places of callers are taken, one in the middle of a request
+	// makes room, or one that is idle, of the key and address that have most; if
+	// all serve requests, or a key (or an address) has seven eighths of them,
+	// the request is answered 503. 1 to 1,048,576.
 	MaxConns int
 	// ReadTimeout is for reading one request, WriteTimeout for writing its
 	// answer (for a page, where an answer is streamed), IdleTimeout for the

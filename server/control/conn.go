@@ -12,85 +12,108 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// States of a connection; a positive one is the time since when it is idle, or
-// lingers: then its answer is written, and it may make room as well.
+// kind is what a connection does.
+type kind int64
+
 const (
-	stateActive   = 0  // serves who may have that
-	stateNew      = -1 // nothing came yet
-	stateEvicted  = -2 // closed to make room, or while it was idle
-	stateStranger = -3 // has begun a request, and may have none for what is known
+	kindNew     kind = iota // nothing came yet
+	kindReading             // a request is on its way
+	kindServing             // it is being answered
+	kindIdle                // waits for a request, or lingers: then its answer is written
+	kindEvicted             // closed to make room, or while it was idle
+	kinds
 )
 
-// strangerTime is for how long who has not yet shown that he may have a request
-// is safe from making room.
-const strangerTime = time.Second
+// state is a kind and since when.
+type state int64
 
-// conn is a control connection that the listener counts.
+func stateOf(k kind) state { return state(now()*int64(kinds) + int64(k)) }
+
+func (s state) kind() kind   { return kind(s % state(kinds)) }
+func (s state) since() int64 { return int64(s / state(kinds)) }
+
+// conn is a control connection that has a place.
 type conn struct {
 	net.Conn
 	listener *listener
-	addr     netip.Addr // of the peer; not valid for a unix socket
-	opened   int64      // when, as state has it
-	state    atomic.Int64
-	// known says that the last request was let in: with a key where one is asked for.
-	known atomic.Bool
+	addr     netip.Addr   // of the peer; not valid for a unix socket
+	state    atomic.Int64 // a state
+	owner    owner        // guarded by places.mu; whose it is, of a caller
+	// asked is whose the last request was, "" while it is a stranger's. Of the
+	// goroutine that serves the connection.
+	asked string
 	// linger makes Close read on for a moment: closing with unread bytes
 	// would reset the connection and take the answer away from the caller.
 	linger atomic.Bool
 	once   sync.Once
 }
 
-// started is what idle times are counted from, on the monotonic clock.
+// started is what times are counted from, on the monotonic clock.
 var started = time.Now().Add(-time.Second)
 
+// now is what states are counted in, nanoseconds.
+func now() int64 { return int64(time.Since(started)) }
+
+// become changes what the connection does, unless it was evicted.
+func (c *conn) become(k kind) bool {
+	for {
+		was := c.state.Load()
+		if state(was).kind() == kindEvicted {
+			return false
+		}
+		if c.state.CompareAndSwap(was, int64(stateOf(k))) {
+			return true
+		}
+	}
+}
+
 // trackState is fasthttp's ConnState hook.
-func trackState(nc net.Conn, state fasthttp.ConnState) {
+func trackState(nc net.Conn, s fasthttp.ConnState) {
 	c, ok := nc.(*conn)
 	if !ok {
 		return
 	}
-	// A connection that was evicted stays so: both swaps fail.
-	switch state {
+	switch s {
 	case fasthttp.StateActive:
-		next := int64(stateStranger)
-		if c.known.Load() {
-			next = stateActive
-		}
-		if was := c.state.Load(); was != stateEvicted {
-			c.state.CompareAndSwap(was, next)
-		}
+		c.become(kindReading)
 	case fasthttp.StateIdle:
-		c.idle()
+		c.become(kindIdle)
 	}
 }
 
-// now is what states and opened are counted in.
-func now() int64 { return int64(time.Since(started)) }
-
-func (c *conn) idle() {
-	if was := c.state.Load(); was == stateActive || was == stateStranger {
-		c.state.CompareAndSwap(was, now())
+// letIn notes that the caller whose key has the name may have the request, one
+// of so many keys. It returns nil, or why the connection can't be served any
+// longer.
+func (c *conn) letIn(key string, keys int) error {
+	if c.asked == key {
+		return nil
 	}
-}
-
-// trust notes that the caller may have the request. It is false if the
-// connection was closed meanwhile: then nobody can be told the outcome.
-func (c *conn) trust() bool {
-	c.known.Store(true)
-	return c.state.CompareAndSwap(stateStranger, stateActive) || c.state.Load() == stateActive
-}
-
-// givesWay reports since when the connection could make room for another, if it
-// can. known ones do only when no other can.
-func (c *conn) givesWay(at int64) (state, since int64, known, ok bool) {
-	state, known = c.state.Load(), c.known.Load()
+	o, p := owner{key, c.addr}, c.listener.places
+	if c.asked != "" {
+		p.own(c, o)
+		c.asked = key
+		return nil
+	}
+	others, ok := p.promote(c, o, shareOf(keys, c.addr))
+	for _, other := range others {
+		other.cut()
+	}
 	switch {
-	case state > 0:
-		return state, state, known, true
-	case (state == stateNew || state == stateStranger) && at-c.opened >= int64(strangerTime):
-		return state, c.opened, false, true
+	case ok:
+		c.asked = key
+		return nil
+	case c.evicted():
+		return errMadeRoom
 	}
-	return state, 0, known, false
+	return errCrowded
+}
+
+// keepOut notes that the request was refused.
+func (c *conn) keepOut() {
+	if c.asked != "" {
+		c.asked = ""
+		c.listener.places.demote(c)
+	}
 }
 
 // cut closes the connection without a word: the end of TLS has one, which would
@@ -104,11 +127,11 @@ func (c *conn) cut() {
 }
 
 // evicted tells whether the connection was closed to make room, or for a
-// shutdown, when its next request was on its way.
-func (c *conn) evicted() bool { return c.state.Load() == stateEvicted }
+// shutdown.
+func (c *conn) evicted() bool { return state(c.state.Load()).kind() == kindEvicted }
 
 // silent tells whether not one byte has come.
-func (c *conn) silent() bool { return c.state.Load() == stateNew }
+func (c *conn) silent() bool { return state(c.state.Load()).kind() == kindNew }
 
 // refused tells whether the caller has shown no good certificate.
 func (c *conn) refused() bool {
@@ -120,14 +143,12 @@ func (c *conn) refused() bool {
 func (c *conn) Close() (err error) {
 	c.once.Do(func() {
 		if c.linger.Load() {
-			c.idle()
+			c.become(kindIdle)
 			_ = c.SetDeadline(time.Now().Add(lingerTimeout))
 			lingerOn(c.Conn)
 		}
 		err = c.Conn.Close()
-		c.listener.mu.Lock()
-		delete(c.listener.conns, c)
-		c.listener.mu.Unlock()
+		c.listener.places.leave(c)
 	})
 	return err
 }

@@ -92,7 +92,7 @@ func TestStreamDeadline(t *testing.T) {
 		t.Errorf("%d lines, then %v", strings.Count(string(text), "\n"), err)
 	}
 	<-s.ended
-	for limit := time.Now().Add(patience); p.listener.open() > 0; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(patience); p.open() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("the connection is still open")
 		}

@@ -20,9 +20,9 @@ const (
 // handle serves one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	conn, _ := ctx.Conn().(*conn)
-	if conn != nil && conn.evicted() {
-		// The request crossed with the closing of its idle connection. Nobody
-		// can be told its outcome, so it must not have one.
+	if conn != nil && !conn.become(kindServing) {
+		// The request crossed with the closing of its connection. Nobody can be
+		// told its outcome, so it must not have one.
 		ctx.SetConnectionClose()
 		return
 	}
@@ -123,16 +123,19 @@ func (c *call) letIn() error {
 	conn, _ := c.http.Conn().(*conn)
 	if err := c.authorize(conn); err != nil {
 		if conn != nil {
-			conn.known.Store(false)
+			conn.keepOut()
 		}
 		c.refused(err)
 		return err
 	}
-	if conn != nil && !conn.trust() {
-		c.http.SetConnectionClose()
-		return errMadeRoom
+	if conn == nil {
+		return nil
 	}
-	return nil
+	err := conn.letIn(c.caller.Name, len(c.server.access.Load().keys))
+	if err != nil {
+		c.http.SetConnectionClose()
+	}
+	return err
 }
 
 // authorize finds out who calls and refuses those who may not.

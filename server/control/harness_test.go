@@ -223,6 +223,9 @@ type port struct {
 	stop func() // Shutdown; its error fails the test
 }
 
+// open is how many connections there are.
+func (p *port) open() int { return len(p.listener.places.all()) }
+
 // start runs a control port; change may change its configuration.
 func start(t testing.TB, change func(*Config)) *port {
 	t.Helper()

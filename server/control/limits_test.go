@@ -51,12 +51,12 @@ func TestSetLimits(t *testing.T) {
 	for range 3 { // each makes room for the next
 		p.requireRoom()
 		c, in := p.dial()
-		_, _ = io.WriteString(c, live)
+		_, _ = io.WriteString(c, stats)
 		if status, _, _ := read(t, in); status != 200 {
 			t.Errorf("status %d", status)
 		}
 	}
-	if p.listener.madeRoom.Load() == 0 {
+	if p.listener.places.madeRoom.Load() == 0 {
 		t.Error("more connections than the lower limit are open")
 	}
 	for want, change := range map[string]func(*Limits){

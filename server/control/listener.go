@@ -23,21 +23,18 @@ const (
 	lingerTimeout = 2 * time.Second
 )
 
-// listener bounds how many connections are open, so that idle ones can't keep
-// a backend out, and outlives errors of accept.
+// listener gives connections their places, so that idle ones can't keep a
+// backend out, and outlives errors of accept.
 type listener struct {
 	net.Listener
-	most     func() int // how many may be open
+	places   *places
 	log      *slog.Logger
 	closed   chan struct{}
 	close    sync.Once
 	refusals chan struct{} // a place for each connection being refused
 	allows   func(netip.Addr) bool
 
-	mu    sync.Mutex
-	conns map[*conn]struct{} // guarded by mu
-
-	refused, denied, madeRoom, failed atomic.Uint64
+	refused, denied, failed atomic.Uint64
 
 	// of the goroutine that accepts
 	pause  time.Duration
@@ -45,8 +42,8 @@ type listener struct {
 }
 
 func newListener(ln net.Listener, most func() int, log *slog.Logger) *listener {
-	return &listener{Listener: ln, most: most, log: log, closed: make(chan struct{}),
-		refusals: make(chan struct{}, mostRefusals), conns: map[*conn]struct{}{}, allows: func(netip.Addr) bool { return true }}
+	return &listener{Listener: ln, places: newPlaces(most), log: log, closed: make(chan struct{}),
+		refusals: make(chan struct{}, mostRefusals), allows: func(netip.Addr) bool { return true }}
 }
 
 // Close ends Accept; a second one does nothing.
@@ -92,69 +89,32 @@ func (l *listener) hold(err error) {
 		l.log.Warn("no control connection can be accepted for the moment", "err", err)
 	}
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		if c := l.takeOne(); c != nil {
+		if c := l.places.spare(); c != nil {
 			c.cut()
 		}
 	}
 }
 
-// admit counts a connection in, if need be in the place of another. If none gives
-// way the new one is told so, and nil answered. One from a network that is not
+// admit gives a connection a stranger's place, if need be that of another. If
+// there is none it is told so, and nil returned. One from a network that is not
 // allowed is closed without a word.
-func (l *listener) admit(c net.Conn) *conn {
-	addr := addrOf(c.RemoteAddr())
-	if !l.allows(addr) {
+func (l *listener) admit(nc net.Conn) *conn {
+	c := &conn{Conn: nc, listener: l, addr: addrOf(nc.RemoteAddr())}
+	if !l.allows(c.addr) {
 		l.denied.Add(1)
-		_ = c.Close()
+		_ = nc.Close()
 		return nil
 	}
-	l.mu.Lock()
-	full := len(l.conns) >= l.most()
-	l.mu.Unlock()
-	if full {
-		other := l.takeOne()
-		if other == nil {
-			l.refuse(c)
-			return nil
-		}
+	c.state.Store(int64(stateOf(kindNew)))
+	other, ok := l.places.enter(c)
+	switch {
+	case !ok:
+		l.refuse(nc)
+		return nil
+	case other != nil:
 		other.cut()
 	}
-	t := &conn{Conn: c, listener: l, addr: addr, opened: now()}
-	t.state.Store(stateNew)
-	l.mu.Lock()
-	l.conns[t] = struct{}{}
-	l.mu.Unlock()
-	return t
-}
-
-// takeOne takes out of the count the connection that can best be spared: of
-// those that have not shown that they may have a request, the one that has been
-// idle, lingering or slow to show it longest; else of all the one that has been
-// idle longest. nil if there is none. The caller cuts it.
-func (l *listener) takeOne() *conn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	at := now()
-	for range len(l.conns) { // one that goes on meanwhile is not taken
-		var best *conn
-		var state, since int64
-		var known bool
-		for c := range l.conns {
-			s, from, k, ok := c.givesWay(at)
-			if ok && (best == nil || known && !k || known == k && from < since) {
-				best, state, since, known = c, s, from, k
-			}
-		}
-		if best == nil {
-			return nil
-		}
-		if best.state.CompareAndSwap(state, stateEvicted) {
-			delete(l.conns, best)
-			l.madeRoom.Add(1)
-			return best
-		}
-	}
-	return nil
+	return c
 }
 
 var refusal = func() []byte {
@@ -191,11 +151,12 @@ func (l *listener) refuse(c net.Conn) {
 // closeSilent closes the connections that wait for a request's first byte. Each
 // may take its time to say goodbye; all take it together.
 func (l *listener) closeSilent() {
-	for _, c := range l.all() {
+	for _, c := range l.places.all() {
 		if c.linger.Load() {
 			continue // it ends by itself, and Close would wait for that
 		}
-		if s := c.state.Load(); (s == stateNew || s > 0) && c.state.CompareAndSwap(s, stateEvicted) {
+		s := c.state.Load()
+		if k := state(s).kind(); (k == kindNew || k == kindIdle) && c.state.CompareAndSwap(s, int64(stateOf(kindEvicted))) {
 			go func() { _ = c.Close() }()
 		}
 	}
@@ -203,24 +164,7 @@ func (l *listener) closeSilent() {
 
 // closeAll closes every connection, whatever it does.
 func (l *listener) closeAll() {
-	for _, c := range l.all() {
+	for _, c := range l.places.all() {
 		c.cut()
 	}
-}
-
-func (l *listener) all() []*conn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := make([]*conn, 0, len(l.conns))
-	for c := range l.conns {
-		all = append(all, c)
-	}
-	return all
-}
-
-// open is how many connections there are.
-func (l *listener) open() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.conns)
 }

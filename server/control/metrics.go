@@ -100,7 +100,8 @@ var (
 	descRequests   = desc("control_requests_total", "Requests answered by the control port.", "method", "route", "status")
 
 	descNotDone      = desc("control_batch_refused_total", "Commands of batches that were not carried out, by the code of their replies.", "code")
-	descEvicted      = desc("control_idle_closed_total", "Control connections closed to make room: idle, or for a second without a request that may be had.")
+	descEvicted      = desc("control_idle_closed_total", "Control connections closed to make room for others.")
+	descCrowded      = desc("control_crowded_total", "Requests refused because all connections of callers were in use, or their caller had its share of them.")
 	descTurnedAway   = desc("control_refused_total", "Control connections refused for want of room.")
 	descDenied       = desc("control_denied_total", "Control connections closed because control-allow does not have their address.")
 	descCertificates = desc("control_certificates_refused_total", "Control connections refused because the caller has shown no certificate, or none that control-client-ca has signed.", "reason")
@@ -210,8 +211,10 @@ func (m *metrics) collectControl(gauge func(*prometheus.Desc, float64), counter 
 	counter(descAudit, m.server.audit.Written(), "written")
 	counter(descAudit, m.server.audit.Lost(), "lost")
 	if l := m.server.listener; l != nil {
-		gauge(descControl, float64(l.open()))
-		counter(descEvicted, l.madeRoom.Load())
+		callers, strangers := l.places.count()
+		gauge(descControl, float64(callers+strangers))
+		counter(descEvicted, l.places.madeRoom.Load())
+		counter(descCrowded, l.places.crowded.Load())
 		counter(descDenied, l.denied.Load())
 		counter(descTurnedAway, l.refused.Load())
 		counter(descAcceptErrors, l.failed.Load())
