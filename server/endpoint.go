@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -54,33 +53,10 @@ func parseEndpoint(s string) (endpoint, error) {
 	if !slices.Contains(schemes, e.scheme) {
 		return e, fmt.Errorf("listen: %q is none of the schemes %v", e.scheme, schemes)
 	}
-	if _, _, err := net.SplitHostPort(e.address); err != nil || strings.ContainsAny(e.address, "/\\?#@ ") {
-		return e, fmt.Errorf("listen: %q is not host:port", s)
-	}
-	if _, _, err := e.parts(); err != nil {
-		return e, fmt.Errorf("listen: %q has no port from 0 to 65535", s)
+	if err := CheckAddress(e.address); err != nil {
+		return e, fmt.Errorf("listen: %q %w", s, err)
 	}
 	return e, nil
-}
-
-// parts are the host, "" for all addresses, and the port, 0 for any.
-func (e endpoint) parts() (host string, port int, err error) {
-	host, service, err := net.SplitHostPort(e.address)
-	if err != nil {
-		return "", 0, err
-	}
-	if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
-		host = "" // Go listens on both families for either
-	}
-	port, err = net.LookupPort("tcp", service)
-	return strings.ToLower(host), port, err
-}
-
-// collides tells whether two endpoints can't be listened on at once.
-func (e endpoint) collides(other endpoint) bool {
-	host, port, _ := e.parts()
-	otherHost, otherPort, _ := other.parts()
-	return port != 0 && port == otherPort && (host == otherHost || host == "" || otherHost == "")
 }
 
 // parseEndpoints reads Config.Listen.
@@ -93,7 +69,7 @@ func parseEndpoints(list []string) (all []endpoint, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if i := slices.IndexFunc(all, e.collides); i >= 0 {
+		if i := slices.IndexFunc(all, func(other endpoint) bool { return SameAddress(e.address, other.address) }); i >= 0 {
 			return nil, fmt.Errorf("listen: %q and %q are the same port", list[i], s)
 		}
 		all = append(all, e)

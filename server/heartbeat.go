@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -39,6 +40,12 @@ func (h *Heartbeat) validate() error {
 		return fmt.Errorf("gatewayworker-ping-limit: %d is not between 0 and %d", h.Limit, maxHeartbeatMiss)
 	case len(h.Data) > maxHeartbeatData:
 		return fmt.Errorf("gatewayworker-ping-data: %d bytes are more than %d", len(h.Data), maxHeartbeatData)
+	case h.Interval == 0 && h.Limit != 0:
+		return errors.New("gatewayworker-ping-limit: is of no use without gatewayworker-ping-interval")
+	case h.Interval == 0 && h.Data != "":
+		return errors.New("gatewayworker-ping-data: is of no use without gatewayworker-ping-interval")
+	case h.Interval != 0 && h.Limit == 0 && h.Data == "":
+		return errors.New("gatewayworker-ping-interval: is of no use without gatewayworker-ping-limit or gatewayworker-ping-data")
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (s *settings) policy(e *effective) (p server.Policy, name string, err error
 			Cookie: s.JwtCookie, Query: s.JwtQuery, Required: s.JwtRequired,
 		},
 	}
-	if p.TrustedProxies, err = readNetworks(s.TrustedProxies); err != nil {
+	if p.TrustedProxies, err = s.networks(e, "trusted-proxies", s.TrustedProxies); err != nil {
 		return p, "trusted-proxies", err
 	}
 	for _, source := range []struct {

@@ -42,6 +42,9 @@ func checkItem(text string) error {
 	if n := len(text); n >= 2 && text[0] == text[n-1] && strings.IndexByte("\"'`", text[0]) >= 0 {
 		return fmt.Errorf("has quotes (%c) around it, which would count; leave them out", text[0])
 	}
+	if text == "@" {
+		return errors.New("has no path behind its @")
+	}
 	if !utf8.ValidString(text) {
 		return errors.New("is not UTF-8")
 	}

@@ -89,7 +89,7 @@ func FuzzValue(f *testing.F) {
 		if d != d2 || s != s2 || r != r2 {
 			t.Errorf("%q: %v and %v, %v and %v, %v and %v", text, d, d2, s, s2, r, r2)
 		}
-		networks, err := readNetworks(strings.Split(text, ","))
+		networks, _, err := readNetworks(strings.Split(text, ","))
 		for _, n := range networks {
 			if err != nil || !n.IsValid() || n != n.Masked() || n.Addr().Is4In6() {
 				t.Errorf("%q: %v, %v", text, networks, err)

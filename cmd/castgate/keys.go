@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"castgate/server/control"
@@ -64,6 +65,24 @@ func (e *effective) warnOfShortKeys() {
 	}
 	e.warnings = append(e.warnings, fmt.Sprintf("control-key: %d of %d keys %s less than %d characters and can be found by trying; castgate key new makes better ones",
 		short, len(c.Keys), have, keyLenWarn))
+}
+
+// loopbacks are the networks that callers of a loopback address come from.
+var loopbacks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// warnOfNoCallers tells of networks none of whose callers can reach the control
+// port. It is a warning, for who wants the port shut.
+func (e *effective) warnOfNoCallers() {
+	c := &e.control
+	if len(c.Allow) == 0 || !isLocal(c.Listen) || strings.HasPrefix(c.Listen, "unix:") {
+		return
+	}
+	for _, allowed := range c.Allow {
+		if slices.ContainsFunc(loopbacks, allowed.Overlaps) {
+			return
+		}
+	}
+	e.warnings = append(e.warnings, fmt.Sprintf("control-allow: none of its networks has a loopback address, and from others nobody reaches %s: all callers are refused", c.Listen))
 }
 
 // isLocal tells whether only this host reaches a control address.

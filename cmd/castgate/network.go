@@ -6,21 +6,48 @@ import (
 )
 
 // readNetworks reads addresses and networks: 192.0.2.7, 10.0.0.0/8, fd00::/8.
-func readNetworks(items []string) ([]netip.Prefix, error) {
-	var networks []netip.Prefix
+// Bits behind a prefix count for nothing, and a warning says so. What no
+// connection comes from is an error.
+func readNetworks(items []string) (networks []netip.Prefix, warnings []string, err error) {
+	seen := map[netip.Prefix]string{}
 	for _, item := range trimmed(items) {
-		p, err := netip.ParsePrefix(item)
+		p, err := readNetwork(item)
 		if err != nil {
-			var addr netip.Addr
-			if addr, err = netip.ParseAddr(item); err == nil && addr.Zone() == "" {
-				addr = addr.Unmap()
-				p = netip.PrefixFrom(addr, addr.BitLen())
-			}
+			return nil, nil, err
 		}
-		if err != nil || !p.IsValid() || p.Addr().Is4In6() {
-			return nil, fmt.Errorf("%.60q is neither an address nor a network such as 10.0.0.0/8 or fd00::/8", item)
+		if p != p.Masked() {
+			warnings = append(warnings, fmt.Sprintf("%s is taken as %s", p, p.Masked()))
+			p = p.Masked()
 		}
-		networks = append(networks, p.Masked())
+		if before, twice := seen[p]; twice {
+			return nil, nil, fmt.Errorf("%.60q and %.60q are the same network", before, item)
+		}
+		seen[p] = item
+		networks = append(networks, p)
 	}
-	return networks, nil
+	return networks, warnings, nil
+}
+
+func readNetwork(item string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(item)
+	if err != nil {
+		var addr netip.Addr
+		if addr, err = netip.ParseAddr(item); err == nil && addr.Zone() == "" {
+			addr = addr.Unmap()
+			p = netip.PrefixFrom(addr, addr.BitLen())
+		}
+	}
+	switch {
+	case err != nil || !p.IsValid():
+		return p, fmt.Errorf("%.60q is neither an address nor a network such as 10.0.0.0/8 or fd00::/8", item)
+	case p.Addr().Is4In6() && p.Bits() >= 96:
+		return p, fmt.Errorf("%.60q has no IPv6 address; write %s", item, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96))
+	case p.Addr().Is4In6():
+		return p, fmt.Errorf("%.60q is neither an address nor a network such as 10.0.0.0/8 or fd00::/8", item)
+	case p.IsSingleIP() && p.Addr().IsUnspecified():
+		return p, fmt.Errorf("%.60q is no sender's address; write %s/0 for all", item, p.Addr())
+	case p.Addr().IsMulticast() && (p.Addr().Is6() && p.Bits() >= 8 || p.Addr().Is4() && p.Bits() >= 4):
+		return p, fmt.Errorf("%.60q is of multicast, which no connection comes from", item)
+	}
+	return p, nil
 }

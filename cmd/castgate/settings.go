@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"strconv"
 	"strings"
@@ -186,7 +187,11 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 	if err := e.control.Validate(); err != nil {
 		return nil, "", err
 	}
+	if name, err := e.clash(); err != nil {
+		return nil, name, err
+	}
 	e.warnOfShortKeys()
+	e.warnOfNoCallers()
 	s.markCertificates(e)
 	return e, "", nil
 }
@@ -211,10 +216,19 @@ func (s *settings) access(e *effective) (a control.Access, name string, err erro
 			e.warnings = append(e.warnings, warning)
 		}
 	}
-	if a.Allow, err = readNetworks(s.ControlAllow); err != nil {
+	if a.Allow, err = s.networks(e, "control-allow", s.ControlAllow); err != nil {
 		return a, "control-allow", err
 	}
 	return a, "", nil
+}
+
+// networks reads a list of networks; what is to be told of them is a warning.
+func (s *settings) networks(e *effective, name string, items []string) ([]netip.Prefix, error) {
+	networks, warnings, err := readNetworks(items)
+	for _, w := range warnings {
+		e.warnings = append(e.warnings, name+": "+w)
+	}
+	return networks, err
 }
 
 // trimmed takes the spaces off list items: "a, b" in a variable means a and b.

@@ -99,14 +99,14 @@ func readWhole(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	text := fmt.Sprint(t.Value)
 	if target.CanUint() {
-		n, err := strconv.ParseUint(text, 0, target.Type().Bits())
+		n, err := strconv.ParseUint(text, 10, target.Type().Bits())
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number from 0 to %d", text, uint64(1)<<target.Type().Bits()-1)
 		}
 		target.SetUint(n)
 		return nil
 	}
-	n, err := strconv.ParseInt(text, 0, target.Type().Bits())
+	n, err := strconv.ParseInt(text, 10, target.Type().Bits())
 	if err != nil {
 		return fmt.Errorf("%q is not a whole number", text)
 	}

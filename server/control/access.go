@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,6 +38,11 @@ func (a *Access) validate() error {
 		}
 		if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return fmt.Errorf("control-key: key %d holds a character that is not printable ASCII, or a space", i+1)
+		}
+	}
+	for i, key := range a.Keys {
+		if first := slices.Index(a.Keys, key); first != i {
+			return fmt.Errorf("control-key: keys %d and %d are the same", first+1, i+1)
 		}
 	}
 	if n := len(a.ScopedKeys); n > MaxKeys {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"castgate/server"
 )
 
 // Config is everything a Server is told at its start.
@@ -122,11 +125,20 @@ func (c *Config) validateListen() error {
 		if !strings.HasPrefix(path, "/") {
 			return fmt.Errorf("control: %q has no absolute path, as in unix:/run/castgate.sock", c.Listen)
 		}
+		if len(path) > maxSocketPath {
+			return fmt.Errorf("control: the path has %d bytes, a socket's has %d at most", len(path), maxSocketPath)
+		}
+		if len(c.Allow) > 0 {
+			return errors.New("control-allow: is of no use with a unix socket, whose callers have no address")
+		}
 		return nil
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || port == "" {
 		return fmt.Errorf("control: %q is neither host:port nor unix:/path", c.Listen)
+	}
+	if err := server.CheckAddress(c.Listen); err != nil {
+		return fmt.Errorf("control: %q %w", c.Listen, err)
 	}
 	if c.keyed() || host == "localhost" {
 		return nil // what localhost really is, Listen looks at
@@ -136,6 +148,9 @@ func (c *Config) validateListen() error {
 	}
 	return nil
 }
+
+// maxSocketPath is the longest path of a unix socket in bytes (unix(7)).
+const maxSocketPath = 107
 
 func (c *Config) errExposed() error {
 	return fmt.Errorf("control: %s can be reached from other hosts; set control-key or control-keys-file, or listen on a loopback address", c.Listen)

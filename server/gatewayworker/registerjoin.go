@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	wire "castgate/codec/gatewayworker"
+	"castgate/server"
 )
 
 // maxRegisters is how many Registers a gateway joins at most.
@@ -47,6 +49,12 @@ func (c *JoinerConfig) Validate() error {
 		host, port, err := net.SplitHostPort(address)
 		if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || portErr != nil || n == 0 {
 			return fmt.Errorf("address %q of a Register to join: host:port is needed", address)
+		}
+		if err := server.CheckAddress(address); err != nil {
+			return fmt.Errorf("address %q of a Register to join %w", address, err)
+		}
+		if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
+			return fmt.Errorf("address %q of a Register to join: nobody can connect to it", address)
 		}
 		if slices.Contains(c.Registers[:i], address) {
 			return fmt.Errorf("address %q of a Register to join is named twice", address)

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"castgate/server"
+)
+
+// clash finds two of our own listeners that can't be there at once. It returns
+// the name of the setting that comes second along with the error.
+func (e *effective) clash() (name string, err error) {
+	type listener struct{ setting, address string }
+	all := make([]listener, 0, 8)
+	for _, l := range e.server.Listen { // which Validate has compared among themselves
+		_, address, named := strings.Cut(l, "://")
+		if !named {
+			address = l
+		}
+		all = append(all, listener{"listen", address})
+	}
+	clients := len(all)
+	for _, l := range []listener{
+		{"control", e.control.Listen},
+		{"gatewayworker-inner", e.gatewayworker.Inner},
+		{"gatewayworker-register", e.gatewayworker.Register},
+	} {
+		if l.address != "" && !strings.HasPrefix(l.address, "unix:") {
+			all = append(all, l)
+		}
+	}
+	for i := clients; i < len(all); i++ {
+		for _, before := range all[:i] {
+			if server.SameAddress(before.address, all[i].address) {
+				return all[i].setting, fmt.Errorf("%s is taken by %s %s", all[i].address, before.setting, before.address)
+			}
+		}
+	}
+	for _, register := range e.gatewayworker.Join {
+		for _, l := range all {
+			if l.setting != "gatewayworker-register" && reaches(register, l.address) {
+				return "gatewayworker-join", fmt.Errorf("%s is %s of this gateway, not a Register", register, l.setting)
+			}
+		}
+	}
+	return "", nil
+}
+
+// reaches tells whether who connects to an address comes to a listener: where
+// that is on all addresses, only those of this host are known to do.
+func reaches(address, listener string) bool {
+	if !server.SameAddress(address, listener) {
+		return false
+	}
+	return isLocal(address) || !strings.HasPrefix(listener, ":") && !strings.HasPrefix(listener, "0.0.0.0:") && !strings.HasPrefix(listener, "[::]:")
+}
