@@ -112,7 +112,7 @@ func extensionRequest(lines string) []byte {
 func negotiated(t testing.TB, u *Upgrader, lines string) (string, Agreement) {
 	answer, agreed, result := u.Negotiate(nil, extensionRequest(lines))
 	if result != HandshakeOK {
-		if result != HandshakeBadRequest || agreed != (Agreement{}) {
+		if result != HandshakeExtensions || agreed != (Agreement{}) {
 			t.Errorf("%q: %v, %+v", lines, result, agreed)
 		}
 		return malformed, agreed

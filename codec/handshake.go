@@ -3,11 +3,19 @@ package codec
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
-// MaxHandshake is the longest request head in bytes that is taken, its last
-// empty line included.
-const MaxHandshake = 8 << 10
+// Lengths of request heads in bytes, the last empty line included.
+const (
+	// MinHandshake is the least limit that makes sense: browsers send about 500
+	// bytes and what cookies they have.
+	MinHandshake = 1 << 10
+	// DefaultHandshake has room for a token and the cookies of a single sign-on.
+	DefaultHandshake = 32 << 10
+	// MaxHandshake is the longest head that is taken at all.
+	MaxHandshake = 64 << 10
+)
 
 // headEnd is the end of the last header line and the empty line after it.
 const headEnd = "\r\n\r\n"
@@ -15,8 +23,8 @@ const headEnd = "\r\n\r\n"
 // HandshakeEnd returns the index just past the empty line that ends the
 // request head at the start of b, or -1 if it has not come yet. from is how
 // many leading bytes of b earlier calls have searched in vain, so that a head
-// in many pieces is searched once; 0 is always right. It does not look at
-// [MaxHandshake]: that is for the caller, who owns the buffer.
+// in many pieces is searched once; 0 is always right. It knows no limit: that
+// is for the caller, who owns the buffer.
 func HandshakeEnd(b []byte, from int) int {
 	start := min(max(from-(len(headEnd)-1), 0), len(b))
 	i := bytes.Index(b[start:], []byte(headEnd))
@@ -29,21 +37,35 @@ func HandshakeEnd(b []byte, from int) int {
 // HandshakeResult says how a handshake ended.
 type HandshakeResult uint8
 
-// The results of a handshake. The first six are [Upgrader.Upgrade]'s; the
-// others are for the caller to find, and to answer with [AppendRefusal].
+// The results of a handshake. The first six, and those from HandshakeRequestLine
+// to HandshakeExtensions, are [Upgrader.Upgrade]'s; the others are for the caller
+// to find, and to answer with [AppendRefusal].
 const (
 	HandshakeOK            HandshakeResult = iota // 101
-	HandshakeBadRequest                           // 400
+	HandshakeBadRequest                           // 400, bytes that begin no request
 	HandshakeMethod                               // 405, not GET
 	HandshakeVersion                              // 426, not version 13
 	HandshakeOrigin                               // 403, Upgrader.CheckOrigin said no
-	HandshakeTooLarge                             // 431, head over MaxHandshake
+	HandshakeTooLarge                             // 431, head over the limit; see AppendTooLarge
 	HandshakeTimeout                              // 408, head not complete in time
 	HandshakeBusy                                 // 503, no room
 	HandshakeProxyHeader                          // 400, a PROXY header that is malformed, missing or a stranger's
 	HandshakeForwarded                            // 400, X-Forwarded-For and Forwarded disagree
 	HandshakeTooMany                              // 429, the address has too many connections
 	HandshakeTooFast                              // 429, the address connects too often
+	HandshakeCrowded                              // 503, no memory for more unfinished heads
+	HandshakeRequestLine                          // 400, not method, target and version
+	HandshakeTarget                               // 400, no path and no http URI
+	HandshakeHTTPVersion                          // 400, not HTTP/1.1
+	HandshakeHeader                               // 400, a header line breaks the grammar
+	HandshakeHost                                 // 400, Host is missing, malformed or repeated
+	HandshakeBody                                 // 400, there is a body
+	HandshakeRepeated                             // 400, a header that may come once comes twice
+	HandshakeNoUpgrade                            // 400, Upgrade does not have websocket
+	HandshakeConnection                           // 400, Connection does not have Upgrade
+	HandshakeNoKey                                // 400, no Sec-WebSocket-Key
+	HandshakeBadKey                               // 400, a key that is not 16 bytes in base64, or several
+	HandshakeExtensions                           // 400, Sec-WebSocket-Extensions breaks its grammar
 	HandshakeNoToken                              // 401, no token and one is required
 	HandshakeBadToken                             // 401, malformed, badly signed or several
 	HandshakeTokenExpired                         // 401
@@ -63,7 +85,8 @@ const tryLater = "Retry-After: 5\r\n"
 // badToken challenges a client whose token was refused (RFC 6750 section 3).
 const badToken = `WWW-Authenticate: Bearer error="invalid_token"`
 
-// handshakeTable holds label, status, reason phrase and body of each result and
+// handshakeTable holds label, status, reason phrase and body of each result,
+// whose label is put behind the text, and
 // the header lines that its status calls for: Allow (RFC 9110 section 15.5.6),
 // Upgrade (section 15.5.22) with the version that is spoken (RFC 6455 section
 // 4.4).
@@ -90,6 +113,20 @@ var handshakeTable = [NumHandshakeResults]struct {
 		tryLater},
 	HandshakeTooFast: {"address_rate", 429, "Too Many Requests", "this address connects too often\n",
 		tryLater},
+	HandshakeCrowded: {"head_memory", 503, "Service Unavailable", "too many unfinished requests, try later\n",
+		tryLater},
+	HandshakeRequestLine: {"request_line", 400, "Bad Request", "the request line is malformed\n", ""},
+	HandshakeTarget:      {"target", 400, "Bad Request", "the request target is malformed\n", ""},
+	HandshakeHTTPVersion: {"http_version", 400, "Bad Request", "a WebSocket handshake needs HTTP/1.1\n", ""},
+	HandshakeHeader:      {"header", 400, "Bad Request", "a header line is malformed\n", ""},
+	HandshakeHost:        {"host", 400, "Bad Request", "Host is missing, malformed or repeated\n", ""},
+	HandshakeBody:        {"body", 400, "Bad Request", "a WebSocket handshake has no body\n", ""},
+	HandshakeRepeated:    {"repeated", 400, "Bad Request", "Sec-WebSocket-Version or Origin is repeated\n", ""},
+	HandshakeNoUpgrade:   {"no_upgrade", 400, "Bad Request", "not a WebSocket handshake: Upgrade does not say websocket\n", ""},
+	HandshakeConnection:  {"connection", 400, "Bad Request", "not a WebSocket handshake: Connection does not say Upgrade\n", ""},
+	HandshakeNoKey:       {"no_key", 400, "Bad Request", "Sec-WebSocket-Key is missing\n", ""},
+	HandshakeBadKey:      {"bad_key", 400, "Bad Request", "Sec-WebSocket-Key must be 16 bytes in base64, given once\n", ""},
+	HandshakeExtensions:  {"extensions", 400, "Bad Request", "Sec-WebSocket-Extensions is malformed\n", ""},
 	HandshakeNoToken: {"token_missing", 401, "Unauthorized", "a token is required\n",
 		"WWW-Authenticate: Bearer\r\n"},
 	HandshakeBadToken: {"token_invalid", 401, "Unauthorized", "the token is not valid\n",
@@ -130,10 +167,16 @@ var refusals = func() (answers [NumHandshakeResults]string) {
 		if HandshakeResult(r) == HandshakeOK {
 			continue
 		}
-		answers[r] = refusal(row.status, row.phrase, row.fields, row.body)
+		answers[r] = refusal(row.status, row.phrase, row.fields, withLabel(row.body, row.label))
 	}
 	return answers
 }()
+
+// withLabel puts a code that stays the same behind a text that may be put in
+// other words one day.
+func withLabel(text, label string) string {
+	return strings.TrimSuffix(text, "\n") + " [" + label + "]\n"
+}
 
 func refusal(status int, phrase, fields, body string) string {
 	return "HTTP/1.1 " + strconv.Itoa(status) + " " + phrase + "\r\n" +
@@ -172,4 +215,12 @@ func AppendRefusal(dst []byte, r HandshakeResult) []byte {
 		return dst
 	}
 	return append(dst, refusals[r]...)
+}
+
+// AppendTooLarge is [AppendRefusal] of HandshakeTooLarge, and names the limit in
+// bytes.
+func AppendTooLarge(dst []byte, limit int) []byte {
+	row := &handshakeTable[HandshakeTooLarge]
+	text := "the request head is larger than " + strconv.Itoa(limit) + " bytes"
+	return append(dst, refusal(row.status, row.phrase, row.fields, withLabel(text, row.label))...)
 }

@@ -61,6 +61,7 @@ func TestRefusals(t *testing.T) {
 		HandshakeMethod:       {"Allow", "GET"},
 		HandshakeVersion:      {"Sec-Websocket-Version", "13"},
 		HandshakeBusy:         {"Retry-After", "5"},
+		HandshakeCrowded:      {"Retry-After", "5"},
 		HandshakeTooMany:      {"Retry-After", "5"},
 		HandshakeTooFast:      {"Retry-After", "5"},
 		HandshakeNoToken:      {"Www-Authenticate", "Bearer"},
@@ -78,7 +79,7 @@ func TestRefusals(t *testing.T) {
 			t.Fatalf("%v: %v in %q", r, err, text)
 		}
 		body, err := io.ReadAll(resp.Body)
-		if err != nil || len(body) == 0 || resp.ContentLength != int64(len(body)) || reader.Buffered() != 0 {
+		if err != nil || !strings.HasSuffix(string(body), " ["+r.String()+"]\n") || resp.ContentLength != int64(len(body)) || reader.Buffered() != 0 {
 			t.Errorf("%v: body %q, %d declared, %v", r, body, resp.ContentLength, err)
 		}
 		status := strconv.Itoa(r.Status()) + " " + http.StatusText(r.Status())
@@ -104,7 +105,9 @@ func TestHandshakeResults(t *testing.T) {
 	}{
 		{"ok", 101}, {"bad_request", 400}, {"method", 405}, {"version", 426}, {"origin", 403},
 		{"too_large", 431}, {"timeout", 408}, {"busy", 503},
-		{"proxy_header", 400}, {"forwarded", 400}, {"address_conns", 429}, {"address_rate", 429},
+		{"proxy_header", 400}, {"forwarded", 400}, {"address_conns", 429}, {"address_rate", 429}, {"head_memory", 503},
+		{"request_line", 400}, {"target", 400}, {"http_version", 400}, {"header", 400}, {"host", 400}, {"body", 400}, {"repeated", 400},
+		{"no_upgrade", 400}, {"connection", 400}, {"no_key", 400}, {"bad_key", 400}, {"extensions", 400},
 		{"token_missing", 401}, {"token_invalid", 401}, {"token_expired", 401}, {"token_early", 401},
 		{"token_audience", 401}, {"token_issuer", 401}, {"token_claims", 401}, {"token_busy", 503}, {"unknown", 0},
 	}

@@ -8,10 +8,13 @@ import (
 // request is what a handshake's request head says. Slices point into the head.
 type request struct {
 	method     []byte
+	target     []byte
 	key        []byte
 	version    []byte
 	origin     []byte
+	agent      []byte // the last User-Agent
 	offers     offers
+	old        bool // HTTP/1.0, which can't upgrade
 	upgrade    bool // Upgrade has "websocket"
 	connection bool // Connection has "upgrade"
 	protocols  bool // there is a Sec-WebSocket-Protocol
@@ -26,70 +29,112 @@ const (
 	seenOrigin
 )
 
-// parseRequest reads a complete head and reports whether it is one HTTP/1.1
-// request without a body.
-func parseRequest(head []byte) (r request, ok bool) {
+// parseRequest reads a complete head. The result is HandshakeOK for one HTTP/1
+// request without a body, else the first thing that is wrong.
+func parseRequest(head []byte) (r request, result HandshakeResult) {
 	line, rest, ok := nextLine(head)
-	if !ok || !r.parseLine(line) {
-		return r, false
+	if !ok {
+		return r, HandshakeRequestLine
+	}
+	if result = r.parseLine(line); result != HandshakeOK {
+		return r, result
 	}
 	for {
 		line, rest, ok = nextLine(rest)
 		if !ok {
-			return r, false
+			return r, HandshakeHeader
 		}
 		if len(line) == 0 {
-			return r, len(rest) == 0
+			if len(rest) != 0 {
+				return r, HandshakeBody
+			}
+			return r, HandshakeOK
 		}
 		name, value, ok := cutField(line)
-		if !ok || !r.take(name, value) {
-			return r, false
+		if !ok {
+			return r, HandshakeHeader
+		}
+		if result = r.take(name, value); result != HandshakeOK {
+			return r, result
 		}
 	}
 }
 
-// parseLine reads the request line (RFC 9112 section 3). Another version than
-// HTTP/1.1 is refused: 1.0 can't upgrade and above 1.1 none has this form.
-func (r *request) parseLine(line []byte) bool {
+// parseLine reads the request line (RFC 9112 section 3). Only HTTP/1.1 can
+// upgrade: 1.0 is read on, for who asks only whether the server is well, and
+// above 1.1 none has this form.
+func (r *request) parseLine(line []byte) HandshakeResult {
 	method, rest, ok := bytes.Cut(line, []byte{' '})
 	if !ok || !isToken(method) {
-		return false
+		return HandshakeRequestLine
 	}
 	target, version, ok := bytes.Cut(rest, []byte{' '})
-	r.method = method
-	return ok && string(version) == "HTTP/1.1" && validTarget(target)
+	if !ok {
+		return HandshakeRequestLine
+	}
+	r.method, r.target = method, target
+	switch {
+	case string(version) == "HTTP/1.1":
+	case string(version) == "HTTP/1.0":
+		r.old = true
+	case isHTTPVersion(version):
+		return HandshakeHTTPVersion
+	default:
+		return HandshakeRequestLine
+	}
+	if !validTarget(target) {
+		return HandshakeTarget
+	}
+	return HandshakeOK
+}
+
+// isHTTPVersion takes HTTP/ and two digits with a dot between (RFC 9112 section
+// 2.3).
+func isHTTPVersion(b []byte) bool {
+	digit := func(c byte) bool { return '0' <= c && c <= '9' }
+	return len(b) == len("HTTP/1.1") && string(b[:5]) == "HTTP/" && digit(b[5]) && b[6] == '.' && digit(b[7])
 }
 
 // take notes a header line. Host, the origin and the two WebSocket values may
 // come once (RFC 6455 section 11.3, RFC 9112 section 3.2); Upgrade and
 // Connection are lists, whose lines add up (RFC 9110 section 5.3).
-func (r *request) take(name, value []byte) bool {
+func (r *request) take(name, value []byte) HandshakeResult {
 	switch {
 	case equalFold(name, "host"):
-		return r.once(seenHost) && validHost(value)
+		return unless(r.once(seenHost) && validHost(value), HandshakeHost)
 	case equalFold(name, "upgrade"):
 		r.upgrade = r.upgrade || hasToken(value, "websocket")
 	case equalFold(name, "connection"):
 		r.connection = r.connection || hasToken(value, "upgrade")
 	case equalFold(name, "sec-websocket-key"):
 		r.key = value
-		return r.once(seenKey)
+		return unless(r.once(seenKey), HandshakeBadKey)
 	case equalFold(name, "sec-websocket-version"):
 		r.version = value
-		return r.once(seenVersion)
+		return unless(r.once(seenVersion), HandshakeRepeated)
 	case equalFold(name, "origin"):
 		r.origin = value
-		return r.once(seenOrigin)
+		return unless(r.once(seenOrigin), HandshakeRepeated)
 	case equalFold(name, "sec-websocket-extensions"):
 		r.offers.take(value)
 	case equalFold(name, "sec-websocket-protocol"):
 		r.protocols = true
+	case equalFold(name, "user-agent"):
+		r.agent = value
 	case equalFold(name, "transfer-encoding"):
-		return false // a body would be taken for frames
+		return HandshakeBody // it would be taken for frames
 	case equalFold(name, "content-length"):
-		return string(value) == "0"
+		return unless(string(value) == "0", HandshakeBody)
 	}
-	return true
+	return HandshakeOK
+}
+
+// unless is HandshakeOK if good, else why.
+func unless(good bool, why HandshakeResult) HandshakeResult {
+	if good {
+		return HandshakeOK
+	}
+	return why
 }
 
 func (r *request) once(bit uint8) bool {

@@ -17,6 +17,12 @@ type Upgrader struct {
 	// value without white space around it, valid during the call.
 	CheckOrigin func(origin []byte) bool
 
+	// Uncompressed says whether permessage-deflate is declined to a client with this
+	// User-Agent, because it offers it and does not speak it well. It is called only
+	// for a client with an offer that can be met, with nil if it tells no name; nil
+	// declines it to nobody. agent is valid during the call.
+	Uncompressed func(agent []byte) bool
+
 	// Compress accepts offers of permessage-deflate (RFC 7692), always without
 	// context takeover, both ways. Without it Sec-WebSocket-Extensions is not
 	// looked at.
@@ -53,8 +59,9 @@ const (
 // Upgrade checks one complete request head, through its empty line with
 // nothing after (see [HandshakeEnd]), and appends the whole HTTP answer to dst,
 // a 101 or a refusal. If several things are wrong, the result is the first of:
-// too large, not an HTTP/1.1 request, not GET, not an upgrade to WebSocket,
-// another version than 13, a bad key, a refused origin. With 384 bytes free in
+// too large, the first line that breaks the grammar of a request without body, not
+// HTTP/1.1, a malformed Sec-WebSocket-Extensions, not GET, no Host, no Upgrade, no
+// Connection, another version than 13, a bad key, a refused origin. With 384 bytes free in
 // dst nothing is allocated for a 101. head is only read.
 func (u *Upgrader) Upgrade(dst, head []byte) ([]byte, HandshakeResult) {
 	dst, _, result := u.Negotiate(dst, head)
@@ -77,7 +84,7 @@ func (u *Upgrader) Negotiate(dst, head []byte) ([]byte, Agreement, HandshakeResu
 		dst = append(dst, u.Subprotocol...)
 	}
 	var agreed Agreement
-	if offer := r.offers.deflate; u.Compress && offer.offered {
+	if offer := r.offers.deflate; u.Compress && offer.offered && (u.Uncompressed == nil || !u.Uncompressed(r.agent)) {
 		dst = offer.append(dst)
 		if agreed.WindowBits = offer.window; agreed.WindowBits == 0 {
 			agreed.WindowBits = MaxWindowBits
@@ -90,18 +97,28 @@ func (u *Upgrader) check(head []byte) (r request, result HandshakeResult) {
 	if len(head) > MaxHandshake {
 		return r, HandshakeTooLarge
 	}
-	r, ok := parseRequest(head)
+	if r, result = parseRequest(head); result != HandshakeOK {
+		return r, result
+	}
 	switch {
-	case !ok, u.Compress && r.offers.malformed:
-		return r, HandshakeBadRequest
+	case r.old:
+		return r, HandshakeHTTPVersion
+	case u.Compress && r.offers.malformed:
+		return r, HandshakeExtensions
 	case string(r.method) != "GET":
 		return r, HandshakeMethod
-	case r.seen&seenHost == 0 || !r.upgrade || !r.connection:
-		return r, HandshakeBadRequest
+	case r.seen&seenHost == 0:
+		return r, HandshakeHost
+	case !r.upgrade:
+		return r, HandshakeNoUpgrade
+	case !r.connection:
+		return r, HandshakeConnection
 	case string(r.version) != "13":
 		return r, HandshakeVersion
+	case r.seen&seenKey == 0:
+		return r, HandshakeNoKey
 	case !validKey(r.key):
-		return r, HandshakeBadRequest
+		return r, HandshakeBadKey
 	case r.seen&seenOrigin != 0 && u.CheckOrigin != nil && !u.CheckOrigin(r.origin):
 		return r, HandshakeOrigin
 	}

@@ -55,12 +55,12 @@ func TestUpgradeNotHead(t *testing.T) {
 	var u Upgrader
 	head := AppendRequest(nil, "a", "/", rfcKey, "")
 	for i := range head {
-		if answer, result := u.Upgrade(nil, head[:i]); result != HandshakeBadRequest {
+		if answer, result := u.Upgrade(nil, head[:i]); result.Status() != 400 {
 			t.Errorf("%q: %v, %q", head[:i], result, answer)
 		}
 	}
 	for _, after := range []string{"\x00", "\r\n", "GET / HTTP/1.1\r\n\r\n"} {
-		if _, result := u.Upgrade(nil, append(bytes.Clone(head), after...)); result != HandshakeBadRequest {
+		if _, result := u.Upgrade(nil, append(bytes.Clone(head), after...)); result != HandshakeBody {
 			t.Errorf("with %q after it: %v", after, result)
 		}
 	}
@@ -76,12 +76,19 @@ func TestUpgradeOrder(t *testing.T) {
 		want     HandshakeResult
 	}{
 		{"", "", HandshakeOrigin},
-		{string(rfcKey[:]), "short", HandshakeBadRequest},
+		{string(rfcKey[:]), "short", HandshakeBadKey},
+		{"Sec-WebSocket-Key: short\r\n", "", HandshakeNoKey},
 		{"Version: 13", "Version: 8", HandshakeVersion},
-		{"Connection: Upgrade", "Connection: close", HandshakeBadRequest},
+		{"Connection: Upgrade", "Connection: close", HandshakeConnection},
+		{"Upgrade: websocket\r\n", "", HandshakeNoUpgrade},
+		{"Host: a\r\n", "", HandshakeHost},
 		{"GET", "PUT", HandshakeMethod},
-		{"HTTP/1.1", "HTTP/1.0", HandshakeBadRequest},
-		{"Host: a", "Host: " + strings.Repeat("a", MaxHandshake), HandshakeTooLarge},
+		{"HTTP/1.1", "HTTP/1.0", HandshakeHTTPVersion},
+		{"Connection", "Connection ", HandshakeHeader},
+		{"PUT / ", "PUT x ", HandshakeTarget},
+		{"HTTP/1.0", "HTTP/2.0", HandshakeHTTPVersion},
+		{"PUT x", "PUT", HandshakeRequestLine},
+		{"Connection", strings.Repeat("a", MaxHandshake), HandshakeTooLarge},
 	} {
 		head = strings.Replace(head, step.old, step.new, 1)
 		if _, result := u.Upgrade(nil, []byte(head)); result != step.want {

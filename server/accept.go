@@ -172,8 +172,8 @@ func (a *acceptor) refuseWithSpare() {
 	_ = unix.Close(a.spare)
 	// Not to be done blocking: the socket that was waiting may have gone.
 	if ready(a.fd) {
-		if fd, _, err := a.srv.sys.accept(a.fd); err == nil {
-			a.turnAway(fd, codec.HandshakeBusy)
+		if fd, sa, err := a.srv.sys.accept(a.fd); err == nil {
+			a.turnAway(fd, addrPort(sa), codec.HandshakeBusy)
 		}
 	}
 	a.spare = a.srv.sys.spare()
@@ -200,7 +200,7 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 			socket.counted = true
 		} else if int(s.refusing.Add(1)) > s.limits.refusing {
 			s.refusing.Add(-1)
-			a.turnAway(fd, socket.refusal)
+			a.turnAway(fd, socket.addr, socket.refusal)
 			return
 		}
 	}
@@ -210,7 +210,7 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	over := int(s.sockets.Add(1)) - int(s.maxConns.Load())
 	for end := time.Now().Add(refuseWait); over > s.limits.refusing && !a.stopped.Load(); {
 		if time.Now().After(end) {
-			a.tell(fd, codec.HandshakeBusy)
+			a.tell(fd, socket.addr, codec.HandshakeBusy)
 			s.dismiss(socket)
 			return
 		}
@@ -229,14 +229,17 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 // turnAway refuses a socket without waiting for the request. The request may be
 // unread when the socket closes and the answer be lost to a reset; below the
 // limit of sockets being refused, loops do it properly.
-func (a *acceptor) turnAway(fd int, why codec.HandshakeResult) {
-	a.tell(fd, why)
+func (a *acceptor) turnAway(fd int, peer netip.AddrPort, why codec.HandshakeResult) {
+	a.tell(fd, peer, why)
 	a.srv.sys.close(fd)
 }
 
 // tell writes and counts a refusal, as much of it as the socket takes.
-func (a *acceptor) tell(fd int, why codec.HandshakeResult) {
+func (a *acceptor) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) {
 	a.srv.loops[0].count.handshakes[why].Add(1)
+	if a.srv.traces() {
+		a.srv.logRefused(peer, why.String())
+	}
 	switch {
 	case a.secure:
 		_, _ = a.srv.sys.write(fd, alertRefused)

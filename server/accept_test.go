@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -84,7 +85,7 @@ func TestErrorsOfTurningAway(t *testing.T) {
 			}
 			fd, peer := socketPair(t)
 			before := l.count.handshakes[codec.HandshakeBusy].Load()
-			a.turnAway(fd, codec.HandshakeBusy)
+			a.turnAway(fd, netip.AddrPort{}, codec.HandshakeBusy)
 			b := make([]byte, 1024)
 			n, err := unix.Read(peer, b)
 			if short != (n > 0) || err != nil {

@@ -10,9 +10,11 @@ import "time"
 // deadline, within two minutes, and a client has all of PingTimeout from the ping
 // that it gets. MaxMessage is for the next bytes of every client, also of a
 // message under way; what rates of bytes let pass at once grows with it.
+// MaxHandshake is for the next bytes of every request, also of one under way.
 type Capacity struct {
 	MaxConns         int
 	MaxMessage       int
+	MaxHandshake     int
 	SendQueue        int
 	SlowPolicy       SlowPolicy
 	PushQueue        int
@@ -25,7 +27,7 @@ type Capacity struct {
 // Capacity is what c has.
 func (c *Config) Capacity() Capacity {
 	return Capacity{
-		MaxConns: c.MaxConns, MaxMessage: c.MaxMessage,
+		MaxConns: c.MaxConns, MaxMessage: c.MaxMessage, MaxHandshake: c.MaxHandshake,
 		SendQueue: c.SendQueue, SlowPolicy: c.SlowPolicy, PushQueue: c.PushQueue,
 		HandshakeTimeout: c.HandshakeTimeout, UnboundTimeout: c.UnboundTimeout,
 		PingInterval: c.PingInterval, PingTimeout: c.PingTimeout,
@@ -34,7 +36,7 @@ func (c *Config) Capacity() Capacity {
 
 // with is c with what n has.
 func (c Config) with(n Capacity) Config {
-	c.MaxConns, c.MaxMessage = n.MaxConns, n.MaxMessage
+	c.MaxConns, c.MaxMessage, c.MaxHandshake = n.MaxConns, n.MaxMessage, n.MaxHandshake
 	c.SendQueue, c.SlowPolicy, c.PushQueue = n.SendQueue, n.SlowPolicy, n.PushQueue
 	c.HandshakeTimeout, c.UnboundTimeout = n.HandshakeTimeout, n.UnboundTimeout
 	c.PingInterval, c.PingTimeout = n.PingInterval, n.PingTimeout
@@ -69,6 +71,7 @@ func (s *Server) SetCapacity(n Capacity) error {
 // limit takes up new limits.
 func (l *loop) limit(n Capacity) {
 	l.maxMessage = n.MaxMessage
+	l.maxHandshake = n.MaxHandshake
 	l.sendQueue = uint32(n.SendQueue)
 	l.sendFrames = uint32(max(minFrames, n.SendQueue/frameOverhead))
 	l.slowDrop = n.SlowPolicy == SlowDrop

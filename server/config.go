@@ -64,6 +64,9 @@ type Config struct {
 	// MaxMessage is the largest client message in bytes; larger ones close
 	// the client with 1009.
 	MaxMessage int
+	// MaxHandshake is the longest request head in bytes, 1 to 64 KiB; longer ones
+	// are answered 431. What a client sends behind its head does not count.
+	MaxHandshake int
 	// Compress lets clients agree on permessage-deflate (RFC 7692), without
 	// context takeover. Off by default: what secrets and an attacker's text
 	// share a message may be guessed from its compressed length.
@@ -128,6 +131,7 @@ func Defaults() Config {
 		HandshakeTimeout: 10 * time.Second,
 		DrainTimeout:     15 * time.Second,
 		MaxMessage:       64 << 10,
+		MaxHandshake:     codec.DefaultHandshake,
 		CompressMin:      defaultCompressMin,
 		CompressLevel:    defaultCompressLevel,
 		SendQueue:        256 << 10,
@@ -180,6 +184,7 @@ func (c *Config) validate() error {
 		{"loops", c.Loops, 1, maxLoops},
 		{"max-conns", c.MaxConns, 0, maxSlots * max(c.Loops, 1)},
 		{"max-message", c.MaxMessage, 1, maxMessageSize},
+		{"max-handshake", c.MaxHandshake, codec.MinHandshake, codec.MaxHandshake},
 		{"compress-min", c.CompressMin, 0, maxMessageSize},
 		{"compress-level", c.CompressLevel, codec.MinDeflateLevel, codec.MaxDeflateLevel},
 		{"send-queue", c.SendQueue, 1, maxQueueSize},
@@ -245,6 +250,7 @@ func (c *Config) validateUse() error {
 		why    string
 	}{
 		{"compress-min", c.Compress || c.CompressMin == defaultCompressMin, "is of no use without compress"},
+		{"compress-not-for", c.Compress || len(c.CompressNotFor) == 0, "is of no use without compress"},
 		{"compress-level", c.Compress || c.CompressLevel == defaultCompressLevel, "is of no use without compress"},
 		{"tls-cert", secure || len(c.TLSCerts) == 0, noTLS},
 		{"tls-min-version", secure || c.TLSMinVersion == defaultTLSMinVersion, noTLS},

@@ -47,11 +47,13 @@ type conn struct {
 	fd    int32  // -1 while the slot is free
 	gen   uint32 // of the handle; grows with each owner of the slot
 	state connState
-	flags connFlags
-	close closeReason           // why the connection is closing
-	grace uint8                 // times its close deadline has been put off
-	form  form                  // how pushes are encoded for it
-	why   codec.HandshakeResult // connRefusing: the answer
+	// paused tells that the poller does not look at the socket; see pause.
+	paused bool
+	flags  connFlags
+	close  closeReason           // why the connection is closing
+	grace  uint8                 // times its close deadline has been put off
+	form   form                  // how pushes are encoded for it
+	why    codec.HandshakeResult // connRefusing: the answer
 
 	// Outbound: frames that wait, oldest first.
 	head, tail uint32 // nodes; 0 is none. head links free slots while free
@@ -99,6 +101,7 @@ func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge
 	if len(l.pongs) > 0 && !l.sendPongs(slot, c) {
 		return false
 	}
+	l.logEnd(slot, c, why, f)
 	l.leave(slot, c)
 	l.closed(slot, c)
 	if purge {
@@ -148,6 +151,9 @@ func (l *loop) leave(slot uint32, c *conn) {
 // closeNow ends the connection at once: what waits is dropped and counted, the
 // descriptor is closed, the slot is free.
 func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
+	if c.state == connOpen {
+		l.logEnd(slot, c, why, nil)
+	}
 	l.leave(slot, c)
 	l.closed(slot, c)
 	l.pongs = l.pongs[:0]
@@ -162,6 +168,7 @@ func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 		l.count.closes[why].Add(1)
 	case c.state != connClosing:
 		l.count.handshakes[handshakeGone].Add(1)
+		l.logGone(slot, c)
 	}
 	if c.in != nil {
 		l.releaseInbound(c)

@@ -7,33 +7,31 @@ import (
 
 // readHead looks for the end of the request head.
 func (l *loop) readHead(slot uint32, c *conn, b []byte) {
-	scanned := 0
+	head, scanned := b, 0
 	if c.in != nil {
 		c.in.head = append(c.in.head, b...)
-		b, scanned = c.in.head, c.in.scanned
+		head, scanned = c.in.head, c.in.scanned
+		b = nil
 	} else if len(b) > 0 && !codec.BeginsRequest(b[0]) {
 		l.refuseNoRequest(slot, c, b[0])
 		return
 	}
-	end := codec.HandshakeEnd(b, scanned)
-	if end > codec.MaxHandshake || end < 0 && len(b) >= codec.MaxHandshake {
+	end := codec.HandshakeEnd(head, scanned)
+	if end > l.maxHandshake || end < 0 && len(head) >= l.maxHandshake {
 		l.refuse(slot, c, codec.HandshakeTooLarge)
 		return
 	}
 	if end < 0 {
-		in := l.partial(c)
-		if len(in.head) == 0 {
-			in.head = append(in.head, b...)
-		}
-		in.scanned = len(in.head)
+		l.partial(c).scanned = len(head)
+		l.keepHead(slot, c, b)
 		return
 	}
-	head, rest := b[:end], b[end:]
+	head, rest := head[:end], head[end:]
 	if c.in != nil {
 		l.releaseInbound(c)
 	}
 	if c.state == connRefusing {
-		l.refuse(slot, c, c.why)
+		l.refuseHead(slot, c, head)
 		return
 	}
 	l.upgrade(slot, c, head, rest)
@@ -42,13 +40,15 @@ func (l *loop) readHead(slot uint32, c *conn, b []byte) {
 // upgrade answers a complete request head.
 func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
 	answer, agreed, result := l.upgrader.Negotiate(l.wbuf[:0], head)
-	if result == codec.HandshakeBadRequest && codec.HasProxyHeader(head) {
-		result = codec.HandshakeProxyHeader
-		answer = codec.AppendRefusal(l.wbuf[:0], result)
-	}
 	if result != codec.HandshakeOK {
-		l.count.handshakes[result].Add(1)
-		l.finish(slot, c, answer)
+		switch {
+		case codec.HasProxyHeader(head):
+			l.refuse(slot, c, codec.HandshakeProxyHeader)
+		case codec.IsProbe(head):
+			l.answerProbe(slot, c, head, l.srv.Ready() && l.drain == 0)
+		default:
+			l.refuse(slot, c, result)
+		}
 		return
 	}
 	c.form = agreedForm(agreed)
@@ -96,15 +96,37 @@ func (l *loop) enlist(slot uint32, c *conn) (connection uint32) {
 	return connection
 }
 
+// refuseHead refuses a complete head as was decided when its socket came.
+func (l *loop) refuseHead(slot uint32, c *conn, head []byte) {
+	if c.why == codec.HandshakeBusy && codec.IsProbe(head) {
+		l.answerProbe(slot, c, head, false)
+		return
+	}
+	l.refuse(slot, c, c.why)
+}
+
+// answerProbe tells a load balancer whether clients are taken. It is not counted
+// as a handshake.
+func (l *loop) answerProbe(slot uint32, c *conn, head []byte, ready bool) {
+	l.finish(slot, c, codec.AppendProbeAnswer(l.wbuf[:0], head, ready))
+}
+
 // refuse ends a handshake with an HTTP error.
 func (l *loop) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
 	l.count.handshakes[result].Add(1)
+	l.logRefusal(slot, c, result)
 	if c.form.plain() { // nothing it would understand
 		c.state = connClosing
 		l.closeNow(slot, c, closeNone)
 		return
 	}
-	l.finish(slot, c, codec.AppendRefusal(l.wbuf[:0], result))
+	answer := l.wbuf[:0]
+	if result == codec.HandshakeTooLarge {
+		answer = codec.AppendTooLarge(answer, l.maxHandshake)
+	} else {
+		answer = codec.AppendRefusal(answer, result)
+	}
+	l.finish(slot, c, answer)
 }
 
 // refuseNoRequest answers who has begun with what no request begins with.
@@ -114,6 +136,7 @@ func (l *loop) refuseNoRequest(slot uint32, c *conn, first byte) {
 		return
 	}
 	l.count.handshakes[codec.HandshakeBadRequest].Add(1)
+	l.logRefusal(slot, c, codec.HandshakeBadRequest)
 	l.finish(slot, c, codec.AppendNoRequest(l.wbuf[:0], first))
 }
 
@@ -124,6 +147,10 @@ func (l *loop) finish(slot uint32, c *conn, answer []byte) {
 		l.releaseInbound(c)
 	}
 	c.state = connClosing
+	if !l.resume(c) {
+		l.closeNow(slot, c, closeInternal)
+		return
+	}
 	if c.is(flagSecure) && l.secureOf(slot).shake != nil {
 		l.closeNow(slot, c, closeGone) // there is no way yet to say it
 		return

@@ -71,7 +71,7 @@ func (c connected) received(t testing.TB) []byte {
 // for the handshake is over.
 func TestFirstByteOfNoRequest(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.HandshakeTimeout = time.Hour })
-	const noTLS, noRequest = "this port does not speak TLS: use ws://, not wss://\n", "not a WebSocket handshake\n"
+	const noTLS, noRequest = "this port does not speak TLS: use ws://, not wss://\n", "not a WebSocket handshake [bad_request]\n"
 	told := func(sent string, status int, body string) {
 		t.Helper()
 		c := s.dialTCP()
@@ -98,7 +98,7 @@ func TestFirstByteOfNoRequest(t *testing.T) {
 		}
 	}
 	// What may still become a request or a PROXY header is waited for.
-	told("\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", 400, "a PROXY header is missing, malformed, or not allowed from this address\n")
+	told("\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", 400, "a PROXY header is missing, malformed, or not allowed from this address [proxy_header]\n")
 	c := s.dialTCP()
 	for _, b := range []byte(upgradeRequest) {
 		if _, err := c.Write([]byte{b}); err != nil {

@@ -15,6 +15,8 @@ type inbound struct {
 	head    []byte // of a request; frames that came right behind it
 	scanned int    // bytes of head searched for its end
 	message []byte // the message so far, with OnMessageEcho
+	charge  int    // what head counts for in loop.heads; 0: it doesn't
+	network uint64 // with charge: quota.Network of the peer
 	inflating
 }
 
@@ -42,6 +44,7 @@ func (l *loop) partial(c *conn) *inbound {
 func (l *loop) releaseInbound(c *conn) {
 	in := c.in
 	c.in = nil
+	l.heads.free(in)
 	in.discard()
 	if len(l.spare) < maxSpare {
 		l.spare = append(l.spare, in)
@@ -51,10 +54,11 @@ func (l *loop) releaseInbound(c *conn) {
 // readable reads once and takes up what came. One read an event: a client that
 // sends without end is served as often as the others.
 func (l *loop) readable(slot uint32, c *conn) {
-	if c.is(flagInflate) {
+	room := l.room(slot, c)
+	if len(room) == 0 {
 		return // its turn comes
 	}
-	n, err := l.sys.read(int(c.fd), l.rbuf)
+	n, err := l.sys.read(int(c.fd), room)
 	switch {
 	case n > 0:
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
@@ -86,7 +90,7 @@ func (l *loop) take(slot uint32, c *conn, b []byte) {
 	case connProxy:
 		l.readProxy(slot, c, b)
 	case connVerifying:
-		l.holdBack(slot, c, b)
+		l.keepHead(slot, c, b)
 	case connOpen, connClosing:
 		l.readFrames(slot, c, b)
 	}

@@ -274,6 +274,7 @@ func TestWrongPolicies(t *testing.T) {
 		"max-conns-per-ip":     func(p *Policy) { p.MaxConnsPerIP = -1 },
 		"connect-rate-per-ip":  func(p *Policy) { p.ConnectRate = -1 },
 		"connect-burst-per-ip": func(p *Policy) { p.ConnectBurst = 1 },
+		"compress-not-for":     func(p *Policy) { p.CompressNotFor = []string{"Safari", " "} },
 		"handshake-rate":       func(p *Policy) { p.HandshakeRate = 1e9 },
 		"handshake-burst":      func(p *Policy) { p.HandshakeRate, p.HandshakeBurst = 1, -1 },
 		"message-rate":         func(p *Policy) { p.MessageRate = 1e-9 },

@@ -37,10 +37,12 @@ type loop struct {
 	poller     *netpoll.Poller
 	bell       bell.Bell
 	ticker     int // timerfd
-	maxMessage int // these four are of Capacity
+	maxMessage int // these five are of Capacity
 	sendQueue  uint32
 	sendFrames uint32
 	slowDrop   bool // SlowPolicy is drop
+	// maxHandshake is the longest request head in bytes.
+	maxHandshake int
 
 	// Guarded by itself.
 	mail mailbox
@@ -78,6 +80,7 @@ type loop struct {
 	due         []uint32
 	handles     []table.Handle
 	spare       []*inbound
+	heads       heads
 	scratch     inbound
 	meters      meters
 	upgrader    codec.Upgrader
@@ -94,10 +97,12 @@ func newLoop(s *Server, idx int) (*loop, error) {
 		urgent:      slotList{flag: flagUrgent},
 		bulk:        slotList{flag: flagBulk},
 		heart:       s.newHeartbeat(),
+		heads:       newHeads(s.config.Loops),
 		inflateList: slotList{flag: flagInflate},
 	}
 	l.limit(s.config.Capacity())
 	l.upgrader.CheckOrigin = s.allowOrigin
+	l.upgrader.Uncompressed = s.uncompressed
 	l.upgrader.Compress = s.config.Compress
 	l.mail.room.Store(int64(s.config.PushQueue))
 	var err error

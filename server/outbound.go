@@ -248,6 +248,10 @@ func (l *loop) block(slot uint32, c *conn) bool {
 		return true
 	}
 	c.set(flagBlocked)
+	if !l.resume(c) {
+		l.closeNow(slot, c, closeInternal)
+		return false
+	}
 	if err := l.sys.watchRoom(l.poller, int(c.fd)); err != nil {
 		l.closeNow(slot, c, closeInternal)
 		return false

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
+	"unicode"
 
 	"castgate/server/internal/quota"
 	"castgate/server/token"
@@ -24,6 +27,10 @@ type Policy struct {
 	// spelling of addresses do not matter. Empty allows any. Requests without an
 	// Origin header do not come from a browser's page and pass.
 	AllowedOrigins []string
+	// CompressNotFor are parts of User-Agent headers, letter for letter: clients with
+	// one of them are not compressed for, as some do not speak permessage-deflate as
+	// they offer it. The first 1,024 bytes of the header are looked at.
+	CompressNotFor []string
 	// TrustedProxies are the networks whose word counts for who a client is:
 	// in X-Forwarded-For and Forwarded, and in PROXY headers. The addresses in
 	// them are not limited themselves.
@@ -84,6 +91,9 @@ const (
 	maxBurst    = 1 << 30
 	maxTrusted  = 256
 	maxNameSize = 128 // of a cookie or parameter
+	maxAgents   = 64
+	maxAgentLen = 256  // of a part of a User-Agent
+	agentLen    = 1024 // of a User-Agent that is looked at
 )
 
 // Validate reports the first field that is out of its range, by its name on
@@ -91,6 +101,14 @@ const (
 func (p *Policy) Validate() error {
 	if err := p.validateOrigins(); err != nil {
 		return err
+	}
+	if len(p.CompressNotFor) > maxAgents {
+		return fmt.Errorf("compress-not-for: %d parts of User-Agents are more than %d", len(p.CompressNotFor), maxAgents)
+	}
+	for _, part := range p.CompressNotFor {
+		if strings.TrimSpace(part) == "" || len(part) > maxAgentLen || strings.ContainsFunc(part, unicode.IsControl) {
+			return fmt.Errorf("compress-not-for: %.200q is no part of a User-Agent of up to %d bytes", part, maxAgentLen)
+		}
 	}
 	if len(p.TrustedProxies) > maxTrusted {
 		return fmt.Errorf("trusted-proxies: %d networks are more than %d", len(p.TrustedProxies), maxTrusted)
@@ -283,3 +301,14 @@ func (p *policy) trusts(a netip.Addr) bool {
 
 // allowOrigin is the Upgrader's CheckOrigin.
 func (s *Server) allowOrigin(origin []byte) bool { return s.policy.Load().origins.allow(origin) }
+
+// uncompressed is the Upgrader's Uncompressed.
+func (s *Server) uncompressed(agent []byte) bool {
+	agent = agent[:min(len(agent), agentLen)]
+	for _, part := range s.policy.Load().CompressNotFor {
+		if bytes.Contains(agent, []byte(part)) {
+			return true
+		}
+	}
+	return false
+}

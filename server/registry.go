@@ -170,6 +170,14 @@ func (r *registry) address(h table.Handle) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(c.addr).Unmap(), c.port)
 }
 
+// connectedAt is when a client was registered.
+func (r *registry) connectedAt(h table.Handle) time.Time {
+	ch, c := r.client(h)
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return time.UnixMilli(c.connectedAt)
+}
+
 // readdress notes for whom the peer of a connection speaks.
 func (r *registry) readdress(h table.Handle, addr netip.AddrPort) {
 	ch, c := r.client(h)

@@ -25,7 +25,7 @@ const (
 	tlsGarbage                    // the first bytes are no ClientHello
 	tlsBusy                       // too many handshakes were waiting
 	tlsEvicted                    // it kept others waiting
-	tlsTooLarge                   // the peer sent more than maxShakeInput
+	tlsTooLarge                   // it took more than maxShakeInput
 	tlsGone                       // the peer left, or its time was up
 	numTLSResults
 )
@@ -39,9 +39,10 @@ const (
 	// maxShakeQueue is how many ClientHellos may wait for their handshake to
 	// begin.
 	maxShakeQueue = 8192
-	// maxShakeInput is how many bytes a peer may send until its handshake is done.
-	// Of what is read, too: crypto/tls keeps 256 KiB of a message that does not
-	// end. Honest ones need 2 KB, the request behind them 8 KiB at most.
+	// maxShakeInput is how many bytes a handshake may take from its peer: crypto/tls
+	// keeps 256 KiB of a message that does not end. Honest ones need 2 KB, and what
+	// crypto/tls reads ahead of the request behind them. It bounds an unfinished
+	// ClientHello, too.
 	maxShakeInput = 32 << 10
 	// evictAfter is how long, in all, a handshake that keeps others out may
 	// wait for its peer.
@@ -63,7 +64,8 @@ type shake struct {
 
 	mu      sync.Mutex
 	in      []byte // from the peer, not read yet
-	given   int    // bytes of the peer, in all
+	taken   int    // bytes of the peer that the goroutine has read
+	full    bool   // the loop waits for the goroutine to take what is in in
 	closed  bool   // the connection is gone, or must go
 	evicted bool   // closed by the shaker
 	wake    chan struct{}
@@ -89,9 +91,21 @@ func (h *shake) read(p []byte) (int, error) {
 		h.mu.Lock()
 		n, closed := copy(p, h.in), h.closed
 		h.in = h.in[n:]
+		h.taken += n
+		tooMuch := h.taken > maxShakeInput
+		drained := h.full && len(h.in) == 0
+		if drained {
+			h.full = false
+		}
 		h.mu.Unlock()
-		if closed {
+		if drained {
+			s.loop.post(command{kind: cmdFunc, run: func(l *loop) { l.readOn(h) }})
+		}
+		switch {
+		case closed:
 			return 0, net.ErrClosed
+		case tooMuch:
+			return 0, errTooMuch
 		}
 		if n > 0 {
 			return n, nil
@@ -110,16 +124,28 @@ func (h *shake) read(p []byte) (int, error) {
 	}
 }
 
-// give appends bytes of the peer; false if it sends too many.
-func (h *shake) give(b []byte) bool {
+// errTooMuch ends a handshake that takes more than maxShakeInput.
+var errTooMuch = errors.New("too many bytes for a handshake")
+
+// give appends bytes of the peer and returns how many wait.
+func (h *shake) give(b []byte) (waiting int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.given += len(b); h.given > maxShakeInput {
-		return false
-	}
 	h.in = append(h.in, b...)
 	h.nudge()
-	return true
+	return len(h.in)
+}
+
+// isFull tells whether so much waits for the goroutine that the peer has to;
+// readOn is called when it has been taken.
+func (h *shake) isFull() bool {
+	if !h.submitted {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.full = h.full || len(h.in) > shakeAhead
+	return h.full
 }
 
 // end makes the goroutine end, or never begin; false if it was told before.

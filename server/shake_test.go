@@ -233,12 +233,11 @@ func TestHandshakeQueueIsBounded(t *testing.T) {
 		t.Errorf("%d wait, want %d", len(sh.queue), maxShakeQueue)
 	}
 	h := newShake(&secure{}, 0)
-	if !h.give(make([]byte, maxShakeInput)) {
-		t.Error("refused below maxShakeInput")
+	if n := h.give(make([]byte, shakeAhead+1)); n != shakeAhead+1 || h.isFull() {
+		t.Error("it is full before its goroutine is there to take anything")
 	}
-	h.in = nil // read
-	if h.give([]byte{1}) {
-		t.Error("the input is not bounded by maxShakeInput")
+	if h.submitted = true; !h.isFull() {
+		t.Error("what waits for the goroutine is not bounded by shakeAhead")
 	}
 }
 
@@ -263,7 +262,7 @@ func TestEndlessHandshake(t *testing.T) {
 			for h := range s.shaker.active {
 				h.mu.Lock()
 				defer h.mu.Unlock()
-				return h.closed || h.given >= sent && len(h.in) == 0 && h.waits.Load() != 0
+				return h.closed || h.taken >= sent && len(h.in) == 0 && h.waits.Load() != 0
 			}
 			return true
 		})

@@ -1,5 +1,7 @@
 package server
 
+import "errors"
+
 // What a loop has to do with handshakes: it feeds them, sends what they say
 // and takes the connection back.
 
@@ -14,32 +16,34 @@ var answerPlaintext = []byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nC
 // feed gives a handshake the peer's bytes.
 func (l *loop) feed(slot uint32, c *conn, s *secure, b []byte) {
 	h := s.shake
-	if !h.give(b) {
-		l.refuseTLS(slot, c, s, tlsTooLarge, alertRefused)
+	waiting := h.give(b)
+	if h.submitted {
 		return
 	}
-	if h.submitted {
+	if waiting > maxShakeInput {
+		l.refuseTLS(slot, c, s, tlsTooLarge, alertRefused, nil)
 		return
 	}
 	switch inspectHello(h.in) { // no goroutine shares it yet
 	case helloPart:
 	case helloHTTP:
-		l.refuseTLS(slot, c, s, tlsPlaintext, answerPlaintext)
+		l.refuseTLS(slot, c, s, tlsPlaintext, answerPlaintext, nil)
 	case helloNone:
-		l.refuseTLS(slot, c, s, tlsGarbage, alertRefused)
+		l.refuseTLS(slot, c, s, tlsGarbage, alertRefused, nil)
 	case helloWhole:
 		h.submitted = true
 		if !l.srv.shaker.submit(h) {
-			l.refuseTLS(slot, c, s, tlsBusy, alertRefused)
+			l.refuseTLS(slot, c, s, tlsBusy, alertRefused, nil)
 		}
 	}
 }
 
 // refuseTLS ends a connection without a handshake, with a few bytes in the
-// clear.
-func (l *loop) refuseTLS(slot uint32, c *conn, s *secure, why tlsResult, last []byte) {
+// clear. err is what crypto/tls says of it, nil if it was not asked.
+func (l *loop) refuseTLS(slot uint32, c *conn, s *secure, why tlsResult, last []byte, err error) {
 	l.count.tls[why].Add(1)
 	l.count.handshakes[handshakeTLS].Add(1)
+	l.logNoTLS(slot, c, why, err)
 	l.giveUp(slot, c, s, last)
 }
 
@@ -50,6 +54,10 @@ func (l *loop) giveUp(slot uint32, c *conn, s *secure, last []byte) {
 		s.shake.end(false)
 	}
 	s.dead = true
+	if !l.resume(c) {
+		l.closeNow(slot, c, closeInternal)
+		return
+	}
 	s.out = append(s.out, last...)
 	c.state = connClosing
 	l.closeBy(slot, c, refusalTicks)
@@ -77,6 +85,14 @@ func (l *loop) shakeSays(h *shake, out []byte) {
 	l.flush(slot, c)
 }
 
+// readOn reads on from a peer whose bytes a handshake has taken.
+func (l *loop) readOn(h *shake) {
+	slot, c := l.shaking(h)
+	if c != nil && !l.resume(c) {
+		l.closeNow(slot, c, closeInternal)
+	}
+}
+
 // shaken takes a connection back whose handshake has ended.
 func (l *loop) shaken(h *shake, err error) {
 	slot, c := l.shaking(h)
@@ -90,11 +106,17 @@ func (l *loop) shaken(h *shake, err error) {
 	rest, evicted := h.in, h.evicted
 	h.mu.Unlock()
 	switch {
+	case !l.resume(c):
+		l.closeNow(slot, c, closeInternal)
+		return
 	case evicted:
-		l.refuseTLS(slot, c, s, tlsEvicted, alertRefused)
+		l.refuseTLS(slot, c, s, tlsEvicted, alertRefused, nil)
+		return
+	case errors.Is(err, errTooMuch):
+		l.refuseTLS(slot, c, s, tlsTooLarge, alertRefused, nil)
 		return
 	case err != nil:
-		l.refuseTLS(slot, c, s, tlsFailed, h.out) // an alert, as a rule
+		l.refuseTLS(slot, c, s, tlsFailed, h.out, err) // an alert, as a rule
 		return
 	case s.tls.ConnectionState().DidResume:
 		l.count.tls[tlsResumed].Add(1)

@@ -94,19 +94,9 @@ func (l *loop) askToken(slot uint32, c *conn, p *policy, r request) {
 		}
 		c.state = connVerifying
 		if len(r.rest) > 0 {
-			l.holdBack(slot, c, r.rest)
+			l.keepHead(slot, c, r.rest)
 		}
 	}
-}
-
-// holdBack keeps what a client sends while its token is checked.
-func (l *loop) holdBack(slot uint32, c *conn, b []byte) {
-	in := l.partial(c)
-	if len(in.head)+len(b) > codec.MaxHandshake {
-		l.refuse(slot, c, codec.HandshakeTooLarge)
-		return
-	}
-	in.head = append(in.head, b...)
 }
 
 // checked takes the outcome of a check. The loop's goroutine.
@@ -120,6 +110,10 @@ func (l *loop) checked(k *check, id token.Identity, why codec.HandshakeResult) {
 	if c.in != nil {
 		k.request.rest = c.in.head
 		l.releaseInbound(c)
+	}
+	if !l.resume(c) {
+		l.closeNow(slot, c, closeInternal)
+		return
 	}
 	if why != codec.HandshakeOK {
 		l.refuse(slot, c, why)
@@ -190,9 +184,12 @@ type check struct {
 	request  request // its own copy
 }
 
-// maxChecks is how many tokens wait, in requests of at most
-// codec.MaxHandshake bytes.
-const maxChecks = 1024
+// maxChecks is how many tokens wait, maxCheckBytes how many bytes of requests
+// with them.
+const (
+	maxChecks     = 1024
+	maxCheckBytes = 32 << 20
+)
 
 // checks checks tokens on a few goroutines that are there only while there is
 // work. A signature takes 30 to 50 microseconds, several times what a loop
@@ -203,6 +200,7 @@ type checks struct {
 
 	mu      sync.Mutex
 	waiting []check
+	bytes   int // of the requests of waiting
 	running int
 }
 
@@ -210,9 +208,10 @@ type checks struct {
 func (q *checks) add(k check) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) >= maxChecks {
+	if len(q.waiting) >= maxChecks || q.bytes+len(k.request.head) > maxCheckBytes {
 		return false
 	}
+	q.bytes += len(k.request.head)
 	q.waiting = append(q.waiting, k)
 	if q.running < q.most {
 		q.running++
@@ -232,6 +231,7 @@ func (q *checks) work() {
 			return
 		}
 		k := q.waiting[0]
+		q.bytes -= len(k.request.head)
 		q.waiting[0] = check{}
 		q.waiting = q.waiting[1:]
 		q.mu.Unlock()

@@ -40,9 +40,9 @@ type admissionSettings struct {
 // It returns the name of the wrong setting along with the error.
 func (s *settings) policy(e *effective) (p server.Policy, name string, err error) {
 	p = server.Policy{
-		AllowedOrigins: trimmed(s.AllowedOrigins),
-		MaxConnsPerIP:  s.MaxConnsPerIp,
-		ConnectRate:    float64(s.ConnectRatePerIp), ConnectBurst: s.ConnectBurstPerIp,
+		AllowedOrigins: trimmed(s.AllowedOrigins), CompressNotFor: trimmed(s.CompressNotFor),
+		MaxConnsPerIP: s.MaxConnsPerIp,
+		ConnectRate:   float64(s.ConnectRatePerIp), ConnectBurst: s.ConnectBurstPerIp,
 		HandshakeRate: float64(s.HandshakeRate), HandshakeBurst: s.HandshakeBurst,
 		MessageRate: float64(s.MessageRate), MessageBurst: s.MessageBurst,
 		ByteRate: int(s.ByteRate), ByteBurst: int(s.ByteBurst),

@@ -353,6 +353,8 @@ func hotValues(keys string) map[string][2]string {
 	return map[string][2]string{
 		"max-conns":            {"", "max-conns = 7\n"},
 		"max-message":          {"", "max-message = 1000\n"},
+		"max-handshake":        {"", "max-handshake = '64KiB'\n"},
+		"compress-not-for":     {"compress = true\n", "compress = true\ncompress-not-for = ['Old/1']\n"},
 		"send-queue":           {"", "send-queue = 1000\n"},
 		"control-max-body":     {"", "control-max-body = '2KiB'\n"},
 		"control-max-conns":    {"", "control-max-conns = 7\n"},

@@ -38,9 +38,11 @@ type settings struct {
 	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take."`
 	UnboundTimeout   duration `default:"0" unit:"duration" hot:"" help:"Close a client that nobody has bound to a uid after that long; 0 is off."`
 	MaxMessage       size     `default:"64KiB" unit:"bytes" hot:"" help:"Largest client message; a larger one closes with 1009."`
+	MaxHandshake     size     `default:"32KiB" unit:"bytes" hot:"" help:"Largest request head of a client, 1KiB to 64KiB; a larger one is answered 431. What follows the head does not count."`
 	Compress         bool     `default:"false" unit:"true or false" help:"Let clients agree on permessage-deflate (RFC 7692)."`
 	CompressMin      size     `default:"256B" unit:"bytes" help:"Payload from which a push is compressed."`
 	CompressLevel    int      `default:"1" unit:"level" help:"From 1, fastest, to 9, smallest."`
+	CompressNotFor   []string `unit:"texts" hot:"" help:"Parts of User-Agent headers, letter for letter, separated by commas: such clients are never compressed for."`
 	SendQueue        size     `default:"256KiB" unit:"bytes" hot:"" help:"Bytes that may wait for one client, looked at before a message is queued."`
 	SlowPolicy       string   `default:"close" unit:"close or drop" hot:"" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
 	PushQueue        size     `default:"64MiB" unit:"bytes" hot:"" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
@@ -163,7 +165,7 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 		PingInterval: time.Duration(s.PingInterval), PingTimeout: time.Duration(s.PingTimeout),
 		HandshakeTimeout: time.Duration(s.HandshakeTimeout), UnboundTimeout: time.Duration(s.UnboundTimeout),
 		DrainTimeout: time.Duration(s.DrainTimeout),
-		MaxMessage:   int(s.MaxMessage), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
+		MaxMessage:   int(s.MaxMessage), MaxHandshake: int(s.MaxHandshake), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
 		SendQueue: int(s.SendQueue), PushQueue: int(s.PushQueue),
 		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: policy, ProxyProtocol: s.ProxyProtocol,
 		TLSCerts: trimmed(s.TLSCert), TLSKeys: trimmed(s.TLSKey),

@@ -115,5 +115,5 @@ func headCases(b *book) {
 	b.refuse("a body in chunks", good+"Transfer-Encoding: chunked\r\n", 400)
 	b.refuse("an empty Host", instead("gateway.example", ""), 400)
 	b.refuse("an invalid Host", instead("gateway.example", "a b"), 400)
-	b.refuse("a head above 8 KiB", good+"X: "+strings.Repeat("x", 9000)+"\r\n", 431)
+	b.refuse("a head above 32 KiB", good+"X: "+strings.Repeat("x", 33000)+"\r\n", 431)
 }

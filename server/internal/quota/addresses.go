@@ -54,9 +54,9 @@ type entry struct {
 	connect Bucket
 }
 
-// key is the network of an address. IPv4 is put where IPv6 has no addresses
-// to give out: 0:ffff::/32.
-func key(a netip.Addr) uint64 {
+// Network is what an address counts as: an IPv4 address itself, an IPv6 address
+// by its /64. IPv4 is put where IPv6 has no addresses to give out: 0:ffff::/32.
+func Network(a netip.Addr) uint64 {
 	a = a.Unmap()
 	if a.Is4() {
 		b := a.As4()
@@ -72,7 +72,7 @@ func place(k uint64) uint64 { return k * 0x9e3779b97f4a7c15 >> 58 }
 // Admit counts a connection from a, unless a limit is reached. For each that is
 // Admitted, Release must be called once.
 func (t *Addresses) Admit(a netip.Addr, l Limits, now int64) Verdict {
-	k := key(a)
+	k := Network(a)
 	s := &t.shard[place(k)]
 	s.Lock()
 	defer s.Unlock()
@@ -112,7 +112,7 @@ func forget(entries map[uint64]entry) {
 
 // Release ends a connection that was Admitted.
 func (t *Addresses) Release(a netip.Addr, now int64) {
-	k := key(a)
+	k := Network(a)
 	s := &t.shard[place(k)]
 	s.Lock()
 	defer s.Unlock()

@@ -1,0 +1,55 @@
+package codec
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// ProbePath is where a load balancer may ask whether the server takes clients.
+const ProbePath = "/healthz"
+
+// IsProbe tells whether a complete head that was refused as a handshake is such a
+// question: GET or HEAD of ProbePath, with HTTP/1.1 or 1.0, without a body and
+// without the wish to upgrade.
+func IsProbe(head []byte) bool {
+	_, target, _ := bytes.Cut(head[:min(len(head), len("HEAD /")+len(ProbePath))], []byte{' '})
+	if !bytes.HasPrefix(target, []byte(ProbePath)) {
+		return false // most heads are read no further
+	}
+	r, result := parseRequest(head)
+	if result != HandshakeOK || r.upgrade || string(r.method) != "GET" && string(r.method) != "HEAD" {
+		return false
+	}
+	path, _, _ := bytes.Cut(r.target, []byte{'?'})
+	return string(path) == ProbePath
+}
+
+// Answers to a probe, with their bodies.
+var (
+	probeReady = probeAnswer("200 OK", "ok\n")
+	probeBusy  = probeAnswer("503 Service Unavailable", "not ready\n")
+)
+
+func probeAnswer(status, body string) string {
+	return "HTTP/1.1 " + status + "\r\n" +
+		"Connection: close\r\n" +
+		"Cache-Control: no-store\r\n" +
+		"Content-Type: text/plain; charset=utf-8\r\n" +
+		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" +
+		body
+}
+
+// AppendProbeAnswer appends the answer to a head that [IsProbe] has found: 200 if
+// ready, else 503; without a body for HEAD (RFC 9110 section 9.3.2). The caller
+// closes the connection after it.
+func AppendProbeAnswer(dst, head []byte, ready bool) []byte {
+	answer := probeBusy
+	if ready {
+		answer = probeReady
+	}
+	if bytes.HasPrefix(head, []byte("HEAD ")) {
+		end := HandshakeEnd([]byte(answer), 0)
+		answer = answer[:end]
+	}
+	return append(dst, answer...)
+}
