@@ -50,31 +50,7 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 	slot, _ := l.srv.fds.get(pair[0])
 	gen := l.conn(slot).gen
 	there := func() bool { c := l.conn(slot); return c != nil && c.gen == gen }
-	settle := func() {
-		for there() {
-			if err := l.turn(); err != nil {
-				t.Fatal(err)
-			}
-			c := l.conn(slot)
-			if !there() {
-				return
-			}
-			unread, err := unix.IoctlGetInt(pair[0], unix.TIOCINQ)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch {
-			case unread > 0 && !c.paused:
-				l.readable(slot, c)
-			case c.state == connVerifying || c.is(flagInflate):
-				runtime.Gosched()
-			case unread == 0:
-				return
-			default:
-				t.Fatal("a connection is paused for ever")
-			}
-		}
-	}
+	settle := func() { l.settle(t, slot, pair[0], there) }
 	for _, p := range pieces {
 		for len(p) > 0 {
 			n, err := unix.Write(pair[1], p)
@@ -111,6 +87,35 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 		}
 	}
 	return string(got)
+}
+
+// settle does what a running loop does until nothing is left to be read of a
+// connection, and its token is checked.
+func (l *loop) settle(t *testing.T, slot uint32, fd int, there func() bool) {
+	t.Helper()
+	for there() {
+		if err := l.turn(); err != nil {
+			t.Fatal(err)
+		}
+		c := l.conn(slot)
+		if !there() {
+			return
+		}
+		unread, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case unread > 0 && !c.paused:
+			l.readable(slot, c)
+		case c.state == connVerifying || c.is(flagInflate):
+			runtime.Gosched()
+		case unread == 0:
+			return
+		default:
+			t.Fatal("a connection is paused for ever")
+		}
+	}
 }
 
 func (s *Server) handshakes() map[string]uint64 {
