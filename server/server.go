@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -202,14 +203,29 @@ func (s *Server) Stop() {
 // Shutdown ends the server in order: no new sockets and no new pushes; what is
 // queued is written; clients are closed with 1001 at a bounded rate; then the
 // loops end. It returns when that is done, or, with what is left cut off, soon
-// after ctx is done; the error is then ctx's. Any goroutine.
+// after ctx is done; the error is then ctx's. A loop that has not ended endGrace
+// after that is not waited for: the error says so. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.stopAccepting()
 	err := s.drain(ctx)
 	s.Stop()
-	if s.running.Load() {
-		<-s.ended
+	if !s.running.Load() {
+		return err
 	}
-	return err
+	select {
+	case <-s.ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case <-s.ended:
+		return err
+	case <-time.After(endGrace):
+		return errors.Join(ctx.Err(), errors.New("an event loop does not end"))
+	}
 }
+
+// endGrace is how long loops may take to close what is left once the time for a
+// stop has passed.
+const endGrace = time.Second
