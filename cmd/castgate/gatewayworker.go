@@ -121,8 +121,21 @@ func (f fronted) Run() error {
 }
 
 // Shutdown executes what PHP has sent, ends the clients, and tells workers of
-// that.
+// that. A front that is busy leaves the clients time for their end.
 func (f fronted) Shutdown(ctx context.Context) error {
-	drained := f.front.Drain(ctx)
+	drained := f.drainFront(ctx)
 	return errors.Join(drained, f.Server.Shutdown(ctx), f.front.Shutdown(ctx))
+}
+
+// drainFront gives the front a third of the time that there is.
+func (f fronted) drainFront(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/3)
+		defer cancel()
+	}
+	if err := f.front.Drain(ctx); err != nil {
+		return fmt.Errorf("GatewayWorker front: what PHP has sent is not all executed: %w", err)
+	}
+	return nil
 }

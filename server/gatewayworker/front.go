@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +36,6 @@ type Front struct {
 
 	serving atomic.Bool
 	ended   chan struct{} // closed when the inner loop has ended
-	stop    sync.Once
 }
 
 // New binds the inner endpoint and the Register, so that what is taken is told
@@ -222,68 +220,6 @@ func (f *Front) do(ctx context.Context, task func(l *innerLoop), ready <-chan st
 	return false
 }
 
-// Drain begins the end: PHP is told that we leave, connections that have come
-// are taken, no further ones, and what they have sent is executed. Connections
-// stay open. Call it while the server still takes pushes.
-func (f *Front) Drain(ctx context.Context) error {
-	f.closeRegisters()
-	done := make(chan struct{})
-	f.do(ctx, func(l *innerLoop) { l.drain(done) }, done)
-	return ctx.Err()
-}
-
-func (f *Front) closeRegisters() {
-	if f.joiner != nil {
-		f.joiner.Close()
-	}
-	if f.register != nil {
-		_ = f.register.Close()
-	}
-}
-
-// Shutdown hands workers the events that wait, writes what waits for them as
-// far as they take it until ctx is done, and closes every connection.
-func (f *Front) Shutdown(ctx context.Context) error {
-	for f.serving.Load() {
-		var left int
-		done := make(chan struct{})
-		if !f.do(ctx, func(l *innerLoop) {
-			left = l.waiting + f.queue.waiting()
-			close(done)
-		}, done) || left == 0 {
-			break
-		}
-		select {
-		case <-time.After(shutdownPoll):
-		case <-ctx.Done():
-		}
-	}
-	f.halt()
-	if f.serving.Load() {
-		<-f.ended
-	} else {
-		f.closeRegisters()
-		f.release()
-	}
-	f.audit.Flush()
-	return ctx.Err()
-}
-
-const shutdownPoll = 5 * time.Millisecond
-
-// halt ends the inner loop.
-func (f *Front) halt() {
-	f.stop.Do(func() {
-		if f.serving.Load() {
-			select {
-			case f.loop.tasks <- func(l *innerLoop) { l.stopped = true }:
-				f.loop.bell.Ring()
-			case <-f.ended:
-			}
-		}
-	})
-}
-
 // release closes what New opened, once the loop does not run. The bell stays:
 // event loops of the server may still ring it.
 func (f *Front) release() {
@@ -299,30 +235,3 @@ func (f *Front) release() {
 		_ = f.register.Close()
 	}
 }
-
-// drain takes what is in the backlog, closes the listener, and executes what
-// has come.
-func (l *innerLoop) drain(done chan<- struct{}) {
-	defer close(done)
-	if l.listener >= 0 {
-		l.accept()
-		l.enrol()
-		l.sys.close(l.listener)
-		l.listener = -1
-	}
-	events := make([]unix.EpollEvent, eventBatch)
-	for range drainTurns {
-		patience := 0
-		if len(l.short) > 0 {
-			patience = int(shortPause.Milliseconds())
-		}
-		n, err := l.sys.wait(l.epoll, events, patience)
-		if err == nil && n == 0 && len(l.unfinished) == 0 && len(l.short) == 0 {
-			return
-		}
-		l.turn(events[:max(n, 0)])
-	}
-}
-
-// drainTurns bounds how long peers that go on sending can hold up the end.
-const drainTurns = 100

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,7 +64,7 @@ type innerLoop struct {
 	suspendInit     func(bool) // may be nil
 	workers         *workers
 	tasks           chan func(*innerLoop)
-	stopped         bool
+	stopped         atomic.Bool // it ends after its turn; any goroutine may say so
 
 	conns      map[int]*innerConn // by descriptor
 	silent     *list.List         // of *innerConn without a whole command, oldest first
@@ -113,11 +114,11 @@ const (
 	keepaliveEvery = 25 * time.Second
 )
 
-// run serves until a task has set stopped.
+// run serves until stopped is set.
 func (l *innerLoop) run() error {
 	events := l.events
 	nextSweep := l.now().Add(sweepEvery)
-	for !l.stopped {
+	for !l.stopped.Load() {
 		n, err := l.sys.wait(l.epoll, events, l.patience(nextSweep))
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", err)
