@@ -28,6 +28,8 @@ type Options struct {
 	Key string
 	// Schemes are those of further listeners; see Gateway.Listeners.
 	Schemes []string
+	// Stderr, if not nil, is the stderr of the process. Log then has nothing of it.
+	Stderr *os.File
 	// ControlTLS, if not nil, is the client's side of TLS on the control port.
 	ControlTLS *tls.Config
 }
@@ -130,6 +132,9 @@ func (g *Gateway) boot() bool {
 	args = append(args, withoutAddresses(g.opts.Flags)...)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(cleanEnv(), g.opts.Env...)
+	if g.opts.Stderr != nil {
+		cmd.Stderr = g.opts.Stderr
+	}
 	if g.Process != nil {
 		g.past += g.Log()
 	}

@@ -48,7 +48,8 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// Spawn starts a command with its output captured. The child dies with the
+// Spawn starts a command with its output captured, but for a stderr that it has
+// already. The child dies with the
 // test process, and is killed at the end of the test if it still runs then.
 func Spawn(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
@@ -60,7 +61,10 @@ func Spawn(t testing.TB, cmd *exec.Cmd) *Process {
 func spawn(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{cmd: cmd, done: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	cmd.Stdout = &p.out
+	if cmd.Stderr == nil {
+		cmd.Stderr = &p.out
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", cmd.Path, err)
