@@ -110,9 +110,12 @@ func TestReload(t *testing.T) {
 	}
 	g.Push(wstest.To("client_ids", stays.ID), "across the reload")
 	stays.Expect("across the reload")
-	if text, err := os.ReadFile(audit); err != nil || !strings.Contains(string(text), "action=reload key=first from=127.0.0.1:") {
-		t.Errorf("the audit file has %q, %v", text, err)
-	}
+	g.Await(func() string {
+		if text, err := os.ReadFile(audit); err != nil || !strings.Contains(string(text), "action=reload key=first from=127.0.0.1:") {
+			return fmt.Sprintf("the audit file has %q, %v", text, err)
+		}
+		return ""
+	})
 
 	// A file that is half written changes nothing, keys included.
 	text, err := os.ReadFile(keys)

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
+
+	"castgate/cmd/castgate/internal/linequeue"
 )
 
 // The values of --audit-log that are no path.
@@ -20,25 +22,25 @@ const (
 	auditOff    = "off"
 )
 
+// openPatience is how long a start or a reload waits for the system to open a
+// file.
+const openPatience = 2 * time.Second
+
 // auditLog is where the control API's audit records go. It can be pointed
-// elsewhere while records are written, and is a slog.Handler that hides its
-// file. Any goroutine may use it.
+// elsewhere while records are written, and is a slog.Handler that hides where
+// they go and waits for nobody: a record that finds no room is an error.
+// Any goroutine may hand it records; open, point and reopen are for one at a
+// time.
 type auditLog struct {
 	slog.Handler
-	stderr io.Writer
-
-	mu   sync.Mutex
-	off  bool
-	file *os.File // nil: stderr
+	logs *logs
+	off  atomic.Bool
+	to   string // the setting
 }
 
-func newAuditLog(stderr io.Writer, format string) *auditLog {
-	a := &auditLog{stderr: stderr, off: true}
-	if format == "json" {
-		a.Handler = slog.NewJSONHandler(auditWriter{a}, nil)
-	} else {
-		a.Handler = slog.NewTextHandler(auditWriter{a}, nil)
-	}
+func newAuditLog(l *logs, format string) *auditLog {
+	a := &auditLog{Handler: newHandler(l.records, format, nil), logs: l, to: auditOff}
+	a.off.Store(true)
 	return a
 }
 
@@ -51,17 +53,30 @@ func checkAuditLog(to string) error {
 	return nil
 }
 
-// openAudit opens the file that records are appended to, and makes it if there
-// is none; nil if to is no file.
-func openAudit(to string) (*os.File, error) {
-	if to == auditStderr || to == auditOff {
+// open opens what a value of --audit-log names: nil for off. A file that is
+// open already, here or as stderr, has the one Writer that it had, so that no
+// record is written into another.
+func (a *auditLog) open(to string) (*linequeue.Writer, error) {
+	switch to {
+	case auditOff:
 		return nil, nil
+	case auditStderr:
+		return a.logs.stderr, nil
 	}
-	// Without O_NONBLOCK a FIFO that nobody reads would hold up the program.
-	return os.OpenFile(to, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
+	w, err := a.logs.set.Open(to, openPatience)
+	if err != nil {
+		return nil, err
+	}
+	for _, before := range []*linequeue.Writer{a.logs.records.To(), a.logs.stderr} {
+		if w.Same(before) {
+			w.Discard()
+			return before, nil
+		}
+	}
+	return w, nil
 }
 
-// mayAudit tells whether openAudit will succeed, without making a file.
+// mayAudit tells whether open will succeed, without making a file.
 func mayAudit(to string) error {
 	if to == auditStderr || to == auditOff {
 		return nil
@@ -84,40 +99,37 @@ func mayAudit(to string) error {
 	return nil
 }
 
-// point lets records go elsewhere from now on: to the file, which it owns from
-// now on, or where to says. The file it had before is closed.
-func (a *auditLog) point(to string, file *os.File) {
-	a.mu.Lock()
-	old := a.file
-	a.off, a.file = to == auditOff, file
-	a.mu.Unlock()
-	if old != nil {
-		_ = old.Close()
+// point lets records go to what open has returned for a value of --audit-log.
+// Nobody waits for the file before, which is closed when it can be.
+func (a *auditLog) point(to string, w *linequeue.Writer) {
+	a.to = to
+	a.off.Store(to == auditOff)
+	a.logs.records.Point(w)
+}
+
+// discard closes what open has returned, if it is of no use.
+func (a *auditLog) discard(w *linequeue.Writer) {
+	if w != nil && w != a.logs.stderr && w != a.logs.records.To() {
+		w.Discard()
 	}
+}
+
+// reopen opens the file anew that records go to now. Where that fails they go
+// on to the one that is open.
+func (a *auditLog) reopen() error {
+	w, err := a.open(a.to)
+	if err == nil {
+		a.point(a.to, w)
+	}
+	return err
+}
+
+// hangs tells whether a file could not be opened because of who reads it, or of
+// its disk, which may be otherwise in a moment.
+func hangs(err error) bool {
+	_, hung := errors.AsType[*linequeue.HangsError](err)
+	return hung || errors.Is(err, syscall.ENXIO) || errors.Is(err, linequeue.ErrManyHang)
 }
 
 // Enabled implements slog.Handler.
-func (a *auditLog) Enabled(context.Context, slog.Level) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return !a.off
-}
-
-// auditWriter writes to where the log points at the moment.
-type auditWriter struct{ *auditLog }
-
-var errShortRecord = errors.New("a record was not written whole")
-
-func (w auditWriter) Write(record []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := w.stderr
-	if w.file != nil {
-		out = w.file
-	}
-	n, err := out.Write(record)
-	if err == nil && n < len(record) {
-		err = errShortRecord
-	}
-	return n, err
-}
+func (a *auditLog) Enabled(context.Context, slog.Level) bool { return !a.off.Load() }

@@ -9,39 +9,64 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"castgate/internal/wstest"
 )
+
+// audited is an audit log whose stderr is a buffer; written waits until all
+// that was logged is there.
+func audited(t *testing.T, format string) (a *auditLog, stderr *bytes.Buffer, written func()) {
+	t.Helper()
+	stderr = &bytes.Buffer{}
+	l := newLogs(stderr, format)
+	t.Cleanup(func() { l.end("") })
+	return newAuditLog(l, format), stderr, func() {
+		t.Helper()
+		if !l.set.Flush(wstest.Patience) {
+			t.Fatal("records are not written")
+		}
+	}
+}
+
+func (a *auditLog) mustPoint(t *testing.T, to string) {
+	t.Helper()
+	file, err := a.open(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.point(to, file)
+}
 
 // Records follow the log from stderr into a file, through a rotation of the
 // file, and out of sight.
 func TestAuditLog(t *testing.T) {
-	var stderr bytes.Buffer
-	a := newAuditLog(&stderr, "json")
+	a, stderr, written := audited(t, "json")
 	log := slog.New(a)
-	point := func(to string) {
-		t.Helper()
-		file, err := openAudit(to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.point(to, file)
-	}
 	log.Info("before the start")
-	point(auditStderr)
+	a.mustPoint(t, auditStderr)
 	log.Info("to stderr")
+	written()
 	path := filepath.Join(t.TempDir(), "audit.log")
-	point(path)
+	a.mustPoint(t, path)
 	log.Info("first")
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
 	log.Info("second")
-	point(path)
+	written()
+	a.mustPoint(t, path)
 	log.Info("third")
-	point(auditOff)
+	a.mustPoint(t, auditOff)
 	log.Info("nowhere")
 	if a.Enabled(context.Background(), slog.LevelError) {
 		t.Error("enabled though it is off")
 	}
+	wstest.Await(t, func() string { // nobody waits for the file that was left
+		if n := a.logs.set.Hanging(); n > 0 {
+			return "a file is still being written to"
+		}
+		return ""
+	})
 	if s := stderr.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, `"to stderr"`) {
 		t.Errorf("stderr has %q", s)
 	}
@@ -69,8 +94,9 @@ func TestWrongAuditLog(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	a, _, _ := audited(t, "text")
 	for _, to := range []string{t.TempDir(), "/nowhere/audit.log", fifo} {
-		if _, err := openAudit(to); err == nil {
+		if _, err := a.open(to); err == nil {
 			t.Errorf("%s was opened", to)
 		}
 	}

@@ -14,6 +14,10 @@ import (
 // take to end once the gateway has stopped.
 const controlGrace = 2 * time.Second
 
+// What has passed the time it was given gets stopGrace more to end by itself;
+// then the end of the program no longer waits for it.
+const stopGrace = 2 * time.Second
+
 // sameSignal is how long after the first signal to stop a further one is taken
 // for the same: timeout, make and a terminal may signal both the process and its
 // group.
@@ -67,7 +71,7 @@ func (l *lifecycle) run() error {
 		case err := <-l.gatewayEnded:
 			return l.abnormal("the gateway ended without being asked", err)
 		case err := <-l.controlEnded:
-			l.gateway.Stop()
+			l.cutOff()
 			return l.abnormal("the control API ended without being asked", err)
 		case sig := <-l.signals:
 			if sig != syscall.SIGHUP {
@@ -101,21 +105,38 @@ func (l *lifecycle) drain(sig os.Signal) error {
 	defer cancel()
 	drained := make(chan error, 1)
 	go func() { drained <- l.gateway.Shutdown(ctx) }()
-	if err := l.wait(drained, "drained", "drain-timeout passed, the rest was cut off"); err != nil {
+	if err := l.wait(ctx, drained, "drained", "drain-timeout passed, the rest was cut off"); err != nil {
 		return err
 	}
-	l.gateway.Stop()
+	l.cutOff()
 
-	ctx, cancel = context.WithTimeout(context.Background(), controlGrace)
+	grace, cancel := context.WithTimeout(context.Background(), controlGrace)
 	defer cancel()
 	closed := make(chan error, 1)
-	go func() { closed <- l.control.Shutdown(ctx) }()
-	return l.wait(closed, "stopped", "control requests were cut off")
+	go func() { closed <- l.control.Shutdown(grace) }()
+	return l.wait(grace, closed, "stopped", "control requests were cut off")
 }
 
-// wait waits for one step of the stop and logs how it went. Another SIGTERM
-// or SIGINT meanwhile ends the program at once, unless it is the same.
-func (l *lifecycle) wait(done <-chan error, well, cut string) error {
+// cutOff ends the gateway at once, and does not wait for one that hangs.
+func (l *lifecycle) cutOff() {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.gateway.Stop()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(stopGrace):
+		l.log.Error("the gateway does not stop; the program ends all the same")
+	}
+}
+
+// wait waits for one step of the stop and logs how it went; for one that has
+// not ended stopGrace after ctx, no longer. Another SIGTERM or SIGINT meanwhile
+// ends the program at once, unless it is the same.
+func (l *lifecycle) wait(ctx context.Context, done <-chan error, well, cut string) error {
+	var late <-chan time.Time
+	over := ctx.Done()
 	for {
 		select {
 		case err := <-done:
@@ -125,6 +146,11 @@ func (l *lifecycle) wait(done <-chan error, well, cut string) error {
 				l.log.Info(well)
 			}
 			return nil
+		case <-over:
+			over, late = nil, time.After(stopGrace)
+		case <-late:
+			l.log.Error(cut, "err", "it has not ended, and is not waited for any longer")
+			return nil
 		case sig := <-l.signals:
 			switch {
 			case sig == syscall.SIGHUP:
@@ -132,7 +158,7 @@ func (l *lifecycle) wait(done <-chan error, well, cut string) error {
 			case l.now().Sub(l.asked) < sameSignal:
 				l.log.Info("a signal so soon is taken for the first", "signal", sig.String(), "within", sameSignal.String())
 			default:
-				l.gateway.Stop()
+				go l.gateway.Stop() // as far as it gets
 				return failf(exitFailed, "%s again: ended at once, not drained", sig)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type stage struct {
 	serveEnds   chan error    // Serve likewise
 	reloads     chan struct{} // gets a message for each reload, which then ends
 	drainEnds   chan struct{} // Shutdown returns once closed, or with ctx
+	hangs       chan struct{} // if not nil, Shutdown and Stop return once closed
 	draining    atomic.Bool
 	readyAtStop atomic.Bool // what draining said when Shutdown was called
 	clock       atomic.Int64
@@ -48,10 +50,14 @@ func (s *stage) noted() []string {
 type stageGateway struct{ *stage }
 
 func (s stageGateway) Run() error { return <-s.runEnds }
-func (s stageGateway) Stop()      { s.note("gateway stop") }
+func (s stageGateway) Stop() {
+	s.note("gateway stop")
+	s.hang()
+}
 func (s stageGateway) Shutdown(ctx context.Context) error {
 	s.readyAtStop.Store(s.draining.Load())
 	s.note("gateway shutdown")
+	s.hang()
 	select {
 	case <-s.drainEnds:
 		return nil
@@ -62,8 +68,30 @@ func (s stageGateway) Shutdown(ctx context.Context) error {
 
 type stageControl struct{ *stage }
 
-func (s stageControl) Serve() error                   { return <-s.serveEnds }
-func (s stageControl) Shutdown(context.Context) error { s.note("control shutdown"); return nil }
+func (s stageControl) Serve() error { return <-s.serveEnds }
+func (s stageControl) Shutdown(context.Context) error {
+	s.note("control shutdown")
+	s.hang()
+	return nil
+}
+
+// hang waits until the test is over, if the stage is one that does.
+func (s *stage) hang() {
+	if s.hangs != nil {
+		<-s.hangs
+	}
+}
+
+// hanging is a stage in a bubble of synctest; over lets go of its goroutines.
+func hanging() (s *stage, over func()) {
+	s = newStage()
+	s.hangs = make(chan struct{})
+	return s, func() {
+		close(s.hangs)
+		close(s.runEnds)
+		close(s.serveEnds)
+	}
+}
 
 // start runs a lifecycle on the stage; the channel gives what run answers.
 func (s *stage) start(drainTimeout time.Duration, log *bytes.Buffer) (chan<- os.Signal, <-chan error) {
@@ -185,4 +213,56 @@ func TestUnaskedEnd(t *testing.T) {
 			t.Errorf("%s: no error in the log:\n%s", name, log)
 		}
 	}
+}
+
+// The end does not wait for what ignores the time that it was given.
+func TestStopOfWhatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, over := hanging()
+		defer over()
+		log := &bytes.Buffer{}
+		signals, ended := s.start(time.Minute, log)
+		begun := time.Now()
+		signals <- syscall.SIGTERM
+		if err := <-ended; err != nil {
+			t.Errorf("ended with %v, want exit 0: the stop was asked for", err)
+		}
+		if took, most := time.Since(begun), time.Minute+controlGrace+3*stopGrace; took > most {
+			t.Errorf("it took %v, more than %v", took, most)
+		}
+		if want := []string{"gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+			t.Errorf("%q, want %q", s.noted(), want)
+		}
+		if n := strings.Count(log.String(), "level=ERROR"); n != 3 {
+			t.Errorf("%d errors are in the log, want 3:\n%s", n, log)
+		}
+	})
+}
+
+// Nor does a second signal, nor an end that nobody asked for.
+func TestEndsAtOnceThoughTheGatewayHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, over := hanging()
+		defer over()
+		log := &bytes.Buffer{}
+		signals, ended := s.start(time.Minute, log)
+		signals <- syscall.SIGTERM
+		synctest.Wait()
+		s.clock.Add(int64(sameSignal))
+		begun := time.Now()
+		signals <- syscall.SIGTERM
+		if err := <-ended; codeOf(err) != exitFailed || time.Since(begun) != 0 {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s, over := hanging()
+		defer over()
+		log := &bytes.Buffer{}
+		_, ended := s.start(time.Minute, log)
+		s.serveEnds <- errors.New("too many open files")
+		if err := <-ended; codeOf(err) != exitAbnormal {
+			t.Errorf("%v (exit %d), want exit %d", err, codeOf(err), exitAbnormal)
+		}
+	})
 }

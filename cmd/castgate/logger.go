@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 )
 
 // newLogger makes the logger that all of serve writes to. name is the setting
@@ -15,14 +16,36 @@ func newLogger(w io.Writer, level, format string) (l *slog.Logger, least *slog.L
 	if !ok {
 		return nil, nil, "log-level", fmt.Errorf("%q is none of debug, info, warn, error", level)
 	}
+	if format != "text" && format != "json" {
+		return nil, nil, "log-format", fmt.Errorf("%q is none of text, json", format)
+	}
 	least = &slog.LevelVar{}
 	least.Set(initial)
+	return slog.New(newHandler(w, format, least)), least, "", nil
+}
+
+// newHandler makes the handler of a log. Without a level it takes records from
+// info on.
+func newHandler(w io.Writer, format string, least slog.Leveler) slog.Handler {
 	options := &slog.HandlerOptions{Level: least}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), least, "", nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), least, "", nil
+	if format == "json" {
+		options.ReplaceAttr = emptyForNil
+		return slog.NewJSONHandler(w, options)
 	}
-	return nil, nil, "log-format", fmt.Errorf("%q is none of text, json", format)
+	return slog.NewTextHandler(w, options)
+}
+
+// emptyForNil makes a list without items [] in JSON, as in text, and not null:
+// programs that read logs look for a list.
+func emptyForNil(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindAny {
+		return a
+	}
+	switch v := reflect.ValueOf(a.Value.Any()); {
+	case v.Kind() == reflect.Slice && v.IsNil():
+		a.Value = slog.AnyValue([]struct{}{})
+	case v.Kind() == reflect.Map && v.IsNil():
+		a.Value = slog.AnyValue(struct{}{})
+	}
+	return a
 }

@@ -29,3 +29,23 @@ func TestLogger(t *testing.T) {
 		t.Errorf("logged %q: %v", out.String(), err)
 	}
 }
+
+// A list or object without items is one in JSON, and not null.
+func TestNothingIsNoNull(t *testing.T) {
+	var out bytes.Buffer
+	l, _, _, err := newLogger(&out, "info", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.With("with", []string(nil)).Info("m", "list", []string(nil), "ints", []int(nil), "map", map[string]int(nil), "full", []string{"a"},
+		slog.Group("group", "list", []string(nil)), "none", nil)
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	delete(line, "time")
+	got, _ := json.Marshal(line)
+	if want := `{"full":["a"],"group":{"list":[]},"ints":[],"level":"INFO","list":[],"map":{},"msg":"m","none":null,"with":[]}`; string(got) != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -28,6 +30,7 @@ type process struct {
 	args           []string // of the command line, without the program's name
 	environ        []string // NAME=value
 	terminal       bool     // stdout is one
+	logs           *logs    // to stderr, once there are any
 }
 
 // exitError ends the program with its code after its one line on stderr.
@@ -61,15 +64,22 @@ func run(args []string, p process) int {
 		p.stdout = &visibleWriter{to: p.stdout}
 	}
 	err := dispatch(args, &p)
-	if err == nil {
-		return 0
+	code, last := 0, ""
+	if err != nil {
+		code = exitFailed
+		if e, ok := errors.AsType[*exitError](err); ok {
+			code = e.code
+		}
+		if text := err.Error(); text != "" {
+			last = "castgate: " + visible(oneLine(text))
+		}
 	}
-	code := exitFailed
-	if e, ok := errors.AsType[*exitError](err); ok {
-		code = e.code
+	if p.logs == nil && last != "" {
+		p.logs = newLogs(p.stderr, "text")
 	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintln(p.stderr, "castgate: "+visible(oneLine(text)))
+	if p.logs != nil {
+		signal.Ignore(syscall.SIGPIPE) // the code is the end, also where nobody reads the line
+		p.logs.end(last)
 	}
 	return code
 }

@@ -60,11 +60,15 @@ func knobValues(app *kong.Application) map[string]any {
 }
 
 // reload applies what has changed and can be changed. An error, which is one
-// line, has changed nothing.
+// line, has changed nothing. Either way a file of audit records is opened anew.
 func (r *reloader) reload() (control.Reloaded, error) {
 	out, err := r.readAgain()
 	if err != nil {
 		err = errors.New(oneLine(err.Error()))
+		// A slip in another setting must not keep a log rotation from its file.
+		if failed := r.audit.reopen(); failed != nil {
+			r.log.Warn("the audit log could not be opened anew, records go where they went", "err", failed)
+		}
 	}
 	return out, err
 }
@@ -114,14 +118,18 @@ func (r *reloader) rereadable() error {
 // apply hands the new settings to those whom they concern, those first that
 // may still refuse.
 func (r *reloader) apply(e *effective) error {
-	file, err := openAudit(e.auditLog)
-	if err != nil {
+	file, err := r.audit.open(e.auditLog)
+	switch {
+	case err == nil:
+	case e.auditLog == r.audit.to && hangs(err):
+		// Else no key could be taken away while the disk of the audit log hangs.
+		r.log.Warn("the audit log could not be opened anew, records go where they went", "err", err)
+		file = r.audit.logs.records.To()
+	default:
 		return fmt.Errorf("--audit-log: %w", err)
 	}
 	if err := r.hand(e); err != nil {
-		if file != nil {
-			_ = file.Close()
-		}
+		r.audit.discard(file)
 		return err
 	}
 	r.audit.point(e.auditLog, file)

@@ -90,8 +90,9 @@ func running(t *testing.T, text string, args ...string) (r *reloader, a *applied
 		t.Fatal(err)
 	}
 	a = &applied{policy: e.server.Policy, limits: e.server.Capacity(), access: e.control.Access, control: e.control.Limits()}
-	audit := newAuditLog(&bytes.Buffer{}, "text")
-	audit.point(auditOff, nil)
+	l := newLogs(&bytes.Buffer{}, "text")
+	t.Cleanup(func() { l.end("") })
+	audit := newAuditLog(l, "text")
 	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, controlRoom: 1000, values: knobValues(parser.Model), now: e}, a, file
 }
 
@@ -332,10 +333,10 @@ func TestHotKnobsAreApplied(t *testing.T) {
 			continue
 		}
 		r, a, file := running(t, setting[0])
-		before := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(r.audit.off)
+		before := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(r.audit.off.Load())
 		rewrite(t, file, setting[1])
 		expectReload(t, r, f.Name, "")
-		if after := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(r.audit.off); after == before {
+		if after := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(r.audit.off.Load()); after == before {
 			t.Errorf("%s is marked as applied by a reload, but is not", f.Name)
 		}
 	}

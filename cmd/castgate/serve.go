@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -26,16 +27,19 @@ type serveCommand struct{ settings }
 // failure ends them. Both listeners are bound before anything is served, so
 // that a taken port is told at once.
 func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
+	// A closed stderr, a log at ulimit -f or a vanished client must not end the
+	// gateway.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
+	p.queueLogs(c.LogFormat)
 	e, err := c.resolve(p, src)
 	if err != nil {
 		return err
 	}
 	log := e.logger
+	slog.SetDefault(log) // for libraries that know no other
 	for _, w := range e.warnings {
 		log.Warn(w)
 	}
-	// A closed stderr or a vanished client must not end the gateway.
-	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -46,13 +50,10 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	}
 	spareProcessors(&e.server)
 	inner := innerFiles(e, files)
-	audit := newAuditLog(p.stderr, c.LogFormat)
-	file, err := openAudit(e.auditLog)
+	audit, err := startAudit(p.logs, c.LogFormat, e)
 	if err != nil {
-		return failf(exitUsage, "--audit-log: %w", err)
+		return err
 	}
-	audit.point(e.auditLog, file)
-	e.control.Audit, e.gatewayworker.Audit = audit, audit
 	front, err := newFront(e)
 	if err != nil {
 		return startError(err, src)
@@ -94,6 +95,19 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		log.Info("GatewayWorker is served", "inner", front.Inner().String(), "advertised", front.Address().String(), "register", e.gatewayworker.Register)
 	}
 	return l.run()
+}
+
+// startAudit opens the audit log and gives it to who writes to it.
+func startAudit(l *logs, format string, e *effective) (*auditLog, error) {
+	audit := newAuditLog(l, format)
+	file, err := audit.open(e.auditLog)
+	if err != nil {
+		return nil, failf(exitUsage, "--audit-log: %w", err)
+	}
+	audit.point(e.auditLog, file)
+	e.control.Audit, e.gatewayworker.Audit = audit, audit
+	e.control.Collectors = append(e.control.Collectors, l)
+	return audit, nil
 }
 
 // listeners are the addresses that are listened on, each with the scheme of its

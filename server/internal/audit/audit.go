@@ -48,8 +48,8 @@ func (l *Log) On() bool {
 	return l.handler != nil && l.handler.Enabled(context.Background(), slog.LevelInfo)
 }
 
-// Written is how many records were written, and Lost how many the handler
-// failed to write.
+// Written is how many records the handler took, and Lost how many it did not.
+// One with a queue may lose a record that it took, and counts that itself.
 func (l *Log) Written() uint64 { return l.written.Load() }
 
 // Lost is described at Written.

@@ -1,0 +1,219 @@
+// Package linequeue keeps programs from waiting for whoever reads what they
+// write for people: a terminal, a pipe, a disk.
+//
+// A Queue takes whole lines and never blocks. A Writer is the goroutine of one
+// place that lines go to, and the only one that waits for it. Lines that find no
+// room, or that the place does not take, are dropped and counted, and as soon as
+// there is room again one line says how many they were.
+package linequeue
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Set is the queues of one process. Lines of several queues that go to the same
+// Writer keep the order in which they were written.
+type Set struct {
+	mu      sync.Mutex
+	last    uint64 // number of the line that was queued last
+	queues  []*Queue
+	hanging int           // writers and openings that were given up and have not come back
+	rested  chan struct{} // a Writer has nothing to do; for Flush
+	// openFile is os.OpenFile, for tests too.
+	openFile func(path string, flag int, mode os.FileMode) (*os.File, error)
+}
+
+// NewSet makes a Set without queues.
+func NewSet() *Set { return &Set{rested: make(chan struct{}, 1), openFile: os.OpenFile} }
+
+// Limits are how much may wait in a Queue.
+type Limits struct{ Lines, Bytes int }
+
+// Queue is the lines of one log that wait to be written. Its methods may be
+// called from any goroutine and never block.
+type Queue struct {
+	set    *Set
+	limits Limits
+	told   func(lost uint64) []byte
+
+	// under set.mu
+	to      *Writer // nil: lines are discarded
+	lines   []entry
+	bytes   int
+	full    bool   // no line is taken until half of the room is free
+	dropped uint64 // behind the last of lines
+	failed  uint64 // taken from lines and not written, since the last that was
+
+	writtenLines, droppedLines atomic.Uint64
+}
+
+// entry is a line that waits.
+type entry struct {
+	number uint64 // in the Set
+	text   []byte // empty: there is only something to tell
+	lost   uint64 // how many were dropped just before it
+}
+
+// ErrFull is the error of a line that found no room.
+var ErrFull = errors.New("linequeue: no room for a line")
+
+// Queue adds a queue. Its lines are discarded until it is pointed to a Writer.
+// told makes the line that says how many were lost; it must not write to a
+// queue of the Set.
+func (s *Set) Queue(l Limits, told func(lost uint64) []byte) *Queue {
+	q := &Queue{set: s, limits: l, told: told}
+	s.mu.Lock()
+	s.queues = append(s.queues, q)
+	s.mu.Unlock()
+	return q
+}
+
+// Write queues a copy of one line, which ends with a newline. The error is
+// ErrFull.
+func (q *Queue) Write(line []byte) (int, error) {
+	s := q.set
+	s.mu.Lock()
+	if q.to == nil {
+		s.mu.Unlock()
+		return len(line), nil
+	}
+	if q.full = !q.hasRoom(len(line)); q.full {
+		q.dropped++
+		q.droppedLines.Add(1)
+		s.mu.Unlock()
+		return 0, ErrFull
+	}
+	s.last++
+	q.lines = append(q.lines, entry{number: s.last, text: bytes.Clone(line), lost: q.dropped})
+	q.bytes += len(line)
+	q.dropped = 0
+	w := q.to
+	s.mu.Unlock()
+	w.ring()
+	return len(line), nil
+}
+
+// hasRoom tells whether a line of n bytes is taken. After one that was not, the
+// next has to wait for half of the room: so a gap is told of once, and not before
+// every line that just fits in.
+func (q *Queue) hasRoom(n int) bool {
+	lines, size := q.limits.Lines, q.limits.Bytes
+	if q.full && (len(q.lines) > lines/2 || q.bytes > size/2) {
+		return false
+	}
+	return len(q.lines) < lines && q.bytes+n <= size
+}
+
+// Written is how many lines have been written since the start.
+func (q *Queue) Written() uint64 { return q.writtenLines.Load() }
+
+// Dropped is how many lines were lost since the start: for want of room, or
+// because the place where they should go did not take them.
+func (q *Queue) Dropped() uint64 { return q.droppedLines.Load() }
+
+// Waiting is how many lines have been taken and not written yet, without the
+// one that is being written.
+func (q *Queue) Waiting() int {
+	q.set.mu.Lock()
+	defer q.set.mu.Unlock()
+	return len(q.lines)
+}
+
+// To is the Writer that the queue points to, nil for none.
+func (q *Queue) To() *Writer {
+	q.set.mu.Lock()
+	defer q.set.mu.Unlock()
+	return q.to
+}
+
+// Point sends what waits, and what is written from now on, to w; nil discards
+// what is written from now on, and leaves what waits to the Writer before. A
+// Writer that no queue points to any more ends and closes what it writes to, as
+// soon as it can: nobody waits for it.
+func (q *Queue) Point(w *Writer) {
+	s := q.set
+	s.mu.Lock()
+	old := q.to
+	q.to = w
+	retired := old != nil && old != w && !s.pointedTo(old)
+	if retired {
+		old.retired = true
+		s.hanging++
+	}
+	if w == nil && old != nil {
+		old.rest = append(old.rest, legacy{q, q.lines})
+		q.lines, q.bytes, q.full = nil, 0, false
+	}
+	s.mu.Unlock()
+	if retired {
+		patience := time.Duration(0) // what it cannot write goes to w instead
+		if w == nil {
+			patience = restPatience
+		}
+		old.hurry(patience)
+	}
+	for _, one := range []*Writer{old, w} {
+		if one != nil {
+			one.ring()
+		}
+	}
+}
+
+func (s *Set) pointedTo(w *Writer) bool {
+	for _, q := range s.queues {
+		if q.to == w {
+			return true
+		}
+	}
+	return false
+}
+
+// Hanging is how many writers and openings were given up because they hang, and
+// have not come back.
+func (s *Set) Hanging() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hanging
+}
+
+// pop takes the first line. set.mu is held.
+func (q *Queue) pop() entry {
+	e := q.lines[0]
+	q.lines[0] = entry{}
+	if q.lines = q.lines[1:]; len(q.lines) == 0 {
+		q.lines = nil // a burst may have made it large
+	}
+	q.bytes -= len(e.text)
+	return e
+}
+
+// Flush waits until everything that was queued is written or lost, at most for
+// so long. It tells whether that is so. One goroutine at a time.
+func (s *Set) Flush(most time.Duration) bool {
+	deadline := time.NewTimer(most)
+	defer deadline.Stop()
+	for !s.settled() {
+		select {
+		case <-s.rested:
+		case <-deadline.C:
+			return s.settled()
+		}
+	}
+	return true
+}
+
+func (s *Set) settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.queues {
+		if q.to != nil && (q.to.busy || len(q.lines) > 0 || q.dropped > 0) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"castgate/cmd/castgate/internal/linequeue"
+)
+
+// How much may wait to be written. Audit records of ten thousand kicks have
+// room while a disk rests.
+var (
+	logRoom   = linequeue.Limits{Lines: 4096, Bytes: 1 << 20}
+	auditRoom = linequeue.Limits{Lines: 16_384, Bytes: 4 << 20}
+)
+
+// exitPatience is how long the end of the program waits for what reads its last
+// lines.
+const exitPatience = time.Second
+
+// logs are what serve writes for people: the log and the audit records. Nobody
+// waits for who reads them.
+type logs struct {
+	set     *linequeue.Set
+	stderr  *linequeue.Writer
+	lines   *linequeue.Queue // of the log; goes to stderr
+	records *linequeue.Queue // of the audit log
+}
+
+// newLogs makes the queues of the log, which goes to stderr from now on, and of
+// the audit log, which goes nowhere yet.
+func newLogs(stderr io.Writer, format string) *logs {
+	l := &logs{set: linequeue.NewSet()}
+	l.lines = l.set.Queue(logRoom, func(lost uint64) []byte {
+		return lineOf(format, "log lines were lost, what reads them is too slow or takes no more", slog.Uint64("lines", lost))
+	})
+	l.records = l.set.Queue(auditRoom, func(lost uint64) []byte {
+		return lineOf(format, "audit", slog.String("action", "lost"), slog.String("key", "-"), slog.String("from", "-"),
+			slog.Uint64("records_not_written", lost))
+	})
+	l.stderr = l.set.Writer(stderr)
+	l.lines.Point(l.stderr)
+	return l
+}
+
+// queueLogs puts queues before stderr: from then on nothing waits for who reads
+// it.
+func (p *process) queueLogs(format string) {
+	p.logs = newLogs(p.stderr, format)
+	p.stderr = p.logs.lines
+}
+
+// lineOf is one line of a log, a warning.
+func lineOf(format, message string, attrs ...slog.Attr) []byte {
+	var line bytes.Buffer
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, message, 0)
+	r.AddAttrs(attrs...)
+	_ = newHandler(&line, format, nil).Handle(context.Background(), r)
+	return line.Bytes()
+}
+
+// end writes the last line, if there is one, and lets everything be written
+// that waits, for a moment at most.
+func (l *logs) end(last string) {
+	begun := time.Now()
+	l.set.Flush(exitPatience) // there may be no room for the line else
+	if last != "" {
+		fmt.Fprintln(l.lines, last)
+	}
+	l.set.Flush(exitPatience - time.Since(begun))
+	l.records.Point(nil)
+	l.lines.Point(nil)
+}
+
+var (
+	descLogWritten   = prometheus.NewDesc("castgate_log_lines_written_total", "Lines of the log that were written.", nil, nil)
+	descLogDropped   = prometheus.NewDesc("castgate_log_lines_dropped_total", "Lines of the log that were lost: there was no room for them, or stderr did not take them.", nil, nil)
+	descLogWaiting   = prometheus.NewDesc("castgate_log_lines_waiting", "Lines of the log that wait to be written.", nil, nil)
+	descAuditWritten = prometheus.NewDesc("castgate_audit_records_written_total", "Records of the audit log that were written.", nil, nil)
+	descAuditDropped = prometheus.NewDesc("castgate_audit_records_dropped_total", "Records of the audit log that were lost: there was no room for them, or their file did not take them.", nil, nil)
+	descAuditWaiting = prometheus.NewDesc("castgate_audit_records_waiting", "Records of the audit log that wait to be written.", nil, nil)
+	descHanging      = prometheus.NewDesc("castgate_log_writers_hanging", "Files of the audit log that were left for another and still hang.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (l *logs) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, out) }
+
+// Collect implements prometheus.Collector. Any goroutine.
+func (l *logs) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n uint64) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
+	}
+	gauge := func(d *prometheus.Desc, n int) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n))
+	}
+	counter(descLogWritten, l.lines.Written())
+	counter(descLogDropped, l.lines.Dropped())
+	gauge(descLogWaiting, l.lines.Waiting())
+	counter(descAuditWritten, l.records.Written())
+	counter(descAuditDropped, l.records.Dropped())
+	gauge(descAuditWaiting, l.records.Waiting())
+	gauge(descHanging, l.set.Hanging())
+}
