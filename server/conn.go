@@ -32,7 +32,7 @@ const (
 	flagServed                           // the handshake was answered 101
 	flagPong                             // a pong waits for the socket
 	flagDeaf                             // what the peer still sends is read and thrown away
-	flagInflate                          // in the loop's list of clients with more to inflate
+	flagLater                            // in the loop's list of clients whose messages wait for their turn
 	flagTold                             // Events.Opened was called, Closed was not
 	flagCounted                          // in Server.addresses, with the address that the registry has
 	flagExpires                          // its token ends: chunk.expires is the Unix time

@@ -15,6 +15,7 @@ type counters struct {
 	bytesOut    atomic.Uint64
 	bytesIn     atomic.Uint64
 	messagesIn  atomic.Uint64
+	putOff      atomic.Uint64
 	pings       atomic.Uint64
 	panics      atomic.Uint64
 	lag         atomic.Int64 // nanoseconds

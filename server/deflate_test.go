@@ -152,7 +152,7 @@ func TestEchoCompressed(t *testing.T) {
 	})
 	plain, packed := s.dial(), s.dialCompressing()
 	var want []string
-	for _, n := range []int{0, 1, 125, 126, 255, 256, plainLen - 1, plainLen, plainLen + 1, 65535, 65536, inflateSlice * 3, 3 << 20} {
+	for _, n := range []int{0, 1, 125, 126, 255, 256, plainLen - 1, plainLen, plainLen + 1, 65535, 65536, laterSlice / inflateByte * 3, 3 << 20} {
 		text := longText(n)
 		want = append(want, text)
 		for _, c := range []*testClient{plain, packed} {
@@ -294,18 +294,18 @@ func TestInflateSlices(t *testing.T) {
 	input = append(input, codec.AppendMaskedFrame(nil, codec.OpPing, []byte("after"), [4]byte{})...)
 	l.readFrames(c.slot, c.conn, input)
 	count := &l.count.inflate
-	if n := count.plain.Load(); n > inflateSlice+plainLen || !c.is(flagInflate) {
+	if n := count.plain.Load(); n > firstSlice/inflateByte+plainLen || !c.is(flagLater) {
 		t.Fatalf("%d bytes inflated at once", n)
 	}
 	turns := 0
-	for ; c.is(flagInflate); turns++ {
+	for ; c.is(flagLater); turns++ {
 		last := count.plain.Load()
-		l.inflateNext()
-		if n := count.plain.Load() - last; n > inflateSlice+plainLen {
+		l.takeLater()
+		if n := count.plain.Load() - last; n > laterSlice/inflateByte+plainLen {
 			t.Fatalf("%d bytes inflated at once", n)
 		}
 	}
-	if turns < 8<<20/(inflateSlice+plainLen) {
+	if turns < 8<<20/(laterSlice/inflateByte+plainLen) {
 		t.Errorf("done in %d turns", turns)
 	}
 	if count.messages.Load() != 16 || count.plain.Load() != 8<<20+8*5 || c.in != nil {
@@ -324,8 +324,8 @@ func TestInflateCutOff(t *testing.T) {
 	c := l.connectOffering(t)
 	l.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
 	l.disconnect(c)
-	l.inflateNext() // finds nobody
-	if !l.inflateList.empty() {
+	l.takeLater() // finds nobody
+	if !l.later.empty() {
 		t.Error("a connection that is gone is still in the list")
 	}
 	// Closing: the rest is parsed for the close frame, but not inflated.
@@ -333,8 +333,8 @@ func TestInflateCutOff(t *testing.T) {
 	l.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
 	l.startClose(c.slot, c.conn, closeKicked, closeFrames[closeKicked], false)
 	before := l.count.inflate.plain.Load()
-	for c.is(flagInflate) {
-		l.inflateNext()
+	for c.is(flagLater) {
+		l.takeLater()
 	}
 	if n := l.count.inflate.plain.Load() - before; n != 0 {
 		t.Errorf("%d bytes inflated for a client that is closing", n)

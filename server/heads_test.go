@@ -108,7 +108,9 @@ func (l *loop) settle(t *testing.T, slot uint32, fd int, there func() bool) {
 		switch {
 		case unread > 0 && !c.paused:
 			l.readable(slot, c)
-		case c.state == connVerifying || c.is(flagInflate):
+		case c.is(flagLater):
+			l.takeLater()
+		case c.state == connVerifying:
 			runtime.Gosched()
 		case unread == 0:
 			return

@@ -17,14 +17,12 @@ type inbound struct {
 	message []byte // the message so far, with OnMessageEcho
 	charge  int    // what head counts for in loop.heads; 0: it doesn't
 	network uint64 // with charge: quota.Network of the peer
+	rest    []byte // frames that wait for their turn
 	inflating
 }
 
-// discard makes it one that holds nothing.
-func (in *inbound) discard() {
-	in.inflating.discard()
-	*in = inbound{}
-}
+// waits tells that a turn is due before anything more of the client is read.
+func (in *inbound) waits() bool { return in.inflating.message != nil || len(in.rest) > 0 }
 
 // maxSpare is how many used inbounds a loop keeps.
 const maxSpare = 64
@@ -44,11 +42,36 @@ func (l *loop) partial(c *conn) *inbound {
 func (l *loop) releaseInbound(c *conn) {
 	in := c.in
 	c.in = nil
-	l.heads.free(in)
-	in.discard()
+	l.clearInbound(in)
 	if len(l.spare) < maxSpare {
 		l.spare = append(l.spare, in)
 	}
+}
+
+// clearInbound makes an inbound one that holds nothing.
+func (l *loop) clearInbound(in *inbound) {
+	l.heads.free(in)
+	l.heldBack -= cap(in.rest)
+	in.inflating.discard()
+	*in = inbound{}
+}
+
+// hand takes what waits for its turn out of an inbound.
+func (l *loop) hand(in *inbound) []byte {
+	b := in.rest
+	l.heldBack -= cap(b)
+	in.rest = nil
+	return b
+}
+
+// hold has b wait for its turn in an inbound that holds nothing else back. own
+// tells that b may be kept.
+func (l *loop) hold(in *inbound, b []byte, own bool) {
+	if !own {
+		b = append([]byte(nil), b...)
+	}
+	in.rest = b
+	l.heldBack += cap(b)
 }
 
 // readable reads once and takes up what came. One read an event: a client that
@@ -114,23 +137,22 @@ func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
 		in.parser.Deflate = c.form.windowBits() != 0
 	}
 	if in.waits() {
-		in.rest = append(in.rest, b...)
+		l.hold(in, append(l.hand(in), b...), true)
 		return
 	}
-	l.takeFrames(slot, c, in, b, false)
+	l.takeFrames(slot, c, in, b, firstSlice, false)
 }
 
-// takeFrames takes up b, which came behind what in holds. own tells that b may
-// be kept.
-func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool) {
+// takeFrames takes up b, which came behind what in holds, until the budget is
+// spent. own tells that b may be kept.
+func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget int, own bool) {
 	limit := int64(l.maxMessage)
-	budget := inflateSlice
 	metered := l.srv.policy.Load().metered
 	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 {
 		gen := c.gen
 		if in.inflating.message != nil {
 			if !l.inflateSome(slot, c, in, &budget) {
-				in.discard()
+				l.clearInbound(in)
 				return
 			}
 			continue
@@ -138,15 +160,16 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool)
 		n, ev, err := in.parser.Next(b, limit)
 		b = b[n:]
 		if err != nil {
-			in.discard()
+			l.clearInbound(in)
 			l.broken(slot, c, err)
 			return
 		}
 		if ev.Kind == codec.EventNone {
 			continue
 		}
+		budget -= c.cost()
 		if metered && c.state == connOpen && isMessage(&ev) && !l.meter(slot, c, meterMessages, 1) {
-			in.discard()
+			l.clearInbound(in)
 			return
 		}
 		if ev.Deflated && l.srv.config.OnMessage != OnMessageClose {
@@ -154,12 +177,12 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool)
 			continue
 		}
 		if !l.handleEvent(slot, c, in, &ev) || c.gen != gen {
-			in.discard()
+			l.clearInbound(in)
 			return
 		}
 	}
 	if len(l.pongs) > 0 && !l.sendPongs(slot, c) {
-		in.discard()
+		l.clearInbound(in)
 		return
 	}
 	rests := in.parser.AtRest() && in.message == nil && in.packed == nil
@@ -169,7 +192,8 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, own bool)
 		if c.in == nil {
 			in = l.keep(c, in)
 		}
-		l.putOff(slot, c, in, b, own)
+		l.hold(in, b, own)
+		l.putOff(slot, c)
 	case rests && c.in != nil:
 		l.releaseInbound(c)
 	case !rests && c.in == nil:

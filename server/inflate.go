@@ -7,14 +7,11 @@ import (
 )
 
 // Compressed messages cost their receiver far more than their sender: a kilobyte
-// can inflate to a megabyte. So a loop inflates in slices. What a client has
-// sent beyond a slice waits in its inbound, its socket is not read meanwhile,
-// and the loop goes on with it turn by turn, between those of the others.
+// can inflate to a megabyte. So a loop inflates in slices; see later.go.
 
 const (
-	inflateSlice = 64 << 10 // plain bytes that one client gets inflated at a time
-	inflateCost  = 4 << 10  // what beginning a message counts as, in bytes, beside its compressed ones
-	plainLen     = 32 << 10 // of the loop's buffer
+	inflateCost = 4 << 10  // what beginning a message costs beside its compressed bytes
+	plainLen    = 32 << 10 // of the loop's buffer
 )
 
 // inflateFailure says why a compressed message was not taken.
@@ -44,11 +41,8 @@ type inflating struct {
 	op      codec.Opcode     // of message
 	begun   bool             // a piece of it has been given
 	cost    int              // compressed bytes of it, to be taken from the budget
-	rest    []byte           // what the client sent behind it
+	metered int              // compressed bytes of it, which Policy.ByteRate has counted
 }
-
-// waits tells that a slice is due before anything more of the client is read.
-func (f *inflating) waits() bool { return f.message != nil || len(f.rest) > 0 }
 
 // discard gives back what is held.
 func (f *inflating) discard() {
@@ -72,6 +66,7 @@ func (l *loop) pack(c *conn, in *inbound, ev *codec.Event) {
 	}
 	limit := int64(l.maxMessage)
 	f.op, f.begun, f.cost = ev.Op, false, len(f.packed)+len(ev.Data)
+	f.metered = f.cost
 	if f.packed == nil {
 		f.message = codec.NewInflation(ev.Op, ev.Data, false, limit)
 		return
@@ -100,12 +95,15 @@ func (l *loop) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool 
 		n, last, err := f.message.Next(l.plain)
 		if err != nil {
 			l.inflateFailed(err)
-			in.discard()
+			l.clearInbound(in)
 			l.broken(slot, c, err)
 			return false
 		}
-		*budget -= n
+		*budget -= n * inflateByte
 		l.count.inflate.plain.Add(uint64(n))
+		if !l.meterInflated(slot, c, f, n) {
+			return false
+		}
 		ev := codec.Event{Kind: codec.EventData, Op: f.op, First: !f.begun, Last: last, Data: l.plain[:n]}
 		f.begun = true
 		if last {
@@ -123,6 +121,14 @@ func (l *loop) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool 
 	return true
 }
 
+// meterInflated charges a client for what a compressed message turns into beyond
+// its own bytes: inflating is the work, and a rate of bytes is there to bound it.
+func (l *loop) meterInflated(slot uint32, c *conn, f *inflating, n int) bool {
+	credit := min(n, f.metered)
+	f.metered -= credit
+	return n == credit || !l.srv.policy.Load().metered || l.meter(slot, c, meterBytes, n-credit)
+}
+
 func (l *loop) inflateFailed(err error) {
 	why := inflateInvalid
 	if e, ok := err.(*codec.CloseError); ok && e != codec.ErrInflate {
@@ -132,42 +138,4 @@ func (l *loop) inflateFailed(err error) {
 		}
 	}
 	l.count.inflate.failures[why].Add(1)
-}
-
-// putOff keeps what a client has sent beyond its slice, and has the loop go on
-// with it in its next turns. own tells that b may be kept as it is.
-func (l *loop) putOff(slot uint32, c *conn, in *inbound, b []byte, own bool) {
-	if !own {
-		b = append([]byte(nil), b...)
-	}
-	in.inflating.rest = b
-	if !c.is(flagInflate) {
-		c.set(flagInflate)
-		l.inflateList.slots = append(l.inflateList.slots, slot)
-		l.ring()
-	}
-}
-
-// inflateNext goes on with the first client whose slice was at its end. There
-// has to be one.
-func (l *loop) inflateNext() {
-	q := &l.inflateList
-	slot := q.slots[q.next]
-	q.next++
-	if c := l.conn(slot); c != nil && c.is(flagInflate) {
-		c.clear(flagInflate)
-		l.inflateOne(slot, c)
-	}
-	q.recycle()
-}
-
-func (l *loop) inflateOne(slot uint32, c *conn) {
-	defer l.survive(slot, c.gen)
-	in := c.in
-	if in == nil || !in.inflating.waits() {
-		return
-	}
-	b := in.inflating.rest
-	in.inflating.rest = nil
-	l.takeFrames(slot, c, in, b, true)
 }

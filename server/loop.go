@@ -54,51 +54,52 @@ type loop struct {
 	slots slots
 
 	// Owned by the loop's goroutine.
-	nodes       nodePool
-	wheel       *wheel.Wheel
-	all         broadcasts
-	heart       heartbeat
-	batch       []command
-	next        int        // first of batch not done
-	walking     table.Iter // members left of batch[next], a cmdSnapshot that is under way
-	landing     []arrival
-	urgent      slotList // to write first: targets of pushes to few
-	bulk        slotList // to write a slice at a time
-	inflateList slotList // clients with more to inflate
-	drain       int      // clients to close a tick; 0 when not draining
-	drained     uint32   // slot where draining goes on
-	began       time.Time
-	rbuf        []byte
-	plain       []byte // of compressed messages; nil until there is one
-	wbuf        []byte
-	pongs       []byte       // owed for pings of the read at hand
-	newestPong  int          // where the last of them begins
-	unopened    []byte       // read and not yet decrypted; of the call of unseal that is under way
-	unsealed    []byte       // decrypted; nil until there is TLS
-	cipher      []byte       // encrypted
-	lent        bytes.Buffer // see lend
-	due         []uint32
-	handles     []table.Handle
-	spare       []*inbound
-	heads       heads
-	scratch     inbound
-	meters      meters
-	upgrader    codec.Upgrader
+	nodes      nodePool
+	wheel      *wheel.Wheel
+	all        broadcasts
+	heart      heartbeat
+	batch      []command
+	next       int        // first of batch not done
+	walking    table.Iter // members left of batch[next], a cmdSnapshot that is under way
+	landing    []arrival
+	urgent     slotList // to write first: targets of pushes to few
+	bulk       slotList // to write a slice at a time
+	later      slotList // clients whose messages wait for their turn
+	drain      int      // clients to close a tick; 0 when not draining
+	drained    uint32   // slot where draining goes on
+	began      time.Time
+	heldBack   int // bytes that these wait with
+	rbuf       []byte
+	plain      []byte // of compressed messages; nil until there is one
+	wbuf       []byte
+	pongs      []byte       // owed for pings of the read at hand
+	newestPong int          // where the last of them begins
+	unopened   []byte       // read and not yet decrypted; of the call of unseal that is under way
+	unsealed   []byte       // decrypted; nil until there is TLS
+	cipher     []byte       // encrypted
+	lent       bytes.Buffer // see lend
+	due        []uint32
+	handles    []table.Handle
+	spare      []*inbound
+	heads      heads
+	scratch    inbound
+	meters     meters
+	upgrader   codec.Upgrader
 }
 
 func newLoop(s *Server, idx int) (*loop, error) {
 	l := &loop{
 		idx: idx, srv: s, sys: s.sys,
-		wheel:       wheel.New(wheelBuckets),
-		rbuf:        make([]byte, readLen),
-		wbuf:        make([]byte, 0, gatherLen),
-		handles:     make([]table.Handle, 512),
-		began:       s.began,
-		urgent:      slotList{flag: flagUrgent},
-		bulk:        slotList{flag: flagBulk},
-		heart:       s.newHeartbeat(),
-		heads:       newHeads(s.config.Loops),
-		inflateList: slotList{flag: flagInflate},
+		wheel:   wheel.New(wheelBuckets),
+		rbuf:    make([]byte, readLen),
+		wbuf:    make([]byte, 0, gatherLen),
+		handles: make([]table.Handle, 512),
+		began:   s.began,
+		urgent:  slotList{flag: flagUrgent},
+		bulk:    slotList{flag: flagBulk},
+		heart:   s.newHeartbeat(),
+		heads:   newHeads(s.config.Loops),
+		later:   slotList{flag: flagLater},
 	}
 	l.limit(s.config.Capacity())
 	l.upgrader.CheckOrigin = s.allowOrigin
@@ -193,7 +194,7 @@ func (l *loop) survive(slot, gen uint32) {
 		return
 	}
 	l.count.panics.Add(1)
-	l.scratch.discard()
+	l.clearInbound(&l.scratch)
 	l.pongs = l.pongs[:0]
 	l.srv.log.Error("defect while serving a client", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if c := l.conn(slot); c != nil && c.gen == gen {
@@ -221,12 +222,12 @@ func (l *loop) turn() error {
 	if l.heart.walking {
 		l.beatSome()
 	}
-	if !l.inflateList.empty() {
-		l.inflateNext()
+	if !l.later.empty() {
+		l.takeLater()
 	}
 	// Who posted while the bell was rung relies on this turn to collect; if it
 	// had an older batch to finish, another turn must.
-	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.inflateList.empty() || l.heart.walking {
+	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.later.empty() || l.heart.walking {
 		l.ring()
 		// Let other threads, of this process or not, have the core: a request
 		// at the control port passes through several of them.

@@ -12,7 +12,7 @@ const (
 // room is where the next bytes of c may be read to; nothing if it has to wait.
 func (l *loop) room(slot uint32, c *conn) []byte {
 	switch {
-	case c.is(flagInflate):
+	case c.is(flagLater):
 		return nil
 	case c.state == connVerifying && c.in != nil && len(c.in.head) > 0:
 		// One read of what came behind the head is kept while the token is checked.
@@ -28,6 +28,9 @@ func (l *loop) room(slot uint32, c *conn) []byte {
 			return nil
 		}
 		return l.rbuf[:shakeRead]
+	}
+	if l.heldBack > laterRoom {
+		return l.rbuf[:shortRead]
 	}
 	return l.rbuf
 }

@@ -79,33 +79,31 @@ func (l *loop) readPlain(slot uint32, c *conn, b []byte) {
 	if c.state != connOpen {
 		return
 	}
-	metered := l.srv.policy.Load().metered
-	if metered && !l.meter(slot, c, meterBytes, len(b)) {
+	if l.srv.policy.Load().metered && !l.meter(slot, c, meterBytes, len(b)) {
 		return
 	}
-	held := c.in != nil
-	if held {
-		c.in.head = append(c.in.head, b...)
-		b = c.in.head
+	if c.in != nil && c.in.waits() {
+		l.hold(c.in, append(l.hand(c.in), b...), true)
+		return
 	}
-	limit := l.maxMessage
-	for len(b) > 0 {
-		var message []byte
-		var n int
-		var err error
-		switch c.form {
-		case formLine:
-			scanned := 0
-			if held {
-				scanned = c.in.scanned
-			}
-			message, n, err = codec.NextLine(b, scanned, limit)
-		case formCounted:
-			message, n, err = codec.NextCounted(b, limit)
-		default:
-			n = min(len(b), limit)
-			message = b[:n]
-		}
+	l.takeLines(slot, c, b, firstSlice, false)
+}
+
+// takeLines takes up b, which came behind what the client's inbound holds, until
+// the budget is spent. own tells that b may be kept.
+func (l *loop) takeLines(slot uint32, c *conn, b []byte, budget int, own bool) {
+	if c.state != connOpen {
+		return
+	}
+	metered := l.srv.policy.Load().metered
+	scanned := 0
+	if c.in != nil && len(c.in.head) > 0 {
+		scanned = c.in.scanned
+		c.in.head = append(c.in.head, b...)
+		b, own = c.in.head, false
+	}
+	for len(b) > 0 && budget > 0 {
+		message, n, err := l.nextPlain(c, b, scanned)
 		if err != nil {
 			l.brokenPlain(slot, c, err)
 			return
@@ -113,19 +111,38 @@ func (l *loop) readPlain(slot uint32, c *conn, b []byte) {
 		if n == 0 {
 			break
 		}
-		if held {
-			c.in.scanned = 0
-		}
+		scanned = 0
 		if metered && !l.meter(slot, c, meterMessages, 1) {
 			return
 		}
+		budget -= c.cost()
 		gen := c.gen
 		if !l.plainMessage(slot, c, message) || c.gen != gen || c.state != connOpen {
 			return
 		}
 		b = b[n:]
 	}
+	if len(b) > 0 && budget <= 0 {
+		in := l.partial(c)
+		l.hold(in, b, own)
+		in.head = in.head[:0]
+		l.putOff(slot, c)
+		return
+	}
 	l.holdPlain(c, b)
+}
+
+// nextPlain cuts the next message off b, the first bytes of which, scanned, have
+// been searched for its end. n is 0 if it is not whole.
+func (l *loop) nextPlain(c *conn, b []byte, scanned int) (message []byte, n int, err error) {
+	switch c.form {
+	case formLine:
+		return codec.NextLine(b, scanned, l.maxMessage)
+	case formCounted:
+		return codec.NextCounted(b, l.maxMessage)
+	}
+	n = min(len(b), l.maxMessage)
+	return b[:n], n, nil
 }
 
 // holdPlain keeps what is not a whole message yet.

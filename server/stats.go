@@ -38,6 +38,7 @@ type Stats struct {
 	QueuedBytes   int               // bytes that wait for sockets, shared frames counted per client
 
 	MessagesIn uint64 // complete messages from clients
+	PutOff     uint64 // times that the rest of what a client had sent waited for a turn
 	BytesIn    uint64 // read from client sockets
 	BytesOut   uint64 // written to client sockets
 	Pings      uint64 // sent by the heartbeat

@@ -1,0 +1,178 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+)
+
+// tally is told of messages and keeps them.
+type tally struct{ messages []string }
+
+func (*tally) Opened(EventClient, []byte) {}
+func (*tally) Closed(EventClient)         {}
+
+func (y *tally) Message(_ EventClient, _ bool, payload []byte) {
+	y.messages = append(y.messages, string(payload))
+}
+
+// told is a loop that tells y of messages.
+func told(t *testing.T) (*loop, *tally) {
+	y := &tally{}
+	return idleLoopWith(t, &linux, func(c *Config) { c.Events = y }), y
+}
+
+// A read full of tiny messages is taken up in slices, in order, whatever its
+// framing is, and nothing is left behind.
+func TestTinyMessagesWaitTheirTurn(t *testing.T) {
+	const n = 5000
+	numbers := func(frame func(dst, payload []byte) []byte) (wire []byte) {
+		for i := range n {
+			wire = frame(wire, fmt.Append(nil, i))
+		}
+		return wire
+	}
+	for what, try := range map[string]struct {
+		form form
+		wire []byte
+	}{
+		"WebSocket": {0, numbers(func(dst, p []byte) []byte { return codec.AppendMaskedFrame(dst, codec.OpText, p, [4]byte{1, 2, 3, 4}) })},
+		"text":      {formLine, numbers(codec.AppendLine)},
+		"frame":     {formCounted, numbers(codec.AppendCounted)},
+	} {
+		for _, cut := range []int{len(try.wire), len(try.wire) - 1, 1000, 7} {
+			l, y := told(t)
+			c := l.connect(t)
+			c.form = try.form
+			turns, rest := 0, bytes.Clone(try.wire) // it is unmasked in place
+			for len(rest) > 0 || c.is(flagLater) {
+				before := len(y.messages)
+				slice := firstSlice
+				if c.is(flagLater) {
+					slice = laterSlice
+					turns++
+					l.takeLater()
+				} else {
+					m := min(cut, len(rest))
+					l.readFrames(c.slot, c.conn, rest[:m])
+					rest = rest[m:]
+				}
+				if got := len(y.messages) - before; got > slice/(messageCost+toldCost)+1 {
+					t.Fatalf("%s: %d messages at once", what, got)
+				}
+			}
+			if len(y.messages) != n || !slices.IsSortedFunc(y.messages, func(a, b string) int { return len(a) - len(b) }) || y.messages[n-1] != fmt.Sprint(n-1) {
+				t.Errorf("%s in pieces of %d: %d messages, the last %q", what, cut, len(y.messages), y.messages[len(y.messages)-1])
+			}
+			if least := len(try.wire) / readLen; turns < least || cut == len(try.wire) && turns < n*(messageCost+toldCost)/laterSlice-1 {
+				t.Errorf("%s in pieces of %d: %d turns", what, cut, turns)
+			}
+			if c.in != nil || l.heldBack != 0 {
+				t.Errorf("%s in pieces of %d: %+v, %d bytes are left", what, cut, c.in, l.heldBack)
+			}
+			l.disconnect(c)
+		}
+	}
+}
+
+// While a client's messages wait it is not read, others are, and what waits goes
+// with a client that goes.
+func TestWaitingClientIsNotRead(t *testing.T) {
+	l, y := told(t)
+	flood, other := l.connect(t), l.connect(t)
+	flood.form = formLine
+	l.readFrames(flood.slot, flood.conn, bytes.Repeat([]byte("\n"), 10_000))
+	heard := len(y.messages)
+	write(t, flood, "more\n")
+	write(t, other, string(codec.AppendMaskedFrame(nil, codec.OpText, []byte("other"), [4]byte{})))
+	l.readable(flood.slot, flood.conn)
+	l.readable(other.slot, other.conn)
+	if got := y.messages[heard:]; len(got) != 1 || got[0] != "other" {
+		t.Fatalf("heard %q", got)
+	}
+	if l.heldBack == 0 {
+		t.Error("nothing waits")
+	}
+	l.disconnect(flood)
+	l.takeLater() // finds nobody
+	if l.heldBack != 0 || !l.later.empty() {
+		t.Errorf("%d bytes of a client that is gone wait", l.heldBack)
+	}
+	l.disconnect(other)
+}
+
+// A pong may stand in what is not read while messages wait: meanwhile the client
+// is alive.
+func TestWaitingClientIsAlive(t *testing.T) {
+	l, _ := told(t)
+	c := l.connect(t)
+	c.form = formLine
+	l.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), 10_000))
+	c.lastRead -= 100
+	l.takeLater()
+	if c.lastRead != l.wheel.Now() {
+		t.Error("the time in which it could not be heard counts against it")
+	}
+	l.disconnect(c)
+}
+
+// What waits on a loop is bounded: beyond laterRoom reads are short.
+func TestRoomOfReads(t *testing.T) {
+	l, _ := told(t)
+	var floods []connected
+	for l.heldBack <= laterRoom {
+		c := l.connect(t)
+		c.form = formLine
+		l.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), readLen))
+		floods = append(floods, c)
+	}
+	quiet := l.connect(t)
+	if n := len(l.room(quiet.slot, quiet.conn)); n != shortRead {
+		t.Errorf("a read of %d bytes", n)
+	}
+	for _, c := range floods {
+		l.disconnect(c)
+	}
+	if n := len(l.room(quiet.slot, quiet.conn)); n != readLen {
+		t.Errorf("then a read of %d bytes", n)
+	}
+	l.disconnect(quiet)
+}
+
+// A rate of bytes is one of work: what a compressed message turns into counts.
+func TestByteRateCountsWhatIsInflated(t *testing.T) {
+	for size, closed := range map[int]bool{10_000: false, 1 << 20: true} {
+		l := idleLoopWith(t, &linux, func(c *Config) {
+			c.Compress, c.MaxMessage = true, 1<<20
+			c.ByteRate, c.ByteBurst = 1000, 1<<20+readLen
+		})
+		c := l.connectOffering(t)
+		for range 2 {
+			l.readFrames(c.slot, c.conn, compressedFrame(codec.OpText, deflated([]byte(strings.Repeat("a", size)))))
+			for c.is(flagLater) {
+				l.takeLater()
+			}
+		}
+		if got := c.state != connOpen; got != closed {
+			t.Errorf("twice %d bytes inflated: closed %v", size, got)
+		}
+		if closed && c.close != closeByteRate {
+			t.Errorf("closed for %v", c.close)
+		}
+		l.disconnect(c)
+	}
+}
+
+// write sends as the peer.
+func write(t *testing.T, c connected, b string) {
+	t.Helper()
+	if _, err := unix.Write(c.peer, []byte(b)); err != nil {
+		t.Fatal(err)
+	}
+}
