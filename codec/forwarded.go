@@ -24,40 +24,89 @@ const (
 // what stands left of it, the client may have written itself. If all are
 // trusted, the leftmost is the client. Where the deciding place holds no
 // address the peer's is answered, as it is without any field. The port is 0
-// where none is told. A client can send the one field that its proxy does not
-// write, so both together must agree.
+// where none is told.
 //
-// trusted is asked for an address with IPv4 never in its IPv6 form.
+// A client can send the one field that its proxy does not write, so two fields
+// that name somebody must agree. One that names nobody on purpose contradicts
+// nothing: its deciding place has no "for", "unknown" or a made-up name that begins
+// with _ (RFC 7239 section 6).
+//
+// At most maxHops addresses are looked at, whatever the client has sent. trusted is
+// asked for an address with IPv4 never in its IPv6 form.
 func ForwardedFor(head []byte, peer netip.AddrPort, trusted func(netip.Addr) bool) (netip.AddrPort, Forwarded) {
-	var list, field forwardedChain
+	var list, field forwardedLines
 	for name, value := range Fields(head) {
 		switch {
 		case equalFold(name, "x-forwarded-for"):
-			list.addList(value, trusted)
+			list.note(value)
 		case equalFold(name, "forwarded"):
-			field.addField(value, trusted)
+			field.note(value)
 		}
 	}
-	a, how := list.outcome(peer)
-	if field.seen {
-		b, bHow := field.outcome(peer)
-		if list.seen && (how != bHow || a.Addr() != b.Addr()) {
-			return peer, ForwardedConflict
-		}
-		a, how = b, bHow
+	if field.n == 0 {
+		c := list.walk(true, trusted)
+		return c.outcome(peer)
 	}
-	return a, how
+	c := field.walk(false, trusted)
+	if list.n == 0 {
+		return c.outcome(peer)
+	}
+	other := list.walk(true, trusted)
+	switch {
+	case c.silent:
+		return other.outcome(peer)
+	case other.silent:
+		return c.outcome(peer)
+	}
+	a, how := other.outcome(peer)
+	b, bHow := c.outcome(peer)
+	if how != bHow || a.Addr() != b.Addr() {
+		return peer, ForwardedConflict
+	}
+	return b, how
 }
 
-// forwardedChain takes the fields of one kind in their order, each from the
-// right: of the hops that are not trusted the last of the last field counts. What
-// stands left of that one is not looked at, so that a client that makes up a
-// long list costs nothing.
+// maxHops is how many addresses and lines are looked at from the right: more
+// proxies than that stand in front of nothing.
+const maxHops = 32
+
+// forwardedLines are the last lines of one field.
+type forwardedLines struct {
+	last [maxHops][]byte // a ring
+	n    int             // how many there have been
+}
+
+func (f *forwardedLines) note(value []byte) {
+	f.last[f.n%maxHops] = value
+	f.n++
+}
+
+// walk takes the lines, of X-Forwarded-For if list, from the last to the first,
+// until one has decided.
+func (f *forwardedLines) walk(list bool, trusted func(netip.Addr) bool) (c forwardedChain) {
+	for i := f.n - 1; i >= 0 && !c.decided; i-- {
+		if i < f.n-maxHops {
+			c.decided = true
+			break
+		}
+		if line := f.last[i%maxHops]; list {
+			c.takeList(line, trusted)
+		} else {
+			c.takeField(line, trusted)
+		}
+	}
+	return c
+}
+
+// forwardedChain is what the hops of one field come to, taken from the right: the
+// first that is not trusted counts. What stands left of that one is not looked
+// at, so that a client that makes up a long list costs nothing.
 type forwardedChain struct {
-	seen    bool
-	decided bool           // a hop was not trusted
-	client  netip.AddrPort // of the last such hop; not valid if it names nobody
-	first   netip.AddrPort // the leftmost trusted hop
+	decided bool           // a hop was not trusted, or there were too many
+	silent  bool           // and it names nobody on purpose
+	client  netip.AddrPort // that hop; not valid if it names nobody
+	first   netip.AddrPort // the leftmost trusted hop so far
+	hops    int
 }
 
 func (c *forwardedChain) outcome(peer netip.AddrPort) (netip.AddrPort, Forwarded) {
@@ -72,70 +121,54 @@ func (c *forwardedChain) outcome(peer netip.AddrPort) (netip.AddrPort, Forwarded
 	return peer, ForwardedNone
 }
 
-// hop takes the next hop of a field from the right. It returns whether it is
-// trusted, so that the one to its left counts.
-func (c *forwardedChain) hop(node []byte, bare bool, trusted func(netip.Addr) bool) (addr netip.AddrPort, goOn bool) {
+// hop takes the next hop from the right.
+func (c *forwardedChain) hop(node []byte, bare bool, trusted func(netip.Addr) bool) {
+	if c.hops++; c.hops > maxHops {
+		c.decided = true
+		return
+	}
 	addr, ok := parseNode(node, bare)
 	if ok && trusted(addr.Addr()) {
-		return addr, true
-	}
-	c.decided, c.client = true, addr
-	return addr, false
-}
-
-// leftmost notes the first hop of a field whose hops are all trusted.
-func (c *forwardedChain) leftmost(addr netip.AddrPort) {
-	if !c.first.IsValid() {
 		c.first = addr
+		return
 	}
+	c.decided, c.client, c.silent = true, addr, !ok && namesNobody(node)
 }
 
-// addList takes one X-Forwarded-For field.
-func (c *forwardedChain) addList(value []byte, trusted func(netip.Addr) bool) {
-	c.seen = true
-	for {
+// namesNobody tells whether a node says that nobody is to be named (RFC 7239
+// sections 6.2 and 6.3): it is empty, unknown, or a made-up name.
+func namesNobody(node []byte) bool {
+	name, _, _ := bytes.Cut(node, []byte{':'})
+	return len(node) == 0 || equalFold(name, "unknown") || len(name) > 1 && name[0] == '_'
+}
+
+// takeList takes one X-Forwarded-For field.
+func (c *forwardedChain) takeList(value []byte, trusted func(netip.Addr) bool) {
+	for !c.decided {
 		i := bytes.LastIndexByte(value, ',')
-		addr, goOn := c.hop(bytes.Trim(value[i+1:], " \t"), true, trusted)
-		if !goOn {
-			return
-		}
+		c.hop(bytes.Trim(value[i+1:], " \t"), true, trusted)
 		if i < 0 {
-			c.leftmost(addr)
 			return
 		}
 		value = value[:i]
 	}
 }
 
-// maxHops is how many trusted hops one Forwarded field may have at its right.
-const maxHops = 32
-
-// addField takes one Forwarded field (RFC 7239 section 4). If its syntax is
+// takeField takes one Forwarded field (RFC 7239 section 4). If its syntax is
 // broken it has one hop, which names nobody: where a quote does not end it
 // can't be told what a proxy wrote and what the client.
-func (c *forwardedChain) addField(value []byte, trusted func(netip.Addr) bool) {
-	c.seen = true
+func (c *forwardedChain) takeField(value []byte, trusted func(netip.Addr) bool) {
 	var last [maxHops][]byte // a ring
 	n := 0
 	for more := true; more; n++ {
 		var ok bool
 		if last[n%maxHops], value, more, ok = forwardedElement(value); !ok {
-			c.decided, c.client = true, netip.AddrPort{}
+			c.decided = true
 			return
 		}
 	}
-	for i := n - 1; i >= 0; i-- {
-		if i < n-maxHops {
-			c.decided, c.client = true, netip.AddrPort{}
-			return
-		}
-		addr, goOn := c.hop(last[i%maxHops], false, trusted)
-		if !goOn {
-			return
-		}
-		if i == 0 {
-			c.leftmost(addr)
-		}
+	for i := n - 1; i >= 0 && !c.decided; i-- {
+		c.hop(last[i%maxHops], false, trusted) // the one too many is not looked at
 	}
 }
 

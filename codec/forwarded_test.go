@@ -66,6 +66,29 @@ func TestForwardedFor(t *testing.T) {
 		{"X: 203.0.113.7| F: for=1.1.1.1", self, ForwardedConflict},
 		{"X: 203.0.113.7| F: for=10.0.0.5", self, ForwardedConflict},
 		{"X: 203.0.113.7| F: garbage", self, ForwardedConflict},
+		{"X: 203.0.113.7| F: proto=https", "203.0.113.7:0", ForwardedClient},
+		{"F: proto=https;by=10.0.0.1| X: 203.0.113.7", "203.0.113.7:0", ForwardedClient},
+		{"X: 203.0.113.7| F: for=unknown;proto=https", "203.0.113.7:0", ForwardedClient},
+		{"X: 203.0.113.7| F: For=Unknown", "203.0.113.7:0", ForwardedClient},
+		{`X: 203.0.113.7| F: for="_gazonk:1234"`, "203.0.113.7:0", ForwardedClient},
+		{`X: 203.0.113.7| F: for=""`, "203.0.113.7:0", ForwardedClient},
+		{"X: 203.0.113.7| F: for=10.0.0.5, proto=https", "203.0.113.7:0", ForwardedClient},
+		{"X: 203.0.113.7| F: proto=https| F: for=10.0.0.5", "203.0.113.7:0", ForwardedClient},
+		{"X: 203.0.113.7| F: for=1.1.1.1, proto=https", "203.0.113.7:0", ForwardedClient},
+		{"X: 203.0.113.7| F: proto=https, for=1.1.1.1", self, ForwardedConflict},
+		{"X: 10.0.0.3| F: proto=https", "10.0.0.3:0", ForwardedNone},
+		{"X: unknown| F: for=203.0.113.7", "203.0.113.7:0", ForwardedClient},
+		{"X: | F: for=203.0.113.7", "203.0.113.7:0", ForwardedClient},
+		{"X: garbage| F: for=203.0.113.7", self, ForwardedConflict},
+		{"X: garbage| F: proto=https", self, ForwardedUnknown},
+		{"X: unknown| F: for=unknown", self, ForwardedUnknown},
+		{"X: 203.0.113.7| F: for=_", self, ForwardedConflict},
+		{"X: 203.0.113.7| F: for=unknown;x=\"", self, ForwardedConflict},
+		{"X: 203.0.113.7, " + strings.Repeat("10.0.0.3, ", maxHops-2) + "10.0.0.2", "203.0.113.7:0", ForwardedClient},
+		{"X: 203.0.113.7, " + strings.Repeat("10.0.0.3, ", maxHops-1) + "10.0.0.2", self, ForwardedUnknown},
+		{"X: 203.0.113.7" + strings.Repeat("| X: 10.0.0.3", maxHops-1), "203.0.113.7:0", ForwardedClient},
+		{"X: 203.0.113.7" + strings.Repeat("| X: 10.0.0.3", maxHops), self, ForwardedUnknown},
+		{"F: for=203.0.113.7" + strings.Repeat("| F: for=10.0.0.3", maxHops), self, ForwardedUnknown},
 	} {
 		var head strings.Builder
 		head.WriteString("GET / HTTP/1.1\r\nHost: h\r\n")
@@ -79,6 +102,28 @@ func TestForwardedFor(t *testing.T) {
 		head.WriteString("\r\n")
 		if got, how := ForwardedFor([]byte(head.String()), peer, trustTen); got.String() != try.want || how != try.how {
 			t.Errorf("%s: %v, outcome %d, want %s, %d", try.fields, got, how, try.want, try.how)
+		}
+	}
+}
+
+// However many addresses a client sends, only so many are compared with the
+// trusted networks.
+func TestForwardedWorkIsBounded(t *testing.T) {
+	peer := netip.MustParseAddrPort("10.0.0.1:4000")
+	for _, field := range []string{
+		"X-Forwarded-For: " + strings.Repeat("10.0.0.2,", MaxHandshake/9) + "10.0.0.2\r\n",
+		strings.Repeat("X-Forwarded-For: 10.0.0.2\r\n", MaxHandshake/27),
+		strings.Repeat("X-Forwarded-For: 1.1.1.1, 10.0.0.2\r\n", MaxHandshake/36),
+		"Forwarded: " + strings.Repeat("for=10.0.0.2,", MaxHandshake/13) + "for=10.0.0.2\r\n",
+		strings.Repeat("Forwarded: for=10.0.0.2\r\n", MaxHandshake/25),
+	} {
+		asked := 0
+		_, how := ForwardedFor([]byte("GET / HTTP/1.1\r\n"+field+"\r\n"), peer, func(a netip.Addr) bool {
+			asked++
+			return trustTen(a)
+		})
+		if asked > maxHops || how != ForwardedUnknown && !strings.Contains(field, "1.1.1.1") {
+			t.Errorf("%.40s: %d addresses are asked for, outcome %d", field, asked, how)
 		}
 	}
 }
@@ -106,6 +151,16 @@ func FuzzForwarded(f *testing.F) {
 		} {
 			got, how := ForwardedFor([]byte("GET / HTTP/1.1\r\n"+field+"\r\n\r\n"), peer, trustTen)
 			if got.Addr() != client && (got != peer || how != ForwardedUnknown) {
+				t.Fatalf("%q: %v, outcome %d", field, got, how)
+			}
+		}
+		// The field that its proxy does not write can spoil the request, no more.
+		for _, field := range []string{
+			"X-Forwarded-For: 203.0.113.7\r\nForwarded: " + forged,
+			"X-Forwarded-For: " + forged + "\r\nForwarded: for=203.0.113.7",
+		} {
+			got, how := ForwardedFor([]byte("GET / HTTP/1.1\r\n"+field+"\r\n\r\n"), peer, trustTen)
+			if got.Addr() != client && how != ForwardedConflict {
 				t.Fatalf("%q: %v, outcome %d", field, got, how)
 			}
 		}
