@@ -78,8 +78,11 @@ func (l *loop) adopt(a arrival) {
 		// address would take the place of one that was counted.
 		c.state = connProxy
 	}
-	if a.counted {
+	switch {
+	case a.counted:
 		c.set(flagCounted)
+	case c.state == connHandshake:
+		l.countPresent(c, l.srv.policy.Load(), a.addr.Addr()) // the limit is newer than its arrival
 	}
 	c.lastRead = l.wheel.Now()
 	l.srv.registry.arrived(l.handle(slot, c), a.addr, a.endpoint)

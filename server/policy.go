@@ -15,8 +15,8 @@ import (
 
 // Policy says who may connect and how much each may do. It is the part of
 // Config that Server.SetPolicy can change while the server runs. A change
-// touches no connection: limits of addresses count those made since the limit
-// is on, rates of messages hold for the next bytes of every client, all else is
+// touches no connection: limits of addresses count those that are there, and refuse
+// new ones only; rates of messages hold for the next bytes of every client, all else is
 // decided at the handshake. Under a rate that has changed everybody has the whole
 // burst, whatever they used of the old one. Zero values are off.
 type Policy struct {
@@ -278,14 +278,17 @@ func (s *Server) checkPolicy(p *Policy) error {
 	return nil
 }
 
-// SetPolicy replaces the policy for all that is decided from now on. An error
+// SetPolicy replaces the policy for all that is decided from now on, and returns
+// when the connections that are there are counted for limits by address. An error
 // names the field that is wrong, and the old policy stays. What p's slices and
 // pointers lead to must not be changed afterwards. Any goroutine.
 func (s *Server) SetPolicy(p Policy) error {
 	if err := s.checkPolicy(&p); err != nil {
 		return err
 	}
-	s.policy.Store(s.newPolicy(p))
+	made := s.newPolicy(p)
+	s.policy.Store(made)
+	s.recount(made)
 	return nil
 }
 

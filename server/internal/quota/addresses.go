@@ -39,13 +39,15 @@ const (
 // connect from gains nothing by it. All methods may be called from any
 // goroutine; nothing is called under their locks.
 type Addresses struct {
-	shard [shards]struct {
-		sync.Mutex
-		entries  map[uint64]entry
-		idle     int  // entries without a connection
-		connects Rate // for which the buckets are
-		_        [24]byte
-	}
+	shard [shards]addressShard
+}
+
+type addressShard struct {
+	sync.Mutex
+	entries  map[uint64]entry
+	idle     int  // entries without a connection
+	connects Rate // for which the buckets are
+	_        [24]byte
 }
 
 // entry has no pointer: the garbage collector skips the table.
@@ -88,6 +90,23 @@ func (t *Addresses) Admit(a netip.Addr, l Limits, now int64) Verdict {
 	if !e.connect.Take(l.Connects, 1, now) {
 		return TooFast
 	}
+	s.add(k, e, known)
+	return Admitted
+}
+
+// Count counts a connection from a that is there already, whatever the limits
+// are. Release must be called for it as for one that was Admitted.
+func (t *Addresses) Count(a netip.Addr) {
+	k := Network(a)
+	s := &t.shard[place(k)]
+	s.Lock()
+	defer s.Unlock()
+	e, known := s.entries[k]
+	s.add(k, e, known)
+}
+
+// add stores an entry with one connection more. The caller holds the lock.
+func (s *addressShard) add(k uint64, e entry, known bool) {
 	if s.entries == nil {
 		s.entries = make(map[uint64]entry)
 	}
@@ -96,7 +115,6 @@ func (t *Addresses) Admit(a netip.Addr, l Limits, now int64) Verdict {
 	}
 	e.conns++
 	s.entries[k] = e
-	return Admitted
 }
 
 // forget makes all buckets anew.

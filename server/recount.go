@@ -1,0 +1,67 @@
+package server
+
+import "net/netip"
+
+// Connections are counted by address only while there is a limit for it: without
+// one they cost nothing. So when a limit is set, those that are there already are
+// counted, by a walk of each loop over its own. Who arrives meanwhile is counted
+// by the acceptor, or on adoption if it asked the policy before.
+
+// recountSlots is how many slots a loop looks at before it serves others again.
+const recountSlots = 16 * chunkLen
+
+// recount counts all who are there, and returns when that is done.
+func (s *Server) recount(p *policy) {
+	if !p.perAddress.On() {
+		return
+	}
+	done := make(chan struct{}, len(s.loops))
+	walks := 0
+	for _, l := range s.loops {
+		if l.post(command{kind: cmdFunc, run: func(l *loop) { l.recountFrom(0, done) }}) {
+			walks++
+		}
+	}
+	if !s.running.Load() {
+		return // nobody is there yet, or no more
+	}
+	for range walks {
+		select {
+		case <-done:
+		case <-s.ended:
+			return
+		}
+	}
+}
+
+// recountFrom counts those in the next slots, and posts itself for the rest.
+func (l *loop) recountFrom(slot uint32, done chan<- struct{}) {
+	p := l.srv.policy.Load()
+	for end := slot + recountSlots; slot < min(end, l.slots.extent()); slot++ {
+		c := l.conn(slot)
+		if c == nil {
+			continue
+		}
+		switch c.state {
+		case connHandshake, connVerifying, connOpen, connClosing:
+			if !limited(c.why) {
+				l.countPresent(c, p, l.srv.registry.address(l.handle(slot, c)).Addr())
+			}
+		case connFree, connProxy, connRefusing:
+		}
+	}
+	if slot < l.slots.extent() && l.post(command{kind: cmdFunc, run: func(l *loop) { l.recountFrom(slot, done) }}) {
+		return
+	}
+	done <- struct{}{}
+}
+
+// countPresent counts a connection that is let in anyway, unless that was done or
+// its address is not limited.
+func (l *loop) countPresent(c *conn, p *policy, a netip.Addr) {
+	if c.is(flagCounted) || !p.perAddress.On() || p.trusts(a) {
+		return
+	}
+	l.srv.addresses.Count(a)
+	c.set(flagCounted)
+}
