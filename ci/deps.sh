@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what tests and measurements need and Go modules do not bring: nginx
-# with nchan, a rival in bench, and, unless called as "deps.sh bench", PHP and a
-# browser for the end-to-end tests. Without root, or without apt, the tests
+# with nchan, a rival in bench, and, unless called as "deps.sh bench", PHP, a
+# browser and npm for the end-to-end tests. Without root, or without apt, the tests
 # concerned are skipped; where CI=true that is a failure, since there the whole
 # suite has to run.
 set -eu
@@ -12,6 +12,7 @@ missing=
 if [ "${1:-}" != bench ]; then
 	command -v php >/dev/null || missing="$missing php-cli"
 	{ command -v php >/dev/null && php -m | grep -qix curl; } || missing="$missing php-curl"
+	{ command -v node && command -v npm; } >/dev/null || missing="$missing nodejs npm"
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
 fi
 [ -n "$missing" ] || exit 0

@@ -166,7 +166,7 @@ func (c *caller) push() {
 			meant[m] = true
 		}
 	}
-	if c.random.IntN(2) == 0 || to.empty() {
+	if c.random.IntN(2) == 0 || len(to.ClientIDs)+len(to.UIDs) == 0 {
 		to.Groups = []string{c.group()}
 		for _, m := range c.clients {
 			if m.grouped {

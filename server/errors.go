@@ -20,7 +20,6 @@ const (
 	CodeSessionTooLarge  Code = "session_too_large"
 	CodeInvalidCursor    Code = "invalid_cursor"
 	CodeInvalidLimit     Code = "invalid_limit"
-	CodeNoTarget         Code = "no_target"
 	CodeTooManyGroups    Code = "too_many_groups"
 	// CodeBusy: the event loops' mailboxes are full; try again in a second.
 	CodeBusy Code = "busy"

@@ -109,6 +109,10 @@ func TestMembership(t *testing.T) {
 	if r, err := s.Unbind(ctx, a.id); err != nil || r.PreviousUID != "u" {
 		t.Errorf("Unbind: %+v %v", r, err)
 	}
+	if n, err := s.UnbindUIDs(ctx, []string{"u", "none", "u"}); err != nil || n != 1 {
+		t.Errorf("UnbindUIDs: %d, %v", n, err)
+	}
+	s.bind(b, "u")
 	if r := s.bind(b, "v"); r.PreviousUID != "u" {
 		t.Errorf("bind to another uid: %+v", r)
 	}
@@ -117,6 +121,53 @@ func TestMembership(t *testing.T) {
 	}
 	if _, err := s.Bind(ctx, Bind{ClientID: strings.Repeat("0", 32), UID: "u"}); !errors.Is(err, &Error{Code: CodeUnknownClient}) {
 		t.Errorf("bind of an unknown client: %v", err)
+	}
+}
+
+// Lists that were computed may be empty: they name nobody, and never everybody.
+func TestEmptyListsNameNobody(t *testing.T) {
+	s := startServer(t, nil)
+	s.dial()
+	if r, err := s.Push(ctx, Push{Payload: []byte("x")}); err != nil || r != (PushResult{}) {
+		t.Errorf("Push: %+v, %v", r, err)
+	}
+	if n, err := s.Kick(ctx, Kick{}); err != nil || n != 0 {
+		t.Errorf("Kick: %d, %v", n, err)
+	}
+	for _, m := range []Membership{{}, {UIDs: []string{"u"}}, {Groups: []string{"g"}}} {
+		if r, err := s.Join(ctx, m); err != nil || r.Changed != 0 {
+			t.Errorf("Join: %+v, %v", r, err)
+		}
+		if r, err := s.Leave(ctx, m); err != nil || r.Changed != 0 {
+			t.Errorf("Leave: %+v, %v", r, err)
+		}
+	}
+	if n, err := s.Ungroup(ctx, nil); err != nil || n != 0 {
+		t.Errorf("Ungroup: %d, %v", n, err)
+	}
+	if st := s.stats(); st.Connections != 1 || st.Pushes != 1 || st.PushesUnmatched != 1 {
+		t.Errorf("%d connections, %d of %d pushes for nobody", st.Connections, st.PushesUnmatched, st.Pushes)
+	}
+}
+
+// Who is excluded from a kick stays, be it of all or of names.
+func TestKickExcludes(t *testing.T) {
+	s := startServer(t, nil)
+	a, b, c := s.dial(), s.dial(), s.dial()
+	s.bind(a, "u")
+	s.bind(b, "u")
+	s.bind(c, "v")
+	if n, err := s.Kick(ctx, Kick{To: Targets{UIDs: []string{"u"}}, ExcludeClientIDs: []string{b.id, "gone"}}); err != nil || n != 1 {
+		t.Errorf("all of u but one: %d, %v", n, err)
+	}
+	if n, err := s.Kick(ctx, Kick{To: Targets{All: true}, ExcludeUIDs: []string{"u", "none"}}); err != nil || n != 1 {
+		t.Errorf("all but u: %d, %v", n, err)
+	}
+	if r, err := s.Online(ctx, Online{ClientIDs: []string{a.id, b.id, c.id}}); err != nil || r.Clients[0] || !r.Clients[1] || r.Clients[2] {
+		t.Errorf("online: %v, %v", r.Clients, err)
+	}
+	if _, err := s.Kick(ctx, Kick{To: Targets{All: true}, ExcludeUIDs: []string{""}}); !errors.Is(err, &Error{Code: CodeInvalidName}) {
+		t.Errorf("but an empty uid: %v", err)
 	}
 }
 
@@ -199,7 +250,6 @@ func TestInvalidArguments(t *testing.T) {
 		p    Push
 		code Code
 	}{
-		{Push{}, CodeNoTarget},
 		{Push{To: Targets{UIDs: []string{""}}}, CodeInvalidName},
 		{Push{To: Targets{UIDs: []string{long}}}, CodeInvalidName},
 		{Push{To: Targets{All: true}, Payload: []byte("\xff")}, CodeInvalidUTF8},

@@ -24,19 +24,28 @@ func (s *Server) Kick(ctx context.Context, k Kick) (int, error) {
 	if err := k.To.check(); err != nil {
 		return 0, err
 	}
+	if err := checkNames("uid", k.ExcludeUIDs); err != nil {
+		return 0, err
+	}
 	order, err := s.newKickOrder(&k)
 	if err != nil {
 		return 0, err
 	}
+	var exclude []table.Handle
+	if len(k.ExcludeClientIDs)+len(k.ExcludeUIDs) > 0 {
+		if exclude, err = s.handles(ctx, k.ExcludeClientIDs, k.ExcludeUIDs, nil); err != nil {
+			return 0, err
+		}
+	}
 	if k.To.All {
-		return s.kickAll(order), nil
+		return s.kickAll(order, exclude), nil
 	}
 	list, err := s.handles(ctx, k.To.ClientIDs, k.To.UIDs, k.To.Groups)
 	if err != nil {
 		return 0, err
 	}
 	kicked := 0
-	for _, h := range list {
+	for _, h := range without(list, exclude) {
 		kicked += s.kickOne(h, order)
 	}
 	return kicked, nil
@@ -74,10 +83,12 @@ func (s *Server) kickOne(h table.Handle, order *kickOrder) int {
 	return 0
 }
 
-func (s *Server) kickAll(order *kickOrder) (kicked int) {
+func (s *Server) kickAll(order *kickOrder, exclude []table.Handle) (kicked int) {
 	for _, l := range s.loops {
 		for h := range l.registered() {
-			kicked += s.kickOne(h, order)
+			if !excluded(exclude, h) {
+				kicked += s.kickOne(h, order)
+			}
 		}
 	}
 	return kicked

@@ -123,6 +123,28 @@ func (s *Server) Unbind(_ context.Context, clientID string) (BindResult, error) 
 	return result, nil
 }
 
+// UnbindUIDs implements Gateway.
+func (s *Server) UnbindUIDs(ctx context.Context, uids []string) (unbound int, err error) {
+	if err := checkNames("uid", uids); err != nil {
+		return 0, err
+	}
+	for _, u := range distinct(uids) {
+		for h := range until(ctx, s.registry.uids.Snapshot(u)) {
+			s.registry.lookup(h, func(c *client) {
+				if c.uid != nil && c.uid.Name() == u {
+					s.registry.uids.Remove(c.uid, h)
+					c.uid = nil
+					unbound++
+				}
+			})
+		}
+		if ctx.Err() != nil {
+			return unbound, errQuery(ctx)
+		}
+	}
+	return unbound, nil
+}
+
 // Join implements Gateway.
 func (s *Server) Join(ctx context.Context, m Membership) (MembershipResult, error) {
 	return s.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
@@ -205,12 +227,6 @@ func (s *Server) changeMembership(ctx context.Context, m Membership, change func
 }
 
 func (m *Membership) check() error {
-	if len(m.ClientIDs) == 0 && len(m.UIDs) == 0 {
-		return &Error{CodeNoTarget, "neither client_ids nor uids are named"}
-	}
-	if len(m.Groups) == 0 {
-		return &Error{CodeInvalidName, "no group is named"}
-	}
 	if err := checkNames("group", m.Groups); err != nil {
 		return err
 	}
@@ -219,9 +235,6 @@ func (m *Membership) check() error {
 
 // Ungroup implements Gateway.
 func (s *Server) Ungroup(ctx context.Context, groups []string) (int, error) {
-	if len(groups) == 0 {
-		return 0, &Error{CodeInvalidName, "no group is named"}
-	}
 	if err := checkNames("group", groups); err != nil {
 		return 0, err
 	}

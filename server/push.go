@@ -42,6 +42,9 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 		return PushResult{}, err
 	}
 	s.pushes.Add(1)
+	if matched == 0 {
+		s.unmatched.Add(1)
+	}
 	if wait == nil {
 		return PushResult{Matched: matched, Queued: matched}, nil
 	}

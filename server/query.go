@@ -51,7 +51,7 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 		Connections: s.connected(), Sockets: int(s.sockets.Load()), MaxConns: s.MaxConns(),
 		UIDs: s.registry.uids.Len(), Groups: s.registry.groups.Len(),
 		Accepted: s.accepted.Load(), AcceptErrors: s.acceptErrors.Load(), Delayed: s.delayed.Load(), Addresses: s.addresses.Len(),
-		Pushes: s.pushes.Load(), PushesRefused: s.refused.Load(),
+		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
 		TLSHandshakes: map[string]uint64{},
 	}

@@ -48,6 +48,7 @@ type Server struct {
 	sockets    atomic.Int64 // client sockets open, of every phase
 	accepted   atomic.Uint64
 	pushes     atomic.Uint64
+	unmatched  atomic.Uint64 // pushes for nobody
 	refused    atomic.Uint64 // pushes answered CodeBusy
 
 	acceptErrors atomic.Uint64 // of all acceptors

@@ -29,13 +29,14 @@ type Stats struct {
 	CertificateFailures uint64 // reloads that left the old certificates
 
 	// Pushes. Matched = Written + the sum of Dropped + Queued, always.
-	Pushes        uint64
-	PushesRefused uint64 // answered CodeBusy
-	Matched       uint64
-	Written       uint64
-	Dropped       map[string]uint64 // by reason
-	Queued        int               // deliveries that have not ended
-	QueuedBytes   int               // bytes that wait for sockets, shared frames counted per client
+	Pushes          uint64
+	PushesUnmatched uint64 // of Pushes, those for which there was nobody
+	PushesRefused   uint64 // answered CodeBusy
+	Matched         uint64
+	Written         uint64
+	Dropped         map[string]uint64 // by reason
+	Queued          int               // deliveries that have not ended
+	QueuedBytes     int               // bytes that wait for sockets, shared frames counted per client
 
 	MessagesIn uint64 // complete messages from clients
 	PutOff     uint64 // times that the rest of what a client had sent waited for a turn

@@ -7,16 +7,8 @@ import (
 	"castgate/server/internal/table"
 )
 
-// empty tells whether no target is named.
-func (t *Targets) empty() bool {
-	return !t.All && len(t.ClientIDs) == 0 && len(t.UIDs) == 0 && len(t.Groups) == 0
-}
-
 // check returns the first name that can't be one.
 func (t *Targets) check() error {
-	if t.empty() {
-		return &Error{CodeNoTarget, "to names no client_ids, uids or groups, and not all"}
-	}
 	if err := checkNames("uid", t.UIDs); err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ type Gateway interface {
 	// Unbind takes the client's uid away; its groups stay.
 	// Unknown clients: CodeUnknownClient.
 	Unbind(ctx context.Context, clientID string) (BindResult, error)
+	// UnbindUIDs takes the uids away from all clients that have them now and
+	// returns how many that were. With CodeDeadline a part has been done.
+	UnbindUIDs(ctx context.Context, uids []string) (unbound int, err error)
 	// Join adds the clients, and every present connection of the uids, to the
 	// groups. Unknown client ids are reported, each once, not an error. With
 	// CodeDeadline, as with Leave and Ungroup, a part has been done.
@@ -138,7 +141,8 @@ type MembershipResult struct {
 	UnknownClientIDs []string
 }
 
-// Targets names receivers. A client named in several ways counts once.
+// Targets names receivers. A client named in several ways counts once; empty
+// lists name nobody.
 type Targets struct {
 	ClientIDs []string
 	UIDs      []string
@@ -179,6 +183,8 @@ type PushResult struct {
 // Kick is the argument of Gateway.Kick.
 type Kick struct {
 	To Targets
+	// ExcludeClientIDs and ExcludeUIDs are taken out of To.
+	ExcludeClientIDs, ExcludeUIDs []string
 	// Code is the close code: 1000 or 3000 to 4999; 0 means 1000.
 	// Others are CodeInvalidCloseCode.
 	Code uint16

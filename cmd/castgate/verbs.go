@@ -83,12 +83,21 @@ func (c *bindCommand) Run(p *process) error {
 
 type unbindCommand struct {
 	connection
-	Client string `required:"" placeholder:"ID" help:"Client id."`
+	Client string   `placeholder:"ID" help:"Client id."`
+	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"All connections of a uid. Repeatable."`
 }
 
 // Run carries out the unbind.
 func (c *unbindCommand) Run(p *process) error {
-	return c.call(p, http.MethodPost, "/v1/unbind", map[string]any{"client_id": c.Client})
+	if (c.Client == "") == (len(c.UID) == 0) {
+		return failf(exitUsage, "unbind: want --client or --uid, one of the two")
+	}
+	body := map[string]any{}
+	put(body, "uids", c.UID)
+	if c.Client != "" {
+		body["client_id"] = c.Client
+	}
+	return c.call(p, http.MethodPost, "/v1/unbind", body)
 }
 
 // membership is the flags of join and leave.
@@ -136,6 +145,9 @@ type kickCommand struct {
 	Code   int    `placeholder:"N" help:"Close code, 1000 or 3000 to 4999; 1000 unless given."`
 	Reason string `placeholder:"TEXT" help:"Reason in the close frame."`
 	Text   string `placeholder:"TEXT" help:"Text message sent before the close; - reads it from stdin."`
+
+	ExcludeClient []string `sep:"none" placeholder:"ID" help:"Not this client. Repeatable."`
+	ExcludeUID    []string `name:"exclude-uid" sep:"none" placeholder:"UID" help:"Not this uid. Repeatable."`
 }
 
 // Run carries out the kick.
@@ -144,6 +156,12 @@ func (c *kickCommand) Run(p *process) error {
 	c.targets.fields(body)
 	if len(body) == 0 {
 		return failf(exitUsage, "kick: want --client, --uid, --group or --all")
+	}
+	exclude := map[string]any{}
+	put(exclude, "client_ids", c.ExcludeClient)
+	put(exclude, "uids", c.ExcludeUID)
+	if len(exclude) > 0 {
+		body["exclude"] = exclude
 	}
 	if c.Code != 0 {
 		body["code"] = c.Code

@@ -51,6 +51,8 @@ func TestVerbs(t *testing.T) {
 		{line: []string{"bind", "--client=k", "--uid=42"}, ask: "POST /v1/bind", body: `{"client_id":"k","uid":"42"}`},
 		{line: []string{"bind", "--client=k", "--uid=42", "--group=a", "--group=b", "--kick-old"}, ask: "POST /v1/bind", body: `{"client_id":"k","exclusive":"kick_old","groups":["a","b"],"uid":"42"}`},
 		{line: []string{"unbind", "--client=k"}, ask: "POST /v1/unbind", body: `{"client_id":"k"}`},
+		{line: []string{"unbind", "--uid=42", "--uid=43"}, ask: "POST /v1/unbind", body: `{"uids":["42","43"]}`},
+		{line: []string{"kick", "--uid=42", "--exclude-client=k", "--exclude-uid=u"}, ask: "POST /v1/kick", body: `{"exclude":{"client_ids":["k"],"uids":["u"]},"uids":["42"]}`},
 		{line: []string{"join", "--client=k", "--group=g"}, ask: "POST /v1/join", body: `{"client_ids":["k"],"groups":["g"]}`},
 		{line: []string{"leave", "--uid=42", "--group=g"}, ask: "POST /v1/leave", body: `{"groups":["g"],"uids":["42"]}`},
 		{line: []string{"ungroup", "--group=g"}, ask: "POST /v1/ungroup", body: `{"groups":["g"]}`},

@@ -38,7 +38,6 @@ func TestScopeOfRoutes(t *testing.T) {
 		{ScopeRead, "GET", "/v1/uids", ""},
 		{ScopeRead, "GET", "/v1/groups", ""},
 		{ScopeRead, "GET", "/v1/clients/c-1", ""},
-		{ScopeRead, "GET", "/v1/openapi.json", ""},
 		{ScopeRead, "GET", "/metrics", ""},
 		{ScopeRead, "POST", "/v1/online", `{}`},
 		{ScopeRead, "POST", "/v1/counts", `{}`},

@@ -71,6 +71,10 @@ func (f *fake) Unbind(_ context.Context, id string) (server.BindResult, error) {
 	return server.BindResult{PreviousUID: "a\"nn"}, known(id)
 }
 
+func (f *fake) UnbindUIDs(_ context.Context, uids []string) (int, error) {
+	return len(uids), f.note("unbind uids %q", uids)
+}
+
 func (f *fake) Join(_ context.Context, m server.Membership) (server.MembershipResult, error) {
 	return server.MembershipResult{Changed: 2, UnknownClientIDs: []string{"gone"}}, f.note("join %q %q %q", m.ClientIDs, m.UIDs, m.Groups)
 }
@@ -100,7 +104,7 @@ func (f *fake) Push(ctx context.Context, p server.Push) (server.PushResult, erro
 
 func (f *fake) Kick(_ context.Context, k server.Kick) (int, error) {
 	t := &k.To
-	return 4, f.note("kick %q %q %q %v %d %q %q", t.ClientIDs, t.UIDs, t.Groups, t.All, k.Code, k.Reason, k.Text)
+	return 4, f.note("kick %q %q %q %v but %q %q: %d %q %q", t.ClientIDs, t.UIDs, t.Groups, t.All, k.ExcludeClientIDs, k.ExcludeUIDs, k.Code, k.Reason, k.Text)
 }
 
 func (f *fake) Online(_ context.Context, q server.Online) (server.OnlineResult, error) {

@@ -8,12 +8,19 @@ import (
 
 func (c *call) kick() error {
 	m := &c.command
-	n, err := c.server.gateway.Kick(c.ctx, server.Kick{To: m.Top, Code: uint16(m.Code), Reason: m.Reason, Text: m.Text})
+	n, err := c.server.gateway.Kick(c.ctx, server.Kick{
+		To: *m.Targets(), ExcludeClientIDs: m.ExcludeClientIDs, ExcludeUIDs: m.ExcludeUIDs,
+		Code: uint16(m.Code), Reason: m.Reason, Text: m.Text,
+	})
 	if err != nil {
 		return err
 	}
 	if c.server.audit.On() {
-		c.did("kick", append(auditTargets(&m.Top), slog.Int("code", max(m.Code, 1000)), slog.Int("kicked", n))...)
+		attrs := auditTargets(m.Targets())
+		if excluded := len(m.ExcludeClientIDs) + len(m.ExcludeUIDs); excluded > 0 {
+			attrs = append(attrs, slog.Int("excluded", excluded))
+		}
+		c.did("kick", append(attrs, slog.Int("code", max(m.Code, 1000)), slog.Int("kicked", n))...)
 	}
 	c.out = append(appendInt(c.out, `{"kicked":`, n), '}')
 	return nil

@@ -22,12 +22,20 @@ func (c *call) bind() error {
 	return nil
 }
 
-func (c *call) unbind() error {
-	r, err := c.server.gateway.Unbind(c.ctx, c.command.ClientID)
+// unbind answers in one form for a client and for uids: how many clients had a
+// uid and, of a client, which.
+func (c *call) unbind() (err error) {
+	m, r, unbound := &c.command, server.BindResult{}, 0
+	if m.Has&wire.FieldUIDs != 0 {
+		unbound, err = c.server.gateway.UnbindUIDs(c.ctx, m.Top.UIDs)
+	} else if r, err = c.server.gateway.Unbind(c.ctx, m.ClientID); r.PreviousUID != "" {
+		unbound = 1
+	}
 	if err != nil {
 		return err
 	}
-	c.out = append(appendNullable(append(c.out, `{"previous_uid":`...), r.PreviousUID), '}')
+	c.out = appendNullable(append(c.out, `{"previous_uid":`...), r.PreviousUID)
+	c.out = append(appendInt(c.out, `,"unbound":`, unbound), '}')
 	return nil
 }
 

@@ -88,6 +88,7 @@ var (
 	descCerts      = desc("tls_certificate_reloads_total", "Times the certificates were read anew; after a failure the old ones stay.", "result")
 	descCloses     = desc("closes_total", "Client connections closed, by reason.", "reason")
 	descPushes     = desc("pushes_total", "Pushes taken.")
+	descUnmatched  = desc("pushes_unmatched_total", "Pushes taken for which there was nobody.")
 	descRefused    = desc("pushes_refused_total", "Pushes refused for want of room.")
 	descMatched    = desc("deliveries_matched_total", "Deliveries that pushes asked for.")
 	descDeliveries = desc("deliveries_total", "Deliveries, by outcome: written, or dropped and why.", "outcome")
@@ -154,6 +155,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		counter(descCloses, n, reason)
 	}
 	counter(descPushes, st.Pushes)
+	counter(descUnmatched, st.PushesUnmatched)
 	counter(descRefused, st.PushesRefused)
 	counter(descMatched, st.Matched)
 	counter(descDeliveries, st.Written, "written")

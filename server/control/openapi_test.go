@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,8 +24,11 @@ type operation struct {
 			Examples map[string]struct{ Value json.RawMessage }
 		}
 	}
-	Responses map[string]struct{ Content map[string]any }
-	XCodes    []string `json:"x-codes"`
+	Responses map[string]struct {
+		Content map[string]any
+		XCodes  []string `json:"x-codes"`
+	}
+	XCodes []string `json:"x-codes"`
 }
 
 const documentURL = "http://control/openapi.json"
@@ -186,13 +190,15 @@ func checkAnswer(t *testing.T, p *port, c *jsonschema.Compiler, path, method, ur
 		t.Errorf("%s %s %s: %d %s", method, url, body, status, answer)
 		return
 	}
-	s := schema(t, c, "paths", path, strings.ToLower(method), "responses", "200", "content", got, "schema")
+	content := []string{"paths", path, strings.ToLower(method), "responses", "200", "content", got}
 	switch got {
 	case jsonType:
+		s := schema(t, c, append(content, "schema")...)
 		if err := valid(s, answer); err != nil {
 			t.Errorf("%s %s: %s: %v", method, url, answer, err)
 		}
 	case ndjsonType:
+		s := schema(t, c, append(content, "x-line")...)
 		for line := range strings.Lines(answer) {
 			if err := valid(s, line); err != nil {
 				t.Errorf("%s %s: %s: %v", method, url, line, err)
@@ -225,6 +231,11 @@ func TestDocumentProblems(t *testing.T) {
 		s := schema(t, schemas, "paths", tt.path, "post", "responses", fmt.Sprint(status), "content", h.Get("Content-Type"), "schema")
 		if err := valid(s, answer); err != nil {
 			t.Errorf("%s %s: %s: %v", tt.path, tt.body, answer, err)
+		}
+		var problem struct{ Code string }
+		codes := doc.Paths[tt.path]["post"].Responses[fmt.Sprint(status)].XCodes
+		if err := json.Unmarshal([]byte(answer), &problem); err != nil || !slices.Contains(codes, problem.Code) {
+			t.Errorf("%s %s: %s is none of %q", tt.path, tt.body, problem.Code, codes)
 		}
 	}
 	_, text, _ := p.ask("GET", "/v1/openapi.json", "")

@@ -50,7 +50,7 @@ var statuses = map[string]int{
 	wire.CodeInvalidBase64:   400,
 	wire.CodeInvalidClose:    400, // the server's too
 	wire.CodeTooMany:         400,
-	wire.CodeNoTarget:        400, // the server's too
+	wire.CodeNoTarget:        400,
 	wire.CodeNoPayload:       400,
 	wire.CodeSeveralPayloads: 400,
 	wire.CodeUnknownOp:       400,

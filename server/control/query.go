@@ -110,6 +110,7 @@ func (c *call) stats() error {
 	b = appendCounters(append(b, `,"handshakes":`...), st.Handshakes)
 	b = appendCounters(append(b, `,"closes":`...), st.Closes)
 	b = appendInt(b, `,"pushes":`, st.Pushes)
+	b = appendInt(b, `,"pushes_unmatched":`, st.PushesUnmatched)
 	b = appendInt(b, `,"pushes_refused":`, st.PushesRefused)
 	b = appendInt(b, `,"matched":`, st.Matched)
 	b = appendInt(b, `,"written":`, st.Written)

@@ -50,7 +50,7 @@ func routes() []*route {
 		{method: "PUT", path: "/v1/clients/{client_id}/session", scope: ScopeManage, body: jsonBody, run: (*call).putSession},
 		{method: "PATCH", path: "/v1/clients/{client_id}/session", scope: ScopeManage, body: jsonBody, run: (*call).patchSession},
 		{method: "POST", path: "/v1/reload", scope: ScopeManage, run: (*call).reload},
-		{method: "GET", path: "/v1/openapi.json", scope: ScopeRead, run: (*call).openAPI},
+		{method: "GET", path: "/v1/openapi.json", open: true, run: (*call).openAPI},
 		{method: "GET", path: "/livez", open: true, lenient: true, run: (*call).live},
 		{method: "GET", path: "/readyz", open: true, lenient: true, run: (*call).ready},
 		{method: "GET", path: "/metrics", scope: ScopeRead, lenient: true, run: (*call).scrape},

@@ -83,7 +83,11 @@ func field(name string) Fields {
 	return 0
 }
 
-const payloadFields = FieldText | FieldJSON | FieldBase64
+const (
+	payloadFields = FieldText | FieldJSON | FieldBase64
+	// targetFields name clients, in to or beside it.
+	targetFields = FieldClientIDs | FieldUIDs | FieldGroups | FieldAll
+)
 
 // Command is what a body asks for: the fields of all operations in one
 // struct, of which Op.Fields says which are meant. One command is decoded
@@ -112,6 +116,7 @@ type Command struct {
 	Text    string // the value of text
 	Session []byte // a JSON object
 
+	inTo    Fields // that stood in to
 	scan    scanner
 	scratch []byte // a payload that is not a part of the body
 }
@@ -139,6 +144,9 @@ func (c *Command) Decode(body []byte, op *Op) error {
 		}
 		f := field(key)
 		if f&allowed == 0 {
+			if op != nil {
+				return op.unknown(key)
+			}
 			return Faultf(CodeUnknownField, "unknown field %.64q", key)
 		}
 		if f&c.Has != 0 {
@@ -205,6 +213,14 @@ func (c *Command) value(f Fields) (err error) {
 		c.Session, err = s.raw()
 	}
 	return err
+}
+
+// Targets is whom a kick is for: to, or where there is none what is at the top.
+func (c *Command) Targets() *server.Targets {
+	if c.Has&FieldTo != 0 {
+		return &c.To
+	}
+	return &c.Top
 }
 
 // Names is how many client ids, uids and groups it has in its lists.

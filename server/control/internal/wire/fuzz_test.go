@@ -139,7 +139,7 @@ func FuzzCommand(f *testing.F) {
 // emptied tells whether a fault comes from omitempty, which takes empty lists
 // of required fields away.
 func emptied(r *reference, err error) bool {
-	return code(err) == CodeMissingField && len(r.Groups) == 0
+	return code(err) == CodeNoTarget || code(err) == CodeMissingField && len(r.Groups)*len(r.UIDs) == 0
 }
 
 // FuzzBatch splits bodies both ways and decodes all parts. What SplitBatch

@@ -10,24 +10,30 @@ type Op struct {
 	Name string
 	// Fields are all that a body may hold, Required those that it must.
 	Fields, Required Fields
-	// target is set where at least one target has to be named: in to if that
-	// is a field, else at the top.
+	// target is set where clients have to be named: by a field of to or, where
+	// the op has them, by the same fields at the top.
 	target bool
+	// either is fields of which one must be there; only says that it is exactly
+	// one.
+	either Fields
+	only   bool
 }
 
 // The operations.
 var (
 	Bind = &Op{Name: "bind", Fields: FieldClientID | FieldUID | FieldGroups | FieldExclusive,
 		Required: FieldClientID | FieldUID}
-	Unbind = &Op{Name: "unbind", Fields: FieldClientID, Required: FieldClientID}
-	Join   = &Op{Name: "join", Fields: FieldClientIDs | FieldUIDs | FieldGroups, Required: FieldGroups}
-	Leave  = &Op{Name: "leave", Fields: FieldClientIDs | FieldUIDs | FieldGroups, Required: FieldGroups}
+	Unbind = &Op{Name: "unbind", Fields: FieldClientID | FieldUIDs, either: FieldClientID | FieldUIDs, only: true}
+	Join   = &Op{Name: "join", Fields: FieldClientIDs | FieldUIDs | FieldGroups, Required: FieldGroups,
+		either: FieldClientIDs | FieldUIDs}
+	Leave = &Op{Name: "leave", Fields: FieldClientIDs | FieldUIDs | FieldGroups, Required: FieldGroups,
+		either: FieldClientIDs | FieldUIDs}
 	// Ungroup empties groups.
 	Ungroup = &Op{Name: "ungroup", Fields: FieldGroups, Required: FieldGroups}
 	Push    = &Op{Name: "push", Fields: FieldTo | FieldExclude | payloadFields | FieldWait,
 		Required: FieldTo, target: true}
 	Kick = &Op{Name: "kick", target: true,
-		Fields: FieldClientIDs | FieldUIDs | FieldGroups | FieldAll | FieldCode | FieldReason | FieldText}
+		Fields: FieldTo | FieldExclude | targetFields | FieldCode | FieldReason | FieldText}
 	Online = &Op{Name: "online", Fields: FieldClientIDs | FieldUIDs}
 	Counts = &Op{Name: "counts", Fields: FieldGroups | FieldUIDs}
 	// PutSession and PatchSession exist in batches only; by themselves they
@@ -79,19 +85,13 @@ func (c *Command) op() (*Op, error) {
 // check holds the fields against those of op.
 func (c *Command) check(op *Op) error {
 	if extra := c.Has &^ (op.Fields | FieldOp); extra != 0 {
-		return Faultf(CodeUnknownField, "unknown field %q in %s", extra.first(), op.Name)
+		return op.unknown(extra.first())
 	}
 	if missing := op.Required &^ c.Has; missing != 0 {
 		return Faultf(CodeMissingField, "%s is missing", missing.first())
 	}
-	if op.target {
-		targets, where := &c.Top, "the body"
-		if op.Fields&FieldTo != 0 {
-			targets, where = &c.To, "to"
-		}
-		if !named(targets) {
-			return Faultf(CodeNoTarget, "%s names no target: client_ids, uids, groups or all", where)
-		}
+	if err := c.checkTargets(op); err != nil {
+		return err
 	}
 	if op != Push {
 		return nil
@@ -103,6 +103,49 @@ func (c *Command) check(op *Op) error {
 		return nil
 	}
 	return Faultf(CodeSeveralPayloads, "more than one of text, json and base64 is given")
+}
+
+// checkTargets requires that the body says whom it means. An empty list does: it
+// means nobody, and is what a caller has computed. "all": false says nothing.
+func (c *Command) checkTargets(op *Op) error {
+	given := c.Has & op.either
+	switch {
+	case op.only && given == 0:
+		return Faultf(CodeMissingField, "%s is missing: want one of %s", op.either.first(), op.either)
+	case op.only && given&(given-1) != 0:
+		return Faultf(CodeInvalidValue, "%s stand together: %s takes one of them", given, op.Name)
+	case op.either != 0 && given == 0:
+		return Faultf(CodeNoTarget, "the body names no client: want %s", op.either)
+	case !op.target:
+		return nil
+	}
+	top, where := c.Has&op.Fields&targetFields, "the body"
+	if op.Fields&targetFields == 0 || c.Has&FieldTo != 0 {
+		where = "to"
+	}
+	if c.Has&FieldTo != 0 && top != 0 {
+		return Faultf(CodeInvalidValue, "%s stands beside to: put all targets into to", top.first())
+	}
+	if named := (c.inTo | top) &^ FieldAll; named == 0 && !c.To.All && !c.Top.All {
+		return Faultf(CodeNoTarget, "%s names no target: want client_ids, uids, groups or all", where)
+	}
+	return nil
+}
+
+// unknown is the fault of a field that the op does not have.
+func (op *Op) unknown(name string) *Fault {
+	return Faultf(CodeUnknownField, "unknown field %.64q in %s, which takes %s", name, op.Name, op.Fields)
+}
+
+// String is the names of the fields, separated by commas.
+func (f Fields) String() string {
+	var names []string
+	for i, name := range fieldNames {
+		if f>>i&1 == 1 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // first is the name of the first field of the set.

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
-
-	"castgate/server"
 )
 
 // bytesOf returns the bytes of a string that points into a body.
@@ -70,9 +68,10 @@ func (s *scanner) closeCode() (int, error) {
 	return int(n), nil
 }
 
-// to reads the targets of a push.
+// to reads the targets of a push or a kick.
 func (c *Command) to() error {
 	return c.names("to", func(f Fields) (err error) {
+		c.inTo |= f
 		switch s := &c.scan; f {
 		case FieldClientIDs:
 			c.To.ClientIDs, err = s.list("to.client_ids", c.To.ClientIDs)
@@ -84,10 +83,10 @@ func (c *Command) to() error {
 			c.To.All, err = s.boolean("to.all")
 		}
 		return err
-	}, FieldClientIDs|FieldUIDs|FieldGroups|FieldAll)
+	}, targetFields)
 }
 
-// exclude reads who a push is not for.
+// exclude reads who a push or a kick is not for.
 func (c *Command) exclude() error {
 	return c.names("exclude", func(f Fields) (err error) {
 		if f == FieldClientIDs {
@@ -112,7 +111,7 @@ func (c *Command) names(object string, value func(Fields) error, allowed Fields)
 		}
 		f := field(key)
 		if f&allowed == 0 {
-			return Faultf(CodeUnknownField, "unknown field %.64q in %s", key, object)
+			return Faultf(CodeUnknownField, "unknown field %.64q in %s, which takes %s", key, object, allowed)
 		}
 		if f&has != 0 {
 			return Faultf(CodeDuplicateField, "the field %s.%s stands twice", object, key)
@@ -162,9 +161,4 @@ func (c *Command) base64() error {
 	c.scratch = c.scratch[:n]
 	c.Payload, c.Binary = c.scratch, true
 	return nil
-}
-
-// named tells whether t names any target.
-func named(t *server.Targets) bool {
-	return t.All || len(t.ClientIDs)+len(t.UIDs)+len(t.Groups) > 0
 }
