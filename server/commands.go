@@ -27,6 +27,9 @@ type command struct {
 	mark    uint64         // cmdAll: clients registered later are not meant
 	matched int            // cmdAll: clients that are
 	started bool           // cmdSnapshot: loop.walking is in the middle of it
+	// uncounted tells a loop to count whom a cmdSnapshot is for: the pusher has
+	// not looked, as that costs more than the push.
+	uncounted bool
 	kick    *kickOrder
 	run     func(*loop)
 	cost    int64 // of room in the mailbox
@@ -95,12 +98,20 @@ func (l *loop) deliverMembers(cmd *command, budget int) int {
 		}
 		for _, h := range l.handles[:n] {
 			if !excluded(cmd.exclude, h) {
+				l.countLate(cmd)
 				l.deliverTo(h, cmd.frame, &l.bulk)
 			}
 		}
 		budget -= n
 	}
 	return budget
+}
+
+// countLate counts one more client that a command is for, if nobody has yet.
+func (l *loop) countLate(cmd *command) {
+	if cmd.uncounted {
+		l.count.matched.Add(1)
+	}
 }
 
 // deliverTo gives a frame to the client a handle names and notes the client in
@@ -139,6 +150,7 @@ func (l *loop) abandon(cmd *command) {
 		for n := members.Next(buf[:]); n > 0; n = members.Next(buf[:]) {
 			for _, h := range buf[:n] {
 				if !excluded(cmd.exclude, h) {
+					l.countLate(cmd)
 					l.drop(cmd.frame, dropClosed)
 				}
 			}

@@ -86,7 +86,7 @@ func (s *Server) narrowed(q *List) table.Snapshot {
 
 // until is the members of a set, until ctx is done: a set may have a million.
 func until(ctx context.Context, set table.Snapshot) iter.Seq[table.Handle] {
-	const stride = 1024 // between two looks at ctx
+	const stride = 256 // between two looks at ctx
 	return func(yield func(table.Handle) bool) {
 		n := 0
 		for h := range set.All() {

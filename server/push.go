@@ -24,10 +24,18 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	if err := p.To.check(); err != nil {
 		return PushResult{}, err
 	}
-	if !p.Binary && !p.Raw && !utf8.Valid(p.Payload) {
+	known := p.Series != nil && p.Series.begun
+	if !p.Binary && !p.Raw && !known && !utf8.Valid(p.Payload) {
 		return PushResult{}, &Error{CodeInvalidUTF8, "a text message is not UTF-8"}
 	}
 	if err := checkNames("uid", p.ExcludeUIDs); err != nil {
+		return PushResult{}, err
+	}
+	if p.Series != nil {
+		err := s.pushSeries(ctx, &p)
+		if err == errBusy || !known { // a series counts once
+			_ = s.noted(err)
+		}
 		return PushResult{}, err
 	}
 	var wait *pushWait
@@ -35,13 +43,9 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 		wait = newPushWait()
 	}
 	matched, err := s.fanOut(ctx, &p, wait)
-	if err != nil {
-		if err == errBusy {
-			s.refused.Add(1)
-		}
+	if s.noted(err) != nil {
 		return PushResult{}, err
 	}
-	s.pushes.Add(1)
 	if matched == 0 {
 		s.unmatched.Add(1)
 	}
@@ -57,6 +61,17 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	r := PushResult{Matched: matched, Written: int(wait.written.Load()), Dropped: int(wait.dropped.Load())}
 	r.Queued = matched - r.Written - r.Dropped
 	return r, nil
+}
+
+// noted counts a push by how it ended.
+func (s *Server) noted(err error) error {
+	switch err {
+	case nil:
+		s.pushes.Add(1)
+	case errBusy:
+		s.refused.Add(1)
+	}
+	return err
 }
 
 // fanOut posts the push to the loops of its targets, to all of them or, with

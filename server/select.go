@@ -15,13 +15,16 @@ type seat struct {
 }
 
 // Members implements Gateway.
-func (s *Server) Members(_ context.Context, q Members) ([]string, error) {
-	seats, err := s.seats(Each{UID: q.UID, Group: q.Group})
+func (s *Server) Members(ctx context.Context, q Members) ([]string, error) {
+	seats, err := s.seats(ctx, Each{UID: q.UID, Group: q.Group})
 	if err != nil {
 		return nil, err
 	}
 	ids := make([]string, 0, len(seats))
-	for _, seat := range seats {
+	for i, seat := range seats {
+		if i%idStride == idStride-1 && ctx.Err() != nil {
+			return nil, errQuery(ctx)
+		}
 		s.registry.lookup(seat.handle, func(c *client) {
 			ids = append(ids, s.ids.string(seat.handle, c.connection))
 		})
@@ -31,11 +34,14 @@ func (s *Server) Members(_ context.Context, q Members) ([]string, error) {
 
 // Each implements Gateway.
 func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) error {
-	seats, err := s.seats(q)
+	seats, err := s.seats(ctx, q)
 	if err != nil {
 		return err
 	}
-	for _, seat := range seats {
+	for i, seat := range seats {
+		if i%rowStride == rowStride-1 && ctx.Err() != nil {
+			return nil
+		}
 		var st ClientState
 		found := s.registry.lookup(seat.handle, func(c *client) {
 			st.ClientID = s.ids.string(seat.handle, c.connection)
@@ -50,7 +56,7 @@ func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) er
 				c.groups.each(func(e *table.Entry) { st.Groups = append(st.Groups, e.Name()) })
 			}
 		})
-		if found && (ctx.Err() != nil || !do(st)) {
+		if found && !do(st) {
 			return nil
 		}
 	}
@@ -58,10 +64,16 @@ func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) er
 }
 
 // GroupNames implements Gateway.
-func (s *Server) GroupNames(context.Context) ([]string, error) { return s.registry.groups.Names(), nil }
+func (s *Server) GroupNames(ctx context.Context) ([]string, error) {
+	names := s.registry.groups.Names(func() bool { return ctx.Err() == nil })
+	if ctx.Err() != nil {
+		return nil, errQuery(ctx)
+	}
+	return names, nil
+}
 
 // seats returns the clients q means, in their order.
-func (s *Server) seats(q Each) (seats []seat, err error) {
+func (s *Server) seats(ctx context.Context, q Each) (seats []seat, err error) {
 	var members table.Snapshot
 	switch {
 	case q.ClientID != "":
@@ -79,26 +91,36 @@ func (s *Server) seats(q Each) (seats []seat, err error) {
 	default:
 		for _, l := range s.loops {
 			for h := range l.registered() {
-				seats = append(seats, seat{handle: h})
+				if seats = append(seats, seat{handle: h}); len(seats)%seatStride == 0 && ctx.Err() != nil {
+					return nil, errQuery(ctx)
+				}
 			}
 		}
-		s.sortByConnection(seats)
-		return seats, nil
+		return s.sortByConnection(ctx, seats)
 	}
-	for h := range members.All() {
+	for h := range until(ctx, members) {
 		seats = append(seats, seat{handle: h})
 	}
 	if len(seats) > table.OrderedLen {
-		s.sortByConnection(seats)
+		return s.sortByConnection(ctx, seats)
 	}
 	return seats, nil
 }
 
+// rowStride is how many clients Each tells of between two looks at a context.
+const rowStride = 64
+
+// seatStride is how many seats are handled between two looks at a context.
+const seatStride = 1024
+
 // sortByConnection sorts clients by when they connected: exactly where
 // connection ids are given, which know their order, else to the millisecond.
-func (s *Server) sortByConnection(seats []seat) {
+func (s *Server) sortByConnection(ctx context.Context, seats []seat) ([]seat, error) {
 	peers := s.ids.peers
 	for i := range seats {
+		if i%idStride == idStride-1 && ctx.Err() != nil {
+			return nil, errQuery(ctx)
+		}
 		s.registry.lookup(seats[i].handle, func(c *client) {
 			seats[i].place = uint64(c.connectedAt)
 			if peers != nil {
@@ -109,5 +131,15 @@ func (s *Server) sortByConnection(seats []seat) {
 			seats[i].place = peers.order(uint32(seats[i].place))
 		}
 	}
-	slices.SortFunc(seats, func(a, b seat) int { return cmp.Compare(a.place, b.place) })
+	compared := 0
+	slices.SortFunc(seats, func(a, b seat) int {
+		if compared++; compared%(2*seatStride) == 0 && ctx.Err() != nil {
+			return 0 // the order does not matter any more
+		}
+		return cmp.Compare(a.place, b.place)
+	})
+	if ctx.Err() != nil {
+		return nil, errQuery(ctx)
+	}
+	return seats, nil
 }

@@ -38,7 +38,10 @@ func checkName(what, name string) error {
 // all, sorted, each once. With an error, for want of time, it returns none.
 func (s *Server) handles(ctx context.Context, clientIDs, uids, groups []string) ([]table.Handle, error) {
 	var list []table.Handle
-	for _, id := range clientIDs {
+	for i, id := range clientIDs {
+		if i%idStride == idStride-1 && ctx.Err() != nil {
+			return nil, errQuery(ctx)
+		}
 		if h := s.ids.parse(id); s.registry.online(h) {
 			list = append(list, h)
 		}
@@ -52,6 +55,9 @@ func (s *Server) handles(ctx context.Context, clientIDs, uids, groups []string) 
 	}
 	return sorted(list), nil
 }
+
+// idStride is how many ids are looked up between two looks at a context.
+const idStride = 256
 
 // sortLeast is the size up to which a list of handles may hold some many times.
 const sortLeast = 8192

@@ -141,8 +141,8 @@ type MembershipResult struct {
 	UnknownClientIDs []string
 }
 
-// Targets names receivers. A client named in several ways counts once; empty
-// lists name nobody.
+// Targets names receivers. A client named in several ways counts once, but for
+// Push.Series; empty lists name nobody.
 type Targets struct {
 	ClientIDs []string
 	UIDs      []string
@@ -167,6 +167,10 @@ type Push struct {
 	// Wait makes Push return only when each delivery has ended, written or
 	// dropped, or when ctx is done; what is then still waiting is Queued.
 	Wait bool
+	// Series, if not nil, makes this one of several pushes of the same message
+	// with the same exclusions. A client then gets one copy for each time that To
+	// names it or a set that it is in. The result is empty; Wait has no meaning.
+	Series *Series
 }
 
 // PushResult is the answer of Push. Matched = Written + Queued + Dropped.

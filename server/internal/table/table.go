@@ -105,17 +105,31 @@ func (t *Table) Renew(e *Entry, h Handle) (others Snapshot) {
 }
 
 // Names lists all names, in the order they came into being. It takes memory
-// for all of them, and locks one shard at a time.
-func (t *Table) Names() []string {
+// for all of them, and locks one shard at a time. It calls goOn now and then,
+// without a lock, and returns nothing of use once that is false.
+func (t *Table) Names(goOn func() bool) []string {
+	const stride = 1024 // names between two calls
 	all := make([]*Entry, 0, t.Len())
 	var scratch []*Entry
 	for i := range t.shards {
 		scratch = t.shards[i].copyEntries(scratch)
+		if len(all)/stride != (len(all)+len(scratch))/stride && !goOn() {
+			return nil
+		}
 		all = append(all, scratch...)
 	}
-	slices.SortFunc(all, func(a, b *Entry) int { return cmp.Compare(a.born, b.born) })
+	compared := 0
+	slices.SortFunc(all, func(a, b *Entry) int {
+		if compared++; compared%(2*stride) == 0 && !goOn() {
+			return 0
+		}
+		return cmp.Compare(a.born, b.born)
+	})
 	names := make([]string, len(all))
 	for i, e := range all {
+		if i%stride == stride-1 && !goOn() {
+			return nil
+		}
 		names[i] = e.name
 	}
 	return names

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"runtime"
+	"testing"
+)
+
+// Pushes of a series give a client one copy for each time that it is meant, but
+// none to those that are left out; every copy is counted, and the message is
+// encoded once.
+func TestSeries(t *testing.T) {
+	const clients = 200
+	k, all, names := overlapping(t, clients, 3)
+	few := k.ids.string(all[0], 0)
+	if _, err := k.Bind(t.Context(), Bind{ClientID: few, UID: "few"}); err != nil {
+		t.Fatal(err)
+	}
+	left := k.ids.string(all[1], 0)
+	var series Series
+	p := Push{ExcludeClientIDs: []string{left}, Payload: make([]byte, 1<<20), Series: &series}
+	before := allocated()
+	for _, to := range []Targets{
+		{ClientIDs: []string{few, few, left}},               // 2
+		{UIDs: []string{"few", "nobody", "few", "few"}},     // 3
+		{Groups: []string{names[0], names[1], names[0]}},    // 3 times all but one
+		{Groups: []string{names[2]}, UIDs: []string{"few"}}, // all but one, and 1
+		{UIDs: []string{"nobody"}},
+	} {
+		p.To = to
+		if _, err := k.Push(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := allocated() - before; took > 2<<20 {
+		t.Errorf("%d bytes allocated for one message of %d", took, len(p.Payload))
+	}
+	k.turns(t)
+	st, err := k.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := uint64(2 + 3 + 4*(clients-1) + 1)
+	if ended := st.Written + st.Dropped[dropLabels[dropSlow]] + uint64(st.Queued); st.Matched != want || ended != want {
+		t.Errorf("matched %d, written %d, queued %d, dropped %v; wants %d", st.Matched, st.Written, st.Queued, st.Dropped, want)
+	}
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
