@@ -30,9 +30,9 @@ type command struct {
 	// uncounted tells a loop to count whom a cmdSnapshot is for: the pusher has
 	// not looked, as that costs more than the push.
 	uncounted bool
-	kick    *kickOrder
-	run     func(*loop)
-	cost    int64 // of room in the mailbox
+	kick      *kickOrder
+	run       func(*loop)
+	cost      int64 // of room in the mailbox
 }
 
 // recycle empties a list of commands, so that nothing stays behind in it.

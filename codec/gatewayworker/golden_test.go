@@ -111,8 +111,8 @@ func TestGoldenKeys(t *testing.T) {
 			t.Fatalf("%s", c)
 		}
 		text := unhex(t, source)
-		if validJSON(text) != (string(c[1]) != "null") {
-			t.Errorf("%q: valid %v", text, validJSON(text))
+		if validJSON(text, nil) != (string(c[1]) != "null") {
+			t.Errorf("%q: valid %v", text, validJSON(text, nil))
 		}
 		got := d.Keys(text)
 		if len(got) != len(keys) {

@@ -32,11 +32,12 @@ type jsonReader struct {
 	b     []byte
 	i     int
 	depth int
+	pacer pacer
 }
 
 // validJSON tells whether json_decode takes b.
-func validJSON(b []byte) bool {
-	r := jsonReader{b: b}
+func validJSON(b []byte, pace Pace) bool {
+	r := jsonReader{b: b, pacer: pacer{pace: pace}}
 	if r.skip() != nil {
 		return false
 	}
@@ -146,6 +147,9 @@ func (r *jsonReader) each(f func(key []byte, escaped bool, kind jsonKind) error)
 			return err
 		}
 		if err := f(key, escaped, kind); err != nil {
+			return err
+		}
+		if err := r.pacer.at(r.i); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,7 @@ func FuzzJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ours, theirs := validJSON(b), json.Valid(b)
+		ours, theirs := validJSON(b, nil), json.Valid(b)
 		if ours && (!theirs || !utf8.Valid(b)) {
 			t.Errorf("%q taken", b)
 		}
@@ -45,11 +45,11 @@ func TestJSONDeep(t *testing.T) {
 		depth int
 		valid bool
 	}{{100, true}, {maxJSONDepth, true}, {maxJSONDepth + 1, false}, {1 << 20, false}} {
-		if b := strings.Repeat(`{"a":`, c.depth) + "1" + strings.Repeat("}", c.depth); validJSON([]byte(b)) != c.valid {
+		if b := strings.Repeat(`{"a":`, c.depth) + "1" + strings.Repeat("}", c.depth); validJSON([]byte(b), nil) != c.valid {
 			t.Errorf("%d levels: not %v", c.depth, c.valid)
 		}
 	}
-	if validJSON([]byte(strings.Repeat("[", 10<<20))) {
+	if validJSON([]byte(strings.Repeat("[", 10<<20)), nil) {
 		t.Error("10 MiB of brackets taken")
 	}
 }

@@ -17,8 +17,8 @@ type span struct{ start, end int }
 // inline returns b's value without references. A reference to something it is
 // itself in, or to what is not there, is ErrReference; the output may have
 // limit bytes. Shared objects become equal ones.
-func inline(b []byte, limit int) ([]byte, error) {
-	in := inliner{scanner: scanner{b: b}, limit: limit}
+func inline(b []byte, limit int, pace Pace) ([]byte, error) {
+	in := inliner{scanner: scanner{b: b, pacer: pacer{pace: pace}}, limit: limit}
 	if err := in.value(); err != nil {
 		return nil, err
 	}
@@ -67,6 +67,9 @@ func (in *inliner) value() error {
 		}
 	}
 	in.slots[slot].end = len(in.out)
+	if err == nil {
+		err = in.pacer.at(in.i)
+	}
 	return err
 }
 

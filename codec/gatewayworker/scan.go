@@ -23,6 +23,7 @@ type scanner struct {
 	b     []byte
 	i     int
 	depth int
+	pacer pacer
 }
 
 // lit takes the literal w.
@@ -240,6 +241,9 @@ func (s *scanner) elements() error {
 			err = s.elements()
 		} else {
 			err = s.opaque(kind)
+		}
+		if err == nil {
+			err = s.pacer.at(s.i)
 		}
 		if err != nil {
 			return err

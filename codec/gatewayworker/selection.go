@@ -4,7 +4,7 @@ package gatewayworker
 // with these connection ids.
 type Criterion struct {
 	Kind          CriterionKind
-	Names         [][]byte // uids or groups
+	Names         [][]byte // uids or groups, each once
 	ConnectionIDs []uint32
 }
 
@@ -35,13 +35,13 @@ func (d *Decoder) Select(ext []byte) (s Selection, ok bool) {
 	if !d.valid(ext) {
 		return s, false
 	}
-	r := jsonReader{b: ext}
+	r := d.reader(ext)
 	kind, _ := r.kind()
 	if kind != jsonArray && kind != jsonObject || !d.truthy(&r, kind) {
 		return s, false
 	}
 	s.All = true
-	r = jsonReader{b: ext}
+	r = d.reader(ext)
 	if kind == jsonArray {
 		return s, true
 	}
@@ -56,7 +56,11 @@ func (d *Decoder) Select(ext []byte) (s Selection, ok bool) {
 				return
 			}
 			if r.i = at; kind == jsonObject {
-				d.eachOnce(&r, kind, func(key []byte, kind jsonKind) { s.Where = append(s.Where, d.criterion(&r, key, kind)) })
+				d.eachOnce(&r, kind, func(key []byte, kind jsonKind) {
+					if c := d.criterion(&r, key, kind); c.Kind != ByUnknown {
+						s.Where = append(s.Where, c)
+					}
+				})
 			}
 		}
 	})
@@ -66,9 +70,9 @@ func (d *Decoder) Select(ext []byte) (s Selection, ok bool) {
 func (d *Decoder) criterion(r *jsonReader, key []byte, kind jsonKind) Criterion {
 	switch string(key) {
 	case "groups":
-		return Criterion{Kind: ByGroup, Names: d.values(r, kind)}
+		return Criterion{Kind: ByGroup, Names: d.distinct(d.values(r, kind))}
 	case "uid":
-		return Criterion{Kind: ByUID, Names: d.values(r, kind)}
+		return Criterion{Kind: ByUID, Names: d.distinct(d.values(r, kind))}
 	case "connection_id":
 		start := len(d.ids)
 		for _, key := range d.values(r, kind) {

@@ -13,21 +13,26 @@ import "slices"
 // sum of both is over limit bytes. Bytes after a value are ignored, as PHP does.
 // dst must not overlap old or update.
 func MergeSession(dst, old, update []byte, limit int) ([]byte, error) {
+	return new(Decoder).MergeSession(dst, old, update, limit)
+}
+
+// MergeSession is the function of that name, at the Decoder's pace.
+func (d *Decoder) MergeSession(dst, old, update []byte, limit int) ([]byte, error) {
 	if len(old)+len(update) > limit {
 		return dst, ErrTooLarge
 	}
 	if EmptyName(old) {
 		return append(dst, update...), nil
 	}
-	base, err := parseArray(old, limit)
+	base, err := parseArray(old, limit/2, d.Pace)
 	if err != nil {
 		return dst, err
 	}
-	over, err := parseArray(update, limit)
+	over, err := parseArray(update, limit/2, d.Pace)
 	if err != nil {
 		return dst, err
 	}
-	return mergeArrays(dst, base, over, 0, 0), nil
+	return mergeArrays(dst, base, over, 0, 0)
 }
 
 // pair is an element of a merged array: the value of base, of over, or both
@@ -38,7 +43,7 @@ type pair struct {
 }
 
 // mergeArrays appends the array at o in over merged into the one at b in base.
-func mergeArrays(dst []byte, base, over *tree, b, o int) []byte {
+func mergeArrays(dst []byte, base, over *tree, b, o int) (_ []byte, err error) {
 	var pairs []pair
 	index := map[string]int{}
 	for i := b + 1; i < base.nodes[b].next; i = base.nodes[i].next {
@@ -63,15 +68,20 @@ func mergeArrays(dst []byte, base, over *tree, b, o int) []byte {
 	}
 	dst = AppendArray(dst, len(pairs))
 	for _, p := range pairs {
+		if err := base.pacer.value(); err != nil {
+			return dst, err
+		}
 		dst = AppendKey(dst, p.key)
 		switch {
 		case p.over < 0:
 			dst = append(dst, base.bytes(p.base)...)
 		case p.base >= 0 && base.nodes[p.base].kind == 'a' && over.nodes[p.over].kind == 'a':
-			dst = mergeArrays(dst, base, over, p.base, p.over)
+			if dst, err = mergeArrays(dst, base, over, p.base, p.over); err != nil {
+				return dst, err
+			}
 		default:
 			dst = append(dst, over.bytes(p.over)...)
 		}
 	}
-	return AppendEnd(dst)
+	return AppendEnd(dst), nil
 }

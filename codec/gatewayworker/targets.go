@@ -11,6 +11,9 @@ import (
 // buffers, so that one per loop saves allocations. What a method returns lives until
 // the Decoder's next call and the reuse of the input.
 type Decoder struct {
+	// Pace, if not nil, is called while long inputs are read. Once it has returned
+	// false, what a method returns means nothing.
+	Pace Pace
 	text []byte // room for unescaped strings, never moved while in use
 	keys [][]byte
 	ids  []uint32
@@ -19,14 +22,18 @@ type Decoder struct {
 
 // valid checks b and makes room for its strings.
 func (d *Decoder) valid(b []byte) bool {
-	if !validJSON(b) {
+	if !validJSON(b, d.Pace) {
 		return false
 	}
 	if cap(d.text) > keepBuffer && len(b) < keepBuffer {
-		*d = Decoder{}
+		*d = Decoder{Pace: d.Pace}
 	}
 	d.text, d.keys, d.ids = slices.Grow(d.text[:0], len(b)), d.keys[:0], d.ids[:0]
 	return true
+}
+
+func (d *Decoder) reader(b []byte) jsonReader {
+	return jsonReader{b: b, pacer: pacer{pace: d.Pace}}
 }
 
 // plain is what a string of the input means.
@@ -131,7 +138,10 @@ func (d *Decoder) eachOnce(r *jsonReader, kind jsonKind, f func(key []byte, kind
 	})
 	end, depth := r.i, r.depth
 	for _, m := range members {
-		r.i = m.at
+		r.i, r.pacer.done = m.at, m.at
+		if r.pacer.value() != nil {
+			break
+		}
 		f(m.key, m.kind)
 	}
 	r.i, r.depth = end, depth
@@ -143,7 +153,7 @@ func (d *Decoder) Keys(ext []byte) [][]byte {
 	if !d.valid(ext) {
 		return nil
 	}
-	r := jsonReader{b: ext}
+	r := d.reader(ext)
 	kind, _ := r.kind()
 	return d.values(&r, kind)
 }
@@ -161,8 +171,11 @@ func (d *Decoder) distinct(keys [][]byte) [][]byte {
 		d.seen = make(map[string]bool, len(keys))
 	}
 	clear(d.seen)
-	kept := keys[:0]
+	kept, pace := keys[:0], pacer{pace: d.Pace}
 	for _, key := range keys {
+		if pace.value() != nil {
+			break
+		}
 		if !d.seen[string(key)] {
 			d.seen[string(key)] = true
 			kept = append(kept, key)
@@ -177,8 +190,8 @@ func (d *Decoder) distinct(keys [][]byte) [][]byte {
 // Broadcast is whom SEND_TO_ALL or SEND_TO_GROUP means (section 3.1).
 type Broadcast struct {
 	Listed  bool     // SEND_TO_ALL: only Connections, else everyone
-	Only    []uint32 // connection ids in order, doubles included
-	Groups  [][]byte // SEND_TO_GROUP: in order, doubles included
+	Only    List     // connection ids in order, doubles included
+	Groups  List     // SEND_TO_GROUP: in order, doubles included
 	Exclude []uint32 // connection ids that get nothing, in ascending order
 }
 
@@ -188,7 +201,7 @@ func (d *Decoder) SendToAll(ext []byte) Broadcast {
 		return Broadcast{}
 	}
 	b, _ := d.broadcast(ext)
-	if b.Groups = nil; b.Listed {
+	if b.Groups = (List{}); b.Listed {
 		b.Exclude = nil
 	}
 	return b
@@ -204,7 +217,7 @@ func (d *Decoder) broadcast(ext []byte) (b Broadcast, ok bool) {
 	if !d.valid(ext) {
 		return b, false
 	}
-	r := jsonReader{b: ext}
+	r := d.reader(ext)
 	if kind, _ := r.kind(); kind != jsonObject {
 		return b, false
 	}
@@ -212,15 +225,9 @@ func (d *Decoder) broadcast(ext []byte) (b Broadcast, ok bool) {
 		switch string(key) {
 		case "connections":
 			b.Listed = kind != jsonNull
-			start := len(d.ids)
-			for _, key := range d.values(&r, kind) {
-				if id, ok := connectionID(key); ok {
-					d.ids = append(d.ids, id)
-				}
-			}
-			b.Only = d.ids[start:len(d.ids):len(d.ids)]
+			b.Only = d.list(&r, kind)
 		case "group":
-			b.Groups = d.values(&r, kind)
+			b.Groups = d.list(&r, kind)
 		case "exclude":
 			b.Exclude = d.excluded(&r, kind)
 		}

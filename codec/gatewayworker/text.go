@@ -19,14 +19,23 @@ var ErrText = errors.New("PHP-serialized value without a text")
 // KICK close without a message. An error means that there is nothing to send; PHP
 // dies of some of them.
 func Message(dst []byte, f *Frame) (message []byte, null bool, err error) {
+	return new(Decoder).Message(dst, f)
+}
+
+// Message is the function of that name, at the Decoder's pace.
+func (d *Decoder) Message(dst []byte, f *Frame) (message []byte, null bool, err error) {
 	if f.Flags&FlagPlain != 0 {
 		return f.Body, false, nil
 	}
-	return AppendText(dst, f.Body)
+	return appendText(dst, f.Body, d.Pace)
 }
 
 // AppendText appends the text of a serialized value, as [Message] has it.
 func AppendText(dst, value []byte) (text []byte, null bool, err error) {
+	return appendText(dst, value, nil)
+}
+
+func appendText(dst, value []byte, pace Pace) (text []byte, null bool, err error) {
 	s := scanner{b: value}
 	kind, err := s.kind()
 	if err != nil {
@@ -54,7 +63,7 @@ func AppendText(dst, value []byte) (text []byte, null bool, err error) {
 		}
 		return appendFloat(dst, f, 'E', 14), false, nil
 	}
-	t, err := parse(value, true, MaxFrame)
+	t, err := parse(value, true, len(value)+maxInlined, pace)
 	if err != nil {
 		return dst, false, err
 	}
@@ -64,9 +73,15 @@ func AppendText(dst, value []byte) (text []byte, null bool, err error) {
 	return text, kind == 'N', nil
 }
 
+// maxInlined is how many bytes the references in a message may add to it.
+const maxInlined = 1 << 20
+
 // appendJSON appends the value at i as json_encode does with
 // JSON_UNESCAPED_UNICODE. On an error dst may have a part of it.
 func (t *tree) appendJSON(dst []byte, i int) ([]byte, error) {
+	if err := t.pacer.value(); err != nil {
+		return dst, err
+	}
 	value := t.bytes(i)
 	s := scanner{b: value, i: 2}
 	switch t.nodes[i].kind {

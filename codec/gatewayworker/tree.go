@@ -12,6 +12,7 @@ type tree struct {
 	b       []byte
 	objects bool   // objects are taken apart as arrays are
 	nodes   []node // nodes[0] is the whole value
+	pacer   pacer
 }
 
 // node is one value in a tree.
@@ -27,22 +28,23 @@ func (t *tree) bytes(i int) []byte { return t.b[t.nodes[i].start:t.nodes[i].end]
 
 // parse parses a value of at most limit bytes, which holds for what it is once
 // its references are replaced by what they mean.
-func parse(b []byte, objects bool, limit int) (*tree, error) {
-	t := &tree{b: b, objects: objects}
+func parse(b []byte, objects bool, limit int, pace Pace) (*tree, error) {
+	p := pacer{pace: pace}
+	t := &tree{b: b, objects: objects, pacer: p}
 	err := t.value(&scanner{b: b}, nil)
 	if !errors.Is(err, ErrReference) {
 		return t, err
 	}
-	if b, err = inline(b, limit); err != nil {
+	if b, err = inline(b, limit, pace); err != nil {
 		return nil, err
 	}
-	t = &tree{b: b, objects: objects}
+	t = &tree{b: b, objects: objects, pacer: p}
 	return t, t.value(&scanner{b: b}, nil)
 }
 
 // parseArray parses an array; objects in it stay whole.
-func parseArray(b []byte, limit int) (*tree, error) {
-	t, err := parse(b, false, limit)
+func parseArray(b []byte, limit int, pace Pace) (*tree, error) {
+	t, err := parse(b, false, limit, pace)
 	if err == nil && t.nodes[0].kind != 'a' {
 		return nil, ErrNotArray
 	}
@@ -54,6 +56,9 @@ func (t *tree) value(s *scanner, key []byte) error {
 	start, at := s.i, len(t.nodes)
 	if at == MaxElements {
 		return ErrTooLarge
+	}
+	if err := t.pacer.value(); err != nil {
+		return err
 	}
 	kind, err := s.kind()
 	if err != nil {

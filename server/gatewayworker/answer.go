@@ -16,8 +16,24 @@ func (l *innerLoop) answer(c *innerConn, f *wire.Frame) {
 		return
 	}
 	before := len(c.out)
-	b, mark := wire.BeginReply(c.out)
-	c.out = wire.EndReply(l.reply(b, f), mark)
+	if l.at.yield == nil {
+		b, mark := wire.BeginReply(c.out)
+		c.out = wire.EndReply(l.reply(b, f), mark)
+	} else { // c.out changes meanwhile
+		b, mark := wire.BeginReply(nil)
+		b = wire.EndReply(l.reply(b, f), mark)
+		if before = len(c.out); c.closed || l.at.dead {
+			return
+		}
+		c.out = append(c.out, b...)
+	}
+	over := l.at.over
+	l.built, l.at.built, l.at.over = l.built-l.at.built, 0, false
+	if over {
+		c.out = c.out[:before]
+		l.close(c, closeReplies)
+		return
+	}
 	if c.worker != nil {
 		c.mixed = true
 	}
@@ -52,33 +68,40 @@ func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 	case wire.CountOfGroup:
 		return wire.AppendInt(b, int64(l.countOf(f.Ext)))
 	case wire.CountsOfGroups:
-		groups := l.decoder.DistinctKeys(f.Ext)
+		groups := l.at.decoder.DistinctKeys(f.Ext)
 		b = wire.AppendArray(b, len(groups))
 		for _, g := range groups {
 			n := 0
 			if len(g) > 0 {
 				n = l.countOf(g)
 			}
-			b = wire.AppendInt(wire.AppendKey(b, g), int64(n))
+			if b = wire.AppendInt(wire.AppendKey(b, g), int64(n)); !l.at.step(1) || !l.at.fits(len(b)) {
+				break
+			}
 		}
 		return wire.AppendEnd(b)
 	case wire.ClientsOfUID:
 		return l.members(b, f.Ext)
 	case wire.ClientsOfUIDs:
-		uids := l.decoder.DistinctKeys(f.Ext)
+		uids := l.at.decoder.DistinctKeys(f.Ext)
 		b = wire.AppendArray(b, len(uids))
 		for _, uid := range uids {
-			b = l.members(wire.AppendKey(b, uid), uid)
+			if b = l.members(wire.AppendKey(b, uid), uid); !l.at.step(1) || !l.at.fits(len(b)) {
+				break
+			}
 		}
 		return wire.AppendEnd(b)
 	case wire.Groups:
-		names, err := l.gateway.GroupNames(background)
+		names, err := l.gateway.GroupNames(l.at)
 		if err != nil {
 			names = nil
 		}
 		b = wire.AppendArray(b, len(names))
 		for i, name := range names {
 			b = wire.AppendKeyValue(wire.AppendInt(b, int64(i)), name)
+			if i%lookSteps == 0 && (!l.at.step(lookSteps/4) || !l.at.fits(len(b))) {
+				break
+			}
 		}
 		return wire.AppendEnd(b)
 	}
@@ -87,16 +110,16 @@ func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 
 // sessions appends connection id => session for the clients q means.
 func (l *innerLoop) sessions(b []byte, q server.Each) []byte {
-	n, rows := 0, l.rows[:0]
-	_ = l.gateway.Each(background, q, func(s server.ClientState) bool {
+	n, rows := 0, l.at.rows[:0]
+	_ = l.gateway.Each(l.at, q, func(s server.ClientState) bool {
 		if id, ok := l.connection(s.ClientID); ok {
 			rows = wire.AppendString(wire.AppendInt(rows, int64(id)), s.Session)
 			n++
 		}
-		return true
+		return l.at.step(len(s.Session)/byteStep) && l.at.fits(len(b)+len(rows))
 	})
 	b = append(wire.AppendArray(b, n), rows...)
-	l.rows = scratch(rows)
+	l.at.rows = scratch(rows)
 	return wire.AppendEnd(b)
 }
 
@@ -134,12 +157,15 @@ func (l *innerLoop) members(b, uid []byte) []byte {
 	var ids []string
 	if len(uid) >= 1 && len(uid) <= server.MaxNameLen {
 		var err error
-		if ids, err = l.gateway.Members(background, server.Members{UID: string(uid)}); err != nil {
+		if ids, err = l.gateway.Members(l.at, server.Members{UID: string(uid)}); err != nil {
 			ids = nil
 		}
 	}
 	b = wire.AppendArray(b, len(ids))
 	for i, id := range ids {
+		if i%lookSteps == lookSteps-1 && (!l.at.step(lookSteps/4) || !l.at.fits(len(b))) {
+			break
+		}
 		connection, _ := l.connection(id)
 		b = wire.AppendInt(wire.AppendInt(b, int64(i)), int64(connection))
 	}
@@ -170,11 +196,11 @@ type selection struct {
 
 // selected appends what SELECT asks for: connection id => fields.
 func (l *innerLoop) selected(b, ext []byte) []byte {
-	q, ok := l.decoder.Select(ext)
+	q, ok := l.at.decoder.Select(ext)
 	if !ok || q.All && len(q.Fields) == 0 {
 		return wire.AppendEnd(wire.AppendArray(b, 0))
 	}
-	s := selection{fields: q.Fields, rows: l.rows[:0], rest: l.rest[:0]}
+	s := selection{fields: q.Fields, rows: l.at.rows[:0], rest: l.at.rest[:0]}
 	for _, f := range q.Fields {
 		s.uid = s.uid || string(f) == "uid"
 		s.groups = s.groups || string(f) == "groups"
@@ -190,7 +216,7 @@ func (l *innerLoop) selected(b, ext []byte) []byte {
 	}
 	b = wire.AppendArray(b, s.n)
 	b = append(append(b, s.rows...), s.rest...)
-	l.rows, l.rest = scratch(s.rows), scratch(s.rest)
+	l.at.rows, l.at.rest = scratch(s.rows), scratch(s.rest)
 	return wire.AppendEnd(b)
 }
 
@@ -199,26 +225,42 @@ func (l *innerLoop) selectWhere(s *selection, where []wire.Criterion) {
 	for i := range where {
 		switch w := &where[i]; w.Kind {
 		case wire.ByUID:
-			for _, uid := range l.names(w.Names) {
-				l.each(s, server.Each{UID: uid})
+			for _, uid := range w.Names {
+				if !l.eachOf(s, server.Each{UID: string(uid)}, len(uid)) {
+					return
+				}
 			}
 		case wire.ByGroup:
-			for _, group := range l.names(w.Names) {
-				l.each(s, server.Each{Group: group})
+			for _, group := range w.Names {
+				if !l.eachOf(s, server.Each{Group: string(group)}, len(group)) {
+					return
+				}
 			}
 		case wire.ByConnectionID:
 			for _, id := range w.ConnectionIDs {
 				if !s.seen[id] {
 					l.each(s, server.Each{ClientID: l.clientID(id)})
 				}
+				if !l.at.step(1) {
+					return
+				}
 			}
 		}
 	}
 }
 
+// eachOf adds the members of a uid or group whose name has so many bytes. False
+// tells to stop.
+func (l *innerLoop) eachOf(s *selection, q server.Each, length int) bool {
+	if length >= 1 && length <= server.MaxNameLen {
+		l.each(s, q)
+	}
+	return l.at.step(1) && !l.at.over
+}
+
 func (l *innerLoop) each(s *selection, q server.Each) {
 	q.Groups = s.groups
-	_ = l.gateway.Each(background, q, func(c server.ClientState) bool {
+	_ = l.gateway.Each(l.at, q, func(c server.ClientState) bool {
 		id, ok := l.connection(c.ClientID)
 		if !ok || s.seen[id] {
 			return true
@@ -232,7 +274,7 @@ func (l *innerLoop) each(s *selection, q server.Each) {
 		} else {
 			s.rows = s.row(s.rows, id, &c)
 		}
-		return true
+		return l.at.step((len(c.Session)+lookSteps*len(c.Groups))/byteStep) && l.at.fits(len(s.rows)+len(s.rest))
 	})
 }
 

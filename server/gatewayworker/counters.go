@@ -80,7 +80,7 @@ var dropNames = [dropReasons]string{"no_worker", "worker_slow", "queue", "too_la
 type counters struct {
 	connections, workers, held, waiting atomic.Int64
 
-	accepted, acceptErrors, attaches, bytesIn, bytesOut, events, unserved, busyWaits, fullWaits atomic.Uint64
+	accepted, acceptErrors, attaches, bytesIn, bytesOut, events, unserved, busyWaits, fullWaits, steps atomic.Uint64
 
 	commands   [256]atomic.Uint64 // by command
 	closes     [closeReasons]atomic.Uint64

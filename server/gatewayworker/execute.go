@@ -5,8 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
-	"time"
-	"unicode/utf8"
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
@@ -16,12 +14,13 @@ import (
 var background = context.Background()
 
 // execute does what a frame asks for, and answers it if it is a query. It is
-// done when execute returns: what comes next sees it (protocol.md section 0).
+// done when execute returns: what comes next sees it (protocol.md section 0). Not so
+// if it takes too long: see job.
 func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.WorkerConnect, wire.GatewayClientConnect:
 		l.count.commands[f.Command].Add(1)
-		a := l.decoder.Auth(f.Body)
+		a := l.at.decoder.Auth(f.Body)
 		if a.SecretKey == nil || subtle.ConstantTimeCompare(a.SecretKey, []byte(l.cfg.Secret)) != 1 {
 			l.refuse(c)
 			return
@@ -43,6 +42,11 @@ func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
 		return
 	}
 	l.count.commands[f.Command].Add(1)
+	l.perform(c, f)
+}
+
+// obey does what an authorized connection's command asks for.
+func (l *innerLoop) obey(c *innerConn, f *wire.Frame) {
 	if f.Command.Query() {
 		l.answer(c, f)
 		return
@@ -62,7 +66,10 @@ func (l *innerLoop) spoken(c *innerConn) {
 func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.SendToOne:
-		l.push(f, server.Targets{ClientIDs: []string{l.clientID(f.ConnectionID)}}, nil)
+		if p, ok := l.message(f); ok {
+			p.To.ClientIDs = []string{l.clientID(f.ConnectionID)}
+			l.push(&p)
+		}
 	case wire.SendToAll:
 		l.sendToAll(f)
 	case wire.SendToUID:
@@ -97,8 +104,7 @@ func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 		}
 	case wire.Ungroup:
 		if name, ok := l.name(f.Ext); ok {
-			_, err := l.gateway.Ungroup(background, []string{name})
-			l.note(err)
+			l.ungroup(name)
 		}
 	default: // events, which go to workers only
 		l.ignore(ignoreUnknown)
@@ -157,117 +163,36 @@ func (l *innerLoop) note(err error) {
 	}
 }
 
-// push sends the frame's message. Text that is not UTF-8 goes as a binary
-// message: PHP sends it as text, for which browsers close the connection.
-func (l *innerLoop) push(f *wire.Frame, to server.Targets, exclude []string) {
-	message, _, err := wire.Message(l.body[:0], f)
-	if err != nil {
-		l.ignore(ignoreBody)
-		return
-	}
-	p := server.Push{
-		To: to, ExcludeClientIDs: exclude, Payload: message,
-		Raw: f.Flags&wire.FlagRaw != 0, Binary: !utf8.Valid(message),
-	}
-	if p.Raw && len(message) == 0 {
-		return // nothing to write
-	}
-	// PHP has no answer for "busy": while the event loops are, those that send
-	// wait, as their next commands do in the kernel.
-	for wait, end := time.Millisecond, l.now().Add(busyPatience); ; wait = min(2*wait, 10*time.Millisecond) {
-		_, err := l.gateway.Push(background, p)
-		var e *server.Error
-		if errors.As(err, &e) && e.Code == server.CodeBusy && l.now().Before(end) {
-			l.count.busyWaits.Add(1)
-			time.Sleep(wait)
-			continue
-		}
+// ungroup empties a group; members that come meanwhile stay.
+func (l *innerLoop) ungroup(name string) {
+	if _, err := l.gateway.Ungroup(l.at, []string{name}); !l.at.dead {
 		l.note(err)
-		return
-	}
-}
-
-// busyPatience is how long a push waits for room before it is dropped.
-const busyPatience = 2 * time.Second
-
-func (l *innerLoop) sendToAll(f *wire.Frame) {
-	b := l.decoder.SendToAll(f.Ext)
-	switch {
-	case b.Listed && len(b.Only) == 0:
-	case b.Listed:
-		// Listed twice is served twice.
-		for only := range rounds(b.Only) {
-			l.push(f, server.Targets{ClientIDs: l.clientIDs(only)}, nil)
-		}
-	default:
-		l.push(f, server.Targets{All: true}, l.clientIDs(b.Exclude))
-	}
-}
-
-func (l *innerLoop) sendToUIDs(f *wire.Frame) {
-	for uids := range rounds(l.names(l.decoder.Keys(f.Ext))) {
-		l.push(f, server.Targets{UIDs: uids}, nil)
-	}
-}
-
-// sendToGroups sends to one group after another: who is in two gets two copies
-// (protocol.md section 3.1).
-func (l *innerLoop) sendToGroups(f *wire.Frame) {
-	b := l.decoder.SendToGroup(f.Ext)
-	exclude := l.clientIDs(b.Exclude)
-	for _, group := range l.names(b.Groups) {
-		l.push(f, server.Targets{Groups: []string{group}}, exclude)
-	}
-}
-
-// names returns those that can be a uid or group here; others match nobody.
-func (l *innerLoop) names(keys [][]byte) []string {
-	names := make([]string, 0, len(keys))
-	for _, key := range keys {
-		if len(key) >= 1 && len(key) <= server.MaxNameLen {
-			names = append(names, string(key))
-		}
-	}
-	return names
-}
-
-// rounds cuts a list so that none of its parts has a value twice, and all parts
-// together every value as often as the list: one push serves nobody twice.
-func rounds[T comparable](list []T) func(func([]T) bool) {
-	return func(yield func([]T) bool) {
-		for len(list) > 0 {
-			seen := make(map[T]struct{}, len(list))
-			var part, rest []T
-			for _, v := range list {
-				if _, ok := seen[v]; ok {
-					rest = append(rest, v)
-					continue
-				}
-				seen[v] = struct{}{}
-				part = append(part, v)
-			}
-			if !yield(part) {
-				return
-			}
-			list = rest
-		}
 	}
 }
 
 // updateSession merges ext into the client's session (protocol.md section 5.4).
-// The inner loop is the only one that changes sessions, so that reading and
-// writing it are one step.
+// The inner loop is the only one that changes sessions. If one has changed while a
+// long update has given way, the update is made anew, of what it is now.
 func (l *innerLoop) updateSession(f *wire.Frame) {
 	id := l.clientID(f.ConnectionID)
-	old, online, err := l.gateway.SessionBytes(background, id)
-	if err != nil || !online {
-		l.ignore(ignoreOffline)
+	for {
+		old, online, err := l.gateway.SessionBytes(background, id)
+		if err != nil || !online {
+			l.ignore(ignoreOffline)
+			return
+		}
+		merged, err := l.at.decoder.MergeSession(nil, []byte(old), f.Ext, 2*server.MaxSessionBytes)
+		if l.at.dead {
+			return
+		}
+		if err != nil {
+			l.ignore(ignoreSession)
+			return
+		}
+		if now, _, _ := l.gateway.SessionBytes(background, id); now != old {
+			continue
+		}
+		l.note(l.gateway.PutSessionBytes(background, id, merged))
 		return
 	}
-	merged, err := wire.MergeSession(nil, []byte(old), f.Ext, 2*server.MaxSessionBytes)
-	if err != nil {
-		l.ignore(ignoreSession)
-		return
-	}
-	l.note(l.gateway.PutSessionBytes(background, id, merged))
 }

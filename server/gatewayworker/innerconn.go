@@ -38,6 +38,8 @@ type innerConn struct {
 	ended      bool          // and everything before it has been read
 	closed     bool
 
+	job *job // that goes on in later turns
+
 	worker      *worker // nil: an API client
 	head        int     // in out: the first event that is not wholly written
 	mixed       bool    // replies lie between the events
@@ -47,8 +49,11 @@ type innerConn struct {
 // waiting is how many bytes have not been written.
 func (c *innerConn) waiting() int { return len(c.out) - c.sent }
 
-// paused tells whether nothing is read before replies have been.
-func (c *innerConn) paused(limit int) bool { return c.worker == nil && c.waiting() >= limit }
+// paused tells whether nothing is read before replies have been, or before a job
+// has ended.
+func (c *innerConn) paused(limit int) bool {
+	return c.job != nil || c.worker == nil && c.waiting() >= limit
+}
 
 // wrote notes that n more bytes are with the kernel, and gives back memory.
 func (c *innerConn) wrote(n int) {

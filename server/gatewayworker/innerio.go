@@ -22,8 +22,10 @@ func (l *innerLoop) read(c *innerConn) {
 	c.stopped = false
 	for budget := readBudget; !c.closed && (!c.ended || len(c.rest) > 0); {
 		switch {
+		case c.later:
+			return
 		case c.paused(l.cfg.MaxReplies):
-			c.stopped = true // flush goes on with it
+			c.stopped = true // flush, or the end of the job, goes on with it
 			return
 		case len(c.rest) > 0:
 			rest := c.rest
@@ -55,7 +57,7 @@ func (l *innerLoop) read(c *innerConn) {
 			c.ended = true
 		}
 	}
-	if c.worker != nil || c.waiting() == 0 { // an API client may still read its replies
+	if c.job == nil && (c.worker != nil || c.waiting() == 0) { // an API client may still read its replies
 		l.close(c, closePeer)
 	}
 }
@@ -69,9 +71,15 @@ func (l *innerLoop) readLater(c *innerConn) {
 
 // consume takes apart what has been read and executes every whole frame.
 func (l *innerLoop) consume(c *innerConn, in []byte) {
+	begun, allowed := l.steps, max(l.steps, leastSteps)
 	for !c.closed {
 		if c.paused(l.cfg.MaxReplies) {
 			c.rest = append([]byte(nil), in...)
+			break
+		}
+		if begun-l.steps >= allowed && len(in) > 0 {
+			c.rest = append([]byte(nil), in...)
+			l.readLater(c)
 			break
 		}
 		f, rest, ok, err := c.reader.Next(in)
@@ -101,6 +109,9 @@ const heldUnauthorized = 4 << 10
 // hold accounts for the half frame that a connection has left.
 func (l *innerLoop) hold(c *innerConn) {
 	held := c.reader.Held()
+	if c.job != nil {
+		held += c.job.size()
+	}
 	l.held += held - c.held
 	c.held = held
 	l.count.held.Store(int64(l.held))
@@ -170,9 +181,9 @@ func (l *innerLoop) flush(c *innerConn) {
 	}
 	l.want(c, false)
 	switch {
-	case c.stopped: // replies have been read, commands go on
+	case c.stopped && c.job == nil: // replies have been read, commands go on
 		l.readLater(c)
-	case c.ended && len(c.rest) == 0:
+	case c.ended && len(c.rest) == 0 && c.job == nil:
 		l.close(c, closePeer)
 	}
 }
@@ -217,4 +228,7 @@ func (l *innerLoop) close(c *innerConn, why closeReason) {
 		l.leave(c)
 	}
 	c.out, c.rest = nil, nil
+	if c.job != nil {
+		c.job.dead = true
+	}
 }

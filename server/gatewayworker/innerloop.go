@@ -86,11 +86,13 @@ type innerLoop struct {
 	connects bool         // connections wait to be accepted
 	oob      []byte
 
-	decoder    wire.Decoder
+	at     *job   // the command at hand
+	inline job    // for those that are done at once
+	jobs   []*job // that go on in later turns
+	steps  int    // left of the turn; see job
+	built  int    // bytes of replies that jobs are making
+
 	in         []byte // being read
-	rows       []byte // of a reply that is being made
-	rest       []byte // rows that come behind others
-	body       []byte // message that is being made
 	slowWarned time.Time
 	busyWarned time.Time
 }
@@ -132,6 +134,7 @@ func (l *innerLoop) run() error {
 	for _, c := range l.conns {
 		l.close(c, closeShutdown)
 	}
+	l.goOnWithJobs() // they end
 	return nil
 }
 
@@ -142,8 +145,11 @@ func (l *innerLoop) now() time.Time { return l.began.Add(time.Since(l.began)) }
 
 // patience is for how many milliseconds epoll_wait may wait.
 func (l *innerLoop) patience(until time.Time) int {
-	if len(l.unfinished) > 0 {
+	if len(l.unfinished) > 0 || !l.allBusy() {
 		return 0
+	}
+	if len(l.jobs) > 0 {
+		return 1
 	}
 	if !l.paused.IsZero() && l.paused.Before(until) {
 		until = l.paused
@@ -161,7 +167,7 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 		l.listenFor(unix.EPOLLIN)
 	}
 	later := l.unfinished
-	l.unfinished = nil
+	l.unfinished, l.steps = nil, turnSteps
 	l.ready, l.rung, l.connects = l.ready[:0], false, false
 	l.gather(events)
 	if l.connects {
@@ -177,6 +183,7 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 		l.read(c)
 	}
 	l.retryShort()
+	l.goOnWithJobs()
 	if l.rung {
 		l.deliver(l.queue.take())
 		for more := true; more; {
@@ -335,7 +342,7 @@ func (l *innerLoop) sweep(now time.Time) {
 	}
 	for _, c := range l.conns {
 		switch {
-		case c.held > 0 && !c.stopped && now.Sub(c.lastIn) >= l.cfg.StallTimeout:
+		case c.held > 0 && !c.stopped && c.job == nil && now.Sub(c.lastIn) >= l.cfg.StallTimeout:
 			l.close(c, closeStalled)
 		case c.worker == nil && c.waiting() > 0 && now.Sub(c.lastOut) >= l.cfg.StallTimeout:
 			l.close(c, closeUnread)

@@ -15,7 +15,10 @@ const auditKey = "gatewayworker"
 // kick closes a client after what waits for it and the message, if there is
 // one: null means none, an empty string an empty message.
 func (l *innerLoop) kick(c *innerConn, f *wire.Frame) {
-	message, null, err := wire.Message(l.body[:0], f)
+	message, null, err := l.at.decoder.Message(l.at.body[:0], f)
+	if l.at.dead {
+		return
+	}
 	if err != nil {
 		l.ignore(ignoreBody)
 		return

@@ -44,7 +44,7 @@ func (f *Front) Shutdown(ctx context.Context) error {
 		var left int
 		done := make(chan struct{})
 		if !f.do(ctx, func(l *innerLoop) {
-			left = l.waiting + f.queue.waiting()
+			left = l.waiting + len(l.jobs) + f.queue.waiting()
 			close(done)
 		}, done) || left == 0 {
 			break
@@ -111,7 +111,7 @@ func (l *innerLoop) drain(done chan<- struct{}) {
 			patience = int(shortPause.Milliseconds())
 		}
 		n, err := l.sys.wait(l.epoll, events, patience)
-		if err == nil && n == 0 && len(l.unfinished) == 0 && len(l.short) == 0 {
+		if err == nil && n == 0 && len(l.unfinished)+len(l.short)+len(l.jobs) == 0 {
 			return
 		}
 		l.turn(events[:max(n, 0)])
