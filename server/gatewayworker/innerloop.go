@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	wire "castgate/codec/gatewayworker"
 	"castgate/server"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/bell"
@@ -110,10 +109,6 @@ const (
 	acceptPause = 50 * time.Millisecond
 	// fullPatience is how long connections wait for one of MaxConns to end.
 	fullPatience = 2 * time.Second
-	// sweepEvery is how often deadlines are looked at.
-	sweepEvery = time.Second
-	// keepaliveEvery is the pause between keepalives to a worker.
-	keepaliveEvery = 25 * time.Second
 )
 
 // run serves until stopped is set.
@@ -329,29 +324,4 @@ func addrOf(sa unix.Sockaddr) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
 	}
 	return netip.AddrPort{}
-}
-
-// sweep closes what has been waited for long enough, and keeps workers alive.
-func (l *innerLoop) sweep(now time.Time) {
-	for e := l.silent.Front(); e != nil; e = l.silent.Front() {
-		c := e.Value.(*innerConn)
-		if now.Sub(c.lastIn) < l.cfg.SilentTimeout {
-			break // lastIn is not set before a connection's first command
-		}
-		l.close(c, closeSilent)
-	}
-	for _, c := range l.conns {
-		switch {
-		case c.held > 0 && !c.stopped && c.job == nil && now.Sub(c.lastIn) >= l.cfg.StallTimeout:
-			l.close(c, closeStalled)
-		case c.worker == nil && c.waiting() > 0 && now.Sub(c.lastOut) >= l.cfg.StallTimeout:
-			l.close(c, closeUnread)
-		case c.worker != nil && !l.local && !now.Before(c.keepaliveAt):
-			c.keepaliveAt = now.Add(keepaliveEvery)
-			if c.waiting() < l.cfg.WorkerBuffer {
-				l.send(c, wire.AppendFrame(nil, &wire.Header{Command: wire.Ping, Flags: wire.FlagPlain}, nil, nil))
-				l.flush(c)
-			}
-		}
-	}
 }
