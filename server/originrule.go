@@ -76,6 +76,24 @@ func parseOriginRule(item string) (originRule, error) {
 	return rule, nil
 }
 
+// ExactOrigin is one origin, written by a person, as browsers send it: scheme,
+// host and, where it is not the scheme's default, port. An error has the form that
+// would be right, where there is one.
+func ExactOrigin(item string) (string, error) {
+	rule, err := parseOriginRule(item)
+	switch {
+	case strings.TrimSpace(item) == "*", err == nil && rule.below:
+		return "", fmt.Errorf("%.200q is no single origin: name each, as in https://admin.example.com", item)
+	case err != nil:
+		return "", err
+	case rule.whole:
+		return "", fmt.Errorf("%.200q is sent by pages from anywhere and cannot be told from others", item)
+	case rule.scheme == "":
+		return "", fmt.Errorf("%.200q has no scheme: write https://%s", item, rule)
+	}
+	return rule.String(), nil
+}
+
 // splitOrigin takes an item apart. The host is as it was written.
 func splitOrigin(text string) (rule originRule, err error) {
 	rest := text

@@ -393,6 +393,7 @@ func hotValues(keys string) map[string][2]string {
 		"control-tls-cert":     {controlTLS, strings.Replace(controlTLS, "'c'", "'d'", 1)},
 		"control-tls-key":      {controlTLS, strings.Replace(controlTLS, "'k'", "'l'", 1)},
 		"control-client-ca":    {controlTLS, controlTLS + "control-client-ca = 'ca'\n"},
+		"control-cors-origins": {"control-key = ['new']\n", "control-key = ['new']\ncontrol-cors-origins = ['https://admin.example']\n"},
 		"control-allow":        {"", "control-allow = ['127.0.0.1']\n"},
 		"audit-log":            {"audit-log = 'off'\n", "audit-log = 'stderr'\n"},
 		"log-level":            {"", "log-level = 'debug'\n"},

@@ -61,6 +61,7 @@ type settings struct {
 	ControlKey          []string `unit:"keys" hot:"" help:"Keys of the control API with every right, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
 	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, as castgate key new writes its lines."`
 	ControlAllow        []string `unit:"networks" hot:"" help:"Addresses and networks that control connections are taken from, separated by commas; any unless set."`
+	ControlCORSOrigins  []string `name:"control-cors-origins" unit:"origins" hot:"" help:"Origins whose pages may call the control API from a browser, with a key, separated by commas; each exact, as https://admin.example.com. None unless set."`
 	ControlTLSCert      string   `default:"" unit:"path" hot:"" help:"Certificate of the control API in PEM; TLS is off without one. Read anew when it changes."`
 	ControlTLSKey       string   `default:"" unit:"path" hot:"" help:"Private key of control-tls-cert."`
 	ControlClientCA     string   `default:"" unit:"path" hot:"" help:"Certificates in PEM; callers of the control API must show one that these have signed."`
@@ -218,6 +219,7 @@ func (s *settings) access(e *effective) (a control.Access, name string, err erro
 			e.warnings = append(e.warnings, warning)
 		}
 	}
+	a.Origins = trimmed(s.ControlCORSOrigins)
 	if a.Allow, err = s.networks(e, "control-allow", s.ControlAllow); err != nil {
 		return a, "control-allow", err
 	}

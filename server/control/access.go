@@ -22,6 +22,9 @@ type Access struct {
 	// Allow is the networks that connections are taken from; those of others
 	// are closed at accept. None: any address. Unix sockets are not asked.
 	Allow []netip.Prefix
+	// Origins are those whose pages may call the API from a browser (CORS), each
+	// exact, as in https://admin.example.com. None: no page may. They need keys.
+	Origins []string
 }
 
 // MaxAllow is how many networks Access.Allow has at most.
@@ -59,6 +62,9 @@ func (a *Access) validate() error {
 			}
 		}
 	}
+	if err := a.validateOrigins(); err != nil {
+		return err
+	}
 	if n := len(a.Allow); n > MaxAllow {
 		return fmt.Errorf("control-allow: %d networks are more than %d", n, MaxAllow)
 	}
@@ -77,10 +83,12 @@ func (a *Access) keyed() bool { return len(a.Keys)+len(a.ScopedKeys) > 0 }
 type access struct {
 	keys  []Key
 	allow []netip.Prefix
+	// origins are as browsers send them.
+	origins []string
 }
 
 func newAccess(a Access) *access {
-	out := &access{allow: a.Allow}
+	out := &access{allow: a.Allow, origins: exactOrigins(a.Origins)}
 	for i, secret := range a.Keys {
 		out.keys = append(out.keys, Key{Name: unnamedPrefix + strconv.Itoa(i+1), Scopes: AllScopes, Hash: sha256.Sum256([]byte(secret))})
 	}

@@ -16,7 +16,7 @@ var (
 
 	errNoKey     = &wire.Fault{Code: codeUnauthorized, Detail: "send a key: Authorization: Bearer <key>, or X-API-Key: <key>"}
 	errWrongKey  = &wire.Fault{Code: codeUnauthorized, Detail: "the key is none of this gateway's"}
-	errBrowser   = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: pages in a browser may call the control API only where it has keys"}
+	errBrowser   = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: pages in a browser may call the control API only where it has keys and control-cors-origins names their origin"}
 	errRebinding = &wire.Fault{Code: codeBrowser, Detail: "the Host header is neither an address nor localhost: without keys the control API answers to no other name"}
 	errNetwork   = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer taken (control-allow)"}
 	errMadeRoom  = &wire.Fault{Code: codeTooManyConns, Detail: "the connection was closed to make room for another, before the request was carried out"}

@@ -31,6 +31,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if err := c.serve(); err != nil {
 		s.fail(ctx, err)
 	}
+	c.shareAnswer()
 	if s.base.Err() != nil {
 		ctx.SetConnectionClose() // the port shuts down
 	}
@@ -72,6 +73,9 @@ func (c *call) serve() error {
 	res, err := s.routes.find(ctx.URI().PathOriginal(), &c.clientID)
 	if err == nil {
 		c.route = res.route(ctx)
+	}
+	if err == nil && preflight(ctx) {
+		return c.answerPreflight(res)
 	}
 	if c.route == nil || !c.route.open {
 		if err := c.letIn(); err != nil {

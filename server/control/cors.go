@@ -1,0 +1,105 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/valyala/fasthttp"
+
+	"castgate/server"
+	"castgate/server/control/internal/wire"
+)
+
+// MaxOrigins is how many origins Access.Origins has at most.
+const MaxOrigins = 64
+
+// What a preflight is answered with besides the origin and the methods.
+const (
+	corsHeaders = "Authorization, Content-Type, X-API-Key"
+	corsExposed = "Allow, Retry-After, WWW-Authenticate"
+	corsMaxAge  = "600" // seconds; a reload that takes an origin away is felt within that
+)
+
+const (
+	headerRequestMethod = "Access-Control-Request-Method"
+	preflightVary       = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+)
+
+// validateOrigins reports what is wrong with Origins.
+func (a *Access) validateOrigins() error {
+	if n := len(a.Origins); n > MaxOrigins {
+		return fmt.Errorf("control-cors-origins: %d origins are more than %d", n, MaxOrigins)
+	}
+	for _, o := range a.Origins {
+		if _, err := server.ExactOrigin(o); err != nil {
+			return fmt.Errorf("control-cors-origins: %w", err)
+		}
+	}
+	if len(a.Origins) > 0 && !a.keyed() {
+		return errors.New("control-cors-origins: it needs control-key or control-keys-file: without a key the control API answers no page in a browser")
+	}
+	return nil
+}
+
+// exactOrigins are valid Origins as browsers send them.
+func exactOrigins(items []string) (list []string) {
+	for _, item := range items {
+		if o, err := server.ExactOrigin(item); err == nil {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// lets tells whether pages of an origin may read answers. Browsers send it in
+// one form, which is compared byte by byte.
+func (a *access) lets(origin []byte) bool {
+	return slices.ContainsFunc(a.origins, func(o string) bool { return o == string(origin) })
+}
+
+// preflight tells whether a request is a browser's question whether a page may
+// make another one (the Fetch standard's CORS-preflight request). It has no key:
+// browsers send none with it.
+func preflight(ctx *fasthttp.RequestCtx) bool {
+	h := &ctx.Request.Header
+	return ctx.IsOptions() && len(h.Peek(fasthttp.HeaderOrigin)) > 0 && len(h.Peek(headerRequestMethod)) > 0
+}
+
+// answerPreflight says what pages of the origin may do; nothing is done.
+func (c *call) answerPreflight(res *resource) error {
+	ctx := c.http
+	if !c.server.access.Load().lets(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) {
+		return errOrigin
+	}
+	h := &ctx.Response.Header
+	h.Set("Access-Control-Allow-Methods", res.allow)
+	h.Set("Access-Control-Allow-Headers", corsHeaders)
+	h.Set("Access-Control-Max-Age", corsMaxAge)
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+	return nil
+}
+
+var errOrigin = &wire.Fault{Code: codeBrowser, Detail: "pages of this Origin may not call the control API: " +
+	"it has to have keys, and control-cors-origins has to name the origin"}
+
+// shareAnswer lets the page that asked read the answer, whatever it is, if its
+// origin may. Credentials of the browser are never asked for: the key is the
+// page's own.
+func (c *call) shareAnswer() {
+	access := c.server.access.Load()
+	if len(access.origins) == 0 {
+		return
+	}
+	ctx := c.http
+	h := &ctx.Response.Header
+	vary := fasthttp.HeaderOrigin
+	if ctx.IsOptions() {
+		vary = preflightVary
+	}
+	h.Set(fasthttp.HeaderVary, vary)
+	if origin := ctx.Request.Header.Peek(fasthttp.HeaderOrigin); len(origin) > 0 && access.lets(origin) {
+		h.SetBytesV("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", corsExposed)
+	}
+}
