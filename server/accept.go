@@ -54,11 +54,7 @@ func newAcceptor(s *Server, e endpoint, index uint8) (*acceptor, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		ctlErr := c.Control(func(fd uintptr) {
-			// Accepted sockets inherit it.
-			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-			if m.plain() && err == nil {
-				err = keepAlive(int(fd))
-			}
+			err = setOptions(int(fd), &s.config, m)
 		})
 		return errors.Join(ctlErr, err)
 	}}
@@ -79,16 +75,6 @@ func newAcceptor(s *Server, e endpoint, index uint8) (*acceptor, error) {
 	}
 	a.spare = a.srv.sys.spare()
 	return a, nil
-}
-
-// keepAlive makes the kernel find dead peers where no pings can: after 55
-// seconds of silence and one probe, as in PHP (protocol.md section 7.6).
-func keepAlive(fd int) error {
-	return errors.Join(
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 55),
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 55),
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 1))
 }
 
 // discard closes a listener that has never run.

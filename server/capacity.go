@@ -57,6 +57,7 @@ func (s *Server) SetCapacity(n Capacity) error {
 	}
 	s.maxConns.Store(int64(files.maxConns))
 	s.ticks.Store(newTickConfig(&c))
+	s.setKeepAlive(c.PingInterval, c.PingTimeout)
 	s.maxMessage.Store(int64(n.MaxMessage))
 	s.fitByteBurst()
 	// What pushes have taken of the room stays taken.

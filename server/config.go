@@ -53,7 +53,8 @@ type Config struct {
 	// becomes the client id. Empty turns it off.
 	InitMessage string
 	// PingInterval is the silence after which a client is pinged; it is gone
-	// when PingTimeout more passes in silence. 0 turns pings off.
+	// when PingTimeout more passes in silence, unless it still takes what it is
+	// sent: then when it takes nothing for as long as both. 0 turns pings off.
 	PingInterval, PingTimeout time.Duration
 	// HandshakeTimeout is the time from accept to a finished handshake.
 	HandshakeTimeout time.Duration
@@ -79,6 +80,10 @@ type Config struct {
 	// SendQueue is how many bytes may wait for one client. It is looked at
 	// before a frame is queued, so one large frame to an idle client passes.
 	SendQueue int
+	// NotsentLowat is how many bytes for one client the kernel holds before it
+	// has sent them (TCP_NOTSENT_LOWAT), 16 KiB to 1 GiB; up to 64 KiB more may get
+	// in. What it does not take waits within SendQueue.
+	NotsentLowat int
 	// SlowPolicy is what happens at SendQueue. Default close.
 	SlowPolicy SlowPolicy
 	// PushQueue is how many bytes of frames may wait for one event loop to
@@ -135,6 +140,7 @@ func Defaults() Config {
 		CompressMin:      defaultCompressMin,
 		CompressLevel:    defaultCompressLevel,
 		SendQueue:        256 << 10,
+		NotsentLowat:     768 << 10,
 		SlowPolicy:       SlowClose,
 		PushQueue:        64 << 20,
 		TLSMinVersion:    defaultTLSMinVersion,
@@ -188,6 +194,7 @@ func (c *Config) validate() error {
 		{"compress-min", c.CompressMin, 0, maxMessageSize},
 		{"compress-level", c.CompressLevel, codec.MinDeflateLevel, codec.MaxDeflateLevel},
 		{"send-queue", c.SendQueue, 1, maxQueueSize},
+		{"notsent-lowat", c.NotsentLowat, 16 << 10, maxQueueSize},
 		{"push-queue", c.PushQueue, 1, maxQueueSize},
 		{"tls-handshakes", c.TLSHandshakes, 1, 1 << 16},
 		{"reserve-files", c.ReserveFiles, 0, 1 << 20},

@@ -49,11 +49,11 @@ type conn struct {
 	state connState
 	// paused tells that the poller does not look at the socket; see pause.
 	paused bool
-	flags  connFlags
 	close  closeReason           // why the connection is closing
-	grace  uint8                 // times its close deadline has been put off
 	form   form                  // how pushes are encoded for it
 	why    codec.HandshakeResult // connRefusing: the answer
+	sent   uint8                 // frames written since the last byte from the peer, in units of sentUnit
+	flags  connFlags
 
 	// Outbound: frames that wait, oldest first.
 	head, tail uint32 // nodes; 0 is none. head links free slots while free
@@ -62,11 +62,11 @@ type conn struct {
 	waiting    uint32 // bytes waiting
 
 	// Times, in ticks of the loop.
-	lastRead uint32 // of the last byte from the peer, with flagPinged of the ping since
+	lastRead uint32 // of the last byte from the peer; with flagPinged what PingTimeout counts from
 	due      uint32 // when the handshake or the close must be done; see flagBindBy
 	wheelAt  uint32 // the tick of the one entry in the wheel that counts
 
-	left    uint32 // while closing: bytes the peer had not taken at the last look; while open: heartbeat.count at the last message
+	left    uint32 // heartbeat.count at the last message
 	seenAll uint32 // the newest broadcast of the log this client has been given
 	mark    uint64 // registration number; broadcasts with a lower one are older
 
@@ -104,6 +104,7 @@ func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge
 	l.logEnd(slot, c, why, f)
 	l.leave(slot, c)
 	l.closed(slot, c)
+	l.forgive(slot)
 	if purge {
 		l.purge(slot, c, dropSlow)
 	}
@@ -156,6 +157,7 @@ func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 	}
 	l.leave(slot, c)
 	l.closed(slot, c)
+	l.forgive(slot)
 	l.pongs = l.pongs[:0]
 	for c.head != 0 {
 		l.pop(c, dropClosed)
@@ -190,16 +192,15 @@ func (l *loop) abort(slot uint32, c *conn, why closeReason) {
 }
 
 // closeOverdue decides on a connection whose close has not ended in time. One
-// that is slow but still takes bytes gets more of it, maxGrace times.
+// that is slow but still takes bytes gets more of it.
 func (l *loop) closeOverdue(slot uint32, c *conn) {
-	left := c.waiting + uint32(l.sys.unsent(int(c.fd)))
-	if left == 0 || !c.is(flagServed) || c.grace == maxGrace || c.grace > 0 && left >= c.left {
-		l.abort(slot, c, c.close)
-		return
+	if c.is(flagServed) {
+		if next, ok := l.look(slot, c, closePatience, closeTicks); ok {
+			l.closeBy(slot, c, min(next-l.wheel.Now(), closeTicks))
+			return
+		}
 	}
-	c.grace++
-	c.left = left
-	l.closeBy(slot, c, closeTicks)
+	l.abort(slot, c, c.close)
 }
 
 // fail ends a client that broke a rule of the protocol or of this gateway.

@@ -92,8 +92,10 @@ func (l *loop) readable(slot uint32, c *conn) {
 	}
 	l.count.bytesIn.Add(uint64(n))
 	c.lastRead = l.wheel.Now()
+	c.sent = 0
 	if c.is(flagPinged) {
 		c.clear(flagPinged)
+		l.forgive(slot)
 		if c.state == connOpen {
 			l.nextDeadlineOf(slot, c, c.lastRead) // not when the pong would have been overdue
 		}

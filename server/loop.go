@@ -84,6 +84,8 @@ type loop struct {
 	heads      heads
 	scratch    inbound
 	meters     meters
+	takers     map[uint32]taker // by slot; nil for none
+	sentRest   int              // see note
 	upgrader   codec.Upgrader
 }
 

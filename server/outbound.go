@@ -281,6 +281,7 @@ func (l *loop) gather(c *conn) []byte {
 
 // written takes n bytes that the kernel has off what waits for c.
 func (l *loop) written(c *conn, n int) {
+	l.note(c, n)
 	c.waiting -= uint32(n)
 	l.count.queuedBytes.Add(-int64(n))
 	for n > 0 {

@@ -28,6 +28,8 @@ type system struct {
 	elapsed func() time.Duration
 	// unsent is how many written bytes the peer has not acknowledged.
 	unsent func(fd int) int
+	// flow is how a peer takes what it is sent.
+	flow func(fd int) flow
 	// resetOnClose makes close drop what the kernel still holds for the peer.
 	resetOnClose func(fd int)
 	// watch has a poller tell when a descriptor can be read, watchRoom also when
@@ -62,6 +64,7 @@ var linux = system{
 		}
 		return n
 	},
+	flow: flowOf,
 	resetOnClose: func(fd int) {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	},

@@ -18,11 +18,9 @@ const (
 	wheelBuckets = 512
 	// maxTickStep is how many ticks a loop's time goes on at once.
 	maxTickStep = 3
-	// closeTicks is how long a client may take to answer our close frame, and
-	// to read what was queued before it.
+	// closeTicks is how long a client may take to answer our close frame once it
+	// has read it.
 	closeTicks = uint32(5 * time.Second / tickLen)
-	// maxGrace is how often a client that still reads gets that time again.
-	maxGrace = 6
 	// refusalTicks is how long a refused socket may take to read its answer.
 	refusalTicks = uint32(2 * time.Second / tickLen)
 )
@@ -105,8 +103,8 @@ func (l *loop) expire(slot uint32, c *conn, now uint32) {
 	l.refuse(slot, c, codec.HandshakeTimeout)
 }
 
-// openDeadline pings a silent client, ends one that stays silent, one whose
-// token has ended and one that nobody has bound.
+// openDeadline pings a silent client, ends one that stays silent and takes
+// nothing, one whose token has ended and one that nobody has bound.
 func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 	t := l.srv.ticks.Load()
 	switch {
@@ -121,8 +119,12 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 		switch {
 		case c.is(flagPinged):
 			if !before(now, c.lastRead+t.pingTimeout) {
-				l.abort(slot, c, closePingTimeout)
-				return
+				next, ok := l.look(slot, c, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
+				if !ok {
+					l.abort(slot, c, closePingTimeout)
+					return
+				}
+				c.lastRead = next - t.pingTimeout
 			}
 		case !before(now, c.lastRead+t.pingInterval):
 			c.set(flagPinged)

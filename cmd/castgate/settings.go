@@ -44,6 +44,7 @@ type settings struct {
 	CompressLevel    int      `default:"1" unit:"level" help:"From 1, fastest, to 9, smallest."`
 	CompressNotFor   []string `unit:"texts" hot:"" help:"Parts of User-Agent headers, letter for letter, separated by commas: such clients are never compressed for."`
 	SendQueue        size     `default:"256KiB" unit:"bytes" hot:"" help:"Bytes that may wait for one client, looked at before a message is queued."`
+	NotsentLowat     size     `default:"768KiB" unit:"bytes" help:"Bytes for one client that the kernel holds unsent (TCP_NOTSENT_LOWAT); what it does not take waits within send-queue."`
 	SlowPolicy       string   `default:"close" unit:"close or drop" hot:"" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
 	PushQueue        size     `default:"64MiB" unit:"bytes" hot:"" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
 	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, separated by commas: https://app.example.com, app.example.com for any scheme and port, *.example.com for all below, null, file:// or an app's such as capacitor://localhost; any unless set."`
@@ -167,7 +168,7 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 		HandshakeTimeout: time.Duration(s.HandshakeTimeout), UnboundTimeout: time.Duration(s.UnboundTimeout),
 		DrainTimeout: time.Duration(s.DrainTimeout),
 		MaxMessage:   int(s.MaxMessage), MaxHandshake: int(s.MaxHandshake), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
-		SendQueue: int(s.SendQueue), PushQueue: int(s.PushQueue),
+		SendQueue: int(s.SendQueue), NotsentLowat: int(s.NotsentLowat), PushQueue: int(s.PushQueue),
 		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: policy, ProxyProtocol: s.ProxyProtocol,
 		TLSCerts: trimmed(s.TLSCert), TLSKeys: trimmed(s.TLSKey),
 		TLSMinVersion: s.TLSMinVersion, TLSHandshakes: s.TLSHandshakes,

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options of client sockets are set on the listener, which costs nothing for a
+// connection: Linux has accepted sockets inherit them.
+
+// idleProbe is after how much silence the kernel looks for a peer, and how long
+// it waits for its answer, where Config has no pings (protocol.md section 7.6).
+const idleProbe = 55 * time.Second
+
+// leastUserTimeout is how long a peer may take nothing before the kernel ends
+// its connection, whatever the pings' times are.
+const leastUserTimeout = 20 * time.Second
+
+// setOptions sets what sockets accepted from a listener shall have.
+func setOptions(fd int, c *Config, m form) error {
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, c.NotsentLowat),
+		keepAlive(fd, c.PingInterval, c.PingTimeout, m))
+}
+
+// keepAlive has the kernel find peers that are gone where no pings do. One that
+// is silent is probed after interval and gone after timeout more, and so is one
+// that takes nothing of what it is sent for as long as both, 20 seconds at the
+// least. Pings find both too, with patience for slow readers, so where there are
+// pings the kernel is left out of it.
+func keepAlive(fd int, interval, timeout time.Duration, m form) error {
+	on := 1
+	switch {
+	case interval == 0:
+		interval, timeout = idleProbe, idleProbe
+	case !m.plain():
+		on = 0
+	}
+	seconds := func(d time.Duration) int {
+		const most = 32767 // the kernel's
+		return int(min(max((d+time.Second-1)/time.Second, 1), most))
+	}
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, on),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(interval)),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(timeout)),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
+			on*int(max(interval+timeout, leastUserTimeout).Milliseconds())))
+}
+
+// setKeepAlive is keepAlive for those who connect from now on. Any goroutine.
+func (s *Server) setKeepAlive(interval, timeout time.Duration) {
+	for _, a := range s.acceptors {
+		raw, err := a.file.SyscallConn()
+		if err != nil {
+			continue // it is closed
+		}
+		_ = raw.Control(func(fd uintptr) { err = keepAlive(int(fd), interval, timeout, a.form) })
+		if err != nil {
+			s.log.Warn("keepalive of a listener", "address", a.addr.String(), "err", err)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"math"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A ping stands behind what the kernel holds for a client, and its pong behind
+// what the client has yet to read. So an overdue pong is not the end: as long
+// as the peer takes bytes it is alive, and once it has taken all of them, it
+// has the time to read them. The kernel is asked only when a deadline has come,
+// so this costs a client that answers nothing.
+
+const (
+	// leastPatience is how long a peer may take nothing, whatever the pings' times
+	// are: receivers open their window in steps, of half a buffer at worst.
+	leastPatience = uint32(5 * time.Second / tickLen)
+	// closePatience is that time for a connection that is closing.
+	closePatience = uint32(35 * time.Second / tickLen)
+	// leastTaken is how many bytes a peer must take within such a time.
+	leastTaken = 4 << 10
+	// leastRate is the speed, in bytes a second, at which a slow client is
+	// expected to read, and maxReading the longest that it is given for it.
+	leastRate  = 2 << 10
+	maxReading = uint32(60 * time.Second / tickLen)
+	// sentUnit is what conn.sent counts in; 255 of them are more than is read in
+	// maxReading.
+	sentUnit = 512
+)
+
+// flow is what the kernel knows of the way to a peer.
+type flow struct {
+	// edge is the end of the peer's window, modulo 2^32, as a count of bytes: it
+	// moves on as the peer reads.
+	edge uint32
+	// acked is how many bytes the peer has acknowledged in all.
+	acked uint64
+	// waits tells that the kernel holds bytes that the peer has not acknowledged.
+	waits bool
+	// still is for how long nothing has moved; in doubt it is too short.
+	still time.Duration
+}
+
+// flowOf asks the kernel about a socket.
+func flowOf(fd int) flow {
+	i, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return flow{still: math.MaxInt64}
+	}
+	still := i.Last_ack_recv
+	if i.Notsent_bytes > 0 {
+		// A peer without room for more still acknowledges the kernel's probes, but
+		// nothing is sent to it.
+		still = max(still, i.Last_data_sent)
+	}
+	return flow{
+		edge:  uint32(i.Bytes_acked) + i.Snd_wnd,
+		acked: i.Bytes_acked,
+		waits: i.Unacked > 0 || i.Notsent_bytes > 0,
+		still: time.Duration(still) * time.Millisecond,
+	}
+}
+
+// taker is what is remembered of a peer that keeps the loop waiting.
+type taker struct {
+	edge  uint32 // flow.edge when it had last taken leastTaken
+	at    uint32 // the tick of that
+	taken bool   // it has since taken all there was
+	until uint32 // if so: by when it must have read that, and answered
+}
+
+// look decides on a peer that has not answered in time. It may take less than
+// leastTaken for up to patience ticks, and for up to twice as long again while it
+// may read what it has: some peers make no room before they have read a whole
+// buffer.
+// Once it has taken everything, it is given answer ticks and the time that
+// reading takes. ok is false if it is to be ended, otherwise next is the tick of
+// the next look.
+func (l *loop) look(slot uint32, c *conn, patience, answer uint32) (next uint32, ok bool) {
+	now := l.wheel.Now()
+	f := l.sys.flow(int(c.fd))
+	still := uint32(min(f.still/tickLen, math.MaxInt32))
+	t, seen := l.takers[slot]
+	switch {
+	case !f.waits && c.head != 0:
+		t.edge, t.at = f.edge, now // it is this loop's turn to write
+	case !seen:
+		t.edge, t.at = f.edge, now-still
+	case int32(f.edge-t.edge) >= leastTaken:
+		t.edge, t.at = f.edge, now-min(still, now-t.at)
+	}
+	reading := c.reading(f.acked)
+	if !t.taken && !f.waits && c.head == 0 {
+		t.taken, t.until = true, now-still+answer+reading
+	}
+	end := t.at + patience + min(reading, 2*patience)
+	if t.taken {
+		end = t.until
+	}
+	if !before(now, end) {
+		return 0, false
+	}
+	if l.takers == nil {
+		l.takers = map[uint32]taker{}
+	}
+	l.takers[slot] = t
+	return now + min(end-now, answer), true
+}
+
+// forgive forgets what look has remembered.
+func (l *loop) forgive(slot uint32) {
+	if len(l.takers) == 0 {
+		return
+	}
+	if delete(l.takers, slot); len(l.takers) == 0 {
+		l.takers = nil // a map keeps the size it once had
+	}
+}
+
+// note counts bytes that the kernel has taken for a client. What is left of a
+// unit counts for whoever comes next: for all together that makes it even.
+func (l *loop) note(c *conn, n int) {
+	n += l.sentRest
+	c.sent = uint8(min(int(c.sent)+n/sentUnit, math.MaxUint8))
+	l.sentRest = n % sentUnit
+}
+
+// reading is how many ticks a slow client may need to read what it was sent
+// since it last said something, of which it has no more than acked.
+func (c *conn) reading(acked uint64) uint32 {
+	unread := min(uint64(c.sent)*sentUnit, acked)
+	return min(uint32(unread*uint64(ticksPerSecond)/leastRate), maxReading)
+}
