@@ -117,6 +117,8 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 	}
 	if t.pingInterval > 0 && !c.form.plain() {
 		switch {
+		case c.is(flagPinged) && c.is(flagLater):
+			c.lastRead = now // its pong may be among what waits for its turn
 		case c.is(flagPinged):
 			if !before(now, c.lastRead+t.pingTimeout) {
 				next, ok := l.look(slot, c, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
