@@ -1,7 +1,9 @@
 package token
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -20,30 +22,80 @@ type claims struct {
 var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "groups"}
 
 // UnmarshalJSON reads claims, see members. Each must have its type; groups,
-// which no RFC defines, may be null for none.
+// which no RFC defines, may be null for none. The error is a claimError where
+// it is about one of them.
 func (c *claims) UnmarshalJSON(text []byte) error {
 	*c = claims{read: true}
-	return members(text, claimNames, func(name string, raw []byte) (err error) {
-		switch name {
-		case "iss":
-			c.Issuer, err = word(raw)
-		case "sub":
-			c.Subject, err = word(raw)
-		case "aud":
-			err = exactly(raw, &c.Audience)
-		case "exp":
-			c.ExpiresAt, err = date(raw)
-		case "nbf":
-			c.NotBefore, err = date(raw)
-		case "iat":
-			c.IssuedAt, err = date(raw)
-		case "jti":
-			c.ID, err = word(raw)
-		case "groups":
-			err = json.Unmarshal(raw, &c.Groups)
+	err := members(text, claimNames, func(name string, raw []byte) error {
+		if c.take(name, raw) != nil {
+			return claimError(name)
 		}
-		return err
+		return nil
 	})
+	if twice, ok := errors.AsType[twiceError](err); ok {
+		return claimError(twice)
+	}
+	return err
+}
+
+// claimError is the name of a claim that has a wrong type or value, or stands
+// twice.
+type claimError string
+
+// Error implements error.
+func (e claimError) Error() string { return "the claim " + string(e) + " is wrong" }
+
+// take reads one claim.
+func (c *claims) take(name string, raw []byte) (err error) {
+	switch name {
+	case "iss":
+		c.Issuer, err = word(raw)
+	case "sub":
+		c.Subject, err = wordOrNumber(raw)
+	case "aud":
+		err = exactly(raw, &c.Audience)
+	case "exp":
+		c.ExpiresAt, err = date(raw)
+	case "nbf":
+		c.NotBefore, err = date(raw)
+	case "iat":
+		c.IssuedAt, err = date(raw)
+	case "jti":
+		c.ID, err = word(raw)
+	case "groups":
+		c.Groups, err = names(raw)
+	}
+	return err
+}
+
+// wordOrNumber is a string, or the digits of a whole number: the ids of users
+// are numbers in many databases, and libraries put them into sub as they are.
+// They are taken as they stand, however many there are; 1e3 and 1.5 are none.
+func wordOrNumber(raw []byte) (string, error) {
+	if raw[0] == '"' {
+		return word(raw)
+	}
+	digits := bytes.TrimPrefix(raw, []byte{'-'})
+	if len(bytes.Trim(digits, "0123456789")) > 0 || len(digits) == 0 || string(raw) == "-0" {
+		return "", errString
+	}
+	return string(raw), nil
+}
+
+// names reads a list of strings or whole numbers; null is none.
+func names(raw []byte) (list []string, err error) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return nil, err
+	}
+	for _, item := range items {
+		name, err := wordOrNumber(bytes.TrimSpace(item))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, name)
+	}
+	return list, nil
 }
 
 // maxDate is seconds that a time.Time surely holds. Above it could overflow, and

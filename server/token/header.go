@@ -8,19 +8,26 @@ import (
 // headerNames are the header parameters that count.
 var headerNames = []string{"alg", "b64", "crit", "kid", "typ"}
 
-// keyID reads the header of a token as strictly as its claims, and returns
-// which key the token names; "" is any.
-func keyID(token string) (kid string, err error) {
+// header is what a token says of its signature.
+type header struct {
+	alg string
+	kid string // which key; "" is any
+}
+
+// readHeader reads the header of a token as strictly as its claims.
+func readHeader(token string) (h header, err error) {
 	head, _, _ := strings.Cut(token, ".")
 	text, err := base64.RawURLEncoding.Strict().DecodeString(head)
 	if err != nil {
-		return "", err
+		return h, err
 	}
 	err = members(text, headerNames, func(name string, raw []byte) (err error) {
 		switch name {
 		case "kid":
-			kid, err = word(raw)
-		case "alg", "typ":
+			h.kid, err = word(raw)
+		case "alg":
+			h.alg, err = word(raw)
+		case "typ":
 			_, err = word(raw)
 		case "crit": // extensions that must be understood (RFC 7515 section 4.1.11)
 			err = ErrInvalid
@@ -31,5 +38,5 @@ func keyID(token string) (kid string, err error) {
 		}
 		return err
 	})
-	return kid, err
+	return h, err
 }

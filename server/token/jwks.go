@@ -89,28 +89,54 @@ func (b *b64) UnmarshalText(text []byte) (err error) {
 // 7517 section 5 asks for; one for us that is broken, and a set with no key
 // left, are errors.
 func JWKS(text []byte) ([]Key, error) {
+	keys, broken, err := readSet(text)
+	if err == nil && len(broken) > 0 {
+		err = broken[0]
+	}
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
+}
+
+// KeySet is JWKS for a set that is published: keys that are broken are left
+// out, since nobody here can mend them, and counted.
+func KeySet(text []byte) (keys []Key, leftOut int, err error) {
+	keys, broken, err := readSet(text)
+	if err != nil {
+		return nil, 0, err
+	}
+	return keys, len(broken), nil
+}
+
+var errNoKey = errors.New("the JSON Web Key Set has no key for HS256, RS256, ES256 or EdDSA")
+
+// readSet reads a set. broken are the errors of keys that are for us.
+func readSet(text []byte) (keys []Key, broken []error, err error) {
 	if mark := ByteOrderMark(text); mark != "" {
-		return nil, fmt.Errorf("it begins with a byte order mark (%s)", mark)
+		return nil, nil, fmt.Errorf("it begins with a byte order mark (%s)", mark)
 	}
 	var set []json.RawMessage
-	err := members(text, []string{"keys"}, func(_ string, raw []byte) error { return exactly(raw, &set) })
+	err = members(text, []string{"keys"}, func(_ string, raw []byte) error { return exactly(raw, &set) })
 	if err != nil {
-		return nil, fmt.Errorf("not a JSON Web Key Set: %w", err)
+		return nil, nil, fmt.Errorf("not a JSON Web Key Set: %w", err)
 	}
-	var keys []Key
 	for i, raw := range set {
 		k, known, err := readKey(raw)
-		if err != nil {
-			return nil, fmt.Errorf("key %d: %w", i+1, err)
-		}
-		if known {
+		switch {
+		case err != nil:
+			broken = append(broken, fmt.Errorf("key %d: %w", i+1, err))
+		case known:
 			keys = append(keys, k)
 		}
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("the JSON Web Key Set has no key for HS256, RS256, ES256 or EdDSA")
+		if len(broken) > 0 {
+			return nil, nil, broken[0]
+		}
+		return nil, nil, errNoKey
 	}
-	return keys, nil
+	return keys, broken, nil
 }
 
 // readKey reads a key; known tells whether it is for us.

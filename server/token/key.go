@@ -42,6 +42,9 @@ func ByteOrderMark(text []byte) string { return pemfile.ByteOrderMark(text) }
 // Algorithm is the one that the key is for: HS256, RS256, ES256 or EdDSA.
 func (k Key) Algorithm() string { return k.alg }
 
+// ID is the name by which tokens call for the key (kid); "" if it has none.
+func (k Key) ID() string { return k.id }
+
 // notSecret are marks of keys in files that look like secrets but are public,
 // or not used as they stand. Who has one could sign tokens with it.
 var notSecret = []struct{ mark, is string }{

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -46,7 +45,7 @@ func members(text []byte, counts []string, value func(name string, raw []byte) e
 			continue
 		}
 		if seen&(1<<i) != 0 {
-			return fmt.Errorf("%s stands twice", counts[i])
+			return twiceError(counts[i])
 		}
 		seen |= 1 << i
 		if err := value(counts[i], raw); err != nil {
@@ -54,6 +53,12 @@ func members(text []byte, counts []string, value func(name string, raw []byte) e
 		}
 	}
 }
+
+// twiceError is the name of a member that stands twice.
+type twiceError string
+
+// Error implements error.
+func (e twiceError) Error() string { return string(e) + " stands twice" }
 
 // space is what may stand between the tokens of JSON.
 const space = " \t\r\n"

@@ -3,6 +3,8 @@ package token
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -10,19 +12,26 @@ import (
 
 // MaxLen is the longest token in bytes that is looked at: more does not fit
 // into the head of a handshake.
-const MaxLen = 8 << 10
+const MaxLen = 64 << 10
 
-// MaxLeeway is the largest Rules.Leeway.
-const MaxLeeway = 10 * time.Minute
+// MaxLeeway is the largest Rules.Leeway, DefaultLeeway the usual one: clocks
+// that are set by NTP differ by less.
+const (
+	MaxLeeway     = 10 * time.Minute
+	DefaultLeeway = 5 * time.Second
+)
 
 // Rules say which tokens are good.
 type Rules struct {
-	// Keys, at least one and at most MaxKeys.
+	// Keys, at most MaxKeys; at least one unless there is Fetched.
 	Keys []Key
+	// Fetched returns further keys, which may change; none have come yet while
+	// it returns none. Nil: there are no others. Any goroutine.
+	Fetched func() []Key
 	// Issuer and Audience are what iss must be and aud must have; "" is any.
 	Issuer, Audience string
 	// Leeway is by how much the issuer's clock and ours may differ, for exp
-	// and nbf; 0 to MaxLeeway.
+	// and nbf; 0 to MaxLeeway. iat is not compared with the clock.
 	Leeway time.Duration
 }
 
@@ -30,7 +39,7 @@ type Rules struct {
 // the setting.
 func (r *Rules) Validate() error {
 	switch {
-	case len(r.Keys) == 0:
+	case len(r.Keys) == 0 && r.Fetched == nil:
 		return errors.New("jwt-secret: tokens need a key: jwt-secret, jwt-public-key or jwt-jwks")
 	case len(r.Keys) > MaxKeys:
 		return fmt.Errorf("jwt-jwks: %d keys are more than %d", len(r.Keys), MaxKeys)
@@ -48,20 +57,14 @@ type Identity struct {
 	Expires time.Time
 }
 
-// Why a token is refused, in the order of the checks.
-var (
-	ErrInvalid     = errors.New("the token is not valid")         // malformed, no key for it, bad signature
-	ErrExpired     = errors.New("the token has expired")          // exp
-	ErrNotYetValid = errors.New("the token is not valid yet")     // nbf
-	ErrAudience    = errors.New("the token is for somebody else") // aud
-	ErrIssuer      = errors.New("the token is by somebody else")  // iss
-)
-
 // Verifier checks tokens by its Rules.
 type Verifier struct {
 	rules  Rules
 	parser *jwt.Parser
 }
+
+// validMethods are the algorithms that there are keys for.
+var validMethods = []string{"HS256", "RS256", "ES256", "EdDSA"}
 
 // New makes a Verifier of valid Rules. now is the clock; nil is time.Now.
 func New(r Rules, now func() time.Time) *Verifier {
@@ -70,7 +73,7 @@ func New(r Rules, now func() time.Time) *Verifier {
 	}
 	options := []jwt.ParserOption{
 		jwt.WithTimeFunc(now), jwt.WithLeeway(r.Leeway), jwt.WithStrictDecoding(),
-		jwt.WithValidMethods([]string{"HS256", "RS256", "ES256", "EdDSA"}),
+		jwt.WithValidMethods(validMethods),
 	}
 	if r.Issuer != "" {
 		options = append(options, jwt.WithIssuer(r.Issuer))
@@ -81,31 +84,32 @@ func New(r Rules, now func() time.Time) *Verifier {
 	return &Verifier{rules: r, parser: jwt.NewParser(options...)}
 }
 
-// Verify checks a token's signature and claims. The error is one of this
-// package's. It takes 5 to 100 microseconds for each key that fits.
+// Verify checks a token's signature and claims. The error is a *Refusal. It
+// takes 5 to 100 microseconds for each key that fits.
 func (v *Verifier) Verify(text string) (Identity, error) {
-	if len(text) > MaxLen {
+	if len(text) > MaxLen || strings.Count(text, ".") != 2 {
 		return Identity{}, ErrInvalid
 	}
-	var c claims
-	if _, err := v.parser.ParseWithClaims(text, &c, v.keysFor); err != nil {
-		for _, why := range []struct{ of, is error }{
-			{jwt.ErrTokenExpired, ErrExpired},
-			{jwt.ErrTokenNotValidYet, ErrNotYetValid},
-			{jwt.ErrTokenInvalidAudience, ErrAudience},
-			{jwt.ErrTokenInvalidIssuer, ErrIssuer},
-		} {
-			if errors.Is(err, why.of) {
-				return Identity{}, why.is
-			}
-		}
-		if errors.Is(err, jwt.ErrTokenRequiredClaimMissing) {
-			if v.rules.Audience != "" && len(c.Audience) == 0 {
-				return Identity{}, ErrAudience
-			}
-			return Identity{}, ErrIssuer
-		}
+	h, err := readHeader(text)
+	if err != nil {
 		return Identity{}, ErrInvalid
+	}
+	keys, named, refusal := v.keysFor(h)
+	if refusal != nil {
+		return Identity{}, refusal
+	}
+	var c claims
+	_, err = v.parser.ParseWithClaims(text, &c, func(*jwt.Token) (any, error) {
+		if !c.read {
+			return nil, ErrInvalid
+		}
+		return jwt.VerificationKeySet{Keys: keys}, nil
+	})
+	if refusal := v.refusalOf(err, &c); refusal != nil {
+		if refusal == ErrSignature && h.kid != "" && !named && v.rules.Fetched != nil {
+			refusal = ErrUnknownKey // the keys that were tried have no names
+		}
+		return Identity{}, refusal
 	}
 	id := Identity{UID: c.Subject, Groups: c.Groups}
 	if c.ExpiresAt != nil {
@@ -114,24 +118,63 @@ func (v *Verifier) Verify(text string) (Identity, error) {
 	return id, nil
 }
 
-// keysFor returns the keys that a token may have been signed with: those of
-// its algorithm, and of its key id if both have one.
-func (v *Verifier) keysFor(t *jwt.Token) (any, error) {
-	if c, ok := t.Claims.(*claims); !ok || !c.read {
-		return nil, ErrInvalid
+// refusalOf is what the parser's error comes to, nil for none.
+func (v *Verifier) refusalOf(err error, c *claims) *Refusal {
+	if claim, ok := errors.AsType[claimError](err); ok {
+		return &Refusal{Reason: Claim, Claim: string(claim)}
 	}
-	kid, err := keyID(t.Raw)
-	if err != nil {
-		return nil, ErrInvalid
-	}
-	var set jwt.VerificationKeySet
-	for _, k := range v.rules.Keys {
-		if k.alg == t.Method.Alg() && (kid == "" || k.id == "" || k.id == kid) {
-			set.Keys = append(set.Keys, k.key)
+	for _, why := range []struct {
+		of error
+		is *Refusal
+	}{
+		{jwt.ErrTokenSignatureInvalid, ErrSignature},
+		{jwt.ErrTokenExpired, ErrExpired},
+		{jwt.ErrTokenNotValidYet, ErrNotYetValid},
+		{jwt.ErrTokenInvalidAudience, ErrAudience},
+		{jwt.ErrTokenInvalidIssuer, ErrIssuer},
+	} {
+		if errors.Is(err, why.of) {
+			return why.is
 		}
 	}
-	if len(set.Keys) == 0 {
-		return nil, ErrInvalid
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return ErrInvalid
+	case v.rules.Audience != "" && len(c.Audience) == 0:
+		return ErrAudience
 	}
-	return set, nil
+	return ErrIssuer
+}
+
+// keysFor returns the keys that a token may have been signed with: those of
+// its algorithm, and of its key id if both have one. named tells whether a key
+// has that id.
+func (v *Verifier) keysFor(h header) (keys []jwt.VerificationKey, named bool, refusal *Refusal) {
+	var fetched []Key
+	if v.rules.Fetched != nil {
+		fetched = v.rules.Fetched()
+	}
+	ofAlgorithm := false
+	for _, set := range [...][]Key{v.rules.Keys, fetched} {
+		for _, k := range set {
+			named = named || h.kid != "" && k.id == h.kid
+			ofAlgorithm = ofAlgorithm || k.alg == h.alg
+			if k.alg == h.alg && (h.kid == "" || k.id == "" || k.id == h.kid) && len(keys) < MaxKeys {
+				keys = append(keys, k.key)
+			}
+		}
+	}
+	switch {
+	case len(keys) > 0:
+		return keys, named, nil
+	case !slices.Contains(validMethods, h.alg):
+		return nil, named, ErrAlgorithm
+	case v.rules.Fetched != nil && len(fetched) == 0:
+		return nil, named, ErrNoKeys
+	case h.kid != "" && !named && (ofAlgorithm || v.rules.Fetched != nil):
+		return nil, named, ErrUnknownKey
+	}
+	return nil, named, ErrAlgorithm
 }

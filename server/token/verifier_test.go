@@ -122,7 +122,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"no audience":        {hs(nil, m{"aud": nil}), ErrAudience},
 		"wrong issuer":       {hs(nil, m{"iss": "other"}), ErrIssuer},
 		"no issuer":          {hs(nil, m{"iss": nil}), ErrIssuer},
-		"sub is no string":   {hs(nil, m{"sub": 7}), ErrInvalid},
+		"sub is no string":   {hs(nil, m{"sub": true}), ErrInvalid},
 		"groups are no list": {hs(nil, m{"groups": "news"}), ErrInvalid},
 		"exp is no number":   {hs(nil, m{"exp": "tomorrow"}), ErrInvalid},
 		"critical extension": {hs(m{"crit": []string{"x"}}, nil), ErrInvalid},
