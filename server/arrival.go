@@ -100,7 +100,7 @@ func (l *loop) adopt(a arrival) {
 	if c.state == connRefusing && a.secure {
 		// A handshake only to say no costs too much.
 		l.count.handshakes[c.why].Add(1)
-		l.logRefusal(slot, c, c.why)
+		l.logRefusal(slot, c, c.why.String())
 		l.giveUp(slot, c, l.secureOf(slot), alertRefused)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/server/token"
 )
 
 // OnMessage says what a message from a client does.
@@ -145,6 +146,7 @@ func Defaults() Config {
 		PushQueue:        64 << 20,
 		TLSMinVersion:    defaultTLSMinVersion,
 		TLSHandshakes:    defaultTLSHandshakes,
+		Policy:           Policy{JWT: JWT{Rules: token.Rules{Leeway: token.DefaultLeeway}, JWKSRefresh: defaultJWKSRefresh}},
 	}
 }
 

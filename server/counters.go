@@ -1,6 +1,10 @@
 package server
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"castgate/server/token"
+)
 
 // counters are one loop's. The loop writes them, but for matched, which the
 // pushers write; anyone reads. They fill their cache lines alone.
@@ -21,6 +25,7 @@ type counters struct {
 	lag         atomic.Int64 // nanoseconds
 	connections atomic.Int64
 	handshakes  [numHandshakes]atomic.Uint64
+	tokens      [token.NumReasons]atomic.Uint64
 	tls         [numTLSResults]atomic.Uint64
 	closes      [numCloseReasons]atomic.Uint64
 	inflate     inflateCounters

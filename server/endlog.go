@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"castgate/codec"
 )
 
 // One line at debug level for each connection that is refused or ends, so that
@@ -26,9 +24,9 @@ func (s *Server) logRefused(peer netip.AddrPort, why string) {
 }
 
 // logRefusal is logRefused for a connection of the loop.
-func (l *loop) logRefusal(slot uint32, c *conn, why codec.HandshakeResult) {
+func (l *loop) logRefusal(slot uint32, c *conn, why string) {
 	if l.srv.traces() {
-		l.srv.logRefused(l.srv.registry.address(l.handle(slot, c)), why.String())
+		l.srv.logRefused(l.srv.registry.address(l.handle(slot, c)), why)
 	}
 }
 

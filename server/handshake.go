@@ -113,20 +113,25 @@ func (l *loop) answerProbe(slot uint32, c *conn, head []byte, ready bool) {
 
 // refuse ends a handshake with an HTTP error.
 func (l *loop) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
+	l.refuseAs(slot, c, result, result.String(), func(answer []byte) []byte {
+		if result == codec.HandshakeTooLarge {
+			return codec.AppendTooLarge(answer, l.maxHandshake)
+		}
+		return codec.AppendRefusal(answer, result)
+	})
+}
+
+// refuseAs is refuse with the reason for the log and an answer of its own, which
+// the last argument appends.
+func (l *loop) refuseAs(slot uint32, c *conn, result codec.HandshakeResult, why string, answer func([]byte) []byte) {
 	l.count.handshakes[result].Add(1)
-	l.logRefusal(slot, c, result)
+	l.logRefusal(slot, c, why)
 	if c.form.plain() { // nothing it would understand
 		c.state = connClosing
 		l.closeNow(slot, c, closeNone)
 		return
 	}
-	answer := l.wbuf[:0]
-	if result == codec.HandshakeTooLarge {
-		answer = codec.AppendTooLarge(answer, l.maxHandshake)
-	} else {
-		answer = codec.AppendRefusal(answer, result)
-	}
-	l.finish(slot, c, answer)
+	l.finish(slot, c, answer(l.wbuf[:0]))
 }
 
 // refuseNoRequest answers who has begun with what no request begins with.
@@ -136,7 +141,7 @@ func (l *loop) refuseNoRequest(slot uint32, c *conn, first byte) {
 		return
 	}
 	l.count.handshakes[codec.HandshakeBadRequest].Add(1)
-	l.logRefusal(slot, c, codec.HandshakeBadRequest)
+	l.logRefusal(slot, c, codec.HandshakeBadRequest.String())
 	l.finish(slot, c, codec.AppendNoRequest(l.wbuf[:0], first))
 }
 

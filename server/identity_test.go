@@ -193,27 +193,30 @@ func TestTokensRefused(t *testing.T) {
 	for _, try := range []struct {
 		name, protocol, cookie, query string
 		status                        int
-		label                         string
+		label, reason                 string
 	}{
 		{name: "protocol", protocol: "castgate, bearer." + good, status: 101, label: "ok"},
 		{name: "cookie", cookie: "a=b; tok=" + good, status: 101, label: "ok"},
 		{name: "query", query: "tok=" + good, status: 101, label: "ok"},
 		{name: "protocol first", protocol: "bearer." + good, cookie: "tok=x", query: "tok=x", status: 101, label: "ok"},
-		{name: "none", status: 401, label: "token_missing"},
-		{name: "empty", protocol: "bearer.", cookie: "tok=", query: "tok=", status: 401, label: "token_missing"},
-		{name: "two", protocol: "bearer." + good + ", bearer." + good, status: 401, label: "token_invalid"},
-		{name: "no subprotocol", protocol: "bearer. " + good, status: 401, label: "token_invalid"},
-		{name: "garbage", query: "tok=garbage", status: 401, label: "token_invalid"},
-		{name: "alg none", query: "tok=" + none, status: 401, label: "token_invalid"},
-		{name: "expired", query: "tok=" + claims(jwt.MapClaims{"exp": now - 1}), status: 401, label: "token_expired"},
-		{name: "early", query: "tok=" + claims(jwt.MapClaims{"nbf": now + 3600}), status: 401, label: "token_early"},
-		{name: "audience", query: "tok=" + claims(jwt.MapClaims{"aud": "other"}), status: 401, label: "token_audience"},
-		{name: "issuer", query: "tok=" + claims(jwt.MapClaims{"iss": "other"}), status: 401, label: "token_issuer"},
-		{name: "long uid", query: "tok=" + claims(jwt.MapClaims{"sub": strings.Repeat("x", 129)}), status: 401, label: "token_claims"},
-		{name: "empty group", query: "tok=" + claims(jwt.MapClaims{"groups": []string{""}}), status: 401, label: "token_claims"},
+		{name: "none", status: 401, label: "token_missing", reason: "token_missing"},
+		{name: "empty", protocol: "bearer.", cookie: "tok=", query: "tok=", status: 401, label: "token_missing", reason: "token_missing"},
+		{name: "two", protocol: "bearer." + good + ", bearer." + good, status: 401, label: "token_invalid", reason: "token_repeated"},
+		{name: "no subprotocol", protocol: "bearer. " + good, status: 401, label: "token_invalid", reason: "token_repeated"},
+		{name: "garbage", query: "tok=garbage", status: 401, label: "token_invalid", reason: "token_malformed"},
+		{name: "alg none", query: "tok=" + none, status: 401, label: "token_invalid", reason: "token_algorithm"},
+		{name: "expired", query: "tok=" + claims(jwt.MapClaims{"exp": now - 1}), status: 401, label: "token_expired", reason: "token_expired"},
+		{name: "early", query: "tok=" + claims(jwt.MapClaims{"nbf": now + 3600}), status: 401, label: "token_early", reason: "token_not_yet_valid"},
+		{name: "audience", query: "tok=" + claims(jwt.MapClaims{"aud": "other"}), status: 401, label: "token_audience", reason: "token_audience"},
+		{name: "issuer", query: "tok=" + claims(jwt.MapClaims{"iss": "other"}), status: 401, label: "token_issuer", reason: "token_issuer"},
+		{name: "long uid", query: "tok=" + claims(jwt.MapClaims{"sub": strings.Repeat("x", 129)}), status: 401, label: "token_claims", reason: "token_claim"},
+		{name: "empty group", query: "tok=" + claims(jwt.MapClaims{"groups": []string{""}}), status: 401, label: "token_claims", reason: "token_claim"},
+		{name: "wrong type", query: "tok=" + claims(jwt.MapClaims{"exp": "soon"}), status: 401, label: "token_claims", reason: "token_claim"},
+		{name: "numeric sub", query: "tok=" + claims(jwt.MapClaims{"sub": 42}), status: 101, label: "ok"},
+		{name: "other secret", query: "tok=" + good[:len(good)-4] + "AAAA", status: 401, label: "token_invalid", reason: "token_signature"},
 		{name: "100 KB", query: "tok=" + claims(jwt.MapClaims{"pad": strings.Repeat("x", 100<<10)}), status: 431, label: "too_large"},
 	} {
-		before := s.stats().Handshakes[try.label]
+		before, refused := s.stats().Handshakes[try.label], s.stats().TokensRefused[try.reason]
 		header := http.Header{}
 		if try.protocol != "" {
 			header.Set("Sec-WebSocket-Protocol", try.protocol)
@@ -225,6 +228,9 @@ func TestTokensRefused(t *testing.T) {
 			t.Errorf("%s: %d, want %d", try.name, got, try.status)
 		}
 		eventually(t, "its counter", func() bool { return s.stats().Handshakes[try.label] == before+1 })
+		if try.reason != "" && s.stats().TokensRefused[try.reason] != refused+1 {
+			t.Errorf("%s: refused for %v", try.name, s.stats().TokensRefused)
+		}
 	}
 }
 

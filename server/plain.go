@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"castgate/codec"
+	"castgate/server/token"
 )
 
 // Clients of text, frame and tcp listeners (protocol.md section 7.2) have no
@@ -63,7 +64,7 @@ func (l *loop) openPlain(slot uint32, c *conn) {
 		l.refuse(slot, c, codec.HandshakeBusy)
 		return
 	case l.srv.policy.Load().JWT.on() && l.srv.policy.Load().JWT.Required:
-		l.refuse(slot, c, codec.HandshakeNoToken)
+		l.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
 		return
 	}
 	connection := l.enlist(slot, c)

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"castgate/server/internal/quota"
+	"castgate/server/keyset"
 	"castgate/server/token"
 )
 
@@ -60,18 +61,6 @@ type Policy struct {
 	JWT JWT
 }
 
-// JWT is where tokens are found and which are good. A good one binds the
-// client to its sub and joins it to its groups before the client gets its init
-// message, and closes it with 3401 when it expires. A bad one is refused
-// with 401. A token is looked for as bearer.<token> in Sec-WebSocket-Protocol,
-// then in the cookie, then in the query.
-type JWT struct {
-	token.Rules
-	Cookie   string // name of the cookie; "" looks into none
-	Query    string // name of the parameter; "" looks at none
-	Required bool   // 401 without a token; else such clients are bound later
-}
-
 // policy is a Policy made ready for use: immutable, shared by all loops
 // through Server.policy, which they load once for each thing they decide.
 type policy struct {
@@ -81,8 +70,9 @@ type policy struct {
 	handshakes quota.Rate
 	rates      [numMeters]quota.Rate // of what each client sends
 	verifier   *token.Verifier
-	inspects   bool // request heads must be looked at again
-	metered    bool // what clients send is
+	keys       *keyset.Set // nil without JWT.JWKS
+	inspects   bool        // request heads must be looked at again
+	metered    bool        // what clients send is
 }
 
 // Bounds of Policy fields.
@@ -164,40 +154,6 @@ func (p *Policy) validateOrigins() error {
 	return nil
 }
 
-// on reports whether tokens count.
-func (j *JWT) on() bool { return len(j.Keys) > 0 }
-
-func (j *JWT) validate() error {
-	if !j.on() {
-		for _, f := range []struct {
-			name string
-			set  bool
-		}{
-			{"jwt-issuer", j.Issuer != ""}, {"jwt-audience", j.Audience != ""}, {"jwt-leeway", j.Leeway != 0},
-			{"jwt-cookie", j.Cookie != ""}, {"jwt-query", j.Query != ""}, {"jwt-required", j.Required},
-		} {
-			if f.set {
-				return fmt.Errorf("%s: is of no use without jwt-secret, jwt-public-key or jwt-jwks", f.name)
-			}
-		}
-		return nil
-	}
-	if err := j.Rules.Validate(); err != nil {
-		return err
-	}
-	for _, n := range []struct{ name, value string }{{"jwt-cookie", j.Cookie}, {"jwt-query", j.Query}} {
-		if len(n.value) > maxNameSize || slices.ContainsFunc([]byte(n.value), notName) {
-			return fmt.Errorf("%s: %.200q is no name of up to %d letters, digits, dots, - and _", n.name, n.value, maxNameSize)
-		}
-	}
-	return nil
-}
-
-// notName tells whether c would need quoting or escaping in a cookie or query.
-func notName(c byte) bool {
-	return (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
-}
-
 // leastByteBurst lets the largest message in, with the read that ends it.
 func leastByteBurst(maxMessage int) int { return maxMessage + readLen }
 
@@ -247,6 +203,9 @@ func (s *Server) newPolicy(p Policy) *policy {
 		perAddress: quota.Limits{Conns: p.MaxConnsPerIP, Connects: newRate(p.ConnectRate, p.ConnectBurst)},
 		handshakes: newRate(p.HandshakeRate, p.HandshakeBurst),
 		rates:      [numMeters]quota.Rate{meterMessages: newRate(p.MessageRate, p.MessageBurst), meterBytes: s.byteRate(&p)},
+	}
+	if r.keys = s.fetched.of(&p.JWT, s); r.keys != nil {
+		p.JWT.Fetched = r.keys.Keys
 	}
 	if p.JWT.on() {
 		r.verifier = token.New(p.JWT.Rules, s.sys.now)

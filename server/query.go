@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"castgate/server/internal/table"
+	"castgate/server/token"
 )
 
 // Online implements Gateway.
@@ -53,7 +54,10 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 		Accepted: s.accepted.Load(), AcceptErrors: s.acceptErrors.Load(), Delayed: s.delayed.Load(), Addresses: s.addresses.Len(),
 		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
-		TLSHandshakes: map[string]uint64{},
+		TLSHandshakes: map[string]uint64{}, TokensRefused: map[string]uint64{},
+	}
+	if keys, on := s.fetched.stats(); on {
+		st.KeysFetched = &keys
 	}
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
 	for _, l := range s.loops {
@@ -65,6 +69,9 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 			if closeReason(i) != closeNone {
 				st.Closes[closeTable[i].label] += c.closes[i].Load()
 			}
+		}
+		for i := range c.tokens {
+			st.TokensRefused[token.Reason(i).String()] += c.tokens[i].Load()
 		}
 		for i := range c.tls {
 			st.TLSHandshakes[tlsLabels[i]] += c.tls[i].Load()

@@ -42,6 +42,7 @@ type Server struct {
 	accepting  budget                   // Policy.HandshakeRate
 	sessions   [sessionLocks]sync.Mutex // by slot: of changes of JSON sessions
 	checks     checks
+	fetched    fetchedKeys   // of JWT.JWKS
 	refusing   atomic.Int64  // sockets being refused for their address
 	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate
 	maxConns   atomic.Int64
@@ -65,11 +66,7 @@ func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s, err := newServer(c, &linux)
-	if err == nil {
-		logPollers(s.log)
-	}
-	return s, err
+	return newServer(c, &linux)
 }
 
 func newServer(c Config, sys *system) (*Server, error) {
@@ -169,6 +166,7 @@ func (s *Server) Run() error {
 	quiet := make(chan struct{})
 	go s.giveBack(quiet)
 	go s.certs.Watch(quiet)
+	s.fetched.run()
 	s.running.Store(true)
 
 	var first error
@@ -186,6 +184,7 @@ func (s *Server) Run() error {
 	}
 	accepting.Wait()
 	close(quiet)
+	s.fetched.end()
 	for _, l := range s.loops {
 		_ = l.poller.Close() // the acceptors have used it too
 	}

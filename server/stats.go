@@ -1,6 +1,10 @@
 package server
 
-import "time"
+import (
+	"time"
+
+	"castgate/server/keyset"
+)
 
 // Stats is one reading of the gateway's counters. Gauges are exact when taken;
 // the counters of several loops are read one after the other.
@@ -20,6 +24,10 @@ type Stats struct {
 	Addresses  int               // addresses whose connections are counted
 	Handshakes map[string]uint64 // by result
 	Closes     map[string]uint64 // by reason, of clients whose handshake was done
+
+	// TokensRefused is by reason. Keys are fetched if KeysFetched is not nil.
+	TokensRefused map[string]uint64
+	KeysFetched   *keyset.Stats
 
 	AcceptErrors uint64 // on listeners for clients
 

@@ -9,6 +9,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/internal/table"
+	"castgate/server/keyset"
 	"castgate/server/token"
 )
 
@@ -80,16 +81,16 @@ func (l *loop) askToken(slot uint32, c *conn, p *policy, r request) {
 	}
 	switch {
 	case o.bad:
-		l.refuse(slot, c, codec.HandshakeBadToken)
+		l.refuseToken(slot, c, &token.Refusal{Reason: token.Repeated})
 	case len(o.token) == 0 && p.JWT.Required:
-		l.refuse(slot, c, codec.HandshakeNoToken)
+		l.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
 	case len(o.token) == 0:
 		l.welcome(slot, c, r, nil)
 	default:
-		k := check{loop: l, client: l.handle(slot, c), verifier: p.verifier, token: string(o.token),
+		k := check{loop: l, client: l.handle(slot, c), verifier: p.verifier, keys: p.keys, token: string(o.token),
 			request: request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer)}}
 		if !l.srv.checks.add(k) {
-			l.refuse(slot, c, codec.HandshakeTokenBusy)
+			l.refuseToken(slot, c, errTokenBusy)
 			return
 		}
 		c.state = connVerifying
@@ -100,7 +101,7 @@ func (l *loop) askToken(slot uint32, c *conn, p *policy, r request) {
 }
 
 // checked takes the outcome of a check. The loop's goroutine.
-func (l *loop) checked(k *check, id token.Identity, why codec.HandshakeResult) {
+func (l *loop) checked(k *check, id token.Identity, why *token.Refusal) {
 	slot := k.client.Slot()
 	c := l.conn(slot)
 	if c == nil || c.gen != k.client.Gen() || c.state != connVerifying {
@@ -115,8 +116,8 @@ func (l *loop) checked(k *check, id token.Identity, why codec.HandshakeResult) {
 		l.closeNow(slot, c, closeInternal)
 		return
 	}
-	if why != codec.HandshakeOK {
-		l.refuse(slot, c, why)
+	if why != nil {
+		l.refuseToken(slot, c, why)
 		return
 	}
 	l.welcome(slot, c, k.request, &id)
@@ -156,23 +157,46 @@ func (l *loop) secondsLeft(slot uint32) int64 {
 	return int64(l.slots.chunkAt(slot).expires[slot%chunkLen]) - l.sys.now().Unix()
 }
 
-// tokenResult says how a token's check ends the handshake.
-func tokenResult(id *token.Identity, err error) codec.HandshakeResult {
+// errTokenBusy is the refusal of a token that nobody has looked at.
+var errTokenBusy = &token.Refusal{Reason: token.Busy}
+
+// tokenResults are the outcomes of handshakes by the reasons for which tokens
+// are refused. Several reasons are one outcome; each has a counter of its own.
+var tokenResults = [token.NumReasons]codec.HandshakeResult{
+	token.Missing:     codec.HandshakeNoToken,
+	token.Repeated:    codec.HandshakeBadToken,
+	token.Malformed:   codec.HandshakeBadToken,
+	token.NoKeys:      codec.HandshakeTokenBusy,
+	token.Algorithm:   codec.HandshakeBadToken,
+	token.UnknownKey:  codec.HandshakeBadToken,
+	token.Signature:   codec.HandshakeBadToken,
+	token.Claim:       codec.HandshakeTokenClaims,
+	token.Expired:     codec.HandshakeTokenExpired,
+	token.NotYetValid: codec.HandshakeTokenEarly,
+	token.Audience:    codec.HandshakeTokenAudience,
+	token.Issuer:      codec.HandshakeTokenIssuer,
+	token.Busy:        codec.HandshakeTokenBusy,
+}
+
+// refuseToken ends a handshake for its token, or for want of one.
+func (l *loop) refuseToken(slot uint32, c *conn, why *token.Refusal) {
+	result := tokenResults[why.Reason]
+	l.count.tokens[why.Reason].Add(1)
+	l.refuseAs(slot, c, result, why.Reason.String(), func(answer []byte) []byte {
+		return codec.AppendRefusalSaying(answer, result, why.Error(), why.Reason.String())
+	})
+}
+
+// unusable says why a good token makes nobody a client: its sub or groups are no
+// names. Nil if they are.
+func unusable(id *token.Identity) *token.Refusal {
 	switch {
-	case err == nil && (id.UID != "" && checkName("uid", id.UID) != nil || checkNames("group", id.Groups) != nil):
-		return codec.HandshakeTokenClaims
-	case err == nil:
-		return codec.HandshakeOK
-	case errors.Is(err, token.ErrExpired):
-		return codec.HandshakeTokenExpired
-	case errors.Is(err, token.ErrNotYetValid):
-		return codec.HandshakeTokenEarly
-	case errors.Is(err, token.ErrAudience):
-		return codec.HandshakeTokenAudience
-	case errors.Is(err, token.ErrIssuer):
-		return codec.HandshakeTokenIssuer
+	case id.UID != "" && checkName("uid", id.UID) != nil:
+		return &token.Refusal{Reason: token.Claim, Claim: "sub"}
+	case checkNames("group", id.Groups) != nil:
+		return &token.Refusal{Reason: token.Claim, Claim: "groups"}
 	}
-	return codec.HandshakeBadToken
+	return nil
 }
 
 // check is a token to be checked off the loops.
@@ -180,8 +204,10 @@ type check struct {
 	loop     *loop
 	client   table.Handle
 	verifier *token.Verifier
+	keys     *keyset.Set // of verifier; nil: none are fetched
 	token    string
 	request  request // its own copy
+	waited   bool    // for a fetch of keys
 }
 
 // maxChecks is how many tokens wait, maxCheckBytes how many bytes of requests
@@ -239,20 +265,42 @@ func (q *checks) work() {
 	}
 }
 
-// run checks one token and tells its loop.
+// run checks one token and tells its loop. One whose key may be new waits, once,
+// for the keys to be fetched; its handshake-timeout goes on.
 func (k *check) run() {
 	id, why := k.verify()
+	if why != nil && (why.Reason == token.UnknownKey || why.Reason == token.NoKeys) && k.keys != nil && !k.waited {
+		k.waited = true
+		if k.keys.Await(func() {
+			if !k.loop.srv.checks.add(*k) {
+				k.tell(token.Identity{}, errTokenBusy)
+			}
+		}) {
+			return
+		}
+	}
+	k.tell(id, why)
+}
+
+// tell has the loop go on with the outcome.
+func (k *check) tell(id token.Identity, why *token.Refusal) {
 	k.loop.post(command{kind: cmdFunc, run: func(l *loop) { l.checked(k, id, why) }})
 }
 
-func (k *check) verify() (id token.Identity, why codec.HandshakeResult) {
+func (k *check) verify() (id token.Identity, why *token.Refusal) {
 	defer func() {
 		if p := recover(); p != nil {
-			why = codec.HandshakeBadToken
+			why = token.ErrInvalid
 			k.loop.count.panics.Add(1)
 			k.loop.srv.log.Error("defect while checking a token", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
 	id, err := k.verifier.Verify(k.token)
-	return id, tokenResult(&id, err)
+	if err == nil {
+		return id, unusable(&id)
+	}
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
+		return id, refusal
+	}
+	return id, token.ErrInvalid
 }

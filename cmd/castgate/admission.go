@@ -25,15 +25,16 @@ type admissionSettings struct {
 	ByteRate          size     `default:"0B" unit:"bytes per second" hot:"" help:"Bytes a second that a client may send; above it closed with 1008. 0 is off."`
 	ByteBurst         size     `default:"0B" unit:"bytes" auto:"one second's, at least max-message and 64KiB" hot:"" help:"Bytes that a client may send at once after a rest, at least max-message and 64KiB; 0 means one second's worth of byte-rate, or that least."`
 
-	JwtSecret    string   `default:"" unit:"text or @path" hot:"" help:"Secret of HS256 tokens that clients bring to the handshake, 32 bytes or more; @/path reads it from a file."`
-	JwtPublicKey string   `default:"" unit:"path" hot:"" help:"PEM file of public keys or certificates for RS256, ES256 and EdDSA tokens."`
-	JwtJwks      string   `default:"" unit:"path" hot:"" help:"JSON Web Key Set file for tokens."`
-	JwtIssuer    string   `default:"" unit:"text" hot:"" help:"What a token's iss must be; any unless set."`
-	JwtAudience  string   `default:"" unit:"text" hot:"" help:"What a token's aud must have; any unless set."`
-	JwtLeeway    duration `default:"0" unit:"duration" hot:"" help:"By how much the clocks of issuer and gateway may differ."`
-	JwtCookie    string   `default:"" unit:"name" hot:"" help:"Cookie with the token, if Sec-WebSocket-Protocol has none; none unless set."`
-	JwtQuery     string   `default:"" unit:"name" hot:"" help:"Query parameter with the token, if there is no other; none unless set. URLs end up in logs."`
-	JwtRequired  bool     `default:"false" unit:"true or false" hot:"" help:"Refuse clients without a token, rather than have them bound later."`
+	JwtSecret      string   `default:"" unit:"text or @path" hot:"" help:"Secret of HS256 tokens that clients bring to the handshake, 32 bytes or more; @/path reads it from a file."`
+	JwtPublicKey   string   `default:"" unit:"path" hot:"" help:"PEM file of public keys or certificates for RS256, ES256 and EdDSA tokens."`
+	JwtJwks        string   `default:"" unit:"path or URL" hot:"" help:"JSON Web Key Set for tokens: a file, or a https:// URL (http:// to this host) from which it is fetched now and then, and once more when a token names a key that is new."`
+	JwtJwksRefresh duration `default:"1h" unit:"duration" hot:"" help:"Longest time from one fetch of jwt-jwks to the next, 1m to 24h; Cache-Control of the answer may shorten it."`
+	JwtIssuer      string   `default:"" unit:"text" hot:"" help:"What a token's iss must be; any unless set."`
+	JwtAudience    string   `default:"" unit:"text" hot:"" help:"What a token's aud must have; any unless set."`
+	JwtLeeway      duration `default:"5s" unit:"duration" hot:"" help:"By how much the clocks of issuer and gateway may differ: a token is good so much before its nbf and after its exp."`
+	JwtCookie      string   `default:"" unit:"name" hot:"" help:"Cookie with the token, if Sec-WebSocket-Protocol has none; none unless set."`
+	JwtQuery       string   `default:"" unit:"name" hot:"" help:"Query parameter with the token, if there is no other; none unless set. URLs end up in logs."`
+	JwtRequired    bool     `default:"false" unit:"true or false" hot:"" help:"Refuse clients without a token, rather than have them bound later."`
 }
 
 // policy is the part of the gateway's settings that can change while it runs.
@@ -47,8 +48,9 @@ func (s *settings) policy(e *effective) (p server.Policy, name string, err error
 		MessageRate: float64(s.MessageRate), MessageBurst: s.MessageBurst,
 		ByteRate: int(s.ByteRate), ByteBurst: int(s.ByteBurst),
 		JWT: server.JWT{
-			Rules:  token.Rules{Issuer: s.JwtIssuer, Audience: s.JwtAudience, Leeway: time.Duration(s.JwtLeeway)},
-			Cookie: s.JwtCookie, Query: s.JwtQuery, Required: s.JwtRequired,
+			Rules:       token.Rules{Issuer: s.JwtIssuer, Audience: s.JwtAudience, Leeway: time.Duration(s.JwtLeeway)},
+			JWKSRefresh: time.Duration(s.JwtJwksRefresh),
+			Cookie:      s.JwtCookie, Query: s.JwtQuery, Required: s.JwtRequired,
 		},
 	}
 	if p.TrustedProxies, err = s.networks(e, "trusted-proxies", s.TrustedProxies); err != nil {
@@ -65,6 +67,10 @@ func (s *settings) policy(e *effective) (p server.Policy, name string, err error
 		if source.value == "" {
 			continue
 		}
+		if source.name == "jwt-jwks" && isURL(source.value) {
+			p.JWT.JWKS = source.value
+			continue
+		}
 		keys, err := source.read(e, source.value)
 		if err != nil {
 			return p, source.name, err
@@ -74,6 +80,9 @@ func (s *settings) policy(e *effective) (p server.Policy, name string, err error
 	}
 	return p, "", nil
 }
+
+// isURL tells a URL from a path.
+func isURL(text string) bool { return strings.Contains(text, "://") }
 
 // readTokenSecret reads a secret, or the file that has it: all of it but line
 // ends at its end. Errors never show it.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The knobs of who may connect reach the policy, from the file as well, where
@@ -70,6 +71,36 @@ func TestWrongAdmissionSettings(t *testing.T) {
 	} {
 		if _, err := resolved(t, tt.args, nil); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
+		}
+	}
+}
+
+// A set of keys by URL is not fetched to check it, and only what is fetched has a
+// refresh. Five seconds of leeway are the default.
+func TestKeysByURLSettings(t *testing.T) {
+	e, err := resolved(t, []string{"--jwt-jwks=https://login.example/jwks.json?tenant=1", "--jwt-jwks-refresh=10m"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := e.server.JWT; j.JWKS != "https://login.example/jwks.json?tenant=1" || j.JWKSRefresh != 10*time.Minute || len(j.Keys) != 0 || j.Leeway != 5*time.Second || len(e.files) != 0 {
+		t.Errorf("%+v, files %q", j, e.files)
+	}
+	if e, err := resolved(t, []string{"--jwt-jwks=http://[::1]:8080/jwks", "--jwt-required", "--jwt-leeway=0"}, nil); err != nil || e.server.JWT.Leeway != 0 || e.server.JWT.JWKSRefresh != time.Hour {
+		t.Errorf("%v, %+v", err, e)
+	}
+	for args, want := range map[string]string{
+		"--jwt-jwks=http://login.example/jwks.json":                              "--jwt-jwks: it is fetched without TLS",
+		"--jwt-jwks=https://user:pw@login.example/":                              "--jwt-jwks: it has a user or password",
+		"--jwt-jwks=https://":                                                    "--jwt-jwks: it is no URL",
+		"--jwt-jwks=file:///etc/jwks.json":                                       "--jwt-jwks: it ",
+		"--jwt-jwks=https://login.example/ --jwt-jwks-refresh=1s":                "--jwt-jwks-refresh: 1s is not between 1m0s and 24h0m0s",
+		"--jwt-jwks=testdata/jwks.json --jwt-jwks-refresh=5m":                    "--jwt-jwks-refresh: is of no use without a URL in jwt-jwks",
+		"--jwt-jwks-refresh=5m":                                                  "--jwt-jwks-refresh: is of no use",
+		"--jwt-secret=0123456789012345678901234567890123456789 --jwt-leeway=-1s": "--jwt-leeway: -1s is not between 0 and 10m0s",
+		"--jwt-leeway=7s":                                                        "--jwt-leeway: is of no use",
+	} {
+		if _, err := resolved(t, strings.Fields(args), nil); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "pw@") {
+			t.Errorf("%s: %v, want %q", args, err, want)
 		}
 	}
 }

@@ -36,13 +36,18 @@ func keepControlGuards(was, is *effective) error {
 	return nil
 }
 
+const lastKey = "the last key of tokens would be gone, and clients would connect without one; that takes a restart"
+
 func keepTokenGuards(was, is *effective) error {
 	before, after := &was.server.JWT, &is.server.JWT
 	unsaid := func(name string) bool { return is.src.from[name] == "" }
-	if len(after.Keys) == 0 {
+	if len(after.Keys) == 0 && after.JWKS == "" {
+		if before.JWKS != "" {
+			return errors.New("--jwt-jwks: " + lastKey)
+		}
 		for _, name := range []string{"jwt-secret", "jwt-jwks", "jwt-public-key"} {
 			if len(was.tokenKeys[name]) > 0 {
-				return fmt.Errorf("--%s: the last key of tokens would be gone, and clients would connect without one; that takes a restart", name)
+				return fmt.Errorf("--%s: %s", name, lastKey)
 			}
 		}
 	}

@@ -342,6 +342,8 @@ func TestHotKnobsAreApplied(t *testing.T) {
 	}
 }
 
+const keysByURL = "jwt-jwks = 'https://login.example/jwks.json'\n"
+
 const tokenSecret = "jwt-secret = 'a secret of more than thirty-two bytes'\n"
 
 // secureListener is what tls-cert needs to be of use.
@@ -382,7 +384,8 @@ func hotValues(keys string) map[string][2]string {
 		"jwt-jwks":             {"", "jwt-jwks = 'testdata/jwks.json'\n"},
 		"jwt-issuer":           {tokenSecret, tokenSecret + "jwt-issuer = 'login'\n"},
 		"jwt-audience":         {tokenSecret, tokenSecret + "jwt-audience = 'push'\n"},
-		"jwt-leeway":           {tokenSecret, tokenSecret + "jwt-leeway = '5s'\n"},
+		"jwt-leeway":           {tokenSecret, tokenSecret + "jwt-leeway = '7s'\n"},
+		"jwt-jwks-refresh":     {keysByURL, keysByURL + "jwt-jwks-refresh = '10m'\n"},
 		"jwt-cookie":           {tokenSecret, tokenSecret + "jwt-cookie = 'token'\n"},
 		"jwt-query":            {tokenSecret, tokenSecret + "jwt-query = 'token'\n"},
 		"jwt-required":         {tokenSecret, tokenSecret + "jwt-required = true\n"},

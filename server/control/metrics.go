@@ -84,6 +84,10 @@ var (
 	descAcceptErrs = desc("accept_errors_total", "Errors of accept; each was tried again.")
 	descDelayed    = desc("accepts_delayed_total", "Times that accepting waited for handshake-rate.")
 	descHandshakes = desc("handshakes_total", "WebSocket handshakes, by outcome.", "result")
+	descTokens     = desc("tokens_refused_total", "Handshakes refused for their token, by reason.", "reason")
+	descKeyFetches = desc("jwks_fetches_total", "Times that the keys under the URL of jwt-jwks were fetched; after a failure the old ones stay.", "result")
+	descKeys       = desc("jwks_keys", "Keys that came from the URL of jwt-jwks.")
+	descKeysAt     = desc("jwks_last_success_timestamp_seconds", "When these keys were last fetched, in Unix time; 0 is never.")
 	descTLS        = desc("tls_handshakes_total", "TLS handshakes of clients, by outcome: full and resumed ones succeeded.", "result")
 	descCerts      = desc("tls_certificate_reloads_total", "Times the certificates were read anew; after a failure the old ones stay.", "result")
 	descCloses     = desc("closes_total", "Client connections closed, by reason.", "reason")
@@ -146,6 +150,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	for result, n := range st.Handshakes {
 		counter(descHandshakes, n, result)
 	}
+	collectTokens(&st, gauge, counter)
 	for result, n := range st.TLSHandshakes {
 		counter(descTLS, n, result)
 	}
@@ -171,6 +176,23 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	counter(descPanics, st.Panics, "clients")
 	collectCompression(&st, gauge, counter)
 	m.collectControl(gauge, counter)
+}
+
+// collectTokens sends what concerns tokens.
+func collectTokens(st *server.Stats, gauge func(*prometheus.Desc, float64), counter func(*prometheus.Desc, uint64, ...string)) {
+	for reason, n := range st.TokensRefused {
+		counter(descTokens, n, reason)
+	}
+	if keys := st.KeysFetched; keys != nil {
+		counter(descKeyFetches, keys.Fetched, "ok")
+		counter(descKeyFetches, keys.Failed, "failed")
+		gauge(descKeys, float64(keys.Keys))
+		at := 0.0
+		if !keys.LastSuccess.IsZero() {
+			at = float64(keys.LastSuccess.UnixMilli()) / 1000
+		}
+		gauge(descKeysAt, at)
+	}
 }
 
 // collectCompression sends what concerns permessage-deflate.

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"castgate/server/keyset"
+	"castgate/server/token"
+)
+
+// JWT is where tokens are found and which are good. A good one binds the
+// client to its sub and joins it to its groups before the client gets its init
+// message, and closes it with 3401 when it expires. A bad one is refused
+// with 401 and the reason. A token is looked for as bearer.<token> in Sec-WebSocket-Protocol,
+// then in the cookie, then in the query.
+type JWT struct {
+	token.Rules // without Fetched, which JWKS makes
+	// JWKS is a URL from which keys are fetched, beside Keys; "" is none.
+	// JWKSRefresh is the time between two fetches, keyset.MinRefresh to
+	// MaxRefresh. Until the first has succeeded, tokens are answered 503.
+	JWKS        string
+	JWKSRefresh time.Duration
+	Cookie      string // name of the cookie; "" looks into none
+	Query       string // name of the parameter; "" looks at none
+	Required    bool   // 401 without a token; else such clients are bound later
+}
+
+// on reports whether tokens count.
+func (j *JWT) on() bool { return len(j.Keys) > 0 || j.JWKS != "" }
+
+func (j *JWT) validate() error {
+	if !j.on() {
+		for _, f := range []struct {
+			name string
+			set  bool
+		}{
+			{"jwt-issuer", j.Issuer != ""}, {"jwt-audience", j.Audience != ""}, {"jwt-leeway", j.Leeway != 0 && j.Leeway != token.DefaultLeeway},
+			{"jwt-jwks-refresh", j.JWKSRefresh != 0 && j.JWKSRefresh != defaultJWKSRefresh},
+			{"jwt-cookie", j.Cookie != ""}, {"jwt-query", j.Query != ""}, {"jwt-required", j.Required},
+		} {
+			if f.set {
+				return fmt.Errorf("%s: is of no use without jwt-secret, jwt-public-key or jwt-jwks", f.name)
+			}
+		}
+		return nil
+	}
+	if err := j.validateKeys(); err != nil {
+		return err
+	}
+	for _, n := range []struct{ name, value string }{{"jwt-cookie", j.Cookie}, {"jwt-query", j.Query}} {
+		if len(n.value) > maxNameSize || slices.ContainsFunc([]byte(n.value), notName) {
+			return fmt.Errorf("%s: %.200q is no name of up to %d letters, digits, dots, - and _", n.name, n.value, maxNameSize)
+		}
+	}
+	return nil
+}
+
+// defaultJWKSRefresh is that of Defaults.
+const defaultJWKSRefresh = time.Hour
+
+var errNoJWKS = errors.New("jwt-jwks-refresh: is of no use without a URL in jwt-jwks")
+
+func (j *JWT) validateKeys() error {
+	rules := j.Rules
+	if j.JWKS == "" && j.JWKSRefresh != 0 && j.JWKSRefresh != defaultJWKSRefresh {
+		return errNoJWKS
+	}
+	if j.JWKS != "" {
+		if err := keyset.CheckURL(j.JWKS); err != nil {
+			return fmt.Errorf("jwt-jwks: it %w", err)
+		}
+		if j.JWKSRefresh < keyset.MinRefresh || j.JWKSRefresh > keyset.MaxRefresh {
+			return fmt.Errorf("jwt-jwks-refresh: %v is not between %v and %v", j.JWKSRefresh, keyset.MinRefresh, keyset.MaxRefresh)
+		}
+		rules.Fetched = func() []token.Key { return nil }
+	}
+	return rules.Validate()
+}
+
+// notName tells whether c would need quoting or escaping in a cookie or query.
+func notName(c byte) bool {
+	return (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
+}
