@@ -74,6 +74,7 @@ const (
 	HandshakeTokenIssuer                          // 401
 	HandshakeTokenClaims                          // 401, sub or groups are no names
 	HandshakeTokenBusy                            // 503, too many tokens wait to be checked
+	HandshakeStopping                             // 503, the gateway shuts down
 
 	NumHandshakeResults = int(iota) // how many results there are
 )
@@ -143,6 +144,8 @@ var handshakeTable = [NumHandshakeResults]struct {
 		badToken + `, error_description="sub or groups are no names"` + "\r\n"},
 	HandshakeTokenBusy: {"token_busy", 503, "Service Unavailable", "too many tokens to check, try later\n",
 		tryLater},
+	HandshakeStopping: {"stopping", 503, "Service Unavailable", "the gateway is shutting down, connect again\n",
+		"Retry-After: 1\r\n"},
 }
 
 // String is the metric label of r.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,17 +8,17 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/internal/listen"
 )
 
 // acceptor takes sockets from the listener and hands them to the loops in
-// turn. It is a goroutine of its own with a blocking accept: no error of
-// accept, running out of files or kernel memory included, ends a loop.
+// turn. It is a goroutine of its own, which waits in poll while there are none: no
+// error of accept, running out of files or kernel memory included, ends a loop.
 type acceptor struct {
 	srv     *Server
 	addr    net.Addr
@@ -27,12 +26,16 @@ type acceptor struct {
 	form    form  // what its clients are sent before anything is agreed
 	index   uint8 // in Server.acceptors
 	file    *os.File
-	fd      int
+	door    *door
 	stopped atomic.Bool
 	closed  chan struct{}
 	spare   int // a descriptor kept to be able to accept and refuse when there are no more
 	warned  time.Time
 	failed  int // accepts in a row
+
+	inherited bool        // the socket was passed and outlives this process
+	leaving   atomic.Bool // nobody new is to get in line
+	until     time.Time   // from when an empty line is the end; zero before leave
 }
 
 const (
@@ -47,30 +50,30 @@ const (
 	mostFailures = 16
 	// warnEvery bounds the log lines about such errors.
 	warnEvery = 10 * time.Second
+	// mostLeaving is how long those who wait are taken beyond listen.Settle.
+	mostLeaving = 2 * time.Second
 )
 
 func newAcceptor(s *Server, e endpoint, index uint8) (*acceptor, error) {
 	m := e.scheme.form()
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		ctlErr := c.Control(func(fd uintptr) {
-			err = setOptions(int(fd), &s.config, m)
-		})
-		return errors.Join(ctlErr, err)
-	}}
-	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(context.Background(), "tcp", e.address)
+	ln, err := listen.TCP(e.address, listen.Options{
+		ReusePort: s.config.ReusePort, Passed: s.config.Passed,
+		Prepare: func(fd int) error { return setOptions(fd, &s.config, m) },
+	})
 	if err != nil {
-		return nil, withoutAddress(err)
-	}
-	defer func() { _ = ln.Close() }()
-	a := &acceptor{srv: s, addr: ln.Addr(), form: m, secure: e.scheme == schemeWSS, index: index, closed: make(chan struct{})}
-	// The duplicate is ours alone, off the runtime's poller.
-	if a.file, err = ln.(*net.TCPListener).File(); err != nil {
 		return nil, err
 	}
-	a.fd = int(a.file.Fd())
-	if err := unix.SetNonblock(a.fd, false); err != nil {
+	defer func() { _ = ln.Close() }()
+	if ln.Taken {
+		s.log.Warn("another process listens here as well; both get clients until one of them stops (reuse-port)", "listen", ln.Addr().String())
+	}
+	a := &acceptor{srv: s, addr: ln.Addr(), form: m, secure: e.scheme == schemeWSS, index: index, inherited: ln.Inherited, closed: make(chan struct{})}
+	// The duplicate is ours alone, off the runtime's poller.
+	if a.file, err = ln.Listener.(*net.TCPListener).File(); err != nil {
+		return nil, err
+	}
+	if a.door, err = newDoor(s.sys, a.file); err != nil {
+		_ = a.file.Close()
 		return nil, err
 	}
 	a.spare = a.srv.sys.spare()
@@ -83,41 +86,62 @@ func (a *acceptor) discard() {
 		_ = unix.Close(a.spare)
 	}
 	_ = a.file.Close()
+	a.door.close()
 }
 
-// withoutAddress strips the address, which the caller's message names already.
-func withoutAddress(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err
-	}
-	return err
-}
-
-// run accepts until stop. It returns an error only if the listener is broken.
+// run accepts until it is stopped, or has been told to leave and nobody waits
+// any more. It returns an error only if the listener is broken.
 func (a *acceptor) run() error {
-	runtime.LockOSThread() // it sits in accept; the thread would be of no other use
+	runtime.LockOSThread() // it sits in poll; the thread would be of no other use
 	defer func() {
 		a.discard()
 		close(a.closed)
 	}()
+	told := false // poll has said that somebody waits
 	for next := 0; !a.stopped.Load(); {
-		fd, sa, err := a.srv.sys.accept(a.fd)
-		if err == nil {
-			a.failed = 0
-			a.place(fd, sa, next)
-			next++
-			continue
-		}
-		if a.stopped.Load() {
+		if a.leaving.Load() && !a.leave() {
 			return nil
 		}
-		if err := a.endure(err); err != nil {
-			return err
+		fd, sa, err := a.srv.sys.accept(a.door.fd)
+		switch {
+		case err == nil:
+			a.failed, told = 0, false
+			a.place(fd, sa, next)
+			next++
+		case err == unix.EAGAIN && !told:
+			if a.left() {
+				return nil
+			}
+			told = a.door.await(a.until)
+		default:
+			if err := a.endure(err); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// leave begins the end: who waits is still taken, nobody else gets in line. It
+// returns false when there is nothing left to do: a socket that was passed
+// outlives this process, and who waits there is for the next one.
+func (a *acceptor) leave() bool {
+	switch {
+	case a.inherited:
+		return false
+	case a.until.IsZero():
+		a.until = time.Now().Add(a.srv.settle)
+		if err := listen.Deafen(a.door.fd); err != nil {
+			a.srv.log.Warn("clients that connect at the last moment may be reset", "listen", a.addr.String(), "err", err)
+		}
+	case time.Since(a.until) > mostLeaving: // the line does not end
+		return false
+	}
+	return true
+}
+
+// left tells, when nobody waits, whether that is the end.
+func (a *acceptor) left() bool { return !a.until.IsZero() && !time.Now().Before(a.until) }
 
 // endure decides what an error of accept means.
 func (a *acceptor) endure(err error) error {
@@ -156,9 +180,8 @@ func (a *acceptor) refuseWithSpare() {
 		return
 	}
 	_ = unix.Close(a.spare)
-	// Not to be done blocking: the socket that was waiting may have gone.
-	if ready(a.fd) {
-		if fd, sa, err := a.srv.sys.accept(a.fd); err == nil {
+	if ready(a.door.fd) { // who waited may have gone
+		if fd, sa, err := a.srv.sys.accept(a.door.fd); err == nil {
 			a.turnAway(fd, addrPort(sa), codec.HandshakeBusy)
 		}
 	}
@@ -240,7 +263,7 @@ func (a *acceptor) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) 
 // would cost a handshake, and bring the client back.
 func (a *acceptor) pace() {
 	s := a.srv
-	for waited := false; !a.stopped.Load(); waited = true {
+	for waited := false; !a.stopped.Load() && !a.leaving.Load(); waited = true {
 		wait := s.accepting.take(s.policy.Load().handshakes, s.now())
 		if wait == 0 {
 			return
@@ -262,9 +285,14 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 }
 
-// stop makes accept fail and run end. Any goroutine.
+// stop makes run end, whoever waits. Any goroutine.
 func (a *acceptor) stop() {
-	if a.stopped.CompareAndSwap(false, true) {
-		_ = unix.Shutdown(a.fd, unix.SHUT_RDWR)
-	}
+	a.stopped.Store(true)
+	a.door.ring()
+}
+
+// finish makes run end once all are taken who wait. Any goroutine.
+func (a *acceptor) finish() {
+	a.leaving.Store(true)
+	a.door.ring()
 }

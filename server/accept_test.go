@@ -61,6 +61,9 @@ func TestLastingAcceptErrorIsNoSpin(t *testing.T) {
 			f.accepts.Store(0)
 			// One that comes while the last EMFILE is acted on is told that there is no room.
 			eventually(t, "a new client", func() bool { c, _ := s.tryDial(); return c != nil })
+			if errno == unix.EMFILE {
+				calls /= 2 // each is tried again with the spare descriptor
+			}
 			if s.stats().AcceptErrors < uint64(calls) {
 				t.Errorf("%d errors counted of at least %d", s.stats().AcceptErrors, calls)
 			}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"castgate/server/internal/listen"
 )
 
 // CheckAddress reports why host:port, as a setting has it, can't be listened on
@@ -38,9 +40,13 @@ func CheckAddress(address string) error {
 }
 
 // SameAddress tells whether two valid host:port can't be listened on at once:
-// they have the same port, and one has the other's address or all of them. Port
-// 0 is any free one.
+// they have the same port, and one has the other's address or all of them, or
+// they are the same socket that was passed, fd:NAME. Port 0 is any free one.
 func SameAddress(a, b string) bool {
+	if name, ok := listen.Name(a); ok {
+		other, _ := listen.Name(b)
+		return name == other
+	}
 	host, port := listenOn(a)
 	otherHost, otherPort := listenOn(b)
 	return port > 0 && port == otherPort && (host == otherHost || host == "" || otherHost == "")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"runtime"
 	"time"
 
@@ -43,6 +44,12 @@ type Config struct {
 	// handshake: text, frame and tcp. An empty host means all addresses; port 0
 	// picks a free one (Server.Addrs tells which).
 	Listen []string
+	// ReusePort lets another gateway listen on the same addresses meanwhile, if
+	// it has this set too (SO_REUSEPORT): a successor, before this one stops.
+	ReusePort bool
+	// Passed are the listening sockets that the process was started with; one is
+	// named in Listen as fd:NAME in the place of host:port.
+	Passed map[string][]*os.File
 	// Loops is the number of event loops, 1 to 256. Default GOMAXPROCS.
 	Loops int
 	// MaxConns is how many client sockets are served at once, 1 to 16 Mi per
@@ -63,6 +70,9 @@ type Config struct {
 	UnboundTimeout time.Duration
 	// DrainTimeout is how long Shutdown may take.
 	DrainTimeout time.Duration
+	// DrainRate is how many clients Shutdown closes a second, 0 for all at once. It
+	// closes them faster where half of its time would not be enough.
+	DrainRate int
 	// MaxMessage is the largest client message in bytes; larger ones close
 	// the client with 1009.
 	MaxMessage int
@@ -136,6 +146,7 @@ func Defaults() Config {
 		PingTimeout:      10 * time.Second,
 		HandshakeTimeout: 10 * time.Second,
 		DrainTimeout:     15 * time.Second,
+		DrainRate:        5000,
 		MaxMessage:       64 << 10,
 		MaxHandshake:     codec.DefaultHandshake,
 		CompressMin:      defaultCompressMin,
@@ -200,6 +211,7 @@ func (c *Config) validate() error {
 		{"push-queue", c.PushQueue, 1, maxQueueSize},
 		{"tls-handshakes", c.TLSHandshakes, 1, 1 << 16},
 		{"reserve-files", c.ReserveFiles, 0, 1 << 20},
+		{"drain-rate", c.DrainRate, 0, 1 << 24},
 	} {
 		if n.value < n.least || n.value > n.most {
 			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)

@@ -185,6 +185,7 @@ func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 // abort is closeNow for a peer that does not read: the kernel forgets its send
 // buffer instead of keeping it for minutes.
 func (l *loop) abort(slot uint32, c *conn, why closeReason) {
+	l.cut(c)
 	if c.head != 0 || l.sys.unsent(int(c.fd)) > 0 {
 		l.sys.resetOnClose(int(c.fd))
 	}

@@ -29,5 +29,7 @@ type counters struct {
 	tls         [numTLSResults]atomic.Uint64
 	closes      [numCloseReasons]atomic.Uint64
 	inflate     inflateCounters
-	_           [64]byte
+	// Of the drain: see drained.
+	unanswered, cutOff, notReading atomic.Uint64
+	_                              [64]byte
 }

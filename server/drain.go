@@ -7,33 +7,79 @@ import (
 
 const (
 	drainPoll = 10 * time.Millisecond
-	// drainRateMost is how many clients a second one loop closes at the most
-	// while draining: each reconnects elsewhere, and shall not do so at once
-	// with all others.
-	drainRateMost = 5000
-	// drainLeast is how many clients a loop closes in a tick at the least.
-	drainLeast = 50
+	// drainSlice is how many clients a loop begins to close in one turn.
+	drainSlice = 500
+	// drainUnit is what one client costs of the credit that drainPace gives.
+	drainUnit = 1000
+	// stopTicks is how long a socket that is no client yet may take for its
+	// handshake once its loop drains. The answer is that the gateway stops.
+	stopTicks = uint32(time.Second / tickLen)
 )
 
-// drain lets queued pushes out and then closes every client with 1001.
+// drained says how the clients of a drain have ended.
+type drained struct {
+	inOrder    uint64 // had everything, the close frame included, and left
+	unanswered uint64 // had everything, but did not answer the close frame
+	cutOff     uint64 // still had something to read
+	notReading uint64 // of those: had taken nothing any more
+}
+
+// drain closes every client with 1001, behind what waits for it.
 func (s *Server) drain(ctx context.Context) error {
-	left := time.Duration(0)
+	left := s.config.DrainTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		left = time.Until(deadline)
-	} else {
-		left = s.config.DrainTimeout
 	}
-	// Pushes first, but a client that doesn't read may not use up all the time.
-	s.await(ctx, left/3, func() bool { return s.queued() == 0 })
+	clients := int64(0)
 	for _, l := range s.loops {
-		n := l.count.connections.Load()
-		ticks := max(int64(left/3/tickLen), 1)
-		perTick := min(max(n/ticks+1, drainLeast), drainRateMost*int64(tickLen)/int64(time.Second))
-		perTick = max(perTick, n/ticks+1) // the time there is outweighs the rate
-		l.post(command{kind: cmdDrain, matched: int(perTick)})
+		clients += l.count.connections.Load()
+	}
+	rate, raised := drainRate(int64(s.config.DrainRate), clients, left)
+	s.log.Info("closing clients", "clients", clients, "per_second", rate, "raised", raised, "within", left.Round(time.Millisecond).String())
+	for _, l := range s.loops {
+		l.post(command{kind: cmdDrain, matched: drainPace(rate, l.count.connections.Load(), clients)})
 	}
 	s.await(ctx, left, func() bool { return s.sockets.Load() == 0 })
 	return ctx.Err()
+}
+
+// logEnds tells how the clients of a drain have ended.
+func (s *Server) logEnds(before drained, began time.Time) {
+	d := s.ends()
+	cut, unanswered := d.cutOff-before.cutOff, d.unanswered-before.unanswered
+	s.log.Info("clients are closed", "in_order", d.inOrder-before.inOrder-cut-unanswered, "unanswered", unanswered,
+		"cut_off", cut, "not_reading", d.notReading-before.notReading, "took", time.Since(began).Round(time.Millisecond).String())
+}
+
+// drainRate is how many clients are closed a second, 0 for all at once: as asked
+// for, or as many more as to have begun with the last one after half of the time.
+func drainRate(asked, clients int64, left time.Duration) (rate int64, raised bool) {
+	half := max(left/2, tickLen)
+	if asked == 0 || asked >= clients {
+		return asked, false
+	}
+	least := (clients*int64(time.Second) + int64(half) - 1) / int64(half)
+	return max(asked, least), least > asked
+}
+
+// drainPace is the share of a loop in rate, in drainUnits a tick.
+func drainPace(rate, clients, all int64) int {
+	if rate == 0 || clients == 0 {
+		return drainUnit << 20
+	}
+	return int(max(rate*drainUnit*clients/(all*ticksPerSecond), 1))
+}
+
+// ends adds up what the loops have counted. inOrder are all closes of the
+// shutdown, the others included.
+func (s *Server) ends() (d drained) {
+	for _, l := range s.loops {
+		d.inOrder += l.count.closes[closeShutdown].Load()
+		d.unanswered += l.count.unanswered.Load()
+		d.cutOff += l.count.cutOff.Load()
+		d.notReading += l.count.notReading.Load()
+	}
+	return d
 }
 
 // await waits for a condition, at most so long.
@@ -52,27 +98,21 @@ func (s *Server) await(ctx context.Context, most time.Duration, done func() bool
 	}
 }
 
-// queued is how many deliveries have not ended.
-func (s *Server) queued() int64 {
-	var ended, matched uint64
-	for _, l := range s.loops { // before matched: it can't be seen to be less
-		ended += l.count.written.Load()
-		for i := range l.count.dropped {
-			ended += l.count.dropped[i].Load()
-		}
-	}
-	for _, l := range s.loops {
-		matched += l.count.matched.Load()
-	}
-	return int64(matched - ended)
+// beginDrain takes in the last sockets that were accepted, and begins.
+func (l *loop) beginDrain(pace int) {
+	l.land()
+	l.drain, l.credit = pace, max(pace, drainUnit)
 }
 
-func (l *loop) beginDrain(perTick int) { l.drain = max(perTick, 1) }
+// draining tells whether there are clients that can be closed now.
+func (l *loop) draining() bool {
+	return l.drain > 0 && l.credit >= drainUnit && l.drained < l.slots.extent()
+}
 
-// drainSome closes the next clients. Sockets that are no clients yet go at
-// once: their handshakes are refused from now on.
+// drainSome closes the next clients. Sockets that are no clients yet are given
+// a moment for their handshake, so that they can be told.
 func (l *loop) drainSome() {
-	for n := 0; n < l.drain && l.drained < l.slots.extent(); l.drained++ {
+	for n := 0; n < drainSlice && l.draining(); l.drained++ {
 		c := l.conn(l.drained)
 		if c == nil {
 			continue
@@ -80,11 +120,31 @@ func (l *loop) drainSome() {
 		switch c.state {
 		case connOpen:
 			n++
-			if l.catchUp(l.drained, c) {
-				l.startClose(l.drained, c, closeShutdown, closeFrames[closeShutdown], false)
+			l.credit -= drainUnit
+			if l.catchUp(l.drained, c) && l.startClose(l.drained, c, closeShutdown, closeFrames[closeShutdown], false) && c.head != 0 {
+				c.left = c.waiting + uint32(l.sys.unsent(int(c.fd)))
 			}
 		case connProxy, connHandshake, connRefusing, connVerifying:
-			l.closeNow(l.drained, c, closeShutdown)
+			if by := l.wheel.Now() + stopTicks; before(by, c.due) {
+				l.closeBy(l.drained, c, stopTicks)
+			}
 		}
+	}
+}
+
+// cut counts a client of the drain whose connection is ended before it has left.
+func (l *loop) cut(c *conn) {
+	if c.state == connOpen && l.drain == 0 || c.state == connClosing && c.close != closeShutdown ||
+		c.state != connOpen && c.state != connClosing || !c.is(flagServed) {
+		return
+	}
+	switch left := c.waiting + uint32(l.sys.unsent(int(c.fd))); {
+	case left == 0 && c.state == connClosing:
+		l.count.unanswered.Add(1)
+	case c.left > 0 && left >= c.left && c.state == connClosing:
+		l.count.notReading.Add(1)
+		l.count.cutOff.Add(1)
+	default:
+		l.count.cutOff.Add(1)
 	}
 }

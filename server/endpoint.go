@@ -1,10 +1,13 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
+
+	"castgate/server/internal/listen"
 )
 
 // maxEndpoints is how many listeners of clients there may be.
@@ -41,7 +44,7 @@ func (s scheme) form() form {
 // is named.
 type endpoint struct {
 	scheme  scheme
-	address string // host:port
+	address string // host:port, or fd:NAME of Config.Passed
 }
 
 // parseEndpoint reads an item of Config.Listen.
@@ -52,6 +55,9 @@ func parseEndpoint(s string) (endpoint, error) {
 	}
 	if !slices.Contains(schemes, e.scheme) {
 		return e, fmt.Errorf("listen: %q is none of the schemes %v", e.scheme, schemes)
+	}
+	if _, ok := listen.Name(e.address); ok {
+		return e, nil
 	}
 	if err := CheckAddress(e.address); err != nil {
 		return e, fmt.Errorf("listen: %q %w", s, err)
@@ -125,5 +131,23 @@ func (s *Server) localPort(endpoint uint8) uint16 {
 func (s *Server) stopAccepting() {
 	for _, a := range s.acceptors {
 		a.stop()
+	}
+}
+
+// finishAccepting takes who waits at the listeners and closes them.
+func (s *Server) finishAccepting(ctx context.Context) {
+	for _, a := range s.acceptors {
+		a.finish()
+	}
+	for _, a := range s.acceptors {
+		if !s.running.Load() {
+			return
+		}
+		select {
+		case <-a.closed:
+		case <-s.ended:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

@@ -70,7 +70,7 @@ type request struct {
 // one.
 func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 	if l.drain > 0 {
-		l.refuse(slot, c, codec.HandshakeBusy)
+		l.refuse(slot, c, codec.HandshakeStopping)
 		return
 	}
 	connection := l.enlist(slot, c)

@@ -46,6 +46,7 @@ func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer 
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.settle = 5 * time.Millisecond // a round trip on loopback takes microseconds
 	done := make(chan error, 1)
 	go func() { done <- s.Run() }()
 	ts := &testServer{Server: s, t: t, url: "ws://" + s.Addr().String() + "/"}

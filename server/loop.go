@@ -65,7 +65,8 @@ type loop struct {
 	urgent     slotList // to write first: targets of pushes to few
 	bulk       slotList // to write a slice at a time
 	later      slotList // clients whose messages wait for their turn
-	drain      int      // clients to close a tick; 0 when not draining
+	drain      int      // drainUnits that a tick adds to credit; 0 when not draining
+	credit     int      // how many clients may be closed now, in drainUnits
 	drained    uint32   // slot where draining goes on
 	began      time.Time
 	heldBack   int // bytes that these wait with
@@ -227,9 +228,10 @@ func (l *loop) turn() error {
 	if !l.later.empty() {
 		l.takeLater()
 	}
+	l.drainSome()
 	// Who posted while the bell was rung relies on this turn to collect; if it
 	// had an older batch to finish, another turn must.
-	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.later.empty() || l.heart.walking {
+	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.later.empty() || l.heart.walking || l.draining() {
 		l.ring()
 		// Let other threads, of this process or not, have the core: a request
 		// at the control port passes through several of them.
@@ -259,6 +261,7 @@ func (l *loop) end() {
 			if c.state == connClosing {
 				why = c.close
 			}
+			l.cut(c)
 			l.closeNow(slot, c, why)
 		}
 	}

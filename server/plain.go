@@ -61,7 +61,7 @@ func (l *loop) openPlain(slot uint32, c *conn) {
 		l.refuse(slot, c, c.why)
 		return
 	case l.drain > 0:
-		l.refuse(slot, c, codec.HandshakeBusy)
+		l.refuse(slot, c, codec.HandshakeStopping)
 		return
 	case l.srv.policy.Load().JWT.on() && l.srv.policy.Load().JWT.Required:
 		l.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})

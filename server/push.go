@@ -18,7 +18,7 @@ const snapshotLeast = 64
 
 // Push implements Gateway.
 func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
-	if s.stopping.Load() {
+	if s.stopped.Load() {
 		return PushResult{}, errStopping
 	}
 	if err := p.To.check(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/server/internal/listen"
 	"castgate/server/internal/pemfile"
 	"castgate/server/internal/quota"
 )
@@ -21,6 +22,7 @@ type Server struct {
 	log       *slog.Logger
 	sys       *system
 	began     time.Time
+	settle    time.Duration // listen.Settle
 	ids       *clientIDs
 	initText  []string    // Config.InitMessage split at its %s
 	initOff   atomic.Bool // SuspendInit
@@ -55,6 +57,7 @@ type Server struct {
 	acceptErrors atomic.Uint64 // of all acceptors
 
 	stopping atomic.Bool   // Shutdown or Stop was called
+	stopped  atomic.Bool   // Stop was called, or Shutdown is done with the clients
 	running  atomic.Bool   // the loops serve
 	ended    chan struct{} // closed when every loop has ended
 	stop     sync.Once
@@ -71,7 +74,7 @@ func New(c Config) (*Server, error) {
 
 func newServer(c Config, sys *system) (*Server, error) {
 	s := &Server{
-		config: c, log: c.Logger, sys: sys, began: time.Now(),
+		config: c, log: c.Logger, sys: sys, began: time.Now(), settle: listen.Settle,
 		ended: make(chan struct{}),
 	}
 	s.maxMessage.Store(int64(c.MaxMessage))
@@ -197,6 +200,7 @@ func (s *Server) Run() error {
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		s.stopping.Store(true)
+		s.stopped.Store(true)
 		s.stopAccepting()
 		for _, l := range s.loops {
 			l.post(command{kind: cmdStop})
@@ -204,16 +208,26 @@ func (s *Server) Stop() {
 	})
 }
 
-// Shutdown ends the server in order: no new sockets and no new pushes; what is
-// queued is written; clients are closed with 1001 at a bounded rate; then the
-// loops end. It returns when that is done, or, with what is left cut off, soon
-// after ctx is done; the error is then ctx's. A loop that has not ended endGrace
+// Shutdown ends the server in order. Who waits to be accepted is accepted, and
+// then nobody any more. Clients are given what waits for them and closed with
+// 1001, Config.DrainRate of them a second; meanwhile pushes reach those that are still
+// there. Then the loops end. It returns when that is done, or, with what is left cut off,
+// soon after ctx is done; the error is then ctx's. A loop that has not ended endGrace
 // after that is not waited for: the error says so. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
-	s.stopAccepting()
+	s.finishAccepting(ctx)
+	before, began := s.ends(), time.Now()
 	err := s.drain(ctx)
 	s.Stop()
+	err = s.awaitEnd(ctx, err)
+	s.logEnds(before, began)
+	return err
+}
+
+// awaitEnd waits for the loops to end, but for those that hang. err is the
+// error so far.
+func (s *Server) awaitEnd(ctx context.Context, err error) error {
 	if !s.running.Load() {
 		return err
 	}

@@ -72,7 +72,10 @@ func (l *loop) tick() {
 		l.meters = meters{}
 	}
 	if l.drain > 0 {
-		l.drainSome()
+		l.credit += l.drain
+		if l.draining() {
+			l.ring() // a turn closes the next
+		}
 	}
 }
 

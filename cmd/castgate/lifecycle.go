@@ -33,6 +33,8 @@ type gateway interface {
 // controlPort is what lifecycle needs of *control.Server.
 type controlPort interface {
 	Serve() error
+	Leave()
+	HandOver()
 	Shutdown(ctx context.Context) error
 }
 
@@ -44,6 +46,7 @@ type lifecycle struct {
 	signals      <-chan os.Signal
 	log          *slog.Logger
 	draining     *atomic.Bool // makes /readyz answer 503
+	stopDelay    time.Duration
 	drainTimeout time.Duration
 	reload       func() // reads the configuration again and logs how it went
 	now          func() time.Time
@@ -75,7 +78,7 @@ func (l *lifecycle) run() error {
 			return l.abnormal("the control API ended without being asked", err)
 		case sig := <-l.signals:
 			if sig != syscall.SIGHUP {
-				return l.drain(sig)
+				return l.stop(sig)
 			}
 			select {
 			case hangups <- struct{}{}:
@@ -95,12 +98,20 @@ func (l *lifecycle) abnormal(what string, err error) error {
 	return &exitError{code: exitAbnormal, err: errors.New(what + ": " + err.Error())}
 }
 
-// drain stops in order: not ready, the gateway while the control API still
-// answers probes, then the control API.
-func (l *lifecycle) drain(sig os.Signal) error {
+// stop stops in order: not ready, but everybody is served for stopDelay; the
+// gateway drains while the control API still answers; then the control API.
+func (l *lifecycle) stop(sig os.Signal) error {
 	l.asked = l.now()
 	l.draining.Store(true)
+	l.control.Leave()
+	if l.stopDelay > 0 {
+		l.log.Info("stopping: not ready any more, clients are still taken", "signal", sig.String(), "stop_delay", l.stopDelay.String())
+		if err := l.delay(); err != nil {
+			return err
+		}
+	}
 	l.log.Info("draining", "signal", sig.String(), "timeout", l.drainTimeout.String())
+	l.control.HandOver()
 	ctx, cancel := context.WithTimeout(context.Background(), l.drainTimeout)
 	defer cancel()
 	drained := make(chan error, 1)
@@ -131,6 +142,44 @@ func (l *lifecycle) cutOff() {
 	}
 }
 
+// delay waits for stopDelay, or until another SIGTERM or SIGINT ends it; one
+// more is then the second signal of the drain.
+func (l *lifecycle) delay() error {
+	over := time.NewTimer(l.stopDelay)
+	defer over.Stop()
+	for {
+		select {
+		case <-over.C:
+			return nil
+		case err := <-l.gatewayEnded:
+			return l.abnormal("the gateway ended without being asked", err)
+		case err := <-l.controlEnded:
+			l.cutOff()
+			return l.abnormal("the control API ended without being asked", err)
+		case sig := <-l.signals:
+			if l.ignored(sig) {
+				continue
+			}
+			l.log.Info("the stop delay ends early", "signal", sig.String())
+			l.asked = l.now()
+			return nil
+		}
+	}
+}
+
+// ignored tells, and logs, that a signal changes nothing during a stop.
+func (l *lifecycle) ignored(sig os.Signal) bool {
+	switch {
+	case sig == syscall.SIGHUP:
+		l.log.Info("SIGHUP: nothing is reloaded, the gateway is stopping")
+	case l.now().Sub(l.asked) < sameSignal:
+		l.log.Info("a signal so soon is taken for the first", "signal", sig.String(), "within", sameSignal.String())
+	default:
+		return false
+	}
+	return true
+}
+
 // wait waits for one step of the stop and logs how it went; for one that has
 // not ended stopGrace after ctx, no longer. Another SIGTERM or SIGINT meanwhile
 // ends the program at once, unless it is the same.
@@ -152,12 +201,7 @@ func (l *lifecycle) wait(ctx context.Context, done <-chan error, well, cut strin
 			l.log.Error(cut, "err", "it has not ended, and is not waited for any longer")
 			return nil
 		case sig := <-l.signals:
-			switch {
-			case sig == syscall.SIGHUP:
-				l.log.Info("SIGHUP: nothing is reloaded, the gateway is stopping")
-			case l.now().Sub(l.asked) < sameSignal:
-				l.log.Info("a signal so soon is taken for the first", "signal", sig.String(), "within", sameSignal.String())
-			default:
+			if !l.ignored(sig) {
 				go l.gateway.Stop() // as far as it gets
 				return failf(exitFailed, "%s again: ended at once, not drained", sig)
 			}

@@ -26,6 +26,7 @@ type stage struct {
 	reloads     chan struct{} // gets a message for each reload, which then ends
 	drainEnds   chan struct{} // Shutdown returns once closed, or with ctx
 	hangs       chan struct{} // if not nil, Shutdown and Stop return once closed
+	stopDelay   time.Duration
 	draining    atomic.Bool
 	readyAtStop atomic.Bool // what draining said when Shutdown was called
 	clock       atomic.Int64
@@ -69,6 +70,8 @@ func (s stageGateway) Shutdown(ctx context.Context) error {
 type stageControl struct{ *stage }
 
 func (s stageControl) Serve() error { return <-s.serveEnds }
+func (s stageControl) Leave()       { s.note("control leaves") }
+func (s stageControl) HandOver()    { s.note("control hands over") }
 func (s stageControl) Shutdown(context.Context) error {
 	s.note("control shutdown")
 	s.hang()
@@ -98,7 +101,7 @@ func (s *stage) start(drainTimeout time.Duration, log *bytes.Buffer) (chan<- os.
 	signals, ended := make(chan os.Signal), make(chan error, 1)
 	l := lifecycle{
 		gateway: stageGateway{s}, control: stageControl{s}, signals: signals,
-		log: slog.New(slog.NewTextHandler(log, nil)), draining: &s.draining, drainTimeout: drainTimeout,
+		log: slog.New(slog.NewTextHandler(log, nil)), draining: &s.draining, stopDelay: s.stopDelay, drainTimeout: drainTimeout,
 		reload: func() { s.reloads <- struct{}{} },
 		now:    func() time.Time { return time.Unix(0, s.clock.Load()) },
 	}
@@ -129,7 +132,7 @@ func TestStopInOrder(t *testing.T) {
 		if code := codeOf(<-ended); code != 0 {
 			t.Errorf("%v: exit %d, want 0", sig, code)
 		}
-		if want := []string{"gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+		if want := []string{"control leaves", "control hands over", "gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
 			t.Errorf("%v: %q, want %q", sig, s.noted(), want)
 		}
 		if !s.readyAtStop.Load() {
@@ -172,7 +175,7 @@ func TestSignalThatComesTwice(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("ended with %v", err)
 	}
-	if want := []string{"gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+	if want := []string{"control leaves", "control hands over", "gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
 		t.Errorf("%q, want %q", s.noted(), want)
 	}
 	if n := strings.Count(log.String(), "taken for the first"); n != 2 {
@@ -190,7 +193,7 @@ func TestDrainTimeout(t *testing.T) {
 	if !strings.Contains(log.String(), "drain-timeout passed") {
 		t.Errorf("the log does not say so:\n%s", log)
 	}
-	if want := []string{"gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+	if want := []string{"control leaves", "control hands over", "gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
 		t.Errorf("%q, want %q", s.noted(), want)
 	}
 }
@@ -230,7 +233,7 @@ func TestStopOfWhatHangs(t *testing.T) {
 		if took, most := time.Since(begun), time.Minute+controlGrace+3*stopGrace; took > most {
 			t.Errorf("it took %v, more than %v", took, most)
 		}
-		if want := []string{"gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+		if want := []string{"control leaves", "control hands over", "gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
 			t.Errorf("%q, want %q", s.noted(), want)
 		}
 		if n := strings.Count(log.String(), "level=ERROR"); n != 3 {
@@ -265,4 +268,55 @@ func TestEndsAtOnceThoughTheGatewayHangs(t *testing.T) {
 			t.Errorf("%v (exit %d), want exit %d", err, codeOf(err), exitAbnormal)
 		}
 	})
+}
+
+// During the delay everything goes on; then comes the drain.
+func TestStopDelay(t *testing.T) {
+	s, log := newStage(), &bytes.Buffer{}
+	s.stopDelay = time.Millisecond
+	signals, ended := s.start(time.Minute, log)
+	signals <- syscall.SIGTERM
+	close(s.drainEnds)
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	if want := []string{"control leaves", "control hands over", "gateway shutdown", "gateway stop", "control shutdown"}; !slices.Equal(s.noted(), want) {
+		t.Errorf("%q, want %q", s.noted(), want)
+	}
+}
+
+// A second signal ends the delay, and with it begins what a first would have
+// without one: a third ends the drain.
+func TestSignalsDuringStopDelay(t *testing.T) {
+	s, log := newStage(), &bytes.Buffer{}
+	s.stopDelay = time.Hour
+	signals, ended := s.start(time.Minute, log)
+	signals <- syscall.SIGTERM
+	signals <- syscall.SIGTERM // the same
+	signals <- syscall.SIGHUP  // has been taken up once the next is
+	signals <- syscall.SIGHUP
+	if got := s.noted(); !slices.Equal(got, []string{"control leaves"}) || !s.draining.Load() {
+		t.Fatalf("during the delay: %q, draining %v", got, s.draining.Load())
+	}
+	s.clock.Add(int64(sameSignal))
+	signals <- syscall.SIGTERM
+	signals <- syscall.SIGHUP // the drain has begun once it is taken
+	signals <- syscall.SIGHUP
+	s.clock.Add(int64(sameSignal))
+	signals <- syscall.SIGTERM
+	if err := <-ended; codeOf(err) != exitFailed {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// An end that nobody asked for is one during the delay too.
+func TestUnaskedEndDuringStopDelay(t *testing.T) {
+	s, log := newStage(), &bytes.Buffer{}
+	s.stopDelay = time.Hour
+	signals, ended := s.start(time.Minute, log)
+	signals <- syscall.SIGTERM
+	s.runEnds <- errors.New("loop 3: bad file descriptor")
+	if err := <-ended; codeOf(err) != exitAbnormal {
+		t.Errorf("ended with %v", err)
+	}
 }

@@ -86,7 +86,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	}
 	l := lifecycle{
 		gateway: running, control: ctl, signals: signals, log: log,
-		draining: &draining, drainTimeout: e.server.DrainTimeout,
+		draining: &draining, stopDelay: e.stopDelay, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now,
 	}
 	log.Info("castgate serves", "version", version, "listen", listeners(e.server.Listen, gw.Addrs()), "control", ctl.Addr().String(),

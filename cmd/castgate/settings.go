@@ -35,7 +35,10 @@ type settings struct {
 	PingInterval     duration `default:"25s" unit:"duration" hot:"" help:"Silence after which a client is pinged; 0 turns pings off."`
 	PingTimeout      duration `default:"10s" unit:"duration" hot:"" help:"Further silence after which a pinged client is gone."`
 	HandshakeTimeout duration `default:"10s" unit:"duration" hot:"" help:"From accept to a finished handshake."`
-	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take."`
+	StopDelay        duration `default:"0" unit:"duration" help:"How long a stop goes on serving, with /readyz at 503, before it drains: the time a load balancer needs to look elsewhere; up to 1h."`
+	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take once it drains."`
+	DrainRate        int      `default:"5000" unit:"clients a second" help:"How fast a stop closes clients, 0 for all at once; faster where half of drain-timeout would not be enough."`
+	ReusePort        bool     `default:"false" unit:"true or false" help:"Listen with SO_REUSEPORT, so that a successor can listen on the same addresses before this gateway stops; it must have this set too."`
 	UnboundTimeout   duration `default:"0" unit:"duration" hot:"" help:"Close a client that nobody has bound to a uid after that long; 0 is off."`
 	MaxMessage       size     `default:"64KiB" unit:"bytes" hot:"" help:"Largest client message; a larger one closes with 1009."`
 	MaxHandshake     size     `default:"32KiB" unit:"bytes" hot:"" help:"Largest request head of a client, 1KiB to 64KiB; a larger one is answered 431. What follows the head does not count."`
@@ -84,6 +87,9 @@ type configFile struct {
 	Config string `placeholder:"FILE" help:"TOML file of settings."`
 }
 
+// mostStopDelay is the longest stop-delay.
+const mostStopDelay = time.Hour
+
 // processors is GOMAXPROCS as the program found it: serve raises it, and a
 // reload must come to the same defaults as the start.
 var processors = runtime.GOMAXPROCS(0)
@@ -101,6 +107,7 @@ type effective struct {
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger
 	auditLog      string
+	stopDelay     time.Duration
 	src           *sources // of the settings
 	read          fileReader
 	files         []string // that were read
@@ -157,6 +164,9 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 		return nil, "audit-log", err
 	}
 	e.auditLog = s.AuditLog
+	if e.stopDelay = time.Duration(s.StopDelay); e.stopDelay > mostStopDelay {
+		return nil, "stop-delay", fmt.Errorf("%v is not between 0 and %v", e.stopDelay, mostStopDelay)
+	}
 	policy, name, err := s.policy(e)
 	if err != nil {
 		return nil, name, err
@@ -166,8 +176,8 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 		OnMessage: server.OnMessage(s.OnMessage), InitMessage: s.InitMessage,
 		PingInterval: time.Duration(s.PingInterval), PingTimeout: time.Duration(s.PingTimeout),
 		HandshakeTimeout: time.Duration(s.HandshakeTimeout), UnboundTimeout: time.Duration(s.UnboundTimeout),
-		DrainTimeout: time.Duration(s.DrainTimeout),
-		MaxMessage:   int(s.MaxMessage), MaxHandshake: int(s.MaxHandshake), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
+		DrainTimeout: time.Duration(s.DrainTimeout), DrainRate: s.DrainRate, ReusePort: s.ReusePort,
+		MaxMessage: int(s.MaxMessage), MaxHandshake: int(s.MaxHandshake), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
 		SendQueue: int(s.SendQueue), NotsentLowat: int(s.NotsentLowat), PushQueue: int(s.PushQueue),
 		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: policy, ProxyProtocol: s.ProxyProtocol,
 		TLSCerts: trimmed(s.TLSCert), TLSKeys: trimmed(s.TLSKey),
@@ -181,7 +191,7 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 		return nil, "", err
 	}
 	e.control = control.Config{
-		Listen: s.Control, Access: access,
+		Listen: s.Control, ReusePort: s.ReusePort, Access: access,
 		TLS:     control.TLS{Cert: s.ControlTLSCert, Key: s.ControlTLSKey, ClientCA: s.ControlClientCA},
 		MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns,
 		ReadTimeout: time.Duration(s.ControlReadTimeout), WriteTimeout: time.Duration(s.ControlWriteTimeout),

@@ -6,18 +6,26 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"castgate/server"
+	"castgate/server/internal/listen"
 )
 
 // Config is everything a Server is told at its start.
 type Config struct {
-	// Listen is host:port or unix:/path. Port 0 picks a free one.
+	// Listen is host:port, unix:/path or fd:NAME. Port 0 picks a free one.
 	Listen string
+	// ReusePort lets another process listen on the same address meanwhile, if it has
+	// this set too: by SO_REUSEPORT, or, of a unix socket, by taking its path.
+	ReusePort bool
+	// Passed are the listening sockets that the process was started with; Listen
+	// may name one as fd:NAME.
+	Passed map[string][]*os.File
 	// Access says who may use the port; SetAccess changes it later.
 	Access
 	// TLS is off without files. They are read anew when they change; SetTLS
@@ -132,6 +140,9 @@ func (c *Config) validateListen() error {
 			return errors.New("control-allow: is of no use with a unix socket, whose callers have no address")
 		}
 		return nil
+	}
+	if _, ok := listen.Name(c.Listen); ok {
+		return nil // where it is, Listen looks at
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil || port == "" {

@@ -133,6 +133,29 @@ func (c *conn) evicted() bool { return state(c.state.Load()).kind() == kindEvict
 // silent tells whether not one byte has come.
 func (c *conn) silent() bool { return state(c.state.Load()).kind() == kindNew }
 
+// hasInput tells whether bytes have come that nobody has read yet: closing the
+// connection would reset it.
+func (c *conn) hasInput() bool {
+	socket := c.Conn
+	if s, ok := socket.(*secureConn); ok {
+		socket = s.NetConn()
+	}
+	sc, ok := socket.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	_ = raw.Control(func(fd uintptr) {
+		var one [1]byte
+		n, _, _ = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	return n > 0
+}
+
 // refused tells whether the caller has shown no good certificate.
 func (c *conn) refused() bool {
 	s, ok := c.Conn.(*secureConn)

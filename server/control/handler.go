@@ -32,8 +32,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, err)
 	}
 	c.shareAnswer()
-	if s.base.Err() != nil {
-		ctx.SetConnectionClose() // the port shuts down
+	if s.leaving.Load() {
+		ctx.SetConnectionClose()
 	}
 	if conn != nil && bodyNotRead(&ctx.Request.Header) {
 		conn.linger.Store(true)

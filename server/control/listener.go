@@ -148,14 +148,19 @@ func (l *listener) refuse(c net.Conn) {
 	}()
 }
 
-// closeSilent closes the connections that wait for a request's first byte. Each
-// may take its time to say goodbye; all take it together.
-func (l *listener) closeSilent() {
+// closeSilent closes the connections that wait for a request's first byte, but
+// not those whose request has come, or which were opened after since and may be
+// about to send their first. Each may take its time to say goodbye; all take it
+// together.
+func (l *listener) closeSilent(since int64) {
 	for _, c := range l.places.all() {
 		if c.linger.Load() {
 			continue // it ends by itself, and Close would wait for that
 		}
 		s := c.state.Load()
+		if state(s).kind() == kindNew && state(s).since() >= since || c.hasInput() {
+			continue
+		}
 		if k := state(s).kind(); (k == kindNew || k == kindIdle) && c.state.CompareAndSwap(s, int64(stateOf(kindEvicted))) {
 			go func() { _ = c.Close() }()
 		}

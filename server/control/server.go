@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -43,9 +44,12 @@ type Server struct {
 
 	// static after Listen
 	listener *listener
-	exposed  bool // other hosts may reach the port
-	local    bool // over TCP, and they may not
+	gate     *gate // of listener
+	exposed  bool  // other hosts may reach the port
+	local    bool  // over TCP, and they may not
 
+	leaving  atomic.Bool // answers end their connections
+	serving  atomic.Bool
 	access   atomic.Pointer[access]
 	limits   atomic.Pointer[Limits]
 	audit    *audit.Log
@@ -118,7 +122,7 @@ func (q quiet) Printf(format string, args ...any) {
 // Listen binds the address. The error is one line that names it. Serve takes
 // connections up; before that they wait.
 func (s *Server) Listen() error {
-	ln, err := listen(s.config.Listen)
+	ln, err := s.listenOn(s.config.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen for the control API on %s: %w", s.config.Listen, err)
 	}
@@ -129,6 +133,7 @@ func (s *Server) Listen() error {
 	if s.exposed && len(s.access.Load().keys) == 0 {
 		return errors.Join(s.config.errExposed(), ln.Close())
 	}
+	s.gate = ln
 	s.listener = newListener(newSecuring(ln, s.tls, &s.callers), func() int { return s.limits.Load().MaxConns }, s.log)
 	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }
 	return nil
@@ -147,20 +152,42 @@ func (s *Server) Serve() error {
 	if s.listener == nil {
 		return errors.New("control: Serve before Listen")
 	}
+	s.serving.Store(true)
 	go s.tls.Watch(s.base.Done())
 	return s.http.Serve(s.listener)
 }
 
-// Shutdown takes no more connections, ends what requests wait for, and returns
-// when those under way are answered. When ctx is done first, it cuts them off
-// and returns ctx's error.
+// Leave has each answer end its connection from now on, so that callers turn to
+// another gateway, or another process of this one. Requests are answered as ever.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
+// HandOver stops listening, once those who wait are taken, if another process
+// may listen on the same address (ReusePort, fd:NAME): new connections are then
+// for that one. Open ones are served until Shutdown.
+func (s *Server) HandOver() {
+	if s.gate != nil && s.gate.common && s.serving.Load() {
+		s.gate.leave()
+	}
+}
+
+// Shutdown takes those who wait for a connection and then nobody, ends what requests wait for, and
+// returns when those under way are answered. When ctx is done first, it cuts them
+// off and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.cancel()
 	if s.listener == nil {
 		return nil
 	}
+	s.leaving.Store(true)
+	since := now()
+	if s.serving.Load() {
+		s.gate.leave()
+		s.gate.left(ctx)
+	}
 	_ = s.listener.Close() // fasthttp knows of it only once Serve runs
-	s.listener.closeSilent()
+	s.listener.closeSilent(since)
+	late := time.AfterFunc(strangerTime, func() { s.listener.closeSilent(now()) })
+	defer late.Stop()
 	err := s.http.ShutdownWithContext(ctx)
 	if errors.Is(err, net.ErrClosed) {
 		err = nil

@@ -10,22 +10,49 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"castgate/server/internal/listen"
 )
 
 // socketMode lets the group of the process use the control socket.
 const socketMode = 0o660
 
-// listen binds host:port or unix:/path. A socket file that nobody listens on
-// any more is removed; one that is in use is an error.
-func listen(address string) (net.Listener, error) {
-	path, ok := strings.CutPrefix(address, "unix:")
-	if !ok {
-		ln, err := net.Listen("tcp", address)
-		return ln, cause(err)
+// listenOn opens host:port, unix:/path or fd:NAME. A socket file that nobody
+// listens on any more is removed; one that is in use is an error, or, with
+// reusePort, taken over.
+func (s *Server) listenOn(address string) (*gate, error) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return listenUnix(path, s.config.ReusePort)
 	}
+	var ln *listen.Listener
+	var err error
+	passed := listen.Passed(s.config.Passed)
+	if _, ok := listen.Name(address); ok {
+		ln, err = passed.Open(address)
+	} else {
+		ln, err = listen.TCP(address, listen.Options{ReusePort: s.config.ReusePort})
+	}
+	if err != nil {
+		return nil, cause(err)
+	}
+	if ln.Taken {
+		s.log.Warn("another process listens here as well; each control connection gets to one of the two until one stops (reuse-port)", "control", address)
+	}
+	g := newGate(ln.Listener)
+	g.common, g.inherited = ln.Common, ln.Inherited
+	return g, nil
+}
+
+// listenUnix binds a path. A file that is taken over now leads to the new
+// socket; who waits at the old one is still served there.
+func listenUnix(path string, takeOver bool) (*gate, error) {
 	unlock := lockDirectory(filepath.Dir(path))
 	defer unlock()
-	if err := removeStale(path); err != nil {
+	at := path
+	if err := removeStale(path); errors.Is(err, syscall.EADDRINUSE) && takeOver {
+		at = path + ".new"
+		_ = os.Remove(at) // of a start that has failed: the directory is locked
+	} else if err != nil {
 		return nil, err
 	}
 	// The mode a socket has when it is bound is its file's, less the umask: so
@@ -34,14 +61,33 @@ func listen(address string) (net.Listener, error) {
 		controlErr := c.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), socketMode) })
 		return errors.Join(controlErr, err)
 	}}
-	ln, err := lc.Listen(context.Background(), "unix", path)
+	ln, err := lc.Listen(context.Background(), "unix", at)
 	if err != nil {
 		return nil, cause(err)
 	}
-	if err := os.Chmod(path, socketMode); err != nil {
-		return nil, errors.Join(err, ln.Close())
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	info, err := os.Lstat(at)
+	if err == nil {
+		err = os.Chmod(at, socketMode)
 	}
-	return ln, nil
+	if err == nil && at != path {
+		err = os.Rename(at, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, ln.Close(), os.Remove(at))
+	}
+	g := newGate(ln)
+	g.remove = func() { removeOwn(path, info) }
+	return g, nil
+}
+
+// removeOwn removes a socket unless a successor's has taken its place.
+func removeOwn(path string, own os.FileInfo) {
+	unlock := lockDirectory(filepath.Dir(path))
+	defer unlock()
+	if now, err := os.Lstat(path); err == nil && os.SameFile(now, own) {
+		_ = os.Remove(path)
+	}
 }
 
 // lockDirectory keeps two gateways that start at once from taking each other's
@@ -81,12 +127,12 @@ func removeStale(path string) error {
 // cause strips an error of the address, which the caller's message names.
 func cause(err error) error {
 	var op *net.OpError
-	if !errors.As(err, &op) {
-		return err
+	if errors.As(err, &op) {
+		err = op.Err
 	}
 	var call *os.SyscallError
-	if errors.As(op.Err, &call) {
+	if errors.As(err, &call) {
 		return call.Err
 	}
-	return op.Err
+	return err
 }
