@@ -69,7 +69,11 @@ func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return newServer(c, &linux)
+	s, err := newServer(c, &linux)
+	if err == nil {
+		logPollers(s.log)
+	}
+	return s, err
 }
 
 func newServer(c Config, sys *system) (*Server, error) {
