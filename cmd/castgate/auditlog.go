@@ -26,23 +26,37 @@ const (
 // file.
 const openPatience = 2 * time.Second
 
-// auditLog is where the control API's audit records go. It can be pointed
-// elsewhere while records are written, and is a slog.Handler that hides where
-// they go and waits for nobody: a record that finds no room is an error.
-// Any goroutine may hand it records; open, point and reopen are for one at a
-// time.
+// auditLog is where audit records go. It can be pointed elsewhere while records
+// are written. Its methods are for one goroutine at a time.
 type auditLog struct {
-	slog.Handler
-	logs *logs
-	off  atomic.Bool
-	to   string // the setting
+	logs   *logs
+	format string
+	off    atomic.Bool
+	to     string // the setting
 }
 
 func newAuditLog(l *logs, format string) *auditLog {
-	a := &auditLog{Handler: newHandler(l.records, format, nil), logs: l, to: auditOff}
+	a := &auditLog{logs: l, format: format, to: auditOff}
 	a.off.Store(true)
 	return a
 }
+
+// auditSource is a slog.Handler of one who makes records. It hides where they
+// go and waits for nobody: a record that finds no room is an error. It is an
+// audit.Accounts as well. Any goroutine.
+type auditSource struct {
+	slog.Handler
+	*linequeue.Source
+	off *atomic.Bool
+}
+
+func (a *auditLog) source() auditSource {
+	from := a.logs.records.Source()
+	return auditSource{Handler: newHandler(from, a.format, nil), Source: from, off: &a.off}
+}
+
+// Enabled implements slog.Handler.
+func (s auditSource) Enabled(context.Context, slog.Level) bool { return !s.off.Load() }
 
 // checkAuditLog refuses what is neither a word nor a path: a misspelt word
 // should not make a file.
@@ -130,6 +144,3 @@ func hangs(err error) bool {
 	_, hung := errors.AsType[*linequeue.HangsError](err)
 	return hung || errors.Is(err, syscall.ENXIO) || errors.Is(err, linequeue.ErrManyHang)
 }
-
-// Enabled implements slog.Handler.
-func (a *auditLog) Enabled(context.Context, slog.Level) bool { return !a.off.Load() }

@@ -41,7 +41,8 @@ func (a *auditLog) mustPoint(t *testing.T, to string) {
 // file, and out of sight.
 func TestAuditLog(t *testing.T) {
 	a, stderr, written := audited(t, "json")
-	log := slog.New(a)
+	source := a.source()
+	log := slog.New(source)
 	log.Info("before the start")
 	a.mustPoint(t, auditStderr)
 	log.Info("to stderr")
@@ -58,7 +59,7 @@ func TestAuditLog(t *testing.T) {
 	log.Info("third")
 	a.mustPoint(t, auditOff)
 	log.Info("nowhere")
-	if a.Enabled(context.Background(), slog.LevelError) {
+	if source.Enabled(context.Background(), slog.LevelError) {
 		t.Error("enabled though it is off")
 	}
 	wstest.Await(t, func() string { // nobody waits for the file that was left
@@ -67,6 +68,9 @@ func TestAuditLog(t *testing.T) {
 		}
 		return ""
 	})
+	if source.Written() != 4 || source.Dropped() != 0 {
+		t.Errorf("%d written, %d dropped", source.Written(), source.Dropped())
+	}
 	if s := stderr.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, `"to stderr"`) {
 		t.Errorf("stderr has %q", s)
 	}

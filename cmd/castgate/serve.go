@@ -105,7 +105,7 @@ func startAudit(l *logs, format string, e *effective) (*auditLog, error) {
 		return nil, failf(exitUsage, "--audit-log: %w", err)
 	}
 	audit.point(e.auditLog, file)
-	e.control.Audit, e.gatewayworker.Audit = audit, audit
+	e.control.Audit, e.gatewayworker.Audit = audit.source(), audit.source()
 	e.control.Collectors = append(e.control.Collectors, l)
 	return audit, nil
 }

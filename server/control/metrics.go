@@ -112,7 +112,7 @@ var (
 	descDenied       = desc("control_denied_total", "Control connections closed because control-allow does not have their address.")
 	descCertificates = desc("control_certificates_refused_total", "Control connections refused because the caller has shown no certificate, or none that control-client-ca has signed.", "reason")
 	descReloads      = desc("reloads_total", "Reloads of the configuration.", "result")
-	descAudit        = desc("audit_records_total", "Records made for the audit log: written is handed to its queue, lost had no room there. See audit_records_dropped_total for all that were lost.", "result")
+	descAudit        = desc("audit_records_total", "Records of the audit log.", "result")
 	descControlCerts = desc("control_certificate_reloads_total", "Times the control port's certificates were read anew; after a failure the old ones stay.", "result")
 	descAcceptErrors = desc("control_accept_errors_total", "Errors of accept on the control port.")
 )

@@ -31,7 +31,7 @@ var (
 	descBusyWaits    = desc("busy_waits_total", "Times a command waited because the event loops had no room.")
 	descFullWaits    = desc("full_waits_total", "Times new connections waited in the kernel because there was no room for them.")
 
-	descAudit = desc("audit_records_total", "Records of kicks and refused keys made for the audit log: written is handed to its queue, lost had no room there.", "result")
+	descAudit = desc("audit_records_total", "Records of the audit log: kicks and refused keys.", "result")
 
 	descRegisterConns    = desc("register_connections", "Connections to the embedded Register.")
 	descRegisterGateways = desc("register_gateways", "Gateways registered at the embedded Register, ourselves not counted.")

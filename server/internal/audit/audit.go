@@ -48,12 +48,29 @@ func (l *Log) On() bool {
 	return l.handler != nil && l.handler.Enabled(context.Background(), slog.LevelInfo)
 }
 
-// Written is how many records the handler took, and Lost how many it did not.
-// One with a queue may lose a record that it took, and counts that itself.
-func (l *Log) Written() uint64 { return l.written.Load() }
+// Accounts is a handler that knows only later what becomes of the records that
+// it takes, since they wait in a queue.
+type Accounts interface {
+	Written() uint64
+	Dropped() uint64
+}
+
+// Written is how many records were written, and Lost how many were not: by the
+// handler's Accounts, or if it has none by its errors.
+func (l *Log) Written() uint64 {
+	if a, ok := l.handler.(Accounts); ok {
+		return a.Written()
+	}
+	return l.written.Load()
+}
 
 // Lost is described at Written.
-func (l *Log) Lost() uint64 { return l.lost.Load() }
+func (l *Log) Lost() uint64 {
+	if a, ok := l.handler.(Accounts); ok {
+		return a.Dropped()
+	}
+	return l.lost.Load()
+}
 
 // Write writes a record: key names who, from is where they are, an address or
 // unix. Callers ask On first.

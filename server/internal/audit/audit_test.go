@@ -114,3 +114,17 @@ func TestRestIsTold(t *testing.T) {
 		}
 	}
 }
+
+// later is a handler whose records wait in a queue.
+type later struct{ slog.Handler }
+
+func (later) Written() uint64 { return 5 }
+func (later) Dropped() uint64 { return 7 }
+
+func TestAccounts(t *testing.T) {
+	l := New(later{slog.NewTextHandler(&records{}, nil)})
+	l.Write(slog.LevelInfo, "kick", "ops", "unix")
+	if l.Written() != 5 || l.Lost() != 7 {
+		t.Errorf("%d written, %d lost", l.Written(), l.Lost())
+	}
+}

@@ -48,6 +48,7 @@ type Queue struct {
 	full    bool   // no line is taken until half of the room is free
 	dropped uint64 // behind the last of lines
 	failed  uint64 // taken from lines and not written, since the last that was
+	writing int    // taken from lines, by writers that have not come back
 
 	writtenLines, droppedLines atomic.Uint64
 }
@@ -56,6 +57,7 @@ type Queue struct {
 type entry struct {
 	number uint64 // in the Set
 	text   []byte // empty: there is only something to tell
+	from   *Source
 	lost   uint64 // how many were dropped just before it
 }
 
@@ -75,7 +77,43 @@ func (s *Set) Queue(l Limits, told func(lost uint64) []byte) *Queue {
 
 // Write queues a copy of one line, which ends with a newline. The error is
 // ErrFull.
-func (q *Queue) Write(line []byte) (int, error) {
+func (q *Queue) Write(line []byte) (int, error) { return q.add(line, nil) }
+
+// Source is one of those who write to a Queue, with counts of its own.
+type Source struct {
+	queue            *Queue
+	written, dropped atomic.Uint64
+}
+
+// Source adds one of those who write to the queue. What it writes counts for the
+// queue as well.
+func (q *Queue) Source() *Source { return &Source{queue: q} }
+
+// Write is Queue.Write.
+func (s *Source) Write(line []byte) (int, error) { return s.queue.add(line, s) }
+
+// Written is how many of its lines have been written, and Dropped how many were
+// lost, since the start.
+func (s *Source) Written() uint64 { return s.written.Load() }
+
+// Dropped is described at Written.
+func (s *Source) Dropped() uint64 { return s.dropped.Load() }
+
+func (q *Queue) countWritten(from *Source) {
+	q.writtenLines.Add(1)
+	if from != nil {
+		from.written.Add(1)
+	}
+}
+
+func (q *Queue) countDropped(from *Source) {
+	q.droppedLines.Add(1)
+	if from != nil {
+		from.dropped.Add(1)
+	}
+}
+
+func (q *Queue) add(line []byte, from *Source) (int, error) {
 	s := q.set
 	s.mu.Lock()
 	if q.to == nil {
@@ -84,12 +122,12 @@ func (q *Queue) Write(line []byte) (int, error) {
 	}
 	if q.full = !q.hasRoom(len(line)); q.full {
 		q.dropped++
-		q.droppedLines.Add(1)
+		q.countDropped(from)
 		s.mu.Unlock()
 		return 0, ErrFull
 	}
 	s.last++
-	q.lines = append(q.lines, entry{number: s.last, text: bytes.Clone(line), lost: q.dropped})
+	q.lines = append(q.lines, entry{number: s.last, text: bytes.Clone(line), lost: q.dropped, from: from})
 	q.bytes += len(line)
 	q.dropped = 0
 	w := q.to
@@ -116,12 +154,12 @@ func (q *Queue) Written() uint64 { return q.writtenLines.Load() }
 // because the place where they should go did not take them.
 func (q *Queue) Dropped() uint64 { return q.droppedLines.Load() }
 
-// Waiting is how many lines have been taken and not written yet, without the
-// one that is being written.
+// Waiting is how many lines have been taken and are neither written nor lost
+// yet.
 func (q *Queue) Waiting() int {
 	q.set.mu.Lock()
 	defer q.set.mu.Unlock()
-	return len(q.lines)
+	return len(q.lines) + q.writing
 }
 
 // To is the Writer that the queue points to, nil for none.
@@ -147,6 +185,7 @@ func (q *Queue) Point(w *Writer) {
 	}
 	if w == nil && old != nil {
 		old.rest = append(old.rest, legacy{q, q.lines})
+		q.writing += len(q.lines)
 		q.lines, q.bytes, q.full = nil, 0, false
 	}
 	s.mu.Unlock()
@@ -189,6 +228,7 @@ func (q *Queue) pop() entry {
 		q.lines = nil // a burst may have made it large
 	}
 	q.bytes -= len(e.text)
+	q.writing++
 	return e
 }
 

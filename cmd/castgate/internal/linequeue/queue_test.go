@@ -113,7 +113,7 @@ func TestHeldPlace(t *testing.T) {
 		release := p.hold()
 		write(q, "0")
 		synctest.Wait() // it is being written
-		if refused := write(q, numbers(1, 100)...); refused != 91 || q.Dropped() != 91 || q.Waiting() != 8 {
+		if refused := write(q, numbers(1, 100)...); refused != 91 || q.Dropped() != 91 || q.Waiting() != 9 {
 			t.Errorf("%d refused, %d dropped, %d wait", refused, q.Dropped(), q.Waiting())
 		}
 		if s.Flush(time.Second) {
@@ -188,6 +188,12 @@ func TestOrderAcrossQueues(t *testing.T) {
 	in(t, roomy, func(t *testing.T, s *Set, q *Queue, p *place) {
 		other := s.Queue(Limits{Lines: 4, Bytes: 100}, func(n uint64) []byte { return fmt.Appendf(nil, "others lost %d\n", n) })
 		other.Point(q.To())
+		source := q.Source()
+		fmt.Fprintln(source, "0")
+		s.Flush(time.Second)
+		if source.Written() != 1 || source.Dropped() != 0 {
+			t.Errorf("the source has %d written, %d dropped", source.Written(), source.Dropped())
+		}
 		release := p.hold()
 		write(q, "first")
 		synctest.Wait()
@@ -200,7 +206,7 @@ func TestOrderAcrossQueues(t *testing.T) {
 		}
 		release()
 		s.Flush(time.Second)
-		expect(t, "the place has", p.String(), joined("first", "a", "1", "b", "c", "d", "2", "3", "others lost 1"))
+		expect(t, "the place has", p.String(), joined("0", "first", "a", "1", "b", "c", "d", "2", "3", "others lost 1"))
 		other.Point(nil)
 	})
 }
@@ -282,7 +288,7 @@ func TestPointNowhere(t *testing.T) {
 		release := p.hold()
 		write(q, numbers(0, 10)...)
 		q.Point(nil)
-		if write(q, "nowhere") != 0 || q.Waiting() != 0 {
+		if write(q, "nowhere") != 0 || q.Waiting() != 10 {
 			t.Errorf("%d wait", q.Waiting())
 		}
 		release()

@@ -202,18 +202,23 @@ func (w *Writer) write(q *Queue, e entry) {
 	if len(e.text) == 0 {
 		return
 	}
+	defer func() {
+		w.set.mu.Lock()
+		q.writing--
+		w.set.mu.Unlock()
+	}()
 	if err == nil {
 		err = w.put(e.text)
 	}
 	switch {
 	case err == nil:
-		q.writtenLines.Add(1)
+		q.countWritten(e.from)
 	case w.handedOn(q, e, err):
 	default:
 		w.set.mu.Lock()
 		q.failed++
 		w.set.mu.Unlock()
-		q.droppedLines.Add(1)
+		q.countDropped(e.from)
 	}
 }
 
