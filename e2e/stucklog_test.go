@@ -144,6 +144,14 @@ func TestStopWhileNobodyReads(t *testing.T) {
 			t.Errorf("%s: exit code %d", name, code)
 		}
 	}
+	// A crash tells the stacks of all goroutines before it ends the process.
+	crashing := wstest.StartWith(t, wstest.Options{Stderr: stuck})
+	kicks(t, crashing, 2000)
+	crashing.Expected()
+	crashing.Signal(syscall.SIGQUIT)
+	if code := crashing.Exited(t, wstest.Patience); code != 2 {
+		t.Errorf("a crash: exit code %d, want 2", code)
+	}
 	// A start that cannot be, into the pipe that is full.
 	cmd := wstest.Command(t, "serve", "--no-such-flag")
 	cmd.Stderr = stuck

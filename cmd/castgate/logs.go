@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 
 	"castgate/cmd/castgate/internal/linequeue"
 )
@@ -52,8 +54,28 @@ func newLogs(stderr io.Writer, format string) *logs {
 // queueLogs puts queues before stderr: from then on nothing waits for who reads
 // it.
 func (p *process) queueLogs(format string) {
+	if p.stderr == io.Writer(os.Stderr) {
+		loosenStderr()
+	}
 	p.logs = newLogs(p.stderr, format)
 	p.stderr = p.logs.lines
+}
+
+// loosenStderr keeps a crash from waiting for whoever reads stderr: the runtime
+// writes the stacks of goroutines to it before it ends the process. Where it is
+// a pipe, it is opened anew for us alone and not blocking. Where that is not
+// allowed, all stays as it was.
+func loosenStderr() {
+	var info unix.Stat_t
+	if unix.Fstat(unix.Stderr, &info) != nil || info.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return
+	}
+	fd, err := unix.Open("/proc/self/fd/2", unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_ = unix.Dup3(fd, unix.Stderr, 0)
+	_ = unix.Close(fd)
 }
 
 // lineOf is one line of a log, a warning.
