@@ -75,6 +75,7 @@ const (
 	HandshakeTokenClaims                          // 401, sub or groups are no names
 	HandshakeTokenBusy                            // 503, too many tokens wait to be checked
 	HandshakeStopping                             // 503, the gateway shuts down
+	HandshakeNoWorker                             // 503, nobody is there to serve the client
 
 	NumHandshakeResults = int(iota) // how many results there are
 )
@@ -146,6 +147,8 @@ var handshakeTable = [NumHandshakeResults]struct {
 		tryLater},
 	HandshakeStopping: {"stopping", 503, "Service Unavailable", "the gateway is shutting down, connect again\n",
 		"Retry-After: 1\r\n"},
+	HandshakeNoWorker: {"no_worker", 503, "Service Unavailable", "no worker is attached, try later\n",
+		tryLater},
 }
 
 // String is the metric label of r.

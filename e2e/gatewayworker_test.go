@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,13 +22,17 @@ type phpGateway struct {
 	register, inner, secret string
 }
 
-// startPHPGateway starts castgate with a Register and an inner port.
+// startPHPGateway starts castgate with a Register and an inner port. Unless a flag
+// says otherwise, nobody waits for a worker.
 func startPHPGateway(t *testing.T, secret string, flags ...string) *phpGateway {
 	t.Helper()
 	g := &phpGateway{register: wstest.FreeAddr(t), inner: wstest.FreeAddr(t), secret: secret}
 	flags = append(flags, "--gatewayworker-register", g.register, "--gatewayworker-inner", g.inner)
 	if secret != "" {
 		flags = append(flags, "--gatewayworker-secret", secret)
+	}
+	if !slices.Contains(flags, "--gatewayworker-worker-wait") {
+		flags = append(flags, "--gatewayworker-worker-wait", "0")
 	}
 	g.Gateway = wstest.Start(t, flags...)
 	return g
@@ -224,6 +229,13 @@ func TestGatewayWorkerWorker(t *testing.T) {
 // startWorker starts e2e/testdata/worker.php and waits until it is attached.
 func startWorker(t *testing.T, php string, g *phpGateway, name string) *wstest.Process {
 	t.Helper()
+	worker, _ := startWorkerUntil(t, php, g, name)
+	return worker
+}
+
+// startWorkerUntil is startWorker for one that ends before the test does.
+func startWorkerUntil(t *testing.T, php string, g *phpGateway, name string) (worker *wstest.Process, end func()) {
+	t.Helper()
 	in, hold, err := os.Pipe() // the worker ends when this does
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +243,7 @@ func startWorker(t *testing.T, php string, g *phpGateway, name string) *wstest.P
 	t.Cleanup(func() { hold.Close() })
 	cmd := exec.Command(php, filepath.Join(wstest.Root(t), "e2e/testdata/worker.php"), g.register, g.secret, name)
 	cmd.Stdin = in
-	worker := wstest.Spawn(t, cmd)
+	worker = wstest.Spawn(t, cmd)
 	in.Close()
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -240,7 +252,7 @@ func startWorker(t *testing.T, php string, g *phpGateway, name string) *wstest.P
 	})
 	wstest.Await(t, func() string { return lacks(worker.Log(), "attached "+g.inner) })
 	g.AwaitMetric("castgate_gatewayworker_workers", 1)
-	return worker
+	return worker, func() { hold.Close() }
 }
 
 // eventOf waits for the first event of a kind in a worker's log and returns its

@@ -39,7 +39,7 @@ go build -o "$work/castgate" ./cmd/castgate
 set -- --listen "127.0.0.1:$ws_port" --control "$control"
 if [ "$backend" = gatewayworker ]; then
 	export GATEWAY_REGISTER="${DEMO_REGISTER:-127.0.0.1:1236}"
-	set -- "$@" --gatewayworker-register "$GATEWAY_REGISTER" --gatewayworker-inner "${DEMO_INNER:-127.0.0.1:2900}"
+	set -- "$@" --gatewayworker-register "$GATEWAY_REGISTER" --gatewayworker-inner "${DEMO_INNER:-127.0.0.1:2900}" --gatewayworker-workers never
 fi
 setsid "$work/castgate" serve "$@" &
 gateway_pid=$!

@@ -82,7 +82,7 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	if c.form.plain() {
 		gen := c.gen
 		if l.openPlain(slot, c); c.gen == gen && len(rest) > 0 {
-			l.readPlain(slot, c, rest)
+			l.take(slot, c, rest)
 		}
 		return
 	}

@@ -13,7 +13,7 @@ const (
 	connProxy                      // waits for the header of a trusted proxy
 	connHandshake                  // waits for the whole request head
 	connRefusing                   // like connHandshake, but will be refused
-	connVerifying                  // its token is being checked
+	connVerifying                  // its token is being checked, or it waits to be admitted
 	connOpen                       // a client
 	connClosing                    // our close frame or refusal is queued or sent; waits for the peer
 )
@@ -110,6 +110,9 @@ func (l *loop) startClose(slot uint32, c *conn, why closeReason, f *frame, purge
 	}
 	c.state = connClosing
 	c.close = why
+	if c.held() && !l.unholdClient(slot, c) {
+		return false
+	}
 	if f != nil && !c.form.plain() {
 		l.queue(c, f)
 	}

@@ -24,6 +24,8 @@ type counters struct {
 	panics      atomic.Uint64
 	lag         atomic.Int64 // nanoseconds
 	connections atomic.Int64
+	waiters     atomic.Int64  // connections that wait to be admitted
+	held        atomic.Uint64 // times a client was not read any more for a while
 	handshakes  [numHandshakes]atomic.Uint64
 	tokens      [token.NumReasons]atomic.Uint64
 	tls         [numTLSResults]atomic.Uint64

@@ -22,6 +22,8 @@ type eventLog struct {
 	clients map[uint32][]string
 	heads   map[uint32]string
 	last    map[uint32]EventClient
+
+	admission, taking atomic.Uint32 // what it answers
 }
 
 func newEventLog() *eventLog {
@@ -35,6 +37,8 @@ func (e *eventLog) note(c EventClient, what string) {
 	e.last[c.Connection] = c
 }
 
+func (e *eventLog) Admit() Admission { return Admission(e.admission.Load()) }
+
 func (e *eventLog) Opened(c EventClient, request []byte) {
 	e.note(c, "open")
 	e.mu.Lock()
@@ -42,8 +46,9 @@ func (e *eventLog) Opened(c EventClient, request []byte) {
 	e.heads[c.Connection] = string(request)
 }
 
-func (e *eventLog) Message(c EventClient, binary bool, payload []byte) {
+func (e *eventLog) Message(c EventClient, binary bool, payload []byte) Taking {
 	e.note(c, fmt.Sprintf("message %v %s", binary, payload))
+	return Taking(e.taking.Load())
 }
 
 func (e *eventLog) Closed(c EventClient) { e.note(c, "close") }
@@ -184,7 +189,7 @@ func TestEventsOfAClient(t *testing.T) {
 		t.Errorf("request %q", head)
 	}
 	last := log.last[id]
-	if last.ClientID != c.id || last.Remote.Addr().String() != "127.0.0.1" || last.Remote.Port() == 0 ||
+	if last.Connection != connectionOf(t, c.id) || last.Remote.Addr().String() != "127.0.0.1" || last.Remote.Port() == 0 ||
 		s.Addr().String() != fmt.Sprintf("127.0.0.1:%d", last.LocalPort) {
 		t.Errorf("%+v", last)
 	}

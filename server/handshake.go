@@ -73,6 +73,9 @@ func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 		l.refuse(slot, c, codec.HandshakeStopping)
 		return
 	}
+	if !l.admitted(slot, c, r, id) {
+		return
+	}
 	connection := l.enlist(slot, c)
 	if id != nil {
 		l.identify(slot, c, id)

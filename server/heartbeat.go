@@ -115,6 +115,10 @@ func (l *loop) beatSome() {
 // PHP's counter of a client is -1 after a message and grows with each tick.
 func (l *loop) beatOne(slot uint32, c *conn) bool {
 	b := &l.heart
+	if c.held() {
+		c.left = b.count // its messages may lie in the socket
+		return false
+	}
 	n := int64(b.count-c.left) - 2 // the counter before this tick
 	switch {
 	case b.limit > 0 && n >= 2*int64(b.limit):

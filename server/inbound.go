@@ -12,17 +12,19 @@ import (
 // request head, a frame, a message. At rest it has none.
 type inbound struct {
 	parser  codec.Parser
-	head    []byte // of a request; frames that came right behind it
-	scanned int    // bytes of head searched for its end
-	message []byte // the message so far, with OnMessageEcho
-	charge  int    // what head counts for in loop.heads; 0: it doesn't
-	network uint64 // with charge: quota.Network of the peer
-	rest    []byte // frames that wait for their turn
+	head    []byte  // of a request; frames that came right behind it
+	scanned int     // bytes of head searched for its end
+	message []byte  // the message so far, with OnMessageEcho
+	charge  int     // what head counts for in loop.heads; 0: it doesn't
+	network uint64  // with charge: quota.Network of the peer
+	rest    []byte  // frames that wait for their turn
+	held    bool    // its messages wait for whoever is told of them; see holdClient
+	waiting *waiter // it waits to be admitted
 	inflating
 }
 
 // waits tells that a turn is due before anything more of the client is read.
-func (in *inbound) waits() bool { return in.inflating.message != nil || len(in.rest) > 0 }
+func (in *inbound) waits() bool { return in.held || in.inflating.message != nil || len(in.rest) > 0 }
 
 // maxSpare is how many used inbounds a loop keeps.
 const maxSpare = 64
@@ -50,6 +52,9 @@ func (l *loop) releaseInbound(c *conn) {
 
 // clearInbound makes an inbound one that holds nothing.
 func (l *loop) clearInbound(in *inbound) {
+	if in.waiting != nil {
+		l.stopWaiting(in)
+	}
 	l.heads.free(in)
 	l.heldBack -= cap(in.rest)
 	in.inflating.discard()
@@ -150,7 +155,7 @@ func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
 func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget int, own bool) {
 	limit := int64(l.maxMessage)
 	metered := l.srv.policy.Load().metered
-	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 {
+	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 && !in.held {
 		gen := c.gen
 		if in.inflating.message != nil {
 			if !l.inflateSome(slot, c, in, &budget) {
@@ -188,14 +193,18 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget in
 		return
 	}
 	rests := in.parser.AtRest() && in.message == nil && in.packed == nil
-	waits := len(b) > 0 || in.inflating.message != nil
+	waits := len(b) > 0 || in.inflating.message != nil || in.held
 	switch {
 	case waits:
 		if c.in == nil {
 			in = l.keep(c, in)
 		}
 		l.hold(in, b, own)
-		l.putOff(slot, c)
+		if in.held {
+			l.holdClient(slot, c, in)
+		} else {
+			l.putOff(slot, c)
+		}
 	case rests && c.in != nil:
 		l.releaseInbound(c)
 	case !rests && c.in == nil:
@@ -317,7 +326,11 @@ func (l *loop) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) 
 	l.count.messagesIn.Add(1)
 	in.message = nil
 	if c.is(flagTold) {
-		l.srv.config.Events.Message(l.eventClient(slot, c), ev.Op == codec.OpBinary, message)
+		goOn, enough := l.tell(slot, c, ev.Op == codec.OpBinary, message)
+		if !goOn {
+			return false
+		}
+		in.held = enough
 	}
 	if l.srv.config.OnMessage != OnMessageEcho {
 		return true

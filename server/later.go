@@ -58,7 +58,7 @@ func (l *loop) takeLater() {
 func (l *loop) takeRest(slot uint32, c *conn) {
 	defer l.survive(slot, c.gen)
 	in := c.in
-	if in == nil {
+	if in == nil || in.held {
 		return
 	}
 	c.lastRead = l.wheel.Now() // a pong may stand in what has not been read
@@ -66,7 +66,7 @@ func (l *loop) takeRest(slot uint32, c *conn) {
 		l.takeLines(slot, c, l.hand(in), laterSlice, true)
 		return
 	}
-	if in.waits() {
+	if c.in != nil {
 		l.takeFrames(slot, c, in, l.hand(in), laterSlice, true)
 	}
 }

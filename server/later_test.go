@@ -17,9 +17,11 @@ type tally struct{ messages []string }
 
 func (*tally) Opened(EventClient, []byte) {}
 func (*tally) Closed(EventClient)         {}
+func (*tally) Admit() Admission           { return AdmitNow }
 
-func (y *tally) Message(_ EventClient, _ bool, payload []byte) {
+func (y *tally) Message(_ EventClient, _ bool, payload []byte) Taking {
 	y.messages = append(y.messages, string(payload))
+	return Taken
 }
 
 // told is a loop that tells y of messages.

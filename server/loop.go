@@ -88,6 +88,9 @@ type loop struct {
 	takers     map[uint32]taker // by slot; nil for none
 	sentRest   int              // see note
 	upgrader   codec.Upgrader
+
+	waiters     []*waiter // wait to be admitted, oldest first
+	readmitting bool      // readmitSome goes on with them
 }
 
 func newLoop(s *Server, idx int) (*loop, error) {

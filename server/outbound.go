@@ -225,7 +225,11 @@ func (l *loop) flush(slot uint32, c *conn) bool {
 func (l *loop) emptied(slot uint32, c *conn) bool {
 	if c.is(flagBlocked) {
 		c.clear(flagBlocked)
-		if err := l.sys.unwatchRoom(l.poller, int(c.fd)); err != nil {
+		unwatch := l.sys.unwatchRoom
+		if c.paused {
+			unwatch = l.sys.unwatch
+		}
+		if err := unwatch(l.poller, int(c.fd)); err != nil {
 			l.closeNow(slot, c, closeInternal)
 			return false
 		}
@@ -248,11 +252,11 @@ func (l *loop) block(slot uint32, c *conn) bool {
 		return true
 	}
 	c.set(flagBlocked)
-	if !l.resume(c) {
-		l.closeNow(slot, c, closeInternal)
-		return false
+	watch := l.sys.watchRoom
+	if c.paused {
+		watch = l.sys.watchOnlyRoom
 	}
-	if err := l.sys.watchRoom(l.poller, int(c.fd)); err != nil {
+	if err := watch(l.poller, int(c.fd)); err != nil {
 		l.closeNow(slot, c, closeInternal)
 		return false
 	}

@@ -14,18 +14,18 @@ func (l *loop) room(slot uint32, c *conn) []byte {
 	switch {
 	case c.is(flagLater):
 		return nil
+	case c.held():
+		return l.wait(slot, c)
 	case c.state == connVerifying && c.in != nil && len(c.in.head) > 0:
 		// One read of what came behind the head is kept while the token is checked.
-		l.pause(c)
-		return nil
+		return l.wait(slot, c)
 	case c.is(flagSecure) && c.state != connProxy:
 		s := l.secureOf(slot)
 		if s.shake == nil || s.dead {
 			break
 		}
 		if s.shake.isFull() {
-			l.pause(c)
-			return nil
+			return l.wait(slot, c)
 		}
 		return l.rbuf[:shakeRead]
 	}
@@ -35,13 +35,25 @@ func (l *loop) room(slot uint32, c *conn) []byte {
 	return l.rbuf
 }
 
-// pause has the poller no longer tell that c can be read, so that what it sends
-// waits in the kernel. While its socket is full the poller is needed, and the
-// loop is told in vain.
-func (l *loop) pause(c *conn) {
-	if !c.paused && !c.is(flagBlocked) {
-		c.paused = l.sys.unwatch(l.poller, int(c.fd)) == nil
+// wait is room for a connection that has none until resume.
+func (l *loop) wait(slot uint32, c *conn) []byte {
+	if !l.pause(c) {
+		l.closeNow(slot, c, closeInternal)
 	}
+	return nil
+}
+
+// pause has the poller no longer tell that c can be read, so that what it sends
+// waits in the kernel. False if the kernel does not let it.
+func (l *loop) pause(c *conn) bool {
+	if c.paused {
+		return true
+	}
+	if l.sys.unwatch(l.poller, int(c.fd)) != nil {
+		return false
+	}
+	c.paused = true
+	return !c.is(flagBlocked) || l.sys.watchOnlyRoom(l.poller, int(c.fd)) == nil
 }
 
 // resume undoes pause; false if the kernel does not let it.
@@ -50,5 +62,9 @@ func (l *loop) resume(c *conn) bool {
 		return true
 	}
 	c.paused = false
-	return l.sys.watch(l.poller, int(c.fd)) == nil
+	if !c.is(flagBlocked) {
+		return l.sys.watch(l.poller, int(c.fd)) == nil
+	}
+	return l.sys.unwatch(l.poller, int(c.fd)) == nil && l.sys.watch(l.poller, int(c.fd)) == nil &&
+		l.sys.watchRoom(l.poller, int(c.fd)) == nil
 }

@@ -67,6 +67,9 @@ func (l *loop) openPlain(slot uint32, c *conn) {
 		l.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
 		return
 	}
+	if !l.admitted(slot, c, request{}, nil) {
+		return
+	}
 	connection := l.enlist(slot, c)
 	l.nextDeadline(slot, c)
 	l.opened(slot, c, nil)
@@ -103,7 +106,7 @@ func (l *loop) takeLines(slot uint32, c *conn, b []byte, budget int, own bool) {
 		c.in.head = append(c.in.head, b...)
 		b, own = c.in.head, false
 	}
-	for len(b) > 0 && budget > 0 {
+	for len(b) > 0 && budget > 0 && !c.held() {
 		message, n, err := l.nextPlain(c, b, scanned)
 		if err != nil {
 			l.brokenPlain(slot, c, err)
@@ -123,11 +126,13 @@ func (l *loop) takeLines(slot uint32, c *conn, b []byte, budget int, own bool) {
 		}
 		b = b[n:]
 	}
-	if len(b) > 0 && budget <= 0 {
+	if c.held() || len(b) > 0 && budget <= 0 {
 		in := l.partial(c)
 		l.hold(in, b, own)
 		in.head = in.head[:0]
-		l.putOff(slot, c)
+		if !in.held {
+			l.putOff(slot, c)
+		}
 		return
 	}
 	l.holdPlain(c, b)
@@ -179,7 +184,13 @@ func (l *loop) plainMessage(slot uint32, c *conn, message []byte) bool {
 		return false
 	}
 	if c.is(flagTold) {
-		l.srv.config.Events.Message(l.eventClient(slot, c), false, message)
+		goOn, enough := l.tell(slot, c, false, message)
+		if !goOn {
+			return false
+		}
+		if enough {
+			l.holdClient(slot, c, l.partial(c))
+		}
 	}
 	if l.srv.config.OnMessage != OnMessageEcho || c.state != connOpen {
 		return true

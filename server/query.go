@@ -49,7 +49,7 @@ func (s *Server) Counts(_ context.Context, q Counts) (CountsResult, error) {
 func (s *Server) Stats(context.Context) (Stats, error) {
 	st := Stats{
 		Node: s.config.Node, StartedAt: s.began, Loops: len(s.loops),
-		Connections: s.connected(), Sockets: int(s.sockets.Load()), MaxConns: s.MaxConns(),
+		Connections: s.connected(), Sockets: int(s.sockets.Load()), Waiting: s.Waiting(), MaxConns: s.MaxConns(),
 		UIDs: s.registry.uids.Len(), Groups: s.registry.groups.Len(),
 		Accepted: s.accepted.Load(), AcceptErrors: s.acceptErrors.Load(), Delayed: s.delayed.Load(), Addresses: s.addresses.Len(),
 		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),

@@ -27,6 +27,8 @@ const (
 	closeByteRate                // Policy.ByteRate
 	closeInternal                // a defect of ours met while serving the client
 	closeTLS                     // the client broke a rule of TLS
+	closeNoWorker                // Events had nobody to tell
+	closeEventsFull              // Events had no room for a large message
 	numCloseReasons
 )
 
@@ -56,6 +58,8 @@ var closeTable = [numCloseReasons]struct {
 	closeByteRate:    {"byte_rate", 1008, "too many bytes"},
 	closeInternal:    {"internal", 1011, "internal error"},
 	closeTLS:         {"tls", 0, ""},
+	closeNoWorker:    {"no_worker", 0, ""},
+	closeEventsFull:  {"events_full", 1013, "try again later"},
 }
 
 // closeFrames are the ready close frames of closeTable.

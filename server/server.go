@@ -45,6 +45,7 @@ type Server struct {
 	sessions   [sessionLocks]sync.Mutex // by slot: of changes of JSON sessions
 	checks     checks
 	fetched    fetchedKeys   // of JWT.JWKS
+	waitRoom   atomic.Int64  // bytes that connections waiting to be admitted hold
 	refusing   atomic.Int64  // sockets being refused for their address
 	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate
 	maxConns   atomic.Int64

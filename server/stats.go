@@ -13,6 +13,7 @@ type Stats struct {
 	StartedAt   time.Time
 	Connections int // clients whose handshake is done
 	Sockets     int // client sockets, handshakes in progress and closing ones included
+	Waiting     int // connections whose handshake waits until Events admits it
 	MaxConns    int
 	UIDs        int
 	Groups      int

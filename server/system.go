@@ -33,8 +33,9 @@ type system struct {
 	// resetOnClose makes close drop what the kernel still holds for the peer.
 	resetOnClose func(fd int)
 	// watch has a poller tell when a descriptor can be read, watchRoom also when
-	// it can be written, and unwatchRoom no longer. unwatch has it tell nothing.
-	watch, watchRoom, unwatchRoom, unwatch func(p *netpoll.Poller, fd int) error
+	// it can be written, and unwatchRoom no longer. unwatch has it tell nothing,
+	// and watchOnlyRoom then when it can be written and nothing else.
+	watch, watchRoom, unwatchRoom, unwatch, watchOnlyRoom func(p *netpoll.Poller, fd int) error
 	// bell returns an eventfd for a loop, ticker a timerfd.
 	bell   func() (bell.Bell, error)
 	ticker func() (int, error)
@@ -78,9 +79,12 @@ var linux = system{
 		return p.ModRead(&netpoll.PollAttachment{FD: fd}, false)
 	},
 	unwatch: func(p *netpoll.Poller, fd int) error { return p.Delete(fd) },
-	bell:    bell.New,
-	ticker:  newTicker,
-	spare:   openSpare,
+	watchOnlyRoom: func(p *netpoll.Poller, fd int) error {
+		return p.AddWrite(&netpoll.PollAttachment{FD: fd}, false)
+	},
+	bell:   bell.New,
+	ticker: newTicker,
+	spare:  openSpare,
 }
 
 // newTicker returns a timerfd that fires every tick of a loop. It counts

@@ -99,8 +99,12 @@ func (l *loop) expire(slot uint32, c *conn, now uint32) {
 		l.wake(slot, c, c.due)
 		return
 	}
-	if c.state == connClosing {
+	switch {
+	case c.state == connClosing:
 		l.closeOverdue(slot, c)
+		return
+	case c.in != nil && c.in.waiting != nil: // whoever has it wait sets the time
+		l.closeBy(slot, c, l.srv.ticks.Load().handshake)
 		return
 	}
 	l.refuse(slot, c, codec.HandshakeTimeout)
@@ -117,6 +121,10 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.due) && !l.srv.registry.bound(l.handle(slot, c)):
 		l.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
 		return
+	}
+	if c.held() {
+		c.clear(flagPinged) // its pong may lie in the socket
+		c.lastRead = now
 	}
 	if t.pingInterval > 0 && !c.form.plain() {
 		switch {

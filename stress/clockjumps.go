@@ -84,7 +84,7 @@ func prepareJumps(t *Trial) (wstest.Options, func(*Trial, *site), error) {
 			"--connect-rate-per-ip", "20", "--connect-burst-per-ip", "60", "--handshake-rate", "500",
 			"--message-rate", "20", "--message-burst", "40", "--on-message", "ignore", "--send-queue", "32MiB",
 			"--control-timeout", "1s", "--control-key", jumpKey, "--jwt-secret", "@" + secret,
-			"--tls-cert", j.cert.Cert, "--tls-key", j.cert.Key, "--gatewayworker-inner", j.inner,
+			"--tls-cert", j.cert.Cert, "--tls-key", j.cert.Key, "--gatewayworker-inner", j.inner, "--gatewayworker-workers", "never",
 		},
 	}, j.round, nil
 }

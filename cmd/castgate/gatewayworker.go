@@ -21,7 +21,9 @@ type gatewayworkerSettings struct {
 	GatewayworkerJoin          []string `unit:"host:port" help:"Registers elsewhere that are told of this gateway, separated by commas; none unless set."`
 	GatewayworkerSecret        string   `default:"" unit:"text or @path" help:"Key that PHP and Registers have to name; @/path reads it from a file."`
 	GatewayworkerRouting       string   `default:"least" unit:"least or random" help:"Which worker a new client gets: the one with the fewest, or any."`
-	GatewayworkerRequireWorker bool     `default:"false" unit:"true or false" help:"End clients that connect or send something while no worker is attached, as PHP does."`
+	GatewayworkerWorkers       string   `default:"auto" unit:"auto, always or never" help:"Whether workers want to know what clients do: always, never (they only send), or auto: as soon as one has attached. While one is expected and none is there, clients wait for it."`
+	GatewayworkerWorkerWait    duration `default:"5s" unit:"duration" help:"How long clients wait for a worker before they are refused or closed; at the start with auto, before there is none. 0 is PHP's behaviour."`
+	GatewayworkerRequireWorker bool     `default:"false" unit:"true or false" help:"An older name of gatewayworker-workers always."`
 	GatewayworkerPingInterval  duration `default:"0" unit:"duration" help:"GatewayWorker's pingInterval, beside ping-interval; 0 is off."`
 	GatewayworkerPingLimit     int      `default:"0" unit:"times" help:"GatewayWorker's pingNotResponseLimit: intervals without a message after which a client is gone; 0 is never."`
 	GatewayworkerPingData      string   `default:"" unit:"text" blank:"" help:"GatewayWorker's pingData: the message that asks for a sign of life."`
@@ -36,7 +38,13 @@ func (s *settings) front(e *effective) (name string, err error) {
 	c := gatewayworker.Defaults()
 	c.Inner, c.Advertise, c.Register = s.GatewayworkerInner, s.GatewayworkerAdvertise, s.GatewayworkerRegister
 	c.Join, c.Routing = trimmed(s.GatewayworkerJoin), gatewayworker.Routing(s.GatewayworkerRouting)
-	c.RequireWorker, c.Log = s.GatewayworkerRequireWorker, e.logger
+	c.Workers, c.WorkerWait, c.Log = gatewayworker.Workers(s.GatewayworkerWorkers), time.Duration(s.GatewayworkerWorkerWait), e.logger
+	if s.GatewayworkerRequireWorker {
+		if c.Workers == gatewayworker.WorkersNever {
+			return "", errors.New("gatewayworker-require-worker: contradicts gatewayworker-workers never")
+		}
+		c.Workers = gatewayworker.WorkersAlways
+	}
 	if c.Secret, err = s.gatewayworkerSecret(e); err != nil {
 		return "gatewayworker-secret", err
 	}
@@ -73,6 +81,7 @@ func (e *effective) asPHP(src *sources) {
 	if !e.gatewayworker.On() {
 		return
 	}
+	e.gatewayworker.KeepInit = src.from["init-message"] != ""
 	if src.from["send-queue"] == "" {
 		e.server.SendQueue = phpSendQueue
 	}
@@ -105,7 +114,7 @@ type fronted struct {
 // Run serves both until Shutdown or Stop.
 func (f fronted) Run() error {
 	served := make(chan error, 1)
-	go func() { served <- f.front.Serve(f.Server, f.SuspendInit) }()
+	go func() { served <- f.front.Serve(f.Server, f.Server) }()
 	ran := make(chan error, 1)
 	go func() { ran <- f.Server.Run() }()
 	select {

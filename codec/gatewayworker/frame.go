@@ -47,7 +47,21 @@ type Frame struct {
 // AppendFrame appends a frame. The caller keeps its length, HeaderLen plus both
 // parts, within [MaxFrame], as a PHP peer closes at a longer one.
 func AppendFrame(dst []byte, h *Header, ext, body []byte) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, uint32(HeaderLen+len(ext)+len(body)))
+	dst = h.append(dst, len(ext), len(body))
+	dst = append(dst, ext...)
+	return append(dst, body...)
+}
+
+// AppendEvent is AppendFrame with a session as ext.
+func AppendEvent(dst []byte, h *Header, session string, body []byte) []byte {
+	dst = h.append(dst, len(session), len(body))
+	dst = append(dst, session...)
+	return append(dst, body...)
+}
+
+// append appends the header of a frame with an ext and a body of such lengths.
+func (h *Header) append(dst []byte, ext, body int) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(HeaderLen+ext+body))
 	dst = append(dst, byte(h.Command))
 	dst = append(dst, h.LocalIP[:]...)
 	dst = binary.BigEndian.AppendUint16(dst, h.LocalPort)
@@ -56,9 +70,7 @@ func AppendFrame(dst []byte, h *Header, ext, body []byte) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, h.ConnectionID)
 	dst = append(dst, h.Flags)
 	dst = binary.BigEndian.AppendUint16(dst, h.GatewayPort)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(ext)))
-	dst = append(dst, ext...)
-	return append(dst, body...)
+	return binary.BigEndian.AppendUint32(dst, uint32(ext))
 }
 
 // frameLen tells how long the frame at the start of b is, as soon as b shows

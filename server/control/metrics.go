@@ -64,6 +64,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descConnections = desc("connections", "Clients whose handshake is done.")
 	descSockets     = desc("sockets", "Client sockets open, in whatever phase.")
+	descWaiting     = desc("handshakes_waiting", "Connections whose handshake waits for a worker of GatewayWorker.")
 	descMaxConns    = desc("max_connections", "Client sockets that may be open.")
 	descUIDs        = desc("uids", "Uids that have a client.")
 	descGroups      = desc("groups", "Groups that have a client.")
@@ -137,6 +138,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(descConnections, float64(st.Connections))
 	gauge(descSockets, float64(st.Sockets))
+	gauge(descWaiting, float64(st.Waiting))
 	gauge(descMaxConns, float64(st.MaxConns))
 	gauge(descUIDs, float64(st.UIDs))
 	gauge(descGroups, float64(st.Groups))

@@ -17,6 +17,27 @@ const (
 	RouteRandom Routing = "random" // any
 )
 
+// Workers says whether workers want to know what clients do.
+type Workers string
+
+// The values of Config.Workers.
+const (
+	WorkersAuto   Workers = "auto"   // as soon as one has attached
+	WorkersAlways Workers = "always" // from the beginning
+	WorkersNever  Workers = "never"  // attached ones only send
+)
+
+// firstPhase is the one before any worker has come.
+func (c *Config) firstPhase() phase {
+	switch {
+	case c.Workers == WorkersNever, c.Workers == WorkersAuto && c.WorkerWait == 0:
+		return phaseOff
+	case c.WorkerWait == 0:
+		return phaseAlone
+	}
+	return phaseAwait
+}
+
 // Config is everything a Front is told at its start. Defaults gives the limits;
 // Validate names the first setting that is wrong.
 type Config struct {
@@ -35,9 +56,20 @@ type Config struct {
 	Secret string
 	// Routing is how workers get their clients. Default RouteLeast.
 	Routing Routing
-	// RequireWorker makes a client's event end the client while no worker is
-	// attached, as PHP does. Default false: push-only.
-	RequireWorker bool
+	// Workers says whether there are workers that want to know what clients do.
+	// Default WorkersAuto.
+	Workers Workers
+	// WorkerWait is how long connections, and events of clients, wait for a worker
+	// while one is expected and none is there; 0 to one hour. Then, as with
+	// PHP, clients that want one are closed; before the first worker of
+	// WorkersAuto none is expected any more.
+	WorkerWait time.Duration
+	// StuckAfter is how long a worker may leave its events unread before new
+	// clients go to others.
+	StuckAfter time.Duration
+	// KeepInit has the server send its init message although workers, whose
+	// application sends its own, are there or expected.
+	KeepInit bool
 
 	// MaxConns is how many inner connections are open at once, and MaxSilent how
 	// many of them may not have sent a whole command yet. Over either the oldest
@@ -55,11 +87,8 @@ type Config struct {
 	// nothing more is read from it, MaxAllReplies for all together before the
 	// next one that asks is closed. Each may be passed by one reply.
 	MaxReplies, MaxAllReplies int
-	// WorkerBuffer is the backlog in bytes from which events for a worker are
-	// dropped (protocol.md section 6.6).
-	WorkerBuffer int
-	// EventQueue is how many bytes of events may wait for the inner loop.
-	// Messages above it are dropped.
+	// EventQueue is how many bytes of events may wait for workers, of all clients.
+	// The more wait, the less may wait for each before it is not read any more.
 	EventQueue int
 
 	// Log receives structured logs; nil discards them.
@@ -76,7 +105,7 @@ func Defaults() Config {
 		MaxConns: 4096, MaxSilent: 1024,
 		SilentTimeout: 10 * time.Second, StallTimeout: time.Minute,
 		MaxHeld: 64 << 20, MaxReplies: 4 << 20, MaxAllReplies: 256 << 20,
-		WorkerBuffer: 10_240_000, EventQueue: 64 << 20,
+		EventQueue: 64 << 20, Workers: WorkersAuto, WorkerWait: 5 * time.Second, StuckAfter: 5 * time.Second,
 	}
 }
 
@@ -87,8 +116,9 @@ func (c *Config) On() bool { return c.Inner != "" }
 // line. The secret is never in an error.
 func (c *Config) Validate() error {
 	if !c.On() {
-		for name, set := range map[string]bool{"register": c.Register != "", "join": len(c.Join) > 0, "advertise": c.Advertise != "", "require-worker": c.RequireWorker,
-			"secret": c.Secret != "", "routing": c.Routing != RouteLeast && c.Routing != ""} {
+		for name, set := range map[string]bool{"register": c.Register != "", "join": len(c.Join) > 0, "advertise": c.Advertise != "",
+			"workers": c.Workers != WorkersAuto && c.Workers != "",
+			"secret":  c.Secret != "", "routing": c.Routing != RouteLeast && c.Routing != ""} {
 			if set {
 				return fmt.Errorf("gatewayworker-%s: needs gatewayworker-inner as well", name)
 			}
@@ -122,8 +152,12 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("gatewayworker-secret: it has %d bytes, %d are allowed", len(c.Secret), maxSecret)
 	case c.Routing != RouteLeast && c.Routing != RouteRandom:
 		return fmt.Errorf("gatewayworker-routing: %q is neither least nor random", c.Routing)
+	case c.Workers != WorkersAuto && c.Workers != WorkersAlways && c.Workers != WorkersNever:
+		return fmt.Errorf("gatewayworker-workers: %q is none of auto, always, never", c.Workers)
+	case c.WorkerWait < 0 || c.WorkerWait > time.Hour:
+		return fmt.Errorf("gatewayworker-worker-wait: %v is not between 0 and 1h", c.WorkerWait)
 	case c.MaxConns < 1 || c.MaxSilent < 1 || c.SilentTimeout <= 0 || c.StallTimeout <= 0,
-		c.MaxHeld < 1 || c.MaxReplies < 1 || c.MaxAllReplies < 1 || c.WorkerBuffer < 1 || c.EventQueue < 1:
+		c.MaxHeld < 1 || c.MaxReplies < 1 || c.MaxAllReplies < 1 || c.EventQueue < 1 || c.StuckAfter <= 0:
 		return errors.New("gatewayworker: a limit is not positive")
 	}
 	return nil

@@ -65,25 +65,34 @@ var ignoreNames = [ignoreReasons]string{"unknown_command", "offline", "empty_nam
 type dropReason uint8
 
 const (
-	dropNoWorker   dropReason = iota // none was attached any more
-	dropWorkerSlow                   // WorkerBuffer
-	dropQueue                        // EventQueue
-	dropTooLarge                     // message and session over a frame
-	dropHead                         // a request head that has no PHP form
+	dropNoWorker dropReason = iota // none has come in time; the client was closed
+	dropHead                       // a request head that has no PHP form
 	dropReasons
 )
 
-var dropNames = [dropReasons]string{"no_worker", "worker_slow", "queue", "too_large", "request"}
+var dropNames = [dropReasons]string{"no_worker", "request"}
+
+// refuseReason says why a message was not taken and its client closed.
+type refuseReason uint8
+
+const (
+	refuseLarge refuseReason = iota // message and session are over a frame
+	refuseFull                      // EventQueue, and the message is a large one
+	refuseReasons
+)
+
+var refuseNames = [refuseReasons]string{"too_large", "queue"}
 
 // counters are written by the inner loop, or by event loops through the queue,
 // and read by anybody.
 type counters struct {
-	connections, workers, held, waiting atomic.Int64
+	connections, workers, stuck, held, waiting atomic.Int64
 
-	accepted, acceptErrors, attaches, bytesIn, bytesOut, events, unserved, busyWaits, fullWaits, steps atomic.Uint64
+	accepted, acceptErrors, attaches, bytesIn, bytesOut, events, unserved, busyWaits, fullWaits, steps, holds, stalls atomic.Uint64
 
 	commands   [256]atomic.Uint64 // by command
 	closes     [closeReasons]atomic.Uint64
 	ignored    [ignoreReasons]atomic.Uint64
 	eventDrops [dropReasons]atomic.Uint64
+	refusals   [refuseReasons]atomic.Uint64
 }

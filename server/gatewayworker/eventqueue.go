@@ -1,7 +1,6 @@
 package gatewayworker
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -13,40 +12,79 @@ import (
 
 // eventQueue is the border between the server's event loops, which tell it what
 // clients do, and the inner loop, which hands that to workers. It implements
-// server.Events. Events lie in it as the frames that workers will get, one
-// behind the other, so that they cost one copy and no allocation each.
+// server.Events. Each client that has events waiting has a backlog of its own,
+// so that workers can be served from all of them in turn and a client that
+// sends too much is the only one that waits for itself.
 //
-// Without workers, and with no client still bound to one that has left, an
-// event costs two atomic loads.
+// While nobody is to be told, an event costs one atomic load.
 type eventQueue struct {
-	local   netip.AddrPort // ours, as advertised
-	limit   int            // bytes; messages above it are dropped
-	require bool           // Config.RequireWorker
-	bell    bell.Bell
-	count   *counters
+	local netip.AddrPort // ours, as advertised
+	limit int            // bytes that may wait, of all clients
+	bell  bell.Bell
+	count *counters
 
-	attached atomic.Int64 // workers; written by the inner loop, under mu
-	bound    atomic.Int64 // clients that have a worker; written by the inner loop
+	phase atomic.Int32 // of type phase; written by the inner loop
+	bound atomic.Int64 // clients that have a worker; written by the inner loop
 
-	mu    sync.Mutex
-	buf   []byte
-	spare []byte // taken before and free again
+	mu      sync.Mutex
+	clients map[uint32]*backlog // by connection id: those with events that wait
+	fresh   line                // of them, those that the inner loop has not seen
+	bytes   int                 // of all of them
+	held    int                 // clients that are not read
+	asked   bool                // some client waits for room to be admitted
+	free    *backlog
+	spare   int // length of free
 }
 
-// keepQueue is the capacity in bytes up to which a drained buffer is kept.
-const keepQueue = 1 << 20
+// phase says what becomes of clients' events.
+type phase int32
 
-// unserved is a command of our own, never on a wire: the client has an event
-// and there is no worker, with Config.RequireWorker.
-const unserved = wire.Command(255)
+const (
+	phaseOff    phase = iota // nobody is told: push-only
+	phaseServed              // workers are attached
+	phaseAwait               // none is, but one is expected: events and handshakes wait
+	phaseAlone               // none has come in time: clients that want one are closed
+)
 
-func (q *eventQueue) idle() bool {
-	return !q.require && q.attached.Load() == 0 && q.bound.Load() == 0
+const (
+	// leastShare and mostShare bound how many bytes of events may wait for one
+	// client before it is not read any more. Between them it may have an eighth of
+	// the room that is left.
+	leastShare = 1 << 10
+	mostShare  = 256 << 10
+	// largeEvent is the size in bytes from which an event needs room in the
+	// queue; one of a client may always wait if it is smaller.
+	largeEvent = 64 << 10
+	// keepSpare is how many backlogs are kept for further use, keepFrames up to
+	// what capacity in bytes their memory is.
+	keepSpare  = 1024
+	keepFrames = 4 << 10
+)
+
+func (q *eventQueue) now() phase { return phase(q.phase.Load()) }
+
+// Admit implements server.Events.
+func (q *eventQueue) Admit() server.Admission {
+	switch q.now() {
+	case phaseAwait:
+		return server.AdmitLater
+	case phaseAlone:
+		q.count.unserved.Add(1)
+		return server.AdmitNever
+	case phaseServed:
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.bytes >= q.limit {
+			q.asked = true
+			return server.AdmitLater
+		}
+	}
+	return server.AdmitNow
 }
 
 // Opened implements server.Events.
 func (q *eventQueue) Opened(c server.EventClient, request []byte) {
-	if q.idle() {
+	if q.now() == phaseOff {
 		return
 	}
 	var body []byte
@@ -60,61 +98,96 @@ func (q *eventQueue) Opened(c server.EventClient, request []byte) {
 	h := q.header(wire.OnConnect, c)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.put(&h, c.Session, nil, 2*q.limit) || request == nil {
-		return
+	b := q.append(&h, c.Session, nil)
+	b.opens = true
+	if request != nil {
+		h.Command, h.Flags = wire.OnWebSocketConnect, 0
+		q.append(&h, c.Session, body)
 	}
-	h.Command, h.Flags = wire.OnWebSocketConnect, 0
-	q.put(&h, c.Session, body, 2*q.limit)
 }
 
 // Message implements server.Events.
-func (q *eventQueue) Message(c server.EventClient, _ bool, payload []byte) {
-	if q.idle() {
-		return
+func (q *eventQueue) Message(c server.EventClient, _ bool, payload []byte) server.Taking {
+	switch q.now() {
+	case phaseOff:
+		return server.Taken
+	case phaseAlone:
+		q.count.unserved.Add(1)
+		return server.RefusedNobody
+	}
+	size := wire.HeaderLen + len(c.Session) + len(payload)
+	if size > wire.MaxFrame {
+		q.count.refusals[refuseLarge].Add(1)
+		return server.RefusedLarge
 	}
 	h := q.header(wire.OnMessage, c)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.put(&h, c.Session, payload, q.limit)
+	if size > largeEvent && q.bytes > 0 && q.bytes+size > q.limit {
+		q.count.refusals[refuseFull].Add(1)
+		return server.RefusedFull
+	}
+	b := q.append(&h, c.Session, payload)
+	if b.waiting() < q.share() {
+		return server.Taken
+	}
+	if !b.held {
+		b.held = true
+		q.held++
+		q.count.holds.Add(1)
+	}
+	return server.TakenEnough
 }
 
-// Closed implements server.Events. It is queued whatever waits: without it the
-// inner loop would never forget the client. There is one at the most for each
-// client that is open.
+// share is how many bytes may wait for one client. The caller holds mu.
+func (q *eventQueue) share() int {
+	return min(max((q.limit-q.bytes)/8, leastShare), mostShare)
+}
+
+// Closed implements server.Events. It is queued whatever waits: a worker that
+// was told of the client must be told of its end. One that no worker was told
+// of is forgotten with all it has sent.
 func (q *eventQueue) Closed(c server.EventClient) {
-	if q.attached.Load() == 0 && q.bound.Load() == 0 {
+	if q.now() == phaseOff {
 		return
 	}
 	h := q.header(wire.OnClose, c)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if b := q.clients[c.Connection]; b != nil && b.opens && q.now() != phaseServed {
+		q.clear(b) // its place in a line is given up when its turn comes
+		return
+	}
 	q.append(&h, c.Session, nil)
 }
 
-// put queues a frame unless it is too large or limit bytes wait already. The
-// caller holds mu.
-func (q *eventQueue) put(h *wire.Header, session string, body []byte, limit int) bool {
-	switch {
-	case wire.HeaderLen+len(session)+len(body) > wire.MaxFrame:
-		q.count.eventDrops[dropTooLarge].Add(1)
-		return false
-	case len(q.buf) >= limit:
-		q.count.eventDrops[dropQueue].Add(1)
-		return false
-	case q.require && q.attached.Load() == 0:
-		h.Command, session, body = unserved, "", nil
-		q.append(h, session, body)
-		return false
+// append queues a frame for the inner loop. The caller holds mu.
+func (q *eventQueue) append(h *wire.Header, session string, body []byte) *backlog {
+	b := q.backlog(h.ConnectionID)
+	before := len(b.frames)
+	b.frames = wire.AppendEvent(b.frames, h, session, body)
+	q.bytes += len(b.frames) - before
+	if !b.lined {
+		q.line(b)
 	}
-	q.append(h, session, body)
-	return true
+	return b
 }
 
-func (q *eventQueue) append(h *wire.Header, session string, body []byte) {
-	if len(q.buf) == 0 {
+// line has the inner loop see a backlog. The caller holds mu.
+func (q *eventQueue) line(b *backlog) {
+	if q.fresh.empty() {
 		q.bell.Ring()
 	}
-	q.buf = wire.AppendFrame(q.buf, h, []byte(session), body)
+	q.fresh.push(b)
+}
+
+// takeFresh returns the backlogs that the inner loop has not seen.
+func (q *eventQueue) takeFresh() line {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.fresh
+	q.fresh = line{}
+	return taken
 }
 
 func (q *eventQueue) header(command wire.Command, c server.EventClient) wire.Header {
@@ -128,37 +201,9 @@ func (q *eventQueue) header(command wire.Command, c server.EventClient) wire.Hea
 	return h
 }
 
-// take returns the frames that wait; they are the caller's until its next call.
-// The inner loop's goroutine.
-func (q *eventQueue) take() []byte {
+// waiting is how many bytes of events wait, and of how many clients.
+func (q *eventQueue) waiting() (bytes, clients, held int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	taken := q.buf
-	q.buf = q.spare[:0]
-	if q.spare = taken; cap(taken) > keepQueue {
-		q.spare = nil
-	}
-	return taken
-}
-
-// setAttached notes how many workers there are and returns whether that was
-// the last one that left.
-func (q *eventQueue) setAttached(n int) {
-	q.mu.Lock()
-	q.attached.Store(int64(n))
-	q.mu.Unlock()
-}
-
-func (q *eventQueue) waiting() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.buf)
-}
-
-// cutFrame returns the first frame of frames that are known to be whole, its
-// command and connection id, and what is behind it.
-func cutFrame(frames []byte) (frame []byte, command wire.Command, connection uint32, rest []byte) {
-	n := binary.BigEndian.Uint32(frames)
-	frame, rest = frames[:n:n], frames[n:]
-	return frame, wire.Command(frame[4]), binary.BigEndian.Uint32(frame[17:]), rest
+	return q.bytes, len(q.clients), q.held
 }

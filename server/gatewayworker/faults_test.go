@@ -235,7 +235,7 @@ func TestWaitErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := front.Serve(r.server, nil); !errors.Is(err, unix.EBADF) {
+	if err := front.Serve(r.server, r.server); !errors.Is(err, unix.EBADF) {
 		t.Errorf("Serve: %v", err)
 	}
 }

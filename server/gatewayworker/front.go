@@ -119,7 +119,8 @@ func (f *Front) newLoop(listener int) error {
 			return fmt.Errorf("epoll_ctl: %w", err)
 		}
 	}
-	f.queue = &eventQueue{local: f.address, limit: f.cfg.EventQueue, require: f.cfg.RequireWorker, bell: b, count: &f.count}
+	f.queue = &eventQueue{local: f.address, limit: f.cfg.EventQueue, bell: b, count: &f.count, clients: map[uint32]*backlog{}}
+	f.queue.phase.Store(int32(f.cfg.firstPhase()))
 	var id [6]byte
 	ip := f.address.Addr().As4()
 	copy(id[:], ip[:])
@@ -168,12 +169,19 @@ func (f *Front) SetLimits(inner, register int) {
 	}
 }
 
-// Serve answers PHP until Shutdown, and then returns nil. suspendInit is called
-// with true while a worker is attached, whose application sends its own init
-// message; it may be nil and must not block.
-func (f *Front) Serve(gw server.Gateway, suspendInit func(bool)) error {
+// Host is what a front needs of its server beside the verbs of server.Gateway.
+// Its methods do not block.
+type Host interface {
+	SuspendInit(suspended bool)
+	Readmit()
+	Resume(connections []uint32)
+	Abandon(connections []uint32)
+}
+
+// Serve answers PHP until Shutdown, and then returns nil.
+func (f *Front) Serve(gw server.Gateway, host Host) error {
 	f.loop.gateway = gw
-	f.loop.suspendInit = suspendInit
+	f.loop.host = host
 	failed := make(chan error, 2)
 	if f.register != nil {
 		go func() {

@@ -18,7 +18,7 @@ import (
 // after it, and workers hear of their ends.
 func TestStop(t *testing.T) {
 	c, sc := Defaults(), server.Defaults()
-	c.Inner, c.Register = "127.0.0.1:0", "127.0.0.1:0"
+	c.Inner, c.Register, c.WorkerWait = "127.0.0.1:0", "127.0.0.1:0", 0
 	sc.Listen, sc.InitMessage, sc.MaxConns, sc.ReserveFiles = []string{"127.0.0.1:0"}, "", 1000, 64
 	f, err := New(c)
 	if err != nil {
@@ -33,7 +33,7 @@ func TestStop(t *testing.T) {
 	}
 	served := make(chan error, 2)
 	go func() { served <- s.Run() }()
-	go func() { served <- f.Serve(s, s.SuspendInit) }()
+	go func() { served <- f.Serve(s, s) }()
 	r := &rig{t: t, front: f, server: s}
 	r.await("it serves", func() bool { return s.Ready() && f.serving.Load() })
 	w := r.worker("w:0")

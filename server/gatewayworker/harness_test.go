@@ -36,7 +36,7 @@ func startRig(t testing.TB, change func(*Config, *server.Config)) *rig {
 func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config)) *rig {
 	t.Helper()
 	c, sc := Defaults(), server.Defaults()
-	c.Inner = "127.0.0.1:0"
+	c.Inner, c.WorkerWait = "127.0.0.1:0", 0
 	sc.Listen, sc.InitMessage, sc.Loops = []string{"127.0.0.1:0"}, "", 2
 	sc.MaxConns, sc.ReserveFiles, sc.DrainTimeout = 6000, 64, 5*time.Second
 	sc.PingInterval = 0 // what clients get is compared to the byte, on machines of any speed
@@ -56,7 +56,7 @@ func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config))
 	}
 	served := make(chan error, 2)
 	go func() { served <- s.Run() }()
-	go func() { served <- f.Serve(s, s.SuspendInit) }()
+	go func() { served <- f.Serve(s, s) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -41,7 +41,7 @@ type innerConn struct {
 	job *job // that goes on in later turns
 
 	worker      *worker // nil: an API client
-	head        int     // in out: the first event that is not wholly written
+	head        int     // in out: the first event that may not be with the worker's kernel
 	mixed       bool    // replies lie between the events
 	keepaliveAt time.Time
 }
@@ -55,18 +55,12 @@ func (c *innerConn) paused(limit int) bool {
 	return c.job != nil || c.worker == nil && c.waiting() >= limit
 }
 
-// wrote notes that n more bytes are with the kernel, and gives back memory.
+// wrote notes that n more bytes are with the kernel, and gives back memory. Of a
+// worker's events those are kept that may have to go to another one.
 func (c *innerConn) wrote(n int) {
 	c.sent += n
 	done := c.sent
 	if c.worker != nil && !c.mixed {
-		for c.head+4 <= c.sent {
-			next := c.head + int(binary.BigEndian.Uint32(c.out[c.head:]))
-			if next > c.sent {
-				break
-			}
-			c.head = next
-		}
 		done = min(done, c.head)
 	}
 	switch {
@@ -82,14 +76,35 @@ func (c *innerConn) wrote(n int) {
 	}
 }
 
+// settle notes that all but the last n written bytes of events are with the
+// worker's kernel: they are kept no longer.
+func (c *innerConn) settle(n int) { c.head = c.events(c.sent - n) }
+
+// events returns where the first event begins that does not end by end.
+func (c *innerConn) events(end int) int {
+	at := c.head
+	for at+4 <= end {
+		next := at + int(binary.BigEndian.Uint32(c.out[at:]))
+		if next > end {
+			break
+		}
+		at = next
+	}
+	return at
+}
+
 // keepOut is the capacity in bytes up to which an empty buffer is kept, and
 // from which written bytes are cut off a full one.
 const keepOut = 64 << 10
 
-// backlog returns a copy of the events that the worker has not got whole.
-func (c *innerConn) backlog() []byte {
+// unwritten returns a copy of the events that have not been written whole.
+func (c *innerConn) unwritten() []byte { return c.lost(0) }
+
+// lost returns a copy of the events that a worker has not got whole, if its
+// kernel has not taken the last n written bytes.
+func (c *innerConn) lost(n int) []byte {
 	if c.mixed {
 		return nil
 	}
-	return append([]byte(nil), c.out[c.head:]...)
+	return append([]byte(nil), c.out[c.events(max(c.sent-n, c.head)):]...)
 }

@@ -156,11 +156,19 @@ func (l *innerLoop) queued(c *innerConn, n int) {
 
 // flush writes what the kernel takes.
 func (l *innerLoop) flush(c *innerConn) {
-	for !c.closed && c.waiting() > 0 {
+	for fed := 0; !c.closed; {
+		if c.waiting() == 0 {
+			if c.worker == nil || fed >= feedBudget || !l.fill(c) {
+				break
+			}
+			fed += c.waiting()
+		}
 		n, err := l.sys.write(c.fd, c.out[c.sent:])
 		switch {
 		case n > 0 && err == nil:
-			c.wrote(n)
+			if c.wrote(n); c.worker != nil && !c.mixed && c.sent-c.head > keepOut {
+				l.settle(c)
+			}
 			c.lastOut = l.now()
 			l.waiting -= n
 			l.count.waiting.Store(int64(l.waiting))
@@ -179,13 +187,40 @@ func (l *innerLoop) flush(c *innerConn) {
 	if c.closed {
 		return
 	}
-	l.want(c, false)
+	l.want(c, c.worker != nil && !c.worker.line.empty()) // after feedBudget it goes on when the others have had their turn
 	switch {
 	case c.stopped && c.job == nil: // replies have been read, commands go on
 		l.readLater(c)
 	case c.ended && len(c.rest) == 0 && c.job == nil:
 		l.close(c, closePeer)
 	}
+}
+
+// settle forgets events that are with the worker's kernel.
+func (l *innerLoop) settle(c *innerConn) {
+	n, _ := l.sys.unacknowledged(c.fd)
+	c.settle(min(n, c.sent-c.head))
+	c.wrote(0)
+}
+
+// undelivered returns the events that a worker which leaves has not got, to go
+// to others. One that has ended its side and then refused bytes has not got
+// those, while it may have read what was taken before: what lay unread in its
+// kernel is lost, as it is with PHP's gateway.
+func (l *innerLoop) undelivered(c *innerConn) []byte {
+	if n, never := l.sys.unacknowledged(c.fd); never && l.finished(c) {
+		return c.lost(n)
+	}
+	return c.unwritten()
+}
+
+// finished tells whether a peer has ended its side in order.
+func (l *innerLoop) finished(c *innerConn) bool {
+	if c.ended {
+		return true
+	}
+	n, _, err := l.sys.peek(c.fd, l.in[:1], nil)
+	return n == 0 && err == nil
 }
 
 // want sets whether epoll tells when the connection can be written.
@@ -223,9 +258,13 @@ func (l *innerLoop) close(c *innerConn, why closeReason) {
 	l.count.waiting.Store(int64(l.waiting))
 	delete(l.conns, c.fd)
 	l.count.connections.Store(int64(len(l.conns)))
+	var lost []byte
+	if c.worker != nil {
+		lost = l.undelivered(c)
+	}
 	l.sys.close(c.fd)
 	if c.worker != nil {
-		l.leave(c)
+		l.leave(c, lost)
 	}
 	c.out, c.rest = nil, nil
 	if c.job != nil {

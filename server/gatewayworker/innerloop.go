@@ -60,8 +60,12 @@ type innerLoop struct {
 	epoll, listener int
 	bell            bell.Bell
 	queue           *eventQueue
-	suspendInit     func(bool) // may be nil
+	host            Host
 	workers         *workers
+	stranded        line      // backlogs that wait for a worker
+	doomed          line      // those of clients that are to be closed for want of one
+	resumes         []uint32  // clients to read again, by connection id
+	awaitUntil      time.Time // when phaseAwait ends
 	tasks           chan func(*innerLoop)
 	stopped         atomic.Bool // it ends after its turn; any goroutine may say so
 
@@ -92,7 +96,6 @@ type innerLoop struct {
 	built  int    // bytes of replies that jobs are making
 
 	in         []byte // being read
-	slowWarned time.Time
 	busyWarned time.Time
 }
 
@@ -115,13 +118,16 @@ const (
 func (l *innerLoop) run() error {
 	events := l.events
 	nextSweep := l.now().Add(sweepEvery)
+	l.enter(l.queue.now())
 	for !l.stopped.Load() {
 		n, err := l.sys.wait(l.epoll, events, l.patience(nextSweep))
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", err)
 		}
 		l.turn(events[:max(n, 0)])
-		if now := l.now(); !now.Before(nextSweep) {
+		now := l.now()
+		l.awaited(now)
+		if !now.Before(nextSweep) {
 			l.sweep(now)
 			nextSweep = now.Add(sweepEvery)
 		}
@@ -148,6 +154,9 @@ func (l *innerLoop) patience(until time.Time) int {
 	}
 	if !l.paused.IsZero() && l.paused.Before(until) {
 		until = l.paused
+	}
+	if !l.awaitUntil.IsZero() && l.awaitUntil.Before(until) {
+		until = l.awaitUntil
 	}
 	if !l.shortUntil.IsZero() && l.shortUntil.Before(until) {
 		until = l.shortUntil
@@ -180,7 +189,7 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 	l.retryShort()
 	l.goOnWithJobs()
 	if l.rung {
-		l.deliver(l.queue.take())
+		l.deliver()
 		for more := true; more; {
 			select {
 			case task := <-l.tasks:

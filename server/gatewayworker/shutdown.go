@@ -44,7 +44,10 @@ func (f *Front) Shutdown(ctx context.Context) error {
 		var left int
 		done := make(chan struct{})
 		if !f.do(ctx, func(l *innerLoop) {
-			left = l.waiting + len(l.jobs) + f.queue.waiting()
+			if left = l.waiting + len(l.jobs); len(l.workers.list) > 0 { // nobody else would get what waits
+				bytes, _, _ := f.queue.waiting()
+				left += bytes
+			}
 			close(done)
 		}, done) || left == 0 {
 			break

@@ -23,6 +23,9 @@ func (l *innerLoop) sweep(now time.Time) {
 		l.close(c, closeSilent)
 	}
 	for _, c := range l.conns {
+		if c.worker != nil {
+			l.checkStuck(c, now)
+		}
 		switch {
 		case c.held > 0 && !c.stopped && c.job == nil && now.Sub(c.lastIn) >= l.cfg.StallTimeout:
 			l.close(c, closeStalled)
@@ -30,7 +33,7 @@ func (l *innerLoop) sweep(now time.Time) {
 			l.close(c, closeUnread)
 		case c.worker != nil && !l.local && !now.Before(c.keepaliveAt):
 			c.keepaliveAt = now.Add(keepaliveEvery)
-			if c.waiting() < l.cfg.WorkerBuffer {
+			if c.waiting() == 0 {
 				l.send(c, wire.AppendFrame(nil, &wire.Header{Command: wire.Ping, Flags: wire.FlagPlain}, nil, nil))
 				l.flush(c)
 			}

@@ -19,6 +19,12 @@ type system struct {
 	watch func(epoll, op, fd int, events uint32) error
 	wait  func(epoll int, events []unix.EpollEvent, milliseconds int) (int, error)
 	close func(fd int)
+	// atOnce keeps what the kernel holds of a worker's events short: what waits
+	// here can still be shared out.
+	atOnce func(fd int)
+	// unacknowledged is how many written bytes the peer's kernel has not taken,
+	// and whether it never will, since it has answered them with a reset.
+	unacknowledged func(fd int) (n int, never bool)
 	// bell returns an eventfd.
 	bell func() (bell.Bell, error)
 }
@@ -40,5 +46,20 @@ var linux = system{
 	},
 	wait:  unix.EpollWait,
 	close: func(fd int) { _ = unix.Close(fd) },
-	bell:  bell.New,
+	atOnce: func(fd int) {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent)
+	},
+	unacknowledged: func(fd int) (n int, never bool) {
+		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		if err != nil {
+			return 0, false
+		}
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return n, err == nil && info.State == unix.BPF_TCP_CLOSE
+	},
+	bell: bell.New,
 }
+
+// notSent is how many bytes of a worker's events the kernel takes beyond those
+// that it can send at once.
+const notSent = 16 << 10

@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
-
-	wire "castgate/codec/gatewayworker"
 )
 
 // worker is a BusinessWorker by its key. Clients are bound to the key: one that
@@ -16,6 +14,8 @@ type worker struct {
 	conn    *innerConn // nil: it has left
 	clients int        // by which the next client is routed
 	bound   int        // entries of workers.of
+	line    line       // of its clients with events that wait
+	stuck   bool       // it has read nothing for Config.StuckAfter, though there was something
 }
 
 // workers routes events. The inner loop's.
@@ -45,9 +45,8 @@ func (ws *workers) attach(key string, c *innerConn) (old *innerConn) {
 		old = w.conn
 		old.worker = nil
 	}
-	w.conn, w.clients = c, 0
+	w.conn, w.clients, w.stuck = c, 0, false
 	c.worker = w
-	ws.queue.setAttached(len(ws.list))
 	return old
 }
 
@@ -55,40 +54,25 @@ func (ws *workers) attach(key string, c *innerConn) (old *innerConn) {
 func (ws *workers) detach(c *innerConn) {
 	w := c.worker
 	c.worker = nil
-	w.conn = nil
+	w.conn, w.stuck = nil, false
 	ws.list = slices.DeleteFunc(ws.list, func(other *worker) bool { return other == w })
 	if w.bound == 0 {
 		delete(ws.byKey, w.key)
 	}
-	ws.queue.setAttached(len(ws.list))
 }
 
-// route returns the worker an event of the client is for, nil if there is none.
-func (ws *workers) route(connection uint32, last bool) *worker {
+// bind makes a client w's.
+func (ws *workers) bind(connection uint32, w *worker) {
+	ws.unbind(connection)
+	ws.of[connection] = w
+	w.clients++
+	w.bound++
+	ws.queue.bound.Store(int64(len(ws.of)))
+}
+
+// unbind makes a client nobody's.
+func (ws *workers) unbind(connection uint32) {
 	w := ws.of[connection]
-	if w == nil || w.conn == nil {
-		chosen := ws.choose()
-		switch {
-		case chosen == nil && !last:
-			return nil // and it stays bound, its worker may come back
-		case !last:
-			ws.unbind(connection, w)
-			ws.of[connection] = chosen
-			chosen.clients++
-			chosen.bound++
-			ws.queue.bound.Store(int64(len(ws.of)))
-		default:
-			ws.unbind(connection, w)
-		}
-		return chosen
-	}
-	if last {
-		ws.unbind(connection, w)
-	}
-	return w
-}
-
-func (ws *workers) unbind(connection uint32, w *worker) {
 	if w == nil {
 		return
 	}
@@ -101,50 +85,41 @@ func (ws *workers) unbind(connection uint32, w *worker) {
 	ws.queue.bound.Store(int64(len(ws.of)))
 }
 
+// choose returns the worker for a client that has none, nil if there is none:
+// one that is stuck only if all are.
 func (ws *workers) choose() *worker {
 	if len(ws.list) == 0 {
 		return nil
 	}
 	if ws.random {
-		return ws.list[rand.IntN(len(ws.list))]
-	}
-	return slices.MinFunc(ws.list, func(a, b *worker) int { return a.clients - b.clients })
-}
-
-// deliver routes whole frames of events, in order.
-func (l *innerLoop) deliver(frames []byte) {
-	for len(frames) > 0 {
-		var frame []byte
-		var command wire.Command
-		var connection uint32
-		frame, command, connection, frames = cutFrame(frames)
-		switch command {
-		case wire.Ping:
-			continue // one that a worker that left had not got
-		case unserved:
-			l.count.unserved.Add(1)
-			l.abort(nil, connection)
-			continue
-		}
-		w := l.workers.route(connection, command == wire.OnClose)
-		switch {
-		case w == nil:
-			l.count.eventDrops[dropNoWorker].Add(1)
-		case w.conn.waiting() >= l.cfg.WorkerBuffer:
-			l.count.eventDrops[dropWorkerSlow].Add(1)
-			if now := l.now(); now.Sub(l.slowWarned) > warnEvery {
-				l.slowWarned = now
-				l.log.Warn("a worker does not keep up, its events are dropped", "worker", w.key, "waiting_bytes", w.conn.waiting())
+		from := rand.IntN(len(ws.list))
+		for i := range ws.list {
+			if w := ws.list[(from+i)%len(ws.list)]; !w.stuck {
+				return w
 			}
-		default:
-			l.count.events.Add(1)
-			l.send(w.conn, frame)
 		}
+		return ws.list[from]
 	}
+	return slices.MinFunc(ws.list, func(a, b *worker) int {
+		switch {
+		case a.stuck == b.stuck:
+			return a.clients - b.clients
+		case a.stuck:
+			return 1
+		}
+		return -1
+	})
 }
 
-// warnEvery bounds the log lines about one thing that goes wrong often.
-const warnEvery = 10 * time.Second
+// stuckCount is how many workers are stuck.
+func (ws *workers) stuckCount() (n int) {
+	for _, w := range ws.list {
+		if w.stuck {
+			n++
+		}
+	}
+	return n
+}
 
 // attach makes an authorized connection a worker (protocol.md section 6.1).
 func (l *innerLoop) attach(c *innerConn, name []byte) {
@@ -157,22 +132,26 @@ func (l *innerLoop) attach(c *innerConn, name []byte) {
 		if c.worker.key == key {
 			return
 		}
-		l.leave(c)
+		l.leave(c, c.unwritten())
 	}
 	old := l.workers.attach(key, c)
 	c.head = len(c.out)
 	c.keepaliveAt = l.now().Add(keepaliveEvery)
+	l.sys.atOnce(c.fd)
 	l.count.workers.Store(int64(len(l.workers.list)))
 	l.count.attaches.Add(1)
-	if l.suspendInit != nil {
-		l.suspendInit(true)
-	}
 	l.log.Info("worker attached", "worker", key, "workers", len(l.workers.list))
 	if old != nil {
-		backlog := old.backlog()
+		lost := l.undelivered(old)
 		l.close(old, closeReplaced)
-		l.deliver(backlog)
+		l.queue.putBack(lost)
 	}
+	if l.cfg.Workers != WorkersNever && l.queue.now() != phaseServed {
+		l.enter(phaseServed)
+	}
+	l.queue.again(&l.stranded)
+	l.queue.again(&l.doomed)
+	l.deliver()
 }
 
 // maxWorkerKey is the longest worker_key in bytes.
@@ -180,14 +159,35 @@ const maxWorkerKey = 256
 
 // leave is the end of a worker. The events that it can't have got whole go to
 // others.
-func (l *innerLoop) leave(c *innerConn) {
-	key, backlog := c.worker.key, c.backlog()
+func (l *innerLoop) leave(c *innerConn, lost []byte) {
+	w := c.worker
 	l.workers.detach(c)
 	n := len(l.workers.list)
 	l.count.workers.Store(int64(n))
-	if n == 0 && l.suspendInit != nil {
-		l.suspendInit(false)
+	l.count.stuck.Store(int64(l.workers.stuckCount()))
+	l.log.Info("worker left", "worker", w.key, "workers", n)
+	if n == 0 && l.cfg.Workers != WorkersNever {
+		l.missWorkers()
 	}
-	l.log.Info("worker left", "worker", key, "workers", n)
-	l.deliver(backlog)
+	l.queue.putBack(lost)
+	l.queue.again(&w.line)
+	l.deliver()
+}
+
+// checkStuck notes whether a worker reads what there is for it.
+func (l *innerLoop) checkStuck(c *innerConn, now time.Time) {
+	w := c.worker
+	stuck := c.waiting() > 0 && now.Sub(c.lastOut) >= l.cfg.StuckAfter
+	if stuck == w.stuck {
+		return
+	}
+	w.stuck = stuck
+	l.count.stuck.Store(int64(l.workers.stuckCount()))
+	if !stuck {
+		l.log.Info("a worker reads its events again", "worker", w.key)
+		return
+	}
+	l.count.stalls.Add(1)
+	l.log.Warn("a worker does not read its events: it keeps its clients, new ones go to others",
+		"worker", w.key, "clients", w.bound, "for", l.cfg.StuckAfter.String())
 }

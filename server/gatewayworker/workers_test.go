@@ -119,16 +119,12 @@ func TestRandomRouting(t *testing.T) {
 	}
 }
 
-// Without workers clients are kept and get the init message; with one they
-// don't, as its application sends its own.
+// Before the first worker clients are kept and get the init message; from it on
+// they don't, as its application sends its own.
 func TestPushOnly(t *testing.T) {
 	r := startRig(t, func(_ *Config, sc *server.Config) { sc.InitMessage = "id %s" })
-	init := func(id int) string {
-		text := fmt.Sprintf("id %s%08x", r.front.loop.prefix, id)
-		return fmt.Sprintf("81%02x%x", len(text), text)
-	}
 	c := r.client()
-	c.expect("init", init(1))
+	c.expect("init", r.init(1))
 	if err := c.send("nobody hears this"); err != nil {
 		t.Fatal(err)
 	}
@@ -142,22 +138,50 @@ func TestPushOnly(t *testing.T) {
 	r.tell(frame(wire.SendToAll, 0, "", "m"))
 	c.expect("a push", "81016d")
 	d.expect("no init", "81016d")
-	_ = w.conn.Close()
-	r.await("the worker has left", func() bool { return r.front.count.workers.Load() == 0 })
-	r.client().expect("init again", init(3))
+	_ = c.conn.Close() // nobody was told of it
 	_ = d.conn.Close()
+	if e := w.next(t); e.Command != wire.OnClose || e.ConnectionID != 2 {
+		t.Fatalf("%+v", e)
+	}
 	r.await("the client is forgotten", func() bool { return r.front.queue.bound.Load() == 0 })
-	if n := r.front.count.eventDrops[dropQueue].Load(); n != 0 {
-		t.Errorf("%d events dropped", n)
+}
+
+// init is the init message "id %s" of a client, as it gets it.
+func (r *rig) init(id int) string {
+	text := fmt.Sprintf("id %s%08x", r.front.loop.prefix, id)
+	return fmt.Sprintf("81%02x%x", len(text), text)
+}
+
+// With WorkersNever a worker that attaches changes nothing: it only sends.
+func TestWorkersNever(t *testing.T) {
+	r := startRig(t, func(c *Config, sc *server.Config) { c.Workers, sc.InitMessage = WorkersNever, "id %s" })
+	w := r.worker("w:0")
+	c := r.client()
+	c.expect("init", r.init(1))
+	if err := c.send("m"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.conn.Write(frame(wire.SendToOne, 1, "", "k")); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("a push of the worker's", "81016b")
+	_ = c.conn.Close()
+	r.await("the client is gone", func() bool { return r.ask(frame(wire.IsOnline, 1, "", "")) == "i:0;" })
+	if n := len(w.events); n != 0 {
+		t.Errorf("%d events", n)
 	}
 }
 
-func TestRequireWorker(t *testing.T) {
-	r := startRig(t, func(c *Config, _ *server.Config) { c.RequireWorker = true })
-	r.client().expectEnd("no worker at connect")
+// Who waits for no worker at all has PHP's behaviour: while none is attached,
+// clients that connect are refused and those that say something are closed.
+func TestNoWaitForWorkers(t *testing.T) {
+	r := startRig(t, func(c *Config, _ *server.Config) { c.Workers = WorkersAlways })
+	if _, err := dialClient(r.server.Addr().String()); err == nil || !strings.HasPrefix(err.Error(), "503") {
+		t.Fatalf("without a worker: %v", err)
+	}
 	w := r.worker("w:0")
-	c := r.client()
-	w.counted(t, 2)
+	c, silent := r.client(), r.client()
+	w.counted(t, 4)
 	_ = w.conn.Close()
 	r.await("the worker has left", func() bool { return r.front.count.workers.Load() == 0 })
 	r.answers("")
@@ -165,6 +189,16 @@ func TestRequireWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expectEnd("no worker at a message")
+	w = r.worker("w:0")
+	if e := w.next(t); e.Command != wire.OnClose || e.ConnectionID != 1 {
+		t.Fatalf("%+v instead of the end of the first", e)
+	}
+	if err := silent.send("n"); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.next(t); e.body != "n" || e.ConnectionID != 2 {
+		t.Fatalf("%+v", e)
+	}
 }
 
 // 201 goes to workers every 25 s unless the address is 127.0.0.1.
@@ -186,47 +220,6 @@ func TestKeepalive(t *testing.T) {
 			t.Errorf("%s: %+v", advertise, e)
 		}
 	}
-}
-
-// Events for a worker that does not read are dropped at its limit and counted;
-// others, and the clients, do not notice.
-func TestSlowWorker(t *testing.T) {
-	r := startRig(t, func(c *Config, _ *server.Config) { c.WorkerBuffer = 1 << 20 })
-	slow := r.dial()
-	if _, err := slow.Write(frame(wire.WorkerConnect, 0, "", `{"worker_key":"slow:0","secret_key":""}`)); err != nil {
-		t.Fatal(err)
-	}
-	r.await("it is attached", func() bool { return r.front.count.workers.Load() == 1 })
-	c := r.client()
-	w := r.worker("w:0")
-	d := r.client()
-	w.counted(t, 2)
-	text := strings.Repeat("m", 120)
-	session := strings.Repeat("s", 100_000)
-	r.tell(frame(wire.SetSession, 1, session, ""))
-	r.await("the session is there", func() bool { return r.ask(frame(wire.SessionOfClient, 1, "", "")) == session })
-	for range 200 { // 20 MB: over the limit and what the kernel takes
-		if err := c.send(text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.await("events are dropped", func() bool {
-		return r.front.count.events.Load()+r.front.count.eventDrops[dropWorkerSlow].Load() == 204
-	})
-	if n := r.front.count.eventDrops[dropWorkerSlow].Load(); n == 0 {
-		t.Error("nothing was dropped")
-	}
-	if n := r.front.count.waiting.Load(); n > 1<<20+200_000 {
-		t.Errorf("%d bytes wait", n)
-	}
-	if err := d.send("m"); err != nil {
-		t.Fatal(err)
-	}
-	if e := w.next(t); e.body != "m" {
-		t.Errorf("%+v", e)
-	}
-	r.tell(frame(wire.SendToOne, 1, "", "k"))
-	c.expect("a push", "81016b")
 }
 
 // Thousands of clients connect, send and leave over three workers, of which one

@@ -1,0 +1,80 @@
+package server
+
+import "castgate/server/internal/table"
+
+// A client that sends faster than whoever is told of its messages can take them
+// is held: its socket is not read, so that TCP slows it down, and what was read
+// already waits in its inbound. Pushes to it go on.
+
+// held tells whether a client is not read.
+func (c *conn) held() bool { return c.in != nil && c.in.held }
+
+// holdClient stops reading a client until unholdClient. What has been read of it
+// and not taken up stays in in, which is c's.
+func (l *loop) holdClient(slot uint32, c *conn, in *inbound) {
+	in.held = true
+	l.count.held.Add(1)
+	if !l.pause(c) {
+		l.closeNow(slot, c, closeInternal)
+	}
+}
+
+// unholdClient reads a held client again. It returns whether the connection is still
+// there.
+func (l *loop) unholdClient(slot uint32, c *conn) bool {
+	in := c.in
+	in.held = false
+	if !l.resume(c) {
+		l.closeNow(slot, c, closeInternal)
+		return false
+	}
+	c.lastRead = l.wheel.Now() // the time in which nobody listened does not count
+	l.putOff(slot, c)
+	return true
+}
+
+// Resume has clients read again of which Events.Message has said TakenEnough,
+// by their connection ids. Any goroutine.
+func (s *Server) Resume(connections []uint32) {
+	s.eachConnection(connections, func(l *loop, slot uint32, c *conn) {
+		if c.held() {
+			l.unholdClient(slot, c)
+		}
+	})
+}
+
+// Abandon breaks the connections of clients that nobody is there to serve, by
+// their connection ids. Any goroutine.
+func (s *Server) Abandon(connections []uint32) {
+	s.eachConnection(connections, func(l *loop, slot uint32, c *conn) {
+		if c.state == connOpen {
+			l.abort(slot, c, closeNoWorker)
+		}
+	})
+}
+
+// eachConnection has the loops do something with the connections of some ids
+// that are still there.
+func (s *Server) eachConnection(connections []uint32, do func(l *loop, slot uint32, c *conn)) {
+	if s.ids.peers == nil || len(connections) == 0 {
+		return
+	}
+	lists := make([][]table.Handle, len(s.loops))
+	for _, id := range connections {
+		if h := s.ids.peers.handle(id); h != 0 {
+			lists[h.Loop()] = append(lists[h.Loop()], h)
+		}
+	}
+	for i, list := range lists {
+		if len(list) == 0 {
+			continue
+		}
+		s.loops[i].post(command{kind: cmdFunc, run: func(l *loop) {
+			for _, h := range list {
+				if c := l.conn(h.Slot()); c != nil && c.gen == h.Gen() {
+					do(l, h.Slot(), c)
+				}
+			}
+		}})
+	}
+}
