@@ -43,8 +43,8 @@ type Config struct {
 	// all serve requests, or a key (or an address) has seven eighths of them,
 	// the request is answered 503. 1 to 1,048,576.
 	MaxConns int
-	// ReadTimeout is for reading one request, WriteTimeout for writing its
-	// answer (for a page, where an answer is streamed), IdleTimeout for the
+	// ReadTimeout is for reading one request, WriteTimeout for writing each 16 KiB
+	// of its answer, IdleTimeout for the
 	// pause between two. 10 ms to 1 h.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	// RequestTimeout is how long a request may take: waiting for deliveries

@@ -134,7 +134,7 @@ func (s *Server) Listen() error {
 		return errors.Join(s.config.errExposed(), ln.Close())
 	}
 	s.gate = ln
-	s.listener = newListener(newSecuring(ln, s.tls, &s.callers), func() int { return s.limits.Load().MaxConns }, s.log)
+	s.listener = newListener(newSecuring(steadying{ln}, s.tls, &s.callers), func() int { return s.limits.Load().MaxConns }, s.log)
 	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }
 	return nil
 }

@@ -30,7 +30,7 @@ func (s *Server) listenOn(address string) (*gate, error) {
 	if _, ok := listen.Name(address); ok {
 		ln, err = passed.Open(address)
 	} else {
-		ln, err = listen.TCP(address, listen.Options{ReusePort: s.config.ReusePort})
+		ln, err = listen.TCP(address, listen.Options{ReusePort: s.config.ReusePort, Prepare: keepLittleUnsent})
 	}
 	if err != nil {
 		return nil, cause(err)

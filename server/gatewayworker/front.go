@@ -78,10 +78,17 @@ func newFront(c Config, sys *system) (*Front, error) {
 	return f, nil
 }
 
+// unsentLen is how many bytes the kernel holds unsent for an inner connection. It
+// tells of room when half of them have gone, so StallTimeout sees the progress of
+// who reads slowly, not that of megabytes in the kernel.
+const unsentLen = 64 << 10
+
 // listen binds the inner address. The descriptor is ours, off the runtime's
 // poller.
 func (f *Front) listen() (fd int, err error) {
-	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", f.cfg.Inner)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // its sockets would not inherit TCP_NOTSENT_LOWAT
+	ln, err := lc.Listen(context.Background(), "tcp", f.cfg.Inner)
 	if err != nil {
 		return -1, err
 	}
@@ -92,9 +99,10 @@ func (f *Front) listen() (fd int, err error) {
 		return -1, err
 	}
 	ctlErr := raw.Control(func(s uintptr) {
-		// Accepted sockets inherit both.
+		// Accepted sockets inherit all of it.
 		err = errors.Join(unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
-			unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1))
+			unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+			unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLen))
 		if err == nil {
 			fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
 		}
