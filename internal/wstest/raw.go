@@ -184,3 +184,21 @@ func AppendMasked(dst []byte, first byte, payload []byte) []byte {
 	}
 	return dst
 }
+
+// ReadSlowly has all that is read from now on come at so many bytes a second at
+// the most, and little wait in the kernel.
+func (r *Raw) ReadSlowly(rate int) {
+	r.SetReadBuffer(4 << 10)
+	r.in = bufio.NewReaderSize(&unhurried{r.in, rate}, 4<<10)
+}
+
+type unhurried struct {
+	in   io.Reader
+	rate int
+}
+
+func (u *unhurried) Read(p []byte) (int, error) {
+	n, err := u.in.Read(p)
+	time.Sleep(time.Duration(n) * time.Second / time.Duration(u.rate))
+	return n, err
+}
