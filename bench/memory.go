@@ -117,7 +117,7 @@ func (b *bench) countThreads(ctx context.Context, s *server, name string, round 
 	if !IsOurs(s.name) {
 		return nil
 	}
-	goroutines, err := s.control.Metric(ctx, "castgate_go_goroutines")
+	goroutines, err := s.control.Metric(ctx, "go_goroutines")
 	if err != nil {
 		return err
 	}

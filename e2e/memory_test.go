@@ -28,7 +28,7 @@ func TestMemoryOfIdleClients(t *testing.T) {
 	defer cancel()
 	g := wstest.Start(t)
 	none := settledPSS(t, g)
-	before := g.Metrics()["castgate_go_goroutines"]
+	before := g.Metrics()["go_goroutines"]
 	swarm, err := loadtest.Open(ctx, loadtest.Config{
 		URLs: []string{"ws://" + g.Addr + "/"}, Connections: memoryClients, AcceptForeign: true,
 	})
@@ -51,7 +51,7 @@ func TestMemoryOfIdleClients(t *testing.T) {
 	if each > 1024 {
 		t.Errorf("an idle client costs %d bytes, more than 1024", each)
 	}
-	if after := g.Metrics()["castgate_go_goroutines"]; after > before+20 {
+	if after := g.Metrics()["go_goroutines"]; after > before+20 {
 		t.Errorf("%v goroutines without clients, %v with %d", before, after, memoryClients)
 	}
 

@@ -23,7 +23,7 @@ func TestMemoryOfIdleSecureClients(t *testing.T) {
 	defer cancel()
 	g, ca, _ := startSecure(t)
 	none := settledPSS(t, g)
-	before := g.Metrics()["castgate_go_goroutines"]
+	before := g.Metrics()["go_goroutines"]
 	swarm, err := loadtest.Open(ctx, loadtest.Config{
 		URLs: []string{"wss://" + g.Listeners["wss"] + "/"}, Connections: secureClients, TLS: ca.Trust(), AcceptForeign: true,
 	})
@@ -36,7 +36,7 @@ func TestMemoryOfIdleSecureClients(t *testing.T) {
 	if each > 12<<10 {
 		t.Errorf("an idle client of wss costs %d bytes, more than 12 KB", each)
 	}
-	if after := g.Metrics()["castgate_go_goroutines"]; after > before+20 {
+	if after := g.Metrics()["go_goroutines"]; after > before+20 {
 		t.Errorf("%v goroutines without clients, %v with %d", before, after, secureClients)
 	}
 	swarm.Close()

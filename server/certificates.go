@@ -2,11 +2,13 @@ package server
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 
 	"castgate/server/internal/pemfile"
 )
@@ -102,6 +104,32 @@ func (s *Server) SetCertificates(certs, keys []string) (undo func(), err error) 
 		return nil, fmt.Errorf("tls-cert: %w", err)
 	}
 	return undo, nil
+}
+
+// certificateTimes are the names of the certificates and when they end.
+func (s *Server) certificateTimes() (all []Certificate) {
+	now := s.certs.Now()
+	if now == nil {
+		return nil
+	}
+	for i := range *now {
+		if leaf := (*now)[i].Leaf; leaf != nil {
+			all = append(all, Certificate{Name: CertificateName(leaf), NotAfter: leaf.NotAfter})
+		}
+	}
+	return all
+}
+
+// CertificateName is a certificate's first host or address, or else the common
+// name of its subject.
+func CertificateName(c *x509.Certificate) string {
+	switch {
+	case len(c.DNSNames) > 0:
+		return strings.ToValidUTF8(c.DNSNames[0], "\uFFFD")
+	case len(c.IPAddresses) > 0:
+		return c.IPAddresses[0].String()
+	}
+	return strings.ToValidUTF8(c.Subject.CommonName, "\uFFFD")
 }
 
 var errNoCertificate = errors.New("no certificate")

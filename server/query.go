@@ -59,6 +59,7 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 	if keys, on := s.fetched.stats(); on {
 		st.KeysFetched = &keys
 	}
+	st.Certificates = s.certificateTimes()
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
 	for _, l := range s.loops {
 		c := &l.count

@@ -6,6 +6,12 @@ import (
 	"castgate/server/keyset"
 )
 
+// Certificate is what Stats tells of a certificate of the wss listeners.
+type Certificate struct {
+	Name     string // as CertificateName has it
+	NotAfter time.Time
+}
+
 // Stats is one reading of the gateway's counters. Gauges are exact when taken;
 // the counters of several loops are read one after the other.
 type Stats struct {
@@ -34,6 +40,7 @@ type Stats struct {
 
 	// TLS, with a wss listener.
 	TLSHandshakes       map[string]uint64 // by result
+	Certificates        []Certificate     // in the order of the setting
 	CertificateReloads  uint64
 	CertificateFailures uint64 // reloads that left the old certificates
 

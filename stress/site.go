@@ -81,7 +81,7 @@ func (s *site) residue() residue {
 	control := int(m["castgate_control_connections"])
 	return residue{
 		files:      wstest.FDs(s.t, s.PID()) - control,
-		goroutines: int(m["castgate_go_goroutines"]) - control,
+		goroutines: int(m["go_goroutines"]) - control,
 		memory:     wstest.PSSAnon(s.t, s.PID()),
 	}
 }

@@ -46,9 +46,9 @@ func (g *Gateway) Weigh(ctx context.Context, moment string) (w Weight, err error
 	}
 	heap := 0
 	for name, into := range map[string]*int{
-		"castgate_go_goroutines": &w.Goroutines, "castgate_connections": &w.Connections,
+		"go_goroutines": &w.Goroutines, "castgate_connections": &w.Connections,
 		"castgate_uids": &w.UIDs, "castgate_groups": &w.Groups, "castgate_control_connections": &w.Control,
-		"castgate_go_memstats_heap_alloc_bytes": &heap,
+		"go_memstats_heap_alloc_bytes": &heap,
 	} {
 		v, there := all[name]
 		if !there {

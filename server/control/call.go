@@ -18,6 +18,7 @@ type call struct {
 
 	// of this request
 	http     *fasthttp.RequestCtx
+	began    time.Time
 	ctx      context.Context // for the gateway
 	route    *route
 	caller   *Key   // whose rights it has; nil on a route that needs no key
@@ -41,6 +42,7 @@ const (
 func (s *Server) newCall(ctx *fasthttp.RequestCtx) *call {
 	c := s.calls.Get().(*call)
 	c.http, c.ctx, c.out, c.spans = ctx, s.base, c.out[:0], c.spans[:0]
+	c.began = time.Now()
 	return c
 }
 

@@ -63,6 +63,8 @@ type Config struct {
 	// Collectors are the metrics of other fronts, whose names begin with
 	// castgate_ as well; GET /metrics shows them. Two may not collide.
 	Collectors []prometheus.Collector
+	// Version and Commit say what runs, in the metrics.
+	Version, Commit string
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -53,10 +54,10 @@ func (s *Server) finish(c *call) {
 		c.http.Response.Reset()
 		s.fail(c.http, &wire.Fault{Code: codeInternal, Detail: "the gateway has a defect; its log says more"})
 		c.http.SetConnectionClose()
-		s.metrics.count(route, c.http.Response.StatusCode())
+		s.metrics.count(route, c.http.Response.StatusCode(), time.Since(c.began))
 		return // the call is left to the garbage collector
 	}
-	s.metrics.count(route, c.http.Response.StatusCode())
+	s.metrics.count(route, c.http.Response.StatusCode(), time.Since(c.began))
 	c.release()
 }
 
@@ -256,7 +257,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	if conn != nil {
 		conn.linger.Store(true)
 	}
-	s.metrics.count(nil, ctx.Response.StatusCode())
+	s.metrics.count(nil, ctx.Response.StatusCode(), 0)
 }
 
 func (s *Server) tooLarge(ctx *fasthttp.RequestCtx) *wire.Fault {

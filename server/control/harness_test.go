@@ -129,6 +129,7 @@ func (f *fake) Stats(context.Context) (server.Stats, error) {
 	}
 	return server.Stats{
 		Connections: 2, StartedAt: connected, Handshakes: map[string]uint64{"ok": 2, "bad": 1},
+		Certificates: []server.Certificate{{Name: "a.example", NotAfter: connected}}, PushesUnmatched: 2,
 		Matched: 10, Written: 6, Dropped: map[string]uint64{"slow": 3}, Queued: 1, LoopLag: 1500 * time.Microsecond,
 		CompressedClients: 1, Compressed: 4, CompressedLonger: 5, CompressedBefore: 600, CompressedAfter: 70,
 		Inflated: 8, InflatedBefore: 90, InflatedAfter: 1000, InflateErrors: map[string]uint64{"too_big": 11},

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,6 +27,8 @@ type metrics struct {
 	// requests counts answers by route and status: by route.index, one more
 	// for requests without a route, times the place in answered.
 	requests []atomic.Uint64
+	// latencies are how long requests took, by route.index.
+	latencies []latency
 }
 
 // answered are the statuses that the port answers with, in order.
@@ -39,18 +43,21 @@ var answered = func() []int {
 func newMetrics(s *Server) *metrics {
 	m := &metrics{server: s, registry: prometheus.NewRegistry()}
 	m.requests = make([]atomic.Uint64, (len(s.routes.routes)+1)*len(answered))
+	m.latencies = make([]latency, len(s.routes.routes))
 	m.registry.MustRegister(m)
 	m.registry.MustRegister(s.config.Collectors...)
-	prefixed := prometheus.WrapRegistererWithPrefix(namespace, m.registry)
-	prefixed.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	// Under the names that dashboards for Go programs know.
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// count counts an answered request; r is nil if it had no route.
-func (m *metrics) count(r *route, status int) {
+// count counts an answered request and how long it took; r is nil if it had no
+// route.
+func (m *metrics) count(r *route, status int, took time.Duration) {
 	row := len(m.server.routes.routes)
 	if r != nil {
 		row = r.index
+		m.latencies[row].observe(took)
 	}
 	if i, ok := slices.BinarySearch(answered, status); ok {
 		m.requests[row*len(answered)+i].Add(1)
@@ -106,6 +113,12 @@ var (
 	descPanics     = desc("panics_total", "Panics recovered, by part of the program.", "part")
 	descRequests   = desc("control_requests_total", "Requests answered by the control port.", "method", "route", "status")
 
+	descLatency  = desc("control_request_seconds", "How long control requests took, from their last byte to their answer; of a streamed listing, to its first page. Pushes with wait include the wait.", "method", "route")
+	descBuild    = desc("build_info", "1; the labels say what runs.", "version", "commit", "goversion")
+	descExpiry   = desc("tls_certificate_expiry_seconds", "When a certificate ends, in seconds since 1970, by listener and place in its setting.", "listener", "certificate", "name")
+	descReloadOK = desc("last_reload_success", "Whether the last reload was applied; 1 before the first.")
+	descReloaded = desc("last_reload_success_timestamp_seconds", "When a reload was last applied, in seconds since 1970; before the first, when the control port started.")
+
 	descNotDone      = desc("control_batch_refused_total", "Commands of batches that were not carried out, by the code of their replies.", "code")
 	descEvicted      = desc("control_idle_closed_total", "Control connections closed to make room for others.")
 	descCrowded      = desc("control_crowded_total", "Requests refused because all connections of callers were in use, or their caller had its share of them.")
@@ -158,6 +171,9 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	counter(descCerts, st.CertificateReloads, "ok")
 	counter(descCerts, st.CertificateFailures, "failed")
+	for i, c := range st.Certificates {
+		send(descExpiry, prometheus.GaugeValue, float64(c.NotAfter.Unix()), "clients", strconv.Itoa(i+1), c.Name)
+	}
 	for reason, n := range st.Closes {
 		counter(descCloses, n, reason)
 	}
@@ -178,6 +194,35 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	counter(descPanics, st.Panics, "clients")
 	collectCompression(&st, gauge, counter)
 	m.collectControl(gauge, counter)
+	m.collectProcess(out)
+}
+
+// collectProcess sends latencies, and what is known of the process: what it was
+// built from, its certificate for callers and its last reload.
+func (m *metrics) collectProcess(out chan<- prometheus.Metric) {
+	for i, r := range m.server.routes.routes {
+		if one := m.latencies[i].metric(descLatency, r.method, r.path); one != nil {
+			out <- one
+		}
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	c := &m.server.config
+	gauge(descBuild, 1, c.Version, c.Commit, runtime.Version())
+	if now := m.server.tls.Now(); now != nil {
+		for i := range now.Certificates {
+			if leaf := now.Certificates[i].Leaf; leaf != nil {
+				gauge(descExpiry, float64(leaf.NotAfter.Unix()), "control", strconv.Itoa(i+1), server.CertificateName(leaf))
+			}
+		}
+	}
+	success := 1.0
+	if m.server.reloads.failing.Load() {
+		success = 0
+	}
+	gauge(descReloadOK, success)
+	gauge(descReloaded, float64(m.server.reloads.last.Load())/1e9)
 }
 
 // collectTokens sends what concerns tokens.

@@ -1,16 +1,20 @@
 package control
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 )
 
 func TestMetrics(t *testing.T) {
-	p := start(t, nil)
+	p := start(t, func(c *Config) { c.Version, c.Commit = "v1", "abc" })
 	p.ask("POST", "/v1/push", `{"to":{"all":true},"text":"x"}`)
 	p.ask("POST", "/v1/push", `{}`)
 	p.ask("GET", "/nothing", ``)
@@ -24,8 +28,8 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range families {
-		if !strings.HasPrefix(name, namespace) {
-			t.Errorf("%s does not begin with %s", name, namespace)
+		if !strings.HasPrefix(name, namespace) && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+			t.Errorf("%s begins neither with %s nor as Go's own do", name, namespace)
 		}
 	}
 	for _, want := range []string{
@@ -50,12 +54,18 @@ func TestMetrics(t *testing.T) {
 		`castgate_control_requests_total{method="POST",route="/v1/push",status="400"} 1`,
 		`castgate_control_requests_total{method="",route="none",status="404"} 1`,
 		`castgate_panics_total{part="control"} 0`,
+		`castgate_pushes_unmatched_total 2`,
+		`castgate_build_info{commit="abc",goversion="` + runtime.Version() + `",version="v1"} 1`,
+		`castgate_tls_certificate_expiry_seconds{certificate="1",listener="clients",name="a.example"} 1.795464e+09`,
+		`castgate_last_reload_success 1`,
+		`castgate_control_request_seconds_count{method="POST",route="/v1/push"} 2`,
+		`castgate_control_request_seconds_bucket{method="POST",route="/v1/push",le="+Inf"} 2`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("no %s", want)
 		}
 	}
-	for _, name := range []string{"castgate_go_goroutines", "castgate_process_open_fds"} {
+	for _, name := range []string{"go_goroutines", "process_open_fds"} {
 		if families[name] == nil {
 			t.Errorf("no %s", name)
 		}
@@ -63,5 +73,59 @@ func TestMetrics(t *testing.T) {
 	p.fake.broken = true // a scrape that panics is an answer, too
 	if status, _, _ := p.ask("GET", "/metrics", ""); status == 200 {
 		t.Error(fmt.Sprint("status ", status))
+	}
+}
+
+// TestReloadMetrics: what became of the last reload, and when one was last
+// applied.
+func TestReloadMetrics(t *testing.T) {
+	var refuse error
+	p := start(t, func(c *Config) { c.Reload = func() (Reloaded, error) { return Reloaded{}, refuse } })
+	read := func() (success, at float64) {
+		t.Helper()
+		_, body, _ := p.ask("GET", "/metrics", "")
+		for line := range strings.Lines(body) {
+			_, _ = fmt.Sscanf(line, "castgate_last_reload_success %g", &success)
+			_, _ = fmt.Sscanf(line, "castgate_last_reload_success_timestamp_seconds %g", &at)
+		}
+		return success, at
+	}
+	success, began := read()
+	if success != 1 || began == 0 {
+		t.Errorf("before the first: %g, %g", success, began)
+	}
+	refuse = errors.New("a typing error")
+	p.refuses(409, "reload_refused", "POST", "/v1/reload", "")
+	if success, at := read(); success != 0 || at != began {
+		t.Errorf("after one that was refused: %g, %g, want 0, %g", success, at, began)
+	}
+	refuse = nil
+	p.ask("POST", "/v1/reload", "")
+	if success, at := read(); success != 1 || at <= began {
+		t.Errorf("after one that was applied: %g, %g, want 1 and more than %g", success, at, began)
+	}
+}
+
+// TestLatency: a request is in one bucket, that of the least bound that it does
+// not exceed, and takes no memory.
+func TestLatency(t *testing.T) {
+	var l latency
+	for _, took := range []time.Duration{0, latencyBounds[0], latencyBounds[0] + 1, time.Hour} {
+		l.observe(took)
+	}
+	for i, want := range map[int]uint64{0: 2, 1: 1, len(latencyBounds): 1} {
+		if n := l.buckets[i].Load(); n != want {
+			t.Errorf("bucket %d has %d, want %d", i, n, want)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { l.observe(time.Millisecond) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	var m dto.Metric
+	if err := l.metric(descLatency, "GET", "/").Write(&m); err != nil || m.GetHistogram().GetSampleCount() != 105 {
+		t.Errorf("%v, %v", &m, err)
+	}
+	if new(latency).metric(descLatency, "GET", "/") != nil {
+		t.Error("a route that nobody asked for has a histogram")
 	}
 }

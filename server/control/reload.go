@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"castgate/server/control/internal/wire"
 )
@@ -22,6 +23,8 @@ type Reloaded struct {
 type reloads struct {
 	turn        chan struct{} // a place for the one that runs
 	ok, refused atomic.Uint64
+	failing     atomic.Bool  // the last one was refused
+	last        atomic.Int64 // when one was last applied; nanoseconds since 1970
 }
 
 // Reload calls Config.Reload for a caller that is not a request; by says who
@@ -43,6 +46,7 @@ func (s *Server) reload(ctx context.Context, key, from string) (Reloaded, error)
 	r, err := s.config.Reload()
 	if err != nil {
 		s.reloads.refused.Add(1)
+		s.reloads.failing.Store(true)
 		s.log.Error("the configuration was not reloaded, nothing has changed", "err", err)
 		if s.audit.On() {
 			s.audit.Write(slog.LevelWarn, "reload", key, from, slog.String("err", err.Error()))
@@ -50,6 +54,8 @@ func (s *Server) reload(ctx context.Context, key, from string) (Reloaded, error)
 		return r, wire.Faultf(codeReloadRefused, "nothing has changed: %v", err)
 	}
 	s.reloads.ok.Add(1)
+	s.reloads.failing.Store(false)
+	s.reloads.last.Store(time.Now().UnixNano())
 	s.log.Info("the configuration was reloaded", "changed", r.Changed, "needs_restart", r.NeedsRestart)
 	if s.audit.On() {
 		s.audit.Write(slog.LevelInfo, "reload", key, from, slog.Any("changed", r.Changed), slog.Any("needs_restart", r.NeedsRestart))

@@ -117,6 +117,13 @@ func TestTLS(t *testing.T) {
 	if status, err := pki.get(p.Addr().String(), ""); status != 200 {
 		t.Errorf("%d, %v", status, err)
 	}
+	families, err := p.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprint(families); !strings.Contains(text, `name:"castgate_tls_certificate_expiry_seconds"`) || !strings.Contains(text, `value:"control"`) {
+		t.Error("the metrics do not say when the certificate ends")
+	}
 	// Plain HTTP is no way in, and told so, however long the request is.
 	for _, size := range []int{0, 100 << 10} {
 		resp, err := http.Post("http://"+p.Addr().String()+"/v1/stats", "text/plain", strings.NewReader(strings.Repeat("x", size)))

@@ -72,6 +72,7 @@ func New(gw server.Gateway, c Config) (*Server, error) {
 	}
 	s.callers.audit = s.audit
 	s.reloads.turn = make(chan struct{}, 1)
+	s.reloads.last.Store(time.Now().UnixNano())
 	s.access.Store(newAccess(c.Access))
 	limits := c.Limits()
 	s.limits.Store(&limits)
