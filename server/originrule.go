@@ -55,7 +55,11 @@ func parseOriginRule(item string) (originRule, error) {
 	if rule.scheme == "file" {
 		return rule, fmt.Errorf("%.200q is never sent; pages from files send file:// or null", item)
 	}
-	if rule.host, err = browserHost(rule.host, rule.scheme); err != nil {
+	rule.host, err = browserHost(rule.host, rule.scheme)
+	if err == errLastDot {
+		return rule, fmt.Errorf("%.200q %w; write %s", item, err, rule)
+	}
+	if err != nil {
 		return rule, fmt.Errorf("%.200q %w", item, err)
 	}
 	if rule.below && (rule.host[0] == '[' || isAddress(rule.host)) {
@@ -200,6 +204,9 @@ func notInHost(r rune) bool {
 	return r <= ' ' || r >= 0x7f || strings.ContainsRune("#/:<>?@[\\]^|%*\"'`{},;", r)
 }
 
+// errLastDot is told with the host that is right.
+var errLastDot = errors.New("has a dot at the end of its host, as hardly any page's has")
+
 // browserHost is a host as browsers send it. For schemes of applications it may
 // be any name.
 func browserHost(host, scheme string) (string, error) {
@@ -217,7 +224,7 @@ func browserHost(host, scheme string) (string, error) {
 		return "", errors.New("has a host that is no domain name")
 	}
 	if bare := strings.TrimRight(ascii, "."); bare != ascii && bare != "" {
-		return "", fmt.Errorf("ends with a dot, as hardly any page's host does; write %s", bare)
+		return bare, errLastDot
 	}
 	switch {
 	case !isHost(ascii) || ascii[0] == '.' || strings.Contains(ascii, ".."):
