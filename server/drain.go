@@ -121,8 +121,10 @@ func (l *loop) drainSome() {
 		case connOpen:
 			n++
 			l.credit -= drainUnit
-			if l.catchUp(l.drained, c) && l.startClose(l.drained, c, closeShutdown, closeFrames[closeShutdown], false) && c.head != 0 {
-				c.left = c.waiting + uint32(l.sys.unsent(int(c.fd)))
+			if l.catchUp(l.drained, c) && l.startClose(l.drained, c, closeShutdown, closeFrames[closeShutdown], false) {
+				if c.left = 0; c.head != 0 {
+					c.left = c.waiting + uint32(l.sys.unsent(int(c.fd)))
+				}
 			}
 		case connProxy, connHandshake, connRefusing, connVerifying:
 			if by := l.wheel.Now() + stopTicks; before(by, c.due) {

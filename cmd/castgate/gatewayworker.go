@@ -38,6 +38,7 @@ func (s *settings) front(e *effective) (name string, err error) {
 	c := gatewayworker.Defaults()
 	c.Inner, c.Advertise, c.Register = s.GatewayworkerInner, s.GatewayworkerAdvertise, s.GatewayworkerRegister
 	c.Join, c.Routing = trimmed(s.GatewayworkerJoin), gatewayworker.Routing(s.GatewayworkerRouting)
+	c.ReusePort = s.ReusePort
 	c.Workers, c.WorkerWait, c.Log = gatewayworker.Workers(s.GatewayworkerWorkers), time.Duration(s.GatewayworkerWorkerWait), e.logger
 	if s.GatewayworkerRequireWorker {
 		if c.Workers == gatewayworker.WorkersNever {

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 )
 
 // controlGrace is how long requests of the control API that have begun may
@@ -50,6 +52,7 @@ type lifecycle struct {
 	drainTimeout time.Duration
 	reload       func() // reads the configuration again and logs how it went
 	now          func() time.Time
+	tell         func(state string) // the supervisor, of a change
 
 	asked        time.Time // when the first signal to stop came
 	gatewayEnded chan error
@@ -66,9 +69,12 @@ func (l *lifecycle) run() error {
 	defer close(hangups)
 	go func() {
 		for range hangups {
+			l.tell(reloading())
 			l.reload()
+			l.tell(daemon.SdNotifyReady)
 		}
 	}()
+	l.tell(daemon.SdNotifyReady) // both listen, so who connects now waits at most
 	for {
 		select {
 		case err := <-l.gatewayEnded:
@@ -104,6 +110,7 @@ func (l *lifecycle) stop(sig os.Signal) error {
 	l.asked = l.now()
 	l.draining.Store(true)
 	l.control.Leave()
+	l.tell(daemon.SdNotifyStopping)
 	if l.stopDelay > 0 {
 		l.log.Info("stopping: not ready any more, clients are still taken", "signal", sig.String(), "stop_delay", l.stopDelay.String())
 		if err := l.delay(); err != nil {

@@ -104,6 +104,7 @@ func (s *stage) start(drainTimeout time.Duration, log *bytes.Buffer) (chan<- os.
 		log: slog.New(slog.NewTextHandler(log, nil)), draining: &s.draining, stopDelay: s.stopDelay, drainTimeout: drainTimeout,
 		reload: func() { s.reloads <- struct{}{} },
 		now:    func() time.Time { return time.Unix(0, s.clock.Load()) },
+		tell:   func(string) {},
 	}
 	go func() { ended <- l.run() }()
 	return signals, ended

@@ -55,6 +55,9 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return err
 	}
+	passed := passedSockets()
+	e.server.Passed, e.control.Passed = passed, passed
+	warnOfUnused(log, passed, append(slices.Clone(e.server.Listen), e.control.Listen)...)
 	front, err := newFront(e)
 	if err != nil {
 		return startError(err, src)
@@ -90,7 +93,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	l := lifecycle{
 		gateway: running, control: ctl, signals: signals, log: log,
 		draining: &draining, stopDelay: e.stopDelay, drainTimeout: e.server.DrainTimeout,
-		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now,
+		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now, tell: tell,
 	}
 	log.Info("castgate serves", "version", version, "listen", listeners(e.server.Listen, gw.Addrs()), "control", ctl.Addr().String(),
 		"control_tls", e.control.TLS.Cert != "", "max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)

@@ -47,6 +47,10 @@ type Config struct {
 	// Advertise is the IPv4 address and port under which PHP reaches Inner. It is
 	// part of every client id. Empty means Inner; port 0 the port of Inner.
 	Advertise string
+	// ReusePort sets SO_REUSEPORT on Inner and Register, so that a successor can
+	// listen there before this process stops. Each connection of PHP then gets to
+	// one of the two.
+	ReusePort bool
 	// Register is the ip:port the embedded Register listens on; empty for none.
 	Register string
 	// Join are the Registers, host:port, that are told of us instead or as well.
@@ -196,7 +200,7 @@ func (c *Config) advertised(inner netip.AddrPort) netip.AddrPort {
 }
 
 func (c *Config) registerConfig(inner netip.AddrPort) RegisterConfig {
-	return RegisterConfig{Address: c.Register, Secret: c.Secret, Own: []string{c.advertised(inner).String()}, Log: c.Log}
+	return RegisterConfig{Address: c.Register, Secret: c.Secret, Own: []string{c.advertised(inner).String()}, ReusePort: c.ReusePort, Log: c.Log}
 }
 
 func (c *Config) joinerConfig(inner netip.AddrPort) JoinerConfig {

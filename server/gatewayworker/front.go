@@ -16,6 +16,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/internal/audit"
+	"castgate/server/internal/listen"
 )
 
 // Front is the GatewayWorker side of a gateway: New, Listen, Serve, Drain,
@@ -86,13 +87,15 @@ const unsentLen = 64 << 10
 // listen binds the inner address. The descriptor is ours, off the runtime's
 // poller.
 func (f *Front) listen() (fd int, err error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // its sockets would not inherit TCP_NOTSENT_LOWAT
-	ln, err := lc.Listen(context.Background(), "tcp", f.cfg.Inner)
+	opened, err := listen.TCP(f.cfg.Inner, listen.Options{ReusePort: f.cfg.ReusePort})
 	if err != nil {
 		return -1, err
 	}
+	ln := opened.Listener
 	defer func() { _ = ln.Close() }()
+	if opened.Taken {
+		f.log.Warn("another process listens here as well; each connection of PHP gets to one of the two until one stops (reuse-port)", "inner", f.cfg.Inner)
+	}
 	f.inner = ln.Addr().(*net.TCPAddr).AddrPort()
 	raw, err := ln.(*net.TCPListener).SyscallConn()
 	if err != nil {

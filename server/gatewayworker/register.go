@@ -2,7 +2,6 @@ package gatewayworker
 
 import (
 	"container/list"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"castgate/server/internal/listen"
 )
 
 // RegisterConfig is what the embedded Register is made of (protocol.md section
@@ -19,6 +20,8 @@ type RegisterConfig struct {
 	Secret  string       // key that gateways, workers and API clients have to name
 	Own     []string     // our own inner addresses as advertised: always listed, first
 	Log     *slog.Logger // nil: slog.Default
+
+	ReusePort bool // SO_REUSEPORT on Address
 
 	MaxConns    int           // connections at once; 1,000
 	MaxLine     int           // bytes of a line, its end included; 16 KiB. PHP takes 10 MiB
@@ -93,7 +96,7 @@ func newRegister(cfg RegisterConfig) (*register, error) {
 		return nil, err
 	}
 	cfg.defaults()
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Address)
+	listener, err := listen.TCP(cfg.Address, listen.Options{ReusePort: cfg.ReusePort})
 	if err != nil {
 		return nil, err
 	}

@@ -84,8 +84,8 @@ func TCP(address string, o Options) (*Listener, error) {
 		if err == nil {
 			err = control(raw, o.Prepare)
 		}
-		if err != nil {
-			return nil, errors.Join(err, l.Close())
+		if err != nil { // an option that Multipath TCP does not have, for one
+			return nil, errors.Join(fmt.Errorf("the socket that was passed does not take what plain TCP does: %w", err), l.Close())
 		}
 		return l, nil
 	}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// passedSockets are the sockets that systemd has passed to this process, by
+// their names (sd_listen_fds(3)).
+func passedSockets() map[string][]*os.File {
+	passed := map[string][]*os.File{}
+	for _, f := range activation.Files(true) {
+		passed[f.Name()] = append(passed[f.Name()], f)
+	}
+	return passed
+}
+
+// warnOfUnused says which passed sockets no setting names: who connects to them
+// waits for ever.
+func warnOfUnused(log *slog.Logger, passed map[string][]*os.File, addresses ...string) {
+	for name := range passed {
+		if !slices.ContainsFunc(addresses, func(a string) bool { return strings.HasSuffix(a, "fd:"+name) }) {
+			log.Warn("a socket was passed that no listener uses", "name", name, "use", "--listen fd:"+name)
+		}
+	}
+}
+
+// tell tells systemd of a change (sd_notify(3)), if it has asked to be told:
+// in a unit with Type=notify or notify-reload.
+func tell(state string) {
+	_, _ = daemon.SdNotify(false, state)
+}
+
+// reloading is what tell is given when a reload begins; it ends with
+// daemon.SdNotifyReady.
+func reloading() string {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	return fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, time.Duration(now.Nano()).Microseconds())
+}
