@@ -1,0 +1,174 @@
+package stress
+
+import (
+	"bytes"
+	"compress/flate"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"castgate/internal/wstest"
+)
+
+// attack is what strangers may send, without a key and without a rule broken for
+// which they would be closed at once.
+type attack struct {
+	name string
+	// run sends, on the connection of that number, rate bytes a second until
+	// over. The gateway may make it wait.
+	run func(t *Trial, s *site, number int, over *atomic.Bool, rate int)
+}
+
+var attacks = []attack{
+	{"tiny messages", ofClient(wstest.MaskedFrame(wstest.OpText, []byte("x")), nil)},
+	{"empty messages", ofClient(wstest.MaskedFrame(wstest.OpBinary, nil), nil)},
+	{"pings", ofClient(wstest.MaskedFrame(wstest.OpPing, nil), nil)},
+	{"long pings", ofClient(wstest.MaskedFrame(wstest.OpPing, make([]byte, 125)), nil)},
+	{"pongs that nobody asked for", ofClient(wstest.MaskedFrame(wstest.OpPong, nil), nil)},
+	{"empty fragments", ofClient(wstest.AppendMasked(nil, wstest.OpContinuation, nil), wstest.AppendMasked(nil, wstest.OpText, nil))},
+	{"compressed bombs", bombs},
+	{"newlines", ofListener("text", []byte("\n"))},
+	{"lines that do not end", ofListener("text", append(bytes.Repeat([]byte("x"), 60_000), '\n'))},
+	{"empty counted messages", ofListener("frame", []byte{0, 0, 0, 4})},
+	{"heads of many fields", ofRequests(strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\n"+strings.Repeat("a:\r\n", 7000)+"\r\n", 1))},
+	{"heads of one long field", ofRequests(strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\nCookie: "+strings.Repeat("a=b; ", 6000)+"\r\n\r\n", 1))},
+	{"long queries", ofRequests(strings.Replace(wstest.Handshake, "GET /", "GET /?"+strings.Repeat("a=%41&", 5000), 1))},
+	{"heads that stop halfway", ofRequests("GET / HTTP/1.1\r\nHost: castgate\r\nX-Long: " + strings.Repeat("x", 20_000))},
+	{"no requests at all", ofRequests(strings.Repeat("\x00", 8000))},
+	{"control: wrong keys", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nX-API-Key: wrong\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 4000))},
+	{"control: half requests", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 2000))},
+	{"control: silence", ofControl("")},
+	{"control: long heads", ofControl("GET /livez HTTP/1.1\r\nHost: c\r\n" + strings.Repeat("a: b\r\n", 2000) + "\r\n")},
+}
+
+// pace sends unit again and again, at most rate bytes a second, until over or
+// until the gateway closes. What waits for a socket waits.
+func pace(c net.Conn, unit []byte, rate int, over *atomic.Bool) {
+	const step = 20 * time.Millisecond
+	chunk := max(rate/int(time.Second/step), 1)
+	wire := bytes.Repeat(unit, chunk/len(unit)+1)
+	sent, begun := 0, time.Now()
+	for !over.Load() {
+		_ = c.SetWriteDeadline(time.Now().Add(step))
+		at := sent % len(unit) // a write may have ended within a unit
+		n, err := c.Write(wire[at : at+max(chunk-at, 1)])
+		sent += n
+		if err != nil && n == 0 {
+			if e, ok := err.(net.Error); !ok || !e.Timeout() {
+				return
+			}
+		}
+		if ahead := time.Duration(float64(sent)/float64(rate)*float64(time.Second)) - time.Since(begun); ahead > 0 {
+			time.Sleep(min(ahead, step))
+		}
+	}
+}
+
+// drop ends a connection by which the gateway is still sent more than it has
+// read, and which nobody reads any more.
+func drop(c net.Conn) {
+	_ = c.(*net.TCPConn).SetLinger(0)
+	_ = c.Close()
+}
+
+// ofClient sends a unit as a WebSocket client, behind what begins it.
+func ofClient(unit, begin []byte) func(*Trial, *site, int, *atomic.Bool, int) {
+	return func(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
+		s.flood(t, wstest.Handshake, append([]byte(nil), begin...), unit, over, rate)
+	}
+}
+
+// flood is a client that sends units and reads whatever comes.
+func (s *site) flood(t *Trial, head string, begin, unit []byte, over *atomic.Bool, rate int) {
+	c, err := net.Dial("tcp", s.Addr)
+	t.Check(err == nil, "an attacker: %v", err)
+	if err != nil {
+		return
+	}
+	defer drop(c)
+	s.owe(handshakesOK, 1)
+	if _, err := c.Write([]byte(head)); err != nil {
+		t.Check(false, "an attacker's handshake: %v", err)
+		return
+	}
+	var one [1]byte
+	_ = c.SetReadDeadline(time.Now().Add(wstest.Patience))
+	_, err = c.Read(one[:])
+	t.Check(err == nil, "an attacker's answer: %v", err)
+	_ = c.SetReadDeadline(time.Time{})
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	_, _ = c.Write(begin)
+	pace(c, unit, rate, over)
+}
+
+// bombs sends messages that inflate to 60 KB each.
+func bombs(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestCompression)
+	_, _ = w.Write(make([]byte, 60_000))
+	_ = w.Flush()
+	frame := wstest.MaskedFrame(wstest.OpBinary, bytes.TrimSuffix(b.Bytes(), []byte("\x00\x00\xff\xff")))
+	frame[0] |= 0x40
+	head := strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n\r\n", 1)
+	s.flood(t, head, nil, frame, over, rate)
+}
+
+// ofListener sends a unit to a listener without handshake.
+func ofListener(scheme string, unit []byte) func(*Trial, *site, int, *atomic.Bool, int) {
+	return func(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
+		c, err := net.Dial("tcp", s.Listeners[scheme])
+		t.Check(err == nil, "an attacker: %v", err)
+		if err != nil {
+			return
+		}
+		defer drop(c)
+		s.owe(handshakesOK, 1)
+		go func() { _, _ = io.Copy(io.Discard, c) }()
+		pace(c, unit, rate, over)
+	}
+}
+
+// ofRequests connects again and again with the same first bytes, stays for a
+// moment and leaves.
+func ofRequests(request string) func(*Trial, *site, int, *atomic.Bool, int) {
+	whole := strings.HasSuffix(request, "\r\n\r\n")
+	return again(func(s *site) string { return s.Addr }, request, func(s *site, answer []byte) {
+		if whole && bytes.HasPrefix(answer, []byte("HTTP/1.1 101")) {
+			s.owe(handshakesOK, 1)
+		}
+	})
+}
+
+// ofControl does the same at the control port.
+func ofControl(request string) func(*Trial, *site, int, *atomic.Bool, int) {
+	return again(func(s *site) string { return s.ControlAddr }, request, func(*site, []byte) {})
+}
+
+func again(address func(*site) string, request string, answered func(*site, []byte)) func(*Trial, *site, int, *atomic.Bool, int) {
+	return func(_ *Trial, s *site, _ int, over *atomic.Bool, rate int) {
+		// A connection is a burden beside its bytes.
+		pause := time.Duration(float64(len(request)+1000) / float64(rate) * float64(time.Second))
+		answer := make([]byte, 1<<10)
+		for next := time.Now(); !over.Load(); next = next.Add(pause) {
+			time.Sleep(min(time.Until(next), 100*time.Millisecond))
+			if time.Now().Before(next) {
+				next = next.Add(-pause)
+				continue
+			}
+			c, err := net.Dial("tcp", address(s))
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, request)
+			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			if strings.HasSuffix(request, "\r\n\r\n") {
+				_ = c.SetReadDeadline(time.Now().Add(wstest.Patience))
+			}
+			n, _ := c.Read(answer)
+			answered(s, answer[:n])
+			drop(c)
+		}
+	}
+}
