@@ -95,12 +95,17 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		draining: &draining, stopDelay: e.stopDelay, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now, tell: tell,
 	}
+	logStart(log, e, gw, ctl, front, files)
+	return l.run()
+}
+
+// logStart writes the lines that say what is served, and where.
+func logStart(log *slog.Logger, e *effective, gw *server.Server, ctl *control.Server, front *gatewayworker.Front, files uint64) {
 	log.Info("castgate serves", "version", version, "listen", listeners(e.server.Listen, gw.Addrs()), "control", ctl.Addr().String(),
 		"control_tls", e.control.TLS.Cert != "", "max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
 	if front != nil {
 		log.Info("GatewayWorker is served", "inner", front.Inner().String(), "advertised", front.Address().String(), "register", e.gatewayworker.Register)
 	}
-	return l.run()
 }
 
 // startAudit opens the audit log and gives it to who writes to it.
