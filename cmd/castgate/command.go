@@ -20,8 +20,10 @@ type commands struct {
 	} `cmd:"" help:"Print or check the effective configuration."`
 	Doctor doctorCommand `cmd:"" help:"Check this host: what fits, what to change."`
 	Key    struct {
-		New keyNewCommand `cmd:"" help:"Make a key and the line for --control-keys-file."`
-	} `cmd:"" help:"Make keys of the control API."`
+		New    keyNewCommand    `cmd:"" help:"Make a key and the line for --control-keys-file. A name may have two keys, so that callers can change over."`
+		List   keyListCommand   `cmd:"" help:"List the keys of a file: names, scopes, fingerprints, when they were made."`
+		Revoke keyRevokeCommand `cmd:"" help:"Take a key out of a file; a running gateway takes it until it reloads."`
+	} `cmd:"" help:"Make, list and revoke keys of the control API."`
 	Version versionCommand `cmd:"" help:"Print the version and what it was built from."`
 
 	Push    pushCommand    `cmd:"" group:"verbs" help:"Send one message to clients, uids, groups or all."`

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"castgate/server/control"
@@ -40,24 +39,10 @@ func (c *keyNewCommand) Run(p *process) error {
 
 // appendKey adds a key to a file of keys, which must be one.
 func appendKey(path string, key control.Key) error {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	text, err := readLimited(path)
-	if err != nil {
-		return err
-	}
-	line := key.Line() + "\n"
-	if n := len(text); n > 0 && text[n-1] != '\n' {
-		line = "\n" + line
-	}
-	if _, err := control.ParseKeys(append(text, line...)); err != nil {
-		return fmt.Errorf("%s: %w; nothing was written", path, err)
-	}
-	if _, err := f.WriteString(line); err != nil {
-		return err
-	}
-	return f.Close()
+	return changeKeys(path, func(text []byte) ([]byte, error) {
+		if n := len(text); n > 0 && text[n-1] != '\n' {
+			text = append(text, '\n')
+		}
+		return append(text, key.Line()+"\n"...), nil
+	})
 }

@@ -45,13 +45,16 @@ func TestKeyNewIntoFile(t *testing.T) {
 			t.Fatalf("%s: exit %d, %s", name, code, errs)
 		}
 	}
-	if code, errs := add("first"); code != exitFailed || !strings.Contains(errs, "line 3") || !strings.Contains(errs, "nothing was written") {
-		t.Errorf("the name again: exit %d, %s", code, errs)
+	if code, errs := add("first"); code != 0 {
+		t.Errorf("a second key of a name: exit %d, %s", code, errs)
+	}
+	if code, errs := add("first"); code != exitFailed || !strings.Contains(errs, "line 4") || !strings.Contains(errs, "nothing was written") {
+		t.Errorf("a third: exit %d, %s", code, errs)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	if keys, _, err := readScopedKeys(file, readLimited); err != nil || len(keys) != 2 || keys[1].Name != "second" {
+	if keys, _, err := readScopedKeys(file, readLimited); err != nil || len(keys) != 3 || keys[1].Name != "second" || keys[2].Name != "first" {
 		t.Errorf("%+v, %v", keys, err)
 	}
 	other := writeFile(t, "other", "an unfinished line", 0o600)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Key opens the control API for what its scopes say. Only the hash of its
@@ -23,16 +24,25 @@ type Key struct {
 	Name   string
 	Scopes Scope
 	Hash   [sha256.Size]byte // of the secret
+	// Created is when it was made, in UTC and whole seconds; zero if the file
+	// does not say.
+	Created time.Time
 }
+
+// Fingerprint is the beginning of the hash, by which people tell keys apart.
+func (k Key) Fingerprint() string { return hex.EncodeToString(k.Hash[:6]) }
 
 // Limits of keys.
 const (
 	// MaxKeys is how many keys a control port has at most.
-	MaxKeys    = 256
-	keyNameLen = 64
-	keyBytes   = 32 // of a new secret
-	hashPrefix = "sha256:"
-	keyPrefix  = "castgate_" // lets scanners of source code find a leaked one
+	MaxKeys = 256
+	// KeysPerName is how many keys may have one name: the old and the new one
+	// while callers change over.
+	KeysPerName = 2
+	keyNameLen  = 64
+	keyBytes    = 32 // of a new secret
+	hashPrefix  = "sha256:"
+	keyPrefix   = "castgate_" // lets scanners of source code find a leaked one
 )
 
 // NewKey makes a key with a new secret of 256 random bits.
@@ -43,12 +53,20 @@ func NewKey(name string, scopes Scope) (key Key, secret string, err error) {
 	var random [keyBytes]byte
 	_, _ = rand.Read(random[:]) // never fails
 	secret = keyPrefix + base64.RawURLEncoding.EncodeToString(random[:])
-	return Key{Name: name, Scopes: scopes, Hash: sha256.Sum256([]byte(secret))}, secret, nil
+	return Key{Name: name, Scopes: scopes, Hash: sha256.Sum256([]byte(secret)), Created: time.Now().UTC().Truncate(time.Second)}, secret, nil
 }
 
-// Line is the key in a file of keys: scopes, name and hash, without line end.
+// createdLayout is RFC 3339 in UTC.
+const createdLayout = "2006-01-02T15:04:05Z"
+
+// Line is the key in a file of keys: scopes, name, hash and, where it is known,
+// when it was made, without line end.
 func (k Key) Line() string {
-	return k.Scopes.String() + " " + k.Name + " " + hashPrefix + hex.EncodeToString(k.Hash[:])
+	line := k.Scopes.String() + " " + k.Name + " " + hashPrefix + hex.EncodeToString(k.Hash[:])
+	if !k.Created.IsZero() {
+		line += " " + k.Created.Format(createdLayout)
+	}
+	return line
 }
 
 // ParseKeys reads a file of keys: one a line as Line writes it, fields apart by
@@ -67,10 +85,17 @@ func ParseKeys(text []byte) ([]Key, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
+		same := 1
 		for i := range keys {
-			if keys[i].Name == key.Name || keys[i].Hash == key.Hash {
-				return nil, fmt.Errorf("line %d: the name or the hash is that of a line before", number)
+			if keys[i].Hash == key.Hash {
+				return nil, fmt.Errorf("line %d: the hash is that of a line before", number)
 			}
+			if keys[i].Name == key.Name {
+				same++
+			}
+		}
+		if same > KeysPerName {
+			return nil, fmt.Errorf("line %d: the name %s has %d keys already; revoke one first", number, key.Name, KeysPerName)
 		}
 		if keys = append(keys, key); len(keys) > MaxKeys {
 			return nil, fmt.Errorf("line %d: more than %d keys", number, MaxKeys)
@@ -81,8 +106,8 @@ func ParseKeys(text []byte) ([]Key, error) {
 
 func parseKey(line string) (Key, error) {
 	fields := strings.Fields(line)
-	if len(fields) != 3 {
-		return Key{}, fmt.Errorf("%d fields, want scopes, name and sha256:… as castgate key new prints them", len(fields))
+	if len(fields) != 3 && len(fields) != 4 {
+		return Key{}, fmt.Errorf("%d fields, want scopes, name, sha256:… and perhaps a time, as castgate key new prints them", len(fields))
 	}
 	scopes, err := ParseScopes(fields[0])
 	if err != nil {
@@ -95,6 +120,13 @@ func parseKey(line string) (Key, error) {
 	digits, ok := strings.CutPrefix(fields[2], hashPrefix)
 	if n, err := hex.Decode(key.Hash[:], []byte(cut(digits, 2*len(key.Hash)))); !ok || err != nil || n != len(key.Hash) || len(digits) != 2*n {
 		return Key{}, fmt.Errorf("the third field is not %s and %d hexadecimal digits", hashPrefix, 2*len(key.Hash))
+	}
+	if len(fields) == 4 {
+		at, err := time.Parse(createdLayout, fields[3])
+		if err != nil {
+			return Key{}, fmt.Errorf("the fourth field is no time such as 2026-01-31T12:00:00Z")
+		}
+		key.Created = at.Truncate(time.Second)
 	}
 	return key, nil
 }

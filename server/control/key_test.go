@@ -49,8 +49,8 @@ func TestWrongKeyLines(t *testing.T) {
 		"push " + strings.Repeat("n", 65) + " " + hash:    "second field",
 		"push back/end " + hash:                           "second field",
 		"push SIGHUP " + hash:                             "second field",
-		"push a " + hash + " x":                           "4 fields",
-		"push good sha256:" + strings.Repeat("00", 32):    "that of a line before",
+		"push a " + hash + " x":                           "fourth field",
+		"push a " + hash + " 2026-01-31T12:00:00Z x":      "5 fields",
 		"push b sha256:" + strings.Repeat("0F", 32):       "that of a line before",
 	} {
 		file := "push good sha256:" + strings.Repeat("0f", 32) + "\n\n" + line + "\n"
@@ -66,6 +66,29 @@ func TestWrongKeyLines(t *testing.T) {
 	}
 	if _, err := ParseKeys([]byte(many.String())); err == nil || !strings.Contains(err.Error(), "more than 256") {
 		t.Errorf("many keys: %v", err)
+	}
+}
+
+// TestKeysOfOneName: a name may have two keys, for as long as callers change from
+// one to the other, and no more.
+func TestKeysOfOneName(t *testing.T) {
+	line := func(n byte) string { return Key{Name: "backend", Scopes: ScopePush, Hash: [32]byte{n}}.Line() + "\n" }
+	keys, err := ParseKeys([]byte(line(1) + line(2)))
+	if err != nil || len(keys) != 2 || keys[0].Fingerprint() != "010000000000" {
+		t.Fatalf("%v, %v", keys, err)
+	}
+	p := start(t, func(c *Config) {
+		for _, secret := range []string{"old", "new"} {
+			c.ScopedKeys = append(c.ScopedKeys, Key{Name: "backend", Scopes: ScopeRead, Hash: sha256.Sum256([]byte(secret))})
+		}
+	})
+	for _, secret := range []string{"new", "old"} {
+		if status, _, _ := p.ask("GET", "/v1/stats", "", "X-API-Key: "+secret); status != 200 {
+			t.Errorf("the %s key: %d", secret, status)
+		}
+	}
+	if _, err := ParseKeys([]byte(line(1) + line(2) + line(3))); err == nil || !strings.Contains(err.Error(), "line 3: the name backend has 2 keys already") {
+		t.Errorf("a third one: %v", err)
 	}
 }
 

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"castgate/server/control"
+)
+
+// keyListCommand is `castgate key list`.
+type keyListCommand struct {
+	File string `required:"" placeholder:"FILE" help:"The file of --control-keys-file."`
+}
+
+// Run prints a line for each key: nothing in it opens anything.
+func (c *keyListCommand) Run(p *process) error {
+	text, err := readLimited(c.File)
+	if err != nil {
+		return failf(exitFailed, "%w", err)
+	}
+	keys, err := control.ParseKeys(text)
+	if err != nil {
+		return failf(exitFailed, "%s: %w", c.File, err)
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tSCOPES\tFINGERPRINT\tCREATED")
+	for _, k := range keys {
+		created := "-"
+		if !k.Created.IsZero() {
+			created = k.Created.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.Name, k.Scopes, k.Fingerprint(), created)
+	}
+	return w.Flush()
+}
+
+// keyRevokeCommand is `castgate key revoke`.
+type keyRevokeCommand struct {
+	File        string `required:"" placeholder:"FILE" help:"The file of --control-keys-file."`
+	Name        string `placeholder:"NAME" help:"Revoke the keys of this name."`
+	Fingerprint string `placeholder:"HEX" help:"Revoke the key whose hash begins so, as castgate key list shows it; 8 digits or more."`
+}
+
+// fingerprintLeast is how many digits of a hash say which key is meant.
+const fingerprintLeast = 8
+
+// Run takes the keys out of the file and tells which they were.
+func (c *keyRevokeCommand) Run(p *process) error {
+	c.Fingerprint = strings.ToLower(strings.TrimPrefix(c.Fingerprint, "sha256:"))
+	switch {
+	case c.Name == "" && c.Fingerprint == "":
+		return failf(exitUsage, "key revoke: want --name, --fingerprint or both")
+	case c.Fingerprint != "" && len(c.Fingerprint) < fingerprintLeast:
+		return failf(exitUsage, "--fingerprint: want %d digits or more", fingerprintLeast)
+	}
+	if _, err := os.Stat(c.File); err != nil {
+		return failf(exitFailed, "%w", err)
+	}
+	var revoked []control.Key
+	err := changeKeys(c.File, func(text []byte) (kept []byte, err error) {
+		kept, revoked, err = c.cut(text)
+		return kept, err
+	})
+	if err != nil {
+		return failf(exitFailed, "%w", err)
+	}
+	for _, k := range revoked {
+		fmt.Fprintf(p.stdout, "revoked %s %s\n", k.Name, k.Fingerprint())
+	}
+	fmt.Fprintln(p.stderr, "a running gateway takes the key until it reloads: castgate reload, or SIGHUP")
+	return nil
+}
+
+// cut takes the lines of the keys that are meant out of a file of keys.
+func (c *keyRevokeCommand) cut(text []byte) (kept []byte, revoked []control.Key, err error) {
+	left := 0
+	for line := range bytes.Lines(text) {
+		keys, err := control.ParseKeys(line)
+		switch {
+		case err != nil || len(keys) == 0: // a comment; wrong lines are refused later
+		case (c.Name == "" || keys[0].Name == c.Name) && strings.HasPrefix(hex.EncodeToString(keys[0].Hash[:]), c.Fingerprint):
+			revoked = append(revoked, keys[0])
+			continue
+		default:
+			left++
+		}
+		kept = append(kept, line...)
+	}
+	switch {
+	case len(revoked) == 0:
+		return nil, nil, errors.New("no such key; castgate key list shows those there are")
+	case left == 0:
+		return nil, nil, errors.New("that would take the last key: a gateway refuses a file without one, and would go on with this one; make another first")
+	}
+	return kept, revoked, nil
+}
+
+// changeKeys rewrites a file of keys, which is made if there is none. Whoever
+// reads it meets the old or the new one, whole: the new one is written beside it
+// and renamed. Two changes at once follow each other. An error changes nothing.
+func changeKeys(path string, change func(text []byte) ([]byte, error)) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // ends the lock
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("%s cannot be locked: %w", dir.Name(), err)
+	}
+	text, err := readLimited(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	changed, err := change(text)
+	if err == nil {
+		_, err = control.ParseKeys(changed)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w; nothing was written", path, err)
+	}
+	return replaceFile(path, changed)
+}
+
+// replaceFile puts a new file in the place of one, with its owner and mode; 0600
+// if there is none.
+func replaceFile(path string, text []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if info, err := os.Stat(path); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && (int(st.Uid) != os.Geteuid() || int(st.Gid) != os.Getegid()) {
+			if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
+				return err // its readers could not read it any more
+			}
+		}
+		if err := f.Chmod(info.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
