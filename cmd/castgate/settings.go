@@ -33,7 +33,7 @@ type settings struct {
 	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
 	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" blank:"" help:"First text frame after the handshake; every %s becomes the client id; empty turns it off."`
 	PingInterval     duration `default:"25s" unit:"duration" hot:"" help:"Silence after which a client is pinged; 0 turns pings off."`
-	PingTimeout      duration `default:"10s" unit:"duration" hot:"" help:"Further silence after which a pinged client is gone."`
+	PingTimeout      duration `default:"10s" unit:"duration" hot:"" help:"Further silence after which a pinged client is gone, unless it still takes what it is sent."`
 	HandshakeTimeout duration `default:"10s" unit:"duration" hot:"" help:"From accept to a finished handshake."`
 	StopDelay        duration `default:"0" unit:"duration" help:"How long a stop goes on serving, with /readyz at 503, before it drains: the time a load balancer needs to look elsewhere; up to 1h."`
 	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take once it drains."`
@@ -72,7 +72,7 @@ type settings struct {
 	ControlMaxBody      size     `default:"1MiB" unit:"bytes" hot:"" help:"Largest request body of the control API; above it 413."`
 	ControlMaxConns     int      `default:"256" unit:"connections" hot:"" help:"Connections of callers that the control API serves at once; half as many again may be of those who have shown no key yet."`
 	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time to read one control request."`
-	ControlWriteTimeout duration `default:"30s" unit:"duration" help:"Time to write one control answer."`
+	ControlWriteTimeout duration `default:"30s" unit:"duration" help:"Time for a caller to take each 16 KiB of a control answer."`
 	ControlIdleTimeout  duration `default:"1m" unit:"duration" help:"Silence after which an idle control connection is closed."`
 	ControlTimeout      duration `default:"10s" unit:"duration" hot:"" help:"How long one control request may take, waits for deliveries included; a query, or the rest of a batch, is answered 503 after that."`
 
