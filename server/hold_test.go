@@ -89,6 +89,7 @@ func TestHeldClient(t *testing.T) {
 					t.Errorf("message %d is %.40q", i, got)
 				}
 			}
+			eventually(t, "the end of the socket", func() bool { return s.stats().Sockets == 0 })
 			s.checkEmpty()
 		})
 	}
