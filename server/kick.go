@@ -21,10 +21,10 @@ type kickOrder struct {
 
 // Kick implements Gateway.
 func (s *Server) Kick(ctx context.Context, k Kick) (int, error) {
-	if err := k.To.check(); err != nil {
+	if err := k.To.check(s.names); err != nil {
 		return 0, err
 	}
-	if err := checkNames("uid", k.ExcludeUIDs); err != nil {
+	if err := s.names.checkAll("uid", k.ExcludeUIDs); err != nil {
 		return 0, err
 	}
 	order, err := s.newKickOrder(&k)

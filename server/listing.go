@@ -13,7 +13,7 @@ import (
 // Clients implements Gateway. Its cursor is the handle of the last row.
 func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) {
 	var page Page[ClientInfo]
-	if err := q.check(); err != nil {
+	if err := q.check(s.names); err != nil {
 		return page, err
 	}
 	var after table.Handle
@@ -100,7 +100,7 @@ func until(ctx context.Context, set table.Snapshot) iter.Seq[table.Handle] {
 
 // UIDs implements Gateway.
 func (s *Server) UIDs(ctx context.Context, q List) (Page[NameCount], error) {
-	if err := q.check(); err != nil {
+	if err := q.check(s.names); err != nil {
 		return Page[NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
@@ -119,7 +119,7 @@ func (s *Server) UIDs(ctx context.Context, q List) (Page[NameCount], error) {
 
 // Groups implements Gateway.
 func (s *Server) Groups(ctx context.Context, q List) (Page[NameCount], error) {
-	if err := q.check(); err != nil {
+	if err := q.check(s.names); err != nil {
 		return Page[NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {

@@ -20,10 +20,10 @@ var replaceOrder = &kickOrder{
 
 // Bind implements Gateway.
 func (s *Server) Bind(_ context.Context, b Bind) (BindResult, error) {
-	if err := checkName("uid", b.UID); err != nil {
+	if err := s.names.check("uid", b.UID); err != nil {
 		return BindResult{}, err
 	}
-	if err := checkNames("group", b.Groups); err != nil {
+	if err := s.names.checkAll("group", b.Groups); err != nil {
 		return BindResult{}, err
 	}
 	h := s.ids.parse(b.ClientID)
@@ -125,7 +125,7 @@ func (s *Server) Unbind(_ context.Context, clientID string) (BindResult, error) 
 
 // UnbindUIDs implements Gateway.
 func (s *Server) UnbindUIDs(ctx context.Context, uids []string) (unbound int, err error) {
-	if err := checkNames("uid", uids); err != nil {
+	if err := s.names.checkAll("uid", uids); err != nil {
 		return 0, err
 	}
 	for _, u := range distinct(uids) {
@@ -180,7 +180,7 @@ const lockedGroups = 64
 // once by its uid, for some groups after the other.
 func (s *Server) changeMembership(ctx context.Context, m Membership, change func(table.Handle, *client, []string) (int, error)) (MembershipResult, error) {
 	var result MembershipResult
-	if err := m.check(); err != nil {
+	if err := m.check(s.names); err != nil {
 		return result, err
 	}
 	groups := distinct(m.Groups)
@@ -226,16 +226,16 @@ func (s *Server) changeMembership(ctx context.Context, m Membership, change func
 	return result, failed
 }
 
-func (m *Membership) check() error {
-	if err := checkNames("group", m.Groups); err != nil {
+func (m *Membership) check(names nameLimit) error {
+	if err := names.checkAll("group", m.Groups); err != nil {
 		return err
 	}
-	return checkNames("uid", m.UIDs)
+	return names.checkAll("uid", m.UIDs)
 }
 
 // Ungroup implements Gateway.
 func (s *Server) Ungroup(ctx context.Context, groups []string) (int, error) {
-	if err := checkNames("group", groups); err != nil {
+	if err := s.names.checkAll("group", groups); err != nil {
 		return 0, err
 	}
 	changed := 0

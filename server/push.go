@@ -21,14 +21,14 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	if s.stopped.Load() {
 		return PushResult{}, errStopping
 	}
-	if err := p.To.check(); err != nil {
+	if err := p.To.check(s.names); err != nil {
 		return PushResult{}, err
 	}
 	known := p.Series != nil && p.Series.begun
 	if !p.Binary && !p.Raw && !known && !utf8.Valid(p.Payload) {
 		return PushResult{}, &Error{CodeInvalidUTF8, "a text message is not UTF-8"}
 	}
-	if err := checkNames("uid", p.ExcludeUIDs); err != nil {
+	if err := s.names.checkAll("uid", p.ExcludeUIDs); err != nil {
 		return PushResult{}, err
 	}
 	if p.Series != nil {

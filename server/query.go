@@ -14,7 +14,7 @@ import (
 
 // Online implements Gateway.
 func (s *Server) Online(_ context.Context, q Online) (OnlineResult, error) {
-	if err := checkNames("uid", q.UIDs); err != nil {
+	if err := s.names.checkAll("uid", q.UIDs); err != nil {
 		return OnlineResult{}, err
 	}
 	r := OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
@@ -29,10 +29,10 @@ func (s *Server) Online(_ context.Context, q Online) (OnlineResult, error) {
 
 // Counts implements Gateway.
 func (s *Server) Counts(_ context.Context, q Counts) (CountsResult, error) {
-	if err := checkNames("group", q.Groups); err != nil {
+	if err := s.names.checkAll("group", q.Groups); err != nil {
 		return CountsResult{}, err
 	}
-	if err := checkNames("uid", q.UIDs); err != nil {
+	if err := s.names.checkAll("uid", q.UIDs); err != nil {
 		return CountsResult{}, err
 	}
 	r := CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
@@ -202,7 +202,7 @@ func (l *loop) registeredFrom(slot uint32) iter.Seq[table.Handle] {
 
 const defaultPageLen = 100
 
-func (q *List) check() error {
+func (q *List) check(names nameLimit) error {
 	if q.Limit == 0 {
 		q.Limit = defaultPageLen
 	}
@@ -210,12 +210,12 @@ func (q *List) check() error {
 		return &Error{CodeInvalidLimit, "limit is not between 1 and " + strconv.Itoa(MaxPageLen)}
 	}
 	if q.UID != "" {
-		if err := checkName("uid", q.UID); err != nil {
+		if err := names.check("uid", q.UID); err != nil {
 			return err
 		}
 	}
 	if q.Group != "" {
-		return checkName("group", q.Group)
+		return names.check("group", q.Group)
 	}
 	return nil
 }

@@ -79,12 +79,12 @@ func (s *Server) seats(ctx context.Context, q Each) (seats []seat, err error) {
 	case q.ClientID != "":
 		return []seat{{handle: s.ids.parse(q.ClientID)}}, nil
 	case q.UID != "":
-		if err := checkName("uid", q.UID); err != nil {
+		if err := s.names.check("uid", q.UID); err != nil {
 			return nil, err
 		}
 		members = s.registry.uids.Snapshot(q.UID)
 	case q.Group != "":
-		if err := checkName("group", q.Group); err != nil {
+		if err := s.names.check("group", q.Group); err != nil {
 			return nil, err
 		}
 		members = s.registry.groups.Snapshot(q.Group)

@@ -24,6 +24,7 @@ type Server struct {
 	began     time.Time
 	settle    time.Duration // listen.Settle
 	ids       *clientIDs
+	names     nameLimit
 	initText  []string    // Config.InitMessage split at its %s
 	initOff   atomic.Bool // SuspendInit
 	fds       *fdTable
@@ -81,6 +82,9 @@ func newServer(c Config, sys *system) (*Server, error) {
 	s := &Server{
 		config: c, log: c.Logger, sys: sys, began: time.Now(), settle: listen.Settle,
 		ended: make(chan struct{}),
+	}
+	if s.names = MaxNameLen; c.PeerAddress.IsValid() {
+		s.names = MaxPeerNameLen
 	}
 	s.maxMessage.Store(int64(c.MaxMessage))
 	s.checks.most = max(1, c.Loops/2)

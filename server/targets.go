@@ -2,34 +2,38 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"castgate/server/internal/table"
 )
 
+// nameLimit is how long a uid or group may be, in bytes.
+type nameLimit int
+
 // check returns the first name that can't be one.
-func (t *Targets) check() error {
-	if err := checkNames("uid", t.UIDs); err != nil {
+func (t *Targets) check(names nameLimit) error {
+	if err := names.checkAll("uid", t.UIDs); err != nil {
 		return err
 	}
-	return checkNames("group", t.Groups)
+	return names.checkAll("group", t.Groups)
 }
 
-func checkNames(what string, names []string) error {
+func (most nameLimit) checkAll(what string, names []string) error {
 	for _, n := range names {
-		if err := checkName(what, n); err != nil {
+		if err := most.check(what, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkName(what, name string) error {
+func (most nameLimit) check(what, name string) error {
 	switch {
 	case name == "":
-		return &Error{CodeInvalidName, "a " + what + " is empty; 1 to 128 bytes are allowed"}
-	case len(name) > MaxNameLen:
-		return &Error{CodeInvalidName, "a " + what + " is longer than 128 bytes"}
+		return &Error{CodeInvalidName, fmt.Sprintf("a %s is empty; 1 to %d bytes are allowed", what, most)}
+	case len(name) > int(most):
+		return &Error{CodeInvalidName, fmt.Sprintf("a %s is longer than %d bytes", what, most)}
 	}
 	return nil
 }

@@ -189,11 +189,11 @@ func (l *loop) refuseToken(slot uint32, c *conn, why *token.Refusal) {
 
 // unusable says why a good token makes nobody a client: its sub or groups are no
 // names. Nil if they are.
-func unusable(id *token.Identity) *token.Refusal {
+func unusable(id *token.Identity, names nameLimit) *token.Refusal {
 	switch {
-	case id.UID != "" && checkName("uid", id.UID) != nil:
+	case id.UID != "" && names.check("uid", id.UID) != nil:
 		return &token.Refusal{Reason: token.Claim, Claim: "sub"}
-	case checkNames("group", id.Groups) != nil:
+	case names.checkAll("group", id.Groups) != nil:
 		return &token.Refusal{Reason: token.Claim, Claim: "groups"}
 	}
 	return nil
@@ -297,7 +297,7 @@ func (k *check) verify() (id token.Identity, why *token.Refusal) {
 	}()
 	id, err := k.verifier.Verify(k.token)
 	if err == nil {
-		return id, unusable(&id)
+		return id, unusable(&id, k.loop.srv.names)
 	}
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
 		return id, refusal

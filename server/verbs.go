@@ -17,7 +17,7 @@ import (
 // gateway keeps, it copies. Strings and slices in results belong to the caller.
 //
 // Every error is an *Error; its Code is stable. Names (uids and groups) are
-// any 1 to MaxNameLen bytes, not necessarily UTF-8, else CodeInvalidName. Once a
+// any 1 to MaxNameLen bytes, MaxPeerNameLen with Config.PeerAddress, not necessarily UTF-8, else CodeInvalidName. Once a
 // method that changes state has returned, every push asked for later sees the
 // change.
 type Gateway interface {
@@ -97,16 +97,19 @@ type Gateway interface {
 const (
 	// MaxNameLen is the longest uid or group in bytes.
 	MaxNameLen = 128
+	// MaxPeerNameLen is that with Config.PeerAddress, whatever names it:
+	// applications on GatewayWorker use whole tokens as uids.
+	MaxPeerNameLen = 1024
 	// MaxSessionLen is the largest session in bytes of JSON.
 	MaxSessionLen = 4 << 10
 	// MaxPatchLen is the largest patch of a session in bytes of JSON.
 	MaxPatchLen = 64 << 10
 	// MaxSessionBytes is the largest session of Gateway.PutSessionBytes.
-	MaxSessionBytes = 1 << 20
+	MaxSessionBytes = 8 << 20
 	// MaxPageLen is the most rows one page of a listing holds.
 	MaxPageLen = 10_000
 	// MaxGroupsPerClient is how many groups one client may be in.
-	MaxGroupsPerClient = 4096
+	MaxGroupsPerClient = 16384
 )
 
 // Bind is the argument of Gateway.Bind.

@@ -61,7 +61,7 @@ func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 	case wire.AllSessions:
 		return l.sessions(b, server.Each{})
 	case wire.SessionsOfGroup:
-		if len(f.Ext) == 0 || len(f.Ext) > server.MaxNameLen {
+		if len(f.Ext) == 0 || len(f.Ext) > server.MaxPeerNameLen {
 			return wire.AppendEnd(wire.AppendArray(b, 0))
 		}
 		return l.sessions(b, server.Each{Group: string(f.Ext)})
@@ -142,7 +142,7 @@ func (l *innerLoop) countOf(group []byte) int {
 			return 0
 		}
 		return st.Connections
-	case len(group) > server.MaxNameLen:
+	case len(group) > server.MaxPeerNameLen:
 		return 0
 	}
 	counts, err := l.gateway.Counts(background, server.Counts{Groups: []string{string(group)}})
@@ -155,7 +155,7 @@ func (l *innerLoop) countOf(group []byte) int {
 // members appends the list of the connection ids of a uid's clients.
 func (l *innerLoop) members(b, uid []byte) []byte {
 	var ids []string
-	if len(uid) >= 1 && len(uid) <= server.MaxNameLen {
+	if len(uid) >= 1 && len(uid) <= server.MaxPeerNameLen {
 		var err error
 		if ids, err = l.gateway.Members(l.at, server.Members{UID: string(uid)}); err != nil {
 			ids = nil
@@ -252,7 +252,7 @@ func (l *innerLoop) selectWhere(s *selection, where []wire.Criterion) {
 // eachOf adds the members of a uid or group whose name has so many bytes. False
 // tells to stop.
 func (l *innerLoop) eachOf(s *selection, q server.Each, length int) bool {
-	if length >= 1 && length <= server.MaxNameLen {
+	if length >= 1 && length <= server.MaxPeerNameLen {
 		l.each(s, q)
 	}
 	return l.at.step(1) && !l.at.over

@@ -83,27 +83,24 @@ func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 	case wire.UpdateSession:
 		l.updateSession(f)
 	case wire.SetSession:
-		l.note(l.gateway.PutSessionBytes(background, l.clientID(f.ConnectionID), f.Ext))
+		l.settled(f, l.gateway.PutSessionBytes(background, l.clientID(f.ConnectionID), f.Ext))
 	case wire.UnbindUID: // whatever uid it names
 		_, err := l.gateway.Unbind(background, l.clientID(f.ConnectionID))
-		l.note(err)
+		l.settled(f, err)
 	case wire.BindUID:
-		if name, ok := l.name(f.Ext); ok {
-			_, err := l.gateway.Bind(background, server.Bind{ClientID: l.clientID(f.ConnectionID), UID: name})
-			l.note(err)
-		}
+		l.bind(f)
 	case wire.JoinGroup:
-		if name, ok := l.name(f.Ext); ok {
+		if name, ok := l.name(f); ok {
 			_, err := l.gateway.Join(background, l.membership(f.ConnectionID, name))
-			l.note(err)
+			l.settled(f, err)
 		}
 	case wire.LeaveGroup:
-		if name, ok := l.name(f.Ext); ok {
+		if name, ok := l.name(f); ok {
 			_, err := l.gateway.Leave(background, l.membership(f.ConnectionID, name))
-			l.note(err)
+			l.settled(f, err)
 		}
 	case wire.Ungroup:
-		if name, ok := l.name(f.Ext); ok {
+		if name, ok := l.name(f); ok {
 			l.ungroup(name)
 		}
 	default: // events, which go to workers only
@@ -115,18 +112,32 @@ func (l *innerLoop) membership(connection uint32, group string) server.Membershi
 	return server.Membership{ClientIDs: []string{l.clientID(connection)}, Groups: []string{group}}
 }
 
-// name returns the uid or group that ext holds; false for one that PHP ignores
-// or that is longer than the gateway takes.
-func (l *innerLoop) name(ext []byte) (string, bool) {
+// bind gives a client a uid. One that is too long for it leaves it without any:
+// who asks for a uid must not go on under another one.
+func (l *innerLoop) bind(f *wire.Frame) {
+	id := l.clientID(f.ConnectionID)
+	name, ok := l.name(f)
 	switch {
-	case wire.EmptyName(ext):
+	case ok:
+		_, err := l.gateway.Bind(background, server.Bind{ClientID: id, UID: name})
+		l.settled(f, err)
+	case len(f.Ext) > server.MaxPeerNameLen:
+		_, _ = l.gateway.Unbind(background, id)
+	}
+}
+
+// name returns the uid or group that a command names; false for one that PHP
+// ignores or that is longer than the gateway takes.
+func (l *innerLoop) name(f *wire.Frame) (string, bool) {
+	switch {
+	case wire.EmptyName(f.Ext):
 		l.ignore(ignoreEmpty)
 		return "", false
-	case len(ext) > server.MaxNameLen:
-		l.ignore(ignoreName)
+	case len(f.Ext) > server.MaxPeerNameLen:
+		l.refuseChange(f, ignoreName)
 		return "", false
 	}
-	return string(ext), true
+	return string(f.Ext), true
 }
 
 // clientID is the client's id at the Gateway border (protocol.md section 4).
@@ -147,20 +158,54 @@ func (l *innerLoop) ignore(why ignoreReason) { l.count.ignored[why].Add(1) }
 
 // note counts why a change was not made. An unknown client is nothing special.
 func (l *innerLoop) note(err error) {
-	var e *server.Error
-	switch {
-	case err == nil:
-	case !errors.As(err, &e):
-		l.ignore(ignoreFailed)
-	case e.Code == server.CodeUnknownClient:
-		l.ignore(ignoreOffline)
-	case e.Code == server.CodeSessionTooLarge:
-		l.ignore(ignoreSession)
-	case e.Code == server.CodeTooManyGroups:
-		l.ignore(ignoreGroups)
-	default:
-		l.ignore(ignoreFailed)
+	if err != nil {
+		l.ignore(ignoredFor(err))
 	}
+}
+
+// settled is note for a change of one client, which says in the log if a limit of
+// ours was in its way: PHP has none, and gets no answer.
+func (l *innerLoop) settled(f *wire.Frame, err error) {
+	switch why := ignoredFor(err); {
+	case err == nil:
+	case why == ignoreSession || why == ignoreGroups:
+		l.refuseChange(f, why)
+	default:
+		l.ignore(why)
+	}
+}
+
+func ignoredFor(err error) ignoreReason {
+	var e *server.Error
+	if errors.As(err, &e) {
+		switch e.Code {
+		case server.CodeUnknownClient:
+			return ignoreOffline
+		case server.CodeSessionTooLarge:
+			return ignoreSession
+		case server.CodeTooManyGroups:
+			return ignoreGroups
+		}
+	}
+	return ignoreFailed
+}
+
+// refuseChange counts a change that a limit of ours forbids, and now and then
+// says so in the log.
+func (l *innerLoop) refuseChange(f *wire.Frame, why ignoreReason) {
+	l.ignore(why)
+	now := l.now()
+	if last := l.refusedAt[why]; !last.IsZero() && now.Sub(last) < warnEvery {
+		return
+	}
+	l.refusedAt[why] = now
+	l.log.Warn("a command of PHP was refused", "command", f.Command.String(), "reason", ignoreNames[why],
+		"client_id", l.clientID(f.ConnectionID), "bytes", len(f.Ext), "limit", refusedLimits[why])
+}
+
+// refusedLimits are the limits that refuseChange tells.
+var refusedLimits = [ignoreReasons]int{
+	ignoreName: server.MaxPeerNameLen, ignoreSession: server.MaxSessionBytes, ignoreGroups: server.MaxGroupsPerClient,
 }
 
 // ungroup empties a group; members that come meanwhile stay.
@@ -181,18 +226,18 @@ func (l *innerLoop) updateSession(f *wire.Frame) {
 			l.ignore(ignoreOffline)
 			return
 		}
-		merged, err := l.at.decoder.MergeSession(nil, []byte(old), f.Ext, 2*server.MaxSessionBytes)
+		merged, err := l.at.decoder.MergeSession(nil, []byte(old), f.Ext, server.MaxSessionBytes+1<<20)
 		if l.at.dead {
 			return
 		}
 		if err != nil {
-			l.ignore(ignoreSession)
+			l.refuseChange(f, ignoreSession)
 			return
 		}
 		if now, _, _ := l.gateway.SessionBytes(background, id); now != old {
 			continue
 		}
-		l.note(l.gateway.PutSessionBytes(background, id, merged))
+		l.settled(f, l.gateway.PutSessionBytes(background, id, merged))
 		return
 	}
 }

@@ -97,6 +97,7 @@ type innerLoop struct {
 
 	in         []byte // being read
 	busyWarned time.Time
+	refusedAt  [ignoreReasons]time.Time // when the log told of one
 }
 
 const (

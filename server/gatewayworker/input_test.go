@@ -70,7 +70,7 @@ func TestBadCommands(t *testing.T) {
 		serialized(wire.SendToGroup, `{"group":["a"]}`, `O:1:"X":0:{`),
 		frame(wire.SendToGroup, 0, "{not JSON", "m"), frame(wire.SendToUID, 0, "[[1],{}]", "m"), frame(wire.SendToUID, 0, strings.Repeat("[", 10000), "m"),
 		frame(wire.SendToGroup, 0, `{"group":[["a"]],"exclude":[[1]]}`, "m"), frame(wire.SendToAll, 0, `{"connections":[[1],"x",null]}`, "m"),
-		frame(wire.BindUID, 1, "", ""), frame(wire.BindUID, 1, "0", ""), frame(wire.BindUID, 1, strings.Repeat("u", 129), ""), frame(wire.BindUID, 0, "u", ""),
+		frame(wire.BindUID, 1, "", ""), frame(wire.BindUID, 1, "0", ""), frame(wire.BindUID, 1, strings.Repeat("u", server.MaxPeerNameLen+1), ""), frame(wire.BindUID, 0, "u", ""),
 		frame(wire.JoinGroup, 1, strings.Repeat("g", 1<<20), ""), frame(wire.JoinGroup, 1, "0", ""), frame(wire.LeaveGroup, 1, "", ""), frame(wire.Ungroup, 0, "0", ""),
 		frame(wire.SetSession, 1, `a:1:{s:1:"k";i:1;}`, ""),
 		frame(wire.UpdateSession, 1, "i:5;", ""), frame(wire.UpdateSession, 1, "nothing", ""), frame(wire.UpdateSession, 1, `a:1:{i:0;R:1;}`, ""),

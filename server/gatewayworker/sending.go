@@ -129,7 +129,7 @@ func (l *innerLoop) sendToGroups(f *wire.Frame) {
 func (l *innerLoop) sendToNames(p *server.Push, named *[]string, list wire.List) {
 	parts := parts{l, p, named}
 	list.Each(func(key []byte) bool {
-		return len(key) < 1 || len(key) > server.MaxNameLen || parts.add(string(key))
+		return len(key) < 1 || len(key) > server.MaxPeerNameLen || parts.add(string(key))
 	})
 	parts.send(false)
 }
