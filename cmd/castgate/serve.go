@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -77,8 +76,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	}
 	e.control.MaxConns = min(e.control.MaxConns, room)
 	var draining atomic.Bool
-	info, _ := debug.ReadBuildInfo()
-	e.control.Version, e.control.Commit = version, builtFrom(info)
+	e.control.Version, e.control.Commit = version, builtCommit()
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
 	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, controlRoom: room, values: knobValues(ctx.Model), now: e}
 	e.control.Reload = again.reload

@@ -30,6 +30,12 @@ func (versionCommand) Run(p *process) error {
 	return nil
 }
 
+// builtCommit is builtFrom of this program.
+func builtCommit() string {
+	info, _ := debug.ReadBuildInfo()
+	return builtFrom(info)
+}
+
 // builtFrom is the commit the linker or Go's own stamp tells.
 func builtFrom(info *debug.BuildInfo) string {
 	if commit != "" {
