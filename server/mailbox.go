@@ -19,6 +19,7 @@ type mailbox struct {
 
 	room   atomic.Int64 // bytes that pushes may still put in
 	rung   atomic.Bool  // the bell has been rung and not been answered
+	asleep atomic.Bool  // somebody has posted who will ring later: Push.Later
 	closed bool         // guarded by mu: the loop has ended
 }
 
@@ -56,11 +57,29 @@ func (l *loop) postLocked(c command) bool {
 	return !l.mail.closed
 }
 
-// postPush posts n deliveries. Any goroutine.
-func (l *loop) postPush(c command, n int) {
+// postPush posts n deliveries; later leaves the ringing to Server.Wake. Any
+// goroutine.
+func (l *loop) postPush(c command, n int, later bool) {
 	l.count.matched.Add(uint64(n))
-	if !l.post(c) {
+	l.mail.mu.Lock()
+	ok := l.postLocked(c)
+	l.mail.mu.Unlock()
+	switch {
+	case !ok:
 		l.dropMany(c.frame, n, dropClosed)
+	case later:
+		l.mail.asleep.Store(true)
+	default:
+		l.ring()
+	}
+}
+
+// Wake implements Gateway.
+func (s *Server) Wake() {
+	for _, l := range s.loops {
+		if l.mail.asleep.Load() && l.mail.asleep.Swap(false) {
+			l.ring()
+		}
 	}
 }
 

@@ -168,7 +168,7 @@ func (s *Server) pushList(p *Push, wait *pushWait, list []table.Handle) (int, er
 		if !l.mail.reserve(frameCost) {
 			return 0, errBusy
 		}
-		l.postPush(command{kind: cmdOne, frame: s.encodePush(p, wait, set), one: list[0], cost: frameCost}, 1)
+		l.postPush(command{kind: cmdOne, frame: s.encodePush(p, wait, set), one: list[0], cost: frameCost}, 1, p.Later)
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -186,7 +186,7 @@ func (s *Server) pushList(p *Push, wait *pushWait, list []table.Handle) (int, er
 	}
 	f := s.encodePush(p, wait, set)
 	for i, l := range loops {
-		l.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]))
+		l.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), p.Later)
 	}
 	return len(list), nil
 }

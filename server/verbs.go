@@ -43,6 +43,8 @@ type Gateway interface {
 	// CodeDeadline when the targets took too long to find; nothing has been
 	// sent then.
 	Push(ctx context.Context, p Push) (PushResult, error)
+	// Wake has the event loops take up the pushes with Push.Later.
+	Wake()
 	// Kick closes clients. They are out of every table when it returns; the
 	// text, if any, and a close frame are written after all that was queued.
 	// CodeDeadline as with Push.
@@ -170,6 +172,9 @@ type Push struct {
 	// Wait makes Push return only when each delivery has ended, written or
 	// dropped, or when ctx is done; what is then still waiting is Queued.
 	Wait bool
+	// Later lets the event loops sleep until Wake, so that many pushes wake them
+	// once. Those that are not asleep may begin. It is a hint.
+	Later bool
 	// Series, if not nil, makes this one of several pushes of the same message
 	// with the same exclusions. A client then gets one copy for each time that To
 	// names it or a set that it is in. The result is empty; Wait has no meaning.

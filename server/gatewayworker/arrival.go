@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,13 +13,14 @@ import (
 // something among the ready ones, all in the order in which their bytes came. What
 // has come to others before that is ready by now, so it asks epoll again. The clock
 // is the system's: if it is set just then, the order of that one turn is of no use.
-// So it is, for pipelined commands, if the kernel has merged what came later into
-// their first packet: its time is then that of the last.
+// Of commands that a new connection has sent one after the other, the time of the last
+// counts for all.
 func (l *innerLoop) welcome() {
 	l.accept()
+	l.lookAtFresh()
 	said, last := l.said[:0], int64(0)
-	for _, c := range l.fresh {
-		if at, ok := l.arrived(c, last); ok {
+	for i, c := range l.fresh {
+		if at, ok := l.hear(c, l.polled[i].Revents, last); ok {
 			c.at, last = at, at
 			said = append(said, c)
 		}
@@ -30,15 +32,64 @@ func (l *innerLoop) welcome() {
 			break
 		}
 	}
-	last = 0
-	for _, c := range l.ready {
-		last, _ = l.arrived(c, last)
-		c.at = last
+	if last = 0; len(said) > 0 {
+		for _, c := range l.ready {
+			last, _ = l.arrived(c, last)
+			c.at = last
+		}
 	}
 	l.ready = append(l.ready, said...)
 	slices.SortStableFunc(l.ready, func(a, b *innerConn) int { return cmp.Compare(a.at, b.at) })
 	clear(said)
 	l.said = said
+}
+
+// firstLen is how many bytes of a new connection are read at once, roomLen how many
+// of all that are accepted in a turn.
+const (
+	firstLen = 2 << 10
+	roomLen  = 256 << 10
+)
+
+// lookAtFresh asks of all new connections whether they have sent something, and
+// whether that was all, in one call.
+func (l *innerLoop) lookAtFresh() {
+	l.polled = l.polled[:0]
+	for _, c := range l.fresh {
+		l.polled = append(l.polled, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLIN | unix.POLLRDHUP})
+	}
+	if l.sys.look(l.polled) != nil {
+		for i := range l.polled {
+			l.polled[i].Revents = unix.POLLIN // or not, as reading shows
+		}
+	}
+}
+
+// hear reads what a new connection has sent, and reports as arrived does: that way
+// most cost one call. If the end had come before, everything had.
+func (l *innerLoop) hear(c *innerConn, told int16, last int64) (at int64, ok bool) {
+	if c.closed || told == 0 {
+		return last, false
+	}
+	if len(l.room) < l.used+firstLen {
+		if len(l.room) == roomLen {
+			return l.arrived(c, last)
+		}
+		l.room, l.used = make([]byte, roomLen), 0
+	}
+	n, oobn, err := l.sys.receive(c.fd, l.room[l.used:l.used+firstLen:l.used+firstLen], l.oob)
+	switch {
+	case err != nil: // read sees it, or not
+		return last, err != unix.EAGAIN
+	case n == 0:
+		c.ended = true
+		return last, true
+	}
+	c.first = l.room[l.used : l.used+n : l.used+n]
+	l.used += n
+	l.count.bytesIn.Add(uint64(n))
+	c.whole = told&(unix.POLLRDHUP|unix.POLLHUP) != 0
+	return stamp(l.oob[:oobn], last), true
 }
 
 // arrived reports when the kernel received the next byte of a connection, in
@@ -54,17 +105,27 @@ func (l *innerLoop) arrived(c *innerConn, last int64) (at int64, ok bool) {
 	if err != nil {
 		return last, err != unix.EAGAIN
 	}
-	messages, err := unix.ParseSocketControlMessage(l.oob[:oobn])
-	if err != nil || n == 0 {
-		return last, n > 0
+	if n == 0 {
+		return last, false
 	}
-	for _, m := range messages {
-		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
-			sec, nsec := binary.NativeEndian.Uint64(m.Data), binary.NativeEndian.Uint64(m.Data[8:])
-			return int64(sec)*1e9 + int64(nsec), true
+	return stamp(l.oob[:oobn], last), true
+}
+
+// stamp is the time that the kernel noted, or last.
+func stamp(oob []byte, last int64) int64 {
+	for len(oob) >= unix.SizeofCmsghdr {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(oob)))
+		if uint64(h.Len) < unix.SizeofCmsghdr || uint64(h.Len) > uint64(len(oob)) {
+			break
 		}
+		data := oob[unix.CmsgLen(0):h.Len]
+		if h.Level == unix.SOL_SOCKET && h.Type == unix.SCM_TIMESTAMPNS && len(data) >= 16 {
+			sec, nsec := binary.NativeEndian.Uint64(data), binary.NativeEndian.Uint64(data[8:])
+			return int64(sec)*1e9 + int64(nsec)
+		}
+		oob = oob[min(unix.CmsgSpace(len(data)), len(oob)):]
 	}
-	return last, true
+	return last
 }
 
 // enrol adds to the epoll those of the new connections that are still open.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -67,9 +68,9 @@ func newFaulty() *faulty {
 		}
 		return linux.write(fd, p)
 	}
-	f.accept = func(fd int) (int, unix.Sockaddr, error) {
+	f.accept = func(fd int) (int, netip.AddrPort, error) {
 		if err := f.accepts.happens(); err != nil {
-			return -1, nil, err
+			return -1, netip.AddrPort{}, err
 		}
 		return linux.accept(fd)
 	}
@@ -78,6 +79,18 @@ func newFaulty() *faulty {
 			return -1, 0, err
 		}
 		n, oobn, err := linux.peek(fd, p, oob)
+		if f.unstamped.Load() > 0 && f.unstamped.Add(-1) >= 0 {
+			oobn = 0
+		}
+		return n, oobn, err
+	}
+	f.receive = func(fd int, p, oob []byte) (int, int, error) {
+		for _, which := range []*fault{&f.reads, &f.peeks} {
+			if err := which.happens(); err != nil {
+				return -1, 0, err
+			}
+		}
+		n, oobn, err := linux.receive(fd, p, oob)
 		if f.unstamped.Load() > 0 && f.unstamped.Add(-1) >= 0 {
 			oobn = 0
 		}

@@ -17,6 +17,8 @@ type innerConn struct {
 	told  uint32 // events that epoll has reported in this turn
 	at    int64  // when its bytes came, in a turn that accepts
 	fresh bool   // accepted in this turn, not in the epoll yet
+	first []byte // what a fresh one has sent: in innerLoop.room
+	whole bool   // and there is no more behind it, but the end
 
 	reader  wire.FrameReader
 	held    int    // bytes in reader

@@ -10,7 +10,27 @@ func (l *innerLoop) serve(c *innerConn) {
 		l.flush(c)
 	}
 	c.hungUp = c.hungUp || told&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
-	if told != unix.EPOLLOUT {
+	switch {
+	case told == unix.EPOLLOUT:
+	case len(c.first) > 0:
+		l.readFirst(c)
+	default:
+		l.read(c)
+	}
+}
+
+// readFirst takes apart what a new connection had sent when it was accepted. What it
+// sends later makes epoll tell, as soon as it is there.
+func (l *innerLoop) readFirst(c *innerConn) {
+	first := c.first
+	c.first = nil
+	full := len(first) == firstLen
+	l.consume(c, first)
+	if c.closed {
+		return
+	}
+	c.ended = c.whole && !full
+	if c.ended || full || len(c.rest) > 0 {
 		l.read(c)
 	}
 }

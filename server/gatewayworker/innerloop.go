@@ -88,6 +88,9 @@ type innerLoop struct {
 	rung     bool         // the bell has
 	connects bool         // connections wait to be accepted
 	oob      []byte
+	polled   []unix.PollFd
+	room     []byte // for what fresh ones have sent
+	used     int    // of room
 
 	at     *job   // the command at hand
 	inline job    // for those that are done at once
@@ -172,7 +175,7 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 		l.listenFor(unix.EPOLLIN)
 	}
 	later := l.unfinished
-	l.unfinished, l.steps = nil, turnSteps
+	l.unfinished, l.steps, l.used = nil, turnSteps, 0
 	l.ready, l.rung, l.connects = l.ready[:0], false, false
 	l.gather(events)
 	if l.connects {
@@ -188,7 +191,9 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 		l.read(c)
 	}
 	l.retryShort()
+	l.gateway.Wake()
 	l.goOnWithJobs()
+	l.gateway.Wake()
 	if l.rung {
 		l.deliver()
 		for more := true; more; {
@@ -305,7 +310,7 @@ func (l *innerLoop) waits() bool {
 }
 
 // take adds a new connection.
-func (l *innerLoop) take(fd int, from unix.Sockaddr) {
+func (l *innerLoop) take(fd int, from netip.AddrPort) {
 	l.count.accepted.Add(1)
 	if l.full() {
 		oldest := l.silent.Front()
@@ -317,7 +322,7 @@ func (l *innerLoop) take(fd int, from unix.Sockaddr) {
 		l.close(oldest.Value.(*innerConn), closeFull)
 	}
 	now := l.now()
-	c := &innerConn{fd: fd, fresh: true, peer: addrOf(from), authorized: l.cfg.Secret == "", lastIn: now, lastOut: now}
+	c := &innerConn{fd: fd, fresh: true, peer: from, authorized: l.cfg.Secret == "", lastIn: now, lastOut: now}
 	l.fresh = append(l.fresh, c)
 	l.conns[fd] = c
 	c.silent = l.silent.PushBack(c)
@@ -325,13 +330,3 @@ func (l *innerLoop) take(fd int, from unix.Sockaddr) {
 }
 
 const readable = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
-
-func addrOf(sa unix.Sockaddr) netip.AddrPort {
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
-	}
-	return netip.AddrPort{}
-}

@@ -78,7 +78,7 @@ func (l *innerLoop) perform(c *innerConn, f *wire.Frame) {
 		return
 	}
 	j := &job{Context: background, loop: l, conn: c, frame: *f}
-	if len(f.Ext)+len(f.Body) <= len(l.in) { // it may lie there
+	if len(f.Ext)+len(f.Body) <= readLen { // it may lie in a buffer of the loop
 		j.frame.Ext, j.frame.Body = bytes.Clone(f.Ext), bytes.Clone(f.Body)
 	}
 	j.decoder.Pace = j.passed

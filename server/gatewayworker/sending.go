@@ -21,7 +21,7 @@ func (l *innerLoop) message(f *wire.Frame) (p server.Push, ok bool) {
 		l.ignore(ignoreBody)
 		return p, false
 	}
-	p.Payload, p.Raw = message, f.Flags&wire.FlagRaw != 0
+	p.Payload, p.Raw, p.Later = message, f.Flags&wire.FlagRaw != 0, true
 	p.Binary = !utf8.Valid(message)
 	return p, !p.Raw || len(message) > 0
 }
@@ -40,6 +40,7 @@ func (l *innerLoop) push(p *server.Push) bool {
 			return err == nil
 		}
 		l.count.busyWaits.Add(1)
+		l.gateway.Wake()
 		if l.at.yield != nil {
 			l.at.pause()
 		} else {

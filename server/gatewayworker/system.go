@@ -1,6 +1,8 @@
 package gatewayworker
 
 import (
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 
 	"castgate/server/internal/bell"
@@ -11,7 +13,12 @@ import (
 type system struct {
 	read   func(fd int, p []byte) (int, error)
 	write  func(fd int, p []byte) (int, error)
-	accept func(fd int) (int, unix.Sockaddr, error)
+	accept func(fd int) (int, netip.AddrPort, error)
+	// look tells of many sockets whether they can be read, and whether their peers
+	// have ended.
+	look func(fds []unix.PollFd) error
+	// receive is read; it also returns what the kernel notes of the bytes.
+	receive func(fd int, p, oob []byte) (n, oobn int, err error)
 	// peek returns the next bytes of a socket, which stay there, and what the
 	// kernel notes of them.
 	peek func(fd int, p, oob []byte) (n, oobn int, err error)
@@ -30,22 +37,9 @@ type system struct {
 }
 
 var linux = system{
-	read: unix.Read,
-	write: func(fd int, p []byte) (int, error) {
-		return unix.SendmsgN(fd, p, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-	},
-	accept: func(fd int) (int, unix.Sockaddr, error) {
-		return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	},
-	peek: func(fd int, p, oob []byte) (n, oobn int, err error) {
-		n, oobn, _, _, err = unix.Recvmsg(fd, p, oob, unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		return n, oobn, err
-	},
-	watch: func(epoll, op, fd int, events uint32) error {
-		return unix.EpollCtl(epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
-	},
-	wait:  unix.EpollWait,
-	close: func(fd int) { _ = unix.Close(fd) },
+	read: readNow, write: sendNow, accept: acceptNow, look: lookNow, watch: watchNow, wait: waitNow, close: closeNow,
+	receive: func(fd int, p, oob []byte) (n, oobn int, err error) { return receiveNow(fd, p, oob, 0) },
+	peek:    func(fd int, p, oob []byte) (n, oobn int, err error) { return receiveNow(fd, p, oob, unix.MSG_PEEK) },
 	atOnce: func(fd int) {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent)
 	},

@@ -4,6 +4,7 @@ package bell
 import (
 	"encoding/binary"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,14 +26,17 @@ func New() (Bell, error) {
 var one = binary.NativeEndian.AppendUint64(nil, 1)
 
 // Ring makes the bell readable: one write(2), which fails only when the counter
-// is full, and then it rings already. Any goroutine may call it.
-func (b Bell) Ring() { _, _ = unix.Write(int(b), one) }
+// is full, and then it rings already. Any goroutine may call it. Neither this nor
+// Answer can block, so Go's scheduler need not be told of them.
+func (b Bell) Ring() {
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(b), uintptr(unsafe.Pointer(&one[0])), uintptr(len(one)))
+}
 
 // Answer takes all rings so far. Who rings afterwards wakes the loop again, so
 // it answers first and then looks for what there is to do.
 func (b Bell) Answer() {
 	var p [8]byte
-	_, _ = unix.Read(int(b), p[:])
+	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(b), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 }
 
 // Close gives the descriptor back. Nobody may ring any more: the number may

@@ -1,0 +1,96 @@
+package gatewayworker
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The calls of the inner loop that do not block are made without telling Go's
+// scheduler, which costs more than some of them take. What golang.org/x/sys has for
+// accept4 and recvmsg asks the kernel for the socket's protocol as well, each time.
+
+// call makes a system call that does not block.
+func call(trap, a, b, c, d, e uintptr) (int, error) {
+	n, _, errno := unix.RawSyscall6(trap, a, b, c, d, e, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
+func readNow(fd int, p []byte) (int, error) {
+	return call(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0)
+}
+
+func sendNow(fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+		uintptr(len(p)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
+func acceptNow(fd int) (int, netip.AddrPort, error) {
+	var from unix.RawSockaddrInet6
+	length := uint32(unix.SizeofSockaddrInet6)
+	n, err := call(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&from)), uintptr(unsafe.Pointer(&length)),
+		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, netip.AddrPort{}, err
+	}
+	return n, addrOf(&from), nil
+}
+
+// addrOf is an address as the kernel writes it, IPv4 or IPv6.
+func addrOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:])
+	switch sa.Family {
+	case unix.AF_INET:
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(sa)).Addr), port)
+	case unix.AF_INET6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), port)
+	}
+	return netip.AddrPort{}
+}
+
+// receiveNow is recvmsg: p gets the bytes, oob what the kernel notes of them.
+func receiveNow(fd int, p, oob []byte, flags int) (n, oobn int, err error) {
+	vector := unix.Iovec{Base: unsafe.SliceData(p)}
+	vector.SetLen(len(p))
+	message := unix.Msghdr{Iov: &vector, Control: unsafe.SliceData(oob)}
+	message.SetIovlen(1)
+	message.SetControllen(len(oob))
+	n, err = call(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
+	if err != nil {
+		return -1, 0, err
+	}
+	return n, int(message.Controllen), nil
+}
+
+// lookNow is ppoll without waiting.
+func lookNow(fds []unix.PollFd) error {
+	var now unix.Timespec
+	_, err := call(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))), uintptr(len(fds)), uintptr(unsafe.Pointer(&now)), 0, 0)
+	return err
+}
+
+// waitNow is epoll_wait, which blocks only if nothing is ready.
+func waitNow(epoll int, events []unix.EpollEvent, milliseconds int) (int, error) {
+	n, err := call(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0)
+	if n != 0 || milliseconds == 0 {
+		return n, err
+	}
+	return unix.EpollWait(epoll, events, milliseconds)
+}
+
+func watchNow(epoll, op, fd int, events uint32) error {
+	event := unix.EpollEvent{Events: events, Fd: int32(fd)}
+	_, err := call(unix.SYS_EPOLL_CTL, uintptr(epoll), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&event)), 0)
+	return err
+}
+
+func closeNow(fd int) { _, _ = call(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0) }
