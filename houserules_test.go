@@ -5,8 +5,10 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"regexp"
 	"slices"
@@ -246,4 +248,31 @@ func TestFuzzTargetsHaveCorpora(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A program that go build has left at the root is 25 MB for everybody who
+// clones.
+func TestNoProgramIsCommitted(t *testing.T) {
+	listed, err := exec.Command("git", "ls-files", "-z").Output()
+	if err != nil {
+		t.Skip("not a clone of the repository:", err)
+	}
+	for name := range strings.SplitSeq(strings.TrimRight(string(listed), "\x00"), "\x00") {
+		head, err := readHead(name, 4)
+		if err == nil && string(head) == "\x7fELF" {
+			t.Errorf("%s is a compiled program: git rm --cached it", name)
+		}
+	}
+}
+
+// readHead reads the first n bytes of a file.
+func readHead(name string, n int) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, n)
+	_, err = io.ReadFull(f, head)
+	return head, err
 }
