@@ -26,6 +26,9 @@ var (
 // isLinkVariable tells whether a variable of the environment is of Kubernetes
 // or Docker.
 func isLinkVariable(name string, environ map[string]string) bool {
+	if name == variableOf("reuse-port") {
+		return false // a knob that only looks like one
+	}
 	value := environ[name]
 	if m := serviceVariable.FindStringSubmatch(name); m != nil {
 		// A person may well write SERVICE_PORT=8000; Kubernetes never writes it

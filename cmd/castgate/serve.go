@@ -54,9 +54,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return err
 	}
-	passed := passedSockets()
-	e.server.Passed, e.control.Passed = passed, passed
-	warnOfUnused(log, passed, append(slices.Clone(e.server.Listen), e.control.Listen)...)
+	takePassed(e)
 	front, err := newFront(e)
 	if err != nil {
 		return startError(err, src)

@@ -23,6 +23,13 @@ func passedSockets() map[string][]*os.File {
 	return passed
 }
 
+// takePassed gives the listeners the sockets that were passed.
+func takePassed(e *effective) {
+	passed := passedSockets()
+	e.server.Passed, e.control.Passed = passed, passed
+	warnOfUnused(e.logger, passed, append(slices.Clone(e.server.Listen), e.control.Listen)...)
+}
+
 // warnOfUnused says which passed sockets no setting names: who connects to them
 // waits for ever.
 func warnOfUnused(log *slog.Logger, passed map[string][]*os.File, addresses ...string) {
