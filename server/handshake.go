@@ -45,7 +45,7 @@ func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
 		case codec.HasProxyHeader(head):
 			l.refuse(slot, c, codec.HandshakeProxyHeader)
 		case codec.IsProbe(head):
-			l.answerProbe(slot, c, head, l.srv.Ready() && l.drain == 0)
+			l.answerProbe(slot, c, head, l.srv.probes() && l.drain == 0)
 		default:
 			l.refuse(slot, c, result)
 		}
@@ -101,7 +101,7 @@ func (l *loop) enlist(slot uint32, c *conn) (connection uint32) {
 
 // refuseHead refuses a complete head as was decided when its socket came.
 func (l *loop) refuseHead(slot uint32, c *conn, head []byte) {
-	if c.why == codec.HandshakeBusy && codec.IsProbe(head) {
+	if (c.why == codec.HandshakeBusy || c.why == codec.HandshakeStopping) && codec.IsProbe(head) {
 		l.answerProbe(slot, c, head, false)
 		return
 	}

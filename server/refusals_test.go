@@ -237,11 +237,16 @@ func TestProbes(t *testing.T) {
 	s.stopping.Store(true)
 	probe(get, 503, "not ready\n")
 	s.stopping.Store(false)
+	s.SetProbe(func() bool { return false })
+	probe(get, 503, "not ready\n")
+	s.dial() // it is still taken
+	s.SetProbe(s.Ready)
+	probe(get, 200, "ok\n")
 	if got, _ := asked(t, s.dialTCP(), strings.Replace(upgradeRequest, "GET /", "GET /healthz", 1)); got != 101 {
 		t.Errorf("a client of /healthz is answered %d", got)
 	}
-	eventually(t, "it to be gone", func() bool { return s.stats().Sockets == 0 })
-	for range 3 {
+	eventually(t, "it to be gone", func() bool { return s.stats().Sockets == 1 })
+	for range 2 {
 		s.dial()
 	}
 	probe(get, 503, "not ready\n")

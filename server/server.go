@@ -38,6 +38,7 @@ type Server struct {
 	shaker    *shaker // nil without a wss listener
 
 	policy     atomic.Pointer[policy]
+	probe      atomic.Pointer[func() bool] // SetProbe
 	ticks      atomic.Pointer[tickConfig]
 	pushQueue  atomic.Int64             // Capacity.PushQueue
 	maxMessage atomic.Int64             // Capacity.MaxMessage
@@ -161,6 +162,19 @@ func (s *Server) ReserveFiles() int { return s.limits.reserve }
 
 // Ready tells whether new clients are taken.
 func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
+
+// SetProbe sets what probes on the client listeners are told of, Ready unless it
+// is set: a gateway that is about to stop says so while it still takes clients.
+// ready is called on event loops and must not block. Any goroutine.
+func (s *Server) SetProbe(ready func() bool) { s.probe.Store(&ready) }
+
+// probes is what a probe is told.
+func (s *Server) probes() bool {
+	if ready := s.probe.Load(); ready != nil {
+		return (*ready)()
+	}
+	return s.Ready()
+}
 
 // Run serves until Shutdown or Stop is done, once in a Server's life. It
 // returns an error when an event loop or an acceptor ended without being

@@ -44,10 +44,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	files, err := server.RaiseFileLimit()
-	if err != nil {
-		log.Warn("the open-file limit stays as it is", "err", err)
-	}
+	files := raiseFileLimit(log)
 	spareProcessors(&e.server)
 	inner := innerFiles(e, files)
 	audit, err := startAudit(p.logs, c.LogFormat, e)
@@ -76,6 +73,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	var draining atomic.Bool
 	e.control.Version, e.control.Commit = version, builtCommit()
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
+	gw.SetProbe(e.control.Ready)
 	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, controlRoom: room, values: knobValues(ctx.Model), now: e}
 	e.control.Reload = again.reload
 	ctl, err := control.New(gw, e.control)
@@ -102,6 +100,15 @@ func logStart(log *slog.Logger, e *effective, gw *server.Server, ctl *control.Se
 	if front != nil {
 		log.Info("GatewayWorker is served", "inner", front.Inner().String(), "advertised", front.Address().String(), "register", e.gatewayworker.Register)
 	}
+}
+
+// raiseFileLimit returns the limit of open files, raised as far as may be.
+func raiseFileLimit(log *slog.Logger) uint64 {
+	files, err := server.RaiseFileLimit()
+	if err != nil {
+		log.Warn("the open-file limit stays as it is", "err", err)
+	}
+	return files
 }
 
 // startAudit opens the audit log and gives it to who writes to it.
