@@ -92,7 +92,7 @@ func (c *call) serve() error {
 		return nil
 	case c.route == nil:
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, res.allow)
-		return wire.Faultf(codeMethodNotAllowed, "%s has %s only", res.path, res.allow)
+		return wire.Faultf(codeMethodNotAllowed, "%s takes %s, not %.32s", res.path, res.allow, ctx.Method())
 	}
 	if c.route.body != noBody {
 		if err := c.checkBody(); err != nil {
@@ -185,7 +185,7 @@ func (c *call) checkBody() error {
 	case c.route.body == batchBody && bytes.EqualFold(t, []byte(ndjsonType)):
 		return nil
 	}
-	return wire.Faultf(codeMediaType, "Content-Type %.64q is not supported here; send %s", t, jsonType)
+	return wire.Faultf(codeMediaType, "Content-Type %.64q is not supported here; send the header Content-Type: %s", t, jsonType)
 }
 
 // framed tells whether a request without a body says so, by a length or by

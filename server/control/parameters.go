@@ -34,7 +34,7 @@ func (c *call) parameters() error {
 			return wire.Faultf(string(server.CodeInvalidName), "the query has a name or value that is not UTF-8")
 		}
 		if c.route.parameter == nil {
-			return unknownParameter(name)
+			return unknownParameter(name, "none")
 		}
 		if err := c.route.parameter(c, name, value); err != nil {
 			return err
@@ -43,8 +43,9 @@ func (c *call) parameters() error {
 	return nil
 }
 
-func unknownParameter(name string) error {
-	return wire.Faultf(codeUnknownParameter, "unknown parameter %.64q in the query", name)
+// unknownParameter refuses a parameter; takes are those that there are.
+func unknownParameter(name, takes string) error {
+	return wire.Faultf(codeUnknownParameter, "unknown parameter %.64q in the query, which takes %s", name, takes)
 }
 
 // decodeQuery undoes percent-encoding and + in place.
@@ -95,7 +96,7 @@ func (c *call) rawParameter(name, value string) (err error) {
 			err = wire.Faultf(codeInvalidParameter, "wait must be written, it is %.64q", value)
 		}
 	default:
-		err = unknownParameter(name)
+		err = unknownParameter(name, "client_id, uid, group, all, exclude_client_id, exclude_uid, binary, wait")
 	}
 	return err
 }
@@ -127,7 +128,7 @@ func (c *call) listParameter(name, value string) error {
 		c.list.Limit = n
 		return nil
 	default:
-		return unknownParameter(name)
+		return unknownParameter(name, "uid, group, limit, cursor")
 	}
 	if *to != "" || value == "" && to != &c.list.Cursor {
 		return wire.Faultf(codeInvalidParameter, "%s must be given once and not be empty", name)

@@ -130,6 +130,22 @@ func newRouter() *router {
 
 var errNotFound = &wire.Fault{Code: codeNotFound, Detail: "there is no such path; /v1/openapi.json lists them"}
 
+// notFound says which path may have been meant: without a slash at its end, in
+// lower case, or below /v1.
+func (r *router) notFound(path []byte) error {
+	const longest = 64
+	if len(path) > longest {
+		return errNotFound
+	}
+	slip := strings.ToLower(strings.TrimRight(string(path), "/"))
+	for _, meant := range []string{slip, "/v1" + slip} {
+		if r.fixed[meant] != nil {
+			return wire.Faultf(codeNotFound, "there is no such path; is %s meant?", meant)
+		}
+	}
+	return errNotFound
+}
+
 // find returns the resource of a path as it came, still encoded, and the
 // client id in it.
 func (r *router) find(path []byte, clientID *string) (*resource, error) {
@@ -138,7 +154,7 @@ func (r *router) find(path []byte, clientID *string) (*resource, error) {
 	}
 	rest, ok := bytes.CutPrefix(path, clientPrefix)
 	if !ok {
-		return nil, errNotFound
+		return nil, r.notFound(path)
 	}
 	res := r.client
 	if id, ok := bytes.CutSuffix(rest, sessionSuffix); ok {

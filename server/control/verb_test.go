@@ -145,6 +145,33 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestHints: a slip is answered with what may have been meant.
+func TestHints(t *testing.T) {
+	p := start(t, nil)
+	for _, tt := range []struct {
+		status                         int
+		code, method, path, body, hint string
+	}{
+		{404, "not_found", "POST", "/v1/push/", "{}", "is /v1/push meant?"},
+		{404, "not_found", "POST", "/push", "{}", "is /v1/push meant?"},
+		{404, "not_found", "GET", "/v1/Stats//", "", "is /v1/stats meant?"},
+		{404, "not_found", "GET", "/v1/nothing", "", "/v1/openapi.json lists them"},
+		{404, "not_found", "GET", "/" + strings.Repeat("a", 9000), "", "/v1/openapi.json lists them"},
+		{405, "method_not_allowed", "PUT", "/v1/push", "{}", "/v1/push takes OPTIONS, POST, not PUT"},
+		{400, "unknown_parameter", "POST", "/v1/push/raw?uids=a", "x", "which takes client_id, uid, group, all"},
+		{400, "unknown_parameter", "GET", "/v1/clients?page=2", "", "which takes uid, group, limit, cursor"},
+		{400, "unknown_parameter", "GET", "/v1/stats?x=1", "", "which takes none"},
+		{400, "unknown_field", "POST", "/v1/kick", `{"uid":"a"}`, "which takes client_ids, uids, groups, all, to"},
+	} {
+		if detail := p.refuses(tt.status, tt.code, tt.method, tt.path, tt.body); !strings.Contains(detail, tt.hint) {
+			t.Errorf("%s %.40s: %s, want %s", tt.method, tt.path, detail, tt.hint)
+		}
+	}
+	if detail := p.refuses(415, "unsupported_media_type", "POST", "/v1/push", "{}", "Content-Type: application/x-www-form-urlencoded"); !strings.Contains(detail, "Content-Type: application/json") {
+		t.Error(detail)
+	}
+}
+
 // TestGatewayErrors: every code of the gateway has a status.
 func TestGatewayErrors(t *testing.T) {
 	p := start(t, nil)
