@@ -36,7 +36,8 @@
 //	control, batches of 1000    the same
 //	gatewayworker, sendToUid    commands a second, CPU a command, latency <quantile>, commands refused,
 //	over the control API          messages lost. Over the inner port, the first two have ratios
-//	over the inner port           "castgate, inner port / control API"
+//	over the inner port           "castgate, inner port / control API", and for sendToUid
+//	                              "castgate / php"
 //	(and sendToGroup, sendToAll)
 //	over the inner port, 10000/s  the same without ratios, for sendToUid
 //	storm                       time until all are back*, of that, until all are connected*, time to cut all off,
@@ -71,7 +72,9 @@
 // server that does nothing gets the same requests, but nobody receives. The
 // time counted ends when the last message has arrived.
 //
-// gatewayworker: 64 backends that call as GatewayClient does, each command on a
+// gatewayworker: beside castgate, reference/gateway.php takes sendToUid for 900 clients
+// over its inner port, if php is installed: the least that a gateway in PHP does, without
+// what GatewayWorker does besides. 64 backends that call as GatewayClient does, each command on a
 // TCP connection of its own that is written and closed at once, as fast as
 // they can with 1,024 on their way at most; and the same commands over kept connections to the control API.
 // sendToUid goes to 1,000 clients in turn, sendToGroup to 100 groups of 10,

@@ -79,6 +79,21 @@ func (s *samples) addQuotient(scenario, name, server, by, ratio string) {
 	}
 }
 
+// addAgainst adds a server's value by that of another one.
+func (s *samples) addAgainst(scenario, name, server, base string) {
+	value := func(server string) float64 {
+		for _, v := range *s {
+			if v.scenario == scenario && v.name == name && v.server == server {
+				return v.value
+			}
+		}
+		return 0
+	}
+	if value(base) > 0 {
+		s.add(scenario, name, server+" / "+base, "×", value(server)/value(base))
+	}
+}
+
 // addRatios adds, for every value that is to be rated, its ratio to that of
 // the floor in the same round, or of the server that does nothing, if that was
 // measured.

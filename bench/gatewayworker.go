@@ -74,7 +74,10 @@ func (b *bench) gatewayworker(ctx context.Context, resting *server, round *sampl
 			break
 		}
 	}
-	return errors.Join(err, s.stop())
+	if err = errors.Join(err, s.stop()); err == nil {
+		b.besidePHP(ctx, s.name, round)
+	}
+	return err
 }
 
 // verb measures one verb over both ports; sendToUid at a steady rate as well.
@@ -173,8 +176,10 @@ func (b *bench) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backe
 	begun, until := loadtest.Now(), time.Now().Add(d)
 	for i, p := range all {
 		p.sent, p.refused = 0, 0
-		if err := p.http.allow(d + patience); err != nil {
-			return err
+		if p.http != nil {
+			if err := p.http.allow(d + patience); err != nil {
+				return err
+			}
 		}
 		running.Go(func() {
 			for k := 0; failed[i] == nil && ctx.Err() == nil && time.Now().Before(until); k++ {

@@ -85,3 +85,47 @@ func TestBackendTargets(t *testing.T) {
 		t.Error("a pause outlives its context")
 	}
 }
+
+// A binding names the connection by the end of its client id.
+func TestInnerBind(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := newInnerCaller(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.bind("7f0000010b54a3c21b07", "u"); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	got, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, n, err := gatewayworker.ParseFrame(got)
+	if err != nil || n != len(got) || f.Command != gatewayworker.BindUID || f.ConnectionID != 0xa3c21b07 || string(f.Ext) != "u" {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if c.bind("7f", "u") == nil || c.connection != 0 {
+		t.Error("a client id that is none was taken")
+	}
+}
+
+// The ratio of two servers is that of their values of one name.
+func TestAddAgainst(t *testing.T) {
+	var s samples
+	s.add("x", "CPU", Castgate, "ns", 3)
+	s.add("x", "CPU", PHP, "ns", 6)
+	s.addAgainst("x", "CPU", Castgate, PHP)
+	s.addAgainst("x", "rate", Castgate, PHP)
+	if n := len(s); n != 3 || s[2].value != 0.5 || s[2].server != "castgate / php" {
+		t.Errorf("%+v", s)
+	}
+}

@@ -34,8 +34,9 @@ func appendInner(dst []byte, command byte, ext, body []byte) []byte {
 // connection of its own, written and closed at once, and no answer. By one
 // goroutine.
 type innerCaller struct {
-	to  unix.SockaddrInet4
-	out []byte
+	to         unix.SockaddrInet4
+	out        []byte
+	connection uint32 // whom the next command is about
 }
 
 func newInnerCaller(address string) (*innerCaller, error) {
@@ -50,6 +51,7 @@ func newInnerCaller(address string) (*innerCaller, error) {
 // cost more than those of the PHP process that they stand for.
 func (c *innerCaller) call(command byte, ext, body []byte) error {
 	c.out = appendInner(c.out[:0], command, ext, body)
+	binary.BigEndian.PutUint32(c.out[17:], c.connection)
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("inner port: %w", err)

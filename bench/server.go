@@ -115,9 +115,14 @@ func start(ctx context.Context, name, binary string, callers int, more ...string
 			s.cmd.Env = append(s.cmd.Env, e)
 		}
 	}
+	return s.launch(ctx)
+}
+
+// launch starts the program and waits until it is ready.
+func (s *server) launch(ctx context.Context) (*server, error) {
 	if err := s.cmd.Start(); err != nil {
-		os.RemoveAll(dir)
-		return nil, fmt.Errorf("%s: %w", name, err)
+		os.RemoveAll(s.dir)
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	s.family = family{loadtest.Process{PID: s.cmd.Process.Pid}}
 	go func() {
@@ -126,7 +131,7 @@ func start(ctx context.Context, name, binary string, callers int, more ...string
 	}()
 	if err := s.awaitReady(ctx); err != nil {
 		s.stop()
-		return nil, fmt.Errorf("%s: %w\n%s", name, err, s.output)
+		return nil, fmt.Errorf("%s: %w\n%s", s.name, err, s.output)
 	}
 	return s, nil
 }

@@ -93,4 +93,5 @@ func watchNow(epoll, op, fd int, events uint32) error {
 	return err
 }
 
+// closeNow gives a descriptor back; what it was connected to is told by the kernel.
 func closeNow(fd int) { _, _ = call(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0) }
