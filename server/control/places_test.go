@@ -109,9 +109,26 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// requireRoom waits until some connection is idle: that is only a moment after
-// its answer was read.
-func (p *port) requireRoom() { p.t.Helper(); p.requireKind(kindIdle, 1, 0) }
+// requireRoom waits until all callers are idle: that is only a moment after
+// their answers were read.
+func (p *port) requireRoom() {
+	p.t.Helper()
+	busy := func() bool {
+		p.listener.places.mu.Lock()
+		defer p.listener.places.mu.Unlock()
+		for c := range p.listener.places.callers {
+			if state(c.state.Load()).kind() != kindIdle {
+				return true
+			}
+		}
+		return false
+	}
+	for limit := time.Now().Add(patience); busy(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			p.t.Fatal("a caller stays busy")
+		}
+	}
+}
 
 // requireKind waits until so many connections are of a kind for so long.
 func (p *port) requireKind(k kind, n int, old time.Duration) {
