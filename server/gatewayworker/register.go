@@ -27,6 +27,7 @@ type RegisterConfig struct {
 	MaxLine     int           // bytes of a line, its end included; 16 KiB. PHP takes 10 MiB
 	AuthTimeout time.Duration // for a successful connect event; 10 s
 	SendTimeout time.Duration // for a line to a worker that does not read; 10 s
+	PingTimeout time.Duration // for the next ping of a gateway that has sent one; 75 s, three of PHP's pings
 }
 
 // maxAddress is the longest address a gateway may register, in bytes: a DNS
@@ -41,7 +42,7 @@ func (c *RegisterConfig) Validate() error {
 		return fmt.Errorf("address %q of the Register: an IP address and a port are needed", c.Address)
 	case c.Secret == "" && !addr.Addr().IsLoopback():
 		return fmt.Errorf("the Register at %s needs a secret, as it is not on a loopback address", c.Address)
-	case c.MaxConns < 0 || c.MaxLine < 0 || c.AuthTimeout < 0 || c.SendTimeout < 0:
+	case c.MaxConns < 0 || c.MaxLine < 0 || c.AuthTimeout < 0 || c.SendTimeout < 0 || c.PingTimeout < 0:
 		return errors.New("a limit of the Register is negative")
 	}
 	for _, own := range c.Own {
@@ -64,6 +65,9 @@ func (c *RegisterConfig) defaults() {
 	}
 	if c.AuthTimeout == 0 {
 		c.AuthTimeout = 10 * time.Second
+	}
+	if c.PingTimeout == 0 {
+		c.PingTimeout = 75 * time.Second
 	}
 	if c.SendTimeout == 0 {
 		c.SendTimeout = 10 * time.Second

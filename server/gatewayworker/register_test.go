@@ -347,3 +347,26 @@ func TestRegisterConfig(t *testing.T) {
 		t.Error("one port twice")
 	}
 }
+
+// A gateway that has begun to ping and stops is taken out of the list, as it
+// hangs; one that has never pinged stays.
+func TestRegisterDropsWhoStopsPinging(t *testing.T) {
+	r := startRegister(t, RegisterConfig{Address: "127.0.0.1:0", PingTimeout: 50 * time.Millisecond})
+	address := r.Addr().String()
+	never := dial(t, address).send(asGateway("127.0.0.1:2900"))
+	await(t, "the first gateway", func() bool { return r.Stats().Gateways == 1 })
+	hangs := dial(t, address).send(asGateway("127.0.0.1:2901"))
+	await(t, "both gateways", func() bool { return r.Stats().Gateways == 2 })
+	worker := dial(t, address).send(asWorker + `{"event":"ping"}` + "\n")
+	worker.expect(listing("127.0.0.1:2900", "127.0.0.1:2901"))
+	hangs.send(`{"event":"ping"}` + "\n")
+	worker.expect(listing("127.0.0.1:2900"))
+	if got := hangs.rest(); got != "" {
+		t.Errorf("it was told %q", got)
+	}
+	if n := r.Stats().Refused["no_ping"]; n != 1 {
+		t.Errorf("%d are counted", n)
+	}
+	_ = never.Close()
+	worker.expect(listing())
+}

@@ -75,7 +75,7 @@ func (c *registerConn) lines() refusal {
 		}
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return refusedSilent
+			return c.overdue()
 		case err != nil:
 			return refusedNot
 		}
@@ -91,6 +91,7 @@ func (c *registerConn) take(line []byte) refusal {
 	case wire.RegisterUnknown:
 		return refusedEvent
 	case wire.RegisterPing:
+		c.pinged()
 		return refusedNot // the 10 seconds run on: only a connect stops them
 	case wire.RegisterGateway:
 		if l.Address == nil || len(l.Address) > maxAddress {
@@ -120,6 +121,30 @@ func (c *registerConn) known() bool {
 		_ = c.tcp.SetReadDeadline(time.Time{})
 	}
 	return true
+}
+
+// pinged gives a gateway that pings its time until the next ping: one that hangs
+// must not stay in the list. Those that never ping, as PHP's do where the Register
+// is at 127.0.0.1, stay until their connection ends.
+func (c *registerConn) pinged() {
+	r := c.register
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listed.has(c) {
+		_ = c.tcp.SetReadDeadline(time.Now().Add(r.cfg.PingTimeout))
+	}
+}
+
+// overdue says why the time of a connection is over.
+func (c *registerConn) overdue() refusal {
+	r := c.register
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listed.has(c) {
+		r.cfg.Log.Warn("a gateway has stopped pinging the Register and is not listed any more", "gateway", c.tcp.RemoteAddr().String())
+		return refusedPing
+	}
+	return refusedSilent
 }
 
 func (c *registerConn) connectGateway(address string) refusal {

@@ -32,6 +32,11 @@ func (l *addressList) set(c *registerConn, address string) bool {
 	return true
 }
 
+// has tells whether a connection has registered an address.
+func (l *addressList) has(c *registerConn) bool {
+	return slices.ContainsFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
+}
+
 // remove takes a connection's address out and tells whether it had one.
 func (l *addressList) remove(c *registerConn) bool {
 	before := len(l.entries)
@@ -71,12 +76,13 @@ const (
 	refusedAddress                // gateway_connect without an address
 	refusedKey                    // another key
 	refusedSlow                   // a worker that does not read
+	refusedPing                   // a gateway that has stopped pinging
 	refusals
 	refusedNot refusal = -1
 )
 
 // refusalNames are the values of the label reason in metrics.
-var refusalNames = [refusals]string{"full", "silent", "line_too_long", "no_event", "unknown_event", "no_address", "wrong_key", "slow"}
+var refusalNames = [refusals]string{"full", "silent", "line_too_long", "no_event", "unknown_event", "no_address", "wrong_key", "slow", "no_ping"}
 
 // registerCounters counts what the Register did. They are only added to.
 type registerCounters struct {
