@@ -19,6 +19,9 @@ const inflateTail = syncTail + "\x01\x00\x00\xff\xff"
 // and a message that inflates to more than is allowed never takes the memory.
 // One goroutine at a time may use it. It has some 45 KB, taken from a pool.
 type Inflation struct {
+	// AnyText is Parser.AnyText; false after NewInflation.
+	AnyText bool
+
 	op   Opcode
 	left int64 // bytes of plain that may still come
 	text utf8Stream
@@ -38,7 +41,7 @@ var inflations = sync.Pool{New: func() any {
 // the slice becomes the Inflation's, which appends to it; else it is copied.
 func NewInflation(op Opcode, packed []byte, give bool, maxMessage int64) *Inflation {
 	x := inflations.Get().(*Inflation)
-	x.op, x.left, x.text = op, max(maxMessage, 0), utf8Stream{}
+	x.op, x.left, x.text, x.AnyText = op, max(maxMessage, 0), utf8Stream{}, false
 	var all []byte
 	if give {
 		all = append(packed, inflateTail...)
@@ -77,7 +80,7 @@ func (x *Inflation) Next(buf []byte) (n int, last bool, err error) {
 		}
 	}
 	x.left -= int64(n)
-	if x.op == OpText && (!x.text.write(buf[:n]) || last && !x.text.whole()) {
+	if x.op == OpText && !x.AnyText && (!x.text.write(buf[:n]) || last && !x.text.whole()) {
 		return 0, false, errText
 	}
 	return n, last, nil

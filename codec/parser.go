@@ -14,6 +14,10 @@ type Parser struct {
 	// compressed (RFC 7692 section 6). Set before the first Next.
 	Deflate bool
 
+	// AnyText lets text be other than UTF-8, against RFC 6455 section 8.1. It
+	// counts from the next call of Next on.
+	AnyText bool
+
 	// The frame being read.
 	inFrame   bool // its header was read, its payload is not complete
 	fin       bool
@@ -163,7 +167,7 @@ func (p *Parser) readData(b []byte) (n int, ev Event, err error) {
 	p.remaining -= int64(n)
 	p.inFrame = p.remaining > 0
 	last := p.fin && !p.inFrame
-	if p.message == OpText && !p.deflated && (!p.text.write(data) || last && !p.text.whole()) {
+	if p.message == OpText && !p.deflated && !p.AnyText && (!p.text.write(data) || last && !p.text.whole()) {
 		return n, Event{}, errText
 	}
 	if n == 0 && !last {

@@ -29,6 +29,14 @@ type Events interface {
 	Closed(c EventClient)
 }
 
+// WantMessages says whether Events is told of messages, as it is until this says
+// otherwise. Those that are not wanted are not put together. Once it was called
+// with true, text may be other than UTF-8, as with GatewayWorker. Any goroutine.
+func (s *Server) WantMessages(wanted bool) {
+	s.unwanted.Store(!wanted)
+	s.anyText.Store(wanted)
+}
+
 // Admission is what Events.Admit answers.
 type Admission uint8
 

@@ -11,15 +11,16 @@ import (
 // inbound is what a connection holds while something has come in part: a
 // request head, a frame, a message. At rest it has none.
 type inbound struct {
-	parser  codec.Parser
-	head    []byte  // of a request; frames that came right behind it
-	scanned int     // bytes of head searched for its end
-	message []byte  // the message so far, with OnMessageEcho
-	charge  int     // what head counts for in loop.heads; 0: it doesn't
-	network uint64  // with charge: quota.Network of the peer
-	rest    []byte  // frames that wait for their turn
-	held    bool    // its messages wait for whoever is told of them; see holdClient
-	waiting *waiter // it waits to be admitted
+	parser     codec.Parser
+	head       []byte  // of a request; frames that came right behind it
+	scanned    int     // bytes of head searched for its end
+	message    []byte  // the message so far, with OnMessageEcho
+	charge     int     // what head counts for in loop.heads; 0: it doesn't
+	network    uint64  // with charge: quota.Network of the peer
+	rest       []byte  // frames that wait for their turn
+	assembling int     // what it counts for in Server.assembling
+	held       bool    // its messages wait for whoever is told of them; see holdClient
+	waiting    *waiter // it waits to be admitted
 	inflating
 }
 
@@ -57,6 +58,7 @@ func (l *loop) clearInbound(in *inbound) {
 	}
 	l.heads.free(in)
 	l.heldBack -= cap(in.rest)
+	l.assemble(in, 0)
 	in.inflating.discard()
 	*in = inbound{}
 }
@@ -142,6 +144,7 @@ func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
 	if in == nil {
 		in = &l.scratch
 		in.parser.Deflate = c.form.windowBits() != 0
+		in.parser.AnyText = c.is(flagTold) && l.srv.anyText.Load()
 	}
 	if in.waits() {
 		l.hold(in, append(l.hand(in), b...), true)
@@ -180,8 +183,12 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget in
 			return
 		}
 		if ev.Deflated && l.srv.config.OnMessage != OnMessageClose {
-			l.pack(c, in, &ev)
-			continue
+			if l.pack(c, in, &ev); l.assemble(in, cap(in.packed)+cap(in.message)) {
+				continue
+			}
+			l.clearInbound(in)
+			l.refuseMessage(slot, c, closeMessagesFull)
+			return
 		}
 		if !l.handleEvent(slot, c, in, &ev) || c.gen != gen {
 			l.clearInbound(in)
@@ -289,7 +296,7 @@ func (l *loop) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 	case OnMessageEcho:
 		return l.wholeMessage(slot, c, in, ev)
 	}
-	if l.srv.config.Events != nil {
+	if l.srv.config.Events != nil && !l.srv.unwanted.Load() && (ev.First || in.message != nil) {
 		return l.wholeMessage(slot, c, in, ev)
 	}
 	if ev.Last {
@@ -321,10 +328,15 @@ func (l *loop) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) 
 		message = in.message
 	}
 	if !ev.Last {
-		return true
+		if l.assemble(in, cap(in.message)) {
+			return true
+		}
+		l.refuseMessage(slot, c, closeMessagesFull)
+		return false
 	}
 	l.count.messagesIn.Add(1)
 	in.message = nil
+	l.assemble(in, 0)
 	if c.is(flagTold) {
 		goOn, enough := l.tell(slot, c, ev.Op == codec.OpBinary, message)
 		if !goOn {

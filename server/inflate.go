@@ -69,10 +69,11 @@ func (l *loop) pack(c *conn, in *inbound, ev *codec.Event) {
 	f.metered = f.cost
 	if f.packed == nil {
 		f.message = codec.NewInflation(ev.Op, ev.Data, false, limit)
-		return
+	} else {
+		f.message = codec.NewInflation(ev.Op, append(f.packed, ev.Data...), true, limit)
+		f.packed = nil
 	}
-	f.message = codec.NewInflation(ev.Op, append(f.packed, ev.Data...), true, limit)
-	f.packed = nil
+	f.message.AnyText = in.parser.AnyText
 }
 
 // inflateSome gives the next pieces of a complete compressed message, until it

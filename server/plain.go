@@ -136,6 +136,9 @@ func (l *loop) takeLines(slot uint32, c *conn, b []byte, budget int, own bool) {
 		return
 	}
 	l.holdPlain(c, b)
+	if c.in != nil && !l.assemble(c.in, cap(c.in.head)) {
+		l.startClose(slot, c, closeMessagesFull, nil, false)
+	}
 }
 
 // nextPlain cuts the next message off b, the first bytes of which, scanned, have

@@ -47,6 +47,9 @@ type Server struct {
 	sessions   [sessionLocks]sync.Mutex // by slot: of changes of JSON sessions
 	checks     checks
 	fetched    fetchedKeys   // of JWT.JWKS
+	unwanted   atomic.Bool   // WantMessages
+	anyText    atomic.Bool   // WantMessages
+	assembling atomic.Int64  // bytes of messages that are not whole, beyond freeAssembly of each
 	waitRoom   atomic.Int64  // bytes that connections waiting to be admitted hold
 	refusing   atomic.Int64  // sockets being refused for their address
 	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate

@@ -32,6 +32,9 @@ type gatewayworkerSettings struct {
 // phpSendQueue is sendToClientBufferSize of GatewayWorker.
 const phpSendQueue = 1_024_000
 
+// phpMaxMessage is maxPackageSize of GatewayWorker.
+const phpMaxMessage = 10 << 20
+
 // front reads the settings of the GatewayWorker front into e. It returns the
 // name of the wrong setting along with the error, or "" if the error names it.
 func (s *settings) front(e *effective) (name string, err error) {
@@ -76,8 +79,9 @@ func (s *settings) gatewayworkerSecret(e *effective) (string, error) {
 	return secret, nil
 }
 
-// asPHP gives slow clients what GatewayWorker gives them, unless these settings
-// were made: drop what is new at sendToClientBufferSize.
+// asPHP gives clients what GatewayWorker gives them, unless these settings were
+// made: messages of up to maxPackageSize, and slow ones lose what is new at
+// sendToClientBufferSize.
 func (e *effective) asPHP(src *sources) {
 	if !e.gatewayworker.On() {
 		return
@@ -85,6 +89,12 @@ func (e *effective) asPHP(src *sources) {
 	e.gatewayworker.KeepInit = src.from["init-message"] != ""
 	if src.from["send-queue"] == "" {
 		e.server.SendQueue = phpSendQueue
+	}
+	if src.from["max-message"] == "" {
+		e.server.MaxMessage = phpMaxMessage
+		if burst := e.server.ByteBurst; burst > 0 { // it must hold a message and one read
+			e.server.MaxMessage = min(phpMaxMessage, burst-64<<10)
+		}
 	}
 	if src.from["slow-policy"] == "" {
 		e.server.SlowPolicy = server.SlowDrop

@@ -145,6 +145,7 @@ func (l *innerLoop) makeRoom() {
 func (l *innerLoop) enter(p phase) {
 	l.awaitUntil = time.Time{}
 	l.queue.phase.Store(int32(p))
+	l.host.WantMessages(p != phaseOff)
 	l.host.SuspendInit(p != phaseOff && !l.cfg.KeepInit)
 	switch p {
 	case phaseAwait:

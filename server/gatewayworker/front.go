@@ -184,6 +184,7 @@ func (f *Front) SetLimits(inner, register int) {
 // Its methods do not block.
 type Host interface {
 	SuspendInit(suspended bool)
+	WantMessages(wanted bool)
 	Readmit()
 	Resume(connections []uint32)
 	Abandon(connections []uint32)

@@ -96,7 +96,9 @@ func TestLargeSession(t *testing.T) {
 	r.tell(frame(wire.SetSession, 1, session, ""))
 	r.await("it is kept", func() bool { return r.ask(frame(wire.SessionOfClient, 1, "", "")) == session })
 	r.tell(frame(wire.UpdateSession, 1, `a:1:{s:1:"l";i:1;}`, ""))
-	r.await("it is merged", func() bool { return len(r.ask(frame(wire.SessionOfClient, 1, "", ""))) == len(session)+len(`s:1:"l";i:1;`) })
+	r.await("it is merged", func() bool {
+		return len(r.ask(frame(wire.SessionOfClient, 1, "", ""))) == len(session)+len(`s:1:"l";i:1;`)
+	})
 	r.tell(frame(wire.SetSession, 1, strings.Repeat("s", server.MaxSessionBytes+1), ""))
 	r.await("it is refused", func() bool { return r.front.count.ignored[ignoreSession].Load() == 1 })
 	log.expectRefused(t, "SET_SESSION", "session")
