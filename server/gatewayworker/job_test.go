@@ -147,7 +147,7 @@ func TestTurnsAreBounded(t *testing.T) {
 	r.tell(frame(wire.BindUID, 1, "u", ""))
 	r.tell(frame(wire.JoinGroup, 1, "g", ""))
 	for name, make := range longCommands {
-		r.tell(make(100_000))
+		r.tell(make(40_000))
 		r.idle()
 		if n := r.number(func(*innerLoop) uint64 { defer func() { most = 0 }(); return most }); n > turnSteps+jobSteps+leastSteps+2*partLen {
 			t.Errorf("%s: %d steps in a turn", name, n)

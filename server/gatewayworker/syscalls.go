@@ -78,13 +78,13 @@ func lookNow(fds []unix.PollFd) error {
 	return err
 }
 
-// waitNow is epoll_wait, which blocks only if nothing is ready.
+// waitNow is epoll_wait. One that may block is told to the scheduler: a look before
+// it, whether it would, finds nothing most times.
 func waitNow(epoll int, events []unix.EpollEvent, milliseconds int) (int, error) {
-	n, err := call(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0)
-	if n != 0 || milliseconds == 0 {
-		return n, err
+	if milliseconds != 0 {
+		return unix.EpollWait(epoll, events, milliseconds)
 	}
-	return unix.EpollWait(epoll, events, milliseconds)
+	return call(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0)
 }
 
 func watchNow(epoll, op, fd int, events uint32) error {
