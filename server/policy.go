@@ -238,7 +238,8 @@ func (s *Server) checkPolicy(p *Policy) error {
 }
 
 // SetPolicy replaces the policy for all that is decided from now on, and returns
-// when the connections that are there are counted for limits by address. An error
+// when the connections that are there are counted for limits by address, or soon after
+// if a loop is held up. An error
 // names the field that is wrong, and the old policy stays. What p's slices and
 // pointers lead to must not be changed afterwards. Any goroutine.
 func (s *Server) SetPolicy(p Policy) error {

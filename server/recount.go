@@ -1,6 +1,9 @@
 package server
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Connections are counted by address only while there is a limit for it: without
 // one they cost nothing. So when a limit is set, those that are there already are
@@ -10,7 +13,12 @@ import "net/netip"
 // recountSlots is how many slots a loop looks at before it serves others again.
 const recountSlots = 16 * chunkLen
 
-// recount counts all who are there, and returns when that is done.
+// recountWait is how long a change of the policy waits for the walks. A loop that
+// is held up must not hold up a reload; it counts when it goes on.
+const recountWait = time.Second
+
+// recount counts all who are there, and returns when that is done or recountWait is
+// over.
 func (s *Server) recount(p *policy) {
 	if !p.perAddress.On() {
 		return
@@ -25,10 +33,14 @@ func (s *Server) recount(p *policy) {
 	if !s.running.Load() {
 		return // nobody is there yet, or no more
 	}
+	late := time.NewTimer(recountWait)
+	defer late.Stop()
 	for range walks {
 		select {
 		case <-done:
 		case <-s.ended:
+			return
+		case <-late.C:
 			return
 		}
 	}
