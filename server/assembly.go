@@ -1,5 +1,7 @@
 package server
 
+import "castgate/codec"
+
 // A message that comes in pieces is kept until it is whole, where somebody wants
 // it whole. It may be as long as Capacity.MaxMessage, and a client may take its
 // time, so all of them together are bounded.
@@ -22,4 +24,42 @@ func (l *loop) assemble(in *inbound, size int) bool {
 	grown := over > in.assembling
 	in.assembling = over
 	return !grown || total <= assemblyMemory
+}
+
+// wholeMessage keeps pieces of a message until it is complete, and then tells
+// of it and sends it back, as is configured.
+func (l *loop) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+	message := ev.Data
+	if !ev.First || !ev.Last {
+		if ev.First {
+			in.message = make([]byte, 0, len(ev.Data))
+		}
+		in.message = append(in.message, ev.Data...)
+		message = in.message
+	}
+	if !ev.Last {
+		if l.assemble(in, cap(in.message)) {
+			return true
+		}
+		l.refuseMessage(slot, c, closeMessagesFull)
+		return false
+	}
+	l.count.messagesIn.Add(1)
+	in.message = nil
+	l.assemble(in, 0)
+	if c.is(flagTold) {
+		goOn, enough := l.tell(slot, c, ev.Op == codec.OpBinary, message)
+		if !goOn {
+			return false
+		}
+		in.held = enough
+	}
+	if l.srv.config.OnMessage != OnMessageEcho {
+		return true
+	}
+	if len(l.pongs) > 0 && !l.sendPongs(slot, c) {
+		return false
+	}
+	f := l.echoFrame(c, ev.Op, message)
+	return l.catchUp(slot, c) && l.deliver(slot, c, f) && l.flush(slot, c)
 }
