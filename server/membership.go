@@ -186,6 +186,9 @@ func (s *Server) changeMembership(ctx context.Context, m Membership, change func
 	groups := distinct(m.Groups)
 	var failed error
 	apply := func(h table.Handle) (known bool, late error) {
+		if len(groups) == 0 { // nothing changes, but who is unknown is still told
+			return s.registry.lookup(h, func(*client) {}), nil
+		}
 		for part := range slices.Chunk(groups, lockedGroups) {
 			if ctx.Err() != nil {
 				return known, errQuery(ctx)

@@ -65,6 +65,13 @@ func TestMembershipRepeated(t *testing.T) {
 	if st, _ := k.Stats(t.Context()); st.Groups != 0 {
 		t.Errorf("%d groups are left", st.Groups)
 	}
+	// A computed list of groups may be empty: that makes nobody unknown.
+	for _, change := range []func(context.Context, Membership) (MembershipResult, error){k.Join, k.Leave} {
+		r, err := change(t.Context(), Membership{ClientIDs: []string{"gone", id}, UIDs: []string{"ann"}})
+		if err != nil || r.Changed != 0 || fmt.Sprint(r.UnknownClientIDs) != "[gone]" {
+			t.Errorf("no groups: %+v, %v", r, err)
+		}
+	}
 }
 
 // A change that there is no more time for ends where it is, as an error.
