@@ -66,14 +66,19 @@ func preflight(ctx *fasthttp.RequestCtx) bool {
 	return ctx.IsOptions() && len(h.Peek(fasthttp.HeaderOrigin)) > 0 && len(h.Peek(headerRequestMethod)) > 0
 }
 
-// answerPreflight says what pages of the origin may do; nothing is done.
-func (c *call) answerPreflight(res *resource) error {
+// anyMethod is what a preflight of a path that is not there is answered with: the
+// page can read which one was meant only if its browser goes on to ask.
+const anyMethod = "GET, PATCH, POST, PUT"
+
+// answerPreflight says what pages of the origin may do; nothing is done. It has
+// the methods of the path.
+func (c *call) answerPreflight(methods string) error {
 	ctx := c.http
 	if !c.server.access.Load().lets(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) {
 		return errOrigin
 	}
 	h := &ctx.Response.Header
-	h.Set("Access-Control-Allow-Methods", res.allow)
+	h.Set("Access-Control-Allow-Methods", methods)
 	h.Set("Access-Control-Allow-Headers", corsHeaders)
 	h.Set("Access-Control-Max-Age", corsMaxAge)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
@@ -86,12 +91,11 @@ var errOrigin = &wire.Fault{Code: codeBrowser, Detail: "pages of this Origin may
 // shareAnswer lets the page that asked read the answer, whatever it is, if its
 // origin may. Credentials of the browser are never asked for: the key is the
 // page's own.
-func (c *call) shareAnswer() {
-	access := c.server.access.Load()
+func (s *Server) shareAnswer(ctx *fasthttp.RequestCtx) {
+	access := s.access.Load()
 	if len(access.origins) == 0 {
 		return
 	}
-	ctx := c.http
 	h := &ctx.Response.Header
 	vary := fasthttp.HeaderOrigin
 	if ctx.IsOptions() {

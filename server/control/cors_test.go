@@ -12,6 +12,7 @@ func startShared(t *testing.T) *port {
 	return start(t, func(c *Config) {
 		c.Keys = []string{"first-key"}
 		c.Origins = []string{"HTTPS://Admin.Example.com:443/", "http://localhost:5173"}
+		c.MaxBody = 4 << 10
 	})
 }
 
@@ -38,7 +39,14 @@ func TestPreflight(t *testing.T) {
 	if _, h := ask("/v1/clients/c-1/session", "Origin: "+page); h.Get("Access-Control-Allow-Methods") != "OPTIONS, PATCH, PUT" {
 		t.Errorf("of a session: %v", h)
 	}
+	// A page can read that its path is wrong only if its browser makes the request.
+	if status, h := ask("/v1/push/", "Origin: "+page); status != 204 || h.Get("Access-Control-Allow-Methods") != "GET, PATCH, POST, PUT" {
+		t.Errorf("of a path that is not there: %d %v", status, h)
+	}
 	for _, origin := range []string{"https://evil.example", "null", "https://admin.example.com.evil.example", "http://admin.example.com", "https://admin.example.com:8443"} {
+		if status, h := ask("/v1/push/", "Origin: "+origin); status == 204 || h.Get("Access-Control-Allow-Methods") != "" {
+			t.Errorf("%s, of a path that is not there: %d %v", origin, status, h)
+		}
 		if status, h := ask("/v1/push", "Origin: "+origin); status != 403 || h.Get("Access-Control-Allow-Origin") != "" || h.Get("Access-Control-Allow-Methods") != "" {
 			t.Errorf("%s: %d %v", origin, status, h)
 		}
@@ -64,6 +72,7 @@ func TestSharedAnswers(t *testing.T) {
 		{400, "POST", "/v1/push", `{`, key},
 		{401, "POST", "/v1/push", `{}`, ""},
 		{404, "GET", "/nothing", "", key},
+		{413, "POST", "/v1/push/raw?all=1", strings.Repeat("x", 8<<10), key},
 		{405, "GET", "/v1/push", "", key},
 		{200, "GET", "/v1/openapi.json", "", ""},
 	} {

@@ -32,7 +32,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if err := c.serve(); err != nil {
 		s.fail(ctx, err)
 	}
-	c.shareAnswer()
+	s.shareAnswer(ctx)
 	if s.leaving.Load() {
 		ctx.SetConnectionClose()
 	}
@@ -53,6 +53,7 @@ func (s *Server) finish(c *call) {
 		s.log.Error("defect in the control port", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		c.http.Response.Reset()
 		s.fail(c.http, &wire.Fault{Code: codeInternal, Detail: "the gateway has a defect; its log says more"})
+		s.shareAnswer(c.http)
 		c.http.SetConnectionClose()
 		s.metrics.count(route, c.http.Response.StatusCode(), time.Since(c.began))
 		return // the call is left to the garbage collector
@@ -75,8 +76,12 @@ func (c *call) serve() error {
 	if err == nil {
 		c.route = res.route(ctx)
 	}
-	if err == nil && preflight(ctx) {
-		return c.answerPreflight(res)
+	if preflight(ctx) {
+		methods := anyMethod
+		if err == nil {
+			methods = res.allow
+		}
+		return c.answerPreflight(methods)
 	}
 	if c.route == nil || !c.route.open {
 		if err := c.letIn(); err != nil {
@@ -253,6 +258,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 		fault = wire.Faultf(codeBadRequest, "this is not a request of HTTP/1.1")
 	}
 	s.fail(ctx, fault)
+	s.shareAnswer(ctx)
 	ctx.SetConnectionClose()
 	if conn != nil {
 		conn.linger.Store(true)
