@@ -113,6 +113,24 @@ func TestBrokenBatch(t *testing.T) {
 	}
 }
 
+// TestAccept: the callers that name both types are generated clients, which put
+// what they would rather have first or give weights.
+func TestAccept(t *testing.T) {
+	p := start(t, nil)
+	for accept, want := range map[string]string{
+		"": jsonType, "*/*": jsonType, "application/*": jsonType, "text/html, */*;q=0.8": jsonType, "application/json": jsonType,
+		"application/x-ndjson": ndjsonType, "Application/X-NDJSON; charset=utf-8": ndjsonType, "application/x-ndjson, */*;q=0.1": ndjsonType,
+		"application/x-ndjson, application/json": ndjsonType, "application/json, application/x-ndjson": jsonType,
+		"application/json;q=0.5, application/x-ndjson;q=0.9": ndjsonType, "application/x-ndjson;q=0.5, application/json; q=0.9": jsonType,
+		"application/x-ndjson;q=0": jsonType, "application/x-ndjson;q=0.000, application/json": jsonType,
+		"application/json;Q=0.1, application/x-ndjson ; q = 1": ndjsonType, "application/x-ndjson;q=high": ndjsonType, ",;,": jsonType,
+	} {
+		if status, _, h := p.ask("GET", "/v1/clients", "", "Accept: "+accept); status != 200 || h.Get("Content-Type") != want {
+			t.Errorf("%q: %d %s, want %s", accept, status, h.Get("Content-Type"), want)
+		}
+	}
+}
+
 func TestListingStream(t *testing.T) {
 	p := start(t, nil)
 	p.fake.rows = 2500

@@ -220,18 +220,6 @@ func mediaType(contentType []byte) []byte {
 	return bytes.TrimSpace(t)
 }
 
-// accepts tells whether an Accept header names a media type.
-func accepts(accept []byte, want string) bool {
-	for len(accept) > 0 {
-		var one []byte
-		one, accept, _ = bytes.Cut(accept, []byte{','})
-		if bytes.EqualFold(mediaType(one), []byte(want)) {
-			return true
-		}
-	}
-	return false
-}
-
 // malformed answers what fasthttp could not read as a request. What was wrong
 // with it is told without repeating it: it may hold a key.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {

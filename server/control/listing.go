@@ -48,7 +48,7 @@ func appendCount(dst []byte, name string, row *server.NameCount) []byte {
 
 // list answers one page, or everything as NDJSON.
 func list[T any](c *call, l listing[T]) error {
-	if accepts(c.http.Request.Header.Peek(fasthttp.HeaderAccept), ndjsonType) {
+	if prefersLines(c.http.Request.Header.Peek(fasthttp.HeaderAccept)) {
 		return stream(c, l)
 	}
 	defer c.bound()()
