@@ -190,7 +190,11 @@ func (c *call) checkBody() error {
 	case c.route.body == batchBody && bytes.EqualFold(t, []byte(ndjsonType)):
 		return nil
 	}
-	return wire.Faultf(codeMediaType, "Content-Type %.64q is not supported here; send the header Content-Type: %s", t, jsonType)
+	takes := jsonType
+	if c.route.body == batchBody {
+		takes += " or " + ndjsonType
+	}
+	return wire.Faultf(codeMediaType, "Content-Type %.64q is not supported here; send the header Content-Type: %s", t, takes)
 }
 
 // framed tells whether a request without a body says so, by a length or by

@@ -121,6 +121,9 @@ func (c *call) listParameter(name, value string) error {
 	case "cursor":
 		to = &c.list.Cursor
 	case "limit":
+		if c.list.Limit != 0 {
+			return wire.Faultf(codeInvalidParameter, "limit must be given once")
+		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 || n > server.MaxPageLen {
 			return &server.Error{Code: server.CodeInvalidLimit, Detail: "limit must be a number from 1 to " + strconv.Itoa(server.MaxPageLen)}

@@ -130,17 +130,27 @@ func newRouter() *router {
 
 var errNotFound = &wire.Fault{Code: codeNotFound, Detail: "there is no such path; /v1/openapi.json lists them"}
 
-// notFound says which path may have been meant: without a slash at its end, in
+// notFound says which path may have been meant: without slashes too many, in
 // lower case, or below /v1.
 func (r *router) notFound(path []byte) error {
-	const longest = 64
+	const longest = 128
 	if len(path) > longest {
 		return errNotFound
 	}
-	slip := strings.ToLower(strings.TrimRight(string(path), "/"))
+	parts := strings.FieldsFunc(strings.ToLower(string(path)), func(c rune) bool { return c == '/' })
+	slip := "/" + strings.Join(parts, "/")
 	for _, meant := range []string{slip, "/v1" + slip} {
-		if r.fixed[meant] != nil {
-			return wire.Faultf(codeNotFound, "there is no such path; is %s meant?", meant)
+		res := r.fixed[meant]
+		if rest, ok := strings.CutPrefix(meant, string(clientPrefix)); ok && res == nil {
+			switch _, below, deeper := strings.Cut(rest, "/"); {
+			case !deeper:
+				res = r.client
+			case "/"+below == string(sessionSuffix):
+				res = r.session
+			}
+		}
+		if res != nil {
+			return wire.Faultf(codeNotFound, "there is no such path; is %s meant?", res.path)
 		}
 	}
 	return errNotFound
@@ -161,7 +171,7 @@ func (r *router) find(path []byte, clientID *string) (*resource, error) {
 		res, rest = r.session, id
 	}
 	if len(rest) == 0 || bytes.IndexByte(rest, '/') >= 0 {
-		return nil, errNotFound
+		return nil, r.notFound(path)
 	}
 	id, err := url.PathUnescape(string(rest))
 	if err != nil {

@@ -155,6 +155,12 @@ func TestHints(t *testing.T) {
 		{404, "not_found", "POST", "/v1/push/", "{}", "is /v1/push meant?"},
 		{404, "not_found", "POST", "/push", "{}", "is /v1/push meant?"},
 		{404, "not_found", "GET", "/v1/Stats//", "", "is /v1/stats meant?"},
+		{404, "not_found", "POST", "//v1/push", "{}", "is /v1/push meant?"},
+		{404, "not_found", "GET", "/v1/clients/", "", "is /v1/clients meant?"},
+		{404, "not_found", "GET", "/v1/clients/c-1/", "", "is /v1/clients/{client_id} meant?"},
+		{404, "not_found", "PUT", "/v1/clients/c-1/session/", "{}", "is /v1/clients/{client_id}/session meant?"},
+		{404, "not_found", "PUT", "/v1/clients/c-1/Session", "{}", "is /v1/clients/{client_id}/session meant?"},
+		{404, "not_found", "GET", "/v1/clients/c-1/groups", "", "/v1/openapi.json lists them"},
 		{404, "not_found", "GET", "/v1/nothing", "", "/v1/openapi.json lists them"},
 		{404, "not_found", "GET", "/" + strings.Repeat("a", 9000), "", "/v1/openapi.json lists them"},
 		{405, "method_not_allowed", "PUT", "/v1/push", "{}", "/v1/push takes OPTIONS, POST, not PUT"},
@@ -162,6 +168,13 @@ func TestHints(t *testing.T) {
 		{400, "unknown_parameter", "GET", "/v1/clients?page=2", "", "which takes uid, group, limit, cursor"},
 		{400, "unknown_parameter", "GET", "/v1/stats?x=1", "", "which takes none"},
 		{400, "unknown_field", "POST", "/v1/kick", `{"uid":"a"}`, "which takes client_ids, uids, groups, all, to"},
+		{400, "unknown_field", "POST", "/v1/batch", `{"op":"online"}`, "which takes commands; a command a line has Content-Type: application/x-ndjson"},
+		{400, "unknown_field", "POST", "/v1/batch", `{"Commands":[]}`, "which takes commands"},
+		{400, "invalid_parameter", "GET", "/v1/clients?limit=1&limit=2", "", "limit must be given once"},
+		{400, "invalid_json", "POST", "/v1/push", "\xef\xbb\xbf{}", "begins with a byte order mark"},
+		{400, "invalid_json", "PUT", "/v1/clients/c-1/session", "\xef\xbb\xbf{}", "begins with a byte order mark"},
+		{400, "invalid_json", "POST", "/v1/batch", "\xef\xbb\xbf{}", "begins with a byte order mark"},
+		{400, "invalid_json", "POST", "/v1/push", "\xff\xfe{\x00}\x00", "UTF-16"},
 	} {
 		if detail := p.refuses(tt.status, tt.code, tt.method, tt.path, tt.body); !strings.Contains(detail, tt.hint) {
 			t.Errorf("%s %.40s: %s, want %s", tt.method, tt.path, detail, tt.hint)
@@ -169,6 +182,20 @@ func TestHints(t *testing.T) {
 	}
 	if detail := p.refuses(415, "unsupported_media_type", "POST", "/v1/push", "{}", "Content-Type: application/x-www-form-urlencoded"); !strings.Contains(detail, "Content-Type: application/json") {
 		t.Error(detail)
+	}
+	if detail := p.refuses(415, "unsupported_media_type", "POST", "/v1/batch", "{}", "Content-Type: application/jsonl"); !strings.Contains(detail, "Content-Type: application/json or application/x-ndjson") {
+		t.Error(detail)
+	}
+	for line, want := range map[string]string{
+		`{"commands":[]}`:           "Content-Type: application/json",
+		`{"op":"kick","uid":"a"}`:   "which takes client_ids, uids, groups, all, to",
+		`{"uid":"a","op":"online"}`: "which takes client_ids, uids",
+		`{"user":"a","op":"kick"}`:  `unknown field \"user\"`,
+		"\xef\xbb\xbf{}":            "begins with a byte order mark",
+	} {
+		if _, body, _ := p.ask("POST", "/v1/batch", line, "Content-Type: application/x-ndjson"); !strings.Contains(body, want) {
+			t.Errorf("%s: %s, want %s", line, body, want)
+		}
 	}
 }
 

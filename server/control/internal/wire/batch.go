@@ -26,7 +26,8 @@ func (c *Command) SplitBatch(body []byte, spans []Span) ([]Span, error) {
 		case !ok:
 			return spans, s.end()
 		case key != "commands":
-			return spans, Faultf(CodeUnknownField, "unknown field %.64q", key)
+			return spans, Faultf(CodeUnknownField, "unknown field %.64q in a batch, which takes commands; "+
+				"a command a line has Content-Type: application/x-ndjson", key)
 		case has:
 			return spans, Faultf(CodeDuplicateField, "the field commands stands twice")
 		}

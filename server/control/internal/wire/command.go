@@ -144,10 +144,7 @@ func (c *Command) Decode(body []byte, op *Op) error {
 		}
 		f := field(key)
 		if f&allowed == 0 {
-			if op != nil {
-				return op.unknown(key)
-			}
-			return Faultf(CodeUnknownField, "unknown field %.64q", key)
+			return unknownField(key, op)
 		}
 		if f&c.Has != 0 {
 			return Faultf(CodeDuplicateField, "the field %s stands twice", key)

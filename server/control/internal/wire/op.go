@@ -132,6 +132,17 @@ func (c *Command) checkTargets(op *Op) error {
 	return nil
 }
 
+// unknownField is the fault of a field that no op has, or that op does not have.
+func unknownField(name string, op *Op) *Fault {
+	switch {
+	case op != nil:
+		return op.unknown(name)
+	case name == "commands":
+		return Faultf(CodeUnknownField, "unknown field commands in a command; a batch in one object has Content-Type: application/json")
+	}
+	return Faultf(CodeUnknownField, "unknown field %.64q in a command, which takes %s", name, FieldOp|allFields)
+}
+
 // unknown is the fault of a field that the op does not have.
 func (op *Op) unknown(name string) *Fault {
 	return Faultf(CodeUnknownField, "unknown field %.64q in %s, which takes %s", name, op.Name, op.Fields)

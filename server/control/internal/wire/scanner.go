@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -60,10 +61,19 @@ func (s *scanner) end() error {
 	return nil
 }
 
+// byteOrderMarks are how texts of some programs begin, which RFC 8259 section 8.1
+// forbids.
+var byteOrderMarks = map[string]string{"\xef\xbb\xbf": "UTF-8", "\xff\xfe": "UTF-16", "\xfe\xff": "UTF-16"}
+
 // syntax is the fault of an unexpected byte at pos.
 func (s *scanner) syntax(where string) error {
 	if s.pos >= len(s.data) {
 		return Faultf(CodeInvalidJSON, "the JSON ends early, %s", where)
+	}
+	for mark, name := range byteOrderMarks {
+		if s.pos == 0 && strings.HasPrefix(string(s.data[:min(len(s.data), 3)]), mark) {
+			return Faultf(CodeInvalidJSON, "the JSON begins with a byte order mark (%s); send UTF-8 without one", name)
+		}
 	}
 	return Faultf(CodeInvalidJSON, "unexpected %q at byte %d, %s", s.data[s.pos:s.pos+1], s.pos, where)
 }
