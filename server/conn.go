@@ -199,7 +199,7 @@ func (l *loop) abort(slot uint32, c *conn, why closeReason) {
 // that is slow but still takes bytes gets more of it.
 func (l *loop) closeOverdue(slot uint32, c *conn) {
 	if c.is(flagServed) {
-		if next, ok := l.look(slot, c, closePatience, closeTicks); ok {
+		if next, ok := l.look(slot, c, l.sys.flow(int(c.fd)), closePatience, closeTicks); ok {
 			l.closeBy(slot, c, min(next-l.wheel.Now(), closeTicks))
 			return
 		}

@@ -14,10 +14,6 @@ import (
 // it waits for its answer, where Config has no pings (protocol.md section 7.6).
 const idleProbe = 55 * time.Second
 
-// leastUserTimeout is how long a peer may take nothing before the kernel ends
-// its connection, whatever the pings' times are.
-const leastUserTimeout = 20 * time.Second
-
 // setOptions sets what sockets accepted from a listener shall have.
 func setOptions(fd int, c *Config, m form) error {
 	return errors.Join(
@@ -26,11 +22,11 @@ func setOptions(fd int, c *Config, m form) error {
 		keepAlive(fd, c.PingInterval, c.PingTimeout, m))
 }
 
-// keepAlive has the kernel find peers that are gone where no pings do. One that
-// is silent is probed after interval and gone after timeout more, and so is one
-// that takes nothing of what it is sent for as long as both, 20 seconds at the
-// least. Pings find both too, with patience for slow readers, so where there are
-// pings the kernel is left out of it.
+// keepAlive has the kernel find idle peers that are gone where no pings do. One
+// that is silent is probed after interval and gone after timeout more. The kernel
+// does not probe while it holds bytes for a peer: then loop.watch does the
+// same. TCP_USER_TIMEOUT is left off, since it also ends a peer that reads slowly: what
+// it measures is for how long the window has no room for a whole segment.
 func keepAlive(fd int, interval, timeout time.Duration, m form) error {
 	on := 1
 	switch {
@@ -47,9 +43,7 @@ func keepAlive(fd int, interval, timeout time.Duration, m form) error {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, on),
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(interval)),
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(timeout)),
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 1),
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
-			on*int(max(interval+timeout, leastUserTimeout).Milliseconds())))
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 1))
 }
 
 // setKeepAlive is keepAlive for those who connect from now on. Any goroutine.

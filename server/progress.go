@@ -78,9 +78,8 @@ type taker struct {
 // Once it has taken everything, it is given answer ticks and the time that
 // reading takes. ok is false if it is to be ended, otherwise next is the tick of
 // the next look.
-func (l *loop) look(slot uint32, c *conn, patience, answer uint32) (next uint32, ok bool) {
+func (l *loop) look(slot uint32, c *conn, f flow, patience, answer uint32) (next uint32, ok bool) {
 	now := l.wheel.Now()
-	f := l.sys.flow(int(c.fd))
 	still := uint32(min(f.still/tickLen, math.MaxInt32))
 	t, seen := l.takers[slot]
 	switch {
@@ -107,6 +106,37 @@ func (l *loop) look(slot uint32, c *conn, patience, answer uint32) (next uint32,
 	}
 	l.takers[slot] = t
 	return now + min(end-now, answer), true
+}
+
+// watchTimes are the times of pings, for a client that gets none.
+func (t *tickConfig) watchTimes() (interval, timeout uint32) {
+	if t.pingInterval == 0 {
+		const probe = uint32(idleProbe / tickLen)
+		return probe, probe
+	}
+	return t.pingInterval, t.pingTimeout
+}
+
+// watchEvery is how many ticks pass between two looks at a client that gets no
+// pings and has taken all it was sent.
+func (t *tickConfig) watchEvery() uint32 {
+	interval, _ := t.watchTimes()
+	return interval
+}
+
+// watch is look for a client that gets no pings. While it has taken everything it
+// stays, whatever it says: the kernel's keepalive finds out whether it is there.
+func (l *loop) watch(slot uint32, c *conn, t *tickConfig) (next uint32, ok bool) {
+	interval, timeout := t.watchTimes()
+	f := l.sys.flow(int(c.fd))
+	if f.waits || c.head != 0 {
+		return l.look(slot, c, f, max(interval+timeout, leastPatience), timeout)
+	}
+	l.forgive(slot)
+	if f.still/tickLen >= time.Duration(c.reading(f.acked)) {
+		c.sent = 0 // it has had the time to read all of it
+	}
+	return l.wheel.Now() + interval, true
 }
 
 // forgive forgets what look has remembered.

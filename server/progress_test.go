@@ -196,3 +196,62 @@ func TestOverdueClose(t *testing.T) {
 		}
 	}
 }
+
+// Who gets no pings stays while it takes what it is sent, and while there is
+// nothing to take; one that takes nothing goes.
+func TestUnasked(t *testing.T) {
+	const probe = 2 * uint32(idleProbe/tickLen)
+	unasked := map[string]struct {
+		make  func(p *slowPeer)
+		bound uint32
+	}{
+		"on a text listener": {func(p *slowPeer) { p.form = formLine }, pingBound},
+		"while pings are off": {func(p *slowPeer) {
+			c := p.l.srv.config
+			c.PingInterval = 0
+			p.l.srv.ticks.Store(newTickConfig(&c))
+		}, probe},
+	}
+	for _, try := range []struct {
+		name   string
+		unread uint8
+		does   func(p *slowPeer, tick uint32)
+		more   uint32 // beyond its bound at the most
+		never  bool
+	}{
+		{"one that is owed nothing", 255, func(*slowPeer, uint32) {}, 0, true},
+		{"one that takes nothing", 0, func(p *slowPeer, _ uint32) { p.waits = true }, 0, false},
+		{"one with much to read that takes no more", 255, func(p *slowPeer, _ uint32) { p.waits = true }, maxReading, false},
+		{"one that had the time to read before it was gone", 255, func(p *slowPeer, tick uint32) {
+			if p.waits = tick > 300*tickSecond; tick == 300*tickSecond {
+				p.moved = p.l.wheel.Now()
+			}
+		}, 300 * tickSecond, false},
+		{"20 KB a second", 255, func(p *slowPeer, _ uint32) {
+			p.waits = true
+			p.take(5000)
+		}, 0, true},
+		{"2 KB a second in steps of 128 KB", 255, func(p *slowPeer, tick uint32) {
+			if p.waits = true; tick%(64*tickSecond) == 0 {
+				p.take(128 << 10)
+			}
+		}, 0, true},
+		{"acknowledgements and no room", 255, func(p *slowPeer, _ uint32) {
+			p.waits, p.moved = true, p.l.wheel.Now()
+		}, probe + maxReading, false},
+	} {
+		for kind, u := range unasked {
+			p := newSlowPeer(t)
+			u.make(p)
+			p.l.nextDeadline(p.slot, p.conn)
+			p.sent = try.unread
+			end := p.endsAfter(aWhile, func(tick uint32) { try.does(p, tick) })
+			if (end == 0) != try.never || end > 0 && (end < u.bound || end > u.bound+try.more) {
+				t.Errorf("%s, %s: ended after %d ticks, want %d to %d", try.name, kind, end, u.bound, u.bound+try.more)
+			}
+			if p.is(flagPinged) || end > 0 && (p.l.takers != nil || p.l.count.closes[closeGone].Load() != 1) {
+				t.Errorf("%s, %s: pinged, remembered or ended for another reason", try.name, kind)
+			}
+		}
+	}
+}

@@ -35,6 +35,9 @@ func newTickConfig(c *Config) *tickConfig {
 	return &tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
 }
 
+// pings tells whether a client is pinged.
+func (t *tickConfig) pings(c *conn) bool { return t.pingInterval > 0 && !c.form.plain() }
+
 var pingFrame = controlFrame(codec.AppendFrame(nil, codec.OpPing, nil))
 
 // before compares ticks, which wrap around.
@@ -126,27 +129,41 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 		c.clear(flagPinged) // its pong may lie in the socket
 		c.lastRead = now
 	}
-	if t.pingInterval > 0 && !c.form.plain() {
-		switch {
-		case c.is(flagPinged) && c.is(flagLater):
-			c.lastRead = now // its pong may be among what waits for its turn
-		case c.is(flagPinged):
-			if !before(now, c.lastRead+t.pingTimeout) {
-				next, ok := l.look(slot, c, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
-				if !ok {
-					l.abort(slot, c, closePingTimeout)
-					return
-				}
-				c.lastRead = next - t.pingTimeout
-			}
-		case !before(now, c.lastRead+t.pingInterval):
-			c.set(flagPinged)
-			c.lastRead = now
-			l.count.pings.Add(1)
-			l.queueFirst(slot, c, pingFrame)
-			if !c.is(flagBlocked) && !l.flush(slot, c) {
+	if !t.pings(c) {
+		next, ok := l.watch(slot, c, t)
+		if !ok {
+			l.abort(slot, c, closeGone)
+			return
+		}
+		l.deadlineBy(slot, c, now, next)
+		return
+	}
+	l.ping(slot, c, now, t)
+}
+
+// ping asks a silent client whether it is there, and ends one that does not
+// answer and takes nothing.
+func (l *loop) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
+	switch {
+	case c.is(flagPinged) && c.is(flagLater):
+		c.lastRead = now // its pong may be among what waits for its turn
+	case c.is(flagPinged):
+		if !before(now, c.lastRead+t.pingTimeout) {
+			f := l.sys.flow(int(c.fd))
+			next, ok := l.look(slot, c, f, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
+			if !ok {
+				l.abort(slot, c, closePingTimeout)
 				return
 			}
+			c.lastRead = next - t.pingTimeout
+		}
+	case !before(now, c.lastRead+t.pingInterval):
+		c.set(flagPinged)
+		c.lastRead = now
+		l.count.pings.Add(1)
+		l.queueFirst(slot, c, pingFrame)
+		if !c.is(flagBlocked) && !l.flush(slot, c) {
+			return
 		}
 	}
 	l.nextDeadlineOf(slot, c, now)
@@ -165,13 +182,20 @@ func (l *loop) nextDeadline(slot uint32, c *conn) {
 
 func (l *loop) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 	t := l.srv.ticks.Load()
-	at := now + wheelBuckets // nothing due: look again at the horizon
-	if t.pingInterval > 0 && !c.form.plain() {
-		at = c.lastRead + t.pingInterval
-		if c.is(flagPinged) {
-			at = c.lastRead + t.pingTimeout
-		}
+	switch {
+	case !t.pings(c):
+		l.deadlineBy(slot, c, now, now+t.watchEvery())
+	case c.is(flagPinged):
+		l.deadlineBy(slot, c, now, c.lastRead+t.pingTimeout)
+	default:
+		l.deadlineBy(slot, c, now, c.lastRead+t.pingInterval)
 	}
+}
+
+// deadlineBy has openDeadline called at a tick, or when the token ends or the
+// time to be bound is over.
+func (l *loop) deadlineBy(slot uint32, c *conn, now, at uint32) {
+	t := l.srv.ticks.Load()
 	if c.is(flagExpires) {
 		if end := now + uint32(min(max(l.secondsLeft(slot), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
 			at = end
