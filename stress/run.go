@@ -26,7 +26,7 @@ type Scenario struct {
 
 // Scenarios are all there are, in the order in which they are run.
 func Scenarios() []Scenario {
-	return slices.Concat(churning, slowReaders, steadyReaders, cutting, flooding, silence, dying, lateness, shortage, stalling, jumping, securing, stuckLogs, fairness)
+	return slices.Concat(churning, slowReaders, steadyReaders, cutting, flooding, silence, dying, lateness, shortage, stalling, jumping, securing, stuckLogs, fairness, rolling)
 }
 
 // Find picks scenarios by name; no names are all.

@@ -32,6 +32,9 @@ type Options struct {
 	Stderr *os.File
 	// ControlTLS, if not nil, is the client's side of TLS on the control port.
 	ControlTLS *tls.Config
+	// Inherited, if not nil, is the listening socket that the process is started
+	// with instead of opening its own, as systemd does it.
+	Inherited *net.TCPListener
 }
 
 // Gateway is a running castgate process.
@@ -73,6 +76,9 @@ func StartWith(t testing.TB, opts Options) *Gateway {
 	t.Cleanup(g.cleanup)
 	for try := 1; ; try++ {
 		g.Addr, g.ControlAddr = flagValue(opts.Flags, "--listen"), flagValue(opts.Flags, "--control")
+		if opts.Inherited != nil {
+			g.Addr = opts.Inherited.Addr().String()
+		}
 		fixed := g.Addr != "" && g.ControlAddr != ""
 		if g.Addr == "" {
 			g.Addr = FreeAddr(t)
@@ -125,13 +131,27 @@ func cleanEnv() []string {
 func (g *Gateway) boot() bool {
 	g.t.Helper()
 	args := append([]string{}, g.opts.Wrap...)
-	args = append(args, Build(g.t), "serve", "--listen", g.Addr, "--control", g.ControlAddr)
+	listen := g.Addr
+	if g.opts.Inherited != nil {
+		listen = "fd:clients"
+		args = append(args, "/bin/sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh")
+	}
+	args = append(args, Build(g.t), "serve", "--listen", listen, "--control", g.ControlAddr)
 	for scheme, addr := range g.Listeners {
 		args = append(args, "--listen", scheme+"://"+addr)
 	}
 	args = append(args, withoutAddresses(g.opts.Flags)...)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(cleanEnv(), g.opts.Env...)
+	if g.opts.Inherited != nil {
+		passed, err := g.opts.Inherited.File()
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		defer passed.Close()
+		cmd.ExtraFiles = []*os.File{passed}
+		cmd.Env = append(cmd.Env, "LISTEN_FDS=1", "LISTEN_FDNAMES=clients")
+	}
 	if g.opts.Stderr != nil {
 		cmd.Stderr = g.opts.Stderr
 	}

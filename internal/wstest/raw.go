@@ -79,19 +79,26 @@ func (r *Raw) Put(p []byte) {
 	}
 }
 
+// Answer is Status that returns errors. It fails no test and so may be called from
+// any goroutine.
+func (r *Raw) Answer() (status int, err error) {
+	r.SetReadDeadline(time.Now().Add(Patience))
+	resp, err := http.ReadResponse(r.in, nil)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, nil
+}
+
 // Status reads an HTTP answer's head and returns its status, 0 if the
 // connection ended without one.
 func (r *Raw) Status() int {
 	r.t.Helper()
-	r.SetReadDeadline(time.Now().Add(Patience))
-	resp, err := http.ReadResponse(r.in, nil)
-	if err != nil {
-		if ended(err) {
-			return 0
-		}
+	status, err := r.Answer()
+	if err != nil && !ended(err) {
 		r.t.Fatalf("reading the answer to the handshake: %v", err)
 	}
-	return resp.StatusCode
+	return status
 }
 
 // Frame reads one frame of the gateway, which must be whole and unmasked.
