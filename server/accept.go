@@ -32,6 +32,7 @@ type acceptor struct {
 	spare   int // a descriptor kept to be able to accept and refuse when there are no more
 	warned  time.Time
 	failed  int // accepts in a row
+	lost    int // in a row, to another process
 
 	inherited bool        // the socket was passed and outlives this process
 	leaving   atomic.Bool // nobody new is to get in line
@@ -48,6 +49,9 @@ const (
 	// mostFailures is how many accepts may fail in a row before the acceptor
 	// waits, whatever their errors say.
 	mostFailures = 16
+	// lostPause is how long the acceptor waits where another process is always
+	// faster: it takes the clients.
+	lostPause = time.Millisecond
 	// warnEvery bounds the log lines about such errors.
 	warnEvery = 10 * time.Second
 	// mostLeaving is how long those who wait are taken beyond listen.Settle.
@@ -97,22 +101,27 @@ func (a *acceptor) run() error {
 		a.discard()
 		close(a.closed)
 	}()
-	told := false // poll has said that somebody waits
 	for next := 0; !a.stopped.Load(); {
 		if a.leaving.Load() && !a.leave() {
 			return nil
 		}
-		fd, sa, err := a.srv.sys.accept(a.door.fd)
-		switch {
-		case err == nil:
-			a.failed, told = 0, false
-			a.place(fd, sa, next)
-			next++
-		case err == unix.EAGAIN && !told:
+		// An accept in vain costs several times what poll does.
+		if !a.door.await(a.until) {
 			if a.left() {
 				return nil
 			}
-			told = a.door.await(a.until)
+			continue
+		}
+		fd, sa, err := a.srv.sys.accept(a.door.fd)
+		switch {
+		case err == nil:
+			a.failed, a.lost = 0, 0
+			a.place(fd, sa, next)
+			next++
+		case err == unix.EAGAIN && a.inherited: // another process that has the socket was faster
+			if a.lost++; a.lost > mostFailures {
+				time.Sleep(lostPause)
+			}
 		default:
 			if err := a.endure(err); err != nil {
 				return err

@@ -74,6 +74,22 @@ func TestLastingAcceptErrorIsNoSpin(t *testing.T) {
 	}
 }
 
+// Two processes may accept from a socket that was passed to both: to be slower
+// than the other is no error, and nothing to be told of.
+func TestLostAcceptsAreNoErrors(t *testing.T) {
+	f := newFaulty()
+	var log logBuffer
+	s := startServerOn(t, &f.system, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	s.acceptors[0].inherited = true
+	f.blind.Store(true)
+	f.acceptE.Store(int64(unix.EAGAIN))
+	f.accepts.Store(4 * mostFailures)
+	s.dial()
+	if n := s.stats().AcceptErrors; n != 0 || f.accepts.Load() > 0 || log.count("no client can be accepted") != 0 {
+		t.Errorf("%d errors, %d accepts were left to fail", n, f.accepts.Load())
+	}
+}
+
 // One that cannot be told why it is turned away is turned away all the same,
 // and counted.
 func TestErrorsOfTurningAway(t *testing.T) {
