@@ -6,14 +6,19 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// Events reach workers in turn: each worker has a line of the backlogs of its
-// clients, and takes one event of each before the next one of the first. What is
-// handed to its socket before it has taken what came before is kept short, so
-// that an event of a quiet client waits for few of a loud one.
+// Events reach workers in turn: each worker has lines of the backlogs of its
+// clients, and takes one event of each before the next one of the first. A client
+// of whom nothing has waited goes before those who always have something waiting,
+// however many these are. What is handed to its socket before it has taken what
+// came before is kept short, so that an event of a quiet client waits for few of a
+// loud one: a slow worker takes long for a thousand tiny ones.
 
 const (
 	// workerAhead is how many bytes of events wait for a worker's socket.
-	workerAhead = 16 << 10
+	workerAhead = 2 << 10
+	// quickEvents is how many events of a client go at once that begins to wait:
+	// ON_CONNECT, ON_WEBSOCKET_CONNECT, a message and ON_CLOSE.
+	quickEvents = 4
 	// feedBudget is how many bytes a worker gets before others have their turn.
 	feedBudget = 1 << 20
 	// doomedBatch is how many clients are closed in one turn for want of a worker.
@@ -34,7 +39,7 @@ func (l *innerLoop) deliver() {
 		l.queue.mu.Unlock()
 	}
 	for _, w := range l.workers.list {
-		if !w.line.empty() && w.conn.waiting() == 0 {
+		if !w.idle() && w.conn.waiting() == 0 {
 			l.queued(w.conn, 0)
 		}
 	}
@@ -69,7 +74,7 @@ func (l *innerLoop) assign(b *backlog) {
 		ws.bind(b.connection, chosen)
 		w = chosen
 	}
-	w.line.push(b)
+	w.quick.push(b)
 }
 
 func (l *innerLoop) forget(b *backlog) {
@@ -83,7 +88,7 @@ func (l *innerLoop) forget(b *backlog) {
 // workerAhead bytes wait for its socket. False if there is none.
 func (l *innerLoop) fill(c *innerConn) bool {
 	w, q, before := c.worker, l.queue, len(c.out)
-	if w.line.empty() || c.closed {
+	if w.idle() || c.closed {
 		return false
 	}
 	if c.waiting() == 0 {
@@ -91,23 +96,21 @@ func (l *innerLoop) fill(c *innerConn) bool {
 	}
 	q.mu.Lock()
 	for c.waiting() < workerAhead {
-		b := w.line.pop()
+		b, events := w.next()
 		if b == nil {
 			break
 		}
-		if b.waiting() == 0 { // the client's end took it all back
-			l.forget(b)
-			continue
+		for ; events > 0 && b.waiting() > 0; events-- {
+			last := b.command() == wire.OnClose
+			frame := b.cut()
+			c.out = append(c.out, frame...)
+			q.bytes -= len(frame)
+			l.count.events.Add(1)
+			if last {
+				l.workers.unbind(b.connection)
+			}
 		}
-		last := b.command() == wire.OnClose
-		frame := b.cut()
-		c.out = append(c.out, frame...)
-		q.bytes -= len(frame)
-		l.count.events.Add(1)
-		if last {
-			l.workers.unbind(b.connection)
-		}
-		if b.waiting() == 0 {
+		if b.waiting() == 0 { // or the client's end took it all back
 			l.forget(b)
 			continue
 		}

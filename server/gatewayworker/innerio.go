@@ -207,7 +207,7 @@ func (l *innerLoop) flush(c *innerConn) {
 	if c.closed {
 		return
 	}
-	l.want(c, c.worker != nil && !c.worker.line.empty()) // after feedBudget it goes on when the others have had their turn
+	l.want(c, c.worker != nil && !c.worker.idle()) // after feedBudget it goes on when the others have had their turn
 	switch {
 	case c.stopped && c.job == nil: // replies have been read, commands go on
 		l.readLater(c)

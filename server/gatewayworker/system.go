@@ -56,4 +56,4 @@ var linux = system{
 
 // notSent is how many bytes of a worker's events the kernel takes beyond those
 // that it can send at once.
-const notSent = 16 << 10
+const notSent = 2 << 10

@@ -14,7 +14,9 @@ type worker struct {
 	conn    *innerConn // nil: it has left
 	clients int        // by which the next client is routed
 	bound   int        // entries of workers.of
-	line    line       // of its clients with events that wait
+	quick   line       // of its clients with events that wait: those that were not waiting before
+	line    line       // of those that have had their first turn
+	hurried bool       // the last turn was one of quick
 	stuck   bool       // it has read nothing for Config.StuckAfter, though there was something
 }
 
@@ -68,6 +70,20 @@ func (ws *workers) bind(connection uint32, w *worker) {
 	w.clients++
 	w.bound++
 	ws.queue.bound.Store(int64(len(ws.of)))
+}
+
+// idle tells whether no events wait for it.
+func (w *worker) idle() bool { return w.quick.empty() && w.line.empty() }
+
+// next takes the client whose turn it is, nil if there is none, and how many of
+// its events may go. Who begins to wait goes first, with all that comes at once of
+// an honest client, but every other turn is of those who wait for longer.
+func (w *worker) next() (b *backlog, events int) {
+	w.hurried = !w.quick.empty() && (!w.hurried || w.line.empty())
+	if w.hurried {
+		return w.quick.pop(), quickEvents
+	}
+	return w.line.pop(), 1
 }
 
 // unbind makes a client nobody's.
@@ -171,6 +187,7 @@ func (l *innerLoop) leave(c *innerConn, lost []byte) {
 	}
 	l.queue.putBack(lost)
 	l.queue.again(&w.line)
+	l.queue.again(&w.quick)
 	l.deliver()
 }
 
