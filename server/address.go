@@ -11,13 +11,16 @@ import (
 )
 
 // CheckAddress reports why host:port, as a setting has it, can't be listened on
-// or connected to: it has no port from 0 to 65535 (none is 0), or a host that is neither an
-// address nor a name. An empty host is all addresses. Nothing is looked up but
-// names of ports.
+// or connected to: it has no port from 0 to 65535, or a host that is neither an
+// address nor a name. An empty host is all addresses; an empty port is refused, since
+// it is mostly a variable that was not set. Nothing is looked up but names of ports.
 func CheckAddress(address string) error {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil || strings.ContainsAny(address, `/\?#@ `) {
 		return errors.New("is not host:port")
+	}
+	if service == "" {
+		return errors.New("has no port")
 	}
 	if _, err := net.LookupPort("tcp", service); err != nil || strings.TrimLeft(service, "+-") != service {
 		return errors.New("has no port from 0 to 65535")

@@ -293,6 +293,9 @@ func TestWrongPolicies(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if err := s.SetPolicy(Policy{CompressNotFor: []string{"*Safari*"}}); err == nil || !strings.Contains(err.Error(), "has a *, which would count") {
+		t.Errorf("a pattern in compress-not-for: %v", err)
+	}
 	c := Defaults()
 	c.ProxyProtocol = true
 	if err := c.Validate(); !errors.Is(err, errProxyProtocol) {

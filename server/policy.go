@@ -99,6 +99,9 @@ func (p *Policy) Validate() error {
 		if strings.TrimSpace(part) == "" || len(part) > maxAgentLen || strings.ContainsFunc(part, unicode.IsControl) {
 			return fmt.Errorf("compress-not-for: %.200q is no part of a User-Agent of up to %d bytes", part, maxAgentLen)
 		}
+		if strings.Contains(part, "*") {
+			return fmt.Errorf("compress-not-for: %q has a *, which would count; a part is looked for anywhere in a User-Agent", part)
+		}
 	}
 	if len(p.TrustedProxies) > maxTrusted {
 		return fmt.Errorf("trusted-proxies: %d networks are more than %d", len(p.TrustedProxies), maxTrusted)

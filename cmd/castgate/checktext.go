@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,14 +25,14 @@ func checkText(flag *kong.Flag, value any) error {
 		if strings.TrimSpace(v) != v {
 			return errors.New("has white space at its begin or end")
 		}
-		return checkItem(v)
+		return checkItem(flag.Name, v)
 	case []string:
 		for i, item := range v {
 			item = strings.TrimSpace(item)
 			if item == "" && len(v) > 1 && flag.Name != "control-key" { // which says more
 				return fmt.Errorf("item %d is empty", i+1)
 			}
-			if err := checkItem(item); err != nil {
+			if err := checkItem(flag.Name, item); err != nil {
 				return fmt.Errorf("item %d %w", i+1, err)
 			}
 		}
@@ -38,7 +40,10 @@ func checkText(flag *kong.Flag, value any) error {
 	return nil
 }
 
-func checkItem(text string) error {
+// secrets are the settings that hold a secret, or @ and the path of its file.
+var secrets = []string{"control-key", "jwt-secret", "gatewayworker-secret"}
+
+func checkItem(setting, text string) error {
 	if n := len(text); n >= 2 && text[0] == text[n-1] && strings.IndexByte("\"'`", text[0]) >= 0 {
 		return fmt.Errorf("has quotes (%c) around it, which would count; leave them out", text[0])
 	}
@@ -53,6 +58,12 @@ func checkItem(text string) error {
 	}
 	if mark := "\ufeff"; strings.HasPrefix(text, mark) {
 		return errors.New("begins with a byte order mark")
+	}
+	// Secrets may have a slash: only a file that is there is told from one.
+	if slices.Contains(secrets, setting) && strings.Contains(text, "/") {
+		if info, err := os.Stat(text); err == nil && !info.IsDir() {
+			return errors.New("is the path of a file; put an @ in front to have what it holds")
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,36 @@ func TestTextsByAccident(t *testing.T) {
 	for _, args := range [][]string{{"--init-message", `"hello"`}, {"--init-message", " \n"}, {"--control-key", "a'b,c\"d"}, {"--allowed-origins", " https://a.example , b.example"}} {
 		if _, err := resolved(t, args, nil); err != nil {
 			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+// A secret that is the path of a file is one that everybody can guess: the @ in
+// front of it was forgotten.
+func TestSecretsThatArePaths(t *testing.T) {
+	file := writeFile(t, "keys", "a secret of more than thirty-two bytes\n", 0o600)
+	t.Chdir(filepath.Dir(file))
+	for _, path := range []string{file, "./keys"} {
+		for _, name := range []string{"control-key", "jwt-secret", "gatewayworker-secret"} {
+			want := "--" + name + ": "
+			if name == "control-key" {
+				want += "item 1 "
+			}
+			want += "is the path of a file; put an @ in front to have what it holds"
+			if _, err := resolved(t, []string{"--" + name + "=" + path}, nil); err == nil || err.Error() != want {
+				t.Errorf("%s=%s: %v, want %q", name, path, err, want)
+			}
+			if _, err := resolved(t, nil, []string{variableOf(name) + "=" + path}); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s=%s: %v, want %q", variableOf(name), path, err, want)
+			}
+		}
+	}
+	if code, _, errs := runIn([]string{"stats", "--control-key", file}, nil, ""); code != exitUsage || !strings.Contains(errs, "is the path of a file") {
+		t.Errorf("stats: exit %d, %q", code, errs)
+	}
+	for _, key := range []string{"keys", file + "x", "a/b", "/"} {
+		if _, err := resolved(t, []string{"--control-key", key}, nil); err != nil {
+			t.Errorf("%s: %v", key, err)
 		}
 	}
 }

@@ -23,6 +23,7 @@ type gate struct {
 	inherited    bool          // who waits is for the next process
 	settle       time.Duration // see listen.Settle
 	remove       func()        // of the file of a unix socket
+	path         net.Addr      // of that file, where it is not the one that was bound
 
 	leaving atomic.Bool
 	emptied chan struct{} // closed when the socket is, and all are handed on who waited
@@ -36,6 +37,14 @@ type gate struct {
 
 func newGate(ln net.Listener) *gate {
 	return &gate{Listener: ln, settle: listen.Settle, remove: func() {}, emptied: make(chan struct{}), closed: make(chan struct{})}
+}
+
+// Addr is where clients of the control API connect to. Any goroutine.
+func (g *gate) Addr() net.Addr {
+	if g.path != nil {
+		return g.path
+	}
+	return g.Listener.Addr()
 }
 
 // leave has Accept take who waits, close the socket, and then wait for Close.

@@ -199,6 +199,17 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
+// A successor that takes a path over listens there, and says so.
+func TestAddressOfSuccessor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	reused := func(c *Config) { c.Listen, c.ReusePort = "unix:"+path, true }
+	for range 2 {
+		if p := start(t, reused); p.Addr().String() != path || p.Addr().Network() != "unix" {
+			t.Errorf("it listens on %s %v", p.Addr().Network(), p.Addr())
+		}
+	}
+}
+
 func TestTakenPort(t *testing.T) {
 	p := start(t, nil)
 	c := p.config

@@ -77,6 +77,7 @@ func listenUnix(path string, takeOver bool) (*gate, error) {
 		return nil, errors.Join(err, ln.Close(), os.Remove(at))
 	}
 	g := newGate(ln)
+	g.path = &net.UnixAddr{Name: path, Net: "unix"}
 	g.remove = func() { removeOwn(path, info) }
 	return g, nil
 }

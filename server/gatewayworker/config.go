@@ -121,8 +121,8 @@ func (c *Config) On() bool { return c.Inner != "" }
 func (c *Config) Validate() error {
 	if !c.On() {
 		for name, set := range map[string]bool{"register": c.Register != "", "join": len(c.Join) > 0, "advertise": c.Advertise != "",
-			"workers": c.Workers != WorkersAuto && c.Workers != "",
-			"secret":  c.Secret != "", "routing": c.Routing != RouteLeast && c.Routing != ""} {
+			"workers": c.Workers != WorkersAuto && c.Workers != "", "worker-wait": c.WorkerWait != 0 && c.WorkerWait != Defaults().WorkerWait,
+			"secret": c.Secret != "", "routing": c.Routing != RouteLeast && c.Routing != ""} {
 			if set {
 				return fmt.Errorf("gatewayworker-%s: needs gatewayworker-inner as well", name)
 			}

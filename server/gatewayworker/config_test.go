@@ -27,6 +27,7 @@ func TestConfig(t *testing.T) {
 		{"Register only", func(c *Config) { c.Inner, c.Register = "", "127.0.0.1:1236" }, "gatewayworker-register: needs"},
 		{"secret only", func(c *Config) { c.Inner, c.Secret = "", "s3cret" }, "gatewayworker-secret: needs"},
 		{"routing only", func(c *Config) { c.Inner, c.Routing = "", RouteRandom }, "gatewayworker-routing: needs"},
+		{"wait only", func(c *Config) { c.Inner, c.WorkerWait = "", 9e9 }, "gatewayworker-worker-wait: needs"},
 		{"join nothing", func(c *Config) { c.Join = []string{"x"} }, "gatewayworker-join:"},
 		{"routing", func(c *Config) { c.Routing = "robin" }, "gatewayworker-routing:"},
 		{"a long secret", func(c *Config) { c.Secret = strings.Repeat("k", 513) }, "gatewayworker-secret:"},
