@@ -34,6 +34,31 @@ func HandshakeEnd(b []byte, from int) int {
 	return start + i + len(headEnd)
 }
 
+// HandshakeBroken tells whether a request head that is not complete can be refused
+// already: a line ends in a bare line feed, or the request line is wrong. Whoever
+// sends such a head may wait for an answer to what it takes for a whole one.
+// Upgrader.Upgrade refuses it with the reason; a PROXY header counts as broken
+// too. from is as with HandshakeEnd.
+func HandshakeBroken(b []byte, from int) bool {
+	for i := min(max(from, 0), len(b)); ; i++ {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return false
+		}
+		i += n
+		if i == 0 || b[i-1] != '\r' {
+			return true
+		}
+		if i == 1 || bytes.IndexByte(b[:i], '\n') >= 0 { // a PROXY header may follow \r\n
+			continue
+		}
+		line, _, ok := nextLine(b)
+		if !ok || new(request).parseLine(line) != HandshakeOK {
+			return true
+		}
+	}
+}
+
 // HandshakeResult says how a handshake ended.
 type HandshakeResult uint8
 
@@ -202,7 +227,7 @@ func BeginsRequest(first byte) bool { return tokenByte[first] || first == proxyV
 // tlsRecord is the first byte of a ClientHello's record (RFC 8446 section 5.1).
 const tlsRecord = 22
 
-var noTLS = refusal(400, "Bad Request", "", "this port does not speak TLS: use ws://, not wss://\n")
+var noTLS = refusal(400, "Bad Request", "", withLabel("this port does not speak TLS: use ws://, not wss://", "bad_request"))
 
 // AppendNoRequest appends the answer of HandshakeBadRequest to whom
 // BeginsRequest has found out by the first byte.

@@ -68,6 +68,45 @@ func TestBrokenHandshakes(t *testing.T) {
 	}
 }
 
+// Who sends what can never become a request is not kept waiting for the end of its
+// head, wherever the network cuts the bytes.
+func TestBrokenBeforeItsEnd(t *testing.T) {
+	for head, want := range map[string]HandshakeResult{
+		"GET /healthz HTTP/1.0\n\n": HandshakeRequestLine,
+		"hello\n":                   HandshakeRequestLine,
+		"SSH-2.0-OpenSSH_9.2\r\n":   HandshakeRequestLine,
+		"*1\r\n$4\r\nPING\r\n":      HandshakeRequestLine,
+		"GET /%zz HTTP/1.1\r\n":     HandshakeTarget,
+		"GET / HTTP/3.0\r\n":        HandshakeHTTPVersion,
+		"GET / HTTP/1.1\r\nHost: a\nUpgrade: websocket\r\n":    HandshakeHeader,
+		"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n":               HandshakeRequestLine,
+		"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\nno colon\r\n": HandshakeOK, // when it is whole
+		"GET / HTTP/1.0\r\n":                                   HandshakeOK,
+		"GET / HTTP/1.1\r\nHost: a\r\n":                        HandshakeOK,
+		"GET / HTTP/1.1":                                       HandshakeOK,
+		"\r\n\r":                                               HandshakeOK, // a PROXY header of version 2
+		"":                                                     HandshakeOK,
+	} {
+		at, scanned := -1, 0
+		for i := range len(head) + 1 {
+			if at < 0 && HandshakeBroken([]byte(head[:i]), scanned) {
+				at = i
+			}
+			scanned = i
+		}
+		if broken := at >= 0; broken != (want != HandshakeOK) || broken != HandshakeBroken([]byte(head), 0) {
+			t.Errorf("%q: broken after %d bytes", head, at)
+			continue
+		}
+		if at < 0 {
+			continue
+		}
+		if _, result := new(Upgrader).Upgrade(nil, []byte(head[:at])); result != want {
+			t.Errorf("%q: %v, want %v", head[:at], result, want)
+		}
+	}
+}
+
 // A head that is too large is told how large it may be.
 func TestTooLargeSaysTheLimit(t *testing.T) {
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(AppendTooLarge(nil, 12345))), nil)

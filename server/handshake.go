@@ -21,6 +21,9 @@ func (l *loop) readHead(slot uint32, c *conn, b []byte) {
 		l.refuse(slot, c, codec.HandshakeTooLarge)
 		return
 	}
+	if end < 0 && codec.HandshakeBroken(head, scanned) {
+		end = len(head) // the rest makes it no better
+	}
 	if end < 0 {
 		l.partial(c).scanned = len(head)
 		l.keepHead(slot, c, b)

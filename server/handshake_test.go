@@ -68,10 +68,10 @@ func (c connected) received(t testing.TB) []byte {
 }
 
 // Who can't be speaking HTTP is told so by the first byte, not when the time
-// for the handshake is over.
+// for the handshake is over, and who can't go on with one by its first line.
 func TestFirstByteOfNoRequest(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.HandshakeTimeout = time.Hour })
-	const noTLS, noRequest = "this port does not speak TLS: use ws://, not wss://\n", "not a WebSocket handshake [bad_request]\n"
+	const noTLS, noRequest = "this port does not speak TLS: use ws://, not wss:// [bad_request]\n", "not a WebSocket handshake [bad_request]\n"
 	told := func(sent string, status int, body string) {
 		t.Helper()
 		c := s.dialTCP()
@@ -96,6 +96,14 @@ func TestFirstByteOfNoRequest(t *testing.T) {
 		if n := s.stats().Handshakes["bad_request"]; n != uint64(i)+1 {
 			t.Errorf("%q: %d bad requests are counted, want %d", tt.sent, n, i+1)
 		}
+	}
+	for _, tt := range []struct{ sent, body string }{
+		{"GET /healthz HTTP/1.0\n\n", "the request line is malformed [request_line]\n"},
+		{"SSH-2.0-OpenSSH_9.2\r\n", "the request line is malformed [request_line]\n"},
+		{"GET / HTTP/1.1\r\nHost: a\n\n", "a header line is malformed [header]\n"},
+		{"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "a PROXY header is missing, malformed, or not allowed from this address [proxy_header]\n"},
+	} {
+		told(tt.sent, 400, tt.body)
 	}
 	// What may still become a request or a PROXY header is waited for.
 	told("\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", 400, "a PROXY header is missing, malformed, or not allowed from this address [proxy_header]\n")

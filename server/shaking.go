@@ -11,7 +11,7 @@ var alertRefused = []byte{21, 3, 3, 0, 2, 2, 80}
 
 // answerPlaintext is for who speaks HTTP to a wss listener.
 var answerPlaintext = []byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n" +
-	"Content-Length: 37\r\n\r\nthis port speaks TLS: use wss://host\n")
+	"Content-Length: 46\r\n\r\nthis port speaks TLS: use wss://host [no_tls]\n")
 
 // feed gives a handshake the peer's bytes.
 func (l *loop) feed(slot uint32, c *conn, s *secure, b []byte) {
