@@ -28,7 +28,8 @@ type credential struct {
 	token    []byte // nil: none
 	selected []byte // the offer of a token that is to be answered with; nil: none
 	named    bool   // subprotocol is offered, and answered with
-	bad      bool   // several tokens in Sec-WebSocket-Protocol, or none that can be one
+	several  bool   // several tokens in Sec-WebSocket-Protocol
+	bad      bool   // one there has a character that no subprotocol has
 }
 
 // findToken looks for a token in a request's head. An empty one is none: that
@@ -64,7 +65,8 @@ func (o *credential) takeProtocols(value []byte) {
 		case string(item) == subprotocol:
 			o.named = true
 		case bytes.HasPrefix(item, []byte(bearerPrefix)):
-			o.bad = o.bad || o.token != nil || !codec.IsToken(item)
+			o.several = o.several || o.token != nil
+			o.bad = o.bad || !codec.IsToken(item)
 			o.token = item[len(bearerPrefix):]
 			if o.selected == nil {
 				o.selected = item
@@ -80,8 +82,10 @@ func (l *loop) askToken(slot uint32, c *conn, p *policy, r request) {
 		r.answer = codec.AddField(r.answer, "Sec-WebSocket-Protocol", o.selected)
 	}
 	switch {
-	case o.bad:
+	case o.several:
 		l.refuseToken(slot, c, &token.Refusal{Reason: token.Repeated})
+	case o.bad:
+		l.refuseToken(slot, c, &token.Refusal{Reason: token.Malformed})
 	case len(o.token) == 0 && p.JWT.Required:
 		l.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
 	case len(o.token) == 0:

@@ -7,7 +7,7 @@ type Reason uint8
 // two are for the caller to find.
 const (
 	Missing     Reason = iota // there is none, and one is required
-	Repeated                  // several, or one that the place it is in can't hold
+	Repeated                  // there are several
 	Malformed                 // no JSON Web Token, or with an extension that is not known
 	NoKeys                    // keys are fetched and none has come yet
 	Algorithm                 // no key is for its algorithm
@@ -27,7 +27,7 @@ const (
 // people. Neither has anything of the token.
 var reasons = [NumReasons]struct{ code, text string }{
 	Missing:     {"token_missing", "a token is required"},
-	Repeated:    {"token_repeated", "there are several tokens, or none that can be one"},
+	Repeated:    {"token_repeated", "there are several tokens"},
 	Malformed:   {"token_malformed", "the token is no JSON Web Token"},
 	NoKeys:      {"token_no_keys", "keys for tokens have not come yet, try later"},
 	Algorithm:   {"token_algorithm", "there is no key for the token's algorithm"},
