@@ -36,6 +36,7 @@ type Front struct {
 	joiner   *joiner
 
 	serving atomic.Bool
+	leaving atomic.Bool
 	ended   chan struct{} // closed when the inner loop has ended
 }
 

@@ -2,12 +2,15 @@ package gatewayworker
 
 import (
 	"container/list"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"castgate/server/internal/listen"
@@ -84,6 +87,7 @@ type register struct {
 	counters registerCounters
 	running  sync.WaitGroup // goroutines of connections
 	closed   chan struct{}
+	asking   atomic.Int64 // workers and calls whose line is to be written
 
 	mu      sync.Mutex
 	conns   map[*registerConn]struct{}
@@ -104,8 +108,12 @@ func newRegister(cfg RegisterConfig) (*register, error) {
 	if err != nil {
 		return nil, err
 	}
+	if listener.Taken {
+		cfg.Log.Warn("another process listens here as well; each worker, gateway and call of PHP gets to one of the two Registers until one stops (reuse-port)",
+			"register", cfg.Address)
+	}
 	r := &register{
-		cfg: cfg, listener: listener, closed: make(chan struct{}),
+		cfg: cfg, listener: listener.Listener, closed: make(chan struct{}),
 		conns: map[*registerConn]struct{}{}, strange: list.New(), listed: addressList{own: cfg.Own},
 	}
 	r.line = r.listed.line()
@@ -213,6 +221,34 @@ func (r *register) current() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.line
+}
+
+// leaveTime is for how long those who have come last may take to ask and be answered.
+const leaveTime = time.Second
+
+// leave gets in nobody new, and waits until those who are there have asked and are
+// answered: a call of PHP that gets no list fails. Close comes next.
+func (r *register) leave(ctx context.Context) {
+	if socket, ok := r.listener.(syscall.Conn); ok {
+		if raw, err := socket.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { _ = listen.Deafen(int(fd)) })
+		}
+	}
+	answered := func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.strange.Len() == 0 && r.asking.Load() == 0
+	}
+	settled, end := time.Now().Add(listen.Settle), time.Now().Add(listen.Settle+leaveTime)
+	for now := time.Now(); now.Before(settled) || now.Before(end) && !answered(); now = time.Now() {
+		select {
+		case <-time.After(shutdownPoll):
+		case <-r.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Close stops listening, ends all connections and waits for their goroutines.

@@ -165,9 +165,11 @@ func (c *registerConn) connectGateway(address string) refusal {
 // again and again and reads slowly waits here, and its TCP with it.
 func (c *registerConn) connectWorker() refusal {
 	r := c.register
+	r.asking.Add(1)
 	r.mu.Lock()
 	if !c.known() {
 		r.mu.Unlock()
+		r.asking.Add(-1)
 		return refusedNot
 	}
 	if !c.worker {
@@ -178,8 +180,9 @@ func (c *registerConn) connectWorker() refusal {
 	}
 	r.mu.Unlock()
 	select {
-	case c.asked <- struct{}{}:
+	case c.asked <- struct{}{}: // the writer counts it down
 	case <-c.done:
+		r.asking.Add(-1)
 	}
 	return refusedNot
 }
@@ -190,14 +193,18 @@ func (c *registerConn) write() {
 	r := c.register
 	defer r.running.Done()
 	for {
+		asked := int64(0)
 		select {
 		case <-c.done:
 			return
 		case <-c.asked:
+			asked = 1
 		case <-c.changed:
 		}
 		_ = c.tcp.SetWriteDeadline(time.Now().Add(r.cfg.SendTimeout))
-		if _, err := c.tcp.Write(r.current()); err != nil {
+		_, err := c.tcp.Write(r.current())
+		r.asking.Add(-asked)
+		if err != nil {
 			r.mu.Lock()
 			if _, there := r.conns[c]; there && errors.Is(err, os.ErrDeadlineExceeded) {
 				r.counters.refused[refusedSlow].Add(1)

@@ -6,25 +6,57 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/internal/listen"
 )
 
-// Drain begins the end: PHP is told that we leave, connections that have come
-// are taken, no further ones, and what they have sent is executed. Connections
-// stay open. Call it while the server still takes pushes. When ctx is done first
-// it returns ctx's error, whatever the inner loop is busy with.
+// Drain begins the end: what PHP has sent is executed. PHP's connections go on
+// being taken until Shutdown, so that commands find the clients that are still
+// there; unless a successor listens on the inner address (Config.ReusePort): then
+// they are for that one from now on. Call it while the server still takes pushes. When
+// ctx is done first it returns ctx's error, whatever the inner loop is busy with.
 func (f *Front) Drain(ctx context.Context) error {
+	if f.cfg.ReusePort && listen.Shared(f.inner) {
+		f.leave(ctx)
+	}
+	done := make(chan struct{})
+	f.do(ctx, func(l *innerLoop) { l.drain(); close(done) }, done)
+	return ctx.Err()
+}
+
+// leave has Registers tell PHP that we leave, and closes the listeners once those
+// are taken, and answered, who wait there. Connections to the inner endpoint stay
+// open.
+func (f *Front) leave(ctx context.Context) {
+	if !f.serving.Load() || !f.leaving.CompareAndSwap(false, true) {
+		return
+	}
 	left := make(chan struct{})
 	go func() {
+		defer close(left)
+		if f.register != nil {
+			f.register.leave(ctx)
+		}
 		f.closeRegisters()
-		close(left)
 	}()
+	deaf := make(chan struct{})
+	f.do(ctx, func(l *innerLoop) {
+		if l.listener >= 0 {
+			_ = listen.Deafen(l.listener)
+		}
+		close(deaf)
+	}, deaf)
+	select {
+	case <-time.After(listen.Settle):
+	case <-f.ended:
+	case <-ctx.Done():
+	}
+	closed := make(chan struct{})
+	f.do(ctx, func(l *innerLoop) { l.drain(); l.closeListener(); close(closed) }, closed)
 	select {
 	case <-left:
 	case <-ctx.Done():
 	}
-	done := make(chan struct{})
-	f.do(ctx, func(l *innerLoop) { l.drain(done) }, done)
-	return ctx.Err()
 }
 
 func (f *Front) closeRegisters() {
@@ -36,10 +68,11 @@ func (f *Front) closeRegisters() {
 	}
 }
 
-// Shutdown hands workers the events that wait, writes what waits for them as
+// Shutdown takes PHP's connections that wait and then none, hands workers the events that wait, writes what waits for them as
 // far as they take it until ctx is done, and closes every connection. An inner
 // loop that has not ended endGrace after that is not waited for: the error says so.
 func (f *Front) Shutdown(ctx context.Context) error {
+	f.leave(ctx)
 	for f.serving.Load() {
 		var left int
 		done := make(chan struct{})
@@ -97,15 +130,19 @@ func (f *Front) awaitEnd(ctx context.Context) error {
 	}
 }
 
-// drain takes what is in the backlog, closes the listener, and executes what
-// has come.
-func (l *innerLoop) drain(done chan<- struct{}) {
-	defer close(done)
+// closeListener closes it. Who waits there would be reset: drain first.
+func (l *innerLoop) closeListener() {
+	if l.listener >= 0 {
+		l.sys.close(l.listener)
+		l.listener = -1
+	}
+}
+
+// drain takes what is in the backlog and executes what has come.
+func (l *innerLoop) drain() {
 	if l.listener >= 0 {
 		l.accept()
 		l.enrol()
-		l.sys.close(l.listener)
-		l.listener = -1
 	}
 	events := make([]unix.EpollEvent, eventBatch)
 	for range drainTurns {

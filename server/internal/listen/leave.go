@@ -1,6 +1,12 @@
 package listen
 
 import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,4 +39,32 @@ func Deafen(fd int) error {
 	}
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+}
+
+// Shared tells whether a second socket listens on an IPv4 address and port, with
+// SO_REUSEPORT beside ours. It is false where /proc does not say.
+func Shared(at netip.AddrPort) bool {
+	if !at.Addr().Unmap().Is4() {
+		return false
+	}
+	f, err := os.Open("/proc/net/tcp")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	ip := at.Addr().Unmap().As4()
+	want := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), at.Port())
+	n := 0
+	lines := bufio.NewScanner(f)
+	lines.Scan() // names of the columns
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || fields[3] != "0A" { // those that listen come first
+			break
+		}
+		if fields[1] == want {
+			n++
+		}
+	}
+	return n > 1
 }

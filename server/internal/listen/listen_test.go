@@ -50,8 +50,12 @@ func TestReusePort(t *testing.T) {
 	if first.Taken || !first.Common {
 		t.Errorf("the first: %+v", first)
 	}
-	if second := open(t, address, Options{ReusePort: true}); !second.Taken || !second.Common {
-		t.Errorf("the second: %+v", second)
+	at := first.Addr().(*net.TCPAddr).AddrPort()
+	if Shared(at) {
+		t.Error("nobody else listens there so far")
+	}
+	if second := open(t, address, Options{ReusePort: true}); !second.Taken || !second.Common || !Shared(at) {
+		t.Errorf("the second: %+v, shared: %v", second, Shared(at))
 	}
 	if l, err := TCP(address, Options{}); err == nil {
 		_ = l.Close()
