@@ -18,8 +18,10 @@ type attack struct {
 	name string
 	// run sends, on the connection of that number, rate bytes a second until
 	// over. The gateway may make it wait.
-	run func(t *Trial, s *site, number int, over *atomic.Bool, rate int)
+	run attackRun
 }
+
+type attackRun func(t *Trial, s *site, number int, over *atomic.Bool, rate int)
 
 var attacks = []attack{
 	{"tiny messages", ofClient(wstest.MaskedFrame(wstest.OpText, []byte("x")), nil)},
@@ -45,7 +47,7 @@ var attacks = []attack{
 
 // pace sends unit again and again, at most rate bytes a second, until over or
 // until the gateway closes. What waits for a socket waits.
-func pace(c net.Conn, unit []byte, rate int, over *atomic.Bool) {
+func (s *site) pace(c net.Conn, unit []byte, rate int, over *atomic.Bool) {
 	const step = 20 * time.Millisecond
 	chunk := max(rate/int(time.Second/step), 1)
 	wire := bytes.Repeat(unit, chunk/len(unit)+1)
@@ -55,6 +57,7 @@ func pace(c net.Conn, unit []byte, rate int, over *atomic.Bool) {
 		at := sent % len(unit) // a write may have ended within a unit
 		n, err := c.Write(wire[at : at+max(chunk-at, 1)])
 		sent += n
+		s.attacked.Add(int64(n))
 		if err != nil && n == 0 {
 			if e, ok := err.(net.Error); !ok || !e.Timeout() {
 				return
@@ -74,7 +77,7 @@ func drop(c net.Conn) {
 }
 
 // ofClient sends a unit as a WebSocket client, behind what begins it.
-func ofClient(unit, begin []byte) func(*Trial, *site, int, *atomic.Bool, int) {
+func ofClient(unit, begin []byte) attackRun {
 	return func(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		s.flood(t, wstest.Handshake, append([]byte(nil), begin...), unit, over, rate)
 	}
@@ -100,7 +103,7 @@ func (s *site) flood(t *Trial, head string, begin, unit []byte, over *atomic.Boo
 	_ = c.SetReadDeadline(time.Time{})
 	go func() { _, _ = io.Copy(io.Discard, c) }()
 	_, _ = c.Write(begin)
-	pace(c, unit, rate, over)
+	s.pace(c, unit, rate, over)
 }
 
 // bombs sends messages that inflate to 60 KB each.
@@ -116,7 +119,7 @@ func bombs(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 }
 
 // ofListener sends a unit to a listener without handshake.
-func ofListener(scheme string, unit []byte) func(*Trial, *site, int, *atomic.Bool, int) {
+func ofListener(scheme string, unit []byte) attackRun {
 	return func(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		c, err := net.Dial("tcp", s.Listeners[scheme])
 		t.Check(err == nil, "an attacker: %v", err)
@@ -126,13 +129,13 @@ func ofListener(scheme string, unit []byte) func(*Trial, *site, int, *atomic.Boo
 		defer drop(c)
 		s.owe(handshakesOK, 1)
 		go func() { _, _ = io.Copy(io.Discard, c) }()
-		pace(c, unit, rate, over)
+		s.pace(c, unit, rate, over)
 	}
 }
 
 // ofRequests connects again and again with the same first bytes, stays for a
 // moment and leaves.
-func ofRequests(request string) func(*Trial, *site, int, *atomic.Bool, int) {
+func ofRequests(request string) attackRun {
 	whole := strings.HasSuffix(request, "\r\n\r\n")
 	return again(func(s *site) string { return s.Addr }, request, func(s *site, answer []byte) {
 		if whole && bytes.HasPrefix(answer, []byte("HTTP/1.1 101")) {
@@ -142,11 +145,11 @@ func ofRequests(request string) func(*Trial, *site, int, *atomic.Bool, int) {
 }
 
 // ofControl does the same at the control port.
-func ofControl(request string) func(*Trial, *site, int, *atomic.Bool, int) {
+func ofControl(request string) attackRun {
 	return again(func(s *site) string { return s.ControlAddr }, request, func(*site, []byte) {})
 }
 
-func again(address func(*site) string, request string, answered func(*site, []byte)) func(*Trial, *site, int, *atomic.Bool, int) {
+func again(address func(*site) string, request string, answered func(*site, []byte)) attackRun {
 	return func(_ *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		// A connection is a burden beside its bytes.
 		pause := time.Duration(float64(len(request)+1000) / float64(rate) * float64(time.Second))
@@ -162,6 +165,7 @@ func again(address func(*site) string, request string, answered func(*site, []by
 				return
 			}
 			_, _ = io.WriteString(c, request)
+			s.attacked.Add(int64(len(request)))
 			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 			if strings.HasSuffix(request, "\r\n\r\n") {
 				_ = c.SetReadDeadline(time.Now().Add(wstest.Patience))

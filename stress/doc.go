@@ -8,4 +8,9 @@
 // end-to-end tests (internal/wstest): coder/websocket and raw sockets. Built
 // with the race detector, a run has a gateway with it; a data race in either is
 // a failure.
+//
+// The scenarios fairness and fair-worker play attacks in random order. With
+// STRESS_ATTACK only those are played whose names contain it, each once; with
+// STRESS_CONNS each has so many connections; with STRESS_REPORT set, what the
+// bystanders noticed and what the gateway spent is printed to stderr.
 package stress

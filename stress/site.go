@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"castgate/internal/wstest"
@@ -38,6 +39,8 @@ type site struct {
 	owed     map[string]int // by sample: its value at the end
 	matched  int            // what the answers to pushes said
 	received int            // messages that clients have
+
+	attacked atomic.Int64 // bytes that attackers have sent
 }
 
 // residue is what a gateway holds when nobody is connected.
@@ -102,6 +105,14 @@ func (s *site) heard(n int) {
 
 // broadcast pushes to everybody and keeps what the answer said.
 func (s *site) broadcast(text string) (matched int) { return s.push(wstest.All(), text) }
+
+// matchedByPHP adds a command that is not answered, and those whom it matches.
+func (s *site) matchedByPHP(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.matched += n
+	s.owed[pushes]++
+}
 
 func (s *site) push(to wstest.M, text string) (matched int) {
 	matched = s.Push(to, text)

@@ -96,3 +96,37 @@ func TestSkipped(t *testing.T) {
 		}
 	}
 }
+
+// TestWorkerNotices: what comes out of order for a client is noticed, and kept apart
+// from what others do.
+func TestWorkerNotices(t *testing.T) {
+	w := &worker{clients: map[uint32]*told{}, message: func(uint32, string) {}}
+	for _, command := range []byte{phpConnect, phpWebSocketConnect, phpMessage, phpClose} {
+		w.take(command, 1, "x")
+	}
+	for _, command := range []byte{phpConnect, phpClose, phpMessage} {
+		w.take(command, 2, "x")
+	}
+	w.take(phpClose, 3, "")
+	trial := newTrial(t.Context())
+	if c := w.of(1); c.wrong != "" || c.messages != 1 {
+		t.Errorf("a client in order: %+v", c)
+	}
+	if w.of(2).wrong == "" || w.of(3).wrong == "" {
+		t.Errorf("a message behind a close: %q, a close without a connect: %q", w.of(2).wrong, w.of(3).wrong)
+	}
+	w.open = 0
+	w.settled(trial, "three clients", 3)
+	if trial.failed != 2 {
+		t.Errorf("%d failures: %q, want 2", trial.failed, trial.failures)
+	}
+}
+
+func TestPercentile(t *testing.T) {
+	if p := percentile([]time.Duration{3, 1, 2}, 99); p != 3 {
+		t.Errorf("p99 is %d", p)
+	}
+	if p := percentile(nil, 50); p != 0 {
+		t.Errorf("of nothing it is %d", p)
+	}
+}

@@ -1,0 +1,30 @@
+package stress
+
+import (
+	"strings"
+)
+
+// innerAttacks are those on the ports that PHP uses, by strangers without the key.
+var innerAttacks = []attack{
+	{"inner: garbage", ofPort("inner", strings.Repeat("\x7f", 2000))},
+	{"inner: frames of no length", ofPort("inner", strings.Repeat("\x00", 2000))},
+	{"inner: half a frame", ofPort("inner", string(phpFrame(phpClientConnect, "", strings.Repeat("x", 3000))[:2000]))},
+	{"inner: the head of a huge frame", ofPort("inner", "\x00\x9f\xff\xff"+string(phpFrame(phpClientConnect, "", "")[4:]))},
+	{"inner: silence", ofPort("inner", "")},
+	{"inner: wrong keys", ofPort("inner", string(phpFrame(phpClientConnect, "", `{"secret_key":"wrong"}`)))},
+	{"inner: workers with a wrong key", ofPort("inner", string(phpFrame(phpWorkerConnect, "", `{"worker_key":"a:0","secret_key":"wrong"}`)))},
+	{"inner: commands without a key", ofPort("inner", strings.Repeat(string(phpFrame(phpSendToUID, `["bystander-0"]`, "x")), 20))},
+	{"inner: deep JSON", ofPort("inner", string(phpFrame(phpClientConnect, "", strings.Repeat("[", 3900))))},
+	{"register: garbage", ofPort("register", strings.Repeat("\x7f", 2000))},
+	{"register: newlines", ofPort("register", strings.Repeat("\n", 2000))},
+	{"register: half a line", ofPort("register", `{"event":"worker_connect","secret_key":"`+strings.Repeat("x", 2000))},
+	{"register: silence", ofPort("register", "")},
+	{"register: wrong keys", ofPort("register", `{"event":"worker_connect","secret_key":"wrong"}`+"\n")},
+	{"register: pings", ofPort("register", strings.Repeat(`{"event":"ping"}`+"\n", 100))},
+	{"register: deep JSON", ofPort("register", strings.Repeat("[", 8000)+"\n")},
+}
+
+// ofPort connects to one of PHP's ports again and again.
+func ofPort(name, request string) attackRun {
+	return again(func(s *site) string { return s.Listeners[name] }, request, func(*site, []byte) {})
+}

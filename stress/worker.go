@@ -1,0 +1,219 @@
+package stress
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"castgate/internal/wstest"
+)
+
+// Commands of GatewayWorker's inner protocol.
+const (
+	phpConnect          = 1
+	phpMessage          = 3
+	phpClose            = 4
+	phpSendToUID        = 14
+	phpWorkerConnect    = 200
+	phpClientConnect    = 202
+	phpWebSocketConnect = 205
+)
+
+const (
+	phpHeader = 28
+	// eventPause is what the worker takes for an event: it handles 5,000 a second.
+	eventPause = 200 * time.Microsecond
+	// longSleep is what it saves up before it sleeps, as a sleep is never exact.
+	longSleep = time.Millisecond
+	// workerBuffer is what the worker's kernel takes of events that wait: the rest
+	// waits in the gateway, where it can be shared out.
+	workerBuffer = 4 << 10
+)
+
+// phpFrame is a frame of the inner protocol to the gateway, its body a plain string.
+func phpFrame(command byte, ext, body string) []byte {
+	b := make([]byte, phpHeader, phpHeader+len(ext)+len(body))
+	binary.BigEndian.PutUint32(b, uint32(phpHeader+len(ext)+len(body)))
+	b[4], b[21] = command, 1
+	binary.BigEndian.PutUint32(b[24:], uint32(len(ext)))
+	return append(append(b, ext...), body...)
+}
+
+// told is what a worker has been told of one client, and when of its first and last.
+type told struct {
+	opened, ready, messages, closed int
+	began, ended                    time.Time
+	wrong                           string // what came out of order
+}
+
+// worker is a BusinessWorker that takes its time.
+type worker struct {
+	conn    net.Conn
+	ended   chan struct{} // closed when nothing more comes
+	message func(client uint32, text string)
+	hurries atomic.Bool // it takes no time any more
+
+	mu      sync.Mutex
+	clients map[uint32]*told
+	open    int
+	events  int
+}
+
+// attach makes a worker of a site's gateway, which calls message with each
+// message of a client on a goroutine of its own.
+func attach(t *Trial, inner, secret string, message func(client uint32, text string)) *worker {
+	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		return firstOf(c.Control(func(fd uintptr) {
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, workerBuffer)
+		}), err)
+	}}
+	c, err := dialer.Dial("tcp", inner)
+	t.Must(err == nil, "a worker: %v", err)
+	t.Cleanup(func() { c.Close() })
+	w := &worker{conn: c, ended: make(chan struct{}), message: message, clients: map[uint32]*told{}}
+	_, err = c.Write(phpFrame(phpWorkerConnect, "", fmt.Sprintf(`{"worker_key":"stress:0","secret_key":%q}`, secret)))
+	t.Must(err == nil, "a worker: %v", err)
+	go w.work()
+	return w
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work takes events until the gateway closes.
+func (w *worker) work() {
+	defer close(w.ended)
+	in := bufio.NewReaderSize(w.conn, 1<<10)
+	var owed time.Duration
+	head := make([]byte, phpHeader)
+	for {
+		if in.Buffered() == 0 {
+			owed = 0 // it has been idle, or may have been
+		}
+		if _, err := io.ReadFull(in, head); err != nil {
+			return
+		}
+		size := int(binary.BigEndian.Uint32(head)) - phpHeader
+		payload := make([]byte, max(size, 0))
+		if _, err := io.ReadFull(in, payload); err != nil {
+			return
+		}
+		ext := min(int(binary.BigEndian.Uint32(head[24:])), len(payload))
+		w.take(head[4], binary.BigEndian.Uint32(head[17:]), string(payload[ext:]))
+		if owed += eventPause; owed >= longSleep && !w.hurries.Load() {
+			begun := time.Now()
+			time.Sleep(owed)
+			owed -= time.Since(begun)
+		}
+	}
+}
+
+func (w *worker) take(command byte, client uint32, body string) {
+	w.mu.Lock()
+	c := w.clients[client]
+	if c == nil {
+		c = &told{}
+		w.clients[client] = c
+	}
+	w.events++
+	switch command {
+	case phpConnect:
+		c.opened++
+		c.began = time.Now()
+		w.open++
+	case phpWebSocketConnect:
+		c.ready++
+	case phpMessage:
+		c.messages++
+	case phpClose:
+		c.closed++
+		c.ended = time.Now()
+		w.open--
+	}
+	if c.opened != 1 || c.closed > 1 || c.ready > 1 || c.closed == 1 && command != phpClose {
+		c.wrong = fmt.Sprintf("command %d at %d opens, %d handshakes, %d messages and %d closes", command, c.opened, c.ready, c.messages, c.closed)
+	}
+	w.mu.Unlock()
+	if command == phpMessage {
+		w.message(client, body)
+	}
+}
+
+// of is what was told of a client.
+func (w *worker) of(client uint32) told {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c := w.clients[client]; c != nil {
+		return *c
+	}
+	return told{}
+}
+
+// drained waits until a gateway has no clients any more, as long as the worker has
+// events to take: what attackers have sent goes before their ends.
+func (w *worker) drained(t *Trial, s *site, what string) {
+	before, since := -1, time.Now()
+	for {
+		m, err := s.TryMetrics()
+		if err == nil && m["castgate_sockets"] == 0 {
+			return
+		}
+		w.mu.Lock()
+		events := w.events
+		w.mu.Unlock()
+		if events != before {
+			before, since = events, time.Now()
+		}
+		t.Must(time.Since(since) < wstest.Patience, "%s: %v clients do not end, and the worker hears nothing", what, m["castgate_sockets"])
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// settled waits until every client that was told of has been told to be gone, of
+// whom n have come in all, and checks each.
+func (w *worker) settled(t *Trial, what string, n int) {
+	wstest.Await(t, func() string {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.open != 0 || len(w.clients) != n {
+			return fmt.Sprintf("%s: the worker knows of %d clients, of %d that they are here, want %d and 0", what, len(w.clients), w.open, n)
+		}
+		return ""
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, c := range w.clients {
+		t.Check(c.wrong == "" && c.opened == 1 && c.closed == 1, "%s: client %d: %d opens and %d closes %s", what, id, c.opened, c.closed, c.wrong)
+	}
+}
+
+// hurry has it take all that waits.
+func (w *worker) hurry() { w.hurries.Store(true) }
+
+// leave ends the worker.
+func (w *worker) leave() {
+	_ = w.conn.Close()
+	<-w.ended
+}
+
+// connectionOf is the part of a client id by which workers know a client.
+func connectionOf(t *Trial, id string) uint32 {
+	t.Must(len(id) == 20, "client id %q", id)
+	n, err := strconv.ParseUint(id[12:], 16, 32)
+	t.Must(err == nil, "client id %q: %v", id, err)
+	return uint32(n)
+}
