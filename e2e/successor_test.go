@@ -30,7 +30,7 @@ func TestSuccessorWhileOneDoesNotRead(t *testing.T) {
 	stuck(t, old)
 	reader := old.Dial(t)
 	old.Expected()
-	next := wstest.Start(t, flags...) // the control socket is the successor's from here
+	next := startSuccessor(t, flags...) // the control socket is the successor's from here
 	old.Signal(syscall.SIGTERM)
 	reader.ExpectClose(1001, "shutting down")
 	old.Await(func() string {
@@ -55,6 +55,20 @@ func TestSuccessorWhileOneDoesNotRead(t *testing.T) {
 	}
 }
 
+// startSuccessor starts a gateway at the addresses of another, whose answer to a
+// probe may be the other's: only its log tells that it serves.
+func startSuccessor(t *testing.T, flags ...string) *wstest.Gateway {
+	t.Helper()
+	next := wstest.Start(t, flags...)
+	next.Await(func() string {
+		if !strings.Contains(next.Log(), "castgate serves") {
+			return "the successor does not serve"
+		}
+		return ""
+	})
+	return next
+}
+
 // TestControlSocketOfSuccessor: the end of a predecessor leaves the successor's
 // socket file alone, and takes its own away.
 func TestControlSocketOfSuccessor(t *testing.T) {
@@ -62,7 +76,7 @@ func TestControlSocketOfSuccessor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control")
 	flags := []string{"--reuse-port", "--control", "unix:" + path}
 	old := wstest.Start(t, flags...)
-	next := wstest.Start(t, flags...)
+	next := startSuccessor(t, flags...)
 	if code := old.Stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}

@@ -199,7 +199,11 @@ func (l *loop) abort(slot uint32, c *conn, why closeReason) {
 // that is slow but still takes bytes gets more of it.
 func (l *loop) closeOverdue(slot uint32, c *conn) {
 	if c.is(flagServed) {
-		if next, ok := l.look(slot, c, l.sys.flow(int(c.fd)), closePatience, closeTicks); ok {
+		patience := closePatience
+		if c.close == closeSlow {
+			patience = leastPatience // it had its time, and nothing but the close frame is left for it
+		}
+		if next, ok := l.look(slot, c, l.sys.flow(int(c.fd)), patience, closeTicks); ok {
 			l.closeBy(slot, c, min(next-l.wheel.Now(), closeTicks))
 			return
 		}

@@ -197,6 +197,19 @@ func TestOverdueClose(t *testing.T) {
 	}
 }
 
+// One that is closed for being slow has had its time: if it takes nothing it is
+// gone soon, however much it may have to read.
+func TestOverdueSlowClose(t *testing.T) {
+	for unread, most := range map[uint8]uint32{0: leastPatience, 255: 3 * leastPatience} {
+		p := newSlowPeer(t)
+		p.l.startClose(p.slot, p.conn, closeSlow, closeFrames[closeSlow], true)
+		p.sent = unread
+		if end := p.endsAfter(aWhile, func(uint32) { p.waits = true }); end < leastPatience || end > most {
+			t.Errorf("ended after %d ticks, want %d to %d", end, leastPatience, most)
+		}
+	}
+}
+
 // Who gets no pings stays while it takes what it is sent, and while there is
 // nothing to take; one that takes nothing goes.
 func TestUnasked(t *testing.T) {
