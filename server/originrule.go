@@ -219,7 +219,8 @@ func browserHost(host, scheme string) (string, error) {
 		}
 		return host, nil
 	}
-	ascii, err := browserNames.ToASCII(host)
+	// Since Unicode 15.1 a capital ẞ is its small letter; the library's table is older.
+	ascii, err := browserNames.ToASCII(strings.ReplaceAll(host, "ẞ", "ß"))
 	if err != nil || !utf8.ValidString(host) {
 		return "", errors.New("has a host that is no domain name")
 	}

@@ -16,6 +16,7 @@ func TestOriginsAreNormalised(t *testing.T) {
 		{"https://bücher.example", "https://xn--bcher-kva.example"},
 		{"https://BÜCHER.example:443", "https://xn--bcher-kva.example"},
 		{"https://faß.example", "https://xn--fa-hia.example"},
+		{"https://FAẞ.example", "https://xn--fa-hia.example"}, // as Chromium writes it
 		{"https://例え。テスト", "https://xn--r8jz45g.xn--zckzah"},
 		{"https://xn--bcher-kva.example", "https://xn--bcher-kva.example"},
 		{"https://my_app.example", "https://my_app.example"},
