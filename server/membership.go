@@ -31,7 +31,7 @@ func (s *Server) Bind(_ context.Context, b Bind) (BindResult, error) {
 	var others table.Snapshot
 	var err error
 	found := s.registry.lookup(h, func(c *client) {
-		if c.groups.len()+len(b.Groups) > MaxGroupsPerClient {
+		if s.registry.tooMany(h, c, b.Groups) {
 			err = errTooManyGroups
 			return
 		}
@@ -84,6 +84,23 @@ func (r *registry) join(h table.Handle, c *client, group string) bool {
 		c.joined = true
 	}
 	return added
+}
+
+// tooMany tells whether a client would be in too many groups with these. The
+// caller holds the client's lock.
+func (r *registry) tooMany(h table.Handle, c *client, groups []string) bool {
+	room := MaxGroupsPerClient - c.groups.len()
+	if len(groups) <= room {
+		return false
+	}
+	for _, g := range distinct(groups) { // it may be in some of them
+		if !r.groups.Snapshot(g).Contains(h) {
+			if room--; room < 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // fewGroups is up to how many groups of a client are searched by name. Those of
@@ -149,7 +166,7 @@ func (s *Server) UnbindUIDs(ctx context.Context, uids []string) (unbound int, er
 func (s *Server) Join(ctx context.Context, m Membership) (MembershipResult, error) {
 	return s.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
-			if c.groups.len() >= MaxGroupsPerClient {
+			if c.groups.len() >= MaxGroupsPerClient && s.registry.tooMany(h, c, []string{g}) {
 				return changed, errTooManyGroups
 			}
 			if s.registry.join(h, c, g) {

@@ -47,16 +47,12 @@ func TestMembershipRepeated(t *testing.T) {
 	}{{"join", k.Join}, {"leave", k.Leave}} {
 		ctx := &lookedAt{t.Context(), 0, parts}
 		want := len(names)
-		if verb.name == "join" { // by its uid it is in as many groups as it may be
-			m.UIDs = nil
-		}
 		if r, err := verb.change(ctx, m); err != nil || r.Changed != want {
 			t.Errorf("%s: %+v, %v after %d looks at the context", verb.name, r, err, ctx.looks)
 		}
 		if ctx.looks < parts/2 {
 			t.Errorf("%s: %d looks at the context for %d groups", verb.name, ctx.looks, len(names))
 		}
-		m.UIDs = repeated("ann", 10_000)
 	}
 	r, err := k.Leave(t.Context(), Membership{ClientIDs: []string{"gone", id, "gone", "lost"}, Groups: names[:1]})
 	if err != nil || fmt.Sprint(r.UnknownClientIDs) != "[gone lost]" {
@@ -102,6 +98,40 @@ func TestMembershipDeadline(t *testing.T) {
 	}
 	if n, err := k.Ungroup(t.Context(), slices.Repeat(names, 2)); err != nil || n != 3*len(names)-lockedGroups {
 		t.Errorf("ungroup: %d, %v", n, err)
+	}
+}
+
+// Only new groups count against what a client may be in: who binds or joins it
+// once more, after an answer that was lost for one, gets the same again.
+func TestGroupsAtTheLimit(t *testing.T) {
+	k := newSink(t, 1, 1)
+	id := k.ids.string(k.connect(t, 0), 0)
+	names := groupNames(MaxGroupsPerClient + 1)
+	all, one := names[:MaxGroupsPerClient], names[MaxGroupsPerClient:]
+	for range 2 {
+		if _, err := k.Bind(t.Context(), Bind{ClientID: id, UID: "ann", Groups: slices.Repeat(all, 2)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := Membership{ClientIDs: []string{id}, UIDs: []string{"ann"}, Groups: all}
+	if r, err := k.Join(t.Context(), m); err != nil || r.Changed != 0 {
+		t.Errorf("join once more: %+v, %v", r, err)
+	}
+	var refused *Error
+	if _, err := k.Join(t.Context(), Membership{ClientIDs: []string{id}, Groups: one}); !errors.As(err, &refused) || refused.Code != CodeTooManyGroups {
+		t.Errorf("join of one more: %v", err)
+	}
+	if _, err := k.Bind(t.Context(), Bind{ClientID: id, UID: "bob", Groups: one}); !errors.As(err, &refused) || refused.Code != CodeTooManyGroups {
+		t.Errorf("bind with one more: %v", err)
+	}
+	err := k.Each(t.Context(), Each{ClientID: id, Groups: true}, func(c ClientState) bool {
+		if len(c.Groups) != len(all) {
+			t.Errorf("afterwards it is in %d groups", len(c.Groups))
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
