@@ -88,7 +88,7 @@ func (c *conn) letIn(key string, keys int) error {
 	if c.asked == key {
 		return nil
 	}
-	o, p := owner{key, c.addr}, c.listener.places
+	o, p := owner{key, network(c.addr)}, c.listener.places
 	if c.asked != "" {
 		p.own(c, o)
 		c.asked = key

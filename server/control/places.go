@@ -32,8 +32,18 @@ func PlacesFor(descriptors int) int {
 
 // owner is whose a caller's connection is.
 type owner struct {
-	key  string // the key's name
-	addr netip.Addr
+	key  string     // the key's name
+	addr netip.Addr // see network
+}
+
+// network is what an address counts as: an IPv6 address by its /64, as whoever has
+// one has all of it.
+func network(a netip.Addr) netip.Addr {
+	if a = a.Unmap(); !a.Is6() {
+		return a
+	}
+	p, _ := a.WithZone("").Prefix(64)
+	return p.Addr()
 }
 
 // places are the connections there are: those of callers, who have shown that
@@ -161,11 +171,11 @@ func (p *places) spareStranger() *conn {
 	at := now()
 	of := map[netip.Addr]int{}
 	for c := range p.lobby {
-		of[c.addr]++
+		of[network(c.addr)]++
 	}
 	return p.evict(p.lobby, func(c *conn, s state) (rank, bool) {
 		k := s.kind()
-		return rank{owned: of[c.addr], since: s.since()}, k != kindEvicted && (k != kindServing || at-s.since() >= int64(strangerTime))
+		return rank{owned: of[network(c.addr)], since: s.since()}, k != kindEvicted && (k != kindServing || at-s.since() >= int64(strangerTime))
 	})
 }
 

@@ -322,13 +322,34 @@ func crowd(p *places, addrs ...string) (all []*conn) {
 // them, and of these the oldest.
 func TestStrangersByAddress(t *testing.T) {
 	p := newPlaces(func() int { return 4 })
-	all := crowd(p, "::1", "::2", "::2", "::2", "::3", "::3", "::3", "::3")
+	all := crowd(p, "10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.2", "10.0.0.3", "10.0.0.3", "10.0.0.3", "10.0.0.3")
 	gone := []int{4, 1, 5, 2}
 	for i, want := range gone {
-		c := &conn{Conn: nopConn{}, addr: netip.MustParseAddr(fmt.Sprintf("::1%d", i))}
+		c := &conn{Conn: nopConn{}, addr: netip.MustParseAddr(fmt.Sprintf("10.0.1.%d", i))}
 		if other, ok := p.enter(c); !ok || other != all[want] {
 			t.Fatalf("newcomer %d: the wrong one gives way", i)
 		}
+	}
+}
+
+// TestStrangersOfOneNetwork: who has an IPv6 /64 has all its addresses, and counts once.
+func TestStrangersOfOneNetwork(t *testing.T) {
+	p := newPlaces(func() int { return 4 })
+	all := crowd(p, "2001:db8:1::1", "::ffff:10.0.0.1", "2001:db8:2::1", "2001:db8:2::2", "2001:db8:2:0:1::3",
+		"10.0.0.2", "2001:db8:1:1::1", "::1")
+	for i, want := range []int{2, 3} {
+		c := &conn{Conn: nopConn{}, addr: netip.MustParseAddr(fmt.Sprintf("10.0.1.%d", i))}
+		if other, ok := p.enter(c); !ok || other != all[want] {
+			t.Fatalf("newcomer %d: the wrong one gives way", i)
+		}
+	}
+	for _, a := range []string{"10.0.0.1", "2001:db8::"} {
+		if addr := netip.MustParseAddr(a); network(addr) != addr {
+			t.Errorf("%s counts as %s", a, network(addr))
+		}
+	}
+	if network(netip.Addr{}).IsValid() {
+		t.Error("a unix socket has an address")
 	}
 }
 
