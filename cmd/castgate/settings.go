@@ -27,7 +27,7 @@ import (
 type settings struct {
 	configFile
 
-	Listen           []string `default:":7272" unit:"[scheme://]host:port" help:"Client listeners, separated by commas; schemes ws, the default, wss, and text, frame and tcp as in GatewayWorker. Repeatable."`
+	Listen           []string `default:":7272" unit:"[scheme://]host:port" help:"Client listeners, separated by commas: host:port, or fd:NAME for a socket that systemd passes; schemes ws, the default, wss, and text, frame and tcp as in GatewayWorker. Repeatable."`
 	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; GOMAXPROCS unless set."`
 	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
 	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
@@ -61,7 +61,7 @@ type settings struct {
 	admissionSettings
 	gatewayworkerSettings
 
-	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener; a non-loopback address needs a control key."`
+	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener: host:port, unix:/path, or fd:NAME for a socket that systemd passes; a non-loopback address needs a control key."`
 	ControlKey          []string `unit:"keys" hot:"" help:"Keys of the control API with every right, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
 	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, as castgate key new writes its lines."`
 	ControlAllow        []string `unit:"networks" hot:"" help:"Addresses and networks that control connections are taken from, separated by commas; any unless set."`
