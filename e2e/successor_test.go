@@ -69,20 +69,6 @@ func startSuccessor(t *testing.T, flags ...string) *wstest.Gateway {
 	return next
 }
 
-// succeed starts a gateway on the control socket of another one, whose answers say
-// nothing of this one.
-func succeed(t *testing.T, flags ...string) *wstest.Gateway {
-	t.Helper()
-	g := wstest.Start(t, flags...)
-	g.Await(func() string {
-		if !strings.Contains(g.Log(), "castgate serves") {
-			return "the successor does not serve"
-		}
-		return ""
-	})
-	return g
-}
-
 // TestControlSocketOfSuccessor: the end of a predecessor leaves the successor's
 // socket file alone, and takes its own away.
 func TestControlSocketOfSuccessor(t *testing.T) {
