@@ -113,6 +113,11 @@ func TestBrokenListenerIsFatal(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.accept = func(int) (int, unix.Sockaddr, error) { return -1, nil, unix.EBADF }
+	somebody, err := net.Dial("tcp", s.Addr().String()) // or nothing is to be accepted
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = somebody.Close() }()
 	if err := s.Run(); !errors.Is(err, unix.EBADF) {
 		t.Errorf("Run: %v", err)
 	}

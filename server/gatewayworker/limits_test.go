@@ -3,8 +3,10 @@ package gatewayworker
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
@@ -51,9 +53,14 @@ func TestLongUIDs(t *testing.T) {
 // expectRefused looks for the one line about a command that was refused.
 func (l *logText) expectRefused(t *testing.T, command, reason string) {
 	t.Helper()
+	refused := func(record map[string]any) bool { return record["msg"] == "a command of PHP was refused" }
+	// It is counted before it is told.
+	for end := time.Now().Add(patience); !slices.ContainsFunc(l.records(t), refused) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	found := 0
 	for _, record := range l.records(t) {
-		if record["msg"] == "a command of PHP was refused" {
+		if refused(record) {
 			if found++; record["command"] != command || record["reason"] != reason || record["client_id"] == "" {
 				t.Errorf("%v", record)
 			}
