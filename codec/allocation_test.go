@@ -4,6 +4,7 @@ package codec
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
 )
 
@@ -124,5 +125,24 @@ func feedCopy(t *testing.T, buf, input []byte, step int, kind EventKind, want er
 	}
 	if last != kind || want != nil {
 		t.Errorf("ended with event %d", last)
+	}
+}
+
+// What is made for the largest head is no more than the head itself.
+func TestLargeHeadsAreReadInPlace(t *testing.T) {
+	u := Upgrader{Compress: true, Subprotocol: "none", CheckOrigin: goodOrigin}
+	dst := make([]byte, 0, 1024)
+	for name, shape := range largeHeads {
+		head := largeHead(shape, MaxHandshake)
+		if len(head) > MaxHandshake || len(head) < MaxHandshake*9/10 {
+			t.Fatalf("%s: %d bytes", name, len(head))
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		readHeadWhole(t, &u, dst, head)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > MaxHandshake {
+			t.Errorf("%s: %d bytes are made for %d", name, n, len(head))
+		}
 	}
 }

@@ -3,7 +3,6 @@ package codec
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -55,25 +54,6 @@ func readHeadWhole(t testing.TB, u *Upgrader, dst, head []byte) {
 	QueryValue(Query(head), "none")
 	ForwardedFor(head, netip.AddrPort{}, trustTen)
 	IsProbe(head)
-}
-
-// What is made for the largest head is no more than the head itself.
-func TestLargeHeadsAreReadInPlace(t *testing.T) {
-	u := Upgrader{Compress: true, Subprotocol: "none", CheckOrigin: goodOrigin}
-	dst := make([]byte, 0, 1024)
-	for name, shape := range largeHeads {
-		head := largeHead(shape, MaxHandshake)
-		if len(head) > MaxHandshake || len(head) < MaxHandshake*9/10 {
-			t.Fatalf("%s: %d bytes", name, len(head))
-		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		readHeadWhole(t, &u, dst, head)
-		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n > MaxHandshake {
-			t.Errorf("%s: %d bytes are made for %d", name, n, len(head))
-		}
-	}
 }
 
 func BenchmarkLargeHeads(b *testing.B) {
