@@ -63,34 +63,28 @@ func (s *samples) addLoads(scenario, server string, m measured) {
 	s.add(scenario, foreignCPU, server, "of the machine", m.foreign)
 }
 
+// value is a server's value in a scenario, 0 if there is none.
+func (s *samples) value(scenario, name, server string) float64 {
+	for _, v := range *s {
+		if v.scenario == scenario && v.name == name && v.server == server {
+			return v.value
+		}
+	}
+	return 0
+}
+
 // addQuotient adds, under the name of a ratio, a server's value of a scenario
 // by that of the same name of another scenario.
 func (s *samples) addQuotient(scenario, name, server, by, ratio string) {
-	value := func(scenario string) float64 {
-		for _, v := range *s {
-			if v.scenario == scenario && v.name == name && v.server == server {
-				return v.value
-			}
-		}
-		return 0
-	}
-	if value(by) > 0 {
-		s.add(scenario, name, server+", "+ratio, "×", value(scenario)/value(by))
+	if base := s.value(by, name, server); base > 0 {
+		s.add(scenario, name, server+", "+ratio, "×", s.value(scenario, name, server)/base)
 	}
 }
 
 // addAgainst adds a server's value by that of another one.
 func (s *samples) addAgainst(scenario, name, server, base string) {
-	value := func(server string) float64 {
-		for _, v := range *s {
-			if v.scenario == scenario && v.name == name && v.server == server {
-				return v.value
-			}
-		}
-		return 0
-	}
-	if value(base) > 0 {
-		s.add(scenario, name, server+" / "+base, "×", value(server)/value(base))
+	if by := s.value(scenario, name, base); by > 0 {
+		s.add(scenario, name, server+" / "+base, "×", s.value(scenario, name, server)/by)
 	}
 }
 
