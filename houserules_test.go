@@ -232,6 +232,42 @@ func TestNothingIsLeftForLater(t *testing.T) {
 	}
 }
 
+// protocolReference is a reference to a section of the document of
+// GatewayWorker's protocol. It may go over the end of a comment's line.
+var protocolReference = regexp.MustCompile(`([\w/.-]*)protocol\.md(?:[\s/*]+sections?[\s/*]+(\d+(?:\.\d+)?)(?:[\s/*]+and[\s/*]+(\d+(?:\.\d+)?))?)?`)
+
+func TestProtocolReferences(t *testing.T) {
+	const document = "docs/gatewayworker-protocol.md"
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^#+ (\d+(?:\.\d+)?)\.? `).FindAllSubmatch(text, -1) {
+		sections[string(m[1])] = true
+	}
+	found := 0
+	for _, s := range sources(t) {
+		if s.path == "houserules_test.go" {
+			continue
+		}
+		for _, m := range protocolReference.FindAllSubmatch(s.text, -1) {
+			if !bytes.HasSuffix(m[1], []byte("docs/gatewayworker-")) {
+				t.Errorf("%s: %q does not name %s", s.path, m[0], document)
+			}
+			for _, section := range m[2:] {
+				if section != nil && !sections[string(section)] {
+					t.Errorf("%s: %s has no section %s", s.path, document, section)
+				}
+			}
+			found++
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d references found", found)
+	}
+}
+
 // Inputs that a fuzz target begins with are held by every go test: good ones,
 // cuts, limits and hostile ones.
 func TestFuzzTargetsHaveCorpora(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Commands of GatewayWorker's inner protocol (protocol.md section 3).
+// Commands of GatewayWorker's inner protocol (docs/gatewayworker-protocol.md
+// section 3).
 const (
 	cmdSendToAll   = 6
 	cmdSendToUID   = 14

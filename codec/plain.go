@@ -5,8 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// The framings of GatewayWorker's text and frame listeners (protocol.md
-// section 7.2): a message to a line, and a message behind its length.
+// The framings of GatewayWorker's text and frame listeners
+// (docs/gatewayworker-protocol.md section 7.2): a message to a line, and a
+// message behind its length.
 
 // CountLen is the length of the count in front of a counted message.
 const CountLen = 4

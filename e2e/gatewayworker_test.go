@@ -106,7 +106,8 @@ func TestGatewayWorkerCalls(t *testing.T) {
 }
 
 // TestGatewayWorkerOrder: a connection per command, nothing acknowledged, and
-// still every step finds the one before done (protocol.md section 0).
+// still every step finds the one before done (docs/gatewayworker-protocol.md
+// section 0).
 func TestGatewayWorkerOrder(t *testing.T) {
 	t.Parallel()
 	program(t, "php", "php-cli")

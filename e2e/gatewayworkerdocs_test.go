@@ -60,7 +60,7 @@ func TestGatewayWorkerDocs(t *testing.T) {
 		}
 	}
 	if len(deviations) == 0 {
-		t.Error("no sequence is excepted; there is at least that of protocol.md section 8.4")
+		t.Error("no sequence is excepted; there is at least that of docs/gatewayworker-protocol.md section 8.4")
 	}
 }
 

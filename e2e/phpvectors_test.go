@@ -18,7 +18,8 @@ import (
 )
 
 // apiVector is an entry of group api: one call of GatewayClient, as it was
-// captured between the PHP programs (protocol.md section 11).
+// captured between the PHP programs (docs/gatewayworker-protocol.md section
+// 11).
 type apiVector struct {
 	Name, Group, Hex string
 	PHPReturns       string `json:"php_returns"`

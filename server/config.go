@@ -120,7 +120,8 @@ type Config struct {
 	ReserveFiles int
 	// PeerAddress, if valid, is the IPv4 address and port under which PHP
 	// backends reach the inner listener of GatewayWorker. Client ids are then
-	// its 20 hexadecimal digits (protocol.md section 4) and name this address.
+	// its 20 hexadecimal digits (docs/gatewayworker-protocol.md section 4) and
+	// name this address.
 	PeerAddress netip.AddrPort
 	// ConnectionIDs replaces the source of the connection ids in such client
 	// ids, for tests that need certain ones. 0 and ids in use are passed over.

@@ -16,9 +16,10 @@ import (
 // peerIDLen is the length of a client id that names a peer, in characters.
 const peerIDLen = 20
 
-// peerIDs gives clients the ids of GatewayWorker (protocol.md section 4): the
-// address of the inner listener and a connection id of 32 bits, in
-// hexadecimal. They need a table from connection id to handle.
+// peerIDs gives clients the ids of GatewayWorker
+// (docs/gatewayworker-protocol.md section 4): the address of the inner listener
+// and a connection id of 32 bits, in hexadecimal. They need a table from
+// connection id to handle.
 //
 // PHP counts connections from 1 after each start, so that an id an application
 // has stored points at a stranger after a restart. Here the counter starts

@@ -24,8 +24,8 @@ type Events interface {
 	// from it, whatever ended it, a Kick and Shutdown included. A client ends
 	// in the registry before: its id, uid and groups do not resolve any more
 	// when Closed is called. GatewayWorker takes them away just after
-	// (protocol.md section 6.3); no application can tell, since what it asks
-	// travels behind the event.
+	// (docs/gatewayworker-protocol.md section 6.3); no application can tell,
+	// since what it asks travels behind the event.
 	Closed(c EventClient)
 }
 
@@ -61,8 +61,8 @@ const (
 
 // EventClient is the client an event is about. A value; keep it as you like.
 type EventClient struct {
-	// Connection is the client's connection id (protocol.md section 4) with
-	// Config.PeerAddress, else 0.
+	// Connection is the client's connection id (docs/gatewayworker-protocol.md
+	// section 4) with Config.PeerAddress, else 0.
 	Connection uint32
 	// Remote is the peer's address, IPv4 never mapped into IPv6. LocalPort is
 	// the port of the listener it came by.

@@ -299,7 +299,8 @@ func TestRawPushAndKicks(t *testing.T) {
 }
 
 // What was pushed before an Abort and fits into the socket still arrives, as it
-// does where each push is written at once (protocol.md section 7.5).
+// does where each push is written at once (docs/gatewayworker-protocol.md
+// section 7.5).
 func TestAbortWritesWhatFits(t *testing.T) {
 	s, _ := startPeer(t, nil)
 	ctx := context.Background()
@@ -400,9 +401,9 @@ func TestSuspendInit(t *testing.T) {
 	}
 }
 
-// sendToClientBufferSize (protocol.md section 7.4): a message is dropped if as
-// much waits already, else it is queued whole; the client stays, and is sent
-// what comes after it has caught up.
+// sendToClientBufferSize (docs/gatewayworker-protocol.md section 7.4): a
+// message is dropped if as much waits already, else it is queued whole; the
+// client stays, and is sent what comes after it has caught up.
 func TestSlowDropLikePHP(t *testing.T) {
 	k := newSink(t, 1, 16)
 	l := k.loops[0]

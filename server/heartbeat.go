@@ -7,9 +7,9 @@ import (
 )
 
 // Heartbeat is GatewayWorker's way to find clients that are gone
-// (protocol.md section 7.3), beside the pings of RFC 6455 that
-// Config.PingInterval sends: an ordinary message, to which an application of
-// the client's answers by sending any message. Pings and pongs do not count.
+// (docs/gatewayworker-protocol.md section 7.3), beside the pings of RFC 6455
+// that Config.PingInterval sends: an ordinary message, to which an application
+// of the client's answers by sending any message. Pings and pongs do not count.
 //
 // A clock ticks every Interval/2, or every Interval if Limit is 0, for all
 // clients of a loop alike. At the first tick after a client has connected or

@@ -48,8 +48,8 @@ func (b *beats) message(op codec.Opcode, payload string) {
 	b.l.readFrames(b.h.Slot(), b.l.conn(b.h.Slot()), f)
 }
 
-// The table measured in protocol.md section 7.3, I = 2 s, for a client that
-// connects 0.4 s before a tick.
+// The table measured in docs/gatewayworker-protocol.md section 7.3, I = 2 s,
+// for a client that connects 0.4 s before a tick.
 func TestHeartbeatTable(t *testing.T) {
 	const interval = 2 * time.Second
 	for _, row := range []struct {

@@ -11,7 +11,8 @@ import (
 // connection: Linux has accepted sockets inherit them.
 
 // idleProbe is after how much silence the kernel looks for a peer, and how long
-// it waits for its answer, where Config has no pings (protocol.md section 7.6).
+// it waits for its answer, where Config has no pings
+// (docs/gatewayworker-protocol.md section 7.6).
 const idleProbe = 55 * time.Second
 
 // setOptions sets what sockets accepted from a listener shall have.

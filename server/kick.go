@@ -114,7 +114,8 @@ func (l *loop) kick(cmd *command) {
 
 // kickAtOnce drops what the socket does not take now. What it takes still goes
 // out: the order to end came behind it, and in PHP's gateway, which writes each
-// message when it is sent, it would be on its way (protocol.md section 7.5).
+// message when it is sent, it would be on its way
+// (docs/gatewayworker-protocol.md section 7.5).
 func (l *loop) kickAtOnce(slot uint32, c *conn, why closeReason) {
 	if c.head != 0 && !c.is(flagBlocked) && !l.flush(slot, c) {
 		return

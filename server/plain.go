@@ -7,9 +7,10 @@ import (
 	"castgate/server/token"
 )
 
-// Clients of text, frame and tcp listeners (protocol.md section 7.2) have no
-// handshake, no pings and no close frames: they are clients from the moment
-// they connect, and their end is that of the connection.
+// Clients of text, frame and tcp listeners (docs/gatewayworker-protocol.md
+// section 7.2) have no handshake, no pings and no close frames: they are
+// clients from the moment they connect, and their end is that of the
+// connection.
 
 // plain tells whether a form is one of theirs.
 func (m form) plain() bool { return m >= formLine }

@@ -83,8 +83,8 @@ func late(t *Trial, s *site, inner string) {
 	worker.stop(4)
 }
 
-// echo is a worker of GatewayWorker that sends every message back (the frames are
-// those of protocol.md section 2).
+// echo is a worker of GatewayWorker that sends every message back (the frames
+// are those of docs/gatewayworker-protocol.md section 2).
 type echo struct {
 	conn   net.Conn
 	counts chan map[byte]int // one: events by command

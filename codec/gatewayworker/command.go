@@ -38,7 +38,7 @@ const (
 	OnWebSocketConnect   Command = 205
 )
 
-// commandNames are those of protocol.md.
+// commandNames are those of docs/gatewayworker-protocol.md.
 var commandNames = map[Command]string{
 	OnConnect: "ON_CONNECT", OnMessage: "ON_MESSAGE", OnClose: "ON_CLOSE", SendToOne: "SEND_TO_ONE", SendToAll: "SEND_TO_ALL",
 	Kick: "KICK", Destroy: "DESTROY", UpdateSession: "UPDATE_SESSION", AllSessions: "GET_ALL_CLIENT_SESSIONS", IsOnline: "IS_ONLINE",
@@ -53,7 +53,7 @@ var commandNames = map[Command]string{
 // Known tells whether c is a command of section 3.
 func (c Command) Known() bool { return commandNames[c] != "" }
 
-// String is the name in protocol.md, or "UNKNOWN".
+// String is the name in docs/gatewayworker-protocol.md, or "UNKNOWN".
 func (c Command) String() string {
 	if name := commandNames[c]; name != "" {
 		return name

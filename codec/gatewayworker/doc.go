@@ -1,7 +1,7 @@
 // Package gatewayworker knows the bytes of GatewayWorker's protocols, as PHP's
 // Gateway, Register, BusinessWorker and GatewayClient put them on the wire. It
 // has no sockets, goroutines or clocks and imports the standard library only.
-// Sections named in comments are those of protocol.md.
+// Sections named in comments are those of docs/gatewayworker-protocol.md.
 //
 // # Nouns
 //

@@ -1,8 +1,8 @@
 <?php
 /**
- * Every call of GatewayClient over the inner protocol, written from protocol.md section 8: the Register is asked for the
- * list, each command travels on a connection of its own, behind the key if there is one, and is written and closed at
- * once.
+ * Every call of GatewayClient over the inner protocol, written from docs/gatewayworker-protocol.md section 8: the
+ * Register is asked for the list, and each command travels on a connection of its own, after the key if there is
+ * one, and is written and closed at once.
  *
  *     gatewayclient.php REGISTER SECRET scenario ID ID ID
  *     gatewayclient.php REGISTER SECRET order ID ID           bind and query, join, send and leave, 300 times

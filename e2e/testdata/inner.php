@@ -1,7 +1,7 @@
 <?php
 /**
- * GatewayWorker's wire as PHP applications speak it, written from protocol.md: the Register's lines (section 1) and the
- * frames of the inner protocol (section 2).
+ * GatewayWorker's wire as PHP applications speak it, written from docs/gatewayworker-protocol.md: the Register's
+ * lines (section 1) and the frames of the inner protocol (section 2).
  */
 
 declare(strict_types=1);

@@ -1,7 +1,7 @@
 <?php
 /**
- * A BusinessWorker of our own, written from protocol.md sections 5.5 and 6: it learns the gateways from the Register,
- * attaches to each, and answers what clients send:
+ * A BusinessWorker of our own, written from docs/gatewayworker-protocol.md sections 5.5 and 6: it learns the gateways
+ * from the Register, attaches to each, and answers what clients send:
  *
  *     echo TEXT        TEXT to the client
  *     login UID GROUP  binds and joins the client; its session remembers both

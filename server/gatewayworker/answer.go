@@ -40,7 +40,8 @@ func (l *innerLoop) answer(c *innerConn, f *wire.Frame) {
 	l.queued(c, len(c.out)-before)
 }
 
-// reply appends the value that answers a query (protocol.md section 3).
+// reply appends the value that answers a query (docs/gatewayworker-protocol.md
+// section 3).
 func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 	switch f.Command {
 	case wire.IsOnline:
@@ -206,8 +207,9 @@ func (l *innerLoop) selected(b, ext []byte) []byte {
 		s.groups = s.groups || string(f) == "groups"
 	}
 	if q.All {
-		// getAllGroupUidList and its like stop at the first client without a uid
-		// or group, so that these come last (protocol.md section 8.4).
+		// getAllGroupUidList and its like stop at the first client without a
+		// uid or group, so that these come last (docs/gatewayworker-protocol.md
+		// section 8.4).
 		s.first = s.groups
 		l.each(&s, server.Each{})
 	} else {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Routing says which worker a client without one gets (protocol.md section 6.5).
+// Routing says which worker a client without one gets
+// (docs/gatewayworker-protocol.md section 6.5).
 type Routing string
 
 // The values of Config.Routing.

@@ -14,8 +14,9 @@ import (
 var background = context.Background()
 
 // execute does what a frame asks for, and answers it if it is a query. It is
-// done when execute returns: what comes next sees it (protocol.md section 0). Not so
-// if it takes too long: see job.
+// done when execute returns: what comes next sees it
+// (docs/gatewayworker-protocol.md section 0). Not so if it takes too long: see
+// job.
 func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.WorkerConnect, wire.GatewayClientConnect:
@@ -140,7 +141,8 @@ func (l *innerLoop) name(f *wire.Frame) (string, bool) {
 	return string(f.Ext), true
 }
 
-// clientID is the client's id at the Gateway border (protocol.md section 4).
+// clientID is the client's id at the Gateway border
+// (docs/gatewayworker-protocol.md section 4).
 func (l *innerLoop) clientID(connection uint32) string {
 	b := [4]byte{byte(connection >> 24), byte(connection >> 16), byte(connection >> 8), byte(connection)}
 	return l.prefix + hex.EncodeToString(b[:])
@@ -215,9 +217,10 @@ func (l *innerLoop) ungroup(name string) {
 	}
 }
 
-// updateSession merges ext into the client's session (protocol.md section 5.4).
-// The inner loop is the only one that changes sessions. If one has changed while a
-// long update has given way, the update is made anew, of what it is now.
+// updateSession merges ext into the client's session
+// (docs/gatewayworker-protocol.md section 5.4). The inner loop is the only one
+// that changes sessions. If one has changed while a long update has given way,
+// the update is made anew, of what it is now.
 func (l *innerLoop) updateSession(f *wire.Frame) {
 	id := l.clientID(f.ConnectionID)
 	for {

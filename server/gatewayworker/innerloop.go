@@ -20,8 +20,8 @@ import (
 //
 // PHP opens a connection for each command, writes, closes and goes on; nothing
 // is acknowledged, and yet the next command must see what the one before has
-// done (protocol.md section 0.1). That holds here because commands run in the
-// order in which their bytes arrived:
+// done (docs/gatewayworker-protocol.md section 0.1). That holds here because
+// commands run in the order in which their bytes arrived:
 //
 //   - The kernel puts a socket at the end of the epoll's list of ready ones when
 //     its bytes arrive, and epoll_wait takes from the front. Connections are

@@ -63,7 +63,8 @@ func (r *rig) beside(clients int) (stop func()) {
 }
 
 // A command sees what those before it have done, each on a connection of its
-// own and closed before the next is opened (protocol.md section 0.1).
+// own and closed before the next is opened (docs/gatewayworker-protocol.md
+// section 0.1).
 func TestOrderAcrossConnections(t *testing.T) {
 	binds, sends := 1500, 300
 	if testing.Short() {

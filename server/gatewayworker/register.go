@@ -16,8 +16,9 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// RegisterConfig is what the embedded Register is made of (protocol.md section
-// 1). Zero values of the limits mean their defaults.
+// RegisterConfig is what the embedded Register is made of
+// (docs/gatewayworker-protocol.md section 1). Zero values of the limits mean
+// their defaults.
 type RegisterConfig struct {
 	Address string       // to listen on, ip:port; loopback only if Secret is empty
 	Secret  string       // key that gateways, workers and API clients have to name

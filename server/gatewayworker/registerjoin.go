@@ -23,7 +23,8 @@ import (
 const maxRegisters = 64
 
 // JoinerConfig is what the joining client is made of: it announces us at
-// Registers that run elsewhere (protocol.md section 1.4). Zero durations mean their defaults.
+// Registers that run elsewhere (docs/gatewayworker-protocol.md section 1.4).
+// Zero durations mean their defaults.
 type JoinerConfig struct {
 	Registers []string     // host:port of each; 1 to 64
 	Address   string       // our inner address as advertised, a.b.c.d:port

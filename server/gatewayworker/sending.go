@@ -58,7 +58,7 @@ const partLen = 256
 
 // parts sends a message to many: the names or ids of a list are collected until
 // there are partLen of them, and pushed. Who is named twice is served twice
-// (protocol.md section 3).
+// (docs/gatewayworker-protocol.md section 3).
 type parts struct {
 	loop  *innerLoop
 	push  *server.Push
@@ -112,8 +112,8 @@ func (l *innerLoop) sendToUIDs(f *wire.Frame) {
 	}
 }
 
-// sendToGroups sends to all members of each group: who is in two gets two copies
-// (protocol.md section 3.1).
+// sendToGroups sends to all members of each group: who is in two gets two
+// copies (docs/gatewayworker-protocol.md section 3.1).
 func (l *innerLoop) sendToGroups(f *wire.Frame) {
 	b := l.at.decoder.SendToGroup(f.Ext)
 	if l.at.dead {

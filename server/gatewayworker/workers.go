@@ -8,7 +8,7 @@ import (
 
 // worker is a BusinessWorker by its key. Clients are bound to the key: one that
 // comes back under its key has its clients again, but counts from 0
-// (protocol.md section 6.5).
+// (docs/gatewayworker-protocol.md section 6.5).
 type worker struct {
 	key     string
 	conn    *innerConn // nil: it has left
@@ -137,7 +137,8 @@ func (ws *workers) stuckCount() (n int) {
 	return n
 }
 
-// attach makes an authorized connection a worker (protocol.md section 6.1).
+// attach makes an authorized connection a worker
+// (docs/gatewayworker-protocol.md section 6.1).
 func (l *innerLoop) attach(c *innerConn, name []byte) {
 	if len(name) > maxWorkerKey {
 		l.close(c, closeBadWorker)

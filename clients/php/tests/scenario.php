@@ -1,7 +1,7 @@
 <?php
 /**
  * Every call of GatewayClient, in an order in which each builds on those before, with what GatewayClient returns
- * against a PHP gateway (../shared/gatewayworker/vectors.json, group api). Run for Castgate\Gateway by calls.php, and
+ * against a PHP gateway (codec/gatewayworker/testdata/vectors.json, group api). Run for Castgate\Gateway by calls.php, and
  * for the inner protocol by e2e/testdata/gatewayclient.php.
  */
 
@@ -184,7 +184,7 @@ function groups(string $a, string $b, string $c, string $foreign): array
         ['ungroup', ['room'], null],
         ['ungroup', [''], false],
         ['getAllGroupIdList', [], ['群组' => '群组']],
-        // PHP stops at the first client without a group and answers []: protocol.md section 8.4.
+        // PHP stops at the first client without a group and answers []: docs/gatewayworker-protocol.md section 8.4.
         ['getAllGroupClientIdList', [], ['群组' => [$c => $c]]],
         ['bindUid', [$b, 'bob2'], null],
         ['getClientIdByUid', ['bob'], []],
