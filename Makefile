@@ -9,10 +9,6 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      := $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-# Tests that count allocations or bytes are left out under the race detector;
-# only the packages that have some are tested without it as well.
-COUNTING = $(shell grep -rlE '^//go:build .*\brace\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u)
-
 .PHONY: help run demo test unit check lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
@@ -40,7 +36,7 @@ fmt: ## format all Go files
 	gofmt -w .
 
 unit:
-	$(GO) test -timeout 5m $(COUNTING)
+	GO="$(GO)" ci/counting.sh
 	$(GO) test -race -timeout 15m ./...
 	cd bench/rivals && $(GO) test -race -timeout 5m ./control
 
