@@ -2,6 +2,7 @@ package wstest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,13 +19,21 @@ var built struct {
 	err  error
 }
 
+// sideBySide is how many parallel tests run at once unless go test is told.
+// They wait for other processes most of the time, so that as many as there are
+// processors, the default, leave those idle.
+const sideBySide = "8"
+
 // Main runs the tests and removes the binary that Build made. A package whose
 // tests call Build or Start has
 //
 //	func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
 func Main(m *testing.M) int {
 	defer Clean()
-	return m.Run()
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		panic(err) // testing.Init has been called by go test's main
+	}
+	return m.Run() // flags of the command line come after
 }
 
 // Clean removes the binary that Build made, at the end of a program that is no
