@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -38,12 +39,22 @@ func (s *source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
 // generated is the comment that go generate's tools leave.
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
 
-// sources parses every Go file below the root that is written by hand, nested
-// modules included.
+// sources are all Go files below the root that are written by hand, nested
+// modules included. They are parsed once, and nobody changes them.
 func sources(t *testing.T) []*source {
 	t.Helper()
-	var all []*source
-	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+	all, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 50 {
+		t.Fatalf("only %d Go files found", len(all))
+	}
+	return all
+}
+
+var parsed = sync.OnceValues(func() (all []*source, err error) {
+	err = fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -68,14 +79,8 @@ func sources(t *testing.T) []*source {
 		all = append(all, &source{path: name, text: text, ast: file, fset: fset})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(all) < 50 {
-		t.Fatalf("only %d Go files found", len(all))
-	}
-	return all
-}
+	return all, err
+})
 
 // within tells whether a directory or import path is one of the trees or
 // below one.
