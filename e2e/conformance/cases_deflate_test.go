@@ -144,9 +144,9 @@ func deflateRuleCases(b *book) {
 	}
 	b.begin(12, 15, "RFC 6455 7.4.1")
 	for _, n := range []int{16<<20 + 1, 256 << 20} {
-		bomb := deflate(make([]byte, n))
-		b.add(testCase{name: fmt.Sprintf("%d bytes that inflate to %d, above the limit", len(bomb), n), offer: offerDeflate, agreed: agreedDeflate,
-			send: once(frame(fin|rsv1|opBinary, bomb)), code: 1009})
+		zeros := bomb(n)
+		b.add(testCase{name: fmt.Sprintf("%d bytes that inflate to %d, above the limit", len(zeros), n), offer: offerDeflate, agreed: agreedDeflate,
+			send: once(frame(fin|rsv1|opBinary, zeros)), code: 1009})
 	}
 	stuffed := append(bytes.Repeat([]byte("\x00\x00\x00\xff\xff"), 4<<20), 0)
 	b.add(testCase{name: fmt.Sprintf("%d bytes of empty blocks", len(stuffed)), offer: offerDeflate, agreed: agreedDeflate,

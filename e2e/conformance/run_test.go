@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,8 +75,8 @@ func (b *book) add(c testCase) {
 	b.cases = append(b.cases, c)
 }
 
-// allCases is the whole suite.
-func allCases() []testCase {
+// allCases is the whole suite, made once; tests only read it.
+var allCases = sync.OnceValue(func() []testCase {
 	var b book
 	lengthCases(&b)
 	controlCases(&b)
@@ -90,7 +91,7 @@ func allCases() []testCase {
 	negotiationCases(&b)
 	handshakeCases(&b)
 	return b.cases
-}
+})
 
 func TestConformance(t *testing.T) {
 	g := wstest.Start(t, "--on-message", "echo", "--init-message", "", "--max-message", "16MiB", "--send-queue", "64MiB",
@@ -163,7 +164,7 @@ func (c *testCase) run(addr string) (outcome, string) {
 		input = c.send()
 	}
 	if c.code == 0 && c.ended == 0 {
-		input = append(input, closeFrame(1000, "")...)
+		input = slices.Concat(input, closeFrame(1000, "")) // a case may be played again
 	}
 	// Beside the reading, or two full socket buffers would wait for each other.
 	go c.write(conn, input)

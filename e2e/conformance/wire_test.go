@@ -84,16 +84,28 @@ func fragments(op byte, payload []byte, step int) []byte {
 
 const syncTail = "\x00\x00\xff\xff"
 
-// deflate is a compressed message's payload (RFC 7692 section 7.2.1).
+// deflate is a compressed message's payload (RFC 7692 section 7.2.1). From a
+// megabyte it searches less, as the race detector makes each look at a byte dear.
 func deflate(plain []byte) []byte {
+	level := flate.DefaultCompression
+	if len(plain) >= 1<<20 {
+		level = flate.BestSpeed
+	}
 	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.DefaultCompression)
+	w, err := flate.NewWriter(&b, level)
 	if err != nil {
 		panic(err)
 	}
 	_, _ = w.Write(plain)
 	_ = w.Flush()
 	return bytes.TrimSuffix(b.Bytes(), []byte(syncTail))
+}
+
+// bomb is n zeros, compressed: those of a megabyte again and again.
+func bomb(n int) []byte {
+	const part = 1 << 20
+	again := append(deflate(make([]byte, part)), syncTail...)
+	return append(bytes.Repeat(again, n/part), deflate(make([]byte, n%part))...)
 }
 
 func inflate(packed []byte) ([]byte, error) {
