@@ -127,6 +127,9 @@ func (m flagValue) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	if t.IsEOL() {
 		return errors.New("a value is missing")
 	}
+	if text, ok := t.Value.(string); ok && text == "" && m.flag.IsSlice() && refusesEmpty(m.flag) {
+		return emptyError(m.flag) // also beside other values of it
+	}
 	if t.Type == kong.UntypedToken { // one behind = may begin with anything
 		text := t.String()
 		if likeFlag(text) {
