@@ -9,18 +9,20 @@ import (
 const ProbePath = "/healthz"
 
 // IsProbe tells whether a complete head that was refused as a handshake is such a
-// question: GET or HEAD of ProbePath, with HTTP/1.1 or 1.0, without a body and
+// question: GET or HEAD of ProbePath, alone or in a URI (RFC 9112 section 3.2.2
+// has every server take that), with HTTP/1.1 or 1.0, without a body and
 // without the wish to upgrade.
 func IsProbe(head []byte) bool {
-	_, target, _ := bytes.Cut(head[:min(len(head), len("HEAD /")+len(ProbePath))], []byte{' '})
-	if !bytes.HasPrefix(target, []byte(ProbePath)) {
+	line, _, _ := nextLine(head)
+	_, target, _ := bytes.Cut(line, []byte{' '})
+	if !bytes.HasPrefix(pathOf(target), []byte(ProbePath)) {
 		return false // most heads are read no further
 	}
 	r, result := parseRequest(head)
 	if result != HandshakeOK || r.upgrade || string(r.method) != "GET" && string(r.method) != "HEAD" {
 		return false
 	}
-	path, _, _ := bytes.Cut(r.target, []byte{'?'})
+	path, _, _ := bytes.Cut(pathOf(r.target), []byte{'?'})
 	return string(path) == ProbePath
 }
 

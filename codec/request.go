@@ -153,24 +153,39 @@ func validTarget(target []byte) bool {
 			return false
 		}
 	}
-	if len(target) > 0 && target[0] != '/' {
-		scheme, rest, ok := bytes.Cut(target, []byte("://"))
-		if !ok || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
-			return false
-		}
-		end := bytes.IndexAny(rest, "/?")
-		if end < 0 {
-			end = len(rest)
-		}
-		if !validHost(rest[:end]) {
-			return false
-		}
-		target = rest[end:]
-	} else if len(target) == 0 {
+	if len(target) == 0 {
 		return false
 	}
-	path, _, _ := bytes.Cut(target, []byte{'?'})
+	host, rest, ok := splitTarget(target)
+	if !ok || target[0] != '/' && !validHost(host) {
+		return false
+	}
+	path, _, _ := bytes.Cut(rest, []byte{'?'})
 	return validEscapes(path)
+}
+
+// splitTarget splits a request target into the authority of its URI, nil if it
+// has none, and the path with the query. ok is false if it is neither a path nor an
+// http or https URI.
+func splitTarget(target []byte) (authority, path []byte, ok bool) {
+	if len(target) == 0 || target[0] == '/' {
+		return nil, target, true
+	}
+	scheme, rest, ok := bytes.Cut(target, []byte("://"))
+	if !ok || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
+		return nil, nil, false
+	}
+	end := bytes.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	return rest[:end], rest[end:], true
+}
+
+// pathOf is a target's path with the query, nil if it has none.
+func pathOf(target []byte) []byte {
+	_, path, _ := splitTarget(target)
+	return path
 }
 
 // validEscapes reports whether each % has two hexadecimal digits after it.
