@@ -3,6 +3,8 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"math/big"
 	"testing"
 	"unicode/utf8"
 
@@ -25,9 +27,22 @@ type reference struct {
 	JSON      json.RawMessage `json:"json,omitempty"`
 	Base64    *[]byte         `json:"base64,omitempty"`
 	Wait      *string         `json:"wait,omitempty"`
-	Code      int             `json:"code,omitempty"`
+	Code      whole           `json:"code,omitempty"`
 	Reason    *string         `json:"reason,omitempty"`
 	Session   json.RawMessage `json:"session,omitempty"`
+}
+
+// whole is a number of JSON that is an integer, in whatever way it is written.
+type whole int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *whole) UnmarshalJSON(b []byte) error {
+	var exact big.Rat
+	if _, ok := exact.SetString(string(b)); !ok || !exact.IsInt() || !exact.Num().IsInt64() {
+		return fmt.Errorf("%s is no integer", b)
+	}
+	*w = whole(exact.Num().Int64())
+	return nil
 }
 
 type targets struct {
@@ -50,7 +65,7 @@ func (r *reference) command() *Command {
 	set(&c.UID, r.UID)
 	set(&c.Reason, r.Reason)
 	set(&c.Text, r.Text)
-	c.KickOld, c.Wait, c.Code = r.Exclusive != nil, r.Wait != nil, r.Code
+	c.KickOld, c.Wait, c.Code = r.Exclusive != nil, r.Wait != nil, int(r.Code)
 	c.Top = server.Targets{ClientIDs: r.ClientIDs, UIDs: r.UIDs, Groups: r.Groups, All: r.All != nil && *r.All}
 	if r.To != nil {
 		c.To = server.Targets{ClientIDs: r.To.ClientIDs, UIDs: r.To.UIDs, Groups: r.To.Groups, All: r.To.All}
@@ -85,6 +100,7 @@ func FuzzCommand(f *testing.F) {
 		`{"groups":["g"]}`,
 		`{"to":{"uids":["u"],"all":true},"exclude":{"client_ids":["c"]},"json":{"a": [1e-5, true, "\n"]},"wait":"written"}`,
 		`{"all":true,"code":4000,"reason":"r","text":"t"}`,
+		`{"all":true,"code":400.0e1}`,
 		`{"client_ids":["c"],"uids":["u"]}`,
 		`{"groups":["g"],"uids":["u"]}`,
 		`{"client_id":"c","session":{"a":{"b":null}}}`,

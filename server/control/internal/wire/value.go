@@ -1,10 +1,13 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"castgate/server/internal/integer"
 )
 
 // bytesOf returns the bytes of a string that points into a body.
@@ -46,7 +49,7 @@ func (s *scanner) only(field, allowed string) (bool, error) {
 	return true, nil
 }
 
-// closeCode reads the code of a kick. Which codes are allowed is for the
+// closeCode reads the code of a kick, a JSON integer: 1000.0 and 1e3 are. Which codes are allowed is for the
 // gateway to say; here they have to be ones at all.
 func (s *scanner) closeCode() (int, error) {
 	c := s.peek()
@@ -57,11 +60,12 @@ func (s *scanner) closeCode() (int, error) {
 	if err := s.number(); err != nil {
 		return 0, err
 	}
-	text := string(s.data[start:s.pos])
-	if strings.ContainsAny(text, ".eE") {
-		return 0, Faultf(CodeWrongType, "code must be an integer, it is %.32s", text)
+	text := s.data[start:s.pos]
+	digits, ok := integer.Digits(text, len(text)+len("65535"))
+	if !ok && bytes.ContainsAny(text, ".eE") {
+		return 0, Faultf(CodeWrongType, "code must be an integer up to 4999, it is %.32s", text)
 	}
-	n, err := strconv.ParseUint(text, 10, 16)
+	n, err := strconv.ParseUint(string(digits), 10, 16)
 	if err != nil || n == 0 {
 		return 0, Faultf(CodeInvalidClose, "code must be 1000 or 3000 to 4999, it is %.32s", text)
 	}
