@@ -93,6 +93,14 @@ func newAccess(a Access) *access {
 		out.keys = append(out.keys, Key{Name: unnamedPrefix + strconv.Itoa(i+1), Scopes: AllScopes, Hash: sha256.Sum256([]byte(secret))})
 	}
 	out.keys = append(out.keys, a.ScopedKeys...)
+	first := make(map[string]int, len(out.keys)) // by name
+	for i := range out.keys {
+		if j, again := first[out.keys[i].Name]; again {
+			out.keys[i].twin, out.keys[j].twin = true, true
+			continue
+		}
+		first[out.keys[i].Name] = i
+	}
 	return out
 }
 

@@ -8,9 +8,17 @@ import (
 	"castgate/server/internal/audit"
 )
 
+// which tells keys of one name apart in an audit record.
+func (k *Key) which() []slog.Attr {
+	if k == nil || !k.twin {
+		return nil
+	}
+	return []slog.Attr{slog.String("fingerprint", k.Fingerprint())}
+}
+
 // did writes down what a request has done. Callers ask audit.On first.
 func (c *call) did(action string, attrs ...slog.Attr) {
-	c.server.audit.Write(slog.LevelInfo, action, c.caller.Name, c.from(), attrs...)
+	c.server.audit.Write(slog.LevelInfo, action, c.caller.Name, c.from(), append(c.caller.which(), attrs...)...)
 }
 
 // refused writes down that the request had no key, a wrong one, or one without
@@ -27,7 +35,8 @@ func (c *call) refused(err error) {
 		what = c.route.method + " " + c.route.path
 	}
 	_, code, _ := problemOf(err)
-	c.server.audit.Refused(name, c.from(), slog.String("request", what), slog.String("code", code))
+	attrs := append(c.caller.which(), slog.String("request", what), slog.String("code", code))
+	c.server.audit.Refused(name, c.from(), attrs...)
 }
 
 // from is the caller's address, or unix.

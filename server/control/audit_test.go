@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,33 @@ func TestAuditRefusals(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "private") || strings.Contains(log.String(), strings.TrimPrefix(header, "X-API-Key: ")) {
 		t.Errorf("a key stands in the audit log:\n%s", log)
+	}
+}
+
+// Two keys of one name, of which one is on its way out, are told apart by the
+// fingerprint that castgate key list shows; a key that is alone needs none.
+func TestAuditTwins(t *testing.T) {
+	old, oldHeader := scoped(t, "ops", AllScopes)
+	fresh, freshHeader := scoped(t, "ops", ScopeRead|ScopeManage)
+	alone, aloneHeader := scoped(t, "cron", AllScopes)
+	p, log := audited(t, func(c *Config) { c.ScopedKeys = []Key{old, alone, fresh} })
+	for _, header := range []string{oldHeader, freshHeader, aloneHeader} {
+		p.ask("POST", "/v1/kick", `{"all":true}`, header)
+		p.ask("POST", "/v1/reload", ``, header)
+	}
+	p.ask("POST", "/v1/push", `{"to":{"all":true},"text":"x"}`, freshHeader)
+	var got []any
+	for _, r := range records(t, log) {
+		got = append(got, r["action"], r["key"], r["fingerprint"])
+	}
+	want := []any{
+		"kick", "ops", old.Fingerprint(), "reload", "ops", old.Fingerprint(),
+		"kick", "ops", fresh.Fingerprint(), "reload", "ops", fresh.Fingerprint(),
+		"kick", "cron", nil, "reload", "cron", nil,
+		"refused", "ops", fresh.Fingerprint(),
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -27,6 +27,9 @@ type Key struct {
 	// Created is when it was made, in UTC and whole seconds; zero if the file
 	// does not say.
 	Created time.Time
+	// twin tells that another key has the same name: then the audit log has the
+	// fingerprint as well.
+	twin bool
 }
 
 // Fingerprint is the beginning of the hash, by which people tell keys apart.

@@ -33,7 +33,9 @@ func (s *Server) Reload(ctx context.Context, by string) (Reloaded, error) {
 	return s.reload(ctx, by, "-")
 }
 
-func (s *Server) reload(ctx context.Context, key, from string) (Reloaded, error) {
+// reload is Reload for whoever key and from name; which is more of the key, for the
+// audit log.
+func (s *Server) reload(ctx context.Context, key, from string, which ...slog.Attr) (Reloaded, error) {
 	if s.config.Reload == nil {
 		return Reloaded{}, wire.Faultf(codeReloadRefused, "this gateway was started without a configuration to read again")
 	}
@@ -49,7 +51,7 @@ func (s *Server) reload(ctx context.Context, key, from string) (Reloaded, error)
 		s.reloads.failing.Store(true)
 		s.log.Error("the configuration was not reloaded, nothing has changed", "err", err)
 		if s.audit.On() {
-			s.audit.Write(slog.LevelWarn, "reload", key, from, slog.String("err", err.Error()))
+			s.audit.Write(slog.LevelWarn, "reload", key, from, append(which, slog.String("err", err.Error()))...)
 		}
 		return r, wire.Faultf(codeReloadRefused, "nothing has changed: %v", err)
 	}
@@ -58,7 +60,7 @@ func (s *Server) reload(ctx context.Context, key, from string) (Reloaded, error)
 	s.reloads.last.Store(time.Now().UnixNano())
 	s.log.Info("the configuration was reloaded", "changed", r.Changed, "needs_restart", r.NeedsRestart)
 	if s.audit.On() {
-		s.audit.Write(slog.LevelInfo, "reload", key, from, slog.Any("changed", r.Changed), slog.Any("needs_restart", r.NeedsRestart))
+		s.audit.Write(slog.LevelInfo, "reload", key, from, append(which, slog.Any("changed", r.Changed), slog.Any("needs_restart", r.NeedsRestart))...)
 	}
 	return r, nil
 }
@@ -66,7 +68,7 @@ func (s *Server) reload(ctx context.Context, key, from string) (Reloaded, error)
 // reload serves POST /v1/reload.
 func (c *call) reload() error {
 	defer c.bound()()
-	r, err := c.server.reload(c.ctx, c.caller.Name, c.from())
+	r, err := c.server.reload(c.ctx, c.caller.Name, c.from(), c.caller.which()...)
 	if err != nil {
 		return err
 	}
