@@ -2,19 +2,22 @@ package token
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"castgate/server/internal/integer"
 )
 
 // claims are those that count here.
 type claims struct {
 	jwt.RegisteredClaims
-	Groups []string
+	// groups are as they stand in the token: strangers may send thousands, which are
+	// not looked at before the signature is.
+	groups []byte
 	read   bool // an object was; null never gets to UnmarshalJSON
 }
 
@@ -63,39 +66,52 @@ func (c *claims) take(name string, raw []byte) (err error) {
 	case "jti":
 		c.ID, err = word(raw)
 	case "groups":
-		c.Groups, err = names(raw)
+		c.groups = bytes.Clone(raw)
 	}
 	return err
 }
 
+// mostDigits is that of ids that are numbers; longer ones are no names anyway.
+const mostDigits = 1 << 10
+
 // wordOrNumber is a string, or the digits of a whole number: the ids of users
 // are numbers in many databases, and libraries put them into sub as they are.
-// They are taken as they stand, however many there are; 1e3 and 1.5 are none.
+// 7, 7.0 and 70e-1 are the same id; 1.5 is none.
 func wordOrNumber(raw []byte) (string, error) {
 	if raw[0] == '"' {
 		return word(raw)
 	}
-	digits := bytes.TrimPrefix(raw, []byte{'-'})
-	if len(bytes.Trim(digits, "0123456789")) > 0 || len(digits) == 0 || string(raw) == "-0" {
+	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
 		return "", errString
 	}
-	return string(raw), nil
+	digits, ok := integer.Digits(raw, mostDigits)
+	if !ok {
+		return "", errString
+	}
+	return string(digits), nil
 }
 
-// names reads a list of strings or whole numbers; null is none.
+// names reads a list of strings or whole numbers from valid JSON; null is none.
 func names(raw []byte) (list []string, err error) {
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return nil, err
+	if string(raw) == "null" {
+		return nil, nil
 	}
-	for _, item := range items {
-		name, err := wordOrNumber(bytes.TrimSpace(item))
+	rest, ok := bytes.CutPrefix(raw, []byte{'['})
+	if !ok {
+		return nil, errList
+	}
+	for {
+		if rest = bytes.TrimLeft(rest, space+","); rest[0] == ']' {
+			return list, nil
+		}
+		var item []byte
+		item, rest = cutValue(rest)
+		name, err := wordOrNumber(item)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, name)
 	}
-	return list, nil
 }
 
 // maxDate is seconds that a time.Time surely holds. Above it could overflow, and

@@ -14,6 +14,7 @@ var (
 	errText   = errors.New("not UTF-8, or half of a surrogate pair")
 	errNull   = errors.New("null is no value")
 	errString = errors.New("no string")
+	errList   = errors.New("no list")
 )
 
 // members reads a JSON object: value is called for each member whose name is

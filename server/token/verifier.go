@@ -111,7 +111,12 @@ func (v *Verifier) Verify(text string) (Identity, error) {
 		}
 		return Identity{}, refusal
 	}
-	id := Identity{UID: c.Subject, Groups: c.Groups}
+	id := Identity{UID: c.Subject}
+	if len(c.groups) > 0 {
+		if id.Groups, err = names(c.groups); err != nil {
+			return Identity{}, &Refusal{Reason: Claim, Claim: "groups"}
+		}
+	}
 	if c.ExpiresAt != nil {
 		id.Expires = c.ExpiresAt.Add(v.rules.Leeway)
 	}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -316,6 +317,44 @@ func FuzzJWKS(f *testing.F) {
 			t.Fatalf("%d keys, %v", len(keys), err)
 		}
 	})
+}
+
+// What a stranger's token says of groups is not looked at before its signature is.
+func TestGroupsAfterSignature(t *testing.T) {
+	v := New(Rules{Keys: allKeys(t)}, clock)
+	groups := make([]any, 4096)
+	for i := range groups {
+		groups[i] = strconv.Itoa(i)
+	}
+	good := sign(t, jwt.SigningMethodHS256, secret, nil, m{"sub": "ann", "groups": groups})
+	id, err := v.Verify(good)
+	if err != nil || len(id.Groups) != len(groups) || id.Groups[4095] != "4095" {
+		t.Fatalf("%d groups, %v", len(id.Groups), err)
+	}
+	bad := sign(t, jwt.SigningMethodHS256, []byte("a secret of somebody else, 32 bytes"), nil, m{"sub": "ann", "groups": append(groups, true)})
+	allocs := testing.AllocsPerRun(10, func() {
+		if _, err := v.Verify(bad); !errors.Is(err, ErrSignature) {
+			t.Errorf("%v, want that of the signature", err)
+		}
+	})
+	if allocs > 200 {
+		t.Errorf("%v allocations for a token with a wrong signature", allocs)
+	}
+}
+
+func BenchmarkVerifyManyGroups(b *testing.B) {
+	v := New(Rules{Keys: allKeys(b)}, clock)
+	groups := make([]string, 4096)
+	for i := range groups {
+		groups[i] = strconv.Itoa(i)
+	}
+	text := sign(b, jwt.SigningMethodHS256, secret, nil, m{"sub": "ann", "groups": groups})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.Verify(text); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func BenchmarkVerify(b *testing.B) {
