@@ -15,6 +15,7 @@ type counters struct {
 	written     atomic.Uint64
 	dropped     [numDropReasons]atomic.Uint64
 	queuedBytes atomic.Int64
+	headBytes   atomic.Int64 // what loop.heads holds
 	writes      atomic.Uint64
 	bytesOut    atomic.Uint64
 	bytesIn     atomic.Uint64

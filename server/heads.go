@@ -54,18 +54,21 @@ func (l *loop) keepHead(slot uint32, c *conn, b []byte) {
 	more := cap(in.head) + headCost - in.charge
 	in.charge += more
 	h.held += more
+	l.count.headBytes.Store(int64(h.held))
 	h.networks[in.network] += more
 	if h.held > h.limit {
 		l.relieve()
 	}
 }
 
-// free gives back what an inbound counts for.
-func (h *heads) free(in *inbound) {
+// freeHead gives back what an inbound counts for.
+func (l *loop) freeHead(in *inbound) {
 	if in.charge == 0 {
 		return
 	}
+	h := &l.heads
 	h.held -= in.charge
+	l.count.headBytes.Store(int64(h.held))
 	h.count--
 	if h.networks[in.network] -= in.charge; h.networks[in.network] == 0 {
 		delete(h.networks, in.network)

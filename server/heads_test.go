@@ -78,7 +78,7 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 	if there() {
 		l.closeNow(slot, l.conn(slot), closeGone)
 	}
-	if l.heads.held != 0 || l.heads.count != 0 || len(l.heads.networks) != 0 {
+	if l.heads.held != 0 || l.count.headBytes.Load() != 0 || l.heads.count != 0 || len(l.heads.networks) != 0 {
 		t.Fatalf("%d bytes of %d heads are still held", l.heads.held, l.heads.count)
 	}
 	for label, n := range l.srv.handshakes() {
@@ -227,6 +227,9 @@ func TestHalfHeadsOfAStranger(t *testing.T) {
 		l.half(t, fmt.Sprintf("203.0.113.%d", i%3), junk)
 		if l.heads.held > l.heads.limit {
 			t.Fatalf("%d bytes are held, above the limit of %d", l.heads.held, l.heads.limit)
+		}
+		if st, _ := l.srv.Stats(ctx); st.HeadBytes != l.heads.held {
+			t.Fatalf("%d bytes are told of, %d held", st.HeadBytes, l.heads.held)
 		}
 	}
 	refused := l.count.handshakes[codec.HandshakeCrowded].Load()

@@ -56,7 +56,7 @@ func (l *loop) clearInbound(in *inbound) {
 	if in.waiting != nil {
 		l.stopWaiting(in)
 	}
-	l.heads.free(in)
+	l.freeHead(in)
 	l.heldBack -= cap(in.rest)
 	l.assemble(in, 0)
 	in.inflating.discard()

@@ -85,6 +85,7 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 		st.QueuedBytes += int(c.queuedBytes.Load())
 		st.MessagesIn += c.messagesIn.Load()
 		st.PutOff += c.putOff.Load()
+		st.HeadBytes += int(c.headBytes.Load())
 		st.BytesIn += c.bytesIn.Load()
 		st.BytesOut += c.bytesOut.Load()
 		st.Pings += c.pings.Load()

@@ -54,6 +54,7 @@ type Stats struct {
 	Queued          int               // deliveries that have not ended
 	QueuedBytes     int               // bytes that wait for sockets, shared frames counted per client
 
+	HeadBytes  int    // what counts against the bound of memory for unfinished request heads
 	MessagesIn uint64 // complete messages from clients
 	PutOff     uint64 // times that the rest of what a client had sent waited for a turn
 	BytesIn    uint64 // read from client sockets
