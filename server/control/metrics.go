@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"maps"
 	"runtime"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/common/expfmt"
 
 	"castgate/server"
 )
@@ -24,6 +22,7 @@ const namespace = "castgate_"
 type metrics struct {
 	server   *Server
 	registry *prometheus.Registry
+	scrapes  scrapes
 	// requests counts answers by route and status: by route.index, one more
 	// for requests without a route, times the place in answered.
 	requests []atomic.Uint64
@@ -42,6 +41,7 @@ var answered = func() []int {
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{server: s, registry: prometheus.NewRegistry()}
+	m.scrapes.source = m.registry
 	m.requests = make([]atomic.Uint64, (len(s.routes.routes)+1)*len(answered))
 	m.latencies = make([]latency, len(s.routes.routes))
 	m.registry.MustRegister(m)
@@ -77,6 +77,7 @@ var (
 	descGroups      = desc("groups", "Groups that have a client.")
 	descQueued      = desc("deliveries_queued", "Deliveries that wait: neither written nor dropped.")
 	descQueueBytes  = desc("queue_bytes", "Bytes that wait for client sockets.")
+	descHeads       = desc("handshake_head_bytes", "Bytes of unfinished request heads, and of what came behind heads whose tokens are checked, each with its overhead.")
 	descLag         = desc("loop_lag_seconds", "By how much the slowest event loop was late for its last tick.")
 	descAddresses   = desc("addresses", "Client addresses whose connections are counted, or whose rate is remembered.")
 	descControl     = desc("control_connections", "Connections of the control port.")
@@ -157,6 +158,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descGroups, float64(st.Groups))
 	gauge(descQueued, float64(st.Queued))
 	gauge(descQueueBytes, float64(st.QueuedBytes))
+	gauge(descHeads, float64(st.HeadBytes))
 	gauge(descLag, st.LoopLag.Seconds())
 	gauge(descAddresses, float64(st.Addresses))
 	counter(descAccepted, st.Accepted)
@@ -292,23 +294,4 @@ func (m *metrics) collectControl(gauge func(*prometheus.Desc, float64), counter 
 		counter(descTurnedAway, l.refused.Load())
 		counter(descAcceptErrors, l.failed.Load())
 	}
-}
-
-// scrape serves GET /metrics.
-func (c *call) scrape() error {
-	families, err := c.server.metrics.registry.Gather()
-	if err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	format := expfmt.NewFormat(expfmt.TypeTextPlain)
-	enc := expfmt.NewEncoder(&b, format)
-	for _, f := range families {
-		if err := enc.Encode(f); err != nil {
-			return err
-		}
-	}
-	c.http.Response.Header.SetContentType(string(format))
-	c.http.Response.SetBodyRaw(b.Bytes())
-	return nil
 }
