@@ -25,9 +25,16 @@ func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) 
 		after = table.Handle(n)
 	}
 	handles, more := s.handlesAfter(ctx, &q, after)
-	for _, h := range handles {
-		if info, ok := s.info(h); ok {
-			page.Rows = append(page.Rows, info)
+	size := 0
+	for i, h := range handles {
+		info, ok := s.info(h)
+		if !ok {
+			continue
+		}
+		page.Rows = append(page.Rows, info)
+		if size += info.size(); size >= maxPageBytes && i < len(handles)-1 {
+			handles, more = handles[:i+1], true
+			break
 		}
 	}
 	if ctx.Err() != nil {
@@ -40,6 +47,20 @@ func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) 
 			byte(last >> 24), byte(last >> 16), byte(last >> 8), byte(last)})
 	}
 	return page, nil
+}
+
+// maxPageBytes is what the rows of a page have at most before the last: a client
+// may be in MaxGroupsPerClient groups and have a session of a megabyte.
+const maxPageBytes = 4 << 20
+
+// size is about what a row takes as JSON, in bytes.
+func (c *ClientInfo) size() int {
+	const others = 200
+	n := others + len(c.UID) + len(c.Session)
+	for _, g := range c.Groups {
+		n += len(g) + len(`"",`)
+	}
+	return n
 }
 
 // handlesAfter returns the q.Limit lowest handles above one, and whether there

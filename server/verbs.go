@@ -257,7 +257,8 @@ type ClientState struct {
 // List narrows and pages a listing.
 type List struct {
 	UID, Group string
-	// Limit is the number of rows wanted, 1 to MaxPageLen; 0 means 100.
+	// Limit is the number of rows wanted, 1 to MaxPageLen; 0 means 100. A page of
+	// clients has fewer once they are megabytes; Page.Next says whether there are more.
 	Limit int
 	// Cursor is Page.Next of the page before, "" for the first.
 	// One that no page gave is CodeInvalidCursor.
