@@ -144,14 +144,6 @@ func (l *loop) flushed(slot uint32, c *conn) bool {
 	return true
 }
 
-// leave takes the client out of the registry, once.
-func (l *loop) leave(slot uint32, c *conn) {
-	if c.is(flagRegistered) {
-		c.clear(flagRegistered)
-		l.srv.registry.unregister(l.handle(slot, c))
-	}
-}
-
 // closeNow ends the connection at once: what waits is dropped and counted, the
 // descriptor is closed, the slot is free.
 func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {

@@ -123,13 +123,3 @@ func (l *loop) refuseMessage(slot uint32, c *conn, why closeReason) {
 	c.set(flagDeaf)
 	l.startClose(slot, c, why, closeFrames[why], false)
 }
-
-// closed tells of the end of a client that was told of, once.
-func (l *loop) closed(slot uint32, c *conn) {
-	if c.is(flagTold) {
-		c.clear(flagTold)
-		e := l.eventClient(slot, c)
-		l.srv.registry.forgetSession(l.handle(slot, c))
-		l.srv.config.Events.Closed(e)
-	}
-}

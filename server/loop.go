@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"time"
 
@@ -89,6 +90,8 @@ type loop struct {
 	sentRest   int              // see note
 	upgrader   codec.Upgrader
 
+	leaving     []leaver  // clients that have ended, oldest first
+	joining     []func()  // each lets in a client that joins many groups, oldest first
 	waiters     []*waiter // wait to be admitted, oldest first
 	readmitting bool      // readmitSome goes on with them
 }
@@ -231,10 +234,12 @@ func (l *loop) turn() error {
 	if !l.later.empty() {
 		l.takeLater()
 	}
+	l.joinSome()
+	l.leaveSome(turnLeaves)
 	l.drainSome()
 	// Who posted while the bell was rung relies on this turn to collect; if it
 	// had an older batch to finish, another turn must.
-	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.later.empty() || l.heart.walking || l.draining() {
+	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.later.empty() || len(l.leaving)+len(l.joining) > 0 || l.heart.walking || l.draining() {
 		l.ring()
 		// Let other threads, of this process or not, have the core: a request
 		// at the control port passes through several of them.
@@ -268,6 +273,7 @@ func (l *loop) end() {
 			l.closeNow(slot, c, why)
 		}
 	}
+	l.leaveSome(math.MaxInt)
 	for i := range l.all.log {
 		b := &l.all.log[i]
 		l.dropMany(b.frame, b.matched-b.ended, dropClosed)

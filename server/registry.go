@@ -89,6 +89,17 @@ func (g *groupSet) cut(i int) {
 	}
 }
 
+// takeMany empties a set of manyGroups or more and returns what was in it; nil for
+// a smaller one.
+func (g *groupSet) takeMany() []*table.Entry {
+	if g.len() < manyGroups {
+		return nil
+	}
+	all := append(*g.more, g.one)
+	*g = groupSet{}
+	return all
+}
+
 func (g *groupSet) each(do func(*table.Entry)) {
 	if g.one != nil {
 		do(g.one)
@@ -211,46 +222,60 @@ func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 	return cl.connection
 }
 
-// unregister takes a client out of every table. False if it was out already.
-func (r *registry) unregister(h table.Handle) bool {
-	return r.unregisterAnd(h, nil)
+// unregisterBut takes a client out of every table, but leaves it in its groups if
+// these are many; then it returns them. The loop's goroutine.
+func (r *registry) unregisterBut(h table.Handle) (groups []*table.Entry) {
+	r.lookup(h, func(c *client) {
+		groups = c.groups.takeMany()
+		r.remove(h, c, nil)
+	})
+	return groups
 }
 
-// unregisterAnd is unregister, and posts a command to the client's loop at the
-// same instant: a push to all asked for before comes before the command, one
-// asked for after it does not mean the client any more.
+// unregisterAnd takes a client out of every table, and posts a command to its loop
+// at the same instant: a push to all asked for before comes before the command, one
+// asked for after it does not mean the client any more. False if it was out already.
 func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
-	var l *loop
+	var many []*table.Entry
 	gone := r.lookup(h, func(c *client) {
-		c.live = false
-		if c.form != formFrame {
-			r.byForm[c.form].Add(-1)
-		}
-		if c.uid != nil {
-			r.uids.Remove(c.uid, h)
-		}
-		c.groups.each(func(e *table.Entry) { r.groups.Remove(e, h) })
-		if r.peers != nil {
-			r.peers.take(c.connection)
-		}
-		c.uid, c.groups = nil, groupSet{}
-		if !r.keepSessions {
-			c.session = nil
-		}
-		l = r.loops[h.Loop()]
-		l.mail.mu.Lock()
-		l.mail.live--
-		l.slots.chunkAt(h.Slot()).live[h.Slot()%chunkLen] = 0
-		if cmd != nil {
-			l.postLocked(*cmd)
-		}
-		l.mail.mu.Unlock()
-		l.count.connections.Add(-1)
+		many = c.groups.takeMany()
+		r.remove(h, c, cmd)
 	})
 	if gone && cmd != nil {
-		l.ring()
+		r.loops[h.Loop()].ring()
+	}
+	for _, e := range many { // without the lock, for which the loop waits
+		r.groups.Remove(e, h)
 	}
 	return gone
+}
+
+// remove is unregisterAnd under the client's lock; cmd may be nil. It does not ring.
+func (r *registry) remove(h table.Handle, c *client, cmd *command) {
+	c.live = false
+	if c.form != formFrame {
+		r.byForm[c.form].Add(-1)
+	}
+	if c.uid != nil {
+		r.uids.Remove(c.uid, h)
+	}
+	c.groups.each(func(e *table.Entry) { r.groups.Remove(e, h) })
+	if r.peers != nil {
+		r.peers.take(c.connection)
+	}
+	c.uid, c.groups = nil, groupSet{}
+	if !r.keepSessions {
+		c.session = nil
+	}
+	l := r.loops[h.Loop()]
+	l.mail.mu.Lock()
+	l.mail.live--
+	l.slots.chunkAt(h.Slot()).live[h.Slot()%chunkLen] = 0
+	if cmd != nil {
+		l.postLocked(*cmd)
+	}
+	l.mail.mu.Unlock()
+	l.count.connections.Add(-1)
 }
 
 // forgetSession drops the session that keepSessions has left.

@@ -34,7 +34,7 @@ func TestSessionIsChangedWithoutTheClientsLock(t *testing.T) {
 		if string(old) != `{"a":1}` {
 			t.Errorf("the session is %s", old)
 		}
-		k.registry.unregister(h)
+		k.registry.unregisterAnd(h, nil)
 		return old, nil
 	})
 	if !errors.Is(err, unknown) {

@@ -288,7 +288,13 @@ func (k *check) run() {
 
 // tell has the loop go on with the outcome.
 func (k *check) tell(id token.Identity, why *token.Refusal) {
-	k.loop.post(command{kind: cmdFunc, run: func(l *loop) { l.checked(k, id, why) }})
+	k.loop.post(command{kind: cmdFunc, run: func(l *loop) {
+		if len(id.Groups) < manyGroups {
+			l.checked(k, id, why)
+			return
+		}
+		l.joining = append(l.joining, func() { l.checked(k, id, why) })
+	}})
 }
 
 func (k *check) verify() (id token.Identity, why *token.Refusal) {

@@ -1,0 +1,155 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"castgate/server/token"
+)
+
+// farewells is told of ends, and says how many groups there are meanwhile.
+type farewells struct {
+	tally
+	loop   *loop
+	groups []int
+}
+
+func (f *farewells) Closed(EventClient) {
+	f.groups = append(f.groups, f.loop.srv.registry.groups.Len())
+}
+
+// inGroups makes a client that is in n groups of its own, and returns a name of one.
+func (l *loop) inGroups(t *testing.T, name string, n int) (c connected, id string) {
+	t.Helper()
+	c = l.connect(t)
+	id = l.srv.ids.string(l.handle(c.slot, c.conn), 0)
+	groups := make([]string, n)
+	for i := range groups {
+		groups[i] = fmt.Sprint(name, " ", i)
+	}
+	if r, err := l.srv.Join(ctx, Membership{ClientIDs: []string{id}, Groups: groups}); err != nil || r.Changed != n {
+		t.Fatal(r, err)
+	}
+	return c, id
+}
+
+// Clients that end together leave thousands of groups some at a time, in their
+// order. Nobody finds them any more meanwhile, and their end is told behind it.
+func TestLeaversOfManyGroups(t *testing.T) {
+	f := &farewells{}
+	l := idleLoopWith(t, &linux, func(c *Config) { c.Events = f })
+	f.loop = l
+	const clients, each = 3, 4096
+	var ids []string
+	var all []connected
+	for i := range clients {
+		c, id := l.inGroups(t, fmt.Sprint(i), each)
+		all, ids = append(all, c), append(ids, id)
+	}
+	few, _ := l.inGroups(t, "few", 10)
+	l.closeNow(few.slot, few.conn, closeGone)
+	if !slices.Equal(f.groups, []int{clients * each}) {
+		t.Fatalf("a client of few groups: %v", f.groups)
+	}
+	f.groups = nil
+	for _, c := range all {
+		l.closeNow(c.slot, c.conn, closeGone)
+	}
+	if n := l.srv.registry.groups.Len(); n < clients*each-manyGroups {
+		t.Fatalf("%d groups are left before a turn", n)
+	}
+	if online, err := l.srv.Online(ctx, Online{ClientIDs: ids}); err != nil || slices.Contains(online.Clients, true) {
+		t.Errorf("%v, %v", online, err)
+	}
+	if members, err := l.srv.Members(ctx, Members{Group: "2 4000"}); err != nil || len(members) != 0 {
+		t.Errorf("%v, %v", members, err)
+	}
+	for turns := 0; len(l.leaving) > 0; turns++ {
+		before := l.srv.registry.groups.Len()
+		if err := l.turn(); err != nil {
+			t.Fatal(err)
+		}
+		if n := before - l.srv.registry.groups.Len(); n != turnLeaves || turns > clients*each/turnLeaves {
+			t.Fatalf("turn %d: %d groups were left", turns, n)
+		}
+	}
+	if want := []int{2 * each, each, 0}; !slices.Equal(f.groups, want) {
+		t.Errorf("their ends are told when there are %v groups, want %v", f.groups, want)
+	}
+}
+
+// A kick is done with all groups when it returns, whatever they are, and so is the
+// end of a loop.
+func TestKicksLeaveAtOnce(t *testing.T) {
+	l := idleLoop(t)
+	_, id := l.inGroups(t, "kicked", 2000)
+	if n, err := l.srv.Kick(ctx, Kick{To: Targets{ClientIDs: []string{id}}}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n := l.srv.registry.groups.Len(); n != 0 {
+		t.Errorf("%d groups are left by a kick", n)
+	}
+	c, _ := l.inGroups(t, "gone", 2000)
+	l.closeNow(c.slot, c.conn, closeGone)
+	l.leaveSome(len(l.leaving[0].groups))
+	if n := l.srv.registry.groups.Len(); n != 0 || l.leaving != nil {
+		t.Errorf("%d groups are left, %v", n, l.leaving)
+	}
+}
+
+// A flood of good tokens with many groups is taken up a client a turn, and holds up
+// nothing that comes behind it.
+func TestTokensOfManyGroupsTakeTurns(t *testing.T) {
+	l := idleLoop(t)
+	groups := make([]string, 4096)
+	for i := range groups {
+		groups[i] = fmt.Sprint(i)
+	}
+	const clients = 5
+	for range clients {
+		c := l.connect(t)
+		c.state = connVerifying
+		k := &check{loop: l, client: l.handle(c.slot, c.conn)}
+		k.tell(token.Identity{Groups: groups}, token.ErrInvalid)
+	}
+	last := false
+	l.post(command{kind: cmdFunc, run: func(*loop) { last = true }})
+	for turn := 1; turn <= clients; turn++ {
+		if err := l.turn(); err != nil {
+			t.Fatal(err)
+		}
+		if n := l.count.tokens[token.ErrInvalid.Reason].Load(); n != uint64(turn) || !last {
+			t.Fatalf("%d after %d turns, what came behind them: %t", n, turn, last)
+		}
+	}
+	if l.joining != nil {
+		t.Error("something is left")
+	}
+}
+
+func BenchmarkManyGroups(b *testing.B) {
+	l := idleLoop(b)
+	h := l.handle(0, &conn{gen: 1})
+	names := make([]string, 4096)
+	for i := range names {
+		names[i] = fmt.Sprint("group ", i)
+	}
+	var joining, leaving time.Duration
+	for b.Loop() {
+		var set groupSet
+		begun := time.Now()
+		for _, name := range names {
+			e, _ := l.srv.registry.groups.Add(name, h)
+			set.add(e)
+		}
+		joined := time.Now()
+		for _, e := range set.takeMany() {
+			l.srv.registry.groups.Remove(e, h)
+		}
+		joining, leaving = joining+joined.Sub(begun), leaving+time.Since(joined)
+	}
+	b.ReportMetric(float64(joining.Nanoseconds())/float64(b.N*len(names)), "ns/join")
+	b.ReportMetric(float64(leaving.Nanoseconds())/float64(b.N*len(names)), "ns/leave")
+}
