@@ -47,6 +47,9 @@ func mergeArrays(dst []byte, base, over *tree, b, o int) (_ []byte, err error) {
 	var pairs []pair
 	index := map[string]int{}
 	for i := b + 1; i < base.nodes[b].next; i = base.nodes[i].next {
+		if err := base.pacer.value(); err != nil {
+			return dst, err
+		}
 		key := base.nodes[i].key
 		if at, ok := index[string(key)]; ok {
 			pairs[at].base = i
@@ -57,6 +60,9 @@ func mergeArrays(dst []byte, base, over *tree, b, o int) (_ []byte, err error) {
 	}
 	pairs = slices.Grow(pairs, 8)
 	for i := o + 1; i < over.nodes[o].next; i = over.nodes[i].next {
+		if err := base.pacer.value(); err != nil {
+			return dst, err
+		}
 		key := over.nodes[i].key
 		at, ok := index[string(key)]
 		if !ok {

@@ -120,3 +120,30 @@ func FuzzMergeSession(f *testing.F) {
 		}
 	})
 }
+
+// However long the old session is, a merge lets others have their turn in each of
+// its passes, and ends where it is told to.
+func TestMergeSessionPaced(t *testing.T) {
+	const n = 10_000
+	var old strings.Builder
+	fmt.Fprintf(&old, "a:%d:{", n)
+	for i := range n {
+		fmt.Fprintf(&old, "i:%d;i:1;", i)
+	}
+	old.WriteString("}")
+	told := 0
+	d := Decoder{Pace: func(bytes int) bool { told += bytes; return true }}
+	if _, err := d.MergeSession(nil, []byte(old.String()), []byte(`a:1:{s:1:"k";N;}`), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if passes := told / (n * valueBytes); passes < 3 { // it is read, its keys are noted, it is written
+		t.Errorf("%d bytes were told of, %d passes", told, passes)
+	}
+	for most := 0; most < told; most += told / 7 {
+		left := most
+		d.Pace = func(bytes int) bool { left -= bytes; return left >= 0 }
+		if _, err := d.MergeSession(nil, []byte(old.String()), []byte(`a:1:{s:1:"k";N;}`), 1<<20); !errors.Is(err, ErrStopped) {
+			t.Errorf("after %d of %d bytes: %v", most, told, err)
+		}
+	}
+}

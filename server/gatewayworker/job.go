@@ -41,6 +41,7 @@ type job struct {
 	loop    *innerLoop
 	conn    *innerConn
 	frame   wire.Frame
+	session int // bytes of the session that it changes
 	decoder wire.Decoder
 	body    []byte // message that is being made
 	rows    []byte // of a reply that is being made
@@ -72,12 +73,13 @@ func long(f *wire.Frame) bool {
 
 // perform executes an authorized connection's command: at once, or as a job.
 func (l *innerLoop) perform(c *innerConn, f *wire.Frame) {
-	if !long(f) {
+	session := l.updated(f)
+	if !long(f) && session < longBody {
 		l.at.step(1)
 		l.obey(c, f)
 		return
 	}
-	j := &job{Context: background, loop: l, conn: c, frame: *f}
+	j := &job{Context: background, loop: l, conn: c, frame: *f, session: session}
 	if len(f.Ext)+len(f.Body) <= readLen { // it may lie in a buffer of the loop
 		j.frame.Ext, j.frame.Body = bytes.Clone(f.Ext), bytes.Clone(f.Body)
 	}
@@ -100,6 +102,16 @@ func (l *innerLoop) perform(c *innerConn, f *wire.Frame) {
 	l.ended(j)
 }
 
+// updated is how many bytes the session has that an UPDATE_SESSION is merged into:
+// that takes as long as the session is, however short the update.
+func (l *innerLoop) updated(f *wire.Frame) int {
+	if f.Command != wire.UpdateSession {
+		return 0
+	}
+	session, _, _ := l.gateway.SessionBytes(background, l.clientID(f.ConnectionID))
+	return len(session)
+}
+
 // crowded tells whether a job has to wait until others have ended: what is made
 // of their frames takes many times the room of these.
 func (l *innerLoop) crowded(j *job) bool {
@@ -112,11 +124,11 @@ func (l *innerLoop) crowded(j *job) bool {
 	return false
 }
 
-// maxJobBytes is how many bytes of frames are taken apart at a time. One frame
-// always is.
+// maxJobBytes is how many bytes of frames, and of sessions that they change, are
+// taken apart at a time. One job always goes on.
 const maxJobBytes = wire.MaxFrame
 
-func (j *job) size() int { return wire.HeaderLen + len(j.frame.Ext) + len(j.frame.Body) }
+func (j *job) size() int { return wire.HeaderLen + len(j.frame.Ext) + len(j.frame.Body) + j.session }
 
 // goOn runs a job for some steps and tells whether it has ended.
 func (l *innerLoop) goOn(j *job, steps int) bool {

@@ -173,6 +173,59 @@ func TestTurnsAreBounded(t *testing.T) {
 	}
 }
 
+// A short update of a long session is as much work as the session is long: it gives
+// way to others like a long one.
+func TestShortUpdatesOfALongSession(t *testing.T) {
+	sys := linux
+	var front atomic.Pointer[Front]
+	var most, last uint64 // the inner loop's
+	sys.wait = func(epoll int, events []unix.EpollEvent, ms int) (int, error) {
+		if f := front.Load(); f != nil {
+			now := f.count.steps.Load()
+			most, last = max(most, now-last), now
+		}
+		return linux.wait(epoll, events, ms)
+	}
+	r := startRigOn(t, &sys, nil)
+	front.Store(r.front)
+	r.client()
+	session := integers(200_000)
+	r.tell(frame(wire.SetSession, 1, session, ""))
+	r.idle()
+	r.number(func(*innerLoop) uint64 { most = 0; return 0 })
+	begun := r.front.count.steps.Load()
+	const updates = 5
+	conns := make([]net.Conn, updates)
+	for i := range conns {
+		conns[i] = r.dial()
+		b := append(frame(wire.UpdateSession, 1, fmt.Sprintf(`a:1:{s:2:"k%d";i:%d;}`, i, i), ""), frame(wire.IsOnline, 1, "", "")...)
+		if _, err := conns[i].Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range conns {
+		if got := readReply(t, c); got != "i:1;" {
+			t.Errorf("behind an update: %q", got)
+		}
+	}
+	r.idle()
+	if n := r.front.count.steps.Load() - begun; n < updates*uint64(len(session))/byteStep {
+		t.Errorf("%d steps for %d updates of %d bytes", n, updates, len(session))
+	}
+	if n := r.number(func(*innerLoop) uint64 { return most }); n > turnSteps+jobSteps+leastSteps+2*partLen {
+		t.Errorf("%d steps in a turn", n)
+	}
+	stored, online, err := r.server.SessionBytes(background, r.front.loop.clientID(1))
+	if !online {
+		t.Error("the client is gone")
+	}
+	for i := range updates {
+		if want := fmt.Sprintf(`s:2:"k%d";i:%d;`, i, i); err != nil || !strings.Contains(stored, want) {
+			t.Errorf("%q is not in the session of %d bytes that ends with %.100q (%v)", want, len(stored), stored[max(len(stored)-100, 0):], err)
+		}
+	}
+}
+
 // number asks the inner loop for one.
 func (r *rig) number(ask func(*innerLoop) uint64) (n uint64) {
 	r.t.Helper()
