@@ -14,7 +14,7 @@ const (
 	// manyGroups is from how many groups on a client takes turns.
 	manyGroups = 256
 	// turnLeaves is how many groups a turn has clients leave.
-	turnLeaves = 512
+	turnLeaves = 4096
 )
 
 // joinSome lets in the next client that joins many groups.

@@ -41,7 +41,7 @@ func TestLeaversOfManyGroups(t *testing.T) {
 	f := &farewells{}
 	l := idleLoopWith(t, &linux, func(c *Config) { c.Events = f })
 	f.loop = l
-	const clients, each = 3, 4096
+	const clients, each = 3, 2 * turnLeaves
 	var ids []string
 	var all []connected
 	for i := range clients {

@@ -189,7 +189,7 @@ func TestShortUpdatesOfALongSession(t *testing.T) {
 	r := startRigOn(t, &sys, nil)
 	front.Store(r.front)
 	r.client()
-	session := integers(200_000)
+	session := integers(20_000)
 	r.tell(frame(wire.SetSession, 1, session, ""))
 	r.idle()
 	r.number(func(*innerLoop) uint64 { most = 0; return 0 })
