@@ -106,7 +106,8 @@ func (f *Front) listen() (fd int, err error) {
 		// Accepted sockets inherit all of it.
 		err = errors.Join(unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
 			unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
-			unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLen))
+			unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLen),
+			unix.SetsockoptLinger(int(s), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})) // see orderly
 		if err == nil {
 			fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
 		}

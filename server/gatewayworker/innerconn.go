@@ -39,6 +39,7 @@ type innerConn struct {
 	hungUp     bool          // epoll has told of the end of what the peer sends
 	ended      bool          // and everything before it has been read
 	closed     bool
+	orderly    bool // it ends by a FIN and not by a reset; see innerLoop.orderly
 
 	job *job // that goes on in later turns
 

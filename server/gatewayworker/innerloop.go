@@ -316,6 +316,7 @@ func (l *innerLoop) take(fd int, from netip.AddrPort) {
 		oldest := l.silent.Front()
 		if oldest == nil {
 			l.count.closes[closeFull].Add(1)
+			l.sys.orderly(fd)
 			l.sys.close(fd)
 			return
 		}

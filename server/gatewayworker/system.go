@@ -26,6 +26,8 @@ type system struct {
 	watch func(epoll, op, fd int, events uint32) error
 	wait  func(epoll int, events []unix.EpollEvent, milliseconds int) (int, error)
 	close func(fd int)
+	// orderly has close end a connection by a FIN. Accepted ones end by a reset.
+	orderly func(fd int)
 	// atOnce keeps what the kernel holds of a worker's events short: what waits
 	// here can still be shared out.
 	atOnce func(fd int)
@@ -42,6 +44,9 @@ var linux = system{
 	peek:    func(fd int, p, oob []byte) (n, oobn int, err error) { return receiveNow(fd, p, oob, unix.MSG_PEEK) },
 	atOnce: func(fd int) {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent)
+	},
+	orderly: func(fd int) {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
 	},
 	unacknowledged: func(fd int) (n int, never bool) {
 		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
