@@ -9,7 +9,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      := $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help run demo test race counting rivals check lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help run demo test race counting rivals check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -26,8 +26,11 @@ demo: ## run the gateway, an example backend and its page
 test: deps ## everything CI runs: lint, unit, race and end-to-end tests
 	@$(MAKE) --no-print-directory -j2 --output-sync=line race lint counting rivals
 
-check: lint ## lint and the quick tests, for before a commit
-	$(GO) test -short -timeout 5m $$($(GO) list ./... | grep -v /e2e)
+check: ## lint and the quick tests, for before a commit
+	@$(MAKE) --no-print-directory -j2 --output-sync=line quick lint
+
+quick:
+	$(GO) test -short -p 4 -timeout 5m $$($(GO) list ./... | grep -v /e2e)
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -d .); if [ -n "$$unformatted" ]; then echo "$$unformatted"; echo "gofmt: run make fmt" >&2; exit 1; fi

@@ -67,6 +67,9 @@ func figure(t *testing.T, r *Result, scenario, name, server string) Figure {
 
 // Every scenario on every server: the harness works, and nothing is lost.
 func TestNothingIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	o := tiny(Castgate, Floor, Noop)
 	var lines []string
 	o.Log = func(line string) { lines = append(lines, line) }

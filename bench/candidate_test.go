@@ -24,6 +24,9 @@ func ofRivals() (all []string) {
 // Every rival delivers everything through the harness. In CI, where ci/deps.sh
 // has run, none may be missing.
 func TestRivalsDeliver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	o := tiny(ofRivals()...)
 	o.Scenarios = []string{"fanout", "connect", "memory"}
 	r, err := Run(t.Context(), o)

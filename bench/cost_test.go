@@ -9,6 +9,9 @@ import (
 // Every row of the cost table is there, and is what it says: nothing is lost,
 // TLS is TLS, and what is to be compressed is shorter.
 func TestCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	o := tiny(Castgate, Floor, Gorilla)
 	o.Scenarios = []string{"cost"}
 	r, err := Run(t.Context(), o)

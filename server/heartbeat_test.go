@@ -150,6 +150,7 @@ func TestHeartbeatLate(t *testing.T) {
 
 // On the wire: who says nothing is cut off, who answers stays.
 func TestHeartbeatOnTheWire(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, func(c *Config) {
 		c.Heartbeat = Heartbeat{Interval: 2 * time.Second, Limit: 2, Data: "ping"}
 	})

@@ -83,6 +83,7 @@ func TestHandshakeTimeout(t *testing.T) {
 }
 
 func TestPingTimeout(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 300*time.Millisecond, 4*time.Second })
 	silent, alive := s.dialRaw(), s.dial()
 	_ = silent.SetReadDeadline(time.Now().Add(patience))
@@ -102,6 +103,7 @@ func TestPingTimeout(t *testing.T) {
 }
 
 func TestUnboundTimeout(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, func(c *Config) { c.UnboundTimeout = 1500 * time.Millisecond })
 	bound, unbound := s.dial(), s.dial()
 	s.bind(bound, "u")

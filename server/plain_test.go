@@ -196,6 +196,7 @@ func TestPlainBadInput(t *testing.T) {
 // Plain clients are told their ids, are not pinged, and are cut off by the
 // heartbeat of GatewayWorker.
 func TestPlainLife(t *testing.T) {
+	t.Parallel()
 	s, log := startPlain(t, func(c *Config) {
 		c.InitMessage = "id %s"
 		c.PingInterval, c.PingTimeout = 300*time.Millisecond, 300*time.Millisecond

@@ -52,6 +52,9 @@ func small(t *testing.T) Options {
 }
 
 func TestEverythingIsCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	o := small(t)
 	var log []string
 	o.Log = func(line string) { log = append(log, line) }
@@ -88,6 +91,9 @@ func TestEverythingIsCounted(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	binary := castgate(t)
 	for want, change := range map[string]func(*Options){
 		"connections: 0 is not":     func(o *Options) { o.Connections = 0 },

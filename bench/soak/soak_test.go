@@ -38,6 +38,9 @@ func withoutTrends(r *Result) []string {
 
 // Everything is counted, kept in a file, and drawn from it.
 func TestShortSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	o := short(t)
 	var log []string
 	seen := 0
@@ -130,6 +133,9 @@ func TestLeaksAreReported(t *testing.T) {
 
 // The whole of it notices a leak too, and a gateway that can't be weighed.
 func TestSoakFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	o := short(t)
 	n := 0
 	o.weigh = func(context.Context, string) (gateway.Weight, error) {
