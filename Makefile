@@ -9,6 +9,9 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      := $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
+# What takes longest begins first, or the end waits for it alone.
+LONGEST := ./server ./server/gatewayworker ./cmd/castgate
+
 .PHONY: help run demo test race counting rivals check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
@@ -30,7 +33,7 @@ check: ## lint and the quick tests, for before a commit
 	@$(MAKE) --no-print-directory -j2 --output-sync=line quick lint
 
 quick:
-	$(GO) test -short -p 4 -timeout 5m $$($(GO) list ./... | grep -v /e2e)
+	$(GO) test -short -p 4 -timeout 5m $$($(GO) list $(LONGEST) ./... | grep -v /e2e)
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -d .); if [ -n "$$unformatted" ]; then echo "$$unformatted"; echo "gofmt: run make fmt" >&2; exit 1; fi
@@ -44,7 +47,7 @@ fmt: ## format all Go files
 # Many packages wait for processes or for time: four at once keep two
 # processors busy.
 race:
-	$(GO) test -race -p 4 -timeout 15m ./...
+	$(GO) test -race -p 4 -timeout 15m $(LONGEST) ./e2e/... ./...
 
 counting:
 	GO="$(GO)" ci/counting.sh
