@@ -50,12 +50,12 @@ var attacks = []attack{
 func (s *site) pace(c net.Conn, unit []byte, rate int, over *atomic.Bool) {
 	const step = 20 * time.Millisecond
 	chunk := max(rate/int(time.Second/step), 1)
-	wire := bytes.Repeat(unit, chunk/len(unit)+1)
+	wire := bytes.Repeat(unit, chunk/len(unit)+2)
 	sent, begun := 0, time.Now()
 	for !over.Load() {
 		_ = c.SetWriteDeadline(time.Now().Add(step))
 		at := sent % len(unit) // a write may have ended within a unit
-		n, err := c.Write(wire[at : at+max(chunk-at, 1)])
+		n, err := c.Write(wire[at : at+chunk])
 		sent += n
 		s.attacked.Add(int64(n))
 		if err != nil && n == 0 {

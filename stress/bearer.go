@@ -11,12 +11,17 @@ import (
 	"castgate/internal/wstest"
 )
 
-// bearer is a token (RFC 7519) for a uid, good between two times.
+// bearer is a token for a uid, good between two times.
 func (j *jumps) bearer(uid string, from, until time.Time) string {
-	claims, _ := json.Marshal(wstest.M{"sub": uid, "nbf": from.Unix(), "exp": until.Unix()})
+	return hs256(j.secret, wstest.M{"sub": uid, "nbf": from.Unix(), "exp": until.Unix()})
+}
+
+// hs256 is a token with these claims (RFC 7519).
+func hs256(secret []byte, claims wstest.M) string {
+	text, _ := json.Marshal(claims)
 	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
-		base64.RawURLEncoding.EncodeToString(claims)
-	mac := hmac.New(sha256.New, j.secret)
+		base64.RawURLEncoding.EncodeToString(text)
+	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(signed))
 	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -38,12 +38,15 @@ var fairness = []Scenario{{
 // fair plays attacks in random order, with random numbers of connections, and
 // times what bystanders do meanwhile.
 func fair(t *Trial) (wstest.Options, func(t *Trial, s *site), error) {
+	pair := wstest.NewAuthority(t).Issue("gateway")
 	o := wstest.Options{
-		Schemes: []string{"text", "frame"},
-		Flags:   []string{"--compress", "--ping-interval", "0", "--control-key", fairKey, "--max-handshake", "32KiB"},
-		Key:     fairKey,
+		Schemes: []string{"text", "frame", "wss"},
+		Flags: []string{"--compress", "--ping-interval", "0", "--control-key", fairKey, "--control-key", callerKey, "--max-handshake", "64KiB",
+			"--tls-cert", pair.Cert, "--tls-key", pair.Key, "--jwt-secret", fairSecret,
+			"--proxy-protocol", "--trusted-proxies", proxyHost},
+		Key: fairKey,
 	}
-	return o, besieging(attacks, siege), nil
+	return o, besieging(slices.Concat(attacks, visitAttacks, clientAttacks, callerAttacks), siege), nil
 }
 
 const fairKey = "a-key-that-no-stranger-knows"
@@ -86,7 +89,7 @@ func siege(t *Trial, s *site, a *attack, conns int, name string) {
 		begun := time.Now()
 		for n := 0; time.Since(begun) < length; n++ {
 			b.pushOne(n)
-			if n%10 == 0 {
+			if n%4 == 0 { // often enough for a p99
 				b.connectOne()
 			}
 			b.nap(2 * time.Millisecond)
