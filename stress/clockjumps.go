@@ -200,6 +200,7 @@ func fullClient(t *Trial, s *site) (id string) {
 	go func() {
 		for { // until it is closed, with the round
 			if _, err := r.Write(wstest.MaskedFrame(wstest.OpPong, nil)); err != nil {
+				t.Check(errors.Is(err, net.ErrClosed), "a client that takes nothing, but answers pings, ended with %v", err)
 				return
 			}
 			time.Sleep(100 * time.Millisecond)

@@ -74,6 +74,7 @@ func (r *Raw) Upgrade() (initMessage string) {
 func (r *Raw) Put(p []byte) {
 	r.t.Helper()
 	r.SetWriteDeadline(time.Now().Add(Patience))
+	defer r.SetWriteDeadline(time.Time{}) // what a test writes itself later is not bounded by it
 	if _, err := r.Write(p); err != nil {
 		r.t.Fatalf("write: %v", err)
 	}
