@@ -156,12 +156,12 @@ func (j *jumps) hold(t *Trial, s *site, offset time.Duration) {
 // deadlines has the clock jump while a handshake, a client's pong and a
 // delivery are waited for, each of which must take its real time.
 func (j *jumps) deadlines(t *Trial, s *site, offset time.Duration) {
-	full := fullClient(t, s)
+	full := fullClient(t, s, true)
 	begun := time.Now()
 	half := s.DialRaw(t)
 	half.Put([]byte(wstest.Handshake[:20]))
 	s.owe(handshakesTimeout, 1)
-	s.raw(t, 1) // mute
+	fullClient(t, s, false) // mute; with all it was sent in its kernel it would have a minute to read that
 	s.owe(closes("ping_timeout"), 1)
 	jump := time.AfterFunc(jumpControl/3, func() { j.clock.Set(offset) })
 	defer jump.Stop()
@@ -186,9 +186,9 @@ func (j *jumps) deadlines(t *Trial, s *site, offset time.Duration) {
 	j.hold(t, s, offset)
 }
 
-// fullClient is the id of a client that takes nothing more and shows in other
-// ways that it is there.
-func fullClient(t *Trial, s *site) (id string) {
+// fullClient is the id of a client that takes nothing more, and shows in other
+// ways that it is there, or does not.
+func fullClient(t *Trial, s *site, answers bool) (id string) {
 	r := s.DialRaw(t)
 	r.SetReadBuffer(32 << 10)
 	var init struct {
@@ -197,19 +197,24 @@ func fullClient(t *Trial, s *site) (id string) {
 	err := json.Unmarshal([]byte(r.Upgrade()), &init)
 	t.Must(err == nil && init.ID != "", "an init message: %v", err)
 	s.owe(handshakesOK, 1)
-	go func() {
-		for { // until it is closed, with the round
-			if _, err := r.Write(wstest.MaskedFrame(wstest.OpPong, nil)); err != nil {
-				t.Check(errors.Is(err, net.ErrClosed), "a client that takes nothing, but answers pings, ended with %v", err)
-				return
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-	}()
+	if answers {
+		go answerPings(t, r)
+	}
 	for range 10 { // more than a socket's buffers hold
 		s.push(wstest.To("client_ids", init.ID), strings.Repeat("x", 1_000_000))
 	}
 	return init.ID
+}
+
+// answerPings does so, asked or not, until the client is closed with the round.
+func answerPings(t *Trial, r *wstest.Raw) {
+	for {
+		if _, err := r.Write(wstest.MaskedFrame(wstest.OpPong, nil)); err != nil {
+			t.Check(errors.Is(err, net.ErrClosed), "a client that takes nothing, but answers pings, ended with %v", err)
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // burst sends what a client may at once, and after a jump, in which no real
