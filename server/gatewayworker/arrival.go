@@ -103,6 +103,7 @@ func (l *innerLoop) arrived(c *innerConn, last int64) (at int64, ok bool) {
 	}
 	n, oobn, err := l.sys.peek(c.fd, l.in[:1], l.oob)
 	if err != nil {
+		c.reset = c.reset || err == unix.ECONNRESET // the kernel tells it once
 		return last, err != unix.EAGAIN
 	}
 	if n == 0 {

@@ -88,7 +88,7 @@ func (l *innerLoop) forget(b *backlog) {
 // workerAhead bytes wait for its socket. False if there is none.
 func (l *innerLoop) fill(c *innerConn) bool {
 	w, q, before := c.worker, l.queue, len(c.out)
-	if w.idle() || c.closed {
+	if w.idle() || c.closed || c.ended || c.last > 0 {
 		return false
 	}
 	if c.waiting() == 0 {

@@ -6,10 +6,14 @@ import "golang.org/x/sys/unix"
 func (l *innerLoop) serve(c *innerConn) {
 	told := c.told
 	c.told = 0
-	if told&unix.EPOLLOUT != 0 {
-		l.flush(c)
-	}
 	c.hungUp = c.hungUp || told&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	if told&unix.EPOLLOUT != 0 {
+		if c.hungUp { // writing may fail; what it has said goes first
+			defer l.flush(c)
+		} else {
+			l.flush(c)
+		}
+	}
 	switch {
 	case told == unix.EPOLLOUT:
 	case len(c.first) > 0:
@@ -53,6 +57,11 @@ func (l *innerLoop) read(c *innerConn) {
 			l.consume(c, rest)
 			continue
 		case budget <= 0:
+			if c.last == 1 {
+				l.close(c, c.lastWhy)
+				return
+			}
+			c.last = max(c.last, 1) - 1
 			l.readLater(c)
 			return
 		}
@@ -67,17 +76,28 @@ func (l *innerLoop) read(c *innerConn) {
 			}
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
+			if c.last > 0 {
+				l.close(c, c.lastWhy)
+			}
 			return
 		case outOfMemory(err):
 			l.tryLater(c, retryRead)
 			return
 		case err != nil:
+			c.reset = c.reset || err == unix.ECONNRESET
 			l.close(c, closePeer)
 		default:
 			c.ended = true
 		}
 	}
-	if c.job == nil && (c.worker != nil || c.waiting() == 0) { // an API client may still read its replies
+	switch {
+	case c.closed || c.job != nil:
+	case c.last > 0:
+		l.close(c, c.lastWhy)
+	case c.worker == nil && c.waiting() > 0: // an API client may still read its replies
+	case c.worker != nil && l.undecided(c):
+		l.tryLater(c, retryRead)
+	default:
 		l.close(c, closePeer)
 	}
 }
@@ -176,6 +196,16 @@ func (l *innerLoop) queued(c *innerConn, n int) {
 
 // flush writes what the kernel takes.
 func (l *innerLoop) flush(c *innerConn) {
+	if c.closed {
+		return
+	}
+	if c.last > 0 {
+		l.discard(c)
+		return
+	}
+	if c.worker != nil && c.ended { // it would not read that
+		return
+	}
 	for fed := 0; !c.closed; {
 		if c.waiting() == 0 {
 			if c.worker == nil || fed >= feedBudget || !l.fill(c) {
@@ -201,8 +231,10 @@ func (l *innerLoop) flush(c *innerConn) {
 		case outOfMemory(err):
 			l.tryLater(c, retryWrite)
 			return
-		default:
-			l.close(c, closePeer)
+		default: // what it has sent before is still there
+			c.reset = c.reset || err == unix.ECONNRESET // of one that has ended in order it is EPIPE
+			l.readOut(c, closePeer)
+			return
 		}
 	}
 	if c.closed {
@@ -215,33 +247,6 @@ func (l *innerLoop) flush(c *innerConn) {
 	case c.ended && len(c.rest) == 0 && c.job == nil:
 		l.close(c, closePeer)
 	}
-}
-
-// settle forgets events that are with the worker's kernel.
-func (l *innerLoop) settle(c *innerConn) {
-	n, _ := l.sys.unacknowledged(c.fd)
-	c.settle(min(n, c.sent-c.head))
-	c.wrote(0)
-}
-
-// undelivered returns the events that a worker which leaves has not got, to go
-// to others. One that has ended its side and then refused bytes has not got
-// those, while it may have read what was taken before: what lay unread in its
-// kernel is lost, as it is with PHP's gateway.
-func (l *innerLoop) undelivered(c *innerConn) []byte {
-	if n, never := l.sys.unacknowledged(c.fd); never && l.finished(c) {
-		return c.lost(n)
-	}
-	return c.unwritten()
-}
-
-// finished tells whether a peer has ended its side in order.
-func (l *innerLoop) finished(c *innerConn) bool {
-	if c.ended {
-		return true
-	}
-	n, _, err := l.sys.peek(c.fd, l.in[:1], nil)
-	return n == 0 && err == nil
 }
 
 // want sets whether epoll tells when the connection can be written.
@@ -259,51 +264,5 @@ func (l *innerLoop) want(c *innerConn, write bool) {
 		c.wantWrite = write
 	case write:
 		l.tryLater(c, retryWrite)
-	}
-}
-
-// close ends a connection; once.
-func (l *innerLoop) close(c *innerConn, why closeReason) {
-	if c.closed {
-		return
-	}
-	c.closed = true
-	l.count.closes[why].Add(1)
-	if c.silent != nil {
-		l.silent.Remove(c.silent)
-		c.silent = nil
-	}
-	l.held -= c.held
-	l.waiting -= c.waiting()
-	l.count.held.Store(int64(l.held))
-	l.count.waiting.Store(int64(l.waiting))
-	delete(l.conns, c.fd)
-	l.count.connections.Store(int64(len(l.conns)))
-	var lost []byte
-	if c.worker != nil {
-		lost = l.undelivered(c)
-	}
-	if why != closePeer || !c.ended {
-		l.orderly(c)
-	}
-	l.sys.close(c.fd)
-	if c.worker != nil {
-		l.leave(c, lost)
-	}
-	c.out, c.rest = nil, nil
-	if c.job != nil {
-		c.job.dead = true
-	}
-}
-
-// orderly makes a connection end by a FIN. Those that PHP opens for one command, and
-// has closed, end by a reset instead, if nothing was ever written to them. There is
-// nothing that the reset could take from the caller, and its host keeps no TIME_WAIT:
-// with one of 60 seconds for each command, the 28,000 ports of a host are used up at
-// 470 commands a second.
-func (l *innerLoop) orderly(c *innerConn) {
-	if !c.orderly {
-		c.orderly = true
-		l.sys.orderly(c.fd)
 	}
 }

@@ -31,9 +31,10 @@ type system struct {
 	// atOnce keeps what the kernel holds of a worker's events short: what waits
 	// here can still be shared out.
 	atOnce func(fd int)
-	// unacknowledged is how many written bytes the peer's kernel has not taken,
-	// and whether it never will, since it has answered them with a reset.
-	unacknowledged func(fd int) (n int, never bool)
+	// unacknowledged is how many written bytes the peer's kernel has not said to have
+	// taken, how many of them were not sent, and whether that is for ever: it has reset
+	// the connection, or is away.
+	unacknowledged func(fd int) (n, unsent int, gone bool)
 	// bell returns an eventfd.
 	bell func() (bell.Bell, error)
 }
@@ -48,13 +49,16 @@ var linux = system{
 	orderly: func(fd int) {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
 	},
-	unacknowledged: func(fd int) (n int, never bool) {
+	unacknowledged: func(fd int) (n, unsent int, gone bool) {
 		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 		if err != nil {
-			return 0, false
+			return 0, 0, false
 		}
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		return n, err == nil && info.State == unix.BPF_TCP_CLOSE
+		if err != nil {
+			return n, 0, false
+		}
+		return n, int(info.Notsent_bytes), info.State == unix.BPF_TCP_CLOSE
 	},
 	bell: bell.New,
 }

@@ -160,7 +160,7 @@ func (l *innerLoop) attach(c *innerConn, name []byte) {
 	l.log.Info("worker attached", "worker", key, "workers", len(l.workers.list))
 	if old != nil {
 		lost := l.undelivered(old)
-		l.close(old, closeReplaced)
+		l.readOut(old, closeReplaced)
 		l.queue.putBack(lost)
 	}
 	if l.cfg.Workers != WorkersNever && l.queue.now() != phaseServed {

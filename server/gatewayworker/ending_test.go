@@ -1,0 +1,303 @@
+package gatewayworker
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	wire "castgate/codec/gatewayworker"
+	"castgate/server"
+)
+
+// hold keeps the inner loop busy until release, which has it go on with then.
+func (r *rig) hold() (release func(then func(l *innerLoop))) {
+	busy, next := make(chan struct{}), make(chan func(l *innerLoop))
+	r.front.loop.tasks <- func(l *innerLoop) {
+		close(busy)
+		(<-next)(l)
+	}
+	r.front.loop.bell.Ring()
+	<-busy
+	return func(then func(l *innerLoop)) { next <- then }
+}
+
+func nothing(*innerLoop) {}
+
+// toClient is a command that sends a text of one byte to a client, and what the client gets.
+func toClient(id uint32, text string) (command []byte, got string) {
+	return frame(wire.SendToOne, id, "", text), fmt.Sprintf("8101%02x", text[0])
+}
+
+// takeFrames reads so many frames and nothing behind them, and returns their bytes.
+func takeFrames(t *testing.T, c net.Conn, n int) (bytes int) {
+	t.Helper()
+	for range n {
+		head := make([]byte, 4)
+		if _, err := io.ReadFull(c, head); err != nil {
+			t.Fatal(err)
+		}
+		size := int(binary.BigEndian.Uint32(head))
+		if _, err := io.ReadFull(c, make([]byte, size-4)); err != nil {
+			t.Fatal(err)
+		}
+		bytes += size
+	}
+	return bytes
+}
+
+// What a worker has said before it was killed is done, also if the gateway finds
+// out when it writes to it.
+func TestLastWordsOfKilledWorker(t *testing.T) {
+	r := startRig(t, func(c *Config, _ *server.Config) { c.WorkerWait = time.Hour })
+	w := r.mute("w:0")
+	c := r.client()
+	r.await("its connect was sent", func() bool { return r.front.count.events.Load() == 2 && r.front.count.waiting.Load() == 0 })
+	release := r.hold()
+	if err := c.send("m"); err != nil {
+		t.Fatal(err)
+	}
+	r.await("the message is there", func() bool { bytes, _, _ := r.front.queue.waiting(); return bytes > 0 })
+	command, got := toClient(1, "x")
+	release(func(l *innerLoop) {
+		_, _ = w.Write(command)
+		_ = w.Close() // with something unread: a reset
+		l.deliver()
+	})
+	c.expect("before the worker was killed", got)
+	r.await("the worker has left", func() bool { return r.front.count.workers.Load() == 0 })
+	if e := r.worker("w:0").next(t); e.body != "m" {
+		t.Fatalf("%+v", e)
+	}
+}
+
+// An API client that leaves with replies unread has said what it has said.
+func TestLastWordsOfCaller(t *testing.T) {
+	r := startRig(t, nil)
+	w := r.worker("w:0")
+	c := r.client()
+	w.counted(t, 2)
+	caller, before := r.dial(), r.front.count.bytesOut.Load()
+	if _, err := caller.Write(frame(wire.IsOnline, 1, "", "")); err != nil {
+		t.Fatal(err)
+	}
+	r.await("it is answered", func() bool { return r.front.count.bytesOut.Load() > before })
+	release := r.hold()
+	command, got := toClient(1, "x")
+	release(func(l *innerLoop) {
+		_, _ = caller.Write(command)
+		from := tcpAddr(caller.LocalAddr())
+		_ = caller.Close() // with something unread: a reset
+		for _, inner := range l.conns {
+			if inner.peer == from {
+				l.send(inner, []byte("a reply that nobody reads"))
+			}
+		}
+	})
+	c.expect("before the caller left", got)
+	r.await("it is closed", func() bool { return r.front.count.connections.Load() == 1 && r.front.count.waiting.Load() == 0 })
+}
+
+// What a worker has said is done before another takes its place.
+func TestLastWordsOfReplacedWorker(t *testing.T) {
+	r := startRig(t, nil)
+	old := r.mute("w:0")
+	c := r.client()
+	r.await("its connect was sent", func() bool { return r.front.count.events.Load() == 2 && r.front.count.waiting.Load() == 0 })
+	successor := r.dial()
+	r.await("it is accepted", func() bool { return r.front.count.connections.Load() == 2 })
+	release := r.hold()
+	if _, err := successor.Write(frame(wire.WorkerConnect, 0, "", `{"worker_key":"w:0","secret_key":""}`)); err != nil {
+		t.Fatal(err)
+	}
+	command, got := toClient(1, "x")
+	if _, err := old.Write(command); err != nil {
+		t.Fatal(err)
+	}
+	release(nothing)
+	c.expect("before the worker was replaced", got)
+	r.await("the old one is closed", func() bool { return r.front.count.connections.Load() == 1 })
+	if n := r.front.count.workers.Load(); n != 1 {
+		t.Errorf("%d workers", n)
+	}
+}
+
+// A worker is killed that has read nothing: what its kernel had taken is lost, and
+// nothing else. The next one gets all from the first event on that was not
+// acknowledged, in order.
+func TestKilledWorkerLosesWhatItsKernelHad(t *testing.T) {
+	const messages, size = 4000, wire.HeaderLen + 5
+	var mu sync.Mutex
+	refused := -1 // bytes, when the worker was gone
+	sys := linux
+	sys.unacknowledged = func(fd int) (int, int, bool) {
+		n, unsent, gone := linux.unacknowledged(fd)
+		mu.Lock()
+		defer mu.Unlock()
+		if gone && refused < 0 {
+			refused = n
+		}
+		return n, unsent, gone
+	}
+	r := startRigOn(t, &sys, func(c *Config, _ *server.Config) { c.WorkerWait = time.Hour })
+	w := r.mute("w:0")
+	_ = w.(*net.TCPConn).SetReadBuffer(8 << 10)
+	c := r.client()
+	before := takeFrames(t, w, 2)
+	for i := range messages {
+		if err := c.send(fmt.Sprintf("%05d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.await("the worker's socket is full", func() bool {
+		bytes, _, _ := r.front.queue.waiting()
+		return r.front.count.waiting.Load() > 0 && r.front.count.events.Load()+uint64(bytes/size) == 2+messages
+	})
+	release := r.hold()
+	command, got := toClient(1, "x")
+	release(func(*innerLoop) { // it is told of both at once, and that it may write
+		_, _ = w.Write(command)
+		_ = w.Close()
+	})
+	c.expect("before the worker was killed", got)
+	r.await("the worker has left", func() bool { return r.front.count.workers.Load() == 0 })
+	mu.Lock()
+	taken := int(r.front.count.bytesOut.Load()) - before - refused
+	mu.Unlock()
+	if refused <= 0 || taken < 0 {
+		t.Fatalf("%d bytes were refused, %d taken: this shows nothing", refused, taken)
+	}
+	next := r.worker("w:0")
+	for i := taken / size; i < messages; i++ {
+		if e := next.next(t); e.body != fmt.Sprintf("%05d", i) {
+			t.Fatalf("%+v instead of message %d; %d bytes were taken", e, i, taken)
+		}
+	}
+}
+
+// A worker ends its side while an event is on the way to it. What becomes of that
+// is waited for: it goes to another worker if it is refused, and not if it is taken.
+func TestEventOnTheWayToWorkerThatEnds(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		var mu sync.Mutex
+		way := -1 // bytes that are, if it is not -1
+		asked, gone := 0, false
+		sys := linux
+		sys.unacknowledged = func(fd int) (int, int, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			if way < 0 {
+				return linux.unacknowledged(fd)
+			}
+			asked++
+			return way, 0, gone
+		}
+		r := startRigOn(t, &sys, func(c *Config, _ *server.Config) { c.WorkerWait = time.Hour })
+		w := r.worker("w:0")
+		c := r.client()
+		w.counted(t, 2)
+		if err := c.send("on the way"); err != nil {
+			t.Fatal(err)
+		}
+		w.counted(t, 1)
+		mu.Lock()
+		way = wire.HeaderLen + len("on the way")
+		mu.Unlock()
+		_ = w.conn.(*net.TCPConn).CloseWrite()
+		r.await("what is on the way is asked for", func() bool { mu.Lock(); defer mu.Unlock(); return asked >= 2 })
+		if err := c.send("behind it"); err != nil {
+			t.Fatal(err)
+		}
+		r.await("that is there", func() bool { bytes, _, _ := r.front.queue.waiting(); return bytes > 0 })
+		mu.Lock()
+		if gone = !taken; taken {
+			way = 0
+		}
+		mu.Unlock()
+		r.await("the worker has left", func() bool { return r.front.count.workers.Load() == 0 })
+		for e := range w.events {
+			t.Errorf("taken %v: %+v for a worker that had ended", taken, e)
+		}
+		next := r.worker("w:0")
+		if e := next.next(t); !taken && e.body != "on the way" || taken && e.body != "behind it" {
+			t.Fatalf("taken %v: %+v", taken, e)
+		}
+		if !taken {
+			if e := next.next(t); e.body != "behind it" {
+				t.Fatalf("%+v", e)
+			}
+		}
+	}
+}
+
+// A worker has read an event and dealt with it in silence; its kernel has not
+// acknowledged it yet, nor the next one, which it has not read when it is killed.
+// That one goes to another worker, and the first does not happen twice.
+func TestNothingHappensTwice(t *testing.T) {
+	const size = wire.HeaderLen + 1
+	for on, want := range map[int]string{2 * size: "b", size: "b", 0: "c"} {
+		sys := linux
+		sys.unacknowledged = func(fd int) (int, int, bool) {
+			_, _, gone := linux.unacknowledged(fd)
+			return on, 0, gone
+		}
+		r := startRigOn(t, &sys, func(c *Config, _ *server.Config) { c.WorkerWait = time.Hour })
+		w := r.mute("w:0")
+		c := r.client()
+		takeFrames(t, w, 2)
+		say := func(text string) {
+			t.Helper()
+			out := r.front.count.bytesOut.Load()
+			if err := c.send(text); err != nil {
+				t.Fatal(err)
+			}
+			r.await("it is written", func() bool { return r.front.count.bytesOut.Load() == out+size })
+		}
+		say("a")
+		takeFrames(t, w, 1)
+		say("b")
+		_ = w.Close()
+		r.await("the worker has left", func() bool { return r.front.count.workers.Load() == 0 })
+		if err := c.send("c"); err != nil {
+			t.Fatal(err)
+		}
+		if e := r.worker("w:0").next(t); e.body != want {
+			t.Errorf("%d bytes were on the way, the next worker gets %+v, wants %s", on, e, want)
+		}
+	}
+}
+
+// What a worker cannot have read, by the bytes that it has not acknowledged.
+func TestUnread(t *testing.T) {
+	c := &innerConn{worker: &worker{}}
+	for range 4 {
+		c.out = append(c.out, frame(wire.OnMessage, 1, "", strings.Repeat("x", 100-wire.HeaderLen))...)
+		c.wrote(100)
+	}
+	for _, k := range []struct {
+		what            string
+		n, unsent, want int
+	}{
+		{"all is acknowledged", 0, 0, 0},
+		{"one write is on the way", 100, 0, 100},
+		{"a part of one", 40, 0, 40},
+		{"two: the first may have been read", 200, 0, 100},
+		{"a part of the first, and two more", 250, 0, 200},
+		{"all of them", 400, 0, 300},
+		{"two, of which the last has not left", 200, 100, 200},
+		{"two, of which a part has not left", 200, 50, 100},
+		{"none has left", 300, 300, 300},
+	} {
+		if got := c.unread(k.n, k.unsent); got != k.want {
+			t.Errorf("%s: %d bytes, wants %d", k.what, got, k.want)
+		}
+	}
+	c.settle(100)
+	if got := c.unread(100, 0); got != 100 || len(c.writes) != 1 {
+		t.Errorf("settled: %d bytes of %d writes", got, len(c.writes))
+	}
+}
