@@ -176,7 +176,7 @@ func (a *acceptor) endure(err error) error {
 
 func (a *acceptor) warn(err error) {
 	if time.Since(a.warned) >= warnEvery {
-		a.warned = time.Now()
+		a.warned = steadyNow()
 		a.srv.log.Warn("no client can be accepted for the moment", "err", err)
 	}
 }

@@ -55,8 +55,8 @@ func (s *Server) giveBack(done <-chan struct{}) {
 		select {
 		case <-done:
 			return
-		case now := <-t.C:
-			before, cycles := m.allocated, m.cycles
+		case <-t.C:
+			now, before, cycles := steadyNow(), m.allocated, m.cycles
 			m.read()
 			quiet := m.allocated-before < quietAlloc
 			// A caller of the control port has a goroutine.
@@ -66,7 +66,7 @@ func (s *Server) giveBack(done <-chan struct{}) {
 			left := m.haveLeft(most, peers)
 			if quiet && now.Sub(last) >= giveBackRest && (left || m.worth()) {
 				m.giveBack(left)
-				last, most = time.Now(), peers
+				last, most = steadyNow(), peers
 			}
 		}
 	}

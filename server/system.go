@@ -47,6 +47,10 @@ type system struct {
 // the difference of two of them would be the wall clock's.
 var processBegan = time.Now()
 
+// steadyNow is the time for what is compared with a later one: by the monotonic
+// clock, wherever the wall clock is at the moment.
+func steadyNow() time.Time { return processBegan.Add(time.Since(processBegan)) }
+
 var linux = system{
 	read:  unix.Read,
 	write: send,

@@ -84,7 +84,7 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) hold(err error) {
 	l.failed.Add(1)
 	l.pause = min(max(2*l.pause, leastPause), mostPause)
-	if now := time.Now(); now.Sub(l.warned) >= warnInterval {
+	if now := started.Add(time.Since(started)); now.Sub(l.warned) >= warnInterval {
 		l.warned = now
 		l.log.Warn("no control connection can be accepted for the moment", "err", err)
 	}
