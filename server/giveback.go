@@ -50,7 +50,8 @@ func (s *Server) giveBack(done <-chan struct{}) {
 	m := memory{}
 	m.read()
 	var last time.Time
-	most := 0 // peers since last
+	most := 0               // peers since last
+	mostQueued := uint64(0) // bytes that waited for clients since last
 	for {
 		select {
 		case <-done:
@@ -63,10 +64,12 @@ func (s *Server) giveBack(done <-chan struct{}) {
 			peers := int(s.sockets.Load()) + runtime.NumGoroutine()
 			most = max(most, peers)
 			m.balance(now, m.allocated-before, m.cycles-cycles)
-			left := m.haveLeft(most, peers)
+			queued := s.queuedBytes()
+			mostQueued = max(mostQueued, queued)
+			left := m.haveLeft(most, peers) || m.haveGone(mostQueued-queued)
 			if quiet && now.Sub(last) >= giveBackRest && (left || m.worth()) {
 				m.giveBack(left)
-				last, most = steadyNow(), peers
+				last, most, mostQueued = steadyNow(), peers, queued
 			}
 		}
 	}
@@ -155,6 +158,18 @@ func (m *memory) worth() bool {
 func (m *memory) haveLeft(most, peers int) bool {
 	left := most - peers
 	return left > most/8 && m.held()/uint64(most)*uint64(left) > giveBackLeft
+}
+
+// haveGone tells whether so many bytes that waited for clients, and do so no more,
+// are worth one: a few clients that read slowly may have held most of what there is.
+func (m *memory) haveGone(n uint64) bool { return min(n, m.held()) > giveBackLeft }
+
+// queuedBytes is how much waits for clients.
+func (s *Server) queuedBytes() (n uint64) {
+	for _, l := range s.loops {
+		n += uint64(max(l.count.queuedBytes.Load(), 0))
+	}
+	return n
 }
 
 // held is what the heap keeps from the system.

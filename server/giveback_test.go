@@ -92,6 +92,22 @@ func TestHaveLeft(t *testing.T) {
 	}
 }
 
+// What waited for clients counts whoever they were, but as no more than there is.
+func TestHaveGone(t *testing.T) {
+	for _, test := range []struct {
+		held, gone uint64
+		want       bool
+	}{
+		{92 << 20, 0, false}, {92 << 20, giveBackLeft, false}, {92 << 20, giveBackLeft + 1, true},
+		{3 << 20, 1 << 30, false}, // one message that waited for many
+	} {
+		m := memory{objects: test.held}
+		if got := m.haveGone(test.gone); got != test.want {
+			t.Errorf("%d bytes that waited of %d: %v", test.gone, test.held, got)
+		}
+	}
+}
+
 // What was alive when the runtime last collected, at the height of a burst, is
 // given back, from a pool too, and then there is nothing more to do.
 func TestGiveBackAfterABurst(t *testing.T) {
