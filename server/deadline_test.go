@@ -73,3 +73,39 @@ func TestListingDeadline(t *testing.T) {
 		t.Errorf("%d members were looked at, want it to end soon after 3000", looked)
 	}
 }
+
+// An answer that is cut off because its context has ended says so: it must not
+// look like all there is.
+func TestCutAnswersAreErrors(t *testing.T) {
+	s := startServer(t, nil)
+	s.bind(s.dial(), "ann", "red")
+	ended, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	want := &Error{Code: CodeDeadline}
+	if ids, err := s.Members(ended, Members{Group: "red"}); !errors.Is(err, want) || len(ids) > 0 {
+		t.Errorf("members: %v, %v", ids, err)
+	}
+	for _, q := range []Each{{}, {Group: "red"}, {UID: "ann"}} {
+		if err := s.Each(ended, q, func(ClientState) bool { return true }); !errors.Is(err, want) {
+			t.Errorf("each of %+v: %v", q, err)
+		}
+	}
+	for range rowStride {
+		s.dial()
+	}
+	middle, stop := context.WithCancel(context.Background())
+	defer stop()
+	told := 0
+	err := s.Each(middle, Each{}, func(ClientState) bool {
+		told++
+		stop()
+		return true
+	})
+	if !errors.Is(err, &Error{Code: CodeStopping}) || told > rowStride {
+		t.Errorf("%d of %d clients and %v", told, rowStride+1, err)
+	}
+	told = 0
+	if err := s.Each(context.Background(), Each{}, func(ClientState) bool { told++; return true }); err != nil || told != rowStride+1 {
+		t.Errorf("%d clients and %v", told, err)
+	}
+}

@@ -40,7 +40,7 @@ func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) er
 	}
 	for i, seat := range seats {
 		if i%rowStride == rowStride-1 && ctx.Err() != nil {
-			return nil
+			return errQuery(ctx)
 		}
 		var st ClientState
 		found := s.registry.lookup(seat.handle, func(c *client) {
@@ -100,6 +100,9 @@ func (s *Server) seats(ctx context.Context, q Each) (seats []seat, err error) {
 	}
 	for h := range until(ctx, members) {
 		seats = append(seats, seat{handle: h})
+	}
+	if len(seats) < members.Len() {
+		return nil, errQuery(ctx)
 	}
 	if len(seats) > table.OrderedLen {
 		return s.sortByConnection(ctx, seats)

@@ -88,7 +88,8 @@ type Gateway interface {
 	// returns false: all in the order in which they connected, members in that
 	// of Members. Clients that come or go meanwhile may be missed or, gone,
 	// still be told of. do is called without any lock, on the caller's
-	// goroutine, and may call the Gateway.
+	// goroutine, and may call the Gateway. An error says that do has not been
+	// called for all of them: CodeDeadline or CodeStopping when ctx has ended.
 	Each(ctx context.Context, q Each, do func(ClientState) bool) error
 	// GroupNames returns the groups in use in the order in which they came into
 	// being.
