@@ -61,19 +61,19 @@ func (d *deflater) wanted(size int, receivers []table.Handle) (set formSet) {
 
 // add compresses a push into the forms of set. A form is left out where that
 // would not be shorter; frame.as then returns the plain frame.
-func (d *deflater) add(f *frame, p *Push, set formSet) {
+func (d *deflater) add(f *frame, m *Message, set formSet) {
 	if set == 0 {
 		return
 	}
 	op := codec.OpText
-	if p.Binary {
+	if m.Binary {
 		op = codec.OpBinary
 	}
-	for _, m := range [...]form{formDeflated, formDeflated8} {
-		if !set.has(m) {
+	for _, to := range [...]form{formDeflated, formDeflated8} {
+		if !set.has(to) {
 			continue
 		}
-		b := d.codec.Frame(op, p.Payload, m.windowBits())
+		b := d.codec.Frame(op, m.Payload, to.windowBits())
 		if b == nil {
 			d.count.longer.Add(1)
 			continue
@@ -81,26 +81,26 @@ func (d *deflater) add(f *frame, p *Push, set formSet) {
 		if f.others == nil {
 			f.others = new([forms][]byte)
 		}
-		f.others[m] = b
+		f.others[to] = b
 		d.count.compressed.Add(1)
-		d.count.before.Add(uint64(len(p.Payload)))
+		d.count.before.Add(uint64(len(m.Payload)))
 		d.count.after.Add(uint64(len(b)))
 	}
 }
 
 // pushCost is what a push takes of a mailbox's room: each form of the frame
 // counts as long as the plain one, which it never exceeds by more than 2 bytes.
-func pushCost(p *Push, set formSet) int64 {
+func pushCost(m *Message, set formSet) int64 {
 	n := 1 + bits.OnesCount8(uint8(set))
-	return int64(commandCost + n*codec.FrameLen(len(p.Payload)))
+	return int64(commandCost + n*codec.FrameLen(len(m.Payload)))
 }
 
 // encodePush makes the frame of a push, in the plain form and those of set.
-func (s *Server) encodePush(p *Push, wait *pushWait, set formSet) *frame {
-	f := newPushFrame(p, wait)
-	if !p.Raw {
-		s.deflater.add(f, p, set)
-		f.addPlain(p.Payload, set)
+func (s *Server) encodePush(m *Message, wait *pushWait, set formSet) *frame {
+	f := newPushFrame(m, wait)
+	if !m.Raw {
+		s.deflater.add(f, m, set)
+		f.addPlain(m.Payload, set)
 	}
 	return f
 }

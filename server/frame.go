@@ -23,12 +23,12 @@ type frame struct {
 func controlFrame(bytes []byte) *frame { return &frame{bytes: bytes} }
 
 // newPushFrame encodes a message once for all receivers.
-func newPushFrame(p *Push, wait *pushWait) *frame {
+func newPushFrame(m *Message, wait *pushWait) *frame {
 	var f *frame
-	if p.Raw {
-		f = &frame{bytes: bytes.Clone(p.Payload)}
+	if m.Raw {
+		f = &frame{bytes: bytes.Clone(m.Payload)}
 	} else {
-		f = newMessageFrame(p.Payload, p.Binary)
+		f = newMessageFrame(m.Payload, m.Binary)
 	}
 	f.counted, f.wait = true, wait
 	return f

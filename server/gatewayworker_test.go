@@ -202,7 +202,7 @@ func TestClosedOnceHoweverItEnds(t *testing.T) {
 	ends := []func(c, other *testClient){
 		func(c, _ *testClient) { _ = c.ws.CloseNow() },
 		func(c, _ *testClient) { _, _ = s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{c.id}}, Text: "bye"}) },
-		func(c, _ *testClient) { _, _ = s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{c.id}}, Abort: true}) },
+		func(c, _ *testClient) { _, _ = s.Abort(ctx, c.id) },
 		func(c, other *testClient) {
 			_, _ = s.Bind(ctx, Bind{ClientID: c.id, UID: "u"})
 			_, _ = s.Bind(ctx, Bind{ClientID: other.id, UID: "u", KickOld: true})
@@ -272,30 +272,48 @@ func TestRawPushAndKicks(t *testing.T) {
 	s, _ := startPeer(t, nil)
 	ctx := context.Background()
 	a, b, c := s.dial(), s.dial(), s.dial()
-	push := func(p Push, want int) {
+	send := func(to Targets, m Message, want uint64) {
 		t.Helper()
-		if r, err := s.Push(ctx, p); err != nil || r.Matched != want {
-			t.Fatalf("%+v, %v", r, err)
+		before := s.stats().Matched
+		if err := s.Send(ctx, to, m); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.stats().Matched - before; n != want {
+			t.Errorf("%+v matched %d clients, want %d", m, n, want)
 		}
 	}
-	push(Push{To: Targets{All: true}, Raw: true, Payload: []byte("\x82\x02\xff\x00")}, 3)
-	push(Push{To: Targets{All: true}, Raw: true}, 3) // no bytes: nothing to write
-	push(Push{To: Targets{ClientIDs: []string{a.id}}, Payload: []byte("after")}, 1)
+	send(Targets{All: true}, Message{Raw: true, Payload: []byte("\x82\x02\xff\x00")}, 3)
+	send(Targets{All: true}, Message{Raw: true}, 3) // no bytes: nothing to write
+	send(Targets{ClientIDs: []string{a.id}}, Message{Payload: []byte("after")}, 1)
+	s.Wake()
+	if err := s.Send(ctx, Targets{All: true}, Message{Payload: []byte("\xff")}); !errors.Is(err, &Error{Code: CodeInvalidUTF8}) {
+		t.Errorf("text that is not UTF-8: %v", err)
+	}
 	a.expect("\xff\x00", "after")
-	if n, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{b.id}}, SendText: true}); n != 1 || err != nil {
-		t.Fatal(n, err)
+	if found, err := s.Dismiss(ctx, b.id, Message{}); !found || err != nil {
+		t.Fatal(found, err)
 	}
 	b.expectClose(1000, "")
 	b.expect("\xff\x00", "")
-	if n, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{c.id}}, Abort: true}); n != 1 || err != nil {
-		t.Fatal(n, err)
+	if found, err := s.Abort(ctx, c.id); !found || err != nil {
+		t.Fatal(found, err)
 	}
 	c.expectClose(-1, "")
-	if n, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{a.id}}, Text: "\xff", Binary: true}); n != 1 || err != nil {
-		t.Fatal(n, err)
+	if found, err := s.Dismiss(ctx, a.id, Message{Payload: []byte("\xff")}); found || !errors.Is(err, &Error{Code: CodeInvalidUTF8}) {
+		t.Errorf("last text that is not UTF-8: %v, %v", found, err)
+	}
+	if found, err := s.Dismiss(ctx, a.id, Message{Payload: []byte("\xff"), Binary: true}); !found || err != nil {
+		t.Fatal(found, err)
 	}
 	a.expectClose(1000, "")
 	a.expect("\xff\x00", "after", "\xff")
+	for _, gone := range []*testClient{a, b, c} {
+		dismissed, err := s.Dismiss(ctx, gone.id, Message{})
+		aborted, abortErr := s.Abort(ctx, gone.id)
+		if dismissed || aborted || err != nil || abortErr != nil {
+			t.Errorf("a client that is gone: %v, %v, %v, %v", dismissed, err, aborted, abortErr)
+		}
+	}
 }
 
 // What was pushed before an Abort and fits into the socket still arrives, as it
@@ -311,8 +329,8 @@ func TestAbortWritesWhatFits(t *testing.T) {
 				t.Fatalf("%+v, %v", r, err)
 			}
 		}
-		if n, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{c.id}}, Abort: true}); n != 1 || err != nil {
-			t.Fatal(n, err)
+		if found, err := s.Abort(ctx, c.id); !found || err != nil {
+			t.Fatal(found, err)
 		}
 		c.expectClose(-1, "")
 		c.expect("before", "before", "before")

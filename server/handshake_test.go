@@ -34,7 +34,7 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
 		}
 		clear(l.wbuf[:cap(l.wbuf)]) // it belongs to the next one who writes
-		l.queue(c.conn, newPushFrame(&Push{Payload: []byte("later")}, nil))
+		l.queue(c.conn, newPushFrame(&Message{Payload: []byte("later")}, nil))
 		if taken == 0 || taken == len(answer) {
 			room = plenty
 			l.flush(c.slot, c.conn)

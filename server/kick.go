@@ -21,7 +21,7 @@ type kickOrder struct {
 
 // Kick implements Gateway.
 func (s *Server) Kick(ctx context.Context, k Kick) (int, error) {
-	if err := k.To.check(s.names); err != nil {
+	if err := s.names.checkTargets(&k.To); err != nil {
 		return 0, err
 	}
 	if err := s.names.checkAll("uid", k.ExcludeUIDs); err != nil {
@@ -53,9 +53,6 @@ func (s *Server) Kick(ctx context.Context, k Kick) (int, error) {
 
 // newKickOrder checks and encodes what a Kick does to each client.
 func (s *Server) newKickOrder(k *Kick) (*kickOrder, error) {
-	if k.Abort {
-		return &kickOrder{why: closeKicked, abort: true}, nil
-	}
 	code := k.Code
 	if code == 0 {
 		code = 1000
@@ -65,14 +62,29 @@ func (s *Server) newKickOrder(k *Kick) (*kickOrder, error) {
 		return nil, &Error{CodeInvalidCloseCode, "a kick's code is 1000 or 3000 to 4999"}
 	case len(k.Reason) > maxReasonLen:
 		return nil, &Error{CodeInvalidReason, "a kick's reason is longer than 123 bytes"}
-	case !utf8.ValidString(k.Reason) || !k.Binary && !utf8.ValidString(k.Text):
+	case !utf8.ValidString(k.Reason) || !utf8.ValidString(k.Text):
 		return nil, &Error{CodeInvalidUTF8, "a kick's reason or text is not UTF-8"}
 	}
 	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, code, k.Reason)), why: closeKicked}
-	if k.Text != "" || k.SendText {
-		order.text = s.messageFrame([]byte(k.Text), k.Binary)
+	if k.Text != "" {
+		order.text = s.messageFrame([]byte(k.Text), false)
 	}
 	return order, nil
+}
+
+// Dismiss implements GatewayWorker.
+func (s *Server) Dismiss(_ context.Context, clientID string, last Message) (bool, error) {
+	if err := checkMessage(&last); err != nil {
+		return false, err
+	}
+	return s.kickOne(s.ids.parse(clientID), &kickOrder{
+		text: s.messageFrame(last.Payload, last.Binary), close: controlFrame(codec.AppendClose(nil, 1000, "")), why: closeKicked,
+	}) == 1, nil
+}
+
+// Abort implements GatewayWorker.
+func (s *Server) Abort(_ context.Context, clientID string) (bool, error) {
+	return s.kickOne(s.ids.parse(clientID), &kickOrder{why: closeKicked, abort: true}) == 1, nil
 }
 
 // kickOne returns 1, or 0 if the client was gone.

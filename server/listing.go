@@ -13,7 +13,7 @@ import (
 // Clients implements Gateway. Its cursor is the handle of the last row.
 func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) {
 	var page Page[ClientInfo]
-	if err := q.check(s.names); err != nil {
+	if err := s.names.checkList(&q); err != nil {
 		return page, err
 	}
 	var after table.Handle
@@ -121,7 +121,7 @@ func until(ctx context.Context, set table.Snapshot) iter.Seq[table.Handle] {
 
 // UIDs implements Gateway.
 func (s *Server) UIDs(ctx context.Context, q List) (Page[NameCount], error) {
-	if err := q.check(s.names); err != nil {
+	if err := s.names.checkList(&q); err != nil {
 		return Page[NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
@@ -140,7 +140,7 @@ func (s *Server) UIDs(ctx context.Context, q List) (Page[NameCount], error) {
 
 // Groups implements Gateway.
 func (s *Server) Groups(ctx context.Context, q List) (Page[NameCount], error) {
-	if err := q.check(s.names); err != nil {
+	if err := s.names.checkList(&q); err != nil {
 		return Page[NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {

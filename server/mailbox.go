@@ -19,7 +19,7 @@ type mailbox struct {
 
 	room   atomic.Int64 // bytes that pushes may still put in
 	rung   atomic.Bool  // the bell has been rung and not been answered
-	asleep atomic.Bool  // somebody has posted who will ring later: Push.Later
+	asleep atomic.Bool  // somebody has posted who will ring later: Wake
 	closed bool         // guarded by mu: the loop has ended
 }
 
@@ -74,7 +74,7 @@ func (l *loop) postPush(c command, n int, later bool) {
 	}
 }
 
-// Wake implements Gateway.
+// Wake implements GatewayWorker.
 func (s *Server) Wake() {
 	for _, l := range s.loops {
 		if l.mail.asleep.Load() && l.mail.asleep.Swap(false) {

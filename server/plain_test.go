@@ -94,9 +94,17 @@ func TestPlainOutbound(t *testing.T) {
 	push(Push{Payload: []byte("hello")})
 	push(Push{Payload: []byte("\xff\n"), Binary: true})
 	push(Push{})
-	push(Push{Payload: []byte("\x81\x01r"), Raw: true})
-	if n, err := s.Kick(ctx, Kick{To: all, SendText: true}); n != 4 || err != nil {
-		t.Fatal(n, err)
+	if err := s.Send(ctx, all, Message{Payload: []byte("\x81\x01r"), Raw: true}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := s.Clients(ctx, List{})
+	if err != nil || len(page.Rows) != 4 {
+		t.Fatal(page, err)
+	}
+	for _, c := range page.Rows {
+		if found, err := s.Dismiss(ctx, c.ClientID, Message{}); !found || err != nil {
+			t.Fatal(found, err)
+		}
 	}
 	for i, want := range []string{"hello\n\xff\n\n\n\x81\x01r\n", counted("hello") + counted("\xff\n") + counted("") + "\x81\x01r" + counted(""), "hello\xff\n\x81\x01r"} {
 		clients[i].expect(want)

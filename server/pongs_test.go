@@ -110,7 +110,7 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			room = taken
 			want := ""
 			if waiting != "" { // and is about to be written
-				l.queue(c.conn, newPushFrame(&Push{Payload: []byte(waiting[2:])}, nil))
+				l.queue(c.conn, newPushFrame(&Message{Payload: []byte(waiting[2:])}, nil))
 			}
 			l.readFrames(c.slot, c.conn, sent)
 			whole := (taken + size - 1) / size * size
@@ -129,7 +129,7 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			} else {
 				want = want[:whole] + "\x8a\x0500002" + want[whole:]
 			}
-			l.queue(c.conn, newPushFrame(&Push{Payload: []byte("push")}, nil))
+			l.queue(c.conn, newPushFrame(&Message{Payload: []byte("push")}, nil))
 			room = plenty
 			l.flush(c.slot, c.conn)
 			if got := c.receivedAll(t, len(want)); string(got) != want {
@@ -152,7 +152,7 @@ func TestPongsLeaveRawPushesAlone(t *testing.T) {
 	c := l.connect(t)
 	c.received(t)
 	room = 0
-	l.queue(c.conn, newPushFrame(&Push{Raw: true, Payload: []byte("\x8a\x01r")}, nil))
+	l.queue(c.conn, newPushFrame(&Message{Raw: true, Payload: []byte("\x8a\x01r")}, nil))
 	sent, pongs := pingsOf(1, 3)
 	for range 3 {
 		l.readFrames(c.slot, c.conn, bytes.Clone(sent))

@@ -21,28 +21,21 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	if s.stopped.Load() {
 		return PushResult{}, errStopping
 	}
-	if err := p.To.check(s.names); err != nil {
+	if err := s.names.checkTargets(&p.To); err != nil {
 		return PushResult{}, err
 	}
-	known := p.Series != nil && p.Series.begun
-	if !p.Binary && !p.Raw && !known && !utf8.Valid(p.Payload) {
-		return PushResult{}, &Error{CodeInvalidUTF8, "a text message is not UTF-8"}
+	m := Message{Payload: p.Payload, Binary: p.Binary}
+	if err := checkMessage(&m); err != nil {
+		return PushResult{}, err
 	}
 	if err := s.names.checkAll("uid", p.ExcludeUIDs); err != nil {
-		return PushResult{}, err
-	}
-	if p.Series != nil {
-		err := s.pushSeries(ctx, &p)
-		if err == errBusy || !known { // a series counts once
-			_ = s.noted(err)
-		}
 		return PushResult{}, err
 	}
 	var wait *pushWait
 	if p.Wait {
 		wait = newPushWait()
 	}
-	matched, err := s.fanOut(ctx, &p, wait)
+	matched, err := s.fanOut(ctx, &p, &m, wait)
 	if s.noted(err) != nil {
 		return PushResult{}, err
 	}
@@ -63,6 +56,38 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	return r, nil
 }
 
+// Send implements GatewayWorker.
+func (s *Server) Send(ctx context.Context, to Targets, m Message) error {
+	if s.stopped.Load() {
+		return errStopping
+	}
+	if err := s.names.checkTargets(&to); err != nil {
+		return err
+	}
+	if err := checkMessage(&m); err != nil {
+		return err
+	}
+	matched, err := s.sendTo(ctx, &to, nil, delivery{message: &m, later: true})
+	if s.noted(err) == nil && matched == 0 {
+		s.unmatched.Add(1)
+	}
+	return err
+}
+
+func checkMessage(m *Message) error {
+	if !m.Binary && !m.Raw && !utf8.Valid(m.Payload) {
+		return &Error{CodeInvalidUTF8, "a text message is not UTF-8"}
+	}
+	return nil
+}
+
+// delivery is a message and how it goes to the loops.
+type delivery struct {
+	message *Message
+	wait    *pushWait // nil unless the pusher waits
+	later   bool      // loops that sleep need not be woken before Wake
+}
+
 // noted counts a push by how it ended.
 func (s *Server) noted(err error) error {
 	switch err {
@@ -76,29 +101,33 @@ func (s *Server) noted(err error) error {
 
 // fanOut posts the push to the loops of its targets, to all of them or, with
 // an error, to none.
-func (s *Server) fanOut(ctx context.Context, p *Push, wait *pushWait) (matched int, err error) {
+func (s *Server) fanOut(ctx context.Context, p *Push, m *Message, wait *pushWait) (matched int, err error) {
 	var exclude []table.Handle
 	if len(p.ExcludeClientIDs)+len(p.ExcludeUIDs) > 0 {
 		if exclude, err = s.handles(ctx, p.ExcludeClientIDs, p.ExcludeUIDs, nil); err != nil {
 			return 0, err
 		}
 	}
-	if p.To.All {
-		return s.pushAll(p, wait, exclude)
+	return s.sendTo(ctx, &p.To, exclude, delivery{message: m, wait: wait})
+}
+
+func (s *Server) sendTo(ctx context.Context, to *Targets, exclude []table.Handle, d delivery) (matched int, err error) {
+	if to.All {
+		return s.pushAll(d, exclude)
 	}
-	if members, ok := s.singleName(&p.To); ok {
+	if members, ok := s.singleName(to); ok {
 		if members.Len() >= snapshotLeast {
-			return s.pushMembers(p, wait, members, exclude)
+			return s.pushMembers(d, members, exclude)
 		}
 		if members.Len() == 0 {
 			return 0, nil
 		}
 	}
-	list, err := s.handles(ctx, p.To.ClientIDs, p.To.UIDs, p.To.Groups)
+	list, err := s.handles(ctx, to.ClientIDs, to.UIDs, to.Groups)
 	if err != nil {
 		return 0, err
 	}
-	return s.pushList(p, wait, without(list, exclude))
+	return s.pushList(d, without(list, exclude))
 }
 
 // singleName returns the members if t is nothing but one uid or one group.
@@ -113,22 +142,22 @@ func (s *Server) singleName(t *Targets) (table.Snapshot, bool) {
 	}
 }
 
-func (s *Server) pushAll(p *Push, wait *pushWait, exclude []table.Handle) (matched int, err error) {
-	set := s.plain | s.deflater.wanted(len(p.Payload), nil)
-	cost := pushCost(p, set)
+func (s *Server) pushAll(d delivery, exclude []table.Handle) (matched int, err error) {
+	set := s.plain | s.deflater.wanted(len(d.message.Payload), nil)
+	cost := pushCost(d.message, set)
 	if !reserveAll(s.loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(p, wait, set)
+	f := s.encodePush(d.message, d.wait, set)
 	for _, l := range s.loops {
 		matched += l.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
 	}
 	return matched, nil
 }
 
-func (s *Server) pushMembers(p *Push, wait *pushWait, members table.Snapshot, exclude []table.Handle) (int, error) {
-	set := s.plain | s.deflater.wanted(len(p.Payload), nil)
-	cost := pushCost(p, set)
+func (s *Server) pushMembers(d delivery, members table.Snapshot, exclude []table.Handle) (int, error) {
+	set := s.plain | s.deflater.wanted(len(d.message.Payload), nil)
+	cost := pushCost(d.message, set)
 	var busy [4]uint64
 	members.Loops(&busy)
 	var loops []*loop
@@ -146,7 +175,7 @@ func (s *Server) pushMembers(p *Push, wait *pushWait, members table.Snapshot, ex
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(p, wait, set)
+	f := s.encodePush(d.message, d.wait, set)
 	// How many members are on which loop is not known, nor needed: the sum is.
 	s.loops[0].count.matched.Add(uint64(matched))
 	for _, l := range loops {
@@ -157,18 +186,18 @@ func (s *Server) pushMembers(p *Push, wait *pushWait, members table.Snapshot, ex
 	return matched, nil
 }
 
-func (s *Server) pushList(p *Push, wait *pushWait, list []table.Handle) (int, error) {
+func (s *Server) pushList(d delivery, list []table.Handle) (int, error) {
 	if len(list) == 0 {
 		return 0, nil
 	}
-	set := s.plain | s.deflater.wanted(len(p.Payload), list)
-	frameCost := pushCost(p, set)
+	set := s.plain | s.deflater.wanted(len(d.message.Payload), list)
+	frameCost := pushCost(d.message, set)
 	if len(list) == 1 {
 		l := s.loops[list[0].Loop()]
 		if !l.mail.reserve(frameCost) {
 			return 0, errBusy
 		}
-		l.postPush(command{kind: cmdOne, frame: s.encodePush(p, wait, set), one: list[0], cost: frameCost}, 1, p.Later)
+		l.postPush(command{kind: cmdOne, frame: s.encodePush(d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -184,9 +213,9 @@ func (s *Server) pushList(p *Push, wait *pushWait, list []table.Handle) (int, er
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(p, wait, set)
+	f := s.encodePush(d.message, d.wait, set)
 	for i, l := range loops {
-		l.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), p.Later)
+		l.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.later)
 	}
 	return len(list), nil
 }

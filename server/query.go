@@ -203,7 +203,7 @@ func (l *loop) registeredFrom(slot uint32) iter.Seq[table.Handle] {
 
 const defaultPageLen = 100
 
-func (q *List) check(names nameLimit) error {
+func (most nameLimit) checkList(q *List) error {
 	if q.Limit == 0 {
 		q.Limit = defaultPageLen
 	}
@@ -211,12 +211,12 @@ func (q *List) check(names nameLimit) error {
 		return &Error{CodeInvalidLimit, "limit is not between 1 and " + strconv.Itoa(MaxPageLen)}
 	}
 	if q.UID != "" {
-		if err := names.check("uid", q.UID); err != nil {
+		if err := most.check("uid", q.UID); err != nil {
 			return err
 		}
 	}
 	if q.Group != "" {
-		return names.check("group", q.Group)
+		return most.check("group", q.Group)
 	}
 	return nil
 }

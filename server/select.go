@@ -14,7 +14,7 @@ type seat struct {
 	place  uint64
 }
 
-// Members implements Gateway.
+// Members implements GatewayWorker.
 func (s *Server) Members(ctx context.Context, q Members) ([]string, error) {
 	seats, err := s.seats(ctx, Each{UID: q.UID, Group: q.Group})
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *Server) Members(ctx context.Context, q Members) ([]string, error) {
 	return ids, nil
 }
 
-// Each implements Gateway.
+// Each implements GatewayWorker.
 func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) error {
 	seats, err := s.seats(ctx, q)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) er
 	return nil
 }
 
-// GroupNames implements Gateway.
+// GroupNames implements GatewayWorker.
 func (s *Server) GroupNames(ctx context.Context) ([]string, error) {
 	names := s.registry.groups.Names(func() bool { return ctx.Err() == nil })
 	if ctx.Err() != nil {

@@ -7,56 +7,66 @@ import (
 	"castgate/server/internal/table"
 )
 
-// Series is what several pushes of one message share: the message is encoded
-// once, and the clients to leave out are looked up once. It is for callers with
-// more targets than one push should name. The zero value is ready. It belongs to
-// one message and one list of exclusions, and to one goroutine at a time.
-type Series struct {
-	begun   bool
-	frame   *frame
-	set     formSet
+// series implements Series.
+type series struct {
+	server  *Server
+	message Message
 	exclude []table.Handle
+	set     formSet
+	frame   *frame // once something has been sent
+	counted bool   // as a push
 }
 
-// begin encodes the message and looks up the exclusions, once.
-func (r *Series) begin(ctx context.Context, s *Server, p *Push) error {
-	if r.begun {
-		return nil
+// BeginSeries implements GatewayWorker.
+func (s *Server) BeginSeries(ctx context.Context, m Message, excludeClientIDs []string) (Series, error) {
+	if err := checkMessage(&m); err != nil {
+		return nil, err
 	}
-	exclude, err := s.handles(ctx, p.ExcludeClientIDs, p.ExcludeUIDs, nil)
+	exclude, err := s.handles(ctx, excludeClientIDs, nil, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.set = s.plain | s.deflater.wanted(len(p.Payload), nil)
-	r.exclude, r.begun = exclude, true
-	return nil
+	return &series{server: s, message: m, exclude: exclude, set: s.plain | s.deflater.wanted(len(m.Payload), nil)}, nil
 }
 
-// pushSeries posts one push of a series, in whole or, if it fails, not at all.
-// A client gets one copy for each time that it is named or is a member.
-func (s *Server) pushSeries(ctx context.Context, p *Push) (err error) {
-	r := p.Series
-	if err := r.begin(ctx, s, p); err != nil {
+// Send implements Series.
+func (r *series) Send(ctx context.Context, to Targets) error {
+	s := r.server
+	if s.stopped.Load() {
+		return errStopping
+	}
+	if err := s.names.checkTargets(&to); err != nil {
 		return err
 	}
-	if p.To.All {
-		_, err := s.pushAll(p, nil, r.exclude)
+	err := r.send(&to)
+	if err == errBusy || !r.counted { // a series counts once
+		r.counted = r.counted || err == nil
+		_ = s.noted(err)
+	}
+	return err
+}
+
+// send posts one push of the series, in whole or, if it fails, not at all.
+func (r *series) send(to *Targets) error {
+	s := r.server
+	if to.All {
+		_, err := s.pushAll(delivery{message: &r.message}, r.exclude)
 		return err
 	}
 	var list []table.Handle
-	for _, id := range p.To.ClientIDs {
+	for _, id := range to.ClientIDs {
 		if h := s.ids.parse(id); s.registry.online(h) {
 			list = append(list, h)
 		}
 	}
-	list, many := collect(s.registry.uids, p.To.UIDs, list, nil)
-	list, many = collect(s.registry.groups, p.To.Groups, list, many)
+	list, many := collect(s.registry.uids, to.UIDs, list, nil)
+	list, many = collect(s.registry.groups, to.Groups, list, many)
 	list = without(list, r.exclude)
 	slices.Sort(list) // by loop
 	if len(list)+len(many) == 0 {
 		return nil
 	}
-	return s.postSeries(p, list, many)
+	return r.post(list, many)
 }
 
 // collect appends the members of names to list, or their snapshots to many
@@ -75,16 +85,16 @@ func collect(t *table.Table, names []string, list []table.Handle, many []table.S
 	return list, many
 }
 
-// postSeries posts a list and snapshots to the loops. All commands share one
-// frame, so that its bytes take room once.
-func (s *Server) postSeries(p *Push, list []table.Handle, many []table.Snapshot) error {
-	r := p.Series
-	cost := pushCost(p, r.set) + int64(8*len(list)+commandCost*len(many))
+// post posts a list and snapshots to the loops. All commands share one frame, so
+// that its bytes take room once.
+func (r *series) post(list []table.Handle, many []table.Snapshot) error {
+	s := r.server
+	cost := pushCost(&r.message, r.set) + int64(8*len(list)+commandCost*len(many))
 	if !reserveAll(s.loops, cost) {
 		return errBusy
 	}
 	if r.frame == nil {
-		r.frame = s.encodePush(p, nil, r.set)
+		r.frame = s.encodePush(&r.message, nil, r.set)
 	}
 	for i, l := range s.loops {
 		var commands []command

@@ -16,9 +16,12 @@ func TestSeries(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := k.ids.string(all[1], 0)
-	var series Series
-	p := Push{ExcludeClientIDs: []string{left}, Payload: make([]byte, 1<<20), Series: &series}
+	m := Message{Payload: make([]byte, 1<<20)}
 	before := allocated()
+	series, err := k.BeginSeries(t.Context(), m, []string{left})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, to := range []Targets{
 		{ClientIDs: []string{few, few, left}},               // 2
 		{UIDs: []string{"few", "nobody", "few", "few"}},     // 3
@@ -26,13 +29,12 @@ func TestSeries(t *testing.T) {
 		{Groups: []string{names[2]}, UIDs: []string{"few"}}, // all but one, and 1
 		{UIDs: []string{"nobody"}},
 	} {
-		p.To = to
-		if _, err := k.Push(t.Context(), p); err != nil {
+		if err := series.Send(t.Context(), to); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if took := allocated() - before; took > 2<<20 {
-		t.Errorf("%d bytes allocated for one message of %d", took, len(p.Payload))
+		t.Errorf("%d bytes allocated for one message of %d", took, len(m.Payload))
 	}
 	k.turns(t)
 	st, err := k.Stats(t.Context())
@@ -40,6 +42,9 @@ func TestSeries(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := uint64(2 + 3 + 4*(clients-1) + 1)
+	if st.Pushes != 1 {
+		t.Errorf("the series counts as %d pushes", st.Pushes)
+	}
 	if ended := st.Written + st.Dropped[dropLabels[dropSlow]] + uint64(st.Queued); st.Matched != want || ended != want {
 		t.Errorf("matched %d, written %d, queued %d, dropped %v; wants %d", st.Matched, st.Written, st.Queued, st.Dropped, want)
 	}

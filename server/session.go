@@ -104,7 +104,7 @@ func checkObject(b []byte) error {
 	return nil
 }
 
-// SessionBytes implements Gateway.
+// SessionBytes implements GatewayWorker.
 func (s *Server) SessionBytes(_ context.Context, clientID string) (stored string, online bool, err error) {
 	online = s.registry.lookup(s.ids.parse(clientID), func(c *client) {
 		if c.session != nil {
@@ -114,7 +114,7 @@ func (s *Server) SessionBytes(_ context.Context, clientID string) (stored string
 	return stored, online, nil
 }
 
-// PutSessionBytes implements Gateway.
+// PutSessionBytes implements GatewayWorker.
 func (s *Server) PutSessionBytes(_ context.Context, clientID string, stored []byte) error {
 	if len(stored) > MaxSessionBytes {
 		return &Error{CodeSessionTooLarge, fmt.Sprintf("the session has %d bytes, %d are allowed", len(stored), MaxSessionBytes)}

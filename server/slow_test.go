@@ -229,7 +229,7 @@ func TestPingsBehindAHalfWrittenPong(t *testing.T) {
 				t.Fatal("the connection is gone")
 			}
 		}
-		l.queue(c.conn, newPushFrame(&Push{Payload: []byte("push")}, nil))
+		l.queue(c.conn, newPushFrame(&Message{Payload: []byte("push")}, nil))
 		want := pongs[0] + pongs[2] + "\x81\x04push"
 		if begun == 0 {
 			want = pongs[2] + "\x81\x04push" // nobody has seen anything of the first

@@ -11,12 +11,12 @@ import (
 // nameLimit is how long a uid or group may be, in bytes.
 type nameLimit int
 
-// check returns the first name that can't be one.
-func (t *Targets) check(names nameLimit) error {
-	if err := names.checkAll("uid", t.UIDs); err != nil {
+// checkTargets returns the first name that can't be one.
+func (most nameLimit) checkTargets(t *Targets) error {
+	if err := most.checkAll("uid", t.UIDs); err != nil {
 		return err
 	}
-	return names.checkAll("group", t.Groups)
+	return most.checkAll("group", t.Groups)
 }
 
 func (most nameLimit) checkAll(what string, names []string) error {

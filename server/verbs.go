@@ -43,8 +43,6 @@ type Gateway interface {
 	// CodeDeadline when the targets took too long to find; nothing has been
 	// sent then.
 	Push(ctx context.Context, p Push) (PushResult, error)
-	// Wake has the event loops take up the pushes with Push.Later.
-	Wake()
 	// Kick closes clients. They are out of every table when it returns; the
 	// text, if any, and a close frame are written after all that was queued.
 	// CodeDeadline as with Push.
@@ -71,44 +69,16 @@ type Gateway interface {
 	// CodeInvalidSession, CodeSessionTooLarge.
 	PutSession(ctx context.Context, clientID string, session json.RawMessage) (json.RawMessage, error)
 	PatchSession(ctx context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error)
-	// SessionBytes and PutSessionBytes read and replace the client's other
-	// session: bytes of at most MaxSessionBytes that mean nothing to the
-	// gateway ("" is none). It and the JSON session know nothing of each other.
-	// SessionBytes of an unknown client returns online false and no error,
-	// PutSessionBytes CodeUnknownClient. CodeSessionTooLarge.
-	SessionBytes(ctx context.Context, clientID string) (session string, online bool, err error)
-	PutSessionBytes(ctx context.Context, clientID string, session []byte) error
-
-	// Members returns the ids of a uid's or a group's clients, in the order in
-	// which they were bound or joined; binding again moves to the end. Those of
-	// more than 128 come in the order in which they connected, and where there
-	// were more than 128 once, in no particular one. Nobody is not an error.
-	Members(ctx context.Context, q Members) ([]string, error)
-	// Each calls do for every client, or those of q.UID or q.Group, until do
-	// returns false: all in the order in which they connected, members in that
-	// of Members. Clients that come or go meanwhile may be missed or, gone,
-	// still be told of. do is called without any lock, on the caller's
-	// goroutine, and may call the Gateway. An error says that do has not been
-	// called for all of them: CodeDeadline or CodeStopping when ctx has ended.
-	Each(ctx context.Context, q Each, do func(ClientState) bool) error
-	// GroupNames returns the groups in use in the order in which they came into
-	// being.
-	GroupNames(ctx context.Context) ([]string, error)
 }
 
 // Limits of names and values at the Gateway border.
 const (
 	// MaxNameLen is the longest uid or group in bytes.
 	MaxNameLen = 128
-	// MaxPeerNameLen is that with Config.PeerAddress, whatever names it:
-	// applications on GatewayWorker use whole tokens as uids.
-	MaxPeerNameLen = 1024
 	// MaxSessionLen is the largest session in bytes of JSON.
 	MaxSessionLen = 4 << 10
 	// MaxPatchLen is the largest patch of a session in bytes of JSON.
 	MaxPatchLen = 64 << 10
-	// MaxSessionBytes is the largest session of Gateway.PutSessionBytes.
-	MaxSessionBytes = 8 << 20
 	// MaxPageLen is the most rows one page of a listing holds.
 	MaxPageLen = 10_000
 	// MaxGroupsPerClient is how many groups one client may be in.
@@ -147,8 +117,8 @@ type MembershipResult struct {
 	UnknownClientIDs []string
 }
 
-// Targets names receivers. A client named in several ways counts once, but for
-// Push.Series; empty lists name nobody.
+// Targets names receivers. A client named in several ways counts once; empty
+// lists name nobody.
 type Targets struct {
 	ClientIDs []string
 	UIDs      []string
@@ -166,20 +136,9 @@ type Push struct {
 	// A text message (Binary false) that is not UTF-8 is CodeInvalidUTF8.
 	Payload []byte
 	Binary  bool
-	// Raw makes the payload go to the sockets as it is, without the framing of
-	// the clients' protocol: it must be whole frames of that. Binary has no
-	// meaning then. It does not go before a handshake's answer.
-	Raw bool
 	// Wait makes Push return only when each delivery has ended, written or
 	// dropped, or when ctx is done; what is then still waiting is Queued.
 	Wait bool
-	// Later lets the event loops sleep until Wake, so that many pushes wake them
-	// once. Those that are not asleep may begin. It is a hint.
-	Later bool
-	// Series, if not nil, makes this one of several pushes of the same message
-	// with the same exclusions. A client then gets one copy for each time that To
-	// names it or a set that it is in. The result is empty; Wait has no meaning.
-	Series *Series
 }
 
 // PushResult is the answer of Push. Matched = Written + Queued + Dropped.
@@ -203,15 +162,8 @@ type Kick struct {
 	Code uint16
 	// Reason goes into the close frame: UTF-8, at most 123 bytes.
 	Reason string
-	// Text, if not empty, is sent as a text message before the close; with
-	// SendText even if empty, with Binary as a binary message of any bytes.
-	Text     string
-	SendText bool
-	Binary   bool
-	// Abort ends the connections at once: what their sockets do not take right
-	// now is dropped, no text and no close frame are sent. Code, Reason and Text
-	// have no meaning.
-	Abort bool
+	// Text, if not empty, is sent as a text message before the close.
+	Text string
 }
 
 // Online is the argument of Gateway.Online.
@@ -230,30 +182,6 @@ type Counts struct{ Groups, UIDs []string }
 
 // CountsResult is the answer of Gateway.Counts, in the order asked.
 type CountsResult struct{ Groups, UIDs []int }
-
-// Members is the argument of Gateway.Members: one of the two.
-type Members struct{ UID, Group string }
-
-// Each is the argument of Gateway.Each.
-type Each struct {
-	// UID or Group narrows to its clients, ClientID to the one; all empty means
-	// all.
-	UID, Group, ClientID string
-	// Groups asks for ClientState.Groups.
-	Groups bool
-}
-
-// ClientState is what Gateway.Each tells of a client.
-type ClientState struct {
-	ClientID string
-	// UID is "" for a client nobody has bound.
-	UID string
-	// Groups are those it is in, in the order it joined them. With Each.Groups
-	// it is nil if it never was in one, and empty if it has left all.
-	Groups []string
-	// Session is what PutSessionBytes stored, "" for none.
-	Session string
-}
 
 // List narrows and pages a listing.
 type List struct {

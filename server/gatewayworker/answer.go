@@ -112,13 +112,16 @@ func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 // sessions appends connection id => session for the clients q means.
 func (l *innerLoop) sessions(b []byte, q server.Each) []byte {
 	n, rows := 0, l.at.rows[:0]
-	_ = l.gateway.Each(l.at, q, func(s server.ClientState) bool {
+	err := l.gateway.Each(l.at, q, func(s server.ClientState) bool {
 		if id, ok := l.connection(s.ClientID); ok {
 			rows = wire.AppendString(wire.AppendInt(rows, int64(id)), s.Session)
 			n++
 		}
 		return l.at.step(len(s.Session)/byteStep) && l.at.fits(len(b)+len(rows))
 	})
+	if err != nil {
+		n, rows = 0, rows[:0]
+	}
 	b = append(wire.AppendArray(b, n), rows...)
 	l.at.rows = scratch(rows)
 	return wire.AppendEnd(b)
@@ -191,6 +194,7 @@ type selection struct {
 	uid, groups bool // asked for
 	first       bool // with the remedy of section 8.4
 	seen        map[uint32]bool
+	failed      bool
 	n           int
 	rows, rest  []byte
 }
@@ -215,6 +219,9 @@ func (l *innerLoop) selected(b, ext []byte) []byte {
 	} else {
 		s.seen = map[uint32]bool{}
 		l.selectWhere(&s, q.Where)
+	}
+	if s.failed {
+		s.n, s.rows, s.rest = 0, s.rows[:0], s.rest[:0]
 	}
 	b = wire.AppendArray(b, s.n)
 	b = append(append(b, s.rows...), s.rest...)
@@ -262,7 +269,7 @@ func (l *innerLoop) eachOf(s *selection, q server.Each, length int) bool {
 
 func (l *innerLoop) each(s *selection, q server.Each) {
 	q.Groups = s.groups
-	_ = l.gateway.Each(l.at, q, func(c server.ClientState) bool {
+	err := l.gateway.Each(l.at, q, func(c server.ClientState) bool {
 		id, ok := l.connection(c.ClientID)
 		if !ok || s.seen[id] {
 			return true
@@ -278,6 +285,7 @@ func (l *innerLoop) each(s *selection, q server.Each) {
 		}
 		return l.at.step((len(c.Session)+lookSteps*len(c.Groups))/byteStep) && l.at.fits(len(s.rows)+len(s.rest))
 	})
+	s.failed = s.failed || err != nil
 }
 
 // row appends one client with its fields in the order asked for.

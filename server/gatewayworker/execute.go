@@ -67,9 +67,8 @@ func (l *innerLoop) spoken(c *innerConn) {
 func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.SendToOne:
-		if p, ok := l.message(f); ok {
-			p.To.ClientIDs = []string{l.clientID(f.ConnectionID)}
-			l.push(&p)
+		if m, ok := l.message(f); ok {
+			l.push(&m, nil, server.Targets{ClientIDs: []string{l.clientID(f.ConnectionID)}})
 		}
 	case wire.SendToAll:
 		l.sendToAll(f)

@@ -182,6 +182,12 @@ func (f *Front) SetLimits(inner, register int) {
 	}
 }
 
+// Gateway holds the verbs that PHP's commands are made of.
+type Gateway interface {
+	server.Gateway
+	server.GatewayWorker
+}
+
 // Host is what a front needs of its server beside the verbs of server.Gateway.
 // Its methods do not block.
 type Host interface {
@@ -193,7 +199,7 @@ type Host interface {
 }
 
 // Serve answers PHP until Shutdown, and then returns nil.
-func (f *Front) Serve(gw server.Gateway, host Host) error {
+func (f *Front) Serve(gw Gateway, host Host) error {
 	f.loop.gateway = gw
 	f.loop.host = host
 	failed := make(chan error, 2)

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/server"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/bell"
 )
@@ -51,7 +50,7 @@ type innerLoop struct {
 	log     *slog.Logger
 	audit   *audit.Log
 	sys     *system
-	gateway server.Gateway
+	gateway Gateway
 	count   *counters
 	prefix  string // of client ids
 	began   time.Time

@@ -23,29 +23,33 @@ func (l *innerLoop) kick(c *innerConn, f *wire.Frame) {
 		l.ignore(ignoreBody)
 		return
 	}
-	k := server.Kick{}
-	if !null {
-		k.Text, k.SendText, k.Binary = string(message), true, !utf8.Valid(message)
+	id := l.clientID(f.ConnectionID)
+	if null {
+		n, err := l.gateway.Kick(background, server.Kick{To: server.Targets{ClientIDs: []string{id}}})
+		l.kicked(c, id, false, n > 0, err)
+		return
 	}
-	l.end(c, f.ConnectionID, k)
+	found, err := l.gateway.Dismiss(background, id, server.Message{Payload: message, Binary: !utf8.Valid(message)})
+	l.kicked(c, id, false, found, err)
 }
 
 // abort ends a client at once. c is nil if nobody asked for it.
 func (l *innerLoop) abort(c *innerConn, connection uint32) {
-	l.end(c, connection, server.Kick{Abort: true})
+	id := l.clientID(connection)
+	found, err := l.gateway.Abort(background, id)
+	l.kicked(c, id, true, found, err)
 }
 
-func (l *innerLoop) end(c *innerConn, connection uint32, k server.Kick) {
-	k.To.ClientIDs = []string{l.clientID(connection)}
-	n, err := l.gateway.Kick(background, k)
+// kicked notes how the end of a client went that c has asked for.
+func (l *innerLoop) kicked(c *innerConn, id string, abort, found bool, err error) {
 	l.note(err)
 	switch {
 	case err != nil:
-	case n == 0:
+	case !found:
 		l.ignore(ignoreOffline)
 	case c != nil && l.audit.On():
 		l.audit.Write(slog.LevelInfo, "kick", auditKey, c.peer.String(),
-			slog.Any("client_ids", audit.List(k.To.ClientIDs)), slog.Bool("abort", k.Abort), slog.Int("kicked", n))
+			slog.Any("client_ids", audit.List([]string{id})), slog.Bool("abort", abort), slog.Int("kicked", 1))
 	}
 }
 

@@ -9,29 +9,33 @@ import (
 	"castgate/server"
 )
 
-// message is the push of the frame's message, without whom it is for; false if
-// there is nothing to send. Text that is not UTF-8 goes as a binary message: PHP
+// message is the frame's message; false if there is nothing to send. Text that is not UTF-8 goes as a binary message: PHP
 // sends it as text, for which browsers close the connection.
-func (l *innerLoop) message(f *wire.Frame) (p server.Push, ok bool) {
-	message, _, err := l.at.decoder.Message(l.at.body[:0], f)
+func (l *innerLoop) message(f *wire.Frame) (m server.Message, ok bool) {
+	payload, _, err := l.at.decoder.Message(l.at.body[:0], f)
 	switch {
 	case l.at.dead:
-		return p, false
+		return m, false
 	case err != nil:
 		l.ignore(ignoreBody)
-		return p, false
+		return m, false
 	}
-	p.Payload, p.Raw, p.Later = message, f.Flags&wire.FlagRaw != 0, true
-	p.Binary = !utf8.Valid(message)
-	return p, !p.Raw || len(message) > 0
+	m.Payload, m.Raw = payload, f.Flags&wire.FlagRaw != 0
+	m.Binary = !utf8.Valid(payload)
+	return m, !m.Raw || len(payload) > 0
 }
 
-// push sends a message, and waits for room at the event loops: PHP has no answer for
+// push sends a message, by a series or, if that is nil, at once, and waits for room at the event loops: PHP has no answer for
 // "busy". A job waits by itself. Else all wait, as what comes next has to come later.
 // False tells that no more need be sent.
-func (l *innerLoop) push(p *server.Push) bool {
+func (l *innerLoop) push(m *server.Message, series server.Series, to server.Targets) bool {
 	for wait, end := time.Millisecond, l.now().Add(busyPatience); !l.at.dead; wait = min(2*wait, 10*time.Millisecond) {
-		_, err := l.gateway.Push(l.at, *p)
+		var err error
+		if series != nil {
+			err = series.Send(l.at, to)
+		} else {
+			err = l.gateway.Send(l.at, to, *m)
+		}
 		var e *server.Error
 		if !errors.As(err, &e) || e.Code != server.CodeBusy || !l.now().Before(end) {
 			if !l.at.dead {
@@ -60,9 +64,11 @@ const partLen = 256
 // there are partLen of them, and pushed. Who is named twice is served twice
 // (docs/gatewayworker-protocol.md section 3).
 type parts struct {
-	loop  *innerLoop
-	push  *server.Push
-	named *[]string // in push.To
+	loop    *innerLoop
+	message *server.Message
+	series  server.Series // nil as long as one push may be all
+	to      server.Targets
+	named   *[]string // in to
 }
 
 // add takes one more and tells whether to go on.
@@ -77,10 +83,12 @@ func (p *parts) send(more bool) bool {
 	if n == 0 {
 		return true
 	}
-	if p.push.Series == nil && (more || n > 1) {
-		p.push.Series = new(server.Series)
+	if p.series == nil && (more || n > 1) {
+		if p.series = p.loop.beginSeries(p.message, nil); p.series == nil {
+			return false
+		}
 	}
-	ok := p.loop.push(p.push) && p.loop.at.step(n)
+	ok := p.loop.push(p.message, p.series, p.to) && p.loop.at.step(n)
 	*p.named = (*p.named)[:0]
 	return ok
 }
@@ -90,24 +98,27 @@ func (l *innerLoop) sendToAll(f *wire.Frame) {
 	if l.at.dead {
 		return
 	}
-	p, ok := l.message(f)
+	m, ok := l.message(f)
 	switch {
 	case !ok:
 	case b.Listed:
-		parts := parts{l, &p, &p.To.ClientIDs}
+		parts := parts{loop: l, message: &m}
+		parts.named = &parts.to.ClientIDs
 		b.Only.EachID(func(id uint32) bool { return parts.add(l.clientID(id)) })
 		parts.send(false)
 	default:
-		l.exclude(&p, b.Exclude)
-		p.To.All = true
-		l.push(&p)
+		if series, ok := l.excluding(&m, b.Exclude); ok {
+			l.push(&m, series, server.Targets{All: true})
+		}
 	}
 }
 
 func (l *innerLoop) sendToUIDs(f *wire.Frame) {
 	if uids := l.at.decoder.List(f.Ext); !l.at.dead {
-		if p, ok := l.message(f); ok {
-			l.sendToNames(&p, &p.To.UIDs, uids)
+		if m, ok := l.message(f); ok {
+			parts := parts{loop: l, message: &m}
+			parts.named = &parts.to.UIDs
+			parts.sendToNames(uids)
 		}
 	}
 }
@@ -119,25 +130,44 @@ func (l *innerLoop) sendToGroups(f *wire.Frame) {
 	if l.at.dead {
 		return
 	}
-	if p, ok := l.message(f); ok {
-		l.exclude(&p, b.Exclude)
-		l.sendToNames(&p, &p.To.Groups, b.Groups)
+	m, ok := l.message(f)
+	if !ok {
+		return
+	}
+	if series, ok := l.excluding(&m, b.Exclude); ok {
+		parts := parts{loop: l, message: &m, series: series}
+		parts.named = &parts.to.Groups
+		parts.sendToNames(b.Groups)
 	}
 }
 
 // sendToNames sends to those of a list that can be uids or groups here; others match
 // nobody.
-func (l *innerLoop) sendToNames(p *server.Push, named *[]string, list wire.List) {
-	parts := parts{l, p, named}
+func (p *parts) sendToNames(list wire.List) {
 	list.Each(func(key []byte) bool {
-		return len(key) < 1 || len(key) > server.MaxPeerNameLen || parts.add(string(key))
+		return len(key) < 1 || len(key) > server.MaxPeerNameLen || p.add(string(key))
 	})
-	parts.send(false)
+	p.send(false)
 }
 
-// exclude leaves clients out of a push, or of all pushes of one series.
-func (l *innerLoop) exclude(p *server.Push, connections []uint32) {
-	if len(connections) > 0 {
-		p.ExcludeClientIDs, p.Series = l.clientIDs(connections), new(server.Series)
+// excluding returns a series that leaves clients out, nil if there are none to
+// leave out. False tells that no more need be sent.
+func (l *innerLoop) excluding(m *server.Message, connections []uint32) (series server.Series, ok bool) {
+	if len(connections) == 0 {
+		return nil, true
 	}
+	series = l.beginSeries(m, l.clientIDs(connections))
+	return series, series != nil
+}
+
+// beginSeries returns nil if nothing need be sent.
+func (l *innerLoop) beginSeries(m *server.Message, exclude []string) server.Series {
+	series, err := l.gateway.BeginSeries(l.at, *m, exclude)
+	if err != nil {
+		if !l.at.dead {
+			l.note(err)
+		}
+		return nil
+	}
+	return series
 }
