@@ -1,10 +1,5 @@
 package server
 
-import (
-	"context"
-	"errors"
-)
-
 // Code names one kind of error at the Gateway border. The strings are part of
 // the interface contract: fronts pass them on to their callers.
 type Code string
@@ -45,12 +40,4 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Detail }
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
-}
-
-// errQuery is the error of a query or change whose context is done.
-func errQuery(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{CodeDeadline, "the answer took longer than it may"}
-	}
-	return errStopping
 }

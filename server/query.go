@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"net/netip"
 	"strconv"
@@ -57,7 +58,8 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 		TLSHandshakes: map[string]uint64{}, TokensRefused: map[string]uint64{},
 	}
 	if keys, on := s.fetched.stats(); on {
-		st.KeysFetched = &keys
+		fetches := KeyFetches(keys)
+		st.KeysFetched = &fetches
 	}
 	st.Certificates = s.certificateTimes()
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
@@ -222,3 +224,11 @@ func (most nameLimit) checkList(q *List) error {
 }
 
 var errCursor = &Error{CodeInvalidCursor, "the cursor is none that a page of this listing gave"}
+
+// errQuery is the error of a query or change whose context is done.
+func errQuery(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &Error{CodeDeadline, "the answer took longer than it may"}
+	}
+	return errStopping
+}

@@ -1,10 +1,13 @@
 package server
 
-import (
-	"time"
+import "time"
 
-	"castgate/server/keyset"
-)
+// KeyFetches is what Stats tells of the keys that are fetched from Config.JWKS.
+type KeyFetches struct {
+	Fetched, Failed uint64
+	Keys            int       // that are known
+	LastSuccess     time.Time // zero for never
+}
 
 // Certificate is what Stats tells of a certificate of the wss listeners.
 type Certificate struct {
@@ -34,7 +37,7 @@ type Stats struct {
 
 	// TokensRefused is by reason. Keys are fetched if KeysFetched is not nil.
 	TokensRefused map[string]uint64
-	KeysFetched   *keyset.Stats
+	KeysFetched   *KeyFetches
 
 	AcceptErrors uint64 // on listeners for clients
 

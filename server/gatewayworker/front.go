@@ -188,18 +188,8 @@ type Gateway interface {
 	server.GatewayWorker
 }
 
-// Host is what a front needs of its server beside the verbs of server.Gateway.
-// Its methods do not block.
-type Host interface {
-	SuspendInit(suspended bool)
-	WantMessages(wanted bool)
-	Readmit()
-	Resume(connections []uint32)
-	Abandon(connections []uint32)
-}
-
 // Serve answers PHP until Shutdown, and then returns nil.
-func (f *Front) Serve(gw Gateway, host Host) error {
+func (f *Front) Serve(gw Gateway, host server.Host) error {
 	f.loop.gateway = gw
 	f.loop.host = host
 	failed := make(chan error, 2)
