@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // logBuffer is a log that the test reads while the server writes it.
@@ -56,7 +57,7 @@ func TestLastingAcceptErrorIsNoSpin(t *testing.T) {
 			if calls > mostFailures+20 {
 				t.Errorf("accept was called %d times in %v", calls, 4*acceptPause)
 			}
-			s.push(Targets{ClientIDs: []string{there.id}}, "meanwhile")
+			s.push(gateway.Targets{ClientIDs: []string{there.id}}, "meanwhile")
 			there.expect("meanwhile")
 			f.accepts.Store(0)
 			// One that comes while the last EMFILE is acted on is told that there is no room.

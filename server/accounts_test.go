@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"castgate/server/gateway"
 )
 
 // TestOrderAndAccounts holds the promises of order and counting while clients,
@@ -99,7 +101,7 @@ func (c *caller) connect() {
 	}
 	m := &member{testClient: client, uid: fmt.Sprintf("uid-%d-%d", c.name, c.seq)}
 	c.seq++
-	if _, err := c.s.Bind(ctx, Bind{ClientID: m.id, UID: m.uid}); err != nil {
+	if _, err := c.s.Bind(ctx, gateway.Bind{ClientID: m.id, UID: m.uid}); err != nil {
 		c.s.t.Errorf("bind: %v", err)
 	}
 	c.clients = append(c.clients, m)
@@ -116,7 +118,7 @@ func (c *caller) end(kick bool) {
 	if kick {
 		text := c.message("kick")
 		m.want = append(m.want, text)
-		if n, err := c.s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{m.id}}, Code: 3000, Text: text}); n != 1 || err != nil {
+		if n, err := c.s.Kick(ctx, gateway.Kick{To: gateway.Targets{ClientIDs: []string{m.id}}, Code: 3000, Text: text}); n != 1 || err != nil {
 			c.s.t.Errorf("kick: %d %v", n, err)
 		}
 		return
@@ -124,7 +126,7 @@ func (c *caller) end(kick bool) {
 	m.cut = true
 	_ = m.ws.CloseNow()
 	eventually(c.s.t, "the server to see a cut", func() bool {
-		r, _ := c.s.Online(ctx, Online{ClientIDs: []string{m.id}})
+		r, _ := c.s.Online(ctx, gateway.Online{ClientIDs: []string{m.id}})
 		return !r.Clients[0]
 	})
 }
@@ -134,7 +136,7 @@ func (c *caller) regroup() {
 		if c.random.IntN(2) == 0 {
 			continue
 		}
-		change := Membership{ClientIDs: []string{m.id}, Groups: []string{c.group()}}
+		change := gateway.Membership{ClientIDs: []string{m.id}, Groups: []string{c.group()}}
 		r, err := c.s.Join(ctx, change)
 		if m.grouped {
 			r, err = c.s.Leave(ctx, change)
@@ -154,7 +156,7 @@ func (c *caller) message(kind string) string {
 // receive it.
 func (c *caller) push() {
 	text := c.message("push")
-	var to Targets
+	var to gateway.Targets
 	meant := map[*member]bool{}
 	for _, m := range c.clients {
 		switch c.random.IntN(6) {
@@ -174,7 +176,7 @@ func (c *caller) push() {
 			}
 		}
 	}
-	r, err := c.s.Push(ctx, Push{To: to, Payload: []byte(text), Binary: c.random.IntN(2) == 0})
+	r, err := c.s.Push(ctx, gateway.Push{To: to, Payload: []byte(text), Binary: c.random.IntN(2) == 0})
 	if err != nil || r.Matched != len(meant) {
 		c.s.t.Errorf("push to %+v: %+v %v, want %d", to, r, err, len(meant))
 	}
@@ -186,7 +188,7 @@ func (c *caller) push() {
 
 func (c *caller) pushAll() {
 	text := c.message("all")
-	r, err := c.s.Push(ctx, Push{To: Targets{All: true}, Payload: []byte(text)})
+	r, err := c.s.Push(ctx, gateway.Push{To: gateway.Targets{All: true}, Payload: []byte(text)})
 	if err != nil || r.Matched < len(c.clients) {
 		c.s.t.Errorf("push to all: %+v %v", r, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // More clients may come at once, and fewer; those who are there stay.
@@ -38,7 +39,7 @@ func TestSetMaxConns(t *testing.T) {
 	if _, err := s.tryDial(); err == nil {
 		t.Error("a client above the lower max-conns was taken")
 	}
-	s.push(Targets{All: true}, "to both")
+	s.push(gateway.Targets{All: true}, "to both")
 	first.expect("to both")
 	second.expect("to both")
 	if st := s.stats(); st.MaxConns != 1 || st.Connections != 2 {
@@ -77,7 +78,7 @@ func TestSetSendQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	payload := strings.Repeat("x", 8<<10)
-	fill(s, Targets{All: true}, payload, func(st Stats) bool { return st.Dropped["slow"] > 0 })
+	fill(s, gateway.Targets{All: true}, payload, func(st gateway.Stats) bool { return st.Dropped["slow"] > 0 })
 	if st := s.stats(); st.Closes["slow"] != 0 || st.QueuedBytes > after+2*len(payload) {
 		t.Errorf("%d closed as slow, %d bytes wait", st.Closes["slow"], st.QueuedBytes)
 	}
@@ -85,7 +86,7 @@ func TestSetSendQueue(t *testing.T) {
 	if err := s.SetCapacity(limits); err != nil {
 		t.Fatal(err)
 	}
-	fill(s, Targets{All: true}, payload, func(st Stats) bool { return st.Connections == 0 })
+	fill(s, gateway.Targets{All: true}, payload, func(st gateway.Stats) bool { return st.Connections == 0 })
 	if _, code, reason := c.drain(); code != 1008 || reason != "slow consumer" {
 		t.Errorf("closed with %d %q", code, reason)
 	}
@@ -106,7 +107,7 @@ func TestSetMaxMessage(t *testing.T) {
 		if err := s.SetCapacity(limits); err != nil {
 			t.Fatal(err)
 		}
-		s.push(Targets{All: true}, sign) // each loop has taken the limit up before
+		s.push(gateway.Targets{All: true}, sign) // each loop has taken the limit up before
 	}
 	text := strings.Repeat("x", large)
 	c, rested, half := s.dial(), s.dial(), s.dialRaw()
@@ -139,7 +140,7 @@ func TestSetPushQueue(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Loops, c.PushQueue = 1, 10_000 })
 	c := s.dial()
 	push := func() error {
-		_, err := s.Push(context.Background(), Push{To: Targets{All: true}, Payload: make([]byte, 4000)})
+		_, err := s.Push(context.Background(), gateway.Push{To: gateway.Targets{All: true}, Payload: make([]byte, 4000)})
 		return err
 	}
 	release, held := make(chan struct{}), make(chan struct{})

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/pemfile"
 )
 
@@ -107,14 +108,14 @@ func (s *Server) SetCertificates(certs, keys []string) (undo func(), err error) 
 }
 
 // certificateTimes are the names of the certificates and when they end.
-func (s *Server) certificateTimes() (all []Certificate) {
+func (s *Server) certificateTimes() (all []gateway.Certificate) {
 	now := s.certs.Now()
 	if now == nil {
 		return nil
 	}
 	for i := range *now {
 		if leaf := (*now)[i].Leaf; leaf != nil {
-			all = append(all, Certificate{Name: CertificateName(leaf), NotAfter: leaf.NotAfter})
+			all = append(all, gateway.Certificate{Name: CertificateName(leaf), NotAfter: leaf.NotAfter})
 		}
 	}
 	return all

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"castgate/server/gateway"
 )
 
 // A chain whose second certificate is half written is no shorter chain: the
@@ -91,7 +93,7 @@ func TestSetCertificates(t *testing.T) {
 	serves("a.example", "b.example")
 	undo()
 	serves("a.example", "a.example")
-	s.push(Targets{All: true}, "still here")
+	s.push(gateway.Targets{All: true}, "still here")
 	there.expect("still here")
 	// Without a wss listener they are read, and nobody is served with them.
 	plain := startServer(t, nil)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 	"castgate/server/token"
 )
 
@@ -131,7 +132,7 @@ type Config struct {
 	// zero value is off.
 	Heartbeat Heartbeat
 	// Events is told what clients do; nil tells nobody.
-	Events Events
+	Events gateway.Events
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
 }

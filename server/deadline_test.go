@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
@@ -19,12 +20,12 @@ func TestQueryDeadline(t *testing.T) {
 	<-held
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	if info, err := s.Client(ctx, c.id); !errors.Is(err, &Error{Code: CodeDeadline}) {
+	if info, err := s.Client(ctx, c.id); !errors.Is(err, &gateway.Error{Code: gateway.CodeDeadline}) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := s.Client(canceled, c.id); !errors.Is(err, &Error{Code: CodeStopping}) {
+	if _, err := s.Client(canceled, c.id); !errors.Is(err, &gateway.Error{Code: gateway.CodeStopping}) {
 		t.Errorf("%v", err)
 	}
 	close(release)
@@ -40,14 +41,14 @@ func TestListingDeadline(t *testing.T) {
 	s.bind(c, "ann", "red")
 	ctx, cancel := context.WithTimeout(context.Background(), 0)
 	defer cancel()
-	want := &Error{Code: CodeDeadline}
-	if page, err := s.Clients(ctx, List{Group: "red"}); !errors.Is(err, want) || len(page.Rows) > 0 {
+	want := &gateway.Error{Code: gateway.CodeDeadline}
+	if page, err := s.Clients(ctx, gateway.List{Group: "red"}); !errors.Is(err, want) || len(page.Rows) > 0 {
 		t.Errorf("clients: %v, %v", page, err)
 	}
-	if page, err := s.UIDs(ctx, List{Group: "red"}); !errors.Is(err, want) || len(page.Rows) > 0 {
+	if page, err := s.UIDs(ctx, gateway.List{Group: "red"}); !errors.Is(err, want) || len(page.Rows) > 0 {
 		t.Errorf("uids: %v, %v", page, err)
 	}
-	if page, err := s.Groups(ctx, List{UID: "ann"}); !errors.Is(err, want) || len(page.Rows) > 0 {
+	if page, err := s.Groups(ctx, gateway.List{UID: "ann"}); !errors.Is(err, want) || len(page.Rows) > 0 {
 		t.Errorf("groups: %v, %v", page, err)
 	}
 	looked := 0
@@ -81,12 +82,12 @@ func TestCutAnswersAreErrors(t *testing.T) {
 	s.bind(s.dial(), "ann", "red")
 	ended, cancel := context.WithTimeout(context.Background(), 0)
 	defer cancel()
-	want := &Error{Code: CodeDeadline}
-	if ids, err := s.Members(ended, Members{Group: "red"}); !errors.Is(err, want) || len(ids) > 0 {
+	want := &gateway.Error{Code: gateway.CodeDeadline}
+	if ids, err := s.Members(ended, gateway.Members{Group: "red"}); !errors.Is(err, want) || len(ids) > 0 {
 		t.Errorf("members: %v, %v", ids, err)
 	}
-	for _, q := range []Each{{}, {Group: "red"}, {UID: "ann"}} {
-		if err := s.Each(ended, q, func(ClientState) bool { return true }); !errors.Is(err, want) {
+	for _, q := range []gateway.Each{{}, {Group: "red"}, {UID: "ann"}} {
+		if err := s.Each(ended, q, func(gateway.ClientState) bool { return true }); !errors.Is(err, want) {
 			t.Errorf("each of %+v: %v", q, err)
 		}
 	}
@@ -96,16 +97,16 @@ func TestCutAnswersAreErrors(t *testing.T) {
 	middle, stop := context.WithCancel(context.Background())
 	defer stop()
 	told := 0
-	err := s.Each(middle, Each{}, func(ClientState) bool {
+	err := s.Each(middle, gateway.Each{}, func(gateway.ClientState) bool {
 		told++
 		stop()
 		return true
 	})
-	if !errors.Is(err, &Error{Code: CodeStopping}) || told > rowStride {
+	if !errors.Is(err, &gateway.Error{Code: gateway.CodeStopping}) || told > rowStride {
 		t.Errorf("%d of %d clients and %v", told, rowStride+1, err)
 	}
 	told = 0
-	if err := s.Each(context.Background(), Each{}, func(ClientState) bool { told++; return true }); err != nil || told != rowStride+1 {
+	if err := s.Each(context.Background(), gateway.Each{}, func(gateway.ClientState) bool { told++; return true }); err != nil || told != rowStride+1 {
 		t.Errorf("%d clients and %v", told, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
@@ -61,7 +62,7 @@ func (d *deflater) wanted(size int, receivers []table.Handle) (set formSet) {
 
 // add compresses a push into the forms of set. A form is left out where that
 // would not be shorter; frame.as then returns the plain frame.
-func (d *deflater) add(f *frame, m *Message, set formSet) {
+func (d *deflater) add(f *frame, m *gateway.Message, set formSet) {
 	if set == 0 {
 		return
 	}
@@ -90,13 +91,13 @@ func (d *deflater) add(f *frame, m *Message, set formSet) {
 
 // pushCost is what a push takes of a mailbox's room: each form of the frame
 // counts as long as the plain one, which it never exceeds by more than 2 bytes.
-func pushCost(m *Message, set formSet) int64 {
+func pushCost(m *gateway.Message, set formSet) int64 {
 	n := 1 + bits.OnesCount8(uint8(set))
 	return int64(commandCost + n*codec.FrameLen(len(m.Payload)))
 }
 
 // encodePush makes the frame of a push, in the plain form and those of set.
-func (s *Server) encodePush(m *Message, wait *pushWait, set formSet) *frame {
+func (s *Server) encodePush(m *gateway.Message, wait *pushWait, set formSet) *frame {
 	f := newPushFrame(m, wait)
 	if !m.Raw {
 		s.deflater.add(f, m, set)

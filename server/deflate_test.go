@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // compressing switches compression on.
@@ -36,14 +37,14 @@ func TestPushCompressed(t *testing.T) {
 	ctx := context.Background()
 	plain := s.dial()
 	text := longText(5000)
-	push := func(p Push) {
+	push := func(p gateway.Push) {
 		t.Helper()
 		p.Payload, p.Wait = []byte(text), true
 		if r, err := s.Push(ctx, p); err != nil || r.Written != r.Matched || r.Matched == 0 {
 			t.Fatalf("%+v, %v", r, err)
 		}
 	}
-	push(Push{To: Targets{All: true}})
+	push(gateway.Push{To: gateway.Targets{All: true}})
 	if st := s.stats(); st.Compressed != 0 || st.CompressedClients != 0 {
 		t.Fatalf("compressed for nobody: %+v", st)
 	}
@@ -60,7 +61,7 @@ func TestPushCompressed(t *testing.T) {
 		}
 	}
 	before := s.stats().BytesOut
-	push(Push{To: Targets{All: true}})
+	push(gateway.Push{To: gateway.Targets{All: true}})
 	st := s.stats()
 	if st.Compressed != 1 || st.CompressedBefore != 5000 || st.CompressedAfter >= 500 || st.CompressedAfter == 0 {
 		t.Fatalf("%d compressed, %d bytes to %d", st.Compressed, st.CompressedBefore, st.CompressedAfter)
@@ -68,11 +69,11 @@ func TestPushCompressed(t *testing.T) {
 	if sent, want := st.BytesOut-before, 5*st.CompressedAfter+uint64(codec.FrameLen(5000)); sent != want {
 		t.Errorf("%d bytes sent, want %d", sent, want)
 	}
-	push(Push{To: Targets{ClientIDs: []string{plain.id}}}) // none among them
+	push(gateway.Push{To: gateway.Targets{ClientIDs: []string{plain.id}}}) // none among them
 	if st := s.stats(); st.Compressed != 1 {
 		t.Errorf("compressed for a client that did not agree")
 	}
-	push(Push{To: Targets{ClientIDs: []string{plain.id, packed[0].id}}})
+	push(gateway.Push{To: gateway.Targets{ClientIDs: []string{plain.id, packed[0].id}}})
 	if st := s.stats(); st.Compressed != 2 {
 		t.Errorf("%d compressed, want 2", st.Compressed)
 	}
@@ -92,7 +93,7 @@ func TestPushNotCompressed(t *testing.T) {
 	var want []string
 	push := func(payload string, binary bool) {
 		t.Helper()
-		if _, err := s.Push(context.Background(), Push{To: Targets{All: true}, Payload: []byte(payload), Binary: binary, Wait: true}); err != nil {
+		if _, err := s.Push(context.Background(), gateway.Push{To: gateway.Targets{All: true}, Payload: []byte(payload), Binary: binary, Wait: true}); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, payload)
@@ -125,15 +126,15 @@ func TestPushCompressedOrder(t *testing.T) {
 			c = s.dialCompressing()
 		}
 		clients = append(clients, c)
-		if _, err := s.Bind(ctx, Bind{ClientID: c.id, UID: "u", Groups: []string{"g"}}); err != nil {
+		if _, err := s.Bind(ctx, gateway.Bind{ClientID: c.id, UID: "u", Groups: []string{"g"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var want []string
-	for i, to := range []Targets{{All: true}, {Groups: []string{"g"}}, {UIDs: []string{"u"}}, {All: true}, {Groups: []string{"g"}}} {
+	for i, to := range []gateway.Targets{{All: true}, {Groups: []string{"g"}}, {UIDs: []string{"u"}}, {All: true}, {Groups: []string{"g"}}} {
 		for _, n := range []int{10, 3000, 70000} {
 			text := fmt.Sprint(i, " ") + longText(n)
-			if _, err := s.Push(ctx, Push{To: to, Payload: []byte(text), Wait: true}); err != nil {
+			if _, err := s.Push(ctx, gateway.Push{To: to, Payload: []byte(text), Wait: true}); err != nil {
 				t.Fatal(err)
 			}
 			want = append(want, text)
@@ -422,7 +423,7 @@ func TestCompressOff(t *testing.T) {
 	s := startServer(t, nil)
 	c := s.dialCompressing()
 	text := longText(2000)
-	if _, err := s.Push(context.Background(), Push{To: Targets{All: true}, Payload: []byte(text), Wait: true}); err != nil {
+	if _, err := s.Push(context.Background(), gateway.Push{To: gateway.Targets{All: true}, Payload: []byte(text), Wait: true}); err != nil {
 		t.Fatal(err)
 	}
 	c.expect(text)

@@ -1,6 +1,10 @@
 package server
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"castgate/server/gateway"
+)
 
 // WantMessages says whether Events is told of messages, as it is until this says
 // otherwise. Those that are not wanted are not put together. Once it was called
@@ -12,11 +16,11 @@ func (s *Server) WantMessages(wanted bool) {
 
 // eventClient makes the value for an event. The loop's goroutine, for a
 // connection whose slot it holds.
-func (l *loop) eventClient(slot uint32, c *conn) EventClient {
+func (l *loop) eventClient(slot uint32, c *conn) gateway.EventClient {
 	ch := l.slots.chunkAt(slot)
 	cl := &ch.clients[slot%chunkLen]
 	ch.mu.Lock()
-	e := EventClient{
+	e := gateway.EventClient{
 		Connection: cl.connection,
 		Remote:     netip.AddrPortFrom(netip.AddrFrom16(cl.addr).Unmap(), cl.port),
 		LocalPort:  l.srv.localPort(cl.endpoint),
@@ -40,15 +44,15 @@ func (l *loop) opened(slot uint32, c *conn, request []byte) {
 // client, and whether it has sent enough for now.
 func (l *loop) tell(slot uint32, c *conn, binary bool, message []byte) (goOn, enough bool) {
 	switch l.srv.config.Events.Message(l.eventClient(slot, c), binary, message) {
-	case TakenEnough:
+	case gateway.TakenEnough:
 		return true, true
-	case RefusedLarge:
+	case gateway.RefusedLarge:
 		l.refuseMessage(slot, c, closeTooBig)
 		return false, false
-	case RefusedFull:
+	case gateway.RefusedFull:
 		l.refuseMessage(slot, c, closeEventsFull)
 		return false, false
-	case RefusedNobody:
+	case gateway.RefusedNobody:
 		l.abort(slot, c, closeNoWorker)
 		return false, false
 	}

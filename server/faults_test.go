@@ -11,6 +11,8 @@ import (
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
+
+	"castgate/server/gateway"
 )
 
 // faulty is the real system with faults switched on by the test.
@@ -96,7 +98,7 @@ func TestAcceptErrorsAreSurvived(t *testing.T) {
 			f.accepts.Store(0)
 			c := s.dial()
 			text := "after " + errno.Error()
-			s.push(Targets{ClientIDs: []string{c.id, there.id}}, text)
+			s.push(gateway.Targets{ClientIDs: []string{c.id, there.id}}, text)
 			c.expect(text)
 		})
 	}
@@ -133,9 +135,9 @@ func TestShortWrites(t *testing.T) {
 	for i := range 200 {
 		text := fmt.Sprintf("%d %s", i, strings.Repeat("m", i*7))
 		want = append(want, text)
-		to := Targets{All: true}
+		to := gateway.Targets{All: true}
 		if i%3 == 0 {
-			to = Targets{ClientIDs: []string{a.id, b.id}}
+			to = gateway.Targets{ClientIDs: []string{a.id, b.id}}
 		}
 		s.push(to, text)
 	}
@@ -152,15 +154,15 @@ func TestWriteErrors(t *testing.T) {
 		c := s.dial()
 		other := s.dial()
 		f.writeE.Store(int64(errno))
-		s.push(Targets{ClientIDs: []string{c.id}}, "lost")
+		s.push(gateway.Targets{ClientIDs: []string{c.id}}, "lost")
 		<-c.done
-		s.push(Targets{ClientIDs: []string{other.id}}, "fine")
+		s.push(gateway.Targets{ClientIDs: []string{other.id}}, "fine")
 		other.expect("fine")
 	}
 	for _, errno := range []unix.Errno{unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM, unix.EINTR} {
 		c := s.dial()
 		f.writeE.Store(int64(errno))
-		s.push(Targets{ClientIDs: []string{c.id}}, "late")
+		s.push(gateway.Targets{ClientIDs: []string{c.id}}, "late")
 		c.expect("late")
 	}
 	st := s.stats()
@@ -187,7 +189,7 @@ func TestPanicIsContained(t *testing.T) {
 	if _, err := victim.Read(make([]byte, 1)); err == nil {
 		t.Error("the client was not closed")
 	}
-	s.push(Targets{All: true}, "alive")
+	s.push(gateway.Targets{All: true}, "alive")
 	other.expect("alive")
 	if st := s.stats(); st.Panics != 1 || st.Closes["internal"] != 1 || st.Connections != 1 {
 		t.Errorf("%+v", st)

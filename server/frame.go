@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // frame is one encoded WebSocket frame. It is immutable: all receivers on all
@@ -23,7 +24,7 @@ type frame struct {
 func controlFrame(bytes []byte) *frame { return &frame{bytes: bytes} }
 
 // newPushFrame encodes a message once for all receivers.
-func newPushFrame(m *Message, wait *pushWait) *frame {
+func newPushFrame(m *gateway.Message, wait *pushWait) *frame {
 	var f *frame
 	if m.Raw {
 		f = &frame{bytes: bytes.Clone(m.Payload)}

@@ -8,24 +8,26 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"castgate/server/gateway"
 )
 
 var ctx = context.Background()
 
 func asClose(err error, e *websocket.CloseError) bool { return errors.As(err, e) }
 
-func (s *testServer) push(to Targets, text string) PushResult {
+func (s *testServer) push(to gateway.Targets, text string) gateway.PushResult {
 	s.t.Helper()
-	r, err := s.Push(ctx, Push{To: to, Payload: []byte(text)})
+	r, err := s.Push(ctx, gateway.Push{To: to, Payload: []byte(text)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return r
 }
 
-func (s *testServer) bind(c *testClient, uid string, groups ...string) BindResult {
+func (s *testServer) bind(c *testClient, uid string, groups ...string) gateway.BindResult {
 	s.t.Helper()
-	r, err := s.Bind(ctx, Bind{ClientID: c.id, UID: uid, Groups: groups})
+	r, err := s.Bind(ctx, gateway.Bind{ClientID: c.id, UID: uid, Groups: groups})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -42,16 +44,16 @@ func TestRoundTrip(t *testing.T) {
 	s.bind(b, "43", "room/7", "room/8")
 
 	for _, step := range []struct {
-		to      Targets
+		to      gateway.Targets
 		text    string
 		matched int
 	}{
-		{Targets{ClientIDs: []string{a.id}}, "client", 1},
-		{Targets{UIDs: []string{"42"}}, "uid", 1},
-		{Targets{Groups: []string{"room/7"}}, "group", 2},
-		{Targets{All: true}, "all", 2},
-		{Targets{ClientIDs: []string{a.id, "no such"}, UIDs: []string{"42"}, Groups: []string{"room/7", "room/8"}}, "mixed", 2},
-		{Targets{UIDs: []string{"nobody"}}, "none", 0},
+		{gateway.Targets{ClientIDs: []string{a.id}}, "client", 1},
+		{gateway.Targets{UIDs: []string{"42"}}, "uid", 1},
+		{gateway.Targets{Groups: []string{"room/7"}}, "group", 2},
+		{gateway.Targets{All: true}, "all", 2},
+		{gateway.Targets{ClientIDs: []string{a.id, "no such"}, UIDs: []string{"42"}, Groups: []string{"room/7", "room/8"}}, "mixed", 2},
+		{gateway.Targets{UIDs: []string{"nobody"}}, "none", 0},
 	} {
 		if r := s.push(step.to, step.text); r.Matched != step.matched {
 			t.Errorf("push %s matched %d, want %d", step.text, r.Matched, step.matched)
@@ -67,10 +69,10 @@ func TestExclude(t *testing.T) {
 	s.bind(a, "a", "g")
 	s.bind(b, "b", "g")
 	s.bind(c, "c", "g")
-	for _, p := range []Push{
-		{To: Targets{All: true}, ExcludeClientIDs: []string{a.id, "unknown"}, Payload: []byte("1")},
-		{To: Targets{Groups: []string{"g"}}, ExcludeUIDs: []string{"b"}, Payload: []byte("2")},
-		{To: Targets{UIDs: []string{"a", "b", "c"}}, ExcludeUIDs: []string{"c"}, ExcludeClientIDs: []string{a.id}, Payload: []byte("3")},
+	for _, p := range []gateway.Push{
+		{To: gateway.Targets{All: true}, ExcludeClientIDs: []string{a.id, "unknown"}, Payload: []byte("1")},
+		{To: gateway.Targets{Groups: []string{"g"}}, ExcludeUIDs: []string{"b"}, Payload: []byte("2")},
+		{To: gateway.Targets{UIDs: []string{"a", "b", "c"}}, ExcludeUIDs: []string{"c"}, ExcludeClientIDs: []string{a.id}, Payload: []byte("3")},
 	} {
 		want := 2
 		if string(p.Payload) == "3" {
@@ -92,15 +94,15 @@ func TestMembership(t *testing.T) {
 	if r := s.bind(b, "u"); r.PreviousUID != "" {
 		t.Errorf("previous uid %q", r.PreviousUID)
 	}
-	r, err := s.Join(ctx, Membership{ClientIDs: []string{a.id, "gone"}, UIDs: []string{"u"}, Groups: []string{"x", "y"}})
+	r, err := s.Join(ctx, gateway.Membership{ClientIDs: []string{a.id, "gone"}, UIDs: []string{"u"}, Groups: []string{"x", "y"}})
 	if err != nil || r.Changed != 4 || len(r.UnknownClientIDs) != 1 || r.UnknownClientIDs[0] != "gone" {
 		t.Fatalf("Join: %+v %v", r, err)
 	}
-	counts, _ := s.Counts(ctx, Counts{Groups: []string{"x", "y", "z"}, UIDs: []string{"u"}})
+	counts, _ := s.Counts(ctx, gateway.Counts{Groups: []string{"x", "y", "z"}, UIDs: []string{"u"}})
 	if counts.Groups[0] != 2 || counts.Groups[1] != 2 || counts.Groups[2] != 0 || counts.UIDs[0] != 2 {
 		t.Errorf("Counts: %+v", counts)
 	}
-	if r, _ := s.Leave(ctx, Membership{ClientIDs: []string{a.id}, Groups: []string{"x", "never"}}); r.Changed != 1 {
+	if r, _ := s.Leave(ctx, gateway.Membership{ClientIDs: []string{a.id}, Groups: []string{"x", "never"}}); r.Changed != 1 {
 		t.Errorf("Leave: %+v", r)
 	}
 	if n, _ := s.Ungroup(ctx, []string{"x", "y"}); n != 3 {
@@ -119,7 +121,7 @@ func TestMembership(t *testing.T) {
 	if st := s.stats(); st.UIDs != 1 || st.Groups != 0 || st.Connections != 2 {
 		t.Errorf("stats %+v", st)
 	}
-	if _, err := s.Bind(ctx, Bind{ClientID: strings.Repeat("0", 32), UID: "u"}); !errors.Is(err, &Error{Code: CodeUnknownClient}) {
+	if _, err := s.Bind(ctx, gateway.Bind{ClientID: strings.Repeat("0", 32), UID: "u"}); !errors.Is(err, &gateway.Error{Code: gateway.CodeUnknownClient}) {
 		t.Errorf("bind of an unknown client: %v", err)
 	}
 }
@@ -128,13 +130,13 @@ func TestMembership(t *testing.T) {
 func TestEmptyListsNameNobody(t *testing.T) {
 	s := startServer(t, nil)
 	s.dial()
-	if r, err := s.Push(ctx, Push{Payload: []byte("x")}); err != nil || r != (PushResult{}) {
+	if r, err := s.Push(ctx, gateway.Push{Payload: []byte("x")}); err != nil || r != (gateway.PushResult{}) {
 		t.Errorf("Push: %+v, %v", r, err)
 	}
-	if n, err := s.Kick(ctx, Kick{}); err != nil || n != 0 {
+	if n, err := s.Kick(ctx, gateway.Kick{}); err != nil || n != 0 {
 		t.Errorf("Kick: %d, %v", n, err)
 	}
-	for _, m := range []Membership{{}, {UIDs: []string{"u"}}, {Groups: []string{"g"}}} {
+	for _, m := range []gateway.Membership{{}, {UIDs: []string{"u"}}, {Groups: []string{"g"}}} {
 		if r, err := s.Join(ctx, m); err != nil || r.Changed != 0 {
 			t.Errorf("Join: %+v, %v", r, err)
 		}
@@ -157,16 +159,16 @@ func TestKickExcludes(t *testing.T) {
 	s.bind(a, "u")
 	s.bind(b, "u")
 	s.bind(c, "v")
-	if n, err := s.Kick(ctx, Kick{To: Targets{UIDs: []string{"u"}}, ExcludeClientIDs: []string{b.id, "gone"}}); err != nil || n != 1 {
+	if n, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{UIDs: []string{"u"}}, ExcludeClientIDs: []string{b.id, "gone"}}); err != nil || n != 1 {
 		t.Errorf("all of u but one: %d, %v", n, err)
 	}
-	if n, err := s.Kick(ctx, Kick{To: Targets{All: true}, ExcludeUIDs: []string{"u", "none"}}); err != nil || n != 1 {
+	if n, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{All: true}, ExcludeUIDs: []string{"u", "none"}}); err != nil || n != 1 {
 		t.Errorf("all but u: %d, %v", n, err)
 	}
-	if r, err := s.Online(ctx, Online{ClientIDs: []string{a.id, b.id, c.id}}); err != nil || r.Clients[0] || !r.Clients[1] || r.Clients[2] {
+	if r, err := s.Online(ctx, gateway.Online{ClientIDs: []string{a.id, b.id, c.id}}); err != nil || r.Clients[0] || !r.Clients[1] || r.Clients[2] {
 		t.Errorf("online: %v, %v", r.Clients, err)
 	}
-	if _, err := s.Kick(ctx, Kick{To: Targets{All: true}, ExcludeUIDs: []string{""}}); !errors.Is(err, &Error{Code: CodeInvalidName}) {
+	if _, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{All: true}, ExcludeUIDs: []string{""}}); !errors.Is(err, &gateway.Error{Code: gateway.CodeInvalidName}) {
 		t.Errorf("but an empty uid: %v", err)
 	}
 }
@@ -175,12 +177,12 @@ func TestKick(t *testing.T) {
 	s := startServer(t, nil)
 	a, b, c := s.dial(), s.dial(), s.dial()
 	s.bind(a, "u")
-	s.push(Targets{ClientIDs: []string{a.id}}, "before")
-	n, err := s.Kick(ctx, Kick{To: Targets{UIDs: []string{"u"}}, Code: 4000, Reason: "out", Text: "bye"})
+	s.push(gateway.Targets{ClientIDs: []string{a.id}}, "before")
+	n, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{UIDs: []string{"u"}}, Code: 4000, Reason: "out", Text: "bye"})
 	if err != nil || n != 1 {
 		t.Fatalf("Kick: %d %v", n, err)
 	}
-	if r := s.push(Targets{All: true}, "after"); r.Matched != 2 {
+	if r := s.push(gateway.Targets{All: true}, "after"); r.Matched != 2 {
 		t.Errorf("a push after the kick matched %d", r.Matched)
 	}
 	a.expectClose(4000, "out")
@@ -188,12 +190,12 @@ func TestKick(t *testing.T) {
 	b.expect("after")
 
 	s.bind(b, "w")
-	r, err := s.Bind(ctx, Bind{ClientID: c.id, UID: "w", KickOld: true})
+	r, err := s.Bind(ctx, gateway.Bind{ClientID: c.id, UID: "w", KickOld: true})
 	if err != nil || r.Kicked != 1 {
 		t.Fatalf("exclusive bind: %+v %v", r, err)
 	}
 	b.expectClose(4001, "replaced")
-	if n, _ := s.Kick(ctx, Kick{To: Targets{All: true}}); n != 1 {
+	if n, _ := s.Kick(ctx, gateway.Kick{To: gateway.Targets{All: true}}); n != 1 {
 		t.Errorf("kick all: %d", n)
 	}
 	c.expectClose(1000, "")
@@ -215,12 +217,12 @@ func TestSession(t *testing.T) {
 	}
 	for _, bad := range []struct {
 		session string
-		code    Code
+		code    gateway.Code
 	}{
-		{`[1]`, CodeInvalidSession}, {`{`, CodeInvalidSession}, {``, CodeInvalidSession}, {`null`, CodeInvalidSession},
-		{`{"x":"` + strings.Repeat("y", MaxSessionLen) + `"}`, CodeSessionTooLarge},
+		{`[1]`, gateway.CodeInvalidSession}, {`{`, gateway.CodeInvalidSession}, {``, gateway.CodeInvalidSession}, {`null`, gateway.CodeInvalidSession},
+		{`{"x":"` + strings.Repeat("y", gateway.MaxSessionLen) + `"}`, gateway.CodeSessionTooLarge},
 	} {
-		if _, err := s.PutSession(ctx, a.id, json.RawMessage(bad.session)); !errors.Is(err, &Error{Code: bad.code}) {
+		if _, err := s.PutSession(ctx, a.id, json.RawMessage(bad.session)); !errors.Is(err, &gateway.Error{Code: bad.code}) {
 			t.Errorf("session %.20s: %v", bad.session, err)
 		}
 	}
@@ -234,33 +236,33 @@ func TestWaitWritten(t *testing.T) {
 	for range 5 {
 		s.dial()
 	}
-	r, err := s.Push(ctx, Push{To: Targets{All: true}, Payload: []byte("x"), Wait: true})
-	if err != nil || r != (PushResult{Matched: 5, Written: 5}) {
+	r, err := s.Push(ctx, gateway.Push{To: gateway.Targets{All: true}, Payload: []byte("x"), Wait: true})
+	if err != nil || r != (gateway.PushResult{Matched: 5, Written: 5}) {
 		t.Errorf("%+v %v", r, err)
 	}
-	if r, err := s.Push(ctx, Push{To: Targets{UIDs: []string{"none"}}, Payload: []byte("x"), Wait: true}); err != nil || r != (PushResult{}) {
+	if r, err := s.Push(ctx, gateway.Push{To: gateway.Targets{UIDs: []string{"none"}}, Payload: []byte("x"), Wait: true}); err != nil || r != (gateway.PushResult{}) {
 		t.Errorf("to nobody: %+v %v", r, err)
 	}
 }
 
 func TestInvalidArguments(t *testing.T) {
 	s := startServer(t, nil)
-	long := strings.Repeat("u", MaxNameLen+1)
+	long := strings.Repeat("u", gateway.MaxNameLen+1)
 	for _, row := range []struct {
-		p    Push
-		code Code
+		p    gateway.Push
+		code gateway.Code
 	}{
-		{Push{To: Targets{UIDs: []string{""}}}, CodeInvalidName},
-		{Push{To: Targets{UIDs: []string{long}}}, CodeInvalidName},
-		{Push{To: Targets{All: true}, Payload: []byte("\xff")}, CodeInvalidUTF8},
-		{Push{To: Targets{All: true}, ExcludeUIDs: []string{long}}, CodeInvalidName},
+		{gateway.Push{To: gateway.Targets{UIDs: []string{""}}}, gateway.CodeInvalidName},
+		{gateway.Push{To: gateway.Targets{UIDs: []string{long}}}, gateway.CodeInvalidName},
+		{gateway.Push{To: gateway.Targets{All: true}, Payload: []byte("\xff")}, gateway.CodeInvalidUTF8},
+		{gateway.Push{To: gateway.Targets{All: true}, ExcludeUIDs: []string{long}}, gateway.CodeInvalidName},
 	} {
-		if _, err := s.Push(ctx, row.p); !errors.Is(err, &Error{Code: row.code}) {
+		if _, err := s.Push(ctx, row.p); !errors.Is(err, &gateway.Error{Code: row.code}) {
 			t.Errorf("%+v: %v, want %s", row.p.To, err, row.code)
 		}
 	}
-	for _, k := range []Kick{{To: Targets{All: true}, Code: 1006}, {To: Targets{All: true}, Code: 2999}, {To: Targets{All: true}, Code: 5000}} {
-		if _, err := s.Kick(ctx, k); !errors.Is(err, &Error{Code: CodeInvalidCloseCode}) {
+	for _, k := range []gateway.Kick{{To: gateway.Targets{All: true}, Code: 1006}, {To: gateway.Targets{All: true}, Code: 2999}, {To: gateway.Targets{All: true}, Code: 5000}} {
+		if _, err := s.Kick(ctx, k); !errors.Is(err, &gateway.Error{Code: gateway.CodeInvalidCloseCode}) {
 			t.Errorf("kick with %d: %v", k.Code, err)
 		}
 	}

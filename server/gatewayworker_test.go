@@ -14,6 +14,8 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
+
+	"castgate/server/gateway"
 )
 
 // eventLog is an Events that keeps all it is told, by connection id.
@@ -21,37 +23,37 @@ type eventLog struct {
 	mu      sync.Mutex
 	clients map[uint32][]string
 	heads   map[uint32]string
-	last    map[uint32]EventClient
+	last    map[uint32]gateway.EventClient
 
 	admission, taking atomic.Uint32 // what it answers
 }
 
 func newEventLog() *eventLog {
-	return &eventLog{clients: map[uint32][]string{}, heads: map[uint32]string{}, last: map[uint32]EventClient{}}
+	return &eventLog{clients: map[uint32][]string{}, heads: map[uint32]string{}, last: map[uint32]gateway.EventClient{}}
 }
 
-func (e *eventLog) note(c EventClient, what string) {
+func (e *eventLog) note(c gateway.EventClient, what string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.clients[c.Connection] = append(e.clients[c.Connection], what+"|"+c.Session)
 	e.last[c.Connection] = c
 }
 
-func (e *eventLog) Admit() Admission { return Admission(e.admission.Load()) }
+func (e *eventLog) Admit() gateway.Admission { return gateway.Admission(e.admission.Load()) }
 
-func (e *eventLog) Opened(c EventClient, request []byte) {
+func (e *eventLog) Opened(c gateway.EventClient, request []byte) {
 	e.note(c, "open")
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.heads[c.Connection] = string(request)
 }
 
-func (e *eventLog) Message(c EventClient, binary bool, payload []byte) Taking {
+func (e *eventLog) Message(c gateway.EventClient, binary bool, payload []byte) gateway.Taking {
 	e.note(c, fmt.Sprintf("message %v %s", binary, payload))
-	return Taking(e.taking.Load())
+	return gateway.Taking(e.taking.Load())
 }
 
-func (e *eventLog) Closed(c EventClient) { e.note(c, "close") }
+func (e *eventLog) Closed(c gateway.EventClient) { e.note(c, "close") }
 
 func (e *eventLog) of(id uint32) []string {
 	e.mu.Lock()
@@ -93,7 +95,7 @@ func TestPeerClientIDs(t *testing.T) {
 		t.Fatalf("client id %q", c.id)
 	}
 	for _, bad := range []string{"", "7f000001326e00000002", "7F000001326E00000001", "7f000001326f00000001", "7f000001326e0000000", "7f000001326e000000010"} {
-		if _, err := s.Client(ctx, bad); !errors.Is(err, &Error{Code: CodeUnknownClient}) {
+		if _, err := s.Client(ctx, bad); !errors.Is(err, &gateway.Error{Code: gateway.CodeUnknownClient}) {
 			t.Errorf("client %q: %v", bad, err)
 		}
 	}
@@ -101,7 +103,7 @@ func TestPeerClientIDs(t *testing.T) {
 	if err != nil || info.ClientID != c.id {
 		t.Fatalf("%+v, %v", info, err)
 	}
-	page, err := s.Clients(ctx, List{})
+	page, err := s.Clients(ctx, gateway.List{})
 	if err != nil || len(page.Rows) != 1 || page.Rows[0].ClientID != c.id {
 		t.Fatalf("%+v, %v", page, err)
 	}
@@ -201,11 +203,13 @@ func TestClosedOnceHoweverItEnds(t *testing.T) {
 	ctx := context.Background()
 	ends := []func(c, other *testClient){
 		func(c, _ *testClient) { _ = c.ws.CloseNow() },
-		func(c, _ *testClient) { _, _ = s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{c.id}}, Text: "bye"}) },
+		func(c, _ *testClient) {
+			_, _ = s.Kick(ctx, gateway.Kick{To: gateway.Targets{ClientIDs: []string{c.id}}, Text: "bye"})
+		},
 		func(c, _ *testClient) { _, _ = s.Abort(ctx, c.id) },
 		func(c, other *testClient) {
-			_, _ = s.Bind(ctx, Bind{ClientID: c.id, UID: "u"})
-			_, _ = s.Bind(ctx, Bind{ClientID: other.id, UID: "u", KickOld: true})
+			_, _ = s.Bind(ctx, gateway.Bind{ClientID: c.id, UID: "u"})
+			_, _ = s.Bind(ctx, gateway.Bind{ClientID: other.id, UID: "u", KickOld: true})
 		},
 		func(c, _ *testClient) { _ = c.ws.Write(ctx, websocket.MessageText, []byte("\xff")) },
 	}
@@ -246,7 +250,7 @@ func TestSessionBytes(t *testing.T) {
 	if _, err := s.PutSession(ctx, c.id, []byte(`{"a":1}`)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"a:0:{}", "\x00\xff", "", strings.Repeat("s", MaxSessionBytes)} {
+	for _, want := range []string{"a:0:{}", "\x00\xff", "", strings.Repeat("s", gateway.MaxSessionBytes)} {
 		if err := s.PutSessionBytes(ctx, c.id, []byte(want)); err != nil {
 			t.Fatal(err)
 		}
@@ -254,10 +258,10 @@ func TestSessionBytes(t *testing.T) {
 			t.Errorf("stored %.40q, got %.40q", want, got)
 		}
 	}
-	if err := s.PutSessionBytes(ctx, c.id, make([]byte, MaxSessionBytes+1)); !errors.Is(err, &Error{Code: CodeSessionTooLarge}) {
+	if err := s.PutSessionBytes(ctx, c.id, make([]byte, gateway.MaxSessionBytes+1)); !errors.Is(err, &gateway.Error{Code: gateway.CodeSessionTooLarge}) {
 		t.Errorf("too large: %v", err)
 	}
-	if err := s.PutSessionBytes(ctx, "7f000001326e000000ff", nil); !errors.Is(err, &Error{Code: CodeUnknownClient}) {
+	if err := s.PutSessionBytes(ctx, "7f000001326e000000ff", nil); !errors.Is(err, &gateway.Error{Code: gateway.CodeUnknownClient}) {
 		t.Errorf("unknown: %v", err)
 	}
 	if _, online, err := s.SessionBytes(ctx, "7f000001326e000000ff"); online || err != nil {
@@ -272,7 +276,7 @@ func TestRawPushAndKicks(t *testing.T) {
 	s, _ := startPeer(t, nil)
 	ctx := context.Background()
 	a, b, c := s.dial(), s.dial(), s.dial()
-	send := func(to Targets, m Message, want uint64) {
+	send := func(to gateway.Targets, m gateway.Message, want uint64) {
 		t.Helper()
 		before := s.stats().Matched
 		if err := s.Send(ctx, to, m); err != nil {
@@ -282,15 +286,15 @@ func TestRawPushAndKicks(t *testing.T) {
 			t.Errorf("%+v matched %d clients, want %d", m, n, want)
 		}
 	}
-	send(Targets{All: true}, Message{Raw: true, Payload: []byte("\x82\x02\xff\x00")}, 3)
-	send(Targets{All: true}, Message{Raw: true}, 3) // no bytes: nothing to write
-	send(Targets{ClientIDs: []string{a.id}}, Message{Payload: []byte("after")}, 1)
+	send(gateway.Targets{All: true}, gateway.Message{Raw: true, Payload: []byte("\x82\x02\xff\x00")}, 3)
+	send(gateway.Targets{All: true}, gateway.Message{Raw: true}, 3) // no bytes: nothing to write
+	send(gateway.Targets{ClientIDs: []string{a.id}}, gateway.Message{Payload: []byte("after")}, 1)
 	s.Wake()
-	if err := s.Send(ctx, Targets{All: true}, Message{Payload: []byte("\xff")}); !errors.Is(err, &Error{Code: CodeInvalidUTF8}) {
+	if err := s.Send(ctx, gateway.Targets{All: true}, gateway.Message{Payload: []byte("\xff")}); !errors.Is(err, &gateway.Error{Code: gateway.CodeInvalidUTF8}) {
 		t.Errorf("text that is not UTF-8: %v", err)
 	}
 	a.expect("\xff\x00", "after")
-	if found, err := s.Dismiss(ctx, b.id, Message{}); !found || err != nil {
+	if found, err := s.Dismiss(ctx, b.id, gateway.Message{}); !found || err != nil {
 		t.Fatal(found, err)
 	}
 	b.expectClose(1000, "")
@@ -299,16 +303,16 @@ func TestRawPushAndKicks(t *testing.T) {
 		t.Fatal(found, err)
 	}
 	c.expectClose(-1, "")
-	if found, err := s.Dismiss(ctx, a.id, Message{Payload: []byte("\xff")}); found || !errors.Is(err, &Error{Code: CodeInvalidUTF8}) {
+	if found, err := s.Dismiss(ctx, a.id, gateway.Message{Payload: []byte("\xff")}); found || !errors.Is(err, &gateway.Error{Code: gateway.CodeInvalidUTF8}) {
 		t.Errorf("last text that is not UTF-8: %v, %v", found, err)
 	}
-	if found, err := s.Dismiss(ctx, a.id, Message{Payload: []byte("\xff"), Binary: true}); !found || err != nil {
+	if found, err := s.Dismiss(ctx, a.id, gateway.Message{Payload: []byte("\xff"), Binary: true}); !found || err != nil {
 		t.Fatal(found, err)
 	}
 	a.expectClose(1000, "")
 	a.expect("\xff\x00", "after", "\xff")
 	for _, gone := range []*testClient{a, b, c} {
-		dismissed, err := s.Dismiss(ctx, gone.id, Message{})
+		dismissed, err := s.Dismiss(ctx, gone.id, gateway.Message{})
 		aborted, abortErr := s.Abort(ctx, gone.id)
 		if dismissed || aborted || err != nil || abortErr != nil {
 			t.Errorf("a client that is gone: %v, %v, %v, %v", dismissed, err, aborted, abortErr)
@@ -324,8 +328,8 @@ func TestAbortWritesWhatFits(t *testing.T) {
 	ctx := context.Background()
 	for range 100 {
 		c := s.dial()
-		for _, to := range []Targets{{All: true}, {ClientIDs: []string{c.id}}, {All: true}} {
-			if r, err := s.Push(ctx, Push{To: to, Payload: []byte("before")}); err != nil || r.Matched != 1 {
+		for _, to := range []gateway.Targets{{All: true}, {ClientIDs: []string{c.id}}, {All: true}} {
+			if r, err := s.Push(ctx, gateway.Push{To: to, Payload: []byte("before")}); err != nil || r.Matched != 1 {
 				t.Fatalf("%+v, %v", r, err)
 			}
 		}
@@ -350,7 +354,7 @@ func TestOrders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	members := func(q Members, want ...int) {
+	members := func(q gateway.Members, want ...int) {
 		t.Helper()
 		got, err := s.Members(ctx, q)
 		var names []string
@@ -362,26 +366,26 @@ func TestOrders(t *testing.T) {
 		}
 	}
 	for _, i := range []int{2, 0, 3, 1} {
-		do(s.Bind(ctx, Bind{ClientID: ids[i], UID: "\xff", Groups: []string{"room"}}))
+		do(s.Bind(ctx, gateway.Bind{ClientID: ids[i], UID: "\xff", Groups: []string{"room"}}))
 	}
-	members(Members{UID: "\xff"}, 2, 0, 3, 1)
-	do(s.Bind(ctx, Bind{ClientID: ids[0], UID: "\xff", Groups: []string{"room"}}))
-	members(Members{UID: "\xff"}, 2, 3, 1, 0)
-	members(Members{Group: "room"}, 2, 0, 3, 1)
-	do(s.Leave(ctx, Membership{ClientIDs: []string{ids[2]}, Groups: []string{"room"}}))
-	do(s.Join(ctx, Membership{ClientIDs: []string{ids[2]}, Groups: []string{"room"}}))
-	members(Members{Group: "room"}, 0, 3, 1, 2)
-	members(Members{Group: "nobody"})
+	members(gateway.Members{UID: "\xff"}, 2, 0, 3, 1)
+	do(s.Bind(ctx, gateway.Bind{ClientID: ids[0], UID: "\xff", Groups: []string{"room"}}))
+	members(gateway.Members{UID: "\xff"}, 2, 3, 1, 0)
+	members(gateway.Members{Group: "room"}, 2, 0, 3, 1)
+	do(s.Leave(ctx, gateway.Membership{ClientIDs: []string{ids[2]}, Groups: []string{"room"}}))
+	do(s.Join(ctx, gateway.Membership{ClientIDs: []string{ids[2]}, Groups: []string{"room"}}))
+	members(gateway.Members{Group: "room"}, 0, 3, 1, 2)
+	members(gateway.Members{Group: "nobody"})
 
-	do(s.Join(ctx, Membership{ClientIDs: []string{ids[1]}, Groups: []string{"007", "7", "-5"}}))
-	do(s.Leave(ctx, Membership{ClientIDs: []string{ids[1]}, Groups: []string{"room"}}))
-	do(s.Join(ctx, Membership{ClientIDs: []string{ids[1]}, Groups: []string{"room"}}))
+	do(s.Join(ctx, gateway.Membership{ClientIDs: []string{ids[1]}, Groups: []string{"007", "7", "-5"}}))
+	do(s.Leave(ctx, gateway.Membership{ClientIDs: []string{ids[1]}, Groups: []string{"room"}}))
+	do(s.Join(ctx, gateway.Membership{ClientIDs: []string{ids[1]}, Groups: []string{"room"}}))
 	if names, _ := s.GroupNames(ctx); !slices.Equal(names, []string{"room", "007", "7", "-5"}) {
 		t.Errorf("groups %q", names)
 	}
 	last := s.dial().id
 	var seen, groups []string
-	do(nil, s.Each(ctx, Each{Groups: true}, func(c ClientState) bool {
+	do(nil, s.Each(ctx, gateway.Each{Groups: true}, func(c gateway.ClientState) bool {
 		seen = append(seen, c.ClientID)
 		groups = append(groups, fmt.Sprint(c.UID, c.Groups, c.Groups == nil))
 		return true
@@ -392,8 +396,8 @@ func TestOrders(t *testing.T) {
 	if groups[1] != "\xff[007 7 -5 room] false" || groups[4] != "[] true" {
 		t.Errorf("groups %q", groups)
 	}
-	do(s.Leave(ctx, Membership{ClientIDs: []string{ids[0]}, Groups: []string{"room"}}))
-	do(nil, s.Each(ctx, Each{UID: "\xff", Groups: true}, func(c ClientState) bool {
+	do(s.Leave(ctx, gateway.Membership{ClientIDs: []string{ids[0]}, Groups: []string{"room"}}))
+	do(nil, s.Each(ctx, gateway.Each{UID: "\xff", Groups: true}, func(c gateway.ClientState) bool {
 		if c.ClientID == ids[0] && (c.Groups == nil || len(c.Groups) != 0) {
 			t.Errorf("left all: %#v", c.Groups)
 		}
@@ -411,7 +415,7 @@ func TestSuspendInit(t *testing.T) {
 	}
 	defer func() { _ = ws.CloseNow() }()
 	eventually(t, "the client", func() bool { return len(log.of(1)) == 1 })
-	if _, err := s.Push(ctx, Push{To: Targets{All: true}, Payload: []byte("first")}); err != nil {
+	if _, err := s.Push(ctx, gateway.Push{To: gateway.Targets{All: true}, Payload: []byte("first")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, b, err := ws.Read(ctx); err != nil || string(b) != "first" {
@@ -433,7 +437,7 @@ func TestSlowDropLikePHP(t *testing.T) {
 	l.conn(h.Slot()).set(flagBlocked)
 	push := func(size, backlog int) {
 		t.Helper()
-		if _, err := k.Push(context.Background(), Push{To: Targets{ClientIDs: []string{id}}, Payload: make([]byte, size), Binary: true}); err != nil {
+		if _, err := k.Push(context.Background(), gateway.Push{To: gateway.Targets{ClientIDs: []string{id}}, Payload: make([]byte, size), Binary: true}); err != nil {
 			t.Fatal(err)
 		}
 		k.turns(t)

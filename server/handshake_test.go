@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/gateway"
 )
 
 // However little of the answer to a handshake a socket takes at once, and
@@ -34,7 +36,7 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
 		}
 		clear(l.wbuf[:cap(l.wbuf)]) // it belongs to the next one who writes
-		l.queue(c.conn, newPushFrame(&Message{Payload: []byte("later")}, nil))
+		l.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("later")}, nil))
 		if taken == 0 || taken == len(answer) {
 			room = plenty
 			l.flush(c.slot, c.conn)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"castgate/server/gateway"
 )
 
 // patience is how long a test waits for what must come: long, since it costs
@@ -65,7 +67,7 @@ func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer 
 	return ts
 }
 
-func (s *testServer) stats() Stats {
+func (s *testServer) stats() gateway.Stats {
 	st, _ := s.Stats(context.Background())
 	return st
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // heldCount is how often clients were held.
@@ -66,7 +67,7 @@ func TestHeldClient(t *testing.T) {
 				_, _ = conn.Write(codec.AppendRequest(nil, "localhost", "/", [24]byte([]byte("MDEyMzQ1Njc4OWFiY2RlZg==")), ""))
 			}
 			eventually(t, "the client", func() bool { return len(log.of(1)) == 1 })
-			log.taking.Store(uint32(TakenEnough))
+			log.taking.Store(uint32(gateway.TakenEnough))
 			var all string
 			for i := range messages {
 				all += tt.frame(i)
@@ -76,9 +77,9 @@ func TestHeldClient(t *testing.T) {
 			}
 			for i := range messages {
 				eventually(t, "the next message", func() bool { return len(log.of(1)) == i+2 && s.heldCount() == uint64(i+1) })
-				s.push(Targets{All: true}, "pushed")
+				s.push(gateway.Targets{All: true}, "pushed")
 				if i == messages-1 {
-					log.taking.Store(uint32(Taken))
+					log.taking.Store(uint32(gateway.Taken))
 					_ = conn.Close()
 				}
 				s.Resume([]uint32{1, 99})
@@ -99,14 +100,14 @@ func TestHeldClient(t *testing.T) {
 func TestHeldClientIsKicked(t *testing.T) {
 	s, log := startPeer(t, nil)
 	c := s.dial()
-	log.taking.Store(uint32(TakenEnough))
+	log.taking.Store(uint32(gateway.TakenEnough))
 	for range 3 {
 		if err := c.ws.Write(ctx, websocket.MessageText, []byte("m")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	eventually(t, "the hold", func() bool { return s.heldCount() == 1 })
-	if n, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{c.id}}, Code: 3001, Reason: "out"}); n != 1 || err != nil {
+	if n, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{ClientIDs: []string{c.id}}, Code: 3001, Reason: "out"}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	c.expectClose(3001, "out")
@@ -119,10 +120,10 @@ func TestHeldClientIsKicked(t *testing.T) {
 // Messages that are not taken close their client, with a code that says why.
 func TestMessageRefused(t *testing.T) {
 	for _, tt := range []struct {
-		answer Taking
+		answer gateway.Taking
 		code   websocket.StatusCode
 		reason string
-	}{{RefusedLarge, 1009, "too_big"}, {RefusedFull, 1013, "events_full"}, {RefusedNobody, -1, "no_worker"}} {
+	}{{gateway.RefusedLarge, 1009, "too_big"}, {gateway.RefusedFull, 1013, "events_full"}, {gateway.RefusedNobody, -1, "no_worker"}} {
 		s, log := startPeer(t, nil)
 		log.taking.Store(uint32(tt.answer))
 		c := s.dial()

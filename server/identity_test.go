@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 
+	"castgate/server/gateway"
 	"castgate/server/token"
 )
 
@@ -105,7 +106,7 @@ func TestToken(t *testing.T) {
 	}
 	clock.advance(time.Second)
 	eventually(t, "the tokens to end", func() bool { return s.stats().Closes["token_expired"] == 4 })
-	s.push(Targets{ClientIDs: []string{other.id}}, "still here")
+	s.push(gateway.Targets{ClientIDs: []string{other.id}}, "still here")
 	other.expect("still here")
 	if st := s.stats(); st.Connections != 2 || st.Closes["ping_timeout"] != 0 {
 		t.Errorf("%+v", st)
@@ -410,7 +411,7 @@ func TestProxyHeader(t *testing.T) {
 				}
 			}
 			eventually(t, "the handshake", func() bool { return s.stats().Handshakes[try.label] == before+1 })
-			if page, err := s.Clients(context.Background(), List{}); try.status == 101 &&
+			if page, err := s.Clients(context.Background(), gateway.List{}); try.status == 101 &&
 				(err != nil || len(page.Rows) != 1 || !strings.HasPrefix(page.Rows[0].RemoteAddr, try.addr)) {
 				t.Errorf("%.20q: %+v, %v", try.header, page.Rows, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
@@ -20,7 +21,7 @@ type kickOrder struct {
 }
 
 // Kick implements Gateway.
-func (s *Server) Kick(ctx context.Context, k Kick) (int, error) {
+func (s *Server) Kick(ctx context.Context, k gateway.Kick) (int, error) {
 	if err := s.names.checkTargets(&k.To); err != nil {
 		return 0, err
 	}
@@ -52,18 +53,18 @@ func (s *Server) Kick(ctx context.Context, k Kick) (int, error) {
 }
 
 // newKickOrder checks and encodes what a Kick does to each client.
-func (s *Server) newKickOrder(k *Kick) (*kickOrder, error) {
+func (s *Server) newKickOrder(k *gateway.Kick) (*kickOrder, error) {
 	code := k.Code
 	if code == 0 {
 		code = 1000
 	}
 	switch {
 	case code != 1000 && (code < 3000 || code > 4999):
-		return nil, &Error{CodeInvalidCloseCode, "a kick's code is 1000 or 3000 to 4999"}
+		return nil, &gateway.Error{Code: gateway.CodeInvalidCloseCode, Detail: "a kick's code is 1000 or 3000 to 4999"}
 	case len(k.Reason) > maxReasonLen:
-		return nil, &Error{CodeInvalidReason, "a kick's reason is longer than 123 bytes"}
+		return nil, &gateway.Error{Code: gateway.CodeInvalidReason, Detail: "a kick's reason is longer than 123 bytes"}
 	case !utf8.ValidString(k.Reason) || !utf8.ValidString(k.Text):
-		return nil, &Error{CodeInvalidUTF8, "a kick's reason or text is not UTF-8"}
+		return nil, &gateway.Error{Code: gateway.CodeInvalidUTF8, Detail: "a kick's reason or text is not UTF-8"}
 	}
 	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, code, k.Reason)), why: closeKicked}
 	if k.Text != "" {
@@ -73,7 +74,7 @@ func (s *Server) newKickOrder(k *Kick) (*kickOrder, error) {
 }
 
 // Dismiss implements GatewayWorker.
-func (s *Server) Dismiss(_ context.Context, clientID string, last Message) (bool, error) {
+func (s *Server) Dismiss(_ context.Context, clientID string, last gateway.Message) (bool, error) {
 	if err := checkMessage(&last); err != nil {
 		return false, err
 	}

@@ -10,18 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // tally is told of messages and keeps them.
 type tally struct{ messages []string }
 
-func (*tally) Opened(EventClient, []byte) {}
-func (*tally) Closed(EventClient)         {}
-func (*tally) Admit() Admission           { return AdmitNow }
+func (*tally) Opened(gateway.EventClient, []byte) {}
+func (*tally) Closed(gateway.EventClient)         {}
+func (*tally) Admit() gateway.Admission           { return gateway.AdmitNow }
 
-func (y *tally) Message(_ EventClient, _ bool, payload []byte) Taking {
+func (y *tally) Message(_ gateway.EventClient, _ bool, payload []byte) gateway.Taking {
 	y.messages = append(y.messages, string(payload))
-	return Taken
+	return gateway.Taken
 }
 
 // told is a loop that tells y of messages.

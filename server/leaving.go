@@ -1,6 +1,9 @@
 package server
 
-import "castgate/server/internal/table"
+import (
+	"castgate/server/gateway"
+	"castgate/server/internal/table"
+)
 
 // To put a client into thousands of groups, or to take it out, lasts milliseconds, and
 // many such clients may come or end at once. So a loop lets in one of them a turn,
@@ -34,8 +37,8 @@ func (l *loop) joinSome() {
 type leaver struct {
 	handle table.Handle
 	groups []*table.Entry
-	told   bool        // Events.Closed is owed
-	client EventClient // with told
+	told   bool                // Events.Closed is owed
+	client gateway.EventClient // with told
 }
 
 // leave takes the client out of the registry, once.

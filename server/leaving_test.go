@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"castgate/server/gateway"
 	"castgate/server/token"
 )
 
@@ -16,7 +17,7 @@ type farewells struct {
 	groups []int
 }
 
-func (f *farewells) Closed(EventClient) {
+func (f *farewells) Closed(gateway.EventClient) {
 	f.groups = append(f.groups, f.loop.srv.registry.groups.Len())
 }
 
@@ -29,7 +30,7 @@ func (l *loop) inGroups(t *testing.T, name string, n int) (c connected, id strin
 	for i := range groups {
 		groups[i] = fmt.Sprint(name, " ", i)
 	}
-	if r, err := l.srv.Join(ctx, Membership{ClientIDs: []string{id}, Groups: groups}); err != nil || r.Changed != n {
+	if r, err := l.srv.Join(ctx, gateway.Membership{ClientIDs: []string{id}, Groups: groups}); err != nil || r.Changed != n {
 		t.Fatal(r, err)
 	}
 	return c, id
@@ -60,10 +61,10 @@ func TestLeaversOfManyGroups(t *testing.T) {
 	if n := l.srv.registry.groups.Len(); n < clients*each-manyGroups {
 		t.Fatalf("%d groups are left before a turn", n)
 	}
-	if online, err := l.srv.Online(ctx, Online{ClientIDs: ids}); err != nil || slices.Contains(online.Clients, true) {
+	if online, err := l.srv.Online(ctx, gateway.Online{ClientIDs: ids}); err != nil || slices.Contains(online.Clients, true) {
 		t.Errorf("%v, %v", online, err)
 	}
-	if members, err := l.srv.Members(ctx, Members{Group: "2 4000"}); err != nil || len(members) != 0 {
+	if members, err := l.srv.Members(ctx, gateway.Members{Group: "2 4000"}); err != nil || len(members) != 0 {
 		t.Errorf("%v, %v", members, err)
 	}
 	for turns := 0; len(l.leaving) > 0; turns++ {
@@ -85,7 +86,7 @@ func TestLeaversOfManyGroups(t *testing.T) {
 func TestKicksLeaveAtOnce(t *testing.T) {
 	l := idleLoop(t)
 	_, id := l.inGroups(t, "kicked", 2000)
-	if n, err := l.srv.Kick(ctx, Kick{To: Targets{ClientIDs: []string{id}}}); n != 1 || err != nil {
+	if n, err := l.srv.Kick(ctx, gateway.Kick{To: gateway.Targets{ClientIDs: []string{id}}}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	if n := l.srv.registry.groups.Len(); n != 0 {

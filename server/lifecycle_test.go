@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // Shutdown writes what is queued, closes with 1001 and leaves nothing.
@@ -21,7 +22,7 @@ func TestShutdownDrains(t *testing.T) {
 	var want []string
 	for i := range 100 {
 		want = append(want, strings.Repeat("m", i+1))
-		s.push(Targets{All: true}, want[i])
+		s.push(gateway.Targets{All: true}, want[i])
 	}
 	stopCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -32,7 +33,7 @@ func TestShutdownDrains(t *testing.T) {
 		c.expect(want...)
 		c.expectClose(1001, "shutting down")
 	}
-	if _, err := s.Push(ctx, Push{To: Targets{All: true}}); err == nil {
+	if _, err := s.Push(ctx, gateway.Push{To: gateway.Targets{All: true}}); err == nil {
 		t.Error("a push after Shutdown was taken")
 	}
 }
@@ -41,7 +42,7 @@ func TestShutdownDrains(t *testing.T) {
 func TestShutdownEndsInTime(t *testing.T) {
 	s := startServer(t, nil)
 	c := s.dialRaw()
-	s.push(Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
+	s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
 	stopCtx, cancel := context.WithTimeout(ctx, 600*time.Millisecond)
 	defer cancel()
 	if err := s.Shutdown(stopCtx); err == nil {
@@ -95,7 +96,7 @@ func TestPingTimeout(t *testing.T) {
 	if _, err := silent.Read(b); err == nil {
 		t.Error("a silent client was not closed")
 	}
-	s.push(Targets{All: true}, "alive")
+	s.push(gateway.Targets{All: true}, "alive")
 	alive.expect("alive")
 	if st := s.stats(); st.Closes["ping_timeout"] != 1 || st.Pings < 2 || st.Connections != 1 {
 		t.Errorf("%+v", st)
@@ -108,7 +109,7 @@ func TestUnboundTimeout(t *testing.T) {
 	bound, unbound := s.dial(), s.dial()
 	s.bind(bound, "u")
 	unbound.expectClose(1008, "not bound in time")
-	s.push(Targets{All: true}, "still here")
+	s.push(gateway.Targets{All: true}, "still here")
 	bound.expect("still here")
 }
 
@@ -139,8 +140,8 @@ func TestBusy(t *testing.T) {
 	s.loops[0].post(command{kind: cmdFunc, run: func(*loop) { <-release }})
 	busy := 0
 	for range 100 {
-		if _, err := s.Push(ctx, Push{To: Targets{All: true}, Payload: []byte("x")}); err != nil {
-			if err.(*Error).Code != CodeBusy {
+		if _, err := s.Push(ctx, gateway.Push{To: gateway.Targets{All: true}, Payload: []byte("x")}); err != nil {
+			if err.(*gateway.Error).Code != gateway.CodeBusy {
 				t.Fatal(err)
 			}
 			busy++
@@ -151,7 +152,7 @@ func TestBusy(t *testing.T) {
 		t.Errorf("%d pushes were taken", taken)
 	}
 	eventually(t, "room", func() bool {
-		_, err := s.Push(ctx, Push{To: Targets{ClientIDs: []string{c.id}}, Payload: []byte("y")})
+		_, err := s.Push(ctx, gateway.Push{To: gateway.Targets{ClientIDs: []string{c.id}}, Payload: []byte("y")})
 		return err == nil
 	})
 	if st := s.stats(); st.PushesRefused < uint64(busy) {
@@ -178,7 +179,7 @@ func TestIdleLoopHoldsNoFrames(t *testing.T) {
 	var want []string
 	for i := range 50 {
 		want = append(want, strings.Repeat("f", i))
-		s.push(Targets{ClientIDs: []string{c.id}}, want[i])
+		s.push(gateway.Targets{ClientIDs: []string{c.id}}, want[i])
 	}
 	c.expect(want...)
 	held := make(chan int)

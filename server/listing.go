@@ -7,12 +7,13 @@ import (
 	"slices"
 	"strconv"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
 // Clients implements Gateway. Its cursor is the handle of the last row.
-func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) {
-	var page Page[ClientInfo]
+func (s *Server) Clients(ctx context.Context, q gateway.List) (gateway.Page[gateway.ClientInfo], error) {
+	var page gateway.Page[gateway.ClientInfo]
 	if err := s.names.checkList(&q); err != nil {
 		return page, err
 	}
@@ -32,13 +33,13 @@ func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) 
 			continue
 		}
 		page.Rows = append(page.Rows, info)
-		if size += info.size(); size >= maxPageBytes && i < len(handles)-1 {
+		if size += rowSize(&info); size >= maxPageBytes && i < len(handles)-1 {
 			handles, more = handles[:i+1], true
 			break
 		}
 	}
 	if ctx.Err() != nil {
-		return Page[ClientInfo]{}, errQuery(ctx)
+		return gateway.Page[gateway.ClientInfo]{}, errQuery(ctx)
 	}
 	if more {
 		last := uint64(handles[len(handles)-1])
@@ -53,8 +54,8 @@ func (s *Server) Clients(ctx context.Context, q List) (Page[ClientInfo], error) 
 // may be in MaxGroupsPerClient groups and have a session of a megabyte.
 const maxPageBytes = 4 << 20
 
-// size is about what a row takes as JSON, in bytes.
-func (c *ClientInfo) size() int {
+// rowSize is about what a row takes as JSON, in bytes.
+func rowSize(c *gateway.ClientInfo) int {
 	const others = 200
 	n := others + len(c.UID) + len(c.Session)
 	for _, g := range c.Groups {
@@ -65,7 +66,7 @@ func (c *ClientInfo) size() int {
 
 // handlesAfter returns the q.Limit lowest handles above one, and whether there
 // are more. What it returns is not complete if ctx is done.
-func (s *Server) handlesAfter(ctx context.Context, q *List, after table.Handle) (handles []table.Handle, more bool) {
+func (s *Server) handlesAfter(ctx context.Context, q *gateway.List, after table.Handle) (handles []table.Handle, more bool) {
 	if q.UID == "" && q.Group == "" {
 		for i := after.Loop(); i < len(s.loops); i++ {
 			from := uint32(0)
@@ -98,7 +99,7 @@ func (s *Server) handlesAfter(ctx context.Context, q *List, after table.Handle) 
 }
 
 // narrowed returns the members of the uid, or else of the group, of a listing.
-func (s *Server) narrowed(q *List) table.Snapshot {
+func (s *Server) narrowed(q *gateway.List) table.Snapshot {
 	if q.UID != "" {
 		return s.registry.uids.Snapshot(q.UID)
 	}
@@ -120,9 +121,9 @@ func until(ctx context.Context, set table.Snapshot) iter.Seq[table.Handle] {
 }
 
 // UIDs implements Gateway.
-func (s *Server) UIDs(ctx context.Context, q List) (Page[NameCount], error) {
+func (s *Server) UIDs(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
 	if err := s.names.checkList(&q); err != nil {
-		return Page[NameCount]{}, err
+		return gateway.Page[gateway.NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
 		return pageOf(s.registry.uids, q)
@@ -139,9 +140,9 @@ func (s *Server) UIDs(ctx context.Context, q List) (Page[NameCount], error) {
 }
 
 // Groups implements Gateway.
-func (s *Server) Groups(ctx context.Context, q List) (Page[NameCount], error) {
+func (s *Server) Groups(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
 	if err := s.names.checkList(&q); err != nil {
-		return Page[NameCount]{}, err
+		return gateway.Page[gateway.NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
 		return pageOf(s.registry.groups, q)
@@ -155,24 +156,24 @@ func (s *Server) Groups(ctx context.Context, q List) (Page[NameCount], error) {
 	})
 }
 
-func pageOf(t *table.Table, q List) (Page[NameCount], error) {
+func pageOf(t *table.Table, q gateway.List) (gateway.Page[gateway.NameCount], error) {
 	names, counts, next, ok := t.Page(q.Cursor, q.Limit)
 	if !ok {
-		return Page[NameCount]{}, errCursor
+		return gateway.Page[gateway.NameCount]{}, errCursor
 	}
-	page := Page[NameCount]{Next: next}
+	page := gateway.Page[gateway.NameCount]{Next: next}
 	for i, name := range names {
-		page.Rows = append(page.Rows, NameCount{name, counts[i]})
+		page.Rows = append(page.Rows, gateway.NameCount{Name: name, Clients: counts[i]})
 	}
 	return page, nil
 }
 
 // namesAfter returns a page of the names that each offers, in their order and
 // each once. Its cursor is the last name, in hexadecimal.
-func namesAfter(ctx context.Context, q List, t *table.Table, each func(offer func(string))) (Page[NameCount], error) {
+func namesAfter(ctx context.Context, q gateway.List, t *table.Table, each func(offer func(string))) (gateway.Page[gateway.NameCount], error) {
 	after, err := hex.DecodeString(q.Cursor)
 	if err != nil {
-		return Page[NameCount]{}, errCursor
+		return gateway.Page[gateway.NameCount]{}, errCursor
 	}
 	least := newLeast[string](q.Limit + 1)
 	each(func(name string) {
@@ -181,16 +182,16 @@ func namesAfter(ctx context.Context, q List, t *table.Table, each func(offer fun
 		}
 	})
 	if ctx.Err() != nil {
-		return Page[NameCount]{}, errQuery(ctx)
+		return gateway.Page[gateway.NameCount]{}, errQuery(ctx)
 	}
 	names := least.sorted()
-	var page Page[NameCount]
+	var page gateway.Page[gateway.NameCount]
 	if len(names) > q.Limit {
 		names = names[:q.Limit]
 		page.Next = hex.EncodeToString([]byte(names[len(names)-1]))
 	}
 	for _, name := range names {
-		page.Rows = append(page.Rows, NameCount{name, t.Count(name)})
+		page.Rows = append(page.Rows, gateway.NameCount{Name: name, Clients: t.Count(name)})
 	}
 	return page, nil
 }

@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"castgate/server/gateway"
 )
 
 // A page of clients whose rows are large ends early, and the next one goes on
 // behind it: a thousand rows would be gigabytes.
 func TestLargeRows(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Loops = 2 })
-	groups := make([]string, MaxGroupsPerClient)
+	groups := make([]string, gateway.MaxGroupsPerClient)
 	for i := range groups {
 		groups[i] = fmt.Sprintf("%05d", i) + strings.Repeat("g", maxNameSize-5)
 	}
@@ -19,7 +21,7 @@ func TestLargeRows(t *testing.T) {
 		c := s.dial()
 		s.bind(c, "ann", groups...)
 	}
-	for _, q := range []List{{}, {Group: groups[0]}, {UID: "ann", Limit: clients}} {
+	for _, q := range []gateway.List{{}, {Group: groups[0]}, {UID: "ann", Limit: clients}} {
 		seen := map[string]bool{}
 		var pages []int
 		for {

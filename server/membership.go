@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
-func unknownClient(id string) *Error {
-	return &Error{CodeUnknownClient, fmt.Sprintf("no client %.64q is connected", id)}
+func unknownClient(id string) *gateway.Error {
+	return &gateway.Error{Code: gateway.CodeUnknownClient, Detail: fmt.Sprintf("no client %.64q is connected", id)}
 }
 
 var replaceOrder = &kickOrder{
@@ -19,15 +20,15 @@ var replaceOrder = &kickOrder{
 }
 
 // Bind implements Gateway.
-func (s *Server) Bind(_ context.Context, b Bind) (BindResult, error) {
+func (s *Server) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, error) {
 	if err := s.names.check("uid", b.UID); err != nil {
-		return BindResult{}, err
+		return gateway.BindResult{}, err
 	}
 	if err := s.names.checkAll("group", b.Groups); err != nil {
-		return BindResult{}, err
+		return gateway.BindResult{}, err
 	}
 	h := s.ids.parse(b.ClientID)
-	var result BindResult
+	var result gateway.BindResult
 	var others table.Snapshot
 	var err error
 	found := s.registry.lookup(h, func(c *client) {
@@ -41,10 +42,10 @@ func (s *Server) Bind(_ context.Context, b Bind) (BindResult, error) {
 		}
 	})
 	if err != nil {
-		return BindResult{}, err
+		return gateway.BindResult{}, err
 	}
 	if !found {
-		return BindResult{}, unknownClient(b.ClientID)
+		return gateway.BindResult{}, unknownClient(b.ClientID)
 	}
 	if b.KickOld {
 		for other := range others.All() {
@@ -56,7 +57,7 @@ func (s *Server) Bind(_ context.Context, b Bind) (BindResult, error) {
 	return result, nil
 }
 
-var errTooManyGroups = &Error{CodeTooManyGroups, fmt.Sprintf("a client can be in %d groups", MaxGroupsPerClient)}
+var errTooManyGroups = &gateway.Error{Code: gateway.CodeTooManyGroups, Detail: fmt.Sprintf("a client can be in %d groups", gateway.MaxGroupsPerClient)}
 
 // bind gives a client a uid and returns the one it had and the uid's other
 // connections at that instant. The caller holds the client's lock.
@@ -89,7 +90,7 @@ func (r *registry) join(h table.Handle, c *client, group string) bool {
 // tooMany tells whether a client would be in too many groups with these. The
 // caller holds the client's lock.
 func (r *registry) tooMany(h table.Handle, c *client, groups []string) bool {
-	room := MaxGroupsPerClient - c.groups.len()
+	room := gateway.MaxGroupsPerClient - c.groups.len()
 	if len(groups) <= room {
 		return false
 	}
@@ -124,9 +125,9 @@ func (r *registry) leave(h table.Handle, c *client, group string) bool {
 }
 
 // Unbind implements Gateway.
-func (s *Server) Unbind(_ context.Context, clientID string) (BindResult, error) {
+func (s *Server) Unbind(_ context.Context, clientID string) (gateway.BindResult, error) {
 	h := s.ids.parse(clientID)
-	var result BindResult
+	var result gateway.BindResult
 	found := s.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
 			result.PreviousUID = c.uid.Name()
@@ -135,7 +136,7 @@ func (s *Server) Unbind(_ context.Context, clientID string) (BindResult, error) 
 		}
 	})
 	if !found {
-		return BindResult{}, unknownClient(clientID)
+		return gateway.BindResult{}, unknownClient(clientID)
 	}
 	return result, nil
 }
@@ -163,10 +164,10 @@ func (s *Server) UnbindUIDs(ctx context.Context, uids []string) (unbound int, er
 }
 
 // Join implements Gateway.
-func (s *Server) Join(ctx context.Context, m Membership) (MembershipResult, error) {
+func (s *Server) Join(ctx context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
 	return s.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
-			if c.groups.len() >= MaxGroupsPerClient && s.registry.tooMany(h, c, []string{g}) {
+			if c.groups.len() >= gateway.MaxGroupsPerClient && s.registry.tooMany(h, c, []string{g}) {
 				return changed, errTooManyGroups
 			}
 			if s.registry.join(h, c, g) {
@@ -178,7 +179,7 @@ func (s *Server) Join(ctx context.Context, m Membership) (MembershipResult, erro
 }
 
 // Leave implements Gateway.
-func (s *Server) Leave(ctx context.Context, m Membership) (MembershipResult, error) {
+func (s *Server) Leave(ctx context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
 	return s.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
 			if s.registry.leave(h, c, g) {
@@ -195,9 +196,9 @@ const lockedGroups = 64
 
 // changeMembership applies change to each client m names, once by its id and
 // once by its uid, for some groups after the other.
-func (s *Server) changeMembership(ctx context.Context, m Membership, change func(table.Handle, *client, []string) (int, error)) (MembershipResult, error) {
-	var result MembershipResult
-	if err := m.check(s.names); err != nil {
+func (s *Server) changeMembership(ctx context.Context, m gateway.Membership, change func(table.Handle, *client, []string) (int, error)) (gateway.MembershipResult, error) {
+	var result gateway.MembershipResult
+	if err := s.names.checkMembership(&m); err != nil {
 		return result, err
 	}
 	groups := distinct(m.Groups)
@@ -246,11 +247,11 @@ func (s *Server) changeMembership(ctx context.Context, m Membership, change func
 	return result, failed
 }
 
-func (m *Membership) check(names nameLimit) error {
-	if err := names.checkAll("group", m.Groups); err != nil {
+func (most nameLimit) checkMembership(m *gateway.Membership) error {
+	if err := most.checkAll("group", m.Groups); err != nil {
 		return err
 	}
-	return names.checkAll("uid", m.UIDs)
+	return most.checkAll("uid", m.UIDs)
 }
 
 // Ungroup implements Gateway.

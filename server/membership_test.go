@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"castgate/server/gateway"
 )
 
 // lookedAt is a context that is done once it was looked at so many times.
@@ -35,15 +37,15 @@ func groupNames(n int) (names []string) {
 func TestMembershipRepeated(t *testing.T) {
 	k := newSink(t, 1, 2)
 	id := k.ids.string(k.connect(t, 0), 0)
-	if _, err := k.Bind(t.Context(), Bind{ClientID: id, UID: "ann"}); err != nil {
+	if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: id, UID: "ann"}); err != nil {
 		t.Fatal(err)
 	}
-	names := groupNames(MaxGroupsPerClient)
-	m := Membership{ClientIDs: repeated(id, 10_000), UIDs: repeated("ann", 10_000), Groups: slices.Repeat(names, 2)}
+	names := groupNames(gateway.MaxGroupsPerClient)
+	m := gateway.Membership{ClientIDs: repeated(id, 10_000), UIDs: repeated("ann", 10_000), Groups: slices.Repeat(names, 2)}
 	parts := 2 * (len(names) + lockedGroups - 1) / lockedGroups // by id and by uid
 	for _, verb := range []struct {
 		name   string
-		change func(context.Context, Membership) (MembershipResult, error)
+		change func(context.Context, gateway.Membership) (gateway.MembershipResult, error)
 	}{{"join", k.Join}, {"leave", k.Leave}} {
 		ctx := &lookedAt{t.Context(), 0, parts}
 		want := len(names)
@@ -54,7 +56,7 @@ func TestMembershipRepeated(t *testing.T) {
 			t.Errorf("%s: %d looks at the context for %d groups", verb.name, ctx.looks, len(names))
 		}
 	}
-	r, err := k.Leave(t.Context(), Membership{ClientIDs: []string{"gone", id, "gone", "lost"}, Groups: names[:1]})
+	r, err := k.Leave(t.Context(), gateway.Membership{ClientIDs: []string{"gone", id, "gone", "lost"}, Groups: names[:1]})
 	if err != nil || fmt.Sprint(r.UnknownClientIDs) != "[gone lost]" {
 		t.Errorf("unknown clients: %+v, %v", r, err)
 	}
@@ -62,8 +64,8 @@ func TestMembershipRepeated(t *testing.T) {
 		t.Errorf("%d groups are left", st.Groups)
 	}
 	// A computed list of groups may be empty: that makes nobody unknown.
-	for _, change := range []func(context.Context, Membership) (MembershipResult, error){k.Join, k.Leave} {
-		r, err := change(t.Context(), Membership{ClientIDs: []string{"gone", id}, UIDs: []string{"ann"}})
+	for _, change := range []func(context.Context, gateway.Membership) (gateway.MembershipResult, error){k.Join, k.Leave} {
+		r, err := change(t.Context(), gateway.Membership{ClientIDs: []string{"gone", id}, UIDs: []string{"ann"}})
 		if err != nil || r.Changed != 0 || fmt.Sprint(r.UnknownClientIDs) != "[gone]" {
 			t.Errorf("no groups: %+v, %v", r, err)
 		}
@@ -78,12 +80,12 @@ func TestMembershipDeadline(t *testing.T) {
 		ids = append(ids, k.ids.string(k.connect(t, i), 0))
 	}
 	names := groupNames(1000)
-	want := &Error{Code: CodeDeadline}
+	want := &gateway.Error{Code: gateway.CodeDeadline}
 	in := func() int {
 		st, _ := k.Stats(t.Context())
 		return st.Groups
 	}
-	m := Membership{ClientIDs: ids, Groups: names}
+	m := gateway.Membership{ClientIDs: ids, Groups: names}
 	if r, err := k.Join(&lookedAt{t.Context(), 0, 2}, m); !errors.Is(err, want) || r.Changed != 2*lockedGroups || in() != r.Changed {
 		t.Errorf("join: %+v, %v, %d groups", r, err, in())
 	}
@@ -106,25 +108,25 @@ func TestMembershipDeadline(t *testing.T) {
 func TestGroupsAtTheLimit(t *testing.T) {
 	k := newSink(t, 1, 1)
 	id := k.ids.string(k.connect(t, 0), 0)
-	names := groupNames(MaxGroupsPerClient + 1)
-	all, one := names[:MaxGroupsPerClient], names[MaxGroupsPerClient:]
+	names := groupNames(gateway.MaxGroupsPerClient + 1)
+	all, one := names[:gateway.MaxGroupsPerClient], names[gateway.MaxGroupsPerClient:]
 	for range 2 {
-		if _, err := k.Bind(t.Context(), Bind{ClientID: id, UID: "ann", Groups: slices.Repeat(all, 2)}); err != nil {
+		if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: id, UID: "ann", Groups: slices.Repeat(all, 2)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m := Membership{ClientIDs: []string{id}, UIDs: []string{"ann"}, Groups: all}
+	m := gateway.Membership{ClientIDs: []string{id}, UIDs: []string{"ann"}, Groups: all}
 	if r, err := k.Join(t.Context(), m); err != nil || r.Changed != 0 {
 		t.Errorf("join once more: %+v, %v", r, err)
 	}
-	var refused *Error
-	if _, err := k.Join(t.Context(), Membership{ClientIDs: []string{id}, Groups: one}); !errors.As(err, &refused) || refused.Code != CodeTooManyGroups {
+	var refused *gateway.Error
+	if _, err := k.Join(t.Context(), gateway.Membership{ClientIDs: []string{id}, Groups: one}); !errors.As(err, &refused) || refused.Code != gateway.CodeTooManyGroups {
 		t.Errorf("join of one more: %v", err)
 	}
-	if _, err := k.Bind(t.Context(), Bind{ClientID: id, UID: "bob", Groups: one}); !errors.As(err, &refused) || refused.Code != CodeTooManyGroups {
+	if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: id, UID: "bob", Groups: one}); !errors.As(err, &refused) || refused.Code != gateway.CodeTooManyGroups {
 		t.Errorf("bind with one more: %v", err)
 	}
-	err := k.Each(t.Context(), Each{ClientID: id, Groups: true}, func(c ClientState) bool {
+	err := k.Each(t.Context(), gateway.Each{ClientID: id, Groups: true}, func(c gateway.ClientState) bool {
 		if len(c.Groups) != len(all) {
 			t.Errorf("afterwards it is in %d groups", len(c.Groups))
 		}
@@ -143,12 +145,12 @@ func TestGroupsOfAClient(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	names := groupNames(60)
 	// Groups that others are in are no groups of this client.
-	if _, err := k.Join(t.Context(), Membership{ClientIDs: []string{other}, Groups: names[:30]}); err != nil {
+	if _, err := k.Join(t.Context(), gateway.Membership{ClientIDs: []string{other}, Groups: names[:30]}); err != nil {
 		t.Fatal(err)
 	}
 	var want []string
 	for step := range 5000 {
-		m := Membership{ClientIDs: []string{id}, Groups: []string{names[random.IntN(len(names))]}}
+		m := gateway.Membership{ClientIDs: []string{id}, Groups: []string{names[random.IntN(len(names))]}}
 		i := slices.Index(want, m.Groups[0])
 		if random.IntN(200) < 100+80*(step/500%2*2-1) { // up and down
 			r, err := k.Join(t.Context(), m)
@@ -167,7 +169,7 @@ func TestGroupsOfAClient(t *testing.T) {
 				want = slices.Delete(want, i, i+1)
 			}
 		}
-		err := k.Each(t.Context(), Each{ClientID: id, Groups: true}, func(c ClientState) bool {
+		err := k.Each(t.Context(), gateway.Each{ClientID: id, Groups: true}, func(c gateway.ClientState) bool {
 			if !slices.Equal(c.Groups, want) {
 				t.Fatalf("step %d: in %q, want %q", step, c.Groups, want)
 			}

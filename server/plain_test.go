@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 	"castgate/server/token"
 )
 
@@ -83,26 +84,26 @@ func TestPlainOutbound(t *testing.T) {
 		clients = append(clients, s.dialPlain(i))
 		eventually(t, "the client", func() bool { return len(log.of(uint32(i+1))) == 1 })
 	}
-	all := Targets{All: true}
-	push := func(p Push) {
+	all := gateway.Targets{All: true}
+	push := func(p gateway.Push) {
 		t.Helper()
 		p.To, p.Wait = all, true
 		if r, err := s.Push(ctx, p); err != nil || r.Written != 4 {
 			t.Fatalf("%+v, %v", r, err)
 		}
 	}
-	push(Push{Payload: []byte("hello")})
-	push(Push{Payload: []byte("\xff\n"), Binary: true})
-	push(Push{})
-	if err := s.Send(ctx, all, Message{Payload: []byte("\x81\x01r"), Raw: true}); err != nil {
+	push(gateway.Push{Payload: []byte("hello")})
+	push(gateway.Push{Payload: []byte("\xff\n"), Binary: true})
+	push(gateway.Push{})
+	if err := s.Send(ctx, all, gateway.Message{Payload: []byte("\x81\x01r"), Raw: true}); err != nil {
 		t.Fatal(err)
 	}
-	page, err := s.Clients(ctx, List{})
+	page, err := s.Clients(ctx, gateway.List{})
 	if err != nil || len(page.Rows) != 4 {
 		t.Fatal(page, err)
 	}
 	for _, c := range page.Rows {
-		if found, err := s.Dismiss(ctx, c.ClientID, Message{}); !found || err != nil {
+		if found, err := s.Dismiss(ctx, c.ClientID, gateway.Message{}); !found || err != nil {
 			t.Fatal(found, err)
 		}
 	}

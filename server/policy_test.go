@@ -3,6 +3,8 @@ package server
 import (
 	"strings"
 	"testing"
+
+	"castgate/server/gateway"
 )
 
 // A policy that is set holds for the next handshake and closes nobody; a wrong
@@ -26,6 +28,6 @@ func TestSetPolicy(t *testing.T) {
 	if s.allowOrigin([]byte(origin)) {
 		t.Error("a wrong policy has changed something")
 	}
-	s.push(Targets{ClientIDs: []string{c.id}}, "still here")
+	s.push(gateway.Targets{ClientIDs: []string{c.id}}, "still here")
 	c.expect("still here")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // pingsOf is what a client sends, and what it should be answered.
@@ -110,7 +111,7 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			room = taken
 			want := ""
 			if waiting != "" { // and is about to be written
-				l.queue(c.conn, newPushFrame(&Message{Payload: []byte(waiting[2:])}, nil))
+				l.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte(waiting[2:])}, nil))
 			}
 			l.readFrames(c.slot, c.conn, sent)
 			whole := (taken + size - 1) / size * size
@@ -129,7 +130,7 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			} else {
 				want = want[:whole] + "\x8a\x0500002" + want[whole:]
 			}
-			l.queue(c.conn, newPushFrame(&Message{Payload: []byte("push")}, nil))
+			l.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("push")}, nil))
 			room = plenty
 			l.flush(c.slot, c.conn)
 			if got := c.receivedAll(t, len(want)); string(got) != want {
@@ -152,7 +153,7 @@ func TestPongsLeaveRawPushesAlone(t *testing.T) {
 	c := l.connect(t)
 	c.received(t)
 	room = 0
-	l.queue(c.conn, newPushFrame(&Message{Raw: true, Payload: []byte("\x8a\x01r")}, nil))
+	l.queue(c.conn, newPushFrame(&gateway.Message{Raw: true, Payload: []byte("\x8a\x01r")}, nil))
 	sent, pongs := pingsOf(1, 3)
 	for range 3 {
 		l.readFrames(c.slot, c.conn, bytes.Clone(sent))

@@ -4,12 +4,13 @@ import (
 	"context"
 	"unicode/utf8"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
 var (
-	errBusy     = &Error{CodeBusy, "the event loops have no room for another push now"}
-	errStopping = &Error{CodeStopping, "the gateway is shutting down"}
+	errBusy     = &gateway.Error{Code: gateway.CodeBusy, Detail: "the event loops have no room for another push now"}
+	errStopping = &gateway.Error{Code: gateway.CodeStopping, Detail: "the gateway is shutting down"}
 )
 
 // snapshotLeast is the size from which the members of one uid or group are not
@@ -17,19 +18,19 @@ var (
 const snapshotLeast = 64
 
 // Push implements Gateway.
-func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
+func (s *Server) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, error) {
 	if s.stopped.Load() {
-		return PushResult{}, errStopping
+		return gateway.PushResult{}, errStopping
 	}
 	if err := s.names.checkTargets(&p.To); err != nil {
-		return PushResult{}, err
+		return gateway.PushResult{}, err
 	}
-	m := Message{Payload: p.Payload, Binary: p.Binary}
+	m := gateway.Message{Payload: p.Payload, Binary: p.Binary}
 	if err := checkMessage(&m); err != nil {
-		return PushResult{}, err
+		return gateway.PushResult{}, err
 	}
 	if err := s.names.checkAll("uid", p.ExcludeUIDs); err != nil {
-		return PushResult{}, err
+		return gateway.PushResult{}, err
 	}
 	var wait *pushWait
 	if p.Wait {
@@ -37,13 +38,13 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	}
 	matched, err := s.fanOut(ctx, &p, &m, wait)
 	if s.noted(err) != nil {
-		return PushResult{}, err
+		return gateway.PushResult{}, err
 	}
 	if matched == 0 {
 		s.unmatched.Add(1)
 	}
 	if wait == nil {
-		return PushResult{Matched: matched, Queued: matched}, nil
+		return gateway.PushResult{Matched: matched, Queued: matched}, nil
 	}
 	wait.matched(matched)
 	select {
@@ -51,13 +52,13 @@ func (s *Server) Push(ctx context.Context, p Push) (PushResult, error) {
 	case <-ctx.Done():
 	case <-s.ended:
 	}
-	r := PushResult{Matched: matched, Written: int(wait.written.Load()), Dropped: int(wait.dropped.Load())}
+	r := gateway.PushResult{Matched: matched, Written: int(wait.written.Load()), Dropped: int(wait.dropped.Load())}
 	r.Queued = matched - r.Written - r.Dropped
 	return r, nil
 }
 
 // Send implements GatewayWorker.
-func (s *Server) Send(ctx context.Context, to Targets, m Message) error {
+func (s *Server) Send(ctx context.Context, to gateway.Targets, m gateway.Message) error {
 	if s.stopped.Load() {
 		return errStopping
 	}
@@ -74,16 +75,16 @@ func (s *Server) Send(ctx context.Context, to Targets, m Message) error {
 	return err
 }
 
-func checkMessage(m *Message) error {
+func checkMessage(m *gateway.Message) error {
 	if !m.Binary && !m.Raw && !utf8.Valid(m.Payload) {
-		return &Error{CodeInvalidUTF8, "a text message is not UTF-8"}
+		return &gateway.Error{Code: gateway.CodeInvalidUTF8, Detail: "a text message is not UTF-8"}
 	}
 	return nil
 }
 
 // delivery is a message and how it goes to the loops.
 type delivery struct {
-	message *Message
+	message *gateway.Message
 	wait    *pushWait // nil unless the pusher waits
 	later   bool      // loops that sleep need not be woken before Wake
 }
@@ -101,7 +102,7 @@ func (s *Server) noted(err error) error {
 
 // fanOut posts the push to the loops of its targets, to all of them or, with
 // an error, to none.
-func (s *Server) fanOut(ctx context.Context, p *Push, m *Message, wait *pushWait) (matched int, err error) {
+func (s *Server) fanOut(ctx context.Context, p *gateway.Push, m *gateway.Message, wait *pushWait) (matched int, err error) {
 	var exclude []table.Handle
 	if len(p.ExcludeClientIDs)+len(p.ExcludeUIDs) > 0 {
 		if exclude, err = s.handles(ctx, p.ExcludeClientIDs, p.ExcludeUIDs, nil); err != nil {
@@ -111,7 +112,7 @@ func (s *Server) fanOut(ctx context.Context, p *Push, m *Message, wait *pushWait
 	return s.sendTo(ctx, &p.To, exclude, delivery{message: m, wait: wait})
 }
 
-func (s *Server) sendTo(ctx context.Context, to *Targets, exclude []table.Handle, d delivery) (matched int, err error) {
+func (s *Server) sendTo(ctx context.Context, to *gateway.Targets, exclude []table.Handle, d delivery) (matched int, err error) {
 	if to.All {
 		return s.pushAll(d, exclude)
 	}
@@ -131,7 +132,7 @@ func (s *Server) sendTo(ctx context.Context, to *Targets, exclude []table.Handle
 }
 
 // singleName returns the members if t is nothing but one uid or one group.
-func (s *Server) singleName(t *Targets) (table.Snapshot, bool) {
+func (s *Server) singleName(t *gateway.Targets) (table.Snapshot, bool) {
 	switch {
 	case len(t.ClientIDs) > 0 || len(t.UIDs)+len(t.Groups) != 1:
 		return table.Snapshot{}, false

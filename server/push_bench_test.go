@@ -4,29 +4,31 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"castgate/server/gateway"
 )
 
 // crowd fills a sink with clients that are all bound to one uid and in one
 // group, and answers pushes to them.
-func crowd(t testing.TB, clients int) (k *sink, pushes map[string]Push) {
+func crowd(t testing.TB, clients int) (k *sink, pushes map[string]gateway.Push) {
 	t.Helper()
 	k = newSink(t, 2, clients)
 	for i := range clients {
-		bind := Bind{ClientID: k.ids.string(k.connect(t, i), 0), UID: "everyone", Groups: []string{"crowd"}}
+		bind := gateway.Bind{ClientID: k.ids.string(k.connect(t, i), 0), UID: "everyone", Groups: []string{"crowd"}}
 		if _, err := k.Bind(t.Context(), bind); err != nil {
 			t.Fatal(err)
 		}
 	}
 	payload := []byte(strings.Repeat("x", 64))
-	return k, map[string]Push{
-		"uid":   {To: Targets{UIDs: []string{"everyone"}}, Payload: payload},
-		"group": {To: Targets{Groups: []string{"crowd"}}, Payload: payload},
-		"all":   {To: Targets{All: true}, Payload: payload},
+	return k, map[string]gateway.Push{
+		"uid":   {To: gateway.Targets{UIDs: []string{"everyone"}}, Payload: payload},
+		"group": {To: gateway.Targets{Groups: []string{"crowd"}}, Payload: payload},
+		"all":   {To: gateway.Targets{All: true}, Payload: payload},
 	}
 }
 
 // push carries one push out, to the last byte.
-func (k *sink) push(t testing.TB, p Push) {
+func (k *sink) push(t testing.TB, p gateway.Push) {
 	r, err := k.Push(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)

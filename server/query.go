@@ -9,16 +9,17 @@ import (
 	"strconv"
 	"time"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/token"
 )
 
 // Online implements Gateway.
-func (s *Server) Online(_ context.Context, q Online) (OnlineResult, error) {
+func (s *Server) Online(_ context.Context, q gateway.Online) (gateway.OnlineResult, error) {
 	if err := s.names.checkAll("uid", q.UIDs); err != nil {
-		return OnlineResult{}, err
+		return gateway.OnlineResult{}, err
 	}
-	r := OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
+	r := gateway.OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
 	for i, id := range q.ClientIDs {
 		r.Clients[i] = s.registry.online(s.ids.parse(id))
 	}
@@ -29,14 +30,14 @@ func (s *Server) Online(_ context.Context, q Online) (OnlineResult, error) {
 }
 
 // Counts implements Gateway.
-func (s *Server) Counts(_ context.Context, q Counts) (CountsResult, error) {
+func (s *Server) Counts(_ context.Context, q gateway.Counts) (gateway.CountsResult, error) {
 	if err := s.names.checkAll("group", q.Groups); err != nil {
-		return CountsResult{}, err
+		return gateway.CountsResult{}, err
 	}
 	if err := s.names.checkAll("uid", q.UIDs); err != nil {
-		return CountsResult{}, err
+		return gateway.CountsResult{}, err
 	}
-	r := CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
+	r := gateway.CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
 	for i, g := range q.Groups {
 		r.Groups[i] = s.registry.groups.Count(g)
 	}
@@ -47,8 +48,8 @@ func (s *Server) Counts(_ context.Context, q Counts) (CountsResult, error) {
 }
 
 // Stats implements Gateway.
-func (s *Server) Stats(context.Context) (Stats, error) {
-	st := Stats{
+func (s *Server) Stats(context.Context) (gateway.Stats, error) {
+	st := gateway.Stats{
 		Node: s.config.Node, StartedAt: s.began, Loops: len(s.loops),
 		Connections: s.connected(), Sockets: int(s.sockets.Load()), Waiting: s.Waiting(), MaxConns: s.MaxConns(),
 		UIDs: s.registry.uids.Len(), Groups: s.registry.groups.Len(),
@@ -58,7 +59,7 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 		TLSHandshakes: map[string]uint64{}, TokensRefused: map[string]uint64{},
 	}
 	if keys, on := s.fetched.stats(); on {
-		fetches := KeyFetches(keys)
+		fetches := gateway.KeyFetches(keys)
 		st.KeysFetched = &fetches
 	}
 	st.Certificates = s.certificateTimes()
@@ -108,7 +109,7 @@ func (s *Server) Stats(context.Context) (Stats, error) {
 }
 
 // compressionStats fills in what concerns permessage-deflate.
-func (s *Server) compressionStats(st *Stats) {
+func (s *Server) compressionStats(st *gateway.Stats) {
 	st.InflateErrors = map[string]uint64{}
 	for m := range formLine {
 		if form(m).windowBits() != 0 {
@@ -131,11 +132,11 @@ func (s *Server) compressionStats(st *Stats) {
 }
 
 // Client implements Gateway.
-func (s *Server) Client(ctx context.Context, clientID string) (ClientInfo, error) {
+func (s *Server) Client(ctx context.Context, clientID string) (gateway.ClientInfo, error) {
 	h := s.ids.parse(clientID)
 	info, ok := s.info(h)
 	if !ok {
-		return ClientInfo{}, unknownClient(clientID)
+		return gateway.ClientInfo{}, unknownClient(clientID)
 	}
 	// What waits is the loop's to know.
 	type waiting struct{ bytes, frames int }
@@ -152,14 +153,14 @@ func (s *Server) Client(ctx context.Context, clientID string) (ClientInfo, error
 	case w := <-answer:
 		info.QueuedBytes, info.QueuedFrames = w.bytes, w.frames
 	case <-ctx.Done():
-		return ClientInfo{}, errQuery(ctx)
+		return gateway.ClientInfo{}, errQuery(ctx)
 	case <-s.ended:
 	}
 	return info, nil
 }
 
 // info returns what the registry knows of a client.
-func (s *Server) info(h table.Handle) (info ClientInfo, ok bool) {
+func (s *Server) info(h table.Handle) (info gateway.ClientInfo, ok bool) {
 	var connection uint32
 	ok = s.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
@@ -205,12 +206,12 @@ func (l *loop) registeredFrom(slot uint32) iter.Seq[table.Handle] {
 
 const defaultPageLen = 100
 
-func (most nameLimit) checkList(q *List) error {
+func (most nameLimit) checkList(q *gateway.List) error {
 	if q.Limit == 0 {
 		q.Limit = defaultPageLen
 	}
-	if q.Limit < 1 || q.Limit > MaxPageLen {
-		return &Error{CodeInvalidLimit, "limit is not between 1 and " + strconv.Itoa(MaxPageLen)}
+	if q.Limit < 1 || q.Limit > gateway.MaxPageLen {
+		return &gateway.Error{Code: gateway.CodeInvalidLimit, Detail: "limit is not between 1 and " + strconv.Itoa(gateway.MaxPageLen)}
 	}
 	if q.UID != "" {
 		if err := most.check("uid", q.UID); err != nil {
@@ -223,12 +224,12 @@ func (most nameLimit) checkList(q *List) error {
 	return nil
 }
 
-var errCursor = &Error{CodeInvalidCursor, "the cursor is none that a page of this listing gave"}
+var errCursor = &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "the cursor is none that a page of this listing gave"}
 
 // errQuery is the error of a query or change whose context is done.
 func errQuery(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{CodeDeadline, "the answer took longer than it may"}
+		return &gateway.Error{Code: gateway.CodeDeadline, Detail: "the answer took longer than it may"}
 	}
 	return errStopping
 }

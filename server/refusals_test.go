@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // asked sends bytes and reads the answer.
@@ -142,7 +143,7 @@ func TestEndsAreLogged(t *testing.T) {
 		end    func(c *testClient)
 	}{
 		{"kicked", 4444, func(c *testClient) {
-			if _, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{c.id}}, Code: 4444}); err != nil {
+			if _, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{ClientIDs: []string{c.id}}, Code: 4444}); err != nil {
 				t.Error(err)
 			}
 		}},
@@ -151,7 +152,7 @@ func TestEndsAreLogged(t *testing.T) {
 		{"peer_gone", 0, func(c *testClient) { _ = c.ws.CloseNow() }},
 	} {
 		c := s.dial()
-		s.push(Targets{ClientIDs: []string{c.id}}, "hello")
+		s.push(gateway.Targets{ClientIDs: []string{c.id}}, "hello")
 		c.expect("hello")
 		try.end(c)
 		eventually(t, try.reason, func() bool { return s.stats().Sockets == 0 })

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
@@ -139,7 +140,7 @@ func fillRegistry(b *testing.B, handles []table.Handle, groups int) *registered 
 	r.connecting = time.Since(began)
 	began = time.Now()
 	for i, h := range r.handles {
-		bind := Bind{ClientID: r.ids.string(h, 0), UID: uid(i), Groups: r.groups[i%groups : i%groups+1]}
+		bind := gateway.Bind{ClientID: r.ids.string(h, 0), UID: uid(i), Groups: r.groups[i%groups : i%groups+1]}
 		if _, err := r.Bind(b.Context(), bind); err != nil {
 			b.Fatal(err)
 		}
@@ -156,12 +157,12 @@ func uid(i int) string { return "user-" + strconv.Itoa(i) }
 // operate is one operation of the benchmark, for a random client.
 func (r *registered) operate(b *testing.B) {
 	i := r.random.IntN(len(r.handles))
-	m := Membership{UIDs: []string{uid(i)}, Groups: []string{r.groups[(i+1)%len(r.groups)]}}
+	m := gateway.Membership{UIDs: []string{uid(i)}, Groups: []string{r.groups[(i+1)%len(r.groups)]}}
 	joined, err := r.Join(b.Context(), m)
 	if err != nil || joined.Changed != 1 {
 		b.Fatalf("join: %+v, %v", joined, err)
 	}
-	if pushed, err := r.Push(b.Context(), Push{To: Targets{UIDs: m.UIDs}, Payload: r.payload}); err != nil || pushed.Matched != 1 {
+	if pushed, err := r.Push(b.Context(), gateway.Push{To: gateway.Targets{UIDs: m.UIDs}, Payload: r.payload}); err != nil || pushed.Matched != 1 {
 		b.Fatalf("push: %+v, %v", pushed, err)
 	}
 	if left, err := r.Leave(b.Context(), m); err != nil || left.Changed != 1 {

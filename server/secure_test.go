@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // writePair writes a self-signed certificate for names, and its key.
@@ -108,7 +109,7 @@ func TestSecureRoundTrip(t *testing.T) {
 			a, b := s.dial(), s.dial()
 			want := []string{"one", strings.Repeat("two ", 300_000), "three"}
 			for _, text := range want {
-				s.push(Targets{All: true}, text)
+				s.push(gateway.Targets{All: true}, text)
 			}
 			a.expect(want...)
 			b.expect(want...)
@@ -123,7 +124,7 @@ func TestSecureRoundTrip(t *testing.T) {
 			if err := b.ws.Close(1000, "bye"); err != nil {
 				t.Errorf("close: %v", err)
 			}
-			if n, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{a.id}}, Code: 3001, Reason: "out"}); n != 1 || err != nil {
+			if n, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{ClientIDs: []string{a.id}}, Code: 3001, Reason: "out"}); n != 1 || err != nil {
 				t.Fatal(n, err)
 			}
 			a.expectClose(3001, "out")
@@ -139,7 +140,7 @@ func TestSecureRoundTrip(t *testing.T) {
 func TestSecureCloseNotify(t *testing.T) {
 	s := startSecure(t, &linux, nil)
 	c := s.dialSecure(insecure())
-	if n, err := s.Kick(ctx, Kick{To: Targets{All: true}, Code: 3002}); n != 1 || err != nil {
+	if n, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{All: true}, Code: 3002}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	b, err := io.ReadAll(c) // any other end than close_notify is ErrUnexpectedEOF
@@ -265,7 +266,7 @@ func TestSecureGarbage(t *testing.T) {
 			}
 		})
 	}
-	s.push(Targets{All: true}, "still served")
+	s.push(gateway.Targets{All: true}, "still served")
 	fine.expect("still served")
 }
 
@@ -291,7 +292,7 @@ func TestSecureBrokenStream(t *testing.T) {
 		}
 	}
 	eventually(t, "the counters", func() bool { return s.stats().Closes["tls"] == 5 })
-	s.push(Targets{All: true}, "fine")
+	s.push(gateway.Targets{All: true}, "fine")
 	fine.expect("fine")
 }
 
@@ -326,7 +327,7 @@ func TestSecureSlowClient(t *testing.T) {
 	s := startSecure(t, &linux, func(c *Config) { c.SendQueue = 64 << 10 })
 	slow, fine := s.dialSecure(insecure()), s.dial()
 	payload := strings.Repeat("x", 8<<10)
-	fill(s, Targets{ClientIDs: []string{slow.id}}, payload, func(st Stats) bool { return st.Connections == 1 })
+	fill(s, gateway.Targets{ClientIDs: []string{slow.id}}, payload, func(st gateway.Stats) bool { return st.Connections == 1 })
 	messages, code, reason := slow.drain()
 	if code != 1008 || reason != "slow consumer" {
 		t.Errorf("closed with %d %q", code, reason)
@@ -336,7 +337,7 @@ func TestSecureSlowClient(t *testing.T) {
 			t.Fatalf("message %d of %d is damaged: %d bytes", i, len(messages), len(m))
 		}
 	}
-	s.push(Targets{All: true}, "still served")
+	s.push(gateway.Targets{All: true}, "still served")
 	fine.expect("still served")
 	_ = slow.Close()
 	eventually(t, "the slow client to be gone", func() bool { return s.stats().Sockets == 1 })
@@ -360,9 +361,9 @@ func TestSecureShortWrites(t *testing.T) {
 	for i := range 200 {
 		text := strings.Repeat("m", i*37)
 		want = append(want, text)
-		to := Targets{All: true}
+		to := gateway.Targets{All: true}
 		if i%3 == 0 {
-			to = Targets{ClientIDs: []string{a.id, b.id}}
+			to = gateway.Targets{ClientIDs: []string{a.id, b.id}}
 		}
 		s.push(to, text)
 		if i%20 == 0 {
@@ -374,7 +375,7 @@ func TestSecureShortWrites(t *testing.T) {
 	a.expect(want...)
 	b.expect(want...)
 	c := s.dial() // the handshake, too
-	s.push(Targets{ClientIDs: []string{c.id}}, "late")
+	s.push(gateway.Targets{ClientIDs: []string{c.id}}, "late")
 	c.expect("late")
 	f.short.Store(false)
 }
@@ -385,15 +386,15 @@ func TestSecureWriteErrors(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EPIPE, unix.ECONNRESET, unix.ETIMEDOUT} {
 		c, other := s.dial(), s.dial()
 		f.writeE.Store(int64(errno))
-		s.push(Targets{ClientIDs: []string{c.id}}, "lost")
+		s.push(gateway.Targets{ClientIDs: []string{c.id}}, "lost")
 		<-c.done
-		s.push(Targets{ClientIDs: []string{other.id}}, "fine")
+		s.push(gateway.Targets{ClientIDs: []string{other.id}}, "fine")
 		other.expect("fine")
 	}
 	for _, errno := range []unix.Errno{unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM, unix.EINTR} {
 		c := s.dial()
 		f.writeE.Store(int64(errno))
-		s.push(Targets{ClientIDs: []string{c.id}}, "late")
+		s.push(gateway.Targets{ClientIDs: []string{c.id}}, "late")
 		c.expect("late")
 	}
 	// A client may have read a message before the loop has counted it.
@@ -456,7 +457,7 @@ func TestSecureTurnedAway(t *testing.T) {
 	}
 	_ = conn.NetConn().Close()
 	eventually(t, "the counter", func() bool { return s.stats().Handshakes["busy"] == 1 })
-	s.push(Targets{All: true}, "still here")
+	s.push(gateway.Targets{All: true}, "still here")
 	there.expect("still here")
 }
 

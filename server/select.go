@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
@@ -15,8 +16,8 @@ type seat struct {
 }
 
 // Members implements GatewayWorker.
-func (s *Server) Members(ctx context.Context, q Members) ([]string, error) {
-	seats, err := s.seats(ctx, Each{UID: q.UID, Group: q.Group})
+func (s *Server) Members(ctx context.Context, q gateway.Members) ([]string, error) {
+	seats, err := s.seats(ctx, gateway.Each{UID: q.UID, Group: q.Group})
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func (s *Server) Members(ctx context.Context, q Members) ([]string, error) {
 }
 
 // Each implements GatewayWorker.
-func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) error {
+func (s *Server) Each(ctx context.Context, q gateway.Each, do func(gateway.ClientState) bool) error {
 	seats, err := s.seats(ctx, q)
 	if err != nil {
 		return err
@@ -42,7 +43,7 @@ func (s *Server) Each(ctx context.Context, q Each, do func(ClientState) bool) er
 		if i%rowStride == rowStride-1 && ctx.Err() != nil {
 			return errQuery(ctx)
 		}
-		var st ClientState
+		var st gateway.ClientState
 		found := s.registry.lookup(seat.handle, func(c *client) {
 			st.ClientID = s.ids.string(seat.handle, c.connection)
 			if c.uid != nil {
@@ -73,7 +74,7 @@ func (s *Server) GroupNames(ctx context.Context) ([]string, error) {
 }
 
 // seats returns the clients q means, in their order.
-func (s *Server) seats(ctx context.Context, q Each) (seats []seat, err error) {
+func (s *Server) seats(ctx context.Context, q gateway.Each) (seats []seat, err error) {
 	var members table.Snapshot
 	switch {
 	case q.ClientID != "":

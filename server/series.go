@@ -4,13 +4,14 @@ import (
 	"context"
 	"slices"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
 // series implements Series.
 type series struct {
 	server  *Server
-	message Message
+	message gateway.Message
 	exclude []table.Handle
 	set     formSet
 	frame   *frame // once something has been sent
@@ -18,7 +19,7 @@ type series struct {
 }
 
 // BeginSeries implements GatewayWorker.
-func (s *Server) BeginSeries(ctx context.Context, m Message, excludeClientIDs []string) (Series, error) {
+func (s *Server) BeginSeries(ctx context.Context, m gateway.Message, excludeClientIDs []string) (gateway.Series, error) {
 	if err := checkMessage(&m); err != nil {
 		return nil, err
 	}
@@ -30,7 +31,7 @@ func (s *Server) BeginSeries(ctx context.Context, m Message, excludeClientIDs []
 }
 
 // Send implements Series.
-func (r *series) Send(ctx context.Context, to Targets) error {
+func (r *series) Send(ctx context.Context, to gateway.Targets) error {
 	s := r.server
 	if s.stopped.Load() {
 		return errStopping
@@ -47,7 +48,7 @@ func (r *series) Send(ctx context.Context, to Targets) error {
 }
 
 // send posts one push of the series, in whole or, if it fails, not at all.
-func (r *series) send(to *Targets) error {
+func (r *series) send(to *gateway.Targets) error {
 	s := r.server
 	if to.All {
 		_, err := s.pushAll(delivery{message: &r.message}, r.exclude)

@@ -3,6 +3,8 @@ package server
 import (
 	"runtime"
 	"testing"
+
+	"castgate/server/gateway"
 )
 
 // Pushes of a series give a client one copy for each time that it is meant, but
@@ -12,17 +14,17 @@ func TestSeries(t *testing.T) {
 	const clients = 200
 	k, all, names := overlapping(t, clients, 3)
 	few := k.ids.string(all[0], 0)
-	if _, err := k.Bind(t.Context(), Bind{ClientID: few, UID: "few"}); err != nil {
+	if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: few, UID: "few"}); err != nil {
 		t.Fatal(err)
 	}
 	left := k.ids.string(all[1], 0)
-	m := Message{Payload: make([]byte, 1<<20)}
+	m := gateway.Message{Payload: make([]byte, 1<<20)}
 	before := allocated()
 	series, err := k.BeginSeries(t.Context(), m, []string{left})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, to := range []Targets{
+	for _, to := range []gateway.Targets{
 		{ClientIDs: []string{few, few, left}},               // 2
 		{UIDs: []string{"few", "nobody", "few", "few"}},     // 3
 		{Groups: []string{names[0], names[1], names[0]}},    // 3 times all but one

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/listen"
 	"castgate/server/internal/pemfile"
 	"castgate/server/internal/quota"
@@ -87,8 +88,8 @@ func newServer(c Config, sys *system) (*Server, error) {
 		config: c, log: c.Logger, sys: sys, began: time.Now(), settle: listen.Settle,
 		ended: make(chan struct{}),
 	}
-	if s.names = MaxNameLen; c.PeerAddress.IsValid() {
-		s.names = MaxPeerNameLen
+	if s.names = gateway.MaxNameLen; c.PeerAddress.IsValid() {
+		s.names = gateway.MaxPeerNameLen
 	}
 	s.maxMessage.Store(int64(c.MaxMessage))
 	s.checks.most = max(1, c.Loops/2)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/mergepatch"
 )
 
@@ -35,8 +36,8 @@ func (s *Server) PutSession(_ context.Context, clientID string, session json.Raw
 
 // PatchSession implements Gateway.
 func (s *Server) PatchSession(_ context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error) {
-	if len(patch) > MaxPatchLen {
-		return nil, &Error{CodeSessionTooLarge, fmt.Sprintf("the patch has %d bytes, %d are allowed", len(patch), MaxPatchLen)}
+	if len(patch) > gateway.MaxPatchLen {
+		return nil, &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the patch has %d bytes, %d are allowed", len(patch), gateway.MaxPatchLen)}
 	}
 	if err := checkObject(patch); err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func (s *Server) PatchSession(_ context.Context, clientID string, patch json.Raw
 	return s.changeSession(clientID, func(old []byte) ([]byte, error) {
 		merged, err := mergepatch.Apply(old, patch)
 		if err != nil {
-			return nil, &Error{CodeInvalidSession, "the session cannot be patched: " + err.Error()}
+			return nil, &gateway.Error{Code: gateway.CodeInvalidSession, Detail: "the session cannot be patched: " + err.Error()}
 		}
 		return merged, nil
 	})
@@ -89,17 +90,17 @@ func compactSession(session []byte) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, session); err != nil {
-		return nil, &Error{CodeInvalidSession, "a session is a JSON object: " + err.Error()}
+		return nil, &gateway.Error{Code: gateway.CodeInvalidSession, Detail: "a session is a JSON object: " + err.Error()}
 	}
-	if b.Len() > MaxSessionLen {
-		return nil, &Error{CodeSessionTooLarge, fmt.Sprintf("the session has %d bytes, %d are allowed", b.Len(), MaxSessionLen)}
+	if b.Len() > gateway.MaxSessionLen {
+		return nil, &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes, %d are allowed", b.Len(), gateway.MaxSessionLen)}
 	}
 	return b.Bytes(), nil
 }
 
 func checkObject(b []byte) error {
 	if t := bytes.TrimLeft(b, " \t\r\n"); len(t) == 0 || t[0] != '{' || !json.Valid(b) {
-		return &Error{CodeInvalidSession, "a session is a JSON object"}
+		return &gateway.Error{Code: gateway.CodeInvalidSession, Detail: "a session is a JSON object"}
 	}
 	return nil
 }
@@ -116,8 +117,8 @@ func (s *Server) SessionBytes(_ context.Context, clientID string) (stored string
 
 // PutSessionBytes implements GatewayWorker.
 func (s *Server) PutSessionBytes(_ context.Context, clientID string, stored []byte) error {
-	if len(stored) > MaxSessionBytes {
-		return &Error{CodeSessionTooLarge, fmt.Sprintf("the session has %d bytes, %d are allowed", len(stored), MaxSessionBytes)}
+	if len(stored) > gateway.MaxSessionBytes {
+		return &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes, %d are allowed", len(stored), gateway.MaxSessionBytes)}
 	}
 	text := string(stored)
 	found := s.registry.lookup(s.ids.parse(clientID), func(c *client) {

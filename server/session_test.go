@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"castgate/server/gateway"
 )
 
 // A session is merged and looked at while nobody waits for the lock of the
@@ -29,7 +31,7 @@ func TestSessionIsChangedWithoutTheClientsLock(t *testing.T) {
 	if err != nil || string(got) != `{"a":1}` {
 		t.Errorf("%s, %v", got, err)
 	}
-	unknown := &Error{Code: CodeUnknownClient}
+	unknown := &gateway.Error{Code: gateway.CodeUnknownClient}
 	_, err = k.changeSession(id, func(old []byte) ([]byte, error) {
 		if string(old) != `{"a":1}` {
 			t.Errorf("the session is %s", old)
@@ -49,10 +51,10 @@ func TestSessionPatchIsBounded(t *testing.T) {
 	k := newSink(t, 1, 1)
 	id := k.ids.string(k.connect(t, 0), 0)
 	patch := func(n int) json.RawMessage { return json.RawMessage(`{"k":null` + strings.Repeat(" ", n-10) + "}") }
-	if got, err := k.PatchSession(t.Context(), id, patch(MaxPatchLen)); err != nil || string(got) != "{}" {
+	if got, err := k.PatchSession(t.Context(), id, patch(gateway.MaxPatchLen)); err != nil || string(got) != "{}" {
 		t.Errorf("%s, %v", got, err)
 	}
-	if _, err := k.PatchSession(t.Context(), id, patch(MaxPatchLen+1)); !errors.Is(err, &Error{Code: CodeSessionTooLarge}) {
+	if _, err := k.PatchSession(t.Context(), id, patch(gateway.MaxPatchLen+1)); !errors.Is(err, &gateway.Error{Code: gateway.CodeSessionTooLarge}) {
 		t.Errorf("a patch that is too large: %v", err)
 	}
 }
@@ -95,16 +97,16 @@ func TestSessionKeepsItsBytes(t *testing.T) {
 		t.Errorf("patched: %s, %v", got, err)
 	}
 	object := func(n int) json.RawMessage { return json.RawMessage(`{"a":"` + strings.Repeat("<", n-8) + `"}`) }
-	for n, patched := range map[int]bool{908: true, MaxSessionLen - 6: true, MaxSessionLen - 5: false} {
+	for n, patched := range map[int]bool{908: true, gateway.MaxSessionLen - 6: true, gateway.MaxSessionLen - 5: false} {
 		if _, err := k.PutSession(t.Context(), id, object(n)); err != nil {
 			t.Fatal(err)
 		}
 		got, err := k.PatchSession(t.Context(), id, json.RawMessage(`{"n":1}`))
-		if patched && (err != nil || len(got) != n+6) || !patched && !errors.Is(err, &Error{Code: CodeSessionTooLarge}) {
+		if patched && (err != nil || len(got) != n+6) || !patched && !errors.Is(err, &gateway.Error{Code: gateway.CodeSessionTooLarge}) {
 			t.Errorf("%d bytes and 6 more: %d bytes, %v", n, len(got), err)
 		}
 	}
-	if _, err := k.PatchSession(t.Context(), id, json.RawMessage(`{"a":1,"a":2}`)); !errors.Is(err, &Error{Code: CodeInvalidSession}) {
+	if _, err := k.PatchSession(t.Context(), id, json.RawMessage(`{"a":1,"a":2}`)); !errors.Is(err, &gateway.Error{Code: gateway.CodeInvalidSession}) {
 		t.Errorf("a name that stands twice: %v", err)
 	}
 }

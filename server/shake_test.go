@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"castgate/server/gateway"
 )
 
 // silentHello is a connection that has sent a ClientHello and says no more.
@@ -189,7 +191,7 @@ func TestHandshakeFlood(t *testing.T) {
 	var want []string
 	for range 50 {
 		want = append(want, "meanwhile")
-		s.push(Targets{ClientIDs: []string{there.id}}, "meanwhile")
+		s.push(gateway.Targets{ClientIDs: []string{there.id}}, "meanwhile")
 	}
 	there.expect(want...)
 	flood.Wait()
@@ -329,7 +331,7 @@ func TestCertificates(t *testing.T) {
 	if leaf("a.example").SerialNumber.Cmp(old) == 0 {
 		t.Error("the old certificate is still used")
 	}
-	s.push(Targets{All: true}, "still here")
+	s.push(gateway.Targets{All: true}, "still here")
 	there.expect("still here")
 	if err := os.Remove(keyB); err != nil {
 		t.Fatal(err)

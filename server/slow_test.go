@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // rawClient is a socket after its handshake that reads only when told to.
@@ -81,7 +82,7 @@ func (c *rawClient) drain() (messages []string, code uint16, reason string) {
 
 // fill pushes to one client until the kernel takes no more and the limit
 // bites; it returns how many pushes that were.
-func fill(s *testServer, to Targets, payload string, enough func(Stats) bool) (pushes int) {
+func fill(s *testServer, to gateway.Targets, payload string, enough func(gateway.Stats) bool) (pushes int) {
 	s.t.Helper()
 	for pushes = 0; !enough(s.stats()); pushes++ {
 		if pushes > 20_000 {
@@ -99,7 +100,7 @@ func TestSlowClientIsClosed(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.SendQueue = 64 << 10 })
 	slow, fine := s.dialRaw(), s.dial()
 	payload := strings.Repeat("x", 8<<10)
-	fill(s, Targets{ClientIDs: []string{slow.id}}, payload, func(st Stats) bool { return st.Connections == 1 })
+	fill(s, gateway.Targets{ClientIDs: []string{slow.id}}, payload, func(st gateway.Stats) bool { return st.Connections == 1 })
 	messages, code, reason := slow.drain()
 	if code != 1008 || reason != "slow consumer" {
 		t.Errorf("closed with %d %q", code, reason)
@@ -109,7 +110,7 @@ func TestSlowClientIsClosed(t *testing.T) {
 			t.Fatalf("message %d of %d is damaged: %d bytes", i, len(messages), len(m))
 		}
 	}
-	s.push(Targets{All: true}, "still served")
+	s.push(gateway.Targets{All: true}, "still served")
 	fine.expect("still served")
 	_ = slow.Close()
 	eventually(t, "the slow client to be gone", func() bool { return s.stats().Sockets == 1 })
@@ -126,13 +127,13 @@ func TestSlowClientIsClosed(t *testing.T) {
 func TestSlowClientDrops(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.SendQueue = 64 << 10; c.SlowPolicy = SlowDrop })
 	slow := s.dialRaw()
-	pushes := fill(s, Targets{ClientIDs: []string{slow.id}}, strings.Repeat("y", 8<<10),
-		func(st Stats) bool { return st.Dropped["slow"] >= 10 })
+	pushes := fill(s, gateway.Targets{ClientIDs: []string{slow.id}}, strings.Repeat("y", 8<<10),
+		func(st gateway.Stats) bool { return st.Dropped["slow"] >= 10 })
 	eventually(t, "the pushes to be taken up", func() bool {
 		st := s.stats()
 		return st.Queued <= 9 // 64 KiB of 8 KiB messages and the one above
 	})
-	if n, err := s.Kick(ctx, Kick{To: Targets{ClientIDs: []string{slow.id}}, Code: 3001, Text: "last"}); n != 1 || err != nil {
+	if n, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{ClientIDs: []string{slow.id}}, Code: 3001, Text: "last"}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	messages, code, _ := slow.drain()
@@ -150,10 +151,10 @@ func TestLargeMessagePasses(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.SendQueue = 1 << 10 })
 	slow := s.dialRaw()
 	large := strings.Repeat("z", 8<<20)
-	s.push(Targets{ClientIDs: []string{slow.id}}, large)
+	s.push(gateway.Targets{ClientIDs: []string{slow.id}}, large)
 	go func() {
 		time.Sleep(50 * time.Millisecond)
-		_, _ = s.Kick(ctx, Kick{To: Targets{All: true}})
+		_, _ = s.Kick(ctx, gateway.Kick{To: gateway.Targets{All: true}})
 	}()
 	messages, code, _ := slow.drain()
 	if len(messages) != 1 || messages[0] != large || code != 1000 {
@@ -165,7 +166,7 @@ func TestLargeMessagePasses(t *testing.T) {
 func TestPingFloodIsBounded(t *testing.T) {
 	s := startServer(t, nil)
 	c := s.dialRaw()
-	s.push(Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
+	s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
 	eventually(t, "the socket to be full", func() bool {
 		n := s.stats().QueuedBytes
 		time.Sleep(20 * time.Millisecond)
@@ -229,7 +230,7 @@ func TestPingsBehindAHalfWrittenPong(t *testing.T) {
 				t.Fatal("the connection is gone")
 			}
 		}
-		l.queue(c.conn, newPushFrame(&Message{Payload: []byte("push")}, nil))
+		l.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("push")}, nil))
 		want := pongs[0] + pongs[2] + "\x81\x04push"
 		if begun == 0 {
 			want = pongs[2] + "\x81\x04push" // nobody has seen anything of the first

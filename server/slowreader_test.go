@@ -13,6 +13,8 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
+
+	"castgate/server/gateway"
 )
 
 // unhurried is a connection whose owner reads only so many bytes a second.
@@ -97,17 +99,17 @@ func TestSteadyReaders(t *testing.T) {
 			var want []string
 			for n := 0; n < slowBytes; n += try.size {
 				want = append(want, message)
-				s.push(Targets{All: true}, message)
+				s.push(gateway.Targets{All: true}, message)
 			}
-			to := Targets{ClientIDs: []string{kicked[0].id, kicked[1].id}}
-			if n, err := s.Kick(ctx, Kick{To: to, Code: 3000, Reason: "bye", Text: last}); n != 2 || err != nil {
+			to := gateway.Targets{ClientIDs: []string{kicked[0].id, kicked[1].id}}
+			if n, err := s.Kick(ctx, gateway.Kick{To: to, Code: 3000, Reason: "bye", Text: last}); n != 2 || err != nil {
 				t.Fatal(n, err)
 			}
 			for _, c := range kicked {
 				c.expectClose(3000, "bye")
 				c.expect(append(want, last)...)
 			}
-			s.push(Targets{All: true}, "after")
+			s.push(gateway.Targets{All: true}, "after")
 			for _, c := range stay {
 				c.expect(append(want, "after")...)
 			}
@@ -124,7 +126,7 @@ func TestSteadyReaderAtAStop(t *testing.T) {
 	s := startServer(t, quickPings)
 	c := s.dialSlow(slowRate, websocket.DialOptions{})
 	message := incompressible(slowBytes)
-	s.push(Targets{All: true}, message)
+	s.push(gateway.Targets{All: true}, message)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
@@ -140,7 +142,7 @@ func TestNothingTaken(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, quickPings)
 	c := s.dialRaw()
-	s.push(Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 8<<20))
+	s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 8<<20))
 	eventually(t, "the end of it", func() bool { return s.stats().Sockets == 0 })
 	if st := s.stats(); st.Closes["ping_timeout"] != 1 || st.Dropped["closed"] != 1 {
 		t.Errorf("%+v", st)
@@ -181,7 +183,7 @@ func TestKernelHoldsLittle(t *testing.T) {
 		s := startServer(t, func(c *Config) { c.NotsentLowat, c.SendQueue, c.PingInterval = lowat, 64<<20, 0 })
 		c := s.dialRaw()
 		for n := 0; n < 4<<20; n += size {
-			s.push(Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", size))
+			s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", size))
 		}
 		var unsent, memory, waiting int
 		s.on(c.id, func(l *loop, slot uint32, c *conn) {

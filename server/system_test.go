@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/bell"
 )
 
@@ -22,7 +23,7 @@ func TestUnwatchableSocket(t *testing.T) {
 			t.Errorf("%v: the client was taken", errno)
 		}
 		c := s.dial()
-		s.push(Targets{ClientIDs: []string{c.id}}, "after")
+		s.push(gateway.Targets{ClientIDs: []string{c.id}}, "after")
 		c.expect("after")
 		if n := s.stats().Sockets; n != i+1 {
 			t.Errorf("%v: %d sockets", errno, n)
@@ -39,15 +40,15 @@ func TestUnwatchableRoom(t *testing.T) {
 	c := s.dial()
 	f.watchRoomE.Store(int64(unix.ENOMEM))
 	f.writeE.Store(int64(unix.EAGAIN))
-	s.push(Targets{ClientIDs: []string{c.id}}, "lost")
+	s.push(gateway.Targets{ClientIDs: []string{c.id}}, "lost")
 	<-c.done
 	c = s.dial()
 	f.unwatchRoomE.Store(int64(unix.ENOENT))
 	f.writeE.Store(int64(unix.EAGAIN))
-	s.push(Targets{ClientIDs: []string{c.id}}, "written")
+	s.push(gateway.Targets{ClientIDs: []string{c.id}}, "written")
 	<-c.done
 	c.expect("written")
-	s.push(Targets{All: true}, "fine")
+	s.push(gateway.Targets{All: true}, "fine")
 	other.expect("fine")
 	eventually(t, "the counters", func() bool {
 		st := s.stats()

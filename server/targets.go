@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
@@ -12,7 +13,7 @@ import (
 type nameLimit int
 
 // checkTargets returns the first name that can't be one.
-func (most nameLimit) checkTargets(t *Targets) error {
+func (most nameLimit) checkTargets(t *gateway.Targets) error {
 	if err := most.checkAll("uid", t.UIDs); err != nil {
 		return err
 	}
@@ -31,9 +32,9 @@ func (most nameLimit) checkAll(what string, names []string) error {
 func (most nameLimit) check(what, name string) error {
 	switch {
 	case name == "":
-		return &Error{CodeInvalidName, fmt.Sprintf("a %s is empty; 1 to %d bytes are allowed", what, most)}
+		return &gateway.Error{Code: gateway.CodeInvalidName, Detail: fmt.Sprintf("a %s is empty; 1 to %d bytes are allowed", what, most)}
 	case len(name) > int(most):
-		return &Error{CodeInvalidName, fmt.Sprintf("a %s is longer than %d bytes", what, most)}
+		return &gateway.Error{Code: gateway.CodeInvalidName, Detail: fmt.Sprintf("a %s is longer than %d bytes", what, most)}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
@@ -21,7 +22,7 @@ func overlapping(t *testing.T, clients, groups int) (k *sink, all []table.Handle
 	for i := range clients {
 		h := k.connect(t, i)
 		all = append(all, h)
-		if _, err := k.Join(t.Context(), Membership{ClientIDs: []string{k.ids.string(h, 0)}, Groups: names}); err != nil {
+		if _, err := k.Join(t.Context(), gateway.Membership{ClientIDs: []string{k.ids.string(h, 0)}, Groups: names}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,7 +53,7 @@ func TestTargetsAreBounded(t *testing.T) {
 			t.Errorf("%s: %d bytes for %d clients", what, took, clients)
 		}
 	}
-	r, err := k.Push(t.Context(), Push{To: Targets{Groups: slices.Repeat(names, 2)}, Payload: []byte("x")})
+	r, err := k.Push(t.Context(), gateway.Push{To: gateway.Targets{Groups: slices.Repeat(names, 2)}, Payload: []byte("x")})
 	if err != nil || r.Matched != clients {
 		t.Errorf("a push: %+v, %v", r, err)
 	}
@@ -64,20 +65,20 @@ func TestTargetsDeadline(t *testing.T) {
 	k, all, names := overlapping(t, 100, 200)
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
-	want := &Error{Code: CodeDeadline}
-	if r, err := k.Push(ctx, Push{To: Targets{Groups: names}, Payload: []byte("x")}); !errors.Is(err, want) {
+	want := &gateway.Error{Code: gateway.CodeDeadline}
+	if r, err := k.Push(ctx, gateway.Push{To: gateway.Targets{Groups: names}, Payload: []byte("x")}); !errors.Is(err, want) {
 		t.Errorf("a push: %+v, %v", r, err)
 	}
 	for _, h := range all {
-		if _, err := k.Bind(t.Context(), Bind{ClientID: k.ids.string(h, 0), UID: "everyone"}); err != nil {
+		if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: k.ids.string(h, 0), UID: "everyone"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	except := Push{To: Targets{All: true}, ExcludeUIDs: repeated("everyone", 200), Payload: []byte("x")}
+	except := gateway.Push{To: gateway.Targets{All: true}, ExcludeUIDs: repeated("everyone", 200), Payload: []byte("x")}
 	if r, err := k.Push(ctx, except); !errors.Is(err, want) {
 		t.Errorf("a push with exceptions: %+v, %v", r, err)
 	}
-	if n, err := k.Kick(ctx, Kick{To: Targets{Groups: names}}); n != 0 || !errors.Is(err, want) {
+	if n, err := k.Kick(ctx, gateway.Kick{To: gateway.Targets{Groups: names}}); n != 0 || !errors.Is(err, want) {
 		t.Errorf("a kick: %d, %v", n, err)
 	}
 	if st, _ := k.Stats(t.Context()); st.Matched+st.PushesRefused != 0 || st.Connections != len(all) {

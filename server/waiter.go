@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 	"castgate/server/token"
 )
 
@@ -31,9 +32,9 @@ func (l *loop) admitted(slot uint32, c *conn, r request, id *token.Identity) boo
 		return true
 	}
 	switch l.srv.config.Events.Admit() {
-	case AdmitNow:
+	case gateway.AdmitNow:
 		return true
-	case AdmitNever:
+	case gateway.AdmitNever:
 		l.refuse(slot, c, codec.HandshakeNoWorker)
 		return false
 	}
@@ -88,7 +89,7 @@ func (l *loop) readmitSome() {
 			l.dropWaiter()
 			continue
 		}
-		if l.srv.config.Events.Admit() == AdmitLater {
+		if l.srv.config.Events.Admit() == gateway.AdmitLater {
 			l.readmitting = false
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // Connections that are not admitted yet wait with their request unanswered, and
@@ -11,7 +12,7 @@ import (
 // business. Then each is served as it would have been.
 func TestWaiters(t *testing.T) {
 	s, log := startPlain(t, func(c *Config) { c.Loops = 1 })
-	log.admission.Store(uint32(AdmitLater))
+	log.admission.Store(uint32(gateway.AdmitLater))
 	const ws, text, gone = 0, 1, 2
 	clients := []*plainClient{s.dialPlain(0), s.dialPlain(1), s.dialPlain(0)}
 	request := string(codec.AppendRequest(nil, "localhost", "/", [24]byte([]byte("MDEyMzQ1Njc4OWFiY2RlZg==")), ""))
@@ -28,7 +29,7 @@ func TestWaiters(t *testing.T) {
 	if n := s.Waiting(); n != 2 || len(log.of(1)) != 0 {
 		t.Fatalf("%d wait, events %q", n, log.of(1))
 	}
-	log.admission.Store(uint32(AdmitNow))
+	log.admission.Store(uint32(gateway.AdmitNow))
 	s.Readmit()
 	eventually(t, "both are served", func() bool { return len(log.of(1)) == 2 && len(log.of(2)) == 2 })
 	for id := range uint32(2) {
@@ -48,11 +49,11 @@ func TestWaiters(t *testing.T) {
 // hold more than there is for all.
 func TestWaitersRefused(t *testing.T) {
 	s, log := startPeer(t, func(c *Config) { c.Loops = 1 })
-	log.admission.Store(uint32(AdmitNever))
+	log.admission.Store(uint32(gateway.AdmitNever))
 	if _, err := s.tryDial(); err == nil {
 		t.Fatal("admitted")
 	}
-	log.admission.Store(uint32(AdmitLater))
+	log.admission.Store(uint32(gateway.AdmitLater))
 	failed := make(chan error)
 	go func() {
 		_, err := s.tryDial()
@@ -64,7 +65,7 @@ func TestWaitersRefused(t *testing.T) {
 		t.Fatal("there was no room")
 	}
 	s.waitRoom.Add(-waitMemory)
-	log.admission.Store(uint32(AdmitNever))
+	log.admission.Store(uint32(gateway.AdmitNever))
 	s.Readmit()
 	if err := <-failed; err == nil {
 		t.Fatal("admitted")

@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"net"
 
-	"castgate/server"
+	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 )
 
@@ -51,7 +51,7 @@ func fromOf(addr net.Addr) string {
 
 // auditTargets are the targets of a kick: the first names of each kind, and
 // how many there are.
-func auditTargets(t *server.Targets) []slog.Attr {
+func auditTargets(t *gateway.Targets) []slog.Attr {
 	if t.All {
 		return []slog.Attr{slog.Bool("all", true)}
 	}

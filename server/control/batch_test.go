@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 type reply struct {
@@ -191,7 +191,7 @@ func TestStreamCutOff(t *testing.T) {
 
 // largeSessions is a gateway whose sessions are as large as they may be.
 type largeSessions struct {
-	server.Gateway
+	gateway.Gateway
 	asked int
 }
 

@@ -6,8 +6,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/gateway"
 )
 
 // call is one request on its way through the port: what it needs in memory, so
@@ -23,7 +23,7 @@ type call struct {
 	route    *route
 	caller   *Key   // whose rights it has; nil on a route that needs no key
 	clientID string // from the path
-	list     server.List
+	list     gateway.List
 	waiting  bool // ctx has a deadline already
 
 	command wire.Command
@@ -50,7 +50,7 @@ func (s *Server) newCall(ctx *fasthttp.RequestCtx) *call {
 func (c *call) release() {
 	c.command.Reset()
 	c.http, c.ctx, c.route, c.caller = nil, nil, nil, nil
-	c.clientID, c.list, c.waiting = "", server.List{}, false
+	c.clientID, c.list, c.waiting = "", gateway.List{}, false
 	if cap(c.out) > keepAnswer {
 		c.out = nil
 	}

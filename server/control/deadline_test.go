@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // stuck is a gateway whose queries end with their context only.
@@ -23,21 +23,21 @@ type stuck struct {
 func (s *stuck) wait(ctx context.Context) error {
 	<-ctx.Done()
 	s.ended <- struct{}{}
-	return &server.Error{Code: server.CodeDeadline, Detail: "took too long"}
+	return &gateway.Error{Code: gateway.CodeDeadline, Detail: "took too long"}
 }
 
-func (s *stuck) Client(ctx context.Context, _ string) (server.ClientInfo, error) {
-	return server.ClientInfo{}, s.wait(ctx)
+func (s *stuck) Client(ctx context.Context, _ string) (gateway.ClientInfo, error) {
+	return gateway.ClientInfo{}, s.wait(ctx)
 }
 
-func (s *stuck) Clients(ctx context.Context, q server.List) (server.Page[server.ClientInfo], error) {
+func (s *stuck) Clients(ctx context.Context, q gateway.List) (gateway.Page[gateway.ClientInfo], error) {
 	if q.Cursor == s.from {
-		return server.Page[server.ClientInfo]{}, s.wait(ctx)
+		return gateway.Page[gateway.ClientInfo]{}, s.wait(ctx)
 	}
 	return s.fake.Clients(ctx, q)
 }
 
-func (s *stuck) Unbind(ctx context.Context, id string) (server.BindResult, error) {
+func (s *stuck) Unbind(ctx context.Context, id string) (gateway.BindResult, error) {
 	<-s.unbind
 	return s.fake.Unbind(ctx, id)
 }
@@ -104,18 +104,18 @@ func TestStreamDeadline(t *testing.T) {
 // lost is a gateway that never finds all the clients it is to do something with.
 type lost struct{ *stuck }
 
-func (s *lost) Push(ctx context.Context, _ server.Push) (server.PushResult, error) {
-	return server.PushResult{}, s.wait(ctx)
+func (s *lost) Push(ctx context.Context, _ gateway.Push) (gateway.PushResult, error) {
+	return gateway.PushResult{}, s.wait(ctx)
 }
 
-func (s *lost) Kick(ctx context.Context, _ server.Kick) (int, error) { return 0, s.wait(ctx) }
+func (s *lost) Kick(ctx context.Context, _ gateway.Kick) (int, error) { return 0, s.wait(ctx) }
 
-func (s *lost) Join(ctx context.Context, _ server.Membership) (server.MembershipResult, error) {
-	return server.MembershipResult{}, s.wait(ctx)
+func (s *lost) Join(ctx context.Context, _ gateway.Membership) (gateway.MembershipResult, error) {
+	return gateway.MembershipResult{}, s.wait(ctx)
 }
 
-func (s *lost) Leave(ctx context.Context, _ server.Membership) (server.MembershipResult, error) {
-	return server.MembershipResult{}, s.wait(ctx)
+func (s *lost) Leave(ctx context.Context, _ gateway.Membership) (gateway.MembershipResult, error) {
+	return gateway.MembershipResult{}, s.wait(ctx)
 }
 
 func (s *lost) Ungroup(ctx context.Context, _ []string) (int, error) { return 0, s.wait(ctx) }

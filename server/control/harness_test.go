@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // patience is how long a test waits for what must come: a machine that is held
@@ -25,12 +25,12 @@ const patience = time.Minute
 // fake is a gateway of two clients, c-1 (bound to ann) and c-2. It notes what
 // it is asked for, as text: arguments live only as long as the call.
 type fake struct {
-	server.Gateway // what the control port does not use
-	mu             sync.Mutex
-	calls          []string
-	err            error // what every verb returns if set
-	rows           int   // rows of a listing
-	limit          []int // limits that listings were asked with
+	gateway.Gateway // what the control port does not use
+	mu              sync.Mutex
+	calls           []string
+	err             error // what every verb returns if set
+	rows            int   // rows of a listing
+	limit           []int // limits that listings were asked with
 	// waiting gets a message when a Push waits; it then waits for its context.
 	waiting chan struct{}
 	broken  bool // panic in Stats and in the second page of listings
@@ -54,61 +54,61 @@ func (f *fake) took() string {
 
 func known(id string) error {
 	if id != "c-1" && id != "c-2" {
-		return &server.Error{Code: server.CodeUnknownClient, Detail: "no such client"}
+		return &gateway.Error{Code: gateway.CodeUnknownClient, Detail: "no such client"}
 	}
 	return nil
 }
 
-func (f *fake) Bind(_ context.Context, b server.Bind) (server.BindResult, error) {
+func (f *fake) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, error) {
 	if err := f.note("bind %q %q %q %v", b.ClientID, b.UID, b.Groups, b.KickOld); err != nil {
-		return server.BindResult{}, err
+		return gateway.BindResult{}, err
 	}
-	return server.BindResult{PreviousUID: "", Kicked: 1}, known(b.ClientID)
+	return gateway.BindResult{PreviousUID: "", Kicked: 1}, known(b.ClientID)
 }
 
-func (f *fake) Unbind(_ context.Context, id string) (server.BindResult, error) {
+func (f *fake) Unbind(_ context.Context, id string) (gateway.BindResult, error) {
 	_ = f.note("unbind %q", id)
-	return server.BindResult{PreviousUID: "a\"nn"}, known(id)
+	return gateway.BindResult{PreviousUID: "a\"nn"}, known(id)
 }
 
 func (f *fake) UnbindUIDs(_ context.Context, uids []string) (int, error) {
 	return len(uids), f.note("unbind uids %q", uids)
 }
 
-func (f *fake) Join(_ context.Context, m server.Membership) (server.MembershipResult, error) {
-	return server.MembershipResult{Changed: 2, UnknownClientIDs: []string{"gone"}}, f.note("join %q %q %q", m.ClientIDs, m.UIDs, m.Groups)
+func (f *fake) Join(_ context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
+	return gateway.MembershipResult{Changed: 2, UnknownClientIDs: []string{"gone"}}, f.note("join %q %q %q", m.ClientIDs, m.UIDs, m.Groups)
 }
 
-func (f *fake) Leave(_ context.Context, m server.Membership) (server.MembershipResult, error) {
-	return server.MembershipResult{Changed: 2}, f.note("leave %q %q %q", m.ClientIDs, m.UIDs, m.Groups)
+func (f *fake) Leave(_ context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
+	return gateway.MembershipResult{Changed: 2}, f.note("leave %q %q %q", m.ClientIDs, m.UIDs, m.Groups)
 }
 
 func (f *fake) Ungroup(_ context.Context, groups []string) (int, error) {
 	return 3, f.note("ungroup %q", groups)
 }
 
-func (f *fake) Push(ctx context.Context, p server.Push) (server.PushResult, error) {
+func (f *fake) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, error) {
 	t := &p.To
 	err := f.note("push %q %q %q %v but %q %q: %q binary=%v wait=%v", t.ClientIDs, t.UIDs, t.Groups, t.All,
 		p.ExcludeClientIDs, p.ExcludeUIDs, p.Payload, p.Binary, p.Wait)
 	if err == nil && p.Wait && f.waiting != nil {
 		f.waiting <- struct{}{}
 		<-ctx.Done()
-		return server.PushResult{Matched: 3, Queued: 1, Written: 2}, nil
+		return gateway.PushResult{Matched: 3, Queued: 1, Written: 2}, nil
 	}
 	if p.Wait {
-		return server.PushResult{Matched: 3, Dropped: 1, Written: 2}, err
+		return gateway.PushResult{Matched: 3, Dropped: 1, Written: 2}, err
 	}
-	return server.PushResult{Matched: 3, Queued: 3}, err
+	return gateway.PushResult{Matched: 3, Queued: 3}, err
 }
 
-func (f *fake) Kick(_ context.Context, k server.Kick) (int, error) {
+func (f *fake) Kick(_ context.Context, k gateway.Kick) (int, error) {
 	t := &k.To
 	return 4, f.note("kick %q %q %q %v but %q %q: %d %q %q", t.ClientIDs, t.UIDs, t.Groups, t.All, k.ExcludeClientIDs, k.ExcludeUIDs, k.Code, k.Reason, k.Text)
 }
 
-func (f *fake) Online(_ context.Context, q server.Online) (server.OnlineResult, error) {
-	r := server.OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
+func (f *fake) Online(_ context.Context, q gateway.Online) (gateway.OnlineResult, error) {
+	r := gateway.OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
 	for i, id := range q.ClientIDs {
 		r.Clients[i] = known(id) == nil
 	}
@@ -118,18 +118,18 @@ func (f *fake) Online(_ context.Context, q server.Online) (server.OnlineResult, 
 	return r, f.note("online %q %q", q.ClientIDs, q.UIDs)
 }
 
-func (f *fake) Counts(_ context.Context, q server.Counts) (server.CountsResult, error) {
-	r := server.CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
+func (f *fake) Counts(_ context.Context, q gateway.Counts) (gateway.CountsResult, error) {
+	r := gateway.CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
 	return r, f.note("counts %q %q", q.Groups, q.UIDs)
 }
 
-func (f *fake) Stats(context.Context) (server.Stats, error) {
+func (f *fake) Stats(context.Context) (gateway.Stats, error) {
 	if f.broken {
 		panic("broken for the test")
 	}
-	return server.Stats{
+	return gateway.Stats{
 		Connections: 2, StartedAt: connected, Handshakes: map[string]uint64{"ok": 2, "bad": 1},
-		Certificates: []server.Certificate{{Name: "a.example", NotAfter: connected}}, PushesUnmatched: 2,
+		Certificates: []gateway.Certificate{{Name: "a.example", NotAfter: connected}}, PushesUnmatched: 2,
 		Matched: 10, Written: 6, Dropped: map[string]uint64{"slow": 3}, Queued: 1, LoopLag: 1500 * time.Microsecond,
 		CompressedClients: 1, Compressed: 4, CompressedLonger: 5, CompressedBefore: 600, CompressedAfter: 70,
 		Inflated: 8, InflatedBefore: 90, InflatedAfter: 1000, InflateErrors: map[string]uint64{"too_big": 11},
@@ -138,20 +138,20 @@ func (f *fake) Stats(context.Context) (server.Stats, error) {
 
 var connected = time.Date(2026, 11, 23, 21, 0, 0, 123456789, time.FixedZone("", 3600))
 
-func (f *fake) Client(_ context.Context, id string) (server.ClientInfo, error) {
+func (f *fake) Client(_ context.Context, id string) (gateway.ClientInfo, error) {
 	_ = f.note("client %q", id)
-	return server.ClientInfo{ClientID: id, UID: "ann", Groups: []string{"red"}, Session: json.RawMessage(`{"a":1}`),
+	return gateway.ClientInfo{ClientID: id, UID: "ann", Groups: []string{"red"}, Session: json.RawMessage(`{"a":1}`),
 		RemoteAddr: "127.0.0.1:1", ConnectedAt: connected, QueuedBytes: 5, QueuedFrames: 1}, known(id)
 }
 
 // page returns rows numbered from the cursor on.
-func (f *fake) page(q server.List) (from, to int, next string, err error) {
+func (f *fake) page(q gateway.List) (from, to int, next string, err error) {
 	f.mu.Lock()
 	f.limit = append(f.limit, q.Limit)
 	f.mu.Unlock()
 	if q.Cursor != "" {
 		if _, err := fmt.Sscanf(q.Cursor, "at-%d", &from); err != nil {
-			return 0, 0, "", &server.Error{Code: server.CodeInvalidCursor, Detail: "no cursor of this listing"}
+			return 0, 0, "", &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "no cursor of this listing"}
 		}
 		if f.broken {
 			panic("broken for the test")
@@ -166,25 +166,25 @@ func (f *fake) page(q server.List) (from, to int, next string, err error) {
 	return from, to, next, f.note("list %q %q", q.UID, q.Group)
 }
 
-func (f *fake) Clients(_ context.Context, q server.List) (server.Page[server.ClientInfo], error) {
+func (f *fake) Clients(_ context.Context, q gateway.List) (gateway.Page[gateway.ClientInfo], error) {
 	from, to, next, err := f.page(q)
-	page := server.Page[server.ClientInfo]{Next: next}
+	page := gateway.Page[gateway.ClientInfo]{Next: next}
 	for i := from; i < to; i++ {
-		page.Rows = append(page.Rows, server.ClientInfo{ClientID: fmt.Sprint("c-", i), RemoteAddr: "[::1]:2", ConnectedAt: connected})
+		page.Rows = append(page.Rows, gateway.ClientInfo{ClientID: fmt.Sprint("c-", i), RemoteAddr: "[::1]:2", ConnectedAt: connected})
 	}
 	return page, err
 }
 
-func (f *fake) UIDs(_ context.Context, q server.List) (server.Page[server.NameCount], error) {
+func (f *fake) UIDs(_ context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
 	from, to, next, err := f.page(q)
-	page := server.Page[server.NameCount]{Next: next}
+	page := gateway.Page[gateway.NameCount]{Next: next}
 	for i := from; i < to; i++ {
-		page.Rows = append(page.Rows, server.NameCount{Name: fmt.Sprint("u\n", i), Clients: 1})
+		page.Rows = append(page.Rows, gateway.NameCount{Name: fmt.Sprint("u\n", i), Clients: 1})
 	}
 	return page, err
 }
 
-func (f *fake) Groups(ctx context.Context, q server.List) (server.Page[server.NameCount], error) {
+func (f *fake) Groups(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
 	return f.UIDs(ctx, q)
 }
 
@@ -241,7 +241,7 @@ func start(t testing.TB, change func(*Config)) *port {
 }
 
 // startWith is start with a gateway of the test's own.
-func startWith(t testing.TB, gw server.Gateway, change func(*Config)) *port {
+func startWith(t testing.TB, gw gateway.Gateway, change func(*Config)) *port {
 	t.Helper()
 	c := Defaults()
 	c.Listen = "127.0.0.1:0"

@@ -3,12 +3,12 @@ package control
 import (
 	"log/slog"
 
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 func (c *call) kick() error {
 	m := &c.command
-	n, err := c.server.gateway.Kick(c.ctx, server.Kick{
+	n, err := c.server.gateway.Kick(c.ctx, gateway.Kick{
 		To: *m.Targets(), ExcludeClientIDs: m.ExcludeClientIDs, ExcludeUIDs: m.ExcludeUIDs,
 		Code: uint16(m.Code), Reason: m.Reason, Text: m.Text,
 	})

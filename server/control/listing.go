@@ -9,8 +9,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/gateway"
 )
 
 // streamPage is how many rows a stream asks the gateway for at once.
@@ -19,29 +19,29 @@ const streamPage = 1000
 // listing is one of the three listings, of rows of type T.
 type listing[T any] struct {
 	name   string
-	page   func(gw server.Gateway, ctx context.Context, q server.List) (server.Page[T], error)
+	page   func(gw gateway.Gateway, ctx context.Context, q gateway.List) (gateway.Page[T], error)
 	append func(dst []byte, row *T) []byte
 }
 
 func listClients(c *call) error {
-	return list(c, listing[server.ClientInfo]{"clients", server.Gateway.Clients, func(dst []byte, row *server.ClientInfo) []byte {
+	return list(c, listing[gateway.ClientInfo]{"clients", gateway.Gateway.Clients, func(dst []byte, row *gateway.ClientInfo) []byte {
 		return append(appendClient(dst, row), '}')
 	}})
 }
 
 func listUIDs(c *call) error {
-	return list(c, listing[server.NameCount]{"uids", server.Gateway.UIDs, func(dst []byte, row *server.NameCount) []byte {
+	return list(c, listing[gateway.NameCount]{"uids", gateway.Gateway.UIDs, func(dst []byte, row *gateway.NameCount) []byte {
 		return appendCount(dst, `{"uid":`, row)
 	}})
 }
 
 func listGroups(c *call) error {
-	return list(c, listing[server.NameCount]{"groups", server.Gateway.Groups, func(dst []byte, row *server.NameCount) []byte {
+	return list(c, listing[gateway.NameCount]{"groups", gateway.Gateway.Groups, func(dst []byte, row *gateway.NameCount) []byte {
 		return appendCount(dst, `{"group":`, row)
 	}})
 }
 
-func appendCount(dst []byte, name string, row *server.NameCount) []byte {
+func appendCount(dst []byte, name string, row *gateway.NameCount) []byte {
 	dst = wire.AppendString(append(dst, name...), row.Name)
 	return append(appendInt(dst, `,"clients":`, row.Clients), '}')
 }
@@ -99,7 +99,7 @@ type streamer[T any] struct {
 	server  *Server
 	listing listing[T]
 	conn    *conn
-	query   server.List
+	query   gateway.List
 	left    int // rows wanted still, 0 for all
 }
 
@@ -111,7 +111,7 @@ func (w *streamer[T]) limit() int {
 }
 
 // next asks for a page, which may take RequestTimeout.
-func (w *streamer[T]) next() (server.Page[T], error) {
+func (w *streamer[T]) next() (gateway.Page[T], error) {
 	ctx, cancel := context.WithTimeout(w.server.base, w.server.limits.Load().RequestTimeout)
 	defer cancel()
 	return w.listing.page(w.server.gateway, ctx, w.query)
@@ -120,7 +120,7 @@ func (w *streamer[T]) next() (server.Page[T], error) {
 // write ends when the rows do, when the caller is gone or when the port shuts
 // down. A listing that is not complete is cut off before the end of its
 // chunked body, so that it can't be taken for complete.
-func (w *streamer[T]) write(out *bufio.Writer, page server.Page[T]) {
+func (w *streamer[T]) write(out *bufio.Writer, page gateway.Page[T]) {
 	complete := false
 	defer func() {
 		if p := recover(); p != nil {

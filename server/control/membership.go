@@ -3,14 +3,14 @@ package control
 import (
 	"log/slog"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 )
 
 func (c *call) bind() error {
 	m := &c.command
-	r, err := c.server.gateway.Bind(c.ctx, server.Bind{ClientID: m.ClientID, UID: m.UID, Groups: m.Top.Groups, KickOld: m.KickOld})
+	r, err := c.server.gateway.Bind(c.ctx, gateway.Bind{ClientID: m.ClientID, UID: m.UID, Groups: m.Top.Groups, KickOld: m.KickOld})
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (c *call) bind() error {
 // unbind answers in one form for a client and for uids: how many clients had a
 // uid and, of a client, which.
 func (c *call) unbind() (err error) {
-	m, r, unbound := &c.command, server.BindResult{}, 0
+	m, r, unbound := &c.command, gateway.BindResult{}, 0
 	if m.Has&wire.FieldUIDs != 0 {
 		unbound, err = c.server.gateway.UnbindUIDs(c.ctx, m.Top.UIDs)
 	} else if r, err = c.server.gateway.Unbind(c.ctx, m.ClientID); r.PreviousUID != "" {
@@ -49,12 +49,12 @@ func (c *call) leave() error {
 	return c.changed(r, err)
 }
 
-func (c *call) membership() server.Membership {
+func (c *call) membership() gateway.Membership {
 	t := &c.command.Top
-	return server.Membership{ClientIDs: t.ClientIDs, UIDs: t.UIDs, Groups: t.Groups}
+	return gateway.Membership{ClientIDs: t.ClientIDs, UIDs: t.UIDs, Groups: t.Groups}
 }
 
-func (c *call) changed(r server.MembershipResult, err error) error {
+func (c *call) changed(r gateway.MembershipResult, err error) error {
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"castgate/server"
+	"castgate/server/gateway"
 )
 
 const namespace = "castgate_"
@@ -228,7 +229,7 @@ func (m *metrics) collectProcess(out chan<- prometheus.Metric) {
 }
 
 // collectTokens sends what concerns tokens.
-func collectTokens(st *server.Stats, gauge func(*prometheus.Desc, float64), counter func(*prometheus.Desc, uint64, ...string)) {
+func collectTokens(st *gateway.Stats, gauge func(*prometheus.Desc, float64), counter func(*prometheus.Desc, uint64, ...string)) {
 	for reason, n := range st.TokensRefused {
 		counter(descTokens, n, reason)
 	}
@@ -245,7 +246,7 @@ func collectTokens(st *server.Stats, gauge func(*prometheus.Desc, float64), coun
 }
 
 // collectCompression sends what concerns permessage-deflate.
-func collectCompression(st *server.Stats, gauge func(*prometheus.Desc, float64), counter func(*prometheus.Desc, uint64, ...string)) {
+func collectCompression(st *gateway.Stats, gauge func(*prometheus.Desc, float64), counter func(*prometheus.Desc, uint64, ...string)) {
 	gauge(descCompressing, float64(st.CompressedClients))
 	counter(descCompressed, st.Compressed, "compressed")
 	counter(descCompressed, st.CompressedLonger, "not_shorter")

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/gateway"
 )
 
 // parameters reads the query. Names and values are decoded in place, in
@@ -31,7 +31,7 @@ func (c *call) parameters() error {
 			return wire.Faultf(codeInvalidParameter, "the query has a %% that begins no percent-encoding")
 		}
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			return wire.Faultf(string(server.CodeInvalidName), "the query has a name or value that is not UTF-8")
+			return wire.Faultf(string(gateway.CodeInvalidName), "the query has a name or value that is not UTF-8")
 		}
 		if c.route.parameter == nil {
 			return unknownParameter(name, "none")
@@ -125,8 +125,8 @@ func (c *call) listParameter(name, value string) error {
 			return wire.Faultf(codeInvalidParameter, "limit must be given once")
 		}
 		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 || n > server.MaxPageLen {
-			return &server.Error{Code: server.CodeInvalidLimit, Detail: "limit must be a number from 1 to " + strconv.Itoa(server.MaxPageLen)}
+		if err != nil || n < 1 || n > gateway.MaxPageLen {
+			return &gateway.Error{Code: gateway.CodeInvalidLimit, Detail: "limit must be a number from 1 to " + strconv.Itoa(gateway.MaxPageLen)}
 		}
 		c.list.Limit = n
 		return nil

@@ -6,8 +6,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/gateway"
 )
 
 const problemType = "application/problem+json"
@@ -33,7 +33,7 @@ const (
 	codeForbidden        = "forbidden"
 	codeReloadRefused    = "reload_refused"
 	codeAnswerTooLarge   = "answer_too_large"
-	codeDeadline         = string(server.CodeDeadline)
+	codeDeadline         = string(gateway.CodeDeadline)
 )
 
 // statuses gives every code of an error its status. The OpenAPI document is
@@ -55,17 +55,17 @@ var statuses = map[string]int{
 	wire.CodeSeveralPayloads: 400,
 	wire.CodeUnknownOp:       400,
 
-	string(server.CodeUnknownClient):   404,
-	string(server.CodeInvalidName):     400,
-	string(server.CodeInvalidReason):   400,
-	string(server.CodeInvalidSession):  400,
-	string(server.CodeSessionTooLarge): 413,
-	string(server.CodeInvalidCursor):   400,
-	string(server.CodeInvalidLimit):    400,
-	string(server.CodeTooManyGroups):   400,
-	string(server.CodeBusy):            503,
-	string(server.CodeStopping):        503,
-	codeDeadline:                       503,
+	string(gateway.CodeUnknownClient):   404,
+	string(gateway.CodeInvalidName):     400,
+	string(gateway.CodeInvalidReason):   400,
+	string(gateway.CodeInvalidSession):  400,
+	string(gateway.CodeSessionTooLarge): 413,
+	string(gateway.CodeInvalidCursor):   400,
+	string(gateway.CodeInvalidLimit):    400,
+	string(gateway.CodeTooManyGroups):   400,
+	string(gateway.CodeBusy):            503,
+	string(gateway.CodeStopping):        503,
+	codeDeadline:                        503,
 
 	codeBadRequest:       400,
 	codeUnknownParameter: 400,
@@ -91,7 +91,7 @@ var statuses = map[string]int{
 // problemOf returns what an error of a verb says to its caller.
 func problemOf(err error) (status int, code, detail string) {
 	var fault *wire.Fault
-	var gateway *server.Error
+	var gateway *gateway.Error
 	switch {
 	case errors.As(err, &fault):
 		code, detail = fault.Code, fault.Detail

@@ -3,8 +3,8 @@ package control
 import (
 	"unicode/utf8"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/gateway"
 )
 
 func (c *call) push() error {
@@ -13,7 +13,7 @@ func (c *call) push() error {
 		// At the deadline the gateway answers with the counts so far.
 		defer c.wait()()
 	}
-	r, err := c.server.gateway.Push(c.ctx, server.Push{
+	r, err := c.server.gateway.Push(c.ctx, gateway.Push{
 		To: m.To, ExcludeClientIDs: m.ExcludeClientIDs, ExcludeUIDs: m.ExcludeUIDs,
 		Payload: m.Payload, Binary: m.Binary, Wait: m.Wait,
 	})

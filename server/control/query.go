@@ -5,13 +5,13 @@ import (
 	"slices"
 	"strconv"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/gateway"
 )
 
 func (c *call) online() error {
 	t := &c.command.Top
-	r, err := c.server.gateway.Online(c.ctx, server.Online{ClientIDs: t.ClientIDs, UIDs: t.UIDs})
+	r, err := c.server.gateway.Online(c.ctx, gateway.Online{ClientIDs: t.ClientIDs, UIDs: t.UIDs})
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (c *call) online() error {
 
 func (c *call) counts() error {
 	t := &c.command.Top
-	r, err := c.server.gateway.Counts(c.ctx, server.Counts{Groups: t.Groups, UIDs: t.UIDs})
+	r, err := c.server.gateway.Counts(c.ctx, gateway.Counts{Groups: t.Groups, UIDs: t.UIDs})
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (c *call) client() error {
 
 // appendClient appends what a listing tells of a client; the object is left
 // open.
-func appendClient(dst []byte, info *server.ClientInfo) []byte {
+func appendClient(dst []byte, info *gateway.ClientInfo) []byte {
 	dst = wire.AppendString(append(dst, `{"client_id":`...), info.ClientID)
 	dst = appendNullable(append(dst, `,"uid":`...), info.UID)
 	dst = wire.AppendStrings(append(dst, `,"groups":`...), info.Groups)

@@ -9,17 +9,17 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // quickGateway is a gateway that does nothing but answer pushes.
 type quickGateway struct {
-	server.Gateway
+	gateway.Gateway
 	matched int
 }
 
-func (g *quickGateway) Push(context.Context, server.Push) (server.PushResult, error) {
-	return server.PushResult{Matched: g.matched, Queued: g.matched}, nil
+func (g *quickGateway) Push(context.Context, gateway.Push) (gateway.PushResult, error) {
+	return gateway.PushResult{Matched: g.matched, Queued: g.matched}, nil
 }
 
 // nopConn is a connection on which nothing happens.

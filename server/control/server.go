@@ -14,7 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"castgate/server"
+	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/pemfile"
 )
@@ -30,7 +30,7 @@ const (
 type Server struct {
 	// static after New
 	config  Config
-	gateway server.Gateway
+	gateway gateway.Gateway
 	log     *slog.Logger
 	http    *fasthttp.Server
 	routes  *router
@@ -62,7 +62,7 @@ type Server struct {
 }
 
 // New makes a control port for a gateway. The error is that of c.Validate.
-func New(gw server.Gateway, c Config) (*Server, error) {
+func New(gw gateway.Gateway, c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

@@ -7,48 +7,48 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/gateway"
 )
 
 // replies is a gateway whose answers are ready, so that only what the port
 // does with them takes time.
 type replies struct {
-	server.Gateway
+	gateway.Gateway
 	clients []bool
 	uids    []int
 }
 
-func (*replies) Bind(context.Context, server.Bind) (server.BindResult, error) {
-	return server.BindResult{PreviousUID: "user-4711", Kicked: 1}, nil
+func (*replies) Bind(context.Context, gateway.Bind) (gateway.BindResult, error) {
+	return gateway.BindResult{PreviousUID: "user-4711", Kicked: 1}, nil
 }
 
-func (*replies) Unbind(context.Context, string) (server.BindResult, error) {
-	return server.BindResult{PreviousUID: "user-4711"}, nil
+func (*replies) Unbind(context.Context, string) (gateway.BindResult, error) {
+	return gateway.BindResult{PreviousUID: "user-4711"}, nil
 }
 
-func (*replies) Join(context.Context, server.Membership) (server.MembershipResult, error) {
-	return server.MembershipResult{Changed: 2}, nil
+func (*replies) Join(context.Context, gateway.Membership) (gateway.MembershipResult, error) {
+	return gateway.MembershipResult{Changed: 2}, nil
 }
 
-func (*replies) Leave(context.Context, server.Membership) (server.MembershipResult, error) {
-	return server.MembershipResult{Changed: 2}, nil
+func (*replies) Leave(context.Context, gateway.Membership) (gateway.MembershipResult, error) {
+	return gateway.MembershipResult{Changed: 2}, nil
 }
 
 func (*replies) Ungroup(context.Context, []string) (int, error) { return 1000, nil }
 
-func (*replies) Push(context.Context, server.Push) (server.PushResult, error) {
-	return server.PushResult{Matched: 1000, Queued: 1000}, nil
+func (*replies) Push(context.Context, gateway.Push) (gateway.PushResult, error) {
+	return gateway.PushResult{Matched: 1000, Queued: 1000}, nil
 }
 
-func (*replies) Kick(context.Context, server.Kick) (int, error) { return 1, nil }
+func (*replies) Kick(context.Context, gateway.Kick) (int, error) { return 1, nil }
 
-func (r *replies) Online(_ context.Context, q server.Online) (server.OnlineResult, error) {
-	return server.OnlineResult{Clients: r.clients[:len(q.ClientIDs)], UIDs: r.uids[:len(q.UIDs)]}, nil
+func (r *replies) Online(_ context.Context, q gateway.Online) (gateway.OnlineResult, error) {
+	return gateway.OnlineResult{Clients: r.clients[:len(q.ClientIDs)], UIDs: r.uids[:len(q.UIDs)]}, nil
 }
 
-func (r *replies) Counts(_ context.Context, q server.Counts) (server.CountsResult, error) {
-	return server.CountsResult{Groups: r.uids[:len(q.Groups)], UIDs: r.uids[:len(q.UIDs)]}, nil
+func (r *replies) Counts(_ context.Context, q gateway.Counts) (gateway.CountsResult, error) {
+	return gateway.CountsResult{Groups: r.uids[:len(q.Groups)], UIDs: r.uids[:len(q.UIDs)]}, nil
 }
 
 func (*replies) PutSession(_ context.Context, _ string, s json.RawMessage) (json.RawMessage, error) {

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 func TestVerbs(t *testing.T) {
@@ -202,13 +202,13 @@ func TestHints(t *testing.T) {
 // TestGatewayErrors: every code of the gateway has a status.
 func TestGatewayErrors(t *testing.T) {
 	p := start(t, nil)
-	for code, status := range map[server.Code]int{
-		server.CodeUnknownClient: 404, server.CodeInvalidName: 400, server.CodeInvalidUTF8: 400,
-		server.CodeInvalidCloseCode: 400, server.CodeInvalidReason: 400, server.CodeInvalidSession: 400,
-		server.CodeSessionTooLarge: 413, server.CodeInvalidCursor: 400, server.CodeInvalidLimit: 400,
-		server.CodeTooManyGroups: 400, server.CodeBusy: 503, server.CodeStopping: 503,
+	for code, status := range map[gateway.Code]int{
+		gateway.CodeUnknownClient: 404, gateway.CodeInvalidName: 400, gateway.CodeInvalidUTF8: 400,
+		gateway.CodeInvalidCloseCode: 400, gateway.CodeInvalidReason: 400, gateway.CodeInvalidSession: 400,
+		gateway.CodeSessionTooLarge: 413, gateway.CodeInvalidCursor: 400, gateway.CodeInvalidLimit: 400,
+		gateway.CodeTooManyGroups: 400, gateway.CodeBusy: 503, gateway.CodeStopping: 503,
 	} {
-		p.fake.err = &server.Error{Code: code, Detail: "as the gateway says"}
+		p.fake.err = &gateway.Error{Code: code, Detail: "as the gateway says"}
 		if d := p.refuses(status, string(code), "POST", "/v1/ungroup", `{"groups":["g"]}`); d != "as the gateway says" {
 			t.Errorf("%s: detail %q", code, d)
 		}
@@ -216,7 +216,7 @@ func TestGatewayErrors(t *testing.T) {
 			t.Errorf("%s: Retry-After %q", code, h.Get("Retry-After"))
 		}
 	}
-	p.fake.err = &server.Error{Code: "made_up", Detail: "secret"}
+	p.fake.err = &gateway.Error{Code: "made_up", Detail: "secret"}
 	if d := p.refuses(500, "internal", "POST", "/v1/ungroup", `{"groups":["g"]}`); strings.Contains(d, "secret") {
 		t.Errorf("detail %q", d)
 	}

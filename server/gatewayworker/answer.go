@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 
 	wire "castgate/codec/gatewayworker"
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // answer replies to a query, exactly once: a query that fails has the reply
@@ -45,7 +45,7 @@ func (l *innerLoop) answer(c *innerConn, f *wire.Frame) {
 func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 	switch f.Command {
 	case wire.IsOnline:
-		online, err := l.gateway.Online(background, server.Online{ClientIDs: []string{l.clientID(f.ConnectionID)}})
+		online, err := l.gateway.Online(background, gateway.Online{ClientIDs: []string{l.clientID(f.ConnectionID)}})
 		if err == nil && online.Clients[0] {
 			return wire.AppendInt(b, 1)
 		}
@@ -60,12 +60,12 @@ func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 		}
 		return append(b, session...)
 	case wire.AllSessions:
-		return l.sessions(b, server.Each{})
+		return l.sessions(b, gateway.Each{})
 	case wire.SessionsOfGroup:
-		if len(f.Ext) == 0 || len(f.Ext) > server.MaxPeerNameLen {
+		if len(f.Ext) == 0 || len(f.Ext) > gateway.MaxPeerNameLen {
 			return wire.AppendEnd(wire.AppendArray(b, 0))
 		}
-		return l.sessions(b, server.Each{Group: string(f.Ext)})
+		return l.sessions(b, gateway.Each{Group: string(f.Ext)})
 	case wire.CountOfGroup:
 		return wire.AppendInt(b, int64(l.countOf(f.Ext)))
 	case wire.CountsOfGroups:
@@ -110,9 +110,9 @@ func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 }
 
 // sessions appends connection id => session for the clients q means.
-func (l *innerLoop) sessions(b []byte, q server.Each) []byte {
+func (l *innerLoop) sessions(b []byte, q gateway.Each) []byte {
 	n, rows := 0, l.at.rows[:0]
-	err := l.gateway.Each(l.at, q, func(s server.ClientState) bool {
+	err := l.gateway.Each(l.at, q, func(s gateway.ClientState) bool {
 		if id, ok := l.connection(s.ClientID); ok {
 			rows = wire.AppendString(wire.AppendInt(rows, int64(id)), s.Session)
 			n++
@@ -146,10 +146,10 @@ func (l *innerLoop) countOf(group []byte) int {
 			return 0
 		}
 		return st.Connections
-	case len(group) > server.MaxPeerNameLen:
+	case len(group) > gateway.MaxPeerNameLen:
 		return 0
 	}
-	counts, err := l.gateway.Counts(background, server.Counts{Groups: []string{string(group)}})
+	counts, err := l.gateway.Counts(background, gateway.Counts{Groups: []string{string(group)}})
 	if err != nil {
 		return 0
 	}
@@ -159,9 +159,9 @@ func (l *innerLoop) countOf(group []byte) int {
 // members appends the list of the connection ids of a uid's clients.
 func (l *innerLoop) members(b, uid []byte) []byte {
 	var ids []string
-	if len(uid) >= 1 && len(uid) <= server.MaxPeerNameLen {
+	if len(uid) >= 1 && len(uid) <= gateway.MaxPeerNameLen {
 		var err error
-		if ids, err = l.gateway.Members(l.at, server.Members{UID: string(uid)}); err != nil {
+		if ids, err = l.gateway.Members(l.at, gateway.Members{UID: string(uid)}); err != nil {
 			ids = nil
 		}
 	}
@@ -215,7 +215,7 @@ func (l *innerLoop) selected(b, ext []byte) []byte {
 		// uid or group, so that these come last (docs/gatewayworker-protocol.md
 		// section 8.4).
 		s.first = s.groups
-		l.each(&s, server.Each{})
+		l.each(&s, gateway.Each{})
 	} else {
 		s.seen = map[uint32]bool{}
 		l.selectWhere(&s, q.Where)
@@ -235,20 +235,20 @@ func (l *innerLoop) selectWhere(s *selection, where []wire.Criterion) {
 		switch w := &where[i]; w.Kind {
 		case wire.ByUID:
 			for _, uid := range w.Names {
-				if !l.eachOf(s, server.Each{UID: string(uid)}, len(uid)) {
+				if !l.eachOf(s, gateway.Each{UID: string(uid)}, len(uid)) {
 					return
 				}
 			}
 		case wire.ByGroup:
 			for _, group := range w.Names {
-				if !l.eachOf(s, server.Each{Group: string(group)}, len(group)) {
+				if !l.eachOf(s, gateway.Each{Group: string(group)}, len(group)) {
 					return
 				}
 			}
 		case wire.ByConnectionID:
 			for _, id := range w.ConnectionIDs {
 				if !s.seen[id] {
-					l.each(s, server.Each{ClientID: l.clientID(id)})
+					l.each(s, gateway.Each{ClientID: l.clientID(id)})
 				}
 				if !l.at.step(1) {
 					return
@@ -260,16 +260,16 @@ func (l *innerLoop) selectWhere(s *selection, where []wire.Criterion) {
 
 // eachOf adds the members of a uid or group whose name has so many bytes. False
 // tells to stop.
-func (l *innerLoop) eachOf(s *selection, q server.Each, length int) bool {
-	if length >= 1 && length <= server.MaxPeerNameLen {
+func (l *innerLoop) eachOf(s *selection, q gateway.Each, length int) bool {
+	if length >= 1 && length <= gateway.MaxPeerNameLen {
 		l.each(s, q)
 	}
 	return l.at.step(1) && !l.at.over
 }
 
-func (l *innerLoop) each(s *selection, q server.Each) {
+func (l *innerLoop) each(s *selection, q gateway.Each) {
 	q.Groups = s.groups
-	err := l.gateway.Each(l.at, q, func(c server.ClientState) bool {
+	err := l.gateway.Each(l.at, q, func(c gateway.ClientState) bool {
 		id, ok := l.connection(c.ClientID)
 		if !ok || s.seen[id] {
 			return true
@@ -289,7 +289,7 @@ func (l *innerLoop) each(s *selection, q server.Each) {
 }
 
 // row appends one client with its fields in the order asked for.
-func (s *selection) row(b []byte, id uint32, c *server.ClientState) []byte {
+func (s *selection) row(b []byte, id uint32, c *gateway.ClientState) []byte {
 	b = wire.AppendArray(wire.AppendInt(b, int64(id)), len(s.fields))
 	for _, f := range s.fields {
 		b = wire.AppendKey(b, f)

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 
 	wire "castgate/codec/gatewayworker"
-	"castgate/server"
+	"castgate/server/gateway"
 	"castgate/server/internal/bell"
 )
 
@@ -64,26 +64,26 @@ const (
 func (q *eventQueue) now() phase { return phase(q.phase.Load()) }
 
 // Admit implements server.Events.
-func (q *eventQueue) Admit() server.Admission {
+func (q *eventQueue) Admit() gateway.Admission {
 	switch q.now() {
 	case phaseAwait:
-		return server.AdmitLater
+		return gateway.AdmitLater
 	case phaseAlone:
 		q.count.unserved.Add(1)
-		return server.AdmitNever
+		return gateway.AdmitNever
 	case phaseServed:
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		if q.bytes >= q.limit {
 			q.asked = true
-			return server.AdmitLater
+			return gateway.AdmitLater
 		}
 	}
-	return server.AdmitNow
+	return gateway.AdmitNow
 }
 
 // Opened implements server.Events.
-func (q *eventQueue) Opened(c server.EventClient, request []byte) {
+func (q *eventQueue) Opened(c gateway.EventClient, request []byte) {
 	if q.now() == phaseOff {
 		return
 	}
@@ -107,36 +107,36 @@ func (q *eventQueue) Opened(c server.EventClient, request []byte) {
 }
 
 // Message implements server.Events.
-func (q *eventQueue) Message(c server.EventClient, _ bool, payload []byte) server.Taking {
+func (q *eventQueue) Message(c gateway.EventClient, _ bool, payload []byte) gateway.Taking {
 	switch q.now() {
 	case phaseOff:
-		return server.Taken
+		return gateway.Taken
 	case phaseAlone:
 		q.count.unserved.Add(1)
-		return server.RefusedNobody
+		return gateway.RefusedNobody
 	}
 	size := wire.HeaderLen + len(c.Session) + len(payload)
 	if size > wire.MaxFrame {
 		q.count.refusals[refuseLarge].Add(1)
-		return server.RefusedLarge
+		return gateway.RefusedLarge
 	}
 	h := q.header(wire.OnMessage, c)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if size > largeEvent && q.bytes > 0 && q.bytes+size > q.limit {
 		q.count.refusals[refuseFull].Add(1)
-		return server.RefusedFull
+		return gateway.RefusedFull
 	}
 	b := q.append(&h, c.Session, payload)
 	if b.waiting() < q.share() {
-		return server.Taken
+		return gateway.Taken
 	}
 	if !b.held {
 		b.held = true
 		q.held++
 		q.count.holds.Add(1)
 	}
-	return server.TakenEnough
+	return gateway.TakenEnough
 }
 
 // share is how many bytes may wait for one client. The caller holds mu.
@@ -147,7 +147,7 @@ func (q *eventQueue) share() int {
 // Closed implements server.Events. It is queued whatever waits: a worker that
 // was told of the client must be told of its end. One that no worker was told
 // of is forgotten with all it has sent.
-func (q *eventQueue) Closed(c server.EventClient) {
+func (q *eventQueue) Closed(c gateway.EventClient) {
 	if q.now() == phaseOff {
 		return
 	}
@@ -190,7 +190,7 @@ func (q *eventQueue) takeFresh() line {
 	return taken
 }
 
-func (q *eventQueue) header(command wire.Command, c server.EventClient) wire.Header {
+func (q *eventQueue) header(command wire.Command, c gateway.EventClient) wire.Header {
 	h := wire.Header{
 		Command: command, LocalIP: q.local.Addr().As4(), LocalPort: q.local.Port(),
 		ClientPort: c.Remote.Port(), ConnectionID: c.Connection, Flags: wire.FlagPlain, GatewayPort: c.LocalPort,

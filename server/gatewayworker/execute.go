@@ -7,7 +7,7 @@ import (
 	"errors"
 
 	wire "castgate/codec/gatewayworker"
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // background is the context of all verbs: none of those used waits.
@@ -68,7 +68,7 @@ func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.SendToOne:
 		if m, ok := l.message(f); ok {
-			l.push(&m, nil, server.Targets{ClientIDs: []string{l.clientID(f.ConnectionID)}})
+			l.push(&m, nil, gateway.Targets{ClientIDs: []string{l.clientID(f.ConnectionID)}})
 		}
 	case wire.SendToAll:
 		l.sendToAll(f)
@@ -108,8 +108,8 @@ func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 	}
 }
 
-func (l *innerLoop) membership(connection uint32, group string) server.Membership {
-	return server.Membership{ClientIDs: []string{l.clientID(connection)}, Groups: []string{group}}
+func (l *innerLoop) membership(connection uint32, group string) gateway.Membership {
+	return gateway.Membership{ClientIDs: []string{l.clientID(connection)}, Groups: []string{group}}
 }
 
 // bind gives a client a uid. One that is too long for it leaves it without any:
@@ -119,9 +119,9 @@ func (l *innerLoop) bind(f *wire.Frame) {
 	name, ok := l.name(f)
 	switch {
 	case ok:
-		_, err := l.gateway.Bind(background, server.Bind{ClientID: id, UID: name})
+		_, err := l.gateway.Bind(background, gateway.Bind{ClientID: id, UID: name})
 		l.settled(f, err)
-	case len(f.Ext) > server.MaxPeerNameLen:
+	case len(f.Ext) > gateway.MaxPeerNameLen:
 		_, _ = l.gateway.Unbind(background, id)
 	}
 }
@@ -133,7 +133,7 @@ func (l *innerLoop) name(f *wire.Frame) (string, bool) {
 	case wire.EmptyName(f.Ext):
 		l.ignore(ignoreEmpty)
 		return "", false
-	case len(f.Ext) > server.MaxPeerNameLen:
+	case len(f.Ext) > gateway.MaxPeerNameLen:
 		l.refuseChange(f, ignoreName)
 		return "", false
 	}
@@ -177,14 +177,14 @@ func (l *innerLoop) settled(f *wire.Frame, err error) {
 }
 
 func ignoredFor(err error) ignoreReason {
-	var e *server.Error
+	var e *gateway.Error
 	if errors.As(err, &e) {
 		switch e.Code {
-		case server.CodeUnknownClient:
+		case gateway.CodeUnknownClient:
 			return ignoreOffline
-		case server.CodeSessionTooLarge:
+		case gateway.CodeSessionTooLarge:
 			return ignoreSession
-		case server.CodeTooManyGroups:
+		case gateway.CodeTooManyGroups:
 			return ignoreGroups
 		}
 	}
@@ -206,7 +206,7 @@ func (l *innerLoop) refuseChange(f *wire.Frame, why ignoreReason) {
 
 // refusedLimits are the limits that refuseChange tells.
 var refusedLimits = [ignoreReasons]int{
-	ignoreName: server.MaxPeerNameLen, ignoreSession: server.MaxSessionBytes, ignoreGroups: server.MaxGroupsPerClient,
+	ignoreName: gateway.MaxPeerNameLen, ignoreSession: gateway.MaxSessionBytes, ignoreGroups: gateway.MaxGroupsPerClient,
 }
 
 // ungroup empties a group; members that come meanwhile stay.
@@ -228,7 +228,7 @@ func (l *innerLoop) updateSession(f *wire.Frame) {
 			l.ignore(ignoreOffline)
 			return
 		}
-		merged, err := l.at.decoder.MergeSession(nil, []byte(old), f.Ext, server.MaxSessionBytes+1<<20)
+		merged, err := l.at.decoder.MergeSession(nil, []byte(old), f.Ext, gateway.MaxSessionBytes+1<<20)
 		if l.at.dead {
 			return
 		}

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/server"
+	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/listen"
 )
@@ -169,7 +169,7 @@ func (f *Front) Register() netip.AddrPort {
 }
 
 // Events is what the server has to tell of its clients: Config.Events.
-func (f *Front) Events() server.Events { return f.queue }
+func (f *Front) Events() gateway.Events { return f.queue }
 
 // SetLimits lowers how many connections the inner endpoint and the Register
 // take, as there are that many descriptors for them. Before Serve.
@@ -184,12 +184,12 @@ func (f *Front) SetLimits(inner, register int) {
 
 // Gateway holds the verbs that PHP's commands are made of.
 type Gateway interface {
-	server.Gateway
-	server.GatewayWorker
+	gateway.Gateway
+	gateway.GatewayWorker
 }
 
 // Serve answers PHP until Shutdown, and then returns nil.
-func (f *Front) Serve(gw Gateway, host server.Host) error {
+func (f *Front) Serve(gw Gateway, host gateway.Host) error {
 	f.loop.gateway = gw
 	f.loop.host = host
 	failed := make(chan error, 2)

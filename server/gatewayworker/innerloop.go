@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/server"
+	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/bell"
 )
@@ -60,7 +60,7 @@ type innerLoop struct {
 	epoll, listener int
 	bell            bell.Bell
 	queue           *eventQueue
-	host            server.Host
+	host            gateway.Host
 	workers         *workers
 	stranded        line      // backlogs that wait for a worker
 	doomed          line      // those of clients that are to be closed for want of one

@@ -10,6 +10,7 @@ import (
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // Frames that can't be taken close their connection, silently, and nobody
@@ -70,11 +71,11 @@ func TestBadCommands(t *testing.T) {
 		serialized(wire.SendToGroup, `{"group":["a"]}`, `O:1:"X":0:{`),
 		frame(wire.SendToGroup, 0, "{not JSON", "m"), frame(wire.SendToUID, 0, "[[1],{}]", "m"), frame(wire.SendToUID, 0, strings.Repeat("[", 10000), "m"),
 		frame(wire.SendToGroup, 0, `{"group":[["a"]],"exclude":[[1]]}`, "m"), frame(wire.SendToAll, 0, `{"connections":[[1],"x",null]}`, "m"),
-		frame(wire.BindUID, 1, "", ""), frame(wire.BindUID, 1, "0", ""), frame(wire.BindUID, 1, strings.Repeat("u", server.MaxPeerNameLen+1), ""), frame(wire.BindUID, 0, "u", ""),
+		frame(wire.BindUID, 1, "", ""), frame(wire.BindUID, 1, "0", ""), frame(wire.BindUID, 1, strings.Repeat("u", gateway.MaxPeerNameLen+1), ""), frame(wire.BindUID, 0, "u", ""),
 		frame(wire.JoinGroup, 1, strings.Repeat("g", 1<<20), ""), frame(wire.JoinGroup, 1, "0", ""), frame(wire.LeaveGroup, 1, "", ""), frame(wire.Ungroup, 0, "0", ""),
 		frame(wire.SetSession, 1, `a:1:{s:1:"k";i:1;}`, ""),
 		frame(wire.UpdateSession, 1, "i:5;", ""), frame(wire.UpdateSession, 1, "nothing", ""), frame(wire.UpdateSession, 1, `a:1:{i:0;R:1;}`, ""),
-		frame(wire.SetSession, 1, strings.Repeat("s", server.MaxSessionBytes+1), ""),
+		frame(wire.SetSession, 1, strings.Repeat("s", gateway.MaxSessionBytes+1), ""),
 		frame(wire.UpdateSession, 9, "a:0:{}", ""), frame(wire.Kick, 9, "", "m"), frame(wire.Destroy, 9, "", ""), frame(wire.UnbindUID, 9, "", ""),
 	} {
 		if _, err := peer.Write(b); err != nil {
@@ -256,7 +257,7 @@ func TestUnreadReplies(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.StallTimeout = time.Second })
 	r.client()
 	// Not over the inner port: on a busy machine a frame of that size stalls as well.
-	session := []byte(strings.Repeat("s", server.MaxSessionBytes))
+	session := []byte(strings.Repeat("s", gateway.MaxSessionBytes))
 	if err := r.server.PutSessionBytes(context.Background(), r.front.loop.prefix+"00000001", session); err != nil {
 		t.Fatal(err)
 	}

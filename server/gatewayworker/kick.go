@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 
 	wire "castgate/codec/gatewayworker"
-	"castgate/server"
+	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 )
 
@@ -25,11 +25,11 @@ func (l *innerLoop) kick(c *innerConn, f *wire.Frame) {
 	}
 	id := l.clientID(f.ConnectionID)
 	if null {
-		n, err := l.gateway.Kick(background, server.Kick{To: server.Targets{ClientIDs: []string{id}}})
+		n, err := l.gateway.Kick(background, gateway.Kick{To: gateway.Targets{ClientIDs: []string{id}}})
 		l.kicked(c, id, false, n > 0, err)
 		return
 	}
-	found, err := l.gateway.Dismiss(background, id, server.Message{Payload: message, Binary: !utf8.Valid(message)})
+	found, err := l.gateway.Dismiss(background, id, gateway.Message{Payload: message, Binary: !utf8.Valid(message)})
 	l.kicked(c, id, false, found, err)
 }
 

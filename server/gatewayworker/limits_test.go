@@ -10,6 +10,7 @@ import (
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // uidOf asks for the uid of client 1 as PHP gets it.
@@ -25,7 +26,7 @@ func TestLongUIDs(t *testing.T) {
 	var log logText
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
 	c := r.client()
-	for _, n := range []int{128, 129, 500, server.MaxPeerNameLen} {
+	for _, n := range []int{128, 129, 500, gateway.MaxPeerNameLen} {
 		uid := strings.Repeat("u", n)
 		r.tell(frame(wire.BindUID, 1, uid, ""))
 		if got, want := r.uidOf(), fmt.Sprintf(`s:%d:"%s";`, n, uid); got != want {
@@ -39,7 +40,7 @@ func TestLongUIDs(t *testing.T) {
 		}
 	}
 	for range 3 {
-		r.tell(frame(wire.BindUID, 1, strings.Repeat("u", server.MaxPeerNameLen+1), ""))
+		r.tell(frame(wire.BindUID, 1, strings.Repeat("u", gateway.MaxPeerNameLen+1), ""))
 	}
 	if got := r.uidOf(); got != "N;" {
 		t.Errorf("after a uid that is too long it is %.60s", got)
@@ -77,12 +78,12 @@ func TestManyGroups(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
 	r.client()
 	var commands []byte
-	for i := range server.MaxGroupsPerClient + 2 {
+	for i := range gateway.MaxGroupsPerClient + 2 {
 		commands = append(commands, frame(wire.JoinGroup, 1, fmt.Sprint("group ", i), "")...)
 	}
 	r.tell(commands)
-	r.await("all are done", func() bool { return r.front.count.commands[wire.JoinGroup].Load() == server.MaxGroupsPerClient+2 })
-	for i, want := range map[int]string{0: "i:1;", 5000: "i:1;", server.MaxGroupsPerClient - 1: "i:1;", server.MaxGroupsPerClient: "i:0;"} {
+	r.await("all are done", func() bool { return r.front.count.commands[wire.JoinGroup].Load() == gateway.MaxGroupsPerClient+2 })
+	for i, want := range map[int]string{0: "i:1;", 5000: "i:1;", gateway.MaxGroupsPerClient - 1: "i:1;", gateway.MaxGroupsPerClient: "i:0;"} {
 		if got := r.ask(frame(wire.CountOfGroup, 0, fmt.Sprint("group ", i), "")); got != want {
 			t.Errorf("group %d has %s, wants %s", i, got, want)
 		}
@@ -106,7 +107,7 @@ func TestLargeSession(t *testing.T) {
 	r.await("it is merged", func() bool {
 		return len(r.ask(frame(wire.SessionOfClient, 1, "", ""))) == len(session)+len(`s:1:"l";i:1;`)
 	})
-	r.tell(frame(wire.SetSession, 1, strings.Repeat("s", server.MaxSessionBytes+1), ""))
+	r.tell(frame(wire.SetSession, 1, strings.Repeat("s", gateway.MaxSessionBytes+1), ""))
 	r.await("it is refused", func() bool { return r.front.count.ignored[ignoreSession].Load() == 1 })
 	log.expectRefused(t, "SET_SESSION", "session")
 }

@@ -12,6 +12,7 @@ import (
 	"castgate/codec"
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // beside runs a broadcast to all after the other, over the Gateway, to clients
@@ -49,8 +50,8 @@ func (r *rig) beside(clients int) (stop func()) {
 				continue
 			}
 			sent += int64(clients) * frame
-			_, err := r.server.Push(context.Background(), server.Push{
-				To: server.Targets{All: true}, ExcludeClientIDs: []string{next},
+			_, err := r.server.Push(context.Background(), gateway.Push{
+				To: gateway.Targets{All: true}, ExcludeClientIDs: []string{next},
 				Payload: []byte(strings.Repeat("x", 1000)), Wait: true,
 			})
 			if err != nil && !r.t.Failed() {

@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 
 	wire "castgate/codec/gatewayworker"
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // message is the frame's message; false if there is nothing to send. Text that is not UTF-8 goes as a binary message: PHP
 // sends it as text, for which browsers close the connection.
-func (l *innerLoop) message(f *wire.Frame) (m server.Message, ok bool) {
+func (l *innerLoop) message(f *wire.Frame) (m gateway.Message, ok bool) {
 	payload, _, err := l.at.decoder.Message(l.at.body[:0], f)
 	switch {
 	case l.at.dead:
@@ -28,7 +28,7 @@ func (l *innerLoop) message(f *wire.Frame) (m server.Message, ok bool) {
 // push sends a message, by a series or, if that is nil, at once, and waits for room at the event loops: PHP has no answer for
 // "busy". A job waits by itself. Else all wait, as what comes next has to come later.
 // False tells that no more need be sent.
-func (l *innerLoop) push(m *server.Message, series server.Series, to server.Targets) bool {
+func (l *innerLoop) push(m *gateway.Message, series gateway.Series, to gateway.Targets) bool {
 	for wait, end := time.Millisecond, l.now().Add(busyPatience); !l.at.dead; wait = min(2*wait, 10*time.Millisecond) {
 		var err error
 		if series != nil {
@@ -36,8 +36,8 @@ func (l *innerLoop) push(m *server.Message, series server.Series, to server.Targ
 		} else {
 			err = l.gateway.Send(l.at, to, *m)
 		}
-		var e *server.Error
-		if !errors.As(err, &e) || e.Code != server.CodeBusy || !l.now().Before(end) {
+		var e *gateway.Error
+		if !errors.As(err, &e) || e.Code != gateway.CodeBusy || !l.now().Before(end) {
 			if !l.at.dead {
 				l.note(err)
 			}
@@ -65,9 +65,9 @@ const partLen = 256
 // (docs/gatewayworker-protocol.md section 3).
 type parts struct {
 	loop    *innerLoop
-	message *server.Message
-	series  server.Series // nil as long as one push may be all
-	to      server.Targets
+	message *gateway.Message
+	series  gateway.Series // nil as long as one push may be all
+	to      gateway.Targets
 	named   *[]string // in to
 }
 
@@ -108,7 +108,7 @@ func (l *innerLoop) sendToAll(f *wire.Frame) {
 		parts.send(false)
 	default:
 		if series, ok := l.excluding(&m, b.Exclude); ok {
-			l.push(&m, series, server.Targets{All: true})
+			l.push(&m, series, gateway.Targets{All: true})
 		}
 	}
 }
@@ -145,14 +145,14 @@ func (l *innerLoop) sendToGroups(f *wire.Frame) {
 // nobody.
 func (p *parts) sendToNames(list wire.List) {
 	list.Each(func(key []byte) bool {
-		return len(key) < 1 || len(key) > server.MaxPeerNameLen || p.add(string(key))
+		return len(key) < 1 || len(key) > gateway.MaxPeerNameLen || p.add(string(key))
 	})
 	p.send(false)
 }
 
 // excluding returns a series that leaves clients out, nil if there are none to
 // leave out. False tells that no more need be sent.
-func (l *innerLoop) excluding(m *server.Message, connections []uint32) (series server.Series, ok bool) {
+func (l *innerLoop) excluding(m *gateway.Message, connections []uint32) (series gateway.Series, ok bool) {
 	if len(connections) == 0 {
 		return nil, true
 	}
@@ -161,7 +161,7 @@ func (l *innerLoop) excluding(m *server.Message, connections []uint32) (series s
 }
 
 // beginSeries returns nil if nothing need be sent.
-func (l *innerLoop) beginSeries(m *server.Message, exclude []string) server.Series {
+func (l *innerLoop) beginSeries(m *gateway.Message, exclude []string) gateway.Series {
 	series, err := l.gateway.BeginSeries(l.at, *m, exclude)
 	if err != nil {
 		if !l.at.dead {

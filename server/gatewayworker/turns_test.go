@@ -7,7 +7,7 @@ import (
 	"time"
 
 	wire "castgate/codec/gatewayworker"
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // turns are an inner loop with one worker, and what is handed to this.
@@ -32,7 +32,7 @@ func newTurns(t *testing.T) *turns {
 
 // does has a client connect and send so many messages of a byte.
 func (s *turns) does(connection uint32, messages int) {
-	c := server.EventClient{Connection: connection}
+	c := gateway.EventClient{Connection: connection}
 	s.queue.Opened(c, nil)
 	for range messages {
 		s.queue.Message(c, false, []byte("x"))
@@ -69,7 +69,7 @@ func TestQuietBeforeLoud(t *testing.T) {
 	}
 	for i := range uint32(50) {
 		s.does(quiet+i, 1)
-		s.queue.Closed(server.EventClient{Connection: quiet + i})
+		s.queue.Closed(gateway.EventClient{Connection: quiet + i})
 		got := s.handOn()
 		want := []uint32{quiet + i, quiet + i, quiet + i}
 		if at := min(len(got), 1); fmt.Sprint(got[:3]) != fmt.Sprint(want) && fmt.Sprint(got[at:4]) != fmt.Sprint(want) {

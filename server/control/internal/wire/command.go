@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // Limits of a body beyond its size.
@@ -102,9 +102,9 @@ type Command struct {
 	UID      string
 	KickOld  bool
 	// Top is client_ids, uids, groups and all at the top of the body.
-	Top server.Targets
+	Top gateway.Targets
 	// To is those of the field to.
-	To               server.Targets
+	To               gateway.Targets
 	ExcludeClientIDs []string
 	ExcludeUIDs      []string
 	// Payload is the value of text, json or base64; Binary is set for base64.
@@ -213,7 +213,7 @@ func (c *Command) value(f Fields) (err error) {
 }
 
 // Targets is whom a kick is for: to, or where there is none what is at the top.
-func (c *Command) Targets() *server.Targets {
+func (c *Command) Targets() *gateway.Targets {
 	if c.Has&FieldTo != 0 {
 		return &c.To
 	}
@@ -256,8 +256,8 @@ func resetNames(names []string) []string {
 	return names[:0]
 }
 
-func resetTargets(t server.Targets) server.Targets {
-	return server.Targets{
+func resetTargets(t gateway.Targets) gateway.Targets {
+	return gateway.Targets{
 		ClientIDs: resetNames(t.ClientIDs), UIDs: resetNames(t.UIDs), Groups: resetNames(t.Groups),
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 func code(err error) string {
@@ -26,27 +26,27 @@ func TestDecode(t *testing.T) {
 		want Command
 	}{
 		{Bind, `{"client_id":"c","uid":"u","groups":["g","h"],"exclusive":"kick_old"}`,
-			Command{ClientID: "c", UID: "u", KickOld: true, Top: server.Targets{Groups: []string{"g", "h"}}}},
+			Command{ClientID: "c", UID: "u", KickOld: true, Top: gateway.Targets{Groups: []string{"g", "h"}}}},
 		{Bind, ` { "uid" : "\u00fc\ud83d\ude00\n\/\\" , "client_id" : "" } `, Command{UID: "ü😀\n/\\"}},
 		{Bind, `{"\u0075id":"a\u0000b","client_id":"c"}`, Command{ClientID: "c", UID: "a\x00b"}},
 		{Join, `{"client_ids":[],"uids":["u"],"groups":["g"]}`,
-			Command{Top: server.Targets{UIDs: []string{"u"}, Groups: []string{"g"}}}},
-		{Push, `{"to":{"uids":["u"],"all":false},"text":""}`, Command{To: server.Targets{UIDs: []string{"u"}}}},
+			Command{Top: gateway.Targets{UIDs: []string{"u"}, Groups: []string{"g"}}}},
+		{Push, `{"to":{"uids":["u"],"all":false},"text":""}`, Command{To: gateway.Targets{UIDs: []string{"u"}}}},
 		{Push, `{"to":{"all":true},"json":{"a": [1, "b c\" ", null]},"wait":"written"}`,
-			Command{To: server.Targets{All: true}, Payload: []byte(`{"a":[1,"b c\" ",null]}`), Wait: true}},
+			Command{To: gateway.Targets{All: true}, Payload: []byte(`{"a":[1,"b c\" ",null]}`), Wait: true}},
 		{Push, `{"to":{"all":true},"json": null ,"exclude":{"client_ids":["c"],"uids":["u"]}}`,
-			Command{To: server.Targets{All: true}, Payload: []byte(`null`), ExcludeClientIDs: []string{"c"}, ExcludeUIDs: []string{"u"}}},
+			Command{To: gateway.Targets{All: true}, Payload: []byte(`null`), ExcludeClientIDs: []string{"c"}, ExcludeUIDs: []string{"u"}}},
 		{Push, `{"to":{"client_ids":["c"],"groups":["g"]},"base64":"AAECwyg="}`,
-			Command{To: server.Targets{ClientIDs: []string{"c"}, Groups: []string{"g"}}, Payload: []byte{0, 1, 2, 0xc3, 0x28}, Binary: true}},
-		{Push, `{"to":{"all":true},"base64":""}`, Command{To: server.Targets{All: true}, Binary: true}},
+			Command{To: gateway.Targets{ClientIDs: []string{"c"}, Groups: []string{"g"}}, Payload: []byte{0, 1, 2, 0xc3, 0x28}, Binary: true}},
+		{Push, `{"to":{"all":true},"base64":""}`, Command{To: gateway.Targets{All: true}, Binary: true}},
 		{Kick, `{"all":true,"code":4000,"reason":"bye","text":"so\tlong"}`,
-			Command{Top: server.Targets{All: true}, Code: 4000, Reason: "bye", Text: "so\tlong"}},
-		{Kick, `{"all":true,"code":4000.0}`, Command{Top: server.Targets{All: true}, Code: 4000}},
-		{Kick, `{"all":true,"code":0.1e+4}`, Command{Top: server.Targets{All: true}, Code: 1000}},
+			Command{Top: gateway.Targets{All: true}, Code: 4000, Reason: "bye", Text: "so\tlong"}},
+		{Kick, `{"all":true,"code":4000.0}`, Command{Top: gateway.Targets{All: true}, Code: 4000}},
+		{Kick, `{"all":true,"code":0.1e+4}`, Command{Top: gateway.Targets{All: true}, Code: 1000}},
 		{Push, `{"to":{"uids":[],"all":false},"text":""}`, Command{}},
 		{Kick, `{"groups":[]}`, Command{}},
 		{Kick, `{"to":{"groups":["g"]},"exclude":{"uids":["u"]}}`,
-			Command{To: server.Targets{Groups: []string{"g"}}, ExcludeUIDs: []string{"u"}}},
+			Command{To: gateway.Targets{Groups: []string{"g"}}, ExcludeUIDs: []string{"u"}}},
 		{nil, `{"session":{"a":1},"op":"put_session","client_id":"c"}`,
 			Command{Op: "put_session", ClientID: "c", Session: []byte(`{"a":1}`)}},
 	} {
@@ -65,7 +65,7 @@ func TestDecode(t *testing.T) {
 
 // show prints what a command says. Empty and nil lists are the same.
 func show(c *Command) string {
-	list := func(t *server.Targets) string {
+	list := func(t *gateway.Targets) string {
 		return fmt.Sprintf("{%q %q %q %v}", t.ClientIDs, t.UIDs, t.Groups, t.All)
 	}
 	return fmt.Sprintf("%q %q %q %v %s %s %q %q %q %v %v %d %q %q %q", c.Op, c.ClientID, c.UID, c.KickOld, list(&c.Top), list(&c.To),

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"castgate/server"
+	"castgate/server/gateway"
 )
 
 // reference is a command as encoding/json understands it.
@@ -66,9 +66,9 @@ func (r *reference) command() *Command {
 	set(&c.Reason, r.Reason)
 	set(&c.Text, r.Text)
 	c.KickOld, c.Wait, c.Code = r.Exclusive != nil, r.Wait != nil, int(r.Code)
-	c.Top = server.Targets{ClientIDs: r.ClientIDs, UIDs: r.UIDs, Groups: r.Groups, All: r.All != nil && *r.All}
+	c.Top = gateway.Targets{ClientIDs: r.ClientIDs, UIDs: r.UIDs, Groups: r.Groups, All: r.All != nil && *r.All}
 	if r.To != nil {
-		c.To = server.Targets{ClientIDs: r.To.ClientIDs, UIDs: r.To.UIDs, Groups: r.To.Groups, All: r.To.All}
+		c.To = gateway.Targets{ClientIDs: r.To.ClientIDs, UIDs: r.To.UIDs, Groups: r.To.Groups, All: r.To.All}
 	}
 	if r.Exclude != nil {
 		c.ExcludeClientIDs, c.ExcludeUIDs = r.Exclude.ClientIDs, r.Exclude.UIDs

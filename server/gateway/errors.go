@@ -1,4 +1,4 @@
-package server
+package gateway
 
 // Code names one kind of error at the Gateway border. The strings are part of
 // the interface contract: fronts pass them on to their callers.
