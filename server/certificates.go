@@ -2,13 +2,11 @@ package server
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
-	"strings"
 
 	"castgate/server/gateway"
 	"castgate/server/internal/pemfile"
@@ -115,22 +113,10 @@ func (s *Server) certificateTimes() (all []gateway.Certificate) {
 	}
 	for i := range *now {
 		if leaf := (*now)[i].Leaf; leaf != nil {
-			all = append(all, gateway.Certificate{Name: CertificateName(leaf), NotAfter: leaf.NotAfter})
+			all = append(all, gateway.Certificate{Name: pemfile.CertificateName(leaf), NotAfter: leaf.NotAfter})
 		}
 	}
 	return all
-}
-
-// CertificateName is a certificate's first host or address, or else the common
-// name of its subject.
-func CertificateName(c *x509.Certificate) string {
-	switch {
-	case len(c.DNSNames) > 0:
-		return strings.ToValidUTF8(c.DNSNames[0], "\uFFFD")
-	case len(c.IPAddresses) > 0:
-		return c.IPAddresses[0].String()
-	}
-	return strings.ToValidUTF8(c.Subject.CommonName, "\uFFFD")
 }
 
 var errNoCertificate = errors.New("no certificate")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"castgate/server/hostport"
 	"castgate/server/internal/listen"
 )
 
@@ -59,7 +60,7 @@ func parseEndpoint(s string) (endpoint, error) {
 	if _, ok := listen.Name(e.address); ok {
 		return e, nil
 	}
-	if err := CheckAddress(e.address); err != nil {
+	if err := hostport.Check(e.address); err != nil {
 		return e, fmt.Errorf("listen: %q %w", s, err)
 	}
 	return e, nil
@@ -75,7 +76,7 @@ func parseEndpoints(list []string) (all []endpoint, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if i := slices.IndexFunc(all, func(other endpoint) bool { return SameAddress(e.address, other.address) }); i >= 0 {
+		if i := slices.IndexFunc(all, func(other endpoint) bool { return hostport.Same(e.address, other.address) }); i >= 0 {
 			return nil, fmt.Errorf("listen: %q and %q are the same port", list[i], s)
 		}
 		all = append(all, e)

@@ -11,6 +11,7 @@ import (
 
 	"castgate/server/internal/quota"
 	"castgate/server/keyset"
+	"castgate/server/origin"
 	"castgate/server/token"
 )
 
@@ -65,7 +66,7 @@ type Policy struct {
 // through Server.policy, which they load once for each thing they decide.
 type policy struct {
 	Policy
-	origins    origins
+	origins    origin.Set
 	perAddress quota.Limits
 	handshakes quota.Rate
 	rates      [numMeters]quota.Rate // of what each client sends
@@ -143,9 +144,9 @@ func (p *Policy) Validate() error {
 
 // validateOrigins refuses what would allow nobody.
 func (p *Policy) validateOrigins() error {
-	seen := map[originRule]string{}
+	seen := map[origin.Rule]string{}
 	for _, item := range p.AllowedOrigins {
-		rule, err := parseOriginRule(item)
+		rule, err := origin.Parse(item)
 		if err != nil {
 			return fmt.Errorf("allowed-origins: %w", err)
 		}
@@ -202,7 +203,7 @@ func (s *Server) newPolicy(p Policy) *policy {
 		p.TrustedProxies[i] = n.Masked()
 	}
 	r := &policy{
-		Policy: p, origins: newOrigins(p.AllowedOrigins),
+		Policy: p, origins: origin.NewSet(p.AllowedOrigins),
 		perAddress: quota.Limits{Conns: p.MaxConnsPerIP, Connects: newRate(p.ConnectRate, p.ConnectBurst)},
 		handshakes: newRate(p.HandshakeRate, p.HandshakeBurst),
 		rates:      [numMeters]quota.Rate{meterMessages: newRate(p.MessageRate, p.MessageBurst), meterBytes: s.byteRate(&p)},
@@ -266,7 +267,7 @@ func (p *policy) trusts(a netip.Addr) bool {
 }
 
 // allowOrigin is the Upgrader's CheckOrigin.
-func (s *Server) allowOrigin(origin []byte) bool { return s.policy.Load().origins.allow(origin) }
+func (s *Server) allowOrigin(origin []byte) bool { return s.policy.Load().origins.Allow(origin) }
 
 // uncompressed is the Upgrader's Uncompressed.
 func (s *Server) uncompressed(agent []byte) bool {

@@ -25,6 +25,10 @@ func TestSetPolicy(t *testing.T) {
 	if err := s.SetPolicy(Policy{AllowedOrigins: []string{"*"}}); err == nil || !strings.HasPrefix(err.Error(), "allowed-origins: ") {
 		t.Errorf("a wrong policy: %v", err)
 	}
+	twice := []string{"https://a.example", "https://b.example", "https://A.example:443"}
+	if err := s.SetPolicy(Policy{AllowedOrigins: twice}); err == nil || !strings.HasPrefix(err.Error(), "allowed-origins: ") || !strings.Contains(err.Error(), "are the same origin") {
+		t.Errorf("twice the same: %v", err)
+	}
 	if s.allowOrigin([]byte(origin)) {
 		t.Error("a wrong policy has changed something")
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // Server is one gateway process: listeners, event loops and the registry.
-// It implements Gateway.
+// It implements gateway.Gateway and gateway.GatewayWorker.
 type Server struct {
 	// Static after New.
 	config    Config

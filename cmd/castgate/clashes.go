@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"castgate/server"
+	"castgate/server/hostport"
 )
 
 // clash finds two of our own listeners that can't be there at once. It returns
@@ -31,7 +31,7 @@ func (e *effective) clash() (name string, err error) {
 	}
 	for i := clients; i < len(all); i++ {
 		for _, before := range all[:i] {
-			if server.SameAddress(before.address, all[i].address) {
+			if hostport.Same(before.address, all[i].address) {
 				return all[i].setting, fmt.Errorf("%s is taken by %s %s", all[i].address, before.setting, before.address)
 			}
 		}
@@ -49,7 +49,7 @@ func (e *effective) clash() (name string, err error) {
 // reaches tells whether who connects to an address comes to a listener: where
 // that is on all addresses, only those of this host are known to do.
 func reaches(address, listener string) bool {
-	if !server.SameAddress(address, listener) {
+	if !hostport.Same(address, listener) {
 		return false
 	}
 	return isLocal(address) || !strings.HasPrefix(listener, ":") && !strings.HasPrefix(listener, "0.0.0.0:") && !strings.HasPrefix(listener, "[::]:")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"castgate/server"
+	"castgate/server/hostport"
 	"castgate/server/internal/listen"
 )
 
@@ -150,7 +150,7 @@ func (c *Config) validateListen() error {
 	if err != nil || port == "" {
 		return fmt.Errorf("control: %q is neither host:port nor unix:/path", c.Listen)
 	}
-	if err := server.CheckAddress(c.Listen); err != nil {
+	if err := hostport.Check(c.Listen); err != nil {
 		return fmt.Errorf("control: %q %w", c.Listen, err)
 	}
 	if c.keyed() || host == "localhost" {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"castgate/server"
 	"castgate/server/control/internal/wire"
+	"castgate/server/origin"
 )
 
 // MaxOrigins is how many origins Access.Origins has at most.
@@ -32,7 +32,7 @@ func (a *Access) validateOrigins() error {
 		return fmt.Errorf("control-cors-origins: %d origins are more than %d", n, MaxOrigins)
 	}
 	for _, o := range a.Origins {
-		if _, err := server.ExactOrigin(o); err != nil {
+		if _, err := origin.Exact(o); err != nil {
 			return fmt.Errorf("control-cors-origins: %w", err)
 		}
 	}
@@ -45,7 +45,7 @@ func (a *Access) validateOrigins() error {
 // exactOrigins are valid Origins as browsers send them.
 func exactOrigins(items []string) (list []string) {
 	for _, item := range items {
-		if o, err := server.ExactOrigin(item); err == nil {
+		if o, err := origin.Exact(item); err == nil {
 			list = append(list, o)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package control is the HTTP control port: it turns requests of backends into
-// calls of [server.Gateway] and knows nothing of connections to clients.
+// calls of [gateway.Gateway] and knows nothing of connections to clients.
 //
 // A request goes fasthttp -> Server.handle -> route -> auth -> verb. A verb is
 // one line of the control API: it takes a decoded [wire.Command], calls one

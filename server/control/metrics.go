@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"castgate/server"
 	"castgate/server/gateway"
+	"castgate/server/internal/pemfile"
 )
 
 const namespace = "castgate_"
@@ -216,7 +216,7 @@ func (m *metrics) collectProcess(out chan<- prometheus.Metric) {
 	if now := m.server.tls.Now(); now != nil {
 		for i := range now.Certificates {
 			if leaf := now.Certificates[i].Leaf; leaf != nil {
-				gauge(descExpiry, float64(leaf.NotAfter.Unix()), "control", strconv.Itoa(i+1), server.CertificateName(leaf))
+				gauge(descExpiry, float64(leaf.NotAfter.Unix()), "control", strconv.Itoa(i+1), pemfile.CertificateName(leaf))
 			}
 		}
 	}

@@ -18,7 +18,7 @@ type verb struct {
 
 // verbs are all there are. run finds its arguments in the call's command and
 // appends the answer to the call's out; its error is a *wire.Fault or a
-// *server.Error.
+// *gateway.Error.
 var verbs = []*verb{
 	{wire.Bind, "/v1/bind", ScopeManage, (*call).bind},
 	{wire.Unbind, "/v1/unbind", ScopeManage, (*call).unbind},

@@ -2,7 +2,7 @@ package gateway
 
 import "time"
 
-// KeyFetches is what Stats tells of the keys that are fetched from Config.JWKS.
+// KeyFetches is what Stats tells of the keys that are fetched from a URL.
 type KeyFetches struct {
 	Fetched, Failed uint64
 	Keys            int       // that are known
@@ -11,7 +11,7 @@ type KeyFetches struct {
 
 // Certificate is what Stats tells of a certificate of the wss listeners.
 type Certificate struct {
-	Name     string // as CertificateName has it
+	Name     string // first host or address, or else the common name
 	NotAfter time.Time
 }
 
@@ -30,7 +30,7 @@ type Stats struct {
 
 	// Sessions of the process.
 	Accepted   uint64            // sockets accepted
-	Delayed    uint64            // times that the acceptor waited for Policy.HandshakeRate
+	Delayed    uint64            // times that the acceptor waited for the handshake rate
 	Addresses  int               // addresses whose connections are counted
 	Handshakes map[string]uint64 // by result
 	Closes     map[string]uint64 // by reason, of clients whose handshake was done
@@ -66,7 +66,7 @@ type Stats struct {
 	Writes     uint64 // write system calls that took bytes
 	Panics     uint64 // defects survived, each by closing the client that met it
 
-	// Compression, all zero unless Config.Compress.
+	// Compression, all zero unless it is on.
 	CompressedClients int               // clients that agreed on permessage-deflate
 	Compressed        uint64            // pushes compressed, once for each window
 	CompressedLonger  uint64            // pushes that would not have become shorter

@@ -17,9 +17,9 @@ import (
 // gateway keeps, it copies. Strings and slices in results belong to the caller.
 //
 // Every error is an *Error; its Code is stable. Names (uids and groups) are
-// any 1 to MaxNameLen bytes, MaxPeerNameLen with Config.PeerAddress, not necessarily UTF-8, else CodeInvalidName. Once a
-// method that changes state has returned, every push asked for later sees the
-// change.
+// any 1 to MaxNameLen bytes, not necessarily UTF-8, else CodeInvalidName; where
+// client ids are those of GatewayWorker, 1 to MaxPeerNameLen. Once a method that
+// changes state has returned, every push asked for later sees the change.
 type Gateway interface {
 	// Bind makes the client one of uid's connections, in the place of the uid
 	// it had, and joins it to the groups. Unknown clients: CodeUnknownClient.

@@ -51,10 +51,10 @@ const (
 	ignoreUnknown ignoreReason = iota // no command for a gateway
 	ignoreOffline                     // the client is not connected
 	ignoreEmpty                       // an empty uid or group
-	ignoreName                        // a uid or group over server.MaxPeerNameLen
+	ignoreName                        // a uid or group over gateway.MaxPeerNameLen
 	ignoreBody                        // a body without a message
 	ignoreSession                     // a session that can't be merged, or is too large
-	ignoreGroups                      // in server.MaxGroupsPerClient groups already
+	ignoreGroups                      // in gateway.MaxGroupsPerClient groups already
 	ignoreFailed                      // the gateway refused: busy or stopping
 	ignoreReasons
 )

@@ -12,7 +12,7 @@ import (
 
 // eventQueue is the border between the server's event loops, which tell it what
 // clients do, and the inner loop, which hands that to workers. It implements
-// server.Events. Each client that has events waiting has a backlog of its own,
+// gateway.Events. Each client that has events waiting has a backlog of its own,
 // so that workers can be served from all of them in turn and a client that
 // sends too much is the only one that waits for itself.
 //
@@ -63,7 +63,7 @@ const (
 
 func (q *eventQueue) now() phase { return phase(q.phase.Load()) }
 
-// Admit implements server.Events.
+// Admit implements gateway.Events.
 func (q *eventQueue) Admit() gateway.Admission {
 	switch q.now() {
 	case phaseAwait:
@@ -82,7 +82,7 @@ func (q *eventQueue) Admit() gateway.Admission {
 	return gateway.AdmitNow
 }
 
-// Opened implements server.Events.
+// Opened implements gateway.Events.
 func (q *eventQueue) Opened(c gateway.EventClient, request []byte) {
 	if q.now() == phaseOff {
 		return
@@ -106,7 +106,7 @@ func (q *eventQueue) Opened(c gateway.EventClient, request []byte) {
 	}
 }
 
-// Message implements server.Events.
+// Message implements gateway.Events.
 func (q *eventQueue) Message(c gateway.EventClient, _ bool, payload []byte) gateway.Taking {
 	switch q.now() {
 	case phaseOff:
@@ -144,7 +144,7 @@ func (q *eventQueue) share() int {
 	return min(max((q.limit-q.bytes)/8, leastShare), mostShare)
 }
 
-// Closed implements server.Events. It is queued whatever waits: a worker that
+// Closed implements gateway.Events. It is queued whatever waits: a worker that
 // was told of the client must be told of its end. One that no worker was told
 // of is forgotten with all it has sent.
 func (q *eventQueue) Closed(c gateway.EventClient) {

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	wire "castgate/codec/gatewayworker"
-	"castgate/server"
+	"castgate/server/hostport"
 )
 
 // maxRegisters is how many Registers a gateway joins at most.
@@ -51,7 +51,7 @@ func (c *JoinerConfig) Validate() error {
 		if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || portErr != nil || n == 0 {
 			return fmt.Errorf("address %q of a Register to join: host:port is needed", address)
 		}
-		if err := server.CheckAddress(address); err != nil {
+		if err := hostport.Check(address); err != nil {
 			return fmt.Errorf("address %q of a Register to join %w", address, err)
 		}
 		if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {

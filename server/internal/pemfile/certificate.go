@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -88,4 +89,16 @@ func Authorities(path string) (*x509.CertPool, error) {
 		pool.AddCert(c)
 	}
 	return pool, nil
+}
+
+// CertificateName is a certificate's first host or address, or else the common
+// name of its subject.
+func CertificateName(c *x509.Certificate) string {
+	switch {
+	case len(c.DNSNames) > 0:
+		return strings.ToValidUTF8(c.DNSNames[0], "\uFFFD")
+	case len(c.IPAddresses) > 0:
+		return c.IPAddresses[0].String()
+	}
+	return strings.ToValidUTF8(c.Subject.CommonName, "\uFFFD")
 }

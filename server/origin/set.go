@@ -1,21 +1,21 @@
-package server
+package origin
 
 import (
 	"bytes"
 	"strings"
 )
 
-// origins are the browser origins that may connect.
-type origins struct {
+// Set is the browser origins that may connect. The zero value allows none.
+type Set struct {
 	any   bool
-	rules map[originRule]bool
+	rules map[Rule]bool
 }
 
-// newOrigins makes the set of valid items; without any it allows all.
-func newOrigins(allowed []string) origins {
-	o := origins{any: len(allowed) == 0, rules: map[originRule]bool{}}
+// NewSet makes the set of valid items; without any it allows all.
+func NewSet(allowed []string) Set {
+	o := Set{any: len(allowed) == 0, rules: map[Rule]bool{}}
 	for _, item := range allowed {
-		if rule, err := parseOriginRule(item); err == nil {
+		if rule, err := Parse(item); err == nil {
 			o.rules[rule] = true
 		}
 	}
@@ -23,12 +23,12 @@ func newOrigins(allowed []string) origins {
 }
 
 // maxOrigin is the longest Origin header in bytes that is looked at. A host has
-// 253 at most, and the work of allow grows with their square.
+// 253 at most, and the work of Allow grows with their square.
 const maxOrigin = 300
 
-// allow tells whether a request with this Origin header may become a client
+// Allow tells whether a request with this Origin header may become a client
 // (RFC 6455 section 10.2). Any goroutine.
-func (o *origins) allow(origin []byte) bool {
+func (o *Set) Allow(origin []byte) bool {
 	if o.any {
 		return true
 	}
@@ -36,7 +36,7 @@ func (o *origins) allow(origin []byte) bool {
 		return false
 	}
 	text := string(bytes.ToLower(origin))
-	if o.rules[originRule{host: text, whole: true}] {
+	if o.rules[Rule{host: text, whole: true}] {
 		return true
 	}
 	scheme, rest, ok := strings.Cut(text, "://")
@@ -55,9 +55,9 @@ func (o *origins) allow(origin []byte) bool {
 
 // has looks for a rule that has an origin. A host with n labels is n lookups,
 // however many rules there are.
-func (o *origins) has(scheme, host string, port uint16) bool {
+func (o *Set) has(scheme, host string, port uint16) bool {
 	for below := false; ; below = true {
-		for _, rule := range [...]originRule{
+		for _, rule := range [...]Rule{
 			{scheme, host, port, below, false}, {scheme, host, 0, below, false},
 			{"", host, port, below, false}, {"", host, 0, below, false},
 		} {

@@ -1,4 +1,4 @@
-package server
+package origin
 
 import (
 	"errors"
@@ -11,11 +11,11 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// originRule is an item of Policy.AllowedOrigins in the form in which browsers
+// Rule is an item of allowed-origins in the form in which browsers
 // send origins (RFC 6454 section 6.2, and the WHATWG's URL standard for hosts):
 // lower case, Punycode, IPv6 addresses compressed, and the scheme's default
 // port the same as none.
-type originRule struct {
+type Rule struct {
 	scheme string // "" is any
 	host   string
 	port   uint16 // 0 is any, or none for a scheme without a default
@@ -30,23 +30,23 @@ var defaultPorts = map[string]uint16{"http": 80, "https": 443}
 // instead; "" where nothing takes their place.
 var notOrigins = map[string]string{"wss": "https", "ws": "http", "ftp": "", "data": "", "blob": "", "about": "", "javascript": ""}
 
-// parseOriginRule reads an item of Policy.AllowedOrigins: an origin, a host for
+// Parse reads an item of allowed-origins: an origin, a host for
 // any scheme, with or without a port, *.host for all hosts below it with or
 // without a scheme, null or file://. What no browser ever sends is an error that
 // has the form that would be right, where there is one.
-func parseOriginRule(item string) (originRule, error) {
+func Parse(item string) (Rule, error) {
 	// Browsers turn what is written here into what they send by the same rules.
 	text := strings.TrimSuffix(strings.TrimSpace(item), "/")
 	switch strings.ToLower(text) {
 	case "":
-		return originRule{}, errors.New("an item is empty")
+		return Rule{}, errors.New("an item is empty")
 	case "*":
-		return originRule{}, errors.New(`"*" is no origin; leave allowed-origins out to allow any`)
+		return Rule{}, errors.New(`"*" is no origin; leave allowed-origins out to allow any`)
 	case "null", "file://", "file:/": // file:/// has lost its last slash
 		if text[0]|0x20 == 'f' {
 			text = "file://"
 		}
-		return originRule{host: strings.ToLower(text), whole: true}, nil
+		return Rule{host: strings.ToLower(text), whole: true}, nil
 	}
 	rule, err := splitOrigin(text)
 	if err != nil {
@@ -80,11 +80,11 @@ func parseOriginRule(item string) (originRule, error) {
 	return rule, nil
 }
 
-// ExactOrigin is one origin, written by a person, as browsers send it: scheme,
+// Exact is one origin, written by a person, as browsers send it: scheme,
 // host and, where it is not the scheme's default, port. An error has the form that
 // would be right, where there is one.
-func ExactOrigin(item string) (string, error) {
-	rule, err := parseOriginRule(item)
+func Exact(item string) (string, error) {
+	rule, err := Parse(item)
 	switch {
 	case strings.TrimSpace(item) == "*", err == nil && rule.below:
 		return "", fmt.Errorf("%.200q is no single origin: name each, as in https://admin.example.com", item)
@@ -99,7 +99,7 @@ func ExactOrigin(item string) (string, error) {
 }
 
 // splitOrigin takes an item apart. The host is as it was written.
-func splitOrigin(text string) (rule originRule, err error) {
+func splitOrigin(text string) (rule Rule, err error) {
 	rest := text
 	if scheme, after, ok := strings.Cut(text, "://"); ok {
 		if rule.scheme, rest = strings.ToLower(scheme), after; !isScheme(rule.scheme) {
@@ -132,7 +132,7 @@ func splitOrigin(text string) (rule originRule, err error) {
 // notAnOrigin refuses an item, and names the form that is right if there is one.
 func notAnOrigin(text, right string) error {
 	const forms = "is neither an origin such as https://example.com, without a path, nor *.example.com"
-	if rule, err := parseOriginRule(right); err == nil {
+	if rule, err := Parse(right); err == nil {
 		return fmt.Errorf("%.200q %s; write %s", text, forms, rule)
 	}
 	return fmt.Errorf("%.200q %s", text, forms)
@@ -147,7 +147,7 @@ func leftOut(scheme string, port uint16) uint16 {
 }
 
 // String is the rule as it would be written into the list.
-func (r originRule) String() string {
+func (r Rule) String() string {
 	text := r.host
 	if r.below {
 		text = "*." + text

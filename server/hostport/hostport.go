@@ -1,4 +1,6 @@
-package server
+// Package hostport knows host:port as settings have it: which can be listened on
+// or connected to, and which can't be listened on at once.
+package hostport
 
 import (
 	"errors"
@@ -10,11 +12,11 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// CheckAddress reports why host:port, as a setting has it, can't be listened on
+// Check reports why host:port, as a setting has it, can't be listened on
 // or connected to: it has no port from 0 to 65535, or a host that is neither an
 // address nor a name. An empty host is all addresses; an empty port is refused, since
 // it is mostly a variable that was not set. Nothing is looked up but names of ports.
-func CheckAddress(address string) error {
+func Check(address string) error {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil || strings.ContainsAny(address, `/\?#@ `) {
 		return errors.New("is not host:port")
@@ -31,7 +33,7 @@ func CheckAddress(address string) error {
 		return errors.New("has no IPv6 address in its brackets")
 	}
 	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
-		if label == "" || strings.ContainsFunc(label, func(r rune) bool { return r > 0x7f || notName(byte(r)) }) {
+		if label == "" || strings.ContainsFunc(label, func(r rune) bool { return notInName(r) }) {
 			return errors.New("has a host that is neither an address nor a name")
 		}
 	}
@@ -42,10 +44,15 @@ func CheckAddress(address string) error {
 	return nil
 }
 
-// SameAddress tells whether two valid host:port can't be listened on at once:
+// notInName tells whether a host's name can't have r.
+func notInName(r rune) bool {
+	return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+}
+
+// Same tells whether two valid host:port can't be listened on at once:
 // they have the same port, and one has the other's address or all of them, or
 // they are the same socket that was passed, fd:NAME. Port 0 is any free one.
-func SameAddress(a, b string) bool {
+func Same(a, b string) bool {
 	if name, ok := listen.Name(a); ok {
 		other, _ := listen.Name(b)
 		return name == other

@@ -1,10 +1,10 @@
-package server
+package hostport
 
 import "testing"
 
-func TestCheckAddress(t *testing.T) {
+func TestCheck(t *testing.T) {
 	for _, a := range []string{":0", ":7272", "127.0.0.1:65535", "[::1]:80", "[fe80::1%eth0]:80", "localhost:http", "a-b_c.example:1", "a.example.:1", "1a.2b:1"} {
-		if err := CheckAddress(a); err != nil {
+		if err := Check(a); err != nil {
 			t.Errorf("%s: %v", a, err)
 		}
 	}
@@ -12,13 +12,13 @@ func TestCheckAddress(t *testing.T) {
 		"", "7272", "host", ":", "host:", "127.0.0.1:", "[::1]:", ":65536", ":-1", ":+1", ":nosuchservice", "300.1.1.1:80", "127.1:80", "a b:1", "a..b:1", ".a:1", "a!:1",
 		"[a]:1", "[::1:80", "::1:80", "b\u00fc.example:1", "a,b:1", "http://a:1",
 	} {
-		if err := CheckAddress(a); err == nil {
+		if err := Check(a); err == nil {
 			t.Errorf("%q is taken", a)
 		}
 	}
 }
 
-func TestSameAddress(t *testing.T) {
+func TestSame(t *testing.T) {
 	for _, try := range []struct {
 		a, b string
 		want bool
@@ -28,7 +28,7 @@ func TestSameAddress(t *testing.T) {
 		{"[::ffff:127.0.0.1]:1", "127.0.0.1:1", true}, {"[::ffff:0.0.0.0]:1", "127.0.0.1:1", true}, {"[0:0::1]:1", "[::1]:1", true},
 		{"a.example:http", "A.Example:80", true}, {"a.example:80", "b.example:80", false}, {"unix:/x", ":1", false}, {"unix:/x", "unix:/x", false},
 	} {
-		if SameAddress(try.a, try.b) != try.want || SameAddress(try.b, try.a) != try.want {
+		if Same(try.a, try.b) != try.want || Same(try.b, try.a) != try.want {
 			t.Errorf("%s and %s: not %v", try.a, try.b, try.want)
 		}
 	}
