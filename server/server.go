@@ -15,6 +15,12 @@ import (
 	"castgate/server/internal/quota"
 )
 
+var _ interface {
+	gateway.Gateway
+	gateway.GatewayWorker
+	gateway.Host
+} = (*Server)(nil)
+
 // Server is one gateway process: listeners, event loops and the registry.
 // It implements gateway.Gateway and gateway.GatewayWorker.
 type Server struct {
