@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"runtime"
 	"testing"
+
+	"github.com/gobwas/ws"
 )
 
 // TestAllocations keeps the paths that run for each frame or client free of
@@ -14,11 +16,11 @@ func TestAllocations(t *testing.T) {
 	mask := [4]byte{1, 2, 3, 4}
 	payload := bytes.Repeat([]byte("é"), 500)
 	dst := make([]byte, 0, 2048)
-	header := AppendMaskedHeader(nil, OpText, true, len(payload), mask)
-	message := AppendMaskedFrame(nil, OpText, payload, mask)
-	ping := AppendMaskedFrame(nil, OpPing, []byte("ping"), mask)
-	end := AppendMaskedFrame(nil, OpClose, []byte("\x03\xe8bye"), mask)
-	broken := AppendMaskedFrame(nil, OpText, []byte("\xff"), mask)
+	header := AppendMaskedHeader(nil, ws.OpText, true, len(payload), mask)
+	message := AppendMaskedFrame(nil, ws.OpText, payload, mask)
+	ping := AppendMaskedFrame(nil, ws.OpPing, []byte("ping"), mask)
+	end := AppendMaskedFrame(nil, ws.OpClose, []byte("\x03\xe8bye"), mask)
+	broken := AppendMaskedFrame(nil, ws.OpText, []byte("\xff"), mask)
 	request := AppendRequest(nil, "a.example:80", "/b", rfcKey, "Origin: http://good.example\r\n")
 	answer, _ := new(Upgrader).Upgrade(nil, request)
 	upgrader := Upgrader{CheckOrigin: goodOrigin}
@@ -27,7 +29,7 @@ func TestAllocations(t *testing.T) {
 	offering := AppendRequest(nil, "a.example:80", "/b", rfcKey,
 		"Sec-WebSocket-Extensions: x, permessage-deflate; server_max_window_bits=\"12\"; client_max_window_bits\r\n")
 	compressed := deflated(payload)
-	packed := AppendMaskedFrame(nil, OpText, compressed, mask)
+	packed := AppendMaskedFrame(nil, ws.OpText, compressed, mask)
 	packed[0] |= rsv1
 	plain := make([]byte, 4096)
 
@@ -45,9 +47,9 @@ func TestAllocations(t *testing.T) {
 				t.Error(err)
 			}
 		}},
-		{"Unmask", func() { Unmask(dst[:1000], mask, 1) }},
-		{"AppendFrame", func() { AppendFrame(dst, OpText, payload) }},
-		{"AppendMaskedFrame", func() { AppendMaskedFrame(dst, OpText, payload, mask) }},
+		{"Unmask", func() { ws.Cipher(dst[:1000], mask, 1) }},
+		{"AppendFrame", func() { AppendFrame(dst, ws.OpText, payload) }},
+		{"AppendMaskedFrame", func() { AppendMaskedFrame(dst, ws.OpText, payload, mask) }},
 		{"AppendClose", func() { AppendClose(dst, 1008, "slow consumer") }},
 		{"Parser.Next message", func() { feedCopy(t, dst, message, len(message), EventData, nil) }},
 		{"Parser.Next pieces", func() { feedCopy(t, dst, message, 7, EventData, nil) }},
@@ -78,7 +80,7 @@ func TestAllocations(t *testing.T) {
 			}
 		}},
 		{"Inflation", func() {
-			x := NewInflation(OpText, compressed, false, 1<<20)
+			x := NewInflation(ws.OpText, compressed, false, 1<<20)
 			if n, last, err := x.Next(plain); n != len(payload) || !last || err != nil {
 				t.Error(n, last, err)
 			}
@@ -100,8 +102,8 @@ func TestAllocations(t *testing.T) {
 func TestDeflaterAllocations(t *testing.T) {
 	d := NewDeflater(MinDeflateLevel, 1)
 	payload := prices(4096)
-	d.Frame(OpText, payload, MaxWindowBits)
-	if allocs := testing.AllocsPerRun(100, func() { d.Frame(OpText, payload, MaxWindowBits) }); allocs > 1 {
+	d.Frame(ws.OpText, payload, MaxWindowBits)
+	if allocs := testing.AllocsPerRun(100, func() { d.Frame(ws.OpText, payload, MaxWindowBits) }); allocs > 1 {
 		t.Errorf("%v allocations", allocs)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestAppendClose(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		code   uint16
+		code   ws.StatusCode
 		reason string
 		want   string // payload
 	}{
@@ -57,7 +57,8 @@ func FuzzClose(f *testing.F) {
 	f.Add(uint16(1000), "bye")
 	f.Add(uint16(4001), strings.Repeat("\xff", 300))
 	f.Add(uint16(0), strings.Repeat("é", 100))
-	f.Fuzz(func(t *testing.T, code uint16, reason string) {
+	f.Fuzz(func(t *testing.T, number uint16, reason string) {
+		code := ws.StatusCode(number)
 		if code != 0 && !ValidCloseCode(code) {
 			return
 		}
@@ -68,7 +69,7 @@ func FuzzClose(f *testing.F) {
 			t.Fatalf("%x: took %d, %+v, %v", frame, n, ev, err)
 		}
 		if code == 0 {
-			code, reason = CodeNoStatus, ""
+			code, reason = ws.StatusNoStatusRcvd, ""
 		}
 		if ev.Code != code || utf8.ValidString(reason) && !strings.HasPrefix(reason, string(ev.Reason)) {
 			t.Fatalf("sent %d %q, read %d %q", code, reason, ev.Code, ev.Reason)
@@ -78,7 +79,7 @@ func FuzzClose(f *testing.F) {
 
 func TestValidCloseCode(t *testing.T) {
 	for i := range 1 << 16 {
-		code := uint16(i)
+		code := ws.StatusCode(i)
 		want := 1000 <= i && i <= 1003 || 1007 <= i && i <= 1014 || 3000 <= i && i <= 4999
 		if got := ValidCloseCode(code); got != want {
 			t.Errorf("ValidCloseCode(%d) = %t", code, got)

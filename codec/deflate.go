@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/gobwas/ws"
 	"github.com/klauspost/compress/flate"
 )
 
@@ -61,7 +62,7 @@ func NewDeflater(level, most int) *Deflater {
 // section 6.1), or nil if that would not be shorter than the plain one.
 // windowBits is what was agreed on, 8 to 15: below 15 the window is of 256
 // bytes, which suits all of them. payload is only read.
-func (d *Deflater) Frame(op Opcode, payload []byte, windowBits uint8) []byte {
+func (d *Deflater) Frame(op ws.OpCode, payload []byte, windowBits uint8) []byte {
 	if len(payload) == 0 {
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/gobwas/ws"
 )
 
 // takenUp lists what a connection with permessage-deflate makes of input that
@@ -57,13 +59,13 @@ func takenUp(input []byte, limit int64, cuts ...int) (list []string) {
 // how the input is cut.
 func FuzzParserDeflate(f *testing.F) {
 	packed := deflated([]byte("Hello, Hello, Hello"))
-	whole := AppendMaskedFrame(nil, OpText, packed, [4]byte{1, 2, 3, 4})
+	whole := AppendMaskedFrame(nil, ws.OpText, packed, [4]byte{1, 2, 3, 4})
 	whole[0] |= rsv1
-	first := AppendMaskedFrame(nil, OpBinary, packed[:4], [4]byte{1, 2, 3, 4})
-	first[0] = byte(OpBinary) | rsv1
-	last := AppendMaskedFrame(nil, OpContinuation, packed[4:], [4]byte{9, 9, 9, 9})
-	ping := AppendMaskedFrame(nil, OpPing, []byte("p"), [4]byte{})
-	plain := AppendMaskedFrame(nil, OpText, []byte("plain"), [4]byte{})
+	first := AppendMaskedFrame(nil, ws.OpBinary, packed[:4], [4]byte{1, 2, 3, 4})
+	first[0] = byte(ws.OpBinary) | rsv1
+	last := AppendMaskedFrame(nil, ws.OpContinuation, packed[4:], [4]byte{9, 9, 9, 9})
+	ping := AppendMaskedFrame(nil, ws.OpPing, []byte("p"), [4]byte{})
+	plain := AppendMaskedFrame(nil, ws.OpText, []byte("plain"), [4]byte{})
 	f.Add(whole, uint16(100))
 	f.Add(slices.Concat(first, ping, last, whole, plain), uint16(100))
 	f.Add(slices.Concat(plain, whole), uint16(5))

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gobwas/ws"
 )
 
 // prices is JSON as a gateway pushes it, n bytes of it.
@@ -39,7 +41,7 @@ func oracle(packed []byte, limit int64) ([]byte, error) {
 }
 
 // inflate is a whole message through an Inflation, in pieces of step bytes.
-func inflate(op Opcode, packed []byte, give bool, limit int64, step int) ([]byte, error) {
+func inflate(op ws.OpCode, packed []byte, give bool, limit int64, step int) ([]byte, error) {
 	x := NewInflation(op, packed, give, limit)
 	defer x.Close()
 	var all []byte
@@ -62,12 +64,12 @@ func TestDeflateRoundTrip(t *testing.T) {
 		for _, bits := range []uint8{8, 9, 14, 15} {
 			for _, n := range []int{255, 256, 257, 1024, 32767, 32768, 32769, 65535, 65536, 1 << 18} {
 				payload := prices(n)
-				frame := d.Frame(OpText, payload, bits)
+				frame := d.Frame(ws.OpText, payload, bits)
 				if frame == nil {
 					t.Fatalf("level %d, %d bytes: not shorter", level, n)
 				}
 				h, k, err := parseHeader(frame, rsv1)
-				if err != nil || h.RSV != 4 || !h.Fin || h.Op != OpText || int(h.Length) != len(frame)-k || len(frame) >= FrameLen(n) {
+				if err != nil || !h.Rsv1() || !h.Fin || h.OpCode != ws.OpText || int(h.Length) != len(frame)-k || len(frame) >= FrameLen(n) {
 					t.Fatalf("level %d, %d bytes: header %+v, %v", level, n, h, err)
 				}
 				if cap(frame) != len(frame) {
@@ -78,7 +80,7 @@ func TestDeflateRoundTrip(t *testing.T) {
 					t.Fatalf("level %d, bits %d, %d bytes: compress/flate reads %d bytes, %v", level, bits, n, len(got), err)
 				}
 				for _, step := range []int{1 + n/3, n, n + 1} {
-					got, err := inflate(OpText, packed, false, int64(n), step)
+					got, err := inflate(ws.OpText, packed, false, int64(n), step)
 					if err != nil || !bytes.Equal(got, payload) {
 						t.Fatalf("level %d, bits %d, %d bytes in steps of %d: %d bytes, %v", level, bits, n, step, len(got), err)
 					}
@@ -94,10 +96,10 @@ func TestDeflateWindow(t *testing.T) {
 	d := NewDeflater(MinDeflateLevel, 1)
 	part := noise(600)
 	payload := append(bytes.Clone(part), part...)
-	if frame := d.Frame(OpBinary, payload, MaxWindowBits); len(frame) == 0 || len(frame) > 700 {
+	if frame := d.Frame(ws.OpBinary, payload, MaxWindowBits); len(frame) == 0 || len(frame) > 700 {
 		t.Errorf("full window: %d bytes", len(frame))
 	}
-	if frame := d.Frame(OpBinary, payload, MinWindowBits); frame != nil {
+	if frame := d.Frame(ws.OpBinary, payload, MinWindowBits); frame != nil {
 		t.Errorf("window of 256 bytes: %d bytes, as if it reached further", len(frame))
 	}
 }
@@ -105,10 +107,10 @@ func TestDeflateWindow(t *testing.T) {
 func TestDeflateNotShorter(t *testing.T) {
 	d := NewDeflater(MinDeflateLevel, 1)
 	for _, payload := range [][]byte{nil, {}, []byte("a"), []byte("abc"), noise(300), noise(100_000)} {
-		if frame := d.Frame(OpBinary, payload, MaxWindowBits); frame != nil {
+		if frame := d.Frame(ws.OpBinary, payload, MaxWindowBits); frame != nil {
 			t.Errorf("%d bytes: %d bytes compressed", len(payload), len(frame))
 		}
-		if frame := d.Frame(OpBinary, prices(1000), MaxWindowBits); frame == nil {
+		if frame := d.Frame(ws.OpBinary, prices(1000), MaxWindowBits); frame == nil {
 			t.Error("the next message is not compressed")
 		}
 	}
@@ -122,8 +124,8 @@ func TestDeflateTogether(t *testing.T) {
 		all.Go(func() {
 			payload := prices(1000 + 100*i)
 			for range 20 {
-				frame := d.Frame(OpText, payload, MaxWindowBits)
-				if got, err := inflate(OpText, frame[4:], false, 1<<20, 4096); err != nil || !bytes.Equal(got, payload) {
+				frame := d.Frame(ws.OpText, payload, MaxWindowBits)
+				if got, err := inflate(ws.OpText, frame[4:], false, 1<<20, 4096); err != nil || !bytes.Equal(got, payload) {
 					t.Errorf("%d bytes: %v", len(payload), err)
 				}
 			}
@@ -162,7 +164,7 @@ func TestInflateForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, give := range []bool{false, true} {
-			got, err := inflate(OpText, bytes.Clone(packed), give, 100, 64)
+			got, err := inflate(ws.OpText, bytes.Clone(packed), give, 100, 64)
 			if test.err == nil && (err != nil || string(got) != test.want) || err != test.err {
 				t.Errorf("%s: %q, %v, want %q, %v", test.name, got, err, test.want, test.err)
 			}
@@ -177,23 +179,23 @@ func TestInflateLimits(t *testing.T) {
 		t.Fatalf("the bomb has %d bytes", len(bomb))
 	}
 	for _, limit := range []int64{0, 1, 1000, 65535, 65536, 16<<20 - 1} {
-		got, err := inflate(OpText, bomb, false, limit, 32<<10)
+		got, err := inflate(ws.OpText, bomb, false, limit, 32<<10)
 		if err != errTooBig || int64(len(got)) > limit {
 			t.Errorf("limit %d: %d bytes, %v", limit, len(got), err)
 		}
 	}
-	if got, err := inflate(OpText, bomb, false, 16<<20, 32<<10); err != nil || len(got) != 16<<20 {
+	if got, err := inflate(ws.OpText, bomb, false, 16<<20, 32<<10); err != nil || len(got) != 16<<20 {
 		t.Errorf("at the limit: %d bytes, %v", len(got), err)
 	}
 	for _, text := range []string{"\xff", "ab\xed\xa0\x80", "café"[:4], strings.Repeat("é", 40000) + "\xc3"} {
-		if _, err := inflate(OpText, deflated([]byte(text)), false, 1<<20, 777); err != errText {
+		if _, err := inflate(ws.OpText, deflated([]byte(text)), false, 1<<20, 777); err != errText {
 			t.Errorf("%.20q: %v", text, err)
 		}
-		if got, err := inflate(OpBinary, deflated([]byte(text)), false, 1<<20, 777); err != nil || string(got) != text {
+		if got, err := inflate(ws.OpBinary, deflated([]byte(text)), false, 1<<20, 777); err != nil || string(got) != text {
 			t.Errorf("binary %.20q: %v", text, err)
 		}
 	}
-	if got, err := inflate(OpText, deflated([]byte("é€😀")), false, 100, 1); err != nil || string(got) != "é€😀" {
+	if got, err := inflate(ws.OpText, deflated([]byte("é€😀")), false, 100, 1); err != nil || string(got) != "é€😀" {
 		t.Errorf("characters cut between pieces: %q, %v", got, err)
 	}
 }
@@ -211,7 +213,7 @@ func deflated(plain []byte) []byte {
 func TestParserDeflate(t *testing.T) {
 	packed := deflated([]byte("Hello"))
 	frame := func(first byte, payload []byte) []byte {
-		b := AppendMaskedFrame(nil, Opcode(first&0x0f), payload, [4]byte{1, 2, 3, 4})
+		b := AppendMaskedFrame(nil, ws.OpCode(first&0x0f), payload, [4]byte{1, 2, 3, 4})
 		b[0] = first
 		return b
 	}
@@ -276,8 +278,8 @@ func FuzzInflate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, packed []byte, step uint16) {
 		const limit = 1 << 17
-		whole, err := inflate(OpBinary, packed, false, limit, limit+1)
-		pieces, again := inflate(OpBinary, packed, false, limit, int(step)+1)
+		whole, err := inflate(ws.OpBinary, packed, false, limit, limit+1)
+		pieces, again := inflate(ws.OpBinary, packed, false, limit, int(step)+1)
 		if err != again || err == nil && !bytes.Equal(whole, pieces) {
 			t.Fatalf("whole: %d bytes, %v; in pieces: %d bytes, %v", len(whole), err, len(pieces), again)
 		}
@@ -301,7 +303,7 @@ func BenchmarkDeflate(b *testing.B) {
 				b.SetBytes(int64(n))
 				var frame []byte
 				for b.Loop() {
-					frame = d.Frame(OpText, payload, MaxWindowBits)
+					frame = d.Frame(ws.OpText, payload, MaxWindowBits)
 				}
 				b.ReportMetric(float64(len(frame)), "wire-B")
 			})
@@ -332,7 +334,7 @@ func BenchmarkInflate(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(n))
 			for b.Loop() {
-				x := NewInflation(OpText, packed, false, int64(n))
+				x := NewInflation(ws.OpText, packed, false, int64(n))
 				for last := false; !last; {
 					var err error
 					if _, last, err = x.Next(buf); err != nil {

@@ -5,7 +5,7 @@ import "errors"
 // DeflateOffer is the header line by which a client offers permessage-deflate
 // without context takeover, so that it need not keep a window for the messages
 // to come. It goes into the header of [AppendRequest].
-const DeflateOffer = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+const DeflateOffer = "Sec-WebSocket-Extensions: " + deflateTerms + "\r\n"
 
 // ErrExtension is an answer that agrees on something else than was offered.
 var ErrExtension = errors.New("codec: the answer agrees on an extension that was not offered")
@@ -42,5 +42,5 @@ func isDeflateAnswer(value []byte) bool {
 	var o offers
 	rest, ok := o.takeOffer(value)
 	d := o.deflate
-	return ok && len(rest) == 0 && d.offered && d.seen&seenServerTakeover != 0 && d.seen&seenClientWindow == 0
+	return ok && len(rest) == 0 && d.offered && d.ServerNoContextTakeover && !d.ClientMaxWindowBits.Defined()
 }

@@ -8,7 +8,8 @@
 //   - Handshake: a request head and its answer. [HandshakeEnd] finds where the
 //     head ends, [Upgrader] checks and answers it, extensions included; [AppendRequest] and
 //     [CheckResponse] are the client's side.
-//   - Header: what stands before a frame's payload. [ParseHeader], [AppendHeader].
+//   - Header: what stands before a frame's payload, a [ws.Header].
+//     [ParseHeader], [AppendHeader].
 //   - Frame: header and payload. [AppendFrame], [AppendMaskedFrame], [AppendClose].
 //   - Message: the payload of a text or binary frame and its continuations. It
 //     is never put together here; the receiver gets it in pieces.
@@ -40,15 +41,30 @@
 // appending to a large enough slice allocate nothing; allocation_test.go
 // holds that.
 //
-// # Why the handshake is our own
+// # What is gobwas/ws and what is ours
 //
-// Masks are gobwas/ws's Cipher, in assembly. Its Upgrader is not used: it
-// takes a second Host, key or version line for the first, bare LF for the end
-// of a line, a key by its length alone, and a request with a body, whose bytes
-// would then be read as frames; it wants an io.ReadWriter and reads ahead. A
-// push gateway stands behind proxies, where a head that two parties read
-// differently is an attack: here every line is checked to the letter, in one
-// pass over the slice.
+// The vocabulary is gobwas/ws's: opcodes, close codes, [ws.Header], the limits
+// and sizes of headers, the rules for opcodes and close codes, the body of a
+// close frame, compiled frames, the names and meaning of permessage-deflate's
+// parameters. Masks are its [ws.Cipher], in assembly.
+//
+// Ours is what it does not do as a push gateway needs it. gobwas_test.go shows
+// each difference, so that this list stays true:
+//
+//   - Its Upgrader takes the first of two Host, key or version lines, a bare LF
+//     as the end of a line, folded lines, any 24 bytes as a key, and a request
+//     with a body, whose bytes would then be read as frames. Behind proxies, a
+//     head that two parties read differently is an attack. Here every line is
+//     checked to the letter, in one pass over the slice.
+//   - ReadHeader accepts lengths that are not in their shortest form, and
+//     consumes the bytes of an incomplete header; WriteHeader allocates.
+//   - CheckHeader knows no rule for reserved bits once an extension is agreed on.
+//     [Parser] has the rest of its rules, and applies them to the first byte
+//     that breaks one.
+//   - CheckCloseFrameData refuses 1012 to 1014 and accepts codes from 5000.
+//   - NewCloseFrameBody cuts a reason in the middle of a character.
+//   - wsflate inflates without a limit, and reads parameters with leading zeros
+//     and repeated ones. It allocates for each offer.
 //
 // # Compression
 //

@@ -1,5 +1,7 @@
 package codec
 
+import "github.com/gobwas/ws"
+
 // EventKind says what an [Event] is about.
 type EventKind uint8
 
@@ -18,9 +20,9 @@ type Event struct {
 
 	// Of EventData. An empty message gives one event with First and Last and no
 	// bytes; an empty fragment that ends no message gives none.
-	Op    Opcode // OpText or OpBinary, of the message, on every piece of it
-	First bool   // first piece of the message
-	Last  bool   // last piece of the message
+	Op    ws.OpCode // ws.OpText or ws.OpBinary, of the message, on every piece of it
+	First bool      // first piece of the message
+	Last  bool      // last piece of the message
 	// Deflated is true on every piece of a compressed message: Data is as it
 	// came, for an [Inflation], and text has not been checked.
 	Deflated bool
@@ -32,6 +34,6 @@ type Event struct {
 
 	// Of EventClose. Code is 1005 if the peer sent none; Reason is valid UTF-8,
 	// until the next call of [Parser.Next].
-	Code   uint16
+	Code   ws.StatusCode
 	Reason []byte
 }

@@ -1,6 +1,11 @@
 package codec
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/gobwas/ws/wsflate"
+)
 
 // The lists of Sec-WebSocket-Extensions (RFC 6455 section 9.1):
 //
@@ -43,7 +48,7 @@ func (o *offers) takeOffer(b []byte) (rest []byte, ok bool) {
 	if len(name) == 0 {
 		return nil, false
 	}
-	terms := deflateTerm{offered: equalFold(name, "permessage-deflate")}
+	terms := deflateTerm{offered: equalFold(name, wsflate.ExtensionName)}
 	for {
 		rest = skipBlank(rest)
 		if len(rest) == 0 || rest[0] == ',' {
@@ -127,56 +132,46 @@ func cutToken(b []byte) (token, rest []byte) {
 
 func skipBlank(b []byte) []byte { return bytes.TrimLeft(b, " \t") }
 
-// deflateTerm is one offer of permessage-deflate, parameter by parameter (RFC
-// 7692 section 7.1).
+// deflateTerm is one offer of permessage-deflate, or the answer to one (RFC 7692
+// section 7.1). As in wsflate, ClientMaxWindowBits is 1 if it has no value.
 type deflateTerm struct {
+	wsflate.Parameters
 	offered bool
-	refused bool // a parameter is unknown, doubled, wrong or cannot be met
-	seen    uint8
-	window  uint8 // server_max_window_bits; 0 if the offer does not limit it
+	refused bool // a parameter is unknown, repeated, wrong or cannot be met
 }
 
-// Parameters of an offer, as bits of deflateTerm.seen.
-const (
-	seenServerTakeover = 1 << iota
-	seenClientTakeover
-	seenServerWindow
-	seenClientWindow
-)
-
 // take notes a parameter. What is wrong with it declines this offer, not the
-// handshake (RFC 7692 section 7.1). client_max_window_bits says what the
-// client could do; the answer need not use it, as any window up to 32 KiB is
-// inflated here.
+// handshake (RFC 7692 section 7.1). client_max_window_bits says what the client
+// could do; the answer need not use it, as any window up to 32 KiB is inflated
+// here.
 func (d *deflateTerm) take(name, value []byte, valued bool) {
-	var bit uint8
 	bits := windowBits(value)
 	right := false
 	switch {
 	case equalFold(name, "server_no_context_takeover"):
-		bit, right = seenServerTakeover, !valued
+		right = !valued && !d.ServerNoContextTakeover
+		d.ServerNoContextTakeover = true
 	case equalFold(name, "client_no_context_takeover"):
-		bit, right = seenClientTakeover, !valued
+		right = !valued && !d.ClientNoContextTakeover
+		d.ClientNoContextTakeover = true
 	case equalFold(name, "server_max_window_bits"):
-		bit, right = seenServerWindow, bits >= MinWindowBits
-		d.window = bits
+		right = bits.Defined() && !d.ServerMaxWindowBits.Defined()
+		d.ServerMaxWindowBits = bits
 	case equalFold(name, "client_max_window_bits"):
-		bit, right = seenClientWindow, !valued || bits != 0
+		right = (!valued || bits.Defined()) && !d.ClientMaxWindowBits.Defined()
+		d.ClientMaxWindowBits = max(bits, 1)
 	}
-	if !right || d.seen&bit != 0 {
-		d.refused = true
-	}
-	d.seen |= bit
+	d.refused = d.refused || !right
 }
 
-// windowBits reads 8 to 15 without leading zeros (RFC 7692 section 7.1.2); 0
-// is none of them.
-func windowBits(value []byte) uint8 {
+// windowBits reads 8 to 15 without leading zeros (RFC 7692 section 7.1.2). The
+// result is not defined for anything else.
+func windowBits(value []byte) wsflate.WindowBits {
 	switch {
 	case len(value) == 1 && (value[0] == '8' || value[0] == '9'):
-		return value[0] - '0'
+		return wsflate.WindowBits(value[0] - '0')
 	case len(value) == 2 && value[0] == '1' && '0' <= value[1] && value[1] <= '5':
-		return 10 + value[1] - '0'
+		return wsflate.WindowBits(10 + value[1] - '0')
 	}
 	return 0
 }
@@ -184,18 +179,18 @@ func windowBits(value []byte) uint8 {
 // deflateAnswer accepts an offer: each message is compressed on its own, both
 // ways, so that one compressed frame serves all receivers and an idle client
 // costs no window.
-const deflateAnswer = "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+const deflateAnswer = "\r\nSec-WebSocket-Extensions: " + deflateTerms
+
+// deflateTerms agrees on compression without context takeover, both ways.
+const deflateTerms = wsflate.ExtensionName + "; server_no_context_takeover; client_no_context_takeover"
 
 // append appends the header line that accepts the offer, from the end of the
 // line before it.
 func (d *deflateTerm) append(dst []byte) []byte {
 	dst = append(dst, deflateAnswer...)
-	if d.window != 0 {
+	if d.ServerMaxWindowBits.Defined() {
 		dst = append(dst, "; server_max_window_bits="...)
-		if d.window >= 10 {
-			dst = append(dst, '1')
-		}
-		dst = append(dst, '0'+d.window%10)
+		dst = strconv.AppendUint(dst, uint64(d.ServerMaxWindowBits), 10)
 	}
 	return dst
 }

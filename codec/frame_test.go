@@ -12,7 +12,7 @@ func TestFrameBytes(t *testing.T) {
 	for _, length := range []int{0, 1, 125, 126, 65535, 65536, 70000} {
 		payload := bytes.Repeat([]byte("push"), length/4+1)[:length]
 		want := ws.MustCompileFrame(ws.NewBinaryFrame(payload))
-		got := AppendFrame([]byte("before"), OpBinary, payload)
+		got := AppendFrame([]byte("before"), ws.OpBinary, payload)
 		if !bytes.Equal(got, append([]byte("before"), want...)) {
 			t.Errorf("%d bytes: unmasked frame differs from gobwas/ws", length)
 		}
@@ -22,7 +22,7 @@ func TestFrameBytes(t *testing.T) {
 		mask := [4]byte{0xde, 0xad, 0xbe, 0xef}
 		want = ws.MustCompileFrame(ws.MaskFrameWith(ws.NewBinaryFrame(payload), mask))
 		before := bytes.Clone(payload)
-		if got := AppendMaskedFrame(nil, OpBinary, payload, mask); !bytes.Equal(got, want) {
+		if got := AppendMaskedFrame(nil, ws.OpBinary, payload, mask); !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: masked frame differs from gobwas/ws", length)
 		}
 		if !bytes.Equal(payload, before) {
@@ -39,7 +39,7 @@ func BenchmarkAppendFrame(b *testing.B) {
 			b.SetBytes(int64(FrameLen(size)))
 			b.ReportAllocs()
 			for b.Loop() {
-				dst = AppendFrame(dst[:0], OpText, payload)
+				dst = AppendFrame(dst[:0], ws.OpText, payload)
 			}
 			if len(dst) != FrameLen(size) {
 				b.Fatalf("%d bytes", len(dst))

@@ -14,10 +14,10 @@ var lengths = []int{0, 1, 124, 125, 126, 127, 128, 255, 256, 65534, 65535, 65536
 // TestHeaderBytes compares headers with those of gobwas/ws, and reads them
 // again, whole and from every prefix.
 func TestHeaderBytes(t *testing.T) {
-	for _, op := range []Opcode{OpContinuation, OpText, OpBinary} {
+	for _, op := range []ws.OpCode{ws.OpContinuation, ws.OpText, ws.OpBinary} {
 		for _, fin := range []bool{false, true} {
 			for _, length := range lengths {
-				want := Header{Fin: fin, Op: op, Length: int64(length)}
+				want := ws.Header{Fin: fin, OpCode: op, Length: int64(length)}
 				checkHeader(t, AppendHeader(nil, op, fin, length), want)
 				want.Masked, want.Mask = true, [4]byte{1, 2, 3, 0xff}
 				checkHeader(t, AppendMaskedHeader(nil, op, fin, length, want.Mask), want)
@@ -26,15 +26,15 @@ func TestHeaderBytes(t *testing.T) {
 	}
 }
 
-func checkHeader(t *testing.T, got []byte, h Header) {
+func checkHeader(t *testing.T, got []byte, h ws.Header) {
 	t.Helper()
 	var want bytes.Buffer
-	err := ws.WriteHeader(&want, ws.Header{Fin: h.Fin, OpCode: ws.OpCode(h.Op), Masked: h.Masked, Mask: h.Mask, Length: h.Length})
+	err := ws.WriteHeader(&want, h)
 	if err != nil || !bytes.Equal(got, want.Bytes()) {
 		t.Errorf("%+v: wrote %x, want %x (%v)", h, got, want.Bytes(), err)
 	}
 	for i := range got {
-		if back, n, err := ParseHeader(got[:i]); n != 0 || err != nil || back != (Header{}) {
+		if back, n, err := ParseHeader(got[:i]); n != 0 || err != nil || back != (ws.Header{}) {
 			t.Errorf("%d of %d bytes: %+v, %d, %v", i, len(got), back, n, err)
 		}
 	}
@@ -64,11 +64,11 @@ func TestHeaderRefused(t *testing.T) {
 		{"top bit", []byte{0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0}, errLengthTop},
 	} {
 		for i := range test.b {
-			if h, n, err := ParseHeader(test.b[:i]); h != (Header{}) || n != 0 || err != nil {
+			if h, n, err := ParseHeader(test.b[:i]); h != (ws.Header{}) || n != 0 || err != nil {
 				t.Errorf("%s: %d bytes: %+v, %d, %v", test.name, i, h, n, err)
 			}
 		}
-		if h, n, err := ParseHeader(test.b); h != (Header{}) || n != 0 || err != test.want {
+		if h, n, err := ParseHeader(test.b); h != (ws.Header{}) || n != 0 || err != test.want {
 			t.Errorf("%s: %+v, %d, %v, want %v", test.name, h, n, err, test.want)
 		}
 	}
@@ -78,7 +78,7 @@ func TestHeaderRefused(t *testing.T) {
 // no prefix is read in another way, and that gobwas/ws reads the same.
 func FuzzHeader(f *testing.F) {
 	for _, v := range readFrameVectors(f) {
-		f.Add(v.input[:min(len(v.input), MaxHeader+1)])
+		f.Add(v.input[:min(len(v.input), ws.MaxHeaderSize+1)])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, n, err := ParseHeader(b)
@@ -94,20 +94,20 @@ func FuzzHeader(f *testing.F) {
 			}
 		}
 		if n == 0 {
-			if err == nil && len(b) >= MaxHeader {
+			if err == nil && len(b) >= ws.MaxHeaderSize {
 				t.Fatalf("%x: %d bytes are no header and no error", b, len(b))
 			}
 			return
 		}
-		back := AppendHeader(nil, h.Op, h.Fin, int(h.Length))
+		back := AppendHeader(nil, h.OpCode, h.Fin, int(h.Length))
 		if h.Masked {
-			back = AppendMaskedHeader(nil, h.Op, h.Fin, int(h.Length), h.Mask)
+			back = AppendMaskedHeader(nil, h.OpCode, h.Fin, int(h.Length), h.Mask)
 		}
 		if err != nil || !bytes.Equal(back, b[:n]) {
 			t.Fatalf("%x: read %+v (%v), written as %x", b[:n], h, err, back)
 		}
 		w, err := ws.ReadHeader(bytes.NewReader(b))
-		if err != nil || w.Fin != h.Fin || byte(w.OpCode) != byte(h.Op) || w.Length != h.Length || w.Masked != h.Masked || w.Mask != h.Mask {
+		if err != nil || w != h {
 			t.Fatalf("%x: read %+v, gobwas/ws %+v, %v", b[:n], h, w, err)
 		}
 	})
@@ -116,7 +116,7 @@ func FuzzHeader(f *testing.F) {
 func BenchmarkParseHeader(b *testing.B) {
 	for _, size := range []int{125, 65535, 65536} {
 		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
-			header := AppendMaskedHeader(nil, OpText, true, size, [4]byte{1, 2, 3, 4})
+			header := AppendMaskedHeader(nil, ws.OpText, true, size, [4]byte{1, 2, 3, 4})
 			b.SetBytes(int64(len(header)))
 			b.ReportAllocs()
 			for b.Loop() {

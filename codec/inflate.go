@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/gobwas/ws"
 	"github.com/klauspost/compress/flate"
 )
 
@@ -22,7 +23,7 @@ type Inflation struct {
 	// AnyText is Parser.AnyText; false after NewInflation.
 	AnyText bool
 
-	op   Opcode
+	op   ws.OpCode
 	left int64 // bytes of plain that may still come
 	text utf8Stream
 	src  bytes.Reader
@@ -39,7 +40,7 @@ var inflations = sync.Pool{New: func() any {
 // NewInflation begins with the compressed payload of a message of type op, put
 // together from all its pieces. maxMessage limits the plain bytes. With give
 // the slice becomes the Inflation's, which appends to it; else it is copied.
-func NewInflation(op Opcode, packed []byte, give bool, maxMessage int64) *Inflation {
+func NewInflation(op ws.OpCode, packed []byte, give bool, maxMessage int64) *Inflation {
 	x := inflations.Get().(*Inflation)
 	x.op, x.left, x.text, x.AnyText = op, max(maxMessage, 0), utf8Stream{}, false
 	var all []byte
@@ -80,7 +81,7 @@ func (x *Inflation) Next(buf []byte) (n int, last bool, err error) {
 		}
 	}
 	x.left -= int64(n)
-	if x.op == OpText && !x.AnyText && (!x.text.write(buf[:n]) || last && !x.text.whole()) {
+	if x.op == ws.OpText && !x.AnyText && (!x.text.write(buf[:n]) || last && !x.text.whole()) {
 		return 0, false, errText
 	}
 	return n, last, nil

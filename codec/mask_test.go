@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+
+	"github.com/gobwas/ws"
 )
 
 // TestUnmask compares with the formula of RFC 6455 section 5.3, at all small
@@ -21,7 +23,7 @@ func TestUnmask(t *testing.T) {
 				for i := range length {
 					want[offset+i] ^= mask[(pos+i)%4]
 				}
-				Unmask(buf[offset:offset+length], mask, pos)
+				ws.Cipher(buf[offset:offset+length], mask, pos)
 				if !bytes.Equal(buf, want) {
 					t.Fatalf("length %d, offset %d, pos %d:\n got %x\nwant %x", length, offset, pos, buf, want)
 				}
@@ -36,9 +38,9 @@ func TestUnmaskPieces(t *testing.T) {
 	want := bytes.Repeat([]byte("payload "), 40)
 	for cut := range want {
 		got := bytes.Clone(want)
-		Unmask(got, mask, 0)
-		Unmask(got[:cut], mask, 0)
-		Unmask(got[cut:], mask, cut)
+		ws.Cipher(got, mask, 0)
+		ws.Cipher(got[:cut], mask, 0)
+		ws.Cipher(got[cut:], mask, cut)
 		if !bytes.Equal(got, want) {
 			t.Fatalf("cut at %d", cut)
 		}
@@ -53,7 +55,7 @@ func BenchmarkUnmask(b *testing.B) {
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
 				for b.Loop() {
-					Unmask(p, [4]byte{1, 2, 3, 4}, pos)
+					ws.Cipher(p, [4]byte{1, 2, 3, 4}, pos)
 				}
 			})
 		}

@@ -17,7 +17,7 @@ const modelIncomplete = 0
 
 // model decodes a stream the plain way, whole frames at a time through
 // io.Reader and gobwas/ws, with the checks that gobwas/ws leaves out.
-func model(input []byte, client bool, limit int64) (events []string, code uint16) {
+func model(input []byte, client bool, limit int64) (events []string, code ws.StatusCode) {
 	r := bytes.NewReader(input)
 	var message []byte
 	var op ws.OpCode // 0 outside a message
@@ -28,7 +28,7 @@ func model(input []byte, client bool, limit int64) (events []string, code uint16
 			return events, modelIncomplete
 		}
 		if err != nil {
-			return events, CodeProtocol
+			return events, ws.StatusProtocolError
 		}
 		size := before - r.Len()
 		state := ws.StateServerSide
@@ -39,10 +39,10 @@ func model(input []byte, client bool, limit int64) (events []string, code uint16
 			state = state.Set(ws.StateFragmented)
 		}
 		if h.Masked == client || ws.CheckHeader(h, state) != nil || size != ws.HeaderSize(h) {
-			return events, CodeProtocol
+			return events, ws.StatusProtocolError
 		}
 		if !h.OpCode.IsControl() && h.Length > limit-int64(len(message)) {
-			return events, CodeTooBig
+			return events, ws.StatusMessageTooBig
 		}
 		if h.Length > int64(r.Len()) {
 			return events, modelIncomplete
@@ -80,7 +80,7 @@ func model(input []byte, client bool, limit int64) (events []string, code uint16
 		if op == ws.OpText {
 			name = "text"
 			if !utf8.Valid(message) {
-				return events, CodeNotUTF8
+				return events, ws.StatusInvalidFramePayloadData
 			}
 		}
 		events = append(events, fmt.Sprintf("%s %q", name, message))
@@ -88,19 +88,19 @@ func model(input []byte, client bool, limit int64) (events []string, code uint16
 	}
 }
 
-func modelClose(payload []byte) (event string, code uint16) {
+func modelClose(payload []byte) (event string, code ws.StatusCode) {
 	if len(payload) == 0 {
 		return `close 1005 ""`, 0
 	}
 	if len(payload) == 1 {
-		return "", CodeProtocol
+		return "", ws.StatusProtocolError
 	}
 	sent, reason := ws.ParseCloseFrameData(payload)
 	if !slices.Contains([]uint16{1000, 1001, 1002, 1003}, uint16(sent)) && (sent < 1007 || sent > 1014) && (sent < 3000 || sent > 4999) {
-		return "", CodeProtocol
+		return "", ws.StatusProtocolError
 	}
 	if !utf8.ValidString(reason) {
-		return "", CodeNotUTF8
+		return "", ws.StatusInvalidFramePayloadData
 	}
 	return fmt.Sprintf("close %d %q", sent, reason), 0
 }
@@ -111,7 +111,7 @@ func modelClose(payload []byte) (event string, code uint16) {
 func compareModel(t *testing.T, input []byte, client bool, limit int64, got transcript) {
 	t.Helper()
 	events, code := model(input, client, limit)
-	early := got.code == CodeNotUTF8 || got.code == CodeProtocol && code == modelIncomplete
+	early := got.code == ws.StatusInvalidFramePayloadData || got.code == ws.StatusProtocolError && code == modelIncomplete
 	switch {
 	case got.code == code && slices.Equal(got.events, events):
 	case early && len(got.events) <= len(events) && slices.Equal(got.events, events[:len(got.events)]):

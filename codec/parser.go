@@ -1,5 +1,7 @@
 package codec
 
+import "github.com/gobwas/ws"
+
 // Parser is the receive side of one connection: it turns bytes, however they
 // were cut on their way, into events. Payload of messages is not kept. The
 // zero value stands at the start of a frame outside any message and takes the
@@ -21,22 +23,22 @@ type Parser struct {
 	// The frame being read.
 	inFrame   bool // its header was read, its payload is not complete
 	fin       bool
-	op        Opcode
+	op        ws.OpCode
 	phase     uint8 // offset in the payload modulo 4, for the mask
 	mask      [4]byte
 	remaining int64 // bytes of payload to come
 
 	// The message being read.
-	message  Opcode // OpText or OpBinary; 0 outside a message
-	deflated bool   // it is compressed
-	started  bool   // an event was given for it
+	message  ws.OpCode // ws.OpText or ws.OpBinary; 0 outside a message
+	deflated bool      // it is compressed
+	started  bool      // an event was given for it
 	text     utf8Stream
 	size     int64 // sum of its frames' lengths so far
 
 	// held are the bytes of an incomplete header, or of a control frame's
 	// payload: never both.
 	heldLen uint8
-	held    [MaxControl]byte
+	held    [ws.MaxControlFramePayloadSize]byte
 }
 
 // Next takes input from b and returns how many bytes it took and at most one
@@ -64,7 +66,7 @@ func (p *Parser) Next(b []byte, maxMessage int64) (n int, ev Event, err error) {
 			}
 		}
 		var k int
-		if p.op.Control() {
+		if p.op.IsControl() {
 			k, ev, err = p.readControl(b[n:])
 		} else {
 			k, ev, err = p.readData(b[n:])
@@ -91,13 +93,13 @@ func (p *Parser) readHeader(b []byte, maxMessage int64) (n int, err error) {
 			return 0, err
 		}
 		if n == 0 {
-			p.heldLen = uint8(copy(p.held[:MaxHeader], b))
+			p.heldLen = uint8(copy(p.held[:ws.MaxHeaderSize], b))
 			return len(b), nil
 		}
 		return n, p.begin(h, maxMessage)
 	}
 	held := int(p.heldLen)
-	taken := copy(p.held[held:MaxHeader], b)
+	taken := copy(p.held[held:ws.MaxHeaderSize], b)
 	h, n, err := parseHeader(p.held[:held+taken], p.allowed())
 	if err != nil {
 		return 0, err
@@ -119,32 +121,32 @@ func (p *Parser) allowed() byte {
 }
 
 // begin checks a header against the role, the message and the limit.
-func (p *Parser) begin(h Header, maxMessage int64) error {
+func (p *Parser) begin(h ws.Header, maxMessage int64) error {
 	switch {
 	case p.Client && h.Masked:
 		return errMasked
 	case !p.Client && !h.Masked:
 		return errNotMasked
 	}
-	if !h.Op.Control() {
+	if !h.OpCode.IsControl() {
 		if err := p.beginData(h, max(maxMessage, 0)); err != nil {
 			return err
 		}
 	}
-	p.inFrame, p.fin, p.op = true, h.Fin, h.Op
+	p.inFrame, p.fin, p.op = true, h.Fin, h.OpCode
 	p.mask, p.phase, p.remaining = h.Mask, 0, h.Length
 	return nil
 }
 
-func (p *Parser) beginData(h Header, maxMessage int64) error {
+func (p *Parser) beginData(h ws.Header, maxMessage int64) error {
 	switch {
-	case h.Op == OpContinuation && p.message == 0:
+	case h.OpCode == ws.OpContinuation && p.message == 0:
 		return errNoMessage
-	case h.Op != OpContinuation && p.message != 0:
+	case h.OpCode != ws.OpContinuation && p.message != 0:
 		return errInMessage
-	case h.Op != OpContinuation:
-		p.message, p.started, p.text, p.size = h.Op, false, utf8Stream{}, 0
-		p.deflated = h.RSV != 0
+	case h.OpCode != ws.OpContinuation:
+		p.message, p.started, p.text, p.size = h.OpCode, false, utf8Stream{}, 0
+		p.deflated = h.Rsv1()
 	}
 	if p.deflated {
 		maxMessage += maxMessage/8 + 1024
@@ -161,13 +163,13 @@ func (p *Parser) readData(b []byte) (n int, ev Event, err error) {
 	n = int(min(int64(len(b)), p.remaining))
 	data := b[:n:n]
 	if !p.Client {
-		Unmask(data, p.mask, int(p.phase))
+		ws.Cipher(data, p.mask, int(p.phase))
 		p.phase = uint8(int(p.phase)+n) & 3
 	}
 	p.remaining -= int64(n)
 	p.inFrame = p.remaining > 0
 	last := p.fin && !p.inFrame
-	if p.message == OpText && !p.deflated && !p.AnyText && (!p.text.write(data) || last && !p.text.whole()) {
+	if p.message == ws.OpText && !p.deflated && !p.AnyText && (!p.text.write(data) || last && !p.text.whole()) {
 		return n, Event{}, errText
 	}
 	if n == 0 && !last {
@@ -195,12 +197,12 @@ func (p *Parser) readControl(b []byte) (n int, ev Event, err error) {
 	p.inFrame, p.heldLen = false, 0
 	data := p.held[:held:held]
 	if !p.Client {
-		Unmask(data, p.mask, 0)
+		ws.Cipher(data, p.mask, 0)
 	}
 	switch p.op {
-	case OpPing:
+	case ws.OpPing:
 		return n, Event{Kind: EventPing, Data: data}, nil
-	case OpPong:
+	case ws.OpPong:
 		return n, Event{Kind: EventPong, Data: data}, nil
 	}
 	ev.Code, ev.Reason, err = parseClose(data)

@@ -7,12 +7,14 @@ import (
 	"math/rand/v2"
 	"testing"
 	"unsafe"
+
+	"github.com/gobwas/ws"
 )
 
 func ExampleParser() {
 	var p Parser
-	input := AppendMaskedFrame(nil, OpText, []byte("hello"), [4]byte{1, 2, 3, 4})
-	input = AppendMaskedFrame(input, OpPing, []byte("are you there"), [4]byte{5, 6, 7, 8})
+	input := AppendMaskedFrame(nil, ws.OpText, []byte("hello"), [4]byte{1, 2, 3, 4})
+	input = AppendMaskedFrame(input, ws.OpPing, []byte("are you there"), [4]byte{5, 6, 7, 8})
 	for len(input) > 0 {
 		n, ev, err := p.Next(input, 64<<10)
 		if err != nil {
@@ -22,13 +24,13 @@ func ExampleParser() {
 		input = input[n:]
 		switch ev.Kind {
 		case EventData:
-			fmt.Printf("%s %q first=%t last=%t\n", ev.Op, ev.Data, ev.First, ev.Last)
+			fmt.Printf("%q text=%t first=%t last=%t\n", ev.Data, ev.Op == ws.OpText, ev.First, ev.Last)
 		case EventPing:
 			fmt.Printf("ping %q\n", ev.Data)
 		}
 	}
 	// Output:
-	// text "hello" first=true last=true
+	// "hello" text=true first=true last=true
 	// ping "are you there"
 }
 
@@ -36,7 +38,7 @@ func ExampleParser() {
 // is complete.
 func TestParserPieces(t *testing.T) {
 	mask := [4]byte{9, 8, 7, 6}
-	input := AppendMaskedFrame(nil, OpBinary, []byte("abcdefgh"), mask)
+	input := AppendMaskedFrame(nil, ws.OpBinary, []byte("abcdefgh"), mask)
 	var p Parser
 	for i, step := range []struct {
 		feed        int
@@ -91,7 +93,7 @@ func TestParserCopy(t *testing.T) {
 
 // TestParserControlPayload checks that a ping's payload outlives the input.
 func TestParserControlPayload(t *testing.T) {
-	input := AppendMaskedFrame(nil, OpPing, []byte("payload"), [4]byte{1, 2, 3, 4})
+	input := AppendMaskedFrame(nil, ws.OpPing, []byte("payload"), [4]byte{1, 2, 3, 4})
 	var p Parser
 	_, ev, err := p.Next(input, 0)
 	clear(input)
@@ -119,7 +121,7 @@ func TestParserLimit(t *testing.T) {
 		{125, 125, true}, {125, 126, false}, {65535, 65535, true}, {65535, 65536, false}, {math.MaxInt64, 1 << 20, true},
 	} {
 		var p Parser
-		header := AppendMaskedHeader(nil, OpBinary, true, test.length, [4]byte{})
+		header := AppendMaskedHeader(nil, ws.OpBinary, true, test.length, [4]byte{})
 		_, _, err := p.Next(header, test.max)
 		if test.ok && err != nil || !test.ok && err != errTooBig {
 			t.Errorf("%d bytes with limit %d: %v", test.length, test.max, err)
@@ -154,7 +156,7 @@ func TestParserRandomMessages(t *testing.T) {
 }
 
 func randomStream(random *rand.Rand, client bool) (stream []byte, want []string) {
-	frame := func(op Opcode, fin bool, payload []byte) {
+	frame := func(op ws.OpCode, fin bool, payload []byte) {
 		if client {
 			stream = append(AppendHeader(stream, op, fin, len(payload)), payload...)
 			return
@@ -165,7 +167,7 @@ func randomStream(random *rand.Rand, client bool) (stream []byte, want []string)
 		}
 		stream = AppendMaskedHeader(stream, op, fin, len(payload), mask)
 		stream = append(stream, payload...)
-		Unmask(stream[len(stream)-len(payload):], mask, 0)
+		ws.Cipher(stream[len(stream)-len(payload):], mask, 0)
 	}
 	letters := []rune("az\x00é߿ࠀ\ud7ff￿😀\U0010ffff")
 	for range 1 + random.IntN(5) {
@@ -173,7 +175,7 @@ func randomStream(random *rand.Rand, client bool) (stream []byte, want []string)
 		for range random.IntN(200) {
 			message = append(message, string(letters[random.IntN(len(letters))])...)
 		}
-		whole, op := message, OpText
+		whole, op := message, ws.OpText
 		for {
 			n := len(message)
 			if random.IntN(3) > 0 {
@@ -181,13 +183,13 @@ func randomStream(random *rand.Rand, client bool) (stream []byte, want []string)
 			}
 			last := n == len(message)
 			frame(op, last, message[:n])
-			op, message = OpContinuation, message[n:]
+			op, message = ws.OpContinuation, message[n:]
 			if last {
 				break
 			}
 			if random.IntN(2) == 0 {
-				payload := bytes.Repeat([]byte{'p'}, random.IntN(MaxControl+1))
-				frame(OpPing, true, payload)
+				payload := bytes.Repeat([]byte{'p'}, random.IntN(ws.MaxControlFramePayloadSize+1))
+				frame(ws.OpPing, true, payload)
 				want = append(want, fmt.Sprintf("ping %q", payload))
 			}
 		}
@@ -230,9 +232,9 @@ func FuzzParser(f *testing.F) {
 
 func BenchmarkParserNext(b *testing.B) {
 	const read = 64 << 10 // what a server takes from a socket at once
-	for _, op := range []Opcode{OpText, OpBinary} {
+	for _, op := range []ws.OpCode{ws.OpText, ws.OpBinary} {
 		for _, size := range []int{16, 125, 1024, 16384, 65536} {
-			b.Run(fmt.Sprintf("op=%s/size=%d", op, size), func(b *testing.B) {
+			b.Run(fmt.Sprintf("op=%s/size=%d", kindOf[op], size), func(b *testing.B) {
 				frame := AppendMaskedFrame(nil, op, bytes.Repeat([]byte{'a'}, size), [4]byte{})
 				count := max(1, read/len(frame))
 				input := bytes.Repeat(frame, count)
@@ -253,7 +255,7 @@ func BenchmarkParserNext(b *testing.B) {
 		}
 	}
 	b.Run("op=ping/size=8", func(b *testing.B) {
-		frame := AppendMaskedFrame(nil, OpPing, []byte("12345678"), [4]byte{1, 2, 3, 4})
+		frame := AppendMaskedFrame(nil, ws.OpPing, []byte("12345678"), [4]byte{1, 2, 3, 4})
 		b.SetBytes(int64(len(frame)))
 		b.ReportAllocs()
 		var p Parser

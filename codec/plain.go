@@ -3,6 +3,8 @@ package codec
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/gobwas/ws"
 )
 
 // The framings of GatewayWorker's text and frame listeners
@@ -12,7 +14,7 @@ import (
 // CountLen is the length of the count in front of a counted message.
 const CountLen = 4
 
-var errCount = &CloseError{CodeProtocol, "a length below 4"}
+var errCount = &CloseError{ws.StatusProtocolError, "a length below 4"}
 
 // NextLine takes the first line off b: all up to a line feed, less carriage
 // returns and line feeds at its end. n is how many bytes that took, 0 if b

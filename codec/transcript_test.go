@@ -6,16 +6,21 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/gobwas/ws"
 )
+
+// kindOf names messages as testdata/frames does.
+var kindOf = map[ws.OpCode]string{ws.OpText: "text", ws.OpBinary: "binary"}
 
 // transcript is what a Parser made of some input, in a form that does not
 // depend on how the input was cut: pieces of a message are joined.
 type transcript struct {
-	events []string // complete ones, as in testdata/frames
-	open   string   // the message begun, unless an error ended it
-	code   uint16   // of the error, 0 without
-	rest   bool     // AtRest at the end
-	taken  int      // bytes, unless an error ended it
+	events []string      // complete ones, as in testdata/frames
+	open   string        // the message begun, unless an error ended it
+	code   ws.StatusCode // of the error, 0 without
+	rest   bool          // AtRest at the end
+	taken  int           // bytes, unless an error ended it
 }
 
 func (a transcript) equal(b transcript) bool {
@@ -34,7 +39,7 @@ type recorder struct {
 	max     int64
 	out     transcript
 	message []byte
-	op      Opcode // of the open message
+	op      ws.OpCode // of the open message
 	ended   bool
 }
 
@@ -49,7 +54,7 @@ func record(tb testing.TB, input []byte, client bool, max int64, cuts ...int) tr
 		from = to
 	}
 	if r.op != 0 && r.out.code == 0 {
-		r.out.open = fmt.Sprintf("%s %q", r.op, r.message)
+		r.out.open = fmt.Sprintf("%s %q", kindOf[r.op], r.message)
 	}
 	if r.out.code == 0 {
 		r.out.rest = r.p.AtRest()
@@ -125,7 +130,7 @@ func (r *recorder) event(ev Event, taken []byte) {
 
 func (r *recorder) data(ev Event, taken []byte) {
 	r.tb.Helper()
-	if ev.Op != OpText && ev.Op != OpBinary {
+	if ev.Op != ws.OpText && ev.Op != ws.OpBinary {
 		r.tb.Fatalf("data of opcode %v", ev.Op)
 	}
 	if ev.First != (r.op == 0) || r.op != 0 && r.op != ev.Op {
@@ -145,7 +150,7 @@ func (r *recorder) data(ev Event, taken []byte) {
 		r.tb.Fatalf("a message of %d bytes passed the limit %d", len(r.message), r.max)
 	}
 	if ev.Last {
-		r.out.events = append(r.out.events, fmt.Sprintf("%s %q", r.op, r.message))
+		r.out.events = append(r.out.events, fmt.Sprintf("%s %q", kindOf[r.op], r.message))
 		r.op, r.message = 0, nil
 	}
 }

@@ -86,7 +86,7 @@ func (u *Upgrader) Negotiate(dst, head []byte) ([]byte, Agreement, HandshakeResu
 	var agreed Agreement
 	if offer := r.offers.deflate; u.Compress && offer.offered && (u.Uncompressed == nil || !u.Uncompressed(r.agent)) {
 		dst = offer.append(dst)
-		if agreed.WindowBits = offer.window; agreed.WindowBits == 0 {
+		if agreed.WindowBits = uint8(offer.ServerMaxWindowBits); agreed.WindowBits == 0 {
 			agreed.WindowBits = MaxWindowBits
 		}
 	}

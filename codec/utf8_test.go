@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/gobwas/ws"
 )
 
 // failAt feeds b byte by byte and returns the index of the byte that was
@@ -103,9 +105,9 @@ func TestUTF8Splits(t *testing.T) {
 // FuzzUTF8 compares with utf8.Valid at all split positions.
 func FuzzUTF8(f *testing.F) {
 	for _, v := range readFrameVectors(f) {
-		if v.want.code == CodeNotUTF8 && len(v.input) > 6 {
+		if v.want.code == ws.StatusInvalidFramePayloadData && len(v.input) > 6 {
 			payload := append([]byte{}, v.input[6:]...)
-			Unmask(payload, [4]byte(v.input[2:6]), 0)
+			ws.Cipher(payload, [4]byte(v.input[2:6]), 0)
 			f.Add(payload)
 		}
 	}

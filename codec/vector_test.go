@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gobwas/ws"
 )
 
 // vectorLimit is the message limit of frame vectors that name none.
@@ -44,7 +46,7 @@ func readFrameVectors(tb testing.TB) []frameVector {
 		v := frameVector{name: strings.TrimSuffix(filepath.Base(path), ".txt"), max: vectorLimit}
 		outcome, _, _ := strings.Cut(v.name, "_")
 		if outcome != "ok" {
-			v.want.code = uint16(number(tb, path, outcome))
+			v.want.code = ws.StatusCode(number(tb, path, outcome))
 		}
 		v.want.rest = outcome == "ok"
 		for line := range strings.Lines(string(text)) {

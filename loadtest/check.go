@@ -1,19 +1,19 @@
 package loadtest
 
 import (
-	"castgate/codec"
+	"github.com/gobwas/ws"
 )
 
 // check compares a message that connection i of l got at the time now with
 // what it should be.
-func (c *counts) check(l *loop, i int, op codec.Opcode, b []byte, now int64) {
+func (c *counts) check(l *loop, i int, op ws.OpCode, b []byte, now int64) {
 	s, err := ParsePayload(b)
 	switch {
 	case err == ErrForeign, err == nil && s.Run != l.swarm.cfg.Run:
 		c.foreign++
 		c.example(&c.foreignExample, "a foreign message: ", b)
 		return
-	case err != nil, op != codec.OpText, int(s.Stream) >= len(l.swarm.streams):
+	case err != nil, op != ws.OpText, int(s.Stream) >= len(l.swarm.streams):
 		c.corrupt++
 		c.example(&c.corruptExample, "a changed message: ", b)
 		return

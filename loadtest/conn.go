@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -225,8 +226,8 @@ func (l *loop) handle(i int, c *conn, p *partial, ev *codec.Event, now int64) er
 }
 
 // message acts on a complete message.
-func (l *loop) message(i int, c *conn, op codec.Opcode, b []byte, now int64) error {
-	if op == codec.OpText {
+func (l *loop) message(i int, c *conn, op ws.OpCode, b []byte, now int64) error {
+	if op == ws.OpText {
 		l.counts.texts++
 	} else {
 		l.counts.binaries++

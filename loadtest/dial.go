@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -193,7 +194,7 @@ func (l *loop) shake(i int, b []byte) (int, error) {
 	}
 	c.phase = phaseInit
 	if greeting := l.swarm.cfg.Greeting; len(greeting) > 0 {
-		l.out = codec.AppendMaskedFrame(l.out[:0], codec.OpText, greeting, l.mask())
+		l.out = codec.AppendMaskedFrame(l.out[:0], ws.OpText, greeting, l.mask())
 		if err := l.send(c, l.out); err != nil {
 			return 0, explain("greeting to", t.url, err)
 		}

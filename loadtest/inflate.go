@@ -3,6 +3,8 @@ package loadtest
 import (
 	"fmt"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 )
 
@@ -12,7 +14,7 @@ const maxKeptPlain = 1 << 20
 
 // inflate is the message that a compressed one stands for, valid until the
 // next call. Config.MaxMessage limits it before its memory is taken.
-func (l *loop) inflate(op codec.Opcode, packed []byte) ([]byte, error) {
+func (l *loop) inflate(op ws.OpCode, packed []byte) ([]byte, error) {
 	l.counts.deflated++
 	x := codec.NewInflation(op, packed, false, int64(l.swarm.cfg.MaxMessage))
 	defer x.Close()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 )
 
@@ -38,8 +40,8 @@ const agreed = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_
 // the connection, and so does one that nobody has agreed on.
 func TestInflateRefused(t *testing.T) {
 	d := codec.NewDeflater(codec.MinDeflateLevel, 1)
-	bomb := d.Frame(codec.OpText, bytes.Repeat([]byte("0"), 2<<20), codec.MaxWindowBits)
-	small := d.Frame(codec.OpText, bytes.Repeat([]byte("0"), 1000), codec.MaxWindowBits)
+	bomb := d.Frame(ws.OpText, bytes.Repeat([]byte("0"), 2<<20), codec.MaxWindowBits)
+	small := d.Frame(ws.OpText, bytes.Repeat([]byte("0"), 1000), codec.MaxWindowBits)
 	for name, c := range map[string]struct {
 		extension string
 		compress  bool
@@ -48,7 +50,7 @@ func TestInflateRefused(t *testing.T) {
 	}{
 		"too large":     {agreed, true, bomb, "too big"},
 		"no deflate":    {agreed, true, []byte("\xc1\x04\xff\xff\xff\xff"), "the server broke the protocol"},
-		"no text":       {agreed, true, d.Frame(codec.OpText, bytes.Repeat([]byte("\xff"), 100), codec.MaxWindowBits), "UTF-8"},
+		"no text":       {agreed, true, d.Frame(ws.OpText, bytes.Repeat([]byte("\xff"), 100), codec.MaxWindowBits), "UTF-8"},
 		"not agreed on": {"", true, small, "the server broke the protocol"},
 		"not offered":   {agreed, false, small, "the server broke the protocol"},
 	} {
@@ -83,9 +85,9 @@ func TestInflate(t *testing.T) {
 		for _, size := range sizes {
 			b := s.Stream(0).Append(nil, 0, size, Now())
 			s.Stream(0).Commit(0)
-			packed := d.Frame(codec.OpText, b, codec.MaxWindowBits)
+			packed := d.Frame(ws.OpText, b, codec.MaxWindowBits)
 			if packed == nil {
-				packed = codec.AppendFrame(nil, codec.OpText, b) // the stamp alone is as short
+				packed = codec.AppendFrame(nil, ws.OpText, b) // the stamp alone is as short
 			}
 			for len(packed) > 0 {
 				n := min(len(packed), 1000)

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -22,19 +23,19 @@ func (l *loop) send(c *conn, b []byte) error {
 // pong answers a ping. The socket of a client that sends nothing else always
 // has room; if not, that is counted.
 func (l *loop) pong(c *conn, payload []byte) {
-	l.out = codec.AppendMaskedFrame(l.out[:0], codec.OpPong, payload, l.mask())
+	l.out = codec.AppendMaskedFrame(l.out[:0], ws.OpPong, payload, l.mask())
 	if l.send(c, l.out) != nil {
 		l.counts.pongsRefused++
 	}
 }
 
 // sendClose sends a close frame if the socket takes it.
-func (l *loop) sendClose(c *conn, code uint16) {
+func (l *loop) sendClose(c *conn, code ws.StatusCode) {
 	var body []byte
 	if code != 0 && code != 1005 { // 1005: the peer gave none
 		body = []byte{byte(code >> 8), byte(code)}
 	}
-	l.out = codec.AppendMaskedFrame(l.out[:0], codec.OpClose, body, l.mask())
+	l.out = codec.AppendMaskedFrame(l.out[:0], ws.OpClose, body, l.mask())
 	_ = l.send(c, l.out) // nothing depends on it
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 )
 
@@ -19,7 +21,7 @@ func TestPadding(t *testing.T) {
 				t.Fatalf("padding %d, number %d: %d bytes", p, seq, len(b))
 			}
 			payload := AppendPayload(nil, Stamp{Run: 0x12345678, Seq: seq, Sent: 1 << 50, Size: size, Padding: p})
-			if n := len(d.Frame(codec.OpText, payload, codec.MaxWindowBits)); n < bounds[0] || n > bounds[1] {
+			if n := len(d.Frame(ws.OpText, payload, codec.MaxWindowBits)); n < bounds[0] || n > bounds[1] {
 				t.Errorf("padding %d, number %d: %d bytes when compressed", p, seq, n)
 			}
 		}

@@ -1,6 +1,10 @@
 package server
 
-import "castgate/codec"
+import (
+	"github.com/gobwas/ws"
+
+	"castgate/codec"
+)
 
 // A message that comes in pieces is kept until it is whole, where somebody wants
 // it whole. It may be as long as Capacity.MaxMessage, and a client may take its
@@ -48,7 +52,7 @@ func (l *loop) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) 
 	in.message = nil
 	l.assemble(in, 0)
 	if c.is(flagTold) {
-		goOn, enough := l.tell(slot, c, ev.Op == codec.OpBinary, message)
+		goOn, enough := l.tell(slot, c, ev.Op == ws.OpBinary, message)
 		if !goOn {
 			return false
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 
 	"castgate/codec"
 )
@@ -17,8 +18,8 @@ func TestMessagesInPiecesAreBounded(t *testing.T) {
 	s, log := startPlain(t, func(c *Config) { c.Loops, c.MaxMessage, c.InitMessage = 1, 1<<20, "" })
 	full := int64(assemblyMemory - 100<<10)
 	s.assembling.Store(full)
-	fin := codec.AppendMaskedFrame(nil, codec.OpContinuation, []byte("."), [4]byte{})
-	part := codec.AppendMaskedFrame(nil, codec.OpText, []byte(strings.Repeat("m", 60<<10)), [4]byte{})
+	fin := codec.AppendMaskedFrame(nil, ws.OpContinuation, []byte("."), [4]byte{})
+	part := codec.AppendMaskedFrame(nil, ws.OpText, []byte(strings.Repeat("m", 60<<10)), [4]byte{})
 	part[0] &^= 0x80
 	more := bytes.Clone(part)
 	more[0] = 0

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 
 	"castgate/codec"
 	"castgate/server/gateway"
@@ -116,14 +117,14 @@ func TestSetMaxMessage(t *testing.T) {
 	half.expectText("larger")
 	c.echoes(t, text) // three times the burst of before
 
-	begin := codec.AppendMaskedFrame(nil, codec.OpText, []byte(text[:small]), [4]byte{})
+	begin := codec.AppendMaskedFrame(nil, ws.OpText, []byte(text[:small]), [4]byte{})
 	begin[0] &^= 0x80 // more follows
 	if _, err := half.Write(begin); err != nil {
 		t.Fatal(err)
 	}
 	set(small, "smaller")
 	half.expectText("smaller")
-	if _, err := half.Write(codec.AppendMaskedFrame(nil, codec.OpContinuation, []byte("x"), [4]byte{})); err != nil {
+	if _, err := half.Write(codec.AppendMaskedFrame(nil, ws.OpContinuation, []byte("x"), [4]byte{})); err != nil {
 		t.Fatal(err)
 	}
 	if _, code, _ := half.drain(); code != 1009 {

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
@@ -66,9 +68,9 @@ func (d *deflater) add(f *frame, m *gateway.Message, set formSet) {
 	if set == 0 {
 		return
 	}
-	op := codec.OpText
+	op := ws.OpText
 	if m.Binary {
-		op = codec.OpBinary
+		op = ws.OpBinary
 	}
 	for _, to := range [...]form{formDeflated, formDeflated8} {
 		if !set.has(to) {

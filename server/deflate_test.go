@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 
 	"castgate/codec"
 	"castgate/server/gateway"
@@ -222,7 +223,7 @@ func (r *compressingRaw) write(b []byte) {
 }
 
 // closeCode reads to the end and returns the code of the close frame.
-func (r *compressingRaw) closeCode() uint16 {
+func (r *compressingRaw) closeCode() ws.StatusCode {
 	r.t.Helper()
 	b, err := io.ReadAll(r.in)
 	if err != nil {
@@ -275,7 +276,7 @@ func deflated(plain []byte) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\x00\x00\xff\xff"))
 }
 
-func compressedFrame(op codec.Opcode, payload []byte) []byte {
+func compressedFrame(op ws.OpCode, payload []byte) []byte {
 	b := codec.AppendMaskedFrame(nil, op, payload, [4]byte{1, 2, 3, 4})
 	b[0] |= 0x40
 	return b
@@ -286,13 +287,13 @@ func compressedFrame(op codec.Opcode, payload []byte) []byte {
 func TestInflateSlices(t *testing.T) {
 	l := idleLoopWith(t, &linux, func(c *Config) { c.Compress, c.MaxMessage = true, 1<<20 })
 	c := l.connectOffering(t)
-	bomb := compressedFrame(codec.OpBinary, deflated(make([]byte, 1<<20)))
-	small := compressedFrame(codec.OpText, deflated([]byte("hello")))
+	bomb := compressedFrame(ws.OpBinary, deflated(make([]byte, 1<<20)))
+	small := compressedFrame(ws.OpText, deflated([]byte("hello")))
 	var input []byte
 	for range 8 {
 		input = append(append(input, bomb...), small...)
 	}
-	input = append(input, codec.AppendMaskedFrame(nil, codec.OpPing, []byte("after"), [4]byte{})...)
+	input = append(input, codec.AppendMaskedFrame(nil, ws.OpPing, []byte("after"), [4]byte{})...)
 	l.readFrames(c.slot, c.conn, input)
 	count := &l.count.inflate
 	if n := count.plain.Load(); n > firstSlice/inflateByte+plainLen || !c.is(flagLater) {
@@ -321,7 +322,7 @@ func TestInflateSlices(t *testing.T) {
 // A connection may end while it has more to inflate.
 func TestInflateCutOff(t *testing.T) {
 	l := idleLoopWith(t, &linux, func(c *Config) { c.Compress, c.MaxMessage = true, 1<<20 })
-	bomb := compressedFrame(codec.OpBinary, deflated(make([]byte, 1<<20)))
+	bomb := compressedFrame(ws.OpBinary, deflated(make([]byte, 1<<20)))
 	c := l.connectOffering(t)
 	l.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
 	l.disconnect(c)
@@ -350,19 +351,19 @@ func TestInflateErrors(t *testing.T) {
 	want := map[string]uint64{}
 	for _, test := range []struct {
 		name    string
-		op      codec.Opcode
+		op      ws.OpCode
 		payload []byte
-		code    uint16
+		code    ws.StatusCode
 		counter string
 	}{
-		{"a bomb", codec.OpBinary, deflated(make([]byte, 16<<20)), 1009, "too_big"},
-		{"a byte too much", codec.OpBinary, deflated(make([]byte, 64<<10+1)), 1009, "too_big"},
-		{"noise", codec.OpBinary, []byte("\xff\xff\xff\xff"), 1007, "invalid"},
-		{"cut", codec.OpBinary, half[:len(half)/2], 1007, "invalid"},
-		{"no deflate", codec.OpText, []byte("hello, world"), 1007, "invalid"},
-		{"nothing at all", codec.OpText, nil, 1007, "invalid"},
-		{"no text", codec.OpText, deflated([]byte("\xff")), 1007, "invalid_utf8"},
-		{"text that is cut", codec.OpText, deflated([]byte("caf\xc3")), 1007, "invalid_utf8"},
+		{"a bomb", ws.OpBinary, deflated(make([]byte, 16<<20)), 1009, "too_big"},
+		{"a byte too much", ws.OpBinary, deflated(make([]byte, 64<<10+1)), 1009, "too_big"},
+		{"noise", ws.OpBinary, []byte("\xff\xff\xff\xff"), 1007, "invalid"},
+		{"cut", ws.OpBinary, half[:len(half)/2], 1007, "invalid"},
+		{"no deflate", ws.OpText, []byte("hello, world"), 1007, "invalid"},
+		{"nothing at all", ws.OpText, nil, 1007, "invalid"},
+		{"no text", ws.OpText, deflated([]byte("\xff")), 1007, "invalid_utf8"},
+		{"text that is cut", ws.OpText, deflated([]byte("caf\xc3")), 1007, "invalid_utf8"},
 	} {
 		r := s.rawCompressing()
 		r.write(compressedFrame(test.op, test.payload))
@@ -381,9 +382,9 @@ func TestInflateErrors(t *testing.T) {
 func TestInflateEndless(t *testing.T) {
 	endless := func(c *Config) { c.Compress = true; c.OnMessage = OnMessageIgnore }
 	part := append(deflated([]byte(noise(500))), 0, 0, 0xff, 0xff) // an empty block: the stream goes on
-	first := compressedFrame(codec.OpBinary, part)
+	first := compressedFrame(ws.OpBinary, part)
 	first[0] &^= 0x80
-	more := codec.AppendMaskedFrame(nil, codec.OpContinuation, part, [4]byte{1, 2, 3, 4})
+	more := codec.AppendMaskedFrame(nil, ws.OpContinuation, part, [4]byte{1, 2, 3, 4})
 	more[0] &^= 0x80
 
 	l := idleLoopWith(t, &linux, endless)
@@ -431,7 +432,7 @@ func TestCompressOff(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	r := s.rawCompressing()
-	r.write(compressedFrame(codec.OpText, deflated([]byte("x"))))
+	r.write(compressedFrame(ws.OpText, deflated([]byte("x"))))
 	if code := r.closeCode(); code != 1002 {
 		t.Errorf("closed with %d", code)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"sync/atomic"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 )
@@ -37,9 +39,9 @@ func newPushFrame(m *gateway.Message, wait *pushWait) *frame {
 
 // newMessageFrame encodes a message of the gateway's own.
 func newMessageFrame(payload []byte, binary bool) *frame {
-	op := codec.OpText
+	op := ws.OpText
 	if binary {
-		op = codec.OpBinary
+		op = ws.OpBinary
 	}
 	b := make([]byte, 0, codec.FrameLen(len(payload)))
 	return &frame{bytes: codec.AppendFrame(b, op, payload)}

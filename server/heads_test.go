@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sys/unix"
 
@@ -25,7 +26,7 @@ func padded(size int, fields string) []byte {
 func messages(n, size int) (b []byte) {
 	for i := range n {
 		payload := fmt.Appendf(nil, "%d:%s", i, strings.Repeat("m", size))
-		b = codec.AppendMaskedHeader(b, codec.OpText, true, len(payload), [4]byte{})
+		b = codec.AppendMaskedHeader(b, ws.OpText, true, len(payload), [4]byte{})
 		b = append(b, payload...)
 	}
 	return b

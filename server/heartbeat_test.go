@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 
 	"castgate/codec"
 	"castgate/server/internal/table"
@@ -41,7 +42,7 @@ func (b *beats) tick() (sent int, there bool) {
 }
 
 // message is what the client sends.
-func (b *beats) message(op codec.Opcode, payload string) {
+func (b *beats) message(op ws.OpCode, payload string) {
 	f := codec.AppendHeader(nil, op, true, len(payload))
 	f[1] |= 0x80 // masked with zeros
 	f = append(append(f, 0, 0, 0, 0), payload...)
@@ -97,14 +98,14 @@ func TestHeartbeatActivity(t *testing.T) {
 	for range 20 {
 		b.tick()
 		b.tick()
-		b.message(codec.OpText, "x")
+		b.message(ws.OpText, "x")
 	}
 	if sent, there := b.tick(); sent != 0 || !there {
 		t.Fatal("a client that sends messages was dropped, or pinged without data")
 	}
 	for i := range 3 {
-		b.message(codec.OpPing, "")
-		b.message(codec.OpPong, "")
+		b.message(ws.OpPing, "")
+		b.message(ws.OpPong, "")
 		if _, there := b.tick(); there != (i < 2) {
 			t.Fatalf("tick %d: there %v", i, there)
 		}

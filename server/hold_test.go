@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 
 	"castgate/codec"
 	"castgate/server/gateway"
@@ -27,7 +28,7 @@ func TestHeldClient(t *testing.T) {
 	const messages = 5
 	text := func(i int) string { return fmt.Sprint(i, strings.Repeat(" and again", 100)) }
 	masked := func(i int) string {
-		return string(codec.AppendMaskedFrame(nil, codec.OpText, []byte(text(i)), [4]byte{1, 2, 3, 4}))
+		return string(codec.AppendMaskedFrame(nil, ws.OpText, []byte(text(i)), [4]byte{1, 2, 3, 4}))
 	}
 	for name, tt := range map[string]struct {
 		scheme string

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -276,7 +277,7 @@ func (l *loop) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
 		return false
 	}
 	code := ev.Code
-	if code == 1005 { // none was sent
+	if code == ws.StatusNoStatusRcvd {
 		code = 0
 	}
 	l.startClose(slot, c, closePeer, controlFrame(codec.AppendClose(nil, code, "")), false)
@@ -307,7 +308,7 @@ func (l *loop) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 
 // echoFrame encodes a message as c wants it. It is the one frame that a loop
 // compresses, since echoing is for tests.
-func (l *loop) echoFrame(c *conn, op codec.Opcode, message []byte) *frame {
+func (l *loop) echoFrame(c *conn, op ws.OpCode, message []byte) *frame {
 	if bits := c.form.windowBits(); bits != 0 && len(message) >= l.srv.config.CompressMin {
 		if b := l.srv.deflater.codec.Frame(op, message, bits); b != nil {
 			return &frame{bytes: b}

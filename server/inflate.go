@@ -3,6 +3,8 @@ package server
 import (
 	"sync/atomic"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 )
 
@@ -38,7 +40,7 @@ type inflateCounters struct {
 type inflating struct {
 	packed  []byte           // pieces of a message that is not complete
 	message *codec.Inflation // one that is, and has not been inflated to its end
-	op      codec.Opcode     // of message
+	op      ws.OpCode        // of message
 	begun   bool             // a piece of it has been given
 	cost    int              // compressed bytes of it, to be taken from the budget
 	metered int              // compressed bytes of it, which Policy.ByteRate has counted
@@ -134,7 +136,7 @@ func (l *loop) inflateFailed(err error) {
 	why := inflateInvalid
 	if e, ok := err.(*codec.CloseError); ok && e != codec.ErrInflate {
 		why = inflateUTF8
-		if e.Code == codec.CodeTooBig {
+		if e.Code == ws.StatusMessageTooBig {
 			why = inflateTooBig
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/internal/table"
 )
@@ -35,7 +37,7 @@ func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32, m for
 	case m == formCounted:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(codec.CountLen+length))
 	case !m.plain():
-		dst = codec.AppendHeader(dst, codec.OpText, true, length)
+		dst = codec.AppendHeader(dst, ws.OpText, true, length)
 	}
 	for i, part := range s.initText {
 		if i > 0 {

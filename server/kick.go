@@ -4,6 +4,8 @@ import (
 	"context"
 	"unicode/utf8"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
@@ -66,7 +68,7 @@ func (s *Server) newKickOrder(k *gateway.Kick) (*kickOrder, error) {
 	case !utf8.ValidString(k.Reason) || !utf8.ValidString(k.Text):
 		return nil, &gateway.Error{Code: gateway.CodeInvalidUTF8, Detail: "a kick's reason or text is not UTF-8"}
 	}
-	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, code, k.Reason)), why: closeKicked}
+	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, ws.StatusCode(code), k.Reason)), why: closeKicked}
 	if k.Text != "" {
 		order.text = s.messageFrame([]byte(k.Text), false)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -45,7 +46,7 @@ func TestTinyMessagesWaitTheirTurn(t *testing.T) {
 		form form
 		wire []byte
 	}{
-		"WebSocket": {0, numbers(func(dst, p []byte) []byte { return codec.AppendMaskedFrame(dst, codec.OpText, p, [4]byte{1, 2, 3, 4}) })},
+		"WebSocket": {0, numbers(func(dst, p []byte) []byte { return codec.AppendMaskedFrame(dst, ws.OpText, p, [4]byte{1, 2, 3, 4}) })},
 		"text":      {formLine, numbers(codec.AppendLine)},
 		"frame":     {formCounted, numbers(codec.AppendCounted)},
 	} {
@@ -93,7 +94,7 @@ func TestWaitingClientIsNotRead(t *testing.T) {
 	l.readFrames(flood.slot, flood.conn, bytes.Repeat([]byte("\n"), 10_000))
 	heard := len(y.messages)
 	write(t, flood, "more\n")
-	write(t, other, string(codec.AppendMaskedFrame(nil, codec.OpText, []byte("other"), [4]byte{})))
+	write(t, other, string(codec.AppendMaskedFrame(nil, ws.OpText, []byte("other"), [4]byte{})))
 	l.readable(flood.slot, flood.conn)
 	l.readable(other.slot, other.conn)
 	if got := y.messages[heard:]; len(got) != 1 || got[0] != "other" {
@@ -157,7 +158,7 @@ func TestByteRateCountsWhatIsInflated(t *testing.T) {
 		})
 		c := l.connectOffering(t)
 		for range 2 {
-			l.readFrames(c.slot, c.conn, compressedFrame(codec.OpText, deflated([]byte(strings.Repeat("a", size)))))
+			l.readFrames(c.slot, c.conn, compressedFrame(ws.OpText, deflated([]byte(strings.Repeat("a", size)))))
 			for c.is(flagLater) {
 				l.takeLater()
 			}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 )
@@ -90,7 +92,7 @@ func TestPingTimeout(t *testing.T) {
 	_ = silent.SetReadDeadline(time.Now().Add(patience))
 	b := make([]byte, 64)
 	n, err := silent.Read(b)
-	if err != nil || string(b[:n]) != string(codec.AppendFrame(nil, codec.OpPing, nil)) {
+	if err != nil || string(b[:n]) != string(codec.AppendFrame(nil, ws.OpPing, nil)) {
 		t.Fatalf("read %x %v, want a ping", b[:n], err)
 	}
 	if _, err := silent.Read(b); err == nil {

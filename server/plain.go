@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/token"
 )
@@ -17,7 +19,7 @@ func (m form) plain() bool { return m >= formLine }
 
 // appendMessage appends a message in a form; binary has a meaning to WebSocket
 // clients only.
-func (m form) appendMessage(dst []byte, op codec.Opcode, message []byte) []byte {
+func (m form) appendMessage(dst []byte, op ws.OpCode, message []byte) []byte {
 	switch m {
 	case formLine:
 		return codec.AppendLine(dst, message)
@@ -199,6 +201,6 @@ func (l *loop) plainMessage(slot uint32, c *conn, message []byte) bool {
 	if l.srv.config.OnMessage != OnMessageEcho || c.state != connOpen {
 		return true
 	}
-	f := &frame{bytes: c.form.appendMessage(nil, codec.OpText, message)}
+	f := &frame{bytes: c.form.appendMessage(nil, ws.OpText, message)}
 	return l.catchUp(slot, c) && l.deliver(slot, c, f) && l.flush(slot, c)
 }

@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 )
 
@@ -15,7 +17,7 @@ const pongsLen = 16 << 10
 // that: see takeFrames, and startClose for one that ends.
 func (l *loop) pong(slot uint32, c *conn, payload []byte) bool {
 	l.newestPong = len(l.pongs)
-	l.pongs = codec.AppendFrame(l.pongs, codec.OpPong, payload)
+	l.pongs = codec.AppendFrame(l.pongs, ws.OpPong, payload)
 	return len(l.pongs) < pongsLen || l.sendPongs(slot, c)
 }
 
@@ -64,7 +66,7 @@ func (l *loop) sendPongs(slot uint32, c *conn) bool {
 
 // isPong tells whether f is a pong of ours, not one that was pushed.
 func (f *frame) isPong() bool {
-	return !f.counted && codec.Opcode(f.bytes[0]&0x0f) == codec.OpPong
+	return !f.counted && ws.OpCode(f.bytes[0]&0x0f) == ws.OpPong
 }
 
 // overtaken returns the first of the frames waiting for c that nobody has a

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 )
@@ -15,8 +17,8 @@ import (
 func pingsOf(n, size int) (sent, want []byte) {
 	for i := range n {
 		payload := fmt.Appendf(nil, "%0*d", size, i)[:size]
-		sent = codec.AppendMaskedFrame(sent, codec.OpPing, payload, [4]byte{1, 2, 3, 4})
-		want = codec.AppendFrame(want, codec.OpPong, payload)
+		sent = codec.AppendMaskedFrame(sent, ws.OpPing, payload, [4]byte{1, 2, 3, 4})
+		want = codec.AppendFrame(want, ws.OpPong, payload)
 	}
 	return sent, want
 }
@@ -59,17 +61,17 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 // A pong goes before what is sent for a later frame: an echo, a close frame.
 func TestPongsKeepTheirPlace(t *testing.T) {
 	l := idleLoopWith(t, &linux, func(c *Config) { c.OnMessage = OnMessageEcho })
-	frame := func(op codec.Opcode, payload string) []byte {
+	frame := func(op ws.OpCode, payload string) []byte {
 		return codec.AppendMaskedFrame(nil, op, []byte(payload), [4]byte{1, 2, 3, 4})
 	}
-	ping := func(payload string) []byte { return frame(codec.OpPing, payload) }
+	ping := func(payload string) []byte { return frame(ws.OpPing, payload) }
 	broken := []byte{0x83, 0x80, 0, 0, 0, 0}
 	for _, try := range []struct {
 		sent []byte
 		want string
 	}{
-		{slices.Concat(ping("1"), ping("2"), frame(codec.OpText, "x"), ping("3")), "\x8a\x011\x8a\x012\x81\x01x\x8a\x013"},
-		{slices.Concat(ping("1"), frame(codec.OpClose, "\x03\xe8"), ping("2")), "\x8a\x011\x88\x02\x03\xe8"},
+		{slices.Concat(ping("1"), ping("2"), frame(ws.OpText, "x"), ping("3")), "\x8a\x011\x8a\x012\x81\x01x\x8a\x013"},
+		{slices.Concat(ping("1"), frame(ws.OpClose, "\x03\xe8"), ping("2")), "\x8a\x011\x88\x02\x03\xe8"},
 		{slices.Concat(ping("1"), broken, ping("2")), "\x8a\x011\x88"},
 	} {
 		c := l.connect(t)

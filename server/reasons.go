@@ -1,6 +1,10 @@
 package server
 
-import "castgate/codec"
+import (
+	"github.com/gobwas/ws"
+
+	"castgate/codec"
+)
 
 // closeReason says why a client whose handshake was done is gone. Each has a
 // metric label and, where the gateway begins the close, a code on the wire:
@@ -37,7 +41,7 @@ const (
 // code and text. Code 0: no frame is sent, or the caller brings its own.
 var closeTable = [numCloseReasons]struct {
 	label string
-	code  uint16
+	code  ws.StatusCode
 	text  string
 }{
 	closeNone:         {"none", 0, ""},

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 )
 
@@ -63,7 +65,7 @@ func TestSecureRecordsOfOneByte(t *testing.T) {
 			}
 			c := s.upgradeRaw(trickle{tc})
 			for range 3 {
-				if _, err := (trickle{tc}).Write(codec.AppendMaskedFrame(nil, codec.OpText, []byte("hello"), [4]byte{1, 2, 3, 4})); err != nil {
+				if _, err := (trickle{tc}).Write(codec.AppendMaskedFrame(nil, ws.OpText, []byte("hello"), [4]byte{1, 2, 3, 4})); err != nil {
 					t.Fatal(err)
 				}
 			}

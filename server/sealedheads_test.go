@@ -62,7 +62,7 @@ func TestSealedHeadsAndFrames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want = codec.AppendFrame(want, h.Op, rest[n:n+int(h.Length)])
+		want = codec.AppendFrame(want, h.OpCode, rest[n:n+int(h.Length)])
 		rest = rest[n+int(h.Length):]
 	}
 	for round := range 24 {

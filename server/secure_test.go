@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -218,7 +219,7 @@ func TestSecureTrickle(t *testing.T) {
 	c := s.upgradeRaw(tc)
 	for range 3 {
 		// A record for each byte.
-		for _, b := range codec.AppendMaskedFrame(nil, codec.OpText, []byte("hello"), [4]byte{1, 2, 3, 4}) {
+		for _, b := range codec.AppendMaskedFrame(nil, ws.OpText, []byte("hello"), [4]byte{1, 2, 3, 4}) {
 			if _, err := tc.Write([]byte{b}); err != nil {
 				t.Fatal(err)
 			}
@@ -523,7 +524,7 @@ func TestSecureRenegotiationInPieces(t *testing.T) {
 // ten times what a message does.
 func TestSecureRekeys(t *testing.T) {
 	s := startSecure(t, &linux, func(c *Config) { c.PingInterval = 0 })
-	frame := codec.AppendMaskedFrame(nil, codec.OpText, []byte("x"), [4]byte{1, 2, 3, 4})
+	frame := codec.AppendMaskedFrame(nil, ws.OpText, []byte("x"), [4]byte{1, 2, 3, 4})
 	c := s.dialSealing(tls.VersionTLS13)
 	for range rekeyBurst {
 		c.rekey()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 )
@@ -69,7 +71,7 @@ func (c *rawClient) drain() (messages []string, code uint16, reason string) {
 		b = b[n:]
 		switch {
 		case ev.Kind == codec.EventClose:
-			return messages, ev.Code, string(ev.Reason)
+			return messages, uint16(ev.Code), string(ev.Reason)
 		case ev.Kind == codec.EventData && ev.First:
 			messages = append(messages, string(ev.Data))
 		case ev.Kind == codec.EventData:
@@ -172,7 +174,7 @@ func TestPingFloodIsBounded(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		return n > 0 && n == s.stats().QueuedBytes
 	})
-	ping := codec.AppendMaskedFrame(nil, codec.OpPing, bytes.Repeat([]byte("p"), 125), [4]byte{1, 2, 3, 4})
+	ping := codec.AppendMaskedFrame(nil, ws.OpPing, bytes.Repeat([]byte("p"), 125), [4]byte{1, 2, 3, 4})
 	before := s.stats().QueuedBytes
 	for range 2000 {
 		if _, err := c.Write(ping); err != nil {

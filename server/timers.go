@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -38,7 +39,7 @@ func newTickConfig(c *Config) *tickConfig {
 // pings tells whether a client is pinged.
 func (t *tickConfig) pings(c *conn) bool { return t.pingInterval > 0 && !c.form.plain() }
 
-var pingFrame = controlFrame(codec.AppendFrame(nil, codec.OpPing, nil))
+var pingFrame = controlFrame(ws.CompiledPing)
 
 // before compares ticks, which wrap around.
 func before(a, b uint32) bool { return int32(a-b) < 0 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 )
 
@@ -93,7 +95,7 @@ func TestSecureIdleHoldsNoBuffers(t *testing.T) {
 	for i := range 3 {
 		half.on = true
 		message := strings.Repeat(string(rune('a'+i)), 15_000)
-		if _, err := tc.Write(codec.AppendMaskedFrame(nil, codec.OpText, []byte(message), [4]byte{1, 2, 3, 4})); err != nil {
+		if _, err := tc.Write(codec.AppendMaskedFrame(nil, ws.OpText, []byte(message), [4]byte{1, 2, 3, 4})); err != nil {
 			t.Fatal(err)
 		}
 		half.on = false
@@ -104,7 +106,7 @@ func TestSecureIdleHoldsNoBuffers(t *testing.T) {
 			})
 		}
 		beside := strings.Repeat("#", 1000*i)
-		if _, err := other.Write(codec.AppendMaskedFrame(nil, codec.OpText, []byte(beside), [4]byte{5, 6, 7, 8})); err != nil {
+		if _, err := other.Write(codec.AppendMaskedFrame(nil, ws.OpText, []byte(beside), [4]byte{5, 6, 7, 8})); err != nil {
 			t.Fatal(err)
 		}
 		other.expectText(beside)
@@ -143,7 +145,7 @@ func (c *halving) Write(p []byte) (int, error) {
 // expectText reads one text frame.
 func (c *rawClient) expectText(want string) {
 	c.t.Helper()
-	b := codec.AppendFrame(nil, codec.OpText, []byte(want))
+	b := codec.AppendFrame(nil, ws.OpText, []byte(want))
 	got := make([]byte, len(b))
 	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, b) {
 		c.t.Fatalf("%v, %d bytes that begin with %.20q, want %.20q", err, len(got), got, b)

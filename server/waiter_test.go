@@ -3,6 +3,8 @@ package server
 import (
 	"testing"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 )
@@ -13,17 +15,17 @@ import (
 func TestWaiters(t *testing.T) {
 	s, log := startPlain(t, func(c *Config) { c.Loops = 1 })
 	log.admission.Store(uint32(gateway.AdmitLater))
-	const ws, text, gone = 0, 1, 2
+	const web, text, gone = 0, 1, 2
 	clients := []*plainClient{s.dialPlain(0), s.dialPlain(1), s.dialPlain(0)}
 	request := string(codec.AppendRequest(nil, "localhost", "/", [24]byte([]byte("MDEyMzQ1Njc4OWFiY2RlZg==")), ""))
-	hello := string(codec.AppendMaskedFrame(nil, codec.OpText, []byte("hello"), [4]byte{1, 2, 3, 4}))
-	clients[ws].say(request + hello[:3])
+	hello := string(codec.AppendMaskedFrame(nil, ws.OpText, []byte("hello"), [4]byte{1, 2, 3, 4}))
+	clients[web].say(request + hello[:3])
 	clients[text].say("hel")
 	clients[gone].say(request)
 	eventually(t, "all wait", func() bool { return s.Waiting() == 3 })
 	_ = clients[gone].Close()
 	eventually(t, "one has left", func() bool { return s.Waiting() == 2 })
-	clients[ws].say(hello[3:])
+	clients[web].say(hello[3:])
 	clients[text].say("lo\n")
 	s.Readmit() // nothing has changed
 	if n := s.Waiting(); n != 2 || len(log.of(1)) != 0 {

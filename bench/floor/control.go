@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 )
 
@@ -45,7 +47,7 @@ func newControl(senders []*sender, f *front) http.Handler {
 
 // broadcast has every sender send payload and returns when all have.
 func broadcast(senders []*sender, payload []byte) *push {
-	p := &push{frame: codec.AppendFrame(nil, codec.OpText, payload)}
+	p := &push{frame: codec.AppendFrame(nil, ws.OpText, payload)}
 	p.senders.Add(len(senders))
 	for _, s := range senders {
 		s.pushes <- p

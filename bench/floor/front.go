@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -137,7 +138,7 @@ func (f *front) shake(c *client, b []byte) {
 	}
 	answer, result := f.upgrader.Upgrade(nil, c.head[:max(end, 0)])
 	if result == codec.HandshakeOK {
-		answer = codec.AppendFrame(answer, codec.OpText, initMessage())
+		answer = codec.AppendFrame(answer, ws.OpText, initMessage())
 	}
 	n, err := unix.Write(int(c.fd), answer)
 	if result != codec.HandshakeOK || err != nil || n < len(answer) {

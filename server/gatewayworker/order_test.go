@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
@@ -36,7 +38,7 @@ func (r *rig) beside(clients int) (stop func()) {
 		}()
 	}
 	next := fmt.Sprintf("%s%08x", r.front.loop.prefix, clients+1)
-	frame := int64(len(codec.AppendFrame(nil, codec.OpText, make([]byte, 1000))))
+	frame := int64(len(codec.AppendFrame(nil, ws.OpText, make([]byte, 1000))))
 	end := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
