@@ -42,7 +42,7 @@ var (
 	errTooBig          = &CloseError{ws.StatusMessageTooBig, "message too big"}
 )
 
-// ErrInflate is what [Inflation.Next] answers for what is no deflate stream.
+// ErrInflate is returned by [Inflation.Next] for an invalid deflate stream.
 var ErrInflate = &CloseError{ws.StatusInvalidFramePayloadData, "not a deflate stream"}
 
 // AppendClose appends an unmasked close frame. The reason is cut to 123 bytes
@@ -60,8 +60,8 @@ func AppendClose(dst []byte, code ws.StatusCode, reason string) []byte {
 	return AppendFrame(dst, ws.OpClose, body[:n])
 }
 
-// cutReason cuts before it looks at the characters, so that a huge reason
-// costs no more than a short one.
+// cutReason cuts before it looks at characters, so that a huge reason costs no
+// more than a short one.
 func cutReason(s string) string {
 	// The last character may be cut here; up to 3 bytes of it are kept so that
 	// the loop below can see where it starts.

@@ -14,31 +14,31 @@ const (
 	MaxDeflateLevel = 9
 )
 
-// maxDeflateScratch is the largest buffer that a Deflater or an [Inflation]
-// keeps for the next message.
+// maxDeflateScratch is the largest buffer, in bytes, that a Deflater or an
+// [Inflation] keeps for the next message.
 const maxDeflateScratch = 64 << 10
 
-// syncTail ends what a flush of a deflate stream gives; it is left out on the
-// wire (RFC 7692 section 7.2.1).
+// syncTail is the end of a flushed deflate stream; it is left out on the wire
+// (RFC 7692 section 7.2.1).
 const syncTail = "\x00\x00\xff\xff"
 
 // Deflater compresses messages, each on its own, without context takeover. Any
-// number of goroutines may use it; only so many at once compress, the others
-// wait, since each takes about 1 MB while it does.
+// number of goroutines may use it. A limited number compress at once, since
+// each takes about 1 MB meanwhile; the others wait.
 type Deflater struct {
 	running chan struct{}
 	full    sync.Pool // *deflation with a window of 32 KiB
-	small   sync.Pool // and with one of 256 bytes
+	small   sync.Pool // with a window of 256 bytes
 }
 
-// deflation is one compressor and what it writes to.
+// deflation is one compressor and its output.
 type deflation struct {
 	w   *flate.Writer
 	out cappedBuffer
 }
 
 // NewDeflater makes a Deflater of a level, [MinDeflateLevel] to
-// [MaxDeflateLevel], that compresses at most so many messages at once.
+// [MaxDeflateLevel], that compresses up to most messages at once.
 func NewDeflater(level, most int) *Deflater {
 	d := &Deflater{running: make(chan struct{}, most)}
 	d.full.New = func() any {
@@ -60,8 +60,8 @@ func NewDeflater(level, most int) *Deflater {
 
 // Frame returns a whole unmasked frame with the compressed payload (RFC 7692
 // section 6.1), or nil if that would not be shorter than the plain one.
-// windowBits is what was agreed on, 8 to 15: below 15 the window is of 256
-// bytes, which suits all of them. payload is only read.
+// windowBits is what was negotiated, 8 to 15. Below 15 the window has 256
+// bytes, which all of them allow. payload is only read.
 func (d *Deflater) Frame(op ws.OpCode, payload []byte, windowBits uint8) []byte {
 	if len(payload) == 0 {
 		return nil
@@ -92,7 +92,7 @@ func (d *Deflater) Frame(op ws.OpCode, payload []byte, windowBits uint8) []byte 
 	return frame
 }
 
-// cappedBuffer takes bytes up to a limit.
+// cappedBuffer accepts bytes up to a limit.
 type cappedBuffer struct {
 	b     []byte
 	limit int

@@ -1,45 +1,45 @@
-// Package codec knows the bytes of RFC 6455, the WebSocket protocol: the
-// opening handshake, frame headers, masks, close codes, and the assembly of
-// messages out of frames. It has no sockets, goroutines, clocks or logs, and
-// imports nothing of this module.
+// Package codec encodes and decodes RFC 6455, the WebSocket protocol: the
+// opening handshake, frame headers, masks, close codes, and messages made of
+// frames. It has no sockets, goroutines, clocks or logs, and imports nothing of
+// this module.
 //
 // # Nouns
 //
-//   - Handshake: a request head and its answer. [HandshakeEnd] finds where the
-//     head ends, [Upgrader] checks and answers it, extensions included; [AppendRequest] and
-//     [CheckResponse] are the client's side.
+//   - Handshake: a request head and its answer. [HandshakeEnd] finds the end of
+//     the head, [Upgrader] checks and answers it, including extensions.
+//     [AppendRequest] and [CheckResponse] are the client's side.
 //   - Header: what stands before a frame's payload, a [ws.Header].
 //     [ParseHeader], [AppendHeader].
 //   - Frame: header and payload. [AppendFrame], [AppendMaskedFrame], [AppendClose].
 //   - Message: the payload of a text or binary frame and its continuations. It
-//     is never put together here; the receiver gets it in pieces.
+//     is never assembled here; the receiver gets it in pieces.
 //   - Event: a piece of a message, a ping, a pong, or a close frame.
 //   - Parser: the receive side of one connection.
-//   - CloseError: why a peer's bytes can't be taken, and the close code for it.
+//   - CloseError: why a peer's bytes are rejected, and the close code to send.
 //
 // # Data flow
 //
-// In, on a server: bytes as they come -> HandshakeEnd until it returns an
-// index -> Upgrader.Upgrade with exactly that head -> what came after it, and
-// all later bytes, to Parser.Next -> events. Out: AppendFrame once, the same
+// In, on a server: bytes as they arrive -> HandshakeEnd until it returns an
+// index -> Upgrader.Upgrade with exactly that head -> the bytes after it, and
+// all later ones, to Parser.Next -> events. Out: AppendFrame once, the same
 // bytes for every receiver. A client does the same with CheckResponse, a Parser
 // whose Client is set, and the masked forms.
 //
-// # How long slices live
+// # Lifetime of slices
 //
-// Data of a message is a part of the input, unmasked in place: it lives until
-// the caller reuses the input, and input that was taken must not be handed in
-// again. Payload of pings and pongs and the reason of a close frame are in the
-// Parser: they live until the next call of Next. Nothing that is passed in is
-// kept. Append functions copy; they return dst as append does.
+// Data of a message is part of the input, unmasked in place. It is valid until
+// the caller reuses the input, and input that was consumed must not be passed
+// in again. The payload of pings and pongs and the reason of a close frame are
+// in the Parser, valid until the next call of Next. Nothing that is passed in
+// is kept. Append functions copy; they return dst as append does.
 //
 // # Costs
 //
-// A Parser is some 170 bytes without pointers, whatever is under way. A message
-// is limited in its sum, checked before its payload; there is no limit on the
-// number of its fragments, as they take no memory. Parsing, masking and
-// appending to a large enough slice allocate nothing; allocation_test.go
-// holds that.
+// A Parser is about 170 bytes without pointers, whatever it is reading. The
+// total size of a message is limited, and checked before its payload arrives.
+// The number of fragments is not limited, since they take no memory. Parsing,
+// masking and appending to a large enough slice allocate nothing;
+// allocation_test.go checks that.
 //
 // # What is gobwas/ws and what is ours
 //
@@ -68,12 +68,12 @@
 //
 // # Compression
 //
-// permessage-deflate (RFC 7692) is agreed on without context takeover only, both
-// ways: a message compressed once is the same for all receivers, and an idle
-// client keeps no window. [Deflater] makes such frames; a Parser with Deflate
-// set lets them in, and [Inflation] turns their payload into plain pieces. The
-// library is klauspost/compress: beside compress/flate it deflates messages of
-// 300 bytes to 1 MiB at level 1 in 50 to 79 % of the time and inflates them in
-// 55 to 94 %, without allocating (BenchmarkDeflate, BenchmarkInflate), and it can
-// keep to a smaller window, so that server_max_window_bits is honoured.
+// permessage-deflate (RFC 7692) is negotiated only without context takeover, in
+// both directions: a message is compressed once for all receivers, and an idle
+// client keeps no window. [Deflater] makes such frames. A Parser with Deflate
+// set accepts them, and [Inflation] decompresses their payload in pieces. The
+// library is klauspost/compress. For messages of 300 bytes to 1 MiB at level 1
+// it takes 50 to 79 % of the time of compress/flate to deflate and 55 to 94 %
+// to inflate, without allocating (BenchmarkDeflate, BenchmarkInflate). It also
+// supports smaller windows, which server_max_window_bits needs.
 package codec

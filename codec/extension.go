@@ -11,14 +11,15 @@ import (
 //
 //	1#( name *( ";" parameter [ "=" ( token | quoted token ) ] ) )
 
-// offers is what the Sec-WebSocket-Extensions lines of a request come to. The
-// zero value has seen none. It holds no slices.
+// offers sums up the Sec-WebSocket-Extensions lines of a request. It holds no
+// slices.
 type offers struct {
 	malformed bool        // a line breaks the grammar
-	deflate   deflateTerm // the first offer of permessage-deflate that can be accepted
+	deflate   deflateTerm // the first acceptable offer of permessage-deflate
 }
 
-// take reads one line's value. Lines add up to one list (RFC 9110 section 5.3).
+// take reads the value of one line. Several lines form one list (RFC 9110
+// section 5.3).
 func (o *offers) take(value []byte) {
 	members := 0
 	for rest := value; len(rest) > 0; {
@@ -26,7 +27,7 @@ func (o *offers) take(value []byte) {
 		if len(rest) == 0 {
 			break
 		}
-		if rest[0] == ',' { // an empty member counts for nothing (RFC 9110 section 5.6.1)
+		if rest[0] == ',' { // empty members are ignored (RFC 9110 section 5.6.1)
 			rest = rest[1:]
 			continue
 		}
@@ -72,8 +73,8 @@ func (o *offers) takeOffer(b []byte) (rest []byte, ok bool) {
 	return rest, true
 }
 
-// cutParameter reads name [ = value ]. A quoted value has to be a token once
-// its quotes are off.
+// cutParameter reads name [ = value ]. A quoted value must be a token without
+// its quotes.
 func cutParameter(b []byte) (name, value []byte, valued bool, rest []byte, ok bool) {
 	name, rest = cutToken(skipBlank(b))
 	if len(name) == 0 {
@@ -92,9 +93,9 @@ func cutParameter(b []byte) (name, value []byte, valued bool, rest []byte, ok bo
 	return name, value, true, rest, len(value) > 0
 }
 
-// cutQuoted reads what follows an opening quote, through the closing one. The
-// value is as it stands, unless it has escapes, which are rare: then it is a
-// copy without them.
+// cutQuoted reads from after an opening quote through the closing one. The
+// value is part of b unless it has escapes, which are rare; then it is a copy
+// without them.
 func cutQuoted(b []byte) (value, rest []byte, ok bool) {
 	end, escaped := 0, false
 	for end < len(b) && b[end] != '"' {
@@ -140,10 +141,9 @@ type deflateTerm struct {
 	refused bool // a parameter is unknown, repeated, wrong or cannot be met
 }
 
-// take notes a parameter. What is wrong with it declines this offer, not the
-// handshake (RFC 7692 section 7.1). client_max_window_bits says what the client
-// could do; the answer need not use it, as any window up to 32 KiB is inflated
-// here.
+// take records a parameter. A bad one declines this offer, not the handshake
+// (RFC 7692 section 7.1). client_max_window_bits says what the client could do;
+// the answer need not use it, since we inflate any window up to 32 KiB.
 func (d *deflateTerm) take(name, value []byte, valued bool) {
 	bits := windowBits(value)
 	right := false
@@ -184,8 +184,8 @@ const deflateAnswer = "\r\nSec-WebSocket-Extensions: " + deflateTerms
 // deflateTerms agrees on compression without context takeover, both ways.
 const deflateTerms = wsflate.ExtensionName + "; server_no_context_takeover; client_no_context_takeover"
 
-// append appends the header line that accepts the offer, from the end of the
-// line before it.
+// append appends the header line that accepts the offer, starting with the end
+// of the line before it.
 func (d *deflateTerm) append(dst []byte) []byte {
 	dst = append(dst, deflateAnswer...)
 	if d.ServerMaxWindowBits.Defined() {

@@ -3,11 +3,12 @@ package codec
 import "bytes"
 
 // Lexical rules of an HTTP/1.1 head (RFC 9110 section 5, RFC 9112 section 5).
-// They are kept to the letter: what another server in front might read in a
-// different way is refused.
+// They are applied strictly: anything that another server in front might read
+// differently is refused.
 
-// nextLine cuts the first line off a head, without its CRLF. Lines end in CRLF
-// only, and no other control byte but the tab may be in one.
+// nextLine returns the first line of a head, without its CRLF, and the rest.
+// Only CRLF ends a line, and the only other control character allowed is the
+// tab.
 func nextLine(b []byte) (line, rest []byte, ok bool) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 1 || b[i-1] != '\r' {
@@ -22,8 +23,8 @@ func nextLine(b []byte) (line, rest []byte, ok bool) {
 	return line, b[i+1:], true
 }
 
-// cutField splits a header line. A line that begins with white space, the
-// obsolete folding, has no name and so fails, as does white space before the colon.
+// cutField splits a header line. A line that begins with white space (obsolete
+// folding) has no name and is refused, as is white space before the colon.
 func cutField(line []byte) (name, value []byte, ok bool) {
 	i := bytes.IndexByte(line, ':')
 	if i < 0 || !isToken(line[:i]) {
@@ -32,7 +33,7 @@ func cutField(line []byte) (name, value []byte, ok bool) {
 	return line[:i], bytes.Trim(line[i+1:], " \t"), true
 }
 
-// tokenByte has the characters of a token (RFC 9110 section 5.6.2).
+// tokenByte is the set of characters of a token (RFC 9110 section 5.6.2).
 var tokenByte = func() (set [256]bool) {
 	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
 		set[c] = true
@@ -49,8 +50,8 @@ func isToken(b []byte) bool {
 	return len(b) > 0
 }
 
-// equalFold compares without regard to the case of ASCII letters; lower is in
-// lower case. bytes.EqualFold would also take the Kelvin sign for a k.
+// equalFold compares ignoring the case of ASCII letters; lower is in lower
+// case. bytes.EqualFold would also match the Kelvin sign to a k.
 func equalFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {
 		return false

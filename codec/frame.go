@@ -11,7 +11,7 @@ func AppendFrame(dst []byte, op ws.OpCode, payload []byte) []byte {
 }
 
 // AppendMaskedFrame is [AppendFrame] masked, as a client sends it: 4 bytes
-// more. payload itself is left as it is.
+// more. payload is not changed.
 func AppendMaskedFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte {
 	dst = AppendMaskedHeader(dst, op, true, len(payload), mask)
 	start := len(dst)

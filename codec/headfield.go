@@ -5,9 +5,9 @@ import (
 	"iter"
 )
 
-// Fields goes through the header lines of a complete request head that
-// Upgrader.Upgrade has taken, in their order: name as sent, value without white
-// space around it. Both are parts of head.
+// Fields iterates over the header lines of a complete request head that
+// Upgrader.Upgrade has accepted, in order. The name is as sent, the value
+// without surrounding white space. Both are parts of head.
 func Fields(head []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		_, rest, ok := nextLine(head)
@@ -23,16 +23,16 @@ func Fields(head []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// IsField reports whether name is that of a field, whose name in lower case is
-// lower. Letters of other alphabets never match.
+// IsField reports whether name equals lower, which is in lower case, ignoring
+// the case of ASCII letters.
 func IsField(name []byte, lower string) bool { return equalFold(name, lower) }
 
 // IsToken reports whether b is a token (RFC 9110 section 5.6.2), as a
 // subprotocol must be.
 func IsToken(b []byte) bool { return isToken(b) }
 
-// Query is what stands behind the first ? of the request's target, nil if
-// there is none; a part of head.
+// Query returns what follows the first ? of the request's target, nil if there
+// is none. It is part of head.
 func Query(head []byte) []byte {
 	line, _, _ := nextLine(head)
 	_, target, _ := bytes.Cut(line, []byte{' '})
@@ -41,9 +41,8 @@ func Query(head []byte) []byte {
 	return query
 }
 
-// QueryValue is the value of the first parameter of that name in a query, as
-// it stands, %-escapes included; found is false if there is none. Names are
-// compared to the letter.
+// QueryValue returns the value of the first parameter of that name in a query,
+// still %-escaped; found is false if there is none. Names must match exactly.
 func QueryValue(query []byte, name string) (value []byte, found bool) {
 	for more := true; more; {
 		var pair []byte
@@ -56,8 +55,8 @@ func QueryValue(query []byte, name string) (value []byte, found bool) {
 	return nil, false
 }
 
-// CookieValue is the value of the first cookie of that name in a Cookie field
-// (RFC 6265 section 4.2.1), without the quotes that may be around it.
+// CookieValue returns the value of the first cookie of that name in a Cookie
+// field (RFC 6265 section 4.2.1), without surrounding quotes.
 func CookieValue(field []byte, name string) (value []byte, found bool) {
 	for more := true; more; {
 		var pair []byte
@@ -74,8 +73,8 @@ func CookieValue(field []byte, name string) (value []byte, found bool) {
 	return nil, false
 }
 
-// AddField puts a header line in front of the empty line that ends an answer's
-// head, which must be complete and without a body. value must be a valid one.
+// AddField adds a header line to an answer's head, which must be complete and
+// have no body. value must be a valid field value.
 func AddField(answer []byte, name string, value []byte) []byte {
 	answer = append(answer[:len(answer)-len("\r\n")], name...)
 	answer = append(answer, ": "...)

@@ -10,25 +10,25 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// inflateTail ends a compressed message for the decoder: the bytes that were
-// left out on the wire (RFC 7692 section 7.2.2), which complete an empty block,
-// and an empty last block, so that the decoder says that all was read.
+// inflateTail ends a compressed message for the decoder: the bytes left out on
+// the wire (RFC 7692 section 7.2.2), which complete an empty block, and an
+// empty last block, after which the decoder reports the end.
 const inflateTail = syncTail + "\x01\x00\x00\xff\xff"
 
-// Inflation is one compressed message, all of it, on its way to plain bytes: it
-// gives them in pieces, so that its user decides how much work is done at once
-// and a message that inflates to more than is allowed never takes the memory.
-// One goroutine at a time may use it. It has some 45 KB, taken from a pool.
+// Inflation decompresses one complete message. It does so in pieces, so that
+// the caller decides how much work to do at once, and a message that inflates
+// to more than is allowed never takes the memory. One goroutine at a time may
+// use it. It takes about 45 KB, from a pool.
 type Inflation struct {
 	// AnyText is Parser.AnyText; false after NewInflation.
 	AnyText bool
 
 	op   ws.OpCode
-	left int64 // bytes of plain that may still come
+	left int64 // bytes that may still come out
 	text utf8Stream
 	src  bytes.Reader
 	flat io.ReadCloser // reads src
-	own  []byte        // what src reads, if it may be used again
+	own  []byte        // what src reads, if that may be reused
 }
 
 var inflations = sync.Pool{New: func() any {
@@ -37,9 +37,9 @@ var inflations = sync.Pool{New: func() any {
 	return x
 }}
 
-// NewInflation begins with the compressed payload of a message of type op, put
-// together from all its pieces. maxMessage limits the plain bytes. With give
-// the slice becomes the Inflation's, which appends to it; else it is copied.
+// NewInflation starts to decompress a message of type op. packed is its whole
+// compressed payload. maxMessage limits the decompressed bytes. With give the
+// Inflation owns the slice from then on and appends to it; otherwise it copies.
 func NewInflation(op ws.OpCode, packed []byte, give bool, maxMessage int64) *Inflation {
 	x := inflations.Get().(*Inflation)
 	x.op, x.left, x.text, x.AnyText = op, max(maxMessage, 0), utf8Stream{}, false
@@ -56,15 +56,15 @@ func NewInflation(op ws.OpCode, packed []byte, give bool, maxMessage int64) *Inf
 }
 
 func (x *Inflation) restart() {
-	// The only error it could give is of a dictionary.
+	// Reset fails only on a bad dictionary.
 	_ = x.flat.(flate.Resetter).Reset(&x.src, nil)
 }
 
-// Next fills buf, which is not empty, with plain bytes. n is less than len(buf)
-// only with last, which tells that the message is complete. Errors are
-// *[CloseError]: 1009 above the limit, 1007 for what is no deflate stream (RFC
-// 7692 leaves the code open) and for text that is not UTF-8. After last or an
-// error only Close may be called.
+// Next fills buf, which must not be empty, with decompressed bytes. n is less
+// than len(buf) only if last, which says that the message is complete. Errors
+// are *[CloseError]: 1009 above the limit, 1007 for an invalid deflate stream
+// (RFC 7692 leaves the code open) and for text that is not UTF-8. After last or
+// an error only Close may be called.
 func (x *Inflation) Next(buf []byte) (n int, last bool, err error) {
 	for n < len(buf) && !last {
 		k, err := x.flat.Read(buf[n:])
@@ -87,9 +87,9 @@ func (x *Inflation) Next(buf []byte) (n int, last bool, err error) {
 	return n, last, nil
 }
 
-// ended looks at why the decoder says that a last block was read. Usually it is
-// that of inflateTail. A sender may also have set the bit of a last block
-// itself and gone on behind it (RFC 7692 section 7.2.3.4).
+// ended finds out why the decoder reports a last block. Usually it is that of
+// inflateTail. A sender may also mark a last block and continue after it (RFC
+// 7692 section 7.2.3.4).
 func (x *Inflation) ended() (last bool, err error) {
 	switch left := x.src.Len(); {
 	case left == 0 || left == len(inflateTail):
@@ -101,7 +101,7 @@ func (x *Inflation) ended() (last bool, err error) {
 	return false, nil
 }
 
-// Close gives the Inflation back. It must not be used any more.
+// Close returns the Inflation to its pool. It must not be used again.
 func (x *Inflation) Close() {
 	x.src.Reset(nil)
 	if x.own = x.own[:0]; cap(x.own) > maxDeflateScratch {

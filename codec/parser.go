@@ -2,22 +2,22 @@ package codec
 
 import "github.com/gobwas/ws"
 
-// Parser is the receive side of one connection: it turns bytes, however they
-// were cut on their way, into events. Payload of messages is not kept. The
-// zero value stands at the start of a frame outside any message and takes the
-// server's part. It holds no pointers and may be copied between calls. One
-// goroutine at a time may use it.
+// Parser is the receive side of one connection: it turns bytes into events,
+// however they were split on the way. It keeps no payload of messages. The zero
+// value is ready for the first frame on a server. It holds no pointers and may
+// be copied between calls. One goroutine at a time may use it.
 type Parser struct {
 	// Client makes it the receive side of a client, where frames must not be
-	// masked; else they must be (RFC 6455 section 5.1). Set before the first Next.
+	// masked; otherwise they must be (RFC 6455 section 5.1). Set it before the
+	// first Next.
 	Client bool
 
-	// Deflate says that permessage-deflate was agreed on: messages may be
-	// compressed (RFC 7692 section 6). Set before the first Next.
+	// Deflate says that permessage-deflate was negotiated: messages may be
+	// compressed (RFC 7692 section 6). Set it before the first Next.
 	Deflate bool
 
-	// AnyText lets text be other than UTF-8, against RFC 6455 section 8.1. It
-	// counts from the next call of Next on.
+	// AnyText accepts text that is not UTF-8, against RFC 6455 section 8.1. It
+	// takes effect with the next call of Next.
 	AnyText bool
 
 	// The frame being read.
@@ -30,8 +30,8 @@ type Parser struct {
 
 	// The message being read.
 	message  ws.OpCode // ws.OpText or ws.OpBinary; 0 outside a message
-	deflated bool      // it is compressed
-	started  bool      // an event was given for it
+	deflated bool      // compressed
+	started  bool      // an event has been returned for it
 	text     utf8Stream
 	size     int64 // sum of its frames' lengths so far
 
@@ -41,21 +41,20 @@ type Parser struct {
 	held    [ws.MaxControlFramePayloadSize]byte
 }
 
-// Next takes input from b and returns how many bytes it took and at most one
-// event. Either an event or an error is returned or all of b was taken, so
-// the caller calls again with b[n:] while that is not empty. Payload of
-// messages is unmasked in place, exactly the bytes taken: never hand them in
-// twice.
+// Next consumes bytes of b and returns how many, and at most one event. Without
+// an event or an error it has consumed all of b, so the caller calls again with
+// b[n:] until that is empty. Payload of messages is unmasked in place, exactly
+// the bytes consumed: never pass them in twice.
 //
-// maxMessage limits the sum of a message's payload in bytes (0 or less allows
-// only empty ones); it is checked with each frame's header, before any payload.
-// Of a compressed message the compressed bytes may be an eighth and 1 KiB more
-// than maxMessage, since deflate lets what it can't shorten grow; the limit of
-// what they inflate to, and whether that is UTF-8, is [Inflation]'s business.
+// maxMessage limits the total payload of a message in bytes; 0 or less allows
+// only empty ones. It is checked with each frame's header, before any payload.
+// A compressed message may exceed it by an eighth and 1 KiB, since deflate
+// makes incompressible data longer. [Inflation] limits what it inflates to and
+// checks that it is UTF-8.
 //
 // Errors are *[CloseError]: 1002 for what breaks RFC 6455, 1007 for text that
-// is not UTF-8, with the first byte that makes it so, 1009 above maxMessage.
-// After an error, and after EventClose, Next must not be called again.
+// is not UTF-8, at the first byte that shows it; 1009 above maxMessage. After
+// an error, and after EventClose, Next must not be called again.
 func (p *Parser) Next(b []byte, maxMessage int64) (n int, ev Event, err error) {
 	for n < len(b) {
 		if !p.inFrame {
@@ -79,13 +78,15 @@ func (p *Parser) Next(b []byte, maxMessage int64) (n int, ev Event, err error) {
 	return n, Event{}, nil
 }
 
-// AtRest reports that nothing is pending, neither a message nor part of a
-// frame: the owner may drop p and go on with a zero one (and the same Client and Deflate).
+// AtRest reports that neither a message nor a frame is incomplete. The owner
+// may then drop p and continue with a new one that has the same Client and
+// Deflate.
 func (p *Parser) AtRest() bool {
 	return !p.inFrame && p.heldLen == 0 && p.message == 0
 }
 
-// readHeader takes bytes of a header. Once it is complete p.inFrame is set.
+// readHeader consumes bytes of a header. Once that is complete, it sets
+// p.inFrame.
 func (p *Parser) readHeader(b []byte, maxMessage int64) (n int, err error) {
 	if p.heldLen == 0 {
 		h, n, err := parseHeader(b, p.allowed())
@@ -112,7 +113,7 @@ func (p *Parser) readHeader(b []byte, maxMessage int64) (n int, err error) {
 	return n - held, p.begin(h, maxMessage)
 }
 
-// allowed are the reserved bits that the first frame of a message may have.
+// allowed returns the reserved bits that the first frame of a message may have.
 func (p *Parser) allowed() byte {
 	if p.Deflate {
 		return rsv1
@@ -158,7 +159,7 @@ func (p *Parser) beginData(h ws.Header, maxMessage int64) error {
 	return nil
 }
 
-// readData takes payload of a message.
+// readData consumes payload of a message.
 func (p *Parser) readData(b []byte) (n int, ev Event, err error) {
 	n = int(min(int64(len(b)), p.remaining))
 	data := b[:n:n]
@@ -183,8 +184,9 @@ func (p *Parser) readData(b []byte) (n int, ev Event, err error) {
 	return n, ev, nil
 }
 
-// readControl takes payload of a control frame and gives its event once it is
-// complete. It is copied, so that the event does not depend on the input.
+// readControl consumes payload of a control frame and returns its event once
+// that is complete. The payload is copied, so that the event does not depend on
+// the input.
 func (p *Parser) readControl(b []byte) (n int, ev Event, err error) {
 	held := int(p.heldLen)
 	n = copy(p.held[held:held+int(p.remaining)], b)

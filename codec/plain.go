@@ -8,19 +8,19 @@ import (
 )
 
 // The framings of GatewayWorker's text and frame listeners
-// (docs/gatewayworker-protocol.md section 7.2): a message to a line, and a
-// message behind its length.
+// (docs/gatewayworker-protocol.md section 7.2): one message per line, and
+// messages preceded by their length.
 
-// CountLen is the length of the count in front of a counted message.
+// CountLen is the size of the length in front of a counted message, in bytes.
 const CountLen = 4
 
-var errCount = &CloseError{ws.StatusProtocolError, "a length below 4"}
+var errCount = &CloseError{ws.StatusProtocolError, "length below 4"}
 
-// NextLine takes the first line off b: all up to a line feed, less carriage
-// returns and line feeds at its end. n is how many bytes that took, 0 if b
-// holds no whole line; scanned of them are known to have no line feed. The
+// NextLine returns the first line of b, up to a line feed, without carriage
+// returns and line feeds at its end. n is how many bytes it took, 0 if b has no
+// complete line. The first scanned bytes are known to have no line feed. The
 // message is part of b. A line longer than limit is a *[CloseError] with 1009,
-// as soon as it can be told.
+// as soon as that shows.
 func NextLine(b []byte, scanned, limit int) (message []byte, n int, err error) {
 	i := bytes.IndexByte(b[scanned:], '\n')
 	if i < 0 {
@@ -36,10 +36,10 @@ func NextLine(b []byte, scanned, limit int) (message []byte, n int, err error) {
 	return message, n, nil
 }
 
-// NextCounted takes the first counted message off b: a length in 4 bytes,
-// big-endian, that counts itself, and the message. n is how many bytes that
-// took, 0 if b holds no whole one. The message is part of b. A length that
-// can't be is a *[CloseError] with 1002, one above limit with 1009.
+// NextCounted returns the first counted message of b: 4 bytes of length,
+// big-endian, which includes itself, then the message. n is how many bytes it
+// took, 0 if b has no complete one. The message is part of b. An impossible
+// length is a *[CloseError] with 1002, one above limit with 1009.
 func NextCounted(b []byte, limit int) (message []byte, n int, err error) {
 	if len(b) < CountLen {
 		return nil, 0, nil
@@ -56,8 +56,8 @@ func NextCounted(b []byte, limit int) (message []byte, n int, err error) {
 	}
 }
 
-// AppendLine appends a message as a line. One with a line feed in it arrives
-// as several.
+// AppendLine appends a message as a line. A message that contains a line feed
+// arrives as several.
 func AppendLine(dst, message []byte) []byte { return append(append(dst, message...), '\n') }
 
 // AppendCounted appends a counted message of less than 4 GiB.

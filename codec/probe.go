@@ -5,13 +5,14 @@ import (
 	"strconv"
 )
 
-// ProbePath is where a load balancer may ask whether the server takes clients.
+// ProbePath is where a load balancer may ask whether the server accepts
+// clients.
 const ProbePath = "/healthz"
 
-// IsProbe tells whether a complete head that was refused as a handshake is such a
-// question: GET or HEAD of ProbePath, alone or in a URI (RFC 9112 section 3.2.2
-// has every server take that), with HTTP/1.1 or 1.0, without a body and
-// without the wish to upgrade.
+// IsProbe reports whether a complete head that was refused as a handshake is
+// such a request: GET or HEAD of ProbePath, alone or in a URI (RFC 9112 section
+// 3.2.2 requires every server to accept that), with HTTP/1.1 or 1.0, without a
+// body and without an Upgrade.
 func IsProbe(head []byte) bool {
 	line, _, _ := nextLine(head)
 	_, target, _ := bytes.Cut(line, []byte{' '})
@@ -41,7 +42,7 @@ func probeAnswer(status, body string) string {
 		body
 }
 
-// AppendProbeAnswer appends the answer to a head that [IsProbe] has found: 200 if
+// AppendProbeAnswer appends the answer to a probe (see [IsProbe]): 200 if
 // ready, else 503; without a body for HEAD (RFC 9110 section 9.3.2). The caller
 // closes the connection after it.
 func AppendProbeAnswer(dst, head []byte, ready bool) []byte {

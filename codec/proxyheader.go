@@ -6,13 +6,15 @@ import (
 	"errors"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
-// MaxProxyHeader is the longest PROXY protocol header in bytes that is taken:
-// addresses and some extensions, such as the name a TLS client asked for.
+// MaxProxyHeader is the longest PROXY protocol header that is accepted, in
+// bytes: addresses and some extensions, such as the server name that a TLS
+// client asked for.
 const MaxProxyHeader = 4 << 10
 
-// ErrProxyHeader is bytes that are no PROXY protocol header.
+// ErrProxyHeader says that bytes are not a PROXY protocol header.
 var ErrProxyHeader = errors.New("codec: malformed PROXY protocol header")
 
 const (
@@ -24,12 +26,12 @@ const (
 
 // ParseProxyHeader reads the header of the PROXY protocol, version 1 or 2
 // (haproxy.org, proxy-protocol.txt, sections 2.1 and 2.2), at the start of a
-// connection's bytes. n is its length; 0 without an error means that b is only
-// a part of it. source is who connected to the proxy; it is not valid where the
-// proxy speaks for itself (LOCAL) or cannot say (UNKNOWN, UNSPEC, a UNIX
-// socket): the socket's own address counts then. IPv4 mapped into IPv6 comes as
-// IPv4. Extensions are skipped. The error is ErrProxyHeader, as soon as b
-// cannot become a header.
+// connection's bytes. n is its length; 0 without an error means that the header
+// is incomplete. source is the address that connected to the proxy. It is not
+// valid if the proxy speaks for itself (LOCAL) or does not know (UNKNOWN,
+// UNSPEC, a UNIX socket); use the socket's own address then. IPv4 mapped into
+// IPv6 is returned as IPv4. Extensions are skipped. The error is
+// ErrProxyHeader, as soon as b cannot become a header.
 func ParseProxyHeader(b []byte) (source netip.AddrPort, n int, err error) {
 	switch {
 	case begins(b, proxyV1):
@@ -40,13 +42,13 @@ func ParseProxyHeader(b []byte) (source netip.AddrPort, n int, err error) {
 	return source, 0, ErrProxyHeader
 }
 
-// HasProxyHeader reports whether what was taken for a request head is the
+// HasProxyHeader reports whether a supposed request head is in fact the
 // beginning of a PROXY protocol header.
 func HasProxyHeader(head []byte) bool {
 	return len(head) >= len(headEnd) && (begins(head, proxyV1) || begins(head, proxyV2))
 }
 
-// begins reports whether b, as far as it goes, is how a text begins.
+// begins reports whether b and text agree as far as the shorter of them goes.
 func begins(b []byte, text string) bool {
 	n := min(len(b), len(text))
 	return string(b[:n]) == text[:n]
@@ -67,18 +69,12 @@ func parseProxyLine(b []byte) (source netip.AddrPort, n int, err error) {
 		return source, 0, ErrProxyHeader
 	}
 	line := string(b[len(proxyV1) : end-1])
-	if line == "UNKNOWN" || len(line) > 8 && line[:8] == "UNKNOWN " {
-		return source, n, nil // what follows is not to be read
+	if line == "UNKNOWN" || strings.HasPrefix(line, "UNKNOWN ") {
+		return source, n, nil // the rest must be ignored
 	}
-	var part [5]string
-	for i := range part {
-		j := indexByte(line, ' ')
-		if last := i == len(part)-1; last != (j < 0) {
-			return source, 0, ErrProxyHeader
-		} else if last {
-			j = len(line)
-		}
-		part[i], line = line[:j], line[min(j+1, len(line)):]
+	part := strings.Split(line, " ")
+	if len(part) != 5 {
+		return source, 0, ErrProxyHeader
 	}
 	from, ok1 := proxyAddr(part[0], part[1])
 	_, ok2 := proxyAddr(part[0], part[2])
@@ -88,15 +84,6 @@ func parseProxyLine(b []byte) (source netip.AddrPort, n int, err error) {
 		return source, 0, ErrProxyHeader
 	}
 	return netip.AddrPortFrom(from.Unmap(), port), n, nil
-}
-
-func indexByte(s string, c byte) int {
-	for i := range len(s) {
-		if s[i] == c {
-			return i
-		}
-	}
-	return -1
 }
 
 func proxyAddr(family, text string) (netip.Addr, bool) {
@@ -132,7 +119,7 @@ func parseProxyBinary(b []byte) (source netip.AddrPort, n int, err error) {
 		addrLen = 4
 	case 0x21: // TCP over IPv6
 		addrLen = 16
-	default: // datagrams have no place here, the rest is not assigned
+	default: // datagrams are not supported, the rest is unassigned
 		if !local {
 			return source, 0, ErrProxyHeader
 		}

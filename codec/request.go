@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// request is what a handshake's request head says. Slices point into the head.
+// request is a parsed request head of a handshake. Slices point into the head.
 type request struct {
 	method     []byte
 	target     []byte
@@ -21,7 +21,7 @@ type request struct {
 	seen       uint8
 }
 
-// Headers that may come once only, as bits of request.seen.
+// Headers that may appear only once, as bits of request.seen.
 const (
 	seenHost = 1 << iota
 	seenKey
@@ -30,7 +30,7 @@ const (
 )
 
 // parseRequest reads a complete head. The result is HandshakeOK for one HTTP/1
-// request without a body, else the first thing that is wrong.
+// request without a body, else the first error.
 func parseRequest(head []byte) (r request, result HandshakeResult) {
 	line, rest, ok := nextLine(head)
 	if !ok {
@@ -61,8 +61,8 @@ func parseRequest(head []byte) (r request, result HandshakeResult) {
 }
 
 // parseLine reads the request line (RFC 9112 section 3). Only HTTP/1.1 can
-// upgrade: 1.0 is read on, for who asks only whether the server is well, and
-// above 1.1 none has this form.
+// upgrade. 1.0 is accepted here for health probes, and no later version has
+// this form.
 func (r *request) parseLine(line []byte) HandshakeResult {
 	method, rest, ok := bytes.Cut(line, []byte{' '})
 	if !ok || !isToken(method) {
@@ -88,16 +88,16 @@ func (r *request) parseLine(line []byte) HandshakeResult {
 	return HandshakeOK
 }
 
-// isHTTPVersion takes HTTP/ and two digits with a dot between (RFC 9112 section
-// 2.3).
+// isHTTPVersion accepts HTTP/ and two digits with a dot between them (RFC 9112
+// section 2.3).
 func isHTTPVersion(b []byte) bool {
 	digit := func(c byte) bool { return '0' <= c && c <= '9' }
 	return len(b) == len("HTTP/1.1") && string(b[:5]) == "HTTP/" && digit(b[5]) && b[6] == '.' && digit(b[7])
 }
 
-// take notes a header line. Host, the origin and the two WebSocket values may
-// come once (RFC 6455 section 11.3, RFC 9112 section 3.2); Upgrade and
-// Connection are lists, whose lines add up (RFC 9110 section 5.3).
+// take records a header line. Host, Origin and the two WebSocket values may
+// appear once (RFC 6455 section 11.3, RFC 9112 section 3.2). Upgrade and
+// Connection are lists that may span several lines (RFC 9110 section 5.3).
 func (r *request) take(name, value []byte) HandshakeResult {
 	switch {
 	case equalFold(name, "host"):
@@ -122,14 +122,14 @@ func (r *request) take(name, value []byte) HandshakeResult {
 	case equalFold(name, "user-agent"):
 		r.agent = value
 	case equalFold(name, "transfer-encoding"):
-		return HandshakeBody // it would be taken for frames
+		return HandshakeBody // the body would be read as frames
 	case equalFold(name, "content-length"):
 		return unless(string(value) == "0", HandshakeBody)
 	}
 	return HandshakeOK
 }
 
-// unless is HandshakeOK if good, else why.
+// unless returns HandshakeOK if good, else why.
 func unless(good bool, why HandshakeResult) HandshakeResult {
 	if good {
 		return HandshakeOK
@@ -143,10 +143,10 @@ func (r *request) once(bit uint8) bool {
 	return first
 }
 
-// validTarget takes a path with an optional query, or an absolute http or
-// https URI (RFC 6455 section 4.2.1). Fragments are refused (section 3), so
-// are bytes outside printable ASCII. The characters that browsers leave bare
-// in a query, though RFC 3986 does not, are taken.
+// validTarget accepts a path with an optional query, or an absolute http or
+// https URI (RFC 6455 section 4.2.1). It refuses fragments (section 3) and
+// bytes outside printable ASCII. It accepts the characters that browsers leave
+// unescaped in a query against RFC 3986.
 func validTarget(target []byte) bool {
 	for _, c := range target {
 		if c <= ' ' || c >= 0x7f || c == '#' {
@@ -165,8 +165,8 @@ func validTarget(target []byte) bool {
 }
 
 // splitTarget splits a request target into the authority of its URI, nil if it
-// has none, and the path with the query. ok is false if it is neither a path nor an
-// http or https URI.
+// has none, and the path with the query. ok is false if it is neither a path nor
+// an http or https URI.
 func splitTarget(target []byte) (authority, path []byte, ok bool) {
 	if len(target) == 0 || target[0] == '/' {
 		return nil, target, true
@@ -182,13 +182,13 @@ func splitTarget(target []byte) (authority, path []byte, ok bool) {
 	return rest[:end], rest[end:], true
 }
 
-// pathOf is a target's path with the query, nil if it has none.
+// pathOf returns a target's path with the query, nil if it has none.
 func pathOf(target []byte) []byte {
 	_, path, _ := splitTarget(target)
 	return path
 }
 
-// validEscapes reports whether each % has two hexadecimal digits after it.
+// validEscapes reports whether two hexadecimal digits follow each %.
 func validEscapes(path []byte) bool {
 	for {
 		_, after, found := bytes.Cut(path, []byte{'%'})
@@ -206,8 +206,8 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
 }
 
-// validHost takes host or host:port, where host is a name, an IPv4 address or
-// an IPv6 address in brackets (RFC 9110 section 7.2). Empty is refused: a
+// validHost accepts host or host:port, where host is a name, an IPv4 address or
+// an IPv6 address in brackets (RFC 9110 section 7.2). It may not be empty: a
 // WebSocket URI always has a host.
 func validHost(b []byte) bool {
 	if len(b) > 0 && b[0] == '[' {
@@ -233,7 +233,7 @@ func validHost(b []byte) bool {
 	return len(name) > 0
 }
 
-// validPort takes nothing, or a colon and digits. The number is not used.
+// validPort accepts nothing, or a colon and digits. The number is not used.
 func validPort(b []byte) bool {
 	if len(b) == 0 {
 		return true

@@ -8,14 +8,14 @@ import (
 // Errors of [CheckResponse].
 var (
 	ErrResponse = errors.New("codec: malformed answer to the handshake")
-	ErrUpgrade  = errors.New("codec: the answer upgrades to something else")
+	ErrUpgrade  = errors.New("codec: the answer does not upgrade to websocket")
 	ErrAccept   = errors.New("codec: wrong Sec-WebSocket-Accept")
 )
 
-// StatusError is an answer with another status than 101.
+// StatusError is an answer with a status other than 101.
 type StatusError struct{ Status int }
 
-// Error names the status.
+// Error implements the error interface.
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("codec: the handshake was answered with status %d", e.Status)
 }

@@ -1,8 +1,8 @@
 package codec
 
-// AppendRefusalSaying appends the answer of r as AppendRefusal does, with a
-// sentence and a code of the caller's in its body: why a token is refused is not
-// this package's to know. Both must be printable ASCII.
+// AppendRefusalSaying is [AppendRefusal] with the caller's sentence and code in
+// the body, for reasons that this package does not know, such as why a token is
+// refused. Both must be printable ASCII.
 func AppendRefusalSaying(dst []byte, r HandshakeResult, sentence, code string) []byte {
 	if r == HandshakeOK || int(r) >= NumHandshakeResults {
 		return dst

@@ -2,15 +2,15 @@ package codec
 
 import "unicode/utf8"
 
-// utf8Stream checks text that comes in pieces. The zero value stands between
-// two characters. It remembers what may follow, not the bytes it has seen.
+// utf8Stream checks text that comes in pieces. The zero value is between two
+// characters. It remembers what may follow, not the bytes that came before.
 type utf8Stream struct {
-	need   uint8 // continuation bytes missing from the character begun
-	lo, hi uint8 // range of the next one; counts while need > 0
+	need   uint8 // continuation bytes still missing from a character
+	lo, hi uint8 // range of the next one; valid while need > 0
 }
 
-// write takes the next piece and reports whether the text so far can still
-// become UTF-8. After false the stream is of no use.
+// write adds the next piece and reports whether the text can still be UTF-8.
+// After false the stream must not be used.
 func (s *utf8Stream) write(b []byte) bool {
 	i := 0
 	for ; s.need > 0 && i < len(b); i++ {
@@ -36,7 +36,7 @@ func (s *utf8Stream) write(b []byte) bool {
 // whole reports whether the text may end here.
 func (s *utf8Stream) whole() bool { return s.need == 0 }
 
-// next takes a continuation byte.
+// next adds a continuation byte.
 func (s *utf8Stream) next(c byte) bool {
 	if c < s.lo || c > s.hi {
 		return false
@@ -45,8 +45,8 @@ func (s *utf8Stream) next(c byte) bool {
 	return true
 }
 
-// begun returns how many bytes at the end of b belong to a character that
-// starts in b and ends after it: 0 to 3.
+// begun returns how many bytes at the end of b, 0 to 3, belong to a character
+// that is incomplete.
 func begun(b []byte) int {
 	for i := 1; i <= min(len(b), utf8.UTFMax-1); i++ {
 		c := b[len(b)-i]

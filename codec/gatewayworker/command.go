@@ -3,8 +3,8 @@ package gatewayworker
 // Command is the byte that says what a frame is for (section 3).
 type Command byte
 
-// Commands: to the gateway, but for the events (1, 3, 4, 205) and Ping, which
-// go to a worker.
+// The commands. All go to the gateway except the events (1, 3, 4, 205) and
+// Ping, which go to a worker.
 const (
 	OnConnect            Command = 1
 	OnMessage            Command = 3
@@ -38,7 +38,7 @@ const (
 	OnWebSocketConnect   Command = 205
 )
 
-// commandNames are those of docs/gatewayworker-protocol.md.
+// commandNames are the names used in docs/gatewayworker-protocol.md.
 var commandNames = map[Command]string{
 	OnConnect: "ON_CONNECT", OnMessage: "ON_MESSAGE", OnClose: "ON_CLOSE", SendToOne: "SEND_TO_ONE", SendToAll: "SEND_TO_ALL",
 	Kick: "KICK", Destroy: "DESTROY", UpdateSession: "UPDATE_SESSION", AllSessions: "GET_ALL_CLIENT_SESSIONS", IsOnline: "IS_ONLINE",

@@ -13,9 +13,10 @@ var ErrRequest = errors.New("not an HTTP request head")
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // AppendWebSocketConnect appends the body of ON_WEBSOCKET_CONNECT: a serialized
-// array of get, server and cookie in the shape of workerman 5 (section 6.4). head
-// is the request as the client sent it, up to the empty line, and was checked by a handshake;
-// peer is the client, port the one it came to. The body goes with flag 0.
+// array of get, server and cookie in the shape of workerman 5 (section 6.4).
+// head is the request as the client sent it, through the empty line; the
+// handshake has already checked it. peer is the client, port the one it
+// connected to. The body goes out with flag 0.
 func AppendWebSocketConnect(dst, head []byte, peer netip.AddrPort, port uint16) ([]byte, error) {
 	line, rest, _ := strings.Cut(string(head), "\r\n")
 	method, line, ok := strings.Cut(line, " ")
@@ -48,8 +49,8 @@ func AppendWebSocketConnect(dst, head []byte, peer netip.AddrPort, port uint16) 
 }
 
 // parseHeaders reads header lines under the names PHP gives them. Repeated ones
-// are joined with a comma: once, when all are known, so that the work grows with
-// the bytes of a head and not with the square of how often a name comes.
+// are joined with a comma, once, after all are known: the work grows with the
+// size of the head, not with the square of the number of repeats.
 func parseHeaders(lines string) *phpArray {
 	var headers phpArray
 	repeated := map[string]*strings.Builder{}
@@ -83,7 +84,7 @@ func parseHeaders(lines string) *phpArray {
 }
 
 // headerKey is the name that PHP gives a header: HTTP_ and its letters in upper
-// case, with _ for -. Bytes that are no ASCII letters stay as they are.
+// case, with _ for -. Other bytes are kept.
 func headerKey(name string) string {
 	key := make([]byte, 0, len("HTTP_")+len(name))
 	key = append(key, "HTTP_"...)
@@ -100,7 +101,7 @@ func headerKey(name string) string {
 	return string(key)
 }
 
-// value is that of the header, or null.
+// value appends the value of a header, or null.
 func (a *phpArray) value(key string) phpValue {
 	if v, ok := a.get(key); ok {
 		return v
@@ -108,7 +109,7 @@ func (a *phpArray) value(key string) phpValue {
 	return phpValue{kind: 'N'}
 }
 
-// remoteAddr is an address as PHP has it: IPv6 in brackets.
+// remoteAddr formats an address as PHP does: IPv6 in brackets.
 func remoteAddr(a netip.Addr) string {
 	if a.Is6() {
 		return "[" + a.WithZone("").String() + "]"
@@ -116,9 +117,9 @@ func remoteAddr(a netip.Addr) string {
 	return a.String()
 }
 
-// AppendCookies appends the serialized array of a Cookie header: split at ; and
-// the first =, names trimmed, values as they are, the last of a name counts; what
-// has no = is left out.
+// AppendCookies appends the serialized array of a Cookie header. It is split at
+// each ; and then at the first =. Names are trimmed, values are not. The last
+// cookie of a name counts. A part without = is skipped.
 func AppendCookies(dst []byte, header string) []byte {
 	var cookies phpArray
 	for part := range strings.SplitSeq(header, ";") {

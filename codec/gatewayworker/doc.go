@@ -1,5 +1,5 @@
-// Package gatewayworker knows the bytes of GatewayWorker's protocols, as PHP's
-// Gateway, Register, BusinessWorker and GatewayClient put them on the wire. It
+// Package gatewayworker encodes and decodes GatewayWorker's protocols as PHP's
+// Gateway, Register, BusinessWorker and GatewayClient use them on the wire. It
 // has no sockets, goroutines or clocks and imports the standard library only.
 // Sections named in comments are those of docs/gatewayworker-protocol.md.
 //
@@ -13,15 +13,15 @@
 //   - Value: PHP serialization (section 5). Written with [AppendNull],
 //     [AppendInt], [AppendString], [AppendArray]; read as far as arrays go by
 //     [MergeSession], and as text by [Message].
-//   - Key: what PHP makes of a name that it uses in an array (5.2). A key is
-//     held as its text; [AppendKey] and [AppendKeyValue] write it as PHP has it.
+//   - Key: what PHP turns a name into that it uses in an array (5.2). A key is
+//     held as text; [AppendKey] and [AppendKeyValue] write it as PHP would.
 //   - Targets: what the JSON in ext names (3.1 to 3.4). [Decoder].
 //   - Connect: the body of ON_WEBSOCKET_CONNECT (6.4). [AppendWebSocketConnect].
 //
 // # How long slices live
 //
 // Nothing that is passed in is kept. What a FrameReader, LineReader or Decoder
-// returns lives until its next call, or as long as the input it points into,
-// whichever ends first. Append functions copy and return dst as append does.
-// Values of one type may be used by one goroutine at a time.
+// returns is valid until its next call or until the input it points into is
+// reused, whichever comes first. Append functions copy, and return dst as
+// append does. A value may be used by one goroutine at a time.
 package gatewayworker

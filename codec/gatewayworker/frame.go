@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// HeaderLen is the length of a frame's header, MaxFrame that of the longest
-// frame, in bytes (section 2).
+// Sizes in bytes (section 2): HeaderLen of a frame's header, MaxFrame of the
+// longest frame.
 const (
 	HeaderLen = 28
 	MaxFrame  = 10485760
@@ -18,15 +18,15 @@ const (
 	FlagRaw   = 0x02 // the body goes to the client's socket as it is
 )
 
-// Why a frame can't be taken. The connection is of no more use then: PHP waits
-// for ever, clips or ignores, which section 2 advises against.
+// Reasons to reject a frame. The connection is then unusable. PHP would wait
+// for ever, clip or ignore the frame (section 2).
 var (
 	ErrFrameShort = errors.New("frame shorter than its header")
 	ErrFrameLong  = errors.New("frame over 10485760 bytes")
 	ErrFrameExt   = errors.New("ext longer than its frame")
 )
 
-// Header is what stands before ext and body, but for the two lengths.
+// Header is the part before ext and body, without the two lengths.
 type Header struct {
 	Command      Command
 	LocalIP      [4]byte // the gateway's inner address; 0 towards a gateway
@@ -45,7 +45,7 @@ type Frame struct {
 }
 
 // AppendFrame appends a frame. The caller keeps its length, HeaderLen plus both
-// parts, within [MaxFrame], as a PHP peer closes at a longer one.
+// parts, within [MaxFrame]: a PHP peer closes the connection on a longer one.
 func AppendFrame(dst []byte, h *Header, ext, body []byte) []byte {
 	dst = h.append(dst, len(ext), len(body))
 	dst = append(dst, ext...)
@@ -59,7 +59,7 @@ func AppendEvent(dst []byte, h *Header, session string, body []byte) []byte {
 	return append(dst, body...)
 }
 
-// append appends the header of a frame with an ext and a body of such lengths.
+// append appends the header of a frame whose ext and body have these lengths.
 func (h *Header) append(dst []byte, ext, body int) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(HeaderLen+ext+body))
 	dst = append(dst, byte(h.Command))
@@ -73,8 +73,8 @@ func (h *Header) append(dst []byte, ext, body int) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(ext))
 }
 
-// frameLen tells how long the frame at the start of b is, as soon as b shows
-// it: 0 with fewer than 4 bytes. All that the bytes at hand can show is checked.
+// frameLen returns the length of the frame at the start of b, or 0 if b has
+// fewer than 4 bytes. It checks everything that the bytes present allow.
 func frameLen(b []byte) (int, error) {
 	if len(b) < 4 {
 		return 0, nil
@@ -92,8 +92,8 @@ func frameLen(b []byte) (int, error) {
 }
 
 // ParseFrame reads the frame at the start of b and returns its length n. n is 0
-// with a nil error if more bytes are needed. An error is one of ErrFrameShort,
-// ErrFrameLong and ErrFrameExt and given with the first bytes that show it. Ext and
+// with a nil error if more bytes are needed. An error is ErrFrameShort,
+// ErrFrameLong or ErrFrameExt, and comes as soon as the bytes show it. Ext and
 // Body point into b.
 func ParseFrame(b []byte) (f Frame, n int, err error) {
 	n, err = frameLen(b)
@@ -115,8 +115,9 @@ func ParseFrame(b []byte) (f Frame, n int, err error) {
 	return f, n, nil
 }
 
-// BeginReply appends the room for a reply's length to dst; after the serialized
-// value has been appended, [EndReply] with the mark fills it in (section 2).
+// BeginReply appends space for a reply's length (section 2). Append the
+// serialized value next, then call [EndReply] with the mark to fill in the
+// length.
 func BeginReply(dst []byte) (b []byte, mark int) {
 	return append(dst, 0, 0, 0, 0), len(dst)
 }

@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxJSONDepth is how many arrays and objects json_decode takes in each other.
+// maxJSONDepth is how deep json_decode allows arrays and objects to nest.
 const maxJSONDepth = 511
 
-// errJSON says that bytes are not what json_decode takes.
+// errJSON says that json_decode would reject the input.
 var errJSON = errors.New("not JSON")
 
-// jsonKind is what a JSON value is.
+// jsonKind is the type of a JSON value.
 type jsonKind byte
 
 const (
@@ -26,8 +26,9 @@ const (
 	jsonObject
 )
 
-// jsonReader walks JSON as PHP's json_decode takes it: RFC 8259, valid UTF-8, no
-// lone surrogates, at most 511 levels. Walk only what valid has said yes to.
+// jsonReader walks JSON by the rules of PHP's json_decode: RFC 8259, valid
+// UTF-8, no lone surrogates, at most 511 levels. Walk only input that valid has
+// accepted.
 type jsonReader struct {
 	b     []byte
 	i     int
@@ -35,7 +36,7 @@ type jsonReader struct {
 	pacer pacer
 }
 
-// validJSON tells whether json_decode takes b.
+// validJSON reports whether json_decode accepts b.
 func validJSON(b []byte, pace Pace) bool {
 	r := jsonReader{b: b, pacer: pacer{pace: pace}}
 	if r.skip() != nil {
@@ -51,7 +52,8 @@ func (r *jsonReader) space() {
 	}
 }
 
-// is tells whether the next byte but blanks is c, and takes it then.
+// is reports whether the next byte after white space is c, and consumes it if
+// so.
 func (r *jsonReader) is(c byte) bool {
 	r.space()
 	if r.i < len(r.b) && r.b[r.i] == c {
@@ -61,7 +63,7 @@ func (r *jsonReader) is(c byte) bool {
 	return false
 }
 
-// kind tells what comes next, by its first byte.
+// kind returns the type of the next value, judged by its first byte.
 func (r *jsonReader) kind() (jsonKind, error) {
 	r.space()
 	if r.i == len(r.b) {
@@ -86,7 +88,7 @@ func (r *jsonReader) kind() (jsonKind, error) {
 	return 0, errJSON
 }
 
-// skip takes one value and checks all of it.
+// skip consumes one value and checks it.
 func (r *jsonReader) skip() error {
 	kind, err := r.kind()
 	if err != nil {
@@ -117,9 +119,9 @@ func (r *jsonReader) word(w string) error {
 	return nil
 }
 
-// each calls f at each value of the array or object that comes next; f has to
-// take it. key is an object's, as it stands between the quotes, escaped tells
-// that it has escapes; nil for an array.
+// each calls f at each value of the next array or object; f must consume it.
+// key is the raw text between the quotes of an object's key, nil for an array;
+// escaped says that it contains escapes.
 func (r *jsonReader) each(f func(key []byte, escaped bool, kind jsonKind) error) error {
 	if r.depth++; r.depth > maxJSONDepth {
 		return errJSON
@@ -157,7 +159,8 @@ func (r *jsonReader) each(f func(key []byte, escaped bool, kind jsonKind) error)
 	return nil
 }
 
-// number takes a number; whole tells that it has neither fraction nor exponent.
+// number consumes a number; whole says that it has neither fraction nor
+// exponent.
 func (r *jsonReader) number() (text []byte, whole bool, err error) {
 	start := r.i
 	if r.b[r.i] == '-' {
@@ -193,7 +196,7 @@ func (r *jsonReader) digits() int {
 	return r.i - start
 }
 
-// text takes a string and returns what stands between the quotes.
+// text consumes a string and returns the raw text between the quotes.
 func (r *jsonReader) text() (raw []byte, escaped bool, err error) {
 	if r.i == len(r.b) || r.b[r.i] != '"' {
 		return nil, false, errJSON
@@ -228,8 +231,8 @@ func (r *jsonReader) text() (raw []byte, escaped bool, err error) {
 	return nil, false, errJSON
 }
 
-// escapeLen is the length of the escape at the start of b, both halves of a
-// pair together; 0 if it is none.
+// escapeLen is the length of the escape at the start of b, counting both halves
+// of a surrogate pair; 0 if it is not a valid escape.
 func escapeLen(b []byte) int {
 	if len(b) < 2 {
 		return 0

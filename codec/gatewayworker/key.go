@@ -5,8 +5,9 @@ import (
 	"strconv"
 )
 
-// IsIntKey tells whether PHP makes an integer of the array key: whether it is
-// the canonical decimal form of a signed 64-bit integer (section 5.2).
+// IsIntKey reports whether PHP turns the array key into an integer, that is,
+// whether it is the canonical decimal form of a signed 64-bit integer (section
+// 5.2).
 func IsIntKey[T string | []byte](key T) bool {
 	digits := key
 	if len(key) > 0 && key[0] == '-' {
@@ -30,14 +31,14 @@ func IsIntKey[T string | []byte](key T) bool {
 	return string(digits) <= limit
 }
 
-// EmptyName tells whether a uid or group is "empty": binding, joining, leaving
-// and ungrouping it are ignored (sections 3.2 and 3.3).
+// EmptyName reports whether PHP considers a uid or group empty. Commands to
+// bind, join, leave or ungroup it are ignored (sections 3.2 and 3.3).
 func EmptyName[T string | []byte](name T) bool {
 	return len(name) == 0 || len(name) == 1 && name[0] == '0'
 }
 
-// AppendKey appends a key of a serialized array: an integer if PHP makes one of
-// it, else a string.
+// AppendKey appends a key of a serialized array: an integer if PHP turns it
+// into one, else a string.
 func AppendKey[T string | []byte](dst []byte, key T) []byte {
 	if !IsIntKey(key) {
 		return AppendString(dst, key)
@@ -52,8 +53,8 @@ func AppendKey[T string | []byte](dst []byte, key T) []byte {
 // [AppendKey].
 func AppendKeyValue[T string | []byte](dst []byte, key T) []byte { return AppendKey(dst, key) }
 
-// floatKey is the key PHP makes of a float: truncated, modulo 2^64, 0 if it is
-// not finite (section 3.1).
+// floatKey returns the key that PHP turns a float into: truncated, modulo 2^64,
+// 0 if it is not finite (section 3.1).
 func floatKey(f float64) int64 {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return 0
@@ -65,7 +66,7 @@ func floatKey(f float64) int64 {
 	return int64(modulo64(f))
 }
 
-// modulo64 is a whole f, of any size, modulo 2^64.
+// modulo64 returns f modulo 2^64. f is a whole number of any size.
 func modulo64(f float64) uint64 {
 	const two64 = 1 << 63 * 2.0
 	if f = math.Mod(f, two64); f < 0 {

@@ -1,8 +1,8 @@
 package gatewayworker
 
-// List is a list in the input of a [Decoder], or an object that stands for one, which
-// is read when it is needed: a frame can name five million ids. The zero value is
-// empty. It lives as long as what a Decoder returns.
+// List is a list in the input of a [Decoder], or an object used as one. It is
+// read on demand, since a frame can name five million ids. The zero value is
+// empty. It is valid as long as what a Decoder returns.
 type List struct {
 	d    *Decoder
 	b    []byte
@@ -10,8 +10,9 @@ type List struct {
 	kind jsonKind
 }
 
-// List finds the uids or groups of commands 14, 16 and 28 in ext: the values of a
-// list or object, in order, doubles included. Anything else has none.
+// List finds the uids or groups of commands 14, 16 and 28 in ext: the values of
+// a list or object, in order, duplicates included. Any other input gives an
+// empty list.
 func (d *Decoder) List(ext []byte) List {
 	if !d.valid(ext) {
 		return List{}
@@ -21,7 +22,7 @@ func (d *Decoder) List(ext []byte) List {
 	return d.list(&r, kind)
 }
 
-// list is the list that comes next, and takes it.
+// list consumes the next list and returns it.
 func (d *Decoder) list(r *jsonReader, kind jsonKind) List {
 	at := r.i
 	_ = r.skip()
@@ -31,7 +32,7 @@ func (d *Decoder) list(r *jsonReader, kind jsonKind) List {
 	return List{d, r.b, at, kind}
 }
 
-// Each calls do with each key until it returns false. A key lives until do
+// Each calls do with each key until do returns false. A key is valid until do
 // returns. do must not call the Decoder.
 func (l List) Each(do func(key []byte) bool) {
 	if l.d == nil {
@@ -63,7 +64,7 @@ func (l List) Each(do func(key []byte) bool) {
 	})
 }
 
-// EachID is Each for connection ids; what is none is left out.
+// EachID is Each for connection ids. Other values are skipped.
 func (l List) EachID(do func(id uint32) bool) {
 	l.Each(func(key []byte) bool {
 		id, ok := connectionID(key)

@@ -2,15 +2,16 @@ package gatewayworker
 
 import "errors"
 
-// ErrStopped says that a [Pace] has ended the work.
+// ErrStopped says that a [Pace] stopped the work.
 var ErrStopped = errors.New("stopped")
 
-// Pace is called while a long input is worked on, with the bytes since the last
-// call, so that the caller can let others have their turn. False ends the work.
+// Pace is called while a long input is processed, with the number of bytes
+// since the last call, so that the caller can yield. Returning false stops the
+// work.
 type Pace func(bytes int) bool
 
-// paceBytes is how many bytes are worked on between two calls of a Pace, paceValues
-// how many values of a tree are, each of which counts as valueBytes.
+// A Pace is called after every paceBytes bytes, or after every paceValues
+// values of a tree, each of which counts as valueBytes.
 const (
 	paceBytes  = 4 << 10
 	paceValues = 64
@@ -20,11 +21,11 @@ const (
 // pacer calls a Pace, which may be nil.
 type pacer struct {
 	pace Pace
-	done int // bytes told
-	n    int // values not told
+	done int // bytes reported
+	n    int // values not yet reported
 }
 
-// at notes that work has got to byte i.
+// at records that the work has reached byte i.
 func (p *pacer) at(i int) error {
 	if p.pace == nil || i-p.done < paceBytes {
 		return nil
@@ -34,7 +35,7 @@ func (p *pacer) at(i int) error {
 	return p.tell(n)
 }
 
-// value notes one more value.
+// value records one more value.
 func (p *pacer) value() error {
 	if p.n++; p.pace == nil || p.n < paceValues {
 		return nil

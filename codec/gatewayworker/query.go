@@ -2,34 +2,34 @@ package gatewayworker
 
 import "strings"
 
-// Limits of a query string, PHP's max_input_vars and max_input_nesting_level:
-// later variables and deeper ones are left out.
+// Limits of a query string: PHP's max_input_vars and max_input_nesting_level.
+// Further and deeper variables are dropped.
 const (
 	maxQueryVars    = 1000
 	maxQueryNesting = 64
-	// maxQueryArrays is ours: how many arrays a query may ask for within others. It
-	// takes two bytes to ask for one, and some hundred to have it. The variable that
-	// asks for one more is left out.
+	// maxQueryArrays is ours: the number of nested arrays that a query may
+	// create. Two bytes of input create one, which then takes about a hundred
+	// bytes. A variable that needs one more is dropped.
 	maxQueryArrays = 4096
 )
 
-// phpArray is an array as PHP has it: keys in order, values strings or arrays.
+// phpArray is a PHP array: ordered keys, values that are strings or arrays.
 type phpArray struct {
 	elements []phpElement
 	index    map[string]int // of elements by key; nil while they are few
 	next     int64          // key of the next element without one
-	any      bool           // an integer key has been there
-	full     bool           // no integer key is left
+	any      bool           // it has had an integer key
+	full     bool           // no integer key is available
 }
 
-// phpElement is one element of an array.
+// phpElement is one element of a phpArray.
 type phpElement struct {
 	key   string
 	value phpValue
 }
 
-// fewElements is how many elements an array may have without an index. A query
-// can ask for thousands of arrays with one element each.
+// fewElements is the most elements that an array has without an index. A query
+// can create thousands of arrays of one element.
 const fewElements = 8
 
 // phpValue is a string, an integer, null or an array.
@@ -39,7 +39,7 @@ type phpValue struct {
 	kind  byte // 's', 'i' or 'N'; arrays: 0
 }
 
-// find is where the element of a key stands, -1 if there is none.
+// find returns the position of the element with this key, or -1.
 func (a *phpArray) find(key string) int {
 	if a.index != nil {
 		if i, ok := a.index[key]; ok {
@@ -55,7 +55,7 @@ func (a *phpArray) find(key string) int {
 	return -1
 }
 
-// get is the value of a key; ok is false if there is none.
+// get returns the value of a key; ok is false if there is none.
 func (a *phpArray) get(key string) (v phpValue, ok bool) {
 	i := a.find(key)
 	if i < 0 {
@@ -96,7 +96,7 @@ func (a *phpArray) set(key string, v phpValue) {
 
 func (a *phpArray) setText(key, text string) { a.set(key, phpValue{text: text, kind: 's'}) }
 
-// append appends the array, serialized.
+// append appends the serialized array.
 func (a *phpArray) append(dst []byte) []byte {
 	dst = AppendArray(dst, len(a.elements))
 	for _, e := range a.elements {
@@ -115,9 +115,9 @@ func (a *phpArray) append(dst []byte) []byte {
 	return AppendEnd(dst)
 }
 
-// AppendQuery appends the serialized array that PHP's parse_str makes of a query
-// string (section 6.4), at most 1,000 variables of it. Keys after [] go on from
-// the largest, negative ones included.
+// AppendQuery appends, serialized, the array into which PHP's parse_str turns a
+// query string (section 6.4), with at most 1,000 variables. Keys for []
+// continue from the largest one, even if it is negative.
 func AppendQuery(dst []byte, query string) []byte {
 	var root phpArray
 	arrays := maxQueryArrays
@@ -133,8 +133,8 @@ func AppendQuery(dst []byte, query string) []byte {
 	return root.append(dst)
 }
 
-// variable sets what a variable of this name means: name[a][] is an element of
-// an element. arrays is how many more may be made.
+// variable sets the value of the variable with this name: name[a][] is an
+// element of an element. arrays is how many more arrays may be created.
 func (a *phpArray) variable(name, value string, arrays *int) {
 	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "\x00")
 	base, rest, isArray := strings.Cut(name, "[")
@@ -149,7 +149,7 @@ func (a *phpArray) variable(name, value string, arrays *int) {
 	if !ok {
 		return
 	}
-	if len(path) == 0 { // never closed: the bracket is a character like others
+	if len(path) == 0 { // never closed: the bracket is an ordinary character
 		a.setText(base+"_"+openName(rest), value)
 		return
 	}
@@ -175,13 +175,13 @@ func (a *phpArray) variable(name, value string, arrays *int) {
 	a.setText(key, value)
 }
 
-// baseName is how PHP spells the name of a variable.
+// baseName returns the name that PHP gives a variable.
 func baseName(name string) string { return underscored(name, " .") }
 
-// openName is how it spells what follows a bracket that is never closed.
+// openName does the same for what follows a bracket that is never closed.
 func openName(name string) string { return underscored(name, " .[") }
 
-// underscored has _ for each of some ASCII characters.
+// underscored replaces some ASCII characters by _.
 func underscored(name, chars string) string {
 	if !strings.ContainsAny(name, chars) {
 		return name
@@ -195,15 +195,15 @@ func underscored(name, chars string) string {
 	return string(b)
 }
 
-// bracket is what stands in a pair of them; auto if it is nothing.
+// bracket is the text in a pair of brackets; auto if there is none.
 type bracket struct {
 	key  string
 	auto bool
 }
 
-// brackets reads what follows the first bracket. What stands between two pairs or
-// after the last is ignored, so is a pair that is not closed unless it is the
-// first. ok is false if there are too many.
+// brackets reads what follows the first bracket. Text between two pairs and
+// after the last one is ignored, as is a pair that is not closed, unless it is
+// the first. ok is false if there are too many.
 func brackets(rest string) (path []bracket, ok bool) {
 	for {
 		key, after, closed := strings.Cut(rest, "]")
@@ -222,7 +222,8 @@ func brackets(rest string) (path []bracket, ok bool) {
 	}
 }
 
-// urlDecode is PHP's: plus is a blank, %XX a byte, all else itself.
+// urlDecode decodes as PHP does: plus is a space, %XX a byte, everything else
+// itself.
 func urlDecode(s string) string {
 	if !strings.ContainsAny(s, "+%") {
 		return s

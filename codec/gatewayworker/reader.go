@@ -1,22 +1,23 @@
 package gatewayworker
 
-// keepBuffer is the capacity, in bytes, up to which a reader keeps its buffer
-// for the next frame or line that comes in pieces.
+// keepBuffer is the largest capacity, in bytes, of a buffer that a reader keeps
+// for the next frame or line that arrives in pieces.
 const keepBuffer = 16 << 10
 
-// FrameReader makes frames out of bytes as they come. The zero value is ready.
-// It holds only the bytes of a frame that came in part, never room for those
-// still to come, whatever length the frame announces.
+// FrameReader assembles frames from bytes as they arrive. The zero value is
+// ready to use. It holds only the bytes of a partial frame and allocates
+// nothing for those still to come, whatever length the frame announces.
 type FrameReader struct {
-	held []byte // the frame that came in part
+	held []byte // the partial frame
 	used bool   // held was returned as a frame and is free again
 	err  error
 }
 
-// Next takes bytes from in and returns the first frame in them, if it is whole,
-// and the bytes after it, to be handed in again. ok is false if all of in was taken and
-// more is needed. An error is that of [ParseFrame] and stays. The frame points
-// into in or into the reader and lives until the next call or the reuse of in.
+// Next consumes bytes of in and returns the first complete frame and the bytes
+// after it, to be passed in again. ok is false if all of in was consumed and
+// more is needed. An error is that of [ParseFrame]; further calls return it
+// again. The frame points into in or into the reader: it is valid until the
+// next call or until in is reused.
 func (r *FrameReader) Next(in []byte) (f Frame, rest []byte, ok bool, err error) {
 	if r.err != nil {
 		return Frame{}, nil, false, r.err
@@ -51,7 +52,7 @@ func (r *FrameReader) Next(in []byte) (f Frame, rest []byte, ok bool, err error)
 	return f, in, r.err == nil, r.err
 }
 
-// free gives up the frame that the last call returned.
+// free releases the frame that the last call returned.
 func (r *FrameReader) free() {
 	if !r.used {
 		return
@@ -62,7 +63,7 @@ func (r *FrameReader) free() {
 	}
 }
 
-// Held is the number of bytes kept of a frame that is not whole yet.
+// Held is the number of bytes kept of an incomplete frame.
 func (r *FrameReader) Held() int {
 	if r.used {
 		return 0

@@ -2,21 +2,22 @@ package gatewayworker
 
 import "strconv"
 
-// inliner writes a serialized value anew with the value itself in place of each
-// reference to it, so that parts of it can be taken out and moved (section 5.4).
+// inliner rewrites a serialized value with each reference replaced by the value
+// that it refers to, so that parts can be taken out and moved (section 5.4).
 type inliner struct {
 	scanner
 	out   []byte
 	limit int
-	slots []span // what a reference's number means, from 1
+	slots []span // the value that each reference number means, from 1
 }
 
-// span is where a value is in the output; end is 0 while it is being written.
+// span is the place of a value in the output; end is 0 while it is being
+// written.
 type span struct{ start, end int }
 
-// inline returns b's value without references. A reference to something it is
-// itself in, or to what is not there, is ErrReference; the output may have
-// limit bytes. Shared objects become equal ones.
+// inline returns b's value without references. A reference to a value that
+// contains it, or to no value, is ErrReference. The output may have up to limit
+// bytes. Shared objects become equal copies.
 func inline(b []byte, limit int, pace Pace) ([]byte, error) {
 	in := inliner{scanner: scanner{b: b, pacer: pacer{pace: pace}}, limit: limit}
 	if err := in.value(); err != nil {
@@ -36,7 +37,7 @@ func (in *inliner) append(b []byte) error {
 	return nil
 }
 
-// value writes the value that comes next. All but R take a number.
+// value writes the next value. Every kind except R takes a number.
 func (in *inliner) value() error {
 	start := in.i
 	kind, err := in.kind()
@@ -73,7 +74,7 @@ func (in *inliner) value() error {
 	return err
 }
 
-// reference writes the value whose number comes next.
+// reference writes the value whose number follows.
 func (in *inliner) reference() error {
 	text, err := in.until(';')
 	if err != nil {

@@ -7,14 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// MaxLine is the length, in bytes, at which PHP closes over a line (section 1.1).
+// MaxLine is the length of a line, in bytes, at which PHP closes the connection
+// (section 1.1).
 const MaxLine = 10485760
 
-// ErrLineLong says that a line is at its limit.
+// ErrLineLong says that a line has reached its limit.
 var ErrLineLong = errors.New("line too long")
 
-// LineReader makes lines out of bytes as they come. Max is the limit of a line
-// in bytes, its end included; 0 means [MaxLine]. It holds only what came.
+// LineReader assembles lines from bytes as they arrive. Max is the limit of a
+// line in bytes, including its end; 0 means [MaxLine]. It holds only what has
+// arrived.
 type LineReader struct {
 	Max  int
 	held []byte
@@ -22,11 +24,12 @@ type LineReader struct {
 	err  error
 }
 
-// Next takes bytes from in and returns the first line in them without the
-// carriage returns and line feeds at its end, and the bytes after it, to be handed in
-// again. ok is false if all of in was taken and more is needed. ErrLineLong comes once a
-// line, whole or not, has Max bytes, and stays. The line points into in or the reader and lives
-// until the next call or the reuse of in.
+// Next consumes bytes of in and returns the first line, without the carriage
+// returns and line feeds at its end, and the bytes after it, to be passed in
+// again. ok is false if all of in was consumed and more is needed. ErrLineLong
+// is returned once a line, complete or not, has Max bytes, and by every later
+// call. The line points into in or the reader: it is valid until the next call
+// or until in is reused.
 func (r *LineReader) Next(in []byte) (line, rest []byte, ok bool, err error) {
 	limit := r.Max
 	if limit == 0 {
@@ -55,10 +58,10 @@ func (r *LineReader) Next(in []byte) (line, rest []byte, ok bool, err error) {
 	return bytes.TrimRight(r.held, "\r\n"), in[n:], true, nil
 }
 
-// RegisterEvent is what a line to a Register is.
+// RegisterEvent is the kind of a line to a Register.
 type RegisterEvent byte
 
-// Lines to a Register (section 1.2).
+// Kinds of lines to a Register (section 1.2).
 const (
 	RegisterInvalid RegisterEvent = iota // not JSON or without an event: answer with a line of text, close
 	RegisterUnknown                      // another event: close
@@ -70,7 +73,7 @@ const (
 // RegisterLine is a line to a Register. Absent and null keys are "".
 type RegisterLine struct {
 	Event   RegisterEvent
-	Address []byte // nil if empty or no string: close
+	Address []byte // nil if empty or not a string: close
 	Secret  []byte // nil if it is neither a string nor absent nor null: no key equals it
 }
 
@@ -124,8 +127,9 @@ func (d *Decoder) registerEvent(r *jsonReader, kind jsonKind) RegisterEvent {
 	return RegisterUnknown
 }
 
-// AppendGatewayConnect appends the line a gateway sends to a Register, with the
-// blanks PHP has in it. Other than PHP, it escapes what JSON wants escaped.
+// AppendGatewayConnect appends the line that a gateway sends to a Register,
+// with the spaces that PHP puts in it. Unlike PHP, it escapes what JSON
+// requires to be escaped.
 func AppendGatewayConnect(dst []byte, address, secret string) []byte {
 	dst = appendJSONString(append(dst, `{"event":"gateway_connect", "address":`...), address)
 	dst = appendJSONString(append(dst, `, "secret_key":`...), secret)
@@ -138,7 +142,8 @@ func AppendWorkerConnect(dst []byte, secret string) []byte {
 	return append(dst, '}', '\n')
 }
 
-// AppendRegisterPing appends the line that keeps a connection to a Register.
+// AppendRegisterPing appends the line that keeps a connection to a Register
+// alive.
 func AppendRegisterPing(dst []byte) []byte { return append(dst, "{\"event\":\"ping\"}\n"...) }
 
 // AppendBroadcast appends the one line a Register sends: the addresses of its
@@ -155,7 +160,7 @@ func AppendBroadcast(dst []byte, addresses []string) []byte {
 }
 
 // Broadcast reads a line of a Register: the addresses, in a list or an object.
-// ok is false if the line is none.
+// ok is false if it is not such a line.
 func (d *Decoder) Broadcast(line []byte) (addresses [][]byte, ok bool) {
 	if !d.valid(line) {
 		return nil, false
@@ -178,8 +183,8 @@ func (d *Decoder) Broadcast(line []byte) (addresses [][]byte, ok bool) {
 	return addresses, ok && event
 }
 
-// appendJSONString appends s as JSON, with slashes and characters beyond ASCII as
-// they are; bytes that are not UTF-8 become U+FFFD.
+// appendJSONString appends s as JSON. Slashes and non-ASCII characters are not
+// escaped; bytes that are not UTF-8 become U+FFFD.
 func appendJSONString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for _, c := range s {

@@ -5,15 +5,15 @@ import (
 	"strconv"
 )
 
-// MaxNesting is how many arrays and objects may lie in each other in a value
-// that is read. PHP takes 4096; sessions have a few.
+// MaxNesting is how deep arrays and objects may nest in a value that is read.
+// PHP allows 4096; sessions have a few levels.
 const MaxNesting = 512
 
-// Why a serialized value can't be taken.
+// Reasons to reject a serialized value.
 var (
 	ErrSerialized = errors.New("not a PHP-serialized value")
-	ErrNesting    = errors.New("PHP-serialized value nested too deep")
-	ErrReference  = errors.New("PHP-serialized value with a reference to what it is in, or to nothing")
+	ErrNesting    = errors.New("PHP-serialized value nested too deeply")
+	ErrReference  = errors.New("PHP-serialized value with a reference to a value that contains it, or to no value")
 	ErrNotArray   = errors.New("PHP-serialized value is not an array")
 	ErrTooLarge   = errors.New("PHP-serialized value too large")
 )
@@ -26,7 +26,7 @@ type scanner struct {
 	pacer pacer
 }
 
-// lit takes the literal w.
+// lit consumes the literal w.
 func (s *scanner) lit(w string) bool {
 	if len(s.b)-s.i < len(w) || string(s.b[s.i:s.i+len(w)]) != w {
 		return false
@@ -35,7 +35,8 @@ func (s *scanner) lit(w string) bool {
 	return true
 }
 
-// kind takes the letter and colon a value starts with; null is 'N' and whole.
+// kind consumes the letter and colon at the start of a value; for null, 'N',
+// that is the whole value.
 func (s *scanner) kind() (byte, error) {
 	if s.lit("N;") {
 		return 'N', nil
@@ -47,7 +48,7 @@ func (s *scanner) kind() (byte, error) {
 	return s.b[s.i-2], nil
 }
 
-// until takes what stands before end, and end.
+// until consumes everything up to and including end.
 func (s *scanner) until(end byte) ([]byte, error) {
 	for i := s.i; i < len(s.b) && i-s.i < 512; i++ {
 		if s.b[i] == end {
@@ -59,8 +60,8 @@ func (s *scanner) until(end byte) ([]byte, error) {
 	return nil, ErrSerialized
 }
 
-// length takes a number of bytes or elements and the colon after it. It can't be
-// more than what is left, as each takes a byte at least.
+// length consumes a number of bytes or elements and the colon after it. It
+// cannot exceed what is left, since each takes at least a byte.
 func (s *scanner) length() (int, error) {
 	text, err := s.until(':')
 	if err != nil || len(text) == 0 || len(text) > 18 {
@@ -79,7 +80,7 @@ func (s *scanner) length() (int, error) {
 	return n, nil
 }
 
-// text takes a counted, quoted string.
+// text consumes a counted, quoted string.
 func (s *scanner) text() ([]byte, error) {
 	n, err := s.length()
 	if err != nil || !s.lit(`"`) || n > len(s.b)-s.i {
@@ -92,7 +93,7 @@ func (s *scanner) text() ([]byte, error) {
 	return text, nil
 }
 
-// key takes the key of an array's or object's element, as text.
+// key consumes the key of an array's or object's element, as text.
 func (s *scanner) key() ([]byte, error) {
 	kind, err := s.kind()
 	if err != nil {
@@ -115,7 +116,7 @@ func (s *scanner) key() ([]byte, error) {
 	return nil, ErrSerialized
 }
 
-// integer takes the rest of an integer and returns it in its canonical form.
+// integer consumes the rest of an integer and returns it in its canonical form.
 func (s *scanner) integer() ([]byte, error) {
 	text, err := s.until(';')
 	if err != nil {
@@ -131,7 +132,7 @@ func (s *scanner) integer() ([]byte, error) {
 	return strconv.AppendInt(nil, n, 10), nil
 }
 
-// float takes the rest of a float.
+// float consumes the rest of a float.
 func (s *scanner) float() (float64, error) {
 	text, err := s.until(';')
 	if err != nil || len(text) == 0 {
@@ -153,8 +154,8 @@ func (s *scanner) float() (float64, error) {
 	return f, nil
 }
 
-// enter starts the elements of an array, after a:, or of an object, after the
-// class: it takes their number and the brace.
+// enter begins the elements of an array, after a:, or of an object, after the
+// class: it consumes their number and the brace.
 func (s *scanner) enter() (n int, err error) {
 	if n, err = s.length(); err != nil {
 		return 0, err
@@ -176,7 +177,7 @@ func (s *scanner) leave() error {
 	return nil
 }
 
-// opaque takes the rest of a value of this kind that is not an array.
+// opaque consumes the rest of a value of this kind, which is not an array.
 func (s *scanner) opaque(kind byte) (err error) {
 	switch kind {
 	case 'N':
@@ -208,7 +209,7 @@ func (s *scanner) opaque(kind byte) (err error) {
 	return ErrSerialized
 }
 
-// custom takes the rest of an object that serialized itself.
+// custom consumes the rest of an object that serialized itself.
 func (s *scanner) custom() error {
 	if _, err := s.text(); err != nil || !s.lit(":") {
 		return ErrSerialized
@@ -223,7 +224,7 @@ func (s *scanner) custom() error {
 	return nil
 }
 
-// elements takes keys and values, from their number to the closing brace.
+// elements consumes keys and values, from their number to the closing brace.
 func (s *scanner) elements() error {
 	n, err := s.enter()
 	if err != nil {

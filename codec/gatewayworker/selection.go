@@ -8,10 +8,10 @@ type Criterion struct {
 	ConnectionIDs []uint32
 }
 
-// CriterionKind is what a Criterion goes by.
+// CriterionKind is what a Criterion matches on.
 type CriterionKind byte
 
-// What SELECT finds clients by.
+// The kinds of a Criterion.
 const (
 	ByUnknown CriterionKind = iota // matches nothing
 	ByUID
@@ -29,8 +29,9 @@ type Selection struct {
 // maxFields limits the fields of a SELECT; three have a meaning.
 const maxFields = 64
 
-// Select reads the ext of command 25. ok is false if PHP takes it for nothing: not
-// JSON, or neither an object nor a list with something in it; the reply is an empty array then.
+// Select reads the ext of command 25. ok is false if PHP ignores it: it is not
+// JSON, or neither an object nor a list that is not empty. The reply is then an
+// empty array.
 func (d *Decoder) Select(ext []byte) (s Selection, ok bool) {
 	if !d.valid(ext) {
 		return s, false

@@ -20,8 +20,8 @@ func AppendString[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, '"', ';')
 }
 
-// AppendArray appends the start of an array of n elements. n times a key
-// ([AppendKey], [AppendInt]) and a value have to follow, then [AppendEnd].
+// AppendArray appends the start of an array of n elements. n pairs of a key
+// ([AppendKey], [AppendInt]) and a value must follow, then [AppendEnd].
 func AppendArray(dst []byte, n int) []byte {
 	dst = append(dst, 'a', ':')
 	dst = strconv.AppendInt(dst, int64(n), 10)

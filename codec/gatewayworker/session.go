@@ -3,15 +3,15 @@ package gatewayworker
 import "slices"
 
 // MergeSession appends what UPDATE_SESSION makes of the stored session and the
-// update (section 5.4): PHP's recursive replace. If old is empty or "0", that is
-// the update as it is. Only arrays are taken apart; the bytes of all other values
-// are kept, objects of unknown classes included, so floats are not printed anew.
-// References are replaced by what they refer to, in the whole of a side that has some.
+// update (section 5.4): PHP's recursive replace. If old is empty or "0", the
+// result is the update itself. Only arrays are taken apart. All other values
+// keep their bytes, including objects of unknown classes and floats. If a side
+// contains references, all of them are replaced by what they refer to.
 //
-// An error means that the stored session stays: either side is no array (PHP dies of
-// that), is not well formed, refers to something that a reference is itself in, is nested over [MaxNesting] deep, or the
-// sum of both is over limit bytes. Bytes after a value are ignored, as PHP does.
-// dst must not overlap old or update.
+// On an error the stored session stays. Reasons: a side is not an array (which
+// kills PHP), is malformed, has a reference to a value that contains it, or
+// nests deeper than [MaxNesting]; or the two together exceed limit bytes. Bytes
+// after a value are ignored, as in PHP. dst must not overlap old or update.
 func MergeSession(dst, old, update []byte, limit int) ([]byte, error) {
 	return new(Decoder).MergeSession(dst, old, update, limit)
 }

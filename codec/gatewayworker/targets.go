@@ -7,12 +7,12 @@ import (
 )
 
 // Decoder reads the JSON that commands carry in ext or body, with PHP's rules
-// for what is a key (sections 3.1 to 3.4). The zero value is ready; it keeps its
-// buffers, so that one per loop saves allocations. What a method returns lives until
-// the Decoder's next call and the reuse of the input.
+// for keys (sections 3.1 to 3.4). The zero value is ready to use. It keeps its
+// buffers, so one per loop saves allocations. Results are valid until the next
+// call or until the input is reused.
 type Decoder struct {
-	// Pace, if not nil, is called while long inputs are read. Once it has returned
-	// false, what a method returns means nothing.
+	// Pace, if not nil, is called while long inputs are read. Once it has
+	// returned false, results are meaningless.
 	Pace Pace
 	text []byte // room for unescaped strings, never moved while in use
 	keys [][]byte
@@ -36,7 +36,7 @@ func (d *Decoder) reader(b []byte) jsonReader {
 	return jsonReader{b: b, pacer: pacer{pace: d.Pace}}
 }
 
-// plain is what a string of the input means.
+// plain returns the meaning of a string in the input.
 func (d *Decoder) plain(raw []byte, escaped bool) []byte {
 	if !escaped {
 		return raw
@@ -53,8 +53,8 @@ var (
 	falsyKey = [...]string{"", "0"}
 )
 
-// scalar takes one value and returns the array key that PHP makes of it. Arrays
-// and objects are none: ok is false.
+// scalar consumes one value and returns the array key that PHP turns it into.
+// ok is false for arrays and objects.
 func (d *Decoder) scalar(r *jsonReader, kind jsonKind) (key []byte, ok bool) {
 	switch kind {
 	case jsonString:
@@ -81,7 +81,7 @@ func (d *Decoder) scalar(r *jsonReader, kind jsonKind) (key []byte, ok bool) {
 }
 
 // values appends the keys in a list, or those an object has as values, to keys.
-// Nested arrays are left out; a value that is no list has none.
+// Nested arrays are skipped. A value that is not a list has no keys.
 func (d *Decoder) values(r *jsonReader, kind jsonKind) [][]byte {
 	start := len(d.keys)
 	if kind != jsonArray && kind != jsonObject {
@@ -147,8 +147,9 @@ func (d *Decoder) eachOnce(r *jsonReader, kind jsonKind, f func(key []byte, kind
 	r.i, r.depth = end, depth
 }
 
-// Keys reads the uids or groups of commands 14, 16 and 28 out of ext: the values
-// of a list or object, in order, doubles included. Anything else has none.
+// Keys reads the uids or groups of commands 14, 16 and 28 out of ext: the
+// values of a list or object, in order, duplicates included. Any other input
+// has none.
 func (d *Decoder) Keys(ext []byte) [][]byte {
 	if !d.valid(ext) {
 		return nil
@@ -187,12 +188,12 @@ func (d *Decoder) distinct(keys [][]byte) [][]byte {
 	return kept
 }
 
-// Broadcast is whom SEND_TO_ALL or SEND_TO_GROUP means (section 3.1).
+// Broadcast says who gets a SEND_TO_ALL or SEND_TO_GROUP (section 3.1).
 type Broadcast struct {
 	Listed  bool     // SEND_TO_ALL: only Connections, else everyone
-	Only    List     // connection ids in order, doubles included
-	Groups  List     // SEND_TO_GROUP: in order, doubles included
-	Exclude []uint32 // connection ids that get nothing, in ascending order
+	Only    List     // connection ids in order, duplicates included
+	Groups  List     // SEND_TO_GROUP: in order, duplicates included
+	Exclude []uint32 // connection ids that are left out, ascending
 }
 
 // SendToAll reads the ext of command 6. Empty or invalid JSON means everyone.
@@ -257,7 +258,7 @@ func (d *Decoder) excluded(r *jsonReader, kind jsonKind) []uint32 {
 	return ids
 }
 
-// Excludes tells whether the connection id gets nothing.
+// Excludes reports whether the connection id is left out.
 func (b *Broadcast) Excludes(id uint32) bool {
 	if len(b.Exclude) == 0 {
 		return false
@@ -267,10 +268,11 @@ func (b *Broadcast) Excludes(id uint32) bool {
 }
 
 // Auth is the body of GATEWAY_CLIENT_CONNECT or WORKER_CONNECT (section 2.1). A
-// key that is absent or no string is nil, one that is empty is not.
+// key that is absent or not a string is nil; an empty one is not.
 type Auth struct{ WorkerKey, SecretKey []byte }
 
-// Auth reads the body of command 200 or 202. What is not a JSON object has no keys.
+// Auth reads the body of command 200 or 202. Anything but a JSON object has no
+// keys.
 func (d *Decoder) Auth(body []byte) (a Auth) {
 	if !d.valid(body) {
 		return a
@@ -304,7 +306,7 @@ func AppendAuth(dst []byte, workerKey, secretKey string) []byte {
 	return append(appendJSONString(append(dst, `"secret_key":`...), secretKey), '}')
 }
 
-// truthy tells whether PHP takes the value at r for true, and takes it.
+// truthy consumes the value at r and reports whether PHP considers it true.
 func (d *Decoder) truthy(r *jsonReader, kind jsonKind) bool {
 	switch kind {
 	case jsonArray, jsonObject:

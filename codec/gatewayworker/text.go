@@ -8,16 +8,16 @@ import (
 	"unicode/utf8"
 )
 
-// ErrText says that a body has no text: a string that is not UTF-8 or a float
-// that is not finite in an array.
-var ErrText = errors.New("PHP-serialized value without a text")
+// ErrText says that a body has no text form: it is an array with a string that
+// is not UTF-8 or a float that is not finite.
+var ErrText = errors.New("PHP-serialized value without a text form")
 
-// Message returns the bytes a frame has for a client (section 2): the body itself if it
-// is plain or raw, else what workerman 5 makes of the serialized value, appended to
-// dst: a string as it is, numbers in decimal, true as "1", false as "", null, arrays and
-// objects as JSON (section 7.1). null tells that the value is null, which makes
-// KICK close without a message. An error means that there is nothing to send; PHP
-// dies of some of them.
+// Message returns the bytes a frame has for a client (section 2): the body
+// itself if it is plain or raw, else what workerman 5 turns the serialized
+// value into, appended to dst: strings as they are, numbers in decimal, true as
+// "1", false as "", and null, arrays and objects as JSON (section 7.1). null
+// says that the value is null, in which case KICK closes without a message. On
+// an error there is nothing to send; some of these kill PHP.
 func Message(dst []byte, f *Frame) (message []byte, null bool, err error) {
 	return new(Decoder).Message(dst, f)
 }
@@ -30,7 +30,7 @@ func (d *Decoder) Message(dst []byte, f *Frame) (message []byte, null bool, err 
 	return appendText(dst, f.Body, d.Pace)
 }
 
-// AppendText appends the text of a serialized value, as [Message] has it.
+// AppendText appends the text form of a serialized value, as [Message] does.
 func AppendText(dst, value []byte) (text []byte, null bool, err error) {
 	return appendText(dst, value, nil)
 }
@@ -73,11 +73,11 @@ func appendText(dst, value []byte, pace Pace) (text []byte, null bool, err error
 	return text, kind == 'N', nil
 }
 
-// maxInlined is how many bytes the references in a message may add to it.
+// maxInlined is how many bytes the references in a message may add.
 const maxInlined = 1 << 20
 
 // appendJSON appends the value at i as json_encode does with
-// JSON_UNESCAPED_UNICODE. On an error dst may have a part of it.
+// JSON_UNESCAPED_UNICODE. On an error dst may contain part of it.
 func (t *tree) appendJSON(dst []byte, i int) ([]byte, error) {
 	if err := t.pacer.value(); err != nil {
 		return dst, err
@@ -137,8 +137,8 @@ func (t *tree) appendJSON(dst []byte, i int) ([]byte, error) {
 }
 
 // appendPairs appends the keys and values of the array or object at i, with sep
-// before the first, and the closing brace. Properties that are not public, whose
-// names start with a zero byte, are left out.
+// before the first, and the closing brace. Properties that are not public,
+// whose names start with a zero byte, are skipped.
 func (t *tree) appendPairs(dst []byte, i int, sep string) (_ []byte, err error) {
 	for _, at := range t.distinct(i) {
 		key := t.nodes[at].key
@@ -179,8 +179,9 @@ func appendPHPString(dst, text []byte) ([]byte, error) {
 	return append(dst, '"'), nil
 }
 
-// appendFloat appends a float as PHP prints it: the shortest digits that give it back,
-// at most digits of them, with an exponent (e or E) below -4 and from digits up.
+// appendFloat appends a float as PHP prints it: the fewest digits that identify
+// it, at most digits of them, with an exponent (e or E) if that is below -4 or
+// at least digits.
 func appendFloat(dst []byte, f float64, e byte, digits int) []byte {
 	switch {
 	case math.IsInf(f, 1):

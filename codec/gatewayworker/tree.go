@@ -2,12 +2,12 @@ package gatewayworker
 
 import "errors"
 
-// MaxElements is how many values, those in arrays and objects included, a value
-// that is taken apart may have.
+// MaxElements is the most values that a value may contain, at any depth, to be
+// taken apart.
 const MaxElements = 1 << 18
 
-// tree is a parsed value: all values in it in reading order, so that parsing
-// and writing are one pass each, whatever the nesting.
+// tree is a parsed value. It lists all values in it in reading order, so that
+// parsing and writing take one pass each at any depth.
 type tree struct {
 	b       []byte
 	objects bool   // objects are taken apart as arrays are
@@ -23,11 +23,11 @@ type node struct {
 	kind       byte   // the letter it starts with
 }
 
-// bytes are those of the value at i.
+// bytes returns the bytes of the value at i.
 func (t *tree) bytes(i int) []byte { return t.b[t.nodes[i].start:t.nodes[i].end] }
 
-// parse parses a value of at most limit bytes, which holds for what it is once
-// its references are replaced by what they mean.
+// parse parses a value of at most limit bytes, counted after its references
+// have been replaced.
 func parse(b []byte, objects bool, limit int, pace Pace) (*tree, error) {
 	p := pacer{pace: pace}
 	t := &tree{b: b, objects: objects, pacer: p}
@@ -51,7 +51,7 @@ func parseArray(b []byte, limit int, pace Pace) (*tree, error) {
 	return t, err
 }
 
-// value parses the value that comes next, with the key it has.
+// value parses the next value, which has this key.
 func (t *tree) value(s *scanner, key []byte) error {
 	start, at := s.i, len(t.nodes)
 	if at == MaxElements {
@@ -97,7 +97,7 @@ func (t *tree) elements(s *scanner) error {
 	return s.leave()
 }
 
-// list tells whether the array at i has the keys 0, 1, 2 and so on.
+// list reports whether the array at i has the keys 0, 1, 2 and so on.
 func (t *tree) list(i int) bool {
 	place := 0
 	for at := i + 1; at < t.nodes[i].next; at = t.nodes[at].next {
@@ -109,7 +109,7 @@ func (t *tree) list(i int) bool {
 	return true
 }
 
-// isPlace tells whether key is place in decimal.
+// isPlace reports whether key is place in decimal.
 func isPlace(key []byte, place int) bool {
 	i := len(key)
 	for {
@@ -122,8 +122,8 @@ func isPlace(key []byte, place int) bool {
 	}
 }
 
-// distinct are the indices of the values in the array or object at i: the
-// last of each key, at the place of the first.
+// distinct returns the indices of the values in the array or object at i: the
+// last of each key, in the place of the first.
 func (t *tree) distinct(i int) []int {
 	var places []int
 	index := map[string]int{}
