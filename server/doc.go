@@ -19,7 +19,7 @@
 // # Locks
 //
 // Lock order: one of Server.sessions, which no loop takes, then chunk.mu, then a
-// table shard's lock or one of peerIDs', then mailbox.mu. Never the other way,
+// table shard's lock or one of clientid.Peers', then mailbox.mu. Never the other way,
 // never two chunks at once, and no lock is held across a system call on a
 // client's socket. A loop's own state needs no lock; only its
 // goroutine touches it.

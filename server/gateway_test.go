@@ -10,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"castgate/server/gateway"
+	"castgate/server/internal/clientid"
 )
 
 var ctx = context.Background()
@@ -37,7 +38,7 @@ func (s *testServer) bind(c *testClient, uid string, groups ...string) gateway.B
 func TestRoundTrip(t *testing.T) {
 	s := startServer(t, nil)
 	a, b := s.dial(), s.dial()
-	if a.id == b.id || len(a.id) != clientIDLen {
+	if a.id == b.id || len(a.id) != clientid.Len {
 		t.Fatalf("client ids %q and %q", a.id, b.id)
 	}
 	s.bind(a, "42", "room/7")

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/gateway"
+	"castgate/server/internal/clientid"
 )
 
 // eventLog is an Events that keeps all it is told, by connection id.
@@ -81,7 +82,7 @@ func startPeer(t *testing.T, change func(*Config)) (*testServer, *eventLog) {
 func connectionOf(t *testing.T, id string) uint32 {
 	t.Helper()
 	n, err := strconv.ParseUint(id[12:], 16, 32)
-	if err != nil || len(id) != peerIDLen {
+	if err != nil || len(id) != clientid.PeerLen {
 		t.Fatalf("client id %q", id)
 	}
 	return uint32(n)
@@ -109,54 +110,8 @@ func TestPeerClientIDs(t *testing.T) {
 	}
 	_ = c.ws.CloseNow()
 	eventually(t, "the client to go", func() bool { return s.stats().Sockets == 0 })
-	if s.ids.parse(c.id) != 0 {
+	if s.ids.Parse(c.id) != 0 {
 		t.Error("the id of a client that is gone still resolves")
-	}
-}
-
-func TestPermutation(t *testing.T) {
-	p, err := newPermutation()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[uint32]bool{}
-	steps := map[uint32]int{}
-	last := uint32(0)
-	for i := range 20_000 {
-		v := p.next()
-		if seen[v] {
-			t.Fatalf("%d came twice", v)
-		}
-		seen[v] = true
-		steps[v-last]++
-		last = v
-		if p.order(v) != uint64(i) {
-			t.Fatalf("%d was number %d, order says %d", v, i, p.order(v))
-		}
-	}
-	for step, n := range steps {
-		if n > 3 {
-			t.Errorf("%d of 20,000 steps are %d", n, step)
-		}
-	}
-}
-
-// An id that is in use, or 0, is passed over.
-func TestConnectionIDsInUse(t *testing.T) {
-	ids := []uint32{0, 7, 7, 0, 8}
-	p, err := newPeerIDs(netip.MustParseAddrPort("10.0.0.1:1"), func() uint32 {
-		id := ids[0]
-		ids = ids[1:]
-		return id
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a, b := p.give(1), p.give(2); a != 7 || b != 8 || p.handle(7) != 1 || p.handle(8) != 2 {
-		t.Errorf("given %d and %d", a, b)
-	}
-	if p.take(7); p.handle(7) != 0 {
-		t.Error("an id outlives its use")
 	}
 }
 
@@ -431,7 +386,7 @@ func TestSlowDropLikePHP(t *testing.T) {
 	l := k.loops[0]
 	l.slowDrop, l.sendQueue = true, 1000
 	h := k.connect(t, 1)
-	id := k.ids.string(h, 0)
+	id := k.ids.Of(h, 0)
 	write, full := k.sys.write, func(int, []byte) (int, error) { return -1, unix.EAGAIN }
 	k.sys.write = full
 	l.conn(h.Slot()).set(flagBlocked)

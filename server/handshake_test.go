@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/gateway"
+	"castgate/server/internal/clientid"
 )
 
 // However little of the answer to a handshake a socket takes at once, and
@@ -30,8 +31,8 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 	for taken := range len(answer) + 1 {
 		room = taken
 		c := l.connect(t)
-		id := l.srv.ids.string(l.handle(c.slot, c.conn), 0)
-		want := append(bytes.Clone(answer[:len(answer)-clientIDLen-len(`"}`)]), id+`"}`...)
+		id := l.srv.ids.Of(l.handle(c.slot, c.conn), 0)
+		want := append(bytes.Clone(answer[:len(answer)-clientid.Len-len(`"}`)]), id+`"}`...)
 		if waits := c.head != 0; waits != (taken < len(answer)) || int(c.waiting) != len(answer)-taken {
 			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
 		}

@@ -56,12 +56,12 @@ func (s *Server) Abandon(connections []uint32) {
 // eachConnection has the loops do something with the connections of some ids
 // that are still there.
 func (s *Server) eachConnection(connections []uint32, do func(l *loop, slot uint32, c *conn)) {
-	if s.ids.peers == nil || len(connections) == 0 {
+	if s.ids.Peers == nil || len(connections) == 0 {
 		return
 	}
 	lists := make([][]table.Handle, len(s.loops))
 	for _, id := range connections {
-		if h := s.ids.peers.handle(id); h != 0 {
+		if h := s.ids.Peers.Handle(id); h != 0 {
 			lists[h.Loop()] = append(lists[h.Loop()], h)
 		}
 	}

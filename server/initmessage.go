@@ -7,6 +7,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
 )
 
@@ -27,8 +28,8 @@ func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32, m for
 	if s.initText == nil || s.initOff.Load() {
 		return dst
 	}
-	var idBuf [clientIDLen]byte
-	id := s.ids.append(idBuf[:0], h, connection)
+	var idBuf [clientid.Len]byte
+	id := s.ids.Append(idBuf[:0], h, connection)
 	length := (len(s.initText) - 1) * len(id)
 	for _, part := range s.initText {
 		length += len(part)

@@ -80,14 +80,14 @@ func (s *Server) Dismiss(_ context.Context, clientID string, last gateway.Messag
 	if err := checkMessage(&last); err != nil {
 		return false, err
 	}
-	return s.kickOne(s.ids.parse(clientID), &kickOrder{
+	return s.kickOne(s.ids.Parse(clientID), &kickOrder{
 		text: s.messageFrame(last.Payload, last.Binary), close: controlFrame(codec.AppendClose(nil, 1000, "")), why: closeKicked,
 	}) == 1, nil
 }
 
 // Abort implements GatewayWorker.
 func (s *Server) Abort(_ context.Context, clientID string) (bool, error) {
-	return s.kickOne(s.ids.parse(clientID), &kickOrder{why: closeKicked, abort: true}) == 1, nil
+	return s.kickOne(s.ids.Parse(clientID), &kickOrder{why: closeKicked, abort: true}) == 1, nil
 }
 
 // kickOne returns 1, or 0 if the client was gone.

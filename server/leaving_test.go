@@ -25,7 +25,7 @@ func (f *farewells) Closed(gateway.EventClient) {
 func (l *loop) inGroups(t *testing.T, name string, n int) (c connected, id string) {
 	t.Helper()
 	c = l.connect(t)
-	id = l.srv.ids.string(l.handle(c.slot, c.conn), 0)
+	id = l.srv.ids.Of(l.handle(c.slot, c.conn), 0)
 	groups := make([]string, n)
 	for i := range groups {
 		groups[i] = fmt.Sprint(name, " ", i)

@@ -27,7 +27,7 @@ func (s *Server) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, er
 	if err := s.names.checkAll("group", b.Groups); err != nil {
 		return gateway.BindResult{}, err
 	}
-	h := s.ids.parse(b.ClientID)
+	h := s.ids.Parse(b.ClientID)
 	var result gateway.BindResult
 	var others table.Snapshot
 	var err error
@@ -126,7 +126,7 @@ func (r *registry) leave(h table.Handle, c *client, group string) bool {
 
 // Unbind implements Gateway.
 func (s *Server) Unbind(_ context.Context, clientID string) (gateway.BindResult, error) {
-	h := s.ids.parse(clientID)
+	h := s.ids.Parse(clientID)
 	var result gateway.BindResult
 	found := s.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
@@ -229,7 +229,7 @@ func (s *Server) changeMembership(ctx context.Context, m gateway.Membership, cha
 		return known, nil
 	}
 	for _, id := range distinct(m.ClientIDs) {
-		known, late := apply(s.ids.parse(id))
+		known, late := apply(s.ids.Parse(id))
 		if late != nil {
 			return result, late
 		}

@@ -36,7 +36,7 @@ func groupNames(n int) (names []string) {
 // dozens of groups are changed, and the context is looked at.
 func TestMembershipRepeated(t *testing.T) {
 	k := newSink(t, 1, 2)
-	id := k.ids.string(k.connect(t, 0), 0)
+	id := k.ids.Of(k.connect(t, 0), 0)
 	if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: id, UID: "ann"}); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestMembershipDeadline(t *testing.T) {
 	k := newSink(t, 1, 3)
 	var ids []string
 	for i := range 3 {
-		ids = append(ids, k.ids.string(k.connect(t, i), 0))
+		ids = append(ids, k.ids.Of(k.connect(t, i), 0))
 	}
 	names := groupNames(1000)
 	want := &gateway.Error{Code: gateway.CodeDeadline}
@@ -107,7 +107,7 @@ func TestMembershipDeadline(t *testing.T) {
 // once more, after an answer that was lost for one, gets the same again.
 func TestGroupsAtTheLimit(t *testing.T) {
 	k := newSink(t, 1, 1)
-	id := k.ids.string(k.connect(t, 0), 0)
+	id := k.ids.Of(k.connect(t, 0), 0)
 	names := groupNames(gateway.MaxGroupsPerClient + 1)
 	all, one := names[:gateway.MaxGroupsPerClient], names[gateway.MaxGroupsPerClient:]
 	for range 2 {
@@ -141,7 +141,7 @@ func TestGroupsAtTheLimit(t *testing.T) {
 // in the order in which it joined them.
 func TestGroupsOfAClient(t *testing.T) {
 	k := newSink(t, 1, 2)
-	id, other := k.ids.string(k.connect(t, 0), 0), k.ids.string(k.connect(t, 1), 0)
+	id, other := k.ids.Of(k.connect(t, 0), 0), k.ids.Of(k.connect(t, 1), 0)
 	random := rand.New(rand.NewPCG(1, 2))
 	names := groupNames(60)
 	// Groups that others are in are no groups of this client.

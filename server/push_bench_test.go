@@ -14,7 +14,7 @@ func crowd(t testing.TB, clients int) (k *sink, pushes map[string]gateway.Push) 
 	t.Helper()
 	k = newSink(t, 2, clients)
 	for i := range clients {
-		bind := gateway.Bind{ClientID: k.ids.string(k.connect(t, i), 0), UID: "everyone", Groups: []string{"crowd"}}
+		bind := gateway.Bind{ClientID: k.ids.Of(k.connect(t, i), 0), UID: "everyone", Groups: []string{"crowd"}}
 		if _, err := k.Bind(t.Context(), bind); err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ func (s *Server) Online(_ context.Context, q gateway.Online) (gateway.OnlineResu
 	}
 	r := gateway.OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
 	for i, id := range q.ClientIDs {
-		r.Clients[i] = s.registry.online(s.ids.parse(id))
+		r.Clients[i] = s.registry.online(s.ids.Parse(id))
 	}
 	for i, u := range q.UIDs {
 		r.UIDs[i] = s.registry.uids.Count(u)
@@ -133,7 +133,7 @@ func (s *Server) compressionStats(st *gateway.Stats) {
 
 // Client implements Gateway.
 func (s *Server) Client(ctx context.Context, clientID string) (gateway.ClientInfo, error) {
-	h := s.ids.parse(clientID)
+	h := s.ids.Parse(clientID)
 	info, ok := s.info(h)
 	if !ok {
 		return gateway.ClientInfo{}, unknownClient(clientID)
@@ -176,7 +176,7 @@ func (s *Server) info(h table.Handle) (info gateway.ClientInfo, ok bool) {
 		info.RemoteAddr = addr.String()
 		info.ConnectedAt = time.UnixMilli(c.connectedAt)
 	})
-	info.ClientID = s.ids.string(h, connection)
+	info.ClientID = s.ids.Of(h, connection)
 	return info, ok
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
 )
 
@@ -20,7 +21,7 @@ type client struct {
 	uid         *table.Entry
 	groups      groupSet
 	session     *session // nil if none was set
-	connection  uint32   // peerIDs' name for it; 0 without
+	connection  uint32   // connection id of clientid.Peers; 0 without
 	joined      bool     // has been in a group
 	endpoint    uint8    // the listener it came by
 }
@@ -118,7 +119,7 @@ type registry struct {
 	uids   *table.Table
 	groups *table.Table
 	byForm [forms]atomic.Int64 // clients of each form but formFrame
-	peers  *peerIDs            // nil without Config.PeerAddress
+	peers  *clientid.Peers     // nil without Config.PeerAddress
 	// keepSessions leaves the session with a client that is gone until
 	// Events.Closed has been told of it.
 	keepSessions bool
@@ -209,7 +210,7 @@ func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 		r.byForm[c.form].Add(1)
 	}
 	if r.peers != nil {
-		cl.connection = r.peers.give(l.handle(slot, c))
+		cl.connection = r.peers.Give(l.handle(slot, c))
 	}
 	cl.connectedAt = time.Now().UnixMilli()
 	l.mail.mu.Lock()
@@ -261,7 +262,7 @@ func (r *registry) remove(h table.Handle, c *client, cmd *command) {
 	}
 	c.groups.each(func(e *table.Entry) { r.groups.Remove(e, h) })
 	if r.peers != nil {
-		r.peers.take(c.connection)
+		r.peers.Release(c.connection)
 	}
 	c.uid, c.groups = nil, groupSet{}
 	if !r.keepSessions {

@@ -140,7 +140,7 @@ func fillRegistry(b *testing.B, handles []table.Handle, groups int) *registered 
 	r.connecting = time.Since(began)
 	began = time.Now()
 	for i, h := range r.handles {
-		bind := gateway.Bind{ClientID: r.ids.string(h, 0), UID: uid(i), Groups: r.groups[i%groups : i%groups+1]}
+		bind := gateway.Bind{ClientID: r.ids.Of(h, 0), UID: uid(i), Groups: r.groups[i%groups : i%groups+1]}
 		if _, err := r.Bind(b.Context(), bind); err != nil {
 			b.Fatal(err)
 		}

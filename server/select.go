@@ -27,7 +27,7 @@ func (s *Server) Members(ctx context.Context, q gateway.Members) ([]string, erro
 			return nil, errQuery(ctx)
 		}
 		s.registry.lookup(seat.handle, func(c *client) {
-			ids = append(ids, s.ids.string(seat.handle, c.connection))
+			ids = append(ids, s.ids.Of(seat.handle, c.connection))
 		})
 	}
 	return ids, nil
@@ -45,7 +45,7 @@ func (s *Server) Each(ctx context.Context, q gateway.Each, do func(gateway.Clien
 		}
 		var st gateway.ClientState
 		found := s.registry.lookup(seat.handle, func(c *client) {
-			st.ClientID = s.ids.string(seat.handle, c.connection)
+			st.ClientID = s.ids.Of(seat.handle, c.connection)
 			if c.uid != nil {
 				st.UID = c.uid.Name()
 			}
@@ -78,7 +78,7 @@ func (s *Server) seats(ctx context.Context, q gateway.Each) (seats []seat, err e
 	var members table.Snapshot
 	switch {
 	case q.ClientID != "":
-		return []seat{{handle: s.ids.parse(q.ClientID)}}, nil
+		return []seat{{handle: s.ids.Parse(q.ClientID)}}, nil
 	case q.UID != "":
 		if err := s.names.check("uid", q.UID); err != nil {
 			return nil, err
@@ -120,7 +120,7 @@ const seatStride = 1024
 // sortByConnection sorts clients by when they connected: exactly where
 // connection ids are given, which know their order, else to the millisecond.
 func (s *Server) sortByConnection(ctx context.Context, seats []seat) ([]seat, error) {
-	peers := s.ids.peers
+	peers := s.ids.Peers
 	for i := range seats {
 		if i%idStride == idStride-1 && ctx.Err() != nil {
 			return nil, errQuery(ctx)
@@ -132,7 +132,7 @@ func (s *Server) sortByConnection(ctx context.Context, seats []seat) ([]seat, er
 			}
 		})
 		if peers != nil {
-			seats[i].place = peers.order(uint32(seats[i].place))
+			seats[i].place = peers.Order(uint32(seats[i].place))
 		}
 	}
 	compared := 0

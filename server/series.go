@@ -56,7 +56,7 @@ func (r *series) send(to *gateway.Targets) error {
 	}
 	var list []table.Handle
 	for _, id := range to.ClientIDs {
-		if h := s.ids.parse(id); s.registry.online(h) {
+		if h := s.ids.Parse(id); s.registry.online(h) {
 			list = append(list, h)
 		}
 	}

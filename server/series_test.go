@@ -13,11 +13,11 @@ import (
 func TestSeries(t *testing.T) {
 	const clients = 200
 	k, all, names := overlapping(t, clients, 3)
-	few := k.ids.string(all[0], 0)
+	few := k.ids.Of(all[0], 0)
 	if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: few, UID: "few"}); err != nil {
 		t.Fatal(err)
 	}
-	left := k.ids.string(all[1], 0)
+	left := k.ids.Of(all[1], 0)
 	m := gateway.Message{Payload: make([]byte, 1<<20)}
 	before := allocated()
 	series, err := k.BeginSeries(t.Context(), m, []string{left})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"castgate/server/gateway"
+	"castgate/server/internal/clientid"
 	"castgate/server/internal/listen"
 	"castgate/server/internal/pemfile"
 	"castgate/server/internal/quota"
@@ -30,7 +31,7 @@ type Server struct {
 	sys       *system
 	began     time.Time
 	settle    time.Duration // listen.Settle
-	ids       *clientIDs
+	ids       *clientid.IDs
 	names     nameLimit
 	initText  []string    // Config.InitMessage split at its %s
 	initOff   atomic.Bool // SuspendInit
@@ -115,11 +116,11 @@ func newServer(c Config, sys *system) (*Server, error) {
 	s.pushQueue.Store(int64(c.PushQueue))
 	s.initText = splitInit(c.InitMessage)
 	s.fds = newFDTable(s.limits.open)
-	if s.ids, err = newClientIDs(c.Node); err != nil {
+	if s.ids, err = clientid.New(c.Node); err != nil {
 		return nil, err
 	}
 	if c.PeerAddress.IsValid() {
-		if s.ids.peers, err = newPeerIDs(c.PeerAddress, c.ConnectionIDs); err != nil {
+		if s.ids.Peers, err = clientid.NewPeers(c.PeerAddress, c.ConnectionIDs); err != nil {
 			return nil, err
 		}
 	}
@@ -137,7 +138,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 	s.plain = plainForms(endpoints)
 	s.registry = newRegistry(c.Loops)
 	s.deflater = newDeflater(&c, s.registry)
-	s.registry.peers, s.registry.keepSessions = s.ids.peers, c.Events != nil
+	s.registry.peers, s.registry.keepSessions = s.ids.Peers, c.Events != nil
 	for i := range c.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {

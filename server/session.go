@@ -55,7 +55,7 @@ func (s *Server) PatchSession(_ context.Context, clientID string, patch json.Raw
 // none. Two changes of one client's session follow each other: they have a lock
 // of their own, since the client's is one that loops wait for.
 func (s *Server) changeSession(clientID string, change func(old []byte) ([]byte, error)) (json.RawMessage, error) {
-	h := s.ids.parse(clientID)
+	h := s.ids.Parse(clientID)
 	mu := &s.sessions[h.Slot()%sessionLocks]
 	mu.Lock()
 	defer mu.Unlock()
@@ -107,7 +107,7 @@ func checkObject(b []byte) error {
 
 // SessionBytes implements GatewayWorker.
 func (s *Server) SessionBytes(_ context.Context, clientID string) (stored string, online bool, err error) {
-	online = s.registry.lookup(s.ids.parse(clientID), func(c *client) {
+	online = s.registry.lookup(s.ids.Parse(clientID), func(c *client) {
 		if c.session != nil {
 			stored = c.session.bytes
 		}
@@ -121,7 +121,7 @@ func (s *Server) PutSessionBytes(_ context.Context, clientID string, stored []by
 		return &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes, %d are allowed", len(stored), gateway.MaxSessionBytes)}
 	}
 	text := string(stored)
-	found := s.registry.lookup(s.ids.parse(clientID), func(c *client) {
+	found := s.registry.lookup(s.ids.Parse(clientID), func(c *client) {
 		switch {
 		case text != "":
 			c.keep().bytes = text

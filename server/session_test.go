@@ -16,7 +16,7 @@ import (
 func TestSessionIsChangedWithoutTheClientsLock(t *testing.T) {
 	k := newSink(t, 1, 1)
 	h := k.connect(t, 0)
-	id := k.ids.string(h, 0)
+	id := k.ids.Of(h, 0)
 	ch, _ := k.registry.client(h)
 	got, err := k.changeSession(id, func(old []byte) ([]byte, error) {
 		if string(old) != "{}" {
@@ -49,7 +49,7 @@ func TestSessionIsChangedWithoutTheClientsLock(t *testing.T) {
 
 func TestSessionPatchIsBounded(t *testing.T) {
 	k := newSink(t, 1, 1)
-	id := k.ids.string(k.connect(t, 0), 0)
+	id := k.ids.Of(k.connect(t, 0), 0)
 	patch := func(n int) json.RawMessage { return json.RawMessage(`{"k":null` + strings.Repeat(" ", n-10) + "}") }
 	if got, err := k.PatchSession(t.Context(), id, patch(gateway.MaxPatchLen)); err != nil || string(got) != "{}" {
 		t.Errorf("%s, %v", got, err)
@@ -62,7 +62,7 @@ func TestSessionPatchIsBounded(t *testing.T) {
 // Two changes of one client's session follow each other, whoever asks for them.
 func TestSessionPatchesAtOnce(t *testing.T) {
 	k := newSink(t, 1, 1)
-	id := k.ids.string(k.connect(t, 0), 0)
+	id := k.ids.Of(k.connect(t, 0), 0)
 	const callers, each = 8, 20
 	var wg sync.WaitGroup
 	for n := range callers {
@@ -86,7 +86,7 @@ func TestSessionPatchesAtOnce(t *testing.T) {
 // patched, and its size is that of those bytes.
 func TestSessionKeepsItsBytes(t *testing.T) {
 	k := newSink(t, 1, 1)
-	id := k.ids.string(k.connect(t, 0), 0)
+	id := k.ids.Of(k.connect(t, 0), 0)
 	const text = `{"z":1.0,"html":"<b>&","big":12345678901234567890,"e":"\u00e9é","seats":[{"until":null}],"none":null}`
 	if got, err := k.PutSession(t.Context(), id, json.RawMessage(" "+text+"\n")); err != nil || string(got) != text {
 		t.Errorf("put: %s, %v", got, err)

@@ -12,6 +12,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/internal/clientid"
 )
 
 // rawClient is a socket after its handshake that reads only when told to.
@@ -42,7 +43,7 @@ func (s *testServer) upgradeRaw(conn net.Conn) *rawClient {
 	if _, err := conn.Write(codec.AppendRequest(nil, "localhost", "/", key, "")); err != nil {
 		s.t.Fatal(err)
 	}
-	want := len(`{"type":"init","client_id":""}`) + clientIDLen + 2
+	want := len(`{"type":"init","client_id":""}`) + clientid.Len + 2
 	b := make([]byte, 0, 1024)
 	end := -1
 	for end < 0 || len(b) < end+want {

@@ -164,7 +164,7 @@ func meminfo(fd int) int {
 
 // on runs f on the loop of a client.
 func (s *testServer) on(id string, f func(l *loop, slot uint32, c *conn)) {
-	h := s.ids.parse(id)
+	h := s.ids.Parse(id)
 	done := make(chan struct{})
 	s.loops[h.Loop()].post(command{kind: cmdFunc, run: func(l *loop) {
 		defer close(done)

@@ -47,7 +47,7 @@ func (s *Server) handles(ctx context.Context, clientIDs, uids, groups []string) 
 		if i%idStride == idStride-1 && ctx.Err() != nil {
 			return nil, errQuery(ctx)
 		}
-		if h := s.ids.parse(id); s.registry.online(h) {
+		if h := s.ids.Parse(id); s.registry.online(h) {
 			list = append(list, h)
 		}
 	}

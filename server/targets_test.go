@@ -22,7 +22,7 @@ func overlapping(t *testing.T, clients, groups int) (k *sink, all []table.Handle
 	for i := range clients {
 		h := k.connect(t, i)
 		all = append(all, h)
-		if _, err := k.Join(t.Context(), gateway.Membership{ClientIDs: []string{k.ids.string(h, 0)}, Groups: names}); err != nil {
+		if _, err := k.Join(t.Context(), gateway.Membership{ClientIDs: []string{k.ids.Of(h, 0)}, Groups: names}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestTargetsDeadline(t *testing.T) {
 		t.Errorf("a push: %+v, %v", r, err)
 	}
 	for _, h := range all {
-		if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: k.ids.string(h, 0), UID: "everyone"}); err != nil {
+		if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: k.ids.Of(h, 0), UID: "everyone"}); err != nil {
 			t.Fatal(err)
 		}
 	}

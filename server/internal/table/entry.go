@@ -8,7 +8,7 @@ import "slices"
 type Entry struct {
 	name string
 	hash uint64 // of name: the shard in the top bits, the place in the low
-	born uint64 // how manieth name of its table it is
+	born uint64 // which name of its table it is, in the order of their creation
 
 	// Guarded by the shard's lock. A name with one member has it in one, with
 	// more in set; one without members is no longer in the table.

@@ -1,4 +1,4 @@
-package server
+package clientid
 
 import (
 	"crypto/aes"
@@ -12,26 +12,28 @@ import (
 	"castgate/server/internal/table"
 )
 
-// clientIDLen is the length of a client id in characters, at the most: ids
-// that name a peer have peerIDLen.
-const clientIDLen = 2 * aes.BlockSize
+// Len is the length of a client id in characters, at the most: ids that name a
+// peer have PeerLen.
+const Len = 2 * aes.BlockSize
 
-// clientIDs turns handles into client ids and back. An id is one AES block
+// IDs turns handles into client ids and back. An id is one AES block
 // under a key that never leaves the process: node (16 bits), handle (64) and
 // a number drawn at the start (48). So it needs no table, looks random, can't
 // be guessed (a made-up id decrypts to this node, this start and a live
 // generation with a chance of about 2^-96 per client) and is never given twice:
 // generations don't repeat, and another start has another key.
-type clientIDs struct {
+type IDs struct {
 	block   cipher.Block
 	node    uint16
 	start   [6]byte
 	scratch sync.Pool // *[2][aes.BlockSize]byte; cipher.Block makes its arguments escape
 
-	peers *peerIDs // what ids are instead, with Config.PeerAddress; else nil
+	// Peers makes the ids instead if it is not nil. Set before the first use.
+	Peers *Peers
 }
 
-func newClientIDs(node uint16) (*clientIDs, error) {
+// New makes ids of a node under a key of their own.
+func New(node uint16) (*IDs, error) {
 	var seed [16 + 6]byte
 	if _, err := rand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("client id key: %w", err)
@@ -40,17 +42,17 @@ func newClientIDs(node uint16) (*clientIDs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client id key: %w", err)
 	}
-	ids := &clientIDs{block: block, node: node}
+	ids := &IDs{block: block, node: node}
 	copy(ids.start[:], seed[16:])
 	ids.scratch.New = func() any { return new([2][aes.BlockSize]byte) }
 	return ids, nil
 }
 
-// append appends the client id of h, whose connection id is given if there are
+// Append appends the client id of h, whose connection id is given if there are
 // any. Any goroutine.
-func (ids *clientIDs) append(dst []byte, h table.Handle, connection uint32) []byte {
-	if ids.peers != nil {
-		return ids.peers.append(dst, connection)
+func (ids *IDs) Append(dst []byte, h table.Handle, connection uint32) []byte {
+	if ids.Peers != nil {
+		return ids.Peers.append(dst, connection)
 	}
 	s := ids.scratch.Get().(*[2][aes.BlockSize]byte)
 	defer ids.scratch.Put(s)
@@ -61,18 +63,19 @@ func (ids *clientIDs) append(dst []byte, h table.Handle, connection uint32) []by
 	return hex.AppendEncode(dst, s[1][:])
 }
 
-func (ids *clientIDs) string(h table.Handle, connection uint32) string {
-	var buf [clientIDLen]byte
-	return string(ids.append(buf[:0], h, connection))
+// Of is the client id that Append appends. Any goroutine.
+func (ids *IDs) Of(h table.Handle, connection uint32) string {
+	var buf [Len]byte
+	return string(ids.Append(buf[:0], h, connection))
 }
 
-// parse returns the handle in a client id, 0 if this process never gave it.
+// Parse returns the handle in a client id, 0 if this process never gave it.
 // The handle's client may be gone. Any goroutine.
-func (ids *clientIDs) parse(id string) table.Handle {
-	if ids.peers != nil {
-		return ids.peers.parse(id)
+func (ids *IDs) Parse(id string) table.Handle {
+	if ids.Peers != nil {
+		return ids.Peers.parse(id)
 	}
-	if len(id) != clientIDLen {
+	if len(id) != Len {
 		return 0
 	}
 	s := ids.scratch.Get().(*[2][aes.BlockSize]byte)

@@ -1,4 +1,4 @@
-package server
+package clientid
 
 import (
 	"crypto/aes"
@@ -13,10 +13,10 @@ import (
 	"castgate/server/internal/table"
 )
 
-// peerIDLen is the length of a client id that names a peer, in characters.
-const peerIDLen = 20
+// PeerLen is the length of a client id that names a peer, in characters.
+const PeerLen = 20
 
-// peerIDs gives clients the ids of GatewayWorker
+// Peers gives clients the ids of GatewayWorker
 // (docs/gatewayworker-protocol.md section 4): the address of the inner listener
 // and a connection id of 32 bits, in hexadecimal. They need a table from
 // connection id to handle.
@@ -25,10 +25,10 @@ const peerIDLen = 20
 // has stored points at a stranger after a restart. Here the counter starts
 // anywhere and goes through a permutation under a key of the process, so that
 // ids neither come again nor can be told from one another; 0 is left out.
-type peerIDs struct {
+type Peers struct {
 	prefix [6]byte // address and port
 	source func() uint32
-	order  func(id uint32) uint64 // ascending in the order the ids were given
+	Order  func(id uint32) uint64 // ascending in the order the ids were given
 
 	shards [peerShards]peerShard
 }
@@ -40,10 +40,10 @@ type peerShard struct {
 	handles map[uint32]table.Handle // guarded by mu
 }
 
-// newPeerIDs makes ids for the inner address of this gateway; source replaces
+// NewPeers makes ids for the inner address of this gateway; source replaces
 // the permutation if it is not nil.
-func newPeerIDs(address netip.AddrPort, source func() uint32) (*peerIDs, error) {
-	p := &peerIDs{}
+func NewPeers(address netip.AddrPort, source func() uint32) (*Peers, error) {
+	p := &Peers{}
 	ip := address.Addr().As4()
 	copy(p.prefix[:], ip[:])
 	binary.BigEndian.PutUint16(p.prefix[4:], address.Port())
@@ -51,21 +51,21 @@ func newPeerIDs(address netip.AddrPort, source func() uint32) (*peerIDs, error) 
 		p.shards[i].handles = map[uint32]table.Handle{}
 	}
 	if source != nil {
-		p.source, p.order = source, func(id uint32) uint64 { return uint64(id) }
+		p.source, p.Order = source, func(id uint32) uint64 { return uint64(id) }
 		return p, nil
 	}
 	perm, err := newPermutation()
 	if err != nil {
 		return nil, err
 	}
-	p.source, p.order = perm.next, perm.order
+	p.source, p.Order = perm.next, perm.order
 	return p, nil
 }
 
-func (p *peerIDs) shard(id uint32) *peerShard { return &p.shards[id%peerShards] }
+func (p *Peers) shard(id uint32) *peerShard { return &p.shards[id%peerShards] }
 
-// give finds an id that is neither 0 nor in use, for h. Any goroutine.
-func (p *peerIDs) give(h table.Handle) uint32 {
+// Give finds an id that is neither 0 nor in use, for h. Any goroutine.
+func (p *Peers) Give(h table.Handle) uint32 {
 	for {
 		id := p.source()
 		if id == 0 {
@@ -84,31 +84,31 @@ func (p *peerIDs) give(h table.Handle) uint32 {
 	}
 }
 
-// take ends the use of an id. Any goroutine.
-func (p *peerIDs) take(id uint32) {
+// Release ends the use of an id. Any goroutine.
+func (p *Peers) Release(id uint32) {
 	s := p.shard(id)
 	s.mu.Lock()
 	delete(s.handles, id)
 	s.mu.Unlock()
 }
 
-// handle returns whose id it is, 0 for nobody's. Any goroutine.
-func (p *peerIDs) handle(id uint32) table.Handle {
+// Handle returns whose id it is, 0 for nobody's. Any goroutine.
+func (p *Peers) Handle(id uint32) table.Handle {
 	s := p.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.handles[id]
 }
 
-func (p *peerIDs) append(dst []byte, id uint32) []byte {
+func (p *Peers) append(dst []byte, id uint32) []byte {
 	var b [10]byte
 	copy(b[:], p.prefix[:])
 	binary.BigEndian.PutUint32(b[6:], id)
 	return hex.AppendEncode(dst, b[:])
 }
 
-func (p *peerIDs) parse(id string) table.Handle {
-	if len(id) != peerIDLen {
+func (p *Peers) parse(id string) table.Handle {
+	if len(id) != PeerLen {
 		return 0
 	}
 	var b [10]byte
@@ -122,7 +122,7 @@ func (p *peerIDs) parse(id string) table.Handle {
 	if [6]byte(b[:6]) != p.prefix {
 		return 0
 	}
-	return p.handle(binary.BigEndian.Uint32(b[6:]))
+	return p.Handle(binary.BigEndian.Uint32(b[6:]))
 }
 
 // permutation maps a counter of 32 bits onto itself: a Feistel network of six
@@ -164,7 +164,7 @@ func (p *permutation) next() uint32 {
 	return uint32(left)<<16 | uint32(right)
 }
 
-// order is the reverse of next: the how manieth value it was, from 0.
+// order is the reverse of next: which value it was, the first being 0.
 func (p *permutation) order(v uint32) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
