@@ -142,6 +142,7 @@ var reach = []struct {
 	{"server", false, []string{"castgate/codec", "castgate/server"}},
 	{"server/gateway", true, []string{"castgate/server/gateway"}},
 	{"server/origin", true, []string{"castgate/server/origin"}},
+	{"server/openfiles", true, []string{"castgate/server/openfiles"}},
 	{"server/hostport", true, []string{"castgate/server/hostport", "castgate/server/internal/listen"}},
 	{"server/control", false, []string{"castgate/server/gateway", "castgate/server/origin", "castgate/server/hostport", "castgate/server/internal", "castgate/server/control"}},
 	{"server/gatewayworker", false, []string{"castgate/codec/gatewayworker", "castgate/server/gateway", "castgate/server/hostport", "castgate/server/internal"}},

@@ -216,7 +216,7 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	if p.perAddress.On() && !trusted {
 		if socket.refusal = s.admit(p, socket.addr.Addr()); socket.refusal == codec.HandshakeOK {
 			socket.counted = true
-		} else if int(s.refusing.Add(1)) > s.limits.refusing {
+		} else if int(s.refusing.Add(1)) > s.limits.Refusing {
 			s.refusing.Add(-1)
 			a.turnAway(fd, socket.addr, socket.refusal)
 			return
@@ -226,7 +226,7 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 		a.pace()
 	}
 	over := int(s.sockets.Add(1)) - int(s.maxConns.Load())
-	for end := time.Now().Add(refuseWait); over > s.limits.refusing && !a.stopped.Load(); {
+	for end := time.Now().Add(refuseWait); over > s.limits.Refusing && !a.stopped.Load(); {
 		if time.Now().After(end) {
 			a.tell(fd, socket.addr, codec.HandshakeBusy)
 			s.dismiss(socket)

@@ -51,11 +51,11 @@ func (s *Server) SetCapacity(n Capacity) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	files, err := newFileLimits(&c)
+	files, err := c.files()
 	if err != nil {
 		return err
 	}
-	s.maxConns.Store(int64(files.maxConns))
+	s.maxConns.Store(int64(files.MaxConns))
 	s.ticks.Store(newTickConfig(&c))
 	s.setKeepAlive(c.PingInterval, c.PingTimeout)
 	s.maxMessage.Store(int64(n.MaxMessage))

@@ -11,6 +11,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/openfiles"
 	"castgate/server/token"
 )
 
@@ -260,6 +261,18 @@ func (c *Config) validate() error {
 		return errProxyProtocol
 	}
 	return c.Policy.Validate()
+}
+
+// CheckFiles reports what New would: that MaxConns and ReserveFiles are more
+// than this process may open. openfiles.Raise comes before.
+func (c *Config) CheckFiles() error {
+	_, err := c.files()
+	return err
+}
+
+// files divides the files that this process may open.
+func (c *Config) files() (openfiles.Limits, error) {
+	return openfiles.Divide(c.MaxConns, c.ReserveFiles, c.Loops*maxSlots)
 }
 
 // validateUse finds settings that were made and do nothing: who made them

@@ -11,9 +11,11 @@ import (
 
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
+	"castgate/server/internal/giveback"
 	"castgate/server/internal/listen"
 	"castgate/server/internal/pemfile"
 	"castgate/server/internal/quota"
+	"castgate/server/openfiles"
 )
 
 var _ interface {
@@ -36,7 +38,7 @@ type Server struct {
 	initText  []string    // Config.InitMessage split at its %s
 	initOff   atomic.Bool // SuspendInit
 	fds       *fdTable
-	limits    fileLimits
+	limits    openfiles.Limits
 	registry  *registry
 	deflater  *deflater // nil unless Config.Compress
 	loops     []*loop
@@ -108,14 +110,14 @@ func newServer(c Config, sys *system) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if s.limits, err = newFileLimits(&c); err != nil {
+	if s.limits, err = c.files(); err != nil {
 		return nil, err
 	}
-	s.maxConns.Store(int64(s.limits.maxConns))
+	s.maxConns.Store(int64(s.limits.MaxConns))
 	s.ticks.Store(newTickConfig(&c))
 	s.pushQueue.Store(int64(c.PushQueue))
 	s.initText = splitInit(c.InitMessage)
-	s.fds = newFDTable(s.limits.open)
+	s.fds = newFDTable(s.limits.Open)
 	if s.ids, err = clientid.New(c.Node); err != nil {
 		return nil, err
 	}
@@ -168,8 +170,17 @@ func (s *Server) now() int64 { return int64(s.sys.elapsed()) }
 // MaxConns is how many client sockets are served at once.
 func (s *Server) MaxConns() int { return int(s.maxConns.Load()) }
 
+// load is what there is to do for clients. Any goroutine.
+func (s *Server) load() giveback.Load {
+	n := giveback.Load{Sockets: int(s.sockets.Load())}
+	for _, l := range s.loops {
+		n.Queued += uint64(max(l.count.queuedBytes.Load(), 0))
+	}
+	return n
+}
+
 // ReserveFiles is how many descriptors MaxConns leaves free.
-func (s *Server) ReserveFiles() int { return s.limits.reserve }
+func (s *Server) ReserveFiles() int { return s.limits.Reserve }
 
 // Ready tells whether new clients are taken.
 func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
@@ -201,7 +212,7 @@ func (s *Server) Run() error {
 		accepting.Go(func() { errs <- a.run() })
 	}
 	quiet := make(chan struct{})
-	go s.giveBack(quiet)
+	go giveback.Run(quiet, s.load)
 	go s.certs.Watch(quiet)
 	s.fetched.run()
 	s.running.Store(true)

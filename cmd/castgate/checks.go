@@ -5,7 +5,7 @@ import (
 	"math"
 	"strings"
 
-	"castgate/server"
+	"castgate/server/openfiles"
 )
 
 // files is how many open files a process needs for the clients and the reserve
@@ -22,7 +22,7 @@ func (p *plan) reserveOf(files int64) int64 {
 	if p.reserve > 0 {
 		return p.reserve
 	}
-	return int64(server.ReserveFor(uint64(files)))
+	return int64(openfiles.ReserveFor(uint64(files)))
 }
 
 // lessReserve is how many of so many open files clients get.

@@ -8,7 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
 
-	"castgate/server"
+	"castgate/server/openfiles"
 )
 
 // configCheckCommand is `castgate config check`.
@@ -40,7 +40,7 @@ func (e *effective) checkFiles() error {
 	if err := e.control.TLS.Check(); err != nil {
 		return err
 	}
-	files, _ := server.RaiseFileLimit() // as far as serve would, from here
+	files, _ := openfiles.Raise() // as far as serve would, from here
 	innerFiles(e, files)
 	if err := e.server.CheckFiles(); err != nil {
 		return err

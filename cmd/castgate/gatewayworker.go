@@ -10,6 +10,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/gatewayworker"
+	"castgate/server/openfiles"
 )
 
 // gatewayworkerSettings are the knobs of the front for PHP code that was
@@ -112,7 +113,7 @@ func innerFiles(e *effective, open uint64) int {
 		return e.server.ReserveFiles / 2
 	}
 	n := min(e.gatewayworker.MaxConns*5/4, int(open/8))
-	e.server.ReserveFiles = server.ReserveFor(open) + n
+	e.server.ReserveFiles = openfiles.ReserveFor(open) + n
 	return n
 }
 

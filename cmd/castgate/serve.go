@@ -18,6 +18,7 @@ import (
 	"castgate/server"
 	"castgate/server/control"
 	"castgate/server/gatewayworker"
+	"castgate/server/openfiles"
 )
 
 // serveCommand is `castgate serve`.
@@ -104,7 +105,7 @@ func logStart(log *slog.Logger, e *effective, gw *server.Server, ctl *control.Se
 
 // raiseFileLimit returns the limit of open files, raised as far as may be.
 func raiseFileLimit(log *slog.Logger) uint64 {
-	files, err := server.RaiseFileLimit()
+	files, err := openfiles.Raise()
 	if err != nil {
 		log.Warn("the open-file limit stays as it is", "err", err)
 	}

@@ -1,4 +1,16 @@
-package server
+// Package giveback returns the memory of a burst to the system once it is over.
+//
+// The collector lets the heap grow to twice what lives before it looks again,
+// and an idle gateway gives it no reason to look: after a storm of connections
+// or a burst of large pushes, the garbage would stay for minutes. Run watches for
+// the quiet after a burst and returns the memory to the system.
+//
+// The other way round, where little lives, a burst of TLS handshakes or of
+// connections has the collector look 60 times a second, and each time all loops
+// stop until the kernel has let every thread come to a halt. Then Run holds a
+// ballast: memory that nobody uses, but that counts as alive. It costs none but
+// where Go had used it before, and so has to clear it.
+package giveback
 
 import (
 	"runtime"
@@ -7,26 +19,15 @@ import (
 	"time"
 )
 
-// The collector lets the heap grow to twice what lives before it looks again,
-// and an idle gateway gives it no reason to look: after a storm of connections
-// or a burst of large pushes, the garbage would stay for minutes. giveBack
-// watches for the quiet after a burst and returns the memory to the system.
-//
-// The other way round, where little lives, a burst of TLS handshakes or of
-// connections has the collector look 60 times a second, and each time all loops
-// stop until the kernel has let every thread come to a halt. Then giveBack holds
-// a ballast: memory that nobody uses, but that counts as alive. It costs none but
-// where Go had used it before, and so has to clear it.
-
 const (
-	giveBackEvery = time.Second
-	// giveBackLeast is the waste worth a collection.
-	giveBackLeast = 1 << 20
-	// giveBackLeft is how much those who have left must have held to be worth
+	every = time.Second
+	// leastWaste is the waste worth a collection.
+	leastWaste = 1 << 20
+	// leastLeft is how much those who have left must have held to be worth
 	// one, taking it that each held the same: waste that nobody has counted yet.
-	giveBackLeft = 4 << 20
-	// giveBackRest is the least time between two collections of ours.
-	giveBackRest = 5 * time.Second
+	leastLeft = 4 << 20
+	// rest is the least time between two collections of ours.
+	rest = 5 * time.Second
 	// quietAlloc is how many bytes a second may be allocated in the quiet.
 	quietAlloc = 1 << 20
 	// busyCycles is how many collections a second are too many.
@@ -43,9 +44,16 @@ const (
 	ballastRoom = 16 * ballastLen
 )
 
-// giveBack runs until done is closed.
-func (s *Server) giveBack(done <-chan struct{}) {
-	t := time.NewTicker(giveBackEvery)
+// Load is what bursts are told by.
+type Load struct {
+	Sockets int    // of clients
+	Queued  uint64 // bytes that wait for clients
+}
+
+// Run gives memory back until done is closed. load is asked once a second.
+func Run(done <-chan struct{}, load func() Load) {
+	began := time.Now() // since it, time is the monotonic clock's, wherever the wall clock is
+	t := time.NewTicker(every)
 	defer t.Stop()
 	m := memory{}
 	m.read()
@@ -57,19 +65,19 @@ func (s *Server) giveBack(done <-chan struct{}) {
 		case <-done:
 			return
 		case <-t.C:
-			now, before, cycles := steadyNow(), m.allocated, m.cycles
+			now, before, cycles := began.Add(time.Since(began)), m.allocated, m.cycles
 			m.read()
+			l := load()
 			quiet := m.allocated-before < quietAlloc
 			// A caller of the control port has a goroutine.
-			peers := int(s.sockets.Load()) + runtime.NumGoroutine()
+			peers := l.Sockets + runtime.NumGoroutine()
 			most = max(most, peers)
 			m.balance(now, m.allocated-before, m.cycles-cycles)
-			queued := s.queuedBytes()
-			mostQueued = max(mostQueued, queued)
-			left := m.haveLeft(most, peers) || m.haveGone(mostQueued-queued)
-			if quiet && now.Sub(last) >= giveBackRest && (left || m.worth()) {
+			mostQueued = max(mostQueued, l.Queued)
+			left := m.haveLeft(most, peers) || m.haveGone(mostQueued-l.Queued)
+			if quiet && now.Sub(last) >= rest && (left || m.worth()) {
 				m.giveBack(left)
-				last, most, mostQueued = steadyNow(), peers, queued
+				last, most, mostQueued = began.Add(time.Since(began)), peers, l.Queued
 			}
 		}
 	}
@@ -81,7 +89,7 @@ func (s *Server) giveBack(done <-chan struct{}) {
 func (m *memory) giveBack(left bool) {
 	idle := m.idle
 	m.collect()
-	if left || m.held() > idle+giveBackLeast {
+	if left || m.held() > idle+leastWaste {
 		m.collect()
 	}
 }
@@ -149,7 +157,7 @@ func (m *memory) read() {
 // one of ours. What of that is alive only a collection can tell; the runtime's
 // own may have come at the height of the burst.
 func (m *memory) worth() bool {
-	least := max(giveBackLeast, m.live/8)
+	least := max(leastWaste, m.live/8)
 	return m.free > m.idleFree+least || m.held() > m.idle+least
 }
 
@@ -157,20 +165,12 @@ func (m *memory) worth() bool {
 // one.
 func (m *memory) haveLeft(most, peers int) bool {
 	left := most - peers
-	return left > most/8 && m.held()/uint64(most)*uint64(left) > giveBackLeft
+	return left > most/8 && m.held()/uint64(most)*uint64(left) > leastLeft
 }
 
 // haveGone tells whether so many bytes that waited for clients, and do so no more,
 // are worth one: a few clients that read slowly may have held most of what there is.
-func (m *memory) haveGone(n uint64) bool { return min(n, m.held()) > giveBackLeft }
-
-// queuedBytes is how much waits for clients.
-func (s *Server) queuedBytes() (n uint64) {
-	for _, l := range s.loops {
-		n += uint64(max(l.count.queuedBytes.Load(), 0))
-	}
-	return n
-}
+func (m *memory) haveGone(n uint64) bool { return min(n, m.held()) > leastLeft }
 
 // held is what the heap keeps from the system.
 func (m *memory) held() uint64 { return m.objects + m.free + m.unused }

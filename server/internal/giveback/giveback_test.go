@@ -1,4 +1,4 @@
-package server
+package giveback
 
 import (
 	"runtime"
@@ -98,7 +98,7 @@ func TestHaveGone(t *testing.T) {
 		held, gone uint64
 		want       bool
 	}{
-		{92 << 20, 0, false}, {92 << 20, giveBackLeft, false}, {92 << 20, giveBackLeft + 1, true},
+		{92 << 20, 0, false}, {92 << 20, leastLeft, false}, {92 << 20, leastLeft + 1, true},
 		{3 << 20, 1 << 30, false}, // one message that waited for many
 	} {
 		m := memory{objects: test.held}
