@@ -19,30 +19,31 @@ import (
 
 // Limits of one fetch.
 const (
-	fetchTimeout = 10 * time.Second // all of it
+	fetchTimeout = 10 * time.Second // from the request to the last byte of the answer
 	maxBody      = 256 << 10
 	maxHead      = 64 << 10
 	maxRedirects = 3
 )
 
-// CheckURL reports why a set can't be fetched from a URL: it must be https, or
-// http to this host, and have no user, which would end up in logs.
+// CheckURL returns why a key set cannot be fetched from a URL. The URL must be
+// https, or http to this host. It must not contain a user, which would end up in
+// logs.
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "" || u.Hostname() == "":
-		return errors.New("is no URL such as https://login.example.com/jwks.json")
+		return errors.New("is not a URL such as https://login.example.com/jwks.json")
 	case u.User != nil:
 		return errors.New("has a user or password in its URL")
 	case u.Fragment != "":
-		return errors.New("has a fragment (#) in its URL, which is not sent")
+		return errors.New("has a fragment (#) in its URL, which is never sent to a server")
 	case !secure(u):
-		return errors.New("is fetched without TLS, and whoever is on the way could put in keys of their own; use https://, or http:// to this host")
+		return errors.New("is fetched without TLS, so anyone on the network path could insert their own keys; use https://, or http:// to this host")
 	}
 	return nil
 }
 
-// secure tells whether nobody on the way can change what comes from a URL.
+// secure reports whether nobody on the network path can change what a URL returns.
 func secure(u *url.URL) bool {
 	if u.Scheme == "https" {
 		return true
@@ -51,8 +52,8 @@ func secure(u *url.URL) bool {
 	return u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && ip.Unmap().IsLoopback())
 }
 
-// where is a URL for the log, without its query.
-func where(text string) string {
+// withoutQuery returns a URL for the log.
+func withoutQuery(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
 		return ""
@@ -66,7 +67,7 @@ func newClient(c Config) http.Client {
 		transport = &http.Transport{
 			Proxy:       http.ProxyFromEnvironment,
 			DialContext: (&net.Dialer{Timeout: fetchTimeout / 2}).DialContext,
-			// Once an hour: a connection that waits would be of no use.
+			// One request an hour: keeping the connection open would gain nothing.
 			DisableKeepAlives:      true,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    fetchTimeout / 2,
@@ -80,28 +81,28 @@ func newClient(c Config) http.Client {
 			if len(before) > maxRedirects {
 				return fmt.Errorf("more than %d redirects", maxRedirects)
 			}
-			// From https never to http, not even to this host.
+			// Never from https to http, not even to this host.
 			if !secure(next.URL) || next.URL.Scheme != "https" && before[0].URL.Scheme == "https" {
-				return errors.New("a redirect to a URL without TLS")
+				return errors.New("the answer redirects to a URL without TLS")
 			}
 			return nil
 		},
 	}
 }
 
-// fetch gets the set once. It returns when the next one is due.
+// fetch gets the set once. It returns the time until the next fetch.
 func (s *Set) fetch(ctx context.Context) (next time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.cfg.URL, nil)
 	if err != nil {
-		return 0, errors.New("the URL can't be asked for")
+		return 0, errors.New("invalid URL")
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	answer, err := s.client.Do(request)
 	if err != nil {
 		if inner, ok := errors.AsType[*url.Error](err); ok {
-			err = inner.Err // without the URL, whose query may be somebody's secret
+			err = inner.Err // without the URL, whose query may hold a secret
 		}
 		return 0, err
 	}
@@ -112,7 +113,7 @@ func (s *Set) fetch(ctx context.Context) (next time.Duration, err error) {
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("the answer ended: %w", err)
+		return 0, fmt.Errorf("reading the answer: %w", err)
 	case len(text) > maxBody:
 		return 0, fmt.Errorf("the answer has more than %d bytes", maxBody)
 	}
@@ -124,15 +125,15 @@ func (s *Set) fetch(ctx context.Context) (next time.Duration, err error) {
 		return 0, fmt.Errorf("the set has %d keys, more than %d", len(keys), MaxKeys)
 	}
 	if skipped > 0 {
-		s.cfg.Log.Warn("keys of jwt-jwks are not good and left out", "from", where(s.cfg.URL), "left_out", skipped, "keys", len(keys))
+		s.cfg.Log.Warn("skipped malformed keys of jwt-jwks", "from", withoutQuery(s.cfg.URL), "left_out", skipped, "keys", len(keys))
 	}
 	s.keys.Store(&keys)
-	return s.due(answer.Header), nil
+	return s.refreshIn(answer.Header), nil
 }
 
-// due is the time to the next fetch: Config.Refresh, or less if the answer says
-// that it may be kept for less.
-func (s *Set) due(head http.Header) time.Duration {
+// refreshIn is the time until the next fetch: Config.Refresh, or less if the
+// answer's max-age is shorter.
+func (s *Set) refreshIn(head http.Header) time.Duration {
 	next := s.cfg.Refresh
 	for _, field := range head.Values("Cache-Control") {
 		for directive := range strings.SplitSeq(field, ",") {

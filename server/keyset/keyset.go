@@ -1,7 +1,7 @@
-// Package keyset keeps the keys of a JSON Web Key Set that is published under a
-// URL: it fetches them now and then, and once more when a token names a key that
-// is not among them. Keys stay as they are when a fetch fails. All methods may
-// be called from any goroutine.
+// Package keyset keeps the keys of a JSON Web Key Set that is published at a URL.
+// It fetches the set at regular intervals, and also when a token names a key that
+// the set does not contain. If a fetch fails, the previous keys stay. All methods
+// may be called from any goroutine.
 package keyset
 
 import (
@@ -20,31 +20,32 @@ const (
 	// MinRefresh and MaxRefresh bound Config.Refresh.
 	MinRefresh = time.Minute
 	MaxRefresh = 24 * time.Hour
-	// AskGap is the least time between a fetch and one that a token has asked
-	// for: whoever sends tokens with names of keys that nobody has makes one
-	// request in that time, not one for each token.
+	// AskGap is the minimum time between a fetch and one that a token triggers.
+	// Someone who sends many tokens with unknown key ids causes one request in that
+	// time, not one for each token.
 	AskGap = 10 * time.Second
-	// MaxWaiters is how many tokens wait for a fetch.
+	// MaxWaiters is how many tokens may wait for a fetch.
 	MaxWaiters = 256
-	// MaxKeys is how many keys a set may have for us.
+	// MaxKeys is how many usable keys a set may have.
 	MaxKeys = 64
 
-	minRetry, maxRetry = time.Second, time.Minute // after a failure, twice as long each time
+	minRetry, maxRetry = time.Second, time.Minute // after a failure; doubles each time
 )
 
-// Config says where a set is and how often it is looked at.
+// Config says where a key set is and how often to fetch it.
 type Config struct {
-	// URL is what CheckURL takes.
+	// URL must pass CheckURL.
 	URL string
-	// Refresh is the time from one fetch to the next, less if the answer's
-	// Cache-Control says so (max-age, RFC 9111 section 5.2.2.1), but a minute at
-	// least.
+	// Refresh is the time from one fetch to the next. A shorter max-age in the
+	// answer's Cache-Control replaces it (RFC 9111 section 5.2.2.1), down to a
+	// minute.
 	Refresh time.Duration
 	Log     *slog.Logger // nil discards
-	// Now is the clock of AskGap, nil time.Now; After waits, nil time.After.
+	// Now is the clock for AskGap; nil means time.Now. After is the timer; nil
+	// means time.After.
 	Now   func() time.Time
 	After func(time.Duration) <-chan time.Time
-	// Transport makes the requests; nil is one of http.Transport.
+	// Transport makes the requests; nil means a new http.Transport.
 	Transport http.RoundTripper
 }
 
@@ -55,7 +56,7 @@ type Stats struct {
 	LastSuccess     time.Time // zero for never
 }
 
-// Set is a set under a URL.
+// Set is a key set at a URL.
 type Set struct {
 	cfg    Config
 	client http.Client
@@ -65,16 +66,16 @@ type Set struct {
 	failed  atomic.Uint64
 	last    atomic.Int64 // Unix nanoseconds of the last success
 
-	ask chan struct{} // room for one
+	ask chan struct{} // has room for one
 
 	mu       sync.Mutex
-	fetching bool // one is under way, or asked for
+	fetching bool // a fetch is under way or requested
 	ended    bool
-	began    time.Time // of the last fetch
+	began    time.Time // start of the last fetch
 	waiters  []func()
 }
 
-// New makes a set without keys; nothing is fetched before Run.
+// New returns a set without keys. It fetches nothing before Run.
 func New(c Config) *Set {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -85,13 +86,13 @@ func New(c Config) *Set {
 	if c.After == nil {
 		c.After = time.After
 	}
-	s := &Set{cfg: c, ask: make(chan struct{}, 1), fetching: true} // the first is due at once
+	s := &Set{cfg: c, ask: make(chan struct{}, 1), fetching: true} // Run begins with a fetch
 	s.client = newClient(c)
 	return s
 }
 
-// Keys are those that were fetched last; none have come yet if there are none.
-// The slice must not be changed.
+// Keys returns the keys of the last successful fetch, none if there has not been
+// one. The caller must not change the slice.
 func (s *Set) Keys() []token.Key {
 	if keys := s.keys.Load(); keys != nil {
 		return *keys
@@ -99,8 +100,8 @@ func (s *Set) Keys() []token.Key {
 	return nil
 }
 
-// Follow takes over the keys of another set of the same URL, which hold until
-// the first fetch. Before Run.
+// Follow copies the keys of another set with the same URL, to be used until the
+// first fetch. Call it before Run.
 func (s *Set) Follow(other *Set) { s.keys.Store(other.keys.Load()) }
 
 // Stats returns the counts.
@@ -112,10 +113,10 @@ func (s *Set) Stats() Stats {
 	return st
 }
 
-// Await asks for a fetch, since a token needs a key that is not there, and has
-// again called when it has ended, well or not. It returns false, and calls
-// nothing, if there has just been one or too many wait already. again must not
-// wait for anything.
+// Await requests a fetch because a token names a key that is not in the set. It
+// calls again once the fetch has ended, whether it succeeded or not. It returns
+// false, and never calls again, if a fetch has just ended or MaxWaiters are
+// waiting. again must not block.
 func (s *Set) Await(again func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,14 +128,14 @@ func (s *Set) Await(again func()) bool {
 			return false
 		}
 		s.fetching = true
-		s.ask <- struct{}{} // never full: one is asked for while none is fetched
+		s.ask <- struct{}{} // never blocks: nobody requests a fetch while one is requested
 	}
 	s.waiters = append(s.waiters, again)
 	return true
 }
 
-// Run fetches the set, at once and then as Config.Refresh says, until ctx is
-// done. Once in a Set's life.
+// Run fetches the set at once, and then as Config.Refresh says, until ctx is done.
+// It may be called once.
 func (s *Set) Run(ctx context.Context) {
 	defer s.end()
 	retry := minRetry
@@ -151,7 +152,7 @@ func (s *Set) Run(ctx context.Context) {
 		} else {
 			s.failed.Add(1)
 			wait, retry = retry, min(2*retry, maxRetry)
-			s.cfg.Log.Warn("the keys of jwt-jwks could not be fetched; those there are stay", "from", where(s.cfg.URL), "err", err, "keys", len(s.Keys()), "retry_in", wait)
+			s.cfg.Log.Warn("could not fetch the keys of jwt-jwks; keeping the previous keys", "from", withoutQuery(s.cfg.URL), "err", err, "keys", len(s.Keys()), "retry_in", wait)
 		}
 		s.release()
 		select {
@@ -163,18 +164,18 @@ func (s *Set) Run(ctx context.Context) {
 	}
 }
 
-// begin notes that a fetch begins. Whoever asks now waits for this one.
+// begin marks the start of a fetch. Callers of Await wait for this one from now on.
 func (s *Set) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fetching, s.began = true, s.cfg.Now()
-	select { // asked for between the timer and now
+	select { // a request that came between the timer and now
 	case <-s.ask:
 	default:
 	}
 }
 
-// release lets those go on who have waited for a fetch.
+// release calls everyone who waits for a fetch.
 func (s *Set) release() {
 	s.mu.Lock()
 	waiters := s.waiters

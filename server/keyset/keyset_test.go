@@ -19,15 +19,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for something that must happen.
 const patience = time.Minute
 
-// one is a set of one Ed25519 key of that name.
+// one is a set with a single Ed25519 key of that id.
 func one(kid string) string {
 	return `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"` + kid + `","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 }
 
-// issuer publishes a set as a test says, and counts who asks.
+// issuer publishes a set as a test says, and counts requests.
 type issuer struct {
 	*httptest.Server
 	asked  atomic.Int64
@@ -45,17 +45,17 @@ func newIssuer(t *testing.T, answer http.HandlerFunc) *issuer {
 	return i
 }
 
-// says is an answer of 200 with a text.
+// says answers 200 with a text.
 func says(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
 }
 
-// clock is a time that stands still unless it is moved, and timers that ring
-// when a test lets them.
+// clock stands still until a test advances it. Its timers fire when the test says
+// so.
 type clock struct {
 	mu    sync.Mutex
 	at    time.Time
-	waits chan time.Duration // each wait begun
+	waits chan time.Duration // each wait that has begun
 	ring  chan time.Time
 }
 
@@ -76,7 +76,7 @@ func (c *clock) after(d time.Duration) <-chan time.Time {
 	return c.ring
 }
 
-// running is a Set that runs on a clock.
+// running is a Set whose Run is under way on a clock.
 type running struct {
 	*Set
 	*clock
@@ -115,14 +115,14 @@ func start(t *testing.T, url string) *running {
 	return r
 }
 
-// fetched waits for the end of a fetch, and returns when the next is due.
+// fetched waits for the end of a fetch, and returns the time until the next one.
 func (r *running) fetched() time.Duration {
 	r.t.Helper()
 	select {
 	case d := <-r.waits:
 		return d
 	case <-time.After(patience):
-		r.t.Fatal("no fetch has ended")
+		r.t.Fatal("no fetch ended")
 		return 0
 	}
 }
@@ -135,8 +135,8 @@ func (r *running) kids() string {
 	return strings.Join(kids, " ")
 }
 
-// A set is fetched at once and again when it is due; keys that have gone are
-// taken out, and each failure leaves those there are.
+// A set is fetched at once and then at regular intervals. Keys that are no longer
+// published are dropped. A failed fetch keeps the previous keys.
 func TestRotation(t *testing.T) {
 	i := newIssuer(t, says(one("a")))
 	s := start(t, i.URL)
@@ -158,12 +158,12 @@ func TestRotation(t *testing.T) {
 		{says(`{"keys":[]}`), "b", 32 * time.Second, 6},
 		{says("\xef\xbb\xbf" + one("x")), "b", time.Minute, 7},
 		{says(one("x") + strings.Repeat(" ", maxBody)), "b", time.Minute, 8},
-		{func(w http.ResponseWriter, _ *http.Request) { // half of it
+		{func(w http.ResponseWriter, _ *http.Request) { // truncated
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, one("x"))
 		}, "b", time.Minute, 9},
 		{func(w http.ResponseWriter, _ *http.Request) {
-			for range maxBody { // never ends by itself
+			for range maxBody { // endless
 				if _, err := w.Write(bytes.Repeat([]byte(" "), 1<<12)); err != nil {
 					return
 				}
@@ -188,8 +188,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// Whoever needs a key that is not there waits for one fetch with all others;
-// however many ask, there is one in AskGap.
+// Tokens with unknown keys wait together for one fetch. However many there are, at
+// most one fetch starts in AskGap.
 func TestUnknownKeys(t *testing.T) {
 	i := newIssuer(t, says(one("a")))
 	s := start(t, i.URL)
@@ -225,26 +225,26 @@ func TestUnknownKeys(t *testing.T) {
 				t.Fatalf("called with the keys %q", kids)
 			}
 		case <-time.After(patience):
-			t.Fatal("who waits is not called")
+			t.Fatal("a waiter was not called")
 		}
 	}
 	if n := flood(); n != 0 || i.asked.Load() != 2 || len(again) != 0 {
 		t.Errorf("%d wait, %d fetches, %d called twice", n, i.asked.Load(), len(again))
 	}
-	// Those who wait are called after a failure as well, and at the end.
+	// Waiters are also called after a failure, and at the end.
 	failing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 	i.answer.Store(&failing)
 	s.advance(AskGap)
 	if !s.Await(func() { again <- s.kids() }) {
-		t.Error("nobody may ask")
+		t.Error("Await refused after AskGap")
 	}
 	if kids := <-again; kids != "b" {
 		t.Errorf("after a failure: %q", kids)
 	}
 }
 
-// A set that has not come yet is waited for; one whose issuer hangs is given up
-// when the server ends, and who waits is let go.
+// Tokens may wait for the first fetch. When the server stops, a fetch from an
+// issuer that hangs is abandoned and its waiters are called.
 func TestEndWhileFetching(t *testing.T) {
 	hold := make(chan struct{})
 	i := newIssuer(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -258,20 +258,21 @@ func TestEndWhileFetching(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	called, done := make(chan int, 2), make(chan struct{})
 	if !s.Await(func() { called <- len(s.Keys()) }) {
-		t.Error("nobody may wait before the first fetch")
+		t.Error("Await refused before Run")
 	}
 	go func() { defer close(done); s.Run(ctx) }()
 	if !s.Await(func() { called <- len(s.Keys()) }) {
-		t.Error("nobody may wait for the first fetch")
+		t.Error("Await refused before the first fetch ended")
 	}
 	cancel()
 	<-done
 	if a, b := <-called, <-called; a+b != 0 || s.Await(func() {}) {
-		t.Error("who waits was not let go")
+		t.Error("a waiter was not called at the end")
 	}
 }
 
-// Redirects are followed a few times, and never to where anyone could answer.
+// A few redirects are followed, but never to a URL where anyone on the network path
+// could answer.
 func TestRedirects(t *testing.T) {
 	secure := httptest.NewTLSServer(says(one("tls")))
 	defer secure.Close()
@@ -288,10 +289,10 @@ func TestRedirects(t *testing.T) {
 	for target, want := range map[string]string{
 		"/end":                       "",
 		"/again":                     "more than 3 redirects",
-		"http://192.0.2.1/jwks.json": "a redirect to a URL without TLS",
-		"http://login.example/x":     "a redirect to a URL without TLS",
-		"file:///etc/passwd":         "a redirect to a URL without TLS",
-		secure.URL:                   "certificate", // of nobody whom we know
+		"http://192.0.2.1/jwks.json": "redirects to a URL without TLS",
+		"http://login.example/x":     "redirects to a URL without TLS",
+		"file:///etc/passwd":         "redirects to a URL without TLS",
+		secure.URL:                   "certificate", // not signed by a known authority
 	} {
 		to.Store(&target)
 		s := New(Config{URL: i.URL, Refresh: time.Hour})
@@ -315,14 +316,14 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestDue(t *testing.T) {
+func TestRefreshIn(t *testing.T) {
 	s := New(Config{URL: "https://a.example", Refresh: time.Hour})
 	for control, want := range map[string]time.Duration{
 		"": time.Hour, "max-age=600": 10 * time.Minute, "public, Max-Age=600, must-revalidate": 10 * time.Minute, `max-age="600"`: 10 * time.Minute,
 		"max-age=0": time.Minute, "no-store": time.Hour, "max-age=86400": time.Hour, "max-age=-1": time.Hour, "max-age=99999999999999999999": time.Hour,
 		"max-age": time.Hour, "s-maxage=1": time.Hour,
 	} {
-		if got := s.due(http.Header{"Cache-Control": {control}}); got != want {
+		if got := s.refreshIn(http.Header{"Cache-Control": {control}}); got != want {
 			t.Errorf("%q: %v, want %v", control, got, want)
 		}
 	}
@@ -338,7 +339,7 @@ func TestCheckURL(t *testing.T) {
 	}
 	for bad, want := range map[string]string{
 		"http://login.example.com/jwks": "without TLS", "http://10.0.0.1/": "without TLS", "http://localhost.example/": "without TLS", "http://127.0.0.1.example/": "without TLS",
-		"ftp://a/": "without TLS", "https://": "no URL", "https:///x": "no URL", "https://:443/": "no URL", "https:x": "no URL", "https://a b/": "no URL", "": "no URL",
+		"ftp://a/": "without TLS", "https://": "is not a URL", "https:///x": "is not a URL", "https://:443/": "is not a URL", "https:x": "is not a URL", "https://a b/": "is not a URL", "": "is not a URL",
 		"https://user:pw@a/": "has a user", "https://a/#x": "fragment",
 	} {
 		if err := CheckURL(bad); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pw") {
@@ -347,7 +348,7 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-// A set that is larger than what tokens can be tried with is refused.
+// A set with more keys than tokens can be tried with is refused.
 func TestTooManyKeys(t *testing.T) {
 	var keys []string
 	for n := range MaxKeys + 1 {

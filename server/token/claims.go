@@ -12,44 +12,45 @@ import (
 	"castgate/server/internal/integer"
 )
 
-// claims are those that count here.
+// claims are the claims that this package understands.
 type claims struct {
 	jwt.RegisteredClaims
-	// groups are as they stand in the token: strangers may send thousands, which are
-	// not looked at before the signature is.
+	// groups is the claim as it stands in the token. A stranger's token can name
+	// thousands of groups, so they are decoded only after the signature has been
+	// checked.
 	groups []byte
-	read   bool // an object was; null never gets to UnmarshalJSON
+	read   bool // UnmarshalJSON has seen an object; it is not called for null
 }
 
-// claimNames are the claims that count. Others may be what they like.
+// claimNames are the claims that this package understands. It ignores all others.
 var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "groups"}
 
-// UnmarshalJSON reads claims, see members. Each must have its type; groups,
-// which no RFC defines, may be null for none. The error is a claimError where
-// it is about one of them.
+// UnmarshalJSON decodes claims as members does. Each claim must have its type.
+// groups, which no RFC defines, may also be null, which means none. An error about
+// one of the claims is a claimError.
 func (c *claims) UnmarshalJSON(text []byte) error {
 	*c = claims{read: true}
 	err := members(text, claimNames, func(name string, raw []byte) error {
-		if c.take(name, raw) != nil {
+		if c.decode(name, raw) != nil {
 			return claimError(name)
 		}
 		return nil
 	})
-	if twice, ok := errors.AsType[twiceError](err); ok {
-		return claimError(twice)
+	if duplicate, ok := errors.AsType[duplicateError](err); ok {
+		return claimError(duplicate)
 	}
 	return err
 }
 
-// claimError is the name of a claim that has a wrong type or value, or stands
-// twice.
+// claimError is the name of a claim that appears twice or has a wrong type or
+// value.
 type claimError string
 
 // Error implements error.
-func (e claimError) Error() string { return "the claim " + string(e) + " is wrong" }
+func (e claimError) Error() string { return "the claim " + string(e) + " is invalid" }
 
-// take reads one claim.
-func (c *claims) take(name string, raw []byte) (err error) {
+// decode decodes one claim.
+func (c *claims) decode(name string, raw []byte) (err error) {
 	switch name {
 	case "iss":
 		c.Issuer, err = word(raw)
@@ -71,12 +72,13 @@ func (c *claims) take(name string, raw []byte) (err error) {
 	return err
 }
 
-// mostDigits is that of ids that are numbers; longer ones are no names anyway.
-const mostDigits = 1 << 10
+// maxDigits bounds an id that is a number. A longer one is too long for a name
+// anyway.
+const maxDigits = 1 << 10
 
-// wordOrNumber is a string, or the digits of a whole number: the ids of users
-// are numbers in many databases, and libraries put them into sub as they are.
-// 7, 7.0 and 70e-1 are the same id; 1.5 is none.
+// wordOrNumber decodes a string or a whole number. User ids are numbers in many
+// databases, and libraries copy them into sub unchanged. 7, 7.0 and 70e-1 are the
+// same id; 1.5 is not an id.
 func wordOrNumber(raw []byte) (string, error) {
 	if raw[0] == '"' {
 		return word(raw)
@@ -84,14 +86,15 @@ func wordOrNumber(raw []byte) (string, error) {
 	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
 		return "", errString
 	}
-	digits, ok := integer.Digits(raw, mostDigits)
+	digits, ok := integer.Digits(raw, maxDigits)
 	if !ok {
 		return "", errString
 	}
 	return string(digits), nil
 }
 
-// names reads a list of strings or whole numbers from valid JSON; null is none.
+// names decodes a list of strings or whole numbers from valid JSON. null is an
+// empty list.
 func names(raw []byte) (list []string, err error) {
 	if string(raw) == "null" {
 		return nil, nil
@@ -114,18 +117,18 @@ func names(raw []byte) (list []string, err error) {
 	}
 }
 
-// maxDate is seconds that a time.Time surely holds. Above it could overflow, and
-// what never begins would have begun.
+// maxDate is in seconds and safely within what a time.Time can hold. A larger nbf
+// could overflow into the past, and the token would be valid at once.
 const maxDate = 1 << 62
 
-// date reads a NumericDate, which is a number (RFC 7519 section 2).
+// date decodes a NumericDate, which is a JSON number (RFC 7519 section 2).
 func date(raw []byte) (*jwt.NumericDate, error) {
 	var seconds float64
 	if err := exactly(raw, &seconds); err != nil {
 		return nil, err
 	}
 	if math.Abs(seconds) > maxDate {
-		return nil, fmt.Errorf("%g is no date", seconds)
+		return nil, fmt.Errorf("%g is out of range", seconds)
 	}
 	return jwt.NewNumericDate(time.Unix(int64(seconds), 0)), nil
 }

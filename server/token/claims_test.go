@@ -14,7 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// signText makes an HS256 token of a header and claims as they are written.
+// signText signs header and claims with HS256, byte for byte as given.
 func signText(t testing.TB, header, claims string) string {
 	t.Helper()
 	text := encode([]byte(header)) + "." + encode([]byte(claims))
@@ -27,8 +27,8 @@ func signText(t testing.TB, header, claims string) string {
 
 const hs256 = `{"alg":"HS256","typ":"JWT"}`
 
-// Names are what they are, letter by letter; those that count stand once, with
-// a value of their type.
+// Names of claims match exactly, including case. A claim that is understood appears
+// once, with a value of its type.
 func TestClaimsAreExact(t *testing.T) {
 	v := New(Rules{Keys: allKeys(t)}, clock)
 	past, future := epoch.Unix()-60, epoch.Unix()+60
@@ -90,7 +90,7 @@ func TestClaimsAreExact(t *testing.T) {
 	}
 }
 
-// What the rules ask for is not found under another name.
+// A rule is never satisfied by a claim with a different name.
 func TestRulesAreExact(t *testing.T) {
 	v := New(Rules{Keys: allKeys(t), Issuer: "login", Audience: "push"}, clock)
 	for claims, want := range map[string]error{
@@ -113,11 +113,11 @@ func TestRulesAreExact(t *testing.T) {
 	}
 }
 
-// numbers are lists with numbers among their items.
+// numbers matches lists that contain a number.
 var numbers = regexp.MustCompile(`^\[(.*,)?\s*-?[0-9][0-9.eE+-]*\s*[,\]]`)
 
-// Whole numbers are taken for names to the digit, in whatever way libraries write
-// the ids of users; anything else that is no string names the claim that is wrong.
+// Whole numbers become names digit for digit, however a library writes them. Any
+// other value that is not a string is refused, and the error names the claim.
 func TestNumbersAreNames(t *testing.T) {
 	v := New(Rules{Keys: allKeys(t)}, clock)
 	for claims, want := range map[string]string{
@@ -167,8 +167,8 @@ func TestNumbersAreNames(t *testing.T) {
 	}
 }
 
-// What is taken reads the same as a map whose names are exact, and has no
-// character that stands for what could not be read.
+// Claims that are accepted decode to the same values as in a map with exact names,
+// and never contain a replacement character for input that could not be decoded.
 func FuzzClaims(f *testing.F) {
 	f.Add([]byte(`{"sub":"ann","groups":["a","b"],"exp":1800000060,"aud":"push","iss":"login"}`))
 	f.Add([]byte(`{"sub":"ann","SUB":"eve"}`))
@@ -187,7 +187,7 @@ func FuzzClaims(f *testing.F) {
 		}
 		var exact map[string]json.RawMessage
 		if err := json.Unmarshal(text, &exact); err != nil || exact == nil || !utf8.Valid(text) {
-			t.Fatalf("%q is taken: %v", text, err)
+			t.Fatalf("%q is accepted: %v", text, err)
 		}
 		for name, have := range map[string]any{"sub": c.Subject, "iss": c.Issuer, "groups": groups, "exp": c.ExpiresAt, "nbf": c.NotBefore} {
 			raw, given := exact[name]

@@ -1,10 +1,11 @@
-// Package token checks the JSON Web Tokens (RFC 7519) that clients may bring
-// to their handshake, and reads the keys for it. It has no sockets, files or
-// goroutines; a Verifier is immutable and may be used from any goroutine.
+// Package token verifies the JSON Web Tokens (RFC 7519) that clients may present in
+// their handshake, and parses the keys for them. It has no sockets, files or
+// goroutines. A Verifier is immutable and may be used from any goroutine.
 //
-// Signatures are github.com/golang-jwt/jwt's work. What this package adds is
-// that a key is good for one algorithm only, which its type decides, never the
-// token (RFC 8725 section 3.1): "none" has no key, and a public key cannot be
-// taken for a shared secret. And header and claims are read letter by letter:
-// encoding/json knows names in any case and takes the last of two.
+// Signatures are checked by github.com/golang-jwt/jwt. This package adds two
+// things. A key is good for exactly one algorithm, and the type of the key decides
+// which, never the token (RFC 8725 section 3.1): "none" has no key, and a public
+// key cannot be mistaken for a shared secret. And names in headers and claims match
+// exactly, and appear once, where encoding/json ignores case and takes the last of
+// two.
 package token

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// headerNames are the header parameters that count.
+// headerNames are the header parameters that this package understands.
 var headerNames = []string{"alg", "b64", "crit", "kid", "typ"}
 
-// header is what a token says of its signature.
+// header is what a token says about its signature.
 type header struct {
 	alg string
-	kid string // which key; "" is any
+	kid string // key id; "" allows any key
 }
 
-// readHeader reads the header of a token as strictly as its claims.
+// readHeader decodes a token's header as strictly as its claims.
 func readHeader(token string) (h header, err error) {
 	head, _, _ := strings.Cut(token, ".")
 	text, err := base64.RawURLEncoding.Strict().DecodeString(head)
@@ -29,9 +29,9 @@ func readHeader(token string) (h header, err error) {
 			h.alg, err = word(raw)
 		case "typ":
 			_, err = word(raw)
-		case "crit": // extensions that must be understood (RFC 7515 section 4.1.11)
+		case "crit": // extensions that the recipient must understand (RFC 7515 section 4.1.11)
 			err = ErrInvalid
-		case "b64": // not false in a token (RFC 7797 section 7)
+		case "b64": // must not be false in a JWT (RFC 7797 section 7)
 			if string(raw) != "true" {
 				err = ErrInvalid
 			}

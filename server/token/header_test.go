@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// What counts in a header stands once, under its name and with its type.
+// A header parameter that is understood appears once, under its exact name and with
+// a value of its type.
 func TestHeaderIsExact(t *testing.T) {
 	v := New(Rules{Keys: allKeys(t)}, clock)
 	for header, want := range map[string]error{

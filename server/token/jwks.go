@@ -14,12 +14,12 @@ import (
 	"slices"
 )
 
-// jwk is one key of a set (RFC 7517 section 4, RFC 7518 section 6, RFC 8037
-// section 2): those of its members that count, as they are written. What they
-// hold is looked at only as far as the key is for us.
+// jwk is one key of a set (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section
+// 2): the members that this package understands, still encoded. They are decoded
+// only as far as needed, so a key of another kind may hold anything.
 type jwk map[string][]byte
 
-// jwkNames are the members that count.
+// jwkNames are the members that this package understands.
 var jwkNames = []string{"kty", "kid", "use", "alg", "key_ops", "crv", "n", "e", "x", "y", "k"}
 
 func readJWK(text []byte) (jwk, error) {
@@ -30,7 +30,7 @@ func readJWK(text []byte) (jwk, error) {
 	})
 }
 
-// member decodes one; one that is not there stays as it is.
+// member decodes one member. A missing member leaves to unchanged.
 func (j jwk) member(name string, to any) error {
 	raw, given := j[name]
 	if !given {
@@ -42,11 +42,12 @@ func (j jwk) member(name string, to any) error {
 	return nil
 }
 
-// algorithms are those of the kinds of keys that are known.
+// algorithms maps the supported kinds of keys to their algorithm.
 var algorithms = map[string]string{"oct": "HS256", "RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA"}
 
-// algorithm is what a token signed with the key has; "" if the key is not for
-// us: of a kind, for a use or for an algorithm that is not known here.
+// algorithm returns the algorithm of tokens that are signed with the key. It
+// returns "" if the key is not meant for us: its kind, its use or its algorithm is
+// not supported.
 func (j jwk) algorithm() (alg string, err error) {
 	var kind, curve, use, said string
 	var ops []string
@@ -75,7 +76,7 @@ func (j jwk) algorithm() (alg string, err error) {
 	return alg, nil
 }
 
-// b64 is base64url without padding.
+// b64 is decoded base64url without padding.
 type b64 []byte
 
 // UnmarshalText decodes base64url.
@@ -84,10 +85,10 @@ func (b *b64) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// JWKS reads a JSON Web Key Set. Keys for encryption, of kinds or for
-// algorithms that are not known here are skipped, whatever they hold, as RFC
-// 7517 section 5 asks for; one for us that is broken, and a set with no key
-// left, are errors.
+// JWKS parses a JSON Web Key Set. As RFC 7517 section 5 asks, it skips keys for
+// encryption and those of unsupported kinds or algorithms, whatever they contain.
+// It returns an error if a key that is meant for us is malformed, or if no key is
+// left.
 func JWKS(text []byte) ([]Key, error) {
 	keys, broken, err := readSet(text)
 	if err == nil && len(broken) > 0 {
@@ -99,8 +100,8 @@ func JWKS(text []byte) ([]Key, error) {
 	return keys, nil
 }
 
-// KeySet is JWKS for a set that is published: keys that are broken are left
-// out, since nobody here can mend them, and counted.
+// KeySet is JWKS for a published set. It leaves malformed keys out and counts them,
+// since nobody here can repair them.
 func KeySet(text []byte) (keys []Key, leftOut int, err error) {
 	keys, broken, err := readSet(text)
 	if err != nil {
@@ -111,7 +112,8 @@ func KeySet(text []byte) (keys []Key, leftOut int, err error) {
 
 var errNoKey = errors.New("the JSON Web Key Set has no key for HS256, RS256, ES256 or EdDSA")
 
-// readSet reads a set. broken are the errors of keys that are for us.
+// readSet parses a set. broken holds the errors of malformed keys that are meant
+// for us.
 func readSet(text []byte) (keys []Key, broken []error, err error) {
 	if mark := ByteOrderMark(text); mark != "" {
 		return nil, nil, fmt.Errorf("it begins with a byte order mark (%s)", mark)
@@ -139,7 +141,7 @@ func readSet(text []byte) (keys []Key, broken []error, err error) {
 	return keys, broken, nil
 }
 
-// readKey reads a key; known tells whether it is for us.
+// readKey parses a key. known is false if the key is not meant for us.
 func readKey(raw []byte) (k Key, known bool, err error) {
 	j, err := readJWK(raw)
 	if err != nil {
@@ -158,7 +160,7 @@ func readKey(raw []byte) (k Key, known bool, err error) {
 	return k, true, err
 }
 
-// key is the key for an algorithm, that of its kind.
+// key builds the key for an algorithm from the members of its kind.
 func (j jwk) key(alg string) (k Key, err error) {
 	switch alg {
 	case "HS256":
@@ -174,7 +176,7 @@ func (j jwk) key(alg string) (k Key, err error) {
 		}
 		exponent := new(big.Int).SetBytes(e)
 		if len(n) == 0 || !exponent.IsInt64() || exponent.Int64() > 1<<31-1 {
-			return k, errors.New("no RSA key")
+			return k, errors.New("not an RSA key")
 		}
 		return publicKey(&rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())})
 	case "ES256":
@@ -183,7 +185,7 @@ func (j jwk) key(alg string) (k Key, err error) {
 			return k, err
 		}
 		if len(x) != 32 || len(y) != 32 {
-			return k, errors.New("coordinates of P-256 have 32 bytes")
+			return k, errors.New("P-256 coordinates must have 32 bytes")
 		}
 		p, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
 		if err != nil {
@@ -196,7 +198,7 @@ func (j jwk) key(alg string) (k Key, err error) {
 		return k, err
 	}
 	if len(x) != ed25519.PublicKeySize {
-		return k, errors.New("an Ed25519 key has 32 bytes")
+		return k, errors.New("an Ed25519 key must have 32 bytes")
 	}
 	return publicKey(ed25519.PublicKey(x))
 }

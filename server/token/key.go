@@ -16,15 +16,15 @@ import (
 
 // Limits of keys.
 const (
-	// MaxKeys is how many keys one Verifier takes. A token that does not name
-	// its key is tried with each of its kind.
+	// MaxKeys is how many keys one Verifier takes. A token without a key id is
+	// tried with each key of its algorithm.
 	MaxKeys = 16
-	// minSecret is the length in bytes that a shared secret must have at least
-	// (RFC 7518 section 3.2); shorter ones can be found by trying.
+	// minSecret is the minimum length of a shared secret in bytes (RFC 7518 section
+	// 3.2). Shorter secrets can be found by brute force.
 	minSecret = 32
 
 	minRSABits = 2048 // RFC 7518 section 3.3
-	maxRSABits = 8192 // above, one check takes milliseconds
+	maxRSABits = 8192 // with a larger key, one check takes milliseconds
 )
 
 // Key verifies signatures of one algorithm.
@@ -34,25 +34,25 @@ type Key struct {
 	key any    // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 }
 
-// ByteOrderMark tells what the byte order mark that the text of a file begins
-// with says that it is, UTF-8 for one; "" if there is none. Such a mark would
-// become part of a secret.
+// ByteOrderMark names the encoding of the byte order mark that a file's text begins
+// with, such as UTF-8, or returns "" if there is none. Without this check the mark
+// would become part of a secret.
 func ByteOrderMark(text []byte) string { return pemfile.ByteOrderMark(text) }
 
-// Algorithm is the one that the key is for: HS256, RS256, ES256 or EdDSA.
+// Algorithm returns the algorithm of the key: HS256, RS256, ES256 or EdDSA.
 func (k Key) Algorithm() string { return k.alg }
 
-// ID is the name by which tokens call for the key (kid); "" if it has none.
+// ID returns the key id (kid) that tokens refer to; "" if the key has none.
 func (k Key) ID() string { return k.id }
 
-// notSecret are marks of keys in files that look like secrets but are public,
-// or not used as they stand. Who has one could sign tokens with it.
+// notSecret are beginnings of key files that look like secrets but are public, or
+// are not used as they stand. Anyone who has such a file could sign tokens with it.
 var notSecret = []struct{ mark, is string }{
-	{"-----BEGIN", "a key in PEM form, which anyone may have; it is for --jwt-public-key"},
-	{`"kty"`, "a JSON Web Key, which anyone may have; it is for --jwt-jwks"},
+	{"-----BEGIN", "a key in PEM form, which may be public; use --jwt-public-key"},
+	{`"kty"`, "a JSON Web Key, which may be public; use --jwt-jwks"},
 }
 
-// Secret is a key for HS256. It must have 32 bytes or more.
+// Secret returns a key for HS256. The secret must have at least 32 bytes.
 func Secret(secret []byte) (Key, error) {
 	for _, not := range notSecret {
 		if bytes.Contains(secret, []byte(not.mark)) {
@@ -63,14 +63,14 @@ func Secret(secret []byte) (Key, error) {
 		return Key{}, errors.New("the secret is empty")
 	}
 	if n := len(secret); n < minSecret {
-		return Key{}, fmt.Errorf("the secret has %d bytes; HS256 needs %d or more, or it can be found by trying (RFC 7518)", n, minSecret)
+		return Key{}, fmt.Errorf("the secret has %d bytes; HS256 needs at least %d, since shorter secrets can be found by brute force (RFC 7518)", n, minSecret)
 	}
 	return Key{alg: "HS256", key: secret}, nil
 }
 
-// PEM reads public keys (PKIX or PKCS #1) or certificates, of which only the
-// key counts, one after the other. Any other block is an error, a private key
-// above all, and so is one that is cut or damaged; text between them is not.
+// PEM parses a sequence of public keys (PKIX or PKCS #1) and certificates, of which
+// it uses only the key. Any other block is an error, above all a private key, and
+// so is a block that is truncated or damaged. Text between the blocks is ignored.
 func PEM(text []byte) ([]Key, error) {
 	blocks, err := pemfile.Blocks(text)
 	if err != nil {
@@ -94,7 +94,7 @@ func PEM(text []byte) ([]Key, error) {
 	return keys, nil
 }
 
-// publicOf parses the public key in a block.
+// publicOf parses the public key in a PEM block.
 func publicOf(b *pem.Block) (any, error) {
 	switch b.Type {
 	case "PUBLIC KEY":
@@ -116,10 +116,10 @@ func publicKey(public any) (Key, error) {
 	switch p := public.(type) {
 	case *rsa.PublicKey:
 		if bits := p.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-			return Key{}, fmt.Errorf("an RSA key of %d bits, not of %d to %d", bits, minRSABits, maxRSABits)
+			return Key{}, fmt.Errorf("an RSA key of %d bits; it must have %d to %d", bits, minRSABits, maxRSABits)
 		}
 		if p.E < 3 || p.E&1 == 0 {
-			return Key{}, errors.New("an RSA key whose exponent is no odd number above 1")
+			return Key{}, errors.New("an RSA key whose exponent is not an odd number above 1")
 		}
 		return Key{alg: "RS256", key: p}, nil
 	case *ecdsa.PublicKey:
@@ -130,5 +130,5 @@ func publicKey(public any) (Key, error) {
 	case ed25519.PublicKey:
 		return Key{alg: "EdDSA", key: p}, nil
 	}
-	return Key{}, fmt.Errorf("a key of type %T; RSA, P-256 and Ed25519 are known", public)
+	return Key{}, fmt.Errorf("a key of type %T; only RSA, P-256 and Ed25519 are supported", public)
 }

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// A file of two keys that is cut anywhere has both of them or is an error, but
-// for a cut between the two, which nothing tells from a file of one.
+// A file of two keys that is truncated anywhere yields both keys or an error. The
+// one exception is a cut exactly between the two, which leaves a complete file of
+// one key.
 func TestPEMCutAnywhere(t *testing.T) {
 	first, second := publicPEM(t, ecKey.Public()), publicPEM(t, edKey.Public())
 	text := append(bytes.Clone(first), second...)

@@ -5,23 +5,27 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 var (
-	errObject = errors.New("no JSON object")
-	errText   = errors.New("not UTF-8, or half of a surrogate pair")
-	errNull   = errors.New("null is no value")
-	errString = errors.New("no string")
-	errList   = errors.New("no list")
+	errObject = errors.New("not a JSON object")
+	errText   = errors.New("not UTF-8, or an escaped surrogate without its pair")
+	errNull   = errors.New("null is not allowed")
+	errString = errors.New("not a string")
+	errList   = errors.New("not a list")
 )
 
-// members reads a JSON object: value is called for each member whose name is
-// one of those that count, letter by letter (RFC 7519 section 10.1.1), and none
-// of these may stand twice. encoding/json would take "SUB" for "sub", the last
-// of two, and what is no character for one and the same.
-func members(text []byte, counts []string, value func(name string, raw []byte) error) error {
+// members decodes a JSON object and calls value for each member whose name is in
+// known. Names match exactly (RFC 7519 section 10.1.1), and a known name may appear
+// only once. encoding/json alone would accept "SUB" for "sub", take the last of two,
+// and decode everything that is not a character to the same one.
+//
+// It walks over the text itself once encoding/json has found it valid: a json.Decoder
+// passes the same tests, but takes 129 allocations to verify an HS256 token, not 44.
+func members(text []byte, known []string, value func(name string, raw []byte) error) error {
 	if !json.Valid(text) {
 		return errObject
 	}
@@ -32,7 +36,7 @@ func members(text []byte, counts []string, value func(name string, raw []byte) e
 	if !ok {
 		return errObject
 	}
-	var seen uint // a bit for each of counts
+	var seen uint // a bit for each of known
 	for {
 		var quoted, raw []byte
 		if rest = bytes.TrimLeft(rest, space+","); rest[0] == '}' {
@@ -41,33 +45,33 @@ func members(text []byte, counts []string, value func(name string, raw []byte) e
 		quoted, rest = cutValue(rest)
 		raw, rest = cutValue(bytes.TrimLeft(rest, space+":"))
 		name := unquoted(quoted)
-		i := slices.IndexFunc(counts, func(one string) bool { return one == string(name) })
+		i := slices.IndexFunc(known, func(one string) bool { return one == string(name) })
 		if i < 0 {
 			continue
 		}
 		if seen&(1<<i) != 0 {
-			return twiceError(counts[i])
+			return duplicateError(known[i])
 		}
 		seen |= 1 << i
-		if err := value(counts[i], raw); err != nil {
+		if err := value(known[i], raw); err != nil {
 			return err
 		}
 	}
 }
 
-// twiceError is the name of a member that stands twice.
-type twiceError string
+// duplicateError is the name of a member that appears more than once.
+type duplicateError string
 
 // Error implements error.
-func (e twiceError) Error() string { return string(e) + " stands twice" }
+func (e duplicateError) Error() string { return "duplicate member " + string(e) }
 
-// space is what may stand between the tokens of JSON.
+// space is the white space of JSON.
 const space = " \t\r\n"
 
-// ends are what may follow a number or word.
+// ends are the characters that may follow a number, true, false or null.
 var ends = []byte(space + ",:]}")
 
-// unquoted is the value of a string in JSON.
+// unquoted decodes a JSON string.
 func unquoted(text []byte) []byte {
 	if bytes.IndexByte(text, '\\') >= 0 {
 		var s string
@@ -78,7 +82,7 @@ func unquoted(text []byte) []byte {
 	return text[1 : len(text)-1]
 }
 
-// cutValue returns the value that a valid text begins with, and what follows.
+// cutValue splits off the value that valid JSON begins with.
 func cutValue(text []byte) (value, rest []byte) {
 	depth := 0
 	for i := 0; i < len(text); i++ {
@@ -94,7 +98,7 @@ func cutValue(text []byte) (value, rest []byte) {
 			continue
 		case '}', ']':
 			depth--
-		default: // within a number or word, whose end is what follows it
+		default: // in a number or word, which ends before the next of ends
 			if depth > 0 || i+1 < len(text) && bytes.IndexByte(ends, text[i+1]) < 0 {
 				continue
 			}
@@ -106,9 +110,9 @@ func cutValue(text []byte) (value, rest []byte) {
 	return text, nil
 }
 
-// halfPair tells whether a string in a JSON text has an escape for half of a
-// surrogate pair, which stands for no character. All of them would read as the
-// same one.
+// halfPair reports whether a string in valid JSON has an escaped surrogate that is
+// not part of a pair. It stands for no character, and encoding/json decodes all of
+// them to the same one.
 func halfPair(text []byte) bool {
 	for {
 		at := bytes.IndexByte(text, '\\')
@@ -130,21 +134,17 @@ func halfPair(text []byte) bool {
 	}
 }
 
-// escape is the UTF-16 unit of the \uXXXX that a text begins with, -1 if it
-// begins with something else.
+// escape is the UTF-16 unit of the \uXXXX that text begins with, -1 if it begins
+// with anything else.
 func escape(text []byte) rune {
 	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
 		return -1
 	}
-	var r rune
-	for _, c := range text[2:6] {
-		digit := bytes.IndexByte([]byte("0123456789abcdef"), c|0x20)
-		if digit < 0 {
-			return -1
-		}
-		r = r<<4 | rune(digit)
+	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return -1
 	}
-	return r
+	return rune(unit)
 }
 
 // word decodes a string.
@@ -155,7 +155,7 @@ func word(raw []byte) (string, error) {
 	return string(unquoted(raw)), nil
 }
 
-// exactly decodes a value that has the type of to; null has none.
+// exactly decodes a value of the type of to. null is not a value of any type.
 func exactly(raw []byte, to any) error {
 	if string(raw) == "null" {
 		return errNull

@@ -1,47 +1,47 @@
 package token
 
-// Reason is why a token is refused, a bounded number of them.
+// Reason is why a token was refused. The set of reasons is fixed.
 type Reason uint8
 
-// The reasons, in the order in which they are looked for. The first and the last
-// two are for the caller to find.
+// The reasons, in the order in which they are checked. The caller finds Missing,
+// Repeated and Busy itself.
 const (
-	Missing     Reason = iota // there is none, and one is required
-	Repeated                  // there are several
-	Malformed                 // no JSON Web Token, or with an extension that is not known
-	NoKeys                    // keys are fetched and none has come yet
-	Algorithm                 // no key is for its algorithm
-	UnknownKey                // no key has the name that it gives (kid)
-	Signature                 // no key has signed it
-	Claim                     // a claim has a wrong type or value, or stands twice
+	Missing     Reason = iota // there is no token, and one is required
+	Repeated                  // there is more than one token
+	Malformed                 // not a JSON Web Token, or one with an unsupported critical extension
+	NoKeys                    // keys are fetched, and none has arrived yet
+	Algorithm                 // there is no key for the token's algorithm
+	UnknownKey                // no key has the token's key id (kid)
+	Signature                 // the signature does not match any key
+	Claim                     // a claim appears twice or has a wrong type or value
 	Expired                   // exp
 	NotYetValid               // nbf
 	Audience                  // aud
 	Issuer                    // iss
-	Busy                      // too many tokens wait to be checked
+	Busy                      // too many tokens are waiting to be verified
 
 	NumReasons = int(iota)
 )
 
-// reasons hold the code that callers and metrics see, and the sentence for
-// people. Neither has anything of the token.
+// reasons hold the code that callers and metrics see, and the sentence for people.
+// Neither contains anything of the token.
 var reasons = [NumReasons]struct{ code, text string }{
 	Missing:     {"token_missing", "a token is required"},
-	Repeated:    {"token_repeated", "there are several tokens"},
-	Malformed:   {"token_malformed", "the token is no JSON Web Token"},
-	NoKeys:      {"token_no_keys", "keys for tokens have not come yet, try later"},
+	Repeated:    {"token_repeated", "there is more than one token"},
+	Malformed:   {"token_malformed", "the token is not a JSON Web Token"},
+	NoKeys:      {"token_no_keys", "no keys have been fetched yet, try again later"},
 	Algorithm:   {"token_algorithm", "there is no key for the token's algorithm"},
-	UnknownKey:  {"token_unknown_key", "the key that the token names (kid) is not known"},
-	Signature:   {"token_signature", "the token's signature does not fit"},
+	UnknownKey:  {"token_unknown_key", "the token's key id (kid) is unknown"},
+	Signature:   {"token_signature", "the token's signature is invalid"},
 	Claim:       {"token_claim", "a claim of the token has a wrong type or value"},
 	Expired:     {"token_expired", "the token has expired"},
 	NotYetValid: {"token_not_yet_valid", "the token is not valid yet"},
-	Audience:    {"token_audience", "the token is for another audience"},
-	Issuer:      {"token_issuer", "the token is of another issuer"},
-	Busy:        {"token_busy", "too many tokens to check, try later"},
+	Audience:    {"token_audience", "the token is for a different audience"},
+	Issuer:      {"token_issuer", "the token is from a different issuer"},
+	Busy:        {"token_busy", "too many tokens are being verified, try again later"},
 }
 
-// String is the reason's code.
+// String returns the code of the reason.
 func (r Reason) String() string {
 	if int(r) >= NumReasons {
 		return "token_unknown"
@@ -49,15 +49,16 @@ func (r Reason) String() string {
 	return reasons[r].code
 }
 
-// Refusal is the error of a token that is refused.
+// Refusal is the error for a token that is refused.
 type Refusal struct {
 	Reason Reason
-	// Claim is the name of the claim, one of ours, where Reason is Claim.
+	// Claim is the name of the invalid claim if Reason is Claim. It is always one
+	// of claimNames.
 	Claim string
 }
 
-// Error is a sentence for people, with the claim's name and nothing else of the
-// token.
+// Error returns a sentence for people. Apart from the claim's name it contains
+// nothing of the token.
 func (r *Refusal) Error() string {
 	switch {
 	case int(r.Reason) >= NumReasons:
@@ -68,16 +69,16 @@ func (r *Refusal) Error() string {
 	return reasons[r.Reason].text
 }
 
-// Is tells that refusals of one reason and claim are the same, and that those
-// which are wrong in themselves are ErrInvalid.
+// Is makes refusals with the same reason and claim equal for errors.Is. All
+// refusals of tokens that are invalid in themselves also match ErrInvalid.
 func (r *Refusal) Is(target error) bool {
 	other, ok := target.(*Refusal)
 	return ok && (*r == *other || target == error(ErrInvalid) && r.Reason >= Repeated && r.Reason <= Claim && r.Reason != NoKeys)
 }
 
-// Refusals without a claim.
+// Refusals that are not about a claim.
 var (
-	ErrInvalid     = &Refusal{Reason: Malformed} // and whatever is wrong with a token in itself, for errors.Is
+	ErrInvalid     = &Refusal{Reason: Malformed} // also matches every token that is invalid in itself, with errors.Is
 	ErrNoKeys      = &Refusal{Reason: NoKeys}
 	ErrAlgorithm   = &Refusal{Reason: Algorithm}
 	ErrUnknownKey  = &Refusal{Reason: UnknownKey}

@@ -8,8 +8,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Each way of being refused has its own reason, which stays what it is, and
-// none shows anything of the token.
+// Each cause has its own reason. Codes never change, and no error contains anything
+// of the token.
 func TestReasons(t *testing.T) {
 	now := epoch.Unix()
 	named, err := JWKS(set(t, jwkOf(t, "one", rsaKey.Public()), jwkOf(t, "two", ecKey.Public())))
@@ -32,27 +32,27 @@ func TestReasons(t *testing.T) {
 	for name, try := range map[string]struct {
 		token, want string
 	}{
-		"good":               {good, ""},
-		"empty":              {"", "token_malformed"},
-		"a session id":       {"7f3c2d", "token_malformed"},
-		"encrypted":          {"a.b.c.d.e", "token_malformed"},
-		"header no JSON":     {encode([]byte("{")) + "." + part[1] + "." + part[2], "token_malformed"},
-		"claims no JSON":     {part[0] + "." + encode([]byte("{")) + "." + part[2], "token_malformed"},
-		"signature no text":  {part[0] + "." + part[1] + ".?", "token_malformed"},
-		"critical extension": {sign(t, jwt.SigningMethodRS256, rsaKey, m{"kid": "one", "crit": []string{"x"}}, claims(nil)), "token_malformed"},
-		"none":               {sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil, claims(nil)), "token_algorithm"},
-		"HS256 without key":  {sign(t, jwt.SigningMethodHS256, secret, nil, claims(nil)), "token_algorithm"},
-		"HS512":              {sign(t, jwt.SigningMethodHS512, secret, nil, claims(nil)), "token_algorithm"},
-		"PS256":              {sign(t, jwt.SigningMethodPS256, rsaKey, m{"kid": "one"}, claims(nil)), "token_algorithm"},
-		"key of another":     {sign(t, jwt.SigningMethodRS256, rsaKey, m{"kid": "two"}, claims(nil)), "token_algorithm"},
-		"unknown key":        {rs("three", nil), "token_unknown_key"},
-		"other signature":    {part[0] + "." + part[1] + "." + strings.Repeat("A", len(part[2])-1) + "A", "token_signature"},
-		"claim":              {rs("one", m{"exp": "soon"}), "token_claim"},
-		"expired":            {rs("one", m{"exp": now - 1}), "token_expired"},
-		"early":              {rs("one", m{"nbf": now + 60}), "token_not_yet_valid"},
-		"audience":           {rs("one", m{"aud": "other"}), "token_audience"},
-		"issuer":             {rs("one", m{"iss": "other"}), "token_issuer"},
-		"issued later":       {rs("one", m{"iat": now + 3600}), ""},
+		"good":                 {good, ""},
+		"empty":                {"", "token_malformed"},
+		"a session id":         {"7f3c2d", "token_malformed"},
+		"encrypted":            {"a.b.c.d.e", "token_malformed"},
+		"header not JSON":      {encode([]byte("{")) + "." + part[1] + "." + part[2], "token_malformed"},
+		"claims not JSON":      {part[0] + "." + encode([]byte("{")) + "." + part[2], "token_malformed"},
+		"signature not base64": {part[0] + "." + part[1] + ".?", "token_malformed"},
+		"critical extension":   {sign(t, jwt.SigningMethodRS256, rsaKey, m{"kid": "one", "crit": []string{"x"}}, claims(nil)), "token_malformed"},
+		"none":                 {sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil, claims(nil)), "token_algorithm"},
+		"HS256 without key":    {sign(t, jwt.SigningMethodHS256, secret, nil, claims(nil)), "token_algorithm"},
+		"HS512":                {sign(t, jwt.SigningMethodHS512, secret, nil, claims(nil)), "token_algorithm"},
+		"PS256":                {sign(t, jwt.SigningMethodPS256, rsaKey, m{"kid": "one"}, claims(nil)), "token_algorithm"},
+		"key of another":       {sign(t, jwt.SigningMethodRS256, rsaKey, m{"kid": "two"}, claims(nil)), "token_algorithm"},
+		"unknown key":          {rs("three", nil), "token_unknown_key"},
+		"other signature":      {part[0] + "." + part[1] + "." + strings.Repeat("A", len(part[2])-1) + "A", "token_signature"},
+		"claim":                {rs("one", m{"exp": "soon"}), "token_claim"},
+		"expired":              {rs("one", m{"exp": now - 1}), "token_expired"},
+		"early":                {rs("one", m{"nbf": now + 60}), "token_not_yet_valid"},
+		"audience":             {rs("one", m{"aud": "other"}), "token_audience"},
+		"issuer":               {rs("one", m{"iss": "other"}), "token_issuer"},
+		"issued later":         {rs("one", m{"iat": now + 3600}), ""},
 	} {
 		_, err := v.Verify(try.token)
 		got := ""
@@ -73,8 +73,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// Keys that are fetched count beside those that are given, as they are when a
-// token is checked.
+// Fetched keys are used along with the configured ones, as they are at the moment
+// of the check.
 func TestFetchedKeys(t *testing.T) {
 	static, err := Secret(secret)
 	if err != nil {
@@ -100,7 +100,8 @@ func TestFetchedKeys(t *testing.T) {
 			t.Errorf("kid %q: %v, want %v", kid, err, want)
 		}
 	}
-	// By a secret that has no name nothing can be told of a key that is new.
+	// If the configured secret has no key id, a new fetched key cannot be
+	// recognised by its id.
 	if _, err := v.Verify(sign(t, jwt.SigningMethodHS256, []byte("another secret of at least 32 bytes"), m{"kid": "new"}, m{})); err != ErrUnknownKey {
 		t.Errorf("a new secret: %v", err)
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// MaxLen is the longest token in bytes that is looked at: more does not fit
-// into the head of a handshake.
+// MaxLen is the longest accepted token in bytes. A handshake has no room for a
+// longer one.
 const MaxLen = 64 << 10
 
-// MaxLeeway is the largest Rules.Leeway, DefaultLeeway the usual one: clocks
-// that are set by NTP differ by less.
+// MaxLeeway is the largest Rules.Leeway and DefaultLeeway the usual one. Clocks
+// that are synchronised by NTP differ by less.
 const (
 	MaxLeeway     = 10 * time.Minute
 	DefaultLeeway = 5 * time.Second
@@ -23,24 +23,24 @@ const (
 
 // Rules say which tokens are good.
 type Rules struct {
-	// Keys, at most MaxKeys; at least one unless there is Fetched.
+	// Keys holds at most MaxKeys keys. It may be empty only if Fetched is set.
 	Keys []Key
-	// Fetched returns further keys, which may change; none have come yet while
-	// it returns none. Nil: there are no others. Any goroutine.
+	// Fetched returns additional keys, which may change over time. It returns none
+	// until the first have been fetched. Nil means that there are none. It may be
+	// called from any goroutine.
 	Fetched func() []Key
-	// Issuer and Audience are what iss must be and aud must have; "" is any.
+	// Issuer must equal iss and Audience must be in aud; "" allows any.
 	Issuer, Audience string
-	// Leeway is by how much the issuer's clock and ours may differ, for exp
-	// and nbf; 0 to MaxLeeway. iat is not compared with the clock.
+	// Leeway is the tolerated difference between the issuer's clock and ours for
+	// exp and nbf, 0 to MaxLeeway. iat is not compared with the clock.
 	Leeway time.Duration
 }
 
-// Validate reports what is wrong with the rules, beginning with the name of
-// the setting.
+// Validate returns an error that begins with the name of the offending setting.
 func (r *Rules) Validate() error {
 	switch {
 	case len(r.Keys) == 0 && r.Fetched == nil:
-		return errors.New("jwt-secret: tokens need a key: jwt-secret, jwt-public-key or jwt-jwks")
+		return errors.New("jwt-secret: tokens need a key: set jwt-secret, jwt-public-key or jwt-jwks")
 	case len(r.Keys) > MaxKeys:
 		return fmt.Errorf("jwt-jwks: %d keys are more than %d", len(r.Keys), MaxKeys)
 	case r.Leeway < 0 || r.Leeway > MaxLeeway:
@@ -49,24 +49,24 @@ func (r *Rules) Validate() error {
 	return nil
 }
 
-// Identity is what a good token says.
+// Identity is what a valid token says.
 type Identity struct {
 	UID    string   // sub; may be ""
 	Groups []string // groups
-	// Expires is when the token ends, the leeway included; zero is never.
+	// Expires is when the token expires, including the leeway; zero means never.
 	Expires time.Time
 }
 
-// Verifier checks tokens by its Rules.
+// Verifier verifies tokens by its Rules.
 type Verifier struct {
 	rules  Rules
 	parser *jwt.Parser
 }
 
-// validMethods are the algorithms that there are keys for.
+// validMethods are the algorithms that have a key.
 var validMethods = []string{"HS256", "RS256", "ES256", "EdDSA"}
 
-// New makes a Verifier of valid Rules. now is the clock; nil is time.Now.
+// New returns a Verifier for valid Rules. now is the clock; nil means time.Now.
 func New(r Rules, now func() time.Time) *Verifier {
 	if now == nil {
 		now = time.Now
@@ -84,8 +84,8 @@ func New(r Rules, now func() time.Time) *Verifier {
 	return &Verifier{rules: r, parser: jwt.NewParser(options...)}
 }
 
-// Verify checks a token's signature and claims. The error is a *Refusal. It
-// takes 5 to 100 microseconds for each key that fits.
+// Verify checks a token's signature and claims. An error is always a *Refusal. Each
+// key that matches costs 5 to 100 microseconds.
 func (v *Verifier) Verify(text string) (Identity, error) {
 	if len(text) > MaxLen || strings.Count(text, ".") != 2 {
 		return Identity{}, ErrInvalid
@@ -107,7 +107,7 @@ func (v *Verifier) Verify(text string) (Identity, error) {
 	})
 	if refusal := v.refusalOf(err, &c); refusal != nil {
 		if refusal == ErrSignature && h.kid != "" && !named && v.rules.Fetched != nil {
-			refusal = ErrUnknownKey // the keys that were tried have no names
+			refusal = ErrUnknownKey // none of the keys that were tried has an id
 		}
 		return Identity{}, refusal
 	}
@@ -123,7 +123,7 @@ func (v *Verifier) Verify(text string) (Identity, error) {
 	return id, nil
 }
 
-// refusalOf is what the parser's error comes to, nil for none.
+// refusalOf translates an error of the parser, nil for none.
 func (v *Verifier) refusalOf(err error, c *claims) *Refusal {
 	if claim, ok := errors.AsType[claimError](err); ok {
 		return &Refusal{Reason: Claim, Claim: string(claim)}
@@ -153,9 +153,8 @@ func (v *Verifier) refusalOf(err error, c *claims) *Refusal {
 	return ErrIssuer
 }
 
-// keysFor returns the keys that a token may have been signed with: those of
-// its algorithm, and of its key id if both have one. named tells whether a key
-// has that id.
+// keysFor returns the keys that may have signed a token: those of its algorithm,
+// and of its key id if both have one. named reports whether a key has that id.
 func (v *Verifier) keysFor(h header) (keys []jwt.VerificationKey, named bool, refusal *Refusal) {
 	var fetched []Key
 	if v.rules.Fetched != nil {

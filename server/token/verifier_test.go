@@ -61,7 +61,7 @@ func allKeys(t testing.TB) []Key {
 
 type m = map[string]any
 
-// sign makes a token; header entries replace those of the method.
+// sign makes a token. Entries of header replace those of the method.
 func sign(t testing.TB, method jwt.SigningMethod, key any, header, claims m) string {
 	t.Helper()
 	tok := jwt.NewWithClaims(method, jwt.MapClaims(claims))
@@ -123,9 +123,9 @@ func TestVerifyRefuses(t *testing.T) {
 		"no audience":        {hs(nil, m{"aud": nil}), ErrAudience},
 		"wrong issuer":       {hs(nil, m{"iss": "other"}), ErrIssuer},
 		"no issuer":          {hs(nil, m{"iss": nil}), ErrIssuer},
-		"sub is no string":   {hs(nil, m{"sub": true}), ErrInvalid},
-		"groups are no list": {hs(nil, m{"groups": "news"}), ErrInvalid},
-		"exp is no number":   {hs(nil, m{"exp": "tomorrow"}), ErrInvalid},
+		"sub not a string":   {hs(nil, m{"sub": true}), ErrInvalid},
+		"groups not a list":  {hs(nil, m{"groups": "news"}), ErrInvalid},
+		"exp not a number":   {hs(nil, m{"exp": "tomorrow"}), ErrInvalid},
 		"critical extension": {hs(m{"crit": []string{"x"}}, nil), ErrInvalid},
 		"empty":              {"", ErrInvalid},
 		"dots":               {"..", ErrInvalid},
@@ -208,7 +208,7 @@ func TestJWKS(t *testing.T) {
 	}
 }
 
-// A key that is not for us is not looked into, whatever its members hold.
+// A key that is not meant for us is skipped, whatever its members contain.
 func TestJWKSSkips(t *testing.T) {
 	ours := `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
 	for _, skipped := range []string{
@@ -248,16 +248,16 @@ func TestKeysRefused(t *testing.T) {
 	offCurve := jwkOf(t, "", ecKey.Public())
 	offCurve["y"] = offCurve["x"]
 	for name, text := range map[string][]byte{
-		"nothing":         nil,
-		"no JSON":         []byte("{"),
-		"no keys":         []byte(`{}`),
-		"only encryption": []byte(`{"keys":[{"kty":"RSA","use":"enc"}]}`),
-		"not base64":      []byte(`{"keys":[{"kty":"oct","k":"?"}]}`),
-		"empty secret":    []byte(`{"keys":[{"kty":"oct","k":""}]}`),
-		"weak RSA":        set(t, jwkOf(t, "", &weak.PublicKey)),
-		"off the curve":   set(t, offCurve),
-		"short Ed25519":   []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA"}]}`),
-		"a key no object": []byte(`{"keys":[7]}`),
+		"nothing":           nil,
+		"not JSON":          []byte("{"),
+		"no keys":           []byte(`{}`),
+		"only encryption":   []byte(`{"keys":[{"kty":"RSA","use":"enc"}]}`),
+		"not base64":        []byte(`{"keys":[{"kty":"oct","k":"?"}]}`),
+		"empty secret":      []byte(`{"keys":[{"kty":"oct","k":""}]}`),
+		"weak RSA":          set(t, jwkOf(t, "", &weak.PublicKey)),
+		"off the curve":     set(t, offCurve),
+		"short Ed25519":     []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AA"}]}`),
+		"key not an object": []byte(`{"keys":[7]}`),
 	} {
 		if keys, err := JWKS(text); err == nil {
 			t.Errorf("set with %s: %d keys", name, len(keys))
@@ -284,9 +284,10 @@ func TestKeysRefused(t *testing.T) {
 		t.Errorf("two keys: %d, %v", len(keys), err)
 	}
 	if _, err := Secret(nil); err == nil {
-		t.Error("an empty secret is taken")
+		t.Error("an empty secret is accepted")
 	}
-	// What is public is no secret: who has it could sign tokens.
+	// A public key is never accepted as a secret: anyone who has it could sign
+	// tokens.
 	for setting, text := range map[string][]byte{
 		"jwt-public-key": append([]byte("# of login\r\n"), publicPEM(t, rsaKey.Public())...),
 		"jwt-jwks":       set(t, jwkOf(t, "r", rsaKey.Public())),
@@ -304,7 +305,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add("e30.e30.")
 	f.Fuzz(func(t *testing.T, text string) {
 		if id, err := v.Verify(text); err == nil {
-			t.Fatalf("%q is taken: %+v", text, id)
+			t.Fatalf("%q is accepted: %+v", text, id)
 		}
 	})
 }
@@ -319,7 +320,8 @@ func FuzzJWKS(f *testing.F) {
 	})
 }
 
-// What a stranger's token says of groups is not looked at before its signature is.
+// The groups of a stranger's token are not decoded before its signature has been
+// checked.
 func TestGroupsAfterSignature(t *testing.T) {
 	v := New(Rules{Keys: allKeys(t)}, clock)
 	groups := make([]any, 4096)
