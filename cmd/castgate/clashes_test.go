@@ -47,7 +47,7 @@ func TestClashes(t *testing.T) {
 // Settings that can't be reached, or do nothing, are refused.
 func TestSettingsWithoutEffect(t *testing.T) {
 	for args, want := range map[string]string{
-		"--control 127.0.0.1:99999": `--control: "127.0.0.1:99999" has no port from 0 to 65535`,
+		"--control 127.0.0.1:99999": `--control: "127.0.0.1:99999" has a port that is not from 0 to 65535`,
 		"--control 127.0.0.1:":      "--control: ", "--control localhost:nosuch": "--control: ", "--control 127.0.1:7273 --control-key abcdefghijklmnopq": "--control: ",
 		"--control unix:/" + strings.Repeat("a", 107):           "--control: the path has 108 bytes",
 		"--control unix:/run/c.sock --control-allow 127.0.0.1":  "--control-allow: is of no use with a unix socket",

@@ -99,7 +99,7 @@ func TestSharedAnswers(t *testing.T) {
 
 func TestOriginsThatCannotBe(t *testing.T) {
 	for origin, want := range map[string]string{
-		"*": "no single origin", "https://*.example.com": "no single origin", "null": "cannot be told", "file://": "cannot be told",
+		"*": "not a single origin", "https://*.example.com": "not a single origin", "null": "cannot be told apart", "file://": "cannot be told apart",
 		"admin.example.com": "write https://admin.example.com", "https://a.example/app": "write https://a.example", "": "empty",
 	} {
 		c := Defaults()

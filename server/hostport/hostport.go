@@ -1,5 +1,5 @@
-// Package hostport knows host:port as settings have it: which can be listened on
-// or connected to, and which can't be listened on at once.
+// Package hostport checks host:port in settings: which addresses can be listened on
+// or connected to, and which two cannot be listened on at the same time.
 package hostport
 
 import (
@@ -12,10 +12,10 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// Check reports why host:port, as a setting has it, can't be listened on
-// or connected to: it has no port from 0 to 65535, or a host that is neither an
-// address nor a name. An empty host is all addresses; an empty port is refused, since
-// it is mostly a variable that was not set. Nothing is looked up but names of ports.
+// Check returns why host:port cannot be listened on or connected to: the port is
+// missing or not from 0 to 65535, or the host is neither an address nor a name. An
+// empty host means all addresses. An empty port is refused, since it usually comes
+// from a variable that was not set. Only names of ports are looked up.
 func Check(address string) error {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil || strings.ContainsAny(address, `/\?#@ `) {
@@ -25,7 +25,7 @@ func Check(address string) error {
 		return errors.New("has no port")
 	}
 	if _, err := net.LookupPort("tcp", service); err != nil || strings.TrimLeft(service, "+-") != service {
-		return errors.New("has no port from 0 to 65535")
+		return errors.New("has a port that is not from 0 to 65535")
 	}
 	if _, err := netip.ParseAddr(host); host == "" || err == nil {
 		return nil
@@ -44,14 +44,15 @@ func Check(address string) error {
 	return nil
 }
 
-// notInName tells whether a host's name can't have r.
+// notInName reports whether a host name cannot contain r.
 func notInName(r rune) bool {
 	return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
 }
 
-// Same tells whether two valid host:port can't be listened on at once:
-// they have the same port, and one has the other's address or all of them, or
-// they are the same socket that was passed, fd:NAME. Port 0 is any free one.
+// Same reports whether two valid addresses cannot be listened on at the same time:
+// they have the same port and one has the other's host or all hosts, or both are
+// the same passed socket fd:NAME. Port 0 means any free port, so it never
+// conflicts.
 func Same(a, b string) bool {
 	if name, ok := listen.Name(a); ok {
 		other, _ := listen.Name(b)
@@ -62,7 +63,7 @@ func Same(a, b string) bool {
 	return port > 0 && port == otherPort && (host == otherHost || host == "" || otherHost == "")
 }
 
-// listenOn are the host that an address is listened on, "" for all, and the
+// listenOn returns the host that an address is listened on, "" for all, and the
 // port, -1 if it is not valid.
 func listenOn(address string) (host string, port int) {
 	host, service, err := net.SplitHostPort(address)
@@ -74,7 +75,7 @@ func listenOn(address string) (host string, port int) {
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if host == "localhost" {
-		host = "127.0.0.1" // the one that Go listens on
+		host = "127.0.0.1" // the address that Go listens on
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		if a = a.Unmap(); a.IsUnspecified() {

@@ -13,7 +13,7 @@ func TestCheck(t *testing.T) {
 		"[a]:1", "[::1:80", "::1:80", "b\u00fc.example:1", "a,b:1", "http://a:1",
 	} {
 		if err := Check(a); err == nil {
-			t.Errorf("%q is taken", a)
+			t.Errorf("%q is accepted", a)
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// An item allows what browsers send for it, however it is written.
+// An item allows what browsers send for it, in whatever form the item is written.
 func TestOriginsAreNormalised(t *testing.T) {
 	for _, try := range []struct{ item, sent string }{
 		{"https://app.example.com", "https://app.example.com"},
@@ -50,7 +50,7 @@ func TestOriginsAreNormalised(t *testing.T) {
 	}
 }
 
-// Nothing else than the origin that was meant comes in.
+// No origin other than the intended one is allowed.
 func TestOriginsAreExact(t *testing.T) {
 	for _, try := range []struct{ item, sent string }{
 		{"https://app.example.com", "http://app.example.com"},
@@ -103,7 +103,8 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// What no browser ever sends is refused, with the form that is right.
+// An item that no browser ever sends is refused, and the error suggests the right
+// form.
 func TestOriginsRefused(t *testing.T) {
 	for item, right := range map[string]string{
 		"wss://app.example.com":                "write https://app.example.com",
@@ -124,8 +125,8 @@ func TestOriginsRefused(t *testing.T) {
 		"file://localhost":                     "file:// or null",
 		"file:///index.html":                   "",
 		"data://x":                             "null",
-		"*":                                    "leave allowed-origins out",
-		"":                                     "an item is empty",
+		"*":                                    "do not set allowed-origins",
+		"":                                     "empty item",
 		" / ":                                  "",
 		"*.":                                   "",
 		"**.a.example":                         "",
@@ -150,15 +151,15 @@ func TestOriginsRefused(t *testing.T) {
 		"https://a..example":                   "",
 		"https://.a.example":                   "",
 		"https://a%2eexample":                  "",
-		"https://xn--a-ecp.ru":                 "", // no Punycode of anything
-		"https://127.1":                        "no IPv4 address",
-		"https://1.2.3.400":                    "no IPv4 address",
-		"https://0x7f000001":                   "no IPv4 address",
+		"https://xn--a-ecp.ru":                 "", // Punycode that decodes to nothing
+		"https://127.1":                        "not an IPv4 address",
+		"https://1.2.3.400":                    "not an IPv4 address",
+		"https://0x7f000001":                   "not an IPv4 address",
 		"https://[::1":                         "",
 		"https://[127.0.0.1]":                  "",
 		"https://[fe80::1%eth0]":               "",
-		"*.127.0.0.1":                          "nothing is below",
-		"*.[::1]":                              "nothing is below",
+		"*.127.0.0.1":                          "has no subdomains",
+		"*.[::1]":                              "has no subdomains",
 		"https://a.example\nhttps://b.example": "",
 		"https://" + strings.Repeat("a.", 127) + "a": "",
 	} {
@@ -168,8 +169,8 @@ func TestOriginsRefused(t *testing.T) {
 	}
 }
 
-// Whatever is in a list that is taken, what an item is written as anew is taken
-// too and means the same, and no header of a stranger comes in or brings it down.
+// For every accepted list, the written form of each item parses to the same rule.
+// No header of a stranger is allowed by mistake or causes a panic.
 func FuzzOrigins(f *testing.F) {
 	f.Add("https://bücher.example:443", "https://xn--bcher-kva.example")
 	f.Add("*.[::1]", "null")
@@ -179,7 +180,7 @@ func FuzzOrigins(f *testing.F) {
 		allowed := o.Allow([]byte(sent))
 		if err != nil {
 			if allowed {
-				t.Fatalf("%q is no origin and allows %q", item, sent)
+				t.Fatalf("%q is not an origin but allows %q", item, sent)
 			}
 			return
 		}

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Set is the browser origins that may connect. The zero value allows none.
+// Set is the set of browser origins that may connect. The zero value allows none.
 type Set struct {
 	any   bool
 	rules map[Rule]bool
 }
 
-// NewSet makes the set of valid items; without any it allows all.
+// NewSet returns the set of valid items. An empty list allows every origin.
 func NewSet(allowed []string) Set {
 	o := Set{any: len(allowed) == 0, rules: map[Rule]bool{}}
 	for _, item := range allowed {
@@ -22,12 +22,12 @@ func NewSet(allowed []string) Set {
 	return o
 }
 
-// maxOrigin is the longest Origin header in bytes that is looked at. A host has
-// 253 at most, and the work of Allow grows with their square.
+// maxOrigin is the longest accepted Origin header in bytes. A host has at most 253
+// characters, and the work of Allow grows with the square of its length.
 const maxOrigin = 300
 
-// Allow tells whether a request with this Origin header may become a client
-// (RFC 6455 section 10.2). Any goroutine.
+// Allow reports whether a request with this Origin header may become a client (RFC
+// 6455 section 10.2). It may be called from any goroutine.
 func (o *Set) Allow(origin []byte) bool {
 	if o.any {
 		return true
@@ -53,7 +53,7 @@ func (o *Set) Allow(origin []byte) bool {
 	return o.has(scheme, host, port)
 }
 
-// has looks for a rule that has an origin. A host with n labels is n lookups,
+// has reports whether a rule matches an origin. A host of n labels takes n lookups,
 // however many rules there are.
 func (o *Set) has(scheme, host string, port uint16) bool {
 	for below := false; ; below = true {
@@ -61,7 +61,8 @@ func (o *Set) has(scheme, host string, port uint16) bool {
 			{scheme, host, port, below, false}, {scheme, host, 0, below, false},
 			{"", host, port, below, false}, {"", host, 0, below, false},
 		} {
-			// https://a.example is the default port only, https://*.a.example any.
+			// https://a.example is the default port only, https://*.a.example any
+			// port.
 			if o.rules[rule] && (rule.port == port || rule.scheme == "" || below) {
 				return true
 			}
