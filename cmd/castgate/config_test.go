@@ -103,7 +103,7 @@ func TestConfigCheckReadsFiles(t *testing.T) {
 		"--tls-cert: " + half + " with " + half + ": ":      {"--listen=wss://:1", "--tls-cert=" + half, "--tls-key=" + half},
 		"--max-conns: 4294967296 clients and a reserve of ": {"--max-conns=4294967296", "--loops=256"}, // no host has so many files
 		"--byte-burst: 5 bytes are less than ":              {"--byte-rate=10", "--byte-burst=5"},
-		"--listen: \":99999\" has a port that ":                {"--listen=:99999"},
+		"--listen: \":99999\" has a port that ":             {"--listen=:99999"},
 		"--listen: \"ws://localhost:7272/path\" is not ":    {"--listen=ws://localhost:7272/path"},
 		"--listen: \":7272\" and \"ws://:7272\" are ":       {"--listen=:7272", "--listen=ws://:7272"},
 		"--control-tls-cert: /nowhere/a with /nowhere/b: ":  {"--control-tls-cert=/nowhere/a", "--control-tls-key=/nowhere/b"},

@@ -1,6 +1,6 @@
-// Package audit writes down who did what, for the control API and the front for
-// GatewayWorker alike: one record for each deed, and a bounded number for those
-// who were refused.
+// Package audit records who did what, for the control API and the GatewayWorker
+// front: one record for each action, and a bounded number of records for refused
+// requests.
 package audit
 
 import (
@@ -11,52 +11,55 @@ import (
 	"time"
 )
 
-// What one record holds at most, and how many refusals a second get one: a
-// flood of wrong keys must not fill a disk.
+// Limits of one record, and how many refusals a second are recorded. A flood of
+// wrong keys must not fill a disk.
 const (
-	MostNames    = 8   // of a list
-	MostNameLen  = 128 // in bytes
-	MostRefusals = 10  // in a RefusalSpan
+	MostNames    = 8   // of one list
+	MostNameLen  = 128 // bytes
+	MostRefusals = 10  // in one RefusalSpan
 	RefusalSpan  = time.Second
-	// rest is when those that had no record are told of by one of their own: a
-	// flood may be followed by no further refusal for days.
-	rest = 2 * time.Second
+	// reportDelay is the time after which refusals without a record are reported in a
+	// record of their own. After a flood, the next refusal may be days away.
+	reportDelay = 2 * time.Second
 )
 
-// began is what spans are counted from, on the monotonic clock.
+// began is the origin of the spans, on the monotonic clock.
 var began = time.Now().Add(-RefusalSpan)
 
-// Log is where records go. They never hold what a session or a message holds,
-// and never a secret: that is for the callers to see to. Any goroutine.
+// Log writes audit records. Records must never contain a secret, or the content of
+// a session or message; the callers take care of that. Any goroutine may call its
+// methods.
 type Log struct {
-	handler slog.Handler // nil: nothing is written
+	handler slog.Handler // nil writes nothing
 	written atomic.Uint64
 	lost    atomic.Uint64
 
 	mu     sync.Mutex
-	since  time.Duration // begin of the span that refusals are counted in
-	said   int           // in this span
-	unsaid int           // since the last record of a refusal
-	timer  *time.Timer   // calls Flush; nil unless it will
+	since  time.Duration // start of the span in which refusals are counted
+	said   int           // refusals recorded in this span
+	unsaid int           // refusals since the last recorded one
+	timer  *time.Timer   // calls Flush; nil if not scheduled
 }
 
-// New makes a Log; without a handler it writes nothing.
+// New returns a Log. With a nil handler it writes nothing.
 func New(h slog.Handler) *Log { return &Log{handler: h} }
 
-// On tells whether records are wanted, so that nothing is made ready for none.
+// On reports whether records are written, so that callers need not build one for
+// nothing.
 func (l *Log) On() bool {
 	return l.handler != nil && l.handler.Enabled(context.Background(), slog.LevelInfo)
 }
 
-// Accounts is a handler that knows only later what becomes of the records that
-// it takes, since they wait in a queue.
+// Accounts is a handler that queues records, so it learns only later whether they
+// were written.
 type Accounts interface {
 	Written() uint64
 	Dropped() uint64
 }
 
-// Written is how many records were written, and Lost how many were not: by the
-// handler's Accounts, or if it has none by its errors.
+// Written returns how many records were written, and Lost how many were not. The
+// counts come from the handler's Accounts, or else from the errors that the handler
+// returns.
 func (l *Log) Written() uint64 {
 	if a, ok := l.handler.(Accounts); ok {
 		return a.Written()
@@ -72,8 +75,8 @@ func (l *Log) Lost() uint64 {
 	return l.lost.Load()
 }
 
-// Write writes a record: key names who, from is where they are, an address or
-// unix. Callers ask On first.
+// Write writes a record. key names who acted; from is their address, or unix.
+// Callers check On first.
 func (l *Log) Write(level slog.Level, action, key, from string, attrs ...slog.Attr) {
 	r := slog.NewRecord(time.Now(), level, "audit", 0)
 	r.AddAttrs(slog.String("action", action), slog.String("key", key), slog.String("from", from))
@@ -85,10 +88,10 @@ func (l *Log) Write(level slog.Level, action, key, from string, attrs ...slog.At
 	l.written.Add(1)
 }
 
-// Refused writes that somebody had no key, a wrong one, or one without the
-// right, unless there were too many of them lately. Callers ask On first.
+// Refused records that somebody had no key, a wrong key or one without the required
+// right, unless too many were recorded lately. Callers check On first.
 func (l *Log) Refused(key, from string, attrs ...slog.Attr) {
-	unsaid, ok := l.maySay(time.Since(began))
+	unsaid, ok := l.allowed(time.Since(began))
 	if !ok {
 		return
 	}
@@ -98,9 +101,9 @@ func (l *Log) Refused(key, from string, attrs ...slog.Attr) {
 	l.Write(slog.LevelWarn, "refused", key, from, attrs...)
 }
 
-// maySay tells whether another refusal may have a record, and how many had
-// none since the last that had.
-func (l *Log) maySay(now time.Duration) (unsaid int, ok bool) {
+// allowed reports whether another refusal may be recorded, and how many were not
+// since the last recorded one.
+func (l *Log) allowed(now time.Duration) (unsaid int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now-l.since >= RefusalSpan {
@@ -109,7 +112,7 @@ func (l *Log) maySay(now time.Duration) (unsaid int, ok bool) {
 	if l.said >= MostRefusals {
 		l.unsaid++
 		if l.timer == nil {
-			l.timer = time.AfterFunc(rest, l.Flush)
+			l.timer = time.AfterFunc(reportDelay, l.Flush)
 		}
 		return 0, false
 	}
@@ -118,7 +121,8 @@ func (l *Log) maySay(now time.Duration) (unsaid int, ok bool) {
 	return unsaid, true
 }
 
-// Flush writes how many refusals have had no record, if any: at the end too.
+// Flush records how many refusals had no record, if any. It is also called at the
+// end.
 func (l *Log) Flush() {
 	l.mu.Lock()
 	unsaid := l.unsaid

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// records is what a JSON handler has written.
+// records collects what a JSON handler writes.
 type records struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -53,12 +53,12 @@ func TestWrite(t *testing.T) {
 		t.Error("a long name is written in full")
 	}
 	if New(nil).On() || New(slog.DiscardHandler).On() {
-		t.Error("records are wanted where nobody takes them")
+		t.Error("On without a handler")
 	}
 	full := New(slog.NewTextHandler(failing{}, nil))
 	full.Write(slog.LevelInfo, "kick", "ops", "unix")
 	if full.Written() != 0 || full.Lost() != 1 {
-		t.Errorf("of one that failed %d were written, %d lost", full.Written(), full.Lost())
+		t.Errorf("of one that failed, %d were written, %d lost", full.Written(), full.Lost())
 	}
 }
 
@@ -66,14 +66,14 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
-// A flood of refusals is written in part, every second anew, with how many
-// were left out.
+// In a flood of refusals, some are recorded each second, with the number of those
+// left out.
 func TestRefusalsAreBounded(t *testing.T) {
 	l, now := New(nil), time.Since(began)
 	said, unsaid := 0, 0
-	for range 5 { // seconds of a hundred refusals each
+	for range 5 { // seconds with a hundred refusals each
 		for range 100 {
-			n, ok := l.maySay(now)
+			n, ok := l.allowed(now)
 			if ok {
 				said++
 			}
@@ -82,12 +82,12 @@ func TestRefusalsAreBounded(t *testing.T) {
 		now += RefusalSpan
 	}
 	if said != 5*MostRefusals || unsaid != 4*(100-MostRefusals) {
-		t.Errorf("%d written, %d told as left out", said, unsaid)
+		t.Errorf("%d written, %d reported as left out", said, unsaid)
 	}
 }
 
-// How many refusals had no record is told also when none comes after them, by
-// the clock or by the end.
+// The number of unrecorded refusals is reported even if no further refusal follows:
+// after a delay, or at the end.
 func TestRestIsTold(t *testing.T) {
 	const all = 3 * MostRefusals
 	for name, end := range map[string]func(l *Log){"clock": func(*Log) {}, "end": (*Log).Flush} {
@@ -110,12 +110,12 @@ func TestRestIsTold(t *testing.T) {
 			}
 		}
 		if written+told != all || told == 0 {
-			t.Errorf("%s: %d are written and %d told as left out, of %d", name, written, told, all)
+			t.Errorf("%s: %d recorded and %d reported as left out, of %d", name, written, told, all)
 		}
 	}
 }
 
-// later is a handler whose records wait in a queue.
+// later is a handler that queues its records.
 type later struct{ slog.Handler }
 
 func (later) Written() uint64 { return 5 }

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bell is an eventfd, which its loop polls for reading. Rings add up until they
-// are answered: many of them are one event. A Bell is its descriptor's number,
-// so that a loop can tell its event from others.
+// Bell is an eventfd that its loop polls for reading. Rings add up until they are
+// answered, so many rings are one event. The value of a Bell is its descriptor, by
+// which a loop recognises its event.
 type Bell int
 
-// New makes a bell that has not been rung.
+// New returns a bell that has not been rung.
 func New() (Bell, error) {
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
@@ -25,20 +25,21 @@ func New() (Bell, error) {
 
 var one = binary.NativeEndian.AppendUint64(nil, 1)
 
-// Ring makes the bell readable: one write(2), which fails only when the counter
-// is full, and then it rings already. Any goroutine may call it. Neither this nor
-// Answer can block, so Go's scheduler need not be told of them.
+// Ring makes the bell readable with one write(2). The write fails only if the
+// counter is full, and then the bell is already readable. Any goroutine may call
+// it. Neither Ring nor Answer can block, so they skip the scheduler's bookkeeping
+// of system calls.
 func (b Bell) Ring() {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(b), uintptr(unsafe.Pointer(&one[0])), uintptr(len(one)))
 }
 
-// Answer takes all rings so far. Who rings afterwards wakes the loop again, so
-// it answers first and then looks for what there is to do.
+// Answer clears all rings so far. A later Ring wakes the loop again, so the loop
+// must call Answer first and then look for work.
 func (b Bell) Answer() {
 	var p [8]byte
 	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(b), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 }
 
-// Close gives the descriptor back. Nobody may ring any more: the number may
-// soon be another file's.
+// Close closes the descriptor. Nobody may ring afterwards: the number may soon
+// belong to another file.
 func (b Bell) Close() { _ = unix.Close(int(b)) }

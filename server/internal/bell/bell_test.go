@@ -18,7 +18,7 @@ func newBell(t testing.TB) Bell {
 	return b
 }
 
-// rings tells whether a poller would be woken.
+// rings reports whether a poller would be woken.
 func (b Bell) rings(t *testing.T) bool {
 	t.Helper()
 	fds := []unix.PollFd{{Fd: int32(b), Events: unix.POLLIN}}
@@ -29,8 +29,8 @@ func (b Bell) rings(t *testing.T) bool {
 	return n == 1
 }
 
-// TestRing: any number of rings, from any goroutine, are one event, and an
-// answer takes them all.
+// TestRing: any number of rings, from any goroutine, are one event, and one Answer
+// clears them all.
 func TestRing(t *testing.T) {
 	b := newBell(t)
 	if b.rings(t) {
@@ -48,16 +48,16 @@ func TestRing(t *testing.T) {
 		}
 		ringing.Wait()
 		if !b.rings(t) {
-			t.Error("a bell that was rung does not ring")
+			t.Error("a ring did not make the bell readable")
 		}
 		b.Answer()
 		if b.rings(t) {
-			t.Error("it rings after an answer")
+			t.Error("the bell is readable after Answer")
 		}
 	}
 }
 
-// TestFull: the counter's end blocks nobody and is not lost.
+// TestFull: with a full counter Ring does not block, and the event is not lost.
 func TestFull(t *testing.T) {
 	b := newBell(t)
 	if _, err := unix.Write(int(b), []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}); err != nil {
@@ -65,11 +65,11 @@ func TestFull(t *testing.T) {
 	}
 	b.Ring()
 	if !b.rings(t) {
-		t.Error("a full bell does not ring")
+		t.Error("a bell with a full counter is not readable")
 	}
 	b.Answer()
 	if b.rings(t) {
-		t.Error("it rings after an answer")
+		t.Error("the bell is readable after Answer")
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package integer reads integers in JSON. JSON has one kind of number, and many
-// programs write a whole one as 1000.0 or 1e3, which JSON Schema takes for the
+// Package integer reads integers in JSON. JSON has only one kind of number, and
+// many programs write an integer as 1000.0 or 1e3, which JSON Schema accepts as the
 // integer 1000.
 package integer
 
@@ -8,10 +8,10 @@ import (
 	"strconv"
 )
 
-// Digits are those of a JSON number (RFC 8259 section 6) that is whole, without
-// point, exponent and leading zeros, with a - if it is below 0; -0 is 0. ok is
-// false if it is not whole, or if it has more than most digits. The number must be
-// a valid one. The result may be a part of number.
+// Digits returns the digits of a JSON number (RFC 8259 section 6) that is an
+// integer, without point, exponent and leading zeros, and with a - if it is
+// negative; -0 is 0. ok is false if it is not an integer, or if it has more than
+// most digits. number must be a valid JSON number. The result may share its memory.
 func Digits(number []byte, most int) (digits []byte, ok bool) {
 	unsigned := bytes.TrimPrefix(number, []byte{'-'})
 	negative := len(unsigned) < len(number)
@@ -33,7 +33,7 @@ func Digits(number []byte, most int) (digits []byte, ok bool) {
 	return shifted(whole, fraction, exponent, negative, most)
 }
 
-// shifted moves the point between whole and fraction by the exponent.
+// shifted moves the decimal point between whole and fraction by exponent.
 func shifted(whole, fraction, exponent []byte, negative bool, most int) ([]byte, bool) {
 	all := append(bytes.Clone(whole), fraction...)
 	significant := bytes.TrimRight(bytes.TrimLeft(all, "0"), "0")
@@ -44,11 +44,11 @@ func shifted(whole, fraction, exponent []byte, negative bool, most int) ([]byte,
 	if len(exponent) > 0 {
 		var err error
 		if by, err = strconv.Atoi(string(exponent)); err != nil {
-			return nil, false // billions of digits, before or behind the point
+			return nil, false // billions of digits, before or after the point
 		}
 	}
 	leading := len(all) - len(bytes.TrimLeft(all, "0"))
-	length := len(whole) - leading + by // of the digits before the point
+	length := len(whole) - leading + by // number of digits before the point
 	if length < len(significant) || length > most {
 		return nil, false
 	}

@@ -25,7 +25,7 @@ func TestDigits(t *testing.T) {
 	}
 }
 
-// FuzzDigits holds what is whole against exact arithmetic.
+// FuzzDigits compares with exact arithmetic.
 func FuzzDigits(f *testing.F) {
 	for _, number := range []string{"1000.0", "-1e3", "0.5e1", "1e19", "1e-2", "-0"} {
 		f.Add([]byte(number))
@@ -37,7 +37,7 @@ func FuzzDigits(f *testing.F) {
 		got, ok := Digits(number, 20)
 		var exact big.Rat
 		if _, taken := exact.SetString(string(number)); !taken {
-			return // an exponent beyond what big takes
+			return // an exponent too large for math/big
 		}
 		most := new(big.Int).Exp(big.NewInt(10), big.NewInt(20), nil)
 		whole := exact.IsInt() && new(big.Int).Abs(exact.Num()).Cmp(most) < 0

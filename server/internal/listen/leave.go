@@ -12,19 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Settle is for how long a listener that has turned deaf is still accepted
-// from. A peer whose SYN was answered counts itself as connected, and waits in
-// the queue only when its own ACK has come: a round trip later.
+// Settle is how long to go on accepting after Deafen. A peer whose SYN was answered
+// considers itself connected, but enters the queue only when its ACK has arrived, a
+// round trip later.
 const Settle = 250 * time.Millisecond
 
-// Deafen makes a listening TCP socket of our own drop new SYNs, so that its
-// queue can be emptied before it is closed: closing resets who waits in the queue, or is
-// about to get there. A peer whose SYN is dropped sends it again after a
-// second, to whoever listens then. The queue itself, and ACKs of peers whose SYN came before, are
-// not touched. Never to be used on a socket that was passed: it outlives us.
+// Deafen makes a listening TCP socket drop new SYNs, so that its queue can be
+// emptied before it is closed. Closing resets every connection in the queue, or
+// about to enter it. A peer whose SYN is dropped retransmits it after a second, and
+// reaches whoever listens then. Connections in the queue, and ACKs for earlier
+// SYNs, are not affected. Never use it on a passed socket, which outlives this
+// process.
 //
 // The filter (SO_ATTACH_FILTER) sees a segment from its TCP header on; byte 13
-// has the flags (RFC 9293 section 3.1).
+// holds the flags (RFC 9293 section 3.1).
 func Deafen(fd int) error {
 	const (
 		flags    = 13
@@ -41,8 +42,8 @@ func Deafen(fd int) error {
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 }
 
-// Shared tells whether a second socket listens on an IPv4 address and port, with
-// SO_REUSEPORT beside ours. It is false where /proc does not say.
+// Shared reports whether another socket listens on an IPv4 address and port along
+// with ours, by SO_REUSEPORT. It is false if /proc does not say.
 func Shared(at netip.AddrPort) bool {
 	if !at.Addr().Unmap().Is4() {
 		return false
@@ -56,10 +57,10 @@ func Shared(at netip.AddrPort) bool {
 	want := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), at.Port())
 	n := 0
 	lines := bufio.NewScanner(f)
-	lines.Scan() // names of the columns
+	lines.Scan() // column names
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || fields[3] != "0A" { // those that listen come first
+		if len(fields) < 4 || fields[3] != "0A" { // listening sockets come first
 			break
 		}
 		if fields[1] == want {

@@ -1,5 +1,5 @@
-// Package listen opens the listening sockets of the process, its own or those
-// that it was started with, and closes them without a reset for those who wait.
+// Package listen opens the listening sockets of the process, its own and the passed
+// ones, and closes them without resetting connections in their queues.
 package listen
 
 import (
@@ -14,43 +14,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Passed are the listening sockets that the process was started with, by name,
-// as systemd passes them (LISTEN_FDS, sd_listen_fds(3)). Two sockets may have
-// one name.
+// Passed are the listening sockets that the process was started with, by name, as
+// systemd passes them (LISTEN_FDS, sd_listen_fds(3)). Two sockets may have the same
+// name.
 type Passed map[string][]*os.File
 
-// Options of TCP.
+// Options are TCP options.
 type Options struct {
-	// ReusePort sets SO_REUSEPORT: another process of the same user may listen
-	// on the same address if it sets it too.
+	// ReusePort sets SO_REUSEPORT: another process of the same user may then listen
+	// on the same address if it sets the option too.
 	ReusePort bool
-	// Prepare is called with the socket before it listens, or with the one that
-	// was passed. Sockets accepted later inherit what it sets. nil does nothing.
+	// Prepare is called with the socket before it listens, or with the passed
+	// socket. Accepted sockets inherit the options that it sets. nil does nothing.
 	Prepare func(fd int) error
-	// Passed holds the socket of an address fd:NAME.
+	// Passed resolves an address of the form fd:NAME.
 	Passed Passed
 }
 
 // Listener is a listening socket.
 type Listener struct {
 	net.Listener
-	// Common says that another process may accept from the same address: the
+	// Common reports that another process may accept from the same address: the
 	// socket was passed, or has SO_REUSEPORT.
 	Common bool
-	// Taken says that another process listened on the address before.
+	// Taken reports that another process was already listening on the address.
 	Taken bool
-	// Inherited says that the socket was passed. It outlives this process, so
-	// who waits in its queue is for the next one.
+	// Inherited reports that the socket was passed. It outlives this process, so
+	// connections in its queue are left to the next process.
 	Inherited bool
 }
 
 const prefix = "fd:"
 
-// maxName is the longest name of a passed socket, as in systemd.
+// maxName is the longest name of a passed socket in bytes, the same as systemd's.
 const maxName = 255
 
-// Name returns the name in an address of the form fd:NAME. A NAME begins with a
-// letter; fd:7272 is a port of a host called fd.
+// Name returns the NAME in an address of the form fd:NAME. It begins with a letter;
+// fd:7272 is a port of a host named fd.
 func Name(address string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(address, prefix)
 	if !ok || len(name) > maxName {
@@ -65,8 +65,8 @@ func Name(address string) (name string, ok bool) {
 	return name, name != ""
 }
 
-// TCP listens on host:port, or on the passed socket that an address fd:NAME
-// names.
+// TCP listens on host:port, or on the passed socket that an address fd:NAME refers
+// to.
 func TCP(address string, o Options) (*Listener, error) {
 	if _, ok := Name(address); ok {
 		l, err := o.Passed.Open(address)
@@ -75,7 +75,7 @@ func TCP(address string, o Options) (*Listener, error) {
 		}
 		tcp, ok := l.Listener.(*net.TCPListener)
 		if !ok {
-			return nil, errors.Join(errors.New("the socket that was passed is not one of TCP"), l.Close())
+			return nil, errors.Join(errors.New("the passed socket is not a TCP socket"), l.Close())
 		}
 		if o.Prepare == nil {
 			return l, nil
@@ -84,8 +84,8 @@ func TCP(address string, o Options) (*Listener, error) {
 		if err == nil {
 			err = control(raw, o.Prepare)
 		}
-		if err != nil { // an option that Multipath TCP does not have, for one
-			return nil, errors.Join(fmt.Errorf("the socket that was passed does not take what plain TCP does: %w", err), l.Close())
+		if err != nil { // for example, Multipath TCP does not support an option
+			return nil, errors.Join(fmt.Errorf("the passed socket does not support an option of plain TCP: %w", err), l.Close())
 		}
 		return l, nil
 	}
@@ -113,8 +113,8 @@ func TCP(address string, o Options) (*Listener, error) {
 	return l, nil
 }
 
-// taken tells whether somebody listens on an address: it could not be bound
-// then without SO_REUSEPORT. Nothing is listened on to find out.
+// taken reports whether somebody listens on an address, by binding a socket to it
+// without SO_REUSEPORT. The socket never listens.
 func taken(address string) bool {
 	was := false
 	lc := net.ListenConfig{Control: func(network, bound string, c syscall.RawConn) error {
@@ -152,7 +152,8 @@ func control(c syscall.RawConn, f func(fd int) error) error {
 	return errors.Join(c.Control(func(fd uintptr) { err = f(int(fd)) }), err)
 }
 
-// withoutAddress strips the address, which the caller's message names already.
+// withoutAddress strips the address, since the caller's message contains it
+// already.
 func withoutAddress(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
@@ -161,8 +162,8 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// Open takes the passed socket that an address fd:NAME names. It can be
-// opened again.
+// Open returns a listener on the passed socket that an address fd:NAME refers to.
+// It may be called again for the same socket.
 func (p Passed) Open(address string) (*Listener, error) {
 	name, ok := Name(address)
 	if !ok {
@@ -171,20 +172,21 @@ func (p Passed) Open(address string) (*Listener, error) {
 	files := p[name]
 	switch {
 	case len(files) == 0 && len(p) == 0:
-		return nil, fmt.Errorf("no socket was passed to this process; systemd passes them to the service of a socket unit")
+		return nil, fmt.Errorf("no socket was passed to this process; systemd passes them to the service that belongs to a socket unit")
 	case len(files) == 0:
-		return nil, fmt.Errorf("no socket with the name %q was passed (LISTEN_FDNAMES)", name)
+		return nil, fmt.Errorf("no socket named %q was passed (LISTEN_FDNAMES)", name)
 	case len(files) > 1:
-		return nil, fmt.Errorf("%d sockets with the name %q were passed; give each its own (FileDescriptorName)", len(files), name)
+		return nil, fmt.Errorf("%d sockets named %q were passed; give each its own name (FileDescriptorName)", len(files), name)
 	}
 	raw, err := files[0].SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	// Not by Fd, which would make the socket block for everybody who has it.
+	// Not by File.Fd: it would make the socket blocking in every process that has
+	// it.
 	if err := control(raw, func(fd int) error {
 		if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on != 1 {
-			return errors.New("what was passed is not a listening socket")
+			return errors.New("the passed descriptor is not a listening socket")
 		}
 		return nil
 	}); err != nil {
@@ -192,7 +194,7 @@ func (p Passed) Open(address string) (*Listener, error) {
 	}
 	ln, err := net.FileListener(files[0])
 	if err != nil {
-		return nil, fmt.Errorf("the socket that was passed: %w", err)
+		return nil, fmt.Errorf("the passed socket: %w", err)
 	}
 	return &Listener{Listener: ln, Common: true, Inherited: true}, nil
 }

@@ -42,8 +42,8 @@ func TestName(t *testing.T) {
 	}
 }
 
-// Two sockets with SO_REUSEPORT share an address, and the second is told so; a
-// socket without it is refused.
+// Two sockets with SO_REUSEPORT share an address, and the second one reports that
+// it is taken. A socket without SO_REUSEPORT is refused.
 func TestReusePort(t *testing.T) {
 	first := open(t, "127.0.0.1:0", Options{ReusePort: true})
 	address := first.Addr().String()
@@ -52,7 +52,7 @@ func TestReusePort(t *testing.T) {
 	}
 	at := first.Addr().(*net.TCPAddr).AddrPort()
 	if Shared(at) {
-		t.Error("nobody else listens there so far")
+		t.Error("Shared with a single listener")
 	}
 	if second := open(t, address, Options{ReusePort: true}); !second.Taken || !second.Common || !Shared(at) {
 		t.Errorf("the second: %+v, shared: %v", second, Shared(at))
@@ -63,7 +63,7 @@ func TestReusePort(t *testing.T) {
 	}
 }
 
-// A passed socket is found by its name, and its peers wait on when it is closed.
+// A passed socket is found by its name, and closing it leaves its queue alone.
 func TestPassed(t *testing.T) {
 	was := open(t, "127.0.0.1:0", Options{})
 	passed := Passed{"clients": {fileOf(t, was.Listener)}}
@@ -104,7 +104,7 @@ func TestPassedErrors(t *testing.T) {
 	defer func() { _ = null.Close() }()
 	p := Passed{"two": {file, file}, "null": {null}, "unix": {fileOf(t, unixListener)}}
 	for name, want := range map[string]string{
-		"none": "no socket with the name", "two": "2 sockets", "null": "not a listening socket", "unix": "not one of TCP",
+		"none": "no socket named", "two": "2 sockets", "null": "not a listening socket", "unix": "not a TCP socket",
 	} {
 		if _, err := TCP("fd:"+name, Options{Passed: p}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
@@ -115,8 +115,8 @@ func TestPassedErrors(t *testing.T) {
 	}
 }
 
-// A deaf socket keeps who is in its queue, and lets in nobody else: a further
-// connect has no answer at all, and so no reset.
+// A deafened socket keeps its queue and admits nobody else. A new connect gets no
+// answer at all, and so no reset.
 func TestDeafen(t *testing.T) {
 	l := open(t, "127.0.0.1:0", Options{})
 	early, err := net.Dial("tcp", l.Addr().String())
@@ -155,9 +155,9 @@ func TestDeafen(t *testing.T) {
 	_ = l.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Millisecond))
 	if c, err := l.Accept(); err == nil {
 		_ = c.Close()
-		t.Error("another one was let in")
+		t.Error("a connection after Deafen was accepted")
 	}
 	if status, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || status != 0 {
-		t.Errorf("the late one has %v, %v; want no answer", syscall.Errno(status), err)
+		t.Errorf("connect after Deafen: %v, %v; want no answer", syscall.Errno(status), err)
 	}
 }

@@ -1,12 +1,12 @@
 // Package mergepatch applies JSON merge patches (RFC 7396) to the bytes of a
-// document: what a patch does not name keeps its bytes, and what it brings
-// arrives as it was written. It knows no sockets, goroutines or clock.
+// document. Members that a patch does not name keep their bytes, and what the patch
+// adds keeps the bytes of the patch. The package has no sockets, goroutines or
+// clock.
 //
-// Numbers, escapes and the order of members stay: 1.0, 1e2 and
-// 12345678901234567890 are never converted, "\u00e9" and "é" are left as they
-// are, and nothing is escaped that was not. New members follow the old ones in
-// the order of the patch. White space between tokens is removed, as
-// encoding/json.Compact does.
+// Numbers, escapes and the order of members do not change: 1.0, 1e2 and
+// 12345678901234567890 are never converted, "\u00e9" and "é" stay as they are, and
+// nothing else is escaped. New members follow the old ones in the order of the
+// patch. White space between tokens is removed, as by encoding/json.Compact.
 package mergepatch
 
 import (
@@ -14,19 +14,18 @@ import (
 	"encoding/json"
 )
 
-// MaxDepth is how deep objects and arrays of a document or a patch may nest. A
-// merge never makes a document deeper than the deeper of the two.
+// MaxDepth is how deep objects and arrays may nest in a document or a patch. A
+// merge never produces a document deeper than the deeper of the two.
 const MaxDepth = 100
 
-// Apply returns the document with the patch applied, as the pseudocode of RFC
-// 7396 section 2 has it: an object merges member by member and null removes a
-// member; any other patch replaces the document. Neither argument is changed;
-// the result shares no memory with them. Any goroutine.
+// Apply returns the document with the patch applied, by the pseudocode of RFC 7396
+// section 2: an object merges member by member and null removes a member; any other
+// patch replaces the document. The arguments are not changed, and the result shares
+// no memory with them. It may be called from any goroutine.
 //
-// Names are compared after their escapes are undone. Two equal names in one
-// object that is merged are an *Error, as is text that is not JSON or nests
-// deeper than MaxDepth: RFC 8259 leaves open what a doubled name means, so no
-// guess is made.
+// Names are compared after unescaping. An *Error is returned for text that is not
+// JSON or nests deeper than MaxDepth, and for duplicate names in an object that is
+// merged, since RFC 8259 leaves their meaning open.
 func Apply(document, patch []byte) ([]byte, error) {
 	doc, err := parse(document, "the document")
 	if err != nil {
@@ -89,8 +88,8 @@ func merge(doc, patch value) value {
 	return doc
 }
 
-// member is a name and its value. The name is kept twice: as it was written,
-// quotes included, and as what it means.
+// member is a name and its value. The name is kept twice: as written, including the
+// quotes, and unescaped.
 type member struct {
 	quoted  []byte
 	name    string
@@ -98,8 +97,8 @@ type member struct {
 	removed bool
 }
 
-// object is members in their order. Objects with more than a few members have
-// an index, so that a patch takes time in proportion to its length.
+// object holds its members in order. An object with more than a few members has an
+// index, so that the time to apply a patch is proportional to its length.
 type object struct {
 	members []member
 	index   map[string]int
@@ -107,7 +106,7 @@ type object struct {
 
 const fewMembers = 16
 
-// find returns the place of a name, -1 if there is none.
+// find returns the index of a name, -1 if there is none.
 func (o *object) find(name string) int {
 	if o.index != nil {
 		if i, ok := o.index[name]; ok && !o.members[i].removed {
@@ -123,7 +122,7 @@ func (o *object) find(name string) int {
 	return -1
 }
 
-// add appends a member whose name the object does not have.
+// add appends a member whose name is not in the object.
 func (o *object) add(m member) {
 	o.members = append(o.members, m)
 	switch n := len(o.members); {
@@ -152,7 +151,7 @@ func (o *object) set(m *member) {
 	}
 }
 
-// parse reads a JSON text of which nothing but white space is left out.
+// parse parses a JSON text and removes white space between tokens.
 func parse(text []byte, what string) (value, error) {
 	var b bytes.Buffer
 	b.Grow(len(text))

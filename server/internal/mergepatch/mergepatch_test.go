@@ -41,7 +41,7 @@ func TestAppendix(t *testing.T) {
 	}
 }
 
-// TestBytes: values keep the bytes that they were given with.
+// TestBytes: values keep the bytes that they were written with.
 func TestBytes(t *testing.T) {
 	for _, tt := range [][3]string{
 		{`{"n":1.0,"e":1e2,"E":-0E+05,"big":12345678901234567890,"tiny":0.10000000000000000001}`, `{"x":1.50}`,
@@ -50,7 +50,7 @@ func TestBytes(t *testing.T) {
 		{`{"z":1,"a":2,"m":3}`, `{"y":4,"a":5,"b":6}`, `{"z":1,"a":5,"m":3,"y":4,"b":6}`},
 		{`{"seats":[]}`, `{"seats":[{"until":null},null,[null]]}`, `{"seats":[{"until":null},null,[null]]}`},
 		{`{"a":{"x":null},"b":null}`, `{"a":{"y":1}}`, `{"a":{"x":null,"y":1},"b":null}`},
-		// a name keeps the spelling that it had
+		// a name keeps its spelling
 		{`{"\u0061":1}`, `{"a":2}`, `{"\u0061":2}`},
 		{`{"a":1}`, `{"\u0061":null,"\u0062":3}`, `{"\u0062":3}`},
 		{`{"a":{"b":1}}`, `{"a":7}`, `{"a":7}`},
@@ -65,7 +65,7 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// TestManyMembers: an object with an index behaves as one without.
+// TestManyMembers: an object with an index behaves like one without.
 func TestManyMembers(t *testing.T) {
 	var doc, patch, want []string
 	for i := range 200 {
@@ -88,7 +88,7 @@ func TestManyMembers(t *testing.T) {
 	}
 }
 
-// TestRefusals: what is ambiguous, no JSON or too deep is an error.
+// TestRefusals: ambiguous, invalid and too deeply nested JSON is an error.
 func TestRefusals(t *testing.T) {
 	deep := func(n int, open, end string) string { return strings.Repeat(open, n) + "1" + strings.Repeat(end, n) }
 	for name, tt := range map[string][2]string{
@@ -98,8 +98,8 @@ func TestRefusals(t *testing.T) {
 		"a name twice, far apart":    {`{}`, `{"x":0,` + strings.Join(numbered(40), ",") + `,"x":1}`},
 		"in the document":            {`{"a":1,"a":2}`, `{}`},
 		"not JSON":                   {`{}`, `{"a":}`},
-		"a document that is not":     {``, `{}`},
-		"something behind":           {`{}`, `{}{}`},
+		"an invalid document":        {``, `{}`},
+		"trailing data":              {`{}`, `{}{}`},
 		"objects too deep":           {`{}`, deep(MaxDepth+1, `{"a":`, `}`)},
 		"arrays too deep":            {`{}`, deep(MaxDepth+1, `[`, `]`)},
 		"objects in arrays too deep": {`{}`, `{"a":` + deep(MaxDepth/2, `[{"a":`, `}]`) + `}`},
@@ -151,9 +151,9 @@ func decode(text []byte) (v any, err error) {
 	return v, d.Decode(&v)
 }
 
-// FuzzApply: whatever is accepted means what the reference says, every scalar
-// and array is in the result byte for byte, and a patch that was applied changes
-// nothing when it is applied again.
+// FuzzApply: for accepted input the result means what the reference says, contains
+// every scalar and array byte for byte, and does not change when the patch is
+// applied again.
 func FuzzApply(f *testing.F) {
 	f.Add([]byte(`{"a":{"b":1.0}}`), []byte(`{"a":{"b":null,"c":[null]}}`))
 	f.Fuzz(func(t *testing.T, document, patch []byte) {
@@ -171,7 +171,7 @@ func FuzzApply(f *testing.F) {
 		if err1 != nil || err2 != nil || err3 != nil {
 			t.Fatalf("%s: %v, %v, %v", got, err1, err2, err3)
 		}
-		// encoding/json makes one and the same of all bytes that are not UTF-8.
+		// encoding/json decodes all bytes that are not UTF-8 to the same character.
 		if want := reference(doc, change); utf8.ValidString(before) && !reflect.DeepEqual(have, want) {
 			t.Fatalf("%s with %s is %s, want %v", document, patch, got, want)
 		}
@@ -183,7 +183,7 @@ func FuzzApply(f *testing.F) {
 	})
 }
 
-// leaves requires what a patch sets to be in the result as it was written.
+// leaves checks that the values of a patch are in the result as they were written.
 func leaves(t *testing.T, got string, patch []byte) {
 	t.Helper()
 	v, err := parse(patch, "")

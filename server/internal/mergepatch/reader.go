@@ -6,14 +6,14 @@ import (
 	"fmt"
 )
 
-// reader walks over JSON that is valid and has no white space between tokens.
+// reader walks over valid JSON without white space between tokens.
 type reader struct {
 	text []byte
 	at   int
 	what string // for errors
 }
 
-// value reads the value at at.
+// value reads the value at position at.
 func (r *reader) value(depth int) (value, error) {
 	start := r.at
 	switch r.text[r.at] {
@@ -33,7 +33,8 @@ func (r *reader) value(depth int) (value, error) {
 	return value{raw: r.text[start:r.at]}, nil
 }
 
-// object reads the object at at, which is the depth-th around its members.
+// object reads the object at position at. depth is the nesting depth of its
+// members.
 func (r *reader) object(depth int) (*object, error) {
 	if depth > MaxDepth {
 		return nil, r.tooDeep()
@@ -48,7 +49,7 @@ func (r *reader) object(depth int) (*object, error) {
 		quoted := r.text[start:r.at]
 		name := nameOf(quoted)
 		if o.find(name) >= 0 {
-			return nil, &Error{fmt.Sprintf("the name %.64q stands twice in one object of %s", name, r.what)}
+			return nil, &Error{fmt.Sprintf("duplicate name %.64q in an object of %s", name, r.what)}
 		}
 		r.at++ // the colon
 		v, err := r.value(depth)
@@ -61,8 +62,8 @@ func (r *reader) object(depth int) (*object, error) {
 	return o, nil
 }
 
-// skipArray moves behind the array at at. What is in it belongs to it and is
-// never merged.
+// skipArray moves past the array at position at. Arrays are copied whole and never
+// merged.
 func (r *reader) skipArray(depth int) error {
 	for open := 0; ; {
 		switch r.text[r.at] {
@@ -82,7 +83,7 @@ func (r *reader) skipArray(depth int) error {
 	}
 }
 
-// skipString moves behind the string at at.
+// skipString moves past the string at position at.
 func (r *reader) skipString() {
 	for r.at++; r.text[r.at] != '"'; r.at++ {
 		if r.text[r.at] == '\\' {
@@ -92,13 +93,13 @@ func (r *reader) skipString() {
 	r.at++
 }
 
-// nameOf is what a name in quotes means.
+// nameOf returns the unescaped name.
 func nameOf(quoted []byte) string {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return string(quoted[1 : len(quoted)-1])
 	}
 	var name string
-	_ = json.Unmarshal(quoted, &name) // a string of valid JSON
+	_ = json.Unmarshal(quoted, &name) // valid JSON, so it cannot fail
 	return name
 }
 

@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// lineEnds are what a line may end with.
+// lineEnds are the characters that may end a line.
 const lineEnds = "\r\n"
 
-// maxFile is the largest file that is read, in bytes.
+// maxFile is the largest accepted file in bytes.
 const maxFile = 1 << 20
 
 var (
@@ -21,11 +21,12 @@ var (
 	end   = []byte("-----END")
 )
 
-// Blocks reads all blocks of a text. Lines between them are comments. A block
-// that is cut or damaged is an error, and so is what could be the rest of one.
-// A text that was cut just behind a block cannot be told from a whole one.
+// Blocks parses all PEM blocks of a text. Lines between them are comments. A block
+// that is truncated or damaged is an error, and so is any line that could be the
+// rest of one. A text that was cut exactly after a block cannot be recognised as
+// truncated.
 func Blocks(text []byte) (blocks []*pem.Block, err error) {
-	// Files that were joined have a mark in front of each.
+	// Concatenated files have a mark before each of them.
 	if ByteOrderMark(text) != "" || bytes.Contains(text, append(bytes.Clone(orderMarks[0].mark), begin...)) {
 		return nil, errMark
 	}
@@ -36,23 +37,23 @@ func Blocks(text []byte) (blocks []*pem.Block, err error) {
 			n := blockLen(text)
 			block, left := pem.Decode(bytes.TrimRight(text[:n], lineEnds))
 			if block == nil || len(bytes.TrimSpace(left)) > 0 {
-				return nil, fmt.Errorf("PEM block %d is cut or damaged", len(blocks)+1)
+				return nil, fmt.Errorf("PEM block %d is truncated or damaged", len(blocks)+1)
 			}
 			blocks = append(blocks, block)
 			text = text[n:]
 			continue
 		case bytes.Contains(line, begin), bytes.Contains(line, end):
-			return nil, fmt.Errorf("a line behind PEM block %d begins or ends one where none can be", len(blocks))
+			return nil, fmt.Errorf("unexpected BEGIN or END line after PEM block %d", len(blocks))
 		case len(rest) == 0 && len(line) > 0 && bytes.HasPrefix(begin, line):
-			return nil, fmt.Errorf("PEM block %d is cut", len(blocks)+1)
+			return nil, fmt.Errorf("PEM block %d is truncated", len(blocks)+1)
 		}
 		text = rest
 	}
 	return blocks, nil
 }
 
-// blockLen is the length of the block that a text begins with: up to the line
-// that ends it, or to where another begins, or all there is.
+// blockLen returns the length of the block that a text begins with: up to its END
+// line, up to the beginning of another block, or up to the end of the text.
 func blockLen(text []byte) int {
 	_, rest := cutLine(text)
 	for len(rest) > 0 {
@@ -68,18 +69,19 @@ func blockLen(text []byte) int {
 	return len(text) - len(rest)
 }
 
-// cutLine returns the first line without its end, and what follows.
+// cutLine splits off the first line, without its line end.
 func cutLine(text []byte) (line, rest []byte) {
 	line, rest, _ = bytes.Cut(text, []byte{'\n'})
 	return bytes.TrimRight(line, lineEnds), rest
 }
 
-var errMark = errors.New("there is a byte order mark; save the file as UTF-8 without one")
+var errMark = errors.New("the file has a byte order mark; save it as UTF-8 without one")
 
 var errTooLarge = errors.New("larger than 1 MiB")
 
-// read reads a regular file of at most maxFile bytes. Anything else might never
-// end, and a pipe that nobody writes to would not even open without O_NONBLOCK.
+// read reads a regular file of at most maxFile bytes. Reading anything else might
+// never end, and without O_NONBLOCK even opening a pipe without a writer would
+// block.
 func read(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// block is one of n different bytes.
+// block is a block of n different bytes.
 func block(kind string, n int) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes.Repeat([]byte{byte(n)}, n)})
 }
 
-// A text that is cut anywhere is an error, but for a cut between two blocks,
-// which leaves whole ones: never is what is left of a block passed over.
+// A text that is cut anywhere is an error, unless the cut is between two blocks.
+// The rest of a block is never ignored.
 func TestBlocksCutAnywhere(t *testing.T) {
 	first, second, third := block("A", 60), block("B", 70), block("C", 5)
 	text := append(append(bytes.Clone(first), second...), third...)
@@ -24,7 +24,7 @@ func TestBlocksCutAnywhere(t *testing.T) {
 			n += len(line)
 			if bytes.HasPrefix(line, end) {
 				for at := n - len(line) + len(bytes.TrimSpace(line)); at <= n; at++ {
-					between[at]++ // with its line's end or without
+					between[at]++ // with and without its line end
 				}
 			}
 		}
@@ -36,12 +36,12 @@ func TestBlocksCutAnywhere(t *testing.T) {
 			blocks, err := Blocks(text[:at])
 			if between[at] == 0 && at > 0 {
 				if err == nil {
-					t.Fatalf("%s: cut at %d of %d: %d blocks\n%s", name, at, len(text), len(blocks), text[:at])
+					t.Fatalf("%s: truncated at %d of %d: %d blocks\n%s", name, at, len(text), len(blocks), text[:at])
 				}
 				continue
 			}
 			if err != nil || len(blocks) != count {
-				t.Fatalf("%s: cut at %d, behind block %d: %d blocks, %v", name, at, count, len(blocks), err)
+				t.Fatalf("%s: truncated at %d, after block %d: %d blocks, %v", name, at, count, len(blocks), err)
 			}
 		}
 		if count != 3 {
@@ -83,7 +83,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// Whatever Blocks takes, encoding/pem reads too, and nothing else.
+// Blocks accepts only what encoding/pem decodes to the same blocks.
 func FuzzBlocks(f *testing.F) {
 	f.Add(append(block("A", 60), block("B", 70)...))
 	f.Add([]byte("x\n-----BEGIN A-----\nA: b\n\nPDw8\n-----END A-----\n"))
@@ -99,7 +99,7 @@ func FuzzBlocks(f *testing.F) {
 			}
 		}
 		if more, _ := pem.Decode(text); more != nil {
-			t.Fatalf("%+v was left out", more)
+			t.Fatalf("%+v was skipped", more)
 		}
 	})
 }

@@ -12,8 +12,8 @@ import (
 
 const certificateType = "CERTIFICATE"
 
-// certificates are those of the blocks. Other blocks are left out, or an error
-// if there may be none.
+// certificates parses the certificates of a text. Other blocks are skipped, or are
+// an error if only is set.
 func certificates(text []byte, only bool) (all []*x509.Certificate, err error) {
 	blocks, err := Blocks(text)
 	if err != nil {
@@ -38,8 +38,8 @@ func certificates(text []byte, only bool) (all []*x509.Certificate, err error) {
 	return all, nil
 }
 
-// Pair reads a certificate with its chain and its private key, which may be in
-// one file.
+// Pair reads a certificate with its chain, and its private key. Both may be in the
+// same file.
 func Pair(cert, key string) (tls.Certificate, error) {
 	pair, err := readPair(cert, key)
 	if err != nil {
@@ -66,15 +66,15 @@ func readPair(cert, key string) (none tls.Certificate, err error) {
 	return tls.X509KeyPair(chain, private)
 }
 
-// WarnOfTime writes a line if a certificate is not valid now. It is served all
-// the same: it is for clients to refuse.
+// WarnOfTime logs a warning if a certificate is not valid now. It is served all the
+// same, since refusing it is up to the clients.
 func WarnOfTime(log *slog.Logger, file string, c *x509.Certificate) {
 	if now := time.Now(); now.After(c.NotAfter) || now.Before(c.NotBefore) {
 		log.Warn("a certificate is not valid now", "file", file, "from", c.NotBefore, "until", c.NotAfter)
 	}
 }
 
-// Authorities reads a file of certificates that sign others.
+// Authorities reads a file of CA certificates.
 func Authorities(path string) (*x509.CertPool, error) {
 	text, err := read(path)
 	if err != nil {
@@ -91,8 +91,8 @@ func Authorities(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// CertificateName is a certificate's first host or address, or else the common
-// name of its subject.
+// CertificateName returns the first DNS name or IP address of a certificate, or
+// else the common name of its subject.
 func CertificateName(c *x509.Certificate) string {
 	switch {
 	case len(c.DNSNames) > 0:

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// signed makes a certificate that signs itself, and its key, as PEM.
+// signed makes a self-signed certificate and its key, as PEM.
 func signed(t *testing.T, name string) (cert, key []byte) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -47,7 +47,7 @@ func written(t *testing.T, name string, text []byte) string {
 	return path
 }
 
-// A chain that is cut is never a shorter one.
+// A truncated chain is never accepted as a shorter chain.
 func TestPairCutAnywhere(t *testing.T) {
 	leaf, private := signed(t, "leaf")
 	next, _ := signed(t, "next")
@@ -64,11 +64,11 @@ func TestPairCutAnywhere(t *testing.T) {
 		switch {
 		case at >= len(chain)-1:
 			want = 2
-		case at == len(leaf), at == len(leaf)-1: // as whole as a file of one
+		case at == len(leaf), at == len(leaf)-1: // same as a file that holds only the leaf
 			want = 1
 		}
 		if len(pair.Certificate) != want || (err == nil) != (want > 0) {
-			t.Fatalf("cut at %d of %d: a chain of %d, %v", at, len(chain), len(pair.Certificate), err)
+			t.Fatalf("truncated at %d of %d: a chain of %d, %v", at, len(chain), len(pair.Certificate), err)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestPair(t *testing.T) {
 	}
 }
 
-// Of several authorities none is left out without a word.
+// A truncated file of authorities is never accepted with fewer authorities.
 func TestAuthoritiesCutAnywhere(t *testing.T) {
 	first, key := signed(t, "first")
 	second, _ := signed(t, "second")
@@ -117,10 +117,10 @@ func TestAuthoritiesCutAnywhere(t *testing.T) {
 		_, err := Authorities(file)
 		whole := at >= len(text)-1 || at == boundary || at == boundary-1
 		if (err == nil) != whole {
-			t.Fatalf("cut at %d of %d: %v", at, len(text), err)
+			t.Fatalf("truncated at %d of %d: %v", at, len(text), err)
 		}
 	}
 	if _, err := Authorities(written(t, "mixed", append(bytes.Clone(first), key...))); err == nil {
-		t.Error("a private key was passed over")
+		t.Error("a private key was ignored")
 	}
 }

@@ -1,5 +1,5 @@
-// Package pemfile reads files in PEM, whole or not at all, and tells when they
-// change. encoding/pem passes over a block that is cut or damaged, so that half
-// a file would be taken for a shorter one: fewer certificates in a chain, fewer
-// authorities, fewer keys.
+// Package pemfile reads PEM files, completely or not at all, and notices when they
+// change. encoding/pem skips a block that is truncated or damaged, so half a file
+// would pass for a shorter one: fewer certificates in a chain, fewer authorities,
+// fewer keys.
 package pemfile

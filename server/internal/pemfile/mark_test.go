@@ -16,11 +16,12 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
-// A mark in front of a block would have made a comment of its first line.
+// Without the check, a mark before a block would turn its first line into a
+// comment.
 func TestBlocksWithMark(t *testing.T) {
 	one := string(block("A", 60))
 	for _, text := range []string{"\xef\xbb\xbf" + one, one + "\xef\xbb\xbf" + one, "\xff\xfe-\x00"} {
-		if blocks, err := Blocks([]byte(text)); err == nil || err.Error() != "there is a byte order mark; save the file as UTF-8 without one" {
+		if blocks, err := Blocks([]byte(text)); err == nil || err.Error() != "the file has a byte order mark; save it as UTF-8 without one" {
 			t.Errorf("%q: %d blocks, %v", text[:6], len(blocks), err)
 		}
 	}

@@ -9,45 +9,45 @@ import (
 	"time"
 )
 
-// Interval is how often files are looked at for a change.
+// Interval is how often files are checked for changes.
 const Interval = 10 * time.Second
 
-// Source is how something is made of files.
+// Source says how to load a value from files.
 type Source[T any] struct {
 	Files []string
 	Load  func() (*T, error)
 }
 
-// Watched is something that is made of files, and made anew when they change.
-// What is wrong with them then changes nothing. Set comes before all else; then
-// any goroutine may call its methods.
+// Watched is a value that is loaded from files, and reloaded when they change. If a
+// reload fails, the value stays. Call Set first; after that any goroutine may call
+// its methods.
 type Watched[T any] struct {
 	log   *slog.Logger
-	every time.Duration // between looks
+	every time.Duration // time between checks
 	now   atomic.Pointer[T]
 
 	reloads, failures atomic.Uint64
 
-	mu     sync.Mutex // one load at a time
+	mu     sync.Mutex // serialises loads
 	source Source[T]  // guarded by mu
-	seen   []mark     // of its files, when they were last looked at; guarded by mu
+	seen   []mark     // state of the files at the last check; guarded by mu
 }
 
-// NewWatched makes one that says in the log what happens to its files.
+// NewWatched returns a Watched that logs its reloads.
 func NewWatched[T any](log *slog.Logger) *Watched[T] {
 	return &Watched[T]{log: log, every: Interval}
 }
 
-// Now is what the files held when they were last whole; nil before Set.
+// Now returns the value of the last successful load, nil before Set.
 func (w *Watched[T]) Now() *T { return w.now.Load() }
 
-// Counts returns how often the files were read anew, and how often in vain.
+// Counts returns the number of successful and of failed reloads.
 func (w *Watched[T]) Counts() (reloads, failures uint64) {
 	return w.reloads.Load(), w.failures.Load()
 }
 
-// Set reads other files, or the same ones anew. With an error all stays as it
-// was. undo brings back what there was before.
+// Set loads from other files, or reloads the same ones. If it fails, nothing
+// changes. undo restores the previous value.
 func (w *Watched[T]) Set(s Source[T]) (undo func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -64,30 +64,30 @@ func (w *Watched[T]) Set(s Source[T]) (undo func(), err error) {
 	}, nil
 }
 
-// load makes it of a source's files; the caller holds mu.
+// load loads the value from the files of a source. The caller holds mu.
 func (w *Watched[T]) load(s Source[T], m []mark) error {
 	first := w.now.Load() == nil
 	made, err := s.Load()
 	switch {
-	case len(s.Files) == 0: // nothing was read
+	case len(s.Files) == 0: // no files, nothing to log
 	case err != nil && !first:
 		w.failures.Add(1)
-		w.log.Warn("certificates stay as they were", "err", err)
+		w.log.Warn("could not reload certificates; keeping the previous ones", "err", err)
 	case err == nil && !first:
 		w.reloads.Add(1)
-		w.log.Info("certificates read anew", "files", s.Files)
+		w.log.Info("certificates reloaded", "files", s.Files)
 	}
 	if err == nil {
 		w.now.Store(made)
 	}
 	if err == nil || slices.Equal(s.Files, w.source.Files) {
-		w.seen = m // what is wrong with these has been said
+		w.seen = m // this change has been reported
 	}
 	return err
 }
 
-// Look reads the files anew if one has changed since the last look: once for
-// each change, so that a broken file is one line in the log.
+// Look reloads the files if one has changed since the last check. It tries once for
+// each change, so a broken file is one line in the log.
 func (w *Watched[T]) Look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,7 +100,7 @@ func (w *Watched[T]) Look() {
 	}
 }
 
-// Watch looks at the files each Interval until quiet is closed.
+// Watch calls Look every Interval until quiet is closed.
 func (w *Watched[T]) Watch(quiet <-chan struct{}) {
 	t := time.NewTicker(w.every)
 	defer t.Stop()
@@ -114,11 +114,11 @@ func (w *Watched[T]) Watch(quiet <-chan struct{}) {
 	}
 }
 
-// mark changes when a file does.
+// mark is the state of a file. It differs after every change of the file.
 type mark struct {
 	size  int64
 	time  time.Time
-	other os.FileInfo // for its inode: see os.SameFile
+	other os.FileInfo // for its inode, see os.SameFile
 }
 
 func marks(files []string) []mark {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// textOf makes the content of a file, which may not be "bad".
+// textOf loads the content of a file. The content "bad" is an error.
 func textOf(file string) Source[string] {
 	return Source[string]{Files: []string{file}, Load: func() (*string, error) {
 		b, err := os.ReadFile(file)
@@ -50,21 +50,22 @@ func TestWatched(t *testing.T) {
 	w.Look()
 	w.Look()
 	expect("three", 1, 0)
-	// A bad file is said once, and a reload that finds the same says it again.
+	// A bad file is logged once. An explicit reload that finds it unchanged logs it
+	// again.
 	put(t, a, "bad")
 	w.Look()
 	w.Look()
 	expect("three", 1, 1)
 	if _, err := w.Set(textOf(a)); err == nil {
-		t.Error("a bad file was taken")
+		t.Error("a bad file was accepted")
 	}
 	w.Look()
 	expect("three", 1, 2)
-	// Other files that are bad do not take the place of those that are watched.
+	// A Set with other files that are bad does not replace the watched files.
 	put(t, a, "four")
 	put(t, b, "bad")
 	if _, err := w.Set(textOf(b)); err == nil {
-		t.Error("another bad file was taken")
+		t.Error("another bad file was accepted")
 	}
 	w.Look()
 	expect("four", 2, 3)
@@ -75,7 +76,7 @@ func TestWatched(t *testing.T) {
 	}
 	expect("five", 3, 3)
 	undo()
-	put(t, b, "not looked at")
+	put(t, b, "not loaded")
 	w.Look()
 	expect("four", 3, 3)
 	if err := os.Remove(a); err != nil {
@@ -87,17 +88,17 @@ func TestWatched(t *testing.T) {
 	if _, err := w.Set(Source[string]{Load: func() (*string, error) { return new(string), nil }}); err != nil {
 		t.Error(err)
 	}
-	expect("", 3, 4) // no file, and nothing to tell of
-	if n := strings.Count(log.String(), "read anew"); n != 3 {
+	expect("", 3, 4) // no files, so nothing to log
+	if n := strings.Count(log.String(), "certificates reloaded"); n != 3 {
 		t.Errorf("%d lines of reloads:\n%s", n, log.String())
 	}
-	if n := strings.Count(log.String(), "stay as they were"); n != 4 {
+	if n := strings.Count(log.String(), "keeping the previous ones"); n != 4 {
 		t.Errorf("%d lines of failures:\n%s", n, log.String())
 	}
 }
 
-// A pipe in a file's place is an error like others: it holds up nobody, and
-// what takes its place is read.
+// A pipe in place of a file is an error like any other. It blocks nobody, and the
+// file that replaces it is loaded.
 func TestWatchedPipe(t *testing.T) {
 	certificate, private := signed(t, "a")
 	cert, key := written(t, "cert", certificate), written(t, "key", private)
@@ -121,7 +122,7 @@ func TestWatchedPipe(t *testing.T) {
 	select {
 	case <-looked:
 	case <-time.After(20 * time.Second):
-		t.Fatal("the pipe is waited for")
+		t.Fatal("loading blocks on the pipe")
 	}
 	if _, err := w.Set(source); err == nil || !strings.Contains(err.Error(), cert+" is not a regular file") {
 		t.Errorf("a reload that finds the pipe: %v", err)
@@ -135,11 +136,11 @@ func TestWatchedPipe(t *testing.T) {
 	}
 }
 
-// Watch looks again and again, also after a bad file, until it is told to stop.
+// Watch goes on checking after a bad file, until it is told to stop.
 func TestWatch(t *testing.T) {
 	w := NewWatched[string](slog.New(slog.DiscardHandler))
 	if w.every != Interval {
-		t.Errorf("it looks each %v", w.every)
+		t.Errorf("Watch checks every %v", w.every)
 	}
 	w.every = time.Millisecond
 	file := written(t, "a", []byte("one"))
@@ -154,13 +155,13 @@ func TestWatch(t *testing.T) {
 	for i, text := range []string{"longer", "bad", "longer still"} {
 		put(t, file, text)
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-			// A file that is being written may be looked at twice.
+			// A file that is being written may be loaded twice.
 			reloads, failures := w.Counts()
 			if *w.Now() == text || text == "bad" && failures > 0 {
 				break
 			}
 			if time.Now().After(end) {
-				t.Fatalf("change %d is not seen: %d reloads, %d failures, %q", i, reloads, failures, *w.Now())
+				t.Fatalf("change %d was not noticed: %d reloads, %d failures, %q", i, reloads, failures, *w.Now())
 			}
 		}
 	}

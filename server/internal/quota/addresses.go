@@ -6,23 +6,23 @@ import (
 	"sync"
 )
 
-// Limits are what one address may do.
+// Limits are the limits for one address.
 type Limits struct {
-	Conns    int  // connections at once; 0 is no limit
+	Conns    int  // concurrent connections; 0 is no limit
 	Connects Rate // new connections
 }
 
-// On reports whether anything is limited.
+// On reports whether there is any limit.
 func (l Limits) On() bool { return l.Conns > 0 || l.Connects.Limits() }
 
-// Verdict is an answer of Admit.
+// Verdict is the result of Admit.
 type Verdict uint8
 
 // The verdicts.
 const (
 	Admitted Verdict = iota
-	TooMany          // Limits.Conns are open
-	TooFast          // Limits.Connects is used up
+	TooMany          // Limits.Conns connections are open
+	TooFast          // Limits.Connects is exhausted
 )
 
 const (
@@ -31,13 +31,13 @@ const (
 	maxIdle = 1024
 )
 
-// Addresses counts connections by address: an IPv4 address, or a /64 of IPv6,
-// the smallest network that one host is given (RFC 4291 section 2.5.4). It
-// holds an entry for each address that has a connection, whose number the
-// gateway's own limit bounds, and for at most 65,536 others while their
-// buckets fill. Beyond those, some are forgotten: who has that many networks to
-// connect from gains nothing by it. All methods may be called from any
-// goroutine; nothing is called under their locks.
+// Addresses counts connections by address: an IPv4 address, or a /64 of IPv6, the
+// smallest network that a host is assigned (RFC 4291 section 2.5.4). It holds an
+// entry for each address with a connection, whose number is bounded by the
+// gateway's own limit, and for at most 65,536 others until their buckets have
+// refilled. Beyond those it forgets some, which helps nobody: a client with that
+// many networks gains nothing by it. All methods may be called from any goroutine.
+// They call nothing while they hold a lock.
 type Addresses struct {
 	shard [shards]addressShard
 }
@@ -45,19 +45,20 @@ type Addresses struct {
 type addressShard struct {
 	sync.Mutex
 	entries  map[uint64]entry
-	idle     int  // entries without a connection
-	connects Rate // for which the buckets are
+	idle     int  // number of entries without a connection
+	connects Rate // the rate that the buckets count for
 	_        [24]byte
 }
 
-// entry has no pointer: the garbage collector skips the table.
+// entry contains no pointer, so the garbage collector skips the table.
 type entry struct {
 	conns   int32
 	connect Bucket
 }
 
-// Network is what an address counts as: an IPv4 address itself, an IPv6 address
-// by its /64. IPv4 is put where IPv6 has no addresses to give out: 0:ffff::/32.
+// Network returns the key of an address: an IPv4 address itself, or the /64 of an
+// IPv6 address. IPv4 addresses are placed in 0:ffff::/32, where no IPv6 addresses
+// are assigned.
 func Network(a netip.Addr) uint64 {
 	a = a.Unmap()
 	if a.Is4() {
@@ -68,11 +69,11 @@ func Network(a netip.Addr) uint64 {
 	return binary.BigEndian.Uint64(b[:8])
 }
 
-// place is the shard of a key, by its upper bits once multiplied.
+// place returns the shard of a key by a multiplicative hash.
 func place(k uint64) uint64 { return k * 0x9e3779b97f4a7c15 >> 58 }
 
-// Admit counts a connection from a, unless a limit is reached. For each that is
-// Admitted, Release must be called once.
+// Admit counts a connection from a unless a limit is reached. Call Release once for
+// each connection that was Admitted.
 func (t *Addresses) Admit(a netip.Addr, l Limits, now int64) Verdict {
 	k := Network(a)
 	s := &t.shard[place(k)]
@@ -94,8 +95,8 @@ func (t *Addresses) Admit(a netip.Addr, l Limits, now int64) Verdict {
 	return Admitted
 }
 
-// Count counts a connection from a that is there already, whatever the limits
-// are. Release must be called for it as for one that was Admitted.
+// Count counts an existing connection from a, whatever the limits are. Call Release
+// for it as for one that was Admitted.
 func (t *Addresses) Count(a netip.Addr) {
 	k := Network(a)
 	s := &t.shard[place(k)]
@@ -105,7 +106,7 @@ func (t *Addresses) Count(a netip.Addr) {
 	s.add(k, e, known)
 }
 
-// add stores an entry with one connection more. The caller holds the lock.
+// add stores an entry with one more connection. The caller holds the lock.
 func (s *addressShard) add(k uint64, e entry, known bool) {
 	if s.entries == nil {
 		s.entries = make(map[uint64]entry)
@@ -117,7 +118,7 @@ func (s *addressShard) add(k uint64, e entry, known bool) {
 	s.entries[k] = e
 }
 
-// forget makes all buckets anew.
+// forget resets all buckets.
 func forget(entries map[uint64]entry) {
 	for k, e := range entries {
 		if e.conns == 0 {
@@ -128,7 +129,7 @@ func forget(entries map[uint64]entry) {
 	}
 }
 
-// Release ends a connection that was Admitted.
+// Release uncounts a connection.
 func (t *Addresses) Release(a netip.Addr, now int64) {
 	k := Network(a)
 	s := &t.shard[place(k)]
@@ -164,7 +165,7 @@ func (t *Addresses) Release(a netip.Addr, now int64) {
 	}
 }
 
-// Len is how many addresses are held.
+// Len returns how many addresses are held.
 func (t *Addresses) Len() int {
 	n := 0
 	for i := range t.shard {

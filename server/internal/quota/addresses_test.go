@@ -38,7 +38,8 @@ func TestConnsPerAddress(t *testing.T) {
 	}
 }
 
-// An address that connects and leaves without end connects at its rate.
+// An address that connects and disconnects continuously is admitted at exactly its
+// rate.
 func TestSustainedConnectRate(t *testing.T) {
 	var table Addresses
 	l := Limits{Connects: NewRate(5, 20)}
@@ -58,7 +59,7 @@ func TestSustainedConnectRate(t *testing.T) {
 	}
 	now := span*second + 10*second
 	if table.Admit(home, l, now) != Admitted {
-		t.Error("refused after a rest")
+		t.Error("refused after a pause")
 	}
 	table.Release(home, now+second)
 	if table.Len() != 0 {
@@ -66,8 +67,8 @@ func TestSustainedConnectRate(t *testing.T) {
 	}
 }
 
-// What an address has used of one rate is no debt under another: who was let in
-// for as long as the old one lasted is judged by the new one alone.
+// What an address has used of one rate does not count under the next. An address
+// that kept to the old rate is judged by the new one alone.
 func TestAnotherConnectRate(t *testing.T) {
 	for _, r := range []Rate{NewRate(1000, 1000), NewRate(1, 10), NewRate(0.1, 1)} {
 		var table Addresses
@@ -92,7 +93,7 @@ func TestAnotherConnectRate(t *testing.T) {
 	}
 }
 
-// Addresses that are remembered for the old rate only are forgotten.
+// Addresses that are remembered only for the old rate are forgotten.
 func TestAnotherConnectRateForgets(t *testing.T) {
 	var table Addresses
 	l := Limits{Conns: 1, Connects: NewRate(0.001, 1)}
@@ -123,12 +124,12 @@ func TestAnotherConnectRateForgets(t *testing.T) {
 		}
 	}
 	if n := table.Len(); n != 0 {
-		t.Errorf("%d addresses are held, none has a connection or a debt", n)
+		t.Errorf("%d addresses are held, none has a connection or used tokens", n)
 	}
 }
 
-// A flood from a million networks leaves a bounded table, in which nobody's
-// open connections are forgotten.
+// A flood from a million networks leaves a bounded table, which still counts
+// everybody's open connections.
 func TestFloodOfNetworks(t *testing.T) {
 	var table Addresses
 	l := Limits{Conns: 1, Connects: NewRate(0.001, 1)}

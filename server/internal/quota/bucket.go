@@ -1,22 +1,22 @@
-// Package quota counts what clients and addresses use of their allowance. It
-// has no clock of its own: now is always nanoseconds since any fixed instant,
-// which is at least 0 and does not go back.
+// Package quota counts what clients and addresses use of their limits. It has no
+// clock of its own: now is always nanoseconds since a fixed instant, never negative
+// and never going backwards.
 package quota
 
 import "time"
 
-// Rate is an allowance: tokens a second, and how many can be saved up. The
-// zero Rate is no limit. It is a value, never changed; equal ones are ==.
+// Rate is a limit: tokens per second, and how many can accumulate. The zero Rate is
+// no limit. It is an immutable value and comparable.
 type Rate struct {
-	interval float64 // nanoseconds a token
-	depth    float64 // nanoseconds that saving up all tokens takes
+	interval float64 // nanoseconds per token
+	depth    float64 // nanoseconds until an empty bucket is full
 }
 
-// maxDepth is 146 years, so that a Bucket does not wrap around.
+// maxDepth is 146 years, so that a Bucket cannot overflow.
 const maxDepth = 1 << 62
 
-// NewRate makes a Rate. perSecond is above 0, burst at least 1; 0 for
-// perSecond is no limit.
+// NewRate returns a Rate. perSecond is 0 for no limit, otherwise positive; burst is
+// at least 1.
 func NewRate(perSecond float64, burst int) Rate {
 	if perSecond == 0 {
 		return Rate{}
@@ -25,23 +25,22 @@ func NewRate(perSecond float64, burst int) Rate {
 	return Rate{interval, min(interval*float64(burst), maxDepth)}
 }
 
-// Limits reports whether r is a limit at all.
+// Limits reports whether r is a limit.
 func (r Rate) Limits() bool { return r.interval > 0 }
 
-// Bucket is a token bucket in eight bytes: not the number of tokens but the
-// time at which it will be full again (the theoretical arrival time of the
-// generic cell rate algorithm, ITU-T I.371). So it needs no refilling, and one
-// whose time has passed is as good as a new one, which is the zero value. It
-// holds no lock.
+// Bucket is a token bucket in eight bytes. It holds not the number of tokens but
+// the time at which it will be full again (the theoretical arrival time of the
+// generic cell rate algorithm, ITU-T I.371). So it needs no refilling: once that
+// time has passed it equals a new bucket, the zero value. It has no lock.
 //
-// What was used counts in seconds of the rate at that time, which mean nothing
-// under another one: when the rate changes, whoever holds the bucket makes it
-// anew. So nobody who keeps to each rate in its time is refused.
+// The time that it holds is in terms of one Rate. When the rate changes, the owner
+// must reset the bucket, so that nobody who kept to the old rate is refused under
+// the new one.
 type Bucket int64
 
-// Take takes n tokens, or none if there are fewer; a refusal costs nothing, so
-// that a client that is over its rate still gets exactly its rate. Whoever asks
-// for more than the burst is always refused.
+// Take takes n tokens, or none if there are fewer. A refusal costs nothing, so a
+// client that exceeds its rate still gets exactly its rate. More tokens than the
+// burst are always refused.
 func (b *Bucket) Take(r Rate, n int, now int64) bool {
 	if !r.Limits() {
 		return true
@@ -54,8 +53,8 @@ func (b *Bucket) Take(r Rate, n int, now int64) bool {
 	return true
 }
 
-// Wait is how many nanoseconds after now one token will be there; 0 if there
-// is one.
+// Wait returns how many nanoseconds after now there will be a token; 0 if there is
+// one now.
 func (b Bucket) Wait(r Rate, now int64) int64 {
 	if !r.Limits() {
 		return 0

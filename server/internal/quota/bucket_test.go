@@ -7,8 +7,8 @@ import (
 
 const second = int64(time.Second)
 
-// Asked far more often than its rate allows, a bucket gives its burst at once
-// and then its rate, over an hour, neither less nor more.
+// A bucket that is asked far more often than its rate allows gives its burst at
+// once and then exactly its rate, over an hour.
 func TestSustainedRate(t *testing.T) {
 	for _, try := range []struct {
 		perSecond float64
@@ -38,8 +38,8 @@ func TestSustainedRate(t *testing.T) {
 	}
 }
 
-// Asked at the very rate, a bucket never refuses; a hundredth above it, it gives
-// the rate.
+// A bucket that is asked exactly at its rate never refuses. At one percent more it
+// gives its rate.
 func TestRateIsMet(t *testing.T) {
 	r := NewRate(100, 5)
 	var b Bucket
@@ -77,11 +77,11 @@ func TestBucketSavesNoMoreThanTheBurst(t *testing.T) {
 	}
 	var off Rate
 	if off.Limits() || !b.Take(off, 1<<40, 0) || b.Wait(off, 0) != 0 {
-		t.Error("no limit is one")
+		t.Error("the zero Rate limits")
 	}
 }
 
-// A burst of centuries is cut to what a time stamp holds: it is a limit still.
+// A burst of centuries is cut to what a time stamp can hold, and still is a limit.
 func TestEndlessBurst(t *testing.T) {
 	r := NewRate(0.001, 1<<30)
 	var b Bucket
@@ -100,7 +100,7 @@ func TestEndlessBurst(t *testing.T) {
 	}
 }
 
-// Who sleeps for Wait and then takes gets the rate.
+// Waiting for Wait before each Take gives exactly the rate.
 func TestWait(t *testing.T) {
 	r := NewRate(20, 2)
 	var b Bucket

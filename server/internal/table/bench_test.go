@@ -18,7 +18,7 @@ func benchTable(names, members int) *Table {
 	return t
 }
 
-// A connection that comes and goes: a name of its own, and a shared one.
+// A connection that comes and goes has a name of its own and joins a shared one.
 func BenchmarkAddRemove(b *testing.B) {
 	for _, name := range []string{"own", "group"} {
 		b.Run(name, func(b *testing.B) {
@@ -65,7 +65,7 @@ func BenchmarkContains(b *testing.B) {
 	}
 }
 
-// Both loops' walks over a million members, per member.
+// Iteration over a million members by both loops, per member.
 func BenchmarkIter(b *testing.B) {
 	const members = 1_000_000
 	s := benchTable(0, members).Snapshot("group")
@@ -80,7 +80,7 @@ func BenchmarkIter(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/members, "ns/member")
 }
 
-// A join and a leave while a snapshot is taken before every so many of them.
+// A join and a leave, with a snapshot before every so many of them.
 func BenchmarkJoinDuringSnapshots(b *testing.B) {
 	for _, members := range []int{1000, 1_000_000} {
 		for _, every := range []int{1, 100, 10_000} {

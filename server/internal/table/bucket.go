@@ -3,13 +3,13 @@ package table
 import "slices"
 
 const (
-	bucketMax = 128 // a bucket with more splits; 1024 bytes
-	mergeMax  = 64  // two buckets with no more between them become one
+	bucketMax = 128 // a larger bucket splits; 1024 bytes
+	mergeMax  = 64  // two buddies with no more members merge
 )
 
-// bucket is a leaf of a set: some handles, in the order they were added until
-// buckets are split or merged. It may be changed in
-// place only in the epoch it was made in; afterwards snapshots may share it.
+// bucket is a leaf of a set: some handles, in the order in which they were added
+// until buckets split or merge. It may be changed in place only in the epoch in
+// which it was made, since snapshots may share it afterwards.
 type bucket struct {
 	members []Handle
 	stamp   uint64 // epoch<<8 | depth
@@ -23,15 +23,15 @@ func makeBucket(room int, depth uint8, epoch uint64) bucket {
 	return b
 }
 
-// depth is how many low bits of the hash all members have in common.
+// depth is how many low bits of the hash are the same for all members.
 func (b *bucket) depth() uint8 { return uint8(b.stamp) }
 
-// owned tells whether no snapshot can have seen b.
+// owned reports that no snapshot shares b.
 func (b *bucket) owned(epoch uint64) bool { return b.stamp>>8 == epoch }
 
 func (b *bucket) contains(h Handle) bool { return slices.Contains(b.members, h) }
 
-// add appends h, in a copy if the room is used up or shared.
+// add appends h. It copies the handles if they are full or shared.
 func (b *bucket) add(h Handle, epoch uint64) {
 	if !b.owned(epoch) || len(b.members) == cap(b.members) {
 		c := makeBucket(len(b.members)+1, b.depth(), epoch)
@@ -41,8 +41,8 @@ func (b *bucket) add(h Handle, epoch uint64) {
 	b.members = append(b.members, h)
 }
 
-// removeAt takes member i out, in a copy if the handles are shared or have
-// more than twice the room they need.
+// removeAt removes member i. It copies the handles if they are shared or use less
+// than half of their memory.
 func (b *bucket) removeAt(i int, epoch uint64) {
 	n := len(b.members) - 1
 	room := n + n/4
@@ -57,10 +57,10 @@ func (b *bucket) removeAt(i int, epoch uint64) {
 	*b = c
 }
 
-// roomFor rounds n up to a capacity that wastes none of the allocator's size
-// class. The steps are fine near the top because buckets of a growing set fill
-// up and split in step: with doubling alone, half of its memory would be empty
-// just after.
+// roomFor rounds n up to a capacity that fills the allocator's size class. The
+// steps are fine near the top because the buckets of a growing set fill up and
+// split at about the same time: with doubling alone, half of their memory would be
+// empty just after.
 func roomFor(n int) int {
 	if n > 32 {
 		return (n + 15) &^ 15

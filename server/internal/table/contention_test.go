@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// BenchmarkContention runs each operation on every processor at once, all on
-// the same group of 100,000 members or spread over many groups.
+// BenchmarkContention runs each operation on all processors at once, on one group
+// of 100,000 members or spread over many groups.
 func BenchmarkContention(b *testing.B) {
 	const members = 100_000
 	for _, groups := range []int{1, 10_000} {
@@ -31,8 +31,8 @@ func BenchmarkContention(b *testing.B) {
 			{"snapshot", func(name string, _ Handle) { t.Snapshot(name) }},
 			{"lookup", func(name string, _ Handle) { t.Lookup(name) }},
 			{"count", func(name string, _ Handle) { t.Count(name) }},
-			// One snapshot for a hundred joins and leaves: what each of them
-			// copies because of it is in the figure.
+			// One snapshot for a hundred joins and leaves. The figure includes what
+			// they copy because of it.
 			{"mixed", func(name string, h Handle) {
 				e, _ := t.Add(name, h)
 				t.Remove(e, h)
@@ -48,7 +48,8 @@ func BenchmarkContention(b *testing.B) {
 				b.RunParallel(func(pb *testing.PB) {
 					w := workers.Add(1)
 					for i := uint32(0); pb.Next(); i++ {
-						// Steps of a prime, so that workers don't follow each other.
+						// The step is prime, so that workers do not follow each
+						// other.
 						op.run(names[int(w*7919*i)%groups], MakeHandle(0, i%MaxSlots, 1+w))
 					}
 				})

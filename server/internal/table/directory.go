@@ -2,20 +2,21 @@ package table
 
 import "slices"
 
-// smallDirectory is a size below which a directory that could be halved is.
+// smallDirectory is the size below which a directory is halved as soon as it can
+// be.
 const smallDirectory = 64
 
-// directory is a set of more than bucketMax members: an extendible hash table.
-// The low bits of a member's hash pick a slot; a bucket of depth d stands in
-// every slot whose low d bits are its own. Two buckets that differ only in
-// their highest bit are buddies; buddies have more than mergeMax members
-// between them or they would be one.
+// directory is a set of more than bucketMax members: an extendible hash table. The
+// low bits of a member's hash select a slot. A bucket of depth d is in every slot
+// whose low d bits equal its own. Two buckets that differ only in their highest bit
+// are buddies; buddies merge unless they have more than mergeMax members between
+// them.
 type directory struct {
 	slots   pages
 	members int
 	buckets int    // distinct ones
-	deep    int    // those that stand in one slot only
-	epoch   uint64 // the list of pages may be changed in place in this epoch only
+	deep    int    // those that are in one slot only
+	epoch   uint64 // the list of pages may be changed in place only in this epoch
 }
 
 // newDirectory takes over the bucket of a set that has outgrown it.
@@ -55,7 +56,7 @@ func (d *directory) remove(g layout, h Handle, epoch uint64) bool {
 	return true
 }
 
-// own makes the list of pages, not the buckets, safe to change.
+// own makes the list of pages, but not the buckets, safe to change.
 func (d *directory) own(epoch uint64) {
 	if d.epoch != epoch {
 		d.slots = slices.Clone(d.slots)
@@ -63,7 +64,7 @@ func (d *directory) own(epoch uint64) {
 	}
 }
 
-// ownBucket returns the bucket to change in the place of b. Its members may
+// ownBucket returns a bucket in place of b that may be changed. Its handles may
 // still be shared, which its stamp tells.
 func (d *directory) ownBucket(b *bucket, hash uint64, epoch uint64) *bucket {
 	if b.owned(epoch) {
@@ -82,7 +83,7 @@ func (d *directory) place(b *bucket, hash uint64) {
 	}
 }
 
-// split divides b by the next bit of the hashes and returns the half hash
+// split divides b by the next bit of the hashes. It returns the half that hash
 // belongs to.
 func (d *directory) split(g layout, b *bucket, hash uint64, epoch uint64) *bucket {
 	depth := b.depth()
@@ -117,7 +118,7 @@ func (d *directory) split(g layout, b *bucket, hash uint64, epoch uint64) *bucke
 	return &zero
 }
 
-// merge joins b with its buddy, and the result with its own, while they are
+// merge joins b with its buddy, and the result with its own buddy, while they are
 // small enough.
 func (d *directory) merge(b *bucket, hash uint64, epoch uint64) {
 	merged := false
@@ -142,9 +143,9 @@ func (d *directory) merge(b *bucket, hash uint64, epoch uint64) {
 	}
 }
 
-// shrink halves the directory while no bucket needs its last bit. A large one
-// waits until it is well oversized, so that joins and leaves about a boundary
-// do not copy it to and fro.
+// shrink halves the directory while no bucket needs its last bit. A large directory
+// waits until it is well oversized, so that joins and leaves around a boundary do
+// not copy it again and again.
 func (d *directory) shrink() {
 	size, deep := d.slots.len(), d.deep
 	for size > 1 && deep == 0 && (size <= smallDirectory || 4*d.buckets <= size) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// footprint is the bytes of heap a set uses, size classes aside.
+// footprint is the heap that a set uses in bytes, apart from size classes.
 func (e *Entry) footprint() int {
 	if e.set == nil {
 		return 48
@@ -32,9 +32,10 @@ func (e *Entry) footprint() int {
 	return n
 }
 
-// A set is dear at no size, neither growing nor shrinking. Where a few of many
-// loops have all the members, the directory is mostly repeats; that is bounded,
-// for an order of leaving that is always the same: others differ by a tenth.
+// Memory per member is bounded at every size, growing and shrinking. If only a few
+// of many loops have all the members, most of the directory repeats the same
+// buckets, and that is bounded too. The order of leaving is fixed; other orders
+// differ by a tenth.
 func TestBytesPerMember(t *testing.T) {
 	if raceEnabled {
 		t.Skip("slow, and one goroutine")
@@ -77,12 +78,13 @@ func TestBytesPerMember(t *testing.T) {
 			t.Errorf("%d of %d loops: %.1f bytes per member while shrinking", c.used, c.loops, worst)
 		}
 		if e.set != nil || e.one != 0 || table.Len() != 0 {
-			t.Errorf("%d of %d loops: something is left at the end", c.used, c.loops)
+			t.Errorf("%d of %d loops: the set is not empty at the end", c.used, c.loops)
 		}
 	}
 }
 
-// At the depth limit a bucket grows instead of splitting, and all still works.
+// At the depth limit a bucket grows instead of splitting, and everything still
+// works.
 func TestDepthLimit(t *testing.T) {
 	for _, depth := range []uint8{0, 1, 3} {
 		m := newModel(t, 4)
@@ -106,8 +108,8 @@ func TestDepthLimit(t *testing.T) {
 	}
 }
 
-// Joins and leaves about the size at which a large directory doubles must not
-// copy it each time.
+// Joins and leaves around the size at which a large directory doubles must not copy
+// it each time.
 func TestNoThrashing(t *testing.T) {
 	table := New(1)
 	var e *Entry
@@ -121,7 +123,7 @@ func TestNoThrashing(t *testing.T) {
 		if 1<<b.depth() < d.slots.len() {
 			continue
 		}
-		// The pair the directory has doubled for: empty it and fill it again.
+		// The directory has doubled for this pair: empty it and fill it again.
 		pair := append(slices.Clone(b.members), d.slots.at(i^512).members...)
 		for range 3 {
 			for _, h := range pair {
@@ -144,8 +146,8 @@ func TestNoThrashing(t *testing.T) {
 	}
 }
 
-// A change after a snapshot copies pages and a bucket, not the directory: what
-// it allocates does not grow with the set.
+// A change after a snapshot copies pages and a bucket, not the directory. What it
+// allocates does not grow with the set.
 func TestCopiedAfterSnapshot(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

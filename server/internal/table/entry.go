@@ -2,21 +2,21 @@ package table
 
 import "slices"
 
-// Entry is a name in a Table, one object for all its members. It belongs to
-// the Table it came from and stays that name's only entry while it has a
-// member; a name that comes back later gets another.
+// Entry is a name in a Table, one object for all its members. It belongs to the
+// Table that it came from, and is the only entry of its name as long as it has a
+// member. A name that disappears and comes back gets a new Entry.
 type Entry struct {
 	name string
-	hash uint64 // of name: the shard in the top bits, the place in the low
-	born uint64 // which name of its table it is, in the order of their creation
+	hash uint64 // of name: the top bits select the shard, the low bits the slot
+	born uint64 // the born-th name that the table created
 
-	// Guarded by the shard's lock. A name with one member has it in one, with
-	// more in set; one without members is no longer in the table.
+	// Guarded by the shard's lock. The only member is in one; several members are
+	// in set. An entry without members is no longer in the table.
 	one Handle
 	set *set
 }
 
-// Name is the name. Any goroutine may call it, at any time.
+// Name returns the name. Any goroutine may call it at any time.
 func (e *Entry) Name() string { return e.name }
 
 func (e *Entry) len() int {
@@ -55,7 +55,7 @@ func (e *Entry) remove(g layout, h Handle) bool {
 	if !e.set.remove(g, h) {
 		return false
 	}
-	// A set of one is always in its root: buddies would have merged long before.
+	// The last member of a set is always in its root: buddies merged long before.
 	if e.set.len() == 1 {
 		e.one = e.set.root.members[0]
 		e.set = nil
@@ -71,8 +71,8 @@ func (e *Entry) snapshot(g layout) Snapshot {
 	return s
 }
 
-// set is two members or more: in the root bucket while they fit there, in the
-// directory from then on.
+// set is two members or more: in the root bucket as long as they fit, then in the
+// directory.
 type set struct {
 	root  bucket
 	dir   *directory
@@ -125,8 +125,8 @@ func (s *set) remove(g layout, h Handle) bool {
 	return true
 }
 
-// share hands the present members to a snapshot; from here on they are copied
-// before they change.
+// share gives the present members to a snapshot. They are copied before they change
+// from now on.
 func (s *set) share(to *Snapshot) {
 	s.epoch++
 	if s.dir != nil {

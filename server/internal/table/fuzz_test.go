@@ -2,8 +2,8 @@ package table
 
 import "testing"
 
-// FuzzOperations reads its input as a program: four bytes an operation on one
-// of a few names, with runs of handles so that short inputs reach large sets.
+// FuzzOperations reads its input as a program. Four bytes are an operation on one
+// of a few names, with runs of handles so that short inputs build large sets.
 func FuzzOperations(f *testing.F) {
 	f.Add([]byte{4, 0, 0, 10, 0, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0})
 	f.Add([]byte{3, 0, 0, 255, 2, 0, 0, 0, 0, 0, 200, 255, 3, 0, 0, 0, 1, 0, 20, 255, 1, 0, 200, 180})

@@ -11,17 +11,17 @@ import (
 // maxPage bounds the memory of one call.
 const maxPage = 1 << 20
 
-// Page lists names behind cursor ("" for the first page) with the number of
-// their members, at most limit of them; limit is taken to lie between 1 and
-// 2^20. next is the cursor of the page after, "" when there is none. ok is
-// false if this Table never gave out such a cursor.
+// Page lists at most limit names after cursor ("" for the first page), with the
+// number of their members. limit is clamped to 1 to 2^20. next is the cursor of the
+// following page, "" if there is none. ok is false if cursor is not one that this
+// Table returned.
 //
-// The order is stable, so a name that is there from the first page to the last
-// is listed exactly once; one that comes or goes meanwhile may be missed. The
-// counts are each taken at some instant during the call.
+// The order is stable, so a name that exists from the first page to the last is
+// listed exactly once. A name that appears or disappears meanwhile may be missed.
+// Each count is taken at some instant during the call.
 //
-// Page locks one shard at a time, long enough to copy its pointers or to count
-// a page; names are sorted without a lock.
+// Page locks one shard at a time, just long enough to copy its pointers or to count
+// a page. Names are sorted without a lock.
 func (t *Table) Page(cursor string, limit int) (names []string, counts []int, next string, ok bool) {
 	at, behind := 0, place{}
 	if cursor != "" {
@@ -31,11 +31,11 @@ func (t *Table) Page(cursor string, limit int) (names []string, counts []int, ne
 	}
 	limit = min(max(limit, 1), maxPage)
 	var scratch []*Entry
-	last := at // shard of the name before the one at hand
+	last := at // shard of the previous name
 	for ; at < shards; at++ {
 		scratch = t.shards[at].copyEntries(scratch)
 		for {
-			// One more than fits tells that there is another page.
+			// One name more than fits shows that there is another page.
 			want := limit + 1 - len(names)
 			batch := behind.smallest(scratch, want)
 			for i, n := range t.shards[at].countAll(batch) {
@@ -58,7 +58,7 @@ func (t *Table) Page(cursor string, limit int) (names []string, counts []int, ne
 }
 
 // copyEntries returns the shard's entries, in buf if it is large enough. Their
-// names may be read without the lock, their members not.
+// names may be read without the lock, their members may not.
 func (s *shard) copyEntries(buf []*Entry) []*Entry {
 	for {
 		s.mu.Lock()
@@ -74,7 +74,7 @@ func (s *shard) copyEntries(buf []*Entry) []*Entry {
 			return buf
 		}
 		s.mu.Unlock()
-		buf = make([]*Entry, 0, n+n/4) // not while others wait for the lock
+		buf = make([]*Entry, 0, n+n/4) // allocate without the lock
 	}
 }
 
@@ -92,16 +92,16 @@ func (s *shard) countAll(entries []*Entry) []int {
 	return counts
 }
 
-// place is a position between the names of a shard: behind name, or if not
-// set before all of them.
+// place is a position among the names of a shard: after name, or before all names
+// if not set.
 type place struct {
 	name string
 	set  bool
 }
 
-// smallest returns the n smallest entries behind p, sorted by name. It sorts
-// a bufferful whenever one has come together, and from then on passes over
-// whatever is larger than the n smallest so far.
+// smallest returns the n smallest entries after p, sorted by name. It sorts
+// whenever its buffer is full, and from then on skips entries that are larger than
+// the n smallest so far.
 func (p place) smallest(entries []*Entry, n int) []*Entry {
 	byName := func(a, b *Entry) int { return strings.Compare(a.name, b.name) }
 	full := 2*n + 64
@@ -122,9 +122,9 @@ func (p place) smallest(entries []*Entry, n int) []*Entry {
 	return found[:min(n, len(found))]
 }
 
-// A cursor is, in base64: 4 bytes of check, 2 bytes of shard, the name. The
-// check is a hash under the table's own seed: a cursor of another table, or
-// from before a restart, would silently skip names.
+// A cursor is, in base64: a check of 4 bytes, the shard in 2 bytes, the name. The
+// check is a hash with a seed of the table. Without it, a cursor of another table
+// or from before a restart would silently skip names.
 const cursorHead = 6
 
 func (t *Table) cursor(at int, name string) string {

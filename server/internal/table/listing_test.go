@@ -21,7 +21,7 @@ func TestPageSizes(t *testing.T) {
 	for i := range 5000 {
 		table.Add(fmt.Sprint("name ", i), 1)
 	}
-	table.Add("", 1) // the Table does not judge names
+	table.Add("", 1) // the Table accepts any name
 	for _, limit := range []int{0, 1, 3, 100, 5000, 5001, 9999, math.MaxInt} {
 		var all []string
 		for cursor := ""; ; {
@@ -30,7 +30,7 @@ func TestPageSizes(t *testing.T) {
 				t.Fatalf("limit %d: %d names, %d counts, ok %v", limit, len(names), len(counts), ok)
 			}
 			if strings.Trim(next, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
-				t.Fatalf("cursor %q is not fit for a URL", next)
+				t.Fatalf("cursor %q is not safe in a URL", next)
 			}
 			all = append(all, names...)
 			if cursor = next; next == "" {

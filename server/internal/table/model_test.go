@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// check holds a live entry against the rules its set must keep.
+// check checks the invariants of a live entry's set.
 func (e *Entry) check(g layout) error {
 	if e.set == nil {
 		if e.one == 0 {
@@ -70,7 +70,7 @@ func (d *directory) check(g layout, epoch uint64) error {
 	return nil
 }
 
-// model is what a Table should be.
+// model is a simple implementation of a Table.
 type model struct {
 	t       *testing.T
 	table   *Table
@@ -79,7 +79,7 @@ type model struct {
 	taken   []taken
 }
 
-// taken is a snapshot and what it must go on saying.
+// taken is a snapshot and the members that it must keep.
 type taken struct {
 	snapshot Snapshot
 	members  map[Handle]bool

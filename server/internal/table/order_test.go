@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A set that never had more than OrderedLen members keeps their order through
-// whatever happens to it, and so do snapshots of it.
+// A set that never had more than OrderedLen members keeps their order through every
+// change, and so do its snapshots.
 func TestOrderIsKept(t *testing.T) {
 	table := New(2)
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -52,7 +52,7 @@ func TestOrderIsKept(t *testing.T) {
 	}
 }
 
-// In a larger set Renew changes nothing, and for one that is no member neither.
+// In a larger set Renew changes nothing, nor for a handle that is not a member.
 func TestRenewElsewhere(t *testing.T) {
 	table := New(1)
 	var e *Entry
@@ -70,7 +70,8 @@ func TestRenewElsewhere(t *testing.T) {
 	}
 }
 
-// Names come in the order of their birth; one that comes back is the newest.
+// Names come in the order in which they were created. A name that comes back is the
+// newest.
 func TestNames(t *testing.T) {
 	table := New(1)
 	var want []string

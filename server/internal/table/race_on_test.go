@@ -2,4 +2,4 @@
 
 package table
 
-const raceEnabled = true // memory and allocations are not what they are
+const raceEnabled = true // changes memory use and allocations

@@ -5,10 +5,9 @@ import "sync"
 // leastSlots is the size of a shard with its first name.
 const leastSlots = 8
 
-// shard is a part of the names under one lock: an open-addressing hash table
-// with linear probing. The tags are searched, so a name that is not there is
-// found missing without touching an entry; they are also all that a resize
-// has to read.
+// shard holds a part of the names under one lock: an open-addressing hash table
+// with linear probing. A search compares tags, so a missing name is found to be
+// missing without touching an entry. A resize reads only tags too.
 //
 // It is 64 bytes, a cache line.
 type shard struct {
@@ -22,8 +21,8 @@ type shard struct {
 
 func tagOf(hash uint64) uint32 { return uint32(hash) | 1 }
 
-// home is where the search for a tag begins. It scales instead of masking, so
-// that sizes need not be powers of two.
+// home is where the search for a tag begins. It scales instead of masking, so that
+// sizes need not be powers of two.
 func (s *shard) home(tag uint32) int {
 	return int(uint64(tag) * uint64(len(s.tags)) >> 32)
 }
@@ -49,7 +48,7 @@ func (s *shard) find(hash uint64, name string) *Entry {
 	return nil
 }
 
-// insert puts in an entry whose name is not there.
+// insert inserts an entry whose name is not in the shard.
 func (s *shard) insert(e *Entry) {
 	if 5*(s.n+1) > 4*len(s.tags) {
 		s.resize(max(leastSlots, len(s.tags)+len(s.tags)/2))
@@ -66,8 +65,8 @@ func (s *shard) put(tag uint32, e *Entry) {
 	s.tags[i], s.entries[i] = tag, e
 }
 
-// delete takes out an entry that is there, and closes the gap: whatever comes
-// behind it and was pushed past its home moves up.
+// delete removes an entry and closes the gap: the entries after it that were pushed
+// past their home move up.
 func (s *shard) delete(e *Entry) {
 	gap := s.home(tagOf(e.hash))
 	for s.entries[gap] != e {
@@ -86,7 +85,7 @@ func (s *shard) delete(e *Entry) {
 	}
 }
 
-// distance is how many steps lead from slot a to slot b.
+// distance is the number of steps from slot a to slot b.
 func (s *shard) distance(a, b int) int {
 	if b < a {
 		b += len(s.tags)

@@ -19,8 +19,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// The hashes here are chosen, so that runs of equal tags and homes, and runs
-// over the end of the slots, do occur.
+// The hashes are chosen so that runs of equal tags and homes occur, also across the
+// end of the slots.
 func TestShardAgainstMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, tags := range []uint32{2, 40, 1000} {
@@ -28,7 +28,7 @@ func TestShardAgainstMap(t *testing.T) {
 		want := map[string]*Entry{}
 		hashOf := func(name int) uint64 {
 			tag := uint32(name) % tags
-			return uint64(^uint32(0) - tag*tag*1000) // crowds at the upper end
+			return uint64(^uint32(0) - tag*tag*1000) // crowds the upper end
 		}
 		for step := range 12_000 {
 			name := r.IntN(400)

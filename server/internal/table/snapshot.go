@@ -5,17 +5,17 @@ import (
 	"slices"
 )
 
-// OrderedLen is the size up to which a set knows the order of its members.
+// OrderedLen is the size up to which a set keeps the order of its members.
 const OrderedLen = bucketMax
 
-// Snapshot is the members of a name at one instant. It is a value: copy it,
-// keep it as long as it is needed, read it from any goroutine without locks.
-// Joins and leaves go on meanwhile and do not show in it. The memory it shares
-// with the live set is given back when both are done with it.
+// Snapshot is the members of a name at one instant. It is a value: copy it, keep it
+// as long as needed, and read it from any goroutine without locks. Later joins and
+// leaves do not show in it. Memory that it shares with the live set is freed when
+// both are done with it.
 //
 // The zero Snapshot has no members.
 type Snapshot struct {
-	// One of the three holds the members.
+	// Exactly one of the three holds the members.
 	one   Handle
 	few   []Handle
 	slots pages
@@ -27,7 +27,7 @@ type Snapshot struct {
 // Len is the number of members.
 func (s Snapshot) Len() int { return int(s.members) }
 
-// Contains tells whether h is a member, in constant time.
+// Contains reports whether h is a member, in constant time.
 func (s Snapshot) Contains(h Handle) bool {
 	switch {
 	case h == 0:
@@ -40,8 +40,8 @@ func (s Snapshot) Contains(h Handle) bool {
 	return s.one == h
 }
 
-// All ranges over the members, each once: those of a set that never had more
-// than OrderedLen members in the order they were added, of a larger one in no
+// All ranges over the members, each once. A set that never had more than OrderedLen
+// members yields them in the order in which they were added, a larger one in no
 // particular order.
 func (s Snapshot) All() iter.Seq[Handle] {
 	return func(yield func(Handle) bool) {
@@ -67,12 +67,12 @@ func (s Snapshot) All() iter.Seq[Handle] {
 	}
 }
 
-// exactLoops is the largest directory that Loops looks into.
+// exactLoops is the largest directory in which Loops looks.
 const exactLoops = 64
 
-// Loops sets bit l%64 of mask[l/64] for every loop l that has a member, and
-// clears none. In sets of several thousand members it does not look and sets
-// the bits of all the table's loops.
+// Loops sets bit l%64 of mask[l/64] for every loop l that has a member, and clears
+// none. For sets of several thousand members it sets the bits of all the table's
+// loops without looking.
 func (s Snapshot) Loops(mask *[4]uint64) {
 	if s.slots.len() > exactLoops {
 		for l := range int(s.layout.loops) {
@@ -85,8 +85,8 @@ func (s Snapshot) Loops(mask *[4]uint64) {
 	}
 }
 
-// Iter returns an iterator over the members that live on a loop. In a large
-// set it visits only that loop's share.
+// Iter returns an iterator over the members that live on a loop. In a large set it
+// visits only that loop's share.
 func (s Snapshot) Iter(loop int) Iter {
 	it := Iter{loop: loop, one: s.one, current: s.few, slots: s.slots, loopBits: s.layout.loopBits}
 	it.next = loop & (1<<s.layout.loopBits - 1)
@@ -94,20 +94,20 @@ func (s Snapshot) Iter(loop int) Iter {
 	return it
 }
 
-// Iter walks the members of a Snapshot that live on one loop, each exactly
-// once, a bufferful at a time. One goroutine at a time may use it; copying it
-// makes a second iterator that goes on from the same place.
+// Iter iterates over the members of a Snapshot that live on one loop, each exactly
+// once, a buffer at a time. One goroutine at a time may use it. A copy continues
+// from the same position.
 type Iter struct {
 	loop     int
 	one      Handle
-	current  []Handle // what is left of the bucket at hand
+	current  []Handle // rest of the current bucket
 	slots    pages
-	next     int // slot to look at next
+	next     int // next slot
 	loopBits uint8
 }
 
-// Next fills buf from its start with the next handles and returns how many
-// there are; fewer than len(buf), or 0, only at the end.
+// Next fills buf with the next handles and returns how many there are. It returns
+// fewer than len(buf), possibly 0, only at the end.
 func (it *Iter) Next(buf []Handle) int {
 	n := 0
 	if it.one != 0 && len(buf) > 0 {
@@ -123,7 +123,7 @@ func (it *Iter) Next(buf []Handle) int {
 		}
 		i := 0
 		for ; i < len(it.current) && n < len(buf); i++ {
-			// A shallow bucket holds several loops' handles.
+			// A shallow bucket holds handles of several loops.
 			if h := it.current[i]; h.Loop() == it.loop {
 				buf[n] = h
 				n++
@@ -134,17 +134,18 @@ func (it *Iter) Next(buf []Handle) int {
 	return n
 }
 
-// advance takes up the next bucket, perhaps an empty one; false at the end.
+// advance moves to the next bucket, which may be empty. It returns false at the
+// end.
 func (it *Iter) advance() bool {
 	for n := it.slots.len(); it.next < n; {
 		i := it.next
 		it.next += 1 << it.loopBits
 		b := it.slots.at(i)
-		if i>>max(b.depth(), it.loopBits) == 0 { // else seen in an earlier slot
+		if i>>max(b.depth(), it.loopBits) == 0 { // otherwise seen in an earlier slot
 			it.current = b.members
 			return true
 		}
 	}
-	it.slots, it.current = nil, nil // the iterator may be kept, the members need not be
+	it.slots, it.current = nil, nil // do not retain the members if the iterator is kept
 	return false
 }

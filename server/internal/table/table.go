@@ -13,41 +13,40 @@ const (
 	shards    = 1 << shardBits
 )
 
-// Table is a set of names, each with the handles that go by it. All methods
-// may be called from any goroutine at once. A name exists while it has a
-// member. Names may be any bytes; the Table does not judge them.
+// Table maps names to sets of handles. All methods may be called from any
+// goroutine. A name exists while it has a member. Names may be any bytes.
 type Table struct {
-	shards [shards]shard // first, to lie on cache lines
+	shards [shards]shard // first, for alignment to cache lines
 
 	names  atomic.Int64
-	births atomic.Uint64 // names ever made
-	_      [64]byte      // what follows is only read
+	births atomic.Uint64 // number of names ever created
+	_      [64]byte      // the fields below are only read
 
 	seed   maphash.Seed
 	layout layout
 }
 
-// New makes a Table for handles of loops 0 to loops-1. It panics if loops is
-// not between 1 and MaxLoops.
+// New returns a Table for handles of loops 0 to loops-1. It panics if loops is not
+// between 1 and MaxLoops.
 func New(loops int) *Table {
 	return &Table{seed: maphash.MakeSeed(), layout: makeLayout(loops)}
 }
 
 func (t *Table) shard(hash uint64) *shard { return &t.shards[hash>>(64-shardBits)] }
 
-// Add puts h into name's set, making the name if it is new. It returns the
-// name's entry, the same one for all members, which stays the name's entry as
-// long as h is a member; added is false if h was one already.
+// Add adds h to name's set, and creates the name if it is new. It returns the
+// name's entry, which is the same for all members and stays the name's entry as
+// long as h is a member. added is false if h was already a member.
 //
-// name is copied when it is kept, so it may point into a buffer that is used
-// again. Add panics if h is zero or of a loop the Table was not made for.
+// name is copied if it is kept, so it may point into a buffer that is reused. Add
+// panics if h is zero or of a loop that the Table was not made for.
 func (t *Table) Add(name string, h Handle) (e *Entry, added bool) {
 	e, added, _ = t.add(name, h, false)
 	return e, added
 }
 
-// AddAndOthers is Add; before is the members that name had in the instant
-// before it. If h was one already, it is among them.
+// AddAndOthers is Add and also returns the members of name just before. If h was
+// already a member, before contains it.
 func (t *Table) AddAndOthers(name string, h Handle) (e *Entry, added bool, before Snapshot) {
 	return t.add(name, h, true)
 }
@@ -69,10 +68,10 @@ func (t *Table) add(name string, h Handle, others bool) (e *Entry, added bool, b
 	return e, e.add(t.layout, h), before
 }
 
-// Remove takes h out of e's set and tells whether it was in. The name goes
-// with its last member. e must come from this Table; an entry that has lost
-// its last member has none, whatever has become of the name since, and a nil
-// entry has none either.
+// Remove removes h from e's set and reports whether it was a member. The name
+// disappears with its last member. e must come from this Table. Nil has no members,
+// and neither has an entry whose last member was removed, even if its name exists
+// again.
 func (t *Table) Remove(e *Entry, h Handle) (removed bool) {
 	if e == nil || h == 0 {
 		return false
@@ -90,9 +89,8 @@ func (t *Table) Remove(e *Entry, h Handle) (removed bool) {
 	return true
 }
 
-// Renew takes h, a member of e, out and puts it in again, so that it is e's
-// newest member; others are e's members just before. Nothing changes if h is
-// no member.
+// Renew makes h, a member of e, its newest member, as if it were removed and added
+// again. others are e's members just before. Nothing changes if h is not a member.
 func (t *Table) Renew(e *Entry, h Handle) (others Snapshot) {
 	s := t.shard(e.hash)
 	s.mu.Lock()
@@ -104,11 +102,12 @@ func (t *Table) Renew(e *Entry, h Handle) (others Snapshot) {
 	return others
 }
 
-// Names lists all names, in the order they came into being. It takes memory
-// for all of them, and locks one shard at a time. It calls goOn now and then,
-// without a lock, and returns nothing of use once that is false.
+// Names returns all names in the order in which they were created. It allocates
+// memory for all of them, and locks one shard at a time. It calls goOn now and
+// then, without a lock. Once goOn returns false, it stops, and the result is
+// meaningless.
 func (t *Table) Names(goOn func() bool) []string {
-	const stride = 1024 // names between two calls
+	const stride = 1024 // names between two calls of goOn
 	all := make([]*Entry, 0, t.Len())
 	var scratch []*Entry
 	for i := range t.shards {
@@ -135,9 +134,9 @@ func (t *Table) Names(goOn func() bool) []string {
 	return names
 }
 
-// Lookup returns the entry of name, nil if nobody goes by it. Unless the
-// caller knows a member that stays, it may be out of date by the time it is
-// used: good for comparing with an entry at hand, or for an attempt to Remove.
+// Lookup returns the entry of name, nil if there is none. Unless the caller knows a
+// member that stays, the entry may be outdated by the time it is used. That is good
+// enough for comparing it with another entry, or for an attempt to Remove.
 func (t *Table) Lookup(name string) *Entry {
 	hash := maphash.String(t.seed, name)
 	s := t.shard(hash)
@@ -146,7 +145,7 @@ func (t *Table) Lookup(name string) *Entry {
 	return s.find(hash, name)
 }
 
-// Count is the number of name's members, 0 if there is no such name.
+// Count returns the number of name's members, 0 if there is no such name.
 func (t *Table) Count(name string) int {
 	hash := maphash.String(t.seed, name)
 	s := t.shard(hash)
@@ -158,11 +157,11 @@ func (t *Table) Count(name string) int {
 	return 0
 }
 
-// Len is the number of names, in constant time and without a lock.
+// Len returns the number of names, in constant time and without a lock.
 func (t *Table) Len() int { return int(t.names.Load()) }
 
-// Snapshot returns name's members as they are now, the zero Snapshot if there
-// is no such name. It takes constant time and no memory.
+// Snapshot returns name's current members, the zero Snapshot if there is no such
+// name. It takes constant time and allocates nothing.
 func (t *Table) Snapshot(name string) Snapshot {
 	hash := maphash.String(t.seed, name)
 	s := t.shard(hash)

@@ -49,7 +49,7 @@ func TestAllStops(t *testing.T) {
 			table.Add("g", MakeHandle(0, uint32(i), 1))
 		}
 		for range table.Snapshot("g").All() {
-			break // a yield after false would panic
+			break // another call of yield after false would panic
 		}
 	}
 }
@@ -60,15 +60,15 @@ func TestLoopsOfLargeSet(t *testing.T) {
 		table.Add("g", MakeHandle(uint8(i%2), uint32(i), 1))
 	}
 	var mask [4]uint64
-	mask[3] = 1 // stays
+	mask[3] = 1 // must stay set
 	table.Snapshot("g").Loops(&mask)
 	if want := [4]uint64{1<<64 - 1, 1<<6 - 1, 0, 1}; mask != want {
 		t.Errorf("Loops = %x, want %x", mask, want)
 	}
 }
 
-// Everything at once, for the race detector: each worker has handles of its
-// own and knows where they are; residents never leave.
+// Everything at once, for the race detector. Each worker has handles of its own and
+// knows where they are; residents never leave.
 func TestConcurrent(t *testing.T) {
 	const workers, residents, loops = 4, 300, 4
 	table := New(loops)
@@ -133,7 +133,7 @@ func churn(t *testing.T, table *Table, worker uint32, loops int) {
 		h := MakeHandle(uint8(int(slot)%loops), slot, 2+worker)
 		if m, ok := in[h]; ok {
 			if !table.Remove(m.e, h) {
-				t.Errorf("%x has left %q by itself", h, m.e.Name())
+				t.Errorf("%x left %q without a Remove", h, m.e.Name())
 				return
 			}
 			delete(in, h)

@@ -1,47 +1,46 @@
-// Package wheel is a coarse timer wheel for very many deadlines that mostly
-// never come true: one number per deadline, no timer, no goroutine, no clock.
+// Package wheel is a coarse timer wheel for very many deadlines most of which never
+// expire: one number per deadline, no timer, no goroutine, no clock.
 package wheel
 
-// Wheel holds slot numbers, each due at a tick. It has one owner and is not
-// safe for concurrent use; the owner says what time it is, in ticks of any
-// length it likes. Ticks wrap around: they are compared by their difference,
-// so anything less than 2^31 ahead is the future.
+// Wheel holds slot numbers, each due at a tick. It has one owner and is not safe for
+// concurrent use. The owner supplies the time, in ticks of any length. Ticks wrap
+// around: they are compared by their difference, so anything less than 2^31 ahead is
+// in the future.
 //
-// There is no removal and no moving. The owner keeps the real deadline with
-// whatever the slot number stands for, and has one id in the wheel for it:
+// Ids are never removed or moved. The owner keeps the real deadline in the slot, and
+// has one id in the wheel for it:
 //
 //	for _, id := range w.Advance(now, due[:0]) {
 //		switch c := slots[id]; {
-//		case c == nil:                         // gone: forget it
-//		case int32(c.deadline-now) > 0:        // moved, or beyond the horizon
+//		case c == nil:                         // gone
+//		case int32(c.deadline-now) > 0:        // postponed, or beyond the horizon
 //			w.Add(id, c.deadline)
 //		default:
 //			c.expire()
 //		}
 //	}
 //
-// To put a deadline off, the owner only writes it down. To bring one forward
-// it adds the id a second time, and puts up with the first coming out too. If
-// slots are used again while an old id of theirs may still be inside, an id
-// can come out for a deadline that was never asked for, which the same check
-// takes care of.
+// To postpone a deadline, the owner only changes it in the slot. To bring one forward,
+// it adds the id a second time, and ignores the first when that expires. If slots are
+// reused while an old id may still be in the wheel, an id can expire for a deadline
+// that nobody set; the same check handles that.
 type Wheel struct {
 	now     uint32
 	mask    uint32
 	pending int
 	buckets []bucket // by tick & mask
 
-	// Chunks to use again. In a revolution of the wheel at least idle of them
-	// were never needed; so many are dropped at its end.
+	// Chunks to reuse. During the current revolution of the wheel at least idle of
+	// them were never needed; that many are dropped at its end.
 	free []*chunk
 	idle int
 }
 
-// bucket is the ids of one tick, in the order they were added.
+// bucket holds the ids of one tick, in the order in which they were added.
 type bucket struct{ first, last *chunk }
 
-// chunk is 256 bytes: pending ids cost little over 4 bytes each, and memory
-// moves between buckets without a trip to the allocator.
+// chunk is 256 bytes. A pending id costs little more than 4 bytes, and memory moves
+// between buckets without the allocator.
 type chunk struct {
 	next *chunk
 	n    uint32
@@ -60,12 +59,12 @@ func New(buckets int) *Wheel {
 // Now is the tick of the last Advance, 0 before the first.
 func (w *Wheel) Now() uint32 { return w.now }
 
-// Len is the number of ids inside, repeated ones counted each time.
+// Len is the number of pending ids, counting duplicates.
 func (w *Wheel) Len() int { return w.pending }
 
-// Add puts id in, to come out at tick at. If that is not after Now, it comes
-// out at the next tick; if it is further ahead than the wheel has buckets, it
-// comes out early, after that many ticks.
+// Add adds id, to expire at tick at. If that is not after Now, it expires at the
+// next tick. If it is further ahead than the wheel has buckets, it expires early,
+// after that many ticks.
 func (w *Wheel) Add(id uint32, at uint32) {
 	ahead := int32(at - w.now)
 	if ahead < 1 {
@@ -89,10 +88,10 @@ func (w *Wheel) Add(id uint32, at uint32) {
 	w.pending++
 }
 
-// Advance moves on to tick now and appends to due the ids of all ticks passed
-// on the way, now included: tick by tick, within one in the order they were
-// added. It may jump any distance below 2^31, also past the horizon. A now
-// that is not after Now does nothing.
+// Advance moves on to tick now and appends to due the ids of all ticks passed on
+// the way, including now: tick by tick, and within a tick in the order in which
+// they were added. It may jump any distance below 2^31, also beyond the horizon. A
+// now that is not after Now does nothing.
 func (w *Wheel) Advance(now uint32, due []uint32) []uint32 {
 	ahead := int32(now - w.now)
 	if ahead < 1 {
@@ -135,7 +134,7 @@ func (w *Wheel) take() *chunk {
 	return c
 }
 
-// trim drops the chunks that nobody wanted for a revolution.
+// trim drops the chunks that were not needed for a revolution.
 func (w *Wheel) trim() {
 	keep := len(w.free) - w.idle
 	clear(w.free[keep:])

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// model is the wheel as a list: ids with the tick they come out at.
+// model is the wheel as a list of ids with their ticks.
 type model struct {
 	now     uint32
 	horizon uint32
@@ -117,7 +117,7 @@ func TestNewPanics(t *testing.T) {
 	}
 }
 
-// connections has n ids come out every period ticks and puts them back, as
+// connections has n ids that expire every period ticks and are added again, as
 // pings do. They are spread over the period.
 type connections struct {
 	w      *Wheel
@@ -146,7 +146,7 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 		"spread": newConnections(100_000, 250),
 		"spikes": newConnections(100_000, 1),
 	} {
-		c.period = 250 // the spikes come back together
+		c.period = 250 // the load comes in spikes again
 		for range 2 * 512 {
 			c.tick()
 		}
@@ -177,7 +177,7 @@ func TestMemory(t *testing.T) {
 	if each > 8 {
 		t.Errorf("%.2f bytes per id", each)
 	}
-	// A few ids stay; all else must be given back within two revolutions.
+	// A few ids stay; all other memory must be freed within two revolutions.
 	w.Advance(600, make([]uint32, 0, n))
 	for now := range uint32(2 * 512) {
 		w.Add(now, 0)
@@ -192,7 +192,7 @@ func TestMemory(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
-// One tick of a loop with a million connections pinged every 25 s.
+// One tick of a loop with a million connections that are pinged every 25 s.
 func BenchmarkTick(b *testing.B) {
 	c := newConnections(1_000_000, 250)
 	for range 512 {
