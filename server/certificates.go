@@ -3,13 +3,13 @@ package server
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
 
 	"castgate/server/gateway"
 	"castgate/server/internal/pemfile"
+	"castgate/server/setting"
 )
 
 // tlsVersions are the values of Config.TLSMinVersion.
@@ -33,14 +33,14 @@ func (c *Config) validateListen() error {
 		return err
 	}
 	if len(c.TLSCerts) != len(c.TLSKeys) {
-		return fmt.Errorf("tls-cert: %s but %s: each tls-cert needs its tls-key", plural(len(c.TLSCerts), "certificate"), plural(len(c.TLSKeys), "key"))
+		return setting.Errorf("tls-cert", "%s but %s: each tls-cert needs its tls-key", plural(len(c.TLSCerts), "certificate"), plural(len(c.TLSKeys), "key"))
 	}
 	if _, ok := tlsVersions[c.TLSMinVersion]; !ok {
-		return fmt.Errorf("tls-min-version: %q is neither 1.2 nor 1.3", c.TLSMinVersion)
+		return setting.Errorf("tls-min-version", "%q is neither 1.2 nor 1.3", c.TLSMinVersion)
 	}
 	for _, e := range all {
 		if e.scheme == schemeWSS && len(c.TLSCerts) == 0 {
-			return fmt.Errorf("tls-cert: the listener wss://%s needs a certificate", e.address)
+			return setting.Errorf("tls-cert", "the listener wss://%s needs a certificate", e.address)
 		}
 	}
 	return nil
@@ -64,7 +64,7 @@ func (c *Config) CheckCertificates() error {
 		log = slog.New(slog.DiscardHandler)
 	}
 	if _, err := certificatesOf(c.TLSCerts, c.TLSKeys, log).Load(); err != nil {
-		return fmt.Errorf("tls-cert: %w", err)
+		return setting.Named("tls-cert", err)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (s *Server) SetCertificates(certs, keys []string) (undo func(), err error) 
 	}
 	undo, err = s.certs.Set(certificatesOf(certs, keys, s.log))
 	if err != nil {
-		return nil, fmt.Errorf("tls-cert: %w", err)
+		return nil, setting.Named("tls-cert", err)
 	}
 	return undo, nil
 }

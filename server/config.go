@@ -1,8 +1,6 @@
 package server
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -12,6 +10,7 @@ import (
 	"castgate/codec"
 	"castgate/server/gateway"
 	"castgate/server/openfiles"
+	"castgate/server/setting"
 	"castgate/server/token"
 )
 
@@ -164,7 +163,7 @@ func Defaults() Config {
 	}
 }
 
-var errProxyProtocol = errors.New("proxy-protocol: is of no use without trusted-proxies")
+var errProxyProtocol = setting.Errorf("proxy-protocol", "has no effect without trusted-proxies")
 
 // What Config has where nothing is compressed, or there is no TLS.
 const (
@@ -217,7 +216,7 @@ func (c *Config) validate() error {
 		{"drain-rate", c.DrainRate, 0, 1 << 24},
 	} {
 		if n.value < n.least || n.value > n.most {
-			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)
+			return setting.Errorf(n.name, "%d is not between %d and %d", n.value, n.least, n.most)
 		}
 	}
 	if err := c.validateUse(); err != nil {
@@ -238,11 +237,11 @@ func (c *Config) validate() error {
 			continue
 		}
 		if d.value < minTimeout || d.value > maxTimeout {
-			return fmt.Errorf("%s: %v is not between %v and %v", d.name, d.value, minTimeout, maxTimeout)
+			return setting.Errorf(d.name, "%v is not between %v and %v", d.value, minTimeout, maxTimeout)
 		}
 	}
 	if c.PeerAddress.IsValid() && (!c.PeerAddress.Addr().Is4() || c.PeerAddress.Addr().IsUnspecified() || c.PeerAddress.Port() == 0) {
-		return fmt.Errorf("gatewayworker-advertise: %v is not the IPv4 address and port of a host", c.PeerAddress)
+		return setting.Errorf("gatewayworker-advertise", "%v is not the IPv4 address and port of a host", c.PeerAddress)
 	}
 	if err := c.Heartbeat.validate(); err != nil {
 		return err
@@ -250,12 +249,12 @@ func (c *Config) validate() error {
 	switch c.OnMessage {
 	case OnMessageIgnore, OnMessageEcho, OnMessageClose:
 	default:
-		return fmt.Errorf("on-message: %q is none of ignore, echo, close", c.OnMessage)
+		return setting.Errorf("on-message", "%q is none of ignore, echo, close", c.OnMessage)
 	}
 	switch c.SlowPolicy {
 	case SlowClose, SlowDrop:
 	default:
-		return fmt.Errorf("slow-policy: %q is none of close, drop", c.SlowPolicy)
+		return setting.Errorf("slow-policy", "%q is none of close, drop", c.SlowPolicy)
 	}
 	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
 		return errProxyProtocol
@@ -278,22 +277,22 @@ func (c *Config) files() (openfiles.Limits, error) {
 // validateUse finds settings that were made and do nothing: who made them
 // believes otherwise.
 func (c *Config) validateUse() error {
-	const noTLS = "is of no use without a wss:// listener"
+	const noTLS = "has no effect without a wss:// listener"
 	secure := c.TLSProcessors() > 0
 	for _, u := range []struct {
 		name   string
 		useful bool
 		why    string
 	}{
-		{"compress-min", c.Compress || c.CompressMin == defaultCompressMin, "is of no use without compress"},
-		{"compress-not-for", c.Compress || len(c.CompressNotFor) == 0, "is of no use without compress"},
-		{"compress-level", c.Compress || c.CompressLevel == defaultCompressLevel, "is of no use without compress"},
+		{"compress-min", c.Compress || c.CompressMin == defaultCompressMin, "has no effect without compress"},
+		{"compress-not-for", c.Compress || len(c.CompressNotFor) == 0, "has no effect without compress"},
+		{"compress-level", c.Compress || c.CompressLevel == defaultCompressLevel, "has no effect without compress"},
 		{"tls-cert", secure || len(c.TLSCerts) == 0, noTLS},
 		{"tls-min-version", secure || c.TLSMinVersion == defaultTLSMinVersion, noTLS},
 		{"tls-handshakes", secure || c.TLSHandshakes == defaultTLSHandshakes, noTLS},
 	} {
 		if !u.useful {
-			return errors.New(u.name + ": " + u.why)
+			return setting.Errorf(u.name, "%s", u.why)
 		}
 	}
 	return nil

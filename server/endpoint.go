@@ -9,6 +9,7 @@ import (
 
 	"castgate/server/hostport"
 	"castgate/server/internal/listen"
+	"castgate/server/setting"
 )
 
 // maxEndpoints is how many listeners of clients there may be.
@@ -55,13 +56,13 @@ func parseEndpoint(s string) (endpoint, error) {
 		e = endpoint{scheme(name), address}
 	}
 	if !slices.Contains(schemes, e.scheme) {
-		return e, fmt.Errorf("listen: %q is none of the schemes %v", e.scheme, schemes)
+		return e, setting.Errorf("listen", "%q is none of the schemes %v", e.scheme, schemes)
 	}
 	if _, ok := listen.Name(e.address); ok {
 		return e, nil
 	}
 	if err := hostport.Check(e.address); err != nil {
-		return e, fmt.Errorf("listen: %q %w", s, err)
+		return e, setting.Errorf("listen", "%q %w", s, err)
 	}
 	return e, nil
 }
@@ -69,7 +70,7 @@ func parseEndpoint(s string) (endpoint, error) {
 // parseEndpoints reads Config.Listen.
 func parseEndpoints(list []string) (all []endpoint, err error) {
 	if len(list) == 0 || len(list) > maxEndpoints {
-		return nil, fmt.Errorf("listen: %d listeners are not between 1 and %d", len(list), maxEndpoints)
+		return nil, setting.Errorf("listen", "%d listeners are not between 1 and %d", len(list), maxEndpoints)
 	}
 	for _, s := range list {
 		e, err := parseEndpoint(s)
@@ -77,7 +78,7 @@ func parseEndpoints(list []string) (all []endpoint, err error) {
 			return nil, err
 		}
 		if i := slices.IndexFunc(all, func(other endpoint) bool { return hostport.Same(e.address, other.address) }); i >= 0 {
-			return nil, fmt.Errorf("listen: %q and %q are the same port", list[i], s)
+			return nil, setting.Errorf("listen", "%q and %q are the same port", list[i], s)
 		}
 		all = append(all, e)
 	}

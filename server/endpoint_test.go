@@ -51,7 +51,7 @@ func TestTLSWithoutListener(t *testing.T) {
 	} {
 		c := Defaults()
 		change(&c)
-		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": is of no use without a wss:// listener") {
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": has no effect without a wss:// listener") {
 			t.Errorf("%s: %v", name, err)
 		}
 		c.Listen, c.TLSCerts, c.TLSKeys = []string{":0", "wss://:0"}, []string{"x"}, []string{"y"}

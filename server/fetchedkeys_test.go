@@ -251,7 +251,7 @@ func TestWrongKeySettings(t *testing.T) {
 	for want, j := range map[string]JWT{
 		"jwt-jwks: it is fetched without TLS": {JWKS: "http://login.example/jwks", JWKSRefresh: time.Hour},
 		"jwt-jwks-refresh: 1s is not between": {JWKS: "https://login.example/jwks", JWKSRefresh: time.Second},
-		"jwt-jwks-refresh: is of no use":      {JWKSRefresh: time.Minute},
+		"jwt-jwks-refresh: has no effect":     {JWKSRefresh: time.Minute},
 	} {
 		if err := j.validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", j, err, want)

@@ -1,9 +1,9 @@
 package server
 
 import (
-	"errors"
-	"fmt"
 	"time"
+
+	"castgate/server/setting"
 )
 
 // Heartbeat is GatewayWorker's way to find clients that are gone
@@ -35,17 +35,17 @@ const (
 func (h *Heartbeat) validate() error {
 	switch {
 	case h.Interval != 0 && (h.Interval < leastHeartbeat || h.Interval > maxTimeout):
-		return fmt.Errorf("gatewayworker-ping-interval: %v is not between %v and %v", h.Interval, leastHeartbeat, maxTimeout)
+		return setting.Errorf("gatewayworker-ping-interval", "%v is not between %v and %v", h.Interval, leastHeartbeat, maxTimeout)
 	case h.Limit < 0 || h.Limit > maxHeartbeatMiss:
-		return fmt.Errorf("gatewayworker-ping-limit: %d is not between 0 and %d", h.Limit, maxHeartbeatMiss)
+		return setting.Errorf("gatewayworker-ping-limit", "%d is not between 0 and %d", h.Limit, maxHeartbeatMiss)
 	case len(h.Data) > maxHeartbeatData:
-		return fmt.Errorf("gatewayworker-ping-data: %d bytes are more than %d", len(h.Data), maxHeartbeatData)
+		return setting.Errorf("gatewayworker-ping-data", "%d bytes are more than %d", len(h.Data), maxHeartbeatData)
 	case h.Interval == 0 && h.Limit != 0:
-		return errors.New("gatewayworker-ping-limit: is of no use without gatewayworker-ping-interval")
+		return setting.Errorf("gatewayworker-ping-limit", "has no effect without gatewayworker-ping-interval")
 	case h.Interval == 0 && h.Data != "":
-		return errors.New("gatewayworker-ping-data: is of no use without gatewayworker-ping-interval")
+		return setting.Errorf("gatewayworker-ping-data", "has no effect without gatewayworker-ping-interval")
 	case h.Interval != 0 && h.Limit == 0 && h.Data == "":
-		return errors.New("gatewayworker-ping-interval: is of no use without gatewayworker-ping-limit or gatewayworker-ping-data")
+		return setting.Errorf("gatewayworker-ping-interval", "has no effect without gatewayworker-ping-limit or gatewayworker-ping-data")
 	}
 	return nil
 }

@@ -1,12 +1,11 @@
 package server
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"castgate/server/keyset"
+	"castgate/server/setting"
 	"castgate/server/token"
 )
 
@@ -41,7 +40,7 @@ func (j *JWT) validate() error {
 			{"jwt-cookie", j.Cookie != ""}, {"jwt-query", j.Query != ""}, {"jwt-required", j.Required},
 		} {
 			if f.set {
-				return fmt.Errorf("%s: is of no use without jwt-secret, jwt-public-key or jwt-jwks", f.name)
+				return setting.Errorf(f.name, "has no effect without jwt-secret, jwt-public-key or jwt-jwks")
 			}
 		}
 		return nil
@@ -51,7 +50,7 @@ func (j *JWT) validate() error {
 	}
 	for _, n := range []struct{ name, value string }{{"jwt-cookie", j.Cookie}, {"jwt-query", j.Query}} {
 		if len(n.value) > maxNameSize || slices.ContainsFunc([]byte(n.value), notName) {
-			return fmt.Errorf("%s: %.200q is no name of up to %d letters, digits, dots, - and _", n.name, n.value, maxNameSize)
+			return setting.Errorf(n.name, "%.200q is no name of up to %d letters, digits, dots, - and _", n.value, maxNameSize)
 		}
 	}
 	return nil
@@ -60,7 +59,7 @@ func (j *JWT) validate() error {
 // defaultJWKSRefresh is that of Defaults.
 const defaultJWKSRefresh = time.Hour
 
-var errNoJWKS = errors.New("jwt-jwks-refresh: is of no use without a URL in jwt-jwks")
+var errNoJWKS = setting.Errorf("jwt-jwks-refresh", "has no effect without a URL in jwt-jwks")
 
 func (j *JWT) validateKeys() error {
 	rules := j.Rules
@@ -69,10 +68,10 @@ func (j *JWT) validateKeys() error {
 	}
 	if j.JWKS != "" {
 		if err := keyset.CheckURL(j.JWKS); err != nil {
-			return fmt.Errorf("jwt-jwks: it %w", err)
+			return setting.Errorf("jwt-jwks", "it %w", err)
 		}
 		if j.JWKSRefresh < keyset.MinRefresh || j.JWKSRefresh > keyset.MaxRefresh {
-			return fmt.Errorf("jwt-jwks-refresh: %v is not between %v and %v", j.JWKSRefresh, keyset.MinRefresh, keyset.MaxRefresh)
+			return setting.Errorf("jwt-jwks-refresh", "%v is not between %v and %v", j.JWKSRefresh, keyset.MinRefresh, keyset.MaxRefresh)
 		}
 		rules.Fetched = func() []token.Key { return nil }
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"castgate/server/internal/quota"
 	"castgate/server/keyset"
 	"castgate/server/origin"
+	"castgate/server/setting"
 	"castgate/server/token"
 )
 
@@ -94,18 +94,18 @@ func (p *Policy) Validate() error {
 		return err
 	}
 	if len(p.CompressNotFor) > maxAgents {
-		return fmt.Errorf("compress-not-for: %d parts of User-Agents are more than %d", len(p.CompressNotFor), maxAgents)
+		return setting.Errorf("compress-not-for", "%d parts of User-Agents are more than %d", len(p.CompressNotFor), maxAgents)
 	}
 	for _, part := range p.CompressNotFor {
 		if strings.TrimSpace(part) == "" || len(part) > maxAgentLen || strings.ContainsFunc(part, unicode.IsControl) {
-			return fmt.Errorf("compress-not-for: %.200q is no part of a User-Agent of up to %d bytes", part, maxAgentLen)
+			return setting.Errorf("compress-not-for", "%.200q is no part of a User-Agent of up to %d bytes", part, maxAgentLen)
 		}
 		if strings.Contains(part, "*") {
-			return fmt.Errorf("compress-not-for: %q has a *, which would count; a part is looked for anywhere in a User-Agent", part)
+			return setting.Errorf("compress-not-for", "%q has a *, which would count; a part is looked for anywhere in a User-Agent", part)
 		}
 	}
 	if len(p.TrustedProxies) > maxTrusted {
-		return fmt.Errorf("trusted-proxies: %d networks are more than %d", len(p.TrustedProxies), maxTrusted)
+		return setting.Errorf("trusted-proxies", "%d networks are more than %d", len(p.TrustedProxies), maxTrusted)
 	}
 	for _, r := range []struct {
 		name string
@@ -118,7 +118,7 @@ func (p *Policy) Validate() error {
 		{"byte-rate", float64(p.ByteRate), maxQueueSize},
 	} {
 		if r.rate != 0 && !(r.rate >= 1e-3 && r.rate <= r.most) { // NaN is neither
-			return fmt.Errorf("%s: %v is not between 0.001 and %v; 0 is off", r.name, r.rate, r.most)
+			return setting.Errorf(r.name, "%v is not between 0.001 and %v; 0 is off", r.rate, r.most)
 		}
 	}
 	for _, b := range []struct {
@@ -133,10 +133,10 @@ func (p *Policy) Validate() error {
 		{"byte-burst", p.ByteBurst, p.ByteRate > 0},
 	} {
 		if b.burst < 0 || b.burst > maxBurst {
-			return fmt.Errorf("%s: %d is not between 0 and %d", b.name, b.burst, maxBurst)
+			return setting.Errorf(b.name, "%d is not between 0 and %d", b.burst, maxBurst)
 		}
 		if b.burst > 0 && !b.on {
-			return fmt.Errorf("%s: is of no use without its rate", b.name)
+			return setting.Errorf(b.name, "has no effect without its rate")
 		}
 	}
 	return p.JWT.validate()
@@ -148,10 +148,10 @@ func (p *Policy) validateOrigins() error {
 	for _, item := range p.AllowedOrigins {
 		rule, err := origin.Parse(item)
 		if err != nil {
-			return fmt.Errorf("allowed-origins: %w", err)
+			return setting.Named("allowed-origins", err)
 		}
 		if before, twice := seen[rule]; twice {
-			return fmt.Errorf("allowed-origins: %q and %q are the same origin", before, item)
+			return setting.Errorf("allowed-origins", "%q and %q are the same origin", before, item)
 		}
 		seen[rule] = item
 	}
@@ -166,7 +166,7 @@ func (s *Server) leastByteBurst() int { return leastByteBurst(int(s.maxMessage.L
 // fits reports what does not go with the largest message.
 func (p *Policy) fits(maxMessage int) error {
 	if least := leastByteBurst(maxMessage); p.ByteBurst != 0 && p.ByteBurst < least {
-		return fmt.Errorf("byte-burst: %d bytes are less than the %d of max-message and one read", p.ByteBurst, least)
+		return setting.Errorf("byte-burst", "%d bytes are less than the %d of max-message and one read", p.ByteBurst, least)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"castgate/server"
+	"castgate/server/setting"
 	"castgate/server/token"
 )
 
@@ -38,8 +39,8 @@ type admissionSettings struct {
 }
 
 // policy is the part of the gateway's settings that can change while it runs.
-// It returns the name of the wrong setting along with the error.
-func (s *settings) policy(e *effective) (p server.Policy, name string, err error) {
+// An error is a *setting.Error.
+func (s *settings) policy(e *effective) (p server.Policy, err error) {
 	p = server.Policy{
 		AllowedOrigins: trimmed(s.AllowedOrigins), CompressNotFor: trimmed(s.CompressNotFor),
 		MaxConnsPerIP: s.MaxConnsPerIp,
@@ -54,7 +55,7 @@ func (s *settings) policy(e *effective) (p server.Policy, name string, err error
 		},
 	}
 	if p.TrustedProxies, err = s.networks(e, "trusted-proxies", s.TrustedProxies); err != nil {
-		return p, "trusted-proxies", err
+		return p, err
 	}
 	for _, source := range []struct {
 		name, value string
@@ -73,12 +74,12 @@ func (s *settings) policy(e *effective) (p server.Policy, name string, err error
 		}
 		keys, err := source.read(e, source.value)
 		if err != nil {
-			return p, source.name, err
+			return p, setting.Named(source.name, err)
 		}
 		e.tokenKeys[source.name] = keys
 		p.JWT.Keys = append(p.JWT.Keys, keys...)
 	}
-	return p, "", nil
+	return p, nil
 }
 
 // isURL tells a URL from a path.

@@ -48,15 +48,15 @@ func TestWrongAdmissionSettings(t *testing.T) {
 		want string
 	}{
 		{[]string{"--trusted-proxies=10.0.0.0/33"}, `--trusted-proxies: "10.0.0.0/33" is neither an address nor a network`},
-		{[]string{"--proxy-protocol"}, "--proxy-protocol: is of no use without trusted-proxies"},
+		{[]string{"--proxy-protocol"}, "--proxy-protocol: has no effect without trusted-proxies"},
 		{[]string{"--connect-rate-per-ip=fast"}, `--connect-rate-per-ip: "fast" is not a rate such as 10 or 0.5`},
 		{[]string{"--message-rate=-1"}, `--message-rate: "-1" is not a rate`},
 		{[]string{"--message-rate=NaN"}, "--message-rate: "},
 		{[]string{"--message-rate=0.0000001"}, "--message-rate: 1e-07 is not between 0.001 and 1e+06"},
-		{[]string{"--message-burst=5"}, "--message-burst: is of no use without its rate"},
+		{[]string{"--message-burst=5"}, "--message-burst: has no effect without its rate"},
 		{[]string{"--max-conns-per-ip=-1"}, "--max-conns-per-ip: -1 is not between 0"},
-		{[]string{"--jwt-required"}, "--jwt-required: is of no use without jwt-secret"},
-		{[]string{"--jwt-audience=push"}, "--jwt-audience: is of no use without jwt-secret"},
+		{[]string{"--jwt-required"}, "--jwt-required: has no effect without jwt-secret"},
+		{[]string{"--jwt-audience=push"}, "--jwt-audience: has no effect without jwt-secret"},
 		{[]string{"--jwt-secret=@/nowhere"}, "--jwt-secret: open /nowhere"},
 		{[]string{"--jwt-secret=@" + empty}, "--jwt-secret: the secret is empty"},
 		{[]string{"--jwt-public-key=/nowhere"}, "--jwt-public-key: open /nowhere"},
@@ -94,10 +94,10 @@ func TestKeysByURLSettings(t *testing.T) {
 		"--jwt-jwks=https://":                                                    "--jwt-jwks: it is not a URL",
 		"--jwt-jwks=file:///etc/jwks.json":                                       "--jwt-jwks: it ",
 		"--jwt-jwks=https://login.example/ --jwt-jwks-refresh=1s":                "--jwt-jwks-refresh: 1s is not between 1m0s and 24h0m0s",
-		"--jwt-jwks=testdata/jwks.json --jwt-jwks-refresh=5m":                    "--jwt-jwks-refresh: is of no use without a URL in jwt-jwks",
-		"--jwt-jwks-refresh=5m":                                                  "--jwt-jwks-refresh: is of no use",
+		"--jwt-jwks=testdata/jwks.json --jwt-jwks-refresh=5m":                    "--jwt-jwks-refresh: has no effect without a URL in jwt-jwks",
+		"--jwt-jwks-refresh=5m":                                                  "--jwt-jwks-refresh: has no effect",
 		"--jwt-secret=0123456789012345678901234567890123456789 --jwt-leeway=-1s": "--jwt-leeway: -1s is not between 0 and 10m0s",
-		"--jwt-leeway=7s":                                                        "--jwt-leeway: is of no use",
+		"--jwt-leeway=7s":                                                        "--jwt-leeway: has no effect",
 	} {
 		if _, err := resolved(t, strings.Fields(args), nil); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "pw@") {
 			t.Errorf("%s: %v, want %q", args, err, want)

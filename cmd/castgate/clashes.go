@@ -1,15 +1,15 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"castgate/server/hostport"
+	"castgate/server/setting"
 )
 
-// clash finds two of our own listeners that can't be there at once. It returns
-// the name of the setting that comes second along with the error.
-func (e *effective) clash() (name string, err error) {
+// clash finds two of our own listeners that can't be there at once. The
+// error is that of the setting that comes second.
+func (e *effective) clash() error {
 	type listener struct{ setting, address string }
 	all := make([]listener, 0, 8)
 	for _, l := range e.server.Listen { // which Validate has compared among themselves
@@ -32,18 +32,18 @@ func (e *effective) clash() (name string, err error) {
 	for i := clients; i < len(all); i++ {
 		for _, before := range all[:i] {
 			if hostport.Same(before.address, all[i].address) {
-				return all[i].setting, fmt.Errorf("%s is taken by %s %s", all[i].address, before.setting, before.address)
+				return setting.Errorf(all[i].setting, "%s is taken by %s %s", all[i].address, before.setting, before.address)
 			}
 		}
 	}
 	for _, register := range e.gatewayworker.Join {
 		for _, l := range all {
 			if l.setting != "gatewayworker-register" && reaches(register, l.address) {
-				return "gatewayworker-join", fmt.Errorf("%s is %s of this gateway, not a Register", register, l.setting)
+				return setting.Errorf("gatewayworker-join", "%s is %s of this gateway, not a Register", register, l.setting)
 			}
 		}
 	}
-	return "", nil
+	return nil
 }
 
 // reaches tells whether who connects to an address comes to a listener: where

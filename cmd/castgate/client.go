@@ -43,9 +43,9 @@ func (c *connection) open() (*client, error) {
 	if err != nil {
 		return nil, failf(exitUsage, "--control: %w", err)
 	}
-	trust, name, err := c.trust(to.secure)
+	trust, err := c.trust(to.secure)
 	if err != nil {
-		return nil, failf(exitUsage, "--%s: %w", name, err)
+		return nil, failf(exitUsage, "%w", flagged(err))
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer

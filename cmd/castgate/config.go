@@ -9,6 +9,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"castgate/server/openfiles"
+	"castgate/server/setting"
 )
 
 // configCheckCommand is `castgate config check`.
@@ -22,7 +23,7 @@ func (c *configCheckCommand) Run(p *process, src *sources) error {
 		return err
 	}
 	if err := e.checkFiles(); err != nil {
-		return wrongSetting("", err, src)
+		return startError(err, src)
 	}
 	for _, w := range e.warnings {
 		fmt.Fprintln(p.stderr, "castgate: warning: "+oneLine(w))
@@ -31,8 +32,8 @@ func (c *configCheckCommand) Run(p *process, src *sources) error {
 	return nil
 }
 
-// checkFiles reads or looks at what only a start reads or opens otherwise. The
-// error begins with the name of the setting.
+// checkFiles reads or looks at what only a start reads or opens otherwise. An
+// error of a setting is a *setting.Error.
 func (e *effective) checkFiles() error {
 	if err := e.server.CheckCertificates(); err != nil {
 		return err
@@ -46,7 +47,7 @@ func (e *effective) checkFiles() error {
 		return err
 	}
 	if err := mayAudit(e.auditLog); err != nil {
-		return fmt.Errorf("audit-log: %w", err)
+		return setting.Named("audit-log", err)
 	}
 	return nil
 }

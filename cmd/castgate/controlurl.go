@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"castgate/server/setting"
 )
 
 // controlURL is where a control API is.
@@ -63,42 +65,42 @@ func parseControl(text string) (*controlURL, error) {
 	return &controlURL{network: "tcp", address: address, host: u.Host, secure: u.Scheme == "https"}, nil
 }
 
-// trust is how TLS is spoken, nil for the default. The name is that of the flag
-// that is wrong.
-func (c *connection) trust(secure bool) (trust *tls.Config, name string, err error) {
+// trust is how TLS is spoken, nil for the default. An error names the
+// flag that is wrong, as a *setting.Error.
+func (c *connection) trust(secure bool) (trust *tls.Config, err error) {
 	for name, file := range map[string]string{"ca-file": c.CAFile, "client-cert": c.ClientCert, "client-key": c.ClientKey} {
 		if file != "" && !secure {
-			return nil, name, errors.New("needs a gateway at --control https://")
+			return nil, setting.Errorf(name, "needs a gateway at --control https://")
 		}
 	}
 	if !secure {
-		return nil, "", nil
+		return nil, nil
 	}
 	trust = &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
 		text, err := readLimited(c.CAFile)
 		if err != nil {
-			return nil, "ca-file", err
+			return nil, setting.Named("ca-file", err)
 		}
 		trust.RootCAs = x509.NewCertPool()
 		if !trust.RootCAs.AppendCertsFromPEM(text) {
-			return nil, "ca-file", fmt.Errorf("%s holds no certificate in PEM", c.CAFile)
+			return nil, setting.Errorf("ca-file", "%s holds no certificate in PEM", c.CAFile)
 		}
 	}
 	switch {
 	case c.ClientCert == "" && c.ClientKey == "":
-		return trust, "", nil
+		return trust, nil
 	case c.ClientKey == "":
-		return nil, "client-cert", errors.New("needs --client-key")
+		return nil, setting.Errorf("client-cert", "needs --client-key")
 	case c.ClientCert == "":
-		return nil, "client-key", errors.New("needs --client-cert")
+		return nil, setting.Errorf("client-key", "needs --client-cert")
 	}
 	pair, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey)
 	if err != nil {
-		return nil, "client-cert", err
+		return nil, setting.Named("client-cert", err)
 	}
 	trust.Certificates = []tls.Certificate{pair}
-	return trust, "", nil
+	return trust, nil
 }
 
 // explained adds what to do to the errors of TLS that people meet first.

@@ -11,6 +11,7 @@ import (
 	"castgate/server"
 	"castgate/server/gatewayworker"
 	"castgate/server/openfiles"
+	"castgate/server/setting"
 )
 
 // gatewayworkerSettings are the knobs of the front for PHP code that was
@@ -36,9 +37,9 @@ const phpSendQueue = 1_024_000
 // phpMaxMessage is maxPackageSize of GatewayWorker.
 const phpMaxMessage = 10 << 20
 
-// front reads the settings of the GatewayWorker front into e. It returns the
-// name of the wrong setting along with the error, or "" if the error names it.
-func (s *settings) front(e *effective) (name string, err error) {
+// front reads the settings of the GatewayWorker front into e. An error
+// is a *setting.Error.
+func (s *settings) front(e *effective) (err error) {
 	c := gatewayworker.Defaults()
 	c.Inner, c.Advertise, c.Register = s.GatewayworkerInner, s.GatewayworkerAdvertise, s.GatewayworkerRegister
 	c.Join, c.Routing = trimmed(s.GatewayworkerJoin), gatewayworker.Routing(s.GatewayworkerRouting)
@@ -46,18 +47,18 @@ func (s *settings) front(e *effective) (name string, err error) {
 	c.Workers, c.WorkerWait, c.Log = gatewayworker.Workers(s.GatewayworkerWorkers), time.Duration(s.GatewayworkerWorkerWait), e.logger
 	if s.GatewayworkerRequireWorker {
 		if c.Workers == gatewayworker.WorkersNever {
-			return "", errors.New("gatewayworker-require-worker: contradicts gatewayworker-workers never")
+			return setting.Errorf("gatewayworker-require-worker", "contradicts --gatewayworker-workers=never")
 		}
 		c.Workers = gatewayworker.WorkersAlways
 	}
 	if c.Secret, err = s.gatewayworkerSecret(e); err != nil {
-		return "gatewayworker-secret", err
+		return setting.Named("gatewayworker-secret", err)
 	}
 	e.server.Heartbeat = server.Heartbeat{
 		Interval: time.Duration(s.GatewayworkerPingInterval), Limit: s.GatewayworkerPingLimit, Data: s.GatewayworkerPingData,
 	}
 	e.gatewayworker = c
-	return "", c.Validate()
+	return c.Validate()
 }
 
 func (s *settings) gatewayworkerSecret(e *effective) (string, error) {

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+
+	"castgate/server/setting"
 )
 
 // keepGuards refuses a reload that would open a door without anybody having
@@ -27,11 +28,11 @@ func keepControlGuards(was, is *effective) error {
 	const open = "and the control API would do what anyone asks who reaches it; that takes a restart"
 	switch {
 	case len(was.control.Keys) > 0:
-		return errors.New("--control-key: the last key would be gone, " + open)
+		return setting.Errorf("control-key", "the last key would be gone, "+open)
 	case len(was.control.ScopedKeys) > 0:
-		return errors.New("--control-keys-file: the last key would be gone, " + open)
+		return setting.Errorf("control-keys-file", "the last key would be gone, "+open)
 	case was.control.TLS.ClientCA != "" && is.control.TLS.ClientCA == "":
-		return errors.New("--control-client-ca: it would be gone, there is no key, " + open)
+		return setting.Errorf("control-client-ca", "it would be gone, there is no key, "+open)
 	}
 	return nil
 }
@@ -43,19 +44,19 @@ func keepTokenGuards(was, is *effective) error {
 	unsaid := func(name string) bool { return is.src.from[name] == "" }
 	if len(after.Keys) == 0 && after.JWKS == "" {
 		if before.JWKS != "" {
-			return errors.New("--jwt-jwks: " + lastKey)
+			return setting.Errorf("jwt-jwks", lastKey)
 		}
 		for _, name := range []string{"jwt-secret", "jwt-jwks", "jwt-public-key"} {
 			if len(was.tokenKeys[name]) > 0 {
-				return fmt.Errorf("--%s: %s", name, lastKey)
+				return setting.Errorf(name, lastKey)
 			}
 		}
 	}
 	if before.Required && !after.Required && unsaid("jwt-required") {
-		return errors.New("--jwt-required: it would be gone; to let clients without a token in, say jwt-required = false")
+		return setting.Errorf("jwt-required", "it would be gone; to let clients without a token in, say jwt-required = false")
 	}
 	if after.Cookie != "" && len(was.server.AllowedOrigins) > 0 && len(is.server.AllowedOrigins) == 0 && unsaid("allowed-origins") {
-		return errors.New("--allowed-origins: they would be gone, and with jwt-cookie any page could connect as its visitor; to have that, say allowed-origins = []")
+		return setting.Errorf("allowed-origins", "they would be gone, and with jwt-cookie any page could connect as its visitor; to have that, say allowed-origins = []")
 	}
 	return nil
 }

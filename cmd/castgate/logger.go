@@ -1,27 +1,27 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"reflect"
+
+	"castgate/server/setting"
 )
 
-// newLogger makes the logger that all of serve writes to. name is the setting
-// that is wrong if err is not nil.
-// The level may be changed later.
-func newLogger(w io.Writer, level, format string) (l *slog.Logger, least *slog.LevelVar, name string, err error) {
+// newLogger makes the logger that all of serve writes to. The level
+// may be changed later. An error is a *setting.Error.
+func newLogger(w io.Writer, level, format string) (l *slog.Logger, least *slog.LevelVar, err error) {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	initial, ok := levels[level]
 	if !ok {
-		return nil, nil, "log-level", fmt.Errorf("%q is none of debug, info, warn, error", level)
+		return nil, nil, setting.Errorf("log-level", "%q is none of debug, info, warn, error", level)
 	}
 	if format != "text" && format != "json" {
-		return nil, nil, "log-format", fmt.Errorf("%q is none of text, json", format)
+		return nil, nil, setting.Errorf("log-format", "%q is none of text, json", format)
 	}
 	least = &slog.LevelVar{}
 	least.Set(initial)
-	return slog.New(newHandler(w, format, least)), least, "", nil
+	return slog.New(newHandler(w, format, least)), least, nil
 }
 
 // newHandler makes the handler of a log. Without a level it takes records from

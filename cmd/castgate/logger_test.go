@@ -9,7 +9,7 @@ import (
 
 func TestLogger(t *testing.T) {
 	var out bytes.Buffer
-	l, level, _, err := newLogger(&out, "warn", "json")
+	l, level, err := newLogger(&out, "warn", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestLogger(t *testing.T) {
 // A list or object without items is one in JSON, and not null.
 func TestNothingIsNoNull(t *testing.T) {
 	var out bytes.Buffer
-	l, _, _, err := newLogger(&out, "info", "json")
+	l, _, err := newLogger(&out, "info", "json")
 	if err != nil {
 		t.Fatal(err)
 	}

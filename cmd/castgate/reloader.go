@@ -15,6 +15,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/control"
+	"castgate/server/setting"
 )
 
 // reloader reads the configuration of a running gateway again, as it was read
@@ -64,7 +65,7 @@ func knobValues(app *kong.Application) map[string]any {
 func (r *reloader) reload() (control.Reloaded, error) {
 	out, err := r.readAgain()
 	if err != nil {
-		err = errors.New(oneLine(err.Error()))
+		err = errors.New(oneLine(flagged(err).Error()))
 		// A slip in another setting must not keep a log rotation from its file.
 		if failed := r.audit.reopen(); failed != nil {
 			r.log.Warn("the audit log could not be opened anew, records go where they went", "err", failed)
@@ -126,7 +127,7 @@ func (r *reloader) apply(e *effective) error {
 		r.log.Warn("the audit log could not be opened anew, records go where they went", "err", err)
 		file = r.audit.logs.records.To()
 	default:
-		return fmt.Errorf("--audit-log: %w", err)
+		return setting.Named("audit-log", err)
 	}
 	if err := r.hand(e); err != nil {
 		r.audit.discard(file)
@@ -153,22 +154,22 @@ func (r *reloader) hand(e *effective) error {
 		func(e *effective) error {
 			undo, err := r.control.SetTLS(e.control.TLS)
 			if err != nil {
-				return fmt.Errorf("--%w", err)
+				return err
 			}
 			if _, err := r.gateway.SetCertificates(e.server.TLSCerts, e.server.TLSKeys); err != nil {
 				undo()
-				return fmt.Errorf("--%w", err)
+				return err
 			}
 			return nil
 		},
 	}
 	for i, part := range parts {
-		err := part(e)
+		err := flagged(part(e))
 		if err == nil {
 			continue
 		}
 		for _, before := range parts[:i] {
-			if undo := before(r.now); undo != nil {
+			if undo := flagged(before(r.now)); undo != nil {
 				err = fmt.Errorf("%w; and what had been changed could not be undone: %w", err, undo)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/control"
+	"castgate/server/setting"
 )
 
 // applied notes what a reload has handed on; it refuses if told to.
@@ -260,12 +261,12 @@ func TestReloadPipes(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, setting := range []string{
+	for _, text := range []string{
 		"control-key = ['@%s']\n", "control-keys-file = '%s'\n", "jwt-secret = '@%s'\n", "jwt-public-key = '%s'\n", "jwt-jwks = '%s'\n",
 		"gatewayworker-inner = '127.0.0.1:0'\ngatewayworker-secret = '@%s'\n",
 	} {
 		r, _, file := running(t, "node = 7\n")
-		rewrite(t, file, fmt.Sprintf(setting, pipe))
+		rewrite(t, file, fmt.Sprintf(text, pipe))
 		refused := make(chan error, 1)
 		go func() {
 			_, err := r.reload()
@@ -274,10 +275,10 @@ func TestReloadPipes(t *testing.T) {
 		select {
 		case err := <-refused:
 			if err == nil || !strings.Contains(err.Error(), pipe+" is not a regular file") {
-				t.Errorf("%s%v", setting, err)
+				t.Errorf("%s%v", text, err)
 			}
 		case <-time.After(20 * time.Second):
-			t.Fatalf("%sis waited for", setting)
+			t.Fatalf("%sis waited for", text)
 		}
 	}
 }
@@ -287,8 +288,8 @@ func TestReloadIsWhole(t *testing.T) {
 	r, a, file := running(t, secureListener+"tls-cert = ['z']\ntls-key = ['z']\ncontrol-key = ['old']\n")
 	rewrite(t, file, secureListener+"control-key = ['new']\nlog-level = 'error'\nsend-queue = 1000\n"+
 		"tls-cert = ['a']\ntls-key = ['b']\ncontrol-tls-cert = 'c'\ncontrol-tls-key = 'd'\n")
-	a.noAccess = errors.New("control: exposed")
-	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "exposed") {
+	a.noAccess = setting.Errorf("control", "exposed")
+	if _, err := r.reload(); err == nil || err.Error() != "--control: exposed" {
 		t.Errorf("%v", err)
 	}
 	a.noAccess, a.noPolicy = nil, errors.New("jwt: wrong")
@@ -301,7 +302,7 @@ func TestReloadIsWhole(t *testing.T) {
 	if a.certificates != nil || a.tls.Cert != "" {
 		t.Error("certificates were read for a reload that was refused")
 	}
-	a.noPolicy, a.noCertificates = nil, errors.New("tls-cert: half a file")
+	a.noPolicy, a.noCertificates = nil, setting.Errorf("tls-cert", "half a file")
 	if _, err := r.reload(); err == nil || !strings.Contains(err.Error(), "--tls-cert: half a file") {
 		t.Errorf("%v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,6 +18,7 @@ import (
 	"castgate/server/control"
 	"castgate/server/gatewayworker"
 	"castgate/server/openfiles"
+	"castgate/server/setting"
 )
 
 // serveCommand is `castgate serve`.
@@ -50,7 +50,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	inner := innerFiles(e, files)
 	audit, err := startAudit(p.logs, c.LogFormat, e)
 	if err != nil {
-		return err
+		return startError(err, src)
 	}
 	takePassed(e)
 	front, err := newFront(e)
@@ -117,7 +117,7 @@ func startAudit(l *logs, format string, e *effective) (*auditLog, error) {
 	audit := newAuditLog(l, format)
 	file, err := audit.open(e.auditLog)
 	if err != nil {
-		return nil, failf(exitUsage, "--audit-log: %w", err)
+		return nil, setting.Named("audit-log", err)
 	}
 	audit.point(e.auditLog, file)
 	e.control.Audit, e.gatewayworker.Audit = audit.source(), audit.source()
@@ -168,13 +168,4 @@ func spareProcessors(c *server.Config) {
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < wanted {
 		runtime.GOMAXPROCS(wanted)
 	}
-}
-
-// startError ends the start: as a usage error if it begins with the name of a
-// setting, else, a taken port for one, as a failure.
-func startError(err error, src *sources) error {
-	if name, _, ok := strings.Cut(err.Error(), ":"); ok && slices.Contains(src.knobs, name) {
-		return failf(exitUsage, "--%w", err)
-	}
-	return &exitError{code: exitFailed, err: err}
 }

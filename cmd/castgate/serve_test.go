@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"testing"
+
+	"castgate/server/setting"
 )
 
 func TestListeners(t *testing.T) {
@@ -10,5 +14,27 @@ func TestListeners(t *testing.T) {
 	got := listeners([]string{":0", "wss://:7443", "text://:0"}, []net.Addr{addr(7272), addr(7443), addr(7274)})
 	if want := "ws://[::]:7272,wss://[::]:7443,text://[::]:7274"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// A setting that is wrong ends the start with 2 and the place of its value. What
+// only looks like one, as the name of a system call does, ends it with 1.
+func TestStartError(t *testing.T) {
+	src := &sources{from: map[string]string{"listen": "castgate.toml:3", "loops": "--loops"}, knobs: []string{"listen", "loops"}}
+	for _, tt := range []struct {
+		err  error
+		code int
+		want string
+	}{
+		{setting.Errorf("listen", "no port"), exitUsage, "--listen: no port (castgate.toml:3)"},
+		{fmt.Errorf("new: %w", setting.Errorf("loops", "none")), exitUsage, "--loops: none"},
+		{setting.Errorf("node", "none"), exitUsage, "--node: none"},
+		{errors.New("listen: address in use"), exitFailed, "listen: address in use"},
+	} {
+		err := startError(tt.err, src)
+		e, ok := errors.AsType[*exitError](err)
+		if !ok || e.code != tt.code || err.Error() != tt.want {
+			t.Errorf("%v became %+v", tt.err, err)
+		}
 	}
 }

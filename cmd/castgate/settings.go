@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"castgate/server"
 	"castgate/server/control"
 	"castgate/server/gatewayworker"
+	"castgate/server/setting"
 	"castgate/server/token"
 )
 
@@ -121,55 +123,61 @@ type effective struct {
 // resolve checks the settings and turns them into the configurations of the
 // packages below. The error names the setting and where its value came from.
 func (s *settings) resolve(p *process, src *sources) (*effective, error) {
-	e, name, err := s.build(p, src.read)
-	if err == nil {
-		e.asPHP(src)
-	}
+	e, err := s.build(p, src.read)
 	if err != nil {
-		return nil, wrongSetting(name, err, src)
+		return nil, startError(err, src)
 	}
+	e.asPHP(src)
 	if e.src = src; src.path != "" {
 		e.files = append(e.files, src.path)
 	}
 	return e, nil
 }
 
-// wrongSetting says which setting an error is about and where its value came
-// from. Without a name the error begins with it.
-func wrongSetting(name string, err error, src *sources) error {
-	if name == "" {
-		name, _, _ = strings.Cut(err.Error(), ":")
-		err = fmt.Errorf("--%w", err)
-	} else {
-		err = fmt.Errorf("--%s: %w", name, err)
+// startError ends the program before it serves: as a usage error if a setting is
+// wrong, which says where its value came from, and else as a failure, as for a
+// port that is taken.
+func startError(err error, src *sources) error {
+	e, ok := errors.AsType[*setting.Error](err)
+	if !ok {
+		return &exitError{code: exitFailed, err: err}
 	}
-	if from := src.from[name]; from != "" && !strings.HasPrefix(from, "--") {
+	err = flagged(err)
+	if from := src.from[e.Name]; from != "" && !strings.HasPrefix(from, "--") {
 		err = fmt.Errorf("%w (%s)", err, from)
 	}
 	return &exitError{code: exitUsage, err: err}
 }
 
-// build returns the name of the wrong setting along with the error, or "" if
-// the error names it.
-func (s *settings) build(p *process, read fileReader) (e *effective, name string, err error) {
-	e = &effective{read: read, tokenKeys: map[string][]token.Key{}}
-	if e.logger, e.level, name, err = newLogger(p.stderr, s.LogLevel, s.LogFormat); err != nil {
-		return nil, name, err
+// flagged writes the error of a setting with the setting's flag. Other errors
+// stay as they are.
+func flagged(err error) error {
+	if e, ok := errors.AsType[*setting.Error](err); ok {
+		return fmt.Errorf("--%s: %w", e.Name, e.Err)
 	}
-	access, name, err := s.access(e)
+	return err
+}
+
+// build checks the settings one after the other. An error is a *setting.Error.
+func (s *settings) build(p *process, read fileReader) (e *effective, err error) {
+	e = &effective{read: read, tokenKeys: map[string][]token.Key{}}
+	if e.logger, e.level, err = newLogger(p.stderr, s.LogLevel, s.LogFormat); err != nil {
+		return nil, err
+	}
+	access, err := s.access(e)
 	if err != nil {
-		return nil, name, err
+		return nil, err
 	}
 	if err := checkAuditLog(s.AuditLog); err != nil {
-		return nil, "audit-log", err
+		return nil, setting.Named("audit-log", err)
 	}
 	e.auditLog = s.AuditLog
 	if e.stopDelay = time.Duration(s.StopDelay); e.stopDelay > mostStopDelay {
-		return nil, "stop-delay", fmt.Errorf("%v is not between 0 and %v", e.stopDelay, mostStopDelay)
+		return nil, setting.Errorf("stop-delay", "%v is not between 0 and %v", e.stopDelay, mostStopDelay)
 	}
-	policy, name, err := s.policy(e)
+	policy, err := s.policy(e)
 	if err != nil {
-		return nil, name, err
+		return nil, err
 	}
 	e.server = server.Config{
 		Listen: trimmed(s.Listen), Loops: s.Loops, MaxConns: s.MaxConns,
@@ -184,11 +192,11 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 		TLSMinVersion: s.TLSMinVersion, TLSHandshakes: s.TLSHandshakes,
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
 	}
-	if name, err := s.front(e); err != nil {
-		return nil, name, err
+	if err := s.front(e); err != nil {
+		return nil, err
 	}
 	if err := e.server.Validate(); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	e.control = control.Config{
 		Listen: s.Control, ReusePort: s.ReusePort, Access: access,
@@ -199,21 +207,21 @@ func (s *settings) build(p *process, read fileReader) (e *effective, name string
 		Logger: e.logger,
 	}
 	if err := e.control.Validate(); err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if name, err := e.clash(); err != nil {
-		return nil, name, err
+	if err := e.clash(); err != nil {
+		return nil, err
 	}
 	e.warnOfShortKeys()
 	e.warnOfNoCallers()
 	s.markCertificates(e)
-	return e, "", nil
+	return e, nil
 }
 
 // access reads who may use the control API.
-func (s *settings) access(e *effective) (a control.Access, name string, err error) {
+func (s *settings) access(e *effective) (a control.Access, err error) {
 	if a.Keys, e.warnings, err = readKeys(s.ControlKey, e.read); err != nil {
-		return a, "control-key", err
+		return a, setting.Named("control-key", err)
 	}
 	for _, v := range trimmed(s.ControlKey) {
 		if path, isFile := strings.CutPrefix(v, "@"); isFile {
@@ -223,7 +231,7 @@ func (s *settings) access(e *effective) (a control.Access, name string, err erro
 	if path := s.ControlKeysFile; path != "" {
 		var warning string
 		if a.ScopedKeys, warning, err = readScopedKeys(path, e.read); err != nil {
-			return a, "control-keys-file", err
+			return a, setting.Named("control-keys-file", err)
 		}
 		e.files = append(e.files, path)
 		if warning != "" {
@@ -232,9 +240,9 @@ func (s *settings) access(e *effective) (a control.Access, name string, err erro
 	}
 	a.Origins = trimmed(s.ControlCORSOrigins)
 	if a.Allow, err = s.networks(e, "control-allow", s.ControlAllow); err != nil {
-		return a, "control-allow", err
+		return a, err
 	}
-	return a, "", nil
+	return a, nil
 }
 
 // networks reads a list of networks; what is to be told of them is a warning.
@@ -243,7 +251,7 @@ func (s *settings) networks(e *effective, name string, items []string) ([]netip.
 	for _, w := range warnings {
 		e.warnings = append(e.warnings, name+": "+w)
 	}
-	return networks, err
+	return networks, setting.Named(name, err)
 }
 
 // trimmed takes the spaces off list items: "a, b" in a variable means a and b.

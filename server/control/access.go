@@ -2,12 +2,13 @@ package control
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+
+	"castgate/server/setting"
 )
 
 // Access says who may use a control port. SetAccess changes it while the port
@@ -33,32 +34,32 @@ const MaxAllow = 256
 // validate reports what is wrong, by its name on the command line.
 func (a *Access) validate() error {
 	if n := len(a.Keys); n > MaxKeys {
-		return fmt.Errorf("control-key: %d keys are more than %d", n, MaxKeys)
+		return setting.Errorf("control-key", "%d keys are more than %d", n, MaxKeys)
 	}
 	for i, key := range a.Keys {
 		if key == "" {
-			return fmt.Errorf("control-key: key %d is empty", i+1)
+			return setting.Errorf("control-key", "key %d is empty", i+1)
 		}
 		if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return fmt.Errorf("control-key: key %d holds a character that is not printable ASCII, or a space", i+1)
+			return setting.Errorf("control-key", "key %d holds a character that is not printable ASCII, or a space", i+1)
 		}
 	}
 	for i, key := range a.Keys {
 		if first := slices.Index(a.Keys, key); first != i {
-			return fmt.Errorf("control-key: keys %d and %d are the same", first+1, i+1)
+			return setting.Errorf("control-key", "keys %d and %d are the same", first+1, i+1)
 		}
 	}
 	if n := len(a.ScopedKeys); n > MaxKeys {
-		return fmt.Errorf("control-keys-file: %d keys are more than %d", n, MaxKeys)
+		return setting.Errorf("control-keys-file", "%d keys are more than %d", n, MaxKeys)
 	}
 	for i := range a.ScopedKeys {
 		k := &a.ScopedKeys[i]
 		if k.Scopes == 0 || k.Scopes&^AllScopes != 0 || checkKeyName(k.Name) != nil {
-			return fmt.Errorf("control-keys-file: key %d has no scope or no name", i+1)
+			return setting.Errorf("control-keys-file", "key %d has no scope or no name", i+1)
 		}
 		for _, full := range a.Keys {
 			if sha256.Sum256([]byte(full)) == k.Hash {
-				return fmt.Errorf("control-keys-file: the key %s has all rights by control-key", k.Name)
+				return setting.Errorf("control-keys-file", "the key %s has all rights by control-key", k.Name)
 			}
 		}
 	}
@@ -66,11 +67,11 @@ func (a *Access) validate() error {
 		return err
 	}
 	if n := len(a.Allow); n > MaxAllow {
-		return fmt.Errorf("control-allow: %d networks are more than %d", n, MaxAllow)
+		return setting.Errorf("control-allow", "%d networks are more than %d", n, MaxAllow)
 	}
 	for _, p := range a.Allow {
 		if !p.IsValid() {
-			return fmt.Errorf("control-allow: a network is not valid")
+			return setting.Errorf("control-allow", "a network is not valid")
 		}
 	}
 	return nil

@@ -1,8 +1,6 @@
 package control
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -14,6 +12,7 @@ import (
 
 	"castgate/server/hostport"
 	"castgate/server/internal/listen"
+	"castgate/server/setting"
 )
 
 // Config is everything a Server is told at its start.
@@ -109,10 +108,10 @@ func (c *Config) Validate() error {
 // validateLimits is the part of Validate about numbers and times.
 func (c *Config) validateLimits() error {
 	if c.MaxBody < leastBody || c.MaxBody > mostBody {
-		return fmt.Errorf("control-max-body: %d is not between %d and %d", c.MaxBody, leastBody, mostBody)
+		return setting.Errorf("control-max-body", "%d is not between %d and %d", c.MaxBody, leastBody, mostBody)
 	}
 	if c.MaxConns < 1 || c.MaxConns > mostConns {
-		return fmt.Errorf("control-max-conns: %d is not between 1 and %d", c.MaxConns, mostConns)
+		return setting.Errorf("control-max-conns", "%d is not between 1 and %d", c.MaxConns, mostConns)
 	}
 	for _, d := range []struct {
 		name  string
@@ -124,7 +123,7 @@ func (c *Config) validateLimits() error {
 		{"control-timeout", c.RequestTimeout},
 	} {
 		if d.value < leastTimeout || d.value > mostTimeout {
-			return fmt.Errorf("%s: %v is not between %v and %v", d.name, d.value, leastTimeout, mostTimeout)
+			return setting.Errorf(d.name, "%v is not between %v and %v", d.value, leastTimeout, mostTimeout)
 		}
 	}
 	return nil
@@ -133,13 +132,13 @@ func (c *Config) validateLimits() error {
 func (c *Config) validateListen() error {
 	if path, ok := strings.CutPrefix(c.Listen, "unix:"); ok {
 		if !strings.HasPrefix(path, "/") {
-			return fmt.Errorf("control: %q has no absolute path, as in unix:/run/castgate.sock", c.Listen)
+			return setting.Errorf("control", "%q has no absolute path, as in unix:/run/castgate.sock", c.Listen)
 		}
 		if len(path) > maxSocketPath {
-			return fmt.Errorf("control: the path has %d bytes, a socket's has %d at most", len(path), maxSocketPath)
+			return setting.Errorf("control", "the path has %d bytes, a socket's has %d at most", len(path), maxSocketPath)
 		}
 		if len(c.Allow) > 0 {
-			return errors.New("control-allow: is of no use with a unix socket, whose callers have no address")
+			return setting.Errorf("control-allow", "has no effect with a unix socket, whose callers have no address")
 		}
 		return nil
 	}
@@ -148,10 +147,10 @@ func (c *Config) validateListen() error {
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil || port == "" {
-		return fmt.Errorf("control: %q is neither host:port nor unix:/path", c.Listen)
+		return setting.Errorf("control", "%q is neither host:port nor unix:/path", c.Listen)
 	}
 	if err := hostport.Check(c.Listen); err != nil {
-		return fmt.Errorf("control: %q %w", c.Listen, err)
+		return setting.Errorf("control", "%q %w", c.Listen, err)
 	}
 	if c.keyed() || host == "localhost" {
 		return nil // what localhost really is, Listen looks at
@@ -166,5 +165,5 @@ func (c *Config) validateListen() error {
 const maxSocketPath = 107
 
 func (c *Config) errExposed() error {
-	return fmt.Errorf("control: %s can be reached from other hosts; set control-key or control-keys-file, or listen on a loopback address", c.Listen)
+	return setting.Errorf("control", "%s can be reached from other hosts; set control-key or control-keys-file, or listen on a loopback address", c.Listen)
 }

@@ -1,14 +1,13 @@
 package control
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/valyala/fasthttp"
 
 	"castgate/server/control/internal/wire"
 	"castgate/server/origin"
+	"castgate/server/setting"
 )
 
 // MaxOrigins is how many origins Access.Origins has at most.
@@ -29,15 +28,15 @@ const (
 // validateOrigins reports what is wrong with Origins.
 func (a *Access) validateOrigins() error {
 	if n := len(a.Origins); n > MaxOrigins {
-		return fmt.Errorf("control-cors-origins: %d origins are more than %d", n, MaxOrigins)
+		return setting.Errorf("control-cors-origins", "%d origins are more than %d", n, MaxOrigins)
 	}
 	for _, o := range a.Origins {
 		if _, err := origin.Exact(o); err != nil {
-			return fmt.Errorf("control-cors-origins: %w", err)
+			return setting.Named("control-cors-origins", err)
 		}
 	}
 	if len(a.Origins) > 0 && !a.keyed() {
-		return errors.New("control-cors-origins: it needs control-key or control-keys-file: without a key the control API answers no page in a browser")
+		return setting.Errorf("control-cors-origins", "it needs control-key or control-keys-file: without a key the control API answers no page in a browser")
 	}
 	return nil
 }

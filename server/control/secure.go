@@ -3,12 +3,12 @@ package control
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"time"
 
 	"castgate/server/internal/pemfile"
+	"castgate/server/setting"
 )
 
 // TLS says how the port speaks TLS. Without files it does not.
@@ -25,14 +25,14 @@ func (t *TLS) on() bool { return t.Cert != "" }
 func (t *TLS) validate() error {
 	switch {
 	case (t.Cert == "") != (t.Key == ""):
-		return errors.New("control-tls-cert: it and control-tls-key must be set together")
+		return setting.Errorf("control-tls-cert", "it and control-tls-key must be set together")
 	case t.ClientCA != "" && !t.on():
-		return errors.New("control-client-ca: it needs control-tls-cert")
+		return setting.Errorf("control-client-ca", "it needs control-tls-cert")
 	}
 	return nil
 }
 
-// Check reads the files as New does. The error begins with the name of a setting.
+// Check reads the files as New does. An error is a *setting.Error.
 func (t *TLS) Check() error {
 	if !t.on() {
 		return nil
@@ -51,11 +51,11 @@ func (t *TLS) files() (list []string) {
 	return list
 }
 
-// load reads the files. The error begins with the name of a setting.
+// load reads the files. An error is a *setting.Error.
 func (t *TLS) load(log *slog.Logger) (*tls.Config, error) {
 	pair, err := pemfile.Pair(t.Cert, t.Key)
 	if err != nil {
-		return nil, fmt.Errorf("control-tls-cert: %w", err)
+		return nil, setting.Named("control-tls-cert", err)
 	}
 	pemfile.WarnOfTime(log, t.Cert, pair.Leaf)
 	c := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
@@ -66,15 +66,15 @@ func (t *TLS) load(log *slog.Logger) (*tls.Config, error) {
 	// is still valid and from one of ClientCAs.
 	c.ClientAuth = tls.RequireAndVerifyClientCert
 	if c.ClientCAs, err = pemfile.Authorities(t.ClientCA); err != nil {
-		return nil, fmt.Errorf("control-client-ca: %w", err)
+		return nil, setting.Named("control-client-ca", err)
 	}
 	return c, nil
 }
 
 // SetTLS replaces Config.TLS, or reads the same files anew, for connections that
-// begin from now on; those that are open stay as they are. With an error, which
-// begins with the name of a setting, nothing changes. undo brings back what there
-// was before. Any goroutine.
+// begin from now on; those that are open stay as they are. With an error,
+// which is a *setting.Error, nothing changes. undo brings back what there was
+// before. Any goroutine.
 func (s *Server) SetTLS(t TLS) (undo func(), err error) {
 	if err := t.validate(); err != nil {
 		return nil, err

@@ -120,7 +120,8 @@ func (q quiet) Printf(format string, args ...any) {
 	q.log.Debug("control port", "message", fmt.Sprintf(format, args...))
 }
 
-// Listen binds the address. The error is one line that names it. Serve takes
+// Listen binds the address. The error is one line that names it,
+// or a *setting.Error. Serve takes
 // connections up; before that they wait.
 func (s *Server) Listen() error {
 	ln, err := s.listenOn(s.config.Listen)
@@ -132,7 +133,8 @@ func (s *Server) Listen() error {
 		s.exposed = !s.local
 	}
 	if s.exposed && len(s.access.Load().keys) == 0 {
-		return errors.Join(s.config.errExposed(), ln.Close())
+		_ = ln.Close()
+		return s.config.errExposed()
 	}
 	s.gate = ln
 	s.listener = newListener(newSecuring(steadying{ln}, s.tls, &s.callers), func() int { return s.limits.Load().MaxConns }, s.log)

@@ -2,10 +2,11 @@ package gatewayworker
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"castgate/server/setting"
 )
 
 // Routing says which worker a client without one gets
@@ -125,17 +126,17 @@ func (c *Config) Validate() error {
 			"workers": c.Workers != WorkersAuto && c.Workers != "", "worker-wait": c.WorkerWait != 0 && c.WorkerWait != Defaults().WorkerWait,
 			"secret": c.Secret != "", "routing": c.Routing != RouteLeast && c.Routing != ""} {
 			if set {
-				return fmt.Errorf("gatewayworker-%s: needs gatewayworker-inner as well", name)
+				return setting.Errorf("gatewayworker-"+name, "needs gatewayworker-inner as well")
 			}
 		}
 		return nil
 	}
 	inner, err := netip.ParseAddrPort(c.Inner)
 	if err != nil {
-		return fmt.Errorf("gatewayworker-inner: %q is not ip:port", c.Inner)
+		return setting.Errorf("gatewayworker-inner", "%q is not ip:port", c.Inner)
 	}
 	if c.Secret == "" && !inner.Addr().IsLoopback() {
-		return fmt.Errorf("gatewayworker-inner: %s can be reached from other hosts; set gatewayworker-secret or listen on a loopback address", c.Inner)
+		return setting.Errorf("gatewayworker-inner", "%s can be reached from other hosts; set gatewayworker-secret or listen on a loopback address", c.Inner)
 	}
 	if err := c.validateAdvertise(); err != nil {
 		return err
@@ -143,24 +144,24 @@ func (c *Config) Validate() error {
 	if c.Register != "" {
 		r := c.registerConfig(inner)
 		if err := r.Validate(); err != nil {
-			return fmt.Errorf("gatewayworker-register: %w", err)
+			return setting.Named("gatewayworker-register", err)
 		}
 	}
 	if len(c.Join) > 0 {
 		j := c.joinerConfig(inner)
 		if err := j.Validate(); err != nil {
-			return fmt.Errorf("gatewayworker-join: %w", err)
+			return setting.Named("gatewayworker-join", err)
 		}
 	}
 	switch {
 	case len(c.Secret) > maxSecret:
-		return fmt.Errorf("gatewayworker-secret: it has %d bytes, %d are allowed", len(c.Secret), maxSecret)
+		return setting.Errorf("gatewayworker-secret", "it has %d bytes, %d are allowed", len(c.Secret), maxSecret)
 	case c.Routing != RouteLeast && c.Routing != RouteRandom:
-		return fmt.Errorf("gatewayworker-routing: %q is neither least nor random", c.Routing)
+		return setting.Errorf("gatewayworker-routing", "%q is neither least nor random", c.Routing)
 	case c.Workers != WorkersAuto && c.Workers != WorkersAlways && c.Workers != WorkersNever:
-		return fmt.Errorf("gatewayworker-workers: %q is none of auto, always, never", c.Workers)
+		return setting.Errorf("gatewayworker-workers", "%q is none of auto, always, never", c.Workers)
 	case c.WorkerWait < 0 || c.WorkerWait > time.Hour:
-		return fmt.Errorf("gatewayworker-worker-wait: %v is not between 0 and 1h", c.WorkerWait)
+		return setting.Errorf("gatewayworker-worker-wait", "%v is not between 0 and 1h", c.WorkerWait)
 	case c.MaxConns < 1 || c.MaxSilent < 1 || c.SilentTimeout <= 0 || c.StallTimeout <= 0,
 		c.MaxHeld < 1 || c.MaxReplies < 1 || c.MaxAllReplies < 1 || c.EventQueue < 1 || c.StuckAfter <= 0:
 		return errors.New("gatewayworker: a limit is not positive")
@@ -180,9 +181,9 @@ func (c *Config) validateAdvertise() error {
 	a, err := netip.ParseAddrPort(value)
 	switch {
 	case err != nil || !a.Addr().Is4():
-		return fmt.Errorf("%s: %q is not an IPv4 address and port, as client ids carry one; set gatewayworker-advertise", name, value)
+		return setting.Errorf(name, "%q is not an IPv4 address and port, as client ids carry one; set gatewayworker-advertise", value)
 	case a.Addr().IsUnspecified():
-		return fmt.Errorf("%s: nobody can connect to %s; set gatewayworker-advertise to the address that PHP hosts use", name, value)
+		return setting.Errorf(name, "nobody can connect to %s; set gatewayworker-advertise to the address that PHP hosts use", value)
 	}
 	return nil
 }

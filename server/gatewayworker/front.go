@@ -17,6 +17,7 @@ import (
 	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/listen"
+	"castgate/server/setting"
 )
 
 // Front is the GatewayWorker side of a gateway: New, Listen, Serve, Drain,
@@ -47,7 +48,7 @@ func New(c Config) (*Front, error) { return newFront(c, &linux) }
 
 func newFront(c Config, sys *system) (*Front, error) {
 	if !c.On() {
-		return nil, errors.New("gatewayworker-inner: it is not set")
+		return nil, setting.Errorf("gatewayworker-inner", "it is not set")
 	}
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func newFront(c Config, sys *system) (*Front, error) {
 	if len(c.Join) > 0 {
 		if f.joiner, err = newJoiner(c.joinerConfig(f.inner)); err != nil {
 			f.release()
-			return nil, fmt.Errorf("gatewayworker-join: %w", err)
+			return nil, setting.Named("gatewayworker-join", err)
 		}
 	}
 	return f, nil

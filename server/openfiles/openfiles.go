@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/setting"
 )
 
 // Limits are the descriptors that this process may open, and who gets them.
@@ -78,14 +80,14 @@ func Divide(maxConns, reserve, most int) (Limits, error) {
 	}
 	left := int(f.Open) - f.Reserve
 	if left < 1 {
-		return f, fmt.Errorf("reserve-files: %d of %d open files leave none for clients", f.Reserve, f.Open)
+		return f, setting.Errorf("reserve-files", "%d of %d open files leave none for clients", f.Reserve, f.Open)
 	}
 	most = min(most, left)
 	if f.MaxConns == 0 {
 		f.MaxConns = most
 	}
 	if f.MaxConns > most {
-		return f, fmt.Errorf("max-conns: %d clients and a reserve of %d need more than the %d files this process may open (ulimit -n)",
+		return f, setting.Errorf("max-conns", "%d clients and a reserve of %d need more than the %d files this process may open (ulimit -n)",
 			f.MaxConns, f.Reserve, f.Open)
 	}
 	f.Refusing = max(f.Reserve/4, 1)

@@ -2,12 +2,13 @@ package token
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"castgate/server/setting"
 )
 
 // MaxLen is the longest accepted token in bytes. A handshake has no room for a
@@ -40,11 +41,11 @@ type Rules struct {
 func (r *Rules) Validate() error {
 	switch {
 	case len(r.Keys) == 0 && r.Fetched == nil:
-		return errors.New("jwt-secret: tokens need a key: set jwt-secret, jwt-public-key or jwt-jwks")
+		return setting.Errorf("jwt-secret", "tokens need a key: set jwt-secret, jwt-public-key or jwt-jwks")
 	case len(r.Keys) > MaxKeys:
-		return fmt.Errorf("jwt-jwks: %d keys are more than %d", len(r.Keys), MaxKeys)
+		return setting.Errorf("jwt-jwks", "%d keys are more than %d", len(r.Keys), MaxKeys)
 	case r.Leeway < 0 || r.Leeway > MaxLeeway:
-		return fmt.Errorf("jwt-leeway: %v is not between 0 and %v", r.Leeway, MaxLeeway)
+		return setting.Errorf("jwt-leeway", "%v is not between 0 and %v", r.Leeway, MaxLeeway)
 	}
 	return nil
 }
