@@ -17,6 +17,7 @@ const (
 	Floor      = "floor"
 	Gorilla    = "gorilla"
 	GWS        = "gws"
+	Gnet       = "gnet"
 	Centrifuge = "centrifuge"
 	Nchan      = "nchan"
 	// Noop holds no WebSockets: it is what a control port is compared with.
@@ -56,6 +57,7 @@ var candidates = []candidate{
 	{name: Floor, module: ".", source: "./bench/floor", prepare: command(), path: "/"},
 	{name: Gorilla, module: rivals, source: "./gorilla", prepare: command(), path: "/"},
 	{name: GWS, module: rivals, source: "./gws", prepare: command(), path: "/"},
+	{name: Gnet, module: rivals, source: "./gnet", prepare: command(), path: "/"},
 	{name: Centrifuge, module: rivals, source: "./centrifuge", prepare: command(), path: "/", configure: speakCentrifuge},
 	{name: Nchan, obtain: findNginx, prepare: prepareNchan, path: "/", configure: speakNchan, broadcast: publishNchan},
 	{name: Noop, module: rivals, source: "./noop", prepare: command(), path: "/"},

@@ -49,6 +49,7 @@
 //	cost, connect again
 //	cost, <n> B, 2/s            those of fanout but for messages lost, bytes a message on the wire*
 //	cost, <n> B, 16 in flight
+//	shortage                    clients kept, of <n>, newcomers let in afterwards, of <n>
 //	flood, none                 unicast <quantile>, of that, late wake-ups of the caller p99,
 //	flood, connects               TLS handshakes a second, ended in any way; and the ratio
 //	flood, hellos                 "castgate wss, by none" of unicast p99
@@ -101,6 +102,11 @@
 // are. Bytes on the wire are what the swarm reads from its sockets. Memory wants
 // its Options.Idle of 10 s: handshakes leave much behind, and castgate's own
 // collections are 5 s apart.
+//
+// shortage: 100 clients are connected. Then the server may open 20 descriptors
+// more (prlimit), and 200 connections arrive that say nothing, so that accept(2)
+// fails with EMFILE for Options.Measure. After they have gone, 10 more clients
+// connect. The server's load in this time shows whether it spins on accept.
 //
 // flood: 500 unicasts a second to 25 clients that are connected to castgate by
 // TLS, while 32 others at a time connect and leave with a reset (connects), send

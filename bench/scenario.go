@@ -55,6 +55,9 @@ var scenarios = []scenario{
 		return connecting(b.IdleClients) + 2*(b.Warmup+b.Measure)
 	}},
 	{"cost", costPlays, costTakes},
+	{"shortage", only((*bench).shortage, Castgate, Gorilla, GWS, Gnet), func(b *bench) time.Duration {
+		return connecting(shortageClients) + b.Measure
+	}},
 	{"flood", floodPlays, func(b *bench) time.Duration {
 		return time.Duration(1+len(floodKinds)) * (b.Measure + 2*time.Second)
 	}},

@@ -107,6 +107,11 @@ var drawings = []drawing{
 		goal: goal{1.5, bench.Floor, "goal: 1.5 × floor"},
 	},
 	{
+		file: "shortage", title: "A server without descriptors left", about: "100 clients are connected when accept fails, 10 come when there is room again",
+		axis: chart.Axis{Label: "clients", Unit: chart.Number}, scenarios: []*regexp.Regexp{whole(`shortage`)},
+		names: []string{"clients kept, of 100", "newcomers let in afterwards, of 10"}, series: []string{"kept, of 100", "let in afterwards, of 10"}, more: true,
+	},
+	{
 		file: "cost-memory", title: "Memory of an idle connection, with TLS and compression", about: "{idle} connections, proportional set size of the server, kernel memory not included",
 		axis: chart.Axis{Label: "memory a connection", Unit: chart.Bytes, Log: true}, scenarios: []*regexp.Regexp{whole(`cost, memory`)},
 		names: []string{"PSS a connection"},

@@ -37,13 +37,19 @@ type Broadcast func(payload []byte) (Reply, error)
 // broadcast on --control until SIGTERM, then ends the process. The runtime has
 // raised the limit of open files to the hard one by itself.
 func Main(name string, clients http.Handler, broadcast Broadcast) {
-	listen := flag.String("listen", "127.0.0.1:7272", "address for clients")
-	control := flag.String("control", "127.0.0.1:7273", "address for POST /v1/push/raw?all=1")
 	var pair pair
 	flag.StringVar(&pair.cert, "tls-cert", "", "certificate for clients in PEM; without one they speak no TLS")
 	flag.StringVar(&pair.key, "tls-key", "", "its private key")
+	MainOn(name, func(listen string) error { return pair.serve(listen, clients) }, broadcast)
+}
+
+// MainOn is [Main] for a library with listeners of its own: serve takes clients
+// at an address and returns only when it can do so no longer.
+func MainOn(name string, serve func(listen string) error, broadcast Broadcast) {
+	listen := flag.String("listen", "127.0.0.1:7272", "address for clients")
+	control := flag.String("control", "127.0.0.1:7273", "address for POST /v1/push/raw?all=1")
 	flag.Parse()
-	if err := run(*listen, *control, pair, clients, broadcast); err != nil {
+	if err := run(*listen, *control, serve, broadcast); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
@@ -54,24 +60,24 @@ type pair struct{ cert, key string }
 
 // serve serves clients, through TLS if there is a certificate: as
 // http.ListenAndServeTLS does it.
-func (p pair) serve(front net.Listener, clients http.Handler) error {
+func (p pair) serve(listen string, clients http.Handler) error {
+	front, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
 	if p.cert == "" {
 		return http.Serve(front, clients)
 	}
 	return http.ServeTLS(front, clients, p.cert, p.key)
 }
 
-func run(listen, control string, pair pair, clients http.Handler, broadcast Broadcast) error {
-	front, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err
-	}
+func run(listen, control string, serve func(string) error, broadcast Broadcast) error {
 	back, err := net.Listen("tcp", control)
 	if err != nil {
 		return err
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- pair.serve(front, clients) }()
+	go func() { failed <- serve(listen) }()
 	api := &http.Server{Handler: Handler(broadcast), ReadTimeout: time.Minute, IdleTimeout: 5 * time.Minute}
 	go func() { failed <- api.Serve(back) }()
 	stop := make(chan os.Signal, 1)

@@ -57,8 +57,9 @@ func TestPortsInUse(t *testing.T) {
 	api := httptest.NewServer(http.NotFoundHandler())
 	defer api.Close()
 	used := api.Listener.Addr().String()
+	clients := func(listen string) error { return pair{}.serve(listen, http.NotFoundHandler()) }
 	for _, ports := range [][2]string{{used, "127.0.0.1:0"}, {"127.0.0.1:0", used}} {
-		if err := run(ports[0], ports[1], pair{}, http.NotFoundHandler(), nil); err == nil || !strings.Contains(err.Error(), "in use") {
+		if err := run(ports[0], ports[1], clients, nil); err == nil || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("%v", err)
 		}
 	}

@@ -1,0 +1,105 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/loadtest"
+)
+
+// The shortage scenario: what becomes of the clients when the server has no
+// descriptors left, so that accept(2) fails with EMFILE.
+const (
+	shortageClients = 100
+	shortageRoom    = 20  // descriptors that the server still has
+	shortageCrowd   = 200 // connections that arrive then
+	// shortageNewcomers connect when the crowd has gone, within shortagePatience.
+	shortageNewcomers = 10
+	shortagePatience  = 5 * time.Second
+)
+
+// shortage measures a server once.
+func (b *bench) shortage(ctx context.Context, s *server, round *samples) error {
+	const scenario = "shortage"
+	swarm, err := loadtest.Open(ctx, b.swarmOf(s, shortageClients, nil))
+	if err != nil {
+		return err
+	}
+	defer swarm.Close()
+	if err := leaveDescriptors(s.root.PID, shortageRoom); err != nil {
+		return err
+	}
+	w, err := openWindow(s, nil)
+	if err != nil {
+		return err
+	}
+	leave, err := crowd(ctx, s.url, shortageCrowd)
+	defer leave()
+	if err == nil {
+		err = sleep(ctx, b.Measure)
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	round.add(scenario, fmt.Sprintf("clients kept, of %d", shortageClients), s.name, "", float64(swarm.Report().Open))
+	m, cpuErr := w.close(nil)
+	if cpuErr == nil { // else it has ended
+		round.addLoads(scenario, s.name, m)
+	}
+	leave()
+	round.add(scenario, fmt.Sprintf("newcomers let in afterwards, of %d", shortageNewcomers), s.name, "", float64(b.newcomers(ctx, s)))
+	return swarm.Report().Err()
+}
+
+// newcomers is how many clients a server lets in.
+func (b *bench) newcomers(ctx context.Context, s *server) (in int) {
+	ctx, cancel := context.WithTimeout(ctx, shortagePatience)
+	defer cancel()
+	for range shortageNewcomers {
+		swarm, err := loadtest.Open(ctx, b.swarmOf(s, 1, nil))
+		if err != nil {
+			break
+		}
+		defer swarm.Close()
+		in++
+	}
+	return in
+}
+
+// leaveDescriptors lets a process open that many descriptors more.
+func leaveDescriptors(pid, more int) error {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return err
+	}
+	n := uint64(len(open) + more)
+	return unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}, nil)
+}
+
+// crowd opens connections that say nothing, and returns what closes them. An
+// error means that the server takes no more; those opened before stay.
+func crowd(ctx context.Context, url string, n int) (leave func(), err error) {
+	addr, _, _ := strings.Cut(strings.TrimPrefix(url, "ws://"), "/")
+	var all []net.Conn
+	leave = func() {
+		for _, c := range all {
+			c.Close()
+		}
+		all = nil
+	}
+	var d net.Dialer
+	for range n {
+		c, err := d.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return leave, err
+		}
+		all = append(all, c)
+	}
+	return leave, nil
+}
