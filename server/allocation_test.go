@@ -4,6 +4,10 @@ package server
 
 import "testing"
 
+// pushAllocations is the most that a push to 100 receivers on two loops may
+// allocate: its frame, what the loops are told, and its list of members.
+const pushAllocations = 4
+
 // TestPushAllocations: what a push allocates does not grow with its receivers.
 // Lists of nodes that a loop needs more than one chunk of are given back after
 // each push; they are one allocation for thousands of receivers.
@@ -14,6 +18,9 @@ func TestPushAllocations(t *testing.T) {
 		once := testing.AllocsPerRun(50, func() { few.push(t, fewPushes[to]) })
 		more := testing.AllocsPerRun(50, func() { many.push(t, manyPushes[to]) })
 		t.Logf("to %s: %v allocations for 100 receivers, %v for 10,000", to, once, more)
+		if once > pushAllocations {
+			t.Errorf("to %s: %v allocations, more than %d", to, once, pushAllocations)
+		}
 		if chunks := 2 * float64(len(many.loops)) * (10_000/2/nodeChunkLen + 1); more > once+chunks {
 			t.Errorf("to %s: %v allocations for 100 receivers, %v for 10,000", to, once, more)
 		}
