@@ -179,7 +179,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("timeout: %v is not between 1ms and 1h", c.Timeout)
 	}
 	if c.Header != "" && !strings.HasSuffix(c.Header, "\r\n") {
-		return c, errors.New("handshake header: its last line does not end in CRLF")
+		return c, errors.New("handshake header: the last line does not end in CRLF")
 	}
 	c.Loops = min(c.Loops, c.Connections, 4*runtime.NumCPU())
 	return c, nil

@@ -120,7 +120,7 @@ func (l *loop) hungUp(c *conn) error {
 	return errHungUp(head)
 }
 
-var errEOF = errors.New("the server closed it without a close frame")
+var errEOF = errors.New("closed by the server without a close frame")
 
 // take acts on bytes of the server that came at the time now. An error ends
 // the connection.

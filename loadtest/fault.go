@@ -99,9 +99,9 @@ func noTLS(err error) error {
 	case !errors.As(err, &first):
 		return fmt.Errorf("TLS handshake: %w", err)
 	case string(first.RecordHeader[:]) == "HTTP/":
-		return errors.New("TLS handshake: the server speaks HTTP without TLS: its URL is ws://")
+		return errors.New("TLS handshake: the server speaks plain HTTP: use a ws:// URL")
 	}
-	return fmt.Errorf("TLS handshake: the server speaks no TLS: %s", excerpt(first.RecordHeader[:]))
+	return fmt.Errorf("TLS handshake: the server does not speak TLS: %s", excerpt(first.RecordHeader[:]))
 }
 
 // spareFiles are descriptors left for everything but connections: the epolls,
@@ -137,7 +137,7 @@ func explain(doing, addr string, err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, unix.ECONNREFUSED):
-		hint = " (nobody listens there)"
+		hint = " (nothing listens there)"
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		hint = " (no free port, or no such address here: use more source addresses," +
 			" such as 127.0.0.2-127.0.0.64, or widen net.ipv4.ip_local_port_range)"

@@ -147,7 +147,7 @@ func TestOpenFails(t *testing.T) {
 		want   []string
 	}{
 		"nobody listens": {Config{URLs: []string{"ws://" + closed.Addr().String()}},
-			[]string{"opened 0 of 2 connections", "connection refused", "nobody listens there"}},
+			[]string{"opened 0 of 2 connections", "connection refused", "nothing listens there"}},
 		"no WebSocket server": {Config{URLs: []string{says("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")}},
 			[]string{"opened 0 of 2 connections", "status 404"}},
 		"a reason": {Config{URLs: []string{says("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\n\r\nno room.\n")}},

@@ -145,8 +145,8 @@ func TestPageFromJSON(t *testing.T) {
 
 // A run that ended before anything came has a page too.
 func TestPageOfNothing(t *testing.T) {
-	r := NewRecord(&Result{Scenario: "idle", Started: time.Now()}, errors.New("nobody listens there"), nil, "")
-	if text := pageOf(t, r); !strings.Contains(text, "nobody listens there") || strings.Contains(text, "<svg") {
+	r := NewRecord(&Result{Scenario: "idle", Started: time.Now()}, errors.New("nothing listens there"), nil, "")
+	if text := pageOf(t, r); !strings.Contains(text, "nothing listens there") || strings.Contains(text, "<svg") {
 		t.Error(text)
 	}
 	empty := newTimeline(0)

@@ -97,7 +97,7 @@ func (p *Plan) prepare(sc *scenario) error {
 		return fmt.Errorf("%s needs the control API", sc.name)
 	}
 	if (sc.needs&needsIDs != 0 || p.Bind) && p.Swarm.NoInit {
-		return errors.New("pushing to single connections and binding them need client ids: not with a server that sends no init message")
+		return errors.New("unicasts and binding need client ids, which a server without an init message does not send")
 	}
 	if sc.needs&needsPace == 0 {
 		p.Callers = 0
@@ -178,7 +178,7 @@ func (p *Plan) checkChurn(sc *scenario) error {
 	case p.Replace == 0:
 		return errors.New("connections replaced: 0 a second is no churn")
 	case !(p.Broken >= 0 && p.Broken <= 1): // not a number either
-		return fmt.Errorf("connections reset: %v is not between 0 and 1, the part of those replaced", p.Broken)
+		return fmt.Errorf("connections reset: %v is not between 0 and 1, the share of those replaced", p.Broken)
 	case p.Stay < 0 || p.Stay >= p.Swarm.Connections:
 		return fmt.Errorf("connections that stay: %d is not between 0 and %d, the connections less one", p.Stay, p.Swarm.Connections-1)
 	}

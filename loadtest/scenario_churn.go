@@ -169,7 +169,7 @@ func (c *Churn) comeBack(ctx context.Context, pl *play) error {
 	var err error
 	c.Last, err = pl.pushOnce(ctx, all)
 	if c.Last.Matched != c.Last.Receivers {
-		pl.result.warn("once all were back the server matched %d receivers, the swarm should have been %d: other clients are connected, or it keeps some that have left", c.Last.Matched, c.Last.Receivers)
+		pl.result.warn("after all were back the server matched %d receivers instead of %d: other clients are connected, or it still lists some that have left", c.Last.Matched, c.Last.Receivers)
 	}
 	pl.await(ctx)
 	return err

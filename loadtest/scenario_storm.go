@@ -110,4 +110,4 @@ func (pl *play) reachAll(ctx context.Context) error {
 	return nil
 }
 
-var errNotReached = errors.New("not everybody was reached")
+var errNotReached = errors.New("some clients were not reached")

@@ -166,7 +166,7 @@ func TestPlanRefused(t *testing.T) {
 		}
 		wants(t, err, want)
 		if r != nil {
-			t.Errorf("%s: a result of a plan that can't be played", want)
+			t.Errorf("%s: the result has an invalid plan", want)
 		}
 	}
 }

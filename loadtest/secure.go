@@ -157,7 +157,7 @@ func (l *loop) unseal(i int, c *conn, b []byte) error {
 		// TLS itself may have something to say: a new key. If the socket is
 		// full it goes out before the next thing that is said.
 		if err := s.flush(); err != nil && len(s.out) > maxUnsent {
-			return errors.New("TLS: the server asks for new keys and does not read them")
+			return errors.New("TLS: the server requests key updates but does not read")
 		}
 		return nil
 	}

@@ -220,9 +220,9 @@ func TestSecureRecords(t *testing.T) {
 // What ends a connection of wss is told.
 func TestSecureEnds(t *testing.T) {
 	for want, end := range map[string]func(c *tls.Conn){
-		"closed it without a close frame": func(c *tls.Conn) { _ = c.CloseWrite() },
-		"closed by the server: 1001 bye":  func(c *tls.Conn) { _, _ = io.WriteString(c, "\x88\x05\x03\xe9bye") },
-		"TLS: ":                           func(c *tls.Conn) { _, _ = io.WriteString(c.NetConn(), "no record at all") },
+		"closed by the server without a close frame": func(c *tls.Conn) { _ = c.CloseWrite() },
+		"closed by the server: 1001 bye":             func(c *tls.Conn) { _, _ = io.WriteString(c, "\x88\x05\x03\xe9bye") },
+		"TLS: ":                                      func(c *tls.Conn) { _, _ = io.WriteString(c.NetConn(), "no record at all") },
 	} {
 		t.Run(want, func(t *testing.T) {
 			ending := make(chan struct{})

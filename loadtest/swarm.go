@@ -111,7 +111,7 @@ func (s *Swarm) awaitOpen(ctx context.Context) error {
 			return &OpenError{Wanted: s.cfg.Connections, Opened: opened, Err: *f}
 		}
 		if s.died.Load() > 0 {
-			err := fmt.Errorf("one that was open was lost: %w", s.Report().Err())
+			err := fmt.Errorf("an open connection was lost: %w", s.Report().Err())
 			return &OpenError{Wanted: s.cfg.Connections, Opened: opened, Err: err}
 		}
 		if opened == s.cfg.Connections {

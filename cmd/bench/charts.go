@@ -14,7 +14,7 @@ import (
 
 // chartsCommand is `bench charts`.
 type chartsCommand struct {
-	Results []string `help:"Files of results; what is in several is taken from the last that has it." required:"" placeholder:"FILE"`
+	Results []string `help:"Result files; a figure that is in several is taken from the last." required:"" placeholder:"FILE"`
 	Out     string   `help:"Directory for the charts." default:"bench/charts"`
 }
 

@@ -18,7 +18,7 @@ import (
 // command is the command line.
 type command struct {
 	Run          sideBySide    `cmd:"" default:"withargs" help:"Measure servers side by side, in turn and in several rounds (the default)."`
-	Million      fullSize      `cmd:"" help:"Hold a million connections in one castgate process, push to them, count every message."`
+	Million      fullSize      `cmd:"" help:"Hold a million connections in one castgate process, push to them and count every message."`
 	Charts       chartsCommand `cmd:"" help:"Draw charts of results, for BENCHMARKS.md."`
 	MillionSwarm millionSwarm  `cmd:"" hidden:""`
 }

@@ -16,19 +16,19 @@ import (
 
 // fullSize is the command line of the run at full size.
 type fullSize struct {
-	Castgate    string        `help:"The gateway's binary; beside this one if not given." placeholder:"FILE"`
+	Castgate    string        `help:"The gateway's binary (default: in the directory of this one)." placeholder:"FILE"`
 	Connections int           `help:"Connections." default:"1000000"`
-	Groups      int           `help:"Groups they are spread over." default:"1000"`
+	Groups      int           `help:"Groups that the connections are spread over." default:"1000"`
 	UIDs        int           `help:"Uids to push to, drawn at random." name:"uids" default:"1000"`
-	PerProcess  int           `help:"Connections in one process of the swarm; 0: as many as its open files allow." default:"0"`
-	Rate        float64       `help:"Connections begun a second; 0: as fast as they are taken." default:"0"`
-	Source      string        `help:"Addresses clients come from." default:"127.0.0.2-127.0.0.65"`
+	PerProcess  int           `help:"Connections per process of the swarm; 0: as many as its open-file limit allows." default:"0"`
+	Rate        float64       `help:"Connections to start per second; 0: as fast as they are accepted." default:"0"`
+	Source      string        `help:"Addresses that clients connect from." default:"127.0.0.2-127.0.0.65"`
 	Listen      string        `help:"Address of the gateway under measurement." default:"127.0.0.1:7272"`
 	Control     string        `help:"Address of its control API." default:"127.0.0.1:7273"`
-	Idle        time.Duration `help:"Time before memory is read." default:"30s"`
-	Patience    time.Duration `help:"How long messages may take." default:"10m"`
-	Note        string        `help:"A sentence that is kept with the result, of an emulated processor for example."`
-	Results     string        `help:"Directory for the result as JSON; empty: none is kept." default:"bench/results"`
+	Idle        time.Duration `help:"Idle time before memory is read." default:"30s"`
+	Patience    time.Duration `help:"How long to wait for messages." default:"10m"`
+	Note        string        `help:"A note to keep with the result, for example about an emulated processor."`
+	Results     string        `help:"Directory for the result as JSON; empty: do not keep it." default:"bench/results"`
 }
 
 // Run holds the connections and keeps what was found, also if it ends early.

@@ -9,19 +9,19 @@ import (
 
 // sideBySide is the command line of the side-by-side measurement.
 type sideBySide struct {
-	Scenario    []string      `help:"What to measure, of ${scenarios}; all if not given." placeholder:"NAME"`
-	Server      []string      `help:"Servers to measure, of ${servers}; all if not given." placeholder:"NAME"`
-	Rounds      int           `help:"Undisturbed rounds wanted." default:"${rounds}"`
-	Clients     int           `help:"Connections of scenarios that push." default:"${clients}"`
-	IdleClients int           `help:"Connections of those that only hold them." default:"${idle_clients}"`
-	Size        int           `help:"Bytes of a message." default:"${size}"`
-	Warmup      time.Duration `help:"Time before each phase that does not count." default:"${warmup}"`
-	Measure     time.Duration `help:"Time of each phase." default:"${measure}"`
-	Idle        time.Duration `help:"Time before memory is read." default:"${idle}"`
-	MaxForeign  float64       `help:"Part of the machine that others may use before a round is dropped and repeated." default:"${max_foreign}"`
-	Source      string        `help:"Addresses clients come from." default:"${sources}"`
+	Scenario    []string      `help:"Scenarios to measure, of ${scenarios} (default: all)." placeholder:"NAME"`
+	Server      []string      `help:"Servers to measure, of ${servers} (default: all)." placeholder:"NAME"`
+	Rounds      int           `help:"Number of undisturbed rounds." default:"${rounds}"`
+	Clients     int           `help:"Connections in scenarios that push." default:"${clients}"`
+	IdleClients int           `help:"Connections in scenarios that only hold them." default:"${idle_clients}"`
+	Size        int           `help:"Message size in bytes." default:"${size}"`
+	Warmup      time.Duration `help:"Warm-up before each phase, not counted." default:"${warmup}"`
+	Measure     time.Duration `help:"Duration of each phase." default:"${measure}"`
+	Idle        time.Duration `help:"Idle time before memory is read." default:"${idle}"`
+	MaxForeign  float64       `help:"Share of the CPU that other processes may use before a round is repeated." default:"${max_foreign}"`
+	Source      string        `help:"Addresses that clients connect from." default:"${sources}"`
 	Root        string        `help:"Directory of the module." default:"." type:"existingdir"`
-	Results     string        `help:"Directory for the figures as JSON; empty: none are kept." default:"bench/results"`
+	Results     string        `help:"Directory for the figures as JSON; empty: do not keep them." default:"bench/results"`
 }
 
 // Run measures, prints a table and keeps the figures, also if it ends early.

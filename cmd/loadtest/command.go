@@ -15,31 +15,31 @@ type command struct {
 	gatewayFlags
 
 	Settle time.Duration `help:"Pause between opening and measuring." default:"1s"`
-	Limit  time.Duration `help:"Time for everything; 0: ten minutes more than what is asked for." default:"0"`
+	Limit  time.Duration `help:"Time limit for everything; 0: ten minutes more than the phases asked for." default:"0"`
 	Output outputFlags   `embed:""`
 
-	Connect   struct{}     `cmd:"" help:"Open the connections, say how fast and at what cost."`
-	Idle      idleFlags    `cmd:"" help:"Hold the connections, say what each costs the server."`
+	Connect   struct{}     `cmd:"" help:"Open the connections and report how fast and at what cost."`
+	Idle      idleFlags    `cmd:"" help:"Hold the connections and report what each costs the server."`
 	Broadcast pushingFlags `cmd:"" help:"Push to all connections."`
 	Group     groupFlags   `cmd:"" help:"Push to one group after the other."`
 	Unicast   unicastFlags `cmd:"" help:"Push to one connection after the other."`
 	Mixed     mixedFlags   `cmd:"" help:"Push to single connections while broadcasts and slow readers run."`
 	Churn     churnFlags   `cmd:"" help:"Push to all while connections come and go."`
-	Storm     stormFlags   `cmd:"" help:"Cut all connections at once, say when the last is back and bound."`
-	Page      pageFlags    `cmd:"" help:"Make the page of a result that was printed as JSON."`
+	Storm     stormFlags   `cmd:"" help:"Cut all connections at once and report when the last is back and bound."`
+	Page      pageFlags    `cmd:"" help:"Turn a result that was printed as JSON into a page."`
 }
 
 // swarmFlags say what to open.
 type swarmFlags struct {
-	URL         []string      `help:"Where clients connect, ${default} if not given; repeat for several, taken in turn." default:"ws://127.0.0.1:7272/" placeholder:"ws[s]://HOST:PORT/PATH"`
-	Clients     int           `help:"Number of connections, 1000 if not given." short:"n" placeholder:"N"`
+	URL         []string      `help:"Where clients connect (default ${default}); repeat for several, used in turn." default:"ws://127.0.0.1:7272/" placeholder:"ws[s]://HOST:PORT/PATH"`
+	Clients     int           `help:"Number of connections (default 1000)." short:"n" placeholder:"N"`
 	Source      string        `help:"Addresses to connect from, in turn: a list of addresses and ranges such as 127.0.0.2-127.0.0.64." placeholder:"LIST"`
-	ConnectRate float64       `help:"Connections begun a second; 0: as fast as possible." default:"0"`
-	InFlight    int           `help:"Connections that may be on their way at once." default:"256"`
+	ConnectRate float64       `help:"Connections to start per second; 0: as fast as possible." default:"0"`
+	InFlight    int           `help:"Connections that may be opening at once." default:"256"`
 	Loops       int           `help:"Event loops of the swarm." default:"1"`
 	NoInit      bool          `help:"The server sends no init message: for servers other than castgate."`
-	Timeout     time.Duration `help:"For one connection, from connect to its init message." default:"20s"`
-	Compress    bool          `help:"Offer permessage-deflate. Messages then hold JSON of prices, which compresses as such messages do."`
+	Timeout     time.Duration `help:"Time limit for one connection, from connect to its init message." default:"20s"`
+	Compress    bool          `help:"Offer permessage-deflate. Messages are then JSON of prices, which compresses like real messages."`
 	trustFlags
 }
 
@@ -47,9 +47,9 @@ type swarmFlags struct {
 type gatewayFlags struct {
 	Control    string `help:"Control API of the gateway: host:port, a URL or unix:/path." default:"127.0.0.1:7273"`
 	ControlKey string `help:"Key of the control API." env:"CASTGATE_CONTROL_KEY"`
-	Bind       bool   `help:"Bind every connection to a uid of its own. Group and storm always do."`
-	Groups     int    `help:"Put every connection that is bound into one of so many groups; group and storm: 10 if not given." placeholder:"N"`
-	PID        int    `help:"Process id of the server on this host, whose memory and CPU are measured. If not given: who listens at the URLs; -1: nobody." name:"pid" placeholder:"PID"`
+	Bind       bool   `help:"Bind every connection to its own uid. The scenarios group and storm always do."`
+	Groups     int    `help:"Number of groups; every bound connection joins one of them (default of group and storm: 10)." placeholder:"N"`
+	PID        int    `help:"Process id of the server on this host, to measure its memory and CPU (default: the process that listens at the URLs; -1: none)." name:"pid" placeholder:"PID"`
 }
 
 type idleFlags struct {
@@ -59,49 +59,49 @@ type idleFlags struct {
 // timeFlags are of all scenarios that push.
 type timeFlags struct {
 	Duration time.Duration `help:"How long to push." default:"10s"`
-	Patience time.Duration `help:"How long messages may take after the last push." default:"10s"`
-	Callers  int           `help:"How many push at once; they share the rate." default:"1"`
-	Size     int           `help:"Bytes of a message, at least 59." default:"64"`
+	Patience time.Duration `help:"How long to wait for messages after the last push." default:"10s"`
+	Callers  int           `help:"Number of concurrent callers; they share the rate." default:"1"`
+	Size     int           `help:"Message size in bytes, at least 59." default:"64"`
 }
 
 type pushingFlags struct {
 	timeFlags
-	Rate float64 `help:"Pushes a second, kept up however slow the answers are; 0: the next once the last has arrived everywhere." default:"10"`
+	Rate float64 `help:"Pushes per second, regardless of how slow the answers are; 0: each push once the last has arrived everywhere." default:"10"`
 }
 
 type groupFlags struct {
 	timeFlags
-	Rate    float64 `help:"Pushes a second, kept up however slow the answers are; 0: the next once the last has arrived everywhere." default:"100"`
-	Members int     `help:"Members of each group: sets the number of connections." placeholder:"N"`
+	Rate    float64 `help:"Pushes per second, regardless of how slow the answers are; 0: each push once the last has arrived everywhere." default:"100"`
+	Members int     `help:"Members of each group; this sets the number of connections." placeholder:"N"`
 }
 
 type unicastFlags struct {
 	timeFlags
-	Rate float64 `help:"Pushes a second, kept up however slow the answers are; 0: each caller as soon as its last push is answered." default:"100"`
+	Rate float64 `help:"Pushes per second, regardless of how slow the answers are; 0: each caller pushes as soon as its last push is answered." default:"100"`
 }
 
 type mixedFlags struct {
 	timeFlags
-	Rate          float64 `help:"Pushes to single connections a second, kept up however slow the answers are; 0: as fast as they are answered." default:"100"`
-	BroadcastRate float64 `help:"Broadcasts a second beside; 0: none." default:"10"`
-	BroadcastSize int     `help:"Bytes of a broadcast, at least 59." default:"1024"`
-	Slow          int     `help:"How many of the connections stop reading while messages are pushed." default:"10"`
+	Rate          float64 `help:"Pushes to single connections per second, regardless of how slow the answers are; 0: as fast as they are answered." default:"100"`
+	BroadcastRate float64 `help:"Broadcasts per second at the same time; 0: none." default:"10"`
+	BroadcastSize int     `help:"Broadcast size in bytes, at least 59." default:"1024"`
+	Slow          int     `help:"Number of connections that stop reading while messages are pushed." default:"10"`
 }
 
 type churnFlags struct {
 	timeFlags
-	Rate    float64 `help:"Broadcasts a second." default:"10"`
-	Replace float64 `help:"Connections a second that come and go." default:"100"`
-	Broken  float64 `help:"Part of them, 0 to 1, that are reset instead of saying goodbye." default:"0"`
+	Rate    float64 `help:"Broadcasts per second." default:"10"`
+	Replace float64 `help:"Connections replaced per second." default:"100"`
+	Broken  float64 `help:"Share of these, 0 to 1, that end by a reset instead of a close frame." default:"0"`
 	Stay    int     `help:"Connections that are never replaced." default:"0"`
 
-	GroupRate   float64 `help:"Pushes to groups a second beside; binds all connections." default:"0"`
-	UnicastRate float64 `help:"Pushes to uids a second beside; binds all connections." default:"0"`
+	GroupRate   float64 `help:"Pushes to groups per second at the same time; binds all connections." default:"0"`
+	UnicastRate float64 `help:"Pushes to uids per second at the same time; binds all connections." default:"0"`
 }
 
 type stormFlags struct {
-	Patience time.Duration `help:"How long messages may take after the last push." default:"10s"`
-	Size     int           `help:"Bytes of a message, at least 59." default:"64"`
+	Patience time.Duration `help:"How long to wait for messages after the last push." default:"10s"`
+	Size     int           `help:"Message size in bytes, at least 59." default:"64"`
 }
 
 // Defaults that depend on the scenario.

@@ -45,7 +45,7 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		"help":                 {[]string{"--help"}, exitOK, "ws://127.0.0.1:7272/ if", ""},
+		"help":                 {[]string{"--help"}, exitOK, "ws://127.0.0.1:7272/); repeat", ""},
 		"help of a scenario":   {[]string{"unicast", "--help"}, exitOK, "--rate=100", ""},
 		"no scenario":          {nil, exitUsage, "", "expected one of"},
 		"unknown flag":         {[]string{"idle", "--bogus"}, exitUsage, "", "--bogus"},
@@ -61,7 +61,7 @@ func TestCommandLine(t *testing.T) {
 		"members":              {[]string{"group", "--members=-3"}, exitUsage, "", "--members: -3"},
 		"groups":               {[]string{"storm", "-n", "7", "--groups", "8"}, exitUsage, "", "8 groups are more than the 7 connections"},
 		"init to a stranger":   {[]string{"connect", "-n", "1", "--url", strange}, exitFaulty, "", "no client_id: no init message: “hello” (a server other than castgate? then --no-init)"},
-		"nobody listens":       {[]string{"connect", "-n", "1", "--url", "ws://127.0.0.1:1"}, exitFaulty, "", "connection refused (nobody listens there)"},
+		"nobody listens":       {[]string{"connect", "-n", "1", "--url", "ws://127.0.0.1:1"}, exitFaulty, "", "connection refused (nothing listens there)"},
 		"too few ports":        {[]string{"connect", "-n", "70000", "--url", with}, exitFaulty, "", "connections do not fit"},
 		"unicast without ids":  {[]string{"unicast", "--no-init", "--url", without}, exitFaulty, "", "need client ids"},
 		"the limit":            {[]string{"idle", "-n", "1", "--limit", "50ms", "--url", with}, exitFaulty, "scenario ", "not done after 50ms"},

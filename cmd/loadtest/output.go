@@ -13,13 +13,13 @@ import (
 // outputFlags say where a result goes.
 type outputFlags struct {
 	JSON       bool   `help:"Print the result as JSON." name:"json"`
-	HTML       string `help:"Write the result as a page with charts, which opens without a network." name:"html" placeholder:"FILE"`
-	NoProgress bool   `help:"Say nothing of how far it is."`
+	HTML       string `help:"Write the result as a self-contained page with charts." name:"html" placeholder:"FILE"`
+	NoProgress bool   `help:"Show no progress."`
 }
 
 // pageFlags are those of the command that makes a page of a kept result.
 type pageFlags struct {
-	File string `arg:"" help:"What --json has printed; - for standard input."`
+	File string `arg:"" help:"Output of --json; - for standard input."`
 }
 
 // output is an outputFlags that can be written to.

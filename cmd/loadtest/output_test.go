@@ -59,7 +59,7 @@ func TestPageIsRefused(t *testing.T) {
 		"is no regular file":         {"connect", "--html", dir},
 		"not a record":               {"page", broken, "--html", page},
 		"open " + dir + "/none.json": {"page", dir + "/none.json", "--html", page},
-		"nobody listens there":       {"connect", "-n", "1", "--settle", "0", "--html", page, "--url", "ws://127.0.0.1:1/"},
+		"nothing listens there":      {"connect", "-n", "1", "--settle", "0", "--html", page, "--url", "ws://127.0.0.1:1/"},
 		`expected "<file>"`:          {"page"},
 	} {
 		var stdout, stderr bytes.Buffer

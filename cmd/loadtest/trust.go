@@ -12,9 +12,9 @@ import (
 
 // trustFlags are the client's side of TLS, for URLs of wss.
 type trustFlags struct {
-	CAFile   string `help:"Certificates in PEM that are trusted at wss URLs, instead of the system's." name:"ca-file" placeholder:"FILE"`
-	Insecure bool   `help:"Trust any certificate at wss URLs."`
-	Resume   bool   `help:"Go on with an earlier TLS session where there is one, as browsers do; else every handshake is a full one."`
+	CAFile   string `help:"Certificates in PEM to trust for wss URLs, instead of the system's." name:"ca-file" placeholder:"FILE"`
+	Insecure bool   `help:"Accept any certificate for wss URLs."`
+	Resume   bool   `help:"Resume earlier TLS sessions, as browsers do; otherwise every handshake is a full one."`
 }
 
 // sessions is how many TLS sessions are kept, one for each host.

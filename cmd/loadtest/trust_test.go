@@ -57,7 +57,7 @@ func TestTrust(t *testing.T) {
 		"authority":        {[]string{"--url", url, "--ca-file", ca}, exitOK, "3 connections open"},
 		"compressed":       {[]string{"--url", url, "--ca-file", ca, "--compress"}, exitOK, "3 connections open"},
 		"both":             {[]string{"--url", plain, "--url", url, "--insecure"}, exitOK, "3 connections open"},
-		"HTTP":             {[]string{"--url", strings.Replace(plain, "ws:", "wss:", 1)}, exitFaulty, "speaks HTTP without TLS: its URL is ws://"},
+		"HTTP":             {[]string{"--url", strings.Replace(plain, "ws:", "wss:", 1)}, exitFaulty, "speaks plain HTTP: use a ws:// URL"},
 		"no such file":     {[]string{"--url", url, "--ca-file", ca + "x"}, exitUsage, "--ca-file: open "},
 		"no certificate":   {[]string{"--url", url, "--ca-file", junk}, exitUsage, "--ca-file: no certificate in " + junk},
 		"trust for nobody": {[]string{"--url", plain, "--insecure"}, exitUsage, "for URLs of wss, and there is none"},

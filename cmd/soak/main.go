@@ -22,27 +22,27 @@ import (
 // command is the command line.
 type command struct {
 	Length      time.Duration `help:"How long samples are taken." default:"${length}" env:"SOAK"`
-	Warmup      time.Duration `help:"Of that, how long they do not count for trends; 0: a fifth." default:"0"`
+	Warmup      time.Duration `help:"Part of that, at the start, that trends ignore; 0: a fifth." default:"0"`
 	Every       time.Duration `help:"Time between two samples." default:"${every}"`
-	Connections int           `help:"Connections, each with a uid and in a group." default:"${connections}"`
+	Connections int           `help:"Connections, each with a uid and a group." default:"${connections}"`
 	Stay        int           `help:"Connections that are never replaced; -1: half of them." default:"-1"`
-	Scheme      []string      `help:"Schemes of the gateway's listeners, ws or wss, which connections go to in turn; both if not given." placeholder:"SCHEME"`
-	Groups      int           `help:"Groups they are spread over." default:"${groups}"`
-	Replace     float64       `help:"Connections a second that come and go." default:"${replace}"`
-	Broken      float64       `help:"Part of them, 0 to 1, that are reset instead of saying goodbye." default:"${broken}"`
-	Broadcasts  float64       `help:"Pushes to all a second." default:"${broadcasts}"`
-	GroupPushes float64       `help:"Pushes to groups a second." default:"${group_pushes}"`
-	Unicasts    float64       `help:"Pushes to uids a second." default:"${unicasts}"`
-	Size        int           `help:"Bytes of a message." default:"${size}"`
-	Source      string        `help:"Addresses clients come from." default:"${sources}"`
-	Tide        time.Duration `help:"How long the same goes on before anything is weighed." default:"${tide}"`
-	Rest        time.Duration `help:"How long the gateway rests before it is weighed with nobody connected." default:"${rest}"`
-	Slack       int64         `help:"Bytes by which its memory may be above that at the end." default:"${slack}"`
+	Scheme      []string      `help:"Schemes of the gateway's listeners, ws or wss, used in turn (default: both)." placeholder:"SCHEME"`
+	Groups      int           `help:"Groups that the connections are spread over." default:"${groups}"`
+	Replace     float64       `help:"Connections replaced per second." default:"${replace}"`
+	Broken      float64       `help:"Share of these, 0 to 1, that end by a reset instead of a close frame." default:"${broken}"`
+	Broadcasts  float64       `help:"Pushes to all connections per second." default:"${broadcasts}"`
+	GroupPushes float64       `help:"Pushes to groups per second." default:"${group_pushes}"`
+	Unicasts    float64       `help:"Pushes to uids per second." default:"${unicasts}"`
+	Size        int           `help:"Message size in bytes." default:"${size}"`
+	Source      string        `help:"Addresses that clients connect from." default:"${sources}"`
+	Tide        time.Duration `help:"Warm-up before the first memory reading." default:"${tide}"`
+	Rest        time.Duration `help:"How long the gateway rests, with nobody connected, before its memory is read." default:"${rest}"`
+	Slack       int64         `help:"How many bytes its memory may have grown at the end." default:"${slack}"`
 
-	Castgate string `help:"The gateway's binary; beside this one if not given." placeholder:"FILE"`
-	Results  string `help:"Directory for the result as JSON; empty: none is kept." default:"tmp/soak"`
-	Charts   string `help:"Directory for the chart; empty: none is drawn." default:"tmp/soak"`
-	Draw     string `help:"Draw the chart of a result that was kept, and do nothing else." placeholder:"FILE"`
+	Castgate string `help:"The gateway's binary (default: in the directory of this one)." placeholder:"FILE"`
+	Results  string `help:"Directory for the result as JSON; empty: do not keep it." default:"tmp/soak"`
+	Charts   string `help:"Directory for the chart; empty: draw none." default:"tmp/soak"`
+	Draw     string `help:"Only draw the chart of a stored result." placeholder:"FILE"`
 }
 
 func main() {
