@@ -24,12 +24,18 @@ type drained struct {
 	notReading uint64 // of those: had taken nothing any more
 }
 
-// drain closes every client with 1001, behind what waits for it.
+// drain closes every client with 1001, behind what waits for it. The error is
+// ctx's, or that of DrainTimeout where ctx has no deadline, and tells that some are
+// still there.
 func (s *Server) drain(ctx context.Context) error {
-	left := s.config.DrainTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		left = time.Until(deadline)
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(s.config.DrainTimeout)
+		limited, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		ctx = limited
 	}
+	left := time.Until(deadline)
 	clients := int64(0)
 	for _, l := range s.loops {
 		clients += l.count.connections.Load()
@@ -39,8 +45,7 @@ func (s *Server) drain(ctx context.Context) error {
 	for _, l := range s.loops {
 		l.post(command{kind: cmdDrain, matched: drainPace(rate, l.count.connections.Load(), clients)})
 	}
-	s.await(ctx, left, func() bool { return s.sockets.Load() == 0 })
-	return ctx.Err()
+	return s.await(ctx, func() bool { return s.sockets.Load() == 0 })
 }
 
 // logEnds tells how the clients of a drain have ended.
@@ -82,20 +87,26 @@ func (s *Server) ends() (d drained) {
 	return d
 }
 
-// await waits for a condition, at most so long.
-func (s *Server) await(ctx context.Context, most time.Duration, done func() bool) {
+// await waits for a condition, or for the loops to end. It returns ctx's error if
+// ctx is done before.
+func (s *Server) await(ctx context.Context, done func() bool) error {
 	t := time.NewTicker(drainPoll)
 	defer t.Stop()
-	end := time.Now().Add(most)
-	for !done() && time.Now().Before(end) {
+	for !done() {
+		// Not by the deadline: a clock that is read may be ahead of ctx's timer, and
+		// who gives up has to say so.
 		select {
 		case <-ctx.Done():
-			return
+			if done() {
+				return nil
+			}
+			return ctx.Err()
 		case <-s.ended:
-			return
+			return nil
 		case <-t.C:
 		}
 	}
+	return nil
 }
 
 // beginDrain takes in the last sockets that were accepted, and begins.

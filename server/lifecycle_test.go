@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net"
 	"runtime"
 	"strings"
@@ -40,18 +41,45 @@ func TestShutdownDrains(t *testing.T) {
 	}
 }
 
-// A client that does not read can't hold a shutdown up beyond its time.
+// lateContext is one whose deadline has passed a while before its timer says so.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// A client that does not read can't hold a shutdown up beyond its time, and the
+// shutdown says that it has cut somebody off, whether the clock or the timer
+// shows first that the time is over.
 func TestShutdownEndsInTime(t *testing.T) {
-	s := startServer(t, nil)
-	c := s.dialRaw()
-	s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
-	stopCtx, cancel := context.WithTimeout(ctx, 600*time.Millisecond)
-	defer cancel()
-	if err := s.Shutdown(stopCtx); err == nil {
-		t.Error("Shutdown says it has delivered everything")
-	}
-	if st := s.stats(); st.Sockets != 0 || st.Queued != 0 || st.Dropped["closed"] == 0 {
-		t.Errorf("%+v", st)
+	const soon = 100 * time.Millisecond
+	for _, try := range []struct {
+		name string
+		ctx  func() (context.Context, context.CancelFunc)
+		want error
+	}{
+		{"of its context", func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, soon) }, context.DeadlineExceeded},
+		{"of a context whose timer is late", func() (context.Context, context.CancelFunc) {
+			late, cancel := context.WithCancel(ctx)
+			time.AfterFunc(soon, cancel)
+			return lateContext{late, time.Now()}, cancel
+		}, context.Canceled},
+		{"of the settings", func() (context.Context, context.CancelFunc) { return ctx, func() {} }, context.DeadlineExceeded},
+	} {
+		t.Run(try.name, func(t *testing.T) {
+			s := startServer(t, func(c *Config) { c.DrainTimeout = minTimeout })
+			c := s.dialRaw()
+			s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
+			ctx, cancel := try.ctx()
+			defer cancel()
+			if err := s.Shutdown(ctx); !errors.Is(err, try.want) {
+				t.Errorf("Shutdown says %v, want %v", err, try.want)
+			}
+			if st := s.stats(); st.Sockets != 0 || st.Queued != 0 || st.Dropped["closed"] == 0 {
+				t.Errorf("%+v", st)
+			}
+		})
 	}
 }
 

@@ -257,7 +257,8 @@ func (s *Server) Stop() {
 // then nobody any more. Clients are given what waits for them and closed with
 // 1001, Config.DrainRate of them a second; meanwhile pushes reach those that are still
 // there. Then the loops end. It returns when that is done, or, with what is left cut off,
-// soon after ctx is done; the error is then ctx's. A loop that has not ended endGrace
+// soon after ctx is done, or DrainTimeout has passed where ctx has no deadline; the
+// error is then ctx's, or context.DeadlineExceeded. A loop that has not ended endGrace
 // after that is not waited for: the error says so. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
