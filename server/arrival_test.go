@@ -62,7 +62,7 @@ func TestTickLandsSilentSockets(t *testing.T) {
 		t.Fatalf("after a tick the connection is %+v", c)
 	}
 	for range l.srv.ticks.Load().handshake + 2 {
-		l.began = l.began.Add(-tickLen)
+		l.began -= tickLen
 		l.tick()
 	}
 	answer := make([]byte, 1024)

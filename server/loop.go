@@ -63,14 +63,14 @@ type loop struct {
 	next       int        // first of batch not done
 	walking    table.Iter // members left of batch[next], a cmdSnapshot that is under way
 	landing    []arrival
-	urgent     slotList // to write first: targets of pushes to few
-	bulk       slotList // to write a slice at a time
-	later      slotList // clients whose messages wait for their turn
-	drain      int      // drainUnits that a tick adds to credit; 0 when not draining
-	credit     int      // how many clients may be closed now, in drainUnits
-	drained    uint32   // slot where draining goes on
-	began      time.Time
-	heldBack   int // bytes that these wait with
+	urgent     slotList      // to write first: targets of pushes to few
+	bulk       slotList      // to write a slice at a time
+	later      slotList      // clients whose messages wait for their turn
+	drain      int           // drainUnits that a tick adds to credit; 0 when not draining
+	credit     int           // how many clients may be closed now, in drainUnits
+	drained    uint32        // slot where draining goes on
+	began      time.Duration // of sys.elapsed: when tick 0 was
+	heldBack   int           // bytes that these wait with
 	rbuf       []byte
 	plain      []byte // of compressed messages; nil until there is one
 	wbuf       []byte
@@ -103,7 +103,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 		rbuf:    make([]byte, readLen),
 		wbuf:    make([]byte, 0, gatherLen),
 		handles: make([]table.Handle, 512),
-		began:   s.began,
+		began:   s.sys.elapsed(),
 		urgent:  slotList{flag: flagUrgent},
 		bulk:    slotList{flag: flagBulk},
 		heart:   s.newHeartbeat(),

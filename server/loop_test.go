@@ -63,7 +63,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 // had the time to read.
 func TestStallDoesNotExpireClients(t *testing.T) {
 	l := idleLoop(t)
-	l.began = l.began.Add(-time.Hour)
+	l.began -= time.Hour
 	l.tick()
 	if now := l.wheel.Now(); now > maxTickStep {
 		t.Errorf("an hour's stall moved the loop's time by %d ticks", now)

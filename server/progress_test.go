@@ -39,7 +39,7 @@ func (p *slowPeer) endsAfter(most uint32, does func(tick uint32)) uint32 {
 	gen := p.gen
 	for tick := uint32(1); tick <= most; tick++ {
 		does(tick)
-		p.l.began = time.Now().Add(-time.Duration(p.l.wheel.Now()+1) * tickLen)
+		p.l.began = p.l.sys.elapsed() - time.Duration(p.l.wheel.Now()+1)*tickLen
 		p.l.tick()
 		if p.gen != gen {
 			return tick

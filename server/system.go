@@ -23,8 +23,9 @@ type system struct {
 	yield func()
 	// now is the clock of tokens, whose times are of the wall clock.
 	now func() time.Time
-	// elapsed is the clock of quotas. It counts monotonic time: setting the wall
-	// clock neither fills a bucket nor keeps it empty.
+	// elapsed is the clock of quotas and of the loops' ticks. It counts monotonic
+	// time: setting the wall clock neither fills a bucket nor keeps it empty, and
+	// moves no deadline.
 	elapsed func() time.Duration
 	// unsent is how many written bytes the peer has not acknowledged.
 	unsent func(fd int) int

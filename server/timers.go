@@ -48,14 +48,14 @@ func before(a, b uint32) bool { return int32(a-b) < 0 }
 func (l *loop) tick() {
 	var p [8]byte
 	_, _ = unix.Read(l.ticker, p[:])
-	since := time.Since(l.began)
+	since := l.sys.elapsed() - l.began
 	now := uint32(since / tickLen)
 	lag := since - time.Duration(l.wheel.Now()+1)*tickLen
 	l.count.lag.Store(int64(max(lag, 0)))
 	if late := now - l.wheel.Now(); late > maxTickStep {
 		// The loop was held up, or the whole machine: what clients sent
 		// meanwhile has not been read, so the time does not count against them.
-		l.began = l.began.Add(time.Duration(late-maxTickStep) * tickLen)
+		l.began += time.Duration(late-maxTickStep) * tickLen
 		now = l.wheel.Now() + maxTickStep
 	}
 	l.land()
