@@ -15,7 +15,9 @@ import (
 // again later, whatever it speaks. Short ones always find room, and what a client
 // kept is free again when it has gone or its message is whole.
 func TestMessagesInPiecesAreBounded(t *testing.T) {
-	s, log := startPlain(t, func(c *Config) { c.Loops, c.MaxMessage, c.InitMessage = 1, 1<<20, "" })
+	sys := linux
+	clock := stopClock(&sys)
+	s, log := startPlainOn(t, &sys, func(c *Config) { c.Loops, c.MaxMessage, c.InitMessage = 1, 1<<20, "" })
 	full := int64(assemblyMemory - 100<<10)
 	s.assembling.Store(full)
 	fin := codec.AppendMaskedFrame(nil, ws.OpContinuation, []byte("."), [4]byte{})
@@ -30,10 +32,10 @@ func TestMessagesInPiecesAreBounded(t *testing.T) {
 	eventually(t, "a message that is short enough", func() bool { return len(log.of(1)) == 2 })
 	long := s.dialPlain(0)
 	long.say(request + strings.Repeat(string(part)+string(more[:0]), 1) + strings.Repeat(string(more), 4))
-	eventually(t, "the end of one that is too long", func() bool { return s.stats().Closes["messages_full"] == 1 })
+	clock.eventually(s, "the end of one that is too long", func() bool { return s.stats().Closes["messages_full"] == 1 })
 	line := s.dialPlain(1)
 	line.say(strings.Repeat("l", 300<<10))
-	eventually(t, "the end of a line that is too long", func() bool { return s.stats().Closes["messages_full"] == 2 })
+	clock.eventually(s, "the end of a line that is too long", func() bool { return s.stats().Closes["messages_full"] == 2 })
 	s.assembling.Store(0)
 	again := s.dialPlain(0)
 	again.say(request + string(part) + strings.Repeat(string(more), 4))

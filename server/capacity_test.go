@@ -181,7 +181,7 @@ func TestSetPushQueue(t *testing.T) {
 // Timeouts that change close nobody who is there: pings begin late, and their
 // answer has all of its time; the time to be bound is that of connecting.
 func TestSetTimeouts(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.Loops, c.PingInterval = 1, time.Hour })
+	s, clock := startOnClock(t, func(c *Config) { c.Loops, c.PingInterval = 1, time.Hour })
 	limits := s.config.Capacity()
 	set := func() {
 		t.Helper()
@@ -190,17 +190,21 @@ func TestSetTimeouts(t *testing.T) {
 		}
 	}
 	silent := s.dialRaw() // answers no ping
-	time.Sleep(3 * tickLen)
+	clock.pass(s, 3)
 	limits.UnboundTimeout, limits.HandshakeTimeout = tickLen, tickLen
 	set()
 	late := s.dial()
+	clock.pass(s, 2)
 	late.expectClose(1008, "not bound in time")
+	eventually(t, "its end", func() bool { return s.stats().Sockets == 1 })
 	slow, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = slow.Close() }()
 	_ = slow.SetReadDeadline(time.Now().Add(patience))
+	eventually(t, "the silent handshake", func() bool { return s.stats().Sockets == 2 })
+	clock.pass(s, 2)
 	b := make([]byte, 64)
 	if n, _ := slow.Read(b); !strings.HasPrefix(string(b[:n]), "HTTP/1.1 408 ") {
 		t.Errorf("a silent handshake: %q", b[:n])
@@ -217,10 +221,10 @@ func TestSetTimeouts(t *testing.T) {
 		}
 	}})
 	eventually(t, "a ping", func() bool { return s.stats().Pings == 1 })
-	pinged := time.Now()
-	eventually(t, "the silent one's end", func() bool { return s.stats().Closes["ping_timeout"] == 1 })
-	if took := time.Since(pinged); took < 6*tickLen {
-		t.Errorf("the ping had %v to be answered", took)
+	clock.pass(s, 7)
+	if s.stats().Closes["ping_timeout"] != 0 {
+		t.Error("the ping had less than its time to be answered")
 	}
+	clock.eventually(s, "the silent one's end", func() bool { return s.stats().Closes["ping_timeout"] == 1 })
 	_ = silent.Close()
 }

@@ -64,11 +64,16 @@ func (e *eventLog) of(id uint32) []string {
 
 // startPeer runs a server whose clients are numbered from 1, as the golden
 // vectors of GatewayWorker want it.
-func startPeer(t *testing.T, change func(*Config)) (*testServer, *eventLog) {
+func startPeer(t testing.TB, change func(*Config)) (*testServer, *eventLog) {
+	t.Helper()
+	return startPeerOn(t, &linux, change)
+}
+
+func startPeerOn(t testing.TB, sys *system, change func(*Config)) (*testServer, *eventLog) {
 	t.Helper()
 	log := newEventLog()
 	var last atomic.Uint32
-	s := startServer(t, func(c *Config) {
+	s := startServerOn(t, sys, func(c *Config) {
 		c.PeerAddress = netip.MustParseAddrPort("127.0.0.1:12910")
 		c.ConnectionIDs = func() uint32 { return last.Add(1) }
 		c.Events = log

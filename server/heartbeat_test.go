@@ -151,14 +151,16 @@ func TestHeartbeatLate(t *testing.T) {
 
 // On the wire: who says nothing is cut off, who answers stays.
 func TestHeartbeatOnTheWire(t *testing.T) {
-	t.Parallel()
-	s := startServer(t, func(c *Config) {
+	s, clock := startOnClock(t, func(c *Config) {
 		c.Heartbeat = Heartbeat{Interval: 2 * time.Second, Limit: 2, Data: "ping"}
 	})
 	silent, talks := s.dial(), s.dial()
 	ctx := context.Background()
-	eventually(t, "the silent client to be cut off", func() bool {
+	said := uint64(0)
+	clock.eventually(s, "the silent client to be cut off", func() bool {
 		_ = talks.ws.Write(ctx, websocket.MessageText, []byte("pong"))
+		said++
+		eventually(t, "the message", func() bool { return s.stats().MessagesIn == said })
 		select {
 		case <-silent.done:
 			return true

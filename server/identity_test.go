@@ -72,8 +72,9 @@ func TestToken(t *testing.T) {
 	})
 	now := clock.now().Unix()
 	other := s.dial()
-	lasting, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "bob", "exp": int64(9e9)}))
+	lasting, lastingID := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "bob", "exp": int64(9e9)}))
 	lasting.CloseRead(context.Background()) // answers pings
+	ids := []string{other.id, lastingID}
 	for _, offers := range [][]string{{"castgate", "bearer.%s"}, {"bearer.%s", "castgate"}, {"bearer.%s"}, {"other", "bearer.%s"}} {
 		text := testToken(t, jwt.MapClaims{"sub": "ann", "groups": []string{"news", "ops"}, "exp": now + 3600})
 		want := "castgate"
@@ -87,6 +88,7 @@ func TestToken(t *testing.T) {
 		}
 		ws, id := s.dialAs(offers...)
 		ws.CloseRead(context.Background())
+		ids = append(ids, id)
 		if got := ws.Subprotocol(); got != want {
 			t.Errorf("%.30q: %.40q was selected", offers, got)
 		}
@@ -98,14 +100,23 @@ func TestToken(t *testing.T) {
 	if st := s.stats(); st.Connections != 6 || st.Handshakes["ok"] != 6 {
 		t.Errorf("%+v", st)
 	}
-	clock.advance(time.Hour + 59*time.Second)
+	clock.advance(time.Hour + 30*time.Second)
 	before := s.stats().Pings
-	eventually(t, "some deadlines to be looked at", func() bool { return s.stats().Pings > before+12 })
+	clock.eventually(s, "some deadlines to be looked at", func() bool {
+		for _, id := range ids {
+			s.awaitPong(id)
+		}
+		return s.stats().Pings > before+12
+	})
 	if st := s.stats(); st.Connections != 6 {
 		t.Errorf("closed before the leeway was over: %+v", st.Closes)
 	}
-	clock.advance(time.Second)
-	eventually(t, "the tokens to end", func() bool { return s.stats().Closes["token_expired"] == 4 })
+	clock.advance(30 * time.Second)
+	clock.eventually(s, "the tokens to end", func() bool {
+		s.awaitPong(other.id)
+		s.awaitPong(lastingID)
+		return s.stats().Closes["token_expired"] == 4
+	})
 	s.push(gateway.Targets{ClientIDs: []string{other.id}}, "still here")
 	other.expect("still here")
 	if st := s.stats(); st.Connections != 2 || st.Closes["ping_timeout"] != 0 {
@@ -145,6 +156,7 @@ func TestUnboundWithToken(t *testing.T) {
 	})
 	end := clock.now().Unix() + 3600
 	nobody, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"exp": end}))
+	clock.pass(s, 3)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_, _, err := nobody.Read(ctx)
@@ -152,15 +164,18 @@ func TestUnboundWithToken(t *testing.T) {
 	if !asClose(err, &e) || e.Code != 1008 || e.Reason != "not bound in time" {
 		t.Errorf("a client that nobody has bound ended with %v", err)
 	}
-	ann, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "ann", "exp": end}))
+	ann, id := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "ann", "exp": end}))
 	ann.CloseRead(context.Background()) // answers pings
 	before := s.stats().Pings
-	eventually(t, "some deadlines to be looked at", func() bool { return s.stats().Pings > before+4 })
+	clock.eventually(s, "some deadlines to be looked at", func() bool {
+		s.awaitPong(id)
+		return s.stats().Pings > before+4
+	})
 	if st := s.stats(); st.Connections != 1 || st.Closes["unbound"] != 1 {
 		t.Errorf("%+v", st)
 	}
 	clock.advance(2 * time.Hour)
-	eventually(t, "the token to end", func() bool { return s.stats().Closes["token_expired"] == 1 })
+	clock.eventually(s, "the token to end", func() bool { return s.stats().Closes["token_expired"] == 1 })
 }
 
 func TestTokenExpiryOnTheWire(t *testing.T) {
@@ -170,6 +185,7 @@ func TestTokenExpiryOnTheWire(t *testing.T) {
 	})
 	ws, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "ann", "exp": clock.now().Unix() + 10}))
 	clock.advance(11 * time.Second)
+	clock.pass(s, 1)
 	_, _, err := ws.Read(context.Background())
 	var e websocket.CloseError
 	if !asClose(err, &e) || e.Code != 3401 || e.Reason != "token expired" {

@@ -85,7 +85,7 @@ func TestShutdownEndsInTime(t *testing.T) {
 
 // Sockets that say nothing, or too little, are gone after the timeout.
 func TestHandshakeTimeout(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.HandshakeTimeout = 300 * time.Millisecond })
+	s, clock := startOnClock(t, func(c *Config) { c.HandshakeTimeout = 2 * tickLen })
 	var socks []net.Conn
 	for i := range 20 {
 		c, err := net.Dial("tcp", s.Addr().String())
@@ -98,6 +98,8 @@ func TestHandshakeTimeout(t *testing.T) {
 		}
 		socks = append(socks, c)
 	}
+	eventually(t, "the sockets", func() bool { return s.stats().Sockets == len(socks) })
+	clock.pass(s, 3) // the first takes them in
 	for _, c := range socks {
 		_ = c.SetReadDeadline(time.Now().Add(patience))
 		b := make([]byte, 512)
@@ -114,15 +116,19 @@ func TestHandshakeTimeout(t *testing.T) {
 }
 
 func TestPingTimeout(t *testing.T) {
-	t.Parallel()
-	s := startServer(t, func(c *Config) { c.PingInterval, c.PingTimeout = 300*time.Millisecond, 4*time.Second })
+	s, clock := startOnClock(t, func(c *Config) { c.PingInterval, c.PingTimeout = 2*tickLen, 4*time.Second })
 	silent, alive := s.dialRaw(), s.dial()
+	clock.pass(s, 3)
 	_ = silent.SetReadDeadline(time.Now().Add(patience))
 	b := make([]byte, 64)
 	n, err := silent.Read(b)
 	if err != nil || string(b[:n]) != string(codec.AppendFrame(nil, ws.OpPing, nil)) {
 		t.Fatalf("read %x %v, want a ping", b[:n], err)
 	}
+	clock.eventually(s, "the end of the silent client", func() bool {
+		s.awaitPong(alive.id)
+		return s.stats().Closes["ping_timeout"] == 1
+	})
 	if _, err := silent.Read(b); err == nil {
 		t.Error("a silent client was not closed")
 	}
@@ -134,10 +140,10 @@ func TestPingTimeout(t *testing.T) {
 }
 
 func TestUnboundTimeout(t *testing.T) {
-	t.Parallel()
-	s := startServer(t, func(c *Config) { c.UnboundTimeout = 1500 * time.Millisecond })
+	s, clock := startOnClock(t, func(c *Config) { c.UnboundTimeout = 3 * tickLen })
 	bound, unbound := s.dial(), s.dial()
 	s.bind(bound, "u")
+	clock.pass(s, 4)
 	unbound.expectClose(1008, "not bound in time")
 	s.push(gateway.Targets{All: true}, "still here")
 	bound.expect("still here")

@@ -12,59 +12,6 @@ import (
 	"github.com/coder/websocket"
 )
 
-// stoppedClock is a clock for quotas, tokens and ticks that a test moves.
-type stoppedClock struct {
-	ahead atomic.Int64
-	s     *testServer
-}
-
-var clockStart = time.Now()
-
-func (k *stoppedClock) now() time.Time          { return clockStart.Add(k.elapsed()) }
-func (k *stoppedClock) elapsed() time.Duration  { return time.Duration(k.ahead.Load()) }
-func (k *stoppedClock) advance(d time.Duration) { k.ahead.Add(int64(d)) }
-
-// pass is advance tick by tick, with what the loops do at each.
-func (k *stoppedClock) pass(d time.Duration) {
-	for ; d > 0; d -= tickLen {
-		k.advance(tickLen)
-		for _, l := range k.s.loops {
-			done := make(chan struct{})
-			if !l.post(command{kind: cmdFunc, run: func(l *loop) { l.tick(); close(done) }}) {
-				continue
-			}
-			select {
-			case <-done:
-			case <-k.s.ended:
-			}
-		}
-	}
-}
-
-// eventually is eventually while time passes, faster than it does outside.
-func (k *stoppedClock) eventually(what string, is func() bool) {
-	k.s.t.Helper()
-	eventually(k.s.t, what, func() bool {
-		k.pass(tickLen)
-		return is()
-	})
-}
-
-// startOnClock is startServer with a clock that stands still.
-func startOnClock(t testing.TB, change func(*Config)) (*testServer, *stoppedClock) {
-	sys := linux
-	return startOnClockOf(t, &sys, startServerOn, change)
-}
-
-// startOnClockOf is startOnClock of a start of another kind, and of a system that
-// is given the clock.
-func startOnClockOf(t testing.TB, sys *system, start func(testing.TB, *system, func(*Config)) *testServer, change func(*Config)) (*testServer, *stoppedClock) {
-	k := new(stoppedClock)
-	sys.now, sys.elapsed = k.now, k.elapsed
-	k.s = start(t, sys, change)
-	return k.s, k
-}
-
 // status is how a handshake is answered; a client it makes is closed and gone
 // on return.
 func (s *testServer) status(header http.Header) int {

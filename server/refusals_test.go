@@ -210,6 +210,7 @@ func TestOtherRefusalsAreLogged(t *testing.T) {
 		refused("address_conns", func(c net.Conn) {
 			second := s.dialTCP()
 			_, _ = io.ReadAll(second)
+			_ = second.Close()
 		})
 	}
 }

@@ -141,7 +141,9 @@ func TestPatience(t *testing.T) {
 }
 
 func TestHandshakeDeadline(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.HandshakeTimeout = 500 * time.Millisecond })
+	sys := linux
+	clock := stopClock(&sys)
+	s := startSecure(t, &sys, func(c *Config) { c.HandshakeTimeout = 2 * tickLen })
 	silent, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -152,6 +154,8 @@ func TestHandshakeDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the handshakes", func() bool { st := s.stats(); return st.Sockets == 3 && st.TLSHandshakes["full"] == 1 })
+	clock.pass(s, 4)
 	for _, conn := range []net.Conn{silent, hello, done} {
 		_ = conn.SetDeadline(time.Now().Add(patience))
 		if _, err := io.Copy(io.Discard, conn); err != nil {

@@ -139,11 +139,10 @@ func TestSteadyReaderAtAStop(t *testing.T) {
 // Who takes nothing is ended, with all that waits for it, whether it answers
 // TCP or not.
 func TestNothingTaken(t *testing.T) {
-	t.Parallel()
-	s := startServer(t, quickPings)
+	s, clock := startOnClock(t, quickPings)
 	c := s.dialRaw()
 	s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 8<<20))
-	eventually(t, "the end of it", func() bool { return s.stats().Sockets == 0 })
+	clock.eventually(s, "the end of it", func() bool { return s.stats().Sockets == 0 })
 	if st := s.stats(); st.Closes["ping_timeout"] != 1 || st.Dropped["closed"] != 1 {
 		t.Errorf("%+v", st)
 	}
