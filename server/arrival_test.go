@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,10 +139,13 @@ func TestTrustIsDecidedOnce(t *testing.T) {
 				t.Errorf("%d addresses are counted at accept", n)
 			}
 			policy.TrustedProxies = try.later
-			if err := s.SetPolicy(policy); err != nil {
+			set := make(chan error, 1)
+			go func() { set <- s.SetPolicy(policy) }() // waits for the loop, which counts addresses
+			eventually(t, "the other networks", func() bool { return slices.Equal(s.policy.Load().TrustedProxies, try.later) })
+			close(release)
+			if err := <-set; err != nil {
 				t.Fatal(err)
 			}
-			close(release)
 			if got := exchange(t, c, header+upgradeRequest); got != try.status {
 				t.Errorf("answered %d, want %d", got, try.status)
 			}

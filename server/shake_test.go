@@ -68,6 +68,7 @@ func (s *testServer) occupied(n int) {
 // Peers that keep others waiting give way to them, without anybody coming
 // after those.
 func TestSlowHandshakes(t *testing.T) {
+	t.Parallel()
 	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 4; c.HandshakeTimeout = 20 * time.Second })
 	s.occupy(4)
 	var waiting sync.WaitGroup
@@ -89,6 +90,7 @@ func TestSlowHandshakes(t *testing.T) {
 
 // A byte now and then does not make a peer one that is waited for.
 func TestDribblingHandshakes(t *testing.T) {
+	t.Parallel()
 	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 2; c.HandshakeTimeout = 20 * time.Second })
 	over := make(chan struct{})
 	var dribbling sync.WaitGroup

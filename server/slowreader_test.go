@@ -70,6 +70,7 @@ func quickPings(c *Config) {
 // Who reads steadily gets all there is, however long its pongs take, and who
 // is kicked meanwhile all that came before the close frame.
 func TestSteadyReaders(t *testing.T) {
+	t.Parallel()
 	for _, try := range []struct {
 		name   string
 		secure bool

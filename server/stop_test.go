@@ -10,6 +10,7 @@ import (
 // A stop takes the time that it is given and a moment more, whatever an event
 // loop is busy with.
 func TestShutdownWhileALoopHangs(t *testing.T) {
+	t.Parallel()
 	sys, hangs, goOn := linux, make(chan struct{}, 1), make(chan struct{})
 	read := sys.read
 	sys.read = func(fd int, p []byte) (int, error) {

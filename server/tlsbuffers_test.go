@@ -87,6 +87,7 @@ func TestSecureIdleHoldsNoBuffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	half, config := &halving{Conn: conn}, insecure()
 	config.DynamicRecordSizingDisabled = true // a message is one record
