@@ -143,6 +143,7 @@ var reach = []struct {
 	{"server/gateway", true, []string{"castgate/server/gateway"}},
 	{"server/setting", true, []string{"castgate/server/setting"}},
 	{"server/origin", true, []string{"castgate/server/origin"}},
+	{"server/transport", true, []string{"castgate/server/transport"}},
 	{"server/openfiles", true, []string{"castgate/server/openfiles", "castgate/server/setting"}},
 	{"server/hostport", true, []string{"castgate/server/hostport", "castgate/server/internal/listen"}},
 	{"server/control", false, []string{"castgate/server/gateway", "castgate/server/origin", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal", "castgate/server/control"}},

@@ -14,6 +14,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/internal/listen"
+	"castgate/server/transport"
 )
 
 // acceptor takes sockets from the listener and hands them to the loops in
@@ -260,7 +261,7 @@ func (a *acceptor) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) 
 	}
 	switch {
 	case a.secure:
-		_, _ = a.srv.sys.write(fd, alertRefused)
+		_, _ = a.srv.sys.write(fd, transport.Refused)
 	case !a.form.plain():
 		_, _ = a.srv.sys.write(fd, codec.AppendRefusal(nil, why))
 	}

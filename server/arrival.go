@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"castgate/codec"
+	"castgate/server/transport"
 )
 
 // arrival is an accepted socket on its way to its loop. The acceptor puts it
@@ -101,7 +102,7 @@ func (l *loop) adopt(a arrival) {
 		// A handshake only to say no costs too much.
 		l.count.handshakes[c.why].Add(1)
 		l.logRefusal(slot, c, c.why.String())
-		l.giveUp(slot, c, l.secureOf(slot), alertRefused)
+		l.giveUp(slot, c, l.secureOf(slot), transport.Refused)
 		return
 	}
 	if c.state == connRefusing {

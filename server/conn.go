@@ -158,7 +158,7 @@ func (l *loop) closeNow(slot uint32, c *conn, why closeReason) {
 		l.pop(c, dropClosed)
 	}
 	if c.is(flagSecure) {
-		l.endShake(slot)
+		l.abandonHandshake(slot)
 	}
 	switch {
 	case c.is(flagServed):

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"castgate/server/token"
+	"castgate/server/transport"
 )
 
 // counters are one loop's. The loop writes them, but for matched, which the
@@ -29,7 +30,7 @@ type counters struct {
 	held        atomic.Uint64 // times a client was not read any more for a while
 	handshakes  [numHandshakes]atomic.Uint64
 	tokens      [token.NumReasons]atomic.Uint64
-	tls         [numTLSResults]atomic.Uint64
+	tls         [transport.NumResults]atomic.Uint64
 	closes      [numCloseReasons]atomic.Uint64
 	inflate     inflateCounters
 	// Of the drain: see drained.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/transport"
 )
 
 // One line at debug level for each connection that is refused or ends, so that
@@ -31,16 +33,16 @@ func (l *loop) logRefusal(slot uint32, c *conn, why string) {
 }
 
 // logNoTLS is logRefusal for who has no TLS connection. err may be nil.
-func (l *loop) logNoTLS(slot uint32, c *conn, why tlsResult, err error) {
+func (l *loop) logNoTLS(slot uint32, c *conn, why transport.Result, err error) {
 	if !l.srv.traces() {
 		return
 	}
 	peer := l.srv.registry.address(l.handle(slot, c))
 	if err == nil {
-		l.srv.logRefused(peer, "tls_"+tlsLabels[why])
+		l.srv.logRefused(peer, "tls_"+why.String())
 		return
 	}
-	l.srv.log.Debug("connection refused", "addr", peer.String(), "reason", "tls_"+tlsLabels[why], "err", err.Error())
+	l.srv.log.Debug("connection refused", "addr", peer.String(), "reason", "tls_"+why.String(), "err", err.Error())
 }
 
 // logGone writes the line of a connection that has ended before it was decided on.

@@ -1,13 +1,9 @@
 package server
 
-// shakeRead is how much is read at once of a client whose TLS handshake is not
-// done, and shakeAhead how much may wait for the handshake's goroutine before no
-// more is read. What a client sends behind its handshake, request and frames,
-// waits in the kernel until the loop has the connection back.
-const (
-	shakeRead  = 16 << 10
-	shakeAhead = 4 << 10
-)
+// handshakeRead is how much is read at once of a client whose TLS handshake is not
+// done. What it sends behind its handshake, request and frames, waits in the
+// kernel until the loop has the connection back.
+const handshakeRead = 16 << 10
 
 // room is where the next bytes of c may be read to; nothing if it has to wait.
 func (l *loop) room(slot uint32, c *conn) []byte {
@@ -21,13 +17,13 @@ func (l *loop) room(slot uint32, c *conn) []byte {
 		return l.wait(slot, c)
 	case c.is(flagSecure) && c.state != connProxy:
 		s := l.secureOf(slot)
-		if s.shake == nil || s.dead {
+		if s.handshake == nil || s.dead {
 			break
 		}
-		if s.shake.isFull() {
+		if s.handshake.IsFull() {
 			return l.wait(slot, c)
 		}
-		return l.rbuf[:shakeRead]
+		return l.rbuf[:handshakeRead]
 	}
 	if l.heldBack > laterRoom {
 		return l.rbuf[:shortRead]

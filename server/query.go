@@ -12,6 +12,7 @@ import (
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/token"
+	"castgate/server/transport"
 )
 
 // Online implements Gateway.
@@ -78,7 +79,7 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 			st.TokensRefused[token.Reason(i).String()] += c.tokens[i].Load()
 		}
 		for i := range c.tls {
-			st.TLSHandshakes[tlsLabels[i]] += c.tls[i].Load()
+			st.TLSHandshakes[transport.Result(i).String()] += c.tls[i].Load()
 		}
 		// What ended is read before what was matched, so Queued is never too low.
 		st.Written += c.written.Load()

@@ -13,6 +13,13 @@ import (
 	"castgate/codec"
 )
 
+// What the tests know of TLS records (RFC 8446 section 5.1).
+const (
+	recordHead      = 5
+	recordHandshake = 22
+	recordLen       = 1 << 14
+)
+
 // crumbled sends each byte of a handshake in a record of its own, as far as
 // records are in the clear: until the client changes to its keys.
 type crumbled struct {
@@ -25,14 +32,14 @@ type crumbled struct {
 func (c *crumbled) Write(p []byte) (int, error) {
 	var out []byte
 	for b := p; len(b) > 0; {
-		n := recordHeader + int(b[3])<<8 + int(b[4])
+		n := recordHead + int(b[3])<<8 + int(b[4])
 		record := b[:n]
 		b = b[n:]
 		if c.sealed = c.sealed || record[0] != recordHandshake; c.sealed {
 			out = append(out, record...)
 			continue
 		}
-		for _, x := range record[recordHeader:] {
+		for _, x := range record[recordHead:] {
 			out = append(out, recordHandshake, record[1], record[2], 0, 1, x)
 			c.records++
 		}

@@ -16,15 +16,15 @@ import (
 
 // secure is the TLS side of a connection of a wss listener. It is the net.Conn
 // of its tls.Conn, but no call on it waits for a socket: during the handshake
-// it belongs to a goroutine (shake), which the loop feeds; afterwards to the
+// it belongs to a goroutine (handshaking), which the loop feeds; afterwards to the
 // loop, where Read returns errAgain if the loop has read no more, and what
 // Write gets is sent by the loop. So an idle connection has no goroutine and
 // no timer.
 type secure struct {
-	tls   *tls.Conn // nil until the handshake begins
-	loop  *loop
-	shake *shake // nil once the handshake has ended
-	out   []byte // ciphertext the socket has not taken
+	tls       *tls.Conn // nil until the handshake has ended
+	loop      *loop
+	handshake *handshaking // nil once it has ended
+	out       []byte       // ciphertext the socket has not taken
 	// sealed is how many bytes of what waits for the client are in out.
 	sealed uint32
 	said   bool // close_notify is sealed; nothing follows it
@@ -45,8 +45,8 @@ func (againError) Temporary() bool { return true }
 
 // Read implements net.Conn for tls.Conn.
 func (s *secure) Read(p []byte) (int, error) {
-	if s.shake != nil {
-		return s.shake.read(p)
+	if s.handshake != nil {
+		return s.handshake.Read(p)
 	}
 	l := s.loop
 	if len(l.unopened) == 0 {
@@ -59,8 +59,8 @@ func (s *secure) Read(p []byte) (int, error) {
 
 // Write implements net.Conn for tls.Conn. It takes all.
 func (s *secure) Write(p []byte) (int, error) {
-	if s.shake != nil {
-		s.shake.out = append(s.shake.out, p...)
+	if s.handshake != nil {
+		s.handshake.Write(p)
 	} else {
 		s.loop.cipher = append(s.loop.cipher, p...)
 	}
@@ -99,7 +99,8 @@ func (l *loop) makeSecure(slot uint32, c *conn) {
 		ch.secure = new([chunkLen]*secure)
 	}
 	s := &secure{loop: l}
-	s.shake = newShake(s, l.handle(slot, c))
+	s.handshake = &handshaking{secure: s, handle: l.handle(slot, c)}
+	l.srv.tlsPool.Prepare(&s.handshake.Handshake, s.handshake)
 	ch.secure[slot%chunkLen] = s
 	c.set(flagSecure)
 }
@@ -130,7 +131,7 @@ func (l *loop) readSecure(slot uint32, c *conn, b []byte) {
 	s := l.secureOf(slot)
 	switch {
 	case s.dead:
-	case s.shake != nil:
+	case s.handshake != nil:
 		l.feed(slot, c, s, b)
 	default:
 		l.unseal(slot, c, s, b)
@@ -245,7 +246,7 @@ const sealLen = 32 << 10
 // the frames that wait or, behind the last of a closing connection,
 // close_notify. Valid until the next call of seal or unseal.
 func (l *loop) seal(c *conn, s *secure) ([]byte, error) {
-	if s.shake != nil || s.dead || s.said {
+	if s.handshake != nil || s.dead || s.said {
 		return nil, nil
 	}
 	l.cipher = l.cipher[:0]

@@ -28,6 +28,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/transport"
 )
 
 // writePair writes a self-signed certificate for names, and its key.
@@ -236,9 +237,9 @@ func TestSecureTrickle(t *testing.T) {
 func TestSecureGarbage(t *testing.T) {
 	s := startSecure(t, &linux, func(c *Config) { c.HandshakeTimeout = time.Minute })
 	fine := s.dial()
-	alert := string(alertRefused)
+	alert := string(transport.Refused)
 	for _, test := range []struct{ name, send, answer, counter string }{
-		{"http", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", string(answerPlaintext), "plaintext"},
+		{"http", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", string(transport.SpeaksTLS), "plaintext"},
 		{"bytes", "\x00\x01\x02\x03", alert, "garbage"},
 		{"sslv2", "\x80\x2e\x01\x00\x02", alert, "garbage"},
 		{"empty record", "\x16\x03\x01\x00\x00", alert, "garbage"},
@@ -465,7 +466,7 @@ func TestSecureTurnedAway(t *testing.T) {
 // A message of the handshake that a client begins and never ends is not kept:
 // crypto/tls would take a quarter of a megabyte of it.
 func TestSecureEndlessMessage(t *testing.T) {
-	endless := append([]byte{11, 4, 0, 0}, make([]byte, maxRecord-messageHeader)...) // a Certificate of 256 KiB
+	endless := append([]byte{11, 4, 0, 0}, make([]byte, recordLen-4)...) // a Certificate of 256 KiB
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			s := startSecure(t, &linux, func(c *Config) { c.Loops = 1; c.PingInterval = 0 })
@@ -504,8 +505,8 @@ func TestSecureEndlessMessage(t *testing.T) {
 func TestSecureRenegotiationInPieces(t *testing.T) {
 	s := startSecure(t, &linux, nil)
 	c := s.dialSealing(tls.VersionTLS12)
-	hello := append([]byte{clientHello, 0, 3, 0}, make([]byte, 3<<8)...) // no extension is looked at
-	copy(hello[messageHeader:], []byte{3, 3})
+	hello := append([]byte{1, 0, 3, 0}, make([]byte, 3<<8)...) // no extension is looked at
+	copy(hello[4:], []byte{3, 3})
 	for len(hello) > 0 {
 		n := min(len(hello), 250)
 		if err := c.say(hello[:n]); err != nil {

@@ -16,6 +16,7 @@ import (
 	"castgate/server/internal/pemfile"
 	"castgate/server/internal/quota"
 	"castgate/server/openfiles"
+	"castgate/server/transport"
 )
 
 var _ interface {
@@ -45,7 +46,7 @@ type Server struct {
 	acceptors []*acceptor // by index of Config.Listen
 	plain     formSet     // forms of plain clients there may be
 	certs     *certificates
-	shaker    *shaker // nil without a wss listener
+	tlsPool   *transport.Handshakes // nil without a wss listener
 
 	policy     atomic.Pointer[policy]
 	probe      atomic.Pointer[func() bool] // SetProbe
@@ -135,7 +136,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 		return nil, err
 	}
 	if c.TLSProcessors() > 0 {
-		s.shaker = newShaker(s.newTLSConfig(), &c, func() int64 { return s.now() + 1 })
+		s.tlsPool = transport.NewHandshakes(s.newTLSConfig(), c.TLSHandshakes, c.TLSProcessors(), func() int64 { return s.now() + 1 })
 	}
 	s.plain = plainForms(endpoints)
 	s.registry = newRegistry(c.Loops)
@@ -227,8 +228,8 @@ func (s *Server) Run() error {
 		}
 	}
 	loops.Wait()
-	if s.shaker != nil {
-		s.shaker.wait()
+	if s.tlsPool != nil {
+		s.tlsPool.Wait()
 	}
 	accepting.Wait()
 	close(quiet)

@@ -59,9 +59,8 @@ func (s *testServer) occupy(n int) (occupants []net.Conn) {
 func (s *testServer) occupied(n int) {
 	s.t.Helper()
 	eventually(s.t, "the handshakes to be under way", func() bool {
-		s.shaker.mu.Lock()
-		defer s.shaker.mu.Unlock()
-		return len(s.shaker.active) == n
+		active, _ := s.tlsPool.Count()
+		return active == n
 	})
 }
 
@@ -96,7 +95,7 @@ func TestDribblingHandshakes(t *testing.T) {
 	var dribbling sync.WaitGroup
 	for _, conn := range s.occupy(2) {
 		dribbling.Go(func() {
-			record := append([]byte{23, 3, 3, 0x40, 0}, make([]byte, maxRecord)...)
+			record := append([]byte{23, 3, 3, 0x40, 0}, make([]byte, recordLen)...)
 			for i := range record {
 				if _, err := conn.Write(record[i : i+1]); err != nil {
 					return
@@ -126,19 +125,6 @@ func TestTLSProcessors(t *testing.T) {
 		if got := c.TLSProcessors(); got != test.want {
 			t.Errorf("%v, %d loops: %d, want %d", test.listen, test.loops, got, test.want)
 		}
-	}
-}
-
-// Who waits for a processor, and not for its peer, has patience of 0.
-func TestPatience(t *testing.T) {
-	h := newShake(&secure{}, 0)
-	h.waited.Store(int64(3 * time.Second))
-	if p := h.hasWaited(int64(time.Hour)); p != 0 {
-		t.Errorf("%v while it does not wait", p)
-	}
-	h.waits.Store(int64(time.Second))
-	if p := h.hasWaited(int64(3 * time.Second)); p != 5*time.Second {
-		t.Errorf("%v, want 5s", p)
 	}
 }
 
@@ -202,9 +188,8 @@ func TestHandshakeFlood(t *testing.T) {
 	there.expect(want...)
 	flood.Wait()
 	eventually(t, "the flood to be over", func() bool {
-		s.shaker.mu.Lock()
-		defer s.shaker.mu.Unlock()
-		return s.stats().Sockets == 1 && len(s.shaker.active) == 0 && len(s.shaker.queue) == 0
+		active, waiting := s.tlsPool.Count()
+		return s.stats().Sockets == 1 && active == 0 && waiting == 0
 	})
 	st := s.stats()
 	ended := uint64(0)
@@ -216,67 +201,18 @@ func TestHandshakeFlood(t *testing.T) {
 	}
 }
 
-// More than may wait are refused, with an alert.
-func TestHandshakeQueueIsBounded(t *testing.T) {
-	sh := newShaker(&tls.Config{}, &Config{TLSHandshakes: 1, Loops: 1, Listen: []string{"wss://127.0.0.1:0"}}, func() int64 { return 1 })
-	sh.active[new(shake)] = struct{}{}
-	for range maxShakeQueue {
-		if !sh.submit(newShake(&secure{}, 0)) {
-			t.Fatal("refused below the limit")
-		}
-	}
-	if sh.submit(newShake(&secure{}, 0)) {
-		t.Error("taken above the limit")
-	}
-	sh.mu.Lock()
-	sh.timer.Stop()        // there is no server
-	sh.queue[7].end(false) // its connection is gone
-	sh.mu.Unlock()
-	if !sh.submit(newShake(&secure{}, 0)) {
-		t.Error("refused although one has gone")
-	}
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if len(sh.queue) != maxShakeQueue {
-		t.Errorf("%d wait, want %d", len(sh.queue), maxShakeQueue)
-	}
-	h := newShake(&secure{}, 0)
-	if n := h.give(make([]byte, shakeAhead+1)); n != shakeAhead+1 || h.isFull() {
-		t.Error("it is full before its goroutine is there to take anything")
-	}
-	if h.submitted = true; !h.isFull() {
-		t.Error("what waits for the goroutine is not bounded by shakeAhead")
-	}
-}
-
-// A handshake does not take a message without end, however it comes.
+// A message of a handshake that does not end is refused, and counted.
 func TestEndlessHandshake(t *testing.T) {
 	s := startSecure(t, &linux, func(c *Config) { c.HandshakeTimeout = time.Minute })
 	config := insecure()
 	config.MaxVersion = tls.VersionTLS12 // its messages are in the clear
 	conn := s.silentHelloWith(config)
-	s.occupied(1)
 	message := append([]byte{22, 3, 3, 4, 0, 11, 4, 0, 0}, make([]byte, 1020)...) // a Certificate of 256 KiB
-	sent := 0
-	for sent < 4*maxShakeInput && s.stats().TLSHandshakes["too_large"] == 0 {
+	for range 256 {
 		if _, err := conn.Write(message); err != nil {
 			break
 		}
-		sent += len(message)
 		message = append([]byte{22, 3, 3, 4, 0}, make([]byte, 1024)...)
-		eventually(t, "it to be taken up", func() bool {
-			s.shaker.mu.Lock()
-			defer s.shaker.mu.Unlock()
-			for h := range s.shaker.active {
-				h.mu.Lock()
-				defer h.mu.Unlock()
-				return h.closed || h.taken >= sent && len(h.in) == 0 && h.waits.Load() != 0
-			}
-			return true
-		})
-	}
-	if sent > maxShakeInput+2*len(message) {
-		t.Errorf("%d bytes were taken", sent)
 	}
 	eventually(t, "the counters", func() bool {
 		st := s.stats()

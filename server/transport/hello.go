@@ -1,4 +1,4 @@
-package server
+package transport
 
 // Parts of a TLS record's header (RFC 8446 section 5.1), and of a message of
 // the handshake (section 4).
