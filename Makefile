@@ -9,7 +9,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      := $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-# What takes longest begins first, or the end waits for it alone.
+# The slowest packages start first, or the run would wait for them alone at the end.
 LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 
 .PHONY: help run demo test race counting rivals check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
@@ -24,12 +24,12 @@ run: ## build the gateway into bin/ and run it; flags in ARGS, e.g. make run ARG
 demo: ## run the gateway, an example backend and its page
 	./examples/demo.sh
 
-# Beside the tests under the race detector, one of the others runs at a time:
-# each of them leaves a processor idle again and again.
+# While the tests run under the race detector, the other steps run one at a time:
+# each of them often leaves a processor idle.
 test: deps ## everything CI runs: lint, unit, race and end-to-end tests
 	@$(MAKE) --no-print-directory -j2 --output-sync=line race lint counting rivals
 
-check: ## lint and the quick tests, for before a commit
+check: ## lint and the quick tests, to run before a commit
 	@$(MAKE) --no-print-directory -j2 --output-sync=line quick lint
 
 quick:
@@ -44,7 +44,7 @@ lint: ## gofmt, go vet, staticcheck
 fmt: ## format all Go files
 	gofmt -w .
 
-# Many packages wait for processes or for time: four at once keep two
+# Many packages wait for processes or timers, so four at once keep two
 # processors busy.
 race:
 	$(GO) test -race -p 4 -timeout 15m $(LONGEST) ./e2e/... ./...
@@ -58,19 +58,19 @@ rivals:
 deps:
 	@ci/deps.sh
 
-vuln: ## known vulnerabilities in what the programs call; skipped where the database cannot be had
+vuln: ## known vulnerabilities in the code that the programs call; skipped if the database is unreachable
 	GO="$(GO)" GOVULNCHECK=$(GOVULNCHECK) ci/vuln.sh
 
 build: ## static binaries of every program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
-conformance: ## the rules of RFC 6455 and 7692, one by one, against the real binary
+conformance: ## test the real binary against the rules of RFC 6455 and 7692, one by one
 	@$(GO) test -count=1 -v -run TestConformance ./e2e/conformance
 
-stress: ## trouble of every kind against the real binary, with exact checks; STRESS=1h for longer, RACE=1, scenarios in ARGS
+stress: ## all kinds of trouble for the real binary, with exact checks; STRESS=1h for longer, RACE=1, scenarios in ARGS
 	@STRESS=$(or $(STRESS),1m) $(GO) run $(if $(RACE),-race) ./cmd/stress $(ARGS)
 
-soak: build ## hours of connections that leave and come, and whether the gateway grows; SOAK=20m, flags in ARGS
+soak: build ## connections come and go for hours: does the gateway grow? SOAK=20m, flags in ARGS
 	@SOAK=$(or $(SOAK),20m) bin/soak $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
@@ -80,13 +80,13 @@ bench: ## fan-out side by side with other servers; flags in ARGS
 	@ci/deps.sh bench
 	$(GO) run ./cmd/bench $(ARGS)
 
-bench-compare: ## Go benchmarks of this tree against REF (HEAD~1), by benchstat; PKGS, BENCH, COUNT, BENCHTIME
+bench-compare: ## compare Go benchmarks of this tree and REF (HEAD~1) with benchstat; PKGS, BENCH, COUNT, BENCHTIME
 	BENCHSTAT=$(BENCHSTAT) ci/bench-compare.sh $(or $(REF),HEAD~1)
 
 bench-registry: ## 10,000,000 clients without sockets: bytes per client, the collector's pauses (6 GB, 10 minutes)
 	CASTGATE_BENCH_10M=1 $(GO) test -run '^$$' -bench 'Registry10M$$' -benchmem -benchtime 5s -timeout 60m ./server
 
-bench-1m: build ## 1,000,000 connections in one process, in a guest if need be; CONNECTIONS, GUEST, ARGS
+bench-1m: build ## 1,000,000 connections in one process, in a guest if necessary; CONNECTIONS, GUEST, ARGS
 	ci/bench-1m.sh $(ARGS)
 
 loadtest: ## a swarm of clients that checks every message; flags in ARGS

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Runs the Go benchmarks of a commit and of this tree in turn, and prints what
-# changed. Benchmarks and packages that only one of the two has are listed with
-# that one's figures.
+# changed. Benchmarks that exist in only one of the two are listed with its
+# figures alone.
 #
-#   PKGS   packages, default ./... (nested modules are not part of it)
+#   PKGS   packages, default ./... (without nested modules)
 #   BENCH  pattern of benchmarks, default .
-#   COUNT  runs of each, default 6: fewer tell benchstat too little
+#   COUNT  runs of each, default 6: benchstat needs that many
 #   BENCHTIME  of each run, default 1s
 #   BENCHSTAT  the tool as module@version
 set -eu
@@ -22,7 +22,7 @@ trap 'exit 130' INT TERM
 mkdir "$work/tree"
 git archive "$commit" | tar -x -C "$work/tree"
 
-# packages lists those of the present directory's module that have benchmarks.
+# packages lists the packages with benchmarks of the module in this directory.
 packages() {
 	go list -e -f '{{if not .Error}}{{.Dir}} {{.ImportPath}}{{end}}' ${PKGS:-./...} |
 		while read -r dir path; do
@@ -40,7 +40,7 @@ measure() { # side, directory, packages
 		>"$work/run.txt" 2>&1 || { failed="$failed $1"; grep -v '^Benchmark.*ns/op\|^PASS$\|^ok ' "$work/run.txt" >&2; }
 	cat "$work/run.txt" >>"$work/$1.txt"
 }
-# In turn, so that a machine that gets slower meanwhile does so for both.
+# In turn, so that a machine that slows down does so for both.
 round=0
 while [ $round -lt "${COUNT:-6}" ]; do
 	round=$((round + 1))

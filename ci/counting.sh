@@ -1,14 +1,14 @@
 #!/bin/sh
-# Runs, without the race detector, the tests that say less under it: those of
-# files tagged !race, and those that look at raceEnabled. Each of them has to
-# run and to pass; one that is skipped is a failure.
-# As "counting.sh list" it prints them, a directory and a name on each line.
+# Runs without the race detector the tests that check less under it: those in
+# files tagged !race, and those that use raceEnabled. Each of them must run and
+# pass; a skipped test is a failure.
+# "counting.sh list" prints them, a directory and a name on each line.
 set -eu
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Nested modules have no such tests; houserules_test.go holds this list against
+# Nested modules have no such tests. houserules_test.go compares this list with
 # what the Go parser finds.
 find . -path ./bench/rivals -prune -o -name testdata -prune -o -name '*_test.go' -print | sort | xargs awk '
 	FNR == 1 { tagged = 0; name = "" }
@@ -27,7 +27,7 @@ if [ "${1:-}" = list ]; then
 fi
 
 names=$(cut -d' ' -f2 "$work/wanted" | sort -u | paste -sd'|')
-# Most of them wait until a process has come to rest, hence -p 4 on any machine.
+# Most of them wait until a process is idle, hence -p 4 on any machine.
 status=0
 # shellcheck disable=SC2046 # a list of packages
 ${GO:-go} test -v -p 4 -timeout 5m -run "^($names)\$" $(cut -d' ' -f1 "$work/wanted" | sort -u) >"$work/out" 2>&1 || status=$?

@@ -1,9 +1,8 @@
 #!/bin/sh
-# Installs what tests and measurements need and Go modules do not bring: nginx
-# with nchan, a rival in bench, and, unless called as "deps.sh bench", PHP, a
-# browser and npm for the end-to-end tests. Without root, or without apt, the tests
-# concerned are skipped; where CI=true that is a failure, since there the whole
-# suite has to run.
+# Installs what tests and measurements need besides Go modules: nginx with nchan,
+# a rival in bench, and, unless called as "deps.sh bench", PHP, a browser and npm
+# for the end-to-end tests. Without root or apt the tests that need them are
+# skipped; with CI=true that is a failure, since the whole suite must run there.
 set -eu
 
 missing=
@@ -17,8 +16,8 @@ if [ "${1:-}" != bench ]; then
 fi
 [ -n "$missing" ] || exit 0
 
-# Debian starts what it installs, now and at every boot: not this nginx, which
-# bench starts itself, on ports of its own.
+# Debian starts services that it installs, now and at every boot. This nginx must
+# not start: bench starts it on its own ports.
 policy=/usr/sbin/policy-rc.d
 start_nothing() {
 	[ ! -e $policy ] || return 0

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs every fuzz target of the module, one after the other, for a time each.
-# A crasher is left in the package's testdata/fuzz, where go test runs it; the
-# other targets run all the same. What failed is listed at the end.
+# Runs every fuzz target of the module, one after the other, each for a given
+# time. A failing input is saved in the package's testdata/fuzz, where go test
+# runs it, and the other targets still run. Failed targets are listed at the end.
 set -eu
 cd "$(dirname "$0")/.."
 time=${1:-30s}

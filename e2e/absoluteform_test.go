@@ -12,8 +12,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// A server must take a whole URI for a target (RFC 9112 section 3.2.2): proxies and
-// some probes send one.
+// A server must accept an absolute URI as the target (RFC 9112 section 3.2.2):
+// proxies and some probes send one.
 func TestAbsoluteForm(t *testing.T) {
 	g := wstest.Start(t)
 	for _, tt := range []struct {

@@ -14,8 +14,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// program finds a program that a test needs. Where CI is set a missing one is
-// a failure: there the whole suite has to run.
+// program finds a program that a test needs. If it is missing the test is skipped,
+// but fails if CI is set: there the whole suite has to run.
 func program(t *testing.T, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -36,7 +36,7 @@ type page struct {
 	ctx context.Context
 }
 
-// openPage starts a browser of its own, with a fresh profile, on an address.
+// openPage starts a browser with a fresh profile and opens an address.
 func openPage(t *testing.T, address string) *page {
 	t.Helper()
 	flags := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -68,7 +68,7 @@ func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// text is the text of the element with this id.
+// text returns the text of the element with this id.
 func (p *page) text(id string) string {
 	p.t.Helper()
 	text, err := chromedp.Run(p.ctx, chromedp.TextContent(chromedp.ID(id), chromedp.NodeReady))
@@ -94,7 +94,7 @@ func (p *page) await(id string, words ...string) string {
 			return text
 		}
 		if time.Now().After(limit) {
-			p.t.Fatalf("#%s never said %q; it says %q, the error line %q", id, missing, text, p.text("error"))
+			p.t.Fatalf("#%s never showed %q; it shows %q, the error line %q", id, missing, text, p.text("error"))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -107,7 +107,7 @@ func (p *page) connected() string {
 	return p.text("client-id")
 }
 
-// fill sets a field as a user does, one after the other: id, value, id, value.
+// fill sets fields as a user does, one after the other: id, value, id, value.
 func (p *page) fill(fields ...string) {
 	p.t.Helper()
 	for i := 0; i < len(fields); i += 2 {
@@ -129,8 +129,8 @@ func (p *page) bind(name, group string) {
 	p.await("bound", fmt.Sprintf("%s, in group %s", name, group))
 }
 
-// send pushes a message through the page's form. An empty name leaves what
-// the page has filled in.
+// send pushes a message through the page's form. An empty name keeps what the page
+// has filled in.
 func (p *page) send(target, name, text string) {
 	p.t.Helper()
 	p.do(chromedp.SetValue(chromedp.ID("target"), target))
@@ -149,8 +149,8 @@ func (p *page) run(script string) {
 	}
 }
 
-// screenshot writes a picture of the page into the folder that
-// E2E_SCREENSHOTS names, if it is set.
+// screenshot saves a picture of the page in the folder E2E_SCREENSHOTS, if that is
+// set.
 func (p *page) screenshot(name string) {
 	p.t.Helper()
 	dir := os.Getenv("E2E_SCREENSHOTS")

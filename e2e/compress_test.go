@@ -12,8 +12,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// A browser's own WebSocket agrees on permessage-deflate, is understood, and
-// reads a push that was compressed once.
+// A browser's own WebSocket negotiates permessage-deflate, sends compressed
+// messages, and reads a push that is compressed once for all.
 func TestCompressionInABrowser(t *testing.T) {
 	t.Parallel()
 	program(t, "chromium", "chromium-browser", "google-chrome")

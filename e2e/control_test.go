@@ -56,12 +56,12 @@ func TestControlKeys(t *testing.T) {
 	g.Push(wstest.All(), "with the key")
 	c.Expect("with the key")
 	if strings.Contains(g.Log(), key) || strings.Contains(g.Log(), "from-the-file") {
-		t.Error("a key stands in the log")
+		t.Error("the log contains a key")
 	}
 }
 
-// TestControlBadInput: every malformed request gets its own status, and none
-// of them changes anything.
+// TestControlBadInput: every malformed request gets its own status, and none of
+// them changes anything.
 func TestControlBadInput(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -113,8 +113,8 @@ func TestControlBadInput(t *testing.T) {
 	c.ExpectNothing()
 }
 
-// TestIdleControlConnections: 1,000 idle keep-alive connections leave room for
-// a caller that has something to say.
+// TestIdleControlConnections: 1,000 idle keep-alive connections do not keep other
+// callers out.
 func TestIdleControlConnections(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -135,11 +135,11 @@ func TestIdleControlConnections(t *testing.T) {
 	resp.Body.Close()
 	c.Expect("one more caller")
 	if _, err := ask(conns[999], bufio.NewReader(conns[999])); err != nil {
-		t.Errorf("an idle connection used again: %v", err)
+		t.Errorf("an idle connection, reused: %v", err)
 	}
 }
 
-// idleCaller opens a control connection that has made one request.
+// idleCaller opens a control connection and makes one request.
 func idleCaller(g *wstest.Gateway) (net.Conn, error) {
 	conn, err := g.DialControl()
 	if err != nil {
@@ -203,8 +203,8 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// TestSlowPost: a request whose body never comes ends with the read timeout
-// and holds up nobody.
+// TestSlowPost: a request whose body never arrives ends with the read timeout and
+// delays nobody.
 func TestSlowPost(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--control-read-timeout", "500ms")
@@ -221,8 +221,8 @@ func TestSlowPost(t *testing.T) {
 	}
 }
 
-// TestControlFromBrowser: without keys, a page in a browser on the gateway's
-// host must not be able to push.
+// TestControlFromBrowser: without keys, a page in a browser on the gateway's host
+// must not be able to push.
 func TestControlFromBrowser(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)

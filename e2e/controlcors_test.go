@@ -8,8 +8,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestControlCORS: a page may call the control API if its origin is named, and a
-// reload takes that away.
+// TestControlCORS: a page may call the control API if its origin is allowed, until
+// a reload revokes that.
 func TestControlCORS(t *testing.T) {
 	t.Parallel()
 	const page = "https://admin.example.com"

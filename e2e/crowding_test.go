@@ -11,13 +11,13 @@ import (
 	"castgate/internal/wstest"
 )
 
-// arrivals is how the attempts of many clients to connect ended.
+// arrivals counts how the attempts of many clients to connect ended.
 type arrivals struct {
 	served []*wstest.Client
-	turned int // away, with 503 or 1013
+	turned int // turned away with 503 or 1013
 }
 
-// arrive lets n clients connect at once and keeps those that are served.
+// arrive connects n clients at once and keeps those that are served.
 func arrive(t *testing.T, g *wstest.Gateway, n int) arrivals {
 	t.Helper()
 	clients := make([]*wstest.Client, n)
@@ -49,9 +49,9 @@ func arrive(t *testing.T, g *wstest.Gateway, n int) arrivals {
 	return a
 }
 
-// TestFewFiles: with 600 open files and 2,000 clients the gateway serves what
-// fits, turns the rest away, answers its control port all the while, and takes
-// new clients when old ones have left.
+// TestFewFiles: with 600 open files and 2,000 clients the gateway serves as many as
+// fit and turns the rest away. Its control port answers all the time, and it
+// accepts new clients when old ones have left.
 func TestFewFiles(t *testing.T) {
 	t.Parallel()
 	g := wstest.StartWith(t, wstest.Options{Wrap: []string{"prlimit", "--nofile=600:600", "--"}})
@@ -60,7 +60,7 @@ func TestFewFiles(t *testing.T) {
 	if len(first.served) < 300 || len(first.served) > 600 || first.turned == 0 {
 		t.Errorf("%d clients were served with 600 files, %d turned away", len(first.served), first.turned)
 	}
-	for range 50 { // with new connections to the control port, too
+	for range 50 { // also on new connections to the control port
 		resp, err := g.Request("GET", "/v1/stats", nil, http.Header{"Connection": {"close"}})
 		if err != nil {
 			t.Fatalf("the control port does not answer: %v", err)
@@ -89,7 +89,7 @@ func TestFewFiles(t *testing.T) {
 	}
 }
 
-// TestMaxConns: the limit asked for holds to the client.
+// TestMaxConns: the limit is exact.
 func TestMaxConns(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--max-conns", "20")

@@ -15,15 +15,16 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestDemo: the script starts gateway and backend, prints the page's address,
-// and leaves nothing running when it is stopped.
+// TestDemo: the script starts gateway and backend, prints the page's address, and
+// leaves no process behind when it is stopped.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	port, wsPort, control := wstest.FreePort(t), wstest.FreePort(t), wstest.FreeAddr(t)
 	cmd := exec.Command(filepath.Join(wstest.Root(t), "examples/demo.sh"))
 	cmd.Env = append(os.Environ(), "DEMO_BACKEND=go", fmt.Sprintf("DEMO_PORT=%d", port),
 		fmt.Sprintf("DEMO_WS_PORT=%d", wsPort), "DEMO_CONTROL="+control)
-	// What the script builds: it must not wait for a compiler on a busy machine.
+	// Build what the script builds first, so that it does not wait for a compiler
+	// on a busy machine.
 	build := exec.Command("go", "build", "-o", t.TempDir()+"/", "./cmd/castgate", "./examples/go")
 	build.Dir = wstest.Root(t)
 	if out, err := build.CombinedOutput(); err != nil {

@@ -12,8 +12,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// controlKey is what the gateway under the examples asks for, so that they
-// show that they send it.
+// controlKey is the key of the gateway under the examples, so that the test shows
+// that they send it.
 const controlKey = "examples-key-0123456789"
 
 // TestPHPExample and TestGoExample run the same round trip with a real browser.
@@ -44,8 +44,8 @@ func TestGoExample(t *testing.T) {
 	exampleRoundTrip(t, g, "http://"+listen+"/", "bind", cmd)
 }
 
-// exampleRoundTrip starts a backend and takes a page through everything the
-// example shows.
+// exampleRoundTrip starts a backend and goes through everything that the example
+// shows.
 func exampleRoundTrip(t *testing.T, g *wstest.Gateway, address, bindRoute string, backend *exec.Cmd) {
 	if backend.Env == nil {
 		backend.Env = os.Environ()
@@ -83,7 +83,7 @@ func exampleRoundTrip(t *testing.T, g *wstest.Gateway, address, bindRoute string
 	pageSurvivesRestart(t, g, page, name)
 }
 
-// refusesForms: a form on a foreign site can't act for the user.
+// refusesForms: a form on a foreign site cannot act for the user.
 func refusesForms(t *testing.T, url string) {
 	t.Helper()
 	resp, err := http.Post(url, "application/x-www-form-urlencoded", strings.NewReader("client_id=x&name=y&group=z"))
@@ -96,8 +96,8 @@ func refusesForms(t *testing.T, url string) {
 	}
 }
 
-// pageSends: what the page sends by way of its backend comes back to it, and
-// reaches another client only if it is meant.
+// pageSends: what the page sends through its backend comes back to it, and reaches
+// another client only if that is addressed.
 func pageSends(t *testing.T, g *wstest.Gateway, page *page, name string) {
 	t.Helper()
 	other := g.Dial(t)
@@ -126,7 +126,7 @@ func pageSends(t *testing.T, g *wstest.Gateway, page *page, name string) {
 	other.Close()
 }
 
-// pageReceives: pushes of every kind of payload are shown as what they are.
+// pageReceives: the page shows payloads of every kind correctly.
 func pageReceives(t *testing.T, g *wstest.Gateway, page *page, id string) {
 	t.Helper()
 	to := wstest.To("client_ids", id)
@@ -136,8 +136,8 @@ func pageReceives(t *testing.T, g *wstest.Gateway, page *page, id string) {
 	page.await("log", `plain <script>document.title="broken"</script>`, `"type":"other"`, "binary", "3 bytes")
 }
 
-// pageKicked: the text and the reason of a kick are shown, the page stays away
-// until its user wants it back, and is then bound again by itself.
+// pageKicked: the text and the reason of a kick are shown. The page stays
+// disconnected until its user reconnects, and is then bound again automatically.
 func pageKicked(t *testing.T, g *wstest.Gateway, page *page, name string) {
 	t.Helper()
 	g.OK("POST", "/v1/kick", M{"uids": []string{name}, "code": 4100, "reason": "signed out elsewhere", "text": "a last word"})
@@ -154,7 +154,7 @@ func pageKicked(t *testing.T, g *wstest.Gateway, page *page, name string) {
 }
 
 // pageSurvivesRestart: after kill -9 and a start on the same port the page
-// comes back with a new id and is bound again.
+// reconnects with a new id and is bound again.
 func pageSurvivesRestart(t *testing.T, g *wstest.Gateway, page *page, name string) {
 	t.Helper()
 	before := page.connected()

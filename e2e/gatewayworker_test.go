@@ -16,14 +16,14 @@ import (
 // innerKey is the secret of gateways that have one.
 const innerKey = "inner-s3cret"
 
-// phpGateway is a gateway that PHP backends of GatewayWorker use.
+// phpGateway is a gateway for PHP backends of GatewayWorker.
 type phpGateway struct {
 	*wstest.Gateway
 	register, inner, secret string
 }
 
 // startPHPGateway starts castgate with a Register and an inner port. Unless a flag
-// says otherwise, nobody waits for a worker.
+// says otherwise, clients do not wait for a worker.
 func startPHPGateway(t *testing.T, secret string, flags ...string) *phpGateway {
 	t.Helper()
 	g := &phpGateway{register: wstest.FreeAddr(t), inner: wstest.FreeAddr(t), secret: secret}
@@ -54,8 +54,8 @@ func (g *phpGateway) call(t *testing.T, method string, arguments ...any) string 
 	return strings.TrimSpace(g.php(t, "call", method, string(list)))
 }
 
-// innerTexts are scenarioTexts where several targets are several copies, and
-// with the raw frame.
+// innerTexts are scenarioTexts, but several targets get several copies, and with
+// the raw frame.
 func innerTexts() [3][]string {
 	texts := scenarioTexts
 	var b []string
@@ -77,8 +77,8 @@ func innerTexts() [3][]string {
 	return texts
 }
 
-// TestGatewayWorkerCalls runs every call of GatewayClient against castgate, by
-// a PHP program that speaks as GatewayClient does (TestPHPStandIn).
+// TestGatewayWorkerCalls makes every call of GatewayClient, with a PHP program that
+// behaves as GatewayClient does (TestPHPStandIn).
 func TestGatewayWorkerCalls(t *testing.T) {
 	t.Parallel()
 	program(t, "php", "php-cli")
@@ -105,9 +105,9 @@ func TestGatewayWorkerCalls(t *testing.T) {
 	}
 }
 
-// TestGatewayWorkerOrder: a connection per command, nothing acknowledged, and
-// still every step finds the one before done (docs/gatewayworker-protocol.md
-// section 0).
+// TestGatewayWorkerOrder: with a connection for each command and no
+// acknowledgements, every step still finds the previous one done
+// (docs/gatewayworker-protocol.md section 0).
 func TestGatewayWorkerOrder(t *testing.T) {
 	t.Parallel()
 	program(t, "php", "php-cli")
@@ -120,8 +120,8 @@ func TestGatewayWorkerOrder(t *testing.T) {
 	b.ExpectNothing()
 }
 
-// TestGatewayWorkerKey: a wrong key opens nothing, and nothing of what follows
-// it is carried out.
+// TestGatewayWorkerKey: a wrong key gives no access, and no command after it is
+// executed.
 func TestGatewayWorkerKey(t *testing.T) {
 	t.Parallel()
 	php := program(t, "php", "php-cli")
@@ -142,7 +142,7 @@ func TestGatewayWorkerKey(t *testing.T) {
 	c.Expect("the owner")
 }
 
-// TestGatewayWorkerAndControl: both APIs speak of the same clients.
+// TestGatewayWorkerAndControl: both APIs see the same clients.
 func TestGatewayWorkerAndControl(t *testing.T) {
 	t.Parallel()
 	program(t, "php", "php-cli")
@@ -150,7 +150,7 @@ func TestGatewayWorkerAndControl(t *testing.T) {
 	c := g.Dial(t)
 	g.call(t, "bindUid", c.ID, "ann")
 	g.call(t, "joinGroup", c.ID, "7")
-	g.Await(func() string { // GatewayClient does not wait for anything, HTTP might be faster
+	g.Await(func() string { // GatewayClient waits for no reply, so HTTP might be faster
 		if got := g.OK("GET", "/v1/clients/"+c.ID, nil); fmt.Sprint(got["groups"]) != "[7]" {
 			return fmt.Sprint(got)
 		}
@@ -172,8 +172,8 @@ func TestGatewayWorkerAndControl(t *testing.T) {
 	c.Expect("over the inner port")
 }
 
-// TestGatewayWorkerWorker: a BusinessWorker in PHP gets the events of each
-// client and answers, sessions included.
+// TestGatewayWorkerWorker: a BusinessWorker in PHP gets the events of each client
+// and answers them, including sessions.
 func TestGatewayWorkerWorker(t *testing.T) {
 	t.Parallel()
 	php := program(t, "php", "php-cli")
@@ -182,7 +182,7 @@ func TestGatewayWorkerWorker(t *testing.T) {
 
 	c := g.DialWith(t, wstest.DialOptions{NoInit: true, Path: "/chat?room=1&tags[]=a&tags[]=b", Header: map[string][]string{"Cookie": {"sid=x%20y"}}})
 	c.Send("echo hello")
-	c.Expect("hello") // so the init message is the worker's business
+	c.Expect("hello") // the worker sends the init message
 	id := eventOf(t, worker, "connect")
 	websocket := ""
 	for line := range strings.Lines(worker.Log()) {
@@ -199,12 +199,12 @@ func TestGatewayWorkerWorker(t *testing.T) {
 	c.Expect("[]")
 	c.Send("login ann lobby")
 	c.Expect("logged in as ann")
-	// The worker says so before it stores the session, as BusinessWorker does.
+	// The worker answers before it stores the session, as BusinessWorker does.
 	g.Await(func() string { return lacks(g.call(t, "getSession", id), `{"uid":"ann","group":"lobby"}`) })
 	c.Send("session")
 	c.Expect(`{"uid":"ann","group":"lobby"}`)
 	c.Send("fetches")
-	c.Expect("0") // the bytes come back as they were sent: no second connection was needed
+	c.Expect("0") // the bytes arrive unchanged, so no second connection was needed
 	g.call(t, "updateSession", id, M{"level": 3})
 	if got := g.call(t, "getSession", id); got != `{"uid":"ann","group":"lobby","level":3}` {
 		t.Errorf("the session is %s", got)
@@ -234,10 +234,10 @@ func startWorker(t *testing.T, php string, g *phpGateway, name string) *wstest.P
 	return worker
 }
 
-// startWorkerUntil is startWorker for one that ends before the test does.
+// startWorkerUntil is startWorker for a worker that ends before the test does.
 func startWorkerUntil(t *testing.T, php string, g *phpGateway, name string) (worker *wstest.Process, end func()) {
 	t.Helper()
-	in, hold, err := os.Pipe() // the worker ends when this does
+	in, hold, err := os.Pipe() // the worker ends when this is closed
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,8 +294,8 @@ func TestGatewayWorkerExample(t *testing.T) {
 	exampleRoundTrip(t, g.Gateway, "http://"+listen+"/", "bind.php", cmd)
 }
 
-// TestGatewayWorkerExposed: an inner port that other hosts can reach needs a
-// key, and an address that GatewayClient can't use is refused.
+// TestGatewayWorkerExposed: an inner port that other hosts can reach needs a key,
+// and an address that GatewayClient cannot use is refused.
 func TestGatewayWorkerExposed(t *testing.T) {
 	t.Parallel()
 	listen := []string{"--listen", wstest.FreeAddr(t), "--control", wstest.FreeAddr(t)}

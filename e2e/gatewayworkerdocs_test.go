@@ -13,9 +13,9 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestGatewayWorkerDocs holds docs/gatewayworker.md against the program: it
-// names every setting there is and none besides, and the sequences that it
-// excepts are among those recorded.
+// TestGatewayWorkerDocs compares docs/gatewayworker.md with the program: it lists
+// exactly the existing settings, and the sequences that it lists as exceptions have
+// been recorded.
 func TestGatewayWorkerDocs(t *testing.T) {
 	t.Parallel()
 	root := wstest.Root(t)
@@ -40,7 +40,7 @@ func TestGatewayWorkerDocs(t *testing.T) {
 	}
 	for _, f := range regexp.MustCompile("`--[a-z-]+`").FindAllString(string(doc), -1) {
 		if !strings.Contains(string(help), strings.Trim(f, "`")) {
-			t.Errorf("the document names %s, which there is not", f)
+			t.Errorf("the document names %s, which does not exist", f)
 		}
 	}
 
@@ -56,11 +56,11 @@ func TestGatewayWorkerDocs(t *testing.T) {
 	readJSON(t, filepath.Join(root, "server/gatewayworker/testdata/deviations.json"), &deviations)
 	for _, d := range deviations {
 		if !slices.ContainsFunc(excepted, func(e []string) bool { return e[1] == d.Vector }) {
-			t.Errorf("the document does not name %s, which the tests except", d.Vector)
+			t.Errorf("the document does not list %s, an exception in the tests", d.Vector)
 		}
 	}
 	if len(deviations) == 0 {
-		t.Error("no sequence is excepted; there is at least that of docs/gatewayworker-protocol.md section 8.4")
+		t.Error("there are no exceptions; there is at least that of docs/gatewayworker-protocol.md section 8.4")
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 	"castgate/internal/wstest"
 )
 
-// A request head may have --max-handshake bytes, whatever its extensions are; one
-// more is answered 431 and counted.
+// A request head may have up to --max-handshake bytes, even if most are extensions.
+// One byte more is answered 431 and counted.
 func TestLongExtensions(t *testing.T) {
 	t.Parallel()
 	const limit = 8 << 10
 	g := wstest.Start(t, "--compress", "--max-handshake", "8KiB")
-	// head is one of so many bytes, nearly all of them in one field.
+	// head is a head of exactly n bytes, nearly all of them in one field.
 	head := func(size int, item, last string) []byte {
 		begin := strings.TrimSuffix(wstest.Handshake, "\r\n") + "Sec-WebSocket-Extensions: "
 		room := size - len(begin) - len(last) - len("\r\n\r\n")

@@ -9,7 +9,7 @@ import (
 	"castgate/internal/wstest"
 )
 
-// hostileFrames break RFC 6455, each with the close code it must get.
+// hostileFrames violate RFC 6455, each with the close code that it must get.
 func hostileFrames() map[string]struct {
 	bytes []byte
 	code  int
@@ -79,7 +79,8 @@ func TestHostileFrames(t *testing.T) {
 			if code := r.ExpectClosed(); code != hostile.code {
 				t.Errorf("closed with %d, want %d", code, hostile.code)
 			}
-			// The same again in single bytes: no cut may change the outcome.
+			// The same again in single bytes: the way it is split must not change
+			// the outcome.
 			r = g.DialRaw(t)
 			r.SetNoDelay(true)
 			r.Upgrade()
@@ -101,8 +102,7 @@ func TestHostileFrames(t *testing.T) {
 	bystander.Expect("still here")
 }
 
-// TestGarbage sends random bytes, and frames cut off anywhere, from many
-// clients at once.
+// TestGarbage sends random bytes, and truncated frames, from many clients at once.
 func TestGarbage(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -132,8 +132,8 @@ func TestGarbage(t *testing.T) {
 	bystander.ExpectNothing()
 }
 
-// TestPingFlood: pings are answered in order while they are read; a client
-// that floods and reads nothing costs no more than its send queue.
+// TestPingFlood: pings are answered in order while they are read. A client that
+// floods without reading costs no more than its send queue.
 func TestPingFlood(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -187,8 +187,8 @@ func TestPingFlood(t *testing.T) {
 	}
 }
 
-// TestResetDuringBroadcast: clients that vanish with RST in the middle of a
-// broadcast cost the others nothing, and every delivery is accounted for.
+// TestResetDuringBroadcast: clients that disappear with RST during a broadcast do
+// not affect the others, and every delivery is accounted for.
 func TestResetDuringBroadcast(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)

@@ -23,7 +23,7 @@ import (
 
 const tokenSecret = "a secret of more than thirty-two bytes"
 
-// signed is a token of HS256.
+// signed is an HS256 token.
 func signed(t testing.TB, claims jwt.MapClaims) string {
 	t.Helper()
 	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(tokenSecret))
@@ -33,7 +33,7 @@ func signed(t testing.TB, claims jwt.MapClaims) string {
 	return text
 }
 
-// file writes a file of the test's own.
+// file writes a file for the test.
 func file(t testing.TB, name string, text []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -43,8 +43,8 @@ func file(t testing.TB, name string, text []byte) string {
 	return path
 }
 
-// A client with a token is its user from the first moment: what is pushed to
-// uid and groups reaches it, and it is gone when the token is.
+// A client with a token belongs to its user from the first moment. Pushes to its
+// uid and groups reach it, and it is closed when the token expires.
 func TestTokenBindsAndExpires(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--jwt-secret", "@"+file(t, "secret", []byte(tokenSecret+"\n")), "--jwt-cookie", "session", "--jwt-query", "token")
@@ -64,7 +64,7 @@ func TestTokenBindsAndExpires(t *testing.T) {
 		}
 	}
 	ending := g.DialWith(t, wstest.DialOptions{Path: "/?token=" + short})
-	later := g.Dial(t) // is bound by the backend, as ever
+	later := g.Dial(t) // is bound by the backend, as without tokens
 	g.Bind(later.ID, "ann", "news")
 	g.Push(M{"uids": []string{"ann"}}, "to ann")
 	g.Push(M{"groups": []string{"news"}}, "to news")
@@ -78,7 +78,7 @@ func TestTokenBindsAndExpires(t *testing.T) {
 	}
 }
 
-// Keys of a PEM file and of a key set, exchanged by a reload.
+// Keys from a PEM file and a key set, replaced by a reload.
 func TestTokenKeyFiles(t *testing.T) {
 	t.Parallel()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -109,7 +109,7 @@ func TestTokenKeyFiles(t *testing.T) {
 	}
 	g.OK("POST", "/v1/reload", nil)
 	if _, resp, _ := g.TryDial(t, options); resp == nil || resp.StatusCode != 401 {
-		t.Errorf("the old key still counts: %v", resp)
+		t.Errorf("the old key is still accepted: %v", resp)
 	}
 	g.DialWith(t, wstest.DialOptions{Path: "/?token=" + signed(t, jwt.MapClaims{"sub": "ann"})})
 	g.Push(M{"uids": []string{"ann"}}, "hello")
@@ -181,7 +181,7 @@ func TestForwardedClients(t *testing.T) {
 	g.AwaitMetric(`castgate_handshakes_total{result="address_conns"}`, 1)
 	stranger := wstest.Start(t, "--trusted-proxies", "10.0.0.0/8")
 	if got := remoteAddr(stranger, stranger.DialWith(t, from("X-Forwarded-For", "203.0.113.7"))); !strings.HasPrefix(got, "127.0.0.1:") {
-		t.Errorf("a stranger's word counts: %s", got)
+		t.Errorf("a stranger's header is trusted: %s", got)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestProxyProtocol(t *testing.T) {
 	far.Dial(t)
 }
 
-// Limits close or refuse who is over them and nobody else; a reload lifts them.
+// Limits close or refuse only clients that exceed them; a reload lifts them.
 func TestRates(t *testing.T) {
 	t.Parallel()
 	config := file(t, "castgate.toml", []byte("message-rate = 0.001\nmessage-burst = 3\nconnect-rate-per-ip = 0.001\nconnect-burst-per-ip = 2\n"))
@@ -227,7 +227,7 @@ func TestRates(t *testing.T) {
 	if _, resp, _ := g.TryDial(t, wstest.DialOptions{}); resp == nil || resp.StatusCode != 429 {
 		t.Errorf("a third connect: %v", resp)
 	}
-	if err := os.WriteFile(config, []byte("message-rate = 0\n"), 0o600); err != nil { // an empty one is refused
+	if err := os.WriteFile(config, []byte("message-rate = 0\n"), 0o600); err != nil { // an empty file is refused
 		t.Fatal(err)
 	}
 	g.OK("POST", "/v1/reload", nil)
@@ -238,12 +238,12 @@ func TestRates(t *testing.T) {
 	g.AwaitMetric("castgate_messages_received_total", 13)
 }
 
-// A browser takes the subprotocol that is selected, with the token beside
-// castgate or alone, and cannot connect with a token that is bad.
+// A browser accepts the selected subprotocol, with the token next to castgate or
+// alone, and cannot connect with an invalid token.
 func TestTokenOfAPage(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--jwt-secret", tokenSecret)
-	p := openPage(t, "http://"+g.Addr+"/") // the refusal is a page, of a local origin
+	p := openPage(t, "http://"+g.Addr+"/") // the refusal is a page of a local origin
 	text := signed(t, jwt.MapClaims{"sub": "ann"})
 	for offers, want := range map[string]string{
 		`["castgate", "bearer.` + text + `"]`:  "castgate",

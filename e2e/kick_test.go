@@ -19,7 +19,8 @@ func TestKick(t *testing.T) {
 		expectFields(t, g.OK("POST", "/v1/kick", body), M{"kicked": want})
 	}
 
-	// What was pushed before the kick arrives, then its text, then the close.
+	// First what was pushed before the kick arrives, then the kick's text, then the
+	// close frame.
 	g.Push(wstest.To("uids", "ann"), "before")
 	kick(M{"uids": []string{"ann"}, "code": 4321, "reason": "signed out ✓", "text": `{"bye":true}`}, 2)
 	expectMatched(t, g, wstest.To("uids", "ann"), 0)
@@ -42,7 +43,7 @@ func TestKick(t *testing.T) {
 	expectFields(t, g.OK("GET", "/v1/stats", nil), M{"connections": 0, "uids": 0, "groups": 0})
 }
 
-// TestKickRefused: what may not stand in a close frame is an error and kicks
+// TestKickRefused: content that a close frame must not have is an error and kicks
 // nobody.
 func TestKickRefused(t *testing.T) {
 	t.Parallel()
@@ -68,7 +69,7 @@ func TestKickRefused(t *testing.T) {
 	c.ExpectNothing()
 }
 
-// TestPeerCloses: a client's own close is echoed with its code.
+// TestPeerCloses: a client's close frame is echoed with its code.
 func TestPeerCloses(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)

@@ -9,9 +9,9 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestGatewayWorkerLate: a gateway is killed and started again, its pages come
-// back at once and log in with their first message, and the worker comes when
-// all of them have waited for it. Nobody is lost, refused, or served twice.
+// TestGatewayWorkerLate: a gateway is killed and started again. Its pages reconnect
+// at once and log in with their first message. The worker connects when all of them
+// are waiting for it. No page is lost, refused or served twice.
 func TestGatewayWorkerLate(t *testing.T) {
 	t.Parallel()
 	const pages = 20
@@ -60,7 +60,7 @@ func TestGatewayWorkerLate(t *testing.T) {
 	}
 	wstest.Await(t, func() string {
 		if n := strings.Count(worker.Log(), "\nclose "); n != pages {
-			return fmt.Sprintf("%d ends of %d were told", n, pages)
+			return fmt.Sprintf("%d of %d close events arrived", n, pages)
 		}
 		return ""
 	})
@@ -71,8 +71,8 @@ func TestGatewayWorkerLate(t *testing.T) {
 	}
 }
 
-// TestGatewayWorkerReload: the only worker goes and another one comes, while
-// clients go on sending. Every message is answered once, in order.
+// TestGatewayWorkerReload: the only worker ends and another one connects, while
+// clients keep sending. Every message is answered once, in order.
 func TestGatewayWorkerReload(t *testing.T) {
 	t.Parallel()
 	const messages = 1000
@@ -84,7 +84,7 @@ func TestGatewayWorkerReload(t *testing.T) {
 		c.Send(fmt.Sprint("echo ", i))
 		switch i {
 		case messages / 3:
-			c.Expect(numbers(0, i+1)...) // the worker has nothing unread, which would be lost with it
+			c.Expect(numbers(0, i+1)...) // the worker has read everything; what it has not read would be lost with it
 			end()
 			worker.Exited(t, wstest.Patience)
 		case messages / 2:
@@ -96,7 +96,7 @@ func TestGatewayWorkerReload(t *testing.T) {
 	c.Expect("end")
 }
 
-// numbers are those from the first to before the second, as text.
+// numbers are from, from+1, ..., to-1 as text.
 func numbers(from, to int) (texts []string) {
 	for i := from; i < to; i++ {
 		texts = append(texts, fmt.Sprint(i))

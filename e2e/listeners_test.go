@@ -11,7 +11,7 @@ import (
 	"castgate/internal/wstest"
 )
 
-// Clients of every scheme get the same pushes, bound and grouped alike.
+// Clients of every scheme get the same pushes, whether by uid or by group.
 func TestListenersOfEveryScheme(t *testing.T) {
 	t.Parallel()
 	g := wstest.StartWith(t, wstest.Options{Schemes: []string{"text", "frame", "tcp"}})
@@ -30,7 +30,7 @@ func TestListenersOfEveryScheme(t *testing.T) {
 		if scheme == "frame" {
 			_, _ = r.Discard(4)
 		}
-		// The first that comes on each is the init message.
+		// The first message on each is the init message.
 		text, err := r.ReadString('}')
 		var init struct {
 			ClientID string `json:"client_id"`

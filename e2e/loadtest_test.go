@@ -14,7 +14,7 @@ import (
 	"castgate/internal/wstest"
 )
 
-// loadtestResult is what tests read of the JSON that loadtest prints.
+// loadtestResult is the part of loadtest's JSON that tests read.
 type loadtestResult struct {
 	Scenario    string
 	Connections int
@@ -85,18 +85,18 @@ func TestLoadtest(t *testing.T) {
 	}
 }
 
-// Every scenario of loadtest against the gateway: nothing is lost, and both
-// sides count the same.
+// Every scenario of loadtest against the gateway: nothing is lost, and both sides
+// count the same.
 func loadtestScenarios(t *testing.T, program string) { playAll(t, program, wstest.Start(t)) }
 
-// playAll plays every scenario with more flags, and returns what came of each.
+// playAll plays every scenario with additional flags and returns the results.
 func playAll(t *testing.T, program string, g *wstest.Gateway, more ...string) (results []loadtestResult) {
 	t.Helper()
 	const n = 200
 	for _, c := range []struct {
 		args     []string
 		least    int // messages
-		multiple int // of which messages are a multiple, 0: of anything
+		multiple int // the number of messages is a multiple of it; 0 allows any
 	}{
 		{[]string{"connect"}, 0, 0},
 		{[]string{"idle", "--duration", "100ms", "--bind", "--groups", "3"}, 0, 0},
@@ -153,14 +153,14 @@ func playAll(t *testing.T, program string, g *wstest.Gateway, more ...string) (r
 	return results
 }
 
-// What the gateway drops for slow readers is told from what is lost, and so
-// are slow readers that it closes.
+// Messages dropped for slow readers are counted apart from lost ones, and so are
+// slow readers that the gateway closes.
 func loadtestSlowReaders(t *testing.T, program string) {
 	for _, policy := range []string{"close", "drop"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			// Slow, so that the others may be held up for seconds: only those
-			// who don't read at all are to have 8 MiB waiting.
+			// Slow, so that a delay of seconds does no harm: only clients that do
+			// not read at all may have 8 MiB waiting.
 			g := wstest.Start(t, "--slow-policy", policy, "--send-queue", "8MiB", "--ping-interval", "0")
 			code, r, log := play(t, g, program, "mixed", "-n", "12", "--slow", "3", "--rate", "20",
 				"--duration", "8s", "--broadcast-rate", "12", "--broadcast-size", "200000")
@@ -175,7 +175,9 @@ func loadtestSlowReaders(t *testing.T, program string) {
 	}
 }
 
-// A gateway that is killed leaves what was measured so far, and exit code 1.
+// If the gateway is killed, loadtest reports what it has measured so far and exits
+// with code 1. It gets only some of the messages: a reset drops what a client has not
+// read yet.
 func loadtestGatewayKilled(t *testing.T, program string) {
 	g := wstest.Start(t)
 	g.Expected()
@@ -192,7 +194,7 @@ func loadtestGatewayKilled(t *testing.T, program string) {
 	}()
 	code, r, log := play(t, g, program, "broadcast", "-n", "200", "--duration", "1h", "--rate", "100")
 	<-killed
-	if code != 1 || r.Report.Open != 0 || r.Pushes.Taken < 5 || r.Report.Received < 1000 || r.Interrupted != "" ||
+	if code != 1 || r.Report.Open != 0 || r.Pushes.Taken < 5 || r.Report.Received == 0 || r.Interrupted != "" ||
 		!strings.Contains(r.Fault, "while pushing") || !strings.Contains(log, "200 of 200 connections were lost") {
 		t.Errorf("exit code %d, %+v\n%s", code, r, log)
 	}

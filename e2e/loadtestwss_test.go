@@ -9,8 +9,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// Every scenario of loadtest through TLS: nothing is lost, and both sides
-// count the same handshakes, resumed ones included.
+// Every scenario of loadtest through TLS: nothing is lost, and both sides count the
+// same handshakes, including resumed ones.
 func loadtestSecure(t *testing.T, program string) {
 	g, ca, _ := startSecure(t)
 	shakes := 0
@@ -26,14 +26,14 @@ func loadtestSecure(t *testing.T, program string) {
 	}
 	m := g.Metrics()
 	full, resumed := m[`castgate_tls_handshakes_total{result="full"}`], m[`castgate_tls_handshakes_total{result="resumed"}`]
-	// Those of mixed's slow readers are in their own report.
+	// Slow readers in mixed have a report of their own.
 	if all := int(full + resumed); all < shakes || all > shakes+5 || resumed == 0 {
 		t.Errorf("the gateway counts %v full and %v resumed handshakes, the swarm %d", full, resumed, shakes)
 	}
 }
 
-// The same with compressed messages: what is pushed to many is inflated and
-// checked by each.
+// The same with compressed messages: each client inflates and checks what is pushed
+// to many.
 func loadtestCompressed(t *testing.T, program string) {
 	ca := wstest.NewAuthority(t)
 	site := ca.Issue("site")
@@ -60,7 +60,7 @@ func loadtestCompressed(t *testing.T, program string) {
 	g.Settled(t)
 }
 
-// What keeps a swarm from connecting is told in a line.
+// If a swarm cannot connect, one line says why.
 func loadtestSecureRefused(t *testing.T, program string) {
 	g, _, _ := startSecure(t)
 	stranger := wstest.NewAuthority(t)

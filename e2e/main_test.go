@@ -16,7 +16,7 @@ type M = wstest.M
 
 func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
 
-// crowd dials n clients, a few at a time.
+// crowd connects n clients, a few at a time.
 func crowd(t *testing.T, g *wstest.Gateway, n int) []*wstest.Client {
 	t.Helper()
 	clients := make([]*wstest.Client, n)
@@ -50,7 +50,7 @@ func joinAll(t *testing.T, g *wstest.Gateway, clients []*wstest.Client, group st
 	}
 }
 
-// number turns a JSON number into an int, anything else into -1.
+// number returns a JSON number as an int, anything else as -1.
 func number(v any) int {
 	if f, ok := v.(float64); ok {
 		return int(f)
@@ -68,5 +68,5 @@ func expectFields(t *testing.T, answer M, want M) {
 	}
 }
 
-// label is a message that tells what it is and its number.
+// label is a message that contains its kind and number.
 func label(kind string, i int) string { return fmt.Sprintf("%s %d", kind, i) }

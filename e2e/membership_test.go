@@ -29,7 +29,7 @@ func TestJoinLeaveUngroup(t *testing.T) {
 	expectFields(t, g.OK("GET", "/v1/stats", nil), M{"groups": 0, "uids": 1, "connections": 3})
 }
 
-// expectMatched pushes and compares how many clients that matched.
+// expectMatched pushes and checks how many clients matched.
 func expectMatched(t *testing.T, g *wstest.Gateway, to M, want int) {
 	t.Helper()
 	if n := g.Push(to, "count"); n != want {
@@ -80,8 +80,8 @@ func TestKickOld(t *testing.T) {
 	c[2].ExpectNothing()
 }
 
-// TestReconnect: a client that comes back is another client, and what the old
-// one was bound to is gone.
+// TestReconnect: a client that reconnects is a new client without the uid and
+// groups of the old one.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -91,7 +91,7 @@ func TestReconnect(t *testing.T) {
 	g.AwaitMetric("castgate_connections", 0)
 	fresh := g.Dial(t)
 	if fresh.ID == old.ID {
-		t.Fatalf("client_id %s was given twice", old.ID)
+		t.Fatalf("client_id %s was assigned twice", old.ID)
 	}
 	expectMatched(t, g, M{"uids": []string{"ann"}, "groups": []string{"red"}, "client_ids": []string{old.ID}}, 0)
 	expectFields(t, g.OK("GET", "/v1/stats", nil), M{"connections": 1, "uids": 0, "groups": 0})

@@ -13,15 +13,14 @@ import (
 	"castgate/loadtest"
 )
 
-// memoryClients is enough for the cost of one to show above what pages and
-// first use add, and few enough for a quick test.
+// memoryClients is large enough for the cost of one client to stand out from pages
+// and first use, and small enough for a quick test.
 const memoryClients = 6000
 
-// An idle client that is bound and in a group stays below the promised bytes,
-// costs no goroutine, and what has gone through clients leaves nothing behind.
-// make bench measures the
-// whole PSS at 19,000; here other gateways run beside, whose coming and going changes
-// how their common pages are shared out.
+// An idle client with a uid and a group stays below the promised memory, needs no
+// goroutine, and messages leave no memory behind. make bench measures the whole PSS
+// at 19,000 clients. Here other gateways run at the same time, and when they start
+// and end the shares of common pages change.
 func TestMemoryOfIdleClients(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
@@ -55,7 +54,7 @@ func TestMemoryOfIdleClients(t *testing.T) {
 		t.Errorf("%v goroutines without clients, %v with %d", before, after, memoryClients)
 	}
 
-	// 1 MiB through each of more than 1,000, in messages of 64 KiB.
+	// 1 MiB through each of more than 1,000 clients, in messages of 64 KiB.
 	var groups []string
 	for i := range 90 {
 		groups = append(groups, fmt.Sprintf("group-%d", i))
@@ -70,11 +69,11 @@ func TestMemoryOfIdleClients(t *testing.T) {
 	after := settledPSS(t, g)
 	t.Logf("PSS %d after 1 MiB through each of 1,000", after)
 	if after > idle+idle/5 {
-		t.Errorf("PSS was %d, is %d after much has gone through: more than a fifth above", idle, after)
+		t.Errorf("PSS was %d and is %d after the messages: more than a fifth above", idle, after)
 	}
 }
 
-// settledPSS is what the process holds once it has had time to give back.
+// settledPSS is the PSS of the process after it has had time to give memory back.
 func settledPSS(t *testing.T, g *wstest.Gateway) int {
 	least := wstest.PSSAnon(t, g.PID())
 	for range 16 {

@@ -11,12 +11,13 @@ import (
 	"castgate/loadtest"
 )
 
-// secureClients are few, since both ends of a TLS handshake are on this machine.
+// secureClients is small, since both ends of each TLS handshake run on this
+// machine.
 const secureClients = 2000
 
-// An idle client of wss costs no goroutine and less than the promised 12 KB,
-// and when all have left what they cost is given back: also if memory was
-// given back while they were there.
+// An idle wss client needs no goroutine and less than the promised 12 KB. When all
+// clients have left, their memory is given back, even if memory was already given
+// back while they were connected.
 func TestMemoryOfIdleSecureClients(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)

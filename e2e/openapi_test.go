@@ -17,8 +17,8 @@ import (
 // openAPITools is where the generators and the linter are pinned.
 const openAPITools = "e2e/openapi"
 
-// document writes the OpenAPI document of a gateway that has keys, as anybody
-// can read it, into a folder.
+// document writes the OpenAPI document of a gateway with keys, requested without a
+// key, into a folder.
 func document(t *testing.T, g *wstest.Gateway, dir string) (path string) {
 	t.Helper()
 	resp, err := http.Get("http://" + g.ControlAddr + "/v1/openapi.json")
@@ -37,7 +37,8 @@ func document(t *testing.T, g *wstest.Gateway, dir string) (path string) {
 	return path
 }
 
-// ran runs a program in a folder and fails with what it printed.
+// ran runs a program in a folder. If the program fails, the test fails with its
+// output.
 func ran(t *testing.T, dir, name string, arguments ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, arguments...)
@@ -64,9 +65,9 @@ func copied(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// nodeTools is the folder of the programs of package-lock.json, which are
-// installed if they are not there. Without npm, or without a registry, the test
-// is skipped; where CI is set it fails.
+// nodeTools is the folder of the programs in package-lock.json, which are installed
+// if necessary. Without npm or a registry the test is skipped, but fails if CI is
+// set.
 func nodeTools(t *testing.T) string {
 	t.Helper()
 	program(t, "node", "nodejs")
@@ -86,7 +87,8 @@ var (
 	nodeModulesErr error
 )
 
-// installed installs what package-lock.json names, unless just that is there.
+// installed installs what package-lock.json lists, unless exactly that is installed
+// already.
 func installed(npm, dir string) error {
 	lock, err := os.Stat(filepath.Join(dir, "package-lock.json"))
 	if err != nil {
@@ -132,8 +134,7 @@ func TestOpenAPITypeScript(t *testing.T) {
 	ran(t, dir, filepath.Join(tools, "tsc"), "--noEmit", "--strict", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler", "usage.ts")
 }
 
-// TestOpenAPILint: the linter's recommended rules find nothing, not even a
-// warning.
+// TestOpenAPILint: the linter's recommended rules find nothing, not even a warning.
 func TestOpenAPILint(t *testing.T) {
 	t.Parallel()
 	tools := nodeTools(t)

@@ -18,8 +18,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// phpScript runs one of our PHP scripts, which check their results themselves,
-// and fails with what it printed unless it ends with 0.
+// phpScript runs one of our PHP scripts, which check their results themselves. If
+// the script fails, the test fails with its output.
 func phpScript(t *testing.T, script string, env []string, arguments ...string) string {
 	t.Helper()
 	cmd := exec.Command(program(t, "php", "php-cli"), append([]string{filepath.Join(wstest.Root(t), script)}, arguments...)...)
@@ -31,13 +31,13 @@ func phpScript(t *testing.T, script string, env []string, arguments ...string) s
 	return p.Log()
 }
 
-// controlEnv tells a PHP script where the control API is.
+// controlEnv is the environment that tells a PHP script where the control API is.
 func controlEnv(g *wstest.Gateway) []string {
 	return []string{"CASTGATE_CONTROL=" + g.ControlAddr, "CASTGATE_CONTROL_KEY=" + g.Key}
 }
 
-// scenarioTexts is what the clients of clients/php/tests/scenario.php are
-// sent, where several targets of one call are one copy.
+// scenarioTexts are the messages that the clients of clients/php/tests/scenario.php
+// get, where several targets of one call get one copy.
 var scenarioTexts = [3][]string{
 	{"hello", "m1", "m2", "m5", `{"type":"x","n":1}`, `{"中\/":1.5}`, "5", "null", "1", "", "one", "to many",
 		"g", "gg", "gz", "g0", "the end", "bye"},
@@ -46,8 +46,8 @@ var scenarioTexts = [3][]string{
 	{"hello", "m1", "m3", "m4", "m5", `{"type":"x","n":1}`, `{"中\/":1.5}`, "5", "null", "1", "", "to many", "the end"},
 }
 
-// TestPHPClientCalls runs every call of GatewayClient with clients/php, over
-// TCP and over a unix socket.
+// TestPHPClientCalls makes every call of GatewayClient with clients/php, over TCP
+// and over a unix socket.
 func TestPHPClientCalls(t *testing.T) {
 	t.Parallel()
 	program(t, "php", "php-cli")
@@ -90,22 +90,22 @@ func TestPHPClientBatch(t *testing.T) {
 	b.ExpectClose(1000, "")
 }
 
-// TestPHPClientErrors: exceptions with the problem's code; one connection for
-// all calls to one address with one key.
+// TestPHPClientErrors: exceptions carry the problem's code, and all calls to one
+// address with one key share a connection.
 func TestPHPClientErrors(t *testing.T) {
 	t.Parallel()
 	program(t, "php", "php-cli")
 	g := wstest.StartWith(t, wstest.Options{Key: controlKey, Flags: []string{"--control-key", controlKey}})
 	address, accepted := countingProxy(t, g)
 	phpScript(t, "clients/php/tests/errors.php", nil, controlKey, address)
-	// Three keys, the two times the script comes back from another address or
-	// key, one after the body that was refused, and the forked child's.
+	// Three keys, twice a return from another address or key, one after the refused
+	// body, and the forked child's.
 	if n := accepted.Load(); n < 4 || n > 8 {
 		t.Errorf("%d connections for some 220 calls, want 4 to 8", n)
 	}
 }
 
-// countingProxy passes connections on to the control port and counts them.
+// countingProxy forwards connections to the control port and counts them.
 func countingProxy(t *testing.T, g *wstest.Gateway) (address string, accepted *atomic.Int64) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -137,14 +137,15 @@ func countingProxy(t *testing.T, g *wstest.Gateway) (address string, accepted *a
 	return l.Addr().String(), accepted
 }
 
-// TestPHPClientTLS: an https:// address, and an authority that curl is told of.
+// TestPHPClientTLS: an https:// address, with an authority that is configured for
+// curl.
 func TestPHPClientTLS(t *testing.T) {
 	t.Parallel()
 	program(t, "php", "php-cli")
 	g := wstest.Start(t)
 	g.Dial(t)
 	front := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: g.ControlAddr}))
-	front.Config.ErrorLog = log.New(io.Discard, "", 0) // the client that does not know the authority
+	front.Config.ErrorLog = log.New(io.Discard, "", 0) // for the client that does not know the authority
 	front.StartTLS()
 	defer front.Close()
 	authority := filepath.Join(t.TempDir(), "ca.pem")

@@ -17,20 +17,19 @@ import (
 	"castgate/internal/wstest"
 )
 
-// apiVector is an entry of group api: one call of GatewayClient, as it was
-// captured between the PHP programs (docs/gatewayworker-protocol.md section
-// 11).
+// apiVector is an entry of group api: one call of GatewayClient, as captured
+// between the PHP programs (docs/gatewayworker-protocol.md section 11).
 type apiVector struct {
 	Name, Group, Hex string
 	PHPReturns       string `json:"php_returns"`
 }
 
-// capturedAt is the inner address of the capture as client ids begin with it.
+// capturedAt is the inner address of the capture, as client ids begin with it.
 const capturedAt = "7f000001326e"
 
-// TestPHPStandIn: e2e/testdata/gatewayclient.php says byte for byte what
-// GatewayClient says, and makes of the replies what GatewayClient makes of
-// them. So what it shows of castgate it shows of GatewayClient.
+// TestPHPStandIn: e2e/testdata/gatewayclient.php sends exactly the bytes that
+// GatewayClient sends, and decodes replies to the same values. So a test with it
+// holds for GatewayClient too.
 func TestPHPStandIn(t *testing.T) {
 	t.Parallel()
 	program(t, "php", "php-cli")
@@ -80,7 +79,7 @@ func apiVectors(t *testing.T) []apiVector {
 	return api
 }
 
-// clientIDPrefix is what the ids of a gateway's clients begin with.
+// clientIDPrefix is the beginning of the ids of a gateway's clients.
 func clientIDPrefix(t *testing.T, address string) string {
 	t.Helper()
 	tcp, err := net.ResolveTCPAddr("tcp4", address)
@@ -90,8 +89,8 @@ func clientIDPrefix(t *testing.T, address string) string {
 	return hex.EncodeToString(binary.BigEndian.AppendUint16(tcp.IP.To4(), uint16(tcp.Port)))
 }
 
-// replay is a gateway that expects the requests of the vectors in their order,
-// each on a connection of its own, and replies as captured.
+// replay is a gateway that expects the requests of the vectors in order, each on a
+// connection of its own, and replies as captured.
 type replay struct {
 	t       *testing.T
 	address string
@@ -133,7 +132,7 @@ func (r *replay) serve(conn net.Conn) error {
 	return nil
 }
 
-// fakeRegister gives everybody the list of one gateway.
+// fakeRegister sends every connection the list of one gateway.
 func fakeRegister(t *testing.T, gateway string) string {
 	t.Helper()
 	return serve(t, func(conn net.Conn) error {
@@ -146,8 +145,8 @@ func fakeRegister(t *testing.T, gateway string) string {
 	})
 }
 
-// serve accepts connections one after the other, hands each to f and closes
-// it. An error of f fails the test.
+// serve accepts connections one after the other, calls f with each and closes it.
+// An error of f fails the test.
 func serve(t *testing.T, f func(conn net.Conn) error) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -16,7 +16,7 @@ func TestOrigins(t *testing.T) {
 		origin string
 		status int
 	}{
-		{"", 101}, // no browser
+		{"", 101}, // not a browser
 		{"https://app.example.org", 101},
 		{"https://www.example.com", 101},
 		{"https://a.b.example.com:8443", 101},
@@ -44,7 +44,7 @@ func TestUnboundTimeout(t *testing.T) {
 	if code, _ := stranger.Ended(); code != 1008 {
 		t.Errorf("closed with %d, want 1008", code)
 	}
-	late := g.Dial(t) // when this one is gone, bound has outlived two timeouts
+	late := g.Dial(t) // when this one is closed, bound has outlived two timeouts
 	if code, _ := late.Ended(); code != 1008 {
 		t.Errorf("closed with %d, want 1008", code)
 	}
@@ -101,8 +101,8 @@ func TestMaxMessage(t *testing.T) {
 	}
 }
 
-// TestPings: a client that answers pings stays, one that doesn't is gone, and
-// one that sends something by itself counts as alive.
+// TestPings: a client that answers pings stays, one that does not is closed, and
+// one that sends messages counts as alive.
 func TestPings(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--ping-interval", "300ms", "--ping-timeout", "4s")

@@ -60,8 +60,8 @@ func TestSession(t *testing.T) {
 	g.Problem(404, "unknown_client", "PUT", "/v1/clients/no-such-client/session", `{}`)
 }
 
-// sessionKeepsItsBytes puts and patches a session that a decoder and encoder
-// would change, and reads it back.
+// sessionKeepsItsBytes puts and patches a session that decoding and encoding would
+// change, and reads it back.
 func sessionKeepsItsBytes(t *testing.T, g *wstest.Gateway, path string) {
 	t.Helper()
 	const (
@@ -87,7 +87,7 @@ func sessionKeepsItsBytes(t *testing.T, g *wstest.Gateway, path string) {
 	g.Problem(400, "duplicate_field", "PATCH", path, `{"a":1,"a":2}`)
 }
 
-// TestListings pages through clients, uids and groups and compares that with
+// TestListings pages through clients, uids and groups and compares the result with
 // the NDJSON form.
 func TestListings(t *testing.T) {
 	t.Parallel()
@@ -151,7 +151,7 @@ func pages(t *testing.T, g *wstest.Gateway, path string) (rows []string) {
 	}
 }
 
-// ndjson reads a whole listing, one object a line.
+// ndjson reads a whole listing, one object per line.
 func ndjson(t *testing.T, g *wstest.Gateway, path string) (rows []string) {
 	t.Helper()
 	resp, err := g.Request("GET", path, nil, http.Header{"Accept": {"application/x-ndjson"}})

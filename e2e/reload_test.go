@@ -14,7 +14,7 @@ import (
 	"castgate/internal/wstest"
 )
 
-// newKey makes a key with the program itself and adds it to the file of keys.
+// newKey makes a key with the program itself and adds it to the key file.
 func newKey(t *testing.T, file, name, scopes string) string {
 	t.Helper()
 	out, err := wstest.Command(t, "key", "new", "--name", name, "--scope", scopes, "--file", file).Output()
@@ -31,7 +31,7 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// TestScopedKeys: keys made by the program open what their scopes say.
+// TestScopedKeys: keys made by the program allow what their scopes say.
 func TestScopedKeys(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "keys")
@@ -73,13 +73,13 @@ func TestScopedKeys(t *testing.T) {
 	log := g.Log()
 	for _, secret := range []string{push, read, manage, "private-4711"} {
 		if strings.Contains(log, secret) {
-			t.Errorf("%s stands in the log", secret)
+			t.Errorf("the log contains %s", secret)
 		}
 	}
 }
 
-// TestReload: SIGHUP and POST /v1/reload apply origins, keys, networks, the
-// audit log and the log level, while connections, clients' and backends', stay.
+// TestReload: SIGHUP and POST /v1/reload apply origins, keys, networks, the audit
+// log and the log level, while the connections of clients and backends stay open.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -97,7 +97,7 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := from("https://b.example"); err == nil {
-		t.Fatal("the wrong origin was taken")
+		t.Fatal("the wrong origin was accepted")
 	}
 
 	write(t, file, strings.ReplaceAll(config, "a.example", "b.example")+"audit-log = '"+audit+"'\nnode = 7\n")
@@ -106,7 +106,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("the new origin: %v", err)
 	}
 	if _, err := from("https://a.example"); err == nil {
-		t.Error("the old origin is still taken")
+		t.Error("the old origin is still accepted")
 	}
 	g.Push(wstest.To("client_ids", stays.ID), "across the reload")
 	stays.Expect("across the reload")
@@ -117,7 +117,7 @@ func TestReload(t *testing.T) {
 		return ""
 	})
 
-	// A file that is half written changes nothing, keys included.
+	// A half-written file changes nothing, keys included.
 	text, err := os.ReadFile(keys)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestReload(t *testing.T) {
 	write(t, keys, string(text[:len(text)/2]))
 	status, answer := g.Control("POST", "/v1/reload", nil)
 	if status != 409 || answer["code"] != "reload_refused" || !strings.Contains(answer["detail"].(string), "line 1: ") {
-		t.Errorf("a half written file of keys: %d %v", status, answer)
+		t.Errorf("a half-written key file: %d %v", status, answer)
 	}
 	g.OK("GET", "/v1/stats", nil)
 
@@ -147,8 +147,8 @@ func TestReload(t *testing.T) {
 	stays.ExpectNothing()
 }
 
-// TestReloadLimits: limits and timeouts hold after a reload, for those who come
-// then, and nobody who is connected notices.
+// TestReloadLimits: limits and timeouts apply after a reload to new clients, and
+// nobody who is connected notices.
 func TestReloadLimits(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "castgate.toml")
@@ -163,7 +163,7 @@ func TestReloadLimits(t *testing.T) {
 	speaks.ExpectClose(1009, "message too big")
 	late := g.Dial(t)
 	late.ExpectClose(1008, "not bound in time")
-	// An empty file is refused: one that is being written looks like that.
+	// An empty file is refused, since a file that is being written looks like that.
 	write(t, file, "# unbound-timeout = '300ms'\n")
 	if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(answer["detail"].(string), "has no setting any more") {
 		t.Errorf("a file without a setting: %d %v", status, answer)
@@ -175,8 +175,8 @@ func TestReloadLimits(t *testing.T) {
 	stays.Expect(big)
 }
 
-// TestReloadKeepsKeys: a file that was cut does not open the control API, not
-// on loopback either, and says why in the log.
+// TestReloadKeepsKeys: a truncated file does not open the control API, not even on
+// loopback, and the log says why.
 func TestReloadKeepsKeys(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "castgate.toml")
@@ -186,7 +186,7 @@ func TestReloadKeepsKeys(t *testing.T) {
 	for cut, want := range map[int]string{0: "has no setting any more", len("message-rate = 5\n"): "--control-key: the last key would be gone"} {
 		write(t, file, whole[:cut])
 		if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(answer["detail"].(string), want) {
-			t.Errorf("cut at %d: %d %v, want %q", cut, status, answer, want)
+			t.Errorf("truncated at %d: %d %v, want %q", cut, status, answer, want)
 		}
 		g.Signal(syscall.SIGHUP)
 		g.Await(func() string {
@@ -226,7 +226,7 @@ func TestReloadVerb(t *testing.T) {
 	}
 }
 
-// TestControlAllow: a network that is not listed gets no word.
+// TestControlAllow: a connection from a network that is not listed gets no answer.
 func TestControlAllow(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "castgate.toml")
@@ -236,7 +236,7 @@ func TestControlAllow(t *testing.T) {
 	write(t, file, "control-allow = ['192.0.2.0/24']\n")
 	g.OK("POST", "/v1/reload", nil)
 	if status, answer, err := g.TryControl("GET", "/v1/stats", nil); err == nil && status != 403 {
-		t.Errorf("on the connection of before: %d %v", status, answer)
+		t.Errorf("on the old connection: %d %v", status, answer)
 	}
 	if status, answer, err := g.TryControl("GET", "/v1/stats", nil); err == nil {
 		t.Errorf("on a new connection: %d %v", status, answer)
@@ -252,8 +252,8 @@ func TestControlAllow(t *testing.T) {
 	})
 }
 
-// TestReloadUnderTraffic: a hundred reloads while clients come and pushes go on
-// cost nobody a connection, a message or its place in the order.
+// TestReloadUnderTraffic: during a hundred reloads, with clients connecting and
+// pushes going on, nobody loses a connection, a message or the order.
 func TestReloadUnderTraffic(t *testing.T) {
 	t.Parallel()
 	const reloads, pushes = 100, 500
@@ -284,7 +284,7 @@ func TestReloadUnderTraffic(t *testing.T) {
 	work.Go(func() {
 		for range 50 {
 			if _, _, err := g.TryDial(t, wstest.DialOptions{}); err != nil {
-				t.Errorf("a client that came meanwhile: %v", err)
+				t.Errorf("a client that connected meanwhile: %v", err)
 			}
 		}
 	})
@@ -298,6 +298,6 @@ func TestReloadUnderTraffic(t *testing.T) {
 		t.Errorf("max_conns is %d after the last reload", n)
 	}
 	if n := g.Metrics()[`castgate_reloads_total{result="ok"}`]; n != reloads {
-		t.Errorf("%v reloads are counted", n)
+		t.Errorf("%v reloads were counted", n)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"castgate/internal/wstest"
 )
 
-// pause stops the process until the test ends or lets it go on.
+// pause stops the process until the test ends or calls goOn.
 func pause(t *testing.T, g *wstest.Gateway) (goOn func()) {
 	t.Helper()
 	g.Signal(syscall.SIGSTOP)
@@ -29,8 +29,9 @@ func pause(t *testing.T, g *wstest.Gateway) (goOn func()) {
 	return func() { g.Signal(syscall.SIGCONT) }
 }
 
-// TestStopWithFullQueue: who waits in the kernel's queue when the gateway is told
-// to stop is accepted and told, by a close frame or a 503. Nobody is reset.
+// TestStopWithFullQueue: when the gateway is told to stop, connections in the
+// kernel's queue are accepted and told so, by a close frame or a 503. Nobody is
+// reset.
 func TestStopWithFullQueue(t *testing.T) {
 	t.Parallel()
 	const n = 300
@@ -39,7 +40,7 @@ func TestStopWithFullQueue(t *testing.T) {
 	waiting := make([]*wstest.Raw, n)
 	for i := range waiting {
 		waiting[i] = g.DialRaw(t)
-		if i%3 > 0 { // the others say nothing so far
+		if i%3 > 0 { // the others have sent nothing so far
 			waiting[i].Put([]byte(wstest.Handshake))
 		}
 	}
@@ -85,7 +86,7 @@ func TestStopWithFullQueue(t *testing.T) {
 	}
 }
 
-// TestControlStopWithFullQueue is the same at the control port.
+// TestControlStopWithFullQueue is the same for the control port.
 func TestControlStopWithFullQueue(t *testing.T) {
 	t.Parallel()
 	for _, network := range []string{"tcp", "unix"} {

@@ -34,15 +34,15 @@ func loadtestProgram(t *testing.T) string {
 	return path
 }
 
-// notes are what happens in a page.
+// notes collects the events of a page.
 type notes struct {
 	mu       sync.Mutex
 	requests []string
 	errors   []string
 }
 
-// take notes an event.
-func (n *notes) take(event any) {
+// add records an event.
+func (n *notes) add(event any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch e := event.(type) {
@@ -61,7 +61,7 @@ func send[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromed
 	})
 }
 
-// evaluate is the value of a script.
+// evaluate returns the value of a script.
 func evaluate[T any](p *page, script string) T {
 	p.t.Helper()
 	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
@@ -71,8 +71,8 @@ func evaluate[T any](p *page, script string) T {
 	return v
 }
 
-// interrupted runs a broadcast without an end and interrupts it once messages
-// have come; the answer is its page.
+// interrupted runs an endless broadcast and interrupts it once messages have
+// arrived. It returns its report.
 func interrupted(t *testing.T, g *wstest.Gateway) string {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.html")
@@ -100,14 +100,14 @@ func interrupted(t *testing.T, g *wstest.Gateway) string {
 	return report
 }
 
-// The report of an interrupted run opens from the disk, without a network and
-// without a complaint, with charts that show something, in light and in dark.
+// The report of an interrupted run opens from the disk, without network requests
+// and console messages, with charts that show something, in light and in dark.
 func TestReportPage(t *testing.T) {
 	program(t, "chromium", "chromium-browser", "google-chrome")
 	report := interrupted(t, wstest.Start(t))
 	p := openPage(t, "about:blank")
 	var seen notes
-	if err := chromedp.Listen(p.ctx, seen.take); err != nil {
+	if err := chromedp.Listen(p.ctx, seen.add); err != nil {
 		t.Fatal(err)
 	}
 	p.do(send(network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: true}), chromedp.Navigate("file://"+report))
@@ -117,7 +117,7 @@ func TestReportPage(t *testing.T) {
 	if summary := p.text("summary"); !strings.Contains(summary, "broadcast, 30 connections") || !strings.Contains(summary, "interrupted") {
 		t.Errorf("the summary is %q", summary)
 	}
-	// Each chart has a size, and lines of more than a point.
+	// Each chart has a size, and lines of more than one point.
 	small := evaluate[[]string](p, `[...document.querySelectorAll("figure")].filter(f => {
 		const r = f.querySelector("svg").getBoundingClientRect();
 		const long = [...f.querySelectorAll("path")].some(p => p.getTotalLength() > 50 && p.getBBox().height >= 0);

@@ -17,7 +17,7 @@ func TestInitMessage(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, c := range clients {
 		if seen[c.ID] || len(c.ID) < 16 {
-			t.Errorf("client_id %q is short or was given twice", c.ID)
+			t.Errorf("client_id %q is short or was assigned twice", c.ID)
 		}
 		seen[c.ID] = true
 	}
@@ -30,8 +30,8 @@ func TestInitMessage(t *testing.T) {
 	}
 }
 
-// TestPushTargets sends to client, uid, group and all, and to mixtures of
-// them: each client gets one copy.
+// TestPushTargets pushes to a client, a uid, a group, all, and combinations: each
+// client gets one copy.
 func TestPushTargets(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -39,7 +39,7 @@ func TestPushTargets(t *testing.T) {
 	g.Bind(c[0].ID, "ann", "red")
 	g.Bind(c[1].ID, "ann", "blue")
 	g.Bind(c[2].ID, "bob", "red", "blue")
-	joinAll(t, g, c[3:4], "red") // has a group, but no uid; c[4] has nothing
+	joinAll(t, g, c[3:4], "red") // has a group but no uid; c[4] has neither
 
 	for _, push := range []struct {
 		name string
@@ -97,7 +97,7 @@ func TestPushExclude(t *testing.T) {
 	}
 }
 
-// TestPushPayloads sends every kind of payload, the raw form included.
+// TestPushPayloads sends every kind of payload, including the raw form.
 func TestPushPayloads(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -135,7 +135,7 @@ func TestPushPayloads(t *testing.T) {
 	c.ExpectNothing()
 }
 
-// TestPushWait: the answer of a push that waits tells how each delivery ended.
+// TestPushWait: the answer of a push with wait says how each delivery ended.
 func TestPushWait(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -155,8 +155,8 @@ func TestPushWait(t *testing.T) {
 	}
 }
 
-// TestOrder: pushes of one caller, each sent after the previous answer, arrive
-// in that order whatever they are addressed by.
+// TestOrder: pushes of one caller, each sent after the previous answer, arrive in
+// that order however they are addressed.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)

@@ -10,8 +10,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestSilentSockets: 5,000 sockets that say nothing and 200 that send a byte
-// now and then are gone after the handshake timeout, while a client is served.
+// TestSilentSockets: 5,000 silent sockets and 200 that send a byte now and then are
+// closed after the handshake timeout, while a client is served.
 func TestSilentSockets(t *testing.T) {
 	t.Parallel()
 	const silent, slow = 5000, 200
@@ -76,8 +76,8 @@ func trickle(s *wstest.Raw) {
 	}
 }
 
-// TestSplitHandshake: a handshake in pieces is as good as one in one, and what
-// follows it in the same write is read as frames.
+// TestSplitHandshake: a handshake may arrive in pieces, and bytes after it in the
+// same write are read as frames.
 func TestSplitHandshake(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--on-message", "echo")
@@ -100,7 +100,7 @@ func TestSplitHandshake(t *testing.T) {
 	}
 }
 
-// TestBadHandshakes: what is no WebSocket handshake gets an HTTP error and the
+// TestBadHandshakes: anything but a WebSocket handshake gets an HTTP error and the
 // end of the connection.
 func TestBadHandshakes(t *testing.T) {
 	t.Parallel()
@@ -122,10 +122,10 @@ func TestBadHandshakes(t *testing.T) {
 	} {
 		t.Run(bad.name, func(t *testing.T) {
 			r := g.DialRaw(t)
-			r.Write([]byte(bad.request)) // may fail: the gateway need not read it all
+			r.Write([]byte(bad.request)) // may fail: the gateway need not read all of it
 			status := r.Status()
 			if status == 0 && len(bad.request) > 32<<10 {
-				return // the answer may be lost to a reset while the test still writes
+				return // a reset may destroy the answer while the test still writes
 			}
 			if status < 400 || status > 499 {
 				t.Errorf("status %d, want 4xx", status)

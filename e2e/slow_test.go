@@ -13,23 +13,23 @@ import (
 
 const (
 	floodFrame  = 120_000 // bytes of one message; two fit into the send queue
-	floodPushes = 840     // about 100 MB in all
+	floodPushes = 840     // about 100 MB in total
 	floodStuck  = 10      // clients that never read
-	floodGood   = 3       // clients that read all the time
+	floodGood   = 3       // clients that always read
 )
 
-// TestNeverReading pushes 100 MB to a group in which some never read. The
-// others get everything, the process stays small, each delivery is counted.
+// TestNeverReading pushes 100 MB to a group in which some clients never read. The
+// others get everything, the process stays small, and each delivery is counted.
 func TestNeverReading(t *testing.T) {
 	t.Parallel()
-	most := 64 << 20 // bytes by which a process may grow
+	most := 64 << 20 // bytes by which the process may grow
 	if wstest.RaceEnabled {
 		most = math.MaxInt // the race detector's own memory is many times the gateway's
 	}
 	for _, policy := range []string{"close", "drop"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			// No pings: who never reads can't answer them either.
+			// No pings: clients that never read could not answer them.
 			g := wstest.Start(t, "--slow-policy", policy, "--ping-interval", "0")
 			neverReading(t, g, policy, most)
 		})
@@ -58,8 +58,8 @@ func neverReading(t *testing.T, g *wstest.Gateway, policy string, most int) {
 		answer := g.OK("POST", "/v1/push/raw?all=1&binary=1", message)
 		matched += number(answer["matched"])
 		for _, r := range readers {
-			// Two messages ahead of its readers the pusher waits: it tests
-			// those who never read, not those who are slow.
+			// The pusher stays at most two messages ahead of its readers: the test
+			// is about clients that never read, not about slow ones.
 			if i >= 2 {
 				r.await(t)
 			}
@@ -98,8 +98,8 @@ func neverReading(t *testing.T, g *wstest.Gateway, policy string, most int) {
 
 // flood is a client that reads.
 type flood struct {
-	got chan struct{} // one for each whole message in its order; closed after a wrong one
-	bad string        // what was wrong; valid when got is closed
+	got chan struct{} // one value for each correct message; closed after a wrong one
+	bad string        // what was wrong; valid once got is closed
 }
 
 // read checks messages on its own goroutine until the connection ends.
@@ -128,9 +128,9 @@ func (f *flood) await(t *testing.T) {
 	}
 }
 
-// TestSlowClose: a client that reads too slowly sees, when it reads again, all
-// that was queued for it in order, and then the close, unless its connection
-// was cut.
+// TestSlowClose: a client that reads too slowly gets, when it reads again,
+// everything that was queued for it in order, and then the close frame, unless its
+// connection was cut.
 func TestSlowClose(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--send-queue", "64KiB")
@@ -151,8 +151,8 @@ func TestSlowClose(t *testing.T) {
 	g.Settled(t)
 }
 
-// TestLargeToIdle: the queue's limit is looked at before a message is queued,
-// so one larger than it passes whole.
+// TestLargeToIdle: the queue's limit is checked before a message is queued, so a
+// message larger than the limit still goes through.
 func TestLargeToIdle(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--send-queue", "1KiB")

@@ -10,8 +10,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// refuses runs castgate serve with flags that must stop the start, and
-// requires one line on the terminal that has every one of the words.
+// refuses runs castgate serve with flags that must prevent the start, and requires
+// one line on the terminal that contains every one of the words.
 func refuses(t *testing.T, flags []string, words ...string) {
 	t.Helper()
 	p := wstest.Spawn(t, wstest.Command(t, append([]string{"serve"}, flags...)...))
@@ -34,7 +34,7 @@ func TestPortTaken(t *testing.T) {
 	g := wstest.Start(t)
 	refuses(t, []string{"--listen", g.Addr, "--control", wstest.FreeAddr(t)}, g.Addr, "in use")
 	refuses(t, []string{"--listen", wstest.FreeAddr(t), "--control", g.ControlAddr}, g.ControlAddr, "in use")
-	g.Dial(t).ExpectNothing() // the one that runs is unharmed
+	g.Dial(t).ExpectNothing() // the running gateway is unaffected
 }
 
 func TestWrongSettings(t *testing.T) {
@@ -47,12 +47,11 @@ func TestWrongSettings(t *testing.T) {
 	refuses(t, append(listen, "--max-message", "0"), "max-message")
 }
 
-// TestSocketLeftBehind: the file of a unix socket that kill -9 leaves behind
-// does not stand in the way of the next start, the socket of a process that
-// runs does.
+// TestSocketLeftBehind: a unix socket file left behind by kill -9 does not prevent
+// the next start; the socket of a running process does.
 func TestSocketLeftBehind(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "cg") // t.TempDir may be too long for a socket's name
+	dir, err := os.MkdirTemp("", "cg") // t.TempDir may be too long for the path of a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +72,11 @@ func TestSocketLeftBehind(t *testing.T) {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
-		t.Errorf("an orderly stop left the socket file: %v", err)
+		t.Errorf("a clean stop left the socket file: %v", err)
 	}
 }
 
-// TestKillAndRestart: the ports are free again at once, and no client id comes
-// back.
+// TestKillAndRestart: the ports are free again at once, and no client id is reused.
 func TestKillAndRestart(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
@@ -93,7 +91,7 @@ func TestKillAndRestart(t *testing.T) {
 	fresh := crowd(t, g, 50)
 	for _, c := range fresh {
 		if seen[c.ID] {
-			t.Errorf("client_id %s was given again after the restart", c.ID)
+			t.Errorf("client_id %s was assigned again after the restart", c.ID)
 		}
 	}
 	if n := g.Push(wstest.To("client_ids", ids(old)...), "to the old"); n != 0 {

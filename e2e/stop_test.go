@@ -11,9 +11,10 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestStopDuringBroadcast: with SIGTERM in the middle of a flood of pushes, pushes
-// go on to who is still there. Every client gets all of them in order until its close with 1001,
-// as many are received as were answered as written, and the exit status is 0.
+// TestStopDuringBroadcast: with SIGTERM during a flood of pushes, pushes to the
+// remaining clients continue. Every client gets all of them in order until its
+// close with 1001, the clients receive as many messages as the answers say, and the
+// exit status is 0.
 func TestStopDuringBroadcast(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--drain-timeout", "10s", "--send-queue", "64MiB", "--drain-rate", "100")
@@ -68,14 +69,14 @@ func TestStopDuringBroadcast(t *testing.T) {
 			}
 		}
 	}
-	// The answer to the last push may have been lost with the control port.
+	// The answer to the last push may be lost when the control port closes.
 	if n := int(written.Load()); received < n || received > n+len(clients) {
 		t.Errorf("%d messages received, %d answered as written", received, n)
 	}
 }
 
-// stuck connects a client that reads nothing and pushes to it until bytes wait
-// in the gateway.
+// stuck connects a client that reads nothing and pushes to it until bytes wait in
+// the gateway.
 func stuck(t *testing.T, g *wstest.Gateway) *wstest.Raw {
 	t.Helper()
 	r := g.DialRaw(t)
@@ -87,8 +88,8 @@ func stuck(t *testing.T, g *wstest.Gateway) *wstest.Raw {
 	return r
 }
 
-// TestStopWithStuckClient: a client that reads nothing can't hold a stop
-// longer than the drain timeout.
+// TestStopWithStuckClient: a client that reads nothing delays a stop no longer than
+// the drain timeout.
 func TestStopWithStuckClient(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--drain-timeout", "500ms", "--send-queue", "64MiB")
@@ -107,7 +108,7 @@ func TestSecondSignal(t *testing.T) {
 	g.Signal(syscall.SIGTERM)
 	g.Await(func() string {
 		if _, _, err := g.TryDial(t, wstest.DialOptions{}); err == nil {
-			return "the gateway still takes clients after SIGTERM"
+			return "the gateway still accepts clients after SIGTERM"
 		}
 		return ""
 	})
@@ -127,12 +128,12 @@ func TestSecondSignal(t *testing.T) {
 		t.Fatal("the gateway ended without its drain")
 	default:
 	}
-	time.Sleep(1100 * time.Millisecond) // one within a second is taken for the first
+	time.Sleep(1100 * time.Millisecond) // a second signal within a second counts as the first
 	g.Signal(syscall.SIGTERM)
 	g.Exited(t, wstest.Patience)
 }
 
-// TestInterrupt: Ctrl-C is as good as SIGTERM.
+// TestInterrupt: SIGINT does the same as SIGTERM.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)

@@ -18,7 +18,7 @@ import (
 	"castgate/internal/wstest"
 )
 
-// Metrics of what is written for people.
+// Metrics of the log and the audit log.
 const (
 	logWritten   = "castgate_log_lines_written_total"
 	logDropped   = "castgate_log_lines_dropped_total"
@@ -27,7 +27,7 @@ const (
 	auditWaiting = "castgate_audit_records_waiting"
 )
 
-// pipe is one that nobody reads until somebody reads reader.
+// pipe is a pipe that nobody reads until the test reads from reader.
 func pipe(t *testing.T) (reader, writer *os.File) {
 	t.Helper()
 	reader, writer, err := os.Pipe()
@@ -38,7 +38,7 @@ func pipe(t *testing.T) (reader, writer *os.File) {
 	return reader, writer
 }
 
-// kicks asks for n kicks, in batches; each makes one record of the audit log.
+// kicks makes n kicks, in batches. Each one writes one audit record.
 func kicks(t *testing.T, g *wstest.Gateway, n int) {
 	t.Helper()
 	const most = 5000
@@ -74,7 +74,7 @@ func works(t *testing.T, g *wstest.Gateway) {
 
 var notWritten = regexp.MustCompile(`records_not_written=(\d+)`)
 
-// records counts those in a log, and how many it says are lost.
+// records returns the number of records in a log, and how many it reports as lost.
 func records(log string) (there, lost int) {
 	for _, m := range notWritten.FindAllStringSubmatch(log, -1) {
 		n, _ := strconv.Atoi(m[1])
@@ -83,8 +83,8 @@ func records(log string) (there, lost int) {
 	return strings.Count(log, "msg=audit action=") - strings.Count(log, "msg=audit action=lost"), lost
 }
 
-// TestStderrThatNobodyReads: a log collector that hangs holds up nothing. When
-// it reads on, each record is there, or told as lost.
+// TestStderrThatNobodyReads: a hanging log collector blocks nothing. When it reads
+// on, each record is there or reported as lost.
 func TestStderrThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	const asked = 25_000
@@ -109,15 +109,15 @@ func TestStderrThatNobodyReads(t *testing.T) {
 	reading.Wait()
 	got, lost := records(log.String())
 	if all := asked + 2; got+lost != all || lost != int(m[auditDropped]) { // a reload, the last
-		t.Errorf("%d records are in the log, %d told as lost, %v counted, of %d", got, lost, m[auditDropped], all)
+		t.Errorf("%d records are in the log, %d reported as lost, %v counted, of %d", got, lost, m[auditDropped], all)
 	}
 	if text := log.String(); !strings.Contains(text, `uids="[the last]"`) || !strings.HasSuffix(text, "msg=stopped\n") {
 		t.Errorf("the end of the log is not there: %.300q", text[max(0, len(text)-300):])
 	}
 }
 
-// TestStopWhileNobodyReads: neither a pipe that is full nor one without a reader
-// holds up the end or changes its code.
+// TestStopWhileNobodyReads: neither a full pipe nor one without a reader delays the
+// end or changes the exit code.
 func TestStopWhileNobodyReads(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -144,7 +144,7 @@ func TestStopWhileNobodyReads(t *testing.T) {
 			t.Errorf("%s: exit code %d", name, code)
 		}
 	}
-	// A crash tells the stacks of all goroutines before it ends the process.
+	// A crash prints the stacks of all goroutines before it ends the process.
 	crashing := wstest.StartWith(t, wstest.Options{Stderr: stuck})
 	kicks(t, crashing, 2000)
 	crashing.Expected()
@@ -152,7 +152,7 @@ func TestStopWhileNobodyReads(t *testing.T) {
 	if code := crashing.Exited(t, wstest.Patience); code != 2 {
 		t.Errorf("a crash: exit code %d, want 2", code)
 	}
-	// A start that cannot be, into the pipe that is full.
+	// A start that must fail, into the full pipe.
 	cmd := wstest.Command(t, "serve", "--no-such-flag")
 	cmd.Stderr = stuck
 	if code := wstest.Spawn(t, cmd).Exited(t, wstest.Patience); code != 2 {
@@ -160,8 +160,8 @@ func TestStopWhileNobodyReads(t *testing.T) {
 	}
 }
 
-// TestAuditFIFO: a FIFO that nobody reads holds up nothing, a reload leaves it
-// for a file, and what had not been written is in that.
+// TestAuditFIFO: a FIFO that nobody reads blocks nothing. A reload replaces it by a
+// file, which gets the records that were not written yet.
 func TestAuditFIFO(t *testing.T) {
 	t.Parallel()
 	const asked = 5000
@@ -209,7 +209,7 @@ func TestAuditFIFO(t *testing.T) {
 	}
 }
 
-// TestStopWithStuckAudit: nor does the FIFO hold up the end.
+// TestStopWithStuckAudit: the FIFO does not delay the end either.
 func TestStopWithStuckAudit(t *testing.T) {
 	t.Parallel()
 	fifo := filepath.Join(t.TempDir(), "fifo")
@@ -228,8 +228,8 @@ func TestStopWithStuckAudit(t *testing.T) {
 	}
 }
 
-// TestFullDisk: what a full disk does not take is counted, and behind a record
-// that it took in part the next begins on a line of its own.
+// TestFullDisk: records that a full disk refuses are counted. After a record that
+// was written in part, the next one begins on a line of its own.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "audit.log")
@@ -245,7 +245,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		limit(t, g.PID(), uint64(info.Size()+int64(room)))
 		kicks(t, g, 10)
-		wstest.Await(t, func() string { // how many of them fit in depends on their length
+		wstest.Await(t, func() string { // how many of them fit depends on their length
 			m := g.Metrics()
 			if m[auditWaiting] == 0 && int(m[auditWritten]+m[auditDropped])%11 == 0 {
 				written = int(m[auditWritten])
@@ -272,7 +272,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	if got != int(m[auditWritten]) || lost != int(m[auditDropped]) || lost == 0 {
-		t.Errorf("%d kicks are in the file, %d told as lost; counted %v and %v", got, lost, m[auditWritten], m[auditDropped])
+		t.Errorf("%d kicks are in the file, %d reported as lost; counted %v and %v", got, lost, m[auditWritten], m[auditDropped])
 	}
 }
 
@@ -284,8 +284,7 @@ func limit(t *testing.T, pid int, size uint64) {
 	}
 }
 
-// TestRotationWithATypo: a reload that is refused opens the audit file anew all
-// the same.
+// TestRotationWithATypo: a reload that is refused still reopens the audit file.
 func TestRotationWithATypo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -19,9 +19,9 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestSuccessorWhileOneDoesNotRead: with reuse-port a successor listens on the
-// same ports before the predecessor is told to stop. A client that reads nothing
-// keeps the predecessor, but nobody out.
+// TestSuccessorWhileOneDoesNotRead: with reuse-port a successor listens on the same
+// ports before the predecessor is told to stop. A client that reads nothing keeps
+// the predecessor running but prevents nobody from connecting.
 func TestSuccessorWhileOneDoesNotRead(t *testing.T) {
 	t.Parallel()
 	socket := "unix:" + filepath.Join(t.TempDir(), "control")
@@ -30,7 +30,7 @@ func TestSuccessorWhileOneDoesNotRead(t *testing.T) {
 	stuck(t, old)
 	reader := old.Dial(t)
 	old.Expected()
-	next := startSuccessor(t, flags...) // the control socket is the successor's from here
+	next := startSuccessor(t, flags...) // the control socket belongs to the successor from here on
 	old.Signal(syscall.SIGTERM)
 	reader.ExpectClose(1001, "shutting down")
 	old.Await(func() string {
@@ -55,8 +55,8 @@ func TestSuccessorWhileOneDoesNotRead(t *testing.T) {
 	}
 }
 
-// startSuccessor starts a gateway at the addresses of another, whose answer to a
-// probe may be the other's: only its log tells that it serves.
+// startSuccessor starts a gateway at the addresses of another. A probe may be
+// answered by the other one, so only its log shows that it serves.
 func startSuccessor(t *testing.T, flags ...string) *wstest.Gateway {
 	t.Helper()
 	next := wstest.Start(t, flags...)
@@ -69,8 +69,8 @@ func startSuccessor(t *testing.T, flags ...string) *wstest.Gateway {
 	return next
 }
 
-// TestControlSocketOfSuccessor: the end of a predecessor leaves the successor's
-// socket file alone, and takes its own away.
+// TestControlSocketOfSuccessor: when a predecessor ends it leaves the successor's
+// socket file alone, but removes its own.
 func TestControlSocketOfSuccessor(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "control")
@@ -92,7 +92,8 @@ func TestControlSocketOfSuccessor(t *testing.T) {
 }
 
 // TestStopDelay: after SIGTERM the gateway is not ready, and each answer of the
-// control port ends its connection, but clients and pushes are served until the delay ends.
+// control port ends its connection. Clients and pushes are served until the delay
+// ends.
 func TestStopDelay(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--stop-delay", "1h", "--drain-rate", "0")
@@ -132,7 +133,7 @@ func TestStopDelay(t *testing.T) {
 	}
 	before.Expect("on we go")
 	during.Expect("on we go")
-	time.Sleep(1100 * time.Millisecond) // one within a second is taken for the first
+	time.Sleep(1100 * time.Millisecond) // a second signal within a second counts as the first
 	g.Signal(syscall.SIGTERM)           // ends the delay
 	for _, c := range []*wstest.Client{before, during} {
 		c.ExpectClose(1001, "shutting down")
@@ -141,7 +142,7 @@ func TestStopDelay(t *testing.T) {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	if !strings.Contains(g.Log(), "in_order=2 unanswered=0 cut_off=0 not_reading=0") {
-		t.Errorf("the log does not count two that left in order:\n%s", g.Log())
+		t.Errorf("the log does not count two clients closed in order:\n%s", g.Log())
 	}
 }
 
@@ -164,8 +165,8 @@ func activated(t *testing.T, listeners ...*net.TCPListener) *wstest.Process {
 	return wstest.Spawn(t, cmd)
 }
 
-// TestSocketActivation: the sockets outlive the process. Who connects while
-// nobody runs waits, and is served by the next one.
+// TestSocketActivation: the sockets outlive the process. A client that connects
+// while no process runs waits, and is served by the next one.
 func TestSocketActivation(t *testing.T) {
 	t.Parallel()
 	var listeners []*net.TCPListener
@@ -220,7 +221,7 @@ func TestSocketActivation(t *testing.T) {
 	second := activated(t, listeners...)
 	for range n {
 		if err := <-errs; err != nil {
-			t.Errorf("who waited: %v; the log:\n%s", err, second.Log())
+			t.Errorf("a waiting client: %v; the log:\n%s", err, second.Log())
 		}
 	}
 	answer, err := http.Get("http://" + listeners[1].Addr().String() + "/readyz")

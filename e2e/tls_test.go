@@ -27,7 +27,7 @@ func startSecure(t *testing.T) (*wstest.Gateway, *wstest.Authority, wstest.Pair)
 	return g, ca, site
 }
 
-// served is the serial number of the certificate that a new client is shown.
+// served is the serial number of the certificate that a new client gets.
 func served(t *testing.T, g *wstest.Gateway, config *tls.Config) *big.Int {
 	t.Helper()
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: wstest.Patience}, Config: config}
@@ -39,8 +39,8 @@ func served(t *testing.T, g *wstest.Gateway, config *tls.Config) *big.Int {
 	return c.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber
 }
 
-// TestSecureListener: over TLS 1.2 and 1.3 clients get what the others get, and
-// who kicks them is understood.
+// TestSecureListener: clients over TLS 1.2 and 1.3 get what the others get, and
+// their kicks arrive.
 func TestSecureListener(t *testing.T) {
 	t.Parallel()
 	g, ca, _ := startSecure(t)
@@ -70,7 +70,8 @@ func TestSecureListener(t *testing.T) {
 	}
 	g.Settled(t)
 
-	// Who trusts another authority, or wants what is too old, gets no further.
+	// A client that trusts another authority, or wants too old a version, cannot
+	// connect.
 	old := ca.Trust()
 	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	for what, config := range map[string]*tls.Config{"a stranger's": wstest.NewAuthority(t).Trust(), "TLS 1.1": old} {
@@ -78,7 +79,7 @@ func TestSecureListener(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// The stranger leaves with an alert; which of the two is seen first is open.
+	// The stranger leaves with an alert; either of the two may be seen first.
 	g.Await(func() string {
 		m := g.Metrics()
 		failed, gone := m[`castgate_tls_handshakes_total{result="failed"}`], m[`castgate_tls_handshakes_total{result="gone"}`]
@@ -89,8 +90,8 @@ func TestSecureListener(t *testing.T) {
 	})
 }
 
-// TestSecureListenerReload: a new certificate holds for those who come after
-// SIGHUP, who is connected stays; half a file changes nothing and is counted.
+// TestSecureListenerReload: after SIGHUP new clients get the new certificate and
+// connected ones stay. A half-written file changes nothing and is counted.
 func TestSecureListenerReload(t *testing.T) {
 	t.Parallel()
 	g, ca, site := startSecure(t)
@@ -115,9 +116,10 @@ func TestSecureListenerReload(t *testing.T) {
 	write(t, site.Cert, string(whole[:len(whole)/2]))
 	status, answer := g.Control("POST", "/v1/reload", nil)
 	if status != 409 || answer["code"] != "reload_refused" || !strings.Contains(answer["detail"].(string), site.Cert) {
-		t.Errorf("a half written certificate: %d %v", status, answer)
+		t.Errorf("a half-written certificate: %d %v", status, answer)
 	}
-	// The gateway looks at the files by itself too, so it may count it twice.
+	// The gateway also checks the files by itself, so it may count the failure
+	// twice.
 	if n := g.Metrics()[`castgate_tls_certificate_reloads_total{result="failed"}`]; n < 1 {
 		t.Errorf("%v failures are counted", n)
 	}
@@ -138,7 +140,7 @@ func TestSecureListenerReload(t *testing.T) {
 }
 
 // TestSecureListenerCertificates: a certificate for another name is added and
-// taken out by a reload of the file of settings; who is connected stays.
+// removed by reloads of the settings file; connected clients stay.
 func TestSecureListenerCertificates(t *testing.T) {
 	t.Parallel()
 	ca := wstest.NewAuthority(t)
@@ -158,7 +160,7 @@ func TestSecureListenerCertificates(t *testing.T) {
 	write(t, file, list(second, first))
 	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[tls-cert tls-key]", "needs_restart": "[]"})
 	if got := served(t, g, ca.Trust()); got.Cmp(before) == 0 {
-		t.Error("the certificate that was added is not served")
+		t.Error("the added certificate is not served")
 	}
 	ca.Renew(second)
 	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[tls-cert]", "needs_restart": "[]"})
@@ -171,8 +173,8 @@ func TestSecureListenerCertificates(t *testing.T) {
 	stays.Expect("across the reloads")
 }
 
-// TestSecureListenerPlaintext: who speaks HTTP to the wss port is told so, who
-// speaks anything else is refused, and the others are served on.
+// TestSecureListenerPlaintext: plain HTTP to the wss port gets an answer that
+// explains it, anything else is refused, and other clients are unaffected.
 func TestSecureListenerPlaintext(t *testing.T) {
 	t.Parallel()
 	g, ca, _ := startSecure(t)
@@ -203,8 +205,8 @@ func TestSecureListenerPlaintext(t *testing.T) {
 	c.Expect("served on")
 }
 
-// TestControlTLS: the control API over TLS, for those who show a certificate
-// of the right authority. A reload changes the authority, not a connection.
+// TestControlTLS: the control API over TLS, for callers with a certificate of the
+// right authority. A reload changes the authority but affects no connection.
 func TestControlTLS(t *testing.T) {
 	t.Parallel()
 	ca, old, next := wstest.NewAuthority(t), wstest.NewAuthority(t), wstest.NewAuthority(t)
@@ -223,7 +225,7 @@ func TestControlTLS(t *testing.T) {
 	g.Push(wstest.All(), "by a known caller")
 	c.Expect("by a known caller")
 
-	// A certificate takes no key's place, and the other way round.
+	// A certificate does not replace a key, nor a key a certificate.
 	g.Key = ""
 	g.Problem(401, "unauthorized", "POST", "/v1/push", M{"to": wstest.All(), "text": "without a key"})
 	g.Key = "secret"
@@ -273,6 +275,6 @@ func TestControlTLS(t *testing.T) {
 	if err := call(ca.Trust(trusted)); err == nil {
 		t.Error("a caller of the old authority was served on a new connection")
 	}
-	// The connection of before goes on, so the test can end.
+	// The old connection goes on, so the test can end.
 	c.ExpectNothing()
 }

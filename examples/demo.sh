@@ -1,13 +1,14 @@
 #!/bin/sh
-# Starts castgate and the example backend (PHP where php is installed, else
+# Starts castgate and the example backend (PHP if php is installed, otherwise
 # Go), prints the page's address and stops both on Ctrl-C.
 #
 #   DEMO_PORT        port of the page, default 8080
 #   DEMO_WS_PORT     port of the WebSocket listener, default 7272
 #   DEMO_CONTROL     address of the control port, default 127.0.0.1:7273
 #   DEMO_BACKEND     php, go or gatewayworker (PHP with GatewayClient's calls),
-#                    instead of what is found
-#   DEMO_REGISTER, DEMO_INNER   its two ports, default 127.0.0.1:1236 and 127.0.0.1:2900
+#                    default php if installed, otherwise go
+#   DEMO_REGISTER, DEMO_INNER   the two ports of gatewayworker, default
+#                    127.0.0.1:1236 and 127.0.0.1:2900
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -34,8 +35,8 @@ echo "building ..."
 go build -o "$work/castgate" ./cmd/castgate
 [ "$backend" != go ] || go build -o "$work/backend" ./examples/go
 
-# Ctrl-C signals the whole terminal; the gateway should get one signal, from
-# stop, since a second one would end it without its drain.
+# Ctrl-C signals every process of the terminal. The gateway must get only the
+# signal from stop, since a second one would end it without draining.
 set -- --listen "127.0.0.1:$ws_port" --control "$control"
 if [ "$backend" = gatewayworker ]; then
 	export GATEWAY_REGISTER="${DEMO_REGISTER:-127.0.0.1:1236}"
@@ -53,7 +54,7 @@ backend_pid=$!
 
 echo "open http://127.0.0.1:$port/ in two windows; Ctrl-C stops the demo ($backend backend)"
 
-# Whichever ends first ends the demo.
+# The demo ends when either process ends.
 while kill -0 "$gateway_pid" 2>/dev/null && kill -0 "$backend_pid" 2>/dev/null; do
 	sleep 1
 done

@@ -12,12 +12,12 @@ import (
 	"castgate/internal/wstest"
 )
 
-// attack is what strangers may send, without a key and without a rule broken for
-// which they would be closed at once.
+// attack is traffic that a stranger without a key may send, and that breaks no rule
+// for which the gateway would close the connection at once.
 type attack struct {
 	name string
-	// run sends, on the connection of that number, rate bytes a second until
-	// over. The gateway may make it wait.
+	// run sends up to rate bytes a second on connection number n until over is set.
+	// It may block while the gateway does not read.
 	run attackRun
 }
 
@@ -28,25 +28,25 @@ var attacks = []attack{
 	{"empty messages", ofClient(wstest.MaskedFrame(wstest.OpBinary, nil), nil)},
 	{"pings", ofClient(wstest.MaskedFrame(wstest.OpPing, nil), nil)},
 	{"long pings", ofClient(wstest.MaskedFrame(wstest.OpPing, make([]byte, 125)), nil)},
-	{"pongs that nobody asked for", ofClient(wstest.MaskedFrame(wstest.OpPong, nil), nil)},
+	{"unsolicited pongs", ofClient(wstest.MaskedFrame(wstest.OpPong, nil), nil)},
 	{"empty fragments", ofClient(wstest.AppendMasked(nil, wstest.OpContinuation, nil), wstest.AppendMasked(nil, wstest.OpText, nil))},
 	{"compressed bombs", bombs},
 	{"newlines", ofListener("text", []byte("\n"))},
-	{"lines that do not end", ofListener("text", append(bytes.Repeat([]byte("x"), 60_000), '\n'))},
+	{"endless lines", ofListener("text", append(bytes.Repeat([]byte("x"), 60_000), '\n'))},
 	{"empty counted messages", ofListener("frame", []byte{0, 0, 0, 4})},
 	{"heads of many fields", ofRequests(strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\n"+strings.Repeat("a:\r\n", 7000)+"\r\n", 1))},
 	{"heads of one long field", ofRequests(strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\nCookie: "+strings.Repeat("a=b; ", 6000)+"\r\n\r\n", 1))},
 	{"long queries", ofRequests(strings.Replace(wstest.Handshake, "GET /", "GET /?"+strings.Repeat("a=%41&", 5000), 1))},
-	{"heads that stop halfway", ofRequests("GET / HTTP/1.1\r\nHost: castgate\r\nX-Long: " + strings.Repeat("x", 20_000))},
-	{"no requests at all", ofRequests(strings.Repeat("\x00", 8000))},
+	{"unfinished heads", ofRequests("GET / HTTP/1.1\r\nHost: castgate\r\nX-Long: " + strings.Repeat("x", 20_000))},
+	{"connections without a request", ofRequests(strings.Repeat("\x00", 8000))},
 	{"control: wrong keys", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nX-API-Key: wrong\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 4000))},
 	{"control: half requests", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 2000))},
 	{"control: silence", ofControl("")},
 	{"control: long heads", ofControl("GET /livez HTTP/1.1\r\nHost: c\r\n" + strings.Repeat("a: b\r\n", 2000) + "\r\n")},
 }
 
-// pace sends unit again and again, at most rate bytes a second, until over or
-// until the gateway closes. What waits for a socket waits.
+// pace sends unit repeatedly, up to rate bytes a second, until over is set or the
+// gateway closes. Data that does not fit into the socket waits.
 func (s *site) pace(c net.Conn, unit []byte, rate int, over *atomic.Bool) {
 	const step = 20 * time.Millisecond
 	chunk := max(rate/int(time.Second/step), 1)
@@ -54,7 +54,7 @@ func (s *site) pace(c net.Conn, unit []byte, rate int, over *atomic.Bool) {
 	sent, begun := 0, time.Now()
 	for !over.Load() {
 		_ = c.SetWriteDeadline(time.Now().Add(step))
-		at := sent % len(unit) // a write may have ended within a unit
+		at := sent % len(unit) // the last write may have ended within a unit
 		n, err := c.Write(wire[at : at+chunk])
 		sent += n
 		s.attacked.Add(int64(n))
@@ -69,21 +69,20 @@ func (s *site) pace(c net.Conn, unit []byte, rate int, over *atomic.Bool) {
 	}
 }
 
-// drop ends a connection by which the gateway is still sent more than it has
-// read, and which nobody reads any more.
+// drop closes a connection that nobody reads any more, with a reset.
 func drop(c net.Conn) {
 	_ = c.(*net.TCPConn).SetLinger(0)
 	_ = c.Close()
 }
 
-// ofClient sends a unit as a WebSocket client, behind what begins it.
+// ofClient sends begin and then a unit repeatedly as a WebSocket client.
 func ofClient(unit, begin []byte) attackRun {
 	return func(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		s.flood(t, wstest.Handshake, append([]byte(nil), begin...), unit, over, rate)
 	}
 }
 
-// flood is a client that sends units and reads whatever comes.
+// flood is a client that sends units and reads whatever it gets.
 func (s *site) flood(t *Trial, head string, begin, unit []byte, over *atomic.Bool, rate int) {
 	c, err := net.Dial("tcp", s.Addr)
 	t.Check(err == nil, "an attacker: %v", err)
@@ -91,7 +90,7 @@ func (s *site) flood(t *Trial, head string, begin, unit []byte, over *atomic.Boo
 		return
 	}
 	defer drop(c)
-	s.owe(handshakesOK, 1)
+	s.expect(handshakesOK, 1)
 	if _, err := c.Write([]byte(head)); err != nil {
 		t.Check(false, "an attacker's handshake: %v", err)
 		return
@@ -118,7 +117,7 @@ func bombs(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 	s.flood(t, head, nil, frame, over, rate)
 }
 
-// ofListener sends a unit to a listener without handshake.
+// ofListener sends a unit repeatedly to a listener without handshake.
 func ofListener(scheme string, unit []byte) attackRun {
 	return func(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		c, err := net.Dial("tcp", s.Listeners[scheme])
@@ -127,31 +126,31 @@ func ofListener(scheme string, unit []byte) attackRun {
 			return
 		}
 		defer drop(c)
-		s.owe(handshakesOK, 1)
+		s.expect(handshakesOK, 1)
 		go func() { _, _ = io.Copy(io.Discard, c) }()
 		s.pace(c, unit, rate, over)
 	}
 }
 
-// ofRequests connects again and again with the same first bytes, stays for a
-// moment and leaves.
+// ofRequests connects repeatedly, sends the same first bytes each time, stays for a
+// moment and disconnects.
 func ofRequests(request string) attackRun {
 	whole := strings.HasSuffix(request, "\r\n\r\n")
 	return again(func(s *site) string { return s.Addr }, request, func(s *site, answer []byte) {
 		if whole && bytes.HasPrefix(answer, []byte("HTTP/1.1 101")) {
-			s.owe(handshakesOK, 1)
+			s.expect(handshakesOK, 1)
 		}
 	})
 }
 
-// ofControl does the same at the control port.
+// ofControl is ofRequests for the control port.
 func ofControl(request string) attackRun {
 	return again(func(s *site) string { return s.ControlAddr }, request, func(*site, []byte) {})
 }
 
 func again(address func(*site) string, request string, answered func(*site, []byte)) attackRun {
 	return func(_ *Trial, s *site, _ int, over *atomic.Bool, rate int) {
-		// A connection is a burden beside its bytes.
+		// A connection costs the gateway more than its bytes.
 		pause := time.Duration(float64(len(request)+1000) / float64(rate) * float64(time.Second))
 		answer := make([]byte, 1<<10)
 		for next := time.Now(); !over.Load(); next = next.Add(pause) {

@@ -11,12 +11,12 @@ import (
 	"castgate/internal/wstest"
 )
 
-// bearer is a token for a uid, good between two times.
+// bearer is a token for a uid, valid between two times.
 func (j *jumps) bearer(uid string, from, until time.Time) string {
 	return hs256(j.secret, wstest.M{"sub": uid, "nbf": from.Unix(), "exp": until.Unix()})
 }
 
-// hs256 is a token with these claims (RFC 7519).
+// hs256 is a token with these claims, signed with HS256 (RFC 7519).
 func hs256(secret []byte, claims wstest.M) string {
 	text, _ := json.Marshal(claims)
 	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
@@ -30,26 +30,26 @@ func presenting(token string) wstest.DialOptions {
 	return wstest.DialOptions{Subprotocols: []string{"castgate", "bearer." + token}}
 }
 
-// admitted dials a client with a token that is good by the gateway's clock.
+// admitted connects a client with a token that is valid by the gateway's clock.
 func (j *jumps) admitted(t *Trial, s *site, token string) *wstest.Client {
 	c, _, err := s.TryDial(t, presenting(token))
 	t.Must(err == nil, "a good token at %v: %v", j.clock.Now(), err)
-	s.owe(handshakesOK, 1)
+	s.expect(handshakesOK, 1)
 	return c
 }
 
-// refused dials with a token that is not.
+// refused connects with a token that is not valid.
 func (j *jumps) refused(t *Trial, s *site, token, why string) {
 	_, resp, err := s.TryDial(t, presenting(token))
 	t.Check(err != nil && resp != nil && resp.StatusCode == http.StatusUnauthorized, "a token at %v: %v, %v, want 401", j.clock.Now(), resp, err)
-	s.owe(handshakes(why), 1)
+	s.expect(handshakes(why), 1)
 }
 
-// expires waits for the end of a client whose token's has come.
+// expires waits until a client is closed because its token has expired.
 func (j *jumps) expires(t *Trial, s *site, c *wstest.Client) {
 	code, _ := c.Ended()
-	t.Equal("the close code of a token's end", code, 3401)
-	t.run("who had the token", numbersOf(c))
-	s.heard(len(c.Messages()))
-	s.owe(closes("token_expired"), 1)
+	t.Equal("the close code after a token has expired", code, 3401)
+	t.run("the client with the token", numbersOf(c))
+	s.addReceived(len(c.Messages()))
+	s.expect(closes("token_expired"), 1)
 }

@@ -14,8 +14,8 @@ var churning = []Scenario{{
 	round: churn,
 }}
 
-// churn: who stays has every push, who comes and goes has all between its
-// first and its last.
+// churn: a client that stays gets every push. A client that comes and goes gets all
+// pushes between its first and its last.
 func churn(t *Trial, s *site) {
 	const broadcasts = 300
 	stay := s.crowd(t, 20)
@@ -36,20 +36,20 @@ func churn(t *Trial, s *site) {
 	guests.Wait()
 	for _, c := range stay {
 		c.Await(broadcasts)
-		t.all("who stayed", numbersOf(c), broadcasts)
-		s.heard(broadcasts)
+		t.all("a client that stayed", numbersOf(c), broadcasts)
+		s.addReceived(broadcasts)
 	}
 }
 
-// guest is a client that stays for a few milliseconds and leaves with or
-// without a close frame.
+// guest is a client that stays for a few milliseconds and leaves with or without a
+// close frame.
 func guest(t *Trial, s *site, polite bool) {
 	c, _, err := s.TryDial(t, wstest.DialOptions{})
 	t.Check(err == nil, "a guest: %v", err)
 	if err != nil {
 		return
 	}
-	s.owe(handshakesOK, 1)
+	s.expect(handshakesOK, 1)
 	time.Sleep(10 * time.Millisecond)
 	if polite {
 		c.Close()
@@ -58,5 +58,5 @@ func guest(t *Trial, s *site, polite bool) {
 	}
 	got := numbersOf(c)
 	t.run("a guest", got)
-	s.heard(len(got))
+	s.addReceived(len(got))
 }

@@ -19,14 +19,14 @@ import (
 
 const (
 	fairSecret = "a-secret-of-tokens-that-has-32-bytes"
-	// proxyHost is the trusted proxy of the fairness scenarios; bystanders come from
-	// another address.
+	// proxyHost is the address of the trusted proxy in the fairness scenarios.
+	// Bystanders come from another address.
 	proxyHost  = "127.0.0.2"
-	mostGroups = 4096 // of a client
+	mostGroups = 4096 // per client
 )
 
-// clientAttacks are those of clients that may connect: with tokens, over TLS,
-// through a proxy, with compression.
+// clientAttacks come from clients that may connect: with tokens, over TLS, through
+// a proxy, with compression.
 var clientAttacks = []attack{
 	{"tokens of many groups", tokens(1)},
 	{"crowds of tokens of many groups", tokens(40)},
@@ -34,13 +34,14 @@ var clientAttacks = []attack{
 	{"tls: hellos and silence", hellos(1 << 20)},
 	{"tls: tiny records", tinyRecords},
 	{"proxy: version 1 byte by byte", proxied("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", true)},
-	{"proxy: version 1 that does not end", proxied("PROXY UNKNOWN "+strings.Repeat("x", 200), true)},
+	{"proxy: version 1 without end", proxied("PROXY UNKNOWN "+strings.Repeat("x", 200), true)},
 	{"proxy: version 2 byte by byte", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x00\x01\x00\x02", true)},
-	{"proxy: version 2 longer than it is", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff"+strings.Repeat("x", 1000), false)},
-	{"proxy: version 2 with half of it", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x01\xf4"+strings.Repeat("x", 400), false)},
+	{"proxy: version 2 shorter than announced", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff"+strings.Repeat("x", 1000), false)},
+	{"proxy: half of version 2", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x01\xf4"+strings.Repeat("x", 400), false)},
 }
 
-// visitAttacks are of clients that come and go, or send what is compressed.
+// visitAttacks come from clients that connect and disconnect, or send compressed
+// data.
 var visitAttacks = []attack{
 	{"close frames", visits(wstest.MaskedFrame(wstest.OpClose, []byte{3, 232}), false)},
 	{"half closes", visits(nil, true)},
@@ -52,9 +53,9 @@ var visitAttacks = []attack{
 	{"empty compressed fragments", emptyFragments},
 }
 
-// turns calls visit, which sends so many bytes, again and again so that all attackers
-// together stay within their rate, the first time too; a visit is a burden beside its
-// bytes.
+// turns calls visit repeatedly. Each visit sends the given number of bytes, and the
+// pauses keep all attackers together within their rate, including the first visits.
+// A visit costs the gateway more than its bytes.
 func (s *site) turns(over *atomic.Bool, rate, bytes int, visit func()) {
 	pause := time.Duration(float64(bytes+1000) / float64(rate) * float64(time.Second))
 	for next := time.Now().Add(rand.N(pause)); !over.Load(); {
@@ -68,12 +69,13 @@ func (s *site) turns(over *atomic.Bool, rate, bytes int, visit func()) {
 	}
 }
 
-// answered reads the head of a handshake's answer and owes what it says.
+// answered reads the head of the answer to a handshake and expects the counter of
+// its result.
 func (s *site) answered(c net.Conn) *bufio.Reader {
 	in := bufio.NewReader(c)
 	_ = c.SetReadDeadline(time.Now().Add(wstest.Patience))
 	if resp, err := http.ReadResponse(in, nil); err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
-		s.owe(handshakesOK, 1)
+		s.expect(handshakesOK, 1)
 	}
 	return in
 }
@@ -83,8 +85,8 @@ func bearing(token string) string {
 	return strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\nSec-WebSocket-Protocol: castgate, bearer."+token+"\r\n\r\n", 1)
 }
 
-// tokens connects clients with tokens of mostGroups groups, so many at a time,
-// and has them leave together.
+// tokens connects clients with tokens of mostGroups groups, the given number at a
+// time, and disconnects them together.
 func tokens(together int) attackRun {
 	return func(_ *Trial, s *site, number int, over *atomic.Bool, rate int) {
 		var heads []string
@@ -117,8 +119,8 @@ func tokens(together int) attackRun {
 	}
 }
 
-// visits comes, says something and goes: by closing its own half and waiting for
-// the other, or with a reset.
+// visits connects, sends something and disconnects: by closing its own half and
+// waiting for the other, or with a reset.
 func visits(words []byte, half bool) attackRun {
 	return func(_ *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		wire := append([]byte(wstest.Handshake), words...)
@@ -143,7 +145,7 @@ const compressing = "\r\nSec-WebSocket-Extensions: permessage-deflate; client_no
 
 var compressingHead = strings.Replace(wstest.Handshake, "\r\n\r\n", compressing, 1)
 
-// deflated is a compressed message without its end.
+// deflated is a compressed message without its final empty block.
 func deflated(message []byte) []byte {
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, flate.BestCompression)
@@ -152,8 +154,8 @@ func deflated(message []byte) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\x00\x00\xff\xff"))
 }
 
-// appendFragments appends a compressed message in fragments of so many bytes, each
-// with what comes between.
+// appendFragments appends a compressed message in fragments of size bytes, with
+// between after each.
 func appendFragments(dst, packed []byte, size int, between []byte) []byte {
 	first := byte(0x40 | wstest.OpBinary)
 	for len(packed) > 0 {
@@ -167,8 +169,8 @@ func appendFragments(dst, packed []byte, size int, between []byte) []byte {
 	return dst
 }
 
-// inFragments sends compressed messages in fragments: of noise that does not shrink
-// if they have few bytes, else bombs.
+// inFragments sends compressed messages in fragments: incompressible noise if the
+// messages are small, otherwise bombs.
 func inFragments(size, piece int) attackRun {
 	message := make([]byte, size)
 	if size < 10_000 {
@@ -187,7 +189,7 @@ func pingedFragments(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 	s.flood(t, compressingHead, nil, unit, over, rate)
 }
 
-// emptyFragments begins a compressed message that never ends.
+// emptyFragments starts a compressed message that never ends.
 func emptyFragments(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 	s.flood(t, compressingHead, wstest.AppendMasked(nil, 0x40|wstest.OpText, nil), wstest.AppendMasked(nil, wstest.OpContinuation, nil), over, rate)
 }
@@ -204,7 +206,7 @@ func (r *recorder) Close() error                { return nil }
 
 var anybody = &tls.Config{InsecureSkipVerify: true}
 
-// hellos sends a ClientHello, or so many bytes of it, again and again.
+// hellos sends a ClientHello, or the first most bytes of it, repeatedly.
 func hellos(most int) attackRun {
 	return func(t *Trial, s *site, number int, over *atomic.Bool, rate int) {
 		var r recorder
@@ -214,7 +216,7 @@ func hellos(most int) attackRun {
 	}
 }
 
-// tinyRecords sends messages byte by byte, each byte in a record.
+// tinyRecords sends messages byte by byte, each byte in a TLS record.
 func tinyRecords(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 	c, err := net.Dial("tcp", s.Listeners["wss"])
 	t.Check(err == nil, "an attacker: %v", err)
@@ -229,7 +231,7 @@ func tinyRecords(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 	_ = c.SetReadDeadline(time.Time{})
 	go func() { _, _ = io.Copy(io.Discard, in) }()
 	frame := wstest.MaskedFrame(wstest.OpText, []byte("x"))
-	const recordLen = 23 // of one byte
+	const recordLen = 23 // with one byte of data
 	records := 10 * len(frame)
 	s.turns(over, rate, records*recordLen, func() {
 		_ = c.SetWriteDeadline(time.Now().Add(wstest.Patience))
@@ -239,11 +241,11 @@ func tinyRecords(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 	})
 }
 
-// packetHead is what a packet has beside its bytes.
+// packetHead is the overhead of a packet in bytes.
 const packetHead = 40
 
-// proxied begins connections of the trusted proxy with a header, in one piece or
-// byte by byte.
+// proxied opens connections of the trusted proxy with a PROXY header, in one piece
+// or byte by byte.
 func proxied(header string, drip bool) attackRun {
 	return func(_ *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(proxyHost)}}

@@ -21,50 +21,50 @@ import (
 
 var jumping = []Scenario{{
 	Name:    "clock-jumps",
-	Says:    "the wall clock jumps, by seconds to centuries: only tokens take notice",
+	Says:    "the wall clock jumps, by seconds to centuries: only tokens are affected",
 	prepare: prepareJumps,
 }}
 
 const (
 	year = 365 * 24 * time.Hour
-	// beyondMonotonic leads to where Go's times have no monotonic reading: after
-	// March 2157. Linux' clock goes to 2232.
+	// beyondMonotonic is an offset to where Go's times lose their monotonic
+	// reading, after March 2157. The clock of Linux goes to 2232.
 	beyondMonotonic = 175 * year
 )
 
-// What the gateway is told, in real time.
+// Settings of the gateway, in real time.
 const (
-	jumpSilence   = 3 * time.Second  // --ping-interval and --ping-timeout: until a mute client is gone
+	jumpSilence   = 3 * time.Second  // --ping-interval plus --ping-timeout: until a mute client is closed
 	jumpHandshake = 2 * time.Second  // --handshake-timeout
 	jumpControl   = time.Second      // --control-timeout
 	connectRate   = 20               // --connect-rate-per-ip
 	connectBurst  = 60               // --connect-burst-per-ip
 	messageBurst  = 40               // --message-burst, two seconds' worth
-	innerSilence  = 10 * time.Second // until an inner connection says something
-	auditEach     = 10               // refusals that are written down in a second
+	innerSilence  = 10 * time.Second // until an inner connection must send something
+	auditEach     = 10               // refusals that are recorded in a second
 	jumpKey       = "clock-jumps-0123456789abcdef0123456789abcdef"
 )
 
-// tickSlack is by how much the gateway's timeouts may be early.
+// tickSlack is how early the gateway's timeouts may fire.
 const tickSlack = 300 * time.Millisecond
 
-// Entry is the first call of a program that runs scenarios: some start that
-// program again to become the gateway, and then it does not return.
+// Entry is the first call of a program that runs scenarios. Some scenarios start
+// the program again to become the gateway; in that process Entry does not return.
 func Entry() { wallclock.Entry() }
 
-// jumps is what the scenario has beside its gateway.
+// jumps is the state of the scenario apart from its gateway.
 type jumps struct {
 	clock  *wallclock.Clock
 	ca     *wstest.Authority
 	cert   wstest.Pair
-	secret []byte // of tokens
-	inner  string // GatewayWorker's inner endpoint
+	secret []byte // for tokens
+	inner  string // address of GatewayWorker's inner endpoint
 	rounds int
 }
 
 func prepareJumps(t *Trial) (wstest.Options, func(*Trial, *site), error) {
 	if err := wallclock.Usable(); err != nil {
-		return wstest.Options{}, nil, fmt.Errorf("no process can have a clock of its own here: %w", err)
+		return wstest.Options{}, nil, fmt.Errorf("cannot give a process its own clock here: %w", err)
 	}
 	clock, err := wallclock.New()
 	t.Must(err == nil, "a clock: %v", err)
@@ -105,7 +105,7 @@ func (j *jumps) round(t *Trial, s *site) {
 	for _, offset := range []time.Duration{5 * time.Second, -5 * time.Second, time.Minute, -time.Minute, 50 * time.Minute} {
 		j.hold(t, s, offset)
 	}
-	t.Check(soon.Err() == nil, "a token that is still good: %v", soon.Err())
+	t.Check(soon.Err() == nil, "a token that is still valid: %v", soon.Err())
 
 	j.deadlines(t, s, 3*time.Hour)
 	j.expires(t, s, soon)
@@ -124,21 +124,21 @@ func (j *jumps) round(t *Trial, s *site) {
 		t.Check(c.Err() == nil, "a token for years: %v", c.Err())
 		c.Close()
 		t.run("a client with a token", numbersOf(c))
-		s.heard(len(c.Messages()))
+		s.addReceived(len(c.Messages()))
 	}
 	j.hold(t, s, beyondMonotonic)
-	time.Sleep(1100 * time.Millisecond) // what looks at its clock each second has it seen
+	time.Sleep(1100 * time.Millisecond) // long enough for whatever reads its clock once a second
 	j.hold(t, s, 0)
 	j.audit(t, s)
 	traffic.end(t, s)
 	j.renewed(t, s, serial)
 	took := silent()
 	t.Check(took >= innerSilence-tickSlack, "a silent inner connection was closed after %v, want %v", took, innerSilence)
-	traffic.rest(t, s)
+	traffic.pause(t, s)
 }
 
-// hold sets the clock and leaves the gateway some time with it, in which
-// handshakes go on, and holds the time of one against the clock.
+// hold sets the clock, leaves the gateway some time with it while handshakes go on,
+// and compares the time of one connection with the clock.
 func (j *jumps) hold(t *Trial, s *site, offset time.Duration) {
 	j.clock.Set(offset)
 	time.Sleep(150 * time.Millisecond)
@@ -153,16 +153,16 @@ func (j *jumps) hold(t *Trial, s *site, offset time.Duration) {
 	c.Close()
 }
 
-// deadlines has the clock jump while a handshake, a client's pong and a
-// delivery are waited for, each of which must take its real time.
+// deadlines makes the clock jump during a handshake, before a client's pong and
+// during a delivery. Each must take its real time.
 func (j *jumps) deadlines(t *Trial, s *site, offset time.Duration) {
 	full := fullClient(t, s, true)
 	begun := time.Now()
 	half := s.DialRaw(t)
 	half.Put([]byte(wstest.Handshake[:20]))
-	s.owe(handshakesTimeout, 1)
-	fullClient(t, s, false) // mute; with all it was sent in its kernel it would have a minute to read that
-	s.owe(closes("ping_timeout"), 1)
+	s.expect(handshakesTimeout, 1)
+	fullClient(t, s, false) // mute; with everything already in its kernel it would have a minute to read it
+	s.expect(closes("ping_timeout"), 1)
 	jump := time.AfterFunc(jumpControl/3, func() { j.clock.Set(offset) })
 	defer jump.Stop()
 
@@ -170,24 +170,24 @@ func (j *jumps) deadlines(t *Trial, s *site, offset time.Duration) {
 	status, answer, err := s.TryControl("POST", "/v1/push", wstest.M{"to": wstest.To("client_ids", full), "text": "x", "wait": "written"})
 	took := time.Since(asked)
 	t.Check(err == nil && status == 200 && answer["matched"] == 1.0 && answer["written"] == 0.0,
-		"a push that is not taken: status %d, %v, %v", status, answer, err)
+		"a push that cannot be delivered: status %d, %v, %v", status, answer, err)
 	t.Check(took >= jumpControl-tickSlack, "the control API waited for %v, want %v", took, jumpControl)
 	s.mu.Lock()
 	s.matched++
-	s.owed[pushes]++
+	s.expected[pushes]++
 	s.mu.Unlock()
 
-	t.Equal("the answer to a handshake that was never finished", half.Status(), http.StatusRequestTimeout)
+	t.Equal("the answer to an unfinished handshake", half.Status(), http.StatusRequestTimeout)
 	took = time.Since(begun)
-	t.Check(took >= jumpHandshake-tickSlack, "a handshake's time was over after %v, want %v", took, jumpHandshake)
+	t.Check(took >= jumpHandshake-tickSlack, "a handshake timed out after %v, want %v", took, jumpHandshake)
 	s.AwaitMetric(closes("ping_timeout"), float64(s.owedOf(closes("ping_timeout"))))
 	took = time.Since(begun)
-	t.Check(took >= jumpSilence-tickSlack, "a mute client was gone after %v, want %v", took, jumpSilence)
+	t.Check(took >= jumpSilence-tickSlack, "a mute client was closed after %v, want %v", took, jumpSilence)
 	j.hold(t, s, offset)
 }
 
-// fullClient is the id of a client that takes nothing more, and shows in other
-// ways that it is there, or does not.
+// fullClient returns the id of a client that reads no more data. If answers is set,
+// it still answers pings.
 func fullClient(t *Trial, s *site, answers bool) (id string) {
 	r := s.DialRaw(t)
 	r.SetReadBuffer(32 << 10)
@@ -196,29 +196,30 @@ func fullClient(t *Trial, s *site, answers bool) (id string) {
 	}
 	err := json.Unmarshal([]byte(r.Upgrade()), &init)
 	t.Must(err == nil && init.ID != "", "an init message: %v", err)
-	s.owe(handshakesOK, 1)
+	s.expect(handshakesOK, 1)
 	if answers {
 		go answerPings(t, r)
 	}
-	for range 10 { // more than a socket's buffers hold
+	for range 10 { // more than the socket buffers hold
 		s.push(wstest.To("client_ids", init.ID), strings.Repeat("x", 1_000_000))
 	}
 	return init.ID
 }
 
-// answerPings does so, asked or not, until the client is closed with the round.
+// answerPings sends pongs, asked or not, until the client is closed at the end of
+// the round.
 func answerPings(t *Trial, r *wstest.Raw) {
 	for {
 		if _, err := r.Write(wstest.MaskedFrame(wstest.OpPong, nil)); err != nil {
-			t.Check(errors.Is(err, net.ErrClosed), "a client that takes nothing, but answers pings, ended with %v", err)
+			t.Check(errors.Is(err, net.ErrClosed), "a client that reads nothing, but answers pings, ended with %v", err)
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 }
 
-// burst sends what a client may at once, and after a jump, in which no real
-// time has passed, the same again.
+// burst sends as many messages as a client may at once, and again after a jump,
+// during which no real time has passed.
 func (j *jumps) burst(t *Trial, s *site, offset time.Duration) {
 	r := s.raw(t, 1)[0]
 	var messages []byte
@@ -226,16 +227,16 @@ func (j *jumps) burst(t *Trial, s *site, offset time.Duration) {
 		messages = append(messages, wstest.MaskedFrame(wstest.OpText, []byte(numbered(i, 10)))...)
 	}
 	r.Put(messages)
-	time.Sleep(50 * time.Millisecond) // for it to be read before the jump
+	time.Sleep(50 * time.Millisecond) // so that it is read before the jump
 	j.clock.Set(offset)
 	r.Put(messages)
-	_, code := rest(r, 1<<30)
-	t.Equal("the close code of who sent twice what it may", code, 1008)
-	s.owe(closes("message_rate"), 1)
+	_, code := readRest(r, 1<<30)
+	t.Equal("the close code of a client that sent twice its burst", code, 1008)
+	s.expect(closes("message_rate"), 1)
 }
 
-// audit asks with a wrong key around jumps: as many of that are written down as
-// in the real time.
+// audit makes requests with a wrong key around jumps. As many are recorded as the
+// real time allows.
 func (j *jumps) audit(t *Trial, s *site) {
 	written := func() int { return strings.Count(s.Log(), "action=refused") }
 	before, begun := written(), time.Now()
@@ -251,22 +252,22 @@ func (j *jumps) audit(t *Trial, s *site) {
 	}
 	most := auditEach * (1 + int(time.Since(begun)/time.Second))
 	said := written() - before
-	t.Check(said > 0 && said <= most, "%d refusals were written down, want %d at most", said, most)
+	t.Check(said > 0 && said <= most, "%d refusals were recorded, want at most %d", said, most)
 	time.Sleep(time.Second)
 	said = written()
 	ask(1)
 	wstest.Await(t, func() string {
 		if written() == said {
-			return "no refusal is written down any more"
+			return "refusals are no longer recorded"
 		}
 		return ""
 	})
 	j.clock.Set(0)
 }
 
-// stranger asks with a wrong key and gives the first line of the answer. Each
-// such request ends its connection: those of s are left alone, or the control
-// port's goroutines would take long to leave.
+// stranger makes a request with a wrong key and returns the first line of the
+// answer. Each request ends its connection. It does not use the connections of s,
+// since the control port's goroutines would take long to leave.
 func stranger(s *site) (status string) {
 	c, err := s.DialControl()
 	if err != nil {
@@ -279,8 +280,8 @@ func stranger(s *site) (status string) {
 	return status
 }
 
-// silentInner opens a connection of GatewayWorker's protocol that says nothing.
-// wait is until the gateway closes it, and tells after how long that was.
+// silentInner opens a connection of GatewayWorker's protocol that sends nothing.
+// wait waits until the gateway closes it, and returns how long that took.
 func (j *jumps) silentInner(t *Trial) (wait func() time.Duration) {
 	opened := time.Now()
 	c, err := net.Dial("tcp", j.inner)
@@ -296,7 +297,7 @@ func (j *jumps) silentInner(t *Trial) (wait func() time.Duration) {
 	return func() time.Duration { return <-closed }
 }
 
-// renewed waits until the certificate's change has been noticed.
+// renewed waits until the gateway has noticed the new certificate.
 func (j *jumps) renewed(t *Trial, s *site, serial *big.Int) {
 	j.rounds++
 	s.AwaitMetric(`castgate_tls_certificate_reloads_total{result="ok"}`, float64(j.rounds))
@@ -306,8 +307,8 @@ func (j *jumps) renewed(t *Trial, s *site, serial *big.Int) {
 	if err != nil {
 		return
 	}
-	s.owe(handshakesGone, 1)
+	s.expect(handshakesGone, 1)
 	shown := c.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber
-	t.Check(shown.Cmp(serial) == 0, "certificate %v is shown, want %v", shown, serial)
+	t.Check(shown.Cmp(serial) == 0, "the certificate is %v, want %v", shown, serial)
 	c.Close()
 }

@@ -12,17 +12,17 @@ import (
 
 // traffic is what goes on while the clock jumps.
 type traffic struct {
-	stay []*wstest.Client // the first of them speaks
+	stay []*wstest.Client // the first of them sends messages
 	over atomic.Bool
 	busy sync.WaitGroup
 
-	// Valid when nobody is busy.
-	said          int // broadcasts
+	// Valid while no goroutine of busy runs.
+	said          int // number of broadcasts
 	begun, ended  time.Time
-	taken, turned int // connections of the address that hammers
+	taken, turned int // connections from hammerAddress
 }
 
-// hammerAddress is one from which clients connect faster than they may.
+// hammerAddress is an address from which clients connect faster than they may.
 var hammerAddress = net.IPv4(127, 0, 0, 2)
 
 func startTraffic(t *Trial, s *site) *traffic {
@@ -42,12 +42,12 @@ func startTraffic(t *Trial, s *site) *traffic {
 		f.said++
 		s.mu.Lock()
 		s.matched += int(matched)
-		s.owed[pushes]++
+		s.expected[pushes]++
 		s.mu.Unlock()
 	})
 	every(100*time.Millisecond, func() { t.within(func(t *Trial) { guest(t, s, true) }) })
-	every(100*time.Millisecond, func() { // half of what it may
-		err := f.stay[0].Conn.Write(t.ctx, 1, []byte("half of what it may"))
+	every(100*time.Millisecond, func() { // half of the allowed rate
+		err := f.stay[0].Conn.Write(t.ctx, 1, []byte("half the allowed rate"))
 		t.Check(err == nil, "a client's message: %v", err)
 	})
 	f.begun = time.Now()
@@ -55,15 +55,15 @@ func startTraffic(t *Trial, s *site) *traffic {
 	return f
 }
 
-// connect opens a connection from hammerAddress and answers it with the status
-// of its handshake.
+// connect opens a connection from hammerAddress and returns it with the status of
+// its handshake.
 func connect(s *site) (c net.Conn, status string, err error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: hammerAddress}, Timeout: wstest.Patience}
 	if c, err = d.Dial("tcp", s.Addr); err != nil {
 		return nil, "", err
 	}
 	c.SetDeadline(time.Now().Add(wstest.Patience))
-	c.Write([]byte(wstest.Handshake)) // may fail: who is refused need not be read
+	c.Write([]byte(wstest.Handshake)) // may fail: a refused connection need not be read
 	head := make([]byte, len("HTTP/1.1 101"))
 	if _, err = io.ReadFull(c, head); err != nil {
 		c.Close()
@@ -72,7 +72,7 @@ func connect(s *site) (c net.Conn, status string, err error) {
 	return c, string(head[len(head)-3:]), nil
 }
 
-// hammer connects once and leaves.
+// hammer connects and disconnects once.
 func (f *traffic) hammer(t *Trial, s *site) {
 	c, status, err := connect(s)
 	f.ended = time.Now()
@@ -83,23 +83,23 @@ func (f *traffic) hammer(t *Trial, s *site) {
 	c.Close()
 	if status == "101" {
 		f.taken++
-		s.owe(handshakesOK, 1)
+		s.expect(handshakesOK, 1)
 		return
 	}
 	f.turned++
-	s.owe(handshakes("address_rate"), 1)
+	s.expect(handshakes("address_rate"), 1)
 }
 
-// end stops it and checks that nobody noticed a jump.
+// end stops the traffic and checks that nobody noticed a jump.
 func (f *traffic) end(t *Trial, s *site) {
 	f.over.Store(true)
 	f.busy.Wait()
 	for i, c := range f.stay {
 		c.Await(f.said)
-		t.all("who stayed", numbersOf(c), f.said)
-		t.Check(c.Err() == nil, "who stayed ended with %v", c.Err())
-		t.Check(i == 0 || c.Pings() > 0, "who stayed and was silent got no pings")
-		s.heard(f.said)
+		t.all("a client that stayed", numbersOf(c), f.said)
+		t.Check(c.Err() == nil, "a client that stayed ended with %v", c.Err())
+		t.Check(i == 0 || c.Pings() > 0, "a silent client that stayed got no pings")
+		s.addReceived(f.said)
 	}
 	span := f.ended.Sub(f.begun).Seconds()
 	most := connectBurst + connectRate*span + 1
@@ -108,17 +108,17 @@ func (f *traffic) end(t *Trial, s *site) {
 	t.Check(f.turned > 0, "the limit of connections was not reached")
 }
 
-// rest waits until the gateway need not remember the address any more, and has
-// it come once more, so that it is forgotten.
-func (f *traffic) rest(t *Trial, s *site) {
+// pause waits until the gateway need not remember hammerAddress any more, and
+// connects once more so that the entry is dropped.
+func (f *traffic) pause(t *Trial, s *site) {
 	const full, one = time.Second * connectBurst / connectRate, time.Second / connectRate
 	time.Sleep(time.Until(f.ended.Add(full)))
 	c, status, err := connect(s)
-	t.Check(err == nil && status == "101", "connecting after a rest is answered %q, %v", status, err)
+	t.Check(err == nil && status == "101", "connecting after a pause is answered %q, %v", status, err)
 	if err != nil {
 		return
 	}
-	s.owe(handshakesOK, 1)
+	s.expect(handshakesOK, 1)
 	time.Sleep(2 * one)
 	c.Close()
 }

@@ -10,19 +10,19 @@ import (
 	"castgate/internal/wstest"
 )
 
-// cost is what a gateway has spent, and for what.
+// cost is what a gateway has used, and how much was sent to it.
 type cost struct {
 	at       time.Time
 	cpu      time.Duration
 	rss      int   // bytes
-	attacked int64 // bytes that attackers have sent
+	attacked int64 // bytes sent by attackers
 }
 
 func (s *site) costs(t *Trial) cost {
 	return cost{time.Now(), cpuOf(s.PID()), wstest.RSS(t, s.PID()), s.attacked.Load()}
 }
 
-// since is what was spent since then; the memory is that of now.
+// since returns the difference to then; the memory is the present one.
 func (c cost) since(then cost) cost {
 	c.cpu -= then.cpu
 	c.attacked -= then.attacked
@@ -30,14 +30,14 @@ func (c cost) since(then cost) cost {
 	return c
 }
 
-// String is for reports of what since has returned.
+// String is for reports of a result of since.
 func (c cost) String() string {
 	took := c.at.Sub(time.Time{})
 	return fmt.Sprintf("%.1f s: %d KB of attack, %d ms of CPU, %.0f ns a byte, %d MiB resident",
 		took.Seconds(), c.attacked>>10, c.cpu.Milliseconds(), float64(c.cpu)/float64(max(c.attacked, 1)), c.rss>>20)
 }
 
-// cpuOf is the CPU time of a process, 0 if the system does not tell.
+// cpuOf returns the CPU time of a process, 0 if the system does not tell.
 func cpuOf(pid int) time.Duration {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -12,12 +12,12 @@ var cutting = []Scenario{{
 	round: cuts,
 }, {
 	Name:  "rst-storm",
-	Says:  "clients vanish with RST in the middle of broadcasts",
+	Says:  "clients disappear with RST in the middle of broadcasts",
 	round: resets,
 }}
 
-// cuts ends a connection after each prefix of a handshake, and others after
-// each prefix of a frame, while a bystander is pushed to.
+// cuts ends a connection after each prefix of a handshake, and others after each
+// prefix of a frame, while a bystander receives pushes.
 func cuts(t *Trial, s *site) {
 	bystander := s.crowd(t, 1)[0]
 	frame := wstest.MaskedFrame(wstest.OpText, []byte(strings.Repeat("a frame cut off ", 4)))
@@ -33,7 +33,7 @@ func cuts(t *Trial, s *site) {
 			r.CloseWrite()
 		}
 		r.Close()
-		s.owe(handshakesGone, 1)
+		s.expect(handshakesGone, 1)
 		if n%10 == 0 {
 			say()
 		}
@@ -44,7 +44,7 @@ func cuts(t *Trial, s *site) {
 		switch n % 3 {
 		case 0:
 			r.CloseWrite()
-			_, code := rest(r, 1<<30)
+			_, code := readRest(r, 1<<30)
 			t.Equal("the close code after a frame that was cut", code, 0)
 		case 1:
 			r.Close()
@@ -57,9 +57,9 @@ func cuts(t *Trial, s *site) {
 	}
 	bystander.Await(said)
 	t.all("the bystander", numbersOf(bystander), said)
-	s.heard(said)
+	s.addReceived(said)
 	s.AwaitMetric("castgate_sockets", 1)
-	s.owe(closes("peer_closed"), 0) // nobody said goodbye
+	s.expect(closes("peer_closed"), 0) // without a close frame
 }
 
 func resets(t *Trial, s *site) {
@@ -74,9 +74,9 @@ func resets(t *Trial, s *site) {
 	}
 	for _, c := range stay {
 		c.Await(broadcasts)
-		t.all("who stayed", numbersOf(c), broadcasts)
-		s.heard(broadcasts)
+		t.all("a client that stayed", numbersOf(c), broadcasts)
+		s.addReceived(broadcasts)
 	}
 	s.AwaitMetric("castgate_connections", float64(len(stay)))
-	s.owe(closes("peer_closed"), 0) // nobody said goodbye
+	s.expect(closes("peer_closed"), 0) // without a close frame
 }

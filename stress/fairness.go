@@ -14,15 +14,15 @@ import (
 	"castgate/internal/wstest"
 )
 
-// What everybody else may notice of one attack, beyond what they notice of a busy
-// machine without it, and how large that is.
+// How strong an attack is, and how much of it others may notice, in addition to
+// what they notice of a busy machine without it.
 const (
 	fairP99     = 50 * time.Millisecond
-	attackRate  = 3 << 20 // bytes a second, of all its connections together
+	attackRate  = 3 << 20 // bytes a second, all connections together
 	attackTime  = 1500 * time.Millisecond
-	calmTime    = 500 * time.Millisecond // before it
+	calmTime    = 500 * time.Millisecond // before the attack
 	bystanders  = 20
-	mostAttacks = 3 // of a round
+	mostAttacks = 3 // in one round
 )
 
 var fairness = []Scenario{{
@@ -31,12 +31,12 @@ var fairness = []Scenario{{
 	prepare: fair,
 }, {
 	Name:    "fair-worker",
-	Says:    "whatever strangers send, a slow worker hears of everybody else in time",
+	Says:    "whatever strangers send, a slow worker gets everybody else's events in time",
 	prepare: fairWorker,
 }}
 
 // fair plays attacks in random order, with random numbers of connections, and
-// times what bystanders do meanwhile.
+// measures what bystanders notice meanwhile.
 func fair(t *Trial) (wstest.Options, func(t *Trial, s *site), error) {
 	pair := wstest.NewAuthority(t).Issue("gateway")
 	o := wstest.Options{
@@ -51,9 +51,9 @@ func fair(t *Trial) (wstest.Options, func(t *Trial, s *site), error) {
 
 const fairKey = "a-key-that-no-stranger-knows"
 
-// besieging is the round that plays a few of the attacks. The environment may
-// choose some by a part of their names (STRESS_ATTACK), which are then played
-// each once, and the number of connections (STRESS_CONNS).
+// besieging returns a round that plays a few of the attacks. STRESS_ATTACK selects
+// attacks by a part of their names, which are then played once each. STRESS_CONNS
+// sets the number of connections.
 func besieging(of []attack, siege func(t *Trial, s *site, a *attack, conns int, name string)) func(t *Trial, s *site) {
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -82,7 +82,7 @@ func besieging(of []attack, siege func(t *Trial, s *site, a *attack, conns int, 
 	}
 }
 
-// siege is one attack and what the bystanders notice.
+// siege plays one attack and measures what the bystanders notice.
 func siege(t *Trial, s *site, a *attack, conns int, name string) {
 	b := s.besieged(t, name, newStopwatch())
 	day := func(length time.Duration) {
@@ -102,7 +102,7 @@ func siege(t *Trial, s *site, a *attack, conns int, name string) {
 	b.judge(0)
 }
 
-// besieged are bystanders of an attack.
+// besieged are the bystanders of an attack.
 type besieged struct {
 	t     *Trial
 	s     *site
@@ -113,8 +113,8 @@ type besieged struct {
 
 	over, halt         atomic.Bool
 	attackers, readers sync.WaitGroup
-	pushed             []int         // what each has got
-	late               time.Duration // nap at the most
+	pushed             []int         // messages received by each
+	late               time.Duration // the longest nap beyond its time
 }
 
 func (s *site) besieged(t *Trial, name string, watch *stopwatch) *besieged {
@@ -128,7 +128,7 @@ func (s *site) besieged(t *Trial, name string, watch *stopwatch) *besieged {
 	return b
 }
 
-// attack begins.
+// attack starts the attack.
 func (b *besieged) attack(a *attack, conns int) {
 	b.watch.restart()
 	b.cost = b.s.costs(b.t)
@@ -137,7 +137,7 @@ func (b *besieged) attack(a *attack, conns int) {
 	}
 }
 
-// pushOne pushes to the n-th of them.
+// pushOne pushes to the n-th bystander.
 func (b *besieged) pushOne(n int) {
 	asked := time.Now()
 	matched := b.s.push(wstest.To("uids", "bystander-"+strconv.Itoa(n%bystanders)), strconv.FormatInt(asked.UnixNano(), 10))
@@ -145,27 +145,27 @@ func (b *besieged) pushOne(n int) {
 	b.t.Equal(b.name+": clients of a bystander's uid", matched, 1)
 }
 
-// connectOne is one more of them, who comes and goes. It returns what it was told
-// first.
+// connectOne is one more bystander, which connects and disconnects. It returns its
+// first message.
 func (b *besieged) connectOne() (first string) {
 	asked := time.Now()
 	c := b.s.DialRaw(b.t)
 	first = c.Upgrade()
 	b.watch.note("a connect to its first message", time.Since(asked))
-	b.s.owe(handshakesOK, 1)
+	b.s.expect(handshakesOK, 1)
 	_ = c.Close()
 	return first
 }
 
-// nap sleeps, and notes by how much this program is late on a machine that is busy:
-// that is not the gateway's fault.
+// nap sleeps and records how late this program wakes up: on a busy machine that is
+// not the gateway's fault.
 func (b *besieged) nap(length time.Duration) {
 	begun := time.Now()
 	time.Sleep(length)
 	b.late = max(b.late, time.Since(begun)-length)
 }
 
-// end ends the attack, and has all that was pushed arrive.
+// end ends the attack and waits for all pushes to arrive.
 func (b *besieged) end() {
 	b.cost = b.s.costs(b.t).since(b.cost)
 	b.over.Store(true)
@@ -177,11 +177,12 @@ func (b *besieged) end() {
 	}
 	b.readers.Wait()
 	for _, n := range b.pushed {
-		b.s.heard(n)
+		b.s.addReceived(n)
 	}
 }
 
-// judge checks how long things took; more is allowed for what a worker takes.
+// judge checks how long everything took; more is added to the limit for what a
+// worker handles.
 func (b *besieged) judge(more time.Duration) {
 	w := b.watch
 	w.mu.Lock()
@@ -202,7 +203,7 @@ func (b *besieged) judge(more time.Duration) {
 	}
 }
 
-// percentile of times, which it sorts; 0 if there are none.
+// percentile returns a percentile of times, which it sorts; 0 if there are none.
 func percentile(took []time.Duration, p int) time.Duration {
 	if len(took) == 0 {
 		return 0
@@ -211,7 +212,7 @@ func percentile(took []time.Duration, p int) time.Duration {
 	return took[len(took)*p/100]
 }
 
-// stopwatch collects how long things took.
+// stopwatch collects durations.
 type stopwatch struct {
 	mu       sync.Mutex
 	of, calm map[string][]time.Duration
@@ -219,7 +220,7 @@ type stopwatch struct {
 
 func newStopwatch() *stopwatch { return &stopwatch{of: map[string][]time.Duration{}} }
 
-// restart makes what was noted that of calm days.
+// restart makes the durations so far those of the calm time.
 func (w *stopwatch) restart() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -232,8 +233,8 @@ func (w *stopwatch) note(what string, took time.Duration) {
 	w.of[what] = append(w.of[what], took)
 }
 
-// arrivals times the messages of a bystander, each of which says when it was
-// asked for, until one says that it is the end.
+// arrivals measures the messages of a bystander, each of which contains the time of
+// its request, until one says that it is the last.
 func (w *stopwatch) arrivals(c *wstest.Client, halt *atomic.Bool, n *int) {
 	for {
 		text := c.Next().Data

@@ -15,9 +15,9 @@ import (
 
 const (
 	phpSecret = "a-key-that-php-knows"
-	// phpMark begins what was sent by sendToUid.
+	// phpMark is the prefix of messages sent by sendToUid.
 	phpMark = "php "
-	// toWorker ends the names of what takes until the worker knows.
+	// toWorker is the suffix of names of durations until the worker knows.
 	toWorker = " to the worker"
 )
 
@@ -38,14 +38,15 @@ func fairWorker(t *Trial) (wstest.Options, func(t *Trial, s *site), error) {
 	}, nil
 }
 
-// visit is a bystander who came, and when it went.
+// visit is when a bystander connected and disconnected.
 type visit struct {
 	client      uint32
 	asked, left time.Time
 }
 
-// siegeOfWorker is one attack and what the bystanders' worker notices. That may take
-// as long as an event of each client and those that its kernel holds take it.
+// siegeOfWorker plays one attack and measures what the bystanders' worker notices.
+// An event may take as long as one event of each client takes to handle, plus the
+// events in the worker's kernel.
 func siegeOfWorker(t *Trial, s *site, a *attack, conns int, name string) {
 	watch := newStopwatch()
 	var known sync.Map // of the crowd
@@ -107,13 +108,13 @@ func siegeOfWorker(t *Trial, s *site, a *attack, conns int, name string) {
 	s.AwaitMetric("castgate_gatewayworker_workers", 0)
 }
 
-// say has a bystander send the time.
+// say makes a bystander send the time.
 func (b *besieged) say(i int) {
 	err := b.crowd[i].Conn.Write(b.t.Context(), websocket.MessageText, strconv.AppendInt(nil, time.Now().UnixNano(), 10))
 	b.t.Check(err == nil, "%s: a bystander's message: %v", b.name, err)
 }
 
-// sendToUID is that of GatewayClient, on a connection of its own.
+// sendToUID is GatewayClient's, on a connection of its own.
 func (b *besieged) sendToUID(i int) {
 	c, err := net.DialTimeout("tcp", b.s.Listeners["inner"], wstest.Patience)
 	if err != nil {
@@ -129,7 +130,7 @@ func (b *besieged) sendToUID(i int) {
 	b.s.matchedByPHP(1)
 }
 
-// visit is a bystander who connects and leaves.
+// visit is a bystander that connects and disconnects.
 func (b *besieged) visit() visit {
 	v := visit{asked: time.Now()}
 	first := b.connectOne()

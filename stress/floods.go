@@ -12,16 +12,16 @@ import (
 
 var flooding = []Scenario{{
 	Name:  "ping-flood",
-	Says:  "pings are answered once and in order, also beside floods of the deaf",
+	Says:  "pings are answered once and in order, also during floods from clients that do not read",
 	round: pings,
 }, {
 	Name:    "fragment-storm",
-	Says:    "messages of hundreds of fragments come back whole",
+	Says:    "messages of hundreds of fragments are echoed completely",
 	options: wstest.Options{Flags: []string{"--on-message", "echo"}},
 	round:   fragments,
 }, {
 	Name:  "control-flood",
-	Says:  "the control API answers each of a flood with what it did",
+	Says:  "the control API answers each request of a flood correctly",
 	round: controlFlood,
 }}
 
@@ -70,7 +70,7 @@ func pings(t *Trial, s *site) {
 					"pong %d: opcode %d, %d bytes", i, op, len(payload))
 				i++
 			}
-			s.heard(text)
+			s.addReceived(text)
 		})
 	}
 	for i := range broadcasts {
@@ -79,11 +79,11 @@ func pings(t *Trial, s *site) {
 	reading.Wait()
 	bystander.Await(broadcasts)
 	t.all("the bystander", numbersOf(bystander), broadcasts)
-	s.heard(broadcasts)
+	s.addReceived(broadcasts)
 }
 
-// fragments sends messages in small pieces with pings between them, cut
-// anywhere into writes, and takes the echo.
+// fragments sends messages in small fragments with pings in between, in writes that
+// are cut anywhere, and reads the echo.
 func fragments(t *Trial, s *site) {
 	const messages, pieces = 20, 400
 	clients := s.raw(t, 4)
@@ -116,7 +116,7 @@ func fragments(t *Trial, s *site) {
 			}
 			t.Check(echo == whole, "an echo of %d bytes differs from the message of %d", len(echo), len(whole))
 			t.Equal("pongs between fragments", pongs, pieces/10)
-			s.owe(messagesReceived, 1)
+			s.expect(messagesReceived, 1)
 		}
 	})
 	tooLong := wstest.AppendMasked(nil, wstest.OpText, make([]byte, 2000))
@@ -124,13 +124,14 @@ func fragments(t *Trial, s *site) {
 		tooLong = wstest.AppendMasked(tooLong, wstest.OpContinuation, make([]byte, 2000))
 	}
 	for _, r := range s.raw(t, 5) {
-		r.Write(tooLong) // may fail at its end: the gateway need not read it
-		t.Check(r.ExpectClosed() != 1000, "fragments above the limit were taken")
-		s.owe(closes("too_big"), 1)
+		r.Write(tooLong) // may fail: the gateway need not read all of it
+		t.Check(r.ExpectClosed() != 1000, "fragments above the limit were accepted")
+		s.expect(closes("too_big"), 1)
 	}
 }
 
-// fragmented is a text, and its frames: so many, with a ping before each tenth.
+// fragmented returns a text, and its frames: the given number of fragments, with a
+// ping before every tenth.
 func fragmented(random *rand.Rand, pieces int) (whole string, wire []byte) {
 	var text strings.Builder
 	for i := range pieces {
@@ -151,7 +152,7 @@ func fragmented(random *rand.Rand, pieces int) (whole string, wire []byte) {
 	return text.String(), wire
 }
 
-// controlFlood mixes good calls, wrong ones and connections that are cut.
+// controlFlood mixes valid requests, invalid ones and connections that are cut.
 func controlFlood(t *Trial, s *site) {
 	const callers, calls = 8, 60
 	clients := s.crowd(t, callers)
@@ -168,7 +169,7 @@ func controlFlood(t *Trial, s *site) {
 			t.Check(answer["matched"] == 1.0, "a push to one client: %v", answer)
 			s.mu.Lock()
 			s.matched++
-			s.owed[pushes]++
+			s.expected[pushes]++
 			s.mu.Unlock()
 			expect(400, "/v1/push", `{"to":{"all":tru`)
 			expect(400, "/v1/push", wstest.M{"to": wstest.M{}, "text": "to nobody"})
@@ -189,6 +190,6 @@ func controlFlood(t *Trial, s *site) {
 	for _, c := range clients {
 		c.Await(calls)
 		t.all("a client of the flood", numbersOf(c), calls)
-		s.heard(calls)
+		s.addReceived(calls)
 	}
 }

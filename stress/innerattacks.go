@@ -4,10 +4,11 @@ import (
 	"strings"
 )
 
-// innerAttacks are those on the ports that PHP uses, by strangers without the key.
+// innerAttacks are attacks on the ports that PHP uses, by strangers without the
+// key.
 var innerAttacks = []attack{
 	{"inner: garbage", ofPort("inner", strings.Repeat("\x7f", 2000))},
-	{"inner: frames of no length", ofPort("inner", strings.Repeat("\x00", 2000))},
+	{"inner: frames of length zero", ofPort("inner", strings.Repeat("\x00", 2000))},
 	{"inner: half a frame", ofPort("inner", string(phpFrame(phpClientConnect, "", strings.Repeat("x", 3000))[:2000]))},
 	{"inner: the head of a huge frame", ofPort("inner", "\x00\x9f\xff\xff"+string(phpFrame(phpClientConnect, "", "")[4:]))},
 	{"inner: silence", ofPort("inner", "")},
@@ -24,7 +25,7 @@ var innerAttacks = []attack{
 	{"register: deep JSON", ofPort("register", strings.Repeat("[", 8000)+"\n")},
 }
 
-// ofPort connects to one of PHP's ports again and again.
+// ofPort connects to one of PHP's ports repeatedly.
 func ofPort(name, request string) attackRun {
 	return again(func(s *site) string { return s.Listeners[name] }, request, func(*site, []byte) {})
 }

@@ -15,7 +15,7 @@ import (
 
 var lateness = []Scenario{{
 	Name: "late-worker",
-	Says: "the gateway is killed, pages are back at once, the worker 3 s later, and reloads: nobody is lost",
+	Says: "the gateway is killed, pages reconnect at once, the worker 3 s later, and reloads: no event is lost",
 	prepare: func(t *Trial) (wstest.Options, func(t *Trial, s *site), error) {
 		inner := wstest.FreeAddr(t)
 		return wstest.Options{Flags: []string{
@@ -24,7 +24,7 @@ var lateness = []Scenario{{
 	},
 }}
 
-// Of late: pages, and what each sends while its worker reloads.
+// Number of pages, and of messages that each sends while its worker reloads.
 const (
 	latePages    = 100
 	lateMessages = 10
@@ -34,60 +34,60 @@ func late(t *Trial, s *site, inner string) {
 	s.Signal(syscall.SIGKILL)
 	s.Kill()
 	s.Restart()
-	s.owed, s.matched, s.received = map[string]int{handshakesOK: latePages}, latePages*(1+lateMessages), 0
+	s.expected, s.matched, s.received = map[string]int{handshakesOK: latePages}, latePages*(1+lateMessages), 0
 
 	visited := make(chan []*wstest.Client)
 	go func() {
 		pages := make([]*wstest.Client, latePages)
 		wstest.Parallel(latePages, latePages, func(i int) {
 			c, _, err := s.TryDial(t, wstest.DialOptions{})
-			t.Check(err == nil, "page %d was not let in: %v", i, err)
+			t.Check(err == nil, "page %d was refused: %v", i, err)
 			if err == nil {
-				c.Send(numbered(0, 20)) // at once, as a page logs in
+				c.Send(numbered(0, 20)) // at once, like a page that logs in
 				pages[i] = c
 			}
 		})
 		visited <- pages
 	}()
-	time.Sleep(3 * time.Second) // what the scenario is about
+	time.Sleep(3 * time.Second) // the subject of the scenario
 	worker := newEcho(t, inner)
 	pages := <-visited
 	for _, c := range pages {
 		t.Must(c != nil, "a page is missing")
 		c.Await(1)
 	}
-	t.Equal("events of connects", worker.stop(1), latePages)
+	t.Equal("connect events", worker.stop(1), latePages)
 	for i := range lateMessages {
 		for _, c := range pages {
 			c.Send(numbered(1+i, 20))
 		}
 	}
-	time.Sleep(time.Second) // a worker comes back a second after it has lost its gateway
+	time.Sleep(time.Second) // a worker reconnects a second after it has lost its gateway
 	worker = newEcho(t, inner)
 	for _, c := range pages {
 		c.Await(1 + lateMessages)
 		t.all("a page", numbersOf(c), 1+lateMessages)
 		t.Check(c.Err() == nil, "a page was closed: %v", c.Err())
 	}
-	s.heard(latePages * (1 + lateMessages))
-	t.Equal("events of connects after the reload", worker.count(1), 0)
+	s.addReceived(latePages * (1 + lateMessages))
+	t.Equal("connect events after the reload", worker.count(1), 0)
 	for _, c := range pages {
 		c.Close()
 	}
 	wstest.Await(t, func() string {
 		if n := worker.count(4); n != latePages {
-			return fmt.Sprintf("%d ends of %d were told", n, latePages)
+			return fmt.Sprintf("%d of %d close events arrived", n, latePages)
 		}
 		return ""
 	})
 	worker.stop(4)
 }
 
-// echo is a worker of GatewayWorker that sends every message back (the frames
-// are those of docs/gatewayworker-protocol.md section 2).
+// echo is a worker of GatewayWorker that sends every message back
+// (docs/gatewayworker-protocol.md section 2 has the frames).
 type echo struct {
 	conn   net.Conn
-	counts chan map[byte]int // one: events by command
+	counts chan map[byte]int // holds one value: events by command
 	ended  chan struct{}
 }
 
@@ -111,7 +111,7 @@ func newEcho(t *Trial, address string) *echo {
 	return e
 }
 
-// workerFrame makes a frame to the gateway with a plain body.
+// workerFrame is a frame to the gateway with an unserialized body.
 func workerFrame(command byte, connection uint32, body []byte) []byte {
 	f := make([]byte, frameHead, frameHead+len(body))
 	binary.BigEndian.PutUint32(f, uint32(frameHead+len(body)))
@@ -143,14 +143,14 @@ func (e *echo) serve() error {
 	}
 }
 
-// count is how many events of a command have come.
+// count returns how many events of a command have arrived.
 func (e *echo) count(command byte) int {
 	counts := <-e.counts
 	defer func() { e.counts <- counts }()
 	return counts[command]
 }
 
-// stop ends the worker, with nothing unread, and returns count.
+// stop ends the worker with nothing unread, and returns count.
 func (e *echo) stop(command byte) int {
 	e.conn.Close()
 	<-e.ended

@@ -13,14 +13,14 @@ import (
 	"castgate/internal/wstest"
 )
 
-// Commands of GatewayWorker's inner protocol that only attackers use.
+// Commands of GatewayWorker's inner protocol that only attackers send.
 const (
 	phpJoinGroup  = 20
 	phpLeaveGroup = 21
 	phpSelect     = 25
 )
 
-// phpAttacks are those of PHP code that has the key: it asks for much.
+// phpAttacks come from PHP code that has the key and asks for a lot.
 var phpAttacks = []attack{
 	{"php: selects with many conditions", ofPHP(phpFrame(phpSelect, `{"fields":["session","uid","groups"],"where":{"groups":[`+numberedNames(5000)+`],"uid":[`+numberedNames(5000)+`]}}`, ""))},
 	{"php: selects of deep JSON", ofPHP(phpFrame(phpSelect, `{"fields":["uid"],"where":`+strings.Repeat(`{"groups":`, 400)+`[]`+strings.Repeat("}", 400)+`}`, ""))},
@@ -44,18 +44,18 @@ func phpTo(client uint32, command byte, ext string) []byte {
 	return b
 }
 
-// ofPHP sends the same command again and again on a connection that stays.
+// ofPHP sends the same command repeatedly on a connection that it keeps.
 func ofPHP(unit []byte) attackRun {
 	return func(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		if c := s.php(t); c != nil {
 			defer drop(c)
-			s.loseCount(pushes)
+			s.skip(pushes)
 			s.pace(c, unit, rate, over)
 		}
 	}
 }
 
-// php is a connection with the key, of which whatever comes is read.
+// php is a connection with the key. Whatever it receives is read and dropped.
 func (s *site) php(t *Trial) net.Conn {
 	c, err := net.Dial("tcp", s.Listeners["inner"])
 	if err == nil {
@@ -69,7 +69,8 @@ func (s *site) php(t *Trial) net.Conn {
 	return c
 }
 
-// own makes a client of an attacker, and returns the number by which PHP knows it.
+// own connects a client of an attacker, and returns the number by which PHP knows
+// it.
 func (s *site) own(t *Trial) (net.Conn, uint32) {
 	c, err := net.Dial("tcp", s.Addr)
 	t.Check(err == nil, "an attacker: %v", err)
@@ -95,7 +96,7 @@ func (s *site) own(t *Trial) (net.Conn, uint32) {
 	return c, connectionOf(t, init.ID)
 }
 
-// joinsAndLeaves has a client of its own join and leave mostGroups groups.
+// joinsAndLeaves makes a client of its own join and leave mostGroups groups.
 func joinsAndLeaves(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 	client, id := s.own(t)
 	if client == nil {

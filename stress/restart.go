@@ -11,7 +11,7 @@ import (
 
 var dying = []Scenario{{
 	Name:  "kill-restart",
-	Says:  "kill -9 in a broadcast: clients have a whole beginning, the next process starts clean",
+	Says:  "kill -9 during a broadcast: clients have an intact beginning, the next process starts clean",
 	round: kill,
 }}
 
@@ -39,20 +39,21 @@ func kill(t *Trial, s *site) {
 	for _, c := range before {
 		c.Ended()
 		got := numbersOf(c)
-		// A push is answered once the kernel has it: nothing answered is lost.
+		// A push is answered once the kernel has it, so nothing that was answered
+		// is lost.
 		t.Check(len(got) >= int(answered.Load()), "a client has %d of the %d pushes that were answered as written", len(got), answered.Load())
-		t.all("a client of the process that was killed", got, len(got))
+		t.all("a client of the killed process", got, len(got))
 	}
 	s.Restart()
 	s.settleIn()
 	again := s.crowd(t, 20)
 	for _, c := range again {
-		t.Check(!known[c.ID], "an id was given twice")
+		t.Check(!known[c.ID], "an id was assigned twice")
 	}
 	t.Equal("matched by a broadcast after the restart", s.broadcast(numbered(0, 10)), len(again))
 	for _, c := range again {
 		c.Await(1)
 		t.all("a client after the restart", numbersOf(c), 1)
-		s.heard(1)
+		s.addReceived(1)
 	}
 }

@@ -16,11 +16,11 @@ import (
 
 var rolling = []Scenario{{
 	Name:    "rolling-replacement",
-	Says:    "successors on the same port: nobody is refused or reset, all get 1001 behind all they were pushed",
+	Says:    "successors on the same port: nobody is refused or reset, all get 1001 after all their pushes",
 	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) { return prepareRolling(t, nil) },
 }, {
 	Name: "rolling-inherited",
-	Says: "the same with a listening socket that a parent hands from one process to the next",
+	Says: "the same with a listening socket that a parent passes from one process to the next",
 	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) {
 		var plain net.ListenConfig
 		plain.SetMultipathTCP(false) // systemd's sockets are plain TCP as well
@@ -32,10 +32,10 @@ var rolling = []Scenario{{
 }}
 
 const (
-	generations = 3  // replacements of a round; a client that does not read sees the second
-	regulars    = 40 // clients that come back whenever they are closed
+	generations = 3  // replacements in a round; a client that does not read is there for the second
+	regulars    = 40 // clients that reconnect whenever they are closed
 	arrivalGap  = 10 * time.Millisecond
-	fewArrivals = 20 // that must be served before the next thing happens
+	fewArrivals = 20 // clients that must be served before the next step
 	pushGap     = 20 * time.Millisecond
 )
 
@@ -53,12 +53,12 @@ func prepareRolling(t *Trial, inherited *net.TCPListener) (wstest.Options, func(
 		}, base...)}
 	}
 	return next(), func(t *Trial, s *site) {
-		v := &voyage{t: t, s: s, open: map[*wstest.Raw]bool{}, of: map[int]*tally{}}
+		v := &rollout{t: t, s: s, open: map[*wstest.Raw]bool{}, of: map[int]*tally{}}
 		v.play(next, &born)
 	}, nil
 }
 
-func (v *voyage) play(next func() wstest.Options, born *int) {
+func (v *rollout) play(next func() wstest.Options, born *int) {
 	defer v.leave()
 	gateway, process := v.s.Gateway, *born
 	address := gateway.Addr
@@ -66,13 +66,13 @@ func (v *voyage) play(next func() wstest.Options, born *int) {
 	for range regulars {
 		v.all.Go(func() {
 			for !v.over.Load() {
-				v.ride(address)
+				v.client(address)
 			}
 		})
 	}
 	v.all.Go(func() {
 		for !v.halt.Load() {
-			v.all.Go(func() { v.ride(address) })
+			v.all.Go(func() { v.client(address) })
 			time.Sleep(arrivalGap)
 		}
 	})
@@ -100,8 +100,8 @@ func (v *voyage) play(next func() wstest.Options, born *int) {
 	v.finish(gateway, process, ended)
 }
 
-// leave ends all connections.
-func (v *voyage) leave() {
+// leave closes all connections.
+func (v *rollout) leave() {
 	v.halt.Store(true)
 	v.over.Store(true)
 	v.mu.Lock()
@@ -112,20 +112,20 @@ func (v *voyage) leave() {
 	v.all.Wait()
 }
 
-// served waits until so many clients more are served by a process.
-func (v *voyage) served(process, more int) {
+// served waits until a process has served the given number of clients more.
+func (v *rollout) served(process, more int) {
 	want := v.now(process).served + more
 	wstest.Await(v.t, func() string {
 		if n := v.now(process).served; n < want {
-			return fmt.Sprintf("process %d has served %d clients, %d are awaited", process, n, want)
+			return fmt.Sprintf("process %d has served %d clients, want %d", process, n, want)
 		}
 		return ""
 	})
 }
 
-// stuck is a client that reads nothing, and for which more waits than the kernel
-// takes.
-func (v *voyage) stuck(g *wstest.Gateway, process int) *wstest.Raw {
+// stuck is a client that reads nothing and for which more data waits than the
+// kernel takes.
+func (v *rollout) stuck(g *wstest.Gateway, process int) *wstest.Raw {
 	r := g.DialRaw(v.t)
 	r.SetReadBuffer(32 << 10)
 	first := r.Upgrade()
@@ -136,15 +136,15 @@ func (v *voyage) stuck(g *wstest.Gateway, process int) *wstest.Raw {
 	v.t.Must(json.Unmarshal([]byte(first), &id) == nil, "the first message is %q", first)
 	v.count(process, func(c *tally) { c.loose = true })
 	for range 16 {
-		err := v.tell(g, process, wstest.To("client_ids", id.ID), strings.Repeat("x", 500_000))
+		err := v.pushOnce(g, process, wstest.To("client_ids", id.ID), strings.Repeat("x", 500_000))
 		v.t.Must(err == nil, "a push: %v", err)
 	}
 	return r
 }
 
-// outwait shows that a client that does not read keeps its process, but nobody
-// out; then it reads, and has all that it was pushed.
-func (v *voyage) outwait(stuck *wstest.Raw, old *wstest.Gateway, process, successor int) {
+// outwait checks that a client that does not read keeps its process alive, but
+// prevents nobody from connecting. Then the client reads, and gets all its pushes.
+func (v *rollout) outwait(stuck *wstest.Raw, old *wstest.Gateway, process, successor int) {
 	v.left(process, 1)
 	v.served(successor, fewArrivals)
 	select {
@@ -156,11 +156,11 @@ func (v *voyage) outwait(stuck *wstest.Raw, old *wstest.Gateway, process, succes
 	v.read(stuck, process)
 }
 
-// left waits until all clients of a process but so many were closed.
-func (v *voyage) left(process, but int) tally {
+// left waits until a process has closed all its clients but the given number.
+func (v *rollout) left(process, but int) tally {
 	wstest.Await(v.t, func() string {
 		if c := v.now(process); c.closed != c.served-but {
-			return fmt.Sprintf("process %d has closed %d of the %d clients it has served, all but %d are awaited", process, c.closed, c.served, but)
+			return fmt.Sprintf("process %d has closed %d of its %d clients, want all but %d", process, c.closed, c.served, but)
 		}
 		return ""
 	})
@@ -169,18 +169,18 @@ func (v *voyage) left(process, but int) tally {
 
 var drainEnd = regexp.MustCompile(`in_order=(\d+) unanswered=0 cut_off=0 not_reading=0`)
 
-// gone checks the figures of a process that has ended.
-func (v *voyage) gone(g *wstest.Gateway, process int) {
+// gone checks the counts of a process that has ended.
+func (v *rollout) gone(g *wstest.Gateway, process int) {
 	c := v.left(process, 0)
-	v.t.Check(c.received == c.sent || c.loose && c.received < c.sent, "clients of a predecessor have %d messages, it has told of %d", c.received, c.sent)
+	v.t.Check(c.received == c.sent || c.loose && c.received < c.sent, "clients of a predecessor have %d messages, its answers say %d", c.received, c.sent)
 	told := drainEnd.FindStringSubmatch(g.Log())
 	v.t.Must(told != nil, "the log does not say that all have left in order:\n%s", g.Log())
 	n, _ := strconv.Atoi(told[1])
-	v.t.Equal("clients that have left in order, by those who saw it", n, c.closed)
+	v.t.Equal("clients closed in order, as logged and as seen by them", n, c.closed)
 }
 
-// finish checks the last process, and that everybody is with it.
-func (v *voyage) finish(g *wstest.Gateway, process int, ended <-chan struct{}) {
+// finish checks the last process, and that it has all clients.
+func (v *rollout) finish(g *wstest.Gateway, process int, ended <-chan struct{}) {
 	v.halt.Store(true)
 	<-ended
 	wstest.Await(v.t, func() string {
@@ -193,8 +193,8 @@ func (v *voyage) finish(g *wstest.Gateway, process int, ended <-chan struct{}) {
 	})
 	c := v.now(process)
 	v.t.Check(c.served >= regulars, "%d clients are with the last process", c.served)
-	v.t.Must(v.tell(g, process, wstest.All(), "the end") == nil, "the last push")
-	v.t.Equal("clients that the last process has, by those who are there", v.now(process).sent-c.sent, c.served)
+	v.t.Must(v.pushOnce(g, process, wstest.All(), "the end") == nil, "the last push")
+	v.t.Equal("clients of the last process, as counted by it and by them", v.now(process).sent-c.sent, c.served)
 	v.t.Equal("clients of no process", v.now(0).closed, 0)
 	v.leave()
 	v.t.Equal("exit code of the last process", v.s.Stop(), 0)

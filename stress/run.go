@@ -15,21 +15,21 @@ import (
 type Scenario struct {
 	Name, Says string
 	options    wstest.Options
-	// round plays the trouble once, a few seconds long. Its connections are
-	// closed when it returns.
+	// round plays the trouble once, for a few seconds. Its connections are closed
+	// when it returns.
 	round func(t *Trial, s *site)
-	// prepare makes what a scenario needs beside its gateway, and returns its
-	// options and round; nil if there is nothing to make. An error says why the
-	// scenario cannot be played on this machine.
+	// prepare sets up what a scenario needs apart from its gateway, and returns the
+	// gateway's options and the round; nil if there is nothing to set up. An error
+	// says why the scenario cannot be played on this machine.
 	prepare func(t *Trial) (wstest.Options, func(t *Trial, s *site), error)
 }
 
-// Scenarios are all there are, in the order in which they are run.
+// Scenarios returns all scenarios, in the order in which they run.
 func Scenarios() []Scenario {
 	return slices.Concat(churning, slowReaders, steadyReaders, cutting, flooding, silence, dying, lateness, shortage, stalling, jumping, securing, stuckLogs, fairness, rolling)
 }
 
-// Find picks scenarios by name; no names are all.
+// Find returns scenarios by name, all if there are no names.
 func Find(names []string) ([]Scenario, error) {
 	all := Scenarios()
 	if len(names) == 0 {
@@ -46,12 +46,12 @@ func Find(names []string) ([]Scenario, error) {
 	return found, nil
 }
 
-// Summary is the outcome of a run.
+// Summary is the result of a run.
 type Summary struct{ Scenarios, Checks, Failed, Skipped int }
 
-// Run plays scenarios one after the other, each for its share of the time and
-// at least one round, and prints a line for each. When ctx ends it stops the
-// gateway that runs and returns the cause.
+// Run plays scenarios one after the other, each for its share of the time and at
+// least one round, and prints a line for each. When ctx ends it stops the running
+// gateway and returns the cause.
 func Run(ctx context.Context, list []Scenario, length time.Duration, out io.Writer) (Summary, error) {
 	defer wstest.Clean()
 	var sum Summary
@@ -87,7 +87,7 @@ func Run(ctx context.Context, list []Scenario, length time.Duration, out io.Writ
 	return sum, nil
 }
 
-// outcome is that of one scenario.
+// outcome is the result of one scenario.
 type outcome struct {
 	checks, failed, rounds int
 	failures               []string
@@ -106,9 +106,9 @@ func play(ctx context.Context, s Scenario, share time.Duration) (outcome, error)
 		options, round := s.options, s.round
 		if s.prepare != nil {
 			if options, round, skipped = s.prepare(t); skipped != nil {
-				// What CI leaves out, nobody notices.
+				// Nobody would notice a scenario that CI skips.
 				if os.Getenv("CI") == "true" {
-					t.Check(false, "in CI it must be played: %v", skipped)
+					t.Check(false, "must not be skipped in CI: %v", skipped)
 				}
 				return
 			}
@@ -123,7 +123,8 @@ func play(ctx context.Context, s Scenario, share time.Duration) (outcome, error)
 	select {
 	case <-played:
 	case <-ctx.Done():
-		// The scenario's goroutine is left to fail on its own: the program ends.
+		// The goroutine of the scenario is left to fail on its own, since the
+		// program ends.
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)

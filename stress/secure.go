@@ -16,7 +16,7 @@ import (
 
 var securing = []Scenario{{
 	Name:    "wss-churn",
-	Says:    "wss clients, some of them compressing, come and go beside cut handshakes and records",
+	Says:    "wss clients, some with compression, come and go beside truncated handshakes and records",
 	prepare: overTLS(secureChurn, "--compress"),
 }, {
 	Name:    "wss-slow",
@@ -24,8 +24,8 @@ var securing = []Scenario{{
 	prepare: overTLS(secureSlow, "--slow-policy", "close", "--ping-interval", "0"),
 }}
 
-// overTLS prepares a gateway with a wss listener beside its ws, under an
-// authority of its own, whose files go with it.
+// overTLS prepares a gateway with a ws and a wss listener. The certificate's
+// authority exists only for the scenario, and so do the files.
 func overTLS(round func(t *Trial, s *site, trust *tls.Config), flags ...string) func(t *Trial) (wstest.Options, func(t *Trial, s *site), error) {
 	return func(t *Trial) (wstest.Options, func(t *Trial, s *site), error) {
 		authority := wstest.NewAuthority(t)
@@ -36,9 +36,10 @@ func overTLS(round func(t *Trial, s *site, trust *tls.Config), flags ...string) 
 	}
 }
 
-// secureChurn: who stays has every push, compressed or not; who comes and goes
-// has all between its first and its last; handshakes that end at every byte,
-// records that do, and what is no TLS at all disturb nobody.
+// secureChurn: a client that stays gets every push, compressed or not. A client
+// that comes and goes gets all pushes between its first and its last. Handshakes
+// that end at every byte, truncated records, and connections that are not TLS
+// disturb nobody.
 func secureChurn(t *Trial, s *site, trust *tls.Config) {
 	const broadcasts = 100
 	stay := make([]*wstest.Client, 10)
@@ -47,7 +48,7 @@ func secureChurn(t *Trial, s *site, trust *tls.Config) {
 		stay[i], _, err = s.TryDial(t, wstest.DialOptions{TLS: trust, Compress: i%2 == 0})
 		t.Must(err == nil, "client %d: %v", i, err)
 	}
-	s.owe(handshakesOK, len(stay))
+	s.expect(handshakesOK, len(stay))
 	var over atomic.Bool
 	var others sync.WaitGroup
 	for w := range 3 {
@@ -70,8 +71,8 @@ func secureChurn(t *Trial, s *site, trust *tls.Config) {
 	others.Wait()
 	for _, c := range stay {
 		c.Await(broadcasts)
-		t.all("who stayed", numbersOf(c), broadcasts)
-		s.heard(broadcasts)
+		t.all("a client that stayed", numbersOf(c), broadcasts)
+		s.addReceived(broadcasts)
 	}
 }
 
@@ -82,7 +83,7 @@ func secureGuest(t *Trial, s *site, trust *tls.Config, i int) {
 	if err != nil {
 		return
 	}
-	s.owe(handshakesOK, 1)
+	s.expect(handshakesOK, 1)
 	time.Sleep(10 * time.Millisecond)
 	if i%4 < 2 {
 		c.Close()
@@ -91,10 +92,10 @@ func secureGuest(t *Trial, s *site, trust *tls.Config, i int) {
 	}
 	got := numbersOf(c)
 	t.run("a guest", got)
-	s.heard(len(got))
+	s.addReceived(len(got))
 }
 
-// trouble is one peer that the others must not notice.
+// trouble is one peer that others must not notice.
 func trouble(t *Trial, s *site, trust *tls.Config, i int) {
 	conn, err := dialSecure(t, s)
 	t.Check(err == nil, "dial: %v", err)
@@ -103,20 +104,20 @@ func trouble(t *Trial, s *site, trust *tls.Config, i int) {
 	}
 	cut := &cutConn{TCPConn: conn, left: 1 << 20}
 	switch i % 4 {
-	case 0, 1: // a handshake that ends after so many bytes
-		cut.left = i * 7 % 1800 // which may be all of it
+	case 0, 1: // a handshake that ends after a number of bytes
+		cut.left = i * 7 % 1800 // possibly all of them
 		_ = tls.Client(cut, trust).Handshake()
-	case 2: // no TLS
+	case 2: // not TLS
 		_, _ = cut.Write([]byte([]string{"GET / HTTP/1.1\r\n\r\n", "\x00\x01\x02\x03\x04\x05", "\x16\x03\x01\x00\x05hello"}[i/4%3]))
 		_ = cut.SetReadDeadline(time.Now().Add(wstest.Patience))
 		_, _ = io.Copy(io.Discard, cut)
-	case 3: // a record that ends after so many bytes
+	case 3: // a record that ends after a number of bytes
 		peer, err := upgradeSecure(cut, trust)
 		t.Check(err == nil, "a handshake before a cut: %v", err)
 		if err != nil {
 			break
 		}
-		s.owe(handshakesOK, 1)
+		s.expect(handshakesOK, 1)
 		cut.left = 1 + i%60
 		_, _ = peer.Write(wstest.MaskedFrame(wstest.OpText, make([]byte, 100)))
 	}
@@ -126,8 +127,8 @@ func trouble(t *Trial, s *site, trust *tls.Config, i int) {
 	_ = cut.TCPConn.Close()
 }
 
-// secureSlow: four clients whose sockets fill up are closed, and have had a
-// beginning of the messages, whole and in order.
+// secureSlow: four clients whose sockets fill up are closed, and have the beginning
+// of the messages, intact and in order.
 func secureSlow(t *Trial, s *site, trust *tls.Config) {
 	list := make([]*tlsPeer, stuck)
 	for i := range list {
@@ -137,16 +138,16 @@ func secureSlow(t *Trial, s *site, trust *tls.Config) {
 		list[i], err = upgradeSecure(&cutConn{TCPConn: conn, left: 1 << 20}, trust)
 		t.Must(err == nil, "a deaf client: %v", err)
 	}
-	s.owe(handshakesOK, stuck)
+	s.expect(handshakesOK, stuck)
 	pour(t, s, bulks)
-	s.owe(closes("slow"), stuck)
+	s.expect(closes("slow"), stuck)
 	for _, p := range list {
 		_ = p.tcp.SetReadBuffer(2 << 20)
 		got := p.numbers()
 		t.Check(len(got) < bulks, "a client that did not read has everything")
 		t.Check(len(got) == 0 || got[0] == 0, "it begins with %v", got[:min(1, len(got))])
-		t.run("who did not read", got)
-		s.heard(len(got))
+		t.run("a client that did not read", got)
+		s.addReceived(len(got))
 	}
 }
 
@@ -160,7 +161,7 @@ func dialSecure(t *Trial, s *site) (*net.TCPConn, error) {
 	return conn.(*net.TCPConn), nil
 }
 
-// cutConn is a connection that sends so many bytes and fails then.
+// cutConn is a connection that fails after a number of sent bytes.
 type cutConn struct {
 	*net.TCPConn
 	left int
@@ -178,14 +179,14 @@ func (c *cutConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// tlsPeer is a client whose handshakes, that of TLS and the other, are done.
+// tlsPeer is a client that has completed the TLS and the WebSocket handshake.
 type tlsPeer struct {
 	*tls.Conn
 	tcp *net.TCPConn
 	in  *bufio.Reader
 }
 
-// upgradeSecure does both handshakes and takes the init message.
+// upgradeSecure completes both handshakes and reads the init message.
 func upgradeSecure(c *cutConn, trust *tls.Config) (*tlsPeer, error) {
 	_ = c.SetDeadline(time.Now().Add(wstest.Patience))
 	p := &tlsPeer{Conn: tls.Client(c, trust), tcp: c.TCPConn}
@@ -206,7 +207,7 @@ func upgradeSecure(c *cutConn, trust *tls.Config) (*tlsPeer, error) {
 	return p, err
 }
 
-// frame reads a frame of the gateway; those of this scenario are not masked.
+// frame reads a frame of the gateway, which must not be masked.
 func (p *tlsPeer) frame() (op byte, payload []byte, err error) {
 	var head [10]byte
 	if _, err := io.ReadFull(p.in, head[:2]); err != nil {
@@ -236,7 +237,7 @@ func (p *tlsPeer) frame() (op byte, payload []byte, err error) {
 	return head[0] & 0x0f, payload, err
 }
 
-// numbers reads to the end and gives the numbers of the messages.
+// numbers reads to the end and returns the numbers of the messages.
 func (p *tlsPeer) numbers() (list []int) {
 	_ = p.SetReadDeadline(time.Now().Add(wstest.Patience))
 	for {

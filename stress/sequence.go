@@ -9,13 +9,13 @@ import (
 	"castgate/internal/wstest"
 )
 
-// numbered is the message with a number, of at least size bytes.
+// numbered is the message with number i, at least size bytes long.
 func numbered(i, size int) string {
 	text := fmt.Sprintf("%08d|", i)
 	return text + strings.Repeat("x", max(0, size-len(text)))
 }
 
-// numberOf is the number of such a message, -1 of any other.
+// numberOf is the number of such a message, -1 for any other.
 func numberOf(text string) int {
 	digits, _, ok := strings.Cut(text, "|")
 	n, err := strconv.Atoi(digits)
@@ -25,8 +25,8 @@ func numberOf(text string) int {
 	return n
 }
 
-// run checks that a client has consecutive numbers, so that nothing between
-// its first and its last was lost or came twice.
+// run checks that a client's numbers are consecutive, so that nothing between its
+// first and its last was lost or repeated.
 func (t *Trial) run(who string, got []int) {
 	for i := range got {
 		if i > 0 {
@@ -35,14 +35,14 @@ func (t *Trial) run(who string, got []int) {
 	}
 }
 
-// all checks that a client has the numbers from 0 to below n, each once.
+// all checks that a client has the numbers 0 to n-1, each once.
 func (t *Trial) all(who string, got []int, n int) {
 	t.Equal(who+": messages", len(got), n)
 	t.Check(len(got) == 0 || got[0] == 0, "%s begins with %v", who, got[:min(1, len(got))])
 	t.run(who, got)
 }
 
-// numbersOf are the numbers of the messages of a client so far.
+// numbersOf returns the numbers of a client's messages so far.
 func numbersOf(c *wstest.Client) []int {
 	log := c.Messages()
 	numbers := make([]int, len(log))
@@ -52,9 +52,10 @@ func numbersOf(c *wstest.Client) []int {
 	return numbers
 }
 
-// rest reads a raw connection until want messages have come or it ends, and
-// gives their numbers and the code of its close frame, 0 if there was none.
-func rest(r *wstest.Raw, want int) (numbers []int, code int) {
+// readRest reads a raw connection until it has want messages or the connection
+// ends. It returns their numbers and the code of the close frame, 0 if there was
+// none.
+func readRest(r *wstest.Raw, want int) (numbers []int, code int) {
 	for len(numbers) < want {
 		op, payload, err := r.Frame()
 		switch {

@@ -8,7 +8,7 @@ import (
 
 var shortage = []Scenario{{
 	Name:    "open-files",
-	Says:    "out of descriptors: who is in is served, who waits is served later",
+	Says:    "out of descriptors: connected clients are served, others are served later",
 	options: wstest.Options{Wrap: []string{"prlimit", "--nofile=400:400", "--"}, Flags: []string{"--handshake-timeout", "60s"}},
 	round:   openFiles,
 }, {
@@ -21,7 +21,7 @@ var shortage = []Scenario{{
 	round: memory,
 }}
 
-// openFiles lowers the limit of the running process below what it was told at
+// openFiles lowers the limit of the running process below the value that it read at
 // its start, so that accept itself fails.
 func openFiles(t *Trial, s *site) {
 	const spare, waiting = 10, 40
@@ -42,31 +42,31 @@ func openFiles(t *Trial, s *site) {
 	}
 	for _, c := range in {
 		c.Await(broadcasts)
-		t.all("who was in", numbersOf(c), broadcasts)
-		s.heard(broadcasts)
+		t.all("a connected client", numbersOf(c), broadcasts)
+		s.addReceived(broadcasts)
 	}
 	t.Must(unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, &usual, nil) == nil, "raising the limit of open files")
 	var served []*wstest.Raw
 	for _, r := range queue {
-		// One may be told 503 at once: a descriptor is kept for that.
+		// One may get a 503 at once: a descriptor is reserved for that.
 		status := r.Status()
-		t.Check(status == 101 || status == 503, "the handshake of who had to wait: %d", status)
+		t.Check(status == 101 || status == 503, "the handshake of a client that had to wait: %d", status)
 		if status != 101 {
-			s.owe(handshakesBusy, 1)
+			s.expect(handshakesBusy, 1)
 			continue
 		}
 		op, _, err := r.Frame()
 		t.Check(err == nil && op == wstest.OpText, "its init message: opcode %d, %v", op, err)
 		served = append(served, r)
 	}
-	t.Check(len(served) > waiting/2, "only %d of %d who had to wait were served", len(served), waiting)
-	s.owe(handshakesOK, len(served))
+	t.Check(len(served) > waiting/2, "only %d of %d clients that had to wait were served", len(served), waiting)
+	s.expect(handshakesOK, len(served))
 	s.AwaitMetric("castgate_connections", float64(len(in)+len(served)))
 	s.broadcast(numbered(broadcasts, 100))
 	for _, r := range served {
-		got, _ := rest(r, 1)
-		t.Check(len(got) == 1 && got[0] == broadcasts, "who had to wait has %v", got)
-		s.heard(len(got))
+		got, _ := readRest(r, 1)
+		t.Check(len(got) == 1 && got[0] == broadcasts, "a client that had to wait has %v", got)
+		s.addReceived(len(got))
 	}
 }
 
@@ -87,5 +87,5 @@ func memory(t *Trial, s *site) {
 	t.Check(wstest.RaceEnabled || used < 48<<20+memorySlack, "%d MiB are in use with GOMEMLIMIT=48MiB", used>>20)
 	d := s.Deliveries()
 	t.Check(d.Dropped > 0, "no queue was full")
-	t.Equal("deliveries written, dropped and queued, by those matched", d.Written+d.Dropped+d.Queued, d.Matched)
+	t.Equal("deliveries written, dropped and queued, as matched", d.Written+d.Dropped+d.Queued, d.Matched)
 }

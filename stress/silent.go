@@ -4,12 +4,12 @@ import "castgate/internal/wstest"
 
 var silence = []Scenario{{
 	Name:    "silent-peers",
-	Says:    "peers that never speak are gone, those who answer pings stay",
+	Says:    "silent peers are closed, those that answer pings stay",
 	options: wstest.Options{Flags: []string{"--ping-interval", "500ms", "--ping-timeout", "1s", "--handshake-timeout", "1s"}},
 	round:   silent,
 }}
 
-// silent opens connections that look alive to the kernel only: some before the
+// silent opens connections that only the kernel keeps alive: some before the
 // handshake, some after it.
 func silent(t *Trial, s *site) {
 	const mute = 50
@@ -20,8 +20,8 @@ func silent(t *Trial, s *site) {
 		half[i].Put([]byte(wstest.Handshake[:i]))
 	}
 	s.raw(t, mute)
-	s.owe(handshakesTimeout, mute)
-	s.owe(closes("ping_timeout"), mute)
+	s.expect(handshakesTimeout, mute)
+	s.expect(closes("ping_timeout"), mute)
 	said := 0
 	wstest.Await(t, func() string {
 		s.push(wstest.To("client_ids", answering[0].ID), numbered(said, 10))
@@ -32,9 +32,9 @@ func silent(t *Trial, s *site) {
 		return ""
 	})
 	answering[0].Await(said)
-	t.all("who answers pings", numbersOf(answering[0]), said)
-	s.heard(said)
+	t.all("a client that answers pings", numbersOf(answering[0]), said)
+	s.addReceived(said)
 	for _, c := range answering {
-		t.Check(c.Err() == nil && c.Pings() > 0, "who answers pings got %d and ended with %v", c.Pings(), c.Err())
+		t.Check(c.Err() == nil && c.Pings() > 0, "a client that answers pings got %d and ended with %v", c.Pings(), c.Err())
 	}
 }

@@ -36,37 +36,37 @@ type site struct {
 	start residue
 
 	mu       sync.Mutex
-	owed     map[string]int  // by sample: its value at the end
-	matched  int             // what the answers to pushes said
-	unknown  map[string]bool // samples for which nobody knows it
-	received int             // messages that clients have
+	expected map[string]int  // by sample: its value at the end
+	matched  int             // deliveries, according to the answers to pushes
+	unknown  map[string]bool // samples whose value cannot be known
+	received int             // messages received by clients
 
-	attacked atomic.Int64 // bytes that attackers have sent
+	attacked atomic.Int64 // bytes sent by attackers
 }
 
 // residue is what a gateway holds when nobody is connected.
 type residue struct{ files, goroutines, memory int }
 
-// Limits of what may stay when all have left, above what there was before.
+// How much more than before may remain when all clients have left.
 const (
-	goroutineSlack = 4       // of the runtime and of a control request that ends
-	memorySlack    = 8 << 20 // what a second of any process moves it by
-	// memoryPatience is how long the gateway may take to give memory back. It
-	// waits for quiet, so that nothing is asked of it meanwhile.
+	goroutineSlack = 4       // of the runtime, and of a control request that is ending
+	memorySlack    = 8 << 20 // normal fluctuation of a process within a second
+	// memoryPatience is how long the gateway may take to give memory back. It waits
+	// for quiet, so nothing is asked of it meanwhile.
 	memoryPatience = 30 * time.Second
 )
 
-// open starts a gateway. Everything in it has run once when its residue is
-// taken.
+// open starts a gateway. Its residue is taken after each part of it has run once.
 func open(t *Trial, o wstest.Options) *site {
 	s := &site{Gateway: wstest.StartWith(t, o), t: t}
 	s.settleIn()
 	return s
 }
 
-// settleIn takes the gateway's state as the new beginning, for a fresh process.
+// settleIn takes the present state of the gateway as the new beginning, for a fresh
+// process.
 func (s *site) settleIn() {
-	s.owed, s.unknown, s.matched, s.received = map[string]int{}, map[string]bool{}, 0, 0
+	s.expected, s.unknown, s.matched, s.received = map[string]int{}, map[string]bool{}, 0, 0
 	s.t.within(func(t *Trial) {
 		crowd := s.crowd(t, 20)
 		wstest.Parallel(8, 8, func(int) { s.TryMetrics() })
@@ -74,7 +74,7 @@ func (s *site) settleIn() {
 		for _, c := range crowd {
 			c.Expect("warm")
 		}
-		s.heard(len(crowd))
+		s.addReceived(len(crowd))
 	})
 	s.AwaitMetric("castgate_sockets", 0)
 	s.start = s.residue()
@@ -90,49 +90,49 @@ func (s *site) residue() residue {
 	}
 }
 
-// owe adds to what a counter must have at the end.
-func (s *site) owe(sample string, n int) {
+// expect adds n to what a counter must show at the end.
+func (s *site) expect(sample string, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.owed[sample] += n
+	s.expected[sample] += n
 }
 
-// loseCount has a counter not be checked at the end: an attacker cannot tell how much
-// of what it has sent was taken.
-func (s *site) loseCount(sample string) {
+// skip excludes a counter from the check at the end: an attacker cannot know how
+// much of its data was read.
+func (s *site) skip(sample string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unknown[sample] = true
 }
 
-// heard adds to the messages of pushes that clients have.
-func (s *site) heard(n int) {
+// addReceived adds to the pushed messages that clients have received.
+func (s *site) addReceived(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.received += n
 }
 
-// broadcast pushes to everybody and keeps what the answer said.
+// broadcast pushes to everybody and records what the answer says.
 func (s *site) broadcast(text string) (matched int) { return s.push(wstest.All(), text) }
 
-// matchedByPHP adds a command that is not answered, and those whom it matches.
+// matchedByPHP adds the number of clients that an unanswered command matches.
 func (s *site) matchedByPHP(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.matched += n
-	s.owed[pushes]++
+	s.expected[pushes]++
 }
 
 func (s *site) push(to wstest.M, text string) (matched int) {
 	matched = s.Push(to, text)
 	s.mu.Lock()
 	s.matched += matched
-	s.owed[pushes]++
+	s.expected[pushes]++
 	s.mu.Unlock()
 	return matched
 }
 
-// crowd dials n clients that read, a few at a time.
+// crowd connects n clients that read, a few at a time.
 func (s *site) crowd(t *Trial, n int) []*wstest.Client {
 	clients := make([]*wstest.Client, n)
 	errs := make([]error, n)
@@ -140,40 +140,40 @@ func (s *site) crowd(t *Trial, n int) []*wstest.Client {
 	for i, err := range errs {
 		t.Must(err == nil, "client %d of %d: %v", i, n, err)
 	}
-	s.owe(handshakesOK, n)
+	s.expect(handshakesOK, n)
 	return clients
 }
 
-// raw dials n clients on raw sockets, their handshakes done.
+// raw connects n clients on raw sockets and completes their handshakes.
 func (s *site) raw(t *Trial, n int) []*wstest.Raw {
 	list := make([]*wstest.Raw, n)
 	for i := range list {
 		list[i] = s.DialRaw(t)
 		list[i].Upgrade()
 	}
-	s.owe(handshakesOK, n)
+	s.expect(handshakesOK, n)
 	return list
 }
 
-// close waits until nobody is connected and holds the counters against what
-// the clients saw and the residue against the beginning.
+// close waits until nobody is connected. It compares the counters with what the
+// clients saw, and the residue with the beginning.
 func (s *site) close() {
 	t := s.t
 	d := s.Settled(t)
 	s.AwaitMetric("castgate_sockets", 0)
-	s.AwaitMetric("castgate_groups", 0) // who is in thousands leaves some of them at a time
+	s.AwaitMetric("castgate_groups", 0) // a client in thousands of groups leaves a few at a time
 	m := s.Metrics()
-	t.Equal("deliveries matched, by the answers to pushes", d.Matched, s.matched)
-	t.Equal("deliveries written and dropped, by those matched", d.Written+d.Dropped, d.Matched)
+	t.Equal("deliveries matched, as the answers to pushes say", d.Matched, s.matched)
+	t.Equal("deliveries written and dropped, as matched", d.Written+d.Dropped, d.Matched)
 	t.Check(d.Written >= s.received, "%d deliveries were written, but clients have %d", d.Written, s.received)
-	for sample, want := range s.owed {
+	for sample, want := range s.expected {
 		if s.unknown[sample] {
 			continue
 		}
 		t.Equal(sample, int(m[sample]), want)
 	}
 	byPeer := int(m[handshakesOK])
-	for sample, n := range s.owed {
+	for sample, n := range s.expected {
 		if strings.HasPrefix(sample, "castgate_closes_total{") {
 			byPeer -= n
 		}
@@ -185,9 +185,9 @@ func (s *site) close() {
 		}
 	}
 	left := int(m[closes("peer_gone")] + m[closes("peer_closed")])
-	t.Check(left == byPeer, "closes by peers, by those who left of themselves: %d, want %d: %s", left, byPeer, strings.Join(reasons, ", "))
-	t.Equal("closes, by handshakes that were done", int(m["castgate_closes_total"]), int(m[handshakesOK]))
-	t.Equal("handshakes decided, by sockets accepted and those turned away",
+	t.Check(left == byPeer, "closes by peers, as clients left: %d, want %d: %s", left, byPeer, strings.Join(reasons, ", "))
+	t.Equal("closes, as handshakes succeeded", int(m["castgate_closes_total"]), int(m[handshakesOK]))
+	t.Equal("handshakes decided, as sockets accepted and turned away",
 		int(m["castgate_handshakes_total"]-m[handshakesBusy]), int(m["castgate_accepted_total"]))
 	for _, sample := range []string{
 		"castgate_panics_total", "castgate_queue_bytes", "castgate_deliveries_queued",
@@ -200,11 +200,11 @@ func (s *site) close() {
 	wstest.Await(t, func() string {
 		now = s.residue()
 		if now.files > s.start.files || now.goroutines > s.start.goroutines+goroutineSlack {
-			return fmt.Sprintf("the gateway keeps %+v, began with %+v", now, s.start)
+			return fmt.Sprintf("the gateway still holds %+v, began with %+v", now, s.start)
 		}
 		return ""
 	})
-	t.Equal("open files, by those at the beginning", now.files, s.start.files)
+	t.Equal("open files, as at the beginning", now.files, s.start.files)
 	t.Check(now.goroutines <= s.start.goroutines+goroutineSlack, "%d goroutines, began with %d", now.goroutines, s.start.goroutines)
 	memory := now.memory
 	for end := time.Now().Add(memoryPatience); memory > s.start.memory+memorySlack && time.Now().Before(end) && !wstest.RaceEnabled; {

@@ -18,19 +18,19 @@ var slowReaders = []Scenario{{
 	round:   slowDrop,
 }, {
 	Name:    "zero-window",
-	Says:    "clients that read nothing, then everything, miss nothing",
+	Says:    "clients that read nothing and then everything miss nothing",
 	options: wstest.Options{Flags: []string{"--send-queue", "32MiB", "--ping-interval", "0"}},
 	round:   zeroWindow,
 }}
 
 const (
 	bulk    = 100_000 // bytes of a message; two fit into the send queue
-	bulks   = 100     // messages, more than a socket's buffers hold
+	bulks   = 100     // messages, more than the socket buffers hold
 	stuck   = 4       // clients that do not read
-	readers = 3       // clients that do
+	readers = 3       // clients that read
 )
 
-// deaf dials clients that read nothing and have small windows.
+// deaf connects clients that read nothing and have small windows.
 func deaf(t *Trial, s *site, n int) []*wstest.Raw {
 	list := make([]*wstest.Raw, n)
 	for i := range list {
@@ -38,21 +38,21 @@ func deaf(t *Trial, s *site, n int) []*wstest.Raw {
 		list[i].SetReadBuffer(32 << 10)
 		list[i].Upgrade()
 	}
-	s.owe(handshakesOK, n)
+	s.expect(handshakesOK, n)
 	return list
 }
 
-// listen gives a deaf client a large window again, for it to read at speed.
+// listen gives a deaf client a large window again, so that it reads fast.
 func listen(r *wstest.Raw) { r.SetReadBuffer(2 << 20) }
 
-// pour broadcasts more than the deaf take, at the pace of those who read, who
-// must have it all.
+// pour broadcasts more than deaf clients accept, at the pace of clients that read,
+// which must get everything.
 func pour(t *Trial, s *site, n int) {
 	good := s.crowd(t, readers)
 	for i := range n {
 		s.broadcast(numbered(i, bulk))
-		// Two messages ahead of its readers the pusher waits: they are not
-		// those who are slow.
+		// The pusher stays at most two messages ahead of its readers, so that they
+		// are not the slow ones.
 		for _, c := range good {
 			c.Await(i)
 		}
@@ -60,36 +60,36 @@ func pour(t *Trial, s *site, n int) {
 	for _, c := range good {
 		c.Await(n)
 		t.all("a reader", numbersOf(c), n)
-		s.heard(n)
+		s.addReceived(n)
 	}
 }
 
 func slowClose(t *Trial, s *site) {
 	list := deaf(t, s, stuck)
 	pour(t, s, bulks)
-	s.owe(closes("slow"), stuck)
+	s.expect(closes("slow"), stuck)
 	for _, r := range list {
 		listen(r)
-		got, code := rest(r, bulks)
+		got, code := readRest(r, bulks)
 		t.Check(len(got) < bulks, "a client that did not read has everything")
 		t.Check(code == 1008 || code == 0, "it was closed with %d, want 1008 or a cut", code)
 		t.Check(len(got) == 0 || got[0] == 0, "it begins with %v", got[:min(1, len(got))])
-		t.run("who did not read", got)
-		s.heard(len(got))
+		t.run("a client that did not read", got)
+		s.addReceived(len(got))
 	}
 }
 
 func slowDrop(t *Trial, s *site) {
 	list := deaf(t, s, stuck)
 	pour(t, s, bulks)
-	const last = bulks // the number of a message that all are sent at the end
+	const last = bulks // the number of a message to all at the end
 	logs := make([][]int, len(list))
 	var reading sync.WaitGroup
 	for i, r := range list {
 		listen(r)
 		reading.Go(func() {
 			for next := -1; next != last; {
-				one, _ := rest(r, 1)
+				one, _ := readRest(r, 1)
 				if len(one) == 0 {
 					return
 				}
@@ -102,13 +102,13 @@ func slowDrop(t *Trial, s *site) {
 	s.broadcast(numbered(last, 10))
 	reading.Wait()
 	for _, got := range logs {
-		t.Check(len(got) > 0 && got[len(got)-1] == last, "the last message did not come")
+		t.Check(len(got) > 0 && got[len(got)-1] == last, "the last message did not arrive")
 		t.Check(len(got) <= bulks, "a client that did not read missed nothing")
 		for i := 1; i < len(got); i++ {
-			t.Check(got[i] > got[i-1], "who did not read has %d after %d", got[i], got[i-1])
+			t.Check(got[i] > got[i-1], "a client that did not read has %d after %d", got[i], got[i-1])
 		}
-		s.owe(droppedSlow, bulks+1-len(got))
-		s.heard(len(got))
+		s.expect(droppedSlow, bulks+1-len(got))
+		s.addReceived(len(got))
 	}
 }
 
@@ -117,9 +117,9 @@ func zeroWindow(t *Trial, s *site) {
 	pour(t, s, bulks)
 	wstest.Parallel(len(list), len(list), func(i int) {
 		listen(list[i])
-		got, code := rest(list[i], bulks)
-		t.Equal("the close code of who reads at last", code, 0)
-		t.all("who reads at last", got, bulks)
-		s.heard(len(got))
+		got, code := readRest(list[i], bulks)
+		t.Equal("the close code of a client that reads late", code, 0)
+		t.all("a client that reads late", got, bulks)
+		s.addReceived(len(got))
 	})
 }

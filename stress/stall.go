@@ -28,7 +28,7 @@ func stalls(t *Trial, s *site) {
 			}
 		})
 	}
-	s.owe(messagesReceived, 5*messages)
+	s.expect(messagesReceived, 5*messages)
 	traffic.Go(func() {
 		for i := range 3 {
 			time.Sleep(50 * time.Millisecond)
@@ -47,13 +47,13 @@ func stalls(t *Trial, s *site) {
 	traffic.Wait()
 	for _, c := range stay {
 		c.Await(broadcasts)
-		t.all("who stayed", numbersOf(c), broadcasts)
-		s.heard(broadcasts)
+		t.all("a client that stayed", numbersOf(c), broadcasts)
+		s.addReceived(broadcasts)
 	}
 	for _, r := range leave[15:] {
-		got, _ := rest(r, broadcasts)
+		got, _ := readRest(r, broadcasts)
 		t.all("a raw client that stayed", got, broadcasts)
-		s.heard(len(got))
+		s.addReceived(len(got))
 	}
 	s.AwaitMetric(messagesReceived, float64(s.owedOf(messagesReceived)))
 	s.AwaitMetric("castgate_connections", float64(len(stay)+leaving-15))
@@ -65,5 +65,5 @@ func stalls(t *Trial, s *site) {
 func (s *site) owedOf(sample string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.owed[sample]
+	return s.expected[sample]
 }

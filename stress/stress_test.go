@@ -29,8 +29,8 @@ func TestTwoScenarios(t *testing.T) {
 	}
 }
 
-// TestTrialNotices: checks that do not hold are counted, kept and end a
-// scenario if they must.
+// TestTrialNotices: checks that fail are counted and recorded, and end a scenario
+// if they must.
 func TestTrialNotices(t *testing.T) {
 	trial := newTrial(t.Context())
 	ended := make(chan struct{})
@@ -77,8 +77,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestSkipped: what cannot be played on a machine is said to be left out, and
-// in CI that is a failure.
+// TestSkipped: a scenario that cannot be played on this machine is reported as
+// skipped. In CI that is a failure.
 func TestSkipped(t *testing.T) {
 	list := []Scenario{{Name: "moonlit", prepare: func(*Trial) (wstest.Options, func(*Trial, *site), error) {
 		return wstest.Options{}, nil, errors.New("there is no moon")
@@ -97,8 +97,8 @@ func TestSkipped(t *testing.T) {
 	}
 }
 
-// TestWorkerNotices: what comes out of order for a client is noticed, and kept apart
-// from what others do.
+// TestWorkerNotices: events of a client that are out of order are noticed, whatever
+// other clients do.
 func TestWorkerNotices(t *testing.T) {
 	w := &worker{clients: map[uint32]*told{}, message: func(uint32, string) {}}
 	for _, command := range []byte{phpConnect, phpWebSocketConnect, phpMessage, phpClose} {
@@ -113,7 +113,7 @@ func TestWorkerNotices(t *testing.T) {
 		t.Errorf("a client in order: %+v", c)
 	}
 	if w.of(2).wrong == "" || w.of(3).wrong == "" {
-		t.Errorf("a message behind a close: %q, a close without a connect: %q", w.of(2).wrong, w.of(3).wrong)
+		t.Errorf("a message after a close: %q, a close without a connect: %q", w.of(2).wrong, w.of(3).wrong)
 	}
 	w.open = 0
 	w.settled(trial, "three clients", 3)

@@ -17,11 +17,11 @@ import (
 
 var stuckLogs = []Scenario{{
 	Name:    "stuck-log",
-	Says:    "stderr is a pipe that nobody reads: all is served, each record is there or told as lost; SIGTERM",
+	Says:    "stderr is a pipe that nobody reads: clients are served, each record is written or reported as lost; SIGTERM",
 	prepare: prepareStuckLog,
 }, {
 	Name:    "stuck-audit",
-	Says:    "the audit log is a FIFO that nobody reads; a reload leaves it for a file that is rotated; SIGTERM",
+	Says:    "the audit log is a FIFO that nobody reads; a reload replaces it by a file that is rotated; SIGTERM",
 	prepare: prepareStuckAudit,
 }}
 
@@ -42,13 +42,14 @@ func stuckLog(t *Trial, s *site, stderr *os.File) {
 	s.OK("POST", "/v1/kick", wstest.To("uids", "one more"))
 	m := s.Metrics()
 	t.Check(m["castgate_audit_records_dropped_total"] > 0, "there was room for all")
-	// What reads the log goes on: it gets all that it is not told it has lost.
+	// The reader of the log reads on. It gets every record that is not reported as
+	// lost.
 	log := readUntil(t, stderr, func() bool { return s.auditDone() })
 	t.records(s, log, floodOfKicks+2)
 	kicks(t, s, 5000)
 	t.Check(!s.auditDone(), "the pipe has room for thousands of records")
 	t.endsBy(s, served)
-	readUntil(t, stderr, func() bool { return true }) // what is left is the past process's
+	readUntil(t, stderr, func() bool { return true }) // the rest is the previous process's
 	s.Restart()
 	s.settleIn()
 }
@@ -72,11 +73,11 @@ func stuckAudit(t *Trial, s *site, fifo *os.File, config, file string) {
 	s.OK("POST", "/v1/reload", nil)
 	s.Await(func() string {
 		if !s.auditDone() || s.Metrics()["castgate_log_writers_hanging"] != 0 {
-			return "records wait, or the FIFO is not left"
+			return "records wait, or the FIFO is still in use"
 		}
 		return ""
 	})
-	// A log rotation while the file of settings has an error.
+	// A log rotation while the settings file has an error.
 	rotated := file + ".1"
 	t.Must(os.Rename(file, rotated) == nil, "the audit file cannot be renamed")
 	say(t, config, "audit-log = '"+file+"'\nno-such-setting = 1\n")
@@ -112,7 +113,8 @@ func content(t *Trial, path string) string {
 	return string(text)
 }
 
-// kicks asks for n kicks of nobody: one in ten by itself, the others in batches.
+// kicks makes n kicks of nobody: one in ten in a request of its own, the others in
+// batches.
 func kicks(t *Trial, s *site, n int) {
 	const most = 900
 	batch := `{"commands":[` + strings.TrimSuffix(strings.Repeat(`{"op":"kick","uids":["nobody"]},`, most), ",") + `]}`
@@ -138,7 +140,7 @@ func one(t *Trial, s *site) {
 	t.Check(err == nil && status == 200, "a kick: %d, %v", status, err)
 }
 
-// servesDuring has clients come, pushes arrive and probes be answered while
+// servesDuring makes clients connect, pushes arrive and probes be answered while
 // something else happens. It returns clients that stay.
 func (s *site) servesDuring(t *Trial, trouble func()) []*wstest.Client {
 	var all sync.WaitGroup
@@ -163,19 +165,19 @@ func (s *site) servesDuring(t *Trial, trouble func()) []*wstest.Client {
 	all.Wait()
 	for _, c := range stay {
 		c.Await(sent)
-		t.all("who stayed", numbersOf(c), sent)
-		s.heard(sent)
+		t.all("a client that stayed", numbersOf(c), sent)
+		s.addReceived(sent)
 	}
 	return stay
 }
 
-// auditDone tells whether every record that was made is written or lost.
+// auditDone reports whether every audit record is written or lost.
 func (s *site) auditDone() bool { return s.Metrics()["castgate_audit_records_waiting"] == 0 }
 
 var notWritten = regexp.MustCompile(`action=lost key=- from=- records_not_written=(\d+)\n`)
 
-// records checks that a log has every record of this process, or tells that it
-// is lost.
+// records checks that a log contains every record of this process, or reports it as
+// lost.
 func (t *Trial) records(s *site, log string, made int) {
 	m := s.Metrics()
 	told, there := 0, 0
@@ -189,12 +191,12 @@ func (t *Trial) records(s *site, log string, made int) {
 		}
 	}
 	t.Equal("records that were made", int(m["castgate_audit_records_total"]), made)
-	t.Equal("records that are there or told as lost", there+told, made)
-	t.Equal("records told as lost, by those counted", told, int(m["castgate_audit_records_dropped_total"]))
-	t.Equal("records that are there, by those counted", there, int(m["castgate_audit_records_written_total"]))
+	t.Equal("records written or reported as lost", there+told, made)
+	t.Equal("records reported as lost, as counted", told, int(m["castgate_audit_records_dropped_total"]))
+	t.Equal("records written, as counted", there, int(m["castgate_audit_records_written_total"]))
 }
 
-// endsBy sends SIGTERM and checks that nothing holds up the end.
+// endsBy sends SIGTERM and checks that nothing delays the end.
 func (t *Trial) endsBy(s *site, clients []*wstest.Client) {
 	t.Equal("exit code after SIGTERM", s.Stop(), 0)
 	for _, c := range clients {
@@ -203,7 +205,7 @@ func (t *Trial) endsBy(s *site, clients []*wstest.Client) {
 	}
 }
 
-// readUntil reads what there is until that is all and nothing else is to come.
+// readUntil reads until done says that nothing more will be written.
 func readUntil(t *Trial, from *os.File, done func() bool) string {
 	var got bytes.Buffer
 	chunk := make([]byte, 64<<10)
@@ -212,7 +214,7 @@ func readUntil(t *Trial, from *os.File, done func() bool) string {
 		n, err := from.Read(chunk)
 		got.Write(chunk[:n])
 		if errors.Is(err, os.ErrDeadlineExceeded) && done() {
-			// What was written before done said so is read now.
+			// Read what was written before done returned true.
 			_ = from.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 			for err = nil; err == nil; {
 				n, err = from.Read(chunk)

@@ -9,11 +9,10 @@ import (
 	"testing"
 )
 
-// maxFailures bounds what is kept of what went wrong in a scenario; the first
-// failures tell most.
+// maxFailures bounds the recorded failures of a scenario. The first ones say most.
 const maxFailures = 20
 
-// ledger is what the trials of one scenario add up to.
+// ledger is the sum over the trials of one scenario.
 type ledger struct {
 	mu       sync.Mutex
 	checks   int
@@ -30,11 +29,11 @@ func (l *ledger) fail(text string) {
 	}
 }
 
-// Trial stands in for the test that internal/wstest's helpers expect, outside
-// of go test. Any goroutine may call its methods but those that end the trial,
-// which belong to the goroutine that plays the scenario.
+// Trial is the testing.TB for the helpers of internal/wstest outside of go test.
+// Any goroutine may call its methods, except those that end the trial, which only
+// the goroutine that plays the scenario may call.
 type Trial struct {
-	testing.TB // nil: only the methods below are there
+	testing.TB // nil: only the methods below exist
 	ctx        context.Context
 	*ledger
 
@@ -44,15 +43,15 @@ type Trial struct {
 
 func newTrial(ctx context.Context) *Trial { return &Trial{ctx: ctx, ledger: &ledger{}} }
 
-// within plays f with a trial of its own, whose connections are closed and
-// forgotten at the end: a scenario may last for hours.
+// within plays f with a trial of its own and then closes its connections, since a
+// scenario may last for hours.
 func (t *Trial) within(f func(t *Trial)) {
 	inner := &Trial{ctx: t.ctx, ledger: t.ledger}
 	defer inner.cleanup()
 	f(inner)
 }
 
-// cleanup undoes what was set up, the last first.
+// cleanup calls the cleanup functions, the last first.
 func (t *Trial) cleanup() {
 	for {
 		t.cleaning.Lock()
@@ -68,7 +67,7 @@ func (t *Trial) cleanup() {
 	}
 }
 
-// Check counts one comparison and notes a failure if it did not hold.
+// Check counts one check and records a failure if it does not hold.
 func (t *Trial) Check(ok bool, format string, args ...any) {
 	t.mu.Lock()
 	t.checks++
@@ -83,7 +82,7 @@ func (t *Trial) Equal(what string, got, want int) {
 	t.Check(got == want, "%s: %d, want %d", what, got, want)
 }
 
-// Must is Check that ends the scenario.
+// Must is a Check that ends the scenario if it fails.
 func (t *Trial) Must(ok bool, format string, args ...any) {
 	t.Check(ok, format, args...)
 	if !ok {
@@ -117,7 +116,7 @@ func (t *Trial) TempDir() string {
 	return dir
 }
 
-// Log implements testing.TB. What tests tell of a failure is kept with it.
+// Log implements testing.TB. The text is kept with the failure.
 func (t *Trial) Log(args ...any) { t.note(fmt.Sprint(args...)) }
 
 // Logf implements testing.TB.

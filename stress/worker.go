@@ -28,16 +28,18 @@ const (
 
 const (
 	phpHeader = 28
-	// eventPause is what the worker takes for an event: it handles 5,000 a second.
+	// eventPause is the worker's time for an event: it handles 5,000 a second.
 	eventPause = 200 * time.Microsecond
-	// longSleep is what it saves up before it sleeps, as a sleep is never exact.
+	// longSleep is how much of it the worker saves up before it sleeps, since a
+	// short sleep is never exact.
 	longSleep = time.Millisecond
-	// workerBuffer is what the worker's kernel takes of events that wait: the rest
-	// waits in the gateway, where it can be shared out.
+	// workerBuffer is how much the worker's kernel buffers of waiting events. The
+	// rest waits in the gateway, where it can be shared fairly.
 	workerBuffer = 4 << 10
 )
 
-// phpFrame is a frame of the inner protocol to the gateway, its body a plain string.
+// phpFrame is a frame of the inner protocol to the gateway with an unserialized
+// body.
 func phpFrame(command byte, ext, body string) []byte {
 	b := make([]byte, phpHeader, phpHeader+len(ext)+len(body))
 	binary.BigEndian.PutUint32(b, uint32(phpHeader+len(ext)+len(body)))
@@ -46,19 +48,20 @@ func phpFrame(command byte, ext, body string) []byte {
 	return append(append(b, ext...), body...)
 }
 
-// told is what a worker has been told of one client, and when of its first and last.
+// told is what a worker has learned about one client, and when its first and last
+// event came.
 type told struct {
 	opened, ready, messages, closed int
 	began, ended                    time.Time
-	wrong                           string // what came out of order
+	wrong                           string // what was out of order
 }
 
-// worker is a BusinessWorker that takes its time.
+// worker is a BusinessWorker that is slow.
 type worker struct {
 	conn    net.Conn
-	ended   chan struct{} // closed when nothing more comes
+	ended   chan struct{} // closed when no more events can come
 	message func(client uint32, text string)
-	hurries atomic.Bool // it takes no time any more
+	hurries atomic.Bool // handle events without a pause
 
 	mu      sync.Mutex
 	clients map[uint32]*told
@@ -66,7 +69,7 @@ type worker struct {
 	events  int
 }
 
-// attach makes a worker of a site's gateway, which calls message with each
+// attach connects a worker to a site's gateway. The worker calls message for each
 // message of a client on a goroutine of its own.
 func attach(t *Trial, inner, secret string, message func(client uint32, text string)) *worker {
 	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
@@ -94,7 +97,7 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
-// work takes events until the gateway closes.
+// work handles events until the gateway closes.
 func (w *worker) work() {
 	defer close(w.ended)
 	in := bufio.NewReaderSize(w.conn, 1<<10)
@@ -102,7 +105,7 @@ func (w *worker) work() {
 	head := make([]byte, phpHeader)
 	for {
 		if in.Buffered() == 0 {
-			owed = 0 // it has been idle, or may have been
+			owed = 0 // it was idle, or may have been
 		}
 		if _, err := io.ReadFull(in, head); err != nil {
 			return
@@ -153,7 +156,7 @@ func (w *worker) take(command byte, client uint32, body string) {
 	}
 }
 
-// of is what was told of a client.
+// of returns what the worker has learned about a client.
 func (w *worker) of(client uint32) told {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -163,8 +166,8 @@ func (w *worker) of(client uint32) told {
 	return told{}
 }
 
-// drained waits until a gateway has no clients any more, as long as the worker has
-// events to take: what attackers have sent goes before their ends.
+// drained waits until a gateway has no clients any more, as long as the worker
+// still gets events: attackers' messages come before their close events.
 func (w *worker) drained(t *Trial, s *site, what string) {
 	before, since := -1, time.Now()
 	for {
@@ -178,19 +181,19 @@ func (w *worker) drained(t *Trial, s *site, what string) {
 		if events != before {
 			before, since = events, time.Now()
 		}
-		t.Must(time.Since(since) < wstest.Patience, "%s: %v clients do not end, and the worker hears nothing", what, m["castgate_sockets"])
+		t.Must(time.Since(since) < wstest.Patience, "%s: %v clients remain, and the worker gets no events", what, m["castgate_sockets"])
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-// settled waits until every client that was told of has been told to be gone, of
-// whom n have come in all, and checks each.
+// settled waits until the worker has got the close event of every client it knows,
+// n in all, and checks each client.
 func (w *worker) settled(t *Trial, what string, n int) {
 	wstest.Await(t, func() string {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.open != 0 || len(w.clients) != n {
-			return fmt.Sprintf("%s: the worker knows of %d clients, of %d that they are here, want %d and 0", what, len(w.clients), w.open, n)
+			return fmt.Sprintf("%s: the worker knows %d clients, %d of them open, want %d and 0", what, len(w.clients), w.open, n)
 		}
 		return ""
 	})
@@ -201,7 +204,7 @@ func (w *worker) settled(t *Trial, what string, n int) {
 	}
 }
 
-// hurry has it take all that waits.
+// hurry makes the worker handle events without a pause.
 func (w *worker) hurry() { w.hurries.Store(true) }
 
 // leave ends the worker.
@@ -210,7 +213,8 @@ func (w *worker) leave() {
 	<-w.ended
 }
 
-// connectionOf is the part of a client id by which workers know a client.
+// connectionOf returns the part of a client id that identifies the client to
+// workers.
 func connectionOf(t *Trial, id string) uint32 {
 	t.Must(len(id) == 20, "client id %q", id)
 	n, err := strconv.ParseUint(id[12:], 16, 32)

@@ -6,36 +6,36 @@
  *
  *     use GatewayClient\Gateway;    ->    require 'Castgate.php'; use Castgate\Gateway;
  *
- * and keeps its calls: Gateway::bindUid, Gateway::sendToGroup and so on have the names, arguments and return
- * values they have there. The address comes from Gateway::$controlAddress or CASTGATE_CONTROL, the key from
- * Gateway::$controlKey, CASTGATE_CONTROL_KEY or Gateway::$secretKey.
+ * and keeps its calls: Gateway::bindUid, Gateway::sendToGroup and so on have the same names, arguments and return
+ * values. The address comes from Gateway::$controlAddress or CASTGATE_CONTROL, the key from Gateway::$controlKey,
+ * CASTGATE_CONTROL_KEY or Gateway::$secretKey.
  *
- * What is better here: every call is answered, so it has happened when it returns; one connection serves all calls
- * of a request; Gateway::batch() sends many calls in one request; what goes wrong is a CastgateException with the
- * stable code of castgate's problem document.
+ * What is better here: every call is acknowledged, so it has been executed when it returns. One connection serves
+ * all calls of a request. Gateway::batch() sends many calls in one request. Errors are CastgateExceptions with the
+ * stable codes of castgate's problem documents.
  *
- * What HTTP cannot say, and what happens instead:
+ * What HTTP does not support, and what happens instead:
  * - Raw frames ($raw = true): CastgateException, code raw_unsupported.
  * - A message that is not UTF-8 goes out as a binary message; WebSocket text must be UTF-8.
  * - Sessions are JSON objects of at most 4 KiB: objects become arrays, keys may change their order after
- *   updateSession, NAN and INF are refused. updateSession merges as GatewayWorker does; where the update holds
- *   null, a list or integer keys that takes a read and a write, and the later of two writers wins. Sessions of
- *   the inner protocol (PHP bytes) are kept apart from these.
- * - A client that two uids or groups of one call name gets one copy, not two.
+ *   updateSession, NAN and INF are refused. updateSession merges as GatewayWorker does. If the update contains
+ *   null, a list or integer keys, that takes a read and a write, and the later of two writers wins. Sessions of
+ *   the inner protocol (PHP bytes) are separate from these.
+ * - A client that is in two uids or groups of one call gets one copy, not two.
  * - destoryClient still writes what is queued for the client; there is no harder close.
  * - Lists of clients come in no particular order.
  * - Names have 1 to 128 bytes of UTF-8; others are CastgateException, code invalid_name or invalid_utf8.
- * - Where GatewayClient prints an exception into the page, error_log() gets a line.
+ * - Where GatewayClient prints an exception into the page, a line goes to error_log().
  */
 
 declare(strict_types=1);
 
 namespace Castgate;
 
-/** What went wrong. $errorCode is stable: that of castgate's problem document, or one of those below. */
+/** An error. $errorCode is stable: the code of castgate's problem document, or one of those below. */
 class CastgateException extends \RuntimeException
 {
-    /** @var string e.g. unauthorized, busy, invalid_name; from here: unreachable, timeout, malformed, invalid_utf8, raw_unsupported, invalid_session */
+    /** @var string e.g. unauthorized, busy, invalid_name; from this class: unreachable, timeout, malformed, invalid_utf8, raw_unsupported, invalid_session */
     public $errorCode;
 
     /** @var int HTTP status, 0 if there was no answer; getCode() is the same */
@@ -49,41 +49,41 @@ class CastgateException extends \RuntimeException
     }
 }
 
-/** Every method is static. Calls that change or send are queued inside a batch; a query there sends the queue first. */
+/** Every method is static. Inside a batch, calls that change or send are queued, and a query sends the queue first. */
 class Gateway
 {
-    /** host:port of the control API, unix:/path, or an URL; '' is CASTGATE_CONTROL or 127.0.0.1:7273 */
+    /** host:port of the control API, unix:/path, or a URL; '' means CASTGATE_CONTROL or 127.0.0.1:7273 */
     public static string $controlAddress = '';
 
-    /** A key of the control API; '' is CASTGATE_CONTROL_KEY, or else $secretKey. */
+    /** A key of the control API; '' means CASTGATE_CONTROL_KEY or else $secretKey. */
     public static string $controlKey = '';
 
-    /** Seconds: to connect, and for a whole call. A listing may take longer, as long as rows keep coming. */
+    /** Seconds for connecting, and for a whole call. A listing may take longer as long as rows keep arriving. */
     public static $connectTimeout = 3;
     public static $timeout = 5;
 
-    /** Bytes of one batch request; castgate's --control-max-body must not be less. */
+    /** Largest batch request in bytes; castgate's --control-max-body must not be less. */
     public static int $maxBody = 1000000;
 
-    /** More options of curl, which go before ours: CURLOPT_CAINFO, CURLOPT_SSLCERT and so on for an https:// address. */
+    /** Options of curl that override ours: CURLOPT_CAINFO, CURLOPT_SSLCERT and so on for an https:// address. */
     public static array $curlOptions = [];
 
-    /** GatewayClient's key; the key for the control API if no other is set. */
+    /** GatewayClient's key. It is the key for the control API if no other is set. */
     public static $secretKey = '';
 
-    /** GatewayClient's settings, so that code which sets them goes on working. Without effect here. */
+    /** GatewayClient's settings, for code that sets them. They have no effect here. */
     public static $registerAddress = '';
     public static $persistentConnection = true;
     public static $addressesCacheDisable = false;
 
-    /** castgate's limits for one batch, and (half of its limit) for names in one request. */
+    /** castgate's limit of commands in one batch, and half of its limit of names in one request. */
     private const MAX_COMMANDS = 10000;
     private const MAX_NAMES = 5000;
 
     private static ?Connection $connection = null;
     private static ?Batch $batch = null;
 
-    // Sending. Nobody online is no error.
+    // Sending. It is not an error if nobody is online.
 
     /**
      * @param mixed $message scalars as text, arrays and null as JSON
@@ -137,7 +137,7 @@ class Gateway
         return null;
     }
 
-    // Who is who. A client that is offline is left alone, without an error.
+    // Uids and groups. Calls about an offline client do nothing, without an error.
 
     /** An empty uid, or "0", is ignored. */
     public static function bindUid($client_id, $uid)
@@ -147,7 +147,7 @@ class Gateway
         }
     }
 
-    /** Takes away whatever uid the client has: GatewayWorker does not look at $uid either. */
+    /** Removes the client's uid, whatever it is: GatewayWorker ignores $uid too. */
     public static function unbindUid($client_id, $uid)
     {
         self::command('unbind', ['client_id' => (string) $client_id]);
@@ -174,7 +174,7 @@ class Gateway
     }
 
     /**
-     * Closes the client after what is queued for it and the message, if one is given.
+     * Closes the client after its queued messages and $message, if given.
      *
      * @return bool true
      */
@@ -185,7 +185,7 @@ class Gateway
             $payload = self::payload($message);
             if (($payload['text'] ?? '') !== '') {
                 $kick += $payload;
-            } else { // an empty or a binary message is not for a kick to carry
+            } else { // a kick cannot carry an empty or a binary message
                 self::command('push', ['to' => $kick] + $payload);
             }
         }
@@ -245,7 +245,7 @@ class Gateway
         return $client === null ? null : $client['session'] ?? [];
     }
 
-    // Queries. The cost is one request of constant size unless something else is said.
+    // Queries. A call costs one request of constant size unless its comment says otherwise.
 
     /** @return int 1 or 0 */
     public static function isOnline($client_id)
@@ -430,11 +430,11 @@ class Gateway
     // Batches.
 
     /**
-     * Calls $calls and sends what it asked for in as few requests as fit, in its order. One failing command does not
-     * stop the others. If $calls throws, what is still queued is not sent.
+     * Runs $calls and sends its commands in as few requests as possible, in order. A command that fails does not
+     * stop the others. If $calls throws, the commands that are still queued are not sent.
      *
-     * @return int how many commands were carried out
-     * @throws CastgateException the first failure, when all the others have been carried out
+     * @return int how many commands were executed
+     * @throws CastgateException the first failure, after all the others have been executed
      */
     public static function batch(callable $calls)
     {
@@ -448,7 +448,7 @@ class Gateway
         return self::commit();
     }
 
-    /** Begins a batch. One inside another is part of it. */
+    /** Begins a batch. A nested batch is part of the outer one. */
     public static function begin()
     {
         if (self::$batch === null) {
@@ -460,9 +460,9 @@ class Gateway
     }
 
     /**
-     * Ends a batch: the outermost sends what is queued.
+     * Ends a batch. The outermost commit sends what is queued.
      *
-     * @return int how many commands were carried out, 0 for an inner one
+     * @return int how many commands were executed, 0 for a nested batch
      */
     public static function commit()
     {
@@ -477,7 +477,7 @@ class Gateway
         return $batch->finish();
     }
 
-    /** Ends a batch; the outermost forgets whatever has not been sent. */
+    /** Ends a batch. The outermost discard drops what has not been sent. */
     public static function discard()
     {
         if (self::$batch !== null && --self::$batch->depth === 0) {
@@ -485,7 +485,7 @@ class Gateway
         }
     }
 
-    // What the calls are made of.
+    // Internals.
 
     private static function connection(): Connection
     {
@@ -498,7 +498,7 @@ class Gateway
         return self::$connection;
     }
 
-    /** Carries out a command, or queues it. */
+    /** Executes a command, or queues it in a batch. */
     private static function command(string $op, array $fields): void
     {
         if (self::$batch !== null) {
@@ -519,7 +519,7 @@ class Gateway
         }
     }
 
-    /** Asks something, after what is queued. */
+    /** Sends what is queued, and then a query. */
     private static function ask(string $what, ?array $body = null): array
     {
         if (self::$batch !== null) {
@@ -528,7 +528,7 @@ class Gateway
         return self::connection()->request($body === null ? 'GET' : 'POST', "/v1/$what", $body === null ? null : Json::encode($body));
     }
 
-    /** What is known of a client, null if it is offline. */
+    /** A client's data, null if it is offline. */
     private static function client($client_id): ?array
     {
         try {
@@ -541,7 +541,7 @@ class Gateway
         }
     }
 
-    /** Calls $each for every row of a listing, as it comes in. */
+    /** Calls $each for every row of a listing as it arrives. */
     private static function rows(string $listing, array $narrow, callable $each): void
     {
         if (self::$batch !== null) {
@@ -551,7 +551,7 @@ class Gateway
         self::connection()->request('GET', "/v1/$listing$query", null, $each);
     }
 
-    /** One field of every row, as key and value; of the rows of these groups only, unless $groups is null. */
+    /** One field of every row, as key and value; only rows of these groups unless $groups is null. */
     private static function column(string $listing, string $field, ?array $groups): array
     {
         $values = [];
@@ -567,7 +567,7 @@ class Gateway
         return $values;
     }
 
-    /** group => (value => value) for one field of all clients, those without it left out. */
+    /** group => (value => value) for one field of all clients that have it. */
     private static function byGroup(string $field): array
     {
         $list = [];
@@ -579,7 +579,7 @@ class Gateway
         return $list;
     }
 
-    /** name => number, in the order asked. */
+    /** name => number, in the order of $names. */
     private static function byName(array $names, string $verb, string $kind): array
     {
         $numbers = array_fill_keys(self::names($names), 0);
@@ -593,7 +593,7 @@ class Gateway
     private static function push(array $to, $message, array $exclude, $raw): void
     {
         if ($raw) {
-            throw new CastgateException('raw frames are not for the control API', 'raw_unsupported');
+            throw new CastgateException('the control API does not support raw frames', 'raw_unsupported');
         }
         $fields = ['to' => $to] + self::payload($message);
         if ($exclude !== []) {
@@ -612,14 +612,14 @@ class Gateway
         }
     }
 
-    /** The payload of a push: scalars as they are, the rest as JSON, as GatewayWorker's clients see them. */
+    /** The payload of a push, as with GatewayWorker: scalars as text, everything else as JSON. */
     private static function payload($message): array
     {
         $text = is_scalar($message) ? (string) $message : Json::encode($message, JSON_UNESCAPED_UNICODE);
         return preg_match('//u', $text) === 1 ? ['text' => $text] : ['base64' => base64_encode($text)];
     }
 
-    /** Names as the keys PHP would make of them: true is 1, false 0, null the empty string, 1.7 is 1. */
+    /** Names converted as PHP converts array keys: true is 1, false 0, null the empty string, 1.7 is 1. */
     private static function names(array $list): array
     {
         $names = [];
@@ -648,7 +648,7 @@ class Gateway
         return empty($group);
     }
 
-    /** Whether RFC 7396 merges it as PHP would: no null, which deletes there, no list, no integer keys. */
+    /** Whether RFC 7396 merges it as PHP does: no null, which would delete, no list, no integer keys. */
     private static function isMergePatch(array $session): bool
     {
         foreach ($session as $key => $value) {
@@ -665,7 +665,7 @@ class Gateway
     }
 }
 
-/** Commands that wait for one request. Internal. */
+/** Commands queued for one request. Internal. */
 final class Batch
 {
     public int $depth = 0;
@@ -674,7 +674,7 @@ final class Batch
     /** @var callable(string, callable): void */
     private $send;
     private string $lines = '';
-    /** @var list<string> what waits, by op */
+    /** @var list<string> ops of the queued commands */
     private array $ops = [];
     private int $done = 0;
     private int $failed = 0;
@@ -697,7 +697,7 @@ final class Batch
         $this->ops[] = $command['op'];
     }
 
-    /** Sends what waits. Failures of single commands are kept for finish. */
+    /** Sends the queued commands. Failures of single commands are kept for finish. */
     public function flush(): void
     {
         if ($this->ops === []) {
@@ -706,14 +706,14 @@ final class Batch
         [$lines, $ops, $at] = [$this->lines, $this->ops, 0];
         [$this->lines, $this->ops] = ['', []];
         ($this->send)($lines, function (array $reply) use ($ops, &$at): void {
-            $this->take($ops[$at++] ?? '', $reply);
+            $this->count($ops[$at++] ?? '', $reply);
         });
         if ($at !== count($ops)) {
             throw new CastgateException("$at replies to " . count($ops) . ' commands', 'malformed', 200);
         }
     }
 
-    private function take(string $op, array $reply): void
+    private function count(string $op, array $reply): void
     {
         $code = $reply['problem']['code'] ?? '';
         if ($reply['status'] === 200 || $code === 'unknown_client') {
@@ -747,7 +747,7 @@ final class Json
             return json_encode($value, $flags | JSON_THROW_ON_ERROR);
         } catch (\JsonException $e) {
             $code = $e->getCode() === JSON_ERROR_UTF8 ? 'invalid_utf8' : 'invalid_value';
-            throw new CastgateException('not to be said in JSON: ' . $e->getMessage(), $code, 0, $e);
+            throw new CastgateException('cannot be encoded as JSON: ' . $e->getMessage(), $code, 0, $e);
         }
     }
 
@@ -755,13 +755,13 @@ final class Json
     {
         $value = json_decode($text, true);
         if (!is_array($value)) {
-            throw new CastgateException('the control API gave no JSON', 'malformed', $status);
+            throw new CastgateException('the answer of the control API is not JSON', 'malformed', $status);
         }
         return $value;
     }
 }
 
-/** One curl handle, whose connection is kept between calls. A forked child gets one of its own. Internal. */
+/** One curl handle, which keeps its connection between calls. A forked child gets its own. Internal. */
 final class Connection
 {
     private string $address;
@@ -786,7 +786,7 @@ final class Connection
         return $this->address === $address && $this->key === $key && $this->pid === getmypid();
     }
 
-    /** Sets the timeouts in seconds, and more options of curl, for the requests to come. */
+    /** Sets the timeouts in seconds, and additional options of curl, for later requests. */
     public function set(float $connect, float $whole, array $more): void
     {
         $this->connectTimeout = $connect;
@@ -795,7 +795,7 @@ final class Connection
     }
 
     /**
-     * Makes one request. With $each the answer is NDJSON, given to it line by line; without, a JSON object.
+     * Makes one request. With $each the answer is NDJSON, and $each gets every line. Otherwise it is a JSON object.
      *
      * @param callable(array): void|null $each
      */
@@ -827,7 +827,7 @@ final class Connection
         return $answer;
     }
 
-    /** Gives the whole lines to $each and returns the rest. */
+    /** Passes the complete lines to $each and returns the rest. */
     private function lines(string $text, callable $each): string
     {
         $start = 0;
@@ -857,7 +857,7 @@ final class Connection
             CURLOPT_CUSTOMREQUEST => $method,
             CURLOPT_HTTPHEADER => $headers,
             CURLOPT_HTTP_VERSION => CURL_HTTP_VERSION_1_1,
-            CURLOPT_PROXY => '', // http_proxy of the environment is not for a control port
+            CURLOPT_PROXY => '', // ignore http_proxy in the environment
             CURLOPT_NOSIGNAL => true,
             CURLOPT_CONNECTTIMEOUT_MS => (int) ($this->connectTimeout * 1000),
         ];
@@ -867,7 +867,7 @@ final class Connection
         if ($body !== null) {
             $options[CURLOPT_POSTFIELDS] = $body;
         }
-        if ($lines) { // long answers are fine, silence is not
+        if ($lines) { // the answer may take long, but must not stall
             return $options + [CURLOPT_LOW_SPEED_LIMIT => 1, CURLOPT_LOW_SPEED_TIME => (int) ceil($this->timeout)];
         }
         return $options + [CURLOPT_TIMEOUT_MS => (int) ($this->timeout * 1000)];

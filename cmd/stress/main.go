@@ -1,5 +1,5 @@
-// Command stress drives the real castgate binary through trouble and checks
-// with exact counts that it kept its promises.
+// Command stress drives the real castgate binary through trouble and checks with
+// exact counts that it keeps its promises.
 package main
 
 import (
@@ -18,8 +18,8 @@ import (
 
 // command is the command line.
 type command struct {
-	Scenarios []string      `arg:"" optional:"" help:"Scenarios to run, all unless named; see --list."`
-	Length    time.Duration `default:"1m" env:"STRESS" help:"How long all of them take together; each plays at least one round."`
+	Scenarios []string      `arg:"" optional:"" help:"Scenarios to run, all by default; see --list."`
+	Length    time.Duration `default:"1m" env:"STRESS" help:"Total duration of all scenarios; each plays at least one round."`
 	List      bool          `help:"List the scenarios."`
 }
 
@@ -31,12 +31,12 @@ func main() {
 	os.Exit(code)
 }
 
-// run is the whole program but for the process around it: 0 if all is well, 1
-// after a failed check, 2 for a wrong command line, 130 after an interruption.
+// run is the whole program except for its process. It returns 0 if all checks held,
+// 1 after a failed check, 2 for a wrong command line, 130 after an interrupt.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c command
 	asked := false
-	parser, err := kong.New(&c, kong.Name("stress"), kong.Description("Drives the real castgate binary through trouble and checks that it kept its promises."),
+	parser, err := kong.New(&c, kong.Name("stress"), kong.Description("Drives the real castgate binary through trouble and checks that it keeps its promises."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }))
 	if err == nil {
 		_, err = parser.Parse(args)
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var list []stress.Scenario
 	if err == nil {
 		if list, err = stress.Find(c.Scenarios); err != nil {
-			err = fmt.Errorf("%w; stress --list names them", err)
+			err = fmt.Errorf("%w; stress --list shows them", err)
 		}
 	}
 	if err != nil {

@@ -14,7 +14,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		"help":        {"--help", 0, "--length=1m", ""},
 		"list":        {"--list", 0, "churn ", ""},
-		"no scenario": {"slow-motion", 2, "", "stress: no scenario \"slow-motion\"; stress --list names them\n"},
+		"no scenario": {"slow-motion", 2, "", "stress: no scenario \"slow-motion\"; stress --list shows them\n"},
 		"no length":   {"--length soon", 2, "", "stress: --length: "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,8 +16,7 @@ var contents = []struct {
 	name string
 	op   byte
 	make func(n int) []byte
-	// shrinks: from 256 bytes, where castgate begins, it has to come back
-	// compressed.
+	// shrinks: from 256 bytes, castgate's threshold, it must come back compressed.
 	shrinks bool
 }{
 	{"text", opText, func(n int) []byte { return []byte(filler(n)) }, true},
@@ -79,7 +78,7 @@ func deflateCases(b *book) {
 	}
 }
 
-// deflateRuleCases: chapter 12 goes on with what may be compressed and how.
+// deflateRuleCases: chapter 12 continued, what may be compressed and how.
 func deflateRuleCases(b *book) {
 	add := func(name string, c testCase) {
 		c.name, c.offer, c.agreed = name, offerDeflate, agreedDeflate
@@ -153,8 +152,8 @@ func deflateRuleCases(b *book) {
 		send: func() []byte { return frame(fin|rsv1|opBinary, stuffed) }, code: 1009})
 }
 
-// negotiationCases: chapter 13, what is offered and what is agreed on. A message
-// shows that what was agreed on works.
+// negotiationCases: chapter 13, offers and answers. An echoed message shows that
+// the result works.
 func negotiationCases(b *book) {
 	add := func(offer, agreed string) {
 		c := testCase{name: fmt.Sprintf("%.90q", offer), offer: offer, agreed: agreed, send: once(text(filler(600))), echo: echoOf(opText, filler(600)), packs: agreed != ""}
@@ -183,7 +182,7 @@ func negotiationCases(b *book) {
 		add(offerDeflate+"; "+name, agreedDeflate)
 		for _, value := range []string{"1", "true", "15", `""x`, `"true"`} {
 			if value == `""x` {
-				continue // breaks the grammar: section 13.6
+				continue // violates the grammar: section 13.6
 			}
 			add(offerDeflate+"; "+name+"="+value, "")
 		}

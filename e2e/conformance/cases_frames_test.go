@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// once wraps bytes that are made once into what testCase.send is.
+// once turns bytes into a testCase.send.
 func once(b []byte) func() []byte { return func() []byte { return bytes.Clone(b) } }
 
 func echoOf(op byte, payload string) []message { return []message{{op: op, payload: payload}} }
@@ -79,7 +79,7 @@ func controlCases(b *book) {
 			})
 		}
 	}
-	b.add(testCase{name: "a ping before and one behind a message", send: once(join(frame(fin|opPing, []byte("1")), text("m"), frame(fin|opPing, []byte("2")))),
+	b.add(testCase{name: "a ping before and after a message", send: once(join(frame(fin|opPing, []byte("1")), text("m"), frame(fin|opPing, []byte("2")))),
 		echo: []message{{op: opPong, payload: "1"}, {op: opText, payload: "m"}, {op: opPong, payload: "2"}}})
 	for _, chop := range []int{0, 1, 7} {
 		var send []byte
@@ -94,9 +94,9 @@ func controlCases(b *book) {
 	b.begin(2, 2, "RFC 6455 5.5.3")
 	for _, payload := range []string{"", "unasked", strings.Repeat("\xff", 125)} {
 		pong := frame(fin|opPong, []byte(payload))
-		b.add(testCase{name: fmt.Sprintf("a pong of %d bytes that nobody asked for", len(payload)), send: once(pong)})
-		b.add(testCase{name: fmt.Sprintf("such a pong of %d bytes, then a ping", len(payload)), send: once(join(pong, frame(fin|opPing, []byte("p")))), echo: echoOf(opPong, "p")})
-		b.add(testCase{name: fmt.Sprintf("such a pong of %d bytes within a message", len(payload)), send: once(join(frame(opText, []byte("a")), pong, frame(fin, []byte("b")))), echo: echoOf(opText, "ab")})
+		b.add(testCase{name: fmt.Sprintf("an unsolicited pong of %d bytes", len(payload)), send: once(pong)})
+		b.add(testCase{name: fmt.Sprintf("an unsolicited pong of %d bytes, then a ping", len(payload)), send: once(join(pong, frame(fin|opPing, []byte("p")))), echo: echoOf(opPong, "p")})
+		b.add(testCase{name: fmt.Sprintf("an unsolicited pong of %d bytes within a message", len(payload)), send: once(join(frame(opText, []byte("a")), pong, frame(fin, []byte("b")))), echo: echoOf(opText, "ab")})
 	}
 	b.begin(2, 3, "RFC 6455 5.5")
 	for _, op := range []byte{opPing, opPong, opClose} {
@@ -120,14 +120,14 @@ func reservedCases(b *book) {
 			if op == opContinuation {
 				send = join(text("before"), frame(opText, []byte("a")), frame(fin|bits<<4, []byte("b")))
 			}
-			b.add(testCase{name: fmt.Sprintf("reserved bits %03b on %s, nothing agreed on", bits, opNames[op]), send: once(send), echo: echoOf(opText, "before"), code: 1002})
+			b.add(testCase{name: fmt.Sprintf("reserved bits %03b on %s, no extension negotiated", bits, opNames[op]), send: once(send), echo: echoOf(opText, "before"), code: 1002})
 		}
 	}
 	b.begin(4, 1, "RFC 6455 5.2")
 	for _, op := range []byte{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
 		b.add(testCase{name: fmt.Sprintf("reserved opcode %d", op), send: once(frame(fin|op, nil)), code: 1002})
 		b.add(testCase{name: fmt.Sprintf("reserved opcode %d with a payload", op), send: once(frame(fin|op, []byte("payload"))), code: 1002})
-		b.add(testCase{name: fmt.Sprintf("reserved opcode %d behind a message", op), send: once(join(text("m"), frame(fin|op, nil), frame(fin|opPing, nil))), echo: echoOf(opText, "m"), code: 1002})
+		b.add(testCase{name: fmt.Sprintf("reserved opcode %d after a message", op), send: once(join(text("m"), frame(fin|op, nil), frame(fin|opPing, nil))), echo: echoOf(opText, "m"), code: 1002})
 		b.add(testCase{name: fmt.Sprintf("reserved opcode %d within a message", op), chop: 1, send: once(join(frame(opText, []byte("a")), frame(fin|op, nil), frame(fin, []byte("b")))), code: 1002})
 	}
 }
@@ -175,15 +175,15 @@ func fragmentCases(b *book) {
 		{"a last continuation of nothing", frame(fin, []byte("a")), nil},
 		{"a continuation of nothing", frame(0, []byte("a")), nil},
 		{"an empty continuation of nothing", frame(fin, nil), nil},
-		{"a continuation behind a whole message", join(text("whole"), frame(fin, []byte("a"))), echoOf(opText, "whole")},
-		{"a continuation behind the last fragment", join(fragments(opText, []byte("ab"), 1), frame(fin, []byte("c"))), echoOf(opText, "ab")},
+		{"a continuation after a whole message", join(text("whole"), frame(fin, []byte("a"))), echoOf(opText, "whole")},
+		{"a continuation after the last fragment", join(fragments(opText, []byte("ab"), 1), frame(fin, []byte("c"))), echoOf(opText, "ab")},
 		{"a continuation of nothing, between two messages", join(text("1"), frame(0, []byte("a")), text("2")), echoOf(opText, "1")},
 		{"a text within a text", join(frame(opText, []byte("a")), text("b")), nil},
 		{"a binary within a text", join(frame(opText, []byte("a")), frame(fin|opBinary, []byte("b"))), nil},
 		{"a text within a binary", join(frame(opBinary, []byte("a")), text("b")), nil},
 		{"a first fragment within a message", join(frame(opText, []byte("a")), frame(opText, []byte("b"))), nil},
 		{"an empty text within an empty text", join(frame(opText, nil), text("")), nil},
-		{"a text within a message, behind a ping", join(frame(opText, []byte("a")), ping, frame(0, []byte("b")), text("c")), []message{pong}},
+		{"a text within a message, after a ping", join(frame(opText, []byte("a")), ping, frame(0, []byte("b")), text("c")), []message{pong}},
 	} {
 		b.add(testCase{name: c.name, send: once(c.send), echo: c.echo, code: 1002})
 		b.add(testCase{name: c.name + ", byte by byte", chop: 1, send: once(c.send), echo: c.echo, code: 1002})
@@ -233,9 +233,9 @@ func largeCases(b *book) {
 			b.add(testCase{name: fmt.Sprintf("%s of %d bytes, written %s", opNames[op], n, inPieces(chop)), chop: chop,
 				send: func() []byte { return frame(fin|op, []byte(filler(n))) }, echo: echoOf(op, filler(n))})
 		}
-		b.add(testCase{rule: "RFC 6455 7.4.1", name: fmt.Sprintf("%s, fragments that are together a byte above the limit", opNames[op]),
+		b.add(testCase{rule: "RFC 6455 7.4.1", name: fmt.Sprintf("%s, fragments that add up to a byte above the limit", opNames[op]),
 			send: func() []byte { return join(frame(op, []byte(filler(limit))), frame(fin, []byte("x"))) }, code: 1009})
-		b.add(testCase{rule: "RFC 6455 7.4.1", name: fmt.Sprintf("%s, a fragment announced above what is left", opNames[op]),
+		b.add(testCase{rule: "RFC 6455 7.4.1", name: fmt.Sprintf("%s, a fragment announced above the remaining limit", opNames[op]),
 			send: func() []byte { return join(frame(op, []byte("x")), header(0, 0x80, limit), maskKey[:]) }, code: 1009})
 	}
 	b.begin(9, 3, "RFC 6455 5.2")

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// goodRequest is a correct request but for its last empty line.
+// goodRequest is a correct request without its final empty line.
 const goodRequest = requestLine + requestHost + requestRest
 
 func without(line string) string        { return strings.Replace(goodRequest, line, "", 1) }
 func instead(line, other string) string { return strings.Replace(goodRequest, line, other, 1) }
 
-// refuse adds a request that is answered with an HTTP error.
+// refuse adds a request that must be answered with an HTTP error.
 func (b *book) refuse(name, head string, status int) {
 	b.add(testCase{name: name, head: head + "\r\n", refused: status})
 }
@@ -23,7 +23,7 @@ func handshakeCases(b *book) {
 	headCases(b)
 }
 
-// acceptedCases are requests in all the forms that are right.
+// acceptedCases are correct requests in all their forms.
 func acceptedCases(b *book) {
 	const good = goodRequest
 	accept := func(name, head string) {
@@ -54,7 +54,7 @@ func acceptedCases(b *book) {
 
 }
 
-// refusedCases are requests for something else, or without what is asked for.
+// refusedCases are requests for something else, or with something missing.
 func refusedCases(b *book) {
 	const good = goodRequest
 	b.begin(14, 2, "RFC 6455 4.2.1")
@@ -94,7 +94,7 @@ func refusedCases(b *book) {
 
 }
 
-// headCases are heads that two readers could take for different things.
+// headCases are heads that two parsers could understand differently.
 func headCases(b *book) {
 	const good = goodRequest
 	b.begin(14, 5, "RFC 9112 2.2, 3, 5, 6")

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// invalidText are byte sequences that are not UTF-8 (RFC 3629 section 4), each
-// with how many bytes it takes to see that.
+// invalidText are byte sequences that are not UTF-8 (RFC 3629 section 4), each with
+// the number of bytes after which that is certain.
 var invalidText = []struct {
 	name  string
 	bytes string
@@ -49,10 +49,10 @@ var invalidText = []struct {
 	{"ISO 8859-1", "caf\xe9!", 5},
 }
 
-// unfinishedText could go on as UTF-8, but ends.
+// unfinishedText is an incomplete prefix of valid UTF-8.
 var unfinishedText = []string{"\xc3", "\xe2", "\xe2\x82", "\xf0", "\xf0\x9f", "\xf0\x9f\x98", "good \xce", "\xf4\x8f\xbf"}
 
-// borderRunes are code points on the borders of UTF-8's forms.
+// borderRunes are code points at the limits of the encoded lengths.
 var borderRunes = []rune{
 	0x00, 0x01, 0x0a, 0x1f, 0x20, 0x7e, 0x7f, 0x80, 0xa0, 0xff, 0x7ff, 0x800, 0xfff, 0x1000, 0xcfff, 0xd000, 0xd7ff, 0xe000, 0xfdd0,
 	0xfeff, 0xfffd, 0xfffe, 0xffff, 0x10000, 0x1fffe, 0x1ffff, 0x2ffff, 0x3ffff, 0x40000, 0x7ffff, 0x8ffff, 0xeffff, 0xf0000, 0xfffff, 0x100000, 0x10fffd, 0x10fffe, 0x10ffff,
@@ -109,7 +109,7 @@ func closeCases(b *book) {
 	b.begin(7, 2, "RFC 6455 7.4")
 	for _, code := range []int{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 1999, 2000, 2999, 5000, 9999, 65535} {
 		for _, reason := range []string{"", "bye"} {
-			b.add(testCase{name: fmt.Sprintf("close with %d %q, which nobody may send", code, reason), send: once(closeFrame(code, reason)), code: 1002})
+			b.add(testCase{name: fmt.Sprintf("close with %d %q, which must not be sent", code, reason), send: once(closeFrame(code, reason)), code: 1002})
 		}
 	}
 	b.begin(7, 3, "RFC 6455 5.5.1")
@@ -129,11 +129,11 @@ func closeCases(b *book) {
 		bye := closeFrame(1000, "")
 		b.add(testCase{name: "a message, then close" + how, chop: chop, send: once(join(text("last"), bye)), echo: echoOf(opText, "last"), ended: 1000})
 		b.add(testCase{name: "a ping, then close" + how, chop: chop, send: once(join(frame(fin|opPing, []byte("p")), bye)), echo: echoOf(opPong, "p"), ended: 1000})
-		b.add(testCase{name: "a message behind close" + how, chop: chop, send: once(join(bye, text("late"))), ended: 1000})
-		b.add(testCase{name: "a ping behind close" + how, chop: chop, send: once(join(bye, frame(fin|opPing, nil))), ended: 1000})
+		b.add(testCase{name: "a message after close" + how, chop: chop, send: once(join(bye, text("late"))), ended: 1000})
+		b.add(testCase{name: "a ping after close" + how, chop: chop, send: once(join(bye, frame(fin|opPing, nil))), ended: 1000})
 		b.add(testCase{name: "two close frames" + how, chop: chop, send: once(join(bye, closeFrame(1001, ""))), ended: 1000})
-		b.add(testCase{name: "rubbish behind close" + how, chop: chop, send: once(join(bye, []byte("\xff\xff\xff\xff"))), ended: 1000})
-		b.add(testCase{name: "a large message behind close" + how, chop: chop * 1000, send: once(join(bye, text(filler(100_000)))), ended: 1000})
+		b.add(testCase{name: "rubbish after close" + how, chop: chop, send: once(join(bye, []byte("\xff\xff\xff\xff"))), ended: 1000})
+		b.add(testCase{name: "a large message after close" + how, chop: chop * 1000, send: once(join(bye, text(filler(100_000)))), ended: 1000})
 	}
 	b.begin(7, 5, "RFC 6455 7.1.7")
 	broken := frame(fin|3, nil)
@@ -143,7 +143,7 @@ func closeCases(b *book) {
 	}{
 		{"a message", text("late")}, {"a ping", frame(fin|opPing, nil)}, {"a close frame", closeFrame(1000, "")}, {"another violation", broken}, {"much", text(filler(100_000))},
 	} {
-		b.add(testCase{name: "what comes behind a violation has no effect: " + c.name, send: once(join(text("before"), broken, c.after)), echo: echoOf(opText, "before"), code: 1002})
+		b.add(testCase{name: "anything after a violation has no effect: " + c.name, send: once(join(text("before"), broken, c.after)), echo: echoOf(opText, "before"), code: 1002})
 	}
-	b.add(testCase{name: "a code in the order of the other bytes", send: once(frame(fin|opClose, binary.LittleEndian.AppendUint16(nil, 1000))), code: 1002})
+	b.add(testCase{name: "a code in the wrong byte order", send: once(frame(fin|opClose, binary.LittleEndian.AppendUint16(nil, 1000))), code: 1002})
 }

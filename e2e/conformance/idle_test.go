@@ -11,8 +11,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestIdleCostsNoWindow: a client that has agreed on compression, and has sent
-// and received a compressed message, costs no more at rest than any other.
+// TestIdleCostsNoWindow: a client that has negotiated compression, and has sent and
+// received a compressed message, costs no more when idle than any other client.
 func TestIdleCostsNoWindow(t *testing.T) {
 	const clients = 3000
 	g := wstest.Start(t, "--on-message", "echo", "--init-message", "", "--compress", "--ping-interval", "0")
@@ -26,7 +26,7 @@ func TestIdleCostsNoWindow(t *testing.T) {
 		}
 		defer conn.Close()
 		p := &peer{conn: conn, in: bufio.NewReaderSize(conn, 1024)}
-		if err := c.shake(p); err != nil {
+		if err := c.handshake(p); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := conn.Write(packed); err != nil {
@@ -47,7 +47,7 @@ func TestIdleCostsNoWindow(t *testing.T) {
 	}
 }
 
-// settled is what the process holds once it has had time to give back.
+// settled is the memory of the process after it has had time to give memory back.
 func settled(t *testing.T, g *wstest.Gateway) int {
 	least := wstest.PSSAnon(t, g.PID())
 	for range 16 {

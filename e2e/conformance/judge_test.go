@@ -9,9 +9,9 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestSuiteNotices: a server that takes messages but does not echo, and knows
-// no compression, must fail the cases that ask for it. A suite that lets it
-// pass shows nothing.
+// TestSuiteNotices: a server that reads messages but does not echo them, and does
+// not support compression, must fail the cases that ask for it. A suite that lets
+// it pass shows nothing.
 func TestSuiteNotices(t *testing.T) {
 	g := wstest.Start(t, "--on-message", "ignore", "--init-message", "", "--max-message", "16MiB", "--log-level", "warn")
 	tried := 0
@@ -21,7 +21,7 @@ func TestSuiteNotices(t *testing.T) {
 			continue
 		}
 		if c.agreed == "" && c.echo[0].op == opPong {
-			continue // pings it answers
+			continue // pings, which it answers
 		}
 		tried++
 		if got, _ := c.run(g.Addr); got != outcomeFailed {
@@ -33,7 +33,7 @@ func TestSuiteNotices(t *testing.T) {
 	}
 }
 
-// TestOtherClient has a client that is not ours judge the same server: it must
+// TestOtherClient checks the same server with a client that is not ours: it must
 // read back what it wrote, with and without compression.
 func TestOtherClient(t *testing.T) {
 	g := wstest.Start(t, "--on-message", "echo", "--init-message", "", "--max-message", "16MiB", "--send-queue", "64MiB",

@@ -19,29 +19,29 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
 
-// leastCases is the breadth below which this suite must not fall.
+// leastCases is the number of cases below which this suite must not fall.
 const leastCases = 517
 
-// testCase is one rule with one input. Zero values: a plain handshake, nothing
-// sent, the connection stays open.
+// testCase is one rule with one input. With zero values it makes a plain handshake,
+// sends nothing, and the connection stays open.
 type testCase struct {
 	number string // chapter.section.case
-	rule   string // the section that asks for it
+	rule   string // the section with the rule
 	name   string
 
 	// The handshake.
 	head    string // whole request head; "" is a correct one
-	offer   string // value of Sec-WebSocket-Extensions; "" is no such line
-	refused int    // the status that refuses it; 0: it is answered 101
+	offer   string // value of Sec-WebSocket-Extensions; "" leaves it out
+	refused int    // status of the refusal; 0 expects 101
 	agreed  string // Sec-WebSocket-Extensions of the answer
 
 	// The frames.
 	send  func() []byte // everything sent after the handshake
-	chop  int           // bytes a write takes; 0: all
+	chop  int           // bytes per write; 0 writes all at once
 	echo  []message     // answers, in order
-	packs bool          // the last answer has to come compressed
-	code  int           // of the close frame that the server begins; 0: it stays open
-	ended int           // of the close frame that answers ours, sent within send; 0: none was sent
+	packs bool          // the last answer must be compressed
+	code  int           // of the server's close frame; 0: it must not close
+	ended int           // of the close frame that answers ours, which is part of send; 0: none was sent
 }
 
 // outcome of a case.
@@ -61,7 +61,7 @@ type book struct {
 	at               int
 }
 
-// begin starts a section of a chapter, whose cases show a rule.
+// begin starts a section of a chapter. Its cases test one rule.
 func (b *book) begin(chapter, section int, rule string) {
 	b.chapter, b.section, b.rule, b.at = chapter, section, rule, 0
 }
@@ -75,7 +75,7 @@ func (b *book) add(c testCase) {
 	b.cases = append(b.cases, c)
 }
 
-// allCases is the whole suite, made once; tests only read it.
+// allCases is the whole suite, built once; tests only read it.
 var allCases = sync.OnceValue(func() []testCase {
 	var b book
 	lengthCases(&b)
@@ -96,8 +96,8 @@ var allCases = sync.OnceValue(func() []testCase {
 func TestConformance(t *testing.T) {
 	g := wstest.Start(t, "--on-message", "echo", "--init-message", "", "--max-message", "16MiB", "--send-queue", "64MiB",
 		"--compress", "--log-level", "warn",
-		// Under the race detector on a busy machine 16 MiB take longer than the silence
-		// after which a client is pinged; a ping is not among the answers of a case.
+		// On a busy machine under the race detector, 16 MiB take longer than the
+		// silence after which a client is pinged. No case expects a ping.
 		"--ping-interval", "0")
 	cases := allCases()
 	type report struct {
@@ -136,16 +136,16 @@ func TestConformance(t *testing.T) {
 			t.Errorf("%s (%s) %s: %s", c.number, c.rule, c.name, r.detail)
 		}
 	}
-	fmt.Printf("%d cases: %d OK, %d NON-STRICT (allowed, but not as the RFC would have it), %d FAILED\n", len(cases), count[outcomeOK], count[outcomeNonStrict], count[outcomeFailed])
+	fmt.Printf("%d cases: %d OK, %d NON-STRICT (allowed, but not recommended), %d FAILED\n", len(cases), count[outcomeOK], count[outcomeNonStrict], count[outcomeFailed])
 	if len(cases) < leastCases {
-		t.Errorf("%d cases, want %d at least", len(cases), leastCases)
+		t.Errorf("%d cases, want at least %d", len(cases), leastCases)
 	}
-	if n := count[outcomeNonStrict]; n > 0 { // none today: whoever makes one says so here
+	if n := count[outcomeNonStrict]; n > 0 { // none today: whoever adds one must say so here
 		t.Errorf("%d cases are NON-STRICT", n)
 	}
 }
 
-// run plays a case.
+// run runs a case.
 func (c *testCase) run(addr string) (outcome, string) {
 	conn, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *testCase) run(addr string) (outcome, string) {
 	}
 	defer conn.Close()
 	p := &peer{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
-	if err := c.shake(p); err != nil {
+	if err := c.handshake(p); err != nil {
 		return outcomeFailed, err.Error()
 	}
 	if c.refused != 0 {
@@ -164,9 +164,10 @@ func (c *testCase) run(addr string) (outcome, string) {
 		input = c.send()
 	}
 	if c.code == 0 && c.ended == 0 {
-		input = slices.Concat(input, closeFrame(1000, "")) // a case may be played again
+		input = slices.Concat(input, closeFrame(1000, "")) // a case may run again
 	}
-	// Beside the reading, or two full socket buffers would wait for each other.
+	// Concurrent with reading, or two full socket buffers would wait for each
+	// other.
 	go c.write(conn, input)
 	err = c.read(p)
 	switch {
@@ -178,8 +179,7 @@ func (c *testCase) run(addr string) (outcome, string) {
 	return outcomeOK, ""
 }
 
-// write sends the input; what the server does not take any more shows in its
-// answers.
+// write sends the input. If the server stops reading, its answers show that.
 func (c *testCase) write(conn net.Conn, input []byte) {
 	step := c.chop
 	if step == 0 {
@@ -205,8 +205,8 @@ const (
 	wantAccept     = "HSmrc0sMlYUkAGmm5OPpG2HaGWk="
 )
 
-// shake does the handshake and checks its answer.
-func (c *testCase) shake(p *peer) error {
+// handshake completes the handshake and checks the answer.
+func (c *testCase) handshake(p *peer) error {
 	head := c.head
 	if head == "" {
 		head = requestLine + requestHost + requestRest
@@ -242,10 +242,10 @@ func (c *testCase) shake(p *peer) error {
 	return nil
 }
 
-// errNoCode: the connection was failed, as it must be, without a close frame.
+// errNoCode: the connection was failed, as it must be, but without a close frame.
 var errNoCode = errors.New("no close frame")
 
-// read checks all that the server sends.
+// read checks everything that the server sends.
 func (c *testCase) read(p *peer) error {
 	for i, want := range c.echo {
 		got, err := p.next()

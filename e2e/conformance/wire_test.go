@@ -26,13 +26,14 @@ const (
 	rsv1 = 0x40
 )
 
-// patience is how long an answer may take: long, since it costs time only where
-// something is wrong or the machine is held up.
+// patience is how long an answer may take. It is generous, since only a failing
+// test or a delayed machine waits that long.
 const patience = 60 * time.Second
 
 var maskKey = [4]byte{0xa5, 0x00, 0x5a, 0xff}
 
-// frame is a masked frame in the shortest form; first is its whole first byte.
+// frame is a masked frame with the shortest encoding of its length; first is its
+// whole first byte.
 func frame(first byte, payload []byte) []byte { return masked(first, payload, maskKey) }
 
 func masked(first byte, payload []byte, key [4]byte) []byte {
@@ -69,7 +70,7 @@ func closeFrame(code int, reason string) []byte {
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-// fragments is a message in pieces of at most step bytes.
+// fragments is a message in fragments of at most step bytes.
 func fragments(op byte, payload []byte, step int) []byte {
 	var out []byte
 	for first := op; ; first = opContinuation {
@@ -84,8 +85,9 @@ func fragments(op byte, payload []byte, step int) []byte {
 
 const syncTail = "\x00\x00\xff\xff"
 
-// deflate is a compressed message's payload (RFC 7692 section 7.2.1). From a
-// megabyte it searches less, as the race detector makes each look at a byte dear.
+// deflate returns the payload of a compressed message (RFC 7692 section 7.2.1).
+// From a megabyte on it uses a lower level, since the race detector slows down
+// every memory access.
 func deflate(plain []byte) []byte {
 	level := flate.DefaultCompression
 	if len(plain) >= 1<<20 {
@@ -101,7 +103,7 @@ func deflate(plain []byte) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte(syncTail))
 }
 
-// bomb is n zeros, compressed: those of a megabyte again and again.
+// bomb is n zeros, compressed: those of a megabyte, repeated.
 func bomb(n int) []byte {
 	const part = 1 << 20
 	again := append(deflate(make([]byte, part)), syncTail...)
@@ -112,25 +114,25 @@ func inflate(packed []byte) ([]byte, error) {
 	return io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(packed), strings.NewReader(syncTail+"\x01\x00\x00\xff\xff"))))
 }
 
-// message is what the server sends: a message put together from its frames, or
-// a control frame.
+// message is what the server sends: a message assembled from its frames, or a
+// control frame.
 type message struct {
 	op      byte
 	payload string
-	packed  bool // it came compressed
+	packed  bool // it was compressed
 }
 
 // peer is the client's end of a connection.
 type peer struct {
 	conn  net.Conn
 	in    *bufio.Reader
-	packs bool // permessage-deflate was agreed on
+	packs bool // permessage-deflate was negotiated
 
-	part message // a message whose last frame has not come
+	part message // a message whose last frame has not arrived
 	open bool    // there is one
 }
 
-// errEnd tells that the server ended the connection.
+// errEnd means that the server ended the connection.
 var errEnd = errors.New("the connection ended")
 
 // next reads the next message or control frame.
@@ -201,7 +203,7 @@ func (p *peer) frame() (first byte, payload []byte, err error) {
 	return head[0], payload, ending(err)
 }
 
-// ending turns the ways in which a connection ends into errEnd.
+// ending maps the ways in which a connection ends to errEnd.
 func ending(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || err != nil && strings.Contains(err.Error(), "reset by peer") {
 		return errEnd

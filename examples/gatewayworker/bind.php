@@ -2,9 +2,9 @@
 declare(strict_types=1);
 
 /**
- * The page posts the client_id of its first message; this script binds it to
- * the user and joins it to the group. The login is simulated: whoever says a
- * name is that user. An application takes the uid from its login session.
+ * The page posts the client_id from its first message. This script binds it to
+ * the user and adds it to the group. The login is simulated: anyone who enters
+ * a name is that user. A real application takes the uid from its login session.
  */
 
 require __DIR__ . '/gateway.php';
@@ -17,7 +17,7 @@ $group = field($body, 'group', 128);
 
 with_gateway(static function () use ($clientId, $name, $group): void {
     if (!Gateway::isOnline($clientId)) {
-        fail(404, 'this connection is no longer open; the page connects again');
+        fail(404, 'this connection has been closed; the page reconnects');
     }
     Gateway::bindUid($clientId, $name);
     Gateway::joinGroup($clientId, $group);

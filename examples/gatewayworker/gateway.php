@@ -3,13 +3,13 @@ declare(strict_types=1);
 
 /**
  * The calls of GatewayClient that this example makes. An application has
- * workerman/gatewayclient from Composer, and so has this example once it is
- * installed beside it; until then the class below says the same on the wire
+ * workerman/gatewayclient from Composer, and this example uses it if it is
+ * installed here. Otherwise inner.php sends the same bytes
  * (docs/gatewayworker.md): 28 bytes of header, one connection per command.
  *
  * Environment:
  *   GATEWAY_REGISTER  host:port of the Register, castgate's or PHP's, default 127.0.0.1:1236
- *   GATEWAY_SECRET    the key of --gatewayworker-secret, if there is one
+ *   GATEWAY_SECRET    the key given to --gatewayworker-secret, if any
  *   WS_URL            address the browser connects to; default ws://<this host>:7272/
  */
 
@@ -23,15 +23,15 @@ if (is_file(__DIR__ . '/vendor/autoload.php')) {
 Gateway::$registerAddress = getenv('GATEWAY_REGISTER') ?: '127.0.0.1:1236';
 Gateway::$secretKey = getenv('GATEWAY_SECRET') ?: '';
 
-/** Opens the session in which the login is kept. */
+/** Opens the session that holds the login. */
 function open_session(): void
 {
     session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Strict', 'use_strict_mode' => true]);
 }
 
 /**
- * Reads the JSON object of a POST. Requiring JSON keeps forms of foreign sites
- * out: a browser would have to ask this server first.
+ * Reads the JSON object of a POST. Requiring JSON keeps out forms on foreign
+ * sites: a browser would have to ask this server first.
  *
  * @return array<string, mixed>
  */
@@ -76,7 +76,7 @@ function fail(int $status, string $message): void
     reply(['error' => $message], $status);
 }
 
-/** Calls $work; a gateway or Register that does not answer is a 502. */
+/** Calls $work. Answers 502 if the gateway or the Register does not answer. */
 function with_gateway(callable $work): void
 {
     try {

@@ -4,7 +4,7 @@ declare(strict_types=1);
 require __DIR__ . '/gateway.php';
 
 open_session();
-// The host the browser asked for, without its port; the browser connects to the gateway there.
+// The browser connects to the gateway on the host that it requested, without the port.
 $host = preg_replace('/:\d+$/', '', $_SERVER['HTTP_HOST'] ?? 'localhost');
 $ws = getenv('WS_URL') ?: "ws://$host:7272/";
 $name = $_SESSION['uid'] ?? '';

@@ -1,7 +1,7 @@
 <?php
 declare(strict_types=1);
 
-/** What GatewayClient says on the wire, for a single gateway; see gateway.php. */
+/** GatewayClient's protocol for a single gateway; see gateway.php. */
 final class Gateway
 {
     public static string $registerAddress = '127.0.0.1:1236';
@@ -69,7 +69,7 @@ final class Gateway
         $answer = json_decode((string) fgets($socket), true);
         fclose($socket);
         if (empty($answer['addresses'])) {
-            throw new RuntimeException('the Register knows no gateway');
+            throw new RuntimeException('no gateway has registered');
         }
         return reset($answer['addresses']);
     }
@@ -85,7 +85,7 @@ final class Gateway
         return $numbers;
     }
 
-    /** A client id says where its client is: address and number, 10 bytes in hexadecimal. */
+    /** A client id contains the address of its gateway and a number: 10 bytes in hexadecimal. */
     private static function toClient(int $command, string $clientId, string $ext, string $body = '', bool $ask = false)
     {
         if (!preg_match('/^[0-9a-f]{20}$/', $clientId)) {
@@ -95,7 +95,7 @@ final class Gateway
         return self::say(long2ip($parts['ip']) . ':' . $parts['port'], $command, $parts['number'], $ext, $body, $ask);
     }
 
-    /** One command on a connection of its own; with $ask its reply. */
+    /** Sends one command on a connection of its own. With $ask it returns the reply. */
     private static function say(string $address, int $command, int $number, string $ext, string $body, bool $ask = false)
     {
         $bytes = self::frame($command, $number, $ext, $body);
@@ -112,7 +112,7 @@ final class Gateway
         $value = strlen($head) === 4 ? unserialize(stream_get_contents($socket, unpack('N', $head)[1]), ['allowed_classes' => false]) : null;
         fclose($socket);
         if ($value === null) {
-            throw new RuntimeException("$address does not reply");
+            throw new RuntimeException("$address did not reply");
         }
         return $value;
     }

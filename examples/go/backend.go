@@ -14,7 +14,7 @@ import (
 //go:embed page
 var files embed.FS
 
-// bodyLimit is the largest request this backend reads.
+// bodyLimit is the largest request that this backend reads, in bytes.
 const bodyLimit = 64 << 10
 
 // backend answers the page's requests.
@@ -29,7 +29,7 @@ type backend struct {
 func newBackend(gate *castgate, ws string) http.Handler {
 	body, err := files.ReadFile("page/page.html")
 	if err != nil {
-		panic(err) // embedded: it is there or the program does not build
+		panic(err) // cannot happen: the page is embedded
 	}
 	b := &backend{
 		gate:   gate,
@@ -68,9 +68,9 @@ func (b *backend) page(w http.ResponseWriter, r *http.Request) {
 	b.index.Execute(w, map[string]any{"WS": ws, "Name": who.UID, "Group": who.Group, "Body": b.body})
 }
 
-// bind binds the page's client_id to the user and joins it to the group. The
-// login is simulated: whoever says a name is that user. In an application the
-// uid comes from the login session and never from the request.
+// bind binds the page's client_id to the user and adds it to the group. The login
+// is simulated: anyone who enters a name is that user. In a real application the
+// uid comes from the login session, never from the request.
 func (b *backend) bind(w http.ResponseWriter, r *http.Request) {
 	var req struct {
 		ClientID string `json:"client_id"`
@@ -82,7 +82,7 @@ func (b *backend) bind(w http.ResponseWriter, r *http.Request) {
 	}
 	who := login{UID: strings.TrimSpace(req.Name), Group: strings.TrimSpace(req.Group)}
 	if req.ClientID == "" || who.UID == "" || who.Group == "" {
-		fail(w, http.StatusBadRequest, "client_id, name and group are needed")
+		fail(w, http.StatusBadRequest, "client_id, name and group are required")
 		return
 	}
 	if err := b.gate.bind(r.Context(), req.ClientID, who.UID, who.Group); err != nil {
@@ -96,8 +96,8 @@ func (b *backend) bind(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, who)
 }
 
-// sendMessage pushes a message of the logged-in user to a client, a uid, a
-// group or all.
+// sendMessage pushes a message from the logged-in user to a client, a uid, a group
+// or all.
 func (b *backend) sendMessage(w http.ResponseWriter, r *http.Request) {
 	var req struct {
 		Target    string `json:"target"`
@@ -143,15 +143,15 @@ func (b *backend) sendMessage(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string]int{"matched": matched})
 }
 
-// readJSON decodes the request and answers it itself if that fails. Requiring
-// JSON keeps forms of foreign sites out: a browser would have to ask first.
+// readJSON decodes the request, or answers it with an error. Requiring JSON keeps
+// out forms on foreign sites: a browser would have to ask first.
 func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		fail(w, http.StatusUnsupportedMediaType, "the body must be application/json")
 		return false
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit)).Decode(into); err != nil {
-		fail(w, http.StatusBadRequest, "the body is not the JSON object this route takes")
+		fail(w, http.StatusBadRequest, "the body is not the JSON object that this route expects")
 		return false
 	}
 	return true
@@ -174,7 +174,7 @@ func failWith(w http.ResponseWriter, err error) {
 	case !errors.As(err, &p):
 		fail(w, http.StatusInternalServerError, err.Error())
 	case p.Code == "unknown_client":
-		fail(w, p.Status, "this connection is no longer open; the page connects again")
+		fail(w, p.Status, "this connection has been closed; the page reconnects")
 	default:
 		fail(w, p.Status, p.Detail)
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestSharedPage: both examples show the same page, and each folder can be
-// copied on its own.
+// TestSharedPage: both examples have the same page, and each folder can be copied
+// on its own.
 func TestSharedPage(t *testing.T) {
 	for _, name := range []string{"page.html", "page.css", "page.js"} {
 		ours, err := os.ReadFile("page/" + name)
@@ -65,7 +65,7 @@ func TestBackend(t *testing.T) {
 	if rec := post(h, "/send_message", `{"target":"all","text":"x"}`); rec.Code != http.StatusUnauthorized {
 		t.Errorf("sending without a login: %d, want 401", rec.Code)
 	}
-	if rec := post(h, "/bind", `{"client_id":"gone","name":"ann","group":"g"}`); rec.Code != http.StatusNotFound || !strings.Contains(rec.Body.String(), "no longer open") {
+	if rec := post(h, "/bind", `{"client_id":"gone","name":"ann","group":"g"}`); rec.Code != http.StatusNotFound || !strings.Contains(rec.Body.String(), "has been closed") {
 		t.Errorf("binding a client that is gone: %d %s", rec.Code, rec.Body)
 	}
 	rec := post(h, "/bind", `{"client_id":"c","name":"ann","group":"g"}`)

@@ -17,14 +17,15 @@ type castgate struct {
 	http    http.Client
 }
 
-// answerLimit bounds what is read of an answer: those of this example are short.
+// answerLimit bounds how much of an answer is read; answers to this example are
+// short.
 const answerLimit = 1 << 20
 
 func newCastgate(control, key string) *castgate {
 	return &castgate{control: control, key: key, http: http.Client{Timeout: 3 * time.Second}}
 }
 
-// problem is an answer of the control port that is not 200, or no answer.
+// problem is an answer of the control port other than 200, or no answer.
 type problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`

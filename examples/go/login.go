@@ -10,26 +10,26 @@ import (
 	"strings"
 )
 
-// loginCookie holds who the browser's user is, signed so that only this
+// loginCookie holds the name of the browser's user, signed so that only this
 // process can have written it.
 const loginCookie = "castgate_example"
 
-// login is what the example keeps of a user.
+// login is what the example stores about a user.
 type login struct {
 	UID   string `json:"uid"`
 	Group string `json:"group"`
 }
 
-// logins signs and checks login cookies. Its key lives as long as the process.
+// logins signs and verifies login cookies. Its key lives as long as the process.
 type logins struct{ key [32]byte }
 
 func newLogins() *logins {
 	l := &logins{}
-	rand.Read(l.key[:]) // never fails: crypto/rand ends the program instead
+	rand.Read(l.key[:]) // never fails: crypto/rand crashes the program instead
 	return l
 }
 
-// set puts the login into the answer's cookie.
+// set stores the login in the answer's cookie.
 func (l *logins) set(w http.ResponseWriter, who login) error {
 	data, err := json.Marshal(who)
 	if err != nil {
@@ -45,8 +45,8 @@ func (l *logins) set(w http.ResponseWriter, who login) error {
 	return nil
 }
 
-// get returns the login of a request; ok is false without one, or with one
-// that this process has not signed.
+// get returns the login of a request. ok is false if there is none, or if this
+// process did not sign it.
 func (l *logins) get(r *http.Request) (who login, ok bool) {
 	cookie, err := r.Cookie(loginCookie)
 	if err != nil {

@@ -2,12 +2,12 @@
 declare(strict_types=1);
 
 /**
- * The page posts the client_id it got from the gateway; this script binds it
- * to the user and joins it to the group.
+ * The page posts the client_id that it got from the gateway. This script binds
+ * it to the user and adds it to the group.
  *
- * The login is simulated: whoever says a name is that user. In a real
- * application the uid comes from the login session and never from the request,
- * as in send_message.php.
+ * The login is simulated: anyone who enters a name is that user. In a real
+ * application the uid comes from the login session, as in send_message.php,
+ * never from the request.
  */
 
 require __DIR__ . '/castgate.php';
@@ -22,7 +22,7 @@ try {
     $answer = Castgate::fromEnvironment()->bind($clientId, $name, [$group]);
 } catch (CastgateError $e) {
     fail($e->status, $e->errorCode === 'unknown_client'
-        ? 'this connection is no longer open; the page connects again'
+        ? 'this connection has been closed; the page reconnects'
         : $e->getMessage());
 }
 

@@ -2,8 +2,8 @@
 declare(strict_types=1);
 
 /**
- * A small client for castgate's control API and what the scripts of this
- * example share. Plain PHP 8, no extensions beyond php-cli's own.
+ * A small client for castgate's control API, and functions that the scripts of
+ * this example share. Plain PHP 8 without additional extensions.
  *
  * Environment:
  *   CASTGATE_CONTROL      host:port of the control port, default 127.0.0.1:7273
@@ -11,7 +11,7 @@ declare(strict_types=1);
  *   WS_URL                address the browser connects to; default ws://<this host>:7272/
  */
 
-/** An answer of the control port that is not 200, or no answer at all. */
+/** An answer of the control port other than 200, or no answer at all. */
 final class CastgateError extends RuntimeException
 {
     /** @param string $errorCode the stable "code" of the problem document */
@@ -91,7 +91,7 @@ final class Castgate
         fclose($stream);
         $answer = json_decode($text, true);
         if (!is_array($answer)) {
-            throw new CastgateError('the control port gave no JSON', 502, 'malformed');
+            throw new CastgateError('the answer of the control port is not JSON', 502, 'malformed');
         }
         if ($status !== 200) {
             throw new CastgateError((string) ($answer['detail'] ?? $answer['title'] ?? 'error'), $status ?: 502, (string) ($answer['code'] ?? ''));
@@ -106,15 +106,15 @@ final class Castgate
     }
 }
 
-/** Opens the session in which the login is kept. */
+/** Opens the session that holds the login. */
 function open_session(): void
 {
     session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Strict', 'use_strict_mode' => true]);
 }
 
 /**
- * Reads the JSON object of a POST. Requiring JSON keeps forms of foreign sites
- * out: a browser would have to ask this server first.
+ * Reads the JSON object of a POST. Requiring JSON keeps out forms on foreign
+ * sites: a browser would have to ask this server first.
  *
  * @return array<string, mixed>
  */

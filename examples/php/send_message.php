@@ -1,7 +1,7 @@
 <?php
 declare(strict_types=1);
 
-/** Pushes a message of the logged-in user to a client, a uid, a group or all. */
+/** Pushes a message from the logged-in user to a client, a uid, a group or all. */
 
 require __DIR__ . '/castgate.php';
 

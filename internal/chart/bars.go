@@ -14,8 +14,7 @@ import (
 // Bar is one value with its range.
 type Bar struct {
 	Value float64
-	// Min and Max are the ends of the whisker; none is drawn if they are
-	// equal.
+	// Min and Max are the ends of the whisker; if they are equal none is drawn.
 	Min, Max float64
 	// Missing says why there is no value. Then there is no bar either.
 	Missing string
@@ -25,8 +24,8 @@ type Bar struct {
 type Category struct {
 	Name string
 	Bars []Bar
-	// Subject is what the chart is about: it is the one in colour if there is
-	// one series only, and written in bold.
+	// Subject marks what the chart is about. It is written in bold, and if there is
+	// one series only it alone has colour.
 	Subject bool
 }
 
@@ -34,11 +33,11 @@ type Category struct {
 type Bars struct {
 	Title, Subtitle string
 	Axis            Axis
-	// Series are the names of the bars of each category; with a single one
-	// it may be empty.
+	// Series are the names of the bars of each category. With a single series it
+	// may be empty.
 	Series     []string
 	Categories []Category
-	// Limit, if above 0, is drawn as a line with LimitName beside it.
+	// Limit, if above 0, is drawn as a line labelled LimitName.
 	Limit     float64
 	LimitName string
 }
@@ -71,7 +70,7 @@ func (b *Bars) SVG(t Theme) ([]byte, error) {
 		nameWidth = max(nameWidth, min(names.Width(c.Name), maxName))
 		for _, bar := range c.Bars {
 			if !b.has(&bar) {
-				continue // what is written instead begins at the left
+				continue // the text in its place begins at the left
 			}
 			valueWidth = max(valueWidth, values.Width(b.text(&bar)))
 			for _, v := range []float64{bar.Value, bar.Min, bar.Max} {
@@ -129,16 +128,16 @@ func (b *Bars) check() error {
 	return nil
 }
 
-// scale is that of the values.
+// scale returns the scale of the values.
 func (b *Bars) scale(e extent) scale {
 	if b.Axis.Log {
-		// A bar of the least value must still be one.
+		// The bar of the smallest value must still be visible.
 		return logarithmic(e.least/1.5, e.most, b.Axis.Unit)
 	}
 	return linear(e.most, b.Axis.Unit, 6)
 }
 
-// rowHeight is that of a category.
+// rowHeight is the height of a category.
 func (b *Bars) rowHeight() vg.Length {
 	n := vg.Length(max(len(b.Series), 1))
 	return n*barHeight + (n-1)*barGap + categoryGap
@@ -150,10 +149,10 @@ func (b *Bars) nameStyle(bold bool) text.Style {
 	return s
 }
 
-// has tells whether there is a value to be shown.
+// has reports whether there is a value to draw.
 func (b *Bars) has(bar *Bar) bool { return bar.Missing == "" && b.Axis.shows(bar.Value) }
 
-// text is what is written beside a bar.
+// text is the text beside a bar.
 func (b *Bars) text(bar *Bar) string {
 	switch {
 	case b.has(bar):
@@ -164,8 +163,7 @@ func (b *Bars) text(bar *Bar) string {
 	return "no value"
 }
 
-// Plot draws the bars and what is written beside them; it makes Bars a
-// plot.Plotter.
+// Plot draws the bars and their texts. It makes Bars a plot.Plotter.
 func (b *Bars) Plot(c draw.Canvas, p *plot.Plot) {
 	x, _ := p.Transforms(&c)
 	if b.Limit > 0 {
@@ -189,7 +187,7 @@ func (b *Bars) Plot(c draw.Canvas, p *plot.Plot) {
 	c.StrokeLine2(draw.LineStyle{Color: muted.color(), Width: 0.8}, c.Min.X, c.Min.Y, c.Min.X, c.Max.Y)
 }
 
-// limit draws the line of the limit, below the bars.
+// limit draws the line of the limit, under the bars.
 func (b *Bars) limit(c *draw.Canvas, at vg.Length) {
 	c.StrokeLine2(draw.LineStyle{Color: (series0 + 1).color(), Width: 1.5, Dashes: []vg.Length{5, 4}}, at, c.Min.Y, at, c.Max.Y)
 	s := style(textSize-1, false, series0+1)

@@ -102,8 +102,8 @@ func charts() map[string]Chart {
 	return map[string]Chart{"panels": panels(), "cdf": cdf(), "time": overTime(), "distribution": distribution(), "servers": servers(), "quantiles": quantiles()}
 }
 
-// A chart is well-formed XML, shows its texts, and is the same each time. With
-// CHART_SAMPLES set to a folder the charts are kept there to be looked at.
+// A chart is well-formed XML, contains its texts, and is the same every time. With
+// CHART_SAMPLES set to a folder, the charts are written there for inspection.
 func TestCharts(t *testing.T) {
 	for name, c := range charts() {
 		for _, theme := range []Theme{Light, Dark, Adaptive} {
@@ -146,7 +146,7 @@ func TestCharts(t *testing.T) {
 	}
 }
 
-// Every colour of a drawing is one of its theme.
+// Every colour in a drawing belongs to its theme.
 func TestThemes(t *testing.T) {
 	for name, c := range charts() {
 		for _, theme := range []Theme{Light, Dark} {
@@ -222,7 +222,7 @@ func luminance(t *testing.T, hex string) (sum float64) {
 	return sum
 }
 
-// Texts come from servers: they must stay texts.
+// Texts come from servers: they must not become markup.
 func TestHostileTexts(t *testing.T) {
 	const evil = `</text><script>alert(1)</script>"'&`
 	b := servers()
@@ -238,7 +238,7 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
-// What can't be drawn is an error or left out, never a panic.
+// Values that cannot be drawn are an error or left out, never a panic.
 func TestOddValues(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	odd := []Point{{nan, 1}, {1, inf}, {-1, 5}, {2, -3}, {0, 0}, {3, 4}, {inf, 2}, {5, 1e300}, {6, 1e-300}}
@@ -312,7 +312,7 @@ func TestTicks(t *testing.T) {
 	}
 }
 
-// Bold text is measured as such: names in bold must not run into the bars.
+// Bold text is measured as bold: names in bold must not overlap the bars.
 func TestBoldIsWider(t *testing.T) {
 	const name = "castgate wss deflate, 1024 B"
 	bold, plain := style(textSize, true, ink), style(textSize, false, ink)

@@ -21,7 +21,7 @@ import (
 
 // Chart is something that can be drawn: *Lines, *Panels or *Bars.
 type Chart interface {
-	// SVG draws the chart, in a theme's colours. The error says what is wrong
+	// SVG draws the chart in the colours of a theme. An error says what is wrong
 	// with the chart.
 	SVG(t Theme) ([]byte, error)
 }
@@ -35,13 +35,13 @@ const (
 	textSize   vg.Length = 12
 )
 
-// faces measures text. Its font has the widths of Arial and Helvetica, which
-// is what the SVG asks for.
+// faces measures text. Its font has the widths of Arial and Helvetica, the fonts
+// that the SVG asks for.
 var faces = sync.OnceValue(func() text.Handler {
 	return text.Plain{Fonts: font.NewCache(liberation.Collection())}
 })
 
-// style is one of text, its anchor at the left on the base line.
+// style is a text style, anchored at the left of the base line.
 func style(size vg.Length, bold bool, c role) text.Style {
 	f := font.From(font.Font{Typeface: "Liberation", Variant: "Sans"}, size)
 	if bold {
@@ -53,11 +53,11 @@ func style(size vg.Length, bold bool, c role) text.Style {
 // sample is one entry of a legend.
 type sample struct {
 	name string
-	line draw.LineStyle // a line if it has a width, else a box
+	line draw.LineStyle // a line if it has a width, otherwise a box
 	box  role
 }
 
-// frame is what all charts have: a header and the room below it.
+// frame is what all charts have in common: a header and the space below it.
 type frame struct {
 	title, subtitle string
 	legend          []sample
@@ -65,8 +65,8 @@ type frame struct {
 	draw.Canvas
 }
 
-// newFrame draws background and header of a chart whose plot is as high as
-// given; what is left is the canvas for the plot.
+// newFrame draws the background and header of a chart whose plot has the given
+// height. The rest is the canvas for the plot.
 func newFrame(title, subtitle string, legend []sample, height vg.Length) *frame {
 	rows := legendRows(legend)
 	header := margin + titleSize
@@ -162,13 +162,13 @@ func (s scale) set(a *plot.Axis, label string) {
 	}
 }
 
-// finish is the SVG, with a title for those who cannot see it.
+// finish returns the SVG, with a title for screen readers.
 func (f *frame) finish(t Theme) ([]byte, error) {
 	var b bytes.Buffer
 	if _, err := f.canvas.WriteTo(&b); err != nil {
 		return nil, err
 	}
-	// In place of the canvas's own head, which has its size in points.
+	// This replaces the canvas's own head, which gives the size in points.
 	_, body, found := strings.Cut(b.String(), "<g ")
 	if !found {
 		return nil, fmt.Errorf("chart %q: the canvas wrote no SVG", f.title)
@@ -179,11 +179,11 @@ func (f *frame) finish(t Theme) ([]byte, error) {
 	return []byte(head + t.themed(texts.ReplaceAllStringFunc(body, fitted))), nil
 }
 
-// texts are those of an SVG: attributes, weight, size, text.
+// texts matches the texts of an SVG: attributes, weight, size, text.
 var texts = regexp.MustCompile(`<text ([^>]*?font-weight:(\w+)[^>]*?font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
 
-// fitted gives a text the fonts to choose from and the width it was laid out
-// with, so that nothing overlaps where only other fonts are to be had.
+// fitted gives a text alternative fonts and the width for which it was laid out, so
+// that texts do not overlap in other fonts.
 func fitted(element string) string {
 	parts := texts.FindStringSubmatch(element)
 	size, err := strconv.ParseFloat(parts[3], 64)

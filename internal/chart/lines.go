@@ -12,32 +12,32 @@ import (
 
 // Axis says how values are shown along one side.
 type Axis struct {
-	// Label says what they are.
+	// Label is the name of the values.
 	Label string
 	Unit  Unit
-	// Log makes the axis logarithmic: values that are not above 0 are left
-	// out. Else it begins at 0.
+	// Log makes the axis logarithmic and leaves out values that are not above 0.
+	// Otherwise the axis begins at 0.
 	Log bool
 }
 
-// Point is a value at a place.
+// Point is a value Y at X.
 type Point struct{ X, Y float64 }
 
 // Line is one series of Lines.
 type Line struct {
 	Name string
-	// Points in the order in which they are joined, at most MaxPoints. Where
-	// X or Y is no number the line has a gap.
+	// Points are joined in this order, at most MaxPoints. The line has a gap where
+	// X or Y is NaN or infinite.
 	Points []Point
-	// Color is the number of its colour. Series that belong together may have
-	// the same, and differ in Dashed.
+	// Color is the number of the colour. Related series may share a colour and
+	// differ in Dashed.
 	Color  int
 	Dashed bool
-	// Steps holds each value until the next X, and fills the area below.
+	// Steps holds each value until the next X and fills the area below.
 	Steps bool
 }
 
-// Lines is a chart of one or more series over a continuous axis: over time, a
+// Lines is a chart of one or more series over a continuous axis, such as time or a
 // distribution.
 type Lines struct {
 	Title, Subtitle string
@@ -51,7 +51,7 @@ const (
 	MaxPoints = 100_000
 	// MaxLines is how many lines a chart may have.
 	MaxLines = 2 * maxSeries
-	// fewPoints is up to how many a line's points are shown as such.
+	// fewPoints is the largest number of points that are marked individually.
 	fewPoints = 40
 )
 
@@ -69,19 +69,19 @@ func (l *Lines) SVG(t Theme) ([]byte, error) {
 		m.legend = nil
 	}
 	f := newFrame(l.Title, l.Subtitle, m.legend, lineHeight)
-	// Room for half of the last label.
+	// Leave space for half of the last label.
 	l.plot(x, m).Draw(draw.Crop(f.Canvas, 0, -8, 0, 0))
 	return f.finish(t)
 }
 
-// measured is what of Lines can be drawn: of each line its pieces.
+// measured is the part of Lines that can be drawn: the pieces of each line.
 type measured struct {
 	legend []sample
 	pieces [][]plotter.XYs
 	y      extent
 }
 
-// measure finds out what can be drawn, and adds its range to x.
+// measure finds the part that can be drawn, and adds its range to x.
 func (l *Lines) measure(x *extent) (m measured, err error) {
 	if len(l.Lines) == 0 || len(l.Lines) > MaxLines {
 		return m, fmt.Errorf("chart %q: %d lines, not 1 to %d", l.Title, len(l.Lines), MaxLines)
@@ -97,7 +97,7 @@ func (l *Lines) measure(x *extent) (m measured, err error) {
 	return m, nil
 }
 
-// plot makes the plot; what is below its lines comes first.
+// plot makes the plot. The plotters in below are drawn first.
 func (l *Lines) plot(x extent, m measured, below ...plot.Plotter) *plot.Plot {
 	p := newPlot()
 	l.X.scale(x, true).set(&p.X, l.X.Label)
@@ -130,7 +130,7 @@ func (e *extent) add(v float64) {
 	e.least, e.most = min(e.least, v), max(e.most, v)
 }
 
-// pieces are the points of a line that can be drawn, broken at its gaps.
+// pieces returns the points of a line that can be drawn, split at its gaps.
 func (l *Lines) pieces(line *Line, x, y *extent) (pieces []plotter.XYs) {
 	open := false
 	for _, at := range line.Points {
@@ -153,7 +153,7 @@ func (a *Axis) shows(v float64) bool {
 	return !math.IsNaN(v) && !math.IsInf(v, 0) && (v > 0 || v == 0 && !a.Log && a.Unit != Percentile)
 }
 
-// scale chooses the range and ticks.
+// scale chooses the range and the ticks.
 func (a *Axis) scale(e extent, horizontal bool) scale {
 	switch {
 	case a.Unit == Percentile:

@@ -8,20 +8,20 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Panel is one plot of Panels, with a legend of its own above it.
+// Panel is one plot of Panels, with its own legend above it.
 type Panel struct {
 	Y     Axis
 	Lines []Line
 }
 
-// Panels is several plots of one time, one below the other: of quantities
-// whose values have nothing to do with each other, but their course has.
+// Panels is several plots over the same time, one below the other: for quantities
+// with different units whose courses belong together.
 type Panels struct {
 	Title, Subtitle string
 	X               Axis
 	Panels          []Panel
-	// Shade, if above 0, is until where plots are shaded, as not to be
-	// counted; ShadeName says why.
+	// Shade, if above 0, is where the shaded part at the left ends, which does not
+	// count. ShadeName says why.
 	Shade     float64
 	ShadeName string
 }
@@ -33,7 +33,7 @@ const (
 	panelHeight vg.Length = 150 // of a plot with its ticks
 	panelGap    vg.Length = 14  // above a legend
 	legendRow   vg.Length = textSize + 8
-	labelHeight vg.Length = 18 // of the label below the last
+	labelHeight vg.Length = 18 // of the label below the last plot
 )
 
 // SVG draws the chart.
@@ -83,7 +83,7 @@ func (p *Panels) SVG(t Theme) ([]byte, error) {
 	return f.finish(t)
 }
 
-// lines are those of a panel as a chart.
+// lines returns a panel as a chart.
 func (p *Panels) lines(i int) *Lines {
 	l := &Lines{Title: p.Title, X: p.X, Y: p.Panels[i].Y, Lines: p.Panels[i].Lines}
 	if i < len(p.Panels)-1 {
@@ -92,14 +92,14 @@ func (p *Panels) lines(i int) *Lines {
 	return l
 }
 
-// dataLeft is the room that a plot leaves for the labels at its left.
+// dataLeft is the width that a plot needs for the labels at its left.
 func dataLeft(p *plot.Plot, c draw.Canvas) vg.Length { return p.DataCanvas(c).Min.X - c.Min.X }
 
-// shade is a plotter of the part that does not count.
+// shade plots the shaded part.
 type shade struct {
 	until float64
 	name  string
-	named bool // here
+	named bool // draw the name here
 }
 
 // Plot makes shade a plot.Plotter.

@@ -7,32 +7,33 @@ import (
 	"strings"
 )
 
-// role is what a colour is for. Charts are drawn with roles instead of
-// colours; a Theme turns them into what the reader sees.
+// role is the purpose of a colour. Charts are drawn with roles, and a Theme turns
+// them into colours.
 type role uint8
 
 const (
 	background role = iota
 	ink             // text
-	muted           // text that matters less, whiskers
+	muted           // less important text, whiskers
 	grid
 	neutral   // bars that are not the subject
-	series0   // the first of several series, and the subject
+	series0   // the first of several series, or the subject
 	lastRole  = series0 + maxSeries - 1
 	maxSeries = 8
 )
 
-// color of a role, a number that themed finds again. Canvases may round it.
+// color encodes a role as a colour that themed can recognise. Canvases may round
+// it.
 func (r role) color() color.NRGBA { return color.NRGBA{R: uint8(r)<<4 | 8, G: 8, B: 8, A: 255} }
 
-// faint is the same, to see through.
+// faint is color, translucent.
 func (r role) faint() color.NRGBA {
 	c := r.color()
 	c.A = 46
 	return c
 }
 
-// series is the role of series i; after maxSeries colours come again.
+// series is the role of series i. Colours repeat after maxSeries.
 func series(i int) role { return series0 + role(i%maxSeries) }
 
 // Theme is a set of colours.
@@ -41,9 +42,8 @@ type Theme struct {
 	colors [lastRole + 1]string
 }
 
-// The themes. Colours of series are told apart by people who are colour-blind
-// too (after Okabe and Ito), in an order that has neighbours differ in
-// lightness as well.
+// The themes. Colour-blind people can tell the series apart too (after Okabe and
+// Ito), and neighbours in the order also differ in lightness.
 var (
 	Light = Theme{"light", [lastRole + 1]string{
 		"#ffffff", "#1f2328", "#59636e", "#e3e7eb", "#a9b4bf",
@@ -53,7 +53,7 @@ var (
 		"#0d1117", "#e6edf3", "#9aa5b1", "#262d36", "#5d6875",
 		"#56b4e9", "#f28e3c", "#2fc29b", "#e690c2", "#f0d24a", "#8fd0f5", "#b3a2f0", "#c4c4c4",
 	}}
-	// Adaptive is for charts inside a page that has Style in it.
+	// Adaptive is for charts in a page that contains Style.
 	Adaptive = adaptive()
 )
 
@@ -65,9 +65,8 @@ func adaptive() Theme {
 	return t
 }
 
-// Style is CSS that gives charts of the Adaptive theme their colours, and the
-// page --chart-background, --chart-ink, --chart-muted, --chart-grid and
-// --chart-accent.
+// Style is CSS that defines the colours of the Adaptive theme, and for the page
+// --chart-background, --chart-ink, --chart-muted, --chart-grid and --chart-accent.
 func Style() string {
 	var b strings.Builder
 	declare := func(t *Theme) {
@@ -91,10 +90,10 @@ func Style() string {
 	return b.String()
 }
 
-// roleColor is a colour as canvases write it.
+// roleColor matches a colour as canvases write it.
 var roleColor = regexp.MustCompile(`((?:fill|stroke):)#([0-9A-F])[0-9A-F]{5}`)
 
-// themed puts a theme's colours into an SVG.
+// themed replaces the roles in an SVG by the colours of a theme.
 func (t *Theme) themed(svg string) string {
 	return roleColor.ReplaceAllStringFunc(svg, func(found string) string {
 		parts := roleColor.FindStringSubmatch(found)

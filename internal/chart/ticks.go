@@ -16,7 +16,7 @@ type scale struct {
 	ticks    []plot.Tick
 }
 
-// linear makes a scale from 0 to a round number that has room for most.
+// linear makes a scale from 0 to a round number that is not below most.
 func linear(most float64, u Unit, wanted int) scale {
 	if most <= 0 || math.IsInf(most, 0) || math.IsNaN(most) {
 		most = 1
@@ -73,8 +73,8 @@ func roundStep(step float64, u Unit) float64 {
 	return 10 * power
 }
 
-// logarithmic makes a scale of powers of ten, with ticks between where there
-// are few of them. It needs 0 < least <= most.
+// logarithmic makes a scale of powers of ten, with ticks in between if there are
+// few powers. It needs 0 < least <= most.
 func logarithmic(least, most float64, u Unit) scale {
 	if u == Bytes {
 		return binary(least, most)

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// Unit is what the numbers of an axis are.
+// Unit is the unit of an axis.
 type Unit uint8
 
-// The units. Values are in base units: nanoseconds, bytes, seconds, parts of
+// The units. Values are in base units: nanoseconds, bytes, seconds, fractions of
 // one.
 const (
 	Number      Unit = iota
 	Nanoseconds      // written as ns, µs, ms or s
 	Bytes            // written as B, KiB, MiB or GiB
 	PerSecond
-	Seconds // of a time axis: s, min, h
-	Percent // of parts of one
+	Seconds // for a time axis: s, min, h
+	Percent // of fractions of one
 	Times   // a ratio
-	// Percentile is 1/(1-q) for the quantile q, on a logarithmic axis: it
-	// gives the tail the room it deserves.
+	// Percentile is 1/(1-q) for the quantile q on a logarithmic axis, which spreads
+	// out the tail.
 	Percentile
 )
 
-// Text is a value with its unit, of three significant digits: "9.57 µs".
+// Text returns a value with its unit and three significant digits: "9.57 µs".
 func (u Unit) Text(v float64) string {
 	switch u {
 	case Nanoseconds:
@@ -60,7 +60,7 @@ func (u Unit) Text(v float64) string {
 // scaled divides v by steps until it is small enough to read.
 func scaled(v, step float64, most int, names ...string) string {
 	i := 0
-	// What would be rounded up to a whole step is one.
+	// A value that would be rounded up to a whole step uses the next unit.
 	for i < most-1 && math.Abs(v) >= step*0.9995 {
 		v /= step
 		i++
@@ -68,8 +68,8 @@ func scaled(v, step float64, most int, names ...string) string {
 	return strings.TrimSpace(digits(v) + " " + names[i])
 }
 
-// digits is a number with three significant digits, more if they stand before
-// the point.
+// digits formats a number with three significant digits, or all digits before the
+// point if there are more.
 func digits(v float64) string {
 	places := 0
 	for limit := 100.0; math.Abs(v) < limit && places < 3 && v != 0; limit /= 10 {
@@ -78,7 +78,7 @@ func digits(v float64) string {
 	if places == 3 && math.Abs(v) < 0.1 {
 		return strconv.FormatFloat(v, 'g', 2, 64)
 	}
-	// Three places for 0.123, two for 1.23, one for 12.3.
+	// Three decimals for 0.123, two for 1.23, one for 12.3.
 	s := strconv.FormatFloat(v, 'f', min(places, 3), 64)
 	if strings.Contains(s, ".") {
 		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
@@ -86,7 +86,7 @@ func digits(v float64) string {
 	return s
 }
 
-// percentile is the percentage that 1/(1-q) stands for.
+// percentile is the percentage for 1/(1-q).
 func percentile(x float64) string {
 	if x <= 1 {
 		return "0 %"
@@ -95,5 +95,5 @@ func percentile(x float64) string {
 	return strconv.FormatFloat(100*(1-1/x), 'f', min(places, 9), 64) + " %"
 }
 
-// Duration is a duration as a value of unit Nanoseconds.
+// Duration returns a duration as a value of unit Nanoseconds.
 func Duration(d time.Duration) float64 { return float64(d) }

@@ -1,4 +1,4 @@
-// Package machine says on what a measurement was made.
+// Package machine describes the machine of a measurement.
 package machine
 
 import (
@@ -15,14 +15,15 @@ import (
 
 // Machine is where something was measured.
 type Machine struct {
-	Processor string `json:"processor"` // as /proc/cpuinfo names it, "" if it does not
+	Processor string `json:"processor"` // as in /proc/cpuinfo, "" if it has no name
 	Cores     int    `json:"cores"`
 	Memory    int64  `json:"memory"` // bytes, 0 if /proc/meminfo does not say
 	Kernel    string `json:"kernel"`
 	Go        string `json:"go"`
 }
 
-// This describes the machine the process runs on, as far as it tells.
+// This describes the machine that the process runs on, as far as it can be found
+// out.
 func This() Machine {
 	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version()}
 	var u unix.Utsname
@@ -44,11 +45,11 @@ func This() Machine {
 	return m
 }
 
-// Available is how much memory could be had without swapping, in bytes: what
-// the kernel keeps for sockets is missing in it, unlike in a process's figures.
+// Available is how much memory is available without swapping, in bytes. Unlike the
+// figures of a process, it also reflects what the kernel uses for sockets.
 func Available() (int64, error) { return memory("MemAvailable:") }
 
-// memory is a line of /proc/meminfo in bytes.
+// memory returns a line of /proc/meminfo in bytes.
 func memory(name string) (int64, error) {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {

@@ -14,6 +14,6 @@ func TestThis(t *testing.T) {
 		t.Errorf("%d of %d bytes available, %v", n, m.Memory, err)
 	}
 	if _, err := memory("NoSuchLine:"); err == nil {
-		t.Error("a line that is not there was found")
+		t.Error("a missing line was found")
 	}
 }

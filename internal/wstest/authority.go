@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Authority signs certificates of a test. Its methods fail that test and
-// belong on its goroutine.
+// Authority is a CA for tests. Its methods fail the test and must be called from
+// the test's goroutine.
 type Authority struct {
 	// File is the authority's own certificate, in PEM.
 	File string
@@ -29,10 +29,10 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// Pair are the files of a certificate, good for an hour, and its key, in PEM.
+// Pair is the files of a certificate, valid for an hour, and its key, in PEM.
 type Pair struct{ Cert, Key string }
 
-// NewAuthority makes an authority whose files go when the test ends.
+// NewAuthority makes an authority. Its files are removed when the test ends.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, dir: t.TempDir()}
@@ -51,8 +51,8 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// Issue makes a certificate for 127.0.0.1 and localhost under a new key. It
-// serves a server as well as a client.
+// Issue makes a certificate for 127.0.0.1 and localhost with a new key, for servers
+// and for clients.
 func (a *Authority) Issue(name string) Pair {
 	a.t.Helper()
 	key := a.newKey()
@@ -66,8 +66,8 @@ func (a *Authority) Issue(name string) Pair {
 	return p
 }
 
-// Renew puts a new certificate for the same key and name in the place of p's,
-// at one stroke. It returns its serial number.
+// Renew atomically replaces p's certificate by a new one for the same key and name.
+// It returns the new serial number.
 func (a *Authority) Renew(p Pair) *big.Int {
 	a.t.Helper()
 	old := Load(a.t, p)
@@ -80,8 +80,8 @@ func (a *Authority) Renew(p Pair) *big.Int {
 	return template.SerialNumber
 }
 
-// Trust returns a client's side of TLS: it verifies that the server is one of
-// this authority's, and shows the certificates, if there are any.
+// Trust returns a client's TLS configuration. It trusts this authority, and
+// presents the given certificates, if any.
 func (a *Authority) Trust(shown ...Pair) *tls.Config {
 	a.t.Helper()
 	c := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
@@ -92,7 +92,7 @@ func (a *Authority) Trust(shown ...Pair) *tls.Config {
 	return c
 }
 
-// Load reads a pair.
+// Load loads a pair.
 func Load(t testing.TB, p Pair) tls.Certificate {
 	t.Helper()
 	c, err := tls.LoadX509KeyPair(p.Cert, p.Key)
@@ -117,7 +117,8 @@ func (a *Authority) newKey() *ecdsa.PrivateKey {
 	return key
 }
 
-// sign completes the template with a serial number and an hour each way.
+// sign completes the template with a serial number, valid from an hour ago for the
+// next hour.
 func (a *Authority) sign(template *x509.Certificate, key *ecdsa.PrivateKey) []byte {
 	a.t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Patience is how long helpers wait for something that should happen at once.
-// It is generous because a loaded two-core machine under the race detector is
-// slow; only a failing test waits it out.
+// Patience is how long helpers wait for something that should happen at once. It is
+// generous because a loaded two-core machine is slow under the race detector. Only
+// a failing test waits that long.
 const Patience = 30 * time.Second
 
-// Await asks again until problem answers "", and fails the test with the last
-// answer when Patience is over.
+// Await calls problem until it returns "". When Patience is over, it fails the test
+// with the last answer.
 func Await(t testing.TB, problem func() string) {
 	t.Helper()
 	limit := time.Now().Add(Patience)

@@ -19,9 +19,9 @@ var built struct {
 	err  error
 }
 
-// sideBySide is how many parallel tests run at once unless go test is told.
-// They wait for other processes most of the time, so that as many as there are
-// processors, the default, leave those idle.
+// sideBySide is how many parallel tests run at once unless go test says otherwise.
+// Tests wait for other processes most of the time, so the default, one per
+// processor, would leave processors idle.
 const sideBySide = "8"
 
 // Main runs the tests and removes the binary that Build made. A package whose
@@ -31,23 +31,23 @@ const sideBySide = "8"
 func Main(m *testing.M) int {
 	defer Clean()
 	if err := flag.Set("test.parallel", sideBySide); err != nil {
-		panic(err) // testing.Init has been called by go test's main
+		panic(err) // go test's main has called testing.Init
 	}
-	return m.Run() // flags of the command line come after
+	return m.Run() // flags on the command line override it
 }
 
-// Clean removes the binary that Build made, at the end of a program that is no
-// test. No gateway may be started after it.
+// Clean removes the binary that Build made, at the end of a program that is not a
+// test. No gateway may be started afterwards.
 func Clean() {
 	if built.dir != "" {
 		os.RemoveAll(built.dir)
 	}
 }
 
-// Build returns the path of the castgate binary, compiled by the first call in
-// this process, with the race detector if the test itself has it. A failed
-// build fails every test that asks for the binary. Any goroutine may call it
-// that may call t.Fatal.
+// Build returns the path of the castgate binary. The first call in this process
+// compiles it, with the race detector if the test has it. A failed build fails
+// every test that asks for the binary. Any goroutine that may call t.Fatal may call
+// it.
 func Build(t testing.TB) string {
 	t.Helper()
 	built.once.Do(func() { built.err = build() })
@@ -78,7 +78,7 @@ func build() error {
 	return nil
 }
 
-// moduleRoot is the folder of go.mod: tests run in their package's folder.
+// moduleRoot is the folder of go.mod. Tests run in the folder of their package.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

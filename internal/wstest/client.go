@@ -15,7 +15,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// maxFrame is the largest message a Client takes.
+// maxFrame is the largest message that a Client accepts.
 const maxFrame = 64 << 20
 
 // Message is one message a client received.
@@ -30,36 +30,36 @@ type DialOptions struct {
 	Path string
 	// Header of the request, such as Origin.
 	Header http.Header
-	// NoInit tells that the gateway sends no init message.
+	// NoInit says that the gateway sends no init message.
 	NoInit bool
-	// Subprotocols are those offered.
+	// Subprotocols are offered in the handshake.
 	Subprotocols []string
 	// NoPong leaves pings unanswered.
 	NoPong bool
-	// TLS, if not nil, is the client's side of it: the client then dials the
-	// wss listener of Gateway.Listeners.
+	// TLS, if not nil, makes the client dial the wss listener of Gateway.Listeners
+	// with this configuration.
 	TLS *tls.Config
 	// Compress offers permessage-deflate.
 	Compress bool
 }
 
-// Client is a WebSocket client whose received messages are kept. A goroutine
-// of its own reads, so pings are answered and queues never fill.
+// Client is a WebSocket client that keeps all received messages. A goroutine of its
+// own reads, so pings are answered and queues never fill.
 type Client struct {
 	// ID is the client_id of the init message.
 	ID string
-	// Conn is for sending; reading is the client's own business.
+	// Conn is for sending only; the client itself reads.
 	Conn *websocket.Conn
 
 	t     testing.TB
 	g     *Gateway
 	pings atomic.Int64
 
-	mu    sync.Mutex // protects what follows
+	mu    sync.Mutex // guards the fields below
 	grown chan struct{}
 	log   []Message
-	next  int   // the first message that no Expect has taken
-	err   error // what ended the reading
+	next  int   // index of the first message that no Expect has taken
+	err   error // the error that ended reading
 }
 
 // Dial opens a client on the gateway's listener and reads its init message.
@@ -78,9 +78,8 @@ func (g *Gateway) DialWith(t testing.TB, o DialOptions) *Client {
 	return c
 }
 
-// TryDial is DialWith for a handshake that may be refused: resp is then what
-// the gateway answered, nil if nothing. It fails no test and so may be called
-// from any goroutine.
+// TryDial is DialWith for a handshake that may be refused. resp is the gateway's
+// answer, nil if there was none. It fails no test, so any goroutine may call it.
 func (g *Gateway) TryDial(t testing.TB, o DialOptions) (c *Client, resp *http.Response, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
@@ -128,7 +127,7 @@ func (g *Gateway) TryDial(t testing.TB, o DialOptions) (c *Client, resp *http.Re
 	return c, resp, nil
 }
 
-// read runs on the client's own goroutine until the connection ends.
+// read runs on a goroutine of its own until the connection ends.
 func (c *Client) read() {
 	for {
 		kind, data, err := c.Conn.Read(context.Background())
@@ -147,8 +146,8 @@ func (c *Client) read() {
 	}
 }
 
-// wait blocks until ready, called under the lock, is true, the connection has
-// ended, or Patience is over. It reports ready's last answer.
+// wait blocks until ready returns true, the connection has ended, or Patience is
+// over. ready is called under the lock. wait returns its last result.
 func (c *Client) wait(ready func() bool) bool {
 	limit := time.After(Patience)
 	for {
@@ -166,11 +165,11 @@ func (c *Client) wait(ready func() bool) bool {
 	}
 }
 
-// Next takes the next message that no Next or Expect has taken.
+// Next returns the next message that no Next or Expect has taken.
 func (c *Client) Next() Message {
 	c.t.Helper()
 	if !c.wait(func() bool { return c.next < len(c.log) }) {
-		c.t.Fatalf("client %s: no message came (connection: %v)", c.ID, c.Err())
+		c.t.Fatalf("client %s: no message arrived (connection: %v)", c.ID, c.Err())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,8 +195,9 @@ func (c *Client) ExpectBinary(want string) {
 	}
 }
 
-// ExpectNothing proves that no message is on its way to the client: it pushes
-// a marker, which by the order promised comes after all that was pushed before.
+// ExpectNothing proves that no message is on its way to the client. It pushes a
+// marker, which by the guaranteed order arrives after everything that was pushed
+// before.
 func (c *Client) ExpectNothing() {
 	c.t.Helper()
 	marker := fmt.Sprintf("marker %d", time.Now().UnixNano())
@@ -207,35 +207,35 @@ func (c *Client) ExpectNothing() {
 	}
 }
 
-// Await waits until n messages have come in all, taken ones included.
+// Await waits until n messages have arrived in total, including taken ones.
 func (c *Client) Await(n int) {
 	c.t.Helper()
 	if !c.wait(func() bool { return len(c.log) >= n }) {
-		c.t.Fatalf("client %s: %d messages came, want %d (connection: %v)", c.ID, len(c.Messages()), n, c.Err())
+		c.t.Fatalf("client %s: %d messages arrived, want %d (connection: %v)", c.ID, len(c.Messages()), n, c.Err())
 	}
 }
 
-// Messages returns all messages received so far, the init message excepted.
-// Any goroutine may call it.
+// Messages returns all messages received so far, except the init message. Any
+// goroutine may call it.
 func (c *Client) Messages() []Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]Message(nil), c.log...)
 }
 
-// Err is what ended the connection, nil while it is open. Any goroutine may
-// call it.
+// Err returns the error that ended the connection, nil while it is open. Any
+// goroutine may call it.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
 }
 
-// Pings is how many pings have come. Any goroutine may call it.
+// Pings returns how many pings have arrived. Any goroutine may call it.
 func (c *Client) Pings() int { return int(c.pings.Load()) }
 
-// Ended waits for the end of the connection and returns the close code and
-// reason, -1 and the error's text if it ended without a close frame.
+// Ended waits for the end of the connection and returns the close code and reason.
+// If it ended without a close frame, it returns -1 and the text of the error.
 func (c *Client) Ended() (code int, reason string) {
 	c.t.Helper()
 	c.wait(func() bool { return false })
@@ -267,5 +267,5 @@ func (c *Client) Send(text string) {
 	}
 }
 
-// Close ends the connection with a close handshake. Any goroutine may call it.
+// Close ends the connection with a closing handshake. Any goroutine may call it.
 func (c *Client) Close() { c.Conn.Close(websocket.StatusNormalClosure, "") }

@@ -12,9 +12,9 @@ import (
 // M is a JSON object.
 type M = map[string]any
 
-// Control makes one request to the control port and returns the status and the
-// JSON object of the answer. A body that is a string or []byte is sent as it
-// is, nil sends none, anything else is encoded as JSON.
+// Control makes one request to the control port and returns the status and the JSON
+// object of the answer. A string or []byte body is sent unchanged, nil sends no
+// body, anything else is encoded as JSON.
 func (g *Gateway) Control(method, path string, body any) (status int, answer M) {
 	g.t.Helper()
 	status, answer, err := g.TryControl(method, path, body)
@@ -24,8 +24,8 @@ func (g *Gateway) Control(method, path string, body any) (status int, answer M) 
 	return status, answer
 }
 
-// TryControl is Control that returns errors of the connection. It fails no
-// test and so may be called from any goroutine.
+// TryControl is Control, but returns connection errors. It fails no test, so any
+// goroutine may call it.
 func (g *Gateway) TryControl(method, path string, body any) (status int, answer M, err error) {
 	resp, err := g.Request(method, path, body, nil)
 	if err != nil {
@@ -42,7 +42,7 @@ func (g *Gateway) TryControl(method, path string, body any) (status int, answer 
 	return resp.StatusCode, answer, nil
 }
 
-// OK is Control that requires status 200.
+// OK is Control and requires status 200.
 func (g *Gateway) OK(method, path string, body any) M {
 	g.t.Helper()
 	status, answer := g.Control(method, path, body)
@@ -52,8 +52,8 @@ func (g *Gateway) OK(method, path string, body any) M {
 	return answer
 }
 
-// Problem is Control that requires an application/problem+json answer with
-// this status and code.
+// Problem is Control and requires an application/problem+json answer with this
+// status and code.
 func (g *Gateway) Problem(status int, code, method, path string, body any) {
 	g.t.Helper()
 	resp, err := g.Request(method, path, body, nil)
@@ -72,8 +72,8 @@ func (g *Gateway) Problem(status int, code, method, path string, body any) {
 	}
 }
 
-// Request makes one request; the caller closes the answer's body. Header may
-// be nil. Any goroutine may call it.
+// Request makes one request; the caller closes the answer's body. header may be
+// nil. Any goroutine may call it.
 func (g *Gateway) Request(method, path string, body any, header http.Header) (*http.Response, error) {
 	var payload io.Reader
 	switch b := body.(type) {
@@ -121,7 +121,7 @@ func (g *Gateway) Push(to M, text string) int {
 	return int(g.OK("POST", "/v1/push", M{"to": to, "text": text})["matched"].(float64))
 }
 
-// To is the target of one kind: client_ids, uids or groups.
+// To is a target of one kind: client_ids, uids or groups.
 func To(kind string, names ...string) M { return M{kind: names} }
 
 // All targets every client.

@@ -14,26 +14,28 @@ import (
 	"time"
 )
 
-// Options of StartWith, beyond the flags.
+// Options of StartWith, in addition to the flags.
 type Options struct {
-	// Flags are given to castgate serve, after --listen and --control unless
-	// they name those themselves.
+	// Flags are passed to castgate serve after --listen and --control, unless they
+	// include these.
 	Flags []string
 	// Env is added to the environment of the process, as name=value.
 	Env []string
-	// Wrap comes before the binary: a command that execs its arguments, such
-	// as prlimit, so that the process id stays that of the gateway.
+	// Wrap is put before the binary: a command that execs its arguments, such as
+	// prlimit, so that the process id is the gateway's.
 	Wrap []string
 	// Key is sent with every control request.
 	Key string
-	// Schemes are those of further listeners; see Gateway.Listeners.
+	// Schemes are those of additional listeners; see Gateway.Listeners.
 	Schemes []string
-	// Stderr, if not nil, is the stderr of the process. Log then has nothing of it.
+	// Stderr, if not nil, is the stderr of the process. Log then contains nothing
+	// of it.
 	Stderr *os.File
-	// ControlTLS, if not nil, is the client's side of TLS on the control port.
+	// ControlTLS, if not nil, is the client's TLS configuration for the control
+	// port.
 	ControlTLS *tls.Config
-	// Inherited, if not nil, is the listening socket that the process is started
-	// with instead of opening its own, as systemd does it.
+	// Inherited, if not nil, is a listening socket that is passed to the process,
+	// as systemd does, instead of opening its own.
 	Inherited *net.TCPListener
 }
 
@@ -42,23 +44,23 @@ type Gateway struct {
 	*Process
 	// Addr is host:port of the client listener.
 	Addr string
-	// Listeners are host:port of those of Options.Schemes.
+	// Listeners are the host:port of the listeners for Options.Schemes.
 	Listeners map[string]string
-	// ControlAddr is what --control was given: host:port or unix:/path.
+	// ControlAddr is the value of --control: host:port or unix:/path.
 	ControlAddr string
-	// Key is sent with every control request; change it to try another one.
+	// Key is sent with every control request. Change it to try another one.
 	Key string
 
 	t       testing.TB
 	opts    Options
 	http    *http.Client
-	past    string // the logs of the processes before a Restart
-	stopped bool   // the test ended the process itself: no check at clean-up
+	past    string // logs of the processes before a Restart
+	stopped bool   // the test ends the process itself: no check at clean-up
 }
 
-// Start boots castgate serve with the given flags on free ports of 127.0.0.1
-// and waits until /readyz answers 200. When the test ends the process gets
-// SIGTERM and must exit with status 0; its log is printed if the test failed.
+// Start boots castgate serve with the given flags on free ports of 127.0.0.1 and
+// waits until /readyz answers 200. When the test ends the process gets SIGTERM and
+// must exit with status 0. Its log is printed if the test failed.
 func Start(t testing.TB, flags ...string) *Gateway {
 	t.Helper()
 	return StartWith(t, Options{Flags: flags})
@@ -113,7 +115,7 @@ func flagValue(flags []string, name string) string {
 	return ""
 }
 
-// Command returns the command line of castgate with the arguments, not started.
+// Command returns an unstarted command: castgate with the arguments.
 func Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(Build(t), args...)
@@ -121,13 +123,13 @@ func Command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// cleanEnv is this process' environment without settings of castgate: the
-// shell that runs the tests may have some.
+// cleanEnv is the environment of this process without settings of castgate, which
+// the shell that runs the tests may have.
 func cleanEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CASTGATE_") })
 }
 
-// boot starts the process at g's addresses and reports whether it got ready.
+// boot starts the process at g's addresses and reports whether it became ready.
 func (g *Gateway) boot() bool {
 	g.t.Helper()
 	args := append([]string{}, g.opts.Wrap...)
@@ -190,7 +192,7 @@ func withoutAddresses(flags []string) []string {
 	return kept
 }
 
-// probe gets a path without keys or keep-alive.
+// probe requests a path without a key or keep-alive.
 func (g *Gateway) probe(path string) (int, error) {
 	req, err := http.NewRequest(http.MethodGet, g.controlURL()+path, nil)
 	if err != nil {
@@ -205,7 +207,7 @@ func (g *Gateway) probe(path string) (int, error) {
 	return resp.StatusCode, nil
 }
 
-// controlURL is the control port's, whose host dialControl does not look at.
+// controlURL is the URL of the control port. dialControl ignores its host.
 func (g *Gateway) controlURL() string {
 	if g.opts.ControlTLS != nil {
 		return "https://control"
@@ -226,7 +228,7 @@ func (g *Gateway) dialControl(ctx context.Context, _, _ string) (net.Conn, error
 	return d.DialContext(ctx, "tcp", g.ControlAddr)
 }
 
-// Kill ends the process with SIGKILL and waits until it is gone.
+// Kill kills the process with SIGKILL and waits until it is gone.
 func (g *Gateway) Kill() {
 	g.t.Helper()
 	g.stopped = true
@@ -235,8 +237,8 @@ func (g *Gateway) Kill() {
 	g.http.CloseIdleConnections()
 }
 
-// Stop sends SIGTERM, waits for the end and returns the exit code; the
-// clean-up at the end of the test then checks nothing more.
+// Stop sends SIGTERM, waits for the end and returns the exit code. The clean-up at
+// the end of the test then checks nothing more.
 func (g *Gateway) Stop() int {
 	g.t.Helper()
 	g.stopped = true
@@ -247,8 +249,8 @@ func (g *Gateway) Stop() int {
 // Expected tells the clean-up that the test ends the process itself.
 func (g *Gateway) Expected() { g.stopped = true }
 
-// Restart starts the program again on the addresses it had, with the same
-// options, after Kill or Stop. The process id and log are then the new one's.
+// Restart starts the program again on the same addresses with the same options,
+// after Kill or Stop. Afterwards the process id and log are the new process's.
 func (g *Gateway) Restart() {
 	g.t.Helper()
 	if !g.boot() {
@@ -265,7 +267,7 @@ func (g *Gateway) cleanup() {
 	if !g.stopped {
 		select {
 		case <-g.Done():
-			g.t.Errorf("castgate ended by itself with code %d", g.code)
+			g.t.Errorf("castgate exited unexpectedly with code %d", g.code)
 		default:
 			if code := g.Stop(); code != 0 {
 				g.t.Errorf("exit code after SIGTERM is %d, want 0", code)

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Names of the metrics that the accounting of deliveries is read from.
+// Metrics that account for deliveries.
 const (
 	metricConnections = "castgate_connections"
 	metricMatched     = "castgate_deliveries_matched_total"
@@ -21,9 +21,9 @@ const (
 	metricWritten     = `castgate_deliveries_total{outcome="written"}`
 )
 
-// Metrics reads /metrics with Prometheus' own parser. A sample is named by its
-// metric, with its labels in braces and in alphabetical order if it has any;
-// the metric's bare name is then the sum over all its labels.
+// Metrics reads /metrics with Prometheus' own parser. A sample's name is that of
+// its metric, followed by its labels in braces, in alphabetical order. If a metric
+// has labels, its bare name is the sum of its samples.
 func (g *Gateway) Metrics() map[string]float64 {
 	g.t.Helper()
 	samples, err := g.TryMetrics()
@@ -33,8 +33,8 @@ func (g *Gateway) Metrics() map[string]float64 {
 	return samples
 }
 
-// TryMetrics is Metrics that returns errors. It fails no test and so may be
-// called from any goroutine.
+// TryMetrics is Metrics, but returns errors. It fails no test, so any goroutine may
+// call it.
 func (g *Gateway) TryMetrics() (map[string]float64, error) {
 	resp, err := g.Request(http.MethodGet, "/metrics", nil, nil)
 	if err != nil {
@@ -62,7 +62,7 @@ func (g *Gateway) TryMetrics() (map[string]float64, error) {
 	return samples, nil
 }
 
-// sampleValue is the value of a counter or gauge, the count of a histogram.
+// sampleValue is the value of a counter or gauge, or the count of a histogram.
 func sampleValue(m *dto.Metric) float64 {
 	switch {
 	case m.Counter != nil:
@@ -84,11 +84,10 @@ func labels(m *dto.Metric) string {
 	return "{" + strings.Join(pairs, ",") + "}"
 }
 
-// Deliveries is one reading of the accounting of deliveries.
+// Deliveries is one reading of the counters of deliveries.
 type Deliveries struct{ Matched, Written, Dropped, Queued int }
 
-// Deliveries reads the accounting from /metrics. Metrics that are missing fail
-// the test.
+// Deliveries reads the counters from /metrics. A missing metric fails the test.
 func (g *Gateway) Deliveries() Deliveries {
 	g.t.Helper()
 	m := g.Metrics()
@@ -106,13 +105,13 @@ func (g *Gateway) Deliveries() Deliveries {
 	}
 }
 
-// Balanced waits until no delivery is under way and requires that each ended
-// in exactly one counter. It returns the reading.
+// Balanced waits until no delivery is pending and requires that each was counted
+// exactly once. It returns the reading.
 func (g *Gateway) Balanced(t testing.TB) Deliveries {
 	t.Helper()
 	var d Deliveries
-	// The loops' counters are read one after the other, so one reading may be
-	// out of step while deliveries end.
+	// The counters of the loops are read one after the other, so a single reading
+	// may be inconsistent while deliveries end.
 	Await(t, func() string {
 		d = g.Deliveries()
 		if d.Queued != 0 || d.Matched != d.Written+d.Dropped {
@@ -123,8 +122,8 @@ func (g *Gateway) Balanced(t testing.TB) Deliveries {
 	return d
 }
 
-// Settled waits until no client is connected and then requires that matched =
-// written + dropped and that nothing is queued. It returns the reading.
+// Settled waits until no client is connected, and requires that matched = written +
+// dropped and that nothing is queued. It returns the reading.
 func (g *Gateway) Settled(t testing.TB) Deliveries {
 	t.Helper()
 	g.AwaitMetric(metricConnections, 0)
@@ -142,8 +141,8 @@ func (g *Gateway) AwaitMetric(name string, want float64) {
 	})
 }
 
-// Await asks again until problem answers "", and fails the test with the last
-// answer when Patience is over.
+// Await calls problem until it returns "". When Patience is over, it fails the test
+// with the last answer.
 func (g *Gateway) Await(problem func() string) {
 	g.t.Helper()
 	Await(g.t, problem)

@@ -2,9 +2,9 @@ package wstest
 
 import "sync"
 
-// Parallel calls f with 0 to n-1, each once, on a number of goroutines, and
-// returns when all calls have. A test fails on its own goroutine only, so f
-// leaves its errors to the caller.
+// Parallel calls f once for each of 0 to n-1, on several goroutines, and returns
+// when all calls have returned. Only a test's own goroutine may fail it, so f must
+// leave errors to the caller.
 func Parallel(n, workers int, f func(i int)) {
 	var wg sync.WaitGroup
 	next := make(chan int)

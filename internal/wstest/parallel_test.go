@@ -22,12 +22,12 @@ func TestParallel(t *testing.T) {
 		}
 	}
 	if at.Load() != 0 || most.Load() > workers {
-		t.Errorf("%d calls go on after the end, %d did at once", at.Load(), most.Load())
+		t.Errorf("%d calls are still running at the end, %d ran at once", at.Load(), most.Load())
 	}
 	Parallel(0, 3, func(int) { t.Error("called for nothing") })
 }
 
-// TestParallelIsParallel: calls that wait for each other come to an end.
+// TestParallelIsParallel: calls that wait for each other finish.
 func TestParallelIsParallel(t *testing.T) {
 	meeting := make(chan int)
 	Parallel(2, 2, func(i int) {

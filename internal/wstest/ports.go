@@ -8,15 +8,15 @@ import (
 )
 
 // Ports below the kernel's range for outgoing connections (32768 and up by
-// default): the thousands of sockets that tests dial cannot take them between
-// FreePort and the moment the program listens.
+// default). The thousands of sockets that tests dial cannot take them between
+// FreePort and the moment when the program listens.
 const (
 	firstPort = 10_000
 	portRange = 20_000
 )
 
-// FreePort returns a TCP port of 127.0.0.1 on which nobody listens now.
-// Another process may still be faster, so a start on it should be retried.
+// FreePort returns a TCP port of 127.0.0.1 on which nobody listens now. Another
+// process may take it first, so the caller should retry.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 200 {

@@ -9,16 +9,15 @@ import (
 	"testing"
 )
 
-// PSS is the proportional set size of a process in bytes, its share of shared
-// pages included.
+// PSS is the proportional set size of a process in bytes, including its share of
+// shared pages.
 func PSS(t testing.TB, pid int) int {
 	t.Helper()
 	return 1024 * procField(t, fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
 }
 
-// PSSAnon is the part of PSS that is the process's own memory, in bytes. Unlike
-// the whole it does not change when other processes of the same binary come
-// and go.
+// PSSAnon is the part of PSS that is private memory, in bytes. Unlike PSS it does
+// not change when other processes of the same binary start and end.
 func PSSAnon(t testing.TB, pid int) int {
 	t.Helper()
 	return 1024 * procField(t, fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss_Anon:")

@@ -27,8 +27,8 @@ type output struct {
 	buf bytes.Buffer
 }
 
-// maxOutput bounds what is kept of a child's log; a program that logs per
-// connection should not take the test down with it.
+// maxOutput bounds how much of a child's log is kept, so that a program that logs
+// per connection does not exhaust the test's memory.
 const maxOutput = 8 << 20
 
 // Write implements io.Writer.
@@ -48,9 +48,9 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// Spawn starts a command with its output captured, but for a stderr that it has
-// already. The child dies with the
-// test process, and is killed at the end of the test if it still runs then.
+// Spawn starts a command and captures its output, except for a stderr that is
+// already set. The child dies with the test process, and is killed at the end of
+// the test if it still runs.
 func Spawn(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := spawn(t, cmd)
@@ -99,7 +99,7 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Log returns everything the process has printed so far.
 func (p *Process) Log() string { return p.out.String() }
 
-// Signal sends sig; a process that has ended already is no error.
+// Signal sends sig. It is no error if the process has already ended.
 func (p *Process) Signal(sig os.Signal) {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		panic(fmt.Sprintf("signal %v to %d: %v", sig, p.PID(), err))
@@ -109,8 +109,8 @@ func (p *Process) Signal(sig os.Signal) {
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Exited waits for the end of the process and returns its exit code, -1 if a
-// signal ended it. A process that is still there after limit fails the test.
+// Exited waits for the end of the process and returns its exit code, -1 if a signal
+// ended it. If the process still runs after limit, it fails the test.
 func (p *Process) Exited(t testing.TB, limit time.Duration) int {
 	t.Helper()
 	select {

@@ -2,6 +2,6 @@
 
 package wstest
 
-// RaceEnabled tells that this test, and so the binary that Build makes, runs
+// RaceEnabled reports that this test, and so the binary that Build makes, runs
 // under the race detector.
 const RaceEnabled = false

@@ -27,8 +27,8 @@ const (
 const Handshake = "GET / HTTP/1.1\r\nHost: castgate\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
-// Raw is a TCP connection to the client listener on which the test itself
-// writes every byte.
+// Raw is a TCP connection to the client listener on which the test writes every
+// byte itself.
 type Raw struct {
 	*net.TCPConn
 	t  testing.TB
@@ -45,8 +45,8 @@ func (g *Gateway) DialRaw(t testing.TB) *Raw {
 	return r
 }
 
-// TryDialRaw is DialRaw that returns errors. It fails no test and so may be
-// called from any goroutine.
+// TryDialRaw is DialRaw, but returns errors. It fails no test, so any goroutine may
+// call it.
 func (g *Gateway) TryDialRaw(t testing.TB) (*Raw, error) {
 	conn, err := net.DialTimeout("tcp", g.Addr, Patience)
 	if err != nil {
@@ -70,18 +70,18 @@ func (r *Raw) Upgrade() (initMessage string) {
 	return string(payload)
 }
 
-// Put writes bytes as they are.
+// Put writes bytes unchanged.
 func (r *Raw) Put(p []byte) {
 	r.t.Helper()
 	r.SetWriteDeadline(time.Now().Add(Patience))
-	defer r.SetWriteDeadline(time.Time{}) // what a test writes itself later is not bounded by it
+	defer r.SetWriteDeadline(time.Time{}) // later writes of the test have no deadline
 	if _, err := r.Write(p); err != nil {
 		r.t.Fatalf("write: %v", err)
 	}
 }
 
-// Answer is Status that returns errors. It fails no test and so may be called from
-// any goroutine.
+// Answer is Status, but returns errors. It fails no test, so any goroutine may call
+// it.
 func (r *Raw) Answer() (status int, err error) {
 	r.SetReadDeadline(time.Now().Add(Patience))
 	resp, err := http.ReadResponse(r.in, nil)
@@ -91,7 +91,7 @@ func (r *Raw) Answer() (status int, err error) {
 	return resp.StatusCode, nil
 }
 
-// Status reads an HTTP answer's head and returns its status, 0 if the
+// Status reads the head of an HTTP answer and returns its status, 0 if the
 // connection ended without one.
 func (r *Raw) Status() int {
 	r.t.Helper()
@@ -102,7 +102,7 @@ func (r *Raw) Status() int {
 	return status
 }
 
-// Frame reads one frame of the gateway, which must be whole and unmasked.
+// Frame reads one frame of the gateway, which must be unfragmented and unmasked.
 func (r *Raw) Frame() (op byte, payload []byte, err error) {
 	r.SetReadDeadline(time.Now().Add(Patience))
 	var head [2]byte
@@ -135,9 +135,9 @@ func (r *Raw) Frame() (op byte, payload []byte, err error) {
 	return head[0] & 0x0F, payload, err
 }
 
-// ExpectClosed reads until the connection ends and returns the code of the
-// close frame, 0 if there was none. It returns the close frame as RFC 6455
-// 5.5.1 asks; pongs and messages before it are skipped.
+// ExpectClosed reads until the connection ends and returns the code of the close
+// frame, 0 if there was none. It answers the close frame as RFC 6455 section 5.5.1
+// asks, and skips pongs and messages before it.
 func (r *Raw) ExpectClosed() (code int) {
 	r.t.Helper()
 	for {
@@ -157,7 +157,7 @@ func (r *Raw) ExpectClosed() (code int) {
 	}
 }
 
-// ended tells an end of the connection from a timeout or a malformed frame.
+// ended distinguishes the end of a connection from a timeout or a malformed frame.
 func ended(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "connection reset")
 }
@@ -168,13 +168,14 @@ func (r *Raw) Reset() {
 	r.TCPConn.Close()
 }
 
-// MaskedFrame is a client frame with FIN set and its shortest length form.
+// MaskedFrame is a client frame with FIN set and the shortest encoding of its
+// length.
 func MaskedFrame(op byte, payload []byte) []byte {
 	return AppendMasked(nil, 0x80|op, payload)
 }
 
-// AppendMasked appends a masked frame whose first byte is given whole, so that
-// FIN, reserved bits and the opcode may be anything.
+// AppendMasked appends a masked frame. first is its whole first byte, so FIN,
+// reserved bits and opcode may be anything.
 func AppendMasked(dst []byte, first byte, payload []byte) []byte {
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
 	dst = append(dst, first)
@@ -193,8 +194,8 @@ func AppendMasked(dst []byte, first byte, payload []byte) []byte {
 	return dst
 }
 
-// ReadSlowly has all that is read from now on come at so many bytes a second at
-// the most, and little wait in the kernel.
+// ReadSlowly limits reading from now on to rate bytes a second, and buffers little
+// in the kernel.
 func (r *Raw) ReadSlowly(rate int) {
 	r.SetReadBuffer(4 << 10)
 	r.in = bufio.NewReaderSize(&unhurried{r.in, rate}, 4<<10)

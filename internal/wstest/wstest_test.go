@@ -14,8 +14,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// echoGateway is a Gateway whose process is this test: a server that greets,
-// answers every message with itself, and closes with 4000 when asked to.
+// echoGateway is a Gateway whose process is this test: a server that sends an init
+// message, echoes every message, and closes with 4000 on request.
 func echoGateway(t *testing.T) *Gateway {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,8 +64,8 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestRaw: what AppendMasked writes is what a server of others reads, and
-// Frame reads what it writes, in each of the three forms of a length.
+// TestRaw: another implementation reads what AppendMasked writes, and Frame reads
+// what the other writes, for each of the three encodings of a length.
 func TestRaw(t *testing.T) {
 	g := echoGateway(t)
 	r := g.DialRaw(t)

@@ -1,5 +1,5 @@
 <?php
-/** Batches, and what cannot be said over HTTP. Arguments: two client ids. */
+/** Batches, and what HTTP does not support. Arguments: two client ids. */
 
 declare(strict_types=1);
 
@@ -50,7 +50,7 @@ Check::throws('a callback that throws', DomainException::class, static function 
 });
 Check::throws('commit alone', LogicException::class, [Gateway::class, 'commit']);
 
-Gateway::$maxBody = 400; // four or so of the commands below
+Gateway::$maxBody = 400; // about four of the commands below
 Gateway::begin();
 for ($i = 0; $i < 100; $i++) {
     Gateway::sendToClient($a, "number $i");

@@ -33,13 +33,13 @@ final class Check
         echo "FAIL $name: $plain, want ", self::plain($want), "\n";
     }
 
-    /** Compares without regard to the order of keys, and of lists of strings. */
+    /** Compares, ignoring the order of keys and of lists of strings. */
     public static function sameSet(string $name, $got, $want): void
     {
         self::same($name, self::sorted($got), self::sorted($want));
     }
 
-    /** Calls $call, which has to throw a $class; answers what was thrown. */
+    /** Calls $call, which must throw a $class, and returns the exception. */
     public static function throws(string $name, string $class, callable $call): ?Throwable
     {
         try {

@@ -1,5 +1,5 @@
 <?php
-/** What goes wrong, and the connection behind the calls. Arguments: the key that the gateway asks for, its address. */
+/** Errors, and the connection behind the calls. Arguments: the gateway's key and its address. */
 
 declare(strict_types=1);
 
@@ -12,7 +12,7 @@ use Castgate\Gateway;
 [, $key, $address] = $argv;
 Gateway::$timeout = 30;
 
-/** @return array{string, int} code and status of what $call throws */
+/** @return array{string, int} code and status of the exception of $call */
 function codeOf(callable $call): array
 {
     try {
@@ -37,7 +37,7 @@ Check::same('too long a name', codeOf(static function (): void { Gateway::sendTo
 Check::same('too large a message', codeOf(static function (): void { Gateway::sendToAll(str_repeat('x', 2 << 20)); }), ['body_too_large', 413]);
 Check::same('NAN', codeOf(static function (): void { Gateway::setSession('x', ['n' => NAN]); }), ['invalid_value', 0]);
 
-// The address of nobody: a listener that was closed again.
+// An address where nobody listens: that of a closed listener.
 $socket = stream_socket_server('tcp://127.0.0.1:0');
 $name = stream_socket_get_name($socket, false);
 Gateway::$controlAddress = $name;

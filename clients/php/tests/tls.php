@@ -1,5 +1,5 @@
 <?php
-/** An https:// address. Arguments: the address, the file of its authority. */
+/** An https:// address. Arguments: the address and the file of its CA. */
 
 declare(strict_types=1);
 

@@ -12,24 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Clock is the wall clock of the processes that were started by Wrap, how ever
-// many. All methods may be called from any goroutine.
+// Clock is the wall clock of all processes that Wrap started. All methods may be
+// called from any goroutine.
 type Clock struct {
 	ln       *net.UnixListener
-	offset   atomic.Int64 // nanoseconds before (-) or after the machine's
+	offset   atomic.Int64 // nanoseconds ahead of the machine's clock, negative if behind
 	readings atomic.Int64
 	serving  sync.WaitGroup
 
 	mu  sync.Mutex
-	err error // the first of a process that was refused the clock; guarded by mu
+	err error // the first error of a process whose readings could not be served; guarded by mu
 }
 
-// New makes a clock that shows the machine's time until it is Set.
+// New returns a clock that shows the machine's time until Set is called.
 func New() (*Clock, error) {
 	if !supported {
 		return nil, errors.New("only on amd64")
 	}
-	// An abstract address, which leaves no file behind. The kernel picks it.
+	// An abstract address leaves no file behind. The kernel picks it.
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func New() (*Clock, error) {
 	return c, nil
 }
 
-// Wrap is what comes before the command line of a process that gets the clock.
+// Wrap returns the prefix for the command line of a process that gets the clock.
 // The main function of this program must begin with Entry.
 func (c *Clock) Wrap() []string {
 	self, err := os.Executable()
@@ -49,17 +49,18 @@ func (c *Clock) Wrap() []string {
 	return []string{self, entryArg, c.ln.Addr().String()}
 }
 
-// Set sets the clock to the machine's and offset. Whoever reads it after Set
-// has returned sees the new time.
+// Set sets the clock to the machine's time plus offset. Every reading after Set has
+// returned sees the new time.
 func (c *Clock) Set(offset time.Duration) { c.offset.Store(int64(offset)) }
 
-// Now is what the clock shows.
+// Now is the time that the clock shows.
 func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
-// Readings is how often processes have read the clock.
+// Readings returns how often processes have read the clock.
 func (c *Clock) Readings() int { return int(c.readings.Load()) }
 
-// Err is what kept a process from being served, nil if nothing did.
+// Err returns the first error that kept a process from being served, nil if there
+// was none.
 func (c *Clock) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,14 +75,14 @@ func (c *Clock) fail(err error) {
 	}
 }
 
-// Close ends the clock. Its processes must have ended: one that still runs
-// would wait for it without end.
+// Close ends the clock. Its processes must have ended: a process that still runs
+// would wait for ever at its next reading.
 func (c *Clock) Close() {
 	c.ln.Close()
 	c.serving.Wait()
 }
 
-// accept serves each process that comes.
+// accept serves each process that connects.
 func (c *Clock) accept() {
 	for {
 		conn, err := c.ln.AcceptUnix()
@@ -90,17 +91,17 @@ func (c *Clock) accept() {
 		}
 		listener, err := receive(conn)
 		if err != nil {
-			c.fail(fmt.Errorf("a process came without its listener: %w", err))
+			c.fail(fmt.Errorf("receiving the listener of a process: %w", err))
 			conn.Close()
 			continue
 		}
 		c.serving.Go(func() { c.serve(listener) })
-		conn.Write([]byte{0}) // go on
+		conn.Write([]byte{0}) // the process may go on
 		conn.Close()
 	}
 }
 
-// send hands a descriptor over and waits until it is served.
+// send passes a descriptor and waits until it is served.
 func send(conn *net.UnixConn, fd int) error {
 	if _, _, err := conn.WriteMsgUnix([]byte{0}, unix.UnixRights(fd), nil); err != nil {
 		return err
@@ -109,7 +110,7 @@ func send(conn *net.UnixConn, fd int) error {
 	return err
 }
 
-// receive is the other side of send.
+// receive is the counterpart of send.
 func receive(conn *net.UnixConn) (fd int, err error) {
 	rights := make([]byte, unix.CmsgSpace(4))
 	_, n, _, _, err := conn.ReadMsgUnix(make([]byte, 1), rights)

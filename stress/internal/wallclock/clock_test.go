@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// childArg makes the test binary a child that tells the time.
+// childArg makes the test binary a child that prints the time.
 const childArg = "wallclock-child"
 
 func TestMain(m *testing.M) {
@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// tellTime prints the wall clock, and how long monotonic time says that the
-// process runs, for each byte that it is sent.
+// tellTime prints the wall clock, and the running time of the process by its
+// monotonic clock, for each byte that it reads.
 func tellTime() {
 	begun := time.Now()
 	in := bufio.NewReader(os.Stdin)
@@ -38,10 +38,10 @@ func tellTime() {
 	}
 }
 
-// usable asks once: a start under the race detector takes a second.
+// usable checks only once: a start under the race detector takes a second.
 var usable = sync.OnceValue(Usable)
 
-// newClock makes a clock for a test, which is left out where there can be none
+// newClock returns a clock for a test. It skips the test where there can be none,
 // but not in CI.
 func newClock(t *testing.T) *Clock {
 	t.Helper()
@@ -64,13 +64,13 @@ func newClock(t *testing.T) *Clock {
 	return c
 }
 
-// command is a command line with the clock.
+// command returns a command with the clock.
 func (c *Clock) command(args ...string) *exec.Cmd {
 	args = append(c.Wrap(), args...)
 	return exec.Command(args[0], args[1:]...)
 }
 
-// child is a process that tells the time.
+// child is a process that prints the time.
 type child struct {
 	in  io.WriteCloser
 	out io.Reader
@@ -106,8 +106,8 @@ func (k child) ask(t *testing.T) (wall time.Time, running time.Duration) {
 	return time.Unix(0, unix), running
 }
 
-// TestJumps: a running process sees each jump at once and to the point, and
-// none in monotonic time. The machine's clock stays.
+// TestJumps: a running process sees each jump of the wall clock at once and
+// exactly, and none of its monotonic time. The machine's clock does not change.
 func TestJumps(t *testing.T) {
 	c := newClock(t)
 	process := startChild(t, c)
@@ -131,8 +131,8 @@ func TestJumps(t *testing.T) {
 	}
 }
 
-// TestManyReadings: threads that read at the same time all get their answers,
-// in several processes of one clock.
+// TestManyReadings: threads of several processes that read the clock at the same
+// time all get their answers.
 func TestManyReadings(t *testing.T) {
 	c := newClock(t)
 	var done sync.WaitGroup
@@ -150,8 +150,8 @@ func TestManyReadings(t *testing.T) {
 	done.Wait()
 }
 
-// TestProcessStaysItself: the command has the process id that was started, and
-// its end is seen as it was.
+// TestProcessStaysItself: the command keeps the process id that was started, and
+// its exit code is visible.
 func TestProcessStaysItself(t *testing.T) {
 	c := newClock(t)
 	cmd := c.command("sh", "-c", "echo $$; exit 7")

@@ -1,18 +1,17 @@
-// Package wallclock gives a process a wall clock of its own, which a test sets
-// as it likes while the process runs. The machine's clock stays as it is, and
-// so does what the process sees of monotonic time.
+// Package wallclock gives a process a wall clock of its own, which a test can set
+// while the process runs. The machine's clock does not change, and neither does the
+// process's monotonic time.
 //
-// The process is started by a command that Clock.Wrap names: this program
-// again, which installs a seccomp filter, hands the filter's listener to the
-// Clock and execs the process. From then on the kernel asks the Clock (see
-// seccomp_unotify(2)) for each reading of the wall clock; all else runs as it
-// would without a filter. The vDSO, which readings would not leave the process
-// for, is struck from the auxiliary vector before the process has looked at it.
-// Nothing is traced: signals, exit codes and the process id are as ever.
+// The process is started by a command from Clock.Wrap. That is this program again,
+// which installs a seccomp filter, passes the filter's listener to the Clock and
+// execs the process. From then on the kernel asks the Clock (see
+// seccomp_unotify(2)) for each reading of the wall clock; all else runs as without
+// a filter. The vDSO, through which readings would never leave the process, is
+// removed from the auxiliary vector before the process has read it. Nothing is
+// traced: signals, exit codes and the process id work as always.
 //
-// It works for programs of Go, with cgo and the race detector too: their
-// runtime reads the vector after the call at which the vDSO is struck from it.
-// A libc reads it earlier, so that C in the process has the machine's time. It
-// needs amd64, Linux 5.9 and leave to write another process' memory; Usable
-// tells.
+// It works for Go programs, including cgo and the race detector, since Go's runtime
+// reads the vector after the call at which the vDSO is removed. A libc reads it
+// earlier, so C code in the process sees the machine's time. It needs amd64, Linux
+// 5.9 and permission to write another process's memory; Usable checks that.
 package wallclock

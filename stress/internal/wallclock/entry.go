@@ -13,16 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What this program is started with to become another one: entryArg, the
-// clock's address and the command line. nowArg in the place of a command
-// prints the time.
+// Arguments that make this program become another one: entryArg, the address of the
+// clock and the command line. nowArg in place of a command prints the time.
 const (
 	entryArg = "wallclock-exec"
 	nowArg   = "wallclock-now"
 )
 
-// Entry is the first call of a program, or TestMain, that uses Clock.Wrap. It
-// does not return if Wrap has started the program.
+// Entry must be the first call of a program, or of TestMain, that uses Clock.Wrap.
+// It does not return if Wrap started the program.
 func Entry() {
 	if len(os.Args) < 2 {
 		return
@@ -42,8 +41,8 @@ func Entry() {
 	}
 }
 
-// become execs a command with the clock that listens at the address. It
-// returns only with an error.
+// become execs a command with the clock that listens at address. It returns only
+// with an error.
 func become(address string, command []string) error {
 	path, err := exec.LookPath(command[0])
 	if err != nil {
@@ -53,19 +52,19 @@ func become(address string, command []string) error {
 	if err != nil {
 		return err
 	}
-	runtime.LockOSThread() // the filter is this thread's, which execs
+	runtime.LockOSThread() // the filter belongs to this thread, which must exec
 	listener, err := install()
 	if err != nil {
 		return fmt.Errorf("installing the filter: %w", err)
 	}
 	if err := send(conn, listener); err != nil {
-		return fmt.Errorf("handing the listener over: %w", err)
+		return fmt.Errorf("passing the listener: %w", err)
 	}
 	return unix.Exec(path, command, os.Environ())
 }
 
-// Usable tells why there can be no clock on this machine, nil if there can be
-// one: it starts this program with a clock, sets it and compares.
+// Usable returns why there can be no clock on this machine, nil if there can. It
+// starts this program with a clock, sets the clock and compares.
 func Usable() error {
 	c, err := New()
 	if err != nil {

@@ -9,27 +9,27 @@ import (
 
 const supported = true
 
-// archSetFS is ARCH_SET_FS of arch_prctl(2), by which a program's first thread
-// gets its local storage: before Go's runtime reads the auxiliary vector.
+// archSetFS is ARCH_SET_FS of arch_prctl(2). A program's first thread gets its
+// local storage by it, before Go's runtime reads the auxiliary vector.
 const archSetFS = 0x1002
 
-// Offsets in struct seccomp_data. Arguments have their lower half first.
+// Offsets in struct seccomp_data. The lower half of an argument comes first.
 const (
 	offsetNumber = 0
 	offsetArch   = 4
 	offsetArg0   = 16
 )
 
-// filter has the kernel ask for what reads the wall clock and for the one call
-// at which the vDSO is hidden, and allow the rest.
+// filter makes the kernel ask about readings of the wall clock and the one call at
+// which the vDSO is removed, and allow everything else.
 func filter() []unix.SockFilter {
-	const arg, ask, allow = 7, 11, 12 // indexes of the program, where jumps lead
+	const arg, ask, allow = 7, 11, 12 // indexes in the program, the targets of jumps
 	var program []unix.SockFilter
 	load := func(offset uint32) {
 		program = append(program, unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset})
 	}
 	test := func(value uint32, then, otherwise int) {
-		next := len(program) + 1 // what jumps count from
+		next := len(program) + 1 // jumps are relative to this
 		program = append(program, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: value,
 			Jt: uint8(then - next), Jf: uint8(otherwise - next)})
 	}
@@ -43,7 +43,7 @@ func filter() []unix.SockFilter {
 	test(unix.SYS_TIME, ask, 5)
 	test(unix.SYS_CLOCK_GETTIME, arg, 6)
 	test(unix.SYS_ARCH_PRCTL, arg, allow)
-	// No clock has the number archSetFS, and arch_prctl no code below 0x1001.
+	// No clock has the number archSetFS, and arch_prctl has no code below 0x1001.
 	load(offsetArg0)
 	test(unix.CLOCK_REALTIME, ask, 9)
 	test(unix.CLOCK_REALTIME_COARSE, ask, 10)
@@ -53,11 +53,11 @@ func filter() []unix.SockFilter {
 	return program
 }
 
-// install puts the filter on this thread and what it execs and starts, and
+// install puts the filter on this thread and on what it execs and starts. It
 // returns the descriptor at which the kernel asks.
 func install() (listener int, err error) {
-	// Else a filter is for root only: a program with more rights than its
-	// caller could be fooled by it.
+	// Without this only root may install a filter: it could fool a program with
+	// more rights than its caller.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return -1, os.NewSyscallError("prctl", err)
 	}

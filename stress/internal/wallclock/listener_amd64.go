@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// question is struct seccomp_notif: a system call that a thread has entered
-// and waits in.
+// question is struct seccomp_notif: a system call that a thread waits in.
 type question struct {
 	id     uint64
 	thread uint32
@@ -23,7 +22,7 @@ type question struct {
 	args   [6]uint64
 }
 
-// answer is struct seccomp_notif_resp: what the thread goes on with.
+// answer is struct seccomp_notif_resp: the result with which the thread continues.
 type answer struct {
 	id    uint64
 	value int64
@@ -46,16 +45,16 @@ func (c *Clock) serve(listener int) {
 				c.fail(err)
 			}
 		case ready[0].Revents != 0:
-			return // nobody is left
+			return // no process is left
 		}
 	}
 }
 
-// gone tells that a thread no longer waits for its answer: a signal has ended
+// gone reports that a thread no longer waits for its answer. A signal has killed
 // it, or interrupted it, and then it asks again.
 func gone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
 
-// answer takes one question.
+// answer handles one question.
 func (c *Clock) answer(listener int) error {
 	var q question
 	if err := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&q)); err != nil {
@@ -67,7 +66,7 @@ func (c *Clock) answer(listener int) error {
 	a := answer{id: q.id}
 	err := c.carryOut(listener, &q, &a)
 	if err != nil && !gone(err) {
-		// The thread shall not take what is in its memory for the time.
+		// The thread must not use what is in its memory as the time.
 		a = answer{id: q.id, err: -int32(unix.EPERM)}
 	}
 	if e := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&a)); e != nil && !gone(e) {
@@ -103,14 +102,14 @@ func (c *Clock) carryOut(listener int, q *question, a *answer) error {
 	if q.number != unix.SYS_TIME {
 		b = binary.NativeEndian.AppendUint64(b, uint64(rest))
 	}
-	// While the thread waits its number is no other's.
+	// While the thread waits, its number cannot be reused.
 	if err := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&q.id)); err != nil {
 		return err
 	}
 	return poke(int(q.thread), where, b)
 }
 
-// poke writes into the memory of another process.
+// poke writes to the memory of another process.
 func poke(thread int, where uint64, b []byte) error {
 	n, err := unix.ProcessVMWritev(thread, []unix.Iovec{{Base: &b[0], Len: uint64(len(b))}},
 		[]unix.RemoteIovec{{Base: uintptr(where), Len: len(b)}}, 0)

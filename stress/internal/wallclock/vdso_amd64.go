@@ -9,23 +9,23 @@ import (
 	"strconv"
 )
 
-// Kinds of entries of the auxiliary vector, getauxval(3).
+// Types of entries of the auxiliary vector, see getauxval(3).
 const (
 	auxEnd    = 0
 	auxIgnore = 1
 	auxVDSO   = 33 // AT_SYSINFO_EHDR
 )
 
-// stackStart is the field of /proc/pid/stat, counted from 1, that has the
-// address at which the kernel has put argc.
+// stackStart is the field of /proc/pid/stat, counted from 1, with the address of
+// argc.
 const stackStart = 28
 
-// maxWords bounds what is read of a stack: a command line, an environment and
+// maxWords bounds how much of a stack is read: a command line, an environment and
 // the vector.
 const maxWords = 1 << 16
 
-// hideVDSO makes the auxiliary vector of a process that has just begun say
-// nothing of the vDSO, so that it reads clocks by system calls.
+// hideVDSO removes the vDSO from the auxiliary vector of a process that has just
+// started, so that it reads clocks by system calls.
 func hideVDSO(pid int) error {
 	stack, err := stackOf(pid)
 	if err != nil {
@@ -55,7 +55,7 @@ func hideVDSO(pid int) error {
 	for range maxWords {
 		kind, err := next()
 		if err != nil || kind == auxEnd {
-			return err // none, or hidden already
+			return err // none, or removed already
 		}
 		if kind == auxVDSO {
 			return poke(pid, stack-8, binary.NativeEndian.AppendUint64(nil, auxIgnore))
@@ -65,20 +65,20 @@ func hideVDSO(pid int) error {
 	return errors.New("the auxiliary vector has no end")
 }
 
-// stackOf finds argc of a process.
+// stackOf returns the address of argc in a process.
 func stackOf(pid int) (uint64, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The second field, the name in parentheses, may hold anything.
+	// The second field, the name in parentheses, may contain anything.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) <= stackStart-3 {
 		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields)+2)
 	}
 	address, err := strconv.ParseUint(string(fields[stackStart-3]), 10, 64)
 	if err == nil && address == 0 {
-		err = errors.New("the kernel does not tell where the stack is")
+		err = errors.New("the kernel does not show the address of the stack")
 	}
 	return address, err
 }

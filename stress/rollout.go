@@ -11,12 +11,12 @@ import (
 	"castgate/internal/wstest"
 )
 
-// voyage is a round: clients, and what each process has said and shown.
-type voyage struct {
+// rollout is a round: clients, and what each process has said and shown.
+type rollout struct {
 	t    *Trial
 	s    *site
 	all  sync.WaitGroup // goroutines of clients and pushers
-	halt atomic.Bool    // nobody new comes, and nothing is pushed
+	halt atomic.Bool    // stop connecting and pushing
 	over atomic.Bool    // clients end
 
 	mu   sync.Mutex
@@ -26,14 +26,14 @@ type voyage struct {
 
 // tally is what the clients of a process have seen, and what its answers said.
 type tally struct {
-	served, closed int  // clients: had a 101; were closed with 1001
+	served, closed int  // clients that got a 101; that were closed with 1001
 	sent, received int  // messages
-	loose          bool // sent are those matched, of which some may have left meanwhile
+	loose          bool // sent counts matched clients, of which some may have left meanwhile
 	answered       int  // number of the newest push to all that was answered
-	last           int  // the same when it was told to stop
+	last           int  // the value of answered when the process was told to stop
 }
 
-func (v *voyage) count(process int, add func(*tally)) tally {
+func (v *rollout) count(process int, add func(*tally)) tally {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.of[process] == nil {
@@ -43,14 +43,14 @@ func (v *voyage) count(process int, add func(*tally)) tally {
 	return *v.of[process]
 }
 
-func (v *voyage) now(process int) tally { return v.count(process, func(*tally) {}) }
+func (v *rollout) now(process int) tally { return v.count(process, func(*tally) {}) }
 
-// ride is one connection: it stays until it is closed, which has to be with
-// 1001. A gateway that has to refuse it must say so.
-func (v *voyage) ride(address string) {
+// client is one connection. It stays until it is closed, which must be with 1001. A
+// gateway that refuses it must say so.
+func (v *rollout) client(address string) {
 	r, err := (&wstest.Gateway{Addr: address}).TryDialRaw(v.t)
 	if err != nil {
-		v.t.Check(v.over.Load(), "a client was not let in: %v", err)
+		v.t.Check(v.over.Load(), "a client was refused: %v", err)
 		time.Sleep(arrivalGap)
 		return
 	}
@@ -67,12 +67,13 @@ func (v *voyage) ride(address string) {
 	case answer == http.StatusSwitchingProtocols:
 		v.read(r, 0)
 	default:
-		v.t.Equal("the answer to a client that is refused", answer, http.StatusServiceUnavailable)
+		v.t.Equal("the answer to a refused client", answer, http.StatusServiceUnavailable)
 	}
 }
 
-// track notes a connection or, once it ends, forgets it. False: all are to end.
-func (v *voyage) track(r *wstest.Raw, open bool) bool {
+// track records a connection or, once it has ended, forgets it. It returns false if
+// all clients are to end.
+func (v *rollout) track(r *wstest.Raw, open bool) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if open && !v.over.Load() {
@@ -84,9 +85,9 @@ func (v *voyage) track(r *wstest.Raw, open bool) bool {
 	return false
 }
 
-// read takes what a client is sent until its end. The first message, if it has not been
-// read, tells the process.
-func (v *voyage) read(r *wstest.Raw, process int) {
+// read reads a client's messages until its end. The first message, if it has not
+// been read yet, names the process.
+func (v *rollout) read(r *wstest.Raw, process int) {
 	last, code, before := -1, 0, -1
 	if process != 0 {
 		before = v.now(process).answered
@@ -99,7 +100,8 @@ func (v *voyage) read(r *wstest.Raw, process int) {
 		case err != nil:
 			v.t.Check(code == 1001, "a client of process %d has ended with %d: %v", process, code, err)
 			c := v.count(process, func(c *tally) { c.closed++ })
-			// The first push behind those answered before it came may not have seen it.
+			// The push after those answered before the client connected may have
+			// missed it.
 			v.t.Check(last >= c.last || before+1 >= c.last, "a client has messages up to %d, and push %d was answered before the stop", last, c.last)
 			return
 		case op == wstest.OpClose && len(payload) >= 2:
@@ -113,34 +115,34 @@ func (v *voyage) read(r *wstest.Raw, process int) {
 				v.t.Check(last < 0 || number == last+1, "a client has %d after %d", number, last)
 				last = number
 			}
-			v.t.Check(code == 0, "a client has a message behind its close frame")
+			v.t.Check(code == 0, "a client has a message after its close frame")
 			v.count(process, func(c *tally) { c.received++ })
 		}
 	}
 }
 
 // greeted counts a client by its first message.
-func (v *voyage) greeted(message []byte) (process int) {
+func (v *rollout) greeted(message []byte) (process int) {
 	var first struct{ Process int }
 	v.t.Check(json.Unmarshal(message, &first) == nil && first.Process > 0, "the first message is %.100q", message)
 	v.count(first.Process, func(c *tally) { c.served++ })
 	return first.Process
 }
 
-// push pushes to all clients of a process until it answers no more.
-func (v *voyage) push(g *wstest.Gateway, process int) (ended chan struct{}) {
+// push pushes to all clients of a process until the process no longer answers.
+func (v *rollout) push(g *wstest.Gateway, process int) (ended chan struct{}) {
 	ended = make(chan struct{})
 	v.all.Go(func() {
 		defer close(ended)
 		for i := 0; !v.halt.Load(); i++ {
-			err := v.tell(g, process, wstest.All(), numbered(i, 500))
+			err := v.pushOnce(g, process, wstest.All(), numbered(i, 500))
 			v.count(process, func(c *tally) {
 				if err == nil {
 					c.answered = i
 				}
 			})
 			if err != nil {
-				select { // its end is the only good reason
+				select { // the process has ended, the only valid reason
 				case <-g.Done():
 				case <-time.After(wstest.Patience):
 					v.t.Check(false, "a push: %v", err)
@@ -153,9 +155,9 @@ func (v *voyage) push(g *wstest.Gateway, process int) (ended chan struct{}) {
 	return ended
 }
 
-// tell makes one push and counts whom it was written to; where one does not read,
-// whom it has matched.
-func (v *voyage) tell(g *wstest.Gateway, process int, to wstest.M, text string) error {
+// pushOnce makes one push and counts the clients that it was written to; if one
+// does not read, those that it matched.
+func (v *rollout) pushOnce(g *wstest.Gateway, process int, to wstest.M, text string) error {
 	request, figure := wstest.M{"to": to, "text": text, "wait": "written"}, "written"
 	if v.now(process).loose {
 		delete(request, "wait")
