@@ -2,7 +2,9 @@ package server
 
 import (
 	"sync/atomic"
+	"time"
 
+	"castgate/server/gateway"
 	"castgate/server/token"
 	"castgate/server/transport"
 )
@@ -36,4 +38,39 @@ type counters struct {
 	// Of the drain: see drained.
 	unanswered, cutOff, notReading atomic.Uint64
 	_                              [64]byte
+}
+
+// addTo adds the loop's counters to a reading. matched is not among them: it is
+// read after all loops' other counters, see Server.Stats. Any goroutine.
+func (c *counters) addTo(st *gateway.Stats) {
+	for i := range c.handshakes {
+		st.Handshakes[handshakeLabel(i)] += c.handshakes[i].Load()
+	}
+	for i := range c.closes {
+		if closeReason(i) != closeNone {
+			st.Closes[closeTable[i].label] += c.closes[i].Load()
+		}
+	}
+	for i := range c.tokens {
+		st.TokensRefused[token.Reason(i).String()] += c.tokens[i].Load()
+	}
+	for i := range c.tls {
+		st.TLSHandshakes[transport.Result(i).String()] += c.tls[i].Load()
+	}
+	// What ended is read before what was matched, so Queued is never too low.
+	st.Written += c.written.Load()
+	for i := range c.dropped {
+		st.Dropped[dropLabels[i]] += c.dropped[i].Load()
+	}
+	st.QueuedBytes += int(c.queuedBytes.Load())
+	st.MessagesIn += c.messagesIn.Load()
+	st.PutOff += c.putOff.Load()
+	st.HeadBytes += int(c.headBytes.Load())
+	st.BytesIn += c.bytesIn.Load()
+	st.BytesOut += c.bytesOut.Load()
+	st.Pings += c.pings.Load()
+	st.Writes += c.writes.Load()
+	st.Panics += c.panics.Load()
+	st.LoopLag = max(st.LoopLag, time.Duration(c.lag.Load()))
+	c.inflate.addTo(st)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/gateway"
 )
 
 // Compressed messages cost their receiver far more than their sender: a kilobyte
@@ -34,6 +35,16 @@ type inflateCounters struct {
 	packed   atomic.Uint64 // compressed bytes of them
 	plain    atomic.Uint64
 	failures [numInflateFailures]atomic.Uint64
+}
+
+// addTo adds the loop's to a reading. Any goroutine.
+func (c *inflateCounters) addTo(st *gateway.Stats) {
+	st.Inflated += c.messages.Load()
+	st.InflatedBefore += c.packed.Load()
+	st.InflatedAfter += c.plain.Load()
+	for i := range c.failures {
+		st.InflateErrors[inflateLabels[i]] += c.failures[i].Load()
+	}
 }
 
 // inflating is what an inbound holds of compressed messages.

@@ -11,8 +11,6 @@ import (
 
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
-	"castgate/server/token"
-	"castgate/server/transport"
 )
 
 // Online implements Gateway.
@@ -58,6 +56,7 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
 		TLSHandshakes: map[string]uint64{}, TokensRefused: map[string]uint64{},
+		InflateErrors: map[string]uint64{}, TLSInternals: tlsOffsets.known,
 	}
 	if keys, on := s.fetched.stats(); on {
 		fetches := gateway.KeyFetches(keys)
@@ -66,36 +65,7 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 	st.Certificates = s.certificateTimes()
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
 	for _, l := range s.loops {
-		c := &l.count
-		for i := range c.handshakes {
-			st.Handshakes[handshakeLabel(i)] += c.handshakes[i].Load()
-		}
-		for i := range c.closes {
-			if closeReason(i) != closeNone {
-				st.Closes[closeTable[i].label] += c.closes[i].Load()
-			}
-		}
-		for i := range c.tokens {
-			st.TokensRefused[token.Reason(i).String()] += c.tokens[i].Load()
-		}
-		for i := range c.tls {
-			st.TLSHandshakes[transport.Result(i).String()] += c.tls[i].Load()
-		}
-		// What ended is read before what was matched, so Queued is never too low.
-		st.Written += c.written.Load()
-		for i := range c.dropped {
-			st.Dropped[dropLabels[i]] += c.dropped[i].Load()
-		}
-		st.QueuedBytes += int(c.queuedBytes.Load())
-		st.MessagesIn += c.messagesIn.Load()
-		st.PutOff += c.putOff.Load()
-		st.HeadBytes += int(c.headBytes.Load())
-		st.BytesIn += c.bytesIn.Load()
-		st.BytesOut += c.bytesOut.Load()
-		st.Pings += c.pings.Load()
-		st.Writes += c.writes.Load()
-		st.Panics += c.panics.Load()
-		st.LoopLag = max(st.LoopLag, time.Duration(c.lag.Load()))
+		l.count.addTo(&st)
 	}
 	s.compressionStats(&st)
 	ended := st.Written
@@ -111,7 +81,6 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 
 // compressionStats fills in what concerns permessage-deflate.
 func (s *Server) compressionStats(st *gateway.Stats) {
-	st.InflateErrors = map[string]uint64{}
 	for m := range formLine {
 		if form(m).windowBits() != 0 {
 			st.CompressedClients += int(s.registry.byForm[m].Load())
@@ -120,15 +89,6 @@ func (s *Server) compressionStats(st *gateway.Stats) {
 	if d := s.deflater; d != nil {
 		st.Compressed, st.CompressedLonger = d.count.compressed.Load(), d.count.longer.Load()
 		st.CompressedBefore, st.CompressedAfter = d.count.before.Load(), d.count.after.Load()
-	}
-	for _, l := range s.loops {
-		c := &l.count.inflate
-		st.Inflated += c.messages.Load()
-		st.InflatedBefore += c.packed.Load()
-		st.InflatedAfter += c.plain.Load()
-		for i := range c.failures {
-			st.InflateErrors[inflateLabels[i]] += c.failures[i].Load()
-		}
 	}
 }
 

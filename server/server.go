@@ -136,6 +136,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 		return nil, err
 	}
 	if c.TLSProcessors() > 0 {
+		warnOfTLS(s.log)
 		s.tlsPool = transport.NewHandshakes(s.newTLSConfig(), c.TLSHandshakes, c.TLSProcessors(), func() int64 { return s.now() + 1 })
 	}
 	s.plain = plainForms(endpoints)

@@ -3,7 +3,9 @@ package server
 import (
 	"bytes"
 	"crypto/tls"
+	"log/slog"
 	"reflect"
+	"runtime"
 	"unsafe"
 )
 
@@ -32,9 +34,9 @@ type tlsLayout struct {
 	known                bool
 }
 
-// findTLSBuffers looks for the buffers by name and type. A Go that has changed
-// them is left alone: then connections cost more, clients are held to
-// crypto/tls's own bounds instead of open's, and nothing else changes.
+// findTLSBuffers looks for the buffers by name and type. If crypto/tls has changed
+// them, they are left alone. Connections then cost more, and open's two limits do
+// not apply: only crypto/tls's own do. warnOfTLS and a metric say so.
 func findTLSBuffers(conn reflect.Type) (at tlsLayout) {
 	at.known = true
 	in, ok := conn.FieldByName("in")
@@ -58,6 +60,17 @@ func findTLSBuffers(conn reflect.Type) (at tlsLayout) {
 		*f.offset = f.base + found.Offset
 	}
 	return at
+}
+
+// warnOfTLS says at the start of a gateway with a wss listener that two limits
+// which keep wss clients from costing too much are not there.
+func warnOfTLS(log *slog.Logger) {
+	if tlsOffsets.known {
+		return
+	}
+	log.Warn("crypto/tls of this Go version lacks fields that castgate relies on: idle wss clients need more memory, "+
+		"and neither their key updates nor their unfinished handshake messages are limited by castgate; build castgate with the Go version of its go.mod",
+		"go", runtime.Version(), "metric", "castgate_tls_internals_found")
 }
 
 // buffersOf returns the buffers of a connection whose handshake is done, false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"reflect"
 	"strings"
@@ -49,6 +50,37 @@ func forgetTLSBuffers(t *testing.T) {
 	known := tlsOffsets
 	tlsOffsets = tlsLayout{}
 	t.Cleanup(func() { tlsOffsets = known })
+}
+
+// Limits that are not there are reported: in the log of a start with a wss
+// listener, and in the statistics of any.
+func TestMissingTLSBuffersAreReported(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		known, secure bool
+		warnings      int
+	}{{"known", true, true, 0}, {"unknown", false, true, 1}, {"unknown without TLS", false, false, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			if !test.known {
+				forgetTLSBuffers(t) // undone behind the server's end
+			}
+			var log logBuffer
+			change := func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }
+			var s *testServer
+			if test.secure {
+				s = startSecure(t, &linux, change)
+			} else {
+				s = startServer(t, change)
+			}
+			st, err := s.Stats(t.Context())
+			if err != nil || st.TLSInternals != test.known {
+				t.Errorf("the statistics say %v %v", st.TLSInternals, err)
+			}
+			if n := log.count(`level=WARN msg="crypto/tls of this Go version lacks fields`); n != test.warnings {
+				t.Errorf("%d warnings, want %d", n, test.warnings)
+			}
+		})
+	}
 }
 
 // Without a way to the buffers everything works as it does with one.

@@ -262,3 +262,9 @@ func (p *places) count() (callers, strangers int) {
 	defer p.mu.Unlock()
 	return len(p.callers), len(p.lobby)
 }
+
+// size is how many connections have a place.
+func (p *places) size() int {
+	callers, strangers := p.count()
+	return callers + strangers
+}

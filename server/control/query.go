@@ -1,8 +1,6 @@
 package control
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 
 	"castgate/server/control/internal/wire"
@@ -95,58 +93,7 @@ func (c *call) stats() error {
 	if err != nil {
 		return err
 	}
-	b := appendInt(c.out, `{"connections":`, st.Connections)
-	b = appendInt(b, `,"uids":`, st.UIDs)
-	b = appendInt(b, `,"groups":`, st.Groups)
-	b = appendInt(b, `,"sockets":`, st.Sockets)
-	b = appendInt(b, `,"max_conns":`, st.MaxConns)
-	b = appendInt(b, `,"loops":`, st.Loops)
-	b = appendInt(b, `,"node":`, st.Node)
-	b = appendTime(append(b, `,"started_at":`...), st.StartedAt)
-	b = appendInt(b, `,"accepted":`, st.Accepted)
-	b = appendInt(b, `,"accept_errors":`, st.AcceptErrors)
-	b = appendInt(b, `,"accepts_delayed":`, st.Delayed)
-	b = appendInt(b, `,"addresses":`, st.Addresses)
-	b = appendCounters(append(b, `,"handshakes":`...), st.Handshakes)
-	b = appendCounters(append(b, `,"closes":`...), st.Closes)
-	b = appendInt(b, `,"pushes":`, st.Pushes)
-	b = appendInt(b, `,"pushes_unmatched":`, st.PushesUnmatched)
-	b = appendInt(b, `,"pushes_refused":`, st.PushesRefused)
-	b = appendInt(b, `,"matched":`, st.Matched)
-	b = appendInt(b, `,"written":`, st.Written)
-	b = appendCounters(append(b, `,"dropped":`...), st.Dropped)
-	b = appendInt(b, `,"queued":`, st.Queued)
-	b = appendInt(b, `,"queued_bytes":`, st.QueuedBytes)
-	b = appendInt(b, `,"messages_received":`, st.MessagesIn)
-	b = appendInt(b, `,"bytes_received":`, st.BytesIn)
-	b = appendInt(b, `,"bytes_sent":`, st.BytesOut)
-	b = appendInt(b, `,"pings_sent":`, st.Pings)
-	b = appendInt(b, `,"writes":`, st.Writes)
-	b = appendInt(b, `,"panics":`, st.Panics)
-	b = appendInt(b, `,"compression":{"clients":`, st.CompressedClients)
-	b = appendInt(b, `,"pushes":`, st.Compressed)
-	b = appendInt(b, `,"pushes_not_shorter":`, st.CompressedLonger)
-	b = appendInt(b, `,"push_bytes_before":`, st.CompressedBefore)
-	b = appendInt(b, `,"push_bytes_after":`, st.CompressedAfter)
-	b = appendInt(b, `,"messages_received":`, st.Inflated)
-	b = appendInt(b, `,"received_bytes_before":`, st.InflatedBefore)
-	b = appendInt(b, `,"received_bytes_after":`, st.InflatedAfter)
-	b = append(appendCounters(append(b, `,"errors":`...), st.InflateErrors), '}')
-	b = strconv.AppendFloat(append(b, `,"loop_lag_seconds":`...), st.LoopLag.Seconds(), 'f', -1, 64)
-	c.out = append(b, '}')
+	c.out = appendStats(c.out, &st)
 	c.answer(jsonType)
 	return nil
-}
-
-// appendCounters appends counters by label, in the labels' order.
-func appendCounters(dst []byte, counters map[string]uint64) []byte {
-	dst = append(dst, '{')
-	for i, label := range slices.Sorted(maps.Keys(counters)) {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(wire.AppendString(dst, label), ':')
-		dst = strconv.AppendUint(dst, counters[label], 10)
-	}
-	return append(dst, '}')
 }

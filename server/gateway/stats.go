@@ -46,6 +46,7 @@ type Stats struct {
 	Certificates        []Certificate     // in the order of the setting
 	CertificateReloads  uint64
 	CertificateFailures uint64 // reloads that left the old certificates
+	TLSInternals        bool   // the fields of crypto/tls were found that limits on wss clients rest on
 
 	// Pushes. Matched = Written + the sum of Dropped + Queued, always.
 	Pushes          uint64
