@@ -12,6 +12,7 @@ import (
 // the inner loop's.
 type backlog struct {
 	connection uint32
+	network    *network
 	frames     []byte // from at on: not handed on
 	at         int
 	opens      bool // they begin with ON_CONNECT: no worker knows of the client
@@ -20,6 +21,8 @@ type backlog struct {
 	lined      bool // it is in a line
 	next       *backlog
 }
+
+func (b *backlog) behind() **backlog { return &b.next }
 
 func (b *backlog) waiting() int { return len(b.frames) - b.at }
 
@@ -39,50 +42,31 @@ func (b *backlog) cut() []byte {
 	return frame
 }
 
-// line is backlogs one behind the other.
-type line struct{ first, last *backlog }
-
-func (l *line) empty() bool { return l.first == nil }
-
-func (l *line) push(b *backlog) {
-	b.lined, b.next = true, nil
-	if l.first == nil {
-		l.first = b
-	} else {
-		l.last.next = b
-	}
-	l.last = b
-}
-
-// pop takes the first one, nil if there is none. It still counts as lined.
-func (l *line) pop() *backlog {
-	b := l.first
-	if b != nil {
-		l.first, b.next = b.next, nil
-	}
-	return b
-}
-
-// backlog returns a client's, which it makes if need be. The caller holds mu.
-func (q *eventQueue) backlog(connection uint32) *backlog {
+// backlog returns a client's, which it makes if need be as one of a network. The
+// caller holds mu.
+func (q *eventQueue) backlog(connection uint32, network uint64) *backlog {
 	b := q.clients[connection]
 	if b != nil {
 		return b
 	}
-	if b = q.free; b != nil {
-		q.free, b.next = b.next, nil
-		q.spare--
-	} else {
+	if b = q.spareBacklogs.take(); b == nil {
 		b = new(backlog)
 	}
-	b.connection = connection
+	b.connection, b.network = connection, q.network(network)
+	b.network.backlogs++
 	q.clients[connection] = b
 	return b
 }
 
+// weigh notes that n bytes more wait in a backlog. The caller holds mu.
+func (q *eventQueue) weigh(b *backlog, n int) {
+	q.bytes += n
+	b.network.bytes += n
+}
+
 // clear drops what waits in a backlog. The caller holds mu.
 func (q *eventQueue) clear(b *backlog) {
-	q.bytes -= b.waiting()
+	q.weigh(b, -b.waiting())
 	b.frames, b.at, b.opens = b.frames[:0], 0, false
 }
 
@@ -97,10 +81,11 @@ func (q *eventQueue) forget(b *backlog) (held bool) {
 	if cap(frames) > keepFrames {
 		frames = nil
 	}
-	if *b = (backlog{frames: frames}); q.spare < keepSpare {
-		b.next, q.free = q.free, b
-		q.spare++
-	}
+	n := b.network
+	n.backlogs--
+	q.abandon(n)
+	*b = backlog{frames: frames}
+	q.spareBacklogs.keep(b)
 	return held
 }
 
@@ -119,21 +104,26 @@ func (q *eventQueue) putBack(frames []byte) {
 		}
 	}
 	for connection, part := range parts {
-		b := q.backlog(connection)
-		q.bytes += len(part)
+		b := q.backlog(connection, networkOf(part))
+		q.weigh(b, len(part))
 		b.frames, b.at, b.told = append(part, b.frames[b.at:]...), 0, true
 		if !b.lined {
-			q.line(b)
+			q.list(b)
 		}
 	}
 }
 
 // again has the inner loop find new places for the backlogs of a line.
-func (q *eventQueue) again(from *line) {
+func (q *eventQueue) again(from *line[*backlog]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.relist(from)
+}
+
+// relist is again for who holds mu.
+func (q *eventQueue) relist(from *line[*backlog]) {
 	for b := from.pop(); b != nil; b = from.pop() {
-		q.line(b)
+		q.list(b)
 	}
 }
 

@@ -6,12 +6,14 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// Events reach workers in turn: each worker has lines of the backlogs of its
-// clients, and takes one event of each before the next one of the first. A client
-// of whom nothing has waited goes before those who always have something waiting,
-// however many these are. What is handed to its socket before it has taken what
-// came before is kept short, so that an event of a quiet client waits for few of a
-// loud one: a slow worker takes long for a thousand tiny ones.
+// Events reach workers in turn: each worker has lanes of the networks of its
+// clients, and takes one event of each before the next one of the first; a lane has
+// the backlogs of its clients, and does the same. A network of which nothing has
+// waited goes before those that always have something waiting, however many these
+// are, and so does a client within its network. What is handed to a worker's socket
+// before it has taken what came before is kept short, so that an event of a quiet
+// client waits for few of a loud one: a slow worker takes long for a thousand tiny
+// ones.
 
 const (
 	// workerAhead is how many bytes of events wait for a worker's socket.
@@ -74,7 +76,7 @@ func (l *innerLoop) assign(b *backlog) {
 		ws.bind(b.connection, chosen)
 		w = chosen
 	}
-	w.quick.push(b)
+	l.queue.enlist(b, w)
 }
 
 func (l *innerLoop) forget(b *backlog) {
@@ -96,36 +98,57 @@ func (l *innerLoop) fill(c *innerConn) bool {
 	}
 	q.mu.Lock()
 	for c.waiting() < workerAhead {
-		b, events := w.next()
-		if b == nil {
+		lane, _ := w.lanes.take()
+		if lane == nil {
 			break
 		}
-		for ; events > 0 && b.waiting() > 0; events-- {
-			last := b.command() == wire.OnClose
-			frame := b.cut()
-			c.out = append(c.out, frame...)
-			q.bytes -= len(frame)
-			l.count.events.Add(1)
-			if last {
-				l.workers.unbind(b.connection)
-			}
+		if lane.owed > 0 {
+			lane.owed--
+		} else {
+			l.handOn(c, lane)
 		}
-		if b.waiting() == 0 { // or the client's end took it all back
-			l.forget(b)
-			continue
+		if lane.idle() {
+			q.leave(lane)
+		} else {
+			w.lanes.line.push(lane)
 		}
-		if b.held && b.waiting() <= q.share()/2 {
-			b.held = false
-			q.held--
-			l.resumes = append(l.resumes, b.connection)
-		}
-		w.line.push(b)
 	}
 	q.mu.Unlock()
 	n := len(c.out) - before
 	l.queued(c, n)
 	l.makeRoom()
 	return n > 0
+}
+
+// handOn is the turn of a lane: events of the client in it whose turn it is. The
+// caller holds the queue's lock.
+func (l *innerLoop) handOn(c *innerConn, from *lane) {
+	q, most := l.queue, 1
+	b, first := from.take()
+	if first {
+		most = quickEvents
+	}
+	for n := 0; n < most && b.waiting() > 0; n++ {
+		from.owed = n
+		last := b.command() == wire.OnClose
+		frame := b.cut()
+		c.out = append(c.out, frame...)
+		q.weigh(b, -len(frame))
+		l.count.events.Add(1)
+		if last {
+			l.workers.unbind(b.connection)
+		}
+	}
+	if b.waiting() == 0 { // or the client's end took it all back
+		l.forget(b)
+		return
+	}
+	if b.held && b.waiting() <= q.share()/2 {
+		b.held = false
+		q.held--
+		l.resumes = append(l.resumes, b.connection)
+	}
+	from.line.push(b)
 }
 
 // makeRoom tells the server of clients that may go on, and of room for new ones.
@@ -211,7 +234,7 @@ func (l *innerLoop) endDoomed() {
 			q.clear(b)
 			if known {
 				b.frames, b.told = append(b.frames, end...), true
-				q.bytes += len(end)
+				q.weigh(b, len(end))
 				l.stranded.push(b)
 				continue
 			}

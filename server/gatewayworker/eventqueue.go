@@ -8,13 +8,15 @@ import (
 	wire "castgate/codec/gatewayworker"
 	"castgate/server/gateway"
 	"castgate/server/internal/bell"
+	"castgate/server/internal/quota"
 )
 
 // eventQueue is the border between the server's event loops, which tell it what
 // clients do, and the inner loop, which hands that to workers. It implements
-// gateway.Events. Each client that has events waiting has a backlog of its own,
-// so that workers can be served from all of them in turn and a client that
-// sends too much is the only one that waits for itself.
+// gateway.Events. Each client that has events waiting has a backlog of its own, and
+// those of one network are together, so that workers can be served from all networks
+// in turn, and of each from all of its clients: a client that sends too much, or a
+// network whose clients come and go without end, waits for itself.
 //
 // While nobody is to be told, an event costs one atomic load.
 type eventQueue struct {
@@ -26,14 +28,23 @@ type eventQueue struct {
 	phase atomic.Int32 // of type phase; written by the inner loop
 	bound atomic.Int64 // clients that have a worker; written by the inner loop
 
-	mu      sync.Mutex
-	clients map[uint32]*backlog // by connection id: those with events that wait
-	fresh   line                // of them, those that the inner loop has not seen
-	bytes   int                 // of all of them
-	held    int                 // clients that are not read
-	asked   bool                // some client waits for room to be admitted
-	free    *backlog
-	spare   int // length of free
+	mu       sync.Mutex
+	clients  map[uint32]*backlog // by connection id: those with events that wait
+	networks map[uint64]*network // those that they are of
+	fresh    line[*backlog]      // those that the inner loop has not seen
+	bytes    int                 // of all of them
+	held     int                 // clients that are not read
+	asked    bool                // some client waits for room to be admitted
+
+	spareBacklogs spares[*backlog]
+	spareNetworks spares[*network]
+	spareLanes    spares[*lane]
+}
+
+// newEventQueue makes one for a front of that inner address, in which so many bytes
+// may wait.
+func newEventQueue(local netip.AddrPort, limit int, b bell.Bell, count *counters) *eventQueue {
+	return &eventQueue{local: local, limit: limit, bell: b, count: count, clients: map[uint32]*backlog{}, networks: map[uint64]*network{}}
 }
 
 // phase says what becomes of clients' events.
@@ -55,9 +66,8 @@ const (
 	// largeEvent is the size in bytes from which an event needs room in the
 	// queue; one of a client may always wait if it is smaller.
 	largeEvent = 64 << 10
-	// keepSpare is how many backlogs are kept for further use, keepFrames up to
-	// what capacity in bytes their memory is.
-	keepSpare  = 1024
+	// keepFrames is up to what capacity in bytes the memory of a backlog is kept that
+	// is kept for further use.
 	keepFrames = 4 << 10
 )
 
@@ -98,11 +108,11 @@ func (q *eventQueue) Opened(c gateway.EventClient, request []byte) {
 	h := q.header(wire.OnConnect, c)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	b := q.append(&h, c.Session, nil)
+	b := q.append(&h, c, nil)
 	b.opens = true
 	if request != nil {
 		h.Command, h.Flags = wire.OnWebSocketConnect, 0
-		q.append(&h, c.Session, body)
+		q.append(&h, c, body)
 	}
 }
 
@@ -127,7 +137,7 @@ func (q *eventQueue) Message(c gateway.EventClient, _ bool, payload []byte) gate
 		q.count.refusals[refuseFull].Add(1)
 		return gateway.RefusedFull
 	}
-	b := q.append(&h, c.Session, payload)
+	b := q.append(&h, c, payload)
 	if b.waiting() < q.share() {
 		return gateway.Taken
 	}
@@ -158,35 +168,36 @@ func (q *eventQueue) Closed(c gateway.EventClient) {
 		q.clear(b) // its place in a line is given up when its turn comes
 		return
 	}
-	q.append(&h, c.Session, nil)
+	q.append(&h, c, nil)
 }
 
 // append queues a frame for the inner loop. The caller holds mu.
-func (q *eventQueue) append(h *wire.Header, session string, body []byte) *backlog {
-	b := q.backlog(h.ConnectionID)
+func (q *eventQueue) append(h *wire.Header, c gateway.EventClient, body []byte) *backlog {
+	b := q.backlog(c.Connection, quota.Network(c.Remote.Addr()))
 	before := len(b.frames)
-	b.frames = wire.AppendEvent(b.frames, h, session, body)
-	q.bytes += len(b.frames) - before
+	b.frames = wire.AppendEvent(b.frames, h, c.Session, body)
+	q.weigh(b, len(b.frames)-before)
 	if !b.lined {
-		q.line(b)
+		q.list(b)
 	}
 	return b
 }
 
-// line has the inner loop see a backlog. The caller holds mu.
-func (q *eventQueue) line(b *backlog) {
+// list has the inner loop see a backlog that is in no line. The caller holds mu.
+func (q *eventQueue) list(b *backlog) {
 	if q.fresh.empty() {
 		q.bell.Ring()
 	}
+	b.lined = true
 	q.fresh.push(b)
 }
 
 // takeFresh returns the backlogs that the inner loop has not seen.
-func (q *eventQueue) takeFresh() line {
+func (q *eventQueue) takeFresh() line[*backlog] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	taken := q.fresh
-	q.fresh = line{}
+	q.fresh = line[*backlog]{}
 	return taken
 }
 

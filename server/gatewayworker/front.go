@@ -133,7 +133,7 @@ func (f *Front) newLoop(listener int) error {
 			return fmt.Errorf("epoll_ctl: %w", err)
 		}
 	}
-	f.queue = &eventQueue{local: f.address, limit: f.cfg.EventQueue, bell: b, count: &f.count, clients: map[uint32]*backlog{}}
+	f.queue = newEventQueue(f.address, f.cfg.EventQueue, b, &f.count)
 	f.queue.phase.Store(int32(f.cfg.firstPhase()))
 	var id [6]byte
 	ip := f.address.Addr().As4()

@@ -62,10 +62,10 @@ type innerLoop struct {
 	queue           *eventQueue
 	host            gateway.Host
 	workers         *workers
-	stranded        line      // backlogs that wait for a worker
-	doomed          line      // those of clients that are to be closed for want of one
-	resumes         []uint32  // clients to read again, by connection id
-	awaitUntil      time.Time // when phaseAwait ends
+	stranded        line[*backlog] // wait for a worker
+	doomed          line[*backlog] // of clients that are to be closed for want of one
+	resumes         []uint32       // clients to read again, by connection id
+	awaitUntil      time.Time      // when phaseAwait ends
 	tasks           chan func(*innerLoop)
 	stopped         atomic.Bool // it ends after its turn; any goroutine may say so
 

@@ -23,7 +23,7 @@ func newTurns(t *testing.T) *turns {
 	}
 	t.Cleanup(b.Close)
 	count := &counters{}
-	q := &eventQueue{local: netip.MustParseAddrPort("127.0.0.1:2900"), limit: 64 << 20, bell: b, count: count, clients: map[uint32]*backlog{}}
+	q := newEventQueue(netip.MustParseAddrPort("127.0.0.1:2900"), 64<<20, b, count)
 	q.phase.Store(int32(phaseServed))
 	s := &turns{&innerLoop{queue: q, workers: newWorkers(RouteLeast, q), count: count, began: time.Now()}, &innerConn{}}
 	s.workers.attach("w:0", s.worker)
@@ -32,7 +32,12 @@ func newTurns(t *testing.T) *turns {
 
 // does has a client connect and send so many messages of a byte.
 func (s *turns) does(connection uint32, messages int) {
-	c := gateway.EventClient{Connection: connection}
+	s.doesFrom("192.0.2.1", connection, messages)
+}
+
+// doesFrom is that of a client of an address.
+func (s *turns) doesFrom(address string, connection uint32, messages int) {
+	c := gateway.EventClient{Connection: connection, Remote: netip.AddrPortFrom(netip.MustParseAddr(address), 1)}
 	s.queue.Opened(c, nil)
 	for range messages {
 		s.queue.Message(c, false, []byte("x"))
@@ -99,6 +104,70 @@ func TestLoudIsNotStarved(t *testing.T) {
 	}
 	if ofLoud < 900 {
 		t.Errorf("%d events of one who waited, beside %d of those who came later", ofLoud, ofOthers)
+	}
+}
+
+// Clients that come and go without end wait for each other, if they are of one
+// network: one of another waits for what the socket was given before, and for a turn
+// of theirs.
+func TestStormOfOneNetwork(t *testing.T) {
+	for name, of := range map[string]struct{ storm, other func(i int) string }{
+		"IPv4": {func(int) string { return "192.0.2.1" }, func(i int) string { return fmt.Sprintf("198.51.100.%d", 1+i) }},
+		"IPv6": {func(i int) string { return fmt.Sprintf("2001:db8:0:1::%x", 1+i) }, func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", 2+i) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const other = 1 << 20
+			s := newTurns(t)
+			came := uint32(0)
+			storm := func(visits int) {
+				for range visits {
+					came++
+					from := of.storm(int(came))
+					s.doesFrom(from, came, 1)
+					s.queue.Closed(gateway.EventClient{Connection: came, Remote: netip.AddrPortFrom(netip.MustParseAddr(from), 1)})
+				}
+			}
+			storm(2000)
+			handed := len(s.handOn())
+			for i := range uint32(50) {
+				storm(100)
+				s.doesFrom(of.other(int(i)), other+i, 1)
+				got, ours := s.handOn(), []uint32{other + i, other + i}
+				handed += len(got)
+				if fmt.Sprint(got[:2]) != fmt.Sprint(ours) && fmt.Sprint(got[quickEvents-1:][:2]) != fmt.Sprint(ours) {
+					t.Fatalf("visit %d of another network is not among the first: %v", i, got)
+				}
+			}
+			for all := 3*int(came) + 2*50; handed < all; {
+				got := len(s.handOn())
+				if handed += got; got == 0 {
+					t.Fatalf("%d of %d events are handed on", handed, all)
+				}
+			}
+			if bytes, clients, _ := s.queue.waiting(); bytes+clients+s.queue.networksWaiting() != 0 {
+				t.Errorf("%d bytes of %d clients of %d networks are left", bytes, clients, s.queue.networksWaiting())
+			}
+		})
+	}
+}
+
+// Networks that have always something waiting are served in turn, however many clients
+// each of them has.
+func TestNetworksTakeTurns(t *testing.T) {
+	s := newTurns(t)
+	for i := range uint32(1000) { // behind one address
+		s.doesFrom("192.0.2.1", 1+i, 20)
+	}
+	s.doesFrom("192.0.2.2", 5000, 2000)
+	s.doesFrom("192.0.2.3", 6000, 2000)
+	got := map[uint32]int{}
+	for range 80 {
+		for _, c := range s.handOn() {
+			got[min(c, 5000)/5000*c]++
+		}
+	}
+	if min(got[0], got[5000], got[6000]) < 1000 || max(got[0], got[5000], got[6000]) > min(got[0], got[5000], got[6000])+2*quickEvents {
+		t.Errorf("events of a crowd and of two clients elsewhere: %v", got)
 	}
 }
 

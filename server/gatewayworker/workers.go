@@ -11,13 +11,11 @@ import (
 // (docs/gatewayworker-protocol.md section 6.5).
 type worker struct {
 	key     string
-	conn    *innerConn // nil: it has left
-	clients int        // by which the next client is routed
-	bound   int        // entries of workers.of
-	quick   line       // of its clients with events that wait: those that were not waiting before
-	line    line       // of those that have had their first turn
-	hurried bool       // the last turn was one of quick
-	stuck   bool       // it has read nothing for Config.StuckAfter, though there was something
+	conn    *innerConn  // nil: it has left
+	clients int         // by which the next client is routed
+	bound   int         // entries of workers.of
+	lanes   rota[*lane] // of networks whose events wait for it
+	stuck   bool        // it has read nothing for Config.StuckAfter, though there was something
 }
 
 // workers routes events. The inner loop's.
@@ -73,18 +71,7 @@ func (ws *workers) bind(connection uint32, w *worker) {
 }
 
 // idle tells whether no events wait for it.
-func (w *worker) idle() bool { return w.quick.empty() && w.line.empty() }
-
-// next takes the client whose turn it is, nil if there is none, and how many of
-// its events may go. Who begins to wait goes first, with all that comes at once of
-// an honest client, but every other turn is of those who wait for longer.
-func (w *worker) next() (b *backlog, events int) {
-	w.hurried = !w.quick.empty() && (!w.hurried || w.line.empty())
-	if w.hurried {
-		return w.quick.pop(), quickEvents
-	}
-	return w.line.pop(), 1
-}
+func (w *worker) idle() bool { return w.lanes.idle() }
 
 // unbind makes a client nobody's.
 func (ws *workers) unbind(connection uint32) {
@@ -187,8 +174,7 @@ func (l *innerLoop) leave(c *innerConn, lost []byte) {
 		l.missWorkers()
 	}
 	l.queue.putBack(lost)
-	l.queue.again(&w.line)
-	l.queue.again(&w.quick)
+	l.queue.disband(w)
 	l.deliver()
 }
 
