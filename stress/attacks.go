@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"castgate/internal/wstest"
 )
 
@@ -43,6 +45,16 @@ var attacks = []attack{
 	{"control: half requests", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 2000))},
 	{"control: silence", ofControl("")},
 	{"control: long heads", ofControl("GET /livez HTTP/1.1\r\nHost: c\r\n" + strings.Repeat("a: b\r\n", 2000) + "\r\n")},
+}
+
+// attackerHost is where attackers come from; bystanders come from another address.
+const attackerHost = "127.0.0.3"
+
+// dialAttacker connects from there.
+func dialAttacker(address string) (net.Conn, error) {
+	// With the port chosen as it connects, ports in TIME_WAIT can be used for other addresses.
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(attackerHost)}, Control: withOption(unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)}
+	return d.Dial("tcp", address)
 }
 
 // pace sends unit repeatedly, up to rate bytes a second, until over is set or the
@@ -84,7 +96,7 @@ func ofClient(unit, begin []byte) attackRun {
 
 // flood is a client that sends units and reads whatever it gets.
 func (s *site) flood(t *Trial, head string, begin, unit []byte, over *atomic.Bool, rate int) {
-	c, err := net.Dial("tcp", s.Addr)
+	c, err := dialAttacker(s.Addr)
 	t.Check(err == nil, "an attacker: %v", err)
 	if err != nil {
 		return
@@ -120,7 +132,7 @@ func bombs(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 // ofListener sends a unit repeatedly to a listener without handshake.
 func ofListener(scheme string, unit []byte) attackRun {
 	return func(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
-		c, err := net.Dial("tcp", s.Listeners[scheme])
+		c, err := dialAttacker(s.Listeners[scheme])
 		t.Check(err == nil, "an attacker: %v", err)
 		if err != nil {
 			return
@@ -159,7 +171,7 @@ func again(address func(*site) string, request string, answered func(*site, []by
 				next = next.Add(-pause)
 				continue
 			}
-			c, err := net.Dial("tcp", address(s))
+			c, err := dialAttacker(address(s))
 			if err != nil {
 				return
 			}

@@ -74,7 +74,7 @@ func requests(wire []byte) attackRun {
 		s.turns(over, rate, len(wire), func() {
 			if c == nil {
 				var err error
-				if c, err = net.Dial("tcp", s.ControlAddr); err != nil {
+				if c, err = dialAttacker(s.ControlAddr); err != nil {
 					return
 				}
 				in = bufio.NewReader(c)

@@ -100,7 +100,7 @@ func tokens(together int) attackRun {
 		}
 		var crowd []net.Conn
 		s.turns(over, rate, len(heads[0]), func() {
-			c, err := net.Dial("tcp", s.Addr)
+			c, err := dialAttacker(s.Addr)
 			if err != nil {
 				return
 			}
@@ -125,7 +125,7 @@ func visits(words []byte, half bool) attackRun {
 	return func(_ *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		wire := append([]byte(wstest.Handshake), words...)
 		s.turns(over, rate, len(wire), func() {
-			c, err := net.Dial("tcp", s.Addr)
+			c, err := dialAttacker(s.Addr)
 			if err != nil {
 				return
 			}
@@ -218,7 +218,7 @@ func hellos(most int) attackRun {
 
 // tinyRecords sends messages byte by byte, each byte in a TLS record.
 func tinyRecords(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
-	c, err := net.Dial("tcp", s.Listeners["wss"])
+	c, err := dialAttacker(s.Listeners["wss"])
 	t.Check(err == nil, "an attacker: %v", err)
 	if err != nil {
 		return

@@ -31,7 +31,7 @@ func fairWorker(t *Trial) (wstest.Options, func(t *Trial, s *site), error) {
 			"--gatewayworker-worker-wait", "0"},
 		Key: fairKey,
 	}
-	round := besieging(slices.Concat(attacks, innerAttacks, phpAttacks), siegeOfWorker)
+	round := besieging(slices.Concat(attacks, visitAttacks, innerAttacks, phpAttacks), siegeOfWorker)
 	return o, func(t *Trial, s *site) {
 		s.Listeners["inner"], s.Listeners["register"] = inner, register
 		round(t, s)

@@ -57,7 +57,7 @@ func ofPHP(unit []byte) attackRun {
 
 // php is a connection with the key. Whatever it receives is read and dropped.
 func (s *site) php(t *Trial) net.Conn {
-	c, err := net.Dial("tcp", s.Listeners["inner"])
+	c, err := dialAttacker(s.Listeners["inner"])
 	if err == nil {
 		_, err = c.Write(phpFrame(phpClientConnect, "", `{"secret_key":"`+phpSecret+`"}`))
 	}
@@ -72,7 +72,7 @@ func (s *site) php(t *Trial) net.Conn {
 // own connects a client of an attacker, and returns the number by which PHP knows
 // it.
 func (s *site) own(t *Trial) (net.Conn, uint32) {
-	c, err := net.Dial("tcp", s.Addr)
+	c, err := dialAttacker(s.Addr)
 	t.Check(err == nil, "an attacker: %v", err)
 	if err != nil {
 		return nil, 0

@@ -72,12 +72,7 @@ type worker struct {
 // attach connects a worker to a site's gateway. The worker calls message for each
 // message of a client on a goroutine of its own.
 func attach(t *Trial, inner, secret string, message func(client uint32, text string)) *worker {
-	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		return firstOf(c.Control(func(fd uintptr) {
-			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, workerBuffer)
-		}), err)
-	}}
+	dialer := net.Dialer{Control: withOption(syscall.SOL_SOCKET, syscall.SO_RCVBUF, workerBuffer)}
 	c, err := dialer.Dial("tcp", inner)
 	t.Must(err == nil, "a worker: %v", err)
 	t.Cleanup(func() { c.Close() })
@@ -88,13 +83,15 @@ func attach(t *Trial, inner, secret string, message func(client uint32, text str
 	return w
 }
 
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
+// withOption is a net.Dialer's Control that sets an option of the socket.
+func withOption(level, option, value int) func(network, address string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if failed := c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), level, option, value) }); failed != nil {
+			return failed
 		}
+		return err
 	}
-	return nil
 }
 
 // work handles events until the gateway closes.
