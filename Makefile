@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 
 GO          ?= go
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -35,11 +35,10 @@ check: ## lint and the quick tests, to run before a commit
 quick:
 	$(GO) test -short -p 4 -timeout 5m $$($(GO) list $(LONGEST) ./... | grep -v /e2e)
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, and golangci-lint with staticcheck and go vet (.golangci.yml)
 	@unformatted=$$(gofmt -d .); if [ -n "$$unformatted" ]; then echo "$$unformatted"; echo "gofmt: run make fmt" >&2; exit 1; fi
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
-	cd bench/rivals && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
+	$(GO) run $(GOLANGCI) run ./...
+	cd bench/rivals && $(GO) run $(GOLANGCI) run ./...
 
 fmt: ## format all Go files
 	gofmt -w .

@@ -82,7 +82,7 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 // compressionStats fills in what concerns permessage-deflate.
 func (s *Server) compressionStats(st *gateway.Stats) {
 	for m := range formLine {
-		if form(m).windowBits() != 0 {
+		if m.windowBits() != 0 {
 			st.CompressedClients += int(s.registry.byForm[m].Load())
 		}
 	}

@@ -104,7 +104,7 @@ func TestReasonTablesAreComplete(t *testing.T) {
 		}
 	}
 	for i := range handshakeGone + 1 {
-		if label := handshakeLabel(int(i)); label == "" {
+		if label := handshakeLabel(i); label == "" {
 			t.Errorf("handshake result %d has no label", i)
 		}
 	}

@@ -23,7 +23,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		"help":             {"--help", exitOK, "--replace=200", ""},
 		"not published":    {"--help", exitOK, `--charts="tmp/soak"`, ""}, // what BENCHMARKS.md shows is only overwritten on demand
-		"unknown flag":     {"--lenght 1m", exitUsage, "", `soak: unknown flag --lenght, did you mean "--length"? (see soak --help)`},
+		"unknown flag":     {"--lengt 1m", exitUsage, "", `soak: unknown flag --lengt, did you mean "--length"? (see soak --help)`},
 		"no number":        {"--connections many", exitUsage, "", "--connections"},
 		"out of range":     {"--length 0", exitUsage, "", "length: 0s is not between"},
 		"no gateway":       {"--length 1s", exitUsage, "", "name one with --castgate"},

@@ -51,7 +51,6 @@ func acceptedCases(b *book) {
 	for _, chop := range []int{1, 10, 100} {
 		b.add(testCase{name: "a request written " + inPieces(chop), head: good + "\r\n", chop: chop, send: once(text("in")), echo: echoOf(opText, "in")})
 	}
-
 }
 
 // refusedCases are requests for something else, or with something missing.
@@ -91,7 +90,6 @@ func refusedCases(b *book) {
 	b.refuse("two versions", good+requestVersion, 400)
 	b.refuse("two hosts", good+requestHost, 400)
 	b.refuse("two origins", good+"Origin: https://a.example\r\nOrigin: https://b.example\r\n", 400)
-
 }
 
 // headCases are heads that two parsers could understand differently.

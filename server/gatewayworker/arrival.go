@@ -116,7 +116,7 @@ func (l *innerLoop) arrived(c *innerConn, last int64) (at int64, ok bool) {
 func stamp(oob []byte, last int64) int64 {
 	for len(oob) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(oob)))
-		if uint64(h.Len) < unix.SizeofCmsghdr || uint64(h.Len) > uint64(len(oob)) {
+		if uint64(h.Len) < unix.SizeofCmsghdr || uint64(h.Len) > uint64(len(oob)) { //nolint:unconvert // Len has 32 bits on some machines
 			break
 		}
 		data := oob[unix.CmsgLen(0):h.Len]

@@ -123,7 +123,8 @@ func TestPageDuringChurn(t *testing.T) {
 	}
 	for _, limit := range []int{7, 100, 1000, 100_000} {
 		seen := map[string]int{}
-		for cursor, ok := "", true; ; {
+		for cursor := ""; ; {
+			var ok bool
 			var names []string
 			var counts []int
 			if names, counts, cursor, ok = table.Page(cursor, limit); !ok {
