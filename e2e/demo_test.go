@@ -25,11 +25,7 @@ func TestDemo(t *testing.T) {
 		fmt.Sprintf("DEMO_WS_PORT=%d", wsPort), "DEMO_CONTROL="+control)
 	// Build what the script builds first, so that it does not wait for a compiler
 	// on a busy machine.
-	build := exec.Command("go", "build", "-o", t.TempDir()+"/", "./cmd/castgate", "./examples/go")
-	build.Dir = wstest.Root(t)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	wstest.GoBuild(t, t.TempDir()+"/", "./cmd/castgate", "./examples/go")
 	p := wstest.Spawn(t, cmd)
 	address := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	var body string

@@ -33,11 +33,7 @@ func TestGoExample(t *testing.T) {
 	program(t, "chromium", "chromium-browser", "google-chrome")
 	g := wstest.StartWith(t, wstest.Options{Key: controlKey, Flags: []string{"--control-key", controlKey}})
 	binary := filepath.Join(t.TempDir(), "backend")
-	build := exec.Command("go", "build", "-o", binary, "./examples/go")
-	build.Dir = wstest.Root(t)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the example: %v\n%s", err, out)
-	}
+	wstest.GoBuild(t, binary, "./examples/go")
 	listen := wstest.FreeAddr(t)
 	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), "LISTEN="+listen)

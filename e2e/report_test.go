@@ -26,11 +26,7 @@ import (
 func loadtestProgram(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "loadtest")
-	cmd := exec.Command("go", "build", "-o", path, "./cmd/loadtest")
-	cmd.Dir = wstest.Root(t)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	wstest.GoBuild(t, path, "./cmd/loadtest")
 	return path
 }
 

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"castgate/internal/wstest"
 )
 
 // TestMain makes the test's binary the process of a swarm as well.
@@ -28,9 +29,7 @@ func TestMain(m *testing.M) {
 func castgate(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "castgate")
-	if out, err := exec.Command("go", "build", "-o", binary, "castgate/cmd/castgate").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	wstest.GoBuild(t, binary, "./cmd/castgate")
 	return binary
 }
 

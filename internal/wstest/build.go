@@ -62,6 +62,9 @@ func build() error {
 	if err != nil {
 		return err
 	}
+	if err := SeeSources(root, "./cmd/castgate"); err != nil {
+		return err
+	}
 	if built.dir, err = os.MkdirTemp("", "castgate-e2e-"); err != nil {
 		return err
 	}
