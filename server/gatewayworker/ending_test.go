@@ -1,6 +1,7 @@
 package gatewayworker
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -50,6 +51,18 @@ func takeFrames(t *testing.T, c net.Conn, n int) (bytes int) {
 	return bytes
 }
 
+// written is how many bytes the inner loop has written. It answers itself: what
+// somebody has read is counted.
+func (r *rig) written() uint64 {
+	r.t.Helper()
+	var n uint64
+	done := make(chan struct{})
+	if !r.front.do(context.Background(), func(l *innerLoop) { n = l.count.bytesOut.Load(); close(done) }, done) {
+		r.t.Fatal("the inner loop has ended")
+	}
+	return n
+}
+
 // What a worker has said before it was killed is done, also if the gateway finds
 // out when it writes to it.
 func TestLastWordsOfKilledWorker(t *testing.T) {
@@ -81,11 +94,11 @@ func TestLastWordsOfCaller(t *testing.T) {
 	w := r.worker("w:0")
 	c := r.client()
 	w.counted(t, 2)
-	caller, before := r.dial(), r.front.count.bytesOut.Load()
+	caller, before := r.dial(), r.written()
 	if _, err := caller.Write(frame(wire.IsOnline, 1, "", "")); err != nil {
 		t.Fatal(err)
 	}
-	r.await("it is answered", func() bool { return r.front.count.bytesOut.Load() > before })
+	r.await("it is answered", func() bool { return r.written() > before })
 	release := r.hold()
 	command, got := toClient(1, "x")
 	release(func(l *innerLoop) {
@@ -251,11 +264,11 @@ func TestNothingHappensTwice(t *testing.T) {
 		takeFrames(t, w, 2)
 		say := func(text string) {
 			t.Helper()
-			out := r.front.count.bytesOut.Load()
+			out := r.written()
 			if err := c.send(text); err != nil {
 				t.Fatal(err)
 			}
-			r.await("it is written", func() bool { return r.front.count.bytesOut.Load() == out+size })
+			r.await("it is written", func() bool { return r.written() == out+size })
 		}
 		say("a")
 		takeFrames(t, w, 1)
