@@ -50,10 +50,10 @@ func Find(names []string) ([]Scenario, error) {
 type Summary struct{ Scenarios, Checks, Failed, Skipped int }
 
 // Run plays scenarios one after the other, each for its share of the time and at
-// least one round, and prints a line for each. When ctx ends it stops the running
-// gateway and returns the cause.
+// least one round, and prints a line for each. The binary stays for the next run;
+// the program ends with wstest.Clean. When ctx ends it stops the running gateway
+// and returns the cause.
 func Run(ctx context.Context, list []Scenario, length time.Duration, out io.Writer) (Summary, error) {
-	defer wstest.Clean()
 	var sum Summary
 	for i, s := range list {
 		fmt.Fprintf(out, "%2d/%d  %-16s ", i+1, len(list), s.Name)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"castgate/internal/wstest"
 	"castgate/stress"
 )
 
@@ -60,6 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
+	defer wstest.Clean()
 	sum, err := stress.Run(ctx, list, c.Length, stdout)
 	switch {
 	case err != nil:
