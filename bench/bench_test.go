@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"castgate/internal/wstest"
 )
 
 // floorDir holds the floor's program for all tests that need no other.
@@ -26,6 +28,12 @@ var buildFloor = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	// What the tests build and run.
+	_ = wstest.SeeSources("rivals", "./...") // where its modules can't be had, it is skipped
+	if err := wstest.SeeSources("..", "./cmd/castgate", "./bench/floor"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if dir, err := floorDir(); err == nil {
 		os.RemoveAll(dir)

@@ -140,15 +140,18 @@ func (f *front) shake(c *client, b []byte) {
 	if result == codec.HandshakeOK {
 		answer = codec.AppendFrame(answer, ws.OpText, initMessage())
 	}
-	n, err := unix.Write(int(c.fd), answer)
-	if result != codec.HandshakeOK || err != nil || n < len(answer) {
+	if result != codec.HandshakeOK {
+		_, _ = unix.Write(int(c.fd), answer)
 		f.close(c)
 		return
 	}
-	c.head = nil
-	c.sender = f.senders[f.next%len(f.senders)]
+	s := f.senders[f.next%len(f.senders)]
+	if !s.welcome(c, answer) {
+		f.close(c)
+		return
+	}
+	c.head, c.sender = nil, s
 	f.next++
-	c.sender.add(c)
 	f.accepted.Add(1)
 }
 

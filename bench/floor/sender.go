@@ -59,12 +59,18 @@ func (s *sender) run() {
 	}
 }
 
-// add takes a client in.
-func (s *sender) add(c *client) {
+// welcome sends a client the answer to its handshake and takes it in; false if the
+// answer could not be sent whole. No push comes between: one that begins after the
+// client knows of its connection reaches it.
+func (s *sender) welcome(c *client, answer []byte) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, err := unix.Write(int(c.fd), answer); err != nil || n < len(answer) {
+		return false
+	}
 	c.place = len(s.clients)
 	s.clients = append(s.clients, c)
-	s.mu.Unlock()
+	return true
 }
 
 // remove takes a client out and closes its socket: while a push is being sent
