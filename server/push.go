@@ -68,7 +68,7 @@ func (s *Server) Send(ctx context.Context, to gateway.Targets, m gateway.Message
 	if err := checkMessage(&m); err != nil {
 		return err
 	}
-	matched, err := s.sendTo(ctx, &to, nil, delivery{message: &m, later: true})
+	matched, err := s.sendTo(ctx, &to, nil, delivery{message: m, later: true})
 	if s.noted(err) == nil && matched == 0 {
 		s.unmatched.Add(1)
 	}
@@ -82,9 +82,10 @@ func checkMessage(m *gateway.Message) error {
 	return nil
 }
 
-// delivery is a message and how it goes to the loops.
+// delivery is a message and how it goes to the loops. The message is a value: the
+// compiler would put one that wait stands beside a pointer to on the heap.
 type delivery struct {
-	message *gateway.Message
+	message gateway.Message
 	wait    *pushWait // nil unless the pusher waits
 	later   bool      // loops that sleep need not be woken before Wake
 }
@@ -109,7 +110,7 @@ func (s *Server) fanOut(ctx context.Context, p *gateway.Push, m *gateway.Message
 			return 0, err
 		}
 	}
-	return s.sendTo(ctx, &p.To, exclude, delivery{message: m, wait: wait})
+	return s.sendTo(ctx, &p.To, exclude, delivery{message: *m, wait: wait})
 }
 
 func (s *Server) sendTo(ctx context.Context, to *gateway.Targets, exclude []table.Handle, d delivery) (matched int, err error) {
@@ -145,11 +146,11 @@ func (s *Server) singleName(t *gateway.Targets) (table.Snapshot, bool) {
 
 func (s *Server) pushAll(d delivery, exclude []table.Handle) (matched int, err error) {
 	set := s.plain | s.deflater.wanted(len(d.message.Payload), nil)
-	cost := pushCost(d.message, set)
+	cost := pushCost(&d.message, set)
 	if !reserveAll(s.loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(d.message, d.wait, set)
+	f := s.encodePush(&d.message, d.wait, set)
 	for _, l := range s.loops {
 		matched += l.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
 	}
@@ -158,7 +159,7 @@ func (s *Server) pushAll(d delivery, exclude []table.Handle) (matched int, err e
 
 func (s *Server) pushMembers(d delivery, members table.Snapshot, exclude []table.Handle) (int, error) {
 	set := s.plain | s.deflater.wanted(len(d.message.Payload), nil)
-	cost := pushCost(d.message, set)
+	cost := pushCost(&d.message, set)
 	var busy [4]uint64
 	members.Loops(&busy)
 	var loops []*loop
@@ -176,7 +177,7 @@ func (s *Server) pushMembers(d delivery, members table.Snapshot, exclude []table
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(d.message, d.wait, set)
+	f := s.encodePush(&d.message, d.wait, set)
 	// How many members are on which loop is not known, nor needed: the sum is.
 	s.loops[0].count.matched.Add(uint64(matched))
 	for _, l := range loops {
@@ -192,13 +193,13 @@ func (s *Server) pushList(d delivery, list []table.Handle) (int, error) {
 		return 0, nil
 	}
 	set := s.plain | s.deflater.wanted(len(d.message.Payload), list)
-	frameCost := pushCost(d.message, set)
+	frameCost := pushCost(&d.message, set)
 	if len(list) == 1 {
 		l := s.loops[list[0].Loop()]
 		if !l.mail.reserve(frameCost) {
 			return 0, errBusy
 		}
-		l.postPush(command{kind: cmdOne, frame: s.encodePush(d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
+		l.postPush(command{kind: cmdOne, frame: s.encodePush(&d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -214,7 +215,7 @@ func (s *Server) pushList(d delivery, list []table.Handle) (int, error) {
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(d.message, d.wait, set)
+	f := s.encodePush(&d.message, d.wait, set)
 	for i, l := range loops {
 		l.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.later)
 	}

@@ -51,7 +51,7 @@ func (r *series) Send(ctx context.Context, to gateway.Targets) error {
 func (r *series) send(to *gateway.Targets) error {
 	s := r.server
 	if to.All {
-		_, err := s.pushAll(delivery{message: &r.message}, r.exclude)
+		_, err := s.pushAll(delivery{message: r.message}, r.exclude)
 		return err
 	}
 	var list []table.Handle
