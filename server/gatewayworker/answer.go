@@ -8,8 +8,8 @@ import (
 	"castgate/server/gateway"
 )
 
-// answer replies to a query, exactly once: a query that fails has the reply
-// that an empty gateway gives.
+// answer replies to a query, exactly once. A query that fails gets the reply of an
+// empty gateway.
 func (l *innerLoop) answer(c *innerConn, f *wire.Frame) {
 	if l.waiting >= l.cfg.MaxAllReplies {
 		l.close(c, closeReplies)
@@ -109,7 +109,7 @@ func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 	return l.selected(b, f.Ext)
 }
 
-// sessions appends connection id => session for the clients q means.
+// sessions appends connection id => session for the clients that q selects.
 func (l *innerLoop) sessions(b []byte, q gateway.Each) []byte {
 	n, rows := 0, l.at.rows[:0]
 	err := l.gateway.Each(l.at, q, func(s gateway.ClientState) bool {
@@ -127,7 +127,7 @@ func (l *innerLoop) sessions(b []byte, q gateway.Each) []byte {
 	return wire.AppendEnd(b)
 }
 
-// keepRows is the capacity in bytes up to which a scratch buffer is kept.
+// keepRows is the largest capacity in bytes of a scratch buffer that is kept.
 const keepRows = 1 << 20
 
 func scratch(b []byte) []byte {
@@ -137,7 +137,8 @@ func scratch(b []byte) []byte {
 	return b
 }
 
-// countOf returns how many clients a group has; the empty one is everybody.
+// countOf returns the number of clients in a group; the empty group means all
+// clients.
 func (l *innerLoop) countOf(group []byte) int {
 	switch {
 	case len(group) == 0:
@@ -176,7 +177,7 @@ func (l *innerLoop) members(b, uid []byte) []byte {
 	return wire.AppendEnd(b)
 }
 
-// connection is the reverse of clientID.
+// connection is the inverse of clientID.
 func (l *innerLoop) connection(clientID string) (uint32, bool) {
 	if len(clientID) != len(l.prefix)+8 {
 		return 0, false
@@ -188,18 +189,18 @@ func (l *innerLoop) connection(clientID string) (uint32, bool) {
 	return binary.BigEndian.Uint32(b[:]), true
 }
 
-// selection is a SELECT being answered.
+// selection is a SELECT that is being answered.
 type selection struct {
 	fields      [][]byte
-	uid, groups bool // asked for
-	first       bool // with the remedy of section 8.4
+	uid, groups bool // requested fields
+	first       bool // with the workaround of section 8.4
 	seen        map[uint32]bool
 	failed      bool
 	n           int
 	rows, rest  []byte
 }
 
-// selected appends what SELECT asks for: connection id => fields.
+// selected appends the result of a SELECT: connection id => fields.
 func (l *innerLoop) selected(b, ext []byte) []byte {
 	q, ok := l.at.decoder.Select(ext)
 	if !ok || q.All && len(q.Fields) == 0 {
@@ -211,8 +212,8 @@ func (l *innerLoop) selected(b, ext []byte) []byte {
 		s.groups = s.groups || string(f) == "groups"
 	}
 	if q.All {
-		// getAllGroupUidList and its like stop at the first client without a
-		// uid or group, so that these come last (docs/gatewayworker-protocol.md
+		// getAllGroupUidList and similar calls stop at the first client without a
+		// uid or group, so such clients come last (docs/gatewayworker-protocol.md
 		// section 8.4).
 		s.first = s.groups
 		l.each(&s, gateway.Each{})
@@ -258,8 +259,8 @@ func (l *innerLoop) selectWhere(s *selection, where []wire.Criterion) {
 	}
 }
 
-// eachOf adds the members of a uid or group whose name has so many bytes. False
-// tells to stop.
+// eachOf adds the members of a uid or group whose name has length bytes. It returns
+// false if the caller must stop.
 func (l *innerLoop) eachOf(s *selection, q gateway.Each, length int) bool {
 	if length >= 1 && length <= gateway.MaxPeerNameLen {
 		l.each(s, q)
@@ -288,7 +289,7 @@ func (l *innerLoop) each(s *selection, q gateway.Each) {
 	s.failed = s.failed || err != nil
 }
 
-// row appends one client with its fields in the order asked for.
+// row appends one client with its fields in the requested order.
 func (s *selection) row(b []byte, id uint32, c *gateway.ClientState) []byte {
 	b = wire.AppendArray(wire.AppendInt(b, int64(id)), len(s.fields))
 	for _, f := range s.fields {

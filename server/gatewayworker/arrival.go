@@ -9,18 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// welcome accepts the connections that wait and puts those that have sent
-// something among the ready ones, all in the order in which their bytes came. What
-// has come to others before that is ready by now, so it asks epoll again. The clock
-// is the system's: if it is set just then, the order of that one turn is of no use.
-// Of commands that a new connection has sent one after the other, the time of the last
+// welcome accepts waiting connections. It adds those that have sent something to
+// the ready ones, all in the order in which their bytes arrived. What arrived on
+// other connections before that is ready by now, so it asks epoll again. The clock
+// is the system's: if it is set at that moment, the order of that one turn is
+// wrong. If a new connection has sent several commands, the time of the last one
 // counts for all.
 func (l *innerLoop) welcome() {
 	l.accept()
 	l.lookAtFresh()
 	said, last := l.said[:0], int64(0)
 	for i, c := range l.fresh {
-		if at, ok := l.hear(c, l.polled[i].Revents, last); ok {
+		if at, ok := l.readFresh(c, l.polled[i].Revents, last); ok {
 			c.at, last = at, at
 			said = append(said, c)
 		}
@@ -45,14 +45,14 @@ func (l *innerLoop) welcome() {
 }
 
 // firstLen is how many bytes of a new connection are read at once, roomLen how many
-// of all that are accepted in a turn.
+// of all connections accepted in one turn.
 const (
 	firstLen = 2 << 10
 	roomLen  = 256 << 10
 )
 
-// lookAtFresh asks of all new connections whether they have sent something, and
-// whether that was all, in one call.
+// lookAtFresh finds out with one call which new connections have sent something,
+// and which of these have ended.
 func (l *innerLoop) lookAtFresh() {
 	l.polled = l.polled[:0]
 	for _, c := range l.fresh {
@@ -60,14 +60,15 @@ func (l *innerLoop) lookAtFresh() {
 	}
 	if l.sys.look(l.polled) != nil {
 		for i := range l.polled {
-			l.polled[i].Revents = unix.POLLIN // or not, as reading shows
+			l.polled[i].Revents = unix.POLLIN // if not, reading shows it
 		}
 	}
 }
 
-// hear reads what a new connection has sent, and reports as arrived does: that way
-// most cost one call. If the end had come before, everything had.
-func (l *innerLoop) hear(c *innerConn, told int16, last int64) (at int64, ok bool) {
+// readFresh reads what a new connection has sent, and returns the same as arrived.
+// For most connections that takes one call: if the end had arrived before the call,
+// everything had.
+func (l *innerLoop) readFresh(c *innerConn, told int16, last int64) (at int64, ok bool) {
 	if c.closed || told == 0 {
 		return last, false
 	}
@@ -79,7 +80,7 @@ func (l *innerLoop) hear(c *innerConn, told int16, last int64) (at int64, ok boo
 	}
 	n, oobn, err := l.sys.receive(c.fd, l.room[l.used:l.used+firstLen:l.used+firstLen], l.oob)
 	switch {
-	case err != nil: // read sees it, or not
+	case err != nil: // read will see it
 		return last, err != unix.EAGAIN
 	case n == 0:
 		c.ended = true
@@ -92,18 +93,18 @@ func (l *innerLoop) hear(c *innerConn, told int16, last int64) (at int64, ok boo
 	return stamp(l.oob[:oobn], last), true
 }
 
-// arrived reports when the kernel received the next byte of a connection, in
-// nanoseconds of Unix time, and whether there is one or may be. A connection
-// whose time nobody knows keeps its place behind the one before, with the time
-// last: the kernel tells none when it lacks memory, and for a few milliseconds
-// after the start, until it has begun to note times.
+// arrived returns when the kernel received the next byte of a connection, in
+// nanoseconds of Unix time, and whether there is or may be one. If the time is
+// unknown, the connection keeps its place after the previous one by using last. The
+// kernel does not report a time when it is out of memory, or in the first few
+// milliseconds after the start, until it has begun to record times.
 func (l *innerLoop) arrived(c *innerConn, last int64) (at int64, ok bool) {
 	if c.closed {
 		return last, false
 	}
 	n, oobn, err := l.sys.peek(c.fd, l.in[:1], l.oob)
 	if err != nil {
-		c.reset = c.reset || err == unix.ECONNRESET // the kernel tells it once
+		c.reset = c.reset || err == unix.ECONNRESET // the kernel reports it only once
 		return last, err != unix.EAGAIN
 	}
 	if n == 0 {
@@ -112,7 +113,7 @@ func (l *innerLoop) arrived(c *innerConn, last int64) (at int64, ok bool) {
 	return stamp(l.oob[:oobn], last), true
 }
 
-// stamp is the time that the kernel noted, or last.
+// stamp is the time that the kernel recorded, or last.
 func stamp(oob []byte, last int64) int64 {
 	for len(oob) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(oob)))
@@ -129,9 +130,9 @@ func stamp(oob []byte, last int64) int64 {
 	return last
 }
 
-// enrol adds to the epoll those of the new connections that are still open.
-// Later than reading them, so that their first bytes, executed already, leave
-// no entry among the ready ones; what has come since makes one.
+// enrol adds the new connections that are still open to the epoll. It comes after
+// reading them, so that their first bytes, which are executed by then, do not make
+// them ready again; what arrives later does.
 func (l *innerLoop) enrol() {
 	for _, c := range l.fresh {
 		if c.closed {
@@ -142,9 +143,9 @@ func (l *innerLoop) enrol() {
 			c.fresh = false
 		case outOfMemory(err):
 			l.tryLater(c, retryEnrol)
-		default: // the system's limit of what epolls watch
+		default: // the system's limit of epoll watches
 			l.count.acceptErrors.Add(1)
-			l.flush(c) // what it has asked is done, and answered by that
+			l.flush(c) // what it requested is done; this sends the reply
 			l.close(c, closeFull)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// A command on a connection of its own that has ended by the time it is accepted
-// costs three system calls, and a few for all that come together.
+// A command on a connection that has ended by the time it is accepted costs three
+// system calls, plus a few for all connections that arrive together.
 func TestCallsOfACommand(t *testing.T) {
 	const commands = 200
 	var accepts, reads, watches, others, closes atomic.Int64

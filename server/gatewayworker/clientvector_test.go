@@ -21,8 +21,8 @@ func recorded(t *testing.T, group string) map[string]string {
 	return byName
 }
 
-// What browsers were seen to get from PHP they get from castgate, but for the
-// words of the 101 (docs/gatewayworker.md).
+// Browsers get from castgate what they were recorded to get from PHP, except for
+// the header lines of the 101 (docs/gatewayworker.md).
 func TestClientVectors(t *testing.T) {
 	r := startRig(t, nil)
 	v := recorded(t, "websocket")
@@ -51,7 +51,7 @@ func TestClientVectors(t *testing.T) {
 	b.expectEnd("ws.close")
 }
 
-// Frames that a BusinessWorker was seen to send do what they did.
+// Frames recorded from a BusinessWorker have the same effect.
 func TestWorkerFrames(t *testing.T) {
 	r := startRig(t, nil)
 	v := recorded(t, "worker")

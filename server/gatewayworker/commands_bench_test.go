@@ -13,8 +13,8 @@ import (
 )
 
 // BenchmarkCommands sends to a uid as GatewayClient does, each command on a
-// connection of its own, from 64 callers at once. It ends when the client has
-// every message; losing one fails it.
+// connection of its own, from 64 callers at once. It ends when the client has every
+// message, and fails if one is lost.
 func BenchmarkCommands(b *testing.B) {
 	r := startRig(b, func(_ *Config, sc *server.Config) { sc.SendQueue = 1 << 30 })
 	c := r.client()
@@ -52,8 +52,7 @@ func BenchmarkCommands(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commands/s")
 }
 
-// BenchmarkPipelined sends the same commands on one connection, as a worker
-// does.
+// BenchmarkPipelined sends the same commands on one connection, as a worker does.
 func BenchmarkPipelined(b *testing.B) {
 	r := startRig(b, func(_ *Config, sc *server.Config) { sc.SendQueue = 1 << 30 })
 	r.client()

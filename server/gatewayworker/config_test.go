@@ -10,12 +10,12 @@ func TestConfig(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*Config)
-		want   string // the beginning of the error; "" is none
+		want   string // the beginning of the error; "" for none
 	}{
 		{"off", func(c *Config) { c.Inner = "" }, ""},
 		{"loopback", nil, ""},
 		{"other hosts", func(c *Config) { c.Inner, c.Secret = "10.0.0.1:2900", "x" }, ""},
-		{"other hosts, no secret", func(c *Config) { c.Inner = "10.0.0.1:2900" }, "gatewayworker-inner: 10.0.0.1:2900 can be reached"},
+		{"other hosts, no secret", func(c *Config) { c.Inner = "10.0.0.1:2900" }, "gatewayworker-inner: 10.0.0.1:2900 is reachable"},
 		{"everywhere", func(c *Config) { c.Inner, c.Secret = "0.0.0.0:2900", "x" }, "gatewayworker-inner: nobody can connect"},
 		{"everywhere, advertised", func(c *Config) { c.Inner, c.Secret, c.Advertise = "0.0.0.0:2900", "x", "10.0.0.1:2900" }, ""},
 		{"IPv6", func(c *Config) { c.Inner = "[::1]:2900" }, "gatewayworker-inner: \"[::1]:2900\" is not an IPv4"},

@@ -7,15 +7,15 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// closeReason says why an inner connection has ended.
+// closeReason is why an inner connection has ended.
 type closeReason uint8
 
 const (
-	closePeer         closeReason = iota // the peer did
-	closeUnauthorized                    // no or a wrong key
-	closeSilent                          // no whole command within SilentTimeout
-	closeStalled                         // half a frame, StallTimeout long
-	closeUnread                          // replies not read, StallTimeout long
+	closePeer         closeReason = iota // the peer closed it
+	closeUnauthorized                    // no key or a wrong one
+	closeSilent                          // no complete command within SilentTimeout
+	closeStalled                         // an incomplete frame for StallTimeout
+	closeUnread                          // replies not read for StallTimeout
 	closeFull                            // MaxConns or MaxSilent
 	closeHeld                            // MaxHeld
 	closeReplies                         // MaxAllReplies
@@ -23,7 +23,7 @@ const (
 	closeLong                            // a frame over wire.MaxFrame
 	closeExt                             // ext longer than its frame
 	closeBadWorker                       // a worker_key that is too long
-	closeReplaced                        // a worker came under the same key
+	closeReplaced                        // another worker attached under the same key
 	closeShutdown
 	closeReasons
 )
@@ -33,7 +33,7 @@ var closeNames = [closeReasons]string{
 	"frame_short", "frame_long", "frame_ext", "worker_key", "replaced", "shutdown",
 }
 
-// frameFault is the reason for an error of wire.FrameReader.
+// frameFault maps an error of wire.FrameReader to its reason.
 func frameFault(err error) closeReason {
 	switch {
 	case errors.Is(err, wire.ErrFrameLong):
@@ -44,47 +44,47 @@ func frameFault(err error) closeReason {
 	return closeShort
 }
 
-// ignoreReason says why a command has done nothing.
+// ignoreReason is why a command had no effect.
 type ignoreReason uint8
 
 const (
-	ignoreUnknown ignoreReason = iota // no command for a gateway
+	ignoreUnknown ignoreReason = iota // not a command for a gateway
 	ignoreOffline                     // the client is not connected
 	ignoreEmpty                       // an empty uid or group
-	ignoreName                        // a uid or group over gateway.MaxPeerNameLen
-	ignoreBody                        // a body without a message
-	ignoreSession                     // a session that can't be merged, or is too large
-	ignoreGroups                      // in gateway.MaxGroupsPerClient groups already
-	ignoreFailed                      // the gateway refused: busy or stopping
+	ignoreName                        // a uid or group longer than gateway.MaxPeerNameLen
+	ignoreBody                        // a body that contains no message
+	ignoreSession                     // a session that cannot be merged, or is too large
+	ignoreGroups                      // already in gateway.MaxGroupsPerClient groups
+	ignoreFailed                      // the gateway refused it: busy or stopping
 	ignoreReasons
 )
 
 var ignoreNames = [ignoreReasons]string{"unknown_command", "offline", "empty_name", "long_name", "body", "session", "too_many_groups", "refused"}
 
-// dropReason says why an event has not reached a worker.
+// dropReason is why an event did not reach a worker.
 type dropReason uint8
 
 const (
-	dropNoWorker dropReason = iota // none has come in time; the client was closed
-	dropHead                       // a request head that has no PHP form
+	dropNoWorker dropReason = iota // none has attached in time; the client was closed
+	dropHead                       // a request head that cannot be expressed in PHP's form
 	dropReasons
 )
 
 var dropNames = [dropReasons]string{"no_worker", "request"}
 
-// refuseReason says why a message was not taken and its client closed.
+// refuseReason is why a message was refused and its client closed.
 type refuseReason uint8
 
 const (
-	refuseLarge refuseReason = iota // message and session are over a frame
-	refuseFull                      // EventQueue, and the message is a large one
+	refuseLarge refuseReason = iota // message and session do not fit into a frame
+	refuseFull                      // EventQueue is full, and the message is large
 	refuseReasons
 )
 
 var refuseNames = [refuseReasons]string{"too_large", "queue"}
 
-// counters are written by the inner loop, or by event loops through the queue,
-// and read by anybody.
+// counters are written by the inner loop, or by event loops through the queue. Any
+// goroutine may read them.
 type counters struct {
 	connections, workers, stuck, held, waiting atomic.Int64
 

@@ -23,8 +23,7 @@ func (r *rig) mute(key string) net.Conn {
 	return conn
 }
 
-// flood sends messages of one byte until the gateway reads no more of the
-// client.
+// flood sends messages of one byte until the gateway stops reading from the client.
 func (c *pushed) flood(r *rig) (stop func()) {
 	stopped := make(chan struct{})
 	ended := make(chan struct{})
@@ -34,7 +33,7 @@ func (c *pushed) flood(r *rig) (stop func()) {
 		for {
 			_ = c.conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			n, _ := c.conn.Write(burst)
-			burst = append(burst[n:], burst[:n]...) // what comes next is what was not written
+			burst = append(burst[n:], burst[:n]...) // the rest is sent next
 			select {
 			case <-stopped:
 				return
@@ -46,9 +45,9 @@ func (c *pushed) flood(r *rig) (stop func()) {
 	return func() { close(stopped); <-ended }
 }
 
-// A worker that hangs holds up its clients, not others: what waits for each is
-// bounded, the client is not read beyond that, new ones go to another worker,
-// and nothing is lost when it reads again.
+// A worker that hangs delays its clients but not others. The events that wait for
+// each client are bounded and the client is not read beyond that, new clients go to
+// another worker, and nothing is lost when the worker reads again.
 func TestStuckWorker(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.StuckAfter = 10 * time.Millisecond })
 	stuck := r.mute("stuck:0")
@@ -60,12 +59,12 @@ func TestStuckWorker(t *testing.T) {
 	if bytes, _, _ := r.front.queue.waiting(); bytes > mostShare+readLen*(wire.HeaderLen+1)/7 {
 		t.Errorf("%d bytes wait for one client", bytes)
 	}
-	r.await("it counts as stuck", func() bool { return r.front.count.stuck.Load() == 1 })
-	for range 4 { // by the number of clients, two would be the stuck one's
+	r.await("the worker counts as stuck", func() bool { return r.front.count.stuck.Load() == 1 })
+	for range 4 { // by the number of clients, two would go to the stuck one
 		r.client()
 	}
 	if got := w.counted(t, 8); got[wire.OnConnect] != 4 {
-		t.Errorf("%v: new clients went to the worker that is stuck", got)
+		t.Errorf("%v: new clients went to the stuck worker", got)
 	}
 	if err := quiet.send("m"); err != nil {
 		t.Fatal(err)
@@ -74,7 +73,7 @@ func TestStuckWorker(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	r.tell(frame(wire.SendToOne, 1, "", "k"))
-	loud.expect("a push to the client that is not read", "81016b")
+	loud.expect("a push to the held client", "81016b")
 	stop()
 	again := &testWorker{conn: stuck, events: make(chan event, 1<<16)}
 	_ = stuck.SetDeadline(time.Time{})
@@ -83,15 +82,15 @@ func TestStuckWorker(t *testing.T) {
 		for range again.events {
 		}
 	}()
-	r.await("everything has been read", func() bool {
+	r.await("every event has been read", func() bool {
 		bytes, clients, held := r.front.queue.waiting()
 		return bytes == 0 && clients == 0 && held == 0 && r.front.count.waiting.Load() == 0
 	})
-	r.await("it does not count as stuck", func() bool { return r.front.count.stuck.Load() == 0 })
+	r.await("the worker no longer counts as stuck", func() bool { return r.front.count.stuck.Load() == 0 })
 }
 
-// One client floods a worker that is slow: the events of others are not behind
-// all of its, and none of them is lost.
+// One client floods a slow worker. Other clients' events do not wait for all of its
+// messages, and none is lost.
 func TestLoudClient(t *testing.T) {
 	r := startRig(t, nil)
 	conn := r.mute("w:0")
@@ -122,9 +121,9 @@ func TestLoudClient(t *testing.T) {
 			ended++
 		}
 	}
-	// What the kernel held already, and one in turn with each of the others'.
+	// What the kernel held already, and one event in turn with each of the others'.
 	if most := 1<<20/(wire.HeaderLen+1) + 4*others; ahead > most {
-		t.Errorf("%d events of the loud one came before the others' ends, at most %d are right", ahead, most)
+		t.Errorf("%d events of the flooding client came before the others' ends, want at most %d", ahead, most)
 	}
 	for id, commands := range got {
 		if fmt.Sprint(commands) != fmt.Sprint([]wire.Command{wire.OnConnect, wire.OnWebSocketConnect, wire.OnMessage, wire.OnClose}) {
@@ -137,8 +136,8 @@ func TestLoudClient(t *testing.T) {
 	}()
 }
 
-// What clients do while their only worker is away waits for the next one: in
-// order, once, with nobody closed.
+// Events of clients whose only worker is away wait for the next worker. They arrive
+// in order and once, and nobody is closed.
 func TestEventsWaitForWorker(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.WorkerWait = time.Hour })
 	opened := make(chan *pushed)
@@ -168,16 +167,16 @@ func TestEventsWaitForWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = left.conn.Close()
-	r.await("the end waits too", func() bool { return r.ask(frame(wire.IsOnline, 2, "", "")) == "i:0;" })
-	// A connection that comes and goes meanwhile is nobody's business.
+	r.await("the close event waits too", func() bool { return r.ask(frame(wire.IsOnline, 2, "", "")) == "i:0;" })
+	// The application never learns of a connection that comes and goes meanwhile.
 	gone, err := net.Dial("tcp", r.server.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, _ = fmt.Fprintf(gone, "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-	r.await("it waits", func() bool { return r.server.Waiting() == 1 })
+	r.await("the handshake waits", func() bool { return r.server.Waiting() == 1 })
 	_ = gone.Close()
-	r.await("it has gone", func() bool { return r.server.Waiting() == 0 })
+	r.await("the handshake is gone", func() bool { return r.server.Waiting() == 0 })
 	w = r.worker("w:0")
 	next := 0
 	for range 102 {
@@ -197,8 +196,8 @@ func TestEventsWaitForWorker(t *testing.T) {
 	}
 }
 
-// Beyond WorkerWait it is as with PHP: clients that said something are closed,
-// those that connect refused. Ends are told to the next worker all the same.
+// After WorkerWait it is as with PHP: clients that have sent something are closed,
+// and new ones are refused. The next worker still gets the close events.
 func TestWorkerComesTooLate(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.WorkerWait = 200 * time.Millisecond })
 	r.await("push-only", func() bool { return r.front.queue.now() == phaseOff })
@@ -215,11 +214,11 @@ func TestWorkerComesTooLate(t *testing.T) {
 	}
 	c.expectEnd("nobody came")
 	if n := r.front.count.eventDrops[dropNoWorker].Load(); n != 1 {
-		t.Errorf("%d events dropped, wants 1", n)
+		t.Errorf("%d events dropped, want 1", n)
 	}
 	w = r.worker("w:1")
 	if e := w.next(t); e.Command != wire.OnClose || e.ConnectionID != 1 {
-		t.Errorf("%+v instead of the end", e)
+		t.Errorf("%+v instead of the close event", e)
 	}
 	if err := silent.send("n"); err != nil {
 		t.Fatal(err)
@@ -229,8 +228,8 @@ func TestWorkerComesTooLate(t *testing.T) {
 	}
 }
 
-// What a worker's kernel has refused, since the process is gone, goes to the
-// next worker: a reload loses nothing that was not taken.
+// Events that the kernel of an ended worker refused go to the next worker: a reload
+// loses nothing that was not acknowledged.
 func TestReloadOfOnlyWorker(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.WorkerWait = time.Hour })
 	w := r.mute("w:0")
@@ -246,7 +245,7 @@ func TestReloadOfOnlyWorker(t *testing.T) {
 	r.front.loop.tasks <- func(l *innerLoop) {
 		close(busy)
 		<-release
-		_ = w.Close() // the gateway writes before it has read this
+		_ = w.Close() // the gateway writes before it has noticed this
 		l.deliver()
 	}
 	r.front.loop.bell.Ring()
@@ -256,7 +255,7 @@ func TestReloadOfOnlyWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.await("all messages are there", func() bool { bytes, _, _ := r.front.queue.waiting(); return bytes == 50*(wire.HeaderLen+2)-10 })
+	r.await("all messages are queued", func() bool { bytes, _, _ := r.front.queue.waiting(); return bytes == 50*(wire.HeaderLen+2)-10 })
 	close(release)
 	r.await("the worker has left", func() bool { return r.front.count.workers.Load() == 0 })
 	next := r.worker("w:0")

@@ -2,16 +2,16 @@ package gatewayworker
 
 import "time"
 
-// The end of a connection comes in two directions. What the peer had sent before it
-// is executed, whatever can no longer be written to it; and of a worker's events
-// those go to others that its kernel did not take.
+// A connection ends in two directions. What the peer had sent before the end is
+// executed, even if nothing can be written to it any more. Of a worker's events,
+// those that its kernel did not accept go to other workers.
 
-// lastBudgets is how many budgets of reading a peer gets to which nothing more is
-// written: more than its kernel and ours hold.
+// lastBudgets is how many read budgets a peer gets when nothing more is written to
+// it: more than its kernel and ours hold.
 const lastBudgets = 16
 
-// readOut ends a connection once what the peer has sent is executed. Nothing more is
-// written to it.
+// readOut ends a connection once everything that the peer has sent is executed.
+// Nothing more is written to it.
 func (l *innerLoop) readOut(c *innerConn, why closeReason) {
 	if c.closed || c.last > 0 {
 		return
@@ -21,8 +21,8 @@ func (l *innerLoop) readOut(c *innerConn, why closeReason) {
 	l.readLater(c)
 }
 
-// discard drops the replies that a peer will not read. A worker's events stay: they
-// go to others.
+// discard drops the replies that a peer will not read. A worker's events stay,
+// since they go to others.
 func (l *innerLoop) discard(c *innerConn) {
 	if c.worker != nil {
 		return
@@ -32,13 +32,13 @@ func (l *innerLoop) discard(c *innerConn) {
 	c.out, c.sent = c.out[:0], 0
 }
 
-// fatePatience is how long it may take the kernel of a worker that has ended its
-// side to say whether it takes what was written before that was known.
+// fatePatience is how long to wait for the kernel of a worker that has ended its
+// side: it may still accept or refuse what was written before we knew of the end.
 const fatePatience = time.Second
 
-// undecided tells whether nobody knows yet if a worker that has ended its side takes
-// what was written before we knew of that: its kernel acknowledges it, or answers
-// with a reset.
+// undecided reports whether it is still open if a worker that has ended its side
+// accepts what was written before we knew. Its kernel either acknowledges it or
+// answers with a reset.
 func (l *innerLoop) undecided(c *innerConn) bool {
 	if n, _, gone := l.sys.unacknowledged(c.fd); n == 0 || gone || c.mixed {
 		return false
@@ -49,18 +49,18 @@ func (l *innerLoop) undecided(c *innerConn) bool {
 	return l.now().Before(c.fateUntil)
 }
 
-// settle forgets events that are with the worker's kernel.
+// settle drops events that the worker's kernel has acknowledged.
 func (l *innerLoop) settle(c *innerConn) {
 	n, _, _ := l.sys.unacknowledged(c.fd)
-	c.settle(min(n, c.sent-c.head))
+	c.settle(min(n, c.sent-c.firstEvent))
 	c.wrote(0)
 }
 
-// undelivered returns the events that a worker which leaves has not got, to go
-// to others. Of one that is gone these are all that its kernel has not
-// acknowledged, but for those that it may have read all the same. What lay there
-// unread is lost, as it is with PHP's gateway: nobody knows what was read, and
-// nothing is to be done twice.
+// undelivered returns the events that a leaving worker did not get, for other
+// workers. If the worker is gone, these are the events that its kernel has not
+// acknowledged, except those that it may have read all the same. Unread events in
+// its kernel are lost, as with PHP's gateway: nobody knows what was read, and
+// nothing must be done twice.
 func (l *innerLoop) undelivered(c *innerConn) []byte {
 	n, unsent, gone := l.sys.unacknowledged(c.fd)
 	switch {
@@ -72,7 +72,7 @@ func (l *innerLoop) undelivered(c *innerConn) []byte {
 	return c.lost(n)
 }
 
-// close ends a connection; once.
+// close ends a connection. It must be called once.
 func (l *innerLoop) close(c *innerConn, why closeReason) {
 	if c.closed {
 		return
@@ -106,11 +106,11 @@ func (l *innerLoop) close(c *innerConn, why closeReason) {
 	}
 }
 
-// orderly makes a connection end by a FIN. Those that PHP opens for one command, and
-// has closed, end by a reset instead, if nothing was ever written to them. There is
-// nothing that the reset could take from the caller, and its host keeps no TIME_WAIT:
-// with one of 60 seconds for each command, the 28,000 ports of a host are used up at
-// 470 commands a second.
+// orderly makes a connection end with a FIN. A connection that PHP opened for one
+// command and has closed ends with a reset instead, if nothing was ever written to
+// it. The caller cannot lose anything by the reset, and its host keeps no
+// TIME_WAIT. With a TIME_WAIT of 60 seconds for each command, the 28,000 ports of a
+// host would be used up at 470 commands a second.
 func (l *innerLoop) orderly(c *innerConn) {
 	if !c.orderly {
 		c.orderly = true

@@ -15,7 +15,7 @@ import (
 	"castgate/server"
 )
 
-// hold keeps the inner loop busy until release, which has it go on with then.
+// hold keeps the inner loop busy until release, which runs then on it.
 func (r *rig) hold() (release func(then func(l *innerLoop))) {
 	busy, next := make(chan struct{}), make(chan func(l *innerLoop))
 	r.front.loop.tasks <- func(l *innerLoop) {
@@ -29,12 +29,13 @@ func (r *rig) hold() (release func(then func(l *innerLoop))) {
 
 func nothing(*innerLoop) {}
 
-// toClient is a command that sends a text of one byte to a client, and what the client gets.
+// toClient is a command that sends a text of one byte to a client, and what the
+// client receives.
 func toClient(id uint32, text string) (command []byte, got string) {
 	return frame(wire.SendToOne, id, "", text), fmt.Sprintf("8101%02x", text[0])
 }
 
-// takeFrames reads so many frames and nothing behind them, and returns their bytes.
+// takeFrames reads exactly n frames and returns their number of bytes.
 func takeFrames(t *testing.T, c net.Conn, n int) (bytes int) {
 	t.Helper()
 	for range n {
@@ -51,8 +52,8 @@ func takeFrames(t *testing.T, c net.Conn, n int) (bytes int) {
 	return bytes
 }
 
-// written is how many bytes the inner loop has written. It answers itself: what
-// somebody has read is counted.
+// written returns how many bytes the inner loop has written. The loop itself answers,
+// so bytes that somebody has read are counted.
 func (r *rig) written() uint64 {
 	r.t.Helper()
 	var n uint64
@@ -63,8 +64,8 @@ func (r *rig) written() uint64 {
 	return n
 }
 
-// What a worker has said before it was killed is done, also if the gateway finds
-// out when it writes to it.
+// Commands that a worker sent before it was killed are executed, even if the
+// gateway notices the end when it writes to the worker.
 func TestLastWordsOfKilledWorker(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.WorkerWait = time.Hour })
 	w := r.mute("w:0")
@@ -78,7 +79,7 @@ func TestLastWordsOfKilledWorker(t *testing.T) {
 	command, got := toClient(1, "x")
 	release(func(l *innerLoop) {
 		_, _ = w.Write(command)
-		_ = w.Close() // with something unread: a reset
+		_ = w.Close() // with unread data: a reset
 		l.deliver()
 	})
 	c.expect("before the worker was killed", got)
@@ -88,7 +89,7 @@ func TestLastWordsOfKilledWorker(t *testing.T) {
 	}
 }
 
-// An API client that leaves with replies unread has said what it has said.
+// Commands of an API client that leaves without reading its replies are executed.
 func TestLastWordsOfCaller(t *testing.T) {
 	r := startRig(t, nil)
 	w := r.worker("w:0")
@@ -104,7 +105,7 @@ func TestLastWordsOfCaller(t *testing.T) {
 	release(func(l *innerLoop) {
 		_, _ = caller.Write(command)
 		from := tcpAddr(caller.LocalAddr())
-		_ = caller.Close() // with something unread: a reset
+		_ = caller.Close() // with unread data: a reset
 		for _, inner := range l.conns {
 			if inner.peer == from {
 				l.send(inner, []byte("a reply that nobody reads"))
@@ -115,7 +116,7 @@ func TestLastWordsOfCaller(t *testing.T) {
 	r.await("it is closed", func() bool { return r.front.count.connections.Load() == 1 && r.front.count.waiting.Load() == 0 })
 }
 
-// What a worker has said is done before another takes its place.
+// Commands of a worker are executed before another worker replaces it.
 func TestLastWordsOfReplacedWorker(t *testing.T) {
 	r := startRig(t, nil)
 	old := r.mute("w:0")
@@ -139,13 +140,12 @@ func TestLastWordsOfReplacedWorker(t *testing.T) {
 	}
 }
 
-// A worker is killed that has read nothing: what its kernel had taken is lost, and
-// nothing else. The next one gets all from the first event on that was not
-// acknowledged, in order.
+// A worker is killed that has read nothing. Only the events in its kernel are lost.
+// The next worker gets everything from the first unacknowledged event on, in order.
 func TestKilledWorkerLosesWhatItsKernelHad(t *testing.T) {
 	const messages, size = 4000, wire.HeaderLen + 5
 	var mu sync.Mutex
-	refused := -1 // bytes, when the worker was gone
+	refused := -1 // bytes refused, once the worker was gone
 	sys := linux
 	sys.unacknowledged = func(fd int) (int, int, bool) {
 		n, unsent, gone := linux.unacknowledged(fd)
@@ -172,7 +172,7 @@ func TestKilledWorkerLosesWhatItsKernelHad(t *testing.T) {
 	})
 	release := r.hold()
 	command, got := toClient(1, "x")
-	release(func(*innerLoop) { // it is told of both at once, and that it may write
+	release(func(*innerLoop) { // epoll reports the end together with room to write
 		_, _ = w.Write(command)
 		_ = w.Close()
 	})
@@ -192,12 +192,13 @@ func TestKilledWorkerLosesWhatItsKernelHad(t *testing.T) {
 	}
 }
 
-// A worker ends its side while an event is on the way to it. What becomes of that
-// is waited for: it goes to another worker if it is refused, and not if it is taken.
+// A worker ends its side while an event is on the way to it. The gateway waits for
+// the outcome: if the event is refused it goes to another worker, if it is accepted
+// it does not.
 func TestEventOnTheWayToWorkerThatEnds(t *testing.T) {
 	for _, taken := range []bool{false, true} {
 		var mu sync.Mutex
-		way := -1 // bytes that are, if it is not -1
+		way := -1 // bytes on the way, unless it is -1
 		asked, gone := 0, false
 		sys := linux
 		sys.unacknowledged = func(fd int) (int, int, bool) {
@@ -247,9 +248,10 @@ func TestEventOnTheWayToWorkerThatEnds(t *testing.T) {
 	}
 }
 
-// A worker has read an event and dealt with it in silence; its kernel has not
-// acknowledged it yet, nor the next one, which it has not read when it is killed.
-// That one goes to another worker, and the first does not happen twice.
+// A worker has read an event and handled it without an answer. Its kernel has
+// acknowledged neither this event nor the next, which the worker has not read when
+// it is killed. The next event goes to another worker, and the first is not handled
+// twice.
 func TestNothingHappensTwice(t *testing.T) {
 	const size = wire.HeaderLen + 1
 	for on, want := range map[int]string{2 * size: "b", size: "b", 0: "c"} {
@@ -279,12 +281,12 @@ func TestNothingHappensTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e := r.worker("w:0").next(t); e.body != want {
-			t.Errorf("%d bytes were on the way, the next worker gets %+v, wants %s", on, e, want)
+			t.Errorf("%d bytes were on the way, the next worker gets %+v, want %s", on, e, want)
 		}
 	}
 }
 
-// What a worker cannot have read, by the bytes that it has not acknowledged.
+// The bytes that a worker cannot have read, according to its acknowledgements.
 func TestUnread(t *testing.T) {
 	c := &innerConn{worker: &worker{}}
 	for range 4 {
@@ -306,7 +308,7 @@ func TestUnread(t *testing.T) {
 		{"none has left", 300, 300, 300},
 	} {
 		if got := c.unread(k.n, k.unsent); got != k.want {
-			t.Errorf("%s: %d bytes, wants %d", k.what, got, k.want)
+			t.Errorf("%s: %d bytes, want %d", k.what, got, k.want)
 		}
 	}
 	c.settle(100)

@@ -10,13 +10,12 @@ import (
 	"castgate/server/gateway"
 )
 
-// background is the context of all verbs: none of those used waits.
+// background is the context of all verbs: none of those used here blocks.
 var background = context.Background()
 
-// execute does what a frame asks for, and answers it if it is a query. It is
-// done when execute returns: what comes next sees it
-// (docs/gatewayworker-protocol.md section 0). Not so if it takes too long: see
-// job.
+// execute executes a frame's command, and answers it if it is a query. When it
+// returns, the command is done and the next one sees its effect
+// (docs/gatewayworker-protocol.md section 0), unless it takes too long: see job.
 func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.WorkerConnect, wire.GatewayClientConnect:
@@ -46,7 +45,7 @@ func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
 	l.perform(c, f)
 }
 
-// obey does what an authorized connection's command asks for.
+// obey executes a command of an authorized connection.
 func (l *innerLoop) obey(c *innerConn, f *wire.Frame) {
 	if f.Command.Query() {
 		l.answer(c, f)
@@ -55,7 +54,7 @@ func (l *innerLoop) obey(c *innerConn, f *wire.Frame) {
 	l.change(c, f)
 }
 
-// spoken notes that a connection has sent a whole command.
+// spoken records that a connection has sent a complete command.
 func (l *innerLoop) spoken(c *innerConn) {
 	if c.silent != nil {
 		l.silent.Remove(c.silent)
@@ -63,7 +62,7 @@ func (l *innerLoop) spoken(c *innerConn) {
 	}
 }
 
-// change executes a command that is never answered, success or not.
+// change executes a command that is never answered, whether it succeeds or not.
 func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.SendToOne:
@@ -83,27 +82,27 @@ func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
 	case wire.UpdateSession:
 		l.updateSession(f)
 	case wire.SetSession:
-		l.settled(f, l.gateway.PutSessionBytes(background, l.clientID(f.ConnectionID), f.Ext))
+		l.noteChange(f, l.gateway.PutSessionBytes(background, l.clientID(f.ConnectionID), f.Ext))
 	case wire.UnbindUID: // whatever uid it names
 		_, err := l.gateway.Unbind(background, l.clientID(f.ConnectionID))
-		l.settled(f, err)
+		l.noteChange(f, err)
 	case wire.BindUID:
 		l.bind(f)
 	case wire.JoinGroup:
 		if name, ok := l.name(f); ok {
 			_, err := l.gateway.Join(background, l.membership(f.ConnectionID, name))
-			l.settled(f, err)
+			l.noteChange(f, err)
 		}
 	case wire.LeaveGroup:
 		if name, ok := l.name(f); ok {
 			_, err := l.gateway.Leave(background, l.membership(f.ConnectionID, name))
-			l.settled(f, err)
+			l.noteChange(f, err)
 		}
 	case wire.Ungroup:
 		if name, ok := l.name(f); ok {
 			l.ungroup(name)
 		}
-	default: // events, which go to workers only
+	default: // events, which only workers receive
 		l.ignore(ignoreUnknown)
 	}
 }
@@ -112,22 +111,22 @@ func (l *innerLoop) membership(connection uint32, group string) gateway.Membersh
 	return gateway.Membership{ClientIDs: []string{l.clientID(connection)}, Groups: []string{group}}
 }
 
-// bind gives a client a uid. One that is too long for it leaves it without any:
-// who asks for a uid must not go on under another one.
+// bind gives a client a uid. If the uid is too long the client has none afterwards:
+// it must not go on under its previous uid.
 func (l *innerLoop) bind(f *wire.Frame) {
 	id := l.clientID(f.ConnectionID)
 	name, ok := l.name(f)
 	switch {
 	case ok:
 		_, err := l.gateway.Bind(background, gateway.Bind{ClientID: id, UID: name})
-		l.settled(f, err)
+		l.noteChange(f, err)
 	case len(f.Ext) > gateway.MaxPeerNameLen:
 		_, _ = l.gateway.Unbind(background, id)
 	}
 }
 
-// name returns the uid or group that a command names; false for one that PHP
-// ignores or that is longer than the gateway takes.
+// name returns the uid or group of a command. It returns false for a name that PHP
+// ignores or that is too long for the gateway.
 func (l *innerLoop) name(f *wire.Frame) (string, bool) {
 	switch {
 	case wire.EmptyName(f.Ext):
@@ -140,7 +139,7 @@ func (l *innerLoop) name(f *wire.Frame) (string, bool) {
 	return string(f.Ext), true
 }
 
-// clientID is the client's id at the Gateway border
+// clientID is the id by which package gateway knows the client
 // (docs/gatewayworker-protocol.md section 4).
 func (l *innerLoop) clientID(connection uint32) string {
 	b := [4]byte{byte(connection >> 24), byte(connection >> 16), byte(connection >> 8), byte(connection)}
@@ -157,16 +156,16 @@ func (l *innerLoop) clientIDs(connections []uint32) []string {
 
 func (l *innerLoop) ignore(why ignoreReason) { l.count.ignored[why].Add(1) }
 
-// note counts why a change was not made. An unknown client is nothing special.
+// note counts why a change was not made. An unknown client is normal.
 func (l *innerLoop) note(err error) {
 	if err != nil {
 		l.ignore(ignoredFor(err))
 	}
 }
 
-// settled is note for a change of one client, which says in the log if a limit of
-// ours was in its way: PHP has none, and gets no answer.
-func (l *innerLoop) settled(f *wire.Frame, err error) {
+// noteChange is note for a change of one client. It also logs if a limit of ours
+// prevented the change: PHP has no such limits and gets no answer.
+func (l *innerLoop) noteChange(f *wire.Frame, err error) {
 	switch why := ignoredFor(err); {
 	case err == nil:
 	case why == ignoreSession || why == ignoreGroups:
@@ -191,8 +190,7 @@ func ignoredFor(err error) ignoreReason {
 	return ignoreFailed
 }
 
-// refuseChange counts a change that a limit of ours forbids, and now and then
-// says so in the log.
+// refuseChange counts a change that a limit forbids, and logs it at intervals.
 func (l *innerLoop) refuseChange(f *wire.Frame, why ignoreReason) {
 	l.ignore(why)
 	now := l.now()
@@ -200,16 +198,16 @@ func (l *innerLoop) refuseChange(f *wire.Frame, why ignoreReason) {
 		return
 	}
 	l.refusedAt[why] = now
-	l.log.Warn("a command of PHP was refused", "command", f.Command.String(), "reason", ignoreNames[why],
+	l.log.Warn("refused a command of PHP", "command", f.Command.String(), "reason", ignoreNames[why],
 		"client_id", l.clientID(f.ConnectionID), "bytes", len(f.Ext), "limit", refusedLimits[why])
 }
 
-// refusedLimits are the limits that refuseChange tells.
+// refusedLimits are the limits in the log lines of refuseChange.
 var refusedLimits = [ignoreReasons]int{
 	ignoreName: gateway.MaxPeerNameLen, ignoreSession: gateway.MaxSessionBytes, ignoreGroups: gateway.MaxGroupsPerClient,
 }
 
-// ungroup empties a group; members that come meanwhile stay.
+// ungroup removes all members of a group; clients that join meanwhile stay.
 func (l *innerLoop) ungroup(name string) {
 	if _, err := l.gateway.Ungroup(l.at, []string{name}); !l.at.dead {
 		l.note(err)
@@ -217,9 +215,9 @@ func (l *innerLoop) ungroup(name string) {
 }
 
 // updateSession merges ext into the client's session
-// (docs/gatewayworker-protocol.md section 5.4). The inner loop is the only one
-// that changes sessions. If one has changed while a long update has given way,
-// the update is made anew, of what it is now.
+// (docs/gatewayworker-protocol.md section 5.4). Only the inner loop changes
+// sessions. If the session has changed while a long update had given way, the
+// update starts again with the new session.
 func (l *innerLoop) updateSession(f *wire.Frame) {
 	id := l.clientID(f.ConnectionID)
 	for {
@@ -239,7 +237,7 @@ func (l *innerLoop) updateSession(f *wire.Frame) {
 		if now, _, _ := l.gateway.SessionBytes(background, id); now != old {
 			continue
 		}
-		l.settled(f, l.gateway.PutSessionBytes(background, id, merged))
+		l.noteChange(f, l.gateway.PutSessionBytes(background, id, merged))
 		return
 	}
 }

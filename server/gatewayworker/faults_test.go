@@ -18,7 +18,7 @@ import (
 	"castgate/server/internal/bell"
 )
 
-// fault fails a call so many times with an errno, and lets it through then.
+// fault makes a call fail a number of times with an errno, and succeed afterwards.
 type fault struct {
 	errno atomic.Int64
 	left  atomic.Int64
@@ -29,7 +29,7 @@ func (f *fault) set(errno unix.Errno, times int) {
 	f.left.Store(int64(times))
 }
 
-// happens returns the error that the call has to have, nil for none.
+// happens returns the error for this call, nil for none.
 func (f *fault) happens() error {
 	if f.left.Load() > 0 && f.left.Add(-1) >= 0 {
 		return unix.Errno(f.errno.Load())
@@ -45,7 +45,7 @@ type faulty struct {
 	reads, writes, accepts, peeks, waits fault
 	enrols, changes                      fault // epoll_ctl
 	crumbs                               atomic.Bool
-	unstamped                            atomic.Int64 // so many peeks tell no time
+	unstamped                            atomic.Int64 // number of peeks that return no time
 	turn                                 atomic.Int64
 }
 
@@ -116,8 +116,8 @@ func newFaulty() *faulty {
 	return f
 }
 
-// No error of accept costs a connection more than the one it names, and none
-// ends the endpoint or keeps it busy.
+// An error of accept affects at most the connection that it names. It neither ends
+// the endpoint nor makes it spin.
 func TestInnerAcceptErrors(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -137,7 +137,7 @@ func TestInnerAcceptErrors(t *testing.T) {
 	}
 }
 
-// An error that accept goes on having is tried a few times a second only.
+// A lasting error of accept is retried only a few times a second.
 func TestLastingAcceptErrorIsNoSpin(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -159,15 +159,15 @@ func TestLastingAcceptErrorIsNoSpin(t *testing.T) {
 	}
 }
 
-// When epoll can't be asked for room to write, or to tell of new connections
-// again, time has it tried again.
+// If epoll cannot be asked to report room to write, or new connections again, the
+// gateway tries again later.
 func TestWatchErrors(t *testing.T) {
 	f := newFaulty()
 	var rests sync.Once
 	change := f.watch
 	f.watch = func(epoll, op, fd int, events uint32) error {
 		err := change(epoll, op, fd, events)
-		if op == unix.EPOLL_CTL_MOD && events == 0 { // accepting rests: what fails is its going on
+		if op == unix.EPOLL_CTL_MOD && events == 0 { // accepting pauses; resuming it is what fails
 			rests.Do(func() { f.changes.set(unix.ENOMEM, 2) })
 		}
 		return err
@@ -193,13 +193,13 @@ func TestWatchErrors(t *testing.T) {
 	if got := readReply(t, second); got != "i:0;" {
 		t.Errorf("%q", got)
 	}
-	rests.Do(func() { t.Error("accepting did not rest") })
+	rests.Do(func() { t.Error("accepting did not pause") })
 	if !f.accepts.over() || !f.changes.over() {
 		t.Error("the faults did not happen")
 	}
 }
 
-// Not knowing when bytes came costs no command.
+// A command is executed even if the arrival time of its bytes is unknown.
 func TestPeekErrors(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -221,9 +221,9 @@ func TestPeekErrors(t *testing.T) {
 	}
 }
 
-// A connection whose bytes came at a time that the kernel can't tell keeps its
-// place before one that connected later: the first bytes after the start have no
-// time, as the kernel takes a moment to begin with that.
+// A connection whose bytes have no arrival time keeps its place before one that
+// connected later. The first bytes after the start have none, since the kernel
+// takes a moment to begin recording times.
 func TestOrderWithoutTimes(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -246,8 +246,8 @@ func TestOrderWithoutTimes(t *testing.T) {
 	}
 }
 
-// An error of epoll_wait that will not go away ends Serve with it; being
-// interrupted does not.
+// A lasting error of epoll_wait ends Serve with that error; an interruption does
+// not.
 func TestWaitErrors(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -267,7 +267,8 @@ func TestWaitErrors(t *testing.T) {
 	}
 }
 
-// A start that fails says why and leaves no descriptor and no address taken.
+// A start that fails returns the reason, and leaves no descriptor open and no
+// address in use.
 func TestStartErrors(t *testing.T) {
 	files := func() int {
 		names, err := os.ReadDir("/proc/self/fd")

@@ -9,9 +9,10 @@ import (
 	"castgate/server"
 )
 
-// More connections with a command than may be silent, while the loop is busy:
-// what has been sent is no silence, and every command is carried out. Neither has
-// somebody to go who has been there for a moment and is about to say something.
+// More connections than MaxSilent arrive with a command while the loop is busy. A
+// connection whose bytes are not read yet does not count as silent, and every
+// command is executed. Nor is a connection closed that has just arrived and is
+// about to send something.
 func TestFloodIsNotLost(t *testing.T) {
 	const commands = 200
 	r := startRig(t, func(c *Config, _ *server.Config) { c.MaxSilent, c.MaxConns = 8, 12 })

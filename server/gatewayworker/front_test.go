@@ -14,8 +14,8 @@ import (
 	"castgate/server"
 )
 
-// At a stop everything that PHP has sent before is done, clients are closed
-// after it, and workers hear of their ends.
+// At a stop every command that PHP has sent before is executed, then clients are
+// closed, and workers get their close events.
 func TestStop(t *testing.T) {
 	c, sc := Defaults(), server.Defaults()
 	c.Inner, c.Register, c.WorkerWait = "127.0.0.1:0", "127.0.0.1:0", 0
@@ -71,7 +71,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// A Front that never served lets go of its addresses.
+// A Front that never served releases its addresses.
 func TestShutdownBeforeServe(t *testing.T) {
 	c := Defaults()
 	c.Inner, c.Register = "127.0.0.1:0", "127.0.0.1:0"
@@ -96,7 +96,7 @@ func TestShutdownBeforeServe(t *testing.T) {
 	}
 }
 
-// Every counter has a metric, with names and labels that are well formed.
+// Every counter has a metric with well-formed names and labels.
 func TestMetrics(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Register = "127.0.0.1:0" })
 	r.answers("")
@@ -123,7 +123,7 @@ func TestMetrics(t *testing.T) {
 		"received_bytes_total": 28, "sent_bytes_total": 8,
 	} {
 		if n, ok := got[prefix+name]; !ok || n != want {
-			t.Errorf("%s is %v, %v; wants %v", name, n, ok, want)
+			t.Errorf("%s is %v, %v; want %v", name, n, ok, want)
 		}
 	}
 	for family, names := range map[string][]string{"ignored_total": ignoreNames[:], "closes_total": closeNames[:], "events_dropped_total": dropNames[:]} {

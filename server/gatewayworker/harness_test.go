@@ -20,14 +20,14 @@ import (
 	"castgate/server"
 )
 
-// rig is a server with a front, as `castgate serve` puts them together.
+// rig is a server with a front, assembled as in `castgate serve`.
 type rig struct {
 	t      testing.TB
 	front  *Front
 	server *server.Server
 }
 
-// startRig runs a rig on free ports whose clients are numbered from 1.
+// startRig starts a rig on free ports. Its client ids count from 1.
 func startRig(t testing.TB, change func(*Config, *server.Config)) *rig {
 	t.Helper()
 	return startRigOn(t, &linux, change)
@@ -39,7 +39,7 @@ func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config))
 	c.Inner, c.WorkerWait = "127.0.0.1:0", 0
 	sc.Listen, sc.InitMessage, sc.Loops = []string{"127.0.0.1:0"}, "", 2
 	sc.MaxConns, sc.ReserveFiles, sc.DrainTimeout = 6000, 64, 5*time.Second
-	sc.PingInterval = 0 // what clients get is compared to the byte, on machines of any speed
+	sc.PingInterval = 0 // tests compare exactly what clients get, on machines of any speed
 	var last atomic.Uint32
 	sc.ConnectionIDs = func() uint32 { return last.Add(1) }
 	if change != nil {
@@ -82,7 +82,8 @@ func (r *rig) await(what string, is func() bool) {
 	}
 }
 
-// pushed is a browser: it shakes hands and keeps all bytes that come.
+// pushed is a browser: it completes a handshake and keeps all bytes that it
+// receives.
 type pushed struct {
 	t    testing.TB
 	conn net.Conn
@@ -104,7 +105,7 @@ func (r *rig) client() *pushed {
 }
 
 func dialClient(address string) (*pushed, error) {
-	conn, in, err := shakeHands(address)
+	conn, in, err := upgrade(address)
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +114,8 @@ func dialClient(address string) (*pushed, error) {
 	return c, nil
 }
 
-// shakeHands opens a WebSocket, of which only bytes matter.
-func shakeHands(address string) (net.Conn, *bufio.Reader, error) {
+// upgrade opens a WebSocket without a client library: only bytes matter.
+func upgrade(address string) (net.Conn, *bufio.Reader, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, nil, err
@@ -143,13 +144,13 @@ func (c *pushed) read(from io.Reader) {
 			_ = c.conn.Close()
 			return
 		}
-		if n >= 4 && p[n-4] == 0x88 { // a close frame of ours: be done with it
+		if n >= 4 && p[n-4] == 0x88 { // the gateway's close frame: the end
 			_ = c.conn.Close()
 		}
 	}
 }
 
-// expect takes so many bytes as are wanted, hexadecimal.
+// expect takes as many bytes as want has, and compares them in hexadecimal.
 func (c *pushed) expect(what, want string) {
 	c.t.Helper()
 	n := len(want) / 2
@@ -160,7 +161,7 @@ func (c *pushed) expect(what, want string) {
 			c.got = c.got[min(n, len(c.got)):]
 			c.mu.Unlock()
 			if got != want {
-				c.t.Fatalf("%s: a client got %s, wants %s", what, got, want)
+				c.t.Fatalf("%s: a client got %s, want %s", what, got, want)
 			}
 			return
 		}
@@ -177,7 +178,7 @@ func (c *pushed) expectEnd(what string) {
 		c.mu.Unlock()
 		switch {
 		case got > 0:
-			c.t.Fatalf("%s: a client got %d bytes more", what, got)
+			c.t.Fatalf("%s: a client got %d more bytes", what, got)
 		case ended:
 			return
 		case time.Now().After(end):
@@ -210,7 +211,7 @@ func frame(command wire.Command, id uint32, ext, body string) []byte {
 	return wire.AppendFrame(nil, &wire.Header{Command: command, ConnectionID: id, Flags: wire.FlagPlain}, []byte(ext), []byte(body))
 }
 
-// tell sends bytes on a connection of their own and closes it at once, as
+// tell sends bytes on a connection of its own and closes it at once, as
 // GatewayClient does.
 func (r *rig) tell(b []byte) {
 	r.t.Helper()
@@ -252,7 +253,8 @@ func readReply(t testing.TB, c io.Reader) string {
 	return string(value)
 }
 
-// expectClosed waits for the gateway to close an inner connection, silently.
+// expectClosed waits until the gateway closes an inner connection without an
+// answer.
 func expectClosed(t testing.TB, what string, c net.Conn) {
 	t.Helper()
 	n, err := c.Read(make([]byte, 1))
@@ -262,7 +264,8 @@ func expectClosed(t testing.TB, what string, c net.Conn) {
 	}
 }
 
-// answers checks that the gateway still does, and has done all before.
+// answers checks that the gateway still answers, and has executed everything
+// before.
 func (r *rig) answers(secret string) {
 	r.t.Helper()
 	b := frame(wire.IsOnline, 0, "", "")
@@ -274,7 +277,7 @@ func (r *rig) answers(secret string) {
 	}
 }
 
-// testWorker is a BusinessWorker: it keeps the events that come.
+// testWorker is a BusinessWorker that keeps its events.
 type testWorker struct {
 	conn   net.Conn
 	events chan event
@@ -285,7 +288,7 @@ type event struct {
 	ext, body string
 }
 
-// worker attaches one, and waits until it is.
+// worker attaches a worker and waits until it is attached.
 func (r *rig) worker(key string) *testWorker {
 	r.t.Helper()
 	before := r.front.count.attaches.Load()

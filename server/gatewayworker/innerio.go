@@ -2,13 +2,13 @@ package gatewayworker
 
 import "golang.org/x/sys/unix"
 
-// serve acts on what epoll has told of a connection, or on its being new.
+// serve handles what epoll has reported about a connection, or a new connection.
 func (l *innerLoop) serve(c *innerConn) {
 	told := c.told
 	c.told = 0
 	c.hungUp = c.hungUp || told&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	if told&unix.EPOLLOUT != 0 {
-		if c.hungUp { // writing may fail; what it has said goes first
+		if c.hungUp { // writing may fail; what the peer has sent goes first
 			defer l.flush(c)
 		} else {
 			l.flush(c)
@@ -23,8 +23,8 @@ func (l *innerLoop) serve(c *innerConn) {
 	}
 }
 
-// readFirst takes apart what a new connection had sent when it was accepted. What it
-// sends later makes epoll tell, as soon as it is there.
+// readFirst parses what a new connection had sent when it was accepted. epoll
+// reports what it sends later.
 func (l *innerLoop) readFirst(c *innerConn) {
 	first := c.first
 	c.first = nil
@@ -39,9 +39,9 @@ func (l *innerLoop) readFirst(c *innerConn) {
 	}
 }
 
-// read takes what is there, at most readBudget and what of it replies allow.
-// Everything that came before the end of the peer's data is executed before
-// the end is acted on.
+// read reads what is available, up to readBudget and to what unread replies allow.
+// Everything before the end of the peer's data is executed before the end is
+// handled.
 func (l *innerLoop) read(c *innerConn) {
 	c.stopped = false
 	for budget := readBudget; !c.closed && (!c.ended || len(c.rest) > 0); {
@@ -49,7 +49,7 @@ func (l *innerLoop) read(c *innerConn) {
 		case c.later:
 			return
 		case c.paused(l.cfg.MaxReplies):
-			c.stopped = true // flush, or the end of the job, goes on with it
+			c.stopped = true // flush, or the end of the job, resumes it
 			return
 		case len(c.rest) > 0:
 			rest := c.rest
@@ -72,7 +72,7 @@ func (l *innerLoop) read(c *innerConn) {
 			l.count.bytesIn.Add(uint64(n))
 			l.consume(c, l.in[:n])
 			if n < len(l.in) && !c.hungUp && !c.fresh && len(c.rest) == 0 {
-				return // it is empty; what comes now has its own place among the ready ones
+				return // it is empty; what arrives now gets its own place among the ready ones
 			}
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -109,7 +109,7 @@ func (l *innerLoop) readLater(c *innerConn) {
 	}
 }
 
-// consume takes apart what has been read and executes every whole frame.
+// consume parses what has been read and executes every complete frame.
 func (l *innerLoop) consume(c *innerConn, in []byte) {
 	begun, allowed := l.steps, max(l.steps, leastSteps)
 	for !c.closed {
@@ -142,11 +142,11 @@ func (l *innerLoop) consume(c *innerConn, in []byte) {
 	l.hold(c)
 }
 
-// heldUnauthorized is how much of a frame is held for a connection that may
-// not do anything but name its key yet.
+// heldUnauthorized limits the incomplete frame of a connection that has not sent
+// its key yet.
 const heldUnauthorized = 4 << 10
 
-// hold accounts for the half frame that a connection has left.
+// hold accounts for the incomplete frame of a connection.
 func (l *innerLoop) hold(c *innerConn) {
 	held := c.reader.Held()
 	if c.job != nil {
@@ -171,8 +171,8 @@ func (l *innerLoop) hold(c *innerConn) {
 	l.close(most, closeHeld)
 }
 
-// send queues bytes for a connection; they are written at the end of the turn:
-// who waits for a reply says nothing new before everybody has been read.
+// send queues bytes for a connection. They are written at the end of the turn:
+// whoever waits for a reply sends nothing before everybody has been read.
 func (l *innerLoop) send(c *innerConn, b []byte) {
 	if c.closed {
 		return
@@ -184,7 +184,7 @@ func (l *innerLoop) send(c *innerConn, b []byte) {
 	l.queued(c, len(b))
 }
 
-// queued accounts for n bytes more in c.out.
+// queued accounts for n more bytes in c.out.
 func (l *innerLoop) queued(c *innerConn, n int) {
 	l.waiting += n
 	l.count.waiting.Store(int64(l.waiting))
@@ -194,7 +194,7 @@ func (l *innerLoop) queued(c *innerConn, n int) {
 	}
 }
 
-// flush writes what the kernel takes.
+// flush writes what the kernel accepts.
 func (l *innerLoop) flush(c *innerConn) {
 	if c.closed {
 		return
@@ -217,7 +217,7 @@ func (l *innerLoop) flush(c *innerConn) {
 		n, err := l.sys.write(c.fd, c.out[c.sent:])
 		switch {
 		case n > 0 && err == nil:
-			if c.wrote(n); c.worker != nil && !c.mixed && c.sent-c.head > keepOut {
+			if c.wrote(n); c.worker != nil && !c.mixed && c.sent-c.firstEvent > keepOut {
 				l.settle(c)
 			}
 			c.lastOut = l.now()
@@ -232,7 +232,7 @@ func (l *innerLoop) flush(c *innerConn) {
 			l.tryLater(c, retryWrite)
 			return
 		default: // what it has sent before is still there
-			c.reset = c.reset || err == unix.ECONNRESET // of one that has ended in order it is EPIPE
+			c.reset = c.reset || err == unix.ECONNRESET // after an orderly end it is EPIPE
 			l.readOut(c, closePeer)
 			return
 		}
@@ -240,16 +240,16 @@ func (l *innerLoop) flush(c *innerConn) {
 	if c.closed {
 		return
 	}
-	l.want(c, c.worker != nil && !c.worker.idle()) // after feedBudget it goes on when the others have had their turn
+	l.want(c, c.worker != nil && !c.worker.idle()) // after feedBudget it continues when the others have had their turn
 	switch {
-	case c.stopped && c.job == nil: // replies have been read, commands go on
+	case c.stopped && c.job == nil: // replies have been read, commands continue
 		l.readLater(c)
 	case c.ended && len(c.rest) == 0 && c.job == nil:
 		l.close(c, closePeer)
 	}
 }
 
-// want sets whether epoll tells when the connection can be written.
+// want sets whether epoll reports when the connection can be written.
 func (l *innerLoop) want(c *innerConn, write bool) {
 	if c.wantWrite == write {
 		return
@@ -258,7 +258,7 @@ func (l *innerLoop) want(c *innerConn, write bool) {
 	if write {
 		events |= unix.EPOLLOUT
 	}
-	// Both are looked at anew by the kernel: what came meanwhile is told of.
+	// The kernel checks both again, so it reports what arrived meanwhile.
 	switch err := l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, c.fd, events); {
 	case err == nil:
 		c.wantWrite = write

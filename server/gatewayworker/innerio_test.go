@@ -13,8 +13,8 @@ import (
 	"castgate/server"
 )
 
-// sockets returns the states of the host's TCP sockets that connect two ports, as
-// /proc/net/tcp writes them: 01 established, 06 TIME_WAIT.
+// sockets returns the states of this host's TCP sockets that connect two ports, as
+// in /proc/net/tcp: 01 established, 06 TIME_WAIT.
 func sockets(t *testing.T, from, to uint16) (states []string) {
 	t.Helper()
 	table, err := os.ReadFile("/proc/self/net/tcp")
@@ -29,8 +29,8 @@ func sockets(t *testing.T, from, to uint16) (states []string) {
 	return states
 }
 
-// A host has 28,000 ports for connections to one address, and a TIME_WAIT keeps one
-// of them for 60 seconds.
+// A host has 28,000 ports for connections to one address, and a TIME_WAIT occupies
+// one of them for 60 seconds.
 func TestCommandLeavesNoTimeWait(t *testing.T) {
 	r := startRig(t, nil)
 	client := r.client()
@@ -39,7 +39,7 @@ func TestCommandLeavesNoTimeWait(t *testing.T) {
 		if _, err := c.Write(frame(wire.SendToOne, 1, "", "on")); err != nil {
 			t.Fatal(err)
 		}
-		if i%2 == 1 { // it ends after its command has been executed, not before
+		if i%2 == 1 { // it ends after its command has been executed
 			client.expect("a message", "8102"+hex.EncodeToString([]byte("on")))
 		}
 		_ = c.Close()
@@ -51,7 +51,7 @@ func TestCommandLeavesNoTimeWait(t *testing.T) {
 	}
 }
 
-// Who ends only its side still gets all that it has asked for, and a FIN.
+// A caller that ends only its own side gets all its replies, and a FIN.
 func TestRepliesEndInOrder(t *testing.T) {
 	r := startRig(t, nil)
 	r.client()
@@ -66,11 +66,11 @@ func TestRepliesEndInOrder(t *testing.T) {
 	one := len(r.ask(frame(wire.AllSessions, 0, "", ""))) + 4
 	got, err := io.Copy(io.Discard, c)
 	if err != nil || got != int64(queries*one) {
-		t.Errorf("%d bytes of replies and %v, wants %d and a FIN", got, err, queries*one)
+		t.Errorf("%d bytes of replies and %v, want %d and a FIN", got, err, queries*one)
 	}
 }
 
-// What the gateway ends by itself ends by a FIN.
+// A connection that the gateway closes ends with a FIN.
 func TestRefusalsEndInOrder(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Secret = "secret" })
 	c := r.dial()
@@ -78,6 +78,6 @@ func TestRefusalsEndInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("%d bytes and %v, wants a FIN", n, err)
+		t.Errorf("%d bytes and %v, want a FIN", n, err)
 	}
 }

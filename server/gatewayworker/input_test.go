@@ -13,8 +13,8 @@ import (
 	"castgate/server/gateway"
 )
 
-// Frames that can't be taken close their connection, silently, and nobody
-// else's; what came before them is done.
+// An invalid frame closes its own connection, without an answer, and no other;
+// commands before it are executed.
 func TestBadFrames(t *testing.T) {
 	header := func(length, ext uint32, command wire.Command) string {
 		b := make([]byte, wire.HeaderLen)
@@ -55,7 +55,7 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
-// Commands that make no sense do nothing, are counted, and leave their
+// Commands that make no sense have no effect, are counted, and leave their
 // connection open.
 func TestBadCommands(t *testing.T) {
 	r := startRig(t, nil)
@@ -88,7 +88,7 @@ func TestBadCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := readReply(t, peer); got != want {
-			t.Errorf("reply %.200q, wants %.200q", got, want)
+			t.Errorf("reply %.200q, want %.200q", got, want)
 		}
 	}
 	ask(frame(wire.SessionOfClient, 1, "", ""), `a:1:{s:1:"k";i:1;}`)
@@ -106,12 +106,12 @@ func TestBadCommands(t *testing.T) {
 	r.tell(frame(wire.SetSession, 1, deep, ""))
 	r.tell(frame(wire.UpdateSession, 1, deep, ""))
 	ask(frame(wire.SessionOfClient, 1, "", ""), deep)
-	// Of those above, one said what goes to everybody: nothing was sent.
+	// One of those above sends to everybody; nothing was sent.
 	r.tell(frame(wire.SendToOne, 1, "", "end"))
 	c.expect("bad commands", "8103656e64")
 	for why, least := range map[ignoreReason]uint64{ignoreUnknown: 4, ignoreBody: 4, ignoreEmpty: 5, ignoreName: 2, ignoreSession: 4, ignoreOffline: 5} {
 		if n := r.front.count.ignored[why].Load(); n < least {
-			t.Errorf("%d commands ignored for %s, wants %d", n, ignoreNames[why], least)
+			t.Errorf("%d commands ignored for %s, want %d", n, ignoreNames[why], least)
 		}
 	}
 }
@@ -147,8 +147,7 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// A frame that comes byte by byte is one that comes whole, and one of 10 MiB
-// is taken.
+// A frame may arrive byte by byte, and a frame of 10 MiB is accepted.
 func TestFramesInPieces(t *testing.T) {
 	r := startRig(t, func(_ *Config, sc *server.Config) { sc.SendQueue = 1 << 30 })
 	c := r.client()
@@ -171,7 +170,8 @@ func TestFramesInPieces(t *testing.T) {
 	r.await("nothing of it is kept", func() bool { return r.front.count.held.Load() == 0 })
 }
 
-// Half frames of many are held up to a limit; the one with the most goes.
+// Incomplete frames are held up to a limit; above it the connection that holds the
+// most is closed.
 func TestHalfFramesAreBounded(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.MaxHeld = 1 << 20 })
 	var peers []net.Conn
@@ -191,8 +191,8 @@ func TestHalfFramesAreBounded(t *testing.T) {
 	r.await("nothing is held", func() bool { return r.front.count.held.Load() == 0 })
 }
 
-// Connections that say nothing, or stop in the middle, go after a while; others
-// are served meanwhile and afterwards, and none is closed for being idle.
+// Connections that send nothing, or stop within a frame, are closed after a while.
+// Others are served meanwhile and afterwards, and none is closed for being idle.
 func TestSilentPeers(t *testing.T) {
 	n := 1000
 	if testing.Short() {
@@ -217,7 +217,7 @@ func TestSilentPeers(t *testing.T) {
 	}
 	r.answers("")
 	expectClosed(t, "half a frame", half)
-	r.await("all silent ones are gone", func() bool {
+	r.await("all silent ones are closed", func() bool {
 		c := &r.front.count.closes
 		return c[closeSilent].Load()+c[closeFull].Load() == uint64(n) && c[closeFull].Load() >= 50
 	})
@@ -227,8 +227,8 @@ func TestSilentPeers(t *testing.T) {
 	readReply(t, pooled)
 }
 
-// At the limit a connection that has sent a command stays, and there is no
-// room for another; when one goes there is.
+// At the limit a connection that has sent a command stays and there is no room for
+// another, until one ends.
 func TestMaxConns(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.MaxConns = 3 })
 	var peers []net.Conn
@@ -241,7 +241,7 @@ func TestMaxConns(t *testing.T) {
 		peers = append(peers, peer)
 	}
 	expectClosed(t, "one too many", r.dial())
-	turn := make(chan struct{}) // those that are turned away in one go with it are so without a wait
+	turn := make(chan struct{}) // those turned away in one go with it do not wait
 	r.front.do(context.Background(), func(*innerLoop) { close(turn) }, turn)
 	waits := r.dial()
 	if _, err := waits.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
@@ -256,7 +256,8 @@ func TestMaxConns(t *testing.T) {
 func TestUnreadReplies(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.StallTimeout = time.Second })
 	r.client()
-	// Not over the inner port: on a busy machine a frame of that size stalls as well.
+	// Not over the inner port: on a busy machine a frame of that size stalls as
+	// well.
 	session := []byte(strings.Repeat("s", gateway.MaxSessionBytes))
 	if err := r.server.PutSessionBytes(context.Background(), r.front.loop.prefix+"00000001", session); err != nil {
 		t.Fatal(err)
@@ -269,7 +270,7 @@ func TestUnreadReplies(t *testing.T) {
 			}
 		}
 	}()
-	r.await("who does not read is closed", func() bool { return r.front.count.closes[closeUnread].Load() == 1 })
+	r.await("a caller that does not read is closed", func() bool { return r.front.count.closes[closeUnread].Load() == 1 })
 	r.await("nothing waits", func() bool { return r.front.count.waiting.Load() == 0 })
 	r.answers("")
 }

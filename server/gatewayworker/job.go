@@ -8,34 +8,35 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// A command may name a million clients, and the next one of somebody else waits
-// for it. So work is counted in steps of about a microsecond. A command that may
-// take long is a job: it runs at once and in its place, but once the steps that a
-// turn has for commands are spent, it goes on in later turns, a few steps in each.
+// A command may name a million clients, while somebody else's next command waits.
+// So work is counted in steps of about a microsecond. A command that may take long
+// is a job. It starts at once, in order, but when the steps of its turn are used
+// up, it continues in later turns, a few steps in each.
 //
-// What holds for the order: on one connection, commands follow each other whatever
-// they take. Between connections, a command sees all that was sent before it, but
-// for what is left of a job, or of pipelined commands, that is out of steps.
+// The order: commands on one connection always run one after the other. Between
+// connections, a command sees the effect of everything that was sent before it,
+// except for the rest of a job, or of pipelined commands, that ran out of steps.
 
 const (
-	// turnSteps is what the commands of one turn may take before jobs, and
-	// connections with more commands, have to go on in later turns.
+	// turnSteps is how many steps the commands of one turn may take before jobs,
+	// and connections with more commands, continue in later turns.
 	turnSteps = 16 << 10
-	// leastSteps is what a connection may take in a turn in any case.
+	// leastSteps is how many steps a connection may always take in a turn.
 	leastSteps = 256
-	// jobSteps is what a turn gives all jobs that go on.
+	// jobSteps is how many steps a turn gives to all continued jobs together.
 	jobSteps = 4 << 10
-	// lookSteps is what is counted between two looks of the server at its context.
+	// lookSteps is the number of steps between two checks of the context by the
+	// server.
 	lookSteps = 64
-	// longExt and longBody are the bytes of ext and of a serialized body from which
-	// a command is a job.
+	// longExt and longBody are the sizes in bytes of ext and of a serialized body
+	// from which a command is a job.
 	longExt, longBody = 4 << 10, 64 << 10
-	// byteStep is how many bytes that are read or written count as a step.
+	// byteStep is how many bytes of input or output count as a step.
 	byteStep = 256
 )
 
-// job is a command that is being executed. It is also the context of the
-// server's verbs: where they look whether to go on, it gives way.
+// job is a command in execution. It is also the context for the server's verbs:
+// when they check it, it gives way.
 type job struct {
 	context.Context
 	loop    *innerLoop
@@ -43,22 +44,22 @@ type job struct {
 	frame   wire.Frame
 	session int // bytes of the session that it changes
 	decoder wire.Decoder
-	body    []byte // message that is being made
-	rows    []byte // of a reply that is being made
-	rest    []byte // rows that come behind others
-	built   int    // bytes of a reply, so far
-	over    bool   // the reply has no room
+	body    []byte // the message under construction
+	rows    []byte // of the reply under construction
+	rest    []byte // rows that come after the others
+	built   int    // bytes of the reply so far
+	over    bool   // the reply exceeds the limit
 
 	// Of a job that can give way.
 	yield  func(struct{}) bool
 	resume func() (struct{}, bool)
 	stop   func()
-	left   int  // steps until it does
+	left   int  // steps until it gives way
 	busy   bool // it waits for room at the event loops
 	dead   bool // nobody wants the rest: it must do nothing more
 }
 
-// long tells whether a command may take more than a few steps.
+// long reports whether a command may take more than a few steps.
 func long(f *wire.Frame) bool {
 	switch f.Command {
 	case wire.AllSessions, wire.SessionsOfGroup, wire.SelectClients, wire.Groups, wire.Ungroup, wire.ClientsOfUID:
@@ -71,7 +72,7 @@ func long(f *wire.Frame) bool {
 	return f.Flags&wire.FlagPlain == 0 && len(f.Body) >= longBody
 }
 
-// perform executes an authorized connection's command: at once, or as a job.
+// perform executes a command of an authorized connection: at once, or as a job.
 func (l *innerLoop) perform(c *innerConn, f *wire.Frame) {
 	session := l.updated(f)
 	if !long(f) && session < longBody {
@@ -80,7 +81,7 @@ func (l *innerLoop) perform(c *innerConn, f *wire.Frame) {
 		return
 	}
 	j := &job{Context: background, loop: l, conn: c, frame: *f, session: session}
-	if len(f.Ext)+len(f.Body) <= readLen { // it may lie in a buffer of the loop
+	if len(f.Ext)+len(f.Body) <= readLen { // it may be in a buffer of the loop
 		j.frame.Ext, j.frame.Body = bytes.Clone(f.Ext), bytes.Clone(f.Body)
 	}
 	j.decoder.Pace = j.passed
@@ -102,8 +103,8 @@ func (l *innerLoop) perform(c *innerConn, f *wire.Frame) {
 	l.ended(j)
 }
 
-// updated is how many bytes the session has that an UPDATE_SESSION is merged into:
-// that takes as long as the session is, however short the update.
+// updated is the size in bytes of the session that an UPDATE_SESSION changes.
+// However short the update, the work depends on the size of the session.
 func (l *innerLoop) updated(f *wire.Frame) int {
 	if f.Command != wire.UpdateSession {
 		return 0
@@ -112,8 +113,8 @@ func (l *innerLoop) updated(f *wire.Frame) int {
 	return len(session)
 }
 
-// crowded tells whether a job has to wait until others have ended: what is made
-// of their frames takes many times the room of these.
+// crowded reports whether a job must wait until others have ended: parsed frames
+// take many times the memory of the frames.
 func (l *innerLoop) crowded(j *job) bool {
 	size := j.size()
 	for _, other := range l.jobs {
@@ -124,13 +125,13 @@ func (l *innerLoop) crowded(j *job) bool {
 	return false
 }
 
-// maxJobBytes is how many bytes of frames, and of sessions that they change, are
-// taken apart at a time. One job always goes on.
+// maxJobBytes limits the bytes of frames, and of the sessions that they change,
+// that are parsed at a time. One job always continues.
 const maxJobBytes = wire.MaxFrame
 
 func (j *job) size() int { return wire.HeaderLen + len(j.frame.Ext) + len(j.frame.Body) + j.session }
 
-// goOn runs a job for some steps and tells whether it has ended.
+// goOn runs a job for some steps and reports whether it has ended.
 func (l *innerLoop) goOn(j *job, steps int) bool {
 	before := l.at
 	l.at, j.left, j.busy = j, steps, false
@@ -139,7 +140,7 @@ func (l *innerLoop) goOn(j *job, steps int) bool {
 	return !more
 }
 
-// ended gives back what a job held.
+// ended releases what a job held.
 func (l *innerLoop) ended(j *job) {
 	l.built -= j.built
 	c := j.conn
@@ -151,7 +152,7 @@ func (l *innerLoop) ended(j *job) {
 	l.hold(c)
 }
 
-// goOnWithJobs gives each job its part of the turn.
+// goOnWithJobs gives each job its share of the turn.
 func (l *innerLoop) goOnWithJobs() {
 	if len(l.jobs) == 0 {
 		return
@@ -178,7 +179,7 @@ func (l *innerLoop) goOnWithJobs() {
 	}
 }
 
-// allBusy tells whether every job waits for the event loops.
+// allBusy reports whether every job waits for the event loops.
 func (l *innerLoop) allBusy() bool {
 	for _, j := range l.jobs {
 		if !j.busy {
@@ -188,7 +189,8 @@ func (l *innerLoop) allBusy() bool {
 	return true
 }
 
-// step counts work and gives way when it is time to. False tells to stop.
+// step counts work, and gives way when it is time. It returns false if the job must
+// stop.
 func (j *job) step(n int) bool {
 	j.loop.steps -= n
 	j.loop.count.steps.Add(uint64(n))
@@ -201,14 +203,14 @@ func (j *job) step(n int) bool {
 // passed counts bytes that have been read.
 func (j *job) passed(n int) bool { return j.step(1 + n/byteStep) }
 
-// pause gives way until the next turn. False tells to stop.
+// pause gives way until the next turn. It returns false if the job must stop.
 func (j *job) pause() bool {
 	j.left, j.busy = 0, true
 	return j.step(0)
 }
 
-// Err implements context.Context for the server's verbs, which look at it
-// between parts of their work.
+// Err implements context.Context for the server's verbs, which check it between
+// parts of their work.
 func (j *job) Err() error {
 	if !j.step(lookSteps) {
 		return context.Canceled
@@ -216,7 +218,7 @@ func (j *job) Err() error {
 	return nil
 }
 
-// fits tells whether a reply that has n bytes so far may become longer.
+// fits reports whether a reply of n bytes so far may grow.
 func (j *job) fits(n int) bool {
 	l := j.loop
 	l.built += n - j.built

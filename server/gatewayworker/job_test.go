@@ -29,7 +29,7 @@ func integers(n int) string {
 	return b.String() + "}"
 }
 
-// numbered joins n texts that format makes of their numbers.
+// numbered joins n texts, formatted from their numbers.
 func numbered(n int, format string) string {
 	var b strings.Builder
 	for i := range n {
@@ -41,7 +41,7 @@ func numbered(n int, format string) string {
 	return b.String()
 }
 
-// longCommands are frames that ask for much, by a size.
+// longCommands are frames that cause a lot of work, by a size.
 var longCommands = map[string]func(n int) []byte{
 	"one client again and again": func(n int) []byte {
 		return frame(wire.SendToAll, 0, `{"connections":[`+strings.Repeat("1,", n)+`1]}`, "m")
@@ -83,16 +83,16 @@ var longCommands = map[string]func(n int) []byte{
 	"a session of many values": func(n int) []byte { return frame(wire.UpdateSession, 1, integers(n), "") },
 }
 
-// idle waits until nothing is left to do.
+// idle waits until there is nothing left to do.
 func (r *rig) idle() {
 	r.t.Helper()
 	r.answers("")
-	r.await("the inner loop has done all", func() bool {
+	r.await("the inner loop is idle", func() bool {
 		return r.number(func(l *innerLoop) uint64 { return uint64(len(l.jobs) + len(l.unfinished) + l.held + l.built) }) == 0
 	})
 }
 
-// Twice as long a command takes no more than about twice the work and the memory.
+// A command of twice the length takes at most about twice the work and memory.
 func TestWorkIsLinear(t *testing.T) {
 	r := startRig(t, nil)
 	r.client()
@@ -123,17 +123,17 @@ func TestWorkIsLinear(t *testing.T) {
 		steps, bytes := least(n)
 		steps2, bytes2 := least(2 * n)
 		if steps2 > 3*steps+1000 || bytes2 > 3*bytes+1<<20 {
-			t.Errorf("%s: %d steps and %d bytes for one size, %d and %d for twice of it", name, steps, bytes, steps2, bytes2)
+			t.Errorf("%s: %d steps and %d bytes for one size, %d and %d for twice that", name, steps, bytes, steps2, bytes2)
 		}
 	}
 }
 
-// However much commands ask for, a turn takes a bounded number of steps, and all is
-// done in the end.
+// Whatever commands ask for, a turn takes a bounded number of steps, and everything
+// is done in the end.
 func TestTurnsAreBounded(t *testing.T) {
 	sys := linux
 	var front atomic.Pointer[Front]
-	var most, last uint64 // the inner loop's
+	var most, last uint64 // used by the inner loop
 	sys.wait = func(epoll int, events []unix.EpollEvent, ms int) (int, error) {
 		if f := front.Load(); f != nil {
 			now := f.count.steps.Load()
@@ -153,7 +153,7 @@ func TestTurnsAreBounded(t *testing.T) {
 			t.Errorf("%s: %d steps in a turn", name, n)
 		}
 	}
-	// Many cheap ones at once, and queries that are not.
+	// Many cheap commands at once, and queries that are not cheap.
 	r.tell(frame(wire.SetSession, 1, strings.Repeat("s", 5000), ""))
 	conn := r.dial()
 	var b []byte
@@ -165,20 +165,20 @@ func TestTurnsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := readReply(t, conn); got != "i:0;" {
-		t.Errorf("behind many commands: %q", got)
+		t.Errorf("after many commands: %q", got)
 	}
 	r.idle()
 	if n := r.number(func(*innerLoop) uint64 { return most }); n > turnSteps+jobSteps+leastSteps+2*partLen {
-		t.Errorf("commands behind each other: %d steps in a turn", n)
+		t.Errorf("commands one after the other: %d steps in a turn", n)
 	}
 }
 
-// A short update of a long session is as much work as the session is long: it gives
-// way to others like a long one.
+// A short update of a long session is as much work as the session is long, so it
+// gives way like a long command.
 func TestShortUpdatesOfALongSession(t *testing.T) {
 	sys := linux
 	var front atomic.Pointer[Front]
-	var most, last uint64 // the inner loop's
+	var most, last uint64 // used by the inner loop
 	sys.wait = func(epoll int, events []unix.EpollEvent, ms int) (int, error) {
 		if f := front.Load(); f != nil {
 			now := f.count.steps.Load()
@@ -205,7 +205,7 @@ func TestShortUpdatesOfALongSession(t *testing.T) {
 	}
 	for _, c := range conns {
 		if got := readReply(t, c); got != "i:1;" {
-			t.Errorf("behind an update: %q", got)
+			t.Errorf("after an update: %q", got)
 		}
 	}
 	r.idle()
@@ -226,7 +226,7 @@ func TestShortUpdatesOfALongSession(t *testing.T) {
 	}
 }
 
-// number asks the inner loop for one.
+// number asks the inner loop for a number.
 func (r *rig) number(ask func(*innerLoop) uint64) (n uint64) {
 	r.t.Helper()
 	done := make(chan struct{})
@@ -236,8 +236,8 @@ func (r *rig) number(ask func(*innerLoop) uint64) (n uint64) {
 	return n
 }
 
-// While a command goes on in later turns, others are answered after a few of its
-// steps, and the commands behind it on its own connection wait for it.
+// While a command continues in later turns, others are answered after a few of its
+// steps, and the commands after it on its own connection wait for it.
 func TestOthersAreAnswered(t *testing.T) {
 	sys := linux
 	var front atomic.Pointer[Front]
@@ -282,7 +282,7 @@ func TestOthersAreAnswered(t *testing.T) {
 		t.Fatalf("%q", got)
 	}
 	if took := answered.Load() - at; took > 4*jobSteps {
-		t.Errorf("%d steps until another one was answered", took)
+		t.Errorf("%d steps until another command was answered", took)
 	}
 	c.expect("a message and the one behind it", "81016d"+"81016f")
 	if took := r.front.count.steps.Load() - begin; took < 1_000_000 {
@@ -290,8 +290,8 @@ func TestOthersAreAnswered(t *testing.T) {
 	}
 }
 
-// A reply that has no room ends its connection, not the process, and leaves nothing
-// behind; so does a peer that is gone.
+// A reply that exceeds the limit ends its connection, not the process, and frees
+// its memory; so does a peer that has gone.
 func TestReplyOverTheLimit(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.MaxAllReplies = 100_000 })
 	for i := range 5 {

@@ -9,11 +9,11 @@ import (
 	"castgate/server/internal/audit"
 )
 
-// auditKey stands for the key in records: PHP has one secret for all.
+// auditKey stands for the key in audit records: PHP has a single secret.
 const auditKey = "gatewayworker"
 
-// kick closes a client after what waits for it and the message, if there is
-// one: null means none, an empty string an empty message.
+// kick closes a client after its queued data and the message, if there is one: null
+// means no message, an empty string an empty message.
 func (l *innerLoop) kick(c *innerConn, f *wire.Frame) {
 	message, null, err := l.at.decoder.Message(l.at.body[:0], f)
 	if l.at.dead {
@@ -33,14 +33,14 @@ func (l *innerLoop) kick(c *innerConn, f *wire.Frame) {
 	l.kicked(c, id, false, found, err)
 }
 
-// abort ends a client at once. c is nil if nobody asked for it.
+// abort ends a client at once. c is nil if no command asked for it.
 func (l *innerLoop) abort(c *innerConn, connection uint32) {
 	id := l.clientID(connection)
 	found, err := l.gateway.Abort(background, id)
 	l.kicked(c, id, true, found, err)
 }
 
-// kicked notes how the end of a client went that c has asked for.
+// kicked records the result of a kick that c has asked for.
 func (l *innerLoop) kicked(c *innerConn, id string, abort, found bool, err error) {
 	l.note(err)
 	switch {
@@ -53,7 +53,7 @@ func (l *innerLoop) kicked(c *innerConn, id string, abort, found bool, err error
 	}
 }
 
-// refuse ends a connection that has not named the key.
+// refuse ends a connection that has not sent the key.
 func (l *innerLoop) refuse(c *innerConn) {
 	if l.audit.On() {
 		l.audit.Refused("-", c.peer.String(), slog.String("request", auditKey), slog.String("code", closeNames[closeUnauthorized]))

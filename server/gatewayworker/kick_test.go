@@ -39,8 +39,8 @@ func (l *logText) records(t *testing.T) (all []map[string]any) {
 	return all
 }
 
-// Kicks that ended a client and wrong keys are written down, with who and from
-// where; what did nothing, sessions and what the gateway does itself are not.
+// Kicks that ended a client and wrong keys are recorded, with who and from where.
+// Kicks without effect, sessions and what the gateway does by itself are not.
 func TestKicksAreWrittenDown(t *testing.T) {
 	var log logText
 	r := startRig(t, func(c *Config, _ *server.Config) {
@@ -52,7 +52,7 @@ func TestKicksAreWrittenDown(t *testing.T) {
 	peer := r.dial()
 	commands := append(frame(wire.SetSession, 1, "private", ""), frame(wire.Kick, 1, "", "private")...)
 	commands = append(commands, frame(wire.Destroy, 2, "", "")...)
-	commands = append(commands, frame(wire.Kick, 99, "", "")...) // is not there
+	commands = append(commands, frame(wire.Kick, 99, "", "")...) // does not exist
 	commands = append(commands, frame(wire.GatewayClientConnect, 0, "", `{"secret_key":"private"}`)...)
 	if _, err := peer.Write(commands); err != nil {
 		t.Fatal(err)
@@ -79,6 +79,6 @@ func TestKicksAreWrittenDown(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if strings.Contains(log.b.String(), "private") {
-		t.Error("contents or a key stand in the audit log")
+		t.Error("the audit log contains a message or a key")
 	}
 }

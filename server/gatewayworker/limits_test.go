@@ -20,8 +20,8 @@ func (r *rig) uidOf() string {
 	return strings.TrimSuffix(value, "}}")
 }
 
-// Whole tokens serve as uids: up to 1,024 bytes are bound. A longer one leaves the
-// client without a uid, never with the one before, and the log says so once.
+// Uids may be as long as whole tokens: up to 1,024 bytes are bound. A longer one
+// leaves the client without a uid, not with the previous one, and is logged once.
 func TestLongUIDs(t *testing.T) {
 	var log logText
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
@@ -46,16 +46,16 @@ func TestLongUIDs(t *testing.T) {
 		t.Errorf("after a uid that is too long it is %.60s", got)
 	}
 	if n := r.front.count.ignored[ignoreName].Load(); n != 3 {
-		t.Errorf("%d are counted, wants 3", n)
+		t.Errorf("%d were counted, want 3", n)
 	}
 	log.expectRefused(t, "BIND_UID", "long_name")
 }
 
-// expectRefused looks for the one line about a command that was refused.
+// expectRefused looks for the one log line about a refused command.
 func (l *logText) expectRefused(t *testing.T, command, reason string) {
 	t.Helper()
-	refused := func(record map[string]any) bool { return record["msg"] == "a command of PHP was refused" }
-	// It is counted before it is told.
+	refused := func(record map[string]any) bool { return record["msg"] == "refused a command of PHP" }
+	// It is counted before it is logged.
 	for end := time.Now().Add(patience); !slices.ContainsFunc(l.records(t), refused) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
@@ -68,11 +68,11 @@ func (l *logText) expectRefused(t *testing.T, command, reason string) {
 		}
 	}
 	if found != 1 {
-		t.Errorf("%d lines tell of it, wants 1", found)
+		t.Errorf("%d lines in the log, want 1", found)
 	}
 }
 
-// A client is in thousands of groups, up to a limit that is told of.
+// A client may be in thousands of groups, up to a limit. Reaching it is logged.
 func TestManyGroups(t *testing.T) {
 	var log logText
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
@@ -85,16 +85,16 @@ func TestManyGroups(t *testing.T) {
 	r.await("all are done", func() bool { return r.front.count.commands[wire.JoinGroup].Load() == gateway.MaxGroupsPerClient+2 })
 	for i, want := range map[int]string{0: "i:1;", 5000: "i:1;", gateway.MaxGroupsPerClient - 1: "i:1;", gateway.MaxGroupsPerClient: "i:0;"} {
 		if got := r.ask(frame(wire.CountOfGroup, 0, fmt.Sprint("group ", i), "")); got != want {
-			t.Errorf("group %d has %s, wants %s", i, got, want)
+			t.Errorf("group %d has %s, want %s", i, got, want)
 		}
 	}
 	if n := r.front.count.ignored[ignoreGroups].Load(); n != 2 {
-		t.Errorf("%d are counted, wants 2", n)
+		t.Errorf("%d were counted, want 2", n)
 	}
 	log.expectRefused(t, "JOIN_GROUP", "too_many_groups")
 }
 
-// A session of megabytes is kept; one that is beyond the limit is told of.
+// A session of megabytes is stored; one above the limit is refused and logged.
 func TestLargeSession(t *testing.T) {
 	var log logText
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })

@@ -17,15 +17,15 @@ import (
 	"castgate/server/gateway"
 )
 
-// beside runs a broadcast to all after the other, over the Gateway, to clients
-// of their own until it is stopped. The client that connects next gets none. One
-// begins when all have the one before: else, on a machine that does not keep up,
-// the kernel's queue of packets overflows (netdev_max_backlog), and commands are
-// among those that it drops and that come again later.
+// beside runs one broadcast to all after the other through the Gateway, until it is
+// stopped, to clients of its own. A client that connects later gets none. A
+// broadcast begins when everybody has the previous one: otherwise, on a machine
+// that does not keep up, the kernel's packet queue overflows (netdev_max_backlog),
+// and commands are among the packets that are dropped and retransmitted later.
 func (r *rig) beside(clients int) (stop func()) {
 	var heard atomic.Int64
 	for range clients {
-		conn, in, err := shakeHands(r.server.Addr().String())
+		conn, in, err := upgrade(r.server.Addr().String())
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -65,8 +65,8 @@ func (r *rig) beside(clients int) (stop func()) {
 	return func() { close(end); done.Wait() }
 }
 
-// A command sees what those before it have done, each on a connection of its
-// own and closed before the next is opened (docs/gatewayworker-protocol.md
+// A command sees the effect of the commands before it, each on a connection of its
+// own that is closed before the next is opened (docs/gatewayworker-protocol.md
 // section 0.1).
 func TestOrderAcrossConnections(t *testing.T) {
 	binds, sends := 1500, 300
@@ -116,21 +116,21 @@ func TestOrderAcrossLongConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := readReply(t, q); got != session {
-			t.Fatalf("session %q, wants %q", got, session)
+			t.Fatalf("session %q, want %q", got, session)
 		}
 	}
 	stop()
 }
 
-// Queries that are pipelined have their replies in order, however slowly these
-// are read and whatever they amount to.
+// Pipelined queries get their replies in order, however slowly these are read and
+// however large they are.
 func TestPipelinedQueries(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.MaxReplies = 10_000 })
 	r.client()
 	session := strings.Repeat("s", 5000)
 	r.tell(frame(wire.SetSession, 1, session, ""))
 	c := r.dial()
-	const queries = 4000 // 20 MB of replies, more than the kernel takes
+	const queries = 4000 // 20 MB of replies, more than the kernel holds
 	var b []byte
 	for i := range queries {
 		b = append(b, frame(wire.BindUID, 1, fmt.Sprint("u", i), "")...)

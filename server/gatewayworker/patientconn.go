@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stream is what is used of a *net.TCPConn.
+// stream is the part of *net.TCPConn that is used.
 type stream interface {
 	net.Conn
 	CloseWrite() error
 }
 
-// patientConn is a connection that outlives the kernel's being short of memory
-// for it: package net takes that for its end, and a Register would tell its
-// workers of a gateway that has not left. Deadlines and Close hold.
+// patientConn is a connection that survives a lack of kernel memory. Package net
+// reports that as its end, and a Register would tell its workers that a gateway has
+// left. Deadlines and Close work as usual.
 type patientConn struct{ stream }
 
 func (c patientConn) Read(p []byte) (int, error) {
@@ -37,7 +37,7 @@ func (c patientConn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// waited returns true after a pause if an error will pass.
+// waited pauses and returns true if an error is temporary.
 func waited(err error) bool {
 	if !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.ENOMEM) {
 		return false

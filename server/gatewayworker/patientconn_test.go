@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// faultyListener is a listener whose accepts, and the reads and writes of what
-// it accepts, fail as the test wants.
+// faultyListener is a listener whose accepts fail as the test wants, as do the
+// reads and writes of its connections.
 type faultyListener struct {
 	net.Listener
 	accepts, reads, writes fault
-	spared                 atomic.Int64 // so many connections, the first, have no faults
+	spared                 atomic.Int64 // the first connections, which have no faults
 	accepted               atomic.Int64
 }
 
@@ -51,8 +51,8 @@ func (s *faultyStream) Read(p []byte) (int, error) {
 	return s.TCPConn.Read(p[:1])
 }
 
-// Write writes half of it where it fails, as package net does when the second
-// of its system calls fails.
+// Write writes half of the data when it fails, as package net does if its second
+// system call fails.
 func (s *faultyStream) Write(p []byte) (int, error) {
 	if s.spared() {
 		return s.TCPConn.Write(p)
@@ -86,7 +86,7 @@ func startFaultyRegister(t *testing.T) (*register, *faultyListener) {
 	return r, l
 }
 
-// No error of accept ends the Register or those who are there.
+// No error of accept ends the Register or a connection to it.
 func TestRegisterAcceptErrors(t *testing.T) {
 	r, l := startFaultyRegister(t)
 	there := dial(t, r.Addr().String()).send(asWorker)
@@ -94,7 +94,7 @@ func TestRegisterAcceptErrors(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED, unix.EPERM, unix.ENETDOWN} {
 		before := r.Stats().AcceptErrors
 		l.accepts.set(errno, 2)
-		dial(t, r.Addr().String()).send("x\n") // the accept that waits is one without a fault
+		dial(t, r.Addr().String()).send("x\n") // the accept under way has no fault
 		dial(t, r.Addr().String()).send(asWorker).expect(listing())
 		if n := r.Stats().AcceptErrors - before; n != 2 {
 			t.Errorf("%v: counted %d times", errno, n)
@@ -103,8 +103,8 @@ func TestRegisterAcceptErrors(t *testing.T) {
 	there.send(asWorker).expect(listing())
 }
 
-// A kernel short of memory, and lines in pieces, cost no gateway and no worker
-// its place; other errors end the connection they are of.
+// A lack of kernel memory, and lines in pieces, cost no gateway and no worker its
+// place. Other errors end the connection that they concern.
 func TestRegisterShortage(t *testing.T) {
 	r, l := startFaultyRegister(t)
 	worker := dial(t, r.Addr().String()).send(asWorker)
@@ -118,8 +118,8 @@ func TestRegisterShortage(t *testing.T) {
 			worker.expect(listing("10.0.0.1:29" + string('0'+rune(times)) + "0"))
 		}
 	}
-	// The gateway's reader may not be back in its read yet, and would get a fault
-	// that is meant for another.
+	// The gateway's reader may not have returned to its read yet, and would get a
+	// fault meant for another.
 	l.spared.Store(l.accepted.Load())
 	for _, errno := range []unix.Errno{unix.EPIPE, unix.ECONNRESET} {
 		other := dial(t, r.Addr().String())
@@ -132,7 +132,7 @@ func TestRegisterShortage(t *testing.T) {
 	worker.send(asWorker).expect(listing("10.0.0.1:2930"))
 }
 
-// A shortage that lasts ends a worker as one does that does not read.
+// A lasting shortage ends a worker in the same way as a worker that does not read.
 func TestRegisterLastingShortage(t *testing.T) {
 	r, l := startFaultyRegister(t)
 	l.writes.set(unix.ENOBUFS, 1<<30)
@@ -140,7 +140,7 @@ func TestRegisterLastingShortage(t *testing.T) {
 	await(t, "the worker is given up", func() bool { return r.Stats().Refused["slow"] == 1 && r.Stats().Workers == 0 })
 }
 
-// The joining client stays joined while the kernel is short of memory.
+// The joining client stays joined during a shortage of kernel memory.
 func TestJoinShortage(t *testing.T) {
 	r := startRegister(t, RegisterConfig{})
 	var l faultyListener

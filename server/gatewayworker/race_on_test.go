@@ -2,5 +2,5 @@
 
 package gatewayworker
 
-// raceEnabled tells tests to do less of what takes long.
+// raceEnabled makes tests do less of what is slow.
 const raceEnabled = true

@@ -16,42 +16,41 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// RegisterConfig is what the embedded Register is made of
-// (docs/gatewayworker-protocol.md section 1). Zero values of the limits mean
-// their defaults.
+// RegisterConfig is the configuration of the embedded Register
+// (docs/gatewayworker-protocol.md section 1). Limits of zero mean their defaults.
 type RegisterConfig struct {
-	Address string       // to listen on, ip:port; loopback only if Secret is empty
-	Secret  string       // key that gateways, workers and API clients have to name
-	Own     []string     // our own inner addresses as advertised: always listed, first
+	Address string       // ip:port to listen on; loopback only if Secret is empty
+	Secret  string       // key that gateways, workers and API clients must send
+	Own     []string     // our own advertised inner addresses: always listed, first
 	Log     *slog.Logger // nil: slog.Default
 
 	ReusePort bool // SO_REUSEPORT on Address
 
-	MaxConns    int           // connections at once; 1,000
-	MaxLine     int           // bytes of a line, its end included; 16 KiB. PHP takes 10 MiB
+	MaxConns    int           // concurrent connections; 1,000
+	MaxLine     int           // bytes of a line including its end; 16 KiB. PHP accepts 10 MiB
 	AuthTimeout time.Duration // for a successful connect event; 10 s
-	SendTimeout time.Duration // for a line to a worker that does not read; 10 s
-	PingTimeout time.Duration // for the next ping of a gateway that has sent one; 75 s, three of PHP's pings
+	SendTimeout time.Duration // for writing a line to a worker that does not read; 10 s
+	PingTimeout time.Duration // until the next ping of a gateway that has pinged; 75 s, three of PHP's ping intervals
 }
 
-// maxAddress is the longest address a gateway may register, in bytes: a DNS
+// maxAddress is the longest address that a gateway may register, in bytes: a DNS
 // name, a colon and a port.
 const maxAddress = 253 + 6
 
-// Validate tells what is wrong, in one line.
+// Validate returns an error of one line for the first invalid setting.
 func (c *RegisterConfig) Validate() error {
 	addr, err := netip.ParseAddrPort(c.Address)
 	switch {
 	case err != nil:
-		return fmt.Errorf("address %q of the Register: an IP address and a port are needed", c.Address)
+		return fmt.Errorf("address %q of the Register: want an IP address and a port", c.Address)
 	case c.Secret == "" && !addr.Addr().IsLoopback():
-		return fmt.Errorf("the Register at %s needs a secret, as it is not on a loopback address", c.Address)
+		return fmt.Errorf("the Register at %s needs a secret because it is not on a loopback address", c.Address)
 	case c.MaxConns < 0 || c.MaxLine < 0 || c.AuthTimeout < 0 || c.SendTimeout < 0 || c.PingTimeout < 0:
 		return errors.New("a limit of the Register is negative")
 	}
 	for _, own := range c.Own {
 		if own == "" || len(own) > maxAddress {
-			return fmt.Errorf("address %q of a gateway: 1 to %d bytes are needed", own, maxAddress)
+			return fmt.Errorf("address %q of a gateway: want 1 to %d bytes", own, maxAddress)
 		}
 	}
 	return nil
@@ -78,28 +77,28 @@ func (c *RegisterConfig) defaults() {
 	}
 }
 
-// register is the embedded Register: it tells workers and API clients where the
-// gateways are. One goroutine reads each connection and, for a worker, one
-// writes; there are at most MaxConns of them. All methods may be called from any
-// goroutine.
+// register is the embedded Register: it tells workers and API clients the addresses
+// of gateways. One goroutine reads each connection and, for a worker, another one
+// writes. There are at most MaxConns connections. All methods may be called from
+// any goroutine.
 type register struct {
 	cfg      RegisterConfig
 	listener net.Listener
 	counters registerCounters
 	running  sync.WaitGroup // goroutines of connections
 	closed   chan struct{}
-	asking   atomic.Int64 // workers and calls whose line is to be written
+	asking   atomic.Int64 // workers and calls whose line is still to be written
 
 	mu      sync.Mutex
 	conns   map[*registerConn]struct{}
 	strange *list.List // of *registerConn without a successful connect, oldest first
 	listed  addressList
-	line    []byte // the broadcast for listed; never changed, only replaced
+	line    []byte // the broadcast for listed; replaced, never changed
 }
 
-// newRegister checks the configuration and binds the address, so that its port
-// is known; peers wait in the backlog until Serve. Our own addresses are in the
-// list from the start: an empty list is never sent.
+// newRegister checks the configuration and binds the address, so that its port is
+// known. Peers wait in the backlog until Serve. Our own addresses are listed from
+// the start, so that an empty list is never sent.
 func newRegister(cfg RegisterConfig) (*register, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -110,7 +109,7 @@ func newRegister(cfg RegisterConfig) (*register, error) {
 		return nil, err
 	}
 	if listener.Taken {
-		cfg.Log.Warn("another process listens here as well; each worker, gateway and call of PHP gets to one of the two Registers until one stops (reuse-port)",
+		cfg.Log.Warn("another process also listens on this address; until one of them stops, each PHP connection reaches one of the two Registers (reuse-port)",
 			"register", cfg.Address)
 	}
 	r := &register{
@@ -121,20 +120,20 @@ func newRegister(cfg RegisterConfig) (*register, error) {
 	return r, nil
 }
 
-// Addr is the address it listens on.
+// Addr is the listening address.
 func (r *register) Addr() netip.AddrPort {
 	return r.listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// Serve accepts connections until Close, and returns nil then. An accept that
-// fails, with no file left for example, is counted and tried again.
+// Serve accepts connections until Close, and then returns nil. An accept that
+// fails, for example because there are no descriptors left, is counted and retried.
 func (r *register) Serve() error {
 	wait := time.Duration(0)
 	for {
 		c, err := r.listener.Accept()
 		if err == nil {
 			wait = 0
-			r.take(patientConn{c.(stream)})
+			r.start(patientConn{c.(stream)})
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -142,7 +141,7 @@ func (r *register) Serve() error {
 		}
 		r.counters.acceptErrors.Add(1)
 		if wait == 0 {
-			r.cfg.Log.Warn("Register cannot accept", "err", err)
+			r.cfg.Log.Warn("the Register cannot accept connections", "err", err)
 		}
 		wait = min(wait+10*time.Millisecond, time.Second)
 		select {
@@ -153,9 +152,9 @@ func (r *register) Serve() error {
 	}
 }
 
-// take starts a connection. At MaxConns the one that has waited longest without a
-// successful connect has to go; if there is none, the new one.
-func (r *register) take(tcp patientConn) {
+// start starts a connection. At MaxConns the oldest connection without a successful
+// connect is closed; if there is none, the new one is.
+func (r *register) start(tcp patientConn) {
 	c := newRegisterConn(r, tcp)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -181,8 +180,8 @@ func (r *register) take(tcp patientConn) {
 	go c.read()
 }
 
-// remove forgets a connection, once; the caller holds mu. If it was a gateway's
-// the workers are told.
+// remove forgets a connection, once. If it was a gateway's, workers are told. The
+// caller holds mu.
 func (r *register) remove(c *registerConn) {
 	if _, ok := r.conns[c]; !ok {
 		return
@@ -203,7 +202,7 @@ func (r *register) remove(c *registerConn) {
 	}
 }
 
-// broadcast makes the line anew and has all workers get it; the caller holds mu.
+// broadcast builds the line and sends it to all workers. The caller holds mu.
 func (r *register) broadcast() {
 	r.line = r.listed.line()
 	r.counters.broadcasts.Add(1)
@@ -217,18 +216,18 @@ func (r *register) broadcast() {
 	}
 }
 
-// current is the line a worker is due. Nobody changes it.
+// current is the line that a worker should have. It must not be changed.
 func (r *register) current() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.line
 }
 
-// leaveTime is for how long those who have come last may take to ask and be answered.
+// leaveTime is how long the latest connections may take to ask and be answered.
 const leaveTime = time.Second
 
-// leave gets in nobody new, and waits until those who are there have asked and are
-// answered: a call of PHP that gets no list fails. Close comes next.
+// leave stops accepting, and waits until the existing connections have asked and
+// are answered: a call of PHP that gets no list fails. Close comes next.
 func (r *register) leave(ctx context.Context) {
 	if socket, ok := r.listener.(syscall.Conn); ok {
 		if raw, err := socket.SyscallConn(); err == nil {
@@ -252,8 +251,8 @@ func (r *register) leave(ctx context.Context) {
 	}
 }
 
-// Close stops listening, ends all connections and waits for their goroutines.
-// It may be called more than once.
+// Close stops listening, ends all connections and waits for their goroutines. It
+// may be called more than once.
 func (r *register) Close() error {
 	r.mu.Lock()
 	select {
@@ -261,7 +260,7 @@ func (r *register) Close() error {
 	default:
 		close(r.closed)
 	}
-	for c := range r.conns { // no broadcasts: a list without us must not go out
+	for c := range r.conns { // no broadcasts: a list without us must not be sent
 		if c.worker {
 			c.worker = false
 			r.counters.workers.Add(-1)

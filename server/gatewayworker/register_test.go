@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what has to come.
+// patience is how long a test waits for something that must happen.
 const patience = 60 * time.Second
 
 // startRegister serves a Register on a free port until the test ends.
@@ -77,7 +77,7 @@ func (p *peer) expect(line string) {
 	}
 }
 
-// rest reads to the end of the connection, which has to come.
+// rest reads to the end of the connection, which must come.
 func (p *peer) rest() string {
 	p.t.Helper()
 	b, err := io.ReadAll(p.lines)
@@ -111,7 +111,7 @@ func asGateway(address string) string {
 	return fmt.Sprintf(`{"event":"gateway_connect", "address":"%s", "secret_key":""}`, address) + "\n"
 }
 
-// vectorLines are the captured lines of the group register.
+// vectorLines are the recorded lines of the group register.
 func vectorLines(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../../codec/gatewayworker/testdata/vectors.json")
@@ -138,8 +138,8 @@ func vectorLines(t *testing.T) map[string]string {
 	return lines
 }
 
-// TestRegisterVectors plays the captured exchange. Where PHP sends an object
-// with holes (broadcast.gap) we send the same addresses as a list.
+// TestRegisterVectors plays the recorded exchange. Where PHP sends an object with
+// gaps (broadcast.gap) we send the same addresses as a list.
 func TestRegisterVectors(t *testing.T) {
 	v := vectorLines(t)
 	at := startRegister(t, RegisterConfig{}).Addr().String()
@@ -156,9 +156,9 @@ func TestRegisterVectors(t *testing.T) {
 	last := dial(t, at).send(asGateway("127.0.0.1:2902"))
 	worker.expect(listing("127.0.0.1:2900", "127.0.0.1:2901", "127.0.0.1:2902"))
 
-	_ = first.Close() // the second connection still has its address, now behind
+	_ = first.Close() // the second connection still has its address, now at the end
 	worker.expect(listing("127.0.0.1:2901", "127.0.0.1:2900", "127.0.0.1:2902"))
-	last.send(v["gateway_connect.lan"]) // replaces what it said before
+	last.send(v["gateway_connect.lan"]) // replaces its previous address
 	worker.expect(listing("127.0.0.1:2901", "127.0.0.1:2900", "127.0.0.2:12930"))
 	worker.send(v["worker_connect.client"])
 	worker.expect(listing("127.0.0.1:2901", "127.0.0.1:2900", "127.0.0.2:12930"))
@@ -220,8 +220,8 @@ func TestRegisterRejections(t *testing.T) {
 	p.expect(listing())
 }
 
-// TestRegisterSilent: neither silence nor pings nor half a line keep a
-// connection; a connect does.
+// TestRegisterSilent: neither silence nor pings nor half a line keep a connection
+// open; a connect does.
 func TestRegisterSilent(t *testing.T) {
 	r := startRegister(t, RegisterConfig{AuthTimeout: 200 * time.Millisecond})
 	at := r.Addr().String()
@@ -250,9 +250,9 @@ func TestRegisterSilent(t *testing.T) {
 	worker.send(asWorker).expect(listing())
 }
 
-// TestRegisterFlood: a thousand connections that say nothing or half a line take
-// every place; gateways and workers are still served, and those that are known
-// never have to go.
+// TestRegisterFlood: a thousand connections that send nothing or half a line take
+// every place. Gateways and workers are still served, and connected ones are never
+// closed.
 func TestRegisterFlood(t *testing.T) {
 	r := startRegister(t, RegisterConfig{AuthTimeout: time.Hour, MaxConns: 1000})
 	at := r.Addr().String()
@@ -273,7 +273,7 @@ func TestRegisterFlood(t *testing.T) {
 	}
 }
 
-// TestRegisterFull: if all are known the new one has to go.
+// TestRegisterFull: if all connections have sent a connect, the new one is closed.
 func TestRegisterFull(t *testing.T) {
 	r := startRegister(t, RegisterConfig{MaxConns: 2})
 	at := r.Addr().String()
@@ -289,8 +289,8 @@ func TestRegisterFull(t *testing.T) {
 	dial(t, at).send(asWorker).expect(listing())
 }
 
-// TestRegisterOwn: our addresses are there before anybody connects, come
-// first, and no list without them goes out, at the end neither.
+// TestRegisterOwn: our addresses are listed before anybody connects, come first,
+// and are in every list, even at the end.
 func TestRegisterOwn(t *testing.T) {
 	r := startRegister(t, RegisterConfig{Own: []string{"10.0.0.1:2900"}})
 	at := r.Addr().String()
@@ -310,7 +310,7 @@ func TestRegisterOwn(t *testing.T) {
 	}
 }
 
-// TestRegisterSlow: a worker that asks and asks and never reads has to go;
+// TestRegisterSlow: a worker that asks again and again and never reads is closed;
 // others get their lists meanwhile.
 func TestRegisterSlow(t *testing.T) {
 	var own []string
@@ -326,7 +326,7 @@ func TestRegisterSlow(t *testing.T) {
 			}
 		}
 	}()
-	await(t, "the slow one has to go", func() bool { return r.Stats().Refused["slow"] == 1 })
+	await(t, "the slow one is closed", func() bool { return r.Stats().Refused["slow"] == 1 })
 	dial(t, r.Addr().String()).send(asWorker).expect(listing(own...))
 	await(t, "it is forgotten", func() bool { return r.Stats().Workers == 1 })
 }
@@ -348,8 +348,8 @@ func TestRegisterConfig(t *testing.T) {
 	}
 }
 
-// A gateway that has begun to ping and stops is taken out of the list, as it
-// hangs; one that has never pinged stays.
+// A gateway that has pinged and stops is removed from the list, since it hangs; one
+// that has never pinged stays.
 func TestRegisterDropsWhoStopsPinging(t *testing.T) {
 	r := startRegister(t, RegisterConfig{Address: "127.0.0.1:0", PingTimeout: 50 * time.Millisecond})
 	address := r.Addr().String()
@@ -365,7 +365,7 @@ func TestRegisterDropsWhoStopsPinging(t *testing.T) {
 		t.Errorf("it was told %q", got)
 	}
 	if n := r.Stats().Refused["no_ping"]; n != 1 {
-		t.Errorf("%d are counted", n)
+		t.Errorf("%d were counted", n)
 	}
 	_ = never.Close()
 	worker.expect(listing())

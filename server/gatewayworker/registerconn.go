@@ -11,18 +11,18 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// registerConn is one connection to the Register: a gateway's, a worker's or
-// an API client's. What no lock is named for belongs to its reading goroutine.
+// registerConn is one connection to the Register, from a gateway, a worker or an
+// API client. Fields belong to its reading goroutine unless a lock is named.
 type registerConn struct {
 	register *register
 	tcp      patientConn
 	decoder  wire.Decoder
 	done     chan struct{} // closed when it is removed
-	asked    chan struct{} // a worker_connect that is due a line
+	asked    chan struct{} // a worker_connect that needs a line
 	changed  chan struct{} // the list has changed since the last line
 
-	// Under register.mu.
-	strange *list.Element // place among those without a successful connect; nil after it
+	// Guarded by register.mu.
+	strange *list.Element // its place among those without a successful connect; nil afterwards
 	worker  bool          // gets broadcasts
 }
 
@@ -54,7 +54,7 @@ func (c *registerConn) read() {
 	r.remove(c)
 }
 
-// lines takes lines until the peer leaves (refusedNot) or has to go.
+// lines handles lines until the peer leaves (refusedNot) or must be closed.
 func (c *registerConn) lines() refusal {
 	reader := wire.LineReader{Max: c.register.cfg.MaxLine}
 	buffer := make([]byte, 512)
@@ -68,7 +68,7 @@ func (c *registerConn) lines() refusal {
 			if !ok {
 				break
 			}
-			if reason := c.take(line); reason != refusedNot {
+			if reason := c.handle(line); reason != refusedNot {
 				return reason
 			}
 			in = rest
@@ -82,8 +82,8 @@ func (c *registerConn) lines() refusal {
 	}
 }
 
-// take does what a line says.
-func (c *registerConn) take(line []byte) refusal {
+// handle handles a line.
+func (c *registerConn) handle(line []byte) refusal {
 	l := c.decoder.RegisterLine(line)
 	switch l.Event {
 	case wire.RegisterInvalid:
@@ -92,7 +92,7 @@ func (c *registerConn) take(line []byte) refusal {
 		return refusedEvent
 	case wire.RegisterPing:
 		c.pinged()
-		return refusedNot // the 10 seconds run on: only a connect stops them
+		return refusedNot // the 10 seconds continue: only a connect stops them
 	case wire.RegisterGateway:
 		if l.Address == nil || len(l.Address) > maxAddress {
 			return refusedAddress
@@ -107,8 +107,8 @@ func (c *registerConn) take(line []byte) refusal {
 	return c.connectWorker()
 }
 
-// known ends the time a connection has for its connect event; the caller holds
-// register.mu. It tells whether the connection is still there.
+// known ends the time limit for the connect event. It reports whether the
+// connection still exists. The caller holds register.mu.
 func (c *registerConn) known() bool {
 	select {
 	case <-c.done:
@@ -123,9 +123,9 @@ func (c *registerConn) known() bool {
 	return true
 }
 
-// pinged gives a gateway that pings its time until the next ping: one that hangs
-// must not stay in the list. Those that never ping, as PHP's do where the Register
-// is at 127.0.0.1, stay until their connection ends.
+// pinged sets the time limit for the next ping of a gateway that pings: a gateway
+// that hangs must not stay listed. Gateways that never ping, as PHP's do if the
+// Register is at 127.0.0.1, stay until their connection ends.
 func (c *registerConn) pinged() {
 	r := c.register
 	r.mu.Lock()
@@ -135,13 +135,13 @@ func (c *registerConn) pinged() {
 	}
 }
 
-// overdue says why the time of a connection is over.
+// overdue returns why the time limit of a connection applies.
 func (c *registerConn) overdue() refusal {
 	r := c.register
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.listed.has(c) {
-		r.cfg.Log.Warn("a gateway has stopped pinging the Register and is not listed any more", "gateway", c.tcp.RemoteAddr().String())
+		r.cfg.Log.Warn("a gateway has stopped pinging the Register and is no longer listed", "gateway", c.tcp.RemoteAddr().String())
 		return refusedPing
 	}
 	return refusedSilent
@@ -161,8 +161,8 @@ func (c *registerConn) connectGateway(address string) refusal {
 	return refusedNot
 }
 
-// connectWorker makes it a worker and has it get the list. A peer that asks
-// again and again and reads slowly waits here, and its TCP with it.
+// connectWorker makes the connection a worker's and gives it the list. A peer that
+// asks again and again and reads slowly waits here, and so does its TCP connection.
 func (c *registerConn) connectWorker() refusal {
 	r := c.register
 	r.asking.Add(1)
@@ -180,14 +180,14 @@ func (c *registerConn) connectWorker() refusal {
 	}
 	r.mu.Unlock()
 	select {
-	case c.asked <- struct{}{}: // the writer counts it down
+	case c.asked <- struct{}{}: // the writer decrements it
 	case <-c.done:
 		r.asking.Add(-1)
 	}
 	return refusedNot
 }
 
-// write sends the list whenever it is due. It always sends the newest, so that a
+// write sends the list whenever it is needed. It always sends the newest one, so a
 // slow worker gets fewer lines, but never an old one last.
 func (c *registerConn) write() {
 	r := c.register
@@ -216,11 +216,11 @@ func (c *registerConn) write() {
 	}
 }
 
-// explain sends the one line of text that a peer of another protocol gets. It
-// reads on for a moment, as closing with bytes unread would take the line back.
+// explain sends one line of text to a peer that speaks another protocol. It reads
+// for a moment afterwards, since closing with unread bytes would destroy the line.
 func (c *registerConn) explain() {
 	_ = c.tcp.SetDeadline(time.Now().Add(time.Second))
-	_, _ = io.WriteString(c.tcp, "this is a Register: it takes lines of JSON with an event\n")
+	_, _ = io.WriteString(c.tcp, "this is a Register: it expects lines of JSON with an event\n")
 	_ = c.tcp.CloseWrite()
 	_, _ = io.CopyN(io.Discard, c.tcp, 64<<10)
 }

@@ -19,37 +19,37 @@ import (
 	"castgate/server/hostport"
 )
 
-// maxRegisters is how many Registers a gateway joins at most.
+// maxRegisters is how many Registers a gateway may join.
 const maxRegisters = 64
 
-// JoinerConfig is what the joining client is made of: it announces us at
+// JoinerConfig is the configuration of the joining client, which registers us at
 // Registers that run elsewhere (docs/gatewayworker-protocol.md section 1.4).
-// Zero durations mean their defaults.
+// Durations of zero mean their defaults.
 type JoinerConfig struct {
 	Registers []string     // host:port of each; 1 to 64
-	Address   string       // our inner address as advertised, a.b.c.d:port
+	Address   string       // our advertised inner address, a.b.c.d:port
 	Secret    string       // the Registers' key
 	Log       *slog.Logger // nil: slog.Default
 
-	PingInterval time.Duration // between pings to Registers not at 127.0.0.1; 25 s
+	PingInterval time.Duration // between pings to Registers other than 127.0.0.1; 25 s
 	RedialAfter  time.Duration // after a close or a failed dial; 1 s
 	DialTimeout  time.Duration // 3 s
 }
 
-// Validate tells what is wrong, in one line.
+// Validate returns an error of one line for the first invalid setting.
 func (c *JoinerConfig) Validate() error {
 	switch {
 	case len(c.Registers) == 0 || len(c.Registers) > maxRegisters:
-		return fmt.Errorf("%d Registers to join: 1 to %d are possible", len(c.Registers), maxRegisters)
+		return fmt.Errorf("%d Registers to join: want 1 to %d", len(c.Registers), maxRegisters)
 	case c.Address == "" || len(c.Address) > maxAddress:
-		return fmt.Errorf("address %q to join a Register with: 1 to %d bytes are needed", c.Address, maxAddress)
+		return fmt.Errorf("address %q to join a Register with: want 1 to %d bytes", c.Address, maxAddress)
 	case c.PingInterval < 0 || c.RedialAfter < 0 || c.DialTimeout < 0:
-		return errors.New("a time of the joining client is negative")
+		return errors.New("a duration of the joining client is negative")
 	}
 	for i, address := range c.Registers {
 		host, port, err := net.SplitHostPort(address)
 		if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || portErr != nil || n == 0 {
-			return fmt.Errorf("address %q of a Register to join: host:port is needed", address)
+			return fmt.Errorf("address %q of a Register to join: want host:port", address)
 		}
 		if err := hostport.Check(address); err != nil {
 			return fmt.Errorf("address %q of a Register to join %w", address, err)
@@ -58,13 +58,13 @@ func (c *JoinerConfig) Validate() error {
 			return fmt.Errorf("address %q of a Register to join: nobody can connect to it", address)
 		}
 		if slices.Contains(c.Registers[:i], address) {
-			return fmt.Errorf("address %q of a Register to join is named twice", address)
+			return fmt.Errorf("address %q of a Register to join appears twice", address)
 		}
 	}
 	return nil
 }
 
-// joiner keeps a connection to each Register and says there where we are. All
+// joiner keeps a connection to each Register and registers our address there. All
 // methods may be called from any goroutine.
 type joiner struct {
 	cfg     JoinerConfig
@@ -78,7 +78,7 @@ type joiner struct {
 	dials, dialErrors, closes, pingsSent atomic.Uint64
 }
 
-// newJoiner checks the configuration. Start makes it dial.
+// newJoiner checks the configuration. It dials only after Start.
 func newJoiner(cfg JoinerConfig) (*joiner, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -103,8 +103,8 @@ func newJoiner(cfg JoinerConfig) (*joiner, error) {
 	return j, nil
 }
 
-// Start announces us at every Register, on a goroutine for each, until Close.
-// Call it once the inner listener answers. A second call does nothing.
+// Start registers us at every Register, on a goroutine for each, until Close. Call
+// it once the inner listener answers. A second call does nothing.
 func (j *joiner) Start() {
 	j.start.Do(func() {
 		for _, address := range j.cfg.Registers {
@@ -114,16 +114,16 @@ func (j *joiner) Start() {
 	})
 }
 
-// Close leaves the Registers, which tell their workers, and waits for that.
-// It may be called more than once, and without Start.
+// Close leaves the Registers, which tell their workers, and waits for that. It may
+// be called more than once, and without Start.
 func (j *joiner) Close() {
 	j.start.Do(func() {})
 	j.stop()
 	j.running.Wait()
 }
 
-// keep dials one Register again and again. Only the first of failures in a row
-// is logged.
+// keep dials one Register again and again. Only the first of several failures in a
+// row is logged.
 func (j *joiner) keep(address string) {
 	defer j.running.Done()
 	log, said := j.cfg.Log.With("register", address), false
@@ -145,7 +145,7 @@ func (j *joiner) keep(address string) {
 		}
 		if !said {
 			said = true
-			log.Warn("Register not joined, trying again", "after", j.cfg.RedialAfter, "err", err)
+			log.Warn("could not join a Register; trying again", "after", j.cfg.RedialAfter, "err", err)
 		}
 		select {
 		case <-time.After(j.cfg.RedialAfter):
@@ -154,16 +154,16 @@ func (j *joiner) keep(address string) {
 	}
 }
 
-// stay announces us and sends pings until either side closes.
+// stay registers us and sends pings until either side closes.
 func (j *joiner) stay(conn patientConn, address string) error {
 	defer conn.Close()
 	ended := make(chan error, 1)
 	j.running.Add(1)
-	go func() { // a Register says nothing to a gateway; this sees the close
+	go func() { // a Register sends nothing to a gateway; this notices the close
 		defer j.running.Done()
 		_, err := io.Copy(io.Discard, conn)
 		if err == nil {
-			err = errors.New("closed by the Register: is the key right?")
+			err = errors.New("closed by the Register; check the key")
 		}
 		ended <- err
 	}()
@@ -198,7 +198,7 @@ func (j *joiner) stay(conn patientConn, address string) error {
 
 // JoinerStats are counts of the joining client since its start.
 type JoinerStats struct {
-	Connected  int    // Registers that have a connection of ours now
+	Connected  int    // Registers to which we are connected now
 	Dials      uint64 // tried
 	DialErrors uint64 // failed
 	Closes     uint64 // connections that ended

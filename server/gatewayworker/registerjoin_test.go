@@ -30,8 +30,8 @@ func startJoiner(t *testing.T, cfg JoinerConfig) *joiner {
 	return j
 }
 
-// TestJoin: we are listed at every Register, again after one was away, and no
-// longer once we have left.
+// TestJoin: we are listed at every Register, also after one was away, and no longer
+// once we have left.
 func TestJoin(t *testing.T) {
 	a := startRegister(t, RegisterConfig{Secret: "key \"\\é"})
 	b, err := newRegister(RegisterConfig{Address: "127.0.0.1:0", Secret: "key \"\\é"})
@@ -58,7 +58,8 @@ func TestJoin(t *testing.T) {
 	atA.expect(listing())
 }
 
-// TestJoinWrongKey: it tries on, as PHP's gateway does, without a flood.
+// TestJoinWrongKey: the client tries again, as PHP's gateway does, but without a
+// flood.
 func TestJoinWrongKey(t *testing.T) {
 	r := startRegister(t, RegisterConfig{Secret: "right"})
 	j := startJoiner(t, JoinerConfig{Registers: []string{r.Addr().String()}, Address: "10.1.2.3:2900", Secret: "wrong"})
@@ -68,8 +69,8 @@ func TestJoinWrongKey(t *testing.T) {
 	}
 }
 
-// TestJoinVectors: the captured bytes are what a Register gets: the line, then
-// pings, but not at 127.0.0.1.
+// TestJoinVectors: a Register gets the recorded bytes: the line, then pings, but
+// not at 127.0.0.1.
 func TestJoinVectors(t *testing.T) {
 	v := vectorLines(t)
 	listen := func(address string) net.Listener {
@@ -104,7 +105,7 @@ func TestJoinVectors(t *testing.T) {
 			t.Fatalf("%q, %v", line, err)
 		}
 	}
-	_ = farConn.Close() // and it comes again
+	_ = farConn.Close() // and it reconnects
 	accept(far)
 	j.Close()
 	if line, err := localLines.ReadString('\n'); err == nil || line != "" {

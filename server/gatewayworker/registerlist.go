@@ -7,21 +7,21 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// addressList is what a Register broadcasts: addresses in order of
-// registration, our own first. Its owner's lock guards it.
+// addressList is what a Register broadcasts: addresses in the order of
+// registration, our own first. It is guarded by its owner's lock.
 type addressList struct {
 	own     []string
 	entries []addressEntry
 }
 
-// addressEntry is what one gateway's connection has registered.
+// addressEntry is what a gateway's connection has registered.
 type addressEntry struct {
 	conn    *registerConn
 	address string
 }
 
-// set registers the address of a connection, in the place of the one it had. It
-// tells whether the connection is new.
+// set registers the address of a connection and replaces its previous one. It
+// reports whether the connection is new.
 func (l *addressList) set(c *registerConn, address string) bool {
 	i := slices.IndexFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
 	if i >= 0 {
@@ -32,19 +32,19 @@ func (l *addressList) set(c *registerConn, address string) bool {
 	return true
 }
 
-// has tells whether a connection has registered an address.
+// has reports whether a connection has registered an address.
 func (l *addressList) has(c *registerConn) bool {
 	return slices.ContainsFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
 }
 
-// remove takes a connection's address out and tells whether it had one.
+// remove removes a connection's address and reports whether it had one.
 func (l *addressList) remove(c *registerConn) bool {
 	before := len(l.entries)
 	l.entries = slices.DeleteFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
 	return len(l.entries) < before
 }
 
-// line is the broadcast: each address once.
+// line is the broadcast, with each address once.
 func (l *addressList) line() []byte {
 	var addresses []string
 	seen := map[string]bool{}
@@ -68,7 +68,7 @@ type refusal int
 
 // Why the Register ends a connection.
 const (
-	refusedFull    refusal = iota // at MaxConns: the oldest stranger, or the new one
+	refusedFull    refusal = iota // at MaxConns: the oldest unknown connection, or the new one
 	refusedSilent                 // no successful connect within AuthTimeout
 	refusedLine                   // a line over MaxLine
 	refusedText                   // not JSON or without an event; gets a line of text
@@ -84,23 +84,23 @@ const (
 // refusalNames are the values of the label reason in metrics.
 var refusalNames = [refusals]string{"full", "silent", "line_too_long", "no_event", "unknown_event", "no_address", "wrong_key", "slow", "no_ping"}
 
-// registerCounters counts what the Register did. They are only added to.
+// registerCounters counts what the Register did. Counters only increase.
 type registerCounters struct {
 	accepted, acceptErrors, broadcasts atomic.Uint64
 	gateways, workers                  atomic.Int64
 	refused                            [refusals]atomic.Uint64
 }
 
-// RegisterStats are counts of the embedded Register since its start, and how many are
-// connected now.
+// RegisterStats are counts of the embedded Register since its start, and the
+// numbers of present connections.
 type RegisterStats struct {
-	Connections  int               // now, strangers included
-	Gateways     int               // now, ourselves not counted
-	Workers      int               // now, API clients included
+	Connections  int               // now, including unknown ones
+	Gateways     int               // now, without ourselves
+	Workers      int               // now, including API clients
 	Accepted     uint64            // connections
 	AcceptErrors uint64            // accepts that failed
 	Broadcasts   uint64            // changes of the list that workers were told
-	Refused      map[string]uint64 // connections ended, by reason; all reasons are there
+	Refused      map[string]uint64 // connections ended, by reason; contains every reason
 }
 
 // Stats reads the counters.

@@ -9,8 +9,9 @@ import (
 	"castgate/server/gateway"
 )
 
-// message is the frame's message; false if there is nothing to send. Text that is not UTF-8 goes as a binary message: PHP
-// sends it as text, for which browsers close the connection.
+// message returns the frame's message; false if there is nothing to send. Text that
+// is not UTF-8 becomes a binary message: PHP sends it as text, and browsers close
+// the connection.
 func (l *innerLoop) message(f *wire.Frame) (m gateway.Message, ok bool) {
 	payload, _, err := l.at.decoder.Message(l.at.body[:0], f)
 	switch {
@@ -25,9 +26,10 @@ func (l *innerLoop) message(f *wire.Frame) (m gateway.Message, ok bool) {
 	return m, !m.Raw || len(payload) > 0
 }
 
-// push sends a message, by a series or, if that is nil, at once, and waits for room at the event loops: PHP has no answer for
-// "busy". A job waits by itself. Else all wait, as what comes next has to come later.
-// False tells that no more need be sent.
+// push sends a message through a series or, if that is nil, at once. If the event
+// loops have no room it waits, since PHP does not understand "busy". A job waits
+// alone. Otherwise everything waits, since later commands must be executed later.
+// It returns false if nothing more need be sent.
 func (l *innerLoop) push(m *gateway.Message, series gateway.Series, to gateway.Targets) bool {
 	for wait, end := time.Millisecond, l.now().Add(busyPatience); !l.at.dead; wait = min(2*wait, 10*time.Millisecond) {
 		var err error
@@ -57,27 +59,27 @@ func (l *innerLoop) push(m *gateway.Message, series gateway.Series, to gateway.T
 // busyPatience is how long a push waits for room before it is dropped.
 const busyPatience = 2 * time.Second
 
-// partLen is how many names or ids a push of many has.
+// partLen is how many names or ids each push of a long list has.
 const partLen = 256
 
-// parts sends a message to many: the names or ids of a list are collected until
-// there are partLen of them, and pushed. Who is named twice is served twice
+// parts sends a message to a long list: it collects partLen names or ids at a time
+// and pushes to them. A name that appears twice gets two messages
 // (docs/gatewayworker-protocol.md section 3).
 type parts struct {
 	loop    *innerLoop
 	message *gateway.Message
-	series  gateway.Series // nil as long as one push may be all
+	series  gateway.Series // nil while a single push may be enough
 	to      gateway.Targets
 	named   *[]string // in to
 }
 
-// add takes one more and tells whether to go on.
+// add adds a name and reports whether to continue.
 func (p *parts) add(name string) bool {
 	*p.named = append(*p.named, name)
 	return len(*p.named) < partLen || p.send(true)
 }
 
-// send pushes what has been collected. One name that is all there is needs no series.
+// send pushes to the collected names. A single name needs no series.
 func (p *parts) send(more bool) bool {
 	n := len(*p.named)
 	if n == 0 {
@@ -123,7 +125,7 @@ func (l *innerLoop) sendToUIDs(f *wire.Frame) {
 	}
 }
 
-// sendToGroups sends to all members of each group: who is in two gets two
+// sendToGroups sends to all members of each group; a client in two groups gets two
 // copies (docs/gatewayworker-protocol.md section 3.1).
 func (l *innerLoop) sendToGroups(f *wire.Frame) {
 	b := l.at.decoder.SendToGroup(f.Ext)
@@ -141,8 +143,8 @@ func (l *innerLoop) sendToGroups(f *wire.Frame) {
 	}
 }
 
-// sendToNames sends to those of a list that can be uids or groups here; others match
-// nobody.
+// sendToNames sends to the items of a list that are valid uids or groups; others
+// match nobody.
 func (p *parts) sendToNames(list wire.List) {
 	list.Each(func(key []byte) bool {
 		return len(key) < 1 || len(key) > gateway.MaxPeerNameLen || p.add(string(key))
@@ -150,8 +152,8 @@ func (p *parts) sendToNames(list wire.List) {
 	p.send(false)
 }
 
-// excluding returns a series that leaves clients out, nil if there are none to
-// leave out. False tells that no more need be sent.
+// excluding returns a series that excludes clients, nil if there are none to
+// exclude. It returns false if nothing more need be sent.
 func (l *innerLoop) excluding(m *gateway.Message, connections []uint32) (series gateway.Series, ok bool) {
 	if len(connections) == 0 {
 		return nil, true

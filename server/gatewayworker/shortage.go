@@ -6,15 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A kernel that lacks memory refuses a call and tells nobody when it has some
-// again, and inner connections are edge-triggered: no event would have the call
-// made anew. So it is, after a pause. What others sent meanwhile may be executed
-// before what could not be read.
+// A kernel that lacks memory refuses a call, and does not report when it has memory
+// again. Inner connections are edge-triggered, so no event would repeat the call.
+// Therefore it is repeated after a pause. Commands that others sent meanwhile may
+// be executed before those that could not be read.
 
-// shortPause is how long a connection rests that the kernel had no memory for.
+// shortPause is how long a connection rests after the kernel had no memory for it.
 const shortPause = 10 * time.Millisecond
 
-// retry is what has to be tried again.
+// retry is what to try again.
 type retry uint8
 
 const (
@@ -23,10 +23,11 @@ const (
 	retryEnrol
 )
 
-// outOfMemory tells whether an error will pass that says nothing of the peer.
+// outOfMemory reports whether an error is temporary and says nothing about the
+// peer.
 func outOfMemory(err error) bool { return err == unix.ENOBUFS || err == unix.ENOMEM }
 
-// tryLater has something tried again after shortPause.
+// tryLater schedules a retry after shortPause.
 func (l *innerLoop) tryLater(c *innerConn, what retry) {
 	if c.retry == 0 {
 		l.short = append(l.short, c)
@@ -37,7 +38,7 @@ func (l *innerLoop) tryLater(c *innerConn, what retry) {
 	}
 }
 
-// retryShort tries again what has rested for long enough.
+// retryShort retries what has rested long enough.
 func (l *innerLoop) retryShort() {
 	if l.shortUntil.IsZero() || l.now().Before(l.shortUntil) {
 		return

@@ -12,8 +12,8 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// A send that fails for a moment loses no reply, and one that fails for good
-// ends that connection only.
+// A send that fails temporarily loses no reply, and one that fails for good ends
+// only that connection.
 func TestSendErrors(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -22,7 +22,7 @@ func TestSendErrors(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM} {
 		for times := range 4 {
 			if errno == unix.EAGAIN {
-				times = min(times, 1) // there is no second one without an edge between
+				times = min(times, 1) // a second one needs an edge in between
 			}
 			c := r.dial()
 			f.writes.set(errno, times)
@@ -48,12 +48,12 @@ func TestSendErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := readReply(t, other); got != "i:0;" {
-		t.Errorf("the connection that was there: %q", got)
+		t.Errorf("the earlier connection: %q", got)
 	}
 }
 
-// A peer that has shut down its half before its reply could be sent still gets
-// it, and is closed then.
+// A peer that has shut down its half before its reply could be sent still gets it,
+// and is then closed.
 func TestSendErrorAfterTheEnd(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -69,8 +69,8 @@ func TestSendErrorAfterTheEnd(t *testing.T) {
 	expectClosed(t, "after the reply", c)
 }
 
-// A worker whose socket the kernel has no memory for, or only room for a few
-// bytes, stays attached and gets every event once, in order.
+// A worker for whose socket the kernel has no memory, or only room for a few bytes,
+// stays attached and gets every event once, in order.
 func TestWorkerSendErrors(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -81,7 +81,7 @@ func TestWorkerSendErrors(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM} {
 		for times := range 4 {
 			if errno == unix.EAGAIN {
-				times = min(times, 1) // there is no second one without an edge between
+				times = min(times, 1) // a second one needs an edge in between
 			}
 			f.writes.set(errno, times)
 			for range 5 {
@@ -112,9 +112,9 @@ func TestWorkerSendErrors(t *testing.T) {
 	}
 }
 
-// One byte read at a time and a third of a reply written at a time change
-// nothing of commands and replies. (A read that does not fill its buffer has
-// emptied the socket, so the buffer has to be that small.)
+// Reading one byte and writing a third of a reply at a time does not change
+// commands and replies. (A read that does not fill its buffer has emptied the
+// socket, so the buffer must be that small.)
 func TestCrumbs(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -145,8 +145,8 @@ func TestCrumbs(t *testing.T) {
 	f.crumbs.Store(false)
 }
 
-// A read that fails for a moment loses no command; one that fails for good ends
-// that connection only.
+// A read that fails temporarily loses no command; one that fails for good ends only
+// that connection.
 func TestReadErrors(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -182,12 +182,12 @@ func TestReadErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := readReply(t, other); got != "i:0;" {
-		t.Errorf("the connection that was there: %q", got)
+		t.Errorf("the earlier connection: %q", got)
 	}
 }
 
-// A connection that the epoll can't take for want of memory is taken later; at
-// the limit of what epolls may watch it is closed, behind its reply.
+// A connection that cannot be added to the epoll for lack of memory is added later.
+// At the limit of epoll watches it is closed after its reply.
 func TestEnrolErrors(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
@@ -195,7 +195,7 @@ func TestEnrolErrors(t *testing.T) {
 	for times := range 4 {
 		f.enrols.set(unix.ENOMEM, times)
 		c := r.dial()
-		time.Sleep(5 * time.Millisecond) // it is there, and silent
+		time.Sleep(5 * time.Millisecond) // it is connected and silent
 		for range 3 {
 			if _, err := c.Write(query); err != nil {
 				t.Fatal(err)
@@ -224,7 +224,7 @@ func TestEnrolErrors(t *testing.T) {
 	r.answers("")
 }
 
-// A stop waits for what the kernel had no memory for.
+// A stop waits for connections that the kernel had no memory for.
 func TestDrainInShortage(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)

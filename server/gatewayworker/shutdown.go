@@ -10,11 +10,11 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// Drain begins the end: what PHP has sent is executed. PHP's connections go on
-// being taken until Shutdown, so that commands find the clients that are still
-// there; unless a successor listens on the inner address (Config.ReusePort): then
-// they are for that one from now on. Call it while the server still takes pushes. When
-// ctx is done first it returns ctx's error, whatever the inner loop is busy with.
+// Drain begins the end: what PHP has sent is executed. Connections of PHP are still
+// accepted until Shutdown, so that commands reach the remaining clients. If a
+// successor listens on the inner address (Config.ReusePort), new connections go to
+// it instead. Call Drain while the server still accepts pushes. If ctx is done
+// first it returns ctx's error, whatever the inner loop is doing.
 func (f *Front) Drain(ctx context.Context) error {
 	if f.cfg.ReusePort && listen.Shared(f.inner) {
 		f.leave(ctx)
@@ -24,9 +24,9 @@ func (f *Front) Drain(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// leave has Registers tell PHP that we leave, and closes the listeners once those
-// are taken, and answered, who wait there. Connections to the inner endpoint stay
-// open.
+// leave makes Registers tell PHP that we leave, and closes the listeners once the
+// connections that wait there are accepted and answered. Connections to the inner
+// endpoint stay open.
 func (f *Front) leave(ctx context.Context) {
 	if !f.serving.Load() || !f.leaving.CompareAndSwap(false, true) {
 		return
@@ -68,9 +68,10 @@ func (f *Front) closeRegisters() {
 	}
 }
 
-// Shutdown takes PHP's connections that wait and then none, hands workers the events that wait, writes what waits for them as
-// far as they take it until ctx is done, and closes every connection. An inner
-// loop that has not ended endGrace after that is not waited for: the error says so.
+// Shutdown accepts PHP's waiting connections and then no more. It passes waiting
+// events to workers, writes what waits for them as far as they accept it until ctx
+// is done, and closes every connection. It does not wait longer than endGrace after
+// that for the inner loop; the error says so.
 func (f *Front) Shutdown(ctx context.Context) error {
 	f.leave(ctx)
 	for f.serving.Load() {
@@ -104,12 +105,12 @@ func (f *Front) Shutdown(ctx context.Context) error {
 
 const (
 	shutdownPoll = 5 * time.Millisecond
-	// endGrace is how long the inner loop may take to close its connections once
+	// endGrace is how long the inner loop may take to close its connections after
 	// the time for a stop has passed.
 	endGrace = time.Second
 )
 
-// halt has the inner loop end after its turn.
+// halt makes the inner loop end after its turn.
 func (f *Front) halt() {
 	f.loop.stopped.Store(true)
 	f.loop.bell.Ring()
@@ -130,7 +131,8 @@ func (f *Front) awaitEnd(ctx context.Context) error {
 	}
 }
 
-// closeListener closes it. Who waits there would be reset: drain first.
+// closeListener closes the listener. Connections in its queue would be reset, so
+// call drain first.
 func (l *innerLoop) closeListener() {
 	if l.listener >= 0 {
 		l.sys.close(l.listener)
@@ -138,7 +140,7 @@ func (l *innerLoop) closeListener() {
 	}
 }
 
-// drain takes what is in the backlog and executes what has come.
+// drain accepts the connections in the backlog and executes what has arrived.
 func (l *innerLoop) drain() {
 	if l.listener >= 0 {
 		l.accept()
@@ -158,5 +160,5 @@ func (l *innerLoop) drain() {
 	}
 }
 
-// drainTurns bounds how long peers that go on sending can hold up the end.
+// drainTurns bounds how long peers that keep sending can delay the end.
 const drainTurns = 100

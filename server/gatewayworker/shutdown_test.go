@@ -14,8 +14,8 @@ import (
 	"castgate/server"
 )
 
-// A stop takes the time that it is given and a moment more, whatever the inner
-// loop is busy with; when that comes back, the front ends all the same.
+// A stop takes its time limit and little more, whatever the inner loop is doing.
+// When the inner loop returns, the front still ends.
 func TestStopWhileTheInnerLoopIsBusy(t *testing.T) {
 	r := startRig(t, nil)
 	begun, done := make(chan struct{}), make(chan struct{})
@@ -42,8 +42,8 @@ func TestStopWhileTheInnerLoopIsBusy(t *testing.T) {
 	close(done)
 }
 
-// While clients are there PHP's calls are answered, at the inner endpoint and at
-// the Register.
+// As long as clients are connected PHP's calls are answered, at the inner endpoint
+// and at the Register.
 func TestCallsDuringTheDrain(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Register, c.ReusePort = "127.0.0.1:0", true })
 	client := r.client()
@@ -55,7 +55,7 @@ func TestCallsDuringTheDrain(t *testing.T) {
 	client.expect("a message", "81016d")
 }
 
-// With a successor on the inner address calls are for that one.
+// With a successor on the inner address, calls go to the successor.
 func TestDrainWithSuccessor(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.ReusePort = true })
 	c := Defaults()
@@ -72,14 +72,14 @@ func TestDrainWithSuccessor(t *testing.T) {
 		dial(t, c.Inner)
 	}
 	if n := r.front.count.accepted.Load() - before; n != 0 {
-		t.Errorf("%d connections got to the predecessor", n)
+		t.Errorf("%d connections reached the predecessor", n)
 	}
 	if err := next.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// Who waits at the inner endpoint when it stops is answered.
+// Connections that wait at the inner endpoint when it stops are answered.
 func TestStopWithCallsThatWait(t *testing.T) {
 	r := startRig(t, nil)
 	begun, goOn := make(chan struct{}), make(chan struct{})
@@ -107,7 +107,7 @@ func TestStopWithCallsThatWait(t *testing.T) {
 	}
 }
 
-// Who waits at the Register when it stops gets the list.
+// Connections that wait at the Register when it stops get the list.
 func TestRegisterLeavesWithCallsThatWait(t *testing.T) {
 	r, err := newRegister(RegisterConfig{Address: "127.0.0.1:0", Own: []string{"127.0.0.1:2900"}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -129,7 +129,7 @@ func TestRegisterLeavesWithCallsThatWait(t *testing.T) {
 	}
 }
 
-// A second Register on one address is told of.
+// A second Register on the same address is reported in the log.
 func TestSharedRegisterIsToldOf(t *testing.T) {
 	first := startRegister(t, RegisterConfig{ReusePort: true})
 	var log bytes.Buffer
@@ -140,7 +140,7 @@ func TestSharedRegisterIsToldOf(t *testing.T) {
 	if err := second.Close(); err != nil {
 		t.Error(err)
 	}
-	if n := strings.Count(log.String(), "another process listens here as well"); n != 1 {
+	if n := strings.Count(log.String(), "another process also listens on this address"); n != 1 {
 		t.Errorf("%d warnings: %s", n, &log)
 	}
 }

@@ -7,13 +7,14 @@ import (
 )
 
 const (
-	// sweepEvery is how often deadlines are looked at.
+	// sweepEvery is how often deadlines are checked.
 	sweepEvery = time.Second
 	// keepaliveEvery is the pause between keepalives to a worker.
 	keepaliveEvery = 25 * time.Second
 )
 
-// sweep closes what has been waited for long enough, and keeps workers alive.
+// sweep closes connections whose time limit has passed, and sends keepalives to
+// workers.
 func (l *innerLoop) sweep(now time.Time) {
 	for e := l.silent.Front(); e != nil; e = l.silent.Front() {
 		c := e.Value.(*innerConn)

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls of the inner loop that do not block are made without telling Go's
-// scheduler, which costs more than some of them take. What golang.org/x/sys has for
-// accept4 and recvmsg asks the kernel for the socket's protocol as well, each time.
+// Calls of the inner loop that do not block bypass Go's scheduler, whose
+// bookkeeping costs more than some of the calls. The wrappers of golang.org/x/sys
+// for accept4 and recvmsg also ask the kernel for the socket's protocol each time.
 
 // call makes a system call that does not block.
 func call(trap, a, b, c, d, e uintptr) (int, error) {
@@ -45,7 +45,7 @@ func acceptNow(fd int) (int, netip.AddrPort, error) {
 	return n, addrOf(&from), nil
 }
 
-// addrOf is an address as the kernel writes it, IPv4 or IPv6.
+// addrOf converts an address from the kernel, IPv4 or IPv6.
 func addrOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:])
 	switch sa.Family {
@@ -57,7 +57,7 @@ func addrOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// receiveNow is recvmsg: p gets the bytes, oob what the kernel notes of them.
+// receiveNow is recvmsg: p gets the bytes, oob the kernel's notes about them.
 func receiveNow(fd int, p, oob []byte, flags int) (n, oobn int, err error) {
 	vector := unix.Iovec{Base: unsafe.SliceData(p)}
 	vector.SetLen(len(p))
@@ -78,8 +78,8 @@ func lookNow(fds []unix.PollFd) error {
 	return err
 }
 
-// waitNow is epoll_wait. One that may block is told to the scheduler: a look before
-// it, whether it would, finds nothing most times.
+// waitNow is epoll_wait. A call that may block must be known to the scheduler. A
+// non-blocking look first would usually find nothing.
 func waitNow(epoll int, events []unix.EpollEvent, milliseconds int) (int, error) {
 	if milliseconds != 0 {
 		return unix.EpollWait(epoll, events, milliseconds)
@@ -93,5 +93,5 @@ func watchNow(epoll, op, fd int, events uint32) error {
 	return err
 }
 
-// closeNow gives a descriptor back; what it was connected to is told by the kernel.
+// closeNow closes a descriptor.
 func closeNow(fd int) { _, _ = call(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0) }

@@ -8,32 +8,33 @@ import (
 	"castgate/server/internal/bell"
 )
 
-// system is the border to the kernel for the sockets of the inner endpoint, so
-// that tests can put faults there. Only wait blocks.
+// system is the boundary to the kernel for the sockets of the inner endpoint, where
+// tests inject faults. Only wait blocks.
 type system struct {
 	read   func(fd int, p []byte) (int, error)
 	write  func(fd int, p []byte) (int, error)
 	accept func(fd int) (int, netip.AddrPort, error)
-	// look tells of many sockets whether they can be read, and whether their peers
-	// have ended.
+	// look reports for many sockets whether they can be read, and whether their
+	// peers have ended.
 	look func(fds []unix.PollFd) error
-	// receive is read; it also returns what the kernel notes of the bytes.
+	// receive is read; it also returns the kernel's notes about the bytes.
 	receive func(fd int, p, oob []byte) (n, oobn int, err error)
-	// peek returns the next bytes of a socket, which stay there, and what the
-	// kernel notes of them.
+	// peek returns the next bytes of a socket, which stay there, and the kernel's
+	// notes about them.
 	peek func(fd int, p, oob []byte) (n, oobn int, err error)
 	// watch is epoll_ctl, wait is epoll_wait.
 	watch func(epoll, op, fd int, events uint32) error
 	wait  func(epoll int, events []unix.EpollEvent, milliseconds int) (int, error)
 	close func(fd int)
-	// orderly has close end a connection by a FIN. Accepted ones end by a reset.
+	// orderly makes close end a connection with a FIN. Accepted connections end
+	// with a reset.
 	orderly func(fd int)
-	// atOnce keeps what the kernel holds of a worker's events short: what waits
-	// here can still be shared out.
+	// atOnce keeps short what the kernel buffers of a worker's events: events that
+	// wait here can still be shared out.
 	atOnce func(fd int)
-	// unacknowledged is how many written bytes the peer's kernel has not said to have
-	// taken, how many of them were not sent, and whether that is for ever: it has reset
-	// the connection, or is away.
+	// unacknowledged returns how many written bytes the peer's kernel has not
+	// acknowledged, how many of them were not sent, and whether that is final: the
+	// peer has reset the connection or is gone.
 	unacknowledged func(fd int) (n, unsent int, gone bool)
 	// bell returns an eventfd.
 	bell func() (bell.Bell, error)
@@ -63,6 +64,6 @@ var linux = system{
 	bell: bell.New,
 }
 
-// notSent is how many bytes of a worker's events the kernel takes beyond those
-// that it can send at once.
+// notSent is how many bytes of a worker's events the kernel accepts beyond what it
+// can send at once.
 const notSent = 2 << 10

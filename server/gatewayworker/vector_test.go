@@ -14,7 +14,7 @@ import (
 	"castgate/server"
 )
 
-// vector is one of vectors.json, captured from PHP.
+// vector is an entry of vectors.json, recorded from PHP.
 type vector struct {
 	Name, Group, Hex string
 	Seq              int
@@ -40,8 +40,8 @@ func readJSON(t *testing.T, path string, into any) {
 	}
 }
 
-// TestAPIVectors plays the script that was captured from PHP, each request on
-// its own connection, and compares what everybody gets byte for byte.
+// TestAPIVectors plays the script that was recorded from PHP, each request on its
+// own connection, and compares what everybody gets byte for byte.
 func TestAPIVectors(t *testing.T) {
 	for _, workers := range []int{0, 1, 2} {
 		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) { playAPI(t, workers) })
@@ -91,7 +91,7 @@ func playAPI(t *testing.T, workers int) {
 			reply, mark := wire.BeginReply(nil)
 			got := hex.EncodeToString(wire.EndReply(append(reply, r.ask(request)...), mark))
 			if want := expected(answer.Name, "", answer.Hex); got != want {
-				t.Fatalf("%s: %s, wants %s", answer.Name, got, want)
+				t.Fatalf("%s: %s, want %s", answer.Name, got, want)
 			}
 		} else {
 			r.tell(request)
@@ -109,7 +109,7 @@ func playAPI(t *testing.T, workers int) {
 	checkDocs(t, deviations)
 	for i, d := range deviations {
 		if !used[i] {
-			t.Errorf("deviation %+v is none", d)
+			t.Errorf("deviation %+v does not occur", d)
 		}
 		if d.Why == "" {
 			t.Errorf("deviation %+v has no reason", d)
@@ -117,7 +117,7 @@ func playAPI(t *testing.T, workers int) {
 	}
 }
 
-// checkDocs holds the deviations against the last table of differences in the
+// checkDocs compares the deviations with the last table of differences in the
 // documentation.
 func checkDocs(t *testing.T, deviations []deviation) {
 	t.Helper()
@@ -146,8 +146,8 @@ func checkDocs(t *testing.T, deviations []deviation) {
 	}
 }
 
-// TestQueryVectors asks what was asked of PHP in states that the vectors'
-// descriptions tell.
+// TestQueryVectors asks PHP's recorded queries in the states that the vectors
+// describe.
 func TestQueryVectors(t *testing.T) {
 	var all []vector
 	readJSON(t, "../../codec/gatewayworker/testdata/vectors.json", &all)
@@ -167,7 +167,7 @@ func TestQueryVectors(t *testing.T) {
 		t.Helper()
 		b, mark := wire.BeginReply(nil)
 		if got := hex.EncodeToString(wire.EndReply(append(b, r.ask(requests[name])...), mark)); got != replies[name] || got == "" {
-			t.Errorf("%s: %s, wants %s", name, got, replies[name])
+			t.Errorf("%s: %s, want %s", name, got, replies[name])
 		}
 		delete(replies, name)
 	}
@@ -196,8 +196,8 @@ func TestQueryVectors(t *testing.T) {
 	}
 }
 
-// TestEventVectors compares events with those captured from PHP; addresses,
-// ports and ids are those of the test.
+// TestEventVectors compares events with those recorded from PHP; addresses, ports
+// and ids are those of the test.
 func TestEventVectors(t *testing.T) {
 	var all []vector
 	readJSON(t, "../../codec/gatewayworker/testdata/vectors.json", &all)
@@ -222,7 +222,7 @@ func TestEventVectors(t *testing.T) {
 		want.LocalPort, want.ClientPort = r.front.Address().Port(), e.ClientPort
 		want.GatewayPort = addrPort(r.server.Addr())
 		if e.Header != want.Header || e.ext != string(want.Ext) {
-			t.Fatalf("%s: %+v, wants %+v", name, e, want)
+			t.Fatalf("%s: %+v, want %+v", name, e, want)
 		}
 		if e.Command != wire.OnWebSocketConnect && e.body != string(want.Body) {
 			t.Fatalf("%s: body %q", name, e.body)
@@ -237,7 +237,7 @@ func TestEventVectors(t *testing.T) {
 	head := fmt.Sprintf("GET /?a=1 HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", r.server.Addr())
 	want, err := wire.AppendWebSocketConnect(nil, []byte(head), tcpAddr(c.conn.LocalAddr()), addrPort(r.server.Addr()))
 	if err != nil || body != string(want) {
-		t.Fatalf("ON_WEBSOCKET_CONNECT %q, wants %q (%v)", body, want, err)
+		t.Fatalf("ON_WEBSOCKET_CONNECT %q, want %q (%v)", body, want, err)
 	}
 	for _, step := range []struct{ session, text, name string }{
 		{"", "hello", "event.on_message"},

@@ -139,7 +139,7 @@ func (l *innerLoop) attach(c *innerConn, name []byte) {
 		l.leave(c, c.unwritten())
 	}
 	old := l.workers.attach(key, c)
-	c.head = len(c.out)
+	c.firstEvent = len(c.out)
 	c.keepaliveAt = l.now().Add(keepaliveEvery)
 	l.sys.atOnce(c.fd)
 	l.count.workers.Store(int64(len(l.workers.list)))

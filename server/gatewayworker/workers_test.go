@@ -25,8 +25,9 @@ func (w *testWorker) counted(t *testing.T, n int) map[wire.Command]int {
 	return got
 }
 
-// Clients go to the worker with the fewest and stay there; those of one that
-// leaves go to others with their next event; a newcomer gets the new ones.
+// Clients go to the worker with the fewest clients and stay there. Clients of a
+// worker that leaves go to others with their next event. A new worker gets the new
+// clients.
 func TestRouting(t *testing.T) {
 	r := startRig(t, func(_ *Config, sc *server.Config) { sc.Loops = 1 })
 	a, b := r.worker("w:0"), r.worker("w:1")
@@ -59,23 +60,23 @@ func TestRouting(t *testing.T) {
 	if got := b.counted(t, 6); got[wire.OnMessage] != 6 {
 		t.Fatalf("%v of 6 messages", got)
 	}
-	c := r.worker("w:2") // counts from 0: the next six are its
+	c := r.worker("w:2") // counts from 0: it gets the next six
 	for range 6 {
 		r.client()
 	}
 	if got := c.counted(t, 12); got[wire.OnConnect] != 6 {
-		t.Fatalf("%v: the newcomer did not get six clients", got)
+		t.Fatalf("%v: the new worker did not get six clients", got)
 	}
 	for _, c := range clients {
 		_ = c.conn.Close()
 	}
 	if got := b.counted(t, 6); got[wire.OnClose] != 6 {
-		t.Fatalf("%v of 6 ends", got)
+		t.Fatalf("%v of 6 close events", got)
 	}
 }
 
-// A worker that comes under a key that is attached takes the other's place, and
-// its clients; one that is new on the same connection likewise.
+// A worker that attaches under a key that is in use replaces the other worker and
+// gets its clients; so does a second attach on the same connection.
 func TestDuplicateWorkerKey(t *testing.T) {
 	r := startRig(t, nil)
 	a := r.worker("w:0")
@@ -119,8 +120,8 @@ func TestRandomRouting(t *testing.T) {
 	}
 }
 
-// Before the first worker clients are kept and get the init message; from it on
-// they don't, as its application sends its own.
+// Before the first worker attaches, clients are served and get the init message.
+// Afterwards they do not, since the application sends its own.
 func TestPushOnly(t *testing.T) {
 	r := startRig(t, func(_ *Config, sc *server.Config) { sc.InitMessage = "id %s" })
 	c := r.client()
@@ -131,14 +132,14 @@ func TestPushOnly(t *testing.T) {
 	if _, err := c.conn.Write([]byte{0x89, 0x80, 0, 0, 0, 0}); err != nil {
 		t.Fatal(err)
 	}
-	c.expect("the pong behind it", "8a00") // a worker that comes earlier gets it, and the client
+	c.expect("the pong behind it", "8a00") // a worker that attaches earlier gets it, and the client
 	w := r.worker("w:0")
 	d := r.client()
 	w.counted(t, 2)
 	r.tell(frame(wire.SendToAll, 0, "", "m"))
 	c.expect("a push", "81016d")
 	d.expect("no init", "81016d")
-	_ = c.conn.Close() // nobody was told of it
+	_ = c.conn.Close() // no worker was told of it
 	_ = d.conn.Close()
 	if e := w.next(t); e.Command != wire.OnClose || e.ConnectionID != 2 {
 		t.Fatalf("%+v", e)
@@ -146,7 +147,7 @@ func TestPushOnly(t *testing.T) {
 	r.await("the client is forgotten", func() bool { return r.front.queue.bound.Load() == 0 })
 }
 
-// init is the init message "id %s" of a client, as it gets it.
+// init is the init message "id %s" of a client, as the client gets it.
 func (r *rig) init(id int) string {
 	text := fmt.Sprintf("id %s%08x", r.front.loop.prefix, id)
 	return fmt.Sprintf("81%02x%x", len(text), text)
@@ -172,8 +173,8 @@ func TestWorkersNever(t *testing.T) {
 	}
 }
 
-// Who waits for no worker at all has PHP's behaviour: while none is attached,
-// clients that connect are refused and those that say something are closed.
+// With WorkerWait 0 it is as with PHP: while no worker is attached, clients that
+// connect are refused and those that send something are closed.
 func TestNoWaitForWorkers(t *testing.T) {
 	r := startRig(t, func(c *Config, _ *server.Config) { c.Workers = WorkersAlways })
 	if _, err := dialClient(r.server.Addr().String()); err == nil || !strings.HasPrefix(err.Error(), "503") {
@@ -201,7 +202,7 @@ func TestNoWaitForWorkers(t *testing.T) {
 	}
 }
 
-// 201 goes to workers every 25 s unless the address is 127.0.0.1.
+// Event 201 goes to workers every 25 s unless the address is 127.0.0.1.
 func TestKeepalive(t *testing.T) {
 	for advertise, want := range map[string]int{"127.0.0.1:0": 0, "127.0.0.2:0": 1} {
 		r := startRig(t, func(c *Config, _ *server.Config) { c.Inner, c.Advertise = "127.0.0.1:0", advertise })
@@ -222,10 +223,10 @@ func TestKeepalive(t *testing.T) {
 	}
 }
 
-// Thousands of clients connect, send and leave over three workers, of which one
-// stops and one is added meanwhile: every event arrives exactly once, in order
-// for each client, its end last. (A worker that is killed with SIGKILL loses
-// what its kernel has for it; this one reads on after it has hung up.)
+// Thousands of clients connect, send and leave, with three workers of which one
+// stops and one is added meanwhile. Every event arrives exactly once, in order for
+// each client, its close event last. (A worker that is killed with SIGKILL loses
+// what its kernel holds; this one reads on after it has ended its side.)
 func TestEventsExactlyOnce(t *testing.T) {
 	clients := 10_000
 	if testing.Short() || raceEnabled {
@@ -278,18 +279,18 @@ func TestEventsExactlyOnce(t *testing.T) {
 		})
 	}
 	crowd.Wait()
-	r.await("all ends have arrived", func() bool { return closes.Load() >= int64(clients) })
+	r.await("all close events have arrived", func() bool { return closes.Load() >= int64(clients) })
 	r.await("all clients are forgotten", func() bool { return r.front.queue.bound.Load() == 0 })
 	mu.Lock()
 	defer mu.Unlock()
 	checkEvents(t, seen, clients)
 }
 
-// checkEvents looks at the events of every client.
+// checkEvents checks the events of every client.
 func checkEvents(t *testing.T, seen map[uint32][]string, clients int) {
 	t.Helper()
 	if len(seen) != clients {
-		t.Errorf("events of %d clients, wants %d", len(seen), clients)
+		t.Errorf("events of %d clients, want %d", len(seen), clients)
 	}
 	wrong := 0
 	for id, events := range seen {
@@ -304,7 +305,7 @@ func checkEvents(t *testing.T, seen map[uint32][]string, clients int) {
 	}
 }
 
-// text tells messages apart; what ON_WEBSOCKET_CONNECT says does not matter.
+// text distinguishes messages; the content of ON_WEBSOCKET_CONNECT does not matter.
 func (e *event) text() string {
 	if e.Command == wire.OnMessage {
 		return e.body
@@ -312,9 +313,9 @@ func (e *event) text() string {
 	return ""
 }
 
-// inOrder says what is wrong with a client's events. Those at the worker that
-// stopped may have been read later than those at the next one, so each worker's
-// are looked at alone, and then whether all together are all there are.
+// inOrder returns what is wrong with a client's events. Those at the stopped worker
+// may have been read later than those at the next one, so each worker's events are
+// checked alone, and then whether all together are complete.
 func inOrder(events []string) string {
 	place := map[string]int{"ON_CONNECT ": 0, "ON_WEBSOCKET_CONNECT ": 1, "ON_MESSAGE 0": 2, "ON_MESSAGE 1": 3, "ON_MESSAGE 2": 4, "ON_CLOSE ": 5}
 	last := map[string]int{"true": -1, "false": -1}
