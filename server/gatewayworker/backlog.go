@@ -6,18 +6,18 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// backlog is the events of one client that wait for a worker, as the frames
-// that it will get, oldest first. It is there only while there are some.
-// Guarded by eventQueue.mu; its place in a line other than eventQueue.fresh is
-// the inner loop's.
+// backlog is the events of one client that wait for a worker, as the frames that
+// the worker will get, oldest first. It exists only while there are some. It is
+// guarded by eventQueue.mu; its place in a line other than eventQueue.fresh belongs
+// to the inner loop.
 type backlog struct {
 	connection uint32
 	network    *network
-	frames     []byte // from at on: not handed on
+	frames     []byte // from at on: not handed to a worker yet
 	at         int
-	opens      bool // they begin with ON_CONNECT: no worker knows of the client
-	told       bool // some were handed on and came back
-	held       bool // the client is not read
+	opens      bool // frames begin with ON_CONNECT: no worker knows the client
+	told       bool // some events were handed to a worker and came back
+	held       bool // the client is not being read
 	lined      bool // it is in a line
 	next       *backlog
 }
@@ -26,10 +26,11 @@ func (b *backlog) behind() **backlog { return &b.next }
 
 func (b *backlog) waiting() int { return len(b.frames) - b.at }
 
-// command is that of the first frame; there is one.
+// command is the command of the first frame, which must exist.
 func (b *backlog) command() wire.Command { return wire.Command(b.frames[b.at+4]) }
 
-// cut takes the first frame, valid until the next event of the client.
+// cut removes the first frame and returns it, valid until the next event of the
+// client.
 func (b *backlog) cut() []byte {
 	n := int(binary.BigEndian.Uint32(b.frames[b.at:]))
 	frame := b.frames[b.at : b.at+n]
@@ -42,14 +43,14 @@ func (b *backlog) cut() []byte {
 	return frame
 }
 
-// backlog returns a client's, which it makes if need be as one of a network. The
-// caller holds mu.
+// backlog returns a client's backlog. If there is none it makes one in the network.
+// The caller holds mu.
 func (q *eventQueue) backlog(connection uint32, network uint64) *backlog {
 	b := q.clients[connection]
 	if b != nil {
 		return b
 	}
-	if b = q.spareBacklogs.take(); b == nil {
+	if b = q.spareBacklogs.get(); b == nil {
 		b = new(backlog)
 	}
 	b.connection, b.network = connection, q.network(network)
@@ -58,20 +59,20 @@ func (q *eventQueue) backlog(connection uint32, network uint64) *backlog {
 	return b
 }
 
-// weigh notes that n bytes more wait in a backlog. The caller holds mu.
+// weigh accounts for n more bytes in a backlog. The caller holds mu.
 func (q *eventQueue) weigh(b *backlog, n int) {
 	q.bytes += n
 	b.network.bytes += n
 }
 
-// clear drops what waits in a backlog. The caller holds mu.
+// clear drops the events in a backlog. The caller holds mu.
 func (q *eventQueue) clear(b *backlog) {
 	q.weigh(b, -b.waiting())
 	b.frames, b.at, b.opens = b.frames[:0], 0, false
 }
 
-// forget takes a backlog away whose turn has come and in which nothing waits.
-// It returns whether the client has to be read again. The caller holds mu.
+// forget removes an empty backlog whose turn has come. It returns whether the
+// client must be read again. The caller holds mu.
 func (q *eventQueue) forget(b *backlog) (held bool) {
 	delete(q.clients, b.connection)
 	if held = b.held; held {
@@ -89,8 +90,8 @@ func (q *eventQueue) forget(b *backlog) (held bool) {
 	return held
 }
 
-// putBack makes frames that a worker has not got the first of their clients'
-// again.
+// putBack puts frames that a worker did not get back in front of their clients'
+// backlogs.
 func (q *eventQueue) putBack(frames []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -113,22 +114,22 @@ func (q *eventQueue) putBack(frames []byte) {
 	}
 }
 
-// again has the inner loop find new places for the backlogs of a line.
+// again makes the inner loop find new places for the backlogs of a line.
 func (q *eventQueue) again(from *line[*backlog]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.relist(from)
 }
 
-// relist is again for who holds mu.
+// relist is again for callers that hold mu.
 func (q *eventQueue) relist(from *line[*backlog]) {
 	for b := from.pop(); b != nil; b = from.pop() {
 		q.list(b)
 	}
 }
 
-// cutFrame returns the first frame of frames that are known to be whole, its
-// command and connection id, and what is behind it.
+// cutFrame splits off the first of several complete frames, and returns its command
+// and connection id.
 func cutFrame(frames []byte) (frame []byte, command wire.Command, connection uint32, rest []byte) {
 	n := binary.BigEndian.Uint32(frames)
 	frame, rest = frames[:n:n], frames[n:]

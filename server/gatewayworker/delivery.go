@@ -6,31 +6,30 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// Events reach workers in turn: each worker has lanes of the networks of its
-// clients, and takes one event of each before the next one of the first; a lane has
-// the backlogs of its clients, and does the same. A network of which nothing has
-// waited goes before those that always have something waiting, however many these
-// are, and so does a client within its network. What is handed to a worker's socket
-// before it has taken what came before is kept short, so that an event of a quiet
-// client waits for few of a loud one: a slow worker takes long for a thousand tiny
-// ones.
+// Events reach workers in turn. Each worker has a lane for each network of its
+// clients, and gets one event of each lane before the next one of the first. A lane
+// has the backlogs of its clients, and does the same. A network with no events
+// waiting goes before those that always have some, however many these are; so does
+// a client within its network. Only a little is written to a worker's socket before
+// it has read what came before, so that an event of a quiet client waits for few
+// events of a loud one: a slow worker takes long for a thousand small events.
 
 const (
-	// workerAhead is how many bytes of events wait for a worker's socket.
+	// workerAhead is how many bytes of events may wait for a worker's socket.
 	workerAhead = 2 << 10
-	// quickEvents is how many events of a client go at once that begins to wait:
-	// ON_CONNECT, ON_WEBSOCKET_CONNECT, a message and ON_CLOSE.
+	// quickEvents is how many events a client with none waiting may have handed on
+	// at once: ON_CONNECT, ON_WEBSOCKET_CONNECT, a message and ON_CLOSE.
 	quickEvents = 4
 	// feedBudget is how many bytes a worker gets before others have their turn.
 	feedBudget = 1 << 20
-	// doomedBatch is how many clients are closed in one turn for want of a worker.
+	// doomedBatch is how many clients are closed in one turn for lack of a worker.
 	doomedBatch = 256
-	// warnEvery bounds the log lines about one thing that goes wrong often.
+	// warnEvery is the minimum time between log lines about the same frequent
+	// failure.
 	warnEvery = 10 * time.Second
 )
 
-// deliver gives the backlogs that are new their places, and wakes the workers
-// they are for.
+// deliver assigns new backlogs to workers, and wakes these workers.
 func (l *innerLoop) deliver() {
 	fresh := l.queue.takeFresh()
 	if !fresh.empty() {
@@ -49,8 +48,8 @@ func (l *innerLoop) deliver() {
 	l.makeRoom()
 }
 
-// assign puts a backlog into the line of the worker that it is for. The caller
-// holds the queue's lock.
+// assign puts a backlog into the line of its worker. The caller holds the queue's
+// lock.
 func (l *innerLoop) assign(b *backlog) {
 	ws := l.workers
 	w := ws.of[b.connection]
@@ -86,8 +85,8 @@ func (l *innerLoop) forget(b *backlog) {
 	}
 }
 
-// fill hands events of its clients to a worker, one of each in turn, until
-// workerAhead bytes wait for its socket. False if there is none.
+// fill hands events of a worker's clients to its connection, one of each in turn,
+// until workerAhead bytes wait for its socket. It returns false if there are none.
 func (l *innerLoop) fill(c *innerConn) bool {
 	w, q, before := c.worker, l.queue, len(c.out)
 	if w.idle() || c.closed || c.ended || c.last > 0 {
@@ -98,7 +97,7 @@ func (l *innerLoop) fill(c *innerConn) bool {
 	}
 	q.mu.Lock()
 	for c.waiting() < workerAhead {
-		lane, _ := w.lanes.take()
+		lane, _ := w.lanes.pick()
 		if lane == nil {
 			break
 		}
@@ -120,11 +119,11 @@ func (l *innerLoop) fill(c *innerConn) bool {
 	return n > 0
 }
 
-// handOn is the turn of a lane: events of the client in it whose turn it is. The
-// caller holds the queue's lock.
+// handOn gives a lane its turn: it hands on events of the client whose turn it is.
+// The caller holds the queue's lock.
 func (l *innerLoop) handOn(c *innerConn, from *lane) {
 	q, most := l.queue, 1
-	b, first := from.take()
+	b, first := from.pick()
 	if first {
 		most = quickEvents
 	}
@@ -139,7 +138,7 @@ func (l *innerLoop) handOn(c *innerConn, from *lane) {
 			l.workers.unbind(b.connection)
 		}
 	}
-	if b.waiting() == 0 { // or the client's end took it all back
+	if b.waiting() == 0 { // or the client's close event removed them all
 		l.forget(b)
 		return
 	}
@@ -151,7 +150,8 @@ func (l *innerLoop) handOn(c *innerConn, from *lane) {
 	from.line.push(b)
 }
 
-// makeRoom tells the server of clients that may go on, and of room for new ones.
+// makeRoom tells the server which clients may be read again, and whether there is
+// room for new ones.
 func (l *innerLoop) makeRoom() {
 	if len(l.resumes) > 0 {
 		l.host.Resume(l.resumes)
@@ -167,7 +167,7 @@ func (l *innerLoop) makeRoom() {
 	}
 }
 
-// enter makes a phase the present one, for the server too.
+// enter starts a phase, for the server too.
 func (l *innerLoop) enter(p phase) {
 	l.awaitUntil = time.Time{}
 	l.queue.phase.Store(int32(p))
@@ -192,21 +192,21 @@ func (l *innerLoop) missWorkers() {
 	l.enter(phaseAlone)
 }
 
-// awaited acts when no worker has come in time.
+// awaited is called when no worker has attached in time.
 func (l *innerLoop) awaited(now time.Time) {
 	if l.awaitUntil.IsZero() || now.Before(l.awaitUntil) {
 		return
 	}
 	if l.cfg.Workers == WorkersAuto && l.count.attaches.Load() == 0 {
-		l.log.Info("no worker has come: clients are served without, for pushes only", "waited", l.cfg.WorkerWait.String())
+		l.log.Info("no worker has attached: serving clients without workers, for pushes only", "waited", l.cfg.WorkerWait.String())
 		l.enter(phaseOff)
 		return
 	}
-	l.log.Warn("no worker has come in time: clients that want one are closed", "waited", l.cfg.WorkerWait.String())
+	l.log.Warn("no worker has attached in time: closing clients that need one", "waited", l.cfg.WorkerWait.String())
 	l.enter(phaseAlone)
 }
 
-// doom ends the clients whose events have waited in vain.
+// doom closes the clients whose events have waited in vain.
 func (l *innerLoop) doom() {
 	for b := l.stranded.pop(); b != nil; b = l.stranded.pop() {
 		l.doomed.push(b)
@@ -214,8 +214,8 @@ func (l *innerLoop) doom() {
 	l.bell.Ring()
 }
 
-// endDoomed ends the next of them. What they have sent is dropped, but a worker
-// that comes later is told of their ends, if one was told of them at all.
+// endDoomed closes the next batch of them. What they have sent is dropped. A worker
+// that attaches later still gets their close events if a worker knew the clients.
 func (l *innerLoop) endDoomed() {
 	if l.doomed.empty() {
 		return
@@ -253,8 +253,7 @@ func (l *innerLoop) endDoomed() {
 	}
 }
 
-// end returns a copy of the frame that tells of the client's end, nil if it has
-// not ended.
+// end returns a copy of the client's close event, nil if there is none.
 func (b *backlog) end() (frame []byte) {
 	for rest := b.frames[b.at:]; len(rest) > 0; {
 		var command wire.Command
@@ -266,7 +265,7 @@ func (b *backlog) end() (frame []byte) {
 	return frame
 }
 
-// count is how many frames wait.
+// count is the number of waiting frames.
 func (b *backlog) count() (n uint64) {
 	for rest := b.frames[b.at:]; len(rest) > 0; n++ {
 		_, _, _, rest = cutFrame(rest)

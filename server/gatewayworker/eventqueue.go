@@ -11,17 +11,17 @@ import (
 	"castgate/server/internal/quota"
 )
 
-// eventQueue is the border between the server's event loops, which tell it what
-// clients do, and the inner loop, which hands that to workers. It implements
-// gateway.Events. Each client that has events waiting has a backlog of its own, and
-// those of one network are together, so that workers can be served from all networks
-// in turn, and of each from all of its clients: a client that sends too much, or a
-// network whose clients come and go without end, waits for itself.
+// eventQueue is the boundary between the server's event loops, which report events
+// of clients, and the inner loop, which hands them to workers. It implements
+// gateway.Events. Each client with waiting events has a backlog of its own, and the
+// clients of a network belong together. So workers are served from all networks in
+// turn, and for each network from all its clients. A client that sends too much
+// delays only itself, and so does a network whose clients come and go all the time.
 //
-// While nobody is to be told, an event costs one atomic load.
+// While no worker wants events, an event costs one atomic load.
 type eventQueue struct {
-	local netip.AddrPort // ours, as advertised
-	limit int            // bytes that may wait, of all clients
+	local netip.AddrPort // our advertised inner address
+	limit int            // bytes of events that may wait, for all clients
 	bell  bell.Bell
 	count *counters
 
@@ -29,45 +29,45 @@ type eventQueue struct {
 	bound atomic.Int64 // clients that have a worker; written by the inner loop
 
 	mu       sync.Mutex
-	clients  map[uint32]*backlog // by connection id: those with events that wait
-	networks map[uint64]*network // those that they are of
-	fresh    line[*backlog]      // those that the inner loop has not seen
-	bytes    int                 // of all of them
-	held     int                 // clients that are not read
-	asked    bool                // some client waits for room to be admitted
+	clients  map[uint32]*backlog // by connection id: clients with waiting events
+	networks map[uint64]*network // the networks of these clients
+	fresh    line[*backlog]      // backlogs that the inner loop has not seen
+	bytes    int                 // of all backlogs
+	held     int                 // clients that are not being read
+	asked    bool                // a client waits for room to be admitted
 
 	spareBacklogs spares[*backlog]
 	spareNetworks spares[*network]
 	spareLanes    spares[*lane]
 }
 
-// newEventQueue makes one for a front of that inner address, in which so many bytes
-// may wait.
+// newEventQueue returns the queue of a front with this inner address. At most limit
+// bytes of events may wait in it.
 func newEventQueue(local netip.AddrPort, limit int, b bell.Bell, count *counters) *eventQueue {
 	return &eventQueue{local: local, limit: limit, bell: b, count: count, clients: map[uint32]*backlog{}, networks: map[uint64]*network{}}
 }
 
-// phase says what becomes of clients' events.
+// phase says what happens to clients' events.
 type phase int32
 
 const (
-	phaseOff    phase = iota // nobody is told: push-only
+	phaseOff    phase = iota // no worker wants events: push-only
 	phaseServed              // workers are attached
-	phaseAwait               // none is, but one is expected: events and handshakes wait
-	phaseAlone               // none has come in time: clients that want one are closed
+	phaseAwait               // no worker is attached, but one is expected: events and handshakes wait
+	phaseAlone               // no worker has attached in time: clients that need one are closed
 )
 
 const (
 	// leastShare and mostShare bound how many bytes of events may wait for one
-	// client before it is not read any more. Between them it may have an eighth of
-	// the room that is left.
+	// client before it is no longer read. Between these bounds the limit is an
+	// eighth of the remaining room.
 	leastShare = 1 << 10
 	mostShare  = 256 << 10
-	// largeEvent is the size in bytes from which an event needs room in the
-	// queue; one of a client may always wait if it is smaller.
+	// largeEvent is the size in bytes from which an event needs room in the queue.
+	// One smaller event of each client may always wait.
 	largeEvent = 64 << 10
-	// keepFrames is up to what capacity in bytes the memory of a backlog is kept that
-	// is kept for further use.
+	// keepFrames is the largest capacity in bytes of a backlog's memory that is
+	// kept for reuse.
 	keepFrames = 4 << 10
 )
 
@@ -154,9 +154,9 @@ func (q *eventQueue) share() int {
 	return min(max((q.limit-q.bytes)/8, leastShare), mostShare)
 }
 
-// Closed implements gateway.Events. It is queued whatever waits: a worker that
-// was told of the client must be told of its end. One that no worker was told
-// of is forgotten with all it has sent.
+// Closed implements gateway.Events. The close event is queued however much waits,
+// since a worker that knows the client must get it. If no worker knows the client,
+// all its events are dropped.
 func (q *eventQueue) Closed(c gateway.EventClient) {
 	if q.now() == phaseOff {
 		return
@@ -165,7 +165,7 @@ func (q *eventQueue) Closed(c gateway.EventClient) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if b := q.clients[c.Connection]; b != nil && b.opens && q.now() != phaseServed {
-		q.clear(b) // its place in a line is given up when its turn comes
+		q.clear(b) // it leaves its line when its turn comes
 		return
 	}
 	q.append(&h, c, nil)
@@ -183,7 +183,7 @@ func (q *eventQueue) append(h *wire.Header, c gateway.EventClient, body []byte) 
 	return b
 }
 
-// list has the inner loop see a backlog that is in no line. The caller holds mu.
+// list shows the inner loop a backlog that is in no line. The caller holds mu.
 func (q *eventQueue) list(b *backlog) {
 	if q.fresh.empty() {
 		q.bell.Ring()
@@ -212,7 +212,7 @@ func (q *eventQueue) header(command wire.Command, c gateway.EventClient) wire.He
 	return h
 }
 
-// waiting is how many bytes of events wait, and of how many clients.
+// waiting returns how many bytes of events wait, and of how many clients.
 func (q *eventQueue) waiting() (bytes, clients, held int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -41,9 +41,9 @@ type Front struct {
 	ended   chan struct{} // closed when the inner loop has ended
 }
 
-// New binds the inner endpoint and the Register, so that what is taken is told
-// at once; both answer from Serve on. Errors of settings begin with a setting's
-// name.
+// New binds the inner endpoint and the Register, so that an address in use is
+// reported at once. Both answer only after Serve. Errors of settings begin with the
+// setting's name.
 func New(c Config) (*Front, error) { return newFront(c, &linux) }
 
 func newFront(c Config, sys *system) (*Front, error) {
@@ -81,13 +81,12 @@ func newFront(c Config, sys *system) (*Front, error) {
 	return f, nil
 }
 
-// unsentLen is how many bytes the kernel holds unsent for an inner connection. It
-// tells of room when half of them have gone, so StallTimeout sees the progress of
-// who reads slowly, not that of megabytes in the kernel.
+// unsentLen is how many unsent bytes the kernel buffers for an inner connection. It
+// reports room when half of them are sent, so StallTimeout sees the progress of a
+// slow reader, which megabytes in the kernel would hide.
 const unsentLen = 64 << 10
 
-// listen binds the inner address. The descriptor is ours, off the runtime's
-// poller.
+// listen binds the inner address. The descriptor is ours, not the runtime poller's.
 func (f *Front) listen() (fd int, err error) {
 	opened, err := listen.TCP(f.cfg.Inner, listen.Options{ReusePort: f.cfg.ReusePort})
 	if err != nil {
@@ -96,7 +95,7 @@ func (f *Front) listen() (fd int, err error) {
 	ln := opened.Listener
 	defer func() { _ = ln.Close() }()
 	if opened.Taken {
-		f.log.Warn("another process listens here as well; each connection of PHP gets to one of the two until one stops (reuse-port)", "inner", f.cfg.Inner)
+		f.log.Warn("another process also listens on this address; until one of them stops, each PHP connection reaches one of the two (reuse-port)", "inner", f.cfg.Inner)
 	}
 	f.inner = ln.Addr().(*net.TCPAddr).AddrPort()
 	raw, err := ln.(*net.TCPListener).SyscallConn()
@@ -104,7 +103,7 @@ func (f *Front) listen() (fd int, err error) {
 		return -1, err
 	}
 	ctlErr := raw.Control(func(s uintptr) {
-		// Accepted sockets inherit all of it.
+		// Accepted sockets inherit all these options.
 		err = errors.Join(unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
 			unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
 			unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLen),
@@ -153,15 +152,15 @@ func (f *Front) newLoop(listener int) error {
 	return nil
 }
 
-// Address is where PHP reaches the inner endpoint: Config.PeerAddress of the
+// Address is where PHP reaches the inner endpoint; it is Config.PeerAddress of the
 // server.
 func (f *Front) Address() netip.AddrPort { return f.address }
 
-// Inner is where the inner endpoint listens, Register where the embedded
-// Register does; that is invalid if there is none.
+// Inner is the listening address of the inner endpoint.
 func (f *Front) Inner() netip.AddrPort { return f.inner }
 
-// Register is the address of the embedded Register, invalid if there is none.
+// Register is the listening address of the embedded Register, invalid if there is
+// none.
 func (f *Front) Register() netip.AddrPort {
 	if f.register == nil {
 		return netip.AddrPort{}
@@ -169,11 +168,12 @@ func (f *Front) Register() netip.AddrPort {
 	return f.register.Addr()
 }
 
-// Events is what the server has to tell of its clients: Config.Events.
+// Events receives the events of the server's clients; it is Config.Events of the
+// server.
 func (f *Front) Events() gateway.Events { return f.queue }
 
-// SetLimits lowers how many connections the inner endpoint and the Register
-// take, as there are that many descriptors for them. Before Serve.
+// SetLimits lowers the maximum number of connections to the inner endpoint and the
+// Register to the available descriptors. Call it before Serve.
 func (f *Front) SetLimits(inner, register int) {
 	l := f.loop
 	l.cfg.MaxConns = min(l.cfg.MaxConns, max(inner, 1))
@@ -183,7 +183,7 @@ func (f *Front) SetLimits(inner, register int) {
 	}
 }
 
-// Gateway holds the verbs that PHP's commands are made of.
+// Gateway is the verbs that PHP's commands need.
 type Gateway interface {
 	gateway.Gateway
 	gateway.GatewayWorker
@@ -197,7 +197,7 @@ func (f *Front) Serve(gw Gateway, host gateway.Host) error {
 	if f.register != nil {
 		go func() {
 			if err := f.register.Serve(); err != nil {
-				failed <- fmt.Errorf("the Register ended: %w", err)
+				failed <- fmt.Errorf("the Register failed: %w", err)
 			}
 		}()
 	}
@@ -219,8 +219,8 @@ func (f *Front) Serve(gw Gateway, host gateway.Host) error {
 	return err
 }
 
-// do has the inner loop run a task, and waits for ready. False if the loop has
-// ended or ctx is done before.
+// do runs a task on the inner loop and waits for ready. It returns false if the
+// loop has ended, or ctx is done first.
 func (f *Front) do(ctx context.Context, task func(l *innerLoop), ready <-chan struct{}) bool {
 	if !f.serving.Load() {
 		return false
@@ -242,8 +242,8 @@ func (f *Front) do(ctx context.Context, task func(l *innerLoop), ready <-chan st
 	return false
 }
 
-// release closes what New opened, once the loop does not run. The bell stays:
-// event loops of the server may still ring it.
+// release closes what New opened, when the loop does not run. The bell stays open,
+// since event loops of the server may still ring it.
 func (f *Front) release() {
 	if f.loop.listener >= 0 {
 		f.sys.close(f.loop.listener)

@@ -15,37 +15,35 @@ import (
 	"castgate/server/internal/bell"
 )
 
-// innerLoop serves the inner listener and every inner connection on one
-// goroutine.
+// innerLoop serves the inner listener and every inner connection on one goroutine.
 //
-// PHP opens a connection for each command, writes, closes and goes on; nothing
-// is acknowledged, and yet the next command must see what the one before has
-// done (docs/gatewayworker-protocol.md section 0.1). That holds here because
-// commands run in the order in which their bytes arrived:
+// PHP opens a connection for each command, writes, closes and continues. Nothing is
+// acknowledged, and yet the next command must see the effect of the previous one
+// (docs/gatewayworker-protocol.md section 0.1). That works because commands run in
+// the order in which their bytes arrived:
 //
-//   - The kernel puts a socket at the end of the epoll's list of ready ones when
-//     its bytes arrive, and epoll_wait takes from the front. Connections are
-//     edge-triggered: level-triggered, one would be put back to the end each
-//     time it is reported, and bytes that come next would have that older place,
-//     ahead of what others got before. (A worker stores a session on one
-//     connection and asks for it on another.)
-//   - The listener's place in that list is that of the first connection that
-//     waits, which says nothing of the others: bytes of an older connection may
-//     have come before those of a new one, or after. So in a turn that accepts,
-//     new and old ones are put in the order of the times at which the kernel
-//     received their bytes (welcome).
-//   - A connection is not told of as writable, unless something waits to be written:
-//     that would give it its place before it has sent anything.
-//   - A connection is read until it is empty and not a second time: what comes
-//     after that puts it at the end of the list again. One that has more than
-//     readBudget goes on in the next turn.
-//   - A frame that has come in part runs when the rest is there, as in PHP, and
-//     what was sent later may overtake it: more than the kernel takes at once, or
-//     a packet that was lost, also within the host if net.core.netdev_max_backlog
+//   - The kernel appends a socket to the epoll's ready list when its bytes arrive,
+//     and epoll_wait takes from the front. Connections are edge-triggered. A
+//     level-triggered one would be appended again each time it is reported, and bytes
+//     that arrive later would have that older place, ahead of what others got before.
+//     (A worker stores a session on one connection and asks for it on another.)
+//   - The listener's place in that list is that of the first waiting connection, which
+//     says nothing about the others: bytes of an older connection may have arrived
+//     before those of a new one, or after. So in a turn that accepts, new and old
+//     connections are sorted by the times at which the kernel received their bytes
+//     (welcome).
+//   - A connection is reported as writable only if something waits to be written.
+//     Otherwise that would give it a place before it has sent anything.
+//   - A connection is read until it is empty and then no more: what arrives later
+//     appends it to the list again. A connection with more than readBudget continues
+//     in the next turn.
+//   - An incomplete frame runs when its rest has arrived, as in PHP, and a frame that
+//     was sent later may overtake it: if it is more than the kernel accepts at once, or
+//     if a packet was lost, even within the host when net.core.netdev_max_backlog
 //     overflows.
-//   - Replies are written when everybody who was reported has been read.
-//   - A command is done, or with the server's event loops in its order, before
-//     the next one is looked at.
+//   - Replies are written when every reported connection has been read.
+//   - A command is done, or queued in order at the server's event loops, before the
+//     next one is looked at.
 type innerLoop struct {
 	cfg     Config
 	log     *slog.Logger
@@ -62,59 +60,59 @@ type innerLoop struct {
 	queue           *eventQueue
 	host            gateway.Host
 	workers         *workers
-	stranded        line[*backlog] // wait for a worker
-	doomed          line[*backlog] // of clients that are to be closed for want of one
+	stranded        line[*backlog] // backlogs that wait for a worker
+	doomed          line[*backlog] // backlogs of clients to be closed for lack of one
 	resumes         []uint32       // clients to read again, by connection id
-	awaitUntil      time.Time      // when phaseAwait ends
+	awaitUntil      time.Time      // end of phaseAwait
 	tasks           chan func(*innerLoop)
-	stopped         atomic.Bool // it ends after its turn; any goroutine may say so
+	stopped         atomic.Bool // end after this turn; any goroutine may set it
 
 	conns      map[int]*innerConn // by descriptor
-	silent     *list.List         // of *innerConn without a whole command, oldest first
-	unfinished []*innerConn       // have more to read
-	dirty      []*innerConn       // have something to write
-	held       int                // bytes of half frames
+	silent     *list.List         // of *innerConn without a complete command, oldest first
+	unfinished []*innerConn       // with more to read
+	dirty      []*innerConn       // with something to write
+	held       int                // bytes of incomplete frames
 	waiting    int                // bytes of replies and events
 	short      []*innerConn       // the kernel had no memory for them
-	shortUntil time.Time          // they are tried again then
-	paused     time.Time          // accepting goes on then
+	shortUntil time.Time          // when they are tried again
+	paused     time.Time          // when accepting resumes
 	fullAt     time.Time          // when connections began to wait for room
 
-	// Of the turn.
+	// Valid during a turn.
 	events   []unix.EpollEvent
-	ready    []*innerConn // told of by epoll, in order
+	ready    []*innerConn // reported by epoll, in order
 	fresh    []*innerConn // accepted, not in the epoll yet
-	said     []*innerConn // of fresh: have sent something
-	rung     bool         // the bell has
+	said     []*innerConn // of fresh: those that have sent something
+	rung     bool         // the bell has rung
 	connects bool         // connections wait to be accepted
 	oob      []byte
 	polled   []unix.PollFd
-	room     []byte // for what fresh ones have sent
+	room     []byte // for what fresh connections have sent
 	used     int    // of room
 
-	at     *job   // the command at hand
-	inline job    // for those that are done at once
-	jobs   []*job // that go on in later turns
-	steps  int    // left of the turn; see job
-	built  int    // bytes of replies that jobs are making
+	at     *job   // the current command
+	inline job    // for commands that are done at once
+	jobs   []*job // that continue in later turns
+	steps  int    // left in this turn; see job
+	built  int    // bytes of replies under construction by jobs
 
-	in         []byte // being read
+	in         []byte // input buffer
 	busyWarned time.Time
-	refusedAt  [ignoreReasons]time.Time // when the log told of one
+	refusedAt  [ignoreReasons]time.Time // time of the last log line for each reason
 }
 
 const (
 	readLen    = 64 << 10
 	readBudget = 1 << 20
 	eventBatch = 256
-	// acceptBatch is how many connections are taken at once.
+	// acceptBatch is how many connections are accepted at once.
 	acceptBatch = 1024
-	// maxBatches is how many full batches of ready connections are looked at
-	// before new ones are read; that is more than there are connections.
+	// maxBatches is how many full batches of ready connections are collected before
+	// new ones are read. That is more than there are connections.
 	maxBatches = 32
-	// acceptPause is how long accepting rests after an error.
+	// acceptPause is how long accepting pauses after an error.
 	acceptPause = 50 * time.Millisecond
-	// fullPatience is how long connections wait for one of MaxConns to end.
+	// fullPatience is how long new connections wait for one of MaxConns to end.
 	fullPatience = 2 * time.Second
 )
 
@@ -139,16 +137,16 @@ func (l *innerLoop) run() error {
 	for _, c := range l.conns {
 		l.close(c, closeShutdown)
 	}
-	l.goOnWithJobs() // they end
+	l.goOnWithJobs() // they are ended
 	return nil
 }
 
-// now is the time for deadlines. Beyond March 2157 time.Now has no monotonic
-// reading, and a deadline of a wall clock that was out there for a moment would
-// come in centuries; this has one always.
+// now is the time for deadlines. Unlike time.Now it always has a monotonic reading,
+// which time.Now lacks after March 2157: if the wall clock were that late for a
+// moment, a deadline taken then would expire centuries later.
 func (l *innerLoop) now() time.Time { return l.began.Add(time.Since(l.began)) }
 
-// patience is for how many milliseconds epoll_wait may wait.
+// patience is how many milliseconds epoll_wait may wait.
 func (l *innerLoop) patience(until time.Time) int {
 	if len(l.unfinished) > 0 || !l.allBusy() {
 		return 0
@@ -168,7 +166,7 @@ func (l *innerLoop) patience(until time.Time) int {
 	return int(max(until.Sub(l.now()).Milliseconds(), 0)) + 1
 }
 
-// turn serves what one epoll_wait has told.
+// turn handles the events of one epoll_wait.
 func (l *innerLoop) turn(events []unix.EpollEvent) {
 	if !l.paused.IsZero() && l.now().After(l.paused) {
 		l.paused = time.Time{}
@@ -214,7 +212,7 @@ func (l *innerLoop) turn(events []unix.EpollEvent) {
 	l.dirty = l.dirty[:0]
 }
 
-// gather notes whom epoll has told of, in its order.
+// gather collects the connections that epoll has reported, in its order.
 func (l *innerLoop) gather(events []unix.EpollEvent) {
 	for _, e := range events {
 		switch fd := int(e.Fd); fd {
@@ -236,37 +234,37 @@ func (l *innerLoop) gather(events []unix.EpollEvent) {
 	}
 }
 
-// listenFor sets what of the listener is told.
+// listenFor sets which events of the listener epoll reports.
 func (l *innerLoop) listenFor(events uint32) {
 	if l.listener < 0 {
 		return
 	}
 	if err := l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, l.listener, events); err != nil && events != 0 {
-		l.paused = l.now().Add(acceptPause) // or nobody would be accepted any more
+		l.paused = l.now().Add(acceptPause) // otherwise nobody would be accepted any more
 	}
 }
 
-// accept takes the connections that wait.
+// accept accepts the waiting connections.
 func (l *innerLoop) accept() {
 	for range acceptBatch {
-		// Nobody has to go before what has been sent is read, as commands make
-		// room: the others wait in the backlog meanwhile.
+		// No connection has to go before its data is read, since commands make
+		// room. The others wait in the backlog meanwhile.
 		if l.full() && (len(l.fresh) > 0 || l.hasInput(l.silent.Front()) || l.waits()) {
 			return
 		}
 		fd, from, err := l.sys.accept(l.listener)
 		switch err {
 		case nil:
-			l.take(fd, from)
+			l.add(fd, from)
 		case unix.EAGAIN:
-			l.fullAt = time.Time{} // all that have waited are in or were turned away
+			l.fullAt = time.Time{} // all that waited are accepted or turned away
 			return
 		case unix.EINTR, unix.ECONNABORTED:
-		default: // no descriptors or memory are left, and trying at once would not help
+		default: // no descriptors or memory are left, so retrying at once would not help
 			l.count.acceptErrors.Add(1)
 			if l.paused = l.now().Add(acceptPause); l.paused.Sub(l.busyWarned) > warnEvery {
 				l.busyWarned = l.paused
-				l.log.Warn("inner connections can't be accepted", "err", err)
+				l.log.Warn("cannot accept inner connections", "err", err)
 			}
 			l.listenFor(0)
 			return
@@ -274,13 +272,13 @@ func (l *innerLoop) accept() {
 	}
 }
 
-// full tells whether one more connection means one less.
+// full reports whether one more connection requires closing another.
 func (l *innerLoop) full() bool {
 	return len(l.conns) >= l.cfg.MaxConns || l.silent.Len() >= l.cfg.MaxSilent
 }
 
-// hasInput tells whether a connection that counts as silent has sent something
-// that has only not been read yet.
+// hasInput reports whether a connection that counts as silent has sent something
+// that has not been read yet.
 func (l *innerLoop) hasInput(e *list.Element) bool {
 	if e == nil {
 		return false
@@ -289,8 +287,8 @@ func (l *innerLoop) hasInput(e *list.Element) bool {
 	return err == nil && n > 0 || outOfMemory(err)
 }
 
-// waits tells whether new connections have to wait in the kernel because all
-// that are open are in use. Most end after a command, so they wait for
+// waits reports whether new connections must wait in the kernel because all open
+// ones are in use. Most connections end after a command, so new ones wait for
 // fullPatience before they are turned away.
 func (l *innerLoop) waits() bool {
 	now := l.now()
@@ -309,8 +307,8 @@ func (l *innerLoop) waits() bool {
 	return true
 }
 
-// take adds a new connection.
-func (l *innerLoop) take(fd int, from netip.AddrPort) {
+// add adds a new connection.
+func (l *innerLoop) add(fd int, from netip.AddrPort) {
 	l.count.accepted.Add(1)
 	if l.full() {
 		oldest := l.silent.Front()

@@ -1,9 +1,9 @@
 package gatewayworker
 
-// line is values one behind the other, each in one line at most.
+// line is a queue of values, each of which is in at most one line.
 type line[E link[E]] struct{ first, last E }
 
-// link is what can stand in a line: it knows who is behind it.
+// link is a value that can be in a line: it knows the next one.
 type link[E any] interface {
 	comparable
 	behind() *E
@@ -25,7 +25,7 @@ func (l *line[E]) push(e E) {
 	l.last = e
 }
 
-// pop takes the first one, nil if there is none.
+// pop removes and returns the first value, nil if there is none.
 func (l *line[E]) pop() E {
 	e := l.first
 	var none E
@@ -35,16 +35,16 @@ func (l *line[E]) pop() E {
 	return e
 }
 
-// spares are values that are kept for further use.
+// spares are values that are kept for reuse.
 type spares[E link[E]] struct {
 	line line[E]
 	n    int
 }
 
-// keepSpare is how many of a kind are kept.
+// keepSpare is how many values of a kind are kept.
 const keepSpare = 1024
 
-// keep keeps one, unless there are enough.
+// keep keeps a value unless there are enough.
 func (s *spares[E]) keep(e E) {
 	if s.n < keepSpare {
 		s.line.push(e)
@@ -52,8 +52,8 @@ func (s *spares[E]) keep(e E) {
 	}
 }
 
-// take returns one, nil if there is none.
-func (s *spares[E]) take() E {
+// get returns a spare value, nil if there is none.
+func (s *spares[E]) get() E {
 	e := s.line.pop()
 	var none E
 	if e != none {

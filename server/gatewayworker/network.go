@@ -7,23 +7,24 @@ import (
 	"castgate/server/internal/quota"
 )
 
-// network is what events are shared by before they are shared by client: the clients
-// of one IPv4 address, or of one /64 of IPv6, that have events waiting. Who connects
-// again and again is a client of its own each time, but one network. Behind a proxy
-// that does not tell of addresses all clients are one. It is there only while it has
-// backlogs or lanes. Guarded by eventQueue.mu.
+// network is the clients of one IPv4 address, or of one /64 of IPv6, that have
+// waiting events. Events are shared out by network first and then by client. A
+// client that reconnects again and again is a new client each time, but the same
+// network. Behind a proxy that does not forward addresses all clients are one
+// network. A network exists only while it has backlogs or lanes. It is guarded by
+// eventQueue.mu.
 type network struct {
 	key      uint64 // see quota.Network
 	backlogs int
-	bytes    int     // of events in them
-	lanes    []*lane // of workers for whom it has events
+	bytes    int     // of its events
+	lanes    []*lane // for the workers for which it has events
 	next     *network
 }
 
 func (n *network) behind() **network { return &n.next }
 
 // lane is the clients of one network whose events wait for one worker. They are
-// served in turn, and so are the lanes of a worker. Guarded by eventQueue.mu.
+// served in turn, and so are the lanes of a worker. It is guarded by eventQueue.mu.
 type lane struct {
 	network *network
 	worker  *worker
@@ -34,19 +35,18 @@ type lane struct {
 
 func (l *lane) behind() **lane { return &l.next }
 
-// rota says who is next: who begins to wait goes first, but every other turn is of
-// those who wait for longer.
+// rota decides who is next. A newcomer goes first, but every other turn belongs to
+// those who have waited longer.
 type rota[E link[E]] struct {
-	quick   line[E] // those that were not waiting before
+	quick   line[E] // newcomers
 	line    line[E] // those that have had their first turn
-	hurried bool    // the last turn was one of quick
+	hurried bool    // the last turn was a newcomer's
 }
 
 func (t *rota[E]) idle() bool { return t.quick.empty() && t.line.empty() }
 
-// take returns whose turn it is, nil if there is nobody, and whether it is the first
-// one of those who wait.
-func (t *rota[E]) take() (e E, first bool) {
+// pick returns whose turn it is, nil if nobody waits, and whether it is a newcomer.
+func (t *rota[E]) pick() (e E, first bool) {
 	t.hurried = !t.quick.empty() && (!t.hurried || t.line.empty())
 	if t.hurried {
 		return t.quick.pop(), true
@@ -54,11 +54,12 @@ func (t *rota[E]) take() (e E, first bool) {
 	return t.line.pop(), false
 }
 
-// network returns one by its key, which it makes if need be. The caller holds mu.
+// network returns the network of a key, and makes it if there is none. The caller
+// holds mu.
 func (q *eventQueue) network(key uint64) *network {
 	n := q.networks[key]
 	if n == nil {
-		if n = q.spareNetworks.take(); n == nil {
+		if n = q.spareNetworks.get(); n == nil {
 			n = new(network)
 		}
 		n.key = key
@@ -67,19 +68,19 @@ func (q *eventQueue) network(key uint64) *network {
 	return n
 }
 
-// networksWaiting is how many networks have events waiting.
+// networksWaiting is the number of networks with waiting events.
 func (q *eventQueue) networksWaiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.networks)
 }
 
-// enlist puts a backlog into its network's lane of a worker. The caller holds mu.
+// enlist puts a backlog into its network's lane for a worker. The caller holds mu.
 func (q *eventQueue) enlist(b *backlog, w *worker) {
 	n := b.network
 	i := slices.IndexFunc(n.lanes, func(l *lane) bool { return l.worker == w })
 	if i < 0 {
-		l := q.spareLanes.take()
+		l := q.spareLanes.get()
 		if l == nil {
 			l = new(lane)
 		}
@@ -90,7 +91,7 @@ func (q *eventQueue) enlist(b *backlog, w *worker) {
 	n.lanes[i].quick.push(b)
 }
 
-// leave takes a lane away that is in no line, and nobody in it. The caller holds mu.
+// leave removes an empty lane that is in no line. The caller holds mu.
 func (q *eventQueue) leave(l *lane) {
 	n := l.network
 	i := slices.Index(n.lanes, l)
@@ -101,7 +102,8 @@ func (q *eventQueue) leave(l *lane) {
 	q.abandon(n)
 }
 
-// disband has the inner loop find new places for all whose events wait for a worker.
+// disband makes the inner loop find new places for all backlogs that wait for a
+// worker.
 func (q *eventQueue) disband(w *worker) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,7 +116,7 @@ func (q *eventQueue) disband(w *worker) {
 	}
 }
 
-// abandon takes a network away that has nothing left. The caller holds mu.
+// abandon removes a network that has nothing left. The caller holds mu.
 func (q *eventQueue) abandon(n *network) {
 	if n.backlogs == 0 && len(n.lanes) == 0 {
 		delete(q.networks, n.key)
@@ -123,8 +125,8 @@ func (q *eventQueue) abandon(n *network) {
 	}
 }
 
-// networkOf is the key of the network of the client that a frame is about. The frames
-// of IPv6 clients do not tell of it: they count as one.
+// networkOf is the key of the network of the client in a frame. Frames of IPv6
+// clients do not contain the address, so these count as one network.
 func networkOf(frame []byte) uint64 {
 	return quota.Network(netip.AddrFrom4([4]byte(frame[11:15])))
 }

@@ -10,7 +10,7 @@ import (
 	"castgate/server/gateway"
 )
 
-// turns are an inner loop with one worker, and what is handed to this.
+// turns is an inner loop with one worker, and the events handed to it.
 type turns struct {
 	*innerLoop
 	worker *innerConn
@@ -30,12 +30,12 @@ func newTurns(t *testing.T) *turns {
 	return s
 }
 
-// does has a client connect and send so many messages of a byte.
+// does makes a client connect and send a number of one-byte messages.
 func (s *turns) does(connection uint32, messages int) {
 	s.doesFrom("192.0.2.1", connection, messages)
 }
 
-// doesFrom is that of a client of an address.
+// doesFrom is does for a client with an address.
 func (s *turns) doesFrom(address string, connection uint32, messages int) {
 	c := gateway.EventClient{Connection: connection, Remote: netip.AddrPortFrom(netip.MustParseAddr(address), 1)}
 	s.queue.Opened(c, nil)
@@ -44,7 +44,7 @@ func (s *turns) doesFrom(address string, connection uint32, messages int) {
 	}
 }
 
-// handOn fills the worker's socket once more and returns whose events those are.
+// handOn fills the worker's socket once more and returns whose events it got.
 func (s *turns) handOn() (of []uint32) {
 	s.deliver()
 	s.fill(s.worker)
@@ -57,16 +57,16 @@ func (s *turns) handOn() (of []uint32) {
 	return of
 }
 
-// However many clients have always something waiting, one who says something now
-// and then waits for what the socket was given before, and for one event of the
-// others at most; all of a short visit is handed on at once.
+// However many clients always have events waiting, a client that seldom sends
+// something waits only for what was written to the socket before, and for at most
+// one event of the others. All events of a short visit are handed on at once.
 func TestQuietBeforeLoud(t *testing.T) {
 	const loud, quiet = 300, 1000
 	s := newTurns(t)
 	for i := range uint32(loud) {
 		s.does(i+1, 200)
 	}
-	for handed := 0; handed < 2*loud*quickEvents; { // nobody has come just now
+	for handed := 0; handed < 2*loud*quickEvents; { // no newcomer is left
 		handed += len(s.handOn())
 	}
 	if n := len(s.handOn()); n > 100 {
@@ -83,8 +83,7 @@ func TestQuietBeforeLoud(t *testing.T) {
 	}
 }
 
-// Those who come now do not keep those waiting who have waited: every other turn
-// is theirs.
+// Newcomers do not starve those who have waited: every other turn is theirs.
 func TestLoudIsNotStarved(t *testing.T) {
 	s := newTurns(t)
 	s.does(1, 2000)
@@ -107,9 +106,9 @@ func TestLoudIsNotStarved(t *testing.T) {
 	}
 }
 
-// Clients that come and go without end wait for each other, if they are of one
-// network: one of another waits for what the socket was given before, and for a turn
-// of theirs.
+// Clients of one network that come and go all the time wait for each other. A
+// client of another network waits only for what was written to the socket before,
+// and for one of their turns.
 func TestStormOfOneNetwork(t *testing.T) {
 	for name, of := range map[string]struct{ storm, other func(i int) string }{
 		"IPv4": {func(int) string { return "192.0.2.1" }, func(i int) string { return fmt.Sprintf("198.51.100.%d", 1+i) }},
@@ -151,7 +150,7 @@ func TestStormOfOneNetwork(t *testing.T) {
 	}
 }
 
-// Networks that have always something waiting are served in turn, however many clients
+// Networks that always have events waiting are served in turn, however many clients
 // each of them has.
 func TestNetworksTakeTurns(t *testing.T) {
 	s := newTurns(t)
@@ -171,8 +170,8 @@ func TestNetworksTakeTurns(t *testing.T) {
 	}
 }
 
-// What a worker has not got is the first again, and in order, whichever line its
-// client stood in.
+// Events that a worker did not get come first again, in order, whichever line their
+// client was in.
 func TestTurnsKeepOrder(t *testing.T) {
 	s := newTurns(t)
 	for i := range uint32(20) {

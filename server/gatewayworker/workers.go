@@ -6,33 +6,33 @@ import (
 	"time"
 )
 
-// worker is a BusinessWorker by its key. Clients are bound to the key: one that
-// comes back under its key has its clients again, but counts from 0
+// worker is a BusinessWorker, identified by its key. Clients are bound to the key.
+// A worker that comes back under its key has its clients again, but counts from 0
 // (docs/gatewayworker-protocol.md section 6.5).
 type worker struct {
 	key     string
-	conn    *innerConn  // nil: it has left
-	clients int         // by which the next client is routed
+	conn    *innerConn  // nil if it has left
+	clients int         // count by which new clients are routed
 	bound   int         // entries of workers.of
-	lanes   rota[*lane] // of networks whose events wait for it
-	stuck   bool        // it has read nothing for Config.StuckAfter, though there was something
+	lanes   rota[*lane] // lanes of the networks whose events wait for it
+	stuck   bool        // it has read nothing for Config.StuckAfter, although there was something
 }
 
-// workers routes events. The inner loop's.
+// workers routes events. It belongs to the inner loop.
 type workers struct {
 	random bool
 	queue  *eventQueue
-	byKey  map[string]*worker // those that are attached, and those that have left but are bound
-	list   []*worker          // attached, in the order in which they were
-	of     map[uint32]*worker // by connection id: whose the client is
+	byKey  map[string]*worker // attached workers, and those that have left but have clients
+	list   []*worker          // attached workers in the order of attaching
+	of     map[uint32]*worker // by connection id: the worker of the client
 }
 
 func newWorkers(routing Routing, q *eventQueue) *workers {
 	return &workers{random: routing == RouteRandom, queue: q, byKey: map[string]*worker{}, of: map[uint32]*worker{}}
 }
 
-// attach makes c the connection of the worker of that key and returns the one
-// it had before, which has to be closed, or nil.
+// attach makes c the connection of the worker with that key. It returns the
+// worker's previous connection, which must be closed, or nil.
 func (ws *workers) attach(key string, c *innerConn) (old *innerConn) {
 	w := ws.byKey[key]
 	if w == nil {
@@ -50,7 +50,7 @@ func (ws *workers) attach(key string, c *innerConn) (old *innerConn) {
 	return old
 }
 
-// detach notes that the worker of c has left.
+// detach records that the worker of c has left.
 func (ws *workers) detach(c *innerConn) {
 	w := c.worker
 	c.worker = nil
@@ -61,7 +61,7 @@ func (ws *workers) detach(c *innerConn) {
 	}
 }
 
-// bind makes a client w's.
+// bind assigns a client to w.
 func (ws *workers) bind(connection uint32, w *worker) {
 	ws.unbind(connection)
 	ws.of[connection] = w
@@ -70,17 +70,17 @@ func (ws *workers) bind(connection uint32, w *worker) {
 	ws.queue.bound.Store(int64(len(ws.of)))
 }
 
-// idle tells whether no events wait for it.
+// idle reports whether no events wait for the worker.
 func (w *worker) idle() bool { return w.lanes.idle() }
 
-// unbind makes a client nobody's.
+// unbind removes the worker of a client.
 func (ws *workers) unbind(connection uint32) {
 	w := ws.of[connection]
 	if w == nil {
 		return
 	}
 	delete(ws.of, connection)
-	w.clients = max(w.clients-1, 0) // of a worker that came back some were not counted
+	w.clients = max(w.clients-1, 0) // some clients of a worker that came back were not counted
 	w.bound--
 	if w.bound == 0 && w.conn == nil {
 		delete(ws.byKey, w.key)
@@ -88,8 +88,8 @@ func (ws *workers) unbind(connection uint32) {
 	ws.queue.bound.Store(int64(len(ws.of)))
 }
 
-// choose returns the worker for a client that has none, nil if there is none:
-// one that is stuck only if all are.
+// choose returns the worker for a client that has none, nil if there is none. It
+// chooses a stuck worker only if all are stuck.
 func (ws *workers) choose() *worker {
 	if len(ws.list) == 0 {
 		return nil
@@ -114,7 +114,7 @@ func (ws *workers) choose() *worker {
 	})
 }
 
-// stuckCount is how many workers are stuck.
+// stuckCount is the number of stuck workers.
 func (ws *workers) stuckCount() (n int) {
 	for _, w := range ws.list {
 		if w.stuck {
@@ -124,8 +124,8 @@ func (ws *workers) stuckCount() (n int) {
 	return n
 }
 
-// attach makes an authorized connection a worker
-// (docs/gatewayworker-protocol.md section 6.1).
+// attach makes an authorized connection a worker (docs/gatewayworker-protocol.md
+// section 6.1).
 func (l *innerLoop) attach(c *innerConn, name []byte) {
 	if len(name) > maxWorkerKey {
 		l.close(c, closeBadWorker)
@@ -161,8 +161,8 @@ func (l *innerLoop) attach(c *innerConn, name []byte) {
 // maxWorkerKey is the longest worker_key in bytes.
 const maxWorkerKey = 256
 
-// leave is the end of a worker. The events that it can't have got whole go to
-// others.
+// leave handles the end of a worker. Events that it cannot have got completely go
+// to others.
 func (l *innerLoop) leave(c *innerConn, lost []byte) {
 	w := c.worker
 	l.workers.detach(c)
@@ -178,7 +178,7 @@ func (l *innerLoop) leave(c *innerConn, lost []byte) {
 	l.deliver()
 }
 
-// checkStuck notes whether a worker reads what there is for it.
+// checkStuck checks whether a worker reads the events that wait for it.
 func (l *innerLoop) checkStuck(c *innerConn, now time.Time) {
 	w := c.worker
 	stuck := c.waiting() > 0 && now.Sub(c.lastOut) >= l.cfg.StuckAfter
@@ -188,10 +188,10 @@ func (l *innerLoop) checkStuck(c *innerConn, now time.Time) {
 	w.stuck = stuck
 	l.count.stuck.Store(int64(l.workers.stuckCount()))
 	if !stuck {
-		l.log.Info("a worker reads its events again", "worker", w.key)
+		l.log.Info("a worker is reading its events again", "worker", w.key)
 		return
 	}
 	l.count.stalls.Add(1)
-	l.log.Warn("a worker does not read its events: it keeps its clients, new ones go to others",
+	l.log.Warn("a worker is not reading its events; it keeps its clients, new clients go to other workers",
 		"worker", w.key, "clients", w.bound, "for", l.cfg.StuckAfter.String())
 }
