@@ -1,5 +1,5 @@
 // Package openfiles divides the files that the process may open (RLIMIT_NOFILE)
-// between clients and all else.
+// between clients and everything else.
 package openfiles
 
 import (
@@ -11,22 +11,21 @@ import (
 	"castgate/server/setting"
 )
 
-// Limits are the descriptors that this process may open, and who gets them.
+// Limits says how many descriptors this process may open, and who may use them.
 type Limits struct {
 	Open     uint64 // RLIMIT_NOFILE
-	Reserve  int    // for all that is not a client
+	Reserve  int    // for everything that is not a client
 	MaxConns int    // for clients
-	Refusing int    // of the reserve: sockets that are being told 503
+	Refusing int    // of the reserve: sockets that are being answered 503
 }
 
-// Bounds of the reserve unless a setting says otherwise: a 32nd of the limit.
+// Bounds of the default reserve, which is a 32nd of the limit.
 const (
 	minReserve = 96
 	maxReserve = 1024
 )
 
-// Raise raises RLIMIT_NOFILE as far as this process may and returns what it is
-// then.
+// Raise raises RLIMIT_NOFILE as far as this process may, and returns the new limit.
 func Raise() (uint64, error) {
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
@@ -49,8 +48,7 @@ func Raise() (uint64, error) {
 	return lim.Cur, nil
 }
 
-// ReserveFor is how many of so many open files clients don't get unless a setting
-// says otherwise.
+// ReserveFor is the default number of descriptors that clients do not get.
 func ReserveFor(open uint64) int { return int(min(max(open/32, minReserve), maxReserve)) }
 
 func nrOpen() uint64 {
@@ -66,8 +64,8 @@ func nrOpen() uint64 {
 }
 
 // Divide gives clients maxConns of the files that this process may open, and
-// reserve to all else. 0 derives either from the limit; there are never more than
-// most clients. An error begins with the setting that asks for too much,
+// reserve to everything else. 0 derives either from the limit; clients never get
+// more than most. An error begins with the setting that asks for too much,
 // reserve-files or max-conns.
 func Divide(maxConns, reserve, most int) (Limits, error) {
 	var lim unix.Rlimit
@@ -87,7 +85,7 @@ func Divide(maxConns, reserve, most int) (Limits, error) {
 		f.MaxConns = most
 	}
 	if f.MaxConns > most {
-		return f, setting.Errorf("max-conns", "%d clients and a reserve of %d need more than the %d files this process may open (ulimit -n)",
+		return f, setting.Errorf("max-conns", "%d clients and a reserve of %d need more than the %d files that this process may open (ulimit -n)",
 			f.MaxConns, f.Reserve, f.Open)
 	}
 	f.Refusing = max(f.Reserve/4, 1)

@@ -9,8 +9,8 @@ func TestReserveLeavesRoomForAll(t *testing.T) {
 	for _, open := range []uint64{600, 1024, 20_000, 1 << 20} {
 		reserve := ReserveFor(open)
 		refusing, control := reserve/4, reserve/2
-		// The process itself: standard streams, listeners, per loop an epoll,
-		// a bell, a ticker and the poller's own eventfd, the spare.
+		// The process itself needs its standard streams, listeners, for each loop
+		// an epoll, a bell, a ticker and the poller's own eventfd, and a spare.
 		if own := 10 + 4*2; reserve-refusing-control < own {
 			t.Errorf("of %d files %d are reserved: %d refused clients and %d backends leave less than %d", open, reserve, refusing, control, own)
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The name and what is wrong stay apart, however deep the error lies.
+// The name and the cause stay separate, however deeply the error is wrapped.
 func TestError(t *testing.T) {
 	err := fmt.Errorf("reload: %w", Errorf("tls-cert", "%q: %w", "a:b", fs.ErrNotExist))
 	e, ok := errors.AsType[*Error](err)
@@ -19,7 +19,7 @@ func TestError(t *testing.T) {
 	}
 }
 
-// An error has one name, the one that it was given first.
+// An error keeps the name that it was given first.
 func TestNamed(t *testing.T) {
 	if err := Named("listen", nil); err != nil {
 		t.Errorf("no error became %v", err)

@@ -12,27 +12,27 @@ import (
 	"castgate/server/internal/table"
 )
 
-// Len is the length of a client id in characters, at the most: ids that name a
-// peer have PeerLen.
+// Len is the maximum length of a client id in characters; ids that name a peer have
+// PeerLen.
 const Len = 2 * aes.BlockSize
 
-// IDs turns handles into client ids and back. An id is one AES block
-// under a key that never leaves the process: node (16 bits), handle (64) and
-// a number drawn at the start (48). So it needs no table, looks random, can't
-// be guessed (a made-up id decrypts to this node, this start and a live
-// generation with a chance of about 2^-96 per client) and is never given twice:
-// generations don't repeat, and another start has another key.
+// IDs converts handles to client ids and back. An id is one AES block under a key
+// that never leaves the process: node (16 bits), handle (64) and a number drawn at
+// the start (48). So it needs no table, looks random and cannot be guessed: a
+// made-up id decrypts to this node, this start and a live generation with a chance
+// of about 2^-96 per client. No id is ever reused: generations do not repeat, and
+// another start has another key.
 type IDs struct {
 	block   cipher.Block
 	node    uint16
 	start   [6]byte
 	scratch sync.Pool // *[2][aes.BlockSize]byte; cipher.Block makes its arguments escape
 
-	// Peers makes the ids instead if it is not nil. Set before the first use.
+	// Peers makes the ids instead if it is not nil. Set it before the first use.
 	Peers *Peers
 }
 
-// New makes ids of a node under a key of their own.
+// New returns the ids of a node under a new key.
 func New(node uint16) (*IDs, error) {
 	var seed [16 + 6]byte
 	if _, err := rand.Read(seed[:]); err != nil {
@@ -48,7 +48,7 @@ func New(node uint16) (*IDs, error) {
 	return ids, nil
 }
 
-// Append appends the client id of h, whose connection id is given if there are
+// Append appends the client id of h; connection is its connection id if there are
 // any. Any goroutine.
 func (ids *IDs) Append(dst []byte, h table.Handle, connection uint32) []byte {
 	if ids.Peers != nil {
@@ -63,13 +63,13 @@ func (ids *IDs) Append(dst []byte, h table.Handle, connection uint32) []byte {
 	return hex.AppendEncode(dst, s[1][:])
 }
 
-// Of is the client id that Append appends. Any goroutine.
+// Of returns the client id that Append appends. Any goroutine.
 func (ids *IDs) Of(h table.Handle, connection uint32) string {
 	var buf [Len]byte
 	return string(ids.Append(buf[:0], h, connection))
 }
 
-// Parse returns the handle in a client id, 0 if this process never gave it.
+// Parse returns the handle in a client id, 0 if this process did not make the id.
 // The handle's client may be gone. Any goroutine.
 func (ids *IDs) Parse(id string) table.Handle {
 	if ids.Peers != nil {

@@ -27,7 +27,7 @@ func TestClientIDs(t *testing.T) {
 			t.Fatalf("parse(%s) = %x, want %x", id, got, h)
 		}
 		if other.Parse(id) != 0 {
-			t.Fatalf("another start takes %s for its own", id)
+			t.Fatalf("another start accepts %s as its own", id)
 		}
 		if ids.Parse(strings.ToUpper(id)) != 0 && strings.ToUpper(id) != id {
 			t.Fatalf("%s has two spellings", id)
@@ -38,7 +38,8 @@ func TestClientIDs(t *testing.T) {
 			t.Errorf("parse(%q) answered a handle", bad)
 		}
 	}
-	// Ids of neighbouring handles have nothing in common: about half the bits differ.
+	// Ids of consecutive handles have nothing in common: about half the bits
+	// differ.
 	a, _ := hex.DecodeString(ids.Of(table.MakeHandle(0, 1, 1), 0))
 	b, _ := hex.DecodeString(ids.Of(table.MakeHandle(0, 1, 2), 0))
 	same := 0

@@ -1,3 +1,3 @@
-// Package clientid makes the ids by which the world knows clients, and finds the
-// clients that they name: ids of our own, and those of GatewayWorker.
+// Package clientid makes client ids and finds the clients that they name:
+// castgate's own ids and those of GatewayWorker.
 package clientid

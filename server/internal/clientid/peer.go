@@ -16,19 +16,18 @@ import (
 // PeerLen is the length of a client id that names a peer, in characters.
 const PeerLen = 20
 
-// Peers gives clients the ids of GatewayWorker
-// (docs/gatewayworker-protocol.md section 4): the address of the inner listener
-// and a connection id of 32 bits, in hexadecimal. They need a table from
-// connection id to handle.
+// Peers gives clients the ids of GatewayWorker (docs/gatewayworker-protocol.md
+// section 4): the address of the inner listener and a connection id of 32 bits, in
+// hexadecimal. They need a table from connection id to handle.
 //
-// PHP counts connections from 1 after each start, so that an id an application
-// has stored points at a stranger after a restart. Here the counter starts
-// anywhere and goes through a permutation under a key of the process, so that
-// ids neither come again nor can be told from one another; 0 is left out.
+// PHP counts connections from 1 after each start, so an id that an application has
+// stored refers to a stranger after a restart. Here the counter starts at a random
+// value and goes through a permutation under a key of the process, so that ids
+// neither repeat nor can be predicted from one another; 0 is left out.
 type Peers struct {
 	prefix [6]byte // address and port
 	source func() uint32
-	Order  func(id uint32) uint64 // ascending in the order the ids were given
+	Order  func(id uint32) uint64 // increases in the order in which the ids were given
 
 	shards [peerShards]peerShard
 }
@@ -40,7 +39,7 @@ type peerShard struct {
 	handles map[uint32]table.Handle // guarded by mu
 }
 
-// NewPeers makes ids for the inner address of this gateway; source replaces
+// NewPeers returns the ids for the inner address of this gateway. source replaces
 // the permutation if it is not nil.
 func NewPeers(address netip.AddrPort, source func() uint32) (*Peers, error) {
 	p := &Peers{}
@@ -64,7 +63,7 @@ func NewPeers(address netip.AddrPort, source func() uint32) (*Peers, error) {
 
 func (p *Peers) shard(id uint32) *peerShard { return &p.shards[id%peerShards] }
 
-// Give finds an id that is neither 0 nor in use, for h. Any goroutine.
+// Give returns an id for h that is neither 0 nor in use. Any goroutine.
 func (p *Peers) Give(h table.Handle) uint32 {
 	for {
 		id := p.source()
@@ -92,7 +91,7 @@ func (p *Peers) Release(id uint32) {
 	s.mu.Unlock()
 }
 
-// Handle returns whose id it is, 0 for nobody's. Any goroutine.
+// Handle returns the handle of an id, 0 if there is none. Any goroutine.
 func (p *Peers) Handle(id uint32) table.Handle {
 	s := p.shard(id)
 	s.mu.Lock()
@@ -125,12 +124,12 @@ func (p *Peers) parse(id string) table.Handle {
 	return p.Handle(binary.BigEndian.Uint32(b[6:]))
 }
 
-// permutation maps a counter of 32 bits onto itself: a Feistel network of six
-// rounds whose function is AES under a random key.
+// permutation is a permutation of 32-bit numbers: a Feistel network of six rounds
+// whose function is AES under a random key.
 type permutation struct {
 	start uint32
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	block   cipher.Block
 	counter uint32
 	in, out [aes.BlockSize]byte
@@ -151,7 +150,7 @@ func newPermutation() (*permutation, error) {
 	return &permutation{start: start, counter: start, block: block}, nil
 }
 
-// next returns the next value. All 2^32 come before one comes again.
+// next returns the next value. A value repeats only after all 2^32.
 func (p *permutation) next() uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -164,7 +163,7 @@ func (p *permutation) next() uint32 {
 	return uint32(left)<<16 | uint32(right)
 }
 
-// order is the reverse of next: which value it was, the first being 0.
+// order is the inverse of next: the index of a value, counted from 0.
 func (p *permutation) order(v uint32) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

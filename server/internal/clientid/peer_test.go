@@ -32,7 +32,7 @@ func TestPermutation(t *testing.T) {
 	}
 }
 
-// An id that is in use, or 0, is passed over.
+// An id that is 0 or in use is skipped.
 func TestConnectionIDsInUse(t *testing.T) {
 	ids := []uint32{0, 7, 7, 0, 8}
 	p, err := NewPeers(netip.MustParseAddrPort("10.0.0.1:1"), func() uint32 {
