@@ -1,15 +1,16 @@
-// Package giveback returns the memory of a burst to the system once it is over.
+// Package giveback returns the memory of a burst to the system once the burst is
+// over.
 //
-// The collector lets the heap grow to twice what lives before it looks again,
-// and an idle gateway gives it no reason to look: after a storm of connections
-// or a burst of large pushes, the garbage would stay for minutes. Run watches for
-// the quiet after a burst and returns the memory to the system.
+// The collector lets the heap grow to twice the live size before it runs again, and
+// an idle gateway gives it no reason to run. After a storm of connections or a
+// burst of large pushes, the garbage would stay for minutes. Run waits for the
+// quiet after a burst and returns the memory to the system.
 //
-// The other way round, where little lives, a burst of TLS handshakes or of
-// connections has the collector look 60 times a second, and each time all loops
-// stop until the kernel has let every thread come to a halt. Then Run holds a
-// ballast: memory that nobody uses, but that counts as alive. It costs none but
-// where Go had used it before, and so has to clear it.
+// The opposite problem: if little is alive, a burst of TLS handshakes or of
+// connections makes the collector run 60 times a second, and each time all loops
+// stop until the kernel has stopped every thread. Then Run holds a ballast: memory
+// that nobody uses but that counts as live. It costs no physical memory, except
+// where Go had used the memory before and so must clear it.
 package giveback
 
 import (
@@ -21,45 +22,47 @@ import (
 
 const (
 	every = time.Second
-	// leastWaste is the waste worth a collection.
+	// leastWaste is the amount of waste that justifies a collection.
 	leastWaste = 1 << 20
-	// leastLeft is how much those who have left must have held to be worth
-	// one, taking it that each held the same: waste that nobody has counted yet.
+	// leastLeft is how much memory the peers that have left must have held to
+	// justify a collection, assuming that all peers held the same: waste that
+	// nobody has counted yet.
 	leastLeft = 4 << 20
-	// rest is the least time between two collections of ours.
-	rest = 5 * time.Second
-	// quietAlloc is how many bytes a second may be allocated in the quiet.
+	// pause is the minimum time between two of our collections.
+	pause = 5 * time.Second
+	// quietAlloc is the allocation rate in bytes per second below which it is
+	// quiet.
 	quietAlloc = 1 << 20
-	// busyCycles is how many collections a second are too many.
+	// busyCycles is the number of collections per second that is too many.
 	busyCycles = 8
-	// calmAlloc is with how many bytes a second, for calmTime, the collector
-	// needs no ballast.
+	// calmAlloc is the allocation rate in bytes per second at which, after
+	// calmTime, the collector needs no ballast.
 	calmAlloc = 16 << 20
 	calmTime  = 5 * time.Second
-	// ballastLen is by how many bytes the heap may grow between two of them
-	// beside what lives.
+	// ballastLen is by how many bytes the heap may grow between two collections in
+	// addition to what is live.
 	ballastLen = 12 << 20
-	// ballastRoom is the least memory limit (GOMEMLIMIT) with which there is a
-	// ballast: to that it counts as if it were used.
+	// ballastRoom is the smallest memory limit (GOMEMLIMIT) with which there is a
+	// ballast, since the ballast counts against the limit.
 	ballastRoom = 16 * ballastLen
 )
 
-// Load is what bursts are told by.
+// Load is how bursts are recognised.
 type Load struct {
 	Sockets int    // of clients
-	Queued  uint64 // bytes that wait for clients
+	Queued  uint64 // bytes waiting for clients
 }
 
-// Run gives memory back until done is closed. load is asked once a second.
+// Run gives memory back until done is closed. It calls load once a second.
 func Run(done <-chan struct{}, load func() Load) {
-	began := time.Now() // since it, time is the monotonic clock's, wherever the wall clock is
+	began := time.Now() // times are relative to it, on the monotonic clock
 	t := time.NewTicker(every)
 	defer t.Stop()
 	m := memory{}
 	m.read()
 	var last time.Time
 	most := 0               // peers since last
-	mostQueued := uint64(0) // bytes that waited for clients since last
+	mostQueued := uint64(0) // bytes waiting for clients since last
 	for {
 		select {
 		case <-done:
@@ -69,13 +72,13 @@ func Run(done <-chan struct{}, load func() Load) {
 			m.read()
 			l := load()
 			quiet := m.allocated-before < quietAlloc
-			// A caller of the control port has a goroutine.
+			// Each caller of the control port has a goroutine.
 			peers := l.Sockets + runtime.NumGoroutine()
 			most = max(most, peers)
 			m.balance(now, m.allocated-before, m.cycles-cycles)
 			mostQueued = max(mostQueued, l.Queued)
 			left := m.haveLeft(most, peers) || m.haveGone(mostQueued-l.Queued)
-			if quiet && now.Sub(last) >= rest && (left || m.worth()) {
+			if quiet && now.Sub(last) >= pause && (left || m.worth()) {
 				m.giveBack(left)
 				last, most, mostQueued = began.Add(time.Since(began)), peers, l.Queued
 			}
@@ -83,9 +86,9 @@ func Run(done <-chan struct{}, load func() Load) {
 	}
 }
 
-// giveBack collects, and once more if what has come since the last time is
-// still there, or peers have left: what lies in a sync.Pool, such as the bodies
-// of requests, outlives the first.
+// giveBack collects garbage, and once more if memory allocated since the last time
+// is still there, or peers have left: the content of a sync.Pool, such as request
+// bodies, survives the first collection.
 func (m *memory) giveBack(left bool) {
 	idle := m.idle
 	m.collect()
@@ -104,13 +107,13 @@ func (m *memory) collect() {
 type memory struct {
 	allocated, live, objects, free, unused uint64 // without the ballast
 	cycles                                 uint64 // of the collector
-	idle, idleFree                         uint64 // held, and free of that, after the last giving back
+	idle, idleFree                         uint64 // held, and free of that, after memory was last given back
 	ballast                                []byte
-	busy                                   time.Time // when much was last allocated
+	busy                                   time.Time // when a lot was last allocated
 }
 
-// balance takes the ballast on board or drops it, after a second in which so
-// many bytes were allocated and so many collections made.
+// balance takes or drops the ballast after a second with so many bytes allocated
+// and so many collections.
 func (m *memory) balance(now time.Time, allocated, cycles uint64) {
 	if allocated >= calmAlloc {
 		m.busy = now
@@ -123,7 +126,7 @@ func (m *memory) balance(now time.Time, allocated, cycles uint64) {
 	}
 }
 
-// load takes the ballast on board.
+// load takes the ballast.
 func (m *memory) load() {
 	if m.ballast == nil && debug.SetMemoryLimit(-1) >= ballastRoom {
 		m.ballast = make([]byte, ballastLen)
@@ -149,28 +152,27 @@ func (m *memory) read() {
 	m.cycles = samples[5].Value.Uint64()
 	n := uint64(len(m.ballast))
 	m.objects -= min(n, m.objects)
-	m.live -= min(n, m.live) // not yet counted before the next collection
+	m.live -= min(n, m.live) // not counted before the next collection
 }
 
-// worth tells whether a collection may give back more than it costs: memory
-// that is free and not returned, or what the heap has grown by since the last
-// one of ours. What of that is alive only a collection can tell; the runtime's
-// own may have come at the height of the burst.
+// worth reports whether a collection may return more than it costs: free memory
+// that was not returned, or growth of the heap since our last collection. Only a
+// collection can tell how much of that is alive; the runtime's own may have run at
+// the height of the burst.
 func (m *memory) worth() bool {
 	least := max(leastWaste, m.live/8)
 	return m.free > m.idleFree+least || m.held() > m.idle+least
 }
 
-// haveLeft tells whether of so many peers so many have left that it is worth
-// one.
+// haveLeft reports whether enough peers have left to justify a collection.
 func (m *memory) haveLeft(most, peers int) bool {
 	left := most - peers
 	return left > most/8 && m.held()/uint64(most)*uint64(left) > leastLeft
 }
 
-// haveGone tells whether so many bytes that waited for clients, and do so no more,
-// are worth one: a few clients that read slowly may have held most of what there is.
+// haveGone reports whether n bytes that no longer wait for clients justify a
+// collection: a few slow clients may have held most of the memory.
 func (m *memory) haveGone(n uint64) bool { return min(n, m.held()) > leastLeft }
 
-// held is what the heap keeps from the system.
+// held is the memory that the heap keeps from the system.
 func (m *memory) held() uint64 { return m.objects + m.free + m.unused }

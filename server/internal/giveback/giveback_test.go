@@ -6,10 +6,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"castgate/server/internal/ownprocess"
 )
 
-// litter allocates a total of so many bytes that nobody keeps, and returns how
-// many collections that took.
+// litter allocates a total of so many bytes of garbage, and returns how many
+// collections that took.
 func litter(total int) uint64 {
 	var m memory
 	m.read()
@@ -23,9 +25,12 @@ func litter(total int) uint64 {
 
 var rubbish []byte
 
-// With the ballast a small heap is collected less often, its figures are those
-// without it, and a process with little room does not take it.
+// With the ballast a small heap is collected less often and reported without the
+// ballast. A process with a small memory limit does not take it.
 func TestBallast(t *testing.T) {
+	if !ownprocess.Here(t) {
+		return
+	}
 	runtime.GC()
 	without := litter(1 << 30)
 	var m memory
@@ -48,14 +53,14 @@ func TestBallast(t *testing.T) {
 	}
 	runtime.KeepAlive(m.ballast)
 
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(ballastRoom - 1))
+	debug.SetMemoryLimit(ballastRoom - 1)
 	var small memory
 	if small.load(); small.ballast != nil {
 		t.Error("a ballast in a process with little room")
 	}
 }
 
-// The ballast comes when the collector is busy and goes in the calm, not with
+// The ballast is taken when the collector is busy and dropped in the calm, not in
 // the first quiet second.
 func TestBallastComesAndGoes(t *testing.T) {
 	var m memory
@@ -74,7 +79,7 @@ func TestBallastComesAndGoes(t *testing.T) {
 	}
 }
 
-// Those who have left count by what they may have held, few or many.
+// Peers that have left count by what they may have held, whether few or many.
 func TestHaveLeft(t *testing.T) {
 	for _, test := range []struct {
 		held        uint64
@@ -92,7 +97,8 @@ func TestHaveLeft(t *testing.T) {
 	}
 }
 
-// What waited for clients counts whoever they were, but as no more than there is.
+// What waited for clients counts whoever they were, but at most as much as there
+// is.
 func TestHaveGone(t *testing.T) {
 	for _, test := range []struct {
 		held, gone uint64
@@ -108,9 +114,12 @@ func TestHaveGone(t *testing.T) {
 	}
 }
 
-// What was alive when the runtime last collected, at the height of a burst, is
-// given back, from a pool too, and then there is nothing more to do.
+// Memory that was live when the runtime last collected, at the height of a burst,
+// is given back, including that of pools. After that there is nothing left to do.
 func TestGiveBackAfterABurst(t *testing.T) {
+	if !ownprocess.Here(t) {
+		return
+	}
 	const burst = 64 << 20
 	var m memory
 	m.giveBack(true)
@@ -131,9 +140,9 @@ func TestGiveBackAfterABurst(t *testing.T) {
 	if m.held() > before+burst/4 || m.worth() {
 		t.Errorf("%d bytes held, %d before: %+v", m.held(), before, m)
 	}
-	// Free memory that is not returned is noticed, too.
+	// Free memory that was not returned is noticed too.
 	held = make([]byte, burst)
-	m.giveBack(false) // a burst that lasts
+	m.giveBack(false) // a lasting burst
 	runtime.KeepAlive(held)
 	held = nil
 	runtime.GC()
