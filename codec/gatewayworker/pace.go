@@ -16,6 +16,7 @@ const (
 	paceBytes  = 4 << 10
 	paceValues = 64
 	valueBytes = 32
+	copyBytes  = 64 << 10
 )
 
 // pacer calls a Pace, which may be nil.
@@ -23,6 +24,7 @@ type pacer struct {
 	pace Pace
 	done int // bytes reported
 	n    int // values not yet reported
+	kept int // bytes copied, not yet reported
 }
 
 // at records that the work has reached byte i.
@@ -42,6 +44,23 @@ func (p *pacer) value() error {
 	}
 	p.n = 0
 	return p.tell(paceValues * valueBytes)
+}
+
+// copy appends bytes to dst, in pieces of at most copyBytes between two calls of
+// the Pace.
+func (p *pacer) copy(dst, from []byte) ([]byte, error) {
+	for len(from) > 0 {
+		n := min(len(from), copyBytes)
+		dst, from = append(dst, from[:n]...), from[n:]
+		if p.kept += n; p.pace == nil || p.kept < paceBytes {
+			continue
+		}
+		n, p.kept = p.kept, 0
+		if err := p.tell(n); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
 }
 
 func (p *pacer) tell(n int) error {

@@ -32,6 +32,7 @@ func (d *Decoder) MergeSession(dst, old, update []byte, limit int) ([]byte, erro
 	if err != nil {
 		return dst, err
 	}
+	dst = slices.Grow(dst, len(base.b)+len(over.b))
 	return mergeArrays(dst, base, over, 0, 0)
 }
 
@@ -80,13 +81,14 @@ func mergeArrays(dst []byte, base, over *tree, b, o int) (_ []byte, err error) {
 		dst = AppendKey(dst, p.key)
 		switch {
 		case p.over < 0:
-			dst = append(dst, base.bytes(p.base)...)
+			dst, err = base.pacer.copy(dst, base.bytes(p.base))
 		case p.base >= 0 && base.nodes[p.base].kind == 'a' && over.nodes[p.over].kind == 'a':
-			if dst, err = mergeArrays(dst, base, over, p.base, p.over); err != nil {
-				return dst, err
-			}
+			dst, err = mergeArrays(dst, base, over, p.base, p.over)
 		default:
-			dst = append(dst, over.bytes(p.over)...)
+			dst, err = base.pacer.copy(dst, over.bytes(p.over))
+		}
+		if err != nil {
+			return dst, err
 		}
 	}
 	return AppendEnd(dst), nil

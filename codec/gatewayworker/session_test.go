@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -146,6 +147,30 @@ func TestMergeSessionPaced(t *testing.T) {
 		d.Pace = func(bytes int) bool { left -= bytes; return left >= 0 }
 		if _, err := d.MergeSession(nil, []byte(old.String()), []byte(`a:1:{s:1:"k";N;}`), 1<<20); !errors.Is(err, ErrStopped) {
 			t.Errorf("after %d of %d bytes: %v", most, told, err)
+		}
+	}
+}
+
+// The bytes of a session's values count however few the values are, and are not
+// copied in one go.
+func TestMergeSessionOfOneLongValue(t *testing.T) {
+	const size = 1 << 20
+	old := "a:1:{s:1:\"v\";s:" + strconv.Itoa(size) + ":\"" + strings.Repeat("x", size) + "\";}"
+	update := "a:1:{s:1:\"n\";i:1;}"
+	told, most := 0, 0
+	d := Decoder{Pace: func(bytes int) bool { told += bytes; most = max(most, bytes); return true }}
+	merged, err := d.MergeSession(nil, []byte(old), []byte(update), 2<<20)
+	if want := "a:2:{" + old[len("a:1:{"):len(old)-1] + "s:1:\"n\";i:1;}"; err != nil || string(merged) != want {
+		t.Fatalf("%d bytes, want %d: %v", len(merged), len(want), err)
+	}
+	if told < size || most > 100_000 {
+		t.Errorf("%d bytes are told of, at most %d at once", told, most)
+	}
+	for most := size / 10; most < told; most += size / 10 {
+		left := most
+		d.Pace = func(bytes int) bool { left -= bytes; return left >= 0 }
+		if _, err := d.MergeSession(nil, []byte(old), []byte(update), 2<<20); !errors.Is(err, ErrStopped) {
+			t.Errorf("stopped after %d bytes: %v", most, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"unsafe"
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server/gateway"
@@ -226,7 +227,9 @@ func (l *innerLoop) updateSession(f *wire.Frame) {
 			l.ignore(ignoreOffline)
 			return
 		}
-		merged, err := l.at.decoder.MergeSession(nil, []byte(old), f.Ext, gateway.MaxSessionBytes+1<<20)
+		// A session of megabytes is not copied to be read.
+		stored := unsafe.Slice(unsafe.StringData(old), len(old))
+		merged, err := l.at.decoder.MergeSession(nil, stored, f.Ext, gateway.MaxSessionBytes+1<<20)
 		if l.at.dead {
 			return
 		}
