@@ -21,30 +21,33 @@ type attack struct {
 	// run sends up to rate bytes a second on connection number n until over is set.
 	// It may block while the gateway does not read.
 	run attackRun
+	// prepare is not nil if an attacker needs something first, which is no part of the
+	// attack. It returns run.
+	prepare func(t *Trial, s *site) attackRun
 }
 
 type attackRun func(t *Trial, s *site, number int, over *atomic.Bool, rate int)
 
 var attacks = []attack{
-	{"tiny messages", ofClient(wstest.MaskedFrame(wstest.OpText, []byte("x")), nil)},
-	{"empty messages", ofClient(wstest.MaskedFrame(wstest.OpBinary, nil), nil)},
-	{"pings", ofClient(wstest.MaskedFrame(wstest.OpPing, nil), nil)},
-	{"long pings", ofClient(wstest.MaskedFrame(wstest.OpPing, make([]byte, 125)), nil)},
-	{"unsolicited pongs", ofClient(wstest.MaskedFrame(wstest.OpPong, nil), nil)},
-	{"empty fragments", ofClient(wstest.AppendMasked(nil, wstest.OpContinuation, nil), wstest.AppendMasked(nil, wstest.OpText, nil))},
-	{"compressed bombs", bombs},
-	{"newlines", ofListener("text", []byte("\n"))},
-	{"endless lines", ofListener("text", append(bytes.Repeat([]byte("x"), 60_000), '\n'))},
-	{"empty counted messages", ofListener("frame", []byte{0, 0, 0, 4})},
-	{"heads of many fields", ofRequests(strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\n"+strings.Repeat("a:\r\n", 7000)+"\r\n", 1))},
-	{"heads of one long field", ofRequests(strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\nCookie: "+strings.Repeat("a=b; ", 6000)+"\r\n\r\n", 1))},
-	{"long queries", ofRequests(strings.Replace(wstest.Handshake, "GET /", "GET /?"+strings.Repeat("a=%41&", 5000), 1))},
-	{"unfinished heads", ofRequests("GET / HTTP/1.1\r\nHost: castgate\r\nX-Long: " + strings.Repeat("x", 20_000))},
-	{"connections without a request", ofRequests(strings.Repeat("\x00", 8000))},
-	{"control: wrong keys", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nX-API-Key: wrong\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 4000))},
-	{"control: half requests", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 2000))},
-	{"control: silence", ofControl("")},
-	{"control: long heads", ofControl("GET /livez HTTP/1.1\r\nHost: c\r\n" + strings.Repeat("a: b\r\n", 2000) + "\r\n")},
+	{"tiny messages", ofClient(wstest.MaskedFrame(wstest.OpText, []byte("x")), nil), nil},
+	{"empty messages", ofClient(wstest.MaskedFrame(wstest.OpBinary, nil), nil), nil},
+	{"pings", ofClient(wstest.MaskedFrame(wstest.OpPing, nil), nil), nil},
+	{"long pings", ofClient(wstest.MaskedFrame(wstest.OpPing, make([]byte, 125)), nil), nil},
+	{"unsolicited pongs", ofClient(wstest.MaskedFrame(wstest.OpPong, nil), nil), nil},
+	{"empty fragments", ofClient(wstest.AppendMasked(nil, wstest.OpContinuation, nil), wstest.AppendMasked(nil, wstest.OpText, nil)), nil},
+	{"compressed bombs", bombs, nil},
+	{"newlines", ofListener("text", []byte("\n")), nil},
+	{"endless lines", ofListener("text", append(bytes.Repeat([]byte("x"), 60_000), '\n')), nil},
+	{"empty counted messages", ofListener("frame", []byte{0, 0, 0, 4}), nil},
+	{"heads of many fields", ofRequests(strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\n"+strings.Repeat("a:\r\n", 7000)+"\r\n", 1)), nil},
+	{"heads of one long field", ofRequests(strings.Replace(wstest.Handshake, "\r\n\r\n", "\r\nCookie: "+strings.Repeat("a=b; ", 6000)+"\r\n\r\n", 1)), nil},
+	{"long queries", ofRequests(strings.Replace(wstest.Handshake, "GET /", "GET /?"+strings.Repeat("a=%41&", 5000), 1)), nil},
+	{"unfinished heads", ofRequests("GET / HTTP/1.1\r\nHost: castgate\r\nX-Long: " + strings.Repeat("x", 20_000)), nil},
+	{"connections without a request", ofRequests(strings.Repeat("\x00", 8000)), nil},
+	{"control: wrong keys", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nX-API-Key: wrong\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 4000)), nil},
+	{"control: half requests", ofControl("POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 4000\r\n\r\n" + strings.Repeat("x", 2000)), nil},
+	{"control: silence", ofControl(""), nil},
+	{"control: long heads", ofControl("GET /livez HTTP/1.1\r\nHost: c\r\n" + strings.Repeat("a: b\r\n", 2000) + "\r\n"), nil},
 }
 
 // attackerHost is where attackers come from; bystanders come from another address.

@@ -21,16 +21,16 @@ const callerKey = "a-key-of-another-caller"
 // callerAttacks come from a caller of the control API with a valid key of its own.
 // The bystanders' pushes use another key.
 var callerAttacks = []attack{
-	{"caller: long batches of pushes", calls("/v1/batch", "application/x-ndjson", bytes.Repeat([]byte(`{"op":"push","to":{"uids":["nobody"]},"text":"x"}`+"\n"), 9000))},
-	{"caller: long batches of queries", calls("/v1/batch", "application/x-ndjson", bytes.Repeat([]byte(`{"op":"online","uids":["nobody"]}`+"\n"), 9000))},
-	{"caller: pushes to very many names", calls("/v1/push", "application/json", pushTo(10_000, 10_000))},
-	{"caller: pushes to the same names", calls("/v1/push", "application/json", pushTo(10_000, 10))},
-	{"caller: joins of many groups", calls("/v1/join", "application/json", joinOf(mostGroups))},
-	{"caller: small calls", calls("/v1/online", "application/json", []byte(`{"uids":["nobody"]}`))},
-	{"caller: kicks of nobody", calls("/v1/kick", "application/json", []byte(`{"uids":["nobody"]}`))},
-	{"caller: bad JSON", calls("/v1/push", "application/json", []byte(`{"to":{"uids":["`+strings.Repeat("x\\u0041", 5000)))},
-	{"caller: listings", gets("/v1/clients?limit=1000")},
-	{"caller: metrics", gets("/metrics")},
+	{"caller: long batches of pushes", calls("/v1/batch", "application/x-ndjson", bytes.Repeat([]byte(`{"op":"push","to":{"uids":["nobody"]},"text":"x"}`+"\n"), 9000)), nil},
+	{"caller: long batches of queries", calls("/v1/batch", "application/x-ndjson", bytes.Repeat([]byte(`{"op":"online","uids":["nobody"]}`+"\n"), 9000)), nil},
+	{"caller: pushes to very many names", calls("/v1/push", "application/json", pushTo(10_000, 10_000)), nil},
+	{"caller: pushes to the same names", calls("/v1/push", "application/json", pushTo(10_000, 10)), nil},
+	{"caller: joins of many groups", calls("/v1/join", "application/json", joinOf(mostGroups)), nil},
+	{"caller: small calls", calls("/v1/online", "application/json", []byte(`{"uids":["nobody"]}`)), nil},
+	{"caller: kicks of nobody", calls("/v1/kick", "application/json", []byte(`{"uids":["nobody"]}`)), nil},
+	{"caller: bad JSON", calls("/v1/push", "application/json", []byte(`{"to":{"uids":["`+strings.Repeat("x\\u0041", 5000))), nil},
+	{"caller: listings", gets("/v1/clients?limit=1000"), nil},
+	{"caller: metrics", gets("/metrics"), nil},
 }
 
 // pushTo is a push to n uids of which the given number differ. Nobody has these

@@ -28,29 +28,29 @@ const (
 // clientAttacks come from clients that may connect: with tokens, over TLS, through
 // a proxy, with compression.
 var clientAttacks = []attack{
-	{"tokens of many groups", tokens(1)},
-	{"crowds of tokens of many groups", tokens(40)},
-	{"tls: half hellos", hellos(200)},
-	{"tls: hellos and silence", hellos(1 << 20)},
-	{"tls: tiny records", tinyRecords},
-	{"proxy: version 1 byte by byte", proxied("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", true)},
-	{"proxy: version 1 without end", proxied("PROXY UNKNOWN "+strings.Repeat("x", 200), true)},
-	{"proxy: version 2 byte by byte", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x00\x01\x00\x02", true)},
-	{"proxy: version 2 shorter than announced", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff"+strings.Repeat("x", 1000), false)},
-	{"proxy: half of version 2", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x01\xf4"+strings.Repeat("x", 400), false)},
+	{"tokens of many groups", tokens(1), nil},
+	{"crowds of tokens of many groups", tokens(40), nil},
+	{"tls: half hellos", hellos(200), nil},
+	{"tls: hellos and silence", hellos(1 << 20), nil},
+	{"tls: tiny records", tinyRecords, nil},
+	{"proxy: version 1 byte by byte", proxied("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", true), nil},
+	{"proxy: version 1 without end", proxied("PROXY UNKNOWN "+strings.Repeat("x", 200), true), nil},
+	{"proxy: version 2 byte by byte", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x00\x01\x00\x02", true), nil},
+	{"proxy: version 2 shorter than announced", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff"+strings.Repeat("x", 1000), false), nil},
+	{"proxy: half of version 2", proxied("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x01\xf4"+strings.Repeat("x", 400), false), nil},
 }
 
 // visitAttacks come from clients that connect and disconnect, or send compressed
 // data.
 var visitAttacks = []attack{
-	{"close frames", visits(wstest.MaskedFrame(wstest.OpClose, []byte{3, 232}), false)},
-	{"half closes", visits(nil, true)},
-	{"messages and half closes", visits(bytes.Repeat(wstest.MaskedFrame(wstest.OpText, []byte("x")), 200), true)},
-	{"resets", visits(nil, false)},
-	{"compressed messages in tiny fragments", inFragments(4000, 1)},
-	{"compressed bombs in fragments", inFragments(60_000, 8)},
-	{"pings between compressed fragments", pingedFragments},
-	{"empty compressed fragments", emptyFragments},
+	{"close frames", visits(wstest.MaskedFrame(wstest.OpClose, []byte{3, 232}), false), nil},
+	{"half closes", visits(nil, true), nil},
+	{"messages and half closes", visits(bytes.Repeat(wstest.MaskedFrame(wstest.OpText, []byte("x")), 200), true), nil},
+	{"resets", visits(nil, false), nil},
+	{"compressed messages in tiny fragments", inFragments(4000, 1), nil},
+	{"compressed bombs in fragments", inFragments(60_000, 8), nil},
+	{"pings between compressed fragments", pingedFragments, nil},
+	{"empty compressed fragments", emptyFragments, nil},
 }
 
 // turns calls visit repeatedly. Each visit sends the given number of bytes, and the

@@ -130,10 +130,16 @@ func (s *site) besieged(t *Trial, name string, watch *stopwatch) *besieged {
 
 // attack starts the attack.
 func (b *besieged) attack(a *attack, conns int) {
+	runs := slices.Repeat([]attackRun{a.run}, conns)
+	if a.prepare != nil {
+		for i := range runs {
+			runs[i] = a.prepare(b.t, b.s)
+		}
+	}
 	b.watch.restart()
 	b.cost = b.s.costs(b.t)
-	for i := range conns {
-		b.attackers.Go(func() { a.run(b.t, b.s, i, &b.over, attackRate/conns) })
+	for i, run := range runs {
+		b.attackers.Go(func() { run(b.t, b.s, i, &b.over, attackRate/conns) })
 	}
 }
 

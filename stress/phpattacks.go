@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,18 +16,23 @@ import (
 
 // Commands of GatewayWorker's inner protocol that only attackers send.
 const (
-	phpJoinGroup  = 20
-	phpLeaveGroup = 21
-	phpSelect     = 25
+	phpUpdateSession = 9
+	phpIsOnline      = 11
+	phpJoinGroup     = 20
+	phpLeaveGroup    = 21
+	phpSelect        = 25
+	phpSetSession    = 204
 )
 
 // phpAttacks come from PHP code that has the key and asks for a lot.
 var phpAttacks = []attack{
-	{"php: selects with many conditions", ofPHP(phpFrame(phpSelect, `{"fields":["session","uid","groups"],"where":{"groups":[`+numberedNames(5000)+`],"uid":[`+numberedNames(5000)+`]}}`, ""))},
-	{"php: selects of deep JSON", ofPHP(phpFrame(phpSelect, `{"fields":["uid"],"where":`+strings.Repeat(`{"groups":`, 400)+`[]`+strings.Repeat("}", 400)+`}`, ""))},
-	{"php: messages to very many uids", ofPHP(phpFrame(phpSendToUID, `[`+numberedNames(20_000)+`]`, "x"))},
-	{"php: messages to the same uid", ofPHP(phpFrame(phpSendToUID, `[`+strings.Repeat(`"nobody",`, 20_000)+`"nobody"]`, "x"))},
-	{"php: joins and leaves of many groups", joinsAndLeaves},
+	{"php: selects with many conditions", ofPHP(phpFrame(phpSelect, `{"fields":["session","uid","groups"],"where":{"groups":[`+numberedNames(5000)+`],"uid":[`+numberedNames(5000)+`]}}`, "")), nil},
+	{"php: selects of deep JSON", ofPHP(phpFrame(phpSelect, `{"fields":["uid"],"where":`+strings.Repeat(`{"groups":`, 400)+`[]`+strings.Repeat("}", 400)+`}`, "")), nil},
+	{"php: messages to very many uids", ofPHP(phpFrame(phpSendToUID, `[`+numberedNames(20_000)+`]`, "x")), nil},
+	{"php: messages to the same uid", ofPHP(phpFrame(phpSendToUID, `[`+strings.Repeat(`"nobody",`, 20_000)+`"nobody"]`, "x")), nil},
+	{"php: joins and leaves of many groups", joinsAndLeaves, nil},
+	{"php: short updates of a session of one value", nil, updates(1)},
+	{"php: short updates of a session of many values", nil, updates(70_000)},
 }
 
 func numberedNames(n int) string {
@@ -113,4 +119,45 @@ func joinsAndLeaves(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 		}
 		s.pace(c, unit, rate, over)
 	}
+}
+
+// longSession is how many bytes of values the sessions have that attackers update.
+const longSession = 7_000_000
+
+// updates has a client of its own with a session of so many values, and changes a
+// short one repeatedly.
+func updates(values int) func(t *Trial, s *site) attackRun {
+	session := []byte("a:" + strconv.Itoa(values) + ":{")
+	size := longSession / values
+	for i := range values {
+		session = append(session, "i:"+strconv.Itoa(i)+";s:"+strconv.Itoa(size)+":\""...)
+		session = append(append(session, strings.Repeat("x", size)...), "\";"...)
+	}
+	session = append(session, '}')
+	return func(t *Trial, s *site) attackRun {
+		client, id := s.own(t)
+		t.Must(client != nil, "an attacker's client")
+		t.Cleanup(func() { drop(client) })
+		c := s.obeyed(t, phpTo(id, phpUpdateSession, string(session)))
+		return func(_ *Trial, s *site, _ int, over *atomic.Bool, rate int) {
+			s.pace(c, phpTo(id, phpUpdateSession, `a:1:{s:1:"n";i:1;}`), rate, over)
+			drop(c)
+			drop(s.obeyed(t, phpTo(id, phpSetSession, "a:0:{}"))) // or its end takes it to the worker
+			drop(client)
+		}
+	}
+}
+
+// obeyed sends a command of PHP, and returns the connection once it is carried out.
+func (s *site) obeyed(t *Trial, command []byte) net.Conn {
+	c, err := dialAttacker(s.Listeners["inner"])
+	if err == nil {
+		_, err = c.Write(slices.Concat(phpFrame(phpClientConnect, "", `{"secret_key":"`+phpSecret+`"}`), command, phpTo(0, phpIsOnline, "")))
+	}
+	if err == nil {
+		_ = c.SetReadDeadline(time.Now().Add(wstest.Patience))
+		_, err = io.ReadFull(c, make([]byte, len("\x00\x00\x00\x04i:0;")))
+	}
+	t.Must(err == nil, "a command of PHP: %v", err)
+	return c
 }
