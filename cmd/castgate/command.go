@@ -11,9 +11,14 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// serveLine is the grammar of command lines that begin with serve.
+type serveLine struct {
+	Serve serveCommand `cmd:"" help:"Run the gateway."`
+}
+
 // commands is the grammar of the command line; kong fills it.
 type commands struct {
-	Serve  serveCommand `cmd:"" help:"Run the gateway."`
+	serveLine
 	Config struct {
 		Print configPrintCommand `cmd:"" help:"Print the effective configuration as a TOML file: each knob, its default, its unit and where its value came from."`
 		Check configCheckCommand `cmd:"" help:"Check the configuration; prints ok, or the one setting that is wrong."`
@@ -68,9 +73,8 @@ func dispatch(args []string, p *process) (err error) {
 			return failf(exitUsage, "argument %d is not UTF-8", i+1)
 		}
 	}
-	var c commands
 	src := newSources(p.environ)
-	parser, err := newParser(&c, src, p)
+	parser, err := newParser(grammarFor(args), src, p)
 	if err != nil {
 		return err
 	}
@@ -103,9 +107,30 @@ func leftOver(err error) error {
 	return fmt.Errorf("%s: an argument too many; a value with spaces needs quotes", n.Name)
 }
 
-// newParser builds kong's parser over the grammar. Environment and file are
+// grammarFor is the part of the grammar that a command line needs: reading the tags
+// of all commands takes 8 ms of CPU time, most of them for settings that several
+// have. serve is always there, its flags being the knobs. A line that begins with no
+// command needs all of them.
+func grammarFor(args []string) any {
+	switch {
+	case len(args) == 0:
+		return new(commands)
+	case args[0] == "serve":
+		return new(serveLine)
+	}
+	asked := func(field string) bool { return strings.ToLower(field) == args[0] }
+	command, ok := reflect.TypeFor[commands]().FieldByNameFunc(asked)
+	if !ok || command.Anonymous {
+		return new(commands)
+	}
+	serve := reflect.TypeFor[serveLine]().Field(0)
+	return reflect.New(reflect.StructOf([]reflect.StructField{serve, command})).Interface()
+}
+
+// newParser builds kong's parser over the grammar, a pointer to commands or to a
+// part of it. Environment and file are
 // not read by kong but by src, which knows where each value came from.
-func newParser(c *commands, src *sources, p *process) (*kong.Kong, error) {
+func newParser(c any, src *sources, p *process) (*kong.Kong, error) {
 	parser, err := kong.New(c,
 		kong.Name("castgate"),
 		kong.Description("A push gateway: WebSocket clients in, an HTTP control API to reach them."),

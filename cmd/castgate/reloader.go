@@ -78,7 +78,7 @@ func (r *reloader) readAgain() (control.Reloaded, error) {
 	if err := r.rereadable(); err != nil {
 		return control.Reloaded{}, err
 	}
-	var c commands
+	var c serveLine
 	src := newSources(r.process.environ)
 	src.read = readRegular
 	quiet := &process{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}

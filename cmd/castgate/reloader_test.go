@@ -76,7 +76,7 @@ func running(t *testing.T, text string, args ...string) (r *reloader, a *applied
 	t.Helper()
 	file = writeFile(t, "castgate.toml", text, 0o600)
 	args = append([]string{"serve", "--config", file}, args...)
-	var c commands
+	var c serveLine
 	p := &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, args: args}
 	src := newSources(nil)
 	parser, err := newParser(&c, src, p)

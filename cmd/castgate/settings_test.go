@@ -16,7 +16,7 @@ import (
 // parse reads a command line of serve with the real parser.
 func parse(t *testing.T, args, environ []string) (*settings, *sources, error) {
 	t.Helper()
-	var c commands
+	var c serveLine
 	p := &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
 	src := newSources(environ)
 	parser, err := newParser(&c, src, p)
