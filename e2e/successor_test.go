@@ -61,7 +61,7 @@ func startSuccessor(t *testing.T, flags ...string) *wstest.Gateway {
 	t.Helper()
 	next := wstest.Start(t, flags...)
 	next.Await(func() string {
-		if !strings.Contains(next.Log(), "castgate serves") {
+		if !strings.Contains(next.Log(), "castgate is serving") {
 			return "the successor does not serve"
 		}
 		return ""

@@ -70,7 +70,7 @@ func newAcceptor(s *Server, e endpoint, index uint8) (*acceptor, error) {
 	}
 	defer func() { _ = ln.Close() }()
 	if ln.Taken {
-		s.log.Warn("another process listens here as well; both get clients until one of them stops (reuse-port)", "listen", ln.Addr().String())
+		s.log.Warn("another process listens on this address too; each client goes to one of the two until one stops (reuse-port)", "listen", ln.Addr().String())
 	}
 	a := &acceptor{srv: s, addr: ln.Addr(), form: m, secure: e.scheme == schemeWSS, index: index, inherited: ln.Inherited, closed: make(chan struct{})}
 	// The duplicate is ours alone, off the runtime's poller.
@@ -142,7 +142,7 @@ func (a *acceptor) leave() bool {
 	case a.until.IsZero():
 		a.until = time.Now().Add(a.srv.settle)
 		if err := listen.Deafen(a.door.fd); err != nil {
-			a.srv.log.Warn("clients that connect at the last moment may be reset", "listen", a.addr.String(), "err", err)
+			a.srv.log.Warn("clients that connect at the last moment may see a connection reset", "listen", a.addr.String(), "err", err)
 		}
 	case time.Since(a.until) > mostLeaving: // the line does not end
 		return false
@@ -178,7 +178,7 @@ func (a *acceptor) endure(err error) error {
 func (a *acceptor) warn(err error) {
 	if time.Since(a.warned) >= warnEvery {
 		a.warned = steadyNow()
-		a.srv.log.Warn("no client can be accepted for the moment", "err", err)
+		a.srv.log.Warn("clients cannot be accepted at the moment", "err", err)
 	}
 }
 

@@ -249,12 +249,12 @@ func (c *Config) validate() error {
 	switch c.OnMessage {
 	case OnMessageIgnore, OnMessageEcho, OnMessageClose:
 	default:
-		return setting.Errorf("on-message", "%q is none of ignore, echo, close", c.OnMessage)
+		return setting.Errorf("on-message", "%q is not one of ignore, echo, close", c.OnMessage)
 	}
 	switch c.SlowPolicy {
 	case SlowClose, SlowDrop:
 	default:
-		return setting.Errorf("slow-policy", "%q is none of close, drop", c.SlowPolicy)
+		return setting.Errorf("slow-policy", "%q is neither close nor drop", c.SlowPolicy)
 	}
 	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
 		return errProxyProtocol

@@ -56,7 +56,7 @@ func parseEndpoint(s string) (endpoint, error) {
 		e = endpoint{scheme(name), address}
 	}
 	if !slices.Contains(schemes, e.scheme) {
-		return e, setting.Errorf("listen", "%q is none of the schemes %v", e.scheme, schemes)
+		return e, setting.Errorf("listen", "%q is not one of the schemes %v", e.scheme, schemes)
 	}
 	if _, ok := listen.Name(e.address); ok {
 		return e, nil

@@ -50,7 +50,7 @@ func (j *JWT) validate() error {
 	}
 	for _, n := range []struct{ name, value string }{{"jwt-cookie", j.Cookie}, {"jwt-query", j.Query}} {
 		if len(n.value) > maxNameSize || slices.ContainsFunc([]byte(n.value), notName) {
-			return setting.Errorf(n.name, "%.200q is no name of up to %d letters, digits, dots, - and _", n.value, maxNameSize)
+			return setting.Errorf(n.name, "%.200q is not a name of up to %d letters, digits, dots, - and _", n.value, maxNameSize)
 		}
 	}
 	return nil

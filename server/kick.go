@@ -62,7 +62,7 @@ func (s *Server) newKickOrder(k *gateway.Kick) (*kickOrder, error) {
 	}
 	switch {
 	case code != 1000 && (code < 3000 || code > 4999):
-		return nil, &gateway.Error{Code: gateway.CodeInvalidCloseCode, Detail: "a kick's code is 1000 or 3000 to 4999"}
+		return nil, &gateway.Error{Code: gateway.CodeInvalidCloseCode, Detail: "a kick's code must be 1000 or 3000 to 4999"}
 	case len(k.Reason) > maxReasonLen:
 		return nil, &gateway.Error{Code: gateway.CodeInvalidReason, Detail: "a kick's reason is longer than 123 bytes"}
 	case !utf8.ValidString(k.Reason) || !utf8.ValidString(k.Text):

@@ -57,7 +57,7 @@ func (s *Server) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, er
 	return result, nil
 }
 
-var errTooManyGroups = &gateway.Error{Code: gateway.CodeTooManyGroups, Detail: fmt.Sprintf("a client can be in %d groups", gateway.MaxGroupsPerClient)}
+var errTooManyGroups = &gateway.Error{Code: gateway.CodeTooManyGroups, Detail: fmt.Sprintf("a client can be in at most %d groups", gateway.MaxGroupsPerClient)}
 
 // bind gives a client a uid and returns the one it had and the uid's other
 // connections at that instant. The caller holds the client's lock.

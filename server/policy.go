@@ -98,10 +98,10 @@ func (p *Policy) Validate() error {
 	}
 	for _, part := range p.CompressNotFor {
 		if strings.TrimSpace(part) == "" || len(part) > maxAgentLen || strings.ContainsFunc(part, unicode.IsControl) {
-			return setting.Errorf("compress-not-for", "%.200q is no part of a User-Agent of up to %d bytes", part, maxAgentLen)
+			return setting.Errorf("compress-not-for", "%.200q is not a part of a User-Agent of 1 to %d bytes", part, maxAgentLen)
 		}
 		if strings.Contains(part, "*") {
-			return setting.Errorf("compress-not-for", "%q has a *, which would count; a part is looked for anywhere in a User-Agent", part)
+			return setting.Errorf("compress-not-for", "%q contains a *, which has no special meaning; a part matches anywhere in a User-Agent", part)
 		}
 	}
 	if len(p.TrustedProxies) > maxTrusted {
@@ -166,7 +166,7 @@ func (s *Server) leastByteBurst() int { return leastByteBurst(int(s.maxMessage.L
 // fits reports what does not go with the largest message.
 func (p *Policy) fits(maxMessage int) error {
 	if least := leastByteBurst(maxMessage); p.ByteBurst != 0 && p.ByteBurst < least {
-		return setting.Errorf("byte-burst", "%d bytes are less than the %d of max-message and one read", p.ByteBurst, least)
+		return setting.Errorf("byte-burst", "%d bytes are less than the %d needed for max-message and one read", p.ByteBurst, least)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	errBusy     = &gateway.Error{Code: gateway.CodeBusy, Detail: "the event loops have no room for another push now"}
+	errBusy     = &gateway.Error{Code: gateway.CodeBusy, Detail: "the event loops have no room for another push; try again"}
 	errStopping = &gateway.Error{Code: gateway.CodeStopping, Detail: "the gateway is shutting down"}
 )
 

@@ -185,12 +185,12 @@ func (most nameLimit) checkList(q *gateway.List) error {
 	return nil
 }
 
-var errCursor = &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "the cursor is none that a page of this listing gave"}
+var errCursor = &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "invalid cursor"}
 
 // errQuery is the error of a query or change whose context is done.
 func errQuery(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &gateway.Error{Code: gateway.CodeDeadline, Detail: "the answer took longer than it may"}
+		return &gateway.Error{Code: gateway.CodeDeadline, Detail: "the query took too long"}
 	}
 	return errStopping
 }

@@ -37,7 +37,7 @@ func (s *Server) PutSession(_ context.Context, clientID string, session json.Raw
 // PatchSession implements Gateway.
 func (s *Server) PatchSession(_ context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error) {
 	if len(patch) > gateway.MaxPatchLen {
-		return nil, &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the patch has %d bytes, %d are allowed", len(patch), gateway.MaxPatchLen)}
+		return nil, &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the patch has %d bytes; at most %d are allowed", len(patch), gateway.MaxPatchLen)}
 	}
 	if err := checkObject(patch); err != nil {
 		return nil, err
@@ -90,17 +90,17 @@ func compactSession(session []byte) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, session); err != nil {
-		return nil, &gateway.Error{Code: gateway.CodeInvalidSession, Detail: "a session is a JSON object: " + err.Error()}
+		return nil, &gateway.Error{Code: gateway.CodeInvalidSession, Detail: "a session must be a JSON object: " + err.Error()}
 	}
 	if b.Len() > gateway.MaxSessionLen {
-		return nil, &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes, %d are allowed", b.Len(), gateway.MaxSessionLen)}
+		return nil, &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes; at most %d are allowed", b.Len(), gateway.MaxSessionLen)}
 	}
 	return b.Bytes(), nil
 }
 
 func checkObject(b []byte) error {
 	if t := bytes.TrimLeft(b, " \t\r\n"); len(t) == 0 || t[0] != '{' || !json.Valid(b) {
-		return &gateway.Error{Code: gateway.CodeInvalidSession, Detail: "a session is a JSON object"}
+		return &gateway.Error{Code: gateway.CodeInvalidSession, Detail: "a session must be a JSON object"}
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (s *Server) SessionBytes(_ context.Context, clientID string) (stored string
 // PutSessionBytes implements GatewayWorker.
 func (s *Server) PutSessionBytes(_ context.Context, clientID string, stored []byte) error {
 	if len(stored) > gateway.MaxSessionBytes {
-		return &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes, %d are allowed", len(stored), gateway.MaxSessionBytes)}
+		return &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes; at most %d are allowed", len(stored), gateway.MaxSessionBytes)}
 	}
 	text := string(stored)
 	found := s.registry.lookup(s.ids.Parse(clientID), func(c *client) {

@@ -67,7 +67,7 @@ func TestWrongAdmissionSettings(t *testing.T) {
 		{[]string{"--jwt-secret=@testdata/jwks.json"}, "--jwt-secret: the secret is a JSON Web Key"},
 		{[]string{"--jwt-secret=@" + brief}, "--jwt-secret: the secret has 31 bytes; HS256 needs at least 32"},
 		{[]string{"--jwt-secret=" + long, "--jwt-leeway=1h"}, "--jwt-leeway: 1h0m0s is not between 0 and 10m0s"},
-		{[]string{"--jwt-secret=" + long, "--jwt-query=a=b"}, `--jwt-query: "a=b" is no name`},
+		{[]string{"--jwt-secret=" + long, "--jwt-query=a=b"}, `--jwt-query: "a=b" is not a name`},
 	} {
 		if _, err := resolved(t, tt.args, nil); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)

@@ -62,7 +62,7 @@ func (s auditSource) Enabled(context.Context, slog.Level) bool { return !s.off.L
 // should not make a file.
 func checkAuditLog(to string) error {
 	if to != auditStderr && to != auditOff && !strings.Contains(to, "/") {
-		return fmt.Errorf("%q is neither stderr, off nor a path with a /", to)
+		return fmt.Errorf("%q is neither stderr nor off nor a path with a slash", to)
 	}
 	return nil
 }
@@ -105,10 +105,10 @@ func mayAudit(to string) error {
 	dir := filepath.Dir(to)
 	const writeAndSearch = 2 | 1 // W_OK and X_OK of access(2)
 	if err := syscall.Access(dir, writeAndSearch); err != nil {
-		return fmt.Errorf("no file can be made in %s: %w", dir, err)
+		return fmt.Errorf("cannot create a file in %s: %w", dir, err)
 	}
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return fmt.Errorf("%s is no directory", dir)
+		return fmt.Errorf("%s is not a directory", dir)
 	}
 	return nil
 }

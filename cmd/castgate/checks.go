@@ -51,9 +51,9 @@ func checkOpenFiles(h host, what plan) finding {
 	if !ok {
 		return unknown(name, file)
 	}
-	usable, note := hard, "castgate raises soft to hard itself"
+	usable, note := hard, "castgate raises the soft limit to the hard limit itself"
 	if nrOpen, ok := h.number("proc/sys/fs/nr_open"); ok && h.mayRaise() && nrOpen > hard {
-		usable, note = nrOpen, "castgate may raise it to fs.nr_open itself"
+		usable, note = nrOpen, "castgate can raise it to fs.nr_open itself"
 	}
 	need := what.files()
 	return finding{
@@ -118,7 +118,7 @@ func checkMemory(h host, what plan) finding {
 	f := finding{
 		name: name, value: fmt.Sprintf("%s MiB (%s)", grouped(n>>20), from), verdict: v,
 		fits: n / each,
-		means: fmt.Sprintf("about %s idle connections at %d KiB each, %s at about %d KiB by wss",
+		means: fmt.Sprintf("about %s idle connections at %d KiB each, or %s at about %d KiB over wss",
 			grouped(n/memoryPerConn), memoryPerConn>>10, grouped(n/memoryPerSecureConn), memoryPerSecureConn>>10),
 	}
 	if from == "MemTotal" {
@@ -135,7 +135,7 @@ func checkConntrack(h host, what plan) finding {
 	const name = "net.netfilter.nf_conntrack_max"
 	most, ok := h.number("proc/sys/net/netfilter/nf_conntrack_max")
 	if !ok {
-		return finding{name: name, value: "absent", verdict: verdictOK, means: "connections are not tracked, no limit here"}
+		return finding{name: name, value: "absent", verdict: verdictOK, means: "connections are not tracked; no limit here"}
 	}
 	used, _ := h.number("proc/sys/net/netfilter/nf_conntrack_count")
 	free := max(most-used, 0)

@@ -23,7 +23,7 @@ func checkText(flag *kong.Flag, value any) error {
 	switch v := value.(type) {
 	case string:
 		if strings.TrimSpace(v) != v {
-			return errors.New("has white space at its begin or end")
+			return errors.New("has leading or trailing white space")
 		}
 		return checkItem(flag.Name, v)
 	case []string:
@@ -45,10 +45,10 @@ var secrets = []string{"control-key", "jwt-secret", "gatewayworker-secret"}
 
 func checkItem(setting, text string) error {
 	if n := len(text); n >= 2 && text[0] == text[n-1] && strings.IndexByte("\"'`", text[0]) >= 0 {
-		return fmt.Errorf("has quotes (%c) around it, which would count; leave them out", text[0])
+		return fmt.Errorf("is in quotes (%c), which would become part of it; remove them", text[0])
 	}
 	if text == "@" {
-		return errors.New("has no path behind its @")
+		return errors.New("has no path after its @")
 	}
 	if !utf8.ValidString(text) {
 		return errors.New("is not UTF-8")
@@ -62,7 +62,7 @@ func checkItem(setting, text string) error {
 	// Secrets may have a slash: only a file that is there is told from one.
 	if slices.Contains(secrets, setting) && strings.Contains(text, "/") {
 		if info, err := os.Stat(text); err == nil && !info.IsDir() {
-			return errors.New("is the path of a file; put an @ in front to have what it holds")
+			return errors.New("is the path of a file; write @ before it to use the file's content")
 		}
 	}
 	return nil

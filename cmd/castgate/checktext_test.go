@@ -14,30 +14,30 @@ func TestTextsByAccident(t *testing.T) {
 	for _, tt := range []struct {
 		name, value, want string
 	}{
-		{"jwt-issuer", " ", "has white space"},
-		{"jwt-issuer", "login\n", "has white space at its begin or end"},
-		{"jwt-issuer", `"login"`, `has quotes (") around it`},
+		{"jwt-issuer", " ", "has leading or trailing white space"},
+		{"jwt-issuer", "login\n", "has leading or trailing white space"},
+		{"jwt-issuer", `"login"`, `is in quotes (")`},
 		{"jwt-issuer", "lo\ngin", "has a control character"},
-		{"jwt-audience", " push", "has white space at its begin or end"},
-		{"jwt-audience", "'push'", "has quotes (') around it"},
+		{"jwt-audience", " push", "has leading or trailing white space"},
+		{"jwt-audience", "'push'", "is in quotes (')"},
 		{"jwt-audience", "pu\x00sh", "has a control character"},
-		{"jwt-secret", secret + "\n", "has white space at its begin or end"},
-		{"jwt-secret", `"` + secret + `"`, "has quotes"},
+		{"jwt-secret", secret + "\n", "has leading or trailing white space"},
+		{"jwt-secret", `"` + secret + `"`, "is in quotes"},
 		{"jwt-secret", "\ufeff" + secret, "begins with a byte order mark"},
-		{"gatewayworker-secret", `"` + secret + `"`, "has quotes"},
-		{"control-key", `"` + secret + `"`, "item 1 has quotes"},
-		{"control-key", secret + ",'" + secret + "'", "item 2 has quotes"},
-		{"control-keys-file", "/etc/keys\n", "has white space"},
+		{"gatewayworker-secret", `"` + secret + `"`, "is in quotes"},
+		{"control-key", `"` + secret + `"`, "item 1 is in quotes"},
+		{"control-key", secret + ",'" + secret + "'", "item 2 is in quotes"},
+		{"control-keys-file", "/etc/keys\n", "has leading or trailing white space"},
 		{"tls-cert", "a.pem,,b.pem", "item 2 is empty"},
 		{"tls-key", "a.pem,,b", "item 2 is empty"},
 		{"trusted-proxies", "10.0.0.1, ,10.0.0.2", "item 2 is empty"},
-		{"allowed-origins", "'https://a.example'", "item 1 has quotes"},
+		{"allowed-origins", "'https://a.example'", "item 1 is in quotes"},
 		{"allowed-origins", "https://a.example\nhttps://b.example", "item 1 has a control character"},
-		{"control-allow", `"10.0.0.0/8"`, "item 1 has quotes"},
+		{"control-allow", `"10.0.0.0/8"`, "item 1 is in quotes"},
 		{"gatewayworker-join", "10.0.0.1:1236,,10.0.0.2:1236", "item 2 is empty"},
-		{"log-level", `"info"`, "has quotes"},
-		{"audit-log", "stderr ", "has white space"},
-		{"control", `"127.0.0.1:7273"`, "has quotes"},
+		{"log-level", `"info"`, "is in quotes"},
+		{"audit-log", "stderr ", "has leading or trailing white space"},
+		{"control", `"127.0.0.1:7273"`, "is in quotes"},
 		{"control", "unix:/run/a\nb.sock", "has a control character"},
 	} {
 		file := writeFile(t, "castgate.toml", tomlSetting(tt.name, tt.value), 0o600)
@@ -76,7 +76,7 @@ func TestSecretsThatArePaths(t *testing.T) {
 			if name == "control-key" {
 				want += "item 1 "
 			}
-			want += "is the path of a file; put an @ in front to have what it holds"
+			want += "is the path of a file; write @ before it to use the file's content"
 			if _, err := resolved(t, []string{"--" + name + "=" + path}, nil); err == nil || err.Error() != want {
 				t.Errorf("%s=%s: %v, want %q", name, path, err, want)
 			}
@@ -104,7 +104,7 @@ func TestGivenTwice(t *testing.T) {
 	} {
 		_, err := resolved(t, args, nil)
 		name, _, _ := strings.Cut(args[0], "=")
-		if err == nil || err.Error() != name+": given twice; it has one value" {
+		if err == nil || err.Error() != name+": given twice; it takes one value" {
 			t.Errorf("%q: %v", args, err)
 		}
 	}

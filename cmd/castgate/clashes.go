@@ -32,14 +32,14 @@ func (e *effective) clash() error {
 	for i := clients; i < len(all); i++ {
 		for _, before := range all[:i] {
 			if hostport.Same(before.address, all[i].address) {
-				return setting.Errorf(all[i].setting, "%s is taken by %s %s", all[i].address, before.setting, before.address)
+				return setting.Errorf(all[i].setting, "%s is already used by %s %s", all[i].address, before.setting, before.address)
 			}
 		}
 	}
 	for _, register := range e.gatewayworker.Join {
 		for _, l := range all {
 			if l.setting != "gatewayworker-register" && reaches(register, l.address) {
-				return setting.Errorf("gatewayworker-join", "%s is %s of this gateway, not a Register", register, l.setting)
+				return setting.Errorf("gatewayworker-join", "%s is this gateway's %s, not a Register", register, l.setting)
 			}
 		}
 	}

@@ -13,17 +13,17 @@ func TestClashes(t *testing.T) {
 		args string
 		want string
 	}{
-		{"--listen text://:7273", "--control: 127.0.0.1:7273 is taken by listen :7273"},
-		{"--listen 127.0.0.1:7273", "--control: 127.0.0.1:7273 is taken by listen 127.0.0.1:7273"},
+		{"--listen text://:7273", "--control: 127.0.0.1:7273 is already used by listen :7273"},
+		{"--listen 127.0.0.1:7273", "--control: 127.0.0.1:7273 is already used by listen 127.0.0.1:7273"},
 		{"--listen localhost:7273", "--control: "}, {"--listen [::]:7273", "--control: "}, {"--listen 0.0.0.0:7273", "--control: "},
 		{"--listen :7272,frame://:7273", "--control: "},
-		{"--control 127.0.0.1:7272", "--control: 127.0.0.1:7272 is taken by listen :7272"},
+		{"--control 127.0.0.1:7272", "--control: 127.0.0.1:7272 is already used by listen :7272"},
 		{"--control :7272 " + key, "--control: "}, {"--control [::]:7000 --listen 10.0.0.1:7000 " + key, "--control: "},
-		{"--gatewayworker-inner 127.0.0.1:7272", "--gatewayworker-inner: 127.0.0.1:7272 is taken by listen :7272"},
-		{"--gatewayworker-inner 127.0.0.1:7273", "--gatewayworker-inner: 127.0.0.1:7273 is taken by control 127.0.0.1:7273"},
-		{"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-register 127.0.0.1:2900", "--gatewayworker-register: 127.0.0.1:2900 is taken by gatewayworker-inner"},
+		{"--gatewayworker-inner 127.0.0.1:7272", "--gatewayworker-inner: 127.0.0.1:7272 is already used by listen :7272"},
+		{"--gatewayworker-inner 127.0.0.1:7273", "--gatewayworker-inner: 127.0.0.1:7273 is already used by control 127.0.0.1:7273"},
+		{"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-register 127.0.0.1:2900", "--gatewayworker-register: 127.0.0.1:2900 is already used by gatewayworker-inner"},
 		{"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-register 127.0.0.1:7273", "--gatewayworker-register: "},
-		{"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-join 127.0.0.1:2900", "--gatewayworker-join: 127.0.0.1:2900 is gatewayworker-inner of this gateway"},
+		{"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-join 127.0.0.1:2900", "--gatewayworker-join: 127.0.0.1:2900 is this gateway's gatewayworker-inner"},
 		{"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-join localhost:7273", "--gatewayworker-join: "},
 		{"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-join 127.0.0.1:7272", "--gatewayworker-join: "},
 		{"--listen 127.0.0.1:7272 --control 127.0.0.2:7272", ""}, {"--control unix:/run/castgate.sock --listen :7273", ""},
@@ -39,7 +39,7 @@ func TestClashes(t *testing.T) {
 	}
 	file := writeFile(t, "castgate.toml", "listen = 'text://:7273'\ncontrol = 'localhost:7273'\n", 0o600)
 	_, err := resolved(t, []string{"--config", file}, nil)
-	if want := "--control: localhost:7273 is taken by listen :7273 (" + file + ":2)"; err == nil || err.Error() != want {
+	if want := "--control: localhost:7273 is already used by listen :7273 (" + file + ":2)"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
@@ -59,13 +59,13 @@ func TestSettingsWithoutEffect(t *testing.T) {
 		"--gatewayworker-ping-interval 9s":                                    "--gatewayworker-ping-interval: has no effect without",
 		"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-join a!b:1":     "--gatewayworker-join: ",
 		"--gatewayworker-inner 127.0.0.1:2900 --gatewayworker-join 0.0.0.0:1": "--gatewayworker-join: ",
-		"--trusted-proxies 0.0.0.0":                                           `--trusted-proxies: "0.0.0.0" is no sender's address; write 0.0.0.0/0 for all`,
+		"--trusted-proxies 0.0.0.0":                                           `--trusted-proxies: "0.0.0.0" is not an address that connections come from; write 0.0.0.0/0 for all`,
 		"--trusted-proxies ::":                                                "--trusted-proxies: ", "--trusted-proxies 224.0.0.1": "--trusted-proxies: ", "--trusted-proxies ff00::/8": "--trusted-proxies: ",
-		"--trusted-proxies ::ffff:10.0.0.0/104":   `--trusted-proxies: "::ffff:10.0.0.0/104" has no IPv6 address; write 10.0.0.0/8`,
+		"--trusted-proxies ::ffff:10.0.0.0/104":   `--trusted-proxies: "::ffff:10.0.0.0/104" is a mapped IPv4 network; write 10.0.0.0/8`,
 		"--trusted-proxies 10.0.0.0/8,10.9.9.9/8": `--trusted-proxies: "10.0.0.0/8" and "10.9.9.9/8" are the same network`,
 		"--control-allow 127.0.0.1,127.0.0.1/32":  "--control-allow: ",
-		"--jwt-secret @":                          "--jwt-secret: has no path behind its @",
-		"--control-key @":                         "--control-key: item 1 has no path behind its @",
+		"--jwt-secret @":                          "--jwt-secret: has no path after its @",
+		"--control-key @":                         "--control-key: item 1 has no path after its @",
 		"--node 0x10":                             `--node: "0x10" is not a whole number`, "--loops 1_0": "--loops: ", "--loops 2.0": "--loops: ",
 	} {
 		if _, err := resolved(t, strings.Fields(args), nil); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -76,11 +76,11 @@ func TestSettingsWithoutEffect(t *testing.T) {
 		t.Errorf("%v, node %d", err, e.server.Node)
 	}
 	e, err := resolved(t, []string{"--control", "localhost:1", "--control-allow", "10.0.0.0/8,fd00::/8"}, nil)
-	if err != nil || len(e.warnings) != 1 || !strings.HasPrefix(e.warnings[0], "control-allow: none of its networks has a loopback address") {
+	if err != nil || len(e.warnings) != 1 || !strings.HasPrefix(e.warnings[0], "control-allow: no network contains a loopback address") {
 		t.Errorf("a control port that nobody reaches: %v, %+v", err, e)
 	}
 	e, err = resolved(t, []string{"--trusted-proxies", "10.1.2.3/8"}, nil)
-	if err != nil || len(e.warnings) != 1 || e.warnings[0] != "trusted-proxies: 10.1.2.3/8 is taken as 10.0.0.0/8" {
+	if err != nil || len(e.warnings) != 1 || e.warnings[0] != "trusted-proxies: 10.1.2.3/8 is treated as 10.0.0.0/8" {
 		t.Errorf("bits beyond a prefix: %v, %+v", err, e)
 	}
 }

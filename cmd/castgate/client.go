@@ -19,11 +19,11 @@ const answerLimit = 64 << 20
 type connection struct {
 	configFile
 	Control    string   `default:"127.0.0.1:7273" unit:"host:port, unix:/path, http:// or https:// URL" help:"Control API of the gateway."`
-	ControlKey []string `unit:"keys" help:"Key of the control API, or @/path of a file of keys; the first is used."`
-	CAFile     string   `name:"ca-file" placeholder:"FILE" help:"Certificates in PEM that a https:// gateway's must be signed by; the host's own unless given."`
-	ClientCert string   `placeholder:"FILE" help:"Certificate in PEM to show a gateway that asks for one (control-client-ca)."`
+	ControlKey []string `unit:"keys" help:"Control API key, or @/path of a file of keys, whose first key is used."`
+	CAFile     string   `name:"ca-file" placeholder:"FILE" help:"CA certificates in PEM to trust for an https:// gateway; default: the system's."`
+	ClientCert string   `placeholder:"FILE" help:"Client certificate in PEM, for a gateway with control-client-ca."`
 	ClientKey  string   `placeholder:"FILE" help:"Private key of --client-cert."`
-	Timeout    duration `default:"30s" help:"Longest wait for an answer; 0 waits for ever."`
+	Timeout    duration `default:"30s" help:"How long to wait for a response; 0 waits forever."`
 }
 
 // client makes requests of one gateway's control API.
@@ -112,7 +112,7 @@ func problemOf(resp *http.Response) error {
 	var problem struct{ Code, Title, Detail string }
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if json.Unmarshal(body, &problem) != nil || problem.Code == "" {
-		return fmt.Errorf("the control API answered %s", resp.Status)
+		return fmt.Errorf("the control API responded %s", resp.Status)
 	}
 	return fmt.Errorf("%s (%s, %d)", orDefault(problem.Detail, problem.Title), problem.Code, resp.StatusCode)
 }
@@ -140,7 +140,7 @@ func (c *connection) call(p *process, method, path string, body any) error {
 		return err
 	}
 	if len(answer) > answerLimit {
-		return fmt.Errorf("the answer is larger than %v", size(answerLimit))
+		return fmt.Errorf("the response is larger than %v", size(answerLimit))
 	}
 	return printJSON(p, answer)
 }
@@ -182,7 +182,7 @@ func printJSON(p *process, answer []byte) error {
 		err = json.Compact(&b, answer)
 	}
 	if err != nil {
-		return fmt.Errorf("the answer is not JSON: %w", err)
+		return fmt.Errorf("the response is not JSON: %w", err)
 	}
 	b.WriteByte('\n')
 	_, err = b.WriteTo(p.stdout)

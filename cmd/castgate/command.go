@@ -20,28 +20,28 @@ type serveLine struct {
 type commands struct {
 	serveLine
 	Config struct {
-		Print configPrintCommand `cmd:"" help:"Print the effective configuration as a TOML file: each knob, its default, its unit and where its value came from."`
-		Check configCheckCommand `cmd:"" help:"Check the configuration; prints ok, or the one setting that is wrong."`
+		Print configPrintCommand `cmd:"" help:"Print the effective configuration as a TOML file: every setting with its default, unit and source."`
+		Check configCheckCommand `cmd:"" help:"Check the configuration; print ok or the first wrong setting."`
 	} `cmd:"" help:"Print or check the effective configuration."`
-	Doctor doctorCommand `cmd:"" help:"Check this host: what fits, what to change."`
+	Doctor doctorCommand `cmd:"" help:"Check how many clients this host can hold, and what to change."`
 	Key    struct {
-		New    keyNewCommand    `cmd:"" help:"Make a key and the line for --control-keys-file. A name may have two keys, so that callers can change over."`
-		List   keyListCommand   `cmd:"" help:"List the keys of a file: names, scopes, fingerprints, when they were made."`
-		Revoke keyRevokeCommand `cmd:"" help:"Take a key out of a file; a running gateway takes it until it reloads."`
-	} `cmd:"" help:"Make, list and revoke keys of the control API."`
+		New    keyNewCommand    `cmd:"" help:"Create a key and its line for --control-keys-file. A name may have two keys, so that callers can switch over."`
+		List   keyListCommand   `cmd:"" help:"List the keys in a file: name, scopes, fingerprint and creation time."`
+		Revoke keyRevokeCommand `cmd:"" help:"Remove a key from a file; a running gateway accepts it until the next reload."`
+	} `cmd:"" help:"Create, list and revoke keys of the control API."`
 	Version versionCommand `cmd:"" help:"Print the version and what it was built from."`
 
 	Push    pushCommand    `cmd:"" group:"verbs" help:"Send one message to clients, uids, groups or all."`
 	Bind    bindCommand    `cmd:"" group:"verbs" help:"Make a client one of a uid's connections."`
-	Unbind  unbindCommand  `cmd:"" group:"verbs" help:"Take a client's uid away."`
+	Unbind  unbindCommand  `cmd:"" group:"verbs" help:"Unbind a client from its uid."`
 	Join    joinCommand    `cmd:"" group:"verbs" help:"Add clients to groups."`
-	Leave   leaveCommand   `cmd:"" group:"verbs" help:"Take clients out of groups."`
+	Leave   leaveCommand   `cmd:"" group:"verbs" help:"Remove clients from groups."`
 	Ungroup ungroupCommand `cmd:"" group:"verbs" help:"Empty groups."`
 	Kick    kickCommand    `cmd:"" group:"verbs" help:"Close clients."`
-	Online  onlineCommand  `cmd:"" group:"verbs" help:"Tell which clients and uids are connected."`
-	Counts  countsCommand  `cmd:"" group:"verbs" help:"Tell how many clients groups and uids have."`
+	Online  onlineCommand  `cmd:"" group:"verbs" help:"Show which clients and uids are connected."`
+	Counts  countsCommand  `cmd:"" group:"verbs" help:"Count the clients of groups and uids."`
 	Stats   statsCommand   `cmd:"" group:"verbs" help:"Print the gateway's counters."`
-	Client  clientCommand  `cmd:"" group:"verbs" help:"Print what is known of one client."`
+	Client  clientCommand  `cmd:"" group:"verbs" help:"Print everything known about one client."`
 	Clients clientsCommand `cmd:"" group:"verbs" help:"List clients."`
 	Uids    uidsCommand    `cmd:"" group:"verbs" help:"List uids in use."`
 	Groups  groupsCommand  `cmd:"" group:"verbs" help:"List groups in use."`
@@ -49,8 +49,8 @@ type commands struct {
 		Put   sessionPutCommand   `cmd:"" help:"Replace a client's session by a JSON object."`
 		Patch sessionPatchCommand `cmd:"" help:"Merge a JSON object into a client's session (RFC 7396)."`
 	} `cmd:"" group:"verbs" help:"Write a client's session."`
-	Batch  batchCommand  `cmd:"" group:"verbs" help:"Run commands from stdin, one JSON object a line."`
-	Reload reloadCommand `cmd:"" group:"verbs" help:"Let the gateway read its configuration again and apply what needs no restart."`
+	Batch  batchCommand  `cmd:"" group:"verbs" help:"Run commands from stdin, one JSON object per line."`
+	Reload reloadCommand `cmd:"" group:"verbs" help:"Reload the gateway's configuration and apply what needs no restart."`
 }
 
 // helpAsked ends the parse after kong has printed the help; kong would end
@@ -104,7 +104,7 @@ func leftOver(err error) error {
 	if n == nil || len(n.Children) > 0 { // a slip in a command's name
 		return err
 	}
-	return fmt.Errorf("%s: an argument too many; a value with spaces needs quotes", n.Name)
+	return fmt.Errorf("%s: one argument too many; quote values that contain spaces", n.Name)
 }
 
 // grammarFor is the part of the grammar that a command line needs: reading the tags

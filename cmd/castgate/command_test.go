@@ -55,8 +55,8 @@ func TestErrorsWithoutValues(t *testing.T) {
 		{[]string{"serve", "--ping-timeout", "-1s"}, "--ping-timeout: the value begins with -; write --ping-timeout=VALUE"},
 		{[]string{"serve", "--loops", "-1"}, "--loops: the value begins with -; write --loops=VALUE"},
 		{[]string{"push", "--text", "-x"}, "--text: the value begins with -; write --text=VALUE"},
-		{[]string{"serve", "--control-key", "my", secret[1:]}, "serve: an argument too many; a value with spaces needs quotes"},
-		{[]string{"config", "check", "--jwt-secret=my", secret[1:]}, "check: an argument too many; a value with spaces needs quotes"},
+		{[]string{"serve", "--control-key", "my", secret[1:]}, "serve: one argument too many; quote values that contain spaces"},
+		{[]string{"config", "check", "--jwt-secret=my", secret[1:]}, "check: one argument too many; quote values that contain spaces"},
 		{[]string{"push", "--text"}, "--text: a value is missing"},
 		{[]string{"push", "--uid"}, "--uid: a value is missing"},
 	} {

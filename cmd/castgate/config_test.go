@@ -107,7 +107,7 @@ func TestConfigCheckReadsFiles(t *testing.T) {
 		"--listen: \"ws://localhost:7272/path\" is not ":    {"--listen=ws://localhost:7272/path"},
 		"--listen: \":7272\" and \"ws://:7272\" are ":       {"--listen=:7272", "--listen=ws://:7272"},
 		"--control-tls-cert: /nowhere/a with /nowhere/b: ":  {"--control-tls-cert=/nowhere/a", "--control-tls-key=/nowhere/b"},
-		"--audit-log: no file can be made in /nowhere: ":    {"--audit-log=/nowhere/audit.log"},
+		"--audit-log: cannot create a file in /nowhere: ":   {"--audit-log=/nowhere/audit.log"},
 		"--audit-log: open " + dir:                          {"--audit-log=" + dir},
 		"--audit-log: open " + half + "/audit.log: ":        {"--audit-log=" + half + "/audit.log"},
 	} {

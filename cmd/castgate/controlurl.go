@@ -50,13 +50,13 @@ func parseControl(text string) (*controlURL, error) {
 	port := map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	switch {
 	case port == "":
-		return nil, fmt.Errorf("%s:// is not spoken; use http:// or https://", u.Scheme)
+		return nil, fmt.Errorf("%s:// is not supported; use http:// or https://", u.Scheme)
 	case u.User != nil:
-		return nil, errors.New("a URL with a user or password; the key goes into --control-key")
+		return nil, errors.New("the URL contains a user or password; put the key into --control-key")
 	case u.Hostname() == "":
 		return nil, errors.New("the URL has no host")
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("the URL goes on behind the host; leave out the path")
+		return nil, errors.New("the URL has a path or query; give only the host")
 	}
 	if u.Port() != "" {
 		port = u.Port()
@@ -70,7 +70,7 @@ func parseControl(text string) (*controlURL, error) {
 func (c *connection) trust(secure bool) (trust *tls.Config, err error) {
 	for name, file := range map[string]string{"ca-file": c.CAFile, "client-cert": c.ClientCert, "client-key": c.ClientKey} {
 		if file != "" && !secure {
-			return nil, setting.Errorf(name, "needs a gateway at --control https://")
+			return nil, setting.Errorf(name, "needs --control https://…")
 		}
 	}
 	if !secure {
@@ -108,7 +108,7 @@ func explained(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // its text has the method and the whole URL as well
 		if e.Timeout() {
-			err = fmt.Errorf("no answer in time: %w", err)
+			err = fmt.Errorf("no response in time: %w", err)
 		}
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {

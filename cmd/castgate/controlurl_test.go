@@ -31,8 +31,8 @@ func TestParseControl(t *testing.T) {
 		"ftp://gate":                "ftp://",
 		"https://":                  "no host",
 		"https://u:secret@gate":     "--control-key",
-		"https://gate/v1":           "leave out the path",
-		"https://gate?key=secret":   "leave out the path",
+		"https://gate/v1":           "a path or query",
+		"https://gate?key=secret":   "a path or query",
 		"https://gate:port":         "not a URL",
 		"https://se cret@gate:7273": "not a URL",
 	} {

@@ -71,7 +71,7 @@ const (
 
 // doctorCommand is `castgate doctor`.
 type doctorCommand struct {
-	Conns int64 `default:"0" help:"Clients this host should hold; 0 is max-conns of the configuration or, where that is 0 as well, what this host carries."`
+	Conns int64 `default:"0" help:"Number of clients this host should hold; 0 takes max-conns from the configuration or, if that is 0 as well, the most this host can hold."`
 	settings
 
 	root fs.FS // nil is the machine's own
@@ -97,7 +97,7 @@ func (c *doctorCommand) Run(p *process, src *sources) error {
 	case c.Conns > 0:
 		what.conns, why = c.Conns, "--conns"
 	case what.conns == 0:
-		what.conns, why = carries(h, what), "what this host carries; --conns sets a target"
+		what.conns, why = carries(h, what), "the most this host can hold; --conns sets a target"
 	}
 	findings := examine(h, what)
 	if err := report(p.stdout, what, why, findings); err != nil {
@@ -181,7 +181,7 @@ func examine(h host, what plan) []finding {
 
 // unknown is a check whose file this host does not have.
 func unknown(name, file string) finding {
-	return finding{name: name, value: "-", verdict: verdictUnknown, means: "/" + file + " is not there or not readable"}
+	return finding{name: name, value: "-", verdict: verdictUnknown, means: "/" + file + " does not exist or cannot be read"}
 }
 
 // grouped writes 1000000 as 1,000,000 and the largest number as no limit.

@@ -64,7 +64,7 @@ func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 		code    int
 		want    []string
 	}{
-		{"nothing said", small, nil, 0, []string{"target 19,375 connections (what this host carries", "ok open files"}},
+		{"nothing said", small, nil, 0, []string{"target 19,375 connections (the most this host can hold", "ok open files"}},
 		{"a small max-conns", small, []string{"--max-conns=5000"}, 0, []string{"target 5,000 connections (max-conns)"}},
 		{"a max-conns too large", small, []string{"--max-conns=50000"}, 1, []string{"block open files"}},
 		{"a target", small, []string{"--max-conns=5000", "--conns=30000"}, 1, []string{"target 30,000 connections (--conns)"}},
@@ -121,11 +121,11 @@ func TestDoctorFindings(t *testing.T) {
 		{"hard limit of one that may raise it", 1_000_000, map[string]string{
 			"proc/self/limits": "Max open files            1024                 65536                files     \n",
 			"proc/self/status": "CapEff:\t000001ffffffffff\n",
-		}, 0, []string{"may raise it to fs.nr_open itself"}},
+		}, 0, []string{"can raise it to fs.nr_open itself"}},
 		{"nr_open", 2_000_000, map[string]string{"proc/self/limits": "Max open files            1024                 unlimited            files     \n"}, 1,
 			[]string{"block", "sysctl -w fs.nr_open='2001024'"}},
 		{"file-max", 1_000_000, map[string]string{"proc/sys/fs/file-max": "100000\n"}, 1, []string{"98,080 connections on the whole host", "sysctl -w fs.file-max="}},
-		{"memory", 1_000_000, map[string]string{"sys/fs/cgroup/memory.max": "1073741824\n"}, 1, []string{"about 149,796 idle connections at 7 KiB each, 69,905 at about 15 KiB by wss", "MemoryMax="}},
+		{"memory", 1_000_000, map[string]string{"sys/fs/cgroup/memory.max": "1073741824\n"}, 1, []string{"about 149,796 idle connections at 7 KiB each, or 69,905 at about 15 KiB over wss", "MemoryMax="}},
 		{"memory without room for queues", 1_000_000, map[string]string{"proc/meminfo": "MemTotal: 8192000 kB\n"}, 0, []string{"warn   memory", "a machine with"}},
 		{"conntrack", 1_000_000, map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": "262144\n"}, 1, []string{"block  net.netfilter", "sysctl -w net.netfilter.nf_conntrack_max='1250010'", "notrack"}},
 		{"no conntrack", 1_000_000, map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": ""}, 0, []string{"absent", "not tracked"}},
@@ -134,7 +134,7 @@ func TestDoctorFindings(t *testing.T) {
 		{"tcp_mem", 1_000_000, map[string]string{"proc/sys/net/ipv4/tcp_mem": "1 2 3\n"}, 0, []string{"sysctl -w net.ipv4.tcp_mem='500000 750000 1000000'"}},
 		{"ports", 1_000_000, map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "32768 60999\n"}, 0, []string{"28,232 per source", "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"}},
 		{"ports enough for few", 1000, map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "32768 60999\n"}, 0, []string{"ok  net.ipv4.ip_local_port_range"}},
-		{"nonsense", 1000, map[string]string{"proc/sys/net/core/somaxconn": "many\n", "proc/self/limits": "Max open files some\n"}, 0, []string{"unknown", "/proc/sys/net/core/somaxconn is not there"}},
+		{"nonsense", 1000, map[string]string{"proc/sys/net/core/somaxconn": "many\n", "proc/self/limits": "Max open files some\n"}, 0, []string{"unknown", "/proc/sys/net/core/somaxconn does not exist"}},
 		{"no number of clients", -1, nil, exitUsage, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func readRegular(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file, which a reload needs", path)
+		return nil, fmt.Errorf("%s is not a regular file; a reload needs one", path)
 	}
 	text, err := readOpen(f, fileLimit)
 	if err != nil {

@@ -17,18 +17,18 @@ import (
 // gatewayworkerSettings are the knobs of the front for PHP code that was
 // written for GatewayWorker.
 type gatewayworkerSettings struct {
-	GatewayworkerInner         string   `default:"" unit:"ip:port" help:"Inner endpoint for GatewayClient and BusinessWorker; off unless set. A non-loopback address needs a secret."`
-	GatewayworkerAdvertise     string   `default:"" unit:"ip:port" auto:"gatewayworker-inner" help:"IPv4 address and port under which PHP reaches the inner endpoint, part of every client id; gatewayworker-inner unless set."`
-	GatewayworkerRegister      string   `default:"" unit:"ip:port" help:"Embedded Register; off unless set. A non-loopback address needs a secret."`
-	GatewayworkerJoin          []string `unit:"host:port" help:"Registers elsewhere that are told of this gateway, separated by commas; none unless set."`
-	GatewayworkerSecret        string   `default:"" unit:"text or @path" help:"Key that PHP and Registers have to name; @/path reads it from a file."`
-	GatewayworkerRouting       string   `default:"least" unit:"least or random" help:"Which worker a new client gets: the one with the fewest, or any."`
-	GatewayworkerWorkers       string   `default:"auto" unit:"auto, always or never" help:"Whether workers want to know what clients do: always, never (they only send), or auto: as soon as one has attached. While one is expected and none is there, clients wait for it."`
-	GatewayworkerWorkerWait    duration `default:"5s" unit:"duration" help:"How long clients wait for a worker before they are refused or closed; at the start with auto, before there is none. 0 is PHP's behaviour."`
-	GatewayworkerRequireWorker bool     `default:"false" unit:"true or false" help:"An older name of gatewayworker-workers always."`
-	GatewayworkerPingInterval  duration `default:"0" unit:"duration" help:"GatewayWorker's pingInterval, beside ping-interval; 0 is off."`
-	GatewayworkerPingLimit     int      `default:"0" unit:"times" help:"GatewayWorker's pingNotResponseLimit: intervals without a message after which a client is gone; 0 is never."`
-	GatewayworkerPingData      string   `default:"" unit:"text" blank:"" help:"GatewayWorker's pingData: the message that asks for a sign of life."`
+	GatewayworkerInner         string   `default:"" unit:"ip:port" help:"Inner endpoint for GatewayClient and BusinessWorker; default: off. A non-loopback address needs a secret."`
+	GatewayworkerAdvertise     string   `default:"" unit:"ip:port" auto:"gatewayworker-inner" help:"IPv4 address and port under which PHP reaches the inner endpoint, which is part of every client id; default: gatewayworker-inner."`
+	GatewayworkerRegister      string   `default:"" unit:"ip:port" help:"Embedded Register; default: off. A non-loopback address needs a secret."`
+	GatewayworkerJoin          []string `unit:"host:port" help:"External Registers to announce this gateway to, separated by commas; default: none."`
+	GatewayworkerSecret        string   `default:"" unit:"text or @path" help:"Secret shared with PHP and Registers; @/path reads it from a file."`
+	GatewayworkerRouting       string   `default:"least" unit:"least or random" help:"Worker for a new client: the one with the fewest clients, or a random one."`
+	GatewayworkerWorkers       string   `default:"auto" unit:"auto, always or never" help:"Whether workers are told what clients do: always, never (they only send), or auto, from the first worker on. While a worker is expected but none is connected, clients wait for one."`
+	GatewayworkerWorkerWait    duration `default:"5s" unit:"duration" help:"How long clients wait for a worker before they are refused or closed; with auto, how long they wait at the start before the gateway assumes there is none. 0 is PHP's behaviour."`
+	GatewayworkerRequireWorker bool     `default:"false" unit:"true or false" help:"Deprecated: use --gatewayworker-workers=always."`
+	GatewayworkerPingInterval  duration `default:"0" unit:"duration" help:"GatewayWorker's pingInterval, in addition to ping-interval; 0 is off."`
+	GatewayworkerPingLimit     int      `default:"0" unit:"times" help:"GatewayWorker's pingNotResponseLimit: intervals without a message after which a client is dropped; 0 means never."`
+	GatewayworkerPingData      string   `default:"" unit:"text" blank:"" help:"GatewayWorker's pingData: the message sent to check that a client is alive."`
 }
 
 // phpSendQueue is sendToClientBufferSize of GatewayWorker.

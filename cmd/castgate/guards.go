@@ -13,7 +13,7 @@ import (
 // restart.
 func keepGuards(was, is *effective) error {
 	if len(was.src.file) > 0 && len(is.src.file) == 0 && is.src.path != "" {
-		return fmt.Errorf("%s has no setting any more; a file that is being written looks like that", is.src.path)
+		return fmt.Errorf("%s is empty now; it may be in the middle of being written", is.src.path)
 	}
 	if err := keepControlGuards(was, is); err != nil {
 		return err
@@ -25,19 +25,19 @@ func keepControlGuards(was, is *effective) error {
 	if len(is.control.Keys)+len(is.control.ScopedKeys) > 0 {
 		return nil
 	}
-	const open = "and the control API would do what anyone asks who reaches it; that takes a restart"
+	const open = "and opening the control API to everyone requires a restart"
 	switch {
 	case len(was.control.Keys) > 0:
-		return setting.Errorf("control-key", "the last key would be gone, "+open)
+		return setting.Errorf("control-key", "this would remove the last key, "+open)
 	case len(was.control.ScopedKeys) > 0:
-		return setting.Errorf("control-keys-file", "the last key would be gone, "+open)
+		return setting.Errorf("control-keys-file", "this would remove the last key, "+open)
 	case was.control.TLS.ClientCA != "" && is.control.TLS.ClientCA == "":
-		return setting.Errorf("control-client-ca", "it would be gone, there is no key, "+open)
+		return setting.Errorf("control-client-ca", "this would remove the only protection of a control API without keys, "+open)
 	}
 	return nil
 }
 
-const lastKey = "the last key of tokens would be gone, and clients would connect without one; that takes a restart"
+const lastKey = "this would remove the last token key and let clients connect without a token, which requires a restart"
 
 func keepTokenGuards(was, is *effective) error {
 	before, after := &was.server.JWT, &is.server.JWT
@@ -53,10 +53,10 @@ func keepTokenGuards(was, is *effective) error {
 		}
 	}
 	if before.Required && !after.Required && unsaid("jwt-required") {
-		return setting.Errorf("jwt-required", "it would be gone; to let clients without a token in, say jwt-required = false")
+		return setting.Errorf("jwt-required", "the setting is missing now; to admit clients without a token, set jwt-required = false")
 	}
 	if after.Cookie != "" && len(was.server.AllowedOrigins) > 0 && len(is.server.AllowedOrigins) == 0 && unsaid("allowed-origins") {
-		return setting.Errorf("allowed-origins", "they would be gone, and with jwt-cookie any page could connect as its visitor; to have that, say allowed-origins = []")
+		return setting.Errorf("allowed-origins", "the setting is missing now, and with jwt-cookie any page could connect as its visitor; to allow that, set allowed-origins = []")
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 
 // keyNewCommand is `castgate key new`.
 type keyNewCommand struct {
-	Name  string   `required:"" placeholder:"NAME" help:"What logs call the key: letters, digits and . _ @ -"`
-	Scope []string `required:"" placeholder:"SCOPE" help:"What it opens: read, push, manage, separated by commas. Repeatable."`
-	File  string   `placeholder:"FILE" help:"Append the line to this file of keys instead of printing it; the file is made if there is none."`
+	Name  string   `required:"" placeholder:"NAME" help:"Name of the key in logs: letters, digits and . _ @ -"`
+	Scope []string `required:"" placeholder:"SCOPE" help:"Scopes of the key: read, push, manage, separated by commas. Repeatable."`
+	File  string   `placeholder:"FILE" help:"Append the line to this key file instead of printing it; the file is created if it does not exist."`
 }
 
 // Run makes a key and prints it, this once, and the line of the file of keys
@@ -32,8 +32,8 @@ func (c *keyNewCommand) Run(p *process) error {
 		fmt.Fprintln(p.stdout, secret)
 		return nil
 	}
-	fmt.Fprintf(p.stdout, "# the key, for the caller; it is shown only now\n%s\n", secret)
-	fmt.Fprintf(p.stdout, "# the line for the file of --control-keys-file\n%s\n", key.Line())
+	fmt.Fprintf(p.stdout, "# the key, for the caller; it will not be shown again\n%s\n", secret)
+	fmt.Fprintf(p.stdout, "# the line for the --control-keys-file\n%s\n", key.Line())
 	return nil
 }
 

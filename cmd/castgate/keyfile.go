@@ -46,8 +46,8 @@ func (c *keyListCommand) Run(p *process) error {
 // keyRevokeCommand is `castgate key revoke`.
 type keyRevokeCommand struct {
 	File        string `required:"" placeholder:"FILE" help:"The file of --control-keys-file."`
-	Name        string `placeholder:"NAME" help:"Revoke the keys of this name."`
-	Fingerprint string `placeholder:"HEX" help:"Revoke the key whose hash begins so, as castgate key list shows it; 8 digits or more."`
+	Name        string `placeholder:"NAME" help:"Revoke the keys with this name."`
+	Fingerprint string `placeholder:"HEX" help:"Revoke the key whose hash begins with these digits, 8 or more, as castgate key list shows it."`
 }
 
 // fingerprintLeast is how many digits of a hash say which key is meant.
@@ -58,9 +58,9 @@ func (c *keyRevokeCommand) Run(p *process) error {
 	c.Fingerprint = strings.ToLower(strings.TrimPrefix(c.Fingerprint, "sha256:"))
 	switch {
 	case c.Name == "" && c.Fingerprint == "":
-		return failf(exitUsage, "key revoke: want --name, --fingerprint or both")
+		return failf(exitUsage, "key revoke: give --name, --fingerprint or both")
 	case c.Fingerprint != "" && len(c.Fingerprint) < fingerprintLeast:
-		return failf(exitUsage, "--fingerprint: want %d digits or more", fingerprintLeast)
+		return failf(exitUsage, "--fingerprint: give at least %d digits", fingerprintLeast)
 	}
 	if _, err := os.Stat(c.File); err != nil {
 		return failf(exitFailed, "%w", err)
@@ -76,7 +76,7 @@ func (c *keyRevokeCommand) Run(p *process) error {
 	for _, k := range revoked {
 		fmt.Fprintf(p.stdout, "revoked %s %s\n", k.Name, k.Fingerprint())
 	}
-	fmt.Fprintln(p.stderr, "a running gateway takes the key until it reloads: castgate reload, or SIGHUP")
+	fmt.Fprintln(p.stderr, "a running gateway accepts the key until it reloads (castgate reload or SIGHUP)")
 	return nil
 }
 
@@ -97,9 +97,9 @@ func (c *keyRevokeCommand) cut(text []byte) (kept []byte, revoked []control.Key,
 	}
 	switch {
 	case len(revoked) == 0:
-		return nil, nil, errors.New("no such key; castgate key list shows those there are")
+		return nil, nil, errors.New("no such key; see castgate key list")
 	case left == 0:
-		return nil, nil, errors.New("that would take the last key: a gateway refuses a file without one, and would go on with this one; make another first")
+		return nil, nil, errors.New("this is the last key: a gateway rejects a file without keys and would keep accepting this one; create another key first")
 	}
 	return kept, revoked, nil
 }

@@ -63,7 +63,7 @@ func (e *effective) warnOfShortKeys() {
 	if short == 1 {
 		have = "has"
 	}
-	e.warnings = append(e.warnings, fmt.Sprintf("control-key: %d of %d keys %s less than %d characters and can be found by trying; castgate key new makes better ones",
+	e.warnings = append(e.warnings, fmt.Sprintf("control-key: %d of %d keys %s fewer than %d characters and can be guessed; castgate key new creates better ones",
 		short, len(c.Keys), have, keyLenWarn))
 }
 
@@ -82,7 +82,7 @@ func (e *effective) warnOfNoCallers() {
 			return
 		}
 	}
-	e.warnings = append(e.warnings, fmt.Sprintf("control-allow: none of its networks has a loopback address, and from others nobody reaches %s: all callers are refused", c.Listen))
+	e.warnings = append(e.warnings, fmt.Sprintf("control-allow: no network contains a loopback address, but only this host reaches %s; every caller will be refused", c.Listen))
 }
 
 // isLocal tells whether only this host reaches a control address.

@@ -54,10 +54,10 @@ func TestShortKeys(t *testing.T) {
 		control, keys, want string
 	}{
 		{"0.0.0.0:7273", long, ""},
-		{"0.0.0.0:7273", short, "control-key: 1 of 1 keys has less than 16 characters"},
-		{":7273", long + "," + short, "control-key: 1 of 2 keys has less than 16"},
-		{"gateway.example:7273", "a,b," + long, "control-key: 2 of 3 keys have less than 16"},
-		{"[::]:7273", "@" + file, "control-key: 1 of 2 keys has less than 16"},
+		{"0.0.0.0:7273", short, "control-key: 1 of 1 keys has fewer than 16 characters"},
+		{":7273", long + "," + short, "control-key: 1 of 2 keys has fewer than 16"},
+		{"gateway.example:7273", "a,b," + long, "control-key: 2 of 3 keys have fewer than 16"},
+		{"[::]:7273", "@" + file, "control-key: 1 of 2 keys has fewer than 16"},
 		{"127.0.0.1:7273", short, ""},
 		{"[::1]:7273", short, ""},
 		{"localhost:7273", short, ""},

@@ -112,7 +112,7 @@ func (l *lifecycle) stop(sig os.Signal) error {
 	l.control.Leave()
 	l.tell(daemon.SdNotifyStopping)
 	if l.stopDelay > 0 {
-		l.log.Info("stopping: not ready any more, clients are still taken", "signal", sig.String(), "stop_delay", l.stopDelay.String())
+		l.log.Info("stopping: no longer ready, still accepting clients", "signal", sig.String(), "stop_delay", l.stopDelay.String())
 		if err := l.delay(); err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (l *lifecycle) stop(sig os.Signal) error {
 	defer cancel()
 	drained := make(chan error, 1)
 	go func() { drained <- l.gateway.Shutdown(ctx) }()
-	if err := l.wait(ctx, drained, "drained", "drain-timeout passed, the rest was cut off"); err != nil {
+	if err := l.wait(ctx, drained, "drained", "drain-timeout passed; remaining clients were disconnected"); err != nil {
 		return err
 	}
 	l.cutOff()
@@ -132,7 +132,7 @@ func (l *lifecycle) stop(sig os.Signal) error {
 	defer cancel()
 	closed := make(chan error, 1)
 	go func() { closed <- l.control.Shutdown(grace) }()
-	return l.wait(grace, closed, "stopped", "control requests were cut off")
+	return l.wait(grace, closed, "stopped", "control requests were aborted")
 }
 
 // cutOff ends the gateway at once, and does not wait for one that hangs.
@@ -145,7 +145,7 @@ func (l *lifecycle) cutOff() {
 	select {
 	case <-ended:
 	case <-time.After(stopGrace):
-		l.log.Error("the gateway does not stop; the program ends all the same")
+		l.log.Error("the gateway did not stop in time; exiting anyway")
 	}
 }
 
@@ -167,7 +167,7 @@ func (l *lifecycle) delay() error {
 			if l.ignored(sig) {
 				continue
 			}
-			l.log.Info("the stop delay ends early", "signal", sig.String())
+			l.log.Info("the stop delay was cut short", "signal", sig.String())
 			l.asked = l.now()
 			return nil
 		}
@@ -178,9 +178,9 @@ func (l *lifecycle) delay() error {
 func (l *lifecycle) ignored(sig os.Signal) bool {
 	switch {
 	case sig == syscall.SIGHUP:
-		l.log.Info("SIGHUP: nothing is reloaded, the gateway is stopping")
+		l.log.Info("SIGHUP ignored: the gateway is stopping")
 	case l.now().Sub(l.asked) < sameSignal:
-		l.log.Info("a signal so soon is taken for the first", "signal", sig.String(), "within", sameSignal.String())
+		l.log.Info("signal ignored: it follows the first one too closely", "signal", sig.String(), "within", sameSignal.String())
 	default:
 		return false
 	}
@@ -205,12 +205,12 @@ func (l *lifecycle) wait(ctx context.Context, done <-chan error, well, cut strin
 		case <-over:
 			over, late = nil, time.After(stopGrace)
 		case <-late:
-			l.log.Error(cut, "err", "it has not ended, and is not waited for any longer")
+			l.log.Error(cut, "err", "gave up waiting for it to end")
 			return nil
 		case sig := <-l.signals:
 			if !l.ignored(sig) {
 				go l.gateway.Stop() // as far as it gets
-				return failf(exitFailed, "%s again: ended at once, not drained", sig)
+				return failf(exitFailed, "%s again: stopping at once without draining", sig)
 			}
 		}
 	}

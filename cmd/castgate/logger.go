@@ -14,10 +14,10 @@ func newLogger(w io.Writer, level, format string) (l *slog.Logger, least *slog.L
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	initial, ok := levels[level]
 	if !ok {
-		return nil, nil, setting.Errorf("log-level", "%q is none of debug, info, warn, error", level)
+		return nil, nil, setting.Errorf("log-level", "%q is not one of debug, info, warn, error", level)
 	}
 	if format != "text" && format != "json" {
-		return nil, nil, setting.Errorf("log-format", "%q is none of text, json", format)
+		return nil, nil, setting.Errorf("log-format", "%q is neither text nor json", format)
 	}
 	least = &slog.LevelVar{}
 	least.Set(initial)

@@ -40,7 +40,7 @@ type logs struct {
 func newLogs(stderr io.Writer, format string) *logs {
 	l := &logs{set: linequeue.NewSet()}
 	l.lines = l.set.Queue(logRoom, func(lost uint64) []byte {
-		return lineOf(format, "log lines were lost, what reads them is too slow or takes no more", slog.Uint64("lines", lost))
+		return lineOf(format, "log lines were lost: their reader is too slow or gone", slog.Uint64("lines", lost))
 	})
 	l.records = l.set.Queue(auditRoom, func(lost uint64) []byte {
 		return lineOf(format, "audit", slog.String("action", "lost"), slog.String("key", "-"), slog.String("from", "-"),
@@ -101,13 +101,13 @@ func (l *logs) end(last string) {
 }
 
 var (
-	descLogWritten   = prometheus.NewDesc("castgate_log_lines_written_total", "Lines of the log that were written.", nil, nil)
-	descLogDropped   = prometheus.NewDesc("castgate_log_lines_dropped_total", "Lines of the log that were lost: there was no room for them, or stderr did not take them.", nil, nil)
-	descLogWaiting   = prometheus.NewDesc("castgate_log_lines_waiting", "Lines of the log that wait to be written.", nil, nil)
-	descAuditWritten = prometheus.NewDesc("castgate_audit_records_written_total", "Records of the audit log that were written.", nil, nil)
-	descAuditDropped = prometheus.NewDesc("castgate_audit_records_dropped_total", "Records of the audit log that were lost: there was no room for them, or their file did not take them.", nil, nil)
-	descAuditWaiting = prometheus.NewDesc("castgate_audit_records_waiting", "Records of the audit log that wait to be written.", nil, nil)
-	descHanging      = prometheus.NewDesc("castgate_log_writers_hanging", "Files of the audit log that were left for another and still hang.", nil, nil)
+	descLogWritten   = prometheus.NewDesc("castgate_log_lines_written_total", "Log lines written.", nil, nil)
+	descLogDropped   = prometheus.NewDesc("castgate_log_lines_dropped_total", "Log lines lost because the queue was full or stderr did not accept them.", nil, nil)
+	descLogWaiting   = prometheus.NewDesc("castgate_log_lines_waiting", "Log lines waiting to be written.", nil, nil)
+	descAuditWritten = prometheus.NewDesc("castgate_audit_records_written_total", "Audit records written.", nil, nil)
+	descAuditDropped = prometheus.NewDesc("castgate_audit_records_dropped_total", "Audit records lost because the queue was full or the file did not accept them.", nil, nil)
+	descAuditWaiting = prometheus.NewDesc("castgate_audit_records_waiting", "Audit records waiting to be written.", nil, nil)
+	descHanging      = prometheus.NewDesc("castgate_log_writers_hanging", "Abandoned audit log files that still hang.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

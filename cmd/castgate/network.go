@@ -16,7 +16,7 @@ func readNetworks(items []string) (networks []netip.Prefix, warnings []string, e
 			return nil, nil, err
 		}
 		if p != p.Masked() {
-			warnings = append(warnings, fmt.Sprintf("%s is taken as %s", p, p.Masked()))
+			warnings = append(warnings, fmt.Sprintf("%s is treated as %s", p, p.Masked()))
 			p = p.Masked()
 		}
 		if before, twice := seen[p]; twice {
@@ -41,13 +41,13 @@ func readNetwork(item string) (netip.Prefix, error) {
 	case err != nil || !p.IsValid():
 		return p, fmt.Errorf("%.60q is neither an address nor a network such as 10.0.0.0/8 or fd00::/8", item)
 	case p.Addr().Is4In6() && p.Bits() >= 96:
-		return p, fmt.Errorf("%.60q has no IPv6 address; write %s", item, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96))
+		return p, fmt.Errorf("%.60q is a mapped IPv4 network; write %s", item, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96))
 	case p.Addr().Is4In6():
 		return p, fmt.Errorf("%.60q is neither an address nor a network such as 10.0.0.0/8 or fd00::/8", item)
 	case p.IsSingleIP() && p.Addr().IsUnspecified():
-		return p, fmt.Errorf("%.60q is no sender's address; write %s/0 for all", item, p.Addr())
+		return p, fmt.Errorf("%.60q is not an address that connections come from; write %s/0 for all", item, p.Addr())
 	case p.Addr().IsMulticast() && (p.Addr().Is6() && p.Bits() >= 8 || p.Addr().Is4() && p.Bits() >= 4):
-		return p, fmt.Errorf("%.60q is of multicast, which no connection comes from", item)
+		return p, fmt.Errorf("%.60q is a multicast network; no connection comes from there", item)
 	}
 	return p, nil
 }

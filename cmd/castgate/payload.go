@@ -27,7 +27,7 @@ func (f *payload) fields(p *process, body map[string]any) error {
 		}
 	}
 	if given != 1 {
-		return failf(exitUsage, "push: want one of --text, --json, --binary")
+		return failf(exitUsage, "push: give one of --text, --json, --binary")
 	}
 	switch {
 	case f.Text != nil:

@@ -18,7 +18,7 @@ func (c *onlineCommand) Run(p *process) error {
 	put(body, "client_ids", c.Client)
 	put(body, "uids", c.UID)
 	if len(body) == 0 {
-		return failf(exitUsage, "online: want --client or --uid")
+		return failf(exitUsage, "online: give --client or --uid")
 	}
 	return c.call(p, http.MethodPost, "/v1/online", body)
 }
@@ -35,7 +35,7 @@ func (c *countsCommand) Run(p *process) error {
 	put(body, "groups", c.Group)
 	put(body, "uids", c.UID)
 	if len(body) == 0 {
-		return failf(exitUsage, "counts: want --group or --uid")
+		return failf(exitUsage, "counts: give --group or --uid")
 	}
 	return c.call(p, http.MethodPost, "/v1/counts", body)
 }
@@ -54,7 +54,7 @@ type clientCommand struct {
 // Run prints one client.
 func (c *clientCommand) Run(p *process) error {
 	if (c.ID == "") == (c.Client == "") {
-		return failf(exitUsage, "client: want one client id")
+		return failf(exitUsage, "client: give one client id")
 	}
 	return c.call(p, http.MethodGet, "/v1/clients/"+url.PathEscape(c.ID+c.Client), nil)
 }
@@ -62,9 +62,9 @@ func (c *clientCommand) Run(p *process) error {
 // page is the flags of a listing.
 type page struct {
 	connection
-	Limit  int    `placeholder:"N" help:"Rows of the page."`
-	Cursor string `placeholder:"CURSOR" help:"next_cursor of the page before."`
-	Ndjson bool   `help:"Print everything, one JSON object a line, instead of a page."`
+	Limit  int    `placeholder:"N" help:"Number of rows on the page."`
+	Cursor string `placeholder:"CURSOR" help:"next_cursor of the previous page."`
+	Ndjson bool   `help:"Print all rows, one JSON object per line, instead of one page."`
 }
 
 // list prints a page, or everything as NDJSON, of the listing at path.

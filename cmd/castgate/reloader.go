@@ -68,7 +68,7 @@ func (r *reloader) reload() (control.Reloaded, error) {
 		err = errors.New(oneLine(flagged(err).Error()))
 		// A slip in another setting must not keep a log rotation from its file.
 		if failed := r.audit.reopen(); failed != nil {
-			r.log.Warn("the audit log could not be opened anew, records go where they went", "err", failed)
+			r.log.Warn("the audit log could not be reopened; records still go to the old file", "err", failed)
 		}
 	}
 	return out, err
@@ -110,7 +110,7 @@ func (r *reloader) readAgain() (control.Reloaded, error) {
 func (r *reloader) rereadable() error {
 	for _, path := range r.now.files {
 		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is not a regular file and can't be read a second time", path)
+			return fmt.Errorf("%s is not a regular file, so it cannot be read again", path)
 		}
 	}
 	return nil
@@ -124,7 +124,7 @@ func (r *reloader) apply(e *effective) error {
 	case err == nil:
 	case e.auditLog == r.audit.to && hangs(err):
 		// Else no key could be taken away while the disk of the audit log hangs.
-		r.log.Warn("the audit log could not be opened anew, records go where they went", "err", err)
+		r.log.Warn("the audit log could not be reopened; records still go to the old file", "err", err)
 		file = r.audit.logs.records.To()
 	default:
 		return setting.Named("audit-log", err)
@@ -170,7 +170,7 @@ func (r *reloader) hand(e *effective) error {
 		}
 		for _, before := range parts[:i] {
 			if undo := flagged(before(r.now)); undo != nil {
-				err = fmt.Errorf("%w; and what had been changed could not be undone: %w", err, undo)
+				err = fmt.Errorf("%w; and the changes made before could not be undone: %w", err, undo)
 			}
 		}
 		return err

@@ -226,8 +226,8 @@ func TestReloadRefused(t *testing.T) {
 		{"control-keys-file = '/nowhere/keys'\n", line, "/nowhere/keys"},
 		{"control-keys-file = '" + keys + "'\nallowed-origins = ['b.example']\naudit-log = '/nowhere/audit.log'\n", line, "--audit-log: "},
 		{"allowed-origins = ['b.example']\nlog-level = 'loud'\n", line, "--log-level: "},
-		{"allowed-origins = ['b.example']\n", line, "--control-keys-file: the last key"},
-		{"", line, "castgate.toml has no setting any more"},
+		{"allowed-origins = ['b.example']\n", line, "--control-keys-file: this would remove the last key"},
+		{"", line, "castgate.toml is empty now"},
 		{"allowed-origins = ['b.example']\ncontrol-allow = ['example.com']\n", line, "--control-allow: "},
 	} {
 		rewrite(t, file, tt.file)

@@ -96,10 +96,10 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 
 // logStart writes the lines that say what is served, and where.
 func logStart(log *slog.Logger, e *effective, gw *server.Server, ctl *control.Server, front *gatewayworker.Front, files uint64) {
-	log.Info("castgate serves", "version", version, "listen", listeners(e.server.Listen, gw.Addrs()), "control", ctl.Addr().String(),
+	log.Info("castgate is serving", "version", version, "listen", listeners(e.server.Listen, gw.Addrs()), "control", ctl.Addr().String(),
 		"control_tls", e.control.TLS.Cert != "", "max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
 	if front != nil {
-		log.Info("GatewayWorker is served", "inner", front.Inner().String(), "advertised", front.Address().String(), "register", e.gatewayworker.Register)
+		log.Info("serving GatewayWorker", "inner", front.Inner().String(), "advertised", front.Address().String(), "register", e.gatewayworker.Register)
 	}
 }
 
@@ -107,7 +107,7 @@ func logStart(log *slog.Logger, e *effective, gw *server.Server, ctl *control.Se
 func raiseFileLimit(log *slog.Logger) uint64 {
 	files, err := openfiles.Raise()
 	if err != nil {
-		log.Warn("the open-file limit stays as it is", "err", err)
+		log.Warn("the open-file limit could not be raised", "err", err)
 	}
 	return files
 }

@@ -30,55 +30,55 @@ type settings struct {
 	configFile
 
 	Listen           []string `default:":7272" unit:"[scheme://]host:port" help:"Client listeners, separated by commas: host:port, or fd:NAME for a socket that systemd passes; schemes ws, the default, wss, and text, frame and tcp as in GatewayWorker. Repeatable."`
-	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; GOMAXPROCS unless set."`
-	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Client sockets served at once, the rest are turned away; 0 is the open-file limit less a reserve."`
+	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; default: GOMAXPROCS."`
+	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Maximum number of client sockets; further clients are turned away. 0 means the open-file limit minus a reserve."`
 	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
-	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" blank:"" help:"First text frame after the handshake; every %s becomes the client id; empty turns it off."`
-	PingInterval     duration `default:"25s" unit:"duration" hot:"" help:"Silence after which a client is pinged; 0 turns pings off."`
-	PingTimeout      duration `default:"10s" unit:"duration" hot:"" help:"Further silence after which a pinged client is gone, unless it still takes what it is sent."`
-	HandshakeTimeout duration `default:"10s" unit:"duration" hot:"" help:"From accept to a finished handshake."`
-	StopDelay        duration `default:"0" unit:"duration" help:"How long a stop goes on serving, with /readyz at 503, before it drains: the time a load balancer needs to look elsewhere; up to 1h."`
-	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long a stop may take once it drains."`
-	DrainRate        int      `default:"5000" unit:"clients a second" help:"How fast a stop closes clients, 0 for all at once; faster where half of drain-timeout would not be enough."`
-	ReusePort        bool     `default:"false" unit:"true or false" help:"Listen with SO_REUSEPORT, so that a successor can listen on the same addresses before this gateway stops; it must have this set too."`
-	UnboundTimeout   duration `default:"0" unit:"duration" hot:"" help:"Close a client that nobody has bound to a uid after that long; 0 is off."`
-	MaxMessage       size     `default:"64KiB" unit:"bytes" hot:"" help:"Largest client message; a larger one closes with 1009."`
-	MaxHandshake     size     `default:"32KiB" unit:"bytes" hot:"" help:"Largest request head of a client, 1KiB to 64KiB; a larger one is answered 431. What follows the head does not count."`
-	Compress         bool     `default:"false" unit:"true or false" help:"Let clients agree on permessage-deflate (RFC 7692)."`
-	CompressMin      size     `default:"256B" unit:"bytes" help:"Payload from which a push is compressed."`
-	CompressLevel    int      `default:"1" unit:"level" help:"From 1, fastest, to 9, smallest."`
-	CompressNotFor   []string `unit:"texts" hot:"" help:"Parts of User-Agent headers, letter for letter, separated by commas: such clients are never compressed for."`
-	SendQueue        size     `default:"256KiB" unit:"bytes" hot:"" help:"Bytes that may wait for one client, looked at before a message is queued."`
-	NotsentLowat     size     `default:"768KiB" unit:"bytes" help:"Bytes for one client that the kernel holds unsent (TCP_NOTSENT_LOWAT); what it does not take waits within send-queue."`
+	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" blank:"" help:"First text frame after the handshake; each %s is replaced by the client id. Empty turns it off."`
+	PingInterval     duration `default:"25s" unit:"duration" hot:"" help:"How long a client may be silent before it is pinged; 0 turns pings off."`
+	PingTimeout      duration `default:"10s" unit:"duration" hot:"" help:"How long a pinged client may stay silent before it is dropped, unless it still reads what it is sent."`
+	HandshakeTimeout duration `default:"10s" unit:"duration" hot:"" help:"Time allowed from accept to the end of the handshake."`
+	StopDelay        duration `default:"0" unit:"duration" help:"How long a stop keeps serving, with /readyz at 503, before it drains, so that load balancers can move away; up to 1h."`
+	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long draining may take when the gateway stops."`
+	DrainRate        int      `default:"5000" unit:"clients a second" help:"How fast a stop closes clients, 0 for all at once; faster if half of drain-timeout would not be enough."`
+	ReusePort        bool     `default:"false" unit:"true or false" help:"Listen with SO_REUSEPORT, so that a successor can listen on the same addresses before this gateway stops. Both must set it."`
+	UnboundTimeout   duration `default:"0" unit:"duration" hot:"" help:"Close a client that has not been bound to a uid within this time; 0 is off."`
+	MaxMessage       size     `default:"64KiB" unit:"bytes" hot:"" help:"Largest client message; a larger one closes the client with 1009."`
+	MaxHandshake     size     `default:"32KiB" unit:"bytes" hot:"" help:"Largest request head of a client, 1KiB to 64KiB; a larger one is answered 431. Data after the head does not count."`
+	Compress         bool     `default:"false" unit:"true or false" help:"Allow clients to negotiate permessage-deflate (RFC 7692)."`
+	CompressMin      size     `default:"256B" unit:"bytes" help:"Smallest payload of a push that is compressed."`
+	CompressLevel    int      `default:"1" unit:"level" help:"Compression level, from 1 (fastest) to 9 (smallest)."`
+	CompressNotFor   []string `unit:"texts" hot:"" help:"Substrings of User-Agent headers, case-sensitive, separated by commas. Matching clients never get compressed messages."`
+	SendQueue        size     `default:"256KiB" unit:"bytes" hot:"" help:"Bytes that may wait for one client; checked before a message is queued."`
+	NotsentLowat     size     `default:"768KiB" unit:"bytes" help:"Unsent bytes that the kernel may hold for one client (TCP_NOTSENT_LOWAT); the rest waits in send-queue."`
 	SlowPolicy       string   `default:"close" unit:"close or drop" hot:"" help:"At the send queue's limit: close with 1008, or drop the newest message and count it."`
-	PushQueue        size     `default:"64MiB" unit:"bytes" hot:"" help:"Bytes of pushes that may wait for one event loop; above it a push is answered 503."`
-	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, separated by commas: https://app.example.com, app.example.com for any scheme and port, *.example.com for all below, null, file:// or an app's such as capacitor://localhost; any unless set."`
-	TLSCert          []string `unit:"files" hot:"" help:"Certificates of the wss listeners in PEM, separated by commas; chosen by the name that a client asks for, the first if none fits. Read anew when they change."`
+	PushQueue        size     `default:"64MiB" unit:"bytes" hot:"" help:"Bytes of pushes that may wait for one event loop; further pushes are answered 503."`
+	AllowedOrigins   []string `unit:"origins" hot:"" help:"Browser origins, separated by commas: https://app.example.com, app.example.com for any scheme and port, *.example.com for all below, null, file:// or an app's such as capacitor://localhost; default: any."`
+	TLSCert          []string `unit:"files" hot:"" help:"Certificates of the wss listeners in PEM, separated by commas; selected by the name the client asks for, or the first if none matches. Reloaded when they change."`
 	TLSKey           []string `unit:"files" hot:"" help:"Private keys of tls-cert, in the same order."`
 	TLSMinVersion    string   `default:"1.2" unit:"1.2 or 1.3" help:"Minimum TLS version."`
-	TLSHandshakes    int      `default:"1024" unit:"handshakes" help:"TLS handshakes that go on at once; 8192 more wait."`
+	TLSHandshakes    int      `default:"1024" unit:"handshakes" help:"Maximum number of concurrent TLS handshakes; up to 8192 more wait."`
 	Node             uint16   `default:"0" unit:"number" help:"This gateway's number in a cluster, 0 to 65535, carried in client ids."`
-	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"Descriptors that max-conns leaves free; 0 derives it from the open-file limit."`
+	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"File descriptors that max-conns leaves free; 0 derives the number from the open-file limit."`
 
 	admissionSettings
 	gatewayworkerSettings
 
 	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener: host:port, unix:/path, or fd:NAME for a socket that systemd passes; a non-loopback address needs a control key."`
-	ControlKey          []string `unit:"keys" hot:"" help:"Keys of the control API with every right, separated by commas; @/path reads a file of keys, one a line. Repeatable."`
-	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, as castgate key new writes its lines."`
-	ControlAllow        []string `unit:"networks" hot:"" help:"Addresses and networks that control connections are taken from, separated by commas; any unless set."`
-	ControlCORSOrigins  []string `name:"control-cors-origins" unit:"origins" hot:"" help:"Origins whose pages may call the control API from a browser, with a key, separated by commas; each exact, as https://admin.example.com. None unless set."`
-	ControlTLSCert      string   `default:"" unit:"path" hot:"" help:"Certificate of the control API in PEM; TLS is off without one. Read anew when it changes."`
+	ControlKey          []string `unit:"keys" hot:"" help:"Control API keys with all rights, separated by commas; @/path reads a file with one key per line. Repeatable."`
+	ControlKeysFile     string   `default:"" unit:"path" hot:"" help:"File of keys with scopes, in the format that castgate key new writes."`
+	ControlAllow        []string `unit:"networks" hot:"" help:"Addresses and networks from which control connections are accepted, separated by commas; default: any."`
+	ControlCORSOrigins  []string `name:"control-cors-origins" unit:"origins" hot:"" help:"Origins whose pages may call the control API from a browser, with a key, separated by commas. Each is exact, such as https://admin.example.com. Default: none."`
+	ControlTLSCert      string   `default:"" unit:"path" hot:"" help:"Certificate of the control API in PEM; TLS is off without one. Reloaded when it changes."`
 	ControlTLSKey       string   `default:"" unit:"path" hot:"" help:"Private key of control-tls-cert."`
-	ControlClientCA     string   `default:"" unit:"path" hot:"" help:"Certificates in PEM; callers of the control API must show one that these have signed."`
-	ControlMaxBody      size     `default:"1MiB" unit:"bytes" hot:"" help:"Largest request body of the control API; above it 413."`
-	ControlMaxConns     int      `default:"256" unit:"connections" hot:"" help:"Connections of callers that the control API serves at once; half as many again may be of those who have shown no key yet."`
-	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time to read one control request."`
-	ControlWriteTimeout duration `default:"30s" unit:"duration" help:"Time for a caller to take each 16 KiB of a control answer."`
-	ControlIdleTimeout  duration `default:"1m" unit:"duration" help:"Silence after which an idle control connection is closed."`
-	ControlTimeout      duration `default:"10s" unit:"duration" hot:"" help:"How long one control request may take, waits for deliveries included; a query, or the rest of a batch, is answered 503 after that."`
+	ControlClientCA     string   `default:"" unit:"path" hot:"" help:"CA certificates in PEM; callers of the control API must present a certificate signed by one of them."`
+	ControlMaxBody      size     `default:"1MiB" unit:"bytes" hot:"" help:"Largest request body of the control API; a larger one is answered 413."`
+	ControlMaxConns     int      `default:"256" unit:"connections" hot:"" help:"Maximum number of control connections with a valid key; half as many more may be open without one."`
+	ControlReadTimeout  duration `default:"10s" unit:"duration" help:"Time allowed to read one control request."`
+	ControlWriteTimeout duration `default:"30s" unit:"duration" help:"Time allowed to write each 16 KiB of a control response."`
+	ControlIdleTimeout  duration `default:"1m" unit:"duration" help:"How long a control connection may be idle before it is closed."`
+	ControlTimeout      duration `default:"10s" unit:"duration" hot:"" help:"Time allowed for one control request, waiting for deliveries included; after that a query, or the rest of a batch, is answered 503."`
 
-	AuditLog  string `default:"stderr" unit:"stderr, off or a path" hot:"" help:"Where records of kicks, session changes, reloads and refused keys go; a reload opens a file anew."`
+	AuditLog  string `default:"stderr" unit:"stderr, off or a path" hot:"" help:"Destination of audit records: kicks, session changes, reloads and refused keys. A reload reopens the file."`
 	LogLevel  string `default:"info" unit:"debug, info, warn or error" hot:"" help:"Minimum log level."`
 	LogFormat string `default:"text" unit:"text or json" help:"Format of the log on stderr."`
 }

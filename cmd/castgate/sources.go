@@ -116,7 +116,7 @@ func onceEach(ctx *kong.Context) error {
 			continue
 		}
 		if given[p.Flag] {
-			return fmt.Errorf("--%s: given twice; it has one value", p.Flag.Name)
+			return fmt.Errorf("--%s: given twice; it takes one value", p.Flag.Name)
 		}
 		given[p.Flag] = true
 	}

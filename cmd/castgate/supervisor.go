@@ -35,7 +35,7 @@ func takePassed(e *effective) {
 func warnOfUnused(log *slog.Logger, passed map[string][]*os.File, addresses ...string) {
 	for name := range passed {
 		if !slices.ContainsFunc(addresses, func(a string) bool { return strings.HasSuffix(a, "fd:"+name) }) {
-			log.Warn("a socket was passed that no listener uses", "name", name, "use", "--listen fd:"+name)
+			log.Warn("no listener uses this passed socket", "name", name, "use", "--listen fd:"+name)
 		}
 	}
 }

@@ -38,7 +38,7 @@ type pushCommand struct {
 	payload
 	ExcludeClient []string `sep:"none" placeholder:"ID" help:"Not to this client. Repeatable."`
 	ExcludeUID    []string `name:"exclude-uid" sep:"none" placeholder:"UID" help:"Not to this uid. Repeatable."`
-	Wait          bool     `help:"Answer when the message has been written or dropped everywhere."`
+	Wait          bool     `help:"Wait until the message has been written or dropped for every client."`
 }
 
 // Run carries out the push.
@@ -55,7 +55,7 @@ func (c *pushCommand) Run(p *process) error {
 		body["wait"] = "written"
 	}
 	if len(to) == 0 {
-		return failf(exitUsage, "push: want --client, --uid, --group or --all")
+		return failf(exitUsage, "push: give --client, --uid, --group or --all")
 	}
 	if err := c.payload.fields(p, body); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (c *pushCommand) Run(p *process) error {
 type bindCommand struct {
 	connection
 	Client  string   `required:"" placeholder:"ID" help:"Client id."`
-	UID     string   `name:"uid" required:"" placeholder:"UID" help:"The uid it becomes a connection of."`
+	UID     string   `name:"uid" required:"" placeholder:"UID" help:"Uid to bind the client to."`
 	Group   []string `sep:"none" placeholder:"GROUP" help:"Group to join as well. Repeatable."`
 	KickOld bool     `help:"Close the uid's other connections with 4001."`
 }
@@ -90,7 +90,7 @@ type unbindCommand struct {
 // Run carries out the unbind.
 func (c *unbindCommand) Run(p *process) error {
 	if (c.Client == "") == (len(c.UID) == 0) {
-		return failf(exitUsage, "unbind: want --client or --uid, one of the two")
+		return failf(exitUsage, "unbind: give either --client or --uid")
 	}
 	body := map[string]any{}
 	put(body, "uids", c.UID)
@@ -110,7 +110,7 @@ type membership struct {
 
 func (m *membership) change(p *process, path string) error {
 	if len(m.Client)+len(m.UID) == 0 {
-		return failf(exitUsage, "want --client or --uid")
+		return failf(exitUsage, "give --client or --uid")
 	}
 	body := map[string]any{}
 	put(body, "client_ids", m.Client)
@@ -142,7 +142,7 @@ func (c *ungroupCommand) Run(p *process) error {
 type kickCommand struct {
 	connection
 	targets
-	Code   int    `placeholder:"N" help:"Close code, 1000 or 3000 to 4999; 1000 unless given."`
+	Code   int    `placeholder:"N" help:"Close code, 1000 or 3000 to 4999; default: 1000."`
 	Reason string `placeholder:"TEXT" help:"Reason in the close frame."`
 	Text   string `placeholder:"TEXT" help:"Text message sent before the close; - reads it from stdin."`
 
@@ -155,7 +155,7 @@ func (c *kickCommand) Run(p *process) error {
 	body := map[string]any{}
 	c.targets.fields(body)
 	if len(body) == 0 {
-		return failf(exitUsage, "kick: want --client, --uid, --group or --all")
+		return failf(exitUsage, "kick: give --client, --uid, --group or --all")
 	}
 	exclude := map[string]any{}
 	put(exclude, "client_ids", c.ExcludeClient)
@@ -191,7 +191,7 @@ func (c *reloadCommand) Run(p *process) error {
 
 type sessionFlags struct {
 	connection
-	ID     string `arg:"" optional:"" name:"client-id" help:"Client id; left out if --client names it."`
+	ID     string `arg:"" optional:"" name:"client-id" help:"Client id, unless --client gives it."`
 	JSON   string `arg:"" optional:"" name:"json" help:"A JSON object; - reads it from stdin."`
 	Client string `placeholder:"ID" help:"Client id."`
 }
@@ -202,7 +202,7 @@ func (c *sessionFlags) write(p *process, method string) error {
 		id, value, more = c.Client, c.ID, c.JSON
 	}
 	if id == "" || value == "" || more != "" {
-		return failf(exitUsage, "session: want one client id and a JSON object")
+		return failf(exitUsage, "session: give one client id and a JSON object")
 	}
 	text, err := argument(p, value)
 	if err != nil {

@@ -153,8 +153,8 @@ func TestVerbErrors(t *testing.T) {
 	}{
 		{404, `{"type":"about:blank","title":"Unknown client","status":404,"code":"unknown_client","detail":"no client k"}`, "castgate: no client k (unknown_client, 404)\n"},
 		{401, `{"title":"Unauthorised","status":401,"code":"unauthorized"}`, "castgate: Unauthorised (unauthorized, 401)\n"},
-		{502, "<html>\nBad Gateway</html>", "castgate: the control API answered 502 Bad Gateway\n"},
-		{200, "not json", "castgate: the answer is not JSON: invalid character 'o' in literal null (expecting 'u')\n"},
+		{502, "<html>\nBad Gateway</html>", "castgate: the control API responded 502 Bad Gateway\n"},
+		{200, "not json", "castgate: the response is not JSON: invalid character 'o' in literal null (expecting 'u')\n"},
 	} {
 		address, _ := fakeControl(t, tt.status, tt.answer)
 		code, out, errs := runIn([]string{"unbind", "--client=k", "--control", address}, nil, "")

@@ -41,7 +41,7 @@ func (a *Access) validate() error {
 			return setting.Errorf("control-key", "key %d is empty", i+1)
 		}
 		if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return setting.Errorf("control-key", "key %d holds a character that is not printable ASCII, or a space", i+1)
+			return setting.Errorf("control-key", "key %d contains a space or a character that is not printable ASCII", i+1)
 		}
 	}
 	for i, key := range a.Keys {
@@ -59,7 +59,7 @@ func (a *Access) validate() error {
 		}
 		for _, full := range a.Keys {
 			if sha256.Sum256([]byte(full)) == k.Hash {
-				return setting.Errorf("control-keys-file", "the key %s has all rights by control-key", k.Name)
+				return setting.Errorf("control-keys-file", "the key %s also stands in control-key, with all rights", k.Name)
 			}
 		}
 	}

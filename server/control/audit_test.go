@@ -159,7 +159,7 @@ func TestReload(t *testing.T) {
 			return inner()
 		}
 	})
-	if detail := p.refuses(409, "reload_refused", "POST", "/v1/reload", ""); !strings.Contains(detail, fail.Error()) || !strings.Contains(detail, "nothing has changed") {
+	if detail := p.refuses(409, "reload_refused", "POST", "/v1/reload", ""); !strings.Contains(detail, fail.Error()) || !strings.Contains(detail, "nothing was changed") {
 		t.Errorf("detail %q", detail)
 	}
 	fail = nil

@@ -15,12 +15,12 @@ var (
 	bearer = []byte("bearer ")
 
 	errNoKey     = &wire.Fault{Code: codeUnauthorized, Detail: "send a key: Authorization: Bearer <key>, or X-API-Key: <key>"}
-	errWrongKey  = &wire.Fault{Code: codeUnauthorized, Detail: "the key is none of this gateway's"}
-	errBrowser   = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: pages in a browser may call the control API only where it has keys and control-cors-origins names their origin"}
-	errRebinding = &wire.Fault{Code: codeBrowser, Detail: "the Host header is neither an address nor localhost: without keys the control API answers to no other name"}
-	errNetwork   = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer taken (control-allow)"}
-	errMadeRoom  = &wire.Fault{Code: codeTooManyConns, Detail: "the connection was closed to make room for another, before the request was carried out"}
-	errCrowded   = &wire.Fault{Code: codeTooManyConns, Detail: "all connections of callers serve requests, or this caller has its share of them (control-max-conns)"}
+	errWrongKey  = &wire.Fault{Code: codeUnauthorized, Detail: "unknown key"}
+	errBrowser   = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: browser pages may call the control API only if it has keys and control-cors-origins contains their origin"}
+	errRebinding = &wire.Fault{Code: codeBrowser, Detail: "the Host header is neither an IP address nor localhost; a control API without keys accepts no other name"}
+	errNetwork   = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer accepted (control-allow)"}
+	errMadeRoom  = &wire.Fault{Code: codeTooManyConns, Detail: "the connection was closed to make room for another before the request was executed"}
+	errCrowded   = &wire.Fault{Code: codeTooManyConns, Detail: "all control connections are busy, or this caller already has its share of them (control-max-conns)"}
 )
 
 // anybody is who calls where there are no keys.

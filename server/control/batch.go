@@ -55,11 +55,11 @@ func (c *call) batch() (err error) {
 func (c *call) perform(command []byte) error {
 	if deadline, ok := c.ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		c.server.late.Add(1)
-		return wire.Faultf(codeDeadline, "not carried out: the commands before it took %v (control-timeout)", c.server.limits.Load().RequestTimeout)
+		return wire.Faultf(codeDeadline, "not executed: the commands before it used up the %v of control-timeout", c.server.limits.Load().RequestTimeout)
 	}
 	if most := max(answerFactor*c.server.limits.Load().MaxBody, leastAnswer); len(c.out) > most {
 		c.server.overlong.Add(1)
-		return wire.Faultf(codeAnswerTooLarge, "not carried out: the replies before it have more than %d bytes, which is all that a batch may be answered with (control-max-body)", most)
+		return wire.Faultf(codeAnswerTooLarge, "not executed: the replies before it exceed the %d bytes allowed for a batch (see control-max-body)", most)
 	}
 	if err := c.command.Decode(command, nil); err != nil {
 		return err

@@ -135,7 +135,7 @@ func (c *Config) validateListen() error {
 			return setting.Errorf("control", "%q has no absolute path, as in unix:/run/castgate.sock", c.Listen)
 		}
 		if len(path) > maxSocketPath {
-			return setting.Errorf("control", "the path has %d bytes, a socket's has %d at most", len(path), maxSocketPath)
+			return setting.Errorf("control", "the path has %d bytes; a socket path has at most %d", len(path), maxSocketPath)
 		}
 		if len(c.Allow) > 0 {
 			return setting.Errorf("control-allow", "has no effect with a unix socket, whose callers have no address")

@@ -36,7 +36,7 @@ func (a *Access) validateOrigins() error {
 		}
 	}
 	if len(a.Origins) > 0 && !a.keyed() {
-		return setting.Errorf("control-cors-origins", "it needs control-key or control-keys-file: without a key the control API answers no page in a browser")
+		return setting.Errorf("control-cors-origins", "needs control-key or control-keys-file: without keys the control API refuses all browser pages")
 	}
 	return nil
 }
@@ -84,8 +84,8 @@ func (c *call) answerPreflight(methods string) error {
 	return nil
 }
 
-var errOrigin = &wire.Fault{Code: codeBrowser, Detail: "pages of this Origin may not call the control API: " +
-	"it has to have keys, and control-cors-origins has to name the origin"}
+var errOrigin = &wire.Fault{Code: codeBrowser, Detail: "pages of this origin may not call the control API: " +
+	"the gateway needs control keys, and control-cors-origins must contain the origin"}
 
 // shareAnswer lets the page that asked read the answer, whatever it is, if its
 // origin may. Credentials of the browser are never asked for: the key is the

@@ -52,7 +52,7 @@ func (s *Server) finish(c *call) {
 		s.panicked.Add(1)
 		s.log.Error("defect in the control port", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		c.http.Response.Reset()
-		s.fail(c.http, &wire.Fault{Code: codeInternal, Detail: "the gateway has a defect; its log says more"})
+		s.fail(c.http, &wire.Fault{Code: codeInternal, Detail: "internal error; see the gateway's log"})
 		s.shareAnswer(c.http)
 		c.http.SetConnectionClose()
 		s.metrics.count(route, c.http.Response.StatusCode(), time.Since(c.began))
@@ -122,7 +122,7 @@ func (c *call) checkForm() error {
 		return nil
 	}
 	if coding, ok := rawField(h, "transfer-encoding"); ok && !bytes.EqualFold(coding, []byte("chunked")) {
-		return wire.Faultf(codeBadRequest, "Transfer-Encoding: chunked is the only one that is supported")
+		return wire.Faultf(codeBadRequest, "the only supported Transfer-Encoding is chunked")
 	}
 	return nil
 }
@@ -239,7 +239,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		fault = s.tooLarge(ctx)
 	case errors.As(err, &small):
-		fault = wire.Faultf(codeHeadTooLarge, "request line and headers are larger than %d bytes", headSize)
+		fault = wire.Faultf(codeHeadTooLarge, "the request line and headers exceed %d bytes", headSize)
 	case errors.As(err, &netErr) && netErr.Timeout():
 		if conn != nil && conn.silent() {
 			_ = conn.Close() // there is no request to answer
@@ -247,7 +247,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 		}
 		fault = wire.Faultf(codeTimeout, "the request was not complete within %v", s.config.ReadTimeout)
 	default:
-		fault = wire.Faultf(codeBadRequest, "this is not a request of HTTP/1.1")
+		fault = wire.Faultf(codeBadRequest, "not an HTTP/1.1 request")
 	}
 	s.fail(ctx, fault)
 	s.shareAnswer(ctx)
@@ -259,9 +259,9 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 }
 
 func (s *Server) tooLarge(ctx *fasthttp.RequestCtx) *wire.Fault {
-	size := "more"
+	size := "exceeds"
 	if n := ctx.Request.Header.ContentLength(); n > 0 {
-		size = fmt.Sprintf("%d bytes", n)
+		size = fmt.Sprintf("has %d bytes, which exceeds", n)
 	}
-	return wire.Faultf(codeBodyTooLarge, "the body has %s, %d bytes are allowed (control-max-body)", size, s.limits.Load().MaxBody)
+	return wire.Faultf(codeBodyTooLarge, "the body %s the limit of %d bytes (control-max-body)", size, s.limits.Load().MaxBody)
 }

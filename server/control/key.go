@@ -91,14 +91,14 @@ func ParseKeys(text []byte) ([]Key, error) {
 		same := 1
 		for i := range keys {
 			if keys[i].Hash == key.Hash {
-				return nil, fmt.Errorf("line %d: the hash is that of a line before", number)
+				return nil, fmt.Errorf("line %d: an earlier line has the same hash", number)
 			}
 			if keys[i].Name == key.Name {
 				same++
 			}
 		}
 		if same > KeysPerName {
-			return nil, fmt.Errorf("line %d: the name %s has %d keys already; revoke one first", number, key.Name, KeysPerName)
+			return nil, fmt.Errorf("line %d: the name %s already has %d keys; revoke one first", number, key.Name, KeysPerName)
 		}
 		if keys = append(keys, key); len(keys) > MaxKeys {
 			return nil, fmt.Errorf("line %d: more than %d keys", number, MaxKeys)
@@ -110,7 +110,7 @@ func ParseKeys(text []byte) ([]Key, error) {
 func parseKey(line string) (Key, error) {
 	fields := strings.Fields(line)
 	if len(fields) != 3 && len(fields) != 4 {
-		return Key{}, fmt.Errorf("%d fields, want scopes, name, sha256:… and perhaps a time, as castgate key new prints them", len(fields))
+		return Key{}, fmt.Errorf("%d fields; expected scopes, name, sha256:… and optionally a time, as castgate key new prints them", len(fields))
 	}
 	scopes, err := ParseScopes(fields[0])
 	if err != nil {
@@ -118,7 +118,7 @@ func parseKey(line string) (Key, error) {
 	}
 	key := Key{Name: fields[1], Scopes: scopes}
 	if checkKeyName(key.Name) != nil {
-		return Key{}, fmt.Errorf("the second field is no name of a key: %s", aKeyName)
+		return Key{}, fmt.Errorf("the second field is not a valid key name: %s", aKeyName)
 	}
 	digits, ok := strings.CutPrefix(fields[2], hashPrefix)
 	if n, err := hex.Decode(key.Hash[:], []byte(cut(digits, 2*len(key.Hash)))); !ok || err != nil || n != len(key.Hash) || len(digits) != 2*n {
@@ -127,7 +127,7 @@ func parseKey(line string) (Key, error) {
 	if len(fields) == 4 {
 		at, err := time.Parse(createdLayout, fields[3])
 		if err != nil {
-			return Key{}, fmt.Errorf("the fourth field is no time such as 2026-01-31T12:00:00Z")
+			return Key{}, fmt.Errorf("the fourth field is not a time such as 2026-01-31T12:00:00Z")
 		}
 		key.Created = at.Truncate(time.Second)
 	}
@@ -140,7 +140,7 @@ func checkKeyName(name string) error {
 	if slices.Contains(reservedNames, name) || strings.HasPrefix(name, unnamedPrefix) || name == "" || len(name) > keyNameLen || strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._@-", r)
 	}) {
-		return fmt.Errorf("%.80q is no name of a key: %s", name, aKeyName)
+		return fmt.Errorf("%.80q is not a valid key name: %s", name, aKeyName)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func TestWrongKeyLines(t *testing.T) {
 		"push SIGHUP " + hash:                             "second field",
 		"push a " + hash + " x":                           "fourth field",
 		"push a " + hash + " 2026-01-31T12:00:00Z x":      "5 fields",
-		"push b sha256:" + strings.Repeat("0F", 32):       "that of a line before",
+		"push b sha256:" + strings.Repeat("0F", 32):       "an earlier line has the same hash",
 	} {
 		file := "push good sha256:" + strings.Repeat("0f", 32) + "\n\n" + line + "\n"
 		_, err := ParseKeys([]byte(file))
@@ -87,7 +87,7 @@ func TestKeysOfOneName(t *testing.T) {
 			t.Errorf("the %s key: %d", secret, status)
 		}
 	}
-	if _, err := ParseKeys([]byte(line(1) + line(2) + line(3))); err == nil || !strings.Contains(err.Error(), "line 3: the name backend has 2 keys already") {
+	if _, err := ParseKeys([]byte(line(1) + line(2) + line(3))); err == nil || !strings.Contains(err.Error(), "line 3: the name backend already has 2 keys") {
 		t.Errorf("a third one: %v", err)
 	}
 }

@@ -86,7 +86,7 @@ func (l *listener) hold(err error) {
 	l.pause = min(max(2*l.pause, leastPause), mostPause)
 	if now := started.Add(time.Since(started)); now.Sub(l.warned) >= warnInterval {
 		l.warned = now
-		l.log.Warn("no control connection can be accepted for the moment", "err", err)
+		l.log.Warn("control connections cannot be accepted at the moment", "err", err)
 	}
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 		if c := l.places.spare(); c != nil {
@@ -119,7 +119,7 @@ func (l *listener) admit(nc net.Conn) *conn {
 
 var refusal = func() []byte {
 	const status = 503
-	body := appendProblem(nil, status, codeTooManyConns, "the control port has all the connections it may have (control-max-conns), and none can make room")
+	body := appendProblem(nil, status, codeTooManyConns, "the control port is at its connection limit (control-max-conns) and no connection could make room")
 	return appendResponse(nil, status, body, "Retry-After: 1\r\n")
 }()
 

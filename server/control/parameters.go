@@ -28,7 +28,7 @@ func (c *call) parameters() error {
 		name, ok := decodeQuery(rawName)
 		value, ok2 := decodeQuery(rawValue)
 		if !ok || !ok2 {
-			return wire.Faultf(codeInvalidParameter, "the query has a %% that begins no percent-encoding")
+			return wire.Faultf(codeInvalidParameter, "the query contains a %% that is not part of a percent-encoding")
 		}
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
 			return wire.Faultf(string(gateway.CodeInvalidName), "the query has a name or value that is not UTF-8")
@@ -93,7 +93,7 @@ func (c *call) rawParameter(name, value string) (err error) {
 		m.Binary, err = flag(name, value)
 	case "wait":
 		if m.Wait = value == "written"; !m.Wait {
-			err = wire.Faultf(codeInvalidParameter, "wait must be written, it is %.64q", value)
+			err = wire.Faultf(codeInvalidParameter, "wait must be written, not %.64q", value)
 		}
 	default:
 		err = unknownParameter(name, "client_id, uid, group, all, exclude_client_id, exclude_uid, binary, wait")
@@ -104,7 +104,7 @@ func (c *call) rawParameter(name, value string) (err error) {
 // flag reads 1 or 0.
 func flag(name, value string) (bool, error) {
 	if value != "1" && value != "0" {
-		return false, wire.Faultf(codeInvalidParameter, "%s must be 1 or 0, it is %.64q", name, value)
+		return false, wire.Faultf(codeInvalidParameter, "%s must be 1 or 0, not %.64q", name, value)
 	}
 	return value == "1", nil
 }

@@ -13,7 +13,7 @@ func (c *call) live() error {
 // beginning of a shutdown.
 func (c *call) ready() error {
 	if ready := c.server.config.Ready; ready != nil && !ready() {
-		return &wire.Fault{Code: codeNotReady, Detail: "the gateway takes no clients now"}
+		return &wire.Fault{Code: codeNotReady, Detail: "the gateway is not accepting clients"}
 	}
 	c.out = append(c.out, `{"status":"ready"}`...)
 	c.answer(jsonType)

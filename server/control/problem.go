@@ -99,7 +99,7 @@ func problemOf(err error) (status int, code, detail string) {
 		code, detail = string(gateway.Code), gateway.Detail
 	}
 	if status = statuses[code]; status == 0 {
-		return 500, codeInternal, "the gateway answered with an error that it should not have"
+		return 500, codeInternal, "the gateway returned an unexpected error"
 	}
 	return status, code, detail
 }

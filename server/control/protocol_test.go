@@ -63,9 +63,9 @@ func TestMalformed(t *testing.T) {
 		{"NUL in a header", "GET /v1/stats HTTP/1.1\r\nHost: c\r\nX: \x00\r\n\r\n", 400, "bad_request", ""},
 		{"large head", "GET /" + strings.Repeat("x", 17<<10) + " HTTP/1.1\r\nHost: c\r\n\r\n", 431, "header_too_large", "16384"},
 		{"broken chunk", "POST /v1/bind HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request", ""},
-		{"large chunks", "POST /v1/bind HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nTransfer-Encoding: chunked\r\n\r\n7d1\r\n" + strings.Repeat("x", 2001) + "\r\n0\r\n\r\n", 413, "body_too_large", "2000 bytes are allowed"},
-		{"large body", "POST /v1/bind HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nContent-Length: 2001\r\n\r\n" + strings.Repeat("x", 2001), 413, "body_too_large", "2001 bytes, 2000"},
-		{"large body announced", "POST /v1/bind HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nExpect: 100-continue\r\nContent-Length: 9000\r\n\r\n", 413, "body_too_large", "9000 bytes, 2000"},
+		{"large chunks", "POST /v1/bind HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nTransfer-Encoding: chunked\r\n\r\n7d1\r\n" + strings.Repeat("x", 2001) + "\r\n0\r\n\r\n", 413, "body_too_large", "the body exceeds the limit of 2000 bytes"},
+		{"large body", "POST /v1/bind HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nContent-Length: 2001\r\n\r\n" + strings.Repeat("x", 2001), 413, "body_too_large", "the body has 2001 bytes, which exceeds the limit of 2000"},
+		{"large body announced", "POST /v1/bind HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nExpect: 100-continue\r\nContent-Length: 9000\r\n\r\n", 413, "body_too_large", "9000 bytes, which exceeds the limit of 2000"},
 		{"slow head", "POST /v1/bind HTTP/1.1\r\nX-API-Key: secret-key\r\n", 408, "timeout", "200ms"},
 		{"slow body", "POST /v1/bind HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nContent-Length: 100\r\n\r\n{", 408, "timeout", "200ms"},
 	} {
@@ -152,7 +152,7 @@ func TestLargeBody(t *testing.T) {
 	p := start(t, nil)
 	for range 5 {
 		d := p.refuses(413, "body_too_large", "POST", "/v1/push", `{"to":{"all":true},"text":"`+strings.Repeat("x", 2<<20)+`"}`)
-		if !strings.Contains(d, "2097181 bytes, 1048576 bytes are allowed") {
+		if !strings.Contains(d, "2097181 bytes, which exceeds the limit of 1048576") {
 			t.Errorf("detail %q", d)
 		}
 	}

@@ -35,7 +35,7 @@ func (c *call) push() error {
 func (c *call) pushRaw() error {
 	m := &c.command
 	if t := &m.To; !t.All && len(t.ClientIDs)+len(t.UIDs)+len(t.Groups) == 0 {
-		return wire.Faultf(wire.CodeNoTarget, "the query names no target: client_id, uid, group or all=1")
+		return wire.Faultf(wire.CodeNoTarget, "the query names no target; give client_id, uid, group or all=1")
 	}
 	m.Payload = c.http.Request.Body()
 	if !m.Binary && !utf8.Valid(m.Payload) {

@@ -37,23 +37,23 @@ func (s *Server) Reload(ctx context.Context, by string) (Reloaded, error) {
 // audit log.
 func (s *Server) reload(ctx context.Context, key, from string, which ...slog.Attr) (Reloaded, error) {
 	if s.config.Reload == nil {
-		return Reloaded{}, wire.Faultf(codeReloadRefused, "this gateway was started without a configuration to read again")
+		return Reloaded{}, wire.Faultf(codeReloadRefused, "this gateway has no configuration that could be reloaded")
 	}
 	select {
 	case s.reloads.turn <- struct{}{}:
 	case <-ctx.Done():
-		return Reloaded{}, wire.Faultf(codeDeadline, "another reload has not ended")
+		return Reloaded{}, wire.Faultf(codeDeadline, "another reload is still running")
 	}
 	defer func() { <-s.reloads.turn }()
 	r, err := s.config.Reload()
 	if err != nil {
 		s.reloads.refused.Add(1)
 		s.reloads.failing.Store(true)
-		s.log.Error("the configuration was not reloaded, nothing has changed", "err", err)
+		s.log.Error("the reload failed; nothing was changed", "err", err)
 		if s.audit.On() {
 			s.audit.Write(slog.LevelWarn, "reload", key, from, append(which, slog.String("err", err.Error()))...)
 		}
-		return r, wire.Faultf(codeReloadRefused, "nothing has changed: %v", err)
+		return r, wire.Faultf(codeReloadRefused, "nothing was changed: %v", err)
 	}
 	s.reloads.ok.Add(1)
 	s.reloads.failing.Store(false)

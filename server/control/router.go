@@ -128,7 +128,7 @@ func newRouter() *router {
 	return r
 }
 
-var errNotFound = &wire.Fault{Code: codeNotFound, Detail: "there is no such path; /v1/openapi.json lists them"}
+var errNotFound = &wire.Fault{Code: codeNotFound, Detail: "no such path; /v1/openapi.json lists all paths"}
 
 // notFound says which path may have been meant: without slashes too many, in
 // lower case, or below /v1.
@@ -150,7 +150,7 @@ func (r *router) notFound(path []byte) error {
 			}
 		}
 		if res != nil {
-			return wire.Faultf(codeNotFound, "there is no such path; is %s meant?", res.path)
+			return wire.Faultf(codeNotFound, "no such path; did you mean %s?", res.path)
 		}
 	}
 	return errNotFound
@@ -175,7 +175,7 @@ func (r *router) find(path []byte, clientID *string) (*resource, error) {
 	}
 	id, err := url.PathUnescape(string(rest))
 	if err != nil {
-		return nil, wire.Faultf(codeBadRequest, "the client id in the path is not percent-encoded as RFC 3986 has it")
+		return nil, wire.Faultf(codeBadRequest, "the client id in the path is not valid percent-encoding (RFC 3986)")
 	}
 	*clientID = id
 	return res, nil

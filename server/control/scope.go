@@ -38,7 +38,7 @@ func ParseScopes(text string) (Scope, error) {
 			}
 		}
 		if one == 0 {
-			return 0, fmt.Errorf("%.32q is none of the scopes read, push, manage", name)
+			return 0, fmt.Errorf("%.32q is not one of the scopes read, push, manage", name)
 		}
 		set |= one
 	}

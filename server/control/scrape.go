@@ -47,7 +47,7 @@ func (s *scrapes) take() ([]byte, error) {
 }
 
 // errScrape is that of a scrape that has met a defect.
-var errScrape = errors.New("the metrics could not be gathered")
+var errScrape = errors.New("the metrics could not be collected")
 
 // join returns the scrape that begins next.
 func (s *scrapes) join() *scrape {

@@ -25,9 +25,9 @@ func (t *TLS) on() bool { return t.Cert != "" }
 func (t *TLS) validate() error {
 	switch {
 	case (t.Cert == "") != (t.Key == ""):
-		return setting.Errorf("control-tls-cert", "it and control-tls-key must be set together")
+		return setting.Errorf("control-tls-cert", "must be set together with control-tls-key")
 	case t.ClientCA != "" && !t.on():
-		return setting.Errorf("control-client-ca", "it needs control-tls-cert")
+		return setting.Errorf("control-client-ca", "needs control-tls-cert")
 	}
 	return nil
 }

@@ -335,9 +335,9 @@ func TestCutAuthorities(t *testing.T) {
 
 func TestWrongTLS(t *testing.T) {
 	for want, files := range map[string]TLS{
-		"control-tls-cert: it and":    {Cert: "x"},
-		"control-tls-cert: it and ":   {Key: "x"},
-		"control-client-ca: it needs": {ClientCA: "x"},
+		"control-tls-cert: must":    {Cert: "x"},
+		"control-tls-cert: must be": {Key: "x"},
+		"control-client-ca: needs":  {ClientCA: "x"},
 	} {
 		c := Defaults()
 		c.TLS = files

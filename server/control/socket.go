@@ -36,7 +36,7 @@ func (s *Server) listenOn(address string) (*gate, error) {
 		return nil, cause(err)
 	}
 	if ln.Taken {
-		s.log.Warn("another process listens here as well; each control connection gets to one of the two until one stops (reuse-port)", "control", address)
+		s.log.Warn("another process listens on this address too; each control connection goes to one of the two until one stops (reuse-port)", "control", address)
 	}
 	g := newGate(ln.Listener)
 	g.common, g.inherited = ln.Common, ln.Inherited
@@ -112,7 +112,7 @@ func removeStale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("there is a file that is not a socket")
+		return errors.New("the path exists and is not a socket")
 	}
 	c, err := net.DialTimeout("unix", path, time.Second)
 	switch {

@@ -15,7 +15,7 @@ import (
 const MostHanging = 8
 
 // ErrManyHang is the error of a file that is not opened because of MostHanging.
-var ErrManyHang = fmt.Errorf("%d files that were written to before hang, no further one is opened", MostHanging)
+var ErrManyHang = fmt.Errorf("%d earlier log files still hang; no further file is opened", MostHanging)
 
 // Open opens a file that lines are appended to, makes it, for its owner only,
 // if there is none, and starts a Writer to it. It waits for the system for at
@@ -84,7 +84,7 @@ type HangsError struct {
 }
 
 func (e *HangsError) Error() string {
-	return fmt.Sprintf("%s could not be opened within %v", e.Path, e.Waited)
+	return fmt.Sprintf("opening %s took longer than %v", e.Path, e.Waited)
 }
 
 // endsTorn tells whether a file of this size ends in the middle of a line, as

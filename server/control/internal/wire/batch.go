@@ -27,9 +27,9 @@ func (c *Command) SplitBatch(body []byte, spans []Span) ([]Span, error) {
 			return spans, s.end()
 		case key != "commands":
 			return spans, Faultf(CodeUnknownField, "unknown field %.64q in a batch, which takes commands; "+
-				"a command a line has Content-Type: application/x-ndjson", key)
+				"for one command per line, send Content-Type: application/x-ndjson", key)
 		case has:
-			return spans, Faultf(CodeDuplicateField, "the field commands stands twice")
+			return spans, Faultf(CodeDuplicateField, "the field commands appears twice")
 		}
 		if err := s.open('[', "commands", "an array of objects"); err != nil {
 			return spans, err

@@ -147,7 +147,7 @@ func (c *Command) Decode(body []byte, op *Op) error {
 			return unknownField(key, op)
 		}
 		if f&c.Has != 0 {
-			return Faultf(CodeDuplicateField, "the field %s stands twice", key)
+			return Faultf(CodeDuplicateField, "the field %s appears twice", key)
 		}
 		c.Has |= f
 		if err := c.value(f); err != nil {

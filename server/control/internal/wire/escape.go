@@ -34,7 +34,7 @@ func (s *scanner) escape(field string) error {
 			return nil
 		}
 	}
-	return Faultf(CodeInvalidUTF8, "%s holds half of a surrogate pair, which is not UTF-8", field)
+	return Faultf(CodeInvalidUTF8, "%s contains half of a surrogate pair, which is not UTF-8", field)
 }
 
 // hex reads the \uXXXX at pos.

@@ -77,7 +77,7 @@ func (c *Command) op() (*Op, error) {
 	}
 	op := FindOp(c.Op)
 	if op == nil {
-		return nil, Faultf(CodeUnknownOp, "op %.64q is none of %s", c.Op, opNames)
+		return nil, Faultf(CodeUnknownOp, "op %.64q is not one of %s", c.Op, opNames)
 	}
 	return op, nil
 }
@@ -98,11 +98,11 @@ func (c *Command) check(op *Op) error {
 	}
 	switch bits.OnesCount32(uint32(c.Has & payloadFields)) {
 	case 0:
-		return Faultf(CodeNoPayload, "none of text, json and base64 is given")
+		return Faultf(CodeNoPayload, "give one of text, json and base64")
 	case 1:
 		return nil
 	}
-	return Faultf(CodeSeveralPayloads, "more than one of text, json and base64 is given")
+	return Faultf(CodeSeveralPayloads, "give only one of text, json and base64")
 }
 
 // checkTargets requires that the body says whom it means. An empty list does: it
@@ -111,11 +111,11 @@ func (c *Command) checkTargets(op *Op) error {
 	given := c.Has & op.either
 	switch {
 	case op.only && given == 0:
-		return Faultf(CodeMissingField, "%s is missing: want one of %s", op.either.first(), op.either)
+		return Faultf(CodeMissingField, "%s is missing; give one of %s", op.either.first(), op.either)
 	case op.only && given&(given-1) != 0:
-		return Faultf(CodeInvalidValue, "%s stand together: %s takes one of them", given, op.Name)
+		return Faultf(CodeInvalidValue, "%s are given together; %s takes only one of them", given, op.Name)
 	case op.either != 0 && given == 0:
-		return Faultf(CodeNoTarget, "the body names no client: want %s", op.either)
+		return Faultf(CodeNoTarget, "the body names no client; give %s", op.either)
 	case !op.target:
 		return nil
 	}
@@ -124,10 +124,10 @@ func (c *Command) checkTargets(op *Op) error {
 		where = "to"
 	}
 	if c.Has&FieldTo != 0 && top != 0 {
-		return Faultf(CodeInvalidValue, "%s stands beside to: put all targets into to", top.first())
+		return Faultf(CodeInvalidValue, "%s is given beside to; put all targets into to", top.first())
 	}
 	if named := (c.inTo | top) &^ FieldAll; named == 0 && !c.To.All && !c.Top.All {
-		return Faultf(CodeNoTarget, "%s names no target: want client_ids, uids, groups or all", where)
+		return Faultf(CodeNoTarget, "%s names no target; give client_ids, uids, groups or all", where)
 	}
 	return nil
 }

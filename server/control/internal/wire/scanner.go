@@ -101,7 +101,7 @@ func (s *scanner) wrongType(field, want string) error {
 		return err
 	}
 	s.pos = at
-	return Faultf(CodeWrongType, "%s must be %s, it is %s", field, want, is)
+	return Faultf(CodeWrongType, "%s must be %s, not %s", field, want, is)
 }
 
 // open enters an object ('{') or array ('['), which field wants.
@@ -128,7 +128,7 @@ func (s *scanner) more(closing byte) (bool, error) {
 		return true, nil
 	}
 	if c != ',' {
-		return false, s.syntax("where a comma or an end belongs")
+		return false, s.syntax("where a comma or the end is expected")
 	}
 	s.pos++
 	return true, nil
@@ -141,7 +141,7 @@ func (s *scanner) key() (key string, ok bool, err error) {
 		return "", false, err
 	}
 	if s.peek() != '"' {
-		return "", false, s.syntax("where the name of a field belongs")
+		return "", false, s.syntax("where a field name is expected")
 	}
 	if key, err = s.text("the name of a field"); err != nil {
 		return "", false, err
@@ -151,7 +151,7 @@ func (s *scanner) key() (key string, ok bool, err error) {
 
 func (s *scanner) colon() error {
 	if s.peek() != ':' {
-		return s.syntax("where a colon belongs")
+		return s.syntax("where a colon is expected")
 	}
 	s.pos++
 	return nil
@@ -221,7 +221,7 @@ func (s *scanner) quoted(field string) (start int, escaped bool, err error) {
 			i = s.pos
 		case c < 0x20:
 			s.pos = i
-			return 0, false, s.syntax("in a string: control characters are written as escapes")
+			return 0, false, s.syntax("in a string: control characters must be escaped")
 		default:
 			ascii = ascii && c < utf8.RuneSelf
 			i++

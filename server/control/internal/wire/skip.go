@@ -75,7 +75,7 @@ func (s *scanner) skipObject(depth int) error {
 			return err
 		}
 		if s.peek() != '"' {
-			return s.syntax("where the name of a field belongs")
+			return s.syntax("where a field name is expected")
 		}
 		start, escaped, err := s.quoted("the name of a field")
 		if err != nil {
@@ -125,7 +125,7 @@ func (n *namesOf) add(text []byte, escaped bool) error {
 		_, known = n.many[name]
 	}
 	if known {
-		return Faultf(CodeDuplicateField, "the name %.64q stands twice in one object", name)
+		return Faultf(CodeDuplicateField, "the name %.64q appears twice in one object", name)
 	}
 	n.many[name] = struct{}{}
 	return nil
@@ -133,7 +133,7 @@ func (n *namesOf) add(text []byte, escaped bool) error {
 
 func (s *scanner) literal(want string) error {
 	if !strings.HasPrefix(unsafe.String(unsafe.SliceData(s.data[s.pos:]), len(s.data)-s.pos), want) {
-		return s.syntax("where a value belongs")
+		return s.syntax("where a value is expected")
 	}
 	s.pos += len(want)
 	return nil
@@ -159,7 +159,7 @@ func (s *scanner) number() error {
 	case s.at('0'):
 		s.pos++
 	case !s.digits():
-		return s.syntax("where a value belongs")
+		return s.syntax("where a value is expected")
 	}
 	if s.at('.') {
 		s.pos++

@@ -44,7 +44,7 @@ func (s *scanner) only(field, allowed string) (bool, error) {
 		return false, err
 	}
 	if v != allowed {
-		return false, Faultf(CodeInvalidValue, "%s must be %q, it is %.64q", field, allowed, v)
+		return false, Faultf(CodeInvalidValue, "%s must be %q, not %.64q", field, allowed, v)
 	}
 	return true, nil
 }
@@ -63,11 +63,11 @@ func (s *scanner) closeCode() (int, error) {
 	text := s.data[start:s.pos]
 	digits, ok := integer.Digits(text, len(text)+len("65535"))
 	if !ok && bytes.ContainsAny(text, ".eE") {
-		return 0, Faultf(CodeWrongType, "code must be an integer up to 4999, it is %.32s", text)
+		return 0, Faultf(CodeWrongType, "code must be an integer up to 4999, not %.32s", text)
 	}
 	n, err := strconv.ParseUint(string(digits), 10, 16)
 	if err != nil || n == 0 {
-		return 0, Faultf(CodeInvalidClose, "code must be 1000 or 3000 to 4999, it is %.32s", text)
+		return 0, Faultf(CodeInvalidClose, "code must be 1000 or 3000 to 4999, not %.32s", text)
 	}
 	return int(n), nil
 }
@@ -118,7 +118,7 @@ func (c *Command) names(object string, value func(Fields) error, allowed Fields)
 			return Faultf(CodeUnknownField, "unknown field %.64q in %s, which takes %s", key, object, allowed)
 		}
 		if f&has != 0 {
-			return Faultf(CodeDuplicateField, "the field %s.%s stands twice", object, key)
+			return Faultf(CodeDuplicateField, "the field %s.%s appears twice", object, key)
 		}
 		has |= f
 		if err := value(f); err != nil {
@@ -156,7 +156,7 @@ func (c *Command) base64() error {
 	}
 	// The decoder would pass over line ends.
 	if strings.ContainsAny(text, "\r\n") {
-		return Faultf(CodeInvalidBase64, "base64 holds line ends")
+		return Faultf(CodeInvalidBase64, "base64 contains line breaks")
 	}
 	n, err = strictBase64.Decode(c.scratch[:n], src)
 	if err != nil {
