@@ -165,7 +165,7 @@ func TestReloadLimits(t *testing.T) {
 	late.ExpectClose(1008, "not bound in time")
 	// An empty file is refused, since a file that is being written looks like that.
 	write(t, file, "# unbound-timeout = '300ms'\n")
-	if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(answer["detail"].(string), "has no setting any more") {
+	if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(answer["detail"].(string), "is empty now") {
 		t.Errorf("a file without a setting: %d %v", status, answer)
 	}
 	g.Problem(413, "body_too_large", "POST", "/v1/push", M{"to": wstest.All(), "text": big})
@@ -183,7 +183,7 @@ func TestReloadKeepsKeys(t *testing.T) {
 	const whole = "message-rate = 5\ncontrol-key = ['a-key-of-the-backend']\n"
 	write(t, file, whole)
 	g := wstest.StartWith(t, wstest.Options{Key: "a-key-of-the-backend", Flags: []string{"--config", file}})
-	for cut, want := range map[int]string{0: "has no setting any more", len("message-rate = 5\n"): "--control-key: the last key would be gone"} {
+	for cut, want := range map[int]string{0: "is empty now", len("message-rate = 5\n"): "--control-key: this would remove the last key"} {
 		write(t, file, whole[:cut])
 		if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(answer["detail"].(string), want) {
 			t.Errorf("truncated at %d: %d %v, want %q", cut, status, answer, want)

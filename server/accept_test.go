@@ -68,7 +68,7 @@ func TestLastingAcceptErrorIsNoSpin(t *testing.T) {
 			if s.stats().AcceptErrors < uint64(calls) {
 				t.Errorf("%d errors counted of at least %d", s.stats().AcceptErrors, calls)
 			}
-			if n := log.count("no client can be accepted"); n != 1 {
+			if n := log.count("clients cannot be accepted"); n != 1 {
 				t.Errorf("%d lines in the log", n)
 			}
 		})
@@ -86,7 +86,7 @@ func TestLostAcceptsAreNoErrors(t *testing.T) {
 	f.acceptE.Store(int64(unix.EAGAIN))
 	f.accepts.Store(4 * mostFailures)
 	s.dial()
-	if n := s.stats().AcceptErrors; n != 0 || f.accepts.Load() > 0 || log.count("no client can be accepted") != 0 {
+	if n := s.stats().AcceptErrors; n != 0 || f.accepts.Load() > 0 || log.count("clients cannot be accepted") != 0 {
 		t.Errorf("%d errors, %d accepts were left to fail", n, f.accepts.Load())
 	}
 }
