@@ -88,7 +88,7 @@ func certificatesOf(certs, keys []string, log *slog.Logger) pemfile.Source[[]tls
 	}
 }
 
-// SetCertificates reads other certificates and keys, or the same files anew, for
+// SetCertificates reads other certificates and keys, or reloads the same files, for
 // handshakes that begin from now on. With an error, which begins with the name of
 // a setting, all stays as it was. undo brings back what there was before. Any
 // goroutine.

@@ -106,7 +106,7 @@ type Config struct {
 	ProxyProtocol bool
 	// TLSCerts and TLSKeys are files in PEM, in pairs: those of the wss
 	// listeners, chosen by the name a client asks for, the first if none fits.
-	// They are read anew when they change; SetCertificates changes them.
+	// They are reloaded when they change; SetCertificates changes them.
 	TLSCerts, TLSKeys []string
 	// TLSMinVersion is "1.2" or "1.3".
 	TLSMinVersion string

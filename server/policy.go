@@ -180,7 +180,7 @@ func (s *Server) byteRate(p *Policy) quota.Rate {
 	return newRate(float64(p.ByteRate), max(burst, s.leastByteBurst()))
 }
 
-// fitByteBurst makes the policy's byte rate anew, after a change of MaxMessage.
+// fitByteBurst recalculates the policy's byte rate after a change of MaxMessage.
 func (s *Server) fitByteBurst() {
 	for {
 		was := s.policy.Load()

@@ -121,15 +121,15 @@ func (a *auditLog) point(to string, w *linequeue.Writer) {
 	a.logs.records.Point(w)
 }
 
-// discard closes what open has returned, if it is of no use.
+// discard closes what open has returned, if nothing will write to it.
 func (a *auditLog) discard(w *linequeue.Writer) {
 	if w != nil && w != a.logs.stderr && w != a.logs.records.To() {
 		w.Discard()
 	}
 }
 
-// reopen opens the file anew that records go to now. Where that fails they go
-// on to the one that is open.
+// reopen reopens the file that records go to. If that fails, they still go to the
+// one that is open.
 func (a *auditLog) reopen() error {
 	w, err := a.open(a.to)
 	if err == nil {

@@ -6,11 +6,11 @@ import (
 	"castgate/server/setting"
 )
 
-// keepGuards refuses a reload that would open a door without anybody having
-// said so. A file that is just being written, or was cut between two lines, is
-// a good file with fewer settings, and the lines that it lacks may be those of
-// the keys. What is said is done; what can be no more than left out takes a
-// restart.
+// keepGuards refuses a reload that would remove a protection by accident. A file
+// that is being written, or was truncated between two lines, is a valid file with
+// fewer settings, and the missing lines may be those of the keys. A protection that
+// the file turns off explicitly is turned off. One that can only be left out is
+// removed by a restart.
 func keepGuards(was, is *effective) error {
 	if len(was.src.file) > 0 && len(is.src.file) == 0 && is.src.path != "" {
 		return fmt.Errorf("%s is empty now; it may be in the middle of being written", is.src.path)

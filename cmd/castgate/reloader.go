@@ -61,7 +61,7 @@ func knobValues(app *kong.Application) map[string]any {
 }
 
 // reload applies what has changed and can be changed. An error, which is one
-// line, has changed nothing. Either way a file of audit records is opened anew.
+// line, has changed nothing. Either way the audit file is reopened.
 func (r *reloader) reload() (control.Reloaded, error) {
 	out, err := r.readAgain()
 	if err != nil {

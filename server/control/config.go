@@ -27,7 +27,7 @@ type Config struct {
 	Passed map[string][]*os.File
 	// Access says who may use the port; SetAccess changes it later.
 	Access
-	// TLS is off without files. They are read anew when they change; SetTLS
+	// TLS is off without files. They are reloaded when they change; SetTLS
 	// changes them.
 	TLS TLS
 	// MaxBody is the largest request body in bytes, 1 KiB to 1 GiB. Each

@@ -71,7 +71,7 @@ func (t *TLS) load(log *slog.Logger) (*tls.Config, error) {
 	return c, nil
 }
 
-// SetTLS replaces Config.TLS, or reads the same files anew, for connections that
+// SetTLS replaces Config.TLS, or reloads the same files, for connections that
 // begin from now on; those that are open stay as they are. With an error,
 // which is a *setting.Error, nothing changes. undo brings back what there was
 // before. Any goroutine.

@@ -16,7 +16,7 @@ const (
 	CodeInvalidCursor    Code = "invalid_cursor"
 	CodeInvalidLimit     Code = "invalid_limit"
 	CodeTooManyGroups    Code = "too_many_groups"
-	// CodeBusy: the event loops' mailboxes are full; try again in a second.
+	// CodeBusy: the mailboxes of the event loops are full. Try again in a second.
 	CodeBusy Code = "busy"
 	// CodeStopping: the gateway is shutting down.
 	CodeStopping Code = "stopping"
@@ -28,7 +28,7 @@ const (
 // Error is the only error type a Gateway returns.
 type Error struct {
 	Code Code
-	// Detail says for a human what was wrong with this call.
+	// Detail tells a human what was wrong with this call.
 	Detail string
 }
 

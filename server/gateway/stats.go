@@ -20,7 +20,7 @@ type Certificate struct {
 type Stats struct {
 	Node        uint16
 	StartedAt   time.Time
-	Connections int // clients whose handshake is done
+	Connections int // clients whose handshake has finished
 	Sockets     int // client sockets, handshakes in progress and closing ones included
 	Waiting     int // connections whose handshake waits until Events admits it
 	MaxConns    int
@@ -50,7 +50,7 @@ type Stats struct {
 
 	// Pushes. Matched = Written + the sum of Dropped + Queued, always.
 	Pushes          uint64
-	PushesUnmatched uint64 // of Pushes, those for which there was nobody
+	PushesUnmatched uint64 // of Pushes, those that matched no client
 	PushesRefused   uint64 // answered CodeBusy
 	Matched         uint64
 	Written         uint64
@@ -60,12 +60,12 @@ type Stats struct {
 
 	HeadBytes  int    // what counts against the bound of memory for unfinished request heads
 	MessagesIn uint64 // complete messages from clients
-	PutOff     uint64 // times that the rest of what a client had sent waited for a turn
+	PutOff     uint64 // times the rest of a client's input waited for a later turn
 	BytesIn    uint64 // read from client sockets
 	BytesOut   uint64 // written to client sockets
 	Pings      uint64 // sent by the heartbeat
 	Writes     uint64 // write system calls that took bytes
-	Panics     uint64 // defects survived, each by closing the client that met it
+	Panics     uint64 // panics recovered, each by closing the client that caused it
 
 	// Compression, all zero unless it is on.
 	CompressedClients int               // clients that agreed on permessage-deflate
