@@ -153,13 +153,14 @@ func newFront(e *effective) (*gatewayworker.Front, error) {
 	return front, nil
 }
 
-// spareProcessors lets the runtime run goroutines beside busy event loops and
-// TLS handshakes. A loop in the middle of a broadcast goes from one short system
-// call to the next and seldom lets go of its processor, and where handshakes
-// never cease there is always one to run; with no other processor, the runtime
-// would look for requests at the control port every 10 ms only. The kernel
-// shares the cores out more finely. GOMAXPROCS in the environment has the
-// last word.
+// spareProcessors lets the runtime run goroutines beside busy event loops and TLS
+// handshakes. During a broadcast a loop makes one short system call after another
+// and seldom releases its processor, and a flood of handshakes always has one to
+// run. Without a spare processor the runtime would look for requests at the control
+// port only every 10 ms; the kernel shares the cores more finely. Two processors
+// more than loops brought the median answer of the control port beside a flood of
+// TLS handshakes from 9 ms to 0.5 ms (BENCHMARKS.md). GOMAXPROCS in the environment
+// has the last word.
 func spareProcessors(c *server.Config) {
 	wanted := c.Loops + 2
 	if n := c.TLSProcessors(); n > 0 {
