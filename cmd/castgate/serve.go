@@ -158,9 +158,9 @@ func newFront(e *effective) (*gatewayworker.Front, error) {
 // and seldom releases its processor, and a flood of handshakes always has one to
 // run. Without a spare processor the runtime would look for requests at the control
 // port only every 10 ms; the kernel shares the cores more finely. Two processors
-// more than loops brought the median answer of the control port beside a flood of
-// TLS handshakes from 9 ms to 0.5 ms (BENCHMARKS.md). GOMAXPROCS in the environment
-// has the last word.
+// more than loops brought the median answer of the control port beside broadcasts
+// from 9 ms to 0.5 ms (BENCHMARKS.md). GOMAXPROCS in the environment has the last
+// word.
 func spareProcessors(c *server.Config) {
 	wanted := c.Loops + 2
 	if n := c.TLSProcessors(); n > 0 {
