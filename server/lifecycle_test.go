@@ -84,6 +84,35 @@ func TestShutdownEndsInTime(t *testing.T) {
 }
 
 // Sockets that say nothing, or too little, are gone after the timeout.
+// While the gateway stops, those who have not finished their handshake are told so.
+func TestShutdownTellsUnfinishedHandshakes(t *testing.T) {
+	s := startServer(t, nil)
+	var socks []net.Conn
+	for i := range 10 {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		if i%2 == 0 {
+			_, _ = c.Write([]byte("GET / HTTP/1.1\r\n"))
+		}
+		socks = append(socks, c)
+	}
+	eventually(t, "the sockets", func() bool { return s.stats().Sockets == len(socks) })
+	stopCtx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.Shutdown(stopCtx); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range socks {
+		b := make([]byte, 512)
+		if n, _ := c.Read(b); !strings.HasPrefix(string(b[:n]), "HTTP/1.1 503 ") {
+			t.Errorf("answered %q", b[:n])
+		}
+	}
+}
+
 func TestHandshakeTimeout(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) { c.HandshakeTimeout = 2 * tickLen })
 	var socks []net.Conn

@@ -111,7 +111,11 @@ func (l *loop) expire(slot uint32, c *conn, now uint32) {
 		l.closeBy(slot, c, l.srv.ticks.Load().handshake)
 		return
 	}
-	l.refuse(slot, c, codec.HandshakeTimeout)
+	why := codec.HandshakeTimeout
+	if l.drain > 0 { // its time was cut; see stopTicks
+		why = codec.HandshakeStopping
+	}
+	l.refuse(slot, c, why)
 }
 
 // openDeadline pings a silent client, ends one that stays silent and takes

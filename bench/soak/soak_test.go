@@ -143,8 +143,11 @@ func TestSoakFails(t *testing.T) {
 		return gateway.Weight{PSS: 1 << 20, Heap: 1 << 20, Files: 10 + n, Goroutines: 5, Threads: 5}, nil
 	}
 	r, err := Run(t.Context(), o)
-	if err != nil || !slices.ContainsFunc(r.Faults, func(text string) bool { return strings.HasPrefix(text, "descriptors: rises") }) {
-		t.Fatalf("%v, %q", err, r.Faults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(r.Faults, func(text string) bool { return strings.HasPrefix(text, "descriptors: rises") }) {
+		t.Fatalf("%q", r.Faults)
 	}
 	n = 0
 	o.weigh = func(context.Context, string) (gateway.Weight, error) {
@@ -154,8 +157,11 @@ func TestSoakFails(t *testing.T) {
 		return gateway.Weight{}, nil
 	}
 	r, err = Run(t.Context(), o)
-	if err != nil || len(r.Samples) != 3 || !slices.Contains(r.Faults, "sample 4: it is gone") {
-		t.Fatalf("%v, %q", err, r.Faults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Samples) != 3 || !slices.Contains(r.Faults, "sample 4: it is gone") {
+		t.Fatalf("%q", r.Faults)
 	}
 }
 
