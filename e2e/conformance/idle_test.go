@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"bufio"
+	"math"
 	"net"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 func TestIdleCostsNoWindow(t *testing.T) {
 	const clients = 3000
 	g := wstest.Start(t, "--on-message", "echo", "--init-message", "", "--compress", "--ping-interval", "0")
-	none := settled(t, g)
+	none := settled(t, g, math.MaxInt)
 	c := testCase{offer: offerDeflate, agreed: agreedDeflate}
 	packed := frame(fin|rsv1|opText, deflate([]byte(filler(1000))))
 	for range clients {
@@ -36,7 +37,7 @@ func TestIdleCostsNoWindow(t *testing.T) {
 			t.Fatalf("%d bytes, compressed %v, %v", len(m.payload), m.packed, err)
 		}
 	}
-	idle := settled(t, g)
+	idle := settled(t, g, none+clients<<10)
 	each := (idle - none) / clients
 	t.Logf("%d bytes per client: PSS %d without clients, %d with %d", each, none, idle, clients)
 	if each > 1024 {
@@ -47,10 +48,12 @@ func TestIdleCostsNoWindow(t *testing.T) {
 	}
 }
 
-// settled is the memory of the process after it has had time to give memory back.
-func settled(t *testing.T, g *wstest.Gateway) int {
+// settled is the least memory of the process in 8 seconds, or up to a minute until it is
+// at most enough: memory comes back once the process has been at rest for a while,
+// which takes longer on a busy machine.
+func settled(t *testing.T, g *wstest.Gateway, enough int) int {
 	least := wstest.PSSAnon(t, g.PID())
-	for range 16 {
+	for n := 0; n < 16 || n < 120 && least > enough; n++ {
 		time.Sleep(500 * time.Millisecond)
 		least = min(least, wstest.PSSAnon(t, g.PID()))
 	}
