@@ -99,7 +99,7 @@ func play(ctx context.Context, s Scenario, share time.Duration) (outcome, error)
 	begun := time.Now()
 	t := newTrial(ctx)
 	rounds, skipped := 0, error(nil)
-	played := make(chan struct{})
+	played, opened := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(played)
 		defer t.cleanup()
@@ -114,6 +114,7 @@ func play(ctx context.Context, s Scenario, share time.Duration) (outcome, error)
 			}
 		}
 		gateway := open(t, options)
+		close(opened)
 		for rounds == 0 || time.Since(begun) < share && !t.Failed() {
 			t.within(func(r *Trial) { round(r, gateway) })
 			rounds++
@@ -123,8 +124,12 @@ func play(ctx context.Context, s Scenario, share time.Duration) (outcome, error)
 	select {
 	case <-played:
 	case <-ctx.Done():
-		// The goroutine of the scenario is left to fail on its own, since the
-		// program ends.
+		// A gateway that is being started can be stopped once it has been. The
+		// goroutine of the scenario is left to fail on its own, since the program ends.
+		select {
+		case <-opened:
+		case <-played:
+		}
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
