@@ -21,7 +21,8 @@ const (
 	shortageCrowd   = 200 // connections that arrive then
 	// shortageNewcomers connect when the crowd has gone, within shortagePatience.
 	shortageNewcomers = 10
-	shortagePatience  = 5 * time.Second
+	shortagePatience  = 10 * time.Second
+	shortageRetry     = 20 * time.Millisecond
 )
 
 // shortage measures a server once.
@@ -61,13 +62,13 @@ func (b *bench) shortage(ctx context.Context, s *server, round *samples) error {
 func (b *bench) newcomers(ctx context.Context, s *server) (in int) {
 	ctx, cancel := context.WithTimeout(ctx, shortagePatience)
 	defer cancel()
-	for range shortageNewcomers {
-		swarm, err := loadtest.Open(ctx, b.swarmOf(s, 1, nil))
-		if err != nil {
-			break
+	// Those that come before the server has noticed that the crowd has left are
+	// refused, and try again as clients do.
+	for in < shortageNewcomers && sleep(ctx, shortageRetry) == nil {
+		if swarm, err := loadtest.Open(ctx, b.swarmOf(s, 1, nil)); err == nil {
+			defer swarm.Close()
+			in++
 		}
-		defer swarm.Close()
-		in++
 	}
 	return in
 }
