@@ -27,7 +27,7 @@ func TestMemoryOfIdleClients(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	g := wstest.Start(t)
-	none := settledPSS(t, g, math.MaxInt)
+	none := g.SettledPSS(math.MaxInt)
 	before := g.Metrics()["go_goroutines"]
 	swarm, err := loadtest.Open(ctx, loadtest.Config{
 		URLs: []string{"ws://" + g.Addr + "/"}, Connections: memoryClients, AcceptForeign: true,
@@ -45,7 +45,7 @@ func TestMemoryOfIdleClients(t *testing.T) {
 	if err := control.Bind(ctx, all); err != nil {
 		t.Fatal(err)
 	}
-	idle := settledPSS(t, g, none+memoryClients<<10)
+	idle := g.SettledPSS(none + memoryClients<<10)
 	each := (idle - none) / memoryClients
 	t.Logf("%d bytes per client: PSS %d without clients, %d with %d", each, none, idle, memoryClients)
 	if each > 1024 {
@@ -67,21 +67,9 @@ func TestMemoryOfIdleClients(t *testing.T) {
 		}
 		g.AwaitMetric("castgate_deliveries_queued", 0)
 	}
-	after := settledPSS(t, g, idle+idle/5)
+	after := g.SettledPSS(idle + idle/5)
 	t.Logf("PSS %d after 1 MiB through each of 1,000", after)
 	if after > idle+idle/5 {
 		t.Errorf("PSS was %d and is %d after the messages: more than a fifth above", idle, after)
 	}
-}
-
-// settledPSS is the least PSS of the process in 8 seconds, or up to a minute until it is at
-// most enough: memory comes back once the process has been at rest for a while,
-// which takes longer on a busy machine.
-func settledPSS(t *testing.T, g *wstest.Gateway, enough int) int {
-	least := wstest.PSSAnon(t, g.PID())
-	for n := 0; n < 16 || n < 120 && least > enough; n++ {
-		time.Sleep(500 * time.Millisecond)
-		least = min(least, wstest.PSSAnon(t, g.PID()))
-	}
-	return least
 }

@@ -24,7 +24,7 @@ func TestMemoryOfIdleSecureClients(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	g, ca, _ := startSecure(t)
-	none := settledPSS(t, g, math.MaxInt)
+	none := g.SettledPSS(math.MaxInt)
 	before := g.Metrics()["go_goroutines"]
 	swarm, err := loadtest.Open(ctx, loadtest.Config{
 		URLs: []string{"wss://" + g.Listeners["wss"] + "/"}, Connections: secureClients, TLS: ca.Trust(), AcceptForeign: true,
@@ -32,7 +32,7 @@ func TestMemoryOfIdleSecureClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	idle := settledPSS(t, g, none+secureClients*12<<10)
+	idle := g.SettledPSS(none + secureClients*12<<10)
 	each := (idle - none) / secureClients
 	t.Logf("%d bytes per client: PSS %d without clients, %d with %d", each, none, idle, secureClients)
 	if each > 12<<10 {

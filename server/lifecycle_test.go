@@ -83,23 +83,29 @@ func TestShutdownEndsInTime(t *testing.T) {
 	}
 }
 
-// Sockets that say nothing, or too little, are gone after the timeout.
-// While the gateway stops, those who have not finished their handshake are told so.
-func TestShutdownTellsUnfinishedHandshakes(t *testing.T) {
-	s := startServer(t, nil)
-	var socks []net.Conn
-	for i := range 10 {
+// dialUnfinished opens n sockets that say nothing, or too little for a handshake, and
+// waits until the server has them.
+func dialUnfinished(t *testing.T, s *testServer, n int) (socks []net.Conn) {
+	t.Helper()
+	for i := range n {
 		c, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = c.Close() }()
+		t.Cleanup(func() { _ = c.Close() })
 		if i%2 == 0 {
 			_, _ = c.Write([]byte("GET / HTTP/1.1\r\n"))
 		}
 		socks = append(socks, c)
 	}
-	eventually(t, "the sockets", func() bool { return s.stats().Sockets == len(socks) })
+	eventually(t, "the sockets", func() bool { return s.stats().Sockets == n })
+	return socks
+}
+
+// While the gateway stops, those who have not finished their handshake are told so.
+func TestShutdownTellsUnfinishedHandshakes(t *testing.T) {
+	s := startServer(t, nil)
+	socks := dialUnfinished(t, s, 10)
 	stopCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := s.Shutdown(stopCtx); err != nil {
@@ -113,21 +119,10 @@ func TestShutdownTellsUnfinishedHandshakes(t *testing.T) {
 	}
 }
 
+// Sockets that say nothing, or too little, are gone after the timeout.
 func TestHandshakeTimeout(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) { c.HandshakeTimeout = 2 * tickLen })
-	var socks []net.Conn
-	for i := range 20 {
-		c, err := net.Dial("tcp", s.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = c.Close() }()
-		if i%2 == 0 {
-			_, _ = c.Write([]byte("GET / HTTP/1.1\r\n"))
-		}
-		socks = append(socks, c)
-	}
-	eventually(t, "the sockets", func() bool { return s.stats().Sockets == len(socks) })
+	socks := dialUnfinished(t, s, 20)
 	clock.pass(s, 3) // the first takes them in
 	for _, c := range socks {
 		_ = c.SetReadDeadline(time.Now().Add(patience))

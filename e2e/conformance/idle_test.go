@@ -7,7 +7,6 @@ import (
 	"math"
 	"net"
 	"testing"
-	"time"
 
 	"castgate/internal/wstest"
 )
@@ -17,7 +16,7 @@ import (
 func TestIdleCostsNoWindow(t *testing.T) {
 	const clients = 3000
 	g := wstest.Start(t, "--on-message", "echo", "--init-message", "", "--compress", "--ping-interval", "0")
-	none := settled(t, g, math.MaxInt)
+	none := g.SettledPSS(math.MaxInt)
 	c := testCase{offer: offerDeflate, agreed: agreedDeflate}
 	packed := frame(fin|rsv1|opText, deflate([]byte(filler(1000))))
 	for range clients {
@@ -37,7 +36,7 @@ func TestIdleCostsNoWindow(t *testing.T) {
 			t.Fatalf("%d bytes, compressed %v, %v", len(m.payload), m.packed, err)
 		}
 	}
-	idle := settled(t, g, none+clients<<10)
+	idle := g.SettledPSS(none + clients<<10)
 	each := (idle - none) / clients
 	t.Logf("%d bytes per client: PSS %d without clients, %d with %d", each, none, idle, clients)
 	if each > 1024 {
@@ -46,16 +45,4 @@ func TestIdleCostsNoWindow(t *testing.T) {
 	if n := g.Metrics()["castgate_compressed_connections"]; n != clients {
 		t.Errorf("%v compressed connections", n)
 	}
-}
-
-// settled is the least memory of the process in 8 seconds, or up to a minute until it is
-// at most enough: memory comes back once the process has been at rest for a while,
-// which takes longer on a busy machine.
-func settled(t *testing.T, g *wstest.Gateway, enough int) int {
-	least := wstest.PSSAnon(t, g.PID())
-	for n := 0; n < 16 || n < 120 && least > enough; n++ {
-		time.Sleep(500 * time.Millisecond)
-		least = min(least, wstest.PSSAnon(t, g.PID()))
-	}
-	return least
 }

@@ -128,9 +128,10 @@ func TestWorkIsLinear(t *testing.T) {
 	}
 }
 
-// Whatever commands ask for, a turn takes a bounded number of steps, and everything
-// is done in the end.
-func TestTurnsAreBounded(t *testing.T) {
+// startCountingSteps runs a rig. mostSteps returns the most steps that a turn has
+// taken since it was last called.
+func startCountingSteps(t *testing.T) (r *rig, mostSteps func() uint64) {
+	t.Helper()
 	sys := linux
 	var front atomic.Pointer[Front]
 	var most, last uint64 // used by the inner loop
@@ -141,15 +142,24 @@ func TestTurnsAreBounded(t *testing.T) {
 		}
 		return linux.wait(epoll, events, ms)
 	}
-	r := startRigOn(t, &sys, nil)
+	r = startRigOn(t, &sys, nil)
 	front.Store(r.front)
+	return r, func() uint64 {
+		return r.number(func(*innerLoop) uint64 { defer func() { most = 0 }(); return most })
+	}
+}
+
+// Whatever commands ask for, a turn takes a bounded number of steps, and everything
+// is done in the end.
+func TestTurnsAreBounded(t *testing.T) {
+	r, mostSteps := startCountingSteps(t)
 	r.client()
 	r.tell(frame(wire.BindUID, 1, "u", ""))
 	r.tell(frame(wire.JoinGroup, 1, "g", ""))
 	for name, make := range longCommands {
 		r.tell(make(40_000))
 		r.idle()
-		if n := r.number(func(*innerLoop) uint64 { defer func() { most = 0 }(); return most }); n > turnSteps+jobSteps+leastSteps+2*partLen {
+		if n := mostSteps(); n > turnSteps+jobSteps+leastSteps+2*partLen {
 			t.Errorf("%s: %d steps in a turn", name, n)
 		}
 	}
@@ -168,7 +178,7 @@ func TestTurnsAreBounded(t *testing.T) {
 		t.Errorf("after many commands: %q", got)
 	}
 	r.idle()
-	if n := r.number(func(*innerLoop) uint64 { return most }); n > turnSteps+jobSteps+leastSteps+2*partLen {
+	if n := mostSteps(); n > turnSteps+jobSteps+leastSteps+2*partLen {
 		t.Errorf("commands one after the other: %d steps in a turn", n)
 	}
 }
@@ -176,23 +186,12 @@ func TestTurnsAreBounded(t *testing.T) {
 // A short update of a long session is as much work as the session is long, so it
 // gives way like a long command.
 func TestShortUpdatesOfALongSession(t *testing.T) {
-	sys := linux
-	var front atomic.Pointer[Front]
-	var most, last uint64 // used by the inner loop
-	sys.wait = func(epoll int, events []unix.EpollEvent, ms int) (int, error) {
-		if f := front.Load(); f != nil {
-			now := f.count.steps.Load()
-			most, last = max(most, now-last), now
-		}
-		return linux.wait(epoll, events, ms)
-	}
-	r := startRigOn(t, &sys, nil)
-	front.Store(r.front)
+	r, mostSteps := startCountingSteps(t)
 	r.client()
 	session := integers(20_000)
 	r.tell(frame(wire.SetSession, 1, session, ""))
 	r.idle()
-	r.number(func(*innerLoop) uint64 { most = 0; return 0 })
+	mostSteps()
 	begun := r.front.count.steps.Load()
 	const updates = 5
 	conns := make([]net.Conn, updates)
@@ -215,7 +214,7 @@ func TestShortUpdatesOfALongSession(t *testing.T) {
 		t.Errorf("%d steps for %d updates of %d bytes", n, updates, len(session))
 	}
 	// All of them may be in one turn, and each connection may take leastSteps of it.
-	if n := r.number(func(*innerLoop) uint64 { return most }); n > turnSteps+jobSteps+updates*leastSteps+2*partLen {
+	if n := mostSteps(); n > turnSteps+jobSteps+updates*leastSteps+2*partLen {
 		t.Errorf("%d steps in a turn", n)
 	}
 	stored, online, err := r.server.SessionBytes(background, r.front.loop.clientID(1))
