@@ -51,7 +51,7 @@ var Servers = names()
 // Defaults measures everything as BENCHMARKS.md shows it.
 func Defaults() Options {
 	return Options{
-		Root: ".", Servers: Servers, Scenarios: Scenarios, Rounds: 5,
+		Root: ".", Servers: slices.DeleteFunc(names(), func(name string) bool { return name == FloorGo }), Scenarios: Scenarios, Rounds: 5,
 		Clients: 10_000, IdleClients: 19_000, Size: 64,
 		Warmup: 3 * time.Second, Measure: 10 * time.Second, Idle: 10 * time.Second,
 		MaxForeign: 0.05, Sources: "127.0.0.2-127.0.0.17",
@@ -134,6 +134,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, err
 		}
 		b.binaries[name] = binary
+		if name == Floor {
+			b.result.Floor = floorLanguage(ctx)
+		}
 		if b.result.Revision == "" {
 			b.result.Revision = Revision(binary)
 		}

@@ -103,6 +103,7 @@ func TestNothingIsLost(t *testing.T) {
 		{"growth, 2 clients", "CPU a message"},
 		{"growth, 50 clients", "CPU a message"},
 		{"growth", "CPU a message, 50 clients by 2"},
+		{"pings", "CPU a ping and its pong"},
 	} {
 		for _, server := range []string{Castgate, Floor, "castgate / floor"} {
 			if f := figure(t, r, want.scenario, want.name, server); f.Median <= 0 || len(f.Rounds) != 1 {

@@ -13,8 +13,10 @@ import (
 
 // Names of the servers.
 const (
-	Castgate   = "castgate"
-	Floor      = "floor"
+	Castgate = "castgate"
+	Floor    = "floor"
+	// FloorGo is the floor in Go. It is measured only when it is asked for.
+	FloorGo    = "floor-go"
 	Gorilla    = "gorilla"
 	GWS        = "gws"
 	Gnet       = "gnet"
@@ -33,9 +35,9 @@ type candidate struct {
 	// module is the directory, from the root, of the Go module it is built
 	// from, and source the package in it. Both are empty if obtain finds it.
 	module, source string
-	// obtain returns the path of a program that is not built here. An error
-	// that is no *SkipError ends the run.
-	obtain func(ctx context.Context) (string, error)
+	// obtain returns the path of a program that is not built of one Go package. An error
+	// that is no *SkipError ends the run. dir is for what it makes.
+	obtain func(ctx context.Context, root, dir string) (string, error)
 	// prepare writes what the program needs into dir, which is removed when it
 	// has ended, and returns its arguments. clients and control are the
 	// addresses to listen on, host:port.
@@ -54,7 +56,8 @@ type candidate struct {
 // candidates in the order in which they are measured.
 var candidates = []candidate{
 	{name: Castgate, module: ".", source: "./cmd/castgate", prepare: command("serve"), path: "/"},
-	{name: Floor, module: ".", source: "./bench/floor", prepare: command(), path: "/"},
+	{name: Floor, obtain: obtainFloor, prepare: command(), path: "/"},
+	{name: FloorGo, module: ".", source: "./bench/floor", prepare: command(), path: "/"},
 	{name: Gorilla, module: rivals, source: "./gorilla", prepare: command(), path: "/"},
 	{name: GWS, module: rivals, source: "./gws", prepare: command(), path: "/"},
 	{name: Gnet, module: rivals, source: "./gnet", prepare: command(), path: "/"},
@@ -112,7 +115,7 @@ func IsOurs(server string) bool { return programOf(server) == Castgate }
 // isRival tells whether a server is neither ours nor what ours is compared
 // with: its faults are figures.
 func isRival(name string) bool {
-	return !slices.Contains([]string{Castgate, Floor, Noop}, programOf(name))
+	return !slices.Contains([]string{Castgate, Floor, FloorGo, Noop}, programOf(name))
 }
 
 // names are those of all candidates.
@@ -131,7 +134,7 @@ func build(ctx context.Context, root, dir, name string) (string, error) {
 		return "", fmt.Errorf("no server %q; there are %v", name, names())
 	}
 	if c.obtain != nil {
-		return c.obtain(ctx)
+		return c.obtain(ctx, root, dir)
 	}
 	binary, err := filepath.Abs(filepath.Join(dir, name))
 	if err != nil {

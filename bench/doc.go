@@ -1,6 +1,6 @@
 // Package bench measures castgate beside other servers on one machine and in
 // one go: beside the floor, a plain loop of send() over the same sockets
-// (bench/floor), beside rivals, and at its control port beside an HTTP server
+// (bench/floor; in C where there is a compiler, and Result.Floor says so), beside rivals, and at its control port beside an HTTP server
 // that does nothing.
 //
 // All run as processes of their own, in turn, in several rounds; every round
@@ -44,6 +44,7 @@
 //	                              CPU a client*, time to be open <quantile>, messages lost
 //	growth, <n> clients         CPU a message*, last receiver <quantile>
 //	growth                      CPU a message, <n> clients by <m>*
+//	pings                       CPU a ping and its pong*, pings a second
 //	cost, memory                those of memory
 //	cost, connect               those of connect, part of TLS handshakes that were resumed
 //	cost, connect again
@@ -66,6 +67,8 @@
 // is a count, and 2. What can't be read is in Result.Skipped.
 //
 // # What the scenarios do
+//
+// pings: idle clients are pinged once a second and answer.
 //
 // control: 64 kept connections, each of which pushes 64 bytes to one of 1,000
 // clients, bound to uids, as soon as its last request was answered. Every push

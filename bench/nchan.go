@@ -29,7 +29,7 @@ const nchanModule = "/usr/lib/nginx/modules/ngx_nchan_module.so"
 const nchanPackages = "nginx libnginx-mod-nchan"
 
 // findNginx is the obtain of nchan.
-func findNginx(context.Context) (string, error) {
+func findNginx(context.Context, string, string) (string, error) {
 	path, err := exec.LookPath("nginx")
 	if err != nil {
 		// Where a user's PATH has no sbin.

@@ -75,7 +75,7 @@ func TestPrepareNchan(t *testing.T) {
 // Without nginx in PATH, or anywhere, it is skipped with advice.
 func TestNginxMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	path, err := findNginx(t.Context())
+	path, err := findNginx(t.Context(), "", "")
 	var skip *SkipError
 	if err == nil {
 		if _, err := os.Stat(path); err != nil { // it is where users' PATHs do not go

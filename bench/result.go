@@ -21,7 +21,9 @@ type Result struct {
 	Started  time.Time       `json:"started"`
 	Revision string          `json:"revision,omitempty"` // of the first server's source
 	Machine  machine.Machine `json:"machine"`
-	Options  Options         `json:"options"`
+	// Floor is the language of the floor, if it was measured: see obtainFloor.
+	Floor   string  `json:"floor,omitempty"`
+	Options Options `json:"options"`
 	// Dropped is how many measurements of one server in one round were
 	// disturbed and repeated; Disturbed tells of those that had to count
 	// nevertheless.
@@ -40,6 +42,9 @@ func newResult(o Options) *Result {
 // WriteTable writes the result for a human to read.
 func (r *Result) WriteTable(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d cores, Linux %s, %s; swarm and server share the cores.\n", r.Machine.Processor, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
+	if r.Floor != "" {
+		fmt.Fprintf(w, "The floor is in %s.\n", r.Floor)
+	}
 	if r.Dropped > 0 {
 		fmt.Fprintf(w, "%d disturbed measurements were dropped and repeated.\n", r.Dropped)
 	}

@@ -54,6 +54,9 @@ var scenarios = []scenario{
 	{"growth", only((*bench).growth, Castgate, Floor), func(b *bench) time.Duration {
 		return connecting(b.IdleClients) + 2*(b.Warmup+b.Measure)
 	}},
+	{"pings", only((*bench).pings, Castgate, Floor), func(b *bench) time.Duration {
+		return connecting(b.Clients) + b.Warmup + b.Measure
+	}},
 	{"cost", costPlays, costTakes},
 	{"shortage", only((*bench).shortage, Castgate, Gorilla, GWS, Gnet), func(b *bench) time.Duration {
 		return connecting(shortageClients) + b.Measure

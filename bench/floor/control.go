@@ -15,19 +15,10 @@ const maxBody = 1 << 20
 
 // newControl serves the part of castgate's control API that a broadcast
 // needs, so that both are driven by the same client.
-func newControl(senders []*sender, f *front) http.Handler {
+func newControl(senders []*sender) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusOK)
-	})
-	mux.HandleFunc("GET /v1/stats", func(w http.ResponseWriter, _ *http.Request) {
-		n := 0
-		for _, s := range senders {
-			s.mu.Lock()
-			n += len(s.clients)
-			s.mu.Unlock()
-		}
-		answer(w, map[string]int64{"connections": int64(n), "accepted": f.accepted.Load()})
 	})
 	mux.HandleFunc("POST /v1/push/raw", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery != "all=1" {

@@ -28,7 +28,7 @@ func floor(t *testing.T) (url string, control *loadtest.Control) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := httptest.NewServer(newControl(senders, f))
+	api := httptest.NewServer(newControl(senders))
 	control = loadtest.NewControl(api.URL, "", 4)
 	t.Cleanup(func() { control.Close(); api.Close() })
 	addr := net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: bound.(*unix.SockaddrInet4).Port}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"sync/atomic"
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
@@ -29,7 +28,6 @@ type front struct {
 	clients         map[int32]*client
 	next            int // of senders
 	upgrader        codec.Upgrader
-	accepted        atomic.Int64
 	buf             [64 << 10]byte
 }
 
@@ -152,7 +150,6 @@ func (f *front) shake(c *client, b []byte) {
 	}
 	c.head, c.sender = nil, s
 	f.next++
-	f.accepted.Add(1)
 }
 
 // initMessage is as long as castgate's.

@@ -46,7 +46,7 @@ func run(listen, control string) error {
 	failed := make(chan error, 2)
 	go func() { failed <- front.run() }()
 	server := &http.Server{
-		Handler:     newControl(senders, front),
+		Handler:     newControl(senders),
 		ReadTimeout: time.Minute, IdleTimeout: 5 * time.Minute,
 	}
 	go func() { failed <- server.Serve(port) }()
