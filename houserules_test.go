@@ -143,7 +143,7 @@ var reach = []struct {
 	{"server/gateway", true, []string{"castgate/server/gateway"}},
 	{"server/setting", true, []string{"castgate/server/setting"}},
 	{"server/origin", true, []string{"castgate/server/origin"}},
-	{"server/transport", true, []string{"castgate/server/transport"}},
+	{"server/transport", false, []string{"castgate/server/gateway", "castgate/server/internal"}},
 	{"server/openfiles", true, []string{"castgate/server/openfiles", "castgate/server/setting"}},
 	{"server/hostport", true, []string{"castgate/server/hostport", "castgate/server/internal/listen"}},
 	{"server/control", false, []string{"castgate/server/gateway", "castgate/server/origin", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal", "castgate/server/control"}},
@@ -200,6 +200,80 @@ func TestLengths(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// Limits of packages and types, test files left out.
+const (
+	packageFiles = 30
+	packageLines = 6000
+	typeMethods  = 40
+)
+
+// larger lists the packages and types that are above the limits still. One that has come
+// within them must be taken out.
+var larger = []string{
+	"cmd/castgate", "loadtest", "server", "server/control", "server/gatewayworker", "stress",
+	"bench.bench", "loadtest.loop", "server.loop", "server.Server", "server/control.call", "server/gatewayworker.innerLoop",
+}
+
+func TestPackagesAndTypesAreSmall(t *testing.T) {
+	sizes := map[string][]int{}
+	for _, s := range sources(t) {
+		if s.isTest() {
+			continue
+		}
+		pkg := sizes[s.dir()]
+		if pkg == nil {
+			pkg = make([]int, 2)
+			sizes[s.dir()] = pkg
+		}
+		pkg[0]++
+		pkg[1] += bytes.Count(s.text, []byte("\n"))
+		for _, d := range s.ast.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv == nil {
+				continue
+			}
+			name := s.dir() + "." + receiver(f.Recv.List[0].Type)
+			if sizes[name] == nil {
+				sizes[name] = make([]int, 1)
+			}
+			sizes[name][0]++
+		}
+	}
+	for name, size := range sizes {
+		limit := []int{packageFiles, packageLines}
+		if len(size) == 1 {
+			limit = []int{typeMethods}
+		}
+		small := size[0] <= limit[0] && (len(size) == 1 || size[1] <= limit[1])
+		switch excepted := slices.Contains(larger, name); {
+		case small && excepted:
+			t.Errorf("%s: %d is within the limits: take it out of the list", name, size)
+		case !small && !excepted:
+			t.Errorf("%s: %d, more than %d (files and lines of a package, or methods of a type): split it", name, size, limit)
+		}
+	}
+	for _, name := range larger {
+		if sizes[name] == nil {
+			t.Errorf("%s is not there: take it out of the list", name)
+		}
+	}
+}
+
+// receiver is the name of a method's type.
+func receiver(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.IndexListExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return ""
 }
 
 // isTable tells whether a test is long only for its table of cases, which

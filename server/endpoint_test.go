@@ -3,6 +3,8 @@ package server
 import (
 	"strings"
 	"testing"
+
+	"castgate/internal/wstest"
 )
 
 func TestParseEndpoint(t *testing.T) {
@@ -64,8 +66,8 @@ func TestTLSWithoutListener(t *testing.T) {
 // A reload may bring a listener, which waits for a restart, with what it needs.
 func TestSetCertificatesWithoutListener(t *testing.T) {
 	s := startServer(t, nil)
-	cert, key := writePair(t, t.TempDir(), "a", "a.example")
-	if _, err := s.SetCertificates([]string{cert}, []string{key}); err != nil {
+	pair := wstest.NewAuthority(t).Issue("server")
+	if _, err := s.SetCertificates([]string{pair.Cert}, []string{pair.Key}); err != nil {
 		t.Error(err)
 	}
 }

@@ -162,7 +162,7 @@ func (l *loop) finish(slot uint32, c *conn, answer []byte) {
 		l.closeNow(slot, c, closeInternal)
 		return
 	}
-	if c.is(flagSecure) && l.secureOf(slot).handshake != nil {
+	if c.is(flagSecure) && l.secureOf(slot).Handshaking() {
 		l.closeNow(slot, c, closeGone) // there is no way yet to say it
 		return
 	}

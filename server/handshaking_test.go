@@ -2,15 +2,14 @@ package server
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"castgate/internal/wstest"
 	"castgate/server/gateway"
 )
 
@@ -95,7 +94,7 @@ func TestDribblingHandshakes(t *testing.T) {
 	var dribbling sync.WaitGroup
 	for _, conn := range s.occupy(2) {
 		dribbling.Go(func() {
-			record := append([]byte{23, 3, 3, 0x40, 0}, make([]byte, recordLen)...)
+			record := append([]byte{23, 3, 3, 0x40, 0}, make([]byte, 0x4000)...)
 			for i := range record {
 				if _, err := conn.Write(record[i : i+1]); err != nil {
 					return
@@ -220,77 +219,12 @@ func TestEndlessHandshake(t *testing.T) {
 	})
 }
 
-// The name a client asks for picks the certificate, the first is for others;
-// a reload concerns only who comes later, and a broken file nobody.
-func TestCertificates(t *testing.T) {
-	dir := t.TempDir()
-	certA, keyA := writePair(t, dir, "first", "a.example")
-	certB, keyB := writePair(t, dir, "second", "b.example", "*.c.example")
-	s := startSecure(t, &linux, func(c *Config) { c.TLSCerts, c.TLSKeys = []string{certA, certB}, []string{keyA, keyB} })
-	leaf := func(name string) *x509.Certificate {
-		t.Helper()
-		config := insecure()
-		config.ServerName = name
-		c, err := s.dialTLS(config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = c.Close() }()
-		return c.ConnectionState().PeerCertificates[0]
-	}
-	for name, want := range map[string]string{"a.example": "a.example", "b.example": "b.example", "x.c.example": "b.example", "other": "a.example", "": "a.example"} {
-		if got := leaf(name).DNSNames[0]; got != want {
-			t.Errorf("for %q: %s, want %s", name, got, want)
-		}
-	}
-	there := s.dial()
-	old := leaf("a.example").SerialNumber
-
-	whole, err := os.ReadFile(certA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(certA, whole[:len(whole)/2], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.certs.Look()
-	s.certs.Look() // the same broken file is no second failure
-	if _, err := s.SetCertificates([]string{certA, certB}, []string{keyA, keyB}); err == nil || !strings.Contains(err.Error(), certA) {
-		t.Errorf("half a file: %v", err)
-	}
-	if st := s.stats(); st.CertificateFailures != 2 || st.CertificateReloads != 0 {
-		t.Errorf("%d reloads, %d failures", st.CertificateReloads, st.CertificateFailures)
-	}
-	if leaf("a.example").SerialNumber.Cmp(old) != 0 {
-		t.Error("a broken file has changed the certificate")
-	}
-	writePair(t, dir, "first", "a.example")
-	s.certs.Look()
-	s.certs.Look()
-	if st := s.stats(); st.CertificateReloads != 1 {
-		t.Errorf("%d reloads", st.CertificateReloads)
-	}
-	if leaf("a.example").SerialNumber.Cmp(old) == 0 {
-		t.Error("the old certificate is still used")
-	}
-	s.push(gateway.Targets{All: true}, "still here")
-	there.expect("still here")
-	if err := os.Remove(keyB); err != nil {
-		t.Fatal(err)
-	}
-	s.certs.Look()
-	if st := s.stats(); st.CertificateFailures != 3 {
-		t.Errorf("a file that is gone: %d failures", st.CertificateFailures)
-	}
-}
-
 func TestWrongCertificateStopsTheStart(t *testing.T) {
-	dir := t.TempDir()
-	cert, _ := writePair(t, dir, "a", "a.example")
-	_, key := writePair(t, dir, "b", "b.example")
-	for _, pair := range [][2]string{{cert, key}, {cert, "/nowhere"}, {"/dev/null", key}} {
+	a := wstest.NewAuthority(t)
+	cert, key := a.Issue("a").Cert, a.Issue("b").Key
+	for _, pair := range []wstest.Pair{{Cert: cert, Key: key}, {Cert: cert, Key: "/nowhere"}, {Cert: "/dev/null", Key: key}} {
 		c := Defaults()
-		c.Listen, c.TLSCerts, c.TLSKeys = []string{"wss://127.0.0.1:0"}, []string{pair[0]}, []string{pair[1]}
+		c.Listen, c.TLSCerts, c.TLSKeys = []string{"wss://127.0.0.1:0"}, []string{pair.Cert}, []string{pair.Key}
 		if _, err := New(c); err == nil || !strings.HasPrefix(err.Error(), "tls-cert: ") {
 			t.Errorf("%v: %v", pair, err)
 		}

@@ -1,16 +1,20 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 
+	"castgate/codec"
 	"castgate/server/gateway"
 )
 
@@ -212,5 +216,15 @@ func (c *testClient) expectClose(code websocket.StatusCode, reason string) {
 	var e websocket.CloseError
 	if asClose(c.err, &e); e.Reason != reason {
 		c.t.Fatalf("closed with reason %q, want %q", e.Reason, reason)
+	}
+}
+
+// expectText reads one text frame.
+func (c *rawClient) expectText(want string) {
+	c.t.Helper()
+	b := codec.AppendFrame(nil, ws.OpText, []byte(want))
+	got := make([]byte, len(b))
+	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, b) {
+		c.t.Fatalf("%v, %d bytes that begin with %.20q, want %.20q", err, len(got), got, b)
 	}
 }

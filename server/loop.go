@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"runtime/debug"
@@ -15,6 +14,7 @@ import (
 	"castgate/server/internal/bell"
 	"castgate/server/internal/table"
 	"castgate/server/internal/wheel"
+	"castgate/server/transport"
 )
 
 // A turn of the loop answers the bell: it takes up commands and then writes.
@@ -74,12 +74,9 @@ type loop struct {
 	rbuf       []byte
 	plain      []byte // of compressed messages; nil until there is one
 	wbuf       []byte
-	pongs      []byte       // owed for pings of the read at hand
-	newestPong int          // where the last of them begins
-	unopened   []byte       // read and not yet decrypted; of the call of unseal that is under way
-	unsealed   []byte       // decrypted; nil until there is TLS
-	cipher     []byte       // encrypted
-	lent       bytes.Buffer // see lend
+	pongs      []byte // owed for pings of the read at hand
+	newestPong int    // where the last of them begins
+	records    transport.Records
 	due        []uint32
 	handles    []table.Handle
 	spare      []*inbound
@@ -109,6 +106,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 		heart:   s.newHeartbeat(),
 		heads:   newHeads(s.config.Loops),
 		later:   slotList{flag: flagLater},
+		records: transport.NewRecords(s.now),
 	}
 	l.limit(s.config.Capacity())
 	l.upgrader.CheckOrigin = s.allowOrigin

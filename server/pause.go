@@ -17,10 +17,10 @@ func (l *loop) room(slot uint32, c *conn) []byte {
 		return l.wait(slot, c)
 	case c.is(flagSecure) && c.state != connProxy:
 		s := l.secureOf(slot)
-		if s.handshake == nil || s.dead {
+		if !s.Handshaking() || s.Dead() {
 			break
 		}
-		if s.handshake.IsFull() {
+		if s.IsFull() {
 			return l.wait(slot, c)
 		}
 		return l.rbuf[:handshakeRead]

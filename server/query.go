@@ -11,6 +11,7 @@ import (
 
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
+	"castgate/server/transport"
 )
 
 // Online implements Gateway.
@@ -56,13 +57,13 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
 		TLSHandshakes: map[string]uint64{}, TokensRefused: map[string]uint64{},
-		InflateErrors: map[string]uint64{}, TLSInternals: tlsOffsets.known,
+		InflateErrors: map[string]uint64{}, TLSInternals: transport.InternalsFound(),
 	}
 	if keys, on := s.fetched.stats(); on {
 		fetches := gateway.KeyFetches(keys)
 		st.KeysFetched = &fetches
 	}
-	st.Certificates = s.certificateTimes()
+	st.Certificates = s.certs.Expiries()
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
 	for _, l := range s.loops {
 		l.count.addTo(&st)

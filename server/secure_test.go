@@ -2,72 +2,31 @@ package server
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
-	"castgate/codec"
+	"castgate/internal/wstest"
 	"castgate/server/gateway"
 	"castgate/server/transport"
 )
 
-// writePair writes a self-signed certificate for names, and its key.
-func writePair(t testing.TB, dir, file string, names ...string) (cert, key string) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pk, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(dir, file+".crt"), filepath.Join(dir, file+".key")
-	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pk}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
-}
-
 // startSecure runs a server with a wss listener.
 func startSecure(t testing.TB, sys *system, change func(*Config)) *testServer {
 	t.Helper()
-	cert, key := writePair(t, t.TempDir(), "a", "localhost")
+	pair := wstest.NewAuthority(t).Issue("server")
 	s := startServerOn(t, sys, func(c *Config) {
 		c.Listen = []string{"wss://127.0.0.1:0"}
-		c.TLSCerts, c.TLSKeys = []string{cert}, []string{key}
+		c.TLSCerts, c.TLSKeys = []string{pair.Cert}, []string{pair.Key}
 		if change != nil {
 			change(c)
 		}
@@ -194,45 +153,6 @@ func TestSecureVersionsAndALPN(t *testing.T) {
 	})
 }
 
-// trickle writes one byte at a time and gives each its own segment.
-type trickle struct{ net.Conn }
-
-func (c trickle) Write(p []byte) (int, error) {
-	for i := range p {
-		if _, err := c.Conn.Write(p[i : i+1]); err != nil {
-			return i, err
-		}
-	}
-	return len(p), nil
-}
-
-func TestSecureTrickle(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.OnMessage = OnMessageEcho })
-	conn, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	tc := tls.Client(trickle{conn}, insecure())
-	if err := tc.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	c := s.upgradeRaw(tc)
-	for range 3 {
-		// A record for each byte.
-		for _, b := range codec.AppendMaskedFrame(nil, ws.OpText, []byte("hello"), [4]byte{1, 2, 3, 4}) {
-			if _, err := tc.Write([]byte{b}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	b := make([]byte, 3*7)
-	if _, err := io.ReadFull(c, b); err != nil || strings.Count(string(b), "hello") != 3 {
-		t.Errorf("%q, %v", b, err)
-	}
-	_ = conn.Close()
-}
-
 // What is no ClientHello is refused at once, with a counter.
 func TestSecureGarbage(t *testing.T) {
 	s := startSecure(t, &linux, func(c *Config) { c.HandshakeTimeout = time.Minute })
@@ -296,31 +216,6 @@ func TestSecureBrokenStream(t *testing.T) {
 	eventually(t, "the counters", func() bool { return s.stats().Closes["tls"] == 5 })
 	s.push(gateway.Targets{All: true}, "fine")
 	fine.expect("fine")
-}
-
-// A client that wants to negotiate anew under TLS 1.2 gets an alert.
-func TestSecureRenegotiation(t *testing.T) {
-	s := startSecure(t, &linux, nil)
-	conn, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	sent := &sealedHello{Conn: conn}
-	config := insecure()
-	config.MaxVersion = tls.VersionTLS12
-	config.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
-	config.KeyLogWriter = &sent.log
-	c := s.upgradeRaw(tls.Client(sent, config))
-	if _, err := conn.Write(sent.hello(t)); err != nil {
-		t.Fatal(err)
-	}
-	_, err = c.Read(make([]byte, 1))
-	if err == nil || !strings.Contains(err.Error(), "renegotiation") && !strings.Contains(err.Error(), "unexpected message") {
-		t.Errorf("%v, not an alert that refuses", err)
-	}
-	eventually(t, "the counter", func() bool { return s.stats().Closes["tls"] == 1 })
 }
 
 // A reader that is too slow for what is pushed to it is closed with 1008, and
@@ -461,123 +356,4 @@ func TestSecureTurnedAway(t *testing.T) {
 	eventually(t, "the counter", func() bool { return s.stats().Handshakes["busy"] == 1 })
 	s.push(gateway.Targets{All: true}, "still here")
 	there.expect("still here")
-}
-
-// A message of the handshake that a client begins and never ends is not kept:
-// crypto/tls would take a quarter of a megabyte of it.
-func TestSecureEndlessMessage(t *testing.T) {
-	endless := append([]byte{11, 4, 0, 0}, make([]byte, recordLen-4)...) // a Certificate of 256 KiB
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		t.Run(tls.VersionName(version), func(t *testing.T) {
-			s := startSecure(t, &linux, func(c *Config) { c.Loops = 1; c.PingInterval = 0 })
-			atOnce, slow := s.dialSealing(version), s.dialSealing(version)
-			if err := atOnce.say(endless); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "the client that sent much at once to be closed", func() bool { return s.stats().Closes["tls"] == 1 })
-			for i := 0; i < maxHand; i += 64 {
-				if err := slow.say(endless[i : i+64]); err != nil {
-					t.Fatal(err)
-				}
-			}
-			var holds int
-			eventually(t, "the slow client's bytes to have come", func() bool {
-				conns, _ := s.held()
-				holds = slices.Max(append(conns, 0))
-				return holds >= maxHand
-			})
-			if holds > 4*maxHand {
-				t.Errorf("a client holds %d bytes of buffers for %d of a message", holds, maxHand)
-			}
-			if n := s.stats().Closes["tls"]; n != 1 {
-				t.Errorf("%d closed: one that may still end its message is, too", n)
-			}
-			if err := slow.say([]byte{0}); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "the slow client to be closed", func() bool { return s.stats().Closes["tls"] == 2 })
-		})
-	}
-}
-
-// A wish to negotiate anew is refused with an alert, also if it comes in
-// pieces.
-func TestSecureRenegotiationInPieces(t *testing.T) {
-	s := startSecure(t, &linux, nil)
-	c := s.dialSealing(tls.VersionTLS12)
-	hello := append([]byte{1, 0, 3, 0}, make([]byte, 3<<8)...) // no extension is looked at
-	copy(hello[4:], []byte{3, 3})
-	for len(hello) > 0 {
-		n := min(len(hello), 250)
-		if err := c.say(hello[:n]); err != nil {
-			t.Fatal(err)
-		}
-		hello = hello[n:]
-	}
-	var alert *net.OpError
-	if _, err := c.tls.Read(make([]byte, 1)); !errors.As(err, &alert) {
-		t.Errorf("%v, not an alert", err)
-	}
-	eventually(t, "the counter", func() bool { return s.stats().Closes["tls"] == 1 })
-}
-
-// Clients may change their keys, but not all the time: each change costs a loop
-// ten times what a message does.
-func TestSecureRekeys(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.PingInterval = 0 })
-	frame := codec.AppendMaskedFrame(nil, ws.OpText, []byte("x"), [4]byte{1, 2, 3, 4})
-	c := s.dialSealing(tls.VersionTLS13)
-	for range rekeyBurst {
-		c.rekey()
-		if _, err := c.tls.Write(frame); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, "the messages under new keys", func() bool { return s.stats().MessagesIn == rekeyBurst })
-	if n := s.stats().Closes["tls"]; n != 0 {
-		t.Fatalf("closed after %d changes of keys", rekeyBurst)
-	}
-	flood := s.dialSealing(tls.VersionTLS13)
-	const rounds = 64 * rekeyBurst
-	for range rounds {
-		for range 16 { // of more in a row crypto/tls itself tires
-			flood.rekey()
-		}
-		if _, err := flood.tls.Write(frame); err != nil {
-			break // the server has closed it
-		}
-	}
-	eventually(t, "the flood to be closed", func() bool { return s.stats().Closes["tls"] == 1 })
-	if n := s.stats().MessagesIn - rekeyBurst; n >= rounds/2 {
-		t.Errorf("%d messages with 16 changes of keys each were taken", n)
-	}
-	if _, err := c.tls.Write(frame); err != nil {
-		t.Error(err)
-	}
-}
-
-// P-521 costs five times what X25519 does, and who can speak it has others.
-func TestSecureCurves(t *testing.T) {
-	s := startSecure(t, &linux, nil)
-	for _, test := range []struct {
-		offered []tls.CurveID
-		want    bool
-	}{
-		{[]tls.CurveID{tls.X25519MLKEM768}, true}, {[]tls.CurveID{tls.SecP256r1MLKEM768}, true}, {[]tls.CurveID{tls.SecP384r1MLKEM1024}, true},
-		{[]tls.CurveID{tls.X25519}, true}, {[]tls.CurveID{tls.CurveP256}, true}, {[]tls.CurveID{tls.CurveP384}, true},
-		{[]tls.CurveID{tls.CurveP521}, false}, {[]tls.CurveID{tls.CurveP521, tls.CurveP256}, true},
-	} {
-		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			if version == tls.VersionTLS12 && test.offered[0] > 0xff {
-				continue // hybrids are of TLS 1.3
-			}
-			config := insecure()
-			config.CurvePreferences, config.MaxVersion = test.offered, version
-			conn, err := s.dialTLS(config)
-			if (err == nil) != test.want {
-				t.Errorf("%s with %v: %v", tls.VersionName(version), test.offered, err)
-			}
-			_ = conn.Close()
-		}
-	}
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/giveback"
 	"castgate/server/internal/listen"
-	"castgate/server/internal/pemfile"
 	"castgate/server/internal/quota"
 	"castgate/server/openfiles"
 	"castgate/server/transport"
@@ -45,7 +43,7 @@ type Server struct {
 	loops     []*loop
 	acceptors []*acceptor // by index of Config.Listen
 	plain     formSet     // forms of plain clients there may be
-	certs     *certificates
+	certs     *transport.Certificates
 	tlsPool   *transport.Handshakes // nil without a wss listener
 
 	policy     atomic.Pointer[policy]
@@ -131,13 +129,13 @@ func newServer(c Config, sys *system) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.certs = pemfile.NewWatched[[]tls.Certificate](s.log)
+	s.certs = transport.NewCertificates(s.log)
 	if _, err := s.SetCertificates(c.TLSCerts, c.TLSKeys); err != nil {
 		return nil, err
 	}
 	if c.TLSProcessors() > 0 {
-		warnOfTLS(s.log)
-		s.tlsPool = transport.NewHandshakes(s.newTLSConfig(), c.TLSHandshakes, c.TLSProcessors(), func() int64 { return s.now() + 1 })
+		transport.WarnOfInternals(s.log)
+		s.tlsPool = transport.NewHandshakes(s.certs.Config(c.TLSMinVersion), c.TLSHandshakes, c.TLSProcessors(), func() int64 { return s.now() + 1 })
 	}
 	s.plain = plainForms(endpoints)
 	s.registry = newRegistry(c.Loops)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"castgate/server/internal/table"
+	"castgate/server/transport"
 )
 
 const (
@@ -27,8 +28,8 @@ type chunk struct {
 	mu      sync.Mutex // guards clients
 	clients [chunkLen]client
 
-	secure  *[chunkLen]*secure // TLS sides, owned by the loop; nil until there is one
-	expires *[chunkLen]uint32  // see flagExpires; owned by the loop, nil until there is one
+	secure  *[chunkLen]*transport.Conn // TLS sides, owned by the loop; nil until there is one
+	expires *[chunkLen]uint32          // see flagExpires; owned by the loop, nil until there is one
 }
 
 // slots is one loop's set of connections: an array in chunks that grows and

@@ -51,9 +51,10 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// Issue makes a certificate for 127.0.0.1 and localhost with a new key, for servers
-// and for clients.
-func (a *Authority) Issue(name string) Pair {
+// Issue makes a certificate with a new key, for servers and for clients. It is for
+// 127.0.0.1 and the given hosts, or localhost if none are given. Issue replaces the
+// files of an earlier certificate of that name.
+func (a *Authority) Issue(name string, hosts ...string) Pair {
 	a.t.Helper()
 	key := a.newKey()
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
@@ -62,7 +63,7 @@ func (a *Authority) Issue(name string) Pair {
 	}
 	p := Pair{Cert: filepath.Join(a.dir, name+".crt"), Key: filepath.Join(a.dir, name+".key")}
 	writePEM(a.t, p.Key, "PRIVATE KEY", secret)
-	writePEM(a.t, p.Cert, "CERTIFICATE", a.sign(leaf(name), key))
+	writePEM(a.t, p.Cert, "CERTIFICATE", a.sign(leaf(name, hosts), key))
 	return p
 }
 
@@ -71,7 +72,7 @@ func (a *Authority) Issue(name string) Pair {
 func (a *Authority) Renew(p Pair) *big.Int {
 	a.t.Helper()
 	old := Load(a.t, p)
-	template := leaf(old.Leaf.Subject.CommonName)
+	template := leaf(old.Leaf.Subject.CommonName, old.Leaf.DNSNames)
 	fresh := p.Cert + ".new"
 	writePEM(a.t, fresh, "CERTIFICATE", a.sign(template, old.PrivateKey.(*ecdsa.PrivateKey)))
 	if err := os.Rename(fresh, p.Cert); err != nil {
@@ -102,9 +103,12 @@ func Load(t testing.TB, p Pair) tls.Certificate {
 	return c
 }
 
-func leaf(name string) *x509.Certificate {
+func leaf(name string, hosts []string) *x509.Certificate {
+	if len(hosts) == 0 {
+		hosts = []string{"localhost"}
+	}
 	return &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		Subject: pkix.Name{CommonName: name}, DNSNames: hosts, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 }

@@ -1,7 +1,9 @@
-// Package transport runs TLS handshakes off the event loops.
+// Package transport is the TLS of client connections: handshakes off the event loops,
+// records on them, and the certificates.
 //
-// A loop feeds a [Handshake] what its peer sends. Once that is a whole
-// ClientHello, a goroutine of [Handshakes] begins: at most so many at once, on so
-// many processors, on threads that the loops go before. What it has to tell the
-// loop goes through its [Owner].
+// A loop gives each connection a [Conn] and feeds it what the peer sends. After a
+// complete ClientHello, a goroutine of [Handshakes] begins: a limited number of them at
+// once, on a limited number of processors, on threads that the loops take precedence
+// over. It reports to the loop through its [Owner]. When it has ended, the loop decrypts
+// and encrypts with its [Records], and the connection has no goroutine.
 package transport

@@ -12,18 +12,15 @@ import (
 	"time"
 )
 
-// Owner is the connection of a handshake. Its methods are called by the
-// handshake's goroutine and must not block.
+// Owner owns a connection in its handshake. The handshake's goroutine calls its
+// methods, which must not block.
 type Owner interface {
-	// Conn is what crypto/tls reads from and writes to: Handshake.Read and
-	// Handshake.Write as long as the handshake is under way.
-	Conn() net.Conn
-	// Say has bytes for the peer.
+	// Say has bytes for the peer, which are to be given to Conn.Send.
 	Say(out []byte)
-	// ReadOn tells that what made IsFull true has been taken.
+	// ReadOn tells that what made Conn.IsFull true has been read.
 	ReadOn()
-	// Done tells that the handshake has ended: Handshake.Outcome tells how. err
-	// is what crypto/tls says, or a *Defect.
+	// Done tells that the handshake has ended. err, what crypto/tls says or a *Defect,
+	// is to be given to Conn.EndHandshake.
 	Done(err error)
 }
 
@@ -37,18 +34,20 @@ const (
 	maxAhead = 4 << 10
 )
 
-// Handshake is a TLS handshake. Its owner's goroutine and its own meet under mu.
+// Handshake is a TLS handshake. The event loop and the handshake's own goroutine share
+// it under mu. It is used through its Conn.
 type Handshake struct {
+	conn  *Conn
 	owner Owner
 	pool  *Handshakes
 
-	// Owned by the owner's goroutine.
+	// Owned by the loop.
 	submitted bool
 
 	mu      sync.Mutex
 	in      []byte // from the peer, not read yet
 	taken   int    // bytes of the peer that the goroutine has read
-	full    bool   // the owner waits for the goroutine to take what is in in
+	full    bool   // the loop waits for the goroutine to take what is in in
 	closed  bool   // the connection is gone, or must go
 	evicted bool   // closed by the pool
 	wake    chan struct{}
@@ -62,13 +61,8 @@ type Handshake struct {
 	back func() // undoes giveWay; nil while it has no processor
 }
 
-// Prepare makes h, a zero value, a handshake that begins once Feed has got a whole
-// ClientHello.
-func (p *Handshakes) Prepare(h *Handshake, owner Owner) { h.owner, h.pool = owner, p }
-
-// Feed gives the handshake bytes of the peer. True tells that there will be none,
-// and why. The owner's goroutine.
-func (h *Handshake) Feed(b []byte) (why Result, refused bool) {
+// feed is Conn.Feed.
+func (h *Handshake) feed(b []byte) (why Result, refused bool) {
 	waiting := h.give(b)
 	if h.submitted {
 		return 0, false
@@ -90,9 +84,9 @@ func (h *Handshake) Feed(b []byte) (why Result, refused bool) {
 	return 0, false
 }
 
-// Read is Read of the owner's Conn. While it waits, it holds none of the pool's
+// read is Read of the handshake's Conn. While it waits, it holds none of the pool's
 // processors.
-func (h *Handshake) Read(p []byte) (int, error) {
+func (h *Handshake) read(p []byte) (int, error) {
 	for {
 		h.mu.Lock()
 		n, closed := copy(p, h.in), h.closed
@@ -130,8 +124,8 @@ func (h *Handshake) Read(p []byte) (int, error) {
 	}
 }
 
-// Write is Write of the owner's Conn. It takes all.
-func (h *Handshake) Write(p []byte) { h.out = append(h.out, p...) }
+// write is Write of the handshake's Conn. It takes everything.
+func (h *Handshake) write(p []byte) { h.out = append(h.out, p...) }
 
 // errTooMuch ends a handshake that takes more than maxInput.
 var errTooMuch = errors.New("too many bytes for a handshake")
@@ -145,9 +139,8 @@ func (h *Handshake) give(b []byte) (waiting int) {
 	return len(h.in)
 }
 
-// IsFull tells whether so much waits for the goroutine that the peer has to;
-// Owner.ReadOn is called when it has been taken. The owner's goroutine.
-func (h *Handshake) IsFull() bool {
+// isFull is Conn.IsFull.
+func (h *Handshake) isFull() bool {
 	if !h.submitted {
 		return false
 	}
@@ -157,8 +150,8 @@ func (h *Handshake) IsFull() bool {
 	return h.full
 }
 
-// Abandon makes the handshake end, or never begin. Any goroutine.
-func (h *Handshake) Abandon() { h.end(false) }
+// abandon makes the handshake end, or never begin. Any goroutine.
+func (h *Handshake) abandon() { h.end(false) }
 
 // end makes the goroutine end, or never begin; false if it was told before.
 func (h *Handshake) end(evicted bool) bool {
@@ -184,14 +177,14 @@ func (h *Handshake) nudge() {
 // Outcome is what has become of a handshake.
 type Outcome struct {
 	Result Result
-	TLS    *tls.Conn // if Result is Full or Resumed
-	Out    []byte    // for the peer: the end of the handshake, or why there is none
-	Rest   []byte    // of the peer, not read yet
-	Err    error     // of crypto/tls, if Result is Failed
+	Done   bool   // Result is Full or Resumed: the connection is usable
+	Out    []byte // for the peer, for Conn.Send: the end of the handshake, or why there is none
+	Rest   []byte // of the peer, not read yet: for Records.Begin
+	Err    error  // of crypto/tls, if Result is Failed
 }
 
-// Outcome tells how the handshake ended, by what Owner.Done was given.
-func (h *Handshake) Outcome(err error) Outcome {
+// outcome is what became of the handshake, by what Owner.Done was given.
+func (h *Handshake) outcome(err error) Outcome {
 	h.mu.Lock()
 	rest, evicted := h.in, h.evicted
 	h.mu.Unlock()
@@ -203,9 +196,9 @@ func (h *Handshake) Outcome(err error) Outcome {
 	case err != nil:
 		return Outcome{Result: Failed, Out: h.out, Err: err} // an alert, as a rule
 	case h.tls.ConnectionState().DidResume:
-		return Outcome{Result: Resumed, TLS: h.tls, Out: h.out, Rest: rest}
+		return Outcome{Result: Resumed, Done: true, Out: h.out, Rest: rest}
 	}
-	return Outcome{Result: Full, TLS: h.tls, Out: h.out, Rest: rest}
+	return Outcome{Result: Full, Done: true, Out: h.out, Rest: rest}
 }
 
 // hasWaited is how long a handshake has waited for its peer, 0 if it does not
@@ -240,6 +233,6 @@ func (h *Handshake) run(config *tls.Config) (err error) {
 			err = &Defect{p, debug.Stack()}
 		}
 	}()
-	h.tls = tls.Server(h.owner.Conn(), config)
+	h.tls = tls.Server(h.conn, config)
 	return h.tls.HandshakeContext(context.Background())
 }

@@ -55,7 +55,7 @@ func (p *Handshakes) Count() (active, waiting int) {
 }
 
 // submit begins a handshake, or queues it; false if there is no room. The
-// owner's goroutine.
+// loop's goroutine.
 func (p *Handshakes) submit(h *Handshake) bool {
 	h.wake = make(chan struct{}, 1)
 	p.mu.Lock()

@@ -50,10 +50,10 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Errorf("%d are under way and %d wait, want 1 and %d", active, waiting, maxQueue)
 	}
 	var h Handshake
-	if n := h.give(make([]byte, maxAhead+1)); n != maxAhead+1 || h.IsFull() {
+	if n := h.give(make([]byte, maxAhead+1)); n != maxAhead+1 || h.isFull() {
 		t.Error("it is full before its goroutine is there to take anything")
 	}
-	if h.submitted = true; !h.IsFull() {
+	if h.submitted = true; !h.isFull() {
 		t.Error("what waits for the goroutine is not bounded")
 	}
 }
@@ -61,6 +61,7 @@ func TestQueueIsBounded(t *testing.T) {
 // peer is the Owner of a handshake whose peer a test plays.
 type peer struct {
 	Handshake
+	conn   *Conn
 	said   chan []byte
 	readOn chan struct{}
 	done   chan error
@@ -68,23 +69,14 @@ type peer struct {
 
 func newPeer(p *Handshakes) *peer {
 	o := &peer{said: make(chan []byte, 16), readOn: make(chan struct{}, 1024), done: make(chan error, 1)}
-	p.Prepare(&o.Handshake, o)
+	records := NewRecords(func() int64 { return 1 })
+	o.conn = records.NewConn(p, &o.Handshake, o)
 	return o
 }
 
-func (o *peer) Conn() net.Conn { return peerConn{o: o} }
 func (o *peer) Say(out []byte) { o.said <- slices.Clone(out) }
 func (o *peer) ReadOn()        { o.readOn <- struct{}{} }
 func (o *peer) Done(err error) { o.done <- err }
-
-// peerConn is what crypto/tls reads and writes.
-type peerConn struct {
-	net.Conn
-	o *peer
-}
-
-func (c peerConn) Read(b []byte) (int, error)  { return c.o.Read(b) }
-func (c peerConn) Write(b []byte) (int, error) { c.o.Write(b); return len(b), nil }
 
 // firstMessage is the first message of a client of TLS 1.2, whose next ones are in
 // the clear.
@@ -131,7 +123,7 @@ func TestEndlessMessage(t *testing.T) {
 		if active, _ := p.Count(); active != 0 {
 			t.Fatalf("begun after %d bytes of a ClientHello of %d", i, len(hello))
 		}
-		if why, refused := o.Feed(hello[i : i+1]); refused {
+		if why, refused := o.conn.Feed(hello[i : i+1]); refused {
 			t.Fatal("refused:", why)
 		}
 	}
@@ -140,7 +132,7 @@ func TestEndlessMessage(t *testing.T) {
 	message := append([]byte{22, 3, 3, 4, 0, 11, 4, 0, 0}, make([]byte, 1020)...) // a Certificate of 256 KiB
 	var err error
 	for over := false; !over && sent < 4*maxInput; {
-		if _, refused := o.Feed(message); refused {
+		if _, refused := o.conn.Feed(message); refused {
 			t.Fatal("refused after it has begun")
 		}
 		sent += len(message)
@@ -156,7 +148,7 @@ func TestEndlessMessage(t *testing.T) {
 			}
 		}
 	}
-	if got := o.Outcome(err); got.Result != TooLarge || got.TLS != nil || string(got.Out) != string(Refused) {
+	if got := o.conn.EndHandshake(err); got.Result != TooLarge || got.Done || string(got.Out) != string(Refused) {
 		t.Errorf("%v: %+v", err, got)
 	}
 	if sent > maxInput+2*len(message) {
@@ -171,7 +163,7 @@ func TestRefusals(t *testing.T) {
 	for first, want := range map[string]Result{
 		"GET / HTTP/1.1\r\n": Plaintext, "x": Garbage, "\x16\x03\x01\x40\x00\x01\x00\x3f\xf0" + string(make([]byte, maxInput)): TooLarge,
 	} {
-		why, refused := newPeer(p).Feed([]byte(first))
+		why, refused := newPeer(p).conn.Feed([]byte(first))
 		if !refused || why != want {
 			t.Errorf("%.20q: %v, %v, want %v", first, why, refused, want)
 		}
@@ -188,10 +180,10 @@ func TestRefusals(t *testing.T) {
 func TestDefect(t *testing.T) {
 	p := NewHandshakes(&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("here") }}, 1, 1, func() int64 { return 1 })
 	o := newPeer(p)
-	o.Feed(firstMessage(t))
+	o.conn.Feed(firstMessage(t))
 	err := <-o.done
 	var d *Defect
-	if !errors.As(err, &d) || d.Panic != "here" || len(d.Stack) == 0 || o.Outcome(err).Result != Failed {
+	if !errors.As(err, &d) || d.Panic != "here" || len(d.Stack) == 0 || o.conn.EndHandshake(err).Result != Failed {
 		t.Errorf("%v", err)
 	}
 	p.Wait()

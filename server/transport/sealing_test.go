@@ -1,4 +1,4 @@
-package server
+package transport
 
 import (
 	"crypto/cipher"
@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 	"unsafe"
 )
 
@@ -23,22 +22,20 @@ type sealing struct {
 	deaf  bool   // the server's bytes are left unread
 }
 
-// dialSealing is a client of TLS that has done its WebSocket handshake.
-func (s *testServer) dialSealing(version uint16) *sealing {
-	s.t.Helper()
-	conn, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	c := &sealing{Conn: conn, t: s.t}
+// dialSealing is such a client, whose handshake is done, and the rig's side of it.
+func (r *rig) dialSealing(version uint16) (*sealing, *served) {
+	r.t.Helper()
+	conn, o := r.dial()
+	c := &sealing{Conn: conn, t: r.t}
 	c.tls = tls.Client(c, &tls.Config{
 		InsecureSkipVerify: true, MinVersion: version, MaxVersion: version,
 		CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
 	})
-	s.upgradeRaw(c.tls)
-	return c
+	if err := c.tls.Handshake(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.await("the handshake", func() bool { return o.ended })
+	return c, o
 }
 
 // Read implements net.Conn.
@@ -95,7 +92,7 @@ func (c *sealing) rekey() {
 	if _, err := c.tls.Read(make([]byte, 1)); err != errAgain {
 		c.t.Fatal(err)
 	}
-	// It must not tire of it.
+	// Its own limit of key updates must not count these.
 	retries := reflect.ValueOf(c.tls).Elem().FieldByName("retryCount")
 	*(*int)(unsafe.Pointer(retries.UnsafeAddr())) = 0
 }
