@@ -12,7 +12,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # The slowest packages start first, or the run would wait for them alone at the end.
 LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 
-.PHONY: help run demo test race counting rivals check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help run demo test race counting rivals modules clients check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -27,7 +27,7 @@ demo: ## run the gateway, an example backend and its page
 # While the tests run under the race detector, the other steps run one at a time:
 # each of them often leaves a processor idle.
 test: deps ## everything CI runs: lint, unit, race and end-to-end tests
-	@$(MAKE) --no-print-directory -j2 --output-sync=line race lint counting rivals
+	@$(MAKE) --no-print-directory -j2 --output-sync=line race lint counting rivals modules
 
 check: ## lint and the quick tests, to run before a commit
 	@$(MAKE) --no-print-directory -j2 --output-sync=line quick lint
@@ -39,6 +39,7 @@ lint: ## gofmt, and golangci-lint with staticcheck and go vet (.golangci.yml)
 	@unformatted=$$(gofmt -d .); if [ -n "$$unformatted" ]; then echo "$$unformatted"; echo "gofmt: run make fmt" >&2; exit 1; fi
 	$(GO) run $(GOLANGCI) run ./...
 	cd bench/rivals && $(GO) run $(GOLANGCI) run ./...
+	cd clients/go && $(GO) run $(GOLANGCI) run ./...
 
 fmt: ## format all Go files
 	gofmt -w .
@@ -53,6 +54,12 @@ counting:
 
 rivals:
 	cd bench/rivals && $(GO) test -race -timeout 5m ./control
+
+modules:
+	cd clients/go && $(GO) test -race -timeout 5m ./...
+
+clients: ## write the clients' types and codes from the OpenAPI document
+	$(GO) test -count=1 -run TestClientTypes ./e2e -update
 
 deps:
 	@ci/deps.sh

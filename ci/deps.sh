@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what tests and measurements need besides Go modules: nginx with nchan,
-# a rival in bench, and, unless called as "deps.sh bench", PHP, a browser and npm
-# for the end-to-end tests. Without root or apt the tests that need them are
+# a rival in bench, and, unless called as "deps.sh bench", PHP, Python, browsers and
+# npm for the end-to-end tests. Without root or apt the tests that need them are
 # skipped; with CI=true that is a failure, since the whole suite must run there.
 set -eu
 
@@ -12,6 +12,9 @@ if [ "${1:-}" != bench ]; then
 	command -v php >/dev/null || missing="$missing php-cli"
 	{ command -v php >/dev/null && php -m | grep -qix curl; } || missing="$missing php-curl"
 	{ command -v node && command -v npm; } >/dev/null || missing="$missing nodejs npm"
+	# A python3 of one's own may come first in PATH: the tests look for either.
+	{ python3 -c 'import wheel, setuptools, pip, venv' || /usr/bin/python3 -c 'import wheel, setuptools, pip, venv'; } >/dev/null 2>&1 ||
+		missing="$missing python3-setuptools python3-wheel python3-pip python3-venv"
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
 fi
 [ -n "$missing" ] || exit 0

@@ -1,0 +1,3 @@
+module github.com/castgate/castgate-go
+
+go 1.24

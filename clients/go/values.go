@@ -1,0 +1,295 @@
+// Code generated from the OpenAPI document by make clients. DO NOT EDIT.
+
+package castgate
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Codes of problems, in Error.Code.
+const (
+	CodeBadRequest           = "bad_request"
+	CodeBodyTooLarge         = "body_too_large"
+	CodeBrowser              = "browser"
+	CodeBusy                 = "busy"
+	CodeDeadline             = "deadline"
+	CodeDuplicateField       = "duplicate_field"
+	CodeForbidden            = "forbidden"
+	CodeHeaderTooLarge       = "header_too_large"
+	CodeHTTPVersion          = "http_version"
+	CodeInternal             = "internal"
+	CodeInvalidBase64        = "invalid_base64"
+	CodeInvalidCloseCode     = "invalid_close_code"
+	CodeInvalidCursor        = "invalid_cursor"
+	CodeInvalidJSON          = "invalid_json"
+	CodeInvalidLimit         = "invalid_limit"
+	CodeInvalidName          = "invalid_name"
+	CodeInvalidParameter     = "invalid_parameter"
+	CodeInvalidReason        = "invalid_reason"
+	CodeInvalidSession       = "invalid_session"
+	CodeInvalidUtf8          = "invalid_utf8"
+	CodeInvalidValue         = "invalid_value"
+	CodeLengthRequired       = "length_required"
+	CodeMissingField         = "missing_field"
+	CodeNoPayload            = "no_payload"
+	CodeNoTarget             = "no_target"
+	CodeNotReady             = "not_ready"
+	CodeReloadRefused        = "reload_refused"
+	CodeSessionTooLarge      = "session_too_large"
+	CodeSeveralPayloads      = "several_payloads"
+	CodeStopping             = "stopping"
+	CodeTimeout              = "timeout"
+	CodeTooDeep              = "too_deep"
+	CodeTooMany              = "too_many"
+	CodeTooManyConnections   = "too_many_connections"
+	CodeTooManyGroups        = "too_many_groups"
+	CodeUnauthorized         = "unauthorized"
+	CodeUnknownClient        = "unknown_client"
+	CodeUnknownField         = "unknown_field"
+	CodeUnknownParameter     = "unknown_parameter"
+	CodeUnsupportedMediaType = "unsupported_media_type"
+	CodeWrongType            = "wrong_type"
+)
+
+// Targets is a value of the control API. Receivers: at least one of the lists, or all. A client named in several ways counts once; empty lists name nobody.
+type Targets struct {
+	// Every client.
+	All bool `json:"all,omitzero"`
+	// Clients by their ids. Unknown ones match nobody.
+	ClientIDs []string `json:"client_ids,omitzero"`
+	// All clients of these groups.
+	Groups []string `json:"groups,omitzero"`
+	// All present connections of these uids.
+	UIDs []string `json:"uids,omitzero"`
+}
+
+// Exclude is a value of the control API. Excluded from to.
+type Exclude struct {
+	// Not to these clients.
+	ClientIDs []string `json:"client_ids,omitzero"`
+	// Not to these uids.
+	UIDs []string `json:"uids,omitzero"`
+}
+
+// BindAnswer is a value of the control API.
+type BindAnswer struct {
+	// Connections closed by exclusive.
+	Kicked int64 `json:"kicked"`
+	// The uid the client had before.
+	PreviousUID *string `json:"previous_uid"`
+}
+
+// UnbindAnswer is a value of the control API.
+type UnbindAnswer struct {
+	// The uid that client_id had; null where uids are given.
+	PreviousUID *string `json:"previous_uid"`
+	// Clients that lost their uid.
+	Unbound int64 `json:"unbound"`
+}
+
+// MembershipAnswer is a value of the control API.
+type MembershipAnswer struct {
+	// Memberships (client × group) added or removed.
+	Changed          int64    `json:"changed"`
+	UnknownClientIDs []string `json:"unknown_client_ids"`
+}
+
+// UngroupAnswer is a value of the control API.
+type UngroupAnswer struct {
+	// Memberships that ended.
+	Changed int64 `json:"changed"`
+}
+
+// PushAnswer is a value of the control API.
+type PushAnswer struct {
+	// Deliveries that ended without being written.
+	Dropped int64 `json:"dropped"`
+	// Clients the push is for.
+	Matched int64 `json:"matched"`
+	// Deliveries not ended yet; without wait all of them.
+	Queued int64 `json:"queued"`
+	// With wait: frames handed to the kernel whole.
+	Written int64 `json:"written,omitzero"`
+}
+
+// KickAnswer is a value of the control API.
+type KickAnswer struct {
+	// Clients closed.
+	Kicked int64 `json:"kicked"`
+}
+
+// OnlineAnswer is a value of the control API.
+type OnlineAnswer struct {
+	ClientIDs map[string]bool `json:"client_ids"`
+	// Connections by uid.
+	UIDs map[string]int64 `json:"uids"`
+}
+
+// CountsAnswer is a value of the control API.
+type CountsAnswer struct {
+	Groups map[string]int64 `json:"groups"`
+	UIDs   map[string]int64 `json:"uids"`
+}
+
+// ReloadAnswer is a value of the control API.
+type ReloadAnswer struct {
+	// Settings whose value, or whose file's content, changed.
+	Changed []string `json:"changed"`
+	// Settings whose new value is ignored until a restart.
+	NeedsRestart []string `json:"needs_restart"`
+}
+
+// ClientRow is a value of the control API.
+type ClientRow struct {
+	ClientID    string    `json:"client_id"`
+	ConnectedAt time.Time `json:"connected_at"`
+	Groups      []string  `json:"groups"`
+	// host:port; behind a trusted proxy, what the proxy reports, with port 0 if it reports none
+	RemoteAddr string `json:"remote_addr"`
+	// null if none was set.
+	Session json.RawMessage `json:"session"`
+	UID     *string         `json:"uid"`
+}
+
+// ClientDetails is a value of the control API.
+type ClientDetails struct {
+	ClientID    string    `json:"client_id"`
+	ConnectedAt time.Time `json:"connected_at"`
+	Groups      []string  `json:"groups"`
+	// Bytes queued for the client's socket.
+	QueuedBytes int64 `json:"queued_bytes"`
+	// Frames queued for it.
+	QueuedFrames int64 `json:"queued_frames"`
+	// host:port; behind a trusted proxy, what the proxy reports, with port 0 if it reports none
+	RemoteAddr string `json:"remote_addr"`
+	// null if none was set.
+	Session json.RawMessage `json:"session"`
+	UID     *string         `json:"uid"`
+}
+
+// UIDRow is a value of the control API.
+type UIDRow struct {
+	Clients int64  `json:"clients"`
+	UID     string `json:"uid"`
+}
+
+// GroupRow is a value of the control API.
+type GroupRow struct {
+	Clients int64  `json:"clients"`
+	Group   string `json:"group"`
+}
+
+// ClientPage is a value of the control API.
+type ClientPage struct {
+	Clients []ClientRow `json:"clients"`
+	// The cursor parameter of the next page, null after the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// UIDPage is a value of the control API.
+type UIDPage struct {
+	// The cursor parameter of the next page, null after the last.
+	NextCursor *string  `json:"next_cursor"`
+	UIDs       []UIDRow `json:"uids"`
+}
+
+// GroupPage is a value of the control API.
+type GroupPage struct {
+	Groups []GroupRow `json:"groups"`
+	// The cursor parameter of the next page, null after the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// Stats is a value of the control API.
+type Stats struct {
+	// Errors of accept on client listeners; each is retried.
+	AcceptErrors int64 `json:"accept_errors"`
+	// Client sockets accepted.
+	Accepted int64 `json:"accepted"`
+	// Times an acceptor paused because of handshake-rate.
+	AcceptsDelayed int64 `json:"accepts_delayed"`
+	// Client addresses tracked for connection limits or connect rates.
+	Addresses int64 `json:"addresses"`
+	// Bytes read from client sockets.
+	BytesReceived int64 `json:"bytes_received"`
+	// Bytes written to client sockets.
+	BytesSent int64 `json:"bytes_sent"`
+	// Client connections closed, by reason.
+	Closes map[string]int64 `json:"closes"`
+	// permessage-deflate (RFC 7692); all zero unless it is enabled.
+	Compression struct {
+		// Clients that negotiated it.
+		Clients int64 `json:"clients"`
+		// Compressed messages that were refused, by reason.
+		Errors map[string]int64 `json:"errors"`
+		// Compressed messages from clients.
+		MessagesReceived int64 `json:"messages_received"`
+		// Bytes of their frames.
+		PushBytesAfter int64 `json:"push_bytes_after"`
+		// Bytes of payload of the compressed pushes.
+		PushBytesBefore int64 `json:"push_bytes_before"`
+		// Pushes compressed.
+		Pushes int64 `json:"pushes"`
+		// Pushes sent uncompressed because compression did not make them shorter.
+		PushesNotShorter int64 `json:"pushes_not_shorter"`
+		// Bytes they inflated to.
+		ReceivedBytesAfter int64 `json:"received_bytes_after"`
+		// Compressed bytes from clients.
+		ReceivedBytesBefore int64 `json:"received_bytes_before"`
+	} `json:"compression"`
+	// Clients whose handshake has finished.
+	Connections int64 `json:"connections"`
+	// Deliveries dropped by reason.
+	Dropped map[string]int64 `json:"dropped"`
+	// Groups in use.
+	Groups int64 `json:"groups"`
+	// Handshakes by result.
+	Handshakes map[string]int64 `json:"handshakes"`
+	// How late the slowest event loop was for its last tick.
+	LoopLagSeconds float64 `json:"loop_lag_seconds"`
+	// Event loops.
+	Loops int64 `json:"loops"`
+	// Deliveries asked for; matched = written + dropped + queued.
+	Matched int64 `json:"matched"`
+	// Maximum number of open client sockets.
+	MaxConns int64 `json:"max_conns"`
+	// Messages received from clients.
+	MessagesReceived int64 `json:"messages_received"`
+	// This gateway's number in a cluster.
+	Node int64 `json:"node"`
+	// Panics recovered.
+	Panics int64 `json:"panics"`
+	// Pings sent to silent clients.
+	PingsSent int64 `json:"pings_sent"`
+	// Pushes accepted.
+	Pushes int64 `json:"pushes"`
+	// Pushes answered 503.
+	PushesRefused int64 `json:"pushes_refused"`
+	// Accepted pushes that matched no client.
+	PushesUnmatched int64 `json:"pushes_unmatched"`
+	// Deliveries that are neither written nor dropped yet.
+	Queued int64 `json:"queued"`
+	// Bytes queued for client sockets.
+	QueuedBytes int64 `json:"queued_bytes"`
+	// Open client sockets, whatever their phase.
+	Sockets   int64     `json:"sockets"`
+	StartedAt time.Time `json:"started_at"`
+	// Uids in use.
+	UIDs int64 `json:"uids"`
+	// System calls that wrote to client sockets.
+	Writes int64 `json:"writes"`
+	// Deliveries written.
+	Written int64 `json:"written"`
+}
+
+// Problem is a value of the control API. RFC 9457.
+type Problem struct {
+	// Stable, for programs.
+	Code string `json:"code"`
+	// For humans; may change.
+	Detail string `json:"detail"`
+	Status int64  `json:"status"`
+	Title  string `json:"title"`
+	Type   string `json:"type"`
+}

@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"castgate/internal/wstest"
+)
+
+// clientScript is clients/script.json, which explains itself.
+type clientScript struct {
+	Steps, Stalled, Gone, Back []vectorCall
+	WrongKey                   []vectorCall `json:"wrong key"`
+	Messages                   map[string]struct {
+		Texts  []string
+		Code   int
+		Reason string
+	}
+}
+
+// TestClientScript runs clients/script.json with every client against the real
+// program, over TCP, over a unix socket and over TLS with a client certificate.
+func TestClientScript(t *testing.T) {
+	t.Parallel()
+	for _, runner := range clientRunners {
+		for _, over := range []string{"tcp", "unix", "tls"} {
+			t.Run(runner.language+" "+over, func(t *testing.T) {
+				t.Parallel()
+				runScript(t, runner, over)
+			})
+		}
+	}
+}
+
+func runScript(t *testing.T, runner clientRunner, over string) {
+	opts := wstest.Options{Key: controlKey, Flags: []string{"--control-key", controlKey}}
+	options := M{}
+	switch over {
+	case "unix":
+		opts.Flags = append(opts.Flags, "--control", "unix:"+filepath.Join(t.TempDir(), "c.sock"))
+	case "tls":
+		authority := wstest.NewAuthority(t)
+		server, client := authority.Issue("gateway"), authority.Issue("backend")
+		opts.ControlTLS = authority.Trust(client)
+		opts.Flags = append(opts.Flags, "--control-tls-cert", server.Cert, "--control-tls-key", server.Key, "--control-client-ca", authority.File)
+		options = M{"ca": authority.File, "cert": client.Cert, "cert_key": client.Key}
+	}
+	g := wstest.StartWith(t, opts)
+	address := g.ControlAddr
+	if over == "tls" {
+		address = "https://" + strings.Replace(address, "127.0.0.1", "localhost", 1)
+	}
+	clients := map[string]*wstest.Client{"a": g.Dial(t), "b": g.Dial(t), "c": g.Dial(t)}
+	script := readScript(t, clients)
+	run := func(key string, options M, calls []vectorCall) {
+		t.Helper()
+		var jobs []clientJob
+		for _, call := range calls {
+			jobs = append(jobs, clientJob{Name: call.Call, Address: address, Key: key, Options: options, Call: call.Call, Args: call.Args})
+		}
+		results := runner.run(t, jobs)
+		if len(results) != len(jobs) {
+			t.Fatalf("%d results of %d calls", len(results), len(jobs))
+		}
+		for i, r := range results {
+			expectResult(t, label(jobs[i].Call, i), clientResult{label(r.Name, i), r.Value, r.Error}, calls[i])
+		}
+	}
+	run(controlKey, options, script.Steps)
+	for name, c := range clients {
+		want := script.Messages[name]
+		for _, text := range want.Texts {
+			if data, ok := strings.CutPrefix(text, "base64:"); ok {
+				binary, _ := base64.StdEncoding.DecodeString(data)
+				c.ExpectBinary(string(binary))
+				continue
+			}
+			c.Expect(text)
+		}
+		c.ExpectClose(want.Code, want.Reason)
+		if n := len(c.Messages()); n != len(want.Texts) {
+			t.Errorf("client %s got %d messages, want %d", name, n, len(want.Texts))
+		}
+	}
+	run("a key that the gateway does not have", options, script.WrongKey)
+	if over == "tcp" {
+		runTrouble(t, g, script, run)
+	}
+}
+
+// runTrouble stops the gateway in its tracks, kills it and starts it again.
+func runTrouble(t *testing.T, g *wstest.Gateway, script *clientScript, run func(key string, options M, calls []vectorCall)) {
+	t.Helper()
+	g.Signal(syscall.SIGSTOP)
+	run(controlKey, M{"timeout": 0.5}, script.Stalled)
+	g.Signal(syscall.SIGCONT)
+	g.Kill()
+	run(controlKey, M{"retries": 1}, script.Gone)
+	g.Restart()
+	run(controlKey, M{}, script.Back)
+}
+
+// readScript puts the ids of the clients into the script.
+func readScript(t *testing.T, clients map[string]*wstest.Client) *clientScript {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(wstest.Root(t), "clients/script.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pairs []string
+	for name, c := range clients {
+		pairs = append(pairs, "{"+name+"}", c.ID)
+	}
+	script := new(clientScript)
+	if err := json.Unmarshal([]byte(strings.NewReplacer(pairs...).Replace(string(text))), script); err != nil {
+		t.Fatal(err)
+	}
+	return script
+}
