@@ -240,7 +240,7 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	if over > 0 && socket.refusal == codec.HandshakeOK {
 		socket.refusal = codec.HandshakeBusy
 	}
-	if !l.arrive(socket) {
+	if !l.mail.arrive(socket) {
 		s.dismiss(socket)
 	}
 }

@@ -42,7 +42,7 @@ func (l *loop) admitAs(slot uint32, c *conn, p *policy, a netip.Addr, trusted bo
 		return true
 	}
 	if why := l.srv.admit(p, a); why != codec.HandshakeOK {
-		l.refuse(slot, c, why)
+		l.entrance.refuse(slot, c, why)
 		return false
 	}
 	c.set(flagCounted)
@@ -59,18 +59,18 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	}
 	source, n, err := codec.ParseProxyHeader(b)
 	if err != nil {
-		l.refuse(slot, c, codec.HandshakeProxyHeader)
+		l.entrance.refuse(slot, c, codec.HandshakeProxyHeader)
 		return
 	}
 	if n == 0 { // never of more than codec.MaxProxyHeader
-		if in := l.partial(c); len(in.head) == 0 {
+		if in := l.reader.partial(c); len(in.head) == 0 {
 			in.head = append(in.head, b...)
 		}
 		return
 	}
 	rest := b[n:]
 	if c.in != nil {
-		l.releaseInbound(c)
+		l.reader.releaseInbound(c)
 	}
 	if source.IsValid() {
 		l.srv.registry.readdress(l.handle(slot, c), source)
@@ -81,8 +81,8 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	}
 	if c.form.plain() {
 		gen := c.gen
-		if l.openPlain(slot, c); c.gen == gen && len(rest) > 0 {
-			l.take(slot, c, rest)
+		if l.entrance.openPlain(slot, c); c.gen == gen && len(rest) > 0 {
+			l.reader.take(slot, c, rest)
 		}
 		return
 	}
@@ -90,9 +90,9 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	switch {
 	case len(rest) == 0:
 	case c.is(flagSecure):
-		l.readSecure(slot, c, rest)
+		l.secure.read(slot, c, rest)
 	default:
-		l.readHead(slot, c, rest)
+		l.entrance.readHead(slot, c, rest)
 	}
 }
 
@@ -104,7 +104,7 @@ func (l *loop) inspect(slot uint32, c *conn, p *policy, r request) {
 		client, how := codec.ForwardedFor(r.head, peer, p.trusts)
 		switch how {
 		case codec.ForwardedConflict:
-			l.refuse(slot, c, codec.HandshakeForwarded)
+			l.entrance.refuse(slot, c, codec.HandshakeForwarded)
 			return
 		case codec.ForwardedClient, codec.ForwardedNone:
 			if client != peer {
@@ -120,7 +120,7 @@ func (l *loop) inspect(slot uint32, c *conn, p *policy, r request) {
 		l.askToken(slot, c, p, r)
 		return
 	}
-	l.welcome(slot, c, r, nil)
+	l.entrance.welcome(slot, c, r, nil)
 }
 
 // budget is Policy.HandshakeRate's bucket, for all acceptors together.

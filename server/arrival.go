@@ -23,50 +23,30 @@ type arrival struct {
 	watched  bool                  // it is in the poller
 }
 
-// arrive hands an accepted socket to the loop. False if the loop has ended.
-// The acceptor's goroutine.
-func (l *loop) arrive(a arrival) bool {
-	// The poller comes first: once the loop knows of the socket it may close
-	// it, and its number be another's.
-	a.watched = l.sys.watch(l.poller, a.fd) == nil
-	l.mail.mu.Lock()
-	taken := !l.mail.closed
-	if taken {
-		l.mail.arrivals = append(l.mail.arrivals, a)
-	}
-	l.mail.mu.Unlock()
-	if taken && a.form.plain() {
-		// It is a client already and may well wait for us to say something.
-		l.post(command{kind: cmdFunc, run: (*loop).land})
-	}
-	return taken
-}
-
 // land takes in all sockets that have arrived. The loop's goroutine.
-func (l *loop) land() {
-	for _, a := range l.landed() {
-		l.adopt(a)
+func (e *entrance) land() {
+	e.landing = e.loop.mail.takeArrivals(e.landing[:0])
+	for _, a := range e.landing {
+		e.adopt(a)
 	}
-	l.landing = l.landing[:0]
-	if cap(l.landing) > maxIdleCap {
-		l.landing = nil
+	if e.landing = e.landing[:0]; cap(e.landing) > maxIdleCap {
+		e.landing = nil
 	}
 }
 
-// landed takes the list of arrivals, in l.landing, whose former one is empty.
-func (l *loop) landed() []arrival {
-	l.mail.mu.Lock()
-	l.landing, l.mail.arrivals = l.mail.arrivals, l.landing[:0]
-	l.mail.mu.Unlock()
-	return l.landing
+// end turns away who has arrived and will not be taken in.
+func (e *entrance) end() {
+	for _, a := range e.loop.mail.takeArrivals(nil) {
+		e.loop.srv.dismiss(a)
+	}
 }
 
 // adopt takes an accepted socket in.
-func (l *loop) adopt(a arrival) {
-	slot, c, ok := l.slots.take()
+func (e *entrance) adopt(a arrival) {
+	slot, c, ok := e.loop.slots.take()
 	if !ok {
-		l.srv.log.Warn("a loop is full", "loop", l.idx)
-		l.srv.dismiss(a)
+		e.loop.srv.log.Warn("a loop is full", "loop", e.loop.idx)
+		e.loop.srv.dismiss(a)
 		return
 	}
 	c.fd = int32(a.fd)
@@ -83,33 +63,33 @@ func (l *loop) adopt(a arrival) {
 	case a.counted:
 		c.set(flagCounted)
 	case c.state == connHandshake:
-		l.countPresent(c, l.srv.policy.Load(), a.addr.Addr()) // the limit is newer than its arrival
+		e.loop.countPresent(c, e.loop.srv.policy.Load(), a.addr.Addr()) // the limit is newer than its arrival
 	}
-	c.lastRead = l.wheel.Now()
-	l.srv.registry.arrived(l.handle(slot, c), a.addr, a.endpoint)
+	c.lastRead = e.loop.clock.now()
+	e.loop.srv.registry.arrived(e.loop.handle(slot, c), a.addr, a.endpoint)
 	if a.secure {
-		l.makeSecure(slot, c)
+		e.loop.secure.begin(slot, c)
 	}
-	if !l.srv.fds.set(a.fd, slot) || !a.watched {
-		l.closeNow(slot, c, closeInternal)
+	if !e.loop.srv.fds.set(a.fd, slot) || !a.watched {
+		e.loop.exit.closeNow(slot, c, closeInternal)
 		return
 	}
 	if c.form = a.form; c.form.plain() && c.state != connProxy {
-		l.openPlain(slot, c)
+		e.openPlain(slot, c)
 		return
 	}
 	if c.state == connRefusing && a.secure {
 		// A handshake only to say no costs too much.
-		l.count.handshakes[c.why].Add(1)
-		l.logRefusal(slot, c, c.why.String())
-		l.giveUp(slot, c, l.secureOf(slot), transport.Refused)
+		e.loop.count.handshakes[c.why].Add(1)
+		e.loop.logRefusal(slot, c, c.why.String())
+		e.loop.secure.giveUp(slot, c, e.loop.secure.of(slot), transport.Refused)
 		return
 	}
 	if c.state == connRefusing {
-		l.closeBy(slot, c, min(refusalTicks, l.srv.ticks.Load().handshake))
+		e.loop.clock.closeBy(slot, c, min(refusalTicks, e.loop.srv.ticks.Load().handshake))
 		return
 	}
-	l.closeBy(slot, c, l.srv.ticks.Load().handshake)
+	e.loop.clock.closeBy(slot, c, e.loop.srv.ticks.Load().handshake)
 }
 
 // dismiss closes a socket that no loop has taken in. Any goroutine.

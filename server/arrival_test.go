@@ -26,7 +26,7 @@ func socketPair(t *testing.T) (fd, peer int) {
 func arriveAt(t *testing.T, l *loop, fd int) {
 	t.Helper()
 	l.srv.sockets.Add(1)
-	if !l.arrive(arrival{fd: fd, addr: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)}) {
+	if !l.mail.arrive(arrival{fd: fd, addr: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)}) {
 		t.Fatal("the loop has ended")
 	}
 }
@@ -58,13 +58,13 @@ func TestTickLandsSilentSockets(t *testing.T) {
 	l := idleLoop(t)
 	fd, peer := socketPair(t)
 	arriveAt(t, l, fd)
-	l.tick()
+	l.clock.tick()
 	if _, c := l.connOf(fd); c == nil || c.state != connHandshake {
 		t.Fatalf("after a tick the connection is %+v", c)
 	}
 	for range l.srv.ticks.Load().handshake + 2 {
-		l.began -= tickLen
-		l.tick()
+		l.clock.began -= tickLen
+		l.clock.tick()
 	}
 	answer := make([]byte, 1024)
 	if n, err := unix.Read(peer, answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 408 ") {
@@ -78,7 +78,7 @@ func TestUnwatchedSocketIsClosed(t *testing.T) {
 	fd, peer := socketPair(t)
 	l.srv.sockets.Add(1)
 	l.mail.arrivals = append(l.mail.arrivals, arrival{fd: fd})
-	l.land()
+	l.entrance.land()
 	if n, err := unix.Read(peer, make([]byte, 1)); n != 0 || err != nil {
 		t.Errorf("read %d, %v, want the end", n, err)
 	}
@@ -99,7 +99,7 @@ func TestEndedLoopTakesNoSocket(t *testing.T) {
 	}
 	late, _ := socketPair(t)
 	defer unix.Close(late)
-	if l.arrive(arrival{fd: late}) {
+	if l.mail.arrive(arrival{fd: late}) {
 		t.Error("a socket was taken")
 	}
 	if n := l.srv.sockets.Load(); n != 0 {
@@ -127,7 +127,7 @@ func TestTrustIsDecidedOnce(t *testing.T) {
 			policy := Policy{TrustedProxies: try.atAccept, MaxConnsPerIP: 5}
 			s := startServer(t, func(c *Config) { c.Loops, c.ProxyProtocol, c.Policy = 1, true, policy })
 			release, held := make(chan struct{}), make(chan struct{})
-			s.loops[0].post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
+			s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
 			<-held
 			c, err := net.Dial("tcp", s.Addr().String())
 			if err != nil {

@@ -19,12 +19,12 @@ const (
 
 // assemble notes that an inbound keeps size bytes of a message that is not whole.
 // False if all keep too much.
-func (l *loop) assemble(in *inbound, size int) bool {
+func (m *messages) assemble(in *inbound, size int) bool {
 	over := max(size-freeAssembly, 0)
 	if over == in.assembling {
 		return true
 	}
-	total := l.srv.assembling.Add(int64(over - in.assembling))
+	total := m.loop.srv.assembling.Add(int64(over - in.assembling))
 	grown := over > in.assembling
 	in.assembling = over
 	return !grown || total <= assemblyMemory
@@ -32,7 +32,7 @@ func (l *loop) assemble(in *inbound, size int) bool {
 
 // wholeMessage keeps pieces of a message until it is complete, and then tells
 // of it and sends it back, as is configured.
-func (l *loop) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+func (m *messages) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 	message := ev.Data
 	if !ev.First || !ev.Last {
 		if ev.First {
@@ -42,28 +42,28 @@ func (l *loop) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Event) 
 		message = in.message
 	}
 	if !ev.Last {
-		if l.assemble(in, cap(in.message)) {
+		if m.assemble(in, cap(in.message)) {
 			return true
 		}
-		l.refuseMessage(slot, c, closeMessagesFull)
+		m.refuseMessage(slot, c, closeMessagesFull)
 		return false
 	}
-	l.count.messagesIn.Add(1)
+	m.loop.count.messagesIn.Add(1)
 	in.message = nil
-	l.assemble(in, 0)
+	m.assemble(in, 0)
 	if c.is(flagTold) {
-		goOn, enough := l.tell(slot, c, ev.Op == ws.OpBinary, message)
+		goOn, enough := m.tell(slot, c, ev.Op == ws.OpBinary, message)
 		if !goOn {
 			return false
 		}
 		in.held = enough
 	}
-	if l.srv.config.OnMessage != OnMessageEcho {
+	if m.onMessage != OnMessageEcho {
 		return true
 	}
-	if len(l.pongs) > 0 && !l.sendPongs(slot, c) {
+	if !m.loop.writer.payPongs(slot, c) {
 		return false
 	}
-	f := l.echoFrame(c, ev.Op, message)
-	return l.catchUp(slot, c) && l.deliver(slot, c, f) && l.flush(slot, c)
+	f := m.echoFrame(c, ev.Op, message)
+	return m.loop.fanout.catchUp(slot, c) && m.loop.writer.deliver(slot, c, f) && m.loop.writer.flush(slot, c)
 }

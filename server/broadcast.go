@@ -22,42 +22,36 @@ type broadcast struct {
 	cost    int64
 }
 
-// broadcasts is the log of a loop and the place of its walk.
-type broadcasts struct {
-	log    []broadcast // those that some client may not have had, oldest first
-	seq    uint32      // of the newest ever
-	cursor uint32      // next slot to visit
-	round  uint64      // walks over all slots done
-}
-
 // broadcast puts a push to all into the log.
-func (l *loop) broadcast(cmd *command) {
-	b := &l.all
-	b.seq++
-	b.log = append(b.log, broadcast{
-		frame: cmd.frame, seq: b.seq, mark: cmd.mark, exclude: cmd.exclude,
-		matched: cmd.matched, start: b.cursor, round: b.round, cost: cmd.cost,
+func (fo *fanout) broadcast(cmd *command) {
+	fo.seq++
+	fo.log = append(fo.log, broadcast{
+		frame: cmd.frame, seq: fo.seq, mark: cmd.mark, exclude: cmd.exclude,
+		matched: cmd.matched, start: fo.cursor, round: fo.round, cost: cmd.cost,
 	})
 }
 
+// enroll begins with a new client: it gets the pushes to all from now on.
+func (fo *fanout) enroll(c *conn) { c.seenAll = fo.seq }
+
 // catchUp gives an open client all broadcasts it has not had. It returns
 // whether the connection is still there and open.
-func (l *loop) catchUp(slot uint32, c *conn) bool {
-	if len(l.all.log) == 0 || c.seenAll == l.all.seq {
-		c.seenAll = l.all.seq
+func (fo *fanout) catchUp(slot uint32, c *conn) bool {
+	if len(fo.log) == 0 || c.seenAll == fo.seq {
+		c.seenAll = fo.seq
 		return true
 	}
-	for i := range l.all.log {
-		b := &l.all.log[i]
+	for i := range fo.log {
+		b := &fo.log[i]
 		if int32(b.seq-c.seenAll) <= 0 {
 			continue
 		}
 		c.seenAll = b.seq
-		if b.mark < c.mark || excluded(b.exclude, l.handle(slot, c)) {
+		if b.mark < c.mark || excluded(b.exclude, fo.loop.handle(slot, c)) {
 			continue
 		}
 		b.ended++
-		if !l.deliver(slot, c, b.frame) {
+		if !fo.loop.writer.deliver(slot, c, b.frame) {
 			return false
 		}
 	}
@@ -66,33 +60,33 @@ func (l *loop) catchUp(slot uint32, c *conn) bool {
 
 // walk visits connections for the log until the budget of writes is spent or
 // every broadcast has been round. It returns what is left of the budget.
-func (l *loop) walk(budget int) int {
-	extent := l.slots.extent()
+func (fo *fanout) walk(budget int) int {
+	extent := fo.loop.slots.extent()
 	visits := maxVisits
-	for len(l.all.log) > 0 && budget > 0 && visits > 0 {
-		if l.all.cursor >= extent {
-			l.all.cursor = 0
-			l.all.round++
+	for len(fo.log) > 0 && budget > 0 && visits > 0 {
+		if fo.cursor >= extent {
+			fo.cursor = 0
+			fo.round++
 		}
-		l.retire()
-		if len(l.all.log) == 0 {
+		fo.retire()
+		if len(fo.log) == 0 {
 			break
 		}
-		ch := l.slots.chunkAt(l.all.cursor)
+		ch := fo.loop.slots.chunkAt(fo.cursor)
 		if ch == nil {
-			l.all.cursor += chunkLen - l.all.cursor%chunkLen
+			fo.cursor += chunkLen - fo.cursor%chunkLen
 			visits -= 8 // a chunk that is not there costs a lookup, not a walk
 			continue
 		}
-		slot := l.all.cursor
+		slot := fo.cursor
 		c := &ch.conns[slot%chunkLen]
-		l.all.cursor++
+		fo.cursor++
 		visits--
-		if c.state != connOpen || c.seenAll == l.all.seq {
+		if c.state != connOpen || c.seenAll == fo.seq {
 			continue
 		}
-		if l.catchUp(slot, c) && c.head != 0 && !c.is(flagBlocked) {
-			l.flush(slot, c)
+		if fo.catchUp(slot, c) && c.head != 0 && !c.is(flagBlocked) {
+			fo.loop.writer.flush(slot, c)
 			budget--
 		}
 	}
@@ -104,29 +98,29 @@ const maxVisits = 16384
 
 // retire takes broadcasts off the log that the walk has carried to every slot.
 // Clients they were meant for and that are gone count as dropped.
-func (l *loop) retire() {
+func (fo *fanout) retire() {
 	n := 0
-	for n < len(l.all.log) {
-		b := &l.all.log[n]
-		if done := l.all.round > b.round+1 || l.all.round == b.round+1 && l.all.cursor >= b.start; !done {
+	for n < len(fo.log) {
+		b := &fo.log[n]
+		if done := fo.round > b.round+1 || fo.round == b.round+1 && fo.cursor >= b.start; !done {
 			break
 		}
 		if gone := b.matched - b.ended; gone > 0 {
-			l.dropMany(b.frame, gone, dropClosed)
+			fo.loop.count.dropMany(b.frame, gone, dropClosed)
 		}
-		l.mail.release(b.cost)
-		l.all.log[n] = broadcast{}
+		fo.loop.mail.release(b.cost)
+		fo.log[n] = broadcast{}
 		n++
 	}
 	if n == 0 {
 		return
 	}
-	if n == len(l.all.log) {
-		l.all.log = l.all.log[:0]
-		if cap(l.all.log) > maxIdleCap {
-			l.all.log = nil
+	if n == len(fo.log) {
+		fo.log = fo.log[:0]
+		if cap(fo.log) > maxIdleCap {
+			fo.log = nil
 		}
 		return
 	}
-	l.all.log = l.all.log[n:]
+	fo.log = fo.log[n:]
 }

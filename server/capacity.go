@@ -63,17 +63,15 @@ func (s *Server) SetCapacity(n Capacity) error {
 	// What pushes have taken of the room stays taken.
 	more := int64(n.PushQueue) - s.pushQueue.Swap(int64(n.PushQueue))
 	for _, l := range s.loops {
-		l.mail.room.Add(more)
-		l.post(command{kind: cmdFunc, run: func(l *loop) { l.limit(n) }})
+		l.mail.release(more)
+		l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.limit(n) }})
 	}
 	return nil
 }
 
 // limit takes up new limits.
 func (l *loop) limit(n Capacity) {
-	l.maxMessage = n.MaxMessage
-	l.maxHandshake = n.MaxHandshake
-	l.sendQueue = uint32(n.SendQueue)
-	l.sendFrames = uint32(max(minFrames, n.SendQueue/frameOverhead))
-	l.slowDrop = n.SlowPolicy == SlowDrop
+	l.entrance.limit(n)
+	l.reader.limit(n)
+	l.writer.limit(n)
 }

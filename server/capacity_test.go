@@ -145,7 +145,7 @@ func TestSetPushQueue(t *testing.T) {
 		return err
 	}
 	release, held := make(chan struct{}), make(chan struct{})
-	s.loops[0].post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
+	s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
 	<-held
 	limits := s.config.Capacity()
 	set := func(n int) {
@@ -213,10 +213,10 @@ func TestSetTimeouts(t *testing.T) {
 	limits.PingInterval, limits.PingTimeout = tickLen, 8*tickLen
 	set()
 	// What is looked at next is not due before the horizon otherwise.
-	s.loops[0].post(command{kind: cmdFunc, run: func(l *loop) {
+	s.loops[0].mail.post(command{kind: cmdFunc, run: func(l *loop) {
 		for slot := range l.slots.extent() {
 			if c := l.conn(slot); c != nil && c.state == connOpen {
-				l.openDeadline(slot, c, l.wheel.Now())
+				l.clock.openDeadline(slot, c, l.clock.now())
 			}
 		}
 	}})

@@ -35,7 +35,7 @@ func (k *stoppedClock) pass(s *testServer, ticks int) {
 		k.advance(tickLen)
 		for _, l := range s.loops {
 			done := make(chan struct{})
-			if !l.post(command{kind: cmdFunc, run: func(l *loop) { l.tick(); close(done) }}) {
+			if !l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.clock.tick(); close(done) }}) {
 				continue
 			}
 			select {

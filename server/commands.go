@@ -26,7 +26,7 @@ type command struct {
 	exclude []table.Handle // sorted
 	mark    uint64         // cmdAll: clients registered later are not meant
 	matched int            // cmdAll: clients that are
-	started bool           // cmdSnapshot: loop.walking is in the middle of it
+	started bool           // cmdSnapshot: fanout.walking is in the middle of it
 	// uncounted tells a loop to count whom a cmdSnapshot is for: the pusher has
 	// not looked, as that costs more than the push.
 	uncounted bool
@@ -35,125 +35,81 @@ type command struct {
 	cost      int64 // of room in the mailbox
 }
 
-// recycle empties a list of commands, so that nothing stays behind in it.
-func recycle(batch []command) []command {
-	clear(batch)
-	if cap(batch) > maxIdleCap {
-		return nil
-	}
-	return batch[:0]
+// commandQueue are the commands that the loop has taken from its mailbox and has
+// not carried out.
+type commandQueue struct {
+	loop  *loop
+	batch []command
+	next  int // first of batch not done
 }
 
-// obey takes up commands in their order, as many as a turn may.
-func (l *loop) obey() (stop bool) {
+// takeUp takes what has been posted, unless there is an older batch: then false.
+func (q *commandQueue) takeUp() bool {
+	if len(q.batch) > 0 {
+		return false
+	}
+	q.batch = q.loop.mail.take(q.batch[:0])
+	return true
+}
+
+// busy tells whether commands are left.
+func (q *commandQueue) busy() bool { return len(q.batch) > 0 }
+
+// end counts the deliveries of what is not carried out any more.
+func (q *commandQueue) end() {
+	for i := range q.batch[q.next:] {
+		q.loop.fanout.abandon(&q.batch[q.next+i])
+	}
+	q.batch, q.next = q.loop.mail.take(nil), 0
+	for i := range q.batch {
+		q.loop.fanout.abandon(&q.batch[i])
+	}
+	q.batch = nil
+}
+
+// obey carries out commands in their order, as many as a turn may.
+func (q *commandQueue) obey() (stop bool) {
 	deliveries := turnDeliveries
-	for n := 0; n < turnCommands && l.next < len(l.batch) && deliveries > 0; n++ {
-		cmd := &l.batch[l.next]
+	for n := 0; n < turnCommands && q.next < len(q.batch) && deliveries > 0; n++ {
+		cmd := &q.batch[q.next]
 		switch cmd.kind {
 		case cmdOne:
-			l.deliverTo(cmd.one, cmd.frame, &l.urgent)
+			q.loop.fanout.deliverOne(cmd)
 			deliveries--
 		case cmdList:
-			list := &l.urgent
-			if len(cmd.list) > turnWrites/2 {
-				list = &l.bulk
-			}
-			for _, h := range cmd.list {
-				l.deliverTo(h, cmd.frame, list)
-			}
+			q.loop.fanout.deliverList(cmd)
 			deliveries -= len(cmd.list)
 		case cmdSnapshot:
-			if deliveries = l.deliverMembers(cmd, deliveries); cmd.started {
+			if deliveries = q.loop.fanout.deliverMembers(cmd, deliveries); cmd.started {
 				return false
 			}
 		case cmdAll:
-			l.broadcast(cmd)
+			q.loop.fanout.broadcast(cmd)
 			cmd.cost = 0 // released when the walk is done
 		case cmdKick:
-			l.kick(cmd)
+			q.loop.exit.kick(cmd)
 		case cmdDrain:
-			l.beginDrain(cmd.matched)
+			q.loop.drain.begin(cmd.matched)
 		case cmdFunc:
-			cmd.run(l)
+			cmd.run(q.loop)
 		case cmdStop:
-			l.next++
+			q.next++
 			return true
 		}
-		l.mail.release(cmd.cost)
-		l.next++
+		q.loop.mail.release(cmd.cost)
+		q.next++
+	}
+	if q.next == len(q.batch) {
+		q.recycle()
 	}
 	return false
 }
 
-// deliverMembers gives the frame to the next members of a snapshot.
-func (l *loop) deliverMembers(cmd *command, budget int) int {
-	if !cmd.started {
-		l.walking, cmd.started = cmd.members.Iter(l.idx), true
-	}
-	for budget > 0 {
-		n := l.walking.Next(l.handles)
-		if n == 0 {
-			cmd.started = false
-			break
-		}
-		for _, h := range l.handles[:n] {
-			if !excluded(cmd.exclude, h) {
-				l.countLate(cmd)
-				l.deliverTo(h, cmd.frame, &l.bulk)
-			}
-		}
-		budget -= n
-	}
-	return budget
-}
-
-// countLate counts one more client that a command is for, if nobody has yet.
-func (l *loop) countLate(cmd *command) {
-	if cmd.uncounted {
-		l.count.matched.Add(1)
-	}
-}
-
-// deliverTo gives a frame to the client a handle names and notes the client in
-// a list of those to write.
-func (l *loop) deliverTo(h table.Handle, f *frame, list *slotList) {
-	slot := h.Slot()
-	c := l.receiver(h)
-	if c == nil {
-		l.drop(f, dropClosed)
-		return
-	}
-	if !l.catchUp(slot, c) {
-		l.drop(f, dropClosed)
-		return
-	}
-	if l.deliver(slot, c, f) {
-		l.mark(slot, c, list)
-	}
-}
-
-// abandon counts the deliveries of a command that will not be carried out.
-func (l *loop) abandon(cmd *command) {
-	switch cmd.kind {
-	case cmdOne:
-		l.drop(cmd.frame, dropClosed)
-	case cmdList:
-		l.dropMany(cmd.frame, len(cmd.list), dropClosed)
-	case cmdAll:
-		l.dropMany(cmd.frame, cmd.matched, dropClosed)
-	case cmdSnapshot:
-		members := cmd.members.Iter(l.idx)
-		if cmd.started {
-			members = l.walking
-		}
-		var buf [64]table.Handle
-		for n := members.Next(buf[:]); n > 0; n = members.Next(buf[:]) {
-			for _, h := range buf[:n] {
-				if !excluded(cmd.exclude, h) {
-					l.countLate(cmd)
-					l.drop(cmd.frame, dropClosed)
-				}
-			}
-		}
+// recycle empties the batch, now and not at the next bell: an idle loop must hold
+// no frames.
+func (q *commandQueue) recycle() {
+	clear(q.batch)
+	if q.batch, q.next = q.batch[:0], 0; cap(q.batch) > maxIdleCap {
+		q.batch = nil
 	}
 }

@@ -26,14 +26,14 @@ func (l *loop) connectWith(t testing.TB, head []byte) connected {
 		t.Fatal(err)
 	}
 	l.srv.sockets.Add(1)
-	l.arrive(arrival{fd: pair[0], addr: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)})
-	l.land()
+	l.mail.arrive(arrival{fd: pair[0], addr: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)})
+	l.entrance.land()
 	if _, err := unix.Write(pair[1], head); err != nil {
 		t.Fatal(err)
 	}
 	slot, _ := l.srv.fds.get(pair[0])
 	c := l.conn(slot)
-	l.readable(slot, c)
+	l.reader.readable(slot, c)
 	if c.state != connOpen {
 		t.Fatalf("connection in state %d", c.state)
 	}
@@ -41,7 +41,7 @@ func (l *loop) connectWith(t testing.TB, head []byte) connected {
 }
 
 func (l *loop) disconnect(c connected) {
-	l.closeNow(c.slot, c.conn, closeGone)
+	l.exit.closeNow(c.slot, c.conn, closeGone)
 	_ = unix.Close(c.peer)
 }
 
@@ -64,6 +64,6 @@ func BenchmarkHandshake(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		h := k.connect(b, 0)
-		l.closeNow(h.Slot(), l.conn(h.Slot()), closeGone)
+		l.exit.closeNow(h.Slot(), l.conn(h.Slot()), closeGone)
 	}
 }

@@ -18,7 +18,7 @@ type counters struct {
 	written     atomic.Uint64
 	dropped     [numDropReasons]atomic.Uint64
 	queuedBytes atomic.Int64
-	headBytes   atomic.Int64 // what loop.heads holds
+	headBytes   atomic.Int64 // what heads hold
 	writes      atomic.Uint64
 	bytesOut    atomic.Uint64
 	bytesIn     atomic.Uint64
@@ -73,4 +73,37 @@ func (c *counters) addTo(st *gateway.Stats) {
 	st.Panics += c.panics.Load()
 	st.LoopLag = max(st.LoopLag, time.Duration(c.lag.Load()))
 	c.inflate.addTo(st)
+}
+
+// delivered ends a delivery with success.
+func (c *counters) delivered(f *frame) {
+	if !f.counted {
+		return
+	}
+	c.written.Add(1)
+	if f.wait != nil {
+		f.wait.written.Add(1)
+		f.wait.add(-1)
+	}
+}
+
+// drop ends a delivery without success.
+func (c *counters) drop(f *frame, why dropReason) {
+	if !f.counted {
+		return
+	}
+	c.dropped[why].Add(1)
+	if f.wait != nil {
+		f.wait.dropped.Add(1)
+		f.wait.add(-1)
+	}
+}
+
+// dropMany ends n deliveries without success.
+func (c *counters) dropMany(f *frame, n int, why dropReason) {
+	c.dropped[why].Add(uint64(n))
+	if f.wait != nil {
+		f.wait.dropped.Add(int64(n))
+		f.wait.add(int64(-n))
+	}
 }

@@ -16,7 +16,7 @@ func TestQueryDeadline(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Loops = 1 })
 	c := s.dial()
 	release, held := make(chan struct{}), make(chan struct{})
-	s.loops[0].post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
+	s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
 	<-held
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()

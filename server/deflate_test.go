@@ -294,7 +294,7 @@ func TestInflateSlices(t *testing.T) {
 		input = append(append(input, bomb...), small...)
 	}
 	input = append(input, codec.AppendMaskedFrame(nil, ws.OpPing, []byte("after"), [4]byte{})...)
-	l.readFrames(c.slot, c.conn, input)
+	l.reader.readFrames(c.slot, c.conn, input)
 	count := &l.count.inflate
 	if n := count.plain.Load(); n > firstSlice/inflateByte+plainLen || !c.is(flagLater) {
 		t.Fatalf("%d bytes inflated at once", n)
@@ -302,7 +302,7 @@ func TestInflateSlices(t *testing.T) {
 	turns := 0
 	for ; c.is(flagLater); turns++ {
 		last := count.plain.Load()
-		l.takeLater()
+		l.reader.takeLater()
 		if n := count.plain.Load() - last; n > laterSlice/inflateByte+plainLen {
 			t.Fatalf("%d bytes inflated at once", n)
 		}
@@ -324,19 +324,19 @@ func TestInflateCutOff(t *testing.T) {
 	l := idleLoopWith(t, &linux, func(c *Config) { c.Compress, c.MaxMessage = true, 1<<20 })
 	bomb := compressedFrame(ws.OpBinary, deflated(make([]byte, 1<<20)))
 	c := l.connectOffering(t)
-	l.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
+	l.reader.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
 	l.disconnect(c)
-	l.takeLater() // finds nobody
-	if !l.later.empty() {
+	l.reader.takeLater() // finds nobody
+	if !l.reader.later.empty() {
 		t.Error("a connection that is gone is still in the list")
 	}
 	// Closing: the rest is parsed for the close frame, but not inflated.
 	c = l.connectOffering(t)
-	l.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
-	l.startClose(c.slot, c.conn, closeKicked, closeFrames[closeKicked], false)
+	l.reader.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
+	l.exit.startClose(c.slot, c.conn, closeKicked, closeFrames[closeKicked], false)
 	before := l.count.inflate.plain.Load()
 	for c.is(flagLater) {
-		l.takeLater()
+		l.reader.takeLater()
 	}
 	if n := l.count.inflate.plain.Load() - before; n != 0 {
 		t.Errorf("%d bytes inflated for a client that is closing", n)
@@ -390,10 +390,10 @@ func TestInflateEndless(t *testing.T) {
 	l := idleLoopWith(t, &linux, endless)
 	limit := l.srv.config.MaxMessage + l.srv.config.MaxMessage/8 + 1<<10
 	c := l.connectOffering(t)
-	l.readFrames(c.slot, c.conn, bytes.Clone(first))
+	l.reader.readFrames(c.slot, c.conn, bytes.Clone(first))
 	sent, held := len(part), 0
 	for ; c.state == connOpen && sent < 4*limit; sent += len(part) {
-		l.readFrames(c.slot, c.conn, bytes.Clone(more)) // which unmasks in place
+		l.reader.readFrames(c.slot, c.conn, bytes.Clone(more)) // which unmasks in place
 		if c.in != nil {
 			held = max(held, cap(c.in.packed))
 		}

@@ -43,7 +43,7 @@ func (s *Server) drain(ctx context.Context) error {
 	rate, raised := drainRate(int64(s.config.DrainRate), clients, left)
 	s.log.Info("closing clients", "clients", clients, "per_second", rate, "raised", raised, "within", left.Round(time.Millisecond).String())
 	for _, l := range s.loops {
-		l.post(command{kind: cmdDrain, matched: drainPace(rate, l.count.connections.Load(), clients)})
+		l.mail.post(command{kind: cmdDrain, matched: drainPace(rate, l.count.connections.Load(), clients)})
 	}
 	return s.await(ctx, func() bool { return s.sockets.Load() == 0 })
 }
@@ -109,55 +109,77 @@ func (s *Server) await(ctx context.Context, done func() bool) error {
 	return nil
 }
 
-// beginDrain takes in the last sockets that were accepted, and begins.
-func (l *loop) beginDrain(pace int) {
-	l.land()
-	l.drain, l.credit = pace, max(pace, drainUnit)
+// drainer closes the clients of a loop at a bounded rate, once the gateway stops.
+type drainer struct {
+	loop   *loop
+	pace   int    // drainUnits that a tick adds to credit; 0 before begin
+	credit int    // how many clients may be closed now, in drainUnits
+	cursor uint32 // slot where closing goes on
 }
 
-// draining tells whether there are clients that can be closed now.
-func (l *loop) draining() bool {
-	return l.drain > 0 && l.credit >= drainUnit && l.drained < l.slots.extent()
+// active tells whether the gateway stops: nobody becomes a client any more.
+func (d *drainer) active() bool { return d.pace > 0 }
+
+// tick adds the credit of a tick.
+func (d *drainer) tick() {
+	if !d.active() {
+		return
+	}
+	d.credit += d.pace
+	if d.due() {
+		d.loop.mail.ring() // a turn closes the next
+	}
 }
 
-// drainSome closes the next clients. Sockets that are no clients yet are given
+// begin takes in the last sockets that were accepted, and begins.
+func (d *drainer) begin(pace int) {
+	d.loop.entrance.land()
+	d.pace, d.credit = pace, max(pace, drainUnit)
+}
+
+// due tells whether there are clients that can be closed now.
+func (d *drainer) due() bool {
+	return d.active() && d.credit >= drainUnit && d.cursor < d.loop.slots.extent()
+}
+
+// turn closes the next clients. Sockets that are no clients yet are given
 // a moment for their handshake, so that they can be told.
-func (l *loop) drainSome() {
-	for n := 0; n < drainSlice && l.draining(); l.drained++ {
-		c := l.conn(l.drained)
+func (d *drainer) turn() {
+	for n := 0; n < drainSlice && d.due(); d.cursor++ {
+		c := d.loop.conn(d.cursor)
 		if c == nil {
 			continue
 		}
 		switch c.state {
 		case connOpen:
 			n++
-			l.credit -= drainUnit
-			if l.catchUp(l.drained, c) && l.startClose(l.drained, c, closeShutdown, closeFrames[closeShutdown], false) {
+			d.credit -= drainUnit
+			if d.loop.fanout.catchUp(d.cursor, c) && d.loop.exit.startClose(d.cursor, c, closeShutdown, closeFrames[closeShutdown], false) {
 				if c.left = 0; c.head != 0 {
-					c.left = c.waiting + uint32(l.sys.unsent(int(c.fd)))
+					c.left = c.waiting + uint32(d.loop.sys.unsent(int(c.fd)))
 				}
 			}
 		case connProxy, connHandshake, connRefusing, connVerifying:
-			if by := l.wheel.Now() + stopTicks; before(by, c.due) {
-				l.closeBy(l.drained, c, stopTicks)
+			if by := d.loop.clock.now() + stopTicks; before(by, c.due) {
+				d.loop.clock.closeBy(d.cursor, c, stopTicks)
 			}
 		}
 	}
 }
 
 // cut counts a client of the drain whose connection is ended before it has left.
-func (l *loop) cut(c *conn) {
-	if c.state == connOpen && l.drain == 0 || c.state == connClosing && c.close != closeShutdown ||
+func (d *drainer) cut(c *conn) {
+	if c.state == connOpen && !d.active() || c.state == connClosing && c.close != closeShutdown ||
 		c.state != connOpen && c.state != connClosing || !c.is(flagServed) {
 		return
 	}
-	switch left := c.waiting + uint32(l.sys.unsent(int(c.fd))); {
+	switch left := c.waiting + uint32(d.loop.sys.unsent(int(c.fd))); {
 	case left == 0 && c.state == connClosing:
-		l.count.unanswered.Add(1)
+		d.loop.count.unanswered.Add(1)
 	case c.left > 0 && left >= c.left && c.state == connClosing:
-		l.count.notReading.Add(1)
-		l.count.cutOff.Add(1)
+		d.loop.count.notReading.Add(1)
+		d.loop.count.cutOff.Add(1)
 	default:
-		l.count.cutOff.Add(1)
+		d.loop.count.cutOff.Add(1)
 	}
 }

@@ -3,8 +3,19 @@ package server
 import (
 	"net/netip"
 
+	"github.com/gobwas/ws"
+
+	"castgate/codec"
 	"castgate/server/gateway"
 )
+
+// messages says what a client's message does: as configured it is counted, echoed,
+// refused, or told to Config.Events.
+type messages struct {
+	loop      *loop
+	onMessage OnMessage
+	events    gateway.Events // nil: nobody is told
+}
 
 // WantMessages says whether Events is told of messages, as it is until this says
 // otherwise. Those that are not wanted are not put together. Once it was called
@@ -16,14 +27,14 @@ func (s *Server) WantMessages(wanted bool) {
 
 // eventClient makes the value for an event. The loop's goroutine, for a
 // connection whose slot it holds.
-func (l *loop) eventClient(slot uint32, c *conn) gateway.EventClient {
-	ch := l.slots.chunkAt(slot)
+func (m *messages) eventClient(slot uint32, c *conn) gateway.EventClient {
+	ch := m.loop.slots.chunkAt(slot)
 	cl := &ch.clients[slot%chunkLen]
 	ch.mu.Lock()
 	e := gateway.EventClient{
 		Connection: cl.connection,
 		Remote:     netip.AddrPortFrom(netip.AddrFrom16(cl.addr).Unmap(), cl.port),
-		LocalPort:  l.srv.localPort(cl.endpoint),
+		LocalPort:  m.loop.srv.localPort(cl.endpoint),
 	}
 	if cl.session != nil {
 		e.Session = cl.session.bytes
@@ -33,27 +44,27 @@ func (l *loop) eventClient(slot uint32, c *conn) gateway.EventClient {
 }
 
 // opened tells of a new client, if somebody wants to know.
-func (l *loop) opened(slot uint32, c *conn, request []byte) {
-	if l.srv.config.Events != nil {
+func (m *messages) opened(slot uint32, c *conn, request []byte) {
+	if m.events != nil {
 		c.set(flagTold)
-		l.srv.config.Events.Opened(l.eventClient(slot, c), request)
+		m.events.Opened(m.eventClient(slot, c), request)
 	}
 }
 
 // tell passes a message of a client on. It returns whether to go on with the
 // client, and whether it has sent enough for now.
-func (l *loop) tell(slot uint32, c *conn, binary bool, message []byte) (goOn, enough bool) {
-	switch l.srv.config.Events.Message(l.eventClient(slot, c), binary, message) {
+func (m *messages) tell(slot uint32, c *conn, binary bool, message []byte) (goOn, enough bool) {
+	switch m.events.Message(m.eventClient(slot, c), binary, message) {
 	case gateway.TakenEnough:
 		return true, true
 	case gateway.RefusedLarge:
-		l.refuseMessage(slot, c, closeTooBig)
+		m.refuseMessage(slot, c, closeTooBig)
 		return false, false
 	case gateway.RefusedFull:
-		l.refuseMessage(slot, c, closeEventsFull)
+		m.refuseMessage(slot, c, closeEventsFull)
 		return false, false
 	case gateway.RefusedNobody:
-		l.abort(slot, c, closeNoWorker)
+		m.loop.exit.abort(slot, c, closeNoWorker)
 		return false, false
 	}
 	return true, false
@@ -61,7 +72,64 @@ func (l *loop) tell(slot uint32, c *conn, binary bool, message []byte) (goOn, en
 
 // refuseMessage closes a client for a message that is not taken. What it sends
 // behind that is not looked at.
-func (l *loop) refuseMessage(slot uint32, c *conn, why closeReason) {
+func (m *messages) refuseMessage(slot uint32, c *conn, why closeReason) {
 	c.set(flagDeaf)
-	l.startClose(slot, c, why, closeFrames[why], false)
+	m.loop.exit.startClose(slot, c, why, closeFrames[why], false)
+}
+
+// onData acts on a piece of a message as Config.OnMessage says.
+func (m *messages) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+	if ev.Last {
+		m.loop.heart.heard(c)
+	}
+	switch m.onMessage {
+	case OnMessageClose:
+		m.loop.count.messagesIn.Add(1)
+		m.loop.exit.startClose(slot, c, closePolicy, closeFrames[closePolicy], false)
+		return false
+	case OnMessageEcho:
+		return m.wholeMessage(slot, c, in, ev)
+	}
+	if m.events != nil && !m.loop.srv.unwanted.Load() && (ev.First || in.message != nil) {
+		return m.wholeMessage(slot, c, in, ev)
+	}
+	if ev.Last {
+		m.loop.count.messagesIn.Add(1)
+	}
+	return true
+}
+
+// plainMessage acts on a message. It returns whether to go on.
+func (m *messages) plainMessage(slot uint32, c *conn, message []byte) bool {
+	m.loop.count.messagesIn.Add(1)
+	m.loop.heart.heard(c)
+	if m.onMessage == OnMessageClose {
+		m.loop.exit.startClose(slot, c, closePolicy, nil, false)
+		return false
+	}
+	if c.is(flagTold) {
+		goOn, enough := m.tell(slot, c, false, message)
+		if !goOn {
+			return false
+		}
+		if enough {
+			m.loop.reader.holdClient(slot, c, m.loop.reader.partial(c))
+		}
+	}
+	if m.onMessage != OnMessageEcho || c.state != connOpen {
+		return true
+	}
+	f := &frame{bytes: c.form.appendMessage(nil, ws.OpText, message)}
+	return m.loop.fanout.catchUp(slot, c) && m.loop.writer.deliver(slot, c, f) && m.loop.writer.flush(slot, c)
+}
+
+// echoFrame encodes a message as c wants it. It is the one frame that a loop
+// compresses, since echoing is for tests.
+func (m *messages) echoFrame(c *conn, op ws.OpCode, message []byte) *frame {
+	if bits := c.form.windowBits(); bits != 0 && len(message) >= m.loop.srv.config.CompressMin {
+		if b := m.loop.srv.deflater.codec.Frame(op, message, bits); b != nil {
+			return &frame{bytes: b}
+		}
+	}
+	return &frame{bytes: codec.AppendFrame(make([]byte, 0, codec.FrameLen(len(message))), op, message)}
 }

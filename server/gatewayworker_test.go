@@ -389,7 +389,7 @@ func TestSuspendInit(t *testing.T) {
 func TestSlowDropLikePHP(t *testing.T) {
 	k := newSink(t, 1, 16)
 	l := k.loops[0]
-	l.slowDrop, l.sendQueue = true, 1000
+	l.writer.slowDrop, l.writer.sendQueue = true, 1000
 	h := k.connect(t, 1)
 	id := k.ids.Of(h, 0)
 	write, full := k.sys.write, func(int, []byte) (int, error) { return -1, unix.EAGAIN }
@@ -408,7 +408,7 @@ func TestSlowDropLikePHP(t *testing.T) {
 	room := func() { // the poller would tell, had the socket a real descriptor
 		k.sys.write = write
 		l.conn(h.Slot()).clear(flagBlocked)
-		l.flush(h.Slot(), l.conn(h.Slot()))
+		l.writer.flush(h.Slot(), l.conn(h.Slot()))
 	}
 	push(90_000, 90_000+10) // far above the limit, but nothing waits
 	push(1, 90_010)

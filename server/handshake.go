@@ -5,61 +5,99 @@ import (
 	"castgate/server/token"
 )
 
+// entrance is how sockets become clients: they are taken in, their request is
+// read and answered.
+type entrance struct {
+	loop         *loop
+	maxHandshake int // the longest request head in bytes
+	upgrader     codec.Upgrader
+	landing      []arrival // a buffer for sockets that are taken in
+	joining      []func()  // each lets in a client that joins many groups, oldest first
+}
+
+func newEntrance(l *loop) entrance {
+	return entrance{loop: l, upgrader: codec.Upgrader{
+		CheckOrigin: l.srv.allowOrigin, Uncompressed: l.srv.uncompressed,
+		Compress: l.srv.config.Compress, Subprotocol: subprotocol,
+	}}
+}
+
+func (e *entrance) limit(n Capacity) { e.maxHandshake = n.MaxHandshake }
+
+// busy tells whether clients wait to be let in.
+func (e *entrance) busy() bool { return len(e.joining) > 0 }
+
+// later has a function let in a client in a turn of its own.
+func (e *entrance) later(letIn func()) { e.joining = append(e.joining, letIn) }
+
+// turn lets in the next client that joins many groups.
+func (e *entrance) turn() {
+	if len(e.joining) == 0 {
+		return
+	}
+	next := e.joining[0]
+	e.joining[0] = nil
+	if e.joining = e.joining[1:]; len(e.joining) == 0 {
+		e.joining = nil
+	}
+	next()
+}
+
 // readHead looks for the end of the request head.
-func (l *loop) readHead(slot uint32, c *conn, b []byte) {
+func (e *entrance) readHead(slot uint32, c *conn, b []byte) {
 	head, scanned := b, 0
 	if c.in != nil {
 		c.in.head = append(c.in.head, b...)
 		head, scanned = c.in.head, c.in.scanned
 		b = nil
 	} else if len(b) > 0 && !codec.BeginsRequest(b[0]) {
-		l.refuseNoRequest(slot, c, b[0])
+		e.refuseNoRequest(slot, c, b[0])
 		return
 	}
 	end := codec.HandshakeEnd(head, scanned)
-	if end > l.maxHandshake || end < 0 && len(head) >= l.maxHandshake {
-		l.refuse(slot, c, codec.HandshakeTooLarge)
+	if end > e.maxHandshake || end < 0 && len(head) >= e.maxHandshake {
+		e.refuse(slot, c, codec.HandshakeTooLarge)
 		return
 	}
 	if end < 0 && codec.HandshakeBroken(head, scanned) {
 		end = len(head) // the rest makes it no better
 	}
 	if end < 0 {
-		l.partial(c).scanned = len(head)
-		l.keepHead(slot, c, b)
+		e.loop.reader.partial(c).scanned = len(head)
+		e.loop.heads.keep(slot, c, b)
 		return
 	}
 	head, rest := head[:end], head[end:]
 	if c.in != nil {
-		l.releaseInbound(c)
+		e.loop.reader.releaseInbound(c)
 	}
 	if c.state == connRefusing {
-		l.refuseHead(slot, c, head)
+		e.refuseHead(slot, c, head)
 		return
 	}
-	l.upgrade(slot, c, head, rest)
+	e.upgrade(slot, c, head, rest)
 }
 
 // upgrade answers a complete request head.
-func (l *loop) upgrade(slot uint32, c *conn, head, rest []byte) {
-	answer, agreed, result := l.upgrader.Negotiate(l.wbuf[:0], head)
+func (e *entrance) upgrade(slot uint32, c *conn, head, rest []byte) {
+	answer, agreed, result := e.upgrader.Negotiate(e.loop.writer.scratch(), head)
 	if result != codec.HandshakeOK {
 		switch {
 		case codec.HasProxyHeader(head):
-			l.refuse(slot, c, codec.HandshakeProxyHeader)
+			e.refuse(slot, c, codec.HandshakeProxyHeader)
 		case codec.IsProbe(head):
-			l.answerProbe(slot, c, head, l.srv.probes() && l.drain == 0)
+			e.answerProbe(slot, c, head, e.loop.srv.probes() && !e.loop.drain.active())
 		default:
-			l.refuse(slot, c, result)
+			e.refuse(slot, c, result)
 		}
 		return
 	}
 	c.form = agreedForm(agreed)
-	if p := l.srv.policy.Load(); p.inspects {
-		l.inspect(slot, c, p, request{head, rest, answer})
+	if p := e.loop.srv.policy.Load(); p.inspects {
+		e.loop.inspect(slot, c, p, request{head, rest, answer})
 		return
 	}
-	l.welcome(slot, c, request{head, rest, answer}, nil)
+	e.welcome(slot, c, request{head, rest, answer}, nil)
 }
 
 // request is a good request and what belongs to it.
@@ -71,57 +109,82 @@ type request struct {
 
 // welcome makes a connection a client. id is what its token says, nil without
 // one.
-func (l *loop) welcome(slot uint32, c *conn, r request, id *token.Identity) {
-	if l.drain > 0 {
-		l.refuse(slot, c, codec.HandshakeStopping)
+func (e *entrance) welcome(slot uint32, c *conn, r request, id *token.Identity) {
+	if e.loop.drain.active() {
+		e.refuse(slot, c, codec.HandshakeStopping)
 		return
 	}
-	if !l.admitted(slot, c, r, id) {
+	if !e.loop.waiting.admitted(slot, c, r, id) {
 		return
 	}
-	connection := l.enlist(slot, c)
+	connection := e.enlist(slot, c)
 	if id != nil {
-		l.identify(slot, c, id)
+		e.loop.identify(slot, c, id)
 	}
-	l.nextDeadline(slot, c)
-	l.opened(slot, c, r.head)
-	if l.say(slot, c, l.srv.appendInit(r.answer, l.handle(slot, c), connection, c.form)) && len(r.rest) > 0 {
-		l.readFrames(slot, c, r.rest)
+	e.loop.clock.nextDeadline(slot, c)
+	e.loop.messages.opened(slot, c, r.head)
+	if e.loop.writer.say(slot, c, e.loop.srv.appendInit(r.answer, e.loop.handle(slot, c), connection, c.form)) && len(r.rest) > 0 {
+		e.loop.reader.readFrames(slot, c, r.rest)
+	}
+}
+
+// openPlain makes a connection a client at once, unless it is to be refused:
+// where clients must bring a token, those that can't are.
+func (e *entrance) openPlain(slot uint32, c *conn) {
+	switch {
+	case c.state == connRefusing:
+		e.refuse(slot, c, c.why)
+		return
+	case e.loop.drain.active():
+		e.refuse(slot, c, codec.HandshakeStopping)
+		return
+	case e.loop.srv.policy.Load().JWT.on() && e.loop.srv.policy.Load().JWT.Required:
+		e.loop.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
+		return
+	}
+	if !e.loop.waiting.admitted(slot, c, request{}, nil) {
+		return
+	}
+	connection := e.enlist(slot, c)
+	e.loop.clock.nextDeadline(slot, c)
+	e.loop.messages.opened(slot, c, nil)
+	if init := e.loop.srv.appendInit(e.loop.writer.scratch(), e.loop.handle(slot, c), connection, c.form); len(init) > 0 {
+		e.loop.writer.say(slot, c, init)
 	}
 }
 
 // enlist registers an open connection as a client, which gets all pushes from
 // now on, and returns the number that GatewayWorker knows it by.
-func (l *loop) enlist(slot uint32, c *conn) (connection uint32) {
-	connection = l.srv.registry.register(l, slot, c)
-	l.count.handshakes[codec.HandshakeOK].Add(1)
-	l.meters.reset(slot)
+func (e *entrance) enlist(slot uint32, c *conn) (connection uint32) {
+	connection = e.loop.srv.registry.register(e.loop, slot, c)
+	e.loop.count.handshakes[codec.HandshakeOK].Add(1)
+	e.loop.meters.reset(slot)
 	c.state = connOpen
 	c.set(flagServed | flagRegistered)
-	c.seenAll = l.all.seq
+	e.loop.fanout.enroll(c)
 	return connection
 }
 
 // refuseHead refuses a complete head as was decided when its socket came.
-func (l *loop) refuseHead(slot uint32, c *conn, head []byte) {
+func (e *entrance) refuseHead(slot uint32, c *conn, head []byte) {
 	if (c.why == codec.HandshakeBusy || c.why == codec.HandshakeStopping) && codec.IsProbe(head) {
-		l.answerProbe(slot, c, head, false)
+		e.answerProbe(slot, c, head, false)
 		return
 	}
-	l.refuse(slot, c, c.why)
+	e.refuse(slot, c, c.why)
 }
 
 // answerProbe tells a load balancer whether clients are taken. It is not counted
 // as a handshake.
-func (l *loop) answerProbe(slot uint32, c *conn, head []byte, ready bool) {
-	l.finish(slot, c, codec.AppendProbeAnswer(l.wbuf[:0], head, ready))
+func (e *entrance) answerProbe(slot uint32, c *conn, head []byte, ready bool) {
+	e.finish(slot, c, codec.AppendProbeAnswer(e.loop.writer.scratch(), head, ready))
 }
 
 // refuse ends a handshake with an HTTP error.
-func (l *loop) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
-	l.refuseAs(slot, c, result, result.String(), func(answer []byte) []byte {
+func (e *entrance) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
+	e.refuseAs(slot, c, result, result.String(), func(answer []byte) []byte {
 		if result == codec.HandshakeTooLarge {
-			return codec.AppendTooLarge(answer, l.maxHandshake)
+			return codec.AppendTooLarge(answer, e.maxHandshake)
 		}
 		return codec.AppendRefusal(answer, result)
 	})
@@ -129,43 +192,43 @@ func (l *loop) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
 
 // refuseAs is refuse with the reason for the log and an answer of its own, which
 // the last argument appends.
-func (l *loop) refuseAs(slot uint32, c *conn, result codec.HandshakeResult, why string, answer func([]byte) []byte) {
-	l.count.handshakes[result].Add(1)
-	l.logRefusal(slot, c, why)
+func (e *entrance) refuseAs(slot uint32, c *conn, result codec.HandshakeResult, why string, answer func([]byte) []byte) {
+	e.loop.count.handshakes[result].Add(1)
+	e.loop.logRefusal(slot, c, why)
 	if c.form.plain() { // nothing it would understand
 		c.state = connClosing
-		l.closeNow(slot, c, closeNone)
+		e.loop.exit.closeNow(slot, c, closeNone)
 		return
 	}
-	l.finish(slot, c, answer(l.wbuf[:0]))
+	e.finish(slot, c, answer(e.loop.writer.scratch()))
 }
 
 // refuseNoRequest answers who has begun with what no request begins with.
-func (l *loop) refuseNoRequest(slot uint32, c *conn, first byte) {
+func (e *entrance) refuseNoRequest(slot uint32, c *conn, first byte) {
 	if c.state == connRefusing {
-		l.refuse(slot, c, c.why)
+		e.refuse(slot, c, c.why)
 		return
 	}
-	l.count.handshakes[codec.HandshakeBadRequest].Add(1)
-	l.logRefusal(slot, c, codec.HandshakeBadRequest.String())
-	l.finish(slot, c, codec.AppendNoRequest(l.wbuf[:0], first))
+	e.loop.count.handshakes[codec.HandshakeBadRequest].Add(1)
+	e.loop.logRefusal(slot, c, codec.HandshakeBadRequest.String())
+	e.finish(slot, c, codec.AppendNoRequest(e.loop.writer.scratch(), first))
 }
 
 // finish sends the last bytes of a connection that never became a client. They
 // may stand in wbuf.
-func (l *loop) finish(slot uint32, c *conn, answer []byte) {
+func (e *entrance) finish(slot uint32, c *conn, answer []byte) {
 	if c.in != nil {
-		l.releaseInbound(c)
+		e.loop.reader.releaseInbound(c)
 	}
 	c.state = connClosing
-	if !l.resume(c) {
-		l.closeNow(slot, c, closeInternal)
+	if !e.loop.reader.resume(c) {
+		e.loop.exit.closeNow(slot, c, closeInternal)
 		return
 	}
-	if c.is(flagSecure) && l.secureOf(slot).Handshaking() {
-		l.closeNow(slot, c, closeGone) // there is no way yet to say it
+	if c.is(flagSecure) && e.loop.secure.of(slot).Handshaking() {
+		e.loop.exit.closeNow(slot, c, closeGone) // there is no way yet to say it
 		return
 	}
-	l.closeBy(slot, c, refusalTicks)
-	l.say(slot, c, answer)
+	e.loop.clock.closeBy(slot, c, refusalTicks)
+	e.loop.writer.say(slot, c, answer)
 }

@@ -36,17 +36,17 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 		if waits := c.head != 0; waits != (taken < len(answer)) || int(c.waiting) != len(answer)-taken {
 			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
 		}
-		clear(l.wbuf[:cap(l.wbuf)]) // it belongs to the next one who writes
-		l.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("later")}, nil))
+		clear(l.writer.wbuf[:cap(l.writer.wbuf)]) // it belongs to the next one who writes
+		l.writer.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("later")}, nil))
 		if taken == 0 || taken == len(answer) {
 			room = plenty
-			l.flush(c.slot, c.conn)
+			l.writer.flush(c.slot, c.conn)
 			want = append(want, "\x81\x05later"...)
 		} else {
-			l.pong(c.slot, c.conn, []byte("!"))
-			l.sendPongs(c.slot, c.conn) // overtakes what is whole, but not the answer
+			l.writer.pong(c.slot, c.conn, []byte("!"))
+			l.writer.sendPongs(c.slot, c.conn) // overtakes what is whole, but not the answer
 			room = plenty
-			l.flush(c.slot, c.conn)
+			l.writer.flush(c.slot, c.conn)
 			want = append(want, "\x8a\x01!\x81\x05later"...)
 		}
 		if got := c.received(t); !bytes.Equal(got, want) {
@@ -54,8 +54,8 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 		}
 		l.disconnect(c)
 	}
-	if queued := l.count.queuedBytes.Load(); queued != 0 || l.nodes.used != 0 {
-		t.Errorf("%d bytes and %d nodes left", queued, l.nodes.used)
+	if queued := l.count.queuedBytes.Load(); queued != 0 || l.writer.nodes.used != 0 {
+		t.Errorf("%d bytes and %d nodes left", queued, l.writer.nodes.used)
 	}
 }
 

@@ -91,8 +91,8 @@ func (s *testServer) checkEmpty() {
 		s.t.Errorf("matched %d, but written %d and dropped %v", st.Matched, st.Written, st.Dropped)
 	}
 	for _, l := range s.loops {
-		if l.nodes.used != 0 {
-			s.t.Errorf("loop %d still holds %d waiting frames", l.idx, l.nodes.used)
+		if l.writer.nodes.used != 0 {
+			s.t.Errorf("loop %d still holds %d waiting frames", l.idx, l.writer.nodes.used)
 		}
 		if room := l.mail.room.Load(); room != int64(s.config.PushQueue) && st.Pushes > 0 {
 			s.t.Logf("loop %d: mailbox room %d of %d", l.idx, room, s.config.PushQueue)

@@ -26,6 +26,7 @@ const (
 // heads are the unfinished heads of a loop, and what clients sent behind theirs
 // while their tokens are checked. Owned by the loop.
 type heads struct {
+	loop     *loop
 	limit    int // bytes
 	held     int
 	count    int
@@ -33,42 +34,40 @@ type heads struct {
 	networks map[uint64]int // bytes by quota.Network
 }
 
-func newHeads(loops int) heads {
-	return heads{limit: max(headBudget/loops, leastHeadBudget), networks: map[uint64]int{}}
+func newHeads(l *loop, loops int) heads {
+	return heads{loop: l, limit: max(headBudget/loops, leastHeadBudget), networks: map[uint64]int{}}
 }
 
-// keepHead appends to what c holds of its head, or behind it. The connection may
+// keep appends to what c holds of its head, or behind it. The connection may
 // be refused by that, as others may.
-func (l *loop) keepHead(slot uint32, c *conn, b []byte) {
-	in := l.partial(c)
+func (h *heads) keep(slot uint32, c *conn, b []byte) {
+	in := h.loop.reader.partial(c)
 	in.head = append(in.head, b...)
-	h := &l.heads
 	if in.charge == 0 {
-		in.network = quota.Network(l.srv.registry.address(l.handle(slot, c)).Addr())
+		in.network = quota.Network(h.loop.srv.registry.address(h.loop.handle(slot, c)).Addr())
 		h.count++
 		if len(h.order) > 2*h.count+maxSpare {
-			l.sweepHeads()
+			h.sweep()
 		}
-		h.order = append(h.order, l.handle(slot, c))
+		h.order = append(h.order, h.loop.handle(slot, c))
 	}
 	more := cap(in.head) + headCost - in.charge
 	in.charge += more
 	h.held += more
-	l.count.headBytes.Store(int64(h.held))
+	h.loop.count.headBytes.Store(int64(h.held))
 	h.networks[in.network] += more
 	if h.held > h.limit {
-		l.relieve()
+		h.relieve()
 	}
 }
 
-// freeHead gives back what an inbound counts for.
-func (l *loop) freeHead(in *inbound) {
+// free gives back what an inbound counts for.
+func (h *heads) free(in *inbound) {
 	if in.charge == 0 {
 		return
 	}
-	h := &l.heads
 	h.held -= in.charge
-	l.count.headBytes.Store(int64(h.held))
+	h.loop.count.headBytes.Store(int64(h.held))
 	h.count--
 	if h.networks[in.network] -= in.charge; h.networks[in.network] == 0 {
 		delete(h.networks, in.network)
@@ -77,11 +76,10 @@ func (l *loop) freeHead(in *inbound) {
 }
 
 // sweep drops from the order what has been finished.
-func (l *loop) sweepHeads() {
-	h := &l.heads
+func (h *heads) sweep() {
 	kept := h.order[:0]
 	for _, handle := range h.order {
-		if c := l.headOf(handle); c != nil {
+		if c := h.of(handle); c != nil {
 			kept = append(kept, handle)
 		}
 	}
@@ -91,9 +89,9 @@ func (l *loop) sweepHeads() {
 	}
 }
 
-// headOf returns the connection of an unfinished head, nil if it has none any more.
-func (l *loop) headOf(handle table.Handle) *conn {
-	c := l.conn(handle.Slot())
+// of returns the connection of an unfinished head, nil if it has none any more.
+func (h *heads) of(handle table.Handle) *conn {
+	c := h.loop.conn(handle.Slot())
 	if c == nil || c.gen != handle.Gen() || c.in == nil || c.in.charge == 0 {
 		return nil
 	}
@@ -103,8 +101,7 @@ func (l *loop) headOf(handle table.Handle) *conn {
 // relieve refuses unfinished heads until an eighth of the budget is free again:
 // first of networks that hold half of it, then of those with a quarter, and so on
 // down to those that hold one head each.
-func (l *loop) relieve() {
-	h := &l.heads
+func (h *heads) relieve() {
 	enough := h.limit - h.limit/8
 	for share := h.limit / 2; h.held > enough; share /= 2 {
 		if share < codec.MaxHandshake {
@@ -114,13 +111,13 @@ func (l *loop) relieve() {
 			if h.held <= enough {
 				break
 			}
-			if c := l.headOf(handle); c != nil && h.networks[c.in.network] > share {
-				l.refuse(handle.Slot(), c, codec.HandshakeCrowded)
+			if c := h.of(handle); c != nil && h.networks[c.in.network] > share {
+				h.loop.entrance.refuse(handle.Slot(), c, codec.HandshakeCrowded)
 			}
 		}
 		if share == 0 {
 			break
 		}
 	}
-	l.sweepHeads()
+	h.sweep()
 }

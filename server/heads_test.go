@@ -22,8 +22,8 @@ func padded(size int, fields string) []byte {
 	return []byte(head + strings.Repeat("c", size-len(head)-len("\r\n\r\n")) + "\r\n\r\n")
 }
 
-// messages are text messages of a client, n of them.
-func messages(n, size int) (b []byte) {
+// textMessages are text messages of a client, n of them.
+func textMessages(n, size int) (b []byte) {
 	for i := range n {
 		payload := fmt.Appendf(nil, "%d:%s", i, strings.Repeat("m", size))
 		b = codec.AppendMaskedHeader(b, ws.OpText, true, len(payload), [4]byte{})
@@ -46,8 +46,8 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 	before := l.srv.handshakes()
 	l.srv.sockets.Add(1)
 	a.fd = pair[0]
-	l.arrive(a)
-	l.land()
+	l.mail.arrive(a)
+	l.entrance.land()
 	slot, _ := l.srv.fds.get(pair[0])
 	gen := l.conn(slot).gen
 	there := func() bool { c := l.conn(slot); return c != nil && c.gen == gen }
@@ -60,7 +60,7 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 			}
 			p = p[n:]
 			if c := l.conn(slot); there() && !c.paused {
-				l.readable(slot, c)
+				l.reader.readable(slot, c)
 			}
 		}
 		if patient {
@@ -77,7 +77,7 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 		got = append(got, b[:n]...)
 	}
 	if there() {
-		l.closeNow(slot, l.conn(slot), closeGone)
+		l.exit.closeNow(slot, l.conn(slot), closeGone)
 	}
 	if l.heads.held != 0 || l.count.headBytes.Load() != 0 || l.heads.count != 0 || len(l.heads.networks) != 0 {
 		t.Fatalf("%d bytes of %d heads are still held", l.heads.held, l.heads.count)
@@ -108,9 +108,9 @@ func (l *loop) settle(t *testing.T, slot uint32, fd int, there func() bool) {
 		}
 		switch {
 		case unread > 0 && !c.paused:
-			l.readable(slot, c)
+			l.reader.readable(slot, c)
 		case c.is(flagLater):
-			l.takeLater()
+			l.reader.takeLater()
 		case c.state == connVerifying:
 			runtime.Gosched()
 		case unread == 0:
@@ -140,15 +140,15 @@ func TestEverySplitIsAnsweredAlike(t *testing.T) {
 		head, behind []byte
 		want         string
 	}{
-		"plain":     {head: padded(limit, ""), behind: messages(9, 1000), want: "\nok: 1"},
-		"too large": {head: padded(limit+1, ""), behind: messages(9, 1000), want: "[too_large]\n\ntoo_large: 1"},
-		"bad":       {head: []byte("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), behind: messages(2, 1000), want: "\nno_upgrade: 1"},
+		"plain":     {head: padded(limit, ""), behind: textMessages(9, 1000), want: "\nok: 1"},
+		"too large": {head: padded(limit+1, ""), behind: textMessages(9, 1000), want: "[too_large]\n\ntoo_large: 1"},
+		"bad":       {head: []byte("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), behind: textMessages(2, 1000), want: "\nno_upgrade: 1"},
 		"token": {change: func(c *Config) { c.JWT.Keys, c.JWT.Required = testKeys(t), true },
-			head: padded(limit, token), behind: messages(9, 1000), want: "\nok: 1"},
+			head: padded(limit, token), behind: textMessages(9, 1000), want: "\nok: 1"},
 		"bad token": {change: func(c *Config) { c.JWT.Keys, c.JWT.Query = testKeys(t), "t" },
-			head: []byte(strings.Replace(upgradeRequest, "GET /", "GET /?t=x", 1)), behind: messages(9, 1000), want: ": 1"},
+			head: []byte(strings.Replace(upgradeRequest, "GET /", "GET /?t=x", 1)), behind: textMessages(9, 1000), want: ": 1"},
 		"proxied": {change: func(c *Config) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") }, arrival: arrival{proxied: true},
-			head: append(v1, padded(limit, "")...), behind: messages(9, 1000), want: "\nok: 1"},
+			head: append(v1, padded(limit, "")...), behind: textMessages(9, 1000), want: "\nok: 1"},
 		"text":  {arrival: arrival{form: formLine}, behind: lines, want: "\nok: 1"},
 		"frame": {arrival: arrival{form: formCounted}, behind: codec.AppendCounted(codec.AppendCounted(nil, lines), lines[:50]), want: "\nok: 1"},
 		"tcp":   {arrival: arrival{form: formBytes}, behind: lines, want: "\nok: 1"},
@@ -197,8 +197,8 @@ func (l *loop) half(t *testing.T, from string, head []byte) connected {
 	t.Helper()
 	fd, peer := socketPair(t)
 	l.srv.sockets.Add(1)
-	l.arrive(arrival{fd: fd, addr: netip.AddrPortFrom(netip.MustParseAddr(from), 1)})
-	l.land()
+	l.mail.arrive(arrival{fd: fd, addr: netip.AddrPortFrom(netip.MustParseAddr(from), 1)})
+	l.entrance.land()
 	slot, _ := l.srv.fds.get(fd)
 	c := connected{slot, l.conn(slot), peer}
 	c.sends(t, l, head)
@@ -210,7 +210,7 @@ func (c connected) sends(t *testing.T, l *loop, b []byte) {
 	if n, err := unix.Write(c.peer, b); n != len(b) || err != nil {
 		t.Fatal(n, err)
 	}
-	l.readable(c.slot, c.conn)
+	l.reader.readable(c.slot, c.conn)
 }
 
 // Half heads of a stranger fill the budget and give way to his own next ones:
@@ -286,7 +286,7 @@ func TestHeadInBytes(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for i := 1; i < len(head)-1; i++ {
-		l.take(c.slot, c.conn, head[i:i+1])
+		l.reader.take(c.slot, c.conn, head[i:i+1])
 		if c.in.scanned != i+1 {
 			t.Fatalf("%d of %d bytes are searched", c.in.scanned, i+1)
 		}
@@ -295,7 +295,7 @@ func TestHeadInBytes(t *testing.T) {
 	if n := after.TotalAlloc - before.TotalAlloc; n > 8*codec.MaxHandshake {
 		t.Errorf("%d bytes are made for a head of %d", n, len(head))
 	}
-	if l.take(c.slot, c.conn, head[len(head)-1:]); c.state != connOpen {
+	if l.reader.take(c.slot, c.conn, head[len(head)-1:]); c.state != connOpen {
 		t.Errorf("state %d", c.state)
 	}
 }

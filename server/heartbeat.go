@@ -53,6 +53,7 @@ func (h *Heartbeat) validate() error {
 // heartbeat is a loop's clock of Heartbeat and its walk over the clients.
 // Owned by the loop.
 type heartbeat struct {
+	loop    *loop
 	every   uint32 // ticks of the loop; 0 is off
 	limit   uint32
 	frame   *frame // nil for no data
@@ -62,24 +63,36 @@ type heartbeat struct {
 	cursor  uint32 // next slot it visits
 }
 
-func (s *Server) newHeartbeat() heartbeat {
-	c := &s.config.Heartbeat
+func newHeartbeat(l *loop) heartbeat {
+	c := &l.srv.config.Heartbeat
 	every := c.Interval
 	if c.Limit > 0 {
 		every /= 2
 	}
-	b := heartbeat{every: uint32((every + tickLen - 1) / tickLen), limit: uint32(c.Limit)}
+	b := heartbeat{loop: l, every: uint32((every + tickLen - 1) / tickLen), limit: uint32(c.Limit)}
 	b.next = b.every
 	if c.Data != "" && c.Data != "0" {
-		b.frame = s.messageFrame([]byte(c.Data), false)
+		b.frame = l.srv.messageFrame([]byte(c.Data), false)
 	}
 	return b
 }
 
+// heard notes that a client has sent a message, or is new.
+func (b *heartbeat) heard(c *conn) { c.left = b.count }
+
+// busy tells whether a walk is under way.
+func (b *heartbeat) busy() bool { return b.walking }
+
+// turn goes on with the walk.
+func (b *heartbeat) turn() {
+	if b.walking {
+		b.beatSome()
+	}
+}
+
 // beat starts the walk of a tick that has come. One that is still under way is
 // finished first; ticks that it was late for are left out.
-func (l *loop) beat(now uint32) {
-	b := &l.heart
+func (b *heartbeat) beat(now uint32) {
 	if b.every == 0 || b.walking || before(now, b.next) {
 		return
 	}
@@ -88,23 +101,22 @@ func (l *loop) beat(now uint32) {
 	}
 	b.count++
 	b.walking, b.cursor = true, 0
-	l.ring()
+	b.loop.mail.ring()
 }
 
 // beatSome visits the next clients of the walk: a slice of a turn.
-func (l *loop) beatSome() {
-	b := &l.heart
-	extent := l.slots.extent()
+func (b *heartbeat) beatSome() {
+	extent := b.loop.slots.extent()
 	writes := turnWrites
 	for visits := maxVisits; visits > 0 && writes > 0 && b.cursor < extent; visits-- {
-		ch := l.slots.chunkAt(b.cursor)
+		ch := b.loop.slots.chunkAt(b.cursor)
 		if ch == nil {
 			b.cursor += chunkLen - b.cursor%chunkLen
 			continue
 		}
 		slot := b.cursor
 		b.cursor++
-		if c := &ch.conns[slot%chunkLen]; c.state == connOpen && l.beatOne(slot, c) {
+		if c := &ch.conns[slot%chunkLen]; c.state == connOpen && b.beatOne(slot, c) {
 			writes--
 		}
 	}
@@ -113,8 +125,7 @@ func (l *loop) beatSome() {
 
 // beatOne does to a client what the tick asks for; false if that was nothing.
 // PHP's counter of a client is -1 after a message and grows with each tick.
-func (l *loop) beatOne(slot uint32, c *conn) bool {
-	b := &l.heart
+func (b *heartbeat) beatOne(slot uint32, c *conn) bool {
 	if c.held() {
 		c.left = b.count // its messages may lie in the socket
 		return false
@@ -122,14 +133,14 @@ func (l *loop) beatOne(slot uint32, c *conn) bool {
 	n := int64(b.count-c.left) - 2 // the counter before this tick
 	switch {
 	case b.limit > 0 && n >= 2*int64(b.limit):
-		l.abort(slot, c, closeHeartbeat)
+		b.loop.exit.abort(slot, c, closeHeartbeat)
 		return true
 	case b.frame == nil || n < 0 || b.limit > 0 && (n+1)%2 == 1:
 		return false
 	}
-	l.count.pings.Add(1)
-	if l.catchUp(slot, c) && l.deliver(slot, c, b.frame) && !c.is(flagBlocked) {
-		l.flush(slot, c)
+	b.loop.count.pings.Add(1)
+	if b.loop.fanout.catchUp(slot, c) && b.loop.writer.deliver(slot, c, b.frame) && !c.is(flagBlocked) {
+		b.loop.writer.flush(slot, c)
 	}
 	return true
 }

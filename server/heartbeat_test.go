@@ -26,7 +26,7 @@ func newBeats(t *testing.T, h Heartbeat) *beats {
 	b := &beats{sink: newSink(t, 1, 16), t: t}
 	b.l = b.loops[0]
 	b.config.Heartbeat = h
-	b.l.heart = b.newHeartbeat()
+	b.l.heart = newHeartbeat(b.l)
 	b.h = b.connect(t, 1)
 	return b
 }
@@ -36,7 +36,7 @@ func newBeats(t *testing.T, h Heartbeat) *beats {
 func (b *beats) tick() (sent int, there bool) {
 	before := b.wrote
 	b.n++
-	b.l.beat(b.n * b.l.heart.every)
+	b.l.heart.beat(b.n * b.l.heart.every)
 	b.turns(b.t)
 	return b.wrote - before, b.l.receiver(b.h) != nil
 }
@@ -46,7 +46,7 @@ func (b *beats) message(op ws.OpCode, payload string) {
 	f := codec.AppendHeader(nil, op, true, len(payload))
 	f[1] |= 0x80 // masked with zeros
 	f = append(append(f, 0, 0, 0, 0), payload...)
-	b.l.readFrames(b.h.Slot(), b.l.conn(b.h.Slot()), f)
+	b.l.reader.readFrames(b.h.Slot(), b.l.conn(b.h.Slot()), f)
 }
 
 // The table measured in docs/gatewayworker-protocol.md section 7.3, I = 2 s,
@@ -136,13 +136,13 @@ func TestHeartbeatData(t *testing.T) {
 // A tick that finds the last walk under way, or comes late, is one tick.
 func TestHeartbeatLate(t *testing.T) {
 	b := newBeats(t, Heartbeat{Interval: time.Second})
-	b.l.beat(100 * b.l.heart.every)
-	b.l.beat(101 * b.l.heart.every)
+	b.l.heart.beat(100 * b.l.heart.every)
+	b.l.heart.beat(101 * b.l.heart.every)
 	b.turns(t)
 	if b.l.heart.count != 1 || b.l.heart.walking {
 		t.Errorf("%+v", b.l.heart)
 	}
-	b.l.beat(101 * b.l.heart.every)
+	b.l.heart.beat(101 * b.l.heart.every)
 	if b.l.heart.count != 2 {
 		t.Errorf("%+v", b.l.heart)
 	}

@@ -11,25 +11,25 @@ func (c *conn) held() bool { return c.in != nil && c.in.held }
 
 // holdClient stops reading a client until unholdClient. What has been read of it
 // and not taken up stays in in, which is c's.
-func (l *loop) holdClient(slot uint32, c *conn, in *inbound) {
+func (r *reader) holdClient(slot uint32, c *conn, in *inbound) {
 	in.held = true
-	l.count.held.Add(1)
-	if !l.pause(c) {
-		l.closeNow(slot, c, closeInternal)
+	r.loop.count.held.Add(1)
+	if !r.pause(c) {
+		r.loop.exit.closeNow(slot, c, closeInternal)
 	}
 }
 
 // unholdClient reads a held client again. It returns whether the connection is still
 // there.
-func (l *loop) unholdClient(slot uint32, c *conn) bool {
+func (r *reader) unholdClient(slot uint32, c *conn) bool {
 	in := c.in
 	in.held = false
-	if !l.resume(c) {
-		l.closeNow(slot, c, closeInternal)
+	if !r.resume(c) {
+		r.loop.exit.closeNow(slot, c, closeInternal)
 		return false
 	}
-	c.lastRead = l.wheel.Now() // the time in which nobody listened does not count
-	l.putOff(slot, c)
+	c.lastRead = r.loop.clock.now() // the time in which nobody listened does not count
+	r.putOff(slot, c)
 	return true
 }
 
@@ -38,7 +38,7 @@ func (l *loop) unholdClient(slot uint32, c *conn) bool {
 func (s *Server) Resume(connections []uint32) {
 	s.eachConnection(connections, func(l *loop, slot uint32, c *conn) {
 		if c.held() {
-			l.unholdClient(slot, c)
+			l.reader.unholdClient(slot, c)
 		}
 	})
 }
@@ -48,7 +48,7 @@ func (s *Server) Resume(connections []uint32) {
 func (s *Server) Abandon(connections []uint32) {
 	s.eachConnection(connections, func(l *loop, slot uint32, c *conn) {
 		if c.state == connOpen {
-			l.abort(slot, c, closeNoWorker)
+			l.exit.abort(slot, c, closeNoWorker)
 		}
 	})
 }
@@ -69,7 +69,7 @@ func (s *Server) eachConnection(connections []uint32, do func(l *loop, slot uint
 		if len(list) == 0 {
 			continue
 		}
-		s.loops[i].post(command{kind: cmdFunc, run: func(l *loop) {
+		s.loops[i].mail.post(command{kind: cmdFunc, run: func(l *loop) {
 			for _, h := range list {
 				if c := l.conn(h.Slot()); c != nil && c.gen == h.Gen() {
 					do(l, h.Slot(), c)

@@ -16,7 +16,7 @@ type inbound struct {
 	head       []byte  // of a request; frames that came right behind it
 	scanned    int     // bytes of head searched for its end
 	message    []byte  // the message so far, with OnMessageEcho
-	charge     int     // what head counts for in loop.heads; 0: it doesn't
+	charge     int     // what head counts for in heads; 0: it doesn't
 	network    uint64  // with charge: quota.Network of the peer
 	rest       []byte  // frames that wait for their turn
 	assembling int     // what it counts for in Server.assembling
@@ -25,6 +25,26 @@ type inbound struct {
 	inflating
 }
 
+// reader takes up what clients send.
+type reader struct {
+	loop       *loop
+	maxMessage int // Capacity's
+	rbuf       []byte
+	spare      []*inbound
+	scratch    inbound  // of the client that is read, until it has to keep something
+	later      slotList // clients whose messages wait for their turn
+	heldBack   int      // bytes that these wait with
+}
+
+func newReader(l *loop) reader {
+	return reader{loop: l, rbuf: make([]byte, readLen), later: slotList{flag: flagLater}}
+}
+
+func (r *reader) limit(n Capacity) { r.maxMessage = n.MaxMessage }
+
+// forgetEvent gives back what a client was read with that has met a defect.
+func (r *reader) forgetEvent() { r.clearInbound(&r.scratch) }
+
 // waits tells that a turn is due before anything more of the client is read.
 func (in *inbound) waits() bool { return in.held || in.inflating.message != nil || len(in.rest) > 0 }
 
@@ -32,10 +52,10 @@ func (in *inbound) waits() bool { return in.held || in.inflating.message != nil 
 const maxSpare = 64
 
 // partial returns c's inbound, making it from the loop's scratch if need be.
-func (l *loop) partial(c *conn) *inbound {
+func (r *reader) partial(c *conn) *inbound {
 	if c.in == nil {
-		if n := len(l.spare); n > 0 {
-			c.in, l.spare = l.spare[n-1], l.spare[:n-1]
+		if n := len(r.spare); n > 0 {
+			c.in, r.spare = r.spare[n-1], r.spare[:n-1]
 		} else {
 			c.in = new(inbound)
 		}
@@ -43,127 +63,127 @@ func (l *loop) partial(c *conn) *inbound {
 	return c.in
 }
 
-func (l *loop) releaseInbound(c *conn) {
+func (r *reader) releaseInbound(c *conn) {
 	in := c.in
 	c.in = nil
-	l.clearInbound(in)
-	if len(l.spare) < maxSpare {
-		l.spare = append(l.spare, in)
+	r.clearInbound(in)
+	if len(r.spare) < maxSpare {
+		r.spare = append(r.spare, in)
 	}
 }
 
 // clearInbound makes an inbound one that holds nothing.
-func (l *loop) clearInbound(in *inbound) {
+func (r *reader) clearInbound(in *inbound) {
 	if in.waiting != nil {
-		l.stopWaiting(in)
+		r.loop.waiting.stopWaiting(in)
 	}
-	l.freeHead(in)
-	l.heldBack -= cap(in.rest)
-	l.assemble(in, 0)
+	r.loop.heads.free(in)
+	r.heldBack -= cap(in.rest)
+	r.loop.messages.assemble(in, 0)
 	in.inflating.discard()
 	*in = inbound{}
 }
 
 // hand takes what waits for its turn out of an inbound.
-func (l *loop) hand(in *inbound) []byte {
+func (r *reader) hand(in *inbound) []byte {
 	b := in.rest
-	l.heldBack -= cap(b)
+	r.heldBack -= cap(b)
 	in.rest = nil
 	return b
 }
 
 // hold has b wait for its turn in an inbound that holds nothing else back. own
 // tells that b may be kept.
-func (l *loop) hold(in *inbound, b []byte, own bool) {
+func (r *reader) hold(in *inbound, b []byte, own bool) {
 	if !own {
 		b = append([]byte(nil), b...)
 	}
 	in.rest = b
-	l.heldBack += cap(b)
+	r.heldBack += cap(b)
 }
 
 // readable reads once and takes up what came. One read an event: a client that
 // sends without end is served as often as the others.
-func (l *loop) readable(slot uint32, c *conn) {
-	room := l.room(slot, c)
+func (r *reader) readable(slot uint32, c *conn) {
+	room := r.room(slot, c)
 	if len(room) == 0 {
 		return // its turn comes
 	}
-	n, err := l.sys.read(int(c.fd), room)
+	n, err := r.loop.sys.read(int(c.fd), room)
 	switch {
 	case n > 0:
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
 		return
 	default:
-		l.closeNow(slot, c, goneReason(c))
+		r.loop.exit.closeNow(slot, c, goneReason(c))
 		return
 	}
-	l.count.bytesIn.Add(uint64(n))
-	c.lastRead = l.wheel.Now()
+	r.loop.count.bytesIn.Add(uint64(n))
+	c.lastRead = r.loop.clock.now()
 	c.sent = 0
 	if c.is(flagPinged) {
 		c.clear(flagPinged)
-		l.forgive(slot)
+		r.loop.progress.forgive(slot)
 		if c.state == connOpen {
-			l.nextDeadlineOf(slot, c, c.lastRead) // not when the pong would have been overdue
+			r.loop.clock.nextDeadlineOf(slot, c, c.lastRead) // not when the pong would have been overdue
 		}
 	}
 	if c.is(flagSecure) && c.state != connProxy {
-		l.readSecure(slot, c, l.rbuf[:n])
+		r.loop.secure.read(slot, c, r.rbuf[:n])
 		return
 	}
-	l.take(slot, c, l.rbuf[:n])
+	r.take(slot, c, r.rbuf[:n])
 }
 
 // take takes up bytes of the stream that a client sends.
-func (l *loop) take(slot uint32, c *conn, b []byte) {
+func (r *reader) take(slot uint32, c *conn, b []byte) {
 	switch c.state {
 	case connHandshake, connRefusing:
-		l.readHead(slot, c, b)
+		r.loop.entrance.readHead(slot, c, b)
 	case connProxy:
-		l.readProxy(slot, c, b)
+		r.loop.readProxy(slot, c, b)
 	case connVerifying:
-		l.keepHead(slot, c, b)
+		r.loop.heads.keep(slot, c, b)
 	case connOpen, connClosing:
-		l.readFrames(slot, c, b)
+		r.readFrames(slot, c, b)
 	}
 }
 
 // readFrames takes up frames of a client.
-func (l *loop) readFrames(slot uint32, c *conn, b []byte) {
+func (r *reader) readFrames(slot uint32, c *conn, b []byte) {
 	if c.form.plain() {
-		l.readPlain(slot, c, b)
+		r.readPlain(slot, c, b)
 		return
 	}
 	if !c.is(flagServed) || c.flags&(flagPeerClosed|flagDeaf) != 0 {
 		return // nothing counts after a refusal or a close frame
 	}
-	if l.srv.policy.Load().metered && c.state == connOpen && !l.meter(slot, c, meterBytes, len(b)) {
+	if r.loop.srv.policy.Load().metered && c.state == connOpen && !r.loop.meter(slot, c, meterBytes, len(b)) {
 		return
 	}
 	in := c.in
 	if in == nil {
-		in = &l.scratch
+		in = &r.scratch
 		in.parser.Deflate = c.form.windowBits() != 0
-		in.parser.AnyText = c.is(flagTold) && l.srv.anyText.Load()
+		in.parser.AnyText = c.is(flagTold) && r.loop.srv.anyText.Load()
 	}
 	if in.waits() {
-		l.hold(in, append(l.hand(in), b...), true)
+		r.hold(in, append(r.hand(in), b...), true)
 		return
 	}
-	l.takeFrames(slot, c, in, b, firstSlice, false)
+	r.takeFrames(slot, c, in, b, firstSlice, false)
 }
 
 // takeFrames takes up b, which came behind what in holds, until the budget is
 // spent. own tells that b may be kept.
-func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget int, own bool) {
-	limit := int64(l.maxMessage)
-	metered := l.srv.policy.Load().metered
+func (r *reader) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget int, own bool) {
+	limit := int64(r.maxMessage)
+	metered := r.loop.srv.policy.Load().metered
 	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 && !in.held {
 		gen := c.gen
 		if in.inflating.message != nil {
-			if !l.inflateSome(slot, c, in, &budget) {
-				l.clearInbound(in)
+			if !r.loop.inflater.inflateSome(slot, c, in, &budget) {
+				r.clearInbound(in)
 				return
 			}
 			continue
@@ -171,33 +191,33 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget in
 		n, ev, err := in.parser.Next(b, limit)
 		b = b[n:]
 		if err != nil {
-			l.clearInbound(in)
-			l.broken(slot, c, err)
+			r.clearInbound(in)
+			r.broken(slot, c, err)
 			return
 		}
 		if ev.Kind == codec.EventNone {
 			continue
 		}
 		budget -= c.cost()
-		if metered && c.state == connOpen && isMessage(&ev) && !l.meter(slot, c, meterMessages, 1) {
-			l.clearInbound(in)
+		if metered && c.state == connOpen && isMessage(&ev) && !r.loop.meter(slot, c, meterMessages, 1) {
+			r.clearInbound(in)
 			return
 		}
-		if ev.Deflated && l.srv.config.OnMessage != OnMessageClose {
-			if l.pack(c, in, &ev); l.assemble(in, cap(in.packed)+cap(in.message)) {
+		if ev.Deflated && r.loop.srv.config.OnMessage != OnMessageClose {
+			if r.loop.inflater.pack(c, in, &ev, limit); r.loop.messages.assemble(in, cap(in.packed)+cap(in.message)) {
 				continue
 			}
-			l.clearInbound(in)
-			l.refuseMessage(slot, c, closeMessagesFull)
+			r.clearInbound(in)
+			r.loop.messages.refuseMessage(slot, c, closeMessagesFull)
 			return
 		}
-		if !l.handleEvent(slot, c, in, &ev) || c.gen != gen {
-			l.clearInbound(in)
+		if !r.handleEvent(slot, c, in, &ev) || c.gen != gen {
+			r.clearInbound(in)
 			return
 		}
 	}
-	if len(l.pongs) > 0 && !l.sendPongs(slot, c) {
-		l.clearInbound(in)
+	if !r.loop.writer.payPongs(slot, c) {
+		r.clearInbound(in)
 		return
 	}
 	rests := in.parser.AtRest() && in.message == nil && in.packed == nil
@@ -205,33 +225,33 @@ func (l *loop) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget in
 	switch {
 	case waits:
 		if c.in == nil {
-			in = l.keep(c, in)
+			in = r.keep(c, in)
 		}
-		l.hold(in, b, own)
+		r.hold(in, b, own)
 		if in.held {
-			l.holdClient(slot, c, in)
+			r.holdClient(slot, c, in)
 		} else {
-			l.putOff(slot, c)
+			r.putOff(slot, c)
 		}
 	case rests && c.in != nil:
-		l.releaseInbound(c)
+		r.releaseInbound(c)
 	case !rests && c.in == nil:
-		l.keep(c, in)
+		r.keep(c, in)
 	}
-	l.scratch = inbound{}
+	r.scratch = inbound{}
 }
 
 // keep moves what scratch holds to c.
-func (l *loop) keep(c *conn, scratch *inbound) *inbound {
-	in := l.partial(c)
+func (r *reader) keep(c *conn, scratch *inbound) *inbound {
+	in := r.partial(c)
 	*in = *scratch
 	return in
 }
 
 // broken ends a client whose bytes break RFC 6455 or a limit.
-func (l *loop) broken(slot uint32, c *conn, err error) {
+func (r *reader) broken(slot uint32, c *conn, err error) {
 	if c.state == connClosing {
-		l.closeNow(slot, c, c.close)
+		r.loop.exit.closeNow(slot, c, c.close)
 		return
 	}
 	why := closeProtocol
@@ -247,32 +267,32 @@ func (l *loop) broken(slot uint32, c *conn, err error) {
 	// What follows in the stream has no meaning, but is read: closing a socket
 	// with unread bytes would reset it and eat our close frame.
 	c.set(flagDeaf)
-	l.fail(slot, c, why, e)
+	r.loop.exit.fail(slot, c, why, e)
 }
 
 // handleEvent acts on one thing a client sent. It returns whether to go on.
-func (l *loop) handleEvent(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
+func (r *reader) handleEvent(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
 	switch ev.Kind {
 	case codec.EventClose:
-		return l.peerCloses(slot, c, ev)
+		return r.peerCloses(slot, c, ev)
 	case codec.EventPing:
 		if c.state == connOpen {
-			return l.pong(slot, c, ev.Data)
+			return r.loop.writer.pong(slot, c, ev.Data)
 		}
 	case codec.EventData:
 		if c.state == connOpen {
-			return l.onData(slot, c, in, ev)
+			return r.loop.messages.onData(slot, c, in, ev)
 		}
 	}
 	return true
 }
 
 // peerCloses answers a close frame with its own code (RFC 6455 section 5.5.1).
-func (l *loop) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
+func (r *reader) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
 	c.set(flagPeerClosed)
 	if c.state == connClosing {
 		if c.head == 0 {
-			l.closeNow(slot, c, c.close)
+			r.loop.exit.closeNow(slot, c, c.close)
 		}
 		return false
 	}
@@ -280,39 +300,6 @@ func (l *loop) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
 	if code == ws.StatusNoStatusRcvd {
 		code = 0
 	}
-	l.startClose(slot, c, closePeer, controlFrame(codec.AppendClose(nil, code, "")), false)
+	r.loop.exit.startClose(slot, c, closePeer, controlFrame(codec.AppendClose(nil, code, "")), false)
 	return false
-}
-
-// onData acts on a piece of a message as Config.OnMessage says.
-func (l *loop) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bool {
-	if ev.Last {
-		c.left = l.heart.count
-	}
-	switch l.srv.config.OnMessage {
-	case OnMessageClose:
-		l.count.messagesIn.Add(1)
-		l.startClose(slot, c, closePolicy, closeFrames[closePolicy], false)
-		return false
-	case OnMessageEcho:
-		return l.wholeMessage(slot, c, in, ev)
-	}
-	if l.srv.config.Events != nil && !l.srv.unwanted.Load() && (ev.First || in.message != nil) {
-		return l.wholeMessage(slot, c, in, ev)
-	}
-	if ev.Last {
-		l.count.messagesIn.Add(1)
-	}
-	return true
-}
-
-// echoFrame encodes a message as c wants it. It is the one frame that a loop
-// compresses, since echoing is for tests.
-func (l *loop) echoFrame(c *conn, op ws.OpCode, message []byte) *frame {
-	if bits := c.form.windowBits(); bits != 0 && len(message) >= l.srv.config.CompressMin {
-		if b := l.srv.deflater.codec.Frame(op, message, bits); b != nil {
-			return &frame{bytes: b}
-		}
-	}
-	return &frame{bytes: codec.AppendFrame(make([]byte, 0, codec.FrameLen(len(message))), op, message)}
 }

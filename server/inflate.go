@@ -65,19 +65,24 @@ func (f *inflating) discard() {
 	*f = inflating{}
 }
 
-// pack takes up a piece of a compressed message.
-func (l *loop) pack(c *conn, in *inbound, ev *codec.Event) {
+// inflater inflates the messages of a loop's clients.
+type inflater struct {
+	loop *loop
+	buf  []byte // for a piece of a message; nil until there is one
+}
+
+// pack takes up a piece of a compressed message, which may inflate to limit bytes.
+func (z *inflater) pack(c *conn, in *inbound, ev *codec.Event, limit int64) {
 	f := &in.inflating
 	if c.state != connOpen {
 		f.packed = nil
 		return
 	}
-	l.count.inflate.packed.Add(uint64(len(ev.Data)))
+	z.loop.count.inflate.packed.Add(uint64(len(ev.Data)))
 	if !ev.Last {
 		f.packed = append(f.packed, ev.Data...)
 		return
 	}
-	limit := int64(l.maxMessage)
 	f.op, f.begun, f.cost = ev.Op, false, len(f.packed)+len(ev.Data)
 	f.metered = f.cost
 	if f.packed == nil {
@@ -91,14 +96,14 @@ func (l *loop) pack(c *conn, in *inbound, ev *codec.Event) {
 
 // inflateSome gives the next pieces of a complete compressed message, until it
 // or the budget is at its end. It returns whether to go on with this client.
-func (l *loop) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool {
+func (z *inflater) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool {
 	f := &in.inflating
 	gen := c.gen
 	if !f.begun {
 		*budget -= inflateCost + f.cost
 	}
-	if l.plain == nil {
-		l.plain = make([]byte, plainLen)
+	if z.buf == nil {
+		z.buf = make([]byte, plainLen)
 	}
 	for f.message != nil {
 		if c.state != connOpen { // closing: what it says does not count any more
@@ -106,26 +111,26 @@ func (l *loop) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool 
 			f.message = nil
 			return true
 		}
-		n, last, err := f.message.Next(l.plain)
+		n, last, err := f.message.Next(z.buf)
 		if err != nil {
-			l.inflateFailed(err)
-			l.clearInbound(in)
-			l.broken(slot, c, err)
+			z.inflateFailed(err)
+			z.loop.reader.clearInbound(in)
+			z.loop.reader.broken(slot, c, err)
 			return false
 		}
 		*budget -= n * inflateByte
-		l.count.inflate.plain.Add(uint64(n))
-		if !l.meterInflated(slot, c, f, n) {
+		z.loop.count.inflate.plain.Add(uint64(n))
+		if !z.meterInflated(slot, c, f, n) {
 			return false
 		}
-		ev := codec.Event{Kind: codec.EventData, Op: f.op, First: !f.begun, Last: last, Data: l.plain[:n]}
+		ev := codec.Event{Kind: codec.EventData, Op: f.op, First: !f.begun, Last: last, Data: z.buf[:n]}
 		f.begun = true
 		if last {
 			f.message.Close()
 			f.message = nil
-			l.count.inflate.messages.Add(1)
+			z.loop.count.inflate.messages.Add(1)
 		}
-		if !l.handleEvent(slot, c, in, &ev) || c.gen != gen {
+		if !z.loop.reader.handleEvent(slot, c, in, &ev) || c.gen != gen {
 			return false
 		}
 		if *budget <= 0 {
@@ -137,13 +142,13 @@ func (l *loop) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool 
 
 // meterInflated charges a client for what a compressed message turns into beyond
 // its own bytes: inflating is the work, and a rate of bytes is there to bound it.
-func (l *loop) meterInflated(slot uint32, c *conn, f *inflating, n int) bool {
+func (z *inflater) meterInflated(slot uint32, c *conn, f *inflating, n int) bool {
 	credit := min(n, f.metered)
 	f.metered -= credit
-	return n == credit || !l.srv.policy.Load().metered || l.meter(slot, c, meterBytes, n-credit)
+	return n == credit || !z.loop.srv.policy.Load().metered || z.loop.meter(slot, c, meterBytes, n-credit)
 }
 
-func (l *loop) inflateFailed(err error) {
+func (z *inflater) inflateFailed(err error) {
 	why := inflateInvalid
 	if e, ok := err.(*codec.CloseError); ok && e != codec.ErrInflate {
 		why = inflateUTF8
@@ -151,5 +156,5 @@ func (l *loop) inflateFailed(err error) {
 			why = inflateTooBig
 		}
 	}
-	l.count.inflate.failures[why].Add(1)
+	z.loop.count.inflate.failures[why].Add(1)
 }

@@ -25,7 +25,7 @@ func setOptions(fd int, c *Config, m form) error {
 
 // keepAlive has the kernel find idle peers that are gone where no pings do. One
 // that is silent is probed after interval and gone after timeout more. The kernel
-// does not probe while it holds bytes for a peer: then loop.watch does the
+// does not probe while it holds bytes for a peer: then progress.watch does the
 // same. TCP_USER_TIMEOUT is left off, since it also ends a peer that reads slowly: what
 // it measures is for how long the window has no room for a whole segment.
 func keepAlive(fd int, interval, timeout time.Duration, m form) error {

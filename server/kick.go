@@ -108,36 +108,3 @@ func (s *Server) kickAll(order *kickOrder, exclude []table.Handle) (kicked int) 
 	}
 	return kicked
 }
-
-// kick closes a client that Kick has taken out of the registry: what is queued
-// for it and the order's text come before the close frame.
-func (l *loop) kick(cmd *command) {
-	slot := cmd.one.Slot()
-	c := l.receiver(cmd.one)
-	if c == nil || !l.catchUp(slot, c) {
-		return
-	}
-	if cmd.kick.abort {
-		l.kickAtOnce(slot, c, cmd.kick.why)
-		return
-	}
-	if cmd.kick.text != nil && len(cmd.kick.text.as(c.form)) > 0 {
-		l.queue(c, cmd.kick.text)
-	}
-	l.startClose(slot, c, cmd.kick.why, cmd.kick.close, false)
-}
-
-// kickAtOnce drops what the socket does not take now. What it takes still goes
-// out: the order to end came behind it, and in PHP's gateway, which writes each
-// message when it is sent, it would be on its way
-// (docs/gatewayworker-protocol.md section 7.5).
-func (l *loop) kickAtOnce(slot uint32, c *conn, why closeReason) {
-	if c.head != 0 && !c.is(flagBlocked) && !l.flush(slot, c) {
-		return
-	}
-	if c.head != 0 {
-		l.abort(slot, c, why)
-		return
-	}
-	l.closeNow(slot, c, why)
-}

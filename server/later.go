@@ -31,42 +31,52 @@ func (c *conn) cost() int {
 	return messageCost
 }
 
+// busy tells whether a client waits for its turn.
+func (r *reader) busy() bool { return !r.later.empty() }
+
+// turn goes on with one client.
+func (r *reader) turn() {
+	if !r.later.empty() {
+		r.takeLater()
+	}
+}
+
 // putOff has the loop go on with a client in its next turns; what it has sent
 // beyond its slice is held by its inbound.
-func (l *loop) putOff(slot uint32, c *conn) {
+func (r *reader) putOff(slot uint32, c *conn) {
 	if !c.is(flagLater) {
 		c.set(flagLater)
-		l.count.putOff.Add(1)
-		l.later.slots = append(l.later.slots, slot)
-		l.ring()
+		r.loop.count.putOff.Add(1)
+		r.later.slots = append(r.later.slots, slot)
+		r.loop.mail.ring()
 	}
 }
 
 // takeLater goes on with the first client whose slice was at its end. There has
 // to be one.
-func (l *loop) takeLater() {
-	q := &l.later
+func (r *reader) takeLater() {
+	q := &r.later
 	slot := q.slots[q.next]
 	q.next++
-	if c := l.conn(slot); c != nil && c.is(flagLater) {
+	if c := r.loop.conn(slot); c != nil && c.is(flagLater) {
 		c.clear(flagLater)
-		l.takeRest(slot, c)
+		r.takeRest(slot, c)
 	}
 	q.recycle()
 }
 
-func (l *loop) takeRest(slot uint32, c *conn) {
-	defer l.survive(slot, c.gen)
+func (r *reader) takeRest(slot uint32, c *conn) {
+	defer r.loop.survive(slot, c.gen)
 	in := c.in
 	if in == nil || in.held {
 		return
 	}
-	c.lastRead = l.wheel.Now() // a pong may stand in what has not been read
+	c.lastRead = r.loop.clock.now() // a pong may stand in what has not been read
 	if c.form.plain() {
-		l.takeLines(slot, c, l.hand(in), laterSlice, true)
+		r.takeLines(slot, c, r.hand(in), laterSlice, true)
 		return
 	}
 	if c.in != nil {
-		l.takeFrames(slot, c, in, l.hand(in), laterSlice, true)
+		r.takeFrames(slot, c, in, r.hand(in), laterSlice, true)
 	}
 }

@@ -61,10 +61,10 @@ func TestTinyMessagesWaitTheirTurn(t *testing.T) {
 				if c.is(flagLater) {
 					slice = laterSlice
 					turns++
-					l.takeLater()
+					l.reader.takeLater()
 				} else {
 					m := min(cut, len(rest))
-					l.readFrames(c.slot, c.conn, rest[:m])
+					l.reader.readFrames(c.slot, c.conn, rest[:m])
 					rest = rest[m:]
 				}
 				if got := len(y.messages) - before; got > slice/(messageCost+toldCost)+1 {
@@ -77,8 +77,8 @@ func TestTinyMessagesWaitTheirTurn(t *testing.T) {
 			if least := len(try.wire) / readLen; turns < least || cut == len(try.wire) && turns < n*(messageCost+toldCost)/laterSlice-1 {
 				t.Errorf("%s in pieces of %d: %d turns", what, cut, turns)
 			}
-			if c.in != nil || l.heldBack != 0 {
-				t.Errorf("%s in pieces of %d: %+v, %d bytes are left", what, cut, c.in, l.heldBack)
+			if c.in != nil || l.reader.heldBack != 0 {
+				t.Errorf("%s in pieces of %d: %+v, %d bytes are left", what, cut, c.in, l.reader.heldBack)
 			}
 			l.disconnect(c)
 		}
@@ -91,22 +91,22 @@ func TestWaitingClientIsNotRead(t *testing.T) {
 	l, y := told(t)
 	flood, other := l.connect(t), l.connect(t)
 	flood.form = formLine
-	l.readFrames(flood.slot, flood.conn, bytes.Repeat([]byte("\n"), 10_000))
+	l.reader.readFrames(flood.slot, flood.conn, bytes.Repeat([]byte("\n"), 10_000))
 	heard := len(y.messages)
 	write(t, flood, "more\n")
 	write(t, other, string(codec.AppendMaskedFrame(nil, ws.OpText, []byte("other"), [4]byte{})))
-	l.readable(flood.slot, flood.conn)
-	l.readable(other.slot, other.conn)
+	l.reader.readable(flood.slot, flood.conn)
+	l.reader.readable(other.slot, other.conn)
 	if got := y.messages[heard:]; len(got) != 1 || got[0] != "other" {
 		t.Fatalf("heard %q", got)
 	}
-	if l.heldBack == 0 {
+	if l.reader.heldBack == 0 {
 		t.Error("nothing waits")
 	}
 	l.disconnect(flood)
-	l.takeLater() // finds nobody
-	if l.heldBack != 0 || !l.later.empty() {
-		t.Errorf("%d bytes of a client that is gone wait", l.heldBack)
+	l.reader.takeLater() // finds nobody
+	if l.reader.heldBack != 0 || !l.reader.later.empty() {
+		t.Errorf("%d bytes of a client that is gone wait", l.reader.heldBack)
 	}
 	l.disconnect(other)
 }
@@ -117,10 +117,10 @@ func TestWaitingClientIsAlive(t *testing.T) {
 	l, _ := told(t)
 	c := l.connect(t)
 	c.form = formLine
-	l.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), 10_000))
+	l.reader.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), 10_000))
 	c.lastRead -= 100
-	l.takeLater()
-	if c.lastRead != l.wheel.Now() {
+	l.reader.takeLater()
+	if c.lastRead != l.clock.now() {
 		t.Error("the time in which it could not be heard counts against it")
 	}
 	l.disconnect(c)
@@ -130,20 +130,20 @@ func TestWaitingClientIsAlive(t *testing.T) {
 func TestRoomOfReads(t *testing.T) {
 	l, _ := told(t)
 	var floods []connected
-	for l.heldBack <= laterRoom {
+	for l.reader.heldBack <= laterRoom {
 		c := l.connect(t)
 		c.form = formLine
-		l.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), readLen))
+		l.reader.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), readLen))
 		floods = append(floods, c)
 	}
 	quiet := l.connect(t)
-	if n := len(l.room(quiet.slot, quiet.conn)); n != shortRead {
+	if n := len(l.reader.room(quiet.slot, quiet.conn)); n != shortRead {
 		t.Errorf("a read of %d bytes", n)
 	}
 	for _, c := range floods {
 		l.disconnect(c)
 	}
-	if n := len(l.room(quiet.slot, quiet.conn)); n != readLen {
+	if n := len(l.reader.room(quiet.slot, quiet.conn)); n != readLen {
 		t.Errorf("then a read of %d bytes", n)
 	}
 	l.disconnect(quiet)
@@ -158,9 +158,9 @@ func TestByteRateCountsWhatIsInflated(t *testing.T) {
 		})
 		c := l.connectOffering(t)
 		for range 2 {
-			l.readFrames(c.slot, c.conn, compressedFrame(ws.OpText, deflated([]byte(strings.Repeat("a", size)))))
+			l.reader.readFrames(c.slot, c.conn, compressedFrame(ws.OpText, deflated([]byte(strings.Repeat("a", size)))))
 			for c.is(flagLater) {
-				l.takeLater()
+				l.reader.takeLater()
 			}
 		}
 		if got := c.state != connOpen; got != closed {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math"
+
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
@@ -20,19 +22,6 @@ const (
 	turnLeaves = 4096
 )
 
-// joinSome lets in the next client that joins many groups.
-func (l *loop) joinSome() {
-	if len(l.joining) == 0 {
-		return
-	}
-	next := l.joining[0]
-	l.joining[0] = nil
-	if l.joining = l.joining[1:]; len(l.joining) == 0 {
-		l.joining = nil
-	}
-	next()
-}
-
 // leaver is a client that has ended and is in some groups still.
 type leaver struct {
 	handle table.Handle
@@ -42,58 +31,67 @@ type leaver struct {
 }
 
 // leave takes the client out of the registry, once.
-func (l *loop) leave(slot uint32, c *conn) {
+func (x *exit) leave(slot uint32, c *conn) {
 	if !c.is(flagRegistered) {
 		return
 	}
 	c.clear(flagRegistered)
-	h := l.handle(slot, c)
-	if groups := l.srv.registry.unregisterBut(h); len(groups) > 0 {
-		l.leaving = append(l.leaving, leaver{handle: h, groups: groups})
-		l.ring()
+	h := x.loop.handle(slot, c)
+	if groups := x.loop.srv.registry.unregisterBut(h); len(groups) > 0 {
+		x.leaving = append(x.leaving, leaver{handle: h, groups: groups})
+		x.loop.mail.ring()
 	}
 }
 
 // closed tells of the end of a client that was told of, once. It comes right after
 // leave, or after a kick.
-func (l *loop) closed(slot uint32, c *conn) {
+func (x *exit) closed(slot uint32, c *conn) {
 	if !c.is(flagTold) {
 		return
 	}
 	c.clear(flagTold)
-	h, e := l.handle(slot, c), l.eventClient(slot, c)
-	l.srv.registry.forgetSession(h)
-	if n := len(l.leaving); n > 0 && l.leaving[n-1].handle == h {
-		l.leaving[n-1].told, l.leaving[n-1].client = true, e
+	h, e := x.loop.handle(slot, c), x.loop.messages.eventClient(slot, c)
+	x.loop.srv.registry.forgetSession(h)
+	if n := len(x.leaving); n > 0 && x.leaving[n-1].handle == h {
+		x.leaving[n-1].told, x.leaving[n-1].client = true, e
 		return
 	}
-	l.srv.config.Events.Closed(e)
+	x.loop.srv.config.Events.Closed(e)
 }
 
+// busy tells whether clients have yet to leave their groups.
+func (x *exit) busy() bool { return len(x.leaving) > 0 }
+
+// turn has the next clients leave.
+func (x *exit) turn() { x.leaveSome(turnLeaves) }
+
+// end has all of them leave.
+func (x *exit) end() { x.leaveSome(math.MaxInt) }
+
 // leaveSome goes on with those who leave, for so many groups.
-func (l *loop) leaveSome(budget int) {
-	if len(l.leaving) == 0 {
+func (x *exit) leaveSome(budget int) {
+	if len(x.leaving) == 0 {
 		return
 	}
 	done := 0
-	for i := range l.leaving {
-		v := &l.leaving[i]
+	for i := range x.leaving {
+		v := &x.leaving[i]
 		n := min(budget, len(v.groups))
 		for _, e := range v.groups[:n] {
-			l.srv.registry.groups.Remove(e, v.handle)
+			x.loop.srv.registry.groups.Remove(e, v.handle)
 		}
 		v.groups = v.groups[n:]
 		if budget -= n; len(v.groups) > 0 {
 			break
 		}
 		if v.told {
-			l.srv.config.Events.Closed(v.client)
+			x.loop.srv.config.Events.Closed(v.client)
 		}
 		done++
 	}
-	if clear(l.leaving[:done]); done == len(l.leaving) {
-		l.leaving = nil
+	if clear(x.leaving[:done]); done == len(x.leaving) {
+		x.leaving = nil
 		return
 	}
-	l.leaving = l.leaving[done:]
+	x.leaving = x.leaving[done:]
 }

@@ -50,13 +50,13 @@ func TestLeaversOfManyGroups(t *testing.T) {
 		all, ids = append(all, c), append(ids, id)
 	}
 	few, _ := l.inGroups(t, "few", 10)
-	l.closeNow(few.slot, few.conn, closeGone)
+	l.exit.closeNow(few.slot, few.conn, closeGone)
 	if !slices.Equal(f.groups, []int{clients * each}) {
 		t.Fatalf("a client of few groups: %v", f.groups)
 	}
 	f.groups = nil
 	for _, c := range all {
-		l.closeNow(c.slot, c.conn, closeGone)
+		l.exit.closeNow(c.slot, c.conn, closeGone)
 	}
 	if n := l.srv.registry.groups.Len(); n < clients*each-manyGroups {
 		t.Fatalf("%d groups are left before a turn", n)
@@ -67,7 +67,7 @@ func TestLeaversOfManyGroups(t *testing.T) {
 	if members, err := l.srv.Members(ctx, gateway.Members{Group: "2 4000"}); err != nil || len(members) != 0 {
 		t.Errorf("%v, %v", members, err)
 	}
-	for turns := 0; len(l.leaving) > 0; turns++ {
+	for turns := 0; len(l.exit.leaving) > 0; turns++ {
 		before := l.srv.registry.groups.Len()
 		if err := l.turn(); err != nil {
 			t.Fatal(err)
@@ -93,10 +93,10 @@ func TestKicksLeaveAtOnce(t *testing.T) {
 		t.Errorf("%d groups are left by a kick", n)
 	}
 	c, _ := l.inGroups(t, "gone", 2000)
-	l.closeNow(c.slot, c.conn, closeGone)
-	l.leaveSome(len(l.leaving[0].groups))
-	if n := l.srv.registry.groups.Len(); n != 0 || l.leaving != nil {
-		t.Errorf("%d groups are left, %v", n, l.leaving)
+	l.exit.closeNow(c.slot, c.conn, closeGone)
+	l.exit.leaveSome(len(l.exit.leaving[0].groups))
+	if n := l.srv.registry.groups.Len(); n != 0 || l.exit.leaving != nil {
+		t.Errorf("%d groups are left, %v", n, l.exit.leaving)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestTokensOfManyGroupsTakeTurns(t *testing.T) {
 		k.tell(token.Identity{Groups: groups}, token.ErrInvalid)
 	}
 	last := false
-	l.post(command{kind: cmdFunc, run: func(*loop) { last = true }})
+	l.mail.post(command{kind: cmdFunc, run: func(*loop) { last = true }})
 	for turn := 1; turn <= clients; turn++ {
 		if err := l.turn(); err != nil {
 			t.Fatal(err)
@@ -125,7 +125,7 @@ func TestTokensOfManyGroupsTakeTurns(t *testing.T) {
 			t.Fatalf("%d after %d turns, what came behind them: %t", n, turn, last)
 		}
 	}
-	if l.joining != nil {
+	if l.entrance.joining != nil {
 		t.Error("something is left")
 	}
 }

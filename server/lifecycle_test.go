@@ -197,7 +197,7 @@ func TestBusy(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.PushQueue = 4 << 10; c.Loops = 1 })
 	c := s.dial()
 	release := make(chan struct{})
-	s.loops[0].post(command{kind: cmdFunc, run: func(*loop) { <-release }})
+	s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { <-release }})
 	busy := 0
 	for range 100 {
 		if _, err := s.Push(ctx, gateway.Push{To: gateway.Targets{All: true}, Payload: []byte("x")}); err != nil {
@@ -245,9 +245,9 @@ func TestIdleLoopHoldsNoFrames(t *testing.T) {
 	held := make(chan int)
 	l := s.loops[0]
 	for range 2 { // both lists, which change places
-		l.post(command{kind: cmdFunc, run: func(l *loop) {
+		l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
 			n := 0
-			for _, list := range [][]command{l.batch[:cap(l.batch)], l.mail.commands[:cap(l.mail.commands)]} {
+			for _, list := range [][]command{l.commands.batch[:cap(l.commands.batch)], l.mail.commands[:cap(l.mail.commands)]} {
 				for i := range list {
 					if list[i].frame != nil {
 						n++

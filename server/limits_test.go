@@ -211,7 +211,7 @@ func TestMetersComeAndGo(t *testing.T) {
 	l := s.loops[0]
 	pages := func() (n int) {
 		done := make(chan struct{})
-		l.post(command{kind: cmdFunc, run: func(l *loop) { n = len(l.meters.pages); close(done) }})
+		l.mail.post(command{kind: cmdFunc, run: func(l *loop) { n = len(l.meters.pages); close(done) }})
 		<-done
 		return n
 	}

@@ -2,18 +2,13 @@ package server
 
 import (
 	"fmt"
-	"math"
 	"runtime/debug"
-	"time"
 
 	"github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
-	"castgate/codec"
 	"castgate/server/internal/bell"
-	"castgate/server/internal/table"
-	"castgate/server/internal/wheel"
 	"castgate/server/transport"
 )
 
@@ -28,96 +23,67 @@ const (
 	readLen        = 64 << 10
 )
 
-// loop is one event loop and everything it owns. Fields are in groups by
-// owner; see doc.go.
+// loop is one event loop: a poller, the connections accepted for it, and the
+// parts that serve them. A part owns its fields: no file but its own touches
+// them (parts_test.go). What one part asks of another are calls of its
+// methods, by way of loop; see ARCHITECTURE.md for their table.
 type loop struct {
 	// Static after newLoop.
-	idx        int
-	srv        *Server
-	sys        *system
-	poller     *netpoll.Poller
-	bell       bell.Bell
-	ticker     int // timerfd
-	maxMessage int // these five are of Capacity
-	sendQueue  uint32
-	sendFrames uint32
-	slowDrop   bool // SlowPolicy is drop
-	// maxHandshake is the longest request head in bytes.
-	maxHandshake int
+	idx    int
+	srv    *Server
+	sys    *system
+	poller *netpoll.Poller
+	bell   bell.Bell
+	ticker int // timerfd
 
-	// Guarded by itself.
-	mail mailbox
-
-	// Atomics, written by the loop, but for matched.
-	count counters
-
-	// Shared with the registry; see slots.
-	slots slots
+	mail  mailbox  // shared with other goroutines, guarded by itself
+	count counters // atomics, written by the loop, but for matched
+	slots slots    // shared with the registry; see there
 
 	// Owned by the loop's goroutine.
-	nodes      nodePool
-	wheel      *wheel.Wheel
-	all        broadcasts
-	heart      heartbeat
-	batch      []command
-	next       int        // first of batch not done
-	walking    table.Iter // members left of batch[next], a cmdSnapshot that is under way
-	landing    []arrival
-	urgent     slotList      // to write first: targets of pushes to few
-	bulk       slotList      // to write a slice at a time
-	later      slotList      // clients whose messages wait for their turn
-	drain      int           // drainUnits that a tick adds to credit; 0 when not draining
-	credit     int           // how many clients may be closed now, in drainUnits
-	drained    uint32        // slot where draining goes on
-	began      time.Duration // of sys.elapsed: when tick 0 was
-	heldBack   int           // bytes that these wait with
-	rbuf       []byte
-	plain      []byte // of compressed messages; nil until there is one
-	wbuf       []byte
-	pongs      []byte // owed for pings of the read at hand
-	newestPong int    // where the last of them begins
-	records    transport.Records
-	due        []uint32
-	handles    []table.Handle
-	spare      []*inbound
-	heads      heads
-	scratch    inbound
-	meters     meters
-	takers     map[uint32]taker // by slot; nil for none
-	sentRest   int              // see note
-	upgrader   codec.Upgrader
-
-	leaving     []leaver  // clients that have ended, oldest first
-	joining     []func()  // each lets in a client that joins many groups, oldest first
-	waiters     []*waiter // wait to be admitted, oldest first
-	readmitting bool      // readmitSome goes on with them
+	commands commandQueue
+	clock    clock
+	progress progress
+	entrance entrance
+	heads    heads
+	waiting  waitingRoom
+	reader   reader
+	inflater inflater
+	messages messages
+	meters   meters
+	writer   writer
+	secure   secureStreams
+	fanout   fanout
+	heart    heartbeat
+	exit     exit
+	drain    drainer
 }
 
 func newLoop(s *Server, idx int) (*loop, error) {
 	l := &loop{
-		idx: idx, srv: s, sys: s.sys,
-		wheel:   wheel.New(wheelBuckets),
-		rbuf:    make([]byte, readLen),
-		wbuf:    make([]byte, 0, gatherLen),
-		handles: make([]table.Handle, 512),
-		began:   s.sys.elapsed(),
-		urgent:  slotList{flag: flagUrgent},
-		bulk:    slotList{flag: flagBulk},
-		heart:   s.newHeartbeat(),
-		heads:   newHeads(s.config.Loops),
-		later:   slotList{flag: flagLater},
-		records: transport.NewRecords(s.now),
+		idx: idx, srv: s, sys: s.sys, ticker: -1,
 	}
+	l.mail.init(l, int64(s.config.PushQueue))
+	l.commands = commandQueue{loop: l}
+	l.clock = newClock(l)
+	l.progress = progress{loop: l}
+	l.entrance = newEntrance(l)
+	l.heads = newHeads(l, s.config.Loops)
+	l.waiting = waitingRoom{loop: l}
+	l.reader = newReader(l)
+	l.inflater = inflater{loop: l}
+	l.messages = messages{loop: l, onMessage: s.config.OnMessage, events: s.config.Events}
+	l.writer = newWriter(l)
+	l.secure = secureStreams{loop: l, records: transport.NewRecords(s.now)}
+	l.fanout = newFanout(l)
+	l.heart = newHeartbeat(l)
+	l.exit = exit{loop: l}
+	l.drain = drainer{loop: l}
 	l.limit(s.config.Capacity())
-	l.upgrader.CheckOrigin = s.allowOrigin
-	l.upgrader.Uncompressed = s.uncompressed
-	l.upgrader.Compress = s.config.Compress
-	l.mail.room.Store(int64(s.config.PushQueue))
 	var err error
 	if l.poller, err = netpoll.OpenPoller(); err != nil {
 		return nil, fmt.Errorf("event loop: %w", err)
 	}
-	l.ticker = -1
 	if l.bell, err = l.sys.bell(); err == nil {
 		err = l.sys.watch(l.poller, int(l.bell))
 	}
@@ -160,23 +126,23 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error
 		l.bell.Answer()
 		return l.turn()
 	case l.ticker:
-		l.tick()
+		l.clock.tick()
 		return nil
 	}
 	slot, c := l.connOf(fd)
 	if c == nil {
-		l.land()
+		l.entrance.land()
 		if slot, c = l.connOf(fd); c == nil {
 			l.sys.yield() // to the acceptor, which may be about to tell
 			return nil
 		}
 	}
 	defer l.survive(slot, c.gen)
-	if ev&netpoll.WriteEvents != 0 && !l.flush(slot, c) {
+	if ev&netpoll.WriteEvents != 0 && !l.writer.flush(slot, c) {
 		return nil
 	}
 	if ev&^netpoll.WriteEvents != 0 {
-		l.readable(slot, c)
+		l.reader.readable(slot, c)
 	}
 	return nil
 }
@@ -201,44 +167,31 @@ func (l *loop) survive(slot, gen uint32) {
 		return
 	}
 	l.count.panics.Add(1)
-	l.clearInbound(&l.scratch)
-	l.pongs = l.pongs[:0]
+	l.reader.forgetEvent()
+	l.writer.dropPongs()
 	l.srv.log.Error("defect while serving a client", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if c := l.conn(slot); c != nil && c.gen == gen {
-		l.closeNow(slot, c, closeInternal)
+		l.exit.closeNow(slot, c, closeInternal)
 	}
 }
 
 // turn answers the bell.
 func (l *loop) turn() error {
-	l.mail.rung.Store(false)
-	collected := len(l.batch) == 0
-	if collected {
-		l.collect()
-	}
-	if stop := l.obey(); stop {
+	l.mail.answer()
+	collected := l.commands.takeUp()
+	if stop := l.commands.obey(); stop {
 		return errors.ErrEngineShutdown
 	}
-	if l.next == len(l.batch) {
-		// Now and not at the next bell: an idle loop must hold no frames.
-		l.batch, l.next = recycle(l.batch), 0
-	}
-	budget := l.flushList(&l.urgent, turnWrites)
-	budget = l.walk(max(budget, turnWrites/4))
-	l.flushList(&l.bulk, max(budget, turnWrites/4))
-	if l.heart.walking {
-		l.beatSome()
-	}
-	if !l.later.empty() {
-		l.takeLater()
-	}
-	l.joinSome()
-	l.leaveSome(turnLeaves)
-	l.drainSome()
+	l.fanout.turn()
+	l.heart.turn()
+	l.reader.turn()
+	l.entrance.turn()
+	l.exit.turn()
+	l.drain.turn()
 	// Who posted while the bell was rung relies on this turn to collect; if it
 	// had an older batch to finish, another turn must.
-	if !collected || len(l.batch) > 0 || len(l.all.log) > 0 || !l.urgent.empty() || !l.bulk.empty() || !l.later.empty() || len(l.leaving)+len(l.joining) > 0 || l.heart.walking || l.draining() {
-		l.ring()
+	if !collected || l.busy() {
+		l.mail.ring()
 		// Let other threads, of this process or not, have the core: a request
 		// at the control port passes through several of them.
 		l.sys.yield()
@@ -246,37 +199,29 @@ func (l *loop) turn() error {
 	return nil
 }
 
+// busy tells whether something has been left for the next turn.
+func (l *loop) busy() bool {
+	return l.commands.busy() || l.fanout.busy() || l.heart.busy() || l.reader.busy() ||
+		l.entrance.busy() || l.exit.busy() || l.drain.due()
+}
+
 // end closes every socket and gives back what the loop holds.
 func (l *loop) end() {
-	l.mail.mu.Lock()
-	l.mail.closed = true
-	l.mail.mu.Unlock()
-	for _, cmd := range l.batch[l.next:] {
-		l.abandon(&cmd)
-	}
-	l.collect()
-	for i := range l.batch {
-		l.abandon(&l.batch[i])
-	}
-	for _, a := range l.landed() {
-		l.srv.dismiss(a)
-	}
+	l.mail.close()
+	l.commands.end()
+	l.entrance.end()
 	for slot := uint32(0); slot < l.slots.extent(); slot++ {
 		if c := l.conn(slot); c != nil {
 			why := closeShutdown
 			if c.state == connClosing {
 				why = c.close
 			}
-			l.cut(c)
-			l.closeNow(slot, c, why)
+			l.drain.cut(c)
+			l.exit.closeNow(slot, c, why)
 		}
 	}
-	l.leaveSome(math.MaxInt)
-	for i := range l.all.log {
-		b := &l.all.log[i]
-		l.dropMany(b.frame, b.matched-b.ended, dropClosed)
-	}
-	l.all.log = nil
+	l.exit.end()
+	l.fanout.end()
 	_ = unix.Close(l.ticker)
 	l.bell.Close()
 }

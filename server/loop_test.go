@@ -40,12 +40,12 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	done := 0
 	count := command{kind: cmdFunc, run: func(*loop) { done++ }}
 	for range turnCommands + 10 {
-		l.post(count)
+		l.mail.post(count)
 	}
 	if err := l.turn(); err != nil || done != turnCommands || !l.mail.rung.Load() {
 		t.Fatalf("first turn: %v, %d done", err, done)
 	}
-	l.post(count) // the bell is rung: no need to ring again
+	l.mail.post(count) // the bell is rung: no need to ring again
 	for turns := 0; l.mail.rung.Load(); turns++ {
 		if turns > 3 {
 			t.Fatal("the bell never rests")
@@ -63,17 +63,17 @@ func TestNoWakeUpIsLost(t *testing.T) {
 // had the time to read.
 func TestStallDoesNotExpireClients(t *testing.T) {
 	l := idleLoop(t)
-	l.began -= time.Hour
-	l.tick()
-	if now := l.wheel.Now(); now > maxTickStep {
+	l.clock.began -= time.Hour
+	l.clock.tick()
+	if now := l.clock.now(); now > maxTickStep {
 		t.Errorf("an hour's stall moved the loop's time by %d ticks", now)
 	}
 	if lag := time.Duration(l.count.lag.Load()); lag < 59*time.Minute {
 		t.Errorf("the lag is given as %v", lag)
 	}
-	before := l.wheel.Now()
-	l.tick()
-	if l.wheel.Now() > before+1 {
-		t.Errorf("the stall is caught up later: %d, then %d", before, l.wheel.Now())
+	before := l.clock.now()
+	l.clock.tick()
+	if l.clock.now() > before+1 {
+		t.Errorf("the stall is caught up later: %d, then %d", before, l.clock.now())
 	}
 }

@@ -46,6 +46,13 @@ func (m *meters) at(slot uint32, rates *[numMeters]quota.Rate) *[numMeters]quota
 	return &m.pages[page][slot%chunkLen]
 }
 
+// discard gives the pages back, when there are no rates any more.
+func (m *meters) discard() {
+	if m.pages != nil {
+		*m = meters{}
+	}
+}
+
 // meter takes n from a client's allowance. One that has no more is closed, and
 // what it still sends is not looked at.
 func (l *loop) meter(slot uint32, c *conn, which, n int) bool {
@@ -55,7 +62,7 @@ func (l *loop) meter(slot uint32, c *conn, which, n int) bool {
 	}
 	c.set(flagDeaf)
 	why := meterTable[which]
-	l.startClose(slot, c, why, closeFrames[why], false)
+	l.exit.startClose(slot, c, why, closeFrames[why], false)
 	return false
 }
 

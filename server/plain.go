@@ -6,7 +6,6 @@ import (
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
-	"castgate/server/token"
 )
 
 // Clients of text, frame and tcp listeners (docs/gatewayworker-protocol.md
@@ -56,53 +55,28 @@ func (s *Server) messageFrame(payload []byte, binary bool) *frame {
 	return f
 }
 
-// openPlain makes a connection a client at once, unless it is to be refused:
-// where clients must bring a token, those that can't are.
-func (l *loop) openPlain(slot uint32, c *conn) {
-	switch {
-	case c.state == connRefusing:
-		l.refuse(slot, c, c.why)
-		return
-	case l.drain > 0:
-		l.refuse(slot, c, codec.HandshakeStopping)
-		return
-	case l.srv.policy.Load().JWT.on() && l.srv.policy.Load().JWT.Required:
-		l.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
-		return
-	}
-	if !l.admitted(slot, c, request{}, nil) {
-		return
-	}
-	connection := l.enlist(slot, c)
-	l.nextDeadline(slot, c)
-	l.opened(slot, c, nil)
-	if init := l.srv.appendInit(l.wbuf[:0], l.handle(slot, c), connection, c.form); len(init) > 0 {
-		l.say(slot, c, init)
-	}
-}
-
 // readPlain takes up bytes of a plain client.
-func (l *loop) readPlain(slot uint32, c *conn, b []byte) {
+func (r *reader) readPlain(slot uint32, c *conn, b []byte) {
 	if c.state != connOpen {
 		return
 	}
-	if l.srv.policy.Load().metered && !l.meter(slot, c, meterBytes, len(b)) {
+	if r.loop.srv.policy.Load().metered && !r.loop.meter(slot, c, meterBytes, len(b)) {
 		return
 	}
 	if c.in != nil && c.in.waits() {
-		l.hold(c.in, append(l.hand(c.in), b...), true)
+		r.hold(c.in, append(r.hand(c.in), b...), true)
 		return
 	}
-	l.takeLines(slot, c, b, firstSlice, false)
+	r.takeLines(slot, c, b, firstSlice, false)
 }
 
 // takeLines takes up b, which came behind what the client's inbound holds, until
 // the budget is spent. own tells that b may be kept.
-func (l *loop) takeLines(slot uint32, c *conn, b []byte, budget int, own bool) {
+func (r *reader) takeLines(slot uint32, c *conn, b []byte, budget int, own bool) {
 	if c.state != connOpen {
 		return
 	}
-	metered := l.srv.policy.Load().metered
+	metered := r.loop.srv.policy.Load().metered
 	scanned := 0
 	if c.in != nil && len(c.in.head) > 0 {
 		scanned = c.in.scanned
@@ -110,97 +84,73 @@ func (l *loop) takeLines(slot uint32, c *conn, b []byte, budget int, own bool) {
 		b, own = c.in.head, false
 	}
 	for len(b) > 0 && budget > 0 && !c.held() {
-		message, n, err := l.nextPlain(c, b, scanned)
+		message, n, err := r.nextPlain(c, b, scanned)
 		if err != nil {
-			l.brokenPlain(slot, c, err)
+			r.brokenPlain(slot, c, err)
 			return
 		}
 		if n == 0 {
 			break
 		}
 		scanned = 0
-		if metered && !l.meter(slot, c, meterMessages, 1) {
+		if metered && !r.loop.meter(slot, c, meterMessages, 1) {
 			return
 		}
 		budget -= c.cost()
 		gen := c.gen
-		if !l.plainMessage(slot, c, message) || c.gen != gen || c.state != connOpen {
+		if !r.loop.messages.plainMessage(slot, c, message) || c.gen != gen || c.state != connOpen {
 			return
 		}
 		b = b[n:]
 	}
 	if c.held() || len(b) > 0 && budget <= 0 {
-		in := l.partial(c)
-		l.hold(in, b, own)
+		in := r.partial(c)
+		r.hold(in, b, own)
 		in.head = in.head[:0]
 		if !in.held {
-			l.putOff(slot, c)
+			r.putOff(slot, c)
 		}
 		return
 	}
-	l.holdPlain(c, b)
-	if c.in != nil && !l.assemble(c.in, cap(c.in.head)) {
-		l.startClose(slot, c, closeMessagesFull, nil, false)
+	r.holdPlain(c, b)
+	if c.in != nil && !r.loop.messages.assemble(c.in, cap(c.in.head)) {
+		r.loop.exit.startClose(slot, c, closeMessagesFull, nil, false)
 	}
 }
 
 // nextPlain cuts the next message off b, the first bytes of which, scanned, have
 // been searched for its end. n is 0 if it is not whole.
-func (l *loop) nextPlain(c *conn, b []byte, scanned int) (message []byte, n int, err error) {
+func (r *reader) nextPlain(c *conn, b []byte, scanned int) (message []byte, n int, err error) {
 	switch c.form {
 	case formLine:
-		return codec.NextLine(b, scanned, l.maxMessage)
+		return codec.NextLine(b, scanned, r.maxMessage)
 	case formCounted:
-		return codec.NextCounted(b, l.maxMessage)
+		return codec.NextCounted(b, r.maxMessage)
 	}
-	n = min(len(b), l.maxMessage)
+	n = min(len(b), r.maxMessage)
 	return b[:n], n, nil
 }
 
 // holdPlain keeps what is not a whole message yet.
-func (l *loop) holdPlain(c *conn, b []byte) {
+func (r *reader) holdPlain(c *conn, b []byte) {
 	if len(b) == 0 {
 		if c.in != nil {
-			l.releaseInbound(c)
+			r.releaseInbound(c)
 		}
 		return
 	}
-	in := l.partial(c)
+	in := r.partial(c)
 	in.head = append(in.head[:0], b...) // moves it to the front if it stands there
 	in.scanned = len(b)
 }
 
 // brokenPlain ends a plain client that broke its framing or a limit: what has
 // been queued for it is written.
-func (l *loop) brokenPlain(slot uint32, c *conn, err error) {
+func (r *reader) brokenPlain(slot uint32, c *conn, err error) {
 	why := closeProtocol
 	var e *codec.CloseError
 	if errors.As(err, &e) && e.Code == closeTable[closeTooBig].code {
 		why = closeTooBig
 	}
-	l.startClose(slot, c, why, nil, false)
-}
-
-// plainMessage acts on a message. It returns whether to go on.
-func (l *loop) plainMessage(slot uint32, c *conn, message []byte) bool {
-	l.count.messagesIn.Add(1)
-	c.left = l.heart.count
-	if l.srv.config.OnMessage == OnMessageClose {
-		l.startClose(slot, c, closePolicy, nil, false)
-		return false
-	}
-	if c.is(flagTold) {
-		goOn, enough := l.tell(slot, c, false, message)
-		if !goOn {
-			return false
-		}
-		if enough {
-			l.holdClient(slot, c, l.partial(c))
-		}
-	}
-	if l.srv.config.OnMessage != OnMessageEcho || c.state != connOpen {
-		return true
-	}
-	f := &frame{bytes: c.form.appendMessage(nil, ws.OpText, message)}
-	return l.catchUp(slot, c) && l.deliver(slot, c, f) && l.flush(slot, c)
+	r.loop.exit.startClose(slot, c, why, nil, false)
 }

@@ -42,8 +42,8 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 		sent, want := pingsOf(readLen/(6+size), size)
 		before := l.count.writes.Load()
 		turns := 1
-		for l.readFrames(c.slot, c.conn, sent); c.is(flagLater); turns++ {
-			l.takeLater()
+		for l.reader.readFrames(c.slot, c.conn, sent); c.is(flagLater); turns++ {
+			l.reader.takeLater()
 		}
 		if got := c.receivedAll(t, len(want)); !bytes.Equal(got, want) {
 			t.Errorf("pings of %d bytes: the %d bytes received are not the %d of their pongs", size, len(got), len(want))
@@ -51,8 +51,8 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 		if writes := int(l.count.writes.Load() - before); writes > len(want)/pongsLen+turns || turns > 4 {
 			t.Errorf("pings of %d bytes: %d writes", size, writes)
 		}
-		if c.head != 0 || len(l.pongs) > 0 || cap(l.pongs) > 2*pongsLen {
-			t.Errorf("pings of %d bytes: %d bytes of pongs are left, room for %d", size, len(l.pongs), cap(l.pongs))
+		if c.head != 0 || len(l.writer.pongs) > 0 || cap(l.writer.pongs) > 2*pongsLen {
+			t.Errorf("pings of %d bytes: %d bytes of pongs are left, room for %d", size, len(l.writer.pongs), cap(l.writer.pongs))
 		}
 		l.disconnect(c)
 	}
@@ -76,12 +76,12 @@ func TestPongsKeepTheirPlace(t *testing.T) {
 	} {
 		c := l.connect(t)
 		c.received(t)
-		l.readFrames(c.slot, c.conn, try.sent)
+		l.reader.readFrames(c.slot, c.conn, try.sent)
 		if got := c.receivedAll(t, len(try.want)); !strings.HasPrefix(string(got), try.want) {
 			t.Errorf("received %q, want %q", got, try.want)
 		}
-		if len(l.pongs) > 0 {
-			t.Errorf("%q is left", l.pongs)
+		if len(l.writer.pongs) > 0 {
+			t.Errorf("%q is left", l.writer.pongs)
 		}
 		if c.state != connFree {
 			l.disconnect(c)
@@ -89,10 +89,10 @@ func TestPongsKeepTheirPlace(t *testing.T) {
 	}
 	// Nothing owed to one that is gone goes to another.
 	c := l.connect(t)
-	l.pong(c.slot, c.conn, []byte("lost"))
+	l.writer.pong(c.slot, c.conn, []byte("lost"))
 	l.disconnect(c)
-	if len(l.pongs) > 0 {
-		t.Errorf("%q is left of a connection that is gone", l.pongs)
+	if len(l.writer.pongs) > 0 {
+		t.Errorf("%q is left of a connection that is gone", l.writer.pongs)
 	}
 }
 
@@ -113,9 +113,9 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			room = taken
 			want := ""
 			if waiting != "" { // and is about to be written
-				l.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte(waiting[2:])}, nil))
+				l.writer.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte(waiting[2:])}, nil))
 			}
-			l.readFrames(c.slot, c.conn, sent)
+			l.reader.readFrames(c.slot, c.conn, sent)
 			whole := (taken + size - 1) / size * size
 			want = string(pongs[:whole])
 			if whole < len(pongs) {
@@ -126,15 +126,15 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 				t.Errorf("%d bytes taken at once: %d frames wait", taken, n)
 			}
 			again, _ := pingsOf(3, 5)
-			l.readFrames(c.slot, c.conn, again) // takes the newest one's place
+			l.reader.readFrames(c.slot, c.conn, again) // takes the newest one's place
 			if whole < len(pongs) {
 				want = want[:whole] + "\x8a\x0500002" + want[whole+size:]
 			} else {
 				want = want[:whole] + "\x8a\x0500002" + want[whole:]
 			}
-			l.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("push")}, nil))
+			l.writer.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("push")}, nil))
 			room = plenty
-			l.flush(c.slot, c.conn)
+			l.writer.flush(c.slot, c.conn)
 			if got := c.receivedAll(t, len(want)); string(got) != want {
 				t.Errorf("%d bytes taken at once: received %d bytes %.30q…%q, want %d %.30q…%q",
 					taken, len(got), got, got[max(0, len(got)-30):], len(want), want, want[len(want)-30:])
@@ -142,8 +142,8 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			l.disconnect(c)
 		}
 	}
-	if queued := l.count.queuedBytes.Load(); queued != 0 || l.nodes.used != 0 {
-		t.Errorf("%d bytes and %d nodes left", queued, l.nodes.used)
+	if queued := l.count.queuedBytes.Load(); queued != 0 || l.writer.nodes.used != 0 {
+		t.Errorf("%d bytes and %d nodes left", queued, l.writer.nodes.used)
 	}
 }
 
@@ -155,13 +155,13 @@ func TestPongsLeaveRawPushesAlone(t *testing.T) {
 	c := l.connect(t)
 	c.received(t)
 	room = 0
-	l.queue(c.conn, newPushFrame(&gateway.Message{Raw: true, Payload: []byte("\x8a\x01r")}, nil))
+	l.writer.queue(c.conn, newPushFrame(&gateway.Message{Raw: true, Payload: []byte("\x8a\x01r")}, nil))
 	sent, pongs := pingsOf(1, 3)
 	for range 3 {
-		l.readFrames(c.slot, c.conn, bytes.Clone(sent))
+		l.reader.readFrames(c.slot, c.conn, bytes.Clone(sent))
 	}
 	room = 1 << 20
-	l.flush(c.slot, c.conn)
+	l.writer.flush(c.slot, c.conn)
 	if got, want := string(c.received(t)), string(pongs)+"\x8a\x01r"; got != want {
 		t.Errorf("received %q, want %q", got, want)
 	}

@@ -71,6 +71,14 @@ type taker struct {
 	until uint32 // if so: by when it must have read that, and answered
 }
 
+// progress remembers which peers keep the loop waiting, and how much each client
+// was sent since it was last heard.
+type progress struct {
+	loop     *loop
+	takers   map[uint32]taker // by slot; nil for none
+	sentRest int              // see note
+}
+
 // look decides on a peer that has not answered in time. It may take less than
 // leastTaken for up to patience ticks, and for up to twice as long again while it
 // may read what it has: some peers make no room before they have read a whole
@@ -78,10 +86,10 @@ type taker struct {
 // Once it has taken everything, it is given answer ticks and the time that
 // reading takes. ok is false if it is to be ended, otherwise next is the tick of
 // the next look.
-func (l *loop) look(slot uint32, c *conn, f flow, patience, answer uint32) (next uint32, ok bool) {
-	now := l.wheel.Now()
+func (p *progress) look(slot uint32, c *conn, f flow, patience, answer uint32) (next uint32, ok bool) {
+	now := p.loop.clock.now()
 	still := uint32(min(f.still/tickLen, math.MaxInt32))
-	t, seen := l.takers[slot]
+	t, seen := p.takers[slot]
 	switch {
 	case !f.waits && c.head != 0:
 		t.edge, t.at = f.edge, now // it is this loop's turn to write
@@ -101,10 +109,10 @@ func (l *loop) look(slot uint32, c *conn, f flow, patience, answer uint32) (next
 	if !before(now, end) {
 		return 0, false
 	}
-	if l.takers == nil {
-		l.takers = map[uint32]taker{}
+	if p.takers == nil {
+		p.takers = map[uint32]taker{}
 	}
-	l.takers[slot] = t
+	p.takers[slot] = t
 	return now + min(end-now, answer), true
 }
 
@@ -126,35 +134,35 @@ func (t *tickConfig) watchEvery() uint32 {
 
 // watch is look for a client that gets no pings. While it has taken everything it
 // stays, whatever it says: the kernel's keepalive finds out whether it is there.
-func (l *loop) watch(slot uint32, c *conn, t *tickConfig) (next uint32, ok bool) {
+func (p *progress) watch(slot uint32, c *conn, t *tickConfig) (next uint32, ok bool) {
 	interval, timeout := t.watchTimes()
-	f := l.sys.flow(int(c.fd))
+	f := p.loop.sys.flow(int(c.fd))
 	if f.waits || c.head != 0 {
-		return l.look(slot, c, f, max(interval+timeout, leastPatience), timeout)
+		return p.look(slot, c, f, max(interval+timeout, leastPatience), timeout)
 	}
-	l.forgive(slot)
+	p.forgive(slot)
 	if f.still/tickLen >= time.Duration(c.reading(f.acked)) {
 		c.sent = 0 // it has had the time to read all of it
 	}
-	return l.wheel.Now() + interval, true
+	return p.loop.clock.now() + interval, true
 }
 
 // forgive forgets what look has remembered.
-func (l *loop) forgive(slot uint32) {
-	if len(l.takers) == 0 {
+func (p *progress) forgive(slot uint32) {
+	if len(p.takers) == 0 {
 		return
 	}
-	if delete(l.takers, slot); len(l.takers) == 0 {
-		l.takers = nil // a map keeps the size it once had
+	if delete(p.takers, slot); len(p.takers) == 0 {
+		p.takers = nil // a map keeps the size it once had
 	}
 }
 
 // note counts bytes that the kernel has taken for a client. What is left of a
 // unit counts for whoever comes next: for all together that makes it even.
-func (l *loop) note(c *conn, n int) {
-	n += l.sentRest
+func (p *progress) note(c *conn, n int) {
+	n += p.sentRest
 	c.sent = uint8(min(int(c.sent)+n/sentUnit, math.MaxUint8))
-	l.sentRest = n % sentUnit
+	p.sentRest = n % sentUnit
 }
 
 // reading is how many ticks a slow client may need to read what it was sent

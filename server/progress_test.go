@@ -21,7 +21,7 @@ type slowPeer struct {
 func newSlowPeer(t *testing.T) *slowPeer {
 	p, sys := &slowPeer{acked: 1 << 20}, linux
 	sys.flow = func(int) flow {
-		return flow{edge: p.edge, acked: p.acked, waits: p.waits, still: time.Duration(p.l.wheel.Now()-p.moved) * tickLen}
+		return flow{edge: p.edge, acked: p.acked, waits: p.waits, still: time.Duration(p.l.clock.now()-p.moved) * tickLen}
 	}
 	sys.write = func(_ int, b []byte) (int, error) { return len(b), nil }
 	p.l = idleLoopOn(t, &sys)
@@ -31,7 +31,7 @@ func newSlowPeer(t *testing.T) *slowPeer {
 }
 
 // take has the peer make room for n bytes more.
-func (p *slowPeer) take(n uint32) { p.edge, p.moved = p.edge+n, p.l.wheel.Now() }
+func (p *slowPeer) take(n uint32) { p.edge, p.moved = p.edge+n, p.l.clock.now() }
 
 // endsAfter has up to most ticks pass, at each of which the peer does
 // something, and returns after how many the connection ended; 0 if it did not.
@@ -39,8 +39,8 @@ func (p *slowPeer) endsAfter(most uint32, does func(tick uint32)) uint32 {
 	gen := p.gen
 	for tick := uint32(1); tick <= most; tick++ {
 		does(tick)
-		p.l.began = p.l.sys.elapsed() - time.Duration(p.l.wheel.Now()+1)*tickLen
-		p.l.tick()
+		p.l.clock.began = p.l.sys.elapsed() - time.Duration(p.l.clock.now()+1)*tickLen
+		p.l.clock.tick()
 		if p.gen != gen {
 			return tick
 		}
@@ -72,7 +72,7 @@ func TestOverduePong(t *testing.T) {
 		}, 24*tickSecond + pingBound - 1, 24*tickSecond + pingBound},
 		{"an idle one whose kernel answers", 0, func(p *slowPeer, tick uint32) {
 			if tick <= 25*tickSecond {
-				p.moved = p.l.wheel.Now()
+				p.moved = p.l.clock.now()
 			}
 		}, pingBound, pingBound},
 		{"one that takes nothing", 255, func(p *slowPeer, tick uint32) { p.waits, p.acked = true, 0 }, pingBound, pingBound},
@@ -106,17 +106,17 @@ func TestOverduePong(t *testing.T) {
 			}
 		}, pingBound, 2*pingBound + maxReading},
 		{"acknowledgements and no room", 255, func(p *slowPeer, tick uint32) {
-			p.waits, p.moved = true, p.l.wheel.Now()
+			p.waits, p.moved = true, p.l.clock.now()
 		}, pingBound, 2*pingBound + maxReading},
 		// 64 KiB in the peer's kernel are read in 32 s, then comes the ping.
 		{"one that has taken all and never answers", 128, func(p *slowPeer, tick uint32) {
 			if tick <= 25*tickSecond {
-				p.moved = p.l.wheel.Now()
+				p.moved = p.l.clock.now()
 			}
 		}, pingBound + 32*tickSecond - 1, pingBound + 32*tickSecond},
 		{"one that has taken megabytes and never answers", 255, func(p *slowPeer, tick uint32) {
 			if tick <= 25*tickSecond {
-				p.moved = p.l.wheel.Now()
+				p.moved = p.l.clock.now()
 			}
 		}, pingBound + maxReading - 1, pingBound + maxReading},
 		{"one that takes all within 50 s and never answers", 0, func(p *slowPeer, tick uint32) {
@@ -134,8 +134,8 @@ func TestOverduePong(t *testing.T) {
 			t.Errorf("%s: was not pinged", try.name)
 		case end > 0 && p.l.count.closes[closePingTimeout].Load() != 1:
 			t.Errorf("%s: not ended for its silence", try.name)
-		case end > 0 && p.l.takers != nil:
-			t.Errorf("%s: %v are remembered", try.name, p.l.takers)
+		case end > 0 && p.l.progress.takers != nil:
+			t.Errorf("%s: %v are remembered", try.name, p.l.progress.takers)
 		}
 	}
 }
@@ -149,17 +149,17 @@ func TestAnswerAfterAnOverduePong(t *testing.T) {
 			p.take(5000)
 		}
 		if tick == 65*tickSecond {
-			if len(p.l.takers) != 1 {
-				t.Errorf("%d are remembered, want it alone", len(p.l.takers))
+			if len(p.l.progress.takers) != 1 {
+				t.Errorf("%d are remembered, want it alone", len(p.l.progress.takers))
 			}
 			if _, err := unix.Write(p.peer, sent); err != nil {
 				t.Error(err)
 			}
-			p.l.readable(p.slot, p.conn)
-			if p.l.takers != nil {
-				t.Errorf("%v are remembered", p.l.takers)
+			p.l.reader.readable(p.slot, p.conn)
+			if p.l.progress.takers != nil {
+				t.Errorf("%v are remembered", p.l.progress.takers)
 			}
-			p.moved = p.l.wheel.Now() + 25*tickSecond // when the next ping has been taken
+			p.moved = p.l.clock.now() + 25*tickSecond // when the next ping has been taken
 		}
 	})
 	if want := 65*tickSecond + pingBound; end < want-1 || end > want {
@@ -188,7 +188,7 @@ func TestOverdueClose(t *testing.T) {
 		}, closePatience, 2*closePatience + closeTicks},
 	} {
 		p := newSlowPeer(t)
-		p.l.startClose(p.slot, p.conn, closeKicked, closeFrames[closeKicked], false)
+		p.l.exit.startClose(p.slot, p.conn, closeKicked, closeFrames[closeKicked], false)
 		p.sent = 0
 		end := p.endsAfter(aWhile, func(tick uint32) { try.does(p, tick) })
 		if end < try.least || end > try.most {
@@ -202,7 +202,7 @@ func TestOverdueClose(t *testing.T) {
 func TestOverdueSlowClose(t *testing.T) {
 	for unread, most := range map[uint8]uint32{0: leastPatience, 255: 3 * leastPatience} {
 		p := newSlowPeer(t)
-		p.l.startClose(p.slot, p.conn, closeSlow, closeFrames[closeSlow], true)
+		p.l.exit.startClose(p.slot, p.conn, closeSlow, closeFrames[closeSlow], true)
 		p.sent = unread
 		if end := p.endsAfter(aWhile, func(uint32) { p.waits = true }); end < leastPatience || end > most {
 			t.Errorf("ended after %d ticks, want %d to %d", end, leastPatience, most)
@@ -237,7 +237,7 @@ func TestUnasked(t *testing.T) {
 		{"one with much to read that takes no more", 255, func(p *slowPeer, _ uint32) { p.waits = true }, maxReading, false},
 		{"one that had the time to read before it was gone", 255, func(p *slowPeer, tick uint32) {
 			if p.waits = tick > 300*tickSecond; tick == 300*tickSecond {
-				p.moved = p.l.wheel.Now()
+				p.moved = p.l.clock.now()
 			}
 		}, 300 * tickSecond, false},
 		{"20 KB a second", 255, func(p *slowPeer, _ uint32) {
@@ -250,19 +250,19 @@ func TestUnasked(t *testing.T) {
 			}
 		}, 0, true},
 		{"acknowledgements and no room", 255, func(p *slowPeer, _ uint32) {
-			p.waits, p.moved = true, p.l.wheel.Now()
+			p.waits, p.moved = true, p.l.clock.now()
 		}, probe + maxReading, false},
 	} {
 		for kind, u := range unasked {
 			p := newSlowPeer(t)
 			u.make(p)
-			p.l.nextDeadline(p.slot, p.conn)
+			p.l.clock.nextDeadline(p.slot, p.conn)
 			p.sent = try.unread
 			end := p.endsAfter(aWhile, func(tick uint32) { try.does(p, tick) })
 			if (end == 0) != try.never || end > 0 && (end < u.bound || end > u.bound+try.more) {
 				t.Errorf("%s, %s: ended after %d ticks, want %d to %d", try.name, kind, end, u.bound, u.bound+try.more)
 			}
-			if p.is(flagPinged) || end > 0 && (p.l.takers != nil || p.l.count.closes[closeGone].Load() != 1) {
+			if p.is(flagPinged) || end > 0 && (p.l.progress.takers != nil || p.l.count.closes[closeGone].Load() != 1) {
 				t.Errorf("%s, %s: pinged, remembered or ended for another reason", try.name, kind)
 			}
 		}

@@ -152,7 +152,7 @@ func (s *Server) pushAll(d delivery, exclude []table.Handle) (matched int, err e
 	}
 	f := s.encodePush(&d.message, d.wait, set)
 	for _, l := range s.loops {
-		matched += l.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
+		matched += l.mail.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
 	}
 	return matched, nil
 }
@@ -181,8 +181,8 @@ func (s *Server) pushMembers(d delivery, members table.Snapshot, exclude []table
 	// How many members are on which loop is not known, nor needed: the sum is.
 	s.loops[0].count.matched.Add(uint64(matched))
 	for _, l := range loops {
-		if cmd := (command{kind: cmdSnapshot, frame: f, members: members, exclude: exclude, cost: cost}); !l.post(cmd) {
-			l.abandon(&cmd)
+		if cmd := (command{kind: cmdSnapshot, frame: f, members: members, exclude: exclude, cost: cost}); !l.mail.post(cmd) {
+			l.fanout.abandon(&cmd)
 		}
 	}
 	return matched, nil
@@ -199,7 +199,7 @@ func (s *Server) pushList(d delivery, list []table.Handle) (int, error) {
 		if !l.mail.reserve(frameCost) {
 			return 0, errBusy
 		}
-		l.postPush(command{kind: cmdOne, frame: s.encodePush(&d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
+		l.mail.postPush(command{kind: cmdOne, frame: s.encodePush(&d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -217,7 +217,7 @@ func (s *Server) pushList(d delivery, list []table.Handle) (int, error) {
 	}
 	f := s.encodePush(&d.message, d.wait, set)
 	for i, l := range loops {
-		l.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.later)
+		l.mail.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.later)
 	}
 	return len(list), nil
 }

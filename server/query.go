@@ -104,7 +104,7 @@ func (s *Server) Client(ctx context.Context, clientID string) (gateway.ClientInf
 	type waiting struct{ bytes, frames int }
 	answer := make(chan waiting, 1)
 	l := s.loops[h.Loop()]
-	l.post(command{kind: cmdFunc, run: func(l *loop) {
+	l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
 		var w waiting
 		if c := l.receiver(h); c != nil {
 			w = waiting{int(c.waiting), int(c.frames)}
@@ -154,9 +154,7 @@ func (l *loop) registeredFrom(slot uint32) iter.Seq[table.Handle] {
 			if ch == nil {
 				continue
 			}
-			l.mail.mu.Lock()
-			live := ch.live
-			l.mail.mu.Unlock()
+			live := l.mail.livingOf(ch)
 			for n := slot % chunkLen; n < chunkLen; n++ {
 				if live[n] != 0 && !yield(table.MakeHandle(uint8(l.idx), slot/chunkLen*chunkLen+n, live[n])) {
 					return

@@ -26,7 +26,7 @@ func (s *Server) recount(p *policy) {
 	done := make(chan struct{}, len(s.loops))
 	walks := 0
 	for _, l := range s.loops {
-		if l.post(command{kind: cmdFunc, run: func(l *loop) { l.recountFrom(0, done) }}) {
+		if l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.recountFrom(0, done) }}) {
 			walks++
 		}
 	}
@@ -62,7 +62,7 @@ func (l *loop) recountFrom(slot uint32, done chan<- struct{}) {
 		case connFree, connProxy, connRefusing:
 		}
 	}
-	if slot < l.slots.extent() && l.post(command{kind: cmdFunc, run: func(l *loop) { l.recountFrom(slot, done) }}) {
+	if slot < l.slots.extent() && l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.recountFrom(slot, done) }}) {
 		return
 	}
 	done <- struct{}{}

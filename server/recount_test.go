@@ -135,7 +135,7 @@ func TestRecountInTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.land()
+	l.entrance.land()
 	for i := range 11 {
 		want := codec.HandshakeOK
 		if i == 10 {

@@ -213,12 +213,7 @@ func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 		cl.connection = r.peers.Give(l.handle(slot, c))
 	}
 	cl.connectedAt = time.Now().UnixMilli()
-	l.mail.mu.Lock()
-	l.mail.live++
-	l.mail.registered++
-	c.mark = l.mail.registered
-	ch.live[slot%chunkLen] = c.gen
-	l.mail.mu.Unlock()
+	c.mark = l.mail.register(&ch.live[slot%chunkLen], c.gen)
 	l.count.connections.Add(1)
 	return cl.connection
 }
@@ -243,7 +238,7 @@ func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 		r.remove(h, c, cmd)
 	})
 	if gone && cmd != nil {
-		r.loops[h.Loop()].ring()
+		r.loops[h.Loop()].mail.ring()
 	}
 	for _, e := range many { // without the lock, for which the loop waits
 		r.groups.Remove(e, h)
@@ -269,13 +264,7 @@ func (r *registry) remove(h table.Handle, c *client, cmd *command) {
 		c.session = nil
 	}
 	l := r.loops[h.Loop()]
-	l.mail.mu.Lock()
-	l.mail.live--
-	l.slots.chunkAt(h.Slot()).live[h.Slot()%chunkLen] = 0
-	if cmd != nil {
-		l.postLocked(*cmd)
-	}
-	l.mail.mu.Unlock()
+	l.mail.unregister(&l.slots.chunkAt(h.Slot()).live[h.Slot()%chunkLen], cmd)
 	l.count.connections.Add(-1)
 }
 

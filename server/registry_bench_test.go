@@ -90,7 +90,7 @@ func benchmarkRegistry(b *testing.B, clients, groups int) {
 	began := time.Now()
 	for _, h := range r.handles {
 		l := r.loops[h.Loop()]
-		l.closeNow(h.Slot(), l.conn(h.Slot()), closeGone)
+		l.exit.closeNow(h.Slot(), l.conn(h.Slot()), closeGone)
 	}
 	leave := time.Since(began)
 	r.letDeadlinesPass()
@@ -178,9 +178,9 @@ func (r *registered) operate(b *testing.B) {
 func (r *registered) letDeadlinesPass() {
 	for _, l := range r.loops {
 		for range 4 * wheelBuckets {
-			l.due = l.wheel.Advance(l.wheel.Now()+1, l.due[:0])
+			l.clock.expired = l.clock.wheel.Advance(l.clock.now()+1, l.clock.expired[:0])
 		}
-		l.due = nil
+		l.clock.expired = nil
 	}
 }
 

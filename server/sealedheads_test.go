@@ -55,7 +55,7 @@ func TestSealedHeadsAndFrames(t *testing.T) {
 		c.JWT.Keys = testKeys(t)
 	})
 	token := "Sec-WebSocket-Protocol: castgate, bearer." + testToken(t, jwt.MapClaims{"sub": "alice"}) + "\r\n"
-	behind := messages(40, 4000)
+	behind := textMessages(40, 4000)
 	var want []byte // what is echoed: the same frames without masks
 	for rest := behind; len(rest) > 0; {
 		h, n, err := codec.ParseHeader(rest)

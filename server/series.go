@@ -112,25 +112,7 @@ func (r *series) post(list []table.Handle, many []table.Snapshot) error {
 			continue
 		}
 		commands[len(commands)-1].cost = cost // the frame is there until the last is done
-		l.postSeries(commands)
+		l.mail.postSeries(commands)
 	}
 	return nil
-}
-
-// postSeries posts commands of one frame. Any goroutine.
-func (l *loop) postSeries(commands []command) {
-	l.count.matched.Add(uint64(len(commands[0].list)))
-	l.mail.mu.Lock()
-	closed := l.mail.closed
-	if !closed {
-		l.mail.commands = append(l.mail.commands, commands...)
-	}
-	l.mail.mu.Unlock()
-	if !closed {
-		l.ring()
-		return
-	}
-	for i := range commands {
-		l.abandon(&commands[i])
-	}
 }

@@ -147,7 +147,6 @@ func newServer(c Config, sys *system) (*Server, error) {
 			s.discardLoops()
 			return nil, err
 		}
-		l.upgrader.Subprotocol = subprotocol
 		s.loops = append(s.loops, l)
 	}
 	s.registry.loops = s.loops
@@ -248,7 +247,7 @@ func (s *Server) Stop() {
 		s.stopped.Store(true)
 		s.stopAccepting()
 		for _, l := range s.loops {
-			l.post(command{kind: cmdStop})
+			l.mail.post(command{kind: cmdStop})
 		}
 	})
 }

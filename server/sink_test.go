@@ -57,11 +57,11 @@ func (k *sink) connect(t testing.TB, n int) table.Handle {
 	if !ok || !k.fds.set(n, slot) {
 		t.Fatalf("no room for socket %d", n)
 	}
-	c.fd, c.state, c.lastRead = int32(n), connHandshake, l.wheel.Now()
+	c.fd, c.state, c.lastRead = int32(n), connHandshake, l.clock.now()
 	k.registry.arrived(l.handle(slot, c), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)), 0)
 	k.sockets.Add(1)
-	l.closeBy(slot, c, k.ticks.Load().handshake)
-	l.upgrade(slot, c, k.head, nil)
+	l.clock.closeBy(slot, c, k.ticks.Load().handshake)
+	l.entrance.upgrade(slot, c, k.head, nil)
 	return l.handle(slot, c)
 }
 

@@ -1,7 +1,7 @@
 package server
 
-// slotList is a queue of connections that have something to write. Each list
-// has a flag, so that a connection is in it once.
+// slotList is a queue of connections whose turn is to come. Each list has a flag,
+// so that a connection is in it once.
 type slotList struct {
 	flag  connFlags
 	slots []uint32
@@ -12,31 +12,11 @@ func (q *slotList) empty() bool { return q.next == len(q.slots) }
 
 // mark notes that c has something to write, unless its socket is full: then
 // the poller tells when it goes on.
-func (l *loop) mark(slot uint32, c *conn, q *slotList) {
+func mark(slot uint32, c *conn, q *slotList) {
 	if c.flags&(q.flag|flagBlocked) == 0 && c.head != 0 {
 		c.set(q.flag)
 		q.slots = append(q.slots, slot)
 	}
-}
-
-// flushList writes to the connections of a list, at most budget of them, and
-// returns what is left of the budget.
-func (l *loop) flushList(q *slotList, budget int) int {
-	for q.next < len(q.slots) && budget > 0 {
-		slot := q.slots[q.next]
-		q.next++
-		c := l.conn(slot)
-		if c == nil || !c.is(q.flag) {
-			continue // closed meanwhile
-		}
-		c.clear(q.flag)
-		if c.head != 0 && !c.is(flagBlocked) {
-			l.flush(slot, c)
-			budget--
-		}
-	}
-	q.recycle()
-	return budget
 }
 
 // recycle makes room once every connection of the list has had its turn.

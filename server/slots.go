@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"castgate/server/internal/table"
 	"castgate/server/transport"
 )
 
@@ -221,11 +220,4 @@ func (t *fdTable) get(fd int) (slot uint32, ok bool) {
 	}
 	v := p[fd%fdPageLen].Load()
 	return v - 1, v != 0
-}
-
-// liveHandle tells whether h is a registered client of this loop.
-// The caller holds mailbox.mu.
-func (l *loop) liveHandle(h table.Handle) bool {
-	ch := l.slots.chunkAt(h.Slot())
-	return ch != nil && ch.live[h.Slot()%chunkLen] == h.Gen()
 }

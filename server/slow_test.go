@@ -190,29 +190,28 @@ func TestPingFloodIsBounded(t *testing.T) {
 }
 
 func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
-	var l loop
-	l.srv = &Server{}
+	l := idleLoop(t)
 	c := &conn{fd: -1}
 	for i := range 4 {
-		l.queue(c, &frame{bytes: bytes.Repeat([]byte{byte('a' + i)}, 10), counted: true})
+		l.writer.queue(c, &frame{bytes: bytes.Repeat([]byte{byte('a' + i)}, 10), counted: true})
 	}
-	l.written(c, 13) // the first, and 3 bytes of the second
-	l.purge(0, c, dropSlow)
-	if got := l.gather(c); string(got) != "bbbbbbb" || c.frames != 1 || c.waiting != 7 || c.head != c.tail {
+	l.writer.written(c, 13) // the first, and 3 bytes of the second
+	l.writer.purge(0, c, dropSlow)
+	if got := l.writer.gather(c); string(got) != "bbbbbbb" || c.frames != 1 || c.waiting != 7 || c.head != c.tail {
 		t.Errorf("left %q, %d frames, %d bytes", got, c.frames, c.waiting)
 	}
-	l.queueFirst(0, c, controlFrame([]byte("P")))
-	l.queue(c, controlFrame([]byte("C")))
-	l.queueFirst(0, c, controlFrame([]byte("Q")))
-	if got := l.gather(c); string(got) != "bbbbbbbQPC" {
+	l.writer.queueFirst(0, c, controlFrame([]byte("P")))
+	l.writer.queue(c, controlFrame([]byte("C")))
+	l.writer.queueFirst(0, c, controlFrame([]byte("Q")))
+	if got := l.writer.gather(c); string(got) != "bbbbbbbQPC" {
 		t.Errorf("order %q", got)
 	}
 	if l.count.dropped[dropSlow].Load() != 2 || l.count.written.Load() != 1 {
 		t.Errorf("dropped %d, written %d", l.count.dropped[dropSlow].Load(), l.count.written.Load())
 	}
-	l.written(c, 10)
-	if c.head != 0 || c.tail != 0 || c.waiting != 0 || c.frames != 0 || l.count.queuedBytes.Load() != 0 || l.nodes.used != 0 {
-		t.Errorf("not empty: %+v, %d bytes, %d nodes", c, l.count.queuedBytes.Load(), l.nodes.used)
+	l.writer.written(c, 10)
+	if c.head != 0 || c.tail != 0 || c.waiting != 0 || c.frames != 0 || l.count.queuedBytes.Load() != 0 || l.writer.nodes.used != 0 {
+		t.Errorf("not empty: %+v, %d bytes, %d nodes", c, l.count.queuedBytes.Load(), l.writer.nodes.used)
 	}
 }
 
@@ -229,23 +228,23 @@ func TestPingsBehindAHalfWrittenPong(t *testing.T) {
 		c.received(t) // the answer and the init message
 		room = begun
 		for _, p := range pongs {
-			if !l.pong(c.slot, c.conn, []byte(p[2:])) || !l.sendPongs(c.slot, c.conn) {
+			if !l.writer.pong(c.slot, c.conn, []byte(p[2:])) || !l.writer.sendPongs(c.slot, c.conn) {
 				t.Fatal("the connection is gone")
 			}
 		}
-		l.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("push")}, nil))
+		l.writer.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("push")}, nil))
 		want := pongs[0] + pongs[2] + "\x81\x04push"
 		if begun == 0 {
 			want = pongs[2] + "\x81\x04push" // nobody has seen anything of the first
 		}
 		room = plenty
-		l.flush(c.slot, c.conn)
+		l.writer.flush(c.slot, c.conn)
 		if got := c.received(t); string(got) != want {
 			t.Errorf("%d bytes of the first pong taken at once: received %q, want %q", begun, got, want)
 		}
 		l.disconnect(c)
 	}
-	if queued := l.count.queuedBytes.Load(); queued != 0 || l.nodes.used != 0 {
-		t.Errorf("%d bytes and %d nodes left", queued, l.nodes.used)
+	if queued := l.count.queuedBytes.Load(); queued != 0 || l.writer.nodes.used != 0 {
+		t.Errorf("%d bytes and %d nodes left", queued, l.writer.nodes.used)
 	}
 }

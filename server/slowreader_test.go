@@ -166,7 +166,7 @@ func meminfo(fd int) int {
 func (s *testServer) on(id string, f func(l *loop, slot uint32, c *conn)) {
 	h := s.ids.Parse(id)
 	done := make(chan struct{})
-	s.loops[h.Loop()].post(command{kind: cmdFunc, run: func(l *loop) {
+	s.loops[h.Loop()].mail.post(command{kind: cmdFunc, run: func(l *loop) {
 		defer close(done)
 		if c := l.receiver(h); c != nil {
 			f(l, h.Slot(), c)
@@ -187,7 +187,7 @@ func TestKernelHoldsLittle(t *testing.T) {
 		}
 		var unsent, memory, waiting int
 		s.on(c.id, func(l *loop, slot uint32, c *conn) {
-			l.flush(slot, c)
+			l.writer.flush(slot, c)
 			unsent, memory, waiting = l.sys.unsent(int(c.fd)), meminfo(int(c.fd)), int(c.waiting)
 		})
 		t.Logf("messages of %d bytes: %d unsent, %d of memory, %d in the queue", size, unsent, memory, waiting)
@@ -231,9 +231,9 @@ func TestSocketOptions(t *testing.T) {
 		found := false
 		for _, l := range s.loops {
 			done := make(chan struct{})
-			l.post(command{kind: cmdFunc, run: func(l *loop) {
+			l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
 				defer close(done)
-				l.land()
+				l.entrance.land()
 				c := l.conn(0)
 				if c == nil {
 					return

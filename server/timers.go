@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/internal/wheel"
 )
 
 const (
@@ -36,6 +37,22 @@ func newTickConfig(c *Config) *tickConfig {
 	return &tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
 }
 
+// clock is a loop's time, in ticks since it was made, and the deadlines of its
+// connections.
+type clock struct {
+	loop    *loop
+	wheel   *wheel.Wheel
+	began   time.Duration // of sys.elapsed: when tick 0 was
+	expired []uint32      // a buffer for slots whose entry in the wheel has come
+}
+
+func newClock(l *loop) clock {
+	return clock{loop: l, wheel: wheel.New(wheelBuckets), began: l.sys.elapsed()}
+}
+
+// now is the tick of the last call of tick.
+func (k *clock) now() uint32 { return k.wheel.Now() }
+
 // pings tells whether a client is pinged.
 func (t *tickConfig) pings(c *conn) bool { return t.pingInterval > 0 && !c.form.plain() }
 
@@ -45,89 +62,90 @@ var pingFrame = controlFrame(ws.CompiledPing)
 func before(a, b uint32) bool { return int32(a-b) < 0 }
 
 // tick runs on the loop each tickLen.
-func (l *loop) tick() {
+func (k *clock) tick() {
 	var p [8]byte
-	_, _ = unix.Read(l.ticker, p[:])
-	since := l.sys.elapsed() - l.began
+	_, _ = unix.Read(k.loop.ticker, p[:])
+	since := k.loop.sys.elapsed() - k.began
 	now := uint32(since / tickLen)
-	lag := since - time.Duration(l.wheel.Now()+1)*tickLen
-	l.count.lag.Store(int64(max(lag, 0)))
-	if late := now - l.wheel.Now(); late > maxTickStep {
+	lag := since - time.Duration(k.wheel.Now()+1)*tickLen
+	k.loop.count.lag.Store(int64(max(lag, 0)))
+	if late := now - k.wheel.Now(); late > maxTickStep {
 		// The loop was held up, or the whole machine: what clients sent
 		// meanwhile has not been read, so the time does not count against them.
-		l.began += time.Duration(late-maxTickStep) * tickLen
-		now = l.wheel.Now() + maxTickStep
+		k.began += time.Duration(late-maxTickStep) * tickLen
+		now = k.wheel.Now() + maxTickStep
 	}
-	l.land()
-	l.due = l.wheel.Advance(now, l.due[:0])
-	for _, slot := range l.due {
-		c := l.conn(slot)
+	k.loop.entrance.land()
+	k.expired = k.wheel.Advance(now, k.expired[:0])
+	for _, slot := range k.expired {
+		c := k.loop.conn(slot)
 		// An entry that was overtaken by an earlier one, or left by an earlier
 		// owner of the slot, does not count.
 		if c != nil && !before(now, c.wheelAt) {
-			l.expire(slot, c, now)
+			k.expire(slot, c, now)
 		}
 	}
-	if cap(l.due) > maxIdleCap {
-		l.due = nil
+	if cap(k.expired) > maxIdleCap {
+		k.expired = nil
 	}
-	l.beat(now)
-	if l.meters.pages != nil && !l.srv.policy.Load().metered {
-		l.meters = meters{}
+	k.loop.heart.beat(now)
+	if !k.loop.srv.policy.Load().metered {
+		k.loop.meters.discard()
 	}
-	if l.drain > 0 {
-		l.credit += l.drain
-		if l.draining() {
-			l.ring() // a turn closes the next
-		}
-	}
+	k.loop.drain.tick()
 }
 
 // wake has expire called at a tick, or earlier if that is beyond the horizon.
-func (l *loop) wake(slot uint32, c *conn, at uint32) {
-	now := l.wheel.Now()
+func (k *clock) wake(slot uint32, c *conn, at uint32) {
+	now := k.wheel.Now()
 	if !before(now, at) {
 		at = now + 1
 	}
 	c.wheelAt = now + min(at-now, wheelBuckets-1)
-	l.wheel.Add(slot, c.wheelAt)
+	k.wheel.Add(slot, c.wheelAt)
+}
+
+// closeBy makes sure that the connection is closed hard after some ticks.
+func (k *clock) closeBy(slot uint32, c *conn, ticks uint32) {
+	c.due = k.wheel.Now() + ticks
+	k.wake(slot, c, c.due)
 }
 
 // expire acts on a deadline that may have come.
-func (l *loop) expire(slot uint32, c *conn, now uint32) {
+func (k *clock) expire(slot uint32, c *conn, now uint32) {
 	if c.state == connOpen {
-		l.openDeadline(slot, c, now)
+		k.openDeadline(slot, c, now)
 		return
 	}
 	if before(now, c.due) {
-		l.wake(slot, c, c.due)
+		k.wake(slot, c, c.due)
 		return
 	}
 	switch {
 	case c.state == connClosing:
-		l.closeOverdue(slot, c)
+		k.loop.exit.closeOverdue(slot, c)
 		return
 	case c.in != nil && c.in.waiting != nil: // whoever has it wait sets the time
-		l.closeBy(slot, c, l.srv.ticks.Load().handshake)
+		k.closeBy(slot, c, k.loop.srv.ticks.Load().handshake)
 		return
 	}
 	why := codec.HandshakeTimeout
-	if l.drain > 0 { // its time was cut; see stopTicks
+	if k.loop.drain.active() { // its time was cut; see stopTicks
 		why = codec.HandshakeStopping
 	}
-	l.refuse(slot, c, why)
+	k.loop.entrance.refuse(slot, c, why)
 }
 
 // openDeadline pings a silent client, ends one that stays silent and takes
 // nothing, one whose token has ended and one that nobody has bound.
-func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
-	t := l.srv.ticks.Load()
+func (k *clock) openDeadline(slot uint32, c *conn, now uint32) {
+	t := k.loop.srv.ticks.Load()
 	switch {
-	case c.is(flagExpires) && l.secondsLeft(slot) <= 0:
-		l.startClose(slot, c, closeExpired, closeFrames[closeExpired], false)
+	case c.is(flagExpires) && k.loop.secondsLeft(slot) <= 0:
+		k.loop.exit.startClose(slot, c, closeExpired, closeFrames[closeExpired], false)
 		return
-	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.due) && !l.srv.registry.bound(l.handle(slot, c)):
-		l.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
+	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.due) && !k.loop.srv.registry.bound(k.loop.handle(slot, c)):
+		k.loop.exit.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
 		return
 	}
 	if c.held() {
@@ -135,29 +153,29 @@ func (l *loop) openDeadline(slot uint32, c *conn, now uint32) {
 		c.lastRead = now
 	}
 	if !t.pings(c) {
-		next, ok := l.watch(slot, c, t)
+		next, ok := k.loop.progress.watch(slot, c, t)
 		if !ok {
-			l.abort(slot, c, closeGone)
+			k.loop.exit.abort(slot, c, closeGone)
 			return
 		}
-		l.deadlineBy(slot, c, now, next)
+		k.deadlineBy(slot, c, now, next)
 		return
 	}
-	l.ping(slot, c, now, t)
+	k.ping(slot, c, now, t)
 }
 
 // ping asks a silent client whether it is there, and ends one that does not
 // answer and takes nothing.
-func (l *loop) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
+func (k *clock) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
 	switch {
 	case c.is(flagPinged) && c.is(flagLater):
 		c.lastRead = now // its pong may be among what waits for its turn
 	case c.is(flagPinged):
 		if !before(now, c.lastRead+t.pingTimeout) {
-			f := l.sys.flow(int(c.fd))
-			next, ok := l.look(slot, c, f, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
+			f := k.loop.sys.flow(int(c.fd))
+			next, ok := k.loop.progress.look(slot, c, f, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
 			if !ok {
-				l.abort(slot, c, closePingTimeout)
+				k.loop.exit.abort(slot, c, closePingTimeout)
 				return
 			}
 			c.lastRead = next - t.pingTimeout
@@ -165,49 +183,49 @@ func (l *loop) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
 	case !before(now, c.lastRead+t.pingInterval):
 		c.set(flagPinged)
 		c.lastRead = now
-		l.count.pings.Add(1)
-		l.queueFirst(slot, c, pingFrame)
-		if !c.is(flagBlocked) && !l.flush(slot, c) {
+		k.loop.count.pings.Add(1)
+		k.loop.writer.queueFirst(slot, c, pingFrame)
+		if !c.is(flagBlocked) && !k.loop.writer.flush(slot, c) {
 			return
 		}
 	}
-	l.nextDeadlineOf(slot, c, now)
+	k.nextDeadlineOf(slot, c, now)
 }
 
 // nextDeadline sets the first deadline of a new client.
-func (l *loop) nextDeadline(slot uint32, c *conn) {
-	now := l.wheel.Now()
-	c.left = l.heart.count
-	if t := l.srv.ticks.Load(); t.unbound > 0 {
+func (k *clock) nextDeadline(slot uint32, c *conn) {
+	now := k.wheel.Now()
+	k.loop.heart.heard(c)
+	if t := k.loop.srv.ticks.Load(); t.unbound > 0 {
 		c.set(flagBindBy)
 		c.due = now + t.unbound
 	}
-	l.nextDeadlineOf(slot, c, now)
+	k.nextDeadlineOf(slot, c, now)
 }
 
-func (l *loop) nextDeadlineOf(slot uint32, c *conn, now uint32) {
-	t := l.srv.ticks.Load()
+func (k *clock) nextDeadlineOf(slot uint32, c *conn, now uint32) {
+	t := k.loop.srv.ticks.Load()
 	switch {
 	case !t.pings(c):
-		l.deadlineBy(slot, c, now, now+t.watchEvery())
+		k.deadlineBy(slot, c, now, now+t.watchEvery())
 	case c.is(flagPinged):
-		l.deadlineBy(slot, c, now, c.lastRead+t.pingTimeout)
+		k.deadlineBy(slot, c, now, c.lastRead+t.pingTimeout)
 	default:
-		l.deadlineBy(slot, c, now, c.lastRead+t.pingInterval)
+		k.deadlineBy(slot, c, now, c.lastRead+t.pingInterval)
 	}
 }
 
 // deadlineBy has openDeadline called at a tick, or when the token ends or the
 // time to be bound is over.
-func (l *loop) deadlineBy(slot uint32, c *conn, now, at uint32) {
-	t := l.srv.ticks.Load()
+func (k *clock) deadlineBy(slot uint32, c *conn, now, at uint32) {
+	t := k.loop.srv.ticks.Load()
 	if c.is(flagExpires) {
-		if end := now + uint32(min(max(l.secondsLeft(slot), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
+		if end := now + uint32(min(max(k.loop.secondsLeft(slot), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
 			at = end
 		}
 	}
 	if t.unbound > 0 && c.is(flagBindBy) && before(now, c.due) && before(c.due, at) {
 		at = c.due
 	}
-	l.wake(slot, c, at)
+	k.wake(slot, c, at)
 }

@@ -89,7 +89,7 @@ func (l *loop) askToken(slot uint32, c *conn, p *policy, r request) {
 	case len(o.token) == 0 && p.JWT.Required:
 		l.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
 	case len(o.token) == 0:
-		l.welcome(slot, c, r, nil)
+		l.entrance.welcome(slot, c, r, nil)
 	default:
 		k := check{loop: l, client: l.handle(slot, c), verifier: p.verifier, keys: p.keys, token: string(o.token),
 			request: request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer)}}
@@ -99,7 +99,7 @@ func (l *loop) askToken(slot uint32, c *conn, p *policy, r request) {
 		}
 		c.state = connVerifying
 		if len(r.rest) > 0 {
-			l.keepHead(slot, c, r.rest)
+			l.heads.keep(slot, c, r.rest)
 		}
 	}
 }
@@ -114,17 +114,17 @@ func (l *loop) checked(k *check, id token.Identity, why *token.Refusal) {
 	defer l.survive(slot, c.gen)
 	if c.in != nil {
 		k.request.rest = c.in.head
-		l.releaseInbound(c)
+		l.reader.releaseInbound(c)
 	}
-	if !l.resume(c) {
-		l.closeNow(slot, c, closeInternal)
+	if !l.reader.resume(c) {
+		l.exit.closeNow(slot, c, closeInternal)
 		return
 	}
 	if why != nil {
 		l.refuseToken(slot, c, why)
 		return
 	}
-	l.welcome(slot, c, k.request, &id)
+	l.entrance.welcome(slot, c, k.request, &id)
 }
 
 // identify makes a new client, which nobody has been told of, who its token
@@ -186,7 +186,7 @@ var tokenResults = [token.NumReasons]codec.HandshakeResult{
 func (l *loop) refuseToken(slot uint32, c *conn, why *token.Refusal) {
 	result := tokenResults[why.Reason]
 	l.count.tokens[why.Reason].Add(1)
-	l.refuseAs(slot, c, result, why.Reason.String(), func(answer []byte) []byte {
+	l.entrance.refuseAs(slot, c, result, why.Reason.String(), func(answer []byte) []byte {
 		return codec.AppendRefusalSaying(answer, result, why.Error(), why.Reason.String())
 	})
 }
@@ -288,12 +288,12 @@ func (k *check) run() {
 
 // tell has the loop go on with the outcome.
 func (k *check) tell(id token.Identity, why *token.Refusal) {
-	k.loop.post(command{kind: cmdFunc, run: func(l *loop) {
+	k.loop.mail.post(command{kind: cmdFunc, run: func(l *loop) {
 		if len(id.Groups) < manyGroups {
 			l.checked(k, id, why)
 			return
 		}
-		l.joining = append(l.joining, func() { l.checked(k, id, why) })
+		l.entrance.later(func() { l.checked(k, id, why) })
 	}})
 }
 

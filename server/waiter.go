@@ -18,6 +18,13 @@ type waiter struct {
 	cost      int64 // of Server.waitRoom
 }
 
+// waitingRoom are the connections of a loop that wait to be admitted.
+type waitingRoom struct {
+	loop        *loop
+	waiters     []*waiter // oldest first
+	readmitting bool      // readmitSome goes on with them
+}
+
 // waitMemory is how many bytes the requests of connections that wait to be
 // admitted may hold, all together; beyond it they are refused.
 const waitMemory = 64 << 20
@@ -27,45 +34,45 @@ const waiterCost = 512
 
 // admitted asks whether a connection may become a client now. If not it waits,
 // or is refused. A waiter that is asked for again keeps its place.
-func (l *loop) admitted(slot uint32, c *conn, r request, id *token.Identity) bool {
-	if l.srv.config.Events == nil {
+func (q *waitingRoom) admitted(slot uint32, c *conn, r request, id *token.Identity) bool {
+	if q.loop.srv.config.Events == nil {
 		return true
 	}
-	switch l.srv.config.Events.Admit() {
+	switch q.loop.srv.config.Events.Admit() {
 	case gateway.AdmitNow:
 		return true
 	case gateway.AdmitNever:
-		l.refuse(slot, c, codec.HandshakeNoWorker)
+		q.loop.entrance.refuse(slot, c, codec.HandshakeNoWorker)
 		return false
 	}
 	w := &waiter{slot: slot, gen: c.gen, id: id, cost: int64(waiterCost + len(r.head) + len(r.answer))}
-	if l.srv.waitRoom.Add(w.cost) > waitMemory {
-		l.srv.waitRoom.Add(-w.cost)
-		l.refuse(slot, c, codec.HandshakeNoWorker)
+	if q.loop.srv.waitRoom.Add(w.cost) > waitMemory {
+		q.loop.srv.waitRoom.Add(-w.cost)
+		q.loop.entrance.refuse(slot, c, codec.HandshakeNoWorker)
 		return false
 	}
 	w.request = request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer)}
 	c.state = connVerifying
-	l.partial(c).waiting = w
-	l.waiters = append(l.waiters, w)
-	l.count.waiters.Add(1)
+	q.loop.reader.partial(c).waiting = w
+	q.waiters = append(q.waiters, w)
+	q.loop.count.waiters.Add(1)
 	if len(r.rest) > 0 {
-		l.keepHead(slot, c, r.rest)
+		q.loop.heads.keep(slot, c, r.rest)
 	}
 	return false
 }
 
 // stopWaiting gives back what a waiter holds.
-func (l *loop) stopWaiting(in *inbound) {
-	l.srv.waitRoom.Add(-in.waiting.cost)
-	l.count.waiters.Add(-1)
+func (q *waitingRoom) stopWaiting(in *inbound) {
+	q.loop.srv.waitRoom.Add(-in.waiting.cost)
+	q.loop.count.waiters.Add(-1)
 	in.waiting = nil
 }
 
 // Readmit has those that wait to be admitted asked for again. Any goroutine.
 func (s *Server) Readmit() {
 	for _, l := range s.loops {
-		l.post(command{kind: cmdFunc, run: (*loop).readmit})
+		l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.waiting.readmit() }})
 	}
 }
 
@@ -73,59 +80,59 @@ func (s *Server) Readmit() {
 const turnWaiters = 64
 
 // readmit asks for the next waiters, and goes on with the others in later turns.
-func (l *loop) readmit() {
-	if l.readmitting {
+func (q *waitingRoom) readmit() {
+	if q.readmitting {
 		return
 	}
-	l.readmitting = true
-	l.readmitSome()
+	q.readmitting = true
+	q.readmitSome()
 }
 
-func (l *loop) readmitSome() {
-	for n := 0; n < turnWaiters && len(l.waiters) > 0; n++ {
-		w := l.waiters[0]
-		c := l.conn(w.slot)
+func (q *waitingRoom) readmitSome() {
+	for n := 0; n < turnWaiters && len(q.waiters) > 0; n++ {
+		w := q.waiters[0]
+		c := q.loop.conn(w.slot)
 		if c == nil || c.gen != w.gen || c.in == nil || c.in.waiting != w {
-			l.dropWaiter()
+			q.dropWaiter()
 			continue
 		}
-		if l.srv.config.Events.Admit() == gateway.AdmitLater {
-			l.readmitting = false
+		if q.loop.srv.config.Events.Admit() == gateway.AdmitLater {
+			q.readmitting = false
 			return
 		}
-		l.dropWaiter()
-		l.goOn(w, c)
+		q.dropWaiter()
+		q.goOn(w, c)
 	}
-	if l.readmitting = len(l.waiters) > 0; l.readmitting {
-		l.post(command{kind: cmdFunc, run: (*loop).readmitSome})
+	if q.readmitting = len(q.waiters) > 0; q.readmitting {
+		q.loop.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.waiting.readmitSome() }})
 	}
 }
 
 // dropWaiter takes the first waiter out of the list.
-func (l *loop) dropWaiter() {
-	l.waiters[0] = nil
-	if l.waiters = l.waiters[1:]; len(l.waiters) == 0 {
-		l.waiters = nil
+func (q *waitingRoom) dropWaiter() {
+	q.waiters[0] = nil
+	if q.waiters = q.waiters[1:]; len(q.waiters) == 0 {
+		q.waiters = nil
 	}
 }
 
 // goOn makes a waiter a client, as it would have been at once.
-func (l *loop) goOn(w *waiter, c *conn) {
-	defer l.survive(w.slot, w.gen)
+func (q *waitingRoom) goOn(w *waiter, c *conn) {
+	defer q.loop.survive(w.slot, w.gen)
 	rest := c.in.head
-	l.releaseInbound(c)
-	if !l.resume(c) {
-		l.closeNow(w.slot, c, closeInternal)
+	q.loop.reader.releaseInbound(c)
+	if !q.loop.reader.resume(c) {
+		q.loop.exit.closeNow(w.slot, c, closeInternal)
 		return
 	}
 	c.state = connHandshake
 	if !c.form.plain() {
 		w.request.rest = rest
-		l.welcome(w.slot, c, w.request, w.id)
+		q.loop.entrance.welcome(w.slot, c, w.request, w.id)
 		return
 	}
-	if l.openPlain(w.slot, c); c.gen == w.gen && len(rest) > 0 {
-		l.take(w.slot, c, rest)
+	if q.loop.entrance.openPlain(w.slot, c); c.gen == w.gen && len(rest) > 0 {
+		q.loop.reader.take(w.slot, c, rest)
 	}
 }
 

@@ -1,0 +1,107 @@
+package castgate_test
+
+import (
+	"go/ast"
+	"go/build"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// loopDir is where the event loop is, which is composed of parts. A part is a
+// struct that loop holds by value and that leads back to it.
+const loopDir = "server"
+
+// A part owns its fields: a file that touches them is one of its own, in which
+// methods of no other part are. So a part is understood from its files, and what
+// goes on between two of them are calls. Tests may look at everything.
+func TestPartsOwnTheirFields(t *testing.T) {
+	pkg, files, info, fset := typecheck(t, loopDir)
+	loop := pkg.Scope().Lookup("loop").Type().Underlying().(*types.Struct)
+	home := map[*types.Var]string{} // a part's field: the part
+	for field := range loop.Fields() {
+		part, ok := field.Type().Underlying().(*types.Struct)
+		if !ok {
+			continue
+		}
+		named := field.Type().(*types.Named).Obj()
+		fields := slices.Collect(part.Fields())
+		if named.Pkg() == pkg && slices.ContainsFunc(fields, func(f *types.Var) bool { return f.Name() == "loop" }) {
+			for _, f := range fields {
+				home[f] = named.Name()
+			}
+		}
+	}
+	parts := slices.Compact(slices.Sorted(maps.Values(home)))
+	if len(parts) < 10 {
+		t.Fatalf("only the parts %q found", parts)
+	}
+	for name, file := range files {
+		owners := map[string]bool{}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && slices.Contains(parts, receiver(f.Recv.List[0].Type)) {
+				owners[receiver(f.Recv.List[0].Type)] = true
+			}
+		}
+		if len(owners) > 1 {
+			t.Errorf("%s has methods of the parts %q: a file is of one", name, slices.Sorted(maps.Keys(owners)))
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok || info.Selections[s] == nil {
+				return true
+			}
+			if field, ok := info.Selections[s].Obj().(*types.Var); ok && home[field] != "" && !owners[home[field]] {
+				t.Errorf("%s: %s is a field of the part %s: call a method of it", fset.Position(s.Pos()), field.Name(), home[field])
+			}
+			return true
+		})
+	}
+}
+
+// typecheck reads a package of ours, without its tests, as the compiler does.
+func typecheck(t *testing.T, dir string) (*types.Package, map[string]*ast.File, *types.Info, *token.FileSet) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", "./"+dir).Output()
+	if err != nil {
+		t.Fatal("go list:", err)
+	}
+	exports := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		path, export, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		exports[path] = export
+	}
+	built, err := build.ImportDir(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fset := token.NewFileSet()
+	files := map[string]*ast.File{}
+	var list []*ast.File
+	for _, name := range built.GoFiles {
+		name = filepath.Join(dir, name)
+		file, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name], list = file, append(list, file)
+	}
+	config := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})}
+	info := &types.Info{Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	pkg, err := config.Check("castgate/"+dir, fset, list, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pkg, files, info, fset
+}
