@@ -209,20 +209,12 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	s := a.srv
 	s.accepted.Add(1)
 	socket := arrival{fd: fd, addr: addrPort(sa), form: a.form, endpoint: a.index, secure: a.secure}
-	// A trusted proxy's address is not that of its clients: those are looked
-	// at once they are known.
-	p := s.policy.Load()
-	trusted := p.trusts(socket.addr.Addr())
-	socket.proxied = trusted && s.config.ProxyProtocol
-	if p.perAddress.On() && !trusted {
-		if socket.refusal = s.admit(p, socket.addr.Addr()); socket.refusal == codec.HandshakeOK {
-			socket.counted = true
-		} else if int(s.refusing.Add(1)) > s.limits.Refusing {
-			s.refusing.Add(-1)
-			a.turnAway(fd, socket.addr, socket.refusal)
-			return
-		}
+	d := s.admission.Connect(socket.addr.Addr())
+	if d.Crowded {
+		a.turnAway(fd, socket.addr, d.Refusal)
+		return
 	}
+	socket.refusal, socket.counted, socket.proxied = d.Refusal, d.Counted, d.Proxied
 	if socket.refusal == codec.HandshakeOK {
 		a.pace()
 	}
@@ -274,7 +266,7 @@ func (a *acceptor) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) 
 func (a *acceptor) pace() {
 	s := a.srv
 	for waited := false; !a.stopped.Load() && !a.leaving.Load(); waited = true {
-		wait := s.accepting.take(s.policy.Load().handshakes, s.now())
+		wait := s.admission.Pace()
 		if wait == 0 {
 			return
 		}

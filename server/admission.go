@@ -1,57 +1,53 @@
 package server
 
 import (
-	"net/netip"
-	"sync"
-	"time"
+	"bytes"
+	"fmt"
 
 	"castgate/codec"
-	"castgate/server/internal/quota"
+	"castgate/server/admission"
+	"castgate/server/internal/table"
+	"castgate/server/token"
 )
 
-// limited tells the refusals that Server.refusing counts.
-func limited(r codec.HandshakeResult) bool {
-	return r == codec.HandshakeTooMany || r == codec.HandshakeTooFast
+// The loop's part in admission: it asks, and does what is decided.
+
+// newAdmission makes what decides about clients.
+func (s *Server) newAdmission(c *Config) (err error) {
+	s.admission, err = admission.New(admission.Config{
+		MaxMessage: c.MaxMessage, ProxyProtocol: c.ProxyProtocol, MaxRefusing: s.limits.Refusing,
+		Checkers: max(1, c.Loops/2), Now: s.sys.now, Elapsed: s.now, Usable: s.usable, Log: s.log,
+		Defect: func(p any, stack []byte) {
+			s.loops[0].count.panics.Add(1)
+			s.log.Error("defect while checking a token", "panic", fmt.Sprint(p), "stack", string(stack))
+		},
+	}, c.Policy)
+	return err
 }
 
-// admit counts a connection from a, or says why it is refused. Any goroutine.
-func (s *Server) admit(p *policy, a netip.Addr) codec.HandshakeResult {
-	switch s.addresses.Admit(a, p.perAddress, s.now()) {
-	case quota.TooMany:
-		return codec.HandshakeTooMany
-	case quota.TooFast:
-		return codec.HandshakeTooFast
+// usable says why a good token makes nobody a client: its sub or one of its groups is
+// not a name. Nil if it does.
+func (s *Server) usable(id *token.Identity) *token.Refusal {
+	switch {
+	case id.UID != "" && s.names.check("uid", id.UID) != nil:
+		return &token.Refusal{Reason: token.Claim, Claim: "sub"}
+	case s.names.checkAll("group", id.Groups) != nil:
+		return &token.Refusal{Reason: token.Claim, Claim: "groups"}
 	}
-	return codec.HandshakeOK
+	return nil
 }
 
-// discharge gives back what a connection that ends counted for.
+// discharge undoes what a connection that ends was counted for.
 func (l *loop) discharge(slot uint32, c *conn) {
 	if c.is(flagCounted) {
-		l.srv.addresses.Release(l.srv.registry.address(l.handle(slot, c)).Addr(), l.srv.now())
+		l.srv.admission.Release(l.srv.registry.address(l.handle(slot, c)).Addr())
 	}
-	if limited(c.why) {
-		l.srv.refusing.Add(-1)
-	}
+	l.srv.admission.EndRefusal(c.why)
 }
 
-// admitAs admits a connection whose client is known now; a trusted proxy's
-// own address is not limited. A refusal is answered.
-func (l *loop) admitAs(slot uint32, c *conn, p *policy, a netip.Addr, trusted bool) bool {
-	if trusted || !p.perAddress.On() {
-		return true
-	}
-	if why := l.srv.admit(p, a); why != codec.HandshakeOK {
-		l.entrance.refuse(slot, c, why)
-		return false
-	}
-	c.set(flagCounted)
-	return true
-}
-
-// readProxy takes the PROXY protocol header that a trusted proxy begins with.
-// What it says takes the place of the socket's address: that may be another
-// trusted proxy's, which then says more in the request.
+// readProxy reads the PROXY protocol header that a trusted proxy begins with.
+// Its address replaces the socket's. That may be another trusted proxy's, which then
+// says more in the request.
 func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	if c.in != nil {
 		c.in.head = append(c.in.head, b...)
@@ -74,9 +70,13 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	}
 	if source.IsValid() {
 		l.srv.registry.readdress(l.handle(slot, c), source)
-		p := l.srv.policy.Load()
-		if !l.admitAs(slot, c, p, source.Addr(), p.trusts(source.Addr())) {
+		counted, refusal := l.srv.admission.Identify(source.Addr())
+		if refusal != codec.HandshakeOK {
+			l.entrance.refuse(slot, c, refusal)
 			return
+		}
+		if counted {
+			c.set(flagCounted)
 		}
 	}
 	if c.form.plain() {
@@ -96,49 +96,138 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	}
 }
 
-// inspect goes on with a good request whose fields say more: for whom a trusted
-// proxy speaks, and what token the client brings.
-func (l *loop) inspect(slot uint32, c *conn, p *policy, r request) {
+// inspect decides about a good request whose fields say more: for whom a trusted
+// proxy speaks, and which token the client has.
+func (l *loop) inspect(slot uint32, c *conn, rules *admission.Rules, r request) {
 	h := l.handle(slot, c)
-	if peer := l.srv.registry.address(h); !c.is(flagCounted) && p.trusts(peer.Addr()) {
-		client, how := codec.ForwardedFor(r.head, peer, p.trusts)
-		switch how {
-		case codec.ForwardedConflict:
-			l.entrance.refuse(slot, c, codec.HandshakeForwarded)
-			return
-		case codec.ForwardedClient, codec.ForwardedNone:
-			if client != peer {
-				l.srv.registry.readdress(h, client)
-			}
-		}
-		// Clients whose proxy does not tell who they are share its allowance.
-		if !l.admitAs(slot, c, p, client.Addr(), how == codec.ForwardedNone) {
-			return
-		}
+	peer := l.srv.registry.address(h)
+	v := l.srv.admission.Decide(rules, r.head, peer, c.is(flagCounted))
+	if v.Client != peer {
+		l.srv.registry.readdress(h, v.Client)
 	}
-	if p.JWT.on() {
-		l.askToken(slot, c, p, r)
+	if v.Counted {
+		c.set(flagCounted)
+	}
+	if v.Protocol != nil {
+		r.answer = codec.AddField(r.answer, "Sec-WebSocket-Protocol", v.Protocol)
+	}
+	switch {
+	case v.Refusal != codec.HandshakeOK:
+		l.entrance.refuse(slot, c, v.Refusal)
+	case v.NoToken != nil:
+		l.refuseToken(slot, c, v.NoToken)
+	case v.Token.Text != "":
+		l.checkToken(slot, c, v.Token, r)
+	default:
+		l.entrance.welcome(slot, c, r, nil)
+	}
+}
+
+// checkToken has a token checked, off the loop.
+func (l *loop) checkToken(slot uint32, c *conn, t admission.Token, r request) {
+	client := l.handle(slot, c)
+	held := request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer)}
+	if busy := l.srv.admission.Check(t, len(r.head), l.onToken(client, held)); busy != nil {
+		l.refuseToken(slot, c, busy)
 		return
 	}
-	l.entrance.welcome(slot, c, r, nil)
+	c.state = connVerifying
+	if len(r.rest) > 0 {
+		l.heads.keep(slot, c, r.rest)
+	}
 }
 
-// budget is Policy.HandshakeRate's bucket, for all acceptors together.
-type budget struct {
-	mu     sync.Mutex
-	rate   quota.Rate // for which bucket is
-	bucket quota.Bucket
+// onToken has the loop go on with a client once its token has been checked: in the
+// turn of its own that many groups take.
+func (l *loop) onToken(client table.Handle, held request) func(token.Identity, *token.Refusal) {
+	return func(id token.Identity, why *token.Refusal) {
+		l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
+			if len(id.Groups) < manyGroups {
+				l.tokenChecked(client, held, id, why)
+				return
+			}
+			l.entrance.later(func() { l.tokenChecked(client, held, id, why) })
+		}})
+	}
 }
 
-// take takes one token, or returns how long to wait before trying again.
-func (b *budget) take(r quota.Rate, now int64) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if r != b.rate {
-		b.rate, b.bucket = r, 0
+// tokenChecked goes on with a client whose token has been checked.
+func (l *loop) tokenChecked(client table.Handle, r request, id token.Identity, why *token.Refusal) {
+	slot := client.Slot()
+	c := l.conn(slot)
+	if c == nil || c.gen != client.Gen() || c.state != connVerifying {
+		return // it has gone, or its time was up
 	}
-	if b.bucket.Take(r, 1, now) {
-		return 0
+	defer l.survive(slot, c.gen)
+	if c.in != nil {
+		r.rest = c.in.head
+		l.reader.releaseInbound(c)
 	}
-	return max(1, time.Duration(b.bucket.Wait(r, now)))
+	if !l.reader.resume(c) {
+		l.exit.closeNow(slot, c, closeInternal)
+		return
+	}
+	if why != nil {
+		l.refuseToken(slot, c, why)
+		return
+	}
+	l.entrance.welcome(slot, c, r, &id)
+}
+
+// identify makes a new client, of which nobody has been told, who its token
+// says it is.
+func (l *loop) identify(slot uint32, c *conn, id *token.Identity) {
+	h, r := l.handle(slot, c), l.srv.registry
+	r.lookup(h, func(cl *client) {
+		if id.UID != "" {
+			r.bind(h, cl, id.UID)
+		}
+		for _, g := range id.Groups {
+			r.join(h, cl, g)
+		}
+	})
+	if !id.Expires.IsZero() {
+		l.expireAt(slot, c, id.Expires.Unix())
+	}
+}
+
+// refuseToken ends a handshake for its token, or for want of one.
+func (l *loop) refuseToken(slot uint32, c *conn, why *token.Refusal) {
+	result := admission.TokenResult(why.Reason)
+	l.count.tokens[why.Reason].Add(1)
+	l.entrance.refuseAs(slot, c, result, why.Reason.String(), func(answer []byte) []byte {
+		return codec.AppendRefusalSaying(answer, result, why.Error(), why.Reason.String())
+	})
+}
+
+// expireAt has a client closed at a Unix time. It is kept beside the slots: most
+// clients need none, and c.due says by when they must be bound.
+func (l *loop) expireAt(slot uint32, c *conn, at int64) {
+	c.set(flagExpires)
+	ch := l.slots.chunkAt(slot)
+	if ch.expires == nil {
+		ch.expires = new([chunkLen]uint32)
+	}
+	ch.expires[slot%chunkLen] = uint32(min(max(at, 0), 1<<32-1))
+}
+
+// secondsLeft is how long the token of a client with flagExpires is still
+// good, by the wall clock, which the token's times are of.
+func (l *loop) secondsLeft(slot uint32) int64 {
+	return int64(l.slots.chunkAt(slot).expires[slot%chunkLen]) - l.sys.now().Unix()
+}
+
+// meterReasons say, by meter, why a client above its limit is closed.
+var meterReasons = [...]closeReason{admission.MeterMessages: closeMessageRate, admission.MeterBytes: closeByteRate}
+
+// meter takes n out of a client's allowance. A client that has no more is closed, and
+// what it still sends is ignored.
+func (l *loop) meter(slot uint32, c *conn, which admission.Meter, n int) bool {
+	if l.meters.Take(l.srv.admission.Rules(), slot, which, n, l.srv.now()) {
+		return true
+	}
+	c.set(flagDeaf)
+	why := meterReasons[which]
+	l.exit.startClose(slot, c, why, closeFrames[why], false)
+	return false
 }

@@ -18,7 +18,7 @@ type arrival struct {
 	endpoint uint8                 // index of its listener
 	secure   bool                  // TLS
 	refusal  codec.HandshakeResult // HandshakeOK, or what to answer
-	counted  bool                  // in Server.addresses
+	counted  bool                  // counted for its address
 	proxied  bool                  // begins with a PROXY header; never with counted
 	watched  bool                  // it is in the poller
 }
@@ -63,7 +63,7 @@ func (e *entrance) adopt(a arrival) {
 	case a.counted:
 		c.set(flagCounted)
 	case c.state == connHandshake:
-		e.loop.countPresent(c, e.loop.srv.policy.Load(), a.addr.Addr()) // the limit is newer than its arrival
+		e.loop.countPresent(c, e.loop.srv.admission.Rules(), a.addr.Addr()) // the limit is newer than its arrival
 	}
 	c.lastRead = e.loop.clock.now()
 	e.loop.srv.registry.arrived(e.loop.handle(slot, c), a.addr, a.endpoint)
@@ -97,9 +97,7 @@ func (s *Server) dismiss(a arrival) {
 	s.sys.close(a.fd)
 	s.sockets.Add(-1)
 	if a.counted {
-		s.addresses.Release(a.addr.Addr(), s.now())
+		s.admission.Release(a.addr.Addr())
 	}
-	if limited(a.refusal) {
-		s.refusing.Add(-1)
-	}
+	s.admission.EndRefusal(a.refusal)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/server/admission"
+
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 )
@@ -124,7 +126,7 @@ func TestTrustIsDecidedOnce(t *testing.T) {
 		{"a proxy", loopback, none, 101, 0},
 	} {
 		t.Run(try.name, func(t *testing.T) {
-			policy := Policy{TrustedProxies: try.atAccept, MaxConnsPerIP: 5}
+			policy := admission.Policy{TrustedProxies: try.atAccept, MaxConnsPerIP: 5}
 			s := startServer(t, func(c *Config) { c.Loops, c.ProxyProtocol, c.Policy = 1, true, policy })
 			release, held := make(chan struct{}), make(chan struct{})
 			s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
@@ -141,7 +143,7 @@ func TestTrustIsDecidedOnce(t *testing.T) {
 			policy.TrustedProxies = try.later
 			set := make(chan error, 1)
 			go func() { set <- s.SetPolicy(policy) }() // waits for the loop, which counts addresses
-			eventually(t, "the other networks", func() bool { return slices.Equal(s.policy.Load().TrustedProxies, try.later) })
+			eventually(t, "the other networks", func() bool { return slices.Equal(s.admission.Rules().Policy().TrustedProxies, try.later) })
 			close(release)
 			if err := <-set; err != nil {
 				t.Fatal(err)

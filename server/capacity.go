@@ -58,8 +58,7 @@ func (s *Server) SetCapacity(n Capacity) error {
 	s.maxConns.Store(int64(files.MaxConns))
 	s.ticks.Store(newTickConfig(&c))
 	s.setKeepAlive(c.PingInterval, c.PingTimeout)
-	s.maxMessage.Store(int64(n.MaxMessage))
-	s.fitByteBurst()
+	s.admission.SetMaxMessage(n.MaxMessage)
 	// What pushes have taken of the room stays taken.
 	more := int64(n.PushQueue) - s.pushQueue.Swap(int64(n.PushQueue))
 	for _, l := range s.loops {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/openfiles"
 	"castgate/server/setting"
@@ -38,7 +39,7 @@ const (
 // reads flags, files or the environment.
 type Config struct {
 	// Policy is what SetPolicy can change later.
-	Policy
+	admission.Policy
 
 	// Listen are the listeners of clients, 1 to 16: [scheme://]host:port, with
 	// the schemes ws, the default, wss for TLS, and those of GatewayWorker without a
@@ -159,11 +160,9 @@ func Defaults() Config {
 		PushQueue:        64 << 20,
 		TLSMinVersion:    defaultTLSMinVersion,
 		TLSHandshakes:    defaultTLSHandshakes,
-		Policy:           Policy{JWT: JWT{Rules: token.Rules{Leeway: token.DefaultLeeway}, JWKSRefresh: defaultJWKSRefresh}},
+		Policy:           admission.Policy{JWT: admission.JWT{Rules: token.Rules{Leeway: token.DefaultLeeway}, JWKSRefresh: admission.DefaultJWKSRefresh}},
 	}
 }
-
-var errProxyProtocol = setting.Errorf("proxy-protocol", "has no effect without trusted-proxies")
 
 // What Config has where nothing is compressed, or there is no TLS.
 const (
@@ -188,7 +187,7 @@ func (c *Config) Validate() error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	return c.Policy.fits(c.MaxMessage)
+	return c.Policy.Fits(c.MaxMessage)
 }
 
 // validate is Validate less what ties Capacity to Policy: the two are set one
@@ -256,8 +255,8 @@ func (c *Config) validate() error {
 	default:
 		return setting.Errorf("slow-policy", "%q is neither close nor drop", c.SlowPolicy)
 	}
-	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
-		return errProxyProtocol
+	if err := c.Policy.FitsProxyProtocol(c.ProxyProtocol); err != nil {
+		return err
 	}
 	return c.Policy.Validate()
 }

@@ -34,7 +34,7 @@ const (
 	flagDeaf                             // what the peer still sends is read and thrown away
 	flagLater                            // in the loop's list of clients whose messages wait for their turn
 	flagTold                             // Events.Opened was called, Closed was not
-	flagCounted                          // in Server.addresses, with the address that the registry has
+	flagCounted                          // counted by Server.admission, with the address that the registry has
 	flagExpires                          // its token ends: chunk.expires is the Unix time
 	flagSecure                           // TLS: see secureOf
 	flagBindBy                           // while connOpen, due is the tick by which it must be bound

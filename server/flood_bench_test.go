@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 
+	"castgate/server/admission"
 	"castgate/server/token"
 )
 
@@ -51,7 +52,7 @@ func BenchmarkEchoBesideTokenFlood(b *testing.B) {
 			s := startServer(b, func(c *Config) {
 				c.Loops = 1
 				c.OnMessage = OnMessageEcho
-				c.JWT = JWT{Rules: token.Rules{Keys: keys}, Query: "t", Required: true}
+				c.JWT = admission.JWT{Rules: token.Rules{Keys: keys}, Query: "t", Required: true}
 			})
 			good, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "ann"}).SignedString(key)
 			if err != nil {

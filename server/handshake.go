@@ -2,6 +2,7 @@ package server
 
 import (
 	"castgate/codec"
+	"castgate/server/admission"
 	"castgate/server/token"
 )
 
@@ -16,9 +17,11 @@ type entrance struct {
 }
 
 func newEntrance(l *loop) entrance {
+	rules := l.srv.admission.Rules
 	return entrance{loop: l, upgrader: codec.Upgrader{
-		CheckOrigin: l.srv.allowOrigin, Uncompressed: l.srv.uncompressed,
-		Compress: l.srv.config.Compress, Subprotocol: subprotocol,
+		CheckOrigin:  func(origin []byte) bool { return rules().AllowsOrigin(origin) },
+		Uncompressed: func(agent []byte) bool { return !rules().Compresses(agent) },
+		Compress:     l.srv.config.Compress, Subprotocol: admission.Subprotocol,
 	}}
 }
 
@@ -93,8 +96,8 @@ func (e *entrance) upgrade(slot uint32, c *conn, head, rest []byte) {
 		return
 	}
 	c.form = agreedForm(agreed)
-	if p := e.loop.srv.policy.Load(); p.inspects {
-		e.loop.inspect(slot, c, p, request{head, rest, answer})
+	if rules := e.loop.srv.admission.Rules(); rules.Inspects() {
+		e.loop.inspect(slot, c, rules, request{head, rest, answer})
 		return
 	}
 	e.welcome(slot, c, request{head, rest, answer}, nil)
@@ -138,7 +141,7 @@ func (e *entrance) openPlain(slot uint32, c *conn) {
 	case e.loop.drain.active():
 		e.refuse(slot, c, codec.HandshakeStopping)
 		return
-	case e.loop.srv.policy.Load().JWT.on() && e.loop.srv.policy.Load().JWT.Required:
+	case e.loop.srv.admission.Rules().RequiresToken():
 		e.loop.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
 		return
 	}
@@ -158,7 +161,7 @@ func (e *entrance) openPlain(slot uint32, c *conn) {
 func (e *entrance) enlist(slot uint32, c *conn) (connection uint32) {
 	connection = e.loop.srv.registry.register(e.loop, slot, c)
 	e.loop.count.handshakes[codec.HandshakeOK].Add(1)
-	e.loop.meters.reset(slot)
+	e.loop.meters.Reset(slot)
 	c.state = connOpen
 	c.set(flagServed | flagRegistered)
 	e.loop.fanout.enroll(c)

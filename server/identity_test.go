@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 
+	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/token"
 )
@@ -67,7 +69,7 @@ func (s *testServer) dialAs(offers ...string) (*websocket.Conn, string) {
 // message, and closed when the token ends; others are not.
 func TestToken(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
-		c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t), Leeway: time.Minute}}
+		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t), Leeway: time.Minute}}
 		c.PingInterval = minTimeout // the loop looks at its clients as often
 	})
 	now := clock.now().Unix()
@@ -150,7 +152,7 @@ func TestSubprotocolWithoutTokens(t *testing.T) {
 // all the same, and who was is closed when the token ends.
 func TestUnboundWithToken(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
-		c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t)}}
+		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}}
 		c.UnboundTimeout = 2 * tickLen
 		c.PingInterval = minTimeout
 	})
@@ -180,7 +182,7 @@ func TestUnboundWithToken(t *testing.T) {
 
 func TestTokenExpiryOnTheWire(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
-		c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t)}}
+		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}}
 		c.PingInterval = minTimeout
 	})
 	ws, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "ann", "exp": clock.now().Unix() + 10}))
@@ -196,7 +198,7 @@ func TestTokenExpiryOnTheWire(t *testing.T) {
 func TestTokensRefused(t *testing.T) {
 	now := time.Now().Unix()
 	s := startServer(t, func(c *Config) {
-		c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t), Issuer: "login", Audience: "push"}, Cookie: "tok", Query: "tok", Required: true}
+		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t), Issuer: "login", Audience: "push"}, Cookie: "tok", Query: "tok", Required: true}
 	})
 	claims := func(change jwt.MapClaims) string {
 		c := jwt.MapClaims{"sub": "ann", "iss": "login", "aud": "push"}
@@ -282,39 +284,45 @@ func exchange(t testing.TB, c net.Conn, request string) (status int) {
 	return status
 }
 
-// More tokens than may wait are refused, and what a client does while its
-// token is checked harms nobody.
-func TestChecksAreBounded(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t)}, Query: "t"} })
-	s.checks.mu.Lock()
-	s.checks.running = s.checks.most // nobody works
-	s.checks.waiting = make([]check, maxChecks-1)
-	s.checks.mu.Unlock()
+// A client that leaves while its token waits harms nobody.
+func TestLeavingWhileATokenWaits(t *testing.T) {
+	hold, asked := make(chan struct{}), make(chan struct{}, 16)
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-hold:
+		case <-r.Context().Done():
+		}
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	defer issuer.Close()
+	s := startServer(t, func(c *Config) {
+		c.JWT = admission.JWT{JWKS: issuer.URL, JWKSRefresh: time.Hour, Query: "t"}
+	})
+	<-asked
 	target := "/?t=" + testToken(t, jwt.MapClaims{"sub": "ann"})
-
-	gone, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = gone.Write([]byte("GET " + target + " HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2FzdGdhdGUgcmVhZG1lIQ==\r\n\r\n"))
-	waiting := func() int {
-		s.checks.mu.Lock()
-		defer s.checks.mu.Unlock()
-		return len(s.checks.waiting)
-	}
-	eventually(t, "its token to wait", func() bool { return waiting() == maxChecks })
-	if got := s.rawStatus(target, nil); got != http.StatusServiceUnavailable {
-		t.Errorf("a token too many is answered %d", got)
-	}
+	gone := s.dialTCP()
+	_, _ = gone.Write([]byte(strings.Replace(upgradeRequest, "/", target, 1)))
+	eventually(t, "its token to wait", func() bool {
+		n := 0
+		for _, l := range s.loops {
+			done := make(chan struct{})
+			l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
+				for slot := range l.slots.extent() {
+					if c := l.conn(slot); c != nil && c.state == connVerifying {
+						n++
+					}
+				}
+				close(done)
+			}})
+			<-done
+		}
+		return n == 1
+	})
 	_ = gone.Close()
 	eventually(t, "the client to be gone", func() bool { return s.stats().Handshakes["gone"] == 1 && s.stats().Sockets == 0 })
-
-	s.checks.mu.Lock()
-	s.checks.waiting = s.checks.waiting[maxChecks-1:] // the one that is real
-	s.checks.mu.Unlock()
-	go s.checks.work()
-	if got := s.rawStatus(target, nil); got != http.StatusSwitchingProtocols {
+	close(hold)
+	if got := s.rawStatus(target, nil); got != http.StatusServiceUnavailable {
 		t.Errorf("later answered %d", got)
 	}
 	if st := s.stats(); st.Handshakes["token_busy"] != 1 || st.Panics != 0 {
@@ -369,7 +377,7 @@ func TestForwardedAddress(t *testing.T) {
 	if _, status := addr(http.Header{"X-Forwarded-For": {"203.0.113.10"}, "Forwarded": {"for=203.0.113.11"}}); status != 400 {
 		t.Errorf("two that disagree: %d", status)
 	}
-	if err := s.SetPolicy(Policy{TrustedProxies: trusting("10.0.0.0/8")}); err != nil {
+	if err := s.SetPolicy(admission.Policy{TrustedProxies: trusting("10.0.0.0/8")}); err != nil {
 		t.Fatal(err)
 	}
 	if got, status := addr(http.Header{"X-Forwarded-For": {"203.0.113.12"}}); status != 101 || !strings.HasPrefix(got, "127.0.0.1:") {

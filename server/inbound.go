@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/admission"
 )
 
 // inbound is what a connection holds while something has come in part: a
@@ -158,7 +159,7 @@ func (r *reader) readFrames(slot uint32, c *conn, b []byte) {
 	if !c.is(flagServed) || c.flags&(flagPeerClosed|flagDeaf) != 0 {
 		return // nothing counts after a refusal or a close frame
 	}
-	if r.loop.srv.policy.Load().metered && c.state == connOpen && !r.loop.meter(slot, c, meterBytes, len(b)) {
+	if r.loop.srv.admission.Rules().Metered() && c.state == connOpen && !r.loop.meter(slot, c, admission.MeterBytes, len(b)) {
 		return
 	}
 	in := c.in
@@ -178,7 +179,7 @@ func (r *reader) readFrames(slot uint32, c *conn, b []byte) {
 // spent. own tells that b may be kept.
 func (r *reader) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget int, own bool) {
 	limit := int64(r.maxMessage)
-	metered := r.loop.srv.policy.Load().metered
+	metered := r.loop.srv.admission.Rules().Metered()
 	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 && !in.held {
 		gen := c.gen
 		if in.inflating.message != nil {
@@ -199,7 +200,7 @@ func (r *reader) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget 
 			continue
 		}
 		budget -= c.cost()
-		if metered && c.state == connOpen && isMessage(&ev) && !r.loop.meter(slot, c, meterMessages, 1) {
+		if metered && c.state == connOpen && admission.IsMessage(&ev) && !r.loop.meter(slot, c, admission.MeterMessages, 1) {
 			r.clearInbound(in)
 			return
 		}

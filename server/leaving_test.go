@@ -112,8 +112,7 @@ func TestTokensOfManyGroupsTakeTurns(t *testing.T) {
 	for range clients {
 		c := l.connect(t)
 		c.state = connVerifying
-		k := &check{loop: l, client: l.handle(c.slot, c.conn)}
-		k.tell(token.Identity{Groups: groups}, token.ErrInvalid)
+		l.onToken(l.handle(c.slot, c.conn), request{})(token.Identity{Groups: groups}, token.ErrInvalid)
 	}
 	last := false
 	l.mail.post(command{kind: cmdFunc, run: func(*loop) { last = true }})

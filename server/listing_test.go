@@ -14,7 +14,7 @@ func TestLargeRows(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Loops = 2 })
 	groups := make([]string, gateway.MaxGroupsPerClient)
 	for i := range groups {
-		groups[i] = fmt.Sprintf("%05d", i) + strings.Repeat("g", maxNameSize-5)
+		groups[i] = fmt.Sprintf("%05d", i) + strings.Repeat("g", gateway.MaxNameLen-5)
 	}
 	const clients = 5
 	for range clients {

@@ -8,6 +8,7 @@ import (
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 
+	"castgate/server/admission"
 	"castgate/server/internal/bell"
 	"castgate/server/transport"
 )
@@ -20,7 +21,7 @@ const (
 	turnCommands   = 4096  // commands taken up
 	turnDeliveries = 8192  // members of a group given a frame
 	maxIdleCap     = 16384 // elements a list keeps room for when it is empty
-	readLen        = 64 << 10
+	readLen        = admission.MaxRead
 )
 
 // loop is one event loop: a poller, the connections accepted for it, and the
@@ -50,7 +51,7 @@ type loop struct {
 	reader   reader
 	inflater inflater
 	messages messages
-	meters   meters
+	meters   admission.Meters
 	writer   writer
 	secure   secureStreams
 	fanout   fanout

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"castgate/server/admission"
+
 	"github.com/coder/websocket"
 )
 
@@ -14,7 +16,7 @@ import (
 // keeps to the new one from then on, is neither closed nor kept waiting, also
 // where the new burst is smaller than what was used.
 func TestSetMessageRate(t *testing.T) {
-	for _, is := range []Policy{
+	for _, is := range []admission.Policy{
 		{MessageRate: 1000, MessageBurst: 1000}, {MessageRate: 1, MessageBurst: 3}, {MessageRate: 0.01, MessageBurst: 3},
 	} {
 		s, _ := startOnClock(t, func(c *Config) { c.MessageRate, c.MessageBurst = 1, 20 })
@@ -83,7 +85,7 @@ func TestSetConnectRates(t *testing.T) {
 	if got := s.status(nil); got != http.StatusTooManyRequests {
 		t.Fatalf("answered %d above the rate", got)
 	}
-	for _, is := range []Policy{
+	for _, is := range []admission.Policy{
 		{ConnectRate: 1000, HandshakeRate: 1000}, {ConnectRate: 0.01, ConnectBurst: 2, HandshakeRate: 0.01, HandshakeBurst: 2},
 	} {
 		if err := s.SetPolicy(is); err != nil {
@@ -95,7 +97,7 @@ func TestSetConnectRates(t *testing.T) {
 			}
 		}
 	}
-	if w := s.accepting.take(s.policy.Load().handshakes, s.now()); w < time.Second {
+	if w := s.admission.Pace(); w < time.Second {
 		t.Errorf("a wait of %v, with nothing left of the burst", w)
 	}
 }

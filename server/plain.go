@@ -6,6 +6,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/admission"
 )
 
 // Clients of text, frame and tcp listeners (docs/gatewayworker-protocol.md
@@ -60,7 +61,7 @@ func (r *reader) readPlain(slot uint32, c *conn, b []byte) {
 	if c.state != connOpen {
 		return
 	}
-	if r.loop.srv.policy.Load().metered && !r.loop.meter(slot, c, meterBytes, len(b)) {
+	if r.loop.srv.admission.Rules().Metered() && !r.loop.meter(slot, c, admission.MeterBytes, len(b)) {
 		return
 	}
 	if c.in != nil && c.in.waits() {
@@ -76,7 +77,7 @@ func (r *reader) takeLines(slot uint32, c *conn, b []byte, budget int, own bool)
 	if c.state != connOpen {
 		return
 	}
-	metered := r.loop.srv.policy.Load().metered
+	metered := r.loop.srv.admission.Rules().Metered()
 	scanned := 0
 	if c.in != nil && len(c.in.head) > 0 {
 		scanned = c.in.scanned
@@ -93,7 +94,7 @@ func (r *reader) takeLines(slot uint32, c *conn, b []byte, budget int, own bool)
 			break
 		}
 		scanned = 0
-		if metered && !r.loop.meter(slot, c, meterMessages, 1) {
+		if metered && !r.loop.meter(slot, c, admission.MeterMessages, 1) {
 			return
 		}
 		budget -= c.cost()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/token"
 )
@@ -264,7 +265,7 @@ func TestEndpoints(t *testing.T) {
 // Plain clients are held to the rules of who may connect and how much they
 // may send, and may come through a proxy that says for whom.
 func TestPlainAdmission(t *testing.T) {
-	tokens, _ := startPlain(t, func(c *Config) { c.JWT = JWT{Rules: token.Rules{Keys: testKeys(t)}, Required: true} })
+	tokens, _ := startPlain(t, func(c *Config) { c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}, Required: true} })
 	c := tokens.dialPlain(1)
 	c.expectEnd() // it can't bring one
 	eventually(t, "the refusal", func() bool { return tokens.stats().Handshakes["token_missing"] == 1 })

@@ -53,13 +53,13 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 		Node: s.config.Node, StartedAt: s.began, Loops: len(s.loops),
 		Connections: s.connected(), Sockets: int(s.sockets.Load()), Waiting: s.Waiting(), MaxConns: s.MaxConns(),
 		UIDs: s.registry.uids.Len(), Groups: s.registry.groups.Len(),
-		Accepted: s.accepted.Load(), AcceptErrors: s.acceptErrors.Load(), Delayed: s.delayed.Load(), Addresses: s.addresses.Len(),
+		Accepted: s.accepted.Load(), AcceptErrors: s.acceptErrors.Load(), Delayed: s.delayed.Load(), Addresses: s.admission.Addresses(),
 		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
 		TLSHandshakes: map[string]uint64{}, TokensRefused: map[string]uint64{},
 		InflateErrors: map[string]uint64{}, TLSInternals: transport.InternalsFound(),
 	}
-	if keys, on := s.fetched.stats(); on {
+	if keys, on := s.admission.Keys(); on {
 		fetches := gateway.KeyFetches(keys)
 		st.KeysFetched = &fetches
 	}

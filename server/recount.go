@@ -3,12 +3,28 @@ package server
 import (
 	"net/netip"
 	"time"
+
+	"castgate/server/admission"
 )
 
 // Connections are counted by address only while there is a limit for it: without
-// one they cost nothing. So when a limit is set, those that are there already are
-// counted, by a walk of each loop over its own. Who arrives meanwhile is counted
-// by the acceptor, or on adoption if it asked the policy before.
+// one they cost nothing. When a limit is set, those that exist already are
+// counted, by a walk of each loop over its own. Those that arrive meanwhile are counted
+// when they are accepted, or when their loop takes them up if they were accepted before.
+
+// SetPolicy replaces the policy for everything that is decided from now on. It returns
+// when connections that exist already are counted for limits by address, or recountWait
+// later if a loop is held up. An error names the setting that is wrong, and the old
+// policy stays. What p's slices and pointers lead to must not change afterwards. Any
+// goroutine.
+func (s *Server) SetPolicy(p admission.Policy) error {
+	rules, err := s.admission.Set(p)
+	if err != nil {
+		return err
+	}
+	s.recount(rules)
+	return nil
+}
 
 // recountSlots is how many slots a loop looks at before it serves others again.
 const recountSlots = 16 * chunkLen
@@ -19,8 +35,8 @@ const recountWait = time.Second
 
 // recount counts all who are there, and returns when that is done or recountWait is
 // over.
-func (s *Server) recount(p *policy) {
-	if !p.perAddress.On() {
+func (s *Server) recount(r *admission.Rules) {
+	if !r.LimitsAddresses() {
 		return
 	}
 	done := make(chan struct{}, len(s.loops))
@@ -48,7 +64,7 @@ func (s *Server) recount(p *policy) {
 
 // recountFrom counts those in the next slots, and posts itself for the rest.
 func (l *loop) recountFrom(slot uint32, done chan<- struct{}) {
-	p := l.srv.policy.Load()
+	rules := l.srv.admission.Rules()
 	for end := slot + recountSlots; slot < min(end, l.slots.extent()); slot++ {
 		c := l.conn(slot)
 		if c == nil {
@@ -56,8 +72,8 @@ func (l *loop) recountFrom(slot uint32, done chan<- struct{}) {
 		}
 		switch c.state {
 		case connHandshake, connVerifying, connOpen, connClosing:
-			if !limited(c.why) {
-				l.countPresent(c, p, l.srv.registry.address(l.handle(slot, c)).Addr())
+			if !admission.OverLimit(c.why) {
+				l.countPresent(c, rules, l.srv.registry.address(l.handle(slot, c)).Addr())
 			}
 		case connFree, connProxy, connRefusing:
 		}
@@ -70,10 +86,8 @@ func (l *loop) recountFrom(slot uint32, done chan<- struct{}) {
 
 // countPresent counts a connection that is let in anyway, unless that was done or
 // its address is not limited.
-func (l *loop) countPresent(c *conn, p *policy, a netip.Addr) {
-	if c.is(flagCounted) || !p.perAddress.On() || p.trusts(a) {
-		return
+func (l *loop) countPresent(c *conn, r *admission.Rules, a netip.Addr) {
+	if !c.is(flagCounted) && l.srv.admission.Count(r, a) {
+		c.set(flagCounted)
 	}
-	l.srv.addresses.Count(a)
-	c.set(flagCounted)
 }

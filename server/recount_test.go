@@ -9,6 +9,7 @@ import (
 	"github.com/coder/websocket"
 
 	"castgate/codec"
+	"castgate/server/admission"
 )
 
 // A limit of connections by address that is set later counts those that are
@@ -22,7 +23,7 @@ func TestLimitCountsThosePresent(t *testing.T) {
 	if n := s.stats().Addresses; n != 0 {
 		t.Fatalf("%d addresses are counted without a limit", n)
 	}
-	if err := s.SetPolicy(Policy{MaxConnsPerIP: 4}); err != nil {
+	if err := s.SetPolicy(admission.Policy{MaxConnsPerIP: 4}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.status(nil); got != http.StatusTooManyRequests {
@@ -37,7 +38,7 @@ func TestLimitCountsThosePresent(t *testing.T) {
 		t.Fatalf("a fifth one is answered %d", got)
 	}
 	// A second change counts nobody twice.
-	if err := s.SetPolicy(Policy{MaxConnsPerIP: 5}); err != nil {
+	if err := s.SetPolicy(admission.Policy{MaxConnsPerIP: 5}); err != nil {
 		t.Fatal(err)
 	}
 	clients = append(clients, s.dial())
@@ -54,7 +55,7 @@ func TestLimitCountsThosePresentBehindProxies(t *testing.T) {
 		s.dialFrom("203.0.113.7")
 		s.dial()
 	}
-	if err := s.SetPolicy(Policy{TrustedProxies: trusting("127.0.0.0/8"), MaxConnsPerIP: 3}); err != nil {
+	if err := s.SetPolicy(admission.Policy{TrustedProxies: trusting("127.0.0.0/8"), MaxConnsPerIP: 3}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.status(http.Header{"X-Forwarded-For": {"203.0.113.7"}}); got != http.StatusTooManyRequests {
@@ -97,14 +98,14 @@ func TestRecountWhileClientsComeAndGo(t *testing.T) {
 		if i%2 == 0 {
 			limit = 1000
 		}
-		if err := s.SetPolicy(Policy{MaxConnsPerIP: limit}); err != nil {
+		if err := s.SetPolicy(admission.Policy{MaxConnsPerIP: limit}); err != nil {
 			t.Error(err)
 		}
 	}
 	close(stop)
 	busy.Wait()
 	eventually(t, "the others to be gone", func() bool { return s.stats().Sockets == stay })
-	if err := s.SetPolicy(Policy{MaxConnsPerIP: stay + 1}); err != nil {
+	if err := s.SetPolicy(admission.Policy{MaxConnsPerIP: stay + 1}); err != nil {
 		t.Fatal(err)
 	}
 	s.dial()
@@ -124,8 +125,9 @@ func TestRecountInTurns(t *testing.T) {
 	late, _ := socketPair(t)
 	arriveAt(t, l, late) // not taken in yet
 	done := make(chan struct{}, 1)
-	p := l.srv.newPolicy(Policy{MaxConnsPerIP: many + 10})
-	l.srv.policy.Store(p)
+	if _, err := l.srv.admission.Set(admission.Policy{MaxConnsPerIP: many + 10}); err != nil {
+		t.Fatal(err)
+	}
 	l.recountFrom(0, done)
 	for turns := 0; len(done) == 0; turns++ {
 		if turns > 3 {
@@ -141,11 +143,11 @@ func TestRecountInTurns(t *testing.T) {
 		if i == 10 {
 			want = codec.HandshakeTooMany
 		}
-		if got := l.srv.admit(p, netip.MustParseAddr("203.0.113.7")); got != want {
+		if got := l.srv.admission.Connect(netip.MustParseAddr("203.0.113.7")).Refusal; got != want {
 			t.Fatalf("connection %d more: %v, want %v", i, got, want)
 		}
 	}
-	if got := l.srv.addresses.Len(); got != 2 {
+	if got := l.srv.admission.Addresses(); got != 2 {
 		t.Errorf("%d addresses, want that of the late one too", got)
 	}
 }

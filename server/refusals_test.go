@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"castgate/codec"
+	"castgate/server/admission"
 	"castgate/server/gateway"
 )
 
@@ -311,13 +312,13 @@ func TestCompressNotFor(t *testing.T) {
 	safari := "Mozilla/5.0 (Macintosh; Intel Mac OS X 12_2) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.2 Safari/605.1.15"
 	for agent, want := range map[string]bool{
 		"": true, safari: false, strings.Replace(safari, "15.2", "15.4", 1): true, "Older/1": false, "old": true,
-		strings.Repeat("x", agentLen) + "Old": true,
+		strings.Repeat("x", 1024) + "Old": true,
 	} {
 		if got := agreed(agent); got != want {
 			t.Errorf("%.120q: %t, want %t", agent, got, want)
 		}
 	}
-	if err := s.SetPolicy(Policy{}); err != nil {
+	if err := s.SetPolicy(admission.Policy{}); err != nil {
 		t.Fatal(err)
 	}
 	if !agreed(safari) {

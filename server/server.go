@@ -8,11 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/giveback"
 	"castgate/server/internal/listen"
-	"castgate/server/internal/quota"
 	"castgate/server/openfiles"
 	"castgate/server/transport"
 )
@@ -45,23 +45,17 @@ type Server struct {
 	plain     formSet     // forms of plain clients there may be
 	certs     *transport.Certificates
 	tlsPool   *transport.Handshakes // nil without a wss listener
+	admission *admission.Control
 
-	policy     atomic.Pointer[policy]
 	probe      atomic.Pointer[func() bool] // SetProbe
 	ticks      atomic.Pointer[tickConfig]
 	pushQueue  atomic.Int64             // Capacity.PushQueue
-	maxMessage atomic.Int64             // Capacity.MaxMessage
-	addresses  quota.Addresses          // by what perAddress limits
-	accepting  budget                   // Policy.HandshakeRate
 	sessions   [sessionLocks]sync.Mutex // by slot: of changes of JSON sessions
-	checks     checks
-	fetched    fetchedKeys   // of JWT.JWKS
-	unwanted   atomic.Bool   // WantMessages
-	anyText    atomic.Bool   // WantMessages
-	assembling atomic.Int64  // bytes of messages that are not whole, beyond freeAssembly of each
-	waitRoom   atomic.Int64  // bytes that connections waiting to be admitted hold
-	refusing   atomic.Int64  // sockets being refused for their address
-	delayed    atomic.Uint64 // times that the acceptor waited for Policy.HandshakeRate
+	unwanted   atomic.Bool              // WantMessages
+	anyText    atomic.Bool              // WantMessages
+	assembling atomic.Int64             // bytes of messages that are not whole, beyond freeAssembly of each
+	waitRoom   atomic.Int64             // bytes that connections waiting to be admitted hold
+	delayed    atomic.Uint64            // times that the acceptor waited for Policy.HandshakeRate
 	maxConns   atomic.Int64
 	sockets    atomic.Int64 // client sockets open, of every phase
 	accepted   atomic.Uint64
@@ -99,17 +93,14 @@ func newServer(c Config, sys *system) (*Server, error) {
 	if s.names = gateway.MaxNameLen; c.PeerAddress.IsValid() {
 		s.names = gateway.MaxPeerNameLen
 	}
-	s.maxMessage.Store(int64(c.MaxMessage))
-	s.checks.most = max(1, c.Loops/2)
-	if err := s.checkPolicy(&c.Policy); err != nil {
-		return nil, err
-	}
-	s.policy.Store(s.newPolicy(c.Policy))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
 	if s.limits, err = c.files(); err != nil {
+		return nil, err
+	}
+	if err := s.newAdmission(&c); err != nil {
 		return nil, err
 	}
 	s.maxConns.Store(int64(s.limits.MaxConns))
@@ -213,7 +204,7 @@ func (s *Server) Run() error {
 	quiet := make(chan struct{})
 	go giveback.Run(quiet, s.load)
 	go s.certs.Watch(quiet)
-	s.fetched.run()
+	s.admission.Run()
 	s.running.Store(true)
 
 	var first error
@@ -231,7 +222,7 @@ func (s *Server) Run() error {
 	}
 	accepting.Wait()
 	close(quiet)
-	s.fetched.end()
+	s.admission.End()
 	for _, l := range s.loops {
 		_ = l.poller.Close() // the acceptors have used it too
 	}

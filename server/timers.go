@@ -89,8 +89,8 @@ func (k *clock) tick() {
 		k.expired = nil
 	}
 	k.loop.heart.beat(now)
-	if !k.loop.srv.policy.Load().metered {
-		k.loop.meters.discard()
+	if !k.loop.srv.admission.Rules().Metered() {
+		k.loop.meters.Discard()
 	}
 	k.loop.drain.tick()
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"castgate/server"
+	"castgate/server/admission"
 	"castgate/server/setting"
 	"castgate/server/token"
 )
@@ -40,15 +40,15 @@ type admissionSettings struct {
 
 // policy is the part of the gateway's settings that can change while it runs.
 // An error is a *setting.Error.
-func (s *settings) policy(e *effective) (p server.Policy, err error) {
-	p = server.Policy{
+func (s *settings) policy(e *effective) (p admission.Policy, err error) {
+	p = admission.Policy{
 		AllowedOrigins: trimmed(s.AllowedOrigins), CompressNotFor: trimmed(s.CompressNotFor),
 		MaxConnsPerIP: s.MaxConnsPerIp,
 		ConnectRate:   float64(s.ConnectRatePerIp), ConnectBurst: s.ConnectBurstPerIp,
 		HandshakeRate: float64(s.HandshakeRate), HandshakeBurst: s.HandshakeBurst,
 		MessageRate: float64(s.MessageRate), MessageBurst: s.MessageBurst,
 		ByteRate: int(s.ByteRate), ByteBurst: int(s.ByteBurst),
-		JWT: server.JWT{
+		JWT: admission.JWT{
 			Rules:       token.Rules{Issuer: s.JwtIssuer, Audience: s.JwtAudience, Leeway: time.Duration(s.JwtLeeway)},
 			JWKSRefresh: time.Duration(s.JwtJwksRefresh),
 			Cookie:      s.JwtCookie, Query: s.JwtQuery, Required: s.JwtRequired,

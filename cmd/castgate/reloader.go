@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"castgate/server"
+	"castgate/server/admission"
 	"castgate/server/control"
 	"castgate/server/setting"
 )
@@ -28,7 +29,7 @@ type reloader struct {
 	audit   *auditLog
 	gateway interface {
 		SetCapacity(server.Capacity) error
-		SetPolicy(server.Policy) error
+		SetPolicy(admission.Policy) error
 		SetCertificates(certs, keys []string) (undo func(), err error)
 	}
 	control interface {

@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"castgate/server"
+	"castgate/server/admission"
 	"castgate/server/control"
 	"castgate/server/setting"
 )
 
 // applied notes what a reload has handed on; it refuses if told to.
 type applied struct {
-	policy       server.Policy
+	policy       admission.Policy
 	limits       server.Capacity
 	access       control.Access
 	noPolicy     error
@@ -46,7 +47,7 @@ func (a *applied) SetCertificates(certs, keys []string) (func(), error) {
 	return func() {}, a.noCertificates
 }
 
-func (a *applied) SetPolicy(p server.Policy) error {
+func (a *applied) SetPolicy(p admission.Policy) error {
 	if a.noPolicy == nil {
 		a.policy = p
 	}

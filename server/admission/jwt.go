@@ -1,4 +1,4 @@
-package server
+package admission
 
 import (
 	"slices"
@@ -9,21 +9,21 @@ import (
 	"castgate/server/token"
 )
 
-// JWT is where tokens are found and which are good. A good one binds the
-// client to its sub and joins it to its groups before the client gets its init
-// message, and closes it with 3401 when it expires. A bad one is refused
-// with 401 and the reason. A token is looked for as bearer.<token> in Sec-WebSocket-Protocol,
-// then in the cookie, then in the query.
+// JWT says where tokens are found and which are good. A good one binds the client to its
+// sub and joins it to its groups before the client gets its init message; the client is
+// closed with 3401 when the token expires. A bad one is refused with 401 and the reason. A
+// token is looked for as bearer.<token> in Sec-WebSocket-Protocol, then in the cookie,
+// then in the query.
 type JWT struct {
-	token.Rules // without Fetched, which JWKS makes
-	// JWKS is a URL from which keys are fetched, beside Keys; "" is none.
+	token.Rules // without Fetched, which comes from JWKS
+	// JWKS is a URL from which keys are fetched in addition to Keys; "" is none.
 	// JWKSRefresh is the time between two fetches, keyset.MinRefresh to
-	// MaxRefresh. Until the first has succeeded, tokens are answered 503.
+	// MaxRefresh. Until the first fetch has succeeded, tokens are answered 503.
 	JWKS        string
 	JWKSRefresh time.Duration
-	Cookie      string // name of the cookie; "" looks into none
-	Query       string // name of the parameter; "" looks at none
-	Required    bool   // 401 without a token; else such clients are bound later
+	Cookie      string // name of the cookie; "" is none
+	Query       string // name of the parameter; "" is none
+	Required    bool   // 401 without a token; otherwise such clients are bound later
 }
 
 // on reports whether tokens count.
@@ -36,7 +36,7 @@ func (j *JWT) validate() error {
 			set  bool
 		}{
 			{"jwt-issuer", j.Issuer != ""}, {"jwt-audience", j.Audience != ""}, {"jwt-leeway", j.Leeway != 0 && j.Leeway != token.DefaultLeeway},
-			{"jwt-jwks-refresh", j.JWKSRefresh != 0 && j.JWKSRefresh != defaultJWKSRefresh},
+			{"jwt-jwks-refresh", j.JWKSRefresh != 0 && j.JWKSRefresh != DefaultJWKSRefresh},
 			{"jwt-cookie", j.Cookie != ""}, {"jwt-query", j.Query != ""}, {"jwt-required", j.Required},
 		} {
 			if f.set {
@@ -56,14 +56,14 @@ func (j *JWT) validate() error {
 	return nil
 }
 
-// defaultJWKSRefresh is that of Defaults.
-const defaultJWKSRefresh = time.Hour
+// DefaultJWKSRefresh is JWT.JWKSRefresh without a setting.
+const DefaultJWKSRefresh = time.Hour
 
 var errNoJWKS = setting.Errorf("jwt-jwks-refresh", "has no effect without a URL in jwt-jwks")
 
 func (j *JWT) validateKeys() error {
 	rules := j.Rules
-	if j.JWKS == "" && j.JWKSRefresh != 0 && j.JWKSRefresh != defaultJWKSRefresh {
+	if j.JWKS == "" && j.JWKSRefresh != 0 && j.JWKSRefresh != DefaultJWKSRefresh {
 		return errNoJWKS
 	}
 	if j.JWKS != "" {
@@ -78,7 +78,7 @@ func (j *JWT) validateKeys() error {
 	return rules.Validate()
 }
 
-// notName tells whether c would need quoting or escaping in a cookie or query.
+// notName reports whether c would need quoting or escaping in a cookie or query.
 func notName(c byte) bool {
 	return (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
 }

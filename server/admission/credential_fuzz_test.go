@@ -1,4 +1,4 @@
-package server
+package admission
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 	"castgate/codec"
 )
 
-// Whatever stands in a head that is let in, a token is a part of one line of it, and what is selected was offered, in a form that
-// can stand in the answer.
+// Whatever a head contains that is let in, a token is a part of one of its lines. What is
+// selected was offered, in a form that can be part of the answer.
 func FuzzFindToken(f *testing.F) {
 	for _, fields := range []string{
 		"Sec-WebSocket-Protocol: castgate, bearer.a.b.c\r\n", "Sec-WebSocket-Protocol: bearer.a\r\nSec-WebSocket-Protocol: bearer.b, castgate\r\n",
@@ -34,7 +34,7 @@ func FuzzFindToken(f *testing.F) {
 		if c.bad || c.several || c.selected == nil {
 			return
 		}
-		if string(c.selected) != subprotocol && !bytes.HasPrefix(c.selected, []byte(bearerPrefix)) || !codec.IsToken(c.selected) || !bytes.Contains(head, c.selected) {
+		if string(c.selected) != Subprotocol && !bytes.HasPrefix(c.selected, []byte(bearerPrefix)) || !codec.IsToken(c.selected) || !bytes.Contains(head, c.selected) {
 			t.Fatalf("selected %q", c.selected)
 		}
 		answer = codec.AddField(answer, "Sec-WebSocket-Protocol", c.selected)

@@ -1,17 +1,21 @@
-package server
+package admission
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
 	"castgate/server/keyset"
 )
 
-// fetchedKeys owns the set of JWT.JWKS, of which there is one at most, and its
+// fetchedKeys owns the set of JWT.JWKS, of which there is at most one, and its
 // goroutine. While the URL stays the same, so do the set and its keys, whatever
-// else of the policy changes.
+// else changes in the policy.
 type fetchedKeys struct {
+	log *slog.Logger
+	now func() time.Time
+
 	mu      sync.Mutex
 	url     string
 	refresh time.Duration
@@ -23,9 +27,9 @@ type fetchedKeys struct {
 	running sync.WaitGroup
 }
 
-// of is the set that a policy asks for, nil for none. One that is not asked for
-// any more is fetched no more.
-func (f *fetchedKeys) of(j *JWT, s *Server) *keyset.Set {
+// of is the set that a policy asks for, nil for none. A set that is no longer asked
+// for is no longer fetched.
+func (f *fetchedKeys) of(j *JWT) *keyset.Set {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if j.JWKS == f.url && (j.JWKSRefresh == f.refresh || f.url == "") {
@@ -42,7 +46,7 @@ func (f *fetchedKeys) of(j *JWT, s *Server) *keyset.Set {
 	}
 	old := f.set
 	if f.set = nil; j.JWKS != "" {
-		f.set = keyset.New(keyset.Config{URL: j.JWKS, Refresh: j.JWKSRefresh, Log: s.config.Logger, Now: s.sys.now})
+		f.set = keyset.New(keyset.Config{URL: j.JWKS, Refresh: j.JWKSRefresh, Log: f.log, Now: f.now})
 		if old != nil && j.JWKS == f.url {
 			f.set.Follow(old)
 		}
@@ -63,7 +67,7 @@ func (f *fetchedKeys) begin() {
 	f.running.Go(func() { set.Run(ctx) })
 }
 
-// run begins to fetch, now and for sets that come later.
+// run begins to fetch, also sets that come later.
 func (f *fetchedKeys) run() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,7 +86,7 @@ func (f *fetchedKeys) end() {
 	f.running.Wait()
 }
 
-// stats are the counts of all sets so far; on tells whether there is one.
+// stats are the counts of all sets so far; on reports whether there is one.
 func (f *fetchedKeys) stats() (st keyset.Stats, on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
