@@ -44,11 +44,10 @@ const (
 // It holds no buffers while idle: in is nil between messages, and what waits
 // to be sent is a list of nodes in the loop's pool.
 type conn struct {
-	fd    int32  // -1 while the slot is free
-	gen   uint32 // of the handle; grows with each owner of the slot
-	state connState
-	// paused tells that the poller does not look at the socket; see pause.
-	paused bool
+	fd     int32  // -1 while the slot is free
+	gen    uint32 // of the handle; grows with each owner of the slot
+	state  connState
+	paused pausing
 	close  closeReason           // why the connection is closing
 	form   form                  // how pushes are encoded for it
 	why    codec.HandshakeResult // connRefusing: the answer

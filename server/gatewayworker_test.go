@@ -27,6 +27,7 @@ type eventLog struct {
 	last    map[uint32]gateway.EventClient
 
 	admission, taking atomic.Uint32 // what it answers
+	budget            atomic.Int64  // how many are admitted; 0 is no limit
 }
 
 func newEventLog() *eventLog {
@@ -40,7 +41,13 @@ func (e *eventLog) note(c gateway.EventClient, what string) {
 	e.last[c.Connection] = c
 }
 
-func (e *eventLog) Admit() gateway.Admission { return gateway.Admission(e.admission.Load()) }
+func (e *eventLog) Admit(netip.Addr) gateway.Admission {
+	answer := gateway.Admission(e.admission.Load())
+	if answer == gateway.AdmitNow && e.budget.Load() > 0 && e.budget.Add(-1) == 0 {
+		e.admission.Store(uint32(gateway.AdmitLater))
+	}
+	return answer
+}
 
 func (e *eventLog) Opened(c gateway.EventClient, request []byte) {
 	e.note(c, "open")

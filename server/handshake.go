@@ -110,16 +110,20 @@ type request struct {
 	answer []byte // the 101
 }
 
-// welcome makes a connection a client. id is what its token says, nil without
-// one.
+// welcome makes a connection a client, now or later. id is what its token says,
+// nil without one.
 func (e *entrance) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 	if e.loop.drain.active() {
 		e.refuse(slot, c, codec.HandshakeStopping)
 		return
 	}
-	if !e.loop.waiting.admitted(slot, c, r, id) {
-		return
+	if e.loop.waiting.admitted(slot, c, r, id) {
+		e.letIn(slot, c, r, id)
 	}
+}
+
+// letIn makes an admitted connection a client.
+func (e *entrance) letIn(slot uint32, c *conn, r request, id *token.Identity) {
 	connection := e.enlist(slot, c)
 	if id != nil {
 		e.loop.identify(slot, c, id)
@@ -131,8 +135,8 @@ func (e *entrance) welcome(slot uint32, c *conn, r request, id *token.Identity) 
 	}
 }
 
-// openPlain makes a connection a client at once, unless it is to be refused:
-// where clients must bring a token, those that can't are.
+// openPlain makes a connection a client without a request, now or later, unless it
+// is to be refused: where clients must bring a token, those that can't are.
 func (e *entrance) openPlain(slot uint32, c *conn) {
 	switch {
 	case c.state == connRefusing:
@@ -145,9 +149,13 @@ func (e *entrance) openPlain(slot uint32, c *conn) {
 		e.loop.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
 		return
 	}
-	if !e.loop.waiting.admitted(slot, c, request{}, nil) {
-		return
+	if e.loop.waiting.admitted(slot, c, request{}, nil) {
+		e.letInPlain(slot, c)
 	}
+}
+
+// letInPlain is letIn for a plain client.
+func (e *entrance) letInPlain(slot uint32, c *conn) {
 	connection := e.enlist(slot, c)
 	e.loop.clock.nextDeadline(slot, c)
 	e.loop.messages.opened(slot, c, nil)

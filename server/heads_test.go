@@ -59,7 +59,7 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 				t.Fatal(err)
 			}
 			p = p[n:]
-			if c := l.conn(slot); there() && !c.paused {
+			if c := l.conn(slot); there() && c.paused == reading {
 				l.reader.readable(slot, c)
 			}
 		}
@@ -107,7 +107,7 @@ func (l *loop) settle(t *testing.T, slot uint32, fd int, there func() bool) {
 			t.Fatal(err)
 		}
 		switch {
-		case unread > 0 && !c.paused:
+		case unread > 0 && c.paused == reading:
 			l.reader.readable(slot, c)
 		case c.is(flagLater):
 			l.reader.takeLater()

@@ -33,7 +33,7 @@ func (k *kernelCalls) system() *system {
 		k.bytes.Add(int64(max(n, 0) - len(p)))
 		return n, err
 	}
-	for _, watch := range []*func(*netpoll.Poller, int) error{&sys.watch, &sys.watchRoom, &sys.unwatchRoom, &sys.unwatch, &sys.watchOnlyRoom} {
+	for _, watch := range []*func(*netpoll.Poller, int) error{&sys.watch, &sys.watchRoom, &sys.unwatchRoom, &sys.unwatch, &sys.watchOnlyRoom, &sys.watchEnd} {
 		real := *watch
 		*watch = func(p *netpoll.Poller, fd int) error { k.watches.Add(1); return real(p, fd) }
 	}

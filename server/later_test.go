@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ type tally struct{ messages []string }
 
 func (*tally) Opened(gateway.EventClient, []byte) {}
 func (*tally) Closed(gateway.EventClient)         {}
-func (*tally) Admit() gateway.Admission           { return gateway.AdmitNow }
+func (*tally) Admit(netip.Addr) gateway.Admission { return gateway.AdmitNow }
 
 func (y *tally) Message(_ gateway.EventClient, _ bool, payload []byte) gateway.Taking {
 	y.messages = append(y.messages, string(payload))

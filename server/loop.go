@@ -70,7 +70,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 	l.progress = progress{loop: l}
 	l.entrance = newEntrance(l)
 	l.heads = newHeads(l, s.config.Loops)
-	l.waiting = waitingRoom{loop: l}
+	l.waiting = newWaitingRoom(l)
 	l.reader = newReader(l)
 	l.inflater = inflater{loop: l}
 	l.messages = messages{loop: l, onMessage: s.config.OnMessage, events: s.config.Events}
@@ -142,7 +142,10 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error
 	if ev&netpoll.WriteEvents != 0 && !l.writer.flush(slot, c) {
 		return nil
 	}
-	if ev&^netpoll.WriteEvents != 0 {
+	switch {
+	case c.paused == awaiting && ev&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0:
+		l.exit.closeNow(slot, c, closeGone)
+	case ev&^netpoll.WriteEvents != 0:
 		l.reader.readable(slot, c)
 	}
 	return nil

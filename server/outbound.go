@@ -240,10 +240,10 @@ func (w *writer) emptied(slot uint32, c *conn) bool {
 	if c.is(flagBlocked) {
 		c.clear(flagBlocked)
 		unwatch := w.loop.sys.unwatchRoom
-		if c.paused {
+		if c.paused != reading {
 			unwatch = w.loop.sys.unwatch
 		}
-		if err := unwatch(w.loop.poller, int(c.fd)); err != nil {
+		if err := unwatch(w.loop.poller, int(c.fd)); err != nil || c.paused != reading && !w.loop.reader.await(c) {
 			w.loop.exit.closeNow(slot, c, closeInternal)
 			return false
 		}
@@ -267,7 +267,7 @@ func (w *writer) block(slot uint32, c *conn) bool {
 	}
 	c.set(flagBlocked)
 	watch := w.loop.sys.watchRoom
-	if c.paused {
+	if c.paused != reading {
 		watch = w.loop.sys.watchOnlyRoom
 	}
 	if err := watch(w.loop.poller, int(c.fd)); err != nil {

@@ -39,26 +39,52 @@ func (r *reader) wait(slot uint32, c *conn) []byte {
 	return nil
 }
 
+// pausing tells what the poller reports of a connection; see pause.
+type pausing uint8
+
+const (
+	reading  pausing = iota // all that comes
+	paused                  // nothing that the peer does
+	awaiting                // that the peer has left
+)
+
 // pause has the poller no longer tell that c can be read, so that what it sends
-// waits in the kernel. False if the kernel does not let it.
+// waits in the kernel. If c is not a client yet, the poller still tells when it
+// leaves. False if the kernel does not let it.
 func (r *reader) pause(c *conn) bool {
-	if c.paused {
+	if c.paused != reading {
 		return true
 	}
 	if r.loop.sys.unwatch(r.loop.poller, int(c.fd)) != nil {
 		return false
 	}
-	c.paused = true
-	return !c.is(flagBlocked) || r.loop.sys.watchOnlyRoom(r.loop.poller, int(c.fd)) == nil
+	c.paused = paused
+	if c.is(flagBlocked) {
+		return r.loop.sys.watchOnlyRoom(r.loop.poller, int(c.fd)) == nil
+	}
+	return r.await(c)
+}
+
+// await has the poller tell when the peer leaves of a paused connection that is not
+// a client yet. False if the kernel does not let it.
+func (r *reader) await(c *conn) bool {
+	if c.state != connVerifying {
+		return true
+	}
+	c.paused = awaiting
+	return r.loop.sys.watchEnd(r.loop.poller, int(c.fd)) == nil
 }
 
 // resume undoes pause; false if the kernel does not let it.
 func (r *reader) resume(c *conn) bool {
-	if !c.paused {
+	was := c.paused
+	c.paused = reading
+	switch {
+	case was == reading:
 		return true
-	}
-	c.paused = false
-	if !c.is(flagBlocked) {
+	case was == awaiting:
+		return r.loop.sys.unwatchRoom(r.loop.poller, int(c.fd)) == nil
+	case !c.is(flagBlocked):
 		return r.loop.sys.watch(r.loop.poller, int(c.fd)) == nil
 	}
 	return r.loop.sys.unwatch(r.loop.poller, int(c.fd)) == nil && r.loop.sys.watch(r.loop.poller, int(c.fd)) == nil &&

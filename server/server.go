@@ -54,7 +54,6 @@ type Server struct {
 	unwanted   atomic.Bool              // WantMessages
 	anyText    atomic.Bool              // WantMessages
 	assembling atomic.Int64             // bytes of messages that are not whole, beyond freeAssembly of each
-	waitRoom   atomic.Int64             // bytes that connections waiting to be admitted hold
 	delayed    atomic.Uint64            // times that the acceptor waited for Policy.HandshakeRate
 	maxConns   atomic.Int64
 	sockets    atomic.Int64 // client sockets open, of every phase

@@ -35,8 +35,9 @@ type system struct {
 	resetOnClose func(fd int)
 	// watch has a poller tell when a descriptor can be read, watchRoom also when
 	// it can be written, and unwatchRoom no longer. unwatch has it tell nothing,
-	// and watchOnlyRoom then when it can be written and nothing else.
-	watch, watchRoom, unwatchRoom, unwatch, watchOnlyRoom func(p *netpoll.Poller, fd int) error
+	// and watchOnlyRoom then when it can be written and nothing else, or watchEnd
+	// when the peer has sent its last byte; each byte more is told once, too.
+	watch, watchRoom, unwatchRoom, unwatch, watchOnlyRoom, watchEnd func(p *netpoll.Poller, fd int) error
 	// bell returns an eventfd for a loop, ticker a timerfd.
 	bell   func() (bell.Bell, error)
 	ticker func() (int, error)
@@ -86,6 +87,9 @@ var linux = system{
 	unwatch: func(p *netpoll.Poller, fd int) error { return p.Delete(fd) },
 	watchOnlyRoom: func(p *netpoll.Poller, fd int) error {
 		return p.AddWrite(&netpoll.PollAttachment{FD: fd}, false)
+	},
+	watchEnd: func(p *netpoll.Poller, fd int) error {
+		return p.AddRead(&netpoll.PollAttachment{FD: fd}, true)
 	},
 	bell:   bell.New,
 	ticker: newTicker,

@@ -2,11 +2,19 @@ package server
 
 import (
 	"bytes"
+	"container/list"
+	"net/netip"
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/internal/quota"
 	"castgate/server/token"
 )
+
+// Connections whose request is good may have to wait until whoever is told of
+// clients has room for them. They are asked for again in turn by network, and what
+// they hold is shared by network, so that many of one network delay only
+// themselves.
 
 // waiter is a connection that becomes a client later: its request is good, but
 // Events.Admit has said AdmitLater. In phase connVerifying it may go, and what
@@ -15,46 +23,74 @@ type waiter struct {
 	slot, gen uint32
 	request   request // its own copy; the zero value for plain clients
 	id        *token.Identity
-	cost      int64 // of Server.waitRoom
+	cost      int // of waitingRoom.room
+	line      *waitLine
+	place     *list.Element // in line.waiters
 }
 
-// waitingRoom are the connections of a loop that wait to be admitted.
+// waitLine is the waiters of one network. It exists while there are some.
+type waitLine struct {
+	address netip.Addr // of the first of them
+	network uint64
+	waiters list.List // of *waiter, oldest first
+	bytes   int
+	in      *list.List    // it is in waitingRoom.asked or waitingRoom.refused
+	place   *list.Element // in that list
+}
+
+// waitingRoom are the waiters of a loop.
 type waitingRoom struct {
-	loop        *loop
-	waiters     []*waiter // oldest first
-	readmitting bool      // readmitSome goes on with them
+	loop     *loop
+	room     quota.Room // of what they hold
+	networks map[uint64]*waitLine
+	asked    *list.List // *waitLine that are asked for in this pass, the next first
+	refused  *list.List // *waitLine that wait for the next pass
+	passing  bool       // a pass is under way
+	again    bool       // and another follows
 }
 
-// waitMemory is how many bytes the requests of connections that wait to be
-// admitted may hold, all together; beyond it they are refused.
-const waitMemory = 64 << 20
+const (
+	// waitMemory is how many bytes the requests of connections that wait to be
+	// admitted may hold, on all loops together; beyond it they are refused.
+	waitMemory = 64 << 20
+	// waiterCost is what a waiter costs beside its request.
+	waiterCost = 512
+	// turnWaiters is how many waiters a loop asks for in one turn.
+	turnWaiters = 64
+)
 
-// waiterCost is what a waiter costs beside its request.
-const waiterCost = 512
+func newWaitingRoom(l *loop) waitingRoom {
+	return waitingRoom{
+		loop: l, room: quota.NewRoom(waitMemory / l.srv.config.Loops),
+		networks: map[uint64]*waitLine{}, asked: list.New(), refused: list.New(),
+	}
+}
 
 // admitted asks whether a connection may become a client now. If not it waits,
-// or is refused. A waiter that is asked for again keeps its place.
+// behind those of its network who do, or is refused.
 func (q *waitingRoom) admitted(slot uint32, c *conn, r request, id *token.Identity) bool {
 	if q.loop.srv.config.Events == nil {
 		return true
 	}
-	switch q.loop.srv.config.Events.Admit() {
-	case gateway.AdmitNow:
-		return true
-	case gateway.AdmitNever:
-		q.loop.entrance.refuse(slot, c, codec.HandshakeNoWorker)
-		return false
+	from := q.loop.srv.registry.address(q.loop.handle(slot, c)).Addr()
+	line := q.networks[quota.Network(from)]
+	if line == nil {
+		switch q.loop.srv.config.Events.Admit(from) {
+		case gateway.AdmitNow:
+			return true
+		case gateway.AdmitNever:
+			q.loop.entrance.refuse(slot, c, codec.HandshakeNoWorker)
+			return false
+		}
 	}
-	w := &waiter{slot: slot, gen: c.gen, id: id, cost: int64(waiterCost + len(r.head) + len(r.answer))}
-	if q.loop.srv.waitRoom.Add(w.cost) > waitMemory {
-		q.loop.srv.waitRoom.Add(-w.cost)
+	w := &waiter{slot: slot, gen: c.gen, id: id, cost: waiterCost + len(r.head) + len(r.answer)}
+	if !q.add(w, line, from) {
 		q.loop.entrance.refuse(slot, c, codec.HandshakeNoWorker)
 		return false
 	}
 	w.request = request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer)}
 	c.state = connVerifying
 	q.loop.reader.partial(c).waiting = w
-	q.waiters = append(q.waiters, w)
 	q.loop.count.waiters.Add(1)
 	if len(r.rest) > 0 {
 		q.loop.heads.keep(slot, c, r.rest)
@@ -62,9 +98,51 @@ func (q *waitingRoom) admitted(slot uint32, c *conn, r request, id *token.Identi
 	return false
 }
 
-// stopWaiting gives back what a waiter holds.
+// add puts a waiter at the end of its network's line, which is nil if there is
+// none. It is false if there is no room.
+func (q *waitingRoom) add(w *waiter, line *waitLine, from netip.Addr) bool {
+	held := 0
+	if line != nil {
+		held = line.bytes
+	}
+	if q.room.Left(held) < w.cost {
+		return false
+	}
+	if line == nil {
+		line = &waitLine{address: from, network: quota.Network(from), in: q.refused}
+		line.place = line.in.PushBack(line)
+		q.networks[line.network] = line
+	}
+	q.weigh(line, w.cost)
+	w.line, w.place = line, line.waiters.PushBack(w)
+	return true
+}
+
+func (q *waitingRoom) weigh(line *waitLine, bytes int) {
+	q.room.Weigh(line.bytes, line.bytes+bytes)
+	line.bytes += bytes
+}
+
+// remove takes a waiter out of its line.
+func (q *waitingRoom) remove(w *waiter) {
+	line := w.line
+	line.waiters.Remove(w.place)
+	q.weigh(line, -w.cost)
+	if line.waiters.Len() == 0 {
+		line.in.Remove(line.place)
+		delete(q.networks, line.network)
+	}
+}
+
+// move puts a line at the end of a list.
+func (line *waitLine) move(to *list.List) {
+	line.in.Remove(line.place)
+	line.in, line.place = to, to.PushBack(line)
+}
+
+// stopWaiting takes the waiter of an inbound out.
 func (q *waitingRoom) stopWaiting(in *inbound) {
-	q.loop.srv.waitRoom.Add(-in.waiting.cost)
+	q.remove(in.waiting)
 	q.loop.count.waiters.Add(-1)
 	in.waiting = nil
 }
@@ -76,63 +154,69 @@ func (s *Server) Readmit() {
 	}
 }
 
-// turnWaiters is how many waiters a loop asks for in one turn.
-const turnWaiters = 64
-
-// readmit asks for the next waiters, and goes on with the others in later turns.
+// readmit begins a pass, in which the networks are asked for in turn until each has
+// no waiters any more or has been refused.
 func (q *waitingRoom) readmit() {
-	if q.readmitting {
+	if q.again = q.passing; q.passing {
 		return
 	}
-	q.readmitting = true
+	q.begin()
 	q.readmitSome()
 }
 
+// begin has all lines that were refused asked for. None is left from before.
+func (q *waitingRoom) begin() {
+	q.asked, q.refused = q.refused, q.asked
+}
+
+// readmitSome asks for the next waiters, and goes on with the others in later turns.
 func (q *waitingRoom) readmitSome() {
-	for n := 0; n < turnWaiters && len(q.waiters) > 0; n++ {
-		w := q.waiters[0]
-		c := q.loop.conn(w.slot)
-		if c == nil || c.gen != w.gen || c.in == nil || c.in.waiting != w {
-			q.dropWaiter()
+	for range turnWaiters {
+		front := q.asked.Front()
+		if front == nil {
+			break
+		}
+		line := front.Value.(*waitLine)
+		admission := q.loop.srv.config.Events.Admit(line.address)
+		if admission == gateway.AdmitLater {
+			line.move(q.refused)
 			continue
 		}
-		if q.loop.srv.config.Events.Admit() == gateway.AdmitLater {
-			q.readmitting = false
-			return
-		}
-		q.dropWaiter()
-		q.goOn(w, c)
+		line.move(q.asked)
+		w := line.waiters.Front().Value.(*waiter)
+		q.goOn(w, q.loop.conn(w.slot), admission)
 	}
-	if q.readmitting = len(q.waiters) > 0; q.readmitting {
+	if q.asked.Front() == nil && q.again {
+		q.again = false
+		q.begin()
+	}
+	if q.passing = q.asked.Front() != nil; q.passing {
 		q.loop.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.waiting.readmitSome() }})
 	}
 }
 
-// dropWaiter takes the first waiter out of the list.
-func (q *waitingRoom) dropWaiter() {
-	q.waiters[0] = nil
-	if q.waiters = q.waiters[1:]; len(q.waiters) == 0 {
-		q.waiters = nil
-	}
-}
-
-// goOn makes a waiter a client, as it would have been at once.
-func (q *waitingRoom) goOn(w *waiter, c *conn) {
+// goOn makes a waiter a client, as it would have been at once, or refuses it.
+func (q *waitingRoom) goOn(w *waiter, c *conn, admission gateway.Admission) {
 	defer q.loop.survive(w.slot, w.gen)
 	rest := c.in.head
-	q.loop.reader.releaseInbound(c)
+	q.loop.reader.releaseInbound(c) // it waits no longer
 	if !q.loop.reader.resume(c) {
 		q.loop.exit.closeNow(w.slot, c, closeInternal)
 		return
 	}
 	c.state = connHandshake
-	if !c.form.plain() {
+	switch {
+	case admission == gateway.AdmitNever:
+		q.loop.entrance.refuse(w.slot, c, codec.HandshakeNoWorker)
+	case q.loop.drain.active():
+		q.loop.entrance.refuse(w.slot, c, codec.HandshakeStopping)
+	case !c.form.plain():
 		w.request.rest = rest
-		q.loop.entrance.welcome(w.slot, c, w.request, w.id)
-		return
-	}
-	if q.loop.entrance.openPlain(w.slot, c); c.gen == w.gen && len(rest) > 0 {
-		q.loop.reader.take(w.slot, c, rest)
+		q.loop.entrance.letIn(w.slot, c, w.request, w.id)
+	default:
+		if q.loop.entrance.letInPlain(w.slot, c); c.gen == w.gen && len(rest) > 0 {
+			q.loop.reader.take(w.slot, c, rest)
+		}
 	}
 }
 

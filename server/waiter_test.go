@@ -1,6 +1,10 @@
 package server
 
 import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -39,7 +43,7 @@ func TestWaiters(t *testing.T) {
 			t.Errorf("client %d: %q", id+1, got)
 		}
 	}
-	if n := s.waitRoom.Load(); n != 0 || s.Waiting() != 0 {
+	if n := s.waitBytes(); n != 0 || s.Waiting() != 0 {
 		t.Errorf("%d bytes of %d waiters are left", n, s.Waiting())
 	}
 	if n := s.stats().Handshakes["gone"]; n != 1 {
@@ -62,18 +66,123 @@ func TestWaitersRefused(t *testing.T) {
 		failed <- err
 	}()
 	eventually(t, "it waits", func() bool { return s.Waiting() == 1 })
-	s.waitRoom.Add(waitMemory)
+	const much = 1 << 30
+	overdraw := func(before, after int) {
+		s.onLoop(0, func(l *loop) {
+			for _, line := range l.waiting.networks {
+				l.waiting.weigh(line, after-before)
+			}
+		})
+	}
+	overdraw(0, much)
 	if _, err := s.tryDial(); err == nil {
 		t.Fatal("there was no room")
 	}
-	s.waitRoom.Add(-waitMemory)
+	overdraw(much, 0)
 	log.admission.Store(uint32(gateway.AdmitNever))
 	s.Readmit()
 	if err := <-failed; err == nil {
 		t.Fatal("admitted")
 	}
 	eventually(t, "three refusals", func() bool { return s.stats().Handshakes["no_worker"] == 3 })
-	if n := s.waitRoom.Load(); n != 0 {
+	if n := s.waitBytes(); n != 0 {
 		t.Errorf("%d bytes are left", n)
 	}
+}
+
+// onLoop runs f on a loop and waits for it.
+func (s *testServer) onLoop(i int, f func(l *loop)) {
+	done := make(chan struct{})
+	s.loops[i].mail.post(command{kind: cmdFunc, run: func(l *loop) { f(l); close(done) }})
+	<-done
+}
+
+// waitBytes is what waiters hold of the memory for them.
+func (s *testServer) waitBytes() (n int) {
+	for i := range s.loops {
+		s.onLoop(i, func(l *loop) { n += l.waiting.room.Held() })
+	}
+	return n
+}
+
+// Connections that have sent something behind what admits them, and leave, give
+// back their places without being asked for, whether they end in order or by a
+// reset.
+func TestWaitersThatLeave(t *testing.T) {
+	s, log := startPlain(t, func(c *Config) { c.Loops = 1 })
+	log.admission.Store(uint32(gateway.AdmitLater))
+	const many = 64
+	request := string(codec.AppendRequest(nil, "localhost", "/", [24]byte([]byte("MDEyMzQ1Njc4OWFiY2RlZg==")), ""))
+	for scheme, said := range []string{request + "\x81", "x", "x", "x"} {
+		var clients []*plainClient
+		for range many {
+			c := s.dialPlain(scheme)
+			c.say(said)
+			clients = append(clients, c)
+		}
+		eventually(t, "all wait", func() bool { return s.Waiting() == many })
+		for i, c := range clients {
+			c.say("y") // it is not read
+			if i%2 == 0 {
+				_ = c.Conn.(*net.TCPConn).SetLinger(0)
+			}
+			_ = c.Close()
+		}
+		eventually(t, "all places are free", func() bool { return s.Waiting() == 0 })
+	}
+	if n := s.waitBytes(); n != 0 || s.stats().Sockets != 0 {
+		t.Errorf("%d bytes of %d sockets are left", n, s.stats().Sockets)
+	}
+	if n := s.stats().Handshakes["gone"]; n != 4*many {
+		t.Errorf("%d handshakes gone, want %d", n, 4*many)
+	}
+	s.onLoop(0, func(l *loop) {
+		if n := len(l.waiting.networks) + l.waiting.asked.Len() + l.waiting.refused.Len(); n != 0 {
+			t.Errorf("%d lines are left", n)
+		}
+	})
+}
+
+// Waiters are let in by network in turn, those of a network in order, so that a
+// crowd delays only itself. One for whom there is no room yet keeps its place, and
+// newcomers of its network stand behind it.
+func TestWaitersByNetwork(t *testing.T) {
+	s, log := startPlain(t, func(c *Config) {
+		c.Loops = 1
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.ProxyProtocol = true
+	})
+	const crowd = 3 * turnWaiters
+	dial := func(from string) {
+		s.dialPlain(1).say(fmt.Sprintf("PROXY TCP4 %s 192.0.2.1 1234 80\r\n", from))
+	}
+	log.admission.Store(uint32(gateway.AdmitLater))
+	for i := range crowd {
+		dial("198.51.100.7")
+		eventually(t, "it waits", func() bool { return s.Waiting() == i+1 })
+	}
+	for i := range 2 {
+		dial(fmt.Sprintf("203.0.113.%d", 1+i))
+		eventually(t, "it waits", func() bool { return s.Waiting() == crowd+i+1 })
+	}
+	log.budget.Store(4)
+	log.admission.Store(uint32(gateway.AdmitNow))
+	dial("198.51.100.7") // not before those that wait
+	eventually(t, "it waits, too", func() bool { return s.Waiting() == crowd+3 })
+	s.Readmit()
+	eventually(t, "four are let in", func() bool { return s.Waiting() == crowd-1 })
+	of := map[string]int{}
+	for id := range uint32(4) {
+		log.mu.Lock()
+		of[log.last[id+1].Remote.Addr().String()]++
+		log.mu.Unlock()
+	}
+	if want := map[string]int{"198.51.100.7": 2, "203.0.113.1": 1, "203.0.113.2": 1}; !maps.Equal(of, want) {
+		t.Errorf("let in first: %v, want %v", of, want)
+	}
+	log.budget.Store(0)
+	log.admission.Store(uint32(gateway.AdmitNow))
+	s.Readmit()
+	s.Readmit() // while the first pass is under way
+	eventually(t, "all are let in", func() bool { return s.Waiting() == 0 && s.stats().Connections == crowd+3 })
 }

@@ -10,8 +10,8 @@ import "net/netip"
 // must not call a Gateway method that waits for a loop (Client, Push with
 // Wait); what it is given in slices lives until it returns.
 type Events interface {
-	// Admit is asked before a connection becomes a client.
-	Admit() Admission
+	// Admit is asked before a connection from an address becomes a client.
+	Admit(from netip.Addr) Admission
 	// Opened is called when a client is connected: registered, its answer not
 	// yet written. request is the head of its request as it came, to the empty
 	// line and with it; nil for clients of listeners that know no handshake.

@@ -61,8 +61,12 @@ func (q *eventQueue) backlog(connection uint32, network uint64) *backlog {
 
 // weigh accounts for n more bytes in a backlog. The caller holds mu.
 func (q *eventQueue) weigh(b *backlog, n int) {
-	q.bytes += n
-	b.network.bytes += n
+	of := b.network
+	q.room.Weigh(of.bytes, of.bytes+n)
+	of.bytes += n
+	if of.asked && q.room.Eased(of.bytes) {
+		of.asked, q.eased = false, true
+	}
 }
 
 // clear drops the events in a backlog. The caller holds mu.

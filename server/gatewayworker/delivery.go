@@ -142,7 +142,7 @@ func (l *innerLoop) handOn(c *innerConn, from *lane) {
 		l.forget(b)
 		return
 	}
-	if b.held && b.waiting() <= q.share()/2 {
+	if b.held && b.waiting() <= q.share(b.network)/2 {
 		b.held = false
 		q.held--
 		l.resumes = append(l.resumes, b.connection)
@@ -159,10 +159,13 @@ func (l *innerLoop) makeRoom() {
 	}
 	q := l.queue
 	q.mu.Lock()
-	room := q.asked && q.bytes < q.limit/2
-	q.asked = q.asked && !room
+	if q.asked && q.room.Eased(0) {
+		q.asked, q.eased = false, true
+	}
+	eased := q.eased
+	q.eased = false
 	q.mu.Unlock()
-	if room {
+	if eased {
 		l.host.Readmit()
 	}
 }

@@ -21,7 +21,6 @@ import (
 // While no worker wants events, an event costs one atomic load.
 type eventQueue struct {
 	local netip.AddrPort // our advertised inner address
-	limit int            // bytes of events that may wait, for all clients
 	bell  bell.Bell
 	count *counters
 
@@ -32,9 +31,10 @@ type eventQueue struct {
 	clients  map[uint32]*backlog // by connection id: clients with waiting events
 	networks map[uint64]*network // the networks of these clients
 	fresh    line[*backlog]      // backlogs that the inner loop has not seen
-	bytes    int                 // of all backlogs
+	room     quota.Room          // bytes of all backlogs
 	held     int                 // clients that are not being read
-	asked    bool                // a client waits for room to be admitted
+	asked    bool                // a client of a network without backlogs waits to be admitted
+	eased    bool                // a network that was refused has room again
 
 	spareBacklogs spares[*backlog]
 	spareNetworks spares[*network]
@@ -42,9 +42,9 @@ type eventQueue struct {
 }
 
 // newEventQueue returns the queue of a front with this inner address. At most limit
-// bytes of events may wait in it.
+// bytes of events may wait in it; see quota.Room for how networks share them.
 func newEventQueue(local netip.AddrPort, limit int, b bell.Bell, count *counters) *eventQueue {
-	return &eventQueue{local: local, limit: limit, bell: b, count: count, clients: map[uint32]*backlog{}, networks: map[uint64]*network{}}
+	return &eventQueue{local: local, room: quota.NewRoom(limit), bell: b, count: count, clients: map[uint32]*backlog{}, networks: map[uint64]*network{}}
 }
 
 // phase says what happens to clients' events.
@@ -60,11 +60,12 @@ const (
 const (
 	// leastShare and mostShare bound how many bytes of events may wait for one
 	// client before it is no longer read. Between these bounds the limit is an
-	// eighth of the remaining room.
+	// eighth of the room that is left for its network.
 	leastShare = 1 << 10
 	mostShare  = 256 << 10
-	// largeEvent is the size in bytes from which an event needs room in the queue.
-	// One smaller event of each client may always wait.
+	// largeEvent is the size in bytes above which an event needs room for all of
+	// it. A smaller one may exceed the room that is left for its network, and one of
+	// at most leastShare needs none.
 	largeEvent = 64 << 10
 	// keepFrames is the largest capacity in bytes of a backlog's memory that is
 	// kept for reuse.
@@ -74,7 +75,7 @@ const (
 func (q *eventQueue) now() phase { return phase(q.phase.Load()) }
 
 // Admit implements gateway.Events.
-func (q *eventQueue) Admit() gateway.Admission {
+func (q *eventQueue) Admit(from netip.Addr) gateway.Admission {
 	switch q.now() {
 	case phaseAwait:
 		return gateway.AdmitLater
@@ -84,12 +85,27 @@ func (q *eventQueue) Admit() gateway.Admission {
 	case phaseServed:
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		if q.bytes >= q.limit {
-			q.asked = true
-			return gateway.AdmitLater
+		n := q.networks[quota.Network(from)]
+		if q.left(n) > 0 {
+			break
 		}
+		if n != nil {
+			n.asked = true
+		} else {
+			q.asked = true
+		}
+		return gateway.AdmitLater
 	}
 	return gateway.AdmitNow
+}
+
+// left is how many more bytes may wait for a network, which is nil if none do. The
+// caller holds mu.
+func (q *eventQueue) left(n *network) int {
+	if n == nil {
+		return q.room.Left(0)
+	}
+	return q.room.Left(n.bytes)
 }
 
 // Opened implements gateway.Events.
@@ -133,12 +149,15 @@ func (q *eventQueue) Message(c gateway.EventClient, _ bool, payload []byte) gate
 	h := q.header(wire.OnMessage, c)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if size > largeEvent && q.bytes > 0 && q.bytes+size > q.limit {
-		q.count.refusals[refuseFull].Add(1)
-		return gateway.RefusedFull
+	if q.room.Held() > 0 && size > leastShare {
+		left := q.left(q.networks[quota.Network(c.Remote.Addr())])
+		if left == 0 || size > largeEvent && size > left {
+			q.count.refusals[refuseFull].Add(1)
+			return gateway.RefusedFull
+		}
 	}
 	b := q.append(&h, c, payload)
-	if b.waiting() < q.share() {
+	if b.waiting() < q.share(b.network) {
 		return gateway.Taken
 	}
 	if !b.held {
@@ -149,9 +168,9 @@ func (q *eventQueue) Message(c gateway.EventClient, _ bool, payload []byte) gate
 	return gateway.TakenEnough
 }
 
-// share is how many bytes may wait for one client. The caller holds mu.
-func (q *eventQueue) share() int {
-	return min(max((q.limit-q.bytes)/8, leastShare), mostShare)
+// share is how many bytes may wait for one client of a network. The caller holds mu.
+func (q *eventQueue) share(n *network) int {
+	return min(max(q.left(n)/8, leastShare), mostShare)
 }
 
 // Closed implements gateway.Events. The close event is queued however much waits,
@@ -216,5 +235,5 @@ func (q *eventQueue) header(command wire.Command, c gateway.EventClient) wire.He
 func (q *eventQueue) waiting() (bytes, clients, held int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.bytes, len(q.clients), q.held
+	return q.room.Held(), len(q.clients), q.held
 }

@@ -17,6 +17,7 @@ type network struct {
 	key      uint64 // see quota.Network
 	backlogs int
 	bytes    int     // of its events
+	asked    bool    // a client of it waits for room to be admitted
 	lanes    []*lane // for the workers for which it has events
 	next     *network
 }
@@ -120,6 +121,7 @@ func (q *eventQueue) disband(w *worker) {
 func (q *eventQueue) abandon(n *network) {
 	if n.backlogs == 0 && len(n.lanes) == 0 {
 		delete(q.networks, n.key)
+		q.asked = q.asked || n.asked
 		*n = network{lanes: n.lanes}
 		q.spareNetworks.keep(n)
 	}
