@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"castgate/server/internal/quota"
 )
 
 // kind is what a connection does.
@@ -88,7 +90,7 @@ func (c *conn) letIn(key string, keys int) error {
 	if c.asked == key {
 		return nil
 	}
-	o, p := owner{key, network(c.addr)}, c.listener.places
+	o, p := owner{key, quota.Network(c.addr)}, c.listener.places
 	if c.asked != "" {
 		p.own(c, o)
 		c.asked = key

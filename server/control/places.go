@@ -1,10 +1,11 @@
 package control
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"castgate/server/internal/quota"
 )
 
 // Who makes room, and when.
@@ -32,18 +33,8 @@ func PlacesFor(descriptors int) int {
 
 // owner is whose a caller's connection is.
 type owner struct {
-	key  string     // the key's name
-	addr netip.Addr // see network
-}
-
-// network is what an address counts as: an IPv6 address by its /64, as whoever has
-// one has all of it.
-func network(a netip.Addr) netip.Addr {
-	if a = a.Unmap(); !a.Is6() {
-		return a
-	}
-	p, _ := a.WithZone("").Prefix(64)
-	return p.Addr()
+	key     string // the key's name
+	network uint64 // quota.Network of the caller
 }
 
 // places are the connections there are: those of callers, who have shown that
@@ -169,13 +160,13 @@ func (p *places) spare() *conn {
 // one that is longest in its state.
 func (p *places) spareStranger() *conn {
 	at := now()
-	of := map[netip.Addr]int{}
+	of := map[uint64]int{}
 	for c := range p.lobby {
-		of[network(c.addr)]++
+		of[quota.Network(c.addr)]++
 	}
 	return p.evict(p.lobby, func(c *conn, s state) (rank, bool) {
 		k := s.kind()
-		return rank{owned: of[network(c.addr)], since: s.since()}, k != kindEvicted && (k != kindServing || at-s.since() >= int64(strangerTime))
+		return rank{owned: of[quota.Network(c.addr)], since: s.since()}, k != kindEvicted && (k != kindServing || at-s.since() >= int64(strangerTime))
 	})
 }
 
@@ -185,7 +176,7 @@ func (p *places) spareStranger() *conn {
 func (p *places) spareCaller(o owner, share share, own bool) *conn {
 	at := now()
 	return p.evict(p.callers, func(c *conn, s state) (rank, bool) {
-		if own && (c.owner.key != o.key || share.byAddress && c.owner.addr != o.addr) {
+		if own && (c.owner.key != o.key || share.byAddress && c.owner.network != o.network) {
 			return rank{}, false
 		}
 		r := rank{owned: p.owned[c.owner], since: s.since()}
