@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/server/frames"
+
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
@@ -23,9 +25,9 @@ import (
 type acceptor struct {
 	srv     *Server
 	addr    net.Addr
-	secure  bool  // its clients speak TLS
-	form    form  // what its clients are sent before anything is agreed
-	index   uint8 // in Server.acceptors
+	secure  bool        // its clients speak TLS
+	form    frames.Form // what its clients are sent before anything is agreed
+	index   uint8       // in Server.acceptors
 	file    *os.File
 	door    *door
 	stopped atomic.Bool
@@ -254,7 +256,7 @@ func (a *acceptor) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) 
 	switch {
 	case a.secure:
 		_, _ = a.srv.sys.write(fd, transport.Refused)
-	case !a.form.plain():
+	case !a.form.Plain():
 		_, _ = a.srv.sys.write(fd, codec.AppendRefusal(nil, why))
 	}
 	a.srv.sys.shutdown(fd)

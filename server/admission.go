@@ -79,7 +79,7 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 			c.set(flagCounted)
 		}
 	}
-	if c.form.plain() {
+	if c.form.Plain() {
 		gen := c.gen
 		if l.entrance.openPlain(slot, c); c.gen == gen && len(rest) > 0 {
 			l.reader.take(slot, c, rest)

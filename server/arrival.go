@@ -3,6 +3,8 @@ package server
 import (
 	"net/netip"
 
+	"castgate/server/frames"
+
 	"castgate/codec"
 	"castgate/server/transport"
 )
@@ -14,7 +16,7 @@ import (
 type arrival struct {
 	fd       int
 	addr     netip.AddrPort
-	form     form                  // what its listener's clients are sent
+	form     frames.Form           // what its listener's clients are sent
 	endpoint uint8                 // index of its listener
 	secure   bool                  // TLS
 	refusal  codec.HandshakeResult // HandshakeOK, or what to answer
@@ -74,7 +76,7 @@ func (e *entrance) adopt(a arrival) {
 		e.loop.exit.closeNow(slot, c, closeInternal)
 		return
 	}
-	if c.form = a.form; c.form.plain() && c.state != connProxy {
+	if c.form = a.form; c.form.Plain() && c.state != connProxy {
 		e.openPlain(slot, c)
 		return
 	}

@@ -64,6 +64,6 @@ func (m *messages) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Eve
 	if !m.loop.writer.payPongs(slot, c) {
 		return false
 	}
-	f := m.echoFrame(c, ev.Op, message)
+	f := m.loop.srv.encoder.MessageAs(c.form, ev.Op, message)
 	return m.loop.fanout.catchUp(slot, c) && m.loop.writer.deliver(slot, c, f) && m.loop.writer.flush(slot, c)
 }

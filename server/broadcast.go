@@ -1,6 +1,9 @@
 package server
 
-import "castgate/server/internal/table"
+import (
+	"castgate/server/frames"
+	"castgate/server/internal/table"
+)
 
 // A push to all is not handed out at once: it goes into the loop's log, and
 // the loop walks over its connections, a slice at a time, giving each what it
@@ -11,7 +14,7 @@ import "castgate/server/internal/table"
 
 // broadcast is one push to all, on one loop.
 type broadcast struct {
-	frame   *frame
+	frame   *frames.Frame
 	seq     uint32
 	mark    uint64 // clients registered later are not meant
 	exclude []table.Handle

@@ -1,6 +1,9 @@
 package server
 
-import "castgate/server/internal/table"
+import (
+	"castgate/server/frames"
+	"castgate/server/internal/table"
+)
 
 // commandKind says what a loop is asked to do.
 type commandKind uint8
@@ -19,7 +22,7 @@ const (
 // command is one entry of a mailbox.
 type command struct {
 	kind    commandKind
-	frame   *frame
+	frame   *frames.Frame
 	one     table.Handle
 	list    []table.Handle
 	members table.Snapshot

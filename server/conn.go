@@ -2,6 +2,7 @@ package server
 
 import (
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/internal/table"
 )
 
@@ -49,7 +50,7 @@ type conn struct {
 	state  connState
 	paused pausing
 	close  closeReason           // why the connection is closing
-	form   form                  // how pushes are encoded for it
+	form   frames.Form           // how pushes are encoded for it
 	why    codec.HandshakeResult // connRefusing: the answer
 	sent   uint8                 // frames written since the last byte from the peer, in units of sentUnit
 	flags  connFlags

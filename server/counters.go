@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/server/frames"
+
 	"castgate/server/gateway"
 	"castgate/server/token"
 	"castgate/server/transport"
@@ -76,34 +78,31 @@ func (c *counters) addTo(st *gateway.Stats) {
 }
 
 // delivered ends a delivery with success.
-func (c *counters) delivered(f *frame) {
-	if !f.counted {
+func (c *counters) delivered(f *frames.Frame) {
+	if !f.Counted {
 		return
 	}
 	c.written.Add(1)
-	if f.wait != nil {
-		f.wait.written.Add(1)
-		f.wait.add(-1)
+	if f.Wait != nil {
+		f.Wait.Written()
 	}
 }
 
 // drop ends a delivery without success.
-func (c *counters) drop(f *frame, why dropReason) {
-	if !f.counted {
+func (c *counters) drop(f *frames.Frame, why dropReason) {
+	if !f.Counted {
 		return
 	}
 	c.dropped[why].Add(1)
-	if f.wait != nil {
-		f.wait.dropped.Add(1)
-		f.wait.add(-1)
+	if f.Wait != nil {
+		f.Wait.Dropped(1)
 	}
 }
 
 // dropMany ends n deliveries without success.
-func (c *counters) dropMany(f *frame, n int, why dropReason) {
+func (c *counters) dropMany(f *frames.Frame, n int, why dropReason) {
 	c.dropped[why].Add(uint64(n))
-	if f.wait != nil {
-		f.wait.dropped.Add(int64(n))
-		f.wait.add(int64(-n))
+	if f.Wait != nil {
+		f.Wait.Dropped(n)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"castgate/server/frames"
+
 	"golang.org/x/sys/unix"
 
 	"castgate/server/transport"
@@ -54,7 +56,7 @@ func (l *loop) logGone(slot uint32, c *conn) {
 
 // logEnd writes the line of a client whose end begins: once, since its close
 // frame follows or its socket is closed. f is the close frame, nil without one.
-func (l *loop) logEnd(slot uint32, c *conn, why closeReason, f *frame) {
+func (l *loop) logEnd(slot uint32, c *conn, why closeReason, f *frames.Frame) {
 	if !l.srv.traces() {
 		return
 	}
@@ -66,11 +68,11 @@ func (l *loop) logEnd(slot uint32, c *conn, why closeReason, f *frame) {
 }
 
 // closeCode is the code of a close frame, 0 without one or with none in it.
-func closeCode(f *frame) int {
-	if f == nil || len(f.bytes) < 4 {
+func closeCode(f *frames.Frame) int {
+	if f == nil || len(f.Bytes) < 4 {
 		return 0
 	}
-	return int(f.bytes[2])<<8 | int(f.bytes[3])
+	return int(f.Bytes[2])<<8 | int(f.Bytes[3])
 }
 
 // transferred asks the kernel how many bytes a socket has received and, as far as

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"castgate/server/frames"
+
 	"castgate/server/hostport"
 	"castgate/server/internal/listen"
 	"castgate/server/setting"
@@ -30,16 +32,16 @@ const (
 var schemes = []scheme{schemeWS, schemeWSS, schemeText, schemeFrame, schemeTCP}
 
 // form is how its clients are sent messages before anything is agreed.
-func (s scheme) form() form {
+func (s scheme) form() frames.Form {
 	switch s {
 	case schemeText:
-		return formLine
+		return frames.Line
 	case schemeFrame:
-		return formCounted
+		return frames.Counted
 	case schemeTCP:
-		return formBytes
+		return frames.Bytes
 	}
-	return formFrame
+	return frames.WebSocket
 }
 
 // endpoint is one listener of clients: scheme://host:port, ws:// if no scheme
@@ -87,9 +89,9 @@ func parseEndpoints(list []string) (all []endpoint, err error) {
 
 // plainForms are the forms that the clients of some listeners need and that
 // none agrees on: each push is made in them, whoever is connected.
-func plainForms(all []endpoint) (set formSet) {
+func plainForms(all []endpoint) (set frames.Set) {
 	for _, e := range all {
-		if m := e.scheme.form(); m.plain() {
+		if m := e.scheme.form(); m.Plain() {
 			set |= 1 << m
 		}
 	}

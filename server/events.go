@@ -119,17 +119,6 @@ func (m *messages) plainMessage(slot uint32, c *conn, message []byte) bool {
 	if m.onMessage != OnMessageEcho || c.state != connOpen {
 		return true
 	}
-	f := &frame{bytes: c.form.appendMessage(nil, ws.OpText, message)}
+	f := m.loop.srv.encoder.MessageAs(c.form, ws.OpText, message)
 	return m.loop.fanout.catchUp(slot, c) && m.loop.writer.deliver(slot, c, f) && m.loop.writer.flush(slot, c)
-}
-
-// echoFrame encodes a message as c wants it. It is the one frame that a loop
-// compresses, since echoing is for tests.
-func (m *messages) echoFrame(c *conn, op ws.OpCode, message []byte) *frame {
-	if bits := c.form.windowBits(); bits != 0 && len(message) >= m.loop.srv.config.CompressMin {
-		if b := m.loop.srv.deflater.codec.Frame(op, message, bits); b != nil {
-			return &frame{bytes: b}
-		}
-	}
-	return &frame{bytes: codec.AppendFrame(make([]byte, 0, codec.FrameLen(len(message))), op, message)}
 }

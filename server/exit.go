@@ -1,6 +1,9 @@
 package server
 
-import "castgate/codec"
+import (
+	"castgate/codec"
+	"castgate/server/frames"
+)
 
 // exit is how connections end, and clients leave the registry.
 type exit struct {
@@ -11,7 +14,7 @@ type exit struct {
 // startClose sends a close frame behind what waits and then waits for the
 // peer to close too. purge throws away what waits first, all but what
 // has begun to be written. It returns whether the connection is still there.
-func (x *exit) startClose(slot uint32, c *conn, why closeReason, f *frame, purge bool) bool {
+func (x *exit) startClose(slot uint32, c *conn, why closeReason, f *frames.Frame, purge bool) bool {
 	if c.state != connOpen {
 		return c.state != connFree
 	}
@@ -30,7 +33,7 @@ func (x *exit) startClose(slot uint32, c *conn, why closeReason, f *frame, purge
 	if c.held() && !x.loop.reader.unholdClient(slot, c) {
 		return false
 	}
-	if f != nil && !c.form.plain() {
+	if f != nil && !c.form.Plain() {
 		x.loop.writer.queue(c, f)
 	}
 	x.loop.clock.closeBy(slot, c, closeTicks)
@@ -118,7 +121,7 @@ func (x *exit) closeOverdue(slot uint32, c *conn) {
 func (x *exit) fail(slot uint32, c *conn, why closeReason, e *codec.CloseError) bool {
 	f := closeFrames[why]
 	if e != nil {
-		f = controlFrame(codec.AppendClose(nil, e.Code, e.Reason))
+		f = frames.Control(codec.AppendClose(nil, e.Code, e.Reason))
 	}
 	return x.startClose(slot, c, why, f, false)
 }
@@ -135,7 +138,7 @@ func (x *exit) kick(cmd *command) {
 		x.kickAtOnce(slot, c, cmd.kick.why)
 		return
 	}
-	if cmd.kick.text != nil && len(cmd.kick.text.as(c.form)) > 0 {
+	if cmd.kick.text != nil && len(cmd.kick.text.As(c.form)) > 0 {
 		x.loop.writer.queue(c, cmd.kick.text)
 	}
 	x.startClose(slot, c, cmd.kick.why, cmd.kick.close, false)

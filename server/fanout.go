@@ -1,6 +1,9 @@
 package server
 
-import "castgate/server/internal/table"
+import (
+	"castgate/server/frames"
+	"castgate/server/internal/table"
+)
 
 // fanout gives pushes to the loop's clients: those to a few at once, those to many
 // and to all a slice at a time. It knows who has something to write, and has that
@@ -83,7 +86,7 @@ func (fo *fanout) countLate(cmd *command) {
 
 // deliverTo gives a frame to the client a handle names and notes the client in
 // a list of those to write.
-func (fo *fanout) deliverTo(h table.Handle, f *frame, list *slotList) {
+func (fo *fanout) deliverTo(h table.Handle, f *frames.Frame, list *slotList) {
 	slot := h.Slot()
 	c := fo.loop.receiver(h)
 	if c == nil {

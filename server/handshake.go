@@ -3,6 +3,7 @@ package server
 import (
 	"castgate/codec"
 	"castgate/server/admission"
+	"castgate/server/frames"
 	"castgate/server/token"
 )
 
@@ -95,7 +96,7 @@ func (e *entrance) upgrade(slot uint32, c *conn, head, rest []byte) {
 		}
 		return
 	}
-	c.form = agreedForm(agreed)
+	c.form = frames.Agreed(agreed)
 	if rules := e.loop.srv.admission.Rules(); rules.Inspects() {
 		e.loop.inspect(slot, c, rules, request{head, rest, answer})
 		return
@@ -206,7 +207,7 @@ func (e *entrance) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
 func (e *entrance) refuseAs(slot uint32, c *conn, result codec.HandshakeResult, why string, answer func([]byte) []byte) {
 	e.loop.count.handshakes[result].Add(1)
 	e.loop.logRefusal(slot, c, why)
-	if c.form.plain() { // nothing it would understand
+	if c.form.Plain() { // nothing it would understand
 		c.state = connClosing
 		e.loop.exit.closeNow(slot, c, closeNone)
 		return

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"castgate/server/frames"
+
 	"golang.org/x/sys/unix"
 
 	"castgate/server/gateway"
@@ -37,7 +39,7 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
 		}
 		clear(l.writer.wbuf[:cap(l.writer.wbuf)]) // it belongs to the next one who writes
-		l.writer.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("later")}, nil))
+		l.writer.queue(c.conn, frames.NewPush(&gateway.Message{Payload: []byte("later")}, nil))
 		if taken == 0 || taken == len(answer) {
 			room = plenty
 			l.writer.flush(c.slot, c.conn)

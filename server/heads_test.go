@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sys/unix"
@@ -149,11 +151,11 @@ func TestEverySplitIsAnsweredAlike(t *testing.T) {
 			head: []byte(strings.Replace(upgradeRequest, "GET /", "GET /?t=x", 1)), behind: textMessages(9, 1000), want: ": 1"},
 		"proxied": {change: func(c *Config) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") }, arrival: arrival{proxied: true},
 			head: append(v1, padded(limit, "")...), behind: textMessages(9, 1000), want: "\nok: 1"},
-		"text":  {arrival: arrival{form: formLine}, behind: lines, want: "\nok: 1"},
-		"frame": {arrival: arrival{form: formCounted}, behind: codec.AppendCounted(codec.AppendCounted(nil, lines), lines[:50]), want: "\nok: 1"},
-		"tcp":   {arrival: arrival{form: formBytes}, behind: lines, want: "\nok: 1"},
+		"text":  {arrival: arrival{form: frames.Line}, behind: lines, want: "\nok: 1"},
+		"frame": {arrival: arrival{form: frames.Counted}, behind: codec.AppendCounted(codec.AppendCounted(nil, lines), lines[:50]), want: "\nok: 1"},
+		"tcp":   {arrival: arrival{form: frames.Bytes}, behind: lines, want: "\nok: 1"},
 		"proxied text": {change: func(c *Config) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") },
-			arrival: arrival{proxied: true, form: formLine}, head: v1, behind: lines, want: "\nok: 1"},
+			arrival: arrival{proxied: true, form: frames.Line}, head: v1, behind: lines, want: "\nok: 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := idleLoopWith(t, &linux, func(c *Config) {

@@ -3,6 +3,8 @@ package server
 import (
 	"time"
 
+	"castgate/server/frames"
+
 	"castgate/server/setting"
 )
 
@@ -56,11 +58,11 @@ type heartbeat struct {
 	loop    *loop
 	every   uint32 // ticks of the loop; 0 is off
 	limit   uint32
-	frame   *frame // nil for no data
-	next    uint32 // tick of the loop at which it ticks
-	count   uint32 // times it has ticked; what conn.left notes of a client
-	walking bool   // the walk for count is under way
-	cursor  uint32 // next slot it visits
+	frame   *frames.Frame // nil for no data
+	next    uint32        // tick of the loop at which it ticks
+	count   uint32        // times it has ticked; what conn.left notes of a client
+	walking bool          // the walk for count is under way
+	cursor  uint32        // next slot it visits
 }
 
 func newHeartbeat(l *loop) heartbeat {
@@ -72,7 +74,7 @@ func newHeartbeat(l *loop) heartbeat {
 	b := heartbeat{loop: l, every: uint32((every + tickLen - 1) / tickLen), limit: uint32(c.Limit)}
 	b.next = b.every
 	if c.Data != "" && c.Data != "0" {
-		b.frame = l.srv.messageFrame([]byte(c.Data), false)
+		b.frame = l.srv.encoder.Message([]byte(c.Data), false)
 	}
 	return b
 }

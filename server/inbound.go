@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
@@ -152,7 +154,7 @@ func (r *reader) take(slot uint32, c *conn, b []byte) {
 
 // readFrames takes up frames of a client.
 func (r *reader) readFrames(slot uint32, c *conn, b []byte) {
-	if c.form.plain() {
+	if c.form.Plain() {
 		r.readPlain(slot, c, b)
 		return
 	}
@@ -165,7 +167,7 @@ func (r *reader) readFrames(slot uint32, c *conn, b []byte) {
 	in := c.in
 	if in == nil {
 		in = &r.scratch
-		in.parser.Deflate = c.form.windowBits() != 0
+		in.parser.Deflate = c.form.WindowBits() != 0
 		in.parser.AnyText = c.is(flagTold) && r.loop.srv.anyText.Load()
 	}
 	if in.waits() {
@@ -301,6 +303,6 @@ func (r *reader) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
 	if code == ws.StatusNoStatusRcvd {
 		code = 0
 	}
-	r.loop.exit.startClose(slot, c, closePeer, controlFrame(codec.AppendClose(nil, code, "")), false)
+	r.loop.exit.startClose(slot, c, closePeer, frames.Control(codec.AppendClose(nil, code, "")), false)
 	return false
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
@@ -24,7 +26,7 @@ func splitInit(message string) []string {
 func (s *Server) SuspendInit(suspended bool) { s.initOff.Store(suspended) }
 
 // appendInit appends the init message for a client, in its form.
-func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32, m form) []byte {
+func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32, m frames.Form) []byte {
 	if s.initText == nil || s.initOff.Load() {
 		return dst
 	}
@@ -35,9 +37,9 @@ func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32, m for
 		length += len(part)
 	}
 	switch {
-	case m == formCounted:
+	case m == frames.Counted:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(codec.CountLen+length))
-	case !m.plain():
+	case !m.Plain():
 		dst = codec.AppendHeader(dst, ws.OpText, true, length)
 	}
 	for i, part := range s.initText {
@@ -46,7 +48,7 @@ func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32, m for
 		}
 		dst = append(dst, part...)
 	}
-	if m == formLine {
+	if m == frames.Line {
 		dst = append(dst, '\n')
 	}
 	return dst

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"castgate/server/frames"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -16,7 +18,7 @@ import (
 const idleProbe = 55 * time.Second
 
 // setOptions sets what sockets accepted from a listener shall have.
-func setOptions(fd int, c *Config, m form) error {
+func setOptions(fd int, c *Config, m frames.Form) error {
 	return errors.Join(
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, c.NotsentLowat),
@@ -28,12 +30,12 @@ func setOptions(fd int, c *Config, m form) error {
 // does not probe while it holds bytes for a peer: then progress.watch does the
 // same. TCP_USER_TIMEOUT is left off, since it also ends a peer that reads slowly: what
 // it measures is for how long the window has no room for a whole segment.
-func keepAlive(fd int, interval, timeout time.Duration, m form) error {
+func keepAlive(fd int, interval, timeout time.Duration, m frames.Form) error {
 	on := 1
 	switch {
 	case interval == 0:
 		interval, timeout = idleProbe, idleProbe
-	case !m.plain():
+	case !m.Plain():
 		on = 0
 	}
 	seconds := func(d time.Duration) int {

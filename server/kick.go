@@ -4,6 +4,8 @@ import (
 	"context"
 	"unicode/utf8"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
@@ -16,8 +18,8 @@ const maxReasonLen = 123
 
 // kickOrder is how clients are closed: frames shared by all that a Kick means.
 type kickOrder struct {
-	text  *frame // nil for none
-	close *frame
+	text  *frames.Frame // nil for none
+	close *frames.Frame
 	why   closeReason
 	abort bool
 }
@@ -68,9 +70,9 @@ func (s *Server) newKickOrder(k *gateway.Kick) (*kickOrder, error) {
 	case !utf8.ValidString(k.Reason) || !utf8.ValidString(k.Text):
 		return nil, &gateway.Error{Code: gateway.CodeInvalidUTF8, Detail: "a kick's reason or text is not UTF-8"}
 	}
-	order := &kickOrder{close: controlFrame(codec.AppendClose(nil, ws.StatusCode(code), k.Reason)), why: closeKicked}
+	order := &kickOrder{close: frames.Control(codec.AppendClose(nil, ws.StatusCode(code), k.Reason)), why: closeKicked}
 	if k.Text != "" {
-		order.text = s.messageFrame([]byte(k.Text), false)
+		order.text = s.encoder.Message([]byte(k.Text), false)
 	}
 	return order, nil
 }
@@ -81,7 +83,7 @@ func (s *Server) Dismiss(_ context.Context, clientID string, last gateway.Messag
 		return false, err
 	}
 	return s.kickOne(s.ids.Parse(clientID), &kickOrder{
-		text: s.messageFrame(last.Payload, last.Binary), close: controlFrame(codec.AppendClose(nil, 1000, "")), why: closeKicked,
+		text: s.encoder.Message(last.Payload, last.Binary), close: frames.Control(codec.AppendClose(nil, 1000, "")), why: closeKicked,
 	}) == 1, nil
 }
 

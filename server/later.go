@@ -72,7 +72,7 @@ func (r *reader) takeRest(slot uint32, c *conn) {
 		return
 	}
 	c.lastRead = r.loop.clock.now() // a pong may stand in what has not been read
-	if c.form.plain() {
+	if c.form.Plain() {
 		r.takeLines(slot, c, r.hand(in), laterSlice, true)
 		return
 	}

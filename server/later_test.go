@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
@@ -44,12 +46,12 @@ func TestTinyMessagesWaitTheirTurn(t *testing.T) {
 		return wire
 	}
 	for what, try := range map[string]struct {
-		form form
+		form frames.Form
 		wire []byte
 	}{
 		"WebSocket": {0, numbers(func(dst, p []byte) []byte { return codec.AppendMaskedFrame(dst, ws.OpText, p, [4]byte{1, 2, 3, 4}) })},
-		"text":      {formLine, numbers(codec.AppendLine)},
-		"frame":     {formCounted, numbers(codec.AppendCounted)},
+		"text":      {frames.Line, numbers(codec.AppendLine)},
+		"frame":     {frames.Counted, numbers(codec.AppendCounted)},
 	} {
 		for _, cut := range []int{len(try.wire), len(try.wire) - 1, 1000, 7} {
 			l, y := told(t)
@@ -91,7 +93,7 @@ func TestTinyMessagesWaitTheirTurn(t *testing.T) {
 func TestWaitingClientIsNotRead(t *testing.T) {
 	l, y := told(t)
 	flood, other := l.connect(t), l.connect(t)
-	flood.form = formLine
+	flood.form = frames.Line
 	l.reader.readFrames(flood.slot, flood.conn, bytes.Repeat([]byte("\n"), 10_000))
 	heard := len(y.messages)
 	write(t, flood, "more\n")
@@ -117,7 +119,7 @@ func TestWaitingClientIsNotRead(t *testing.T) {
 func TestWaitingClientIsAlive(t *testing.T) {
 	l, _ := told(t)
 	c := l.connect(t)
-	c.form = formLine
+	c.form = frames.Line
 	l.reader.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), 10_000))
 	c.lastRead -= 100
 	l.reader.takeLater()
@@ -133,7 +135,7 @@ func TestRoomOfReads(t *testing.T) {
 	var floods []connected
 	for l.reader.heldBack <= laterRoom {
 		c := l.connect(t)
-		c.form = formLine
+		c.form = frames.Line
 		l.reader.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), readLen))
 		floods = append(floods, c)
 	}

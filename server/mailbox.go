@@ -4,6 +4,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"castgate/server/frames"
+
+	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
@@ -34,6 +37,9 @@ func (m *mailbox) init(l *loop, room int64) {
 
 // commandCost is what a command costs of the mailbox's room beside its bytes.
 const commandCost = 256
+
+// pushCost is what a push in some forms takes of a mailbox's room.
+func pushCost(m *gateway.Message, set frames.Set) int64 { return commandCost + frames.Size(m, set) }
 
 // reserve takes room for a push; false if the mailbox is full.
 func (m *mailbox) reserve(cost int64) bool {
@@ -153,7 +159,7 @@ func (m *mailbox) arrive(a arrival) bool {
 		m.arrivals = append(m.arrivals, a)
 	}
 	m.mu.Unlock()
-	if taken && a.form.plain() {
+	if taken && a.form.Plain() {
 		// It is a client already and may well wait for us to say something.
 		m.post(command{kind: cmdFunc, run: func(l *loop) { l.entrance.land() }})
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"castgate/server/frames"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
@@ -15,7 +17,7 @@ func unknownClient(id string) *gateway.Error {
 }
 
 var replaceOrder = &kickOrder{
-	close: controlFrame(codec.AppendClose(nil, closeTable[closeReplaced].code, closeTable[closeReplaced].text)),
+	close: frames.Control(codec.AppendClose(nil, closeTable[closeReplaced].code, closeTable[closeReplaced].text)),
 	why:   closeReplaced,
 }
 

@@ -1,8 +1,10 @@
 package server
 
+import "castgate/server/frames"
+
 // node is one frame waiting for one client: a link of the client's list.
 type node struct {
-	frame *frame
+	frame *frames.Frame
 	next  uint32
 }
 
@@ -22,7 +24,7 @@ func (p *nodePool) at(n uint32) *node {
 	return &p.chunks[n/nodeChunkLen][n%nodeChunkLen]
 }
 
-func (p *nodePool) take(f *frame) uint32 {
+func (p *nodePool) take(f *frames.Frame) uint32 {
 	n := p.free
 	if n != 0 {
 		nd := p.at(n)

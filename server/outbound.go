@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 
+	"castgate/server/frames"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -46,7 +48,7 @@ func (w *writer) scratch() []byte { return w.wbuf[:0] }
 
 // queue appends f to what waits for c, whatever the limit says. For the
 // gateway's own frames; pushes go through deliver.
-func (w *writer) queue(c *conn, f *frame) {
+func (w *writer) queue(c *conn, f *frames.Frame) {
 	n := w.nodes.take(f)
 	if c.head == 0 {
 		c.head = n
@@ -59,7 +61,7 @@ func (w *writer) queue(c *conn, f *frame) {
 
 // queueFirst puts a control frame in front of what waits, behind a frame that
 // is half written (RFC 6455 section 5.4 lets control frames overtake).
-func (w *writer) queueFirst(slot uint32, c *conn, f *frame) {
+func (w *writer) queueFirst(slot uint32, c *conn, f *frames.Frame) {
 	w.insert(c, w.begun(slot, c), f)
 }
 
@@ -77,7 +79,7 @@ func (w *writer) begun(slot uint32, c *conn) uint32 {
 	}
 	for {
 		nd := w.nodes.at(n)
-		if part -= len(nd.frame.as(c.form)); part <= 0 || nd.next == 0 {
+		if part -= len(nd.frame.As(c.form)); part <= 0 || nd.next == 0 {
 			return n
 		}
 		n = nd.next
@@ -86,7 +88,7 @@ func (w *writer) begun(slot uint32, c *conn) uint32 {
 
 // insert puts a frame behind a node of those that wait for c, 0 for in front
 // of all, and returns its own.
-func (w *writer) insert(c *conn, last uint32, f *frame) uint32 {
+func (w *writer) insert(c *conn, last uint32, f *frames.Frame) uint32 {
 	n := w.nodes.take(f)
 	if c.head == 0 || c.tail == last {
 		c.tail = n
@@ -103,9 +105,9 @@ func (w *writer) insert(c *conn, last uint32, f *frame) uint32 {
 	return n
 }
 
-func (w *writer) grown(c *conn, f *frame) {
+func (w *writer) grown(c *conn, f *frames.Frame) {
 	c.frames++
-	n := len(f.as(c.form))
+	n := len(f.As(c.form))
 	c.waiting += uint32(n)
 	w.loop.count.queuedBytes.Add(int64(n))
 }
@@ -125,7 +127,7 @@ func (w *writer) say(slot uint32, c *conn, b []byte) bool {
 			return w.loop.exit.flushed(slot, c)
 		}
 	}
-	w.queue(c, controlFrame(bytes.Clone(b)))
+	w.queue(c, frames.Control(bytes.Clone(b)))
 	w.written(c, n)
 	return w.flush(slot, c)
 }
@@ -141,7 +143,7 @@ func (w *writer) wrote(n int) {
 // deliver gives a pushed frame to a client, within its limit. It returns
 // whether the connection is still there; the delivery is counted either way,
 // now or when it ends. The caller flushes.
-func (w *writer) deliver(slot uint32, c *conn, f *frame) bool {
+func (w *writer) deliver(slot uint32, c *conn, f *frames.Frame) bool {
 	if c.waiting >= w.sendQueue || c.frames >= w.sendFrames {
 		// What waits may be waiting for this loop, not for the client.
 		if !w.flush(slot, c) {
@@ -157,7 +159,7 @@ func (w *writer) deliver(slot uint32, c *conn, f *frame) bool {
 			return false
 		}
 	}
-	if len(f.as(c.form)) == 0 {
+	if len(f.As(c.form)) == 0 {
 		w.loop.count.delivered(f) // nothing has to be written for it
 		return true
 	}
@@ -203,9 +205,9 @@ func (w *writer) pop(c *conn, why dropReason) {
 	w.loop.count.drop(f, why)
 }
 
-func (w *writer) forget(c *conn, f *frame) {
+func (w *writer) forget(c *conn, f *frames.Frame) {
 	c.frames--
-	n := len(f.as(c.form))
+	n := len(f.As(c.form))
 	c.waiting -= uint32(n)
 	w.loop.count.queuedBytes.Add(-int64(n))
 }
@@ -281,14 +283,14 @@ func (w *writer) block(slot uint32, c *conn) bool {
 // frames joined in the loop's buffer. Valid until the next call.
 func (w *writer) gather(c *conn) []byte {
 	nd := w.nodes.at(c.head)
-	b := nd.frame.as(c.form)[c.headOff:]
+	b := nd.frame.As(c.form)[c.headOff:]
 	if nd.next == 0 || len(b) >= gatherLen/2 {
 		return b
 	}
 	w.wbuf = append(w.wbuf[:0], b...)
 	for n := nd.next; n != 0; n = nd.next {
 		nd = w.nodes.at(n)
-		b := nd.frame.as(c.form)
+		b := nd.frame.As(c.form)
 		if len(w.wbuf)+len(b) > gatherLen {
 			break
 		}
@@ -305,7 +307,7 @@ func (w *writer) written(c *conn, n int) {
 	for n > 0 {
 		head := c.head
 		nd := w.nodes.at(head)
-		left := len(nd.frame.as(c.form)) - int(c.headOff)
+		left := len(nd.frame.As(c.form)) - int(c.headOff)
 		if n < left {
 			c.headOff += uint32(n)
 			return

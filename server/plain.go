@@ -3,7 +3,7 @@ package server
 import (
 	"errors"
 
-	"github.com/gobwas/ws"
+	"castgate/server/frames"
 
 	"castgate/codec"
 	"castgate/server/admission"
@@ -13,48 +13,6 @@ import (
 // section 7.2) have no handshake, no pings and no close frames: they are
 // clients from the moment they connect, and their end is that of the
 // connection.
-
-// plain tells whether a form is one of theirs.
-func (m form) plain() bool { return m >= formLine }
-
-// appendMessage appends a message in a form; binary has a meaning to WebSocket
-// clients only.
-func (m form) appendMessage(dst []byte, op ws.OpCode, message []byte) []byte {
-	switch m {
-	case formLine:
-		return codec.AppendLine(dst, message)
-	case formCounted:
-		return codec.AppendCounted(dst, message)
-	case formBytes:
-		return append(dst, message...)
-	}
-	return codec.AppendFrame(dst, op, message)
-}
-
-// addPlain adds to the frame of a message the plain forms of set. That of
-// bytes is a part of the frame that is there.
-func (f *frame) addPlain(payload []byte, set formSet) {
-	for m := formLine; m < forms && set != 0; m++ {
-		if !set.has(m) {
-			continue
-		}
-		if f.others == nil {
-			f.others = new([forms][]byte)
-		}
-		if m == formBytes {
-			f.others[m] = f.bytes[len(f.bytes)-len(payload):]
-			continue
-		}
-		f.others[m] = m.appendMessage(make([]byte, 0, len(payload)+codec.CountLen), 0, payload)
-	}
-}
-
-// messageFrame makes a message of the gateway's own for clients of any form.
-func (s *Server) messageFrame(payload []byte, binary bool) *frame {
-	f := newMessageFrame(payload, binary)
-	f.addPlain(payload, s.plain)
-	return f
-}
 
 // readPlain takes up bytes of a plain client.
 func (r *reader) readPlain(slot uint32, c *conn, b []byte) {
@@ -123,9 +81,9 @@ func (r *reader) takeLines(slot uint32, c *conn, b []byte, budget int, own bool)
 // been searched for its end. n is 0 if it is not whole.
 func (r *reader) nextPlain(c *conn, b []byte, scanned int) (message []byte, n int, err error) {
 	switch c.form {
-	case formLine:
+	case frames.Line:
 		return codec.NextLine(b, scanned, r.maxMessage)
-	case formCounted:
+	case frames.Counted:
 		return codec.NextCounted(b, r.maxMessage)
 	}
 	n = min(len(b), r.maxMessage)

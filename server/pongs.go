@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
@@ -37,7 +39,7 @@ func (w *writer) dropPongs() { w.pongs = w.pongs[:0] }
 func (w *writer) sendPongs(slot uint32, c *conn) bool {
 	b, newest := w.pongs, w.pongs[w.newestPong:]
 	w.pongs, w.newestPong = b[:0], 0
-	if c.is(flagBlocked) && c.is(flagPong) && w.replacePong(slot, c, controlFrame(bytes.Clone(newest))) {
+	if c.is(flagBlocked) && c.is(flagPong) && w.replacePong(slot, c, frames.Control(bytes.Clone(newest))) {
 		return true
 	}
 	taken := 0
@@ -56,7 +58,7 @@ func (w *writer) sendPongs(slot uint32, c *conn) bool {
 		if taken >= size {
 			taken -= size
 		} else {
-			last = w.insert(c, last, controlFrame(bytes.Clone(b[:size])))
+			last = w.insert(c, last, frames.Control(bytes.Clone(b[:size])))
 			w.written(c, taken)
 			taken = 0
 		}
@@ -74,8 +76,8 @@ func (w *writer) sendPongs(slot uint32, c *conn) bool {
 }
 
 // isPong tells whether f is a pong of ours, not one that was pushed.
-func (f *frame) isPong() bool {
-	return !f.counted && ws.OpCode(f.bytes[0]&0x0f) == ws.OpPong
+func isPong(f *frames.Frame) bool {
+	return !f.Counted && ws.OpCode(f.Bytes[0]&0x0f) == ws.OpPong
 }
 
 // overtaken returns the first of the frames waiting for c that nobody has a
@@ -93,7 +95,7 @@ func (w *writer) thinPongs(slot uint32, c *conn) {
 	for n != 0 {
 		nd := w.nodes.at(n)
 		next := nd.next
-		if next == 0 || !nd.frame.isPong() || !w.nodes.at(next).frame.isPong() {
+		if next == 0 || !isPong(nd.frame) || !isPong(w.nodes.at(next).frame) {
 			return
 		}
 		if before == 0 {
@@ -109,13 +111,13 @@ func (w *writer) thinPongs(slot uint32, c *conn) {
 
 // replacePong puts a newer pong in the place of the one that waits near the
 // head of c's list. False if none waits there, or it has begun.
-func (w *writer) replacePong(slot uint32, c *conn, f *frame) bool {
+func (w *writer) replacePong(slot uint32, c *conn, f *frames.Frame) bool {
 	_, n := w.overtaken(slot, c)
 	if n == 0 {
 		return false
 	}
 	nd := w.nodes.at(n)
-	if !nd.frame.isPong() {
+	if !isPong(nd.frame) {
 		return false
 	}
 	w.forget(c, nd.frame)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
@@ -113,7 +115,7 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			room = taken
 			want := ""
 			if waiting != "" { // and is about to be written
-				l.writer.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte(waiting[2:])}, nil))
+				l.writer.queue(c.conn, frames.NewPush(&gateway.Message{Payload: []byte(waiting[2:])}, nil))
 			}
 			l.reader.readFrames(c.slot, c.conn, sent)
 			whole := (taken + size - 1) / size * size
@@ -132,7 +134,7 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			} else {
 				want = want[:whole] + "\x8a\x0500002" + want[whole:]
 			}
-			l.writer.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("push")}, nil))
+			l.writer.queue(c.conn, frames.NewPush(&gateway.Message{Payload: []byte("push")}, nil))
 			room = plenty
 			l.writer.flush(c.slot, c.conn)
 			if got := c.receivedAll(t, len(want)); string(got) != want {
@@ -155,7 +157,7 @@ func TestPongsLeaveRawPushesAlone(t *testing.T) {
 	c := l.connect(t)
 	c.received(t)
 	room = 0
-	l.writer.queue(c.conn, newPushFrame(&gateway.Message{Raw: true, Payload: []byte("\x8a\x01r")}, nil))
+	l.writer.queue(c.conn, frames.NewPush(&gateway.Message{Raw: true, Payload: []byte("\x8a\x01r")}, nil))
 	sent, pongs := pingsOf(1, 3)
 	for range 3 {
 		l.reader.readFrames(c.slot, c.conn, bytes.Clone(sent))

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"castgate/server/frames"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -218,7 +220,7 @@ func TestUnasked(t *testing.T) {
 		make  func(p *slowPeer)
 		bound uint32
 	}{
-		"on a text listener": {func(p *slowPeer) { p.form = formLine }, pingBound},
+		"on a text listener": {func(p *slowPeer) { p.form = frames.Line }, pingBound},
 		"while pings are off": {func(p *slowPeer) {
 			c := p.l.srv.config
 			c.PingInterval = 0

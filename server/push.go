@@ -4,6 +4,8 @@ import (
 	"context"
 	"unicode/utf8"
 
+	"castgate/server/frames"
+
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
@@ -32,9 +34,9 @@ func (s *Server) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, 
 	if err := s.names.checkAll("uid", p.ExcludeUIDs); err != nil {
 		return gateway.PushResult{}, err
 	}
-	var wait *pushWait
+	var wait *frames.Wait
 	if p.Wait {
-		wait = newPushWait()
+		wait = frames.NewWait()
 	}
 	matched, err := s.fanOut(ctx, &p, &m, wait)
 	if s.noted(err) != nil {
@@ -46,14 +48,15 @@ func (s *Server) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, 
 	if wait == nil {
 		return gateway.PushResult{Matched: matched, Queued: matched}, nil
 	}
-	wait.matched(matched)
+	wait.Matched(matched)
 	select {
-	case <-wait.done:
+	case <-wait.Ended():
 	case <-ctx.Done():
 	case <-s.ended:
 	}
-	r := gateway.PushResult{Matched: matched, Written: int(wait.written.Load()), Dropped: int(wait.dropped.Load())}
-	r.Queued = matched - r.Written - r.Dropped
+	written, dropped := wait.Counts()
+	r := gateway.PushResult{Matched: matched, Written: written, Dropped: dropped}
+	r.Queued = matched - written - dropped
 	return r, nil
 }
 
@@ -86,8 +89,8 @@ func checkMessage(m *gateway.Message) error {
 // compiler would put one that wait stands beside a pointer to on the heap.
 type delivery struct {
 	message gateway.Message
-	wait    *pushWait // nil unless the pusher waits
-	later   bool      // loops that sleep need not be woken before Wake
+	wait    *frames.Wait // nil unless the pusher waits
+	later   bool         // loops that sleep need not be woken before Wake
 }
 
 // noted counts a push by how it ended.
@@ -103,7 +106,7 @@ func (s *Server) noted(err error) error {
 
 // fanOut posts the push to the loops of its targets, to all of them or, with
 // an error, to none.
-func (s *Server) fanOut(ctx context.Context, p *gateway.Push, m *gateway.Message, wait *pushWait) (matched int, err error) {
+func (s *Server) fanOut(ctx context.Context, p *gateway.Push, m *gateway.Message, wait *frames.Wait) (matched int, err error) {
 	var exclude []table.Handle
 	if len(p.ExcludeClientIDs)+len(p.ExcludeUIDs) > 0 {
 		if exclude, err = s.handles(ctx, p.ExcludeClientIDs, p.ExcludeUIDs, nil); err != nil {
@@ -145,12 +148,12 @@ func (s *Server) singleName(t *gateway.Targets) (table.Snapshot, bool) {
 }
 
 func (s *Server) pushAll(d delivery, exclude []table.Handle) (matched int, err error) {
-	set := s.plain | s.deflater.wanted(len(d.message.Payload), nil)
+	set := s.forms(len(d.message.Payload), nil)
 	cost := pushCost(&d.message, set)
 	if !reserveAll(s.loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(&d.message, d.wait, set)
+	f := s.encoder.Push(&d.message, d.wait, set)
 	for _, l := range s.loops {
 		matched += l.mail.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
 	}
@@ -158,7 +161,7 @@ func (s *Server) pushAll(d delivery, exclude []table.Handle) (matched int, err e
 }
 
 func (s *Server) pushMembers(d delivery, members table.Snapshot, exclude []table.Handle) (int, error) {
-	set := s.plain | s.deflater.wanted(len(d.message.Payload), nil)
+	set := s.forms(len(d.message.Payload), nil)
 	cost := pushCost(&d.message, set)
 	var busy [4]uint64
 	members.Loops(&busy)
@@ -177,7 +180,7 @@ func (s *Server) pushMembers(d delivery, members table.Snapshot, exclude []table
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(&d.message, d.wait, set)
+	f := s.encoder.Push(&d.message, d.wait, set)
 	// How many members are on which loop is not known, nor needed: the sum is.
 	s.loops[0].count.matched.Add(uint64(matched))
 	for _, l := range loops {
@@ -192,14 +195,14 @@ func (s *Server) pushList(d delivery, list []table.Handle) (int, error) {
 	if len(list) == 0 {
 		return 0, nil
 	}
-	set := s.plain | s.deflater.wanted(len(d.message.Payload), list)
+	set := s.forms(len(d.message.Payload), list)
 	frameCost := pushCost(&d.message, set)
 	if len(list) == 1 {
 		l := s.loops[list[0].Loop()]
 		if !l.mail.reserve(frameCost) {
 			return 0, errBusy
 		}
-		l.mail.postPush(command{kind: cmdOne, frame: s.encodePush(&d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
+		l.mail.postPush(command{kind: cmdOne, frame: s.encoder.Push(&d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -215,7 +218,7 @@ func (s *Server) pushList(d delivery, list []table.Handle) (int, error) {
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encodePush(&d.message, d.wait, set)
+	f := s.encoder.Push(&d.message, d.wait, set)
 	for i, l := range loops {
 		l.mail.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.later)
 	}

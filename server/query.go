@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"castgate/server/frames"
+
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/transport"
@@ -82,15 +84,12 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 
 // compressionStats fills in what concerns permessage-deflate.
 func (s *Server) compressionStats(st *gateway.Stats) {
-	for m := range formLine {
-		if m.windowBits() != 0 {
+	for m := range frames.Line {
+		if m.WindowBits() != 0 {
 			st.CompressedClients += int(s.registry.byForm[m].Load())
 		}
 	}
-	if d := s.deflater; d != nil {
-		st.Compressed, st.CompressedLonger = d.count.compressed.Load(), d.count.longer.Load()
-		st.CompressedBefore, st.CompressedAfter = d.count.before.Load(), d.count.after.Load()
-	}
+	s.encoder.AddTo(st)
 }
 
 // Client implements Gateway.

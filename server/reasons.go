@@ -3,6 +3,8 @@ package server
 import (
 	"github.com/gobwas/ws"
 
+	"castgate/server/frames"
+
 	"castgate/codec"
 )
 
@@ -69,10 +71,10 @@ var closeTable = [numCloseReasons]struct {
 }
 
 // closeFrames are the ready close frames of closeTable.
-var closeFrames = func() (f [numCloseReasons]*frame) {
+var closeFrames = func() (f [numCloseReasons]*frames.Frame) {
 	for r, row := range closeTable {
 		if row.code != 0 {
-			f[r] = controlFrame(codec.AppendClose(nil, row.code, row.text))
+			f[r] = frames.Control(codec.AppendClose(nil, row.code, row.text))
 		}
 	}
 	return f

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/server/frames"
+
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
 )
@@ -14,10 +16,10 @@ import (
 type client struct {
 	gen         uint32 // of the connection it is about
 	port        uint16
-	live        bool     // registered
-	form        form     // of its connection
-	addr        [16]byte // IPv4 mapped into IPv6
-	connectedAt int64    // Unix time in milliseconds
+	live        bool        // registered
+	form        frames.Form // of its connection
+	addr        [16]byte    // IPv4 mapped into IPv6
+	connectedAt int64       // Unix time in milliseconds
 	uid         *table.Entry
 	groups      groupSet
 	session     *session // nil if none was set
@@ -118,8 +120,8 @@ type registry struct {
 	loops  []*loop
 	uids   *table.Table
 	groups *table.Table
-	byForm [forms]atomic.Int64 // clients of each form but formFrame
-	peers  *clientid.Peers     // nil without Config.PeerAddress
+	byForm [frames.NumForms]atomic.Int64 // clients of each form but formFrame
+	peers  *clientid.Peers               // nil without Config.PeerAddress
 	// keepSessions leaves the session with a client that is gone until
 	// Events.Closed has been told of it.
 	keepSessions bool
@@ -206,7 +208,7 @@ func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 	defer ch.mu.Unlock()
 	cl := &ch.clients[slot%chunkLen]
 	cl.live = true
-	if cl.form = c.form; c.form != formFrame {
+	if cl.form = c.form; c.form != frames.WebSocket {
 		r.byForm[c.form].Add(1)
 	}
 	if r.peers != nil {
@@ -249,7 +251,7 @@ func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 // remove is unregisterAnd under the client's lock; cmd may be nil. It does not ring.
 func (r *registry) remove(h table.Handle, c *client, cmd *command) {
 	c.live = false
-	if c.form != formFrame {
+	if c.form != frames.WebSocket {
 		r.byForm[c.form].Add(-1)
 	}
 	if c.uid != nil {

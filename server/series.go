@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"castgate/server/frames"
+
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
@@ -13,9 +15,9 @@ type series struct {
 	server  *Server
 	message gateway.Message
 	exclude []table.Handle
-	set     formSet
-	frame   *frame // once something has been sent
-	counted bool   // as a push
+	set     frames.Set
+	frame   *frames.Frame // once something has been sent
+	counted bool          // as a push
 }
 
 // BeginSeries implements GatewayWorker.
@@ -27,7 +29,7 @@ func (s *Server) BeginSeries(ctx context.Context, m gateway.Message, excludeClie
 	if err != nil {
 		return nil, err
 	}
-	return &series{server: s, message: m, exclude: exclude, set: s.plain | s.deflater.wanted(len(m.Payload), nil)}, nil
+	return &series{server: s, message: m, exclude: exclude, set: s.forms(len(m.Payload), nil)}, nil
 }
 
 // Send implements Series.
@@ -95,7 +97,7 @@ func (r *series) post(list []table.Handle, many []table.Snapshot) error {
 		return errBusy
 	}
 	if r.frame == nil {
-		r.frame = s.encodePush(&r.message, nil, r.set)
+		r.frame = s.encoder.Push(&r.message, nil, r.set)
 	}
 	for i, l := range s.loops {
 		var commands []command

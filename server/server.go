@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"castgate/server/admission"
+	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/giveback"
@@ -39,10 +40,9 @@ type Server struct {
 	fds       *fdTable
 	limits    openfiles.Limits
 	registry  *registry
-	deflater  *deflater // nil unless Config.Compress
+	encoder   *frames.Encoder
 	loops     []*loop
 	acceptors []*acceptor // by index of Config.Listen
-	plain     formSet     // forms of plain clients there may be
 	certs     *transport.Certificates
 	tlsPool   *transport.Handshakes // nil without a wss listener
 	admission *admission.Control
@@ -127,9 +127,11 @@ func newServer(c Config, sys *system) (*Server, error) {
 		transport.WarnOfInternals(s.log)
 		s.tlsPool = transport.NewHandshakes(s.certs.Config(c.TLSMinVersion), c.TLSHandshakes, c.TLSProcessors(), func() int64 { return s.now() + 1 })
 	}
-	s.plain = plainForms(endpoints)
 	s.registry = newRegistry(c.Loops)
-	s.deflater = newDeflater(&c, s.registry)
+	s.encoder = frames.NewEncoder(plainForms(endpoints))
+	if c.Compress {
+		s.encoder.Compress(c.CompressMin, c.CompressLevel)
+	}
 	s.registry.peers, s.registry.keepSessions = s.ids.Peers, c.Events != nil
 	for i := range c.Loops {
 		l, err := newLoop(s, i)

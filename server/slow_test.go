@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
@@ -193,16 +195,16 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 	l := idleLoop(t)
 	c := &conn{fd: -1}
 	for i := range 4 {
-		l.writer.queue(c, &frame{bytes: bytes.Repeat([]byte{byte('a' + i)}, 10), counted: true})
+		l.writer.queue(c, &frames.Frame{Bytes: bytes.Repeat([]byte{byte('a' + i)}, 10), Counted: true})
 	}
 	l.writer.written(c, 13) // the first, and 3 bytes of the second
 	l.writer.purge(0, c, dropSlow)
 	if got := l.writer.gather(c); string(got) != "bbbbbbb" || c.frames != 1 || c.waiting != 7 || c.head != c.tail {
 		t.Errorf("left %q, %d frames, %d bytes", got, c.frames, c.waiting)
 	}
-	l.writer.queueFirst(0, c, controlFrame([]byte("P")))
-	l.writer.queue(c, controlFrame([]byte("C")))
-	l.writer.queueFirst(0, c, controlFrame([]byte("Q")))
+	l.writer.queueFirst(0, c, frames.Control([]byte("P")))
+	l.writer.queue(c, frames.Control([]byte("C")))
+	l.writer.queueFirst(0, c, frames.Control([]byte("Q")))
 	if got := l.writer.gather(c); string(got) != "bbbbbbbQPC" {
 		t.Errorf("order %q", got)
 	}
@@ -232,7 +234,7 @@ func TestPingsBehindAHalfWrittenPong(t *testing.T) {
 				t.Fatal("the connection is gone")
 			}
 		}
-		l.writer.queue(c.conn, newPushFrame(&gateway.Message{Payload: []byte("push")}, nil))
+		l.writer.queue(c.conn, frames.NewPush(&gateway.Message{Payload: []byte("push")}, nil))
 		want := pongs[0] + pongs[2] + "\x81\x04push"
 		if begun == 0 {
 			want = pongs[2] + "\x81\x04push" // nobody has seen anything of the first

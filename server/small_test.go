@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"castgate/server/frames"
 )
 
 func TestSlotsNeverRepeatAGeneration(t *testing.T) {
@@ -69,7 +71,7 @@ func TestNodePool(t *testing.T) {
 	var p nodePool
 	var held []uint32
 	for i := range 3 * nodeChunkLen {
-		held = append(held, p.take(&frame{}))
+		held = append(held, p.take(&frames.Frame{}))
 		if i%3 == 0 {
 			p.put(held[len(held)-1])
 			held = held[:len(held)-1]

@@ -3,6 +3,8 @@ package server
 import (
 	"time"
 
+	"castgate/server/frames"
+
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
@@ -54,9 +56,9 @@ func newClock(l *loop) clock {
 func (k *clock) now() uint32 { return k.wheel.Now() }
 
 // pings tells whether a client is pinged.
-func (t *tickConfig) pings(c *conn) bool { return t.pingInterval > 0 && !c.form.plain() }
+func (t *tickConfig) pings(c *conn) bool { return t.pingInterval > 0 && !c.form.Plain() }
 
-var pingFrame = controlFrame(ws.CompiledPing)
+var pingFrame = frames.Control(ws.CompiledPing)
 
 // before compares ticks, which wrap around.
 func before(a, b uint32) bool { return int32(a-b) < 0 }

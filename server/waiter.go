@@ -210,7 +210,7 @@ func (q *waitingRoom) goOn(w *waiter, c *conn, admission gateway.Admission) {
 		q.loop.entrance.refuse(w.slot, c, codec.HandshakeNoWorker)
 	case q.loop.drain.active():
 		q.loop.entrance.refuse(w.slot, c, codec.HandshakeStopping)
-	case !c.form.plain():
+	case !c.form.Plain():
 		w.request.rest = rest
 		q.loop.entrance.letIn(w.slot, c, w.request, w.id)
 	default:

@@ -1,0 +1,90 @@
+package frames
+
+import (
+	"sync/atomic"
+
+	"castgate/codec"
+)
+
+// Frame is one encoded WebSocket frame. It is immutable: all receivers on all
+// loops share it, and the garbage collector frees it after the last.
+type Frame struct {
+	Bytes []byte // as an RFC 6455 frame, the form of most clients
+	// others are the message in other forms, made by the pusher for the
+	// clients that want them; nil if there are none. See As.
+	others *[NumForms][]byte
+	// Counted frames are deliveries of a push and end in exactly one counter;
+	// others (init, pong, close, echo) are the gateway's own.
+	Counted bool
+	Wait    *Wait // nil unless the pusher waits
+}
+
+// Control makes a frame of encoded bytes that is not the delivery of a push: a control
+// frame, or an answer to a request. It keeps them.
+func Control(bytes []byte) *Frame { return &Frame{Bytes: bytes} }
+
+// Wait lets a pusher wait until each delivery of its push has ended. Any goroutine may
+// call its methods.
+type Wait struct {
+	succeeded, failed atomic.Int64
+	// open counts deliveries that have not ended. It starts at waitHold so
+	// that it can't reach 0 before the number of deliveries is known.
+	open atomic.Int64
+	done chan struct{}
+}
+
+const waitHold = 1 << 40
+
+// NewWait returns a Wait that Matched has yet to be called of.
+func NewWait() *Wait {
+	w := &Wait{done: make(chan struct{})}
+	w.open.Store(waitHold)
+	return w
+}
+
+// Matched sets how many deliveries there are in all. It must be called once.
+func (w *Wait) Matched(n int) { w.add(int64(n) - waitHold) }
+
+// Written notes that a delivery has ended with success.
+func (w *Wait) Written() {
+	w.succeeded.Add(1)
+	w.add(-1)
+}
+
+// Dropped notes that n deliveries have ended without.
+func (w *Wait) Dropped(n int) {
+	w.failed.Add(int64(n))
+	w.add(int64(-n))
+}
+
+// Ended returns a channel that is closed when all deliveries have ended.
+func (w *Wait) Ended() <-chan struct{} { return w.done }
+
+// Counts returns how many deliveries have ended so far.
+func (w *Wait) Counts() (written, dropped int) {
+	return int(w.succeeded.Load()), int(w.failed.Load())
+}
+
+func (w *Wait) add(n int64) {
+	if w.open.Add(n) == 0 {
+		close(w.done)
+	}
+}
+
+// addPlain adds to the frame of a message the plain forms of set. That of
+// bytes is a part of the frame that is there.
+func (f *Frame) addPlain(payload []byte, set Set) {
+	for m := Line; m < NumForms && set != 0; m++ {
+		if !set.has(m) {
+			continue
+		}
+		if f.others == nil {
+			f.others = new([NumForms][]byte)
+		}
+		if m == Bytes {
+			f.others[m] = f.Bytes[len(f.Bytes)-len(payload):]
+			continue
+		}
+		f.others[m] = m.appendMessage(make([]byte, 0, len(payload)+codec.CountLen), 0, payload)
+	}
+}
