@@ -39,6 +39,8 @@ type Options struct {
 	MaxForeign float64 `json:"max_foreign"`
 	// Sources is a list of addresses for clients, see loadtest.ParseSources.
 	Sources string `json:"sources"`
+	// Profile plays each scenario once more on castgate while perf records it.
+	Profile bool `json:"profile,omitempty"`
 	// Log is told what goes on, a line at a time. May be nil.
 	Log func(line string) `json:"-"`
 }
@@ -153,6 +155,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		}
 		if err := b.rounds(ctx, &scenarios[i]); err != nil {
 			return b.result, fmt.Errorf("%s: %w", scenarios[i].name, err)
+		}
+		if !b.Profile || b.binaries[Castgate] == "" {
+			continue
+		}
+		if err := b.profile(ctx, &scenarios[i]); err != nil {
+			b.skip("%v", err)
 		}
 	}
 	return b.result, b.ourFaults()

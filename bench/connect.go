@@ -30,7 +30,7 @@ func (b *bench) connectAs(ctx context.Context, s *server, config loadtest.Config
 		return err
 	}
 	begun := time.Now()
-	w, err := openWindow(s, nil)
+	w, err := openWindow(name, s, nil)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (b *bench) push(ctx context.Context, s *server, swarm *loadtest.Swarm, name
 	if err := b.hammer(ctx, swarm, all, once, b.Warmup); err != nil {
 		return err
 	}
-	w, err := openWindow(s, swarm)
+	w, err := openWindow(name, s, swarm)
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,10 @@
 // which should not be far from the slabs; "TCP sockets a connection, both ends"
 // is a count, and 2. What can't be read is in Result.Skipped.
 //
+// With Options.Profile each scenario is played once more on castgate while perf records
+// it. Result.Profiles has the call stacks of every phase; `bench charts` draws them as
+// flame graphs.
+//
 // # What the scenarios do
 //
 // pings: idle clients are pinged once a second and answer.

@@ -101,7 +101,7 @@ func (b *bench) warm(ctx context.Context, s *server, swarm *loadtest.Swarm, p ph
 	if err := swarm.ForgetLatencies(); err != nil {
 		return m, err
 	}
-	w, err := openWindow(s, swarm)
+	w, err := openWindow(p.name, s, swarm)
 	if err != nil {
 		return m, err
 	}

@@ -68,6 +68,7 @@ func (b *bench) gatewayworker(ctx context.Context, resting *server, round *sampl
 	if err != nil {
 		return err
 	}
+	s.profiler = resting.profiler
 	for _, v := range verbs {
 		if err = b.verb(ctx, s, ports[1], v, round); err != nil {
 			err = fmt.Errorf("%s: %w", v.name, err)
@@ -133,7 +134,7 @@ func (b *bench) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, 
 	if err := b.callFor(ctx, swarm, all, once, rate, b.Warmup); err != nil {
 		return err
 	}
-	w, err := openWindow(s, swarm)
+	w, err := openWindow(name, s, swarm)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (b *bench) beside(ctx context.Context, s *server, name string, f *flood, ro
 	if err != nil {
 		return err
 	}
-	w, err := openWindow(s, swarm)
+	w, err := openWindow(name, s, swarm)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (b *bench) probe(ctx context.Context, s *server, swarm *loadtest.Swarm, nam
 	}
 	defer probe.Close()
 	push := s.control.PushTo(probe.ClientIDs())
-	w, err := openWindow(s, swarm)
+	w, err := openWindow(name, s, swarm)
 	if err != nil {
 		return err
 	}

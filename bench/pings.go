@@ -27,6 +27,7 @@ func (b *bench) pings(ctx context.Context, resting *server, round *samples) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
+	s.profiler = resting.profiler
 	swarm, err := loadtest.Open(ctx, b.swarmOf(s, b.Clients, nil))
 	if err != nil {
 		return err
@@ -35,7 +36,7 @@ func (b *bench) pings(ctx context.Context, resting *server, round *samples) (err
 	if err := sleep(ctx, b.Warmup+pingInterval); err != nil {
 		return err
 	}
-	w, err := openWindow(s, swarm)
+	w, err := openWindow("pings", s, swarm)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,8 @@ type Result struct {
 	Faults  []Fault  `json:"faults,omitempty"`
 	Skipped []string `json:"skipped,omitempty"`
 	Figures []Figure `json:"figures"`
+	// Profiles say where castgate's time went, if Options.Profile was set.
+	Profiles []Profile `json:"profiles,omitempty"`
 }
 
 func newResult(o Options) *Result {
@@ -113,24 +115,39 @@ func quantity(v float64, unit string) string {
 	return strings.TrimSpace(fmt.Sprintf("%.4g %s", v, unit))
 }
 
-// Save writes the result as JSON into a new file in dir, named after the time
-// it was started, and returns its path.
+// Save writes the result as JSON into a new file in dir, named after the time it was
+// started, and returns its path. Profiles go into a file of their own beside it.
 func (r *Result) Save(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	b, err := json.MarshalIndent(r, "", "  ")
+	base := filepath.Join(dir, r.Started.Format("20060102-150405"))
+	figures := *r
+	figures.Profiles = nil
+	b, err := json.MarshalIndent(figures, "", "  ")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, r.Started.Format("20060102-150405")+".json")
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err := writeNew(base+".json", b); err != nil || len(r.Profiles) == 0 {
+		return base + ".json", err
+	}
+	// Without indentation, which would be most of a deep tree.
+	b, err = json.Marshal(Result{Started: r.Started, Revision: r.Revision, Machine: r.Machine, Options: r.Options, Figures: []Figure{}, Profiles: r.Profiles})
 	if err != nil {
 		return "", err
+	}
+	return base + ".json", writeNew(base+"-profiles.json", b)
+}
+
+// writeNew writes a file that is not there yet, with a newline at its end.
+func writeNew(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
 	}
 	_, err = f.Write(append(b, '\n'))
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
-	return path, err
+	return err
 }

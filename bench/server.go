@@ -30,6 +30,9 @@ type server struct {
 	// trust is the client's side of TLS, nil without.
 	trust *tls.Config
 
+	// profiler records the windows that are measured, nil does not.
+	profiler *profiler
+
 	dir    string // its own files
 	cmd    *exec.Cmd
 	output *tail

@@ -36,7 +36,7 @@ func (b *bench) shortage(ctx context.Context, s *server, round *samples) error {
 	if err := leaveDescriptors(s.root.PID, shortageRoom); err != nil {
 		return err
 	}
-	w, err := openWindow(s, nil)
+	w, err := openWindow(scenario, s, nil)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (b *bench) cutAndBack(ctx context.Context, s *server, swarm *loadtest.Swarm
 			return err
 		}
 	}
-	w, err := openWindow(s, nil)
+	w, err := openWindow("storm", s, nil)
 	if err != nil {
 		return err
 	}

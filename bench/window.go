@@ -31,8 +31,8 @@ type measured struct {
 	foreign float64
 }
 
-// openWindow begins to measure. The swarm may be nil.
-func openWindow(s *server, swarm *loadtest.Swarm) (w window, err error) {
+// openWindow begins to measure a phase. The swarm may be nil.
+func openWindow(phase string, s *server, swarm *loadtest.Swarm) (w window, err error) {
 	w.server = s
 	if w.self, err = (loadtest.Process{PID: os.Getpid()}).CPU(); err != nil {
 		return w, err
@@ -45,7 +45,7 @@ func openWindow(s *server, swarm *loadtest.Swarm) (w window, err error) {
 	}
 	w.delivered = delivered(swarm)
 	w.began = time.Now()
-	return w, nil
+	return w, s.profiler.open(phase, s.root)
 }
 
 func delivered(swarm *loadtest.Swarm) int64 {
@@ -59,6 +59,9 @@ func delivered(swarm *loadtest.Swarm) int64 {
 // close ends measuring.
 func (w *window) close(swarm *loadtest.Swarm) (m measured, err error) {
 	m.took = time.Since(w.began)
+	if err := w.server.profiler.close(); err != nil {
+		return m, err
+	}
 	cpu, err := w.server.CPU()
 	if err != nil {
 		return m, err

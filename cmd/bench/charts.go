@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"castgate/bench"
 	"castgate/internal/chart"
@@ -31,6 +32,7 @@ func (f *chartsCommand) Run(c *console) error {
 type figures struct {
 	list                    []bench.Figure
 	faults                  []bench.Fault
+	profiles                []bench.Profile
 	clients, idle, size     int
 	roundsLeast, roundsMost int // of what is being drawn
 }
@@ -61,17 +63,24 @@ func readFigures(paths []string) (*figures, error) {
 				IdleClients int `json:"idle_clients"`
 				Size        int `json:"size"`
 			} `json:"options"`
-			Faults  []bench.Fault  `json:"faults"`
-			Figures []bench.Figure `json:"figures"`
+			Faults   []bench.Fault   `json:"faults"`
+			Figures  []bench.Figure  `json:"figures"`
+			Profiles []bench.Profile `json:"profiles"`
 		}
 		if err := json.Unmarshal(b, &r); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if len(r.Figures) == 0 {
+		if len(r.Figures) == 0 && len(r.Profiles) == 0 {
 			return nil, fmt.Errorf("%s: no figures in it", path)
 		}
 		all.clients, all.idle, all.size = r.Options.Clients, r.Options.IdleClients, r.Options.Size
 		all.faults = append(all.faults, r.Faults...)
+		for _, p := range r.Profiles {
+			all.profiles = slices.DeleteFunc(all.profiles, func(old bench.Profile) bool {
+				return old.Scenario == p.Scenario && old.Server == p.Server
+			})
+			all.profiles = append(all.profiles, p)
+		}
 		for _, f := range r.Figures {
 			if old := all.find(f.Scenario, f.Name, f.Server); old != nil {
 				*old = f
@@ -93,7 +102,7 @@ func (all *figures) find(scenario, name, server string) *bench.Figure {
 	return nil
 }
 
-// draw writes each chart there are figures for, on a light and a dark
+// draw writes each chart there are figures or a profile for, on a light and a dark
 // background, and prints how to show it.
 func (all *figures) draw(dir string, w io.Writer) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -102,25 +111,38 @@ func (all *figures) draw(dir string, w io.Writer) error {
 	drawn := 0
 	for i := range drawings {
 		d := &drawings[i]
-		bars := d.bars(all)
-		if bars == nil {
-			continue
+		if bars := d.bars(all); bars != nil {
+			drawn++
+			if err := write(w, dir, d.file, bars.Title, bars); err != nil {
+				return err
+			}
 		}
+	}
+	for i := range all.profiles {
+		f, file := flame(&all.profiles[i])
 		drawn++
-		for name, theme := range map[string]chart.Theme{"light": chart.Light, "dark": chart.Dark} {
-			svg, err := bars.SVG(theme)
-			if err != nil {
-				return err
-			}
-			if err := os.WriteFile(filepath.Join(dir, d.file+"-"+name+".svg"), svg, 0o644); err != nil {
-				return err
-			}
+		if err := write(w, dir, file, f.Title, f); err != nil {
+			return err
 		}
-		base := filepath.ToSlash(filepath.Join(dir, d.file))
-		fmt.Fprintf(w, "<picture><source media=\"(prefers-color-scheme: dark)\" srcset=\"%s-dark.svg\"><img alt=\"%s\" src=\"%s-light.svg\"></picture>\n\n", base, bars.Title, base)
 	}
 	if drawn == 0 {
 		return errors.New("none of the figures is one that a chart shows")
 	}
 	return nil
+}
+
+// write writes a chart in both themes and prints how to show it.
+func write(w io.Writer, dir, file, title string, c chart.Chart) error {
+	for name, theme := range map[string]chart.Theme{"light": chart.Light, "dark": chart.Dark} {
+		svg, err := c.SVG(theme)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, file+"-"+name+".svg"), svg, 0o644); err != nil {
+			return err
+		}
+	}
+	base := filepath.ToSlash(filepath.Join(dir, file))
+	_, err := fmt.Fprintf(w, "<picture><source media=\"(prefers-color-scheme: dark)\" srcset=\"%s-dark.svg\"><img alt=\"%s\" src=\"%s-light.svg\"></picture>\n\n", base, title, base)
+	return err
 }

@@ -66,6 +66,11 @@ var drawings = []drawing{
 		names: []string{"PSS a connection"}, goal: goal{800, "", "goal, bare: 800 B"},
 	},
 	{
+		file: "pings", title: "Server CPU per ping and pong", about: "{clients} idle clients, each pinged once a second",
+		axis: chart.Axis{Label: "CPU time a ping and its pong", Unit: chart.Nanoseconds}, scenarios: []*regexp.Regexp{whole(`pings`)},
+		names: []string{"CPU a ping and its pong"}, goal: goal{1.2, bench.Floor, "goal: 1.2 × floor"},
+	},
+	{
 		file: "connect", title: "Server CPU per connection opened", about: "{idle} connections, handshake and init message included",
 		axis: chart.Axis{Label: "CPU time a connection", Unit: chart.Nanoseconds}, scenarios: []*regexp.Regexp{whole(`connect`)},
 		names: []string{"CPU a connect"}, goal: goal{1.7, bench.Floor, "goal: 1.7 × floor"},

@@ -21,6 +21,7 @@ type sideBySide struct {
 	MaxForeign  float64       `help:"Share of the CPU that other processes may use before a round is repeated." default:"${max_foreign}"`
 	Source      string        `help:"Addresses that clients connect from." default:"${sources}"`
 	Root        string        `help:"Directory of the module." default:"." type:"existingdir"`
+	Profile     bool          `help:"Play each scenario once more on castgate while perf records it, for flame graphs."`
 	Results     string        `help:"Directory for the figures as JSON; empty: do not keep them." default:"bench/results"`
 }
 
@@ -46,7 +47,7 @@ func (r *sideBySide) options(c *console) bench.Options {
 	o.Rounds, o.Clients, o.IdleClients, o.Size = r.Rounds, r.Clients, r.IdleClients, r.Size
 	o.Warmup, o.Measure, o.Idle = r.Warmup, r.Measure, r.Idle
 	o.MaxForeign, o.Sources, o.Root = r.MaxForeign, r.Source, r.Root
-	o.Log = c.log
+	o.Log, o.Profile = c.log, r.Profile
 	return o
 }
 

@@ -98,8 +98,18 @@ func panels() *Panels {
 	return p
 }
 
+func flame() Chart {
+	return &Flame{
+		Title: "Where a push goes", Subtitle: "of 1,000 samples", Kinds: []string{"castgate", "the kernel"},
+		Roots: []Call{
+			{"loop.turn", 0, 900, []Call{{"loop.write", 0, 700, []Call{{"tcp_sendmsg", 1, 500, nil}, {"a name that is too long for what it weighs", 1, 60, nil}}}, {"thin", 0, 0.5, nil}}},
+			{"runtime.mcall", 0, 100, nil},
+		},
+	}
+}
+
 func charts() map[string]Chart {
-	return map[string]Chart{"panels": panels(), "cdf": cdf(), "time": overTime(), "distribution": distribution(), "servers": servers(), "quantiles": quantiles()}
+	return map[string]Chart{"panels": panels(), "cdf": cdf(), "time": overTime(), "distribution": distribution(), "servers": servers(), "quantiles": quantiles(), "flame": flame()}
 }
 
 // A chart is well-formed XML, contains its texts, and is the same every time. With
@@ -136,6 +146,7 @@ func TestCharts(t *testing.T) {
 		"servers":      {"castgate, bound and in a group", "192 B", "38.1 KiB", "not measured: lost messages", "at most"},
 		"panels":       {"A soak", "heap", "descriptors", "warm-up, not counted", "15 min", "40 MiB"},
 		"quantiles":    {"last receiver, p50", "20 ms", "p99"},
+		"flame":        {"Where a push goes", "the kernel", "loop.turn 90 %", "tcp_sendmsg 50 %"},
 	} {
 		svg, _ := charts()[name].SVG(Light)
 		for _, w := range words {

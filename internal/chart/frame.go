@@ -19,7 +19,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Chart is something that can be drawn: *Lines, *Panels or *Bars.
+// Chart is something that can be drawn: *Lines, *Panels, *Bars or *Flame.
 type Chart interface {
 	// SVG draws the chart in the colours of a theme. An error says what is wrong
 	// with the chart.
