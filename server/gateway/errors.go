@@ -1,7 +1,7 @@
 package gateway
 
 // Code names one kind of error at the Gateway border. The strings are part of
-// the interface contract: fronts pass them on to their callers.
+// the contract: fronts pass them on to their callers.
 type Code string
 
 // The codes a Gateway returns.
@@ -20,8 +20,8 @@ const (
 	CodeBusy Code = "busy"
 	// CodeStopping: the gateway is shutting down.
 	CodeStopping Code = "stopping"
-	// CodeDeadline: the query was not answered before its context ended. A
-	// change of groups may have been done in part, a push or kick not at all.
+	// CodeDeadline: the context ended before the work was done. Part of a
+	// change of groups may have been made; a push or kick had no effect.
 	CodeDeadline Code = "deadline"
 )
 

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Callers tell errors apart by their codes alone, however deep they lie.
+// Callers tell errors apart by their codes alone, however deeply they are
+// wrapped.
 func TestErrorIs(t *testing.T) {
 	err := fmt.Errorf("bind: %w", &Error{Code: CodeUnknownClient, Detail: "no client 7f"})
 	if !errors.Is(err, &Error{Code: CodeUnknownClient}) || !errors.Is(err, &Error{Code: CodeUnknownClient, Detail: "another"}) {
