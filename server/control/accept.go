@@ -5,11 +5,12 @@ import (
 	"strconv"
 )
 
-// prefersLines tells whether an Accept header (RFC 9110 section 12.5.1) asks for
-// NDJSON: names it, and not JSON with a higher weight or, at the same one, before
-// it. Generated clients name every type that the document has.
+// prefersLines reports whether an Accept header (RFC 9110 section 12.5.1) asks
+// for NDJSON: it names NDJSON and does not name JSON with a higher weight, nor
+// earlier with the same weight. Generated clients name every type in the
+// document.
 func prefersLines(accept []byte) bool {
-	var lines, whole float64 // the weights of NDJSON and of JSON, 0 if not named
+	var lines, whole float64 // weights of NDJSON and of JSON, 0 if not named
 	for len(accept) > 0 {
 		var one []byte
 		one, accept, _ = bytes.Cut(accept, []byte{','})
@@ -25,8 +26,8 @@ func prefersLines(accept []byte) bool {
 	return lines > 0 && lines >= whole
 }
 
-// weight is the q of an item of an Accept header, 1 if it has none that can be
-// read.
+// weight is the q of an item of an Accept header; 1 if it is absent or
+// malformed.
 func weight(item []byte) float64 {
 	_, parameters, _ := bytes.Cut(item, []byte{';'})
 	for len(parameters) > 0 {

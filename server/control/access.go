@@ -11,27 +11,29 @@ import (
 	"castgate/server/setting"
 )
 
-// Access says who may use a control port. SetAccess changes it while the port
+// Access says who may use a control port. SetAccess replaces it while the port
 // serves.
 type Access struct {
-	// Keys have every right, each printable ASCII without spaces. Without any
-	// here and in ScopedKeys the API is open to whoever can reach it, which
-	// Validate allows for loopback addresses and unix sockets only.
+	// Keys have every right. Each is printable ASCII without spaces. If both
+	// this and ScopedKeys are empty, the API is open to anyone who can reach
+	// it; Validate then accepts only loopback addresses and unix sockets.
 	Keys []string
-	// ScopedKeys have the rights that each says.
+	// ScopedKeys have only the rights of their scopes.
 	ScopedKeys []Key
-	// Allow is the networks that connections are taken from; those of others
-	// are closed at accept. None: any address. Unix sockets are not asked.
+	// Allow lists the networks from which connections are accepted; others are
+	// closed at accept. Empty allows any address. It does not apply to unix
+	// sockets.
 	Allow []netip.Prefix
-	// Origins are those whose pages may call the API from a browser (CORS), each
-	// exact, as in https://admin.example.com. None: no page may. They need keys.
+	// Origins lists the origins whose pages may call the API from a browser
+	// (CORS), each exact, as in https://admin.example.com. Empty allows none.
+	// Origins require keys.
 	Origins []string
 }
 
-// MaxAllow is how many networks Access.Allow has at most.
+// MaxAllow is the largest number of networks in Access.Allow.
 const MaxAllow = 256
 
-// validate reports what is wrong, by its name on the command line.
+// validate reports the first wrong setting by its name on the command line.
 func (a *Access) validate() error {
 	if n := len(a.Keys); n > MaxKeys {
 		return setting.Errorf("control-key", "%d keys are more than %d", n, MaxKeys)
@@ -59,7 +61,7 @@ func (a *Access) validate() error {
 		}
 		for _, full := range a.Keys {
 			if sha256.Sum256([]byte(full)) == k.Hash {
-				return setting.Errorf("control-keys-file", "the key %s also stands in control-key, with all rights", k.Name)
+				return setting.Errorf("control-keys-file", "the key %s is also in control-key, where it has all rights", k.Name)
 			}
 		}
 	}
@@ -71,20 +73,20 @@ func (a *Access) validate() error {
 	}
 	for _, p := range a.Allow {
 		if !p.IsValid() {
-			return setting.Errorf("control-allow", "a network is not valid")
+			return setting.Errorf("control-allow", "a network is invalid")
 		}
 	}
 	return nil
 }
 
-// keyed tells whether it takes a key to use the port.
+// keyed reports whether the port requires a key.
 func (a *Access) keyed() bool { return len(a.Keys)+len(a.ScopedKeys) > 0 }
 
-// access is an Access made ready for requests. It is never changed.
+// access is an Access prepared for requests. It is immutable.
 type access struct {
 	keys  []Key
 	allow []netip.Prefix
-	// origins are as browsers send them.
+	// origins are in the form that browsers send.
 	origins []string
 }
 
@@ -105,8 +107,8 @@ func newAccess(a Access) *access {
 	return out
 }
 
-// allows tells whether connections from an address are taken; one that is not
-// valid is a unix socket's.
+// allows reports whether connections from an address are accepted; an invalid
+// address is that of a unix socket.
 func (a *access) allows(addr netip.Addr) bool {
 	if len(a.allow) == 0 || !addr.IsValid() {
 		return true
@@ -119,8 +121,8 @@ func (a *access) allows(addr netip.Addr) bool {
 	return false
 }
 
-// addrOf is the IP address of a TCP peer, without zone and IPv4 as such; not
-// valid for others.
+// addrOf is the IP address of a TCP peer, without zone and with IPv4 unmapped;
+// invalid for other peers.
 func addrOf(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap().WithZone("")
@@ -128,9 +130,9 @@ func addrOf(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// SetAccess changes who may use the port, for every request from now on, those
-// on open connections included. An error, which names the setting, changes
-// nothing. Any goroutine.
+// SetAccess changes who may use the port for every request from now on,
+// including those on open connections. On an error, which names the setting,
+// nothing changes. It may be called from any goroutine.
 func (s *Server) SetAccess(a Access) error {
 	c := s.config
 	c.Access = a

@@ -8,7 +8,7 @@ import (
 	"castgate/server/internal/audit"
 )
 
-// which tells keys of one name apart in an audit record.
+// which tells keys of the same name apart in an audit record.
 func (k *Key) which() []slog.Attr {
 	if k == nil || !k.twin {
 		return nil
@@ -16,13 +16,13 @@ func (k *Key) which() []slog.Attr {
 	return []slog.Attr{slog.String("fingerprint", k.Fingerprint())}
 }
 
-// did writes down what a request has done. Callers ask audit.On first.
+// did records what a request has done. Callers check audit.On first.
 func (c *call) did(action string, attrs ...slog.Attr) {
 	c.server.audit.Write(slog.LevelInfo, action, c.caller.Name, c.from(), append(c.caller.which(), attrs...)...)
 }
 
-// refused writes down that the request had no key, a wrong one, or one without
-// the right. Refusals are all counted, in control_requests_total.
+// refused records that the request had no key, a wrong one, or one without the
+// right. Every refusal is also counted in control_requests_total.
 func (c *call) refused(err error) {
 	if !c.server.audit.On() {
 		return
@@ -39,7 +39,7 @@ func (c *call) refused(err error) {
 	c.server.audit.Refused(name, c.from(), attrs...)
 }
 
-// from is the caller's address, or unix.
+// from is the caller's address, or "unix".
 func (c *call) from() string { return fromOf(c.http.RemoteAddr()) }
 
 func fromOf(addr net.Addr) string {
@@ -49,8 +49,8 @@ func fromOf(addr net.Addr) string {
 	return "unix"
 }
 
-// auditTargets are the targets of a kick: the first names of each kind, and
-// how many there are.
+// auditTargets are the targets of a kick: the first names of each kind, and how
+// many there are.
 func auditTargets(t *gateway.Targets) []slog.Attr {
 	if t.All {
 		return []slog.Attr{slog.Bool("all", true)}

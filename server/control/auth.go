@@ -23,18 +23,19 @@ var (
 	errCrowded   = &wire.Fault{Code: codeTooManyConns, Detail: "all control connections are busy, or this caller already has its share of them (control-max-conns)"}
 )
 
-// anybody is who calls where there are no keys.
+// anybody is the caller's key on a port without keys.
 var anybody = &Key{Name: "-", Scopes: AllScopes}
 
-// check returns whose key a request has. Hashes are of one length, and all keys
-// are compared however the first ones went.
+// check returns the key of a request. All hashes have the same length, and
+// every key is compared even after a match, so timing reveals nothing.
 //
-// Without keys whoever reaches the port may use it, but for pages in a browser
-// on this host, from anywhere in the web. Those can send simple POST requests
-// to any address; their browser marks such a request by an Origin header. And
-// they can have their own name resolve to 127.0.0.1 and read what a GET
-// answers, without an Origin header; their browser then sends that name as
-// Host. local says that such a page could reach the port.
+// Without keys, anyone who reaches the port may use it, except pages in a
+// browser on this host, which may come from anywhere on the web. Such pages can
+// send simple POST requests to any address; their browser adds an Origin
+// header. They can also make their own name resolve to 127.0.0.1 (DNS
+// rebinding) and read the answer to a GET, which has no Origin header; the
+// browser then sends that name as Host. local says that such a page could reach
+// the port.
 func (a *access) check(h *fasthttp.RequestHeader, local bool) (*Key, error) {
 	if len(a.keys) == 0 {
 		if len(h.Peek(fasthttp.HeaderOrigin)) > 0 {
@@ -63,16 +64,16 @@ func (a *access) check(h *fasthttp.RequestHeader, local bool) (*Key, error) {
 	return &a.keys[match], nil
 }
 
-// localHost tells whether a Host header is one that no name server could have
-// led a browser here with: an address, localhost or a name below it, another
-// name without a dot, which is none of the public DNS, or nothing (HTTP/1.0).
+// localHost reports whether no name server could have led a browser here with a
+// Host header: it is an address, localhost or a name below it, another name
+// without a dot, which public DNS does not have, or empty (HTTP/1.0).
 func localHost(host []byte) bool {
 	numeric := true
 	for _, b := range host {
 		numeric = numeric && (b >= '0' && b <= '9' || b == '.' || b == ':')
 	}
 	if numeric || bytes.IndexByte(host, '.') < 0 && bytes.IndexByte(host, '[') < 0 {
-		return true // no public name, and the usual ones are told without an allocation
+		return true // not a public name; the usual ones are recognized without allocating
 	}
 	name := string(host)
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 && !bytes.HasSuffix(host, []byte{']'}) {
@@ -88,7 +89,7 @@ func localHost(host []byte) bool {
 	return len(name) >= len(below) && bytes.EqualFold([]byte(name[len(name)-len(below):]), []byte(below))
 }
 
-// allowed refuses what the caller's key has no right to.
+// allowed refuses what the caller's key has no right to do.
 func (c *call) allowed(scope Scope, what string) error {
 	if c.caller.Scopes&scope == scope {
 		return nil

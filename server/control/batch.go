@@ -8,17 +8,18 @@ import (
 	"castgate/server/control/internal/wire"
 )
 
-// What the replies of a batch hold together, in bytes: as a multiple of
-// MaxBody, and at least. Some commands are answered with much more than they are.
+// The limit on all replies of a batch together, in bytes: a multiple of
+// MaxBody, and at least leastAnswer. Some replies are much larger than their
+// commands.
 const (
 	answerFactor = 8
 	leastAnswer  = 1 << 20
 )
 
-// batch serves POST /v1/batch: commands in their order, each with a reply of
-// its own. One that fails doesn't stop the others; after RequestTimeout those
-// that are left are answered 503 each and not carried out. As NDJSON it is one
-// command a line, and one reply a line.
+// batch serves POST /v1/batch: it executes commands in order and replies to
+// each. A failed command does not stop the others. After RequestTimeout, each
+// remaining command is answered 503 and not executed. NDJSON has one command
+// and one reply per line.
 func (c *call) batch() (err error) {
 	body := c.http.Request.Body()
 	lines := bytes.EqualFold(mediaType(c.http.Request.Header.ContentType()), []byte(ndjsonType))
@@ -51,7 +52,7 @@ func (c *call) batch() (err error) {
 	return nil
 }
 
-// perform carries out one command, if there is time left and the caller may.
+// perform executes one command if there is time left and the caller may.
 func (c *call) perform(command []byte) error {
 	if deadline, ok := c.ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		c.server.late.Add(1)
@@ -73,7 +74,7 @@ func (c *call) perform(command []byte) error {
 	return v.run(c)
 }
 
-// reply carries out one command and appends {"status":200,"body":…} or
+// reply executes one command and appends {"status":200,"body":…} or
 // {"status":…,"problem":…}.
 func (c *call) reply(command []byte) {
 	start := len(c.out)

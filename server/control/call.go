@@ -10,29 +10,29 @@ import (
 	"castgate/server/gateway"
 )
 
-// call is one request on its way through the port: what it needs in memory, so
-// that a request that comes after another takes none of its own. It belongs to
-// the goroutine of its connection.
+// call is one request on its way through the port, together with the memory it
+// needs, which later requests reuse. It belongs to the goroutine of its
+// connection.
 type call struct {
 	server *Server
 
-	// of this request
+	// Of this request.
 	http     *fasthttp.RequestCtx
 	began    time.Time
 	ctx      context.Context // for the gateway
 	route    *route
-	caller   *Key   // whose rights it has; nil on a route that needs no key
+	caller   *Key   // nil on a route that needs no key
 	clientID string // from the path
 	list     gateway.List
-	waiting  bool // ctx has a deadline already
+	waiting  bool // ctx already has a deadline
 
 	command wire.Command
 	spans   []wire.Span // of a batch
 	out     []byte      // the answer
 }
 
-// What a call at rest keeps at most of its buffers, in bytes, and what of a
-// body a connection at rest keeps.
+// The most that an idle call keeps of its buffers, in bytes, and the most of a
+// body that an idle connection keeps.
 const (
 	keepAnswer = 64 << 10
 	keepSpans  = 1024
@@ -46,7 +46,8 @@ func (s *Server) newCall(ctx *fasthttp.RequestCtx) *call {
 	return c
 }
 
-// release gives the call back. It holds nothing of the request any more.
+// release returns the call to the pool. It no longer holds anything of the
+// request.
 func (c *call) release() {
 	c.command.Reset()
 	c.http, c.ctx, c.route, c.caller = nil, nil, nil, nil
@@ -65,7 +66,7 @@ func (c *call) answer(contentType string) {
 	resp := &c.http.Response
 	resp.Header.SetContentType(contentType)
 	if len(c.out) > keepAnswer {
-		// fasthttp would keep a copy for as long as the connection lives.
+		// fasthttp would keep a copy as long as the connection lives.
 		resp.SetBodyRaw(c.out)
 		return
 	}
@@ -73,7 +74,8 @@ func (c *call) answer(contentType string) {
 }
 
 // wait gives the call a context that ends after RequestTimeout, when the port
-// shuts down or when the caller is gone. Only calls that may wait pay for it.
+// shuts down or when the caller disconnects. Only calls that may wait pay for
+// it.
 func (c *call) wait() (done func()) {
 	if c.waiting {
 		return func() {}
@@ -93,7 +95,7 @@ func (c *call) wait() (done func()) {
 }
 
 // bound gives the call a context that ends after RequestTimeout or when the
-// port shuts down, for what may take long.
+// port shuts down, for operations that may take long.
 func (c *call) bound() (done func()) {
 	ctx, cancel := context.WithTimeout(c.server.base, c.server.limits.Load().RequestTimeout)
 	c.ctx = ctx

@@ -11,18 +11,19 @@ import (
 	"castgate/server/internal/audit"
 )
 
-// callers counts those who could not show a good certificate where one is asked
-// for, and writes them down like those without a good key.
+// callers counts and audits connections that fail to show a valid client
+// certificate where one is required, as is done for requests without a valid
+// key.
 type callers struct {
 	audit          *audit.Log
 	missing, wrong atomic.Uint64
 }
 
-// refuse tells whether that is what a TLS handshake has ended with.
+// refuse reports whether a TLS handshake failed for that reason.
 func (c *callers) refuse(from net.Addr, err error) bool {
 	code, count := "", &c.wrong
 	var verification *tls.CertificateVerificationError
-	switch text := err.Error(); { // two of crypto/tls's errors have no type
+	switch text := err.Error(); { // two errors of crypto/tls have no type
 	case errors.As(err, &verification), strings.Contains(text, "signature by the client certificate"):
 		code = "wrong_certificate"
 	case strings.Contains(text, "client didn't provide a certificate"):

@@ -15,60 +15,62 @@ import (
 	"castgate/server/setting"
 )
 
-// Config is everything a Server is told at its start.
+// Config configures a Server.
 type Config struct {
-	// Listen is host:port, unix:/path or fd:NAME. Port 0 picks a free one.
+	// Listen is host:port, unix:/path or fd:NAME. Port 0 picks a free port.
 	Listen string
-	// ReusePort lets another process listen on the same address meanwhile, if it has
-	// this set too: by SO_REUSEPORT, or, of a unix socket, by taking its path.
+	// ReusePort lets another process that also sets it listen on the same
+	// address: through SO_REUSEPORT, or by taking over the path of a unix
+	// socket.
 	ReusePort bool
-	// Passed are the listening sockets that the process was started with; Listen
-	// may name one as fd:NAME.
+	// Passed are the listening sockets inherited by the process; Listen may
+	// name one as fd:NAME.
 	Passed map[string][]*os.File
-	// Access says who may use the port; SetAccess changes it later.
+	// Access says who may use the port; SetAccess replaces it later.
 	Access
-	// TLS is off without files. They are reloaded when they change; SetTLS
-	// changes them.
+	// TLS is off without files. The files are reloaded when they change; SetTLS
+	// replaces them.
 	TLS TLS
 	// MaxBody is the largest request body in bytes, 1 KiB to 1 GiB. Each
-	// connection may hold one in memory, and replies to a batch of 8 times that,
-	// or 1 MiB.
+	// connection may hold one in memory, and the replies to a batch may hold 8
+	// times as much, or 1 MiB if that is more.
 	MaxBody int
-	// MaxConns is how many connections of callers are open at once: of those
-	// whose last request was let in. Half as many again, 8 at least, may be of
-	// strangers, who become callers by their first whole request that is let in.
-	// Where all places of callers are taken, one in the middle of a request
-	// makes room, or one that is idle, of the key and address that have most; if
-	// all serve requests, or a key (or an address) has seven eighths of them,
-	// the request is answered 503. 1 to 1,048,576.
+	// MaxConns is the largest number of open connections of callers, those
+	// whose last request was authorized. Half as many more, at least 8, are
+	// open to strangers, who become callers with their first complete
+	// authorized request. When all callers' places are taken, a connection in
+	// the middle of a request makes room, or else an idle one, of the key and
+	// address that have the most. If all are serving requests, or a key or an
+	// address has seven eighths of them, the request is answered 503. 1 to
+	// 1,048,576.
 	MaxConns int
-	// ReadTimeout is for reading one request, WriteTimeout for writing each 16 KiB
-	// of its answer, IdleTimeout for the
-	// pause between two. 10 ms to 1 h.
+	// ReadTimeout limits reading one request, WriteTimeout writing each 16 KiB
+	// of its answer, IdleTimeout the pause between two requests. 10 ms to 1 h.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
-	// RequestTimeout is how long a request may take: waiting for deliveries
-	// ends then with the counts so far, a query or what is left of a batch with
-	// 503. In a streamed listing it is for a page.
+	// RequestTimeout limits a request: then waiting for deliveries ends with
+	// the counts so far, and a query or the rest of a batch is answered 503. In
+	// a streamed listing it applies to each page.
 	RequestTimeout time.Duration
-	// Ready answers /readyz; nil is always ready.
+	// Ready answers /readyz; nil means always ready.
 	Ready func() bool
 	// Reload serves POST /v1/reload; the port makes one call at a time. Its
-	// error is told to the caller. nil refuses.
+	// error is returned to the caller. nil refuses reloads.
 	Reload func() (Reloaded, error)
-	// Audit gets a record for each kick, change of a session, reload and
-	// refusal of a key or certificate, where it is Enabled for slog.LevelInfo; nil is none.
-	// It is called from many goroutines. What its error loses is counted.
+	// Audit receives a record for each kick, session change, reload, and
+	// refused key or certificate, if it is Enabled for slog.LevelInfo; nil
+	// discards them. It is called from many goroutines. Records that it fails
+	// to write are counted.
 	Audit slog.Handler
-	// Collectors are the metrics of other fronts, whose names begin with
-	// castgate_ as well; GET /metrics shows them. Two may not collide.
+	// Collectors are the metrics of other fronts, whose names also begin with
+	// castgate_; GET /metrics includes them. Their names must not collide.
 	Collectors []prometheus.Collector
-	// Version and Commit say what runs, in the metrics.
+	// Version and Commit identify the build in the metrics.
 	Version, Commit string
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
 }
 
-// Defaults returns the configuration of a control port without settings.
+// Defaults returns the configuration of a control port without any settings.
 func Defaults() Config {
 	return Config{
 		Listen:         "127.0.0.1:7273",
@@ -90,8 +92,8 @@ const (
 	mostTimeout  = time.Hour
 )
 
-// Validate reports the first setting that is wrong, by its name on the command
-// line. Keys are never repeated in an error.
+// Validate reports the first wrong setting by its name on the command line.
+// Errors never repeat keys.
 func (c *Config) Validate() error {
 	if err := c.Access.validate(); err != nil {
 		return err
@@ -105,7 +107,7 @@ func (c *Config) Validate() error {
 	return c.validateLimits()
 }
 
-// validateLimits is the part of Validate about numbers and times.
+// validateLimits checks numbers and durations for Validate.
 func (c *Config) validateLimits() error {
 	if c.MaxBody < leastBody || c.MaxBody > mostBody {
 		return setting.Errorf("control-max-body", "%d is not between %d and %d", c.MaxBody, leastBody, mostBody)
@@ -143,7 +145,7 @@ func (c *Config) validateListen() error {
 		return nil
 	}
 	if _, ok := listen.Name(c.Listen); ok {
-		return nil // where it is, Listen looks at
+		return nil // Listen checks where it is
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil || port == "" {
@@ -153,7 +155,7 @@ func (c *Config) validateListen() error {
 		return setting.Errorf("control", "%q %w", c.Listen, err)
 	}
 	if c.keyed() || host == "localhost" {
-		return nil // what localhost really is, Listen looks at
+		return nil // Listen checks what localhost resolves to
 	}
 	if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {
 		return c.errExposed()

@@ -14,19 +14,19 @@ import (
 	"castgate/server/internal/quota"
 )
 
-// kind is what a connection does.
+// kind is what a connection is doing.
 type kind int64
 
 const (
-	kindNew     kind = iota // nothing came yet
-	kindReading             // a request is on its way
-	kindServing             // it is being answered
-	kindIdle                // waits for a request, or lingers: then its answer is written
-	kindEvicted             // closed to make room, or while it was idle
+	kindNew     kind = iota // no byte received
+	kindReading             // receiving a request
+	kindServing             // a request is being executed or answered
+	kindIdle                // waits for a request, or lingers after the answer
+	kindEvicted             // closed to make room or for a shutdown
 	kinds
 )
 
-// state is a kind and since when.
+// state is a kind and when it began.
 type state int64
 
 func stateOf(k kind) state { return state(now()*int64(kinds) + int64(k)) }
@@ -40,23 +40,23 @@ type conn struct {
 	listener *listener
 	addr     netip.Addr   // of the peer; not valid for a unix socket
 	state    atomic.Int64 // a state
-	owner    owner        // guarded by places.mu; whose it is, of a caller
-	// asked is whose the last request was, "" while it is a stranger's. Of the
-	// goroutine that serves the connection.
+	owner    owner        // guarded by places.mu; of a caller's connection
+	// asked is the owner of the last request, "" while the connection is a
+	// stranger's. It belongs to the goroutine that serves the connection.
 	asked string
-	// linger makes Close read on for a moment: closing with unread bytes
-	// would reset the connection and take the answer away from the caller.
+	// linger makes Close read on for a moment: closing with unread bytes would
+	// reset the connection and could destroy the answer.
 	linger atomic.Bool
 	once   sync.Once
 }
 
-// started is what times are counted from, on the monotonic clock.
+// started is the origin of times, on the monotonic clock.
 var started = time.Now().Add(-time.Second)
 
-// now is what states are counted in, nanoseconds.
+// now is the unit of states: nanoseconds since started.
 func now() int64 { return int64(time.Since(started)) }
 
-// become changes what the connection does, unless it was evicted.
+// become changes what the connection is doing, unless it was evicted.
 func (c *conn) become(k kind) bool {
 	for {
 		was := c.state.Load()
@@ -83,8 +83,8 @@ func trackState(nc net.Conn, s fasthttp.ConnState) {
 	}
 }
 
-// letIn notes that the caller whose key has the name may have the request, one
-// of so many keys. It returns nil, or why the connection can't be served any
+// letIn records that a caller with the named key, one of so many keys, was
+// authorized. It returns nil, or why the connection cannot be served any
 // longer.
 func (c *conn) letIn(key string, keys int) error {
 	if c.asked == key {
@@ -110,7 +110,7 @@ func (c *conn) letIn(key string, keys int) error {
 	return errCrowded
 }
 
-// keepOut notes that the request was refused.
+// keepOut records that the request was refused.
 func (c *conn) keepOut() {
 	if c.asked != "" {
 		c.asked = ""
@@ -118,8 +118,8 @@ func (c *conn) keepOut() {
 	}
 }
 
-// cut closes the connection without a word: the end of TLS has one, which would
-// wait for a peer that does not read.
+// cut closes the connection without TLS's closing alert, which would wait for a
+// peer that does not read.
 func (c *conn) cut() {
 	if s, ok := c.Conn.(*secureConn); ok {
 		_ = s.NetConn().Close()
@@ -128,15 +128,15 @@ func (c *conn) cut() {
 	_ = c.Conn.Close()
 }
 
-// evicted tells whether the connection was closed to make room, or for a
+// evicted reports whether the connection was closed to make room or for a
 // shutdown.
 func (c *conn) evicted() bool { return state(c.state.Load()).kind() == kindEvicted }
 
-// silent tells whether not one byte has come.
+// silent reports whether no byte has been received.
 func (c *conn) silent() bool { return state(c.state.Load()).kind() == kindNew }
 
-// hasInput tells whether bytes have come that nobody has read yet: closing the
-// connection would reset it.
+// hasInput reports whether received bytes are unread: closing the connection
+// would reset it.
 func (c *conn) hasInput() bool {
 	socket := c.Conn
 	if s, ok := socket.(*secureConn); ok {
@@ -158,13 +158,14 @@ func (c *conn) hasInput() bool {
 	return n > 0
 }
 
-// refused tells whether the caller has shown no good certificate.
+// refused reports whether the caller failed to show a valid certificate.
 func (c *conn) refused() bool {
 	s, ok := c.Conn.(*secureConn)
 	return ok && s.refused
 }
 
-// Close implements net.Conn. Any goroutine may call it, and again.
+// Close implements net.Conn. It may be called from any goroutine and more than
+// once.
 func (c *conn) Close() (err error) {
 	c.once.Do(func() {
 		if c.linger.Load() {
@@ -178,21 +179,21 @@ func (c *conn) Close() (err error) {
 	return err
 }
 
-// lingerOn ends the sending side and reads until the peer has ended its own,
-// or until the deadline, which the caller has set.
+// lingerOn closes the sending side and reads until the peer closes its own, or
+// until the deadline, which the caller has set.
 func lingerOn(c net.Conn) {
 	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_, _ = io.Copy(io.Discard, onlyReader{c})
 	}
 }
 
-// onlyReader keeps io.Copy from methods that would splice.
+// onlyReader hides methods with which io.Copy would splice.
 type onlyReader struct{ io.Reader }
 
-// watch calls gone once the peer has closed or half-closed the connection; a
-// next request that is there already ends the watch. Nothing else may read
-// meanwhile. stop ends it and leaves the connection without a read deadline:
-// fasthttp sets one for every request.
+// watch calls gone once the peer has closed or half-closed the connection;
+// input that is already there ends the watch. Nothing else may read meanwhile.
+// stop ends the watch and clears the read deadline: fasthttp sets one for every
+// request.
 func (c *conn) watch(gone func()) (stop func()) {
 	sc, ok := c.Conn.(syscall.Conn)
 	if !ok {

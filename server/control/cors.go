@@ -10,14 +10,14 @@ import (
 	"castgate/server/setting"
 )
 
-// MaxOrigins is how many origins Access.Origins has at most.
+// MaxOrigins is the largest number of origins in Access.Origins.
 const MaxOrigins = 64
 
-// What a preflight is answered with besides the origin and the methods.
+// The answer to a preflight, except for the origin and the methods.
 const (
 	corsHeaders = "Authorization, Content-Type, X-API-Key"
 	corsExposed = "Allow, Retry-After, WWW-Authenticate"
-	corsMaxAge  = "600" // seconds; a reload that takes an origin away is felt within that
+	corsMaxAge  = "600" // seconds; the removal of an origin takes effect within that
 )
 
 const (
@@ -41,7 +41,7 @@ func (a *Access) validateOrigins() error {
 	return nil
 }
 
-// exactOrigins are valid Origins as browsers send them.
+// exactOrigins are valid Origins in the form that browsers send.
 func exactOrigins(items []string) (list []string) {
 	for _, item := range items {
 		if o, err := origin.Exact(item); err == nil {
@@ -51,26 +51,27 @@ func exactOrigins(items []string) (list []string) {
 	return list
 }
 
-// lets tells whether pages of an origin may read answers. Browsers send it in
-// one form, which is compared byte by byte.
+// lets reports whether pages of an origin may read answers. Browsers send it in
+// one canonical form, which is compared byte by byte.
 func (a *access) lets(origin []byte) bool {
 	return slices.ContainsFunc(a.origins, func(o string) bool { return o == string(origin) })
 }
 
-// preflight tells whether a request is a browser's question whether a page may
-// make another one (the Fetch standard's CORS-preflight request). It has no key:
-// browsers send none with it.
+// preflight reports whether a request is a CORS preflight (Fetch standard): a
+// browser asking whether a page may make another request. Browsers send no key
+// with it.
 func preflight(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Request.Header
 	return ctx.IsOptions() && len(h.Peek(fasthttp.HeaderOrigin)) > 0 && len(h.Peek(headerRequestMethod)) > 0
 }
 
-// anyMethod is what a preflight of a path that is not there is answered with: the
-// page can read which one was meant only if its browser goes on to ask.
+// anyMethod answers a preflight of an unknown path: the page can read the 404,
+// which may suggest the right path, only if its browser goes on to send the
+// request.
 const anyMethod = "GET, PATCH, POST, PUT"
 
-// answerPreflight says what pages of the origin may do; nothing is done. It has
-// the methods of the path.
+// answerPreflight says what pages of the origin may do; nothing is executed.
+// methods are those of the path.
 func (c *call) answerPreflight(methods string) error {
 	ctx := c.http
 	if !c.server.access.Load().lets(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) {
@@ -87,9 +88,9 @@ func (c *call) answerPreflight(methods string) error {
 var errOrigin = &wire.Fault{Code: codeBrowser, Detail: "pages of this origin may not call the control API: " +
 	"the gateway needs control keys, and control-cors-origins must contain the origin"}
 
-// shareAnswer lets the page that asked read the answer, whatever it is, if its
-// origin may. Credentials of the browser are never asked for: the key is the
-// page's own.
+// shareAnswer lets the page that sent the request read the answer, whatever it
+// is, if its origin may. The browser's own credentials are never requested: the
+// key is the page's own.
 func (s *Server) shareAnswer(ctx *fasthttp.RequestCtx) {
 	access := s.access.Load()
 	if len(access.origins) == 0 {

@@ -15,31 +15,32 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// gate is the listening socket. When it is to close it first takes all who wait
-// there: closing the socket would reset them.
+// gate is the listening socket. Before it closes, it first accepts all waiting
+// connections: closing the socket would reset them.
 type gate struct {
-	net.Listener               // as listen or listen.Passed have opened it
-	common       bool          // another process may listen here as well
-	inherited    bool          // who waits is for the next process
+	net.Listener               // opened by listen or listen.Passed
+	common       bool          // another process may also listen here
+	inherited    bool          // waiting connections are left to the next process
 	settle       time.Duration // see listen.Settle
 	remove       func()        // of the file of a unix socket
-	path         net.Addr      // of that file, where it is not the one that was bound
+	path         net.Addr      // of that file, if it differs from the bound address
 
 	leaving atomic.Bool
-	emptied chan struct{} // closed when the socket is, and all are handed on who waited
+	emptied chan struct{} // closed once the socket is closed and all waiting connections are handed on
 	closed  chan struct{} // Close was called
 	close   sync.Once
 
-	// of the goroutine that accepts
-	gone bool       // leave is done but for rest
-	rest []net.Conn // have waited
+	// Of the goroutine that accepts.
+	gone bool       // leave is done, except for rest
+	rest []net.Conn // were waiting
 }
 
 func newGate(ln net.Listener) *gate {
 	return &gate{Listener: ln, settle: listen.Settle, remove: func() {}, emptied: make(chan struct{}), closed: make(chan struct{})}
 }
 
-// Addr is where clients of the control API connect to. Any goroutine.
+// Addr is the address that callers connect to. It may be called from any
+// goroutine.
 func (g *gate) Addr() net.Addr {
 	if g.path != nil {
 		return g.path
@@ -47,8 +48,8 @@ func (g *gate) Addr() net.Addr {
 	return g.Listener.Addr()
 }
 
-// leave has Accept take who waits, close the socket, and then wait for Close.
-// Any goroutine.
+// leave makes Accept take the waiting connections, close the socket, and then
+// wait for Close. It may be called from any goroutine.
 func (g *gate) leave() {
 	if !g.leaving.CompareAndSwap(false, true) {
 		return
@@ -60,13 +61,13 @@ func (g *gate) leave() {
 		}
 		until = until.Add(g.settle)
 	}
-	g.remove() // nobody new finds the way
+	g.remove() // no new connections arrive
 	if d, ok := g.Listener.(interface{ SetDeadline(time.Time) error }); ok {
 		_ = d.SetDeadline(until)
 	}
 }
 
-// left waits until leave is done, or ctx.
+// left waits until leave is done or ctx is.
 func (g *gate) left(ctx context.Context) {
 	select {
 	case <-g.emptied:
@@ -101,10 +102,10 @@ func (g *gate) Accept() (net.Conn, error) {
 }
 
 // mostWaiting bounds takeAll: no queue is longer than the kernel's limit, but
-// where it cannot be closed to new ones it may never end.
+// if it stays open to new connections it may never end.
 const mostWaiting = 1 << 16
 
-// takeAll accepts until nobody waits, whatever the listener's deadline.
+// takeAll accepts until no connection waits, whatever the listener's deadline.
 func takeAll(ln net.Listener) (all []net.Conn) {
 	raw, err := ln.(syscall.Conn).SyscallConn()
 	if err != nil {
@@ -129,14 +130,15 @@ func takeAll(ln net.Listener) (all []net.Conn) {
 	return all
 }
 
-// Close implements net.Listener. Any goroutine may call it, and again.
+// Close implements net.Listener. It may be called from any goroutine and more
+// than once.
 func (g *gate) Close() error {
 	var err error
 	g.close.Do(func() {
 		close(g.closed)
 		g.remove()
 		if err = g.Listener.Close(); errors.Is(err, net.ErrClosed) {
-			err = nil // leave has
+			err = nil // leave has closed it
 		}
 	})
 	return err

@@ -22,8 +22,8 @@ const (
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	conn, _ := ctx.Conn().(*conn)
 	if conn != nil && !conn.become(kindServing) {
-		// The request crossed with the closing of its connection. Nobody can be
-		// told its outcome, so it must not have one.
+		// The request arrived while its connection was being closed. Its result
+		// could not be delivered, so it must not be executed.
 		ctx.SetConnectionClose()
 		return
 	}
@@ -44,8 +44,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// finish ends a call, be it by a panic: fasthttp would let that end the
-// process. Deferred directly, so that it can recover.
+// finish ends a call, also after a panic, which would otherwise end the
+// process. It is deferred directly so that it can recover.
 func (s *Server) finish(c *call) {
 	route := c.route
 	if p := recover(); p != nil {
@@ -56,13 +56,13 @@ func (s *Server) finish(c *call) {
 		s.shareAnswer(c.http)
 		c.http.SetConnectionClose()
 		s.metrics.count(route, c.http.Response.StatusCode(), time.Since(c.began))
-		return // the call is left to the garbage collector
+		return // the call is not reused
 	}
 	s.metrics.count(route, c.http.Response.StatusCode(), time.Since(c.began))
 	c.release()
 }
 
-// serve finds the route, checks that the request may have it, and runs it.
+// serve finds the route, checks that the caller may use it, and runs it.
 func (c *call) serve() error {
 	s, ctx := c.server, c.http
 	if err := c.checkForm(); err != nil {
@@ -97,7 +97,7 @@ func (c *call) serve() error {
 		return nil
 	case c.route == nil:
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, res.allow)
-		return wire.Faultf(codeMethodNotAllowed, "%s takes %s, not %.32s", res.path, res.allow, ctx.Method())
+		return wire.Faultf(codeMethodNotAllowed, "%s supports %s, not %.32s", res.path, res.allow, ctx.Method())
 	}
 	if c.route.body != noBody {
 		if err := c.checkBody(); err != nil {
@@ -110,13 +110,14 @@ func (c *call) serve() error {
 	return c.route.run(c)
 }
 
-// checkForm refuses requests of other versions, and those whose body fasthttp
-// leaves to be read as the next request: it takes Transfer-Encoding: identity,
-// which RFC 9112 no longer has. With a body read, it closes after both lengths.
+// checkForm refuses other HTTP versions, and requests whose body fasthttp would
+// read as the next request: it accepts Transfer-Encoding: identity, which RFC
+// 9112 no longer has. A request with both lengths is read by fasthttp and its
+// connection is then closed.
 func (c *call) checkForm() error {
 	h := &c.http.Request.Header
 	if !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0" {
-		return wire.Faultf(codeHTTPVersion, "this port speaks HTTP/1.1")
+		return wire.Faultf(codeHTTPVersion, "this port supports HTTP/1.1 only")
 	}
 	if len(c.http.Request.Body()) > 0 && !h.ConnectionClose() {
 		return nil
@@ -127,8 +128,8 @@ func (c *call) checkForm() error {
 	return nil
 }
 
-// letIn authorizes the caller and writes down who was refused. Who is let in
-// keeps the connection.
+// letIn authorizes the caller and audits refusals. An authorized caller keeps
+// the connection.
 func (c *call) letIn() error {
 	conn, _ := c.http.Conn().(*conn)
 	if err := c.authorize(conn); err != nil {
@@ -148,16 +149,16 @@ func (c *call) letIn() error {
 	return err
 }
 
-// authorize finds out who calls and refuses those who may not.
+// authorize identifies the caller and refuses those without access.
 func (c *call) authorize(conn *conn) (err error) {
 	access := c.server.access.Load()
 	if conn != nil && !access.allows(conn.addr) {
-		c.http.SetConnectionClose() // taken before control-allow was changed
+		c.http.SetConnectionClose() // accepted before control-allow changed
 		return errNetwork
 	}
 	h := &c.http.Request.Header
 	if c.caller, err = access.check(h, c.server.local); err == nil && bodyNotRead(h) {
-		err = errWrongKey // it is good only since its head came
+		err = errWrongKey // it became valid after its head was received
 	}
 	if err != nil || c.route == nil {
 		return err
@@ -168,7 +169,7 @@ func (c *call) authorize(conn *conn) (err error) {
 	return c.allowed(c.route.scope, c.route.method+" "+c.route.path)
 }
 
-// checkBody refuses a body that can't be one of this route.
+// checkBody refuses a body that cannot belong to this route.
 func (c *call) checkBody() error {
 	h := &c.http.Request.Header
 	if len(c.http.Request.Body()) == 0 && !framed(h) {
@@ -197,15 +198,16 @@ func (c *call) checkBody() error {
 	return wire.Faultf(codeMediaType, "Content-Type %.64q is not supported here; send the header Content-Type: %s", t, takes)
 }
 
-// framed tells whether a request without a body says so, by a length or by
-// chunks. fasthttp makes both a length of 0; the raw headers know better.
+// framed reports whether a request without a body declares one, by a length or
+// by chunks. fasthttp represents both as a length of 0; the raw headers tell
+// them apart.
 func framed(h *fasthttp.RequestHeader) bool {
 	_, length := rawField(h, "content-length")
 	_, coding := rawField(h, "transfer-encoding")
 	return length || coding
 }
 
-// rawField is a header field as it came.
+// rawField is a header field as received.
 func rawField(h *fasthttp.RequestHeader, want string) (value []byte, ok bool) {
 	for raw := h.RawHeaders(); len(raw) > 0; {
 		var line []byte
@@ -224,15 +226,15 @@ func mediaType(contentType []byte) []byte {
 	return bytes.TrimSpace(t)
 }
 
-// malformed answers what fasthttp could not read as a request. What was wrong
-// with it is told without repeating it: it may hold a key.
+// malformed answers what fasthttp could not read as a request. The answer does
+// not repeat it: it may hold a key.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	conn, _ := ctx.Conn().(*conn)
 	var small *fasthttp.ErrSmallBuffer
 	var netErr net.Error
 	var fault *wire.Fault
 	if conn != nil && conn.refused() {
-		_ = conn.Close() // there is nobody to answer, and TLS has said why
+		_ = conn.Close() // no answer is possible; TLS has sent an alert
 		return
 	}
 	switch {

@@ -12,43 +12,43 @@ import (
 	"time"
 )
 
-// Key opens the control API for what its scopes say. Only the hash of its
-// secret is known: who reads a file of keys can't use them.
+// Key opens the control API for its scopes. Only the hash of its secret is
+// stored: reading a file of keys does not allow using them.
 //
-// The hash is plain SHA-256. Slow hashes such as bcrypt make up for secrets
-// that can be guessed; NewKey's have 256 random bits, which no speed of
-// guessing reaches, and a hash that takes 100 ms for each request would be a
-// way to stop the gateway.
+// The hash is plain SHA-256. Slow hashes such as bcrypt protect secrets that
+// can be guessed; NewKey's secrets have 256 random bits, which cannot be
+// guessed at any speed, and a hash that takes 100 ms per request would make the
+// gateway easy to overload.
 type Key struct {
-	// Name stands for the key in logs: 1 to 64 letters, digits and . _ @ -
+	// Name identifies the key in logs: 1 to 64 letters, digits and . _ @ -
 	Name   string
 	Scopes Scope
 	Hash   [sha256.Size]byte // of the secret
-	// Created is when it was made, in UTC and whole seconds; zero if the file
-	// does not say.
+	// Created is the time of creation, in UTC and whole seconds; zero if the
+	// file does not say.
 	Created time.Time
-	// twin tells that another key has the same name: then the audit log has the
-	// fingerprint as well.
+	// twin says that another key has the same name: the audit log then includes
+	// the fingerprint.
 	twin bool
 }
 
-// Fingerprint is the beginning of the hash, by which people tell keys apart.
+// Fingerprint is the beginning of the hash, which tells keys apart.
 func (k Key) Fingerprint() string { return hex.EncodeToString(k.Hash[:6]) }
 
 // Limits of keys.
 const (
-	// MaxKeys is how many keys a control port has at most.
+	// MaxKeys is the largest number of keys of a control port.
 	MaxKeys = 256
-	// KeysPerName is how many keys may have one name: the old and the new one
-	// while callers change over.
+	// KeysPerName is the largest number of keys with the same name: the old and
+	// the new one during a rotation.
 	KeysPerName = 2
 	keyNameLen  = 64
 	keyBytes    = 32 // of a new secret
 	hashPrefix  = "sha256:"
-	keyPrefix   = "castgate_" // lets scanners of source code find a leaked one
+	keyPrefix   = "castgate_" // lets secret scanners find a leaked key
 )
 
-// NewKey makes a key with a new secret of 256 random bits.
+// NewKey creates a key with a new secret of 256 random bits.
 func NewKey(name string, scopes Scope) (key Key, secret string, err error) {
 	if err := checkKeyName(name); err != nil {
 		return Key{}, "", err
@@ -62,8 +62,8 @@ func NewKey(name string, scopes Scope) (key Key, secret string, err error) {
 // createdLayout is RFC 3339 in UTC.
 const createdLayout = "2006-01-02T15:04:05Z"
 
-// Line is the key in a file of keys: scopes, name, hash and, where it is known,
-// when it was made, without line end.
+// Line is the key's line in a file of keys, without a line end: scopes, name,
+// hash and, if known, its creation time.
 func (k Key) Line() string {
 	line := k.Scopes.String() + " " + k.Name + " " + hashPrefix + hex.EncodeToString(k.Hash[:])
 	if !k.Created.IsZero() {
@@ -72,9 +72,9 @@ func (k Key) Line() string {
 	return line
 }
 
-// ParseKeys reads a file of keys: one a line as Line writes it, fields apart by
-// blanks; empty lines and those that begin with # count for nothing. The error
-// begins with the number of the line and repeats nothing that may be a secret.
+// ParseKeys reads a file of keys: one per line as written by Line, fields
+// separated by blanks. Empty lines and lines that begin with # are ignored. The
+// error begins with the line number and repeats nothing that may be secret.
 func ParseKeys(text []byte) ([]Key, error) {
 	var keys []Key
 	number := 0
@@ -145,12 +145,12 @@ func checkKeyName(name string) error {
 	return nil
 }
 
-// unnamedPrefix begins the names of keys that have none of their own, see
+// unnamedPrefix begins the names of keys that have no name of their own, see
 // --control-key.
 const unnamedPrefix = "control-key-"
 
-// reservedNames are what the audit log has in the place of a key's name: no key,
-// a signal, and the secret of PHP code.
+// reservedNames appear in the audit log instead of a key's name: no key, a
+// signal, and the secret of PHP code.
 var reservedNames = []string{"-", "SIGHUP", "gatewayworker"}
 
 var aKeyName = fmt.Sprintf("1 to %d letters, digits and . _ @ -, but not %s nor %s…, which mean something else in the audit log",

@@ -17,7 +17,7 @@ var latencyBounds = [...]time.Duration{
 	time.Second, 2500 * time.Millisecond, 10 * time.Second,
 }
 
-// latency is a histogram of how long requests of one route took. It allocates
+// latency is a histogram of the durations of one route's requests. It allocates
 // nothing and takes no lock: a request adds to two numbers.
 type latency struct {
 	buckets [len(latencyBounds) + 1]atomic.Uint64 // the last has no bound
@@ -33,7 +33,7 @@ func (l *latency) observe(took time.Duration) {
 	l.sum.Add(int64(took))
 }
 
-// metric is the histogram as Prometheus has it, nil if nothing was observed.
+// metric is the histogram as a Prometheus metric, nil if it is empty.
 func (l *latency) metric(d *prometheus.Desc, labels ...string) prometheus.Metric {
 	sum := time.Duration(l.sum.Load())
 	buckets := make(map[float64]uint64, len(latencyBounds))

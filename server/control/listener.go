@@ -16,15 +16,15 @@ import (
 
 // Limits and pauses of the listener.
 const (
-	mostRefusals  = 64 // connections that are told at once that there is no room
+	mostRefusals  = 64 // connections being answered at the same time that there is no room
 	leastPause    = 5 * time.Millisecond
 	mostPause     = time.Second
 	warnInterval  = 10 * time.Second
 	lingerTimeout = 2 * time.Second
 )
 
-// listener gives connections their places, so that idle ones can't keep a
-// backend out, and outlives errors of accept.
+// listener gives connections their places, so that idle ones cannot keep a
+// backend out, and survives accept errors.
 type listener struct {
 	net.Listener
 	places   *places
@@ -36,7 +36,7 @@ type listener struct {
 
 	refused, denied, failed atomic.Uint64
 
-	// of the goroutine that accepts
+	// Of the goroutine that accepts.
 	pause  time.Duration
 	warned time.Time
 }
@@ -46,7 +46,7 @@ func newListener(ln net.Listener, most func() int, log *slog.Logger) *listener {
 		refusals: make(chan struct{}, mostRefusals), allows: func(netip.Addr) bool { return true }}
 }
 
-// Close ends Accept; a second one does nothing.
+// Close ends Accept. Further calls do nothing.
 func (l *listener) Close() (err error) {
 	l.close.Do(func() {
 		close(l.closed)
@@ -55,8 +55,8 @@ func (l *listener) Close() (err error) {
 	return err
 }
 
-// Accept implements net.Listener. It fails only when the listener was closed:
-// fasthttp would take any other error for the end.
+// Accept implements net.Listener. It fails only when the listener is closed:
+// fasthttp would treat any other error as the end.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
@@ -79,8 +79,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// hold makes the pause after an error of accept longer and, where descriptors
-// have run out, gives one back.
+// hold lengthens the pause after an accept error and, if descriptors have run
+// out, frees one.
 func (l *listener) hold(err error) {
 	l.failed.Add(1)
 	l.pause = min(max(2*l.pause, leastPause), mostPause)
@@ -95,9 +95,9 @@ func (l *listener) hold(err error) {
 	}
 }
 
-// admit gives a connection a stranger's place, if need be that of another. If
-// there is none it is told so, and nil returned. One from a network that is not
-// allowed is closed without a word.
+// admit gives a connection a stranger's place, if necessary that of another. If
+// there is none, it answers the connection and returns nil. A connection from a
+// network that is not allowed is closed without an answer.
 func (l *listener) admit(nc net.Conn) *conn {
 	c := &conn{Conn: nc, listener: l, addr: addrOf(nc.RemoteAddr())}
 	if !l.allows(c.addr) {
@@ -123,13 +123,14 @@ var refusal = func() []byte {
 	return appendResponse(nil, status, body, "Retry-After: 1\r\n")
 }()
 
-// appendResponse appends an answer that is not fasthttp's, with further fields.
+// appendResponse appends a response that fasthttp does not write, with
+// additional header fields.
 func appendResponse(b []byte, status int, body []byte, fields string) []byte {
 	return fmt.Appendf(b, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n%s",
 		status, fasthttp.StatusMessage(status), problemType, len(body), fields, body)
 }
 
-// refuse answers 503 and closes, without holding up the next connection.
+// refuse answers 503 and closes, without delaying the next connection.
 func (l *listener) refuse(c net.Conn) {
 	l.refused.Add(1)
 	select {
@@ -148,14 +149,14 @@ func (l *listener) refuse(c net.Conn) {
 	}()
 }
 
-// closeSilent closes the connections that wait for a request's first byte, but
-// not those whose request has come, or which were opened after since and may be
-// about to send their first. Each may take its time to say goodbye; all take it
-// together.
+// closeSilent closes the connections that wait for the first byte of a request,
+// except those whose request has arrived and those opened after since, which
+// may be about to send one. Each may take time to close; all do so
+// concurrently.
 func (l *listener) closeSilent(since int64) {
 	for _, c := range l.places.all() {
 		if c.linger.Load() {
-			continue // it ends by itself, and Close would wait for that
+			continue // it ends by itself, and Close would wait for it
 		}
 		s := c.state.Load()
 		if state(s).kind() == kindNew && state(s).since() >= since || c.hasInput() {
@@ -167,7 +168,7 @@ func (l *listener) closeSilent(since int64) {
 	}
 }
 
-// closeAll closes every connection, whatever it does.
+// closeAll closes every connection, whatever it is doing.
 func (l *listener) closeAll() {
 	for _, c := range l.places.all() {
 		c.cut()

@@ -13,10 +13,10 @@ import (
 	"castgate/server/gateway"
 )
 
-// streamPage is how many rows a stream asks the gateway for at once.
+// streamPage is how many rows a stream requests from the gateway at once.
 const streamPage = 1000
 
-// listing is one of the three listings, of rows of type T.
+// listing is one of the three listings; its rows are of type T.
 type listing[T any] struct {
 	name   string
 	page   func(gw gateway.Gateway, ctx context.Context, q gateway.List) (gateway.Page[T], error)
@@ -46,7 +46,7 @@ func appendCount(dst []byte, name string, row *gateway.NameCount) []byte {
 	return append(appendInt(dst, `,"clients":`, row.Clients), '}')
 }
 
-// list answers one page, or everything as NDJSON.
+// list answers with one page, or with everything as NDJSON.
 func list[T any](c *call, l listing[T]) error {
 	if prefersLines(c.http.Request.Header.Peek(fasthttp.HeaderAccept)) {
 		return stream(c, l)
@@ -69,10 +69,10 @@ func list[T any](c *call, l listing[T]) error {
 	return nil
 }
 
-// stream answers all rows, or as many as the request's limit, one a line. A
-// page at a time is asked for and written, so that a million clients are never
-// in memory at once. The first page is asked for here: what is wrong with the
-// request can still be answered.
+// stream writes all rows, or as many as the request's limit, one per line. It
+// requests and writes one page at a time, so that a million clients are never
+// in memory at once. The first page is requested here, while errors can still
+// be answered.
 func stream[T any](c *call, l listing[T]) error {
 	if !c.http.Request.Header.IsHTTP11() {
 		return wire.Faultf(codeHTTPVersion, "a listing as %s needs HTTP/1.1", ndjsonType)
@@ -93,14 +93,14 @@ func stream[T any](c *call, l listing[T]) error {
 	return nil
 }
 
-// streamer writes a listing, on a goroutine of its own: fasthttp reads what it
-// writes through a pipe.
+// streamer writes a listing on a goroutine of its own; fasthttp reads it
+// through a pipe.
 type streamer[T any] struct {
 	server  *Server
 	listing listing[T]
 	conn    *conn
 	query   gateway.List
-	left    int // rows wanted still, 0 for all
+	left    int // rows still wanted, 0 for all
 }
 
 func (w *streamer[T]) limit() int {
@@ -110,16 +110,16 @@ func (w *streamer[T]) limit() int {
 	return streamPage
 }
 
-// next asks for a page, which may take RequestTimeout.
+// next requests a page, which may take RequestTimeout.
 func (w *streamer[T]) next() (gateway.Page[T], error) {
 	ctx, cancel := context.WithTimeout(w.server.base, w.server.limits.Load().RequestTimeout)
 	defer cancel()
 	return w.listing.page(w.server.gateway, ctx, w.query)
 }
 
-// write ends when the rows do, when the caller is gone or when the port shuts
-// down. A listing that is not complete is cut off before the end of its
-// chunked body, so that it can't be taken for complete.
+// write ends when there are no more rows, when the caller disconnects or when
+// the port shuts down. An incomplete listing ends before its last chunk, so
+// that it cannot be mistaken for a complete one.
 func (w *streamer[T]) write(out *bufio.Writer, page gateway.Page[T]) {
 	complete := false
 	defer func() {
@@ -157,7 +157,8 @@ func (w *streamer[T]) write(out *bufio.Writer, page gateway.Page[T]) {
 			return
 		}
 		if w.conn != nil {
-			// WriteTimeout is for a page; fasthttp has set it for the answer.
+			// WriteTimeout applies to a page; fasthttp has set it for the whole
+			// answer.
 			_ = w.conn.SetWriteDeadline(time.Now().Add(w.server.config.WriteTimeout))
 		}
 	}

@@ -22,8 +22,8 @@ func (c *call) bind() error {
 	return nil
 }
 
-// unbind answers in one form for a client and for uids: how many clients had a
-// uid and, of a client, which.
+// unbind answers in the same form for a client and for uids: how many clients
+// had a uid and, for a client, which.
 func (c *call) unbind() (err error) {
 	m, r, unbound := &c.command, gateway.BindResult{}, 0
 	if m.Has&wire.FieldUIDs != 0 {

@@ -18,20 +18,21 @@ import (
 
 const namespace = "castgate_"
 
-// metrics turns the gateway's counters into Prometheus metrics, at each
-// scrape: nothing is counted twice, and nothing of it on the way of a push.
+// metrics turns the gateway's counters into Prometheus metrics at each scrape:
+// nothing is counted twice, and pushes do no work for it.
 type metrics struct {
 	server   *Server
 	registry *prometheus.Registry
 	scrapes  scrapes
-	// requests counts answers by route and status: by route.index, one more
-	// for requests without a route, times the place in answered.
+	// requests counts answers by route and status. The index is route.index, or
+	// one more than the last for requests without a route, times the number of
+	// statuses, plus the status's place in answered.
 	requests []atomic.Uint64
-	// latencies are how long requests took, by route.index.
+	// latencies are the durations of requests, by route.index.
 	latencies []latency
 }
 
-// answered are the statuses that the port answers with, in order.
+// answered are the statuses that the port answers with, in ascending order.
 var answered = func() []int {
 	set := map[int]bool{200: true, 204: true}
 	for _, status := range statuses {
@@ -47,12 +48,12 @@ func newMetrics(s *Server) *metrics {
 	m.latencies = make([]latency, len(s.routes.routes))
 	m.registry.MustRegister(m)
 	m.registry.MustRegister(s.config.Collectors...)
-	// Under the names that dashboards for Go programs know.
+	// Under the names that dashboards for Go programs expect.
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// count counts an answered request and how long it took; r is nil if it had no
+// count records an answered request and its duration; r is nil if it had no
 // route.
 func (m *metrics) count(r *route, status int, took time.Duration) {
 	row := len(m.server.routes.routes)
@@ -69,7 +70,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(namespace+name, help, labels, nil)
 }
 
-// Metrics with more than one label, or none of a statistic.
+// Metrics with several labels, or that are not statistics.
 var (
 	descRequests = desc("control_requests_total", "Requests answered by the control port, by method, route and status.", "method", "route", "status")
 	descLatency  = desc("control_request_seconds", "Duration of control requests, from their last byte to the answer; of a streamed listing, to its first page. A push with wait includes the wait.", "method", "route")
@@ -77,8 +78,8 @@ var (
 	descExpiry   = desc("tls_certificate_expiry_seconds", "Unix time at which a certificate expires, by listener and place in its setting.", "listener", "certificate", "name")
 )
 
-// Describe implements prometheus.Collector as an unchecked one: labels come
-// from the gateway.
+// Describe implements prometheus.Collector as an unchecked collector: some
+// labels come from the gateway.
 func (m *metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
@@ -99,7 +100,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	m.collectExpiries(&st, out)
 }
 
-// collectRequests sends how many requests there were, and how long they took.
+// collectRequests sends the number and duration of requests.
 func (m *metrics) collectRequests(out chan<- prometheus.Metric) {
 	routes := m.server.routes.routes
 	for i := range m.requests {
@@ -120,7 +121,7 @@ func (m *metrics) collectRequests(out chan<- prometheus.Metric) {
 	}
 }
 
-// collectExpiries sends when the certificates expire.
+// collectExpiries sends the expiry times of the certificates.
 func (m *metrics) collectExpiries(st *gateway.Stats, out chan<- prometheus.Metric) {
 	send := func(listener string, place int, name string, end time.Time) {
 		out <- prometheus.MustNewConstMetric(descExpiry, prometheus.GaugeValue, float64(end.Unix()), listener, strconv.Itoa(place), name)

@@ -13,14 +13,14 @@ import (
 	"castgate/server/control/internal/wire"
 )
 
-// openAPISource is the OpenAPI 3.1 document but for its error answers: those
-// are added from the table of statuses. x-codes lists the codes that are an
-// operation's own; which others it answers follows from its route.
+// openAPISource is the OpenAPI 3.1 document without its error responses, which
+// are added from the table of statuses. x-codes lists the codes specific to an
+// operation; its route determines the others.
 //
 //go:embed openapi.json
 var openAPISource []byte
 
-// newOpenAPI makes the document as it is served.
+// newOpenAPI makes the document as served.
 func newOpenAPI(routes []*route) ([]byte, error) {
 	var doc map[string]any
 	if err := json.Unmarshal(openAPISource, &doc); err != nil {
@@ -43,7 +43,7 @@ func newOpenAPI(routes []*route) ([]byte, error) {
 	return json.Marshal(doc)
 }
 
-// The codes that requests can be answered with whatever they ask for.
+// The codes that any request may be answered with.
 var (
 	everyCode = []string{codeBadRequest, codeTimeout, codeHeadTooLarge, codeBodyTooLarge, codeInternal, codeTooManyConns, codeHTTPVersion}
 	keyCodes  = []string{codeUnauthorized, codeBrowser, codeForbidden}
@@ -54,7 +54,7 @@ var (
 	}
 )
 
-// addProblems adds to an operation the error answers of its route.
+// addProblems adds the error responses of a route to its operation.
 func addProblems(operation map[string]any, r *route) error {
 	codes := slices.Clone(everyCode)
 	if !r.open {
@@ -90,8 +90,8 @@ func addProblems(operation map[string]any, r *route) error {
 	return nil
 }
 
-// problemResponse names the one schema that all problems have, which keeps
-// generated clients small; the codes are beside it.
+// problemResponse refers to the one schema of all problems, which keeps
+// generated clients small; the codes are listed beside it.
 func problemResponse(status int, codes []string) map[string]any {
 	return map[string]any{
 		"description": fasthttp.StatusMessage(status) + ": " + strings.Join(codes, ", "),

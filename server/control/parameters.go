@@ -11,8 +11,8 @@ import (
 	"castgate/server/gateway"
 )
 
-// parameters reads the query. Names and values are decoded in place, in
-// fasthttp's copy of the query, and live as long as the request.
+// parameters reads the query. Names and values are decoded in place in
+// fasthttp's copy of the query and are valid as long as the request.
 func (c *call) parameters() error {
 	query := c.http.URI().QueryString()
 	if len(query) == 0 || c.route.lenient {
@@ -43,12 +43,12 @@ func (c *call) parameters() error {
 	return nil
 }
 
-// unknownParameter refuses a parameter; takes are those that there are.
+// unknownParameter refuses a parameter; takes lists the known ones.
 func unknownParameter(name, takes string) error {
-	return wire.Faultf(codeUnknownParameter, "unknown parameter %.64q in the query, which takes %s", name, takes)
+	return wire.Faultf(codeUnknownParameter, "unknown parameter %.64q in the query; known parameters: %s", name, takes)
 }
 
-// decodeQuery undoes percent-encoding and + in place.
+// decodeQuery decodes percent-encoding and + in place.
 func decodeQuery(b []byte) (string, bool) {
 	w := 0
 	for r := 0; r < len(b); r++ {
@@ -73,7 +73,7 @@ func decodeQuery(b []byte) (string, bool) {
 	return unsafe.String(unsafe.SliceData(b), w), true
 }
 
-// rawParameter takes a parameter of /v1/push/raw.
+// rawParameter reads a parameter of /v1/push/raw.
 func (c *call) rawParameter(name, value string) (err error) {
 	m := &c.command
 	switch name {
@@ -109,8 +109,8 @@ func flag(name, value string) (bool, error) {
 	return value == "1", nil
 }
 
-// listParameter takes a parameter of a listing. A listing may be written when
-// the request's buffers are gone, so these strings are copies.
+// listParameter reads a parameter of a listing. A listing may be written after
+// the request's buffers are reused, so these strings are copies.
 func (c *call) listParameter(name, value string) error {
 	var to *string
 	switch name {

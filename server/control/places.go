@@ -8,22 +8,22 @@ import (
 	"castgate/server/internal/quota"
 )
 
-// Who makes room, and when.
+// Which connections make room, and when.
 const (
-	// halfTime is how long a request may be on its way before its connection
-	// makes room rather than one that is idle.
+	// halfTime is how long a request may take to arrive before its connection
+	// makes room in preference to an idle one.
 	halfTime = 100 * time.Millisecond
-	// strangerTime is how long a stranger may take its answer.
+	// strangerTime is how long a stranger may take to read its answer.
 	strangerTime = time.Second
-	// leastLobby is the fewest strangers that are listened to at once.
+	// leastLobby is the smallest number of places for strangers.
 	leastLobby = 8
 )
 
-// lobbyOf is how many strangers there may be beside so many callers.
+// lobbyOf is the number of places for strangers beside so many for callers.
 func lobbyOf(most int) int { return max(most/2, leastLobby) }
 
-// PlacesFor is the largest Config.MaxConns for which so many descriptors are
-// enough, 1 at least: strangers need some, too.
+// PlacesFor is the largest Config.MaxConns, at least 1, for which that many
+// descriptors suffice: strangers need some too.
 func PlacesFor(descriptors int) int {
 	if most := descriptors * 2 / 3; most >= 2*leastLobby {
 		return most
@@ -31,17 +31,17 @@ func PlacesFor(descriptors int) int {
 	return max(descriptors-leastLobby, 1)
 }
 
-// owner is whose a caller's connection is.
+// owner identifies whose connection a caller's is.
 type owner struct {
 	key     string // the key's name
-	network uint64 // quota.Network of the caller
+	network uint64 // see quota.Network
 }
 
-// places are the connections there are: those of callers, who have shown that
-// they may have a request, at most most of them, and those of strangers, which
-// nobody else makes room for. A stranger becomes a caller by a whole request
-// that is let in. So strangers compete with strangers only, and a caller who
-// stops in the middle of its requests, or has very many connections, loses
+// places are the open connections: those of callers, who have made an
+// authorized request, at most most of them, and those of strangers, which take
+// no places from callers. A stranger becomes a caller with a complete
+// authorized request. So strangers compete only with strangers, and a caller
+// that stops in the middle of its requests, or has very many connections, loses
 // those first.
 type places struct {
 	most func() int // callers
@@ -59,8 +59,8 @@ func newPlaces(most func() int) *places {
 	return &places{most: most, callers: map[*conn]struct{}{}, lobby: map[*conn]struct{}{}, owned: map[owner]int{}, keyed: map[string]int{}}
 }
 
-// enter lets a stranger in, if need be in the place of another, which the caller
-// cuts. It is false if no other can be spared.
+// enter admits a stranger, if necessary in the place of another, which the
+// calling goroutine must cut. ok is false if no other can be spared.
 func (p *places) enter(c *conn) (other *conn, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,13 +73,14 @@ func (p *places) enter(c *conn) (other *conn, ok bool) {
 	return other, true
 }
 
-// promote makes a stranger a caller. It is false if there is no place: all serve
-// requests, or this owner has its share. others are to be cut.
+// promote makes a stranger a caller. ok is false if there is no place: all are
+// serving requests, or this owner has its share. The calling goroutine must cut
+// others.
 func (p *places) promote(c *conn, o owner, share share) (others []*conn, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, here := p.lobby[c]; !here {
-		return nil, false // it was evicted, or has ended
+		return nil, false // it was evicted or has ended
 	}
 	most := p.most()
 	own := share.exhausted(most, p.owned[o], p.keyed[o.key])
@@ -97,7 +98,7 @@ func (p *places) promote(c *conn, o owner, share share) (others []*conn, ok bool
 	return others, true
 }
 
-// own notes that a caller's connection is another's now.
+// own records that a caller's connection has a new owner.
 func (p *places) own(c *conn, o owner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,15 +139,15 @@ func (p *places) remove(c *conn) {
 	}
 }
 
-// leave takes a connection out that has ended.
+// leave removes a connection that has ended.
 func (p *places) leave(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.remove(c)
 }
 
-// spare takes out the connection that can best be spared, of strangers first;
-// nil if there is none. The caller cuts it.
+// spare removes the connection that can best be spared, strangers first; nil if
+// there is none. The calling goroutine must cut it.
 func (p *places) spare() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,11 +157,11 @@ func (p *places) spare() *conn {
 	return p.spareCaller(owner{}, share{}, false)
 }
 
-// spareStranger takes out a stranger: of the address that has most of them, the
-// one that is longest in its state.
+// spareStranger removes a stranger: of the address that has the most, the one
+// longest in its state.
 func (p *places) spareStranger() *conn {
 	at := now()
-	of := map[uint64]int{}
+	of := map[uint64]int{} // by network
 	for c := range p.lobby {
 		of[quota.Network(c.addr)]++
 	}
@@ -170,9 +171,9 @@ func (p *places) spareStranger() *conn {
 	})
 }
 
-// spareCaller takes out a caller: one in the middle of a request before one that
-// is idle, of the owner who has most. With own it must be the owner's own, or
-// its key's where that is what is exhausted.
+// spareCaller removes a caller: one in the middle of a request before an idle
+// one, of the owner that has the most. With own it must be the owner's own, or
+// its key's if that is what is exhausted.
 func (p *places) spareCaller(o owner, share share, own bool) *conn {
 	at := now()
 	return p.evict(p.callers, func(c *conn, s state) (rank, bool) {
@@ -208,8 +209,8 @@ func (r *rank) above(o *rank) bool {
 	return r.since < o.since
 }
 
-// evict takes out of the connections the one that ranks highest; one that goes
-// on meanwhile is not taken.
+// evict removes the connection that ranks highest, unless its state changes
+// meanwhile.
 func (p *places) evict(from map[*conn]struct{}, ranked func(*conn, state) (rank, bool)) *conn {
 	for range len(from) {
 		var best *conn
@@ -233,7 +234,7 @@ func (p *places) evict(from map[*conn]struct{}, ranked func(*conn, state) (rank,
 	return nil
 }
 
-// all are the connections there are.
+// all are the open connections.
 func (p *places) all() []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -247,14 +248,14 @@ func (p *places) all() []*conn {
 	return all
 }
 
-// count is how many callers and strangers there are.
+// count is the number of callers and of strangers.
 func (p *places) count() (callers, strangers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.callers), len(p.lobby)
 }
 
-// size is how many connections have a place.
+// size is the number of connections that have a place.
 func (p *places) size() int {
 	callers, strangers := p.count()
 	return callers + strangers

@@ -332,7 +332,7 @@ func TestStrangersByAddress(t *testing.T) {
 	}
 }
 
-// TestStrangersOfOneNetwork: who has an IPv6 /64 has all its addresses, and counts once.
+// TestStrangersOfOneNetwork: all addresses of an IPv6 /64 count as one.
 func TestStrangersOfOneNetwork(t *testing.T) {
 	p := newPlaces(func() int { return 4 })
 	all := crowd(p, "2001:db8:1::1", "::ffff:10.0.0.1", "2001:db8:2::1", "2001:db8:2::2", "2001:db8:2:0:1::3",

@@ -12,7 +12,7 @@ import (
 
 const problemType = "application/problem+json"
 
-// The codes of the port itself; wire and server have theirs.
+// The codes of the port itself; wire and gateway have their own.
 const (
 	codeBadRequest       = "bad_request"
 	codeUnknownParameter = "unknown_parameter"
@@ -36,11 +36,11 @@ const (
 	codeDeadline         = string(gateway.CodeDeadline)
 )
 
-// statuses gives every code of an error its status. The OpenAPI document is
-// made from the same table.
+// statuses maps every error code to its status. The OpenAPI document is made
+// from the same table.
 var statuses = map[string]int{
 	wire.CodeInvalidJSON:     400,
-	wire.CodeInvalidUTF8:     400, // the server's too
+	wire.CodeInvalidUTF8:     400, // also the gateway's
 	wire.CodeTooDeep:         400,
 	wire.CodeDuplicateField:  400,
 	wire.CodeUnknownField:    400,
@@ -48,7 +48,7 @@ var statuses = map[string]int{
 	wire.CodeWrongType:       400,
 	wire.CodeInvalidValue:    400,
 	wire.CodeInvalidBase64:   400,
-	wire.CodeInvalidClose:    400, // the server's too
+	wire.CodeInvalidClose:    400, // also the gateway's
 	wire.CodeTooMany:         400,
 	wire.CodeNoTarget:        400,
 	wire.CodeNoPayload:       400,
@@ -88,7 +88,7 @@ var statuses = map[string]int{
 	codeHTTPVersion:      505,
 }
 
-// problemOf returns what an error of a verb says to its caller.
+// problemOf returns what an error of a verb tells its caller.
 func problemOf(err error) (status int, code, detail string) {
 	var fault *wire.Fault
 	var gateway *gateway.Error
@@ -104,8 +104,8 @@ func problemOf(err error) (status int, code, detail string) {
 	return status, code, detail
 }
 
-// appendProblem appends the document of an error (RFC 9457). Its type being
-// about:blank, the title is the status's.
+// appendProblem appends a problem document (RFC 9457). Its type is about:blank,
+// so the title is that of the status.
 func appendProblem(dst []byte, status int, code, detail string) []byte {
 	dst = append(dst, `{"type":"about:blank","title":`...)
 	dst = wire.AppendString(dst, fasthttp.StatusMessage(status))
@@ -118,7 +118,7 @@ func appendProblem(dst []byte, status int, code, detail string) []byte {
 	return append(dst, '}')
 }
 
-// fail makes an error the answer.
+// fail answers with an error.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	status, code, detail := problemOf(err)
 	if status == 500 && code == codeInternal {

@@ -10,7 +10,7 @@ import (
 func (c *call) push() error {
 	m := &c.command
 	if m.Wait {
-		// At the deadline the gateway answers with the counts so far.
+		// At the deadline the gateway returns the counts so far.
 		defer c.wait()()
 	}
 	r, err := c.server.gateway.Push(c.ctx, gateway.Push{
@@ -30,8 +30,8 @@ func (c *call) push() error {
 	return nil
 }
 
-// pushRaw is a push whose body is the payload; the query, read already, says
-// to whom.
+// pushRaw is a push whose body is the payload; the query, already read, names
+// the targets.
 func (c *call) pushRaw() error {
 	m := &c.command
 	if t := &m.To; !t.All && len(t.ClientIDs)+len(t.UIDs)+len(t.Groups) == 0 {

@@ -33,8 +33,8 @@ func (c *call) counts() error {
 
 func appendNumber(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }
 
-// appendByName appends an object with the names as keys, one that was asked
-// for twice once.
+// appendByName appends an object with the names as keys; a repeated name
+// appears once.
 func appendByName[T any](dst []byte, names []string, values []T, value func([]byte, T) []byte) []byte {
 	var seen map[string]struct{}
 	if len(names) > 1 {
@@ -72,7 +72,7 @@ func (c *call) client() error {
 	return nil
 }
 
-// appendClient appends what a listing tells of a client; the object is left
+// appendClient appends what a listing says of a client; the object is left
 // open.
 func appendClient(dst []byte, info *gateway.ClientInfo) []byte {
 	dst = wire.AppendString(append(dst, `{"client_id":`...), info.ClientID)

@@ -9,32 +9,34 @@ import (
 	"castgate/server/control/internal/wire"
 )
 
-// Reloaded is what a reload of the configuration came to. The names are those
-// of settings.
+// Reloaded is the result of reloading the configuration. The names are those of
+// settings.
 type Reloaded struct {
-	// Changed are the settings that have another value than before, or whose
-	// files have another content; they hold from now on.
+	// Changed are the settings whose value, or whose file's content, has
+	// changed; they are in effect.
 	Changed []string
-	// NeedsRestart are the settings whose new value waits for a restart.
+	// NeedsRestart are the settings whose new value takes effect after a
+	// restart.
 	NeedsRestart []string
 }
 
-// reloads counts reloads and lets one run at a time.
+// reloads counts reloads and runs one at a time.
 type reloads struct {
-	turn        chan struct{} // a place for the one that runs
+	turn        chan struct{} // held by the one that runs
 	ok, refused atomic.Uint64
-	failing     atomic.Bool  // the last one was refused
-	last        atomic.Int64 // when one was last applied; nanoseconds since 1970
+	failing     atomic.Bool  // the last reload was refused
+	last        atomic.Int64 // time of the last applied reload; nanoseconds since 1970
 }
 
-// Reload calls Config.Reload for a caller that is not a request; by says who
-// in the audit log. It waits for its turn until ctx is done. Any goroutine.
+// Reload calls Config.Reload for a caller that is not a request; by names it in
+// the audit log. It waits for its turn until ctx is done. It may be called from
+// any goroutine.
 func (s *Server) Reload(ctx context.Context, by string) (Reloaded, error) {
 	return s.reload(ctx, by, "-")
 }
 
-// reload is Reload for whoever key and from name; which is more of the key, for the
-// audit log.
+// reload is Reload for a key's name and address; which identifies the key
+// further in the audit log.
 func (s *Server) reload(ctx context.Context, key, from string, which ...slog.Attr) (Reloaded, error) {
 	if s.config.Reload == nil {
 		return Reloaded{}, wire.Faultf(codeReloadRefused, "this gateway has no configuration that could be reloaded")

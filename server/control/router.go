@@ -11,14 +11,14 @@ import (
 	"castgate/server/control/internal/wire"
 )
 
-// bodyKind says what body a route takes.
+// bodyKind says which body a route accepts.
 type bodyKind int
 
 const (
 	noBody    bodyKind = iota
-	jsonBody           // JSON by any of its media types
+	jsonBody           // JSON, by any of its media types
 	batchBody          // that or NDJSON
-	anyBody            // bytes of whatever media type
+	anyBody            // bytes of any media type
 )
 
 // route is a path with a method.
@@ -26,18 +26,18 @@ type route struct {
 	method string
 	path   string // {client_id} stands for a segment
 	open   bool   // needs no key
-	// scope is the right it takes; none where each command is asked for its own.
+	// scope is the required right; zero if each command is checked by itself.
 	scope Scope
 	body  bodyKind
-	// parameter takes a parameter of the query; nil: the route has none.
-	// lenient routes pass over what is in a query.
+	// parameter reads a parameter of the query; nil if the route has none.
+	// lenient routes ignore the query.
 	parameter func(c *call, name, value string) error
 	lenient   bool
 	run       func(c *call) error
 	index     int // in router.routes
 }
 
-// routes are all there are; the OpenAPI document lists the same.
+// routes lists every route; the OpenAPI document lists the same.
 func routes() []*route {
 	list := []*route{
 		{method: "POST", path: "/v1/push/raw", scope: ScopePush, body: anyBody, parameter: (*call).rawParameter, run: (*call).pushRaw},
@@ -73,7 +73,7 @@ type resource struct {
 	allow  string // the Allow header's value
 }
 
-// route returns the route of the request's method, nil if there is none.
+// route returns the route for the request's method, nil if there is none.
 func (r *resource) route(ctx *fasthttp.RequestCtx) *route {
 	method := ctx.Method()
 	for _, one := range r.routes {
@@ -130,8 +130,8 @@ func newRouter() *router {
 
 var errNotFound = &wire.Fault{Code: codeNotFound, Detail: "no such path; /v1/openapi.json lists all paths"}
 
-// notFound says which path may have been meant: without slashes too many, in
-// lower case, or below /v1.
+// notFound suggests the path that may have been meant: without extra slashes,
+// in lower case, or below /v1.
 func (r *router) notFound(path []byte) error {
 	const longest = 128
 	if len(path) > longest {
@@ -156,7 +156,7 @@ func (r *router) notFound(path []byte) error {
 	return errNotFound
 }
 
-// find returns the resource of a path as it came, still encoded, and the
+// find returns the resource of a path as received, still encoded, and the
 // client id in it.
 func (r *router) find(path []byte, clientID *string) (*resource, error) {
 	if res := r.fixed[string(path)]; res != nil {

@@ -8,14 +8,15 @@ import (
 // Scope is a set of rights at the control API.
 type Scope uint8
 
-// The rights. None of them holds another.
+// The rights. None includes another.
 const (
-	// ScopeRead is queries, listings, counters, metrics and the document.
+	// ScopeRead allows queries, listings, counters, metrics and the OpenAPI
+	// document.
 	ScopeRead Scope = 1 << iota
-	// ScopePush is pushes.
+	// ScopePush allows pushes.
 	ScopePush
-	// ScopeManage is what changes who is who, ends connections or changes the
-	// gateway: bind, unbind, join, leave, ungroup, kick, sessions, reload.
+	// ScopeManage allows changing who is who, ending connections and changing
+	// the gateway: bind, unbind, join, leave, ungroup, kick, sessions, reload.
 	ScopeManage
 
 	// AllScopes is every right.
@@ -27,7 +28,7 @@ var scopeNames = []struct {
 	name  string
 }{{ScopeRead, "read"}, {ScopePush, "push"}, {ScopeManage, "manage"}}
 
-// ParseScopes reads names separated by commas, as String writes them.
+// ParseScopes parses names separated by commas, as String writes them.
 func ParseScopes(text string) (Scope, error) {
 	var set Scope
 	for name := range strings.SplitSeq(text, ",") {
@@ -45,7 +46,7 @@ func ParseScopes(text string) (Scope, error) {
 	return set, nil
 }
 
-// String is the names of the rights in s, separated by commas.
+// String returns the names of the rights in s, separated by commas.
 func (s Scope) String() string {
 	var names []string
 	for _, one := range scopeNames {

@@ -9,36 +9,37 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// metricsFormat is that of GET /metrics.
+// metricsFormat is the format of GET /metrics.
 var metricsFormat = expfmt.NewFormat(expfmt.TypeTextPlain)
 
-// scrapes makes the text of all metrics, once at a time: it takes a millisecond, and
-// many at once would keep every core from those who push. Whoever comes while one is
-// being made shares the next one, which is as new as one of its own would be.
+// scrapes makes the text of all metrics, one at a time: it takes a millisecond,
+// and many at once would keep every core from pushes. A caller that arrives
+// while one is being made shares the next one, which is as recent as one of its
+// own would be.
 type scrapes struct {
 	source prometheus.Gatherer
-	turn   sync.Mutex // held while one is made
+	turn   sync.Mutex // held while a text is made
 
 	mu   sync.Mutex
-	next *scrape // has not begun; nil for none
+	next *scrape // not begun; nil for none
 }
 
-// scrape is one text and who wants it.
+// scrape is one text and its callers.
 type scrape struct {
-	made bool // guarded by scrapes.turn, as what follows
+	made bool // guarded by scrapes.turn, like the fields below
 	text []byte
 	err  error
 }
 
-// take returns the text of all metrics as they are now. It must not be changed. Any
-// goroutine.
-func (s *scrapes) take() ([]byte, error) {
+// get returns the text of all metrics as they are now. It must not be changed.
+// It may be called from any goroutine.
+func (s *scrapes) get() ([]byte, error) {
 	mine := s.join()
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	if !mine.made {
 		s.mu.Lock()
-		s.next = nil // who comes from now on has to see what has been since
+		s.next = nil // later callers must see later changes
 		s.mu.Unlock()
 		mine.made, mine.err = true, errScrape
 		mine.text, mine.err = s.make()
@@ -46,7 +47,7 @@ func (s *scrapes) take() ([]byte, error) {
 	return mine.text, mine.err
 }
 
-// errScrape is that of a scrape that has met a defect.
+// errScrape is the error of a scrape that panicked.
 var errScrape = errors.New("the metrics could not be collected")
 
 // join returns the scrape that begins next.
@@ -76,7 +77,7 @@ func (s *scrapes) make() ([]byte, error) {
 
 // scrape serves GET /metrics.
 func (c *call) scrape() error {
-	text, err := c.server.metrics.scrapes.take()
+	text, err := c.server.metrics.scrapes.get()
 	if err != nil {
 		return err
 	}

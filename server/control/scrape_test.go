@@ -33,7 +33,7 @@ func TestScrapes(t *testing.T) {
 	if other := s.join(); other != first {
 		t.Error("two that have not begun are not the same")
 	}
-	if text, err := s.take(); err != nil || !strings.HasSuffix(string(text), "asked 1\n") {
+	if text, err := s.get(); err != nil || !strings.HasSuffix(string(text), "asked 1\n") {
 		t.Errorf("%q, %v", text, err)
 	}
 	if late == first || s.join() != late {
@@ -50,7 +50,7 @@ func TestScrapes(t *testing.T) {
 		all.Go(func() {
 			for range 20 {
 				before := asked.Load()
-				text, err := s.take()
+				text, err := s.get()
 				var n int64
 				if _, scan := fmt.Sscanf(string(text[strings.LastIndexByte(string(text), ' ')+1:]), "%d", &n); err != nil || scan != nil || n <= before {
 					t.Errorf("%q, %v after %d", text, err, before)
@@ -66,21 +66,21 @@ func TestScrapes(t *testing.T) {
 func TestScrapesFail(t *testing.T) {
 	broken := errors.New("broken")
 	s := scrapes{source: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return nil, broken })}
-	if _, err := s.take(); err != broken {
+	if _, err := s.get(); err != broken {
 		t.Error(err)
 	}
 	shared := s.join()
 	s.source = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { panic("defect") })
 	func() {
 		defer func() { _ = recover() }()
-		_, _ = s.take()
+		_, _ = s.get()
 	}()
 	if !shared.made || shared.err == nil {
 		t.Errorf("%+v", shared)
 	}
 	var asked atomic.Int64
 	s.source = counted(&asked, func() {})
-	if text, err := s.take(); err != nil || len(text) == 0 {
+	if text, err := s.get(); err != nil || len(text) == 0 {
 		t.Errorf("%q, %v", text, err)
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"castgate/server/setting"
 )
 
-// TLS says how the port speaks TLS. Without files it does not.
+// TLS configures TLS on the port. Without files it is off.
 type TLS struct {
-	// Cert and Key are files in PEM.
+	// Cert and Key are PEM files.
 	Cert, Key string
-	// ClientCA is a file of certificates; callers must show one that these
-	// have signed, for client authentication, beside a key where one is set.
+	// ClientCA is a file of CA certificates. Callers must show a client
+	// certificate signed by one of them, in addition to a key if keys are set.
 	ClientCA string
 }
 
@@ -41,7 +41,7 @@ func (t *TLS) Check() error {
 	return err
 }
 
-// files are those that there are.
+// files are the configured files.
 func (t *TLS) files() (list []string) {
 	for _, file := range []string{t.Cert, t.Key, t.ClientCA} {
 		if file != "" {
@@ -62,8 +62,8 @@ func (t *TLS) load(log *slog.Logger) (*tls.Config, error) {
 	if t.ClientCA == "" {
 		return c, nil
 	}
-	// For a ticket, too, crypto/tls looks whether the certificate that was shown
-	// is still valid and from one of ClientCAs.
+	// On resumption, too, crypto/tls checks that the client certificate is
+	// still valid and signed by one of ClientCAs.
 	c.ClientAuth = tls.RequireAndVerifyClientCert
 	if c.ClientCAs, err = pemfile.Authorities(t.ClientCA); err != nil {
 		return nil, setting.Named("control-client-ca", err)
@@ -72,9 +72,9 @@ func (t *TLS) load(log *slog.Logger) (*tls.Config, error) {
 }
 
 // SetTLS replaces Config.TLS, or reloads the same files, for connections that
-// begin from now on; those that are open stay as they are. With an error,
-// which is a *setting.Error, nothing changes. undo brings back what there was
-// before. Any goroutine.
+// begin from now on; open ones are unaffected. On an error, which is a
+// *setting.Error, nothing changes. undo restores the previous state. It may be
+// called from any goroutine.
 func (s *Server) SetTLS(t TLS) (undo func(), err error) {
 	if err := t.validate(); err != nil {
 		return nil, err
@@ -87,14 +87,14 @@ func (s *Server) SetTLS(t TLS) (undo func(), err error) {
 	}})
 }
 
-// securing lets the connections of a listener speak TLS while there are files
-// for it.
+// securing makes the connections of a listener speak TLS while files are
+// configured.
 type securing struct {
 	net.Listener
 	tls     *pemfile.Watched[tls.Config]
 	callers *callers
-	// shared has the keys of tickets, which last from one connection to the next
-	// and change each day; all else is as tls has it when a handshake begins.
+	// shared holds the ticket keys, which are common to all connections and
+	// rotate daily; all else comes from tls when a handshake begins.
 	shared *tls.Config
 }
 
@@ -113,11 +113,11 @@ func (l *securing) Accept() (net.Conn, error) {
 	return &secureConn{Conn: tls.Server(c, l.shared), callers: l.callers}, nil
 }
 
-// secureConn is a connection that answers those who do not speak TLS.
+// secureConn is a connection that also answers peers that do not speak TLS.
 type secureConn struct {
 	*tls.Conn
 	callers *callers
-	refused bool // for want of a good certificate
+	refused bool // for lack of a valid certificate
 }
 
 var answerPlaintext = func() []byte {
@@ -144,7 +144,7 @@ func (c *secureConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// isMethod tells whether what came first begins like a request of HTTP.
+// isMethod reports whether the first bytes look like an HTTP request.
 func isMethod(b [5]byte) bool {
 	for _, c := range b[:3] {
 		if c < 'A' || c > 'Z' {

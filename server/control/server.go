@@ -21,34 +21,34 @@ import (
 
 // Sizes of fasthttp's buffers, per connection.
 const (
-	headSize        = 16 << 10 // caps request line and headers together
+	headSize        = 16 << 10 // limits request line and headers together
 	writeBufferSize = 4 << 10
 )
 
 // Server is the control port: New, Listen, Serve, Shutdown. Its methods may be
 // called from any goroutine, but Listen comes before Serve.
 type Server struct {
-	// static after New
+	// Constant after New.
 	config  Config
 	gateway gateway.Gateway
 	log     *slog.Logger
 	http    *fasthttp.Server
 	routes  *router
 	metrics *metrics
-	tls     *pemfile.Watched[tls.Config] // of nil without Config.TLS
+	tls     *pemfile.Watched[tls.Config] // holds nil without Config.TLS
 	// document is the OpenAPI document.
 	document []byte
-	// base ends when Shutdown begins, and with it what requests wait for.
+	// base ends when Shutdown begins; requests that wait end with it.
 	base   context.Context
 	cancel context.CancelFunc
 
-	// static after Listen
+	// Constant after Listen.
 	listener *listener
 	gate     *gate // of listener
-	exposed  bool  // other hosts may reach the port
-	local    bool  // over TCP, and they may not
+	exposed  bool  // other hosts can reach the port
+	local    bool  // over TCP, and other hosts cannot reach it
 
-	leaving  atomic.Bool // answers end their connections
+	leaving  atomic.Bool // each answer ends its connection
 	serving  atomic.Bool
 	access   atomic.Pointer[access]
 	limits   atomic.Pointer[Limits]
@@ -57,7 +57,7 @@ type Server struct {
 	reloads  reloads
 	calls    sync.Pool // of *call
 	panicked atomic.Uint64
-	// late and overlong count the commands of batches that were not carried out.
+	// late and overlong count commands of batches that were not executed.
 	late, overlong atomic.Uint64
 }
 
@@ -91,9 +91,9 @@ func New(gw gateway.Gateway, c Config) (*Server, error) {
 		Handler:      s.handle,
 		ErrorHandler: s.malformed,
 		ConnState:    trackState,
-		// The listener's limit can change. A connection that was closed to make
-		// room holds its worker for a moment more; fasthttp's own refusal, plain
-		// text, is never met.
+		// The listener enforces the limit, which can change. A connection that
+		// was closed to make room holds its worker for a moment longer;
+		// fasthttp's own plain-text refusal is never reached.
 		Concurrency:                  2*mostConns + 64,
 		HeaderReceived:               s.requestConfig,
 		ReadBufferSize:               headSize,
@@ -102,27 +102,27 @@ func New(gw gateway.Gateway, c Config) (*Server, error) {
 		WriteTimeout:                 c.WriteTimeout,
 		IdleTimeout:                  c.IdleTimeout,
 		MaxRequestBodySize:           c.MaxBody,
-		DisablePreParseMultipartForm: true, // a payload is a payload
+		DisablePreParseMultipartForm: true, // bodies are opaque payloads
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
 		CloseOnShutdown:              true,
-		SecureErrorLogMessage:        true, // headers hold keys
+		SecureErrorLogMessage:        true, // headers contain keys
 		Logger:                       quiet{s.log},
 	}
 	return s, nil
 }
 
-// quiet is fasthttp's log: what it says of single connections reaches callers
-// as answers and operators as metrics, so it is for debugging only.
+// quiet is fasthttp's logger. What it says of single connections reaches
+// callers as answers and operators as metrics, so it is logged at debug level
+// only.
 type quiet struct{ log *slog.Logger }
 
 func (q quiet) Printf(format string, args ...any) {
 	q.log.Debug("control port", "message", fmt.Sprintf(format, args...))
 }
 
-// Listen binds the address. The error is one line that names it,
-// or a *setting.Error. Serve takes
-// connections up; before that they wait.
+// Listen binds the address. The error is one line that names the address, or a
+// *setting.Error. Connections wait until Serve accepts them.
 func (s *Server) Listen() error {
 	ln, err := s.listenOn(s.config.Listen)
 	if err != nil {
@@ -160,22 +160,23 @@ func (s *Server) Serve() error {
 	return s.http.Serve(s.listener)
 }
 
-// Leave has each answer end its connection from now on, so that callers turn to
-// another gateway, or another process of this one. Requests are answered as ever.
+// Leave makes each answer end its connection from now on, so that callers turn
+// to another gateway or another process of this one. Requests are still
+// answered.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
-// HandOver stops listening, once those who wait are taken, if another process
-// may listen on the same address (ReusePort, fd:NAME): new connections are then
-// for that one. Open ones are served until Shutdown.
+// HandOver stops listening, after accepting the waiting connections, if another
+// process may listen on the same address (ReusePort, fd:NAME), which then gets
+// new connections. Open ones are served until Shutdown.
 func (s *Server) HandOver() {
 	if s.gate != nil && s.gate.common && s.serving.Load() {
 		s.gate.leave()
 	}
 }
 
-// Shutdown takes those who wait for a connection and then nobody, ends what requests wait for, and
-// returns when those under way are answered. When ctx is done first, it cuts them
-// off and returns ctx's error.
+// Shutdown accepts the waiting connections and then no more, ends what requests
+// wait for, and returns when requests in progress are answered. If ctx is done
+// first, it aborts them and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.cancel()
 	if s.listener == nil {
@@ -187,7 +188,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.gate.leave()
 		s.gate.left(ctx)
 	}
-	_ = s.listener.Close() // fasthttp knows of it only once Serve runs
+	_ = s.listener.Close() // fasthttp learns of it only once Serve runs
 	s.listener.closeSilent(since)
 	late := time.AfterFunc(strangerTime, func() { s.listener.closeSilent(now()) })
 	defer late.Stop()

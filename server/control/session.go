@@ -8,11 +8,11 @@ import (
 	"castgate/server/internal/audit"
 )
 
-// changeSession is PutSession or PatchSession of a gateway.
+// changeSession is a gateway's PutSession or PatchSession.
 type changeSession func(ctx context.Context, clientID string, object json.RawMessage) (json.RawMessage, error)
 
-// putSession and patchSession are requests: the client in the path, the body
-// the object.
+// putSession and patchSession are requests: the path names the client, the body
+// is the object.
 func (c *call) putSession() error   { return c.sessionRequest((*call).setSession) }
 func (c *call) patchSession() error { return c.sessionRequest((*call).mergeSession) }
 

@@ -14,12 +14,11 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// socketMode lets the group of the process use the control socket.
+// socketMode lets the process's group use the control socket.
 const socketMode = 0o660
 
-// listenOn opens host:port, unix:/path or fd:NAME. A socket file that nobody
-// listens on any more is removed; one that is in use is an error, or, with
-// reusePort, taken over.
+// listenOn opens host:port, unix:/path or fd:NAME. A stale socket file is
+// removed; one in use is an error or, with reusePort, taken over.
 func (s *Server) listenOn(address string) (*gate, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return listenUnix(path, s.config.ReusePort)
@@ -43,20 +42,20 @@ func (s *Server) listenOn(address string) (*gate, error) {
 	return g, nil
 }
 
-// listenUnix binds a path. A file that is taken over now leads to the new
-// socket; who waits at the old one is still served there.
+// listenUnix binds a path. After a takeover the path leads to the new socket;
+// connections waiting at the old one are still served there.
 func listenUnix(path string, takeOver bool) (*gate, error) {
 	unlock := lockDirectory(filepath.Dir(path))
 	defer unlock()
 	at := path
 	if err := removeStale(path); errors.Is(err, syscall.EADDRINUSE) && takeOver {
 		at = path + ".new"
-		_ = os.Remove(at) // of a start that has failed: the directory is locked
+		_ = os.Remove(at) // left by a failed start: the directory is locked
 	} else if err != nil {
 		return nil, err
 	}
-	// The mode a socket has when it is bound is its file's, less the umask: so
-	// the file is never open to more than it will be.
+	// The file gets the mode that the socket has when it is bound, less the
+	// umask: so the file is never more open than it will be.
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		controlErr := c.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), socketMode) })
 		return errors.Join(controlErr, err)
@@ -82,7 +81,7 @@ func listenUnix(path string, takeOver bool) (*gate, error) {
 	return g, nil
 }
 
-// removeOwn removes a socket unless a successor's has taken its place.
+// removeOwn removes a socket unless a successor's has replaced it.
 func removeOwn(path string, own os.FileInfo) {
 	unlock := lockDirectory(filepath.Dir(path))
 	defer unlock()
@@ -91,8 +90,9 @@ func removeOwn(path string, own os.FileInfo) {
 	}
 }
 
-// lockDirectory keeps two gateways that start at once from taking each other's
-// new socket for a stale one. Where it can't be locked the start goes on.
+// lockDirectory keeps two gateways that start at the same time from mistaking
+// each other's new socket for a stale one. If the directory cannot be locked,
+// the start goes on.
 func lockDirectory(dir string) (unlock func()) {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -122,10 +122,10 @@ func removeStale(path string) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return os.Remove(path)
 	}
-	return cause(err) // its backlog full, or not ours to open: somebody is there
+	return cause(err) // its backlog is full or access is denied: it is in use
 }
 
-// cause strips an error of the address, which the caller's message names.
+// cause strips the address from an error, since the caller's message names it.
 func cause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

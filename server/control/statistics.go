@@ -14,18 +14,18 @@ import (
 	"castgate/server/gateway"
 )
 
-// statistic is one number, or one number for each value of a label, with the
-// names by which callers see it. T is what the number is read from.
+// statistic is one number, or one number per value of a label, with the names
+// under which callers see it. T is what the number is read from.
 type statistic[T any] struct {
-	// member is its name in GET /v1/stats, object.name inside an object; "" leaves
-	// it out. The members are written in the order of the table.
+	// member is its name in GET /v1/stats, or object.name inside an object; ""
+	// leaves it out. Members are written in the order of the table.
 	member string
-	// metric is its name in GET /metrics, without the namespace; "" leaves it out.
-	// A name that ends in _total is a counter, any other a gauge.
+	// metric is its name in GET /metrics, without the namespace; "" leaves it
+	// out. A name that ends in _total is a counter, any other a gauge.
 	metric string
 	help   string // of the metric, in the first row that has its name
-	// label is the metric's label, "" for none. Its value is what value says, or,
-	// where read returns a map, value and the map's key.
+	// label is the metric's label, "" for none. Its value is that of value or,
+	// if read returns a map, value followed by the map's key.
 	label, value string
 	// read returns an int, uint16, uint64, bool, time.Duration, time.Time, or a
 	// map[string]uint64 by label. nil leaves the number out.
@@ -34,7 +34,7 @@ type statistic[T any] struct {
 	desc *prometheus.Desc
 }
 
-// described gives each row that is a metric its description.
+// described gives a description to each row that is a metric.
 func described[T any](table []statistic[T]) []statistic[T] {
 	known := map[string]*prometheus.Desc{}
 	for i := range table {
@@ -83,8 +83,8 @@ func collect[T any](table []statistic[T], from T, out chan<- prometheus.Metric) 
 	}
 }
 
-// sample is a number as a metric has it: durations in seconds, times in seconds
-// since 1970 and 0 for none, true as 1.
+// sample is a number as a metric: durations in seconds, times in seconds since
+// 1970 with 0 for none, true as 1.
 func sample(v any) float64 {
 	switch v := v.(type) {
 	case int:
@@ -106,7 +106,7 @@ func sample(v any) float64 {
 		}
 		return float64(v.UnixNano()) / 1e9
 	}
-	panic(fmt.Sprintf("a statistic is a %T", v)) // a row of ours; tests read them all
+	panic(fmt.Sprintf("a statistic is a %T", v)) // a row of our table; tests read them all
 }
 
 // appendStats appends the members of GET /v1/stats as one object.
@@ -155,7 +155,7 @@ func appendStatistic(dst []byte, v any) []byte {
 	return strconv.AppendFloat(dst, sample(v), 'f', -1, 64)
 }
 
-// appendCounters appends counters by label, in the labels' order.
+// appendCounters appends counters by label, in the order of labels.
 func appendCounters(dst []byte, counters map[string]uint64) []byte {
 	dst = append(dst, '{')
 	for i, label := range slices.Sorted(maps.Keys(counters)) {

@@ -8,8 +8,8 @@ import (
 
 const panicsHelp = "Panics recovered, by part of the program."
 
-// gatewayStatistics are the numbers of the gateway. A number is named here and in
-// openapi.json, and nowhere else in this package.
+// gatewayStatistics are the numbers of the gateway. A number is named here and
+// in openapi.json, and nowhere else in this package.
 var gatewayStatistics = described([]statistic[*gateway.Stats]{
 	{member: "connections", metric: "connections",
 		help: "Clients whose handshake has finished.",
@@ -119,15 +119,15 @@ var gatewayStatistics = described([]statistic[*gateway.Stats]{
 		help: "How late the slowest event loop was for its last tick.",
 		read: func(st *gateway.Stats) any { return st.LoopLag }},
 
-	// Only metrics.
+	// Metrics only.
 	{metric: "handshakes_waiting",
 		help: "Connections whose handshake waits for a GatewayWorker worker.",
 		read: func(st *gateway.Stats) any { return st.Waiting }},
 	{metric: "handshake_head_bytes",
-		help: "Memory held by unfinished request heads, and by what came behind heads whose token is being checked, overhead included.",
+		help: "Memory held by unfinished request heads and by input behind heads whose token is being checked, including overhead.",
 		read: func(st *gateway.Stats) any { return st.HeadBytes }},
 	{metric: "messages_put_off_total",
-		help: "Times the rest of a client's input waited for a later turn of the event loop, its socket unread until then.",
+		help: "Times the rest of a client's input was deferred to a later turn of the event loop; its socket is not read until then.",
 		read: func(st *gateway.Stats) any { return st.PutOff }},
 	{metric: "tokens_refused_total", label: "reason",
 		help: "Handshakes refused because of their token, by reason.",
@@ -152,11 +152,11 @@ var gatewayStatistics = described([]statistic[*gateway.Stats]{
 	{metric: "tls_certificate_reloads_total", label: "result", value: "failed",
 		read: func(st *gateway.Stats) any { return st.CertificateFailures }},
 	{metric: "tls_internals_found",
-		help: "Whether the fields of crypto/tls were found that two limits on wss clients rest on; 0: crypto/tls's own, far larger limits apply.",
+		help: "Whether the fields of crypto/tls that two limits on wss clients need were found; 0: the far larger limits of crypto/tls apply.",
 		read: func(st *gateway.Stats) any { return st.TLSInternals }},
 })
 
-// fetched reads from the key fetches, where there are any.
+// fetched reads from the key fetches, if keys are fetched.
 func fetched(read func(*gateway.KeyFetches) any) func(*gateway.Stats) any {
 	return func(st *gateway.Stats) any {
 		if st.KeysFetched == nil {

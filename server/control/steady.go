@@ -10,21 +10,20 @@ import (
 )
 
 const (
-	// pieceLen is how many bytes of an answer have the time to write it for
-	// themselves.
+	// pieceLen is how many bytes of an answer share one write timeout.
 	pieceLen = 16 << 10
-	// unsentLen is how many bytes of an answer the kernel holds unsent. It says
-	// that there is room when half of them have gone, so that a piece is not held up
-	// by megabytes that are before it.
+	// unsentLen is how many unsent bytes of an answer the kernel holds. The
+	// kernel reports room when half of them are sent, so that a piece is not
+	// delayed by megabytes before it.
 	unsentLen = 32 << 10
 )
 
-// steadyConn is a connection on which a time to write is for each piece of what
-// is written: a caller that reads steadily gets all of a long answer, one that
-// takes nothing is cut off.
+// steadyConn is a connection whose write timeout applies to each piece: a
+// caller that reads steadily gets all of a long answer; one that reads nothing
+// is cut off.
 type steadyConn struct {
 	net.Conn
-	// allowance is how long a piece may take; 0 is for ever.
+	// allowance is how long a piece may take; 0 means no limit.
 	allowance atomic.Int64
 	// fresh says that the deadline was set and nothing written since.
 	fresh atomic.Bool
@@ -66,7 +65,7 @@ func (c *steadyConn) Write(p []byte) (n int, err error) {
 	}
 }
 
-// CloseWrite ends the sending side.
+// CloseWrite closes the sending side.
 func (c *steadyConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -94,8 +93,8 @@ func (l steadying) Accept() (net.Conn, error) {
 	return &steadyConn{Conn: c}, nil
 }
 
-// keepLittleUnsent sets unsentLen on a listener of TCP, whose connections
-// inherit it.
+// keepLittleUnsent sets unsentLen on a TCP listener; its connections inherit
+// it.
 func keepLittleUnsent(fd int) error {
 	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLen)
 }

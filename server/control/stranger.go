@@ -2,21 +2,21 @@ package control
 
 import "github.com/valyala/fasthttp"
 
-// strangerBody is the largest body that is read of who has shown no good key,
-// in bytes: strangers must not fill the memory with theirs.
+// strangerBody is the largest request body, in bytes, that is read from a
+// caller without a valid key: strangers must not fill memory.
 const strangerBody = 4 << 10
 
-// notRead is a field that marks a request whose body is left unread. No caller
-// can send it, for its colon.
+// notRead is a header field that marks a request whose body is left unread. No
+// caller can send it, because of its colon.
 const notRead = "Not-Read:"
 
-// chunked is fasthttp's length of a body that comes in chunks.
+// chunked is fasthttp's length of a chunked body.
 const chunked = -1
 
 // requestConfig is fasthttp's HeaderReceived hook: before the body it decides
-// whether there will be one, and how large it may be, as fasthttp's own limit is
-// fixed. A body that is not read ends the connection, and who waits to be asked
-// for it (Expect) is not.
+// whether the body is read and how large it may be, since fasthttp's own limit
+// is fixed. An unread body ends the connection, and a caller that waits to be
+// asked for it (Expect) is not asked.
 func (s *Server) requestConfig(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	most := s.limits.Load().MaxBody
 	n, asks := h.ContentLength(), len(h.Peek(fasthttp.HeaderExpect)) > 0
@@ -27,13 +27,13 @@ func (s *Server) requestConfig(h *fasthttp.RequestHeader) fasthttp.RequestConfig
 			h.SetConnectionClose()
 			h.Del(fasthttp.HeaderExpect)
 		} else if asks && n > most {
-			h.Del(fasthttp.HeaderExpect) // then fasthttp refuses it
+			h.Del(fasthttp.HeaderExpect) // makes fasthttp refuse it
 		}
 	}
 	return fasthttp.RequestConfig{MaxRequestBodySize: most}
 }
 
-// bodyNotRead tells whether requestConfig left the body where it is.
+// bodyNotRead reports whether requestConfig left the body unread.
 func bodyNotRead(h *fasthttp.RequestHeader) bool {
 	return h.ConnectionClose() && len(h.Peek(notRead)) > 0
 }

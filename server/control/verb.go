@@ -6,17 +6,17 @@ import (
 	"castgate/server/control/internal/wire"
 )
 
-// verb is an operation of the gateway: by its path a request, by its op a
-// command of a batch.
+// verb is an operation of the gateway: a request by its path, a command of a
+// batch by its op.
 type verb struct {
 	op   *wire.Op
 	path string // "" for those that have a path of another form
-	// scope is the right it takes.
+	// scope is the required right.
 	scope Scope
 	run   func(c *call) error
 }
 
-// verbs are all there are. run finds its arguments in the call's command and
+// verbs are all operations. run reads its arguments from the call's command and
 // appends the answer to the call's out; its error is a *wire.Fault or a
 // *gateway.Error.
 var verbs = []*verb{
@@ -58,8 +58,8 @@ func (v *verb) single(c *call) error {
 	return nil
 }
 
-// manyNames is how many names of a command are so little work, whatever they
-// stand for, that it is not worth a timer.
+// manyNames is the largest number of names in a command whose work, whatever
+// the names stand for, does not warrant a timer.
 const manyNames = 16
 
 // appendInt appends text and a number.

@@ -58,8 +58,11 @@ type entry struct {
 
 // Network returns the key of an address: an IPv4 address itself, or the /64 of an
 // IPv6 address. IPv4 addresses are placed in 0:ffff::/32, where no IPv6 addresses
-// are assigned.
+// are assigned. The key of an invalid address is 0.
 func Network(a netip.Addr) uint64 {
+	if !a.IsValid() {
+		return 0
+	}
 	a = a.Unmap()
 	if a.Is4() {
 		b := a.As4()

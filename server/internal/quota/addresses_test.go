@@ -172,3 +172,10 @@ func TestAddressesFromManyGoroutines(t *testing.T) {
 		t.Errorf("%d addresses are held", n)
 	}
 }
+
+// A peer of a unix socket has no address.
+func TestNetworkOfNoAddress(t *testing.T) {
+	if n := Network(netip.Addr{}); n != 0 {
+		t.Errorf("the key of an invalid address is %#x, want 0", n)
+	}
+}

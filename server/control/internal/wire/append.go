@@ -4,7 +4,8 @@ import "unicode/utf8"
 
 const lowerHex = "0123456789abcdef"
 
-// AppendString appends s as a JSON string. What is not UTF-8 becomes U+FFFD.
+// AppendString appends s as a JSON string. Bytes that are not UTF-8 become
+// U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0

@@ -5,14 +5,14 @@ import "bytes"
 // Span is a part of a body, from Start to before End.
 type Span struct{ Start, End int }
 
-// SplitBatch finds the commands of {"commands":[...]} and appends where they
-// are. The envelope is checked down to the last byte, so that a batch that
-// was cut short does nothing; what the commands say is not looked at.
-// Errors are *Fault.
+// SplitBatch finds the commands of {"commands":[...]} and appends their
+// positions. The envelope is checked to the last byte, so that a truncated
+// batch does nothing; the commands themselves are not checked. Errors are
+// *Fault.
 func (c *Command) SplitBatch(body []byte, spans []Span) ([]Span, error) {
 	s := &c.scan
 	s.reset(body)
-	s.unique = false // of its names each command gives its own account
+	s.unique = false // Decode checks the names of each command
 	if err := s.open('{', "the body", "an object"); err != nil {
 		return spans, err
 	}
@@ -26,7 +26,7 @@ func (c *Command) SplitBatch(body []byte, spans []Span) ([]Span, error) {
 		case !ok:
 			return spans, s.end()
 		case key != "commands":
-			return spans, Faultf(CodeUnknownField, "unknown field %.64q in a batch, which takes commands; "+
+			return spans, Faultf(CodeUnknownField, "unknown field %.64q in a batch, whose only field is commands; "+
 				"for one command per line, send Content-Type: application/x-ndjson", key)
 		case has:
 			return spans, Faultf(CodeDuplicateField, "the field commands appears twice")
@@ -55,8 +55,8 @@ func (c *Command) SplitBatch(body []byte, spans []Span) ([]Span, error) {
 	}
 }
 
-// SplitLines finds the commands of an NDJSON body, one a line, and appends
-// where they are. Lines of nothing but white space are passed over.
+// SplitLines finds the commands of an NDJSON body, one per line, and appends
+// their positions. Lines of white space are skipped.
 func SplitLines(body []byte, spans []Span) ([]Span, error) {
 	for start := 0; start < len(body); {
 		end := start + bytes.IndexByte(body[start:], '\n')
@@ -78,8 +78,8 @@ func tooManyCommands() error {
 	return Faultf(CodeTooMany, "a batch has at most %d commands", MaxCommands)
 }
 
-// CheckObject requires that body is one JSON object and nothing else, and
-// returns it without the white space around it. Errors are *Fault.
+// CheckObject requires that body is exactly one JSON object and returns it
+// without the white space around it. Errors are *Fault.
 func (c *Command) CheckObject(body []byte) ([]byte, error) {
 	s := &c.scan
 	s.reset(body)

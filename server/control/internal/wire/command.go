@@ -4,11 +4,12 @@ import (
 	"castgate/server/gateway"
 )
 
-// Limits of a body beyond its size.
+// Limits of a body besides its size.
 const (
-	// MaxNames is the most elements a list of client ids, uids or groups has.
+	// MaxNames is the largest number of elements of a list of client ids, uids
+	// or groups.
 	MaxNames = 10_000
-	// MaxCommands is the most commands of a batch.
+	// MaxCommands is the largest number of commands in a batch.
 	MaxCommands = 10_000
 )
 
@@ -42,7 +43,7 @@ var fieldNames = [...]string{
 	"text", "json", "base64", "wait", "code", "reason", "session",
 }
 
-// field returns the field of a name, 0 if there is none.
+// field returns the field with a name, 0 if there is none.
 func field(name string) Fields {
 	switch name {
 	case "op":
@@ -85,15 +86,15 @@ func field(name string) Fields {
 
 const (
 	payloadFields = FieldText | FieldJSON | FieldBase64
-	// targetFields name clients, in to or beside it.
+	// targetFields name clients, inside to or at the top level.
 	targetFields = FieldClientIDs | FieldUIDs | FieldGroups | FieldAll
 )
 
-// Command is what a body asks for: the fields of all operations in one
-// struct, of which Op.Fields says which are meant. One command is decoded
-// again and again and keeps its lists' memory. Not safe for concurrent use.
+// Command is a decoded request: the fields of all operations in one struct;
+// Op.Fields says which are used. A Command is decoded repeatedly and keeps the
+// memory of its lists. It is not safe for concurrent use.
 type Command struct {
-	// Has tells the fields that stood in the body.
+	// Has is the set of fields in the body.
 	Has Fields
 	// Op is the value of the field op.
 	Op string
@@ -101,9 +102,9 @@ type Command struct {
 	ClientID string
 	UID      string
 	KickOld  bool
-	// Top is client_ids, uids, groups and all at the top of the body.
+	// Top is client_ids, uids, groups and all at the top level of the body.
 	Top gateway.Targets
-	// To is those of the field to.
+	// To is the same of the field to.
 	To               gateway.Targets
 	ExcludeClientIDs []string
 	ExcludeUIDs      []string
@@ -116,13 +117,13 @@ type Command struct {
 	Text    string // the value of text
 	Session []byte // a JSON object
 
-	inTo    Fields // that stood in to
+	inTo    Fields // fields inside to
 	scan    scanner
-	scratch []byte // a payload that is not a part of the body
+	scratch []byte // a payload that is not part of the body
 }
 
-// Decode reads one JSON object. With an op, fields that are not the op's are
-// refused as they come; without one the field op decides. Errors are *Fault.
+// Decode reads one JSON object. With an op, fields that the op does not have
+// are refused at once; without one, the field op decides. Errors are *Fault.
 func (c *Command) Decode(body []byte, op *Op) error {
 	c.Reset()
 	s := &c.scan
@@ -212,7 +213,8 @@ func (c *Command) value(f Fields) (err error) {
 	return err
 }
 
-// Targets is whom a kick is for: to, or where there is none what is at the top.
+// Targets returns the targets of a kick: To or, without it, those at the top
+// level.
 func (c *Command) Targets() *gateway.Targets {
 	if c.Has&FieldTo != 0 {
 		return &c.To
@@ -220,14 +222,14 @@ func (c *Command) Targets() *gateway.Targets {
 	return &c.Top
 }
 
-// Names is how many client ids, uids and groups it has in its lists.
+// Names is the number of client ids, uids and groups in its lists.
 func (c *Command) Names() int {
 	return len(c.Top.ClientIDs) + len(c.Top.UIDs) + len(c.Top.Groups) + len(c.To.ClientIDs) + len(c.To.UIDs) + len(c.To.Groups) +
 		len(c.ExcludeClientIDs) + len(c.ExcludeUIDs)
 }
 
-// Reset forgets the command, so that nothing points into the body any more,
-// and gives back memory that only a large one needs.
+// Reset clears the command, so that nothing points into the body any more, and
+// releases memory that only a large command needs.
 func (c *Command) Reset() {
 	*c = Command{
 		Top:              resetTargets(c.Top),
@@ -242,7 +244,7 @@ func (c *Command) Reset() {
 	}
 }
 
-// What a command at rest keeps at most, for each of its buffers.
+// The most that an idle command keeps of each of its buffers.
 const (
 	keepNames   = 1024
 	keepScratch = 64 << 10

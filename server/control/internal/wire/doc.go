@@ -1,19 +1,19 @@
 // Package wire holds the bytes of the control API: a strict JSON scanner, the
-// commands that request bodies carry, and the appending of JSON answers. It
-// knows no HTTP and starts no goroutine.
+// commands that request bodies carry, and functions that append JSON answers.
+// It knows nothing of HTTP and starts no goroutine.
 //
 // # Strictness
 //
-// Input is RFC 8259 JSON in UTF-8 and, beyond that, unambiguous: names in an
-// object are unique, escapes don't form lone surrogates, nothing follows the
+// Input is RFC 8259 JSON in UTF-8 and, in addition, unambiguous: names in an
+// object are unique, escapes do not form lone surrogates, nothing follows the
 // value, and nesting is limited to MaxDepth. Names of fields match exactly;
-// unknown ones, missing required ones, null and any other wrong type are
-// refused by name.
+// unknown fields, missing required fields, null and any other wrong type are
+// errors that name the field.
 //
-// # How long a string lives
+// # Lifetime of strings
 //
-// A [Command] is decoded in place: escapes are undone in the body itself, and
-// the strings and slices of the command point into it. They are good until the
-// body's buffer is used for something else or the command is decoded or reset
-// again. A body can be decoded once.
+// A [Command] is decoded in place: escapes are decoded in the body itself, and
+// the strings and slices of the command point into it. They are valid until the
+// body's buffer is reused or the command is decoded or reset again. A body can
+// be decoded only once.
 package wire

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// escape checks the escape at pos and moves behind it; a surrogate pair is one
+// escape checks the escape at pos and moves past it; a surrogate pair is one
 // escape.
 func (s *scanner) escape(field string) error {
 	if s.pos+1 >= len(s.data) {
@@ -67,8 +67,8 @@ func unhex(c byte) rune {
 	return -1
 }
 
-// unescape undoes the escapes of text, which quoted has checked, in place. An
-// escape is never shorter than what it stands for.
+// unescape decodes the escapes of text, which quoted has checked, in place. An
+// escape is never shorter than the character it stands for.
 func unescape(text []byte) []byte {
 	w := 0
 	for r := 0; r < len(text); {
@@ -94,7 +94,7 @@ func unescape(text []byte) []byte {
 	return text[:w]
 }
 
-// unescaped returns what \c stands for.
+// unescaped returns the character that \c stands for.
 func unescaped(c byte) byte {
 	switch c {
 	case 'b':

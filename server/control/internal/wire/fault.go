@@ -2,7 +2,7 @@ package wire
 
 import "fmt"
 
-// The codes of faults, part of the interface contract like the server's.
+// The codes of faults. Like the gateway's, they are part of the contract.
 const (
 	CodeInvalidJSON     = "invalid_json"
 	CodeInvalidUTF8     = "invalid_utf8"

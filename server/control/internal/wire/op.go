@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Op is one operation: the name by which a batch calls it and its fields.
+// Op is one operation: its name in a batch and its fields.
 type Op struct {
 	Name string
-	// Fields are all that a body may hold, Required those that it must.
+	// Fields are all that a body may have, Required those that it must have.
 	Fields, Required Fields
-	// target is set where clients have to be named: by a field of to or, where
-	// the op has them, by the same fields at the top.
+	// target is set if clients must be named: in the field to or, if the op has
+	// them, in the same fields at the top level.
 	target bool
-	// either is fields of which one must be there; only says that it is exactly
-	// one.
+	// either are fields of which at least one is required; only says that
+	// exactly one is.
 	either Fields
 	only   bool
 }
@@ -36,8 +36,8 @@ var (
 		Fields: FieldTo | FieldExclude | targetFields | FieldCode | FieldReason | FieldText}
 	Online = &Op{Name: "online", Fields: FieldClientIDs | FieldUIDs}
 	Counts = &Op{Name: "counts", Fields: FieldGroups | FieldUIDs}
-	// PutSession and PatchSession exist in batches only; by themselves they
-	// are a path and a body that is the session.
+	// PutSession and PatchSession exist only in batches; as requests of their
+	// own they are a path and a body that is the session.
 	PutSession   = &Op{Name: "put_session", Fields: FieldClientID | FieldSession, Required: FieldClientID | FieldSession}
 	PatchSession = &Op{Name: "patch_session", Fields: FieldClientID | FieldSession, Required: FieldClientID | FieldSession}
 )
@@ -60,7 +60,7 @@ var opNames = func() string {
 	return strings.Join(names, ", ")
 }()
 
-// FindOp returns the operation of that name, nil if there is none.
+// FindOp returns the operation with a name, nil if there is none.
 func FindOp(name string) *Op {
 	for _, op := range Ops {
 		if op.Name == name {
@@ -82,7 +82,7 @@ func (c *Command) op() (*Op, error) {
 	return op, nil
 }
 
-// check holds the fields against those of op.
+// check compares the fields with those of op.
 func (c *Command) check(op *Op) error {
 	if extra := c.Has &^ (op.Fields | FieldOp); extra != 0 {
 		return op.unknown(extra.first())
@@ -105,15 +105,16 @@ func (c *Command) check(op *Op) error {
 	return Faultf(CodeSeveralPayloads, "give only one of text, json and base64")
 }
 
-// checkTargets requires that the body says whom it means. An empty list does: it
-// means nobody, and is what a caller has computed. "all": false says nothing.
+// checkTargets requires that the body names targets. An empty list counts: it
+// names nobody, and may be the result of a caller's computation. "all": false
+// does not count.
 func (c *Command) checkTargets(op *Op) error {
 	given := c.Has & op.either
 	switch {
 	case op.only && given == 0:
 		return Faultf(CodeMissingField, "%s is missing; give one of %s", op.either.first(), op.either)
 	case op.only && given&(given-1) != 0:
-		return Faultf(CodeInvalidValue, "%s are given together; %s takes only one of them", given, op.Name)
+		return Faultf(CodeInvalidValue, "%s exclude each other; %s takes exactly one", given, op.Name)
 	case op.either != 0 && given == 0:
 		return Faultf(CodeNoTarget, "the body names no client; give %s", op.either)
 	case !op.target:
@@ -124,7 +125,7 @@ func (c *Command) checkTargets(op *Op) error {
 		where = "to"
 	}
 	if c.Has&FieldTo != 0 && top != 0 {
-		return Faultf(CodeInvalidValue, "%s is given beside to; put all targets into to", top.first())
+		return Faultf(CodeInvalidValue, "%s is not inside to; put all targets into to", top.first())
 	}
 	if named := (c.inTo | top) &^ FieldAll; named == 0 && !c.To.All && !c.Top.All {
 		return Faultf(CodeNoTarget, "%s names no target; give client_ids, uids, groups or all", where)
@@ -132,7 +133,7 @@ func (c *Command) checkTargets(op *Op) error {
 	return nil
 }
 
-// unknownField is the fault of a field that no op has, or that op does not have.
+// unknownField is the fault of a field that no op has or that op does not have.
 func unknownField(name string, op *Op) *Fault {
 	switch {
 	case op != nil:
@@ -140,15 +141,15 @@ func unknownField(name string, op *Op) *Fault {
 	case name == "commands":
 		return Faultf(CodeUnknownField, "unknown field commands in a command; a batch in one object has Content-Type: application/json")
 	}
-	return Faultf(CodeUnknownField, "unknown field %.64q in a command, which takes %s", name, FieldOp|allFields)
+	return Faultf(CodeUnknownField, "unknown field %.64q in a command; known fields: %s", name, FieldOp|allFields)
 }
 
 // unknown is the fault of a field that the op does not have.
 func (op *Op) unknown(name string) *Fault {
-	return Faultf(CodeUnknownField, "unknown field %.64q in %s, which takes %s", name, op.Name, op.Fields)
+	return Faultf(CodeUnknownField, "unknown field %.64q in %s; known fields: %s", name, op.Name, op.Fields)
 }
 
-// String is the names of the fields, separated by commas.
+// String returns the names of the fields, separated by commas.
 func (f Fields) String() string {
 	var names []string
 	for i, name := range fieldNames {

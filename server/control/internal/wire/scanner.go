@@ -10,27 +10,27 @@ import (
 // MaxDepth is how deep objects and arrays may nest in a body.
 const MaxDepth = 100
 
-// scanner reads JSON from a buffer, which it owns: strings are unescaped in
-// place. Its zero value with data set is ready.
+// scanner reads JSON from a buffer that it owns: strings are unescaped in
+// place. The zero value with data set is ready to use.
 type scanner struct {
 	data []byte
 	pos  int
-	// first is true between the opening of an object or array and its first
-	// element. One flag serves all levels: a level that is returned to has had
-	// an element.
+	// first is true between the start of an object or array and its first
+	// element. One flag serves all levels: when the scanner returns to a level,
+	// that level has had an element.
 	first bool
 	// unique makes skip refuse objects with two equal names.
 	unique bool
 	// spaced is set by space when it has skipped something.
 	spaced bool
-	names  []string // of the objects that skip is in, innermost last
+	names  []string // of the objects around pos, innermost last
 }
 
 func (s *scanner) reset(data []byte) {
 	*s = scanner{data: data, names: resetNames(s.names), unique: true}
 }
 
-// space moves to the next byte that is no white space.
+// space moves to the next byte that is not white space.
 func (s *scanner) space() {
 	for s.pos < len(s.data) {
 		switch s.data[s.pos] {
@@ -43,8 +43,8 @@ func (s *scanner) space() {
 	}
 }
 
-// peek moves to the next byte that is no white space and returns it, 0 at the
-// end. A 0 in the data is no JSON either.
+// peek moves to the next byte that is not white space and returns it, 0 at the
+// end. A 0 byte in the data is not valid JSON either.
 func (s *scanner) peek() byte {
 	s.space()
 	if s.pos < len(s.data) {
@@ -53,7 +53,7 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// end requires that nothing but white space is left.
+// end requires that only white space is left.
 func (s *scanner) end() error {
 	if s.space(); s.pos < len(s.data) {
 		return s.syntax("after the end of the value")
@@ -61,7 +61,7 @@ func (s *scanner) end() error {
 	return nil
 }
 
-// byteOrderMarks are how texts of some programs begin, which RFC 8259 section 8.1
+// byteOrderMarks begin the texts of some programs, which RFC 8259 section 8.1
 // forbids.
 var byteOrderMarks = map[string]string{"\xef\xbb\xbf": "UTF-8", "\xff\xfe": "UTF-16", "\xfe\xff": "UTF-16"}
 
@@ -78,8 +78,8 @@ func (s *scanner) syntax(where string) error {
 	return Faultf(CodeInvalidJSON, "unexpected %q at byte %d, %s", s.data[s.pos:s.pos+1], s.pos, where)
 }
 
-// wrongType is the fault of a value at pos that is not what its field wants.
-// A value that isn't JSON at all is a syntax fault.
+// wrongType is the fault of a value at pos whose type is not the field's. A
+// value that is not JSON at all is a syntax fault.
 func (s *scanner) wrongType(field, want string) error {
 	var is string
 	switch c := s.peek(); {
@@ -104,7 +104,7 @@ func (s *scanner) wrongType(field, want string) error {
 	return Faultf(CodeWrongType, "%s must be %s, not %s", field, want, is)
 }
 
-// open enters an object ('{') or array ('['), which field wants.
+// open enters an object ('{') or array ('['), the type of field.
 func (s *scanner) open(bracket byte, field, want string) error {
 	if s.peek() != bracket {
 		return s.wrongType(field, want)
@@ -114,8 +114,8 @@ func (s *scanner) open(bracket byte, field, want string) error {
 	return nil
 }
 
-// more moves to the next element of the array or object that closes with
-// closing, or leaves it and returns false.
+// more moves to the next element of the array or object that ends with closing,
+// or leaves it and returns false.
 func (s *scanner) more(closing byte) (bool, error) {
 	c := s.peek()
 	if c == closing {
@@ -157,7 +157,7 @@ func (s *scanner) colon() error {
 	return nil
 }
 
-// str reads a string that field wants.
+// str reads the string value of field.
 func (s *scanner) str(field string) (string, error) {
 	if s.peek() != '"' {
 		return "", s.wrongType(field, "a string")
@@ -183,16 +183,16 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quoted moves over the string at pos and returns where its text begins (it
-// ends before pos-1) and whether that holds escapes. All but the undoing of
-// escapes is checked here.
+// quoted moves past the string at pos and returns where its text begins (it
+// ends before pos-1) and whether it contains escapes. It checks everything;
+// decoding the escapes is left to unescape.
 func (s *scanner) quoted(field string) (start int, escaped bool, err error) {
 	s.pos++
 	start = s.pos
 	ascii := true
 	for i := start; ; {
-		// Eight bytes at once while none is a quote, a backslash, a control
-		// character or above 127.
+		// Skip eight bytes at a time while none is a quote, a backslash, a
+		// control character or above 127.
 		for i+8 <= len(s.data) {
 			x := binary.LittleEndian.Uint64(s.data[i:])
 			quote, back := x^(ones*'"'), x^(ones*'\\')

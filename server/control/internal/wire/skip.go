@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// raw reads any value and returns its bytes as they are.
+// raw reads any value and returns its bytes unchanged.
 func (s *scanner) raw() ([]byte, error) {
 	s.space()
 	start := s.pos
@@ -17,7 +17,7 @@ func (s *scanner) raw() ([]byte, error) {
 	return s.data[start:s.pos:s.pos], nil
 }
 
-// skip checks the value at pos, changing nothing, and moves behind it.
+// skip checks the value at pos without changing it, and moves past it.
 func (s *scanner) skip(depth int) error {
 	switch c := s.peek(); c {
 	case '"':
@@ -95,8 +95,8 @@ func (s *scanner) skipObject(depth int) error {
 	}
 }
 
-// namesOf is the names met in one object: in the scanner's stack while they
-// are few, in a map once a walk over them would be slow.
+// namesOf is the set of names in one object: on the scanner's stack while there
+// are few, in a map once a linear search would be slow.
 type namesOf struct {
 	s    *scanner
 	base int
@@ -150,7 +150,7 @@ func (s *scanner) boolean(field string) (bool, error) {
 	return false, s.wrongType(field, "a boolean")
 }
 
-// number moves over the number at pos, as RFC 8259 section 6 has it.
+// number moves past the number at pos (RFC 8259 section 6).
 func (s *scanner) number() error {
 	if s.at('-') {
 		s.pos++
@@ -181,7 +181,7 @@ func (s *scanner) number() error {
 
 func (s *scanner) at(c byte) bool { return s.pos < len(s.data) && s.data[s.pos] == c }
 
-// digits moves over digits and tells whether there were any.
+// digits moves past digits and reports whether there were any.
 func (s *scanner) digits() bool {
 	start := s.pos
 	for s.pos < len(s.data) && s.data[s.pos]-'0' <= 9 {

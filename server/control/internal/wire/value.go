@@ -37,7 +37,7 @@ func (s *scanner) list(field string, names []string) ([]string, error) {
 	}
 }
 
-// only reads a string that has one allowed value.
+// only reads a string with one allowed value.
 func (s *scanner) only(field, allowed string) (bool, error) {
 	v, err := s.str(field)
 	if err != nil {
@@ -49,8 +49,9 @@ func (s *scanner) only(field, allowed string) (bool, error) {
 	return true, nil
 }
 
-// closeCode reads the code of a kick, a JSON integer: 1000.0 and 1e3 are. Which codes are allowed is for the
-// gateway to say; here they have to be ones at all.
+// closeCode reads the code of a kick, a JSON integer, which may be written
+// 1000.0 or 1e3. The gateway decides which codes are allowed; here it must only
+// be a close code.
 func (s *scanner) closeCode() (int, error) {
 	c := s.peek()
 	if c != '-' && (c < '0' || c > '9') {
@@ -90,7 +91,7 @@ func (c *Command) to() error {
 	}, targetFields)
 }
 
-// exclude reads who a push or a kick is not for.
+// exclude reads the clients that a push or a kick leaves out.
 func (c *Command) exclude() error {
 	return c.names("exclude", func(f Fields) (err error) {
 		if f == FieldClientIDs {
@@ -102,7 +103,7 @@ func (c *Command) exclude() error {
 	}, FieldClientIDs|FieldUIDs)
 }
 
-// names reads the object of a field that holds lists of names.
+// names reads an object of lists of names.
 func (c *Command) names(object string, value func(Fields) error, allowed Fields) error {
 	s := &c.scan
 	if err := s.open('{', object, "an object"); err != nil {
@@ -115,7 +116,7 @@ func (c *Command) names(object string, value func(Fields) error, allowed Fields)
 		}
 		f := field(key)
 		if f&allowed == 0 {
-			return Faultf(CodeUnknownField, "unknown field %.64q in %s, which takes %s", key, object, allowed)
+			return Faultf(CodeUnknownField, "unknown field %.64q in %s; known fields: %s", key, object, allowed)
 		}
 		if f&has != 0 {
 			return Faultf(CodeDuplicateField, "the field %s.%s appears twice", object, key)
@@ -127,8 +128,8 @@ func (c *Command) names(object string, value func(Fields) error, allowed Fields)
 	}
 }
 
-// json reads the payload of that name: any value, passed on as it came but
-// for white space between its tokens.
+// json reads the payload of that name: any value, unchanged except for white
+// space between tokens.
 func (c *Command) json() error {
 	c.scan.space()
 	c.scan.spaced = false
@@ -154,7 +155,7 @@ func (c *Command) base64() error {
 	if cap(c.scratch) < n {
 		c.scratch = make([]byte, n)
 	}
-	// The decoder would pass over line ends.
+	// The decoder would skip line breaks.
 	if strings.ContainsAny(text, "\r\n") {
 		return Faultf(CodeInvalidBase64, "base64 contains line breaks")
 	}
