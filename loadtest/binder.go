@@ -7,32 +7,32 @@ import (
 	"sync"
 )
 
-// binder binds connections through the control API as they become open, in
-// batches of what has come meanwhile, over a few requests at once.
+// binder binds connections through the control API as they open, in batches of
+// those that have opened meanwhile, with a few concurrent requests.
 type binder struct {
 	control *Control
 	first   int // number of the first connection
 	groups  int
-	bell    chan struct{} // rung while somebody waits to be bound
-	// told, if set, is given those whom the server has bound. Some may have
-	// left again. Set before anything is bound.
+	bell    chan struct{} // rung while a connection waits to be bound
+	// told, if set, receives the connections that the server has bound. Some
+	// may have left again. Set it before anything is bound.
 	told func([]arrival)
 
 	mu      sync.Mutex
-	waiting []arrival // at most one for every time a connection opened
-	busy    int       // taken, and not bound yet
+	waiting []arrival // at most one for each time that a connection opened
+	busy    int       // in requests, not bound yet
 	bound   int
-	wanted  int           // settle waits for so many
+	wanted  int           // how many settle waits for
 	reached chan struct{} // closed once they are bound
 }
 
-// arrival is a connection that has become open.
+// arrival is a connection that has opened.
 type arrival struct {
 	connection int
 	clientID   string
 }
 
-// bindWorkers is how many requests bind at once.
+// bindWorkers is the number of concurrent bind requests.
 const bindWorkers = 4
 
 func newBinder(control *Control, first, groups int) *binder {
@@ -47,8 +47,8 @@ func (b *binder) arrived(connection int, clientID string) {
 	ring(b.bell)
 }
 
-// take returns up to a batch of those who wait. There may be none.
-func (b *binder) take() []arrival {
+// next returns up to a batch of the waiting connections, possibly none.
+func (b *binder) next() []arrival {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := min(batchCommands, len(b.waiting))
@@ -83,12 +83,13 @@ func (b *binder) settle(ctx context.Context, n int) error {
 	}
 }
 
-// follow binds whoever comes until ctx is done. Some may have left again
+// follow binds connections as they open until ctx is done. Some may leave again
 // before their turn.
 func (b *binder) follow(ctx context.Context) error { return b.work(ctx, true) }
 
-// work binds whoever comes until ctx is done, which is no error, or a batch
-// fails. Clients the server does not know are an error unless they may leave.
+// work binds connections as they open until ctx is done, which is no error, or
+// a batch fails. Clients that the server does not know are an error unless they
+// may leave.
 func (b *binder) work(ctx context.Context, leaving bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -97,7 +98,7 @@ func (b *binder) work(ctx context.Context, leaving bool) error {
 	for i := range failed {
 		workers.Go(func() {
 			failed[i] = b.serve(ctx, leaving)
-			cancel() // one that has failed ends all
+			cancel() // a failure ends all
 		})
 	}
 	workers.Wait()
@@ -116,11 +117,12 @@ func (b *binder) serve(ctx context.Context, leaving bool) error {
 			return nil
 		case <-b.bell:
 		}
-		now := b.take()
+		now := b.next()
 		if len(now) == 0 {
 			continue
 		}
-		// What has been begun is ended: its outcome would not be known.
+		// A request that has begun is completed: its result would be unknown
+		// otherwise.
 		all := make([]Binding, len(now))
 		for i, a := range now {
 			all[i] = bindingOf(b.first+a.connection, a.clientID, b.groups)
@@ -150,14 +152,14 @@ func (b *binder) confirm(n int) {
 	}
 }
 
-// idle tells whether nobody waits to be bound.
+// idle reports whether no connection waits to be bound.
 func (b *binder) idle() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.waiting) == 0 && b.busy == 0
 }
 
-// settled is how many have been bound since settle was called.
+// settled is how many connections have been bound since settle was called.
 func (b *binder) settled() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,9 +15,9 @@ func UID(number int) string { return "loadtest-" + strconv.Itoa(number) }
 // GroupName is the name of the group with this number.
 func GroupName(number int) string { return "loadtest-" + strconv.Itoa(number) }
 
-// Bindings gives every connection of s a uid of its own, and one of so many
-// groups, that of streams of kind Group if it is Config.Groups of them; with 0
-// groups none. Nil once the swarm is closed.
+// Bindings gives every connection of s a uid of its own and, unless groups is
+// 0, one of that many groups, which is that of streams of kind Group if
+// Config.Groups has the same value. Nil once the swarm is closed.
 func (s *Swarm) Bindings(groups int) []Binding {
 	ids := s.ClientIDs()
 	all := make([]Binding, len(ids))
@@ -33,10 +33,10 @@ func (s *Swarm) BindingOf(connection int, clientID string, groups int) Binding {
 }
 
 // bound tells the streams that the server has bound these arrivals, whose
-// connections count from 0.
+// connections are numbered from 0.
 func (s *Swarm) bound(list []arrival) {
 	for n, l := range s.loops {
-		l.do(func() { // a swarm that is closed is owed nothing
+		l.do(func() { // a closed swarm expects nothing
 			for _, a := range list {
 				if a.connection%len(s.loops) == n {
 					l.beginBound(a.connection/len(s.loops), a.clientID)

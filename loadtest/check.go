@@ -4,7 +4,7 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// check compares a message that connection i of l got at the time now with
+// check compares a message that connection i of l received at the time now with
 // what it should be.
 func (c *counts) check(l *loop, i int, op ws.OpCode, b []byte, now int64) {
 	s, err := ParsePayload(b)
@@ -40,7 +40,7 @@ func (c *counts) check(l *loop, i int, op ws.OpCode, b []byte, now int64) {
 	}
 }
 
-// targetOf is the target of a payload that is meant for connection i.
+// targetOf is the target of a payload for connection i.
 func (s *Swarm) targetOf(kind Kind, i int) uint32 {
 	switch kind {
 	case Unicast:
@@ -54,14 +54,14 @@ func (s *Swarm) targetOf(kind Kind, i int) uint32 {
 // groupOf is the group of connection i.
 func (s *Swarm) groupOf(i int) int { return (s.cfg.First + i) % s.cfg.Groups }
 
-// example keeps the first message that was wrong in some way.
+// example keeps the first message of a kind of fault.
 func (c *counts) example(keep *string, what string, b []byte) {
 	if *keep == "" {
 		*keep = what + excerpt(b)
 	}
 }
 
-// arrived notes how long broadcast seq of a stream took to get here.
+// arrived records the latency of a broadcast.
 func (l *loop) arrived(stream, seq int, latency int64) {
 	times := l.arrivals[stream]
 	if seq >= len(times) {

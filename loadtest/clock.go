@@ -6,19 +6,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockBase ties Go's monotonic reading, which has no number of its own, to
-// CLOCK_MONOTONIC: time.Since costs no system call, clock_gettime through
-// x/sys does.
+// clockBase relates Go's monotonic clock, which has no absolute value, to
+// CLOCK_MONOTONIC: time.Since needs no system call, clock_gettime through x/sys
+// does.
 var clockBase, clockStart = readClock()
 
 func readClock() (time.Duration, time.Time) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic("loadtest: CLOCK_MONOTONIC: " + err.Error()) // not on any Linux
+		panic("loadtest: CLOCK_MONOTONIC: " + err.Error()) // every Linux has it
 	}
 	return time.Duration(ts.Nano()), time.Now()
 }
 
 // Now is CLOCK_MONOTONIC in nanoseconds, the same clock in every process of
-// this machine. Any goroutine may call it.
+// this machine. It may be called from any goroutine.
 func Now() int64 { return int64(clockBase + time.Since(clockStart)) }

@@ -15,81 +15,83 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Config says what swarm to open. Zero values are the defaults given below.
+// Config describes a swarm. Zero values mean the defaults given below.
 type Config struct {
-	// URLs are what connections ask for in turn, ws://host:port/path or
+	// URLs are what connections request in turn, ws://host:port/path or
 	// wss://host:port/path. At least one.
 	URLs []string
 	// Connections is their number, 1 to MaxConnections.
 	Connections int
-	// Sources are the addresses connections come from, in turn. Default: the
-	// kernel's choice. Addresses of 127.0.0.0/8 need no setting up.
+	// Sources are the addresses that connections come from, in turn. Default:
+	// the kernel's choice. Addresses of 127.0.0.0/8 need no setup.
 	Sources []netip.Addr
-	// Rate is connections begun a second. Default 0: as fast as InFlight allows.
+	// Rate is the number of connections to begin per second. Default 0: as fast
+	// as InFlight allows.
 	Rate float64
-	// InFlight is how many connections may be on their way at once, 1 to
+	// InFlight is how many connections may be opening at once, 1 to
 	// MaxConnections. Default 256, well below the backlog of any listener.
 	InFlight int
-	// Loops are the epoll goroutines, 1 to 64. Default 1.
+	// Loops is the number of epoll goroutines, 1 to 64. Default 1.
 	Loops int
-	// Run marks this swarm's payloads. Default: a random number.
+	// Run marks the payloads of this swarm. Default: a random number.
 	Run uint32
-	// First is the number of the first connection, 0 to MaxConnections, where
-	// several swarms make one: targets of unicasts and groups count from there.
+	// First is the number of the first connection, 0 to MaxConnections, if
+	// several swarms make up one: targets of unicasts and groups are numbered
+	// from it.
 	First int
-	// Groups is how many groups there are for streams of kind Group, at most
-	// MaxConnections: the connection with number n is a member of n % Groups.
+	// Groups is the number of groups for streams of kind Group, at most
+	// MaxConnections: connection number n is a member of group n % Groups.
 	// Default 1.
 	Groups int
-	// Streams are the sequences of pushes to be checked, at most 256.
-	// Default: one, of broadcasts.
+	// Streams are the sequences of pushes to check, at most 256. Default: one,
+	// of broadcasts.
 	Streams []Kind
-	// Padding is what payloads are filled up with. Default: Alphabet.
+	// Padding fills payloads up. Default: Alphabet.
 	Padding Padding
-	// TLS is the client's side for URLs of wss: whom it trusts, which versions,
-	// whether sessions are resumed. Without a ServerName it is the URL's host.
+	// TLS is the client's TLS configuration for wss URLs: trusted authorities,
+	// versions, resumption. Without a ServerName, the URL's host is used.
 	// Default: the authorities of this system.
 	TLS *tls.Config
 	// Compress offers permessage-deflate without context takeover (RFC 7692).
-	// If the server agrees, compressed messages are inflated and checked like
+	// If the server accepts, compressed messages are inflated and checked like
 	// all others.
 	Compress bool
-	// Header is added to each handshake: lines that end in CRLF.
+	// Header is added to each handshake: lines that end with CRLF.
 	Header string
-	// NoInit is for servers that send no init message: a connection is open
-	// once its handshake is done, or with a Greeting once the first message
-	// has come, and has no client id.
+	// NoInit is for servers that send no init message: a connection has no
+	// client id and is open once its handshake is done or, with a Greeting,
+	// once the first message has arrived.
 	NoInit bool
-	// Greeting, if not empty, is sent as a text message behind the handshake,
+	// Greeting, if not empty, is sent as a text message after the handshake,
 	// for servers that wait for one. At most 4 KiB.
 	Greeting []byte
 	// Unwrap, if set, finds the payloads in a message of a server that wraps
-	// them: the next payload in what is left of the message, and what is left
-	// behind it. A nil payload ends the search; a message without any is
-	// ignored. Called on the swarm's goroutines.
+	// them: it returns the next payload in the rest of the message, and what
+	// follows it. A nil payload ends the search; a message without a payload is
+	// ignored. It is called on the swarm's goroutines.
 	Unwrap func(rest []byte) (payload, after []byte)
-	// Arrived, if set, is told of every connection that is open, again after
-	// Reopen and Replace. Called on the swarm's goroutines: it must not block.
+	// Arrived, if set, is called for every connection that opens, also after
+	// Reopen and Replace. It is called on the swarm's goroutines and must not
+	// block.
 	Arrived func(connection int, clientID string)
-	// AcceptForeign makes messages that are no payload of this run no fault.
+	// AcceptForeign makes it no fault if a message is not a payload of this
+	// run.
 	AcceptForeign bool
-	// MaxMessage is the largest message taken from the server in bytes, those
-	// of a compressed one counted when inflated.
-	// Default 16 MiB.
+	// MaxMessage is the size in bytes of the largest accepted message, inflated
+	// if it was compressed. Default 16 MiB.
 	MaxMessage int
 	// Timeout is for one connection, from connect to its init message, TLS
-	// included.
-	// Default 20 s.
+	// included. Default 20 s.
 	Timeout time.Duration
 	// ReceiveBuffer sets SO_RCVBUF in bytes. Default 0: the kernel's choice,
 	// which grows to megabytes for readers that have stopped.
 	ReceiveBuffer int
-	// Progress, if set, is called now and then while connections open.
+	// Progress, if set, is called from time to time while connections open.
 	Progress func(opened int)
 
-	begun int64 // Now() from which times are counted, 0: when it is opened
-	// boundLater: pushes to groups and single connections are owed to a
-	// connection, in each of its lives, once it is known to be bound.
+	begun int64 // Now() from which times are counted; 0: when the swarm is opened
+	// boundLater says that a connection expects pushes to groups and single
+	// connections only once it is known to be bound, each time it opens.
 	boundLater bool
 }
 
@@ -110,11 +112,11 @@ type target struct {
 	host string // for the Host header
 	path string // with the query
 	addr netip.AddrPort
-	name string      // that its certificate has to be for; "" without TLS
+	name string      // that its certificate must be valid for; "" without TLS
 	tls  *tls.Config // nil without TLS
 }
 
-// secure gives a target of wss the client's side of TLS.
+// secure gives a wss target the client's TLS configuration.
 func (t *target) secure(c *tls.Config) {
 	if t.name == "" {
 		return
@@ -127,8 +129,8 @@ func (t *target) secure(c *tls.Config) {
 	}
 }
 
-// withDefaults fills in zero values and reports the first setting that is
-// out of its range, by name.
+// withDefaults fills in zero values and reports the first setting that is out
+// of range, by name.
 func (c Config) withDefaults() (Config, error) {
 	if c.InFlight == 0 {
 		c.InFlight = defaultInFlight
@@ -173,7 +175,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if c.Rate < 0 || c.Rate > 1e6 {
-		return c, fmt.Errorf("rate: %v is not between 0 and 1,000,000 a second", c.Rate)
+		return c, fmt.Errorf("rate: %v is not between 0 and 1,000,000 per second", c.Rate)
 	}
 	if c.Timeout < time.Millisecond || c.Timeout > time.Hour {
 		return c, fmt.Errorf("timeout: %v is not between 1ms and 1h", c.Timeout)
@@ -185,7 +187,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// resolveAll is resolve for all URLs.
+// resolveAll resolves all URLs.
 func resolveAll(ctx context.Context, urls []string, sources []netip.Addr) ([]target, error) {
 	all := make([]target, len(urls))
 	for i, u := range urls {
@@ -197,8 +199,8 @@ func resolveAll(ctx context.Context, urls []string, sources []netip.Addr) ([]tar
 	return all, nil
 }
 
-// resolve turns a URL into an address, one of the family of the source
-// addresses; without those IPv4 first.
+// resolve turns a URL into an address of the same family as the source
+// addresses; without those, IPv4 is preferred.
 func resolve(ctx context.Context, raw string, sources []netip.Addr) (target, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -241,7 +243,8 @@ func resolve(ctx context.Context, raw string, sources []netip.Addr) (target, err
 	return t, nil
 }
 
-// sockaddr is made anew for each call: x/sys writes into it while it is used.
+// sockaddr makes a new value for each call: x/sys writes into it while it is
+// used.
 func sockaddr(a netip.Addr, port int) unix.Sockaddr {
 	if a.Is4() {
 		return &unix.SockaddrInet4{Port: port, Addr: a.As4()}

@@ -12,13 +12,13 @@ import (
 	"castgate/codec"
 )
 
-// phase is how far a connection has come.
+// phase is how far a connection has got.
 type phase uint8
 
 const (
 	phaseNew phase = iota
 	phaseConnecting
-	phaseTLS // its handshake, of wss only
+	phaseTLS // the TLS handshake of a wss connection
 	phaseHandshake
 	phaseInit
 	phaseOpen
@@ -26,13 +26,13 @@ const (
 	phaseDead
 )
 
-// dialing tells whether a connection is on its way.
+// dialing reports whether a connection is being opened.
 func (p phase) dialing() bool { return p >= phaseConnecting && p <= phaseInit }
 
-// waits tells whether the server owes the connection something.
+// waits reports whether the connection waits for the server.
 func (p phase) waits() bool { return p.dialing() || p == phaseLeaving }
 
-// waitingFor says what a connection in this phase has not got yet.
+// waitingFor says what a connection in this phase has not received yet.
 func (p phase) waitingFor() string {
 	switch p {
 	case phaseConnecting:
@@ -48,18 +48,18 @@ func (p phase) waitingFor() string {
 	}
 }
 
-// conn is one connection, 48 bytes while it is idle, without TLS.
+// conn is one connection. It takes 48 bytes while it is idle, without TLS.
 type conn struct {
 	fd      int32 // -1 if closed
 	phase   phase
 	deflate bool     // permessage-deflate was agreed on
 	started int64    // Now() when it began to wait for the server
-	part    *partial // nil while nothing has come in part
+	part    *partial // nil while nothing incomplete has arrived
 	tls     *secure  // nil without TLS
 	id      string   // client id
 }
 
-// serve acts on what epoll says of connection i.
+// serve handles what epoll reports about connection i.
 func (l *loop) serve(i int, events uint32) {
 	c := &l.conns[i]
 	switch c.phase {
@@ -73,7 +73,7 @@ func (l *loop) serve(i int, events uint32) {
 	}
 }
 
-// read reads once from connection i and takes up what came.
+// read reads once from connection i and handles the input.
 func (l *loop) read(i int, c *conn) {
 	n, err := unix.Read(int(c.fd), l.buf)
 	switch {
@@ -87,7 +87,7 @@ func (l *loop) read(i int, c *conn) {
 		if err == nil {
 			err = io.EOF
 		}
-		if err := l.stopShaking(c, err); err != nil {
+		if err := l.endTLS(c, err); err != nil {
 			l.end(i, c, err)
 		}
 	case err != nil:
@@ -97,18 +97,19 @@ func (l *loop) read(i int, c *conn) {
 	}
 }
 
-// feed takes bytes up that were read from the socket of connection i.
+// feed handles bytes that were read from the socket of connection i.
 func (l *loop) feed(i int, c *conn, b []byte) error {
 	switch {
 	case c.tls == nil:
-		return l.take(i, c, b, Now())
-	case c.tls.shake != nil:
-		return c.tls.shake.give(b)
+		return l.consume(i, c, b, Now())
+	case c.tls.handshake != nil:
+		return c.tls.handshake.give(b)
 	}
 	return l.unseal(i, c, b)
 }
 
-// hungUp is the end of a connection after the last of the server's bytes.
+// hungUp returns the reason for the end of a connection after the server's last
+// byte.
 func (l *loop) hungUp(c *conn) error {
 	if c.phase != phaseHandshake {
 		return errEOF
@@ -122,12 +123,12 @@ func (l *loop) hungUp(c *conn) error {
 
 var errEOF = errors.New("closed by the server without a close frame")
 
-// take acts on bytes of the server that came at the time now. An error ends
-// the connection.
-func (l *loop) take(i int, c *conn, b []byte, now int64) error {
+// consume handles bytes of the server that arrived at the time now. An error
+// ends the connection.
+func (l *loop) consume(i int, c *conn, b []byte, now int64) error {
 	if c.phase == phaseHandshake {
 		var err error
-		if b, err = l.takeHead(i, c, b); err != nil || len(b) == 0 {
+		if b, err = l.consumeHead(i, c, b); err != nil || len(b) == 0 {
 			return err
 		}
 	}
@@ -156,15 +157,15 @@ func (l *loop) take(i int, c *conn, b []byte, now int64) error {
 	return nil
 }
 
-// takeHead takes up bytes of the handshake's answer; frames that came right
-// behind it are what it returns. They lie in the loop's buffer or in memory of
-// their own.
-func (l *loop) takeHead(i int, c *conn, b []byte) ([]byte, error) {
+// consumeHead handles bytes of the server's response to the handshake and
+// returns the frames that follow it. These are in the loop's buffer or in
+// memory of their own.
+func (l *loop) consumeHead(i int, c *conn, b []byte) ([]byte, error) {
 	if c.part != nil {
 		c.part.head = append(c.part.head, b...)
 		b = c.part.head
 	}
-	end, err := l.shake(i, b)
+	end, err := l.checkResponse(i, b)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +181,7 @@ func (l *loop) takeHead(i int, c *conn, b []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// handle acts on one thing the parser found.
+// handle handles one event of the parser.
 func (l *loop) handle(i int, c *conn, p *partial, ev *codec.Event, now int64) error {
 	switch ev.Kind {
 	case codec.EventNone:
@@ -203,7 +204,7 @@ func (l *loop) handle(i int, c *conn, p *partial, ev *codec.Event, now int64) er
 	case codec.EventData:
 		message := ev.Data
 		if !ev.First || !ev.Last {
-			// An empty message must not look like none.
+			// An empty message must be distinguishable from none.
 			if p.message == nil {
 				p.message = make([]byte, 0, max(len(message), 64))
 			}
@@ -225,7 +226,7 @@ func (l *loop) handle(i int, c *conn, p *partial, ev *codec.Event, now int64) er
 	return nil
 }
 
-// message acts on a complete message.
+// message handles a complete message.
 func (l *loop) message(i int, c *conn, op ws.OpCode, b []byte, now int64) error {
 	if op == ws.OpText {
 		l.counts.texts++
@@ -256,7 +257,7 @@ func (l *loop) message(i int, c *conn, op ws.OpCode, b []byte, now int64) error 
 	return nil
 }
 
-// clientID reads the init message.
+// clientID parses the init message.
 func clientID(b []byte) (string, error) {
 	var init struct {
 		ID string `json:"client_id"`
@@ -267,8 +268,8 @@ func clientID(b []byte) (string, error) {
 	return init.ID, nil
 }
 
-// end takes note that connection i was lost and closes it. Before all were
-// open for the first time that is the end of the swarm.
+// end records that connection i was lost, and closes it. Before all were open
+// for the first time, this ends the swarm.
 func (l *loop) end(i int, c *conn, why error) {
 	if c.phase == phaseLeaving && (why == errLeft || why == errEOF) {
 		l.endLife(i)
@@ -288,7 +289,7 @@ func (l *loop) end(i int, c *conn, why error) {
 	ring(l.swarm.reached)
 }
 
-// errLeft ends a connection that has said goodbye and got its answer.
+// errLeft ends a connection after a complete closing handshake.
 var errLeft = errors.New("left")
 
 // drop closes a connection's socket.

@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// Control is a client of a gateway's control API, as far as measuring needs
-// it. Its methods may be called from any goroutine.
+// Control is a client of a gateway's control API, with what measurements need.
+// Its methods may be called from any goroutine.
 type Control struct {
 	base string
 	key  string
 	http http.Client
 }
 
-// PushResult is what the gateway says of a push. Without waiting for the
-// sockets, Queued are those that may still be dropped.
+// PushResult is the gateway's answer to a push. If the push did not wait for
+// the sockets, messages that are Queued may still be dropped.
 type PushResult struct {
 	Matched int `json:"matched"`
 	Queued  int `json:"queued"`
@@ -33,7 +33,7 @@ type PushResult struct {
 // RefusedError is an answer other than 200.
 type RefusedError struct {
 	Status int
-	Body   string // code and detail of the problem, or the beginning of another body
+	Body   string // code and detail of the problem, or the beginning of any other body
 }
 
 // Error implements the error interface.
@@ -42,16 +42,16 @@ func (e *RefusedError) Error() string {
 }
 
 const (
-	// batchCommands is how many commands go into one request: well below the
-	// gateway's 1 MiB a body at the longest names.
+	// batchCommands is the number of commands per request: even with the
+	// longest names the body stays well below the gateway's limit of 1 MiB.
 	batchCommands = 1000
 	controlWait   = 30 * time.Second
 	maxAnswer     = 4 << 20
 )
 
-// NewControl makes a client of the control API at addr, host:port, an
-// http:// URL or unix:/path. key may be empty. Up to conns requests run at
-// once over kept connections.
+// NewControl makes a client of the control API at addr: host:port, an http://
+// URL or unix:/path. key may be empty. Up to conns requests run concurrently
+// over persistent connections.
 func NewControl(addr, key string, conns int) *Control {
 	transport := &http.Transport{
 		MaxIdleConns: conns, MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns,
@@ -70,7 +70,7 @@ func NewControl(addr, key string, conns int) *Control {
 	return &Control{base: base, key: key, http: http.Client{Transport: transport, Timeout: controlWait}}
 }
 
-// Close closes kept connections.
+// Close closes the persistent connections.
 func (c *Control) Close() { c.http.CloseIdleConnections() }
 
 // Broadcast pushes text to every client.
@@ -93,13 +93,13 @@ func (c *Control) PushGroup(ctx context.Context, group string, text []byte) (Pus
 	return c.push(ctx, "group="+url.QueryEscape(group), text)
 }
 
-// PushToGroups is a Pusher to the group with the target's number.
+// PushToGroups is a Pusher whose target is the number of a group.
 func (c *Control) PushToGroups(ctx context.Context, group int, text []byte) (PushResult, error) {
 	return c.PushGroup(ctx, GroupName(group), text)
 }
 
-// PushTo is a Pusher: to the client with the target's id in clientIDs, or to
-// everybody if that is nil.
+// PushTo returns a Pusher whose target is an index into clientIDs, or that
+// pushes to everybody if that is nil.
 func (c *Control) PushTo(clientIDs []string) Pusher {
 	if clientIDs == nil {
 		return func(ctx context.Context, _ int, payload []byte) (PushResult, error) {
@@ -115,7 +115,7 @@ func (c *Control) push(ctx context.Context, query string, text []byte) (r PushRe
 	return r, c.post(ctx, "/v1/push/raw?"+query, "text/plain; charset=utf-8", text, &r)
 }
 
-// Bind binds clients, 1,000 a request. Any that fails is an error.
+// Bind binds clients, 1,000 per request. If any fails, it returns an error.
 func (c *Control) Bind(ctx context.Context, all []Binding) error {
 	type command struct {
 		Op string `json:"op"`
@@ -135,7 +135,7 @@ func (c *Control) Bind(ctx context.Context, all []Binding) error {
 	return nil
 }
 
-// Join adds clients to groups, 1,000 of them a request.
+// Join adds clients to groups, 1,000 clients per request.
 func (c *Control) Join(ctx context.Context, clientIDs, groups []string) error {
 	type command struct {
 		Op        string   `json:"op"`
@@ -152,7 +152,7 @@ func (c *Control) Join(ctx context.Context, clientIDs, groups []string) error {
 	return nil
 }
 
-// batch sends commands over /v1/batch; every one of them must succeed.
+// batch sends commands with /v1/batch; every one of them must succeed.
 func batch[T any](ctx context.Context, c *Control, commands []T) error {
 	body, err := json.Marshal(map[string]any{"commands": commands})
 	if err != nil {
@@ -182,13 +182,13 @@ func batch[T any](ctx context.Context, c *Control, commands []T) error {
 	return nil
 }
 
-// Ready asks whether the server takes clients.
+// Ready asks whether the server accepts clients.
 func (c *Control) Ready(ctx context.Context) error {
 	_, err := c.do(ctx, http.MethodGet, "/readyz", "", nil)
 	return err
 }
 
-// post sends a request and reads a JSON answer of 200 into answer.
+// post sends a request and decodes a JSON answer with status 200 into answer.
 func (c *Control) post(ctx context.Context, path, contentType string, body []byte, answer any) error {
 	b, err := c.do(ctx, http.MethodPost, path, contentType, body)
 	if err != nil {
@@ -221,7 +221,7 @@ func (c *Control) do(ctx context.Context, method, path, contentType string, body
 		return nil, fmt.Errorf("control API: %w", err)
 	}
 	if len(answer) > maxAnswer {
-		return nil, errors.New("control API: an answer of more than 4 MiB")
+		return nil, errors.New("control API: the answer exceeds 4 MiB")
 	}
 	if res.StatusCode != http.StatusOK {
 		return nil, &RefusedError{Status: res.StatusCode, Body: problem(answer)}
@@ -229,7 +229,7 @@ func (c *Control) do(ctx context.Context, method, path, contentType string, body
 	return answer, nil
 }
 
-// problem is what an application/problem+json body says.
+// problem summarizes an application/problem+json body.
 func problem(body []byte) string {
 	var p struct {
 		Code   string `json:"code"`

@@ -82,7 +82,7 @@ func TestControlAnswers(t *testing.T) {
 	answer = `{"replies":[]}`
 	wants(t, c.Join(t.Context(), []string{"c"}, []string{"g"}), "0 replies to 1 commands")
 	answer = strings.Repeat("x", maxAnswer+1)
-	wants(t, c.Ready(t.Context()), "more than 4 MiB")
+	wants(t, c.Ready(t.Context()), "exceeds 4 MiB")
 	answer = `{"code":"unauthorized","detail":"no key"}`
 	anonymous := NewControl("unix:"+path, "", 1)
 	defer anonymous.Close()

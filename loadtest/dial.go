@@ -12,15 +12,15 @@ import (
 	"castgate/codec"
 )
 
-// maxHandshake bounds the server's answer to the handshake in bytes.
+// maxHandshake limits the server's response to the handshake, in bytes.
 const maxHandshake = 16 << 10
 
 func (l *loop) maxInFlight() int {
 	return max(1, l.swarm.cfg.InFlight/l.swarm.cfg.Loops)
 }
 
-// dialMore starts connections as far as rate and bound allow: those of the
-// ramp, then those that are to come back.
+// dialMore starts connections as far as rate and limit allow: those of the
+// ramp, then those that reconnect.
 func (l *loop) dialMore() {
 	if l.swarm.failure.Load() != nil {
 		return
@@ -48,11 +48,11 @@ func (l *loop) dialMore() {
 	}
 }
 
-// findLate ends the connection that has waited longest for the server, if
-// that is too long.
+// findLate ends the connection that has waited longest for the server if that
+// exceeds the timeout.
 func (l *loop) findLate() {
 	for !l.waiting.empty() {
-		i := l.waiting.first()
+		i := l.waiting.oldest()
 		c := &l.conns[i]
 		if c.phase.waits() {
 			if age := time.Duration(Now() - c.started); age > l.swarm.cfg.Timeout {
@@ -64,7 +64,7 @@ func (l *loop) findLate() {
 	}
 }
 
-// target is where connection i goes.
+// target is the target of connection i.
 func (l *loop) target(i int) *target {
 	return &l.swarm.targets[l.global(i)%len(l.swarm.targets)]
 }
@@ -110,10 +110,10 @@ func (l *loop) prepare(fd, i int) error {
 	if len(cfg.Sources) == 0 {
 		return nil
 	}
-	// Every source goes to every target in turn.
+	// Every source connects to every target in turn.
 	source := cfg.Sources[l.global(i)/len(l.swarm.targets)%len(cfg.Sources)]
-	// Without this bind would take a port that is free for every destination,
-	// and the source would run out of them far too early.
+	// Otherwise bind would choose a port that is free for every destination,
+	// and the source would run out of ports far too early.
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 		return fmt.Errorf("IP_BIND_ADDRESS_NO_PORT: %w", err)
 	}
@@ -123,7 +123,7 @@ func (l *loop) prepare(fd, i int) error {
 	return nil
 }
 
-// greet goes on once connect is done: with TLS if the URL wants it.
+// greet continues once connect is done: with TLS if the URL requires it.
 func (l *loop) greet(i int) error {
 	t, c := l.target(i), &l.conns[i]
 	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
@@ -153,13 +153,13 @@ func (l *loop) ask(i int) error {
 	return nil
 }
 
-// listen has epoll tell of what the server sends to connection i.
+// listen makes epoll report input of connection i.
 func (l *loop) listen(i int) error {
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, int(l.conns[i].fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})
 }
 
-// key is the Sec-WebSocket-Key of connection i. It is made of run and index,
-// different for every connection, and needs no place to be kept.
+// key is the Sec-WebSocket-Key of connection i. It is derived from run and
+// index, different for every connection, and not stored.
 func (l *loop) key(i int) (key [24]byte) {
 	var nonce [16]byte
 	binary.BigEndian.PutUint32(nonce[:], l.swarm.cfg.Run)
@@ -168,14 +168,14 @@ func (l *loop) key(i int) (key [24]byte) {
 	return key
 }
 
-// shake looks for the end of the server's answer in b and checks it. It tells
-// how much of b belonged to it, 0 if it is not complete.
-func (l *loop) shake(i int, b []byte) (int, error) {
+// checkResponse looks for the end of the server's response in b and checks it.
+// It returns how much of b belongs to it, 0 if it is incomplete.
+func (l *loop) checkResponse(i int, b []byte) (int, error) {
 	t := l.target(i)
 	end := codec.HandshakeEnd(b, 0)
 	if end <= 0 {
 		if len(b) > maxHandshake {
-			return 0, fmt.Errorf("handshake with %s: no end after %d bytes: %s", t.url, len(b), excerpt(b))
+			return 0, fmt.Errorf("handshake with %s: no end of the response after %d bytes: %s", t.url, len(b), excerpt(b))
 		}
 		if len(b) >= 5 && string(b[:5]) != "HTTP/" {
 			return 0, fmt.Errorf("handshake with %s: %w", t.url, noHTTP(b))
@@ -204,7 +204,7 @@ func (l *loop) shake(i int, b []byte) (int, error) {
 	return end, nil
 }
 
-// arrive makes connection i an open one.
+// arrive makes connection i open.
 func (l *loop) arrive(i int) {
 	c := &l.conns[i]
 	c.phase = phaseOpen

@@ -8,19 +8,19 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Distribution is how latencies of one kind of push are spread, in a form
-// that is small enough to be kept.
+// Distribution is the distribution of the latencies of one kind of push, in a
+// form that is small enough to store.
 type Distribution struct {
 	Kind  string `json:"kind"`
 	Count int64  `json:"count"`
-	// Buckets are a tenth of a power of ten wide, the empty ones before the
-	// first value and behind the last left out.
+	// Buckets are a tenth of a power of ten wide. Empty ones before the first
+	// value and after the last are left out.
 	Buckets []Bucket `json:"buckets"`
-	// Percentiles go up to the one that a single message makes.
+	// Percentiles go up to the one that a single message determines.
 	Percentiles []Percentile `json:"percentiles"`
 }
 
-// Bucket counts the latencies from From up to the From of the next one.
+// Bucket counts the latencies from its From up to the next bucket's.
 type Bucket struct {
 	From  time.Duration `json:"from_ns"`
 	Count int64         `json:"count"`
@@ -32,17 +32,17 @@ type Percentile struct {
 	Latency time.Duration `json:"latency_ns"`
 }
 
-// Steps of a distribution for each power of ten: of latency, and of what is
-// left above a percentile.
+// Steps of a distribution per power of ten: of latency, and of the share above
+// a percentile.
 const (
 	bucketsPerDecade     = 10
 	percentilesPerDecade = 20
-	// most messages of which one is still told from the rest
+	// The largest number of messages among which a single one is distinguished.
 	finestPercentile = 1e7
 )
 
-// tailPercents are those that people ask for, percents they and enough between
-// them for a smooth line.
+// tailPercents are the percentiles that people ask for; percents are these and
+// enough others for a smooth line.
 var (
 	tailPercents = []float64{0, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99, 99.999, 99.9999}
 	percents     = func() []float64 {
@@ -51,12 +51,12 @@ var (
 			all = append(all, 100*(1-left))
 		}
 		slices.Sort(all)
-		// Two that are all but the same would be one too many.
+		// Values that are almost equal are merged.
 		return slices.CompactFunc(all, func(a, b float64) bool { return math.Abs(a-b) < (100-b)*1e-9 || a == b })
 	}()
 )
 
-// distributionOf reads a histogram of nanoseconds, which has values.
+// distributionOf summarizes a histogram of nanoseconds that is not empty.
 func distributionOf(kind string, h *hdrhistogram.Histogram) Distribution {
 	d := Distribution{Kind: kind, Count: h.TotalCount()}
 	last, wanted, seen := math.MinInt, percents, int64(0)
@@ -83,7 +83,7 @@ func distributionOf(kind string, h *hdrhistogram.Histogram) Distribution {
 	return d
 }
 
-// bucketOf is the number of the bucket that ns belongs to, at least 0.
+// bucketOf is the index of the bucket that ns belongs to, at least 0.
 func bucketOf(ns int64) int {
 	n := int(math.Floor(math.Log10(float64(max(ns, 1))) * bucketsPerDecade))
 	for time.Duration(ns) >= bucketStart(n+1) {
@@ -99,8 +99,8 @@ func bucketStart(n int) time.Duration {
 	return time.Duration(math.Round(math.Pow(10, float64(n)/bucketsPerDecade)))
 }
 
-// Distributions are those of the kinds of push that there were. Nil for a
-// report that was read from JSON.
+// Distributions are those of the kinds of push that occurred. Nil for a report
+// that was read from JSON.
 func (r *Report) Distributions() (all []Distribution) {
 	for k, h := range r.Histograms {
 		if h != nil && h.TotalCount() > 0 {

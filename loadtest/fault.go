@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenError says why not all connections of a swarm could be opened. Open
-// gives up at the first one that fails.
+// OpenError says why not all connections of a swarm could be opened. Open gives
+// up at the first failure.
 type OpenError struct {
 	Wanted, Opened int
 	// Err is what happened to the first connection that failed.
 	Err error
-	// Report is what had been seen until then. Nil after Swarm.Reopen.
+	// Report is what was seen until then. Nil after Swarm.Reopen.
 	Report *Report
 }
 
@@ -28,11 +28,11 @@ func (e *OpenError) Error() string {
 	return fmt.Sprintf("opened %d of %d connections, then: %v", e.Opened, e.Wanted, e.Err)
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *OpenError) Unwrap() error { return e.Err }
 
-// FilesError says that the open-file limit of this process has no room for
-// the connections asked for.
+// FilesError says that the open-file limit of this process has no room for the
+// requested connections.
 type FilesError struct {
 	Wanted int
 	// Fits is how many connections there is room for.
@@ -48,11 +48,11 @@ func (e *FilesError) Error() string {
 		e.Wanted, e.Limit, e.Fits)
 }
 
-// ErrNoInit: the first message of the server is no init message, or none came.
-// Config.NoInit is for servers that send none.
+// ErrNoInit: the server's first message is not an init message, or none
+// arrived. Config.NoInit is for servers that send none.
 var ErrNoInit = errors.New("no init message")
 
-// errNoID is what a first message makes that is no init message.
+// errNoID is the error of a first message that is not an init message.
 var errNoID = fmt.Errorf("the first message has no client_id: %w", ErrNoInit)
 
 // tooLate is the end of a connection that has waited too long for the server.
@@ -64,24 +64,24 @@ func tooLate(p phase, age time.Duration) error {
 	return fmt.Errorf("%s after %v", p.waitingFor(), age)
 }
 
-// errHungUp ends a connection whose handshake is not done.
+// errHungUp ends a connection whose handshake is incomplete.
 func errHungUp(head []byte) error {
 	if len(head) == 0 {
-		return errors.New("the server hung up without an answer to the handshake")
+		return errors.New("the server closed the connection without answering the handshake")
 	}
-	return fmt.Errorf("the server hung up within its answer to the handshake: %s", excerpt(head))
+	return fmt.Errorf("the server closed the connection in the middle of its answer to the handshake: %s", excerpt(head))
 }
 
-// noHTTP says what a server speaks that does not speak HTTP.
+// noHTTP says which protocol a server speaks that does not speak HTTP.
 func noHTTP(b []byte) error {
 	if b[0] == 0x15 && b[1] == 0x03 {
-		return errors.New("the server speaks TLS: its URL is wss://")
+		return errors.New("the server speaks TLS: use a wss:// URL")
 	}
 	return fmt.Errorf("the server does not speak HTTP: %s", excerpt(b))
 }
 
-// answer is what a server said that refused a handshake: its reason is in the
-// body, if that has come with the head.
+// answer is the response of a server that refused a handshake, with the reason
+// in the body if that arrived with the head.
 func answer(b []byte, end int) string {
 	if end == len(b) {
 		return excerpt(b)
@@ -95,7 +95,7 @@ func noTLS(err error) error {
 	var first tls.RecordHeaderError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("TLS handshake: the server hung up; it may speak no TLS")
+		return errors.New("TLS handshake: the server closed the connection; it may not speak TLS")
 	case !errors.As(err, &first):
 		return fmt.Errorf("TLS handshake: %w", err)
 	case string(first.RecordHeader[:]) == "HTTP/":
@@ -104,11 +104,11 @@ func noTLS(err error) error {
 	return fmt.Errorf("TLS handshake: the server does not speak TLS: %s", excerpt(first.RecordHeader[:]))
 }
 
-// spareFiles are descriptors left for everything but connections: the epolls,
-// the control API, /proc, the Go runtime.
+// spareFiles are descriptors reserved for everything except connections:
+// epolls, the control API, /proc, the Go runtime.
 const spareFiles = 64
 
-// checkFiles raises the open-file limit as far as this process may and tells
+// checkFiles raises the open-file limit as far as this process may, and reports
 // whether n connections fit.
 func checkFiles(n int) error {
 	var limit unix.Rlimit
@@ -131,15 +131,15 @@ func checkFiles(n int) error {
 	return nil
 }
 
-// explain says what a failed socket call means for somebody who opens
-// connections to addr.
+// explain adds what a failed socket call means when opening connections to
+// addr.
 func explain(doing, addr string, err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, unix.ECONNREFUSED):
 		hint = " (nothing listens there)"
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		hint = " (no free port, or no such address here: use more source addresses," +
+		hint = " (no free port, or not an address of this host: use more source addresses," +
 			" such as 127.0.0.2-127.0.0.64, or widen net.ipv4.ip_local_port_range)"
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		hint = " (the open-file limit: raise it, see ulimit -n and fs.file-max)"
@@ -147,10 +147,10 @@ func explain(doing, addr string, err error) error {
 	return fmt.Errorf("%s %s: %w%s", doing, addr, err, hint)
 }
 
-// tally counts texts. What a server says goes into it, so it is bounded.
+// tally counts texts. It is bounded, since some texts come from the server.
 type tally map[string]int
 
-// maxTexts is how many different texts are counted one by one.
+// maxTexts is the number of different texts that are counted separately.
 const maxTexts = 32
 
 func (t tally) add(text string, n int) {
@@ -160,7 +160,7 @@ func (t tally) add(text string, n int) {
 	t[text] += n
 }
 
-// excerpt makes bytes of the server fit for a line of text.
+// excerpt makes bytes of the server fit into a line of text.
 func excerpt(b []byte) string {
 	const most = 80
 	s := b
@@ -174,7 +174,7 @@ func excerpt(b []byte) string {
 	return "“" + q + "”"
 }
 
-// inOneLine joins errors, nil if there are none.
+// inOneLine joins errors; nil if there are none.
 func inOneLine(all []error) error {
 	all = slices.DeleteFunc(all, func(err error) bool { return err == nil })
 	texts := make([]string, len(all))
@@ -190,7 +190,7 @@ func inOneLine(all []error) error {
 	return &faults{strings.Join(texts, "; "), all}
 }
 
-// faults are several errors in one line.
+// faults are several errors on one line.
 type faults struct {
 	text string
 	all  []error

@@ -70,7 +70,7 @@ func TestBrokenServers(t *testing.T) {
 		}, []string{"1 messages reached a connection they were not for"}},
 		"sends something else": {func(g *gateway, id string, m [][]byte) int {
 			return sendAll(g, id, m[0], m[1], []byte(`{"news":1}`), m[2], m[3])
-		}, []string{"1 messages are no payload of this run", `for example a foreign message: “{\"news\":1}”`}},
+		}, []string{"1 messages are not payloads of this run", `for example a foreign message: “{\"news\":1}”`}},
 		"sends one too many": {func(g *gateway, id string, m [][]byte) int {
 			more := AppendPayload(nil, Stamp{Run: 7, Target: Everyone, Seq: 4, Size: 64})
 			return sendAll(g, id, m[0], m[1], m[2], m[3], more)
@@ -156,10 +156,10 @@ func TestOpenFails(t *testing.T) {
 			"Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")}},
 			[]string{"wrong Sec-WebSocket-Accept"}},
 		"wrong protocol":   {Config{URLs: []string{says("SSH-2.0-OpenSSH_9.6\r\n")}}, []string{"does not speak HTTP", "SSH-2.0"}},
-		"hangs up":         {Config{URLs: []string{says("")}}, []string{"hung up without an answer to the handshake"}},
-		"hangs up within":  {Config{URLs: []string{says("HTTP/1.1 200 OK\r\n")}}, []string{"hung up within its answer", "200 OK"}},
-		"a TLS port":       {Config{URLs: []string{says("\x15\x03\x01\x00\x02\x02\x46")}}, []string{"speaks TLS: its URL is wss://"}},
-		"never ends":       {Config{URLs: []string{says("HTTP/1.1 200 " + strings.Repeat("x", 20<<10))}}, []string{"no end after"}},
+		"hangs up":         {Config{URLs: []string{says("")}}, []string{"closed the connection without answering the handshake"}},
+		"hangs up within":  {Config{URLs: []string{says("HTTP/1.1 200 OK\r\n")}}, []string{"in the middle of its answer", "200 OK"}},
+		"a TLS port":       {Config{URLs: []string{says("\x15\x03\x01\x00\x02\x02\x46")}}, []string{"speaks TLS: use a wss:// URL"}},
+		"never ends":       {Config{URLs: []string{says("HTTP/1.1 200 " + strings.Repeat("x", 20<<10))}}, []string{"no end of the response after"}},
 		"says nothing":     {Config{URLs: []string{rawServer(t, func(c net.Conn) { readRequest(c); readRequest(c) })}, Timeout: 50 * time.Millisecond}, []string{"no answer to the handshake after"}},
 		"no init message":  {Config{URLs: []string{fine.url}, Timeout: 50 * time.Millisecond}, []string{"no init message after"}},
 		"no such address":  {Config{URLs: []string{fine.url}, Sources: mustSources(t, "192.0.2.1")}, []string{"192.0.2.1", "use more source addresses"}},

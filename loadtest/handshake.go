@@ -9,20 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handshake is a TLS handshake on its way. crypto/tls can't be asked to go on
-// with one later, so it has a goroutine, of which there are as many as
-// connections in flight. Loop and goroutine meet under mu.
+// handshake is a TLS handshake in progress. crypto/tls cannot suspend one, so
+// it has a goroutine; there are as many as connections being opened. Loop and
+// goroutine synchronize with mu.
 type handshake struct {
 	fd int
 
 	mu   sync.Mutex
 	more sync.Cond
 	in   []byte // from the server, not read yet
-	over error  // why nothing more will come, nil as long as it may
+	over error  // why no more input will arrive, nil while it may
 }
 
-// maxShakeInput bounds what a server may send before the handshake is read.
-const maxShakeInput = 1 << 20
+// maxHandshakeInput limits what a server may send before the handshake reads
+// it.
+const maxHandshakeInput = 1 << 20
 
 func newHandshake(fd int) *handshake {
 	h := &handshake{fd: fd}
@@ -30,7 +31,7 @@ func newHandshake(fd int) *handshake {
 	return h
 }
 
-// read is Read of the goroutine: it waits.
+// read is the goroutine's Read: it blocks.
 func (h *handshake) read(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -45,7 +46,7 @@ func (h *handshake) read(p []byte) (int, error) {
 	return n, nil
 }
 
-// write is Write of the goroutine. What it says fits into an empty socket. The
+// write is the goroutine's Write. What it writes fits into an empty socket. The
 // lock keeps the loop from closing the descriptor meanwhile.
 func (h *handshake) write(p []byte) (int, error) {
 	h.mu.Lock()
@@ -60,19 +61,20 @@ func (h *handshake) write(p []byte) (int, error) {
 	return max(n, 0), err
 }
 
-// give hands over what the server has sent.
+// give passes on what the server has sent.
 func (h *handshake) give(b []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.in)+len(b) > maxShakeInput {
-		return fmt.Errorf("TLS handshake: the server has sent more than %d bytes", maxShakeInput)
+	if len(h.in)+len(b) > maxHandshakeInput {
+		return fmt.Errorf("TLS handshake: the server has sent more than %d bytes", maxHandshakeInput)
 	}
 	h.in = append(h.in, b...)
 	h.more.Signal()
 	return nil
 }
 
-// end tells that nothing more will come, and why. What has come is still read.
+// end says that no more input will arrive, and why. Earlier input is still
+// read.
 func (h *handshake) end(why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,10 +84,10 @@ func (h *handshake) end(why error) {
 	h.more.Signal()
 }
 
-// beginTLS begins the handshake of connection i, whose connect is done.
+// beginTLS begins the TLS handshake of connection i, which is connected.
 func (l *loop) beginTLS(i int) error {
 	c := &l.conns[i]
-	s := &secure{fd: int(c.fd), shake: newHandshake(int(c.fd))}
+	s := &secure{fd: int(c.fd), handshake: newHandshake(int(c.fd))}
 	s.tls = tls.Client(s, l.target(i).tls)
 	c.tls, c.phase = s, phaseTLS
 	if err := l.listen(i); err != nil {
@@ -94,26 +96,26 @@ func (l *loop) beginTLS(i int) error {
 	l.swarm.running.Go(func() {
 		err := s.tls.Handshake()
 		// A loop that has ended has closed the connection.
-		_ = l.post(func() { l.shaken(i, s, err) })
+		_ = l.post(func() { l.tlsDone(i, s, err) })
 	})
 	return nil
 }
 
-// shaken takes a connection back whose handshake has ended.
-func (l *loop) shaken(i int, s *secure, err error) {
+// tlsDone returns a connection whose TLS handshake has ended to the loop.
+func (l *loop) tlsDone(i int, s *secure, err error) {
 	c := &l.conns[i]
 	if c.tls != s {
-		return // it was given up meanwhile
+		return // it was abandoned meanwhile
 	}
-	rest := s.shake.in
-	s.shake = nil
+	rest := s.handshake.in
+	s.handshake = nil
 	if err == nil {
 		l.counts.handshakes++
 		if s.tls.ConnectionState().DidResume {
 			l.counts.resumed++
 		}
 		if err = l.ask(i); err == nil {
-			err = l.unseal(i, c, rest) // what came behind the handshake
+			err = l.unseal(i, c, rest) // input after the handshake
 		}
 	} else {
 		err = noTLS(err)
@@ -123,14 +125,14 @@ func (l *loop) shaken(i int, s *secure, err error) {
 	}
 }
 
-// stopShaking tells the handshake of a connection that its socket has no more.
-// An alert that came just before is still read, and says more than that, so
-// the connection ends with the handshake. Epoll would ring on and on.
-func (l *loop) stopShaking(c *conn, why error) error {
-	c.tls.shake.end(why)
+// endTLS tells a TLS handshake that its socket has ended. An alert that arrived
+// just before is still read and says more, so the connection ends with the
+// handshake. Epoll would report the end again and again.
+func (l *loop) endTLS(c *conn, why error) error {
+	c.tls.handshake.end(why)
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(c.fd), nil)
 }
 
-// errFull is the end of a connection whose socket does not take what little a
-// client has to say.
+// errFull ends a connection whose socket does not accept the little that a
+// client sends.
 var errFull = errors.New("it does not fit into the socket")

@@ -33,7 +33,7 @@ func TestTLSFails(t *testing.T) {
 		"HTTP":                     {Config{URLs: []string{strings.Replace(plain.url, "ws:", "wss:", 1)}}, []string{"speaks plain HTTP: use a ws:// URL"}},
 		"another protocol":         {Config{URLs: []string{raw(func(c net.Conn) { hello(c); fmt.Fprint(c, "SSH-2.0-OpenSSH_9.6\r\n") })}}, []string{"does not speak TLS", "SSH-2"}},
 		"an alert":                 {Config{URLs: []string{raw(func(c net.Conn) { hello(c); fmt.Fprint(c, "\x15\x03\x03\x00\x02\x02\x50") })}}, []string{"remote error: tls: internal error"}},
-		"hangs up":                 {Config{URLs: []string{raw(hello)}}, []string{"the server hung up"}},
+		"hangs up":                 {Config{URLs: []string{raw(hello)}}, []string{"the server closed the connection"}},
 		"resets": {Config{URLs: []string{raw(func(c net.Conn) { hello(c); _ = c.(*net.TCPConn).SetLinger(0) })}},
 			[]string{"TLS handshake", "connection reset"}},
 		"floods":               {Config{URLs: []string{raw(func(c net.Conn) { hello(c); _, _ = io.Copy(c, zeros{}) })}}, []string{"TLS"}},

@@ -1,33 +1,33 @@
 package loadtest
 
-// indices is a queue of a loop's connections. What goes in is bounded by the
-// rate at which one connection can be opened and left, and by Config.Timeout,
-// at which the first is taken out at the latest. The zero value is empty.
+// indices is a queue of a loop's connections. Its length is bounded by the rate
+// at which a connection can open and leave, and by Config.Timeout, after which
+// the first entry is removed. The zero value is empty.
 type indices struct {
-	all  []int32
-	head int // all[:head] have been taken
+	all   []int32
+	first int // all[:first] were removed
 }
 
-func (q *indices) empty() bool { return q.head == len(q.all) }
+func (q *indices) empty() bool { return q.first == len(q.all) }
 
-// first is the oldest, of which there must be one.
-func (q *indices) first() int { return int(q.all[q.head]) }
+// oldest is the oldest entry; there must be one.
+func (q *indices) oldest() int { return int(q.all[q.first]) }
 
-// pop takes the oldest.
+// pop removes the oldest entry.
 func (q *indices) pop() int {
-	i := q.first()
-	q.head++
+	i := q.oldest()
+	q.first++
 	if q.empty() {
-		q.all, q.head = q.all[:0], 0
+		q.all, q.first = q.all[:0], 0
 	}
 	return i
 }
 
-// push puts i behind all others.
+// push appends i.
 func (q *indices) push(i int) {
-	if q.head > 1024 && q.head > len(q.all)/2 {
-		q.all = append(q.all[:0], q.all[q.head:]...)
-		q.head = 0
+	if q.first > 1024 && q.first > len(q.all)/2 {
+		q.all = append(q.all[:0], q.all[q.first:]...)
+		q.first = 0
 	}
 	q.all = append(q.all, int32(i))
 }

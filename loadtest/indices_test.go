@@ -11,7 +11,7 @@ func TestIndices(t *testing.T) {
 			next++
 		}
 		for range 99 + round {
-			if q.first() != want || q.pop() != want {
+			if q.oldest() != want || q.pop() != want {
 				t.Fatalf("not %d", want)
 			}
 			want++

@@ -8,20 +8,20 @@ import (
 	"castgate/codec"
 )
 
-// maxKeptPlain is the largest buffer that a loop keeps for the next compressed
-// message, in bytes.
-const maxKeptPlain = 1 << 20
+// maxKeptMessage is the largest buffer, in bytes, that a loop keeps for the
+// next compressed message.
+const maxKeptMessage = 1 << 20
 
-// inflate is the message that a compressed one stands for, valid until the
-// next call. Config.MaxMessage limits it before its memory is taken.
+// inflate returns the inflated message, valid until the next call.
+// Config.MaxMessage is enforced before memory is allocated.
 func (l *loop) inflate(op ws.OpCode, packed []byte) ([]byte, error) {
 	l.counts.deflated++
 	x := codec.NewInflation(op, packed, false, int64(l.swarm.cfg.MaxMessage))
 	defer x.Close()
-	if cap(l.plain) == 0 || cap(l.plain) > maxKeptPlain {
-		l.plain = make([]byte, 0, 4<<10)
+	if cap(l.inflated) == 0 || cap(l.inflated) > maxKeptMessage {
+		l.inflated = make([]byte, 0, 4<<10)
 	}
-	b := l.plain[:0]
+	b := l.inflated[:0]
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
@@ -32,7 +32,7 @@ func (l *loop) inflate(op ws.OpCode, packed []byte) ([]byte, error) {
 		}
 		b = b[:len(b)+n]
 		if last {
-			l.plain = b
+			l.inflated = b
 			return b, nil
 		}
 	}

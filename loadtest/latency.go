@@ -6,21 +6,21 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Histograms hold nanoseconds at three significant digits.
+// Histograms hold nanoseconds with three significant digits.
 const (
 	lowestLatency  = int64(time.Microsecond)
 	highestLatency = int64(2 * time.Minute)
 )
 
-// newHistogram is a histogram of nanoseconds, about 200 KB.
+// newHistogram returns a histogram of nanoseconds; it takes about 200 KB.
 func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(lowestLatency, highestLatency, 3)
 }
 
-// record adds one value; values out of range count as the nearest in range.
+// record adds one value; values out of range are clamped.
 func record(h *hdrhistogram.Histogram, ns int64) {
 	if err := h.RecordValue(min(max(ns, 0), highestLatency)); err != nil {
-		panic("loadtest: " + err.Error()) // the value is in range
+		panic("loadtest: " + err.Error()) // clamped above
 	}
 }
 
@@ -36,7 +36,7 @@ type Latency struct {
 	Max   time.Duration `json:"max_ns"`
 }
 
-// Summary reads the usual figures off a histogram of nanoseconds.
+// Summary returns the usual figures of a histogram of nanoseconds.
 func Summary(h *hdrhistogram.Histogram) Latency {
 	if h.TotalCount() == 0 {
 		return Latency{}

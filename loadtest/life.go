@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// past sums up the lives of connections that have ended as they should.
+// past sums up the lives of connections that ended as intended.
 type past struct {
 	expected, lost uint64 // messages
 	lostOn         int
@@ -24,37 +24,38 @@ func (l *loop) beginLife(i int) {
 	for n, st := range l.swarm.streams {
 		base := st.of(l.global(i)).begun.Load()
 		if st.kind != Broadcast && l.swarm.cfg.boundLater {
-			base = math.MaxUint32 // until it is bound, or one has come
+			base = math.MaxUint32 // until it is bound or a message arrives
 		}
 		l.tracks[i*len(l.swarm.streams)+n] = trackFrom(base)
 	}
 }
 
 // beginBound makes the streams that need a binding expect, for connection i,
-// all pushes that begin from now on, if this is still the life that was bound.
+// all pushes that begin from now on, if the connection has not been reopened
+// since it was bound.
 func (l *loop) beginBound(i int, clientID string) {
 	if c := &l.conns[i]; c.phase != phaseOpen || c.id != clientID {
 		return
 	}
 	for n, st := range l.swarm.streams {
 		t := &l.tracks[i*len(l.swarm.streams)+n]
-		// What has come since the server carried the bind out has set a
-		// beginning already.
+		// A message that arrived after the server executed the bind has already
+		// set the beginning.
 		if st.kind != Broadcast && t.next == math.MaxUint32 {
 			*t = trackFrom(st.of(l.global(i)).begun.Load())
 		}
 	}
 }
 
-// endLife takes stock of what connection i has got. What was on its way when
-// it said goodbye may be missing, what came before something else may not.
+// endLife accounts for what connection i received. Messages in flight when it
+// said goodbye may be missing; a message before one that arrived may not.
 func (l *loop) endLife(i int) {
 	lost := uint64(0)
 	for n := range l.swarm.streams {
 		t := &l.tracks[i*len(l.swarm.streams)+n]
 		l.past.expected += uint64(t.next - t.base)
 		lost += uint64(t.next - t.base - t.received())
-		*t = trackFrom(math.MaxUint32) // it is owed nothing until it is back
+		*t = trackFrom(math.MaxUint32) // it expects nothing until it is back
 	}
 	l.past.lost += lost
 	if lost > 0 {
@@ -78,8 +79,8 @@ func (s *Swarm) everywhere(f func(*loop)) error {
 	return nil
 }
 
-// Cut resets every open connection at once, without a goodbye, as when the
-// network between goes away. Reopen brings them back.
+// Cut resets every open connection at once, without a closing handshake, as
+// when the network fails. Reopen brings them back.
 func (s *Swarm) Cut() error {
 	s.lives.Store(true)
 	return s.everywhere(func(l *loop) {
@@ -96,9 +97,9 @@ func (l *loop) cut(i int) bool {
 		return false
 	}
 	l.endLife(i)
-	c.tls = nil // nor close_notify
-	// With no time to linger the kernel sends a reset, and the port is free at
-	// once.
+	c.tls = nil // no close_notify either
+	// With a linger time of zero the kernel sends a reset, and the port is free
+	// at once.
 	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	l.drop(c)
 	c.phase = phaseNew
@@ -106,8 +107,8 @@ func (l *loop) cut(i int) bool {
 	return true
 }
 
-// Reopen connects again what Cut has cut off, as fast as Config.InFlight
-// allows, and returns when all are open: an *OpenError if one is lost.
+// Reopen reconnects what Cut has cut, as fast as Config.InFlight allows, and
+// returns when all are open, or with an *OpenError if one is lost.
 func (s *Swarm) Reopen(ctx context.Context) error {
 	err := s.everywhere(func(l *loop) {
 		l.again = indices{}
@@ -123,16 +124,17 @@ func (s *Swarm) Reopen(ctx context.Context) error {
 	return s.awaitOpen(ctx)
 }
 
-// Replace has these connections say goodbye (RFC 6455 section 7.1.2), wait
-// for the server's answer and connect anew, without waiting for any of it.
-// Those that are not open are left as they are; the answer is how many were.
+// Replace makes these connections start the closing handshake (RFC 6455 section
+// 7.1.2), wait for the server's answer and reconnect, without waiting for any
+// of it. Connections that are not open are left alone; open is how many were
+// open.
 func (s *Swarm) Replace(connections ...int) (open int, err error) {
 	return s.renew(connections, (*loop).leave)
 }
 
-// Break resets these connections at once, without a goodbye, and has them
-// connect anew, without waiting for it. Those that are not open are left as
-// they are; the answer is how many were.
+// Break resets these connections at once and makes them reconnect, without
+// waiting for it. Connections that are not open are left alone; open is how
+// many were open.
 func (s *Swarm) Break(connections ...int) (open int, err error) {
 	return s.renew(connections, func(l *loop, i int) bool {
 		if !l.cut(i) {
@@ -143,8 +145,8 @@ func (s *Swarm) Break(connections ...int) (open int, err error) {
 	})
 }
 
-// renew ends these connections in some way and counts those for which that
-// was possible.
+// renew ends these connections with end and counts those for which it returned
+// true.
 func (s *Swarm) renew(connections []int, end func(l *loop, i int) bool) (open int, err error) {
 	s.lives.Store(true)
 	for _, i := range connections {
@@ -177,11 +179,11 @@ func (l *loop) leave(i int) bool {
 	return true
 }
 
-// lifePoll is how often waitLives looks.
+// lifePoll is how often waitLives checks.
 const lifePoll = 20 * time.Millisecond
 
-// waitLives is WaitDelivered for connections that come and go: it looks at
-// every one of them.
+// waitLives is WaitDelivered for connections that come and go: it checks every
+// one of them.
 func (s *Swarm) waitLives(ctx context.Context) error {
 	for {
 		missing, err := s.missing()
@@ -201,7 +203,7 @@ func (s *Swarm) waitLives(ctx context.Context) error {
 	}
 }
 
-// missing is how many messages the open connections have yet to get.
+// missing is how many messages the open connections have yet to receive.
 func (s *Swarm) missing() (uint64, error) {
 	var all atomic.Uint64
 	err := s.everywhere(func(l *loop) { all.Add(l.missing()) })
@@ -223,7 +225,7 @@ func (l *loop) missing() (n uint64) {
 	return n
 }
 
-// ForgetLatencies drops the latencies measured so far; what was counted stays.
+// ForgetLatencies drops the latencies measured so far; counts stay.
 func (s *Swarm) ForgetLatencies() error {
 	return s.everywhere(func(l *loop) {
 		for _, h := range l.latency {

@@ -14,10 +14,10 @@ import (
 	"strings"
 )
 
-// listenerOf is the process on this machine that listens at all the targets,
-// or 0 and why it can't be told.
+// listenerOf returns the process on this machine that listens at all the
+// targets, or 0 and why it is unknown.
 func listenerOf(targets []target) (pid int, why string) {
-	inodes := map[string]bool{} // of the sockets that listen
+	inodes := map[string]bool{} // of the listening sockets
 	for _, t := range targets {
 		here, err := isHere(t.addr.Addr())
 		switch {
@@ -31,7 +31,7 @@ func listenerOf(targets []target) (pid int, why string) {
 			return 0, err.Error()
 		}
 		if len(found) == 0 {
-			return 0, fmt.Sprintf("nobody on this host listens on port %d", t.addr.Port())
+			return 0, fmt.Sprintf("nothing on this host listens on port %d", t.addr.Port())
 		}
 		for _, inode := range found {
 			inodes[inode] = true
@@ -40,14 +40,14 @@ func listenerOf(targets []target) (pid int, why string) {
 	pids := holders(inodes)
 	switch len(pids) {
 	case 0:
-		return 0, "no process that we may look into has the listening socket; it may be another user's"
+		return 0, "no process that we may inspect has the listening socket; it may be another user's"
 	case 1:
 		return pids[0], ""
 	}
 	return 0, fmt.Sprintf("the processes %v all listen there", pids)
 }
 
-// isHere tells whether an address is one of this machine's.
+// isHere reports whether an address is one of this machine's.
 func isHere(a netip.Addr) (bool, error) {
 	if a.IsLoopback() {
 		return true, nil
@@ -62,12 +62,12 @@ func isHere(a netip.Addr) (bool, error) {
 	}), nil
 }
 
-// listening lists the inodes of the sockets that take connections to an
+// listening lists the inodes of the sockets that accept connections to an
 // address.
 func listening(to netip.AddrPort) (inodes []string, err error) {
 	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		found, err := listeningIn(file, to)
-		if err != nil && !os.IsNotExist(err) { // no IPv6 here
+		if err != nil && !os.IsNotExist(err) { // no IPv6 on this host
 			return nil, err
 		}
 		inodes = append(inodes, found...)
@@ -75,7 +75,7 @@ func listening(to netip.AddrPort) (inodes []string, err error) {
 	return inodes, nil
 }
 
-// listeningIn is listening by one of the kernel's tables.
+// listeningIn is listening for one of the kernel's tables.
 func listeningIn(file string, to netip.AddrPort) (inodes []string, err error) {
 	table, err := os.Open(file)
 	if err != nil {
@@ -83,13 +83,13 @@ func listeningIn(file string, to netip.AddrPort) (inodes []string, err error) {
 	}
 	defer table.Close()
 	lines := bufio.NewScanner(table)
-	lines.Scan() // the names of the columns
+	lines.Scan() // column names
 	for lines.Scan() {
 		// sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
 		words := strings.Fields(lines.Text())
 		const listen = "0A"
 		if len(words) < 10 || words[3] != listen {
-			break // those who listen come first, and of the others there may be a million
+			break // listening sockets come first; there may be a million others
 		}
 		at, err := procAddress(words[1])
 		if err != nil || at.Port() != to.Port() {
@@ -102,8 +102,8 @@ func listeningIn(file string, to netip.AddrPort) (inodes []string, err error) {
 	return inodes, lines.Err()
 }
 
-// procAddress reads an address of /proc/net/tcp: hexadecimal, each 32 bits of
-// it printed as a number of this machine.
+// procAddress parses an address of /proc/net/tcp: hexadecimal, every 32 bits
+// printed as a number in this machine's byte order.
 func procAddress(text string) (netip.AddrPort, error) {
 	host, port, _ := strings.Cut(text, ":")
 	number, err := strconv.ParseUint(port, 16, 16)
@@ -124,18 +124,18 @@ func procAddress(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
 }
 
-// maxLook is how many descriptors of a process are looked at, the lowest first:
+// maxLook is how many descriptors of a process are examined, the lowest first:
 // a server listens before it has clients, of which it may have a million.
 const maxLook = 1024
 
-// holders lists the processes that have one of these sockets open, as far as
-// we may look.
+// holders lists the processes that have one of these sockets open, as far as we
+// may inspect them.
 func holders(inodes map[string]bool) (pids []int) {
 	all, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well-formed
 	for _, dir := range all {
 		fds, err := lowest(dir + "/fd")
 		if err != nil {
-			continue // another user's, or gone
+			continue // another user's, or ended
 		}
 		pid, err := strconv.Atoi(filepath.Base(dir))
 		if err != nil {
@@ -152,7 +152,7 @@ func holders(inodes map[string]bool) (pids []int) {
 	return pids
 }
 
-// lowest lists the first descriptors of a folder of /proc, which is in order.
+// lowest lists the first descriptors in a directory of /proc, which is sorted.
 func lowest(dir string) ([]string, error) {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -12,35 +12,35 @@ import (
 const (
 	readBuffer = 256 << 10
 	eventBatch = 256
-	// maxArrivals bounds the broadcasts of one stream whose last receiver is
+	// maxArrivals limits the broadcasts of one stream whose last receiver is
 	// timed; later ones are not.
 	maxArrivals = 1 << 20
 )
 
-// loop is an epoll and the connections on it. Everything but mail belongs to
-// the goroutine of run.
+// loop is an epoll and its connections. Everything except mail belongs to the
+// goroutine of run.
 type loop struct {
 	swarm  *Swarm
-	number int // of the swarm's loops
+	number int // index among the swarm's loops
 	epoll  int
 	bell   int // eventfd: there is mail
 
 	// Connection i of the loop is connection global(i) of the swarm.
 	conns  []conn
-	tracks []track // of connection i: streams of them from i*streams on
+	tracks []track // those of connection i are [i*streams:(i+1)*streams]
 
 	// The ramp.
 	begun    time.Time
 	next     int     // connections below have been started
-	waiting  indices // those the server owes something, in the order of started
-	again    indices // those that are to come back
+	waiting  indices // those waiting for the server, in the order of started
+	again    indices // those to reconnect
 	inFlight int
 	closing  bool
 	past     past // of lives that have ended
 
 	buf       []byte // what is being read
-	clear     []byte // the same without TLS; nil until there is some
-	plain     []byte // a message that was compressed
+	clear     []byte // the plaintext of that with TLS; nil until there is some
+	inflated  []byte // a message that was compressed
 	out       []byte // what is being written
 	scratch   partial
 	spare     []*partial // free
@@ -92,10 +92,10 @@ func newLoop(s *Swarm, number int) (*loop, error) {
 	return l, nil
 }
 
-// bellEvent stands in for the index of a connection.
+// bellEvent is used instead of the index of a connection.
 const bellEvent = -1
 
-// release closes what newLoop opened. The loop must not run.
+// release closes what newLoop opened. The loop must not be running.
 func (l *loop) release() {
 	unix.Close(l.epoll)
 	unix.Close(l.bell)
@@ -104,8 +104,8 @@ func (l *loop) release() {
 // global is the swarm's index of the loop's connection i.
 func (l *loop) global(i int) int { return i*l.swarm.cfg.Loops + l.number }
 
-// do runs f on the loop's goroutine and waits for it. False if the loop has
-// ended.
+// do runs f on the loop's goroutine and waits for it. It returns false if the
+// loop has ended.
 func (l *loop) do(f func()) bool {
 	done := make(chan struct{})
 	if !l.post(func() { f(); close(done) }) {
@@ -123,14 +123,15 @@ func (l *loop) post(f func()) bool {
 		return false
 	}
 	l.mail.tasks = append(l.mail.tasks, f)
-	// Under the lock: what has not been shut has not been released.
+	// Under the lock, a loop that is not shut is not released.
 	l.ring()
 	return true
 }
 
 func (l *loop) ring() {
 	one := [8]byte{1}
-	// It fails only when the counter is full, and then the bell is ringing.
+	// It fails only if the counter is full, and then the bell is already
+	// ringing.
 	_, _ = unix.Write(l.bell, one[:])
 }
 
@@ -162,7 +163,7 @@ func (l *loop) run() {
 	l.mail.Lock()
 	l.mail.shut = true
 	l.mail.Unlock()
-	l.runTasks() // nobody may wait for ever
+	l.runTasks() // no caller may wait forever
 }
 
 func (l *loop) readMail() {
@@ -181,7 +182,7 @@ func (l *loop) runTasks() {
 	}
 }
 
-// patience is how long epoll may wait, in milliseconds.
+// patience is the longest wait of epoll in milliseconds.
 func (l *loop) patience() int {
 	if l.next == len(l.conns) && l.waiting.empty() && l.again.empty() {
 		return -1
@@ -192,7 +193,8 @@ func (l *loop) patience() int {
 	return 100
 }
 
-// publish adds the batch to the swarm's count and wakes who waits for it.
+// publish adds the batch to the swarm's count and wakes the goroutine that
+// waits for it.
 func (l *loop) publish() {
 	if l.fresh == 0 {
 		return
@@ -205,7 +207,7 @@ func (l *loop) publish() {
 	}
 }
 
-// ring wakes the one who waits on c, now or when it next does.
+// ring wakes the goroutine that waits on c, now or when it next waits.
 func ring(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -213,13 +215,13 @@ func ring(c chan struct{}) {
 	}
 }
 
-// fail ends the opening of the swarm, for the first reason given.
+// fail ends the opening of the swarm; the first reason wins.
 func (l *loop) fail(err error) {
 	l.swarm.failure.CompareAndSwap(nil, &err)
 	ring(l.swarm.grown)
 }
 
-// setReading turns reading from a connection off or on.
+// setReading switches reading from a connection on or off.
 func (l *loop) setReading(i int, reading bool) error {
 	c := &l.conns[i]
 	if c.phase != phaseOpen {

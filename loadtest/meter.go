@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// ServerCost is what the server's process has cost. CPU is user and system
-// time of the whole process; what the kernel does for it outside its own
-// threads is not in it.
+// ServerCost is the cost of the server's process. CPU is user and system time
+// of the whole process, without what the kernel does for it outside the
+// process's own threads.
 type ServerCost struct {
 	PID  int    `json:"pid"`
-	Name string `json:"name"` // of the program, as the kernel keeps it
-	// CPUPerConnect is of the opening, by connections.
+	Name string `json:"name"` // of the program, as the kernel reports it
+	// CPUPerConnect is the CPU time of the opening per connection.
 	CPUPerConnect time.Duration `json:"cpu_per_connect_ns"`
-	// CPU is of the time measured, Load the same in cores.
+	// CPU is the CPU time while measuring, Load the same in cores.
 	CPU  time.Duration `json:"cpu_ns"`
 	Load float64       `json:"load_cores"`
-	// CPUPerConnection is CPU by connections and seconds, in ns a second: what
-	// it costs to hold one.
+	// CPUPerConnection is CPU per connection and second, in ns per second: the
+	// cost of holding one.
 	CPUPerConnection float64 `json:"cpu_per_connection_second_ns"`
-	// CPUPerMessage is CPU by messages delivered, 0 if there were none.
+	// CPUPerMessage is CPU per delivered message, 0 if there were none.
 	CPUPerMessage time.Duration `json:"cpu_per_message_ns,omitempty"`
-	// PSS is the proportional set size in bytes before the first connection
-	// and at the end; PSSPerConnection the difference by connections.
+	// PSS is the proportional set size in bytes before the first connection and
+	// at the end; PSSPerConnection is the difference per connection.
 	PSSBefore        int64   `json:"pss_before"`
 	PSS              int64   `json:"pss"`
 	PSSPerConnection float64 `json:"pss_per_connection"`
 	Threads          int     `json:"threads"`
 }
 
-// meter takes the readings that ServerCost is made of.
+// meter takes the readings for a ServerCost.
 type meter struct {
 	server                  Process
 	pssBefore               int64
@@ -51,10 +51,10 @@ func newMeter(pid int) (m *meter, err error) {
 	return m, err
 }
 
-// opened takes the reading when the last connection is open.
+// opened takes the reading once the last connection is open.
 func (m *meter) opened() (err error) { return m.readCPU(&m.cpuOpen) }
 
-// begin takes the reading when measuring begins.
+// begin takes the reading at the beginning of the measurement.
 func (m *meter) begin() (err error) {
 	m.began = time.Now()
 	return m.readCPU(&m.cpu0)

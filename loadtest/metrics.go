@@ -8,9 +8,8 @@ import (
 	"strconv"
 )
 
-// Metrics reads /metrics. A sample is named as it is written there, with its
-// labels in braces if it has any; the metric's bare name is then the sum over
-// all its labels.
+// Metrics reads /metrics. A sample has its name there, including labels in
+// braces; the bare name of a metric is the sum over all its labels.
 func (c *Control) Metrics(ctx context.Context) (map[string]float64, error) {
 	body, err := c.do(ctx, http.MethodGet, "/metrics", "", nil)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"castgate/codec"
 )
 
-// send gives all of b to the connection's socket, through TLS if it has that.
-// It does not wait: the socket of a client that says little has room.
+// send writes all of b to the connection's socket, with TLS if it uses that. It
+// does not wait: the socket of a client that sends little has room.
 func (l *loop) send(c *conn, b []byte) error {
 	if c.tls != nil {
 		return c.tls.send(b)
@@ -20,8 +20,8 @@ func (l *loop) send(c *conn, b []byte) error {
 	return err
 }
 
-// pong answers a ping. The socket of a client that sends nothing else always
-// has room; if not, that is counted.
+// pong answers a ping. The socket of a client that sends nothing else has room;
+// if it has not, that is counted.
 func (l *loop) pong(c *conn, payload []byte) {
 	l.out = codec.AppendMaskedFrame(l.out[:0], ws.OpPong, payload, l.mask())
 	if l.send(c, l.out) != nil {
@@ -29,18 +29,18 @@ func (l *loop) pong(c *conn, payload []byte) {
 	}
 }
 
-// sendClose sends a close frame if the socket takes it.
+// sendClose sends a close frame if the socket accepts it.
 func (l *loop) sendClose(c *conn, code ws.StatusCode) {
 	var body []byte
-	if code != 0 && code != 1005 { // 1005: the peer gave none
+	if code != 0 && code != 1005 { // 1005: the peer sent no code
 		body = []byte{byte(code >> 8), byte(code)}
 	}
 	l.out = codec.AppendMaskedFrame(l.out[:0], ws.OpClose, body, l.mask())
 	_ = l.send(c, l.out) // nothing depends on it
 }
 
-// mask is a masking key. It need not be hard to guess here: what it protects
-// are proxies between a browser and its server (RFC 6455 section 10.3).
+// mask is a masking key. It need not be unpredictable here: it protects proxies
+// between a browser and its server (RFC 6455 section 10.3).
 func (l *loop) mask() [4]byte {
 	l.masks = l.masks*1664525 + 1013904223
 	return [4]byte{byte(l.masks >> 24), byte(l.masks >> 16), byte(l.masks >> 8), byte(l.masks)}

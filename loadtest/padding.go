@@ -7,50 +7,50 @@ import (
 	"sync"
 )
 
-// Padding is what fills a payload up to its size. It differs from one sequence
-// number to the next.
+// Padding fills a payload up to its size. It differs from one sequence number
+// to the next.
 type Padding uint8
 
 const (
-	// Alphabet is letters and digits, over and over. It compresses better than
-	// anything that is really sent.
+	// Alphabet repeats letters and digits. It compresses better than real
+	// messages.
 	Alphabet Padding = iota
-	// Prices is a piece of JSON of prices, which compresses as such messages
-	// do: with deflate a kilobyte to a third.
+	// Prices is JSON of prices, which compresses as such messages do: deflate
+	// makes a third of a kilobyte of it.
 	Prices
 	paddings
 )
 
-// payloadMagic begins a payload, and tells its padding.
+// payloadMagic begins a payload and identifies its padding.
 var payloadMagic = [paddings]string{Alphabet: "cg", Prices: "cp"}
 
 const magicLen = 2
 
 const padAlphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-// endless is a text without an end, that padding is cut from.
+// endless is an endless text from which padding is cut.
 type endless struct {
-	text []byte // twice, so that a whole round can begin anywhere in the first half
-	step int    // by how much the next sequence number begins later
+	text []byte // two copies, so that a whole round can begin anywhere in the first
+	step int    // by how much later the next sequence number begins
 }
 
-// newEndless makes one of a text.
+// newEndless returns an endless repetition of a text.
 func newEndless(text []byte, step int) *endless {
 	return &endless{bytes.Repeat(text, 2), step}
 }
 
-// round is how long the text is.
+// round is the length of the text.
 func (r *endless) round() int { return len(r.text) / 2 }
 
-// from is the round with which the padding of a sequence number begins, and
-// which comes again and again if there is more to fill.
+// from is the round with which the padding of a sequence number begins. It is
+// repeated if there is more to fill.
 func (r *endless) from(seq uint32) []byte {
 	start := int(uint64(seq) * uint64(r.step) % uint64(r.round()))
 	return r.text[start : start+r.round()]
 }
 
-// Rounds of text of both kinds: about 4 KiB, of whole alphabets; and more than
-// deflate's window, so that large payloads compress like small ones.
+// Lengths of the texts: about 4 KiB of whole alphabets; and more than deflate's
+// window, so that large payloads compress like small ones.
 const (
 	alphabets    = 4096 / len(padAlphabet)
 	pricesLength = 48 << 10
@@ -62,7 +62,7 @@ var texts = [paddings]func() *endless{
 		return newEndless(bytes.Repeat([]byte(padAlphabet), alphabets), 1)
 	}),
 	Prices: sync.OnceValue(func() *endless {
-		// Always the same prices: the one who checks them may be another process.
+		// The prices are always the same: another process may check them.
 		r := rand.New(rand.NewPCG(1, 2))
 		var b []byte
 		for len(b) < pricesLength {
@@ -95,7 +95,7 @@ func isPadding(b []byte, p Padding, seq uint32) bool {
 	return true
 }
 
-// paddingOf tells from its first bytes how a payload is padded.
+// paddingOf recognizes the padding of a payload by its first bytes.
 func paddingOf(b []byte) (Padding, bool) {
 	for p, magic := range payloadMagic {
 		if len(b) >= magicLen && string(b[:magicLen]) == magic {

@@ -17,14 +17,14 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// page is what the template gets. Texts in it may come from the server: only
-// what this program has made itself is template.HTML.
+// page is the data of the template. Its texts may come from the server: only
+// what this program has made is template.HTML.
 type page struct {
 	*Record
 	Style   template.CSS
 	Title   string
 	Faults  []string
-	Good    string // what can be said if there are no faults
+	Good    string // what to say if there are no faults
 	About   []pair
 	Summary []pair
 	Charts  []template.HTML
@@ -32,7 +32,7 @@ type page struct {
 	Tails []tail
 }
 
-// pair is one line of a table of two columns.
+// pair is a row of a table with two columns.
 type pair struct{ Name, Text string }
 
 // tail is one percentile of each of the distributions, as text.
@@ -41,8 +41,8 @@ type tail struct {
 	Latencies []string
 }
 
-// WritePage writes the record as an HTML page that needs nothing else: no
-// network, no script. An error is one of w.
+// WritePage writes the record as a self-contained HTML page: no network, no
+// script. An error is one of w.
 func (r *Record) WritePage(w io.Writer) error {
 	p := page{
 		Record: r, Style: template.CSS(chart.Style()), Title: fmt.Sprintf("%s, %d connections", r.Scenario, r.Connections),
@@ -57,11 +57,13 @@ func (r *Record) WritePage(w io.Writer) error {
 	for _, c := range r.charts() {
 		svg, err := c.SVG(chart.Adaptive)
 		if err != nil {
-			// A chart that can't be drawn must not cost the reader the rest.
+			// A chart that cannot be drawn must not prevent the rest of the
+			// page.
 			p.Warnings = append(p.Warnings, err.Error())
 			continue
 		}
-		// Inside HTML the name space is known, and no address is left in the page.
+		// In HTML the namespace is implied, and this keeps every URL out of the
+		// page.
 		p.Charts = append(p.Charts, template.HTML(bytes.Replace(svg, []byte(` xmlns="http://www.w3.org/2000/svg"`), nil, 1)))
 	}
 	p.Tails = r.tails()
@@ -73,7 +75,7 @@ func (r *Record) WritePage(w io.Writer) error {
 	return err
 }
 
-// about says what was run where.
+// about says what ran where.
 func (r *Record) about() []pair {
 	m := r.Machine
 	return []pair{
@@ -84,7 +86,7 @@ func (r *Record) about() []pair {
 	}
 }
 
-// splitFaults are the faults that Run has joined to one line.
+// splitFaults splits the faults that Run has joined into one line.
 func splitFaults(fault string) []string {
 	if fault == "" {
 		return nil
@@ -114,5 +116,5 @@ func (r *Record) tails() (all []tail) {
 	return all
 }
 
-// seconds is a time of a chart.
+// seconds is a time in a chart.
 func seconds(d time.Duration) float64 { return d.Seconds() }

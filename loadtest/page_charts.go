@@ -8,7 +8,7 @@ import (
 	"castgate/internal/chart"
 )
 
-// charts are those that there is something to show in.
+// charts are those that have something to show.
 func (r *Record) charts() (all []chart.Chart) {
 	if len(r.Distributions) > 0 {
 		all = append(all, r.histogram(), r.percentiles())
@@ -33,7 +33,7 @@ func kindColor(name string) int {
 	return int(kinds)
 }
 
-// histogram shows how many messages took how long.
+// histogram shows the distribution of latencies.
 func (r *Record) histogram() chart.Chart {
 	c := &chart.Lines{
 		Title: "Distribution of latencies", Subtitle: "From when a push was due until a client had the message",
@@ -46,7 +46,7 @@ func (r *Record) histogram() chart.Chart {
 			line.Points = append(line.Points, chart.Point{X: chart.Duration(b.From), Y: float64(b.Count) / float64(max(d.Count, 1))})
 		}
 		if n := len(d.Buckets); n > 0 {
-			// The last step needs an end, and it comes down.
+			// The last step needs an end and returns to zero.
 			end := d.Buckets[n-1].From.Seconds() * math.Pow(10, 1.0/bucketsPerDecade) * 1e9
 			line.Points = append(line.Points, chart.Point{X: end, Y: 0})
 		}
@@ -55,10 +55,10 @@ func (r *Record) histogram() chart.Chart {
 	return c
 }
 
-// percentiles shows the same as a distribution function, the tail enlarged.
+// percentiles shows the same as a distribution function with an enlarged tail.
 func (r *Record) percentiles() chart.Chart {
 	c := &chart.Lines{
-		Title: "Latency by percentile", Subtitle: "How many of the messages took at most how long",
+		Title: "Latency by percentile", Subtitle: "The share of messages that took at most this long",
 		X: chart.Axis{Label: "percentage of messages", Unit: chart.Percentile},
 		Y: chart.Axis{Label: "latency", Unit: chart.Nanoseconds, Log: true},
 	}
@@ -72,10 +72,10 @@ func (r *Record) percentiles() chart.Chart {
 	return c
 }
 
-// timeAxis is that of charts over time.
+// timeAxis is the axis of charts over time.
 var timeAxis = chart.Axis{Label: "time since the first connection", Unit: chart.Seconds}
 
-// received tells whether there were messages at all.
+// received reports whether there were messages at all.
 func (t *Timeline) received() bool {
 	for i := range t.Moments {
 		if t.Moments[i].Received > 0 {
@@ -85,17 +85,17 @@ func (t *Timeline) received() bool {
 	return false
 }
 
-// length is that of moment i.
+// length is the length of moment i.
 func (t *Timeline) length(i int) time.Duration {
 	return min(t.Width, t.Length-time.Duration(i)*t.Width)
 }
 
-// middle is that of moment i, as a place on the axis.
+// middle is the middle of moment i on the axis.
 func (t *Timeline) middle(i int) float64 {
 	return seconds(time.Duration(i)*t.Width + t.length(i)/2)
 }
 
-// kinds are those that were received.
+// kinds are the kinds that were received.
 func (t *Timeline) kinds() (found []Kind) {
 	for k := range kinds {
 		for i := range t.Moments {
@@ -108,16 +108,16 @@ func (t *Timeline) kinds() (found []Kind) {
 	return found
 }
 
-// messages shows the rate at which messages came.
+// messages shows the rate of received messages.
 func (t *Timeline) messages() chart.Chart {
 	c := &chart.Lines{
 		Title: "Messages received", Subtitle: "By all connections together" + t.resolution(),
-		X: timeAxis, Y: chart.Axis{Label: "messages a second", Unit: chart.PerSecond},
+		X: timeAxis, Y: chart.Axis{Label: "messages per second", Unit: chart.PerSecond},
 	}
 	for _, k := range t.kinds() {
 		line := chart.Line{Name: k.String(), Color: int(k)}
 		for i := range t.Moments {
-			// A rate over a small rest says nothing.
+			// A rate over a short remainder says nothing.
 			if i > 0 && t.length(i) < t.Width/4 {
 				continue
 			}
@@ -132,7 +132,7 @@ func (t *Timeline) messages() chart.Chart {
 	return c
 }
 
-// latencies shows how they changed.
+// latencies shows how they changed over time.
 func (t *Timeline) latencies() chart.Chart {
 	c := &chart.Lines{
 		Title: "Latency over time", Subtitle: "Of the messages received in each moment" + t.resolution(),
@@ -166,7 +166,7 @@ func (t *Timeline) connections() chart.Chart {
 	}
 }
 
-// resolution says how long moments are, if it is not a second.
+// resolution says how long moments are, unless they last a second.
 func (t *Timeline) resolution() string {
 	if t.Width <= time.Second {
 		return ""

@@ -2,19 +2,19 @@ package loadtest
 
 import "castgate/codec"
 
-// partial is what has come of something incomplete.
+// partial holds the beginning of something incomplete.
 type partial struct {
 	parser  codec.Parser
-	head    []byte // of the handshake
-	message []byte // the pieces of a message so far
+	head    []byte // of the handshake response
+	message []byte // the fragments of a message so far
 }
 
-// reset makes it that of a connection of which nothing has come.
+// reset prepares it for a connection that has received nothing.
 func (p *partial) reset(c *conn) {
 	*p = partial{parser: codec.Parser{Client: true, Deflate: c.deflate}}
 }
 
-// maxSpare is how many partials a loop keeps for use again.
+// maxSpare is how many partials a loop keeps for reuse.
 const maxSpare = 256
 
 func (l *loop) newPartial(c *conn) *partial {
@@ -31,7 +31,7 @@ func (l *loop) releasePartial(c *conn) {
 	p := c.part
 	c.part = nil
 	if len(l.spare) < maxSpare {
-		*p = partial{} // what it holds may go
+		*p = partial{} // release its buffers
 		l.spare = append(l.spare, p)
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"hash/crc32"
 )
 
-// Kind tells whom a push is for.
+// Kind says whom a push is for.
 type Kind uint8
 
-// The kinds of push. Latencies are kept apart by kind.
+// The kinds of push. Latencies are recorded separately for each.
 const (
 	Broadcast Kind = iota // every connection of the swarm
 	Unicast               // one connection
@@ -23,7 +23,7 @@ func (k Kind) String() string { return [kinds]string{"broadcast", "unicast", "gr
 // Everyone is the Target of a broadcast.
 const Everyone = 1<<32 - 1
 
-// Stamp is what a benchmark payload says of itself.
+// Stamp is the content of a benchmark payload.
 type Stamp struct {
 	Run    uint32 // the swarm's Config.Run
 	Kind   Kind
@@ -32,7 +32,7 @@ type Stamp struct {
 	Seq    uint32 // place in the stream, for Unicast and Group in the stream to that target; from 0
 	Sent   int64  // Now() when the push was due
 	Size   int    // of the whole payload in bytes, MinPayload to MaxPayload
-	// Padding is what fills it up.
+	// Padding fills it up.
 	Padding Padding
 }
 
@@ -40,13 +40,13 @@ type Stamp struct {
 const (
 	// MinPayload is the size of the stamp alone.
 	MinPayload = 59
-	// MaxPayload is the largest a payload can say of itself.
+	// MaxPayload is the largest size that a stamp can express.
 	MaxPayload = 1<<24 - 1
 )
 
-// The payload is ASCII, so that it may travel as text and inside JSON: two
-// letters that tell the padding, then the fields in hexadecimal, then a CRC-32
-// of all that, then the padding.
+// The payload is ASCII, so that it can be sent as text and inside JSON: two
+// letters that identify the padding, the fields in hexadecimal, a CRC-32 of
+// both, then the padding.
 const stampLen = 51 // magic and fields, without the CRC
 
 // AppendPayload appends the payload that s describes. It panics if s.Size is
@@ -70,13 +70,13 @@ func AppendPayload(dst []byte, s Stamp) []byte {
 
 // Errors of ParsePayload.
 var (
-	// ErrForeign: not a benchmark payload at all.
+	// ErrForeign: not a benchmark payload.
 	ErrForeign = errors.New("not a benchmark payload")
 	// ErrCorrupt: a benchmark payload whose bytes have changed.
 	ErrCorrupt = errors.New("corrupt benchmark payload")
 )
 
-// ParsePayload reads a payload and checks every byte of it.
+// ParsePayload parses a payload and checks every byte of it.
 func ParsePayload(b []byte) (Stamp, error) {
 	padding, ours := paddingOf(b)
 	if len(b) < MinPayload || !ours {
@@ -106,7 +106,7 @@ func ParsePayload(b []byte) (Stamp, error) {
 
 const hexDigits = "0123456789abcdef"
 
-// appendHex appends the lowest digits of v, leading zeros included.
+// appendHex appends the lowest digits of v with leading zeros.
 func appendHex(dst []byte, v uint64, digits int) []byte {
 	for i := digits - 1; i >= 0; i-- {
 		dst = append(dst, hexDigits[v>>(4*i)&15])
@@ -114,10 +114,10 @@ func appendHex(dst []byte, v uint64, digits int) []byte {
 	return dst
 }
 
-// hexReader reads numbers of fixed width one after the other.
+// hexReader reads consecutive numbers of fixed width.
 type hexReader struct {
 	b   []byte
-	bad bool // a byte was no lower-case hexadecimal digit
+	bad bool // a byte was not a lower-case hexadecimal digit
 }
 
 func (h *hexReader) next(digits int) (v uint64) {
@@ -132,7 +132,7 @@ func (h *hexReader) next(digits int) (v uint64) {
 	return v
 }
 
-// hexValue holds a digit's value at its byte, 255 for every other byte.
+// hexValue maps a byte to its value as a digit, 255 if it is none.
 var hexValue = func() (t [256]uint8) {
 	for i := range t {
 		t[i] = 255

@@ -6,77 +6,78 @@ import (
 	"time"
 )
 
-// Plan says what a scenario does. Swarm.Streams, Swarm.Groups, Swarm.First
-// and Swarm.Arrived are set by the scenario.
+// Plan configures a scenario. Swarm.Streams, Swarm.Groups, Swarm.First and
+// Swarm.Arrived are set by the scenario.
 type Plan struct {
 	Swarm Config
-	// Control is the gateway's control API; connect, and idle without Bind,
-	// do without.
+	// Control is the gateway's control API; connect, and idle without Bind, do
+	// not need it.
 	Control *Control
-	// PID is the server's process on this machine, 0 if its costs are not to
-	// be measured, FindPID to look for the one that listens at the URLs.
+	// PID is the server's process on this machine, 0 if its costs are not
+	// measured, FindPID to find the one that listens at the URLs.
 	PID int
 	// Bind binds each connection to a uid of its own, in one of Groups groups
 	// (0: in none). Group and storm always do, with at least one group.
 	Bind   bool
 	Groups int
-	// Rate, For and Size are those of Pace. Mixed: of its unicasts.
+	// Rate, For and Size are those of Pace; in mixed, of its unicasts.
 	Rate float64
 	For  time.Duration
 	Size int
-	// Callers is how many push at once, each a stream of its own; they share
-	// the rate. At rate 0 a push to many is repeated once all callers' messages
-	// have arrived everywhere, a unicast once it is answered. 1 to 250.
+	// Callers is how many push concurrently, each with a stream of its own;
+	// they share the rate. At rate 0, a push to many is repeated once all
+	// callers' messages have arrived everywhere, a unicast once it is answered.
+	// 1 to 250.
 	Callers int
-	// BroadcastRate and BroadcastSize are those of mixed's broadcasts, at most
-	// 1,000,000 a second. Rate 0: none.
+	// BroadcastRate and BroadcastSize are those of the broadcasts of mixed, at
+	// most 1,000,000 per second. Rate 0: none.
 	BroadcastRate float64
 	BroadcastSize int
-	// Slow is how many of mixed's connections stop reading while it pushes.
+	// Slow is how many connections of mixed stop reading while it pushes.
 	Slow int
-	// Replace is how many connections a second come and go in churn, above
-	// 0 and up to 1,000,000. Broken is the part of them, 0 to 1, that are reset
-	// instead of saying goodbye. The first Stay connections stay all the time.
+	// Replace is how many connections per second come and go in churn, above 0
+	// and up to 1,000,000. Broken is the share of them, 0 to 1, that is reset
+	// instead of closed. The first Stay connections are never replaced.
 	Replace float64
 	Broken  float64
 	Stay    int
-	// GroupRate and UnicastRate are pushes a second to groups and to uids
-	// beside churn's broadcasts, at most 1,000,000; 0: none. With either of
-	// them connections are bound. They are owed to a connection once it is.
+	// GroupRate and UnicastRate are pushes per second to groups and to uids in
+	// addition to churn's broadcasts, at most 1,000,000; 0: none. With either
+	// of them connections are bound. A connection expects these pushes once it
+	// is bound.
 	GroupRate   float64
 	UnicastRate float64
-	// Settle is the time between opening and measuring.
+	// Settle is the pause between opening and measuring.
 	Settle time.Duration
 	// Patience is how long messages may take after the last push, and in churn
-	// and storm how long connections may.
+	// and storm how long connections may take.
 	Patience time.Duration
-	// Limit is the time for everything, the wait for the last messages
-	// excepted. 0: ten minutes more than what the plan asks for.
+	// Limit is the time for everything except the wait for the last messages.
+	// 0: ten minutes more than the plan requires.
 	Limit time.Duration
-	// Log is told what goes on, a line at a time. May be nil.
+	// Log receives lines about what happens. May be nil.
 	Log func(line string)
-	// Progress is told several times a second how far it is, from one goroutine
-	// at a time, but not that of Log. May be nil; then Swarm.Progress is left
-	// as it is.
+	// Progress is called several times a second, by one goroutine at a time,
+	// which is not that of Log. May be nil; then Swarm.Progress is unchanged.
 	Progress func(Progress)
 }
 
-// Bounds of a Plan.
+// Limits of a Plan.
 const (
 	maxDuration = 24 * time.Hour
-	maxCallers  = maxStreams - 6 // some scenarios have streams of their own
+	maxCallers  = maxStreams - 6 // some scenarios have additional streams
 	maxRate     = 1e6
 )
 
-// FindPID as a Plan's PID means the process that listens at the URLs, if that
-// can be told.
+// FindPID as a Plan's PID means the process that listens at the URLs, if it can
+// be found.
 const FindPID = -1
 
-// slack is the time for opening and closing that a plan need not ask for.
+// slack is the time for opening and closing that a plan does not state.
 const slack = 10 * time.Minute
 
-// prepare fills in what the scenario sets itself and reports the first
-// setting that is out of its range.
+// prepare fills in what the scenario sets itself and reports the first setting
+// that is out of range.
 func (p *Plan) prepare(sc *scenario) error {
 	if _, err := p.Swarm.withDefaults(); err != nil {
 		return err
@@ -118,7 +119,7 @@ func (p *Plan) asked() time.Duration {
 	return min(all, 4*maxDuration)
 }
 
-// check reports the first setting that is out of its range.
+// check reports the first setting that is out of range.
 func (p *Plan) check(sc *scenario) error {
 	if sc.needs&needsPace != 0 && (p.Callers < 1 || p.Callers > maxCallers) {
 		return fmt.Errorf("callers: %d is not between 1 and %d", p.Callers, maxCallers)
@@ -142,12 +143,12 @@ func (p *Plan) check(sc *scenario) error {
 		{"rate", p.Rate}, {"broadcast rate", p.BroadcastRate}, {"connections replaced", p.Replace},
 		{"rate of pushes to groups", p.GroupRate}, {"rate of unicasts", p.UnicastRate},
 	} {
-		if !(rate.n >= 0 && rate.n <= maxRate) { // not a number either
-			return fmt.Errorf("%s: %v is not between 0 and 1,000,000 a second", rate.name, rate.n)
+		if !(rate.n >= 0 && rate.n <= maxRate) { // also rejects NaN
+			return fmt.Errorf("%s: %v is not between 0 and 1,000,000 per second", rate.name, rate.n)
 		}
 	}
 	if sc.needs&needsMix != 0 && (p.Slow < 0 || p.Slow > p.Swarm.Connections-2) {
-		return fmt.Errorf("slow readers: %d is not between 0 and %d, the connections less two that read", p.Slow, max(p.Swarm.Connections-2, 0))
+		return fmt.Errorf("slow readers: %d is not between 0 and %d, the number of connections minus two that read", p.Slow, max(p.Swarm.Connections-2, 0))
 	}
 	if err := p.checkChurn(sc); err != nil {
 		return err
@@ -170,17 +171,17 @@ func (p *Plan) check(sc *scenario) error {
 	return nil
 }
 
-// checkChurn is check for what only churn has.
+// checkChurn is check for settings of churn.
 func (p *Plan) checkChurn(sc *scenario) error {
 	switch {
 	case sc.needs&needsReplace == 0:
 		return nil
 	case p.Replace == 0:
-		return errors.New("connections replaced: 0 a second is no churn")
-	case !(p.Broken >= 0 && p.Broken <= 1): // not a number either
+		return errors.New("connections replaced: 0 per second is not churn")
+	case !(p.Broken >= 0 && p.Broken <= 1): // also rejects NaN
 		return fmt.Errorf("connections reset: %v is not between 0 and 1, the share of those replaced", p.Broken)
 	case p.Stay < 0 || p.Stay >= p.Swarm.Connections:
-		return fmt.Errorf("connections that stay: %d is not between 0 and %d, the connections less one", p.Stay, p.Swarm.Connections-1)
+		return fmt.Errorf("connections that stay: %d is not between 0 and %d, the number of connections minus one", p.Stay, p.Swarm.Connections-1)
 	}
 	return nil
 }

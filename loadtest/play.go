@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// play is one scenario being played: by one goroutine.
+// play is one run of a scenario. It belongs to one goroutine.
 type play struct {
 	Plan
 	scenario *scenario
@@ -18,24 +18,26 @@ type play struct {
 	meter    *meter
 	binder   *binder
 
-	// swarms are open and owed all that was pushed; the first stands for all
-	// in the scenarios that have one.
+	// swarms are open and expect every push; the first stands for all in
+	// scenarios that have only one.
 	swarms []*Swarm
-	// slow is the one whose connections may stop reading, nil without them.
+	// slow is the swarm whose connections may stop reading, nil if there is
+	// none.
 	slow *Swarm
-	// slowness is what the server said of slow clients when measuring began,
-	// and after gather what has been added since. Nil if it says nothing.
+	// slowness is what the server reported about slow clients when measuring
+	// began and, after gather, what has been added since. Nil if it reports
+	// nothing.
 	slowness *slowness
 
-	doing     string // for whoever interrupts
+	doing     string // for the result of an interrupted run
 	measuring time.Time
 	self      time.Duration // CPU time of this process when measuring began
 	busy      time.Duration // of the whole machine
 }
 
-// Reasons for a play to end before its time.
+// Reasons for a play to end early.
 var (
-	errLimit   = errors.New("the time for everything is over")
+	errLimit   = errors.New("the time limit has passed")
 	errAllLost = errors.New("no connection is left")
 )
 
@@ -65,7 +67,7 @@ func (pl *play) prepare(ctx context.Context) error {
 		return err
 	}
 	if searchesPorts(c.Connections, targets, len(c.Sources)) {
-		pl.result.warn("connecting took longer than it need have: beyond half the ports of a source address the kernel searches long for a free one; use more source addresses")
+		pl.result.warn("connecting took longer than necessary: once half the ports of a source address are in use, the kernel takes long to find a free one; use more source addresses")
 	}
 	if pl.PID == FindPID {
 		pid, why := listenerOf(targets)
@@ -73,7 +75,7 @@ func (pl *play) prepare(ctx context.Context) error {
 			pl.log("the server's memory and CPU are not measured: %s", why)
 		}
 		pl.meter, err = newMeter(pid)
-		if err != nil { // it has found the process, but may not look into it
+		if err != nil { // the process was found, but may not be inspected
 			pl.log("the server's memory and CPU are not measured: %v", err)
 			pl.PID, pl.meter, err = 0, &meter{}, nil
 		}
@@ -114,8 +116,8 @@ func (pl *play) run(ctx context.Context) error {
 	return pl.finish(failed, context.Cause(ctx))
 }
 
-// finish completes the result after an error of a step, or nil, and the reason
-// for which the play ended early, or nil.
+// finish completes the result. failed is the error of a step, cause the reason
+// for an early end; both may be nil.
 func (pl *play) finish(failed, cause error) error {
 	var open *OpenError
 	if errors.As(failed, &open) {
@@ -127,7 +129,7 @@ func (pl *play) finish(failed, cause error) error {
 	case cause != nil:
 		pl.result.Interrupted = pl.doing
 		if errors.Is(failed, cause) || errors.Is(failed, context.Canceled) {
-			failed = nil // that is what it was asked for
+			failed = nil // it was asked to
 		}
 	}
 	if failed != nil {
@@ -149,8 +151,8 @@ func (pl *play) finish(failed, cause error) error {
 	return inOneLine(all)
 }
 
-// awaitDeaths waits until no more connections are lost: a server that has died
-// is known by one of them, or by its control API, before the others are closed.
+// awaitDeaths waits until no more connections are lost: the death of a server
+// shows on one connection, or at its control API, before the others are closed.
 func (pl *play) awaitDeaths() {
 	const most = 20
 	for n, before := 0, -1; n < most; n++ {
@@ -184,7 +186,7 @@ func (pl *play) open(ctx context.Context) error {
 	return pl.meter.opened()
 }
 
-// openSwarm opens one of the swarms of the play.
+// openSwarm opens one of the play's swarms.
 func (pl *play) openSwarm(ctx context.Context, c Config) (*Swarm, error) {
 	s, err := Open(ctx, c)
 	if err == nil {
@@ -200,7 +202,7 @@ func (pl *play) bind(ctx context.Context) error {
 	if err := pl.binder.settle(ctx, pl.result.Connections); err != nil {
 		return err
 	}
-	pl.log("bound to uids of their own, %d groups", pl.Groups)
+	pl.log("each bound to its own uid, %d groups", pl.Groups)
 	return nil
 }
 
@@ -231,10 +233,10 @@ func (pl *play) measure(ctx context.Context) error {
 	return err
 }
 
-// lossPoll is how often watch looks.
+// lossPoll is how often watch checks.
 const lossPoll = 50 * time.Millisecond
 
-// watch calls lost once no connection is left and tells of progress, until ctx
+// watch calls lost once no connection is left, and reports progress, until ctx
 // is done.
 func (pl *play) watch(ctx context.Context, lost context.CancelCauseFunc) {
 	for ctx.Err() == nil {
@@ -250,12 +252,12 @@ func (pl *play) watch(ctx context.Context, lost context.CancelCauseFunc) {
 	}
 }
 
-// straggle is how long after the last message owed a duplicate may still come
-// and be noticed.
+// straggle is how long after the last expected message a duplicate is still
+// noticed.
 const straggle = 50 * time.Millisecond
 
-// await waits until all that was pushed has arrived, however ctx ends, and
-// tells whether it has. What has not is in the report.
+// await waits until all pushes have arrived, however ctx ends, and reports
+// whether they have. The report says what is missing.
 func (pl *play) await(ctx context.Context) bool {
 	for _, s := range pl.swarms {
 		if err := s.waitPatiently(ctx, pl.Patience); err != nil {
@@ -284,7 +286,7 @@ func (pl *play) gather() {
 	self, busy := ownCPU()-pl.self, busyCPU()-pl.busy
 	var err error
 	if r.Server, err = pl.meter.end(r.Connections, r.Report.Received); err != nil {
-		r.warn("the server's memory and CPU are not known: %v", err)
+		r.warn("the server's memory and CPU are unknown: %v", err)
 	}
 	if r.Server != nil {
 		r.Foreign = max(0, (busy-self-r.Server.CPU).Seconds()/max(r.Held.Seconds(), 1e-9)/float64(runtime.NumCPU()))
@@ -294,7 +296,7 @@ func (pl *play) gather() {
 	}
 }
 
-// load is the CPU time of this process since a reading of ownCPU, in parts of
+// load is the CPU time of this process since a reading of ownCPU, relative to
 // what the loops of the swarms can use in that time.
 func (pl *play) load(since, took time.Duration) float64 {
 	loops := max(pl.Swarm.Loops, 1)
@@ -320,12 +322,12 @@ func (pl *play) close() {
 func ownCPU() time.Duration {
 	cpu, err := Process{PID: os.Getpid()}.CPU()
 	if err != nil {
-		panic("loadtest: " + err.Error()) // a process can always read its own
+		panic("loadtest: " + err.Error()) // a process can always read its own CPU time
 	}
 	return cpu
 }
 
-// busyCPU is BusyCPU, or 0 where that can't be read.
+// busyCPU is BusyCPU, or 0 if that cannot be read.
 func busyCPU() time.Duration {
 	cpu, err := BusyCPU()
 	if err != nil {

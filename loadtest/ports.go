@@ -6,15 +6,15 @@ import (
 )
 
 // PortsError says that the source addresses have too few ports for the
-// connections asked for.
+// requested connections.
 type PortsError struct {
 	Wanted int
 	// Fits is how many connections there is room for.
 	Fits int
 	// First and Last are the ports that the kernel gives to connections.
 	First, Last int
-	// Sources and Targets are how many addresses connections come from and go
-	// to.
+	// Sources and Targets are the number of addresses that connections come
+	// from and go to.
 	Sources, Targets int
 }
 
@@ -25,13 +25,13 @@ func (e *PortsError) Error() string {
 		e.Wanted, e.First, e.Last, e.Sources, e.Targets, e.Fits)
 }
 
-// checkPorts tells whether n connections to the targets in turn, each from
-// sources addresses in turn (0: the kernel's choice), can have a port each.
-// Ports that others use are not counted.
+// checkPorts reports whether each of n connections to the targets in turn, from
+// that many source addresses in turn (0: the kernel's choice), can have a port.
+// Ports that others use are not considered.
 func checkPorts(n int, targets []target, sources int) error {
 	first, last, err := portRange()
 	if err != nil {
-		return nil // connecting will tell
+		return nil // connecting will show it
 	}
 	return roomForPorts(n, targets, sources, first, last)
 }
@@ -50,15 +50,15 @@ func roomForPorts(n int, targets []target, sources, first, last int) error {
 	return nil
 }
 
-// searchesPorts tells whether the kernel has to search long for free ports: it
-// takes every second one first, and once those are gone it looks at all of them
-// for each connection.
+// searchesPorts reports whether the kernel will take long to find free ports:
+// it prefers every second port, and once those are used up it examines all of
+// them for each connection.
 func searchesPorts(n int, targets []target, sources int) bool {
 	first, last, err := portRange()
 	return err == nil && roomForPorts(n, targets, sources, first, first+(last-first)/2) != nil
 }
 
-// portRange is what net.ipv4.ip_local_port_range says, which IPv6 shares.
+// portRange is net.ipv4.ip_local_port_range, which also applies to IPv6.
 func portRange() (first, last int, err error) {
 	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {

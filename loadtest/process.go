@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process reads what a process costs. Its methods may be called from any
-// goroutine; all need Linux and a process of the same user.
+// Process reads the costs of a process. Its methods may be called from any
+// goroutine; they need Linux and a process of the same user.
 type Process struct{ PID int }
 
-// CPU is the user and system time of all its threads together, threads that
-// have ended included, in nanoseconds as the scheduler counts them.
+// CPU is the user and system time of all its threads, including ended ones, in
+// nanoseconds as the scheduler counts them.
 func (p Process) CPU() (time.Duration, error) {
-	// The CPU clock of a process, as clock_getcpuclockid(3) makes it.
+	// The CPU clock of a process, computed as by clock_getcpuclockid(3).
 	const schedClock = 2
 	var ts unix.Timespec
 	if err := unix.ClockGettime(int32(^p.PID<<3|schedClock), &ts); err != nil {
@@ -27,8 +27,8 @@ func (p Process) CPU() (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// PSS is its proportional set size in bytes: memory shared with other
-// processes counts in equal parts.
+// PSS is its proportional set size in bytes: shared memory is divided among the
+// processes that share it.
 func (p Process) PSS() (int64, error) {
 	kib, err := p.field("smaps_rollup", "Pss:")
 	return kib << 10, err
@@ -46,8 +46,7 @@ func (p Process) Threads() (int, error) {
 	return int(n), err
 }
 
-// Name is the name of the program, at most 15 bytes of it, "" if that is not
-// known.
+// Name is the name of the program, at most 15 bytes of it, "" if unknown.
 func (p Process) Name() string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID))
 	if err != nil {
@@ -67,7 +66,7 @@ func (p Process) Files() (int, error) {
 	return len(names), err
 }
 
-// field is the first number behind a name at the beginning of a line.
+// field is the number after a name at the beginning of a line.
 func (p Process) field(file, name string) (int64, error) {
 	path := fmt.Sprintf("/proc/%d/%s", p.PID, file)
 	b, err := os.ReadFile(path)
@@ -88,9 +87,9 @@ func (p Process) field(file, name string) (int64, error) {
 	return 0, fmt.Errorf("%s: no %s", path, name)
 }
 
-// BusyCPU is the time all cores of this machine together have spent on
-// anything, time stolen by the hypervisor included, since it started. The
-// kernel counts it in ticks of 10 ms.
+// BusyCPU is the time that all cores of this machine have been busy since it
+// started, including time stolen by the hypervisor. The kernel counts it in
+// ticks of 10 ms.
 func BusyCPU() (time.Duration, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -98,8 +97,8 @@ func BusyCPU() (time.Duration, error) {
 	}
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	words := bytes.Fields(line)
-	// cpu user nice system idle iowait irq softirq steal guest guest_nice;
-	// guest time is in user already.
+	// cpu user nice system idle iowait irq softirq steal guest guest_nice; user
+	// includes guest time.
 	if len(words) < 9 || string(words[0]) != "cpu" {
 		return 0, errors.New("/proc/stat: no line for all cores")
 	}

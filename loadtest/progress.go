@@ -6,17 +6,18 @@ import "time"
 type Progress struct {
 	// Measuring is false while connections open.
 	Measuring bool
-	// Open of Connections: kept up to date while connections open.
+	// Open of Connections is kept up to date while connections open.
 	Open, Connections int
-	// Elapsed of For, while measuring. What is on its way when the time is
-	// over is waited for, so that Elapsed may become more. For is 0 if there is
-	// no set time.
+	// Elapsed of For, while measuring. When the time is over, messages in
+	// flight are waited for, so Elapsed may exceed For. For is 0 if there is no
+	// fixed time.
 	Elapsed, For time.Duration
-	// Received and Expected are messages, as Swarm.Delivered counts them.
+	// Received and Expected are numbers of messages, as Swarm.Delivered counts
+	// them.
 	Received, Expected int64
 }
 
-// tellOpening makes the swarm's opening tell the plan's Progress.
+// tellOpening makes the opening of the swarm report to the plan's Progress.
 func (p *Plan) tellOpening() {
 	if p.Progress == nil {
 		return
@@ -25,7 +26,7 @@ func (p *Plan) tellOpening() {
 	p.Swarm.Progress = func(opened int) { p.Progress(Progress{Open: opened, Connections: of}) }
 }
 
-// tell tells how far measuring is.
+// tell reports the progress of measuring.
 func (pl *play) tell() {
 	if pl.Progress == nil {
 		return

@@ -11,24 +11,24 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Pusher hands one payload to the server: to everybody, or to the connection
+// Pusher passes one payload to the server: for everybody, or for the connection
 // with this index. It returns once the server has answered.
 type Pusher func(ctx context.Context, target int, payload []byte) (PushResult, error)
 
-// Pushes are what callers have done so far.
+// Pushes sums up what callers have done.
 type Pushes struct {
-	Taken   int `json:"taken"`   // by the server
+	Taken   int `json:"taken"`   // accepted by the server
 	Refused int `json:"refused"` // 503: no room, try later
-	// Matched and Dropped are the sums of what the server answered, Receivers
-	// is what Matched should be.
+	// Matched and Dropped are the sums of the server's answers; Receivers is
+	// what Matched should be.
 	Matched   int           `json:"matched"`
 	Receivers int           `json:"receivers"`
 	Dropped   int           `json:"dropped"`
 	Took      time.Duration `json:"took_ns"`
-	// Answer is the time to the server's answer.
+	// Answer is the time until the server's answer.
 	Answer Latency `json:"answer"`
-	// Oversleep is by how much callers woke too late for a push that was due,
-	// which is part of its latency, and no fault of the server.
+	// Oversleep is how late callers woke up for pushes that were due. It is
+	// part of the latency, but not the server's fault.
 	Oversleep Latency `json:"oversleep"`
 
 	answer, oversleep *hdrhistogram.Histogram
@@ -51,25 +51,25 @@ func (p *Pushes) merge(other *Pushes) {
 	p.Answer, p.Oversleep = Summary(p.answer), Summary(p.oversleep)
 }
 
-// Pace says when a caller pushes and what.
+// Pace says when and what a caller pushes.
 type Pace struct {
-	// Rate is pushes a second. Push k is due at k/Rate, however long those
-	// before it took, and its latency counts from there: a slow server can't
-	// hide its delays by holding the caller up. 0: each as soon as the one
-	// before is answered.
+	// Rate is pushes per second. Push k is due at k/Rate, however long earlier
+	// pushes took, and its latency is measured from then: a slow server cannot
+	// hide its delays by delaying the caller. 0: each push follows the answer
+	// to the previous one.
 	Rate float64
 	// For is how long, and Most (if not 0) how many at most.
 	For  time.Duration
 	Most int
 	// Size of a payload in bytes.
 	Size int
-	// Target is the connection that push k goes to. Nil for broadcasts.
+	// Target is the connection for push k. Nil for broadcasts.
 	Target func(k int) int
 }
 
-// Push pushes along the stream as p says until the time is over or ctx is
-// done; neither is an error. Pushes refused with 503 are counted and not tried
-// again. Any other failure ends it.
+// Push pushes along the stream according to p until the time is over or ctx is
+// done; neither is an error. Pushes refused with 503 are counted and not
+// repeated. Any other failure ends it.
 func (st *Stream) Push(ctx context.Context, push Pusher, p Pace) (*Pushes, error) {
 	done := newPushes()
 	begun := Now()
@@ -107,7 +107,7 @@ func (st *Stream) Push(ctx context.Context, push Pusher, p Pace) (*Pushes, error
 	return done, nil
 }
 
-// waitUntil sleeps until a time of Now; false if ctx was done before.
+// waitUntil sleeps until a time of Now; false if ctx was done first.
 func waitUntil(ctx context.Context, timer *time.Timer, when int64) bool {
 	timer.Reset(time.Duration(max(when-Now(), 0)))
 	select {
@@ -118,17 +118,17 @@ func waitUntil(ctx context.Context, timer *time.Timer, when int64) bool {
 	}
 }
 
-// outcome is what one push came to.
+// outcome is the result of one push.
 type outcome struct {
 	result    PushResult
-	receivers int   // of ours
+	receivers int   // ours
 	took      int64 // until the answer, in ns
 	refused   bool  // with 503
 	err       error
 }
 
-// once makes one push. Once begun it is not broken off, since nobody could
-// tell then whether it will arrive; Control has a time limit of its own.
+// once makes one push. It is not interrupted, since nobody could tell then
+// whether it will arrive; Control has a time limit of its own.
 func (st *Stream) once(ctx context.Context, push Pusher, target int, payload []byte) outcome {
 	sent := Now()
 	result, err := push(context.WithoutCancel(ctx), target, payload)
@@ -160,16 +160,16 @@ func (p *Pushes) note(o outcome) error {
 	return nil
 }
 
-// finish completes p after the pushes that began at a time of Now.
+// finish completes p for pushes that began at a time of Now.
 func (p *Pushes) finish(begun int64) {
 	p.Took = time.Duration(Now() - begun)
 	p.Answer, p.Oversleep = Summary(p.answer), Summary(p.oversleep)
 }
 
-// Volleys pushes one payload along every one of the streams at the same
-// time, waits until all have arrived everywhere, and begins again, until the
-// time is over, p.Most volleys (if not 0) are done, or ctx is done. p.Rate is
-// ignored. A message that does not arrive within patience is an error.
+// Volleys pushes one payload along each of the streams at the same time, waits
+// until all have arrived everywhere, and begins again, until the time is over,
+// p.Most volleys (if not 0) are done, or ctx is done. p.Rate is ignored. A
+// message that does not arrive within patience is an error.
 func (s *Swarm) Volleys(ctx context.Context, push Pusher, streams []*Stream, p Pace, patience time.Duration) (*Pushes, error) {
 	all := newPushes()
 	begun := Now()

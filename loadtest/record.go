@@ -9,12 +9,12 @@ import (
 	"castgate/internal/machine"
 )
 
-// Record is a result with all that is to be known of its run, to be kept: as
-// JSON and as a page. A page can be made of a record that was read from JSON.
+// Record is a result with everything about its run, to be stored as JSON and as
+// a page. A record that was read from JSON can be written as a page.
 type Record struct {
 	*Result
 	// Fault is what the server did wrong, or what ended the run; empty if
-	// nothing.
+	// nothing did.
 	Fault   string          `json:"fault,omitempty"`
 	Command []string        `json:"command"` // the command line, the program's name first
 	Version string          `json:"version"`
@@ -23,8 +23,8 @@ type Record struct {
 	Distributions []Distribution `json:"distributions,omitempty"`
 }
 
-// NewRecord makes a record of what Run has returned, on the machine of Run.
-// The result must not be nil. Secrets have to be left out of the command.
+// NewRecord makes a record of what Run returned on this machine. result must
+// not be nil. The command must not contain secrets.
 func NewRecord(r *Result, fault error, command []string, version string) *Record {
 	rec := &Record{Result: r, Command: command, Version: version, Machine: machine.This()}
 	if fault != nil {
@@ -36,14 +36,14 @@ func NewRecord(r *Result, fault error, command []string, version string) *Record
 	return rec
 }
 
-// WriteJSON writes the record as one JSON object over several lines.
+// WriteJSON writes the record as one indented JSON object.
 func (r *Record) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
 }
 
-// maxRecord bounds a record in JSON in bytes; the longest timeline takes about
+// maxRecord limits a record in JSON, in bytes; the longest timeline takes about
 // 1 MB.
 const maxRecord = 64 << 20
 

@@ -15,58 +15,59 @@ import (
 type counts struct {
 	bytes                                      uint64
 	texts, binaries                            uint64 // messages
-	deflated                                   uint64 // of them, those that came compressed
-	handshakes, resumed                        uint64 // of TLS; with a session of before
+	deflated                                   uint64 // of them, those that were compressed
+	handshakes, resumed                        uint64 // of TLS; resumed ones
 	pings, pongs, closes                       uint64
 	duplicates, reordered, corrupt, misrouted  uint64
 	foreign, pongsRefused                      uint64
 	foreignExample, corruptExample, wrongRoute string // the first of each
 }
 
-// Report is what a swarm has received up to a moment.
+// Report is what a swarm has received so far.
 type Report struct {
 	Connections int `json:"connections"`
 	Open        int `json:"open"` // handshake and init message done, and not lost since
-	// Lost connections by what ended them.
+	// Deaths counts lost connections by what ended them.
 	Deaths map[string]int `json:"deaths"`
 
 	Bytes    uint64 `json:"bytes"` // read from the sockets
-	Texts    uint64 `json:"texts"` // messages, the init message among them
+	Texts    uint64 `json:"texts"` // messages, including the init message
 	Binaries uint64 `json:"binaries"`
 	Pings    uint64 `json:"pings"`
 	Pongs    uint64 `json:"pongs"`
 	Closes   uint64 `json:"closes"` // close frames
-	// Deflated counts messages that came compressed (Config.Compress).
+	// Deflated counts compressed messages (Config.Compress).
 	Deflated uint64 `json:"deflated,omitempty"`
-	// TLSHandshakes are those of wss connections, TLSResumed those of them that
-	// went on with an earlier session.
+	// TLSHandshakes are those of wss connections; TLSResumed of them resumed an
+	// earlier session.
 	TLSHandshakes uint64 `json:"tls_handshakes,omitempty"`
 	TLSResumed    uint64 `json:"tls_resumed,omitempty"`
 
 	// Expected counts deliveries: a broadcast once for each connection.
 	Expected   uint64 `json:"expected"`
 	Received   uint64 `json:"received"` // of them, each counted once
-	Lost       uint64 `json:"lost"`     // committed and not received so far
+	Lost       uint64 `json:"lost"`     // committed and not received yet
 	LostOn     int    `json:"lost_on"`  // number of connections that miss something
 	Unexpected uint64 `json:"unexpected"`
 	Duplicates uint64 `json:"duplicates"`
-	Reordered  uint64 `json:"reordered"` // came after a later one of the same stream
-	Corrupt    uint64 `json:"corrupt"`   // payloads with changed bytes, or binary ones
+	Reordered  uint64 `json:"reordered"` // arrived after a later one of the same stream
+	Corrupt    uint64 `json:"corrupt"`   // payloads with changed bytes, and binary ones
 	Misrouted  uint64 `json:"misrouted"` // payloads meant for another connection
-	Foreign    uint64 `json:"foreign"`   // messages that are no payload of this run
-	// PongsRefused counts pings that could not be answered at once because
-	// the socket took no bytes.
+	Foreign    uint64 `json:"foreign"`   // messages that are not a payload of this run
+	// PongsRefused counts pings that could not be answered at once because the
+	// socket accepted no bytes.
 	PongsRefused uint64 `json:"pongs_refused"`
 
 	Connect   Latency `json:"connect"` // from connect() to the init message, TLS included
 	Broadcast Latency `json:"broadcast"`
 	Unicast   Latency `json:"unicast"`
 	Group     Latency `json:"group"`
-	// Last is the time from a broadcast's sending to its last receiver.
-	// Broadcasts that miss a receiver count with those that had it.
+	// Last is the time from a broadcast's sending until its last receiver has
+	// it. Receivers that miss it are ignored.
 	Last Latency `json:"last"`
 
-	// Timeline is all that over time. Latencies forgotten are still in it.
+	// Timeline is the same over time. It still contains latencies that were
+	// forgotten.
 	Timeline *Timeline `json:"timeline"`
 
 	// Histograms of the above, in nanoseconds, by kind of push.
@@ -76,8 +77,8 @@ type Report struct {
 	acceptForeign bool
 }
 
-// Report tells what has been received so far. Deliveries still on their way
-// count as lost: call WaitDelivered first.
+// Report returns what has been received so far. Deliveries in flight count as
+// lost: call WaitDelivered first.
 func (s *Swarm) Report() *Report {
 	if r := s.report(); r != nil {
 		return r
@@ -86,10 +87,10 @@ func (s *Swarm) Report() *Report {
 	return s.final
 }
 
-// report gathers from the loops; nil if they have ended.
+// report collects from the loops; nil if they have ended.
 func (s *Swarm) report() *Report { return reportOf([]*Swarm{s}) }
 
-// reportOf is the report of swarms that make one: with the same streams, and
+// reportOf is the report of swarms that make up one: with the same streams, and
 // begun at the same time. Nil if one of them has ended.
 func reportOf(swarms []*Swarm) *Report {
 	first := swarms[0]
@@ -123,7 +124,7 @@ func reportOf(swarms []*Swarm) *Report {
 	return r
 }
 
-// addTo adds what the loop has seen to r. On the loop's goroutine.
+// addTo adds what the loop has seen to r. It runs on the loop's goroutine.
 func (l *loop) addTo(r *Report, connected *hdrhistogram.Histogram, last [][]int64) {
 	c := &l.counts
 	r.Bytes += c.bytes
@@ -164,7 +165,7 @@ func (l *loop) addTo(r *Report, connected *hdrhistogram.Histogram, last [][]int6
 	l.addDeliveries(r)
 }
 
-// addDeliveries compares what was committed with what each connection got.
+// addDeliveries compares what was committed with what each connection received.
 func (l *loop) addDeliveries(r *Report) {
 	r.Expected += l.past.expected
 	r.Received += l.past.expected - l.past.lost
@@ -185,7 +186,7 @@ func (l *loop) addDeliveries(r *Report) {
 				r.Lost += uint64(want - got)
 				lost = true
 			} else if most := t.owed(c.begun.Load()); got > most {
-				// One push more may have been begun than is known to be taken.
+				// One more push may have begun than is known to be accepted.
 				r.Unexpected += uint64(got - most)
 			}
 		}
@@ -195,7 +196,8 @@ func (l *loop) addDeliveries(r *Report) {
 	}
 }
 
-// Err is nil if everything was as it should be, or says all that was not.
+// Err is nil if everything was as it should be, or says everything that was
+// not.
 func (r *Report) Err() error {
 	var all []string
 	fault := func(n uint64, format string, args ...any) {
@@ -215,9 +217,9 @@ func (r *Report) Err() error {
 	fault(r.Misrouted, "%d messages reached a connection they were not for", r.Misrouted)
 	fault(r.Unexpected, "%d messages arrived that were never sent", r.Unexpected)
 	if !r.acceptForeign {
-		fault(r.Foreign, "%d messages are no payload of this run", r.Foreign)
+		fault(r.Foreign, "%d messages are not payloads of this run", r.Foreign)
 	}
-	fault(r.PongsRefused, "%d pings could not be answered: the socket took no bytes", r.PongsRefused)
+	fault(r.PongsRefused, "%d pings could not be answered: the socket accepted no bytes", r.PongsRefused)
 	if all == nil {
 		return nil
 	}
@@ -241,7 +243,7 @@ func joinCounts(m map[string]int) string {
 	return strings.Join(keys, ", ")
 }
 
-// Round makes a duration fit for reading: three significant digits or so.
+// Round rounds a duration for reading, to about three significant digits.
 func Round(d time.Duration) time.Duration {
 	for unit := time.Second; unit >= time.Microsecond; unit /= 10 {
 		if d >= 10*unit {

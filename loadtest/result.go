@@ -5,30 +5,34 @@ import (
 	"time"
 )
 
-// Result is what a scenario found.
+// Result is the result of a scenario.
 type Result struct {
 	Scenario    string    `json:"scenario"`
 	Started     time.Time `json:"started"`
 	Connections int       `json:"connections"`
-	// Groups is how many groups the connections were bound to, 0 if to none.
+	// Groups is the number of groups that the connections were bound to, 0 for
+	// none.
 	Groups int `json:"groups,omitempty"`
-	// Interrupted says what was going on when the run was ended from outside.
+	// Interrupted says what was going on when the run was interrupted from
+	// outside.
 	Interrupted string        `json:"interrupted,omitempty"`
 	Opening     time.Duration `json:"opening_ns"` // until the last connection was open
 	Held        time.Duration `json:"held_ns"`    // while the rest was measured
 	Server      *ServerCost   `json:"server,omitempty"`
-	// Pushes are those the scenario is about, all callers together.
+	// Pushes are those that the scenario is about, of all callers together.
 	Pushes *Pushes `json:"pushes,omitempty"`
-	// Deliveries is messages received a second, while pushing.
+	// Deliveries is the number of messages received per second while pushing.
 	Deliveries float64 `json:"deliveries_per_second,omitempty"`
-	// SwarmLoad is the CPU time of this process by its loops and time, while
-	// measuring (connect: while opening): near 1 the swarm is the bottleneck.
+	// SwarmLoad is the CPU time of this process relative to what its loops
+	// could use while measuring (connect: while opening). Near 1 the swarm is
+	// the bottleneck.
 	SwarmLoad float64 `json:"swarm_load"`
-	// Foreign is the part of this machine's CPU time that neither the server
-	// nor the swarm used while measuring, 0 to 1. 0 if the server is not
+	// Foreign is the share of this machine's CPU time, 0 to 1, that neither the
+	// server nor the swarm used while measuring. 0 if the server is not
 	// measured.
 	Foreign float64 `json:"foreign_cpu"`
-	// Report is of all connections but slow readers. Nil if none was opened.
+	// Report covers all connections except slow readers. Nil if none was
+	// opened.
 	Report *Report `json:"report"`
 	Mixed  *Mixed  `json:"mixed,omitempty"`
 	Churn  *Churn  `json:"churn,omitempty"`
@@ -42,23 +46,23 @@ func (r *Result) warn(format string, args ...any) {
 }
 
 // judge adds reasons to doubt the figures. A run that has failed could not do
-// all that was wanted.
+// everything that was planned.
 func (r *Result) judge(p *Plan, failed bool) {
 	if r.SwarmLoad > 0.85 && max(r.Opening, r.Held) > 100*time.Millisecond {
 		r.warn("the swarm was busy %.0f %% of its time: the figures show its limits, not the server's; more loops may help", 100*r.SwarmLoad)
 	}
-	// The kernel counts in ticks: a short time tells nothing.
+	// The kernel counts in ticks, so a short time says nothing.
 	if r.Foreign > 0.1 && r.Held > time.Second/2 {
-		r.warn("others used %.0f %% of this machine's CPU time: the figures are of a server and a swarm that had to wait", 100*r.Foreign)
+		r.warn("other processes used %.0f %% of this machine's CPU time, so the server and the swarm had to wait", 100*r.Foreign)
 	}
 	if c := r.Server; c != nil && c.PSSPerConnection <= 0 && (r.Scenario == "idle" || r.Scenario == "connect") {
-		r.warn("the server took no more memory for the connections: it still had some from before; start it anew to see what they cost")
+		r.warn("the server needed no more memory for the connections, because it still held memory from before; restart it to measure their cost")
 	}
 	if r.Pushes == nil {
 		return
 	}
 	if r.Churn == nil && r.Pushes.Matched != r.Pushes.Receivers {
-		r.warn("the server matched %d receivers, the swarm should have been %d: other clients are connected, or ours are not", r.Pushes.Matched, r.Pushes.Receivers)
+		r.warn("the server matched %d receivers instead of the swarm's %d: other clients are connected, or some of ours are not", r.Pushes.Matched, r.Pushes.Receivers)
 	}
 	wanted := p.For.Seconds()
 	if failed || r.Storm != nil {
@@ -76,17 +80,17 @@ func (r *Result) judge(p *Plan, failed bool) {
 	}
 }
 
-// judge adds reasons to doubt pushes of which so many were wanted, 0 for as
+// judge adds reasons to doubt pushes. wanted is how many were planned, 0 for as
 // many as possible.
 func (p *Pushes) judge(r *Result, name string, wanted float64) {
 	if p.Refused > 0 {
-		r.warn("the server refused %d %s for want of room", p.Refused, name)
+		r.warn("the server refused %d %s because it had no room", p.Refused, name)
 	}
 	if p.Dropped > 0 {
-		r.warn("the server says that it dropped %d of the messages of %s", p.Dropped, name)
+		r.warn("the server reports that it dropped %d of the messages of %s", p.Dropped, name)
 	}
 	if wanted > 0 && float64(p.Taken+p.Refused) < 0.98*wanted-1 {
-		why := "the server's answers took too long for that rate"
+		why := "the server answered too slowly for that rate"
 		if r.Interrupted != "" {
 			why = "the run was interrupted"
 		}

@@ -22,39 +22,39 @@ const (
 type scenario struct {
 	name, does string
 	needs      needs
-	// doing is what a result interrupted while measuring says.
+	// doing describes the measurement in a result that was interrupted.
 	doing string
-	// streams are what the swarm expects.
+	// streams are those that the swarm expects.
 	streams func(p *Plan) []Kind
-	// open opens the swarms where that is not just one of p.Swarm.
+	// open opens the swarms, if they are not simply one of p.Swarm.
 	open func(ctx context.Context, pl *play) error
-	// measure is all that comes once connections are open and bound. What it
-	// has put into the result counts even if it fails.
+	// measure is everything after connections are open and bound. What it has
+	// put into the result counts even if it fails.
 	measure func(ctx context.Context, pl *play) error
-	// judge adds what only this scenario can find wrong, when all has come
-	// that will come. May be nil.
+	// judge adds faults that only this scenario can find, after the last
+	// message has arrived. May be nil.
 	judge func(pl *play) error
 }
 
 // scenarios in the order in which they are listed.
 var scenarios = []*scenario{
-	{name: "connect", does: "open the connections, say how fast and at what cost", doing: "holding", measure: measureConnect},
-	{name: "idle", does: "hold the connections, say what each costs the server", doing: "holding", measure: measureIdle},
+	{name: "connect", does: "open the connections and report how fast and at what cost", doing: "holding", measure: measureConnect},
+	{name: "idle", does: "hold the connections and report what each costs the server", doing: "holding", measure: measureIdle},
 	{
 		name: "broadcast", does: "push to all connections", doing: "pushing",
 		needs: needsControl | needsPace | needsSize, streams: callersOf(Broadcast), measure: measureBroadcast,
 	},
 	{
-		name: "group", does: "push to one group after the other", doing: "pushing",
+		name: "group", does: "push to one group after another", doing: "pushing",
 		needs:   needsControl | needsIDs | needsGroups | needsPace | needsSize,
 		streams: callersOf(Group), measure: measureGroup,
 	},
 	{
-		name: "unicast", does: "push to one connection after the other", doing: "pushing",
+		name: "unicast", does: "push to one connection after another", doing: "pushing",
 		needs: needsControl | needsIDs | needsPace | needsSize, streams: callersOf(Unicast), measure: measureUnicast,
 	},
 	{
-		name: "mixed", does: "push to single connections while broadcasts and slow readers run", doing: "pushing",
+		name: "mixed", does: "push to single connections beside broadcasts and slow readers", doing: "pushing",
 		needs: needsControl | needsIDs | needsPace | needsSize | needsMix, streams: mixedStreams,
 		open: openMixed, measure: measureMixed, judge: judgeMixed,
 	},
@@ -63,12 +63,12 @@ var scenarios = []*scenario{
 		needs: needsControl | needsPace | needsSize | needsReplace, streams: churnStreams, measure: measureChurn, judge: judgeChurn,
 	},
 	{
-		name: "storm", does: "cut all connections at once, say when the last is back and bound", doing: "in the storm",
+		name: "storm", does: "cut all connections at once and report when the last is back and bound", doing: "in the storm",
 		needs: needsControl | needsIDs | needsSize | needsGroups, streams: stormStreams, measure: measureStorm,
 	},
 }
 
-// Scenarios are the names Run knows, with what they do.
+// Scenarios maps the names that Run knows to what they do.
 var Scenarios = func() map[string]string {
 	all := map[string]string{}
 	for _, sc := range scenarios {
@@ -83,10 +83,10 @@ func find(name string) (*scenario, error) {
 			return sc, nil
 		}
 	}
-	return nil, fmt.Errorf("no scenario %q", name)
+	return nil, fmt.Errorf("unknown scenario %q", name)
 }
 
-// callersOf makes every caller a stream of one kind.
+// callersOf gives every caller a stream of a kind.
 func callersOf(kind Kind) func(p *Plan) []Kind {
 	return func(p *Plan) []Kind {
 		all := make([]Kind, p.Callers)
@@ -97,10 +97,10 @@ func callersOf(kind Kind) func(p *Plan) []Kind {
 	}
 }
 
-// Run plays a scenario. When ctx is done it ends early with what was measured
-// so far, without an error. A result comes with an error if the server did not
-// do what it should: then too it holds what was measured so far. Without a
-// result the plan can't be played: it is wrong, or this host has no room.
+// Run plays a scenario. When ctx is done it ends early without an error and
+// returns what was measured so far. A result is returned with an error if the
+// server misbehaved; then, too, it holds what was measured so far. Without a
+// result the plan cannot be played: it is wrong, or this host has no room.
 func Run(ctx context.Context, name string, p Plan) (*Result, error) {
 	sc, err := find(name)
 	if err != nil {

@@ -8,45 +8,45 @@ import (
 	"time"
 )
 
-// Churn is what the scenario churn found beside its broadcasts.
+// Churn is what the scenario churn found besides its broadcasts.
 type Churn struct {
-	// Replaced is how many connections left and were to come back, Rate how
-	// many that was a second, Broken how many of them left by a reset instead
-	// of a goodbye.
+	// Replaced is how many connections left to come back, Rate how many per
+	// second, Broken how many of them left by a reset instead of a closing
+	// handshake.
 	Replaced int     `json:"replaced"`
 	Rate     float64 `json:"rate"`
 	Broken   int     `json:"broken"`
-	// Busy is how many were not replaced when it was their turn: they had not
-	// come back yet.
+	// Busy is how many were not replaced when it was their turn, because they
+	// had not come back yet.
 	Busy int `json:"busy"`
-	// Back is whether all were open at the end, and bound.
+	// Back says whether all were open and bound at the end.
 	Back bool `json:"back"`
-	// Groups and Unicasts are the pushes beside the broadcasts, nil if none
-	// were wanted.
+	// Groups and Unicasts are the pushes besides the broadcasts, nil if there
+	// were none.
 	Groups   *Pushes `json:"groups,omitempty"`
 	Unicasts *Pushes `json:"unicasts,omitempty"`
-	// Last are those made once all were back: to all, and if they are bound to
+	// Last are those made once all were back: to all and, if they are bound, to
 	// every group and some uids.
 	Last *Pushes `json:"last,omitempty"`
 }
 
-// churnTick is how often connections are replaced, several at once at high
+// churnTick is how often connections are replaced, several at a time at high
 // rates.
 const churnTick = 10 * time.Millisecond
 
-// churnStreams: the callers' are of broadcasts, then come one of pushes to
-// groups and one to single connections.
+// churnStreams: the callers' streams are of broadcasts, then follow one of
+// pushes to groups and one to single connections.
 func churnStreams(p *Plan) []Kind { return append(callersOf(Broadcast)(p), Group, Unicast) }
 
-// measureChurn pushes while connections come and go, and once more when all
-// are back.
+// measureChurn pushes while connections come and go, and once more when all are
+// back.
 func measureChurn(ctx context.Context, pl *play) error {
 	c := &Churn{}
 	pl.result.Churn = c
-	pl.log("pushing for %v while %.6g connections a second come and go", pl.For, pl.Replace)
+	pl.log("pushing for %v while %.6g connections per second come and go", pl.For, pl.Replace)
 	churning, stop := context.WithCancel(ctx)
 	defer stop()
-	// Who comes is bound until all are back, however ctx ends.
+	// Returning connections are bound until all are back, however ctx ends.
 	returning, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	var binding sync.WaitGroup
@@ -71,10 +71,10 @@ func measureChurn(ctx context.Context, pl *play) error {
 	return failed
 }
 
-// play pushes and replaces connections until the time is over or one of that
+// play pushes and replaces connections until the time is over or one of these
 // fails.
 func (c *Churn) play(ctx context.Context, pl *play) error {
-	ctx, stop := context.WithCancel(ctx) // the failure of one ends all
+	ctx, stop := context.WithCancel(ctx) // a failure ends all
 	defer stop()
 	s := pl.swarms[0]
 	var all sync.WaitGroup
@@ -107,8 +107,8 @@ func (c *Churn) play(ctx context.Context, pl *play) error {
 	return inOneLine(failed)
 }
 
-// replace has connections come and go back, in turn, except those that are
-// to stay.
+// replace makes connections leave and come back, in turn, except those that
+// stay.
 func (c *Churn) replace(ctx context.Context, s *Swarm, p *Plan) error {
 	begun := time.Now()
 	tick := time.NewTicker(churnTick)
@@ -142,7 +142,7 @@ func (c *Churn) replace(ctx context.Context, s *Swarm, p *Plan) error {
 }
 
 // comeBack waits until all connections are open and bound, pushes to all of
-// them, and waits until all that was pushed has come.
+// them, and waits until everything has arrived.
 func (c *Churn) comeBack(ctx context.Context, pl *play) error {
 	s := pl.swarms[0]
 	waiting, cancel := context.WithTimeout(ctx, pl.Patience)
@@ -157,7 +157,7 @@ func (c *Churn) comeBack(ctx context.Context, pl *play) error {
 		}
 	}
 	c.Back = true
-	pause(waiting, straggle) // a server may answer a goodbye before it has forgotten the client
+	pause(waiting, straggle) // a server may answer a close frame before it has removed the client
 	all := []onceEach{{s.Stream(0), 1, pl.Control.PushTo(nil), nil}}
 	if pl.Groups > 0 {
 		all = append(all, onceEach{s.Stream(pl.Callers), pl.Groups, pl.Control.PushToGroups, func(k int) int { return k }})
@@ -175,8 +175,8 @@ func (c *Churn) comeBack(ctx context.Context, pl *play) error {
 	return err
 }
 
-// reopened is Reopen with an error that leaves what has become of connections
-// to the report.
+// reopened is Reopen, with an error that leaves what happened to connections to
+// the report.
 func (s *Swarm) reopened(ctx context.Context) error {
 	err := s.Reopen(ctx)
 	if err != nil && s.died.Load() > 0 {
@@ -185,7 +185,7 @@ func (s *Swarm) reopened(ctx context.Context) error {
 	return err
 }
 
-// judgeChurn adds a warning where the server did not keep up.
+// judgeChurn warns if the server did not keep up.
 func judgeChurn(pl *play) error {
 	c := pl.result.Churn
 	if c != nil && c.Busy > c.Replaced/50 {

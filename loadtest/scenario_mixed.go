@@ -9,53 +9,54 @@ import (
 	"time"
 )
 
-// Mixed is what the scenario mixed found beside the latency of its unicasts.
+// Mixed is what the scenario mixed found besides the latency of its unicasts.
 type Mixed struct {
-	// Probes are the connections that get the unicasts. They have an event
-	// loop of their own: else a unicast would wait in the swarm for its turn
-	// among the broadcasts, and the server would be blamed for it.
+	// Probes are the connections that receive the unicasts. They have an event
+	// loop of their own: otherwise a unicast would wait in the swarm behind the
+	// broadcasts, and the server would be blamed for it.
 	Probes     int         `json:"probes"`
 	Broadcasts *Pushes     `json:"broadcasts,omitempty"`
 	Slow       *SlowReport `json:"slow_readers,omitempty"`
 }
 
-// SlowReport is what became of the connections that stopped reading while
-// the others were pushed to, and read again afterwards.
+// SlowReport is what happened to the connections that stopped reading while the
+// others were pushed to, and read again afterwards.
 type SlowReport struct {
 	Readers int `json:"readers"`
-	// Closed are those the server closed or cut off, as castgate does with
-	// slow clients by default. ServerClosed is how many it says it closed for
-	// being slow or silent, -1 if it does not say.
+	// Closed are those that the server closed or reset, as castgate does with
+	// slow clients by default. ServerClosed is how many it reports to have
+	// closed for being slow or silent, -1 if it does not report that.
 	Closed       int `json:"closed"`
 	ServerClosed int `json:"server_closed"`
-	// Owed and Received are the messages of those that stayed. What they miss
-	// the server must have dropped, as castgate does with the slow policy
-	// drop: Dropped is how many messages it says it has, of slow clients, -1
-	// if it does not say.
+	// Owed and Received are the messages of those that stayed connected. The
+	// server must have dropped what they miss, as castgate does with the slow
+	// policy drop: Dropped is how many messages of slow clients it reports to
+	// have dropped, -1 if it does not report that.
 	Owed     uint64 `json:"owed"`
 	Received uint64 `json:"received"`
 	Dropped  int    `json:"dropped"`
-	// Lost is what neither the server's word nor its closing explains.
+	// Lost is what the server's reports do not explain.
 	Lost uint64 `json:"lost"`
-	// Report is all they have seen.
+	// Report is everything they have seen.
 	Report *Report `json:"report"`
 }
 
-// maxProbes is the most connections that get unicasts in mixed.
+// maxProbes is the largest number of connections that receive unicasts in
+// mixed.
 const maxProbes = 100
 
-// slowBuffer is the receive buffer of slow readers in bytes: the kernel's own
-// choice would grow to megabytes before the server notices anything.
+// slowBuffer is the receive buffer of slow readers in bytes: with the kernel's
+// own choice it would grow to megabytes before the server notices anything.
 const slowBuffer = 4 << 10
 
-// mixedStreams: the first is of broadcasts, for every swarm; the others are
-// of unicasts, for the probes.
+// mixedStreams: the first is of broadcasts, for every swarm; the others are of
+// unicasts, for the probes.
 func mixedStreams(p *Plan) []Kind {
 	return append([]Kind{Broadcast}, callersOf(Unicast)(p)...)
 }
 
-// openMixed opens three swarms that make one: those who read, the probes
-// among them, and the slow readers. They see the same broadcasts.
+// openMixed opens three swarms that make up one: readers, of which the probes
+// are separate, and slow readers. They receive the same broadcasts.
 func openMixed(ctx context.Context, pl *play) error {
 	reading := pl.Swarm.Connections - pl.Slow
 	probes := min(maxProbes, reading/2)
@@ -79,13 +80,13 @@ func openMixed(ctx context.Context, pl *play) error {
 	if err != nil {
 		return err
 	}
-	pl.swarms = pl.swarms[:2] // less is owed to the slow ones
+	pl.swarms = pl.swarms[:2] // slow readers may miss messages
 	pl.slow = slow
 	crowd.Stream(0).Mirror(slow.Stream(0))
 	return nil
 }
 
-// openPart opens the n connections of the play from first on.
+// openPart opens n connections of the play, starting with first.
 func (pl *play) openPart(ctx context.Context, c Config, first, n int) (*Swarm, error) {
 	c.First, c.Connections = c.First+first, n
 	if all := pl.Swarm.Progress; all != nil {
@@ -97,15 +98,15 @@ func (pl *play) openPart(ctx context.Context, c Config, first, n int) (*Swarm, e
 	return pl.openSwarm(ctx, c)
 }
 
-// measureMixed pushes unicasts to the probes while broadcasts go to all and
-// the slow readers do not read.
+// measureMixed pushes unicasts to the probes while broadcasts go to all and the
+// slow readers do not read.
 func measureMixed(ctx context.Context, pl *play) error {
 	crowd, probing := pl.swarms[0], pl.swarms[1]
 	if err := pl.stopSlow(); err != nil {
 		return err
 	}
 	pl.log("pushing for %v", pl.For)
-	pushing, stop := context.WithCancel(ctx) // the failure of one ends both
+	pushing, stop := context.WithCancel(ctx) // a failure ends both
 	defer stop()
 	var both sync.WaitGroup
 	var failed [2]error
@@ -129,13 +130,13 @@ func measureMixed(ctx context.Context, pl *play) error {
 	return inOneLine(append(failed[:], pl.resumeSlow(ctx)))
 }
 
-// stopSlow makes the slow readers stop.
+// stopSlow makes the slow readers stop reading.
 func (pl *play) stopSlow() error {
 	if pl.slow == nil {
 		return nil
 	}
 	for i := range pl.slow.Len() {
-		// One that is lost already can't, and is counted later.
+		// One that is already lost cannot stop, and is counted later.
 		if err := pl.slow.StopReading(i); errors.Is(err, errClosed) {
 			return err
 		}
@@ -144,8 +145,8 @@ func (pl *play) stopSlow() error {
 	return nil
 }
 
-// resumeSlow has the slow readers read again, and waits until they have got
-// what is there for them.
+// resumeSlow makes the slow readers read again, and waits until they have
+// received what is there for them.
 func (pl *play) resumeSlow(ctx context.Context) error {
 	if pl.slow == nil {
 		return nil
@@ -156,8 +157,9 @@ func (pl *play) resumeSlow(ctx context.Context) error {
 			return err
 		}
 	}
-	pl.log("they read again")
-	// Nobody knows how much it is: it has all come when nothing has for a while.
+	pl.log("they are reading again")
+	// Nobody knows how much that is: everything has arrived when nothing has
+	// for a while.
 	for quiet, before, waited := time.Duration(0), uint64(0), time.Duration(0); quiet < slowQuiet && waited < pl.Patience && ctx.Err() == nil; {
 		pause(ctx, slowPoll)
 		quiet, waited = quiet+slowPoll, waited+slowPoll
@@ -171,13 +173,13 @@ func (pl *play) resumeSlow(ctx context.Context) error {
 	return nil
 }
 
-// Slow readers have read everything when nothing has come for slowQuiet.
+// Slow readers have read everything when nothing has arrived for slowQuiet.
 const (
 	slowPoll  = 100 * time.Millisecond
 	slowQuiet = 2 * time.Second
 )
 
-// judgeMixed tells what the server did to slow readers from what it lost.
+// judgeMixed finds out from what was lost what the server did to slow readers.
 func judgeMixed(pl *play) error {
 	s := pl.slow
 	if s == nil {
@@ -198,15 +200,15 @@ func judgeMixed(pl *play) error {
 	return r.err()
 }
 
-// err is what was wrong with slow readers. That messages did not come and
-// connections were closed is not.
+// err is what went wrong with slow readers. Missing messages and closed
+// connections alone are no fault.
 func (r *SlowReport) err() error {
 	var all []string
 	if r.Lost > 0 {
-		all = append(all, fmt.Sprintf("%d messages did not reach them, and the server does not say that it dropped them", r.Lost))
+		all = append(all, fmt.Sprintf("%d messages did not reach them, and the server does not report that it dropped them", r.Lost))
 	}
 	if r.ServerClosed >= 0 && r.Closed > r.ServerClosed {
-		all = append(all, fmt.Sprintf("%d were lost, and the server says that it closed %d for being slow or silent (%s)", r.Closed, r.ServerClosed, joinCounts(r.Report.Deaths)))
+		all = append(all, fmt.Sprintf("%d were lost, and the server reports that it closed %d for being slow or silent (%s)", r.Closed, r.ServerClosed, joinCounts(r.Report.Deaths)))
 	}
 	rest := *r.Report
 	rest.Deaths, rest.Lost = nil, 0

@@ -18,13 +18,13 @@ func TestSlowReaders(t *testing.T) {
 		want          []string
 		fault         string
 	}{
-		"kept":                   {says: true, want: []string{"1; the server closed 0", "got 5 of 5 messages"}},
+		"kept":                   {says: true, want: []string{"1; the server closed 0", "received 5 of 5 messages"}},
 		"closed":                 {closes: true, says: true, counts: 1, want: []string{"1; the server closed 1"}},
 		"closed without a word":  {closes: true, want: []string{"1; the server closed 1"}},
-		"closed, said otherwise": {closes: true, says: true, fault: "1 were lost, and the server says that it closed 0"},
-		"dropped":                {drops: true, says: true, counts: 4, want: []string{"1; the server closed 0", "got 1 of 5 messages; the server says that it dropped 4"}},
-		"dropped more elsewhere": {drops: true, says: true, counts: 9, want: []string{"got 1 of 5", "readers were too slow: 0 connections closed, 5 messages dropped"}},
-		"lost some":              {drops: true, says: true, counts: 3, fault: "of the slow readers 1 messages did not reach them, and the server does not say"},
+		"closed, said otherwise": {closes: true, says: true, fault: "1 were lost, and the server reports that it closed 0"},
+		"dropped":                {drops: true, says: true, counts: 4, want: []string{"1; the server closed 0", "received 1 of 5 messages; the server reports that it dropped 4"}},
+		"dropped more elsewhere": {drops: true, says: true, counts: 9, want: []string{"received 1 of 5", "readers were too slow: 0 connections closed, 5 messages dropped"}},
+		"lost some":              {drops: true, says: true, counts: 3, fault: "of the slow readers 1 messages did not reach them, and the server does not report"},
 		"lost without a word":    {drops: true, fault: "of the slow readers 4 messages did not reach them"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,13 +11,13 @@ func measureBroadcast(ctx context.Context, pl *play) error {
 	return pl.pushAlong(ctx, pl.Control.PushTo(nil), nil)
 }
 
-// measureGroup pushes to one group after the other, in volleys at rate 0.
+// measureGroup pushes to one group after another, in volleys at rate 0.
 func measureGroup(ctx context.Context, pl *play) error {
 	return pl.pushAlong(ctx, pl.Control.PushToGroups, func(k int) int { return k % pl.Groups })
 }
 
-// pushAlong pushes with all callers, together the k-th time to the target of
-// k, and waits until everything has arrived.
+// pushAlong pushes with all callers, the k-th push of all together to the
+// target of k, and waits until everything has arrived.
 func (pl *play) pushAlong(ctx context.Context, push Pusher, target func(k int) int) (err error) {
 	pl.log("pushing for %v", pl.For)
 	s := pl.swarms[0]
@@ -31,8 +31,8 @@ func (pl *play) pushAlong(ctx context.Context, push Pusher, target func(k int) i
 	return err
 }
 
-// measureUnicast pushes to one connection after the other, at rate 0 each
-// caller as soon as its last push is answered.
+// measureUnicast pushes to one connection after another, at rate 0 each caller
+// as soon as its last push is answered.
 func measureUnicast(ctx context.Context, pl *play) (err error) {
 	pl.log("pushing for %v", pl.For)
 	s := pl.swarms[0]
@@ -41,8 +41,8 @@ func measureUnicast(ctx context.Context, pl *play) (err error) {
 	return err
 }
 
-// unicasts pushes to single connections of s: to uids if they are bound, to
-// client ids if not.
+// unicasts pushes to single connections of s: to uids if they are bound,
+// otherwise to client ids.
 func (pl *play) unicasts(s *Swarm) Pusher {
 	if !pl.Bind {
 		return pl.Control.PushTo(s.ClientIDs())
@@ -52,9 +52,9 @@ func (pl *play) unicasts(s *Swarm) Pusher {
 	}
 }
 
-// callers pushes along each of the streams by a caller of its own; they share
+// callers pushes along each of the streams with a caller of its own; they share
 // the rate and the targets. A caller that fails ends only itself: the first
-// error is the answer.
+// error is returned.
 func (pl *play) callers(ctx context.Context, push Pusher, streams []*Stream, target func(k int) int) (*Pushes, error) {
 	n := len(streams)
 	var callers sync.WaitGroup
@@ -79,7 +79,7 @@ func (pl *play) callers(ctx context.Context, push Pusher, streams []*Stream, tar
 	return all, failed
 }
 
-// onceEach is a stream along which each of n targets is to be pushed to once.
+// onceEach is a stream along which each of n targets is pushed to once.
 type onceEach struct {
 	stream *Stream
 	n      int
@@ -87,7 +87,7 @@ type onceEach struct {
 	target func(k int) int
 }
 
-// pushOnce pushes along one stream after the other.
+// pushOnce pushes along one stream after another.
 func (pl *play) pushOnce(ctx context.Context, streams []onceEach) (*Pushes, error) {
 	all := newPushes()
 	for _, e := range streams {

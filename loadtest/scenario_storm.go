@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Storm is what the scenario storm found. Times count from the moment before
-// the first connection was cut off; 0 stands for what was not reached.
+// Storm is what the scenario storm found. Times are measured from just before
+// the first connection was cut; 0 means not reached.
 type Storm struct {
-	Cut      time.Duration `json:"cut_ns"`       // until all were cut off
+	Cut      time.Duration `json:"cut_ns"`       // until all were cut
 	AllOpen  time.Duration `json:"all_open_ns"`  // until the last was open again
 	AllBound time.Duration `json:"all_bound_ns"` // until the last was bound to its uid and in its group
-	// Open and Bound are how many had come so far when it ended.
+	// Open and Bound are how many had come back when it ended.
 	Open  int `json:"open"`
 	Bound int `json:"bound"`
-	// UIDs is how many uids, spread evenly, got a push before and after.
+	// UIDs is how many uids, spread evenly, were pushed to before and after.
 	UIDs int `json:"uids"`
 }
 
@@ -28,13 +28,14 @@ const (
 	stormUID
 )
 
-// stormUIDs is the most uids that are pushed to, each before and after.
+// stormUIDs is the largest number of uids that are pushed to, each before and
+// after.
 const stormUIDs = 1000
 
 func stormStreams(*Plan) []Kind { return []Kind{Broadcast, Group, Unicast} }
 
-// measureStorm pushes to all, cuts all off, waits until they are back and
-// bound, and pushes to all again.
+// measureStorm pushes to all, cuts all, waits until they are back and bound,
+// and pushes to all again.
 func measureStorm(ctx context.Context, pl *play) error {
 	s, storm := pl.swarms[0], &Storm{}
 	storm.UIDs = min(stormUIDs, s.Len())
@@ -48,7 +49,7 @@ func measureStorm(ctx context.Context, pl *play) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	pl.log("everybody was reached; cutting %d connections", s.Len())
+	pl.log("all connections were reached; cutting %d connections", s.Len())
 	begun := time.Now()
 	if err := s.Cut(); err != nil {
 		return err
@@ -61,7 +62,7 @@ func measureStorm(ctx context.Context, pl *play) error {
 	return pl.reachAll(ctx)
 }
 
-// back has all connect again and be bound as they come.
+// back makes all connections reconnect and binds them as they come.
 func (storm *Storm) back(ctx context.Context, pl *play, begun time.Time) error {
 	s := pl.swarms[0]
 	returning, cancel := context.WithCancelCause(ctx)
@@ -70,7 +71,7 @@ func (storm *Storm) back(ctx context.Context, pl *play, begun time.Time) error {
 	var failed [2]error
 	binding.Go(func() {
 		if failed[1] = pl.binder.settle(returning, s.Len()); failed[1] != nil {
-			cancel(failed[1]) // no need to wait for the others then
+			cancel(failed[1]) // no need to wait for the others
 			return
 		}
 		storm.AllBound = time.Since(begun)

@@ -132,7 +132,7 @@ func TestPlanRefused(t *testing.T) {
 	some := Plan{Control: NewControl("127.0.0.1:1", "", 1), Callers: 1, Size: 64}
 	some.Swarm = Config{URLs: []string{"ws://127.0.0.1:1"}, Connections: 2}
 	for want, change := range map[string]func(*Plan) string{
-		`no scenario "stork"`:                 func(*Plan) string { return "stork" },
+		`unknown scenario "stork"`:                 func(*Plan) string { return "stork" },
 		"needs the control API":               func(p *Plan) string { p.Control = nil; return "unicast" },
 		"idle needs the control":              func(p *Plan) string { p.Control = nil; p.Bind = true; return "idle" },
 		"callers: 0":                          func(p *Plan) string { p.Callers = 0; return "broadcast" },
@@ -142,7 +142,7 @@ func TestPlanRefused(t *testing.T) {
 		"rate: -1":                            func(p *Plan) string { p.Rate = -1; return "broadcast" },
 		"rate: NaN":                           func(p *Plan) string { p.Rate = math.NaN(); return "broadcast" },
 		"slow readers: 1 is not between 0":    func(p *Plan) string { p.Slow, p.BroadcastSize = 1, 64; return "mixed" },
-		"connections replaced: 0 a second is": func(*Plan) string { return "churn" },
+		"connections replaced: 0 per second is": func(*Plan) string { return "churn" },
 		"connections reset: 1.5 is not": func(p *Plan) string {
 			p.Replace, p.Broken = 1, 1.5
 			return "churn"

@@ -14,31 +14,31 @@ import (
 // secure is the TLS side of a wss connection. It is the net.Conn of its
 // tls.Conn, but no call on it waits for a socket: during the handshake it
 // belongs to a goroutine (handshake), which the loop feeds; afterwards to the
-// loop, where Read returns errAgain once all is read that has come. So an idle
-// connection has no goroutine.
+// loop, and Read returns errAgain once all input is read. So an idle connection
+// has no goroutine.
 type secure struct {
-	tls   *tls.Conn
-	fd    int
-	shake *handshake // nil once it has ended
-	in    []byte     // ciphertext the loop has read and tls has not; empty between calls
-	out   []byte     // ciphertext the socket has not taken
+	tls       *tls.Conn
+	fd        int
+	handshake *handshake // nil once it has ended
+	in        []byte     // ciphertext that the loop has read and tls has not; empty between calls
+	out       []byte     // ciphertext that the socket has not accepted
 }
 
-// errAgain tells tls.Conn that there is nothing to read for the moment. For an
-// error that is temporary the connection stays usable (crypto/tls remembers
-// others).
+// errAgain tells tls.Conn that there is nothing to read at the moment. It is
+// temporary, so the connection stays usable (crypto/tls remembers other
+// errors).
 var errAgain error = againError{}
 
 type againError struct{}
 
-func (againError) Error() string   { return "no bytes for the moment" }
+func (againError) Error() string   { return "no bytes at the moment" }
 func (againError) Timeout() bool   { return true }
 func (againError) Temporary() bool { return true }
 
 // Read implements net.Conn for tls.Conn.
 func (s *secure) Read(p []byte) (int, error) {
-	if s.shake != nil {
-		return s.shake.read(p)
+	if s.handshake != nil {
+		return s.handshake.read(p)
 	}
 	if len(s.in) == 0 {
 		return 0, errAgain
@@ -48,10 +48,10 @@ func (s *secure) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write implements net.Conn for tls.Conn. It takes all.
+// Write implements net.Conn for tls.Conn. It accepts everything.
 func (s *secure) Write(p []byte) (int, error) {
-	if s.shake != nil {
-		return s.shake.write(p)
+	if s.handshake != nil {
+		return s.handshake.write(p)
 	}
 	s.out = append(s.out, p...)
 	return len(p), nil
@@ -77,9 +77,9 @@ func (s *secure) SetWriteDeadline(time.Time) error { return nil }
 
 var noAddr net.Addr = &net.TCPAddr{}
 
-// send seals b and gives it to the socket. What the socket does not take waits
-// in out, and nothing more is sealed before that is gone: records have to be
-// whole.
+// send encrypts b and writes it to the socket. What the socket does not accept
+// waits in out, and nothing more is encrypted until that is written: records
+// must be complete.
 func (s *secure) send(b []byte) error {
 	if err := s.flush(); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (s *secure) send(b []byte) error {
 	return s.flush()
 }
 
-// flush gives the socket what waits for it.
+// flush writes waiting ciphertext to the socket.
 func (s *secure) flush() error {
 	for len(s.out) > 0 {
 		n, err := unix.Write(s.fd, s.out)
@@ -103,29 +103,29 @@ func (s *secure) flush() error {
 	return nil
 }
 
-// leave ends the stream, before the socket is closed: with close_notify, or by
-// giving the handshake up.
+// leave ends the stream before the socket is closed: with close_notify, or by
+// abandoning the handshake.
 func (s *secure) leave() {
-	if s.shake != nil {
-		s.shake.end(net.ErrClosed)
+	if s.handshake != nil {
+		s.handshake.end(net.ErrClosed)
 		return
 	}
-	_ = s.tls.CloseWrite() // fails only where there is nobody to tell
+	_ = s.tls.CloseWrite() // it fails only if the peer is gone
 	_ = s.flush()
 }
 
-// Sizes of what is taken up of a wss connection.
+// Limits on input and output of a wss connection.
 const (
-	// clearLen is how much plaintext is taken up at once: some records.
+	// clearLen is how much plaintext is handled at once: a few records.
 	clearLen = 64 << 10
-	// maxUnsent bounds the ciphertext that may wait for one socket: a server
-	// that asks for new keys without end and does not read reaches it.
+	// maxUnsent limits the ciphertext that may wait for one socket. A server
+	// that requests key updates endlessly and does not read reaches it.
 	maxUnsent = 64 << 10
 )
 
-// unseal decrypts all that has come on connection i, and takes it up. tls.Conn
-// reads on until Read has no more for it, so that nothing stays in it but the
-// beginning of a record: epoll would not tell of the rest.
+// unseal decrypts and handles everything that has arrived on connection i.
+// tls.Conn reads until Read has no more, so that it keeps nothing but the
+// beginning of a record: epoll would not report the rest.
 func (l *loop) unseal(i int, c *conn, b []byte) error {
 	if l.clear == nil {
 		l.clear = make([]byte, clearLen)
@@ -141,7 +141,7 @@ func (l *loop) unseal(i int, c *conn, b []byte) error {
 			n += m
 		}
 		if n > 0 {
-			if err := l.take(i, c, l.clear[:n], Now()); err != nil {
+			if err := l.consume(i, c, l.clear[:n], Now()); err != nil {
 				return err
 			}
 		}
@@ -154,8 +154,8 @@ func (l *loop) unseal(i int, c *conn, b []byte) error {
 			return fmt.Errorf("TLS: %w", err)
 		}
 		s.in = nil
-		// TLS itself may have something to say: a new key. If the socket is
-		// full it goes out before the next thing that is said.
+		// TLS itself may have something to send: a key update. If the socket is
+		// full, that is sent before anything else.
 		if err := s.flush(); err != nil && len(s.out) > maxUnsent {
 			return errors.New("TLS: the server requests key updates but does not read")
 		}

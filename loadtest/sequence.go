@@ -2,44 +2,44 @@ package loadtest
 
 import "slices"
 
-// maxHoles bounds the ranges of missing numbers kept for one connection and
+// maxHoles limits the ranges of missing numbers kept for one connection and
 // stream.
 const maxHoles = 1024
 
-// track follows the sequence numbers that one stream showed to one
-// connection. The zero value expects 0. 16 bytes while nothing is missing.
+// track follows the sequence numbers of one stream on one connection. The zero
+// value expects 0. It takes 16 bytes while nothing is missing.
 type track struct {
-	base  uint32 // the first number that must come
-	next  uint32 // one above the highest number seen
-	holes *holes // what is missing between them, nil if nothing is
+	base  uint32 // the first number that must arrive
+	next  uint32 // one more than the highest number seen
+	holes *holes // numbers missing between them, nil if none is
 }
 
-// trackFrom expects numbers from base on. One that was under way when the
-// connection was opened may come as well, if it comes before all others.
+// trackFrom expects numbers from base on. A message that was in flight when the
+// connection opened may also arrive, if it comes before all others.
 func trackFrom(base uint32) track { return track{base: base, next: base} }
 
 // holes are the missing numbers below track.next as ranges, ascending.
 type holes struct {
 	spans []span
 	// forgotten counts missing numbers for which maxHoles left no range: they
-	// are lost for good, and counted as duplicates should they come after all.
+	// count as lost for good, and as duplicates if they arrive later.
 	forgotten uint32
 }
 
 // span is the half-open range of numbers from to to.
 type span struct{ from, to uint32 }
 
-// verdict is what a sequence number was.
+// verdict classifies a sequence number.
 type verdict uint8
 
 const (
-	inOrder   verdict = iota // the one expected
-	ahead                    // later ones came first: the numbers skipped are missing for now
-	late                     // one of the missing ones: reordered
+	inOrder   verdict = iota // the expected number
+	ahead                    // numbers were skipped and are missing for now
+	late                     // a missing number: reordered
 	duplicate                // seen before
 )
 
-// see takes up the number of a message just received.
+// see records the number of a received message.
 func (t *track) see(seq uint32) verdict {
 	switch {
 	case seq == t.next:
@@ -69,7 +69,7 @@ func (t *track) skip(s span) {
 	t.holes.spans = append(t.holes.spans, s)
 }
 
-// fill takes seq out of the missing numbers and tells whether it was one.
+// fill removes seq from the missing numbers and reports whether it was missing.
 func (h *holes) fill(seq uint32) bool {
 	i, _ := slices.BinarySearchFunc(h.spans, seq, func(s span, seq uint32) int {
 		if s.to <= seq {
@@ -103,7 +103,7 @@ func (h *holes) fill(seq uint32) bool {
 	return true
 }
 
-// owed is how many numbers must have been seen once the stream has come to
+// owed is how many numbers must have been seen once the stream has reached
 // next.
 func (t *track) owed(next uint32) uint32 { return max(next, t.base) - t.base }
 

@@ -2,19 +2,19 @@ package loadtest
 
 import "context"
 
-// slowness is what castgate says of clients that do not read fast enough: how
-// many it has closed for that, and how many messages for them it has dropped.
-// It tells what it dropped from what it lost.
+// slowness is what castgate reports about clients that do not read fast enough:
+// how many it has closed for that, and how many of their messages it has
+// dropped. It distinguishes dropped messages from lost ones.
 type slowness struct{ closed, dropped int }
 
-// What castgate calls them at /metrics. Who does not read answers no ping
-// either.
+// The names of these in castgate's metrics. A client that does not read does
+// not answer pings either.
 var (
 	metricSlowCloses = []string{`castgate_closes_total{reason="slow"}`, `castgate_closes_total{reason="ping_timeout"}`}
 	metricSlowDrops  = `castgate_deliveries_total{outcome="dropped_slow"}`
 )
 
-// slowness asks the server. Nil if it does not say.
+// slowness asks the server. Nil if it does not report it.
 func (c *Control) slowness(ctx context.Context) *slowness {
 	dropped, err := c.Metric(ctx, metricSlowDrops)
 	if err != nil {
@@ -31,7 +31,8 @@ func (c *Control) slowness(ctx context.Context) *slowness {
 	return all
 }
 
-// since is what was added to s until later. Nil if the server does not say.
+// since is what was added to s until later. Nil if the server does not report
+// it.
 func (s *slowness) since(later *slowness) *slowness {
 	if s == nil || later == nil {
 		return nil
@@ -39,8 +40,8 @@ func (s *slowness) since(later *slowness) *slowness {
 	return &slowness{later.closed - s.closed, later.dropped - s.dropped}
 }
 
-// judge says where the server thinks that connections which should have kept
-// up were slow. That is no excuse, but where to look.
+// judge warns if the server considered connections slow that should have kept
+// up. That is no excuse, but a hint.
 func (s *slowness) judge(r *Result) {
 	if s == nil {
 		return
@@ -50,11 +51,11 @@ func (s *slowness) judge(r *Result) {
 		slow := r.Mixed.Slow
 		closed -= slow.Closed
 		if closed <= 0 && slow.Closed > 0 {
-			return // what it dropped, it dropped with them
+			return // the dropped messages were those of closed connections
 		}
 		dropped -= int(slow.Owed - slow.Received)
 	}
 	if closed > 0 || dropped > 0 {
-		r.warn("the server says that readers were too slow: %d connections closed, %d messages dropped; if the swarm did not get the CPU time it needs, that is why", max(closed, 0), max(dropped, 0))
+		r.warn("the server reports that readers were too slow: %d connections closed, %d messages dropped; the swarm may not have got enough CPU time", max(closed, 0), max(dropped, 0))
 	}
 }

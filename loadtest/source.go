@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// maxSources bounds a list of source addresses.
+// maxSources limits a list of source addresses.
 const maxSources = 1 << 16
 
-// ParseSources reads a list of addresses and ranges of them, such as
-// "127.0.0.2-127.0.0.64,127.0.1.1". Connections take them in turn, so that
-// more of them fit than one address has ports. An empty list is nil: the
+// ParseSources parses a list of addresses and ranges, such as
+// "127.0.0.2-127.0.0.64,127.0.1.1". Connections use them in turn, so that there
+// can be more connections than one address has ports. An empty list is nil: the
 // kernel chooses.
 func ParseSources(list string) ([]netip.Addr, error) {
 	var all []netip.Addr

@@ -2,26 +2,27 @@ package loadtest
 
 import "sync/atomic"
 
-// Stream is one ordered sequence of pushes. What one caller sends, each after
-// the answer to the one before, is one stream: a gateway promises that order.
-// A stream may be used by one goroutine at a time, reports excepted.
+// Stream is one ordered sequence of pushes. The pushes of one caller, each made
+// after the answer to the previous one, are one stream: a gateway guarantees
+// their order. A stream may be used by one goroutine at a time, except for
+// reports.
 type Stream struct {
 	swarm  *Swarm
 	number uint8
 	kind   Kind
-	// By target: one for broadcasts, one for each connection for unicasts,
-	// one for each group.
+	// By target: one for broadcasts, one per connection for unicasts, one per
+	// group.
 	counters []counter
-	// mirrors expect what is pushed along this stream as well.
+	// mirrors also expect what is pushed along this stream.
 	mirrors []*Stream
 }
 
 // counter counts the pushes of a stream to one target.
 type counter struct {
-	// sent is how many pushes were committed, begun is how many were appended:
-	// one more while a push is on its way.
+	// sent is how many pushes were committed, begun how many were appended: one
+	// more while a push is in progress.
 	sent, begun atomic.Uint32
-	// receivers is how many connections get a push to this target.
+	// receivers is how many connections receive a push to this target.
 	receivers int
 }
 
@@ -40,11 +41,10 @@ func newStream(s *Swarm, number int, kind Kind) *Stream {
 	return st
 }
 
-// Append appends the next payload of the stream, of size bytes, to dst. For a
-// stream of unicasts target is the index of the connection it is for, for one
-// to groups the number of the group, for broadcasts it has no meaning. due is
-// the time (Now) from which its latency counts: when it should be sent, not
-// when a slow server let it be sent.
+// Append appends the next payload of the stream, of size bytes, to dst. target
+// is the index of the receiving connection for unicasts, the number of the
+// group for groups, and ignored for broadcasts. Latency is measured from due, a
+// time of Now: when the push should be sent, not when a slow server allowed it.
 func (st *Stream) Append(dst []byte, target, size int, due int64) []byte {
 	to := uint32(Everyone)
 	switch st.kind {
@@ -65,9 +65,9 @@ func (st *Stream) Append(dst []byte, target, size int, due int64) []byte {
 	})
 }
 
-// Commit says that the server has taken the payload last appended for target:
-// from now on it is expected. A payload that the server refused is not
-// committed, and the next one takes its number.
+// Commit says that the server has accepted the payload last appended for
+// target: from now on it is expected. A payload that the server refused is not
+// committed, and the next one gets its number.
 func (st *Stream) Commit(target int) {
 	c := st.to(target)
 	seq := c.sent.Add(1)
@@ -78,14 +78,14 @@ func (st *Stream) Commit(target int) {
 	}
 }
 
-// Mirror makes streams of other swarms expect all that is pushed along st from
-// now on: for broadcasts and groups that reach several swarms, which then must
-// have the same Run, and the stream the same number and kind. Before the first
-// push.
+// Mirror makes streams of other swarms expect everything that is pushed along
+// st from now on: for broadcasts and groups that reach several swarms. These
+// must have the same Run, and the streams the same number and kind. Call it
+// before the first push.
 func (st *Stream) Mirror(others ...*Stream) { st.mirrors = append(st.mirrors, others...) }
 
-// Receivers is how many connections a push to target reaches, those of swarms
-// that mirror the stream included.
+// Receivers is how many connections a push to target reaches, including those
+// of swarms that mirror the stream.
 func (st *Stream) Receivers(target int) int {
 	n := st.to(target).receivers
 	for _, m := range st.mirrors {
@@ -102,7 +102,7 @@ func (st *Stream) to(target int) *counter {
 	return &st.counters[target]
 }
 
-// of is the counter of the pushes that reach a connection.
+// of is the counter of pushes that reach a connection.
 func (st *Stream) of(connection int) *counter {
 	if st.kind == Group {
 		connection = st.swarm.groupOf(connection)

@@ -12,8 +12,8 @@ import (
 	"castgate/codec"
 )
 
-// Swarm is an open set of connections, numbered from 0. Its methods may be
-// called from any goroutine, those of its Streams by one goroutine each.
+// Swarm is a set of open connections, numbered from 0. Its methods may be
+// called from any goroutine, those of a Stream by one goroutine at a time.
 type Swarm struct {
 	cfg     Config
 	targets []target
@@ -25,12 +25,12 @@ type Swarm struct {
 
 	opened   atomic.Int64
 	died     atomic.Int64
-	ready    atomic.Bool   // all have been open
-	lives    atomic.Bool   // some connections are not in their first life: expected and received tell nothing
+	ready    atomic.Bool   // all have been open at the same time
+	lives    atomic.Bool   // some connections have been reopened: expected and received are meaningless
 	expected atomic.Int64  // deliveries committed
 	received atomic.Int64  // different payloads received
 	goal     atomic.Int64  // what WaitDelivered waits for
-	reached  chan struct{} // rung at the goal and at every death
+	reached  chan struct{} // rung at the goal and when a connection is lost
 	grown    chan struct{} // rung while connections open
 	failure  atomic.Pointer[error]
 
@@ -39,8 +39,9 @@ type Swarm struct {
 }
 
 // Open opens all connections and returns once the last is open. The first
-// that fails ends it: an *OpenError, or a *FilesError or *PortsError before
-// anything was opened. When ctx is done the connections opened so far are closed.
+// failure ends it: an *OpenError, or a *FilesError or *PortsError before
+// anything was opened. When ctx is done, the connections opened so far are
+// closed.
 func Open(ctx context.Context, c Config) (*Swarm, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -93,7 +94,7 @@ func Open(ctx context.Context, c Config) (*Swarm, error) {
 	return s, nil
 }
 
-// newRun is run, or a random number if that is 0.
+// newRun returns run, or a random number if that is 0.
 func newRun(run uint32) uint32 {
 	if run == 0 {
 		run = rand.Uint32() | 1
@@ -136,11 +137,11 @@ func (s *Swarm) Len() int { return s.cfg.Connections }
 // Run is the number that marks this swarm's payloads.
 func (s *Swarm) Run() uint32 { return s.cfg.Run }
 
-// Stream is sequence number i of Config.Streams.
+// Stream is the stream with index i in Config.Streams.
 func (s *Swarm) Stream(i int) *Stream { return s.streams[i] }
 
 // ClientIDs are the client ids from the init messages, by index of the
-// connection. The slice is the caller's. Nil once the swarm is closed.
+// connection. The caller owns the slice. Nil once the swarm is closed.
 func (s *Swarm) ClientIDs() []string {
 	ids := make([]string, s.cfg.Connections)
 	for _, l := range s.loops {
@@ -155,15 +156,15 @@ func (s *Swarm) ClientIDs() []string {
 	return ids
 }
 
-// Delivered is how many of the payloads committed have arrived, and how many
-// were committed: each receiver of a broadcast counts.
+// Delivered is how many committed payloads have arrived, and how many were
+// committed: each receiver of a broadcast counts.
 func (s *Swarm) Delivered() (received, expected int64) {
 	return s.received.Load(), s.expected.Load()
 }
 
 // WaitDelivered returns nil when everything committed before the call has
-// arrived, an error when a connection is lost or ctx is done before that. By
-// one goroutine at a time.
+// arrived, and an error when a connection is lost or ctx is done first. It may
+// be called by one goroutine at a time.
 func (s *Swarm) WaitDelivered(ctx context.Context) error {
 	if s.lives.Load() {
 		return s.waitLives(ctx)
@@ -186,8 +187,8 @@ func (s *Swarm) WaitDelivered(ctx context.Context) error {
 	}
 }
 
-// StopReading makes these connections slow readers: whatever comes stays in
-// the kernel until ResumeReading.
+// StopReading makes these connections slow readers: input stays in the kernel
+// until ResumeReading.
 func (s *Swarm) StopReading(connections ...int) error { return s.setReading(connections, false) }
 
 // ResumeReading undoes StopReading.
@@ -211,8 +212,8 @@ func (s *Swarm) setReading(connections []int, reading bool) (err error) {
 
 var errClosed = errors.New("the swarm is closed")
 
-// Close says goodbye to the server on every connection (1000), closes them
-// and ends the loops. Further calls do nothing.
+// Close sends a close frame (1000) on every connection, closes them and ends
+// the loops. Further calls do nothing.
 func (s *Swarm) Close() {
 	s.closing.Do(func() {
 		s.final = s.report()

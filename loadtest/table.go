@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// row writes one line of a table.
+// row writes one row of a table.
 type row func(name, format string, args ...any)
 
-// WriteTable writes the result for a human to read.
+// WriteTable writes the result for people to read.
 func (r *Result) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
@@ -23,12 +23,12 @@ func (r *Result) WriteTable(w io.Writer) error {
 	return t.Flush()
 }
 
-// writeRows writes everything but warnings, for the table and for the page. A
-// row without a name goes on with the one before.
+// writeRows writes everything except warnings, for the table and for the page.
+// A row without a name continues the previous one.
 func (r *Result) writeRows(row row) {
 	row("scenario", "%s, %d connections%s", r.Scenario, r.Connections, ofGroups(r.Groups))
 	if r.Interrupted != "" {
-		row("interrupted", "while %s: what follows was measured until then", r.Interrupted)
+		row("interrupted", "while %s; measured until then:", r.Interrupted)
 	}
 	r.writeOpening(row)
 	if r.Report != nil {
@@ -38,15 +38,15 @@ func (r *Result) writeRows(row row) {
 	r.Churn.write(row)
 	r.Mixed.write(row)
 	if c := r.Server; c != nil {
-		row("server CPU", "%v a connect, %.3f cores while measured", Round(c.CPUPerConnect), c.Load)
+		row("server CPU", "%v per connect, %.3f cores while measuring", Round(c.CPUPerConnect), c.Load)
 		switch {
-		case r.Storm != nil || r.Churn != nil: // it is not the messages that cost
+		case r.Storm != nil || r.Churn != nil: // the cost is not that of messages
 		case c.CPUPerMessage > 0:
-			row("", "%v a message", Round(c.CPUPerMessage))
+			row("", "%v per message", Round(c.CPUPerMessage))
 		case r.Scenario == "idle":
-			row("", "%v a connection and second", Round(time.Duration(c.CPUPerConnection)))
+			row("", "%v per connection and second", Round(time.Duration(c.CPUPerConnection)))
 		}
-		row("server memory", "%.0f bytes a connection (PSS %d KiB before, %d KiB now), %d threads",
+		row("server memory", "%.0f bytes per connection (PSS %d KiB before, %d KiB now), %d threads",
 			c.PSSPerConnection, c.PSSBefore>>10, c.PSS>>10, c.Threads)
 		row("server process", "%d %s", c.PID, c.Name)
 	}
@@ -60,7 +60,7 @@ func ofGroups(n int) string {
 	return fmt.Sprintf(" in %d groups", n)
 }
 
-// writeOpening writes how fast connections were opened.
+// writeOpening writes how fast connections opened.
 func (r *Result) writeOpening(row row) {
 	if r.Held == 0 && r.Report != nil && r.Report.Open < r.Connections {
 		row("opened", "%d of them in %v", r.Report.Open, Round(r.Opening))
@@ -69,7 +69,7 @@ func (r *Result) writeOpening(row row) {
 	if r.Report == nil {
 		return
 	}
-	row("opened in", "%v, %.0f a second", Round(r.Opening), float64(r.Connections)/max(r.Opening.Seconds(), 1e-9))
+	row("opened in", "%v, %.0f per second", Round(r.Opening), float64(r.Connections)/max(r.Opening.Seconds(), 1e-9))
 }
 
 // writeReport writes what was received.
@@ -85,7 +85,7 @@ func (r *Result) writeReport(row row) {
 	}
 	if r.Pushes != nil {
 		r.Pushes.write(row, "pushes")
-		row("messages", "%d of %d received, %.0f a second", p.Received, p.Expected, r.Deliveries)
+		row("messages", "%d of %d received, %.0f per second", p.Received, p.Expected, r.Deliveries)
 	}
 	if p.Deflated > 0 {
 		row("compressed", "%d of %d messages", p.Deflated, p.Texts+p.Binaries)
@@ -96,7 +96,7 @@ func (r *Result) writeReport(row row) {
 	for _, l := range []struct {
 		name string
 		l    Latency
-	}{{"broadcast latency", p.Broadcast}, {"until the last has it", p.Last}, {"group latency", p.Group}, {"unicast latency", p.Unicast}} {
+	}{{"broadcast latency", p.Broadcast}, {"until the last receiver", p.Last}, {"group latency", p.Group}, {"unicast latency", p.Unicast}} {
 		if l.l.Count > 0 {
 			row(l.name, "%s", latencies(l.l))
 		}
@@ -104,7 +104,7 @@ func (r *Result) writeReport(row row) {
 }
 
 func (p *Pushes) write(row row, name string) {
-	row(name, "%d taken, %d refused, %.1f a second; answered in %s", p.Taken, p.Refused,
+	row(name, "%d accepted, %d refused, %.1f per second; answered in %s", p.Taken, p.Refused,
 		float64(p.Taken)/max(p.Took.Seconds(), 1e-9), latencies(p.Answer))
 }
 
@@ -112,9 +112,9 @@ func (storm *Storm) write(row row, r *Result) {
 	if storm == nil || storm.Cut == 0 {
 		return
 	}
-	row("storm", "all cut off after %v", Round(storm.Cut))
+	row("storm", "all cut after %v", Round(storm.Cut))
 	if storm.AllOpen > 0 {
-		row("", "all open after %v, %.0f a second", Round(storm.AllOpen), float64(r.Connections)/storm.AllOpen.Seconds())
+		row("", "all open after %v, %.0f per second", Round(storm.AllOpen), float64(r.Connections)/storm.AllOpen.Seconds())
 	}
 	if storm.AllBound > 0 {
 		row("", "all bound after %v", Round(storm.AllBound))
@@ -134,7 +134,7 @@ func (c *Churn) write(row row) {
 	if c.Broken > 0 {
 		text = fmt.Sprintf("%d by a reset; %s", c.Broken, text)
 	}
-	row("churn", "%d connections replaced, %.0f a second; %s", c.Replaced, c.Rate, text)
+	row("churn", "%d connections replaced, %.0f per second; %s", c.Replaced, c.Rate, text)
 	if c.Groups != nil {
 		c.Groups.write(row, "to groups")
 	}
@@ -157,22 +157,22 @@ func (m *Mixed) write(row row) {
 	}
 	row("slow readers", "%d; the server closed %d", s.Readers, s.Closed)
 	if s.Closed < s.Readers {
-		row("", "the others, reading again, got %d of %d messages%s", s.Received, s.Owed, s.dropped())
+		row("", "the others read again and received %d of %d messages%s", s.Received, s.Owed, s.dropped())
 	}
 }
 
-// dropped is what the server says of the messages that slow readers miss.
+// dropped is what the server reports about the messages that slow readers miss.
 func (s *SlowReport) dropped() string {
 	switch {
 	case s.Owed == s.Received:
 		return ""
 	case s.Dropped < 0:
-		return "; the server does not say whether it dropped the rest"
+		return "; the server does not report whether it dropped the rest"
 	}
-	return fmt.Sprintf("; the server says that it dropped %d", s.Dropped)
+	return fmt.Sprintf("; the server reports that it dropped %d", s.Dropped)
 }
 
-// latencies is a summary in one line.
+// latencies summarizes latencies in one line.
 func latencies(l Latency) string {
 	if l.Count == 0 {
 		return "none"

@@ -6,22 +6,22 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Bounds of a timeline: moments are a second long until there would be more
-// than maxMoments of them; then neighbours are joined.
+// Limits of a timeline: moments last a second until there would be more than
+// maxMoments; then neighbours are joined.
 const (
 	momentWidth = int64(time.Second)
 	maxMoments  = 1200
 )
 
-// Timeline tells what happened when, from the opening of the first connection
-// to the report.
+// Timeline says what happened when, from the opening of the first connection
+// until the report.
 type Timeline struct {
-	// Width is the length of a moment: a second, or more if it was a long
-	// time. The last moment may be shorter.
+	// Width is the length of a moment: a second, or more for long runs. The
+	// last moment may be shorter.
 	Width time.Duration `json:"width_ns"`
 	// Length is the whole time.
 	Length time.Duration `json:"length_ns"`
-	// Moments are at most 1,200, each beginning where the one before ends.
+	// Moments are at most 1,200; each begins where the previous one ends.
 	Moments []Moment `json:"moments"`
 }
 
@@ -29,9 +29,9 @@ type Timeline struct {
 type Moment struct {
 	Open     int    `json:"open"`     // connections at its end
 	Opened   int    `json:"opened"`   // connections that became open in it, for the first time or again
-	Ended    int    `json:"ended"`    // connections that were open before
+	Ended    int    `json:"ended"`    // connections that ended in it
 	Received uint64 `json:"received"` // different payloads, as in Report
-	// Latencies of what was received, by Kind; nil if it was nothing.
+	// Latencies of the received messages, by Kind; nil if there were none.
 	Latencies [kinds]*Quantiles `json:"latencies"`
 }
 
@@ -43,26 +43,26 @@ type Quantiles struct {
 	Max   time.Duration `json:"max_ns"`
 }
 
-// momentHistogram is 3 KB: there is one for every moment, and to record into
-// it has to cost next to nothing.
+// momentHistogram takes 3 KB: there is one for every moment, and recording must
+// cost almost nothing.
 func momentHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(lowestLatency, highestLatency, 1)
 }
 
-// moment is what one loop has seen in one piece of time.
+// moment is what one loop has seen in one interval.
 type moment struct {
 	open, opened, ended int
 	received            uint64
-	latency             [kinds]*hdrhistogram.Histogram // nil: none
+	latency             [kinds]*hdrhistogram.Histogram // nil if none
 }
 
-// merge adds what came right after m.
+// merge adds the moment after m.
 func (m *moment) merge(next *moment) {
 	m.open = next.open
 	m.add(next)
 }
 
-// add adds what was counted in other, all but the connections open.
+// add adds the counts of other, except the open connections.
 func (m *moment) add(other *moment) {
 	m.opened += other.opened
 	m.ended += other.ended
@@ -79,7 +79,7 @@ func (m *moment) add(other *moment) {
 	}
 }
 
-// timeline is one loop's: it belongs to the loop's goroutine.
+// timeline is that of one loop and belongs to its goroutine.
 type timeline struct {
 	start   int64 // Now() when the swarm began
 	width   int64 // of a moment in ns
@@ -91,8 +91,8 @@ func newTimeline(start int64) timeline {
 	return timeline{start: start, width: momentWidth, end: start + momentWidth, moments: make([]moment, 1)}
 }
 
-// at is the moment of a time of Now, which must not lie before the last one:
-// then it counts for that.
+// at is the moment of a time of Now. A time before the last moment counts for
+// the last one.
 func (t *timeline) at(now int64) *moment {
 	for now >= t.end {
 		if len(t.moments) == maxMoments {
@@ -123,7 +123,7 @@ func (t *timeline) coarsen() {
 	t.end = t.start + int64(half)*t.width
 }
 
-// received notes a message of a kind that took latency ns.
+// received records a message of a kind that took latency ns.
 func (t *timeline) received(now int64, kind Kind, latency int64) {
 	m := t.at(now)
 	m.received++
@@ -133,25 +133,25 @@ func (t *timeline) received(now int64, kind Kind, latency int64) {
 	record(m.latency[kind], latency)
 }
 
-// opened notes a connection that is open.
+// opened records a connection that has opened.
 func (t *timeline) opened(now int64) {
 	m := t.at(now)
 	m.open++
 	m.opened++
 }
 
-// ended notes a connection that is open no more.
+// ended records a connection that has ended.
 func (t *timeline) ended(now int64) {
 	m := t.at(now)
 	m.open--
 	m.ended++
 }
 
-// addTo adds the timeline up to now to sum, which has the same start. The two
-// may become coarser.
+// addTo adds the timeline up to now to sum, which has the same start. Both may
+// become coarser.
 func (t *timeline) addTo(sum *timeline, now int64) {
 	t.at(now)
-	// The loop may have seen a later time already.
+	// The loop may already have seen a later time.
 	sum.at(max(now, t.end-1))
 	for t.width < sum.width {
 		t.coarsen()
