@@ -13,44 +13,45 @@ import (
 	"castgate/loadtest"
 )
 
-// Options say what to measure. Defaults fills in what is usual.
+// Options say what to measure. Defaults returns the usual ones.
 type Options struct {
 	// Root is the module's directory, where servers are built.
 	Root string `json:"-"`
-	// Servers and Scenarios are what to run: names of Servers, Scenarios.
+	// Servers and Scenarios are what to run: names from Servers and Scenarios.
 	Servers   []string `json:"servers"`
 	Scenarios []string `json:"scenarios"`
-	// Rounds is how often every server is measured, 1 to 100. What is
-	// disturbed is measured again, up to three times in all.
+	// Rounds is how often every server is measured, 1 to 100. Disturbed
+	// measurements are repeated, up to three attempts in all.
 	Rounds int `json:"rounds"`
-	// Clients are those of fanout and latency, IdleClients those of connect,
-	// memory, storm and growth.
+	// Clients is the number of clients of fanout and latency, IdleClients that
+	// of connect, memory, storm and growth.
 	Clients     int `json:"clients"`
 	IdleClients int `json:"idle_clients"`
 	// Size of a message in bytes.
 	Size int `json:"size"`
-	// Warmup and Measure are the times before and in each phase, Idle the
-	// time before memory is read.
+	// Warmup and Measure are the times before and in each phase, Idle the time
+	// before memory is read.
 	Warmup  time.Duration `json:"warmup_ns"`
 	Measure time.Duration `json:"measure_ns"`
 	Idle    time.Duration `json:"idle_ns"`
-	// MaxForeign is the part of the machine that others may use before what
-	// was measured counts as disturbed, 0 to 1.
+	// MaxForeign is the share of the machine, 0 to 1, that other processes may
+	// use before a measurement counts as disturbed.
 	MaxForeign float64 `json:"max_foreign"`
-	// Sources is a list of addresses for clients, see loadtest.ParseSources.
+	// Sources is a list of addresses that clients come from, see
+	// loadtest.ParseSources.
 	Sources string `json:"sources"`
 	// Profile plays each scenario once more on castgate while perf records it.
 	Profile bool `json:"profile,omitempty"`
-	// Log is told what goes on, a line at a time. May be nil.
+	// Log receives lines about what happens. May be nil.
 	Log func(line string) `json:"-"`
 }
 
-// Servers are the names of what it can be measured on. What needs more than
-// broadcasts (latency, control, storm, memory when bound) is for those that can
-// do it.
+// Servers are the names of all servers. Scenarios that need more than
+// broadcasts (latency, control, storm, memory when bound) run on those that
+// support them.
 var Servers = names()
 
-// Defaults measures everything as BENCHMARKS.md shows it.
+// Defaults measures everything that BENCHMARKS.md shows.
 func Defaults() Options {
 	return Options{
 		Root: ".", Servers: slices.DeleteFunc(names(), func(name string) bool { return name == FloorGo }), Scenarios: Scenarios, Rounds: 5,
@@ -76,12 +77,12 @@ func (o *Options) check() error {
 	}
 	for _, s := range o.Scenarios {
 		if !slices.Contains(Scenarios, s) {
-			return fmt.Errorf("no scenario %q; there are %v", s, Scenarios)
+			return fmt.Errorf("unknown scenario %q; known scenarios: %v", s, Scenarios)
 		}
 	}
 	for _, s := range o.Servers {
 		if !slices.Contains(Servers, s) {
-			return fmt.Errorf("no server %q; there are %v", s, Servers)
+			return fmt.Errorf("unknown server %q; known servers: %v", s, Servers)
 		}
 	}
 	if len(o.Scenarios) == 0 || len(o.Servers) == 0 {
@@ -93,19 +94,19 @@ func (o *Options) check() error {
 // bench is one run.
 type bench struct {
 	Options
-	dir      string // of programs that are built
+	dir      string // of built programs
 	binaries map[string]string
 	sources  []netip.Addr
 	result   *Result
 }
 
-// leastProcs is for GOMAXPROCS: with one per core a Go scheduler that is busy
-// reading sockets would let other goroutines, and the probes of latency, wait
-// for up to 10 ms.
+// leastProcs is the least GOMAXPROCS: with one per core, a Go scheduler that is
+// busy reading sockets would let other goroutines, including the latency
+// probes, wait for up to 10 ms.
 const leastProcs = 8
 
-// Run measures. When ctx is done it ends early; the result holds the rounds
-// that were complete, and comes with the error.
+// Run measures. When ctx is done it ends early; the result then holds the
+// complete rounds and is returned with the error.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if b.result.Revision == "" { // built with -buildvcs=false
 		b.result.Revision = checkedOut(ctx, o.Root)
 	}
-	// Those that can't be had, or have no part in it, are left out.
+	// Servers that are unavailable or take no part are left out.
 	b.Servers = slices.DeleteFunc(slices.Clone(o.Servers), func(name string) bool { return b.binaries[name] == "" })
 	b.log("%v on %v, %d rounds: about %v if nothing has to be repeated", b.Scenarios, b.Servers, b.Rounds, b.estimate().Round(time.Minute))
 	for i := range scenarios {
@@ -166,7 +167,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return b.result, b.ourFaults()
 }
 
-// plays tells whether a server has a part in what is to be measured.
+// plays reports whether a server takes part in what is to be measured.
 func (b *bench) plays(server string) bool {
 	return slices.ContainsFunc(scenarios, func(sc scenario) bool {
 		return slices.Contains(b.Scenarios, sc.name) && len(sc.plays(server)) > 0
@@ -176,7 +177,7 @@ func (b *bench) plays(server string) bool {
 // rounds plays a scenario.
 func (b *bench) rounds(ctx context.Context, sc *scenario) error {
 	if !slices.ContainsFunc(b.Servers, func(name string) bool { return len(sc.plays(name)) > 0 }) {
-		b.log("%s: on none of %v", sc.name, b.Servers)
+		b.log("%s: not for any of %v", sc.name, b.Servers)
 		return nil
 	}
 	for n := range b.Rounds {
@@ -185,13 +186,14 @@ func (b *bench) rounds(ctx context.Context, sc *scenario) error {
 			return err
 		}
 		b.result.Figures = collect(b.result.Figures, round)
-		b.log("%s: %d of %d rounds", sc.name, n+1, b.Rounds)
+		b.log("%s: round %d of %d", sc.name, n+1, b.Rounds)
 	}
 	return nil
 }
 
-// ourFaults is an error if castgate, or what it is compared with, had faults.
-// A rival that loses messages is told of in the result, and no reason to fail.
+// ourFaults returns an error if castgate, or what it is compared with, had
+// faults. If a rival loses messages, the result says so, but the run does not
+// fail.
 func (b *bench) ourFaults() error {
 	for _, f := range b.result.Faults {
 		if !isRival(f.Server) {
@@ -201,7 +203,7 @@ func (b *bench) ourFaults() error {
 	return nil
 }
 
-// on runs f with a fresh server.
+// on runs f with a freshly started server.
 func (b *bench) on(ctx context.Context, name string, f func(*server) error) error {
 	s, err := start(ctx, name, b.binaries[programOf(name)], fanoutDepth+2)
 	if err != nil {

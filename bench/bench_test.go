@@ -200,14 +200,14 @@ func TestScenarioForNobody(t *testing.T) {
 
 func TestOptionsRefused(t *testing.T) {
 	for want, change := range map[string]func(*Options){
-		"rounds: 0":          func(o *Options) { o.Rounds = 0 },
-		"clients: 0":         func(o *Options) { o.Clients = 0 },
-		"size: 10 is not":    func(o *Options) { o.Size = 10 },
-		`no scenario "x"`:    func(o *Options) { o.Scenarios = []string{"x"} },
-		`no server "nginx"`:  func(o *Options) { o.Servers = []string{"nginx"} },
-		"nothing to measure": func(o *Options) { o.Servers = nil },
-		`source "z"`:         func(o *Options) { o.Sources = "z" },
-		"build floor":        func(o *Options) { o.Root = t.TempDir() },
+		"rounds: 0":              func(o *Options) { o.Rounds = 0 },
+		"clients: 0":             func(o *Options) { o.Clients = 0 },
+		"size: 10 is not":        func(o *Options) { o.Size = 10 },
+		`unknown scenario "x"`:   func(o *Options) { o.Scenarios = []string{"x"} },
+		`unknown server "nginx"`: func(o *Options) { o.Servers = []string{"nginx"} },
+		"nothing to measure":     func(o *Options) { o.Servers = nil },
+		`source "z"`:             func(o *Options) { o.Sources = "z" },
+		"build floor":            func(o *Options) { o.Root = t.TempDir() },
 	} {
 		o := tiny(Floor)
 		change(&o)
@@ -256,7 +256,7 @@ func TestServerThatDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-s.exited
-	if err := s.stop(); err == nil || !strings.Contains(err.Error(), "ended before it was told to: signal: killed") {
+	if err := s.stop(); err == nil || !strings.Contains(err.Error(), "ended early: signal: killed") {
 		t.Errorf("%v", err)
 	}
 }

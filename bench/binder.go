@@ -8,26 +8,26 @@ import (
 	"castgate/loadtest"
 )
 
-// binder binds connections as they arrive, over a few control connections, in
-// batches of what has come meanwhile.
+// binder binds connections as they open, over a few control connections, in
+// batches of those that have opened meanwhile.
 type binder struct {
 	groups int
-	bell   chan struct{} // rung while somebody waits to be bound
+	bell   chan struct{} // rung while a connection waits to be bound
 
 	mu      sync.Mutex
 	waiting []arrival
-	left    int           // of those that bind waits for
-	done    chan struct{} // closed at the last
+	left    int           // how many bind still waits for
+	done    chan struct{} // closed when none is left
 }
 
-// arrival is a connection that is open and not bound yet.
+// arrival is a connection that is open but not bound yet.
 type arrival struct {
 	connection int
 	clientID   string
 }
 
-// bindCallers is how many control connections bind, bindBatch how many
-// commands go into one request at most.
+// bindCallers is the number of control connections that bind, bindBatch the
+// largest number of commands per request.
 const (
 	bindCallers = 4
 	bindBatch   = 1000
@@ -37,7 +37,7 @@ func newBinder(groups int) *binder {
 	return &binder{groups: groups, bell: make(chan struct{}, 1)}
 }
 
-// arrived takes note of a connection: loadtest.Config.Arrived.
+// arrived records a connection: loadtest.Config.Arrived.
 func (b *binder) arrived(connection int, clientID string) {
 	b.mu.Lock()
 	b.waiting = append(b.waiting, arrival{connection, clientID})
@@ -52,8 +52,9 @@ func (b *binder) ring() {
 	}
 }
 
-// take returns up to bindBatch of those who wait. There may be none.
-func (b *binder) take(into []arrival) []arrival {
+// next appends up to bindBatch of the waiting connections to into, possibly
+// none.
+func (b *binder) next(into []arrival) []arrival {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := min(bindBatch, len(b.waiting))
@@ -65,8 +66,8 @@ func (b *binder) take(into []arrival) []arrival {
 	return into
 }
 
-// bind binds the next n connections that arrive, or have arrived, and returns
-// when the server has confirmed the last.
+// bind binds the next n connections, including those that have already opened,
+// and returns when the server has confirmed the last.
 func (b *binder) bind(ctx context.Context, callers []*caller, n int) error {
 	b.mu.Lock()
 	b.left, b.done = n, make(chan struct{})
@@ -95,7 +96,7 @@ func (b *binder) bind(ctx context.Context, callers []*caller, n int) error {
 	}
 }
 
-// serve binds over one connection until all are bound or ctx is done.
+// serve binds over one control connection until all are bound or ctx is done.
 func (b *binder) serve(ctx context.Context, c *caller, done <-chan struct{}) error {
 	var batch commands
 	var now []arrival
@@ -107,7 +108,7 @@ func (b *binder) serve(ctx context.Context, c *caller, done <-chan struct{}) err
 			return nil
 		case <-b.bell:
 		}
-		if now = b.take(now); len(now) == 0 {
+		if now = b.next(now); len(now) == 0 {
 			continue
 		}
 		if err := c.allow(patience); err != nil {
@@ -136,7 +137,7 @@ func (b *binder) appendBind(dst []byte, a arrival) []byte {
 	return append(append(append(dst, `","groups":["`...), loadtest.GroupName(a.connection%b.groups)...), `"]}`...)
 }
 
-// confirm counts n as bound.
+// confirm counts n connections as bound.
 func (b *binder) confirm(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,18 +11,19 @@ import (
 	"castgate/loadtest"
 )
 
-// caller sends requests to a control port over one kept connection, each
-// after the answer to the one before. net/http costs more than the servers
-// that it would measure here; this writes what was put together before with
-// one system call, and reads of an answer what it must. By one goroutine.
+// caller sends requests to a control port over one persistent connection, each
+// after the answer to the previous one. net/http costs more than the servers
+// that it would measure here; a caller writes a prepared request with one
+// system call and parses only what it needs of the answer. It may be used by
+// one goroutine.
 type caller struct {
 	conn net.Conn
 	host string
 	out  []byte
-	in   []byte // as far as it has come: nothing between two requests
+	in   []byte // input so far; empty between two requests
 }
 
-// maxAnswerHead and maxAnswerBody bound an answer in bytes.
+// maxAnswerHead and maxAnswerBody limit an answer in bytes.
 const (
 	maxAnswerHead = 8 << 10
 	maxAnswerBody = 4 << 20
@@ -37,7 +38,7 @@ func dialCaller(ctx context.Context, addr string) (*caller, error) {
 	return &caller{conn: conn, host: addr, in: make([]byte, 0, 4<<10)}, nil
 }
 
-// dialCallers makes n callers; the function returned closes them.
+// dialCallers makes n callers; closeAll closes them.
 func dialCallers(ctx context.Context, addr string, n int) (all []*caller, closeAll func(), err error) {
 	closeAll = func() {
 		for _, c := range all {
@@ -55,12 +56,12 @@ func dialCallers(ctx context.Context, addr string, n int) (all []*caller, closeA
 	return all, closeAll, nil
 }
 
-// allow gives all requests from now on so much time together.
+// allow limits all requests from now on to this time together.
 func (c *caller) allow(d time.Duration) error { return c.conn.SetDeadline(time.Now().Add(d)) }
 
-// post sends a JSON body and returns that of a 200, which is valid until the
-// next call. Any other status is a *loadtest.RefusedError; after every other
-// error the connection is of no more use.
+// post sends a JSON body and returns that of an answer with status 200, which
+// is valid until the next call. Any other status is a *loadtest.RefusedError;
+// after any other error the connection must not be used.
 func (c *caller) post(path string, body []byte) ([]byte, error) {
 	c.out = append(append(append(c.out[:0], "POST "...), path...), " HTTP/1.1\r\nHost: "...)
 	c.out = append(append(c.out, c.host...), "\r\nContent-Type: application/json\r\nContent-Length: "...)
@@ -100,7 +101,7 @@ func (c *caller) answer() ([]byte, error) {
 	}
 	body := c.in[end:]
 	if len(body) > length {
-		return nil, fmt.Errorf("control port: %d bytes behind an answer", len(body)-length)
+		return nil, fmt.Errorf("control port: %d bytes after an answer", len(body)-length)
 	}
 	if status != 200 {
 		return nil, &loadtest.RefusedError{Status: status, Body: string(body[:min(len(body), 200)])}
@@ -123,10 +124,10 @@ func (c *caller) read() error {
 
 var lengthField = []byte("\r\ncontent-length:")
 
-// parseHead reads status and Content-Length, which there must be.
+// parseHead parses the status and Content-Length, which is required.
 func parseHead(head []byte) (status, length int, err error) {
 	if len(head) < 13 || string(head[:9]) != "HTTP/1.1 " || head[12] != ' ' {
-		return 0, 0, fmt.Errorf("no answer of HTTP/1.1: %.40q", head)
+		return 0, 0, fmt.Errorf("not an HTTP/1.1 answer: %.40q", head)
 	}
 	if status, err = strconv.Atoi(string(head[9:12])); err != nil {
 		return 0, 0, fmt.Errorf("status %q", head[9:12])

@@ -63,13 +63,13 @@ func TestCallerPosts(t *testing.T) {
 
 func TestCallerRefuses(t *testing.T) {
 	for want, text := range map[string]string{
-		"no answer of HTTP/1.1":     "HTTP/1.0 200 OK\r\n\r\n",
+		"not an HTTP/1.1 answer":    "HTTP/1.0 200 OK\r\n\r\n",
 		`status "2x0"`:              "HTTP/1.1 2x0 OK\r\n\r\n",
 		"without Content-Length":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		`Content-Length " -1"`:      "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 		`Content-Length " 5000000"`: "HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n",
 		"no end of the head":        "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxAnswerHead),
-		"1 bytes behind an answer":  "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy",
+		"1 bytes after an answer":   "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy",
 		"EOF":                       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nxy",
 		"503 Service Unavailable":   "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy",
 	} {

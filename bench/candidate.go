@@ -22,38 +22,39 @@ const (
 	Gnet       = "gnet"
 	Centrifuge = "centrifuge"
 	Nchan      = "nchan"
-	// Noop holds no WebSockets: it is what a control port is compared with.
+	// Noop holds no WebSockets: control ports are compared with it.
 	Noop = "noop"
 )
 
-// candidate is a server that can be measured: how it is had, started, joined
-// by clients and told to broadcast.
+// candidate is a server that can be measured: how it is obtained, started,
+// joined by clients and told to broadcast.
 type candidate struct {
 	name string
-	// of is the server whose program it is, "" for its own; see variants.
+	// of is the server whose program is used, "" for its own; see variants.
 	of string
-	// module is the directory, from the root, of the Go module it is built
-	// from, and source the package in it. Both are empty if obtain finds it.
+	// module is the directory, relative to the root, of the Go module that it
+	// is built from, and source the package in it. Both are empty if obtain
+	// finds it.
 	module, source string
-	// obtain returns the path of a program that is not built of one Go package. An error
-	// that is no *SkipError ends the run. dir is for what it makes.
+	// obtain returns the path of a program that is not built from one Go package.
+	// It may put files into dir. An error other than *SkipError ends the run.
 	obtain func(ctx context.Context, root, dir string) (string, error)
-	// prepare writes what the program needs into dir, which is removed when it
-	// has ended, and returns its arguments. clients and control are the
-	// addresses to listen on, host:port.
+	// prepare writes what the program needs into dir, which is removed when the
+	// program has ended, and returns the program's arguments. clients and
+	// control are the addresses to listen on, host:port.
 	prepare func(dir, clients, control string) (args []string, err error)
-	// path is what clients ask for in the URL.
+	// path is the path of the URL that clients request.
 	path string
-	// secure says that clients speak TLS, with the certificate that prepare has
+	// secure says that clients use TLS, with the certificate that prepare has
 	// written into dir.
 	secure bool
-	// configure changes the swarm's settings for it. May be nil.
+	// configure adapts the swarm's settings. May be nil.
 	configure func(*loadtest.Config)
-	// broadcast makes what pushes to everybody. Nil: Control.Broadcast.
+	// broadcast returns what pushes to everybody. nil means Control.Broadcast.
 	broadcast func(control string, callers int) loadtest.Pusher
 }
 
-// candidates in the order in which they are measured.
+// candidates in the order of measurement.
 var candidates = []candidate{
 	{name: Castgate, module: ".", source: "./cmd/castgate", prepare: command("serve"), path: "/"},
 	{name: Floor, obtain: obtainFloor, prepare: command(), path: "/"},
@@ -66,12 +67,11 @@ var candidates = []candidate{
 	{name: Noop, module: rivals, source: "./noop", prepare: command(), path: "/"},
 }
 
-// rivals is the directory of the module that rivals are built from: castgate's
-// own go.mod knows nothing of what they need.
+// rivals is the directory of the module that rivals are built from, so that
+// castgate's own go.mod does not require theirs.
 const rivals = "bench/rivals"
 
-// SkipError says why a server can't be measured on this machine. The others
-// can.
+// SkipError says why a server cannot be measured on this machine. Others can.
 type SkipError struct {
 	Server string
 	Err    error
@@ -80,17 +80,17 @@ type SkipError struct {
 // Error implements the error interface.
 func (e *SkipError) Error() string { return fmt.Sprintf("%s: %v", e.Server, e.Err) }
 
-// Unwrap is the reason.
+// Unwrap returns the reason.
 func (e *SkipError) Unwrap() error { return e.Err }
 
-// command prepares a program that is told by flags where to listen.
+// command prepares a program that gets its addresses by flags.
 func command(first ...string) func(dir, clients, control string) ([]string, error) {
 	return func(_, clients, control string) ([]string, error) {
 		return append(slices.Clone(first), "--listen", clients, "--control", control), nil
 	}
 }
 
-// find is the candidate of that name, or the variant, nil if there is none.
+// find returns the candidate or variant of that name, nil if there is none.
 func find(name string) *candidate {
 	for _, list := range [][]candidate{candidates, variants} {
 		if i := slices.IndexFunc(list, func(c candidate) bool { return c.name == name }); i >= 0 {
@@ -100,7 +100,7 @@ func find(name string) *candidate {
 	return nil
 }
 
-// programOf is the server whose program is started under a name.
+// programOf returns the server whose program is started under a name.
 func programOf(name string) string {
 	if c := find(name); c != nil && c.of != "" {
 		return c.of
@@ -108,12 +108,12 @@ func programOf(name string) string {
 	return name
 }
 
-// IsOurs tells whether figures under this server's name are castgate's, however
-// it was started.
+// IsOurs reports whether figures under this server's name are castgate's,
+// however it was started.
 func IsOurs(server string) bool { return programOf(server) == Castgate }
 
-// isRival tells whether a server is neither ours nor what ours is compared
-// with: its faults are figures.
+// isRival reports whether a server is neither ours nor a baseline: its faults
+// are results.
 func isRival(name string) bool {
 	return !slices.Contains([]string{Castgate, Floor, FloorGo, Noop}, programOf(name))
 }
@@ -126,12 +126,12 @@ func names() (all []string) {
 	return all
 }
 
-// build makes a server's program in dir, or finds it, and returns its path. If
-// a rival can't be had, that is a *SkipError.
+// build builds a server's program in dir, or finds it, and returns its path. If
+// a rival is unavailable, the error is a *SkipError.
 func build(ctx context.Context, root, dir, name string) (string, error) {
 	c := find(name)
 	if c == nil {
-		return "", fmt.Errorf("no server %q; there are %v", name, names())
+		return "", fmt.Errorf("unknown server %q; known servers: %v", name, names())
 	}
 	if c.obtain != nil {
 		return c.obtain(ctx, root, dir)
@@ -149,7 +149,7 @@ func build(ctx context.Context, root, dir, name string) (string, error) {
 	return binary, nil
 }
 
-// goBuild builds a program of the module in dir. An error names the binary.
+// goBuild builds a program of the module in dir. Errors name the binary.
 func goBuild(ctx context.Context, dir, source, binary string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, source)
 	cmd.Dir = dir
@@ -159,10 +159,10 @@ func goBuild(ctx context.Context, dir, source, binary string) error {
 	return nil
 }
 
-// speakCentrifuge is for a server of Centrifuge's JSON protocol: clients begin
-// with a connect command, whose reply takes the place of an init message, and
-// one message from the server is one or more lines of JSON, of which those
-// with a payload are
+// speakCentrifuge adapts to a server of Centrifuge's JSON protocol: clients
+// begin with a connect command, whose reply replaces the init message, and one
+// message from the server is one or more lines of JSON, of which those with a
+// payload are
 //
 //	{"push":{"channel":"all","pub":{"data":"payload"}}}
 func speakCentrifuge(c *loadtest.Config) {

@@ -93,7 +93,7 @@ func TestBuildFails(t *testing.T) {
 	if _, err := build(t.Context(), root, t.TempDir(), GWS); !errors.As(err, &skip) || skip.Server != GWS {
 		t.Errorf("a rival: %v", err)
 	}
-	if _, err := start(t.Context(), "unheard-of", "/bin/true", 1); err == nil || !strings.Contains(err.Error(), `no server "unheard-of"`) {
+	if _, err := start(t.Context(), "unheard-of", "/bin/true", 1); err == nil || !strings.Contains(err.Error(), `unknown server "unheard-of"`) {
 		t.Errorf("%v", err)
 	}
 }

@@ -15,7 +15,7 @@ type commands struct {
 // reset begins an empty batch.
 func (b *commands) reset() { b.body, b.n = append(b.body[:0], `{"commands":[`...), 0 }
 
-// next makes room for one more command, to be appended to b.body.
+// next prepares for one more command, which the caller appends to b.body.
 func (b *commands) next() {
 	if b.n > 0 {
 		b.body = append(b.body, ',')
@@ -23,8 +23,8 @@ func (b *commands) next() {
 	b.n++
 }
 
-// batch sends commands. Every reply must be status 200 with exactly this body,
-// or 503: it then returns which were refused, nil if none.
+// batch sends commands. Every reply must have status 200 with exactly this
+// body, or 503: it then returns which were refused, nil if none.
 func (c *caller) batch(b *commands, body string) (refused []bool, err error) {
 	b.body = append(b.body, "]}"...)
 	answer, err := c.post("/v1/batch", b.body)
@@ -33,7 +33,7 @@ func (c *caller) batch(b *commands, body string) (refused []bool, err error) {
 	}
 	const open, closed = `{"replies":[`, "]}"
 	want := []byte(`{"status":200,"body":` + body + "}")
-	// Nearly always all are alike: length and number say so.
+	// Almost always all replies are equal: length and number show it.
 	if len(answer) == len(open)+b.n*(len(want)+1)-1+len(closed) && bytes.Count(answer, want) == b.n {
 		return nil, nil
 	}

@@ -7,17 +7,17 @@ import (
 	"castgate/loadtest"
 )
 
-// connectWarmup is which part of the connections comes and goes before the
-// others are counted.
+// connectWarmup is the share (one in so many) of the connections that come and
+// go before the others are counted.
 const connectWarmup = 10
 
-// connect measures what it costs a server to take connections, handshakes and
-// init message (or its counterpart) included, under the name of a scenario.
+// connect measures what connections cost a server, including handshakes and the
+// init message (or its counterpart), under the name of a scenario.
 func (b *bench) connect(ctx context.Context, s *server, name string, round *samples) error {
 	return b.connectAs(ctx, s, b.swarmOf(s, b.IdleClients, nil), name, round)
 }
 
-// connectAs is connect for a swarm of this configuration.
+// connectAs is connect for a swarm with this configuration.
 func (b *bench) connectAs(ctx context.Context, s *server, config loadtest.Config, name string, round *samples) error {
 	few := config
 	few.Connections = max(b.IdleClients/connectWarmup, 1)

@@ -13,25 +13,26 @@ import (
 	"castgate/loadtest"
 )
 
-// The control scenario: unicasts through the control API, in a closed loop
-// over kept connections, one by one and in batches.
+// The control scenario: unicasts through the control API, in a closed loop over
+// persistent connections, one by one and in batches.
 const (
 	controlCallers = 64
 	controlClients = 1000
 	controlBatch   = 1000
-	// maxControlTime is the longest answer that is told from longer ones.
+	// maxControlTime is the largest latency that is recorded; longer ones are
+	// clamped.
 	maxControlTime = time.Minute
 )
 
 // pushedOnce is the answer to a push that reached one client.
 const pushedOnce = `{"matched":1,"queued":1,"dropped":0}`
 
-// pusher is one caller and the stream of what it pushes. Without a stream
-// nobody receives: the server that does nothing gets the same requests.
+// pusher is one caller and the stream of what it pushes. Without a stream there
+// are no receivers: the server that does nothing gets the same requests.
 type pusher struct {
 	*caller
 	stream  *loadtest.Stream
-	want    string // every answer; "": any that is a 200
+	want    string // every answer; "": any with status 200
 	number  int
 	clients int
 	size    int
@@ -81,7 +82,7 @@ func (b *bench) unicasts(ctx context.Context, s *server, round *samples) error {
 	return swarm.Report().Err()
 }
 
-// push measures one way to push, when it is warm.
+// push measures one way to push, after a warm-up.
 func (b *bench) push(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, all []*pusher,
 	once func(p *pusher, k int) error, round *samples) error {
 	if err := b.hammer(ctx, swarm, all, once, b.Warmup); err != nil {
@@ -106,7 +107,7 @@ func (b *bench) push(ctx context.Context, s *server, swarm *loadtest.Swarm, name
 		answers.Merge(p.answers)
 	}
 	if taken == 0 {
-		return errors.New("no push was taken")
+		return errors.New("no push was accepted")
 	}
 	round.rate(name, "pushes a second", s.name, "1/s", float64(taken)/m.took.Seconds())
 	round.rate(name, "CPU a push", s.name, "ns", float64(m.cpu)/float64(taken))
@@ -119,8 +120,8 @@ func (b *bench) push(ctx context.Context, s *server, swarm *loadtest.Swarm, name
 	return nil
 }
 
-// hammer has all callers push for some time, each as soon as it has its
-// answer, and returns when everything has arrived.
+// hammer makes all callers push for some time, each as soon as its last push is
+// answered, and returns when everything has arrived.
 func (b *bench) hammer(ctx context.Context, swarm *loadtest.Swarm, all []*pusher, once func(p *pusher, k int) error, d time.Duration) error {
 	if swarm != nil {
 		if err := swarm.ForgetLatencies(); err != nil {
@@ -176,8 +177,8 @@ func (p *pusher) single(k int) error {
 	return nil
 }
 
-// many makes the k-th batch: a push to every client, or to controlBatch of
-// them if there are more.
+// many makes the k-th batch: a push to every client, or to controlBatch of them
+// if there are more.
 func (p *pusher) many(k int) error {
 	n := min(controlBatch, p.clients)
 	first := p.number*p.clients/controlCallers + k*n
@@ -203,7 +204,7 @@ func (p *pusher) many(k int) error {
 	return nil
 }
 
-// appendPush appends the fields of a push of the next payload for a client.
+// appendPush appends the fields of a push of the next payload to a client.
 func (p *pusher) appendPush(dst []byte, target int) []byte {
 	if p.stream != nil {
 		p.payload = p.stream.Append(p.payload[:0], target, p.size, loadtest.Now())
@@ -217,7 +218,7 @@ func (p *pusher) appendPush(dst []byte, target int) []byte {
 }
 
 func (p *pusher) took(begun time.Time) {
-	// It is in range, being cut to it.
+	// Clamped, the value is in range.
 	_ = p.answers.RecordValue(int64(min(time.Since(begun), maxControlTime)))
 }
 

@@ -1,26 +1,26 @@
-// Package bench measures castgate beside other servers on one machine and in
-// one go: beside the floor, a plain loop of send() over the same sockets
-// (bench/floor; in C where there is a compiler, and Result.Floor says so), beside rivals, and at its control port beside an HTTP server
+// Package bench measures castgate beside other servers on the same machine in
+// the same run: beside the floor, a plain loop of send() over the same sockets
+// (bench/floor; in C if there is a compiler, see Result.Floor), beside rivals,
+// and at its control port beside an HTTP server
 // that does nothing.
 //
-// All run as processes of their own, in turn, in several rounds; every round
-// goes through the same phases in the same order, warmed up first, because a
-// receiver that has been idle for longer than the retransmission timeout
-// acknowledges its next segments one by one and the sender pays for it. The
+// All run as processes of their own, in turn, in several rounds. Every round
+// goes through the same phases in the same order. Each phase is warmed up,
+// because a receiver that has been idle for longer than the retransmission
+// timeout acknowledges its next segments one by one, at the sender's cost. The
 // swarm that receives and checks every message (package loadtest) runs in the
-// harness's process, on the same cores: what a server can carry is found with
-// that, not on a machine of its own. What was measured while something else
-// used the processor is dropped and measured again.
+// harness's process on the same cores, so capacities include its cost. What was
+// measured while something else used the processor is dropped and repeated.
 //
 // # Figures
 //
 // A result is a list of Figures. Charts are drawn from it, so their names are
 // stable. Server is the name of a server; or "<name> / floor", "<name> / noop"
-// for a ratio, taken within each round; or "castgate, batches / single". The
-// ones marked * have such ratios. Times are in ns, quantiles of a latency are
-// four figures: p50, p99, p99.9, max. Scenarios with a load on the processor
-// have "server load", "swarm load" (the harness's process, load generator
-// included; cores) and "foreign CPU" (part of the machine) as well.
+// for a ratio, taken within each round; or "castgate, batches / single". Figures
+// marked * have such ratios. Times are in ns; quantiles of a latency are four
+// figures: p50, p99, p99.9, max. Scenarios with a load on the processor also
+// have "server load", "swarm load" (the harness's process, including the load
+// generator; cores) and "foreign CPU" (share of the machine).
 //
 //	scenario                    figures
 //	fanout 2/s                  CPU a message*, messages a second* (delivered), latency <quantile>,
@@ -56,15 +56,15 @@
 //	flood, hellos                 "castgate wss, by none" of unicast p99
 //	flood, handshakes
 //
-// The kernel's memory is that of the whole machine and so of both ends of a
-// connection, the server's and the swarm's; the two are alike, so that half of
-// it is the server's. Its figures, in bytes a connection:
+// The kernel's memory is that of the whole machine, so it includes both ends of
+// a connection, the server's and the swarm's. The two are alike, so half of it
+// is the server's. Its figures, in bytes per connection:
 // "kernel slabs a connection, both ends" (the sum of all slab caches that grow
-// by 16 bytes or more a connection), "kernel slab <cache>, both ends" (the
+// by 16 bytes or more per connection), "kernel slab <cache>, both ends" (the
 // largest of them; their names are the kernel's), "TCP buffers a connection,
 // both ends", and "check: MemAvailable less both processes, a connection",
-// which should not be far from the slabs; "TCP sockets a connection, both ends"
-// is a count, and 2. What can't be read is in Result.Skipped.
+// which should be close to the slabs. "TCP sockets a connection, both ends" is
+// a count, and should be 2. Result.Skipped lists what cannot be read.
 //
 // With Options.Profile each scenario is played once more on castgate while perf records
 // it. Result.Profiles has the call stacks of every phase; `bench charts` draws them as
@@ -74,52 +74,53 @@
 //
 // pings: idle clients are pinged once a second and answer.
 //
-// control: 64 kept connections, each of which pushes 64 bytes to one of 1,000
-// clients, bound to uids, as soon as its last request was answered. Every push
-// must arrive at its client, which costs the machine more than the answer: the
-// server that does nothing gets the same requests, but nobody receives. The
-// time counted ends when the last message has arrived.
+// control: 64 persistent connections. Each pushes 64 bytes to one of 1,000
+// clients, bound to uids, as soon as its last request is answered. Every push
+// must arrive at its client, which costs the machine more than the answer does;
+// the server that does nothing gets the same requests, but has no receivers. The
+// measurement ends when the last message has arrived.
 //
-// gatewayworker: beside castgate, reference/gateway.php takes sendToUid for 900 clients
-// over its inner port, if php is installed: the least that a gateway in PHP does, without
-// what GatewayWorker does besides. 64 backends that call as GatewayClient does, each command on a
-// TCP connection of its own that is written and closed at once, as fast as
-// they can with 1,024 on their way at most; and the same commands over kept connections to the control API.
-// sendToUid goes to 1,000 clients in turn, sendToGroup to 100 groups of 10,
-// sendToAll to 10 clients. Every message must arrive, in the order in which its
-// backend called, and the time counted ends when the last has. At 10,000
-// commands a second latency counts from when a command was due.
+// gatewayworker: 64 backends call as GatewayClient does, each command on a TCP
+// connection of its own that is written to and closed at once, as fast as they
+// can with at most 1,024 in flight; and the same commands over persistent
+// connections to the control API. sendToUid goes to 1,000 clients in turn,
+// sendToGroup to 100 groups of 10, sendToAll to 10 clients. Every message must
+// arrive, in the order in which its backend called, and the measurement ends
+// when the last has arrived. At 10,000 commands per second, latency is measured
+// from when a command was due. If php is installed, reference/gateway.php
+// executes sendToUid for 900 clients over its own inner port: the minimum that a
+// gateway in PHP does, without the other work of GatewayWorker.
 //
 // storm: all clients, bound to uids and in 1,000 groups, are reset at once,
-// connect again and are bound again as they come. Then a push to everybody, to
-// every group and to 1,000 uids must reach all, once. The time of the floor is
-// that in which it takes the connections of the same swarm, after it has
-// noticed that all were gone, and with nobody to bind.
+// reconnect and are bound again as they come. Then a push to everybody, to every
+// group and to 1,000 uids must reach all, once. The floor's time is that in
+// which it accepts the connections of the same swarm, once it has noticed that
+// all were gone, and without binding.
 //
-// growth: two broadcasts a second to 1,000 and then to 19,000 clients of the
-// same server; the ratio to the floor's growth is the figure.
+// growth: two broadcasts per second to 1,000 and then to 19,000 clients of the
+// same server; the figure is the ratio to the floor's growth.
 //
-// cost: memory, connect and fanout, each on a fresh process, of castgate as it
-// is, with compression ("castgate deflate"), with TLS ("castgate wss") and with
+// cost: memory, connect and fanout, each in a fresh process, of plain castgate,
+// with compression ("castgate deflate"), with TLS ("castgate wss") and with
 // both, beside the floor and gorilla without TLS and gorilla with it ("gorilla
 // wss"). The certificate has an ECDSA key on P-256. Clients connect twice, the
-// second time with a TLS session if they speak TLS. Messages are of Options.Size
-// and of 1,024 bytes of JSON of prices, the same for all; compression is
-// measured with the large ones only, since castgate leaves small ones as they
-// are. Bytes on the wire are what the swarm reads from its sockets. Memory wants
-// its Options.Idle of 10 s: handshakes leave much behind, and castgate's own
-// collections are 5 s apart.
+// second time with a TLS session if they use TLS. Messages have Options.Size and
+// 1,024 bytes of JSON of prices, the same for all; compression is measured with
+// the large ones only, since castgate does not compress small ones. Bytes on the
+// wire are what the swarm reads from its sockets. Memory needs its Options.Idle
+// of 10 s: handshakes leave much behind, and castgate's own collections are 5 s
+// apart.
 //
-// shortage: 100 clients are connected. Then the server may open 20 descriptors
-// more (prlimit), and 200 connections arrive that say nothing, so that accept(2)
-// fails with EMFILE for Options.Measure. After they have gone, 10 more clients
+// shortage: 100 clients are connected. Then the server may open only 20 more
+// descriptors (prlimit), and 200 silent connections arrive, so that accept(2)
+// fails with EMFILE for Options.Measure. After they have left, 10 more clients
 // connect. The server's load in this time shows whether it spins on accept.
 //
-// flood: 500 unicasts a second to 25 clients that are connected to castgate by
-// TLS, while 32 others at a time connect and leave with a reset (connects), send
-// a ClientHello and leave after the answer (hellos, where the server has all
-// the work) or shake hands and leave (handshakes), as fast as they can. Those
-// others would be elsewhere, so they run with SCHED_IDLE: on what server, caller
-// and receivers leave of the processors. Connects alone are what TCP on the
-// same cores costs everybody.
+// flood: 500 unicasts per second to 25 clients that are connected to castgate
+// with TLS. Meanwhile 32 others at a time connect and reset (connects), send a
+// ClientHello and leave after the answer (hellos, where the server does all the
+// work), or complete a handshake and leave (handshakes), as fast as they can.
+// Those others would run elsewhere, so they run with SCHED_IDLE, on what server,
+// caller and receivers leave of the processors. Connects alone show what TCP on
+// the same cores costs everybody.
 package bench

@@ -13,21 +13,21 @@ import (
 	"castgate/loadtest"
 )
 
-// family is a process with all that descend from it.
+// family is a process and all its descendants.
 type family struct{ root loadtest.Process }
 
-// CPU is the user and system time of all that live.
+// CPU is the user and system time of all living members.
 func (f family) CPU() (time.Duration, error) { return sum(f, loadtest.Process.CPU) }
 
-// PSS is the proportional set size of all together in bytes: what they share
-// with each other counts once.
+// PSS is the proportional set size of all together in bytes: memory that they
+// share counts once.
 func (f family) PSS() (int64, error) { return sum(f, loadtest.Process.PSS) }
 
 // Threads is the number of threads of all together.
 func (f family) Threads() (int, error) { return sum(f, loadtest.Process.Threads) }
 
-// sum adds up what is read of every process. One that has ended meanwhile
-// counts nothing, unless it is the root.
+// sum adds up what read returns for every process. A process that has ended
+// meanwhile counts nothing, unless it is the root.
 func sum[N int | int64 | time.Duration](f family, read func(loadtest.Process) (N, error)) (total N, err error) {
 	members, err := f.members()
 	if err != nil {
@@ -45,7 +45,7 @@ func sum[N int | int64 | time.Duration](f family, read func(loadtest.Process) (N
 	return total, nil
 }
 
-// hasEnded tells whether an error means that there is no such process any more.
+// hasEnded reports whether an error means that the process no longer exists.
 func hasEnded(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL)
 }
@@ -65,7 +65,7 @@ func (f family) members() ([]loadtest.Process, error) {
 	for _, name := range entries {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
-			continue // no process
+			continue // not a process
 		}
 		parent, err := parentOf(pid)
 		if err == nil {
@@ -83,8 +83,8 @@ func (f family) members() ([]loadtest.Process, error) {
 	return all, nil
 }
 
-// parentOf reads /proc/<pid>/stat: "1 (name) S 0 ...", and a name may hold
-// anything.
+// parentOf reads /proc/<pid>/stat: "1 (name) S 0 ..."; the name may contain any
+// character.
 func parentOf(pid int) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -42,8 +42,8 @@ func (b *bench) fanoutPhases(ctx context.Context, s *server, swarm *loadtest.Swa
 	return nil
 }
 
-// loads are the two loads of broadcasts of so many bytes, as phases whose names
-// begin with that.
+// loads are the two loads of broadcasts of that many bytes, as phases whose
+// names begin with name.
 func (b *bench) loads(s *server, swarm *loadtest.Swarm, name string, size int) []phase {
 	var streams []*loadtest.Stream
 	for i := range fanoutDepth {
@@ -74,13 +74,13 @@ func (b *bench) carry(ctx context.Context, s *server, swarm *loadtest.Swarm, p p
 	return nil
 }
 
-// phase is one kind of load, played for some time.
+// phase is one kind of load, applied for some time.
 type phase struct {
 	name string
 	play func(context.Context, time.Duration) error
 }
 
-// steady is fanoutRate broadcasts a second.
+// steady is fanoutRate broadcasts per second.
 func (b *bench) steady(s *server, swarm *loadtest.Swarm, size int) func(context.Context, time.Duration) error {
 	return func(ctx context.Context, d time.Duration) error {
 		_, err := swarm.Stream(0).Push(ctx, s.broadcast, loadtest.Pace{Rate: fanoutRate, For: d, Size: size})
@@ -88,9 +88,9 @@ func (b *bench) steady(s *server, swarm *loadtest.Swarm, size int) func(context.
 	}
 }
 
-// warm plays a phase twice, and measures it the second time. Each time ends
-// when all has arrived. Latencies of the swarm's report are then those of the
-// second time.
+// warm plays a phase twice and measures it the second time. Each time ends when
+// everything has arrived. The latencies in the swarm's report are then those of
+// the second time.
 func (b *bench) warm(ctx context.Context, s *server, swarm *loadtest.Swarm, p phase) (m measured, err error) {
 	if err := p.play(ctx, b.Warmup); err != nil {
 		return m, err
@@ -114,7 +114,7 @@ func (b *bench) warm(ctx context.Context, s *server, swarm *loadtest.Swarm, p ph
 	return w.close(swarm)
 }
 
-// waitDelivered is the swarm's, with patience.
+// waitDelivered is Swarm.WaitDelivered with patience.
 func waitDelivered(ctx context.Context, swarm *loadtest.Swarm) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -24,7 +24,7 @@ type Figure struct {
 type sample struct {
 	scenario, name, server, unit string
 	value                        float64
-	rated                        bool // by that of the one to compare with
+	rated                        bool // its ratio to the baseline is a figure too
 }
 
 // samples are those of one round.
@@ -35,12 +35,12 @@ func (s *samples) add(scenario, name, server, unit string, value float64) {
 }
 
 // rate adds a value whose ratio to that of the floor (or of the server that
-// does nothing) is a figure as well.
+// does nothing) is also a figure.
 func (s *samples) rate(scenario, name, server, unit string, value float64) {
 	*s = append(*s, sample{scenario, name, server, unit, value, true})
 }
 
-// addLatency adds what matters of a latency, if there was any.
+// addLatency adds the main quantiles of a latency, if there was any.
 func (s *samples) addLatency(scenario, what, server string, l loadtest.Latency) {
 	if l.Count == 0 {
 		return
@@ -53,10 +53,10 @@ func (s *samples) addLatency(scenario, what, server string, l loadtest.Latency) 
 	}
 }
 
-// foreignCPU is the figure by which disturbed rounds are found.
+// foreignCPU is the figure by which disturbed rounds are recognized.
 const foreignCPU = "foreign CPU"
 
-// addLoads adds who has used the processor.
+// addLoads adds who used the processor.
 func (s *samples) addLoads(scenario, server string, m measured) {
 	s.add(scenario, "server load", server, "cores", m.serverLoad)
 	s.add(scenario, "swarm load", server, "cores", m.swarmLoad)
@@ -73,24 +73,23 @@ func (s *samples) value(scenario, name, server string) float64 {
 	return 0
 }
 
-// addQuotient adds, under the name of a ratio, a server's value of a scenario
-// by that of the same name of another scenario.
+// addQuotient adds, under the name of a ratio, a server's value in a scenario
+// divided by the value of the same name in another scenario.
 func (s *samples) addQuotient(scenario, name, server, by, ratio string) {
 	if base := s.value(by, name, server); base > 0 {
 		s.add(scenario, name, server+", "+ratio, "×", s.value(scenario, name, server)/base)
 	}
 }
 
-// addAgainst adds a server's value by that of another one.
+// addAgainst adds the ratio of a server's value to that of another server.
 func (s *samples) addAgainst(scenario, name, server, base string) {
 	if by := s.value(scenario, name, base); by > 0 {
 		s.add(scenario, name, server+" / "+base, "×", s.value(scenario, name, server)/by)
 	}
 }
 
-// addRatios adds, for every value that is to be rated, its ratio to that of
-// the floor in the same round, or of the server that does nothing, if that was
-// measured.
+// addRatios adds, for every rated value, its ratio to that of the floor in the
+// same round, or of the server that does nothing, if that was measured.
 func (s *samples) addRatios() {
 	for _, v := range slices.Clone(*s) {
 		for _, base := range []string{Floor, Noop} {
@@ -104,7 +103,7 @@ func (s *samples) addRatios() {
 	}
 }
 
-// collect adds a round's samples to the figures they belong to.
+// collect adds a round's samples to their figures.
 func collect(figures []Figure, round samples) []Figure {
 	for _, s := range round {
 		i := slices.IndexFunc(figures, func(f Figure) bool {
@@ -121,7 +120,7 @@ func collect(figures []Figure, round samples) []Figure {
 	return figures
 }
 
-// median of values, of which there is at least one.
+// median is the median of values, of which there must be at least one.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)

@@ -12,21 +12,22 @@ import (
 	"castgate/loadtest"
 )
 
-// The gatewayworker scenario: the commands of GatewayClient over the inner
-// port, one connection each, beside the same over the control API.
+// The gatewayworker scenario: GatewayClient's commands over the inner port, one
+// connection each, beside the same commands over the control API.
 const (
 	innerCallers = 64
 	innerClients = 1000
 	// innerGroups makes groups of innerClients / innerGroups clients.
 	innerGroups = 100
 	// everybody is how many clients sendToAll reaches: few, since the command
-	// is what is measured and not the fan-out.
+	// is measured and not the fan-out.
 	everybody = 10
-	// innerWindow is how many commands are on their way at most. Nothing answers
-	// them, and a listening socket that holds more connections than it may (4,096
-	// here) lets the next one in ahead of what it has turned away.
+	// innerWindow is the largest number of commands in flight. Nothing answers
+	// them, and a listening socket whose queue is full (4,096 connections here)
+	// accepts a later connection before one that it has turned away.
 	innerWindow = 1024
-	// steadyRate is what must get through without loss, in commands a second.
+	// steadyRate is a rate that must get through without loss, in commands per
+	// second.
 	steadyRate = 10_000.0
 )
 
@@ -56,8 +57,8 @@ type backend struct {
 	sent, refused      int
 }
 
-// gatewayworker measures the inner port once, on a server of its own: the
-// others have none. The one it is given rests.
+// gatewayworker measures the inner port once, on a server of its own, since
+// others do not have one. The server that it is given stays idle.
 func (b *bench) gatewayworker(ctx context.Context, resting *server, round *samples) error {
 	ports, err := gateway.FreeAddrs(2)
 	if err != nil {
@@ -81,7 +82,7 @@ func (b *bench) gatewayworker(ctx context.Context, resting *server, round *sampl
 	return err
 }
 
-// verb measures one verb over both ports; sendToUid at a steady rate as well.
+// verb measures one verb over both ports, and sendToUid also at a steady rate.
 func (b *bench) verb(ctx context.Context, s *server, inner string, v verb, round *samples) error {
 	clients := min(v.clients, b.Clients)
 	config := b.swarmOf(s, clients, slices.Repeat([]loadtest.Kind{v.kind}, innerCallers))
@@ -127,8 +128,8 @@ func (b *bench) verb(ctx context.Context, s *server, inner string, v verb, round
 	return swarm.Report().Err()
 }
 
-// commands measures all backends calling, as fast as they can or at a rate in
-// all, when they are warm.
+// commands measures all backends calling, as fast as they can or at a total
+// rate, after a warm-up.
 func (b *bench) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, all []*backend,
 	once func(p *backend, k int, due int64) error, rate float64, round *samples) error {
 	if err := b.callFor(ctx, swarm, all, once, rate, b.Warmup); err != nil {
@@ -153,7 +154,7 @@ func (b *bench) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, 
 		sent, refused = sent+p.sent, refused+p.refused
 	}
 	if sent == 0 {
-		return errors.New("no command was taken")
+		return errors.New("no command was accepted")
 	}
 	round.add(name, "commands a second", s.name, "1/s", float64(sent)/m.took.Seconds())
 	round.add(name, "CPU a command", s.name, "ns", float64(m.cpu)/float64(sent))
@@ -165,8 +166,8 @@ func (b *bench) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, 
 	return nil
 }
 
-// callFor has all backends call for some time and returns when everything has
-// arrived. With a rate, latencies count from when a command was due.
+// callFor makes all backends call for some time and returns when everything has
+// arrived. With a rate, latency is measured from when a command was due.
 func (b *bench) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backend,
 	once func(p *backend, k int, due int64) error, rate float64, d time.Duration) error {
 	if err := swarm.ForgetLatencies(); err != nil {
@@ -205,8 +206,8 @@ func (b *bench) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backe
 	return waitDelivered(ctx, swarm)
 }
 
-// awaitRoom waits until there are fewer than innerWindow commands on their way,
-// each of which reaches so many receivers, or ctx is done.
+// awaitRoom waits until fewer than innerWindow commands are in flight, each of
+// which reaches that many receivers, or ctx is done.
 func awaitRoom(ctx context.Context, swarm *loadtest.Swarm, receivers int) {
 	for ctx.Err() == nil {
 		if received, expected := swarm.Delivered(); expected-received < int64(innerWindow*receivers) {

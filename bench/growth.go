@@ -7,12 +7,12 @@ import (
 	"castgate/loadtest"
 )
 
-// growthSpan is how many times as many clients the second measurement has as
-// the first: 19,000 after 1,000.
+// growthSpan is the ratio of the numbers of clients in the second and first
+// measurement: 19,000 after 1,000.
 const growthSpan = 19
 
-// growth measures how CPU per message grows with the number of clients, at
-// the same rate of broadcasts.
+// growth measures how CPU per message grows with the number of clients at the
+// same rate of broadcasts.
 func (b *bench) growth(ctx context.Context, s *server, round *samples) error {
 	few := max(b.IdleClients/growthSpan, 1)
 	var costs [2]float64

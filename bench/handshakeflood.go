@@ -14,20 +14,20 @@ import (
 	"castgate/loadtest"
 )
 
-// The flood scenario: what clients that are connected by TLS notice of others
-// that connect as fast as they can.
+// The flood scenario: how clients that are connected with TLS are affected by
+// others that connect as fast as they can.
 const (
 	floodClients = 25
-	floodRate    = 500.0 // unicasts a second to them
+	floodRate    = 500.0 // unicasts per second to them
 	floodSettle  = 500 * time.Millisecond
 	floodQuiet   = "flood, none"
 )
 
-// floodKinds are what those others do, see bench/flood. Without TLS they cost
-// what any server on these cores has to pay.
+// floodKinds are what those others do, see bench/flood. Without TLS, they cost
+// what any server on these cores pays.
 var floodKinds = []string{"connects", "hellos", "handshakes"}
 
-// floodPlays: only castgate is asked.
+// floodPlays: only castgate is measured.
 func floodPlays(server string) []play {
 	if server != Castgate {
 		return nil
@@ -62,8 +62,7 @@ func (b *bench) floods(ctx context.Context, s *server, round *samples) error {
 	return nil
 }
 
-// beside measures unicasts to clients that are connected before the flood
-// begins to count.
+// beside measures unicasts to clients that connected before the flood.
 func (b *bench) beside(ctx context.Context, s *server, name string, f *flood, round *samples) error {
 	swarm, err := loadtest.Open(ctx, b.swarmOf(s, min(floodClients, b.Clients), []loadtest.Kind{loadtest.Unicast}))
 	if err != nil {
@@ -102,14 +101,14 @@ func (b *bench) beside(ctx context.Context, s *server, name string, f *flood, ro
 	round.add(name, "of that, late wake-ups of the caller p99", s.name, "ns", float64(pushes.Oversleep.P99))
 	if f == nil {
 		round.addLoads(name, s.name, m)
-	} else { // what it takes is foreign, and wanted
+	} else { // its CPU time is foreign, but intended
 		round.add(name, "server load", s.name, "cores", m.serverLoad)
 		round.add(name, "TLS handshakes a second, ended in any way", s.name, "1/s", (after-before)/m.took.Seconds())
 	}
 	return swarm.Report().Err()
 }
 
-// tlsHandshakes is how many have ended, in any way.
+// tlsHandshakes is how many have ended, with any result.
 func tlsHandshakes(ctx context.Context, s *server) (float64, error) {
 	return s.control.Metric(ctx, "castgate_tls_handshakes_total")
 }
@@ -147,7 +146,7 @@ func startFlood(program, address, kind string) (*flood, error) {
 	return f, nil
 }
 
-// stop ends it, and says so if it did not get through.
+// stop ends it, and returns an error if it achieved nothing.
 func (f *flood) stop() error {
 	_ = f.stdin.Close()
 	if err := f.cmd.Wait(); err != nil {
@@ -155,7 +154,7 @@ func (f *flood) stop() error {
 	}
 	var good, bad int
 	if _, err := fmt.Sscan(f.output.String(), &good, &bad); err != nil || good == 0 {
-		return fmt.Errorf("%v came to nothing: %q", f.cmd.Args, f.output.String())
+		return fmt.Errorf("%v completed no connection: %q", f.cmd.Args, f.output.String())
 	}
 	return nil
 }

@@ -19,9 +19,8 @@ const (
 // innerHeader is the length of a frame's header (section 2).
 const innerHeader = 28
 
-// appendInner appends a frame with a plain body. The bytes are put together
-// here and not by castgate's codec, so that one mistake can't hide on both
-// sides.
+// appendInner appends a frame with a plain body. It is built here and not by
+// castgate's codec, so that a mistake cannot hide on both sides.
 func appendInner(dst []byte, command byte, ext, body []byte) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(innerHeader+len(ext)+len(body)))
 	dst = append(dst, command)
@@ -32,24 +31,24 @@ func appendInner(dst []byte, command byte, ext, body []byte) []byte {
 }
 
 // innerCaller is a PHP process that calls GatewayClient: every command on a
-// connection of its own, written and closed at once, and no answer. By one
-// goroutine.
+// connection of its own, which is written to and closed at once, without an
+// answer. It may be used by one goroutine.
 type innerCaller struct {
 	to         unix.SockaddrInet4
 	out        []byte
-	connection uint32 // whom the next command is about
+	connection uint32 // the client of the next command
 }
 
 func newInnerCaller(address string) (*innerCaller, error) {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil || !ap.Addr().Is4() {
-		return nil, fmt.Errorf("inner port: %q is no IPv4 address and port", address)
+		return nil, fmt.Errorf("inner port: %q is not an IPv4 address and port", address)
 	}
 	return &innerCaller{to: unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}}, nil
 }
 
-// call sends one command. The system calls are made here, since net's would
-// cost more than those of the PHP process that they stand for.
+// call sends one command. It makes the system calls itself, since net's would
+// cost more than those of the PHP process that it represents.
 func (c *innerCaller) call(command byte, ext, body []byte) error {
 	c.out = appendInner(c.out[:0], command, ext, body)
 	binary.BigEndian.PutUint32(c.out[17:], c.connection)
@@ -61,7 +60,7 @@ func (c *innerCaller) call(command byte, ext, body []byte) error {
 		unix.Close(fd)
 		return fmt.Errorf("inner port: %w", err)
 	}
-	// A fresh socket's buffer takes a command whole, or the write waits.
+	// A new socket's buffer accepts a whole command, or the write waits.
 	n, err := unix.Write(fd, c.out)
 	if err == nil && n < len(c.out) {
 		err = fmt.Errorf("%d of %d bytes written", n, len(c.out))
@@ -75,8 +74,8 @@ func (c *innerCaller) call(command byte, ext, body []byte) error {
 	return nil
 }
 
-// connect waits until the kernel has the connection, whatever signal comes
-// meanwhile: an interrupted connect goes on by itself (connect(2)).
+// connect waits until the kernel has the connection, whatever signals arrive:
+// an interrupted connect continues by itself (connect(2)).
 func connect(fd int, to unix.Sockaddr) error {
 	err := unix.Connect(fd, to)
 	if err != unix.EINTR {

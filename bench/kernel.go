@@ -11,28 +11,28 @@ import (
 	"strings"
 )
 
-// kernel is what the kernel says of its own memory, all of it in bytes and of
-// the whole machine: for a connection it holds both ends, since the swarm is
+// kernel is what the kernel reports about its own memory, in bytes and for the
+// whole machine: it includes both ends of each connection, since the swarm is
 // on this machine too.
 type kernel struct {
-	// slabs are the slab caches by name. Nil if they can't be read.
+	// slabs are the slab caches by name. Nil if they cannot be read.
 	slabs map[string]cache
 	// buffers is what TCP has allocated for data, sockets the number of TCP
-	// sockets, -1 if that can't be read.
+	// sockets; -1 if that cannot be read.
 	buffers, sockets int64
-	// available is MemAvailable, -1 if that can't be read.
+	// available is MemAvailable, -1 if that cannot be read.
 	available int64
 	// missing says what could not be read, and why.
 	missing []string
 }
 
-// cache is what is in use of a slab cache.
+// cache is the part of a slab cache that is in use.
 type cache struct {
 	objects int64
-	each    float64 // bytes of an object, with its part of the cache's pages
+	each    float64 // bytes per object, including its share of the cache's pages
 }
 
-// readKernel reads what there is to read; the rest is told in missing.
+// readKernel reads what is readable; missing lists the rest.
 func readKernel() kernel {
 	k := kernel{sockets: -1, available: -1}
 	read := func(path, what string, parse func([]byte) error) {
@@ -44,7 +44,7 @@ func readKernel() kernel {
 			k.missing = append(k.missing, fmt.Sprintf("%s: %v", what, err))
 		}
 	}
-	read("/proc/slabinfo", "slab caches (as root only)", k.parseSlabs)
+	read("/proc/slabinfo", "slab caches (root only)", k.parseSlabs)
 	read("/proc/net/sockstat", "sockets", k.parseSockets)
 	read("/proc/meminfo", "available memory", k.parseMeminfo)
 	return k
@@ -52,9 +52,9 @@ func readKernel() kernel {
 
 var pageSize = int64(os.Getpagesize())
 
-// parseSlabs reads /proc/slabinfo (slabinfo(5), version 2.1). Free objects of
-// slabs in use are not counted: those left over by the server before would
-// hide what this one takes.
+// parseSlabs parses /proc/slabinfo (slabinfo(5), version 2.1). Free objects of
+// slabs in use are not counted: those left by the previous server would hide
+// what this one takes.
 func (k *kernel) parseSlabs(b []byte) error {
 	if !bytes.HasPrefix(b, []byte("slabinfo - version: 2.")) {
 		return errors.New("not version 2")
@@ -78,8 +78,8 @@ func (k *kernel) parseSlabs(b []byte) error {
 	return nil
 }
 
-// parseSockets reads /proc/net/sockstat and its line
-// "TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 90", mem in pages.
+// parseSockets parses /proc/net/sockstat and its line "TCP: inuse 1 orphan 0 tw
+// 0 alloc 1 mem 90", mem in pages.
 func (k *kernel) parseSockets(b []byte) error {
 	for line := range strings.Lines(string(b)) {
 		var inuse, orphan, waiting, alloc, pages int64
@@ -107,28 +107,28 @@ func (k *kernel) parseMeminfo(b []byte) error {
 	return errors.New("no MemAvailable")
 }
 
-// Of the slab caches those are told apart that grow by leastSlab bytes or
-// more a connection, at most mostSlabs of them.
+// Slab caches that grow by at least leastSlab bytes per connection are listed
+// separately, at most mostSlabs of them.
 const (
 	leastSlab = 16
 	mostSlabs = 12
 )
 
-// slab is one cache's growth a connection.
+// slab is one cache's growth per connection.
 type slab struct {
 	name  string
 	bytes float64
 }
 
-// slabsSince is by how much slab caches have grown for each of n connections,
-// the largest first, and the sum of all that count. What has shrunk, or grown
-// by next to nothing, has nothing to do with connections.
+// slabsSince is how much slab caches have grown for each of n connections, the
+// largest first, and the sum of all that count. Caches that have shrunk, or
+// hardly grown, have nothing to do with connections.
 func (k *kernel) slabsSince(before *kernel, n int) (grown []slab, sum float64) {
 	more := func(name string) int64 { return k.slabs[name].objects - before.slabs[name].objects }
 	for name, now := range k.slabs {
 		objects := more(name)
 		if name == "dentry" {
-			// Whoever looks into /proc leaves an entry with each inode.
+			// Reading /proc leaves an entry with each inode.
 			objects -= max(more(procInodes), 0)
 		}
 		if each := float64(objects) * now.each / float64(n); each >= leastSlab && !unrelated(name) {
@@ -144,9 +144,9 @@ func (k *kernel) slabsSince(before *kernel, n int) (grown []slab, sum float64) {
 
 const procInodes = "proc_inode_cache"
 
-// unrelated tells of caches that grow and shrink with other things: files, and
-// sockets in TIME-WAIT, those of the server before. Others can't be told by
-// their names, since the kernel merges caches of like objects.
+// unrelated reports whether a cache grows and shrinks with other things: files,
+// and the previous server's sockets in TIME-WAIT. Others cannot be recognized
+// by name, since the kernel merges similar caches.
 func unrelated(name string) bool {
 	return name == procInodes || name == "buffer_head" || name == "radix_tree_node" || strings.HasPrefix(name, "tw_sock_") ||
 		strings.HasSuffix(name, "inode_cache") && name != "sock_inode_cache" && !strings.HasPrefix(name, "lsm_")

@@ -9,19 +9,18 @@ import (
 )
 
 // The latency scenario: unicasts while broadcasts keep the server at 70 % of
-// what it can carry, as found just before, with as many broadcasts in flight.
+// its capacity, as measured just before, with as many broadcasts in flight.
 const (
 	latencyShare = 0.7
 	unicastRate  = 100.0
-	// probes are the connections that get the unicasts. They have an epoll
-	// of their own: else a unicast would wait in the swarm for its turn among
+	// probes is the number of connections that receive the unicasts. They have
+	// an epoll of their own: otherwise a unicast would wait in the swarm behind
 	// 10,000 broadcasts, and the server would be blamed for it.
 	probes = 100
 )
 
-// latencyDepths are how many broadcasts are in flight when it is found out
-// what a server can carry: frames that wait together cost less, so there are
-// two answers.
+// latencyDepths are the numbers of broadcasts in flight when the capacity is
+// measured: frames that wait together cost less, so there are two answers.
 var latencyDepths = []int{1, 16}
 
 // latency measures castgate once at every depth.
@@ -45,7 +44,8 @@ func (b *bench) latency(ctx context.Context, s *server, round *samples) error {
 	return swarm.Report().Err()
 }
 
-// capacity is how many broadcasts a second arrive everywhere in a closed loop.
+// capacity is how many broadcasts per second arrive everywhere in a closed
+// loop.
 func (b *bench) capacity(ctx context.Context, s *server, swarm *loadtest.Swarm, depth int) (float64, error) {
 	var streams []*loadtest.Stream
 	for i := range depth {
@@ -61,12 +61,12 @@ func (b *bench) capacity(ctx context.Context, s *server, swarm *loadtest.Swarm, 
 		return 0, err
 	}
 	if done.Taken == 0 {
-		return 0, fmt.Errorf("no broadcast was taken: %w", context.Cause(ctx))
+		return 0, fmt.Errorf("no broadcast was accepted: %w", context.Cause(ctx))
 	}
 	return float64(done.Taken) / done.Took.Seconds(), nil
 }
 
-// probe pushes unicasts beside broadcasts and measures how long they take.
+// probe pushes unicasts beside broadcasts and measures their latency.
 func (b *bench) probe(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, rate float64, round *samples) error {
 	config := b.swarmOf(s, min(probes, b.Clients), []loadtest.Kind{loadtest.Unicast})
 	config.AcceptForeign = true // the broadcasts are another swarm's

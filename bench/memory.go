@@ -10,8 +10,8 @@ import (
 	"castgate/loadtest"
 )
 
-// The memory scenario: what idle connections cost, and what stays behind
-// after much has gone through them.
+// The memory scenario: what idle connections cost, and what remains after much
+// has passed through them.
 const (
 	memoryGroups   = 1000
 	heavyMessage   = 64 << 10
@@ -26,8 +26,8 @@ func (b *bench) memory(ctx context.Context, s *server, name string, bound bool, 
 	if err != nil {
 		return err
 	}
-	// In two halves: the first may find room that the start has left behind,
-	// what the second adds is the price of another connection.
+	// In two halves: the first may reuse memory left from the start; what the
+	// second adds is the price of another connection.
 	half := b.IdleClients / 2
 	first, some, err := b.idle(ctx, s, 0, half, bound)
 	if err != nil {
@@ -61,8 +61,8 @@ func (b *bench) memory(ctx context.Context, s *server, name string, bound bool, 
 	return errors.Join(first.Report().Err(), second.Report().Err())
 }
 
-// idle opens n connections, binds them to uids from first on if so wanted,
-// and returns what memory is in use after some idle time.
+// idle opens n connections, binds them to uids from first on if bound is set,
+// and returns the memory in use after some idle time.
 func (b *bench) idle(ctx context.Context, s *server, first, n int, bound bool) (*loadtest.Swarm, usage, error) {
 	config := b.swarmOf(s, n, []loadtest.Kind{loadtest.Unicast})
 	config.First = first
@@ -86,14 +86,14 @@ func (b *bench) idle(ctx context.Context, s *server, first, n int, bound bool) (
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
-// usage is what memory is in use: the server's and this process's
-// proportional set size in bytes, and the kernel's.
+// usage is the memory in use: the server's and this process's proportional set
+// size in bytes, and the kernel's.
 type usage struct {
 	pss, self int64
 	kernel    kernel
 }
 
-// settled is what is in use after some idle time.
+// settled returns the memory in use after some idle time.
 func (b *bench) settled(ctx context.Context, s *server) (u usage, err error) {
 	if err := sleep(ctx, b.Idle); err != nil {
 		return u, err
@@ -126,7 +126,7 @@ func (b *bench) countThreads(ctx context.Context, s *server, name string, round 
 }
 
 // heavy pushes 1 MiB in messages of 64 KiB to each of 1,000 connections, one
-// message each at a time, so that no queue overflows.
+// message at a time to each, so that no queue overflows.
 func (b *bench) heavy(ctx context.Context, s *server, swarm *loadtest.Swarm) error {
 	push, n := s.control.PushTo(swarm.ClientIDs()), min(heavyClients, swarm.Len())
 	for range heavyPerClient / heavyMessage {
@@ -143,7 +143,7 @@ func (b *bench) heavy(ctx context.Context, s *server, swarm *loadtest.Swarm) err
 	return ctx.Err()
 }
 
-// sleep is an interruptible one.
+// sleep is an interruptible sleep.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -22,17 +22,17 @@ import (
 	"castgate/loadtest"
 )
 
-// nchanModule is where Debian's libnginx-mod-nchan puts it.
+// nchanModule is where Debian's libnginx-mod-nchan installs it.
 const nchanModule = "/usr/lib/nginx/modules/ngx_nchan_module.so"
 
-// nchanPackages are what has to be installed.
+// nchanPackages must be installed.
 const nchanPackages = "nginx libnginx-mod-nchan"
 
-// findNginx is the obtain of nchan.
+// findNginx obtains nchan.
 func findNginx(context.Context, string, string) (string, error) {
 	path, err := exec.LookPath("nginx")
 	if err != nil {
-		// Where a user's PATH has no sbin.
+		// For a PATH without sbin.
 		path, err = exec.LookPath("/usr/sbin/nginx")
 	}
 	if err == nil {
@@ -45,15 +45,15 @@ func findNginx(context.Context, string, string) (string, error) {
 }
 
 // nchanConfig is nginx as its own and nchan's documentation tune it for many
-// subscribers: a worker for every core, each with a listening socket of its
-// own (reuseport), so that clients are spread evenly, room for all clients
-// that open files allow, no log of requests. nchan keeps the last messages in
-// memory that the workers share. nginx sets up everything that a connection
-// takes of itself at the start, for worker_connections of them: that is part
-// of what it holds without connections.
+// subscribers: one worker per core, each with a listening socket of its own
+// (reuseport), so that clients are spread evenly, room for all clients that the
+// open-file limit allows, no access log. nchan keeps the last messages in
+// memory that the workers share. nginx allocates its own structures for all
+// worker_connections at the start, so they are part of what it holds without
+// connections.
 //
-// Clients wait for the next message (newest) and get no pings, as is nchan's
-// default. Nagle's algorithm is off for WebSockets, as is nginx's default.
+// Clients wait for the next message (newest) and get no pings, which is nchan's
+// default. Nagle's algorithm is off for WebSockets, which is nginx's default.
 var nchanConfig = template.Must(template.New("nginx.conf").Parse(`daemon off;
 {{with .User}}user {{.}};{{end}}
 pid {{.Dir}}/nginx.pid;
@@ -99,8 +99,8 @@ http {
 }
 `))
 
-// Bounds where the limit of open files is higher, or there is none: nginx sets
-// up some 400 bytes for each of a worker's connections.
+// Limits if the open-file limit is higher, or absent: nginx allocates some 400
+// bytes for each of a worker's connections.
 const (
 	mostNchanFiles       = 1 << 20
 	mostNchanConnections = 1 << 16
@@ -125,8 +125,8 @@ func prepareNchan(dir, clients, control string) ([]string, error) {
 		Workers: runtime.NumCPU(), Files: min(limit.Max, mostNchanFiles), Connections: int(min(limit.Max, mostNchanConnections)),
 	}
 	if me.Uid == "0" {
-		// Else its workers could not write to dir. Others can't change the
-		// user, and need not.
+		// Otherwise its workers could not write to dir. Other users cannot
+		// change the user, and need not.
 		values.User = me.Username
 	}
 	var text bytes.Buffer
@@ -137,12 +137,12 @@ func prepareNchan(dir, clients, control string) ([]string, error) {
 	return []string{"-p", dir, "-c", path, "-e", "stderr"}, os.WriteFile(path, text.Bytes(), 0o600)
 }
 
-// speakNchan: a client is subscribed when its handshake is done, and hears
-// nothing until a message comes.
+// speakNchan: a client is subscribed when its handshake is done, and receives
+// nothing until a message is published.
 func speakNchan(c *loadtest.Config) { c.NoInit = true }
 
-// publishNchan makes what publishes to the channel of all, over up to callers
-// kept connections.
+// publishNchan returns what publishes to the channel of all, over up to that
+// many persistent connections.
 func publishNchan(control string, callers int) loadtest.Pusher {
 	client := &http.Client{
 		Timeout:   time.Minute,
@@ -164,7 +164,7 @@ func publishNchan(control string, callers int) loadtest.Pusher {
 	}
 }
 
-// published reads nchan's answer to a publisher: 201, or 202 if there was no
+// published parses nchan's answer to a publisher: 201, or 202 if there was no
 // subscriber, with the state of the channel.
 func published(answer *http.Response) (loadtest.PushResult, error) {
 	const maxState = 4 << 10
@@ -179,7 +179,7 @@ func published(answer *http.Response) (loadtest.PushResult, error) {
 		Subscribers *int `json:"subscribers"`
 	}
 	if err := json.Unmarshal(body, &state); err != nil || state.Subscribers == nil {
-		return loadtest.PushResult{}, errors.Join(fmt.Errorf("nchan: its answer is no state of a channel: %.200q", body), err)
+		return loadtest.PushResult{}, errors.Join(fmt.Errorf("nchan: the answer is not the state of a channel: %.200q", body), err)
 	}
 	return loadtest.PushResult{Matched: *state.Subscribers, Queued: *state.Subscribers}, nil
 }

@@ -36,7 +36,7 @@ func TestPublishNchan(t *testing.T) {
 		}
 	}
 	for status, body := range map[int]string{201: "queued messages: 5", 202: `{"messages":1}`} {
-		if _, err := answering(t, status, body)(t.Context(), 0, []byte("payload")); err == nil || !strings.Contains(err.Error(), "no state of a channel") {
+		if _, err := answering(t, status, body)(t.Context(), 0, []byte("payload")); err == nil || !strings.Contains(err.Error(), "not the state of a channel") {
 			t.Errorf("%v", err)
 		}
 	}

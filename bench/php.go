@@ -13,14 +13,14 @@ import (
 	"castgate/loadtest"
 )
 
-// PHP is what the inner port is compared with: reference/gateway.php, the least that
-// a gateway in PHP does for sendToUid.
+// PHP is the baseline for the inner port: reference/gateway.php, the minimum
+// that a gateway in PHP does for sendToUid.
 const PHP = "php"
 
 const cmdBindUID = 12
 
-// besidePHP measures sendToUid over the inner port of the reference, in the same
-// round as that of a server, and adds the ratios of that one to it.
+// besidePHP measures sendToUid over the inner port of the reference, in the
+// same round as a server, and adds that server's ratios to it.
 func (b *bench) besidePHP(ctx context.Context, server string, round *samples) {
 	program, err := exec.LookPath("php")
 	if err != nil {
@@ -37,7 +37,8 @@ func (b *bench) besidePHP(ctx context.Context, server string, round *samples) {
 	}
 }
 
-// startPHP runs the reference and returns it with the address of its inner port.
+// startPHP runs the reference and returns it with the address of its inner
+// port.
 func (b *bench) startPHP(ctx context.Context, program string) (s *server, inner string, err error) {
 	ports, err := gateway.FreeAddrs(3)
 	if err != nil {
@@ -58,7 +59,7 @@ func (b *bench) phpUnicasts(ctx context.Context, program, name string, round *sa
 		return err
 	}
 	defer func() { _ = s.stop() }()
-	// stream_select takes descriptors below 1,024.
+	// stream_select only supports descriptors below 1,024.
 	clients := min(innerClients*9/10, b.Clients)
 	swarm, err := loadtest.Open(ctx, b.swarmOf(s, clients, slices.Repeat([]loadtest.Kind{loadtest.Unicast}, innerCallers)))
 	if err != nil {

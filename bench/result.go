@@ -25,7 +25,7 @@ type Result struct {
 	Floor   string  `json:"floor,omitempty"`
 	Options Options `json:"options"`
 	// Dropped is how many measurements of one server in one round were
-	// disturbed and repeated; Disturbed tells of those that had to count
+	// disturbed and repeated; Disturbed lists those that had to count
 	// nevertheless.
 	Dropped   int      `json:"dropped_rounds"`
 	Disturbed []string `json:"disturbed,omitempty"`
@@ -41,7 +41,7 @@ func newResult(o Options) *Result {
 	return &Result{Started: time.Now().UTC(), Options: o, Machine: machine.This(), Figures: []Figure{}}
 }
 
-// WriteTable writes the result for a human to read.
+// WriteTable writes the result for people to read.
 func (r *Result) WriteTable(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d cores, Linux %s, %s; swarm and server share the cores.\n", r.Machine.Processor, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
 	if r.Floor != "" {
@@ -77,8 +77,8 @@ func (r *Result) WriteTable(w io.Writer) error {
 	return t.Flush()
 }
 
-// inOrder puts what was measured on several servers side by side, scenarios
-// and their figures in the order in which they were first measured.
+// inOrder puts the results of several servers side by side, with scenarios and
+// figures in the order in which they were first measured.
 func inOrder(figures []Figure) []Figure {
 	scenarios, names := map[string]int{}, map[[2]string]int{}
 	for i, f := range figures {
@@ -115,8 +115,8 @@ func quantity(v float64, unit string) string {
 	return strings.TrimSpace(fmt.Sprintf("%.4g %s", v, unit))
 }
 
-// Save writes the result as JSON into a new file in dir, named after the time it was
-// started, and returns its path. Profiles go into a file of their own beside it.
+// Save writes the result as JSON into a new file in dir, named after its start,
+// and returns its path.
 func (r *Result) Save(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// maxAttempts is how often something is measured, if others use the processor
-// all the time, before the least disturbed time has to do.
+// maxAttempts is how often something is measured if others keep using the
+// processor, before the least disturbed attempt counts.
 const maxAttempts = 3
 
-// round measures every server once; who comes first changes from round to
-// round. It fails only when ctx is done: what goes wrong with a server becomes
-// a fault of the result.
+// round measures every server once; the order changes from round to round. It
+// fails only when ctx is done: what goes wrong with a server becomes a fault in
+// the result.
 func (b *bench) round(ctx context.Context, sc *scenario, number int) (samples, error) {
 	var round samples
 	servers := slices.Clone(b.Servers)
@@ -34,7 +34,8 @@ func (b *bench) round(ctx context.Context, sc *scenario, number int) (samples, e
 	return round, nil
 }
 
-// undisturbed measures one server, again at once if others used the processor.
+// undisturbed measures one server, and again at once if others used the
+// processor.
 func (b *bench) undisturbed(ctx context.Context, scenario, name string, measure measure) (best samples, err error) {
 	for attempt := range maxAttempts {
 		var part samples
@@ -51,18 +52,18 @@ func (b *bench) undisturbed(ctx context.Context, scenario, name string, measure 
 			return part, nil
 		}
 		b.result.Dropped++
-		b.log("%s: %s measured again, others used %.0f %% of the machine", scenario, name, 100*foreign)
+		b.log("%s: measuring %s again; other processes used %.0f %% of the machine", scenario, name, 100*foreign)
 		if attempt == 0 || foreign < best.foreign() {
 			best = part
 		}
 	}
 	b.result.Dropped-- // the best counts all the same
-	b.result.Disturbed = append(b.result.Disturbed, fmt.Sprintf("%s: %s: what counts was measured while others used %.0f %% of the machine",
+	b.result.Disturbed = append(b.result.Disturbed, fmt.Sprintf("%s: %s: other processes used %.0f %% of the machine during the best attempt",
 		scenario, name, 100*best.foreign()))
 	return best, nil
 }
 
-// foreign is the worst that samples have seen.
+// foreign is the worst value in the samples.
 func (s samples) foreign() (worst float64) {
 	for _, v := range s {
 		if v.name == foreignCPU {
@@ -72,16 +73,16 @@ func (s samples) foreign() (worst float64) {
 	return worst
 }
 
-// Fault is something that went wrong with a server: messages lost, doubled or
-// out of order, connections lost, an end before its time. What was measured
-// until then counts.
+// Fault is something that went wrong with a server: messages lost, duplicated
+// or out of order, connections lost, an early end. What was measured until then
+// counts.
 type Fault struct {
 	Scenario string `json:"scenario"`
 	Server   string `json:"server"`
 	Text     string `json:"text"`
 }
 
-// maxFaults bounds what is kept of faults; more are only logged.
+// maxFaults limits the stored faults; further ones are only logged.
 const maxFaults = 100
 
 func (b *bench) fault(scenario, server string, err error) {
@@ -91,7 +92,7 @@ func (b *bench) fault(scenario, server string, err error) {
 	}
 }
 
-// skip says once that something can't be measured here, and why.
+// skip records once that something cannot be measured here, and why.
 func (b *bench) skip(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if !slices.Contains(b.result.Skipped, text) {
@@ -100,6 +101,6 @@ func (b *bench) skip(format string, args ...any) {
 	}
 }
 
-// pause lets a server come to rest between two phases that follow at once:
-// long enough for what has been closed to be gone.
+// pause lets a server settle between two consecutive phases: long enough for
+// closed connections to be gone.
 func (b *bench) pause(ctx context.Context) error { return sleep(ctx, min(b.Warmup, time.Second)) }

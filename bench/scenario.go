@@ -8,10 +8,11 @@ import (
 
 // play measures one freshly started server.
 type play struct {
-	// as is the variant that the server is started as, "" as it is.
+	// as is the variant that the server is started as, "" for the server
+	// itself.
 	as string
 	// measure adds to the round. What it adds counts even if it returns an
-	// error, which is then told beside the figures.
+	// error, which is then reported beside the figures.
 	measure measure
 }
 
@@ -20,9 +21,9 @@ type measure func(b *bench, ctx context.Context, s *server, round *samples) erro
 // scenario is something that can be measured.
 type scenario struct {
 	name string
-	// plays are what is done with a server, each on a fresh process.
+	// plays are the measurements of a server, each in a fresh process.
 	plays func(server string) []play
-	// takes is how long one play lasts, roughly.
+	// takes is the approximate duration of one play.
 	takes func(b *bench) time.Duration
 }
 
@@ -66,7 +67,7 @@ var scenarios = []scenario{
 	}},
 }
 
-// Scenarios are the names of what can be measured.
+// Scenarios are the names of all scenarios.
 var Scenarios = func() (names []string) {
 	for _, s := range scenarios {
 		names = append(names, s.name)
@@ -74,7 +75,7 @@ var Scenarios = func() (names []string) {
 	return names
 }()
 
-// pushing is a scenario of one play for every server that holds WebSockets.
+// pushing is a scenario with one play for every server that holds WebSockets.
 func pushing(m measure) func(string) []play {
 	return func(server string) []play {
 		if server == Noop {
@@ -84,7 +85,7 @@ func pushing(m measure) func(string) []play {
 	}
 }
 
-// only is a scenario of one play for these servers.
+// only is a scenario with one play for each of these servers.
 func only(m measure, servers ...string) func(string) []play {
 	return func(server string) []play {
 		if !slices.Contains(servers, server) {
@@ -111,11 +112,11 @@ func memoryPlays(name string) []play {
 	return []play{{"", bare}}
 }
 
-// connecting is how long n connections take to be opened, with the start and
-// the end of their server, roughly.
+// connecting is the approximate time to open n connections, including the start
+// and end of their server.
 func connecting(n int) time.Duration { return 2*time.Second + time.Duration(n)*100*time.Microsecond }
 
-// estimate is how long everything asked for takes if nothing is repeated.
+// estimate is the duration of everything if nothing is repeated.
 func (b *bench) estimate() (all time.Duration) {
 	for _, sc := range scenarios {
 		if !slices.Contains(b.Scenarios, sc.name) {

@@ -17,7 +17,7 @@ import (
 	"castgate/loadtest"
 )
 
-// server is a child process under measurement, with its own children.
+// server is a child process under measurement, and its own children.
 type server struct {
 	family
 	name        string
@@ -27,16 +27,15 @@ type server struct {
 	// broadcast pushes to everybody.
 	broadcast loadtest.Pusher
 	candidate *candidate
-	// trust is the client's side of TLS, nil without.
+	// trust is the client's TLS configuration, nil without TLS.
 	trust *tls.Config
 
-	// profiler records the windows that are measured, nil does not.
 	profiler *profiler
 
 	dir    string // its own files
 	cmd    *exec.Cmd
 	output *tail
-	exited chan struct{} // closed when it has, err is set then
+	exited chan struct{} // closed when it has exited; err is set then
 	err    error
 }
 
@@ -45,7 +44,7 @@ const (
 	stopWithin  = 30 * time.Second
 )
 
-// Revision is the commit a binary was built from, "" if it does not say.
+// Revision is the commit that a binary was built from, "" if it does not say.
 func Revision(binary string) string {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
@@ -72,13 +71,12 @@ func checkedOut(ctx context.Context, dir string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// start runs a server on free ports, with more flags if there are any, and
-// waits until it is ready. callers is how many control requests will run at
-// once.
+// start runs a server on free ports, with additional flags, and waits until it
+// is ready. callers is how many control requests will run concurrently.
 func start(ctx context.Context, name, binary string, callers int, more ...string) (*server, error) {
 	c := find(name)
 	if c == nil {
-		return nil, fmt.Errorf("no server %q", name)
+		return nil, fmt.Errorf("unknown server %q", name)
 	}
 	ports, err := gateway.FreeAddrs(2)
 	if err != nil {
@@ -113,7 +111,7 @@ func start(ctx context.Context, name, binary string, callers int, more ...string
 	}
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	for _, e := range os.Environ() {
-		// Settings of the user's own gateway are none of ours.
+		// Settings of the user's own gateway must not apply.
 		if !strings.HasPrefix(e, "CASTGATE_") {
 			s.cmd.Env = append(s.cmd.Env, e)
 		}
@@ -157,17 +155,17 @@ func (s *server) awaitReady(ctx context.Context) error {
 	}
 }
 
-// stop ends the server and waits for it. What it last printed is in the error
-// if it had not run until now or would not end.
+// stop ends the server and waits for it. The error includes the last output if
+// the server had already ended or had to be killed.
 func (s *server) stop() error {
 	defer os.RemoveAll(s.dir)
 	defer s.control.Close()
 	select {
 	case <-s.exited:
-		return fmt.Errorf("%s ended before it was told to: %v\n%s", s.name, s.err, s.output)
+		return fmt.Errorf("%s ended early: %v\n%s", s.name, s.err, s.output)
 	default:
 	}
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may end by itself at this moment
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may be ending by itself
 	select {
 	case <-s.exited:
 		return nil
@@ -178,7 +176,7 @@ func (s *server) stop() error {
 	}
 }
 
-// configure adapts a swarm to what the server speaks.
+// configure adapts a swarm to the server's protocol.
 func (s *server) configure(c *loadtest.Config) {
 	c.TLS = s.trust
 	if s.candidate.configure != nil {
@@ -205,7 +203,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is what was kept.
+// String returns what was kept.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

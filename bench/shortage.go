@@ -13,13 +13,14 @@ import (
 	"castgate/loadtest"
 )
 
-// The shortage scenario: what becomes of the clients when the server has no
+// The shortage scenario: what happens to the clients when the server has no
 // descriptors left, so that accept(2) fails with EMFILE.
 const (
 	shortageClients = 100
-	shortageRoom    = 20  // descriptors that the server still has
+	shortageRoom    = 20  // descriptors left to the server
 	shortageCrowd   = 200 // connections that arrive then
-	// shortageNewcomers connect when the crowd has gone, within shortagePatience.
+	// shortageNewcomers connect when the crowd is gone, within
+	// shortagePatience.
 	shortageNewcomers = 10
 	shortagePatience  = 10 * time.Second
 	shortageRetry     = 20 * time.Millisecond
@@ -50,7 +51,7 @@ func (b *bench) shortage(ctx context.Context, s *server, round *samples) error {
 	}
 	round.add(scenario, fmt.Sprintf("clients kept, of %d", shortageClients), s.name, "", float64(swarm.Report().Open))
 	m, cpuErr := w.close(nil)
-	if cpuErr == nil { // else it has ended
+	if cpuErr == nil { // otherwise it has ended
 		round.addLoads(scenario, s.name, m)
 	}
 	leave()
@@ -58,12 +59,12 @@ func (b *bench) shortage(ctx context.Context, s *server, round *samples) error {
 	return swarm.Report().Err()
 }
 
-// newcomers is how many clients a server lets in.
+// newcomers is how many clients a server accepts.
 func (b *bench) newcomers(ctx context.Context, s *server) (in int) {
 	ctx, cancel := context.WithTimeout(ctx, shortagePatience)
 	defer cancel()
-	// Those that come before the server has noticed that the crowd has left are
-	// refused, and try again as clients do.
+	// Those that arrive before the server has noticed that the crowd is gone
+	// are refused, and try again as clients do.
 	for in < shortageNewcomers && sleep(ctx, shortageRetry) == nil {
 		if swarm, err := loadtest.Open(ctx, b.swarmOf(s, 1, nil)); err == nil {
 			defer swarm.Close()
@@ -73,7 +74,7 @@ func (b *bench) newcomers(ctx context.Context, s *server) (in int) {
 	return in
 }
 
-// leaveDescriptors lets a process open that many descriptors more.
+// leaveDescriptors lets a process open that many more descriptors.
 func leaveDescriptors(pid, more int) error {
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	if err != nil {
@@ -83,8 +84,8 @@ func leaveDescriptors(pid, more int) error {
 	return unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}, nil)
 }
 
-// crowd opens connections that say nothing, and returns what closes them. An
-// error means that the server takes no more; those opened before stay.
+// crowd opens silent connections and returns what closes them. An error means
+// that the server accepts no more; those opened before stay.
 func crowd(ctx context.Context, url string, n int) (leave func(), err error) {
 	addr, _, _ := strings.Cut(strings.TrimPrefix(url, "ws://"), "/")
 	var all []net.Conn

@@ -9,14 +9,14 @@ import (
 	"castgate/loadtest"
 )
 
-// The storm scenario: all clients are cut off at once and come back as fast as
-// they can. On castgate they are bound again as they come; on the floor, which
-// can't bind, only the way back counts, once it has noticed that all are gone:
-// that is the time in which a plain server takes the connections.
+// The storm scenario: all clients are reset at once and come back as fast as
+// they can. On castgate they are bound again as they come. On the floor, which
+// cannot bind, the time counts from when it has noticed that all are gone: that
+// is the time in which a plain server accepts the connections.
 const (
 	stormGroups  = 1000
-	stormSamples = 1000 // unicasts to check bindings with
-	stormFlight  = 1024 // connections on their way at once
+	stormSamples = 1000 // unicasts that check bindings
+	stormFlight  = 1024 // connections opening at once
 	stormPoll    = 10 * time.Millisecond
 )
 
@@ -33,7 +33,7 @@ func (b *bench) storm(ctx context.Context, s *server, round *samples) error {
 	bindings := newBinder(groups)
 	config := b.swarmOf(s, b.IdleClients, []loadtest.Kind{loadtest.Broadcast, loadtest.Group, loadtest.Unicast})
 	config.Groups, config.InFlight = groups, stormFlight
-	var callers []*caller // none: nothing is bound
+	var callers []*caller // none if nothing is bound
 	if s.name == Castgate {
 		var hangUp func()
 		var err error
@@ -106,8 +106,8 @@ func (b *bench) cutAndBack(ctx context.Context, s *server, swarm *loadtest.Swarm
 	return nil
 }
 
-// back has all that were cut off connect again, and be bound if there are
-// callers for that. It reports when the last was open.
+// back makes all connections that were cut reconnect, and binds them if there
+// are callers for that. It returns when the last was open.
 func back(ctx context.Context, swarm *loadtest.Swarm, bindings *binder, callers []*caller) (open time.Duration, err error) {
 	begun := time.Now()
 	if callers == nil {
@@ -120,7 +120,7 @@ func back(ctx context.Context, swarm *loadtest.Swarm, bindings *binder, callers 
 	go func() {
 		err := bindings.bind(ctx, callers, swarm.Len())
 		if err != nil {
-			cancel(err) // no need to wait for the others then
+			cancel(err) // no need to wait for the others
 		}
 		bound <- err
 	}()
@@ -131,7 +131,7 @@ func back(ctx context.Context, swarm *loadtest.Swarm, bindings *binder, callers 
 	return open, errors.Join(err, <-bound)
 }
 
-// awaitNobody returns when the floor has closed all that was cut off.
+// awaitNobody returns when the floor has closed everything that was cut.
 func awaitNobody(ctx context.Context, s *server) error {
 	for {
 		r, err := s.control.Broadcast(ctx, []byte("anybody?"))
@@ -144,8 +144,8 @@ func awaitNobody(ctx context.Context, s *server) error {
 	}
 }
 
-// reachAll pushes once to everybody and, where clients are bound, once to every
-// group and to some of the uids, and returns when all has arrived.
+// reachAll pushes once to everybody and, if clients are bound, once to every
+// group and to some of the uids, and returns when everything has arrived.
 func (b *bench) reachAll(ctx context.Context, s *server, swarm *loadtest.Swarm, groups int) error {
 	once := func(stream int, push loadtest.Pusher, n int, target func(k int) int) error {
 		_, err := swarm.Stream(stream).Push(ctx, push, loadtest.Pace{For: time.Hour, Most: n, Size: b.Size, Target: target})

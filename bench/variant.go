@@ -7,8 +7,8 @@ import (
 	"castgate/loadtest"
 )
 
-// Names of servers that are started in another way. They can't be asked for by
-// name: the scenario cost plays them beside the server they are of.
+// Names of servers that are started in another way. They cannot be requested by
+// name: the scenario cost plays them beside the original server.
 const (
 	CastgateDeflate    = "castgate deflate"
 	CastgateWSS        = "castgate wss"
@@ -16,7 +16,7 @@ const (
 	GorillaWSS         = "gorilla wss"
 )
 
-// variants are candidates that another one's program is started as.
+// variants are candidates that use another one's program.
 var variants = []candidate{
 	{name: CastgateDeflate, of: Castgate, prepare: command("serve", "--compress"), path: "/", configure: speakDeflate},
 	{name: CastgateWSS, of: Castgate, prepare: secured("wss://", "serve"), path: "/", secure: true},
@@ -24,8 +24,8 @@ var variants = []candidate{
 	{name: GorillaWSS, of: Gorilla, prepare: secured(""), path: "/", secure: true},
 }
 
-// secured prepares a program that speaks TLS with clients, whose address has
-// the scheme in front.
+// secured prepares a program that uses TLS with clients; its address begins
+// with the scheme.
 func secured(scheme string, first ...string) func(dir, clients, control string) ([]string, error) {
 	return func(dir, clients, control string) ([]string, error) {
 		if err := gateway.WriteCertificate(dir); err != nil {
@@ -36,5 +36,5 @@ func secured(scheme string, first ...string) func(dir, clients, control string) 
 	}
 }
 
-// speakDeflate has clients offer permessage-deflate.
+// speakDeflate makes clients offer permessage-deflate.
 func speakDeflate(c *loadtest.Config) { c.Compress = true }

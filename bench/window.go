@@ -8,7 +8,7 @@ import (
 	"castgate/loadtest"
 )
 
-// window measures a stretch of time.
+// window measures an interval.
 type window struct {
 	server    *server
 	began     time.Time
@@ -18,16 +18,16 @@ type window struct {
 	delivered int64
 }
 
-// measured is what a window has seen.
+// measured is what a window has measured.
 type measured struct {
 	took       time.Duration
 	cpu        time.Duration // of the server's process
-	perMessage time.Duration // cpu by messages, 0 without any
+	perMessage time.Duration // cpu per message, 0 without messages
 	messages   int64
 	serverLoad float64 // server's CPU in cores
 	swarmLoad  float64 // harness's CPU in cores
-	// foreign is the part of the whole machine that others used, the
-	// hypervisor included. The kernel's ticks make it inexact by about 0.01.
+	// foreign is the share of the whole machine that others used, including the
+	// hypervisor. The kernel's ticks make it inexact by about 0.01.
 	foreign float64
 }
 
@@ -56,7 +56,7 @@ func delivered(swarm *loadtest.Swarm) int64 {
 	return n
 }
 
-// close ends measuring.
+// close ends the measurement.
 func (w *window) close(swarm *loadtest.Swarm) (m measured, err error) {
 	m.took = time.Since(w.began)
 	if err := w.server.profiler.close(); err != nil {

@@ -35,8 +35,8 @@ func TestListenerOf(t *testing.T) {
 	}
 	for want, targets := range map[string][]target{
 		"192.0.2.1 is not on this host": {to("192.0.2.1", 80)},
-		"nothing on this host listens":   {to("127.0.0.2", loopback.addr.Port())},
-		"nothing on this host":           {loopback, to("::1", any4.addr.Port())},
+		"nothing on this host listens":  {to("127.0.0.2", loopback.addr.Port())},
+		"nothing on this host":          {loopback, to("::1", any4.addr.Port())},
 	} {
 		if pid, why := listenerOf(targets); pid != 0 || !strings.Contains(why, want) {
 			t.Errorf("%d, %q, want %q", pid, why, want)

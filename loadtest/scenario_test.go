@@ -132,16 +132,16 @@ func TestPlanRefused(t *testing.T) {
 	some := Plan{Control: NewControl("127.0.0.1:1", "", 1), Callers: 1, Size: 64}
 	some.Swarm = Config{URLs: []string{"ws://127.0.0.1:1"}, Connections: 2}
 	for want, change := range map[string]func(*Plan) string{
-		`unknown scenario "stork"`:                 func(*Plan) string { return "stork" },
-		"needs the control API":               func(p *Plan) string { p.Control = nil; return "unicast" },
-		"idle needs the control":              func(p *Plan) string { p.Control = nil; p.Bind = true; return "idle" },
-		"callers: 0":                          func(p *Plan) string { p.Callers = 0; return "broadcast" },
-		"callers: 251 is not between 1":       func(p *Plan) string { p.Callers = 251; return "group" },
-		"size: 58 is not between 59":          func(p *Plan) string { p.Size = 58; return "broadcast" },
-		"broadcast size: 0 is not":            func(*Plan) string { return "mixed" },
-		"rate: -1":                            func(p *Plan) string { p.Rate = -1; return "broadcast" },
-		"rate: NaN":                           func(p *Plan) string { p.Rate = math.NaN(); return "broadcast" },
-		"slow readers: 1 is not between 0":    func(p *Plan) string { p.Slow, p.BroadcastSize = 1, 64; return "mixed" },
+		`unknown scenario "stork"`:              func(*Plan) string { return "stork" },
+		"needs the control API":                 func(p *Plan) string { p.Control = nil; return "unicast" },
+		"idle needs the control":                func(p *Plan) string { p.Control = nil; p.Bind = true; return "idle" },
+		"callers: 0":                            func(p *Plan) string { p.Callers = 0; return "broadcast" },
+		"callers: 251 is not between 1":         func(p *Plan) string { p.Callers = 251; return "group" },
+		"size: 58 is not between 59":            func(p *Plan) string { p.Size = 58; return "broadcast" },
+		"broadcast size: 0 is not":              func(*Plan) string { return "mixed" },
+		"rate: -1":                              func(p *Plan) string { p.Rate = -1; return "broadcast" },
+		"rate: NaN":                             func(p *Plan) string { p.Rate = math.NaN(); return "broadcast" },
+		"slow readers: 1 is not between 0":      func(p *Plan) string { p.Slow, p.BroadcastSize = 1, 64; return "mixed" },
 		"connections replaced: 0 per second is": func(*Plan) string { return "churn" },
 		"connections reset: 1.5 is not": func(p *Plan) string {
 			p.Replace, p.Broken = 1, 1.5

@@ -1,8 +1,8 @@
 // Command flood connects to a TLS server again and again, as fast as it can
-// with what the rest of the machine leaves it: clients of a flood would run
-// somewhere else, so it takes the processors only when nobody wants them
-// (SCHED_IDLE). It ends with its standard input, and prints how many connections
-// went as they should and how many did not.
+// with the CPU time that the rest of the machine leaves it: the clients of a
+// real flood run elsewhere, so it runs only when nothing else wants the
+// processors (SCHED_IDLE). It ends when its standard input does, and prints how
+// many connections succeeded and how many failed.
 package main
 
 import (
@@ -23,9 +23,9 @@ import (
 )
 
 func main() {
-	address := flag.String("address", "127.0.0.1:7443", "of the server, host:port")
-	kind := flag.String("kind", "handshakes", "what is done with a connection: connects, hellos, handshakes")
-	workers := flag.Int("workers", 32, "connections at a time, 1 to 1024")
+	address := flag.String("address", "127.0.0.1:7443", "address of the server, host:port")
+	kind := flag.String("kind", "handshakes", "what to do with a connection: connects, hellos, handshakes")
+	workers := flag.Int("workers", 32, "concurrent connections, 1 to 1024")
 	flag.Parse()
 	if err := run(*address, *kind, *workers, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "flood:", err)
@@ -39,7 +39,7 @@ func run(address, kind string, workers int, stdin io.Reader, stdout io.Writer) e
 		return err
 	}
 	if workers < 1 || workers > 1024 {
-		return fmt.Errorf("%d workers are not 1 to 1024", workers)
+		return fmt.Errorf("workers: %d is not between 1 and 1024", workers)
 	}
 	if err := standBack(); err != nil {
 		return err
@@ -52,7 +52,7 @@ func run(address, kind string, workers int, stdin io.Reader, stdout io.Writer) e
 			for !over.Load() {
 				if err := once(address, attack); err != nil {
 					bad.Add(1)
-					time.Sleep(time.Millisecond) // no ports, or nobody listens
+					time.Sleep(time.Millisecond) // no free ports, or nothing listens
 					continue
 				}
 				good.Add(1)
@@ -60,7 +60,8 @@ func run(address, kind string, workers int, stdin io.Reader, stdout io.Writer) e
 		})
 	}
 	_, _ = io.Copy(io.Discard, stdin)
-	// Where others want the processors all the time it has come to nothing yet.
+	// If others use the processors all the time, it may have achieved nothing
+	// yet.
 	for end := time.Now().Add(firstWithin); good.Load() == 0 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -70,13 +71,12 @@ func run(address, kind string, workers int, stdin io.Reader, stdout io.Writer) e
 	return err
 }
 
-// stoodBack is set in the environment of the process that has been started
-// anew.
+// stoodBack is set in the environment of the restarted process.
 const stoodBack = "CASTGATE_FLOOD_STOOD_BACK"
 
-// standBack makes the whole process one of SCHED_IDLE: of the threads that a Go
-// program begins with only those it will start later would be, so it starts
-// itself anew.
+// standBack gives the whole process the policy SCHED_IDLE by restarting it: of
+// the threads that a Go program begins with, setting the policy would change
+// only those started later.
 func standBack() error {
 	if os.Getenv(stoodBack) != "" {
 		return nil
@@ -93,9 +93,9 @@ func standBack() error {
 }
 
 const (
-	// within bounds a connection.
+	// within limits the time of a connection.
 	within = 5 * time.Second
-	// firstWithin is how long the first one is waited for.
+	// firstWithin is how long to wait for the first connection.
 	firstWithin = 30 * time.Second
 )
 
@@ -110,16 +110,16 @@ func once(address string, attack func(net.Conn) error) error {
 	return attack(conn)
 }
 
-// attackOf answers what is done with each connection before it is reset.
+// attackOf returns what is done with each connection before it is reset.
 func attackOf(kind string) (func(net.Conn) error, error) {
-	config := &tls.Config{InsecureSkipVerify: true} // it trusts whom it floods
+	config := &tls.Config{InsecureSkipVerify: true} // it trusts the server that it floods
 	switch kind {
 	case "connects":
 		return func(net.Conn) error { return nil }, nil
 	case "handshakes":
 		return func(conn net.Conn) error { return tls.Client(conn, config).Handshake() }, nil
 	case "hellos":
-		// The same one each time: the server has all the work.
+		// The same one each time: the server does all the work.
 		hello := helloOf(config)
 		return func(conn net.Conn) error {
 			if _, err := conn.Write(hello); err != nil {
@@ -129,17 +129,17 @@ func attackOf(kind string) (func(net.Conn) error, error) {
 			return err
 		}, nil
 	}
-	return nil, fmt.Errorf("kind: %q is none of connects, hellos, handshakes", kind)
+	return nil, fmt.Errorf("kind: %q is not one of connects, hellos, handshakes", kind)
 }
 
 // helloOf returns a ClientHello.
 func helloOf(config *tls.Config) []byte {
 	var first recorder
-	_ = tls.Client(&first, config).Handshake() // it fails for want of an answer
+	_ = tls.Client(&first, config).Handshake() // it fails because there is no answer
 	return first.wrote
 }
 
-// recorder keeps what is written and answers nothing.
+// recorder records what is written and answers nothing.
 type recorder struct {
 	net.Conn
 	wrote []byte

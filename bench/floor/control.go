@@ -13,8 +13,8 @@ import (
 // maxBody is the largest payload in bytes, the same as castgate's.
 const maxBody = 1 << 20
 
-// newControl serves the part of castgate's control API that a broadcast
-// needs, so that both are driven by the same client.
+// newControl serves the part of castgate's control API that a broadcast needs,
+// so that the same client drives both.
 func newControl(senders []*sender) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -22,7 +22,7 @@ func newControl(senders []*sender) http.Handler {
 	})
 	mux.HandleFunc("POST /v1/push/raw", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery != "all=1" {
-			http.Error(w, "floor knows all=1 only", http.StatusBadRequest)
+			http.Error(w, "floor supports only all=1", http.StatusBadRequest)
 			return
 		}
 		payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -36,7 +36,7 @@ func newControl(senders []*sender) http.Handler {
 	return mux
 }
 
-// broadcast has every sender send payload and returns when all have.
+// broadcast makes every sender send payload and returns when all have.
 func broadcast(senders []*sender, payload []byte) *push {
 	p := &push{frame: codec.AppendFrame(nil, ws.OpText, payload)}
 	p.senders.Add(len(senders))
@@ -49,5 +49,5 @@ func broadcast(senders []*sender, payload []byte) *push {
 
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the caller has gone, if this fails
+	_ = json.NewEncoder(w).Encode(v) // it fails if the caller is gone
 }

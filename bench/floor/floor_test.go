@@ -105,7 +105,7 @@ func TestFloorRefuses(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, control := floor(t)
-	if _, err := control.PushClient(t.Context(), "c", nil); err == nil || !strings.Contains(err.Error(), "all=1 only") {
+	if _, err := control.PushClient(t.Context(), "c", nil); err == nil || !strings.Contains(err.Error(), "supports only all=1") {
 		t.Errorf("%v", err)
 	}
 	if _, err := control.Broadcast(t.Context(), make([]byte, maxBody+1)); err == nil || !strings.Contains(err.Error(), "413") {

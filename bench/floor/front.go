@@ -15,18 +15,18 @@ import (
 // client is one socket.
 type client struct {
 	fd     int32
-	head   []byte  // of the handshake, as far as it has come
-	sender *sender // nil before the handshake is done
+	head   []byte  // of the handshake request so far
+	sender *sender // nil until the handshake is done
 	place  int     // in sender.clients, guarded by its mutex
 }
 
-// front accepts, shakes hands and throws away what clients send. All on one
+// front accepts, performs handshakes and discards what clients send, all on one
 // thread, which sleeps while broadcasts run.
 type front struct {
 	epoll, listener int
 	senders         []*sender
 	clients         map[int32]*client
-	next            int // of senders
+	next            int // index of the next connection's sender
 	upgrader        codec.Upgrader
 	buf             [64 << 10]byte
 }
@@ -113,7 +113,7 @@ func (f *front) read(c *client) {
 	case err != nil || n == 0:
 		f.close(c)
 	case c.sender == nil:
-		f.shake(c, f.buf[:n])
+		f.upgrade(c, f.buf[:n])
 	}
 }
 
@@ -126,9 +126,9 @@ func (f *front) close(c *client) {
 	c.sender.remove(c)
 }
 
-// shake answers the handshake once its head is complete, in one write with
+// upgrade answers the handshake once its head is complete, in one write with
 // the init message.
-func (f *front) shake(c *client, b []byte) {
+func (f *front) upgrade(c *client, b []byte) {
 	c.head = append(c.head, b...)
 	end := codec.HandshakeEnd(c.head, 0)
 	if end < 0 && len(c.head) < codec.MaxHandshake {
@@ -152,7 +152,7 @@ func (f *front) shake(c *client, b []byte) {
 	f.next++
 }
 
-// initMessage is as long as castgate's.
+// initMessage has the length of castgate's.
 func initMessage() []byte {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails

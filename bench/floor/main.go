@@ -1,8 +1,8 @@
-// Command floor is what a push gateway can not go below with plain system
-// calls: a loop of send() over all sockets, one thread per core. It accepts
-// WebSocket handshakes, sends castgate's init message, throws away what clients
-// send, and broadcasts what is posted to its control port. It knows no uids,
-// no groups, no back-pressure: a socket that takes no bytes at once has lost
+// Command floor is the lower limit of what a push gateway costs with ordinary
+// system calls: a loop of send() over all sockets, one thread per core. It
+// accepts WebSocket handshakes, sends castgate's init message, discards what
+// clients send, and broadcasts what is posted to its control port. It has no
+// uids, groups or back-pressure: a socket that accepts no bytes at once loses
 // the message, and the answer says so.
 package main
 

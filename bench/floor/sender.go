@@ -9,45 +9,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// push is one broadcast on its way through all senders.
+// push is one broadcast in progress at all senders.
 type push struct {
 	frame   []byte
 	matched atomic.Int64
 	lost    atomic.Int64
-	senders sync.WaitGroup // not done with it
+	senders sync.WaitGroup // still sending it
 }
 
-// maxPushes is how many broadcasts may wait for one sender; above that the
-// control port's callers wait.
+// maxPushes is how many broadcasts may wait for one sender; beyond that,
+// callers of the control port wait.
 const maxPushes = 64
 
-// sender is one thread and the sockets it sends to.
+// sender is one thread and the sockets that it sends to.
 type sender struct {
 	pushes chan *push
 
-	mu      sync.Mutex // held for a whole loop of sends
+	mu      sync.Mutex // held during a whole loop of sends
 	clients []*client
 }
 
 func newSender() *sender { return &sender{pushes: make(chan *push, maxPushes)} }
 
-// run sends each push to each client, one system call for each, and nothing
-// else. It keeps its thread.
+// run sends each push to each client with one system call, and nothing else. It
+// keeps its thread.
 func (s *sender) run() {
 	runtime.LockOSThread()
 	for p := range s.pushes {
 		s.mu.Lock()
 		lost := 0
 		for _, c := range s.clients {
-			// A RawSyscall, so that the Go scheduler costs nothing: the call
-			// can't block.
+			// A RawSyscall avoids the cost of the Go scheduler: the call cannot
+			// block.
 			n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd),
 				uintptr(unsafe.Pointer(&p.frame[0])), uintptr(len(p.frame)),
 				unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 			if errno != 0 || int(n) < len(p.frame) {
 				lost++
 				if errno == 0 {
-					// Half a frame: nothing this client gets now has a meaning.
+					// Half a frame: whatever follows would be meaningless to
+					// this client.
 					_ = unix.Shutdown(int(c.fd), unix.SHUT_RDWR)
 				}
 			}
@@ -59,9 +60,9 @@ func (s *sender) run() {
 	}
 }
 
-// welcome sends a client the answer to its handshake and takes it in; false if the
-// answer could not be sent whole. No push comes between: one that begins after the
-// client knows of its connection reaches it.
+// welcome sends a client the answer to its handshake and adds it; false if the
+// answer could not be sent completely. No push comes in between: one that
+// begins after the client knows that it is connected reaches it.
 func (s *sender) welcome(c *client, answer []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,8 +74,8 @@ func (s *sender) welcome(c *client, answer []byte) bool {
 	return true
 }
 
-// remove takes a client out and closes its socket: while a push is being sent
-// its number must not become another client's.
+// remove removes a client and closes its socket: while a push is being sent,
+// its descriptor must not become another client's.
 func (s *sender) remove(c *client) {
 	s.mu.Lock()
 	last := s.clients[len(s.clients)-1]

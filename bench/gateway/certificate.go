@@ -22,8 +22,8 @@ const (
 	KeyFile  = "server.key"
 )
 
-// WriteCertificate makes a certificate for 127.0.0.1 that signs itself, with an
-// ECDSA key on P-256, and writes it into dir: what most sites have.
+// WriteCertificate makes a self-signed certificate for 127.0.0.1 with an ECDSA
+// key on P-256, as most sites have, and writes it into dir.
 func WriteCertificate(dir string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,7 +48,7 @@ func WriteCertificate(dir string) error {
 	)
 }
 
-// Trust is the client's side of TLS for the certificate in dir.
+// Trust returns the client's TLS configuration for the certificate in dir.
 func Trust(dir string) (*tls.Config, error) {
 	text, err := os.ReadFile(filepath.Join(dir, CertFile))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package gateway runs castgate as a process under measurement and says what
-// it weighs. A Gateway may be used by any goroutine.
+// Package gateway runs castgate as a process under measurement and reads its
+// memory and resources. A Gateway may be used by any goroutine.
 package gateway
 
 import (
@@ -21,15 +21,15 @@ import (
 // Options say what to run.
 type Options struct {
 	Binary string
-	// Listen are listeners as --listen takes them, Control is the address of
+	// Listen are listeners as --listen takes them; Control is the address of
 	// the control API.
 	Listen  []string
 	Control string
-	// Flags are given to castgate serve beside those.
+	// Flags are further flags for castgate serve.
 	Flags []string
-	// Callers is how many control requests run at once; the others wait.
+	// Callers is how many control requests run concurrently; others wait.
 	Callers int
-	// Output is where it prints.
+	// Output receives what it prints.
 	Output io.Writer
 }
 
@@ -37,16 +37,15 @@ type Options struct {
 type Gateway struct {
 	// Control is a client of its control API.
 	Control *loadtest.Control
-	// Process reads what it costs.
+	// Process reads its costs.
 	Process loadtest.Process
 
 	cmd    *exec.Cmd
-	exited chan struct{} // closed when it has, err is set then
+	exited chan struct{} // closed when it has exited; err is set then
 	err    error
 }
 
-// Limits of waiting for the process. A processor that is emulated takes its
-// time.
+// Time limits. An emulated processor is slow.
 const (
 	startWithin = time.Minute
 	stopWithin  = 2 * time.Minute
@@ -62,11 +61,11 @@ func Start(ctx context.Context, o Options) (*Gateway, error) {
 		cmd:     exec.Command(o.Binary, append(args, o.Flags...)...),
 		Control: loadtest.NewControl(o.Control, "", o.Callers), exited: make(chan struct{}),
 	}
-	// Settings of the user's own gateway are none of ours.
+	// Settings of the user's own gateway must not apply.
 	g.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CASTGATE_") })
 	g.cmd.Stdout, g.cmd.Stderr = o.Output, o.Output
-	// Ctrl-C on a terminal is for us: we say when it ends. It ends with us
-	// anyhow.
+	// Ctrl-C on a terminal is for us: we decide when it ends. If we die, it
+	// ends too.
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := g.cmd.Start(); err != nil {
 		return nil, err
@@ -90,11 +89,11 @@ func Start(ctx context.Context, o Options) (*Gateway, error) {
 	return g, nil
 }
 
-// Stop ends the process and waits for it; a *exec.ExitError if it did not end
-// well.
+// Stop ends the process and waits for it; the error is an *exec.ExitError if it
+// did not exit cleanly.
 func (g *Gateway) Stop() error {
 	defer g.Control.Close()
-	_ = g.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	_ = g.cmd.Process.Signal(syscall.SIGTERM) // it may already have ended
 	select {
 	case <-g.exited:
 	case <-time.After(stopWithin):
@@ -107,14 +106,14 @@ func (g *Gateway) Stop() error {
 	return nil
 }
 
-// FreeAddrs are n addresses on 127.0.0.1 that nobody listens on now.
+// FreeAddrs returns n addresses on 127.0.0.1 that are free now.
 func FreeAddrs(n int) (addrs []string, err error) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() // at the end, so that they differ
+		defer l.Close() // after the loop, so that the addresses differ
 		addrs = append(addrs, l.Addr().String())
 	}
 	return addrs, nil

@@ -8,14 +8,14 @@ import (
 	"castgate/internal/machine"
 )
 
-// Weight is what the process weighed at one moment, in bytes, and what it held.
+// Weight is what the process used at one moment, in bytes and numbers.
 type Weight struct {
 	Moment string `json:"moment"`
 	PSS    int64  `json:"pss"`
 	RSS    int64  `json:"rss"`
-	Heap   int64  `json:"heap"` // memory of Go objects in use, dead ones included
-	// Available is what the whole machine has left: sockets are in the
-	// kernel's memory, at both ends.
+	Heap   int64  `json:"heap"` // memory of Go objects, including dead ones
+	// Available is the available memory of the whole machine: sockets take
+	// kernel memory at both ends.
 	Available   int64 `json:"machine_available"`
 	Files       int   `json:"files"`
 	Threads     int   `json:"threads"`
@@ -23,8 +23,8 @@ type Weight struct {
 	Connections int   `json:"connections"`
 	UIDs        int   `json:"uids"`
 	Groups      int   `json:"groups"`
-	// Control is the connections of its control port, one of whose files and
-	// goroutines each has.
+	// Control is the number of connections of its control port; each has one of
+	// the files and goroutines.
 	Control int `json:"control_connections"`
 }
 

@@ -1,10 +1,10 @@
 // Package million holds a million connections in one castgate process: each
-// bound to a uid of its own and in one of many groups, pushed to in every way,
-// every message counted, then all cut off at once; and says what the process
-// weighed at each step.
+// bound to a uid of its own and in one of many groups. It pushes to them in
+// every way, counts every message, resets them all at once, and reports what
+// the process used at each step.
 //
-// The swarm runs in as many processes of its own as the limit of open files
-// makes necessary. They are told what to do over their standard input and
-// output (net/rpc with its JSON codec), one swarm a process; the pushes are
-// made and numbered by the one that started them.
+// The swarm runs in as many processes as the open-file limit requires. They are
+// controlled over their standard input and output (net/rpc with its JSON
+// codec), one swarm per process; the parent process makes and numbers the
+// pushes.
 package million

@@ -55,7 +55,7 @@ func newHerd(ctx context.Context, command []string, total, perProcess int) (*her
 func (h *herd) close() error {
 	var all []error
 	for _, m := range h.swarms {
-		_ = m.rpc.Close() // their standard input ends
+		_ = m.rpc.Close() // ends their standard input
 		all = append(all, m.cmd.Wait())
 	}
 	h.swarms = nil
@@ -77,12 +77,12 @@ func (h *herd) each(f func(*member) error) error {
 	return errors.Join(errs...)
 }
 
-// call asks every swarm the same.
+// call calls the same method of every swarm.
 func (h *herd) call(method string, argument any) error {
 	return h.each(func(m *member) error { return m.rpc.Call("Swarm."+method, argument, &None{}) })
 }
 
-// open opens all connections and tells progress every ten seconds.
+// open opens all connections and reports progress every ten seconds.
 func (h *herd) open(o Opening, sources []netip.Addr, progress func(opened int64)) error {
 	done := make(chan struct{})
 	var telling sync.WaitGroup
@@ -108,7 +108,7 @@ func (h *herd) open(o Opening, sources []netip.Addr, progress func(opened int64)
 	})
 }
 
-// opened is how many are open so far, as far as the swarms answer.
+// opened is how many are open so far, for the swarms that answer.
 func (h *herd) opened() (sum int64) {
 	for _, m := range h.swarms {
 		var n int64
@@ -119,7 +119,7 @@ func (h *herd) opened() (sum int64) {
 	return sum
 }
 
-// expect tells the swarms what has been pushed; uids are numbers of all
+// expect tells the swarms what has been pushed; uids are indices into all
 // connections together.
 func (h *herd) expect(e Expectation) error {
 	return h.each(func(m *member) error {

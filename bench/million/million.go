@@ -17,35 +17,36 @@ import (
 	"castgate/loadtest"
 )
 
-// Options say what to hold and how. Defaults fills in what is usual.
+// Options say what to hold and how. Defaults returns the usual ones.
 type Options struct {
 	Castgate string   `json:"-"` // the binary
-	Revision string   `json:"-"` // of its source, kept with the result
+	Revision string   `json:"-"` // of its source, stored with the result
 	Swarm    []string `json:"-"` // command of a process that calls Serve
 	Listen   string   `json:"listen"`
 	Control  string   `json:"control"`
-	// Connections, each with a uid, in so many Groups, and how many uids are
-	// pushed to, at random.
+	// Connections each have a uid and belong to one of Groups groups; UIDs is
+	// how many randomly chosen uids are pushed to.
 	Connections int `json:"connections"`
 	Groups      int `json:"groups"`
 	UIDs        int `json:"uids"`
 	Size        int `json:"size"` // bytes of a message
-	// PerProcess is how many connections one process of the swarm may have;
-	// 0: as many as its open-file limit allows.
+	// PerProcess is the largest number of connections in one process of the
+	// swarm; 0: as many as its open-file limit allows.
 	PerProcess int     `json:"per_process"`
 	Sources    string  `json:"sources"`
-	Rate       float64 `json:"rate"` // connections a second, 0 as fast as they are taken
-	// Idle is how long nothing happens before the process is weighed, Patience
-	// how long messages may take.
+	Rate       float64 `json:"rate"` // connections per second, 0: as fast as they are accepted
+	// Idle is the idle time before the process is weighed, Patience how long
+	// messages may take.
 	Idle     time.Duration `json:"idle_ns"`
 	Patience time.Duration `json:"patience_ns"`
-	// Note is kept with the result: what was special, an emulated processor.
+	// Note is stored with the result: what was special, such as an emulated
+	// processor.
 	Note string            `json:"note,omitempty"`
 	Log  func(line string) `json:"-"` // may be nil
 }
 
-// Defaults is the whole of it: a million connections in 1,000 groups, 1,000
-// uids. 64 source addresses have ports for them within any kernel's defaults.
+// Defaults is the full size: a million connections in 1,000 groups, 1,000 uids.
+// 64 source addresses have enough ports with any kernel's defaults.
 func Defaults() Options {
 	return Options{
 		Listen: "127.0.0.1:7272", Control: "127.0.0.1:7273", Connections: 1_000_000, Groups: 1000, UIDs: 1000,
@@ -65,8 +66,8 @@ type play struct {
 	run     uint32
 }
 
-// Run holds the connections and returns what it found; with an error if
-// something was not as it must be. When ctx is done it ends early.
+// Run holds the connections and returns what it found, with an error if
+// something was wrong. When ctx is done it ends early.
 func Run(ctx context.Context, o Options) (r *Result, err error) {
 	p := &play{Options: o, run: rand.Uint32() | 1,
 		result: &Result{Started: time.Now().UTC(), Revision: o.Revision, Machine: machine.This(), Options: o}}
@@ -82,11 +83,11 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		return nil, err
 	}
 	if int(room) < o.Connections {
-		return nil, fmt.Errorf("castgate's limit of open files has room for %.0f connections, not for %d: raise it (ulimit -n, fs.nr_open), "+
+		return nil, fmt.Errorf("castgate's open-file limit has room for %.0f connections, not for %d: raise it (ulimit -n, fs.nr_open), "+
 			"or run this in a guest (see make bench-1m)", room, o.Connections)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the swarms, should they hang
+	defer cancel() // ends the swarms if they hang
 	if p.herd, err = newHerd(ctx, o.Swarm, o.Connections, p.PerProcess); err != nil {
 		return nil, err
 	}
@@ -98,8 +99,8 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	return p.result, err
 }
 
-// startGateway runs the gateway. Pings are off: they say nothing about what an
-// idle connection weighs, and a million of them every 25 seconds are a
+// startGateway runs the gateway. Pings are off: they say nothing about the size
+// of an idle connection, and a million of them every 25 seconds would be a
 // measurement of their own.
 func startGateway(ctx context.Context, o Options) (*gateway.Gateway, error) {
 	return gateway.Start(ctx, gateway.Options{
@@ -108,8 +109,8 @@ func startGateway(ctx context.Context, o Options) (*gateway.Gateway, error) {
 	})
 }
 
-// check reports the first option that is out of its range and finds out how
-// many connections a process may have.
+// check reports the first option that is out of range and determines how many
+// connections a process may have.
 func (p *play) check() error {
 	for _, n := range []struct {
 		name               string
@@ -140,7 +141,7 @@ func (p *play) check() error {
 	return nil
 }
 
-// steps goes through all of it.
+// steps runs all steps.
 func (p *play) steps(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		p.open, p.bind, p.pushToGroups, p.pushToUIDs, p.pushToAll, p.account, p.cut,
@@ -155,7 +156,7 @@ func (p *play) steps(ctx context.Context) error {
 	return nil
 }
 
-// weigh waits until the process has come to rest and weighs it.
+// weigh waits until the process has settled and weighs it.
 func (p *play) weigh(ctx context.Context, moment string, rest time.Duration) (gateway.Weight, error) {
 	select {
 	case <-ctx.Done():
@@ -188,7 +189,7 @@ func (p *play) open(ctx context.Context) error {
 		URL: "ws://" + p.Listen + "/", Control: p.Options.Control, Connections: p.Connections, Groups: p.Groups,
 		Run: p.run, Rate: p.Rate, Timeout: connectTimeout,
 	}, sources, func(opened int64) {
-		p.log("%d of %d open, %.0f a second", opened, p.Connections, float64(opened)/time.Since(begun).Seconds())
+		p.log("%d of %d open, %.0f per second", opened, p.Connections, float64(opened)/time.Since(begun).Seconds())
 	})
 	if err != nil {
 		return err
@@ -201,7 +202,7 @@ func (p *play) open(ctx context.Context) error {
 	p.result.CPUPerConnect = (after - cpu) / time.Duration(p.Connections)
 	w, err := p.weigh(ctx, "bare", p.Idle)
 	if err == nil && w.Connections != p.Connections {
-		err = fmt.Errorf("castgate says that it holds %d connections, not %d", w.Connections, p.Connections)
+		err = fmt.Errorf("castgate reports %d connections, not %d", w.Connections, p.Connections)
 	}
 	return err
 }
@@ -215,7 +216,7 @@ func (p *play) bind(ctx context.Context) error {
 	p.result.Binding = time.Since(begun)
 	w, err := p.weigh(ctx, "bound", p.Idle)
 	if err == nil && (w.UIDs != p.Connections || w.Groups != p.Groups) {
-		err = fmt.Errorf("castgate says that it knows %d uids and %d groups, not %d and %d", w.UIDs, w.Groups, p.Connections, p.Groups)
+		err = fmt.Errorf("castgate reports %d uids and %d groups, not %d and %d", w.UIDs, w.Groups, p.Connections, p.Groups)
 	}
 	return err
 }
@@ -228,10 +229,10 @@ func (p *play) log(format string, args ...any) {
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
-// callers is how many pushes are on their way at once.
+// callers is the number of concurrent pushes.
 const callers = 4
 
-// patiently repeats a push that castgate refuses because too much is waiting.
+// patiently repeats a push that castgate refuses because its queues are full.
 func (p *play) patiently(ctx context.Context, push func() (loadtest.PushResult, error)) (loadtest.PushResult, error) {
 	for begun := time.Now(); ; {
 		r, err := push()
@@ -247,7 +248,7 @@ func (p *play) patiently(ctx context.Context, push func() (loadtest.PushResult, 
 	}
 }
 
-// pushes makes n pushes and returns how many receivers castgate named.
+// pushes makes n pushes and returns how many receivers castgate reported.
 func (p *play) pushes(ctx context.Context, n int, push func(k int) (loadtest.PushResult, error)) (matched int, err error) {
 	var wait sync.WaitGroup
 	var adding sync.Mutex

@@ -23,7 +23,7 @@ func (p *play) pushToGroups(ctx context.Context) error {
 // pushToUIDs pushes once to each of some uids, drawn at random.
 func (p *play) pushToUIDs(ctx context.Context) error {
 	drawn := rand.Perm(p.Connections)[:p.UIDs]
-	return p.push(ctx, "to uids drawn at random", p.UIDs, p.UIDs, Expectation{UIDs: drawn}, func(k int) (loadtest.PushResult, error) {
+	return p.push(ctx, "to random uids", p.UIDs, p.UIDs, Expectation{UIDs: drawn}, func(k int) (loadtest.PushResult, error) {
 		i := drawn[k]
 		return p.gateway.Control.PushUID(ctx, loadtest.UID(i), p.payload(streamUID, uint32(i)))
 	})
@@ -36,7 +36,7 @@ func (p *play) pushToAll(ctx context.Context) error {
 	})
 }
 
-// payload is the first message of a stream to a target: each gets one.
+// payload is the first message of a stream to a target; each target gets one.
 func (p *play) payload(stream uint8, target uint32) []byte {
 	return loadtest.AppendPayload(nil, loadtest.Stamp{
 		Run: p.run, Kind: streams[stream], Stream: stream, Target: target, Sent: loadtest.Now(), Size: p.Size,
@@ -65,14 +65,14 @@ func (p *play) push(ctx context.Context, name string, n, receivers int, e Expect
 	}
 	d := Delivery{Name: name, Pushes: n, Matched: matched, Received: int(after.Received - before.Received), Took: time.Since(begun)}
 	p.result.Deliveries = append(p.result.Deliveries, d)
-	p.log("%s: %d pushes, %d receivers named, %d messages received and found right", name, d.Pushes, d.Matched, d.Received)
+	p.log("%s: %d pushes, %d receivers reported, %d correct messages received", name, d.Pushes, d.Matched, d.Received)
 	switch {
 	case after.Fault != "":
 		return fmt.Errorf("%s: %s", name, after.Fault)
 	case waited != nil:
 		return fmt.Errorf("%s: %w", name, waited)
 	case matched != receivers || d.Received != receivers || after.Open != p.Connections:
-		return fmt.Errorf("%s: %d receivers named, %d messages received, %d connections open; not %d, %d, %d",
+		return fmt.Errorf("%s: %d receivers reported, %d messages received, %d connections open; not %d, %d, %d",
 			name, matched, d.Received, after.Open, receivers, receivers, p.Connections)
 	}
 	return nil
@@ -98,12 +98,12 @@ func (p *play) account(ctx context.Context) error {
 	if int(matched) != total || int(written) != total {
 		return fmt.Errorf("castgate counts %.0f deliveries matched and %.0f written, the swarms %d", matched, written, total)
 	}
-	p.log("castgate's counters say the same: %d matched, %d written", int(matched), int(written))
+	p.log("castgate's counters agree: %d matched, %d written", int(matched), int(written))
 	_, err := p.weigh(ctx, "after the pushes", p.Idle)
 	return err
 }
 
-// cutPoll is how often it is looked whether all connections are gone.
+// cutPoll is how often to check whether all connections are gone.
 const cutPoll = 100 * time.Millisecond
 
 // cut resets all connections at once and waits until castgate holds none.
@@ -130,13 +130,13 @@ func (p *play) cut(ctx context.Context) error {
 		}
 	}
 	p.result.Cutting = time.Since(begun)
-	p.log("all cut off, castgate has noticed after %v", p.result.Cutting.Round(time.Millisecond))
-	if _, err := p.weigh(ctx, "cut off, at once", 0); err != nil {
+	p.log("all cut; castgate noticed after %v", p.result.Cutting.Round(time.Millisecond))
+	if _, err := p.weigh(ctx, "cut, at once", 0); err != nil {
 		return err
 	}
-	w, err := p.weigh(ctx, "cut off, and idle", p.Idle)
+	w, err := p.weigh(ctx, "cut, after idling", p.Idle)
 	if err == nil && (w.Connections != 0 || w.UIDs != 0 || w.Groups != 0) {
-		err = fmt.Errorf("castgate still knows %d connections, %d uids, %d groups", w.Connections, w.UIDs, w.Groups)
+		err = fmt.Errorf("castgate still reports %d connections, %d uids, %d groups", w.Connections, w.UIDs, w.Groups)
 	}
 	return err
 }

@@ -25,7 +25,7 @@ type Result struct {
 	Opening       time.Duration `json:"opening_ns"`
 	CPUPerConnect time.Duration `json:"cpu_per_connect_ns"` // of castgate, handshake and init message included
 	Binding       time.Duration `json:"binding_ns"`
-	Cutting       time.Duration `json:"cutting_ns"` // until castgate held no socket any more
+	Cutting       time.Duration `json:"cutting_ns"` // until castgate held no socket
 
 	Weights    []gateway.Weight `json:"weights"`
 	Deliveries []Delivery       `json:"deliveries"`
@@ -35,25 +35,25 @@ type Result struct {
 type Delivery struct {
 	Name     string        `json:"name"`
 	Pushes   int           `json:"pushes"`
-	Matched  int           `json:"matched"`  // receivers that castgate named
-	Received int           `json:"received"` // messages, each of which was right
+	Matched  int           `json:"matched"`  // receivers that castgate reported
+	Received int           `json:"received"` // correct messages
 	Took     time.Duration `json:"took_ns"`
 }
 
-// PerConnection is by how many bytes a weight is above the first, for each
+// PerConnection is by how many bytes a weight exceeds the first one, per
 // connection.
 func (r *Result) PerConnection(w gateway.Weight) float64 {
 	return float64(w.PSS-r.Weights[0].PSS) / float64(r.Options.Connections)
 }
 
-// WriteTable writes the result for a human to read.
+// WriteTable writes the result for people to read.
 func (r *Result) WriteTable(w io.Writer) error {
 	fmt.Fprintf(w, "%d connections, %d processes of the swarm; %s, %d cores, Linux %s, %s\n", r.Options.Connections, r.Swarms,
 		r.Machine.Processor, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
 	if r.Options.Note != "" {
 		fmt.Fprintln(w, r.Options.Note)
 	}
-	fmt.Fprintf(w, "opened in %v (%v of CPU each), bound in %v, all noticed as cut off after %v\n", r.Opening.Round(time.Second),
+	fmt.Fprintf(w, "opened in %v (%v of CPU each), bound in %v, all noticed as cut after %v\n", r.Opening.Round(time.Second),
 		loadtest.Round(r.CPUPerConnect), r.Binding.Round(time.Second), r.Cutting.Round(time.Millisecond))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "moment\tPSS MiB\theap MiB\tbytes each\tfiles\tgoroutines\tthreads\tconnections\tuids\tgroups\tmachine has left, MiB")
@@ -61,7 +61,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.0f\t%d\t%d\t%d\t%d\t%d\t%d\t%.0f\n", x.Moment, mib(x.PSS), mib(x.Heap), r.PerConnection(x),
 			x.Files, x.Goroutines, x.Threads, x.Connections, x.UIDs, x.Groups, mib(x.Available))
 	}
-	fmt.Fprintln(t, "pushes\tnumber\treceivers named\tmessages received\ttook")
+	fmt.Fprintln(t, "pushes\tnumber\treceivers reported\tmessages received\ttook")
 	for _, d := range r.Deliveries {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%v\n", d.Name, d.Pushes, d.Matched, d.Received, d.Took.Round(time.Millisecond))
 	}

@@ -23,16 +23,16 @@ const (
 
 var streams = []loadtest.Kind{streamAll: loadtest.Broadcast, streamUID: loadtest.Unicast, streamGroup: loadtest.Group}
 
-// swarm is one process's part of the connections, as net/rpc calls it: every
-// method takes an argument and fills in a reply. One call at a time, Opened
-// excepted.
+// swarm is one process's part of the connections, as called by net/rpc: every
+// method takes an argument and fills in a reply. One call at a time, except
+// Opened.
 type swarm struct {
 	opened  atomic.Int64
 	all     *loadtest.Swarm
 	control *loadtest.Control
 }
 
-// Opening is what Open is asked for.
+// Opening is the argument of Open.
 type Opening struct {
 	URL, Control       string
 	First, Connections int
@@ -47,7 +47,7 @@ type Opening struct {
 type Expectation struct {
 	Broadcasts int
 	Groups     []int
-	UIDs       []int // connections, counted from 0 in each swarm
+	UIDs       []int // indices of connections, from 0 in each swarm
 }
 
 // Findings are what a swarm has seen.
@@ -57,10 +57,10 @@ type Findings struct {
 	Fault              string // "" if everything was as it should be
 }
 
-// None is an argument or reply that says nothing.
+// None is an empty argument or reply.
 type None struct{}
 
-// Serve is the process of one swarm: it does what it is told until in ends.
+// Serve is the process of one swarm: it executes calls until in ends.
 func Serve(in io.ReadCloser, out io.WriteCloser) error {
 	s := &swarm{}
 	server := rpc.NewServer()
@@ -74,7 +74,7 @@ func Serve(in io.ReadCloser, out io.WriteCloser) error {
 	return nil
 }
 
-// pipe makes one connection of standard input and output.
+// pipe combines standard input and output into one connection.
 type pipe struct {
 	io.ReadCloser
 	w io.WriteCloser
@@ -86,7 +86,7 @@ func (p pipe) Write(b []byte) (int, error) { return p.w.Write(b) }
 // Close implements io.Closer.
 func (p pipe) Close() error { return errors.Join(p.ReadCloser.Close(), p.w.Close()) }
 
-// Open opens the connections; the reply comes when all are open.
+// Open opens the connections; it replies when all are open.
 func (s *swarm) Open(o Opening, _ *None) (err error) {
 	s.control = loadtest.NewControl(o.Control, "", 2)
 	s.all, err = loadtest.Open(context.Background(), loadtest.Config{
@@ -97,7 +97,7 @@ func (s *swarm) Open(o Opening, _ *None) (err error) {
 	return err
 }
 
-// Opened tells how many are open while Open runs.
+// Opened reports how many are open while Open runs.
 func (s *swarm) Opened(_ None, n *int64) error {
 	*n = s.opened.Load()
 	return nil
@@ -113,7 +113,7 @@ func (s *swarm) Bind(groups int, _ *None) error {
 	return s.control.Bind(context.Background(), s.all.Bindings(groups))
 }
 
-// Expect tells what has been pushed, and waits for it to arrive for so long.
+// Expect records what has been pushed and waits for it to arrive.
 func (s *swarm) Expect(e Expectation, _ *None) error {
 	if s.all == nil {
 		return errNotOpen
@@ -133,7 +133,7 @@ func (s *swarm) Expect(e Expectation, _ *None) error {
 	return nil
 }
 
-// Await waits until everything expected has arrived, but not for ever.
+// Await waits until everything expected has arrived, but not forever.
 func (s *swarm) Await(patience time.Duration, _ *None) error {
 	if s.all == nil {
 		return errNotOpen
@@ -143,7 +143,7 @@ func (s *swarm) Await(patience time.Duration, _ *None) error {
 	return s.all.WaitDelivered(ctx)
 }
 
-// Report tells what has been seen so far.
+// Report returns what has been seen so far.
 func (s *swarm) Report(_ None, f *Findings) error {
 	if s.all == nil {
 		return errNotOpen

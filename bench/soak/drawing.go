@@ -8,8 +8,8 @@ import (
 	"castgate/internal/chart"
 )
 
-// maxPoints is how many points a line of the chart has at most: each is then
-// the mean of several samples.
+// maxPoints is the largest number of points in a line of the chart: each is
+// then the mean of several samples.
 const maxPoints = 400
 
 // Chart shows the samples over time.
@@ -25,7 +25,8 @@ func (r *Result) Chart() *chart.Panels {
 	for _, panel := range panels {
 		next := chart.Panel{Y: panel.axis}
 		for i, k := range panel.series {
-			// Descriptors are nearly as many as connections: let both be seen.
+			// There are almost as many descriptors as connections: make both
+			// visible.
 			line := chart.Line{Name: r.legend(k), Color: panel.color + i, Points: r.points(k), Dashed: series[k].name == "connections"}
 			next.Lines = append(next.Lines, line)
 		}
@@ -34,18 +35,18 @@ func (r *Result) Chart() *chart.Panels {
 	return p
 }
 
-// panels are the plots of the chart, each of some of the series.
+// panels are the plots of the chart, each with some of the series.
 var panels = []struct {
 	axis   chart.Axis
 	series []int
-	color  int // of the first
+	color  int // of the first line
 }{
 	{chart.Axis{Label: "memory", Unit: chart.Bytes}, []int{0, 1}, 0},
 	{chart.Axis{Label: "open"}, []int{2, 3}, 2},
 	{chart.Axis{Label: "number"}, []int{4, 5, 6}, 4},
 }
 
-// legend names a series with its growth, if that can be told.
+// legend names a series with its growth, if that is known.
 func (r *Result) legend(i int) string {
 	name := series[i].name
 	if i >= len(r.Trends) || r.Trends[i].Blocks < minBlocks {
@@ -70,8 +71,8 @@ func (r *Result) points(i int) (all []chart.Point) {
 	return all
 }
 
-// Draw writes the chart on a light and a dark background to dir and returns
-// the paths.
+// Draw writes the chart on a light and a dark background to dir and returns the
+// paths.
 func (r *Result) Draw(dir string) (paths []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err

@@ -13,57 +13,58 @@ import (
 	"castgate/loadtest"
 )
 
-// Options say what to hold, for how long and what must not grow. Defaults
-// fills in what is usual.
+// Options say what to hold, for how long, and what must not grow. Defaults
+// returns the usual ones.
 type Options struct {
 	Castgate string   `json:"-"` // the binary
-	Revision string   `json:"-"` // of its source, kept with the result
-	Command  []string `json:"-"` // the command line, kept with the result
-	// Output is where the gateway prints.
+	Revision string   `json:"-"` // of its source, stored with the result
+	Command  []string `json:"-"` // the command line, stored with the result
+	// Output receives what the gateway prints.
 	Output io.Writer `json:"-"`
 
-	// Length is how long samples are taken, one Every so often; those of the
-	// Warmup don't count for trends.
+	// Length is how long samples are taken, at intervals of Every; those during
+	// Warmup do not count for trends.
 	Length time.Duration `json:"length_ns"`
 	Warmup time.Duration `json:"warmup_ns"`
 	Every  time.Duration `json:"every_ns"`
-	// Schemes are those of the gateway's listeners, ws and wss; connections go
-	// to them in turn.
+	// Schemes are those of the gateway's listeners, ws and wss; connections use
+	// them in turn.
 	Schemes []string `json:"schemes"`
-	// Connections, of which Stay are never replaced, each with a uid and in
-	// one of Groups groups.
+	// Connections, of which Stay are never replaced, each have a uid and belong
+	// to one of Groups groups.
 	Connections int `json:"connections"`
 	Stay        int `json:"stay"`
 	Groups      int `json:"groups"`
-	// Replace is how many connections a second come and go, Broken the part
-	// of them that are reset instead of saying goodbye.
+	// Replace is how many connections per second come and go, Broken the share
+	// of them that is reset instead of closed.
 	Replace float64 `json:"replace"`
 	Broken  float64 `json:"broken"`
-	// Broadcasts, GroupPushes and Unicasts a second, each of Size bytes.
+	// Broadcasts, GroupPushes and Unicasts are per second, each of Size bytes.
 	Broadcasts  float64 `json:"broadcasts"`
 	GroupPushes float64 `json:"group_pushes"`
 	Unicasts    float64 `json:"unicasts"`
 	Size        int     `json:"size"`
 	Sources     string  `json:"sources"` // addresses that clients come from
-	// Tide is how long the same goes on before anything is weighed, Rest how
-	// long the gateway may rest after everybody has left, Patience how long
-	// messages may take.
+	// Tide is how long the same traffic runs before anything is weighed, Rest
+	// how long the gateway may settle after everybody has left, Patience how
+	// long messages may take.
 	Tide     time.Duration `json:"tide_ns"`
 	Rest     time.Duration `json:"rest_ns"`
 	Patience time.Duration `json:"patience_ns"`
-	// Slack is by how many bytes its memory may be above the start at the end.
+	// Slack is by how many bytes memory at the end may exceed that at the
+	// start.
 	Slack int64 `json:"slack"`
 
-	// Log is told what goes on, a line at a time, Seen of every sample and how
-	// many messages the swarm had received then. Both may be nil.
+	// Log receives lines about what happens; Seen is called for every sample,
+	// with the number of messages that the swarm had received. Both may be nil.
 	Log  func(line string)              `json:"-"`
 	Seen func(s Sample, received int64) `json:"-"`
 
-	weigh weigh // for tests: in place of weighing the gateway
+	weigh weigh // for tests: replaces weighing the gateway
 }
 
-// Defaults are 20 minutes of 200 connections a second. With half of 2,000
-// connections staying the others live for five seconds.
+// Defaults are 20 minutes of 200 connections per second. With half of 2,000
+// connections staying, the others live for five seconds.
 func Defaults() Options {
 	return Options{
 		Length: 20 * time.Minute, Every: time.Second, Schemes: []string{"ws", "wss"},
@@ -73,14 +74,14 @@ func Defaults() Options {
 	}
 }
 
-// maxLength keeps samples, and the file of a result, in bounds.
+// maxLength bounds the samples and the size of a result's file.
 const (
 	maxLength  = 24 * time.Hour
 	maxSamples = 100_000
 )
 
-// Check reports the first option that is out of its range. A Warmup of 0
-// becomes a fifth of the length.
+// Check reports the first option that is out of range. A Warmup of 0 becomes a
+// fifth of the length.
 func (o *Options) Check() error {
 	if o.Warmup == 0 {
 		o.Warmup = o.Length / 5
@@ -107,20 +108,20 @@ func (o *Options) Check() error {
 		{"connections", float64(o.Connections), 2, loadtest.MaxConnections},
 		{"connections that stay", float64(o.Stay), 0, float64(o.Connections - 1)},
 		{"groups", float64(o.Groups), 1, float64(o.Connections)},
-		{"connections replaced a second", o.Replace, 0.01, 1e6},
-		{"part of them that is reset", o.Broken, 0, 1},
-		{"broadcasts a second", o.Broadcasts, 0.01, 1e6},
-		{"pushes to groups a second", o.GroupPushes, 0, 1e6},
-		{"unicasts a second", o.Unicasts, 0, 1e6},
+		{"connections replaced per second", o.Replace, 0.01, 1e6},
+		{"share of them that is reset", o.Broken, 0, 1},
+		{"broadcasts per second", o.Broadcasts, 0.01, 1e6},
+		{"pushes to groups per second", o.GroupPushes, 0, 1e6},
+		{"unicasts per second", o.Unicasts, 0, 1e6},
 		{"size", float64(o.Size), loadtest.MinPayload, 1 << 20},
 		{"slack", float64(o.Slack), 0, 1 << 40},
 	} {
-		if !(n.value >= n.least && n.value <= n.most) { // not a number either
+		if !(n.value >= n.least && n.value <= n.most) { // also rejects NaN
 			return fmt.Errorf("%s: %v is not between %v and %v", n.name, n.value, n.least, n.most)
 		}
 	}
 	if o.Length/o.Every > maxSamples {
-		return fmt.Errorf("every: a sample every %v for %v are more than %d", o.Every, o.Length, maxSamples)
+		return fmt.Errorf("every: a sample every %v for %v makes more than %d", o.Every, o.Length, maxSamples)
 	}
 	for _, scheme := range o.Schemes {
 		if scheme != "ws" && scheme != "wss" {
@@ -134,11 +135,12 @@ func (o *Options) Check() error {
 	return err
 }
 
-// flags of the gateway. Clients that stay five seconds shall be pinged too.
+// Flags of the gateway. Clients that stay for five seconds should be pinged
+// too.
 var flags = []string{"--log-level", "warn", "--ping-interval", "2s", "--ping-timeout", "20s"}
 
-// start runs the gateway with a certificate in dir, and returns what swarms
-// are to be opened on its listeners.
+// start runs the gateway with a certificate in dir, and returns it with the
+// configuration of swarms for its listeners.
 func (o *Options) start(ctx context.Context, dir string) (*gateway.Gateway, loadtest.Config, error) {
 	swarm := loadtest.Config{Connections: o.Connections}
 	var err error
@@ -170,7 +172,7 @@ func (o *Options) start(ctx context.Context, dir string) (*gateway.Gateway, load
 	return g, swarm, err
 }
 
-// plan is that of the traffic against a gateway.
+// plan is the traffic against a gateway.
 func (o *Options) plan(g *gateway.Gateway, swarm loadtest.Config) loadtest.Plan {
 	return loadtest.Plan{
 		Swarm: swarm, Control: g.Control, PID: g.Process.PID, Bind: true, Groups: o.Groups,

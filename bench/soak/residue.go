@@ -9,12 +9,12 @@ import (
 	"castgate/loadtest"
 )
 
-// goroutineSlack is for those of the runtime and of a control request that
-// ends.
+// goroutineSlack allows for goroutines of the runtime and of a control request
+// that is ending.
 const goroutineSlack = 4
 
-// settlePoll is how often it is looked whether everything has gone. Each look
-// allocates in the gateway, which gives memory back only in the quiet.
+// settlePoll is how often to check whether everything is gone. Each check
+// allocates in the gateway, which returns memory only when it is quiet.
 const settlePoll = time.Second
 
 // empty are samples of /metrics that must be 0 when nobody is connected.
@@ -23,8 +23,8 @@ var empty = []string{
 	"castgate_deliveries_queued", "castgate_queue_bytes", "castgate_panics_total",
 }
 
-// unsettled says what the counters still hold, or hold wrongly, when all
-// clients have left; nothing if that is nothing.
+// unsettled lists what the counters still hold, or hold wrongly, when all
+// clients have left.
 func unsettled(m map[string]float64) (all []string) {
 	for _, name := range empty {
 		if v, there := m[name]; !there || v != 0 {
@@ -39,14 +39,15 @@ func unsettled(m map[string]float64) (all []string) {
 	if shaken, closed := m[`castgate_handshakes_total{result="ok"}`], sum("closes_total"); shaken != closed || shaken == 0 {
 		all = append(all, fmt.Sprintf("%.0f handshakes done, %.0f clients gone", shaken, closed))
 	}
-	// Sockets that were turned away for want of room were accepted by nobody.
+	// Sockets refused because the gateway was full were never accepted.
 	if decided, accepted := sum("handshakes_total")-m[`castgate_handshakes_total{result="busy"}`], sum("accepted_total"); decided != accepted {
 		all = append(all, fmt.Sprintf("%.0f sockets accepted, %.0f handshakes ended", accepted, decided))
 	}
 	return all
 }
 
-// remains says what is left of the soak beside the weight before it.
+// remains lists what the soak has left behind, compared with the weight before
+// it.
 func remains(before, now gateway.Weight, slack int64) (all []string) {
 	if files, were := now.Files-now.Control, before.Files-before.Control; files > were {
 		all = append(all, fmt.Sprintf("%d descriptors beside control connections, %d before", files, were))
@@ -60,9 +61,9 @@ func remains(before, now gateway.Weight, slack int64) (all []string) {
 	return all
 }
 
-// settled waits until nothing is wrong with the counters and, if there is one,
-// beside the weight before, but no longer than patience after the rest; the
-// answer is what was wrong then.
+// settled waits until the counters and, if before is given, the weight are
+// right, but no longer than patience after the rest; it returns what was still
+// wrong then.
 func (s *soak) settled(ctx context.Context, before *gateway.Weight) (now gateway.Weight, counters map[string]float64, wrong []string, err error) {
 	for begun := time.Now(); ; {
 		if counters, err = s.gateway.Control.Metrics(ctx); err != nil {
@@ -76,8 +77,8 @@ func (s *soak) settled(ctx context.Context, before *gateway.Weight) (now gateway
 		if before != nil {
 			wrong = append(wrong, remains(*before, now, s.Slack)...)
 		}
-		// Without anything to compare with it has to rest: its heap goes back
-		// to the system bit by bit.
+		// Without a weight to compare with, it must rest: its heap goes back to
+		// the system bit by bit.
 		if len(wrong) == 0 && (rested || before != nil) || time.Since(begun) > s.Rest+s.Patience {
 			return now, counters, wrong, nil
 		}
@@ -89,8 +90,8 @@ func (s *soak) settled(ctx context.Context, before *gateway.Weight) (now gateway
 	}
 }
 
-// counted compares the gateway's counters with what the swarm has seen between
-// two readings.
+// counted compares the gateway's counters between two readings with what the
+// swarm has seen.
 func counted(before, now map[string]float64, r *loadtest.Result) (wrong []string) {
 	since := func(name string) float64 { return now["castgate_"+name] - before["castgate_"+name] }
 	if shaken := now[`castgate_handshakes_total{result="ok"}`] - before[`castgate_handshakes_total{result="ok"}`]; int64(shaken) != r.Report.Connect.Count {
@@ -106,7 +107,7 @@ func counted(before, now map[string]float64, r *loadtest.Result) (wrong []string
 		}
 	}
 	if said := since("deliveries_matched_total"); int(said) != matched {
-		wrong = append(wrong, fmt.Sprintf("castgate counts %.0f deliveries matched, its answers say %d", said, matched))
+		wrong = append(wrong, fmt.Sprintf("castgate counts %.0f deliveries matched, but its answers report %d", said, matched))
 	}
 	return wrong
 }

@@ -25,18 +25,18 @@ type Result struct {
 	Machine  machine.Machine `json:"machine"`
 	Command  []string        `json:"command"`
 	Options  Options         `json:"options"`
-	// Interrupted is whether it was ended from outside.
+	// Interrupted says whether it was ended from outside.
 	Interrupted bool `json:"interrupted,omitempty"`
-	// Faults are what was not as it must be.
+	// Faults are what was wrong.
 	Faults []string `json:"faults"`
 	// Before and After are weights at rest, with nobody connected. After is
-	// zero if it was interrupted before.
+	// zero if the run was interrupted.
 	Before gateway.Weight `json:"before"`
 	After  gateway.Weight `json:"after"`
 	Trends []Trend        `json:"trends"`
 	// Traffic is what the swarm did and saw; nil if it never began.
 	Traffic *loadtest.Result `json:"traffic"`
-	// Samples come last in a file, one a line.
+	// Samples come last in a file, one per line.
 	Samples []Sample `json:"samples,omitempty"`
 }
 
@@ -44,7 +44,7 @@ func (r *Result) fault(format string, args ...any) {
 	r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
 }
 
-// judge finds the trends, and faults in them.
+// judge computes the trends and finds faults in them.
 func (r *Result) judge() {
 	r.Trends = trends(r.Samples, r.Options.Warmup.Seconds())
 	if r.Interrupted {
@@ -57,17 +57,17 @@ func (r *Result) judge() {
 		case t.Verdict == Unclear && t.Blocks < minBlocks:
 			r.fault("%s: too few samples to tell", t.Name)
 		case t.Verdict == Unclear:
-			r.fault("%s: unclear, %s, but too unevenly to tell from noise: look at the chart, take longer", t.Name, t.growth())
+			r.fault("%s: unclear, %s, but too uneven to distinguish from noise: look at the chart, or run longer", t.Name, t.growth())
 		}
 	}
 }
 
-// String is the trend in words.
+// String describes the trend.
 func (t Trend) String() string { return fmt.Sprintf("%s: %s, by %s", t.Name, t.Verdict, t.growth()) }
 
-// growth is by how much it grows in an hour.
+// growth is its growth per hour.
 func (t *Trend) growth() string {
-	return fmt.Sprintf("%s an hour (%s to %s; up to %s is tolerated)", t.text(t.Slope), t.text(t.Low), t.text(t.High), t.text(t.Tolerance))
+	return fmt.Sprintf("%s per hour (%s to %s; up to %s is tolerated)", t.text(t.Slope), t.text(t.Low), t.text(t.High), t.text(t.Tolerance))
 }
 
 // text is a value of the series.
@@ -78,15 +78,15 @@ func (t *Trend) text(v float64) string {
 	case t.Unit == "B":
 		return chart.Bytes.Text(math.Round(v))
 	}
-	return fmt.Sprintf("%.1f", math.Round(10*v)/10+0) // and no minus before a zero
+	return fmt.Sprintf("%.1f", math.Round(10*v)/10+0) // without a minus before a zero
 }
 
-// WriteTable writes the result for a human to read.
+// WriteTable writes the result for people to read.
 func (r *Result) WriteTable(w io.Writer) error {
-	fmt.Fprintf(w, "%v of %d connections, %.0f replaced a second; %s, %d cores, Linux %s, %s\n", r.Options.Length, r.Options.Connections, r.Options.Replace,
+	fmt.Fprintf(w, "%v of %d connections, %.0f replaced per second; %s, %d cores, Linux %s, %s\n", r.Options.Length, r.Options.Connections, r.Options.Replace,
 		r.Machine.Processor, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\nafter %v\tmean\tleast\tmost\tgrowth an hour\t99 %% confidence\ttolerated\tverdict\n", r.Options.Warmup)
+	fmt.Fprintf(t, "\nafter %v\tmean\tleast\tmost\tgrowth per hour\t99 %% confidence\ttolerated\tverdict\n", r.Options.Warmup)
 	for _, x := range r.Trends {
 		slope, interval := x.text(x.Slope), x.text(x.Low)+" to "+x.text(x.High)
 		if x.Blocks < minBlocks {
@@ -116,7 +116,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 		fmt.Fprintln(w, "FAULT:", text)
 	}
 	if r.Interrupted {
-		fmt.Fprintln(w, "interrupted: this is what was measured until then")
+		fmt.Fprintln(w, "interrupted: measured until then")
 	}
 	return nil
 }
@@ -146,11 +146,10 @@ func (r *Result) Save(dir string) (string, error) {
 	return path, os.WriteFile(path, b, 0o644)
 }
 
-// maxFile bounds a result's file in bytes.
+// maxFile limits the file of a result, in bytes.
 const maxFile = 64 << 20
 
-// Read reads what Save has written. Trends are found anew, as this version
-// finds them.
+// Read reads what Save has written. Trends are recomputed by this version.
 func Read(path string) (*Result, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -168,7 +167,7 @@ func Read(path string) (*Result, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(r.Samples) == 0 {
-		return nil, fmt.Errorf("%s: %w", path, errors.New("no samples of a soak in it"))
+		return nil, fmt.Errorf("%s: %w", path, errors.New("it contains no samples of a soak"))
 	}
 	r.Trends = trends(r.Samples, r.Options.Warmup.Seconds())
 	return &r, nil

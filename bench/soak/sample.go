@@ -11,23 +11,24 @@ import (
 type Sample struct {
 	At         float64 `json:"t"` // seconds
 	PSS        int64   `json:"pss"`
-	Heap       int64   `json:"heap"` // Go objects, dead ones included
+	Heap       int64   `json:"heap"` // Go objects, including dead ones
 	Files      int     `json:"files"`
 	Goroutines int     `json:"goroutines"`
-	// Control is how many of both are for connections of the control port.
-	// They are our own, kept as many as were ever busy at once, and do not count.
+	// Control is how many of both belong to connections of the control port.
+	// They are our own, kept open for reuse, and do not count.
 	Control     int `json:"control_connections"`
 	Threads     int `json:"threads"`
 	Connections int `json:"connections"`
 }
 
-// series are what is judged of samples. Of things that come and go with every
-// connection, 12 an hour are one in 60,000 connections at 200 a second; 2 MiB
-// are 3 bytes for each. Descriptors that are no connections are not read at
-// the same instant as those that are, but show a leak of few among thousands.
+// series are what is judged in samples. For things that come and go with every
+// connection, 12 per hour are one in 60,000 connections at 200 per second; 2
+// MiB are 3 bytes for each. Descriptors of connections and others are not read
+// at the same instant, but the difference shows a leak of a few among
+// thousands.
 var series = []struct {
 	name, unit string
-	tolerance  float64 // an hour
+	tolerance  float64 // per hour
 	of         func(s *Sample) float64
 }{
 	{"PSS", "B", 2 << 20, func(s *Sample) float64 { return float64(s.PSS) }},
@@ -64,9 +65,9 @@ func trends(samples []Sample, warmup float64) (all []Trend) {
 // weigh reads what the gateway holds.
 type weigh func(ctx context.Context, moment string) (gateway.Weight, error)
 
-// watch takes a sample at once and then one at every interval, and hands each
-// to see, until ctx is done or one can't be had. A sample that takes longer
-// than the interval makes the next one late, not more of them.
+// watch takes a sample at once and then one per interval, and passes each to
+// see, until ctx is done or one fails. If a sample takes longer than the
+// interval, the next one is late; it does not catch up.
 func watch(ctx context.Context, every time.Duration, read weigh, see func(Sample)) error {
 	begun := time.Now()
 	tick := time.NewTicker(every)

@@ -22,9 +22,9 @@ type soak struct {
 	result  *Result
 }
 
-// Run holds the swarm and returns what it found: Result.Faults has what was
-// not as it must be. When ctx is done it ends early, with Result.Interrupted.
-// Without a result nothing could be measured, and the error says why.
+// Run holds the swarm and returns what it found: Result.Faults lists what was
+// wrong. When ctx is done it ends early, with Result.Interrupted. Without a
+// result nothing could be measured, and the error says why.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return s.result, nil
 }
 
-// play goes through all of it. Its error is what ended it.
+// play runs all parts. Its error is what ended it.
 func (s *soak) play(ctx context.Context) error {
 	if err := s.tide(ctx); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s *soak) play(ctx context.Context) error {
 	return nil
 }
 
-// tide has everything happen once that will happen later.
+// tide makes everything happen once that will happen later.
 func (s *soak) tide(ctx context.Context) error {
 	s.log("the first tide: %d connections come and go for %v", s.Connections, s.Tide)
 	p := s.plan(s.gateway, s.swarm)
@@ -122,7 +122,7 @@ func (s *soak) flood(ctx context.Context) error {
 			})
 		})
 		if now.Elapsed >= s.Length {
-			stop() // what is still on its way is no time to sample
+			stop() // no samples while the last messages arrive
 		}
 	}
 	r, failed := loadtest.Run(ctx, "churn", p)
@@ -132,7 +132,7 @@ func (s *soak) flood(ctx context.Context) error {
 		return failed
 	}
 	if r.Report != nil {
-		r.Report.Timeline = nil // samples tell it better
+		r.Report.Timeline = nil // the samples show it better
 	}
 	s.result.Traffic = r
 	if cause := context.Cause(ctx); failed == nil && cause != nil && !errors.Is(cause, context.Canceled) {
@@ -144,7 +144,7 @@ func (s *soak) flood(ctx context.Context) error {
 	return nil
 }
 
-// see keeps a sample.
+// see stores a sample.
 func (s *soak) see(x Sample, received int64) {
 	s.result.Samples = append(s.result.Samples, x)
 	if s.Seen != nil {

@@ -4,21 +4,21 @@ import (
 	"math"
 )
 
-// Trend is by how much a series of samples grew after the warm-up.
+// Trend is how much a series of samples grew after the warm-up.
 //
-// Samples taken a second apart are no independent observations: a heap goes up
+// Samples taken a second apart are not independent observations: a heap goes up
 // and down with its collections, a thread that was started stays. So the time
-// is cut into blocks, the slope is that of a line through the blocks' means by
-// least squares (non-overlapping batch means; B. Schmeiser, Batch Size Effects
-// in the Analysis of Simulation Output, Operations Research 30, 1982, finds 10
-// to 30 batches enough), and if what is left between neighbouring blocks and
-// the line is still alike, they count as fewer: n (1-r)/(1+r) with r their
+// is divided into blocks, and the slope is that of a least-squares line through
+// the blocks' means (non-overlapping batch means; B. Schmeiser, Batch Size
+// Effects in the Analysis of Simulation Output, Operations Research 30, 1982,
+// finds 10 to 30 batches sufficient). If the residuals of neighbouring blocks
+// are still correlated, the blocks count as fewer: n (1-r)/(1+r) with r their
 // correlation at lag one, in the standard error as well as in the degrees of
 // freedom (B. D. Santer et al., J. Geophys. Res. 105, 2000, equations 3 to 6).
 //
-// Growth that is nearly a line leaves a little that is no noise, of a bend in
-// it or of samples that came late. There the line decides, by how much of the
-// differences it explains: of a single step a line explains three quarters.
+// Growth that is almost linear leaves small residuals that are not noise, from
+// a bend or from late samples. Then the share of the variance that the line
+// explains decides: a line explains three quarters of a single step.
 type Trend struct {
 	Name string `json:"name"`
 	// Unit is "B" for bytes, "" for numbers of things.
@@ -26,32 +26,33 @@ type Trend struct {
 	Mean float64 `json:"mean"`
 	Min  float64 `json:"min"`
 	Max  float64 `json:"max"`
-	// Slope is growth an hour, Low and High are the ends of its interval of
-	// 99 % confidence. Tolerance is the growth an hour that does not matter:
-	// of a short soak as much as would come in leastSpan, since one thread that
-	// is started in a minute is no thread a minute.
+	// Slope is the growth per hour, Low and High are the ends of its 99 %
+	// confidence interval. Tolerance is the growth per hour that does not
+	// matter: for a short soak, as much as would occur in leastSpan, since one
+	// thread started within a minute is not one thread per minute.
 	Slope     float64 `json:"slope_per_hour"`
 	Low       float64 `json:"low_per_hour"`
 	High      float64 `json:"high_per_hour"`
 	Tolerance float64 `json:"tolerance_per_hour"`
-	// Blocks is how many there were, Effective how many they counted for.
+	// Blocks is the number of blocks, Effective the number that they count for.
 	Blocks    int     `json:"blocks"`
 	Effective float64 `json:"effective_blocks"`
 	Verdict   Verdict `json:"verdict"`
 }
 
-// Verdict is what a trend means.
+// Verdict is the meaning of a trend.
 type Verdict string
 
 // The verdicts.
 const (
 	// Flat: the growth is within tolerance, or 0 is within the interval.
 	Flat Verdict = "flat"
-	// Rises: the growth is above the tolerance, and 0 is below the interval,
-	// or it is nearly a line.
+	// Rises: the growth is above the tolerance, and the interval excludes 0 or
+	// the growth is almost linear.
 	Rises Verdict = "rises"
-	// Unclear: it would rise if blocks were independent, but they are too much
-	// alike for that, as after a single step; or there are too few samples.
+	// Unclear: it would rise if blocks were independent, but they are too
+	// correlated for that, as after a single step; or there are too few
+	// samples.
 	Unclear Verdict = "unclear"
 )
 
@@ -64,15 +65,15 @@ const (
 	leastSpan  = hour / 3
 )
 
-// quantiles of Student's t for 99 % between minus and plus, by degrees of
+// quantiles of Student's t for a two-sided interval of 99 %, by degrees of
 // freedom from 1 to maxBlocks-2.
 var quantiles = [maxBlocks - 2]float64{
 	63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250,
 	3.169, 3.106, 3.055, 3.012, 2.977, 2.947, 2.921, 2.898, 2.878,
 }
 
-// quantile is that of the next lower whole number of degrees of freedom, which
-// makes intervals wider, not narrower.
+// quantile uses the next lower whole number of degrees of freedom, which makes
+// intervals wider, not narrower.
 func quantile(freedom float64) float64 {
 	if freedom < 1 {
 		return math.Inf(1)
@@ -117,8 +118,8 @@ func trendOf(t, v []float64, tolerance float64) Trend {
 	return r
 }
 
-// blockMeans cuts the time into so many equal blocks and returns the mean time
-// and value of each that has samples.
+// blockMeans divides the time into that many equal blocks and returns the mean
+// time and value of each that has samples.
 func blockMeans(t, v []float64, blocks int) (x, y []float64) {
 	if blocks < 1 {
 		return nil, nil
@@ -137,14 +138,14 @@ func blockMeans(t, v []float64, blocks int) (x, y []float64) {
 	return x, y
 }
 
-// line is a line by least squares.
+// line is a least-squares line.
 type line struct {
 	slope float64
-	// squares is the sum of the squares of what is left, spread that of the
+	// squares is the sum of the squared residuals, spread that of the squared
 	// distances of x from their mean.
 	squares, spread float64
-	alike           float64 // correlation of what is left at lag one
-	explains        float64 // the part of all squares that is not left
+	alike           float64 // correlation of the residuals at lag one
+	explains        float64 // the share of the variance that the line explains
 }
 
 // fitLine needs two different x.
@@ -168,7 +169,7 @@ func fitLine(x, y []float64) (l line) {
 		all += (y[i] - meanY) * (y[i] - meanY)
 		before = left
 	}
-	// Rounding leaves something of a line that fits perfectly.
+	// Rounding leaves residuals even if a line fits perfectly.
 	if l.squares > 1e-18*n*max(meanY*meanY, 1) {
 		l.alike = products / l.squares
 		l.explains = 1 - l.squares/all
@@ -178,7 +179,7 @@ func fitLine(x, y []float64) (l line) {
 	return l
 }
 
-// half is half the interval of the slope if there are n independent values.
+// half is half the confidence interval of the slope for n independent values.
 func (l *line) half(n float64) float64 {
 	if l.squares == 0 {
 		return 0

@@ -19,7 +19,7 @@ type chartsCommand struct {
 	Out     string   `help:"Directory for the charts." default:"bench/charts"`
 }
 
-// Run draws the charts and prints what puts them into a Markdown file.
+// Run draws the charts and prints the Markdown that shows them.
 func (f *chartsCommand) Run(c *console) error {
 	all, err := readFigures(f.Results)
 	if err != nil {
@@ -34,14 +34,14 @@ type figures struct {
 	faults                  []bench.Fault
 	profiles                []bench.Profile
 	clients, idle, size     int
-	roundsLeast, roundsMost int // of what is being drawn
+	roundsLeast, roundsMost int // of the figures being drawn
 }
 
-// maxResult bounds a result's file in bytes.
+// maxResult limits the file of a result, in bytes.
 const maxResult = 64 << 20
 
-// readFigures reads results; a figure that a later file has too is taken from
-// there.
+// readFigures reads results; a figure that is in several files is taken from
+// the last.
 func readFigures(paths []string) (*figures, error) {
 	all := &figures{}
 	for _, path := range paths {
@@ -56,7 +56,7 @@ func readFigures(paths []string) (*figures, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Only what charts need, so that results of older versions do as well.
+		// Only what charts need, so that results of older versions can be read.
 		var r struct {
 			Options struct {
 				Clients     int `json:"clients"`
@@ -92,7 +92,7 @@ func readFigures(paths []string) (*figures, error) {
 	return all, nil
 }
 
-// find is the figure, nil if there is none.
+// find returns the figure, nil if there is none.
 func (all *figures) find(scenario, name, server string) *bench.Figure {
 	for i := range all.list {
 		if f := &all.list[i]; f.Scenario == scenario && f.Name == name && f.Server == server {
@@ -102,8 +102,8 @@ func (all *figures) find(scenario, name, server string) *bench.Figure {
 	return nil
 }
 
-// draw writes each chart there are figures or a profile for, on a light and a dark
-// background, and prints how to show it.
+// draw writes each chart that has figures, on a light and a dark background,
+// and prints how to show it.
 func (all *figures) draw(dir string, w io.Writer) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (all *figures) draw(dir string, w io.Writer) error {
 		}
 	}
 	if drawn == 0 {
-		return errors.New("none of the figures is one that a chart shows")
+		return errors.New("no chart shows any of the figures")
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func TestChartsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	unknown := figuresFile(t, &bench.Result{Figures: []bench.Figure{figure("new", "x", "y", 1)}})
-	for want, path := range map[string]string{"no figures in it": empty, "unexpected end": broken, "no such file": "none.json", "none of the figures": unknown} {
+	for want, path := range map[string]string{"contains no figures": empty, "unexpected end": broken, "no such file": "none.json", "no chart shows any": unknown} {
 		err := (&chartsCommand{Results: []string{path}, Out: t.TempDir()}).Run(&console{stdout: &bytes.Buffer{}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)

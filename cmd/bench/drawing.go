@@ -11,28 +11,27 @@ import (
 	"castgate/internal/chart"
 )
 
-// drawing says what is on one chart: a row for each server and scenario that
-// has the figures.
+// drawing describes one chart: a row for each server and scenario that has the
+// figures.
 type drawing struct {
 	file, title string
-	// about goes below the title; {clients}, {idle} and {size} are filled in.
+	// about is the subtitle; {clients}, {idle} and {size} are replaced.
 	about string
 	axis  chart.Axis
-	// scenarios match whole names; what is in parentheses is added to the
-	// server's name.
+	// scenarios match whole names; the text matched in parentheses is added to
+	// the server's name.
 	scenarios []*regexp.Regexp
-	// names are the figures, each a series; the first has to be there.
+	// names are the figures, each a series; the first is required.
 	names []string
-	// series name them for the legend.
+	// series name them in the legend.
 	series []string
-	// keep leaves rows in the order of the results. Else the best comes first:
-	// the least, or with more the most.
+	// keep leaves rows in the order of the results. Otherwise the best comes
+	// first: the smallest or, with more, the largest.
 	keep, more bool
 	goal       goal
 }
 
-// goal is what is asked for: an absolute value, or so many times that of a
-// server.
+// goal is a target: an absolute value, or a multiple of a server's.
 type goal struct {
 	value  float64
 	server string
@@ -178,10 +177,11 @@ func (d *drawing) bars(all *figures) *chart.Bars {
 	return b
 }
 
-// row is that of a figure which is the first of its series, nil for any other.
+// row is the row of a figure that is the first of its series, nil for any
+// other.
 func (d *drawing) row(all *figures, scenario *regexp.Regexp, first *bench.Figure) *chart.Category {
 	parts := scenario.FindStringSubmatch(first.Scenario)
-	// A ratio of two servers has both names.
+	// A ratio has the names of two servers.
 	if parts == nil || first.Name != d.names[0] || strings.Contains(first.Server, " / ") || len(first.Rounds) == 0 {
 		return nil
 	}
@@ -225,7 +225,7 @@ func (d *drawing) limit(all *figures) float64 {
 	return 0
 }
 
-// number writes thousands apart.
+// number groups thousands.
 func number(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -1,5 +1,5 @@
 // Command bench measures castgate beside other servers, holds a million
-// connections, and draws charts of what was found.
+// connections, and draws charts of the results.
 package main
 
 import (
@@ -29,7 +29,7 @@ type console struct {
 	stdout, stderr io.Writer
 }
 
-// log writes a line of what goes on.
+// log writes a line about what happens.
 func (c *console) log(line string) { fmt.Fprintln(c.stderr, line) }
 
 func main() {
@@ -38,7 +38,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], &console{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// run is the whole program but for the process around it.
+// run is the whole program except for its process.
 func run(ctx context.Context, args []string, c *console) int {
 	d, asked := bench.Defaults(), false
 	parser, err := kong.New(&command{}, kong.Name("bench"),

@@ -31,7 +31,7 @@ type fullSize struct {
 	Results     string        `help:"Directory for the result as JSON; empty: do not keep it." default:"bench/results"`
 }
 
-// Run holds the connections and keeps what was found, also if it ends early.
+// Run holds the connections and saves what was found, also if it ends early.
 func (f *fullSize) Run(ctx context.Context, c *console) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -61,8 +61,8 @@ func (f *fullSize) Run(ctx context.Context, c *console) error {
 	return errors.Join(err, saveErr)
 }
 
-// millionSwarm is a process of the swarm. It is told what to do over standard
-// input and output.
+// millionSwarm is a process of the swarm. It is controlled over standard input
+// and output.
 type millionSwarm struct{}
 
 // Run serves until standard input ends.
@@ -70,7 +70,7 @@ func (millionSwarm) Run(c *console) error {
 	return million.Serve(c.stdin, unclosed{c.stdout})
 }
 
-// unclosed is standard output, which is not ours to close.
+// unclosed is standard output, which we must not close.
 type unclosed struct{ io.Writer }
 
 // Close does nothing.

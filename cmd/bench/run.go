@@ -25,7 +25,7 @@ type sideBySide struct {
 	Results     string        `help:"Directory for the figures as JSON; empty: do not keep them." default:"bench/results"`
 }
 
-// Run measures, prints a table and keeps the figures, also if it ends early.
+// Run measures, prints a table and saves the figures, also if it ends early.
 func (r *sideBySide) Run(ctx context.Context, c *console) error {
 	result, err := bench.Run(ctx, r.options(c))
 	if result != nil && len(result.Figures) > 0 {

@@ -11,8 +11,7 @@ import (
 	"castgate/server/token"
 )
 
-// admissionSettings are the knobs that say who may connect and how much each
-// may do.
+// admissionSettings say who may connect and how much each client may do.
 type admissionSettings struct {
 	ProxyProtocol     bool     `default:"false" unit:"true or false" help:"Expect a PROXY protocol header, version 1 or 2, at the start of each connection from a trusted proxy."`
 	TrustedProxies    []string `unit:"networks" hot:"" help:"Addresses and networks of proxies whose X-Forwarded-For, Forwarded and PROXY headers are trusted, separated by commas. The limits per address do not apply to the proxies themselves. Default: none."`
@@ -38,8 +37,8 @@ type admissionSettings struct {
 	JwtRequired    bool     `default:"false" unit:"true or false" hot:"" help:"Refuse clients without a token. Otherwise they connect unbound."`
 }
 
-// policy is the part of the gateway's settings that can change while it runs.
-// An error is a *setting.Error.
+// policy returns the part of the gateway's settings that can change while it
+// runs. An error is a *setting.Error.
 func (s *settings) policy(e *effective) (p admission.Policy, err error) {
 	p = admission.Policy{
 		AllowedOrigins: trimmed(s.AllowedOrigins), CompressNotFor: trimmed(s.CompressNotFor),
@@ -82,11 +81,11 @@ func (s *settings) policy(e *effective) (p admission.Policy, err error) {
 	return p, nil
 }
 
-// isURL tells a URL from a path.
+// isURL distinguishes a URL from a path.
 func isURL(text string) bool { return strings.Contains(text, "://") }
 
-// readTokenSecret reads a secret, or the file that has it: all of it but line
-// ends at its end. Errors never show it.
+// readTokenSecret returns a secret, or the content of the file that holds it
+// without line ends at its end. Errors never show it.
 func readTokenSecret(e *effective, value string) ([]token.Key, error) {
 	secret := []byte(value)
 	if path, isFile := strings.CutPrefix(value, "@"); isFile {
@@ -104,7 +103,7 @@ func readTokenSecret(e *effective, value string) ([]token.Key, error) {
 	return []token.Key{k}, err
 }
 
-// readTokenKeys makes a reader of key files out of a parser of their text.
+// readTokenKeys makes a reader of key files from a parser of their text.
 func readTokenKeys(parse func([]byte) ([]token.Key, error)) func(*effective, string) ([]token.Key, error) {
 	return func(e *effective, path string) ([]token.Key, error) {
 		text, err := e.read(path)

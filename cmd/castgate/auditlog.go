@@ -16,7 +16,7 @@ import (
 	"castgate/cmd/castgate/internal/linequeue"
 )
 
-// The values of --audit-log that are no path.
+// The values of --audit-log that are not paths.
 const (
 	auditStderr = "stderr"
 	auditOff    = "off"
@@ -26,8 +26,8 @@ const (
 // file.
 const openPatience = 2 * time.Second
 
-// auditLog is where audit records go. It can be pointed elsewhere while records
-// are written. Its methods are for one goroutine at a time.
+// auditLog is where audit records go. The destination can change while records
+// are written. Its methods must be called by one goroutine at a time.
 type auditLog struct {
 	logs   *logs
 	format string
@@ -41,9 +41,9 @@ func newAuditLog(l *logs, format string) *auditLog {
 	return a
 }
 
-// auditSource is a slog.Handler of one who makes records. It hides where they
-// go and waits for nobody: a record that finds no room is an error. It is an
-// audit.Accounts as well. Any goroutine.
+// auditSource is the slog.Handler of one producer of records. It hides where
+// they go and never blocks: a record that finds no room is an error. It also
+// implements audit.Accounts. It may be used by any goroutine.
 type auditSource struct {
 	slog.Handler
 	*linequeue.Source
@@ -58,8 +58,8 @@ func (a *auditLog) source() auditSource {
 // Enabled implements slog.Handler.
 func (s auditSource) Enabled(context.Context, slog.Level) bool { return !s.off.Load() }
 
-// checkAuditLog refuses what is neither a word nor a path: a misspelt word
-// should not make a file.
+// checkAuditLog refuses a value that is neither a keyword nor a path: a
+// misspelt keyword should not create a file.
 func checkAuditLog(to string) error {
 	if to != auditStderr && to != auditOff && !strings.Contains(to, "/") {
 		return fmt.Errorf("%q is neither stderr nor off nor a path with a slash", to)
@@ -67,9 +67,9 @@ func checkAuditLog(to string) error {
 	return nil
 }
 
-// open opens what a value of --audit-log names: nil for off. A file that is
-// open already, here or as stderr, has the one Writer that it had, so that no
-// record is written into another.
+// open opens the destination of a value of --audit-log: nil for off. A file
+// that is already open, here or as stderr, keeps its one Writer, so that
+// records never interleave.
 func (a *auditLog) open(to string) (*linequeue.Writer, error) {
 	switch to {
 	case auditOff:
@@ -90,7 +90,7 @@ func (a *auditLog) open(to string) (*linequeue.Writer, error) {
 	return w, nil
 }
 
-// mayAudit tells whether open will succeed, without making a file.
+// mayAudit checks whether open will succeed, without creating a file.
 func mayAudit(to string) error {
 	if to == auditStderr || to == auditOff {
 		return nil
@@ -113,23 +113,23 @@ func mayAudit(to string) error {
 	return nil
 }
 
-// point lets records go to what open has returned for a value of --audit-log.
-// Nobody waits for the file before, which is closed when it can be.
+// point sends records to the result of open for a value of --audit-log. It does
+// not wait for the previous file, which is closed when possible.
 func (a *auditLog) point(to string, w *linequeue.Writer) {
 	a.to = to
 	a.off.Store(to == auditOff)
 	a.logs.records.Point(w)
 }
 
-// discard closes what open has returned, if nothing will write to it.
+// discard closes the result of open if nothing will write to it.
 func (a *auditLog) discard(w *linequeue.Writer) {
 	if w != nil && w != a.logs.stderr && w != a.logs.records.To() {
 		w.Discard()
 	}
 }
 
-// reopen reopens the file that records go to. If that fails, they still go to the
-// one that is open.
+// reopen reopens the file that records go to. If that fails, they still go to
+// the open one.
 func (a *auditLog) reopen() error {
 	w, err := a.open(a.to)
 	if err == nil {
@@ -138,8 +138,8 @@ func (a *auditLog) reopen() error {
 	return err
 }
 
-// hangs tells whether a file could not be opened because of who reads it, or of
-// its disk, which may be otherwise in a moment.
+// hangs reports whether a file could not be opened because of its reader or its
+// disk, which may recover at any moment.
 func hangs(err error) bool {
 	_, hung := errors.AsType[*linequeue.HangsError](err)
 	return hung || errors.Is(err, syscall.ENXIO) || errors.Is(err, linequeue.ErrManyHang)

@@ -9,11 +9,11 @@ import (
 	"net/http"
 )
 
-// ndjson is the media type of one JSON value a line.
+// ndjson is the media type for one JSON value per line.
 const ndjson = "application/x-ndjson"
 
-// A batch is cut into requests of at most this much, well below the default
-// of control-max-body. A single longer command goes alone.
+// A batch is divided into requests of at most this size, well below the default
+// of control-max-body. A single longer command is sent alone.
 const (
 	batchBytes    = 256 << 10
 	batchCommands = 1000
@@ -22,8 +22,8 @@ const (
 // batchCommand is `castgate batch`.
 type batchCommand struct{ connection }
 
-// Run sends the commands on stdin in their order and prints one reply a line.
-// A reply that is an error is printed like the others and ends the program
+// Run sends the commands on stdin in order and prints one reply per line. A
+// reply that is an error is printed like the others; the program then exits
 // with 1 once all commands have run.
 func (c *batchCommand) Run(p *process) error {
 	cl, err := c.open()
@@ -70,7 +70,7 @@ func (c *batchCommand) Run(p *process) error {
 	return nil
 }
 
-// sendBatch runs commands, one a line, copies the replies to w and counts
+// sendBatch runs commands, one per line, copies the replies to w and counts
 // those that are errors.
 func sendBatch(cl *client, w io.Writer, commands []byte) (failed int, err error) {
 	resp, err := cl.send(request{

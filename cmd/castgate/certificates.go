@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// certificateFiles are the files of certificates and keys by the setting that
+// certificateFiles are the files of certificates and keys, by the setting that
 // names them.
 func (s *settings) certificateFiles() map[string][]string {
 	files := map[string][]string{"tls-cert": trimmed(s.TLSCert), "tls-key": trimmed(s.TLSKey)}
@@ -19,8 +19,8 @@ func (s *settings) certificateFiles() map[string][]string {
 	return files
 }
 
-// markCertificates notes what is in the files, so that a reload can tell which
-// have changed. What is wrong with them is for those to say who use them.
+// markCertificates records the files' checksums, so that a reload can tell
+// which have changed. Their users report what is wrong with them.
 func (s *settings) markCertificates(e *effective) {
 	e.certificates = map[string][sha256.Size]byte{}
 	for name, paths := range s.certificateFiles() {

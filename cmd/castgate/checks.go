@@ -8,8 +8,8 @@ import (
 	"castgate/server/openfiles"
 )
 
-// files is how many open files a process needs for the clients and the reserve
-// that the server keeps.
+// files is how many open files a process needs for the clients and the server's
+// reserve.
 func (p *plan) files() int64 {
 	files := p.conns
 	for p.lessReserve(files) < p.conns {
@@ -25,7 +25,7 @@ func (p *plan) reserveOf(files int64) int64 {
 	return int64(openfiles.ReserveFor(uint64(files)))
 }
 
-// lessReserve is how many of so many open files clients get.
+// lessReserve is how many of that many open files are left for clients.
 func (p *plan) lessReserve(files int64) int64 {
 	if files == math.MaxInt64 {
 		return files
@@ -35,7 +35,7 @@ func (p *plan) lessReserve(files int64) int64 {
 
 func sysctl(name string, value any) string { return fmt.Sprintf("sysctl -w %s='%v'", name, value) }
 
-// atLeast is the verdict where less than need is as bad as v.
+// atLeast returns v if less than need is available.
 func atLeast(have, need int64, v verdict) verdict {
 	if have < need {
 		return v
@@ -43,8 +43,8 @@ func atLeast(have, need int64, v verdict) verdict {
 	return verdictOK
 }
 
-// checkOpenFiles looks at RLIMIT_NOFILE. serve raises the soft limit to the
-// hard one by itself, and with CAP_SYS_RESOURCE the hard one to fs.nr_open.
+// checkOpenFiles checks RLIMIT_NOFILE. serve raises the soft limit to the hard
+// one by itself and, with CAP_SYS_RESOURCE, the hard one to fs.nr_open.
 func checkOpenFiles(h host, what plan) finding {
 	const name, file = "open files (ulimit -n)", "proc/self/limits"
 	soft, hard, ok := h.openFiles()
@@ -67,7 +67,7 @@ func checkOpenFiles(h host, what plan) finding {
 	}
 }
 
-// checkNrOpen looks at the most that any process's limit can be set to.
+// checkNrOpen checks the maximum of any process's limit.
 func checkNrOpen(h host, what plan) finding {
 	const name, file = "fs.nr_open", "proc/sys/fs/nr_open"
 	n, ok := h.number(file)
@@ -82,7 +82,7 @@ func checkNrOpen(h host, what plan) finding {
 	}
 }
 
-// checkFileMax looks at the open files of the whole host.
+// checkFileMax checks the open files of the whole host.
 func checkFileMax(h host, what plan) finding {
 	const name, file = "fs.file-max", "proc/sys/fs/file-max"
 	most, ok := h.number(file)
@@ -102,7 +102,8 @@ func checkFileMax(h host, what plan) finding {
 	}
 }
 
-// checkMemory estimates what fits; half as much again is wanted for queues.
+// checkMemory estimates how many connections fit; half as much again is needed
+// for queues.
 func checkMemory(h host, what plan) finding {
 	const name, file = "memory", "proc/meminfo"
 	n, from, ok := h.memory()
@@ -129,8 +130,8 @@ func checkMemory(h host, what plan) finding {
 	return f
 }
 
-// checkConntrack looks at connection tracking: once its table is full, new
-// connections vanish without a word to either side.
+// checkConntrack checks connection tracking: once its table is full, new
+// connections are dropped silently.
 func checkConntrack(h host, what plan) finding {
 	const name = "net.netfilter.nf_conntrack_max"
 	most, ok := h.number("proc/sys/net/netfilter/nf_conntrack_max")
@@ -155,18 +156,19 @@ func checkConntrack(h host, what plan) finding {
 	}
 }
 
-// checkSomaxconn looks at the line of accepted connections, which is also the
-// length of the listener's backlog.
+// checkSomaxconn checks the queue of accepted connections, which limits the
+// listener's backlog.
 func checkSomaxconn(h host, what plan) finding {
 	return burst(h, "net.core.somaxconn", "proc/sys/net/core/somaxconn", what)
 }
 
-// checkSynBacklog looks at the line of half-open connections.
+// checkSynBacklog checks the queue of half-open connections.
 func checkSynBacklog(h host, what plan) finding {
 	return burst(h, "net.ipv4.tcp_max_syn_backlog", "proc/sys/net/ipv4/tcp_max_syn_backlog", what)
 }
 
-// burst is a limit on connects in one instant; it never blocks a number held.
+// burst is a limit on simultaneous connects; it never limits how many
+// connections are held.
 func burst(h host, name, file string, what plan) finding {
 	n, ok := h.number(file)
 	if !ok {
@@ -180,8 +182,9 @@ func burst(h host, name, file string, what plan) finding {
 	}
 }
 
-// checkTCPMem looks at the memory for data in TCP sockets. Idle ones hold
-// none; a page each is a push to everybody that nobody has read yet.
+// checkTCPMem checks the memory for data in TCP sockets. Idle sockets hold
+// none; one page each corresponds to a push to everybody that nobody has read
+// yet.
 func checkTCPMem(h host, what plan) finding {
 	const name, file = "net.ipv4.tcp_mem", "proc/sys/net/ipv4/tcp_mem"
 	pages := h.numbers(file)
@@ -196,8 +199,8 @@ func checkTCPMem(h host, what plan) finding {
 	}
 }
 
-// checkPortRange looks at the ports for outgoing connections. The gateway has
-// none, but a proxy on this host in front of it, or a load test, does.
+// checkPortRange checks the ports for outgoing connections. The gateway opens
+// none, but a proxy in front of it or a load test on this host does.
 func checkPortRange(h host, what plan) finding {
 	const name, file = "net.ipv4.ip_local_port_range", "proc/sys/net/ipv4/ip_local_port_range"
 	r := h.numbers(file)
@@ -211,7 +214,8 @@ func checkPortRange(h host, what plan) finding {
 		means:   fmt.Sprintf("clients from elsewhere: no limit; a proxy or load test here: %s per source and gateway address", grouped(ports)),
 		change: []string{
 			sysctl(name, "1024 65535"),
-			// Else an outgoing connection may sit on the port at a restart.
+			// Otherwise an outgoing connection may occupy the port during a
+			// restart.
 			sysctl("net.ipv4.ip_local_reserved_ports", strings.Join(what.ports, ",")),
 		},
 	}

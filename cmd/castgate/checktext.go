@@ -12,10 +12,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// checkText refuses what a text or list of texts has by accident, and what then
-// matches nothing: quotes that a file of variables has kept, the end of a line
-// that a secret brings along, an empty item. Errors don't show the value: it may
-// be a key. Messages to clients may be any text.
+// checkText refuses what a text or list of texts probably contains by accident
+// and what then matches nothing: quotes kept by a file of variables, a line end
+// after a secret, an empty item. Errors do not show the value: it may be a key.
+// Messages to clients may be any text.
 func checkText(flag *kong.Flag, value any) error {
 	if !isKnob(flag) && flag.Name != configFlag || flag.Tag.Has(blankTag) {
 		return nil
@@ -29,7 +29,7 @@ func checkText(flag *kong.Flag, value any) error {
 	case []string:
 		for i, item := range v {
 			item = strings.TrimSpace(item)
-			if item == "" && len(v) > 1 && flag.Name != "control-key" { // which says more
+			if item == "" && len(v) > 1 && flag.Name != "control-key" { // readKeys has a better error
 				return fmt.Errorf("item %d is empty", i+1)
 			}
 			if err := checkItem(flag.Name, item); err != nil {

@@ -7,12 +7,12 @@ import (
 	"castgate/server/setting"
 )
 
-// clash finds two of our own listeners that can't be there at once. The
-// error is that of the setting that comes second.
+// clash finds two of our own listeners that cannot coexist. The error is that
+// of the second setting.
 func (e *effective) clash() error {
 	type listener struct{ setting, address string }
 	all := make([]listener, 0, 8)
-	for _, l := range e.server.Listen { // which Validate has compared among themselves
+	for _, l := range e.server.Listen { // which Validate has compared with each other
 		_, address, named := strings.Cut(l, "://")
 		if !named {
 			address = l
@@ -46,8 +46,8 @@ func (e *effective) clash() error {
 	return nil
 }
 
-// reaches tells whether who connects to an address comes to a listener: where
-// that is on all addresses, only those of this host are known to do.
+// reaches reports whether a connection to an address reaches a listener. If the
+// listener is on all addresses, only this host's own addresses are known to.
 func reaches(address, listener string) bool {
 	if !hostport.Same(address, listener) {
 		return false

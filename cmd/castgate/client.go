@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// answerLimit is the largest single answer that is read whole, in bytes.
-// Listings and batches are streamed and have no such limit.
+// answerLimit is the largest single answer that is read into memory, in bytes.
+// Listings and batches are streamed and not limited.
 const answerLimit = 64 << 20
 
-// connection is the flags of every verb that talks to a gateway.
+// connection are the flags of every verb that talks to a gateway.
 type connection struct {
 	configFile
 	Control    string   `default:"127.0.0.1:7273" unit:"host:port, unix:/path, http:// or https:// URL" help:"Control API of the gateway."`
@@ -33,7 +33,7 @@ type client struct {
 	key  string
 }
 
-// open makes the client; nothing is dialled yet.
+// open makes the client; it does not connect yet.
 func (c *connection) open() (*client, error) {
 	keys, _, err := readKeys(c.ControlKey, readLimited)
 	if err != nil {
@@ -57,9 +57,10 @@ func (c *connection) open() (*client, error) {
 	}
 	cl.http = http.Client{
 		Timeout: time.Duration(c.Timeout),
-		// No proxy: the key goes to the gateway and to nobody else.
+		// No proxy: the key is for the gateway alone.
 		Transport: &http.Transport{DialContext: dial, TLSClientConfig: trust},
-		// A gateway redirects nobody; who does is not one, and gets no key.
+		// A gateway never redirects; a server that does is not one, and gets no
+		// key.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return cl, nil
@@ -73,8 +74,8 @@ type request struct {
 	accept       string // "" means JSON
 }
 
-// send makes the request and returns the body of a 2xx answer, to be closed by
-// the caller. Any other answer is an error made of its problem document.
+// send makes the request and returns the body of a 2xx answer, which the caller
+// must close. Any other answer is an error made from its problem document.
 func (cl *client) send(r request) (*http.Response, error) {
 	req, err := http.NewRequest(r.method, cl.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
@@ -106,8 +107,8 @@ func orDefault(s, def string) string {
 	return s
 }
 
-// problemOf makes the error of an answer that is not 2xx: detail and code of
-// the problem document, or the status where there is none.
+// problemOf makes an error from an answer that is not 2xx: detail and code of
+// the problem document, or else the status.
 func problemOf(resp *http.Response) error {
 	var problem struct{ Code, Title, Detail string }
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
@@ -145,7 +146,7 @@ func (c *connection) call(p *process, method, path string, body any) error {
 	return printJSON(p, answer)
 }
 
-// stream makes a request and copies the answer to stdout as it comes.
+// stream makes a request and copies the answer to stdout as it arrives.
 func (c *connection) stream(p *process, r request) error {
 	cl, err := c.open()
 	if err != nil {
@@ -161,7 +162,7 @@ func (c *connection) stream(p *process, r request) error {
 	return err
 }
 
-// marshal is json.Marshal without turning < > & into escapes.
+// marshal is json.Marshal without escaping < > &.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -172,7 +173,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
-// printJSON writes a JSON answer: indented for eyes, compact for programs.
+// printJSON writes a JSON answer: indented for people, compact for programs.
 func printJSON(p *process, answer []byte) error {
 	var b bytes.Buffer
 	var err error

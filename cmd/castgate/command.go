@@ -53,12 +53,12 @@ type commands struct {
 	Reload reloadCommand `cmd:"" group:"verbs" help:"Reload the gateway's configuration and apply what needs no restart."`
 }
 
-// helpAsked ends the parse after kong has printed the help; kong would end
-// the process otherwise.
+// helpAsked ends parsing after kong has printed the help; kong would exit
+// otherwise.
 type helpAsked struct{}
 
-// dispatch parses the command line, finds every setting's value and runs the
-// command.
+// dispatch parses the command line, determines every setting's value and runs
+// the command.
 func dispatch(args []string, p *process) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -68,7 +68,8 @@ func dispatch(args []string, p *process) (err error) {
 		}
 	}()
 	for i, arg := range args {
-		// kong would put replacement characters in, and a push go out changed.
+		// kong would insert replacement characters, and a push would be
+		// changed.
 		if !utf8.ValidString(arg) {
 			return failf(exitUsage, "argument %d is not UTF-8", i+1)
 		}
@@ -81,7 +82,7 @@ func dispatch(args []string, p *process) (err error) {
 	switch {
 	case len(args) == 0:
 		args = []string{"--help"}
-	case args[0] == "--version" && len(args) == 1: // what people try first
+	case args[0] == "--version" && len(args) == 1: // a common first try
 		args = []string{"version"}
 	case args[0] == "help": // help push is push --help
 		args = append(slices.Clone(args[1:]), "--help")
@@ -93,24 +94,24 @@ func dispatch(args []string, p *process) (err error) {
 	return ctx.Run(p, src)
 }
 
-// leftOver is the error of a command line, without the argument that is too
-// many for a command: it may be the rest of a key that was not quoted.
+// leftOver is the error of a command line without the superfluous argument: it
+// may be the rest of a key that was not quoted.
 func leftOver(err error) error {
 	e, ok := errors.AsType[*kong.ParseError](err)
 	if !ok || !strings.HasPrefix(err.Error(), "unexpected argument ") {
 		return err
 	}
 	n := e.Context.Selected()
-	if n == nil || len(n.Children) > 0 { // a slip in a command's name
+	if n == nil || len(n.Children) > 0 { // a mistyped command
 		return err
 	}
 	return fmt.Errorf("%s: one argument too many; quote values that contain spaces", n.Name)
 }
 
-// grammarFor is the part of the grammar that a command line needs: reading the tags
-// of all commands takes 8 ms of CPU time, most of them for settings that several
-// have. serve is always there, its flags being the knobs. A line that begins with no
-// command needs all of them.
+// grammarFor is the part of the grammar that a command line needs: reading the
+// tags of all commands takes 8 ms of CPU time, most of it for settings that
+// several share. serve is always included, since its flags are the settings. A
+// line that does not begin with a command needs everything.
 func grammarFor(args []string) any {
 	switch {
 	case len(args) == 0:
@@ -127,9 +128,9 @@ func grammarFor(args []string) any {
 	return reflect.New(reflect.StructOf([]reflect.StructField{serve, command})).Interface()
 }
 
-// newParser builds kong's parser over the grammar, a pointer to commands or to a
-// part of it. Environment and file are
-// not read by kong but by src, which knows where each value came from.
+// newParser builds kong's parser for the grammar, a pointer to commands or to a
+// part of it. kong does not read environment and file itself: src does, and
+// knows where each value came from.
 func newParser(c any, src *sources, p *process) (*kong.Kong, error) {
 	parser, err := kong.New(c,
 		kong.Name("castgate"),
@@ -155,7 +156,7 @@ func newParser(c any, src *sources, p *process) (*kong.Kong, error) {
 	return parser, nil
 }
 
-// helpOf is a flag's help with the variable that sets the same knob.
+// helpOf is a flag's help, with the variable for the same setting.
 func helpOf(v *kong.Value) string {
 	if v.Flag == nil || !isKnob(v.Flag) && v.Name != configFlag {
 		return v.Help

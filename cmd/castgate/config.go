@@ -15,8 +15,8 @@ import (
 // configCheckCommand is `castgate config check`.
 type configCheckCommand struct{ settings }
 
-// Run prints ok, or returns the one setting that is wrong. It reads what serve
-// would read.
+// Run prints ok, or returns the first wrong setting. It reads the same files as
+// serve.
 func (c *configCheckCommand) Run(p *process, src *sources) error {
 	e, err := c.resolve(p, src)
 	if err != nil {
@@ -32,8 +32,8 @@ func (c *configCheckCommand) Run(p *process, src *sources) error {
 	return nil
 }
 
-// checkFiles reads or looks at what only a start reads or opens otherwise. An
-// error of a setting is a *setting.Error.
+// checkFiles checks what otherwise only a start reads or opens. The error of a
+// setting is a *setting.Error.
 func (e *effective) checkFiles() error {
 	if err := e.server.CheckCertificates(); err != nil {
 		return err
@@ -41,7 +41,7 @@ func (e *effective) checkFiles() error {
 	if err := e.control.TLS.Check(); err != nil {
 		return err
 	}
-	files, _ := openfiles.Raise() // as far as serve would, from here
+	files, _ := openfiles.Raise() // as serve would
 	innerFiles(e, files)
 	if err := e.server.CheckFiles(); err != nil {
 		return err
@@ -55,8 +55,8 @@ func (e *effective) checkFiles() error {
 // configPrintCommand is `castgate config print`.
 type configPrintCommand struct{ settings }
 
-// Run prints the configuration that serve with the same flags, variables and
-// file would run with, as a file that serve reads. Keys are not printed.
+// Run prints the configuration that serve would use with the same flags,
+// variables and file, as a file that serve can read. Keys are not printed.
 func (c *configPrintCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if _, err := c.resolve(p, src); err != nil {
 		return err
@@ -73,8 +73,8 @@ func (c *configPrintCommand) Run(ctx *kong.Context, p *process, src *sources) er
 	return w.Flush()
 }
 
-// printKnob writes one knob: what it means, unit, default and where its value
-// came from as comments, then name = value.
+// printKnob writes one setting: meaning, unit, default and origin of its value
+// as comments, then name = value.
 func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 	from := src.from[flag.Name]
 	if from == "" {
@@ -93,7 +93,7 @@ func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 	}
 	fmt.Fprintf(w, "\n# %s\n# unit: %s; default: %s; from: %s\n", help, flag.Tag.Get("unit"), def, from)
 	if keys, ok := flag.Target.Interface().([]string); ok && flag.Name == "control-key" && hasSecret(keys) {
-		// A masked value must not be read back as a key.
+		// A masked value must not be usable as a key.
 		fmt.Fprintf(w, "# %s = (%d given, not shown)\n", flag.Name, len(keys))
 		return
 	}
@@ -104,7 +104,7 @@ func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 	w.WriteString(tomlSetting(flag.Name, flag.Target.Interface()))
 }
 
-// hasSecret tells whether there is a key among the values, not only files.
+// hasSecret reports whether one of the values is a key and not a file.
 func hasSecret(values []string) bool {
 	for _, v := range values {
 		if !strings.HasPrefix(strings.TrimSpace(v), "@") {

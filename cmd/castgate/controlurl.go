@@ -13,14 +13,14 @@ import (
 	"castgate/server/setting"
 )
 
-// controlURL is where a control API is.
+// controlURL is the location of a control API.
 type controlURL struct {
-	network, address string // as net.Dial has them
-	host             string // as the URL has it
+	network, address string // for net.Dial
+	host             string // of the URL
 	secure           bool
 }
 
-// base is what the paths of requests are appended to.
+// base is the URL that paths of requests are appended to.
 func (u *controlURL) base() string {
 	if u.secure {
 		return "https://" + u.host
@@ -28,7 +28,7 @@ func (u *controlURL) base() string {
 	return "http://" + u.host
 }
 
-// parseControl reads host:port, unix:/path, http://host[:port] or
+// parseControl parses host:port, unix:/path, http://host[:port] or
 // https://host[:port].
 func parseControl(text string) (*controlURL, error) {
 	if path, ok := strings.CutPrefix(text, "unix:"); ok {
@@ -65,8 +65,8 @@ func parseControl(text string) (*controlURL, error) {
 	return &controlURL{network: "tcp", address: address, host: u.Host, secure: u.Scheme == "https"}, nil
 }
 
-// trust is how TLS is spoken, nil for the default. An error names the
-// flag that is wrong, as a *setting.Error.
+// trust is the TLS configuration, nil for the default. An error is a
+// *setting.Error that names the wrong flag.
 func (c *connection) trust(secure bool) (trust *tls.Config, err error) {
 	for name, file := range map[string]string{"ca-file": c.CAFile, "client-cert": c.ClientCert, "client-key": c.ClientKey} {
 		if file != "" && !secure {
@@ -103,10 +103,10 @@ func (c *connection) trust(secure bool) (trust *tls.Config, err error) {
 	return trust, nil
 }
 
-// explained adds what to do to the errors of TLS that people meet first.
+// explained adds advice to the most common TLS errors.
 func explained(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // its text has the method and the whole URL as well
+		err = e.Err // its text also has the method and the whole URL
 		if e.Timeout() {
 			err = fmt.Errorf("no response in time: %w", err)
 		}

@@ -13,14 +13,14 @@ import (
 	"text/tabwriter"
 )
 
-// verdict is what one check comes to.
+// verdict is the result of one check.
 type verdict int
 
-// The verdicts, each worse than the one before.
+// The verdicts, from best to worst.
 const (
 	verdictOK verdict = iota
 	verdictUnknown
-	verdictWarn  // works, worse than it could
+	verdictWarn  // works, but could be better
 	verdictBlock // the target cannot be reached
 )
 
@@ -34,20 +34,20 @@ type finding struct {
 	name    string
 	value   string
 	verdict verdict
-	means   string   // in connections
-	fits    int64    // the most connections that do not block; 0 if it never does or is not known
+	means   string   // expressed in connections
+	fits    int64    // the most connections that it allows; 0 if it never blocks or is unknown
 	change  []string // commands; empty if there is nothing to change
 }
 
-// plan is what a host is examined for.
+// plan is what a host is checked for.
 type plan struct {
 	conns   int64
-	reserve int64    // descriptors that clients do not get; 0 derives it
-	secure  bool     // clients may come by wss
-	ports   []string // that are listened on
+	reserve int64    // descriptors reserved from clients; 0 derives it
+	secure  bool     // there is a wss listener
+	ports   []string // of the listeners
 }
 
-// memory is what one idle client takes.
+// memory is the memory of one idle client.
 func (p *plan) memory() int64 {
 	if p.secure {
 		return memoryPerSecureConn
@@ -55,17 +55,18 @@ func (p *plan) memory() int64 {
 	return memoryPerConn
 }
 
-// What a connection costs, for the estimates.
+// The cost of a connection, for estimates.
 const (
-	// memoryPerConn is an idle client: some 5 KiB of kernel socket and 1 KiB
-	// of heap, that twice for the garbage collector's room.
+	// memoryPerConn is for an idle client: about 5 KiB of kernel socket and 1
+	// KiB of heap, doubled for the garbage collector.
 	memoryPerConn = 7 << 10
-	// memoryPerSecureConn is one by wss: 4 KiB more of heap, that twice as well.
+	// memoryPerSecureConn is for an idle wss client: 4 KiB more of heap, also
+	// doubled.
 	memoryPerSecureConn = 15 << 10
-	// pageSize is that of tcp_mem's unit.
+	// pageSize is the unit of tcp_mem.
 	pageSize = 4 << 10
-	// burstWanted is how many connects in one instant should wait in line
-	// rather than be refused, after a restart of what stands in front.
+	// burstWanted is how many simultaneous connects should be queued rather
+	// than refused, for example after a restart of the proxy in front.
 	burstWanted = 4096
 )
 
@@ -74,12 +75,12 @@ type doctorCommand struct {
 	Conns int64 `default:"0" help:"Number of clients this host should hold; 0 takes max-conns from the configuration or, if that is 0 as well, the most this host can hold."`
 	settings
 
-	root fs.FS // nil is the machine's own
+	root fs.FS // nil means this machine's
 }
 
-// Run prints what the host means for a gateway with the configuration that serve
-// would have with the same flags, variables and file; it fails if something
-// blocks the target.
+// Run prints what the host means for a gateway with the configuration that
+// serve would use with the same flags, variables and file; it fails if
+// something blocks the target.
 func (c *doctorCommand) Run(p *process, src *sources) error {
 	if c.Conns < 0 || c.Conns > math.MaxInt32 {
 		return failf(exitUsage, "--conns: %d is not between 0 and %d", c.Conns, math.MaxInt32)
@@ -115,7 +116,7 @@ func (c *doctorCommand) Run(p *process, src *sources) error {
 	return nil
 }
 
-// plan is what the configuration asks of a host.
+// plan is what the configuration requires of a host.
 func (e *effective) plan() plan {
 	what := plan{conns: int64(e.server.MaxConns), reserve: int64(e.server.ReserveFiles)}
 	what.secure = slices.ContainsFunc(e.server.Listen, func(l string) bool { return strings.HasPrefix(l, "wss://") })
@@ -126,12 +127,13 @@ func (e *effective) plan() plan {
 		}
 	}
 	if len(what.ports) == 0 {
-		what.ports = []string{"PORT"} // the kernel picks it
+		what.ports = []string{"PORT"} // chosen by the kernel
 	}
 	return what
 }
 
-// carries is the most connections that nothing on this host blocks.
+// carries is the largest number of connections that nothing on this host
+// blocks.
 func carries(h host, what plan) int64 {
 	what.conns = 1
 	most := int64(math.MaxInt32)
@@ -167,7 +169,7 @@ func report(w io.Writer, what plan, why string, findings []finding) error {
 	return nil
 }
 
-// examine runs every check against a plan.
+// examine runs every check for a plan.
 func examine(h host, what plan) []finding {
 	var findings []finding
 	for _, check := range []func(host, plan) finding{
@@ -179,7 +181,7 @@ func examine(h host, what plan) []finding {
 	return findings
 }
 
-// unknown is a check whose file this host does not have.
+// unknown is the finding of a check whose file this host does not have.
 func unknown(name, file string) finding {
 	return finding{name: name, value: "-", verdict: verdictUnknown, means: "/" + file + " does not exist or cannot be read"}
 }

@@ -18,21 +18,21 @@ import (
 	"castgate/server/token"
 )
 
-// fileLimit is the largest file of settings or keys that is read, in bytes.
+// fileLimit is the largest file of settings or keys, in bytes.
 const fileLimit = 1 << 20
 
-// fileValue is one setting of the file.
+// fileValue is one setting in the file.
 type fileValue struct {
-	value any    // as TOML has it: string, int64, bool, []any, ...
+	value any    // as TOML decodes it: string, int64, bool, []any, ...
 	from  string // file:line
 }
 
 // fileReader reads a file of settings or keys of at most fileLimit bytes:
-// readLimited, or readRegular.
+// readLimited or readRegular.
 type fileReader func(path string) ([]byte, error)
 
-// readFile turns the text of a flat TOML file, whose keys are names of knobs,
-// into values. Any other key is an error that names its line.
+// readFile parses a flat TOML file whose keys are names of settings. Any other
+// key is an error that names its line.
 func readFile(path string, read fileReader, knobs []string) (map[string]fileValue, error) {
 	text, err := read(path)
 	if err != nil {
@@ -57,14 +57,14 @@ func readFile(path string, read fileReader, knobs []string) (map[string]fileValu
 	return values, nil
 }
 
-// fileKey is a key of the file with its line, counted from 1.
+// fileKey is a key in the file and its line, counted from 1.
 type fileKey struct {
 	name string
 	line int
 }
 
-// fileKeys lists the keys of a valid TOML text in their order. A strict
-// decode into a struct without fields misses every key, and says where it is.
+// fileKeys lists the keys of a valid TOML text in order. Strict decoding into a
+// struct without fields reports every key with its position.
 func fileKeys(text []byte) []fileKey {
 	var none struct{}
 	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&none)
@@ -81,8 +81,8 @@ func fileKeys(text []byte) []fileKey {
 	return keys
 }
 
-// readLimited reads a file for a start. It may be a pipe, whose other end is
-// waited for.
+// readLimited reads a file for a start. It may be a pipe, and then waits for
+// its writer.
 func readLimited(path string) ([]byte, error) {
 	text, err := readLimitedTo(path, fileLimit)
 	if err != nil {
@@ -91,10 +91,10 @@ func readLimited(path string) ([]byte, error) {
 	return withoutMark(path, text)
 }
 
-// readRegular reads a file for a reload, which must not wait, nor take a pipe
-// that was read up for an empty file.
+// readRegular reads a file for a reload, which must not block, nor mistake an
+// exhausted pipe for an empty file.
 func readRegular(path string) ([]byte, error) {
-	// Without O_NONBLOCK a pipe that nobody writes to would not even open.
+	// Without O_NONBLOCK, opening a pipe without a writer would block.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func withoutMark(path string, text []byte) ([]byte, error) {
 	return text, nil
 }
 
-// readLimitedTo reads a file of at most limit bytes; larger is an error.
+// readLimitedTo reads a file of at most limit bytes; a larger one is an error.
 func readLimitedTo(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -146,8 +146,8 @@ func readOpen(f *os.File, limit int64) ([]byte, error) {
 	return text, err
 }
 
-// forFlag turns the value into what kong's mappers read: strings, or a list
-// of them for a list. The error does not show the value: it may be a key.
+// forFlag converts the value to what kong's mappers read: strings, or a list of
+// them for a list. The error does not show the value: it may be a key.
 func (v fileValue) forFlag(flag *kong.Flag) (any, error) {
 	list, isList := v.value.([]any)
 	if on, ok := v.value.(bool); ok && flag.IsBool() {
@@ -184,7 +184,7 @@ func scalarText(v any) (text string, ok bool) {
 	return "", false
 }
 
-// tomlName is what TOML calls the type of a decoded value.
+// tomlName is TOML's name for the type of a decoded value.
 func tomlName(v any) string {
 	switch v.(type) {
 	case bool:

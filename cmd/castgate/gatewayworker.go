@@ -14,8 +14,8 @@ import (
 	"castgate/server/setting"
 )
 
-// gatewayworkerSettings are the knobs of the front for PHP code that was
-// written for GatewayWorker.
+// gatewayworkerSettings are those of the front for PHP code written for
+// GatewayWorker.
 type gatewayworkerSettings struct {
 	GatewayworkerInner         string   `default:"" unit:"ip:port" help:"Inner endpoint for GatewayClient and BusinessWorker; default: off. A non-loopback address needs a secret."`
 	GatewayworkerAdvertise     string   `default:"" unit:"ip:port" auto:"gatewayworker-inner" help:"IPv4 address and port under which PHP reaches the inner endpoint, which is part of every client id; default: gatewayworker-inner."`
@@ -31,14 +31,14 @@ type gatewayworkerSettings struct {
 	GatewayworkerPingData      string   `default:"" unit:"text" blank:"" help:"GatewayWorker's pingData: the message sent to check that a client is alive."`
 }
 
-// phpSendQueue is sendToClientBufferSize of GatewayWorker.
+// phpSendQueue is GatewayWorker's sendToClientBufferSize.
 const phpSendQueue = 1_024_000
 
-// phpMaxMessage is maxPackageSize of GatewayWorker.
+// phpMaxMessage is GatewayWorker's maxPackageSize.
 const phpMaxMessage = 10 << 20
 
-// front reads the settings of the GatewayWorker front into e. An error
-// is a *setting.Error.
+// front reads the settings of the GatewayWorker front into e. An error is a
+// *setting.Error.
 func (s *settings) front(e *effective) (err error) {
 	c := gatewayworker.Defaults()
 	c.Inner, c.Advertise, c.Register = s.GatewayworkerInner, s.GatewayworkerAdvertise, s.GatewayworkerRegister
@@ -81,8 +81,8 @@ func (s *settings) gatewayworkerSecret(e *effective) (string, error) {
 	return secret, nil
 }
 
-// asPHP gives clients what GatewayWorker gives them, unless these settings were
-// made: messages of up to maxPackageSize, and slow ones lose what is new at
+// asPHP applies GatewayWorker's defaults to settings that were not given:
+// messages of up to maxPackageSize, and slow clients lose new messages at
 // sendToClientBufferSize.
 func (e *effective) asPHP(src *sources) {
 	if !e.gatewayworker.On() {
@@ -103,9 +103,9 @@ func (e *effective) asPHP(src *sources) {
 	}
 }
 
-// innerFiles returns how many of the open files that clients leave free are for
-// connections of PHP and Registers. Unless reserve-files says how many there
-// are, it takes more from the clients for them.
+// innerFiles returns how many of the open files reserved from clients are for
+// connections of PHP and Registers. Unless reserve-files is set, it reserves
+// more for them.
 func innerFiles(e *effective, open uint64) int {
 	switch {
 	case !e.gatewayworker.On():
@@ -142,14 +142,14 @@ func (f fronted) Run() error {
 	}
 }
 
-// Shutdown executes what PHP has sent, ends the clients, and tells workers of
-// that. A front that is busy leaves the clients time for their end.
+// Shutdown executes what PHP has sent, closes the clients, and tells workers
+// about that. A busy front leaves the clients time for their end.
 func (f fronted) Shutdown(ctx context.Context) error {
 	drained := f.drainFront(ctx)
 	return errors.Join(drained, f.Server.Shutdown(ctx), f.front.Shutdown(ctx))
 }
 
-// drainFront gives the front a third of the time that there is.
+// drainFront gives the front a third of the available time.
 func (f fronted) drainFront(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -157,7 +157,7 @@ func (f fronted) drainFront(ctx context.Context) error {
 		defer cancel()
 	}
 	if err := f.front.Drain(ctx); err != nil {
-		return fmt.Errorf("GatewayWorker front: what PHP has sent is not all executed: %w", err)
+		return fmt.Errorf("GatewayWorker front: not everything that PHP has sent was executed: %w", err)
 	}
 	return nil
 }

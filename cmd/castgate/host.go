@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// host reads what doctor looks at from a root of the file system. Everything
-// returns ok false where a file is missing or says something else.
+// host reads what doctor examines, relative to a root of the file system.
+// Methods return ok false if a file is missing or has an unexpected format.
 type host struct{ root fs.FS }
 
-// capSysResource is the bit of CAP_SYS_RESOURCE, with which a process may
+// capSysResource is the bit of CAP_SYS_RESOURCE, which allows a process to
 // raise its own hard limits.
 const capSysResource = 24
 
-// numbers are the whole numbers in a file, "max" and "unlimited" counting as
-// the largest there is.
+// numbers are the whole numbers in a file; "max" and "unlimited" count as the
+// largest int64.
 func (h host) numbers(name string) []int64 {
 	text, err := fs.ReadFile(h.root, name)
 	if err != nil {
@@ -45,7 +45,7 @@ func (h host) number(name string) (n int64, ok bool) {
 	return all[0], true
 }
 
-// wholeNumber reads a decimal, clamped to what an int64 holds.
+// wholeNumber parses a decimal number, clamped to int64.
 func wholeNumber(text string) (int64, bool) {
 	if text == "max" || text == "unlimited" {
 		return math.MaxInt64, true
@@ -57,7 +57,7 @@ func wholeNumber(text string) (int64, bool) {
 	return int64(min(u, math.MaxInt64)), true
 }
 
-// line is what follows the prefix on the first line that begins with it.
+// line is the rest of the first line that begins with a prefix.
 func (h host) line(name, prefix string) (rest string, ok bool) {
 	text, err := fs.ReadFile(h.root, name)
 	if err != nil {
@@ -84,15 +84,15 @@ func (h host) openFiles() (soft, hard int64, ok bool) {
 	return soft, hard, okSoft && okHard
 }
 
-// mayRaise tells whether this process has CAP_SYS_RESOURCE.
+// mayRaise reports whether this process has CAP_SYS_RESOURCE.
 func (h host) mayRaise() bool {
 	rest, ok := h.line("proc/self/status", "CapEff:")
 	caps, err := strconv.ParseUint(rest, 16, 64)
 	return ok && err == nil && caps>>capSysResource&1 == 1
 }
 
-// memory is the memory this process may use in bytes, and what sets that:
-// the machine, or a control group (v2 or v1) at or above ours.
+// memory is the memory that this process may use, in bytes, and what determines
+// it: the machine, or a control group (v2 or v1) at or above ours.
 func (h host) memory() (n int64, from string, ok bool) {
 	if rest, found := h.line("proc/meminfo", "MemTotal:"); found {
 		if kib, isNumber := wholeNumber(strings.TrimSuffix(rest, " kB")); isNumber {

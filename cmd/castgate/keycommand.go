@@ -14,8 +14,8 @@ type keyNewCommand struct {
 	File  string   `placeholder:"FILE" help:"Append the line to this key file instead of printing it; the file is created if it does not exist."`
 }
 
-// Run makes a key and prints it, this once, and the line of the file of keys
-// that lets the gateway know it without knowing it.
+// Run creates a key and prints it, this once, and the line for the file of
+// keys, from which the gateway recognizes the key without knowing it.
 func (c *keyNewCommand) Run(p *process) error {
 	scopes, err := control.ParseScopes(strings.Join(c.Scope, ","))
 	if err != nil {
@@ -37,7 +37,7 @@ func (c *keyNewCommand) Run(p *process) error {
 	return nil
 }
 
-// appendKey adds a key to a file of keys, which must be one.
+// appendKey adds a key to a file, which must be a file of keys.
 func appendKey(path string, key control.Key) error {
 	return changeKeys(path, func(text []byte) ([]byte, error) {
 		if n := len(text); n > 0 && text[n-1] != '\n' {

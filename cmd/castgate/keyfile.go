@@ -21,7 +21,7 @@ type keyListCommand struct {
 	File string `required:"" placeholder:"FILE" help:"The file of --control-keys-file."`
 }
 
-// Run prints a line for each key: nothing in it opens anything.
+// Run prints a line for each key; nothing in it gives access.
 func (c *keyListCommand) Run(p *process) error {
 	text, err := readLimited(c.File)
 	if err != nil {
@@ -50,10 +50,10 @@ type keyRevokeCommand struct {
 	Fingerprint string `placeholder:"HEX" help:"Revoke the key whose hash begins with these digits, 8 or more, as castgate key list shows it."`
 }
 
-// fingerprintLeast is how many digits of a hash say which key is meant.
+// fingerprintLeast is how many digits of a hash identify a key.
 const fingerprintLeast = 8
 
-// Run takes the keys out of the file and tells which they were.
+// Run removes the keys from the file and prints which they were.
 func (c *keyRevokeCommand) Run(p *process) error {
 	c.Fingerprint = strings.ToLower(strings.TrimPrefix(c.Fingerprint, "sha256:"))
 	switch {
@@ -80,13 +80,13 @@ func (c *keyRevokeCommand) Run(p *process) error {
 	return nil
 }
 
-// cut takes the lines of the keys that are meant out of a file of keys.
+// cut removes the lines of the selected keys from a file of keys.
 func (c *keyRevokeCommand) cut(text []byte) (kept []byte, revoked []control.Key, err error) {
 	left := 0
 	for line := range bytes.Lines(text) {
 		keys, err := control.ParseKeys(line)
 		switch {
-		case err != nil || len(keys) == 0: // a comment; wrong lines are refused later
+		case err != nil || len(keys) == 0: // a comment; invalid lines are refused later
 		case (c.Name == "" || keys[0].Name == c.Name) && strings.HasPrefix(hex.EncodeToString(keys[0].Hash[:]), c.Fingerprint):
 			revoked = append(revoked, keys[0])
 			continue
@@ -104,9 +104,10 @@ func (c *keyRevokeCommand) cut(text []byte) (kept []byte, revoked []control.Key,
 	return kept, revoked, nil
 }
 
-// changeKeys rewrites a file of keys, which is made if there is none. Whoever
-// reads it meets the old or the new one, whole: the new one is written beside it
-// and renamed. Two changes at once follow each other. An error changes nothing.
+// changeKeys rewrites a file of keys, which is created if it does not exist.
+// Readers see the old or the new file, always whole: the new one is written
+// beside it and renamed. Concurrent changes are serialized. On an error nothing
+// changes.
 func changeKeys(path string, change func(text []byte) ([]byte, error)) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -136,8 +137,8 @@ func changeKeys(path string, change func(text []byte) ([]byte, error)) error {
 	return replaceFile(path, changed)
 }
 
-// replaceFile puts a new file in the place of one, with its owner and mode; 0600
-// if there is none.
+// replaceFile replaces a file atomically, keeping its owner and mode; a new
+// file gets 0600.
 func replaceFile(path string, text []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
@@ -152,7 +153,7 @@ func replaceFile(path string, text []byte) (err error) {
 	if info, err := os.Stat(path); err == nil {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok && (int(st.Uid) != os.Geteuid() || int(st.Gid) != os.Getegid()) {
 			if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
-				return err // its readers could not read it any more
+				return err // its readers could no longer read it
 			}
 		}
 		if err := f.Chmod(info.Mode().Perm()); err != nil {

@@ -14,13 +14,13 @@ import (
 // Limits of control keys.
 const (
 	keyLenMax  = 512
-	keyLenWarn = 16 // of a shorter one we warn
+	keyLenWarn = 16 // shorter ones cause a warning
 	keysMax    = control.MaxKeys
 )
 
-// readKeys turns the values of --control-key into keys: each is a key, or
-// @/path of a file with one key a line, where blank lines and lines that begin
-// with # count for nothing. Errors never show a key.
+// readKeys turns the values of --control-key into keys. Each is a key, or
+// @/path of a file with one key per line, where blank lines and lines that
+// begin with # are ignored. Errors never show a key.
 func readKeys(values []string, read fileReader) (keys, warnings []string, err error) {
 	for i, v := range trimmed(values) {
 		path, isFile := strings.CutPrefix(v, "@")
@@ -46,8 +46,8 @@ func readKeys(values []string, read fileReader) (keys, warnings []string, err er
 	return keys, warnings, nil
 }
 
-// warnOfShortKeys tells of keys that can be found by trying, where others than
-// this host can try. A file that was cut within a line leaves such a key too.
+// warnOfShortKeys warns of keys that can be guessed, if other hosts can try. A
+// file that was cut within a line also leaves such a key.
 func (e *effective) warnOfShortKeys() {
 	c := &e.control
 	short := 0
@@ -70,8 +70,8 @@ func (e *effective) warnOfShortKeys() {
 // loopbacks are the networks that callers of a loopback address come from.
 var loopbacks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-// warnOfNoCallers tells of networks none of whose callers can reach the control
-// port. It is a warning, for who wants the port shut.
+// warnOfNoCallers warns if none of the allowed networks can reach the control
+// port. It is only a warning, since closing the port may be intended.
 func (e *effective) warnOfNoCallers() {
 	c := &e.control
 	if len(c.Allow) == 0 || !isLocal(c.Listen) || strings.HasPrefix(c.Listen, "unix:") {
@@ -85,7 +85,7 @@ func (e *effective) warnOfNoCallers() {
 	e.warnings = append(e.warnings, fmt.Sprintf("control-allow: no network contains a loopback address, but only this host reaches %s; every caller will be refused", c.Listen))
 }
 
-// isLocal tells whether only this host reaches a control address.
+// isLocal reports whether only this host can reach a control address.
 func isLocal(listen string) bool {
 	if strings.HasPrefix(listen, "unix:") {
 		return true
@@ -95,7 +95,7 @@ func isLocal(listen string) bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// readScopedKeys reads a file of keys with scopes. It holds hashes only, so
+// readScopedKeys reads a file of keys with scopes. It contains only hashes, so
 // others may read it, but not write it.
 func readScopedKeys(path string, read fileReader) (keys []control.Key, warning string, err error) {
 	text, err := read(path)
@@ -140,7 +140,7 @@ func readKeyFile(path string, read fileReader) (keys []string, warning string, e
 	return keys, warning, nil
 }
 
-// checkKey refuses what cannot stand in an Authorization header.
+// checkKey refuses what cannot be in an Authorization header.
 func checkKey(key string) error {
 	if key == "" {
 		return fmt.Errorf("is empty")

@@ -12,27 +12,27 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// controlGrace is how long requests of the control API that have begun may
-// take to end once the gateway has stopped.
+// controlGrace is how long requests of the control API that have begun may take
+// once the gateway has stopped.
 const controlGrace = 2 * time.Second
 
-// What has passed the time it was given gets stopGrace more to end by itself;
-// then the end of the program no longer waits for it.
+// stopGrace is how much longer something that has exceeded its time limit may
+// take to end by itself; then the program exits anyway.
 const stopGrace = 2 * time.Second
 
-// sameSignal is how long after the first signal to stop a further one is taken
-// for the same: timeout, make and a terminal may signal both the process and its
+// sameSignal is how long after the first signal to stop another one counts as
+// the same: timeout, make and a terminal may signal both the process and its
 // group.
 const sameSignal = time.Second
 
-// gateway is what lifecycle needs of *server.Server.
+// gateway is the part of *server.Server that lifecycle uses.
 type gateway interface {
 	Run() error
 	Shutdown(ctx context.Context) error
 	Stop()
 }
 
-// controlPort is what lifecycle needs of *control.Server.
+// controlPort is the part of *control.Server that lifecycle uses.
 type controlPort interface {
 	Serve() error
 	Leave()
@@ -40,8 +40,8 @@ type controlPort interface {
 	Shutdown(ctx context.Context) error
 }
 
-// lifecycle runs a gateway and its control API, both bound already, from
-// ready to the end of the program.
+// lifecycle runs a gateway and its control API, both already bound, from
+// readiness to the end of the program.
 type lifecycle struct {
 	gateway      gateway
 	control      controlPort
@@ -50,17 +50,17 @@ type lifecycle struct {
 	draining     *atomic.Bool // makes /readyz answer 503
 	stopDelay    time.Duration
 	drainTimeout time.Duration
-	reload       func() // reads the configuration again and logs how it went
+	reload       func() // reloads the configuration and logs the result
 	now          func() time.Time
-	tell         func(state string) // the supervisor, of a change
+	tell         func(state string) // tells the supervisor about a change
 
-	asked        time.Time // when the first signal to stop came
+	asked        time.Time // when the first signal to stop arrived
 	gatewayEnded chan error
 	controlEnded chan error
 }
 
-// run serves until SIGTERM or SIGINT, then drains. The error carries the exit
-// code: a second signal is exitFailed, an end nobody asked for exitAbnormal.
+// run serves until SIGTERM or SIGINT, then drains. The error has the exit code:
+// exitFailed after a second signal, exitAbnormal after an unexpected end.
 func (l *lifecycle) run() error {
 	l.gatewayEnded, l.controlEnded = make(chan error, 1), make(chan error, 1)
 	go func() { l.gatewayEnded <- l.gateway.Run() }()
@@ -74,7 +74,7 @@ func (l *lifecycle) run() error {
 			l.tell(daemon.SdNotifyReady)
 		}
 	}()
-	l.tell(daemon.SdNotifyReady) // both listen, so who connects now waits at most
+	l.tell(daemon.SdNotifyReady) // both listen, so connections now at most wait
 	for {
 		select {
 		case err := <-l.gatewayEnded:
@@ -88,14 +88,14 @@ func (l *lifecycle) run() error {
 			}
 			select {
 			case hangups <- struct{}{}:
-			default: // the one that waits will see the same files
+			default: // the waiting one will read the same files
 			}
 		}
 	}
 }
 
-// abnormal reports an end that nobody asked for, in the log and on stderr:
-// who starts the program by hand may have set the log's level to anything.
+// abnormal reports an unexpected end in the log and on stderr: the log level
+// may hide it from somebody who started the program by hand.
 func (l *lifecycle) abnormal(what string, err error) error {
 	if err == nil {
 		err = errors.New("no error was given")
@@ -104,8 +104,8 @@ func (l *lifecycle) abnormal(what string, err error) error {
 	return &exitError{code: exitAbnormal, err: errors.New(what + ": " + err.Error())}
 }
 
-// stop stops in order: not ready, but everybody is served for stopDelay; the
-// gateway drains while the control API still answers; then the control API.
+// stop stops in order: not ready, but still serving for stopDelay; the gateway
+// drains while the control API still answers; then the control API.
 func (l *lifecycle) stop(sig os.Signal) error {
 	l.asked = l.now()
 	l.draining.Store(true)
@@ -135,7 +135,7 @@ func (l *lifecycle) stop(sig os.Signal) error {
 	return l.wait(grace, closed, "stopped", "control requests were aborted")
 }
 
-// cutOff ends the gateway at once, and does not wait for one that hangs.
+// cutOff ends the gateway at once, and does not wait if it hangs.
 func (l *lifecycle) cutOff() {
 	ended := make(chan struct{})
 	go func() {
@@ -174,7 +174,7 @@ func (l *lifecycle) delay() error {
 	}
 }
 
-// ignored tells, and logs, that a signal changes nothing during a stop.
+// ignored reports, and logs, that a signal has no effect during a stop.
 func (l *lifecycle) ignored(sig os.Signal) bool {
 	switch {
 	case sig == syscall.SIGHUP:
@@ -187,9 +187,9 @@ func (l *lifecycle) ignored(sig os.Signal) bool {
 	return true
 }
 
-// wait waits for one step of the stop and logs how it went; for one that has
-// not ended stopGrace after ctx, no longer. Another SIGTERM or SIGINT meanwhile
-// ends the program at once, unless it is the same.
+// wait waits for one step of the stop and logs its result, but not longer than
+// stopGrace after ctx. Another SIGTERM or SIGINT meanwhile ends the program at
+// once, unless it counts as the same signal.
 func (l *lifecycle) wait(ctx context.Context, done <-chan error, well, cut string) error {
 	var late <-chan time.Time
 	over := ctx.Done()

@@ -7,31 +7,30 @@ import (
 	"strings"
 )
 
-// Kubernetes gives every pod variables that are named after the services around
-// it, and Docker gives a container those of what it is linked to. A service or
-// link called castgate or castgate-control must not stop the start. Names alone
-// don't tell these from a slip of a person, who writes CASTGATE_PORT=8000: the
-// values do.
+// Kubernetes gives every pod variables named after the services around it, and
+// Docker gives a container those of its links. A service or link called
+// castgate or castgate-control must not prevent the start. Names alone do not
+// distinguish these from a mistake such as CASTGATE_PORT=8000: the values do.
 var (
-	// portVariable is of both: CASTGATE_PORT, CASTGATE_PORT_80_TCP_ADDR.
+	// portVariable occurs in both: CASTGATE_PORT, CASTGATE_PORT_80_TCP_ADDR.
 	portVariable = regexp.MustCompile(`^CASTGATE_(?:[A-Z0-9_]+?_)??PORT(_[0-9]+_(?:TCP|UDP|SCTP))?(?:_(PROTO|PORT|ADDR|START|END|PORT_START|PORT_END))?$`)
-	// serviceVariable is of Kubernetes: CASTGATE_SERVICE_PORT_HTTP.
+	// serviceVariable occurs in Kubernetes: CASTGATE_SERVICE_PORT_HTTP.
 	serviceVariable = regexp.MustCompile(`^(CASTGATE_(?:[A-Z0-9_]+?_)??SERVICE_)(HOST|PORT(?:_[A-Z0-9_]+)?)$`)
-	// linkVariable is of Docker: CASTGATE_NAME, CASTGATE_ENV_PATH.
+	// linkVariable occurs in Docker: CASTGATE_NAME, CASTGATE_ENV_PATH.
 	linkVariable = regexp.MustCompile(`^(CASTGATE_(?:[A-Z0-9_]+?_)??)(NAME|ENV_.+)$`)
-	// linkName is what the variable NAME of a link holds.
+	// linkName is the value of a link's NAME variable.
 	linkName = regexp.MustCompile(`^/[^/]+/[^/]+$`)
 )
 
-// isLinkVariable tells whether a variable of the environment is of Kubernetes
-// or Docker.
+// isLinkVariable reports whether a variable of the environment was set by
+// Kubernetes or Docker.
 func isLinkVariable(name string, environ map[string]string) bool {
 	if name == variableOf("reuse-port") {
-		return false // a knob that only looks like one
+		return false // a setting that only looks like one
 	}
 	value := environ[name]
 	if m := serviceVariable.FindStringSubmatch(name); m != nil {
-		// A person may well write SERVICE_PORT=8000; Kubernetes never writes it
+		// A person may well write SERVICE_PORT=8000; Kubernetes never sets it
 		// alone.
 		return isHostAddress(environ[m[1]+"HOST"]) && (m[2] == "HOST" || isPort(value))
 	}
@@ -53,8 +52,8 @@ func isLinkVariable(name string, environ map[string]string) bool {
 	return isLink(value) // CASTGATE_PORT, _PORT_80_TCP and a range's START and END
 }
 
-// isLink tells a value such as tcp://10.0.0.1:7272, which has no host that one
-// listens on.
+// isLink reports whether a value is like tcp://10.0.0.1:7272, whose host is not
+// one to listen on.
 func isLink(value string) bool {
 	protocol, address, ok := strings.Cut(value, "://")
 	a, err := netip.ParseAddrPort(address)
@@ -71,11 +70,11 @@ func isPort(value string) bool {
 	return err == nil && n > 0
 }
 
-// personal is what a person may call an address to listen on.
+// personal matches names that a person may use for an address to listen on.
 var personal = regexp.MustCompile(`^CASTGATE_([A-Z0-9_]+?_)??(PORT|HOST|ADDR|ADDRESS|BIND|SERVICE_PORT|SERVICE_HOST|URL)$`)
 
-// addressVariable is the setting that was meant by a variable that looks like
-// an address to listen on, with its value where that can be told; "" for others.
+// addressVariable returns the setting that was meant by a variable that looks
+// like an address to listen on, with its value if that is clear; "" for others.
 func addressVariable(name, value string) string {
 	m := personal.FindStringSubmatch(name)
 	if m == nil {

@@ -8,8 +8,8 @@ import (
 	"castgate/server/setting"
 )
 
-// newLogger makes the logger that all of serve writes to. The level
-// may be changed later. An error is a *setting.Error.
+// newLogger makes the logger of serve. Its level may be changed later. An error
+// is a *setting.Error.
 func newLogger(w io.Writer, level, format string) (l *slog.Logger, least *slog.LevelVar, err error) {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	initial, ok := levels[level]
@@ -24,8 +24,8 @@ func newLogger(w io.Writer, level, format string) (l *slog.Logger, least *slog.L
 	return slog.New(newHandler(w, format, least)), least, nil
 }
 
-// newHandler makes the handler of a log. Without a level it takes records from
-// info on.
+// newHandler makes the handler of a log. Without a level it accepts records
+// from info up.
 func newHandler(w io.Writer, format string, least slog.Leveler) slog.Handler {
 	options := &slog.HandlerOptions{Level: least}
 	if format == "json" {
@@ -35,8 +35,8 @@ func newHandler(w io.Writer, format string, least slog.Leveler) slog.Handler {
 	return slog.NewTextHandler(w, options)
 }
 
-// emptyForNil makes a list without items [] in JSON, as in text, and not null:
-// programs that read logs look for a list.
+// emptyForNil writes a nil list as [] in JSON and not as null: programs that
+// read logs expect a list.
 func emptyForNil(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() != slog.KindAny {
 		return a

@@ -15,28 +15,28 @@ import (
 	"castgate/cmd/castgate/internal/linequeue"
 )
 
-// How much may wait to be written. Audit records of ten thousand kicks have
-// room while a disk rests.
+// Limits of waiting lines. There is room for audit records of ten thousand
+// kicks while a disk is stuck.
 var (
 	logRoom   = linequeue.Limits{Lines: 4096, Bytes: 1 << 20}
 	auditRoom = linequeue.Limits{Lines: 16_384, Bytes: 4 << 20}
 )
 
-// exitPatience is how long the end of the program waits for what reads its last
-// lines.
+// exitPatience is how long the end of the program waits for the reader of its
+// last lines.
 const exitPatience = time.Second
 
-// logs are what serve writes for people: the log and the audit records. Nobody
-// waits for who reads them.
+// logs are what serve writes for people: the log and the audit records. Nothing
+// waits for their readers.
 type logs struct {
 	set     *linequeue.Set
 	stderr  *linequeue.Writer
-	lines   *linequeue.Queue // of the log; goes to stderr
+	lines   *linequeue.Queue // of the log, to stderr
 	records *linequeue.Queue // of the audit log
 }
 
 // newLogs makes the queues of the log, which goes to stderr from now on, and of
-// the audit log, which goes nowhere yet.
+// the audit log, which has no destination yet.
 func newLogs(stderr io.Writer, format string) *logs {
 	l := &logs{set: linequeue.NewSet()}
 	l.lines = l.set.Queue(logRoom, func(lost uint64) []byte {
@@ -51,8 +51,8 @@ func newLogs(stderr io.Writer, format string) *logs {
 	return l
 }
 
-// queueLogs puts queues before stderr: from then on nothing waits for who reads
-// it.
+// queueLogs puts queues before stderr: from then on nothing waits for its
+// reader.
 func (p *process) queueLogs(format string) {
 	if p.stderr == io.Writer(os.Stderr) {
 		loosenStderr()
@@ -61,10 +61,10 @@ func (p *process) queueLogs(format string) {
 	p.stderr = p.logs.lines
 }
 
-// loosenStderr keeps a crash from waiting for whoever reads stderr: the runtime
-// writes the stacks of goroutines to it before it ends the process. Where it is
-// a pipe, it is opened anew for us alone and not blocking. Where that is not
-// allowed, all stays as it was.
+// loosenStderr keeps a crash from waiting for the reader of stderr: the runtime
+// writes the stacks of goroutines to it before it ends the process. If stderr
+// is a pipe, it is reopened for us alone and non-blocking. If that is not
+// permitted, nothing changes.
 func loosenStderr() {
 	var info unix.Stat_t
 	if unix.Fstat(unix.Stderr, &info) != nil || info.Mode&unix.S_IFMT != unix.S_IFIFO {
@@ -87,11 +87,11 @@ func lineOf(format, message string, attrs ...slog.Attr) []byte {
 	return line.Bytes()
 }
 
-// end writes the last line, if there is one, and lets everything be written
-// that waits, for a moment at most.
+// end writes the last line, if there is one, and waits a moment until
+// everything is written.
 func (l *logs) end(last string) {
 	begun := time.Now()
-	l.set.Flush(exitPatience) // there may be no room for the line else
+	l.set.Flush(exitPatience) // otherwise there may be no room for the line
 	if last != "" {
 		fmt.Fprintln(l.lines, last)
 	}
@@ -113,7 +113,7 @@ var (
 // Describe implements prometheus.Collector.
 func (l *logs) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, out) }
 
-// Collect implements prometheus.Collector. Any goroutine.
+// Collect implements prometheus.Collector. It may be called from any goroutine.
 func (l *logs) Collect(out chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, n uint64) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))

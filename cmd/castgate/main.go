@@ -1,5 +1,5 @@
-// Command castgate is the gateway and the tools around it: it serves, talks to
-// a running gateway from the shell, examines the host and prints the effective
+// Command castgate is the gateway and its tools: it serves, talks to a running
+// gateway from the shell, checks the host and prints the effective
 // configuration. `castgate --help` lists the commands.
 package main
 
@@ -17,23 +17,24 @@ import (
 
 // Exit codes of the program.
 const (
-	exitFailed   = 1 // the command could not do what was asked
+	exitFailed   = 1 // the command failed
 	exitUsage    = 2 // a wrong or unknown setting, flag or command
-	exitAbnormal = 3 // the gateway ended without being asked
+	exitAbnormal = 3 // the gateway ended unexpectedly
 )
 
-// process is what a command may touch of the operating system's process, so
-// that tests can hand in their own.
+// process is what a command may use of the operating system's process; tests
+// pass their own.
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	args           []string // of the command line, without the program's name
 	environ        []string // NAME=value
-	terminal       bool     // stdout is one
-	logs           *logs    // to stderr, once there are any
+	terminal       bool     // stdout is a terminal
+	logs           *logs    // to stderr; nil before queueLogs
 }
 
-// exitError ends the program with its code after its one line on stderr.
+// exitError ends the program with its code after printing its one line on
+// stderr.
 type exitError struct {
 	code int
 	err  error
@@ -42,7 +43,7 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// failf is an error that ends the program with the code.
+// failf returns an error that ends the program with the code.
 func failf(code int, format string, args ...any) error {
 	return &exitError{code: code, err: fmt.Errorf(format, args...)}
 }
@@ -57,7 +58,7 @@ func main() {
 	}))
 }
 
-// run carries out one command line and returns the exit code.
+// run runs one command line and returns the exit code.
 func run(args []string, p process) int {
 	p.args = args
 	if p.terminal {
@@ -78,13 +79,13 @@ func run(args []string, p process) int {
 		p.logs = newLogs(p.stderr, "text")
 	}
 	if p.logs != nil {
-		signal.Ignore(syscall.SIGPIPE) // the code is the end, also where nobody reads the line
+		signal.Ignore(syscall.SIGPIPE) // the exit code counts, even if nobody reads the line
 		p.logs.end(last)
 	}
 	return code
 }
 
-// oneLine makes any error text fit one line: scripts and journals read lines.
+// oneLine makes any error fit on one line: scripts and journals read lines.
 func oneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

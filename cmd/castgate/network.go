@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// readNetworks reads addresses and networks: 192.0.2.7, 10.0.0.0/8, fd00::/8.
-// Bits behind a prefix count for nothing, and a warning says so. What no
-// connection comes from is an error.
+// readNetworks parses addresses and networks: 192.0.2.7, 10.0.0.0/8, fd00::/8.
+// Bits after the prefix are ignored with a warning. A network from which no
+// connection can come is an error.
 func readNetworks(items []string) (networks []netip.Prefix, warnings []string, err error) {
 	seen := map[netip.Prefix]string{}
 	for _, item := range trimmed(items) {

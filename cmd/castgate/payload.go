@@ -7,18 +7,18 @@ import (
 	"unicode/utf8"
 )
 
-// payload is the flags that say what to send. "-" reads it from stdin.
+// payload are the flags that say what to send. "-" reads it from stdin.
 type payload struct {
 	Text   *string `placeholder:"TEXT" help:"Send text; - reads it from stdin."`
 	JSON   *string `name:"json" placeholder:"JSON" help:"Send a JSON value as text; - reads it from stdin."`
 	Binary *string `placeholder:"FILE" help:"Send a file's bytes as a binary message; - reads them from stdin."`
 }
 
-// inputLimit is the most that is read from stdin or a file for one message,
-// in bytes; the gateway's own limit (control-max-body) is lower.
+// inputLimit is the most that is read from stdin or a file for one message, in
+// bytes; the gateway's own limit (control-max-body) is lower.
 const inputLimit = 64 << 20
 
-// fields puts the payload into the body of a push, under the name of its kind.
+// fields adds the payload to the body of a push, under the name of its kind.
 func (f *payload) fields(p *process, body map[string]any) error {
 	given := 0
 	for _, kind := range []*string{f.Text, f.JSON, f.Binary} {
@@ -56,8 +56,8 @@ func (f *payload) fields(p *process, body map[string]any) error {
 	return err
 }
 
-// argument is the value of a flag, or stdin for "-". Nothing on stdin is an
-// error: most often the program at the other end of the pipe has failed.
+// argument is the value of a flag, or stdin for "-". Empty input is an error:
+// most often the program at the other end of the pipe has failed.
 func argument(p *process, value string) ([]byte, error) {
 	if value != "-" {
 		return []byte(value), nil

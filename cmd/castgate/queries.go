@@ -12,7 +12,7 @@ type onlineCommand struct {
 	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"Uid. Repeatable."`
 }
 
-// Run asks who is connected.
+// Run shows who is connected.
 func (c *onlineCommand) Run(p *process) error {
 	body := map[string]any{}
 	put(body, "client_ids", c.Client)
@@ -29,7 +29,7 @@ type countsCommand struct {
 	UID   []string `name:"uid" sep:"none" placeholder:"UID" help:"Uid. Repeatable."`
 }
 
-// Run asks how many clients groups and uids have.
+// Run counts the clients of groups and uids.
 func (c *countsCommand) Run(p *process) error {
 	body := map[string]any{}
 	put(body, "groups", c.Group)
@@ -59,7 +59,7 @@ func (c *clientCommand) Run(p *process) error {
 	return c.call(p, http.MethodGet, "/v1/clients/"+url.PathEscape(c.ID+c.Client), nil)
 }
 
-// page is the flags of a listing.
+// page are the flags of a listing.
 type page struct {
 	connection
 	Limit  int    `placeholder:"N" help:"Number of rows on the page."`
@@ -84,7 +84,7 @@ func (l *page) list(p *process, path string, narrow url.Values) error {
 	return l.call(p, http.MethodGet, path, nil)
 }
 
-// narrowed is the query of a listing with the parameters that were given.
+// narrowed is the query of a listing with the given parameters.
 func narrowed(uid, group string) url.Values {
 	q := url.Values{}
 	if uid != "" {

@@ -19,9 +19,9 @@ import (
 	"castgate/server/setting"
 )
 
-// reloader reads the configuration of a running gateway again, as it was read
-// at the start: the same command line and variables, the file and the files
-// of keys as they are now. One goroutine at a time may use it.
+// reloader reloads the configuration of a running gateway: the command line and
+// variables of the start, with the current file and files of keys. It may be
+// used by one goroutine at a time.
 type reloader struct {
 	process process // args and environ are those of the start
 	log     *slog.Logger
@@ -38,19 +38,20 @@ type reloader struct {
 		SetTLS(control.TLS) (undo func(), err error)
 	}
 
-	controlRoom int // the most that control-max-conns may be with the files there are
+	controlRoom int // the largest control-max-conns that the open-file limit allows
 
-	// what holds now
-	values map[string]any // of knobs; a new one that waits for a restart is not here
+	// The current state.
+	values map[string]any // of settings; new ones that wait for a restart are not included
 	now    *effective
 }
 
-// hotTag marks the knobs that a reload applies.
+// hotTag marks the settings that a reload applies.
 const hotTag = "hot"
 
 func isHot(f *kong.Flag) bool { return f.Tag.Has(hotTag) }
 
-// knobValues are the values of serve's knobs, once a command line was parsed.
+// knobValues are the values of serve's settings after a command line was
+// parsed.
 func knobValues(app *kong.Application) map[string]any {
 	values := map[string]any{}
 	for _, f := range serveFlags(app) {
@@ -61,13 +62,13 @@ func knobValues(app *kong.Application) map[string]any {
 	return values
 }
 
-// reload applies what has changed and can be changed. An error, which is one
-// line, has changed nothing. Either way the audit file is reopened.
+// reload applies what has changed and can be applied. On an error, which is one
+// line, nothing has changed. Either way the audit file is reopened.
 func (r *reloader) reload() (control.Reloaded, error) {
 	out, err := r.readAgain()
 	if err != nil {
 		err = errors.New(oneLine(flagged(err).Error()))
-		// A slip in another setting must not keep a log rotation from its file.
+		// A mistake in another setting must not prevent log rotation.
 		if failed := r.audit.reopen(); failed != nil {
 			r.log.Warn("the audit log could not be reopened; records still go to the old file", "err", failed)
 		}
@@ -106,8 +107,8 @@ func (r *reloader) readAgain() (control.Reloaded, error) {
 	return r.compare(parser.Model, e), nil
 }
 
-// rereadable refuses files that have been read up, such as pipes: an empty
-// configuration would be taken for the wish to have only defaults.
+// rereadable refuses files that can be read only once, such as pipes: an empty
+// configuration would be mistaken for the wish to use only defaults.
 func (r *reloader) rereadable() error {
 	for _, path := range r.now.files {
 		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
@@ -117,14 +118,15 @@ func (r *reloader) rereadable() error {
 	return nil
 }
 
-// apply hands the new settings to those whom they concern, those first that
-// may still refuse.
+// apply passes the new settings to the parts that use them; those that may
+// refuse come first.
 func (r *reloader) apply(e *effective) error {
 	file, err := r.audit.open(e.auditLog)
 	switch {
 	case err == nil:
 	case e.auditLog == r.audit.to && hangs(err):
-		// Else no key could be taken away while the disk of the audit log hangs.
+		// Otherwise no key could be removed while the disk of the audit log
+		// hangs.
 		r.log.Warn("the audit log could not be reopened; records still go to the old file", "err", err)
 		file = r.audit.logs.records.To()
 	default:
@@ -139,8 +141,8 @@ func (r *reloader) apply(e *effective) error {
 	return nil
 }
 
-// hand gives each part its settings. What one refuses, those before it are
-// given back.
+// hand passes each part its settings. If one refuses, the previous ones get
+// their old settings back.
 func (r *reloader) hand(e *effective) error {
 	parts := []func(e *effective) error{
 		func(e *effective) error { return r.control.SetAccess(e.control.Access) },
@@ -151,7 +153,8 @@ func (r *reloader) hand(e *effective) error {
 		},
 		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity()) },
 		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
-		// The last, since what was in the files before can't be read again.
+		// This is last, since the previous content of the files cannot be read
+		// again.
 		func(e *effective) error {
 			undo, err := r.control.SetTLS(e.control.TLS)
 			if err != nil {
@@ -179,7 +182,7 @@ func (r *reloader) hand(e *effective) error {
 	return nil
 }
 
-// compare tells what is new in e, which holds from now on.
+// compare determines what is new in e, which is in effect from now on.
 func (r *reloader) compare(app *kong.Application, e *effective) control.Reloaded {
 	var out control.Reloaded
 	values := knobValues(app)
@@ -194,7 +197,7 @@ func (r *reloader) compare(app *kong.Application, e *effective) control.Reloaded
 		r.values[f.Name] = values[f.Name]
 		out.Changed = append(out.Changed, f.Name)
 	}
-	// Files that are named as before may hold something else.
+	// Files with the same names may have new content.
 	for _, name := range changedFiles(r.now, e) {
 		if !slices.Contains(out.Changed, name) {
 			out.Changed = append(out.Changed, name)

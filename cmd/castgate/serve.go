@@ -25,11 +25,11 @@ import (
 type serveCommand struct{ settings }
 
 // Run starts the gateway and its control API and serves until a signal or a
-// failure ends them. Both listeners are bound before anything is served, so
-// that a taken port is told at once.
+// failure. Both listeners are bound before anything is served, so that an
+// address in use is reported at once.
 func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
-	// A closed stderr, a log at ulimit -f or a vanished client must not end the
-	// gateway.
+	// A closed stderr, a log at ulimit -f or a client that disappears must not
+	// end the gateway.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	p.queueLogs(c.LogFormat)
 	e, err := c.resolve(p, src)
@@ -37,7 +37,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		return err
 	}
 	log := e.logger
-	slog.SetDefault(log) // for libraries that know no other
+	slog.SetDefault(log) // for libraries that use the default
 	for _, w := range e.warnings {
 		log.Warn(w)
 	}
@@ -61,7 +61,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return startError(err, src)
 	}
-	// Of the descriptors that clients leave free, half are for backends.
+	// Half of the descriptors reserved from clients are for backends.
 	room := control.PlacesFor(gw.ReserveFiles() / 2)
 	var running gateway = gw
 	if front != nil {
@@ -94,7 +94,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	return l.run()
 }
 
-// logStart writes the lines that say what is served, and where.
+// logStart logs what is served, and where.
 func logStart(log *slog.Logger, e *effective, gw *server.Server, ctl *control.Server, front *gatewayworker.Front, files uint64) {
 	log.Info("castgate is serving", "version", version, "listen", listeners(e.server.Listen, gw.Addrs()), "control", ctl.Addr().String(),
 		"control_tls", e.control.TLS.Cert != "", "max_conns", gw.MaxConns(), "loops", e.server.Loops, "open_files", files)
@@ -103,7 +103,7 @@ func logStart(log *slog.Logger, e *effective, gw *server.Server, ctl *control.Se
 	}
 }
 
-// raiseFileLimit returns the limit of open files, raised as far as may be.
+// raiseFileLimit returns the open-file limit, raised as far as possible.
 func raiseFileLimit(log *slog.Logger) uint64 {
 	files, err := openfiles.Raise()
 	if err != nil {
@@ -112,7 +112,7 @@ func raiseFileLimit(log *slog.Logger) uint64 {
 	return files
 }
 
-// startAudit opens the audit log and gives it to who writes to it.
+// startAudit opens the audit log and gives it to the parts that write to it.
 func startAudit(l *logs, format string, e *effective) (*auditLog, error) {
 	audit := newAuditLog(l, format)
 	file, err := audit.open(e.auditLog)
@@ -125,8 +125,8 @@ func startAudit(l *logs, format string, e *effective) (*auditLog, error) {
 	return audit, nil
 }
 
-// listeners are the addresses that are listened on, each with the scheme of its
-// setting, for the log.
+// listeners are the listening addresses, each with the scheme of its setting,
+// for the log.
 func listeners(settings []string, addresses []net.Addr) string {
 	var all []string
 	for i, a := range addresses {
@@ -139,8 +139,8 @@ func listeners(settings []string, addresses []net.Addr) string {
 	return strings.Join(all, ",")
 }
 
-// newFront makes the GatewayWorker front, nil if there is none, and has the
-// server tell it of clients.
+// newFront makes the GatewayWorker front, nil if it is off, and connects the
+// server's events to it.
 func newFront(e *effective) (*gatewayworker.Front, error) {
 	if !e.gatewayworker.On() {
 		return nil, nil
@@ -153,14 +153,14 @@ func newFront(e *effective) (*gatewayworker.Front, error) {
 	return front, nil
 }
 
-// spareProcessors lets the runtime run goroutines beside busy event loops and TLS
-// handshakes. During a broadcast a loop makes one short system call after another
-// and seldom releases its processor, and a flood of handshakes always has one to
-// run. Without a spare processor the runtime would look for requests at the control
-// port only every 10 ms; the kernel shares the cores more finely. Two processors
-// more than loops brought the median answer of the control port beside broadcasts
-// from 9 ms to 0.5 ms (BENCHMARKS.md). GOMAXPROCS in the environment has the last
-// word.
+// spareProcessors lets the runtime run goroutines beside busy event loops and
+// TLS handshakes. During a broadcast a loop makes one short system call after
+// another and seldom releases its processor, and during a flood of handshakes
+// there is always one to run. Without a spare processor the runtime would look
+// for requests at the control port only every 10 ms; the kernel shares the
+// cores in shorter slices. Two processors more than loops improved the median
+// answer of the control port beside broadcasts from 9 ms to 0.5 ms
+// (BENCHMARKS.md). GOMAXPROCS in the environment takes precedence.
 func spareProcessors(c *server.Config) {
 	wanted := c.Loops + 2
 	if n := c.TLSProcessors(); n > 0 {

@@ -20,12 +20,12 @@ import (
 	"castgate/server/token"
 )
 
-// settings declares every knob of `castgate serve`, once: its name (the
+// settings declares every setting of `castgate serve`, once: its name (the
 // field's, in kebab case), default, unit and help. The same names, spelt
-// CASTGATE_LIKE_THIS, are the environment's, and the keys of the file.
-// A field with a unit is a knob; a text marked blank may be empty, see
-// refusesEmpty. Tests hold the defaults against those of
-// server.Defaults and control.Defaults.
+// CASTGATE_LIKE_THIS, are environment variables, and the keys of the file. A
+// field with a unit is a setting; a text marked blank may be empty, see
+// refusesEmpty. Tests compare the defaults with those of server.Defaults and
+// control.Defaults.
 type settings struct {
 	configFile
 
@@ -39,7 +39,7 @@ type settings struct {
 	HandshakeTimeout duration `default:"10s" unit:"duration" hot:"" help:"Time allowed from accept to the end of the handshake."`
 	StopDelay        duration `default:"0" unit:"duration" help:"How long a stop keeps serving, with /readyz at 503, before it drains, so that load balancers can move away; up to 1h."`
 	DrainTimeout     duration `default:"15s" unit:"duration" help:"How long draining may take when the gateway stops."`
-	DrainRate        int      `default:"5000" unit:"clients a second" help:"How fast a stop closes clients, 0 for all at once; faster if half of drain-timeout would not be enough."`
+	DrainRate        int      `default:"5000" unit:"clients per second" help:"How fast a stop closes clients, 0 for all at once; faster if half of drain-timeout would not be enough."`
 	ReusePort        bool     `default:"false" unit:"true or false" help:"Listen with SO_REUSEPORT, so that a successor can listen on the same addresses before this gateway stops. Both must set it."`
 	UnboundTimeout   duration `default:"0" unit:"duration" hot:"" help:"Close a client that has not been bound to a uid within this time; 0 is off."`
 	MaxMessage       size     `default:"64KiB" unit:"bytes" hot:"" help:"Largest client message; a larger one closes the client with 1009."`
@@ -83,8 +83,8 @@ type settings struct {
 	LogFormat string `default:"text" unit:"text or json" help:"Format of the log on stderr."`
 }
 
-// configFile is the flag that names the file; it is no knob, a file cannot
-// name itself.
+// configFile is the flag that names the file. It is not a setting: a file
+// cannot name itself.
 type configFile struct {
 	Config string `placeholder:"FILE" help:"TOML file of settings."`
 }
@@ -92,8 +92,8 @@ type configFile struct {
 // mostStopDelay is the longest stop-delay.
 const mostStopDelay = time.Hour
 
-// processors is GOMAXPROCS as the program found it: serve raises it, and a
-// reload must come to the same defaults as the start.
+// processors is the initial GOMAXPROCS: serve raises it, and a reload must
+// arrive at the same defaults as the start.
 var processors = runtime.GOMAXPROCS(0)
 
 // computedDefaults are the defaults that depend on the machine.
@@ -101,7 +101,7 @@ func computedDefaults() kong.Vars {
 	return kong.Vars{"loops": strconv.Itoa(processors)}
 }
 
-// effective is what settings come to: checked, keys read.
+// effective is the result of settings: checked, with keys read.
 type effective struct {
 	server        server.Config
 	control       control.Config
@@ -113,15 +113,15 @@ type effective struct {
 	src           *sources // of the settings
 	read          fileReader
 	files         []string // that were read
-	// tokenKeys are the keys of tokens by the setting that they come from.
+	// tokenKeys are the keys of tokens, by the setting that they come from.
 	tokenKeys map[string][]token.Key
-	// certificates are the sums of files of certificates and keys, by setting.
+	// certificates are checksums of files of certificates and keys, by setting.
 	certificates map[string][sha256.Size]byte
-	warnings     []string // worth a log line, not worth refusing to start
+	warnings     []string // logged, but no reason to refuse the start
 }
 
-// resolve checks the settings and turns them into the configurations of the
-// packages below. The error names the setting and where its value came from.
+// resolve checks the settings and converts them to the configurations of other
+// packages. The error names the setting and where its value came from.
 func (s *settings) resolve(p *process, src *sources) (*effective, error) {
 	e, err := s.build(p, src.read)
 	if err != nil {
@@ -134,9 +134,9 @@ func (s *settings) resolve(p *process, src *sources) (*effective, error) {
 	return e, nil
 }
 
-// startError ends the program before it serves: as a usage error if a setting is
-// wrong, which says where its value came from, and else as a failure, as for a
-// port that is taken.
+// startError ends the program before it serves: with a usage error that names
+// the value's origin if a setting is wrong, otherwise with a failure, for
+// example an address in use.
 func startError(err error, src *sources) error {
 	e, ok := errors.AsType[*setting.Error](err)
 	if !ok {
@@ -149,8 +149,8 @@ func startError(err error, src *sources) error {
 	return &exitError{code: exitUsage, err: err}
 }
 
-// flagged writes the error of a setting with the setting's flag. Other errors
-// stay as they are.
+// flagged adds the setting's flag to the error of a setting. Other errors are
+// unchanged.
 func flagged(err error) error {
 	if e, ok := errors.AsType[*setting.Error](err); ok {
 		return fmt.Errorf("--%s: %w", e.Name, e.Err)
@@ -158,7 +158,7 @@ func flagged(err error) error {
 	return err
 }
 
-// build checks the settings one after the other. An error is a *setting.Error.
+// build checks the settings one by one. An error is a *setting.Error.
 func (s *settings) build(p *process, read fileReader) (e *effective, err error) {
 	e = &effective{read: read, tokenKeys: map[string][]token.Key{}}
 	if e.logger, e.level, err = newLogger(p.stderr, s.LogLevel, s.LogFormat); err != nil {
@@ -245,7 +245,7 @@ func (s *settings) access(e *effective) (a control.Access, err error) {
 	return a, nil
 }
 
-// networks reads a list of networks; what is to be told of them is a warning.
+// networks parses a list of networks and adds its warnings to e.
 func (s *settings) networks(e *effective, name string, items []string) ([]netip.Prefix, error) {
 	networks, warnings, err := readNetworks(items)
 	for _, w := range warnings {
@@ -254,7 +254,7 @@ func (s *settings) networks(e *effective, name string, items []string) ([]netip.
 	return networks, setting.Named(name, err)
 }
 
-// trimmed takes the spaces off list items: "a, b" in a variable means a and b.
+// trimmed removes spaces around list items: "a, b" in a variable means a and b.
 func trimmed(items []string) []string {
 	var out []string
 	for _, item := range items {

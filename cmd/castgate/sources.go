@@ -9,23 +9,23 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// configFlag is the flag, and with its prefix the variable, naming the file.
+// configFlag names the flag, and with its prefix the variable, of the file.
 const configFlag = "config"
 
 // variablePrefix begins the name of every variable of ours.
 const variablePrefix = "CASTGATE_"
 
-// sources finds the values of knobs that the command line leaves open, first
-// in the environment, then in the file, and remembers where each came from.
-// It is kong's resolver; one is used for one command line.
+// sources finds the values of settings that the command line does not give,
+// first in the environment, then in the file, and remembers where each came
+// from. It is kong's resolver; each serves one command line.
 type sources struct {
 	environ map[string]string // CASTGATE_ variables
-	knobs   []string          // names of all knobs
+	knobs   []string          // names of all settings
 	file    map[string]fileValue
-	from    map[string]string // knob -> where its value came from; absent means default
+	from    map[string]string // setting -> where its value came from; absent means default
 	path    string            // of the file; "" for none
 	loaded  bool
-	read    fileReader // of the file and of those that it names
+	read    fileReader // for the file and those that it names
 }
 
 func newSources(environ []string) *sources {
@@ -38,7 +38,7 @@ func newSources(environ []string) *sources {
 	return s
 }
 
-// learn takes the names of the knobs from the grammar.
+// learn reads the names of the settings from the grammar.
 func (s *sources) learn(app *kong.Application) {
 	for _, flag := range serveFlags(app) {
 		if isKnob(flag) {
@@ -53,17 +53,17 @@ func serveFlags(app *kong.Application) []*kong.Flag {
 	return app.Children[i].Flags
 }
 
-// isKnob tells the settings, which variables and the file may set too, from
-// the flags that are arguments of one command.
+// isKnob distinguishes settings, which variables and the file may also set,
+// from the flags that are arguments of one command.
 func isKnob(f *kong.Flag) bool { return f.Tag.Has("unit") }
 
-// variableOf is the name of the variable that sets a knob.
+// variableOf is the variable for a setting.
 func variableOf(knob string) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(knob, "-", "_"))
 }
 
-// load checks the names of variables and reads the file. kong calls it once
-// for every element of the command line, before it asks for values.
+// load checks the names of variables and reads the file. kong calls it once for
+// every element of the command line, before it asks for values.
 func (s *sources) load(ctx *kong.Context) error {
 	if err := onceEach(ctx); err != nil {
 		return err
@@ -107,8 +107,8 @@ func (s *sources) load(ctx *kong.Context) error {
 	return nil
 }
 
-// onceEach refuses a flag that is given twice and is no list: of two values one
-// would count for nothing.
+// onceEach refuses a flag that is given twice and is not a list: one of the
+// values would be ignored.
 func onceEach(ctx *kong.Context) error {
 	given := map[*kong.Flag]bool{}
 	for _, p := range ctx.Path {
@@ -123,7 +123,7 @@ func onceEach(ctx *kong.Context) error {
 	return nil
 }
 
-// checkVariables finds the first variable that sets no knob.
+// checkVariables finds the first variable that sets nothing.
 func (s *sources) checkVariables() error {
 	known := map[string]bool{variableOf(configFlag): true}
 	for _, k := range s.knobs {
@@ -149,12 +149,12 @@ func (s *sources) checkVariables() error {
 	return fmt.Errorf("unknown variable %s%s", unknown[0], didYouMean(unknown[0], names))
 }
 
-// Validate implements kong.Resolver; load has done it.
+// Validate implements kong.Resolver; load has done the work.
 func (s *sources) Validate(*kong.Application) error { return nil }
 
-// Resolve implements kong.Resolver: the value of a knob that is not on the
-// command line, as something kong's mappers read, or nil. It tries the value
-// first, since only here it is known where a bad one came from.
+// Resolve implements kong.Resolver: it returns the value of a setting that is
+// not on the command line in a form that kong's mappers read, or nil. It tries
+// the value first, since only here it is known where a bad one came from.
 func (s *sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if !isKnob(flag) {
 		return nil, nil
@@ -190,12 +190,12 @@ func (s *sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	return value, nil
 }
 
-// blankTag marks the texts that may be empty.
+// blankTag marks texts that may be empty.
 const blankTag = "blank"
 
-// refusesEmpty tells the settings that may be empty in the file only. Elsewhere
-// it is far more often a variable of a script that was not set than the wish to
-// have no keys, no authorities of certificates or no configuration at all.
+// refusesEmpty reports whether a setting may be empty in the file only.
+// Elsewhere an empty value is far more often an unset variable of a script than
+// the wish to have no keys, no CA certificates or no configuration at all.
 func refusesEmpty(f *kong.Flag) bool {
 	if !isKnob(f) && f.Name != configFlag {
 		return f.IsSlice()
@@ -211,7 +211,7 @@ func emptyError(f *kong.Flag) error {
 	return fmt.Errorf("is empty; leave it out to have %s", def)
 }
 
-// splitList is a list from a variable, in the form the file's lists have.
+// splitList is a list from a variable, in the form of the file's lists.
 func splitList(v string) []any {
 	var items []any
 	for item := range strings.SplitSeq(v, ",") {

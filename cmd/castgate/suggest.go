@@ -6,7 +6,7 @@ import (
 )
 
 // didYouMean is the end of an error about an unknown name: the nearest known
-// one, or nothing if none is near enough to be a slip of the finger.
+// one, or nothing if none is near enough to be a typing mistake.
 func didYouMean(name string, known []string) string {
 	best, distance := "", max(2, len(name)/4)+1
 	slices.Sort(known)

@@ -14,7 +14,7 @@ import (
 )
 
 // passedSockets are the sockets that systemd has passed to this process, by
-// their names (sd_listen_fds(3)).
+// name (sd_listen_fds(3)).
 func passedSockets() map[string][]*os.File {
 	passed := map[string][]*os.File{}
 	for _, f := range activation.Files(true) {
@@ -23,15 +23,15 @@ func passedSockets() map[string][]*os.File {
 	return passed
 }
 
-// takePassed gives the listeners the sockets that were passed.
+// takePassed gives the passed sockets to the listeners.
 func takePassed(e *effective) {
 	passed := passedSockets()
 	e.server.Passed, e.control.Passed = passed, passed
 	warnOfUnused(e.logger, passed, append(slices.Clone(e.server.Listen), e.control.Listen)...)
 }
 
-// warnOfUnused says which passed sockets no setting names: who connects to them
-// waits for ever.
+// warnOfUnused warns of passed sockets that no setting names: connections to
+// them would wait forever.
 func warnOfUnused(log *slog.Logger, passed map[string][]*os.File, addresses ...string) {
 	for name := range passed {
 		if !slices.ContainsFunc(addresses, func(a string) bool { return strings.HasSuffix(a, "fd:"+name) }) {
@@ -40,13 +40,13 @@ func warnOfUnused(log *slog.Logger, passed map[string][]*os.File, addresses ...s
 	}
 }
 
-// tell tells systemd of a change (sd_notify(3)), if it has asked to be told:
-// in a unit with Type=notify or notify-reload.
+// tell informs systemd of a change (sd_notify(3)), if it has asked for that, as
+// it does for units with Type=notify or notify-reload.
 func tell(state string) {
 	_, _ = daemon.SdNotify(false, state)
 }
 
-// reloading is what tell is given when a reload begins; it ends with
+// reloading is the state for tell when a reload begins; it ends with
 // daemon.SdNotifyReady.
 func reloading() string {
 	var now unix.Timespec

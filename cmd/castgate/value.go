@@ -17,7 +17,7 @@ import (
 // duration is a setting such as 25s, 1m30s or 0.
 type duration time.Duration
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText parses what time.ParseDuration parses.
 func (d *duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
@@ -27,7 +27,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the shortest way to write d that UnmarshalText reads: 25s, 1m30s, 0.
+// String is the shortest form of d that UnmarshalText parses: 25s, 1m30s, 0.
 func (d duration) String() string {
 	v := time.Duration(d)
 	switch {
@@ -44,9 +44,10 @@ func (d duration) String() string {
 // size is a setting in bytes such as 65536, 64KiB or 1MiB.
 type size int
 
-// UnmarshalText reads bytes with or without a unit; KB and KiB both mean 1024.
+// UnmarshalText parses bytes with or without a unit; KB and KiB both mean 1024.
 func (s *size) UnmarshalText(text []byte) error {
-	// Whole bytes are read here: units counts in float64, which has 53 bits.
+	// Whole bytes are parsed here: units computes in float64, which has 53
+	// bits.
 	n, err := strconv.ParseInt(strings.TrimSuffix(string(text), "B"), 10, 64)
 	if err != nil {
 		var b units.Base2Bytes
@@ -62,7 +63,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String writes s with the largest unit that fits whole: 64KiB, 1000B.
+// String writes s with the largest unit that divides it: 64KiB, 1000B.
 func (s size) String() string {
 	for _, u := range []struct {
 		bytes size
@@ -75,10 +76,10 @@ func (s size) String() string {
 	return strconv.Itoa(int(s)) + "B"
 }
 
-// rate is a setting such as 10 or 0.5, a number a second.
+// rate is a setting such as 10 or 0.5, a number per second.
 type rate float64
 
-// UnmarshalText reads a number that is not negative.
+// UnmarshalText parses a number that is not negative.
 func (r *rate) UnmarshalText(text []byte) error {
 	v, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || !(v >= 0) || math.IsInf(v, 0) {
@@ -88,7 +89,7 @@ func (r *rate) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the shortest way to write r.
+// String is the shortest form of r.
 func (r rate) String() string { return strconv.FormatFloat(float64(r), 'f', -1, 64) }
 
 // readWhole is kong's mapper of whole numbers, with an error for people.
@@ -115,7 +116,7 @@ func readWhole(ctx *kong.DecodeContext, target reflect.Value) error {
 }
 
 // flagValue is the mapper of a flag that has a value. kong's own errors show
-// what they don't like, and that may be a key that begins with -.
+// the wrong value, which may be a key that begins with -.
 type flagValue struct {
 	kong.Mapper
 	flag *kong.Flag
@@ -128,9 +129,9 @@ func (m flagValue) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		return errors.New("a value is missing")
 	}
 	if text, ok := t.Value.(string); ok && text == "" && m.flag.IsSlice() && refusesEmpty(m.flag) {
-		return emptyError(m.flag) // also beside other values of it
+		return emptyError(m.flag) // also among other values
 	}
-	if t.Type == kong.UntypedToken { // one behind = may begin with anything
+	if t.Type == kong.UntypedToken { // a value after = may begin with anything
 		text := t.String()
 		if likeFlag(text) {
 			return fmt.Errorf("the value begins with -; write --%s=VALUE", m.flag.Name)
@@ -142,10 +143,11 @@ func (m flagValue) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	return m.Mapper.Decode(ctx, target)
 }
 
-// likeFlag tells what kong takes for a flag: - alone stands for stdin.
+// likeFlag reports what kong takes for a flag: - alone stands for stdin.
 func likeFlag(text string) bool { return len(text) > 1 && text[0] == '-' }
 
-// guardValues gives every flag of a command and those below it that mapper.
+// guardValues gives that mapper to every flag of a command and of those below
+// it.
 func guardValues(n *kong.Node) {
 	for _, f := range n.Flags {
 		if _, done := f.Mapper.(flagValue); !done && !f.IsBool() {

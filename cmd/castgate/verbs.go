@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// targets is the flags that name receivers, each repeatable. Names are
-// arbitrary, so no character separates several in one flag.
+// targets are the flags that name receivers, each repeatable. Names are
+// arbitrary, so no character could separate several in one flag.
 type targets struct {
 	Client []string `sep:"none" placeholder:"ID" help:"Client id. Repeatable."`
 	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"All connections of a uid. Repeatable."`
@@ -15,7 +15,7 @@ type targets struct {
 	All    bool     `help:"All clients."`
 }
 
-// fields puts the targets given into a body.
+// fields adds the given targets to a body.
 func (t *targets) fields(body map[string]any) {
 	put(body, "client_ids", t.Client)
 	put(body, "uids", t.UID)
@@ -25,7 +25,8 @@ func (t *targets) fields(body map[string]any) {
 	}
 }
 
-// put leaves out lists that were not given: the API tells [] from absent.
+// put leaves out lists that were not given: the API distinguishes [] from
+// absent.
 func put(body map[string]any, name string, list []string) {
 	if len(list) > 0 {
 		body[name] = list
@@ -41,7 +42,7 @@ type pushCommand struct {
 	Wait          bool     `help:"Wait until the message has been written or dropped for every client."`
 }
 
-// Run carries out the push.
+// Run makes the push.
 func (c *pushCommand) Run(p *process) error {
 	to, exclude := map[string]any{}, map[string]any{}
 	c.targets.fields(to)
@@ -67,11 +68,11 @@ type bindCommand struct {
 	connection
 	Client  string   `required:"" placeholder:"ID" help:"Client id."`
 	UID     string   `name:"uid" required:"" placeholder:"UID" help:"Uid to bind the client to."`
-	Group   []string `sep:"none" placeholder:"GROUP" help:"Group to join as well. Repeatable."`
+	Group   []string `sep:"none" placeholder:"GROUP" help:"Group to join too. Repeatable."`
 	KickOld bool     `help:"Close the uid's other connections with 4001."`
 }
 
-// Run carries out the bind.
+// Run makes the bind.
 func (c *bindCommand) Run(p *process) error {
 	body := map[string]any{"client_id": c.Client, "uid": c.UID}
 	put(body, "groups", c.Group)
@@ -87,7 +88,7 @@ type unbindCommand struct {
 	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"All connections of a uid. Repeatable."`
 }
 
-// Run carries out the unbind.
+// Run makes the unbind.
 func (c *unbindCommand) Run(p *process) error {
 	if (c.Client == "") == (len(c.UID) == 0) {
 		return failf(exitUsage, "unbind: give either --client or --uid")
@@ -100,7 +101,7 @@ func (c *unbindCommand) Run(p *process) error {
 	return c.call(p, http.MethodPost, "/v1/unbind", body)
 }
 
-// membership is the flags of join and leave.
+// membership are the flags of join and leave.
 type membership struct {
 	connection
 	Client []string `sep:"none" placeholder:"ID" help:"Client id. Repeatable."`
@@ -121,12 +122,12 @@ func (m *membership) change(p *process, path string) error {
 
 type joinCommand struct{ membership }
 
-// Run carries out the join.
+// Run joins the groups.
 func (c *joinCommand) Run(p *process) error { return c.change(p, "/v1/join") }
 
 type leaveCommand struct{ membership }
 
-// Run carries out the leave.
+// Run leaves the groups.
 func (c *leaveCommand) Run(p *process) error { return c.change(p, "/v1/leave") }
 
 type ungroupCommand struct {
@@ -150,7 +151,7 @@ type kickCommand struct {
 	ExcludeUID    []string `name:"exclude-uid" sep:"none" placeholder:"UID" help:"Not this uid. Repeatable."`
 }
 
-// Run carries out the kick.
+// Run makes the kick.
 func (c *kickCommand) Run(p *process) error {
 	body := map[string]any{}
 	c.targets.fields(body)
@@ -184,7 +185,7 @@ func (c *kickCommand) Run(p *process) error {
 
 type reloadCommand struct{ connection }
 
-// Run asks for the reload.
+// Run requests the reload.
 func (c *reloadCommand) Run(p *process) error {
 	return c.call(p, http.MethodPost, "/v1/reload", nil)
 }

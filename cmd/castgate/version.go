@@ -36,7 +36,7 @@ func builtCommit() string {
 	return builtFrom(info)
 }
 
-// builtFrom is the commit the linker or Go's own stamp tells.
+// builtFrom is the commit that the linker or Go's own stamp gives.
 func builtFrom(info *debug.BuildInfo) string {
 	if commit != "" {
 		return commit

@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// visibleWriter passes text on to a terminal with every character that could
-// command it, or hide or reorder what is beside it, as a \u escape: names and
-// sessions are a stranger's choice. JSON stays the same JSON. Not for several
-// goroutines.
+// visibleWriter writes text to a terminal with a \u escape in place of every
+// character that could control it, or hide or reorder other text: strangers
+// choose names and sessions. JSON stays equivalent JSON. It must be used by one
+// goroutine.
 type visibleWriter struct {
 	to   io.Writer
-	part []byte // of a character that a write has cut
+	part []byte // of a character split between two writes
 	buf  []byte
 }
 
@@ -60,10 +60,10 @@ func appendVisible(dst, text []byte) []byte {
 	return dst
 }
 
-// hidden tells which characters must not reach a terminal as they are: controls
-// of ASCII and of ISO 6429's second set, DEL, and Unicode's format characters
-// and separators of lines, such as those that turn the direction of text.
-// Joiners are let through: scripts and emoji need them.
+// hidden reports which characters must not reach a terminal unchanged: ASCII
+// controls and those of ISO 6429's second set, DEL, and Unicode's format
+// characters and line separators, such as those that change the direction of
+// text. Joiners are allowed: scripts and emoji need them.
 func hidden(r rune) bool {
 	const nonJoiner, joiner = '\u200c', '\u200d'
 	switch r {

@@ -15,15 +15,15 @@ type command struct {
 	gatewayFlags
 
 	Settle time.Duration `help:"Pause between opening and measuring." default:"1s"`
-	Limit  time.Duration `help:"Time limit for everything; 0: ten minutes more than the phases asked for." default:"0"`
+	Limit  time.Duration `help:"Time limit for everything; 0: ten minutes more than the requested phases." default:"0"`
 	Output outputFlags   `embed:""`
 
 	Connect   struct{}     `cmd:"" help:"Open the connections and report how fast and at what cost."`
 	Idle      idleFlags    `cmd:"" help:"Hold the connections and report what each costs the server."`
 	Broadcast pushingFlags `cmd:"" help:"Push to all connections."`
-	Group     groupFlags   `cmd:"" help:"Push to one group after the other."`
-	Unicast   unicastFlags `cmd:"" help:"Push to one connection after the other."`
-	Mixed     mixedFlags   `cmd:"" help:"Push to single connections while broadcasts and slow readers run."`
+	Group     groupFlags   `cmd:"" help:"Push to one group after another."`
+	Unicast   unicastFlags `cmd:"" help:"Push to one connection after another."`
+	Mixed     mixedFlags   `cmd:"" help:"Push to single connections beside broadcasts and slow readers."`
 	Churn     churnFlags   `cmd:"" help:"Push to all while connections come and go."`
 	Storm     stormFlags   `cmd:"" help:"Cut all connections at once and report when the last is back and bound."`
 	Page      pageFlags    `cmd:"" help:"Turn a result that was printed as JSON into a page."`
@@ -43,7 +43,7 @@ type swarmFlags struct {
 	trustFlags
 }
 
-// gatewayFlags say whom to ask.
+// gatewayFlags describe the gateway.
 type gatewayFlags struct {
 	Control    string `help:"Control API of the gateway: host:port, a URL or unix:/path." default:"127.0.0.1:7273"`
 	ControlKey string `help:"Key of the control API." env:"CASTGATE_CONTROL_KEY"`
@@ -56,7 +56,7 @@ type idleFlags struct {
 	Duration time.Duration `help:"How long to hold them." default:"10s"`
 }
 
-// timeFlags are of all scenarios that push.
+// timeFlags are those of all scenarios that push.
 type timeFlags struct {
 	Duration time.Duration `help:"How long to push." default:"10s"`
 	Patience time.Duration `help:"How long to wait for messages after the last push." default:"10s"`
@@ -110,7 +110,7 @@ const (
 	defaultGroups  = 10
 )
 
-// plan makes a Plan of the command line.
+// plan makes a Plan from the command line.
 func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) {
 	sources, err := loadtest.ParseSources(c.Source)
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) 
 	return p, nil
 }
 
-// count settles how many connections and groups there are.
+// count determines how many connections and groups there are.
 func (c *command) count(scenario string) error {
 	grouped := scenario == "group" || scenario == "storm" || scenario == "churn" && c.Churn.GroupRate > 0
 	if grouped && c.Groups == 0 {
@@ -198,8 +198,7 @@ func (c *command) fill(p *loadtest.Plan, scenario string) {
 	}
 }
 
-// advice is what somebody at this command line can do about an error, or
-// nothing.
+// advice says how to fix an error with this command line, or nothing.
 func advice(err error) string {
 	var ports *loadtest.PortsError
 	var certificate *tls.CertificateVerificationError

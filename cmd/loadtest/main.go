@@ -1,5 +1,5 @@
-// Command loadtest holds a swarm of WebSocket clients against a server and
-// checks every message they get.
+// Command loadtest opens a swarm of WebSocket clients to a server and checks
+// every message they receive.
 package main
 
 import (
@@ -23,8 +23,8 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A further signal ends it at once, but not in the first moment: timeout(1)
-	// sends the first one twice.
+	// A further signal ends it at once, but not immediately: timeout(1) sends
+	// the first one twice.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -32,16 +32,16 @@ func main() {
 // Exit codes.
 const (
 	exitOK     = 0
-	exitFaulty = 1 // the server did not do what it should, or could not be measured
+	exitFaulty = 1 // the server misbehaved or could not be measured
 	exitUsage  = 2
 )
 
-// run is the whole program but for the process around it.
+// run is the whole program except for its process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c command
-	asked := false // for help, which has been printed then
+	asked := false // help was requested and has been printed
 	parser, err := kong.New(&c, kong.Name("loadtest"),
-		kong.Description("Holds a swarm of WebSocket clients and checks every message they get. Without flags: a castgate on this host, with its defaults."),
+		kong.Description("Opens a swarm of WebSocket clients and checks every message they receive. Without flags it connects to a castgate with default settings on this host."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
@@ -81,12 +81,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// oneLine makes any error text fit one line: scripts read lines.
+// oneLine makes any error fit on one line: scripts read lines.
 func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
-// play plays a scenario and writes what it found, if it has found anything.
+// play plays a scenario and writes the result, if there is one.
 func play(ctx context.Context, scenario string, plan loadtest.Plan, shown *progress, out *output, stdout io.Writer, args []string) error {
 	defer plan.Control.Close()
 	result, err := loadtest.Run(ctx, scenario, plan)

@@ -17,15 +17,15 @@ type outputFlags struct {
 	NoProgress bool   `help:"Show no progress."`
 }
 
-// pageFlags are those of the command that makes a page of a kept result.
+// pageFlags are those of the command that makes a page from a stored result.
 type pageFlags struct {
 	File string `arg:"" help:"Output of --json; - for standard input."`
 }
 
-// output is an outputFlags that can be written to.
+// output is an outputFlags with its page file open.
 type output struct {
 	outputFlags
-	page *os.File // nil if there is to be none
+	page *os.File // nil without a page
 }
 
 // open finds out before a long run whether the page can be written after it.
@@ -35,7 +35,7 @@ func (f outputFlags) open() (*output, error) {
 		return o, nil
 	}
 	if info, err := os.Stat(f.HTML); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("page: %s is no regular file", f.HTML)
+		return nil, fmt.Errorf("page: %s is not a regular file", f.HTML)
 	}
 	var err error
 	if o.page, err = os.CreateTemp(filepath.Dir(f.HTML), ".loadtest-*.html"); err != nil {
@@ -44,7 +44,7 @@ func (f outputFlags) open() (*output, error) {
 	return o, nil
 }
 
-// close drops the page if write has not been called.
+// close removes the page if write has not been called.
 func (o *output) close() {
 	if o.page != nil {
 		o.page.Close()
@@ -52,7 +52,7 @@ func (o *output) close() {
 	}
 }
 
-// write prints the record as table or JSON and writes its page.
+// write prints the record as a table or JSON and writes its page.
 func (o *output) write(w io.Writer, r *loadtest.Record) error {
 	print := r.WriteTable
 	if o.JSON {
@@ -65,7 +65,7 @@ func (o *output) write(w io.Writer, r *loadtest.Record) error {
 	return err
 }
 
-// writePage puts the page in its place, whole or not at all.
+// writePage writes the page completely or not at all.
 func (o *output) writePage(r *loadtest.Record) error {
 	if o.page == nil {
 		return nil
@@ -88,7 +88,7 @@ func (o *output) writePage(r *loadtest.Record) error {
 	return nil
 }
 
-// makePage makes a page of a result printed earlier, to --html or stdout.
+// makePage makes a page from a result printed earlier, for --html or stdout.
 func (c *command) makePage(stdin io.Reader, stdout io.Writer, o *output) error {
 	if c.Page.File != "-" {
 		f, err := os.Open(c.Page.File)
@@ -108,7 +108,7 @@ func (c *command) makePage(stdin io.Reader, stdout io.Writer, o *output) error {
 	return r.WritePage(stdout)
 }
 
-// withoutSecrets is a command line as it may be shown.
+// withoutSecrets is a command line that may be shown.
 func withoutSecrets(args []string) []string {
 	shown := []string{"loadtest"}
 	hide := false

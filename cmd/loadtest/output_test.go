@@ -56,7 +56,7 @@ func TestPageIsRefused(t *testing.T) {
 	page := filepath.Join(dir, "page.html")
 	for want, args := range map[string][]string{
 		"no such file or directory":  {"connect", "--html", filepath.Join(dir, "not", "there.html")},
-		"is no regular file":         {"connect", "--html", dir},
+		"is not a regular file":      {"connect", "--html", dir},
 		"not a record":               {"page", broken, "--html", page},
 		"open " + dir + "/none.json": {"page", dir + "/none.json", "--html", page},
 		"nothing listens there":      {"connect", "-n", "1", "--settle", "0", "--html", page, "--url", "ws://127.0.0.1:1/"},

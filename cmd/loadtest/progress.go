@@ -13,18 +13,18 @@ import (
 	"castgate/loadtest"
 )
 
-// progress shows how far a run is: a bar on a terminal, else lines. Its
-// methods may be called from any goroutine.
+// progress shows the progress of a run: a bar on a terminal, otherwise lines.
+// Its methods may be called from any goroutine.
 type progress struct {
 	w        io.Writer
 	terminal bool
 	quiet    bool // only lines of log
 
 	mu        sync.Mutex
-	bar       *progressbar.ProgressBar // nil: none is shown
+	bar       *progressbar.ProgressBar // nil if none is shown
 	length    int64                    // of bar
-	measuring bool                     // what bar or the last line was about
-	began     time.Time                // of that
+	measuring bool                     // the phase of the bar or the last line
+	began     time.Time                // of that phase
 	next      time.Time                // of the next line
 }
 
@@ -39,12 +39,12 @@ func (p *progress) log(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bar != nil {
-		_ = p.bar.Clear() // what can be done about a terminal that is gone?
+		_ = p.bar.Clear() // an error means that the terminal is gone
 	}
 	fmt.Fprintln(p.w, line)
 }
 
-// update shows how far it is.
+// update shows the progress.
 func (p *progress) update(now loadtest.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,7 +62,7 @@ func (p *progress) update(now loadtest.Progress) {
 	}
 }
 
-// close takes the bar away, so that what follows has the screen for itself.
+// close removes the bar, so that later output has the screen for itself.
 func (p *progress) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,16 +95,16 @@ func (p *progress) draw(now loadtest.Progress) {
 			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(now.Measuring), progressbar.OptionSetElapsedTime(true))
 	}
 	if p.length > 0 {
-		// A full bar would count as done and stay. What is still on its way is
-		// waited for.
+		// A full bar would count as done and stay, but messages in flight are
+		// still waited for.
 		at = min(at, p.length-1)
 	}
 	p.bar.Describe(describe(now))
 	_ = p.bar.Set64(at)
 }
 
-// Lines come once a second, and after a while less often, so that a long run
-// does not fill a log.
+// Lines appear once a second, and later less often, so that a long run does not
+// fill a log.
 const (
 	lineEvery = time.Second
 	lineShare = 10 // of the time that has passed
@@ -123,7 +123,7 @@ func (p *progress) line(now loadtest.Progress) {
 	fmt.Fprintln(p.w, describe(now)+passed(now))
 }
 
-// describe says in words how far it is.
+// describe describes the progress.
 func describe(p loadtest.Progress) string {
 	switch {
 	case !p.Measuring:
@@ -134,7 +134,7 @@ func describe(p loadtest.Progress) string {
 	return fmt.Sprintf("%d open, %d of %d messages", p.Open, p.Received, p.Expected)
 }
 
-// passed says how much of the time has passed; on a terminal the bar shows it.
+// passed says how much time has passed; on a terminal the bar shows it.
 func passed(p loadtest.Progress) string {
 	switch {
 	case !p.Measuring:

@@ -10,26 +10,26 @@ import (
 	"strings"
 )
 
-// trustFlags are the client's side of TLS, for URLs of wss.
+// trustFlags are the client's TLS settings, for wss URLs.
 type trustFlags struct {
 	CAFile   string `help:"Certificates in PEM to trust for wss URLs, instead of the system's." name:"ca-file" placeholder:"FILE"`
 	Insecure bool   `help:"Accept any certificate for wss URLs."`
 	Resume   bool   `help:"Resume earlier TLS sessions, as browsers do; otherwise every handshake is a full one."`
 }
 
-// sessions is how many TLS sessions are kept, one for each host.
+// sessions is how many TLS sessions are kept, one per host.
 const sessions = 64
 
-// config is what the flags mean for these URLs, nil if they say nothing.
+// config is the TLS configuration for these URLs, nil without flags.
 func (f *trustFlags) config(urls []string) (*tls.Config, error) {
 	if *f == (trustFlags{}) {
 		return nil, nil
 	}
 	if !slices.ContainsFunc(urls, func(u string) bool { return strings.HasPrefix(strings.ToLower(u), "wss:") }) {
-		return nil, errors.New("--ca-file, --insecure and --resume are for URLs of wss, and there is none")
+		return nil, errors.New("--ca-file, --insecure and --resume need a wss:// URL")
 	}
 	if f.CAFile != "" && f.Insecure {
-		return nil, errors.New("--insecure trusts anybody: leave it or --ca-file out")
+		return nil, errors.New("--insecure trusts everybody; use either it or --ca-file")
 	}
 	c := &tls.Config{InsecureSkipVerify: f.Insecure}
 	if f.Resume {

@@ -60,8 +60,8 @@ func TestTrust(t *testing.T) {
 		"HTTP":             {[]string{"--url", strings.Replace(plain, "ws:", "wss:", 1)}, exitFaulty, "speaks plain HTTP: use a ws:// URL"},
 		"no such file":     {[]string{"--url", url, "--ca-file", ca + "x"}, exitUsage, "--ca-file: open "},
 		"no certificate":   {[]string{"--url", url, "--ca-file", junk}, exitUsage, "--ca-file: no certificate in " + junk},
-		"trust for nobody": {[]string{"--url", plain, "--insecure"}, exitUsage, "for URLs of wss, and there is none"},
-		"contradiction":    {[]string{"--url", url, "--insecure", "--ca-file", ca}, exitUsage, "leave it or --ca-file out"},
+		"trust for nobody": {[]string{"--url", plain, "--insecure"}, exitUsage, "need a wss:// URL"},
+		"contradiction":    {[]string{"--url", url, "--insecure", "--ca-file", ca}, exitUsage, "use either it or --ca-file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer

@@ -1,5 +1,5 @@
-// Command soak holds a swarm of clients that come and go against a castgate
-// process for a long time and tells whether the process grows.
+// Command soak runs clients that come and go against a castgate process for a
+// long time and reports whether the process grows.
 package main
 
 import (
@@ -48,8 +48,8 @@ type command struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A further signal ends it at once, but not in the first moment: make and
-	// the terminal may both send the first one.
+	// A further signal ends it at once, but not immediately: make and the
+	// terminal may both send the first one.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -62,12 +62,12 @@ const (
 	exitInterrupted = 130
 )
 
-// run is the whole program but for the process around it.
+// run is the whole program except for its process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c command
-	asked := false // for help, which has been printed then
+	asked := false // help was requested and has been printed
 	parser, err := kong.New(&c, kong.Name("soak"),
-		kong.Description("Holds clients that come and go against a castgate of its own for a long time and tells whether it grows."),
+		kong.Description("Starts a castgate, runs clients that come and go for a long time, and reports whether it grows."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), defaults())
 	if err == nil {
@@ -138,7 +138,7 @@ func (c *command) keep(r *soak.Result, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// draw draws a kept result.
+// draw draws a stored result.
 func (c *command) draw(stdout, stderr io.Writer) int {
 	r, err := soak.Read(c.Draw)
 	var paths []string
@@ -155,7 +155,7 @@ func (c *command) draw(stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// defaults are those of flags.
+// defaults are those of the flags.
 func defaults() kong.Vars {
 	d := soak.Defaults()
 	return kong.Vars{
@@ -182,7 +182,7 @@ func (c *command) options() soak.Options {
 	return o
 }
 
-// beside is a program in the directory of this one.
+// beside returns a program in the directory of this one.
 func beside(name string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -13,11 +13,12 @@ import (
 	"castgate/internal/chart"
 )
 
-// lineEvery is how often samples make a line where there is no terminal.
+// lineEvery is how often a line is printed without a terminal.
 const lineEvery = time.Minute
 
-// progress shows how far it is: on a terminal in one line that changes, else in
-// a line at once and then one a minute. Its methods may be called from any goroutine.
+// progress shows the progress: on a terminal one line that changes, otherwise
+// one line at once and then one per minute. Its methods may be called from any
+// goroutine.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -65,7 +66,7 @@ func (p *progress) Write(b []byte) (int, error) {
 	return p.w.Write(b)
 }
 
-// clear takes the line away, so that what follows has the screen for itself.
+// clear removes the line, so that later output has the screen for itself.
 func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,16 +1,16 @@
-// Command centrifuge is centrifugal/centrifuge as a library: every client is
-// subscribed to one channel by the server when it connects, messages are JSON,
-// the broker is the one in memory, without history and presence.
+// Command centrifuge is centrifugal/centrifuge as a library: the server
+// subscribes every client to one channel when it connects, messages are JSON,
+// and the broker is the one in memory, without history and presence.
 //
-// Options are those that its documentation gives for many connections and
-// little traffic on each: pooled write buffers, small read buffers, commands
+// Options are those that its documentation recommends for many connections with
+// little traffic each: pooled write buffers, small read buffers, commands
 // handled off the read loop's stack. The queue of a client and the joining of
-// up to 16 waiting messages into one frame are its defaults. It can also hold
-// messages back for a while to join more (WriteDelay), which is documented for
-// a high rate of messages to one client and costs latency: that is left off,
-// as by default; 5 ms of it changed nothing here with 16 broadcasts in flight.
-// The pings of its own protocol are off, since they would wake it up while idle
-// connections are measured.
+// up to 16 waiting messages into one frame are its defaults. It can also delay
+// messages to join more (WriteDelay), which is documented for a high rate of
+// messages to one client and costs latency: that is off, as by default; 5 ms of
+// it changed nothing here with 16 broadcasts in flight. The pings of its own
+// protocol are off, since they would wake it up while idle connections are
+// measured.
 package main
 
 import (
@@ -32,8 +32,8 @@ const everybody = "all"
 
 const (
 	bufferSize = 1 << 10
-	// maxQueue is how many bytes may wait for one client before it is given
-	// up, its default.
+	// maxQueue is how many bytes may wait for one client before it is
+	// disconnected, its default.
 	maxQueue = 1 << 20
 )
 
@@ -54,7 +54,7 @@ func main() {
 	control.Main("centrifuge", clients, func(payload []byte) (control.Reply, error) { return broadcast(node, payload) })
 }
 
-// newNode makes a node that runs.
+// newNode returns a running node.
 func newNode() (*centrifuge.Node, error) {
 	node, err := centrifuge.New(centrifuge.Config{ClientQueueMaxSize: maxQueue})
 	if err != nil {
@@ -70,7 +70,7 @@ func newNode() (*centrifuge.Node, error) {
 	return node, node.Run()
 }
 
-// broadcast publishes a payload, which in JSON has to be a string.
+// broadcast publishes a payload, which must be a string in JSON.
 func broadcast(node *centrifuge.Node, payload []byte) (r control.Reply, err error) {
 	data, err := quote(payload)
 	if err != nil {
@@ -84,7 +84,7 @@ func broadcast(node *centrifuge.Node, payload []byte) (r control.Reply, err erro
 	return r, nil
 }
 
-// quote is the JSON string with that text.
+// quote returns text as a JSON string.
 func quote(text []byte) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)

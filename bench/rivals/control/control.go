@@ -1,7 +1,7 @@
-// Package control is what every rival needs around its library: the flags by
-// which the harness starts it, a port for clients and the little part of
-// castgate's control API that the floor speaks as well, so that all are driven
-// by the same client.
+// Package control is what every rival needs around its library: the flags with
+// which the harness starts it, a port for clients, and the small part of
+// castgate's control API that the floor also has, so that the same client
+// drives all of them.
 package control
 
 import (
@@ -21,30 +21,30 @@ import (
 // maxBody is the largest payload in bytes, the same as castgate's.
 const maxBody = 1 << 20
 
-// Reply is what a broadcast came to: how many clients there were, for how many
-// of them it waits to be written, and how many of them get nothing.
+// Reply is the result of a broadcast: how many clients there were, how many of
+// them still wait for the write, and how many of them get nothing.
 type Reply struct {
 	Matched int `json:"matched"`
 	Queued  int `json:"queued"`
 	Dropped int `json:"dropped"`
 }
 
-// Broadcast pushes payload, which is its own from then on, to every client. It
-// is called by several goroutines at once.
+// Broadcast pushes payload, which it owns from then on, to every client. It is
+// called by several goroutines at once.
 type Broadcast func(payload []byte) (Reply, error)
 
-// Main is the whole of a rival's main: it serves clients on --listen and
-// broadcast on --control until SIGTERM, then ends the process. The runtime has
-// raised the limit of open files to the hard one by itself.
+// Main is the whole main function of a rival: it serves clients on --listen and
+// broadcast on --control until SIGTERM, then ends the process. The runtime
+// raises the open-file limit to the hard limit by itself.
 func Main(name string, clients http.Handler, broadcast Broadcast) {
 	var pair pair
-	flag.StringVar(&pair.cert, "tls-cert", "", "certificate for clients in PEM; without one they speak no TLS")
-	flag.StringVar(&pair.key, "tls-key", "", "its private key")
+	flag.StringVar(&pair.cert, "tls-cert", "", "certificate for clients in PEM; TLS is off without it")
+	flag.StringVar(&pair.key, "tls-key", "", "private key of the certificate")
 	MainOn(name, func(listen string) error { return pair.serve(listen, clients) }, broadcast)
 }
 
-// MainOn is [Main] for a library with listeners of its own: serve takes clients
-// at an address and returns only when it can do so no longer.
+// MainOn is [Main] for a library with listeners of its own: serve accepts
+// clients at an address and returns only on failure.
 func MainOn(name string, serve func(listen string) error, broadcast Broadcast) {
 	listen := flag.String("listen", "127.0.0.1:7272", "address for clients")
 	control := flag.String("control", "127.0.0.1:7273", "address for POST /v1/push/raw?all=1")
@@ -58,8 +58,8 @@ func MainOn(name string, serve func(listen string) error, broadcast Broadcast) {
 // pair are the files of a certificate and its key, empty without TLS.
 type pair struct{ cert, key string }
 
-// serve serves clients, through TLS if there is a certificate: as
-// http.ListenAndServeTLS does it.
+// serve serves clients, with TLS if there is a certificate, as
+// http.ListenAndServeTLS does.
 func (p pair) serve(listen string, clients http.Handler) error {
 	front, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -96,7 +96,7 @@ func Handler(broadcast Broadcast) http.Handler {
 	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("POST /v1/push/raw", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery != "all=1" {
-			http.Error(w, "all=1 is all there is", http.StatusBadRequest)
+			http.Error(w, "only all=1 is supported", http.StatusBadRequest)
 			return
 		}
 		payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -110,12 +110,12 @@ func Handler(broadcast Broadcast) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(reply) // the caller has gone, if this fails
+		_ = json.NewEncoder(w).Encode(reply) // it fails if the caller is gone
 	})
 	return mux
 }
 
-// InitMessage is as long as castgate's, and as hard to guess.
+// InitMessage has the length of castgate's and is as hard to guess.
 func InitMessage() []byte {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails

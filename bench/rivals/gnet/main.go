@@ -1,11 +1,11 @@
 // Command gnet is panjf2000/gnet's own engine with gobwas/ws: event loops
-// without a goroutine for every connection, as both libraries offer it.
+// without a goroutine per connection, as both libraries offer it.
 //
-// It follows their readmes: one loop for each core, a handler whose OnTraffic
+// It follows their READMEs: one loop per core, a handler whose OnTraffic
 // upgrades with ws.Upgrader and then reads frames with ws.ReadHeader from what
 // the connection has buffered, answers on the loop, and AsyncWrite for what
-// another goroutine sends. A broadcast is one compiled frame, which all
-// connections share. No deadlines are set and nobody is pinged, as with the
+// other goroutines send. A broadcast is one compiled frame, which all
+// connections share. No deadlines are set and no pings are sent, as with the
 // other rivals. There is no TLS, since gnet has none.
 package main
 
@@ -22,14 +22,13 @@ import (
 	"castgate/bench/rivals/control"
 )
 
-// maxHead and maxMessage bound what a client may send, in bytes.
+// maxHead and maxMessage limit what a client may send, in bytes.
 const (
 	maxHead    = 8 << 10
 	maxMessage = 64 << 10
 )
 
-// front is all clients; its On methods are called on the loop of the
-// connection.
+// front is all clients; its On methods are called on the connection's loop.
 type front struct {
 	gnet.BuiltinEventEngine
 	mu      sync.RWMutex
@@ -43,11 +42,11 @@ func main() {
 	control.MainOn("gnet", f.serve, f.broadcast)
 }
 
-// errStopped is an end of the engine that nobody asked for: gnet.Run returns
-// nil when accept fails for want of descriptors.
+// errStopped is an unexpected end of the engine: gnet.Run returns nil when
+// accept fails for lack of descriptors.
 var errStopped = errors.New("the engine has stopped")
 
-// serve takes clients until the engine ends.
+// serve accepts clients until the engine ends.
 func (f *front) serve(listen string) error {
 	if err := gnet.Run(f, "tcp://"+listen, gnet.WithMulticore(true)); err != nil {
 		return err
@@ -79,8 +78,8 @@ func (f *front) OnTraffic(c gnet.Conn) gnet.Action {
 }
 
 // upgrade answers the handshake once its head is complete, and greets the
-// client. From then on the client gets broadcasts; the queue of a connection
-// keeps the order, so they go out after the init message.
+// client. From then on the client receives broadcasts; the queue of a
+// connection keeps the order, so they follow the init message.
 func (f *front) upgrade(c gnet.Conn) (done bool, err error) {
 	b, err := c.Peek(-1)
 	if err != nil {
@@ -114,10 +113,10 @@ func (f *front) upgrade(c gnet.Conn) (done bool, err error) {
 	return true, nil
 }
 
-// errFrame is a frame that no client may send.
+// errFrame is a frame that clients may not send.
 var errFrame = errors.New("bad frame")
 
-// frame takes one frame, if it is whole. Messages are thrown away.
+// frame reads one frame if it is complete. Messages are discarded.
 func frame(c gnet.Conn) (whole bool, err error) {
 	b, err := c.Peek(c.InboundBuffered())
 	if err != nil || len(b) == 0 {
@@ -154,7 +153,7 @@ func frame(c gnet.Conn) (whole bool, err error) {
 	return true, err
 }
 
-// OnClose forgets a client.
+// OnClose removes a client.
 func (f *front) OnClose(c gnet.Conn, _ error) gnet.Action {
 	f.mu.Lock()
 	delete(f.clients, c)
@@ -162,7 +161,7 @@ func (f *front) OnClose(c gnet.Conn, _ error) gnet.Action {
 	return gnet.None
 }
 
-// broadcast hands one frame to all clients' loops.
+// broadcast passes one frame to all clients' loops.
 func (f *front) broadcast(payload []byte) (r control.Reply, err error) {
 	message, err := ws.CompileFrame(ws.NewTextFrame(payload))
 	if err != nil {

@@ -1,15 +1,15 @@
-// Command gorilla is the ordinary Go way: net/http, gorilla/websocket and two
-// goroutines for every connection.
+// Command gorilla is the usual way in Go: net/http, gorilla/websocket and two
+// goroutines per connection.
 //
-// It follows what the library's documentation and examples advise. As in the
-// chat example a connection has one goroutine that reads and one that writes,
-// fed by a channel, and a client whose channel is full is given up: nobody
-// waits for the slow. As in the bufferpool example the handler returns after
-// the handshake, so that net/http's own buffers can go, and writes borrow their
-// buffer from a pool. A broadcast is one PreparedMessage, framed once for all.
-// Unlike in the chat example messages that wait together are not joined with
-// newlines, since each has to arrive as a message of its own; no deadlines are
-// set and nobody is pinged, which would cost a timer for every connection.
+// It follows the library's documentation and examples. As in the chat example,
+// one goroutine of a connection reads and one writes, fed by a channel, and a
+// client whose channel is full is disconnected: nobody waits for slow clients.
+// As in the bufferpool example, the handler returns after the handshake, so
+// that net/http's own buffers can be freed, and writes borrow their buffer from
+// a pool. A broadcast is one PreparedMessage, framed once for all. Unlike in
+// the chat example, messages that wait together are not joined with newlines,
+// since each must arrive as a message of its own; no deadlines are set and no
+// pings are sent, which would cost a timer per connection.
 package main
 
 import (
@@ -26,8 +26,8 @@ import (
 // maxQueue is how many messages may wait for one client.
 const maxQueue = 64
 
-// upgrader has a read buffer of the size that the documentation's examples
-// have, enough for clients that say little.
+// upgrader has a read buffer of the size used in the documentation's examples,
+// enough for clients that send little.
 var upgrader = websocket.Upgrader{
 	ReadBufferSize:  1 << 10,
 	WriteBufferSize: 1 << 10,
@@ -38,10 +38,10 @@ var upgrader = websocket.Upgrader{
 // client is one connection.
 type client struct {
 	conn  *websocket.Conn
-	queue chan *websocket.PreparedMessage // closed, under the shard's mutex, when given up
+	queue chan *websocket.PreparedMessage // closed, under the shard's mutex, when the client is disconnected
 }
 
-// shard is a part of all clients, so that several broadcasts and arrivals do
+// shard is a part of all clients, so that several broadcasts and new clients do
 // not wait for one mutex.
 type shard struct {
 	mu      sync.Mutex
@@ -67,7 +67,7 @@ func main() {
 	control.Main("gorilla", h, h.broadcast)
 }
 
-// ServeHTTP takes a client.
+// ServeHTTP adds a client.
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
@@ -79,7 +79,7 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &client{conn: conn, queue: make(chan *websocket.PreparedMessage, maxQueue)}
-	c.queue <- init // first in it: who has this message misses none after it
+	c.queue <- init // first in the queue: a client that has this message misses none after it
 	s := &h.shards[h.next.Add(1)%uint32(len(h.shards))]
 	s.mu.Lock()
 	s.clients[c] = struct{}{}
@@ -88,7 +88,8 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go c.read(s)
 }
 
-// read answers control frames and throws the rest away, until the client goes.
+// read answers control frames and discards the rest until the client
+// disconnects.
 func (c *client) read(s *shard) {
 	for {
 		if _, _, err := c.conn.NextReader(); err != nil {
@@ -101,17 +102,17 @@ func (c *client) read(s *shard) {
 	c.conn.Close()
 }
 
-// write writes what waits, until the client is given up.
+// write writes what waits until the client is disconnected.
 func (c *client) write() {
 	for m := range c.queue {
 		if err := c.conn.WritePreparedMessage(m); err != nil {
 			break
 		}
 	}
-	c.conn.Close() // which ends read too
+	c.conn.Close() // this also ends read
 }
 
-// giveUp ends a client, if that has not happened yet. s.mu is held.
+// giveUp disconnects a client, once. The caller holds s.mu.
 func (s *shard) giveUp(c *client) {
 	if _, ok := s.clients[c]; ok {
 		delete(s.clients, c)
@@ -119,7 +120,7 @@ func (s *shard) giveUp(c *client) {
 	}
 }
 
-// broadcast hands a message to the writers of all clients.
+// broadcast passes a message to the writers of all clients.
 func (h *hub) broadcast(payload []byte) (r control.Reply, err error) {
 	m, err := websocket.NewPreparedMessage(websocket.TextMessage, payload)
 	if err != nil {

@@ -1,13 +1,13 @@
-// Command gws is lxzan/gws with its Broadcaster: a goroutine for every
-// connection that reads, and for every write one that ends with it.
+// Command gws is lxzan/gws with its Broadcaster: one goroutine per connection
+// that reads, and one per write that ends with it.
 //
-// It follows the library's readme: the upgrader in a net/http handler, the read
-// loop in a goroutine of its own so that net/http's buffers can go, and for a
-// broadcast one Broadcaster, which frames the message once and queues it for
-// every connection without waiting for any. Connections are kept in the
+// It follows the library's README: the upgrader in a net/http handler, the read
+// loop in a goroutine of its own so that net/http's buffers can be freed, and
+// for a broadcast one Broadcaster, which frames the message once and queues it
+// for every connection without waiting for any. Connections are kept in the
 // library's own ConcurrentMap. Compression and the check of UTF-8 are off, as
-// by default; so is parallel handling of messages, which clients here hardly
-// send. No deadlines are set, which would cost a timer for every connection.
+// by default; so is parallel handling of messages, of which clients here send
+// hardly any. No deadlines are set, which would cost a timer per connection.
 package main
 
 import (
@@ -19,17 +19,17 @@ import (
 )
 
 const (
-	// shards of the map of connections, and how many each has room for at
-	// first: its default, and a round number.
+	// Shards of the map of connections, and their initial capacity: the
+	// default, and a round number.
 	shards   = 16
 	capacity = 128
-	// readBuffer is enough for clients that say little; 4 KiB by default,
-	// which would only make it look worse where connections are idle.
+	// readBuffer is enough for clients that send little; the default of 4 KiB
+	// would only make it look worse with idle connections.
 	readBuffer = 1 << 10
 )
 
-// front is all clients; its methods are called by the library on the
-// goroutine that reads the connection.
+// front is all clients; the library calls its methods on the goroutine that
+// reads the connection.
 type front struct {
 	gws.BuiltinEventHandler
 	upgrader *gws.Upgrader
@@ -47,7 +47,7 @@ func main() {
 	control.Main("gws", f, f.broadcast)
 }
 
-// ServeHTTP takes a client.
+// ServeHTTP adds a client.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn, err := f.upgrader.Upgrade(w, r)
 	if err != nil {
@@ -56,26 +56,26 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go conn.ReadLoop()
 }
 
-// OnOpen greets a client. The connection's queue keeps the order: what is
-// broadcast from the moment it is known goes out behind the init message, and a
-// client that has that message misses nothing.
+// OnOpen greets a client. The connection's queue keeps the order: a broadcast
+// that begins once the client is known follows the init message, and a client
+// that has that message misses nothing.
 func (f *front) OnOpen(conn *gws.Conn) {
 	conn.Async(func() {
 		f.clients.Store(conn, struct{}{})
-		_ = conn.WriteMessage(gws.OpcodeText, control.InitMessage()) // OnClose, if it fails
+		_ = conn.WriteMessage(gws.OpcodeText, control.InitMessage()) // OnClose is called if it fails
 	})
 }
 
-// OnClose is called once for every client that was opened; through the queue,
-// so that it comes after what OnOpen has put there.
+// OnClose is called once for every opened client; it goes through the queue, so
+// that it follows what OnOpen has put there.
 func (f *front) OnClose(conn *gws.Conn, _ error) {
 	conn.Async(func() { f.clients.Delete(conn) })
 }
 
-// OnMessage throws away what clients say.
+// OnMessage discards what clients send.
 func (f *front) OnMessage(_ *gws.Conn, message *gws.Message) { message.Close() }
 
-// OnPing answers.
+// OnPing answers a ping.
 func (f *front) OnPing(conn *gws.Conn, payload []byte) { _ = conn.WritePong(payload) }
 
 // broadcast queues a message for all clients.

@@ -1,6 +1,6 @@
-// Command noop is an HTTP server that does nothing: a fasthttp handler with
-// one fixed answer, the one that castgate gives to a push that has reached one
-// client. What castgate's control port can do is measured against it.
+// Command noop is an HTTP server that does nothing: a fasthttp handler with one
+// fixed answer, which castgate gives to a push that has reached one client. It
+// is the baseline for castgate's control port.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// maxBody is the largest body taken in bytes, the same as castgate's.
+// maxBody is the largest accepted body in bytes, the same as castgate's.
 const maxBody = 1 << 20
 
 var (
@@ -24,8 +24,8 @@ var (
 
 func main() {
 	// The harness gives every server a port for clients; this one has none.
-	flag.String("listen", "", "taken and ignored: it holds no WebSockets")
-	control := flag.String("control", "127.0.0.1:7273", "address for HTTP requests, of whatever kind")
+	flag.String("listen", "", "accepted and ignored: it holds no WebSockets")
+	control := flag.String("control", "127.0.0.1:7273", "address for HTTP requests of any kind")
 	flag.Parse()
 	if err := run(*control); err != nil {
 		fmt.Fprintln(os.Stderr, "noop:", err)
@@ -34,7 +34,7 @@ func main() {
 }
 
 func run(control string) error {
-	// As castgate's control port is set up.
+	// Configured like castgate's control port.
 	server := &fasthttp.Server{
 		Handler: func(ctx *fasthttp.RequestCtx) {
 			ctx.Response.Header.SetContentTypeBytes(contentType)

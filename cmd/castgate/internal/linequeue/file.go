@@ -10,24 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MostHanging is how many writers and openings that hang are left behind before
-// no further file is opened: each keeps a thread.
+// MostHanging is how many hanging writers and opens are abandoned before no
+// further file is opened: each keeps a thread.
 const MostHanging = 8
 
 // ErrManyHang is the error of a file that is not opened because of MostHanging.
 var ErrManyHang = fmt.Errorf("%d earlier log files still hang; no further file is opened", MostHanging)
 
-// Open opens a file that lines are appended to, makes it, for its owner only,
-// if there is none, and starts a Writer to it. It waits for the system for at
-// most so long. A FIFO needs a reader. Where the file ends in the middle of a
-// line, the first line begins on one of its own.
+// Open opens a file for appending lines, creates it for its owner only if it
+// does not exist, and starts a Writer for it. It waits for the system for at
+// most most. A FIFO needs a reader. If the file ends in the middle of a line,
+// the first line starts a new one.
 func (s *Set) Open(path string, most time.Duration) (*Writer, error) {
 	s.mu.Lock()
 	if s.hanging >= MostHanging {
 		s.mu.Unlock()
 		return nil, ErrManyHang
 	}
-	s.hanging++ // until it has come back
+	s.hanging++ // until it has returned
 	s.mu.Unlock()
 	type outcome struct {
 		w   *Writer
@@ -63,8 +63,8 @@ func (s *Set) Open(path string, most time.Duration) (*Writer, error) {
 
 // open does what may hang.
 func (s *Set) open(path string) (*Writer, error) {
-	// Without O_NONBLOCK a FIFO that nobody reads would not even open. With it,
-	// a write to one can be given up.
+	// Without O_NONBLOCK, opening a FIFO without a reader would block. With it,
+	// a write to one can be abandoned.
 	f, err := s.openFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func (e *HangsError) Error() string {
 	return fmt.Sprintf("opening %s took longer than %v", e.Path, e.Waited)
 }
 
-// endsTorn tells whether a file of this size ends in the middle of a line, as
-// far as it may be read.
+// endsTorn reports whether a file of this size ends in the middle of a line, if
+// it is readable.
 func endsTorn(path string, length int64) bool {
 	reader, err := os.Open(path)
 	if err != nil {
@@ -100,9 +100,9 @@ func endsTorn(path string, length int64) bool {
 	return n == 1 && last[0] != '\n'
 }
 
-// file is a place that lines go to, whose Write waits while the file is full
-// for the moment. An open file belongs to whoever has it open: another process
-// may have made one not blocking that was, such as a terminal.
+// file is a destination whose Write waits while the file is temporarily full.
+// File status flags are shared by all who have the file open: another process
+// may have made a file, such as a terminal, non-blocking.
 type file struct{ *os.File }
 
 func (f file) Write(b []byte) (n int, err error) {

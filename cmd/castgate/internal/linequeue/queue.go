@@ -1,10 +1,10 @@
-// Package linequeue keeps programs from waiting for whoever reads what they
-// write for people: a terminal, a pipe, a disk.
+// Package linequeue keeps programs from waiting for the readers of their logs:
+// a terminal, a pipe, a disk.
 //
 // A Queue takes whole lines and never blocks. A Writer is the goroutine of one
-// place that lines go to, and the only one that waits for it. Lines that find no
-// room, or that the place does not take, are dropped and counted, and as soon as
-// there is room again one line says how many they were.
+// destination, and the only one that waits for it. Lines that find no room, or
+// that the destination does not accept, are dropped and counted, and as soon as
+// there is room again one line reports how many they were.
 package linequeue
 
 import (
@@ -17,38 +17,38 @@ import (
 )
 
 // Set is the queues of one process. Lines of several queues that go to the same
-// Writer keep the order in which they were written.
+// Writer keep the order in which they were queued.
 type Set struct {
 	mu      sync.Mutex
 	last    uint64 // number of the line that was queued last
 	queues  []*Queue
-	hanging int           // writers and openings that were given up and have not come back
-	rested  chan struct{} // a Writer has nothing to do; for Flush
-	// openFile is os.OpenFile, for tests too.
+	hanging int           // writers and opens that were abandoned and have not returned
+	rested  chan struct{} // signals Flush that a Writer has become idle
+	// openFile is os.OpenFile; tests replace it.
 	openFile func(path string, flag int, mode os.FileMode) (*os.File, error)
 }
 
-// NewSet makes a Set without queues.
+// NewSet returns a Set without queues.
 func NewSet() *Set { return &Set{rested: make(chan struct{}, 1), openFile: os.OpenFile} }
 
-// Limits are how much may wait in a Queue.
+// Limits limit what may wait in a Queue.
 type Limits struct{ Lines, Bytes int }
 
-// Queue is the lines of one log that wait to be written. Its methods may be
-// called from any goroutine and never block.
+// Queue is the waiting lines of one log. Its methods may be called from any
+// goroutine and never block.
 type Queue struct {
 	set    *Set
 	limits Limits
 	told   func(lost uint64) []byte
 
-	// under set.mu
+	// Guarded by set.mu.
 	to      *Writer // nil: lines are discarded
 	lines   []entry
 	bytes   int
-	full    bool   // no line is taken until half of the room is free
-	dropped uint64 // behind the last of lines
-	failed  uint64 // taken from lines and not written, since the last that was
-	writing int    // taken from lines, by writers that have not come back
+	full    bool   // no line is accepted until half of the room is free
+	dropped uint64 // after the last of lines
+	failed  uint64 // removed from lines but not written, since the last written line
+	writing int    // removed from lines by writers that have not returned
 
 	writtenLines, droppedLines atomic.Uint64
 }
@@ -56,16 +56,16 @@ type Queue struct {
 // entry is a line that waits.
 type entry struct {
 	number uint64 // in the Set
-	text   []byte // empty: there is only something to tell
+	text   []byte // empty: only reports lost lines
 	from   *Source
-	lost   uint64 // how many were dropped just before it
+	lost   uint64 // how many lines were dropped just before it
 }
 
 // ErrFull is the error of a line that found no room.
 var ErrFull = errors.New("linequeue: no room for a line")
 
 // Queue adds a queue. Its lines are discarded until it is pointed to a Writer.
-// told makes the line that says how many were lost; it must not write to a
+// told makes the line that reports how many were lost; it must not write to a
 // queue of the Set.
 func (s *Set) Queue(l Limits, told func(lost uint64) []byte) *Queue {
 	q := &Queue{set: s, limits: l, told: told}
@@ -79,14 +79,14 @@ func (s *Set) Queue(l Limits, told func(lost uint64) []byte) *Queue {
 // ErrFull.
 func (q *Queue) Write(line []byte) (int, error) { return q.add(line, nil) }
 
-// Source is one of those who write to a Queue, with counts of its own.
+// Source is one of a Queue's producers, with counts of its own.
 type Source struct {
 	queue            *Queue
 	written, dropped atomic.Uint64
 }
 
-// Source adds one of those who write to the queue. What it writes counts for the
-// queue as well.
+// Source adds a producer to the queue. What it writes also counts for the
+// queue.
 func (q *Queue) Source() *Source { return &Source{queue: q} }
 
 // Write is Queue.Write.
@@ -136,9 +136,9 @@ func (q *Queue) add(line []byte, from *Source) (int, error) {
 	return len(line), nil
 }
 
-// hasRoom tells whether a line of n bytes is taken. After one that was not, the
-// next has to wait for half of the room: so a gap is told of once, and not before
-// every line that just fits in.
+// hasRoom reports whether a line of n bytes is accepted. After a refusal, half
+// of the room must become free first: so a gap is reported once, and not before
+// every line that just fits.
 func (q *Queue) hasRoom(n int) bool {
 	lines, size := q.limits.Lines, q.limits.Bytes
 	if q.full && (len(q.lines) > lines/2 || q.bytes > size/2) {
@@ -150,12 +150,11 @@ func (q *Queue) hasRoom(n int) bool {
 // Written is how many lines have been written since the start.
 func (q *Queue) Written() uint64 { return q.writtenLines.Load() }
 
-// Dropped is how many lines were lost since the start: for want of room, or
-// because the place where they should go did not take them.
+// Dropped is how many lines were lost since the start, because there was no
+// room or the destination did not accept them.
 func (q *Queue) Dropped() uint64 { return q.droppedLines.Load() }
 
-// Waiting is how many lines have been taken and are neither written nor lost
-// yet.
+// Waiting is how many accepted lines are neither written nor lost yet.
 func (q *Queue) Waiting() int {
 	q.set.mu.Lock()
 	defer q.set.mu.Unlock()
@@ -169,10 +168,9 @@ func (q *Queue) To() *Writer {
 	return q.to
 }
 
-// Point sends what waits, and what is written from now on, to w; nil discards
-// what is written from now on, and leaves what waits to the Writer before. A
-// Writer that no queue points to any more ends and closes what it writes to, as
-// soon as it can: nobody waits for it.
+// Point sends waiting and future lines to w; nil discards future lines and
+// leaves waiting ones to the previous Writer. A Writer that no queue points to
+// ends and closes its destination as soon as it can; nothing waits for it.
 func (q *Queue) Point(w *Writer) {
 	s := q.set
 	s.mu.Lock()
@@ -190,7 +188,7 @@ func (q *Queue) Point(w *Writer) {
 	}
 	s.mu.Unlock()
 	if retired {
-		patience := time.Duration(0) // what it cannot write goes to w instead
+		patience := time.Duration(0) // what it cannot write goes to w
 		if w == nil {
 			patience = restPatience
 		}
@@ -212,15 +210,15 @@ func (s *Set) pointedTo(w *Writer) bool {
 	return false
 }
 
-// Hanging is how many writers and openings were given up because they hang, and
-// have not come back.
+// Hanging is how many writers and opens were abandoned because they hang, and
+// have not returned.
 func (s *Set) Hanging() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.hanging
 }
 
-// pop takes the first line. set.mu is held.
+// pop removes the first line. The caller holds set.mu.
 func (q *Queue) pop() entry {
 	e := q.lines[0]
 	q.lines[0] = entry{}
@@ -232,8 +230,8 @@ func (q *Queue) pop() entry {
 	return e
 }
 
-// Flush waits until everything that was queued is written or lost, at most for
-// so long. It tells whether that is so. One goroutine at a time.
+// Flush waits until everything queued is written or lost, but at most for most.
+// It reports whether that is so. It may be called by one goroutine at a time.
 func (s *Set) Flush(most time.Duration) bool {
 	deadline := time.NewTimer(most)
 	defer deadline.Stop()

@@ -8,31 +8,31 @@ import (
 )
 
 const (
-	// restPatience is how long a Writer that is given up may take for what is
-	// left to it.
+	// restPatience is how long an abandoned Writer may take for the lines left
+	// to it.
 	restPatience = time.Second
-	// leastPause and mostPause are between two attempts to tell of lines that a
-	// place did not take, while no other line comes.
+	// leastPause and mostPause bound the time between two attempts to report
+	// lost lines while no other line comes.
 	leastPause = time.Second
 	mostPause  = time.Minute
 )
 
-// Writer writes the lines of the queues that point to it to one place, one
-// after the other, on a goroutine of its own.
+// Writer writes the lines of the queues that point to it to one destination,
+// one after another, on a goroutine of its own.
 type Writer struct {
 	set   *Set
 	place io.Writer
-	info  os.FileInfo   // of a file; nil if it is none
-	ours  bool          // it was opened here, and is closed at the end
-	wake  chan struct{} // has room for one
-	pause time.Duration // until what was lost is told of again
+	info  os.FileInfo   // of a file, otherwise nil
+	ours  bool          // it was opened here and is closed at the end
+	wake  chan struct{} // capacity 1
+	pause time.Duration // before lost lines are reported again
 
-	// under set.mu
-	retired bool // no queue points here
+	// Guarded by set.mu.
+	retired bool // no queue points to this Writer
 	busy    bool
-	rest    []legacy // of queues that point nowhere now
+	rest    []legacy // of queues that no longer point anywhere
 
-	// torn: the last that was written is a part of a line.
+	// torn says that the last write wrote only part of a line.
 	torn bool
 }
 
@@ -42,8 +42,8 @@ type legacy struct {
 	lines []entry
 }
 
-// Writer starts a Writer to a place that is open already and stays open. It may
-// be an *os.File in any mode: where one cannot be written to for the moment
+// Writer starts a Writer for a destination that is already open and stays open.
+// It may be an *os.File in any mode: if it cannot be written to at the moment
 // (EAGAIN), the Writer waits.
 func (s *Set) Writer(place io.Writer) *Writer {
 	w := &Writer{set: s, place: place}
@@ -60,7 +60,7 @@ func (w *Writer) start() *Writer {
 	return w
 }
 
-// Same tells whether two Writers write to the same file, pipe or terminal.
+// Same reports whether two Writers write to the same file, pipe or terminal.
 func (w *Writer) Same(v *Writer) bool {
 	return v != nil && (w == v || w.info != nil && v.info != nil && os.SameFile(w.info, v.info))
 }
@@ -82,7 +82,7 @@ func (w *Writer) ring() {
 	}
 }
 
-// hurry lets a write that waits end after so long, where the system can.
+// hurry lets a waiting write end after patience, if the system supports it.
 func (w *Writer) hurry(patience time.Duration) {
 	if f, ok := w.place.(file); ok {
 		_ = f.SetWriteDeadline(time.Now().Add(patience))
@@ -121,9 +121,9 @@ func (w *Writer) run() {
 	}
 }
 
-// next takes the line that comes next, with its queue; none for now if that is
-// nil. If it is asked to try again, that may be one that only tells what was
-// not written before.
+// next removes the next line and returns it with its queue; first is nil if
+// there is none. With again, the entry may only report lines that were not
+// written before.
 func (w *Writer) next(again bool) (first *Queue, e entry, ended bool) {
 	s := w.set
 	s.mu.Lock()
@@ -157,7 +157,7 @@ func (w *Writer) next(again bool) (first *Queue, e entry, ended bool) {
 	return nil, e, false
 }
 
-// inherited takes the next line of a queue that points nowhere now.
+// inherited removes the next line of a queue that no longer points anywhere.
 func (w *Writer) inherited() (*Queue, entry) {
 	for len(w.rest) > 0 {
 		l := &w.rest[0]
@@ -171,7 +171,7 @@ func (w *Writer) inherited() (*Queue, entry) {
 	return nil, entry{}
 }
 
-// owes tells whether lines were lost here that nothing has told of yet.
+// owes reports whether lines were lost here that have not been reported yet.
 func (w *Writer) owes() bool {
 	w.set.mu.Lock()
 	defer w.set.mu.Unlock()
@@ -183,7 +183,7 @@ func (w *Writer) owes() bool {
 	return false
 }
 
-// write writes a line, after one that tells how many were lost before it, if
+// write writes a line, after one that reports how many were lost before it, if
 // any were.
 func (w *Writer) write(q *Queue, e entry) {
 	w.set.mu.Lock()
@@ -222,8 +222,8 @@ func (w *Writer) write(q *Queue, e entry) {
 	}
 }
 
-// handedOn gives a line that a Writer was not to wait for any longer back to
-// its queue, which points to another.
+// handedOn returns a line that a Writer was not to wait for any longer to its
+// queue, which points to another Writer.
 func (w *Writer) handedOn(q *Queue, e entry, err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
@@ -233,15 +233,15 @@ func (w *Writer) handedOn(q *Queue, e entry, err error) bool {
 	if q.to == nil || q.to == w {
 		return false
 	}
-	e.lost = 0 // that is told of already, or in failed
+	e.lost = 0 // that was reported already, or is in failed
 	q.lines = append([]entry{e}, q.lines...)
 	q.bytes += len(e.text)
 	q.to.ring()
 	return true
 }
 
-// put writes one line, on a line of its own: behind a part of another that was
-// written it begins with a newline.
+// put writes one line on a line of its own: after a partly written line it
+// begins with a newline.
 func (w *Writer) put(line []byte) error {
 	if w.torn {
 		line = append([]byte{'\n'}, line...)
