@@ -106,7 +106,7 @@ func TestFloorsCountWhatIsLost(t *testing.T) {
 
 func TestFloorsRefuse(t *testing.T) {
 	bothFloors(t, func(t *testing.T, s *server) {
-		if _, err := s.control.PushClient(t.Context(), "c", nil); err == nil || !strings.Contains(err.Error(), "all=1 only") {
+		if _, err := s.control.PushClient(t.Context(), "c", nil); err == nil || !strings.Contains(err.Error(), "supports only all=1") {
 			t.Errorf("%v", err)
 		}
 		if _, err := s.control.Broadcast(t.Context(), make([]byte, 1<<20+1)); err == nil || !strings.Contains(err.Error(), "413") {

@@ -182,7 +182,7 @@ static int request(int fd, char *b, int len) {
     } else if (!strncmp(b, "POST /v1/push/raw?all=1 ", 24)) {
         publish(fd, b + head, body);
     } else {
-        answer(fd, "400 Bad Request", "{\"detail\":\"floor knows all=1 only\"}");
+        answer(fd, "400 Bad Request", "{\"detail\":\"floor supports only all=1\"}");
     }
     return head + body;
 }
