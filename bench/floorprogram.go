@@ -28,7 +28,7 @@ func obtainFloor(ctx context.Context, root, dir string) (string, error) {
 	}
 	sources, err := filepath.Glob(filepath.Join(root, floorSources))
 	if err != nil || len(sources) == 0 {
-		return "", fmt.Errorf("no sources of the floor under %s: %w", filepath.Join(root, floorSources), err)
+		return "", fmt.Errorf("build floor: no sources match %s", filepath.Join(root, floorSources))
 	}
 	args := append([]string{"-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", binary}, sources...)
 	if out, err := exec.CommandContext(ctx, cc, args...).CombinedOutput(); err != nil {
