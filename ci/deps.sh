@@ -16,6 +16,7 @@ if [ "${1:-}" != bench ]; then
 	{ python3 -c 'import wheel, setuptools, pip, venv' || /usr/bin/python3 -c 'import wheel, setuptools, pip, venv'; } >/dev/null 2>&1 ||
 		missing="$missing python3-setuptools python3-wheel python3-pip python3-venv"
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
+	command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing="$missing firefox-esr"
 fi
 [ -n "$missing" ] || exit 0
 

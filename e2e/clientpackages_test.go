@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,8 +30,8 @@ func newQuickstart(t *testing.T) *quickstart {
 	return &quickstart{g: g, c: g.Dial(t), dir: t.TempDir()}
 }
 
-// write writes the n-th code block in this language of a page of documentation.
-func (q *quickstart) write(t *testing.T, page, language string, n int, name string) {
+// codeBlock is the n-th code block in this language of a page of documentation.
+func codeBlock(t *testing.T, page, language string, n int) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(wstest.Root(t), page))
 	if err != nil {
@@ -37,7 +41,13 @@ func (q *quickstart) write(t *testing.T, page, language string, n int, name stri
 	if len(blocks) <= n {
 		t.Fatalf("%s has %d blocks in %s", page, len(blocks), language)
 	}
-	if err := os.WriteFile(filepath.Join(q.dir, name), []byte(blocks[n][1]), 0o600); err != nil {
+	return blocks[n][1]
+}
+
+// write writes a code block of the documentation into the project.
+func (q *quickstart) write(t *testing.T, page, language string, n int, name string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(q.dir, name), []byte(codeBlock(t, page, language, n)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -128,4 +138,76 @@ func TestPythonClient(t *testing.T) {
 	if !regexp.MustCompile(`Ran \d\d tests in`).MatchString(out) {
 		t.Error(out)
 	}
+}
+
+// pageLimit is how many bytes the client for pages may have, compressed as servers
+// do, not minified.
+const pageLimit = 3 << 10
+
+// TestPageClientPackage: the size of the client for pages, its unit tests, its
+// types, and the package that npm makes of it.
+func TestPageClientPackage(t *testing.T) {
+	t.Parallel()
+	root := wstest.Root(t)
+	text, err := os.ReadFile(filepath.Join(root, "clients/js/castgate.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compressed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&compressed, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(text)
+	w.Close()
+	t.Logf("%d bytes, %d compressed", len(text), compressed.Len())
+	if compressed.Len() > pageLimit {
+		t.Errorf("castgate.js has %d bytes compressed, more than %d", compressed.Len(), pageLimit)
+	}
+	out := ran(t, root, program(t, "node", "nodejs"), "--test", "clients/js/test/page.test.mjs")
+	if !strings.Contains(out, "fail 0") || !regexp.MustCompile(`pass \d\d`).MatchString(out) {
+		t.Error(out)
+	}
+	dir := packed(t, "clients/js", "castgate.d.ts", "castgate.js", "package.json", "README.md")
+	usage := `import { connect, Message, type State } from '@castgate/page';
+const c = connect('ws://x/', { bind: async (id, signal) => fetch('/b?' + id, { signal }), message: (m: Message) => m.text?.length, state: (s: State, d) => d.delay, token: (renew) => String(renew) });
+// @ts-expect-error: no such option
+connect('ws://x/', { bnid: '/b' });
+c.open();
+`
+	if err := os.WriteFile(filepath.Join(dir, "usage.ts"), []byte(usage), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ran(t, dir, filepath.Join(nodeTools(t), "tsc"), "--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "--module", "esnext", "--moduleResolution", "bundler", "usage.ts")
+	ran(t, dir, program(t, "node", "nodejs"), "--input-type=module", "-e", "import { connect } from '@castgate/page'; if (typeof connect !== 'function') process.exit(1)")
+}
+
+// packed makes npm's package of a folder, which must hold exactly these files, and
+// installs it into an empty project.
+func packed(t *testing.T, folder string, files ...string) (dir string) {
+	t.Helper()
+	npm := program(t, "npm")
+	dir = t.TempDir()
+	var packages []struct {
+		Filename string
+		Files    []struct{ Path string }
+	}
+	out := ran(t, filepath.Join(wstest.Root(t), folder), npm, "pack", "--silent", "--json", "--pack-destination", dir)
+	if err := json.Unmarshal([]byte(out), &packages); err != nil || len(packages) != 1 {
+		t.Fatalf("npm pack printed %s: %v", out, err)
+	}
+	var got []string
+	for _, f := range packages[0].Files {
+		got = append(got, f.Path)
+	}
+	slices.Sort(got)
+	slices.Sort(files)
+	if !slices.Equal(got, files) {
+		t.Errorf("%s: the package has the files %q, want %q", folder, got, files)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"name":"newcomer","private":true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ran(t, dir, npm, "install", "--silent", "--offline", "--no-audit", "--no-fund", "./"+packages[0].Filename)
+	return dir
 }

@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"castgate/internal/wstest"
+)
+
+// tab is a page in a browser.
+type tab struct {
+	t    *testing.T
+	eval func(expression string) string
+	// close closes the tab, as its user does.
+	close func()
+}
+
+// await waits until an expression contains all the words.
+func (p *tab) await(expression string, words ...string) string {
+	p.t.Helper()
+	var got string
+	wstest.Await(p.t, func() string {
+		got = p.eval(expression)
+		for _, word := range words {
+			if !strings.Contains(got, word) {
+				return fmt.Sprintf("%s is %q, without %q", expression, got, word)
+			}
+		}
+		return ""
+	})
+	return got
+}
+
+const (
+	pageState = "document.getElementById('state')?.textContent"
+	pageLog   = "document.getElementById('log')?.textContent"
+)
+
+// browsers open a tab; the second tab is in the same browser as the first.
+var browsers = map[string]func(t *testing.T) func(url string) *tab{
+	"chromium": func(t *testing.T) func(url string) *tab {
+		program(t, "chromium", "chromium-browser", "google-chrome")
+		first := openPage(t, "about:blank")
+		return func(url string) *tab {
+			ctx, cancel := chromedp.NewContext(first.ctx)
+			t.Cleanup(cancel)
+			p := &page{t: t, ctx: ctx}
+			p.do(chromedp.Navigate(url))
+			eval := func(expression string) string {
+				t.Helper()
+				got, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+expression+")"))
+				if err != nil {
+					t.Fatalf("%s: %v", expression, err)
+				}
+				return got
+			}
+			return &tab{t: t, eval: eval, close: func() { chromedp.Cancel(ctx) }}
+		}
+	},
+	"firefox": func(t *testing.T) func(url string) *tab {
+		f := openFirefox(t)
+		return func(url string) *tab {
+			eval, closeTab := f.open(url)
+			return &tab{t: t, eval: eval, close: closeTab}
+		}
+	},
+}
+
+// site serves the page of e2e/testdata.
+func site(t *testing.T, g *wstest.Gateway) (address string, binds *atomic.Int64) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(wstest.Root(t), "e2e/testdata/page.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	binds = new(atomic.Int64)
+	s := httptest.NewServer(pageSite(t, g, string(text), binds))
+	t.Cleanup(s.Close)
+	return s.URL + "/?ws=" + url.QueryEscape("ws://"+g.Addr+"/"), binds
+}
+
+// pageSite serves a page, the client, and a backend that binds it to ann and counts.
+func pageSite(t *testing.T, g *wstest.Gateway, html string, binds *atomic.Int64) http.Handler {
+	t.Helper()
+	client, err := os.ReadFile(filepath.Join(wstest.Root(t), "clients/js/castgate.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, html)
+	})
+	mux.HandleFunc("GET /castgate.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		w.Write(client)
+	})
+	mux.HandleFunc("POST /bind", func(w http.ResponseWriter, r *http.Request) {
+		var asked struct {
+			ClientID string `json:"client_id"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || strings.Contains(html, "X-Page") && r.Header.Get("X-Page") != "yes" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		binds.Add(1)
+		status, _, err := g.TryControl("POST", "/v1/bind", M{"client_id": asked.ClientID, "uid": "ann"})
+		if err != nil {
+			status = http.StatusBadGateway
+		}
+		w.WriteHeader(status)
+	})
+	return mux
+}
+
+// TestPageInBrowsers: the client of clients/js in browsers.
+func TestPageInBrowsers(t *testing.T) {
+	t.Parallel()
+	for name, start := range browsers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			open := start(t)
+			g := wstest.Start(t)
+			address, binds := site(t, g)
+			pageRoundTrip(t, g, open(address))
+			binds.Store(0)
+			pagesShare(t, g, open(address+"&share"), open(address+"&share"), binds)
+			pageQuickstart(t, g, open)
+		})
+	}
+}
+
+// pageRoundTrip: messages of every kind, a gateway that is killed and starts again,
+// events of the page, a kick.
+func pageRoundTrip(t *testing.T, g *wstest.Gateway, p *tab) {
+	t.Helper()
+	before := p.await(pageState, "open")
+	g.Push(wstest.To("uids", "ann"), "héllo <b>")
+	g.OK("POST", "/v1/push", M{"to": wstest.All(), "json": M{"n": 1}})
+	g.OK("POST", "/v1/push", M{"to": wstest.All(), "base64": "AP8="})
+	p.await(pageLog, "text héllo <b>", `json {"n":1}`, "binary 0,255")
+
+	g.Kill()
+	p.await(pageState, "waiting")
+	g.Restart()
+	if after := p.await(pageState, "open"); after == before {
+		t.Errorf("the state is %q again", after)
+	}
+	g.Push(wstest.To("uids", "ann"), "after the restart")
+	p.await(pageLog, "after the restart")
+
+	p.eval("(dispatchEvent(new Event('offline')), dispatchEvent(new Event('online')))")
+	p.await("states.filter(s => s === 'open').length", "3")
+	g.AwaitMetric("castgate_connections", 1) // the old connection is gone
+
+	g.OK("POST", "/v1/kick", M{"all": true, "code": 4001, "reason": "replaced"})
+	p.await(pageState, "stopped", "4001", "replaced")
+	p.eval("page.open()")
+	p.await(pageState, "open")
+	p.eval("page.close()")
+	p.await(pageState, "stopped")
+	g.AwaitMetric("castgate_connections", 0)
+}
+
+// pagesShare: two tabs, one connection, which outlives the tab that has opened it.
+func pagesShare(t *testing.T, g *wstest.Gateway, first, second *tab, binds *atomic.Int64) {
+	t.Helper()
+	first.await(pageState, "open")
+	second.await(pageState, "open")
+	if a, b := first.eval("page.clientId"), second.eval("page.clientId"); a != b || a == "" {
+		t.Errorf("the tabs have the ids %q and %q", a, b)
+	}
+	g.AwaitMetric("castgate_connections", 1)
+	if n := binds.Load(); n != 1 {
+		t.Errorf("%d binds", n)
+	}
+	g.Push(wstest.To("uids", "ann"), "to both")
+	g.OK("POST", "/v1/push", M{"to": wstest.All(), "base64": "AP8="})
+	first.await(pageLog, "text to both", "binary 0,255")
+	second.await(pageLog, "text to both", "binary 0,255")
+	first.close()
+	g.Push(wstest.To("uids", "ann"), "to the second")
+	second.await(pageLog, "text to the second")
+	g.Kill()
+	second.await(pageState, "waiting")
+	g.Restart()
+	second.await(pageState, "open") // bound by the tab that is left
+	g.Push(wstest.To("uids", "ann"), "after the restart")
+	second.await(pageLog, "after the restart")
+	second.eval("page.close()")
+	g.AwaitMetric("castgate_connections", 0)
+}
+
+// pageQuickstart: the page of the documentation, with the address of this gateway.
+func pageQuickstart(t *testing.T, g *wstest.Gateway, open func(url string) *tab) {
+	t.Helper()
+	text := codeBlock(t, "clients/js/README.md", "html", 0)
+	const documented = "ws://127.0.0.1:7272/"
+	if !strings.Contains(text, documented) {
+		t.Fatalf("the page does not connect to %s", documented)
+	}
+	handler := pageSite(t, g, strings.Replace(text, documented, "ws://"+g.Addr+"/", 1), new(atomic.Int64))
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	p := open(s.URL)
+	p.await(pageState, "open")
+	g.OK("POST", "/v1/push", M{"to": wstest.To("uids", "ann"), "json": M{"hello": "from the documentation"}})
+	p.await(pageLog, "from the documentation")
+}
