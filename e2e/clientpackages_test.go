@@ -211,3 +211,42 @@ func packed(t *testing.T, folder string, files ...string) (dir string) {
 	ran(t, dir, npm, "install", "--silent", "--offline", "--no-audit", "--no-fund", "./"+packages[0].Filename)
 	return dir
 }
+
+// TestQuickstartNode installs what npm packs of clients/node into an empty project,
+// runs the example of its page and compiles code that uses its types.
+func TestQuickstartNode(t *testing.T) {
+	t.Parallel()
+	q := newQuickstart(t)
+	q.dir = packed(t, "clients/node", "castgate.js", "castgate.d.ts", "command.js", "error.js", "events.js", "transport.js", "types.d.ts", "package.json", "README.md")
+	q.write(t, "clients/node/README.md", "js", 0, "quickstart.mjs")
+	q.expect(t, q.run(t, program(t, "node", "nodejs"), "quickstart.mjs", q.c.ID), "reached 1", q.c.ID+" 42", "unknown_client 404")
+	usage := `import { CastgateError, Client, verify, type PushAnswer } from '@castgate/backend';
+const g = new Client('unix:/x', { key: 'k', timeout: 1, tls: { ca: 'x', minVersion: 'TLSv1.3' } });
+const a: PushAnswer = await g.push({ to: { uids: ['a'] }, data: new Uint8Array(1), wait: true }, { signal: AbortSignal.timeout(1) });
+for await (const { uid, clients } of g.uids({ group: 'g' })) uid.length + clients + (a.written ?? 0);
+const [first] = await g.batch().bind({ client_id: 'c', uid: 'u' }).kick({ to: { all: true } }).send();
+if (first.error instanceof CastgateError && first.error.code === 'unknown_client') verify(new Headers(), '', ['s'])[0].id;
+// @ts-expect-error: a push without a message
+await g.push({ to: { all: true } });
+// @ts-expect-error: no such code
+new CastgateError('busy', '').code === 'bussy';
+`
+	if err := os.WriteFile(filepath.Join(q.dir, "usage.mts"), []byte(usage), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ran(t, q.dir, filepath.Join(nodeTools(t), "tsc"), "--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--module", "nodenext", "--moduleResolution", "nodenext", "usage.mts")
+}
+
+// TestNodeClient runs the unit tests of clients/node. One compares the verifier with
+// the reference library of Standard Webhooks.
+func TestNodeClient(t *testing.T) {
+	t.Parallel()
+	tools := filepath.Join(nodeTools(t), "..", "..", "package.json")
+	cmd := exec.Command(program(t, "node", "nodejs"), "--test", "clients/node/test/client.test.mjs")
+	cmd.Dir = wstest.Root(t)
+	cmd.Env = append(os.Environ(), "TOOLS="+tools)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "fail 0") || !strings.Contains(string(out), "skipped 0") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

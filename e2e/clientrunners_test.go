@@ -20,6 +20,12 @@ var clientRunners = []clientRunner{
 	{language: "python asyncio", run: func(t *testing.T, jobs []clientJob) []clientResult {
 		return runJobs(t, jobs, program(t, "python3"), "clients/python/tests/vectors.py", "asyncio")
 	}},
+	{language: "node", run: func(t *testing.T, jobs []clientJob) []clientResult {
+		return runJobs(t, jobs, program(t, "node", "nodejs"), "clients/node/test/vectors.mjs", "http")
+	}},
+	{language: "node fetch", over: []string{"tcp"}, run: func(t *testing.T, jobs []clientJob) []clientResult {
+		return runJobs(t, jobs, program(t, "node", "nodejs"), "clients/node/test/vectors.mjs", "fetch")
+	}},
 }
 
 func runGo(t *testing.T, jobs []clientJob) []clientResult {

@@ -28,7 +28,11 @@ type clientScript struct {
 func TestClientScript(t *testing.T) {
 	t.Parallel()
 	for _, runner := range clientRunners {
-		for _, over := range []string{"tcp", "unix", "tls"} {
+		over := runner.over
+		if over == nil {
+			over = []string{"tcp", "unix", "tls"}
+		}
+		for _, over := range over {
 			t.Run(runner.language+" "+over, func(t *testing.T) {
 				t.Parallel()
 				runScript(t, runner, over)

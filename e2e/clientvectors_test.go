@@ -104,6 +104,8 @@ type clientResult struct {
 type clientRunner struct {
 	language string
 	run      func(t *testing.T, jobs []clientJob) []clientResult
+	// over is what the script runs over; nil is everything.
+	over []string
 	// lacks says why the language does not have what a vector shows.
 	lacks func(v *clientVector) string
 }

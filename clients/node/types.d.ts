@@ -1,0 +1,271 @@
+// Generated from the OpenAPI document by make clients. Do not edit.
+
+/** Codes of problems, in CastgateError.code. */
+export type ProblemCode =
+  | 'bad_request'
+  | 'body_too_large'
+  | 'browser'
+  | 'busy'
+  | 'deadline'
+  | 'duplicate_field'
+  | 'forbidden'
+  | 'header_too_large'
+  | 'http_version'
+  | 'internal'
+  | 'invalid_base64'
+  | 'invalid_close_code'
+  | 'invalid_cursor'
+  | 'invalid_json'
+  | 'invalid_limit'
+  | 'invalid_name'
+  | 'invalid_parameter'
+  | 'invalid_reason'
+  | 'invalid_session'
+  | 'invalid_utf8'
+  | 'invalid_value'
+  | 'length_required'
+  | 'missing_field'
+  | 'no_payload'
+  | 'no_target'
+  | 'not_ready'
+  | 'reload_refused'
+  | 'session_too_large'
+  | 'several_payloads'
+  | 'stopping'
+  | 'timeout'
+  | 'too_deep'
+  | 'too_many'
+  | 'too_many_connections'
+  | 'too_many_groups'
+  | 'unauthorized'
+  | 'unknown_client'
+  | 'unknown_field'
+  | 'unknown_parameter'
+  | 'unsupported_media_type'
+  | 'wrong_type'
+  ;
+
+/** Receivers: at least one of the lists, or all. A client named in several ways counts once; empty lists name nobody. */
+export interface Targets {
+  /** Every client. */
+  all?: boolean;
+  /** Clients by their ids. Unknown ones match nobody. */
+  client_ids?: string[];
+  /** All clients of these groups. */
+  groups?: string[];
+  /** All present connections of these uids. */
+  uids?: string[];
+}
+
+/** Excluded from to. */
+export interface Exclude {
+  /** Not to these clients. */
+  client_ids?: string[];
+  /** Not to these uids. */
+  uids?: string[];
+}
+
+export interface BindAnswer {
+  /** Connections closed by exclusive. */
+  kicked: number;
+  /** The uid the client had before. */
+  previous_uid: string | null;
+}
+
+export interface UnbindAnswer {
+  /** The uid that client_id had; null where uids are given. */
+  previous_uid: string | null;
+  /** Clients that lost their uid. */
+  unbound: number;
+}
+
+export interface MembershipAnswer {
+  /** Memberships (client × group) added or removed. */
+  changed: number;
+  unknown_client_ids: string[];
+}
+
+export interface UngroupAnswer {
+  /** Memberships that ended. */
+  changed: number;
+}
+
+export interface PushAnswer {
+  /** Deliveries that ended without being written. */
+  dropped: number;
+  /** Clients the push is for. */
+  matched: number;
+  /** Deliveries not ended yet; without wait all of them. */
+  queued: number;
+  /** With wait: frames handed to the kernel whole. */
+  written?: number;
+}
+
+export interface KickAnswer {
+  /** Clients closed. */
+  kicked: number;
+}
+
+export interface OnlineAnswer {
+  client_ids: Record<string, boolean>;
+  /** Connections by uid. */
+  uids: Record<string, number>;
+}
+
+export interface CountsAnswer {
+  groups: Record<string, number>;
+  uids: Record<string, number>;
+}
+
+export interface ReloadAnswer {
+  /** Settings whose value, or whose file's content, changed. */
+  changed: string[];
+  /** Settings whose new value is ignored until a restart. */
+  needs_restart: string[];
+}
+
+export interface ClientRow {
+  client_id: string;
+  connected_at: string;
+  groups: string[];
+  /** host:port; behind a trusted proxy, what the proxy reports, with port 0 if it reports none */
+  remote_addr: string;
+  /** null if none was set. */
+  session: Record<string, unknown> | null;
+  uid: string | null;
+}
+
+export interface ClientDetails {
+  client_id: string;
+  connected_at: string;
+  groups: string[];
+  /** Bytes queued for the client's socket. */
+  queued_bytes: number;
+  /** Frames queued for it. */
+  queued_frames: number;
+  /** host:port; behind a trusted proxy, what the proxy reports, with port 0 if it reports none */
+  remote_addr: string;
+  /** null if none was set. */
+  session: Record<string, unknown> | null;
+  uid: string | null;
+}
+
+export interface UIDRow {
+  clients: number;
+  uid: string;
+}
+
+export interface GroupRow {
+  clients: number;
+  group: string;
+}
+
+export interface ClientPage {
+  clients: ClientRow[];
+  /** The cursor parameter of the next page, null after the last. */
+  next_cursor: string | null;
+}
+
+export interface UIDPage {
+  /** The cursor parameter of the next page, null after the last. */
+  next_cursor: string | null;
+  uids: UIDRow[];
+}
+
+export interface GroupPage {
+  groups: GroupRow[];
+  /** The cursor parameter of the next page, null after the last. */
+  next_cursor: string | null;
+}
+
+export interface Stats {
+  /** Errors of accept on client listeners; each is retried. */
+  accept_errors: number;
+  /** Client sockets accepted. */
+  accepted: number;
+  /** Times an acceptor paused because of handshake-rate. */
+  accepts_delayed: number;
+  /** Client addresses tracked for connection limits or connect rates. */
+  addresses: number;
+  /** Bytes read from client sockets. */
+  bytes_received: number;
+  /** Bytes written to client sockets. */
+  bytes_sent: number;
+  /** Client connections closed, by reason. */
+  closes: Record<string, number>;
+  /** permessage-deflate (RFC 7692); all zero unless it is enabled. */
+  compression: {
+    /** Clients that negotiated it. */
+    clients: number;
+    /** Compressed messages that were refused, by reason. */
+    errors: Record<string, number>;
+    /** Compressed messages from clients. */
+    messages_received: number;
+    /** Bytes of their frames. */
+    push_bytes_after: number;
+    /** Bytes of payload of the compressed pushes. */
+    push_bytes_before: number;
+    /** Pushes compressed. */
+    pushes: number;
+    /** Pushes sent uncompressed because compression did not make them shorter. */
+    pushes_not_shorter: number;
+    /** Bytes they inflated to. */
+    received_bytes_after: number;
+    /** Compressed bytes from clients. */
+    received_bytes_before: number;
+  };
+  /** Clients whose handshake has finished. */
+  connections: number;
+  /** Deliveries dropped by reason. */
+  dropped: Record<string, number>;
+  /** Groups in use. */
+  groups: number;
+  /** Handshakes by result. */
+  handshakes: Record<string, number>;
+  /** How late the slowest event loop was for its last tick. */
+  loop_lag_seconds: number;
+  /** Event loops. */
+  loops: number;
+  /** Deliveries asked for; matched = written + dropped + queued. */
+  matched: number;
+  /** Maximum number of open client sockets. */
+  max_conns: number;
+  /** Messages received from clients. */
+  messages_received: number;
+  /** This gateway's number in a cluster. */
+  node: number;
+  /** Panics recovered. */
+  panics: number;
+  /** Pings sent to silent clients. */
+  pings_sent: number;
+  /** Pushes accepted. */
+  pushes: number;
+  /** Pushes answered 503. */
+  pushes_refused: number;
+  /** Accepted pushes that matched no client. */
+  pushes_unmatched: number;
+  /** Deliveries that are neither written nor dropped yet. */
+  queued: number;
+  /** Bytes queued for client sockets. */
+  queued_bytes: number;
+  /** Open client sockets, whatever their phase. */
+  sockets: number;
+  started_at: string;
+  /** Uids in use. */
+  uids: number;
+  /** System calls that wrote to client sockets. */
+  writes: number;
+  /** Deliveries written. */
+  written: number;
+}
+
+/** RFC 9457. */
+export interface Problem {
+  /** Stable, for programs. */
+  code: string;
+  /** For humans; may change. */
+  detail: string;
+  status: number;
+  title: string;
+  type: string;
+}
