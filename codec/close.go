@@ -19,7 +19,7 @@ type CloseError struct {
 	Reason string        // short, ASCII, fit for a close frame
 }
 
-// Error gives code and reason.
+// Error returns code and reason.
 func (e *CloseError) Error() string {
 	return "codec: close " + strconv.Itoa(int(e.Code)) + ": " + e.Reason
 }

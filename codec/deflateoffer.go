@@ -40,7 +40,7 @@ func DeflateAgreed(head []byte) (agreed bool, err error) {
 // not offered, is forbidden.
 func isDeflateAnswer(value []byte) bool {
 	var o offers
-	rest, ok := o.takeOffer(value)
+	rest, ok := o.readOffer(value)
 	d := o.deflate
 	return ok && len(rest) == 0 && d.offered && d.ServerNoContextTakeover && !d.ClientMaxWindowBits.Defined()
 }

@@ -18,9 +18,9 @@ type offers struct {
 	deflate   deflateTerm // the first acceptable offer of permessage-deflate
 }
 
-// take reads the value of one line. Several lines form one list (RFC 9110
+// add parses the value of one line. Several lines form one list (RFC 9110
 // section 5.3).
-func (o *offers) take(value []byte) {
+func (o *offers) add(value []byte) {
 	members := 0
 	for rest := value; len(rest) > 0; {
 		rest = skipBlank(rest)
@@ -32,7 +32,7 @@ func (o *offers) take(value []byte) {
 			continue
 		}
 		var ok bool
-		if rest, ok = o.takeOffer(rest); !ok {
+		if rest, ok = o.readOffer(rest); !ok {
 			o.malformed = true
 			return
 		}
@@ -43,8 +43,8 @@ func (o *offers) take(value []byte) {
 	}
 }
 
-// takeOffer reads one member of the list and returns what comes after it.
-func (o *offers) takeOffer(b []byte) (rest []byte, ok bool) {
+// readOffer reads one member of the list and returns what comes after it.
+func (o *offers) readOffer(b []byte) (rest []byte, ok bool) {
 	name, rest := cutToken(b)
 	if len(name) == 0 {
 		return nil, false
@@ -64,7 +64,7 @@ func (o *offers) takeOffer(b []byte) (rest []byte, ok bool) {
 			return nil, false
 		}
 		if terms.offered {
-			terms.take(parameter, value, valued)
+			terms.add(parameter, value, valued)
 		}
 	}
 	if terms.offered && !terms.refused && !o.deflate.offered {
@@ -141,10 +141,10 @@ type deflateTerm struct {
 	refused bool // a parameter is unknown, repeated, wrong or cannot be met
 }
 
-// take records a parameter. A bad one declines this offer, not the handshake
+// add records a parameter. A bad one declines this offer, not the handshake
 // (RFC 7692 section 7.1). client_max_window_bits says what the client could do;
 // the answer need not use it, since we inflate any window up to 32 KiB.
-func (d *deflateTerm) take(name, value []byte, valued bool) {
+func (d *deflateTerm) add(name, value []byte, valued bool) {
 	bits := windowBits(value)
 	right := false
 	switch {
@@ -165,7 +165,7 @@ func (d *deflateTerm) take(name, value []byte, valued bool) {
 }
 
 // windowBits reads 8 to 15 without leading zeros (RFC 7692 section 7.1.2). The
-// result is not defined for anything else.
+// result is undefined for anything else.
 func windowBits(value []byte) wsflate.WindowBits {
 	switch {
 	case len(value) == 1 && (value[0] == '8' || value[0] == '9'):

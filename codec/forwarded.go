@@ -6,33 +6,33 @@ import (
 	"strconv"
 )
 
-// Forwarded says what a request's X-Forwarded-For and Forwarded fields come to.
+// Forwarded is what a request's X-Forwarded-For and Forwarded fields say.
 type Forwarded uint8
 
 // The outcomes of [ForwardedFor].
 const (
 	ForwardedNone     Forwarded = iota // no such field, or trusted addresses only
 	ForwardedClient                    // an address that is not trusted
-	ForwardedUnknown                   // nothing that names an address: unknown, hidden, garbage
+	ForwardedUnknown                   // not an address: unknown, hidden or garbage
 	ForwardedConflict                  // the two fields name different clients
 )
 
 // ForwardedFor finds the client behind trusted proxies in the X-Forwarded-For
 // and Forwarded (RFC 7239) fields of a complete request head that came from a
-// trusted peer. Each proxy appends the address that it saw, so the list is
-// read from the right: the first address that is not trusted is the client;
-// what stands left of it, the client may have written itself. If all are
-// trusted, the leftmost is the client. Where the deciding place holds no
-// address the peer's is answered, as it is without any field. The port is 0
-// where none is told.
+// trusted peer. Each proxy appends the address that it saw, so the list is read
+// from the right: the first address that is not trusted is the client;
+// everything to its left may have been written by the client itself. If all are
+// trusted, the leftmost is the client. If the deciding entry is not an address,
+// or there is no field, the result is the peer's address. The port is 0 if none
+// is given.
 //
 // A client can send the one field that its proxy does not write, so two fields
-// that name somebody must agree. One that names nobody on purpose contradicts
-// nothing: its deciding place has no "for", "unknown" or a made-up name that begins
-// with _ (RFC 7239 section 6).
+// that name clients must agree. A field whose deciding entry deliberately names
+// nobody contradicts nothing: it has no "for", or "unknown", or an obfuscated
+// name that begins with _ (RFC 7239 section 6).
 //
-// At most maxHops addresses are looked at, whatever the client has sent. trusted is
-// asked for an address with IPv4 never in its IPv6 form.
+// At most maxHops addresses are examined, whatever the client sends. trusted
+// never gets an IPv4 address in its IPv6 form.
 func ForwardedFor(head []byte, peer netip.AddrPort, trusted func(netip.Addr) bool) (netip.AddrPort, Forwarded) {
 	var list, field forwardedLines
 	for name, value := range Fields(head) {
@@ -66,14 +66,14 @@ func ForwardedFor(head []byte, peer netip.AddrPort, trusted func(netip.Addr) boo
 	return b, how
 }
 
-// maxHops is how many addresses and lines are looked at from the right: more
-// proxies than that stand in front of nothing.
+// maxHops is how many addresses and lines are examined from the right: no
+// gateway has more proxies in front of it.
 const maxHops = 32
 
 // forwardedLines are the last lines of one field.
 type forwardedLines struct {
 	last [maxHops][]byte // a ring
-	n    int             // how many there have been
+	n    int             // number of lines so far
 }
 
 func (f *forwardedLines) note(value []byte) {
@@ -81,8 +81,8 @@ func (f *forwardedLines) note(value []byte) {
 	f.n++
 }
 
-// walk takes the lines, of X-Forwarded-For if list, from the last to the first,
-// until one has decided.
+// walk reads the lines from the last to the first until one has decided; list
+// says that they are X-Forwarded-For.
 func (f *forwardedLines) walk(list bool, trusted func(netip.Addr) bool) (c forwardedChain) {
 	for i := f.n - 1; i >= 0 && !c.decided; i-- {
 		if i < f.n-maxHops {
@@ -90,21 +90,21 @@ func (f *forwardedLines) walk(list bool, trusted func(netip.Addr) bool) (c forwa
 			break
 		}
 		if line := f.last[i%maxHops]; list {
-			c.takeList(line, trusted)
+			c.readList(line, trusted)
 		} else {
-			c.takeField(line, trusted)
+			c.readField(line, trusted)
 		}
 	}
 	return c
 }
 
-// forwardedChain is what the hops of one field come to, taken from the right: the
-// first that is not trusted counts. What stands left of that one is not looked
-// at, so that a client that makes up a long list costs nothing.
+// forwardedChain is the result of the hops of one field, read from the right:
+// the first that is not trusted counts. Nothing to its left is examined, so a
+// client's long made-up list costs nothing.
 type forwardedChain struct {
 	decided bool           // a hop was not trusted, or there were too many
-	silent  bool           // and it names nobody on purpose
-	client  netip.AddrPort // that hop; not valid if it names nobody
+	silent  bool           // and it deliberately names nobody
+	client  netip.AddrPort // that hop; invalid if it names nobody
 	first   netip.AddrPort // the leftmost trusted hop so far
 	hops    int
 }
@@ -121,7 +121,7 @@ func (c *forwardedChain) outcome(peer netip.AddrPort) (netip.AddrPort, Forwarded
 	return peer, ForwardedNone
 }
 
-// hop takes the next hop from the right.
+// hop reads the next hop from the right.
 func (c *forwardedChain) hop(node []byte, bare bool, trusted func(netip.Addr) bool) {
 	if c.hops++; c.hops > maxHops {
 		c.decided = true
@@ -135,15 +135,15 @@ func (c *forwardedChain) hop(node []byte, bare bool, trusted func(netip.Addr) bo
 	c.decided, c.client, c.silent = true, addr, !ok && namesNobody(node)
 }
 
-// namesNobody tells whether a node says that nobody is to be named (RFC 7239
-// sections 6.2 and 6.3): it is empty, unknown, or a made-up name.
+// namesNobody reports whether a node deliberately names nobody (RFC 7239
+// sections 6.2 and 6.3): it is empty, unknown, or an obfuscated name.
 func namesNobody(node []byte) bool {
 	name, _, _ := bytes.Cut(node, []byte{':'})
 	return len(node) == 0 || equalFold(name, "unknown") || len(name) > 1 && name[0] == '_'
 }
 
-// takeList takes one X-Forwarded-For field.
-func (c *forwardedChain) takeList(value []byte, trusted func(netip.Addr) bool) {
+// readList reads one X-Forwarded-For field.
+func (c *forwardedChain) readList(value []byte, trusted func(netip.Addr) bool) {
 	for !c.decided {
 		i := bytes.LastIndexByte(value, ',')
 		c.hop(bytes.Trim(value[i+1:], " \t"), true, trusted)
@@ -154,10 +154,10 @@ func (c *forwardedChain) takeList(value []byte, trusted func(netip.Addr) bool) {
 	}
 }
 
-// takeField takes one Forwarded field (RFC 7239 section 4). If its syntax is
-// broken it has one hop, which names nobody: where a quote does not end it
-// can't be told what a proxy wrote and what the client.
-func (c *forwardedChain) takeField(value []byte, trusted func(netip.Addr) bool) {
+// readField reads one Forwarded field (RFC 7239 section 4). A field with
+// invalid syntax is one hop that names nobody: if a quote does not end, it is
+// unknown what a proxy wrote and what the client.
+func (c *forwardedChain) readField(value []byte, trusted func(netip.Addr) bool) {
 	var last [maxHops][]byte // a ring
 	n := 0
 	for more := true; more; n++ {
@@ -168,12 +168,12 @@ func (c *forwardedChain) takeField(value []byte, trusted func(netip.Addr) bool) 
 		}
 	}
 	for i := n - 1; i >= 0 && !c.decided; i-- {
-		c.hop(last[i%maxHops], false, trusted) // the one too many is not looked at
+		c.hop(last[i%maxHops], false, trusted) // the hop beyond the limit is not examined
 	}
 }
 
-// forwardedElement cuts the first element off a Forwarded field and returns
-// its "for". more tells that a comma followed.
+// forwardedElement splits the first element off a Forwarded field and returns
+// its "for". more reports that a comma followed.
 func forwardedElement(b []byte) (node, rest []byte, more, ok bool) {
 	for named := false; ; {
 		b = bytes.TrimLeft(b, " \t")
@@ -205,8 +205,8 @@ func forwardedElement(b []byte) (node, rest []byte, more, ok bool) {
 	}
 }
 
-// forwardedValue cuts a token or a quoted string off. Escapes in a string are
-// left as they are: no address needs one.
+// forwardedValue splits a token or a quoted string off. Escapes in a string are
+// not decoded: no address needs one.
 func forwardedValue(b []byte) (value, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '"' {
 		i := 0
@@ -229,8 +229,9 @@ func forwardedValue(b []byte) (value, rest []byte, ok bool) {
 // maxNode is the longest address with a port.
 const maxNode = len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535")
 
-// parseNode reads an address with or without a port (RFC 7239 section 6):
-// IPv4, IPv6 in brackets and, if bare, without them. A port may be hidden.
+// parseNode parses an address with or without a port (RFC 7239 section 6):
+// IPv4, IPv6 in brackets and, if bare, without them. The port may be
+// obfuscated.
 func parseNode(b []byte, bare bool) (netip.AddrPort, bool) {
 	if len(b) > maxNode {
 		return netip.AddrPort{}, false
@@ -265,7 +266,7 @@ func parseNode(b []byte, bare bool) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a.Unmap(), uint16(n)), true
 }
 
-// hiddenPort takes an obfport (RFC 7239 section 6.3).
+// hiddenPort reports whether b is an obfport (RFC 7239 section 6.3).
 func hiddenPort(b []byte) bool {
 	if len(b) < 2 || b[0] != '_' {
 		return false

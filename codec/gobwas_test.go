@@ -214,7 +214,7 @@ func TestDeflateParametersOfGobwas(t *testing.T) {
 			t.Errorf("%s: gobwas/ws says %t", test.offer, theirs)
 		}
 		var o offers
-		if o.take([]byte(test.offer)); o.deflate.offered != test.ours {
+		if o.add([]byte(test.offer)); o.deflate.offered != test.ours {
 			t.Errorf("%s: we say %t", test.offer, o.deflate.offered)
 		}
 		if test.theirs && test.ours && o.deflate.Parameters != p {

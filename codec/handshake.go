@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// Lengths of request heads in bytes, the last empty line included.
+// Lengths of request heads in bytes, including the empty line at the end.
 const (
-	// MinHandshake is the least limit that makes sense: browsers send about 500
-	// bytes and what cookies they have.
+	// MinHandshake is the smallest useful limit: browsers send about 500 bytes
+	// and their cookies.
 	MinHandshake = 1 << 10
 	// DefaultHandshake has room for a token and the cookies of a single sign-on.
 	DefaultHandshake = 32 << 10
-	// MaxHandshake is the longest head that is taken at all.
+	// MaxHandshake is the longest head that is ever accepted.
 	MaxHandshake = 64 << 10
 )
 
 // headEnd is the end of the last header line and the empty line after it.
 const headEnd = "\r\n\r\n"
 
-// HandshakeEnd returns the index just past the empty line that ends the
-// request head at the start of b, or -1 if it has not come yet. from is how
-// many leading bytes of b earlier calls have searched in vain, so that a head
-// in many pieces is searched once; 0 is always right. It knows no limit: that
-// is for the caller, who owns the buffer.
+// HandshakeEnd returns the index just past the empty line that ends the request
+// head at the start of b, or -1 if it is incomplete. from is how many leading
+// bytes of b earlier calls have already searched, so that a head in many pieces
+// is searched once; 0 is always right. There is no limit here: that is up to
+// the caller, who owns the buffer.
 func HandshakeEnd(b []byte, from int) int {
 	start := min(max(from-(len(headEnd)-1), 0), len(b))
 	i := bytes.Index(b[start:], []byte(headEnd))
@@ -34,11 +34,11 @@ func HandshakeEnd(b []byte, from int) int {
 	return start + i + len(headEnd)
 }
 
-// HandshakeBroken tells whether a request head that is not complete can be refused
-// already: a line ends in a bare line feed, or the request line is wrong. Whoever
-// sends such a head may wait for an answer to what it takes for a whole one.
-// Upgrader.Upgrade refuses it with the reason; a PROXY header counts as broken
-// too. from is as with HandshakeEnd.
+// HandshakeBroken reports whether an incomplete request head can already be
+// refused: a line ends in a bare line feed, or the request line is wrong.
+// Whoever sends such a head may consider it complete and wait for an answer.
+// Upgrader.Upgrade refuses it with the reason; a PROXY header also counts as
+// broken. from is as for HandshakeEnd.
 func HandshakeBroken(b []byte, from int) bool {
 	for i := min(max(from, 0), len(b)); ; i++ {
 		n := bytes.IndexByte(b[i:], '\n')
@@ -59,33 +59,33 @@ func HandshakeBroken(b []byte, from int) bool {
 	}
 }
 
-// HandshakeResult says how a handshake ended.
+// HandshakeResult is the result of a handshake.
 type HandshakeResult uint8
 
-// The results of a handshake. The first six, and those from HandshakeRequestLine
-// to HandshakeExtensions, are [Upgrader.Upgrade]'s; the others are for the caller
-// to find, and to answer with [AppendRefusal].
+// The results of a handshake. The first six, and those from
+// HandshakeRequestLine to HandshakeExtensions, come from [Upgrader.Upgrade];
+// the caller finds the others and answers them with [AppendRefusal].
 const (
 	HandshakeOK            HandshakeResult = iota // 101
-	HandshakeBadRequest                           // 400, bytes that begin no request
+	HandshakeBadRequest                           // 400, not the beginning of a request
 	HandshakeMethod                               // 405, not GET
 	HandshakeVersion                              // 426, not version 13
 	HandshakeOrigin                               // 403, Upgrader.CheckOrigin said no
 	HandshakeTooLarge                             // 431, head over the limit; see AppendTooLarge
 	HandshakeTimeout                              // 408, head not complete in time
 	HandshakeBusy                                 // 503, no room
-	HandshakeProxyHeader                          // 400, a PROXY header that is malformed, missing or a stranger's
+	HandshakeProxyHeader                          // 400, a PROXY header is malformed, missing or from an untrusted peer
 	HandshakeForwarded                            // 400, X-Forwarded-For and Forwarded disagree
 	HandshakeTooMany                              // 429, the address has too many connections
 	HandshakeTooFast                              // 429, the address connects too often
 	HandshakeCrowded                              // 503, no memory for more unfinished heads
 	HandshakeRequestLine                          // 400, not method, target and version
-	HandshakeTarget                               // 400, no path and no http URI
+	HandshakeTarget                               // 400, neither a path nor an http URI
 	HandshakeHTTPVersion                          // 400, not HTTP/1.1
 	HandshakeHeader                               // 400, a header line breaks the grammar
 	HandshakeHost                                 // 400, Host is missing, malformed or repeated
 	HandshakeBody                                 // 400, there is a body
-	HandshakeRepeated                             // 400, a header that may come once comes twice
+	HandshakeRepeated                             // 400, a header that must be unique is repeated
 	HandshakeNoUpgrade                            // 400, Upgrade does not have websocket
 	HandshakeConnection                           // 400, Connection does not have Upgrade
 	HandshakeNoKey                                // 400, no Sec-WebSocket-Key
@@ -97,26 +97,25 @@ const (
 	HandshakeTokenEarly                           // 401, not valid yet
 	HandshakeTokenAudience                        // 401
 	HandshakeTokenIssuer                          // 401
-	HandshakeTokenClaims                          // 401, sub or groups are no names
+	HandshakeTokenClaims                          // 401, sub or groups are not valid names
 	HandshakeTokenBusy                            // 503, too many tokens wait to be checked
 	HandshakeStopping                             // 503, the gateway shuts down
-	HandshakeNoWorker                             // 503, nobody is there to serve the client
+	HandshakeNoWorker                             // 503, no worker to serve the client
 
-	NumHandshakeResults = int(iota) // how many results there are
+	NumHandshakeResults = int(iota) // the number of results
 )
 
-// tryLater is what a 429 and a 503 tell the client: to wait so many seconds
-// (RFC 9110 section 10.2.3).
+// tryLater tells the client of a 429 or 503 how many seconds to wait (RFC 9110
+// section 10.2.3).
 const tryLater = "Retry-After: 5\r\n"
 
 // badToken challenges a client whose token was refused (RFC 6750 section 3).
 const badToken = `WWW-Authenticate: Bearer error="invalid_token"`
 
-// handshakeTable holds label, status, reason phrase and body of each result,
-// whose label is put behind the text, and
-// the header lines that its status calls for: Allow (RFC 9110 section 15.5.6),
-// Upgrade (section 15.5.22) with the version that is spoken (RFC 6455 section
-// 4.4).
+// handshakeTable holds label, status, reason phrase and text of each result,
+// and the header lines that its status requires: Allow (RFC 9110 section
+// 15.5.6), Upgrade (section 15.5.22) with the supported version (RFC 6455
+// section 4.4). The body is the text followed by the label.
 var handshakeTable = [NumHandshakeResults]struct {
 	label  string
 	status int
@@ -164,10 +163,10 @@ var handshakeTable = [NumHandshakeResults]struct {
 		badToken + `, error_description="not valid yet"` + "\r\n"},
 	HandshakeTokenAudience: {"token_audience", 401, "Unauthorized", "the token is for another audience\n",
 		badToken + `, error_description="wrong audience"` + "\r\n"},
-	HandshakeTokenIssuer: {"token_issuer", 401, "Unauthorized", "the token is of another issuer\n",
+	HandshakeTokenIssuer: {"token_issuer", 401, "Unauthorized", "the token is from another issuer\n",
 		badToken + `, error_description="wrong issuer"` + "\r\n"},
-	HandshakeTokenClaims: {"token_claims", 401, "Unauthorized", "the token's sub or groups are no names\n",
-		badToken + `, error_description="sub or groups are no names"` + "\r\n"},
+	HandshakeTokenClaims: {"token_claims", 401, "Unauthorized", "the token's sub or groups are not valid names\n",
+		badToken + `, error_description="sub or groups are not valid names"` + "\r\n"},
 	HandshakeTokenBusy: {"token_busy", 503, "Service Unavailable", "too many tokens to check, try later\n",
 		tryLater},
 	HandshakeStopping: {"stopping", 503, "Service Unavailable", "the gateway is shutting down, connect again\n",
@@ -192,7 +191,7 @@ func (r HandshakeResult) Status() int {
 	return handshakeTable[r].status
 }
 
-// refusals are the complete answers, made once. That of HandshakeOK is empty.
+// refusals are the complete answers, built once. That of HandshakeOK is empty.
 var refusals = func() (answers [NumHandshakeResults]string) {
 	for r, row := range handshakeTable {
 		if HandshakeResult(r) == HandshakeOK {
@@ -203,8 +202,7 @@ var refusals = func() (answers [NumHandshakeResults]string) {
 	return answers
 }()
 
-// withLabel puts a code that stays the same behind a text that may be put in
-// other words one day.
+// withLabel appends a stable code to a text that may be reworded.
 func withLabel(text, label string) string {
 	return strings.TrimSuffix(text, "\n") + " [" + label + "]\n"
 }
@@ -218,10 +216,9 @@ func refusal(status int, phrase, fields, body string) string {
 		body
 }
 
-// BeginsRequest tells whether a request may begin with a byte, or a PROXY
-// header, which is refused by that name: its method is a token (RFC 9110
-// section 9.1). Whoever sends another first, such as TLS, waits in vain for an
-// answer.
+// BeginsRequest reports whether a request, or a PROXY header, which is refused
+// by name, may begin with a byte: a method is a token (RFC 9110 section 9.1).
+// Peers that begin otherwise, such as TLS clients, wait in vain for an answer.
 func BeginsRequest(first byte) bool { return tokenByte[first] || first == proxyV2[0] }
 
 // tlsRecord is the first byte of a ClientHello's record (RFC 8446 section 5.1).
@@ -229,8 +226,8 @@ const tlsRecord = 22
 
 var noTLS = refusal(400, "Bad Request", "", withLabel("this port does not speak TLS: use ws://, not wss://", "bad_request"))
 
-// AppendNoRequest appends the answer of HandshakeBadRequest to whom
-// BeginsRequest has found out by the first byte.
+// AppendNoRequest appends the answer of HandshakeBadRequest to a peer whose
+// first byte BeginsRequest has rejected.
 func AppendNoRequest(dst []byte, first byte) []byte {
 	if first == tlsRecord {
 		return append(dst, noTLS...)
@@ -239,8 +236,8 @@ func AppendNoRequest(dst []byte, first byte) []byte {
 }
 
 // AppendRefusal appends the complete HTTP answer that refuses a handshake for
-// r. The caller closes the connection after it. HandshakeOK is no refusal and
-// appends nothing, nor does a value that is no result.
+// r. The caller closes the connection after it. It appends nothing for
+// HandshakeOK or an invalid r.
 func AppendRefusal(dst []byte, r HandshakeResult) []byte {
 	if int(r) >= NumHandshakeResults {
 		return dst
@@ -248,7 +245,7 @@ func AppendRefusal(dst []byte, r HandshakeResult) []byte {
 	return append(dst, refusals[r]...)
 }
 
-// AppendTooLarge is [AppendRefusal] of HandshakeTooLarge, and names the limit in
+// AppendTooLarge is [AppendRefusal] of HandshakeTooLarge and names the limit in
 // bytes.
 func AppendTooLarge(dst []byte, limit int) []byte {
 	row := &handshakeTable[HandshakeTooLarge]

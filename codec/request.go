@@ -54,7 +54,7 @@ func parseRequest(head []byte) (r request, result HandshakeResult) {
 		if !ok {
 			return r, HandshakeHeader
 		}
-		if result = r.take(name, value); result != HandshakeOK {
+		if result = r.add(name, value); result != HandshakeOK {
 			return r, result
 		}
 	}
@@ -95,10 +95,10 @@ func isHTTPVersion(b []byte) bool {
 	return len(b) == len("HTTP/1.1") && string(b[:5]) == "HTTP/" && digit(b[5]) && b[6] == '.' && digit(b[7])
 }
 
-// take records a header line. Host, Origin and the two WebSocket values may
+// add records a header line. Host, Origin and the two WebSocket values may
 // appear once (RFC 6455 section 11.3, RFC 9112 section 3.2). Upgrade and
 // Connection are lists that may span several lines (RFC 9110 section 5.3).
-func (r *request) take(name, value []byte) HandshakeResult {
+func (r *request) add(name, value []byte) HandshakeResult {
 	switch {
 	case equalFold(name, "host"):
 		return unless(r.once(seenHost) && validHost(value), HandshakeHost)
@@ -116,7 +116,7 @@ func (r *request) take(name, value []byte) HandshakeResult {
 		r.origin = value
 		return unless(r.once(seenOrigin), HandshakeRepeated)
 	case equalFold(name, "sec-websocket-extensions"):
-		r.offers.take(value)
+		r.offers.add(value)
 	case equalFold(name, "sec-websocket-protocol"):
 		r.protocols = true
 	case equalFold(name, "user-agent"):

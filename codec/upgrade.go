@@ -6,37 +6,39 @@ import (
 	"encoding/base64"
 )
 
-// Upgrader takes the server's part of the opening handshake (RFC 6455 section
+// Upgrader is the server's side of the opening handshake (RFC 6455 section
 // 4.2). It is not changed by use: any number of goroutines may share one if
-// CheckOrigin allows that. What a client offers of subprotocols but Subprotocol, and
-// of extensions but permessage-deflate, is left unanswered, which declines it.
+// CheckOrigin allows that. Offered subprotocols other than Subprotocol, and
+// extensions other than permessage-deflate, are declined by not answering them.
 type Upgrader struct {
-	// CheckOrigin says whether a request with this Origin header is let in. It is
-	// called last, when all else is right, and only if there is such a header:
-	// programs that are no browsers send none. nil lets all in. origin is the
-	// value without white space around it, valid during the call.
+	// CheckOrigin reports whether a request with this Origin header is
+	// accepted. It is called last, when everything else is right, and only if
+	// there is such a header: programs other than browsers send none. nil
+	// accepts all. origin is the value without white space around it, valid
+	// during the call.
 	CheckOrigin func(origin []byte) bool
 
-	// Uncompressed says whether permessage-deflate is declined to a client with this
-	// User-Agent, because it offers it and does not speak it well. It is called only
-	// for a client with an offer that can be met, with nil if it tells no name; nil
-	// declines it to nobody. agent is valid during the call.
+	// Uncompressed reports whether permessage-deflate is declined for a client
+	// with this User-Agent, because it offers the extension but implements it
+	// badly. It is called only for a client with an acceptable offer, with nil
+	// if the client sends no User-Agent; a nil Uncompressed declines it for no
+	// client. agent is valid during the call.
 	Uncompressed func(agent []byte) bool
 
 	// Compress accepts offers of permessage-deflate (RFC 7692), always without
-	// context takeover, both ways. Without it Sec-WebSocket-Extensions is not
-	// looked at.
+	// context takeover, in both directions. Without it,
+	// Sec-WebSocket-Extensions is ignored.
 	Compress bool
 
-	// Subprotocol is selected when the client offers it, letter for letter. Empty
-	// selects none.
+	// Subprotocol is selected if the client offers it; the comparison is exact.
+	// Empty selects none.
 	Subprotocol string
 }
 
-// Agreement is what a handshake has settled beside the upgrade itself.
+// Agreement is what a handshake has agreed on besides the upgrade itself.
 type Agreement struct {
-	// WindowBits is 0 unless permessage-deflate was agreed on. Then it is the
-	// largest window, 8 to 15 bits, that what is sent to this client may use.
+	// WindowBits is 0 unless permessage-deflate was agreed on. Otherwise it is
+	// the largest window, 8 to 15 bits, for messages to this client.
 	WindowBits uint8
 }
 
@@ -56,22 +58,22 @@ const (
 		"Sec-WebSocket-Accept: "
 )
 
-// Upgrade checks one complete request head, through its empty line with
-// nothing after (see [HandshakeEnd]), and appends the whole HTTP answer to dst,
-// a 101 or a refusal. If several things are wrong, the result is the first of:
-// too large, the first line that breaks the grammar of a request without body, not
-// HTTP/1.1, a malformed Sec-WebSocket-Extensions, not GET, no Host, no Upgrade, no
-// Connection, another version than 13, a bad key, a refused origin. With 384 bytes free in
-// dst nothing is allocated for a 101. head is only read.
+// Upgrade checks one complete request head, through its empty line with nothing
+// after (see [HandshakeEnd]), and appends the whole HTTP answer to dst, a 101
+// or a refusal. If several things are wrong, the result is the first of: too
+// large, the first line that breaks the grammar of a request without body, not
+// HTTP/1.1, a malformed Sec-WebSocket-Extensions, not GET, no Host, no Upgrade,
+// no Connection, a version other than 13, a bad key, a refused origin. With 384
+// bytes free in dst a 101 allocates nothing. head is only read.
 func (u *Upgrader) Upgrade(dst, head []byte) ([]byte, HandshakeResult) {
 	dst, _, result := u.Negotiate(dst, head)
 	return dst, result
 }
 
-// Negotiate is [Upgrader.Upgrade] and tells what was agreed on. With Compress
-// a Sec-WebSocket-Extensions that breaks its grammar is a bad request (RFC 6455
-// section 9.1). Of several offers the first that can be met is taken; if there
-// is none, the answer has no extension.
+// Negotiate is [Upgrader.Upgrade] and also returns what was agreed on. With
+// Compress, a malformed Sec-WebSocket-Extensions is a bad request (RFC 6455
+// section 9.1). Of several offers the first acceptable one is used; if there is
+// none, the answer has no extension.
 func (u *Upgrader) Negotiate(dst, head []byte) ([]byte, Agreement, HandshakeResult) {
 	r, result := u.check(head)
 	if result != HandshakeOK {
@@ -125,7 +127,7 @@ func (u *Upgrader) check(head []byte) (r request, result HandshakeResult) {
 	return r, HandshakeOK
 }
 
-// offersProtocol tells whether a head offers a subprotocol.
+// offersProtocol reports whether a head offers a subprotocol.
 func offersProtocol(head []byte, want string) bool {
 	for name, value := range Fields(head) {
 		if !equalFold(name, "sec-websocket-protocol") {

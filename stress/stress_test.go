@@ -102,12 +102,12 @@ func TestSkipped(t *testing.T) {
 func TestWorkerNotices(t *testing.T) {
 	w := &worker{clients: map[uint32]*told{}, message: func(uint32, string) {}}
 	for _, command := range []byte{phpConnect, phpWebSocketConnect, phpMessage, phpClose} {
-		w.take(command, 1, "x")
+		w.handle(command, 1, "x")
 	}
 	for _, command := range []byte{phpConnect, phpClose, phpMessage} {
-		w.take(command, 2, "x")
+		w.handle(command, 2, "x")
 	}
-	w.take(phpClose, 3, "")
+	w.handle(phpClose, 3, "")
 	trial := newTrial(t.Context())
 	if c := w.of(1); c.wrong != "" || c.messages != 1 {
 		t.Errorf("a client in order: %+v", c)

@@ -113,7 +113,7 @@ func (w *worker) work() {
 			return
 		}
 		ext := min(int(binary.BigEndian.Uint32(head[24:])), len(payload))
-		w.take(head[4], binary.BigEndian.Uint32(head[17:]), string(payload[ext:]))
+		w.handle(head[4], binary.BigEndian.Uint32(head[17:]), string(payload[ext:]))
 		if owed += eventPause; owed >= longSleep && !w.hurries.Load() {
 			begun := time.Now()
 			time.Sleep(owed)
@@ -122,7 +122,7 @@ func (w *worker) work() {
 	}
 }
 
-func (w *worker) take(command byte, client uint32, body string) {
+func (w *worker) handle(command byte, client uint32, body string) {
 	w.mu.Lock()
 	c := w.clients[client]
 	if c == nil {

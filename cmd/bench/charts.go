@@ -71,7 +71,7 @@ func readFigures(paths []string) (*figures, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		if len(r.Figures) == 0 && len(r.Profiles) == 0 {
-			return nil, fmt.Errorf("%s: no figures in it", path)
+			return nil, fmt.Errorf("%s contains no figures", path)
 		}
 		all.clients, all.idle, all.size = r.Options.Clients, r.Options.IdleClients, r.Options.Size
 		all.faults = append(all.faults, r.Faults...)

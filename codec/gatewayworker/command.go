@@ -50,7 +50,7 @@ var commandNames = map[Command]string{
 	OnWebSocketConnect: "ON_WEBSOCKET_CONNECT",
 }
 
-// Known tells whether c is a command of section 3.
+// Known reports whether c is a command of section 3.
 func (c Command) Known() bool { return commandNames[c] != "" }
 
 // String is the name in docs/gatewayworker-protocol.md, or "UNKNOWN".
@@ -61,7 +61,8 @@ func (c Command) String() string {
 	return "UNKNOWN"
 }
 
-// Query tells whether c is always answered with exactly one reply (section 0.4).
+// Query reports whether c is always answered with exactly one reply (section
+// 0.4).
 func (c Command) Query() bool {
 	switch c {
 	case AllSessions, IsOnline, ClientsOfUID, ClientsOfUIDs, SessionsOfGroup, CountOfGroup, SelectClients, Groups, CountsOfGroups, SessionOfClient:

@@ -36,8 +36,8 @@ func (d *Decoder) reader(b []byte) jsonReader {
 	return jsonReader{b: b, pacer: pacer{pace: d.Pace}}
 }
 
-// plain returns the meaning of a string in the input.
-func (d *Decoder) plain(raw []byte, escaped bool) []byte {
+// unescaped returns a string of the input without escapes.
+func (d *Decoder) unescaped(raw []byte, escaped bool) []byte {
 	if !escaped {
 		return raw
 	}
@@ -59,7 +59,7 @@ func (d *Decoder) scalar(r *jsonReader, kind jsonKind) (key []byte, ok bool) {
 	switch kind {
 	case jsonString:
 		raw, escaped, _ := r.text()
-		return d.plain(raw, escaped), true
+		return d.unescaped(raw, escaped), true
 	case jsonNumber:
 		text, whole, _ := r.number()
 		if whole && IsIntKey(text) {
@@ -111,7 +111,7 @@ func (d *Decoder) eachOnce(r *jsonReader, kind jsonKind, f func(key []byte, kind
 	var members []member
 	var index map[string]int
 	_ = r.each(func(raw []byte, escaped bool, kind jsonKind) error {
-		m := member{d.plain(raw, escaped), kind, r.i}
+		m := member{d.unescaped(raw, escaped), kind, r.i}
 		found := -1
 		if index != nil {
 			if i, ok := index[string(m.key)]; ok {

@@ -75,7 +75,7 @@ func (w *Wheel) Add(id uint32, at uint32) {
 	}
 	b := &w.buckets[(w.now+uint32(ahead))&w.mask]
 	if b.last == nil || b.last.n == uint32(len(b.last.ids)) {
-		c := w.take()
+		c := w.chunk()
 		if b.last == nil {
 			b.first = c
 		} else {
@@ -122,7 +122,7 @@ func (w *Wheel) empty(b *bucket, due []uint32) []uint32 {
 	return due
 }
 
-func (w *Wheel) take() *chunk {
+func (w *Wheel) chunk() *chunk {
 	n := len(w.free)
 	if n == 0 {
 		return new(chunk)
