@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 )
 
 // Limits of the house, in lines.
@@ -39,6 +40,9 @@ func (s *source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
 // generated is the comment that go generate's tools leave.
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
 
+// foreignFolders hold files that are not ours, or not written by hand.
+var foreignFolders = []string{"bin", "node_modules", "testdata", "tmp", "vendor"}
+
 // sources are all Go files below the root that are written by hand, nested
 // modules included. They are parsed once, and nobody changes them.
 func sources(t *testing.T) []*source {
@@ -59,7 +63,7 @@ var parsed = sync.OnceValues(func() (all []*source, err error) {
 			return err
 		}
 		if d.IsDir() {
-			if base := d.Name(); name != "." && (strings.HasPrefix(base, ".") || slices.Contains([]string{"bin", "node_modules", "testdata", "tmp", "vendor"}, base)) {
+			if base := d.Name(); name != "." && (strings.HasPrefix(base, ".") || slices.Contains(foreignFolders, base)) {
 				return fs.SkipDir
 			}
 			return nil
@@ -402,4 +406,55 @@ func readHead(name string, n int) ([]byte, error) {
 	head := make([]byte, n)
 	_, err = io.ReadFull(f, head)
 	return head, err
+}
+
+// documentColumns is the longest line of a document, in characters. Tables, code
+// and HTML cannot be wrapped. CHANGELOG.md is exempt: each entry is a paragraph.
+const documentColumns = 100
+
+func TestDocumentsAreNarrow(t *testing.T) {
+	documents := 0
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() != "." && (strings.HasPrefix(d.Name(), ".") || slices.Contains(foreignFolders, d.Name())) {
+			return fs.SkipDir
+		}
+		if path.Ext(name) != ".md" || name == "CHANGELOG.md" {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		documents++
+		for _, n := range wideLines(string(text)) {
+			t.Errorf("%s:%d is longer than %d characters: wrap it", name, n, documentColumns)
+		}
+		return nil
+	})
+	if err != nil || documents < 10 {
+		t.Errorf("%d documents found: %v", documents, err)
+	}
+}
+
+// wideLines are the numbers of the lines of a Markdown text that are too long
+// and could be wrapped.
+func wideLines(text string) (numbers []int) {
+	code := false
+	for i, line := range strings.Split(text, "\n") {
+		content := strings.TrimSpace(line)
+		fence := strings.HasPrefix(content, "```")
+		if fence {
+			code = !code
+		}
+		if code || fence || strings.HasPrefix(content, "|") || strings.HasPrefix(content, "<") {
+			continue
+		}
+		if utf8.RuneCountInString(line) > documentColumns {
+			numbers = append(numbers, i+1)
+		}
+	}
+	return numbers
 }
