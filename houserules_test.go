@@ -449,7 +449,8 @@ func wideLines(text string) (numbers []int) {
 		if fence {
 			code = !code
 		}
-		if code || fence || strings.HasPrefix(content, "|") || strings.HasPrefix(content, "<") {
+		if code || fence || strings.HasPrefix(content, "|") || strings.HasPrefix(content, "<") ||
+			strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "\t") {
 			continue
 		}
 		if utf8.RuneCountInString(line) > documentColumns {
