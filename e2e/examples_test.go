@@ -115,7 +115,7 @@ func pageSends(t *testing.T, g *wstest.Gateway, page *page, name string) {
 	}
 	page.click("exclude-me")
 	page.send("uid", "nobody here", "into the void")
-	if log := page.await("log", "nobody is there"); strings.Contains(log, "not for myself") {
+	if log := page.await("log", "nobody is online"); strings.Contains(log, "not for myself") {
 		t.Errorf("the page got what excluded it: %q", log)
 	}
 	other.ExpectNothing()

@@ -1,1 +1,1 @@
-../php/page.js
+../page/page.js

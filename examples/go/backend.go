@@ -1,7 +1,7 @@
 package main
 
 import (
-	"embed"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"html/template"
@@ -9,10 +9,14 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"castgate/examples/page"
 )
 
-//go:embed page
-var files embed.FS
+// frame is the document around the page.
+//
+//go:embed index.html
+var frame string
 
 // bodyLimit is the largest request that this backend reads, in bytes.
 const bodyLimit = 64 << 10
@@ -27,7 +31,7 @@ type backend struct {
 }
 
 func newBackend(gate *castgate, ws string) http.Handler {
-	body, err := files.ReadFile("page/page.html")
+	body, err := page.Files.ReadFile("page.html")
 	if err != nil {
 		panic(err) // cannot happen: the page is embedded
 	}
@@ -35,14 +39,14 @@ func newBackend(gate *castgate, ws string) http.Handler {
 		gate:   gate,
 		ws:     ws,
 		logins: newLogins(),
-		index:  template.Must(template.ParseFS(files, "page/index.html")),
+		index:  template.Must(template.New("index").Parse(frame)),
 		body:   template.HTML(body),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", b.page)
 	for _, name := range []string{"page.css", "page.js"} {
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
-			http.ServeFileFS(w, r, files, "page/"+name)
+			http.ServeFileFS(w, r, page.Files, name)
 		})
 	}
 	mux.HandleFunc("POST /bind", b.bind)

@@ -6,24 +6,28 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"castgate/examples/page"
 )
 
-// TestSharedPage: both examples have the same page, and each folder can be copied
-// on its own.
+// TestSharedPage: all examples have the same page.
 func TestSharedPage(t *testing.T) {
 	for _, name := range []string{"page.html", "page.css", "page.js"} {
-		ours, err := os.ReadFile("page/" + name)
+		want, err := page.Files.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs, err := os.ReadFile("../php/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(ours, theirs) {
-			t.Errorf("%s differs between examples/go/page and examples/php", name)
+		for _, example := range []string{"php", "gatewayworker"} {
+			link := filepath.Join("..", example, name)
+			if to, err := os.Readlink(link); err != nil || to != "../page/"+name {
+				t.Errorf("%s links to %q: %v", link, to, err)
+			}
+			if got, err := os.ReadFile(link); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s differs from the embedded page: %v", link, err)
+			}
 		}
 	}
 }

@@ -108,7 +108,7 @@ async function send() {
   if (!answer) {
     if ($('text').value === '') $('text').value = text;
   } else if (answer.matched === 0) {
-    addRow('sent', 'nobody is there to receive it');
+    addRow('sent', 'nobody is online to receive it');
   }
 }
 
