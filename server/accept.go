@@ -10,11 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"castgate/server/frames"
-
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/internal/listen"
 	"castgate/server/transport"
 )
@@ -220,7 +219,7 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 	if socket.refusal == codec.HandshakeOK {
 		a.pace()
 	}
-	over := int(s.sockets.Add(1)) - int(s.maxConns.Load())
+	over := s.socketAccepted() - int(s.maxConns.Load())
 	for end := time.Now().Add(refuseWait); over > s.limits.Refusing && !a.stopped.Load(); {
 		if time.Now().After(end) {
 			a.tell(fd, socket.addr, codec.HandshakeBusy)
@@ -228,13 +227,12 @@ func (a *acceptor) place(fd int, sa unix.Sockaddr, next int) {
 			return
 		}
 		time.Sleep(refuseWait / 20)
-		over = int(s.sockets.Load()) - int(s.maxConns.Load())
+		over = s.openSockets() - int(s.maxConns.Load())
 	}
-	l := s.loops[next%len(s.loops)]
 	if over > 0 && socket.refusal == codec.HandshakeOK {
 		socket.refusal = codec.HandshakeBusy
 	}
-	if !l.mail.arrive(socket) {
+	if !s.arrive(socket, next) {
 		s.dismiss(socket)
 	}
 }
@@ -249,10 +247,7 @@ func (a *acceptor) turnAway(fd int, peer netip.AddrPort, why codec.HandshakeResu
 
 // tell writes and counts a refusal, as much of it as the socket takes.
 func (a *acceptor) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) {
-	a.srv.loops[0].count.handshakes[why].Add(1)
-	if a.srv.traces() {
-		a.srv.logRefused(peer, why.String())
-	}
+	a.srv.turnedAway(peer, why)
 	switch {
 	case a.secure:
 		_, _ = a.srv.sys.write(fd, transport.Refused)

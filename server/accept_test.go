@@ -96,15 +96,15 @@ func TestLostAcceptsAreNoErrors(t *testing.T) {
 func TestErrorsOfTurningAway(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.EPIPE, unix.ECONNRESET} {
 		f := newFaulty()
-		l := idleLoopOn(t, &f.system)
-		a := l.srv.acceptors[0]
+		s := idleServer(t, &f.system)
+		a := s.acceptors[0]
 		for _, short := range []bool{false, true} {
 			f.short.Store(short)
 			if !short {
 				f.writeE.Store(int64(errno))
 			}
 			fd, peer := socketPair(t)
-			before := l.count.handshakes[codec.HandshakeBusy].Load()
+			before := s.loops[0].count.handshakes[codec.HandshakeBusy].Load()
 			a.turnAway(fd, netip.AddrPort{}, codec.HandshakeBusy)
 			b := make([]byte, 1024)
 			n, err := unix.Read(peer, b)
@@ -117,7 +117,7 @@ func TestErrorsOfTurningAway(t *testing.T) {
 			if n != 0 {
 				t.Errorf("%v: the peer is not closed", errno)
 			}
-			if d := l.count.handshakes[codec.HandshakeBusy].Load() - before; d != 1 {
+			if d := s.loops[0].count.handshakes[codec.HandshakeBusy].Load() - before; d != 1 {
 				t.Errorf("%v: counted %d times", errno, d)
 			}
 		}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"fmt"
 
 	"castgate/codec"
 	"castgate/server/admission"
@@ -11,31 +10,6 @@ import (
 )
 
 // The loop's part in admission: it asks, and does what is decided.
-
-// newAdmission makes what decides about clients.
-func (s *Server) newAdmission(c *Config) (err error) {
-	s.admission, err = admission.New(admission.Config{
-		MaxMessage: c.MaxMessage, ProxyProtocol: c.ProxyProtocol, MaxRefusing: s.limits.Refusing,
-		Checkers: max(1, c.Loops/2), Now: s.sys.now, Elapsed: s.now, Usable: s.usable, Log: s.log,
-		Defect: func(p any, stack []byte) {
-			s.loops[0].count.panics.Add(1)
-			s.log.Error("defect while checking a token", "panic", fmt.Sprint(p), "stack", string(stack))
-		},
-	}, c.Policy)
-	return err
-}
-
-// usable says why a good token makes nobody a client: its sub or one of its groups is
-// not a name. Nil if it does.
-func (s *Server) usable(id *token.Identity) *token.Refusal {
-	switch {
-	case id.UID != "" && s.names.check("uid", id.UID) != nil:
-		return &token.Refusal{Reason: token.Claim, Claim: "sub"}
-	case s.names.checkAll("group", id.Groups) != nil:
-		return &token.Refusal{Reason: token.Claim, Claim: "groups"}
-	}
-	return nil
-}
 
 // discharge undoes what a connection that ends was counted for.
 func (l *loop) discharge(slot uint32, c *conn) {

@@ -3,9 +3,8 @@ package server
 import (
 	"net/netip"
 
-	"castgate/server/frames"
-
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/transport"
 )
 
@@ -95,7 +94,7 @@ func (e *entrance) adopt(a arrival) {
 }
 
 // dismiss closes a socket that no loop has taken in. Any goroutine.
-func (s *Server) dismiss(a arrival) {
+func (s *Loops) dismiss(a arrival) {
 	s.sys.close(a.fd)
 	s.sockets.Add(-1)
 	if a.counted {

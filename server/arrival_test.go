@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server/admission"
-
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
+
+	"castgate/server/admission"
 )
 
 // socketPair returns a socket as accept does, and its peer.

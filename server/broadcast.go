@@ -50,7 +50,7 @@ func (fo *fanout) catchUp(slot uint32, c *conn) bool {
 			continue
 		}
 		c.seenAll = b.seq
-		if b.mark < c.mark || excluded(b.exclude, fo.loop.handle(slot, c)) {
+		if b.mark < c.mark || table.Contains(b.exclude, fo.loop.handle(slot, c)) {
 			continue
 		}
 		b.ended++

@@ -15,25 +15,6 @@ import (
 	"castgate/server/token"
 )
 
-// OnMessage says what a message from a client does.
-type OnMessage string
-
-// The values of Config.OnMessage.
-const (
-	OnMessageIgnore OnMessage = "ignore" // count it
-	OnMessageEcho   OnMessage = "echo"   // send it back, for conformance tests
-	OnMessageClose  OnMessage = "close"  // close with 1008
-)
-
-// SlowPolicy says what happens to a client at its SendQueue limit.
-type SlowPolicy string
-
-// The values of Config.SlowPolicy.
-const (
-	SlowClose SlowPolicy = "close" // close with 1008 "slow consumer"
-	SlowDrop  SlowPolicy = "drop"  // drop the newest frame and count it
-)
-
 // Config is everything a Server is told at its start. Defaults gives a usable
 // one; Validate names the first setting that is wrong. Nothing deeper down
 // reads flags, files or the environment.

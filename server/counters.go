@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"castgate/server/frames"
-
 	"castgate/server/gateway"
 	"castgate/server/token"
 	"castgate/server/transport"

@@ -285,7 +285,7 @@ func compressedFrame(op ws.OpCode, payload []byte) []byte {
 // A flood of bombs below the limit is inflated in slices, while others are
 // served, in order, and nothing is left when it is done.
 func TestInflateSlices(t *testing.T) {
-	l := idleLoopWith(t, &linux, func(c *Config) { c.Compress, c.MaxMessage = true, 1<<20 })
+	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.Compress, c.MaxMessage = true, 1<<20 })
 	c := l.connectOffering(t)
 	bomb := compressedFrame(ws.OpBinary, deflated(make([]byte, 1<<20)))
 	small := compressedFrame(ws.OpText, deflated([]byte("hello")))
@@ -321,7 +321,7 @@ func TestInflateSlices(t *testing.T) {
 
 // A connection may end while it has more to inflate.
 func TestInflateCutOff(t *testing.T) {
-	l := idleLoopWith(t, &linux, func(c *Config) { c.Compress, c.MaxMessage = true, 1<<20 })
+	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.Compress, c.MaxMessage = true, 1<<20 })
 	bomb := compressedFrame(ws.OpBinary, deflated(make([]byte, 1<<20)))
 	c := l.connectOffering(t)
 	l.reader.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
@@ -380,14 +380,13 @@ func TestInflateErrors(t *testing.T) {
 // A deflate stream that never ends, in fragments that never end, is cut off at
 // the limit of compressed bytes: no more than that is held, nothing inflated.
 func TestInflateEndless(t *testing.T) {
-	endless := func(c *Config) { c.Compress = true; c.OnMessage = OnMessageIgnore }
 	part := append(deflated([]byte(noise(500))), 0, 0, 0xff, 0xff) // an empty block: the stream goes on
 	first := compressedFrame(ws.OpBinary, part)
 	first[0] &^= 0x80
 	more := codec.AppendMaskedFrame(nil, ws.OpContinuation, part, [4]byte{1, 2, 3, 4})
 	more[0] &^= 0x80
 
-	l := idleLoopWith(t, &linux, endless)
+	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.Compress = true })
 	limit := l.srv.config.MaxMessage + l.srv.config.MaxMessage/8 + 1<<10
 	c := l.connectOffering(t)
 	l.reader.readFrames(c.slot, c.conn, bytes.Clone(first))
@@ -409,7 +408,7 @@ func TestInflateEndless(t *testing.T) {
 	}
 	l.disconnect(c)
 
-	s := startServer(t, endless)
+	s := startServer(t, func(c *Config) { c.Compress = true })
 	r := s.rawCompressing()
 	r.write(append(first, bytes.Repeat(more, limit/len(part)+2)...))
 	if code := r.closeCode(); code != 1009 {

@@ -6,10 +6,9 @@ import (
 	"net/netip"
 	"time"
 
-	"castgate/server/frames"
-
 	"golang.org/x/sys/unix"
 
+	"castgate/server/frames"
 	"castgate/server/transport"
 )
 
@@ -19,24 +18,24 @@ import (
 // level.
 
 // traces tells whether such lines are wanted. Any goroutine.
-func (s *Server) traces() bool { return s.log.Enabled(context.Background(), slog.LevelDebug) }
+func traces(log *slog.Logger) bool { return log.Enabled(context.Background(), slog.LevelDebug) }
 
 // logRefused writes the line of a socket that did not become a client. Any
 // goroutine.
-func (s *Server) logRefused(peer netip.AddrPort, why string) {
+func (s *Loops) logRefused(peer netip.AddrPort, why string) {
 	s.log.Debug("connection refused", "addr", peer.String(), "reason", why)
 }
 
 // logRefusal is logRefused for a connection of the loop.
 func (l *loop) logRefusal(slot uint32, c *conn, why string) {
-	if l.srv.traces() {
+	if traces(l.srv.log) {
 		l.srv.logRefused(l.srv.registry.address(l.handle(slot, c)), why)
 	}
 }
 
 // logNoTLS is logRefusal for who has no TLS connection. err may be nil.
 func (l *loop) logNoTLS(slot uint32, c *conn, why transport.Result, err error) {
-	if !l.srv.traces() {
+	if !traces(l.srv.log) {
 		return
 	}
 	peer := l.srv.registry.address(l.handle(slot, c))
@@ -49,7 +48,7 @@ func (l *loop) logNoTLS(slot uint32, c *conn, why transport.Result, err error) {
 
 // logGone writes the line of a connection that has ended before it was decided on.
 func (l *loop) logGone(slot uint32, c *conn) {
-	if l.srv.traces() {
+	if traces(l.srv.log) {
 		l.srv.logRefused(l.srv.registry.address(l.handle(slot, c)), handshakeLabel(handshakeGone))
 	}
 }
@@ -57,7 +56,7 @@ func (l *loop) logGone(slot uint32, c *conn) {
 // logEnd writes the line of a client whose end begins: once, since its close
 // frame follows or its socket is closed. f is the close frame, nil without one.
 func (l *loop) logEnd(slot uint32, c *conn, why closeReason, f *frames.Frame) {
-	if !l.srv.traces() {
+	if !traces(l.srv.log) {
 		return
 	}
 	h := l.handle(slot, c)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"castgate/server/frames"
-
 	"castgate/server/hostport"
 	"castgate/server/internal/listen"
 	"castgate/server/setting"
@@ -124,12 +123,16 @@ func (s *Server) Addrs() (all []net.Addr) {
 	return all
 }
 
-// localPort is the port of a listener of clients.
-func (s *Server) localPort(endpoint uint8) uint16 {
-	if a, ok := s.acceptors[endpoint].addr.(*net.TCPAddr); ok {
-		return uint16(a.Port)
+// ports are those of the listeners of clients, in their order.
+func (s *Server) ports() (all []uint16) {
+	for _, a := range s.acceptors {
+		port := 0
+		if tcp, ok := a.addr.(*net.TCPAddr); ok {
+			port = tcp.Port
+		}
+		all = append(all, uint16(port))
 	}
-	return 0
+	return all
 }
 
 func (s *Server) stopAccepting() {
@@ -149,7 +152,7 @@ func (s *Server) finishAccepting(ctx context.Context) {
 		}
 		select {
 		case <-a.closed:
-		case <-s.ended:
+		case <-s.whenEnded():
 		case <-ctx.Done():
 			return
 		}

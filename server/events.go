@@ -20,7 +20,7 @@ type messages struct {
 // WantMessages says whether Events is told of messages, as it is until this says
 // otherwise. Those that are not wanted are not put together. Once it was called
 // with true, text may be other than UTF-8, as with GatewayWorker. Any goroutine.
-func (s *Server) WantMessages(wanted bool) {
+func (s *Loops) WantMessages(wanted bool) {
 	s.unwanted.Store(!wanted)
 	s.anyText.Store(wanted)
 }
@@ -34,7 +34,7 @@ func (m *messages) eventClient(slot uint32, c *conn) gateway.EventClient {
 	e := gateway.EventClient{
 		Connection: cl.connection,
 		Remote:     netip.AddrPortFrom(netip.AddrFrom16(cl.addr).Unmap(), cl.port),
-		LocalPort:  m.loop.srv.localPort(cl.endpoint),
+		LocalPort:  m.loop.srv.ports[cl.endpoint],
 	}
 	if cl.session != nil {
 		e.Session = cl.session.bytes

@@ -3,6 +3,7 @@ package server
 import (
 	"castgate/codec"
 	"castgate/server/frames"
+	"castgate/server/internal/table"
 )
 
 // exit is how connections end, and clients leave the registry.
@@ -157,4 +158,37 @@ func (x *exit) kickAtOnce(slot uint32, c *conn, why closeReason) {
 		return
 	}
 	x.closeNow(slot, c, why)
+}
+
+// kickOrder is how clients are closed: frames shared by all that a Kick means.
+type kickOrder struct {
+	text  *frames.Frame // nil for none
+	close *frames.Frame
+	why   closeReason
+	abort bool
+}
+
+// replaceOrder closes a client that another one has taken the place of.
+var replaceOrder = &kickOrder{
+	close: frames.Control(codec.AppendClose(nil, closeTable[closeReplaced].code, closeTable[closeReplaced].text)),
+	why:   closeReplaced,
+}
+
+// kickOne returns 1, or 0 if the client was gone.
+func (s *Loops) kickOne(h table.Handle, order *kickOrder) int {
+	if s.registry.unregisterAnd(h, &command{kind: cmdKick, one: h, kick: order}) {
+		return 1
+	}
+	return 0
+}
+
+func (s *Loops) kickAll(order *kickOrder, exclude []table.Handle) (kicked int) {
+	for _, l := range s.loops {
+		for h := range l.registered() {
+			if !table.Contains(exclude, h) {
+				kicked += s.kickOne(h, order)
+			}
+		}
+	}
+	return kicked
 }

@@ -67,7 +67,7 @@ func (fo *fanout) deliverMembers(cmd *command, budget int) int {
 			break
 		}
 		for _, h := range fo.handles[:n] {
-			if !excluded(cmd.exclude, h) {
+			if !table.Contains(cmd.exclude, h) {
 				fo.countLate(cmd)
 				fo.deliverTo(h, cmd.frame, &fo.bulk)
 			}
@@ -140,7 +140,7 @@ func (fo *fanout) abandon(cmd *command) {
 		var buf [64]table.Handle
 		for n := members.Next(buf[:]); n > 0; n = members.Next(buf[:]) {
 			for _, h := range buf[:n] {
-				if !excluded(cmd.exclude, h) {
+				if !table.Contains(cmd.exclude, h) {
 					fo.countLate(cmd)
 					fo.loop.count.drop(cmd.frame, dropClosed)
 				}

@@ -10,7 +10,7 @@ const maxLooks = 64
 
 // forms are those that a push of so many bytes is to be made in. receivers are
 // those it is for, if they are few and known; else any client there is may be one.
-func (s *Server) forms(size int, receivers []table.Handle) frames.Set {
+func (s *Loops) forms(size int, receivers []table.Handle) frames.Set {
 	if !s.encoder.Compresses(size) {
 		return s.encoder.Plain
 	}

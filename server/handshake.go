@@ -90,7 +90,7 @@ func (e *entrance) upgrade(slot uint32, c *conn, head, rest []byte) {
 		case codec.HasProxyHeader(head):
 			e.refuse(slot, c, codec.HandshakeProxyHeader)
 		case codec.IsProbe(head):
-			e.answerProbe(slot, c, head, e.loop.srv.probes() && !e.loop.drain.active())
+			e.answerProbe(slot, c, head, e.loop.srv.config.Ready() && !e.loop.drain.active())
 		default:
 			e.refuse(slot, c, result)
 		}

@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"castgate/server/frames"
-
 	"golang.org/x/sys/unix"
 
+	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 )

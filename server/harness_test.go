@@ -71,6 +71,22 @@ func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer 
 	return ts
 }
 
+// idleServer is a server that does not run.
+func idleServer(t testing.TB, sys *system) *Server {
+	t.Helper()
+	c := Defaults()
+	c.Listen, c.Loops = []string{"127.0.0.1:0"}, 1
+	s, err := newServer(c, sys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Loops.discard()
+		_ = s.acceptors[0].file.Close()
+	})
+	return s
+}
+
 func (s *testServer) stats() gateway.Stats {
 	st, _ := s.Stats(context.Background())
 	return st

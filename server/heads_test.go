@@ -9,13 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server/frames"
-
 	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/frames"
 )
 
 // padded is a good head of so many bytes. fields are more lines.
@@ -45,7 +44,7 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 	}
 	defer func() { _ = unix.Close(pair[1]) }()
 	_ = unix.SetsockoptInt(pair[1], unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20)
-	before := l.srv.handshakes()
+	before := l.srv.stats().Handshakes
 	l.srv.sockets.Add(1)
 	a.fd = pair[0]
 	l.mail.arrive(a)
@@ -84,7 +83,7 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 	if l.heads.held != 0 || l.count.headBytes.Load() != 0 || l.heads.count != 0 || len(l.heads.networks) != 0 {
 		t.Fatalf("%d bytes of %d heads are still held", l.heads.held, l.heads.count)
 	}
-	for label, n := range l.srv.handshakes() {
+	for label, n := range l.srv.stats().Handshakes {
 		if n != before[label] {
 			got = fmt.Appendf(got, "\n%s: %d", label, n-before[label])
 		}
@@ -123,11 +122,6 @@ func (l *loop) settle(t *testing.T, slot uint32, fd int, there func() bool) {
 	}
 }
 
-func (s *Server) handshakes() map[string]uint64 {
-	st, _ := s.Stats(ctx)
-	return st.Handshakes
-}
-
 // What a connection comes to does not depend on how its bytes are cut: the head
 // counts against its limit, what stands behind it never does.
 func TestEverySplitIsAnsweredAlike(t *testing.T) {
@@ -137,7 +131,7 @@ func TestEverySplitIsAnsweredAlike(t *testing.T) {
 	peer := netip.MustParseAddrPort("127.0.0.1:9")
 	lines := []byte(strings.Repeat(strings.Repeat("l", 99)+"\n", 90))
 	for name, try := range map[string]struct {
-		change func(*Config)
+		change func(*rigConfig)
 		arrival
 		head, behind []byte
 		want         string
@@ -145,20 +139,20 @@ func TestEverySplitIsAnsweredAlike(t *testing.T) {
 		"plain":     {head: padded(limit, ""), behind: textMessages(9, 1000), want: "\nok: 1"},
 		"too large": {head: padded(limit+1, ""), behind: textMessages(9, 1000), want: "[too_large]\n\ntoo_large: 1"},
 		"bad":       {head: []byte("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), behind: textMessages(2, 1000), want: "\nno_upgrade: 1"},
-		"token": {change: func(c *Config) { c.JWT.Keys, c.JWT.Required = testKeys(t), true },
+		"token": {change: func(c *rigConfig) { c.JWT.Keys, c.JWT.Required = testKeys(t), true },
 			head: padded(limit, token), behind: textMessages(9, 1000), want: "\nok: 1"},
-		"bad token": {change: func(c *Config) { c.JWT.Keys, c.JWT.Query = testKeys(t), "t" },
+		"bad token": {change: func(c *rigConfig) { c.JWT.Keys, c.JWT.Query = testKeys(t), "t" },
 			head: []byte(strings.Replace(upgradeRequest, "GET /", "GET /?t=x", 1)), behind: textMessages(9, 1000), want: ": 1"},
-		"proxied": {change: func(c *Config) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") }, arrival: arrival{proxied: true},
+		"proxied": {change: func(c *rigConfig) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") }, arrival: arrival{proxied: true},
 			head: append(v1, padded(limit, "")...), behind: textMessages(9, 1000), want: "\nok: 1"},
 		"text":  {arrival: arrival{form: frames.Line}, behind: lines, want: "\nok: 1"},
 		"frame": {arrival: arrival{form: frames.Counted}, behind: codec.AppendCounted(codec.AppendCounted(nil, lines), lines[:50]), want: "\nok: 1"},
 		"tcp":   {arrival: arrival{form: frames.Bytes}, behind: lines, want: "\nok: 1"},
-		"proxied text": {change: func(c *Config) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") },
+		"proxied text": {change: func(c *rigConfig) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") },
 			arrival: arrival{proxied: true, form: frames.Line}, head: v1, behind: lines, want: "\nok: 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := idleLoopWith(t, &linux, func(c *Config) {
+			l := idleLoopWith(t, &linux, func(c *rigConfig) {
 				c.OnMessage, c.InitMessage, c.MaxHandshake = OnMessageEcho, "", limit
 				if try.change != nil {
 					try.change(c)
@@ -231,7 +225,7 @@ func TestHalfHeadsOfAStranger(t *testing.T) {
 		if l.heads.held > l.heads.limit {
 			t.Fatalf("%d bytes are held, above the limit of %d", l.heads.held, l.heads.limit)
 		}
-		if st, _ := l.srv.Stats(ctx); st.HeadBytes != l.heads.held {
+		if st := l.srv.stats(); st.HeadBytes != l.heads.held {
 			t.Fatalf("%d bytes are told of, %d held", st.HeadBytes, l.heads.held)
 		}
 	}
@@ -282,7 +276,7 @@ func TestHalfHeadsOfMany(t *testing.T) {
 // A head that comes byte by byte is searched once and copied a bounded number of
 // times.
 func TestHeadInBytes(t *testing.T) {
-	l := idleLoopWith(t, &linux, func(c *Config) { c.MaxHandshake = codec.MaxHandshake })
+	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.MaxHandshake = codec.MaxHandshake })
 	head := padded(codec.MaxHandshake, "")
 	c := l.half(t, "203.0.113.7", head[:1])
 	var before, after runtime.MemStats

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"castgate/server/frames"
-
 	"castgate/server/setting"
 )
 
@@ -30,14 +29,15 @@ type Heartbeat struct {
 
 const (
 	leastHeartbeat   = 2 * tickLen
+	mostHeartbeat    = 24 * time.Hour
 	maxHeartbeatMiss = 1000
 	maxHeartbeatData = 1024
 )
 
 func (h *Heartbeat) validate() error {
 	switch {
-	case h.Interval != 0 && (h.Interval < leastHeartbeat || h.Interval > maxTimeout):
-		return setting.Errorf("gatewayworker-ping-interval", "%v is not between %v and %v", h.Interval, leastHeartbeat, maxTimeout)
+	case h.Interval != 0 && (h.Interval < leastHeartbeat || h.Interval > mostHeartbeat):
+		return setting.Errorf("gatewayworker-ping-interval", "%v is not between %v and %v", h.Interval, leastHeartbeat, mostHeartbeat)
 	case h.Limit < 0 || h.Limit > maxHeartbeatMiss:
 		return setting.Errorf("gatewayworker-ping-limit", "%d is not between 0 and %d", h.Limit, maxHeartbeatMiss)
 	case len(h.Data) > maxHeartbeatData:

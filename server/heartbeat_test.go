@@ -25,7 +25,7 @@ type beats struct {
 func newBeats(t *testing.T, h Heartbeat) *beats {
 	b := &beats{sink: newSink(t, 1, 16), t: t}
 	b.l = b.loops[0]
-	b.config.Heartbeat = h
+	b.Loops.config.Heartbeat = h
 	b.l.heart = newHeartbeat(b.l)
 	b.h = b.connect(t, 1)
 	return b

@@ -35,7 +35,7 @@ func (r *reader) unholdClient(slot uint32, c *conn) bool {
 
 // Resume has clients read again of which Events.Message has said TakenEnough,
 // by their connection ids. Any goroutine.
-func (s *Server) Resume(connections []uint32) {
+func (s *Loops) Resume(connections []uint32) {
 	s.eachConnection(connections, func(l *loop, slot uint32, c *conn) {
 		if c.held() {
 			l.reader.unholdClient(slot, c)
@@ -45,7 +45,7 @@ func (s *Server) Resume(connections []uint32) {
 
 // Abandon breaks the connections of clients that nobody is there to serve, by
 // their connection ids. Any goroutine.
-func (s *Server) Abandon(connections []uint32) {
+func (s *Loops) Abandon(connections []uint32) {
 	s.eachConnection(connections, func(l *loop, slot uint32, c *conn) {
 		if c.state == connOpen {
 			l.exit.abort(slot, c, closeNoWorker)
@@ -55,7 +55,7 @@ func (s *Server) Abandon(connections []uint32) {
 
 // eachConnection has the loops do something with the connections of some ids
 // that are still there.
-func (s *Server) eachConnection(connections []uint32, do func(l *loop, slot uint32, c *conn)) {
+func (s *Loops) eachConnection(connections []uint32, do func(l *loop, slot uint32, c *conn)) {
 	if s.ids.Peers == nil || len(connections) == 0 {
 		return
 	}

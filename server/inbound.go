@@ -3,13 +3,12 @@ package server
 import (
 	"errors"
 
-	"castgate/server/frames"
-
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
 	"castgate/server/admission"
+	"castgate/server/frames"
 )
 
 // inbound is what a connection holds while something has come in part: a

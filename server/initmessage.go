@@ -2,31 +2,21 @@ package server
 
 import (
 	"encoding/binary"
-	"strings"
-
-	"castgate/server/frames"
 
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
 )
 
-// splitInit cuts Config.InitMessage at each %s; nil if there is none.
-func splitInit(message string) []string {
-	if message == "" {
-		return nil
-	}
-	return strings.Split(message, "%s")
-}
-
-// SuspendInit says whether new clients go without Config.InitMessage: while a
+// SuspendInit says whether new clients go without LoopsConfig.InitMessage: while a
 // worker is attached, its application sends its own. Any goroutine.
-func (s *Server) SuspendInit(suspended bool) { s.initOff.Store(suspended) }
+func (s *Loops) SuspendInit(suspended bool) { s.initOff.Store(suspended) }
 
 // appendInit appends the init message for a client, in its form.
-func (s *Server) appendInit(dst []byte, h table.Handle, connection uint32, m frames.Form) []byte {
+func (s *Loops) appendInit(dst []byte, h table.Handle, connection uint32, m frames.Form) []byte {
 	if s.initText == nil || s.initOff.Load() {
 		return dst
 	}

@@ -4,18 +4,13 @@ import (
 	"errors"
 	"time"
 
-	"castgate/server/frames"
-
 	"golang.org/x/sys/unix"
+
+	"castgate/server/frames"
 )
 
 // Options of client sockets are set on the listener, which costs nothing for a
 // connection: Linux has accepted sockets inherit them.
-
-// idleProbe is after how much silence the kernel looks for a peer, and how long
-// it waits for its answer, where Config has no pings
-// (docs/gatewayworker-protocol.md section 7.6).
-const idleProbe = 55 * time.Second
 
 // setOptions sets what sockets accepted from a listener shall have.
 func setOptions(fd int, c *Config, m frames.Form) error {

@@ -4,25 +4,16 @@ import (
 	"context"
 	"unicode/utf8"
 
-	"castgate/server/frames"
-
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
 // maxReasonLen is what fits into a close frame (RFC 6455 section 5.5.1).
 const maxReasonLen = 123
-
-// kickOrder is how clients are closed: frames shared by all that a Kick means.
-type kickOrder struct {
-	text  *frames.Frame // nil for none
-	close *frames.Frame
-	why   closeReason
-	abort bool
-}
 
 // Kick implements Gateway.
 func (s *Server) Kick(ctx context.Context, k gateway.Kick) (int, error) {
@@ -50,7 +41,7 @@ func (s *Server) Kick(ctx context.Context, k gateway.Kick) (int, error) {
 		return 0, err
 	}
 	kicked := 0
-	for _, h := range without(list, exclude) {
+	for _, h := range table.Without(list, exclude) {
 		kicked += s.kickOne(h, order)
 	}
 	return kicked, nil
@@ -90,23 +81,4 @@ func (s *Server) Dismiss(_ context.Context, clientID string, last gateway.Messag
 // Abort implements GatewayWorker.
 func (s *Server) Abort(_ context.Context, clientID string) (bool, error) {
 	return s.kickOne(s.ids.Parse(clientID), &kickOrder{why: closeKicked, abort: true}) == 1, nil
-}
-
-// kickOne returns 1, or 0 if the client was gone.
-func (s *Server) kickOne(h table.Handle, order *kickOrder) int {
-	if s.registry.unregisterAnd(h, &command{kind: cmdKick, one: h, kick: order}) {
-		return 1
-	}
-	return 0
-}
-
-func (s *Server) kickAll(order *kickOrder, exclude []table.Handle) (kicked int) {
-	for _, l := range s.loops {
-		for h := range l.registered() {
-			if !excluded(exclude, h) {
-				kicked += s.kickOne(h, order)
-			}
-		}
-	}
-	return kicked
 }

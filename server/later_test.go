@@ -8,12 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server/frames"
-
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/gateway"
 )
 
@@ -32,7 +31,7 @@ func (y *tally) Message(_ gateway.EventClient, _ bool, payload []byte) gateway.T
 // told is a loop that tells y of messages.
 func told(t *testing.T) (*loop, *tally) {
 	y := &tally{}
-	return idleLoopWith(t, &linux, func(c *Config) { c.Events = y }), y
+	return idleLoopWith(t, &linux, func(c *rigConfig) { c.Events = y }), y
 }
 
 // A read full of tiny messages is taken up in slices, in order, whatever its
@@ -155,7 +154,7 @@ func TestRoomOfReads(t *testing.T) {
 // A rate of bytes is one of work: what a compressed message turns into counts.
 func TestByteRateCountsWhatIsInflated(t *testing.T) {
 	for size, closed := range map[int]bool{10_000: false, 1 << 20: true} {
-		l := idleLoopWith(t, &linux, func(c *Config) {
+		l := idleLoopWith(t, &linux, func(c *rigConfig) {
 			c.Compress, c.MaxMessage = true, 1<<20
 			c.ByteRate, c.ByteBurst = 1000, 1<<20+readLen
 		})

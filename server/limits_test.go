@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"castgate/server/admission"
-
 	"github.com/coder/websocket"
+
+	"castgate/server/admission"
 )
 
 // status is how a handshake is answered; a client it makes is closed and gone

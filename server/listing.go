@@ -68,20 +68,11 @@ func rowSize(c *gateway.ClientInfo) int {
 // are more. What it returns is not complete if ctx is done.
 func (s *Server) handlesAfter(ctx context.Context, q *gateway.List, after table.Handle) (handles []table.Handle, more bool) {
 	if q.UID == "" && q.Group == "" {
-		for i := after.Loop(); i < len(s.loops); i++ {
-			from := uint32(0)
-			if i == after.Loop() {
-				from = after.Slot()
+		for h := range s.after(after) {
+			if len(handles) == q.Limit {
+				return handles, true
 			}
-			for h := range s.loops[i].registeredFrom(from) {
-				if h <= after {
-					continue
-				}
-				if len(handles) == q.Limit {
-					return handles, true
-				}
-				handles = append(handles, h)
-			}
+			handles = append(handles, h)
 		}
 		return handles, false
 	}

@@ -31,7 +31,7 @@ const (
 type loop struct {
 	// Static after newLoop.
 	idx    int
-	srv    *Server
+	srv    *Loops
 	sys    *system
 	poller *netpoll.Poller
 	bell   bell.Bell
@@ -60,11 +60,11 @@ type loop struct {
 	drain    drainer
 }
 
-func newLoop(s *Server, idx int) (*loop, error) {
+func newLoop(s *Loops, idx int) (*loop, error) {
 	l := &loop{
 		idx: idx, srv: s, sys: s.sys, ticker: -1,
 	}
-	l.mail.init(l, int64(s.config.PushQueue))
+	l.mail.init(l, int64(s.config.Capacity.PushQueue))
 	l.commands = commandQueue{loop: l}
 	l.clock = newClock(l)
 	l.progress = progress{loop: l}
@@ -80,7 +80,7 @@ func newLoop(s *Server, idx int) (*loop, error) {
 	l.heart = newHeartbeat(l)
 	l.exit = exit{loop: l}
 	l.drain = drainer{loop: l}
-	l.limit(s.config.Capacity())
+	l.limit(s.config.Capacity)
 	var err error
 	if l.poller, err = netpoll.OpenPoller(); err != nil {
 		return nil, fmt.Errorf("event loop: %w", err)
@@ -105,6 +105,13 @@ func newLoop(s *Server, idx int) (*loop, error) {
 func (l *loop) discard() {
 	l.end()
 	_ = l.poller.Close()
+}
+
+// limit takes up new limits.
+func (l *loop) limit(n Capacity) {
+	l.entrance.limit(n)
+	l.reader.limit(n)
+	l.writer.limit(n)
 }
 
 // run serves until a command ends it. It returns nil only if it was asked.

@@ -5,34 +5,6 @@ import (
 	"time"
 )
 
-// idleLoop is the loop of a server that does not run: the test takes its turns.
-func idleLoop(t testing.TB) *loop {
-	t.Helper()
-	return idleLoopOn(t, &linux)
-}
-
-func idleLoopOn(t testing.TB, sys *system) *loop {
-	t.Helper()
-	return idleLoopWith(t, sys, func(*Config) {})
-}
-
-func idleLoopWith(t testing.TB, sys *system, change func(*Config)) *loop {
-	t.Helper()
-	c := Defaults()
-	c.Listen, c.Loops = []string{"127.0.0.1:0"}, 1
-	change(&c)
-	s, err := newServer(c, sys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.loops[0].end()
-		_ = s.loops[0].poller.Close()
-		_ = s.acceptors[0].file.Close()
-	})
-	return s.loops[0]
-}
-
 // A command posted while the bell is rung for the rest of a long batch is not
 // forgotten when that batch is done.
 func TestNoWakeUpIsLost(t *testing.T) {

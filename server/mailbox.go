@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"castgate/server/frames"
-
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
@@ -105,13 +104,6 @@ func (m *mailbox) postSeries(commands []command) {
 	}
 	for i := range commands {
 		m.loop.fanout.abandon(&commands[i])
-	}
-}
-
-// Wake implements GatewayWorker.
-func (s *Server) Wake() {
-	for _, l := range s.loops {
-		l.mail.wake()
 	}
 }
 

@@ -5,20 +5,12 @@ import (
 	"fmt"
 	"slices"
 
-	"castgate/server/frames"
-
-	"castgate/codec"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
 func unknownClient(id string) *gateway.Error {
 	return &gateway.Error{Code: gateway.CodeUnknownClient, Detail: fmt.Sprintf("no client %.64q is connected", id)}
-}
-
-var replaceOrder = &kickOrder{
-	close: frames.Control(codec.AppendClose(nil, closeTable[closeReplaced].code, closeTable[closeReplaced].text)),
-	why:   closeReplaced,
 }
 
 // Bind implements Gateway.
@@ -61,71 +53,6 @@ func (s *Server) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, er
 
 var errTooManyGroups = &gateway.Error{Code: gateway.CodeTooManyGroups, Detail: fmt.Sprintf("a client can be in at most %d groups", gateway.MaxGroupsPerClient)}
 
-// bind gives a client a uid and returns the one it had and the uid's other
-// connections at that instant. The caller holds the client's lock.
-func (r *registry) bind(h table.Handle, c *client, uid string) (previous string, others table.Snapshot) {
-	old := c.uid
-	if old != nil {
-		previous = old.Name()
-		if previous == uid {
-			return previous, r.uids.Renew(old, h)
-		}
-	}
-	c.uid, _, others = r.uids.AddAndOthers(uid, h)
-	if old != nil {
-		r.uids.Remove(old, h)
-	}
-	return previous, others
-}
-
-// join returns whether the client was not in the group. The caller holds the
-// client's lock.
-func (r *registry) join(h table.Handle, c *client, group string) bool {
-	e, added := r.groups.Add(group, h)
-	if added {
-		c.groups.add(e)
-		c.joined = true
-	}
-	return added
-}
-
-// tooMany tells whether a client would be in too many groups with these. The
-// caller holds the client's lock.
-func (r *registry) tooMany(h table.Handle, c *client, groups []string) bool {
-	room := gateway.MaxGroupsPerClient - c.groups.len()
-	if len(groups) <= room {
-		return false
-	}
-	for _, g := range distinct(groups) { // it may be in some of them
-		if !r.groups.Snapshot(g).Contains(h) {
-			if room--; room < 0 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// fewGroups is up to how many groups of a client are searched by name. Those of
-// one with more are found in the table of all groups.
-const fewGroups = 16
-
-// leave returns whether the client was in the group. The caller holds the
-// client's lock.
-func (r *registry) leave(h table.Handle, c *client, group string) bool {
-	var e *table.Entry
-	if c.groups.len() <= fewGroups {
-		e = c.groups.find(group)
-	} else {
-		e = r.groups.Lookup(group) // the very one, if the client is in it
-	}
-	if !r.groups.Remove(e, h) {
-		return false
-	}
-	c.groups.remove(e)
-	return true
-}
-
 // Unbind implements Gateway.
 func (s *Server) Unbind(_ context.Context, clientID string) (gateway.BindResult, error) {
 	h := s.ids.Parse(clientID)
@@ -148,7 +75,7 @@ func (s *Server) UnbindUIDs(ctx context.Context, uids []string) (unbound int, er
 	if err := s.names.checkAll("uid", uids); err != nil {
 		return 0, err
 	}
-	for _, u := range distinct(uids) {
+	for _, u := range table.Distinct(uids) {
 		for h := range until(ctx, s.registry.uids.Snapshot(u)) {
 			s.registry.lookup(h, func(c *client) {
 				if c.uid != nil && c.uid.Name() == u {
@@ -203,7 +130,7 @@ func (s *Server) changeMembership(ctx context.Context, m gateway.Membership, cha
 	if err := s.names.checkMembership(&m); err != nil {
 		return result, err
 	}
-	groups := distinct(m.Groups)
+	groups := table.Distinct(m.Groups)
 	var failed error
 	apply := func(h table.Handle) (known bool, late error) {
 		if len(groups) == 0 { // nothing changes, but who is unknown is still told
@@ -230,7 +157,7 @@ func (s *Server) changeMembership(ctx context.Context, m gateway.Membership, cha
 		}
 		return known, nil
 	}
-	for _, id := range distinct(m.ClientIDs) {
+	for _, id := range table.Distinct(m.ClientIDs) {
 		known, late := apply(s.ids.Parse(id))
 		if late != nil {
 			return result, late
@@ -239,7 +166,7 @@ func (s *Server) changeMembership(ctx context.Context, m gateway.Membership, cha
 			result.UnknownClientIDs = append(result.UnknownClientIDs, id)
 		}
 	}
-	for _, u := range distinct(m.UIDs) {
+	for _, u := range table.Distinct(m.UIDs) {
 		for h := range s.registry.uids.Snapshot(u).All() {
 			if _, late := apply(h); late != nil {
 				return result, late
@@ -262,7 +189,7 @@ func (s *Server) Ungroup(ctx context.Context, groups []string) (int, error) {
 		return 0, err
 	}
 	changed := 0
-	for _, g := range distinct(groups) {
+	for _, g := range table.Distinct(groups) {
 		for h := range until(ctx, s.registry.groups.Snapshot(g)) {
 			s.registry.lookup(h, func(c *client) {
 				if s.registry.leave(h, c, g) {

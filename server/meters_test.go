@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"castgate/server/admission"
-
 	"github.com/coder/websocket"
+
+	"castgate/server/admission"
 )
 
 // A reload of rates touches no connection: who has used all of the old one, and

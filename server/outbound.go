@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 
-	"castgate/server/frames"
-
 	"golang.org/x/sys/unix"
+
+	"castgate/server/frames"
 )
 
 // gatherLen is how many bytes of small frames leave in one write. A frame of

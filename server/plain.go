@@ -3,10 +3,9 @@ package server
 import (
 	"errors"
 
-	"castgate/server/frames"
-
 	"castgate/codec"
 	"castgate/server/admission"
+	"castgate/server/frames"
 )
 
 // Clients of text, frame and tcp listeners (docs/gatewayworker-protocol.md

@@ -18,7 +18,7 @@ func TestPollersLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer logPollers(slog.New(slog.DiscardHandler))
-	s.discardLoops()
+	s.Loops.discard()
 	for _, a := range s.acceptors {
 		a.discard()
 	}

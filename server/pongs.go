@@ -3,11 +3,10 @@ package server
 import (
 	"bytes"
 
-	"castgate/server/frames"
-
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/frames"
 )
 
 // pongsLen is how many bytes of pongs are written at once.

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server/frames"
-
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/gateway"
 )
 
@@ -62,7 +61,7 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 
 // A pong goes before what is sent for a later frame: an echo, a close frame.
 func TestPongsKeepTheirPlace(t *testing.T) {
-	l := idleLoopWith(t, &linux, func(c *Config) { c.OnMessage = OnMessageEcho })
+	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.OnMessage = OnMessageEcho })
 	frame := func(op ws.OpCode, payload string) []byte {
 		return codec.AppendMaskedFrame(nil, op, []byte(payload), [4]byte{1, 2, 3, 4})
 	}

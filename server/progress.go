@@ -30,6 +30,11 @@ const (
 	sentUnit = 512
 )
 
+// idleProbe is after how much silence the kernel looks for a peer, and how long
+// it waits for its answer, where Config has no pings
+// (docs/gatewayworker-protocol.md section 7.6).
+const idleProbe = 55 * time.Second
+
 // flow is what the kernel knows of the way to a peer.
 type flow struct {
 	// edge is the end of the peer's window, modulo 2^32, as a count of bytes: it

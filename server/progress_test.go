@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"castgate/server/frames"
-
 	"golang.org/x/sys/unix"
+
+	"castgate/server/frames"
 )
 
 // slowPeer is a client whose flow is simulated, on a loop whose time passes
@@ -222,7 +222,7 @@ func TestUnasked(t *testing.T) {
 	}{
 		"on a text listener": {func(p *slowPeer) { p.form = frames.Line }, pingBound},
 		"while pings are off": {func(p *slowPeer) {
-			c := p.l.srv.config
+			c := p.l.srv.config.Capacity
 			c.PingInterval = 0
 			p.l.srv.ticks.Store(newTickConfig(&c))
 		}, probe},

@@ -5,13 +5,11 @@ import (
 	"unicode/utf8"
 
 	"castgate/server/frames"
-
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
 
 var (
-	errBusy     = &gateway.Error{Code: gateway.CodeBusy, Detail: "the event loops have no room for another push; try again"}
 	errStopping = &gateway.Error{Code: gateway.CodeStopping, Detail: "the gateway is shutting down"}
 )
 
@@ -52,7 +50,7 @@ func (s *Server) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, 
 	select {
 	case <-wait.Ended():
 	case <-ctx.Done():
-	case <-s.ended:
+	case <-s.whenEnded():
 	}
 	written, dropped := wait.Counts()
 	r := gateway.PushResult{Matched: matched, Written: written, Dropped: dropped}
@@ -83,14 +81,6 @@ func checkMessage(m *gateway.Message) error {
 		return &gateway.Error{Code: gateway.CodeInvalidUTF8, Detail: "a text message is not UTF-8"}
 	}
 	return nil
-}
-
-// delivery is a message and how it goes to the loops. The message is a value: the
-// compiler would put one that wait stands beside a pointer to on the heap.
-type delivery struct {
-	message gateway.Message
-	wait    *frames.Wait // nil unless the pusher waits
-	later   bool         // loops that sleep need not be woken before Wake
 }
 
 // noted counts a push by how it ended.
@@ -132,7 +122,7 @@ func (s *Server) sendTo(ctx context.Context, to *gateway.Targets, exclude []tabl
 	if err != nil {
 		return 0, err
 	}
-	return s.pushList(d, without(list, exclude))
+	return s.pushList(d, table.Without(list, exclude))
 }
 
 // singleName returns the members if t is nothing but one uid or one group.
@@ -145,95 +135,4 @@ func (s *Server) singleName(t *gateway.Targets) (table.Snapshot, bool) {
 	default:
 		return s.registry.groups.Snapshot(t.Groups[0]), true
 	}
-}
-
-func (s *Server) pushAll(d delivery, exclude []table.Handle) (matched int, err error) {
-	set := s.forms(len(d.message.Payload), nil)
-	cost := pushCost(&d.message, set)
-	if !reserveAll(s.loops, cost) {
-		return 0, errBusy
-	}
-	f := s.encoder.Push(&d.message, d.wait, set)
-	for _, l := range s.loops {
-		matched += l.mail.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
-	}
-	return matched, nil
-}
-
-func (s *Server) pushMembers(d delivery, members table.Snapshot, exclude []table.Handle) (int, error) {
-	set := s.forms(len(d.message.Payload), nil)
-	cost := pushCost(&d.message, set)
-	var busy [4]uint64
-	members.Loops(&busy)
-	var loops []*loop
-	for i, l := range s.loops {
-		if busy[i/64]>>(i%64)&1 == 1 {
-			loops = append(loops, l)
-		}
-	}
-	matched := members.Len()
-	for _, h := range exclude {
-		if members.Contains(h) {
-			matched--
-		}
-	}
-	if !reserveAll(loops, cost) {
-		return 0, errBusy
-	}
-	f := s.encoder.Push(&d.message, d.wait, set)
-	// How many members are on which loop is not known, nor needed: the sum is.
-	s.loops[0].count.matched.Add(uint64(matched))
-	for _, l := range loops {
-		if cmd := (command{kind: cmdSnapshot, frame: f, members: members, exclude: exclude, cost: cost}); !l.mail.post(cmd) {
-			l.fanout.abandon(&cmd)
-		}
-	}
-	return matched, nil
-}
-
-func (s *Server) pushList(d delivery, list []table.Handle) (int, error) {
-	if len(list) == 0 {
-		return 0, nil
-	}
-	set := s.forms(len(d.message.Payload), list)
-	frameCost := pushCost(&d.message, set)
-	if len(list) == 1 {
-		l := s.loops[list[0].Loop()]
-		if !l.mail.reserve(frameCost) {
-			return 0, errBusy
-		}
-		l.mail.postPush(command{kind: cmdOne, frame: s.encoder.Push(&d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
-		return 1, nil
-	}
-	var commands [][]table.Handle
-	var loops []*loop
-	for rest := list; len(rest) > 0; {
-		var i int
-		var part []table.Handle
-		i, part, rest = ofLoop(rest)
-		loops = append(loops, s.loops[i])
-		commands = append(commands, part)
-	}
-	cost := frameCost + int64(8*len(list))
-	if !reserveAll(loops, cost) {
-		return 0, errBusy
-	}
-	f := s.encoder.Push(&d.message, d.wait, set)
-	for i, l := range loops {
-		l.mail.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.later)
-	}
-	return len(list), nil
-}
-
-// reserveAll takes room in every mailbox, or in none.
-func reserveAll(loops []*loop, cost int64) bool {
-	for i, l := range loops {
-		if !l.mail.reserve(cost) {
-			for _, done := range loops[:i] {
-				done.mail.release(cost)
-			}
-			return false
-		}
-	}
-	return true
 }

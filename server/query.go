@@ -4,12 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"iter"
 	"net/netip"
 	"strconv"
 	"time"
-
-	"castgate/server/frames"
 
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
@@ -52,9 +49,8 @@ func (s *Server) Counts(_ context.Context, q gateway.Counts) (gateway.CountsResu
 // Stats implements Gateway.
 func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 	st := gateway.Stats{
-		Node: s.config.Node, StartedAt: s.began, Loops: len(s.loops),
-		Connections: s.connected(), Sockets: int(s.sockets.Load()), Waiting: s.Waiting(), MaxConns: s.MaxConns(),
-		UIDs: s.registry.uids.Len(), Groups: s.registry.groups.Len(),
+		Node: s.config.Node, StartedAt: s.began, Loops: s.config.Loops,
+		MaxConns: s.MaxConns(),
 		Accepted: s.accepted.Load(), AcceptErrors: s.acceptErrors.Load(), Delayed: s.delayed.Load(), Addresses: s.admission.Addresses(),
 		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
@@ -67,29 +63,8 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 	}
 	st.Certificates = s.certs.Expiries()
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
-	for _, l := range s.loops {
-		l.count.addTo(&st)
-	}
-	s.compressionStats(&st)
-	ended := st.Written
-	for _, n := range st.Dropped {
-		ended += n
-	}
-	for _, l := range s.loops {
-		st.Matched += l.count.matched.Load()
-	}
-	st.Queued = int(st.Matched - ended)
+	s.Loops.addTo(&st)
 	return st, nil
-}
-
-// compressionStats fills in what concerns permessage-deflate.
-func (s *Server) compressionStats(st *gateway.Stats) {
-	for m := range frames.Line {
-		if m.WindowBits() != 0 {
-			st.CompressedClients += int(s.registry.byForm[m].Load())
-		}
-	}
-	s.encoder.AddTo(st)
 }
 
 // Client implements Gateway.
@@ -99,24 +74,11 @@ func (s *Server) Client(ctx context.Context, clientID string) (gateway.ClientInf
 	if !ok {
 		return gateway.ClientInfo{}, unknownClient(clientID)
 	}
-	// What waits is the loop's to know.
-	type waiting struct{ bytes, frames int }
-	answer := make(chan waiting, 1)
-	l := s.loops[h.Loop()]
-	l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
-		var w waiting
-		if c := l.receiver(h); c != nil {
-			w = waiting{int(c.waiting), int(c.frames)}
-		}
-		answer <- w
-	}})
-	select {
-	case w := <-answer:
-		info.QueuedBytes, info.QueuedFrames = w.bytes, w.frames
-	case <-ctx.Done():
+	waiting, err := s.waitingFor(ctx, h)
+	if err != nil {
 		return gateway.ClientInfo{}, errQuery(ctx)
-	case <-s.ended:
 	}
+	info.QueuedBytes, info.QueuedFrames = waiting.bytes, waiting.frames
 	return info, nil
 }
 
@@ -139,28 +101,6 @@ func (s *Server) info(h table.Handle) (info gateway.ClientInfo, ok bool) {
 	})
 	info.ClientID = s.ids.Of(h, connection)
 	return info, ok
-}
-
-// registered returns the handles of the loop's clients in the order of their
-// slots. Clients that come or go meanwhile may or may not be among them. Any
-// goroutine.
-func (l *loop) registered() iter.Seq[table.Handle] { return l.registeredFrom(0) }
-
-func (l *loop) registeredFrom(slot uint32) iter.Seq[table.Handle] {
-	return func(yield func(table.Handle) bool) {
-		for ; slot < l.slots.extent(); slot = (slot/chunkLen + 1) * chunkLen {
-			ch := l.slots.chunkAt(slot)
-			if ch == nil {
-				continue
-			}
-			live := l.mail.livingOf(ch)
-			for n := slot % chunkLen; n < chunkLen; n++ {
-				if live[n] != 0 && !yield(table.MakeHandle(uint8(l.idx), slot/chunkLen*chunkLen+n, live[n])) {
-					return
-				}
-			}
-		}
-	}
 }
 
 const defaultPageLen = 100

@@ -3,9 +3,8 @@ package server
 import (
 	"github.com/gobwas/ws"
 
-	"castgate/server/frames"
-
 	"castgate/codec"
+	"castgate/server/frames"
 )
 
 // closeReason says why a client whose handshake was done is gone. Each has a

@@ -12,20 +12,6 @@ import (
 // counted, by a walk of each loop over its own. Those that arrive meanwhile are counted
 // when they are accepted, or when their loop takes them up if they were accepted before.
 
-// SetPolicy replaces the policy for everything that is decided from now on. It returns
-// when connections that exist already are counted for limits by address, or recountWait
-// later if a loop is held up. An error names the setting that is wrong, and the old
-// policy stays. What p's slices and pointers lead to must not change afterwards. Any
-// goroutine.
-func (s *Server) SetPolicy(p admission.Policy) error {
-	rules, err := s.admission.Set(p)
-	if err != nil {
-		return err
-	}
-	s.recount(rules)
-	return nil
-}
-
 // recountSlots is how many slots a loop looks at before it serves others again.
 const recountSlots = 16 * chunkLen
 
@@ -35,7 +21,7 @@ const recountWait = time.Second
 
 // recount counts all who are there, and returns when that is done or recountWait is
 // over.
-func (s *Server) recount(r *admission.Rules) {
+func (s *Loops) recount(r *admission.Rules) {
 	if !r.LimitsAddresses() {
 		return
 	}

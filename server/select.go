@@ -90,11 +90,9 @@ func (s *Server) seats(ctx context.Context, q gateway.Each) (seats []seat, err e
 		}
 		members = s.registry.groups.Snapshot(q.Group)
 	default:
-		for _, l := range s.loops {
-			for h := range l.registered() {
-				if seats = append(seats, seat{handle: h}); len(seats)%seatStride == 0 && ctx.Err() != nil {
-					return nil, errQuery(ctx)
-				}
+		for h := range s.after(0) {
+			if seats = append(seats, seat{handle: h}); len(seats)%seatStride == 0 && ctx.Err() != nil {
+				return nil, errQuery(ctx)
 			}
 		}
 		return s.sortByConnection(ctx, seats)

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"castgate/server/frames"
-
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
@@ -64,12 +63,14 @@ func (r *series) send(to *gateway.Targets) error {
 	}
 	list, many := collect(s.registry.uids, to.UIDs, list, nil)
 	list, many = collect(s.registry.groups, to.Groups, list, many)
-	list = without(list, r.exclude)
+	list = table.Without(list, r.exclude)
 	slices.Sort(list) // by loop
 	if len(list)+len(many) == 0 {
 		return nil
 	}
-	return r.post(list, many)
+	var err error
+	r.frame, err = s.pushSeries(delivery{message: r.message}, r.frame, r.set, list, many, r.exclude)
+	return err
 }
 
 // collect appends the members of names to list, or their snapshots to many
@@ -86,35 +87,4 @@ func collect(t *table.Table, names []string, list []table.Handle, many []table.S
 		}
 	}
 	return list, many
-}
-
-// post posts a list and snapshots to the loops. All commands share one frame, so
-// that its bytes take room once.
-func (r *series) post(list []table.Handle, many []table.Snapshot) error {
-	s := r.server
-	cost := pushCost(&r.message, r.set) + int64(8*len(list)+commandCost*len(many))
-	if !reserveAll(s.loops, cost) {
-		return errBusy
-	}
-	if r.frame == nil {
-		r.frame = s.encoder.Push(&r.message, nil, r.set)
-	}
-	for i, l := range s.loops {
-		var commands []command
-		if len(list) > 0 && list[0].Loop() == i {
-			var part []table.Handle
-			_, part, list = ofLoop(list)
-			commands = append(commands, command{kind: cmdList, frame: r.frame, list: part})
-		}
-		for _, members := range many {
-			commands = append(commands, command{kind: cmdSnapshot, frame: r.frame, members: members, exclude: r.exclude, uncounted: true})
-		}
-		if len(commands) == 0 {
-			l.mail.release(cost)
-			continue
-		}
-		commands[len(commands)-1].cost = cost // the frame is there until the last is done
-		l.mail.postSeries(commands)
-	}
-	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"castgate/server/admission"
-	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/giveback"
@@ -27,6 +26,8 @@ var _ interface {
 // Server is one gateway process: listeners, event loops and the registry.
 // It implements gateway.Gateway and gateway.GatewayWorker.
 type Server struct {
+	*Loops
+
 	// Static after New.
 	config    Config
 	log       *slog.Logger
@@ -35,39 +36,26 @@ type Server struct {
 	settle    time.Duration // listen.Settle
 	ids       *clientid.IDs
 	names     nameLimit
-	initText  []string    // Config.InitMessage split at its %s
-	initOff   atomic.Bool // SuspendInit
-	fds       *fdTable
 	limits    openfiles.Limits
-	registry  *registry
-	encoder   *frames.Encoder
-	loops     []*loop
 	acceptors []*acceptor // by index of Config.Listen
 	certs     *transport.Certificates
 	tlsPool   *transport.Handshakes // nil without a wss listener
 	admission *admission.Control
 
-	probe      atomic.Pointer[func() bool] // SetProbe
-	ticks      atomic.Pointer[tickConfig]
-	pushQueue  atomic.Int64             // Capacity.PushQueue
-	sessions   [sessionLocks]sync.Mutex // by slot: of changes of JSON sessions
-	unwanted   atomic.Bool              // WantMessages
-	anyText    atomic.Bool              // WantMessages
-	assembling atomic.Int64             // bytes of messages that are not whole, beyond freeAssembly of each
-	delayed    atomic.Uint64            // times that the acceptor waited for Policy.HandshakeRate
-	maxConns   atomic.Int64
-	sockets    atomic.Int64 // client sockets open, of every phase
-	accepted   atomic.Uint64
-	pushes     atomic.Uint64
-	unmatched  atomic.Uint64 // pushes for nobody
-	refused    atomic.Uint64 // pushes answered CodeBusy
+	probe     atomic.Pointer[func() bool] // SetProbe
+	sessions  [sessionLocks]sync.Mutex    // by slot: of changes of JSON sessions
+	delayed   atomic.Uint64               // times that the acceptor waited for Policy.HandshakeRate
+	maxConns  atomic.Int64
+	accepted  atomic.Uint64
+	pushes    atomic.Uint64
+	unmatched atomic.Uint64 // pushes for nobody
+	refused   atomic.Uint64 // pushes answered CodeBusy
 
 	acceptErrors atomic.Uint64 // of all acceptors
 
-	stopping atomic.Bool   // Shutdown or Stop was called
-	stopped  atomic.Bool   // Stop was called, or Shutdown is done with the clients
-	running  atomic.Bool   // the loops serve
-	ended    chan struct{} // closed when every loop has ended
+	running  atomic.Bool // Run serves
+	stopping atomic.Bool // Shutdown or Stop was called
+	stopped  atomic.Bool // Stop was called, or Shutdown is done with the clients
 	stop     sync.Once
 }
 
@@ -87,7 +75,6 @@ func New(c Config) (*Server, error) {
 func newServer(c Config, sys *system) (*Server, error) {
 	s := &Server{
 		config: c, log: c.Logger, sys: sys, began: time.Now(), settle: listen.Settle,
-		ended: make(chan struct{}),
 	}
 	if s.names = gateway.MaxNameLen; c.PeerAddress.IsValid() {
 		s.names = gateway.MaxPeerNameLen
@@ -103,10 +90,6 @@ func newServer(c Config, sys *system) (*Server, error) {
 		return nil, err
 	}
 	s.maxConns.Store(int64(s.limits.MaxConns))
-	s.ticks.Store(newTickConfig(&c))
-	s.pushQueue.Store(int64(c.PushQueue))
-	s.initText = splitInit(c.InitMessage)
-	s.fds = newFDTable(s.limits.Open)
 	if s.ids, err = clientid.New(c.Node); err != nil {
 		return nil, err
 	}
@@ -127,32 +110,21 @@ func newServer(c Config, sys *system) (*Server, error) {
 		transport.WarnOfInternals(s.log)
 		s.tlsPool = transport.NewHandshakes(s.certs.Config(c.TLSMinVersion), c.TLSHandshakes, c.TLSProcessors(), func() int64 { return s.now() + 1 })
 	}
-	s.registry = newRegistry(c.Loops)
-	s.encoder = frames.NewEncoder(plainForms(endpoints))
-	if c.Compress {
-		s.encoder.Compress(c.CompressMin, c.CompressLevel)
-	}
-	s.registry.peers, s.registry.keepSessions = s.ids.Peers, c.Events != nil
-	for i := range c.Loops {
-		l, err := newLoop(s, i)
-		if err != nil {
-			s.discardLoops()
-			return nil, err
-		}
-		s.loops = append(s.loops, l)
-	}
-	s.registry.loops = s.loops
-	if err := s.listen(endpoints); err != nil {
-		s.discardLoops()
+	s.Loops, err = newLoops(LoopsConfig{
+		Loops: c.Loops, OnMessage: c.OnMessage, InitMessage: c.InitMessage,
+		Compress: c.Compress, CompressMin: c.CompressMin, CompressLevel: c.CompressLevel,
+		Capacity: c.Capacity(), Heartbeat: c.Heartbeat, Events: c.Events, Plain: plainForms(endpoints),
+		Files: s.limits.Open, IDs: s.ids, Admission: s.admission, TLS: s.tlsPool, Ready: s.probes, Log: s.log, System: sys,
+	})
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
-}
-
-func (s *Server) discardLoops() {
-	for _, l := range s.loops {
-		l.discard()
+	if err := s.listen(endpoints); err != nil {
+		s.Loops.discard()
+		return nil, err
 	}
+	s.Loops.setPorts(s.ports())
+	return s, nil
 }
 
 // now is the time for quotas, in nanoseconds.
@@ -163,11 +135,7 @@ func (s *Server) MaxConns() int { return int(s.maxConns.Load()) }
 
 // load is what there is to do for clients. Any goroutine.
 func (s *Server) load() giveback.Load {
-	n := giveback.Load{Sockets: int(s.sockets.Load())}
-	for _, l := range s.loops {
-		n.Queued += uint64(max(l.count.queuedBytes.Load(), 0))
-	}
-	return n
+	return giveback.Load{Sockets: s.openSockets(), Queued: s.queued()}
 }
 
 // ReserveFiles is how many descriptors MaxConns leaves free.
@@ -193,14 +161,12 @@ func (s *Server) probes() bool {
 // returns an error when an event loop or an acceptor ended without being
 // asked; every client is gone then.
 func (s *Server) Run() error {
-	errs := make(chan error, len(s.loops)+len(s.acceptors))
-	var loops sync.WaitGroup
-	for _, l := range s.loops {
-		loops.Go(func() { errs <- l.run() })
-	}
-	var accepting sync.WaitGroup
+	errs := make(chan error, 1+len(s.acceptors))
+	var serving sync.WaitGroup
+	s.Loops.start()
+	serving.Go(func() { errs <- s.Loops.wait() })
 	for _, a := range s.acceptors {
-		accepting.Go(func() { errs <- a.run() })
+		serving.Go(func() { errs <- a.run() })
 	}
 	quiet := make(chan struct{})
 	go giveback.Run(quiet, s.load)
@@ -217,18 +183,14 @@ func (s *Server) Run() error {
 			s.Stop()
 		}
 	}
-	loops.Wait()
+	serving.Wait()
 	if s.tlsPool != nil {
 		s.tlsPool.Wait()
 	}
-	accepting.Wait()
 	close(quiet)
 	s.admission.End()
-	for _, l := range s.loops {
-		_ = l.poller.Close() // the acceptors have used it too
-	}
 	s.running.Store(false)
-	close(s.ended)
+	s.Loops.close() // the acceptors have used them too
 	return first
 }
 
@@ -238,9 +200,7 @@ func (s *Server) Stop() {
 		s.stopping.Store(true)
 		s.stopped.Store(true)
 		s.stopAccepting()
-		for _, l := range s.loops {
-			l.mail.post(command{kind: cmdStop})
-		}
+		s.Loops.stop()
 	})
 }
 
@@ -269,12 +229,12 @@ func (s *Server) awaitEnd(ctx context.Context, err error) error {
 		return err
 	}
 	select {
-	case <-s.ended:
+	case <-s.whenEnded():
 		return err
 	case <-ctx.Done():
 	}
 	select {
-	case <-s.ended:
+	case <-s.whenEnded():
 		return err
 	case <-time.After(endGrace):
 		return errors.Join(ctx.Err(), errors.New("an event loop does not end"))

@@ -10,24 +10,8 @@ import (
 	"castgate/server/internal/mergepatch"
 )
 
-// session is what is kept for a client: two things that know nothing of each
-// other, behind one pointer.
-type session struct {
-	json  string // "" if none was set
-	bytes string // what PutSessionBytes stored
-}
-
 // sessionLocks is how many changes of JSON sessions may be made at once.
 const sessionLocks = 16
-
-// keep returns the client's session, making it if there is none. The caller
-// holds the client's lock.
-func (c *client) keep() *session {
-	if c.session == nil {
-		c.session = new(session)
-	}
-	return c.session
-}
 
 // PutSession implements Gateway.
 func (s *Server) PutSession(_ context.Context, clientID string, session json.RawMessage) (json.RawMessage, error) {

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"iter"
 	"math/bits"
 	"sync"
 	"sync/atomic"
 
+	"castgate/server/internal/table"
 	"castgate/server/transport"
 )
 
@@ -220,4 +222,26 @@ func (t *fdTable) get(fd int) (slot uint32, ok bool) {
 	}
 	v := p[fd%fdPageLen].Load()
 	return v - 1, v != 0
+}
+
+// registered returns the handles of the loop's clients in the order of their
+// slots. Clients that come or go meanwhile may or may not be among them. Any
+// goroutine.
+func (l *loop) registered() iter.Seq[table.Handle] { return l.registeredFrom(0) }
+
+func (l *loop) registeredFrom(slot uint32) iter.Seq[table.Handle] {
+	return func(yield func(table.Handle) bool) {
+		for ; slot < l.slots.extent(); slot = (slot/chunkLen + 1) * chunkLen {
+			ch := l.slots.chunkAt(slot)
+			if ch == nil {
+				continue
+			}
+			live := l.mail.livingOf(ch)
+			for n := slot % chunkLen; n < chunkLen; n++ {
+				if live[n] != 0 && !yield(table.MakeHandle(uint8(l.idx), slot/chunkLen*chunkLen+n, live[n])) {
+					return
+				}
+			}
+		}
+	}
 }

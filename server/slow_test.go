@@ -8,11 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"castgate/server/frames"
-
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 )

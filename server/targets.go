@@ -58,7 +58,7 @@ func (s *Server) handles(ctx context.Context, clientIDs, uids, groups []string) 
 	if err != nil {
 		return nil, err
 	}
-	return sorted(list), nil
+	return table.Sorted(list), nil
 }
 
 // idStride is how many ids are looked up between two looks at a context.
@@ -79,10 +79,10 @@ func (s *Server) appendMembers(ctx context.Context, list []table.Handle, t *tabl
 				return nil, errQuery(ctx)
 			}
 			if !once {
-				names, i, once = distinct(names[i:]), 0, true
+				names, i, once = table.Distinct(names[i:]), 0, true
 			}
 			if most = max(most, 2*s.connected()); len(list)+members.Len() > most {
-				list = sorted(list)
+				list = table.Sorted(list)
 				most = max(most, 2*len(list)) // some may be gone by now
 			}
 		}
@@ -92,70 +92,4 @@ func (s *Server) appendMembers(ctx context.Context, list []table.Handle, t *tabl
 		}
 	}
 	return list, nil
-}
-
-// connected is how many clients there are.
-func (s *Server) connected() (n int) {
-	for _, l := range s.loops {
-		n += int(l.count.connections.Load())
-	}
-	return n
-}
-
-// sorted sorts a list of handles in place and leaves each once.
-func sorted(list []table.Handle) []table.Handle {
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-// distinct is names in their order, each once: the list itself if it is so
-// already. A few cost no memory.
-func distinct(names []string) []string {
-	const few = 16
-	if len(names) <= few {
-		for i, n := range names {
-			if slices.Contains(names[:i], n) {
-				return distinctOf(names)
-			}
-		}
-		return names
-	}
-	return distinctOf(names)
-}
-
-func distinctOf(names []string) []string {
-	seen := make(map[string]struct{}, len(names))
-	once := make([]string, 0, len(names))
-	for _, n := range names {
-		if _, again := seen[n]; !again {
-			seen[n] = struct{}{}
-			once = append(once, n)
-		}
-	}
-	return once
-}
-
-// excluded tells whether h is in a sorted list.
-func excluded(list []table.Handle, h table.Handle) bool {
-	if len(list) == 0 {
-		return false
-	}
-	_, found := slices.BinarySearch(list, h)
-	return found
-}
-
-// without takes the handles of one sorted list out of another, in place.
-func without(list, exclude []table.Handle) []table.Handle {
-	if len(exclude) == 0 {
-		return list
-	}
-	return slices.DeleteFunc(list, func(h table.Handle) bool { return excluded(exclude, h) })
-}
-
-// ofLoop cuts the first loop's part off a sorted list: handles begin with
-// their loop.
-func ofLoop(list []table.Handle) (loop int, part, rest []table.Handle) {
-	loop = list[0].Loop()
-	n, _ := slices.BinarySearchFunc(list, loop+1, func(h table.Handle, loop int) int { return h.Loop() - loop })
-	return loop, list[:n:n], list[n:]
 }

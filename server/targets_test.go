@@ -96,7 +96,7 @@ func TestDistinct(t *testing.T) {
 		{append(repeated("x", 100), "y", "x"), []string{"x", "y"}},
 	} {
 		was := slices.Clone(c.list)
-		if got := distinct(c.list); !slices.Equal(got, c.want) {
+		if got := table.Distinct(c.list); !slices.Equal(got, c.want) {
 			t.Errorf("%.20q: %q", c.list, got)
 		}
 		if !slices.Equal(c.list, was) {
@@ -104,7 +104,7 @@ func TestDistinct(t *testing.T) {
 		}
 	}
 	few := []string{"a", "b", "c", "d"}
-	if n := testing.AllocsPerRun(10, func() { distinct(few) }); n > 0 {
+	if n := testing.AllocsPerRun(10, func() { table.Distinct(few) }); n > 0 {
 		t.Errorf("%v allocations for a few that differ", n)
 	}
 }

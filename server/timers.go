@@ -3,12 +3,11 @@ package server
 import (
 	"time"
 
-	"castgate/server/frames"
-
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/frames"
 	"castgate/server/internal/wheel"
 )
 
@@ -34,7 +33,7 @@ type tickConfig struct {
 	handshake, pingInterval, pingTimeout, unbound uint32
 }
 
-func newTickConfig(c *Config) *tickConfig {
+func newTickConfig(c *Capacity) *tickConfig {
 	ticks := func(d time.Duration) uint32 { return uint32((d + tickLen - 1) / tickLen) }
 	return &tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
 }

@@ -148,7 +148,7 @@ func (q *waitingRoom) stopWaiting(in *inbound) {
 }
 
 // Readmit has those that wait to be admitted asked for again. Any goroutine.
-func (s *Server) Readmit() {
+func (s *Loops) Readmit() {
 	for _, l := range s.loops {
 		l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.waiting.readmit() }})
 	}
@@ -218,13 +218,4 @@ func (q *waitingRoom) goOn(w *waiter, c *conn, admission gateway.Admission) {
 			q.loop.reader.take(w.slot, c, rest)
 		}
 	}
-}
-
-// Waiting is how many connections wait to be admitted. Any goroutine.
-func (s *Server) Waiting() int {
-	n := int64(0)
-	for _, l := range s.loops {
-		n += l.count.waiters.Load()
-	}
-	return int(n)
 }

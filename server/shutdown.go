@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"time"
+)
+
+// drainPoll is how often a drain is looked at.
+const drainPoll = 10 * time.Millisecond
+
+// drain closes every client with 1001, behind what waits for it. The error is
+// ctx's, or that of DrainTimeout where ctx has no deadline, and tells that some are
+// still there.
+func (s *Server) drain(ctx context.Context) error {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(s.config.DrainTimeout)
+		limited, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		ctx = limited
+	}
+	left := time.Until(deadline)
+	clients := int64(s.connected())
+	rate, raised := drainRate(int64(s.config.DrainRate), clients, left)
+	s.log.Info("closing clients", "clients", clients, "per_second", rate, "raised", raised, "within", left.Round(time.Millisecond).String())
+	s.Loops.drain(rate)
+	return s.await(ctx, func() bool { return s.openSockets() == 0 })
+}
+
+// logEnds tells how the clients of a drain have ended.
+func (s *Server) logEnds(before drained, began time.Time) {
+	d := s.ends()
+	cut, unanswered := d.cutOff-before.cutOff, d.unanswered-before.unanswered
+	s.log.Info("clients are closed", "in_order", d.inOrder-before.inOrder-cut-unanswered, "unanswered", unanswered,
+		"cut_off", cut, "not_reading", d.notReading-before.notReading, "took", time.Since(began).Round(time.Millisecond).String())
+}
+
+// drainRate is how many clients are closed a second, 0 for all at once: as asked
+// for, or as many more as to have begun with the last one after half of the time.
+func drainRate(asked, clients int64, left time.Duration) (rate int64, raised bool) {
+	half := max(left/2, tickLen)
+	if asked == 0 || asked >= clients {
+		return asked, false
+	}
+	least := (clients*int64(time.Second) + int64(half) - 1) / int64(half)
+	return max(asked, least), least > asked
+}
+
+// await waits for a condition, or for the loops to end. It returns ctx's error if
+// ctx is done before.
+func (s *Server) await(ctx context.Context, done func() bool) error {
+	t := time.NewTicker(drainPoll)
+	defer t.Stop()
+	for !done() {
+		// Not by the deadline: a clock that is read may be ahead of ctx's timer, and
+		// who gives up has to say so.
+		select {
+		case <-ctx.Done():
+			if done() {
+				return nil
+			}
+			return ctx.Err()
+		case <-s.whenEnded():
+			return nil
+		case <-t.C:
+		}
+	}
+	return nil
+}
