@@ -218,7 +218,7 @@ const (
 // larger lists the packages and types that are above the limits still. One that has come
 // within them must be taken out.
 var larger = []string{
-	"bench", "cmd/castgate", "loadtest", "server", "server/control", "server/gatewayworker", "stress",
+	"cmd/castgate", "loadtest", "server", "server/control", "server/gatewayworker", "stress",
 	"bench.bench", "loadtest.loop", "server.Server", "server/control.call", "server/gatewayworker.innerLoop",
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"castgate/bench/kernel"
 	"castgate/loadtest"
 )
 
@@ -90,7 +91,7 @@ func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 // size in bytes, and the kernel's.
 type usage struct {
 	pss, self int64
-	kernel    kernel
+	kernel    kernel.Memory
 }
 
 // settled returns the memory in use after some idle time.
@@ -104,7 +105,7 @@ func (b *bench) settled(ctx context.Context, s *server) (u usage, err error) {
 	if u.pss, err = s.PSS(); err != nil {
 		return u, err
 	}
-	u.kernel = readKernel()
+	u.kernel = kernel.Read()
 	return u, nil
 }
 
@@ -150,5 +151,28 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	case <-time.After(d):
 		return nil
+	}
+}
+
+// addKernel adds what n connections have cost the kernel between two readings.
+func (b *bench) addKernel(name, server string, none, all *usage, n int, round *samples) {
+	before, now := &none.kernel, &all.kernel
+	for _, text := range now.Missing {
+		b.skip("memory: kernel: %s", text)
+	}
+	if grown, sum, ok := now.SlabsSince(before, n); ok {
+		round.add(name, "kernel slabs a connection, both ends", server, "B", sum)
+		for _, s := range grown {
+			round.add(name, "kernel slab "+s.Name+", both ends", server, "B", s.Bytes)
+		}
+	}
+	if before.Sockets >= 0 && now.Sockets >= 0 {
+		round.add(name, "TCP sockets a connection, both ends", server, "", float64(now.Sockets-before.Sockets)/float64(n))
+		round.add(name, "TCP buffers a connection, both ends", server, "B", float64(now.Buffers-before.Buffers)/float64(n))
+	}
+	if before.Available >= 0 && now.Available >= 0 {
+		processes := all.pss - none.pss + all.self - none.self
+		lost := float64(before.Available-now.Available-processes) / float64(n)
+		round.add(name, "check: MemAvailable less both processes, a connection", server, "B", lost)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"castgate/bench/gateway"
+	"castgate/bench/profile"
 	"castgate/loadtest"
 )
 
@@ -30,7 +31,7 @@ type server struct {
 	// trust is the client's TLS configuration, nil without TLS.
 	trust *tls.Config
 
-	profiler *profiler
+	profiler *profile.Recorder
 
 	dir    string // its own files
 	cmd    *exec.Cmd

@@ -45,7 +45,7 @@ func openWindow(phase string, s *server, swarm *loadtest.Swarm) (w window, err e
 	}
 	w.delivered = delivered(swarm)
 	w.began = time.Now()
-	return w, s.profiler.open(phase, s.root)
+	return w, s.profiler.Begin(phase, s.root.PID)
 }
 
 func delivered(swarm *loadtest.Swarm) int64 {
@@ -59,7 +59,7 @@ func delivered(swarm *loadtest.Swarm) int64 {
 // close ends the measurement.
 func (w *window) close(swarm *loadtest.Swarm) (m measured, err error) {
 	m.took = time.Since(w.began)
-	if err := w.server.profiler.close(); err != nil {
+	if err := w.server.profiler.End(); err != nil {
 		return m, err
 	}
 	cpu, err := w.server.CPU()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"castgate/bench"
+	"castgate/bench/profile"
 	"castgate/internal/chart"
 )
 
@@ -21,12 +22,12 @@ func flame(p *bench.Profile) (f *chart.Flame, file string) {
 	return &chart.Flame{
 		Title:    "Where the CPU time goes: " + name,
 		Subtitle: fmt.Sprintf("%d samples of the server, callers below", p.Samples),
-		Kinds:    bench.ProfileKinds,
+		Kinds:    profile.Kinds,
 		Roots:    callsOf(p.Calls),
 	}, "flame-" + strings.Trim(notInNames.ReplaceAllString(strings.ToLower(name), "-"), "-")
 }
 
-func callsOf(calls []*bench.Call) []chart.Call {
+func callsOf(calls []*profile.Call) []chart.Call {
 	out := make([]chart.Call, 0, len(calls))
 	for _, c := range calls {
 		// A package's path is shortened to its last element.

@@ -8,20 +8,21 @@ import (
 	"testing"
 
 	"castgate/bench"
+	"castgate/bench/profile"
 )
 
 // The profile of a phase is drawn from the last result that has it.
 func TestFlames(t *testing.T) {
-	profile := func(function string) *bench.Result {
-		calls := []*bench.Call{{Name: "castgate/server/loop.(*Loop).turn", Samples: 100, Calls: []*bench.Call{{Name: function, Kind: 3, Samples: 60}}}}
+	result := func(function string) *bench.Result {
+		calls := []*profile.Call{{Name: "castgate/server/loop.(*Loop).turn", Samples: 100, Calls: []*profile.Call{{Name: function, Kind: 3, Samples: 60}}}}
 		return &bench.Result{
 			Figures:  []bench.Figure{figure("fanout 2/s", "CPU a message", "castgate", 1)},
-			Profiles: []bench.Profile{{Scenario: "fanout 2/s", Server: "castgate", Samples: 100, Calls: calls}, {Scenario: "cost, 64 B, 2/s", Server: "castgate wss", Samples: 100, Calls: calls}},
+			Profiles: []bench.Profile{{Scenario: "fanout 2/s", Server: "castgate", Profile: profile.Profile{Samples: 100, Calls: calls}}, {Scenario: "cost, 64 B, 2/s", Server: "castgate wss", Profile: profile.Profile{Samples: 100, Calls: calls}}},
 		}
 	}
 	out := t.TempDir()
 	var stdout bytes.Buffer
-	command := chartsCommand{Results: []string{figuresFile(t, profile("old_send")), figuresFile(t, profile("tcp_sendmsg"))}, Out: out}
+	command := chartsCommand{Results: []string{figuresFile(t, result("old_send")), figuresFile(t, result("tcp_sendmsg"))}, Out: out}
 	if err := command.Run(&console{stdout: &stdout, stderr: &stdout}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-package bench
+// Package kernel reads what the kernel says about its own memory.
+package kernel
 
 import (
 	"bytes"
@@ -11,19 +12,19 @@ import (
 	"strings"
 )
 
-// kernel is what the kernel reports about its own memory, in bytes and for the
+// Memory is what the kernel reports about its own memory, in bytes and for the
 // whole machine: it includes both ends of each connection, since the swarm is
 // on this machine too.
-type kernel struct {
+type Memory struct {
 	// slabs are the slab caches by name. Nil if they cannot be read.
 	slabs map[string]cache
-	// buffers is what TCP has allocated for data, sockets the number of TCP
+	// Buffers is what TCP has allocated for data, Sockets the number of TCP
 	// sockets; -1 if that cannot be read.
-	buffers, sockets int64
-	// available is MemAvailable, -1 if that cannot be read.
-	available int64
-	// missing says what could not be read, and why.
-	missing []string
+	Buffers, Sockets int64
+	// Available is MemAvailable, -1 if that cannot be read.
+	Available int64
+	// Missing says what could not be read, and why.
+	Missing []string
 }
 
 // cache is the part of a slab cache that is in use.
@@ -32,16 +33,16 @@ type cache struct {
 	each    float64 // bytes per object, including its share of the cache's pages
 }
 
-// readKernel reads what is readable; missing lists the rest.
-func readKernel() kernel {
-	k := kernel{sockets: -1, available: -1}
+// Read reads what is readable; Missing lists the rest.
+func Read() Memory {
+	k := Memory{Sockets: -1, Available: -1}
 	read := func(path, what string, parse func([]byte) error) {
 		b, err := os.ReadFile(path)
 		if err == nil {
 			err = parse(b)
 		}
 		if err != nil {
-			k.missing = append(k.missing, fmt.Sprintf("%s: %v", what, err))
+			k.Missing = append(k.Missing, fmt.Sprintf("%s: %v", what, err))
 		}
 	}
 	read("/proc/slabinfo", "slab caches (root only)", k.parseSlabs)
@@ -55,7 +56,7 @@ var pageSize = int64(os.Getpagesize())
 // parseSlabs parses /proc/slabinfo (slabinfo(5), version 2.1). Free objects of
 // slabs in use are not counted: those left by the previous server would hide
 // what this one takes.
-func (k *kernel) parseSlabs(b []byte) error {
+func (k *Memory) parseSlabs(b []byte) error {
 	if !bytes.HasPrefix(b, []byte("slabinfo - version: 2.")) {
 		return errors.New("not version 2")
 	}
@@ -80,19 +81,19 @@ func (k *kernel) parseSlabs(b []byte) error {
 
 // parseSockets parses /proc/net/sockstat and its line "TCP: inuse 1 orphan 0 tw
 // 0 alloc 1 mem 90", mem in pages.
-func (k *kernel) parseSockets(b []byte) error {
+func (k *Memory) parseSockets(b []byte) error {
 	for line := range strings.Lines(string(b)) {
 		var inuse, orphan, waiting, alloc, pages int64
 		n, _ := fmt.Sscanf(line, "TCP: inuse %d orphan %d tw %d alloc %d mem %d", &inuse, &orphan, &waiting, &alloc, &pages)
 		if n == 5 {
-			k.sockets, k.buffers = alloc, pages*pageSize
+			k.Sockets, k.Buffers = alloc, pages*pageSize
 			return nil
 		}
 	}
 	return errors.New("no TCP line with alloc and mem")
 }
 
-func (k *kernel) parseMeminfo(b []byte) error {
+func (k *Memory) parseMeminfo(b []byte) error {
 	for line := range strings.Lines(string(b)) {
 		words := strings.Fields(line)
 		if len(words) < 2 || words[0] != "MemAvailable:" {
@@ -100,7 +101,7 @@ func (k *kernel) parseMeminfo(b []byte) error {
 		}
 		n, err := strconv.ParseInt(words[1], 10, 64)
 		if err == nil {
-			k.available = n << 10
+			k.Available = n << 10
 		}
 		return err
 	}
@@ -114,16 +115,20 @@ const (
 	mostSlabs = 12
 )
 
-// slab is one cache's growth per connection.
-type slab struct {
-	name  string
-	bytes float64
+// Slab is one cache's growth per connection.
+type Slab struct {
+	Name  string
+	Bytes float64
 }
 
-// slabsSince is how much slab caches have grown for each of n connections, the
-// largest first, and the sum of all that count. Caches that have shrunk, or
+// SlabsSince is how much slab caches have grown for each of n connections, the
+// largest first, and the sum of all that count; ok is false if either reading has
+// none. Caches that have shrunk, or
 // hardly grown, have nothing to do with connections.
-func (k *kernel) slabsSince(before *kernel, n int) (grown []slab, sum float64) {
+func (k *Memory) SlabsSince(before *Memory, n int) (grown []Slab, sum float64, ok bool) {
+	if k.slabs == nil || before.slabs == nil {
+		return nil, 0, false
+	}
 	more := func(name string) int64 { return k.slabs[name].objects - before.slabs[name].objects }
 	for name, now := range k.slabs {
 		objects := more(name)
@@ -132,14 +137,14 @@ func (k *kernel) slabsSince(before *kernel, n int) (grown []slab, sum float64) {
 			objects -= max(more(procInodes), 0)
 		}
 		if each := float64(objects) * now.each / float64(n); each >= leastSlab && !unrelated(name) {
-			grown = append(grown, slab{name, each})
+			grown = append(grown, Slab{name, each})
 			sum += each
 		}
 	}
-	slices.SortFunc(grown, func(a, b slab) int {
-		return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.name, b.name))
+	slices.SortFunc(grown, func(a, b Slab) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name))
 	})
-	return grown[:min(len(grown), mostSlabs)], sum
+	return grown[:min(len(grown), mostSlabs)], sum, true
 }
 
 const procInodes = "proc_inode_cache"
@@ -150,28 +155,4 @@ const procInodes = "proc_inode_cache"
 func unrelated(name string) bool {
 	return name == procInodes || name == "buffer_head" || name == "radix_tree_node" || strings.HasPrefix(name, "tw_sock_") ||
 		strings.HasSuffix(name, "inode_cache") && name != "sock_inode_cache" && !strings.HasPrefix(name, "lsm_")
-}
-
-// addKernel adds what n connections have cost the kernel between two readings.
-func (b *bench) addKernel(name, server string, none, all *usage, n int, round *samples) {
-	before, now := &none.kernel, &all.kernel
-	for _, text := range now.missing {
-		b.skip("memory: kernel: %s", text)
-	}
-	if before.slabs != nil && now.slabs != nil {
-		grown, sum := now.slabsSince(before, n)
-		round.add(name, "kernel slabs a connection, both ends", server, "B", sum)
-		for _, s := range grown {
-			round.add(name, "kernel slab "+s.name+", both ends", server, "B", s.bytes)
-		}
-	}
-	if before.sockets >= 0 && now.sockets >= 0 {
-		round.add(name, "TCP sockets a connection, both ends", server, "", float64(now.sockets-before.sockets)/float64(n))
-		round.add(name, "TCP buffers a connection, both ends", server, "B", float64(now.buffers-before.buffers)/float64(n))
-	}
-	if before.available >= 0 && now.available >= 0 {
-		processes := all.pss - none.pss + all.self - none.self
-		lost := float64(before.available-now.available-processes) / float64(n)
-		round.add(name, "check: MemAvailable less both processes, a connection", server, "B", lost)
-	}
 }

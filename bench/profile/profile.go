@@ -1,4 +1,4 @@
-package bench
+package profile
 
 import (
 	"bufio"
@@ -18,22 +18,20 @@ const (
 	kindKernel
 )
 
-// ProfileKinds name the kinds of functions, which are indices into it.
-var ProfileKinds = []string{kindOurs: "castgate", kindLibrary: "libraries", kindRuntime: "the runtime of Go", kindKernel: "the kernel"}
+// Kinds name the kinds of functions, which are indices into it.
+var Kinds = []string{kindOurs: "castgate", kindLibrary: "libraries", kindRuntime: "the runtime of Go", kindKernel: "the kernel"}
 
 // Call is a function in a profile, with the functions that it has called.
 type Call struct {
 	Name    string  `json:"name"`
-	Kind    int     `json:"kind"`    // of ProfileKinds
+	Kind    int     `json:"kind"`    // of Kinds
 	Samples int     `json:"samples"` // in it and in what it has called
 	Calls   []*Call `json:"calls,omitempty"`
 }
 
-// Profile says where a server's CPU time went in one phase.
+// Profile says where a process's CPU time went.
 type Profile struct {
-	Scenario string `json:"scenario"`
-	Server   string `json:"server"`
-	Samples  int    `json:"samples"`
+	Samples int `json:"samples"`
 	// Calls leaves out what is too small to see; see leastShare.
 	Calls []*Call `json:"calls"`
 }
@@ -48,10 +46,10 @@ const (
 	maxLine    = 64 << 10
 )
 
-// readStacks reads what `perf script -F comm,ip,sym` prints: for each sample a line with
+// Read reads what `perf script -F comm,ip,sym` prints: for each sample a line with
 // the thread's name, then a line for each function, innermost first, with its address
 // and its name, then an empty line.
-func readStacks(r io.Reader) (*Profile, error) {
+func Read(r io.Reader) (*Profile, error) {
 	p, root := &Profile{}, &Call{}
 	var stack []string // innermost first
 	inStack := false

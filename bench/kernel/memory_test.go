@@ -1,4 +1,4 @@
-package bench
+package kernel
 
 import (
 	"slices"
@@ -17,7 +17,7 @@ ext4_inode_cache     500    500    768   21    4 : tunables    0    0    0 : sla
 `
 
 func TestSlabsThatGrow(t *testing.T) {
-	var before, after kernel
+	var before, after Memory
 	if err := before.parseSlabs([]byte(slabs)); err != nil {
 		t.Fatal(err)
 	}
@@ -26,27 +26,27 @@ func TestSlabsThatGrow(t *testing.T) {
 	if err := after.parseSlabs([]byte(grown)); err != nil {
 		t.Fatal(err)
 	}
-	list, sum := after.slabsSince(&before, 10)
+	list, sum, ok := after.SlabsSince(&before, 10)
 	// A slab of 13 sockets takes 8 pages, one of 21 files takes one.
 	page := float64(pageSize)
 	close := func(a, b float64) bool { return a > b-1 && a < b+1 }
-	if len(list) != 2 || list[0].name != "TCP" || !close(list[0].bytes, 0.8*page) || list[1].name != "filp" || !close(list[1].bytes, 0.1*page) || !close(sum, 0.9*page) {
+	if !ok || len(list) != 2 || list[0].Name != "TCP" || !close(list[0].Bytes, 0.8*page) || list[1].Name != "filp" || !close(list[1].Bytes, 0.1*page) || !close(sum, 0.9*page) {
 		t.Errorf("%+v, %v", list, sum)
 	}
-	if list, _ := after.slabsSince(&before, 1000); slices.ContainsFunc(list, func(s slab) bool { return s.bytes < leastSlab }) {
+	if list, _, _ := after.SlabsSince(&before, 1000); slices.ContainsFunc(list, func(s Slab) bool { return s.Bytes < leastSlab }) {
 		t.Errorf("%+v", list)
 	}
 }
 
 func TestKernelParsers(t *testing.T) {
-	k := kernel{sockets: -1, available: -1}
-	if err := k.parseSockets([]byte("sockets: used 14\nTCP: inuse 2 orphan 0 tw 58 alloc 7 mem 235\nUDP: inuse 0 mem 0\n")); err != nil || k.sockets != 7 || k.buffers != 235*pageSize {
+	k := Memory{Sockets: -1, Available: -1}
+	if err := k.parseSockets([]byte("sockets: used 14\nTCP: inuse 2 orphan 0 tw 58 alloc 7 mem 235\nUDP: inuse 0 mem 0\n")); err != nil || k.Sockets != 7 || k.Buffers != 235*pageSize {
 		t.Errorf("%v, %+v", err, k)
 	}
-	if err := k.parseMeminfo([]byte("MemTotal:  100 kB\nMemAvailable:   90 kB\n")); err != nil || k.available != 90<<10 {
+	if err := k.parseMeminfo([]byte("MemTotal:  100 kB\nMemAvailable:   90 kB\n")); err != nil || k.Available != 90<<10 {
 		t.Errorf("%v, %+v", err, k)
 	}
-	broken := kernel{sockets: -1, available: -1}
+	broken := Memory{Sockets: -1, Available: -1}
 	for name, err := range map[string]error{
 		"version":   broken.parseSlabs([]byte("slabinfo - version: 3.0\n")),
 		"slab line": broken.parseSlabs([]byte("slabinfo - version: 2.1\nTCP x 143 2368 13 8 : tunables\n")),
@@ -59,22 +59,7 @@ func TestKernelParsers(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if broken.slabs != nil || broken.sockets != -1 || broken.available != -1 {
+	if broken.slabs != nil || broken.Sockets != -1 || broken.Available != -1 {
 		t.Errorf("%+v", broken)
-	}
-}
-
-// What can't be read is left out, and the result says why, once.
-func TestKernelThatTellsNothing(t *testing.T) {
-	var round samples
-	b := &bench{result: newResult(Defaults())}
-	none := usage{kernel: kernel{sockets: -1, available: -1}}
-	all := none
-	all.kernel.missing = []string{"slab caches: permission denied"}
-	for range 2 {
-		b.addKernel("memory, bare", Floor, &none, &all, 10, &round)
-	}
-	if len(round) != 0 || !slices.Equal(b.result.Skipped, []string{"memory: kernel: slab caches: permission denied"}) {
-		t.Errorf("%+v, %q", round, b.result.Skipped)
 	}
 }
