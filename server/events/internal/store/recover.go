@@ -1,0 +1,237 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Gap is a run of records that were safe once and are lost.
+type Gap struct{ First, Count uint64 }
+
+// damagedPrefix begins the names of files that were moved aside, and mostDamaged
+// is how many of them are kept, the newest.
+const (
+	damagedPrefix = "damaged-"
+	mostDamaged   = 8
+)
+
+// Open opens a log, or begins one in an empty directory. gaps are what was found
+// missing in the middle of it; it is said once, unless nothing is appended. What
+// was being written when the process or the machine died is cut off in silence:
+// nobody was told of it.
+func Open(o Options) (s *Store, gaps []Gap, err error) {
+	s = &Store{files: o.Files, segmentLen: o.SegmentLen, log: o.Log, now: o.Now, next: 1, grown: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	found, err := s.openSegments()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, seg := range found {
+		limit := uint64(0)
+		if i+1 < len(found) {
+			limit = found[i+1].first
+		}
+		lost, err := s.take(seg, limit)
+		if err != nil {
+			return nil, nil, err
+		}
+		gaps = append(gaps, lost...)
+	}
+	if n := len(s.segments); n > 0 {
+		s.next = max(s.next, s.segments[n-1].end)
+	}
+	s.broken = true // what stands behind the last record is not known to be gone
+	return s, gaps, s.limitDamaged()
+}
+
+// openSegments opens all files that begin like segments, in order. Others that are
+// named so are moved aside.
+func (s *Store) openSegments() ([]*segment, error) {
+	names, err := s.files.List()
+	if err != nil {
+		return nil, err
+	}
+	var found []*segment
+	for _, name := range names {
+		first, ok := parseName(name)
+		if !ok {
+			continue
+		}
+		f, err := s.files.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		seg := &segment{name: name, file: f, first: first}
+		whole, err := s.checkHead(seg)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if whole {
+			found = append(found, seg)
+		}
+	}
+	slices.SortFunc(found, func(a, b *segment) int { return cmp.Compare(a.first, b.first) })
+	return found, nil
+}
+
+// checkHead reads the head of a segment. A file that was made just before the end
+// of the process may have none: it holds nothing and is removed.
+func (s *Store) checkHead(seg *segment) (whole bool, err error) {
+	size, err := seg.file.Size()
+	if err != nil {
+		return false, err
+	}
+	head := make([]byte, min(headLen, size))
+	if _, err := seg.file.ReadAt(head, 0); err != nil && size >= headLen {
+		return false, err
+	}
+	first, created, err := parseHead(head)
+	if err == nil && first == seg.first && first > 0 {
+		seg.created, seg.last, seg.size = created, created, size
+		return true, nil
+	}
+	if err != nil && strings.Contains(err.Error(), "version") {
+		return false, err
+	}
+	_ = seg.file.Close()
+	if size <= headLen {
+		return false, s.files.Remove(seg.name)
+	}
+	return false, s.moveAside(seg.name)
+}
+
+// take makes a segment one of the log. limit is the number with which the next
+// segment begins; 0 for the last one.
+func (s *Store) take(seg *segment, limit uint64) (gaps []Gap, err error) {
+	if len(s.segments) > 0 || s.next > 1 {
+		if seg.first > s.next {
+			gaps = append(gaps, Gap{s.next, seg.first - s.next})
+		}
+	}
+	out, err := scan(seg.file, seg.size, seg.first, limit)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", seg.name, err)
+	}
+	missing := limit != 0 && out.end < limit
+	if out.lost > 0 || missing && out.junk > 0 {
+		s.log.Error("the event log is damaged; the file is moved aside and what is whole of it is kept",
+			"file", seg.name, "records_lost", out.lost, "bytes", out.junk)
+		if out.lost > 0 {
+			gaps = append(gaps, Gap{seg.first, out.lost})
+		}
+		if err := s.rewrite(seg, out.pieces); err != nil {
+			return nil, fmt.Errorf("%s: %w", seg.name, err)
+		}
+		if out, err = scan(seg.file, seg.size, seg.first, limit); err != nil {
+			return nil, fmt.Errorf("%s: %w", seg.name, err)
+		}
+		out.fill(seg)
+	} else {
+		if out.junk > 0 {
+			s.log.Info("cut off what was being written to the event log when it ended", "file", seg.name, "bytes", out.junk)
+		}
+		out.fill(seg)
+		if err := seg.file.Truncate(seg.size); err != nil {
+			return nil, fmt.Errorf("%s: %w", seg.name, err)
+		}
+	}
+	s.next = max(s.next, seg.end)
+	s.segments = append(s.segments, seg)
+	s.size += seg.size
+	return gaps, nil
+}
+
+// fill gives a segment what a scan has found.
+func (o *scanned) fill(seg *segment) { seg.end, seg.size, seg.index = o.end, o.size, o.index }
+
+// rewrite moves a segment aside and makes one with its whole pieces in its place.
+func (s *Store) rewrite(seg *segment, pieces []piece) error {
+	const fresh = "rewritten.tmp"
+	_ = s.files.Remove(fresh)
+	f, err := s.files.Create(fresh)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(appendHead(nil, seg.first, seg.created), 0); err != nil {
+		return err
+	}
+	at := int64(headLen)
+	for _, p := range pieces {
+		b := make([]byte, p.to-p.from)
+		if _, err := seg.file.ReadAt(b, p.from); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return err
+		}
+		at += int64(len(b))
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	// A copy, so that the log has the one or the other whenever this is cut short.
+	if err := s.copyAside(seg); err != nil {
+		return err
+	}
+	_ = seg.file.Close()
+	if err := s.files.Rename(fresh, seg.name); err != nil {
+		return err
+	}
+	seg.file, seg.size = f, at
+	return s.files.Sync()
+}
+
+// copyAside keeps a copy of a damaged segment for people to look at.
+func (s *Store) copyAside(seg *segment) error {
+	name := s.aside(seg.name)
+	f, err := s.files.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	b := make([]byte, seg.size)
+	if _, err := seg.file.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	return err
+}
+
+// aside is the name under which a damaged file is kept.
+func (s *Store) aside(name string) string {
+	return fmt.Sprintf("%s%d-%s", damagedPrefix, s.now().UnixNano(), name)
+}
+
+// moveAside keeps a damaged file for people to look at.
+func (s *Store) moveAside(name string) error {
+	aside := s.aside(name)
+	s.log.Error("a damaged file of the event log is moved aside", "file", name, "to", aside)
+	return s.files.Rename(name, aside)
+}
+
+// limitDamaged removes the oldest files that were moved aside.
+func (s *Store) limitDamaged() error {
+	names, err := s.files.List()
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, damagedPrefix) })
+	slices.Sort(names)
+	for _, name := range names[:max(0, len(names)-mostDamaged)] {
+		if err := s.files.Remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
