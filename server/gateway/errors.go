@@ -16,6 +16,8 @@ const (
 	CodeInvalidCursor    Code = "invalid_cursor"
 	CodeInvalidLimit     Code = "invalid_limit"
 	CodeTooManyGroups    Code = "too_many_groups"
+	// CodeEventGone: the event of that id is not kept any more.
+	CodeEventGone Code = "event_gone"
 	// CodeBusy: the mailboxes of the event loops are full. Try again in a second.
 	CodeBusy Code = "busy"
 	// CodeStopping: the gateway is shutting down.

@@ -73,6 +73,13 @@ func (s *Store) Size() int64 {
 	return s.size
 }
 
+// Segments is how many segments there are.
+func (s *Store) Segments() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.segments)
+}
+
 // SizeFrom is how many bytes there are from a record on, to within 64 KiB.
 func (s *Store) SizeFrom(number uint64) int64 {
 	s.mu.RLock()

@@ -1,0 +1,289 @@
+// Package events tells backends over HTTP what clients do: at least once, those of
+// one client in order, and also after a crash.
+//
+// What the server says (gateway.Watcher) waits in the inbox until the journal, one
+// goroutine, has numbered it, made an event of it and written it to the store.
+// From there each subscriber reads it, in lanes: the events of a client follow
+// each other, those of different clients need not. So a backend that is slow or
+// away costs disk, but neither memory nor anybody's time.
+//
+// Nobody is told of anything that the store does not hold safely. So whoever was
+// told of a client is told of its end as well, after a crash by the next process.
+package events
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"castgate/server/events/internal/sign"
+	"castgate/server/events/internal/store"
+	"castgate/server/internal/audit"
+	"castgate/server/setting"
+)
+
+// Events is the queue with its subscribers: New, Start, then it watches clients,
+// and at last Close. It implements gateway.Watcher.
+type Events struct {
+	config     Config
+	log        *slog.Logger
+	audit      *audit.Log
+	now        func() time.Time
+	run        uint64 // stands for this process
+	instance   string // run as text
+	source     string
+	hidden     bool // what was not asked for is written, too, to say the end of clients
+	quota      int64
+	segmentLen int64
+
+	store *store.Store
+	dead  *deadLetters
+	inbox *inbox
+	moves chan struct{} // capacity 1: a subscriber is further
+
+	secrets     atomic.Pointer[[]sign.Secret]
+	subscribers atomic.Pointer[[]*subscriber]
+	targets     sync.Mutex // held while subscribers are changed
+	pending     atomic.Int64
+	count       counters
+	held        heldClients
+	host        atomic.Pointer[Host]
+
+	journal journal
+	stop    chan struct{}
+	written sync.WaitGroup // the journal
+	closed  atomic.Bool
+}
+
+// New opens the queue and says the end of clients of processes before, which are
+// gone. An error is a *setting.Error or names the directory.
+func New(c Config) (*Events, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	e := &Events{
+		config: c, log: c.Log, audit: audit.New(c.Audit), now: c.Now, source: fmt.Sprintf("/castgate/nodes/%d", c.Node),
+		inbox: newInbox(), moves: make(chan struct{}, 1), stop: make(chan struct{}), quota: c.Quota,
+		hidden: c.Types.Has(Disconnected),
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	var random [8]byte
+	_, _ = rand.Read(random[:])
+	e.run = binary.LittleEndian.Uint64(random[:])
+	e.instance = instanceText(e.run)
+	switch {
+	case e.quota > 0:
+	case c.Dir != "":
+		e.quota = DefaultQuota
+	default:
+		e.quota = DefaultMemoryQuota
+	}
+	e.segmentLen = min(max(e.quota/16, 64<<10), 16<<20)
+	e.setSecrets(c.Secrets)
+	gaps, err := e.open()
+	if err != nil {
+		return nil, setting.Named("events-dir", err)
+	}
+	if err := e.begin(gaps); err != nil {
+		return nil, setting.Named("events-dir", err)
+	}
+	return e, nil
+}
+
+// open opens the store and the dead letters.
+func (e *Events) open() (gaps []store.Gap, err error) {
+	var files, deadFiles store.Files = store.NewMemory(), store.NewMemory()
+	if e.config.Dir != "" {
+		main, err := store.OpenDirectory(e.config.Dir)
+		if err != nil {
+			return nil, err
+		}
+		files = main
+		if deadFiles, err = store.OpenDirectory(filepath.Join(e.config.Dir, "dead")); err != nil {
+			return nil, err
+		}
+	}
+	if e.store, gaps, err = store.Open(store.Options{Files: files, SegmentLen: e.segmentLen, Log: e.log, Now: e.now}); err != nil {
+		return nil, fmt.Errorf("%s: %w", e.config.Dir, err)
+	}
+	letters, _, err := store.Open(store.Options{Files: deadFiles, SegmentLen: 1 << 20, Log: e.log, Now: e.now})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(e.config.Dir, "dead"), err)
+	}
+	e.dead, err = openDead(letters)
+	return gaps, err
+}
+
+// begin reads what is left of processes before and writes what is to be said of
+// it.
+func (e *Events) begin(gaps []store.Gap) error {
+	left, err := survey(e.store)
+	if err != nil {
+		return err
+	}
+	j := &e.journal
+	*j = journal{
+		events: e, store: e.store, inbox: e.inbox, ledger: ledger{clients: map[uint64]standing{}},
+		encoder: encoder{source: e.source, instance: e.instance},
+	}
+	if e.config.Types.Has(UIDOnline) || e.config.Types.Has(UIDOffline) {
+		j.present = newPresence(e.config.OfflineAfter)
+	}
+	places := findPlaces(e.config.URLs, left.places, e.store.Next())
+	if len(left.places) == 0 {
+		for i := range places { // from the first event that there is
+			for l := range places[i].Lanes {
+				places[i].Lanes[l] = e.store.First()
+			}
+		}
+	}
+	var list []*subscriber
+	for i, url := range e.config.URLs {
+		list = append(list, newSubscriber(e, url, places[i]))
+	}
+	e.subscribers.Store(&list)
+	return j.sayLeft(left, gaps)
+}
+
+// Start begins to write and to send. Call it once.
+func (e *Events) Start() {
+	e.written.Go(func() { e.journal.run(e.stop) })
+	for _, s := range *e.subscribers.Load() {
+		s.start()
+	}
+}
+
+// Close writes what has happened, gives the subscribers until ctx is done to be
+// told, and ends. With a directory nothing is lost that is not told then.
+func (e *Events) Close(ctx context.Context) error {
+	e.closed.Store(true)
+	for e.busy() && ctx.Err() == nil {
+		if !sleep(ctx, 10*time.Millisecond) {
+			break
+		}
+	}
+	e.targets.Lock()
+	defer e.targets.Unlock()
+	for _, s := range *e.subscribers.Load() {
+		s.stop()
+	}
+	e.journal.moved = false
+	close(e.stop)
+	e.written.Wait()
+	left := e.left()
+	if left > 0 && e.config.Dir == "" {
+		e.log.Warn("events that were not told are lost, since there is no events-dir", "subscribers", left)
+	}
+	e.journal.wrote = time.Time{}
+	e.journal.writePlaces(e.now())
+	err := e.journal.append()
+	if closing := e.store.Close(); err == nil {
+		err = closing
+	}
+	if closing := e.dead.store.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// busy tells whether something has not been written, or not been told although its
+// subscriber takes events.
+func (e *Events) busy() bool {
+	if e.inbox.waiting() > 0 {
+		return true
+	}
+	for _, s := range *e.subscribers.Load() {
+		if s.behind() && !s.paused.Load() && (s.count.failing.Load() == 0 || e.config.Dir == "") {
+			return true // what is on disk need not wait for a backend that is away
+		}
+	}
+	return false
+}
+
+// left is how many subscribers were not told of everything.
+func (e *Events) left() (n int) {
+	for _, s := range *e.subscribers.Load() {
+		if s.behind() {
+			n++
+		}
+	}
+	return n
+}
+
+// lowest is the lowest number that a subscriber was not told of.
+func (e *Events) lowest() uint64 {
+	n := e.store.Next()
+	for _, s := range *e.subscribers.Load() {
+		p := s.place()
+		n = min(n, p.lowest())
+	}
+	return n
+}
+
+// SetTargets replaces URLs and secrets while events are sent. Subscribers that are
+// there before and after keep their place, and go on if they were paused. An
+// error has changed nothing. Any goroutine.
+func (e *Events) SetTargets(t Targets) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	e.targets.Lock()
+	defer e.targets.Unlock()
+	e.setSecrets(t.Secrets)
+	before := map[string]*subscriber{}
+	var known []place
+	for _, s := range *e.subscribers.Load() {
+		before[s.url] = s
+		known = append(known, s.place())
+	}
+	places := findPlaces(t.URLs, known, e.store.Next())
+	var list, fresh []*subscriber
+	for i, url := range t.URLs {
+		s := before[url]
+		if s == nil {
+			s = newSubscriber(e, url, places[i])
+			fresh = append(fresh, s)
+		}
+		delete(before, url)
+		list = append(list, s)
+	}
+	for _, s := range before {
+		s.stop()
+	}
+	e.subscribers.Store(&list)
+	for _, s := range fresh {
+		s.start()
+	}
+	for _, s := range list {
+		s.resume()
+	}
+	e.placesMoved()
+	return nil
+}
+
+func (e *Events) setSecrets(texts []string) {
+	var secrets []sign.Secret
+	for _, text := range texts {
+		s, _ := sign.ParseSecret(text) // Validate has read it
+		secrets = append(secrets, s)
+	}
+	e.secrets.Store(&secrets)
+}
+
+// auditPause records that a backend has asked for no more.
+func (e *Events) auditPause(s *subscriber) {
+	if e.audit.On() {
+		e.audit.Write(slog.LevelWarn, "events_paused", "-", shown(s.url))
+	}
+}

@@ -1,0 +1,324 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"castgate/server/events/internal/store"
+)
+
+// journal writes what happens to the store. It is one goroutine.
+type journal struct {
+	events  *Events
+	store   *store.Store
+	inbox   *inbox
+	ledger  ledger
+	present *presence // nil unless uids are told of
+	encoder encoder
+
+	spare  []happening
+	batch  []store.Record
+	ends   []int // of each record's payload in arena
+	arena  []byte
+	places []byte // as last written
+	placed uint64 // number of the record that holds them
+	moved  bool   // places differ from those that were written
+	wrote  time.Time
+	moves  []move // of what is carried along, once it is written
+}
+
+const (
+	// cycleTime is the least time between two syncs: at a high rate events share one.
+	cycleTime = 3 * time.Millisecond
+	// placesTime is the least time between two records of places.
+	placesTime = 250 * time.Millisecond
+	// batchLen is how many bytes of records are written at once.
+	batchLen = 1 << 20
+	// diskPause is how long the journal waits for a disk that takes nothing.
+	diskPause = 500 * time.Millisecond
+)
+
+// run writes until stop is closed, and then what is left.
+func (j *journal) run(stop <-chan struct{}) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(j.pause())
+		stopping := false
+		select {
+		case <-j.inbox.wake:
+		case <-j.events.moves:
+			j.moved = true
+		case <-timer.C:
+		case <-stop:
+			stopping = true
+		}
+		began := time.Now()
+		if !j.cycle(stop) || stopping {
+			return
+		}
+		if rest := cycleTime - time.Since(began); rest > 0 {
+			time.Sleep(rest)
+		}
+	}
+}
+
+// pause is how long nothing need be done unless something happens.
+func (j *journal) pause() time.Duration {
+	d := time.Minute
+	if j.moved {
+		d = placesTime
+	}
+	if j.present != nil {
+		if at, ok := j.present.next(); ok {
+			d = min(d, max(time.Millisecond, time.UnixMicro(at).Sub(j.events.now())))
+		}
+	}
+	return d
+}
+
+// cycle writes what has happened. It returns false if it was stopped while the
+// disk took nothing.
+func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.events.log.Error("defect in the events' journal", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			j.clear()
+			goOn = true
+		}
+	}()
+	now := j.events.now()
+	for i := range j.inbox.shards {
+		queue, lost, gone := j.inbox.shards[i].take(j.spare)
+		for k := range queue {
+			j.write(&queue[k])
+			queue[k] = happening{}
+			if len(j.arena) > batchLen && !j.flush(stop) {
+				return false
+			}
+		}
+		j.spare = queue
+		if cap(queue) > 4096 {
+			j.spare = nil
+		}
+		if lost > 0 {
+			j.events.count.overflowed.Add(lost)
+			j.lost(lost, "overflow", now)
+		}
+		for _, g := range gone {
+			j.forgotten(g)
+			if len(j.arena) > batchLen && !j.flush(stop) {
+				return false
+			}
+		}
+	}
+	j.offline(now)
+	if j.moved && now.Sub(j.wrote) >= placesTime {
+		j.writePlaces(now)
+	}
+	if !j.flush(stop) {
+		return false
+	}
+	j.trim(now)
+	j.measure()
+	return true
+}
+
+// flush appends what was written, and waits for a disk that is full or broken.
+func (j *journal) flush(stop <-chan struct{}) bool {
+	if len(j.batch) == 0 {
+		return true
+	}
+	from := 0
+	for i, end := range j.ends {
+		j.batch[i].Payload = j.arena[from:end:end]
+		from = end
+	}
+	for failures := 0; ; failures++ {
+		err := j.store.Append(j.batch)
+		if err == nil {
+			if failures > 0 {
+				j.events.log.Info("events are written again")
+				j.events.count.stuck.Store(false)
+			}
+			break
+		}
+		if failures == 0 {
+			j.events.log.Error("events cannot be written; trying again", "err", err)
+			j.events.count.stuck.Store(true)
+		}
+		j.events.count.writeErrors.Add(1)
+		j.freeUnwritten()
+		select {
+		case <-stop:
+			return false
+		case <-time.After(diskPause):
+		}
+	}
+	j.events.count.written.Add(uint64(len(j.batch)))
+	j.clear()
+	return true
+}
+
+func (j *journal) clear() {
+	clear(j.batch)
+	j.batch, j.ends, j.arena = j.batch[:0], j.ends[:0], j.arena[:0]
+	if cap(j.arena) > 4*batchLen {
+		j.arena = nil
+	}
+}
+
+// number is that of the next record.
+func (j *journal) number() uint64 { return j.store.Next() + uint64(len(j.batch)) }
+
+// record adds a record whose payload was appended to arena.
+func (j *journal) record(kind byte) {
+	j.batch = append(j.batch, store.Record{Kind: kind})
+	j.ends = append(j.ends, len(j.arena))
+}
+
+// event adds a record with a header.
+func (j *journal) event(kind byte, h *header, body []byte) {
+	j.arena = append(h.append(j.arena), body...)
+	j.record(kind)
+}
+
+// write takes a happening down.
+func (j *journal) write(h *happening) {
+	told := j.events.config.Types.Has(h.kind)
+	number := j.number()
+	if sequence, ok := j.ledger.note(h.kind, h.key, number, told); ok && (told || h.kind != Message && j.events.hidden) {
+		kind := byte(kindHidden)
+		if told {
+			kind = kindEvent
+			j.events.count.happened[h.kind].Add(1)
+		}
+		hd := header{kind: h.kind, lane: laneOf(h.key), instance: j.events.run, key: h.key, sequence: sequence, at: h.at}
+		j.event(kind, &hd, j.encoder.client(h, number, sequence))
+	}
+	if j.present != nil {
+		j.presence(h)
+	}
+}
+
+// presence counts the clients of uids.
+func (j *journal) presence(h *happening) {
+	came, left := "", ""
+	switch h.kind {
+	case Connected:
+		came = h.uid
+	case Bound:
+		came, left = h.uid, h.previous
+	case Unbound:
+		left = h.previous
+	case Disconnected:
+		left = h.uid
+	}
+	if came == left {
+		return
+	}
+	if came != "" {
+		if u, news := j.present.came(came); news {
+			u.number = j.uidEvent(UIDOnline, came, h.at)
+		}
+	}
+	if left != "" {
+		j.present.left(left, h.at)
+	}
+}
+
+// uidEvent adds an event of a uid, hidden if its type was not asked for.
+func (j *journal) uidEvent(t Type, uid string, at int64) (number uint64) {
+	number = j.number()
+	kind := byte(kindHidden)
+	if j.events.config.Types.Has(t) {
+		kind = kindEvent
+		j.events.count.happened[t].Add(1)
+	}
+	key := uidKey(uid)
+	h := header{kind: t, lane: laneOf(key), instance: j.events.run, key: key, at: at}
+	j.event(kind, &h, j.encoder.uid(t, number, at, uid))
+	return number
+}
+
+// offline says which uids have had no client for long enough.
+func (j *journal) offline(now time.Time) {
+	if j.present == nil {
+		return
+	}
+	for {
+		uid, ok := j.present.gone(now.UnixMicro())
+		if !ok {
+			return
+		}
+		j.uidEvent(UIDOffline, uid, now.UnixMicro())
+	}
+}
+
+// lost adds the event that stands for others.
+func (j *journal) lost(count uint64, why string, now time.Time) {
+	number := j.number()
+	h := header{kind: Lost, instance: j.events.run, at: now.UnixMicro()}
+	j.event(kindEvent, &h, j.encoder.lost(number, h.at, count, why))
+	j.events.count.happened[Lost].Add(1)
+}
+
+// forgotten says the end of a client of which the inbox had no room for more than
+// its key: what else there is to say, its last event says.
+func (j *journal) forgotten(g gone) {
+	st, ok := j.ledger.clients[g.key]
+	if !ok {
+		return
+	}
+	t := j.standing(st.number)
+	if j.present != nil {
+		if uid := orEmpty(t.Data.UID); uid != "" {
+			j.present.left(uid, g.at)
+		}
+	}
+	j.end(remnant{j.events.run, g.key}, st, t, g.at, g.reason)
+	delete(j.ledger.clients, g.key)
+}
+
+// standing reads the last event of a client, be it written already or not.
+func (j *journal) standing(number uint64) *told {
+	var body []byte
+	if next := j.store.Next(); number >= next {
+		i := int(number - next)
+		from := 0
+		if i > 0 {
+			from = j.ends[i-1]
+		}
+		_, body, _ = parseHeader(j.arena[from:j.ends[i]])
+	} else if rec, ok, err := j.store.NewReader(number).Next(); err == nil && ok && rec.Number == number {
+		_, body, _ = parseHeader(rec.Payload)
+	}
+	t := &told{}
+	_ = json.Unmarshal(body, t) // of a damaged record nothing is known
+	return t
+}
+
+// end says the end of a client that its server has not said whole.
+func (j *journal) end(who remnant, st standing, t *told, at int64, reason string) {
+	kind, sequence := byte(kindHidden), st.sequence
+	if j.events.config.Types.Has(Disconnected) {
+		kind = kindEvent
+		sequence++
+		j.events.count.happened[Disconnected].Add(1)
+	}
+	h := header{kind: Disconnected, lane: laneOf(who.key), instance: who.instance, key: who.key, sequence: sequence, at: at}
+	j.event(kind, &h, j.encoder.ended(t, j.number(), at, instanceText(who.instance), sequence, reason))
+}
+
+// measure takes down how much waits.
+func (j *journal) measure() {
+	lowest := j.events.lowest()
+	j.events.pending.Store(j.store.SizeFrom(lowest))
+	j.events.count.clients.Store(int64(len(j.ledger.clients)))
+	if j.present != nil {
+		j.events.count.uids.Store(int64(len(j.present.uids)))
+	}
+	j.events.release()
+}

@@ -1,0 +1,184 @@
+package events
+
+import (
+	"sync"
+	"time"
+)
+
+// item is an event that waits for its subscriber.
+type item struct {
+	number  uint64 // of its record; 0: it stands for lost events
+	key     uint64 // of its client
+	body    []byte // JSON
+	tries   int    // attempts in which it was alone and failed
+	since   time.Time
+	skipped bool // it was told out of turn, when the one before it blocked
+}
+
+// lane is the part of a subscriber's events that are told one after the other.
+// mu guards all but what is said to be the sender's.
+type lane struct {
+	index int
+	wake  chan struct{} // capacity 1: more waits
+
+	mu    sync.Mutex
+	queue []item
+	bytes int
+	next  uint64 // events of lower numbers are in the queue, or told
+	turns uint64 // how often it went back
+
+	// The sender's.
+	size     int    // how many events go in one request; less than Config.Batch after a failure
+	failures int    // in a row
+	turn     uint64 // turns when it took its last batch
+}
+
+// What may wait in memory in a lane. The rest waits in the store.
+const (
+	laneItems = 2000
+	laneBytes = 1 << 20
+	// maxBody is how many bytes of events a request has, but for one event that is
+	// longer alone.
+	maxBody = 1 << 20
+)
+
+// room tells whether more may be read for the lane.
+func (l *lane) room() bool { return len(l.queue) < laneItems && l.bytes < laneBytes }
+
+// push adds an event with a number of at least next.
+func (l *lane) push(it item) {
+	l.queue = append(l.queue, it)
+	l.bytes += len(it.body)
+}
+
+func (l *lane) ring() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// place is the lowest number of an event that has not been told; all lower ones
+// have.
+func (l *lane) place() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.queue {
+		if l.queue[i].number > 0 {
+			return l.queue[i].number
+		}
+	}
+	return l.next
+}
+
+// first returns the events of the next request: as many as size says, and fit.
+// waits is how many there are.
+func (l *lane) first() (batch []item, waits int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropSkipped()
+	l.turn = l.turns
+	bytes := 0
+	for i := range l.queue {
+		it := &l.queue[i]
+		if it.skipped || len(batch) == l.size || bytes+len(it.body) > maxBody && i > 0 {
+			break
+		}
+		bytes += len(it.body)
+		batch = append(batch, *it)
+	}
+	return batch, len(l.queue)
+}
+
+// dropSkipped takes events out that were told out of turn and are at the front
+// now.
+func (l *lane) dropSkipped() {
+	for len(l.queue) > 0 && l.queue[0].skipped {
+		l.cut(1)
+	}
+}
+
+// cut takes the first events out.
+func (l *lane) cut(n int) {
+	for i := range n {
+		l.bytes -= len(l.queue[i].body)
+		l.queue[i] = item{}
+	}
+	if l.queue = l.queue[n:]; len(l.queue) == 0 {
+		l.queue = nil
+	}
+}
+
+// done takes the events of the last batch out. False: the lane went back meanwhile,
+// and will tell them again.
+func (l *lane) done(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.turn != l.turns {
+		return false
+	}
+	l.cut(n)
+	l.dropSkipped()
+	return true
+}
+
+// blocked notes that the first event has failed alone, and returns it as it is
+// now.
+func (l *lane) blocked(now time.Time) item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.turn != l.turns {
+		return item{}
+	}
+	it := &l.queue[0]
+	if it.tries++; it.tries == 1 {
+		it.since = now
+	}
+	return *it
+}
+
+// other returns the first event of another client than the first one's.
+func (l *lane) other() (it item, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.turn != l.turns {
+		return item{}, false
+	}
+	for i := 1; i < len(l.queue); i++ {
+		if it := l.queue[i]; it.key != l.queue[0].key && !it.skipped && it.number > 0 {
+			return it, true
+		}
+	}
+	return item{}, false
+}
+
+// skip notes that an event was told out of turn.
+func (l *lane) skip(number uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.queue {
+		if l.queue[i].number == number {
+			l.queue[i].skipped = true
+		}
+	}
+}
+
+// rewind goes back to a number: what is in the queue is read again.
+func (l *lane) rewind(number uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if number >= l.next {
+		return
+	}
+	kept := l.queue[:0]
+	l.bytes = 0
+	for _, it := range l.queue {
+		if it.number == 0 { // it stands for lost events, which are in no record
+			kept = append(kept, it)
+			l.bytes += len(it.body)
+		}
+	}
+	clear(l.queue[len(kept):])
+	l.queue, l.next = kept, number
+	l.turns++
+}

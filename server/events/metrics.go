@@ -1,0 +1,125 @@
+package events
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"castgate/server/events/internal/post"
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("castgate_events_"+name, help, labels, nil)
+}
+
+var (
+	descHappened    = desc("total", "Events written to the queue.", "type")
+	descQueueBytes  = desc("queue_bytes", "Bytes of events that a subscriber was not told of.")
+	descStoreBytes  = desc("store_bytes", "Bytes of the queue's files, told events and known clients included.")
+	descSegments    = desc("store_segments", "Files of the queue.")
+	descStuck       = desc("store_stuck", "1 while the disk does not accept events.")
+	descWriteErrors = desc("store_write_errors_total", "Failed attempts to write events.")
+	descInbox       = desc("inbox_bytes", "Bytes of events that are not written yet.")
+	descOverflow    = desc("overflowed_total", "Events that were lost before they could be written, because the disk did not accept them.")
+	descUntold      = desc("clients_untold_total", "Clients of which nothing is told, because the disk did not accept it.")
+	descRefused     = desc("messages_refused_total", "Messages that were not accepted, whose clients were closed.")
+	descHolds       = desc("holds_total", "Times reading from a client stopped because the queue was full.")
+	descHeld        = desc("held_clients", "Clients that are not being read until there is room in the queue.")
+	descClients     = desc("clients", "Clients that were told connected and not disconnected.")
+	descUIDs        = desc("uids", "Uids whose presence is tracked.")
+	descDead        = desc("dead", "Events that were set aside because a subscriber does not accept them.")
+	descDeadDropped = desc("dead_dropped_total", "Events set aside that were dropped because there were too many.")
+
+	descAttempts = desc("attempts_total", "Requests to subscribers.", "url", "outcome")
+	descTold     = desc("delivered_total", "Events that a subscriber has accepted.", "url")
+	descLost     = desc("lost_total", "Events that a subscriber was not told of because of the quota.", "url")
+	descSetAside = desc("set_aside_total", "Events that were set aside.", "url")
+	descFailing  = desc("failing_lanes", "Lanes, of 16, whose last request was not accepted.", "url")
+	descPaused   = desc("paused", "1 while nothing is sent because the subscriber answered 410.", "url")
+	descBehind   = desc("oldest_seconds", "Age of the oldest event that the subscriber was not told of.", "url")
+	descWaiting  = desc("waiting_bytes", "Bytes of events that the subscriber was not told of.", "url")
+	descLatency  = desc("request_duration_seconds", "How long requests took.", "url")
+)
+
+// Describe implements prometheus.Collector as an unchecked collector: URLs come and
+// go.
+func (e *Events) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector. Any goroutine.
+func (e *Events) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, n float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
+	}
+	c := &e.count
+	for t := range numTypes {
+		counter(descHappened, c.happened[t].Load(), t.String())
+	}
+	gauge(descQueueBytes, float64(e.store.SizeFrom(e.lowest())))
+	gauge(descStoreBytes, float64(e.store.Size()))
+	gauge(descSegments, float64(e.store.Segments()))
+	gauge(descStuck, oneIf(c.stuck.Load()))
+	counter(descWriteErrors, c.writeErrors.Load())
+	gauge(descInbox, float64(e.inbox.waiting()))
+	counter(descOverflow, c.overflowed.Load())
+	counter(descUntold, c.untold.Load())
+	counter(descRefused, c.refused.Load())
+	counter(descHolds, c.holds.Load())
+	gauge(descHeld, float64(e.held.len()))
+	gauge(descClients, float64(c.clients.Load()))
+	gauge(descUIDs, float64(c.uids.Load()))
+	dead, dropped := e.dead.len()
+	gauge(descDead, float64(dead))
+	counter(descDeadDropped, dropped)
+	for _, s := range *e.subscribers.Load() {
+		url := shown(s.url)
+		for o := range post.NumOutcomes {
+			counter(descAttempts, s.count.attempts[o].Load(), url, o.String())
+		}
+		counter(descTold, s.count.told.Load(), url)
+		counter(descLost, s.count.lost.Load(), url)
+		counter(descSetAside, s.count.dead.Load(), url)
+		gauge(descFailing, float64(s.count.failing.Load()), url)
+		gauge(descPaused, oneIf(s.paused.Load()), url)
+		p := s.place()
+		lowest := p.lowest()
+		gauge(descWaiting, float64(e.store.SizeFrom(lowest)), url)
+		gauge(descBehind, e.age(lowest).Seconds(), url)
+		out <- s.count.latency.metric(url)
+	}
+}
+
+func oneIf(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// age is how old the first event from a number on is; 0 if there is none.
+func (e *Events) age(from uint64) time.Duration {
+	for r := e.store.NewReader(from); ; {
+		rec, ok, err := r.Next()
+		if err != nil || !ok {
+			return 0
+		}
+		if rec.Kind != kindEvent {
+			continue
+		}
+		if h, _, err := parseHeader(rec.Payload); err == nil {
+			return max(0, e.now().Sub(time.UnixMicro(h.at)))
+		}
+	}
+}
+
+func (l *latencies) metric(url string) prometheus.Metric {
+	buckets, n := map[float64]uint64{}, uint64(0)
+	for i, bound := range latencyBounds {
+		n += l.buckets[i].Load()
+		buckets[bound] = n
+	}
+	n += l.buckets[len(latencyBounds)].Load()
+	return prometheus.MustNewConstHistogram(descLatency, n, time.Duration(l.nanos.Load()).Seconds(), buckets, url)
+}

@@ -1,0 +1,54 @@
+package events
+
+import (
+	"cmp"
+	"slices"
+
+	"castgate/server/events/internal/store"
+)
+
+// reasonGatewayLost is why clients have ended whose process ended without saying
+// so.
+const reasonGatewayLost = "gateway_lost"
+
+// sayLeft writes the end of clients that processes before have left, and takes
+// over the uids that they have told online. It comes before run.
+func (j *journal) sayLeft(left *remains, gaps []store.Gap) error {
+	now := j.events.now()
+	for _, g := range gaps {
+		j.lost(g.Count, "damaged", now)
+	}
+	if j.present != nil {
+		for uid, number := range left.uids {
+			j.present.remember(uid, number, now.UnixMicro())
+		}
+	}
+	if j.events.hidden {
+		if err := j.sayGone(left, now.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return j.append()
+}
+
+// sayGone writes disconnected events for clients of processes before.
+func (j *journal) sayGone(left *remains, at int64) error {
+	gone := make([]remnant, 0, len(left.clients))
+	for who := range left.clients {
+		gone = append(gone, who)
+	}
+	slices.SortFunc(gone, func(a, b remnant) int { return cmp.Compare(left.clients[a].number, left.clients[b].number) })
+	for _, who := range gone {
+		st := left.clients[who]
+		j.end(who, st, j.standing(st.number), at, reasonGatewayLost)
+		if len(j.arena) > batchLen {
+			if err := j.append(); err != nil {
+				return err
+			}
+		}
+	}
+	if n := len(gone); n > 0 {
+		j.events.log.Warn("a gateway before this one ended without closing its clients; they are told disconnected", "clients", n, "reason", reasonGatewayLost)
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package events
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"castgate/server/events/internal/post"
+)
+
+const (
+	batchType  = "application/cloudevents-batch+json; charset=utf-8"
+	singleType = "application/cloudevents+json; charset=utf-8"
+
+	// firstPause is the longest pause after the first failure; it doubles with each.
+	firstPause = 200 * time.Millisecond
+	// leastPause is the shortest.
+	leastPause = 20 * time.Millisecond
+	// poisonTries is how often an event must have failed alone to be set aside. It
+	// must also be shown that others are accepted meanwhile.
+	poisonTries = 3
+)
+
+// send tells the events of a lane, until the subscriber stops.
+func (s *subscriber) send(l *lane) {
+	for s.ctx.Err() == nil {
+		batch, waits := l.first()
+		if len(batch) == 0 {
+			select {
+			case <-l.wake:
+			case <-s.ctx.Done():
+			}
+			continue
+		}
+		if waits < l.size && !s.linger(l) {
+			return
+		} else if waits < l.size {
+			batch, _ = l.first()
+		}
+		if !s.ready() {
+			return
+		}
+		s.settle(l, batch, s.attempt(batch))
+	}
+}
+
+// linger gives the first event of a request time to be joined by others.
+func (s *subscriber) linger(l *lane) bool {
+	if s.events.config.Linger == 0 || l.failures > 0 {
+		return s.ctx.Err() == nil
+	}
+	over := time.NewTimer(s.events.config.Linger)
+	defer over.Stop()
+	for {
+		select {
+		case <-over.C:
+			return true
+		case <-l.wake:
+			if _, waits := l.first(); waits >= l.size {
+				return true
+			}
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+}
+
+// ready waits for the end of a pause, and of what a Retry-After has asked for.
+func (s *subscriber) ready() bool {
+	for s.ctx.Err() == nil {
+		s.mu.Lock()
+		resumed := s.resumed
+		s.mu.Unlock()
+		if s.paused.Load() {
+			select {
+			case <-resumed:
+			case <-s.ctx.Done():
+			}
+			continue
+		}
+		wait := time.Duration(s.holdUntil.Load() - s.events.now().UnixNano())
+		if wait <= 0 {
+			return true
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-resumed:
+			s.holdUntil.Store(0) // a reload ends it, too
+		case <-s.ctx.Done():
+		}
+		t.Stop()
+	}
+	return false
+}
+
+// attempt sends some events once.
+func (s *subscriber) attempt(batch []item) post.Result {
+	r := post.Request{
+		ID: requestID(batch), ContentType: batchType, Secrets: *s.events.secrets.Load(),
+		Timeout: s.events.config.Timeout, Now: s.events.now(),
+	}
+	if s.events.config.Batch == 1 {
+		r.ContentType, r.Body = singleType, batch[0].body
+	} else {
+		n := 2
+		for i := range batch {
+			n += len(batch[i].body) + 1
+		}
+		r.Body = append(make([]byte, 0, n), '[')
+		for i := range batch {
+			if i > 0 {
+				r.Body = append(r.Body, ',')
+			}
+			r.Body = append(r.Body, batch[i].body...)
+		}
+		r.Body = append(r.Body, ']')
+	}
+	began := time.Now()
+	result := s.client.Do(s.ctx, &r)
+	if s.ctx.Err() == nil {
+		s.count.attempts[result.Outcome].Add(1)
+		s.count.latency.observe(time.Since(began))
+	}
+	return result
+}
+
+// requestID is the webhook-id: the same in every attempt to send the same events.
+func requestID(batch []item) string {
+	id := eventID(batch[0].body)
+	if len(batch) > 1 {
+		id += "-" + strconv.Itoa(len(batch))
+	}
+	return id
+}
+
+// settle acts on the outcome of an attempt.
+func (s *subscriber) settle(l *lane, batch []item, r post.Result) {
+	if s.ctx.Err() != nil {
+		return // cut short by us
+	}
+	if r.Outcome == post.Accepted {
+		if l.failures > 0 && s.count.failing.Add(-1) == 0 {
+			s.log.Info("events are accepted again")
+		}
+		s.confirm(l, batch)
+		l.failures, l.size = 0, min(s.events.config.Batch, l.size*2)
+		return
+	}
+	if l.failures++; l.failures == 1 && s.count.failing.Add(1) == 1 {
+		s.log.Warn("events were not accepted; trying again", "outcome", r.Outcome.String(), "err", r.Err)
+	}
+	if r.RetryAfter > 0 {
+		s.holdUntil.Store(s.events.now().Add(r.RetryAfter).UnixNano())
+	}
+	switch r.Outcome {
+	case post.Paused:
+		s.pause()
+		return
+	case post.Refused, post.Unanswered:
+		if len(batch) > 1 {
+			l.size = (len(batch) + 1) / 2
+		} else if s.isolate(l, r) {
+			return
+		}
+	}
+	s.backOff(l)
+}
+
+// confirm takes events that were accepted out of the lane.
+func (s *subscriber) confirm(l *lane, batch []item) {
+	s.count.told.Add(uint64(len(batch)))
+	s.accepted(s.events.now())
+	if l.done(len(batch)) {
+		for i := range batch {
+			if batch[i].number == 0 {
+				s.lostTold()
+			}
+		}
+	}
+	s.advanced()
+}
+
+// advanced tells the reader of room and the journal of a new place.
+func (s *subscriber) advanced() {
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+	s.events.placesMoved()
+}
+
+// isolate looks whether an event that fails alone is to blame, or the backend: if
+// others are accepted since it failed, it is set aside. If there was none, one of
+// another client is tried. It returns whether the lane can go on at once.
+func (s *subscriber) isolate(l *lane, r post.Result) bool {
+	it := l.blocked(s.events.now())
+	if it.tries < poisonTries || it.number == 0 {
+		return false
+	}
+	if s.success.Load() < it.since.UnixNano() {
+		other, ok := l.other()
+		if !ok || s.attempt([]item{other}).Outcome != post.Accepted {
+			return false
+		}
+		l.skip(other.number)
+		s.count.told.Add(1)
+		s.accepted(s.events.now())
+	}
+	if err := s.events.dead.add(s.name, &it, r.Status, errorText(r.Err), s.events.now()); err != nil {
+		s.log.Error("an event that the backend does not accept could not be set aside", "err", err)
+		return false
+	}
+	s.log.Error("an event that the backend does not accept is set aside; see GET /v1/events/dead", "number", it.number, "err", r.Err)
+	s.count.dead.Add(1)
+	l.done(1)
+	if l.failures > 0 {
+		s.count.failing.Add(-1)
+	}
+	l.failures = 0
+	s.advanced()
+	return true
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// backOff waits before the next attempt: a random part of a time that doubles with
+// every failure. When another lane's events are accepted meanwhile, it is over.
+func (s *subscriber) backOff(l *lane) {
+	longest := s.events.config.RetryMax
+	if shift := l.failures - 1; shift < 24 {
+		longest = min(longest, firstPause<<shift)
+	}
+	s.mu.Lock()
+	recovered, resumed := s.recovered, s.resumed
+	s.mu.Unlock()
+	if !sleep(s.ctx, leastPause) {
+		return
+	}
+	t := time.NewTimer(rand.N(longest))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-recovered:
+		l.failures = min(l.failures, 4)
+	case <-resumed:
+	case <-s.ctx.Done():
+	}
+}

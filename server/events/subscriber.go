@@ -1,0 +1,346 @@
+package events
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"castgate/server/events/internal/post"
+	"castgate/server/events/internal/store"
+)
+
+// subscriber is one URL with its place in the queue: a goroutine that reads the
+// store, and one for each lane that sends.
+type subscriber struct {
+	url    string
+	name   string // stands for the url in the store, where it is not to be read
+	events *Events
+	log    *slog.Logger
+	client post.Client
+	count  subscriberCounters
+
+	ctx    context.Context // ends with the subscriber
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+
+	lanes [lanes]*lane
+	room  chan struct{} // capacity 1: a lane has room again
+
+	paused    atomic.Bool  // a 410 came
+	holdUntil atomic.Int64 // Unix time in nanoseconds of a Retry-After
+	success   atomic.Int64 // Unix time in nanoseconds of the last
+
+	mu        sync.Mutex
+	recovered chan struct{} // closed when a request is accepted
+	lost      [2]notice     // of lost events: what is being told, and what comes after it
+	resumed   chan struct{} // closed when a pause ends
+}
+
+// notice says how many events could not be told, where they would have been.
+type notice struct {
+	// Instance and First, the number of the first of them, make the id of the event
+	// that says it, which is the same in every attempt.
+	Instance string `json:"instance"`
+	First    uint64 `json:"first"`
+	Count    uint64 `json:"count"`
+}
+
+// nameOf is what stands for a URL in the store.
+func nameOf(url string) string {
+	sum := sha256.Sum256([]byte(url))
+	return hex.EncodeToString(sum[:16])
+}
+
+// newSubscriber makes a subscriber that begins at a place.
+func newSubscriber(e *Events, url string, p place) *subscriber {
+	s := &subscriber{
+		url: url, name: nameOf(url), events: e, log: e.log.With("url", shown(url)),
+		room: make(chan struct{}, 1), recovered: make(chan struct{}), resumed: make(chan struct{}), lost: p.Lost,
+	}
+	transport := e.config.Transport
+	if transport == nil {
+		transport = post.NewTransport(lanes, e.config.Timeout)
+	}
+	s.client = post.Client{URL: url, Transport: transport}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for i := range s.lanes {
+		s.lanes[i] = &lane{index: i, wake: make(chan struct{}, 1), next: p.Lanes[i], size: e.config.Batch}
+	}
+	return s
+}
+
+// start begins to send.
+func (s *subscriber) start() {
+	if s.lost[0].Count > 0 {
+		s.tellLost(s.lost[0])
+	}
+	s.ended.Go(s.read)
+	for _, l := range s.lanes {
+		s.ended.Go(func() { s.send(l) })
+	}
+}
+
+// stop ends what is under way.
+func (s *subscriber) stop() {
+	s.cancel()
+	s.ended.Wait()
+	if t, ok := s.client.Transport.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// place is where a subscriber goes on after a restart.
+type place struct {
+	Name  string        `json:"name"`
+	Lanes [lanes]uint64 `json:"lanes"` // the lowest numbers that are not told
+	Lost  [2]notice     `json:"lost,omitzero"`
+}
+
+// place is the subscriber's now.
+func (s *subscriber) place() place {
+	s.mu.Lock()
+	p := place{Name: s.name, Lost: s.lost}
+	s.mu.Unlock()
+	for i, l := range s.lanes {
+		p.Lanes[i] = l.place()
+	}
+	return p
+}
+
+// lowest is the lowest number that is not told.
+func (p *place) lowest() uint64 {
+	n := p.Lanes[0]
+	for _, l := range p.Lanes[1:] {
+		n = min(n, l)
+	}
+	return n
+}
+
+// behind tells whether there are events that it was not told of.
+func (s *subscriber) behind() bool {
+	next := s.events.store.Next()
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		waits := len(l.queue) > 0 || l.next < next
+		l.mu.Unlock()
+		if waits {
+			return true
+		}
+	}
+	return false
+}
+
+// chunk is how many records are read before it is looked which lane is behind.
+const chunk = 2048
+
+// read gives the lanes what they have room for.
+func (s *subscriber) read() {
+	r := s.events.store.NewReader(1)
+	for {
+		grown := s.events.store.Grown()
+		from, ok := s.wanted()
+		if ok && from < s.events.store.Next() {
+			if err := s.readSome(r, from); err != nil {
+				s.log.Error("the event log cannot be read; trying again", "err", err)
+				if !sleep(s.ctx, time.Second) {
+					return
+				}
+			}
+			continue
+		}
+		select {
+		case <-grown:
+		case <-s.room:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// wanted is the lowest number from which a lane with room wants to read.
+func (s *subscriber) wanted() (from uint64, ok bool) {
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		if l.room() && (!ok || l.next < from) {
+			from, ok = l.next, true
+		}
+		l.mu.Unlock()
+	}
+	return from, ok
+}
+
+// readSome reads a chunk from a number on for the lanes that have got so far.
+// Others, that have more in their queues, take part when they are there.
+func (s *subscriber) readSome(r *store.Reader, from uint64) error {
+	if r.Number() != from {
+		r.Seek(from)
+	}
+	var out [lanes]bool // does not take part any more
+	in := lanes
+	for i, l := range s.lanes {
+		l.mu.Lock()
+		if out[i] = !l.room(); out[i] {
+			in--
+		}
+		l.mu.Unlock()
+	}
+	end := from
+	for range chunk {
+		rec, ok, err := r.Next()
+		if err != nil {
+			return err
+		}
+		if !ok || in == 0 {
+			break
+		}
+		end = rec.Number + 1
+		if rec.Kind != kindEvent {
+			continue
+		}
+		h, body, err := parseHeader(rec.Payload)
+		if err != nil || out[h.lane] {
+			continue
+		}
+		if !s.give(s.lanes[h.lane], rec.Number, h.key, body) {
+			out[h.lane] = true
+			in--
+		}
+	}
+	for i, l := range s.lanes {
+		if !out[i] {
+			l.mu.Lock()
+			l.next = max(l.next, end)
+			l.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// give queues an event for its lane. False: there is no room, and the lane will
+// read on from here.
+func (s *subscriber) give(l *lane, number, key uint64, body []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if number < l.next {
+		return true // it has it, or it was counted as lost
+	}
+	if !l.room() {
+		l.next = number
+		return false
+	}
+	l.push(item{number: number, key: key, body: append([]byte(nil), body...)})
+	l.next = number + 1
+	l.ring()
+	return true
+}
+
+// forget moves the place behind records that are dropped. lost is how many events
+// of each lane from its next number on are among them.
+func (s *subscriber) forget(first, end uint64, count func(lane int, from uint64) uint64) {
+	lost := uint64(0)
+	for i, l := range s.lanes {
+		l.mu.Lock()
+		if l.next < end {
+			lost += count(i, l.next)
+			l.next = end
+		}
+		l.mu.Unlock()
+	}
+	if lost == 0 {
+		return
+	}
+	s.count.lost.Add(lost)
+	s.mu.Lock()
+	n := &s.lost[0]
+	begins := n.Count == 0
+	if !begins { // what is being told stays as it is
+		n = &s.lost[1]
+	}
+	if n.Count == 0 {
+		n.Instance, n.First = s.events.instance, first
+	}
+	n.Count += lost
+	told := *n
+	s.mu.Unlock()
+	if begins {
+		s.tellLost(told)
+	}
+}
+
+// tellLost queues the event that stands for lost ones.
+func (s *subscriber) tellLost(n notice) {
+	enc := encoder{source: s.events.source, instance: n.Instance + "-lost"}
+	body := enc.lost(n.First, s.events.now().UnixMicro(), n.Count, "quota")
+	l := s.lanes[0]
+	l.mu.Lock()
+	l.push(item{body: append([]byte(nil), body...)})
+	l.mu.Unlock()
+	l.ring()
+}
+
+// lostTold notes that the event which stood for lost ones was accepted.
+func (s *subscriber) lostTold() {
+	s.mu.Lock()
+	s.lost[0], s.lost[1] = s.lost[1], notice{}
+	next := s.lost[0]
+	s.mu.Unlock()
+	if next.Count > 0 {
+		s.tellLost(next)
+	}
+}
+
+// rewind goes back to a number, with every lane that is further.
+func (s *subscriber) rewind(number uint64) {
+	for _, l := range s.lanes {
+		l.rewind(number)
+	}
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+}
+
+// pause stops sending until the settings are reloaded.
+func (s *subscriber) pause() {
+	if !s.paused.Swap(true) {
+		s.log.Error("the backend has answered 410 Gone: no events are sent to it until a reload")
+		s.events.auditPause(s)
+	}
+}
+
+// resume goes on after a pause.
+func (s *subscriber) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.paused.Swap(false) {
+		close(s.resumed)
+		s.resumed = make(chan struct{})
+	}
+}
+
+// accepted notes that a request was accepted, and wakes lanes that wait for the
+// backend to come back.
+func (s *subscriber) accepted(now time.Time) {
+	s.success.Store(now.UnixNano())
+	s.mu.Lock()
+	close(s.recovered)
+	s.recovered = make(chan struct{})
+	s.mu.Unlock()
+}
+
+// sleep waits, unless ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
