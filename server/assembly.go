@@ -48,11 +48,11 @@ func (m *messages) wholeMessage(slot uint32, c *conn, in *inbound, ev *codec.Eve
 		m.refuseMessage(slot, c, closeMessagesFull)
 		return false
 	}
-	m.loop.count.messagesIn.Add(1)
+	m.countIn(slot)
 	in.message = nil
 	m.assemble(in, 0)
-	if c.is(flagTold) {
-		goOn, enough := m.tell(slot, c, ev.Op == ws.OpBinary, message)
+	if m.tells(c) {
+		goOn, enough := m.pass(slot, c, ev.Op == ws.OpBinary, message)
 		if !goOn {
 			return false
 		}

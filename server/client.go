@@ -21,6 +21,8 @@ type client struct {
 	connection  uint32   // connection id of clientid.Peers; 0 without
 	joined      bool     // has been in a group
 	endpoint    uint8    // the listener it came by
+	watched     uint8    // a bit for each of the watchers that are told of it
+	lastOfUID   bool     // its uid had no other client when it ended
 }
 
 // groupSet is a client's groups, in the order it joined them: one of them costs
@@ -87,15 +89,12 @@ func (g *groupSet) cut(i int) {
 	}
 }
 
-// takeMany empties a set of manyGroups or more and returns what was in it; nil for
-// a smaller one.
-func (g *groupSet) takeMany() []*table.Entry {
+// many returns what is in a set of manyGroups or more; nil for a smaller one.
+func (g *groupSet) many() []*table.Entry {
 	if g.len() < manyGroups {
 		return nil
 	}
-	all := append(*g.more, g.one)
-	*g = groupSet{}
-	return all
+	return append(*g.more, g.one)
 }
 
 func (g *groupSet) each(do func(*table.Entry)) {

@@ -115,6 +115,8 @@ type Config struct {
 	Heartbeat Heartbeat
 	// Events is told what clients do; nil tells nobody.
 	Events gateway.Events
+	// Watchers are told the life of each client, at most 8 of them.
+	Watchers []gateway.Watcher
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
 }
@@ -227,9 +229,9 @@ func (c *Config) validate() error {
 		return err
 	}
 	switch c.OnMessage {
-	case OnMessageIgnore, OnMessageEcho, OnMessageClose:
+	case OnMessageIgnore, OnMessageEcho, OnMessageClose, OnMessageForward:
 	default:
-		return setting.Errorf("on-message", "%q is not one of ignore, echo, close", c.OnMessage)
+		return setting.Errorf("on-message", "%q is not one of ignore, echo, close, forward", c.OnMessage)
 	}
 	switch c.SlowPolicy {
 	case SlowClose, SlowDrop:

@@ -45,16 +45,34 @@ func (m *messages) eventClient(slot uint32, c *conn) gateway.EventClient {
 
 // opened tells of a new client, if somebody wants to know.
 func (m *messages) opened(slot uint32, c *conn, request []byte) {
+	m.loop.lives.introduce(slot, c, request)
 	if m.events != nil {
 		c.set(flagTold)
 		m.events.Opened(m.eventClient(slot, c), request)
 	}
 }
 
-// tell passes a message of a client on. It returns whether to go on with the
-// client, and whether it has sent enough for now.
-func (m *messages) tell(slot uint32, c *conn, binary bool, message []byte) (goOn, enough bool) {
-	switch m.events.Message(m.eventClient(slot, c), binary, message) {
+// countIn counts a message of a client.
+func (m *messages) countIn(slot uint32) {
+	m.loop.count.messagesIn.Add(1)
+	m.loop.lives.countIn(slot)
+}
+
+// tells tells whether somebody is told of a client's messages.
+func (m *messages) tells(c *conn) bool { return c.is(flagTold) || m.onMessage == OnMessageForward }
+
+// pass tells of a message whoever is to be told. It returns whether to go on with
+// the client, and whether it has sent enough for now.
+func (m *messages) pass(slot uint32, c *conn, binary bool, message []byte) (goOn, enough bool) {
+	if m.onMessage == OnMessageForward {
+		return m.loop.lives.forward(slot, c, binary, message)
+	}
+	return m.afterTelling(slot, c, m.events.Message(m.eventClient(slot, c), binary, message))
+}
+
+// afterTelling acts on what became of a message; see pass.
+func (m *messages) afterTelling(slot uint32, c *conn, taking gateway.Taking) (goOn, enough bool) {
+	switch taking {
 	case gateway.TakenEnough:
 		return true, true
 	case gateway.RefusedLarge:
@@ -84,31 +102,31 @@ func (m *messages) onData(slot uint32, c *conn, in *inbound, ev *codec.Event) bo
 	}
 	switch m.onMessage {
 	case OnMessageClose:
-		m.loop.count.messagesIn.Add(1)
+		m.countIn(slot)
 		m.loop.exit.startClose(slot, c, closePolicy, closeFrames[closePolicy], false)
 		return false
-	case OnMessageEcho:
+	case OnMessageEcho, OnMessageForward:
 		return m.wholeMessage(slot, c, in, ev)
 	}
 	if m.events != nil && !m.loop.srv.unwanted.Load() && (ev.First || in.message != nil) {
 		return m.wholeMessage(slot, c, in, ev)
 	}
 	if ev.Last {
-		m.loop.count.messagesIn.Add(1)
+		m.countIn(slot)
 	}
 	return true
 }
 
 // plainMessage acts on a message. It returns whether to go on.
 func (m *messages) plainMessage(slot uint32, c *conn, message []byte) bool {
-	m.loop.count.messagesIn.Add(1)
+	m.countIn(slot)
 	m.loop.heart.heard(c)
 	if m.onMessage == OnMessageClose {
 		m.loop.exit.startClose(slot, c, closePolicy, nil, false)
 		return false
 	}
-	if c.is(flagTold) {
-		goOn, enough := m.tell(slot, c, false, message)
+	if m.tells(c) {
+		goOn, enough := m.pass(slot, c, false, message)
 		if !goOn {
 			return false
 		}

@@ -24,7 +24,7 @@ func (x *exit) startClose(slot uint32, c *conn, why closeReason, f *frames.Frame
 	}
 	x.loop.logEnd(slot, c, why, f)
 	x.leave(slot, c)
-	x.closed(slot, c)
+	x.closed(slot, c, why, f)
 	x.loop.progress.forgive(slot)
 	if purge {
 		x.loop.writer.purge(slot, c, dropSlow)
@@ -66,7 +66,7 @@ func (x *exit) closeNow(slot uint32, c *conn, why closeReason) {
 		x.loop.logEnd(slot, c, why, nil)
 	}
 	x.leave(slot, c)
-	x.closed(slot, c)
+	x.closed(slot, c, why, nil)
 	x.loop.progress.forgive(slot)
 	x.loop.writer.dropPongs()
 	for c.head != 0 {

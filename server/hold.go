@@ -36,11 +36,13 @@ func (r *reader) unholdClient(slot uint32, c *conn) bool {
 // Resume has clients read again of which Events.Message has said TakenEnough,
 // by their connection ids. Any goroutine.
 func (s *Loops) Resume(connections []uint32) {
-	s.eachConnection(connections, func(l *loop, slot uint32, c *conn) {
-		if c.held() {
-			l.reader.unholdClient(slot, c)
-		}
-	})
+	s.eachConnection(connections, resumeHeld)
+}
+
+func resumeHeld(l *loop, slot uint32, c *conn) {
+	if c.held() {
+		l.reader.unholdClient(slot, c)
+	}
 }
 
 // Abandon breaks the connections of clients that nobody is there to serve, by
@@ -59,11 +61,21 @@ func (s *Loops) eachConnection(connections []uint32, do func(l *loop, slot uint3
 	if s.ids.Peers == nil || len(connections) == 0 {
 		return
 	}
-	lists := make([][]table.Handle, len(s.loops))
+	handles := make([]table.Handle, 0, len(connections))
 	for _, id := range connections {
 		if h := s.ids.Peers.Handle(id); h != 0 {
-			lists[h.Loop()] = append(lists[h.Loop()], h)
+			handles = append(handles, h)
 		}
+	}
+	s.eachHandle(handles, do)
+}
+
+// eachHandle has the loops do something with the connections that handles name and
+// that are still there.
+func (s *Loops) eachHandle(handles []table.Handle, do func(l *loop, slot uint32, c *conn)) {
+	lists := make([][]table.Handle, len(s.loops))
+	for _, h := range handles {
+		lists[h.Loop()] = append(lists[h.Loop()], h)
 	}
 	for i, list := range lists {
 		if len(list) == 0 {

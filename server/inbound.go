@@ -200,7 +200,7 @@ func (r *reader) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget 
 		if ev.Kind == codec.EventNone {
 			continue
 		}
-		budget -= c.cost()
+		budget -= r.loop.messages.cost(c)
 		if metered && c.state == connOpen && admission.IsMessage(&ev) && !r.loop.meter(slot, c, admission.MeterMessages, 1) {
 			r.clearInbound(in)
 			return

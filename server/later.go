@@ -24,8 +24,8 @@ const (
 )
 
 // cost is what a message of a client costs.
-func (c *conn) cost() int {
-	if c.is(flagTold) {
+func (m *messages) cost(c *conn) int {
+	if m.tells(c) {
 		return messageCost + toldCost
 	}
 	return messageCost

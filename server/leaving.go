@@ -3,6 +3,7 @@ package server
 import (
 	"math"
 
+	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 )
@@ -44,8 +45,9 @@ func (x *exit) leave(slot uint32, c *conn) {
 }
 
 // closed tells of the end of a client that was told of, once. It comes right after
-// leave, or after a kick.
-func (x *exit) closed(slot uint32, c *conn) {
+// leave, or after a kick. f is the close frame, nil without one.
+func (x *exit) closed(slot uint32, c *conn, why closeReason, f *frames.Frame) {
+	x.loop.lives.farewell(slot, c, why, f)
 	if !c.is(flagTold) {
 		return
 	}

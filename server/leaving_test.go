@@ -146,7 +146,7 @@ func BenchmarkManyGroups(b *testing.B) {
 			set.add(e)
 		}
 		joined := time.Now()
-		for _, e := range set.takeMany() {
+		for _, e := range set.many() {
 			l.srv.registry.groups.Remove(e, h)
 		}
 		joining, leaving = joining+joined.Sub(begun), leaving+time.Since(joined)

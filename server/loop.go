@@ -51,6 +51,7 @@ type loop struct {
 	reader   reader
 	inflater inflater
 	messages messages
+	lives    lives
 	meters   admission.Meters
 	writer   writer
 	secure   secureStreams
@@ -74,6 +75,7 @@ func newLoop(s *Loops, idx int) (*loop, error) {
 	l.reader = newReader(l)
 	l.inflater = inflater{loop: l}
 	l.messages = messages{loop: l, onMessage: s.config.OnMessage, events: s.config.Events}
+	l.lives = lives{loop: l, watched: len(s.config.Watchers) > 0}
 	l.writer = newWriter(l)
 	l.secure = secureStreams{loop: l, records: transport.NewRecords(s.now)}
 	l.fanout = newFanout(l)

@@ -59,6 +59,7 @@ type LoopsConfig struct {
 	Capacity
 	Heartbeat Heartbeat
 	Events    gateway.Events
+	Watchers  []gateway.Watcher
 	// Plain are the forms of listeners without handshakes: each push is made in them.
 	Plain frames.Set
 	// Files is the highest number that a descriptor can have.
@@ -88,6 +89,7 @@ func newLoops(c LoopsConfig) (*Loops, error) {
 	s.ticks.Store(newTickConfig(&c.Capacity))
 	s.pushQueue.Store(int64(c.Capacity.PushQueue))
 	s.registry.peers, s.registry.keepSessions = s.ids.Peers, c.Events != nil
+	s.registry.watchers, s.registry.ids = c.Watchers, s.ids
 	for i := range c.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {

@@ -34,6 +34,7 @@ func (s *Server) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, er
 		for _, g := range b.Groups {
 			s.registry.join(h, c, g)
 		}
+		s.registry.tellBound(h, c, result.PreviousUID)
 	})
 	if err != nil {
 		return gateway.BindResult{}, err
@@ -59,9 +60,7 @@ func (s *Server) Unbind(_ context.Context, clientID string) (gateway.BindResult,
 	var result gateway.BindResult
 	found := s.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
-			result.PreviousUID = c.uid.Name()
-			s.registry.uids.Remove(c.uid, h)
-			c.uid = nil
+			result.PreviousUID = s.registry.unbind(h, c)
 		}
 	})
 	if !found {
@@ -79,8 +78,7 @@ func (s *Server) UnbindUIDs(ctx context.Context, uids []string) (unbound int, er
 		for h := range until(ctx, s.registry.uids.Snapshot(u)) {
 			s.registry.lookup(h, func(c *client) {
 				if c.uid != nil && c.uid.Name() == u {
-					s.registry.uids.Remove(c.uid, h)
-					c.uid = nil
+					s.registry.unbind(h, c)
 					unbound++
 				}
 			})

@@ -10,6 +10,8 @@ const (
 	OnMessageIgnore OnMessage = "ignore" // count it
 	OnMessageEcho   OnMessage = "echo"   // send it back, for conformance tests
 	OnMessageClose  OnMessage = "close"  // close with 1008
+	// OnMessageForward passes it to Watchers.
+	OnMessageForward OnMessage = "forward"
 )
 
 // SlowPolicy says what happens to a client at its SendQueue limit.

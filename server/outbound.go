@@ -317,6 +317,7 @@ func (w *writer) written(c *conn, n int) {
 		c.head, c.headOff = nd.next, 0
 		c.frames--
 		w.nodes.put(head)
+		w.loop.lives.countOut(c, f)
 		w.loop.count.delivered(f)
 	}
 	if c.head == 0 {

@@ -54,7 +54,7 @@ func (r *reader) takeLines(slot uint32, c *conn, b []byte, budget int, own bool)
 		if metered && !r.loop.meter(slot, c, admission.MeterMessages, 1) {
 			return
 		}
-		budget -= c.cost()
+		budget -= r.loop.messages.cost(c)
 		gen := c.gen
 		if !r.loop.messages.plainMessage(slot, c, message) || c.gen != gen || c.state != connOpen {
 			return

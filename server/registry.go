@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"castgate/server/frames"
+	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
 )
@@ -21,6 +22,8 @@ type registry struct {
 	// keepSessions leaves the session with a client that is gone until
 	// Events.Closed has been told of it.
 	keepSessions bool
+	watchers     []gateway.Watcher
+	ids          *clientid.IDs
 }
 
 func newRegistry(loops int) *registry {
@@ -120,8 +123,8 @@ func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 // these are many; then it returns them. The loop's goroutine.
 func (r *registry) unregisterBut(h table.Handle) (groups []*table.Entry) {
 	r.lookup(h, func(c *client) {
-		groups = c.groups.takeMany()
-		r.remove(h, c, nil)
+		groups = c.groups.many()
+		r.remove(h, c, groups == nil, nil)
 	})
 	return groups
 }
@@ -132,8 +135,8 @@ func (r *registry) unregisterBut(h table.Handle) (groups []*table.Entry) {
 func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 	var many []*table.Entry
 	gone := r.lookup(h, func(c *client) {
-		many = c.groups.takeMany()
-		r.remove(h, c, cmd)
+		many = c.groups.many()
+		r.remove(h, c, many == nil, cmd)
 	})
 	if gone && cmd != nil {
 		r.loops[h.Loop()].mail.ring()
@@ -145,20 +148,27 @@ func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 }
 
 // remove is unregisterAnd under the client's lock; cmd may be nil. It does not ring.
-func (r *registry) remove(h table.Handle, c *client, cmd *command) {
+// ungroup tells to take the client out of its groups, too. What watchers are yet to
+// be told of it stays with it.
+func (r *registry) remove(h table.Handle, c *client, ungroup bool, cmd *command) {
 	c.live = false
 	if c.form != frames.WebSocket {
 		r.byForm[c.form].Add(-1)
 	}
 	if c.uid != nil {
 		r.uids.Remove(c.uid, h)
+		c.lastOfUID = c.watched != 0 && r.uids.Count(c.uid.Name()) == 0
 	}
-	c.groups.each(func(e *table.Entry) { r.groups.Remove(e, h) })
+	if ungroup {
+		c.groups.each(func(e *table.Entry) { r.groups.Remove(e, h) })
+	}
 	if r.peers != nil {
 		r.peers.Release(c.connection)
 	}
-	c.uid, c.groups = nil, groupSet{}
-	if !r.keepSessions {
+	if c.watched == 0 {
+		c.uid, c.groups = nil, groupSet{}
+	}
+	if !r.keepSessions && c.watched == 0 {
 		c.session = nil
 	}
 	l := r.loops[h.Loop()]

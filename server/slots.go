@@ -31,6 +31,7 @@ type chunk struct {
 
 	secure  *[chunkLen]*transport.Conn // TLS sides, owned by the loop; nil until there is one
 	expires *[chunkLen]uint32          // see flagExpires; owned by the loop, nil until there is one
+	tallies *[chunkLen]exchanged       // owned by the loop; nil unless clients are watched
 }
 
 // slots is one loop's set of connections: an array in chunks that grows and

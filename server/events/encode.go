@@ -106,6 +106,7 @@ func (e *encoder) who(h *happening) {
 	e.text(`"client_id":`, h.id)
 	e.nullable(`"uid":`, h.uid)
 	e.list(`"groups":`, h.groups)
+	e.number(`"group_count":`, uint64(h.groupCount))
 	if h.session == "" {
 		e.b = append(e.b, `"session":null,`...)
 	} else {

@@ -79,7 +79,8 @@ type happening struct {
 	at, connectedAt    int64 // Unix time in microseconds
 	id, uid, previous  string
 	session            string
-	groups             []string
+	groups             []string // the first gateway.MaxWatchedGroups
+	groupCount         int
 	remote             netip.AddrPort
 	path, query, agent string // of the request
 	reason             string

@@ -178,7 +178,6 @@ func (e *Events) Close(ctx context.Context) error {
 	for _, s := range *e.subscribers.Load() {
 		s.stop()
 	}
-	e.journal.moved = false
 	close(e.stop)
 	e.written.Wait()
 	left := e.left()

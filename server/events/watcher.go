@@ -81,7 +81,7 @@ const mostMessage = 32 << 20
 func (e *Events) happening(kind Type, c *gateway.Watched) happening {
 	return happening{
 		kind: kind, key: c.Key, at: e.now().UnixMicro(), connectedAt: c.ConnectedAt.UnixMicro(), id: c.ID, uid: c.UID,
-		groups: slices.Clone(c.Groups), session: c.Session, remote: c.Remote,
+		groups: slices.Clone(c.Groups), groupCount: c.GroupCount, session: c.Session, remote: c.Remote,
 	}
 }
 

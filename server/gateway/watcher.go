@@ -38,11 +38,15 @@ type Watched struct {
 	Key         uint64
 	ID          string
 	UID         string // "" for none
-	Groups      []string
+	Groups      []string // the first MaxWatchedGroups of them
+	GroupCount  int
 	Session     string // JSON object; "" if none was set
 	Remote      netip.AddrPort
 	ConnectedAt time.Time
 }
+
+// MaxWatchedGroups is how many groups of a client a Watcher is told.
+const MaxWatchedGroups = 256
 
 // End is how a client ended.
 type End struct {
