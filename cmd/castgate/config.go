@@ -46,6 +46,11 @@ func (e *effective) checkFiles() error {
 	if err := e.server.CheckFiles(); err != nil {
 		return err
 	}
+	if e.events != nil && e.events.Dir != "" {
+		if err := checkEventsDir(e.events.Dir); err != nil {
+			return setting.Named("events-dir", err)
+		}
+	}
 	if err := mayAudit(e.auditLog); err != nil {
 		return setting.Named("audit-log", err)
 	}
@@ -92,7 +97,7 @@ func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 		help += " A reload applies it."
 	}
 	fmt.Fprintf(w, "\n# %s\n# unit: %s; default: %s; from: %s\n", help, flag.Tag.Get("unit"), def, from)
-	if keys, ok := flag.Target.Interface().([]string); ok && flag.Name == "control-key" && hasSecret(keys) {
+	if keys, ok := flag.Target.Interface().([]string); ok && (flag.Name == "control-key" || flag.Name == "events-secret") && hasSecret(keys) {
 		// A masked value must not be usable as a key.
 		fmt.Fprintf(w, "# %s = (%d given, not shown)\n", flag.Name, len(keys))
 		return

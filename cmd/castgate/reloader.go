@@ -16,6 +16,7 @@ import (
 	"castgate/server"
 	"castgate/server/admission"
 	"castgate/server/control"
+	"castgate/server/events"
 	"castgate/server/setting"
 )
 
@@ -36,6 +37,10 @@ type reloader struct {
 		SetAccess(control.Access) error
 		SetLimits(control.Limits) error
 		SetTLS(control.TLS) (undo func(), err error)
+	}
+
+	events interface { // only asked where there are events
+		SetTargets(events.Targets) error
 	}
 
 	controlRoom int // the largest control-max-conns that the open-file limit allows
@@ -153,6 +158,7 @@ func (r *reloader) hand(e *effective) error {
 		},
 		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity()) },
 		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
+		r.setEvents,
 		// This is last, since the previous content of the files cannot be read
 		// again.
 		func(e *effective) error {
@@ -180,6 +186,18 @@ func (r *reloader) hand(e *effective) error {
 		return err
 	}
 	return nil
+}
+
+// setEvents has other backends told of events. Events are turned on or off by a
+// restart only.
+func (r *reloader) setEvents(e *effective) error {
+	switch {
+	case (e.events == nil) != (r.now.events == nil):
+		return setting.Errorf("events-url", "turning events on or off requires a restart")
+	case e.events == nil:
+		return nil
+	}
+	return r.events.SetTargets(e.events.Targets)
 }
 
 // compare determines what is new in e, which is in effect from now on.
@@ -214,6 +232,9 @@ func changedFiles(was, is *effective) (names []string) {
 	}
 	if !slices.Equal(was.control.ScopedKeys, is.control.ScopedKeys) {
 		names = append(names, "control-keys-file")
+	}
+	if was.events != nil && is.events != nil && !slices.Equal(was.events.Secrets, is.events.Secrets) {
+		names = append(names, "events-secret")
 	}
 	for _, name := range slices.Sorted(maps.Keys(is.tokenKeys)) {
 		if !reflect.DeepEqual(was.tokenKeys[name], is.tokenKeys[name]) {

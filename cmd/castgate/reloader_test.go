@@ -16,11 +16,13 @@ import (
 	"castgate/server"
 	"castgate/server/admission"
 	"castgate/server/control"
+	"castgate/server/events"
 	"castgate/server/setting"
 )
 
 // applied notes what a reload has handed on; it refuses if told to.
 type applied struct {
+	targets      events.Targets
 	policy       admission.Policy
 	limits       server.Capacity
 	access       control.Access
@@ -45,6 +47,11 @@ func (a *applied) SetCertificates(certs, keys []string) (func(), error) {
 		a.certificates = slices.Concat(certs, keys)
 	}
 	return func() {}, a.noCertificates
+}
+
+func (a *applied) SetTargets(t events.Targets) error {
+	a.targets = t
+	return nil
 }
 
 func (a *applied) SetPolicy(p admission.Policy) error {
@@ -95,7 +102,7 @@ func running(t *testing.T, text string, args ...string) (r *reloader, a *applied
 	l := newLogs(&bytes.Buffer{}, "text")
 	t.Cleanup(func() { l.end("") })
 	audit := newAuditLog(l, "text")
-	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, controlRoom: 1000, values: knobValues(parser.Model), now: e}, a, file
+	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, events: a, controlRoom: 1000, values: knobValues(parser.Model), now: e}, a, file
 }
 
 func rewrite(t *testing.T, file, text string) {
@@ -402,5 +409,7 @@ func hotValues(keys string) map[string][2]string {
 		"control-allow":        {"", "control-allow = ['127.0.0.1']\n"},
 		"audit-log":            {"audit-log = 'off'\n", "audit-log = 'stderr'\n"},
 		"log-level":            {"", "log-level = 'debug'\n"},
+		"events-url":           {"events-url = ['http://a/']\n", "events-url = ['http://a/', 'http://b/']\n"},
+		"events-secret":        {"events-url = ['http://a/']\n", "events-url = ['http://a/']\nevents-secret = ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']\n"},
 	}
 }

@@ -57,6 +57,10 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return startError(err, src)
 	}
+	queue, err := newEvents(e)
+	if err != nil {
+		return startError(err, src)
+	}
 	gw, err := server.New(e.server)
 	if err != nil {
 		return startError(err, src)
@@ -70,12 +74,16 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		e.control.Collectors = append(e.control.Collectors, front)
 		running = fronted{gw, front}
 	}
+	if queue != nil {
+		queue.Attach(gw)
+		running = told{running, queue}
+	}
 	e.control.MaxConns = min(e.control.MaxConns, room)
 	var draining atomic.Bool
 	e.control.Version, e.control.Commit = version, builtCommit()
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
 	gw.SetProbe(e.control.Ready)
-	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, controlRoom: room, values: knobValues(ctx.Model), now: e}
+	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, events: queue, controlRoom: room, values: knobValues(ctx.Model), now: e}
 	e.control.Reload = again.reload
 	ctl, err := control.New(gw, e.control)
 	if err != nil {
@@ -89,6 +97,9 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		gateway: running, control: ctl, signals: signals, log: log,
 		draining: &draining, stopDelay: e.stopDelay, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now, tell: tell,
+	}
+	if queue != nil {
+		queue.Start()
 	}
 	logStart(log, e, gw, ctl, front, files)
 	return l.run()

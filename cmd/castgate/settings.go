@@ -15,6 +15,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/control"
+	"castgate/server/events"
 	"castgate/server/gatewayworker"
 	"castgate/server/setting"
 	"castgate/server/token"
@@ -32,7 +33,7 @@ type settings struct {
 	Listen           []string `default:":7272" unit:"[scheme://]host:port" help:"Client listeners, separated by commas: host:port, or fd:NAME for a socket that systemd passes; schemes ws, the default, wss, and text, frame and tcp as in GatewayWorker. Repeatable."`
 	Loops            int      `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; default: GOMAXPROCS."`
 	MaxConns         int      `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Maximum number of client sockets; further clients are turned away. 0 means the open-file limit minus a reserve."`
-	OnMessage        string   `default:"ignore" unit:"ignore, echo or close" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008."`
+	OnMessage        string   `default:"ignore" unit:"ignore, echo, close or forward" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008, forward makes it an event for the backend (see events-url)."`
 	InitMessage      string   `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" blank:"" help:"First text frame after the handshake; each %s is replaced by the client id. Empty turns it off."`
 	PingInterval     duration `default:"25s" unit:"duration" hot:"" help:"How long a client may be silent before it is pinged; 0 turns pings off."`
 	PingTimeout      duration `default:"10s" unit:"duration" hot:"" help:"How long a pinged client may stay silent before it is dropped, unless it still reads what it is sent."`
@@ -61,6 +62,7 @@ type settings struct {
 	ReserveFiles     int      `default:"0" unit:"files" auto:"derived from the open-file limit" help:"File descriptors that max-conns leaves free; 0 derives the number from the open-file limit."`
 
 	admissionSettings
+	eventsSettings
 	gatewayworkerSettings
 
 	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener: host:port, unix:/path, or fd:NAME for a socket that systemd passes; a non-loopback address needs a control key."`
@@ -106,6 +108,7 @@ type effective struct {
 	server        server.Config
 	control       control.Config
 	gatewayworker gatewayworker.Config
+	events        *events.Config // nil if there are none
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger
 	auditLog      string
@@ -193,6 +196,9 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
 	}
 	if err := s.front(e); err != nil {
+		return nil, err
+	}
+	if err := s.events(e); err != nil {
 		return nil, err
 	}
 	if err := e.server.Validate(); err != nil {

@@ -52,6 +52,9 @@ func TestScopeOfRoutes(t *testing.T) {
 		{ScopeManage, "PUT", "/v1/clients/c-1/session", `{}`},
 		{ScopeManage, "PATCH", "/v1/clients/c-1/session", `{}`},
 		{ScopeManage, "POST", "/v1/reload", ``},
+		{ScopeRead, "GET", "/v1/events", ""},
+		{ScopeRead, "GET", "/v1/events/dead", ""},
+		{ScopeManage, "POST", "/v1/events/replay?dead=1", ""},
 	} {
 		if status, answer, _ := p.ask(tt.method, tt.path, tt.body, headers[tt.scope]); status != 200 {
 			t.Errorf("%s %s with %s: %d %s", tt.method, tt.path, tt.scope, status, answer)

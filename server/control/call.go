@@ -24,6 +24,7 @@ type call struct {
 	caller   *Key   // nil on a route that needs no key
 	clientID string // from the path
 	list     gateway.List
+	events   eventQuery
 	waiting  bool // ctx already has a deadline
 
 	command wire.Command
@@ -51,7 +52,7 @@ func (s *Server) newCall(ctx *fasthttp.RequestCtx) *call {
 func (c *call) release() {
 	c.command.Reset()
 	c.http, c.ctx, c.route, c.caller = nil, nil, nil, nil
-	c.clientID, c.list, c.waiting = "", gateway.List{}, false
+	c.clientID, c.list, c.events, c.waiting = "", gateway.List{}, eventQuery{}, false
 	if cap(c.out) > keepAnswer {
 		c.out = nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"castgate/server/gateway"
 	"castgate/server/hostport"
 	"castgate/server/internal/listen"
 	"castgate/server/setting"
@@ -56,6 +57,8 @@ type Config struct {
 	// Reload serves POST /v1/reload; the port makes one call at a time. Its
 	// error is returned to the caller. nil refuses reloads.
 	Reload func() (Reloaded, error)
+	// Feed is the events that backends are told; nil where there are none.
+	Feed gateway.EventFeed
 	// Audit receives a record for each kick, session change, reload, and
 	// refused key or certificate, if it is Enabled for slog.LevelInfo; nil
 	// discards them. It is called from many goroutines. Records that it fails

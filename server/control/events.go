@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -171,7 +172,9 @@ func (c *call) replayEvents() error {
 	if err != nil {
 		return err
 	}
-	c.recordReplay(r)
+	if c.server.audit.On() {
+		c.did("events_replay", slog.Int("replayed", r.Replayed), slog.Int("failed", r.Failed), slog.Int("queued", r.Queued))
+	}
 	c.out = appendInt(c.out, `{"replayed":`, r.Replayed)
 	c.out = appendInt(c.out, `,"failed":`, r.Failed)
 	c.out = appendInt(c.out, `,"queued":`, r.Queued)

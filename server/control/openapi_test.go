@@ -131,8 +131,11 @@ func TestDocumentExamples(t *testing.T) {
 	tried := 0
 	for path, methods := range doc.Paths {
 		url := strings.ReplaceAll(path, "{client_id}", "c-1")
-		if path == "/v1/push/raw" {
+		switch path {
+		case "/v1/push/raw":
 			url += "?client_id=c-1"
+		case "/v1/events/replay":
+			url += "?dead=1"
 		}
 		for method, op := range methods {
 			verb := strings.ToUpper(method)

@@ -63,6 +63,7 @@ var statuses = map[string]int{
 	string(gateway.CodeInvalidCursor):   400,
 	string(gateway.CodeInvalidLimit):    400,
 	string(gateway.CodeTooManyGroups):   400,
+	string(gateway.CodeEventGone):       410,
 	string(gateway.CodeBusy):            503,
 	string(gateway.CodeStopping):        503,
 	codeDeadline:                        503,

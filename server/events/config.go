@@ -148,6 +148,8 @@ func CheckURL(text string) string {
 		return "is not a URL such as https://app.example.com/events"
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "is neither http:// nor https://"
+	case u.User != nil:
+		return "has a user or password, which would end up in logs; verify the signature of events-secret instead"
 	case u.Fragment != "":
 		return "has a fragment (#), which is never sent to a server"
 	}

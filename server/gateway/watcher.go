@@ -37,7 +37,7 @@ type Watched struct {
 	// Key is never given to another client of this process.
 	Key         uint64
 	ID          string
-	UID         string // "" for none
+	UID         string   // "" for none
 	Groups      []string // the first MaxWatchedGroups of them
 	GroupCount  int
 	Session     string // JSON object; "" if none was set

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"castgate/server"
+	"castgate/server/events"
+	"castgate/server/setting"
+)
+
+// eventsSettings are the knobs of the events that backends are told.
+type eventsSettings struct {
+	EventsUrl          []string `unit:"URLs" hot:"" help:"URLs to which events of clients are POSTed, separated by commas; each is told of every event. Default: none, and events are off unless events-dir is set."`
+	Events             []string `default:"connected,bound,unbound,disconnected" unit:"types" help:"Types of events, separated by commas: connected, bound, unbound, disconnected, message, uid.online, uid.offline, all."`
+	EventsDir          string   `default:"" unit:"path" help:"Directory of the events' queue, for this process alone; its parent must exist. With it events outlive a crash. Default: none, the queue is in memory."`
+	EventsSecret       []string `unit:"whsec_text or @path" hot:"" help:"Secrets that sign the requests (Standard Webhooks), separated by commas; two while one replaces the other; @/path reads a file with one per line. Repeatable."`
+	EventsBatch        int      `default:"100" unit:"events" help:"Most events of a request, 1 to 10000; with 1, each is sent as a single CloudEvent."`
+	EventsLinger       duration `default:"20ms" unit:"duration" help:"How long the first event of a request waits for others."`
+	EventsTimeout      duration `default:"10s" unit:"duration" help:"Time allowed for one request."`
+	EventsRetryMax     duration `default:"5m" unit:"duration" help:"Longest pause between two attempts, unless a Retry-After asks for a longer one."`
+	EventsQuota        size     `default:"0B" unit:"bytes" auto:"1GiB with events-dir, 64MiB without" help:"Size of the queue, at least 1MiB; when it is full, the oldest events are dropped and one event says how many. 0 means 1GiB with events-dir and 64MiB without."`
+	EventsKeep         duration `default:"1h" unit:"duration" help:"How long events that every URL was told of can still be fetched and replayed, within the quota."`
+	EventsOfflineAfter duration `default:"3s" unit:"duration" help:"How long a uid must have no client before uid.offline is told."`
+	EventsFull         string   `default:"hold" unit:"hold or close" help:"What on-message=forward does with a client when the queue is full: hold stops reading from it, close closes it with 1013."`
+}
+
+// eventsOn tells whether there is a queue of events.
+func (s *settings) eventsOn() bool { return len(s.EventsUrl) > 0 || s.EventsDir != "" }
+
+// events reads the settings of events into e. An error is a *setting.Error.
+func (s *settings) events(e *effective) error {
+	if !s.eventsOn() {
+		return s.eventsOff()
+	}
+	types, err := events.ParseTypes(trimmed(s.Events))
+	if err != nil {
+		return setting.Named("events", err)
+	}
+	forward := s.OnMessage == string(server.OnMessageForward)
+	switch {
+	case forward:
+		types |= 1 << events.Message
+	case types.Has(events.Message) && !contains(s.Events, "all"):
+		return setting.Errorf("events", "the type message needs on-message=forward")
+	default:
+		types &^= 1 << events.Message
+	}
+	if s.EventsFull != "hold" && s.EventsFull != "close" {
+		return setting.Errorf("events-full", "%q is neither hold nor close", s.EventsFull)
+	}
+	secrets, err := s.eventsSecrets(e)
+	if err != nil {
+		return setting.Named("events-secret", err)
+	}
+	e.events = &events.Config{
+		Targets: events.Targets{URLs: trimmed(s.EventsUrl), Secrets: secrets},
+		Types:   types, Dir: s.EventsDir, Batch: s.EventsBatch, Linger: time.Duration(s.EventsLinger),
+		Timeout: time.Duration(s.EventsTimeout), RetryMax: time.Duration(s.EventsRetryMax), Quota: int64(s.EventsQuota),
+		Keep: time.Duration(s.EventsKeep), OfflineAfter: time.Duration(s.EventsOfflineAfter), HoldMessages: s.EventsFull == "hold",
+		Node: s.Node, TokenQuery: s.JwtQuery, Log: e.logger,
+	}
+	if e.events.Dir == "" {
+		e.warnings = append(e.warnings, "the queue of events is in memory: what was not told is lost with the process; set events-dir")
+	}
+	if len(secrets) == 0 && len(s.EventsUrl) > 0 {
+		e.warnings = append(e.warnings, "events are not signed, so the backend cannot tell who sends them; set events-secret")
+	}
+	return e.events.Validate()
+}
+
+// eventsOff refuses settings that have no effect without a queue.
+func (s *settings) eventsOff() error {
+	const why = "has no effect without events-url or events-dir"
+	def := events.Defaults()
+	for _, u := range []struct {
+		name string
+		set  bool
+	}{
+		{"events-secret", len(s.EventsSecret) > 0},
+		{"events-batch", s.EventsBatch != def.Batch},
+		{"events-linger", time.Duration(s.EventsLinger) != def.Linger},
+		{"events-timeout", time.Duration(s.EventsTimeout) != def.Timeout},
+		{"events-retry-max", time.Duration(s.EventsRetryMax) != def.RetryMax},
+		{"events-quota", s.EventsQuota != 0},
+		{"events-keep", time.Duration(s.EventsKeep) != def.Keep},
+		{"events-offline-after", time.Duration(s.EventsOfflineAfter) != def.OfflineAfter},
+		{"events-full", s.EventsFull != "hold"},
+		{"events", strings.Join(s.Events, ",") != "connected,bound,unbound,disconnected"},
+	} {
+		if u.set {
+			return setting.Errorf(u.name, why)
+		}
+	}
+	if s.OnMessage == string(server.OnMessageForward) {
+		return setting.Errorf("on-message", "forward needs somebody to forward to; set events-url or events-dir")
+	}
+	return nil
+}
+
+func contains(items []string, want string) bool {
+	for _, item := range items {
+		if strings.TrimSpace(item) == want {
+			return true
+		}
+	}
+	return false
+}
+
+// eventsSecrets reads the secrets, and the files that hold some.
+func (s *settings) eventsSecrets(e *effective) (secrets []string, err error) {
+	for _, v := range trimmed(s.EventsSecret) {
+		path, isFile := strings.CutPrefix(v, "@")
+		if !isFile {
+			secrets = append(secrets, v)
+			continue
+		}
+		text, err := e.read(path)
+		if err != nil {
+			return nil, err
+		}
+		e.files = append(e.files, path)
+		before := len(secrets)
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				secrets = append(secrets, line)
+			}
+		}
+		if len(secrets) == before {
+			return nil, fmt.Errorf("%s holds no secret", path)
+		}
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o044 != 0 {
+			e.warnings = append(e.warnings, fmt.Sprintf("the secret file %s can be read by others (mode %04o); chmod 600 it", path, info.Mode().Perm()))
+		}
+	}
+	return secrets, nil
+}
+
+// checkEventsDir looks whether a start could use the directory, without taking it
+// from a gateway that does.
+func checkEventsDir(path string) error {
+	const writeAndSearch = 2 | 1 // W_OK and X_OK of access(2)
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		path = filepath.Dir(path)
+		info, err = os.Stat(path)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory", path)
+	}
+	if err := syscall.Access(path, writeAndSearch); err != nil {
+		return fmt.Errorf("%s cannot be written to: %w", path, err)
+	}
+	return nil
+}
+
+// newEvents opens the queue of events, nil if there is none, and has the server
+// tell it of clients.
+func newEvents(e *effective) (*events.Events, error) {
+	if e.events == nil {
+		return nil, nil
+	}
+	q, err := events.New(*e.events)
+	if err != nil {
+		return nil, err
+	}
+	e.server.Watchers = append(e.server.Watchers, q)
+	e.control.Feed = q
+	e.control.Collectors = append(e.control.Collectors, q)
+	return q, nil
+}
+
+// told is a gateway whose clients backends are told of: the queue ends after it.
+type told struct {
+	gateway
+	events *events.Events
+}
+
+// Shutdown ends the clients and then tells of that as far as there is time.
+func (t told) Shutdown(ctx context.Context) error {
+	return errors.Join(t.gateway.Shutdown(ctx), t.events.Close(ctx))
+}
