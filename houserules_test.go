@@ -152,6 +152,8 @@ var reach = []struct {
 	{"server/openfiles", true, []string{"castgate/server/openfiles", "castgate/server/setting"}},
 	{"server/frames", true, []string{"castgate/codec", "castgate/server/frames", "castgate/server/gateway"}},
 	{"server/hostport", true, []string{"castgate/server/hostport", "castgate/server/internal/listen"}},
+	{"server/events", false, []string{"castgate/server/gateway", "castgate/server/setting", "castgate/server/internal/audit", "castgate/server/events"}},
+	{"server/events/internal", true, []string{"castgate/server/events/internal"}},
 	{"server/control", false, []string{"castgate/server/gateway", "castgate/server/origin", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal", "castgate/server/control"}},
 	{"server/gatewayworker", false, []string{"castgate/codec/gatewayworker", "castgate/server/gateway", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal"}},
 	{"internal/chart", true, []string{"castgate/internal/chart"}},

@@ -179,10 +179,29 @@ func newEvents(e *effective) (*events.Events, error) {
 	return q, nil
 }
 
+// newServer makes the server and the queue of events, nil if there is none.
+func newServer(e *effective) (*server.Server, *events.Events, error) {
+	queue, err := newEvents(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	gw, err := server.New(e.server)
+	if err == nil && queue != nil {
+		queue.Attach(gw)
+	}
+	return gw, queue, err
+}
+
 // told is a gateway whose clients backends are told of: the queue ends after it.
 type told struct {
 	gateway
 	events *events.Events
+}
+
+// Run begins to tell and serves.
+func (t told) Run() error {
+	t.events.Start()
+	return t.gateway.Run()
 }
 
 // Shutdown ends the clients and then tells of that as far as there is time.

@@ -57,11 +57,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return startError(err, src)
 	}
-	queue, err := newEvents(e)
-	if err != nil {
-		return startError(err, src)
-	}
-	gw, err := server.New(e.server)
+	gw, queue, err := newServer(e)
 	if err != nil {
 		return startError(err, src)
 	}
@@ -75,7 +71,6 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		running = fronted{gw, front}
 	}
 	if queue != nil {
-		queue.Attach(gw)
 		running = told{running, queue}
 	}
 	e.control.MaxConns = min(e.control.MaxConns, room)
@@ -97,9 +92,6 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		gateway: running, control: ctl, signals: signals, log: log,
 		draining: &draining, stopDelay: e.stopDelay, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now, tell: tell,
-	}
-	if queue != nil {
-		queue.Start()
 	}
 	logStart(log, e, gw, ctl, front, files)
 	return l.run()

@@ -67,7 +67,7 @@ const (
 	DefaultQuota       = 1 << 30
 	DefaultMemoryQuota = 64 << 20
 
-	leastTime = 10 * time.Millisecond
+	leastTime = time.Millisecond
 	mostTime  = 24 * time.Hour
 )
 

@@ -51,6 +51,7 @@ type Events struct {
 	subscribers atomic.Pointer[[]*subscriber]
 	targets     sync.Mutex // held while subscribers are changed
 	pending     atomic.Int64
+	dropped     atomic.Uint64 // lower numbers are in the store no more
 	count       counters
 	held        heldClients
 	host        atomic.Pointer[Host]
@@ -148,6 +149,7 @@ func (e *Events) begin(gaps []store.Gap) error {
 			}
 		}
 	}
+	e.dropped.Store(e.store.First())
 	var list []*subscriber
 	for i, url := range e.config.URLs {
 		list = append(list, newSubscriber(e, url, places[i]))
@@ -176,7 +178,10 @@ func (e *Events) Close(ctx context.Context) error {
 	e.targets.Lock()
 	defer e.targets.Unlock()
 	for _, s := range *e.subscribers.Load() {
-		s.stop()
+		s.leave() // all at once
+	}
+	for _, s := range *e.subscribers.Load() {
+		s.stop(ctx)
 	}
 	close(e.stop)
 	e.written.Wait()
@@ -258,7 +263,9 @@ func (e *Events) SetTargets(t Targets) error {
 		list = append(list, s)
 	}
 	for _, s := range before {
-		s.stop()
+		ctx, cancel := context.WithTimeout(context.Background(), reloadPatience)
+		s.stop(ctx)
+		cancel()
 	}
 	e.subscribers.Store(&list)
 	for _, s := range fresh {
@@ -270,6 +277,10 @@ func (e *Events) SetTargets(t Targets) error {
 	e.placesMoved()
 	return nil
 }
+
+// reloadPatience is how long a reload waits for an answer of a subscriber that it
+// removes.
+const reloadPatience = time.Second
 
 func (e *Events) setSecrets(texts []string) {
 	var secrets []sign.Secret

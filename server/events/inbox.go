@@ -57,11 +57,16 @@ func (b *inbox) put(h *happening) bool {
 		s.lost++
 	}
 	s.mu.Unlock()
+	b.ring()
+	return !full
+}
+
+// ring wakes the journal. Any goroutine.
+func (b *inbox) ring() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
-	return !full
 }
 
 // take returns what waits in a shard, and how many found no room behind that. Its

@@ -34,7 +34,7 @@ const (
 	cycleTime = 3 * time.Millisecond
 	// placesTime is the least time between two records of places.
 	placesTime = 250 * time.Millisecond
-	// batchLen is how many bytes of records are written at once.
+	// batchLen is the most bytes of records that are written at once.
 	batchLen = 1 << 20
 	// diskPause is how long the journal waits for a disk that takes nothing.
 	diskPause = 500 * time.Millisecond
@@ -95,7 +95,7 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 		for k := range queue {
 			j.write(&queue[k])
 			queue[k] = happening{}
-			if len(j.arena) > batchLen && !j.flush(stop) {
+			if len(j.arena) > j.batchLen() && !j.flush(stop) {
 				return false
 			}
 		}
@@ -109,7 +109,7 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 		}
 		for _, g := range gone {
 			j.forgotten(g)
-			if len(j.arena) > batchLen && !j.flush(stop) {
+			if len(j.arena) > j.batchLen() && !j.flush(stop) {
 				return false
 			}
 		}
@@ -125,6 +125,9 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 	j.measure()
 	return true
 }
+
+// batchLen is how many bytes of records are written at once.
+func (j *journal) batchLen() int { return int(min(batchLen, j.events.segmentLen)) }
 
 // flush appends what was written, and waits for a disk that is full or broken.
 func (j *journal) flush(stop <-chan struct{}) bool {

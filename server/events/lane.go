@@ -27,13 +27,16 @@ type lane struct {
 	next  uint64 // events of lower numbers are in the queue, or told
 	turns uint64 // how often it went back
 
+	mostBytes int // what may wait in the queue
+
 	// The sender's.
 	size     int    // how many events go in one request; less than Config.Batch after a failure
 	failures int    // in a row
 	turn     uint64 // turns when it took its last batch
 }
 
-// What may wait in memory in a lane. The rest waits in the store.
+// What may wait in memory in a lane, less of it with a small quota. The rest waits
+// in the store.
 const (
 	laneItems = 2000
 	laneBytes = 1 << 20
@@ -43,7 +46,7 @@ const (
 )
 
 // room tells whether more may be read for the lane.
-func (l *lane) room() bool { return len(l.queue) < laneItems && l.bytes < laneBytes }
+func (l *lane) room() bool { return len(l.queue) < laneItems && l.bytes < l.mostBytes }
 
 // push adds an event with a number of at least next.
 func (l *lane) push(it item) {
@@ -59,16 +62,24 @@ func (l *lane) ring() {
 }
 
 // place is the lowest number of an event that has not been told; all lower ones
-// have.
-func (l *lane) place() uint64 {
+// have. memory is how many have lower numbers than dropped, which the store has no
+// more.
+func (l *lane) place(dropped uint64) (lowest, memory uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	lowest = l.next
 	for i := range l.queue {
-		if l.queue[i].number > 0 {
-			return l.queue[i].number
+		n := l.queue[i].number
+		if n == 0 || l.queue[i].skipped {
+			continue
 		}
+		lowest = min(lowest, n)
+		if n >= dropped {
+			break
+		}
+		memory++
 	}
-	return l.next
+	return lowest, memory
 }
 
 // first returns the events of the next request: as many as size says, and fit.

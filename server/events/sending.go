@@ -23,12 +23,12 @@ const (
 
 // send tells the events of a lane, until the subscriber stops.
 func (s *subscriber) send(l *lane) {
-	for s.ctx.Err() == nil {
+	for s.serving.Err() == nil {
 		batch, waits := l.first()
 		if len(batch) == 0 {
 			select {
 			case <-l.wake:
-			case <-s.ctx.Done():
+			case <-s.serving.Done():
 			}
 			continue
 		}
@@ -47,7 +47,7 @@ func (s *subscriber) send(l *lane) {
 // linger gives the first event of a request time to be joined by others.
 func (s *subscriber) linger(l *lane) bool {
 	if s.events.config.Linger == 0 || l.failures > 0 {
-		return s.ctx.Err() == nil
+		return s.serving.Err() == nil
 	}
 	over := time.NewTimer(s.events.config.Linger)
 	defer over.Stop()
@@ -59,7 +59,7 @@ func (s *subscriber) linger(l *lane) bool {
 			if _, waits := l.first(); waits >= l.size {
 				return true
 			}
-		case <-s.ctx.Done():
+		case <-s.serving.Done():
 			return false
 		}
 	}
@@ -67,14 +67,14 @@ func (s *subscriber) linger(l *lane) bool {
 
 // ready waits for the end of a pause, and of what a Retry-After has asked for.
 func (s *subscriber) ready() bool {
-	for s.ctx.Err() == nil {
+	for s.serving.Err() == nil {
 		s.mu.Lock()
 		resumed := s.resumed
 		s.mu.Unlock()
 		if s.paused.Load() {
 			select {
 			case <-resumed:
-			case <-s.ctx.Done():
+			case <-s.serving.Done():
 			}
 			continue
 		}
@@ -85,9 +85,8 @@ func (s *subscriber) ready() bool {
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
-		case <-resumed:
-			s.holdUntil.Store(0) // a reload ends it, too
-		case <-s.ctx.Done():
+		case <-resumed: // a reload ends it, too
+		case <-s.serving.Done():
 		}
 		t.Stop()
 	}
@@ -239,7 +238,7 @@ func (s *subscriber) backOff(l *lane) {
 	s.mu.Lock()
 	recovered, resumed := s.recovered, s.resumed
 	s.mu.Unlock()
-	if !sleep(s.ctx, leastPause) {
+	if !sleep(s.serving, leastPause) {
 		return
 	}
 	t := time.NewTimer(rand.N(longest))
@@ -249,6 +248,6 @@ func (s *subscriber) backOff(l *lane) {
 	case <-recovered:
 		l.failures = min(l.failures, 4)
 	case <-resumed:
-	case <-s.ctx.Done():
+	case <-s.serving.Done():
 	}
 }

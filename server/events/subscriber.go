@@ -24,9 +24,11 @@ type subscriber struct {
 	client post.Client
 	count  subscriberCounters
 
-	ctx    context.Context // ends with the subscriber
-	cancel context.CancelFunc
-	ended  sync.WaitGroup
+	ctx     context.Context // of requests
+	cancel  context.CancelFunc
+	serving context.Context // ends first: what is under way may still be answered
+	leave   context.CancelFunc
+	ended   sync.WaitGroup
 
 	lanes [lanes]*lane
 	room  chan struct{} // capacity 1: a lane has room again
@@ -67,9 +69,16 @@ func newSubscriber(e *Events, url string, p place) *subscriber {
 		transport = post.NewTransport(lanes, e.config.Timeout)
 	}
 	s.client = post.Client{URL: url, Transport: transport}
+	if p.Memory > 0 {
+		s.lose(p.Memory, p.lowest())
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.serving, s.leave = context.WithCancel(s.ctx)
 	for i := range s.lanes {
-		s.lanes[i] = &lane{index: i, wake: make(chan struct{}, 1), next: p.Lanes[i], size: e.config.Batch}
+		s.lanes[i] = &lane{
+			index: i, wake: make(chan struct{}, 1), next: max(p.Lanes[i], p.Dropped), size: e.config.Batch,
+			mostBytes: int(min(laneBytes, e.quota/lanes/4)),
+		}
 	}
 	return s
 }
@@ -85,10 +94,13 @@ func (s *subscriber) start() {
 	}
 }
 
-// stop ends what is under way.
-func (s *subscriber) stop() {
-	s.cancel()
+// stop lets what is under way be answered until ctx is done.
+func (s *subscriber) stop(ctx context.Context) {
+	s.leave()
+	late := context.AfterFunc(ctx, s.cancel)
 	s.ended.Wait()
+	late()
+	s.cancel()
 	if t, ok := s.client.Transport.(*http.Transport); ok {
 		t.CloseIdleConnections()
 	}
@@ -99,6 +111,11 @@ type place struct {
 	Name  string        `json:"name"`
 	Lanes [lanes]uint64 `json:"lanes"` // the lowest numbers that are not told
 	Lost  [2]notice     `json:"lost,omitzero"`
+	// Memory is how many events are dropped from the store, but wait in memory still:
+	// after a crash they are lost.
+	Memory uint64 `json:"memory,omitempty"`
+	// Dropped is where the store began then, or was about to.
+	Dropped uint64 `json:"dropped,omitempty"`
 }
 
 // place is the subscriber's now.
@@ -106,8 +123,11 @@ func (s *subscriber) place() place {
 	s.mu.Lock()
 	p := place{Name: s.name, Lost: s.lost}
 	s.mu.Unlock()
+	p.Dropped = s.events.dropped.Load()
 	for i, l := range s.lanes {
-		p.Lanes[i] = l.place()
+		n, memory := l.place(p.Dropped)
+		p.Lanes[i] = n
+		p.Memory += memory
 	}
 	return p
 }
@@ -147,7 +167,7 @@ func (s *subscriber) read() {
 		if ok && from < s.events.store.Next() {
 			if err := s.readSome(r, from); err != nil {
 				s.log.Error("the event log cannot be read; trying again", "err", err)
-				if !sleep(s.ctx, time.Second) {
+				if !sleep(s.serving, time.Second) {
 					return
 				}
 			}
@@ -156,7 +176,7 @@ func (s *subscriber) read() {
 		select {
 		case <-grown:
 		case <-s.room:
-		case <-s.ctx.Done():
+		case <-s.serving.Done():
 			return
 		}
 	}
@@ -184,7 +204,8 @@ func (s *subscriber) readSome(r *store.Reader, from uint64) error {
 	in := lanes
 	for i, l := range s.lanes {
 		l.mu.Lock()
-		if out[i] = !l.room(); out[i] {
+		// One that is behind has got room only since from was chosen.
+		if out[i] = !l.room() || l.next < from; out[i] {
 			in--
 		}
 		l.mu.Unlock()
@@ -254,10 +275,19 @@ func (s *subscriber) forget(first, end uint64, count func(lane int, from uint64)
 	if lost == 0 {
 		return
 	}
+	if told, begins := s.lose(lost, first); begins {
+		s.tellLost(told)
+	}
+}
+
+// lose notes that events are lost, of which first is the first. begins: it is to be
+// told now.
+func (s *subscriber) lose(lost, first uint64) (told notice, begins bool) {
 	s.count.lost.Add(lost)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	n := &s.lost[0]
-	begins := n.Count == 0
+	begins = n.Count == 0
 	if !begins { // what is being told stays as it is
 		n = &s.lost[1]
 	}
@@ -265,11 +295,7 @@ func (s *subscriber) forget(first, end uint64, count func(lane int, from uint64)
 		n.Instance, n.First = s.events.instance, first
 	}
 	n.Count += lost
-	told := *n
-	s.mu.Unlock()
-	if begins {
-		s.tellLost(told)
-	}
+	return *n, begins
 }
 
 // tellLost queues the event that stands for lost ones.
@@ -313,14 +339,14 @@ func (s *subscriber) pause() {
 	}
 }
 
-// resume goes on after a pause.
+// resume ends a pause, and what else is waited for before the next attempt.
 func (s *subscriber) resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.paused.Swap(false) {
-		close(s.resumed)
-		s.resumed = make(chan struct{})
-	}
+	s.paused.Store(false)
+	s.holdUntil.Store(0)
+	close(s.resumed)
+	s.resumed = make(chan struct{})
 }
 
 // accepted notes that a request was accepted, and wakes lanes that wait for the

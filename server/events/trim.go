@@ -34,6 +34,7 @@ func (j *journal) trim(now time.Time) {
 			return
 		}
 	}
+	j.inbox.ring() // there may be more
 }
 
 func (j *journal) mayDrop(oldest *store.Segment, now time.Time) bool {
@@ -84,6 +85,7 @@ func (j *journal) drop(oldest *store.Segment) error {
 	for _, s := range *j.events.subscribers.Load() {
 		s.forget(oldest.First, oldest.End, counts.from)
 	}
+	j.events.dropped.Store(oldest.End)
 	j.wrote = time.Time{}
 	j.writePlaces(j.events.now())
 	if j.placed < oldest.End && j.places != nil {
