@@ -189,8 +189,8 @@ func TestEventsReload(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"events-url = ['" + second.url + "']\nevents-linger = '0'\n": "--events-secret: the setting is missing now",
-		"events-linger = '20ms'\n":                                    "--events-url: turning events on or off requires a restart",
-		"events-url = ['ftp://x']\n":                                  "--events-url: URL 1 is neither",
+		"events-linger = '20ms'\n":                                   "--events-url: turning events on or off requires a restart",
+		"events-url = ['ftp://x']\n":                                 "--events-url: URL 1 is neither",
 	} {
 		write(t, file, text)
 		if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(fmt.Sprint(answer["detail"]), want) {
@@ -217,7 +217,7 @@ func TestEventsSettings(t *testing.T) {
 		{[]string{"--events-url", "http://x/,http://x/"}, "--events-url: URL 2 is the same"},
 		{[]string{"--events-url", "http://x/", "--events-secret", "geheim"}, "--events-secret: secret 1 does not begin with whsec_"},
 		{[]string{"--events-url", "http://x/", "--events-secret", "whsec_geheim"}, "--events-secret: secret 1 is not whsec_ and base64"},
-		{[]string{"--events-url", "http://x/", "--events", "conected"}, `--events: "conected" is not a type of event`},
+		{[]string{"--events-url", "http://x/", "--events", "connect"}, `--events: "connect" is not a type of event`},
 		{[]string{"--events-url", "http://x/", "--events", "message"}, "--events: the type message needs on-message=forward"},
 		{[]string{"--events-url", "http://x/", "--events-batch", "0"}, "--events-batch: 0 is not between"},
 		{[]string{"--events-url", "http://x/", "--events-quota", "1KiB"}, "--events-quota: 1024 is not between"},

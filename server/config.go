@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -232,6 +233,9 @@ func (c *Config) validate() error {
 	case OnMessageIgnore, OnMessageEcho, OnMessageClose, OnMessageForward:
 	default:
 		return setting.Errorf("on-message", "%q is not one of ignore, echo, close, forward", c.OnMessage)
+	}
+	if len(c.Watchers) > maxWatchers {
+		return fmt.Errorf("%d watchers are more than %d", len(c.Watchers), maxWatchers)
 	}
 	switch c.SlowPolicy {
 	case SlowClose, SlowDrop:

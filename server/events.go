@@ -140,3 +140,11 @@ func (m *messages) plainMessage(slot uint32, c *conn, message []byte) bool {
 	f := m.loop.srv.encoder.MessageAs(c.form, ws.OpText, message)
 	return m.loop.fanout.catchUp(slot, c) && m.loop.writer.deliver(slot, c, f) && m.loop.writer.flush(slot, c)
 }
+
+// cost is what a message of a client costs.
+func (m *messages) cost(c *conn) int {
+	if m.tells(c) {
+		return messageCost + toldCost
+	}
+	return messageCost
+}

@@ -23,14 +23,6 @@ const (
 	shortRead = 4 << 10
 )
 
-// cost is what a message of a client costs.
-func (m *messages) cost(c *conn) int {
-	if m.tells(c) {
-		return messageCost + toldCost
-	}
-	return messageCost
-}
-
 // busy tells whether a client waits for its turn.
 func (r *reader) busy() bool { return !r.later.empty() }
 

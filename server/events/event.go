@@ -86,7 +86,6 @@ type happening struct {
 	reason             string
 	traffic            gateway.Traffic
 	payload            []byte // of a message
-	forgotten          bool   // only kind, key, at and reason are known
 }
 
 // happeningLen is about what a happening weighs beside its texts.

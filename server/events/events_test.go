@@ -87,7 +87,7 @@ func TestOutageIsCaughtUpInOrder(t *testing.T) {
 	for name, fail := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"500":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
 		"503":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
-		"302":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) },
+		"302":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
 		"401":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) },
 		"reset":    func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"garbage":  func(w http.ResponseWriter, _ *http.Request) { hijacked(w, "no HTTP at all\r\n\r\n") },
