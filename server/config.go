@@ -168,6 +168,9 @@ const (
 // Validate reports the first setting that is out of its range, by its name on
 // the command line.
 func (c *Config) Validate() error {
+	if len(c.Watchers) > maxWatchers {
+		return fmt.Errorf("%d watchers are more than %d", len(c.Watchers), maxWatchers)
+	}
 	if err := c.validate(); err != nil {
 		return err
 	}
@@ -233,9 +236,6 @@ func (c *Config) validate() error {
 	case OnMessageIgnore, OnMessageEcho, OnMessageClose, OnMessageForward:
 	default:
 		return setting.Errorf("on-message", "%q is not one of ignore, echo, close, forward", c.OnMessage)
-	}
-	if len(c.Watchers) > maxWatchers {
-		return fmt.Errorf("%d watchers are more than %d", len(c.Watchers), maxWatchers)
 	}
 	switch c.SlowPolicy {
 	case SlowClose, SlowDrop:

@@ -3,8 +3,10 @@ package events
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -183,11 +185,16 @@ func end(t *testing.T, e *Events) {
 // it.
 func crashed(t *testing.T, dir string) string {
 	t.Helper()
-	to := filepath.Join(t.TempDir(), "events")
-	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
+	for {
+		to := filepath.Join(t.TempDir(), "events")
+		err := os.CopyFS(to, os.DirFS(dir))
+		if err == nil {
+			return to
+		}
+		if !errors.Is(err, fs.ErrNotExist) { // a segment was dropped meanwhile
+			t.Fatal(err)
+		}
 	}
-	return to
 }
 
 // client makes the client with a number.
