@@ -67,13 +67,13 @@ func (s *Loops) eachConnection(connections []uint32, do func(l *loop, slot uint3
 			handles = append(handles, h)
 		}
 	}
-	s.eachHandle(handles, do)
+	eachHandle(s.loops, handles, do)
 }
 
 // eachHandle has the loops do something with the connections that handles name and
 // that are still there.
-func (s *Loops) eachHandle(handles []table.Handle, do func(l *loop, slot uint32, c *conn)) {
-	lists := make([][]table.Handle, len(s.loops))
+func eachHandle(loops []*loop, handles []table.Handle, do func(l *loop, slot uint32, c *conn)) {
+	lists := make([][]table.Handle, len(loops))
 	for _, h := range handles {
 		lists[h.Loop()] = append(lists[h.Loop()], h)
 	}
@@ -81,7 +81,7 @@ func (s *Loops) eachHandle(handles []table.Handle, do func(l *loop, slot uint32,
 		if len(list) == 0 {
 			continue
 		}
-		s.loops[i].mail.post(command{kind: cmdFunc, run: func(l *loop) {
+		loops[i].mail.post(command{kind: cmdFunc, run: func(l *loop) {
 			for _, h := range list {
 				if c := l.conn(h.Slot()); c != nil && c.gen == h.Gen() {
 					do(l, h.Slot(), c)
