@@ -11,6 +11,8 @@ missing=
 if [ "${1:-}" != bench ]; then
 	command -v php >/dev/null || missing="$missing php-cli"
 	{ command -v php >/dev/null && php -m | grep -qix curl; } || missing="$missing php-curl"
+	command -v composer >/dev/null || missing="$missing composer"
+	[ -e /usr/share/php/Illuminate/Foundation/Application.php ] || missing="$missing php-laravel-framework php-mbstring php-xml"
 	{ command -v node && command -v npm; } >/dev/null || missing="$missing nodejs npm"
 	# A python3 of one's own may come first in PATH: the tests look for either.
 	{ python3 -c 'import wheel, setuptools, pip, venv' || /usr/bin/python3 -c 'import wheel, setuptools, pip, venv'; } >/dev/null 2>&1 ||

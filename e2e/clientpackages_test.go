@@ -57,7 +57,7 @@ func (q *quickstart) run(t *testing.T, name string, arguments ...string) string 
 	t.Helper()
 	cmd := exec.Command(name, arguments...)
 	cmd.Dir = q.dir
-	cmd.Env = append(os.Environ(), "CASTGATE_CONTROL="+q.g.ControlAddr, "CASTGATE_CONTROL_KEY="+controlKey, "GOWORK=off", "GOFLAGS=-mod=mod")
+	cmd.Env = append(os.Environ(), "CASTGATE_CONTROL="+q.g.ControlAddr, "CASTGATE_CONTROL_KEY="+controlKey, "GOWORK=off", "GOFLAGS=-mod=mod", "COMPOSER_ALLOW_SUPERUSER=1", "COMPOSER_HOME="+q.dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %q: %v\n%s", filepath.Base(name), arguments, err, out)
@@ -138,6 +138,23 @@ func TestPythonClient(t *testing.T) {
 	if !regexp.MustCompile(`Ran \d\d tests in`).MatchString(out) {
 		t.Error(out)
 	}
+}
+
+// TestQuickstartPHP installs clients/php by composer into an empty project and runs
+// the example of its page.
+func TestQuickstartPHP(t *testing.T) {
+	t.Parallel()
+	composer := program(t, "composer")
+	source := filepath.Join(wstest.Root(t), "clients/php")
+	q := newQuickstart(t)
+	q.run(t, composer, "validate", "--strict", "--no-interaction", filepath.Join(source, "composer.json"))
+	project := fmt.Sprintf(`{"name":"new/comer","repositories":[{"type":"path","url":%q,"options":{"symlink":false}},{"packagist.org":false}],"require":{"castgate/castgate":"*"},"minimum-stability":"dev"}`, source)
+	if err := os.WriteFile(filepath.Join(q.dir, "composer.json"), []byte(project), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	q.run(t, composer, "install", "--no-interaction", "--quiet")
+	q.write(t, "clients/php/README.md", "php", 0, "quickstart.php")
+	q.expect(t, q.run(t, program(t, "php", "php-cli"), "quickstart.php", q.c.ID), "reached 1", q.c.ID+" 42", "unknown_client 404")
 }
 
 // pageLimit is how many bytes the client for pages may have, compressed as servers

@@ -26,6 +26,9 @@ var clientRunners = []clientRunner{
 	{language: "node fetch", over: []string{"tcp"}, run: func(t *testing.T, jobs []clientJob) []clientResult {
 		return runJobs(t, jobs, program(t, "node", "nodejs"), "clients/node/test/vectors.mjs", "fetch")
 	}},
+	{language: "php", run: func(t *testing.T, jobs []clientJob) []clientResult {
+		return runJobs(t, jobs, program(t, "php", "php-cli"), "clients/php/tests/vectors.php")
+	}},
 }
 
 func runGo(t *testing.T, jobs []clientJob) []clientResult {

@@ -161,7 +161,7 @@ func TestPHPSyntax(t *testing.T) {
 	t.Parallel()
 	php := program(t, "php", "php-cli")
 	var files []string
-	for _, pattern := range []string{"clients/php/*.php", "clients/php/tests/*.php", "examples/*/*.php", "e2e/testdata/*.php"} {
+	for _, pattern := range []string{"clients/php/*.php", "clients/php/tests/*.php", "clients/php/src/*.php", "clients/php/src/*/*.php", "examples/laravel/*/*.php", "examples/laravel/app/*/*.php", "examples/laravel/app/*/*/*.php", "examples/*/*.php", "e2e/testdata/*.php"} {
 		found, err := filepath.Glob(filepath.Join(wstest.Root(t), pattern))
 		if err != nil {
 			t.Fatal(err)

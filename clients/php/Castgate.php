@@ -41,11 +41,15 @@ class CastgateException extends \RuntimeException
     /** @var int HTTP status, 0 if there was no answer; getCode() is the same */
     public $status;
 
-    public function __construct(string $message, string $errorCode, int $status = 0, ?\Throwable $previous = null)
+    /** @var bool the call may have been executed although it failed */
+    public $sent;
+
+    public function __construct(string $message, string $errorCode, int $status = 0, ?\Throwable $previous = null, bool $sent = false)
     {
         parent::__construct($message, $status, $previous);
         $this->errorCode = $errorCode;
         $this->status = $status;
+        $this->sent = $sent;
     }
 }
 
@@ -61,6 +65,13 @@ class Gateway
     /** Seconds for connecting, and for a whole call. A listing may take longer as long as rows keep arriving. */
     public static $connectTimeout = 3;
     public static $timeout = 5;
+
+    /**
+     * How often a call is repeated: if it has certainly not been executed, and otherwise never a push or a kick. With
+     * $retryPushes these too; a client may then get a message twice.
+     */
+    public static $retries = 2;
+    public static $retryPushes = false;
 
     /** Largest batch request in bytes; castgate's --control-max-body must not be less. */
     public static int $maxBody = 1000000;
@@ -81,7 +92,7 @@ class Gateway
     private const MAX_NAMES = 5000;
 
     private static ?Connection $connection = null;
-    private static ?Batch $batch = null;
+    private static ?CommandQueue $batch = null;
 
     // Sending. It is not an error if nobody is online.
 
@@ -452,8 +463,10 @@ class Gateway
     public static function begin()
     {
         if (self::$batch === null) {
-            self::$batch = new Batch(self::MAX_COMMANDS, self::$maxBody, static function (string $lines, callable $reply): void {
-                self::connection()->request('POST', '/v1/batch', $lines, $reply);
+            self::$batch = new CommandQueue(self::MAX_COMMANDS, self::$maxBody, static function (string $lines, bool $safe, callable $reply): void {
+                foreach (self::connection()->rows('POST', '/v1/batch', $lines, $safe) as $line) {
+                    $reply($line);
+                }
             });
         }
         self::$batch->depth++;
@@ -494,7 +507,10 @@ class Gateway
         if (self::$connection === null || !self::$connection->serves($address, $key)) {
             self::$connection = new Connection($address, $key);
         }
-        self::$connection->set((float) self::$connectTimeout, (float) self::$timeout, self::$curlOptions);
+        self::$connection->set([
+            'connect' => (float) self::$connectTimeout, 'timeout' => (float) self::$timeout, 'retries' => (int) self::$retries,
+            'retry_pushes' => (bool) self::$retryPushes, 'curl' => self::$curlOptions,
+        ]);
         return self::$connection;
     }
 
@@ -508,9 +524,9 @@ class Gateway
         try {
             if ($op === 'put_session' || $op === 'patch_session') {
                 $path = '/v1/clients/' . rawurlencode($fields['client_id']) . '/session';
-                self::connection()->request($op === 'put_session' ? 'PUT' : 'PATCH', $path, Json::encode($fields['session']));
+                self::connection()->request($op === 'put_session' ? 'PUT' : 'PATCH', $path, Json::encode($fields['session']), true);
             } else {
-                self::connection()->request('POST', "/v1/$op", Json::encode($fields));
+                self::connection()->request('POST', "/v1/$op", Json::encode($fields), $op !== 'push' && $op !== 'kick');
             }
         } catch (CastgateException $e) {
             if ($e->errorCode !== 'unknown_client') {
@@ -525,7 +541,7 @@ class Gateway
         if (self::$batch !== null) {
             self::$batch->flush();
         }
-        return self::connection()->request($body === null ? 'GET' : 'POST', "/v1/$what", $body === null ? null : Json::encode($body));
+        return self::connection()->request($body === null ? 'GET' : 'POST', "/v1/$what", $body === null ? null : Json::encode($body), true);
     }
 
     /** A client's data, null if it is offline. */
@@ -548,7 +564,9 @@ class Gateway
             self::$batch->flush();
         }
         $query = $narrow === [] ? '' : '?' . http_build_query($narrow);
-        self::connection()->request('GET', "/v1/$listing$query", null, $each);
+        foreach (self::connection()->rows('GET', "/v1/$listing$query", null, true) as $row) {
+            $each($row);
+        }
     }
 
     /** One field of every row, as key and value; only rows of these groups unless $groups is null. */
@@ -666,7 +684,7 @@ class Gateway
 }
 
 /** Commands queued for one request. Internal. */
-final class Batch
+final class CommandQueue
 {
     public int $depth = 0;
     private int $maxCommands;
@@ -705,11 +723,12 @@ final class Batch
         }
         [$lines, $ops, $at] = [$this->lines, $this->ops, 0];
         [$this->lines, $this->ops] = ['', []];
-        ($this->send)($lines, function (array $reply) use ($ops, &$at): void {
+        $safe = array_intersect(['push', 'kick'], $ops) === [];
+        ($this->send)($lines, $safe, function (array $reply) use ($ops, &$at): void {
             $this->count($ops[$at++] ?? '', $reply);
         });
         if ($at !== count($ops)) {
-            throw new CastgateException("$at replies to " . count($ops) . ' commands', 'malformed', 200);
+            throw new CastgateException("$at replies to " . count($ops) . ' commands', 'malformed', 200, null, true);
         }
     }
 
@@ -755,30 +774,39 @@ final class Json
     {
         $value = json_decode($text, true);
         if (!is_array($value)) {
-            throw new CastgateException('the answer of the control API is not JSON', 'malformed', $status);
+            throw self::malformed($status);
         }
         return $value;
     }
+
+    public static function malformed(int $status): CastgateException
+    {
+        return new CastgateException("an answer with status $status that is not castgate's", 'malformed', $status, null, true);
+    }
 }
 
-/** One curl handle, which keeps its connection between calls. A forked child gets its own. Internal. */
+/**
+ * Makes requests, and keeps its connections between them. Several answers may be read side by side. A forked child
+ * opens connections of its own. Internal.
+ */
 final class Connection
 {
+    private const FIRST_PAUSE = 0.1; // seconds; the limit of random pauses between attempts doubles
+    private const LONGEST_PAUSE = 2.0;
+
     private string $address;
     private string $key;
     private int $pid;
-    private float $connectTimeout = 3;
-    private float $timeout = 5;
-    private array $more = [];
-    /** @var \CurlHandle|resource */
-    private $curl;
+    /** @var array{connect: float, timeout: float, retries: int, retry_pushes: bool, curl: array} */
+    private array $settings = ['connect' => 3.0, 'timeout' => 5.0, 'retries' => 2, 'retry_pushes' => false, 'curl' => []];
+    /** @var \CurlMultiHandle|resource */
+    private $multi;
 
     public function __construct(string $address, string $key)
     {
         $this->address = $address;
         $this->key = $key;
-        $this->pid = getmypid();
-        $this->curl = curl_init();
+        $this->open();
     }
 
     public function serves(string $address, string $key): bool
@@ -786,65 +814,97 @@ final class Connection
         return $this->address === $address && $this->key === $key && $this->pid === getmypid();
     }
 
-    /** Sets the timeouts in seconds, and additional options of curl, for later requests. */
-    public function set(float $connect, float $whole, array $more): void
+    /** Changes settings for later requests: seconds for connecting and for an attempt, retries, options of curl. */
+    public function set(array $settings): void
     {
-        $this->connectTimeout = $connect;
-        $this->timeout = $whole;
-        $this->more = $more;
+        $this->settings = $settings + $this->settings;
     }
 
-    /**
-     * Makes one request. With $each the answer is NDJSON, and $each gets every line. Otherwise it is a JSON object.
-     *
-     * @param callable(array): void|null $each
-     */
-    public function request(string $method, string $path, ?string $body, ?callable $each = null): array
+    /** Makes a request and returns its answer, a JSON object. A request that is safe may be made twice. */
+    public function request(string $method, string $path, ?string $body, bool $safe): array
     {
-        $text = '';
-        curl_reset($this->curl); // leaves the connection open
-        curl_setopt_array($this->curl, $this->more + $this->options($method, $path, $body, $each !== null));
-        curl_setopt($this->curl, CURLOPT_WRITEFUNCTION, function ($curl, string $chunk) use (&$text, $each): int {
-            $text .= $chunk;
-            if ($each !== null && curl_getinfo($curl, CURLINFO_RESPONSE_CODE) === 200) {
-                $text = $this->lines($text, $each);
+        $answer = $this->begin($method, $path, $body, $safe, 'application/json', false);
+        return Json::decode($answer->rest(), 200);
+    }
+
+    /** Makes a request and yields the lines of its answer as they arrive. */
+    public function rows(string $method, string $path, ?string $body, bool $safe): \Generator
+    {
+        $answer = $this->begin($method, $path, $body, $safe, 'application/x-ndjson', true);
+        try {
+            $text = '';
+            while (($chunk = $answer->next()) !== null) {
+                $lines = explode("\n", $text . $chunk);
+                $text = array_pop($lines);
+                foreach ($lines as $line) {
+                    yield Json::decode($line, 200);
+                }
             }
-            return strlen($chunk);
-        });
-        $ok = curl_exec($this->curl);
-        if ($ok === false) {
-            $code = curl_errno($this->curl) === CURLE_OPERATION_TIMEDOUT ? 'timeout' : 'unreachable';
-            throw new CastgateException("castgate's control API at $this->address: " . curl_error($this->curl), $code);
+            if ($text !== '') {
+                yield Json::decode($text, 200);
+            }
+        } finally {
+            $answer->close();
         }
-        $status = curl_getinfo($this->curl, CURLINFO_RESPONSE_CODE);
-        if ($status === 200 && $each !== null) {
-            return [];
-        }
-        $answer = Json::decode($text, $status);
-        if ($status !== 200) {
-            throw new CastgateException((string) ($answer['detail'] ?? $answer['title'] ?? "status $status"), (string) ($answer['code'] ?? 'malformed'), $status);
-        }
-        return $answer;
     }
 
-    /** Passes the complete lines to $each and returns the rest. */
-    private function lines(string $text, callable $each): string
+    /** Makes a request whose body is not JSON. */
+    public function raw(string $path, string $body): array
     {
-        $start = 0;
-        while (($end = strpos($text, "\n", $start)) !== false) {
-            $each(Json::decode(substr($text, $start, $end - $start), 200));
-            $start = $end + 1;
-        }
-        return substr($text, $start);
+        return Json::decode($this->begin('POST', $path, $body, false, 'application/octet-stream', false)->rest(), 200);
     }
 
-    private function options(string $method, string $path, ?string $body, bool $lines): array
+    private function open(): void
+    {
+        $this->pid = getmypid();
+        $this->multi = curl_multi_init();
+    }
+
+    /** Makes a request, several times if necessary, until an answer with status 200 has begun. */
+    private function begin(string $method, string $path, ?string $body, bool $safe, string $type, bool $lines): Answer
+    {
+        if ($this->pid !== getmypid()) {
+            $this->open();
+        }
+        $limit = self::FIRST_PAUSE;
+        for ($attempt = 0; ; $attempt++) {
+            $answer = new Answer($this->multi, $this->options($method, $path, $body, $type, $lines), $body, $this->address, $this->settings['timeout'], $lines);
+            try {
+                $answer->begin();
+                return $answer;
+            } catch (CastgateException $e) {
+                $after = $answer->retryAfter();
+                $answer->close();
+                if ($attempt >= $this->settings['retries'] || $after > self::LONGEST_PAUSE || !$this->isRetried($e, $safe)) {
+                    throw $e;
+                }
+            }
+            usleep((int) (1e6 * ($after ?? mt_rand() / mt_getrandmax() * $limit)));
+            $limit = min(2 * $limit, self::LONGEST_PAUSE);
+        }
+    }
+
+    private function isRetried(CastgateException $e, bool $safe): bool
+    {
+        if ($e->errorCode === 'timeout' || $e->errorCode === 'deadline') {
+            return false;
+        }
+        if ($e->status === 429 || $e->status === 503 && $e->errorCode !== 'malformed') {
+            return true; // turned away
+        }
+        if ($e->errorCode === 'unreachable' || $e->errorCode === 'malformed' && $e->status >= 500) {
+            return !$e->sent || $safe || $this->settings['retry_pushes'];
+        }
+        return false;
+    }
+
+    private function options(string $method, string $path, ?string $body, string $type, bool $lines): array
     {
         $unix = strncmp($this->address, 'unix:', 5) === 0;
         $base = $unix ? 'http://control' : (strpos($this->address, '://') === false ? 'http://' : '') . $this->address;
-        $headers = ['Expect:'];
+        $headers = ['Expect:', 'Transfer-Encoding:'];
         if ($body !== null) {
-            $headers[] = $lines ? 'Content-Type: application/x-ndjson' : 'Content-Type: application/json';
+            $headers[] = "Content-Type: $type";
         }
         if ($lines) {
             $headers[] = 'Accept: application/x-ndjson';
@@ -854,22 +914,179 @@ final class Connection
         }
         $options = [
             CURLOPT_URL => rtrim($base, '/') . $path,
-            CURLOPT_CUSTOMREQUEST => $method,
             CURLOPT_HTTPHEADER => $headers,
             CURLOPT_HTTP_VERSION => CURL_HTTP_VERSION_1_1,
             CURLOPT_PROXY => '', // ignore http_proxy in the environment
             CURLOPT_NOSIGNAL => true,
-            CURLOPT_CONNECTTIMEOUT_MS => (int) ($this->connectTimeout * 1000),
+            CURLOPT_PROTOCOLS => CURLPROTO_HTTP | CURLPROTO_HTTPS,
+            CURLOPT_CONNECTTIMEOUT_MS => (int) ($this->settings['connect'] * 1000),
         ];
         if ($unix) {
             $options[CURLOPT_UNIX_SOCKET_PATH] = substr($this->address, 5);
         }
-        if ($body !== null) {
-            $options[CURLOPT_POSTFIELDS] = $body;
+        if (defined('CURLOPT_MAXAGE_CONN')) {
+            $options[CURLOPT_MAXAGE_CONN] = 30; // castgate closes connections that are idle for a minute
         }
-        if ($lines) { // the answer may take long, but must not stall
-            return $options + [CURLOPT_LOW_SPEED_LIMIT => 1, CURLOPT_LOW_SPEED_TIME => (int) ceil($this->timeout)];
+        if ($body !== null || $method !== 'GET') {
+            $options[CURLOPT_UPLOAD] = true;
+            $options[CURLOPT_INFILESIZE] = strlen((string) $body);
         }
-        return $options + [CURLOPT_TIMEOUT_MS => (int) ($this->timeout * 1000)];
+        $options[CURLOPT_CUSTOMREQUEST] = $method; // after CURLOPT_UPLOAD, which makes it PUT
+        return $this->settings['curl'] + $options;
+    }
+}
+
+/** One request under way, and its answer. Internal. */
+final class Answer
+{
+    private const MAX_BYTES = 67108864; // that wait to be read
+
+    /** @var \CurlMultiHandle|resource */
+    private $multi;
+    /** @var \CurlHandle|resource|null */
+    private $curl;
+    private string $address;
+    private float $timeout;
+    private bool $extends;
+    private float $deadline;
+    private int $status = 0;
+    private array $headers = [];
+    private string $waiting = '';
+    /** @var int|null a code of curl once the transfer has ended */
+    private ?int $ended = null;
+    /** @var array<int, array{0: mixed, 1: int}> transfers of other answers that have ended meanwhile */
+    private static array $others = [];
+
+    public function __construct($multi, array $options, ?string $body, string $address, float $timeout, bool $extends)
+    {
+        [$this->multi, $this->address, $this->timeout, $this->extends] = [$multi, $address, $timeout, $extends];
+        $this->curl = curl_init();
+        curl_setopt_array($this->curl, $options);
+        $at = 0;
+        // A body that curl holds itself it sends again, on a new connection, if a kept one breaks: a push twice. From
+        // a function it cannot.
+        curl_setopt($this->curl, CURLOPT_READFUNCTION, static function ($curl, $stream, int $most) use ($body, &$at): string {
+            $piece = (string) substr((string) $body, $at, $most);
+            $at += strlen($piece);
+            return $piece;
+        });
+        curl_setopt($this->curl, CURLOPT_HEADERFUNCTION, function ($curl, string $line): int {
+            [$name, $value] = explode(':', $line, 2) + [1 => ''];
+            $this->headers[strtolower($name)] = trim($value);
+            if (trim($line) === '' && curl_getinfo($curl, CURLINFO_RESPONSE_CODE) >= 200) {
+                $this->status = curl_getinfo($curl, CURLINFO_RESPONSE_CODE);
+            }
+            return strlen($line);
+        });
+        curl_setopt($this->curl, CURLOPT_WRITEFUNCTION, function ($curl, string $chunk): int {
+            $this->waiting .= $chunk;
+            return strlen($this->waiting) > self::MAX_BYTES ? 0 : strlen($chunk);
+        });
+        $this->deadline = microtime(true) + $timeout;
+        curl_multi_add_handle($multi, $this->curl);
+    }
+
+    public function __destruct()
+    {
+        $this->close();
+    }
+
+    /** Waits for the head of a 200; any other answer is an exception. */
+    public function begin(): void
+    {
+        while ($this->status === 0 && $this->ended === null) {
+            $this->pump();
+        }
+        if ($this->status === 200) {
+            return;
+        }
+        if ($this->status === 0) {
+            throw $this->broken();
+        }
+        $status = $this->status;
+        $problem = json_decode($this->rest(), true);
+        if (!is_array($problem) || !is_string($problem['code'] ?? null)) {
+            throw Json::malformed($status);
+        }
+        throw new CastgateException((string) ($problem['detail'] ?? ''), $problem['code'], $status);
+    }
+
+    /** What has arrived since the last call, null at the end. */
+    public function next(): ?string
+    {
+        while ($this->waiting === '' && $this->ended === null) {
+            $this->pump();
+        }
+        $chunk = $this->waiting;
+        $this->waiting = '';
+        if ($chunk === '' && $this->ended !== CURLE_OK) {
+            throw $this->broken();
+        }
+        return $chunk === '' ? null : $chunk;
+    }
+
+    public function rest(): string
+    {
+        $text = '';
+        while (($chunk = $this->next()) !== null) {
+            $text .= $chunk;
+            if (strlen($text) > self::MAX_BYTES) {
+                throw Json::malformed($this->status);
+            }
+        }
+        $this->close();
+        return $text;
+    }
+
+    /** Seconds, null without such a header. */
+    public function retryAfter(): ?float
+    {
+        $seconds = $this->headers['retry-after'] ?? '';
+        return ctype_digit($seconds) ? (float) $seconds : null;
+    }
+
+    /** Ends the request. Its connection is kept if the answer is complete. */
+    public function close(): void
+    {
+        if ($this->curl !== null) {
+            unset(self::$others[(int) $this->curl]);
+            curl_multi_remove_handle($this->multi, $this->curl);
+            $this->curl = null;
+        }
+    }
+
+    /** Lets curl work, on all requests of the connection, until something has happened. */
+    private function pump(): void
+    {
+        $before = strlen($this->waiting);
+        do {
+            $code = curl_multi_exec($this->multi, $running);
+        } while ($code === CURLM_CALL_MULTI_PERFORM);
+        while (($done = curl_multi_info_read($this->multi)) !== false) {
+            self::$others[(int) $done['handle']] = [$done['handle'], $done['result']];
+        }
+        if (isset(self::$others[(int) $this->curl])) {
+            $this->ended = self::$others[(int) $this->curl][1];
+        }
+        $left = $this->deadline - microtime(true);
+        if (strlen($this->waiting) > $before && $this->extends) {
+            $this->deadline = microtime(true) + $this->timeout;
+        } elseif ($this->ended === null && $left <= 0) {
+            $this->ended = CURLE_OPERATION_TIMEDOUT;
+        }
+        if ($this->ended === null && $this->status === 0 || $this->ended === null && $this->waiting === '') {
+            curl_multi_select($this->multi, max(0.0, min($left, 1.0)));
+        }
+    }
+
+    private function broken(): CastgateException
+    {
+        $sent = $this->curl !== null && curl_getinfo($this->curl, CURLINFO_REQUEST_SIZE) > 0;
+        if ($this->ended === CURLE_OPERATION_TIMEDOUT) {
+            return new CastgateException("castgate's control API at $this->address has not answered within $this->timeout s", 'timeout', 0, null, $sent);
+        }
+        $why = curl_strerror((int) $this->ended);
+        $more = $this->curl === null ? '' : curl_error($this->curl);
+        return new CastgateException("castgate's control API at $this->address: " . ($more === '' ? $why : $more), 'unreachable', 0, null, $sent);
     }
 }
