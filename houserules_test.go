@@ -147,6 +147,7 @@ var reach = []struct {
 	{"server/gateway", true, []string{"castgate/server/gateway"}},
 	{"server/setting", true, []string{"castgate/server/setting"}},
 	{"server/origin", true, []string{"castgate/server/origin"}},
+	{"server/acceptor", false, []string{"castgate/server/hostport", "castgate/server/setting", "castgate/server/internal/bell", "castgate/server/internal/listen"}},
 	{"server/admission", false, []string{"castgate/codec", "castgate/server/keyset", "castgate/server/origin", "castgate/server/setting", "castgate/server/token", "castgate/server/internal/quota"}},
 	{"server/transport", false, []string{"castgate/server/gateway", "castgate/server/internal"}},
 	{"server/openfiles", true, []string{"castgate/server/openfiles", "castgate/server/setting"}},

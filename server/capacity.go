@@ -32,7 +32,9 @@ func (s *Server) SetCapacity(n Capacity) error {
 		return err
 	}
 	s.maxConns.Store(int64(files.MaxConns))
-	s.setKeepAlive(c.PingInterval, c.PingTimeout)
+	for _, n := range s.listeners {
+		n.SetPings(c.PingInterval, c.PingTimeout)
+	}
 	s.admission.SetMaxMessage(n.MaxMessage)
 	s.setLimits(n)
 	return nil

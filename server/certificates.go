@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"castgate/server/acceptor"
 	"castgate/server/setting"
 	"castgate/server/transport"
 )
@@ -13,8 +14,8 @@ import (
 // there are loops, so that a flood of handshakes leaves the other half to the clients
 // that are connected; 0 without a wss listener. For a Config that Validate has passed.
 func (c *Config) TLSProcessors() int {
-	all, _ := parseEndpoints(c.Listen)
-	if !slices.ContainsFunc(all, func(e endpoint) bool { return e.scheme == schemeWSS }) {
+	all, _ := acceptor.Parse(c.Listen)
+	if !slices.ContainsFunc(all, func(e acceptor.Endpoint) bool { return e.Scheme == acceptor.WSS }) {
 		return 0
 	}
 	return max(1, c.Loops/2)
@@ -22,7 +23,7 @@ func (c *Config) TLSProcessors() int {
 
 // validateListen is the part of Validate about listeners and their TLS.
 func (c *Config) validateListen() error {
-	all, err := parseEndpoints(c.Listen)
+	all, err := acceptor.Parse(c.Listen)
 	if err != nil {
 		return err
 	}
@@ -33,8 +34,8 @@ func (c *Config) validateListen() error {
 		return setting.Errorf("tls-min-version", "%q is neither 1.2 nor 1.3", c.TLSMinVersion)
 	}
 	for _, e := range all {
-		if e.scheme == schemeWSS && len(c.TLSCerts) == 0 {
-			return setting.Errorf("tls-cert", "the listener wss://%s needs a certificate", e.address)
+		if e.Scheme == acceptor.WSS && len(c.TLSCerts) == 0 {
+			return setting.Errorf("tls-cert", "the listener wss://%s needs a certificate", e.Address)
 		}
 	}
 	return nil

@@ -56,3 +56,49 @@ func TestSetCertificates(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Settings of TLS say something only where a listener speaks it.
+func TestTLSWithoutListener(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"tls-cert":        func(c *Config) { c.TLSCerts, c.TLSKeys = []string{"x"}, []string{"y"} },
+		"tls-min-version": func(c *Config) { c.TLSMinVersion = "1.3" },
+		"tls-handshakes":  func(c *Config) { c.TLSHandshakes = 9 },
+	} {
+		c := Defaults()
+		change(&c)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": has no effect without a wss:// listener") {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.Listen, c.TLSCerts, c.TLSKeys = []string{":0", "wss://:0"}, []string{"x"}, []string{"y"}
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s with a wss listener: %v", name, err)
+		}
+	}
+}
+
+// A reload may bring a listener, which waits for a restart, with what it needs.
+func TestSetCertificatesWithoutListener(t *testing.T) {
+	s := startServer(t, nil)
+	pair := wstest.NewAuthority(t).Issue("server")
+	if _, err := s.SetCertificates([]string{pair.Cert}, []string{pair.Key}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidateListen(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"listen: 0":                            func(c *Config) { c.Listen = nil },
+		"listen: 17":                           func(c *Config) { c.Listen = make([]string, 17) },
+		"tls-cert: the listener":               func(c *Config) { c.Listen = []string{"wss://:0"} },
+		"tls-cert: 1 certificate but 0 keys: ": func(c *Config) { c.TLSCerts = []string{"x"} },
+		"tls-cert: 2 certificates but 1 key: ": func(c *Config) { c.TLSCerts, c.TLSKeys = []string{"x", "y"}, []string{"x"} },
+		"tls-min-version: ":                    func(c *Config) { c.TLSMinVersion = "1.1" },
+		"tls-handshakes: ":                     func(c *Config) { c.TLSHandshakes = 0 },
+	} {
+		c := Defaults()
+		change(&c)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

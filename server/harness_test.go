@@ -52,7 +52,9 @@ func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.settle = 5 * time.Millisecond // a round trip on loopback takes microseconds
+	for _, n := range s.listeners {
+		n.Settle = 5 * time.Millisecond // a round trip on loopback takes microseconds
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run() }()
 	ts := &testServer{Server: s, t: t, url: "ws://" + s.Addr().String() + "/"}
@@ -82,7 +84,7 @@ func idleServer(t testing.TB, sys *system) *Server {
 	}
 	t.Cleanup(func() {
 		s.Loops.discard()
-		_ = s.acceptors[0].file.Close()
+		s.listeners[0].Discard()
 	})
 	return s
 }

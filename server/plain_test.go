@@ -243,25 +243,6 @@ func TestPlainTurnedAway(t *testing.T) {
 	_ = first.Close()
 }
 
-func TestEndpoints(t *testing.T) {
-	for in, want := range map[string]endpoint{
-		":1":              {schemeWS, ":1"},
-		"ws://[::1]:2":    {schemeWS, "[::1]:2"},
-		"text://h:3":      {schemeText, "h:3"},
-		"frame://:4":      {schemeFrame, ":4"},
-		"tcp://0.0.0.0:0": {schemeTCP, "0.0.0.0:0"},
-	} {
-		if e, err := parseEndpoint(in); err != nil || e != want {
-			t.Errorf("%q: %+v, %v", in, e, err)
-		}
-	}
-	for _, bad := range [][]string{nil, {""}, {"udp://:1"}, {"text://"}, {"text://:1/path:2:3"}, {":"}, {"text://127.0.0.1:"}, {"fd:"}, make([]string, 17)} {
-		if _, err := parseEndpoints(bad); err == nil || !strings.HasPrefix(err.Error(), "listen: ") {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}
-
 // Plain clients are held to the rules of who may connect and how much they
 // may send, and may come through a proxy that says for whom.
 func TestPlainAdmission(t *testing.T) {

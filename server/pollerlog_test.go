@@ -19,8 +19,8 @@ func TestPollersLog(t *testing.T) {
 	}
 	defer logPollers(slog.New(slog.DiscardHandler))
 	s.Loops.discard()
-	for _, a := range s.acceptors {
-		a.discard()
+	for _, n := range s.listeners {
+		n.Discard()
 	}
 	logging.Errorf("epoll: %v", unix.EBADF)
 	logging.Fatalf("eventfd: %v", unix.EMFILE)

@@ -51,7 +51,7 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 	st := gateway.Stats{
 		Node: s.config.Node, StartedAt: s.began, Loops: s.config.Loops,
 		MaxConns: s.MaxConns(),
-		Accepted: s.accepted.Load(), AcceptErrors: s.acceptErrors.Load(), Delayed: s.delayed.Load(), Addresses: s.admission.Addresses(),
+		Accepted: s.accepted.Load(), Delayed: s.delayed.Load(), Addresses: s.admission.Addresses(),
 		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),
 		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
 		TLSHandshakes: map[string]uint64{}, TokensRefused: map[string]uint64{},
@@ -60,6 +60,9 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 	if keys, on := s.admission.Keys(); on {
 		fetches := gateway.KeyFetches(keys)
 		st.KeysFetched = &fetches
+	}
+	for _, n := range s.listeners {
+		st.AcceptErrors += n.Errors()
 	}
 	st.Certificates = s.certs.Expiries()
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()

@@ -8,11 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/server/acceptor"
 	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/giveback"
-	"castgate/server/internal/listen"
 	"castgate/server/openfiles"
 	"castgate/server/transport"
 )
@@ -33,11 +33,10 @@ type Server struct {
 	log       *slog.Logger
 	sys       *system
 	began     time.Time
-	settle    time.Duration // listen.Settle
 	ids       *clientid.IDs
 	names     nameLimit
 	limits    openfiles.Limits
-	acceptors []*acceptor // by index of Config.Listen
+	listeners []*listener // by index of Config.Listen
 	certs     *transport.Certificates
 	tlsPool   *transport.Handshakes // nil without a wss listener
 	admission *admission.Control
@@ -50,8 +49,6 @@ type Server struct {
 	pushes    atomic.Uint64
 	unmatched atomic.Uint64 // pushes for nobody
 	refused   atomic.Uint64 // pushes answered CodeBusy
-
-	acceptErrors atomic.Uint64 // of all acceptors
 
 	running  atomic.Bool // Run serves
 	stopping atomic.Bool // Shutdown or Stop was called
@@ -74,7 +71,7 @@ func New(c Config) (*Server, error) {
 
 func newServer(c Config, sys *system) (*Server, error) {
 	s := &Server{
-		config: c, log: c.Logger, sys: sys, began: time.Now(), settle: listen.Settle,
+		config: c, log: c.Logger, sys: sys, began: time.Now(),
 	}
 	if s.names = gateway.MaxNameLen; c.PeerAddress.IsValid() {
 		s.names = gateway.MaxPeerNameLen
@@ -98,7 +95,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 			return nil, err
 		}
 	}
-	endpoints, err := parseEndpoints(c.Listen)
+	endpoints, err := acceptor.Parse(c.Listen)
 	if err != nil {
 		return nil, err
 	}
@@ -161,12 +158,12 @@ func (s *Server) probes() bool {
 // returns an error when an event loop or an acceptor ended without being
 // asked; every client is gone then.
 func (s *Server) Run() error {
-	errs := make(chan error, 1+len(s.acceptors))
+	errs := make(chan error, 1+len(s.listeners))
 	var serving sync.WaitGroup
 	s.Loops.start()
 	serving.Go(func() { errs <- s.Loops.wait() })
-	for _, a := range s.acceptors {
-		serving.Go(func() { errs <- a.run() })
+	for _, n := range s.listeners {
+		serving.Go(func() { errs <- n.run() })
 	}
 	quiet := make(chan struct{})
 	go giveback.Run(quiet, s.load)

@@ -44,7 +44,7 @@ func newSink(t testing.TB, loops, sockets int) *sink {
 			l.end()
 			_ = l.poller.Close()
 		}
-		_ = s.acceptors[0].file.Close()
+		s.listeners[0].Discard()
 	})
 	return k
 }

@@ -1,25 +1,22 @@
 package control
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"castgate/server/internal/listen"
 
 	"github.com/valyala/fasthttp"
 )
 
-// Limits and pauses of the listener.
+// Limits of the listener.
 const (
 	mostRefusals  = 64 // connections being answered at the same time that there is no room
-	leastPause    = 5 * time.Millisecond
-	mostPause     = time.Second
-	warnInterval  = 10 * time.Second
 	lingerTimeout = 2 * time.Second
 )
 
@@ -36,14 +33,14 @@ type listener struct {
 
 	refused, denied, failed atomic.Uint64
 
-	// Of the goroutine that accepts.
-	pause  time.Duration
-	warned time.Time
+	errors *listen.Errors // of the goroutine that accepts
 }
 
 func newListener(ln net.Listener, most func() int, log *slog.Logger) *listener {
-	return &listener{Listener: ln, places: newPlaces(most), log: log, closed: make(chan struct{}),
+	l := &listener{Listener: ln, places: newPlaces(most), log: log, closed: make(chan struct{}),
 		refusals: make(chan struct{}, mostRefusals), allows: func(netip.Addr) bool { return true }}
+	l.errors = listen.NewErrors(log, "control connections cannot be accepted at the moment", &l.failed)
+	return l
 }
 
 // Close ends Accept. Further calls do nothing.
@@ -55,43 +52,37 @@ func (l *listener) Close() (err error) {
 	return err
 }
 
-// Accept implements net.Listener. It fails only when the listener is closed:
-// fasthttp would treat any other error as the end.
+// Accept implements net.Listener. It fails only when the listener is closed or
+// broken: fasthttp would treat any other error as the end.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			l.pause = 0
+			l.errors.Accepted()
 			if t := l.admit(c); t != nil {
 				return t, nil
 			}
 			continue
 		}
-		if errors.Is(err, net.ErrClosed) {
+		r := l.errors.Failed(err)
+		if r.Broken {
 			return nil, err
 		}
-		l.hold(err)
+		if r.NoFiles {
+			l.freeFile()
+		}
 		select {
 		case <-l.closed:
 			return nil, net.ErrClosed
-		case <-time.After(l.pause):
+		case <-time.After(r.Wait):
 		}
 	}
 }
 
-// hold lengthens the pause after an accept error and, if descriptors have run
-// out, frees one.
-func (l *listener) hold(err error) {
-	l.failed.Add(1)
-	l.pause = min(max(2*l.pause, leastPause), mostPause)
-	if now := started.Add(time.Since(started)); now.Sub(l.warned) >= warnInterval {
-		l.warned = now
-		l.log.Warn("control connections cannot be accepted at the moment", "err", err)
-	}
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		if c := l.places.spare(); c != nil {
-			c.cut()
-		}
+// freeFile closes an idle connection, if there is one, where descriptors have run out.
+func (l *listener) freeFile() {
+	if c := l.places.spare(); c != nil {
+		c.cut()
 	}
 }
 

@@ -146,6 +146,7 @@ func (f *Front) newLoop(listener int) error {
 		tasks: make(chan func(*innerLoop), 8), conns: map[int]*innerConn{}, silent: list.New(),
 		in: make([]byte, readLen), oob: make([]byte, 128), events: make([]unix.EpollEvent, eventBatch),
 	}
+	f.loop.accepting = listen.NewErrors(f.log, "cannot accept inner connections", &f.count.acceptErrors)
 	f.loop.inline = job{Context: background, loop: f.loop}
 	f.loop.inline.decoder.Pace = f.loop.inline.passed
 	f.loop.at = &f.loop.inline

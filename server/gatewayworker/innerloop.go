@@ -13,6 +13,7 @@ import (
 	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/bell"
+	"castgate/server/internal/listen"
 )
 
 // innerLoop serves the inner listener and every inner connection on one goroutine.
@@ -75,8 +76,10 @@ type innerLoop struct {
 	waiting    int                // bytes of replies and events
 	short      []*innerConn       // the kernel had no memory for them
 	shortUntil time.Time          // when they are tried again
-	paused     time.Time          // when accepting resumes
-	fullAt     time.Time          // when connections began to wait for room
+	accepting  *listen.Errors
+	broken     error     // the listener can't accept any more
+	paused     time.Time // when accepting resumes
+	fullAt     time.Time // when connections began to wait for room
 
 	// Valid during a turn.
 	events   []unix.EpollEvent
@@ -96,9 +99,8 @@ type innerLoop struct {
 	steps  int    // left in this turn; see job
 	built  int    // bytes of replies under construction by jobs
 
-	in         []byte // input buffer
-	busyWarned time.Time
-	refusedAt  [ignoreReasons]time.Time // time of the last log line for each reason
+	in        []byte                   // input buffer
+	refusedAt [ignoreReasons]time.Time // time of the last log line for each reason
 }
 
 const (
@@ -110,8 +112,8 @@ const (
 	// maxBatches is how many full batches of ready connections are collected before
 	// new ones are read. That is more than there are connections.
 	maxBatches = 32
-	// acceptPause is how long accepting pauses after an error.
-	acceptPause = 50 * time.Millisecond
+	// fullPause is how long accepting pauses while connections wait for room.
+	fullPause = 50 * time.Millisecond
 	// fullPatience is how long new connections wait for one of MaxConns to end.
 	fullPatience = 2 * time.Second
 )
@@ -127,6 +129,9 @@ func (l *innerLoop) run() error {
 			return fmt.Errorf("epoll_wait: %w", err)
 		}
 		l.turn(events[:max(n, 0)])
+		if l.broken != nil {
+			return l.broken
+		}
 		now := l.now()
 		l.awaited(now)
 		if !now.Before(nextSweep) {
@@ -240,7 +245,7 @@ func (l *innerLoop) listenFor(events uint32) {
 		return
 	}
 	if err := l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, l.listener, events); err != nil && events != 0 {
-		l.paused = l.now().Add(acceptPause) // otherwise nobody would be accepted any more
+		l.paused = l.now().Add(listen.Pause) // otherwise nobody would be accepted any more
 	}
 }
 
@@ -255,19 +260,21 @@ func (l *innerLoop) accept() {
 		fd, from, err := l.sys.accept(l.listener)
 		switch err {
 		case nil:
+			l.accepting.Accepted()
 			l.add(fd, from)
 		case unix.EAGAIN:
 			l.fullAt = time.Time{} // all that waited are accepted or turned away
 			return
-		case unix.EINTR, unix.ECONNABORTED:
-		default: // no descriptors or memory are left, so retrying at once would not help
-			l.count.acceptErrors.Add(1)
-			if l.paused = l.now().Add(acceptPause); l.paused.Sub(l.busyWarned) > warnEvery {
-				l.busyWarned = l.paused
-				l.log.Warn("cannot accept inner connections", "err", err)
+		default:
+			r := l.accepting.Failed(err)
+			if r.Broken {
+				l.broken = fmt.Errorf("accept: %w", err)
 			}
-			l.listenFor(0)
-			return
+			if r.Broken || r.Wait > 0 {
+				l.paused = l.now().Add(r.Wait)
+				l.listenFor(0)
+				return
+			}
 		}
 	}
 }
@@ -302,7 +309,7 @@ func (l *innerLoop) waits() bool {
 	if now.Sub(l.fullAt) > fullPatience {
 		return false
 	}
-	l.paused = now.Add(acceptPause)
+	l.paused = now.Add(fullPause)
 	l.listenFor(0)
 	return true
 }

@@ -91,7 +91,7 @@ func TestRegisterAcceptErrors(t *testing.T) {
 	r, l := startFaultyRegister(t)
 	there := dial(t, r.Addr().String()).send(asWorker)
 	there.expect(listing())
-	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED, unix.EPERM, unix.ENETDOWN} {
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENOMEM, unix.ENETDOWN} {
 		before := r.Stats().AcceptErrors
 		l.accepts.set(errno, 2)
 		dial(t, r.Addr().String()).send("x\n") // the accept under way has no fault

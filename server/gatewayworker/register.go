@@ -126,26 +126,26 @@ func (r *register) Addr() netip.AddrPort {
 }
 
 // Serve accepts connections until Close, and then returns nil. An accept that
-// fails, for example because there are no descriptors left, is counted and retried.
+// fails, for example because there are no descriptors left, is counted and retried,
+// unless the listener is broken.
 func (r *register) Serve() error {
-	wait := time.Duration(0)
+	accepting := listen.NewErrors(r.cfg.Log, "the Register cannot accept connections", &r.counters.acceptErrors)
 	for {
 		c, err := r.listener.Accept()
 		if err == nil {
-			wait = 0
+			accepting.Accepted()
 			r.start(patientConn{c.(stream)})
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
-		r.counters.acceptErrors.Add(1)
-		if wait == 0 {
-			r.cfg.Log.Warn("the Register cannot accept connections", "err", err)
+		reaction := accepting.Failed(err)
+		if reaction.Broken {
+			return fmt.Errorf("accept: %w", err)
 		}
-		wait = min(wait+10*time.Millisecond, time.Second)
 		select {
-		case <-time.After(wait):
+		case <-time.After(reaction.Wait):
 		case <-r.closed:
 			return nil
 		}
