@@ -22,6 +22,9 @@ import (
 // up must not fail one.
 const patience = time.Minute
 
+// settle is listen.Settle in tests: a round trip on loopback takes microseconds.
+const settle = 5 * time.Millisecond
+
 // fake is a gateway of two clients, c-1 (bound to ann) and c-2. It notes what
 // it is asked for, as text: arguments live only as long as the call.
 type fake struct {
@@ -261,6 +264,7 @@ func startWith(t testing.TB, gw gateway.Gateway, change func(*Config)) *port {
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
+	s.gate.settle = settle
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
 	p := &port{Server: s, t: t, log: log, base: "http://" + s.Addr().String()}

@@ -36,6 +36,7 @@ type Front struct {
 	register *register
 	joiner   *joiner
 
+	settle  time.Duration // listen.Settle
 	serving atomic.Bool
 	leaving atomic.Bool
 	ended   chan struct{} // closed when the inner loop has ended
@@ -56,7 +57,7 @@ func newFront(c Config, sys *system) (*Front, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Front{cfg: c, sys: sys, log: c.Log, audit: audit.New(c.Audit), ended: make(chan struct{})}
+	f := &Front{cfg: c, sys: sys, log: c.Log, audit: audit.New(c.Audit), settle: listen.Settle, ended: make(chan struct{})}
 	fd, err := f.listen()
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for GatewayWorker on %s: %w", c.Inner, err)

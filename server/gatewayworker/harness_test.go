@@ -49,6 +49,10 @@ func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config))
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.settle = settle
+	if f.register != nil {
+		f.register.settle = settle
+	}
 	sc.PeerAddress, sc.Events = f.Address(), f.Events()
 	s, err := server.New(sc)
 	if err != nil {

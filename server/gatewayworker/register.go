@@ -87,7 +87,8 @@ type register struct {
 	counters registerCounters
 	running  sync.WaitGroup // goroutines of connections
 	closed   chan struct{}
-	asking   atomic.Int64 // workers and calls whose line is still to be written
+	settle   time.Duration // listen.Settle
+	asking   atomic.Int64  // workers and calls whose line is still to be written
 
 	mu      sync.Mutex
 	conns   map[*registerConn]struct{}
@@ -113,7 +114,7 @@ func newRegister(cfg RegisterConfig) (*register, error) {
 			"register", cfg.Address)
 	}
 	r := &register{
-		cfg: cfg, listener: listener.Listener, closed: make(chan struct{}),
+		cfg: cfg, listener: listener.Listener, settle: listen.Settle, closed: make(chan struct{}),
 		conns: map[*registerConn]struct{}{}, strange: list.New(), listed: addressList{own: cfg.Own},
 	}
 	r.line = r.listed.line()
@@ -239,7 +240,7 @@ func (r *register) leave(ctx context.Context) {
 		defer r.mu.Unlock()
 		return r.strange.Len() == 0 && r.asking.Load() == 0
 	}
-	settled, end := time.Now().Add(listen.Settle), time.Now().Add(listen.Settle+leaveTime)
+	settled, end := time.Now().Add(r.settle), time.Now().Add(r.settle+leaveTime)
 	for now := time.Now(); now.Before(settled) || now.Before(end) && !answered(); now = time.Now() {
 		select {
 		case <-time.After(shutdownPoll):

@@ -17,6 +17,9 @@ import (
 // patience is how long a test waits for something that must happen.
 const patience = 60 * time.Second
 
+// settle is listen.Settle in tests: a round trip on loopback takes microseconds.
+const settle = 5 * time.Millisecond
+
 // startRegister serves a Register on a free port until the test ends.
 func startRegister(t *testing.T, cfg RegisterConfig) *register {
 	t.Helper()

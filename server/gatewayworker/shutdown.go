@@ -47,7 +47,7 @@ func (f *Front) leave(ctx context.Context) {
 		close(deaf)
 	}, deaf)
 	select {
-	case <-time.After(listen.Settle):
+	case <-time.After(f.settle):
 	case <-f.ended:
 	case <-ctx.Done():
 	}
