@@ -4,6 +4,9 @@ import "testing"
 
 // Clients are measured beside every kind of flood, and lose nothing.
 func TestFloods(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	o := tiny(Castgate)
 	o.Scenarios = []string{"flood"}
 	r, err := Run(t.Context(), o)

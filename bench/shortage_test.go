@@ -6,6 +6,9 @@ import "testing"
 // gnet's engine ends with all of them: if this fails, gnet has changed, and
 // ARCHITECTURE.md with it.
 func TestShortage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with real programs")
+	}
 	o := tiny(Castgate, Gnet)
 	o.Scenarios = []string{"fanout", "shortage"}
 	r, err := Run(t.Context(), o)
