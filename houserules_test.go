@@ -162,7 +162,7 @@ var reach = []struct {
 	{"internal/wstest", false, []string{"castgate/internal/wstest"}},
 	{"stress", false, []string{"castgate/internal/wstest", "castgate/stress"}},
 	{"e2e", false, []string{"castgate/internal/wstest"}},
-	{"examples", false, []string{"castgate/examples"}},
+	{"examples", false, []string{"castgate/examples", "castgate/clients/js"}},
 }
 
 func TestReach(t *testing.T) {

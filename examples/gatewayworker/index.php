@@ -23,7 +23,7 @@ function e(string $text): string
   <title>castgate: pushed by GatewayClient</title>
   <link rel="icon" href="data:,">
   <link rel="stylesheet" href="page.css">
-  <script src="page.js" defer></script>
+  <script type="module" src="page.js"></script>
 </head>
 <body data-ws="<?= e($ws) ?>" data-bind="bind.php" data-send="send_message.php" data-name="<?= e($name) ?>" data-group="<?= e($group) ?>">
 <?php readfile(__DIR__ . '/page.html'); ?>

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
+	pageclient "castgate/clients/js"
 	"castgate/examples/page"
 )
 
@@ -49,6 +52,9 @@ func newBackend(gate *castgate, ws string) http.Handler {
 			http.ServeFileFS(w, r, page.Files, name)
 		})
 	}
+	mux.HandleFunc("GET /castgate.js", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "castgate.js", time.Time{}, bytes.NewReader(pageclient.Script))
+	})
 	mux.HandleFunc("POST /bind", b.bind)
 	mux.HandleFunc("POST /send_message", b.sendMessage)
 	return mux

@@ -10,15 +10,19 @@ import (
 	"strings"
 	"testing"
 
+	pageclient "castgate/clients/js"
 	"castgate/examples/page"
 )
 
 // TestSharedPage: all examples have the same page.
 func TestSharedPage(t *testing.T) {
-	for _, name := range []string{"page.html", "page.css", "page.js"} {
-		want, err := page.Files.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
+	for _, name := range []string{"page.html", "page.css", "page.js", "castgate.js"} {
+		want := pageclient.Script
+		if name != "castgate.js" {
+			var err error
+			if want, err = page.Files.ReadFile(name); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for _, example := range []string{"php", "gatewayworker"} {
 			link := filepath.Join("..", example, name)

@@ -1,97 +1,69 @@
-'use strict';
-
 // The page's half of the round trip: hold the WebSocket, hand its client_id to
 // the backend, show what is pushed. Nothing is ever sent through the socket.
+import { connect } from './castgate.js'; // clients/js
 
 const settings = document.body.dataset; // ws, bind, send, name, group
 const $ = id => document.getElementById(id);
 
-const firstDelay = 500, longestDelay = 15000; // milliseconds before the next try
 const maxRows = 500;
 
-let socket = null;
-let clientId = '';
-let delay = firstDelay;
-let retry = 0;            // timer of the next try
-let login = null;         // name and group the page is bound with after each connect, once known
+let login = null; // name and group the page is bound with after each connect, once known
 
-function connect() {
-  clearTimeout(retry);
-  $('connect').hidden = true;
-  show('connecting', 'connecting');
-  socket = new WebSocket(settings.ws);
-  socket.binaryType = 'arraybuffer';
-  socket.onmessage = event => received(event.data);
-  socket.onclose = closed;
+// The session knows the name already: a reloaded page is bound again by itself.
+if (settings.name) {
+  $('name').value = settings.name;
+  $('group').value = settings.group;
+  login = { name: settings.name, group: settings.group };
 }
 
-function received(data) {
-  if (typeof data !== 'string') {
-    addRow('binary', `${data.byteLength} bytes`);
-    return;
-  }
-  let message = null;
-  try {
-    message = JSON.parse(data);
-  } catch {
-    // Not JSON: shown as it is.
-  }
-  if (message?.type === 'init') {
-    clientId = message.client_id;
-    delay = firstDelay;
-    $('client-id').textContent = clientId;
-    show('open', 'connected');
-    if (login) keepBound(clientId);
-  } else if (message?.type === 'message') {
-    addRow(`${message.from} to ${message.to}`, message.text);
+const push = connect(settings.ws, {
+  async bind(clientId) {
+    if (login && !await bind(clientId, login)) throw new Error('not bound'); // tried again later
+  },
+  message: received,
+  state: changed,
+});
+
+function received({ text, binary, json }) {
+  if (binary) {
+    addRow('binary', `${binary.byteLength} bytes`);
+  } else if (json?.type === 'message') {
+    addRow(`${json.from} to ${json.to}`, json.text);
   } else {
-    addRow('push', data);
+    addRow('push', text);
   }
 }
 
-function closed(event) {
-  clientId = '';
-  $('client-id').textContent = 'none';
-  $('bound').textContent = 'nobody';
-  const why = event.reason ? `${event.code} ${event.reason}` : String(event.code);
-  addRow('closed', why);
-  // 1000 and 3000 to 4999 are what a backend kicks with: it wants this page
-  // gone, so coming back is left to the user.
-  if (event.code === 1000 || event.code >= 3000) {
-    show('closed', `closed by the backend: ${why}`);
-    $('connect').hidden = false;
-    return;
+function changed(state, { clientId, code, reason }) {
+  const why = [code, reason].filter(Boolean).join(' ');
+  $('client-id').textContent = clientId || 'none';
+  $('connect').hidden = state !== 'stopped';
+  if (state === 'connecting') {
+    show('connecting', 'connecting');
+  } else if (clientId) {
+    show('open', 'connected');
+  } else {
+    $('bound').textContent = 'nobody';
+    addRow('closed', why);
+    // A kick means that the backend wants this page gone, so coming back is left to
+    // the user.
+    show('closed', state === 'stopped' ? `closed by the backend: ${why}` : `connection lost (${why}), trying again`);
   }
-  // Half of the delay is random: pages that lost the same gateway should not
-  // all come back in the same moment.
-  const pause = delay / 2 + Math.random() * delay / 2;
-  delay = Math.min(delay * 2, longestDelay);
-  show('closed', `connection lost (${why}), trying again`);
-  retry = setTimeout(connect, pause);
 }
 
 // bind answers whether the backend has bound the connection.
 async function bind(asked, { name, group }) {
   const answer = await post(settings.bind, { client_id: asked, name, group });
-  if (!answer || asked !== clientId) return false; // refused, or for a connection that is gone
+  if (!answer || asked !== push.clientId) return false; // refused, or for a connection that is gone
   $('bound').textContent = `${answer.uid}, in group ${answer.group}`;
   return true;
 }
 
-// keepBound binds a new connection, again and again while the backend fails.
-async function keepBound(asked) {
-  let pause = firstDelay;
-  while (asked === clientId && !await bind(asked, login)) {
-    await new Promise(done => setTimeout(done, pause));
-    pause = Math.min(pause * 2, longestDelay);
-  }
-}
-
 async function submitBind() {
   const wish = { name: $('name').value, group: $('group').value };
-  if (!clientId) {
+  if (!push.clientId) {
     fail('Not connected yet.');
-  } else if (await bind(clientId, wish)) {
+  } else if (await bind(push.clientId, wish)) {
     login = wish;
   }
 }
@@ -159,18 +131,10 @@ function addRow(about, text) {
 function fillTarget() {
   const kind = $('target').value;
   $('to').disabled = kind === 'all';
-  $('to').value = { client: clientId, uid: $('name').value, group: $('group').value }[kind] ?? '';
+  $('to').value = { client: push.clientId, uid: $('name').value, group: $('group').value }[kind] ?? '';
 }
 
 $('bind-form').addEventListener('submit', event => { event.preventDefault(); submitBind(); });
 $('send-form').addEventListener('submit', event => { event.preventDefault(); send(); });
 $('target').addEventListener('change', fillTarget);
-$('connect').addEventListener('click', () => { delay = firstDelay; connect(); });
-
-// The session knows the name already: a reloaded page is bound again by itself.
-if (settings.name) {
-  $('name').value = settings.name;
-  $('group').value = settings.group;
-  login = { name: settings.name, group: settings.group };
-}
-connect();
+$('connect').addEventListener('click', () => push.open());
