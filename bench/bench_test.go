@@ -137,7 +137,7 @@ func TestNothingIsLost(t *testing.T) {
 		figure(t, r, "gatewayworker, "+name, "commands a second", Castgate)
 	}
 	figure(t, r, "gatewayworker, sendToAll over the inner port", "CPU a command", "castgate, inner port / control API")
-	if !slices.Contains(lines, "latency: 1 of 1 rounds") || !strings.Contains(lines[0], "about") {
+	if !slices.Contains(lines, "latency: round 1 of 1") || !strings.Contains(lines[0], "about") {
 		t.Errorf("log: %q", lines)
 	}
 }

@@ -45,7 +45,7 @@ func costTakes(b *bench) time.Duration {
 }
 
 func (b *bench) costMemory(ctx context.Context, s *server, round *samples) error {
-	return b.memory(ctx, s, "cost, memory", false, round)
+	return memoryScenario{b}.measure(ctx, s, "cost, memory", false, round)
 }
 
 // costConnect makes the clients connect twice: the first time all TLS

@@ -57,9 +57,16 @@ type backend struct {
 	sent, refused      int
 }
 
-// gatewayworker measures the inner port once, on a server of its own, since
+// commandScenario measures commands over the inner port and over the control API.
+type commandScenario struct{ *bench }
+
+func commandPlay(b *bench, ctx context.Context, resting *server, round *samples) error {
+	return commandScenario{b}.measure(ctx, resting, round)
+}
+
+// measure measures the inner port once, on a server of its own, since
 // others do not have one. The server that it is given stays idle.
-func (b *bench) gatewayworker(ctx context.Context, resting *server, round *samples) error {
+func (b commandScenario) measure(ctx context.Context, resting *server, round *samples) error {
 	ports, err := gateway.FreeAddrs(2)
 	if err != nil {
 		return err
@@ -83,7 +90,7 @@ func (b *bench) gatewayworker(ctx context.Context, resting *server, round *sampl
 }
 
 // verb measures one verb over both ports, and sendToUid also at a steady rate.
-func (b *bench) verb(ctx context.Context, s *server, inner string, v verb, round *samples) error {
+func (b commandScenario) verb(ctx context.Context, s *server, inner string, v verb, round *samples) error {
 	clients := min(v.clients, b.Clients)
 	config := b.swarmOf(s, clients, slices.Repeat([]loadtest.Kind{v.kind}, innerCallers))
 	config.Groups = min(innerGroups, clients)
@@ -130,7 +137,7 @@ func (b *bench) verb(ctx context.Context, s *server, inner string, v verb, round
 
 // commands measures all backends calling, as fast as they can or at a total
 // rate, after a warm-up.
-func (b *bench) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, all []*backend,
+func (b commandScenario) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, all []*backend,
 	once func(p *backend, k int, due int64) error, rate float64, round *samples) error {
 	if err := b.callFor(ctx, swarm, all, once, rate, b.Warmup); err != nil {
 		return err
@@ -168,7 +175,7 @@ func (b *bench) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, 
 
 // callFor makes all backends call for some time and returns when everything has
 // arrived. With a rate, latency is measured from when a command was due.
-func (b *bench) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backend,
+func (b commandScenario) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backend,
 	once func(p *backend, k int, due int64) error, rate float64, d time.Duration) error {
 	if err := swarm.ForgetLatencies(); err != nil {
 		return err

@@ -32,11 +32,18 @@ func floodPlays(server string) []play {
 	if server != Castgate {
 		return nil
 	}
-	return []play{{CastgateWSS, (*bench).floods}}
+	return []play{{CastgateWSS, floodPlay}}
 }
 
-// floods measures unicasts without a flood and beside each kind.
-func (b *bench) floods(ctx context.Context, s *server, round *samples) error {
+// floodScenario measures unicasts beside those who connect without pause.
+type floodScenario struct{ *bench }
+
+func floodPlay(b *bench, ctx context.Context, s *server, round *samples) error {
+	return floodScenario{b}.measure(ctx, s, round)
+}
+
+// measure measures unicasts without a flood and beside each kind.
+func (b floodScenario) measure(ctx context.Context, s *server, round *samples) error {
 	program, err := b.floodProgram(ctx)
 	if err != nil {
 		return err
@@ -63,7 +70,7 @@ func (b *bench) floods(ctx context.Context, s *server, round *samples) error {
 }
 
 // beside measures unicasts to clients that connected before the flood.
-func (b *bench) beside(ctx context.Context, s *server, name string, f *flood, round *samples) error {
+func (b floodScenario) beside(ctx context.Context, s *server, name string, f *flood, round *samples) error {
 	swarm, err := loadtest.Open(ctx, b.swarmOf(s, min(floodClients, b.Clients), []loadtest.Kind{loadtest.Unicast}))
 	if err != nil {
 		return err
@@ -114,7 +121,7 @@ func tlsHandshakes(ctx context.Context, s *server) (float64, error) {
 }
 
 // floodProgram builds bench/flood, once.
-func (b *bench) floodProgram(ctx context.Context) (string, error) {
+func (b floodScenario) floodProgram(ctx context.Context) (string, error) {
 	const name = "flood"
 	if b.binaries[name] == "" {
 		path := filepath.Join(b.dir, name)

@@ -20,9 +20,12 @@ const (
 	heavyClients   = 1000
 )
 
-// memory measures a server's proportional set size, bare or bound, under the
+// memoryScenario measures what connections weigh.
+type memoryScenario struct{ *bench }
+
+// measure measures a server's proportional set size, bare or bound, under the
 // name of a scenario.
-func (b *bench) memory(ctx context.Context, s *server, name string, bound bool, round *samples) error {
+func (b memoryScenario) measure(ctx context.Context, s *server, name string, bound bool, round *samples) error {
 	none, err := b.settled(ctx, s)
 	if err != nil {
 		return err
@@ -64,7 +67,7 @@ func (b *bench) memory(ctx context.Context, s *server, name string, bound bool, 
 
 // idle opens n connections, binds them to uids from first on if bound is set,
 // and returns the memory in use after some idle time.
-func (b *bench) idle(ctx context.Context, s *server, first, n int, bound bool) (*loadtest.Swarm, usage, error) {
+func (b memoryScenario) idle(ctx context.Context, s *server, first, n int, bound bool) (*loadtest.Swarm, usage, error) {
 	config := b.swarmOf(s, n, []loadtest.Kind{loadtest.Unicast})
 	config.First = first
 	swarm, err := loadtest.Open(ctx, config)
@@ -95,7 +98,7 @@ type usage struct {
 }
 
 // settled returns the memory in use after some idle time.
-func (b *bench) settled(ctx context.Context, s *server) (u usage, err error) {
+func (b memoryScenario) settled(ctx context.Context, s *server) (u usage, err error) {
 	if err := sleep(ctx, b.Idle); err != nil {
 		return u, err
 	}
@@ -109,7 +112,7 @@ func (b *bench) settled(ctx context.Context, s *server) (u usage, err error) {
 	return u, nil
 }
 
-func (b *bench) countThreads(ctx context.Context, s *server, name string, round *samples) error {
+func (b memoryScenario) countThreads(ctx context.Context, s *server, name string, round *samples) error {
 	threads, err := s.Threads()
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ func (b *bench) countThreads(ctx context.Context, s *server, name string, round 
 
 // heavy pushes 1 MiB in messages of 64 KiB to each of 1,000 connections, one
 // message at a time to each, so that no queue overflows.
-func (b *bench) heavy(ctx context.Context, s *server, swarm *loadtest.Swarm) error {
+func (b memoryScenario) heavy(ctx context.Context, s *server, swarm *loadtest.Swarm) error {
 	push, n := s.control.PushTo(swarm.ClientIDs()), min(heavyClients, swarm.Len())
 	for range heavyPerClient / heavyMessage {
 		_, err := swarm.Stream(0).Push(ctx, push, loadtest.Pace{
@@ -155,7 +158,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // addKernel adds what n connections have cost the kernel between two readings.
-func (b *bench) addKernel(name, server string, none, all *usage, n int, round *samples) {
+func (b memoryScenario) addKernel(name, server string, none, all *usage, n int, round *samples) {
 	before, now := &none.kernel, &all.kernel
 	for _, text := range now.Missing {
 		b.skip("memory: kernel: %s", text)

@@ -15,7 +15,7 @@ func TestKernelThatTellsNothing(t *testing.T) {
 	all := none
 	all.kernel.Missing = []string{"slab caches: permission denied"}
 	for range 2 {
-		b.addKernel("memory, bare", Floor, &none, &all, 10, &round)
+		memoryScenario{b}.addKernel("memory, bare", Floor, &none, &all, 10, &round)
 	}
 	if len(round) != 0 || !slices.Equal(b.result.Skipped, []string{"memory: kernel: slab caches: permission denied"}) {
 		t.Errorf("%+v, %q", round, b.result.Skipped)

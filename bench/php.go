@@ -21,7 +21,7 @@ const cmdBindUID = 12
 
 // besidePHP measures sendToUid over the inner port of the reference, in the
 // same round as a server, and adds that server's ratios to it.
-func (b *bench) besidePHP(ctx context.Context, server string, round *samples) {
+func (b commandScenario) besidePHP(ctx context.Context, server string, round *samples) {
 	program, err := exec.LookPath("php")
 	if err != nil {
 		b.skip("%s: %v", PHP, err)
@@ -39,7 +39,7 @@ func (b *bench) besidePHP(ctx context.Context, server string, round *samples) {
 
 // startPHP runs the reference and returns it with the address of its inner
 // port.
-func (b *bench) startPHP(ctx context.Context, program string) (s *server, inner string, err error) {
+func (b commandScenario) startPHP(ctx context.Context, program string) (s *server, inner string, err error) {
 	ports, err := gateway.FreeAddrs(3)
 	if err != nil {
 		return nil, "", err
@@ -53,7 +53,7 @@ func (b *bench) startPHP(ctx context.Context, program string) (s *server, inner 
 	return s, ports[1], err
 }
 
-func (b *bench) phpUnicasts(ctx context.Context, program, name string, round *samples) error {
+func (b commandScenario) phpUnicasts(ctx context.Context, program, name string, round *samples) error {
 	s, inner, err := b.startPHP(ctx, program)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ var scenarios = []scenario{
 	{"control", only((*bench).unicasts, Castgate, Noop), func(b *bench) time.Duration {
 		return 2 * (b.Warmup + b.Measure)
 	}},
-	{"gatewayworker", only((*bench).gatewayworker, Castgate), func(b *bench) time.Duration {
+	{"gatewayworker", only(commandPlay, Castgate), func(b *bench) time.Duration {
 		return 3*connecting(min(innerClients, b.Clients)) + time.Duration(2*len(verbs)+1)*(b.Warmup+b.Measure)
 	}},
 	{"storm", only((*bench).storm, Castgate, Floor), func(b *bench) time.Duration {
@@ -98,10 +98,10 @@ func only(m measure, servers ...string) func(string) []play {
 // memoryPlays: only castgate can bind.
 func memoryPlays(name string) []play {
 	bare := func(b *bench, ctx context.Context, s *server, round *samples) error {
-		return b.memory(ctx, s, "memory, bare", false, round)
+		return memoryScenario{b}.measure(ctx, s, "memory, bare", false, round)
 	}
 	bound := func(b *bench, ctx context.Context, s *server, round *samples) error {
-		return b.memory(ctx, s, "memory, bound and in a group", true, round)
+		return memoryScenario{b}.measure(ctx, s, "memory, bound and in a group", true, round)
 	}
 	switch name {
 	case Noop:

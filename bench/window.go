@@ -81,6 +81,7 @@ func (w *window) close(swarm *loadtest.Swarm) (m measured, err error) {
 	m.serverLoad = m.cpu.Seconds() / m.took.Seconds()
 	m.swarmLoad = (self - w.self).Seconds() / m.took.Seconds()
 	others := (busy - w.busy - m.cpu - (self - w.self)).Seconds() / m.took.Seconds()
-	m.foreign = max(others, 0) / float64(runtime.NumCPU())
+	// Over a short time the kernel's ticks can say more than there is.
+	m.foreign = min(max(others, 0)/float64(runtime.NumCPU()), 1)
 	return m, nil
 }
