@@ -71,7 +71,7 @@ func (b *bench) costConnect(ctx context.Context, s *server, round *samples) erro
 func (b *bench) costMessages(ctx context.Context, s *server, round *samples) error {
 	config := b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth))
 	config.Padding = loadtest.Prices
-	swarm, err := loadtest.Open(ctx, config)
+	swarm, err := b.audience(ctx, s, config)
 	if err != nil {
 		return err
 	}

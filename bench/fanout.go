@@ -19,7 +19,7 @@ const (
 
 // fanout measures one server once, through all phases.
 func (b *bench) fanout(ctx context.Context, s *server, round *samples) error {
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth)))
+	swarm, err := b.audience(ctx, s, b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth)))
 	if err != nil {
 		return err
 	}
@@ -31,6 +31,24 @@ func (b *bench) fanout(ctx context.Context, s *server, round *samples) error {
 		return err
 	}
 	return report.Err()
+}
+
+// audience opens a swarm that the server is to push to. Rivals tell a client that it
+// is subscribed before all their workers know, and lose what is published meanwhile:
+// so a rival is probed until everyone is reached. castgate and the floor are not,
+// since they must reach everyone from the first message on.
+func (b *bench) audience(ctx context.Context, s *server, config loadtest.Config) (*loadtest.Swarm, error) {
+	swarm, err := loadtest.Open(ctx, config)
+	if err != nil || !isRival(s.name) {
+		return swarm, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := swarm.Probe(ctx, s.broadcast); err != nil {
+		swarm.Close()
+		return nil, err
+	}
+	return swarm, nil
 }
 
 func (b *bench) fanoutPhases(ctx context.Context, s *server, swarm *loadtest.Swarm, round *samples) error {

@@ -3,8 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-
-	"castgate/loadtest"
 )
 
 // growthSpan is the ratio of the numbers of clients in the second and first
@@ -34,7 +32,7 @@ func (b *bench) growth(ctx context.Context, s *server, round *samples) error {
 
 // costAt is the server's CPU per message in ns with n clients.
 func (b *bench) costAt(ctx context.Context, s *server, n int, round *samples) (float64, error) {
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, n, nil))
+	swarm, err := b.audience(ctx, s, b.swarmOf(s, n, nil))
 	if err != nil {
 		return 0, err
 	}

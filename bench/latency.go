@@ -25,7 +25,7 @@ var latencyDepths = []int{1, 16}
 
 // latency measures castgate once at every depth.
 func (b *bench) latency(ctx context.Context, s *server, round *samples) error {
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth)))
+	swarm, err := b.audience(ctx, s, b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth)))
 	if err != nil {
 		return err
 	}

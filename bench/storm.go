@@ -43,7 +43,7 @@ func (b *bench) storm(ctx context.Context, s *server, round *samples) error {
 		defer hangUp()
 		config.Arrived = bindings.arrived
 	}
-	swarm, err := loadtest.Open(ctx, config)
+	swarm, err := b.audience(ctx, s, config)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,9 @@ func (c *counts) check(l *loop, i int, op ws.OpCode, b []byte, now int64) {
 		c.foreign++
 		c.example(&c.foreignExample, "a foreign message: ", b)
 		return
+	case err == nil && s.Kind == probe:
+		l.hear(i)
+		return
 	case err != nil, op != ws.OpText, int(s.Stream) >= len(l.swarm.streams):
 		c.corrupt++
 		c.example(&c.corruptExample, "a changed message: ", b)

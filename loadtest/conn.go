@@ -53,6 +53,7 @@ type conn struct {
 	fd      int32 // -1 if closed
 	phase   phase
 	deflate bool     // permessage-deflate was agreed on
+	heard   bool     // a probe; see Swarm.Probe
 	started int64    // Now() when it began to wait for the server
 	part    *partial // nil while nothing incomplete has arrived
 	tls     *secure  // nil without TLS

@@ -95,7 +95,7 @@ func ParsePayload(b []byte) (Stamp, error) {
 		Padding: padding,
 	}
 	sum := uint32(h.next(8))
-	if h.bad || sum != crc32.ChecksumIEEE(b[:stampLen]) || s.Kind >= kinds || s.Size != len(b) {
+	if h.bad || sum != crc32.ChecksumIEEE(b[:stampLen]) || s.Kind >= kinds && s.Kind != probe || s.Size != len(b) {
 		return Stamp{}, ErrCorrupt
 	}
 	if !isPadding(b[MinPayload:], padding, s.Seq) {

@@ -30,6 +30,7 @@ type Swarm struct {
 	expected atomic.Int64  // deliveries committed
 	received atomic.Int64  // different payloads received
 	goal     atomic.Int64  // what WaitDelivered waits for
+	heard    atomic.Int64  // connections that a probe has reached
 	reached  chan struct{} // rung at the goal and when a connection is lost
 	grown    chan struct{} // rung while connections open
 	failure  atomic.Pointer[error]
