@@ -23,6 +23,8 @@ const (
 	// Bystanders come from another address.
 	proxyHost  = "127.0.0.2"
 	mostGroups = 4096 // per client
+	// handshakeBytes is about what a client sends in a TLS handshake.
+	handshakeBytes = 600
 )
 
 // clientAttacks come from clients that may connect: with tokens, over TLS, through
@@ -32,6 +34,7 @@ var clientAttacks = []attack{
 	{"crowds of tokens of many groups", tokens(40), nil},
 	{"tls: half hellos", hellos(200), nil},
 	{"tls: hellos and silence", hellos(1 << 20), nil},
+	{"tls: handshakes without pause", tlsHandshakes, nil},
 	{"tls: tiny records", tinyRecords, nil},
 	{"proxy: version 1 byte by byte", proxied("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", true), nil},
 	{"proxy: version 1 without end", proxied("PROXY UNKNOWN "+strings.Repeat("x", 200), true), nil},
@@ -213,6 +216,22 @@ func hellos(most int) attackRun {
 		_ = tls.Client(&r, anybody).Handshake()
 		hello := string(r.b[:min(most, len(r.b))])
 		again(func(s *site) string { return s.Listeners["wss"] }, hello, func(*site, []byte) {})(t, s, number, over, rate)
+	}
+}
+
+// tlsHandshakes completes one TLS handshake after the other. Its rate is what the
+// processors allow.
+func tlsHandshakes(_ *Trial, s *site, _ int, over *atomic.Bool, _ int) {
+	for !over.Load() {
+		c, err := dialAttacker(s.Listeners["wss"])
+		if err != nil {
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(wstest.Patience))
+		if tls.Client(c, anybody).Handshake() == nil {
+			s.attacked.Add(handshakeBytes)
+		}
+		drop(c)
 	}
 }
 

@@ -33,6 +33,7 @@ var phpAttacks = []attack{
 	{"php: joins and leaves of many groups", joinsAndLeaves, nil},
 	{"php: short updates of a session of one value", nil, updates(1)},
 	{"php: short updates of a session of many values", nil, updates(70_000)},
+	{longLeavers, nil, leaver},
 }
 
 func numberedNames(n int) string {
@@ -124,21 +125,26 @@ func joinsAndLeaves(t *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 // longSession is how many bytes of values the sessions have that attackers update.
 const longSession = 7_000_000
 
-// updates has a client of its own with a session of so many values, and changes a
-// short one repeatedly.
-func updates(values int) func(t *Trial, s *site) attackRun {
+// longSessionOf is a session of so many values.
+func longSessionOf(values int) string {
 	session := []byte("a:" + strconv.Itoa(values) + ":{")
 	size := longSession / values
 	for i := range values {
 		session = append(session, "i:"+strconv.Itoa(i)+";s:"+strconv.Itoa(size)+":\""...)
 		session = append(append(session, strings.Repeat("x", size)...), "\";"...)
 	}
-	session = append(session, '}')
+	return string(append(session, '}'))
+}
+
+// updates has a client of its own with a session of so many values, and changes a
+// short one repeatedly.
+func updates(values int) func(t *Trial, s *site) attackRun {
+	session := longSessionOf(values)
 	return func(t *Trial, s *site) attackRun {
 		client, id := s.own(t)
 		t.Must(client != nil, "an attacker's client")
 		t.Cleanup(func() { drop(client) })
-		c := s.obeyed(t, phpTo(id, phpUpdateSession, string(session)))
+		c := s.obeyed(t, phpTo(id, phpUpdateSession, session))
 		return func(_ *Trial, s *site, _ int, over *atomic.Bool, rate int) {
 			s.pace(c, phpTo(id, phpUpdateSession, `a:1:{s:1:"n";i:1;}`), rate, over)
 			drop(c)
@@ -146,6 +152,18 @@ func updates(values int) func(t *Trial, s *site) attackRun {
 			drop(client)
 		}
 	}
+}
+
+// longLeavers is the name of the attack that sends the worker events of megabytes.
+const longLeavers = "php: clients with long sessions that leave together"
+
+// leaver has a client of its own with a long session, which then disconnects.
+func leaver(t *Trial, s *site) attackRun {
+	client, id := s.own(t)
+	t.Must(client != nil, "an attacker's client")
+	t.Cleanup(func() { drop(client) })
+	drop(s.obeyed(t, phpTo(id, phpUpdateSession, longSessionOf(1))))
+	return func(*Trial, *site, int, *atomic.Bool, int) { drop(client) }
 }
 
 // obeyed sends a command of PHP, and returns the connection once it is carried out.

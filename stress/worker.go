@@ -67,12 +67,17 @@ type worker struct {
 	clients map[uint32]*told
 	open    int
 	events  int
+	longest time.Duration // that an event took to come in once it had begun
 }
 
-// attach connects a worker to a site's gateway. The worker calls message for each
-// message of a client on a goroutine of its own.
-func attach(t *Trial, inner, secret string, message func(client uint32, text string)) *worker {
-	dialer := net.Dialer{Control: withOption(syscall.SOL_SOCKET, syscall.SO_RCVBUF, workerBuffer)}
+// attach connects a worker to a site's gateway. buffer is how many bytes its kernel
+// holds, 0 for the usual. The worker calls message for each message of a client on a
+// goroutine of its own.
+func attach(t *Trial, inner, secret string, buffer int, message func(client uint32, text string)) *worker {
+	var dialer net.Dialer
+	if buffer > 0 {
+		dialer.Control = withOption(syscall.SOL_SOCKET, syscall.SO_RCVBUF, buffer)
+	}
 	c, err := dialer.Dial("tcp", inner)
 	t.Must(err == nil, "a worker: %v", err)
 	t.Cleanup(func() { c.Close() })
@@ -109,13 +114,17 @@ func (w *worker) work() {
 		}
 		size := int(binary.BigEndian.Uint32(head)) - phpHeader
 		payload := make([]byte, max(size, 0))
+		begun := time.Now()
 		if _, err := io.ReadFull(in, payload); err != nil {
 			return
 		}
+		w.mu.Lock()
+		w.longest = max(w.longest, time.Since(begun))
+		w.mu.Unlock()
 		ext := min(int(binary.BigEndian.Uint32(head[24:])), len(payload))
 		w.handle(head[4], binary.BigEndian.Uint32(head[17:]), string(payload[ext:]))
 		if owed += eventPause; owed >= longSleep && !w.hurries.Load() {
-			begun := time.Now()
+			begun = time.Now()
 			time.Sleep(owed)
 			owed -= time.Since(begun)
 		}
@@ -203,6 +212,13 @@ func (w *worker) settled(t *Trial, what string, n int) {
 
 // hurry makes the worker handle events without a pause.
 func (w *worker) hurry() { w.hurries.Store(true) }
+
+// longestEvent is the longest time that an event took to come in once it had begun.
+func (w *worker) longestEvent() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.longest
+}
 
 // leave ends the worker.
 func (w *worker) leave() {

@@ -1,46 +1,102 @@
 package gatewayworker
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	wire "castgate/codec/gatewayworker"
 )
 
-// backlog is the events of one client that wait for a worker, as the frames that
-// the worker will get, oldest first. It exists only while there are some. It is
-// guarded by eventQueue.mu; its place in a line other than eventQueue.fresh belongs
-// to the inner loop.
+// backlog is the events of one client that wait for a worker, oldest first. It
+// exists only while there are some. It is guarded by eventQueue.mu; its place in a
+// line other than eventQueue.fresh belongs to the inner loop.
 type backlog struct {
 	connection uint32
 	network    *network
-	frames     []byte // from at on: not handed to a worker yet
+	frames     []byte // from at on: those that wait, as the worker will get them
 	at         int
-	opens      bool // frames begin with ON_CONNECT: no worker knows the client
-	told       bool // some events were handed to a worker and came back
-	held       bool // the client is not being read
-	lined      bool // it is in a line
+	events     []longEvent // newer than frames
+	eventBytes int         // of their frames
+	opens      bool        // frames begin with ON_CONNECT: no worker knows the client
+	told       bool        // some events were handed to a worker and came back
+	held       bool        // the client is not being read
+	lined      bool        // it is in a line
 	next       *backlog
 }
 
 func (b *backlog) behind() **backlog { return &b.next }
 
-func (b *backlog) waiting() int { return len(b.frames) - b.at }
+// longEvent is an event that is no frame yet, so that the event loops need not copy a
+// session of megabytes.
+type longEvent struct {
+	header  wire.Header
+	session string
+	body    []byte
+}
 
-// command is the command of the first frame, which must exist.
-func (b *backlog) command() wire.Command { return wire.Command(b.frames[b.at+4]) }
+func (e *longEvent) size() int { return wire.HeaderLen + len(e.session) + len(e.body) }
 
-// cut removes the first frame and returns it, valid until the next event of the
-// client.
-func (b *backlog) cut() []byte {
+// waiting is how many bytes of frames wait.
+func (b *backlog) waiting() int { return len(b.frames) - b.at + b.eventBytes }
+
+// append adds the newest event.
+func (b *backlog) append(h *wire.Header, session string, body []byte) {
+	if len(b.events) == 0 && len(session) <= keepFrames {
+		b.frames = wire.AppendEvent(b.frames, h, session, body)
+		return
+	}
+	e := longEvent{header: *h, session: session, body: bytes.Clone(body)}
+	b.events = append(b.events, e)
+	b.eventBytes += e.size()
+}
+
+// command is the command of the first event, which must exist.
+func (b *backlog) command() wire.Command {
+	if b.at < len(b.frames) {
+		return wire.Command(b.frames[b.at+4])
+	}
+	return b.events[0].header.Command
+}
+
+// cut moves the first event, which must exist, to dst.
+func (b *backlog) cut(dst []byte) []byte {
+	b.opens = false
+	if b.at == len(b.frames) {
+		e := &b.events[0]
+		dst = wire.AppendEvent(dst, &e.header, e.session, e.body)
+		b.eventBytes -= e.size()
+		*e = longEvent{}
+		b.events = b.events[1:]
+		return dst
+	}
 	n := int(binary.BigEndian.Uint32(b.frames[b.at:]))
-	frame := b.frames[b.at : b.at+n]
+	dst = append(dst, b.frames[b.at:b.at+n]...)
 	if b.at += n; b.at > keepFrames && b.at > len(b.frames)/2 {
-		frame = append([]byte(nil), frame...)
 		b.frames = b.frames[:copy(b.frames, b.frames[b.at:])]
 		b.at = 0
 	}
-	b.opens = false
-	return frame
+	return dst
+}
+
+// count is the number of waiting events.
+func (b *backlog) count() int {
+	n := len(b.events)
+	for rest := b.frames[b.at:]; len(rest) > 0; n++ {
+		_, _, _, rest = cutFrame(rest)
+	}
+	return n
+}
+
+// closes reports whether the last event is the client's close.
+func (b *backlog) closes() bool {
+	if n := len(b.events); n > 0 {
+		return b.events[n-1].header.Command == wire.OnClose
+	}
+	last := wire.Command(0)
+	for rest := b.frames[b.at:]; len(rest) > 0; {
+		_, last, _, rest = cutFrame(rest)
+	}
+	return last == wire.OnClose
 }
 
 // backlog returns a client's backlog. If there is none it makes one in the network.
@@ -73,6 +129,22 @@ func (q *eventQueue) weigh(b *backlog, n int) {
 func (q *eventQueue) clear(b *backlog) {
 	q.weigh(b, -b.waiting())
 	b.frames, b.at, b.opens = b.frames[:0], 0, false
+	b.events, b.eventBytes = nil, 0
+}
+
+// clearButLast drops the events in a backlog but the last. The caller holds mu.
+func (q *eventQueue) clearButLast(b *backlog) {
+	before := b.waiting()
+	if n := len(b.events); n > 0 {
+		last := b.events[n-1]
+		b.frames, b.at, b.events, b.eventBytes = b.frames[:0], 0, []longEvent{last}, last.size()
+	} else {
+		for frame, _, _, rest := cutFrame(b.frames[b.at:]); len(rest) > 0; frame, _, _, rest = cutFrame(rest) {
+			b.at += len(frame)
+		}
+	}
+	b.opens = false
+	q.weigh(b, b.waiting()-before)
 }
 
 // forget removes an empty backlog whose turn has come. It returns whether the

@@ -31,14 +31,9 @@ const (
 
 // deliver assigns new backlogs to workers, and wakes these workers.
 func (l *innerLoop) deliver() {
-	fresh := l.queue.takeFresh()
-	if !fresh.empty() {
-		l.queue.mu.Lock()
-		for b := fresh.pop(); b != nil; b = fresh.pop() {
-			l.assign(b)
-		}
-		l.queue.mu.Unlock()
-	}
+	l.queue.mu.Lock()
+	l.assignFresh()
+	l.queue.mu.Unlock()
 	for _, w := range l.workers.list {
 		if !w.idle() && w.conn.waiting() == 0 {
 			l.queued(w.conn, 0)
@@ -46,6 +41,14 @@ func (l *innerLoop) deliver() {
 	}
 	l.endDoomed()
 	l.makeRoom()
+}
+
+// assignFresh puts backlogs that the loop has not seen into lines. The caller holds
+// the queue's lock.
+func (l *innerLoop) assignFresh() {
+	for b := l.queue.fresh.pop(); b != nil; b = l.queue.fresh.pop() {
+		l.assign(b)
+	}
 }
 
 // assign puts a backlog into the line of its worker. The caller holds the queue's
@@ -96,6 +99,7 @@ func (l *innerLoop) fill(c *innerConn) bool {
 		c.lastOut = l.now()
 	}
 	q.mu.Lock()
+	l.assignFresh() // a short event must not wait for a long one that came earlier
 	for c.waiting() < workerAhead {
 		lane, _ := w.lanes.pick()
 		if lane == nil {
@@ -127,12 +131,12 @@ func (l *innerLoop) handOn(c *innerConn, from *lane) {
 	if first {
 		most = quickEvents
 	}
-	for n := 0; n < most && b.waiting() > 0; n++ {
+	for n := 0; n < most && b.waiting() > 0 && (n == 0 || c.waiting() < largeEvent); n++ {
 		from.owed = n
 		last := b.command() == wire.OnClose
-		frame := b.cut()
-		c.out = append(c.out, frame...)
-		q.weigh(b, -len(frame))
+		before := b.waiting()
+		c.out = b.cut(c.out)
+		q.weigh(b, b.waiting()-before)
 		l.count.events.Add(1)
 		if last {
 			l.workers.unbind(b.connection)
@@ -231,18 +235,17 @@ func (l *innerLoop) endDoomed() {
 		if b == nil {
 			break
 		}
-		if end := b.end(); end != nil {
-			known := b.told || l.workers.of[b.connection] != nil
-			l.count.eventDrops[dropNoWorker].Add(b.count() - 1)
-			q.clear(b)
-			if known {
-				b.frames, b.told = append(b.frames, end...), true
-				q.weigh(b, len(end))
+		if b.closes() {
+			l.count.eventDrops[dropNoWorker].Add(uint64(b.count() - 1))
+			if b.told || l.workers.of[b.connection] != nil {
+				q.clearButLast(b)
+				b.told = true
 				l.stranded.push(b)
 				continue
 			}
+			q.clear(b)
 		} else {
-			l.count.eventDrops[dropNoWorker].Add(b.count())
+			l.count.eventDrops[dropNoWorker].Add(uint64(b.count()))
 			l.count.unserved.Add(1)
 			broken = append(broken, b.connection)
 			q.clear(b)
@@ -254,24 +257,4 @@ func (l *innerLoop) endDoomed() {
 	if !l.doomed.empty() {
 		l.bell.Ring()
 	}
-}
-
-// end returns a copy of the client's close event, nil if there is none.
-func (b *backlog) end() (frame []byte) {
-	for rest := b.frames[b.at:]; len(rest) > 0; {
-		var command wire.Command
-		var part []byte
-		if part, command, _, rest = cutFrame(rest); command == wire.OnClose {
-			frame = append([]byte(nil), part...)
-		}
-	}
-	return frame
-}
-
-// count is the number of waiting frames.
-func (b *backlog) count() (n uint64) {
-	for rest := b.frames[b.at:]; len(rest) > 0; n++ {
-		_, _, _, rest = cutFrame(rest)
-	}
-	return n
 }

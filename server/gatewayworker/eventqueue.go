@@ -190,12 +190,12 @@ func (q *eventQueue) Closed(c gateway.EventClient) {
 	q.append(&h, c, nil)
 }
 
-// append queues a frame for the inner loop. The caller holds mu.
+// append queues an event for the inner loop. The caller holds mu.
 func (q *eventQueue) append(h *wire.Header, c gateway.EventClient, body []byte) *backlog {
 	b := q.backlog(c.Connection, quota.Network(c.Remote.Addr()))
-	before := len(b.frames)
-	b.frames = wire.AppendEvent(b.frames, h, c.Session, body)
-	q.weigh(b, len(b.frames)-before)
+	before := b.waiting()
+	b.append(h, c.Session, body)
+	q.weigh(b, b.waiting()-before)
 	if !b.lined {
 		q.list(b)
 	}
@@ -209,15 +209,6 @@ func (q *eventQueue) list(b *backlog) {
 	}
 	b.lined = true
 	q.fresh.push(b)
-}
-
-// takeFresh returns the backlogs that the inner loop has not seen.
-func (q *eventQueue) takeFresh() line[*backlog] {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	taken := q.fresh
-	q.fresh = line[*backlog]{}
-	return taken
 }
 
 func (q *eventQueue) header(command wire.Command, c gateway.EventClient) wire.Header {
