@@ -18,8 +18,8 @@ func scoped(t *testing.T, name string, s Scope) (Key, string) {
 	return key, "X-API-Key: " + secret
 }
 
-// TestScopeOfRoutes: each request is carried out with a key of its scope, and
-// is 403 with one that has all others.
+// TestScopeOfRoutes: each request is executed with a key of its scope, and
+// answered 403 with one that has all others.
 func TestScopeOfRoutes(t *testing.T) {
 	headers := map[Scope]string{}
 	var keys []Key
@@ -86,7 +86,7 @@ func TestScopeOfRoutes(t *testing.T) {
 	p.refuses(404, "not_found", "GET", "/nothing", "", headers[ScopeRead])
 }
 
-// TestScopesInBatch: each command takes the right of its own request.
+// TestScopesInBatch: each command needs the right of its own request.
 func TestScopesInBatch(t *testing.T) {
 	key, header := scoped(t, "backend", ScopePush|ScopeRead)
 	p := start(t, func(c *Config) { c.ScopedKeys = []Key{key} })
@@ -153,7 +153,8 @@ func TestSetAccess(t *testing.T) {
 	}
 }
 
-// TestExposedKeepsKeys: a port that others reach can't lose its last key.
+// TestExposedKeepsKeys: a port that other hosts can reach cannot lose its last
+// key.
 func TestExposedKeepsKeys(t *testing.T) {
 	p := start(t, func(c *Config) { c.Listen, c.Keys = "0.0.0.0:0", []string{"k"} })
 	if err := p.SetAccess(Access{}); err == nil || !strings.HasPrefix(err.Error(), "control: ") {
@@ -178,7 +179,8 @@ func TestAllows(t *testing.T) {
 	}
 }
 
-// TestRebinding: without keys a page cannot have its own name lead to the port.
+// TestRebinding: without keys a page cannot make its own name resolve to the
+// port.
 func TestRebinding(t *testing.T) {
 	p := start(t, nil)
 	ask := func(host string) (int, string) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestAllocations: a push that doesn't wait allocates nothing here, however
+// TestAllocations: a push that does not wait allocates nothing here, however
 // many receivers the gateway finds for it.
 func TestAllocations(t *testing.T) {
 	for _, matched := range []int{1, 1_000_000} {

@@ -38,8 +38,8 @@ func audited(t *testing.T, change func(*Config)) (*port, *logText) {
 	return p, log
 }
 
-// TestAudit: what changes or ends clients is written down, with who and how
-// many, and without what sessions and messages hold.
+// TestAudit: what changes or ends clients is recorded, with who and how many,
+// and without the content of sessions and messages.
 func TestAudit(t *testing.T) {
 	key, header := scoped(t, "ops", AllScopes)
 	p, log := audited(t, func(c *Config) { c.ScopedKeys = []Key{key} })
@@ -58,7 +58,7 @@ func TestAudit(t *testing.T) {
 		{"POST", "/v1/reload", ``},
 		{"POST", "/v1/push", `{"to":{"all":true},"text":"private"}`},
 		{"POST", "/v1/kick", `{"code":1000}`},                     // refused: no record
-		{"PUT", "/v1/clients/gone/session", `{"card":"private"}`}, // of nobody
+		{"PUT", "/v1/clients/gone/session", `{"card":"private"}`}, // of an unknown client
 	} {
 		p.ask(tt.method, tt.path, tt.body, header)
 	}
@@ -88,8 +88,8 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// TestAuditRefusals: wrong keys are written down without the key, and a flood
-// of them in part, with how many were left out.
+// TestAuditRefusals: wrong keys are recorded without the key, and a flood of
+// them only in part, with how many were left out.
 func TestAuditRefusals(t *testing.T) {
 	reader, header := scoped(t, "reader", ScopeRead)
 	p, log := audited(t, func(c *Config) { c.ScopedKeys = []Key{reader} })
@@ -106,8 +106,8 @@ func TestAuditRefusals(t *testing.T) {
 	}
 }
 
-// Two keys of one name, of which one is on its way out, are told apart by the
-// fingerprint that castgate key list shows; a key that is alone needs none.
+// Two keys with the same name, of which one is being replaced, are told apart
+// by the fingerprint that castgate key list shows; a single key needs none.
 func TestAuditTwins(t *testing.T) {
 	old, oldHeader := scoped(t, "ops", AllScopes)
 	fresh, freshHeader := scoped(t, "ops", ScopeRead|ScopeManage)

@@ -90,8 +90,8 @@ func TestBatch(t *testing.T) {
 	check("NDJSON", replies)
 }
 
-// TestBrokenBatch: an envelope that is broken anywhere does nothing at all; a
-// broken line is alone in it.
+// TestBrokenBatch: a broken envelope does nothing at all; a broken line affects
+// only itself.
 func TestBrokenBatch(t *testing.T) {
 	p := start(t, nil)
 	const good = `{"op":"unbind","client_id":"c-1"}`
@@ -113,8 +113,8 @@ func TestBrokenBatch(t *testing.T) {
 	}
 }
 
-// TestAccept: the callers that name both types are generated clients, which put
-// what they would rather have first or give weights.
+// TestAccept: callers that name both types are generated clients, which put
+// what they prefer first or give weights.
 func TestAccept(t *testing.T) {
 	p := start(t, nil)
 	for accept, want := range map[string]string{
@@ -167,7 +167,7 @@ func TestListingStream(t *testing.T) {
 	}
 }
 
-// TestStreamCutOff: a stream that does not come to its end looks like one.
+// TestStreamCutOff: an incomplete stream is recognizable as such.
 func TestStreamCutOff(t *testing.T) {
 	p := start(t, nil)
 	p.fake.rows = 1500
@@ -189,7 +189,7 @@ func TestStreamCutOff(t *testing.T) {
 	requireProblem(t, "HTTP/1.0", status, body, h.Get("Content-Type"), 505, "http_version")
 }
 
-// largeSessions is a gateway whose sessions are as large as they may be.
+// largeSessions is a gateway whose sessions have the maximum size.
 type largeSessions struct {
 	gateway.Gateway
 	asked int
@@ -200,8 +200,8 @@ func (g *largeSessions) PatchSession(context.Context, string, json.RawMessage) (
 	return json.RawMessage(`{"a":"` + strings.Repeat("x", 4<<10) + `"}`), nil
 }
 
-// TestLargeAnswer: short commands with long answers don't fill the memory: what
-// comes after them is not carried out.
+// TestLargeAnswer: short commands with long answers do not fill memory: the
+// commands after them are not executed.
 func TestLargeAnswer(t *testing.T) {
 	gw := &largeSessions{}
 	p := startWith(t, gw, nil)

@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkUnicast pushes to one uid over 64 keep-alive connections, and sends
-// the same requests to a fasthttp handler that does nothing: the share of the
+// the same requests to a fasthttp handler that does nothing: the ratio of the
 // two is what the control port may cost.
 func BenchmarkUnicast(b *testing.B) {
 	body := `{"to":{"uids":["user-4711"]},"text":"{\"type\":\"chat\",\"body\":\"hello\"}"}`
@@ -45,8 +45,8 @@ func BenchmarkUnicast(b *testing.B) {
 	})
 }
 
-// hammer sends b.N requests over 64 connections, one after the answer to the
-// one before.
+// hammer sends b.N requests over 64 connections, each after the answer to the
+// previous one.
 func hammer(b *testing.B, addr, request string) {
 	const conns = 64
 	var wg sync.WaitGroup
@@ -75,7 +75,7 @@ func hammer(b *testing.B, addr, request string) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
 }
 
-// ask reads an answer with as little work as will do.
+// ask reads an answer with as little work as possible.
 func ask(c net.Conn, in *bufio.Reader, request string) error {
 	if _, err := io.WriteString(c, request); err != nil {
 		return err

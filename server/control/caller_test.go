@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestRefusedCertificates: who has no certificate, or one that counts for
-// nothing here, is counted and written down, and not taken for garbage.
+// TestRefusedCertificates: callers without a certificate, or with an invalid
+// one, are counted and recorded, and not mistaken for garbage.
 func TestRefusedCertificates(t *testing.T) {
 	pki := newPKI(t)
 	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
@@ -24,7 +24,7 @@ func TestRefusedCertificates(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} { // neither is who leaves, or another version
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} { // a peer that leaves, or another version, is not counted
 		c, err := net.Dial("tcp", p.Addr().String())
 		if err != nil {
 			t.Fatal(err)

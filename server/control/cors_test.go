@@ -16,8 +16,8 @@ func startShared(t *testing.T) *port {
 	})
 }
 
-// TestPreflight: a page of an origin that is named is told what it may do,
-// without a key; any other is told nothing that its browser would take for a yes.
+// TestPreflight: a page of an allowed origin is told what it may do, without a
+// key; any other gets nothing that its browser would take for permission.
 func TestPreflight(t *testing.T) {
 	p := startShared(t)
 	ask := func(path string, header ...string) (int, http.Header) {
@@ -51,7 +51,7 @@ func TestPreflight(t *testing.T) {
 			t.Errorf("%s: %d %v", origin, status, h)
 		}
 	}
-	// What is no preflight needs a key, as ever.
+	// An OPTIONS request that is not a preflight needs a key.
 	p.refuses(401, "unauthorized", "OPTIONS", "/v1/push", "", "Origin: "+page)
 	p.refuses(401, "unauthorized", "OPTIONS", "/v1/push", "", "Access-Control-Request-Method: POST")
 	if calls := p.fake.took(); calls != "" {
@@ -59,8 +59,8 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// TestSharedAnswers: pages of an origin that is named may read all answers, those
-// that refuse included; whoever asks, caches are told that it matters.
+// TestSharedAnswers: pages of an allowed origin may read all answers, including
+// refusals; all answers tell caches that the origin matters.
 func TestSharedAnswers(t *testing.T) {
 	p := startShared(t)
 	const key = "Authorization: Bearer first-key"

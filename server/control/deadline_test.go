@@ -12,11 +12,11 @@ import (
 	"castgate/server/gateway"
 )
 
-// stuck is a gateway whose queries end with their context only.
+// stuck is a gateway whose queries end only with their context.
 type stuck struct {
 	*fake
 	from   string        // listings get stuck at this cursor
-	unbind chan struct{} // if set, unbind ends once it is closed
+	unbind chan struct{} // if set, unbind ends when it is closed
 	ended  chan struct{} // gets a message for each query that has ended
 }
 
@@ -47,8 +47,8 @@ func startStuck(t *testing.T, from string) (*port, *stuck) {
 	return startWith(t, s, func(c *Config) { c.RequestTimeout = 50 * time.Millisecond }), s
 }
 
-// verifyEnded requires that no goroutine is left but fasthttp's own that look
-// at the clock.
+// verifyEnded requires that no goroutine is left except fasthttp's own clock
+// goroutines.
 func verifyEnded(t *testing.T, was goleak.Option) {
 	t.Helper()
 	goleak.VerifyNone(t, was,
@@ -56,8 +56,8 @@ func verifyEnded(t *testing.T, was goleak.Option) {
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
-// TestDeadline: a query that takes too long is answered 503, and what worked
-// for it has ended by then.
+// TestDeadline: a query that takes too long is answered 503, and its work has
+// ended by then.
 func TestDeadline(t *testing.T) {
 	was := goleak.IgnoreCurrent()
 	p, s := startStuck(t, "")
@@ -78,8 +78,8 @@ func TestDeadline(t *testing.T) {
 	verifyEnded(t, was)
 }
 
-// TestStreamDeadline: a stream whose next page takes too long is cut off where
-// it can be seen, and nothing of it is left.
+// TestStreamDeadline: a stream whose next page takes too long is visibly cut
+// off, and nothing of it is left.
 func TestStreamDeadline(t *testing.T) {
 	was := goleak.IgnoreCurrent()
 	p, s := startStuck(t, "at-1000")
@@ -101,7 +101,7 @@ func TestStreamDeadline(t *testing.T) {
 	verifyEnded(t, was)
 }
 
-// lost is a gateway that never finds all the clients it is to do something with.
+// lost is a gateway that never finds all the clients of a request.
 type lost struct{ *stuck }
 
 func (s *lost) Push(ctx context.Context, _ gateway.Push) (gateway.PushResult, error) {
@@ -120,8 +120,8 @@ func (s *lost) Leave(ctx context.Context, _ gateway.Membership) (gateway.Members
 
 func (s *lost) Ungroup(ctx context.Context, _ []string) (int, error) { return 0, s.wait(ctx) }
 
-// TestManyNamesDeadline: a request whose many names are too much work is
-// answered 503, and ends.
+// TestManyNamesDeadline: a request with too many names to process is answered
+// 503 and ends.
 func TestManyNamesDeadline(t *testing.T) {
 	s := &lost{&stuck{fake: &fake{}, ended: make(chan struct{}, 10)}}
 	p := startWith(t, s, func(c *Config) { c.RequestTimeout = 50 * time.Millisecond })
@@ -142,8 +142,8 @@ func TestManyNamesDeadline(t *testing.T) {
 	}
 }
 
-// TestBatchDeadline: what a batch has no time left for is answered 503 each and
-// not carried out.
+// TestBatchDeadline: commands for which a batch has no time left are answered
+// 503 each and not executed.
 func TestBatchDeadline(t *testing.T) {
 	p, s := startStuck(t, "")
 	time.AfterFunc(200*time.Millisecond, func() { close(s.unbind) })

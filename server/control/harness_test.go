@@ -18,17 +18,17 @@ import (
 	"castgate/server/gateway"
 )
 
-// patience is how long a test waits for what must come: a machine that is held
-// up must not fail one.
+// patience is how long a test waits for something that must happen: a slow
+// machine must not fail it.
 const patience = time.Minute
 
 // settle is listen.Settle in tests: a round trip on loopback takes microseconds.
 const settle = 5 * time.Millisecond
 
-// fake is a gateway of two clients, c-1 (bound to ann) and c-2. It notes what
-// it is asked for, as text: arguments live only as long as the call.
+// fake is a gateway of two clients, c-1 (bound to ann) and c-2. It records its
+// calls as text, since arguments live only as long as the call.
 type fake struct {
-	gateway.Gateway // what the control port does not use
+	gateway.Gateway // methods that the control port does not use
 	mu              sync.Mutex
 	calls           []string
 	err             error // what every verb returns if set
@@ -46,7 +46,7 @@ func (f *fake) note(format string, args ...any) error {
 	return f.err
 }
 
-// took returns the calls since the last time.
+// took returns the calls since it was last called.
 func (f *fake) took() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -147,7 +147,7 @@ func (f *fake) Client(_ context.Context, id string) (gateway.ClientInfo, error) 
 		RemoteAddr: "127.0.0.1:1", ConnectedAt: connected, QueuedBytes: 5, QueuedFrames: 1}, known(id)
 }
 
-// page returns rows numbered from the cursor on.
+// page returns the rows after the cursor.
 func (f *fake) page(q gateway.List) (from, to int, next string, err error) {
 	f.mu.Lock()
 	f.limit = append(f.limit, q.Limit)

@@ -27,7 +27,7 @@ func TestParseKeys(t *testing.T) {
 	if keys, err := ParseKeys(nil); err != nil || len(keys) != 0 {
 		t.Errorf("an empty file: %v, %v", keys, err)
 	}
-	for _, name := range []string{"a b", "", "-", "SIGHUP", "gatewayworker", "control-key-1"} { // all but the first two mean others in the audit log
+	for _, name := range []string{"a b", "", "-", "SIGHUP", "gatewayworker", "control-key-1"} { // all but the first two have another meaning in the audit log
 		if _, _, err := NewKey(name, ScopePush); err == nil {
 			t.Errorf("the name %q was taken", name)
 		}
@@ -69,8 +69,8 @@ func TestWrongKeyLines(t *testing.T) {
 	}
 }
 
-// TestKeysOfOneName: a name may have two keys, for as long as callers change from
-// one to the other, and no more.
+// TestKeysOfOneName: two keys may have the same name while callers switch over,
+// but no more.
 func TestKeysOfOneName(t *testing.T) {
 	line := func(n byte) string { return Key{Name: "backend", Scopes: ScopePush, Hash: [32]byte{n}}.Line() + "\n" }
 	keys, err := ParseKeys([]byte(line(1) + line(2)))
@@ -109,7 +109,8 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// FuzzParseKeys: what is taken is written as lines that read back the same.
+// FuzzParseKeys: accepted keys are written as lines that parse to the same
+// keys.
 func FuzzParseKeys(f *testing.F) {
 	f.Add([]byte("# c\npush,read a sha256:" + strings.Repeat("0f", 32) + "\n"))
 	f.Add([]byte("read a\x00b sha256:" + strings.Repeat("zz", 32)))

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Limits hold from the next request on, also on a connection that is open.
+// New limits apply from the next request on, also on open connections.
 func TestSetLimits(t *testing.T) {
 	p, _ := startStuck(t, "none")
 	limits := p.config.Limits()

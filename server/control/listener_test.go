@@ -21,7 +21,7 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// noted is a connection that notes what is written to it.
+// noted is a connection that records what is written to it.
 type noted struct {
 	net.Conn
 	writes atomic.Int64
@@ -38,8 +38,8 @@ func (n *noted) Close() error {
 	return n.Conn.Close()
 }
 
-// TestEvictionSaysNothing: making room writes nothing, not even TLS's goodbye: a
-// peer that does not read would hold up all who come.
+// TestEvictionSaysNothing: making room writes nothing, not even TLS's closing
+// alert: a peer that does not read would delay all newcomers.
 func TestEvictionSaysNothing(t *testing.T) {
 	pki := newPKI(t)
 	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
@@ -81,7 +81,7 @@ func TestEvictionSaysNothing(t *testing.T) {
 }
 
 // TestEvictedRequest: a request on a connection that was closed meanwhile is
-// not carried out.
+// not executed.
 func TestEvictedRequest(t *testing.T) {
 	c := &conn{}
 	c.become(kindIdle)
@@ -120,8 +120,9 @@ func (f *failing) Accept() (net.Conn, error) {
 	return f.Listener.Accept()
 }
 
-// TestAcceptErrors: no error of accept ends the port, and lasting ones lead to pauses
-// (see package listen). Running out of descriptors costs an idle connection.
+// TestAcceptErrors: no error of accept ends the port, and lasting ones lead to
+// pauses (see package listen). Running out of descriptors costs an idle
+// connection.
 func TestAcceptErrors(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENOMEM, syscall.ENETDOWN} {
 		t.Run(errno.Error(), func(t *testing.T) { checkAcceptError(t, errno) })
@@ -201,7 +202,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// A successor that takes a path over listens there, and says so.
+// A successor that takes over a path listens there and says so.
 func TestAddressOfSuccessor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
 	reused := func(c *Config) { c.Listen, c.ReusePort = "unix:"+path, true }

@@ -70,13 +70,13 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no %s", name)
 		}
 	}
-	p.fake.broken = true // a scrape that panics is an answer, too
+	p.fake.broken = true // a scrape that panics is answered too
 	if status, _, _ := p.ask("GET", "/metrics", ""); status == 200 {
 		t.Error(fmt.Sprint("status ", status))
 	}
 }
 
-// TestReloadMetrics: what became of the last reload, and when one was last
+// TestReloadMetrics: the result of the last reload, and when one was last
 // applied.
 func TestReloadMetrics(t *testing.T) {
 	var refuse error
@@ -106,8 +106,8 @@ func TestReloadMetrics(t *testing.T) {
 	}
 }
 
-// TestLatency: a request is in one bucket, that of the least bound that it does
-// not exceed, and takes no memory.
+// TestLatency: a request is counted in one bucket, the smallest whose bound it
+// does not exceed, and allocates nothing.
 func TestLatency(t *testing.T) {
 	var l latency
 	for _, took := range []time.Duration{0, latencyBounds[0], latencyBounds[0] + 1, time.Hour} {

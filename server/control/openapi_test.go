@@ -11,7 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// document is what this test reads of the OpenAPI document.
+// document is the part of the OpenAPI document that this test reads.
 type document struct {
 	OpenAPI string
 	Paths   map[string]map[string]operation
@@ -33,7 +33,7 @@ type operation struct {
 
 const documentURL = "http://control/openapi.json"
 
-// served reads the document from a port, twice: to look at and for schemas.
+// served reads the document from a port twice: to inspect it and for schemas.
 func served(t *testing.T, p *port) (*document, *jsonschema.Compiler) {
 	t.Helper()
 	status, body, h := p.ask("GET", "/v1/openapi.json", "")
@@ -79,7 +79,7 @@ func valid(s *jsonschema.Schema, text string) error {
 	return s.Validate(v)
 }
 
-// TestDocumentListsRoutes: every route is in the document and the reverse.
+// TestDocumentListsRoutes: the document lists every route and nothing else.
 func TestDocumentListsRoutes(t *testing.T) {
 	p := start(t, nil)
 	doc, _ := served(t, p)
@@ -123,8 +123,8 @@ func TestDocumentListsRoutes(t *testing.T) {
 	}
 }
 
-// TestDocumentExamples: every example is accepted, its answer is as described,
-// and with a field more both the document and the port refuse it.
+// TestDocumentExamples: every example is accepted and answered as described;
+// with an additional field both the document and the port refuse it.
 func TestDocumentExamples(t *testing.T) {
 	p := start(t, nil)
 	doc, schemas := served(t, p)
@@ -180,7 +180,7 @@ func TestDocumentExamples(t *testing.T) {
 	}
 }
 
-// checkAnswer makes a request and holds its answer against the document.
+// checkAnswer makes a request and checks its answer against the document.
 func checkAnswer(t *testing.T, p *port, c *jsonschema.Compiler, path, method, url, body, kind string) {
 	t.Helper()
 	header := []string{}
@@ -211,7 +211,7 @@ func checkAnswer(t *testing.T, p *port, c *jsonschema.Compiler, path, method, ur
 }
 
 // TestDocumentProblems: refusals are as the document describes them, and it
-// has every code that the table has.
+// lists every code of the table.
 func TestDocumentProblems(t *testing.T) {
 	p := start(t, nil)
 	doc, schemas := served(t, p)
@@ -244,7 +244,7 @@ func TestDocumentProblems(t *testing.T) {
 	_, text, _ := p.ask("GET", "/v1/openapi.json", "")
 	for code, status := range statuses {
 		if code == codeNotFound || code == codeMethodNotAllowed || code == "unknown_op" || code == codeAnswerTooLarge {
-			continue // of no route, or of a reply within a batch
+			continue // without a route, or only in a reply of a batch
 		}
 		if !strings.Contains(text, `"`+code+`"`) {
 			t.Errorf("the document does not have %s", code)

@@ -22,7 +22,7 @@ func statsOf(key string) string {
 	return strings.Replace(stats, "\r\n\r\n", "\r\nX-API-Key: "+key+"\r\n\r\n", 1)
 }
 
-// waitingPush is a push that waits until its caller has gone.
+// waitingPush is a push that waits until its caller disconnects.
 func waitingPush(key string) string {
 	return strings.Replace(post(`{"to":{"all":true},"text":"x","wait":"written"}`), "\r\n", "\r\nX-API-Key: "+key+"\r\n", 1)
 }
@@ -49,7 +49,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 				if i >= room {
 					continue
 				}
-				defer func() { // of the first ones, after all
+				defer func() { // the first ones were closed
 					_ = c.SetReadDeadline(time.Now().Add(patience))
 					if _, err := in.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 						t.Errorf("connection %d of the first is still there: %v", i, err)
@@ -69,8 +69,8 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
-// TestFull: when all callers are served at once a further one gets 503 and the
-// end; probes have places of their own.
+// TestFull: when all callers' places are busy, a further request gets 503 and
+// its connection ends; probes have places of their own.
 func TestFull(t *testing.T) {
 	p := start(t, func(c *Config) { c.MaxConns = 2; c.RequestTimeout = time.Hour })
 	p.fake.waiting = make(chan struct{}, 2)
@@ -109,8 +109,8 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// requireRoom waits until all callers are idle: that is only a moment after
-// their answers were read.
+// requireRoom waits until all callers are idle, which is shortly after their
+// answers were read.
 func (p *port) requireRoom() {
 	p.t.Helper()
 	busy := func() bool {
@@ -130,7 +130,7 @@ func (p *port) requireRoom() {
 	}
 }
 
-// requireKind waits until so many connections are of a kind for so long.
+// requireKind waits until n connections have been of a kind for a time.
 func (p *port) requireKind(k kind, n int, old time.Duration) {
 	p.t.Helper()
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -149,8 +149,8 @@ func (p *port) requireKind(k kind, n int, old time.Duration) {
 	}
 }
 
-// TestLingeringMakesRoom: one who was refused for good and stays keeps nobody
-// out.
+// TestLingeringMakesRoom: a caller that was refused and stays connected keeps
+// nobody out.
 func TestLingeringMakesRoom(t *testing.T) {
 	p := start(t, func(c *Config) { c.MaxConns = 1 })
 	for i := range leastLobby + 3 {
@@ -169,9 +169,9 @@ func TestLingeringMakesRoom(t *testing.T) {
 	}
 }
 
-// TestStrangersKeepNobodyOut: any number of those who have shown no key takes no
-// place of who has one, be they silent, slow with a request or idle after one
-// that needs none.
+// TestStrangersKeepNobodyOut: however many strangers there are, they take no
+// place from callers with a key, whether they are silent, slow with a request
+// or idle after one that needs no key.
 func TestStrangersKeepNobodyOut(t *testing.T) {
 	for what, begin := range map[string]string{"silent": "", "slow": "G", "slow with a body": "POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 9\r\n\r\n", "idle": live} {
 		t.Run(what, func(t *testing.T) {
@@ -216,8 +216,8 @@ func TestStrangersKeepNobodyOut(t *testing.T) {
 	}
 }
 
-// TestHalfRequestsGiveWay: a caller who takes all places, each with a good
-// request and then half a one, keeps nobody out.
+// TestHalfRequestsGiveWay: a caller that takes all places, each with a valid
+// request followed by half of another, keeps nobody out.
 func TestHalfRequestsGiveWay(t *testing.T) {
 	const most = 16
 	p := start(t, func(c *Config) {
@@ -253,7 +253,7 @@ func TestHalfRequestsGiveWay(t *testing.T) {
 	}
 }
 
-// TestShare: one key's requests, however long they take, leave places to the
+// TestShare: one key's requests, however long they take, leave places to
 // others.
 func TestShare(t *testing.T) {
 	const most = 16
@@ -281,8 +281,8 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// A share is of a key where there are several, and of an address where callers
-// come from other hosts.
+// A share is that of a key if there are several, and that of an address if
+// callers come from other hosts.
 func TestExhausted(t *testing.T) {
 	far, near := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("127.0.0.1")
 	for _, tt := range []struct {
@@ -307,7 +307,7 @@ func TestExhausted(t *testing.T) {
 	}
 }
 
-// crowd fills places with strangers of addresses.
+// crowd fills places with strangers from addresses.
 func crowd(p *places, addrs ...string) (all []*conn) {
 	for _, a := range addrs {
 		c := &conn{Conn: nopConn{}, listener: &listener{places: p}, addr: netip.MustParseAddr(a)}
@@ -318,8 +318,8 @@ func crowd(p *places, addrs ...string) (all []*conn) {
 	return all
 }
 
-// TestStrangersByAddress: of strangers those give way whose address has most of
-// them, and of these the oldest.
+// TestStrangersByAddress: the strangers to give way are those of the address
+// that has the most, the oldest first.
 func TestStrangersByAddress(t *testing.T) {
 	p := newPlaces(func() int { return 4 })
 	all := crowd(p, "10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.2", "10.0.0.3", "10.0.0.3", "10.0.0.3", "10.0.0.3")
@@ -345,8 +345,8 @@ func TestStrangersOfOneNetwork(t *testing.T) {
 	}
 }
 
-// TestServedStrangers: nobody is cut while it is answered, unless it takes its
-// time.
+// TestServedStrangers: no connection is cut while it is being answered, unless
+// that takes long.
 func TestServedStrangers(t *testing.T) {
 	p := newPlaces(func() int { return 4 })
 	all := crowd(p, "::1", "::1", "::1", "::1", "::1", "::1", "::1", "::1")
@@ -365,8 +365,8 @@ func TestServedStrangers(t *testing.T) {
 	}
 }
 
-// TestDemoted: a caller whose request is refused is a stranger again, and its
-// place is free.
+// TestDemoted: a caller whose request is refused becomes a stranger again, and
+// its place is free.
 func TestDemoted(t *testing.T) {
 	p := newPlaces(func() int { return 1 })
 	all := crowd(p, "::1", "::2")

@@ -25,7 +25,7 @@ func TestPipelining(t *testing.T) {
 	var want []string
 	for i := range n {
 		if i%10 == 3 {
-			all.WriteString(post(`{"broken"`)) // has its own answer and stops nothing
+			all.WriteString(post(`{"broken"`)) // is answered and stops nothing
 			continue
 		}
 		all.WriteString(post(fmt.Sprintf(`{"to":{"all":true},"text":"%d"}`, i)))
@@ -45,8 +45,8 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// TestMalformed: what fasthttp refuses before the handler is a problem too,
-// and the connection ends.
+// TestMalformed: what fasthttp refuses before the handler is also answered with
+// a problem, and the connection ends.
 func TestMalformed(t *testing.T) {
 	p := start(t, func(c *Config) {
 		c.ReadTimeout = 200 * time.Millisecond
@@ -92,8 +92,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestFraming: a request whose end could be taken for another's, or of a version
-// that this is not, is refused, and nothing that follows is read as a request.
+// TestFraming: a request whose end is ambiguous, or of an unsupported version,
+// is refused, and nothing after it is read as a request.
 func TestFraming(t *testing.T) {
 	p := start(t, nil)
 	const next = "POST /v1/push/raw?all=1 HTTP/1.1\r\nHost: c\r\nContent-Length: 1\r\n\r\nx"
@@ -131,7 +131,8 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// TestLengthRequired: a POST says how long its body is, be it 0.
+// TestLengthRequired: a POST must declare the length of its body, even if it is
+// 0.
 func TestLengthRequired(t *testing.T) {
 	p := start(t, nil)
 	c, in := p.dial()
@@ -161,7 +162,7 @@ func TestLargeBody(t *testing.T) {
 	}
 }
 
-// TestSilent: a connection that never says anything is closed without a word.
+// TestSilent: a silent connection is closed without an answer.
 func TestSilent(t *testing.T) {
 	p := start(t, func(c *Config) { c.ReadTimeout = 50 * time.Millisecond })
 	_, in := p.dial()
@@ -171,14 +172,14 @@ func TestSilent(t *testing.T) {
 }
 
 // TestWaitEnds: waiting for written ends at the request timeout, when the
-// caller goes, and at the shutdown; it is answered with the counts so far.
+// caller disconnects, and at the shutdown; the answer has the counts so far.
 func TestWaitEnds(t *testing.T) {
 	const push, soFar = `{"to":{"all":true},"text":"x","wait":"written"}`, `{"matched":3,"queued":1,"dropped":0,"written":2}`
 	t.Run("timeout", func(t *testing.T) {
 		p := start(t, func(c *Config) { c.RequestTimeout = 50 * time.Millisecond })
 		p.fake.waiting = make(chan struct{}, 4)
 		c, in := p.dial()
-		for range 3 { // on one connection: the watch leaves it as it was
+		for range 3 { // on one connection: the watch does not change it
 			_, _ = io.WriteString(c, post(push))
 			if status, body, _ := read(t, in); status != 200 || body != soFar {
 				t.Fatalf("%d %s", status, body)
@@ -218,8 +219,8 @@ func TestWaitEnds(t *testing.T) {
 	})
 }
 
-// TestShutdown: idle and silent connections hold it up as little as none; a
-// request that can't be ended is cut off with the context.
+// TestShutdown: idle and silent connections hardly delay it; a request that
+// cannot be ended is cut off with the context.
 func TestShutdown(t *testing.T) {
 	p := start(t, nil)
 	p.dial() // silent
@@ -239,7 +240,7 @@ func TestShutdown(t *testing.T) {
 
 	p = start(t, nil)
 	c, in = p.dial()
-	_, _ = io.WriteString(c, "POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 5\r\n\r\n{") // under way
+	_, _ = io.WriteString(c, "POST /v1/push HTTP/1.1\r\nHost: c\r\nContent-Length: 5\r\n\r\n{") // in progress
 	if status, _, _ := p.ask("GET", "/livez", ""); status != 200 {
 		t.Fatal(status)
 	}

@@ -12,7 +12,7 @@ import (
 	"castgate/server/gateway"
 )
 
-// quickGateway is a gateway that does nothing but answer pushes.
+// quickGateway is a gateway that only answers pushes.
 type quickGateway struct {
 	gateway.Gateway
 	matched int
@@ -47,7 +47,7 @@ func request(c net.Conn, method, path, body string) *fasthttp.RequestCtx {
 
 func fasthttpState(n int) fasthttp.ConnState { return fasthttp.ConnState(n) }
 
-// streamRequest asks for all clients as NDJSON.
+// streamRequest requests all clients as NDJSON.
 func (p *port) streamRequest() *http.Request {
 	req, err := http.NewRequest("GET", p.base+"/v1/clients", nil)
 	if err != nil {

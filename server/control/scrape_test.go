@@ -12,7 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// counted is a Gatherer whose one metric says how often it was asked.
+// counted is a Gatherer whose one metric is the number of its calls.
 func counted(asked *atomic.Int64, meanwhile func()) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		n := float64(asked.Add(1))
@@ -22,8 +22,8 @@ func counted(asked *atomic.Int64, meanwhile func()) prometheus.Gatherer {
 	})
 }
 
-// Scrapes follow each other. Whoever asks gets one that began later, and shares it
-// with those who have come meanwhile.
+// Scrapes are serialized. Each caller gets one that began after its call, and
+// shares it with the callers that arrived meanwhile.
 func TestScrapes(t *testing.T) {
 	var asked, running atomic.Int64
 	var s scrapes
@@ -61,8 +61,8 @@ func TestScrapes(t *testing.T) {
 	all.Wait()
 }
 
-// A scrape that fails, or meets a defect, fails for all who share it, and not for those
-// who come later.
+// A scrape that fails or panics fails for all who share it, but not for later
+// callers.
 func TestScrapesFail(t *testing.T) {
 	broken := errors.New("broken")
 	s := scrapes{source: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return nil, broken })}

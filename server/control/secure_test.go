@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// pki is an authority and the directory of what it has signed.
+// pki is an authority and the directory of the certificates that it has signed.
 type pki struct {
 	t    *testing.T
 	dir  string
@@ -75,7 +75,8 @@ func (p *pki) leaf(name string, usage x509.ExtKeyUsage, by *ecdsa.PrivateKey) {
 	}, by)
 }
 
-// get asks over TLS with a client certificate, or none if name is "".
+// get makes a request over TLS with a client certificate, or without one if
+// name is "".
 func (p *pki) get(address, name string) (int, error) {
 	roots := x509.NewCertPool()
 	roots.AddCert(p.root())
@@ -124,7 +125,7 @@ func TestTLS(t *testing.T) {
 	if text := fmt.Sprint(families); !strings.Contains(text, `name:"castgate_tls_certificate_expiry_seconds"`) || !strings.Contains(text, `value:"control"`) {
 		t.Error("the metrics do not say when the certificate ends")
 	}
-	// Plain HTTP is no way in, and told so, however long the request is.
+	// Plain HTTP is refused with an explanation, however long the request is.
 	for _, size := range []int{0, 100 << 10} {
 		resp, err := http.Post("http://"+p.Addr().String()+"/v1/stats", "text/plain", strings.NewReader(strings.Repeat("x", size)))
 		if err != nil {
@@ -136,7 +137,8 @@ func TestTLS(t *testing.T) {
 			t.Errorf("plain HTTP: %d %s, %v", resp.StatusCode, text, err)
 		}
 	}
-	// Half a file changes nothing; a new certificate holds from then on.
+	// Half a file changes nothing; a new certificate applies to later
+	// connections.
 	whole, err := os.ReadFile(pki.path("server.crt"))
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +161,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// With ClientCA only certificates that it has signed, for clients, are let in.
+// With ClientCA, only client certificates that it has signed are accepted.
 func TestClientCertificates(t *testing.T) {
 	pki := newPKI(t)
 	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
@@ -182,7 +184,7 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// resumes asks once and tells whether that took up an earlier session.
+// resumes makes a request and reports whether it resumed an earlier session.
 func resumes(address string, config *tls.Config) (bool, error) {
 	c, err := tls.Dial("tcp", address, config)
 	if err != nil {
@@ -197,9 +199,9 @@ func resumes(address string, config *tls.Config) (bool, error) {
 	return c.ConnectionState().DidResume, nil
 }
 
-// TestTickets: callers who come again need no whole handshake, also when the
-// certificate was renewed; but who has shown a certificate is asked for another
-// as soon as its authority is none any more.
+// TestTickets: returning callers need no full handshake, also after the
+// server's certificate was renewed; but a caller that has shown a certificate
+// must show another as soon as its authority is no longer accepted.
 func TestTickets(t *testing.T) {
 	pki, other := newPKI(t), newPKI(t)
 	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
@@ -229,7 +231,7 @@ func TestTickets(t *testing.T) {
 			if resumed, err := resumes(p.Addr().String(), caller); err != nil || !resumed {
 				t.Errorf("%x, authority %q, after a reload: resumed %v, %v", version, ca, resumed, err)
 			}
-			if ca == "" { // a ticket of when none was asked for
+			if ca == "" { // a ticket from when none was required
 				set(pki.path("ca.crt"))
 				if resumed, err := resumes(p.Addr().String(), caller); err != nil || resumed {
 					t.Errorf("%x: resumed %v, %v", version, resumed, err)
@@ -243,7 +245,8 @@ func TestTickets(t *testing.T) {
 	}
 }
 
-// forge is leaf for a client by an authority of the same name with another key.
+// forge is leaf for a client, signed by an authority with the same name but
+// another key.
 func (p *pki) forge(name string) {
 	p.t.Helper()
 	other := newPKI(p.t)
@@ -259,8 +262,8 @@ func (p *pki) forge(name string) {
 	}
 }
 
-// The certificate is read anew by itself when its file changes, and TLS can be
-// turned on and off for connections to come.
+// The certificate is reloaded automatically when its file changes, and TLS can
+// be turned on and off for later connections.
 func TestTLSChanges(t *testing.T) {
 	pki := newPKI(t)
 	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)
@@ -302,7 +305,7 @@ func TestTLSChanges(t *testing.T) {
 	}
 }
 
-// Of two authorities none is dropped because the file is half written.
+// No authority is dropped because the file is half written.
 func TestCutAuthorities(t *testing.T) {
 	pki, other := newPKI(t), newPKI(t)
 	pki.leaf("server", x509.ExtKeyUsageServerAuth, pki.key)

@@ -14,7 +14,7 @@ import (
 	"castgate/server/gateway"
 )
 
-// numbered is a reading whose numbers all differ, with their values by field.
+// numbered is a reading whose numbers all differ, and their values by field.
 func numbered(t *testing.T) (*gateway.Stats, map[string]float64) {
 	t.Helper()
 	st, values := new(gateway.Stats), map[string]float64{}
@@ -27,7 +27,7 @@ func numbered(t *testing.T) (*gateway.Stats, map[string]float64) {
 			v.SetInt(int64(n))
 		case uint16, uint64:
 			v.SetUint(uint64(n))
-		case bool: // the one number below 2
+		case bool: // the only number below 2
 			v.SetBool(true)
 			values[name] = 1
 			return
@@ -56,7 +56,7 @@ func numbered(t *testing.T) (*gateway.Stats, map[string]float64) {
 	return st, values
 }
 
-// Every number of the gateway is a metric, but for what never changes.
+// Every number of the gateway is a metric, except constants.
 func TestEveryStatisticIsAMetric(t *testing.T) {
 	st, values := numbered(t)
 	for _, constant := range []string{"Node", "StartedAt", "Loops"} {
@@ -87,8 +87,8 @@ func TestEveryStatisticIsAMetric(t *testing.T) {
 	}
 }
 
-// Numbers that are in an object stand beside each other in the table, so that the
-// object is written once.
+// The members of an object are adjacent in the table, so that the object is
+// written once.
 func TestStatsAreAnObject(t *testing.T) {
 	st, values := numbered(t)
 	text := appendStats(nil, st)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Connections of the port are steady, their sockets hold little unsent, and a
-// caller that reads nothing is cut off.
+// Connections of the port are steady, their sockets hold little unsent data,
+// and a caller that reads nothing is cut off.
 func TestSteadyPort(t *testing.T) {
 	p := start(t, func(c *Config) { c.WriteTimeout = time.Second })
 	p.fake.rows = 1 << 20
@@ -47,7 +47,7 @@ func TestSteadyPort(t *testing.T) {
 	}
 }
 
-// What is written has its time piece by piece.
+// Each piece that is written has its own time limit.
 func TestSteadyConn(t *testing.T) {
 	ours, theirs := net.Pipe()
 	c := &steadyConn{Conn: ours}
@@ -58,7 +58,7 @@ func TestSteadyConn(t *testing.T) {
 	go func() {
 		var b bytes.Buffer
 		for b.Len() < len(sent) {
-			time.Sleep(allowed / 5) // eight pieces take longer than all may
+			time.Sleep(allowed / 5) // eight pieces take longer than one may
 			_, _ = io.CopyN(&b, theirs, min(pieceLen, int64(len(sent)-b.Len())))
 		}
 		got <- b.Bytes()

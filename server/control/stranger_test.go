@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// answers reads what a connection is told, up to its end, without the bodies'
-// rest: the statuses, and the code of each problem.
+// answers reads everything that a connection receives: the statuses, and the
+// code of each problem.
 func answers(t *testing.T, p *port, request string) (statuses []int, bodies []string) {
 	t.Helper()
 	c, in := p.dial()
@@ -30,8 +30,8 @@ func answers(t *testing.T, p *port, request string) (statuses []int, bodies []st
 	}
 }
 
-// TestStrangersBody: who has no key is told so before a large body has come,
-// however it is framed, and is not asked to send one.
+// TestStrangersBody: a caller without a key is refused before a large body has
+// arrived, however it is framed, and is not asked to send one.
 func TestStrangersBody(t *testing.T) {
 	p, log := audited(t, func(c *Config) { c.Keys = []string{"secret-key"} })
 	const head = "POST /v1/push HTTP/1.1\r\nHost: c\r\n"
@@ -62,7 +62,7 @@ func TestStrangersBody(t *testing.T) {
 	if n := strings.Count(log.String(), `"code":"unauthorized"`); n != len(asked) {
 		t.Errorf("%d refusals in the audit log, want %d: %s", n, len(asked), log.String())
 	}
-	// A small one is read, and the connection goes on.
+	// A small body is read, and the connection continues.
 	c, in := p.dial()
 	for range 2 {
 		_, _ = io.WriteString(c, post(strings.Repeat("x", strangerBody)))
@@ -71,7 +71,8 @@ func TestStrangersBody(t *testing.T) {
 	}
 }
 
-// TestExpect: who has a key is asked for the body, unless it is too large.
+// TestExpect: a caller with a key is asked for the body, unless it is too
+// large.
 func TestExpect(t *testing.T) {
 	p := start(t, func(c *Config) { c.Keys = []string{"secret-key"} })
 	const head = "POST /v1/push/raw?all=1 HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-key\r\nExpect: 100-continue\r\nConnection: close\r\n"
@@ -83,8 +84,8 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// TestBodyNotRead: what came without its body is not carried out, even if its
-// key has become good meanwhile.
+// TestBodyNotRead: a request whose body was not read is not executed, even if
+// its key has become valid meanwhile.
 func TestBodyNotRead(t *testing.T) {
 	p := start(t, func(c *Config) { c.Keys = []string{"secret-key"} })
 	ctx := request(nopConn{}, "POST", "/v1/push/raw?all=1", "")
@@ -99,7 +100,7 @@ func TestBodyNotRead(t *testing.T) {
 	if got := p.fake.took(); got != "" || ctx.Response.StatusCode() != 401 || !h.ConnectionClose() {
 		t.Errorf("%d, the gateway was asked %q", ctx.Response.StatusCode(), got)
 	}
-	// Where no key is asked for, no body is either.
+	// Routes that need no key need no body either.
 	if statuses, _ := answers(t, p, "GET /livez HTTP/1.1\r\nHost: c\r\nContent-Length: 100000\r\n\r\n"); fmt.Sprint(statuses) != "[200]" {
 		t.Errorf("livez: %v", statuses)
 	}

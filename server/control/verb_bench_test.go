@@ -11,8 +11,8 @@ import (
 	"castgate/server/gateway"
 )
 
-// replies is a gateway whose answers are ready, so that only what the port
-// does with them takes time.
+// replies is a gateway with prepared answers, so that only the port's work
+// takes time.
 type replies struct {
 	gateway.Gateway
 	clients []bool
@@ -136,8 +136,7 @@ func BenchmarkVerb(b *testing.B) {
 	}
 }
 
-// BenchmarkBatch carries out a batch of 1,000 commands, as an array and as
-// lines.
+// BenchmarkBatch executes a batch of 1,000 commands, as an array and as lines.
 func BenchmarkBatch(b *testing.B) {
 	s, err := New(&replies{}, Defaults())
 	if err != nil {

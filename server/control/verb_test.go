@@ -145,7 +145,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestHints: a slip is answered with what may have been meant.
+// TestHints: a mistake is answered with what may have been meant.
 func TestHints(t *testing.T) {
 	p := start(t, nil)
 	for _, tt := range []struct {
@@ -236,7 +236,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestHeadAndOptions: HEAD is GET without the body, OPTIONS tells the methods.
+// TestHeadAndOptions: HEAD is GET without the body; OPTIONS lists the methods.
 func TestHeadAndOptions(t *testing.T) {
 	p := start(t, nil)
 	for _, path := range []string{"/v1/stats", "/livez", "/v1/clients", "/v1/openapi.json"} {

@@ -37,7 +37,7 @@ type bind struct {
 	Exclusive *string  `json:"exclusive"`
 }
 
-// command is a command of the batch, which binds only.
+// command is a command of the batch, which only binds.
 type command struct {
 	Op string `json:"op"`
 	bind
@@ -61,7 +61,7 @@ func bodies() []struct{ name, text string } {
 	}
 }
 
-// target is what a body is decoded into.
+// target is the value that a body is decoded into.
 func target(name string) any {
 	switch name {
 	case "bind":
@@ -72,7 +72,7 @@ func target(name string) any {
 	return &push{}
 }
 
-// strictSonic is sonic as strict as it gets.
+// strictSonic is sonic in its strictest configuration.
 var strictSonic = sonic.Config{DisallowUnknownFields: true, ValidateString: true, CopyString: true}.Froze()
 
 var decoders = []struct {
@@ -140,8 +140,8 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// TestStrictness tells what each decoder lets pass that the control API must
-// not; only wire is to let nothing pass.
+// TestStrictness shows what each decoder accepts that the control API must not;
+// only wire accepts none of it.
 func TestStrictness(t *testing.T) {
 	for what, body := range map[string]string{
 		"unknown field":      `{"to":{"all":true},"text":"x","colour":1}`,

@@ -63,7 +63,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// show prints what a command says. Empty and nil lists are the same.
+// show formats a command. Empty and nil lists are the same.
 func show(c *Command) string {
 	list := func(t *gateway.Targets) string {
 		return fmt.Sprintf("{%q %q %q %v}", t.ClientIDs, t.UIDs, t.Groups, t.All)
@@ -168,7 +168,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// TestDepth: what is as deep as allowed passes.
+// TestDepth: the maximum depth is accepted.
 func TestDepth(t *testing.T) {
 	var c Command
 	body := `{"to":{"all":true},"json":` + strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth) + `}`
@@ -177,7 +177,7 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// TestReset: a command at rest points to no body and keeps no large memory.
+// TestReset: an idle command points to no body and keeps no large memory.
 func TestReset(t *testing.T) {
 	var c Command
 	small := `{"to":{"uids":["u"]},"json":{"a": 1}}`
@@ -220,7 +220,7 @@ func TestSplit(t *testing.T) {
 	for _, tt := range []struct{ body, code string }{
 		{`{"commands":[]}`, ""},
 		{`{"commands":[{"op":"a"}, 5 ,"x"]}`, ""},
-		{`{"commands":[{"op":"a","op":"b"}]}`, ""}, // the command's own fault
+		{`{"commands":[{"op":"a","op":"b"}]}`, ""}, // a fault of the command, not of the batch
 		{`{"commands":{}}`, CodeWrongType},
 		{`{}`, CodeMissingField},
 		{`{"commands":[],"commands":[]}`, CodeDuplicateField},

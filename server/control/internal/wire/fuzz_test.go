@@ -32,7 +32,7 @@ type reference struct {
 	Session   json.RawMessage `json:"session,omitempty"`
 }
 
-// whole is a number of JSON that is an integer, in whatever way it is written.
+// whole is a JSON number that is an integer, however it is written.
 type whole int
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -89,8 +89,8 @@ func (r *reference) command() *Command {
 	return &c
 }
 
-// FuzzCommand decodes bodies of every operation, with and without the field
-// op, and holds what is accepted against encoding/json.
+// FuzzCommand decodes bodies of every operation, with and without the field op,
+// and compares what is accepted with encoding/json.
 func FuzzCommand(f *testing.F) {
 	for i, body := range []string{
 		`{"client_id":"c","uid":"\u00fc\ud83d\ude00","groups":["g"],"exclusive":"kick_old"}`,
@@ -139,7 +139,8 @@ func FuzzCommand(f *testing.F) {
 		if got := show(&c); got != want {
 			t.Fatalf("%q:\n%s, encoding/json has\n%s", body, got, want)
 		}
-		// What was accepted is accepted again in other bytes, to the same end.
+		// An accepted command is accepted again in another encoding, with the
+		// same meaning.
 		again, err := json.Marshal(&r)
 		if err != nil {
 			t.Fatal(err)
@@ -152,8 +153,8 @@ func FuzzCommand(f *testing.F) {
 	})
 }
 
-// emptied tells whether a fault comes from omitempty, which takes empty lists
-// of required fields away.
+// emptied reports whether a fault comes from omitempty, which drops empty lists
+// of required fields.
 func emptied(r *reference, err error) bool {
 	return code(err) == CodeNoTarget || code(err) == CodeMissingField && len(r.Groups)*len(r.UIDs) == 0
 }
@@ -203,7 +204,7 @@ func FuzzBatch(f *testing.F) {
 	})
 }
 
-// FuzzAppendString: what is appended is JSON and says the same.
+// FuzzAppendString: the result is JSON with the same meaning.
 func FuzzAppendString(f *testing.F) {
 	f.Add("a\"\\\n\r\t\x00\x1f/<>&\u2028ü😀")
 	f.Add("\xff\xfe half \xc3")
