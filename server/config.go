@@ -11,6 +11,7 @@ import (
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/gateway"
+	"castgate/server/heartbeat"
 	"castgate/server/openfiles"
 	"castgate/server/setting"
 	"castgate/server/token"
@@ -113,7 +114,7 @@ type Config struct {
 	ConnectionIDs func() uint32
 	// Heartbeat asks clients for signs of life the way GatewayWorker does. The
 	// zero value is off.
-	Heartbeat Heartbeat
+	Heartbeat heartbeat.Settings
 	// Events is told what clients do; nil tells nobody.
 	Events gateway.Events
 	// Watchers are told the life of each client, at most 8 of them.
@@ -229,7 +230,7 @@ func (c *Config) validate() error {
 	if c.PeerAddress.IsValid() && (!c.PeerAddress.Addr().Is4() || c.PeerAddress.Addr().IsUnspecified() || c.PeerAddress.Port() == 0) {
 		return setting.Errorf("gatewayworker-advertise", "%v is not the IPv4 address and port of a host", c.PeerAddress)
 	}
-	if err := c.Heartbeat.validate(); err != nil {
+	if err := c.Heartbeat.Validate(); err != nil {
 		return err
 	}
 	switch c.OnMessage {

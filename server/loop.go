@@ -56,7 +56,7 @@ type loop struct {
 	writer   writer
 	secure   secureStreams
 	fanout   fanout
-	heart    heartbeat
+	heart    heartbeats
 	exit     exit
 	drain    drainer
 }
@@ -79,7 +79,7 @@ func newLoop(s *Loops, idx int) (*loop, error) {
 	l.writer = newWriter(l)
 	l.secure = secureStreams{loop: l, records: transport.NewRecords(s.now)}
 	l.fanout = newFanout(l)
-	l.heart = newHeartbeat(l)
+	l.heart = newHeartbeats(l)
 	l.exit = exit{loop: l}
 	l.drain = drainer{loop: l}
 	l.limit(s.config.Capacity)

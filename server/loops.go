@@ -13,6 +13,7 @@ import (
 	"castgate/server/admission"
 	"castgate/server/frames"
 	"castgate/server/gateway"
+	"castgate/server/heartbeat"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
 	"castgate/server/transport"
@@ -57,7 +58,7 @@ type LoopsConfig struct {
 	Compress                   bool
 	CompressMin, CompressLevel int
 	Capacity
-	Heartbeat Heartbeat
+	Heartbeat heartbeat.Settings
 	Events    gateway.Events
 	Watchers  []gateway.Watcher
 	// Plain are the forms of listeners without handshakes: each push is made in them.

@@ -14,6 +14,7 @@ import (
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/gateway"
+	"castgate/server/heartbeat"
 	"castgate/server/token"
 )
 
@@ -215,7 +216,7 @@ func TestPlainLife(t *testing.T) {
 	s, log := startPlainOn(t, &sys, func(c *Config) {
 		c.InitMessage = "id %s"
 		c.PingInterval, c.PingTimeout = 300*time.Millisecond, 300*time.Millisecond
-		c.Heartbeat = Heartbeat{Interval: time.Second, Limit: 2, Data: "beat"}
+		c.Heartbeat = heartbeat.Settings{Interval: time.Second, Limit: 2, Data: "beat"}
 	})
 	var clients []*plainClient
 	for i := range uint32(3) {

@@ -89,7 +89,7 @@ func (k *clock) tick() {
 	if cap(k.expired) > maxIdleCap {
 		k.expired = nil
 	}
-	k.loop.heart.beat(now)
+	k.loop.heart.tick(now)
 	if !k.loop.srv.admission.Rules().Metered() {
 		k.loop.meters.Discard()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/gatewayworker"
+	"castgate/server/heartbeat"
 	"castgate/server/openfiles"
 	"castgate/server/setting"
 )
@@ -54,7 +55,7 @@ func (s *settings) front(e *effective) (err error) {
 	if c.Secret, err = s.gatewayworkerSecret(e); err != nil {
 		return setting.Named("gatewayworker-secret", err)
 	}
-	e.server.Heartbeat = server.Heartbeat{
+	e.server.Heartbeat = heartbeat.Settings{
 		Interval: time.Duration(s.GatewayworkerPingInterval), Limit: s.GatewayworkerPingLimit, Data: s.GatewayworkerPingData,
 	}
 	e.gatewayworker = c
