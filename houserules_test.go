@@ -157,6 +157,7 @@ var reach = []struct {
 	{"server/events", false, []string{"castgate/server/gateway", "castgate/server/setting", "castgate/server/internal/audit", "castgate/server/events"}},
 	{"server/events/internal", true, []string{"castgate/server/events/internal"}},
 	{"server/control", false, []string{"castgate/server/gateway", "castgate/server/origin", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal", "castgate/server/control"}},
+	{"server/control/internal/callers", true, []string{"castgate/server/control/internal/callers", "castgate/server/internal"}},
 	{"server/gatewayworker", false, []string{"castgate/codec/gatewayworker", "castgate/server/gateway", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal"}},
 	{"internal/chart", true, []string{"castgate/internal/chart"}},
 	{"loadtest", false, []string{"castgate/codec", "castgate/internal/chart", "castgate/internal/machine", "castgate/loadtest"}},

@@ -2,7 +2,6 @@ package control
 
 import (
 	"crypto/sha256"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -119,15 +118,6 @@ func (a *access) allows(addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// addrOf is the IP address of a TCP peer, without zone and with IPv4 unmapped;
-// invalid for other peers.
-func addrOf(a net.Addr) netip.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap().WithZone("")
-	}
-	return netip.Addr{}
 }
 
 // SetAccess changes who may use the port for every request from now on,

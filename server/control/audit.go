@@ -2,8 +2,8 @@ package control
 
 import (
 	"log/slog"
-	"net"
 
+	"castgate/server/control/internal/callers"
 	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 )
@@ -40,14 +40,7 @@ func (c *call) refused(err error) {
 }
 
 // from is the caller's address, or "unix".
-func (c *call) from() string { return fromOf(c.http.RemoteAddr()) }
-
-func fromOf(addr net.Addr) string {
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		return tcp.String()
-	}
-	return "unix"
-}
+func (c *call) from() string { return callers.From(c.http.RemoteAddr()) }
 
 // auditTargets are the targets of a kick: the first names of each kind, and how
 // many there are.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/wire"
 	"castgate/server/gateway"
 )
@@ -85,8 +86,8 @@ func (c *call) wait() (done func()) {
 	ctx, cancel := context.WithTimeout(c.server.base, c.server.limits.Load().RequestTimeout)
 	c.ctx = ctx
 	stop := func() {}
-	if conn, ok := c.http.Conn().(*conn); ok {
-		stop = conn.watch(cancel)
+	if conn, ok := c.http.Conn().(*callers.Conn); ok {
+		stop = conn.Watch(cancel)
 	}
 	return func() {
 		stop()

@@ -7,6 +7,9 @@
 // requests and /v1/batch. Every error leaves as application/problem+json with a
 // status from one table (problem.go), which the OpenAPI document shares.
 //
+// Connections, from the listening socket up to HTTP, are the business of
+// internal/callers.
+//
 // # Ownership
 //
 // A call holds what one request needs and is reused by a later one; it belongs

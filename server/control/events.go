@@ -9,6 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/wire"
 	"castgate/server/gateway"
 )
@@ -97,8 +98,8 @@ func (c *call) waitFor(d time.Duration) (done func()) {
 	ctx, cancel := context.WithTimeout(c.server.base, d)
 	c.ctx = ctx
 	stop := func() {}
-	if conn, ok := c.http.Conn().(*conn); ok {
-		stop = conn.watch(cancel)
+	if conn, ok := c.http.Conn().(*callers.Conn); ok {
+		stop = conn.Watch(cancel)
 	}
 	return func() {
 		stop()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/wire"
 )
 
@@ -18,10 +19,24 @@ const (
 	ndjsonType = "application/x-ndjson"
 )
 
+// trackState is fasthttp's ConnState hook.
+func trackState(nc net.Conn, s fasthttp.ConnState) {
+	c, ok := nc.(*callers.Conn)
+	if !ok {
+		return
+	}
+	switch s {
+	case fasthttp.StateActive:
+		c.Become(callers.Reading)
+	case fasthttp.StateIdle:
+		c.Become(callers.Idle)
+	}
+}
+
 // handle serves one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	conn, _ := ctx.Conn().(*conn)
-	if conn != nil && !conn.become(kindServing) {
+	conn, _ := ctx.Conn().(*callers.Conn)
+	if conn != nil && !conn.Become(callers.Serving) {
 		// The request arrived while its connection was being closed. Its result
 		// could not be delivered, so it must not be executed.
 		ctx.SetConnectionClose()
@@ -37,7 +52,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 	}
 	if conn != nil && bodyNotRead(&ctx.Request.Header) {
-		conn.linger.Store(true)
+		conn.Linger()
 	}
 	if body := ctx.Request.Body(); cap(body) > keepBody {
 		ctx.Request.ReleaseBody(keepBody)
@@ -67,8 +82,8 @@ func (c *call) serve() error {
 	s, ctx := c.server, c.http
 	if err := c.checkForm(); err != nil {
 		ctx.SetConnectionClose()
-		if conn, ok := ctx.Conn().(*conn); ok {
-			conn.linger.Store(true)
+		if conn, ok := ctx.Conn().(*callers.Conn); ok {
+			conn.Linger()
 		}
 		return err
 	}
@@ -131,10 +146,10 @@ func (c *call) checkForm() error {
 // letIn authorizes the caller and audits refusals. An authorized caller keeps
 // the connection.
 func (c *call) letIn() error {
-	conn, _ := c.http.Conn().(*conn)
+	conn, _ := c.http.Conn().(*callers.Conn)
 	if err := c.authorize(conn); err != nil {
 		if conn != nil {
-			conn.keepOut()
+			conn.KeepOut()
 		}
 		c.refused(err)
 		return err
@@ -142,17 +157,22 @@ func (c *call) letIn() error {
 	if conn == nil {
 		return nil
 	}
-	err := conn.letIn(c.caller.Name, len(c.server.access.Load().keys))
-	if err != nil {
+	switch err := conn.LetIn(c.caller.Name, len(c.server.access.Load().keys)); err {
+	case nil:
+		return nil
+	case callers.ErrMadeRoom:
 		c.http.SetConnectionClose()
+		return errMadeRoom
+	default:
+		c.http.SetConnectionClose()
+		return errCrowded
 	}
-	return err
 }
 
 // authorize identifies the caller and refuses those without access.
-func (c *call) authorize(conn *conn) (err error) {
+func (c *call) authorize(conn *callers.Conn) (err error) {
 	access := c.server.access.Load()
-	if conn != nil && !access.allows(conn.addr) {
+	if conn != nil && !access.allows(conn.Addr()) {
 		c.http.SetConnectionClose() // accepted before control-allow changed
 		return errNetwork
 	}
@@ -229,11 +249,11 @@ func mediaType(contentType []byte) []byte {
 // malformed answers what fasthttp could not read as a request. The answer does
 // not repeat it: it may hold a key.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	conn, _ := ctx.Conn().(*conn)
+	conn, _ := ctx.Conn().(*callers.Conn)
 	var small *fasthttp.ErrSmallBuffer
 	var netErr net.Error
 	var fault *wire.Fault
-	if conn != nil && conn.refused() {
+	if conn != nil && conn.Refused() {
 		_ = conn.Close() // no answer is possible; TLS has sent an alert
 		return
 	}
@@ -243,9 +263,11 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &small):
 		fault = wire.Faultf(codeHeadTooLarge, "the request line and headers exceed %d bytes", headSize)
 	case errors.As(err, &netErr) && netErr.Timeout():
-		if conn != nil && conn.silent() {
-			_ = conn.Close() // there is no request to answer
-			return
+		if conn != nil {
+			if doing, _ := conn.State(); doing == callers.New {
+				_ = conn.Close() // there is no request to answer
+				return
+			}
 		}
 		fault = wire.Faultf(codeTimeout, "the request was not complete within %v", s.config.ReadTimeout)
 	default:
@@ -255,7 +277,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	s.shareAnswer(ctx)
 	ctx.SetConnectionClose()
 	if conn != nil {
-		conn.linger.Store(true)
+		conn.Linger()
 	}
 	s.metrics.count(nil, ctx.Response.StatusCode(), 0)
 }

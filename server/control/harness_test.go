@@ -232,7 +232,7 @@ type port struct {
 }
 
 // open is how many connections there are.
-func (p *port) open() int { return len(p.listener.places.all()) }
+func (p *port) open() int { return len(p.listener.Conns()) }
 
 // start runs a control port; change may change its configuration.
 func start(t testing.TB, change func(*Config)) *port {
@@ -261,10 +261,10 @@ func startWith(t testing.TB, gw gateway.Gateway, change func(*Config)) *port {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.settle = settle
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
-	s.gate.settle = settle
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
 	p := &port{Server: s, t: t, log: log, base: "http://" + s.Addr().String()}

@@ -1,6 +1,10 @@
 package control
 
-import "time"
+import (
+	"time"
+
+	"castgate/server/control/internal/callers"
+)
 
 // Limits are the fields of Config that SetLimits can change while the port
 // serves. A change ends no request and closes no connection: connections above
@@ -28,3 +32,7 @@ func (s *Server) SetLimits(n Limits) error {
 	s.limits.Store(&n)
 	return nil
 }
+
+// PlacesFor is the largest Config.MaxConns, at least 1, for which that many
+// descriptors suffice: callers without a key need some too.
+func PlacesFor(descriptors int) int { return callers.PlacesFor(descriptors) }

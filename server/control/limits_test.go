@@ -56,7 +56,7 @@ func TestSetLimits(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 	}
-	if p.listener.places.madeRoom.Load() == 0 {
+	if p.listener.Counts().MadeRoom == 0 {
 		t.Error("more connections than the lower limit are open")
 	}
 	for want, change := range map[string]func(*Limits){

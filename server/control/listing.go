@@ -9,6 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/wire"
 	"castgate/server/gateway"
 )
@@ -88,7 +89,7 @@ func stream[T any](c *call, l listing[T]) error {
 	if c.http.IsHead() {
 		return nil
 	}
-	w.conn, _ = c.http.Conn().(*conn)
+	w.conn, _ = c.http.Conn().(*callers.Conn)
 	c.http.SetBodyStreamWriter(func(out *bufio.Writer) { w.write(out, page) })
 	return nil
 }
@@ -98,7 +99,7 @@ func stream[T any](c *call, l listing[T]) error {
 type streamer[T any] struct {
 	server  *Server
 	listing listing[T]
-	conn    *conn
+	conn    *callers.Conn
 	query   gateway.List
 	left    int // rows still wanted, 0 for all
 }

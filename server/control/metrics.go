@@ -92,7 +92,8 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	collect(gatewayStatistics, &st, out)
 	collect(portStatistics, m.server, out)
 	if l := m.server.listener; l != nil {
-		collect(listenerStatistics, l, out)
+		n := l.Counts()
+		collect(callerStatistics, &n, out)
 	}
 	c := &m.server.config
 	out <- prometheus.MustNewConstMetric(descBuild, prometheus.GaugeValue, 1, c.Version, c.Commit, runtime.Version())

@@ -2,19 +2,25 @@ package control
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"castgate/server/control/internal/callers"
 )
 
 const (
 	live  = "GET /livez HTTP/1.1\r\nHost: c\r\n\r\n"
 	stats = "GET /v1/stats HTTP/1.1\r\nHost: c\r\n\r\n"
+)
+
+const (
+	leastLobby = 8                      // fewest places for strangers
+	halfTime   = 200 * time.Millisecond // a request that has not arrived by then gives way
 )
 
 // statsOf is stats with a key.
@@ -36,7 +42,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			p := start(t, func(c *Config) { c.MaxConns = most })
 			room := most
 			if request == live {
-				room = lobbyOf(most)
+				room = most / 2
 			}
 			for i := range many {
 				c, in := p.dial()
@@ -59,7 +65,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			if n := p.open(); n != room {
 				t.Errorf("%d connections are open, %d are allowed", n, room)
 			}
-			if n := p.listener.places.madeRoom.Load(); n != uint64(many-room) {
+			if n := p.listener.Counts().MadeRoom; n != uint64(many-room) {
 				t.Errorf("%d made room, want %d", n, many-room)
 			}
 			if status, body, _ := p.ask("POST", "/v1/push", `{"to":{"all":true},"text":"x"}`); status != 200 {
@@ -94,14 +100,13 @@ func TestFull(t *testing.T) {
 	if status, _, _ := p.ask("GET", "/livez", ""); status != 200 {
 		t.Errorf("a probe: %d", status)
 	}
-	if n := p.listener.places.crowded.Load(); n != 1 {
+	if n := p.listener.Counts().Crowded; n != 1 {
 		t.Errorf("%d were turned away, want 1", n)
 	}
 	for _, c := range busy {
 		_ = c.Close() // ends its request's wait
 	}
-	callers := func() int { n, _ := p.listener.places.count(); return n }
-	for limit := time.Now().Add(patience); callers() > 0 && time.Now().Before(limit); {
+	for limit := time.Now().Add(patience); p.listener.Counts().Callers > 0 && time.Now().Before(limit); {
 		time.Sleep(time.Millisecond)
 	}
 	if status, _, _ := p.ask("GET", "/v1/stats", ""); status != 200 {
@@ -109,34 +114,28 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// requireRoom waits until all callers are idle, which is shortly after their
-// answers were read.
+// requireRoom waits until no connection is busy: that is only a moment after
+// their answers were read.
 func (p *port) requireRoom() {
 	p.t.Helper()
-	busy := func() bool {
-		p.listener.places.mu.Lock()
-		defer p.listener.places.mu.Unlock()
-		for c := range p.listener.places.callers {
-			if state(c.state.Load()).kind() != kindIdle {
-				return true
-			}
-		}
-		return false
+	busy := func(c *callers.Conn) bool {
+		doing, _ := c.State()
+		return doing == callers.Reading || doing == callers.Serving
 	}
-	for limit := time.Now().Add(patience); busy(); time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(patience); slices.ContainsFunc(p.listener.Conns(), busy); time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
-			p.t.Fatal("a caller stays busy")
+			p.t.Fatal("a connection stays busy")
 		}
 	}
 }
 
 // requireKind waits until n connections have been of a kind for a time.
-func (p *port) requireKind(k kind, n int, old time.Duration) {
+func (p *port) requireKind(k callers.Kind, n int, old time.Duration) {
 	p.t.Helper()
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		have := 0
-		for _, c := range p.listener.places.all() {
-			if s := state(c.state.Load()); s.kind() == k && now()-s.since() >= int64(old) {
+		for _, c := range p.listener.Conns() {
+			if doing, age := c.State(); doing == k && age >= old {
 				have++
 			}
 		}
@@ -159,12 +158,12 @@ func TestLingeringMakesRoom(t *testing.T) {
 		if status, _, _ := read(t, in); status != 400 {
 			t.Errorf("garbage: status %d", status)
 		}
-		p.requireKind(kindIdle, min(i+1, leastLobby), 0)
+		p.requireKind(callers.Idle, min(i+1, leastLobby), 0)
 	}
 	if status, body, _ := p.ask("GET", "/v1/stats", ""); status != 200 {
 		t.Errorf("beside those who linger: %d %s", status, body)
 	}
-	if n := p.listener.places.madeRoom.Load(); n != 4 {
+	if n := p.listener.Counts().MadeRoom; n != 4 {
 		t.Errorf("%d made room, want 4", n)
 	}
 }
@@ -209,8 +208,8 @@ func TestStrangersKeepNobodyOut(t *testing.T) {
 			if status, _, _ := read(t, idleIn); status != 200 {
 				t.Fatalf("the caller who was idle: status %d", status)
 			}
-			if callers, others := p.listener.places.count(); callers != 4 || others > leastLobby {
-				t.Errorf("%d callers, %d strangers", callers, others)
+			if n := p.listener.Counts(); n.Callers != 4 || n.Strangers > leastLobby {
+				t.Errorf("%d callers, %d strangers", n.Callers, n.Strangers)
 			}
 		})
 	}
@@ -232,7 +231,7 @@ func TestHalfRequestsGiveWay(t *testing.T) {
 		}
 		_, _ = io.WriteString(c, "POST /v1/push HTTP/1.1\r\nHost: c\r\nX-API-Key: secret-one\r\nContent-Length: 100\r\n\r\n{")
 	}
-	p.requireKind(kindReading, most-most/8, halfTime)
+	p.requireKind(callers.Reading, most-most/8, halfTime)
 	var others []net.Conn
 	for i := range most {
 		c, in := p.dial()
@@ -245,7 +244,7 @@ func TestHalfRequestsGiveWay(t *testing.T) {
 		}
 		others = append(others, c)
 	}
-	if n := p.listener.places.crowded.Load(); n != 0 {
+	if n := p.listener.Counts().Crowded; n != 0 {
 		t.Errorf("%d were turned away", n)
 	}
 	for _, c := range others {
@@ -277,126 +276,6 @@ func TestShare(t *testing.T) {
 		_, _ = io.WriteString(c, statsOf("secret-two"))
 		if status, _, _ := read(t, in); status != 200 {
 			t.Fatalf("request %d of another key: %d", i, status)
-		}
-	}
-}
-
-// A share is that of a key if there are several, and that of an address if
-// callers come from other hosts.
-func TestExhausted(t *testing.T) {
-	far, near := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("127.0.0.1")
-	for _, tt := range []struct {
-		keys         int
-		addr         netip.Addr
-		owned, keyed int
-		want         bool
-	}{
-		{1, near, 16, 16, false},
-		{0, netip.Addr{}, 16, 16, false},
-		{2, near, 2, 13, false},
-		{2, near, 2, 14, true},
-		{1, far, 13, 16, false},
-		{1, far, 14, 14, true},
-	} {
-		if got := shareOf(tt.keys, tt.addr).exhausted(16, tt.owned, tt.keyed); got != tt.want {
-			t.Errorf("%+v: %v", tt, got)
-		}
-	}
-	if shareOf(2, far).exhausted(7, 6, 6) || !shareOf(2, far).exhausted(7, 7, 7) {
-		t.Error("of few places none are kept for others")
-	}
-}
-
-// crowd fills places with strangers from addresses.
-func crowd(p *places, addrs ...string) (all []*conn) {
-	for _, a := range addrs {
-		c := &conn{Conn: nopConn{}, listener: &listener{places: p}, addr: netip.MustParseAddr(a)}
-		c.become(kindNew)
-		p.enter(c)
-		all = append(all, c)
-	}
-	return all
-}
-
-// TestStrangersByAddress: the strangers to give way are those of the address
-// that has the most, the oldest first.
-func TestStrangersByAddress(t *testing.T) {
-	p := newPlaces(func() int { return 4 })
-	all := crowd(p, "10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.2", "10.0.0.3", "10.0.0.3", "10.0.0.3", "10.0.0.3")
-	gone := []int{4, 1, 5, 2}
-	for i, want := range gone {
-		c := &conn{Conn: nopConn{}, addr: netip.MustParseAddr(fmt.Sprintf("10.0.1.%d", i))}
-		if other, ok := p.enter(c); !ok || other != all[want] {
-			t.Fatalf("newcomer %d: the wrong one gives way", i)
-		}
-	}
-}
-
-// TestStrangersOfOneNetwork: all addresses of an IPv6 /64 count as one.
-func TestStrangersOfOneNetwork(t *testing.T) {
-	p := newPlaces(func() int { return 4 })
-	all := crowd(p, "2001:db8:1::1", "::ffff:10.0.0.1", "2001:db8:2::1", "2001:db8:2::2", "2001:db8:2:0:1::3",
-		"10.0.0.2", "2001:db8:1:1::1", "::1")
-	for i, want := range []int{2, 3} {
-		c := &conn{Conn: nopConn{}, addr: netip.MustParseAddr(fmt.Sprintf("10.0.1.%d", i))}
-		if other, ok := p.enter(c); !ok || other != all[want] {
-			t.Fatalf("newcomer %d: the wrong one gives way", i)
-		}
-	}
-}
-
-// TestServedStrangers: no connection is cut while it is being answered, unless
-// that takes long.
-func TestServedStrangers(t *testing.T) {
-	p := newPlaces(func() int { return 4 })
-	all := crowd(p, "::1", "::1", "::1", "::1", "::1", "::1", "::1", "::1")
-	for _, c := range all {
-		c.become(kindServing)
-	}
-	if _, ok := p.enter(&conn{}); ok {
-		t.Error("a place where there is none")
-	}
-	all[3].state.Store(int64(state((now()-int64(strangerTime))*int64(kinds) + int64(kindServing))))
-	if other, ok := p.enter(&conn{}); !ok || other != all[3] || !other.evicted() {
-		t.Error("the one that does not take its answer stays")
-	}
-	if all[3].become(kindServing) {
-		t.Error("it is served all the same")
-	}
-}
-
-// TestDemoted: a caller whose request is refused becomes a stranger again, and
-// its place is free.
-func TestDemoted(t *testing.T) {
-	p := newPlaces(func() int { return 1 })
-	all := crowd(p, "::1", "::2")
-	if err := all[0].letIn("one", 2); err != nil {
-		t.Fatal(err)
-	}
-	all[0].become(kindServing)
-	if err := all[1].letIn("two", 2); !errors.Is(err, errCrowded) {
-		t.Errorf("beside one that is served: %v", err)
-	}
-	all[0].keepOut()
-	if err := all[1].letIn("two", 2); err != nil {
-		t.Errorf("in the place of one that was refused: %v", err)
-	}
-	if err := all[1].letIn("three", 2); err != nil || all[1].owner.key != "three" {
-		t.Errorf("with another key: %v, %+v", err, all[1].owner)
-	}
-	for _, c := range all {
-		_ = c.Close()
-	}
-	if len(p.all())+len(p.owned)+len(p.keyed) != 0 {
-		t.Errorf("something is left: %+v", p)
-	}
-}
-
-func TestPlacesFor(t *testing.T) {
-	for _, descriptors := range []int{1, 5, 9, 20, 24, 40, 312, 1 << 20} {
-		most := PlacesFor(descriptors)
-		if most < 1 || descriptors > leastLobby && most+lobbyOf(most) > descriptors {
-			t.Errorf("%d descriptors: %d callers and %d strangers", descriptors, most, lobbyOf(most))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -117,6 +118,21 @@ func appendProblem(dst []byte, status int, code, detail string) []byte {
 	dst = append(dst, `,"detail":`...)
 	dst = wire.AppendString(dst, detail)
 	return append(dst, '}')
+}
+
+// Answers to connections that no request came over.
+var (
+	answerFull = responseOf(503, codeTooManyConns, "the control port is at its connection limit (control-max-conns) and no connection could make room", "Retry-After: 1\r\n")
+
+	answerPlaintext = responseOf(400, codeBadRequest, "this port speaks TLS: use https", "")
+)
+
+// responseOf is a whole response with a problem, with additional header fields.
+// It ends its connection.
+func responseOf(status int, code, detail, fields string) []byte {
+	body := appendProblem(nil, status, code, detail)
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n%s",
+		status, fasthttp.StatusMessage(status), problemType, len(body), fields, body)
 }
 
 // fail answers with an error.

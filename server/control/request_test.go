@@ -45,8 +45,6 @@ func request(c net.Conn, method, path, body string) *fasthttp.RequestCtx {
 	return ctx
 }
 
-func fasthttpState(n int) fasthttp.ConnState { return fasthttp.ConnState(n) }
-
 // streamRequest requests all clients as NDJSON.
 func (p *port) streamRequest() *http.Request {
 	req, err := http.NewRequest("GET", p.base+"/v1/clients", nil)

@@ -14,8 +14,10 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/internal/callers"
 	"castgate/server/gateway"
 	"castgate/server/internal/audit"
+	"castgate/server/internal/listen"
 	"castgate/server/internal/pemfile"
 )
 
@@ -36,6 +38,7 @@ type Server struct {
 	routes  *router
 	metrics *metrics
 	tls     *pemfile.Watched[tls.Config] // holds nil without Config.TLS
+	settle  time.Duration                // of the listener, see listen.Settle
 	// document is the OpenAPI document.
 	document []byte
 	// base ends when Shutdown begins; requests that wait end with it.
@@ -43,17 +46,15 @@ type Server struct {
 	cancel context.CancelFunc
 
 	// Constant after Listen.
-	listener *listener
-	gate     *gate // of listener
-	exposed  bool  // other hosts can reach the port
-	local    bool  // over TCP, and other hosts cannot reach it
+	listener *callers.Listener
+	exposed  bool // other hosts can reach the port
+	local    bool // over TCP, and other hosts cannot reach it
 
 	leaving  atomic.Bool // each answer ends its connection
 	serving  atomic.Bool
 	access   atomic.Pointer[access]
 	limits   atomic.Pointer[Limits]
 	audit    *audit.Log
-	callers  callers
 	reloads  reloads
 	calls    sync.Pool // of *call
 	panicked atomic.Uint64
@@ -66,11 +67,10 @@ func New(gw gateway.Gateway, c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, gateway: gw, log: c.Logger, audit: audit.New(c.Audit), routes: newRouter()}
+	s := &Server{config: c, gateway: gw, log: c.Logger, audit: audit.New(c.Audit), routes: newRouter(), settle: listen.Settle}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.callers.audit = s.audit
 	s.reloads.turn = make(chan struct{}, 1)
 	s.reloads.last.Store(time.Now().UnixNano())
 	s.access.Store(newAccess(c.Access))
@@ -124,7 +124,18 @@ func (q quiet) Printf(format string, args ...any) {
 // Listen binds the address. The error is one line that names the address, or a
 // *setting.Error. Connections wait until Serve accepts them.
 func (s *Server) Listen() error {
-	ln, err := s.listenOn(s.config.Listen)
+	ln, err := callers.Listen(s.config.Listen, callers.Config{
+		ReusePort: s.config.ReusePort,
+		Passed:    s.config.Passed,
+		Most:      func() int { return s.limits.Load().MaxConns },
+		Allows:    func(a netip.Addr) bool { return s.access.Load().allows(a) },
+		Settle:    s.settle,
+		TLS:       s.tls,
+		Audit:     s.audit,
+		Full:      answerFull,
+		Plaintext: answerPlaintext,
+		Log:       s.log,
+	})
 	if err != nil {
 		return fmt.Errorf("cannot listen for the control API on %s: %w", s.config.Listen, err)
 	}
@@ -136,9 +147,7 @@ func (s *Server) Listen() error {
 		_ = ln.Close()
 		return s.config.errExposed()
 	}
-	s.gate = ln
-	s.listener = newListener(newSecuring(steadying{ln}, s.tls, &s.callers), func() int { return s.limits.Load().MaxConns }, s.log)
-	s.listener.allows = func(a netip.Addr) bool { return s.access.Load().allows(a) }
+	s.listener = ln
 	return nil
 }
 
@@ -169,8 +178,8 @@ func (s *Server) Leave() { s.leaving.Store(true) }
 // process may listen on the same address (ReusePort, fd:NAME), which then gets
 // new connections. Open ones are served until Shutdown.
 func (s *Server) HandOver() {
-	if s.gate != nil && s.gate.common && s.serving.Load() {
-		s.gate.leave()
+	if s.listener != nil && s.serving.Load() {
+		s.listener.HandOver()
 	}
 }
 
@@ -183,21 +192,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	s.leaving.Store(true)
-	since := now()
-	if s.serving.Load() {
-		s.gate.leave()
-		s.gate.left(ctx)
-	}
-	_ = s.listener.Close() // fasthttp learns of it only once Serve runs
-	s.listener.closeSilent(since)
-	late := time.AfterFunc(strangerTime, func() { s.listener.closeSilent(now()) })
-	defer late.Stop()
+	stop := s.listener.Leave(ctx, s.serving.Load()) // fasthttp learns of it only once Serve runs
+	defer stop()
 	err := s.http.ShutdownWithContext(ctx)
 	if errors.Is(err, net.ErrClosed) {
 		err = nil
 	}
 	if err != nil {
-		s.listener.closeAll()
+		s.listener.Abort()
 	}
 	s.audit.Flush()
 	return err

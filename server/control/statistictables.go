@@ -3,6 +3,7 @@ package control
 import (
 	"time"
 
+	"castgate/server/control/internal/callers"
 	"castgate/server/gateway"
 )
 
@@ -193,11 +194,6 @@ var portStatistics = described([]statistic[*Server]{
 	{metric: "last_reload_success",
 		help: "Whether the last reload was applied; 1 before the first.",
 		read: func(s *Server) any { return !s.reloads.failing.Load() }},
-	{metric: "control_certificates_refused_total", label: "reason", value: "missing",
-		help: "Control connections refused because the caller showed no certificate, or none signed by control-client-ca.",
-		read: func(s *Server) any { return s.callers.missing.Load() }},
-	{metric: "control_certificates_refused_total", label: "reason", value: "wrong",
-		read: func(s *Server) any { return s.callers.wrong.Load() }},
 	{metric: "audit_records_total", label: "result", value: "written",
 		help: "Audit records, by result.",
 		read: func(s *Server) any { return s.audit.Written() }},
@@ -205,24 +201,29 @@ var portStatistics = described([]statistic[*Server]{
 		read: func(s *Server) any { return s.audit.Lost() }},
 })
 
-// listenerStatistics are those of the port once it listens.
-var listenerStatistics = described([]statistic[*listener]{
+// callerStatistics are those of its connections.
+var callerStatistics = described([]statistic[*callers.Counts]{
 	{metric: "control_connections",
 		help: "Open connections of the control port.",
-		read: func(l *listener) any { return l.places.size() }},
+		read: func(n *callers.Counts) any { return n.Callers + n.Strangers }},
 	{metric: "control_idle_closed_total",
 		help: "Control connections closed to make room for others.",
-		read: func(l *listener) any { return l.places.madeRoom.Load() }},
+		read: func(n *callers.Counts) any { return n.MadeRoom }},
 	{metric: "control_crowded_total",
 		help: "Requests refused because all caller connections were busy, or the caller had its share of them.",
-		read: func(l *listener) any { return l.places.crowded.Load() }},
+		read: func(n *callers.Counts) any { return n.Crowded }},
 	{metric: "control_denied_total",
 		help: "Control connections closed because control-allow does not contain their address.",
-		read: func(l *listener) any { return l.denied.Load() }},
+		read: func(n *callers.Counts) any { return n.Denied }},
 	{metric: "control_refused_total",
 		help: "Control connections refused because there was no room.",
-		read: func(l *listener) any { return l.refused.Load() }},
+		read: func(n *callers.Counts) any { return n.Refused }},
 	{metric: "control_accept_errors_total",
 		help: "Errors of accept on the control port; each is retried.",
-		read: func(l *listener) any { return l.failed.Load() }},
+		read: func(n *callers.Counts) any { return n.Failed }},
+	{metric: "control_certificates_refused_total", label: "reason", value: "missing",
+		help: "Control connections refused because the caller showed no certificate, or none signed by control-client-ca.",
+		read: func(n *callers.Counts) any { return n.Missing }},
+	{metric: "control_certificates_refused_total", label: "reason", value: "wrong",
+		read: func(n *callers.Counts) any { return n.Wrong }},
 })

@@ -1,6 +1,7 @@
-package control
+package callers
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -9,44 +10,40 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"castgate/server/internal/quota"
 )
 
-// kind is what a connection is doing.
-type kind int64
+// Kind is what a connection is doing.
+type Kind int64
 
 const (
-	kindNew     kind = iota // no byte received
-	kindReading             // receiving a request
-	kindServing             // a request is being executed or answered
-	kindIdle                // waits for a request, or lingers after the answer
-	kindEvicted             // closed to make room or for a shutdown
+	New     Kind = iota // no byte received
+	Reading             // receiving a request
+	Serving             // a request is being executed or answered
+	Idle                // waits for a request, or lingers after the answer
+	Evicted             // closed to make room or for a shutdown
 	kinds
 )
 
 // state is a kind and when it began.
 type state int64
 
-func stateOf(k kind) state { return state(now()*int64(kinds) + int64(k)) }
+func stateOf(k Kind) state { return state(now()*int64(kinds) + int64(k)) }
 
-func (s state) kind() kind   { return kind(s % state(kinds)) }
+func (s state) kind() Kind   { return Kind(s % state(kinds)) }
 func (s state) since() int64 { return int64(s / state(kinds)) }
 
-// conn is a control connection that has a place.
-type conn struct {
+// Conn is a connection that has a place.
+type Conn struct {
 	net.Conn
-	listener *listener
+	listener *Listener
 	addr     netip.Addr   // of the peer; not valid for a unix socket
 	state    atomic.Int64 // a state
 	owner    owner        // guarded by places.mu; of a caller's connection
 	// asked is the owner of the last request, "" while the connection is a
 	// stranger's. It belongs to the goroutine that serves the connection.
-	asked string
-	// linger makes Close read on for a moment: closing with unread bytes would
-	// reset the connection and could destroy the answer.
-	linger atomic.Bool
+	asked  string
+	linger atomic.Bool // see Linger
 	once   sync.Once
 }
 
@@ -56,11 +53,12 @@ var started = time.Now().Add(-time.Second)
 // now is the unit of states: nanoseconds since started.
 func now() int64 { return int64(time.Since(started)) }
 
-// become changes what the connection is doing, unless it was evicted.
-func (c *conn) become(k kind) bool {
+// Become changes what the connection is doing, unless it was evicted. It may be
+// called from any goroutine.
+func (c *Conn) Become(k Kind) bool {
 	for {
 		was := c.state.Load()
-		if state(was).kind() == kindEvicted {
+		if state(was).kind() == Evicted {
 			return false
 		}
 		if c.state.CompareAndSwap(was, int64(stateOf(k))) {
@@ -69,24 +67,33 @@ func (c *conn) become(k kind) bool {
 	}
 }
 
-// trackState is fasthttp's ConnState hook.
-func trackState(nc net.Conn, s fasthttp.ConnState) {
-	c, ok := nc.(*conn)
-	if !ok {
-		return
-	}
-	switch s {
-	case fasthttp.StateActive:
-		c.become(kindReading)
-	case fasthttp.StateIdle:
-		c.become(kindIdle)
-	}
+// State is what the connection is doing, and for how long. It may be called from
+// any goroutine.
+func (c *Conn) State() (k Kind, age time.Duration) {
+	s := state(c.state.Load())
+	return s.kind(), time.Duration(now() - s.since())
 }
 
-// letIn records that a caller with the named key, one of so many keys, was
-// authorized. It returns nil, or why the connection cannot be served any
-// longer.
-func (c *conn) letIn(key string, keys int) error {
+// Addr is the IP address of the peer, without zone and with IPv4 unmapped; not
+// valid for a unix socket. It may be called from any goroutine.
+func (c *Conn) Addr() netip.Addr { return c.addr }
+
+// Linger makes Close read on for a moment: closing with unread bytes would reset
+// the connection and could destroy the answer. It may be called from any
+// goroutine.
+func (c *Conn) Linger() { c.linger.Store(true) }
+
+// Why LetIn does not let a caller in.
+var (
+	ErrMadeRoom = errors.New("the connection was closed to make room for another")
+	ErrCrowded  = errors.New("no place is free, or the owner has its share")
+)
+
+// LetIn records that a caller with the named key, one of so many keys, was
+// authorized. It returns nil, or ErrMadeRoom or ErrCrowded: then the connection
+// cannot be served any longer. Only the goroutine that serves the connection may
+// call it.
+func (c *Conn) LetIn(key string, keys int) error {
 	if c.asked == key {
 		return nil
 	}
@@ -105,13 +112,14 @@ func (c *conn) letIn(key string, keys int) error {
 		c.asked = key
 		return nil
 	case c.evicted():
-		return errMadeRoom
+		return ErrMadeRoom
 	}
-	return errCrowded
+	return ErrCrowded
 }
 
-// keepOut records that the request was refused.
-func (c *conn) keepOut() {
+// KeepOut records that the request was refused. Only the goroutine that serves
+// the connection may call it.
+func (c *Conn) KeepOut() {
 	if c.asked != "" {
 		c.asked = ""
 		c.listener.places.demote(c)
@@ -120,7 +128,7 @@ func (c *conn) keepOut() {
 
 // cut closes the connection without TLS's closing alert, which would wait for a
 // peer that does not read.
-func (c *conn) cut() {
+func (c *Conn) cut() {
 	if s, ok := c.Conn.(*secureConn); ok {
 		_ = s.NetConn().Close()
 		return
@@ -130,14 +138,11 @@ func (c *conn) cut() {
 
 // evicted reports whether the connection was closed to make room or for a
 // shutdown.
-func (c *conn) evicted() bool { return state(c.state.Load()).kind() == kindEvicted }
-
-// silent reports whether no byte has been received.
-func (c *conn) silent() bool { return state(c.state.Load()).kind() == kindNew }
+func (c *Conn) evicted() bool { return state(c.state.Load()).kind() == Evicted }
 
 // hasInput reports whether received bytes are unread: closing the connection
 // would reset it.
-func (c *conn) hasInput() bool {
+func (c *Conn) hasInput() bool {
 	socket := c.Conn
 	if s, ok := socket.(*secureConn); ok {
 		socket = s.NetConn()
@@ -158,18 +163,19 @@ func (c *conn) hasInput() bool {
 	return n > 0
 }
 
-// refused reports whether the caller failed to show a valid certificate.
-func (c *conn) refused() bool {
+// Refused reports whether the caller failed to show a valid certificate. Only
+// the goroutine that serves the connection may call it.
+func (c *Conn) Refused() bool {
 	s, ok := c.Conn.(*secureConn)
 	return ok && s.refused
 }
 
 // Close implements net.Conn. It may be called from any goroutine and more than
 // once.
-func (c *conn) Close() (err error) {
+func (c *Conn) Close() (err error) {
 	c.once.Do(func() {
 		if c.linger.Load() {
-			c.become(kindIdle)
+			c.Become(Idle)
 			_ = c.SetDeadline(time.Now().Add(lingerTimeout))
 			lingerOn(c.Conn)
 		}
@@ -190,11 +196,11 @@ func lingerOn(c net.Conn) {
 // onlyReader hides methods with which io.Copy would splice.
 type onlyReader struct{ io.Reader }
 
-// watch calls gone once the peer has closed or half-closed the connection;
-// input that is already there ends the watch. Nothing else may read meanwhile.
-// stop ends the watch and clears the read deadline: fasthttp sets one for every
-// request.
-func (c *conn) watch(gone func()) (stop func()) {
+// Watch calls gone, on a goroutine of its own, once the peer has closed or
+// half-closed the connection; input that is already there ends the watch.
+// Nothing else may read meanwhile. stop ends the watch and clears the read
+// deadline: the HTTP server must set one for every request.
+func (c *Conn) Watch(gone func()) (stop func()) {
 	sc, ok := c.Conn.(syscall.Conn)
 	if !ok {
 		return func() {}
@@ -223,4 +229,21 @@ func (c *conn) watch(gone func()) (stop func()) {
 		<-done
 		_ = c.SetReadDeadline(time.Time{})
 	}
+}
+
+// addrOf is the IP address of a TCP peer, without zone and with IPv4 unmapped;
+// invalid for other peers.
+func addrOf(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// From names a peer in audit records: its address, or "unix".
+func From(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		return tcp.String()
+	}
+	return "unix"
 }

@@ -1,4 +1,4 @@
-package control
+package callers
 
 import (
 	"context"
@@ -21,7 +21,7 @@ type gate struct {
 	net.Listener               // opened by listen or listen.Passed
 	common       bool          // another process may also listen here
 	inherited    bool          // waiting connections are left to the next process
-	settle       time.Duration // see listen.Settle
+	settle       time.Duration // see Config.Settle
 	remove       func()        // of the file of a unix socket
 	path         net.Addr      // of that file, if it differs from the bound address
 
@@ -36,7 +36,7 @@ type gate struct {
 }
 
 func newGate(ln net.Listener) *gate {
-	return &gate{Listener: ln, settle: listen.Settle, remove: func() {}, emptied: make(chan struct{}), closed: make(chan struct{})}
+	return &gate{Listener: ln, remove: func() {}, emptied: make(chan struct{}), closed: make(chan struct{})}
 }
 
 // Addr is the address that callers connect to. It may be called from any

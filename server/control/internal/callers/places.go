@@ -1,4 +1,4 @@
-package control
+package callers
 
 import (
 	"sync"
@@ -22,8 +22,8 @@ const (
 // lobbyOf is the number of places for strangers beside so many for callers.
 func lobbyOf(most int) int { return max(most/2, leastLobby) }
 
-// PlacesFor is the largest Config.MaxConns, at least 1, for which that many
-// descriptors suffice: strangers need some too.
+// PlacesFor is the largest number of places for callers, at least 1, for which
+// that many descriptors suffice: strangers need some too.
 func PlacesFor(descriptors int) int {
 	if most := descriptors * 2 / 3; most >= 2*leastLobby {
 		return most
@@ -47,8 +47,8 @@ type places struct {
 	most func() int // callers
 
 	mu      sync.Mutex
-	callers map[*conn]struct{} // guarded by mu, as all below
-	lobby   map[*conn]struct{}
+	callers map[*Conn]struct{} // guarded by mu, as all below
+	lobby   map[*Conn]struct{}
 	owned   map[owner]int // callers
 	keyed   map[string]int
 
@@ -56,12 +56,12 @@ type places struct {
 }
 
 func newPlaces(most func() int) *places {
-	return &places{most: most, callers: map[*conn]struct{}{}, lobby: map[*conn]struct{}{}, owned: map[owner]int{}, keyed: map[string]int{}}
+	return &places{most: most, callers: map[*Conn]struct{}{}, lobby: map[*Conn]struct{}{}, owned: map[owner]int{}, keyed: map[string]int{}}
 }
 
 // enter admits a stranger, if necessary in the place of another, which the
 // calling goroutine must cut. ok is false if no other can be spared.
-func (p *places) enter(c *conn) (other *conn, ok bool) {
+func (p *places) enter(c *Conn) (other *Conn, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.lobby) >= lobbyOf(p.most()) {
@@ -76,7 +76,7 @@ func (p *places) enter(c *conn) (other *conn, ok bool) {
 // promote makes a stranger a caller. ok is false if there is no place: all are
 // serving requests, or this owner has its share. The calling goroutine must cut
 // others.
-func (p *places) promote(c *conn, o owner, share share) (others []*conn, ok bool) {
+func (p *places) promote(c *Conn, o owner, share share) (others []*Conn, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, here := p.lobby[c]; !here {
@@ -99,7 +99,7 @@ func (p *places) promote(c *conn, o owner, share share) (others []*conn, ok bool
 }
 
 // own records that a caller's connection has a new owner.
-func (p *places) own(c *conn, o owner) {
+func (p *places) own(c *Conn, o owner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, here := p.callers[c]; here {
@@ -109,7 +109,7 @@ func (p *places) own(c *conn, o owner) {
 }
 
 // demote makes a caller a stranger: its last request was refused.
-func (p *places) demote(c *conn) {
+func (p *places) demote(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, here := p.callers[c]; here {
@@ -118,14 +118,14 @@ func (p *places) demote(c *conn) {
 	}
 }
 
-func (p *places) add(c *conn, o owner) {
+func (p *places) add(c *Conn, o owner) {
 	c.owner = o
 	p.callers[c] = struct{}{}
 	p.owned[o]++
 	p.keyed[o.key]++
 }
 
-func (p *places) remove(c *conn) {
+func (p *places) remove(c *Conn) {
 	if _, here := p.callers[c]; !here {
 		delete(p.lobby, c)
 		return
@@ -140,7 +140,7 @@ func (p *places) remove(c *conn) {
 }
 
 // leave removes a connection that has ended.
-func (p *places) leave(c *conn) {
+func (p *places) leave(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.remove(c)
@@ -148,7 +148,7 @@ func (p *places) leave(c *conn) {
 
 // spare removes the connection that can best be spared, strangers first; nil if
 // there is none. The calling goroutine must cut it.
-func (p *places) spare() *conn {
+func (p *places) spare() *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.spareStranger(); c != nil {
@@ -159,34 +159,34 @@ func (p *places) spare() *conn {
 
 // spareStranger removes a stranger: of the address that has the most, the one
 // longest in its state.
-func (p *places) spareStranger() *conn {
+func (p *places) spareStranger() *Conn {
 	at := now()
 	of := map[uint64]int{} // by network
 	for c := range p.lobby {
 		of[quota.Network(c.addr)]++
 	}
-	return p.evict(p.lobby, func(c *conn, s state) (rank, bool) {
+	return p.evict(p.lobby, func(c *Conn, s state) (rank, bool) {
 		k := s.kind()
-		return rank{owned: of[quota.Network(c.addr)], since: s.since()}, k != kindEvicted && (k != kindServing || at-s.since() >= int64(strangerTime))
+		return rank{owned: of[quota.Network(c.addr)], since: s.since()}, k != Evicted && (k != Serving || at-s.since() >= int64(strangerTime))
 	})
 }
 
 // spareCaller removes a caller: one in the middle of a request before an idle
 // one, of the owner that has the most. With own it must be the owner's own, or
 // its key's if that is what is exhausted.
-func (p *places) spareCaller(o owner, share share, own bool) *conn {
+func (p *places) spareCaller(o owner, share share, own bool) *Conn {
 	at := now()
-	return p.evict(p.callers, func(c *conn, s state) (rank, bool) {
+	return p.evict(p.callers, func(c *Conn, s state) (rank, bool) {
 		if own && (c.owner.key != o.key || share.byAddress && c.owner.network != o.network) {
 			return rank{}, false
 		}
 		r := rank{owned: p.owned[c.owner], since: s.since()}
 		switch k := s.kind(); {
-		case k == kindReading && at-s.since() >= int64(halfTime):
+		case k == Reading && at-s.since() >= int64(halfTime):
 			r.class = 2
-		case k == kindIdle:
+		case k == Idle:
 			r.class = 1
-		case k != kindReading: // it serves a request
+		case k != Reading: // it serves a request
 			return rank{}, false
 		}
 		return r, true
@@ -211,9 +211,9 @@ func (r *rank) above(o *rank) bool {
 
 // evict removes the connection that ranks highest, unless its state changes
 // meanwhile.
-func (p *places) evict(from map[*conn]struct{}, ranked func(*conn, state) (rank, bool)) *conn {
+func (p *places) evict(from map[*Conn]struct{}, ranked func(*Conn, state) (rank, bool)) *Conn {
 	for range len(from) {
-		var best *conn
+		var best *Conn
 		var top rank
 		var was state
 		for c := range from {
@@ -225,7 +225,7 @@ func (p *places) evict(from map[*conn]struct{}, ranked func(*conn, state) (rank,
 		if best == nil {
 			return nil
 		}
-		if best.state.CompareAndSwap(int64(was), int64(stateOf(kindEvicted))) {
+		if best.state.CompareAndSwap(int64(was), int64(stateOf(Evicted))) {
 			p.remove(best)
 			p.madeRoom.Add(1)
 			return best
@@ -235,10 +235,10 @@ func (p *places) evict(from map[*conn]struct{}, ranked func(*conn, state) (rank,
 }
 
 // all are the open connections.
-func (p *places) all() []*conn {
+func (p *places) all() []*Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make([]*conn, 0, len(p.callers)+len(p.lobby))
+	all := make([]*Conn, 0, len(p.callers)+len(p.lobby))
 	for c := range p.callers {
 		all = append(all, c)
 	}
@@ -253,10 +253,4 @@ func (p *places) count() (callers, strangers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.callers), len(p.lobby)
-}
-
-// size is the number of connections that have a place.
-func (p *places) size() int {
-	callers, strangers := p.count()
-	return callers + strangers
 }

@@ -1,4 +1,4 @@
-package control
+package callers
 
 import (
 	"crypto/tls"
@@ -11,16 +11,16 @@ import (
 	"castgate/server/internal/audit"
 )
 
-// callers counts and audits connections that fail to show a valid client
+// certificates counts and audits connections that fail to show a valid client
 // certificate where one is required, as is done for requests without a valid
 // key.
-type callers struct {
+type certificates struct {
 	audit          *audit.Log
 	missing, wrong atomic.Uint64
 }
 
 // refuse reports whether a TLS handshake failed for that reason.
-func (c *callers) refuse(from net.Addr, err error) bool {
+func (c *certificates) refuse(from net.Addr, err error) bool {
 	code, count := "", &c.wrong
 	var verification *tls.CertificateVerificationError
 	switch text := err.Error(); { // two errors of crypto/tls have no type
@@ -33,7 +33,7 @@ func (c *callers) refuse(from net.Addr, err error) bool {
 	}
 	count.Add(1)
 	if c.audit.On() {
-		c.audit.Refused("-", fromOf(from), slog.String("request", "none"), slog.String("code", code))
+		c.audit.Refused("-", From(from), slog.String("request", "none"), slog.String("code", code))
 	}
 	return true
 }

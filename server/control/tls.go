@@ -2,10 +2,7 @@ package control
 
 import (
 	"crypto/tls"
-	"errors"
 	"log/slog"
-	"net"
-	"time"
 
 	"castgate/server/internal/pemfile"
 	"castgate/server/setting"
@@ -85,71 +82,4 @@ func (s *Server) SetTLS(t TLS) (undo func(), err error) {
 		}
 		return t.load(s.log)
 	}})
-}
-
-// securing makes the connections of a listener speak TLS while files are
-// configured.
-type securing struct {
-	net.Listener
-	tls     *pemfile.Watched[tls.Config]
-	callers *callers
-	// shared holds the ticket keys, which are common to all connections and
-	// rotate daily; all else comes from tls when a handshake begins.
-	shared *tls.Config
-}
-
-func newSecuring(ln net.Listener, t *pemfile.Watched[tls.Config], c *callers) *securing {
-	return &securing{Listener: ln, tls: t, callers: c, shared: &tls.Config{
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.Now(), nil },
-	}}
-}
-
-// Accept implements net.Listener.
-func (l *securing) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil || l.tls.Now() == nil {
-		return c, err
-	}
-	return &secureConn{Conn: tls.Server(c, l.shared), callers: l.callers}, nil
-}
-
-// secureConn is a connection that also answers peers that do not speak TLS.
-type secureConn struct {
-	*tls.Conn
-	callers *callers
-	refused bool // for lack of a valid certificate
-}
-
-var answerPlaintext = func() []byte {
-	const status = 400
-	return appendResponse(nil, status, appendProblem(nil, status, codeBadRequest, "this port speaks TLS: use https"), "")
-}()
-
-// Read implements net.Conn.
-func (c *secureConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err == nil {
-		return n, nil
-	}
-	if !c.refused && c.callers != nil {
-		c.refused = c.callers.refuse(c.RemoteAddr(), err)
-	}
-	var header tls.RecordHeaderError
-	if errors.As(err, &header) && header.Conn != nil && isMethod(header.RecordHeader) {
-		_ = header.Conn.SetDeadline(time.Now().Add(lingerTimeout))
-		if _, err := header.Conn.Write(answerPlaintext); err == nil {
-			lingerOn(header.Conn)
-		}
-	}
-	return n, err
-}
-
-// isMethod reports whether the first bytes look like an HTTP request.
-func isMethod(b [5]byte) bool {
-	for _, c := range b[:3] {
-		if c < 'A' || c > 'Z' {
-			return false
-		}
-	}
-	return true
 }

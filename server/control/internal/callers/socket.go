@@ -1,4 +1,4 @@
-package control
+package callers
 
 import (
 	"context"
@@ -17,28 +17,28 @@ import (
 // socketMode lets the process's group use the control socket.
 const socketMode = 0o660
 
-// listenOn opens host:port, unix:/path or fd:NAME. A stale socket file is
-// removed; one in use is an error or, with reusePort, taken over.
-func (s *Server) listenOn(address string) (*gate, error) {
+// open opens host:port, unix:/path or fd:NAME. A stale socket file is removed;
+// one in use is an error or, with ReusePort, taken over.
+func open(address string, c *Config) (*gate, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		return listenUnix(path, s.config.ReusePort)
+		return listenUnix(path, c.ReusePort)
 	}
 	var ln *listen.Listener
 	var err error
-	passed := listen.Passed(s.config.Passed)
+	passed := listen.Passed(c.Passed)
 	if _, ok := listen.Name(address); ok {
 		ln, err = passed.Open(address)
 	} else {
-		ln, err = listen.TCP(address, listen.Options{ReusePort: s.config.ReusePort, Prepare: keepLittleUnsent})
+		ln, err = listen.TCP(address, listen.Options{ReusePort: c.ReusePort, Prepare: keepLittleUnsent})
 	}
 	if err != nil {
 		return nil, cause(err)
 	}
 	if ln.Taken {
-		s.log.Warn("another process listens on this address too; each control connection goes to one of the two until one stops (reuse-port)", "control", address)
+		c.Log.Warn("another process listens on this address too; each control connection goes to one of the two until one stops (reuse-port)", "control", address)
 	}
 	g := newGate(ln.Listener)
-	g.common, g.inherited = ln.Common, ln.Inherited
+	g.common, g.inherited, g.settle = ln.Common, ln.Inherited, c.Settle
 	return g, nil
 }
 
