@@ -29,7 +29,7 @@ var buildFloor = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	// What the tests build and run.
-	_ = wstest.SeeSources("rivals", "./...") // where its modules can't be had, it is skipped
+	_ = wstest.SeeSources("rivals", "./...") // skipped if its modules are unavailable
 	if err := wstest.SeeSources("..", "./cmd/castgate", "./bench/floor"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// onFloor is a bench that needs no building.
+// onFloor is a bench that builds nothing.
 func onFloor(t *testing.T, o Options) *bench {
 	t.Helper()
 	binary, err := buildFloor()
@@ -51,13 +51,13 @@ func onFloor(t *testing.T, o Options) *bench {
 	return &bench{Options: o, result: newResult(o), binaries: map[string]string{Floor: binary, "rival": "/bin/false"}}
 }
 
-// tiny are options with which every phase of a scenario is gone through.
+// tiny are options that run every phase of a scenario briefly.
 func tiny(servers ...string) Options {
 	o := Defaults()
 	o.Root, o.Servers = "..", servers
 	o.Rounds, o.Clients, o.IdleClients = 1, 50, 50
 	o.Warmup, o.Measure, o.Idle = 20*time.Millisecond, 100*time.Millisecond, 10*time.Millisecond
-	o.MaxForeign = 1 // times are not what is tested
+	o.MaxForeign = 1 // times are not tested
 	return o
 }
 
@@ -151,8 +151,8 @@ func named(t *testing.T, name string) *scenario {
 	return &scenarios[i]
 }
 
-// What was measured while others used the processor is measured again, and
-// counts in the end only for want of better, which the result says.
+// A disturbed measurement is repeated, and counts in the end only if there is
+// no better one, which the result then says.
 func TestDisturbed(t *testing.T) {
 	o := tiny(Floor)
 	o.Rounds, o.MaxForeign = 2, -1
@@ -166,7 +166,7 @@ func TestDisturbed(t *testing.T) {
 	}
 }
 
-// A server that fails is told of, and the others are measured all the same.
+// A server that fails is reported, and the others are still measured.
 func TestFaults(t *testing.T) {
 	known := candidates
 	defer func() { candidates = known }()
@@ -189,7 +189,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// What is asked for in vain is no failure.
+// A scenario that no server takes part in is no failure.
 func TestScenarioForNobody(t *testing.T) {
 	o := tiny(Noop)
 	o.Scenarios = []string{"memory"}
@@ -217,7 +217,7 @@ func TestOptionsRefused(t *testing.T) {
 	}
 }
 
-// script is a server that is none.
+// script is a program that pretends to be a server.
 func script(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "server")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// bindings is a control port that takes every binding it is asked for.
+// bindings is a control port that accepts every bind.
 type bindings struct {
 	mu    sync.Mutex
 	sizes []int // of batches
@@ -46,7 +46,8 @@ func startBindings(t *testing.T) (*bindings, []*caller) {
 	return f, callers
 }
 
-// All that arrive are bound, those before and those while it binds, in batches.
+// All connections that arrive are bound, those before and those during the
+// binding, in batches.
 func TestBinderBindsAll(t *testing.T) {
 	f, callers := startBindings(t)
 	b := newBinder(7)

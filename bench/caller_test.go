@@ -12,8 +12,8 @@ import (
 	"castgate/loadtest"
 )
 
-// answers is a control port that reads one request and says what it is told to,
-// byte by byte if so wanted.
+// answers is a control port that reads one request and sends a text, byte by
+// byte if slowly is set.
 func answers(t *testing.T, text string, slowly bool) (*caller, <-chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -87,7 +87,7 @@ func TestBatchReplies(t *testing.T) {
 	const good, busy = `{"status":200,"body":{"kicked":0}}`, `{"status":503,"problem":{"code":"busy"}}`
 	for _, tt := range []struct {
 		replies string
-		refused string // a letter for each: y or n
+		refused string // one letter per command: y or n
 		fault   string
 	}{
 		{good + "," + good, "", ""},

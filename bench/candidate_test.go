@@ -55,7 +55,7 @@ func TestRivalsDeliver(t *testing.T) {
 	}
 }
 
-// A rival that can't be had is told of, and the others are measured.
+// A rival that is unavailable is reported, and the others are measured.
 func TestRivalSkipped(t *testing.T) {
 	gone := candidate{name: "gone", module: ".", source: "./nonesuch", prepare: command()}
 	candidates = append(candidates, gone)
@@ -82,7 +82,8 @@ func TestBuildFails(t *testing.T) {
 	if _, err := build(t.Context(), "..", t.TempDir(), "unheard-of"); err == nil || errors.As(err, &skip) {
 		t.Errorf("an unknown name: %v", err)
 	}
-	// Nothing to build from: castgate is no rival that could be skipped.
+	// There is nothing to build from: castgate is not a rival that could be
+	// skipped.
 	if _, err := build(t.Context(), t.TempDir(), t.TempDir(), Castgate); err == nil || errors.As(err, &skip) {
 		t.Errorf("castgate: %v", err)
 	}

@@ -8,8 +8,8 @@ import (
 	"castgate/loadtest"
 )
 
-// A push that did not reach exactly its client is noticed; one refused for
-// want of room is counted and tried no more.
+// A push that did not reach exactly its client is noticed; one refused for lack
+// of room is counted and not repeated.
 func TestPusherLooksAtAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		status         int

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Every row of the cost table is there, and is what it says: nothing is lost,
-// TLS is TLS, and what is to be compressed is shorter.
+// Every row of the cost table is present and correct: nothing is lost, TLS is
+// used, and compressed messages are shorter.
 func TestCost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures with real programs")
@@ -62,8 +62,8 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// Variants are another one's program and can't be asked for; what goes wrong
-// with them is the fault of that one.
+// Variants use another server's program and cannot be requested; their faults
+// are that server's.
 func TestVariants(t *testing.T) {
 	for _, v := range variants {
 		if slices.Contains(Servers, v.name) || find(v.name) == nil || programOf(v.name) != v.of || isRival(v.name) != isRival(v.of) {

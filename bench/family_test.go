@@ -35,9 +35,9 @@ func familyOf(t *testing.T, text string) family {
 	return family{loadtest.Process{PID: cmd.Process.Pid}}
 }
 
-// What children cost counts, and that of their children.
+// The cost of children counts, and that of their children.
 func TestFamily(t *testing.T) {
-	// A shell, one in it that has used the processor, and a child of that.
+	// A shell, a child that has used the processor, and a child of that.
 	f := familyOf(t, `exec 3<&0
 		(i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; cat <&3 & echo ready; cat <&3) &
 		cat`)

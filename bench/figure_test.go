@@ -37,7 +37,7 @@ func TestCollect(t *testing.T) {
 	if len(figures) != 6 {
 		t.Fatalf("%d figures: %+v", len(figures), figures)
 	}
-	// The ratio is that of each round, not that of the medians.
+	// The ratio is computed within each round, not from the medians.
 	ratio := figures[5]
 	if ratio.Server != "castgate / floor" || ratio.Unit != "×" || ratio.Median != 0.25 || ratio.Min != 0.1 || ratio.Max != 0.5 || !slices.Equal(ratio.Rounds, []float64{0.25, 0.5, 0.1}) {
 		t.Errorf("%+v", ratio)
@@ -47,7 +47,7 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// Every server is compared with what it has to be compared with.
+// Every server is compared with its baseline.
 func TestRatios(t *testing.T) {
 	var round samples
 	for server, value := range map[string]float64{Floor: 2, "other": 5, Castgate: 3} {
@@ -94,7 +94,7 @@ func TestQuantity(t *testing.T) {
 	}
 }
 
-// The table has servers side by side, whatever the order they were measured in.
+// The table has servers side by side, in whatever order they were measured.
 func TestTableOrder(t *testing.T) {
 	var round samples
 	for _, server := range []string{Castgate, Floor} {

@@ -11,7 +11,7 @@ import (
 	"castgate/loadtest"
 )
 
-// A frame put together here is one to castgate's codec.
+// A frame built here is valid for castgate's codec.
 func TestInnerFrame(t *testing.T) {
 	for _, tt := range []struct{ ext, body string }{{"", ""}, {`["u"]`, "hello"}, {"x", string(make([]byte, 70_000))}} {
 		b := appendInner([]byte("before"), cmdSendToUID, []byte(tt.ext), []byte(tt.body))[len("before"):]
@@ -25,7 +25,7 @@ func TestInnerFrame(t *testing.T) {
 	}
 }
 
-// Each command has a connection of its own, which is closed behind it.
+// Each command has a connection of its own, which is closed after it.
 func TestInnerCaller(t *testing.T) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -61,7 +61,7 @@ func TestInnerCaller(t *testing.T) {
 	}
 }
 
-// Backends go round all targets, together and each in its own order.
+// Backends cycle through all targets together, and each keeps its own order.
 func TestBackendTargets(t *testing.T) {
 	seen := make(map[int]int)
 	for number := range innerCallers {
@@ -118,7 +118,7 @@ func TestInnerBind(t *testing.T) {
 	}
 }
 
-// The ratio of two servers is that of their values of one name.
+// The ratio of two servers is that of their values with the same name.
 func TestAddAgainst(t *testing.T) {
 	var s samples
 	s.add("x", "CPU", Castgate, "ns", 3)

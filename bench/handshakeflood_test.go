@@ -24,7 +24,7 @@ func TestFloods(t *testing.T) {
 	}
 }
 
-// A flood that can't be, or does nothing, is an error.
+// A flood that cannot start, or does nothing, is an error.
 func TestFloodThatFails(t *testing.T) {
 	if _, err := startFlood("/nowhere", "127.0.0.1:1", "hellos"); err == nil {
 		t.Error("no program, no error")

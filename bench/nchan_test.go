@@ -13,7 +13,7 @@ import (
 	"castgate/loadtest"
 )
 
-// answering is nchan's publisher location, with always the same answer.
+// answering is nchan's publisher location, with a fixed answer.
 func answering(t *testing.T, status int, body string) loadtest.Pusher {
 	t.Helper()
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +72,7 @@ func TestPrepareNchan(t *testing.T) {
 	}
 }
 
-// Without nginx in PATH, or anywhere, it is skipped with advice.
+// If nginx is not in PATH or anywhere else, it is skipped with advice.
 func TestNginxMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	path, err := findNginx(t.Context(), "", "")

@@ -2,9 +2,9 @@ package bench
 
 import "testing"
 
-// Out of descriptors castgate keeps its clients and takes new ones afterwards.
-// gnet's engine ends with all of them: if this fails, gnet has changed, and
-// ARCHITECTURE.md with it.
+// Out of descriptors, castgate keeps its clients and accepts new ones
+// afterwards. gnet's engine ends with all of them: if this fails, gnet has
+// changed, and ARCHITECTURE.md must change with it.
 func TestShortage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures with real programs")

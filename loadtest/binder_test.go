@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Whoever has come before and who comes during settle is bound, once.
+// Connections that opened before settle or during it are bound, once.
 func TestBinder(t *testing.T) {
 	g := newGateway(t, false)
 	b := newBinder(controlOf(t, g, nil), 5, 2)
@@ -32,7 +32,8 @@ func TestBinder(t *testing.T) {
 	}
 }
 
-// One the server does not know is an error, unless it may have left again.
+// A client that the server does not know is an error, unless it may have left
+// again.
 func TestBinderRefused(t *testing.T) {
 	g := newGateway(t, false)
 	b := newBinder(controlOf(t, g, nil), 0, 0)
@@ -55,9 +56,8 @@ func TestBinderRefused(t *testing.T) {
 	}
 }
 
-// With boundLater a push to a group is owed from the bind on, or from the
-// first that has come: what was missed before is no loss, what is missed after
-// it is.
+// With boundLater a push to a group is expected from the bind on, or from the
+// first one that arrives: an earlier miss is no loss, a later one is.
 func TestOwedOnceBound(t *testing.T) {
 	g := newGateway(t, false)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 3, Streams: []Kind{Group}, boundLater: true})
@@ -70,12 +70,12 @@ func TestOwedOnceBound(t *testing.T) {
 		st.Commit(0)
 	}
 	push()
-	s.lives.Store(true) // as in churn, where all this is for
+	s.lives.Store(true) // as in churn, which needs all this
 	delivered(t, s)
 	s.bound([]arrival{{0, ids[0]}, {1, "of an earlier life"}})
 	push(0, 2)
 	settle(t, s, 3+2)
-	s.bound([]arrival{{2, ids[2]}}) // the one that has come stays the first
+	s.bound([]arrival{{2, ids[2]}}) // the message that has arrived stays the first
 	push(0)
 	settle(t, s, 3+3)
 	if r := s.Report(); r.Expected != 2+2 || r.Received != 3 || r.Lost != 1 || r.LostOn != 1 {

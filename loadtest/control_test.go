@@ -54,7 +54,7 @@ func TestControlMetric(t *testing.T) {
 	wants(t, err, "/metrics has no nothing")
 }
 
-// The key, the unix socket, and what is said when things go wrong.
+// The key, the unix socket, and the errors when something goes wrong.
 func TestControlAnswers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control")
 	l, err := net.Listen("unix", path)

@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// controlOf serves as much of the control API as Control uses, for a gateway
-// of this test. It answers 503 to every request that refuse says.
+// controlOf serves the part of the control API that Control uses, for a gateway
+// of this test. It answers 503 to every request for which refuse returns true.
 func controlOf(t *testing.T, g *gateway, refuse func(n int64) bool) *Control {
 	return tampered(t, g, refuse, nil)
 }
 
-// tampered is controlOf for a gateway that does with the n-th push, from 1, to
-// its k-th receiver what tamper says: write the messages it answers. A nil
-// tamper writes the message pushed.
+// tampered is controlOf for a gateway that writes the messages that tamper
+// returns for the n-th push, from 1, to its k-th receiver. A nil tamper writes
+// the pushed message.
 func tampered(t *testing.T, g *gateway, refuse func(n int64) bool, tamper func(n int64, k int, message []byte) [][]byte) *Control {
 	t.Helper()
 	var asked atomic.Int64
@@ -55,8 +55,8 @@ func tampered(t *testing.T, g *gateway, refuse func(n int64) bool, tamper func(n
 	return c
 }
 
-// slowMetrics is what castgate says of slow clients, if the gateway is to say
-// so.
+// slowMetrics are castgate's metrics of slow clients, if the gateway reports
+// them.
 func (g *gateway) slowMetrics() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

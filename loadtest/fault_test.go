@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wants checks that an error says certain things.
+// wants checks that an error contains certain texts.
 func wants(t *testing.T, err error, all ...string) {
 	t.Helper()
 	if err == nil {
@@ -40,8 +40,8 @@ func settle(t *testing.T, s *Swarm, n uint64) *Report {
 	return nil
 }
 
-// A server that loses, doubles, reorders, changes or misdirects is caught,
-// and the report says which.
+// A server that loses, duplicates, reorders, changes or misdirects messages is
+// caught, and the report says which.
 func TestBrokenServers(t *testing.T) {
 	for name, c := range map[string]struct {
 		send func(g *gateway, id string, messages [][]byte) (sent int)
@@ -109,7 +109,7 @@ func TestServerDiesInTheMiddle(t *testing.T) {
 	sendAll(g, ids[0], b)
 	g.conn(ids[1]).CloseNow()
 	if err := g.conn(ids[2]).Close(1001, "shutdown"); err != nil {
-		t.Logf("close: %v", err) // our side hangs up at once
+		t.Logf("close: %v", err) // our side closes at once
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -131,7 +131,8 @@ func TestWaitDeliveredGivesUp(t *testing.T) {
 	wants(t, s.WaitDelivered(ctx), "2 of 2 messages have not arrived", "deadline")
 }
 
-// Servers that no connection can be opened to. What they do wrong is said.
+// Servers to which no connection can be opened; the error says what they do
+// wrong.
 func TestOpenFails(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -202,14 +203,15 @@ func TestTooFewOpenFiles(t *testing.T) {
 	if !errors.As(err, &files) {
 		t.Fatalf("%v", err)
 	}
-	// Descriptors of other tests may have gone in between, by a few.
+	// Other tests may have opened or closed a few descriptors meanwhile.
 	if room := int(before.Max) - used - spareFiles; files.Fits < room-8 || files.Fits > room+8 || files.Limit != before.Max {
 		t.Errorf("%+v with %d of %d files in use", files, used, before.Max)
 	}
 	wants(t, err, fmt.Sprintf("leaves room for %d", files.Fits), "ulimit -n")
 }
 
-// What a server says when it closes does not grow the report without end.
+// What a server sends when it closes does not make the report grow without
+// limit.
 func TestTallyIsBounded(t *testing.T) {
 	all := tally{}
 	for i := range 10_000 {

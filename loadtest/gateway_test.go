@@ -23,7 +23,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// gateway is a push server that is not ours: a goroutine per connection over
+// gateway is a push server that is not ours: one goroutine per connection over
 // coder/websocket.
 type gateway struct {
 	t      *testing.T
@@ -37,22 +37,23 @@ type gateway struct {
 	uids     map[string]string   // by client id
 	groups   map[string][]string // by client id
 	from     map[string][]string // client ids by address
-	says     bool                // at /metrics, what it did to slow clients:
+	says     bool                // report at /metrics what it did to slow clients:
 	slowness slowness            // that
 	gone     sync.WaitGroup
 }
 
-// compressMin is from how many bytes on it compresses for those who offer it.
+// compressMin is the smallest message that it compresses for clients that offer
+// that.
 const compressMin = 100
 
-// greeting is what a client may say to be welcomed.
+// greeting is what a client may send to be welcomed.
 const greeting = `{"connect":{}}`
 
 func newGateway(t *testing.T, noInit bool) *gateway {
 	return startGateway(t, noInit, func(s *httptest.Server) { s.Start() })
 }
 
-// newSecureGateway speaks TLS, and returns what its clients have to trust.
+// newSecureGateway speaks TLS, and returns what its clients must trust.
 func newSecureGateway(t *testing.T) (*gateway, *tls.Config) {
 	g := startGateway(t, false, func(s *httptest.Server) { s.StartTLS() })
 	trust := &tls.Config{RootCAs: x509.NewCertPool()}
@@ -63,7 +64,7 @@ func newSecureGateway(t *testing.T) (*gateway, *tls.Config) {
 func startGateway(t *testing.T, noInit bool, start func(*httptest.Server)) *gateway {
 	g := &gateway{t: t, noInit: noInit, conns: map[string]*websocket.Conn{}, uids: map[string]string{}, groups: map[string][]string{}, from: map[string][]string{}}
 	server := httptest.NewUnstartedServer(g)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what some tests are about
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // some tests are about failed handshakes
 	start(server)
 	g.server = server
 	g.url = "ws" + strings.TrimPrefix(server.URL, "http") + "/push?x=1"
@@ -107,7 +108,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *gateway) write(id string, b []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	// A client that has gone is what some tests are about.
+	// Some tests are about clients that have left.
 	if conn := g.conn(id); conn != nil {
 		_ = conn.Write(ctx, websocket.MessageText, b)
 	}
@@ -121,7 +122,7 @@ func (g *gateway) forget(id string) {
 	delete(g.groups, id)
 }
 
-// bind is false for a client that is not there.
+// bind returns false for a client that is not connected.
 func (g *gateway) bind(id, uid string, groups []string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -132,7 +133,7 @@ func (g *gateway) bind(id, uid string, groups []string) bool {
 	return true
 }
 
-// targets lists the clients that a query of /v1/push/raw is for.
+// targets lists the clients of a query of /v1/push/raw.
 func (g *gateway) targets(q url.Values) []string {
 	if q.Get("all") == "1" {
 		return g.all()
@@ -165,7 +166,7 @@ func (g *gateway) all() []string {
 	return ids
 }
 
-// rawServer accepts TCP connections and hands each to serve.
+// rawServer accepts TCP connections and passes each to serve.
 func rawServer(t *testing.T, serve func(net.Conn)) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -211,8 +212,8 @@ func open(t *testing.T, c Config) *Swarm {
 	return s
 }
 
-// delivered waits until everything committed has come, as long as it takes a
-// busy machine.
+// delivered waits until everything committed has arrived, however long a busy
+// machine takes.
 func delivered(t *testing.T, s *Swarm) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Servers with which no TLS handshake comes about. What is wrong is said.
+// Servers with which no TLS handshake succeeds; the error says what is wrong.
 func TestTLSFails(t *testing.T) {
 	g, trust := newSecureGateway(t)
 	plain := newGateway(t, false)
@@ -61,7 +61,7 @@ func TestTLSFails(t *testing.T) {
 	}
 }
 
-// zeros has no end.
+// zeros is endless.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
@@ -78,8 +78,8 @@ func TestHandshakeGivenUp(t *testing.T) {
 	}
 }
 
-// The port of wss is 443 if the URL has none, and its host is what the
-// certificate has to be for.
+// The port of a wss URL is 443 by default, and its host is the one that the
+// certificate must be valid for.
 func TestResolveSecure(t *testing.T) {
 	for url, want := range map[string]string{"wss://127.0.0.1/x": "127.0.0.1:443 127.0.0.1", "wss://[::1]:7443/": "[::1]:7443 ::1", "ws://127.0.0.1": "127.0.0.1:80 "} {
 		got, err := resolve(t.Context(), url, nil)

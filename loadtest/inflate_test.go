@@ -13,8 +13,8 @@ import (
 	"castgate/codec"
 )
 
-// compressing returns a handshake that offers compression, and hands the
-// connection to serve behind the init message.
+// compressing completes a handshake that agrees on compression, and passes the
+// connection to serve after the init message.
 func compressing(t *testing.T, extension string, serve func(net.Conn)) string {
 	return rawServer(t, func(c net.Conn) {
 		key := readRequest(c)
@@ -36,8 +36,8 @@ func (n nopConn) Write(b []byte) (int, error) { return n.w.Write(b) }
 
 const agreed = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
 
-// Compressed messages that inflate to something too large, or not at all, end
-// the connection, and so does one that nobody has agreed on.
+// Compressed messages that inflate to something too large, or are invalid, end
+// the connection, and so does one without an agreement.
 func TestInflateRefused(t *testing.T) {
 	d := codec.NewDeflater(codec.MinDeflateLevel, 1)
 	bomb := d.Frame(ws.OpText, bytes.Repeat([]byte("0"), 2<<20), codec.MaxWindowBits)
@@ -74,8 +74,8 @@ func TestInflateRefused(t *testing.T) {
 	wants(t, err, "opened 0 of 1", "extension that was not offered")
 }
 
-// Messages of every size come as they were sent, in one frame and in pieces
-// that were cut anywhere.
+// Messages of every size arrive as they were sent, in one frame and in
+// arbitrary fragments.
 func TestInflate(t *testing.T) {
 	d := codec.NewDeflater(codec.MinDeflateLevel, 1)
 	begin := make(chan *Swarm, 1)

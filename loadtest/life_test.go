@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// pushAll sends the next broadcast of stream 0 to the present clients.
+// pushAll sends the next broadcast of stream 0 to the connected clients.
 func pushAll(g *gateway, s *Swarm) {
 	b := s.Stream(0).Append(nil, 0, 64, Now())
 	for _, id := range s.ClientIDs() {
@@ -56,7 +56,8 @@ func TestCutAndReopen(t *testing.T) {
 	}
 }
 
-// Who comes back is owed what is pushed from then on, and a hole is noticed.
+// A reconnected client expects what is pushed from then on, and a gap is
+// noticed.
 func TestLossAfterReopening(t *testing.T) {
 	g := newGateway(t, false)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 2})
@@ -76,7 +77,7 @@ func TestLossAfterReopening(t *testing.T) {
 	defer cancel()
 	wants(t, s.WaitDelivered(ctx), "1 messages have not arrived")
 	wants(t, s.Report().Err(), "1 of 4 messages did not arrive, on 1 connections")
-	pushAll(g, s) // the hole stays, and is known when the life ends
+	pushAll(g, s) // the gap stays, and is counted when the connection ends
 	settle(t, s, 2+2+2+1+2)
 	if err := s.Cut(); err != nil {
 		t.Fatal(err)
@@ -137,7 +138,7 @@ func TestBreak(t *testing.T) {
 	}
 }
 
-// A server that is gone when its clients want to come back.
+// A server that is gone when its clients reconnect.
 func TestReopenFails(t *testing.T) {
 	g := newGateway(t, false)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 3})
@@ -189,7 +190,7 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// A server that wraps payloads, several of them in a message, and waits for a
+// A server that wraps payloads, several in one message, and waits for a
 // greeting.
 func TestGreetingAndUnwrap(t *testing.T) {
 	g := newGateway(t, true)

@@ -44,7 +44,7 @@ func TestListenerOf(t *testing.T) {
 	}
 }
 
-// A socket that several processes listen on has no one to be measured.
+// A socket that several processes listen on identifies no server.
 func TestListenerIsShared(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"castgate/codec"
 )
 
-// Padding of a sequence number is not that of the next, and compresses as is
-// said of it.
+// The padding of a sequence number differs from the next one's, and compresses
+// as documented.
 func TestPadding(t *testing.T) {
 	d := codec.NewDeflater(codec.MinDeflateLevel, 1)
 	for p, bounds := range map[Padding][2]int{Alphabet: {80, 150}, Prices: {280, 440}} {
@@ -28,7 +28,7 @@ func TestPadding(t *testing.T) {
 	}
 }
 
-// What is longer than a round goes on with it, wherever it began.
+// Padding longer than a round repeats it, wherever it began.
 func TestPaddingGoesOn(t *testing.T) {
 	for p := range paddings {
 		round := texts[p]().from(1<<32 - 1)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// pageRecord is a record with everything in it that pages show.
+// pageRecord is a record with everything that pages show.
 func pageRecord() *Record {
 	times := newTimeline(0)
 	rep := &Report{Connections: 1000, Open: 1000, Expected: 3000, Received: 3000, Deaths: map[string]int{}}
@@ -45,8 +45,8 @@ func pageOf(t *testing.T, r *Record) string {
 	return b.String()
 }
 
-// element is the start of one in a page. Texts and attributes have their "<"
-// escaped, so that whatever looks like one is one.
+// element matches the start of an element in a page. Texts and attributes have
+// their "<" escaped, so whatever looks like an element is one.
 var element = regexp.MustCompile(`<([a-zA-Z]+)([^<>]*)>`)
 
 // The page has all charts and all rows of the table, loads nothing and runs
@@ -82,7 +82,7 @@ func TestPage(t *testing.T) {
 	read := html.UnescapeString(text)
 	for line := range strings.Lines(table.String()) {
 		for _, cell := range regexp.MustCompile(`  +`).Split(strings.TrimSpace(line), 2) {
-			// Spaces within a cell of the table are as they were.
+			// Spaces within a cell of the table are unchanged.
 			if !strings.Contains(read, cell) {
 				t.Errorf("the page lacks %q", cell)
 			}
@@ -98,7 +98,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// What the server has sent is text, wherever it shows.
+// What the server has sent is text, wherever it appears.
 func TestPageEscapes(t *testing.T) {
 	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>'`
 	r := pageRecord()
@@ -143,7 +143,7 @@ func TestPageFromJSON(t *testing.T) {
 	}
 }
 
-// A run that ended before anything came has a page too.
+// A run that ended before anything arrived also has a page.
 func TestPageOfNothing(t *testing.T) {
 	r := NewRecord(&Result{Scenario: "idle", Started: time.Now()}, errors.New("nothing listens there"), nil, "")
 	if text := pageOf(t, r); !strings.Contains(text, "nothing listens there") || strings.Contains(text, "<svg") {

@@ -20,7 +20,7 @@ func TestPayloadRoundTrip(t *testing.T) {
 	}
 }
 
-// Every single changed byte is noticed, padding included.
+// Every changed byte is noticed, padding included.
 func TestPayloadChangedByte(t *testing.T) {
 	for _, padding := range []Padding{Alphabet, Prices} {
 		good := AppendPayload(nil, Stamp{Run: 1, Target: Everyone, Seq: 9, Sent: 1 << 40, Size: 200, Padding: padding})
@@ -71,8 +71,8 @@ func TestClockIsMonotonicClock(t *testing.T) {
 	base, _ := readClock()
 	now := Now()
 	later, _ := readClock()
-	// Both readings of clock_gettime enclose Now, give or take the time it
-	// took to tie the two clocks together at the start.
+	// Both readings of clock_gettime enclose Now, within the time it took to
+	// relate the two clocks at the start.
 	const slack = 1e6
 	if now < int64(base)-slack || now > int64(later)+slack {
 		t.Errorf("Now %d is not between %d and %d", now, base, later)

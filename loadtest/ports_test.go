@@ -60,7 +60,8 @@ func TestSearchesPorts(t *testing.T) {
 	}
 }
 
-// Every source goes to every target: else only some of the ports would count.
+// Every source connects to every target: otherwise only some of the ports would
+// count.
 func TestSourcesMeetAllTargets(t *testing.T) {
 	a, b := newGateway(t, false), newGateway(t, false)
 	s := open(t, Config{URLs: []string{a.url, b.url}, Connections: 8, Loops: 2, Sources: mustSources(t, "127.0.0.2-127.0.0.3")})

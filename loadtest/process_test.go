@@ -15,7 +15,7 @@ func TestProcessOfOurOwn(t *testing.T) {
 	if err != nil || busy <= 0 {
 		t.Fatalf("busy %v, %v", busy, err)
 	}
-	// Work until the clock moves; it is the work that must move it.
+	// Work until the clock advances, which it does only because of the work.
 	after, rounds := before, 0
 	for after <= before {
 		rounds++

@@ -33,8 +33,8 @@ func planFor(g *gateway, p Plan, c *Control) Plan {
 	return p
 }
 
-// A gateway that loses, doubles, reorders or changes a message is caught in
-// every scenario, and it is said what it does.
+// A gateway that loses, duplicates, reorders or changes a message is caught in
+// every scenario, and the error says what it did.
 func TestBrokenGateways(t *testing.T) {
 	for fault, c := range map[string]struct {
 		tamper   func(hit bool, b []byte, held *[]byte) [][]byte
@@ -54,7 +54,7 @@ func TestBrokenGateways(t *testing.T) {
 			return [][]byte{b}
 		}, 0, "arrived more than once"},
 		"reorders": {func(_ bool, b []byte, held *[]byte) [][]byte {
-			// Each is held back until the next one.
+			// Each message is held back until the next one.
 			before := *held
 			*held = bytes.Clone(b)
 			if before == nil {
@@ -77,7 +77,7 @@ func TestBrokenGateways(t *testing.T) {
 				}
 				g := newGateway(t, false)
 				var hits atomic.Int64
-				held := map[string]*[]byte{} // by receiver and by stream and target
+				held := map[string]*[]byte{} // by receiver, stream and target
 				var mu sync.Mutex            // mixed has two callers
 				plan.Patience = c.patience
 				r, err := Run(t.Context(), name, planFor(g, plan, tampered(t, g, nil, func(n int64, k int, b []byte) [][]byte {
@@ -87,7 +87,8 @@ func TestBrokenGateways(t *testing.T) {
 					if held[of] == nil {
 						held[of] = new([]byte)
 					}
-					// The slow reader of mixed may lose messages: not the first client.
+					// The slow reader of mixed may lose messages, but not the
+					// first client.
 					hit := k == 0 && hits.Add(1) == 2
 					return c.tamper(hit, b, held[of])
 				})))
@@ -100,13 +101,13 @@ func TestBrokenGateways(t *testing.T) {
 	}
 }
 
-// A server that dies leaves what was measured until then, and an error that
+// If a server dies, the result has what was measured until then, and the error
 // says what was going on.
 func TestServerDies(t *testing.T) {
 	for when, c := range map[string]struct {
 		scenario string
 		plan     Plan
-		log      string // the line upon which it dies
+		log      string // the log line at which it dies
 		want     []string
 	}{
 		"holding":  {"idle", Plan{For: time.Hour}, "holding", []string{"while holding: no connection is left", "6 of 6 connections were lost"}},
@@ -142,7 +143,7 @@ func TestServerDies(t *testing.T) {
 	}
 }
 
-// die ends the server as kill -9 does: all connections are cut, nobody
+// die ends the server as kill -9 does: all connections are cut, nothing
 // listens.
 func (g *gateway) die() {
 	g.server.Listener.Close()
@@ -153,7 +154,7 @@ func (g *gateway) die() {
 	}
 }
 
-// One that dies while connections are opened, or takes only some.
+// A server that dies while connections open, or accepts only some.
 func TestServerDiesWhileOpening(t *testing.T) {
 	var n atomic.Int64
 	url := rawServer(t, func(c net.Conn) {
@@ -176,13 +177,14 @@ func TestServerDiesWhileOpening(t *testing.T) {
 	}
 }
 
-// A run that is interrupted says while what, and what it has measured.
+// A run that is interrupted reports what was going on, and what it has
+// measured.
 func TestInterruptedInEachPhase(t *testing.T) {
 	silent := rawServer(t, func(c net.Conn) { readRequest(c); readRequest(c) })
 	for doing, c := range map[string]struct {
 		scenario string
 		plan     Plan
-		log      string // the line upon which it is interrupted
+		log      string // the log line at which it is interrupted
 	}{
 		"opening":                           {"connect", Plan{Swarm: Config{URLs: []string{silent}, Connections: 2}}, ""},
 		"settling":                          {"idle", Plan{Settle: time.Hour}, "6 connections open"},
@@ -218,7 +220,7 @@ func TestInterruptedInEachPhase(t *testing.T) {
 	}
 }
 
-// The limit for everything ends a run with what there is, and is an error.
+// The limit for everything ends a run with an error and the results so far.
 func TestLimit(t *testing.T) {
 	g := newGateway(t, false)
 	p := planFor(g, Plan{For: time.Hour, Limit: 50 * time.Millisecond}, nil)

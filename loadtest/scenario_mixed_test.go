@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// What a gateway does to slow readers and says so is no fault; what it does
-// not say is.
+// What a gateway does to slow readers and reports is no fault; what it does not
+// report is.
 func TestSlowReaders(t *testing.T) {
 	const n = 6 // of which the last is slow
 	for name, c := range map[string]struct {
 		closes, drops bool // from the second message on
 		says          bool
-		counts        int // of what it does
+		counts        int // how many of these it reports
 		want          []string
 		fault         string
 	}{
@@ -51,7 +51,8 @@ func TestSlowReaders(t *testing.T) {
 				g.mu.Unlock()
 				return nil
 			})
-			// Unicasts go to those in between, so that each message to the last is a broadcast.
+			// Unicasts go to the connections in between, so that each message
+			// to the last is a broadcast.
 			p := planFor(g, Plan{Rate: 100, For: 50 * time.Millisecond, Callers: 1, BroadcastRate: 100, Slow: 1}, control)
 			p.Swarm.InFlight = 1 // in order
 			r, err := Run(t.Context(), "mixed", p)
@@ -75,8 +76,8 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
-// A push whose outcome is not known may have arrived: that is not a message
-// that was never sent.
+// A push whose outcome is unknown may have arrived: that is not a message that
+// was never sent.
 func TestUnknownOutcome(t *testing.T) {
 	g := newGateway(t, false)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 2})

@@ -68,14 +68,14 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// ofABusyMachine tells whether a warning is one that this machine, and the
-// memory of this process, may cause when all is well.
+// ofABusyMachine recognizes warnings that this machine, and the memory of this
+// process, may cause although all is well.
 func ofABusyMachine(warning string) bool {
 	return slices.ContainsFunc([]string{"swarm was busy", "were made", "had not come back", "others used", "no more memory", "keeps some that have left"},
 		func(text string) bool { return strings.Contains(warning, text) })
 }
 
-// A refused push is counted, warned of, and its number used again, so that
+// A refused push is counted and warned of, and its number is reused, so that
 // nothing seems lost.
 func TestRefusedPushes(t *testing.T) {
 	g := newGateway(t, false)
@@ -162,7 +162,7 @@ func TestPlanRefused(t *testing.T) {
 		name := change(&p)
 		r, err := Run(t.Context(), name, p)
 		if strings.Contains(want, "ports") && errors.As(err, new(*FilesError)) {
-			continue // this host has room for fewer files even
+			continue // this host has even fewer files
 		}
 		wants(t, err, want)
 		if r != nil {

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Everything a correct server does is found correct through TLS, of both
-// versions, with compressed messages and without.
+// A correct server passes every check over TLS, in both versions, with and
+// without compression.
 func TestSecureSwarm(t *testing.T) {
 	for name, c := range map[string]struct {
 		version  uint16
@@ -56,8 +56,8 @@ func TestSecureSwarm(t *testing.T) {
 	}
 }
 
-// Connections of wss are cut off, come back with the session they had, say
-// goodbye and come again, like any other.
+// Connections over wss are cut, come back with their earlier session, close and
+// reconnect like any others.
 func TestSecureLives(t *testing.T) {
 	g, trust := newSecureGateway(t)
 	const n = 20
@@ -91,7 +91,8 @@ func TestSecureLives(t *testing.T) {
 	}
 }
 
-// A reader of wss that has stopped gets nothing until it resumes, and then all.
+// A wss reader that has stopped receives nothing until it resumes, and then
+// everything.
 func TestSecureSlowReader(t *testing.T) {
 	g, trust := newSecureGateway(t)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 1, ReceiveBuffer: 64 << 10, TLS: trust})
@@ -127,8 +128,8 @@ func TestSecureSlowReader(t *testing.T) {
 	}
 }
 
-// secureServer accepts TLS as a test's gateway does, and hands each connection
-// to serve behind the handshake and the init message.
+// secureServer accepts TLS as a test's gateway does, and passes each connection
+// to serve after the handshake and the init message.
 func secureServer(t *testing.T, wrap func(net.Conn) net.Conn, serve func(*tls.Conn)) (url string, trust *tls.Config) {
 	t.Helper()
 	g, trust := newSecureGateway(t)
@@ -159,7 +160,7 @@ func (d drip) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// bundle keeps what is written until it is told to let it go, all at once.
+// bundle keeps what is written until it is released, all at once.
 type bundle struct {
 	net.Conn
 	kept []byte
@@ -174,8 +175,8 @@ func (b *bundle) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Records that come byte by byte are taken up, and so are hundreds of them
-// that come at once: none stays behind in TLS, where epoll does not see it.
+// Records that arrive byte by byte are handled, and so are hundreds that arrive
+// at once: none stays inside TLS, where epoll does not see it.
 func TestSecureRecords(t *testing.T) {
 	const messages = 300
 	var all *bundle
@@ -217,7 +218,7 @@ func TestSecureRecords(t *testing.T) {
 	}
 }
 
-// What ends a connection of wss is told.
+// The error says what ended a wss connection.
 func TestSecureEnds(t *testing.T) {
 	for want, end := range map[string]func(c *tls.Conn){
 		"closed by the server without a close frame": func(c *tls.Conn) { _ = c.CloseWrite() },
@@ -241,8 +242,8 @@ func TestSecureEnds(t *testing.T) {
 	}
 }
 
-// A socket that is full leaves records whole: the rest of one goes first, and
-// nothing is sealed before it is gone.
+// A full socket does not split records: the rest of one goes first, and nothing
+// is encrypted before that is sent.
 func TestSecureFullSocket(t *testing.T) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -273,7 +274,7 @@ func TestSecureFullSocket(t *testing.T) {
 	}
 }
 
-// A connection without TLS pays for it with a pointer.
+// A connection without TLS pays for it only with a pointer.
 func TestConnSize(t *testing.T) {
 	if n := unsafe.Sizeof(conn{}); n > 48 {
 		t.Errorf("a connection takes %d bytes", n)

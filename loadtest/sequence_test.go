@@ -34,7 +34,7 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// Against a set, which is slow and obviously right.
+// Against a set, which is slow and obviously correct.
 func TestTrackAgainstSet(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var tr track
@@ -62,8 +62,8 @@ func TestTrackAgainstSet(t *testing.T) {
 	}
 }
 
-// A server that loses every other message for ever costs a bounded amount of
-// memory, and the count stays right.
+// A server that loses every other message forever costs a bounded amount of
+// memory, and the count stays correct.
 func TestTrackHolesAreBounded(t *testing.T) {
 	var tr track
 	const sent = 20_000
@@ -78,8 +78,8 @@ func TestTrackHolesAreBounded(t *testing.T) {
 	}
 }
 
-// A life that begins in the middle of a stream: what was under way as it
-// began may come, if it comes first.
+// A connection that opens in the middle of a stream: a message in flight at
+// that moment may arrive if it comes first.
 func TestTrackFrom(t *testing.T) {
 	for name, c := range map[string]struct {
 		seqs           []uint32

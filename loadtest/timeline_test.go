@@ -8,7 +8,7 @@ import (
 
 const second = int64(time.Second)
 
-// What happens counts for its second, the connections open go on.
+// Events count for their second; open connections carry over.
 func TestTimelineMoments(t *testing.T) {
 	const start = 1_000 * second
 	l := newTimeline(start)
@@ -37,8 +37,8 @@ func TestTimelineMoments(t *testing.T) {
 	}
 }
 
-// However long it takes, there are no more moments than allowed, and nothing
-// gets lost where they are joined.
+// However long it takes, there are no more moments than allowed, and nothing is
+// lost when they are joined.
 func TestTimelineIsBounded(t *testing.T) {
 	l := newTimeline(0)
 	l.opened(0)
@@ -65,15 +65,15 @@ func TestTimelineIsBounded(t *testing.T) {
 	if received != seconds || measured != seconds {
 		t.Errorf("%d received, %d latencies, want %d", received, measured, seconds)
 	}
-	// A pause of a day is no work to speak of.
+	// A pause of a day takes hardly any work.
 	l.at(86_400 * second)
 	if len(l.moments) > maxMoments {
 		t.Errorf("%d moments after a day", len(l.moments))
 	}
 }
 
-// Loops are added even where they have gone further than the moment of the
-// report, or are joined differently.
+// Loops are added up even if they have gone beyond the moment of the report, or
+// are joined differently.
 func TestTimelinesOfSeveralLoops(t *testing.T) {
 	fast, slow, idle, sum := newTimeline(0), newTimeline(0), newTimeline(0), newTimeline(0)
 	const end = 1_500 * second
@@ -98,7 +98,7 @@ func TestTimelinesOfSeveralLoops(t *testing.T) {
 	}
 }
 
-// A message costs no allocation but the first of its moment.
+// Only the first message of a moment allocates.
 func TestTimelineAllocations(t *testing.T) {
 	l := newTimeline(0)
 	l.received(1, Broadcast, 1_000)
@@ -117,7 +117,7 @@ func BenchmarkTimelineReceived(b *testing.B) {
 	}
 }
 
-// What a swarm goes through is in its report.
+// The report contains the history of a swarm.
 func TestTimelineOfASwarm(t *testing.T) {
 	g := newGateway(t, false)
 	s := open(t, Config{URLs: []string{g.url}, Connections: 7, Loops: 2})

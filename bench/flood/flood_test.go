@@ -12,11 +12,11 @@ import (
 	"testing"
 )
 
-// Every kind gets through to a server, and says how often.
+// Every kind reaches a server, and reports how often.
 func TestKinds(t *testing.T) {
-	t.Setenv(stoodBack, "1") // or the test would start anew
+	t.Setenv(stoodBack, "1") // otherwise the test would restart itself
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of every reset
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it would log every reset
 	s.StartTLS()
 	defer s.Close()
 	for _, kind := range []string{"connects", "hellos", "handshakes"} {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The certificate is good for the address that servers listen on, and for those
-// who trust it.
+// The certificate is valid for the address that servers listen on, for clients
+// that trust it.
 func TestCertificate(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Trust(dir); err == nil {

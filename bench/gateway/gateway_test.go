@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
 
-// What it says of itself is what a swarm has made of it.
+// The gateway reports what a swarm has made of it.
 func TestWeigh(t *testing.T) {
 	t.Setenv("CASTGATE_LISTEN", "nonsense") // the user's own
 	addrs, err := FreeAddrs(3)

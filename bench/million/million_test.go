@@ -13,7 +13,7 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestMain makes the test's binary the process of a swarm as well.
+// TestMain makes the test's binary also the process of a swarm.
 func TestMain(m *testing.M) {
 	if os.Getenv("CASTGATE_TEST_SWARM") != "" {
 		if err := Serve(os.Stdin, os.Stdout); err != nil {
@@ -33,7 +33,7 @@ func castgate(t *testing.T) string {
 	return binary
 }
 
-// small is the whole play with few connections, in several processes.
+// small is the whole play with few connections in several processes.
 func small(t *testing.T) Options {
 	o := Defaults()
 	o.Castgate, o.Swarm = castgate(t), []string{"/usr/bin/env", "CASTGATE_TEST_SWARM=1", os.Args[0]}

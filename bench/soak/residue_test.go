@@ -9,7 +9,7 @@ import (
 	"castgate/loadtest"
 )
 
-// at rest: 30 messages for 10 clients.
+// counters are readings at rest: 30 messages for 10 clients.
 func counters() map[string]float64 {
 	m := map[string]float64{
 		"castgate_deliveries_matched_total": 30, "castgate_deliveries_total": 30, `castgate_deliveries_total{outcome="written"}`: 28,

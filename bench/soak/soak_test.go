@@ -25,18 +25,18 @@ func short(t *testing.T) Options {
 	o.Castgate, o.Output = wstest.Build(t), io.Discard
 	o.Length, o.Every, o.Tide, o.Rest = 2*time.Second, 20*time.Millisecond, 200*time.Millisecond, 0
 	o.Connections, o.Stay, o.Groups, o.Replace = 40, 20, 5, 50
-	o.Slack = 1 << 30 // a heap that has just begun says nothing
+	o.Slack = 1 << 30 // the heap of a new process says nothing
 	return o
 }
 
-// withoutTrends leaves out what two seconds can't tell.
+// withoutTrends removes what two seconds cannot show.
 func withoutTrends(r *Result) []string {
 	return slices.DeleteFunc(slices.Clone(r.Faults), func(text string) bool {
 		return slices.ContainsFunc(r.Trends, func(x Trend) bool { return strings.HasPrefix(text, x.Name) })
 	})
 }
 
-// Everything is counted, kept in a file, and drawn from it.
+// Everything is counted, stored in a file, and drawn from it.
 func TestShortSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures with real programs")
@@ -68,7 +68,7 @@ func TestShortSoak(t *testing.T) {
 	keeps(t, r)
 }
 
-// keeps writes the result, reads it again and draws it.
+// keeps writes the result, reads it and draws it.
 func keeps(t *testing.T, r *Result) {
 	t.Helper()
 	var table strings.Builder
@@ -95,7 +95,7 @@ func keeps(t *testing.T, r *Result) {
 	}
 }
 
-// A gateway that leaks is told of, whatever it leaks.
+// A gateway that leaks is reported, whatever it leaks.
 func TestLeaksAreReported(t *testing.T) {
 	for name, leak := range map[string]func(w *gateway.Weight, n int){
 		"PSS":               func(w *gateway.Weight, n int) { w.PSS += int64(n) << 14 },
@@ -115,7 +115,7 @@ func TestLeaksAreReported(t *testing.T) {
 			leak(&w, n)
 			return w, nil
 		}, func(s Sample) {
-			// However late this machine is, a second has passed.
+			// However slow this machine is, a second has passed.
 			s.At = float64(n)
 			r.Samples = append(r.Samples, s)
 			if n++; n == 100 {
@@ -131,7 +131,7 @@ func TestLeaksAreReported(t *testing.T) {
 	}
 }
 
-// The whole of it notices a leak too, and a gateway that can't be weighed.
+// A whole run also notices a leak, and a gateway that cannot be weighed.
 func TestSoakFails(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures with real programs")
@@ -165,7 +165,7 @@ func TestSoakFails(t *testing.T) {
 	}
 }
 
-// An interrupted soak keeps what it has.
+// An interrupted soak keeps its results.
 func TestInterrupted(t *testing.T) {
 	o := short(t)
 	o.Length = 20 * time.Minute

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// at are 1,200 seconds, and values a function of them.
+// synthetic returns 1,200 seconds and values that are a function of them.
 func synthetic(f func(t float64, r *rand.Rand) float64) (t, v []float64) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 1200 {
@@ -49,7 +49,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// A step within the warm-up is none of the trend's; the same step later is.
+// A step during the warm-up does not belong to the trend; the same step later
+// does.
 func TestWarmupIsLeftOut(t *testing.T) {
 	samples := func(step float64) (all []Sample) {
 		at, v := synthetic(func(t float64, r *rand.Rand) float64 {
@@ -68,8 +69,8 @@ func TestWarmupIsLeftOut(t *testing.T) {
 	}
 }
 
-// Of independent noise the interval has to hold the true slope 99 times in
-// 100, of noise that remembers not much less often.
+// For independent noise the interval must contain the true slope 99 times in
+// 100, for correlated noise not much less often.
 func TestCoverage(t *testing.T) {
 	for name, c := range map[string]struct{ memory, least float64 }{"independent": {0, 0.98}, "a memory of 20 s": {0.95, 0.95}} {
 		r := rand.New(rand.NewPCG(3, 4))
@@ -91,7 +92,7 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-// In a minute a single thread more is not 60 an hour.
+// One more thread within a minute is not 60 per hour.
 func TestShortTime(t *testing.T) {
 	at, v := make([]float64, 60), make([]float64, 60)
 	for i := range at {

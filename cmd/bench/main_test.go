@@ -27,7 +27,7 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// A run prints its table and keeps its figures.
+// A run prints its table and saves its figures.
 func TestFiguresAreKept(t *testing.T) {
 	dir := t.TempDir()
 	var stdout, stderr bytes.Buffer

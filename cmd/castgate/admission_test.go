@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The knobs of who may connect reach the policy, from the file as well, where
+// The settings of who may connect reach the policy, also from the file, where
 // rates may have a fraction.
 func TestAdmissionSettings(t *testing.T) {
 	secret := writeFile(t, "secret", "a secret of more than thirty-two bytes\n", 0o600)
@@ -75,8 +75,8 @@ func TestWrongAdmissionSettings(t *testing.T) {
 	}
 }
 
-// A set of keys by URL is not fetched to check it, and only what is fetched has a
-// refresh. Five seconds of leeway are the default.
+// A key set with a URL is not fetched to check it, and only fetched sets have a
+// refresh interval. Five seconds of leeway are the default.
 func TestKeysByURLSettings(t *testing.T) {
 	e, err := resolved(t, []string{"--jwt-jwks=https://login.example/jwks.json?tenant=1", "--jwt-jwks-refresh=10m"}, nil)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"castgate/internal/wstest"
 )
 
-// audited is an audit log whose stderr is a buffer; written waits until all
-// that was logged is there.
+// audited is an audit log whose stderr is a buffer; written waits until
+// everything logged is there.
 func audited(t *testing.T, format string) (a *auditLog, stderr *bytes.Buffer, written func()) {
 	t.Helper()
 	stderr = &bytes.Buffer{}
@@ -38,7 +38,7 @@ func (a *auditLog) mustPoint(t *testing.T, to string) {
 }
 
 // Records follow the log from stderr into a file, through a rotation of the
-// file, and out of sight.
+// file, and finally nowhere.
 func TestAuditLog(t *testing.T) {
 	a, stderr, written := audited(t, "json")
 	source := a.source()
@@ -62,7 +62,7 @@ func TestAuditLog(t *testing.T) {
 	if source.Enabled(context.Background(), slog.LevelError) {
 		t.Error("enabled though it is off")
 	}
-	wstest.Await(t, func() string { // nobody waits for the file that was left
+	wstest.Await(t, func() string { // nothing waits for the previous file
 		if n := a.logs.set.Hanging(); n > 0 {
 			return "a file is still being written to"
 		}

@@ -10,7 +10,8 @@ import (
 )
 
 // fakeBatch answers each command with its own text and a status, which is 404
-// for commands that say "bad". requests counts the commands of each request.
+// for commands that contain "bad". requests counts the commands of each
+// request.
 func fakeBatch(t *testing.T) (address string, requests *[]int) {
 	t.Helper()
 	requests = &[]int{}

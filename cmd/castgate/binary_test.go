@@ -21,7 +21,7 @@ func ends(t *testing.T, environ []string, args ...string) (code int, log string)
 	return p.Exited(t, wstest.Patience), p.Log()
 }
 
-// A start that cannot be is one line and an exit code.
+// A refused start prints one line and exits with a code.
 func TestRefusedStarts(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,7 +53,7 @@ func TestRefusedStarts(t *testing.T) {
 
 func TestVersionNamesTheLibraries(t *testing.T) {
 	code, log := ends(t, nil, "version")
-	if code != 0 || strings.Count(log, "unknown") > 1 { // the commit may be
+	if code != 0 || strings.Count(log, "unknown") > 1 { // the commit may be unknown
 		t.Errorf("exit %d:\n%s", code, log)
 	}
 	for _, want := range []string{"castgate ", "commit ", "go1.", "gnet     v2.", "gobwas   v1.", "fasthttp v1."} {

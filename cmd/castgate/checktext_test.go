@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What a text or an item has by accident is refused by that name, wherever it
-// comes from, and never shown.
+// What a text or an item probably contains by accident is refused with that
+// reason, wherever it comes from, and never shown.
 func TestTextsByAccident(t *testing.T) {
 	const secret = "a-secret-of-more-than-thirty-two-bytes"
 	for _, tt := range []struct {
@@ -50,7 +50,7 @@ func TestTextsByAccident(t *testing.T) {
 				continue // is one item there
 			}
 			if strings.Contains(tt.value, "\x00") && from == "variable" {
-				continue // can't be
+				continue // not possible in an environment
 			}
 			_, err := resolved(t, try.args, try.environ)
 			if err == nil || !strings.HasPrefix(err.Error(), "--"+tt.name+": "+tt.want) || strings.Contains(err.Error(), secret) {
@@ -65,8 +65,8 @@ func TestTextsByAccident(t *testing.T) {
 	}
 }
 
-// A secret that is the path of a file is one that everybody can guess: the @ in
-// front of it was forgotten.
+// A secret that is the path of a file could be guessed by anybody: the @ before
+// it was forgotten.
 func TestSecretsThatArePaths(t *testing.T) {
 	file := writeFile(t, "keys", "a secret of more than thirty-two bytes\n", 0o600)
 	t.Chdir(filepath.Dir(file))
@@ -119,8 +119,8 @@ func TestGivenTwice(t *testing.T) {
 	}
 }
 
-// A file that begins with a byte order mark is refused by that name: in keys and
-// secrets it would count.
+// A file that begins with a byte order mark is refused with that reason: in
+// keys and secrets the mark would count.
 func TestByteOrderMarks(t *testing.T) {
 	set, err := os.ReadFile("testdata/jwks.json")
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Two of our own listeners on one port are found before any is opened, wherever
-// they come from, and none where there is none.
+// Two of our own listeners on the same port are found before any is opened,
+// wherever they come from, without false alarms.
 func TestClashes(t *testing.T) {
 	const key = "--control-key=abcdefghijklmnopqrstuvwxyz"
 	for _, tt := range []struct {
@@ -44,7 +44,7 @@ func TestClashes(t *testing.T) {
 	}
 }
 
-// Settings that can't be reached, or do nothing, are refused.
+// Settings that cannot be reached, or have no effect, are refused.
 func TestSettingsWithoutEffect(t *testing.T) {
 	for args, want := range map[string]string{
 		"--control 127.0.0.1:99999": `--control: "127.0.0.1:99999" has a port that is not from 0 to 65535`,

@@ -39,8 +39,8 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// What begins with - is taken for a flag, what is not quoted for an argument. It
-// may be a key that was pasted, so no error shows it.
+// A value that begins with - is mistaken for a flag, an unquoted one for
+// arguments. It may be a pasted key, so no error shows it.
 func TestErrorsWithoutValues(t *testing.T) {
 	const secret = "-hunter2"
 	for _, tt := range []struct {

@@ -9,13 +9,14 @@ import (
 	"testing"
 )
 
-// FuzzConfigFile: whatever is in a file, config check returns ok or one line
-// that says what is wrong; what is ok is printed as a file that means the same.
+// FuzzConfigFile: whatever a file contains, config check returns ok or one line
+// that says what is wrong; an accepted configuration is printed as a file with
+// the same meaning.
 func FuzzConfigFile(f *testing.F) {
 	f.Add([]byte("listen = ':0'\nloops = 2\nping-interval = '1m30s'\nmax-message = '64KiB'\n"))
 	f.Add([]byte("connect-rate-per-ip = 0.5\ntrusted-proxies = ['10.0.0.0/8', 'fd00::/8']\ncompress = true\n"))
 	f.Add([]byte("[server]\nloops = 2\n"))
-	f.Chdir(f.TempDir()) // names of files in the input are names of nothing
+	f.Chdir(f.TempDir()) // file names in the input refer to nothing
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if reads(text) {
 			return
@@ -48,8 +49,8 @@ func FuzzConfigFile(f *testing.F) {
 	})
 }
 
-// reads tells whether a file of settings may name a file outside of the test's
-// directory, which is none of a fuzzer's business.
+// reads reports whether a file of settings may name a file outside the test's
+// directory, which a fuzzer must not read.
 func reads(text []byte) bool {
 	for word := range strings.FieldsFuncSeq(string(text), func(r rune) bool { return strings.ContainsRune("\"'\n,=[] ", r) }) {
 		_, err := netip.ParsePrefix(word)
@@ -60,8 +61,8 @@ func reads(text []byte) bool {
 	return false
 }
 
-// FuzzValue: a duration, size or rate that is taken means the same when it is
-// written anew; networks that are taken are whole.
+// FuzzValue: an accepted duration, size or rate has the same meaning when it is
+// formatted and parsed again; accepted networks are masked.
 func FuzzValue(f *testing.F) {
 	for _, seed := range []string{"0", "25s", "1m30s", "64KiB", "1.5MiB", "0.5", "10.0.0.0/8,fd00::/8"} {
 		f.Add(seed)

@@ -15,7 +15,7 @@ func runIn(args, environ []string, stdin string) (code int, stdout, stderr strin
 	return code, out.String(), errs.String()
 }
 
-// What config print writes is a file that gives the same configuration.
+// The output of config print is a file that gives the same configuration.
 func TestConfigPrintReadsBack(t *testing.T) {
 	keys := writeFile(t, "keys", "alpha\n", 0o600)
 	file := writeFile(t, "first.toml", "ping-timeout = '7s'\nallowed-origins = ['a.example', \"*.b-c.example\"]\n", 0o600)
@@ -47,7 +47,7 @@ func TestConfigPrintReadsBack(t *testing.T) {
 	}
 }
 
-// settingLines drops the comments, which tell where values came from.
+// settingLines drops the comments, which say where values came from.
 func settingLines(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -94,7 +94,8 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
-// What a start would fail for, the check says beforehand, and makes no file.
+// The check reports beforehand what a start would fail for, and creates no
+// file.
 func TestConfigCheckReadsFiles(t *testing.T) {
 	half := writeFile(t, "half.crt", "-----BEGIN CERTIFICATE-----\nAAAA", 0o600)
 	dir := t.TempDir()

@@ -43,7 +43,7 @@ func TestParseControl(t *testing.T) {
 	}
 }
 
-// By https a gateway is talked to once its certificate is trusted.
+// A gateway is reached over https once its certificate is trusted.
 func TestControlOverTLS(t *testing.T) {
 	gateway := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"key":"`+r.Header.Get("Authorization")+`"}`)
@@ -78,7 +78,7 @@ func TestControlOverTLS(t *testing.T) {
 	}
 }
 
-// A key goes to nobody whom the gateway's address points to.
+// A key is never sent to where the gateway's address redirects.
 func TestNoRedirect(t *testing.T) {
 	address, last := fakeControl(t, 200, "{}")
 	elsewhere := httptest.NewServer(http.RedirectHandler("http://"+address+"/v1/stats", http.StatusTemporaryRedirect))

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// largeHost is one that holds a million clients.
+// largeHost is a host that can hold a million clients.
 func largeHost() map[string]string {
 	return map[string]string{
 		"proc/self/limits":                          "Max open files            1024                 1100000              files     \n",
@@ -29,7 +29,7 @@ func largeHost() map[string]string {
 }
 
 // examined runs doctor on a root with the settings of a command line; changes
-// replace files, "" takes one away.
+// replace files, "" removes one.
 func examined(t *testing.T, changes map[string]string, line ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	root := largeHost()
@@ -54,7 +54,7 @@ func examined(t *testing.T, changes map[string]string, line ...string) (code int
 	return 0, out.String(), ""
 }
 
-// What is asked of the host is what the configuration says.
+// The target comes from the configuration.
 func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 	small := map[string]string{"proc/self/limits": "Max open files            1024                 20000                files     \n"}
 	for _, tt := range []struct {

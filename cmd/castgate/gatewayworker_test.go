@@ -8,8 +8,8 @@ import (
 	"castgate/server/gatewayworker"
 )
 
-// With the inner port on, clients get what PHP gives them unless a setting says
-// otherwise, and the older name of a setting means what it did.
+// With the inner port on, clients get PHP's defaults unless a setting says
+// otherwise, and the older name of a setting still has its meaning.
 func TestGatewayWorkerDefaults(t *testing.T) {
 	const inner = "--gatewayworker-inner 127.0.0.1:2900"
 	for _, tt := range []struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// With the part of the grammar that a command line needs, each command is what it is
-// with all of it: the same flags, arguments and commands below.
+// With the part of the grammar that a command line needs, each command is the
+// same as with the whole grammar: the same flags, arguments and subcommands.
 func TestPartsOfTheGrammar(t *testing.T) {
 	model := func(c any) *kong.Application {
 		t.Helper()

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// What keeps a door shut does not vanish with the rest of a file that was cut:
-// each reload says why it is refused, changes nothing, and a whole file is
-// taken again.
+// Protections do not vanish with the rest of a file that was cut: each reload
+// says why it is refused and changes nothing, and a complete file is accepted
+// again.
 func TestReloadKeepsGuards(t *testing.T) {
 	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
 	keys, one := writeFile(t, "keys", line, 0o600), writeFile(t, "one", "alpha\n", 0o600)
@@ -49,7 +49,8 @@ func TestReloadKeepsGuards(t *testing.T) {
 	}
 }
 
-// What is said is done, and other guards may take the place of what goes.
+// Explicit changes are made, and other protections may replace the removed
+// ones.
 func TestReloadChangesGuards(t *testing.T) {
 	keys := writeFile(t, "keys", "read a sha256:"+strings.Repeat("0f", 32)+"\n", 0o600)
 	for _, tt := range []struct{ before, after, changed string }{
@@ -69,7 +70,7 @@ func TestReloadChangesGuards(t *testing.T) {
 		rewrite(t, file, tt.after)
 		expectReload(t, r, tt.changed, "")
 	}
-	// A key on the command line stays, whatever the file has.
+	// A key on the command line stays, whatever the file contains.
 	r, a, file := running(t, "control-key = ['alpha']\nmax-conns = 7\n", "--control-key=beta")
 	rewrite(t, file, "max-conns = 7\n")
 	expectReload(t, r, "", "")

@@ -9,7 +9,7 @@ import (
 	"castgate/server/control"
 )
 
-// What key new prints is a file of keys, but for the key itself.
+// The output of key new is a file of keys, except for the key itself.
 func TestKeyNew(t *testing.T) {
 	code, out, errs := runIn([]string{"key", "new", "--name", "backend", "--scope", "push,read"}, nil, "")
 	lines := strings.Split(strings.TrimSpace(out), "\n")

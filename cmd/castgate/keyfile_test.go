@@ -32,8 +32,8 @@ func TestKeyList(t *testing.T) {
 	}
 }
 
-// A key that is revoked leaves the rest of the file as it was, comments and mode
-// included, and the file is replaced as a whole.
+// Revoking a key leaves the rest of the file unchanged, including comments and
+// mode, and replaces the file atomically.
 func TestKeyRevoke(t *testing.T) {
 	lines := strings.SplitAfter(threeKeys, "\n")
 	without := func(gone ...int) string {

@@ -46,7 +46,8 @@ func TestWrongKeys(t *testing.T) {
 	}
 }
 
-// A short key, which may be the rest of one, is warned of where others can try.
+// A short key, which may be the rest of a longer one, causes a warning if other
+// hosts can try.
 func TestShortKeys(t *testing.T) {
 	const short, long = "fifteen-letters", "sixteen-letters!"
 	file := writeFile(t, "keys", long+"\n"+long[:15]+"\n", 0o600)

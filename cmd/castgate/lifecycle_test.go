@@ -16,19 +16,19 @@ import (
 	"time"
 )
 
-// stage is a gateway and a control port that note what is asked of them.
+// stage is a gateway and a control port that record their calls.
 type stage struct {
 	mu     sync.Mutex
 	events []string
 
-	runEnds     chan error    // Run returns what comes out
+	runEnds     chan error    // Run returns the received value
 	serveEnds   chan error    // Serve likewise
 	reloads     chan struct{} // gets a message for each reload, which then ends
 	drainEnds   chan struct{} // Shutdown returns once closed, or with ctx
 	hangs       chan struct{} // if not nil, Shutdown and Stop return once closed
 	stopDelay   time.Duration
 	draining    atomic.Bool
-	readyAtStop atomic.Bool // what draining said when Shutdown was called
+	readyAtStop atomic.Bool // the value of draining when Shutdown was called
 	clock       atomic.Int64
 }
 
@@ -78,14 +78,14 @@ func (s stageControl) Shutdown(context.Context) error {
 	return nil
 }
 
-// hang waits until the test is over, if the stage is one that does.
+// hang waits until the test is over, if the stage is one that hangs.
 func (s *stage) hang() {
 	if s.hangs != nil {
 		<-s.hangs
 	}
 }
 
-// hanging is a stage in a bubble of synctest; over lets go of its goroutines.
+// hanging is a stage in a bubble of synctest; over releases its goroutines.
 func hanging() (s *stage, over func()) {
 	s = newStage()
 	s.hangs = make(chan struct{})
@@ -96,7 +96,7 @@ func hanging() (s *stage, over func()) {
 	}
 }
 
-// start runs a lifecycle on the stage; the channel gives what run answers.
+// start runs a lifecycle on the stage; the channel receives the result of run.
 func (s *stage) start(drainTimeout time.Duration, log *bytes.Buffer) (chan<- os.Signal, <-chan error) {
 	signals, ended := make(chan os.Signal), make(chan error, 1)
 	l := lifecycle{
@@ -127,8 +127,8 @@ func TestStopInOrder(t *testing.T) {
 		signals <- syscall.SIGHUP // must not end it
 		<-s.reloads
 		signals <- syscall.SIGHUP // a reload that does not end
-		signals <- sig            // holds up nothing
-		signals <- syscall.SIGHUP // nor hurry the draining
+		signals <- sig            // delays nothing
+		signals <- syscall.SIGHUP // must not speed up the draining
 		close(s.drainEnds)
 		if code := codeOf(<-ended); code != 0 {
 			t.Errorf("%v: exit %d, want 0", sig, code)
@@ -149,7 +149,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	s, log := newStage(), &bytes.Buffer{}
 	signals, ended := s.start(time.Minute, log)
 	signals <- syscall.SIGTERM
-	for !s.draining.Load() { // the clock has been read
+	for !s.draining.Load() { // the stop has begun
 		time.Sleep(time.Millisecond)
 	}
 	s.clock.Add(int64(sameSignal))
@@ -163,8 +163,8 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
-// timeout, make and the terminal signal a group and its leader: what comes in the
-// same moment is the same wish.
+// timeout, make and the terminal signal a group and its leader: signals within
+// a moment are one request.
 func TestSignalThatComesTwice(t *testing.T) {
 	s, log := newStage(), &bytes.Buffer{}
 	signals, ended := s.start(time.Minute, log)
@@ -199,7 +199,7 @@ func TestDrainTimeout(t *testing.T) {
 	}
 }
 
-// An end that nobody asked for is fatal, with an error or without.
+// An unexpected end is fatal, with or without an error.
 func TestUnaskedEnd(t *testing.T) {
 	for name, end := range map[string]func(*stage){
 		"gateway":            func(s *stage) { s.runEnds <- errors.New("loop 3: bad file descriptor") },
@@ -219,7 +219,7 @@ func TestUnaskedEnd(t *testing.T) {
 	}
 }
 
-// The end does not wait for what ignores the time that it was given.
+// The end does not wait for parts that ignore their time limit.
 func TestStopOfWhatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, over := hanging()
@@ -243,7 +243,7 @@ func TestStopOfWhatHangs(t *testing.T) {
 	})
 }
 
-// Nor does a second signal, nor an end that nobody asked for.
+// Neither does a second signal, nor an unexpected end.
 func TestEndsAtOnceThoughTheGatewayHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, over := hanging()
@@ -271,7 +271,7 @@ func TestEndsAtOnceThoughTheGatewayHangs(t *testing.T) {
 	})
 }
 
-// During the delay everything goes on; then comes the drain.
+// During the delay everything continues; then comes the drain.
 func TestStopDelay(t *testing.T) {
 	s, log := newStage(), &bytes.Buffer{}
 	s.stopDelay = time.Millisecond
@@ -286,8 +286,8 @@ func TestStopDelay(t *testing.T) {
 	}
 }
 
-// A second signal ends the delay, and with it begins what a first would have
-// without one: a third ends the drain.
+// A second signal ends the delay, and the drain begins as after a first signal
+// without a delay; a third ends the drain.
 func TestSignalsDuringStopDelay(t *testing.T) {
 	s, log := newStage(), &bytes.Buffer{}
 	s.stopDelay = time.Hour
@@ -310,7 +310,7 @@ func TestSignalsDuringStopDelay(t *testing.T) {
 	}
 }
 
-// An end that nobody asked for is one during the delay too.
+// An unexpected end is also one during the delay.
 func TestUnaskedEndDuringStopDelay(t *testing.T) {
 	s, log := newStage(), &bytes.Buffer{}
 	s.stopDelay = time.Hour

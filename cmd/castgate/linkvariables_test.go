@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What Kubernetes and Docker put into the environment does not stop a start,
-// whatever the service's ports are called.
+// Variables that Kubernetes and Docker put into the environment do not prevent
+// a start, whatever the service's ports are called.
 func TestLinkVariables(t *testing.T) {
 	for name, environ := range map[string][]string{
 		"a service castgate": {
@@ -34,7 +34,8 @@ func TestLinkVariables(t *testing.T) {
 	}
 }
 
-// A person's variable of such a name is refused, with the one that was meant.
+// A variable with such a name that a person set is refused, and the error names
+// the one that was meant.
 func TestVariablesThatLookLikeLinks(t *testing.T) {
 	for variable, meant := range map[string]string{
 		"CASTGATE_PORT=8000":                     "did you mean CASTGATE_LISTEN=:8000?",

@@ -30,7 +30,7 @@ func TestLogger(t *testing.T) {
 	}
 }
 
-// A list or object without items is one in JSON, and not null.
+// An empty list or object is empty in JSON, and not null.
 func TestNothingIsNoNull(t *testing.T) {
 	var out bytes.Buffer
 	l, _, err := newLogger(&out, "info", "json")

@@ -20,7 +20,7 @@ import (
 	"castgate/server/setting"
 )
 
-// applied notes what a reload has handed on; it refuses if told to.
+// applied records what a reload has passed on; it can refuse.
 type applied struct {
 	targets      events.Targets
 	policy       admission.Policy
@@ -125,7 +125,7 @@ func TestReloadApplies(t *testing.T) {
 	expectReload(t, r, "", "")
 	audit := filepath.Join(t.TempDir(), "audit.log")
 	rewrite(t, file, "allowed-origins = ['b.example']\ndrain-timeout = '30s'\nlisten = ':1'\nlog-level = 'debug'\ncontrol-allow = ['127.0.0.1']\ncontrol-key = ['new']\naudit-log = '"+audit+"'\n")
-	// The flag wins over the file after a reload as it did before.
+	// The flag takes precedence over the file after a reload, as before.
 	expectReload(t, r, "allowed-origins control-key control-allow audit-log", "listen drain-timeout")
 	if r.level.Level() != slog.LevelWarn {
 		t.Errorf("level %v", r.level.Level())
@@ -136,7 +136,8 @@ func TestReloadApplies(t *testing.T) {
 	if _, err := os.Stat(audit); err != nil {
 		t.Error(err)
 	}
-	// What waits for a restart is told each time, until the file has it no more.
+	// Settings that wait for a restart are reported each time, until the file
+	// no longer contains them.
 	expectReload(t, r, "", "listen drain-timeout")
 	rewrite(t, file, "drain-timeout = '20s'\ncontrol-key = ['newer']\n")
 	expectReload(t, r, "allowed-origins control-key control-allow audit-log", "")
@@ -169,7 +170,7 @@ func TestReloadKeyFiles(t *testing.T) {
 	}
 }
 
-// So does that of certificates and of their keys.
+// The same holds for certificates and their keys.
 func TestReloadCertificateFiles(t *testing.T) {
 	files := map[string]string{}
 	for _, name := range []string{"tls-cert", "tls-key", "control-tls-cert", "control-tls-key", "control-client-ca"} {
@@ -196,7 +197,7 @@ func TestReloadCertificateFiles(t *testing.T) {
 	}
 }
 
-// More control connections than there are files for are not promised.
+// No more control connections are promised than there are files for.
 func TestReloadControlConns(t *testing.T) {
 	r, a, file := running(t, "")
 	rewrite(t, file, "control-max-conns = 5000\n")
@@ -206,7 +207,7 @@ func TestReloadControlConns(t *testing.T) {
 	}
 }
 
-// So does that of files of keys for tokens.
+// The same holds for files of keys for tokens.
 func TestReloadTokenKeys(t *testing.T) {
 	secret := writeFile(t, "secret", strings.Repeat("a", 32)+"\n", 0o600)
 	r, a, _ := running(t, "jwt-public-key = 'testdata/ed25519.pem'\n", "--jwt-secret", "@"+secret)
@@ -219,7 +220,7 @@ func TestReloadTokenKeys(t *testing.T) {
 	}
 }
 
-// A bad configuration changes nothing and says why.
+// An invalid configuration changes nothing, and the error says why.
 func TestReloadRefused(t *testing.T) {
 	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
 	keys := writeFile(t, "keys", line, 0o600)
@@ -262,8 +263,7 @@ func TestReloadRefused(t *testing.T) {
 	}
 }
 
-// A reload waits for no pipe, wherever one stands: another reload could not
-// begin.
+// A reload waits for no pipe, wherever it is: another reload could not begin.
 func TestReloadPipes(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -291,7 +291,7 @@ func TestReloadPipes(t *testing.T) {
 	}
 }
 
-// What one part refuses is taken back from the others.
+// If one part refuses, the others get their previous settings back.
 func TestReloadIsWhole(t *testing.T) {
 	r, a, file := running(t, secureListener+"tls-cert = ['z']\ntls-key = ['z']\ncontrol-key = ['old']\n")
 	rewrite(t, file, secureListener+"control-key = ['new']\nlog-level = 'error'\nsend-queue = 1000\n"+
@@ -321,8 +321,8 @@ func TestReloadIsWhole(t *testing.T) {
 	expectReload(t, r, "send-queue tls-cert tls-key control-key control-tls-cert control-tls-key log-level", "")
 }
 
-// Each knob that is marked as one that a reload applies reaches the parts that
-// apply it: with another value of it, what they are told is another.
+// Each setting that is marked as applied by a reload reaches the parts that
+// apply it: with another value, they are told something else.
 func TestHotKnobsAreApplied(t *testing.T) {
 	keys := writeFile(t, "keys", "read a sha256:"+strings.Repeat("0f", 32)+"\n", 0o600)
 	values := hotValues(keys)
@@ -355,12 +355,12 @@ const keysByURL = "jwt-jwks = 'https://login.example/jwks.json'\n"
 
 const tokenSecret = "jwt-secret = 'a secret of more than thirty-two bytes'\n"
 
-// secureListener is what tls-cert needs to be of use.
+// secureListener is what tls-cert needs to have an effect.
 const secureListener = "listen = ['wss://:7443']\n"
 
 const controlTLS = "control-tls-cert = 'c'\ncontrol-tls-key = 'k'\n"
 
-// hotValues are configurations before and after a change of one knob.
+// hotValues are configurations before and after a change of one setting.
 func hotValues(keys string) map[string][2]string {
 	return map[string][2]string{
 		"max-conns":            {"", "max-conns = 7\n"},

@@ -17,8 +17,8 @@ func TestListeners(t *testing.T) {
 	}
 }
 
-// A setting that is wrong ends the start with 2 and the place of its value. What
-// only looks like one, as the name of a system call does, ends it with 1.
+// A wrong setting ends the start with 2 and the origin of its value. An error
+// that only looks like one, such as the name of a system call, ends it with 1.
 func TestStartError(t *testing.T) {
 	src := &sources{from: map[string]string{"listen": "castgate.toml:3", "loops": "--loops"}, knobs: []string{"listen", "loops"}}
 	for _, tt := range []struct {

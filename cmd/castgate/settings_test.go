@@ -13,7 +13,7 @@ import (
 	"castgate/server/control"
 )
 
-// parse reads a command line of serve with the real parser.
+// parse parses a command line of serve with the real parser.
 func parse(t *testing.T, args, environ []string) (*settings, *sources, error) {
 	t.Helper()
 	var c serveLine
@@ -27,7 +27,7 @@ func parse(t *testing.T, args, environ []string) (*settings, *sources, error) {
 	return &c.Serve.settings, src, err
 }
 
-// resolved is parse and resolve; the error is of either.
+// resolved is parse and resolve; the error comes from either.
 func resolved(t *testing.T, args, environ []string) (*effective, error) {
 	t.Helper()
 	s, src, err := parse(t, args, environ)
@@ -212,9 +212,8 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-// An empty value that would switch something off without a word is refused
-// from a flag or a variable; only the file may have one. Two messages may be
-// empty.
+// An empty value that would silently switch something off is refused from a
+// flag or a variable; only the file may contain one. Two messages may be empty.
 func TestEmptyValues(t *testing.T) {
 	mayBe := map[string]bool{"init-message": true, "gatewayworker-ping-data": true}
 	var c commands

@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// asked is what a control API was last asked.
+// asked is the last request to a control API.
 type asked struct {
 	method, uri, body string
 	header            http.Header
 }
 
-// fakeControl answers every request the same and keeps what it was asked.
+// fakeControl answers every request the same way and keeps the last one.
 func fakeControl(t *testing.T, status int, answer string) (address string, last *asked) {
 	t.Helper()
 	last = &asked{}
@@ -105,7 +105,7 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
-// What is wrong with the command line is found before anything is sent.
+// Mistakes on the command line are found before anything is sent.
 func TestWrongVerbs(t *testing.T) {
 	address, last := fakeControl(t, 200, "{}")
 	for _, line := range [][]string{

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// commanding has what a terminal would obey or be fooled by: DEL, CSI as one
-// character, a right-to-left override, a line separator and a tag.
+// commanding contains what a terminal would obey or be deceived by: DEL, CSI as
+// one character, a right-to-left override, a line separator and a tag.
 const commanding = "a\u007fb\u009b31mc\u202ed\u2028e\U000e0001f"
 
 func TestTerminalGetsNoCommands(t *testing.T) {
@@ -17,7 +17,7 @@ func TestTerminalGetsNoCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row = bytes.ReplaceAll(row, []byte(`\u2028`), []byte("\u2028")) // as our own encoder leaves it
+	row = bytes.ReplaceAll(row, []byte(`\u2028`), []byte("\u2028")) // as our own encoder writes it
 	for _, line := range [][]string{
 		{"client", "k"},
 		{"clients", "--ndjson"},
@@ -46,7 +46,7 @@ func TestTerminalGetsNoCommands(t *testing.T) {
 	}
 }
 
-// An error may carry text of others, too.
+// An error may also contain text from others.
 func TestErrorsAreVisible(t *testing.T) {
 	address, _ := fakeControl(t, http.StatusBadRequest, `{"code":"no","detail":"`+"x\u009b2Jy\u202ez"+`"}`)
 	_, _, errs := runIn([]string{"stats", "--control", address}, nil, "")
@@ -55,7 +55,7 @@ func TestErrorsAreVisible(t *testing.T) {
 	}
 }
 
-// However a text is cut into writes, the same comes out.
+// However a text is split into writes, the result is the same.
 func TestVisibleWriterSplits(t *testing.T) {
 	text := "ä" + commanding + "\xff\xe2\x80" + "👧\x1b[2J"
 	want := visible(text)

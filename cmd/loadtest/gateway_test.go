@@ -17,9 +17,9 @@ import (
 	"github.com/coder/websocket"
 )
 
-// gateway is a push server that is not ours, with as much of the control API
-// as loadtest uses. tamper, if set, answers what to write of the n-th message
-// of all instead of it.
+// gateway is a push server that is not ours, with the part of the control API
+// that loadtest uses. tamper, if set, returns what to write instead of the n-th
+// message.
 type gateway struct {
 	ws, control string
 	tamper      func(n int, message []byte) [][]byte
@@ -126,7 +126,7 @@ func (g *gateway) batch(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"replies":[%s]}`, strings.Join(replies, ","))
 }
 
-// scenarioArgs plays each scenario quickly.
+// scenarioArgs play each scenario quickly.
 var scenarioArgs = map[string][]string{
 	"connect":   nil,
 	"idle":      {"--duration", "10ms", "--bind"},
@@ -164,8 +164,8 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// A server that loses, doubles or changes a message makes every scenario fail
-// with a line that says so.
+// A server that loses, duplicates or changes a message makes every scenario
+// fail with a line that says so.
 func TestBrokenServers(t *testing.T) {
 	const hit = 3
 	faults := map[string]func(n int, b []byte) [][]byte{

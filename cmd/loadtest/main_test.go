@@ -11,7 +11,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// server sends the init message if told so, and reads.
+// server sends the init message if init is set, and reads.
 func server(t *testing.T, init bool) string {
 	if init {
 		return serverSaying(t, `{"type":"init","client_id":"one"}`)

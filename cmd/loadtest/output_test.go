@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The page is written beside the table or the JSON, and the JSON makes the
-// same page again.
+// The page is written in addition to the table or the JSON, and the JSON makes
+// the same page again.
 func TestPageIsWritten(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "report.html")
@@ -45,8 +45,8 @@ func TestPageIsWritten(t *testing.T) {
 	}
 }
 
-// Where no page can be written, or none be made, nothing is begun and nothing
-// is left behind.
+// If no page can be written, or none can be made, nothing starts and nothing is
+// left behind.
 func TestPageIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	broken := filepath.Join(dir, "broken.json")

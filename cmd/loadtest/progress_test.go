@@ -19,8 +19,8 @@ import (
 	"castgate/loadtest"
 )
 
-// asProgram makes the test's binary the program itself, so that tests can
-// start it as a process.
+// asProgram makes the test's binary the program itself, so that tests can start
+// it as a process.
 const asProgram = "LOADTEST_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -177,7 +177,7 @@ func TestBarOnATerminal(t *testing.T) {
 	}
 }
 
-// Without a terminal lines come at most once a second, and never while quiet.
+// Without a terminal, lines appear at most once a second, and never with quiet.
 func TestLines(t *testing.T) {
 	var w bytes.Buffer
 	p := newProgress(&w, false)
@@ -191,7 +191,7 @@ func TestLines(t *testing.T) {
 	back(time.Second)
 	p.update(loadtest.Progress{Open: 100, Connections: 200})
 	p.update(loadtest.Progress{Open: 101, Connections: 200})
-	p.update(loadtest.Progress{Measuring: true, Open: 200}) // begins anew
+	p.update(loadtest.Progress{Measuring: true, Open: 200}) // starts again
 	back(time.Minute)
 	p.update(loadtest.Progress{Measuring: true, Open: 200, Elapsed: 61 * time.Second, For: time.Minute, Received: 5, Expected: 7})
 	back(5 * time.Second) // after a minute they come every six seconds

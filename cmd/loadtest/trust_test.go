@@ -16,7 +16,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// secureServer speaks TLS and compresses; the file holds whom to trust.
+// secureServer speaks TLS and compresses; the file holds the certificate to
+// trust.
 func secureServer(t *testing.T) (url, caFile string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,8 +74,8 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// A result tells of TLS and compression, and the process that listens at a URL
-// of wss is found.
+// A result mentions TLS and compression, and the process that listens at a wss
+// URL is found.
 func TestTrustIsTold(t *testing.T) {
 	url, _ := secureServer(t)
 	var stdout, stderr bytes.Buffer

@@ -22,7 +22,7 @@ func TestCommandLine(t *testing.T) {
 		stdout, stderr string
 	}{
 		"help":             {"--help", exitOK, "--replace=200", ""},
-		"not published":    {"--help", exitOK, `--charts="tmp/soak"`, ""}, // what BENCHMARKS.md shows is only overwritten on demand
+		"not published":    {"--help", exitOK, `--charts="tmp/soak"`, ""}, // the charts of BENCHMARKS.md are overwritten only on request
 		"unknown flag":     {"--lengt 1m", exitUsage, "", `soak: unknown flag --lengt, did you mean "--length"? (see soak --help)`},
 		"no number":        {"--connections many", exitUsage, "", "--connections"},
 		"out of range":     {"--length 0", exitUsage, "", "length: 0s is not between"},
@@ -48,7 +48,7 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// bell is a buffer that rings at a word.
+// bell is a buffer that signals when a word is written.
 type bell struct {
 	bytes.Buffer
 	word string
@@ -90,7 +90,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// Where there is no terminal a line a minute is enough.
+// Without a terminal, one line per minute is enough.
 func TestProgress(t *testing.T) {
 	var b bytes.Buffer
 	p := newProgress(&b, 20*time.Minute)

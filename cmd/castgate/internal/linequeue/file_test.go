@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is for what should come at once; only a failing test waits it out.
+// patience is the limit for what should happen at once; only a failing test
+// waits that long.
 const patience = 30 * time.Second
 
 func await(t *testing.T, what string, ok func() bool) {
@@ -55,8 +56,8 @@ func fifo(t *testing.T) (path string, reader *os.File) {
 	return path, reader
 }
 
-// A file that ends in the middle of a line, as a full disk or a crash leaves it,
-// is gone on with on a line of its own.
+// A file that ends in the middle of a line, after a full disk or a crash, is
+// continued on a new line.
 func TestOpenTornFile(t *testing.T) {
 	for before, want := range map[string]string{"": "next\n", "whole\n": "whole\nnext\n", "tor": "tor\nnext\n"} {
 		path := filepath.Join(t.TempDir(), "log")
@@ -79,7 +80,7 @@ func TestOpenTornFile(t *testing.T) {
 	}
 }
 
-// A FIFO that nobody reads holds up nothing; pointed elsewhere, the queue loses
+// A FIFO that nobody reads delays nothing; pointed elsewhere, the queue loses
 // no line to it.
 func TestFIFOThatNobodyReads(t *testing.T) {
 	path, reader := fifo(t)
@@ -113,7 +114,7 @@ func TestFIFOThatNobodyReads(t *testing.T) {
 	q.Point(nil)
 }
 
-// Turned off, a queue does not wait for the FIFO for ever either.
+// A queue that is turned off does not wait for the FIFO forever either.
 func TestFIFOThatNobodyReadsIsLeft(t *testing.T) {
 	path, _ := fifo(t)
 	s := NewSet()
@@ -130,7 +131,7 @@ func TestFIFOThatNobodyReadsIsLeft(t *testing.T) {
 	}
 }
 
-// Another process may have made a pipe not blocking that is open here as well.
+// Another process may have made a pipe that we share non-blocking.
 func TestPlaceThatIsNotBlocking(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -138,7 +139,7 @@ func TestPlaceThatIsNotBlocking(t *testing.T) {
 	}
 	defer reader.Close()
 	defer writer.Close()
-	// As of stderr, Go's poller does not know of the descriptor.
+	// As with stderr, Go's poller does not know of the descriptor.
 	fd, err := unix.Dup(int(writer.Fd()))
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +172,7 @@ func TestPlaceThatIsNotBlocking(t *testing.T) {
 	q.Point(nil)
 }
 
-// A reader that has gone loses lines, which are counted, and no more.
+// A reader that is gone loses lines, which are counted, and nothing else.
 func TestReaderThatHasGone(t *testing.T) {
 	path, reader := fifo(t)
 	s := NewSet()
@@ -189,7 +190,7 @@ func TestReaderThatHasGone(t *testing.T) {
 	q.Point(nil)
 }
 
-// However many places hang, only so many are left behind.
+// However many destinations hang, only a limited number is abandoned.
 func TestHangingIsBounded(t *testing.T) {
 	s := NewSet()
 	q := s.Queue(Limits{Lines: 1000, Bytes: 1 << 20}, told)
@@ -223,7 +224,8 @@ func TestHangingIsBounded(t *testing.T) {
 	opened(t, s, path).Discard()
 }
 
-// A disk that does not even open a file holds up nobody for longer than said.
+// A disk on which not even opening a file succeeds delays nothing for longer
+// than the limit.
 func TestOpeningHangs(t *testing.T) {
 	s := NewSet()
 	comes := make(chan struct{})
@@ -246,7 +248,7 @@ func TestOpeningHangs(t *testing.T) {
 	opened(t, s, path).Discard()
 }
 
-// hangsIn tells whether a Writer has nothing more to take.
+// hangsIn reports whether a Writer has nothing more to write.
 func hangsIn(w *Writer) bool {
 	w.set.mu.Lock()
 	defer w.set.mu.Unlock()
@@ -258,7 +260,7 @@ func hangsIn(w *Writer) bool {
 	return w.busy
 }
 
-// One file by two names is one place.
+// One file under two names is one destination.
 func TestSame(t *testing.T) {
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "log"), filepath.Join(dir, "other")

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// place is somewhere that lines go to. Its Write waits while it is held and
-// fails while full is not nil; then it takes as many bytes as room says.
+// place is a destination of lines. Its Write waits while it is held and fails
+// while full is not nil; then it accepts as many bytes as room says.
 type place struct {
 	mu   sync.Mutex
 	b    bytes.Buffer
@@ -84,8 +84,8 @@ func numbers(from, to int) (lines []string) {
 
 func joined(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
 
-// in runs a test where time passes when nobody has anything to do, with one
-// queue to a place.
+// in runs a test, in which time passes when every goroutine is blocked, with
+// one queue to a place.
 func in(t *testing.T, l Limits, test func(t *testing.T, s *Set, q *Queue, p *place)) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := NewSet(), &place{}
@@ -106,8 +106,8 @@ func expect(t *testing.T, what, got, want string) {
 	}
 }
 
-// Nobody waits for a place that takes nothing. What finds no room is counted,
-// and told of in its place, once.
+// Nothing waits for a place that accepts nothing. Lines that find no room are
+// counted, and reported in their place, once.
 func TestHeldPlace(t *testing.T) {
 	in(t, Limits{Lines: 8, Bytes: 1000}, func(t *testing.T, s *Set, q *Queue, p *place) {
 		release := p.hold()
@@ -132,7 +132,7 @@ func TestHeldPlace(t *testing.T) {
 	})
 }
 
-// A gap is told of in front of what comes behind it. While lines come faster
+// A gap is reported before the line that follows it. While lines come faster
 // than they are written there are few gaps, not one before each line.
 func TestGapsAreFew(t *testing.T) {
 	in(t, Limits{Lines: 8, Bytes: 1000}, func(t *testing.T, s *Set, q *Queue, p *place) {
@@ -165,8 +165,8 @@ func TestGapsAreFew(t *testing.T) {
 	})
 }
 
-// Bytes are bounded as well, and what is too long for all of the room does not
-// stop what is not.
+// Bytes are also bounded, and a line too long for all of the room does not stop
+// shorter ones.
 func TestBytesAreBounded(t *testing.T) {
 	in(t, Limits{Lines: 100, Bytes: 100}, func(t *testing.T, s *Set, q *Queue, p *place) {
 		release := p.hold()
@@ -182,8 +182,8 @@ func TestBytesAreBounded(t *testing.T) {
 	})
 }
 
-// Lines of two queues to one Writer are written in the order in which they were
-// queued; each has its own room.
+// Lines of two queues to the same Writer are written in the order in which they
+// were queued; each queue has its own room.
 func TestOrderAcrossQueues(t *testing.T) {
 	in(t, roomy, func(t *testing.T, s *Set, q *Queue, p *place) {
 		other := s.Queue(Limits{Lines: 4, Bytes: 100}, func(n uint64) []byte { return fmt.Appendf(nil, "others lost %d\n", n) })
@@ -213,8 +213,8 @@ func TestOrderAcrossQueues(t *testing.T) {
 
 var errDisk = errors.New("no space left on device")
 
-// What a place does not take is lost and counted. The first line after it
-// begins on a line of its own and is preceded by how many were lost.
+// Lines that a place does not accept are lost and counted. The first line after
+// them begins on a new line, preceded by their number.
 func TestFullPlace(t *testing.T) {
 	for room, want := range map[int]string{
 		0: joined("whole", "lost 3", "after"),
@@ -243,7 +243,7 @@ func TestFullPlace(t *testing.T) {
 	}
 }
 
-// It is told also when no line comes after those that were lost.
+// Losses are also reported if no line follows the lost ones.
 func TestLossIsToldInTheQuiet(t *testing.T) {
 	in(t, roomy, func(t *testing.T, s *Set, q *Queue, p *place) {
 		p.fill(errDisk, 0)
@@ -257,8 +257,8 @@ func TestLossIsToldInTheQuiet(t *testing.T) {
 	})
 }
 
-// A queue that is pointed elsewhere while its place hangs goes on there at once,
-// with what has waited.
+// A queue that is pointed elsewhere while its place hangs continues there at
+// once, with the waiting lines.
 func TestPointAwayFromHangingPlace(t *testing.T) {
 	in(t, Limits{Lines: 4, Bytes: 1000}, func(t *testing.T, s *Set, q *Queue, p *place) {
 		release := p.hold()
