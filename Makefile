@@ -12,7 +12,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # The slowest packages start first, or the run would wait for them alone at the end.
 LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 
-.PHONY: help run demo test race counting rivals modules clients check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help run demo test race counting rivals modules clients reconnects check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,9 @@ modules:
 
 clients: ## write the clients' types and codes from the OpenAPI document
 	$(GO) test -count=1 -run TestClientTypes ./e2e -update
+
+reconnects: ## draw docs/reconnects.svg: 1,000 pages after a restart, with clients/js and with a naive loop
+	$(GO) test -count=1 -v -run TestPagesAfterRestart ./e2e -reconnects $(CURDIR)/docs/reconnects.svg
 
 deps:
 	@ci/deps.sh

@@ -29,6 +29,7 @@ var clientRunners = []clientRunner{
 	{language: "php", run: func(t *testing.T, jobs []clientJob) []clientResult {
 		return runJobs(t, jobs, program(t, "php", "php-cli"), "clients/php/tests/vectors.php")
 	}},
+	{language: "shell", over: []string{}, lacks: shellLacks, run: runShell},
 }
 
 func runGo(t *testing.T, jobs []clientJob) []clientResult {

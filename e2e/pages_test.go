@@ -299,48 +299,6 @@ func TestPageBehindNothing(t *testing.T) {
 	p.text("there again")
 }
 
-// TestPagesAfterRestart: 1,000 pages that a gateway has told to come back do so over
-// the whole window, and all of them.
-func TestPagesAfterRestart(t *testing.T) {
-	t.Parallel()
-	const n, window = 1000, 20
-	g := wstest.Start(t)
-	bind, _ := pageBackend(t, g)
-	p := openPages(t, "ws://"+g.Addr+"/", n, M{"bind": bind})
-	for range n {
-		p.state("open")
-	}
-	if code := g.Stop(); code != 0 {
-		t.Fatalf("exit code %d", code)
-	}
-	g.Restart()
-	// When they come is up to the machine. When they want to come is not.
-	var perSecond [window]int
-	for range n {
-		l := p.state("waiting")
-		if l.Code != 1001 || l.Delay < 500 || l.Delay >= 1000*window {
-			t.Fatalf("%+v", l)
-		}
-		perSecond[int(l.Delay/1000)]++
-	}
-	for second, pages := range perSecond {
-		if pages > 3*n/window {
-			t.Errorf("%d of %d pages come in second %d, more than three times the mean", pages, n, second)
-		}
-	}
-	g.Await(func() string {
-		if n := g.OK("POST", "/v1/counts", M{"uids": []string{"ann"}})["uids"].(M)["ann"]; n != 1000.0 {
-			return fmt.Sprintf("%v pages are back", n)
-		}
-		return ""
-	})
-	g.Push(wstest.To("uids", "ann"), "to all of you")
-	for range n {
-		p.text("to all of you")
-	}
-	t.Logf("pages by second: %v", perSecond)
-}
-
 // networkTo forwards connections to an address; while it swallows, it reads new ones
 // and forwards nothing.
 func networkTo(t *testing.T, address string, swallow *atomic.Bool) string {
