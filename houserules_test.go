@@ -101,7 +101,7 @@ var importers = []struct {
 	tests    bool     // test files anywhere may too
 	why      string
 }{
-	{"github.com/panjf2000/gnet/v2", []string{"server"}, []string{"bench/rivals"}, false, "one owner of the event loops"},
+	{"github.com/panjf2000/gnet/v2", []string{"server", "server/kernel"}, []string{"bench/rivals"}, false, "one owner of the event loops"},
 	{"github.com/valyala/fasthttp", []string{"server/control"}, []string{"bench/rivals"}, true, "one owner of the control port"},
 	{"github.com/gobwas/ws", []string{"codec", "bench/floor"}, []string{"bench/rivals", "loadtest", "server"}, false, "its words for opcodes and close codes, and compiled frames"},
 	{"github.com/gobwas/ws/wsflate", []string{"codec"}, nil, false, "bytes of RFC 7692 live in one place"},
@@ -153,6 +153,7 @@ var reach = []struct {
 	{"server/transport", false, []string{"castgate/server/gateway", "castgate/server/internal"}},
 	{"server/openfiles", true, []string{"castgate/server/openfiles", "castgate/server/setting"}},
 	{"server/frames", true, []string{"castgate/codec", "castgate/server/frames", "castgate/server/gateway"}},
+	{"server/kernel", true, []string{"castgate/server/internal", "castgate/server/kernel"}},
 	{"server/hostport", true, []string{"castgate/server/hostport", "castgate/server/internal/listen"}},
 	{"server/events", false, []string{"castgate/server/gateway", "castgate/server/setting", "castgate/server/internal/audit", "castgate/server/events"}},
 	{"server/events/internal", true, []string{"castgate/server/events/internal"}},

@@ -188,7 +188,7 @@ func (l *loop) expireAt(slot uint32, c *conn, at int64) {
 // secondsLeft is how long the token of a client with flagExpires is still
 // good, by the wall clock, which the token's times are of.
 func (l *loop) secondsLeft(slot uint32) int64 {
-	return int64(l.slots.chunkAt(slot).expires[slot%chunkLen]) - l.sys.now().Unix()
+	return int64(l.slots.chunkAt(slot).expires[slot%chunkLen]) - l.sys.Now().Unix()
 }
 
 // meterReasons say, by meter, why a client above its limit is closed.

@@ -95,7 +95,7 @@ func (e *entrance) adopt(a arrival) {
 
 // dismiss closes a socket that no loop has taken in. Any goroutine.
 func (s *Loops) dismiss(a arrival) {
-	s.sys.close(a.fd)
+	s.sys.Close(a.fd)
 	s.sockets.Add(-1)
 	if a.counted {
 		s.admission.Release(a.addr.Addr())

@@ -9,13 +9,14 @@ import (
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/kernel"
 )
 
 // Messages that are not whole share a bound: who goes over it is told to try
 // again later, whatever it speaks. Short ones always find room, and what a client
 // kept is free again when it has gone or its message is whole.
 func TestMessagesInPiecesAreBounded(t *testing.T) {
-	sys := linux
+	sys := kernel.Linux
 	clock := stopClock(&sys)
 	s, log := startPlainOn(t, &sys, func(c *Config) { c.Loops, c.MaxMessage, c.InitMessage = 1, 1<<20, "" })
 	full := int64(assemblyMemory - 100<<10)

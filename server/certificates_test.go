@@ -6,6 +6,7 @@ import (
 
 	"castgate/internal/wstest"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // The certificates can be changed while the listener serves. Errors name the setting and
@@ -13,7 +14,7 @@ import (
 func TestSetCertificates(t *testing.T) {
 	a := wstest.NewAuthority(t)
 	first, second := a.Issue("first"), a.Issue("second")
-	s := startSecure(t, &linux, func(c *Config) { c.TLSCerts, c.TLSKeys = []string{first.Cert}, []string{first.Key} })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.TLSCerts, c.TLSKeys = []string{first.Cert}, []string{first.Key} })
 	serves := func(want string) {
 		t.Helper()
 		c, err := s.dialTLS(insecure())

@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"castgate/server/kernel"
 )
 
 // stoppedClock is a clock for quotas, tokens and ticks that a test moves.
@@ -12,15 +14,15 @@ type stoppedClock struct{ ahead atomic.Int64 }
 var clockStart = time.Now()
 
 // stopClock makes the clock of a system one that stands still.
-func stopClock(sys *system) *stoppedClock {
+func stopClock(sys *kernel.Calls) *stoppedClock {
 	k := new(stoppedClock)
-	sys.now, sys.elapsed = k.now, k.elapsed
+	sys.Now, sys.Elapsed = k.now, k.elapsed
 	return k
 }
 
 // startOnClock is startServer with a clock that stands still.
 func startOnClock(t testing.TB, change func(*Config)) (*testServer, *stoppedClock) {
-	sys := linux
+	sys := kernel.Linux
 	k := stopClock(&sys)
 	return startServerOn(t, &sys, change), k
 }

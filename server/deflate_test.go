@@ -18,6 +18,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // compressing switches compression on.
@@ -285,7 +286,7 @@ func compressedFrame(op ws.OpCode, payload []byte) []byte {
 // A flood of bombs below the limit is inflated in slices, while others are
 // served, in order, and nothing is left when it is done.
 func TestInflateSlices(t *testing.T) {
-	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.Compress, c.MaxMessage = true, 1<<20 })
+	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.Compress, c.MaxMessage = true, 1<<20 })
 	c := l.connectOffering(t)
 	bomb := compressedFrame(ws.OpBinary, deflated(make([]byte, 1<<20)))
 	small := compressedFrame(ws.OpText, deflated([]byte("hello")))
@@ -321,7 +322,7 @@ func TestInflateSlices(t *testing.T) {
 
 // A connection may end while it has more to inflate.
 func TestInflateCutOff(t *testing.T) {
-	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.Compress, c.MaxMessage = true, 1<<20 })
+	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.Compress, c.MaxMessage = true, 1<<20 })
 	bomb := compressedFrame(ws.OpBinary, deflated(make([]byte, 1<<20)))
 	c := l.connectOffering(t)
 	l.reader.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
@@ -386,7 +387,7 @@ func TestInflateEndless(t *testing.T) {
 	more := codec.AppendMaskedFrame(nil, ws.OpContinuation, part, [4]byte{1, 2, 3, 4})
 	more[0] &^= 0x80
 
-	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.Compress = true })
+	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.Compress = true })
 	limit := l.srv.config.MaxMessage + l.srv.config.MaxMessage/8 + 1<<10
 	c := l.connectOffering(t)
 	l.reader.readFrames(c.slot, c.conn, bytes.Clone(first))

@@ -61,7 +61,7 @@ func (d *drainer) turn() {
 			d.credit -= drainUnit
 			if d.loop.fanout.catchUp(d.cursor, c) && d.loop.exit.startClose(d.cursor, c, closeShutdown, closeFrames[closeShutdown], false) {
 				if c.left = 0; c.head != 0 {
-					c.left = c.waiting + uint32(d.loop.sys.unsent(int(c.fd)))
+					c.left = c.waiting + uint32(d.loop.sys.Unsent(int(c.fd)))
 				}
 			}
 		case connProxy, connHandshake, connRefusing, connVerifying:
@@ -78,7 +78,7 @@ func (d *drainer) cut(c *conn) {
 		c.state != connOpen && c.state != connClosing || !c.is(flagServed) {
 		return
 	}
-	switch left := c.waiting + uint32(d.loop.sys.unsent(int(c.fd))); {
+	switch left := c.waiting + uint32(d.loop.sys.Unsent(int(c.fd))); {
 	case left == 0 && c.state == connClosing:
 		d.loop.count.unanswered.Add(1)
 	case c.left > 0 && left >= c.left && c.state == connClosing:

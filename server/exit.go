@@ -54,7 +54,7 @@ func (x *exit) flushed(slot uint32, c *conn) bool {
 	}
 	if !c.is(flagShut) {
 		c.set(flagShut)
-		x.loop.sys.shutdown(int(c.fd))
+		x.loop.sys.Shutdown(int(c.fd))
 	}
 	return true
 }
@@ -87,7 +87,7 @@ func (x *exit) closeNow(slot uint32, c *conn, why closeReason) {
 	}
 	x.loop.discharge(slot, c)
 	x.loop.srv.fds.clear(int(c.fd))
-	x.loop.sys.close(int(c.fd))
+	x.loop.sys.Close(int(c.fd))
 	x.loop.freeSlot(slot, c)
 	x.loop.srv.sockets.Add(-1)
 }
@@ -96,8 +96,8 @@ func (x *exit) closeNow(slot uint32, c *conn, why closeReason) {
 // buffer instead of keeping it for minutes.
 func (x *exit) abort(slot uint32, c *conn, why closeReason) {
 	x.loop.drain.cut(c)
-	if c.head != 0 || x.loop.sys.unsent(int(c.fd)) > 0 {
-		x.loop.sys.resetOnClose(int(c.fd))
+	if c.head != 0 || x.loop.sys.Unsent(int(c.fd)) > 0 {
+		x.loop.sys.ResetOnClose(int(c.fd))
 	}
 	x.closeNow(slot, c, why)
 }
@@ -110,7 +110,7 @@ func (x *exit) closeOverdue(slot uint32, c *conn) {
 		if c.close == closeSlow {
 			patience = leastPatience // it had its time, and nothing but the close frame is left for it
 		}
-		if next, ok := x.loop.progress.look(slot, c, x.loop.sys.flow(int(c.fd)), patience, closeTicks); ok {
+		if next, ok := x.loop.progress.look(slot, c, x.loop.sys.Flow(int(c.fd)), patience, closeTicks); ok {
 			x.loop.clock.closeBy(slot, c, min(next-x.loop.clock.now(), closeTicks))
 			return
 		}

@@ -13,11 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // faulty is the real system with faults switched on by the test.
 type faulty struct {
-	system
+	kernel.Calls
 	accepts atomic.Int64 // accepts that still fail
 	acceptE atomic.Int64 // with this errno
 	short   atomic.Bool  // writes take one byte at a time, every second one none
@@ -31,9 +32,9 @@ type faulty struct {
 }
 
 func newFaulty() *faulty {
-	f := &faulty{system: linux}
-	f.accept = func(fd int) (int, unix.Sockaddr, error) {
-		nfd, sa, err := linux.accept(fd)
+	f := &faulty{Calls: kernel.Linux}
+	f.Accept = func(fd int) (int, unix.Sockaddr, error) {
+		nfd, sa, err := kernel.Linux.Accept(fd)
 		if err == nil && f.accepts.Add(-1) >= 0 {
 			// The socket that was taken is lost, as in the kernel.
 			_ = unix.Close(nfd)
@@ -41,7 +42,7 @@ func newFaulty() *faulty {
 		}
 		return nfd, sa, err
 	}
-	f.write = func(fd int, p []byte) (int, error) {
+	f.Write = func(fd int, p []byte) (int, error) {
 		if e := f.writeE.Swap(0); e != 0 {
 			return -1, unix.Errno(e)
 		}
@@ -49,18 +50,18 @@ func newFaulty() *faulty {
 			if f.turn.Add(1)%2 == 0 {
 				return -1, unix.EAGAIN
 			}
-			return linux.write(fd, p[:1+len(p)/3])
+			return kernel.Linux.Write(fd, p[:1+len(p)/3])
 		}
-		return linux.write(fd, p)
+		return kernel.Linux.Write(fd, p)
 	}
-	f.read = func(fd int, p []byte) (int, error) {
+	f.Read = func(fd int, p []byte) (int, error) {
 		if f.reads.Load() > 0 && f.reads.Add(-1) >= 0 {
 			return -1, unix.Errno(f.readE.Load())
 		}
 		if f.crumbs.Load() {
 			p = p[:1]
 		}
-		return linux.read(fd, p)
+		return kernel.Linux.Read(fd, p)
 	}
 	once := func(errno *atomic.Int64, call func(*netpoll.Poller, int) error) func(*netpoll.Poller, int) error {
 		return func(p *netpoll.Poller, fd int) error {
@@ -70,16 +71,16 @@ func newFaulty() *faulty {
 			return call(p, fd)
 		}
 	}
-	f.watch = once(&f.watchE, linux.watch)
-	f.watchRoom = once(&f.watchRoomE, linux.watchRoom)
-	f.unwatchRoom = once(&f.unwatchRoomE, linux.unwatchRoom)
+	f.Watch = once(&f.watchE, kernel.Linux.Watch)
+	f.WatchRoom = once(&f.watchRoomE, kernel.Linux.WatchRoom)
+	f.UnwatchRoom = once(&f.unwatchRoomE, kernel.Linux.UnwatchRoom)
 	return f
 }
 
 // No error of accept ends the gateway or costs a client that is there.
 func TestAcceptErrorsAreSurvived(t *testing.T) {
 	f := newFaulty()
-	s := startServerOn(t, &f.system, nil)
+	s := startServerOn(t, &f.Calls, nil)
 	there := s.dial()
 	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENOMEM, unix.ECONNABORTED, unix.EAGAIN} {
 		t.Run(errno.Error(), func(t *testing.T) {
@@ -106,8 +107,8 @@ func TestBrokenListenerIsFatal(t *testing.T) {
 	f := newFaulty()
 	c := Defaults()
 	c.Listen = []string{"127.0.0.1:0"}
-	f.accept = func(int) (int, unix.Sockaddr, error) { return -1, nil, unix.EBADF }
-	s, err := newServer(c, &f.system)
+	f.Accept = func(int) (int, unix.Sockaddr, error) { return -1, nil, unix.EBADF }
+	s, err := newServer(c, &f.Calls)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestBrokenListenerIsFatal(t *testing.T) {
 // Short writes and full sockets change nothing of what a client reads.
 func TestShortWrites(t *testing.T) {
 	f := newFaulty()
-	s := startServerOn(t, &f.system, nil)
+	s := startServerOn(t, &f.Calls, nil)
 	a, b := s.dial(), s.dial()
 	f.short.Store(true)
 	var want []string
@@ -145,7 +146,7 @@ func TestShortWrites(t *testing.T) {
 // An error of write ends that client only; what was for it is counted.
 func TestWriteErrors(t *testing.T) {
 	f := newFaulty()
-	s := startServerOn(t, &f.system, func(c *Config) { c.PingInterval = 0 })
+	s := startServerOn(t, &f.Calls, func(c *Config) { c.PingInterval = 0 })
 	for _, errno := range []unix.Errno{unix.EPIPE, unix.ECONNRESET, unix.ETIMEDOUT, unix.EBADF} {
 		c := s.dial()
 		other := s.dial()
@@ -171,13 +172,13 @@ func TestWriteErrors(t *testing.T) {
 func TestPanicIsContained(t *testing.T) {
 	f := newFaulty()
 	var armed atomic.Bool
-	f.read = func(fd int, p []byte) (int, error) {
+	f.Read = func(fd int, p []byte) (int, error) {
 		if armed.CompareAndSwap(true, false) {
 			panic("a defect")
 		}
-		return linux.read(fd, p)
+		return kernel.Linux.Read(fd, p)
 	}
-	s := startServerOn(t, &f.system, nil)
+	s := startServerOn(t, &f.Calls, nil)
 	victim, other := s.dialRaw(), s.dial()
 	armed.Store(true)
 	_, _ = victim.Write([]byte("x"))

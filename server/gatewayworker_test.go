@@ -17,6 +17,7 @@ import (
 
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
+	"castgate/server/kernel"
 )
 
 // eventLog is an Events that keeps all it is told, by connection id.
@@ -73,10 +74,10 @@ func (e *eventLog) of(id uint32) []string {
 // vectors of GatewayWorker want it.
 func startPeer(t testing.TB, change func(*Config)) (*testServer, *eventLog) {
 	t.Helper()
-	return startPeerOn(t, &linux, change)
+	return startPeerOn(t, &kernel.Linux, change)
 }
 
-func startPeerOn(t testing.TB, sys *system, change func(*Config)) (*testServer, *eventLog) {
+func startPeerOn(t testing.TB, sys *kernel.Calls, change func(*Config)) (*testServer, *eventLog) {
 	t.Helper()
 	log := newEventLog()
 	var last atomic.Uint32
@@ -399,8 +400,8 @@ func TestSlowDropLikePHP(t *testing.T) {
 	l.writer.slowDrop, l.writer.sendQueue = true, 1000
 	h := k.connect(t, 1)
 	id := k.ids.Of(h, 0)
-	write, full := k.sys.write, func(int, []byte) (int, error) { return -1, unix.EAGAIN }
-	k.sys.write = full
+	write, full := k.sys.Write, func(int, []byte) (int, error) { return -1, unix.EAGAIN }
+	k.sys.Write = full
 	l.conn(h.Slot()).set(flagBlocked)
 	push := func(size, backlog int) {
 		t.Helper()
@@ -413,7 +414,7 @@ func TestSlowDropLikePHP(t *testing.T) {
 		}
 	}
 	room := func() { // the poller would tell, had the socket a real descriptor
-		k.sys.write = write
+		k.sys.Write = write
 		l.conn(h.Slot()).clear(flagBlocked)
 		l.writer.flush(h.Slot(), l.conn(h.Slot()))
 	}
@@ -421,7 +422,7 @@ func TestSlowDropLikePHP(t *testing.T) {
 	push(1, 90_010)
 	room()
 	push(1, 0)
-	k.sys.write = full
+	k.sys.Write = full
 	l.conn(h.Slot()).set(flagBlocked)
 	push(995, 999) // one byte below the limit
 	push(5000, 999+5004)

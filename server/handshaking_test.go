@@ -11,6 +11,7 @@ import (
 
 	"castgate/internal/wstest"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // silentHello is a connection that has sent a ClientHello and says no more.
@@ -67,7 +68,7 @@ func (s *testServer) occupied(n int) {
 // after those.
 func TestSlowHandshakes(t *testing.T) {
 	t.Parallel()
-	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 4; c.HandshakeTimeout = 20 * time.Second })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.TLSHandshakes = 4; c.HandshakeTimeout = 20 * time.Second })
 	s.occupy(4)
 	var waiting sync.WaitGroup
 	for range 3 {
@@ -89,7 +90,7 @@ func TestSlowHandshakes(t *testing.T) {
 // A byte now and then does not make a peer one that is waited for.
 func TestDribblingHandshakes(t *testing.T) {
 	t.Parallel()
-	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 2; c.HandshakeTimeout = 20 * time.Second })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.TLSHandshakes = 2; c.HandshakeTimeout = 20 * time.Second })
 	over := make(chan struct{})
 	var dribbling sync.WaitGroup
 	for _, conn := range s.occupy(2) {
@@ -128,7 +129,7 @@ func TestTLSProcessors(t *testing.T) {
 }
 
 func TestHandshakeDeadline(t *testing.T) {
-	sys := linux
+	sys := kernel.Linux
 	clock := stopClock(&sys)
 	s := startSecure(t, &sys, func(c *Config) { c.HandshakeTimeout = 2 * tickLen })
 	silent, err := net.Dial("tcp", s.Addr().String())
@@ -159,7 +160,7 @@ func TestHandshakeDeadline(t *testing.T) {
 // A flood of handshakes, half of them broken off, leaves no goroutine and
 // every socket in a counter; clients who are there are served meanwhile.
 func TestHandshakeFlood(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.TLSHandshakes = 3; c.SendQueue = 1 << 20 })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.TLSHandshakes = 3; c.SendQueue = 1 << 20 })
 	there := s.dial()
 	var flood sync.WaitGroup
 	for i := range 8 {
@@ -202,7 +203,7 @@ func TestHandshakeFlood(t *testing.T) {
 
 // A message of a handshake that does not end is refused, and counted.
 func TestEndlessHandshake(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.HandshakeTimeout = time.Minute })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.HandshakeTimeout = time.Minute })
 	config := insecure()
 	config.MaxVersion = tls.VersionTLS12 // its messages are in the clear
 	conn := s.silentHelloWith(config)

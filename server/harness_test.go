@@ -16,6 +16,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // patience is how long a test waits for what must come: long, since it costs
@@ -34,10 +35,10 @@ type testServer struct {
 // test: no socket, client, name or delivery may be left.
 func startServer(t testing.TB, change func(*Config)) *testServer {
 	t.Helper()
-	return startServerOn(t, &linux, change)
+	return startServerOn(t, &kernel.Linux, change)
 }
 
-func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer {
+func startServerOn(t testing.TB, sys *kernel.Calls, change func(*Config)) *testServer {
 	t.Helper()
 	c := Defaults()
 	c.Listen = []string{"127.0.0.1:0"}
@@ -74,7 +75,7 @@ func startServerOn(t testing.TB, sys *system, change func(*Config)) *testServer 
 }
 
 // idleServer is a server that does not run.
-func idleServer(t testing.TB, sys *system) *Server {
+func idleServer(t testing.TB, sys *kernel.Calls) *Server {
 	t.Helper()
 	c := Defaults()
 	c.Listen, c.Loops = []string{"127.0.0.1:0"}, 1

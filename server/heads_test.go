@@ -15,6 +15,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/frames"
+	"castgate/server/kernel"
 )
 
 // padded is a good head of so many bytes. fields are more lines.
@@ -152,7 +153,7 @@ func TestEverySplitIsAnsweredAlike(t *testing.T) {
 			arrival: arrival{proxied: true, form: frames.Line}, head: v1, behind: lines, want: "\nok: 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := idleLoopWith(t, &linux, func(c *rigConfig) {
+			l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) {
 				c.OnMessage, c.InitMessage, c.MaxHandshake = OnMessageEcho, "", limit
 				if try.change != nil {
 					try.change(c)
@@ -276,7 +277,7 @@ func TestHalfHeadsOfMany(t *testing.T) {
 // A head that comes byte by byte is searched once and copied a bounded number of
 // times.
 func TestHeadInBytes(t *testing.T) {
-	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.MaxHandshake = codec.MaxHandshake })
+	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.MaxHandshake = codec.MaxHandshake })
 	head := padded(codec.MaxHandshake, "")
 	c := l.half(t, "203.0.113.7", head[:1])
 	var before, after runtime.MemStats

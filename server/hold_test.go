@@ -12,6 +12,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // heldCount is how often clients were held.
@@ -54,7 +55,7 @@ func TestHeldClient(t *testing.T) {
 				s = startServer(t, change)
 				conn = s.dialPlain(0).Conn
 			case "wss://":
-				s = startSecure(t, &linux, change)
+				s = startSecure(t, &kernel.Linux, change)
 				secure, err := s.dialTLS(insecure())
 				if err != nil {
 					t.Fatal(err)

@@ -111,7 +111,7 @@ func (r *reader) readable(slot uint32, c *conn) {
 	if len(room) == 0 {
 		return // its turn comes
 	}
-	n, err := r.loop.sys.read(int(c.fd), room)
+	n, err := r.loop.sys.Read(int(c.fd), room)
 	switch {
 	case n > 0:
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):

@@ -14,6 +14,7 @@ import (
 	"castgate/codec"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
+	"castgate/server/kernel"
 )
 
 // kernelCalls counts what a server asks of the kernel for its clients. Unlike
@@ -21,19 +22,19 @@ import (
 // a change that costs more does not pass unseen.
 type kernelCalls struct{ accepts, reads, writes, watches, bytes atomic.Int64 }
 
-func (k *kernelCalls) system() *system {
-	sys := linux
-	sys.accept = func(fd int) (int, unix.Sockaddr, error) { k.accepts.Add(1); return linux.accept(fd) }
-	sys.read = func(fd int, p []byte) (int, error) { k.reads.Add(1); return linux.read(fd, p) }
-	sys.write = func(fd int, p []byte) (int, error) {
+func (k *kernelCalls) system() *kernel.Calls {
+	sys := kernel.Linux
+	sys.Accept = func(fd int) (int, unix.Sockaddr, error) { k.accepts.Add(1); return kernel.Linux.Accept(fd) }
+	sys.Read = func(fd int, p []byte) (int, error) { k.reads.Add(1); return kernel.Linux.Read(fd, p) }
+	sys.Write = func(fd int, p []byte) (int, error) {
 		// Counted first, since the client may have the bytes before write returns.
 		k.writes.Add(1)
 		k.bytes.Add(int64(len(p)))
-		n, err := linux.write(fd, p)
+		n, err := kernel.Linux.Write(fd, p)
 		k.bytes.Add(int64(max(n, 0) - len(p)))
 		return n, err
 	}
-	for _, watch := range []*func(*netpoll.Poller, int) error{&sys.watch, &sys.watchRoom, &sys.unwatchRoom, &sys.unwatch, &sys.watchOnlyRoom, &sys.watchEnd} {
+	for _, watch := range []*func(*netpoll.Poller, int) error{&sys.Watch, &sys.WatchRoom, &sys.UnwatchRoom, &sys.Unwatch, &sys.WatchOnlyRoom, &sys.WatchEnd} {
 		real := *watch
 		*watch = func(p *netpoll.Poller, fd int) error { k.watches.Add(1); return real(p, fd) }
 	}

@@ -14,6 +14,7 @@ import (
 	"castgate/codec"
 	"castgate/server/frames"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // tally is told of messages and keeps them.
@@ -31,7 +32,7 @@ func (y *tally) Message(_ gateway.EventClient, _ bool, payload []byte) gateway.T
 // told is a loop that tells y of messages.
 func told(t *testing.T) (*loop, *tally) {
 	y := &tally{}
-	return idleLoopWith(t, &linux, func(c *rigConfig) { c.Events = y }), y
+	return idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.Events = y }), y
 }
 
 // A read full of tiny messages is taken up in slices, in order, whatever its
@@ -154,7 +155,7 @@ func TestRoomOfReads(t *testing.T) {
 // A rate of bytes is one of work: what a compressed message turns into counts.
 func TestByteRateCountsWhatIsInflated(t *testing.T) {
 	for size, closed := range map[int]bool{10_000: false, 1 << 20: true} {
-		l := idleLoopWith(t, &linux, func(c *rigConfig) {
+		l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) {
 			c.Compress, c.MaxMessage = true, 1<<20
 			c.ByteRate, c.ByteBurst = 1000, 1<<20+readLen
 		})

@@ -8,6 +8,7 @@ import (
 
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
+	"castgate/server/kernel"
 	"castgate/server/token"
 )
 
@@ -44,7 +45,7 @@ func (l *loop) inGroups(t *testing.T, name string, n int) (c connected, h table.
 // order. Nobody finds them any more meanwhile, and their end is told behind it.
 func TestLeaversOfManyGroups(t *testing.T) {
 	f := &farewells{}
-	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.Events = f })
+	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.Events = f })
 	f.loop = l
 	const clients, each = 3, 2 * turnLeaves
 	var ids []table.Handle

@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"castgate/server/admission"
+	"castgate/server/kernel"
 )
 
 // status is how a handshake is answered; a client it makes is closed and gone
@@ -61,8 +62,8 @@ func TestMaxConnsPerIP(t *testing.T) {
 // centuries, and none that is always full.
 func TestQuotasKeepMonotonicTime(t *testing.T) {
 	var ahead atomic.Int64
-	sys := linux
-	sys.now = func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) }
+	sys := kernel.Linux
+	sys.Now = func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) }
 	s := startServerOn(t, &sys, func(c *Config) { c.ConnectRate, c.ConnectBurst = 10, 2 })
 	const centuries = 175 * 365 * 24 * time.Hour
 	admitted, begun := 0, time.Now()

@@ -64,7 +64,7 @@ func (s *Server) listen(endpoints []acceptor.Endpoint) error {
 		a, err := acceptor.Listen(acceptor.Config{
 			Endpoint: e, ReusePort: c.ReusePort, Passed: c.Passed, Log: s.log,
 			Sockets: acceptor.Sockets{NotsentLowat: c.NotsentLowat, IdleProbe: idleProbe, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout},
-			Kernel:  acceptor.Kernel{Accept: s.sys.accept, Bell: s.sys.bell, Spare: s.sys.spare},
+			Kernel:  acceptor.Kernel{Accept: s.sys.Accept, Bell: s.sys.Bell, Spare: s.sys.Spare},
 		})
 		if err != nil {
 			for _, open := range s.listeners {
@@ -171,7 +171,7 @@ func (n *listener) place(fd int, peer netip.AddrPort) {
 // limit of sockets being refused, loops do it properly.
 func (n *listener) turnAway(fd int, peer netip.AddrPort, why codec.HandshakeResult) {
 	n.tell(fd, peer, why)
-	n.srv.sys.close(fd)
+	n.srv.sys.Close(fd)
 }
 
 // tell writes and counts a refusal, as much of it as the socket takes.
@@ -180,11 +180,11 @@ func (n *listener) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) 
 	s.turnedAway(peer, why)
 	switch {
 	case n.secure:
-		_, _ = s.sys.write(fd, transport.Refused)
+		_, _ = s.sys.Write(fd, transport.Refused)
 	case !n.form.Plain():
-		_, _ = s.sys.write(fd, codec.AppendRefusal(nil, why))
+		_, _ = s.sys.Write(fd, codec.AppendRefusal(nil, why))
 	}
-	s.sys.shutdown(fd)
+	s.sys.Shutdown(fd)
 }
 
 // pace waits until Policy.HandshakeRate lets one more socket in. Those that

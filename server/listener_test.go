@@ -35,7 +35,7 @@ func (b *logBuffer) count(text string) int {
 func TestErrorsOfTurningAway(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.EPIPE, unix.ECONNRESET} {
 		f := newFaulty()
-		s := idleServer(t, &f.system)
+		s := idleServer(t, &f.Calls)
 		n := s.listeners[0]
 		for _, short := range []bool{false, true} {
 			f.short.Store(short)

@@ -10,6 +10,7 @@ import (
 
 	"castgate/server/admission"
 	"castgate/server/internal/bell"
+	"castgate/server/kernel"
 	"castgate/server/transport"
 )
 
@@ -32,7 +33,7 @@ type loop struct {
 	// Static after newLoop.
 	idx    int
 	srv    *Loops
-	sys    *system
+	sys    *kernel.Calls
 	poller *netpoll.Poller
 	bell   bell.Bell
 	ticker int // timerfd
@@ -87,14 +88,14 @@ func newLoop(s *Loops, idx int) (*loop, error) {
 	if l.poller, err = netpoll.OpenPoller(); err != nil {
 		return nil, fmt.Errorf("event loop: %w", err)
 	}
-	if l.bell, err = l.sys.bell(); err == nil {
-		err = l.sys.watch(l.poller, int(l.bell))
+	if l.bell, err = l.sys.Bell(); err == nil {
+		err = l.sys.Watch(l.poller, int(l.bell))
 	}
 	if err == nil {
-		l.ticker, err = l.sys.ticker()
+		l.ticker, err = l.sys.Ticker(tickLen)
 	}
 	if err == nil {
-		err = l.sys.watch(l.poller, l.ticker)
+		err = l.sys.Watch(l.poller, l.ticker)
 	}
 	if err != nil {
 		l.discard()
@@ -143,7 +144,7 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error
 	if c == nil {
 		l.entrance.land()
 		if slot, c = l.connOf(fd); c == nil {
-			l.sys.yield() // to the acceptor, which may be about to tell
+			l.sys.Yield() // to the acceptor, which may be about to tell
 			return nil
 		}
 	}
@@ -207,7 +208,7 @@ func (l *loop) turn() error {
 		l.mail.ring()
 		// Let other threads, of this process or not, have the core: a request
 		// at the control port passes through several of them.
-		l.sys.yield()
+		l.sys.Yield()
 	}
 	return nil
 }

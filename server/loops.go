@@ -16,6 +16,7 @@ import (
 	"castgate/server/heartbeat"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
+	"castgate/server/kernel"
 	"castgate/server/transport"
 )
 
@@ -25,7 +26,7 @@ type Loops struct {
 	// Static after newLoops.
 	config    LoopsConfig
 	log       *slog.Logger
-	sys       *system
+	sys       *kernel.Calls
 	ids       *clientid.IDs
 	admission *admission.Control
 	tlsPool   *transport.Handshakes // nil without a wss listener
@@ -72,7 +73,7 @@ type LoopsConfig struct {
 	// it, so it must not block.
 	Ready  func() bool
 	Log    *slog.Logger
-	System *system
+	System *kernel.Calls
 }
 
 func newLoops(c LoopsConfig) (*Loops, error) {
@@ -114,7 +115,7 @@ func (s *Loops) discard() {
 func (s *Loops) setPorts(ports []uint16) { s.ports = ports }
 
 // now is the time for quotas, in nanoseconds.
-func (s *Loops) now() int64 { return int64(s.sys.elapsed()) }
+func (s *Loops) now() int64 { return int64(s.sys.Elapsed()) }
 
 // start has the loops serve until stop.
 func (s *Loops) start() {

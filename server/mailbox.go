@@ -144,7 +144,7 @@ func (m *mailbox) postAll(c command) (matched int) {
 func (m *mailbox) arrive(a arrival) bool {
 	// The poller comes first: once the loop knows of the socket it may close
 	// it, and its number be another's.
-	a.watched = m.loop.sys.watch(m.loop.poller, a.fd) == nil
+	a.watched = m.loop.sys.Watch(m.loop.poller, a.fd) == nil
 	m.mu.Lock()
 	taken := !m.closed
 	if taken {

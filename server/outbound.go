@@ -120,7 +120,7 @@ func (w *writer) say(slot uint32, c *conn, b []byte) bool {
 	n := 0
 	if c.head == 0 && !c.is(flagSecure) {
 		// An error comes again, or not, when flush tries.
-		n, _ = w.loop.sys.write(int(c.fd), b)
+		n, _ = w.loop.sys.Write(int(c.fd), b)
 		n = max(n, 0)
 		w.wrote(n)
 		if n == len(b) {
@@ -221,7 +221,7 @@ func (w *writer) flush(slot uint32, c *conn) bool {
 	}
 	for c.head != 0 {
 		b := w.gather(c)
-		n, err := w.loop.sys.write(int(c.fd), b)
+		n, err := w.loop.sys.Write(int(c.fd), b)
 		w.wrote(n)
 		w.written(c, max(n, 0))
 		switch {
@@ -241,9 +241,9 @@ func (w *writer) flush(slot uint32, c *conn) bool {
 func (w *writer) emptied(slot uint32, c *conn) bool {
 	if c.is(flagBlocked) {
 		c.clear(flagBlocked)
-		unwatch := w.loop.sys.unwatchRoom
+		unwatch := w.loop.sys.UnwatchRoom
 		if c.paused != reading {
-			unwatch = w.loop.sys.unwatch
+			unwatch = w.loop.sys.Unwatch
 		}
 		if err := unwatch(w.loop.poller, int(c.fd)); err != nil || c.paused != reading && !w.loop.reader.await(c) {
 			w.loop.exit.closeNow(slot, c, closeInternal)
@@ -268,9 +268,9 @@ func (w *writer) block(slot uint32, c *conn) bool {
 		return true
 	}
 	c.set(flagBlocked)
-	watch := w.loop.sys.watchRoom
+	watch := w.loop.sys.WatchRoom
 	if c.paused != reading {
-		watch = w.loop.sys.watchOnlyRoom
+		watch = w.loop.sys.WatchOnlyRoom
 	}
 	if err := watch(w.loop.poller, int(c.fd)); err != nil {
 		w.loop.exit.closeNow(slot, c, closeInternal)

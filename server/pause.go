@@ -55,12 +55,12 @@ func (r *reader) pause(c *conn) bool {
 	if c.paused != reading {
 		return true
 	}
-	if r.loop.sys.unwatch(r.loop.poller, int(c.fd)) != nil {
+	if r.loop.sys.Unwatch(r.loop.poller, int(c.fd)) != nil {
 		return false
 	}
 	c.paused = paused
 	if c.is(flagBlocked) {
-		return r.loop.sys.watchOnlyRoom(r.loop.poller, int(c.fd)) == nil
+		return r.loop.sys.WatchOnlyRoom(r.loop.poller, int(c.fd)) == nil
 	}
 	return r.await(c)
 }
@@ -72,7 +72,7 @@ func (r *reader) await(c *conn) bool {
 		return true
 	}
 	c.paused = awaiting
-	return r.loop.sys.watchEnd(r.loop.poller, int(c.fd)) == nil
+	return r.loop.sys.WatchEnd(r.loop.poller, int(c.fd)) == nil
 }
 
 // resume undoes pause; false if the kernel does not let it.
@@ -83,10 +83,10 @@ func (r *reader) resume(c *conn) bool {
 	case was == reading:
 		return true
 	case was == awaiting:
-		return r.loop.sys.unwatchRoom(r.loop.poller, int(c.fd)) == nil
+		return r.loop.sys.UnwatchRoom(r.loop.poller, int(c.fd)) == nil
 	case !c.is(flagBlocked):
-		return r.loop.sys.watch(r.loop.poller, int(c.fd)) == nil
+		return r.loop.sys.Watch(r.loop.poller, int(c.fd)) == nil
 	}
-	return r.loop.sys.unwatch(r.loop.poller, int(c.fd)) == nil && r.loop.sys.watch(r.loop.poller, int(c.fd)) == nil &&
-		r.loop.sys.watchRoom(r.loop.poller, int(c.fd)) == nil
+	return r.loop.sys.Unwatch(r.loop.poller, int(c.fd)) == nil && r.loop.sys.Watch(r.loop.poller, int(c.fd)) == nil &&
+		r.loop.sys.WatchRoom(r.loop.poller, int(c.fd)) == nil
 }

@@ -15,6 +15,7 @@ import (
 	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/heartbeat"
+	"castgate/server/kernel"
 	"castgate/server/token"
 )
 
@@ -63,10 +64,10 @@ func (c *plainClient) expectEnd() {
 
 // startPlain runs a server with a listener of each scheme, ws first.
 func startPlain(t testing.TB, change func(*Config)) (*testServer, *eventLog) {
-	return startPlainOn(t, &linux, change)
+	return startPlainOn(t, &kernel.Linux, change)
 }
 
-func startPlainOn(t testing.TB, sys *system, change func(*Config)) (*testServer, *eventLog) {
+func startPlainOn(t testing.TB, sys *kernel.Calls, change func(*Config)) (*testServer, *eventLog) {
 	return startPeerOn(t, sys, func(c *Config) {
 		c.Listen = []string{"127.0.0.1:0", "text://127.0.0.1:0", "frame://127.0.0.1:0", "tcp://127.0.0.1:0"}
 		c.InitMessage = ""
@@ -211,7 +212,7 @@ func TestPlainBadInput(t *testing.T) {
 // Plain clients are told their ids, are not pinged, and are cut off by the
 // heartbeat of GatewayWorker.
 func TestPlainLife(t *testing.T) {
-	sys := linux
+	sys := kernel.Linux
 	clock := stopClock(&sys)
 	s, log := startPlainOn(t, &sys, func(c *Config) {
 		c.InitMessage = "id %s"

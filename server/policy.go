@@ -9,7 +9,7 @@ import (
 func (s *Server) newAdmission(c *Config) (err error) {
 	s.admission, err = admission.New(admission.Config{
 		MaxMessage: c.MaxMessage, ProxyProtocol: c.ProxyProtocol, MaxRefusing: s.limits.Refusing,
-		Checkers: max(1, c.Loops/2), Now: s.sys.now, Elapsed: s.now, Usable: s.usable, Log: s.log,
+		Checkers: max(1, c.Loops/2), Now: s.sys.Now, Elapsed: s.now, Usable: s.usable, Log: s.log,
 		Defect: func(p any, stack []byte) {
 			s.defect("checking a token", p, stack)
 		},

@@ -44,7 +44,7 @@ func (w *writer) sendPongs(slot uint32, c *conn) bool {
 	taken := 0
 	if c.head == 0 && !c.is(flagSecure) {
 		// An error comes again, or not, when flush tries.
-		n, _ := w.loop.sys.write(int(c.fd), b)
+		n, _ := w.loop.sys.Write(int(c.fd), b)
 		w.wrote(n)
 		if taken = max(n, 0); taken == len(b) {
 			c.clear(flagPong)

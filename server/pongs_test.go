@@ -12,6 +12,7 @@ import (
 	"castgate/codec"
 	"castgate/server/frames"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // pingsOf is what a client sends, and what it should be answered.
@@ -61,7 +62,7 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 
 // A pong goes before what is sent for a later frame: an echo, a close frame.
 func TestPongsKeepTheirPlace(t *testing.T) {
-	l := idleLoopWith(t, &linux, func(c *rigConfig) { c.OnMessage = OnMessageEcho })
+	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.OnMessage = OnMessageEcho })
 	frame := func(op ws.OpCode, payload string) []byte {
 		return codec.AppendMaskedFrame(nil, op, []byte(payload), [4]byte{1, 2, 3, 4})
 	}

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"castgate/server/kernel"
 )
 
 // A ping stands behind what the kernel holds for a client, and its pong behind
@@ -35,39 +35,6 @@ const (
 // (docs/gatewayworker-protocol.md section 7.6).
 const idleProbe = 55 * time.Second
 
-// flow is what the kernel knows of the way to a peer.
-type flow struct {
-	// edge is the end of the peer's window, modulo 2^32, as a count of bytes: it
-	// moves on as the peer reads.
-	edge uint32
-	// acked is how many bytes the peer has acknowledged in all.
-	acked uint64
-	// waits tells that the kernel holds bytes that the peer has not acknowledged.
-	waits bool
-	// still is for how long nothing has moved; in doubt it is too short.
-	still time.Duration
-}
-
-// flowOf asks the kernel about a socket.
-func flowOf(fd int) flow {
-	i, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil {
-		return flow{still: math.MaxInt64}
-	}
-	still := i.Last_ack_recv
-	if i.Notsent_bytes > 0 {
-		// A peer without room for more still acknowledges the kernel's probes, but
-		// nothing is sent to it.
-		still = max(still, i.Last_data_sent)
-	}
-	return flow{
-		edge:  uint32(i.Bytes_acked) + i.Snd_wnd,
-		acked: i.Bytes_acked,
-		waits: i.Unacked > 0 || i.Notsent_bytes > 0,
-		still: time.Duration(still) * time.Millisecond,
-	}
-}
-
 // taker is what is remembered of a peer that keeps the loop waiting.
 type taker struct {
 	edge  uint32 // flow.edge when it had last taken leastTaken
@@ -91,20 +58,20 @@ type progress struct {
 // Once it has taken everything, it is given answer ticks and the time that
 // reading takes. ok is false if it is to be ended, otherwise next is the tick of
 // the next look.
-func (p *progress) look(slot uint32, c *conn, f flow, patience, answer uint32) (next uint32, ok bool) {
+func (p *progress) look(slot uint32, c *conn, f kernel.Flow, patience, answer uint32) (next uint32, ok bool) {
 	now := p.loop.clock.now()
-	still := uint32(min(f.still/tickLen, math.MaxInt32))
+	still := uint32(min(f.Still/tickLen, math.MaxInt32))
 	t, seen := p.takers[slot]
 	switch {
-	case !f.waits && c.head != 0:
-		t.edge, t.at = f.edge, now // it is this loop's turn to write
+	case !f.Waits && c.head != 0:
+		t.edge, t.at = f.Edge, now // it is this loop's turn to write
 	case !seen:
-		t.edge, t.at = f.edge, now-still
-	case int32(f.edge-t.edge) >= leastTaken:
-		t.edge, t.at = f.edge, now-min(still, now-t.at)
+		t.edge, t.at = f.Edge, now-still
+	case int32(f.Edge-t.edge) >= leastTaken:
+		t.edge, t.at = f.Edge, now-min(still, now-t.at)
 	}
-	reading := c.reading(f.acked)
-	if !t.taken && !f.waits && c.head == 0 {
+	reading := c.reading(f.Acked)
+	if !t.taken && !f.Waits && c.head == 0 {
 		t.taken, t.until = true, now-still+answer+reading
 	}
 	end := t.at + patience + min(reading, 2*patience)
@@ -141,12 +108,12 @@ func (t *tickConfig) watchEvery() uint32 {
 // stays, whatever it says: the kernel's keepalive finds out whether it is there.
 func (p *progress) watch(slot uint32, c *conn, t *tickConfig) (next uint32, ok bool) {
 	interval, timeout := t.watchTimes()
-	f := p.loop.sys.flow(int(c.fd))
-	if f.waits || c.head != 0 {
+	f := p.loop.sys.Flow(int(c.fd))
+	if f.Waits || c.head != 0 {
 		return p.look(slot, c, f, max(interval+timeout, leastPatience), timeout)
 	}
 	p.forgive(slot)
-	if f.still/tickLen >= time.Duration(c.reading(f.acked)) {
+	if f.Still/tickLen >= time.Duration(c.reading(f.Acked)) {
 		c.sent = 0 // it has had the time to read all of it
 	}
 	return p.loop.clock.now() + interval, true

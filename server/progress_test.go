@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/frames"
+	"castgate/server/kernel"
 )
 
 // slowPeer is a client whose flow is simulated, on a loop whose time passes
@@ -21,11 +22,11 @@ type slowPeer struct {
 }
 
 func newSlowPeer(t *testing.T) *slowPeer {
-	p, sys := &slowPeer{acked: 1 << 20}, linux
-	sys.flow = func(int) flow {
-		return flow{edge: p.edge, acked: p.acked, waits: p.waits, still: time.Duration(p.l.clock.now()-p.moved) * tickLen}
+	p, sys := &slowPeer{acked: 1 << 20}, kernel.Linux
+	sys.Flow = func(int) kernel.Flow {
+		return kernel.Flow{Edge: p.edge, Acked: p.acked, Waits: p.waits, Still: time.Duration(p.l.clock.now()-p.moved) * tickLen}
 	}
-	sys.write = func(_ int, b []byte) (int, error) { return len(b), nil }
+	sys.Write = func(_ int, b []byte) (int, error) { return len(b), nil }
 	p.l = idleLoopOn(t, &sys)
 	p.connected = p.l.connect(t)
 	t.Cleanup(func() { _ = unix.Close(p.peer) })
@@ -41,7 +42,7 @@ func (p *slowPeer) endsAfter(most uint32, does func(tick uint32)) uint32 {
 	gen := p.gen
 	for tick := uint32(1); tick <= most; tick++ {
 		does(tick)
-		p.l.clock.began = p.l.sys.elapsed() - time.Duration(p.l.clock.now()+1)*tickLen
+		p.l.clock.began = p.l.sys.Elapsed() - time.Duration(p.l.clock.now()+1)*tickLen
 		p.l.clock.tick()
 		if p.gen != gen {
 			return tick

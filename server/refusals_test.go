@@ -18,6 +18,7 @@ import (
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // asked sends bytes and reads the answer.
@@ -178,7 +179,7 @@ func TestEndsAreLogged(t *testing.T) {
 func TestOtherRefusalsAreLogged(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
 		var log lines
-		s := startSecure(t, &linux, func(c *Config) {
+		s := startSecure(t, &kernel.Linux, func(c *Config) {
 			c.Logger = logAt(level, &log)
 		})
 		refused := func(reason string, cause func(c net.Conn)) {
@@ -207,7 +208,7 @@ func TestOtherRefusalsAreLogged(t *testing.T) {
 			_, _ = io.ReadAll(c) // a reset could overtake the alert
 		})
 		refused("gone", func(net.Conn) {})
-		s = startSecure(t, &linux, func(c *Config) { c.Logger, c.MaxConnsPerIP = logAt(level, &log), 1 })
+		s = startSecure(t, &kernel.Linux, func(c *Config) { c.Logger, c.MaxConnsPerIP = logAt(level, &log), 1 })
 		refused("address_conns", func(c net.Conn) {
 			second := s.dialTCP()
 			_, _ = io.ReadAll(second)
@@ -273,7 +274,7 @@ func TestProbesOfBalancers(t *testing.T) {
 			eventually(t, "it to be gone", func() bool { return s.stats().Sockets == 0 })
 		}
 	}
-	sealed := startSecure(t, &linux, nil)
+	sealed := startSecure(t, &kernel.Linux, nil)
 	c, err := sealed.dialTLS(insecure())
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
+	"castgate/server/kernel"
 	"castgate/server/token"
 )
 
@@ -19,7 +20,7 @@ type rigConfig struct {
 }
 
 // idleLoops are loops that do not run: the test takes their turns.
-func idleLoops(t testing.TB, sys *system, change func(*rigConfig)) *Loops {
+func idleLoops(t testing.TB, sys *kernel.Calls, change func(*rigConfig)) *Loops {
 	t.Helper()
 	c := rigConfig{LoopsConfig: LoopsConfig{
 		Loops: 1, OnMessage: OnMessageIgnore, InitMessage: `{"type":"init","client_id":"%s"}`,
@@ -37,7 +38,7 @@ func idleLoops(t testing.TB, sys *system, change func(*rigConfig)) *Loops {
 	}
 	c.Admission, err = admission.New(admission.Config{
 		MaxMessage: c.MaxMessage, ProxyProtocol: c.ProxyProtocol, MaxRefusing: 1 << 10, Checkers: 1,
-		Now: sys.now, Elapsed: func() int64 { return int64(sys.elapsed()) },
+		Now: sys.Now, Elapsed: func() int64 { return int64(sys.Elapsed()) },
 		Usable: func(*token.Identity) *token.Refusal { return nil },
 		Defect: func(p any, stack []byte) { t.Errorf("a defect: %v\n%s", p, stack) }, Log: c.Log,
 	}, c.Policy)
@@ -59,15 +60,15 @@ func idleLoops(t testing.TB, sys *system, change func(*rigConfig)) *Loops {
 
 func idleLoop(t testing.TB) *loop {
 	t.Helper()
-	return idleLoopOn(t, &linux)
+	return idleLoopOn(t, &kernel.Linux)
 }
 
-func idleLoopOn(t testing.TB, sys *system) *loop {
+func idleLoopOn(t testing.TB, sys *kernel.Calls) *loop {
 	t.Helper()
 	return idleLoopWith(t, sys, func(*rigConfig) {})
 }
 
-func idleLoopWith(t testing.TB, sys *system, change func(*rigConfig)) *loop {
+func idleLoopWith(t testing.TB, sys *kernel.Calls, change func(*rigConfig)) *loop {
 	t.Helper()
 	return idleLoops(t, sys, change).loops[0]
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"castgate/codec"
+	"castgate/server/kernel"
 )
 
 // pieceConn sends what is written before the next read in pieces of random sizes,
@@ -50,7 +51,7 @@ func (p *pieceConn) flush() error {
 // they come: with the end of the TLS handshake in one write, or in pieces; with a
 // token to be checked or without.
 func TestSealedHeadsAndFrames(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) {
+	s := startSecure(t, &kernel.Linux, func(c *Config) {
 		c.OnMessage, c.InitMessage, c.MaxHandshake = OnMessageEcho, "", codec.MaxHandshake
 		c.JWT.Keys = testKeys(t)
 	})

@@ -110,7 +110,7 @@ func (t *secureStreams) flush(slot uint32, c *conn) bool {
 				return t.loop.writer.emptied(slot, c)
 			}
 		}
-		n, err := t.loop.sys.write(int(c.fd), b)
+		n, err := t.loop.sys.Write(int(c.fd), b)
 		t.loop.writer.wrote(n)
 		if plain, all := s.Sent(b, max(n, 0)); all {
 			t.loop.writer.written(c, plain)

@@ -17,11 +17,12 @@ import (
 
 	"castgate/internal/wstest"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 	"castgate/server/transport"
 )
 
 // startSecure runs a server with a wss listener.
-func startSecure(t testing.TB, sys *system, change func(*Config)) *testServer {
+func startSecure(t testing.TB, sys *kernel.Calls, change func(*Config)) *testServer {
 	t.Helper()
 	pair := wstest.NewAuthority(t).Issue("server")
 	s := startServerOn(t, sys, func(c *Config) {
@@ -65,7 +66,7 @@ func (s *testServer) dialSecure(c *tls.Config) *rawClient {
 func TestSecureRoundTrip(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			s := startSecure(t, &linux, func(c *Config) { c.OnMessage = OnMessageEcho; c.MaxMessage = 8 << 20; c.SendQueue = 16 << 20 })
+			s := startSecure(t, &kernel.Linux, func(c *Config) { c.OnMessage = OnMessageEcho; c.MaxMessage = 8 << 20; c.SendQueue = 16 << 20 })
 			s.http.Transport.(*http.Transport).TLSClientConfig.MaxVersion = version
 			a, b := s.dial(), s.dial()
 			want := []string{"one", strings.Repeat("two ", 300_000), "three"}
@@ -99,7 +100,7 @@ func TestSecureRoundTrip(t *testing.T) {
 
 // A closing server says close_notify behind its close frame.
 func TestSecureCloseNotify(t *testing.T) {
-	s := startSecure(t, &linux, nil)
+	s := startSecure(t, &kernel.Linux, nil)
 	c := s.dialSecure(insecure())
 	if n, err := s.Kick(ctx, gateway.Kick{To: gateway.Targets{All: true}, Code: 3002}); n != 1 || err != nil {
 		t.Fatal(n, err)
@@ -112,7 +113,7 @@ func TestSecureCloseNotify(t *testing.T) {
 
 func TestSecureResumption(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		s := startSecure(t, &linux, nil)
+		s := startSecure(t, &kernel.Linux, nil)
 		config := insecure()
 		config.MaxVersion, config.ClientSessionCache = version, tls.NewLRUClientSessionCache(1)
 		config.ServerName = "localhost"
@@ -135,7 +136,7 @@ func TestSecureResumption(t *testing.T) {
 }
 
 func TestSecureVersionsAndALPN(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.TLSMinVersion = "1.3" })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.TLSMinVersion = "1.3" })
 	old := insecure()
 	old.MaxVersion = tls.VersionTLS12
 	if _, err := s.dialTLS(old); err == nil {
@@ -155,7 +156,7 @@ func TestSecureVersionsAndALPN(t *testing.T) {
 
 // What is no ClientHello is refused at once, with a counter.
 func TestSecureGarbage(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.HandshakeTimeout = time.Minute })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.HandshakeTimeout = time.Minute })
 	fine := s.dial()
 	alert := string(transport.Refused)
 	for _, test := range []struct{ name, send, answer, counter string }{
@@ -195,7 +196,7 @@ func TestSecureGarbage(t *testing.T) {
 // A stream that is damaged after the handshake closes that client only, with
 // an alert.
 func TestSecureBrokenStream(t *testing.T) {
-	s := startSecure(t, &linux, nil)
+	s := startSecure(t, &kernel.Linux, nil)
 	fine := s.dial()
 	for _, damage := range []string{
 		"\x17\x03\x03\x00\x20" + strings.Repeat("x", 32),  // a record of another key
@@ -221,7 +222,7 @@ func TestSecureBrokenStream(t *testing.T) {
 // A reader that is too slow for what is pushed to it is closed with 1008, and
 // every frame is in one counter.
 func TestSecureSlowClient(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.SendQueue = 64 << 10 })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.SendQueue = 64 << 10 })
 	slow, fine := s.dialSecure(insecure()), s.dial()
 	payload := strings.Repeat("x", 8<<10)
 	fill(s, gateway.Targets{ClientIDs: []string{slow.id}}, payload, func(st gateway.Stats) bool { return st.Connections == 1 })
@@ -251,7 +252,7 @@ func TestSecureSlowClient(t *testing.T) {
 // between frames included.
 func TestSecureShortWrites(t *testing.T) {
 	f := newFaulty()
-	s := startSecure(t, &f.system, func(c *Config) { c.OnMessage = OnMessageEcho; c.SendQueue = 64 << 20 })
+	s := startSecure(t, &f.Calls, func(c *Config) { c.OnMessage = OnMessageEcho; c.SendQueue = 64 << 20 })
 	a, b := s.dial(), s.dial()
 	f.short.Store(true)
 	var want []string
@@ -279,7 +280,7 @@ func TestSecureShortWrites(t *testing.T) {
 
 func TestSecureWriteErrors(t *testing.T) {
 	f := newFaulty()
-	s := startSecure(t, &f.system, func(c *Config) { c.PingInterval = 0 })
+	s := startSecure(t, &f.Calls, func(c *Config) { c.PingInterval = 0 })
 	for _, errno := range []unix.Errno{unix.EPIPE, unix.ECONNRESET, unix.ETIMEDOUT} {
 		c, other := s.dial(), s.dial()
 		f.writeE.Store(int64(errno))
@@ -303,7 +304,7 @@ func TestSecureWriteErrors(t *testing.T) {
 
 // A trusted proxy's header comes before TLS, in the same segment or not.
 func TestSecureBehindProxy(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) {
+	s := startSecure(t, &kernel.Linux, func(c *Config) {
 		c.ProxyProtocol = true
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
@@ -345,7 +346,7 @@ func (c *prefixed) Write(p []byte) (int, error) {
 
 // Who is one too many gets an alert instead of a handshake.
 func TestSecureTurnedAway(t *testing.T) {
-	s := startSecure(t, &linux, func(c *Config) { c.MaxConns = 1 })
+	s := startSecure(t, &kernel.Linux, func(c *Config) { c.MaxConns = 1 })
 	there := s.dial()
 	conn, err := s.dialTLS(insecure())
 	var alert *net.OpError

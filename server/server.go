@@ -13,6 +13,7 @@ import (
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/giveback"
+	"castgate/server/kernel"
 	"castgate/server/openfiles"
 	"castgate/server/transport"
 )
@@ -31,7 +32,7 @@ type Server struct {
 	// Static after New.
 	config    Config
 	log       *slog.Logger
-	sys       *system
+	sys       *kernel.Calls
 	began     time.Time
 	ids       *clientid.IDs
 	names     nameLimit
@@ -62,14 +63,14 @@ func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s, err := newServer(c, &linux)
+	s, err := newServer(c, &kernel.Linux)
 	if err == nil {
 		logPollers(s.log)
 	}
 	return s, err
 }
 
-func newServer(c Config, sys *system) (*Server, error) {
+func newServer(c Config, sys *kernel.Calls) (*Server, error) {
 	s := &Server{
 		config: c, log: c.Logger, sys: sys, began: time.Now(),
 	}
@@ -125,7 +126,7 @@ func newServer(c Config, sys *system) (*Server, error) {
 }
 
 // now is the time for quotas, in nanoseconds.
-func (s *Server) now() int64 { return int64(s.sys.elapsed()) }
+func (s *Server) now() int64 { return int64(s.sys.Elapsed()) }
 
 // MaxConns is how many client sockets are served at once.
 func (s *Server) MaxConns() int { return int(s.maxConns.Load()) }

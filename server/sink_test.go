@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/internal/table"
+	"castgate/server/kernel"
 )
 
 // sink is a server whose sockets are only numbers and take every byte at no
@@ -26,11 +27,11 @@ const sinkHead = "GET /ws HTTP/1.1\r\nHost: gateway.example\r\nUpgrade: websocke
 func newSink(t testing.TB, loops, sockets int) *sink {
 	t.Helper()
 	k := &sink{head: []byte(sinkHead)}
-	sys := linux
-	sys.write = func(_ int, p []byte) (int, error) { k.wrote += len(p); return len(p), nil }
-	sys.close, sys.shutdown, sys.resetOnClose = func(int) {}, func(int) {}, func(int) {}
-	sys.unsent = func(int) int { return 0 }
-	sys.yield = func() {}
+	sys := kernel.Linux
+	sys.Write = func(_ int, p []byte) (int, error) { k.wrote += len(p); return len(p), nil }
+	sys.Close, sys.Shutdown, sys.ResetOnClose = func(int) {}, func(int) {}, func(int) {}
+	sys.Unsent = func(int) int { return 0 }
+	sys.Yield = func() {}
 	c := Defaults()
 	c.Listen, c.Loops = []string{"127.0.0.1:0"}, loops
 	s, err := newServer(c, &sys)
@@ -78,13 +79,13 @@ func (k *sink) turns(t testing.TB) {
 
 // withRoom is the kernel, but its sockets take *room bytes in all before they
 // are full.
-func withRoom(room *int) *system {
-	sys := linux
-	sys.write = func(fd int, p []byte) (int, error) {
+func withRoom(room *int) *kernel.Calls {
+	sys := kernel.Linux
+	sys.Write = func(fd int, p []byte) (int, error) {
 		if *room == 0 {
 			return -1, unix.EAGAIN
 		}
-		n, err := linux.write(fd, p[:min(*room, len(p))])
+		n, err := kernel.Linux.Write(fd, p[:min(*room, len(p))])
 		*room -= max(n, 0)
 		return n, err
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // unhurried is a connection whose owner reads only so many bytes a second.
@@ -85,7 +86,7 @@ func TestSteadyReaders(t *testing.T) {
 			t.Parallel()
 			var s *testServer
 			if try.secure {
-				s = startSecure(t, &linux, quickPings)
+				s = startSecure(t, &kernel.Linux, quickPings)
 			} else {
 				s = startServer(t, quickPings)
 			}
@@ -188,7 +189,7 @@ func TestKernelHoldsLittle(t *testing.T) {
 		var unsent, memory, waiting int
 		s.on(c.id, func(l *loop, slot uint32, c *conn) {
 			l.writer.flush(slot, c)
-			unsent, memory, waiting = l.sys.unsent(int(c.fd)), meminfo(int(c.fd)), int(c.waiting)
+			unsent, memory, waiting = l.sys.Unsent(int(c.fd)), meminfo(int(c.fd)), int(c.waiting)
 		})
 		t.Logf("messages of %d bytes: %d unsent, %d of memory, %d in the queue", size, unsent, memory, waiting)
 		if unsent == 0 || unsent > lowat+2*segment || memory < unsent || memory > 4*lowat || waiting < 3<<20 {

@@ -5,15 +5,17 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"castgate/server/kernel"
 )
 
 // A stop takes the time that it is given and a moment more, whatever an event
 // loop is busy with.
 func TestShutdownWhileALoopHangs(t *testing.T) {
 	t.Parallel()
-	sys, hangs, goOn := linux, make(chan struct{}, 1), make(chan struct{})
-	read := sys.read
-	sys.read = func(fd int, p []byte) (int, error) {
+	sys, hangs, goOn := kernel.Linux, make(chan struct{}, 1), make(chan struct{})
+	read := sys.Read
+	sys.Read = func(fd int, p []byte) (int, error) {
 		n, err := read(fd, p)
 		if n == len("\x81\x84....hang") {
 			hangs <- struct{}{}

@@ -5,18 +5,20 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"castgate/server/gateway"
 	"castgate/server/internal/bell"
+	"castgate/server/kernel"
 )
 
 // A socket that epoll has no room for is closed and counted; the next one is
 // taken.
 func TestUnwatchableSocket(t *testing.T) {
 	f := newFaulty()
-	s := startServerOn(t, &f.system, nil)
+	s := startServerOn(t, &f.Calls, nil)
 	for i, errno := range []unix.Errno{unix.ENOSPC, unix.ENOMEM} {
 		f.watchE.Store(int64(errno))
 		if _, err := s.tryDial(); err == nil {
@@ -35,7 +37,7 @@ func TestUnwatchableSocket(t *testing.T) {
 // it is counted; nobody else does. The same when it can't be asked to stop.
 func TestUnwatchableRoom(t *testing.T) {
 	f := newFaulty()
-	s := startServerOn(t, &f.system, func(c *Config) { c.PingInterval = 0 })
+	s := startServerOn(t, &f.Calls, func(c *Config) { c.PingInterval = 0 })
 	other := s.dial()
 	c := s.dial()
 	f.watchRoomE.Store(int64(unix.ENOMEM))
@@ -70,7 +72,7 @@ func TestStartErrors(t *testing.T) {
 	for name, change := range map[string]func(f *faulty, loop int){
 		"watch": func(f *faulty, _ int) { f.watchE.Store(int64(unix.ENOSPC)) },
 		"eventfd": func(f *faulty, loop int) {
-			f.bell = func() (bell.Bell, error) {
+			f.Bell = func() (bell.Bell, error) {
 				if loop--; loop < 0 {
 					return -1, unix.EMFILE
 				}
@@ -78,11 +80,11 @@ func TestStartErrors(t *testing.T) {
 			}
 		},
 		"timerfd": func(f *faulty, loop int) {
-			f.ticker = func() (int, error) {
+			f.Ticker = func(every time.Duration) (int, error) {
 				if loop--; loop < 0 {
 					return -1, unix.EMFILE
 				}
-				return newTicker()
+				return kernel.Linux.Ticker(every)
 			}
 		},
 	} {
@@ -91,7 +93,7 @@ func TestStartErrors(t *testing.T) {
 			for range 10 {
 				f := newFaulty()
 				change(f, loop)
-				_, err := newServer(c, &f.system)
+				_, err := newServer(c, &f.Calls)
 				if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "event loop") {
 					t.Fatalf("%s: %v", name, err)
 				}

@@ -48,7 +48,7 @@ type clock struct {
 }
 
 func newClock(l *loop) clock {
-	return clock{loop: l, wheel: wheel.New(wheelBuckets), began: l.sys.elapsed()}
+	return clock{loop: l, wheel: wheel.New(wheelBuckets), began: l.sys.Elapsed()}
 }
 
 // now is the tick of the last call of tick.
@@ -66,7 +66,7 @@ func before(a, b uint32) bool { return int32(a-b) < 0 }
 func (k *clock) tick() {
 	var p [8]byte
 	_, _ = unix.Read(k.loop.ticker, p[:])
-	since := k.loop.sys.elapsed() - k.began
+	since := k.loop.sys.Elapsed() - k.began
 	now := uint32(since / tickLen)
 	lag := since - time.Duration(k.wheel.Now()+1)*tickLen
 	k.loop.count.lag.Store(int64(max(lag, 0)))
@@ -173,7 +173,7 @@ func (k *clock) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
 		c.lastRead = now // its pong may be among what waits for its turn
 	case c.is(flagPinged):
 		if !before(now, c.lastRead+t.pingTimeout) {
-			f := k.loop.sys.flow(int(c.fd))
+			f := k.loop.sys.Flow(int(c.fd))
 			next, ok := k.loop.progress.look(slot, c, f, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
 			if !ok {
 				k.loop.exit.abort(slot, c, closePingTimeout)
