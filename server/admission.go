@@ -24,8 +24,8 @@ func (l *loop) discharge(slot uint32, c *conn) {
 // says more in the request.
 func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	if c.in != nil {
-		c.in.head = append(c.in.head, b...)
-		b = c.in.head
+		c.in.pending = append(c.in.pending, b...)
+		b = c.in.pending
 	}
 	source, n, err := codec.ParseProxyHeader(b)
 	if err != nil {
@@ -33,8 +33,8 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 		return
 	}
 	if n == 0 { // never of more than codec.MaxProxyHeader
-		if in := l.reader.partial(c); len(in.head) == 0 {
-			in.head = append(in.head, b...)
+		if in := l.reader.partial(c); len(in.pending) == 0 {
+			in.pending = append(in.pending, b...)
 		}
 		return
 	}
@@ -56,7 +56,7 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	if c.form.Plain() {
 		gen := c.gen
 		if l.entrance.openPlain(slot, c); c.gen == gen && len(rest) > 0 {
-			l.reader.take(slot, c, rest)
+			l.reader.consume(slot, c, rest)
 		}
 		return
 	}
@@ -134,7 +134,7 @@ func (l *loop) tokenChecked(client table.Handle, r request, id token.Identity, w
 	}
 	defer l.survive(slot, c.gen)
 	if c.in != nil {
-		r.rest = c.in.head
+		r.rest = c.in.pending
 		l.reader.releaseInbound(c)
 	}
 	if !l.reader.resume(c) {
@@ -175,7 +175,7 @@ func (l *loop) refuseToken(slot uint32, c *conn, why *token.Refusal) {
 }
 
 // expireAt has a client closed at a Unix time. It is kept beside the slots: most
-// clients need none, and c.due says by when they must be bound.
+// clients need none, and c.deadline says by when they must be bound.
 func (l *loop) expireAt(slot uint32, c *conn, at int64) {
 	c.set(flagExpires)
 	ch := l.slots.chunkAt(slot)

@@ -24,9 +24,9 @@ type arrival struct {
 	watched  bool                  // it is in the poller
 }
 
-// land takes in all sockets that have arrived. The loop's goroutine.
-func (e *entrance) land() {
-	e.landing = e.loop.mail.takeArrivals(e.landing[:0])
+// takeIn takes in all sockets that have arrived. The loop's goroutine.
+func (e *entrance) takeIn() {
+	e.landing = e.loop.mail.collectArrivals(e.landing[:0])
 	for _, a := range e.landing {
 		e.adopt(a)
 	}
@@ -37,14 +37,14 @@ func (e *entrance) land() {
 
 // end turns away who has arrived and will not be taken in.
 func (e *entrance) end() {
-	for _, a := range e.loop.mail.takeArrivals(nil) {
+	for _, a := range e.loop.mail.collectArrivals(nil) {
 		e.loop.srv.dismiss(a)
 	}
 }
 
 // adopt takes an accepted socket in.
 func (e *entrance) adopt(a arrival) {
-	slot, c, ok := e.loop.slots.take()
+	slot, c, ok := e.loop.slots.acquire()
 	if !ok {
 		e.loop.srv.log.Warn("a loop is full", "loop", e.loop.idx)
 		e.loop.srv.dismiss(a)
@@ -66,7 +66,7 @@ func (e *entrance) adopt(a arrival) {
 	case c.state == connHandshake:
 		e.loop.countPresent(c, e.loop.srv.admission.Rules(), a.addr.Addr()) // the limit is newer than its arrival
 	}
-	c.lastRead = e.loop.clock.now()
+	c.silentSince = e.loop.clock.now()
 	e.loop.srv.registry.arrived(e.loop.handle(slot, c), a.addr, a.endpoint)
 	if a.secure {
 		e.loop.secure.begin(slot, c)

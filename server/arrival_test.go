@@ -80,7 +80,7 @@ func TestUnwatchedSocketIsClosed(t *testing.T) {
 	fd, peer := socketPair(t)
 	l.srv.sockets.Add(1)
 	l.mail.arrivals = append(l.mail.arrivals, arrival{fd: fd})
-	l.entrance.land()
+	l.entrance.takeIn()
 	if n, err := unix.Read(peer, make([]byte, 1)); n != 0 || err != nil {
 		t.Errorf("read %d, %v, want the end", n, err)
 	}

@@ -88,7 +88,7 @@ func (fo *fanout) walk(budget int) int {
 		if c.state != connOpen || c.seenAll == fo.seq {
 			continue
 		}
-		if fo.catchUp(slot, c) && c.head != 0 && !c.is(flagBlocked) {
+		if fo.catchUp(slot, c) && c.first != 0 && !c.is(flagBlocked) {
 			fo.loop.writer.flush(slot, c)
 			budget--
 		}

@@ -46,12 +46,13 @@ type commandQueue struct {
 	next  int // first of batch not done
 }
 
-// takeUp takes what has been posted, unless there is an older batch: then false.
-func (q *commandQueue) takeUp() bool {
+// collect takes what has been posted. It returns false if there is an older batch, which
+// comes first.
+func (q *commandQueue) collect() bool {
 	if len(q.batch) > 0 {
 		return false
 	}
-	q.batch = q.loop.mail.take(q.batch[:0])
+	q.batch = q.loop.mail.collect(q.batch[:0])
 	return true
 }
 
@@ -63,7 +64,7 @@ func (q *commandQueue) end() {
 	for i := range q.batch[q.next:] {
 		q.loop.fanout.abandon(&q.batch[q.next+i])
 	}
-	q.batch, q.next = q.loop.mail.take(nil), 0
+	q.batch, q.next = q.loop.mail.collect(nil), 0
 	for i := range q.batch {
 		q.loop.fanout.abandon(&q.batch[i])
 	}

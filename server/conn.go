@@ -38,7 +38,7 @@ const (
 	flagCounted                          // counted by Server.admission, with the address that the registry has
 	flagExpires                          // its token ends: chunk.expires is the Unix time
 	flagSecure                           // TLS: see secureOf
-	flagBindBy                           // while connOpen, due is the tick by which it must be bound
+	flagBindBy                           // while connOpen, deadline is the tick by which it must be bound
 )
 
 // conn is one connection's state on its loop. All of it is owned by the loop.
@@ -56,17 +56,17 @@ type conn struct {
 	flags  connFlags
 
 	// Outbound: frames that wait, oldest first.
-	head, tail uint32 // nodes; 0 is none. head links free slots while free
-	headOff    uint32 // bytes of head already written
-	frames     uint32 // nodes waiting
-	waiting    uint32 // bytes waiting
+	first, last uint32 // nodes; 0 is none. first links free slots while the slot is free
+	firstSent   uint32 // bytes of the first that are written
+	frames      uint32 // nodes waiting
+	waiting     uint32 // bytes waiting
 
 	// Times, in ticks of the loop.
-	lastRead uint32 // of the last byte from the peer; with flagPinged what PingTimeout counts from
-	due      uint32 // when the handshake or the close must be done; see flagBindBy
-	wheelAt  uint32 // the tick of the one entry in the wheel that counts
+	silentSince uint32 // the last byte from the peer; with flagPinged, from when PingTimeout counts
+	deadline    uint32 // of the handshake or the close; see flagBindBy
+	wheelAt     uint32 // the tick of the one entry in the wheel that counts
 
-	left    uint32 // heartbeat.count at the last message
+	aux     uint32 // heartbeat.count at the last message; once a drain has closed it, how many bytes it had yet to take
 	seenAll uint32 // the newest broadcast of the log this client has been given
 	mark    uint64 // registration number; broadcasts with a lower one are older
 

@@ -27,7 +27,7 @@ func (l *loop) connectWith(t testing.TB, head []byte) connected {
 	}
 	l.srv.sockets.Add(1)
 	l.mail.arrive(arrival{fd: pair[0], addr: netip.AddrPortFrom(netip.IPv4Unspecified(), 1)})
-	l.entrance.land()
+	l.entrance.takeIn()
 	if _, err := unix.Write(pair[1], head); err != nil {
 		t.Fatal(err)
 	}

@@ -155,7 +155,7 @@ func TestEchoCompressed(t *testing.T) {
 	})
 	plain, packed := s.dial(), s.dialCompressing()
 	var want []string
-	for _, n := range []int{0, 1, 125, 126, 255, 256, plainLen - 1, plainLen, plainLen + 1, 65535, 65536, laterSlice / inflateByte * 3, 3 << 20} {
+	for _, n := range []int{0, 1, 125, 126, 255, 256, inflateBufLen - 1, inflateBufLen, inflateBufLen + 1, 65535, 65536, laterSlice / inflateByte * 3, 3 << 20} {
 		text := longText(n)
 		want = append(want, text)
 		for _, c := range []*testClient{plain, packed} {
@@ -250,7 +250,7 @@ func TestEventsSeePlain(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Compress, c.Events, c.MaxMessage = true, log, 1<<20 })
 	c := s.dialCompressing()
 	want := []string{"open|"}
-	for _, n := range []int{0, 5, 300, plainLen, 400_000} {
+	for _, n := range []int{0, 5, 300, inflateBufLen, 400_000} {
 		text := longText(n)
 		if err := c.ws.Write(context.Background(), websocket.MessageText, []byte(text)); err != nil {
 			t.Fatal(err)
@@ -297,22 +297,22 @@ func TestInflateSlices(t *testing.T) {
 	input = append(input, codec.AppendMaskedFrame(nil, ws.OpPing, []byte("after"), [4]byte{})...)
 	l.reader.readFrames(c.slot, c.conn, input)
 	count := &l.count.inflate
-	if n := count.plain.Load(); n > firstSlice/inflateByte+plainLen || !c.is(flagLater) {
+	if n := count.inflated.Load(); n > firstSlice/inflateByte+inflateBufLen || !c.is(flagLater) {
 		t.Fatalf("%d bytes inflated at once", n)
 	}
 	turns := 0
 	for ; c.is(flagLater); turns++ {
-		last := count.plain.Load()
-		l.reader.takeLater()
-		if n := count.plain.Load() - last; n > laterSlice/inflateByte+plainLen {
+		last := count.inflated.Load()
+		l.reader.continueNext()
+		if n := count.inflated.Load() - last; n > laterSlice/inflateByte+inflateBufLen {
 			t.Fatalf("%d bytes inflated at once", n)
 		}
 	}
-	if turns < 8<<20/(laterSlice/inflateByte+plainLen) {
+	if turns < 8<<20/(laterSlice/inflateByte+inflateBufLen) {
 		t.Errorf("done in %d turns", turns)
 	}
-	if count.messages.Load() != 16 || count.plain.Load() != 8<<20+8*5 || c.in != nil {
-		t.Errorf("%d messages, %d bytes, inbound %v", count.messages.Load(), count.plain.Load(), c.in)
+	if count.messages.Load() != 16 || count.inflated.Load() != 8<<20+8*5 || c.in != nil {
+		t.Errorf("%d messages, %d bytes, inbound %v", count.messages.Load(), count.inflated.Load(), c.in)
 	}
 	if got := c.received(t); !bytes.HasSuffix(got, []byte("\x8a\x05after")) {
 		t.Errorf("no pong behind the messages: %q", got)
@@ -327,7 +327,7 @@ func TestInflateCutOff(t *testing.T) {
 	c := l.connectOffering(t)
 	l.reader.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
 	l.disconnect(c)
-	l.reader.takeLater() // finds nobody
+	l.reader.continueNext() // finds nobody
 	if !l.reader.later.empty() {
 		t.Error("a connection that is gone is still in the list")
 	}
@@ -335,11 +335,11 @@ func TestInflateCutOff(t *testing.T) {
 	c = l.connectOffering(t)
 	l.reader.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
 	l.exit.startClose(c.slot, c.conn, closeKicked, closeFrames[closeKicked], false)
-	before := l.count.inflate.plain.Load()
+	before := l.count.inflate.inflated.Load()
 	for c.is(flagLater) {
-		l.reader.takeLater()
+		l.reader.continueNext()
 	}
-	if n := l.count.inflate.plain.Load() - before; n != 0 {
+	if n := l.count.inflate.inflated.Load() - before; n != 0 {
 		t.Errorf("%d bytes inflated for a client that is closing", n)
 	}
 	l.disconnect(c)
@@ -395,16 +395,16 @@ func TestInflateEndless(t *testing.T) {
 	for ; c.state == connOpen && sent < 4*limit; sent += len(part) {
 		l.reader.readFrames(c.slot, c.conn, bytes.Clone(more)) // which unmasks in place
 		if c.in != nil {
-			held = max(held, cap(c.in.packed))
+			held = max(held, cap(c.in.compressed))
 		}
 	}
 	if c.state == connOpen || sent > limit+2*len(part) || held < limit/2 || held > 2*limit {
 		t.Errorf("state %v after %d bytes, %d held, of %d allowed", c.state, sent, held, limit)
 	}
-	if c.in != nil && c.in.packed != nil {
+	if c.in != nil && c.in.compressed != nil {
 		t.Error("it still holds what came")
 	}
-	if n := l.count.inflate.plain.Load(); n != 0 {
+	if n := l.count.inflate.inflated.Load(); n != 0 {
 		t.Errorf("%d bytes were inflated", n)
 	}
 	l.disconnect(c)

@@ -38,7 +38,7 @@ func (d *drainer) tick() {
 
 // begin takes in the last sockets that were accepted, and begins.
 func (d *drainer) begin(pace int) {
-	d.loop.entrance.land()
+	d.loop.entrance.takeIn()
 	d.pace, d.credit = pace, max(pace, drainUnit)
 }
 
@@ -60,20 +60,20 @@ func (d *drainer) turn() {
 			n++
 			d.credit -= drainUnit
 			if d.loop.fanout.catchUp(d.cursor, c) && d.loop.exit.startClose(d.cursor, c, closeShutdown, closeFrames[closeShutdown], false) {
-				if c.left = 0; c.head != 0 {
-					c.left = c.waiting + uint32(d.loop.sys.Unsent(int(c.fd)))
+				if c.aux = 0; c.first != 0 {
+					c.aux = c.waiting + uint32(d.loop.sys.Unsent(int(c.fd)))
 				}
 			}
 		case connProxy, connHandshake, connRefusing, connVerifying:
-			if by := d.loop.clock.now() + stopTicks; before(by, c.due) {
+			if by := d.loop.clock.now() + stopTicks; before(by, c.deadline) {
 				d.loop.clock.closeBy(d.cursor, c, stopTicks)
 			}
 		}
 	}
 }
 
-// cut counts a client of the drain whose connection is ended before it has left.
-func (d *drainer) cut(c *conn) {
+// countCut counts a client of the drain whose connection is ended before it has left.
+func (d *drainer) countCut(c *conn) {
 	if c.state == connOpen && !d.active() || c.state == connClosing && c.close != closeShutdown ||
 		c.state != connOpen && c.state != connClosing || !c.is(flagServed) {
 		return
@@ -81,7 +81,7 @@ func (d *drainer) cut(c *conn) {
 	switch left := c.waiting + uint32(d.loop.sys.Unsent(int(c.fd))); {
 	case left == 0 && c.state == connClosing:
 		d.loop.count.unanswered.Add(1)
-	case c.left > 0 && left >= c.left && c.state == connClosing:
+	case c.aux > 0 && left >= c.aux && c.state == connClosing:
 		d.loop.count.notReading.Add(1)
 		d.loop.count.cutOff.Add(1)
 	default:

@@ -23,8 +23,8 @@ func (x *exit) startClose(slot uint32, c *conn, why closeReason, f *frames.Frame
 		return false
 	}
 	x.loop.logEnd(slot, c, why, f)
-	x.leave(slot, c)
-	x.closed(slot, c, why, f)
+	x.unregister(slot, c)
+	x.tellClosed(slot, c, why, f)
 	x.loop.progress.forgive(slot)
 	if purge {
 		x.loop.writer.purge(slot, c, dropSlow)
@@ -65,11 +65,11 @@ func (x *exit) closeNow(slot uint32, c *conn, why closeReason) {
 	if c.state == connOpen {
 		x.loop.logEnd(slot, c, why, nil)
 	}
-	x.leave(slot, c)
-	x.closed(slot, c, why, nil)
+	x.unregister(slot, c)
+	x.tellClosed(slot, c, why, nil)
 	x.loop.progress.forgive(slot)
 	x.loop.writer.dropPongs()
-	for c.head != 0 {
+	for c.first != 0 {
 		x.loop.writer.pop(c, dropClosed)
 	}
 	if c.is(flagSecure) {
@@ -95,8 +95,8 @@ func (x *exit) closeNow(slot uint32, c *conn, why closeReason) {
 // abort is closeNow for a peer that does not read: the kernel forgets its send
 // buffer instead of keeping it for minutes.
 func (x *exit) abort(slot uint32, c *conn, why closeReason) {
-	x.loop.drain.cut(c)
-	if c.head != 0 || x.loop.sys.Unsent(int(c.fd)) > 0 {
+	x.loop.drain.countCut(c)
+	if c.first != 0 || x.loop.sys.Unsent(int(c.fd)) > 0 {
 		x.loop.sys.ResetOnClose(int(c.fd))
 	}
 	x.closeNow(slot, c, why)
@@ -150,10 +150,10 @@ func (x *exit) kick(cmd *command) {
 // message when it is sent, it would be on its way
 // (docs/gatewayworker-protocol.md section 7.5).
 func (x *exit) kickAtOnce(slot uint32, c *conn, why closeReason) {
-	if c.head != 0 && !c.is(flagBlocked) && !x.loop.writer.flush(slot, c) {
+	if c.first != 0 && !c.is(flagBlocked) && !x.loop.writer.flush(slot, c) {
 		return
 	}
-	if c.head != 0 {
+	if c.first != 0 {
 		x.abort(slot, c, why)
 		return
 	}

@@ -113,7 +113,7 @@ func (fo *fanout) flushList(q *slotList, budget int) int {
 			continue // closed meanwhile
 		}
 		c.clear(q.flag)
-		if c.head != 0 && !c.is(flagBlocked) {
+		if c.first != 0 && !c.is(flagBlocked) {
 			fo.loop.writer.flush(slot, c)
 			budget--
 		}

@@ -431,7 +431,7 @@ func TestSlowDropLikePHP(t *testing.T) {
 		t.Errorf("%d dropped, want 2", n)
 	}
 	room()
-	if w, c := l.count.written.Load(), l.receiver(h); w != 4 || c == nil || c.head != 0 {
+	if w, c := l.count.written.Load(), l.receiver(h); w != 4 || c == nil || c.first != 0 {
 		t.Errorf("%d written", w)
 	}
 }

@@ -51,8 +51,8 @@ func (e *entrance) turn() {
 func (e *entrance) readHead(slot uint32, c *conn, b []byte) {
 	head, scanned := b, 0
 	if c.in != nil {
-		c.in.head = append(c.in.head, b...)
-		head, scanned = c.in.head, c.in.scanned
+		c.in.pending = append(c.in.pending, b...)
+		head, scanned = c.in.pending, c.in.scanned
 		b = nil
 	} else if len(b) > 0 && !codec.BeginsRequest(b[0]) {
 		e.refuseNoRequest(slot, c, b[0])

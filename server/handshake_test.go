@@ -34,7 +34,7 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 		c := l.connect(t)
 		id := l.srv.ids.Of(l.handle(c.slot, c.conn), 0)
 		want := append(bytes.Clone(answer[:len(answer)-clientid.Len-len(`"}`)]), id+`"}`...)
-		if waits := c.head != 0; waits != (taken < len(answer)) || int(c.waiting) != len(answer)-taken {
+		if waits := c.first != 0; waits != (taken < len(answer)) || int(c.waiting) != len(answer)-taken {
 			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
 		}
 		clear(l.writer.wbuf[:cap(l.writer.wbuf)]) // it belongs to the next one who writes

@@ -42,7 +42,7 @@ func newHeads(l *loop, loops int) heads {
 // be refused by that, as others may.
 func (h *heads) keep(slot uint32, c *conn, b []byte) {
 	in := h.loop.reader.partial(c)
-	in.head = append(in.head, b...)
+	in.pending = append(in.pending, b...)
 	if in.charge == 0 {
 		in.network = quota.Network(h.loop.srv.registry.address(h.loop.handle(slot, c)).Addr())
 		h.count++
@@ -51,7 +51,7 @@ func (h *heads) keep(slot uint32, c *conn, b []byte) {
 		}
 		h.order = append(h.order, h.loop.handle(slot, c))
 	}
-	more := cap(in.head) + headCost - in.charge
+	more := cap(in.pending) + headCost - in.charge
 	in.charge += more
 	h.held += more
 	h.loop.count.headBytes.Store(int64(h.held))

@@ -49,7 +49,7 @@ func (l *loop) answer(t *testing.T, a arrival, patient bool, pieces ...[]byte) s
 	l.srv.sockets.Add(1)
 	a.fd = pair[0]
 	l.mail.arrive(a)
-	l.entrance.land()
+	l.entrance.takeIn()
 	slot, _ := l.srv.fds.get(pair[0])
 	gen := l.conn(slot).gen
 	there := func() bool { c := l.conn(slot); return c != nil && c.gen == gen }
@@ -112,7 +112,7 @@ func (l *loop) settle(t *testing.T, slot uint32, fd int, there func() bool) {
 		case unread > 0 && c.paused == reading:
 			l.reader.readable(slot, c)
 		case c.is(flagLater):
-			l.reader.takeLater()
+			l.reader.continueNext()
 		case c.state == connVerifying:
 			runtime.Gosched()
 		case unread == 0:
@@ -195,7 +195,7 @@ func (l *loop) half(t *testing.T, from string, head []byte) connected {
 	fd, peer := socketPair(t)
 	l.srv.sockets.Add(1)
 	l.mail.arrive(arrival{fd: fd, addr: netip.AddrPortFrom(netip.MustParseAddr(from), 1)})
-	l.entrance.land()
+	l.entrance.takeIn()
 	slot, _ := l.srv.fds.get(fd)
 	c := connected{slot, l.conn(slot), peer}
 	c.sends(t, l, head)
@@ -283,7 +283,7 @@ func TestHeadInBytes(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for i := 1; i < len(head)-1; i++ {
-		l.reader.take(c.slot, c.conn, head[i:i+1])
+		l.reader.consume(c.slot, c.conn, head[i:i+1])
 		if c.in.scanned != i+1 {
 			t.Fatalf("%d of %d bytes are searched", c.in.scanned, i+1)
 		}
@@ -292,7 +292,7 @@ func TestHeadInBytes(t *testing.T) {
 	if n := after.TotalAlloc - before.TotalAlloc; n > 8*codec.MaxHandshake {
 		t.Errorf("%d bytes are made for a head of %d", n, len(head))
 	}
-	if l.reader.take(c.slot, c.conn, head[len(head)-1:]); c.state != connOpen {
+	if l.reader.consume(c.slot, c.conn, head[len(head)-1:]); c.state != connOpen {
 		t.Errorf("state %d", c.state)
 	}
 }

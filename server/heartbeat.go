@@ -25,7 +25,7 @@ func newHeartbeats(l *loop) heartbeats {
 }
 
 // heard notes that a client has sent a message, or is new.
-func (b *heartbeats) heard(c *conn) { c.left = b.clock.Count() }
+func (b *heartbeats) heard(c *conn) { c.aux = b.clock.Count() }
 
 // busy reports whether a walk is under way.
 func (b *heartbeats) busy() bool { return b.walking }
@@ -72,7 +72,7 @@ func (b *heartbeats) visit(slot uint32, c *conn) bool {
 		b.heard(c) // its messages may lie in the socket
 		return false
 	}
-	switch b.clock.Due(c.left) {
+	switch b.clock.Due(c.aux) {
 	case heartbeat.Break:
 		b.loop.exit.abort(slot, c, closeHeartbeat)
 		return true

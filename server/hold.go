@@ -28,7 +28,7 @@ func (r *reader) unholdClient(slot uint32, c *conn) bool {
 		r.loop.exit.closeNow(slot, c, closeInternal)
 		return false
 	}
-	c.lastRead = r.loop.clock.now() // the time in which nobody listened does not count
+	c.silentSince = r.loop.clock.now() // the time in which nobody listened does not count
 	r.putOff(slot, c)
 	return true
 }

@@ -15,14 +15,14 @@ import (
 // request head, a frame, a message. At rest it has none.
 type inbound struct {
 	parser     codec.Parser
-	head       []byte  // of a request; frames that came right behind it
-	scanned    int     // bytes of head searched for its end
+	pending    []byte  // a request head or a line that is not whole; frames that came behind a head
+	scanned    int     // bytes of pending searched for its end
 	message    []byte  // the message so far, with OnMessageEcho
-	charge     int     // what head counts for in heads; 0: it doesn't
+	charge     int     // what pending counts for in heads; 0: it doesn't
 	network    uint64  // with charge: quota.Network of the peer
-	rest       []byte  // frames that wait for their turn
-	assembling int     // what it counts for in Server.assembling
-	held       bool    // its messages wait for whoever is told of them; see holdClient
+	heldBack   []byte  // frames that wait for their turn
+	assembling int     // what it counts for in Loops.assembling
+	held       bool    // its messages wait for whoever is told of them; see reader.holdClient
 	waiting    *waiter // it waits to be admitted
 	inflating
 }
@@ -48,7 +48,9 @@ func (r *reader) limit(n Capacity) { r.maxMessage = n.MaxMessage }
 func (r *reader) forgetEvent() { r.clearInbound(&r.scratch) }
 
 // waits tells that a turn is due before anything more of the client is read.
-func (in *inbound) waits() bool { return in.held || in.inflating.message != nil || len(in.rest) > 0 }
+func (in *inbound) waits() bool {
+	return in.held || in.inflating.message != nil || len(in.heldBack) > 0
+}
 
 // maxSpare is how many used inbounds a loop keeps.
 const maxSpare = 64
@@ -80,27 +82,27 @@ func (r *reader) clearInbound(in *inbound) {
 		r.loop.waiting.stopWaiting(in)
 	}
 	r.loop.heads.free(in)
-	r.heldBack -= cap(in.rest)
+	r.heldBack -= cap(in.heldBack)
 	r.loop.messages.assemble(in, 0)
 	in.inflating.discard()
 	*in = inbound{}
 }
 
-// hand takes what waits for its turn out of an inbound.
-func (r *reader) hand(in *inbound) []byte {
-	b := in.rest
+// takeHeldBack takes what waits for its turn out of an inbound.
+func (r *reader) takeHeldBack(in *inbound) []byte {
+	b := in.heldBack
 	r.heldBack -= cap(b)
-	in.rest = nil
+	in.heldBack = nil
 	return b
 }
 
-// hold has b wait for its turn in an inbound that holds nothing else back. own
-// tells that b may be kept.
-func (r *reader) hold(in *inbound, b []byte, own bool) {
+// holdBack has b wait for its turn in an inbound that holds nothing else back. own
+// reports whether b may be kept, without a copy.
+func (r *reader) holdBack(in *inbound, b []byte, own bool) {
 	if !own {
 		b = append([]byte(nil), b...)
 	}
-	in.rest = b
+	in.heldBack = b
 	r.heldBack += cap(b)
 }
 
@@ -121,24 +123,24 @@ func (r *reader) readable(slot uint32, c *conn) {
 		return
 	}
 	r.loop.count.bytesIn.Add(uint64(n))
-	c.lastRead = r.loop.clock.now()
+	c.silentSince = r.loop.clock.now()
 	c.sent = 0
 	if c.is(flagPinged) {
 		c.clear(flagPinged)
 		r.loop.progress.forgive(slot)
 		if c.state == connOpen {
-			r.loop.clock.nextDeadlineOf(slot, c, c.lastRead) // not when the pong would have been overdue
+			r.loop.clock.nextDeadlineOf(slot, c, c.silentSince) // not when the pong would have been overdue
 		}
 	}
 	if c.is(flagSecure) && c.state != connProxy {
 		r.loop.secure.read(slot, c, r.rbuf[:n])
 		return
 	}
-	r.take(slot, c, r.rbuf[:n])
+	r.consume(slot, c, r.rbuf[:n])
 }
 
-// take takes up bytes of the stream that a client sends.
-func (r *reader) take(slot uint32, c *conn, b []byte) {
+// consume handles bytes of the stream that a client sends.
+func (r *reader) consume(slot uint32, c *conn, b []byte) {
 	switch c.state {
 	case connHandshake, connRefusing:
 		r.loop.entrance.readHead(slot, c, b)
@@ -170,15 +172,15 @@ func (r *reader) readFrames(slot uint32, c *conn, b []byte) {
 		in.parser.AnyText = c.is(flagTold) && r.loop.srv.anyText.Load()
 	}
 	if in.waits() {
-		r.hold(in, append(r.hand(in), b...), true)
+		r.holdBack(in, append(r.takeHeldBack(in), b...), true)
 		return
 	}
-	r.takeFrames(slot, c, in, b, firstSlice, false)
+	r.parseFrames(slot, c, in, b, firstSlice, false)
 }
 
-// takeFrames takes up b, which came behind what in holds, until the budget is
-// spent. own tells that b may be kept.
-func (r *reader) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget int, own bool) {
+// parseFrames handles the frames in b, which came behind what in holds, until the
+// budget is spent. own reports whether b may be kept.
+func (r *reader) parseFrames(slot uint32, c *conn, in *inbound, b []byte, budget int, own bool) {
 	limit := int64(r.maxMessage)
 	metered := r.loop.srv.admission.Rules().Metered()
 	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 && !in.held {
@@ -206,7 +208,7 @@ func (r *reader) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget 
 			return
 		}
 		if ev.Deflated && r.loop.srv.config.OnMessage != OnMessageClose {
-			if r.loop.inflater.pack(c, in, &ev, limit); r.loop.messages.assemble(in, cap(in.packed)+cap(in.message)) {
+			if r.loop.inflater.addPiece(c, in, &ev, limit); r.loop.messages.assemble(in, cap(in.compressed)+cap(in.message)) {
 				continue
 			}
 			r.clearInbound(in)
@@ -222,14 +224,14 @@ func (r *reader) takeFrames(slot uint32, c *conn, in *inbound, b []byte, budget 
 		r.clearInbound(in)
 		return
 	}
-	rests := in.parser.AtRest() && in.message == nil && in.packed == nil
+	rests := in.parser.AtRest() && in.message == nil && in.compressed == nil
 	waits := len(b) > 0 || in.inflating.message != nil || in.held
 	switch {
 	case waits:
 		if c.in == nil {
 			in = r.keep(c, in)
 		}
-		r.hold(in, b, own)
+		r.holdBack(in, b, own)
 		if in.held {
 			r.holdClient(slot, c, in)
 		} else {
@@ -293,7 +295,7 @@ func (r *reader) handleEvent(slot uint32, c *conn, in *inbound, ev *codec.Event)
 func (r *reader) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
 	c.set(flagPeerClosed)
 	if c.state == connClosing {
-		if c.head == 0 {
+		if c.first == 0 {
 			r.loop.exit.closeNow(slot, c, c.close)
 		}
 		return false

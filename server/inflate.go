@@ -14,8 +14,8 @@ import (
 // can inflate to a megabyte. So a loop inflates in slices; see later.go.
 
 const (
-	inflateCost = 4 << 10  // what beginning a message costs beside its compressed bytes
-	plainLen    = 32 << 10 // of the loop's buffer
+	inflateCost   = 4 << 10  // what beginning a message costs beside its compressed bytes
+	inflateBufLen = 32 << 10 // of the loop's buffer
 )
 
 // inflateFailure says why a compressed message was not taken.
@@ -32,17 +32,17 @@ var inflateLabels = [numInflateFailures]string{inflateInvalid: "invalid", inflat
 
 // inflateCounters are a loop's.
 type inflateCounters struct {
-	messages atomic.Uint64
-	packed   atomic.Uint64 // compressed bytes of them
-	plain    atomic.Uint64
-	failures [numInflateFailures]atomic.Uint64
+	messages   atomic.Uint64
+	compressed atomic.Uint64 // compressed bytes of them
+	inflated   atomic.Uint64 // bytes that they inflated to
+	failures   [numInflateFailures]atomic.Uint64
 }
 
 // addTo adds the loop's to a reading. Any goroutine.
 func (c *inflateCounters) addTo(st *gateway.Stats) {
 	st.Inflated += c.messages.Load()
-	st.InflatedBefore += c.packed.Load()
-	st.InflatedAfter += c.plain.Load()
+	st.InflatedBefore += c.compressed.Load()
+	st.InflatedAfter += c.inflated.Load()
 	for i := range c.failures {
 		st.InflateErrors[inflateLabels[i]] += c.failures[i].Load()
 	}
@@ -50,12 +50,12 @@ func (c *inflateCounters) addTo(st *gateway.Stats) {
 
 // inflating is what an inbound holds of compressed messages.
 type inflating struct {
-	packed  []byte           // pieces of a message that is not complete
-	message *codec.Inflation // one that is, and has not been inflated to its end
-	op      ws.OpCode        // of message
-	begun   bool             // a piece of it has been given
-	cost    int              // compressed bytes of it, to be taken from the budget
-	metered int              // compressed bytes of it, which Policy.ByteRate has counted
+	compressed []byte           // pieces of a message that is not complete
+	message    *codec.Inflation // one that is, and has not been inflated to its end
+	op         ws.OpCode        // of message
+	begun      bool             // a piece of it has been given
+	cost       int              // compressed bytes of it, to be taken from the budget
+	metered    int              // compressed bytes of it, which Policy.ByteRate has counted
 }
 
 // discard gives back what is held.
@@ -72,25 +72,25 @@ type inflater struct {
 	buf  []byte // for a piece of a message; nil until there is one
 }
 
-// pack takes up a piece of a compressed message, which may inflate to limit bytes.
-func (z *inflater) pack(c *conn, in *inbound, ev *codec.Event, limit int64) {
+// addPiece adds a piece of a compressed message, which may inflate to limit bytes.
+func (z *inflater) addPiece(c *conn, in *inbound, ev *codec.Event, limit int64) {
 	f := &in.inflating
 	if c.state != connOpen {
-		f.packed = nil
+		f.compressed = nil
 		return
 	}
-	z.loop.count.inflate.packed.Add(uint64(len(ev.Data)))
+	z.loop.count.inflate.compressed.Add(uint64(len(ev.Data)))
 	if !ev.Last {
-		f.packed = append(f.packed, ev.Data...)
+		f.compressed = append(f.compressed, ev.Data...)
 		return
 	}
-	f.op, f.begun, f.cost = ev.Op, false, len(f.packed)+len(ev.Data)
+	f.op, f.begun, f.cost = ev.Op, false, len(f.compressed)+len(ev.Data)
 	f.metered = f.cost
-	if f.packed == nil {
+	if f.compressed == nil {
 		f.message = codec.NewInflation(ev.Op, ev.Data, false, limit)
 	} else {
-		f.message = codec.NewInflation(ev.Op, append(f.packed, ev.Data...), true, limit)
-		f.packed = nil
+		f.message = codec.NewInflation(ev.Op, append(f.compressed, ev.Data...), true, limit)
+		f.compressed = nil
 	}
 	f.message.AnyText = in.parser.AnyText
 }
@@ -104,7 +104,7 @@ func (z *inflater) inflateSome(slot uint32, c *conn, in *inbound, budget *int) b
 		*budget -= inflateCost + f.cost
 	}
 	if z.buf == nil {
-		z.buf = make([]byte, plainLen)
+		z.buf = make([]byte, inflateBufLen)
 	}
 	for f.message != nil {
 		if c.state != connOpen { // closing: what it says does not count any more
@@ -120,7 +120,7 @@ func (z *inflater) inflateSome(slot uint32, c *conn, in *inbound, budget *int) b
 			return false
 		}
 		*budget -= n * inflateByte
-		z.loop.count.inflate.plain.Add(uint64(n))
+		z.loop.count.inflate.inflated.Add(uint64(n))
 		if !z.meterInflated(slot, c, f, n) {
 			return false
 		}

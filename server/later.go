@@ -29,7 +29,7 @@ func (r *reader) busy() bool { return !r.later.empty() }
 // turn goes on with one client.
 func (r *reader) turn() {
 	if !r.later.empty() {
-		r.takeLater()
+		r.continueNext()
 	}
 }
 
@@ -44,31 +44,31 @@ func (r *reader) putOff(slot uint32, c *conn) {
 	}
 }
 
-// takeLater goes on with the first client whose slice was at its end. There has
+// continueNext goes on with the first client whose slice was at its end. There has
 // to be one.
-func (r *reader) takeLater() {
+func (r *reader) continueNext() {
 	q := &r.later
 	slot := q.slots[q.next]
 	q.next++
 	if c := r.loop.conn(slot); c != nil && c.is(flagLater) {
 		c.clear(flagLater)
-		r.takeRest(slot, c)
+		r.continueClient(slot, c)
 	}
 	q.recycle()
 }
 
-func (r *reader) takeRest(slot uint32, c *conn) {
+func (r *reader) continueClient(slot uint32, c *conn) {
 	defer r.loop.survive(slot, c.gen)
 	in := c.in
 	if in == nil || in.held {
 		return
 	}
-	c.lastRead = r.loop.clock.now() // a pong may stand in what has not been read
+	c.silentSince = r.loop.clock.now() // a pong may stand in what has not been read
 	if c.form.Plain() {
-		r.takeLines(slot, c, r.hand(in), laterSlice, true)
+		r.parseLines(slot, c, r.takeHeldBack(in), laterSlice, true)
 		return
 	}
 	if c.in != nil {
-		r.takeFrames(slot, c, in, r.hand(in), laterSlice, true)
+		r.parseFrames(slot, c, in, r.takeHeldBack(in), laterSlice, true)
 	}
 }

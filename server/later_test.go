@@ -64,7 +64,7 @@ func TestTinyMessagesWaitTheirTurn(t *testing.T) {
 				if c.is(flagLater) {
 					slice = laterSlice
 					turns++
-					l.reader.takeLater()
+					l.reader.continueNext()
 				} else {
 					m := min(cut, len(rest))
 					l.reader.readFrames(c.slot, c.conn, rest[:m])
@@ -107,7 +107,7 @@ func TestWaitingClientIsNotRead(t *testing.T) {
 		t.Error("nothing waits")
 	}
 	l.disconnect(flood)
-	l.reader.takeLater() // finds nobody
+	l.reader.continueNext() // finds nobody
 	if l.reader.heldBack != 0 || !l.reader.later.empty() {
 		t.Errorf("%d bytes of a client that is gone wait", l.reader.heldBack)
 	}
@@ -121,9 +121,9 @@ func TestWaitingClientIsAlive(t *testing.T) {
 	c := l.connect(t)
 	c.form = frames.Line
 	l.reader.readFrames(c.slot, c.conn, bytes.Repeat([]byte("\n"), 10_000))
-	c.lastRead -= 100
-	l.reader.takeLater()
-	if c.lastRead != l.clock.now() {
+	c.silentSince -= 100
+	l.reader.continueNext()
+	if c.silentSince != l.clock.now() {
 		t.Error("the time in which it could not be heard counts against it")
 	}
 	l.disconnect(c)
@@ -163,7 +163,7 @@ func TestByteRateCountsWhatIsInflated(t *testing.T) {
 		for range 2 {
 			l.reader.readFrames(c.slot, c.conn, compressedFrame(ws.OpText, deflated([]byte(strings.Repeat("a", size)))))
 			for c.is(flagLater) {
-				l.reader.takeLater()
+				l.reader.continueNext()
 			}
 		}
 		if got := c.state != connOpen; got != closed {

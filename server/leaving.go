@@ -31,8 +31,8 @@ type leaver struct {
 	client gateway.EventClient // with told
 }
 
-// leave takes the client out of the registry, once.
-func (x *exit) leave(slot uint32, c *conn) {
+// unregister takes the client out of the registry, once.
+func (x *exit) unregister(slot uint32, c *conn) {
 	if !c.is(flagRegistered) {
 		return
 	}
@@ -44,9 +44,9 @@ func (x *exit) leave(slot uint32, c *conn) {
 	}
 }
 
-// closed tells of the end of a client that was told of, once. It comes right after
-// leave, or after a kick. f is the close frame, nil without one.
-func (x *exit) closed(slot uint32, c *conn, why closeReason, f *frames.Frame) {
+// tellClosed tells of the end of a client that was told of, once. It comes right after
+// unregister, or after a kick. f is the close frame, nil without one.
+func (x *exit) tellClosed(slot uint32, c *conn, why closeReason, f *frames.Frame) {
 	x.loop.lives.farewell(slot, c, why, f)
 	if !c.is(flagTold) {
 		return

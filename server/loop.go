@@ -142,7 +142,7 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error
 	}
 	slot, c := l.connOf(fd)
 	if c == nil {
-		l.entrance.land()
+		l.entrance.takeIn()
 		if slot, c = l.connOf(fd); c == nil {
 			l.sys.Yield() // to the acceptor, which may be about to tell
 			return nil
@@ -192,7 +192,7 @@ func (l *loop) survive(slot, gen uint32) {
 // turn answers the bell.
 func (l *loop) turn() error {
 	l.mail.answer()
-	collected := l.commands.takeUp()
+	collected := l.commands.collect()
 	if stop := l.commands.obey(); stop {
 		return errors.ErrEngineShutdown
 	}
@@ -230,7 +230,7 @@ func (l *loop) end() {
 			if c.state == connClosing {
 				why = c.close
 			}
-			l.drain.cut(c)
+			l.drain.countCut(c)
 			l.exit.closeNow(slot, c, why)
 		}
 	}

@@ -153,7 +153,7 @@ func (m *mailbox) arrive(a arrival) bool {
 	m.mu.Unlock()
 	if taken && a.form.Plain() {
 		// It is a client already and may well wait for us to say something.
-		m.post(command{kind: cmdFunc, run: func(l *loop) { l.entrance.land() }})
+		m.post(command{kind: cmdFunc, run: func(l *loop) { l.entrance.takeIn() }})
 	}
 	return taken
 }
@@ -178,8 +178,8 @@ func (m *mailbox) ring() {
 // answer is to come before what the bell was rung for is taken.
 func (m *mailbox) answer() { m.rung.Store(false) }
 
-// take returns what has been posted; used is an empty list to post to next.
-func (m *mailbox) take(used []command) []command {
+// collect returns what has been posted; used is an empty list to post to next.
+func (m *mailbox) collect(used []command) []command {
 	m.mu.Lock()
 	posted := m.commands
 	m.commands = used
@@ -187,9 +187,9 @@ func (m *mailbox) take(used []command) []command {
 	return posted
 }
 
-// takeArrivals returns the sockets that have arrived; used is an empty list for
+// collectArrivals returns the sockets that have arrived; used is an empty list for
 // those that come next.
-func (m *mailbox) takeArrivals(used []arrival) []arrival {
+func (m *mailbox) collectArrivals(used []arrival) []arrival {
 	m.mu.Lock()
 	arrived := m.arrivals
 	m.arrivals = used

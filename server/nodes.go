@@ -24,7 +24,7 @@ func (p *nodePool) at(n uint32) *node {
 	return &p.chunks[n/nodeChunkLen][n%nodeChunkLen]
 }
 
-func (p *nodePool) take(f *frames.Frame) uint32 {
+func (p *nodePool) get(f *frames.Frame) uint32 {
 	n := p.free
 	if n != 0 {
 		nd := p.at(n)

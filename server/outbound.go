@@ -49,13 +49,13 @@ func (w *writer) scratch() []byte { return w.wbuf[:0] }
 // queue appends f to what waits for c, whatever the limit says. For the
 // gateway's own frames; pushes go through deliver.
 func (w *writer) queue(c *conn, f *frames.Frame) {
-	n := w.nodes.take(f)
-	if c.head == 0 {
-		c.head = n
+	n := w.nodes.get(f)
+	if c.first == 0 {
+		c.first = n
 	} else {
-		w.nodes.at(c.tail).next = n
+		w.nodes.at(c.last).next = n
 	}
-	c.tail = n
+	c.last = n
 	w.grown(c, f)
 }
 
@@ -69,8 +69,8 @@ func (w *writer) queueFirst(slot uint32, c *conn, f *frames.Frame) {
 // part or will have one because it is sealed; 0 if there is none. What else
 // waits may still be overtaken or dropped.
 func (w *writer) begun(slot uint32, c *conn) uint32 {
-	n := c.head
-	part := int(c.headOff)
+	n := c.first
+	part := int(c.firstSent)
 	if c.is(flagSecure) {
 		part += w.loop.secure.of(slot).Sealed()
 	}
@@ -89,13 +89,13 @@ func (w *writer) begun(slot uint32, c *conn) uint32 {
 // insert puts a frame behind a node of those that wait for c, 0 for in front
 // of all, and returns its own.
 func (w *writer) insert(c *conn, last uint32, f *frames.Frame) uint32 {
-	n := w.nodes.take(f)
-	if c.head == 0 || c.tail == last {
-		c.tail = n
+	n := w.nodes.get(f)
+	if c.first == 0 || c.last == last {
+		c.last = n
 	}
 	if last == 0 {
-		w.nodes.at(n).next = c.head
-		c.head = n
+		w.nodes.at(n).next = c.first
+		c.first = n
 	} else {
 		first := w.nodes.at(last)
 		w.nodes.at(n).next = first.next
@@ -118,7 +118,7 @@ func (w *writer) grown(c *conn, f *frames.Frame) {
 // whether the connection is still there.
 func (w *writer) say(slot uint32, c *conn, b []byte) bool {
 	n := 0
-	if c.head == 0 && !c.is(flagSecure) {
+	if c.first == 0 && !c.is(flagSecure) {
 		// An error comes again, or not, when flush tries.
 		n, _ = w.loop.sys.Write(int(c.fd), b)
 		n = max(n, 0)
@@ -171,7 +171,7 @@ func (w *writer) deliver(slot uint32, c *conn, f *frames.Frame) bool {
 func (w *writer) purge(slot uint32, c *conn, why dropReason) {
 	keep := w.begun(slot, c)
 	if keep == 0 {
-		for c.head != 0 {
+		for c.first != 0 {
 			w.pop(c, why)
 		}
 		return
@@ -185,21 +185,21 @@ func (w *writer) purge(slot uint32, c *conn, why dropReason) {
 		n = next
 	}
 	w.nodes.at(keep).next = 0
-	c.tail = keep
+	c.last = keep
 }
 
 // pop drops the oldest waiting frame.
 func (w *writer) pop(c *conn, why dropReason) {
-	n := c.head
+	n := c.first
 	nd := w.nodes.at(n)
 	f := nd.frame
-	c.head = nd.next
-	if c.head == 0 {
-		c.tail = 0
+	c.first = nd.next
+	if c.first == 0 {
+		c.last = 0
 	}
-	c.waiting += c.headOff // forget takes the whole frame away
-	w.loop.count.queuedBytes.Add(int64(c.headOff))
-	c.headOff = 0
+	c.waiting += c.firstSent // forget takes the whole frame away
+	w.loop.count.queuedBytes.Add(int64(c.firstSent))
+	c.firstSent = 0
 	w.forget(c, f)
 	w.nodes.put(n)
 	w.loop.count.drop(f, why)
@@ -219,7 +219,7 @@ func (w *writer) flush(slot uint32, c *conn) bool {
 	if c.is(flagSecure) {
 		return w.loop.secure.flush(slot, c)
 	}
-	for c.head != 0 {
+	for c.first != 0 {
 		b := w.gather(c)
 		n, err := w.loop.sys.Write(int(c.fd), b)
 		w.wrote(n)
@@ -282,8 +282,8 @@ func (w *writer) block(slot uint32, c *conn) bool {
 // gather returns the next bytes for c's socket: the head's own, or several
 // frames joined in the loop's buffer. Valid until the next call.
 func (w *writer) gather(c *conn) []byte {
-	nd := w.nodes.at(c.head)
-	b := nd.frame.As(c.form)[c.headOff:]
+	nd := w.nodes.at(c.first)
+	b := nd.frame.As(c.form)[c.firstSent:]
 	if nd.next == 0 || len(b) >= gatherLen/2 {
 		return b
 	}
@@ -305,22 +305,22 @@ func (w *writer) written(c *conn, n int) {
 	c.waiting -= uint32(n)
 	w.loop.count.queuedBytes.Add(-int64(n))
 	for n > 0 {
-		head := c.head
+		head := c.first
 		nd := w.nodes.at(head)
-		left := len(nd.frame.As(c.form)) - int(c.headOff)
+		left := len(nd.frame.As(c.form)) - int(c.firstSent)
 		if n < left {
-			c.headOff += uint32(n)
+			c.firstSent += uint32(n)
 			return
 		}
 		n -= left
 		f := nd.frame
-		c.head, c.headOff = nd.next, 0
+		c.first, c.firstSent = nd.next, 0
 		c.frames--
 		w.nodes.put(head)
 		w.loop.lives.countOut(c, f)
 		w.loop.count.delivered(f)
 	}
-	if c.head == 0 {
-		c.tail = 0
+	if c.first == 0 {
+		c.last = 0
 	}
 }

@@ -12,7 +12,7 @@ func (r *reader) room(slot uint32, c *conn) []byte {
 		return nil
 	case c.held():
 		return r.wait(slot, c)
-	case c.state == connVerifying && c.in != nil && len(c.in.head) > 0:
+	case c.state == connVerifying && c.in != nil && len(c.in.pending) > 0:
 		// One read of what came behind the head is kept while the token is checked.
 		return r.wait(slot, c)
 	case c.is(flagSecure) && c.state != connProxy:

@@ -22,24 +22,24 @@ func (r *reader) readPlain(slot uint32, c *conn, b []byte) {
 		return
 	}
 	if c.in != nil && c.in.waits() {
-		r.hold(c.in, append(r.hand(c.in), b...), true)
+		r.holdBack(c.in, append(r.takeHeldBack(c.in), b...), true)
 		return
 	}
-	r.takeLines(slot, c, b, firstSlice, false)
+	r.parseLines(slot, c, b, firstSlice, false)
 }
 
-// takeLines takes up b, which came behind what the client's inbound holds, until
+// parseLines handles the messages in b, which came behind what the client's inbound holds, until
 // the budget is spent. own tells that b may be kept.
-func (r *reader) takeLines(slot uint32, c *conn, b []byte, budget int, own bool) {
+func (r *reader) parseLines(slot uint32, c *conn, b []byte, budget int, own bool) {
 	if c.state != connOpen {
 		return
 	}
 	metered := r.loop.srv.admission.Rules().Metered()
 	scanned := 0
-	if c.in != nil && len(c.in.head) > 0 {
+	if c.in != nil && len(c.in.pending) > 0 {
 		scanned = c.in.scanned
-		c.in.head = append(c.in.head, b...)
-		b, own = c.in.head, false
+		c.in.pending = append(c.in.pending, b...)
+		b, own = c.in.pending, false
 	}
 	for len(b) > 0 && budget > 0 && !c.held() {
 		message, n, err := r.nextPlain(c, b, scanned)
@@ -63,15 +63,15 @@ func (r *reader) takeLines(slot uint32, c *conn, b []byte, budget int, own bool)
 	}
 	if c.held() || len(b) > 0 && budget <= 0 {
 		in := r.partial(c)
-		r.hold(in, b, own)
-		in.head = in.head[:0]
+		r.holdBack(in, b, own)
+		in.pending = in.pending[:0]
 		if !in.held {
 			r.putOff(slot, c)
 		}
 		return
 	}
 	r.holdPlain(c, b)
-	if c.in != nil && !r.loop.messages.assemble(c.in, cap(c.in.head)) {
+	if c.in != nil && !r.loop.messages.assemble(c.in, cap(c.in.pending)) {
 		r.loop.exit.startClose(slot, c, closeMessagesFull, nil, false)
 	}
 }
@@ -98,7 +98,7 @@ func (r *reader) holdPlain(c *conn, b []byte) {
 		return
 	}
 	in := r.partial(c)
-	in.head = append(in.head[:0], b...) // moves it to the front if it stands there
+	in.pending = append(in.pending[:0], b...) // moves it to the front if it stands there
 	in.scanned = len(b)
 }
 

@@ -15,7 +15,7 @@ const pongsLen = 16 << 10
 // pong answers a ping, soon: with those of other pings that came in the same
 // read, since a system call for each would hold up the loop. Pongs stand in
 // w.pongs, for the connection whose frames are taken up and no longer than
-// that: see takeFrames, and startClose for one that ends.
+// that: see parseFrames, and startClose for one that ends.
 func (w *writer) pong(slot uint32, c *conn, payload []byte) bool {
 	w.newestPong = len(w.pongs)
 	w.pongs = codec.AppendFrame(w.pongs, ws.OpPong, payload)
@@ -42,7 +42,7 @@ func (w *writer) sendPongs(slot uint32, c *conn) bool {
 		return true
 	}
 	taken := 0
-	if c.head == 0 && !c.is(flagSecure) {
+	if c.first == 0 && !c.is(flagSecure) {
 		// An error comes again, or not, when flush tries.
 		n, _ := w.loop.sys.Write(int(c.fd), b)
 		w.wrote(n)
@@ -67,7 +67,7 @@ func (w *writer) sendPongs(slot uint32, c *conn) bool {
 		return false
 	}
 	c.clear(flagPong)
-	if c.head != 0 {
+	if c.first != 0 {
 		c.set(flagPong)
 		w.thinPongs(slot, c)
 	}
@@ -85,7 +85,7 @@ func (w *writer) overtaken(slot uint32, c *conn) (before, n uint32) {
 	if before = w.begun(slot, c); before != 0 {
 		return before, w.nodes.at(before).next
 	}
-	return 0, c.head
+	return 0, c.first
 }
 
 // thinPongs leaves the newest of the pongs in a row that wait for c.
@@ -98,7 +98,7 @@ func (w *writer) thinPongs(slot uint32, c *conn) {
 			return
 		}
 		if before == 0 {
-			c.head = next
+			c.first = next
 		} else {
 			w.nodes.at(before).next = next
 		}

@@ -45,7 +45,7 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 		before := l.count.writes.Load()
 		turns := 1
 		for l.reader.readFrames(c.slot, c.conn, sent); c.is(flagLater); turns++ {
-			l.reader.takeLater()
+			l.reader.continueNext()
 		}
 		if got := c.receivedAll(t, len(want)); !bytes.Equal(got, want) {
 			t.Errorf("pings of %d bytes: the %d bytes received are not the %d of their pongs", size, len(got), len(want))
@@ -53,7 +53,7 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 		if writes := int(l.count.writes.Load() - before); writes > len(want)/pongsLen+turns || turns > 4 {
 			t.Errorf("pings of %d bytes: %d writes", size, writes)
 		}
-		if c.head != 0 || len(l.writer.pongs) > 0 || cap(l.writer.pongs) > 2*pongsLen {
+		if c.first != 0 || len(l.writer.pongs) > 0 || cap(l.writer.pongs) > 2*pongsLen {
 			t.Errorf("pings of %d bytes: %d bytes of pongs are left, room for %d", size, len(l.writer.pongs), cap(l.writer.pongs))
 		}
 		l.disconnect(c)

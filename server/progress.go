@@ -63,7 +63,7 @@ func (p *progress) look(slot uint32, c *conn, f kernel.Flow, patience, answer ui
 	still := uint32(min(f.Still/tickLen, math.MaxInt32))
 	t, seen := p.takers[slot]
 	switch {
-	case !f.Waits && c.head != 0:
+	case !f.Waits && c.first != 0:
 		t.edge, t.at = f.Edge, now // it is this loop's turn to write
 	case !seen:
 		t.edge, t.at = f.Edge, now-still
@@ -71,7 +71,7 @@ func (p *progress) look(slot uint32, c *conn, f kernel.Flow, patience, answer ui
 		t.edge, t.at = f.Edge, now-min(still, now-t.at)
 	}
 	reading := c.reading(f.Acked)
-	if !t.taken && !f.Waits && c.head == 0 {
+	if !t.taken && !f.Waits && c.first == 0 {
 		t.taken, t.until = true, now-still+answer+reading
 	}
 	end := t.at + patience + min(reading, 2*patience)
@@ -109,7 +109,7 @@ func (t *tickConfig) watchEvery() uint32 {
 func (p *progress) watch(slot uint32, c *conn, t *tickConfig) (next uint32, ok bool) {
 	interval, timeout := t.watchTimes()
 	f := p.loop.sys.Flow(int(c.fd))
-	if f.Waits || c.head != 0 {
+	if f.Waits || c.first != 0 {
 		return p.look(slot, c, f, max(interval+timeout, leastPatience), timeout)
 	}
 	p.forgive(slot)

@@ -137,7 +137,7 @@ func TestRecountInTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.entrance.land()
+	l.entrance.takeIn()
 	for i := range 11 {
 		want := codec.HandshakeOK
 		if i == 10 {

@@ -51,7 +51,7 @@ func (t *secureStreams) open(slot uint32, c *conn, s *transport.Conn, b []byte) 
 	for more := true; more; {
 		o := t.records.Open(s)
 		if more = o.More; len(o.Plain) > 0 {
-			t.loop.reader.take(slot, c, o.Plain)
+			t.loop.reader.consume(slot, c, o.Plain)
 			if c.gen != gen || c.state == connFree {
 				return
 			}
@@ -86,7 +86,7 @@ func (t *secureStreams) seal(c *conn, s *transport.Conn) ([]byte, error) {
 	switch {
 	case !s.CanSeal():
 		return nil, nil
-	case c.head != 0:
+	case c.first != 0:
 		return t.records.Seal(s, t.loop.writer.gather(c))
 	case c.state == connClosing:
 		return t.records.SealClose(s), nil

@@ -54,11 +54,11 @@ func newSink(t testing.TB, loops, sockets int) *sink {
 // do, without epoll and read.
 func (k *sink) connect(t testing.TB, n int) table.Handle {
 	l := k.loops[n%len(k.loops)]
-	slot, c, ok := l.slots.take()
+	slot, c, ok := l.slots.acquire()
 	if !ok || !k.fds.set(n, slot) {
 		t.Fatalf("no room for socket %d", n)
 	}
-	c.fd, c.state, c.lastRead = int32(n), connHandshake, l.clock.now()
+	c.fd, c.state, c.silentSince = int32(n), connHandshake, l.clock.now()
 	k.registry.arrived(l.handle(slot, c), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)), 0)
 	k.sockets.Add(1)
 	l.clock.closeBy(slot, c, k.ticks.Load().handshake)

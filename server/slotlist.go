@@ -13,7 +13,7 @@ func (q *slotList) empty() bool { return q.next == len(q.slots) }
 // mark notes that c has something to write, unless its socket is full: then
 // the poller tells when it goes on.
 func mark(slot uint32, c *conn, q *slotList) {
-	if c.flags&(q.flag|flagBlocked) == 0 && c.head != 0 {
+	if c.flags&(q.flag|flagBlocked) == 0 && c.first != 0 {
 		c.set(q.flag)
 		q.slots = append(q.slots, slot)
 	}

@@ -63,9 +63,9 @@ func (s *slots) extent() uint32 {
 	return 0
 }
 
-// take returns a free slot, the lowest chunk first so that high ones can
+// acquire returns a free slot, the lowest chunk first so that high ones can
 // empty. ok is false when the loop has maxSlots connections.
-func (s *slots) take() (slot uint32, c *conn, ok bool) {
+func (s *slots) acquire() (slot uint32, c *conn, ok bool) {
 	i := s.firstAvail()
 	if i < 0 {
 		if i = s.grow(); i < 0 {
@@ -81,11 +81,11 @@ func (s *slots) take() (slot uint32, c *conn, ok bool) {
 	}
 	n := ch.first - 1
 	c = &ch.conns[n]
-	ch.first = c.head
+	ch.first = c.first
 	if ch.free--; ch.first == 0 {
 		s.avail[i/64] &^= 1 << (i % 64)
 	}
-	c.head = 0
+	c.first = 0
 	return uint32(i)*chunkLen + n, c, true
 }
 
@@ -124,17 +124,17 @@ func (s *slots) grow() int {
 func (s *slots) makeChunk(i int) *chunk {
 	ch := &chunk{free: chunkLen, first: 1}
 	for n := range ch.conns {
-		ch.conns[n] = conn{fd: -1, gen: s.gens[i], head: uint32(n + 2)}
+		ch.conns[n] = conn{fd: -1, gen: s.gens[i], first: uint32(n + 2)}
 	}
-	ch.conns[chunkLen-1].head = 0
+	ch.conns[chunkLen-1].first = 0
 	(*s.dir.Load())[i].Store(ch)
 	s.empty++
 	return ch
 }
 
-// put frees a slot. A chunk that is empty goes back to the collector, but for
+// release frees a slot. A chunk that is empty goes back to the collector, but for
 // one that is kept so that a single connection does not make and drop it.
-func (s *slots) put(slot uint32, c *conn) {
+func (s *slots) release(slot uint32, c *conn) {
 	i, n := int(slot/chunkLen), slot%chunkLen
 	ch := s.chunkAt(slot)
 	gen := c.gen
@@ -144,7 +144,7 @@ func (s *slots) put(slot uint32, c *conn) {
 	*c = conn{fd: -1, gen: gen}
 	if gen < lastGen {
 		c.gen++
-		c.head = ch.first
+		c.first = ch.first
 		ch.first = n + 1
 		ch.free++
 		s.avail[i/64] |= 1 << (i % 64)
@@ -174,7 +174,7 @@ func (l *loop) conn(slot uint32) *conn {
 	return nil
 }
 
-func (l *loop) freeSlot(slot uint32, c *conn) { l.slots.put(slot, c) }
+func (l *loop) freeSlot(slot uint32, c *conn) { l.slots.release(slot, c) }
 
 // fdTable maps descriptors to slots, for all loops: 4 bytes per descriptor.
 // An entry means something to the loop that owns the descriptor only; the

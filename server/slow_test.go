@@ -198,7 +198,7 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 	}
 	l.writer.written(c, 13) // the first, and 3 bytes of the second
 	l.writer.purge(0, c, dropSlow)
-	if got := l.writer.gather(c); string(got) != "bbbbbbb" || c.frames != 1 || c.waiting != 7 || c.head != c.tail {
+	if got := l.writer.gather(c); string(got) != "bbbbbbb" || c.frames != 1 || c.waiting != 7 || c.first != c.last {
 		t.Errorf("left %q, %d frames, %d bytes", got, c.frames, c.waiting)
 	}
 	l.writer.queueFirst(0, c, frames.Control([]byte("P")))
@@ -211,7 +211,7 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 		t.Errorf("dropped %d, written %d", l.count.dropped[dropSlow].Load(), l.count.written.Load())
 	}
 	l.writer.written(c, 10)
-	if c.head != 0 || c.tail != 0 || c.waiting != 0 || c.frames != 0 || l.count.queuedBytes.Load() != 0 || l.writer.nodes.used != 0 {
+	if c.first != 0 || c.last != 0 || c.waiting != 0 || c.frames != 0 || l.count.queuedBytes.Load() != 0 || l.writer.nodes.used != 0 {
 		t.Errorf("not empty: %+v, %d bytes, %d nodes", c, l.count.queuedBytes.Load(), l.writer.nodes.used)
 	}
 }

@@ -234,7 +234,7 @@ func TestSocketOptions(t *testing.T) {
 			done := make(chan struct{})
 			l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
 				defer close(done)
-				l.entrance.land()
+				l.entrance.takeIn()
 				c := l.conn(0)
 				if c == nil {
 					return

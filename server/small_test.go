@@ -18,7 +18,7 @@ func TestSlotsNeverRepeatAGeneration(t *testing.T) {
 	var held []owner
 	random := rand.New(rand.NewPCG(1, 2))
 	take := func() {
-		slot, c, ok := s.take()
+		slot, c, ok := s.acquire()
 		if !ok {
 			t.Fatal("no slot")
 		}
@@ -37,12 +37,12 @@ func TestSlotsNeverRepeatAGeneration(t *testing.T) {
 		random.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
 		keep := random.IntN(len(held) + 1)
 		for _, o := range held[keep:] {
-			s.put(o.slot, o.c)
+			s.release(o.slot, o.c)
 		}
 		held = held[:keep]
 	}
 	for _, o := range held {
-		s.put(o.slot, o.c)
+		s.release(o.slot, o.c)
 	}
 	chunks := 0
 	for slot := uint32(0); slot < s.extent(); slot += chunkLen {
@@ -57,11 +57,11 @@ func TestSlotsNeverRepeatAGeneration(t *testing.T) {
 
 func TestSlotOfLastGenerationIsRetired(t *testing.T) {
 	var s slots
-	slot, c, _ := s.take()
+	slot, c, _ := s.acquire()
 	c.gen, c.state = lastGen, connOpen
-	s.put(slot, c)
+	s.release(slot, c)
 	for range chunkLen {
-		if again, _, _ := s.take(); again == slot {
+		if again, _, _ := s.acquire(); again == slot {
 			t.Fatal("a retired slot was given again")
 		}
 	}
@@ -71,7 +71,7 @@ func TestNodePool(t *testing.T) {
 	var p nodePool
 	var held []uint32
 	for i := range 3 * nodeChunkLen {
-		held = append(held, p.take(&frames.Frame{}))
+		held = append(held, p.get(&frames.Frame{}))
 		if i%3 == 0 {
 			p.put(held[len(held)-1])
 			held = held[:len(held)-1]

@@ -76,7 +76,7 @@ func (k *clock) tick() {
 		k.began += time.Duration(late-maxTickStep) * tickLen
 		now = k.wheel.Now() + maxTickStep
 	}
-	k.loop.entrance.land()
+	k.loop.entrance.takeIn()
 	k.expired = k.wheel.Advance(now, k.expired[:0])
 	for _, slot := range k.expired {
 		c := k.loop.conn(slot)
@@ -108,8 +108,8 @@ func (k *clock) wake(slot uint32, c *conn, at uint32) {
 
 // closeBy makes sure that the connection is closed hard after some ticks.
 func (k *clock) closeBy(slot uint32, c *conn, ticks uint32) {
-	c.due = k.wheel.Now() + ticks
-	k.wake(slot, c, c.due)
+	c.deadline = k.wheel.Now() + ticks
+	k.wake(slot, c, c.deadline)
 }
 
 // expire acts on a deadline that may have come.
@@ -118,8 +118,8 @@ func (k *clock) expire(slot uint32, c *conn, now uint32) {
 		k.openDeadline(slot, c, now)
 		return
 	}
-	if before(now, c.due) {
-		k.wake(slot, c, c.due)
+	if before(now, c.deadline) {
+		k.wake(slot, c, c.deadline)
 		return
 	}
 	switch {
@@ -145,13 +145,13 @@ func (k *clock) openDeadline(slot uint32, c *conn, now uint32) {
 	case c.is(flagExpires) && k.loop.secondsLeft(slot) <= 0:
 		k.loop.exit.startClose(slot, c, closeExpired, closeFrames[closeExpired], false)
 		return
-	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.due) && !k.loop.srv.registry.bound(k.loop.handle(slot, c)):
+	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.deadline) && !k.loop.srv.registry.bound(k.loop.handle(slot, c)):
 		k.loop.exit.startClose(slot, c, closeUnbound, closeFrames[closeUnbound], false)
 		return
 	}
 	if c.held() {
 		c.clear(flagPinged) // its pong may lie in the socket
-		c.lastRead = now
+		c.silentSince = now
 	}
 	if !t.pings(c) {
 		next, ok := k.loop.progress.watch(slot, c, t)
@@ -170,20 +170,20 @@ func (k *clock) openDeadline(slot uint32, c *conn, now uint32) {
 func (k *clock) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
 	switch {
 	case c.is(flagPinged) && c.is(flagLater):
-		c.lastRead = now // its pong may be among what waits for its turn
+		c.silentSince = now // its pong may be among what waits for its turn
 	case c.is(flagPinged):
-		if !before(now, c.lastRead+t.pingTimeout) {
+		if !before(now, c.silentSince+t.pingTimeout) {
 			f := k.loop.sys.Flow(int(c.fd))
 			next, ok := k.loop.progress.look(slot, c, f, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
 			if !ok {
 				k.loop.exit.abort(slot, c, closePingTimeout)
 				return
 			}
-			c.lastRead = next - t.pingTimeout
+			c.silentSince = next - t.pingTimeout
 		}
-	case !before(now, c.lastRead+t.pingInterval):
+	case !before(now, c.silentSince+t.pingInterval):
 		c.set(flagPinged)
-		c.lastRead = now
+		c.silentSince = now
 		k.loop.count.pings.Add(1)
 		k.loop.writer.queueFirst(slot, c, pingFrame)
 		if !c.is(flagBlocked) && !k.loop.writer.flush(slot, c) {
@@ -199,7 +199,7 @@ func (k *clock) nextDeadline(slot uint32, c *conn) {
 	k.loop.heart.heard(c)
 	if t := k.loop.srv.ticks.Load(); t.unbound > 0 {
 		c.set(flagBindBy)
-		c.due = now + t.unbound
+		c.deadline = now + t.unbound
 	}
 	k.nextDeadlineOf(slot, c, now)
 }
@@ -210,9 +210,9 @@ func (k *clock) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 	case !t.pings(c):
 		k.deadlineBy(slot, c, now, now+t.watchEvery())
 	case c.is(flagPinged):
-		k.deadlineBy(slot, c, now, c.lastRead+t.pingTimeout)
+		k.deadlineBy(slot, c, now, c.silentSince+t.pingTimeout)
 	default:
-		k.deadlineBy(slot, c, now, c.lastRead+t.pingInterval)
+		k.deadlineBy(slot, c, now, c.silentSince+t.pingInterval)
 	}
 }
 
@@ -225,8 +225,8 @@ func (k *clock) deadlineBy(slot uint32, c *conn, now, at uint32) {
 			at = end
 		}
 	}
-	if t.unbound > 0 && c.is(flagBindBy) && before(now, c.due) && before(c.due, at) {
-		at = c.due
+	if t.unbound > 0 && c.is(flagBindBy) && before(now, c.deadline) && before(c.deadline, at) {
+		at = c.deadline
 	}
 	k.wake(slot, c, at)
 }

@@ -198,7 +198,7 @@ func (q *waitingRoom) readmitSome() {
 // goOn makes a waiter a client, as it would have been at once, or refuses it.
 func (q *waitingRoom) goOn(w *waiter, c *conn, admission gateway.Admission) {
 	defer q.loop.survive(w.slot, w.gen)
-	rest := c.in.head
+	rest := c.in.pending
 	q.loop.reader.releaseInbound(c) // it waits no longer
 	if !q.loop.reader.resume(c) {
 		q.loop.exit.closeNow(w.slot, c, closeInternal)
@@ -215,7 +215,7 @@ func (q *waitingRoom) goOn(w *waiter, c *conn, admission gateway.Admission) {
 		q.loop.entrance.letIn(w.slot, c, w.request, w.id)
 	default:
 		if q.loop.entrance.letInPlain(w.slot, c); c.gen == w.gen && len(rest) > 0 {
-			q.loop.reader.take(w.slot, c, rest)
+			q.loop.reader.consume(w.slot, c, rest)
 		}
 	}
 }
