@@ -12,41 +12,41 @@ import (
 // The loop's part in admission: it asks, and does what is decided.
 
 // discharge undoes what a connection that ends was counted for.
-func (l *loop) discharge(slot uint32, c *conn) {
+func (e *entrance) discharge(slot uint32, c *conn) {
 	if c.is(flagCounted) {
-		l.srv.admission.Release(l.srv.registry.address(l.handle(slot, c)).Addr())
+		e.loop.srv.admission.Release(e.loop.srv.registry.address(e.loop.handle(slot, c)).Addr())
 	}
-	l.srv.admission.EndRefusal(c.why)
+	e.loop.srv.admission.EndRefusal(c.why)
 }
 
 // readProxy reads the PROXY protocol header that a trusted proxy begins with.
 // Its address replaces the socket's. That may be another trusted proxy's, which then
 // says more in the request.
-func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
+func (e *entrance) readProxy(slot uint32, c *conn, b []byte) {
 	if c.in != nil {
 		c.in.pending = append(c.in.pending, b...)
 		b = c.in.pending
 	}
 	source, n, err := codec.ParseProxyHeader(b)
 	if err != nil {
-		l.entrance.refuse(slot, c, codec.HandshakeProxyHeader)
+		e.refuse(slot, c, codec.HandshakeProxyHeader)
 		return
 	}
 	if n == 0 { // never of more than codec.MaxProxyHeader
-		if in := l.reader.partial(c); len(in.pending) == 0 {
+		if in := e.loop.reader.partial(c); len(in.pending) == 0 {
 			in.pending = append(in.pending, b...)
 		}
 		return
 	}
 	rest := b[n:]
 	if c.in != nil {
-		l.reader.releaseInbound(c)
+		e.loop.reader.releaseInbound(c)
 	}
 	if source.IsValid() {
-		l.srv.registry.readdress(l.handle(slot, c), source)
-		counted, refusal := l.srv.admission.Identify(source.Addr())
+		e.loop.srv.registry.readdress(e.loop.handle(slot, c), source)
+		counted, refusal := e.loop.srv.admission.Identify(source.Addr())
 		if refusal != codec.HandshakeOK {
-			l.entrance.refuse(slot, c, refusal)
+			e.refuse(slot, c, refusal)
 			return
 		}
 		if counted {
@@ -55,8 +55,8 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	}
 	if c.form.Plain() {
 		gen := c.gen
-		if l.entrance.openPlain(slot, c); c.gen == gen && len(rest) > 0 {
-			l.reader.consume(slot, c, rest)
+		if e.openPlain(slot, c); c.gen == gen && len(rest) > 0 {
+			e.loop.reader.consume(slot, c, rest)
 		}
 		return
 	}
@@ -64,20 +64,20 @@ func (l *loop) readProxy(slot uint32, c *conn, b []byte) {
 	switch {
 	case len(rest) == 0:
 	case c.is(flagSecure):
-		l.secure.read(slot, c, rest)
+		e.loop.secure.read(slot, c, rest)
 	default:
-		l.entrance.readHead(slot, c, rest)
+		e.readHead(slot, c, rest)
 	}
 }
 
 // inspect decides about a good request whose fields say more: for whom a trusted
 // proxy speaks, and which token the client has.
-func (l *loop) inspect(slot uint32, c *conn, rules *admission.Rules, r request) {
-	h := l.handle(slot, c)
-	peer := l.srv.registry.address(h)
-	v := l.srv.admission.Decide(rules, r.head, peer, c.is(flagCounted))
+func (e *entrance) inspect(slot uint32, c *conn, rules *admission.Rules, r request) {
+	h := e.loop.handle(slot, c)
+	peer := e.loop.srv.registry.address(h)
+	v := e.loop.srv.admission.Decide(rules, r.head, peer, c.is(flagCounted))
 	if v.Client != peer {
-		l.srv.registry.readdress(h, v.Client)
+		e.loop.srv.registry.readdress(h, v.Client)
 	}
 	if v.Counted {
 		c.set(flagCounted)
@@ -87,71 +87,71 @@ func (l *loop) inspect(slot uint32, c *conn, rules *admission.Rules, r request) 
 	}
 	switch {
 	case v.Refusal != codec.HandshakeOK:
-		l.entrance.refuse(slot, c, v.Refusal)
+		e.refuse(slot, c, v.Refusal)
 	case v.NoToken != nil:
-		l.refuseToken(slot, c, v.NoToken)
+		e.refuseToken(slot, c, v.NoToken)
 	case v.Token.Text != "":
-		l.checkToken(slot, c, v.Token, r)
+		e.checkToken(slot, c, v.Token, r)
 	default:
-		l.entrance.welcome(slot, c, r, nil)
+		e.welcome(slot, c, r, nil)
 	}
 }
 
 // checkToken has a token checked, off the loop.
-func (l *loop) checkToken(slot uint32, c *conn, t admission.Token, r request) {
-	client := l.handle(slot, c)
+func (e *entrance) checkToken(slot uint32, c *conn, t admission.Token, r request) {
+	client := e.loop.handle(slot, c)
 	held := request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer)}
-	if busy := l.srv.admission.Check(t, len(r.head), l.onToken(client, held)); busy != nil {
-		l.refuseToken(slot, c, busy)
+	if busy := e.loop.srv.admission.Check(t, len(r.head), e.onToken(client, held)); busy != nil {
+		e.refuseToken(slot, c, busy)
 		return
 	}
 	c.state = connVerifying
 	if len(r.rest) > 0 {
-		l.heads.keep(slot, c, r.rest)
+		e.loop.heads.keep(slot, c, r.rest)
 	}
 }
 
 // onToken has the loop go on with a client once its token has been checked: in the
 // turn of its own that many groups take.
-func (l *loop) onToken(client table.Handle, held request) func(token.Identity, *token.Refusal) {
+func (e *entrance) onToken(client table.Handle, held request) func(token.Identity, *token.Refusal) {
 	return func(id token.Identity, why *token.Refusal) {
-		l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
+		e.loop.mail.post(command{kind: cmdFunc, run: func(l *loop) {
 			if len(id.Groups) < manyGroups {
-				l.tokenChecked(client, held, id, why)
+				l.entrance.tokenChecked(client, held, id, why)
 				return
 			}
-			l.entrance.later(func() { l.tokenChecked(client, held, id, why) })
+			l.entrance.later(func() { l.entrance.tokenChecked(client, held, id, why) })
 		}})
 	}
 }
 
 // tokenChecked goes on with a client whose token has been checked.
-func (l *loop) tokenChecked(client table.Handle, r request, id token.Identity, why *token.Refusal) {
+func (e *entrance) tokenChecked(client table.Handle, r request, id token.Identity, why *token.Refusal) {
 	slot := client.Slot()
-	c := l.conn(slot)
+	c := e.loop.conn(slot)
 	if c == nil || c.gen != client.Gen() || c.state != connVerifying {
 		return // it has gone, or its time was up
 	}
-	defer l.survive(slot, c.gen)
+	defer e.loop.survive(slot, c.gen)
 	if c.in != nil {
 		r.rest = c.in.pending
-		l.reader.releaseInbound(c)
+		e.loop.reader.releaseInbound(c)
 	}
-	if !l.reader.resume(c) {
-		l.exit.closeNow(slot, c, closeInternal)
+	if !e.loop.reader.resume(c) {
+		e.loop.exit.closeNow(slot, c, closeInternal)
 		return
 	}
 	if why != nil {
-		l.refuseToken(slot, c, why)
+		e.refuseToken(slot, c, why)
 		return
 	}
-	l.entrance.welcome(slot, c, r, &id)
+	e.welcome(slot, c, r, &id)
 }
 
 // identify makes a new client, of which nobody has been told, who its token
 // says it is.
-func (l *loop) identify(slot uint32, c *conn, id *token.Identity) {
-	h, r := l.handle(slot, c), l.srv.registry
+func (e *entrance) identify(slot uint32, c *conn, id *token.Identity) {
+	h, r := e.loop.handle(slot, c), e.loop.srv.registry
 	r.lookup(h, func(cl *client) {
 		if id.UID != "" {
 			r.bind(h, cl, id.UID)
@@ -161,47 +161,15 @@ func (l *loop) identify(slot uint32, c *conn, id *token.Identity) {
 		}
 	})
 	if !id.Expires.IsZero() {
-		l.expireAt(slot, c, id.Expires.Unix())
+		e.loop.clock.expireAt(slot, c, id.Expires.Unix())
 	}
 }
 
 // refuseToken ends a handshake for its token, or for want of one.
-func (l *loop) refuseToken(slot uint32, c *conn, why *token.Refusal) {
+func (e *entrance) refuseToken(slot uint32, c *conn, why *token.Refusal) {
 	result := admission.TokenResult(why.Reason)
-	l.count.tokens[why.Reason].Add(1)
-	l.entrance.refuseAs(slot, c, result, why.Reason.String(), func(answer []byte) []byte {
+	e.loop.count.tokens[why.Reason].Add(1)
+	e.refuseAs(slot, c, result, why.Reason.String(), func(answer []byte) []byte {
 		return codec.AppendRefusalSaying(answer, result, why.Error(), why.Reason.String())
 	})
-}
-
-// expireAt has a client closed at a Unix time. It is kept beside the slots: most
-// clients need none, and c.deadline says by when they must be bound.
-func (l *loop) expireAt(slot uint32, c *conn, at int64) {
-	c.set(flagExpires)
-	ch := l.slots.chunkAt(slot)
-	if ch.expires == nil {
-		ch.expires = new([chunkLen]uint32)
-	}
-	ch.expires[slot%chunkLen] = uint32(min(max(at, 0), 1<<32-1))
-}
-
-// secondsLeft is how long the token of a client with flagExpires is still
-// good, by the wall clock, which the token's times are of.
-func (l *loop) secondsLeft(slot uint32) int64 {
-	return int64(l.slots.chunkAt(slot).expires[slot%chunkLen]) - l.sys.Now().Unix()
-}
-
-// meterReasons say, by meter, why a client above its limit is closed.
-var meterReasons = [...]closeReason{admission.MeterMessages: closeMessageRate, admission.MeterBytes: closeByteRate}
-
-// meter takes n out of a client's allowance. A client that has no more is closed, and
-// what it still sends is ignored.
-func (l *loop) meter(slot uint32, c *conn, which admission.Meter, n int) bool {
-	if l.meters.Take(l.srv.admission.Rules(), slot, which, n, l.srv.now()) {
-		return true
-	}
-	c.set(flagDeaf)
-	why := meterReasons[which]
-	l.exit.startClose(slot, c, why, closeFrames[why], false)
-	return false
 }

@@ -64,7 +64,7 @@ func (e *entrance) adopt(a arrival) {
 	case a.counted:
 		c.set(flagCounted)
 	case c.state == connHandshake:
-		e.loop.countPresent(c, e.loop.srv.admission.Rules(), a.addr.Addr()) // the limit is newer than its arrival
+		e.countPresent(c, e.loop.srv.admission.Rules(), a.addr.Addr()) // the limit is newer than its arrival
 	}
 	c.silentSince = e.loop.clock.now()
 	e.loop.srv.registry.arrived(e.loop.handle(slot, c), a.addr, a.endpoint)

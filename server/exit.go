@@ -85,7 +85,7 @@ func (x *exit) closeNow(slot uint32, c *conn, why closeReason) {
 	if c.in != nil {
 		x.loop.reader.releaseInbound(c)
 	}
-	x.loop.discharge(slot, c)
+	x.loop.entrance.discharge(slot, c)
 	x.loop.srv.fds.clear(int(c.fd))
 	x.loop.sys.Close(int(c.fd))
 	x.loop.freeSlot(slot, c)

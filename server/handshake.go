@@ -98,7 +98,7 @@ func (e *entrance) upgrade(slot uint32, c *conn, head, rest []byte) {
 	}
 	c.form = frames.Agreed(agreed)
 	if rules := e.loop.srv.admission.Rules(); rules.Inspects() {
-		e.loop.inspect(slot, c, rules, request{head, rest, answer})
+		e.inspect(slot, c, rules, request{head, rest, answer})
 		return
 	}
 	e.welcome(slot, c, request{head, rest, answer}, nil)
@@ -127,7 +127,7 @@ func (e *entrance) welcome(slot uint32, c *conn, r request, id *token.Identity) 
 func (e *entrance) letIn(slot uint32, c *conn, r request, id *token.Identity) {
 	connection := e.enlist(slot, c)
 	if id != nil {
-		e.loop.identify(slot, c, id)
+		e.identify(slot, c, id)
 	}
 	e.loop.clock.nextDeadline(slot, c)
 	e.loop.messages.opened(slot, c, r.head)
@@ -147,7 +147,7 @@ func (e *entrance) openPlain(slot uint32, c *conn) {
 		e.refuse(slot, c, codec.HandshakeStopping)
 		return
 	case e.loop.srv.admission.Rules().RequiresToken():
-		e.loop.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
+		e.refuseToken(slot, c, &token.Refusal{Reason: token.Missing})
 		return
 	}
 	if e.loop.waiting.admitted(slot, c, request{}, nil) {
@@ -170,7 +170,7 @@ func (e *entrance) letInPlain(slot uint32, c *conn) {
 func (e *entrance) enlist(slot uint32, c *conn) (connection uint32) {
 	connection = e.loop.srv.registry.register(e.loop, slot, c)
 	e.loop.count.handshakes[codec.HandshakeOK].Add(1)
-	e.loop.meters.Reset(slot)
+	e.loop.reader.newClient(slot)
 	c.state = connOpen
 	c.set(flagServed | flagRegistered)
 	e.loop.fanout.enroll(c)

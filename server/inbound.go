@@ -36,6 +36,7 @@ type reader struct {
 	scratch    inbound  // of the client that is read, until it has to keep something
 	later      slotList // clients whose messages wait for their turn
 	heldBack   int      // bytes that these wait with
+	meters     admission.Meters
 }
 
 func newReader(l *loop) reader {
@@ -43,6 +44,12 @@ func newReader(l *loop) reader {
 }
 
 func (r *reader) limit(n Capacity) { r.maxMessage = n.MaxMessage }
+
+// newClient gives the next client of a slot its whole allowance.
+func (r *reader) newClient(slot uint32) { r.meters.Reset(slot) }
+
+// forgetMeters gives allowances back, when there are no limits any more.
+func (r *reader) forgetMeters() { r.meters.Discard() }
 
 // forgetEvent gives back what a client was read with that has met a defect.
 func (r *reader) forgetEvent() { r.clearInbound(&r.scratch) }
@@ -145,7 +152,7 @@ func (r *reader) consume(slot uint32, c *conn, b []byte) {
 	case connHandshake, connRefusing:
 		r.loop.entrance.readHead(slot, c, b)
 	case connProxy:
-		r.loop.readProxy(slot, c, b)
+		r.loop.entrance.readProxy(slot, c, b)
 	case connVerifying:
 		r.loop.heads.keep(slot, c, b)
 	case connOpen, connClosing:
@@ -162,7 +169,7 @@ func (r *reader) readFrames(slot uint32, c *conn, b []byte) {
 	if !c.is(flagServed) || c.flags&(flagPeerClosed|flagDeaf) != 0 {
 		return // nothing counts after a refusal or a close frame
 	}
-	if r.loop.srv.admission.Rules().Metered() && c.state == connOpen && !r.loop.meter(slot, c, admission.MeterBytes, len(b)) {
+	if r.loop.srv.admission.Rules().Metered() && c.state == connOpen && !r.meter(slot, c, admission.MeterBytes, len(b)) {
 		return
 	}
 	in := c.in
@@ -203,7 +210,7 @@ func (r *reader) parseFrames(slot uint32, c *conn, in *inbound, b []byte, budget
 			continue
 		}
 		budget -= r.loop.messages.cost(c)
-		if metered && c.state == connOpen && admission.IsMessage(&ev) && !r.loop.meter(slot, c, admission.MeterMessages, 1) {
+		if metered && c.state == connOpen && admission.IsMessage(&ev) && !r.meter(slot, c, admission.MeterMessages, 1) {
 			r.clearInbound(in)
 			return
 		}

@@ -146,7 +146,7 @@ func (z *inflater) inflateSome(slot uint32, c *conn, in *inbound, budget *int) b
 func (z *inflater) meterInflated(slot uint32, c *conn, f *inflating, n int) bool {
 	credit := min(n, f.metered)
 	f.metered -= credit
-	return n == credit || !z.loop.srv.admission.Rules().Metered() || z.loop.meter(slot, c, admission.MeterBytes, n-credit)
+	return n == credit || !z.loop.srv.admission.Rules().Metered() || z.loop.reader.meter(slot, c, admission.MeterBytes, n-credit)
 }
 
 func (z *inflater) inflateFailed(err error) {

@@ -1,5 +1,7 @@
 package server
 
+import "castgate/server/admission"
+
 // What a client sends in one read may be tens of thousands of messages, or
 // inflate to megabytes. So a loop takes it up in slices: a small one at once,
 // enough for any honest client, and the rest turn by turn, one client a turn,
@@ -71,4 +73,19 @@ func (r *reader) continueClient(slot uint32, c *conn) {
 	if c.in != nil {
 		r.parseFrames(slot, c, in, r.takeHeldBack(in), laterSlice, true)
 	}
+}
+
+// meterReasons say, by meter, why a client above its limit is closed.
+var meterReasons = [...]closeReason{admission.MeterMessages: closeMessageRate, admission.MeterBytes: closeByteRate}
+
+// meter takes n out of a client's allowance. A client that has no more is closed, and
+// what it still sends is ignored.
+func (r *reader) meter(slot uint32, c *conn, which admission.Meter, n int) bool {
+	if r.meters.Take(r.loop.srv.admission.Rules(), slot, which, n, r.loop.srv.now()) {
+		return true
+	}
+	c.set(flagDeaf)
+	why := meterReasons[which]
+	r.loop.exit.startClose(slot, c, why, closeFrames[why], false)
+	return false
 }

@@ -114,7 +114,7 @@ func TestTokensOfManyGroupsTakeTurns(t *testing.T) {
 	for range clients {
 		c := l.connect(t)
 		c.state = connVerifying
-		l.onToken(l.handle(c.slot, c.conn), request{})(token.Identity{Groups: groups}, token.ErrInvalid)
+		l.entrance.onToken(l.handle(c.slot, c.conn), request{})(token.Identity{Groups: groups}, token.ErrInvalid)
 	}
 	last := false
 	l.mail.post(command{kind: cmdFunc, run: func(*loop) { last = true }})

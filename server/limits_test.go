@@ -157,7 +157,7 @@ func TestMetersComeAndGo(t *testing.T) {
 	l := s.loops[0]
 	pages := func() (n int) {
 		done := make(chan struct{})
-		l.mail.post(command{kind: cmdFunc, run: func(l *loop) { n = l.meters.Pages(); close(done) }})
+		l.mail.post(command{kind: cmdFunc, run: func(l *loop) { n = l.reader.meters.Pages(); close(done) }})
 		<-done
 		return n
 	}

@@ -53,7 +53,6 @@ type loop struct {
 	inflater inflater
 	messages messages
 	lives    lives
-	meters   admission.Meters
 	writer   writer
 	secure   secureStreams
 	fanout   fanout

@@ -18,7 +18,7 @@ func (r *reader) readPlain(slot uint32, c *conn, b []byte) {
 	if c.state != connOpen {
 		return
 	}
-	if r.loop.srv.admission.Rules().Metered() && !r.loop.meter(slot, c, admission.MeterBytes, len(b)) {
+	if r.loop.srv.admission.Rules().Metered() && !r.meter(slot, c, admission.MeterBytes, len(b)) {
 		return
 	}
 	if c.in != nil && c.in.waits() {
@@ -51,7 +51,7 @@ func (r *reader) parseLines(slot uint32, c *conn, b []byte, budget int, own bool
 			break
 		}
 		scanned = 0
-		if metered && !r.loop.meter(slot, c, admission.MeterMessages, 1) {
+		if metered && !r.meter(slot, c, admission.MeterMessages, 1) {
 			return
 		}
 		budget -= r.loop.messages.cost(c)

@@ -28,7 +28,7 @@ func (s *Loops) recount(r *admission.Rules) {
 	done := make(chan struct{}, len(s.loops))
 	walks := 0
 	for _, l := range s.loops {
-		if l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.recountFrom(0, done) }}) {
+		if l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.entrance.recountFrom(0, done) }}) {
 			walks++
 		}
 	}
@@ -49,22 +49,22 @@ func (s *Loops) recount(r *admission.Rules) {
 }
 
 // recountFrom counts those in the next slots, and posts itself for the rest.
-func (l *loop) recountFrom(slot uint32, done chan<- struct{}) {
-	rules := l.srv.admission.Rules()
-	for end := slot + recountSlots; slot < min(end, l.slots.extent()); slot++ {
-		c := l.conn(slot)
+func (e *entrance) recountFrom(slot uint32, done chan<- struct{}) {
+	rules := e.loop.srv.admission.Rules()
+	for end := slot + recountSlots; slot < min(end, e.loop.slots.extent()); slot++ {
+		c := e.loop.conn(slot)
 		if c == nil {
 			continue
 		}
 		switch c.state {
 		case connHandshake, connVerifying, connOpen, connClosing:
 			if !admission.OverLimit(c.why) {
-				l.countPresent(c, rules, l.srv.registry.address(l.handle(slot, c)).Addr())
+				e.countPresent(c, rules, e.loop.srv.registry.address(e.loop.handle(slot, c)).Addr())
 			}
 		case connFree, connProxy, connRefusing:
 		}
 	}
-	if slot < l.slots.extent() && l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.recountFrom(slot, done) }}) {
+	if slot < e.loop.slots.extent() && e.loop.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.entrance.recountFrom(slot, done) }}) {
 		return
 	}
 	done <- struct{}{}
@@ -72,8 +72,8 @@ func (l *loop) recountFrom(slot uint32, done chan<- struct{}) {
 
 // countPresent counts a connection that is let in anyway, unless that was done or
 // its address is not limited.
-func (l *loop) countPresent(c *conn, r *admission.Rules, a netip.Addr) {
-	if !c.is(flagCounted) && l.srv.admission.Count(r, a) {
+func (e *entrance) countPresent(c *conn, r *admission.Rules, a netip.Addr) {
+	if !c.is(flagCounted) && e.loop.srv.admission.Count(r, a) {
 		c.set(flagCounted)
 	}
 }

@@ -128,7 +128,7 @@ func TestRecountInTurns(t *testing.T) {
 	if _, err := l.srv.admission.Set(admission.Policy{MaxConnsPerIP: many + 10}); err != nil {
 		t.Fatal(err)
 	}
-	l.recountFrom(0, done)
+	l.entrance.recountFrom(0, done)
 	for turns := 0; len(done) == 0; turns++ {
 		if turns > 3 {
 			t.Fatal("the walk does not end")

@@ -91,7 +91,7 @@ func (k *clock) tick() {
 	}
 	k.loop.heart.tick(now)
 	if !k.loop.srv.admission.Rules().Metered() {
-		k.loop.meters.Discard()
+		k.loop.reader.forgetMeters()
 	}
 	k.loop.drain.tick()
 }
@@ -137,12 +137,29 @@ func (k *clock) expire(slot uint32, c *conn, now uint32) {
 	k.loop.entrance.refuse(slot, c, why)
 }
 
+// expireAt has a client closed at a Unix time. It is kept beside the slots: most
+// clients need none, and c.deadline says by when they must be bound.
+func (k *clock) expireAt(slot uint32, c *conn, at int64) {
+	c.set(flagExpires)
+	ch := k.loop.slots.chunkAt(slot)
+	if ch.expires == nil {
+		ch.expires = new([chunkLen]uint32)
+	}
+	ch.expires[slot%chunkLen] = uint32(min(max(at, 0), 1<<32-1))
+}
+
+// secondsLeft is how long the token of a client with flagExpires is still
+// good, by the wall clock, which the token's times are of.
+func (k *clock) secondsLeft(slot uint32) int64 {
+	return int64(k.loop.slots.chunkAt(slot).expires[slot%chunkLen]) - k.loop.sys.Now().Unix()
+}
+
 // openDeadline pings a silent client, ends one that stays silent and takes
 // nothing, one whose token has ended and one that nobody has bound.
 func (k *clock) openDeadline(slot uint32, c *conn, now uint32) {
 	t := k.loop.srv.ticks.Load()
 	switch {
-	case c.is(flagExpires) && k.loop.secondsLeft(slot) <= 0:
+	case c.is(flagExpires) && k.secondsLeft(slot) <= 0:
 		k.loop.exit.startClose(slot, c, closeExpired, closeFrames[closeExpired], false)
 		return
 	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.deadline) && !k.loop.srv.registry.bound(k.loop.handle(slot, c)):
@@ -221,7 +238,7 @@ func (k *clock) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 func (k *clock) deadlineBy(slot uint32, c *conn, now, at uint32) {
 	t := k.loop.srv.ticks.Load()
 	if c.is(flagExpires) {
-		if end := now + uint32(min(max(k.loop.secondsLeft(slot), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
+		if end := now + uint32(min(max(k.secondsLeft(slot), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
 			at = end
 		}
 	}
