@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -45,12 +46,16 @@ func TestPartsOwnTheirFields(t *testing.T) {
 	if len(parts) < 10 {
 		t.Fatalf("only the parts %q found", parts)
 	}
+	filesOf := map[string][]string{}
 	for name, file := range files {
 		owners := map[string]bool{}
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && slices.Contains(parts, receiver(f.Recv.List[0].Type)) {
 				owners[receiver(f.Recv.List[0].Type)] = true
 			}
+		}
+		for part := range owners {
+			filesOf[part] = append(filesOf[part], filepath.Base(name))
 		}
 		if len(owners) > 1 {
 			t.Errorf("%s has methods of the parts %q: a file is of one", name, slices.Sorted(maps.Keys(owners)))
@@ -65,6 +70,49 @@ func TestPartsOwnTheirFields(t *testing.T) {
 			}
 			return true
 		})
+	}
+	checkParts(t, pkg, filesOf)
+}
+
+// The table of parts in ARCHITECTURE.md names each part and its files, and the methods
+// in its chains of calls exist.
+func checkParts(t *testing.T, pkg *types.Package, filesOf map[string][]string) {
+	t.Helper()
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| part | files | owns |")
+	table, chains, _ := strings.Cut(table, "### A frame in")
+	chains, _, _ = strings.Cut(chains, "\n## ")
+	listed := map[string][]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]*) \\|").FindAllStringSubmatch(table, -1) {
+		listed[row[1]] = strings.Fields(strings.ReplaceAll(row[2], "`", ""))
+	}
+	for part, files := range filesOf {
+		slices.Sort(files)
+		slices.Sort(listed[part])
+		if !slices.Equal(files, listed[part]) {
+			t.Errorf("the part %s is in %q, and in ARCHITECTURE.md in %q", part, files, listed[part])
+		}
+		delete(listed, part)
+	}
+	for part := range listed {
+		t.Errorf("%s, in the table of ARCHITECTURE.md, is no part", part)
+	}
+	calls := regexp.MustCompile("`(\\w+)\\.(\\w+)`").FindAllStringSubmatch(chains, -1)
+	if len(calls) < 20 {
+		t.Errorf("only %d calls found in the chains of ARCHITECTURE.md", len(calls))
+	}
+	for _, call := range calls {
+		object := pkg.Scope().Lookup(call[1])
+		if object == nil {
+			t.Errorf("ARCHITECTURE.md: there is no type %s", call[1])
+			continue
+		}
+		if method, _, _ := types.LookupFieldOrMethod(types.NewPointer(object.Type()), true, pkg, call[2]); method == nil {
+			t.Errorf("ARCHITECTURE.md: %s has no method %s", call[1], call[2])
+		}
 	}
 }
 
