@@ -106,10 +106,3 @@ func (c *call) bound() (done func()) {
 		c.ctx = c.server.base
 	}
 }
-
-// appendTime appends t in RFC 3339 with milliseconds, quoted.
-func appendTime(dst []byte, t time.Time) []byte {
-	dst = append(dst, '"')
-	dst = t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
-	return append(dst, '"')
-}

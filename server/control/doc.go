@@ -8,7 +8,7 @@
 // status from one table (problem.go), which the OpenAPI document shares.
 //
 // Connections, from the listening socket up to HTTP, are the business of
-// internal/callers.
+// internal/callers, numbers that of internal/statistics.
 //
 // # Ownership
 //

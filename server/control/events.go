@@ -128,7 +128,7 @@ func (c *call) deadEvents() error {
 		c.out = appendNullable(append(c.out, `,"url":`...), d.URL)
 		c.out = appendInt(c.out, `,"status":`, d.Status)
 		c.out = wire.AppendString(append(c.out, `,"error":`...), d.Error)
-		c.out = appendTime(append(c.out, `,"set_aside_at":`...), d.At)
+		c.out = wire.AppendTime(append(c.out, `,"set_aside_at":`...), d.At)
 		c.out = append(append(append(c.out, `,"event":`...), d.Event...), '}')
 	}
 	c.out = append(c.out, `]}`...)

@@ -70,10 +70,10 @@ func (s *Server) finish(c *call) {
 		s.fail(c.http, &wire.Fault{Code: codeInternal, Detail: "internal error; see the gateway's log"})
 		s.shareAnswer(c.http)
 		c.http.SetConnectionClose()
-		s.metrics.count(route, c.http.Response.StatusCode(), time.Since(c.began))
+		s.count(route, c.http.Response.StatusCode(), time.Since(c.began))
 		return // the call is not reused
 	}
-	s.metrics.count(route, c.http.Response.StatusCode(), time.Since(c.began))
+	s.count(route, c.http.Response.StatusCode(), time.Since(c.began))
 	c.release()
 }
 
@@ -279,7 +279,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	if conn != nil {
 		conn.Linger()
 	}
-	s.metrics.count(nil, ctx.Response.StatusCode(), 0)
+	s.count(nil, ctx.Response.StatusCode(), 0)
 }
 
 func (s *Server) tooLarge(ctx *fasthttp.RequestCtx) *wire.Fault {

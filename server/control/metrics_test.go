@@ -6,9 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 )
@@ -28,8 +26,8 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range families {
-		if !strings.HasPrefix(name, namespace) && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
-			t.Errorf("%s begins neither with %s nor as Go's own do", name, namespace)
+		if !strings.HasPrefix(name, "castgate_") && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+			t.Errorf("%s begins neither with %s nor as Go's own do", name, "castgate_")
 		}
 	}
 	for _, want := range []string{
@@ -103,29 +101,5 @@ func TestReloadMetrics(t *testing.T) {
 	p.ask("POST", "/v1/reload", "")
 	if success, at := read(); success != 1 || at <= began {
 		t.Errorf("after one that was applied: %g, %g, want 1 and more than %g", success, at, began)
-	}
-}
-
-// TestLatency: a request is counted in one bucket, the smallest whose bound it
-// does not exceed, and allocates nothing.
-func TestLatency(t *testing.T) {
-	var l latency
-	for _, took := range []time.Duration{0, latencyBounds[0], latencyBounds[0] + 1, time.Hour} {
-		l.observe(took)
-	}
-	for i, want := range map[int]uint64{0: 2, 1: 1, len(latencyBounds): 1} {
-		if n := l.buckets[i].Load(); n != want {
-			t.Errorf("bucket %d has %d, want %d", i, n, want)
-		}
-	}
-	if n := testing.AllocsPerRun(100, func() { l.observe(time.Millisecond) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-	var m dto.Metric
-	if err := l.metric(descLatency, "GET", "/").Write(&m); err != nil || m.GetHistogram().GetSampleCount() != 105 {
-		t.Errorf("%v, %v", &m, err)
-	}
-	if new(latency).metric(descLatency, "GET", "/") != nil {
-		t.Error("a route that nobody asked for has a histogram")
 	}
 }

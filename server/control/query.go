@@ -3,6 +3,7 @@ package control
 import (
 	"strconv"
 
+	"castgate/server/control/internal/statistics"
 	"castgate/server/control/internal/wire"
 	"castgate/server/gateway"
 )
@@ -84,7 +85,7 @@ func appendClient(dst []byte, info *gateway.ClientInfo) []byte {
 	}
 	dst = append(dst, info.Session...)
 	dst = wire.AppendString(append(dst, `,"remote_addr":`...), info.RemoteAddr)
-	return appendTime(append(dst, `,"connected_at":`...), info.ConnectedAt)
+	return wire.AppendTime(append(dst, `,"connected_at":`...), info.ConnectedAt)
 }
 
 // stats serves GET /v1/stats.
@@ -93,7 +94,7 @@ func (c *call) stats() error {
 	if err != nil {
 		return err
 	}
-	c.out = appendStats(c.out, &st)
+	c.out = statistics.Append(c.out, &st)
 	c.answer(jsonType)
 	return nil
 }

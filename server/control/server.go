@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"castgate/server/control/internal/callers"
+	"castgate/server/control/internal/statistics"
 	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/listen"
@@ -36,7 +37,7 @@ type Server struct {
 	log     *slog.Logger
 	http    *fasthttp.Server
 	routes  *router
-	metrics *metrics
+	metrics *statistics.Metrics
 	tls     *pemfile.Watched[tls.Config] // holds nil without Config.TLS
 	settle  time.Duration                // of the listener, see listen.Settle
 	// document is the OpenAPI document.

@@ -118,12 +118,12 @@ func TestTLS(t *testing.T) {
 	if status, err := pki.get(p.Addr().String(), ""); status != 200 {
 		t.Errorf("%d, %v", status, err)
 	}
-	families, err := p.metrics.registry.Gather()
+	text, err := p.metrics.Text()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := fmt.Sprint(families); !strings.Contains(text, `name:"castgate_tls_certificate_expiry_seconds"`) || !strings.Contains(text, `value:"control"`) {
-		t.Error("the metrics do not say when the certificate ends")
+	if !strings.Contains(string(text), `castgate_tls_certificate_expiry_seconds{certificate="1",listener="control"`) {
+		t.Error("the metrics do not say when the certificate expires")
 	}
 	// Plain HTTP is refused with an explanation, however long the request is.
 	for _, size := range []int{0, 100 << 10} {
@@ -224,11 +224,13 @@ func TestRefusedCertificates(t *testing.T) {
 	if len(codes) != 2 || codes["no_certificate"] != 2 || codes["wrong_certificate"] != 2 {
 		t.Errorf("records %v: %s", codes, log)
 	}
-	var bad uint64
-	for i := range p.metrics.requests {
-		if answered[i%len(answered)] == 400 {
-			bad += p.metrics.requests[i].Load()
-		}
+	text, err := p.metrics.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := 0
+	for line := range strings.Lines(string(text)) {
+		_, _ = fmt.Sscanf(line, `castgate_control_requests_total{method="",route="none",status="400"} %d`, &bad)
 	}
 	if bad > 2 {
 		t.Errorf("%d requests are counted as answered with 400", bad)

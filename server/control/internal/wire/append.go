@@ -1,6 +1,9 @@
 package wire
 
-import "unicode/utf8"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 const lowerHex = "0123456789abcdef"
 
@@ -53,4 +56,11 @@ func AppendStrings(dst []byte, list []string) []byte {
 		dst = AppendString(dst, s)
 	}
 	return append(dst, ']')
+}
+
+// AppendTime appends t in RFC 3339 with milliseconds, quoted.
+func AppendTime(dst []byte, t time.Time) []byte {
+	dst = append(dst, '"')
+	dst = t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
+	return append(dst, '"')
 }

@@ -1,4 +1,4 @@
-package control
+package statistics
 
 import (
 	"bytes"
@@ -9,8 +9,11 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// metricsFormat is the format of GET /metrics.
-var metricsFormat = expfmt.NewFormat(expfmt.TypeTextPlain)
+// ContentType is the media type of Metrics.Text.
+var ContentType = string(format)
+
+// format is that of GET /metrics.
+var format = expfmt.NewFormat(expfmt.TypeTextPlain)
 
 // scrapes makes the text of all metrics, one at a time: it takes a millisecond,
 // and many at once would keep every core from pushes. A caller that arrives
@@ -66,22 +69,11 @@ func (s *scrapes) make() ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	enc := expfmt.NewEncoder(&b, metricsFormat)
+	enc := expfmt.NewEncoder(&b, format)
 	for _, f := range families {
 		if err := enc.Encode(f); err != nil {
 			return nil, err
 		}
 	}
 	return b.Bytes(), nil
-}
-
-// scrape serves GET /metrics.
-func (c *call) scrape() error {
-	text, err := c.server.metrics.scrapes.get()
-	if err != nil {
-		return err
-	}
-	c.http.Response.Header.SetContentType(string(metricsFormat))
-	c.http.Response.SetBodyRaw(text)
-	return nil
 }

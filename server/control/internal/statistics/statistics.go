@@ -1,4 +1,4 @@
-package control
+package statistics
 
 import (
 	"fmt"
@@ -109,8 +109,8 @@ func sample(v any) float64 {
 	panic(fmt.Sprintf("a statistic is a %T", v)) // a row of our table; tests read them all
 }
 
-// appendStats appends the members of GET /v1/stats as one object.
-func appendStats(dst []byte, st *gateway.Stats) []byte {
+// Append appends the members of GET /v1/stats as one object.
+func Append(dst []byte, st *gateway.Stats) []byte {
 	inside := "" // the object that is open
 	separator := byte('{')
 	for i := range gatewayStatistics {
@@ -148,7 +148,7 @@ func appendStatistic(dst []byte, v any) []byte {
 	case uint64:
 		return strconv.AppendUint(dst, v, 10)
 	case time.Time:
-		return appendTime(dst, v)
+		return wire.AppendTime(dst, v)
 	case map[string]uint64:
 		return appendCounters(dst, v)
 	}

@@ -1,16 +1,11 @@
-package control
+package statistics
 
-import (
-	"time"
-
-	"castgate/server/control/internal/callers"
-	"castgate/server/gateway"
-)
+import "castgate/server/gateway"
 
 const panicsHelp = "Panics recovered, by part of the program."
 
 // gatewayStatistics are the numbers of the gateway. A number is named here and
-// in openapi.json, and nowhere else in this package.
+// in the OpenAPI document, and nowhere else in the port.
 var gatewayStatistics = described([]statistic[*gateway.Stats]{
 	{member: "connections", metric: "connections",
 		help: "Clients whose handshake has finished.",
@@ -166,64 +161,3 @@ func fetched(read func(*gateway.KeyFetches) any) func(*gateway.Stats) any {
 		return read(st.KeysFetched)
 	}
 }
-
-// portStatistics are those of the port itself.
-var portStatistics = described([]statistic[*Server]{
-	{metric: "panics_total", label: "part", value: "control",
-		help: panicsHelp,
-		read: func(s *Server) any { return s.panicked.Load() }},
-	{metric: "control_batch_refused_total", label: "code", value: codeDeadline,
-		help: "Batch commands that were not carried out, by the code of their reply.",
-		read: func(s *Server) any { return s.late.Load() }},
-	{metric: "control_batch_refused_total", label: "code", value: codeAnswerTooLarge,
-		read: func(s *Server) any { return s.overlong.Load() }},
-	{metric: "reloads_total", label: "result", value: "ok",
-		help: "Reloads of the configuration, by result.",
-		read: func(s *Server) any { return s.reloads.ok.Load() }},
-	{metric: "reloads_total", label: "result", value: "refused",
-		read: func(s *Server) any { return s.reloads.refused.Load() }},
-	{metric: "control_certificate_reloads_total", label: "result",
-		help: "Reloads of the control port's certificates, by result; after a failure the old ones stay in use.",
-		read: func(s *Server) any {
-			renewed, failed := s.tls.Counts()
-			return map[string]uint64{"ok": renewed, "failed": failed}
-		}},
-	{metric: "last_reload_success_timestamp_seconds",
-		help: "Unix time of the last reload that was applied; before the first, of the start of the control port.",
-		read: func(s *Server) any { return time.Unix(0, s.reloads.last.Load()) }},
-	{metric: "last_reload_success",
-		help: "Whether the last reload was applied; 1 before the first.",
-		read: func(s *Server) any { return !s.reloads.failing.Load() }},
-	{metric: "audit_records_total", label: "result", value: "written",
-		help: "Audit records, by result.",
-		read: func(s *Server) any { return s.audit.Written() }},
-	{metric: "audit_records_total", label: "result", value: "lost",
-		read: func(s *Server) any { return s.audit.Lost() }},
-})
-
-// callerStatistics are those of its connections.
-var callerStatistics = described([]statistic[*callers.Counts]{
-	{metric: "control_connections",
-		help: "Open connections of the control port.",
-		read: func(n *callers.Counts) any { return n.Callers + n.Strangers }},
-	{metric: "control_idle_closed_total",
-		help: "Control connections closed to make room for others.",
-		read: func(n *callers.Counts) any { return n.MadeRoom }},
-	{metric: "control_crowded_total",
-		help: "Requests refused because all caller connections were busy, or the caller had its share of them.",
-		read: func(n *callers.Counts) any { return n.Crowded }},
-	{metric: "control_denied_total",
-		help: "Control connections closed because control-allow does not contain their address.",
-		read: func(n *callers.Counts) any { return n.Denied }},
-	{metric: "control_refused_total",
-		help: "Control connections refused because there was no room.",
-		read: func(n *callers.Counts) any { return n.Refused }},
-	{metric: "control_accept_errors_total",
-		help: "Errors of accept on the control port; each is retried.",
-		read: func(n *callers.Counts) any { return n.Failed }},
-	{metric: "control_certificates_refused_total", label: "reason", value: "missing",
-		help: "Control connections refused because the caller showed no certificate, or none signed by control-client-ca.",
-		read: func(n *callers.Counts) any { return n.Missing }},
-	{metric: "control_certificates_refused_total", label: "reason", value: "wrong",
-		read: func(n *callers.Counts) any { return n.Wrong }},
-})

@@ -1,4 +1,4 @@
-package control
+package statistics
 
 import (
 	"encoding/json"
@@ -11,13 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"castgate/server/control/internal/callers"
 	"castgate/server/gateway"
 )
 
 // numbered is a reading whose numbers all differ, and their values by field.
-func numbered(t *testing.T) (*gateway.Stats, map[string]float64) {
+func numbered[T any](t *testing.T) (*T, map[string]float64) {
 	t.Helper()
-	st, values := new(gateway.Stats), map[string]float64{}
+	st, values := new(T), map[string]float64{}
 	n := 100
 	var fill func(name string, v reflect.Value)
 	fill = func(name string, v reflect.Value) {
@@ -43,6 +44,11 @@ func numbered(t *testing.T) (*gateway.Stats, map[string]float64) {
 				fill(name+"."+f.Name, inner)
 			}
 			return
+		case callers.Counts:
+			for f, inner := range v.Fields() {
+				fill(name+"."+f.Name, inner)
+			}
+			return
 		case []gateway.Certificate: // see descExpiry
 			return
 		default:
@@ -58,12 +64,29 @@ func numbered(t *testing.T) (*gateway.Stats, map[string]float64) {
 
 // Every number of the gateway is a metric, except constants.
 func TestEveryStatisticIsAMetric(t *testing.T) {
-	st, values := numbered(t)
+	st, values := numbered[gateway.Stats](t)
 	for _, constant := range []string{"Node", "StartedAt", "Loops"} {
 		delete(values, constant)
 	}
+	requireMetrics(t, gatewayStatistics, st, values)
+}
+
+// Every number of the port is a metric; that of its connections is a sum.
+func TestEveryNumberOfThePortIsAMetric(t *testing.T) {
+	p, values := numbered[Port](t)
+	values["Callers"] = values["Callers.Callers"] + values["Callers.Strangers"]
+	delete(values, "Callers.Callers")
+	delete(values, "Callers.Strangers")
+	values["ReloadFailing"] = 0
+	requireMetrics(t, portStatistics, p, values)
+}
+
+// requireMetrics requires that each value is sent once, as a counter if the name of
+// the metric says so.
+func requireMetrics[T any](t *testing.T, table []statistic[T], from T, values map[string]float64) {
+	t.Helper()
 	out := make(chan prometheus.Metric, 200)
-	collect(gatewayStatistics, st, out)
+	collect(table, from, out)
 	close(out)
 	var sent []float64
 	for m := range out {
@@ -90,8 +113,8 @@ func TestEveryStatisticIsAMetric(t *testing.T) {
 // The members of an object are adjacent in the table, so that the object is
 // written once.
 func TestStatsAreAnObject(t *testing.T) {
-	st, values := numbered(t)
-	text := appendStats(nil, st)
+	st, values := numbered[gateway.Stats](t)
+	text := Append(nil, st)
 	var got map[string]any
 	if err := json.Unmarshal(text, &got); err != nil {
 		t.Fatalf("%s: %v", text, err)
