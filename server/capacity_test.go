@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestSetMaxConns(t *testing.T) {
 	if _, err := s.tryDial(); err == nil {
 		t.Fatal("a client above max-conns was taken")
 	}
-	limits := s.config.Capacity()
+	limits := s.config.Capacity
 	limits.MaxConns = 2
 	if err := s.SetCapacity(limits); err != nil {
 		t.Fatal(err)
@@ -73,7 +74,7 @@ func TestSetSendQueue(t *testing.T) {
 	const before, after = 64 << 20, 16 << 10
 	s := startServer(t, func(c *Config) { c.SendQueue = before })
 	c := s.dialRaw()
-	limits := s.config.Capacity()
+	limits := s.config.Capacity
 	limits.SendQueue, limits.SlowPolicy = after, SlowDrop
 	if err := s.SetCapacity(limits); err != nil {
 		t.Fatal(err)
@@ -101,7 +102,7 @@ func TestSetMaxMessage(t *testing.T) {
 		c.OnMessage, c.MaxMessage, c.ByteRate = OnMessageEcho, small, 1<<20
 		c.ByteBurst = small + readLen
 	})
-	limits := s.config.Capacity()
+	limits := s.config.Capacity
 	set := func(n int, sign string) {
 		t.Helper()
 		limits.MaxMessage = n
@@ -147,7 +148,7 @@ func TestSetPushQueue(t *testing.T) {
 	release, held := make(chan struct{}), make(chan struct{})
 	s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
 	<-held
-	limits := s.config.Capacity()
+	limits := s.config.Capacity
 	set := func(n int) {
 		t.Helper()
 		limits.PushQueue = n
@@ -182,7 +183,7 @@ func TestSetPushQueue(t *testing.T) {
 // answer has all of its time; the time to be bound is that of connecting.
 func TestSetTimeouts(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) { c.Loops, c.PingInterval = 1, time.Hour })
-	limits := s.config.Capacity()
+	limits := s.config.Capacity
 	set := func() {
 		t.Helper()
 		if err := s.SetCapacity(limits); err != nil {
@@ -227,4 +228,41 @@ func TestSetTimeouts(t *testing.T) {
 	}
 	clock.eventually(s, "the silent one's end", func() bool { return s.stats().Closes["ping_timeout"] == 1 })
 	_ = silent.Close()
+}
+
+// Every limit has a row in the table: the bounds of each are held, and the values without
+// settings are within them.
+func TestTableOfLimits(t *testing.T) {
+	c := DefaultCapacity()
+	if err := c.Validate(); err != nil {
+		t.Errorf("the values without settings: %v", err)
+	}
+	if rows, fields := len(limits)+1, reflect.TypeFor[Capacity]().NumField(); rows != fields { // and slow-policy
+		t.Errorf("%d rows for %d limits", rows, fields)
+	}
+	for name, bad := range map[string][]func(*Capacity){
+		"max-conns":         {func(c *Capacity) { c.MaxConns = -1 }, func(c *Capacity) { c.MaxConns = maxSlots*maxLoops + 1 }},
+		"max-message":       {func(c *Capacity) { c.MaxMessage = 0 }, func(c *Capacity) { c.MaxMessage = maxMessageSize + 1 }},
+		"max-handshake":     {func(c *Capacity) { c.MaxHandshake = codec.MinHandshake - 1 }, func(c *Capacity) { c.MaxHandshake = codec.MaxHandshake + 1 }},
+		"send-queue":        {func(c *Capacity) { c.SendQueue = 0 }, func(c *Capacity) { c.SendQueue = maxQueueSize + 1 }},
+		"push-queue":        {func(c *Capacity) { c.PushQueue = 0 }, func(c *Capacity) { c.PushQueue = maxQueueSize + 1 }},
+		"handshake-timeout": {func(c *Capacity) { c.HandshakeTimeout = 0 }, func(c *Capacity) { c.HandshakeTimeout = maxTimeout + 1 }},
+		"unbound-timeout":   {func(c *Capacity) { c.UnboundTimeout = minTimeout - 1 }, func(c *Capacity) { c.UnboundTimeout = maxTimeout + 1 }},
+		"ping-interval":     {func(c *Capacity) { c.PingInterval = 1 }, func(c *Capacity) { c.PingInterval = -1 }},
+		"ping-timeout":      {func(c *Capacity) { c.PingTimeout = 0 }, func(c *Capacity) { c.PingTimeout = maxTimeout + 1 }},
+		"slow-policy":       {func(c *Capacity) { c.SlowPolicy = "" }},
+	} {
+		for _, change := range bad {
+			c := DefaultCapacity()
+			change(&c)
+			if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
+				t.Errorf("%s: %+v: %v", name, c, err)
+			}
+		}
+	}
+	off := DefaultCapacity()
+	off.PingInterval, off.UnboundTimeout, off.MaxConns = 0, 0, 0
+	if err := off.Validate(); err != nil {
+		t.Errorf("what may be off: %v", err)
+	}
 }

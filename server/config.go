@@ -23,6 +23,8 @@ import (
 type Config struct {
 	// Policy is what SetPolicy can change later.
 	admission.Policy
+	// Capacity is what SetCapacity can change later.
+	Capacity
 
 	// Listen are the listeners of clients, 1 to 16: [scheme://]host:port, with
 	// the schemes ws, the default, wss for TLS, and those of GatewayWorker without a
@@ -37,33 +39,16 @@ type Config struct {
 	Passed map[string][]*os.File
 	// Loops is the number of event loops, 1 to 256. Default GOMAXPROCS.
 	Loops int
-	// MaxConns is how many client sockets are served at once, 1 to 16 Mi per
-	// loop. 0 derives it from the open-file limit, less a reserve.
-	MaxConns int
 	// OnMessage is what a client message does. Default ignore.
 	OnMessage OnMessage
 	// InitMessage is the first text frame after the handshake; every %s in it
 	// becomes the client id. Empty turns it off.
 	InitMessage string
-	// PingInterval is the silence after which a client is pinged; it is gone
-	// when PingTimeout more passes in silence, unless it still takes what it is
-	// sent: then when it takes nothing for as long as both. 0 turns pings off.
-	PingInterval, PingTimeout time.Duration
-	// HandshakeTimeout is the time from accept to a finished handshake.
-	HandshakeTimeout time.Duration
-	// UnboundTimeout closes clients nobody has bound to a uid. 0 is off.
-	UnboundTimeout time.Duration
 	// DrainTimeout is how long Shutdown may take.
 	DrainTimeout time.Duration
 	// DrainRate is how many clients Shutdown closes a second, 0 for all at once. It
 	// closes them faster where half of its time would not be enough.
 	DrainRate int
-	// MaxMessage is the largest client message in bytes; larger ones close
-	// the client with 1009.
-	MaxMessage int
-	// MaxHandshake is the longest request head in bytes, 1 to 64 KiB; longer ones
-	// are answered 431. What a client sends behind its head does not count.
-	MaxHandshake int
 	// Compress lets clients agree on permessage-deflate (RFC 7692), without
 	// context takeover. Off by default: what secrets and an attacker's text
 	// share a message may be guessed from its compressed length.
@@ -73,18 +58,10 @@ type Config struct {
 	CompressMin int
 	// CompressLevel is 1, fastest, to 9, smallest.
 	CompressLevel int
-	// SendQueue is how many bytes may wait for one client. It is looked at
-	// before a frame is queued, so one large frame to an idle client passes.
-	SendQueue int
 	// NotsentLowat is how many bytes for one client the kernel holds before it
 	// has sent them (TCP_NOTSENT_LOWAT), 16 KiB to 1 GiB; up to 64 KiB more may get
 	// in. What it does not take waits within SendQueue.
 	NotsentLowat int
-	// SlowPolicy is what happens at SendQueue. Default close.
-	SlowPolicy SlowPolicy
-	// PushQueue is how many bytes of frames may wait for one event loop to
-	// take them up; above it Push returns CodeBusy.
-	PushQueue int
 	// ProxyProtocol makes Policy.TrustedProxies begin each connection with a
 	// PROXY protocol header, which says who the client is.
 	ProxyProtocol bool
@@ -126,26 +103,19 @@ type Config struct {
 // Defaults returns the configuration of a gateway started without settings.
 func Defaults() Config {
 	return Config{
-		Listen:           []string{":7272"},
-		Loops:            runtime.GOMAXPROCS(0),
-		OnMessage:        OnMessageIgnore,
-		InitMessage:      `{"type":"init","client_id":"%s"}`,
-		PingInterval:     25 * time.Second,
-		PingTimeout:      10 * time.Second,
-		HandshakeTimeout: 10 * time.Second,
-		DrainTimeout:     15 * time.Second,
-		DrainRate:        5000,
-		MaxMessage:       64 << 10,
-		MaxHandshake:     codec.DefaultHandshake,
-		CompressMin:      defaultCompressMin,
-		CompressLevel:    defaultCompressLevel,
-		SendQueue:        256 << 10,
-		NotsentLowat:     768 << 10,
-		SlowPolicy:       SlowClose,
-		PushQueue:        64 << 20,
-		TLSMinVersion:    defaultTLSMinVersion,
-		TLSHandshakes:    defaultTLSHandshakes,
-		Policy:           admission.Policy{JWT: admission.JWT{Rules: token.Rules{Leeway: token.DefaultLeeway}, JWKSRefresh: admission.DefaultJWKSRefresh}},
+		Capacity:      DefaultCapacity(),
+		Listen:        []string{":7272"},
+		Loops:         runtime.GOMAXPROCS(0),
+		OnMessage:     OnMessageIgnore,
+		InitMessage:   `{"type":"init","client_id":"%s"}`,
+		DrainTimeout:  15 * time.Second,
+		DrainRate:     5000,
+		CompressMin:   defaultCompressMin,
+		CompressLevel: defaultCompressLevel,
+		NotsentLowat:  768 << 10,
+		TLSMinVersion: defaultTLSMinVersion,
+		TLSHandshakes: defaultTLSHandshakes,
+		Policy:        admission.Policy{JWT: admission.JWT{Rules: token.Rules{Leeway: token.DefaultLeeway}, JWKSRefresh: admission.DefaultJWKSRefresh}},
 	}
 }
 
@@ -157,14 +127,8 @@ const (
 	defaultTLSHandshakes = 1024
 )
 
-// Bounds of Config fields.
-const (
-	maxLoops       = 256
-	maxMessageSize = 1 << 30
-	maxQueueSize   = 1 << 30
-	minTimeout     = 100 * time.Millisecond
-	maxTimeout     = 24 * time.Hour
-)
+// maxLoops is the largest number of event loops.
+const maxLoops = 256
 
 // Validate reports the first setting that is out of its range, by its name on
 // the command line.
@@ -191,41 +155,25 @@ func (c *Config) validate() error {
 	}{
 		{"loops", c.Loops, 1, maxLoops},
 		{"max-conns", c.MaxConns, 0, maxSlots * max(c.Loops, 1)},
-		{"max-message", c.MaxMessage, 1, maxMessageSize},
-		{"max-handshake", c.MaxHandshake, codec.MinHandshake, codec.MaxHandshake},
 		{"compress-min", c.CompressMin, 0, maxMessageSize},
 		{"compress-level", c.CompressLevel, codec.MinDeflateLevel, codec.MaxDeflateLevel},
-		{"send-queue", c.SendQueue, 1, maxQueueSize},
 		{"notsent-lowat", c.NotsentLowat, 16 << 10, maxQueueSize},
-		{"push-queue", c.PushQueue, 1, maxQueueSize},
 		{"tls-handshakes", c.TLSHandshakes, 1, 1 << 16},
 		{"reserve-files", c.ReserveFiles, 0, 1 << 20},
 		{"drain-rate", c.DrainRate, 0, 1 << 24},
 	} {
-		if n.value < n.least || n.value > n.most {
-			return setting.Errorf(n.name, "%d is not between %d and %d", n.value, n.least, n.most)
+		if err := inRange(n.name, n.value, n.least, n.most); err != nil {
+			return err
 		}
 	}
 	if err := c.validateUse(); err != nil {
 		return err
 	}
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-		off   bool // 0 means off
-	}{
-		{"ping-interval", c.PingInterval, true},
-		{"ping-timeout", c.PingTimeout, false},
-		{"handshake-timeout", c.HandshakeTimeout, false},
-		{"drain-timeout", c.DrainTimeout, false},
-		{"unbound-timeout", c.UnboundTimeout, true},
-	} {
-		if d.off && d.value == 0 {
-			continue
-		}
-		if d.value < minTimeout || d.value > maxTimeout {
-			return setting.Errorf(d.name, "%v is not between %v and %v", d.value, minTimeout, maxTimeout)
-		}
+	if err := c.Capacity.Validate(); err != nil {
+		return err
+	}
+	if err := inRange("drain-timeout", c.DrainTimeout, minTimeout, maxTimeout); err != nil {
+		return err
 	}
 	if c.PeerAddress.IsValid() && (!c.PeerAddress.Addr().Is4() || c.PeerAddress.Addr().IsUnspecified() || c.PeerAddress.Port() == 0) {
 		return setting.Errorf("gatewayworker-advertise", "%v is not the IPv4 address and port of a host", c.PeerAddress)
@@ -237,11 +185,6 @@ func (c *Config) validate() error {
 	case OnMessageIgnore, OnMessageEcho, OnMessageClose, OnMessageForward:
 	default:
 		return setting.Errorf("on-message", "%q is not one of ignore, echo, close, forward", c.OnMessage)
-	}
-	switch c.SlowPolicy {
-	case SlowClose, SlowDrop:
-	default:
-		return setting.Errorf("slow-policy", "%q is neither close nor drop", c.SlowPolicy)
 	}
 	if err := c.Policy.FitsProxyProtocol(c.ProxyProtocol); err != nil {
 		return err

@@ -59,7 +59,7 @@ func TestSetMaxMessageBelowBytesUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the message", func() bool { return s.stats().MessagesIn == 1 })
-	lower := s.config.Capacity()
+	lower := s.config.Capacity
 	lower.MaxMessage = 1 << 10
 	if err := s.SetCapacity(lower); err != nil {
 		t.Fatal(err)

@@ -219,7 +219,7 @@ func TestSocketOptions(t *testing.T) {
 		{"tcp://127.0.0.1:0", 0, 1, 55, 55, 0},
 	} {
 		s := startServer(t, func(c *Config) { c.Listen, c.PingInterval = []string{try.listen}, time.Minute })
-		limits := s.config.Capacity()
+		limits := s.config.Capacity
 		limits.PingInterval = try.interval
 		if err := s.SetCapacity(limits); err != nil {
 			t.Fatal(err)

@@ -152,11 +152,11 @@ func (r *reloader) hand(e *effective) error {
 	parts := []func(e *effective) error{
 		func(e *effective) error { return r.control.SetAccess(e.control.Access) },
 		func(e *effective) error {
-			limits := e.control.Limits()
+			limits := e.control.Limits
 			limits.MaxConns = min(limits.MaxConns, r.controlRoom)
 			return r.control.SetLimits(limits)
 		},
-		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity()) },
+		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity) },
 		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
 		r.setEvents,
 		// This is last, since the previous content of the files cannot be read

@@ -98,7 +98,7 @@ func running(t *testing.T, text string, args ...string) (r *reloader, a *applied
 	if err != nil {
 		t.Fatal(err)
 	}
-	a = &applied{policy: e.server.Policy, limits: e.server.Capacity(), access: e.control.Access, control: e.control.Limits()}
+	a = &applied{policy: e.server.Policy, limits: e.server.Capacity, access: e.control.Access, control: e.control.Limits}
 	l := newLogs(&bytes.Buffer{}, "text")
 	t.Cleanup(func() { l.end("") })
 	audit := newAuditLog(l, "text")

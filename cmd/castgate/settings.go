@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
@@ -183,14 +184,11 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 		return nil, err
 	}
 	e.server = server.Config{
-		Listen: trimmed(s.Listen), Loops: s.Loops, MaxConns: s.MaxConns,
+		Listen: trimmed(s.Listen), Loops: s.Loops, Capacity: s.capacity(), Policy: policy,
 		OnMessage: server.OnMessage(s.OnMessage), InitMessage: s.InitMessage,
-		PingInterval: time.Duration(s.PingInterval), PingTimeout: time.Duration(s.PingTimeout),
-		HandshakeTimeout: time.Duration(s.HandshakeTimeout), UnboundTimeout: time.Duration(s.UnboundTimeout),
 		DrainTimeout: time.Duration(s.DrainTimeout), DrainRate: s.DrainRate, ReusePort: s.ReusePort,
-		MaxMessage: int(s.MaxMessage), MaxHandshake: int(s.MaxHandshake), Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
-		SendQueue: int(s.SendQueue), NotsentLowat: int(s.NotsentLowat), PushQueue: int(s.PushQueue),
-		SlowPolicy: server.SlowPolicy(s.SlowPolicy), Policy: policy, ProxyProtocol: s.ProxyProtocol,
+		Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
+		NotsentLowat: int(s.NotsentLowat), ProxyProtocol: s.ProxyProtocol,
 		TLSCerts: trimmed(s.TLSCert), TLSKeys: trimmed(s.TLSKey),
 		TLSMinVersion: s.TLSMinVersion, TLSHandshakes: s.TLSHandshakes,
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
@@ -206,11 +204,11 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 	}
 	e.control = control.Config{
 		Listen: s.Control, ReusePort: s.ReusePort, Access: access,
-		TLS:     control.TLS{Cert: s.ControlTLSCert, Key: s.ControlTLSKey, ClientCA: s.ControlClientCA},
-		MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns,
+		TLS:         control.TLS{Cert: s.ControlTLSCert, Key: s.ControlTLSKey, ClientCA: s.ControlClientCA},
+		Limits:      control.Limits{MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns, RequestTimeout: time.Duration(s.ControlTimeout)},
 		ReadTimeout: time.Duration(s.ControlReadTimeout), WriteTimeout: time.Duration(s.ControlWriteTimeout),
-		IdleTimeout: time.Duration(s.ControlIdleTimeout), RequestTimeout: time.Duration(s.ControlTimeout),
-		Logger: e.logger,
+		IdleTimeout: time.Duration(s.ControlIdleTimeout),
+		Logger:      e.logger,
 	}
 	if err := e.control.Validate(); err != nil {
 		return nil, err
@@ -222,6 +220,17 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 	e.warnOfNoCallers()
 	s.markCertificates(e)
 	return e, nil
+}
+
+// capacity copies the limits of the server: each field of server.Capacity from the
+// setting of the same name.
+func (s *settings) capacity() (c server.Capacity) {
+	from, to := reflect.ValueOf(s).Elem(), reflect.ValueOf(&c).Elem()
+	for i := range to.NumField() {
+		field := to.Type().Field(i)
+		to.Field(i).Set(from.FieldByName(field.Name).Convert(field.Type))
+	}
+	return c
 }
 
 // access reads who may use the control API.

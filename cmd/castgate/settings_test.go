@@ -63,6 +63,33 @@ func TestDefaultsAreThoseOfThePackages(t *testing.T) {
 	}
 }
 
+// Each limit of the server that can change is a setting of the same name, which a reload
+// applies.
+func TestLimitsOfTheServer(t *testing.T) {
+	var s settings
+	of := reflect.TypeOf(&s).Elem()
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[server.Capacity]()) {
+		f, ok := of.FieldByName(field.Name)
+		if _, hot := f.Tag.Lookup(hotTag); !ok || !hot {
+			t.Errorf("%s: a setting %v, applied by a reload %v", field.Name, ok, hot)
+		}
+	}
+	e, err := resolved(t, []string{
+		"--max-conns=7", "--max-message=8KiB", "--max-handshake=9KiB", "--send-queue=10", "--slow-policy=drop", "--push-queue=11",
+		"--handshake-timeout=12s", "--unbound-timeout=13s", "--ping-interval=14s", "--ping-timeout=15s",
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := server.Capacity{
+		MaxConns: 7, MaxMessage: 8 << 10, MaxHandshake: 9 << 10, SendQueue: 10, SlowPolicy: server.SlowDrop, PushQueue: 11,
+		HandshakeTimeout: 12 * time.Second, UnboundTimeout: 13 * time.Second, PingInterval: 14 * time.Second, PingTimeout: 15 * time.Second,
+	}
+	if e.server.Capacity != want {
+		t.Errorf("%+v, want %+v", e.server.Capacity, want)
+	}
+}
+
 func TestPrecedence(t *testing.T) {
 	file := writeFile(t, "castgate.toml", "ping-interval = '3s'\nmax-message = 2048\nsend-queue = '2KiB'\n", 0o600)
 	for _, tt := range []struct {

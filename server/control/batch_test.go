@@ -234,7 +234,7 @@ func TestLargeAnswer(t *testing.T) {
 		t.Errorf("%d are counted, want %d", got, all)
 	}
 	// However small bodies must be, some hundred sessions fit.
-	limits := p.config.Limits()
+	limits := p.config.Limits
 	limits.MaxBody = leastBody
 	if err := p.SetLimits(limits); err != nil {
 		t.Fatal(err)

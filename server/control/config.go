@@ -32,26 +32,11 @@ type Config struct {
 	// TLS is off without files. The files are reloaded when they change; SetTLS
 	// replaces them.
 	TLS TLS
-	// MaxBody is the largest request body in bytes, 1 KiB to 1 GiB. Each
-	// connection may hold one in memory, and the replies to a batch may hold 8
-	// times as much, or 1 MiB if that is more.
-	MaxBody int
-	// MaxConns is the largest number of open connections of callers, those
-	// whose last request was authorized. Half as many more, at least 8, are
-	// open to strangers, who become callers with their first complete
-	// authorized request. When all callers' places are taken, a connection in
-	// the middle of a request makes room, or else an idle one, of the key and
-	// address that have the most. If all are serving requests, or a key or an
-	// address has seven eighths of them, the request is answered 503. 1 to
-	// 1,048,576.
-	MaxConns int
+	// Limits is what SetLimits can change later.
+	Limits
 	// ReadTimeout limits reading one request, WriteTimeout writing each 16 KiB
 	// of its answer, IdleTimeout the pause between two requests. 10 ms to 1 h.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
-	// RequestTimeout limits a request: then waiting for deliveries ends with
-	// the counts so far, and a query or the rest of a batch is answered 503. In
-	// a streamed listing it applies to each page.
-	RequestTimeout time.Duration
 	// Ready answers /readyz; nil means always ready.
 	Ready func() bool
 	// Reload serves POST /v1/reload; the port makes one call at a time. Its
@@ -76,13 +61,11 @@ type Config struct {
 // Defaults returns the configuration of a control port without any settings.
 func Defaults() Config {
 	return Config{
-		Listen:         "127.0.0.1:7273",
-		MaxBody:        1 << 20,
-		MaxConns:       256,
-		ReadTimeout:    10 * time.Second,
-		WriteTimeout:   30 * time.Second,
-		IdleTimeout:    time.Minute,
-		RequestTimeout: 10 * time.Second,
+		Listen:       "127.0.0.1:7273",
+		Limits:       Limits{MaxBody: 1 << 20, MaxConns: 256, RequestTimeout: 10 * time.Second},
+		ReadTimeout:  10 * time.Second,
+		WriteTimeout: 30 * time.Second,
+		IdleTimeout:  time.Minute,
 	}
 }
 
@@ -107,17 +90,6 @@ func (c *Config) Validate() error {
 	if err := c.TLS.validate(); err != nil {
 		return err
 	}
-	return c.validateLimits()
-}
-
-// validateLimits checks numbers and durations for Validate.
-func (c *Config) validateLimits() error {
-	if c.MaxBody < leastBody || c.MaxBody > mostBody {
-		return setting.Errorf("control-max-body", "%d is not between %d and %d", c.MaxBody, leastBody, mostBody)
-	}
-	if c.MaxConns < 1 || c.MaxConns > mostConns {
-		return setting.Errorf("control-max-conns", "%d is not between 1 and %d", c.MaxConns, mostConns)
-	}
 	for _, d := range []struct {
 		name  string
 		value time.Duration
@@ -125,13 +97,12 @@ func (c *Config) validateLimits() error {
 		{"control-read-timeout", c.ReadTimeout},
 		{"control-write-timeout", c.WriteTimeout},
 		{"control-idle-timeout", c.IdleTimeout},
-		{"control-timeout", c.RequestTimeout},
 	} {
-		if d.value < leastTimeout || d.value > mostTimeout {
-			return setting.Errorf(d.name, "%v is not between %v and %v", d.value, leastTimeout, mostTimeout)
+		if err := checkTimeout(d.name, d.value); err != nil {
+			return err
 		}
 	}
-	return nil
+	return c.Limits.Validate()
 }
 
 func (c *Config) validateListen() error {

@@ -11,7 +11,7 @@ import (
 // New limits apply from the next request on, also on open connections.
 func TestSetLimits(t *testing.T) {
 	p, _ := startStuck(t, "none")
-	limits := p.config.Limits()
+	limits := p.config.Limits
 	set := func() {
 		t.Helper()
 		if err := p.SetLimits(limits); err != nil {

@@ -75,7 +75,7 @@ func New(gw gateway.Gateway, c Config) (*Server, error) {
 	s.reloads.turn = make(chan struct{}, 1)
 	s.reloads.last.Store(time.Now().UnixNano())
 	s.access.Store(newAccess(c.Access))
-	limits := c.Limits()
+	limits := c.Limits
 	s.limits.Store(&limits)
 	s.tls = pemfile.NewWatched[tls.Config](s.log)
 	if _, err := s.SetTLS(c.TLS); err != nil {
