@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"castgate/server/gatewayworker/internal/register"
 	"castgate/server/setting"
 )
 
@@ -205,10 +206,10 @@ func (c *Config) advertised(inner netip.AddrPort) netip.AddrPort {
 	return a
 }
 
-func (c *Config) registerConfig(inner netip.AddrPort) RegisterConfig {
-	return RegisterConfig{Address: c.Register, Secret: c.Secret, Own: []string{c.advertised(inner).String()}, ReusePort: c.ReusePort, Log: c.Log}
+func (c *Config) registerConfig(inner netip.AddrPort) register.Config {
+	return register.Config{Address: c.Register, Secret: c.Secret, Own: []string{c.advertised(inner).String()}, ReusePort: c.ReusePort, Log: c.Log}
 }
 
-func (c *Config) joinerConfig(inner netip.AddrPort) JoinerConfig {
-	return JoinerConfig{Registers: c.Join, Address: c.advertised(inner).String(), Secret: c.Secret, Log: c.Log}
+func (c *Config) joinerConfig(inner netip.AddrPort) register.JoinerConfig {
+	return register.JoinerConfig{Registers: c.Join, Address: c.advertised(inner).String(), Secret: c.Secret, Log: c.Log}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/gateway"
+	"castgate/server/gatewayworker/internal/register"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/listen"
 	"castgate/server/setting"
@@ -33,8 +34,8 @@ type Front struct {
 	inner   netip.AddrPort
 	address netip.AddrPort
 
-	register *register
-	joiner   *joiner
+	register *register.Server
+	joiner   *register.Joiner
 
 	settle  time.Duration // listen.Settle
 	serving atomic.Bool
@@ -68,13 +69,13 @@ func newFront(c Config, sys *system) (*Front, error) {
 		return nil, err
 	}
 	if c.Register != "" {
-		if f.register, err = newRegister(c.registerConfig(f.inner)); err != nil {
+		if f.register, err = register.New(c.registerConfig(f.inner)); err != nil {
 			f.release()
 			return nil, fmt.Errorf("cannot listen for a Register on %s: %w", c.Register, err)
 		}
 	}
 	if len(c.Join) > 0 {
-		if f.joiner, err = newJoiner(c.joinerConfig(f.inner)); err != nil {
+		if f.joiner, err = register.NewJoiner(c.joinerConfig(f.inner)); err != nil {
 			f.release()
 			return nil, setting.Named("gatewayworker-join", err)
 		}
@@ -176,12 +177,12 @@ func (f *Front) Events() gateway.Events { return f.queue }
 
 // SetLimits lowers the maximum number of connections to the inner endpoint and the
 // Register to the available descriptors. Call it before Serve.
-func (f *Front) SetLimits(inner, register int) {
+func (f *Front) SetLimits(inner, ofRegister int) {
 	l := f.loop
 	l.cfg.MaxConns = min(l.cfg.MaxConns, max(inner, 1))
 	l.cfg.MaxSilent = min(l.cfg.MaxSilent, max(l.cfg.MaxConns/2, 1))
 	if f.register != nil {
-		f.register.cfg.MaxConns = min(f.register.cfg.MaxConns, max(register, 1))
+		f.register.LimitConns(ofRegister)
 	}
 }
 

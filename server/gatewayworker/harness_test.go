@@ -20,6 +20,12 @@ import (
 	"castgate/server"
 )
 
+// patience is how long a test waits for something that must happen.
+const patience = 60 * time.Second
+
+// settle is listen.Settle in tests: a round trip on loopback takes microseconds.
+const settle = 5 * time.Millisecond
+
 // rig is a server with a front, assembled as in `castgate serve`.
 type rig struct {
 	t      testing.TB
@@ -50,9 +56,6 @@ func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config))
 		t.Fatal(err)
 	}
 	f.settle = settle
-	if f.register != nil {
-		f.register.settle = settle
-	}
 	sc.PeerAddress, sc.Events = f.Address(), f.Events()
 	s, err := server.New(sc)
 	if err != nil {

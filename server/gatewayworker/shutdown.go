@@ -35,7 +35,7 @@ func (f *Front) leave(ctx context.Context) {
 	go func() {
 		defer close(left)
 		if f.register != nil {
-			f.register.leave(ctx)
+			f.register.Leave(ctx)
 		}
 		f.closeRegisters()
 	}()

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
+	"io"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +49,20 @@ func TestCallsDuringTheDrain(t *testing.T) {
 	if err := r.front.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	dial(t, r.front.Register().String()).send(asWorker).expect(listing(r.front.Address().String()))
+	register, err := net.Dial("tcp", r.front.Register().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer register.Close()
+	_ = register.SetDeadline(time.Now().Add(patience))
+	if _, err := register.Write(wire.AppendWorkerConnect(nil, "")); err != nil {
+		t.Fatal(err)
+	}
+	want := wire.AppendBroadcast(nil, []string{r.front.Address().String()})
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(register, got); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%q, %v", got, err)
+	}
 	r.tell(frame(wire.SendToOne, 1, "", "m"))
 	client.expect("a message", "81016d")
 }
@@ -69,7 +81,11 @@ func TestDrainWithSuccessor(t *testing.T) {
 	}
 	before := r.front.count.accepted.Load()
 	for range 20 {
-		dial(t, c.Inner)
+		call, err := net.Dial("tcp", c.Inner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer call.Close()
 	}
 	if n := r.front.count.accepted.Load() - before; n != 0 {
 		t.Errorf("%d connections reached the predecessor", n)
@@ -104,43 +120,5 @@ func TestStopWithCallsThatWait(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)
-	}
-}
-
-// Connections that wait at the Register when it stops get the list.
-func TestRegisterLeavesWithCallsThatWait(t *testing.T) {
-	r, err := newRegister(RegisterConfig{Address: "127.0.0.1:0", Own: []string{"127.0.0.1:2900"}, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var calls []*peer
-	for range 50 {
-		calls = append(calls, dial(t, r.Addr().String()).send(asWorker))
-	}
-	served, left := make(chan error, 1), make(chan struct{})
-	go func() { r.leave(t.Context()); close(left) }()
-	go func() { served <- r.Serve() }()
-	<-left
-	if err := errors.Join(r.Close(), <-served); err != nil {
-		t.Error(err)
-	}
-	for _, c := range calls {
-		c.expect(listing("127.0.0.1:2900"))
-	}
-}
-
-// A second Register on the same address is reported in the log.
-func TestSharedRegisterIsToldOf(t *testing.T) {
-	first := startRegister(t, RegisterConfig{ReusePort: true})
-	var log bytes.Buffer
-	second, err := newRegister(RegisterConfig{Address: first.Addr().String(), ReusePort: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := second.Close(); err != nil {
-		t.Error(err)
-	}
-	if n := strings.Count(log.String(), "another process also listens on this address"); n != 1 {
-		t.Errorf("%d warnings: %s", n, &log)
 	}
 }

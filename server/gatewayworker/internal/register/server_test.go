@@ -1,9 +1,11 @@
-package gatewayworker
+package register
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,13 +23,13 @@ const patience = 60 * time.Second
 const settle = 5 * time.Millisecond
 
 // startRegister serves a Register on a free port until the test ends.
-func startRegister(t *testing.T, cfg RegisterConfig) *register {
+func startRegister(t *testing.T, cfg Config) *Server {
 	t.Helper()
 	if cfg.Address == "" {
 		cfg.Address = "127.0.0.1:0"
 	}
 	cfg.Log = slog.New(slog.DiscardHandler)
-	r, err := newRegister(cfg)
+	r, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +119,7 @@ func asGateway(address string) string {
 // vectorLines are the recorded lines of the group register.
 func vectorLines(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("../../codec/gatewayworker/testdata/vectors.json")
+	text, err := os.ReadFile("../../../../codec/gatewayworker/testdata/vectors.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +147,7 @@ func vectorLines(t *testing.T) map[string]string {
 // gaps (broadcast.gap) we send the same addresses as a list.
 func TestRegisterVectors(t *testing.T) {
 	v := vectorLines(t)
-	at := startRegister(t, RegisterConfig{}).Addr().String()
+	at := startRegister(t, Config{}).Addr().String()
 	line := func(name string) string { return strings.TrimSuffix(v[name], "\n") }
 
 	worker := dial(t, at).send(v["worker_connect.client"])
@@ -169,7 +171,7 @@ func TestRegisterVectors(t *testing.T) {
 
 // TestRegisterRejections is the table of section 1.2.
 func TestRegisterRejections(t *testing.T) {
-	r := startRegister(t, RegisterConfig{Secret: "s3\"cret", MaxLine: 4096})
+	r := startRegister(t, Config{Secret: "s3\"cret", MaxLine: 4096})
 	key := `,"secret_key":"s3\"cret"}`
 	for _, c := range []struct {
 		name, sent, reason string
@@ -226,7 +228,7 @@ func TestRegisterRejections(t *testing.T) {
 // TestRegisterSilent: neither silence nor pings nor half a line keep a connection
 // open; a connect does.
 func TestRegisterSilent(t *testing.T) {
-	r := startRegister(t, RegisterConfig{AuthTimeout: 200 * time.Millisecond})
+	r := startRegister(t, Config{AuthTimeout: 200 * time.Millisecond})
 	at := r.Addr().String()
 	silent, half, pinging := dial(t, at), dial(t, at).send(`{"event":"worker_con`), dial(t, at)
 	var worker *peer
@@ -257,7 +259,7 @@ func TestRegisterSilent(t *testing.T) {
 // every place. Gateways and workers are still served, and connected ones are never
 // closed.
 func TestRegisterFlood(t *testing.T) {
-	r := startRegister(t, RegisterConfig{AuthTimeout: time.Hour, MaxConns: 1000})
+	r := startRegister(t, Config{AuthTimeout: time.Hour, MaxConns: 1000})
 	at := r.Addr().String()
 	worker := dial(t, at).send(asWorker)
 	worker.expect(listing())
@@ -278,7 +280,7 @@ func TestRegisterFlood(t *testing.T) {
 
 // TestRegisterFull: if all connections have sent a connect, the new one is closed.
 func TestRegisterFull(t *testing.T) {
-	r := startRegister(t, RegisterConfig{MaxConns: 2})
+	r := startRegister(t, Config{MaxConns: 2})
 	at := r.Addr().String()
 	a, b := dial(t, at).send(asWorker), dial(t, at).send(asWorker)
 	a.expect(listing())
@@ -295,7 +297,7 @@ func TestRegisterFull(t *testing.T) {
 // TestRegisterOwn: our addresses are listed before anybody connects, come first,
 // and are in every list, even at the end.
 func TestRegisterOwn(t *testing.T) {
-	r := startRegister(t, RegisterConfig{Own: []string{"10.0.0.1:2900"}})
+	r := startRegister(t, Config{Own: []string{"10.0.0.1:2900"}})
 	at := r.Addr().String()
 	worker := dial(t, at).send(asWorker)
 	worker.expect(listing("10.0.0.1:2900"))
@@ -320,7 +322,7 @@ func TestRegisterSlow(t *testing.T) {
 	for i := range 40 {
 		own = append(own, strings.Repeat("x", 200)+fmt.Sprint(i))
 	}
-	r := startRegister(t, RegisterConfig{Own: own, SendTimeout: time.Second})
+	r := startRegister(t, Config{Own: own, SendTimeout: time.Second})
 	slow := dial(t, r.Addr().String())
 	go func() {
 		for {
@@ -335,18 +337,18 @@ func TestRegisterSlow(t *testing.T) {
 }
 
 func TestRegisterConfig(t *testing.T) {
-	for want, cfg := range map[string]RegisterConfig{
+	for want, cfg := range map[string]Config{
 		`address "localhost:1236"`: {Address: "localhost:1236"},
 		"needs a secret":           {Address: "0.0.0.0:1236"},
 		"negative":                 {Address: "127.0.0.1:1236", MaxConns: -1},
 		`address ""`:               {Address: "[::1]:1236", Own: []string{""}},
 	} {
-		if _, err := newRegister(cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, expected %q", err, want)
 		}
 	}
-	taken := startRegister(t, RegisterConfig{})
-	if _, err := newRegister(RegisterConfig{Address: taken.Addr().String()}); err == nil {
+	taken := startRegister(t, Config{})
+	if _, err := New(Config{Address: taken.Addr().String()}); err == nil {
 		t.Error("one port twice")
 	}
 }
@@ -354,7 +356,7 @@ func TestRegisterConfig(t *testing.T) {
 // A gateway that has pinged and stops is removed from the list, since it hangs; one
 // that has never pinged stays.
 func TestRegisterDropsWhoStopsPinging(t *testing.T) {
-	r := startRegister(t, RegisterConfig{Address: "127.0.0.1:0", PingTimeout: 50 * time.Millisecond})
+	r := startRegister(t, Config{Address: "127.0.0.1:0", PingTimeout: 50 * time.Millisecond})
 	address := r.Addr().String()
 	never := dial(t, address).send(asGateway("127.0.0.1:2900"))
 	await(t, "the first gateway", func() bool { return r.Stats().Gateways == 1 })
@@ -372,4 +374,42 @@ func TestRegisterDropsWhoStopsPinging(t *testing.T) {
 	}
 	_ = never.Close()
 	worker.expect(listing())
+}
+
+// Connections that wait at the Register when it stops get the list.
+func TestRegisterLeavesWithCallsThatWait(t *testing.T) {
+	r, err := New(Config{Address: "127.0.0.1:0", Own: []string{"127.0.0.1:2900"}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls []*peer
+	for range 50 {
+		calls = append(calls, dial(t, r.Addr().String()).send(asWorker))
+	}
+	served, left := make(chan error, 1), make(chan struct{})
+	go func() { r.Leave(t.Context()); close(left) }()
+	go func() { served <- r.Serve() }()
+	<-left
+	if err := errors.Join(r.Close(), <-served); err != nil {
+		t.Error(err)
+	}
+	for _, c := range calls {
+		c.expect(listing("127.0.0.1:2900"))
+	}
+}
+
+// A second Register on the same address is reported in the log.
+func TestSharedRegisterIsToldOf(t *testing.T) {
+	first := startRegister(t, Config{ReusePort: true})
+	var log bytes.Buffer
+	second, err := New(Config{Address: first.Addr().String(), ReusePort: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "another process also listens on this address"); n != 1 {
+		t.Errorf("%d warnings: %s", n, &log)
+	}
 }

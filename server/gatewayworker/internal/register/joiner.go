@@ -1,4 +1,4 @@
-package gatewayworker
+package register
 
 import (
 	"context"
@@ -64,9 +64,9 @@ func (c *JoinerConfig) Validate() error {
 	return nil
 }
 
-// joiner keeps a connection to each Register and registers our address there. All
+// Joiner keeps a connection to each Register and registers our address there. All
 // methods may be called from any goroutine.
-type joiner struct {
+type Joiner struct {
 	cfg     JoinerConfig
 	dial    func(ctx context.Context, address string) (net.Conn, error)
 	stop    context.CancelFunc
@@ -78,8 +78,8 @@ type joiner struct {
 	dials, dialErrors, closes, pingsSent atomic.Uint64
 }
 
-// newJoiner checks the configuration. It dials only after Start.
-func newJoiner(cfg JoinerConfig) (*joiner, error) {
+// NewJoiner checks the configuration. It dials only after Start.
+func NewJoiner(cfg JoinerConfig) (*Joiner, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func newJoiner(cfg JoinerConfig) (*joiner, error) {
 		cfg.DialTimeout = 3 * time.Second
 	}
 	dialer := net.Dialer{Timeout: cfg.DialTimeout}
-	j := &joiner{cfg: cfg, dial: func(ctx context.Context, address string) (net.Conn, error) {
+	j := &Joiner{cfg: cfg, dial: func(ctx context.Context, address string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "tcp", address)
 	}}
 	j.ctx, j.stop = context.WithCancel(context.Background())
@@ -105,7 +105,7 @@ func newJoiner(cfg JoinerConfig) (*joiner, error) {
 
 // Start registers us at every Register, on a goroutine for each, until Close. Call
 // it once the inner listener answers. A second call does nothing.
-func (j *joiner) Start() {
+func (j *Joiner) Start() {
 	j.start.Do(func() {
 		for _, address := range j.cfg.Registers {
 			j.running.Add(1)
@@ -116,7 +116,7 @@ func (j *joiner) Start() {
 
 // Close leaves the Registers, which tell their workers, and waits for that. It may
 // be called more than once, and without Start.
-func (j *joiner) Close() {
+func (j *Joiner) Close() {
 	j.start.Do(func() {})
 	j.stop()
 	j.running.Wait()
@@ -124,7 +124,7 @@ func (j *joiner) Close() {
 
 // keep dials one Register again and again. Only the first of several failures in a
 // row is logged.
-func (j *joiner) keep(address string) {
+func (j *Joiner) keep(address string) {
 	defer j.running.Done()
 	log, said := j.cfg.Log.With("register", address), false
 	for j.ctx.Err() == nil {
@@ -155,7 +155,7 @@ func (j *joiner) keep(address string) {
 }
 
 // stay registers us and sends pings until either side closes.
-func (j *joiner) stay(conn patientConn, address string) error {
+func (j *Joiner) stay(conn patientConn, address string) error {
 	defer conn.Close()
 	ended := make(chan error, 1)
 	j.running.Add(1)
@@ -206,7 +206,7 @@ type JoinerStats struct {
 }
 
 // Stats reads the counters.
-func (j *joiner) Stats() JoinerStats {
+func (j *Joiner) Stats() JoinerStats {
 	return JoinerStats{
 		Connected: int(j.connected.Load()), Dials: j.dials.Load(), DialErrors: j.dialErrors.Load(),
 		Closes: j.closes.Load(), Pings: j.pingsSent.Load(),

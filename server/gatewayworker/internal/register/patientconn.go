@@ -1,4 +1,4 @@
-package gatewayworker
+package register
 
 import (
 	"errors"
@@ -13,6 +13,9 @@ type stream interface {
 	net.Conn
 	CloseWrite() error
 }
+
+// shortPause is how long a connection rests after the kernel had no memory for it.
+const shortPause = 10 * time.Millisecond
 
 // patientConn is a connection that survives a lack of kernel memory. Package net
 // reports that as its end, and a Register would tell its workers that a gateway has

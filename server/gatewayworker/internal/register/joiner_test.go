@@ -1,4 +1,4 @@
-package gatewayworker
+package register
 
 import (
 	"bufio"
@@ -10,13 +10,13 @@ import (
 )
 
 // startJoiner runs a joining client until the test ends.
-func startJoiner(t *testing.T, cfg JoinerConfig) *joiner {
+func startJoiner(t *testing.T, cfg JoinerConfig) *Joiner {
 	t.Helper()
 	cfg.Log = slog.New(slog.DiscardHandler)
 	if cfg.RedialAfter == 0 {
 		cfg.RedialAfter = 10 * time.Millisecond
 	}
-	j, err := newJoiner(cfg)
+	j, err := NewJoiner(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +33,8 @@ func startJoiner(t *testing.T, cfg JoinerConfig) *joiner {
 // TestJoin: we are listed at every Register, also after one was away, and no longer
 // once we have left.
 func TestJoin(t *testing.T) {
-	a := startRegister(t, RegisterConfig{Secret: "key \"\\é"})
-	b, err := newRegister(RegisterConfig{Address: "127.0.0.1:0", Secret: "key \"\\é"})
+	a := startRegister(t, Config{Secret: "key \"\\é"})
+	b, err := New(Config{Address: "127.0.0.1:0", Secret: "key \"\\é"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "saw the close", func() bool { return j.Stats().Closes >= 1 })
-	again := startRegister(t, RegisterConfig{Address: address, Secret: "key \"\\é"})
+	again := startRegister(t, Config{Address: address, Secret: "key \"\\é"})
 	await(t, "joined again", func() bool { return again.Stats().Gateways == 1 })
 
 	j.Close()
@@ -61,7 +61,7 @@ func TestJoin(t *testing.T) {
 // TestJoinWrongKey: the client tries again, as PHP's gateway does, but without a
 // flood.
 func TestJoinWrongKey(t *testing.T) {
-	r := startRegister(t, RegisterConfig{Secret: "right"})
+	r := startRegister(t, Config{Secret: "right"})
 	j := startJoiner(t, JoinerConfig{Registers: []string{r.Addr().String()}, Address: "10.1.2.3:2900", Secret: "wrong"})
 	await(t, "three tries", func() bool { return r.Stats().Refused["wrong_key"] >= 3 && j.Stats().Closes >= 3 })
 	if r.Stats().Gateways != 0 {
@@ -118,7 +118,7 @@ func TestJoinVectors(t *testing.T) {
 
 func TestJoinerConfig(t *testing.T) {
 	ok := JoinerConfig{Registers: []string{"a.example:1236"}, Address: "1.2.3.4:5"}
-	if _, err := newJoiner(ok); err != nil {
+	if _, err := NewJoiner(ok); err != nil {
 		t.Error(err)
 	}
 	for want, cfg := range map[string]JoinerConfig{
@@ -131,11 +131,11 @@ func TestJoinerConfig(t *testing.T) {
 		`address ""`:   {Registers: []string{"a:1"}},
 		"negative":     {Registers: []string{"a:1"}, Address: "1.2.3.4:5", RedialAfter: -1},
 	} {
-		if _, err := newJoiner(cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewJoiner(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, expected %q", err, want)
 		}
 	}
-	j, err := newJoiner(ok)
+	j, err := NewJoiner(ok)
 	if err != nil {
 		t.Fatal(err)
 	}

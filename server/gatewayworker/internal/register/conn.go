@@ -1,4 +1,4 @@
-package gatewayworker
+package register
 
 import (
 	"container/list"
@@ -11,10 +11,10 @@ import (
 	wire "castgate/codec/gatewayworker"
 )
 
-// registerConn is one connection to the Register, from a gateway, a worker or an
+// conn is one connection to the Register, from a gateway, a worker or an
 // API client. Fields belong to its reading goroutine unless a lock is named.
-type registerConn struct {
-	register *register
+type conn struct {
+	register *Server
 	tcp      patientConn
 	decoder  wire.Decoder
 	done     chan struct{} // closed when it is removed
@@ -26,12 +26,12 @@ type registerConn struct {
 	worker  bool          // gets broadcasts
 }
 
-func newRegisterConn(r *register, tcp patientConn) *registerConn {
-	return &registerConn{register: r, tcp: tcp, done: make(chan struct{}), asked: make(chan struct{}), changed: make(chan struct{}, 1)}
+func newConn(r *Server, tcp patientConn) *conn {
+	return &conn{register: r, tcp: tcp, done: make(chan struct{}), asked: make(chan struct{}), changed: make(chan struct{}, 1)}
 }
 
 // read serves the connection until it ends.
-func (c *registerConn) read() {
+func (c *conn) read() {
 	r := c.register
 	defer r.running.Done()
 	_ = c.tcp.SetReadDeadline(time.Now().Add(r.cfg.AuthTimeout))
@@ -55,7 +55,7 @@ func (c *registerConn) read() {
 }
 
 // lines handles lines until the peer leaves (refusedNot) or must be closed.
-func (c *registerConn) lines() refusal {
+func (c *conn) lines() refusal {
 	reader := wire.LineReader{Max: c.register.cfg.MaxLine}
 	buffer := make([]byte, 512)
 	for {
@@ -83,7 +83,7 @@ func (c *registerConn) lines() refusal {
 }
 
 // handle handles a line.
-func (c *registerConn) handle(line []byte) refusal {
+func (c *conn) handle(line []byte) refusal {
 	l := c.decoder.RegisterLine(line)
 	switch l.Event {
 	case wire.RegisterInvalid:
@@ -109,7 +109,7 @@ func (c *registerConn) handle(line []byte) refusal {
 
 // known ends the time limit for the connect event. It reports whether the
 // connection still exists. The caller holds register.mu.
-func (c *registerConn) known() bool {
+func (c *conn) known() bool {
 	select {
 	case <-c.done:
 		return false
@@ -126,7 +126,7 @@ func (c *registerConn) known() bool {
 // pinged sets the time limit for the next ping of a gateway that pings: a gateway
 // that hangs must not stay listed. Gateways that never ping, as PHP's do if the
 // Register is at 127.0.0.1, stay until their connection ends.
-func (c *registerConn) pinged() {
+func (c *conn) pinged() {
 	r := c.register
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,7 +136,7 @@ func (c *registerConn) pinged() {
 }
 
 // overdue returns why the time limit of a connection applies.
-func (c *registerConn) overdue() refusal {
+func (c *conn) overdue() refusal {
 	r := c.register
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,7 +147,7 @@ func (c *registerConn) overdue() refusal {
 	return refusedSilent
 }
 
-func (c *registerConn) connectGateway(address string) refusal {
+func (c *conn) connectGateway(address string) refusal {
 	r := c.register
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -163,7 +163,7 @@ func (c *registerConn) connectGateway(address string) refusal {
 
 // connectWorker makes the connection a worker's and gives it the list. A peer that
 // asks again and again and reads slowly waits here, and so does its TCP connection.
-func (c *registerConn) connectWorker() refusal {
+func (c *conn) connectWorker() refusal {
 	r := c.register
 	r.asking.Add(1)
 	r.mu.Lock()
@@ -189,7 +189,7 @@ func (c *registerConn) connectWorker() refusal {
 
 // write sends the list whenever it is needed. It always sends the newest one, so a
 // slow worker gets fewer lines, but never an old one last.
-func (c *registerConn) write() {
+func (c *conn) write() {
 	r := c.register
 	defer r.running.Done()
 	for {
@@ -218,7 +218,7 @@ func (c *registerConn) write() {
 
 // explain sends one line of text to a peer that speaks another protocol. It reads
 // for a moment afterwards, since closing with unread bytes would destroy the line.
-func (c *registerConn) explain() {
+func (c *conn) explain() {
 	_ = c.tcp.SetDeadline(time.Now().Add(time.Second))
 	_, _ = io.WriteString(c.tcp, "this is a Register: it expects lines of JSON with an event\n")
 	_ = c.tcp.CloseWrite()

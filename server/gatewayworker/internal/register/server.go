@@ -1,4 +1,4 @@
-package gatewayworker
+package register
 
 import (
 	"container/list"
@@ -16,9 +16,9 @@ import (
 	"castgate/server/internal/listen"
 )
 
-// RegisterConfig is the configuration of the embedded Register
+// Config is the configuration of the embedded Register
 // (docs/gatewayworker-protocol.md section 1). Limits of zero mean their defaults.
-type RegisterConfig struct {
+type Config struct {
 	Address string       // ip:port to listen on; loopback only if Secret is empty
 	Secret  string       // key that gateways, workers and API clients must send
 	Own     []string     // our own advertised inner addresses: always listed, first
@@ -33,12 +33,15 @@ type RegisterConfig struct {
 	PingTimeout time.Duration // until the next ping of a gateway that has pinged; 75 s, three of PHP's ping intervals
 }
 
+// leavePoll is how often Leave looks whether everyone has got the list.
+const leavePoll = 5 * time.Millisecond
+
 // maxAddress is the longest address that a gateway may register, in bytes: a DNS
 // name, a colon and a port.
 const maxAddress = 253 + 6
 
 // Validate returns an error of one line for the first invalid setting.
-func (c *RegisterConfig) Validate() error {
+func (c *Config) Validate() error {
 	addr, err := netip.ParseAddrPort(c.Address)
 	switch {
 	case err != nil:
@@ -56,7 +59,7 @@ func (c *RegisterConfig) Validate() error {
 	return nil
 }
 
-func (c *RegisterConfig) defaults() {
+func (c *Config) defaults() {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -77,30 +80,30 @@ func (c *RegisterConfig) defaults() {
 	}
 }
 
-// register is the embedded Register: it tells workers and API clients the addresses
+// Server is the embedded Register: it tells workers and API clients the addresses
 // of gateways. One goroutine reads each connection and, for a worker, another one
 // writes. There are at most MaxConns connections. All methods may be called from
 // any goroutine.
-type register struct {
-	cfg      RegisterConfig
+type Server struct {
+	cfg      Config
 	listener net.Listener
-	counters registerCounters
+	counters counters
 	running  sync.WaitGroup // goroutines of connections
 	closed   chan struct{}
 	settle   time.Duration // listen.Settle
 	asking   atomic.Int64  // workers and calls whose line is still to be written
 
 	mu      sync.Mutex
-	conns   map[*registerConn]struct{}
-	strange *list.List // of *registerConn without a successful connect, oldest first
+	conns   map[*conn]struct{}
+	strange *list.List // of *conn without a successful connect, oldest first
 	listed  addressList
 	line    []byte // the broadcast for listed; replaced, never changed
 }
 
-// newRegister checks the configuration and binds the address, so that its port is
+// New checks the configuration and binds the address, so that its port is
 // known. Peers wait in the backlog until Serve. Our own addresses are listed from
 // the start, so that an empty list is never sent.
-func newRegister(cfg RegisterConfig) (*register, error) {
+func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -113,23 +116,26 @@ func newRegister(cfg RegisterConfig) (*register, error) {
 		cfg.Log.Warn("another process also listens on this address; until one of them stops, each PHP connection reaches one of the two Registers (reuse-port)",
 			"register", cfg.Address)
 	}
-	r := &register{
+	r := &Server{
 		cfg: cfg, listener: listener.Listener, settle: listen.Settle, closed: make(chan struct{}),
-		conns: map[*registerConn]struct{}{}, strange: list.New(), listed: addressList{own: cfg.Own},
+		conns: map[*conn]struct{}{}, strange: list.New(), listed: addressList{own: cfg.Own},
 	}
 	r.line = r.listed.line()
 	return r, nil
 }
 
+// LimitConns lowers MaxConns. Call it before Serve.
+func (r *Server) LimitConns(n int) { r.cfg.MaxConns = min(r.cfg.MaxConns, max(n, 1)) }
+
 // Addr is the listening address.
-func (r *register) Addr() netip.AddrPort {
+func (r *Server) Addr() netip.AddrPort {
 	return r.listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // Serve accepts connections until Close, and then returns nil. An accept that
 // fails, for example because there are no descriptors left, is counted and retried,
 // unless the listener is broken.
-func (r *register) Serve() error {
+func (r *Server) Serve() error {
 	accepting := listen.NewErrors(r.cfg.Log, "the Register cannot accept connections", &r.counters.acceptErrors)
 	for {
 		c, err := r.listener.Accept()
@@ -155,8 +161,8 @@ func (r *register) Serve() error {
 
 // start starts a connection. At MaxConns the oldest connection without a successful
 // connect is closed; if there is none, the new one is.
-func (r *register) start(tcp patientConn) {
-	c := newRegisterConn(r, tcp)
+func (r *Server) start(tcp patientConn) {
+	c := newConn(r, tcp)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	select {
@@ -173,7 +179,7 @@ func (r *register) start(tcp patientConn) {
 			_ = tcp.Close()
 			return
 		}
-		r.remove(oldest.Value.(*registerConn))
+		r.remove(oldest.Value.(*conn))
 	}
 	r.conns[c] = struct{}{}
 	c.strange = r.strange.PushBack(c)
@@ -183,7 +189,7 @@ func (r *register) start(tcp patientConn) {
 
 // remove forgets a connection, once. If it was a gateway's, workers are told. The
 // caller holds mu.
-func (r *register) remove(c *registerConn) {
+func (r *Server) remove(c *conn) {
 	if _, ok := r.conns[c]; !ok {
 		return
 	}
@@ -204,7 +210,7 @@ func (r *register) remove(c *registerConn) {
 }
 
 // broadcast builds the line and sends it to all workers. The caller holds mu.
-func (r *register) broadcast() {
+func (r *Server) broadcast() {
 	r.line = r.listed.line()
 	r.counters.broadcasts.Add(1)
 	for c := range r.conns {
@@ -218,7 +224,7 @@ func (r *register) broadcast() {
 }
 
 // current is the line that a worker should have. It must not be changed.
-func (r *register) current() []byte {
+func (r *Server) current() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.line
@@ -227,9 +233,9 @@ func (r *register) current() []byte {
 // leaveTime is how long the latest connections may take to ask and be answered.
 const leaveTime = time.Second
 
-// leave stops accepting, and waits until the existing connections have asked and
+// Leave stops accepting, and waits until the existing connections have asked and
 // are answered: a call of PHP that gets no list fails. Close comes next.
-func (r *register) leave(ctx context.Context) {
+func (r *Server) Leave(ctx context.Context) {
 	if socket, ok := r.listener.(syscall.Conn); ok {
 		if raw, err := socket.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) { _ = listen.Deafen(int(fd)) })
@@ -243,7 +249,7 @@ func (r *register) leave(ctx context.Context) {
 	settled, end := time.Now().Add(r.settle), time.Now().Add(r.settle+leaveTime)
 	for now := time.Now(); now.Before(settled) || now.Before(end) && !answered(); now = time.Now() {
 		select {
-		case <-time.After(shutdownPoll):
+		case <-time.After(leavePoll):
 		case <-r.closed:
 			return
 		case <-ctx.Done():
@@ -254,7 +260,7 @@ func (r *register) leave(ctx context.Context) {
 
 // Close stops listening, ends all connections and waits for their goroutines. It
 // may be called more than once.
-func (r *register) Close() error {
+func (r *Server) Close() error {
 	r.mu.Lock()
 	select {
 	case <-r.closed:

@@ -1,4 +1,4 @@
-package gatewayworker
+package register
 
 import (
 	"context"
@@ -12,6 +12,27 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// fault makes a call fail a number of times with an errno, and succeed afterwards.
+type fault struct {
+	errno atomic.Int64
+	left  atomic.Int64
+}
+
+func (f *fault) set(errno unix.Errno, times int) {
+	f.errno.Store(int64(errno))
+	f.left.Store(int64(times))
+}
+
+// happens returns the error for this call, nil for none.
+func (f *fault) happens() error {
+	if f.left.Load() > 0 && f.left.Add(-1) >= 0 {
+		return unix.Errno(f.errno.Load())
+	}
+	return nil
+}
+
+func (f *fault) over() bool { return f.left.Load() <= 0 }
 
 // faultyListener is a listener whose accepts fail as the test wants, as do the
 // reads and writes of its connections.
@@ -68,9 +89,9 @@ func (s *faultyStream) Write(p []byte) (int, error) {
 }
 
 // startFaultyRegister serves a Register on a faultyListener.
-func startFaultyRegister(t *testing.T) (*register, *faultyListener) {
+func startFaultyRegister(t *testing.T) (*Server, *faultyListener) {
 	t.Helper()
-	r, err := newRegister(RegisterConfig{Address: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), SendTimeout: 200 * time.Millisecond})
+	r, err := New(Config{Address: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), SendTimeout: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,9 +163,9 @@ func TestRegisterLastingShortage(t *testing.T) {
 
 // The joining client stays joined during a shortage of kernel memory.
 func TestJoinShortage(t *testing.T) {
-	r := startRegister(t, RegisterConfig{})
+	r := startRegister(t, Config{})
 	var l faultyListener
-	j, err := newJoiner(JoinerConfig{Registers: []string{r.Addr().String()}, Address: "10.1.2.3:2900", Log: slog.New(slog.DiscardHandler)})
+	j, err := NewJoiner(JoinerConfig{Registers: []string{r.Addr().String()}, Address: "10.1.2.3:2900", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package gatewayworker
+package register
 
 import (
 	"slices"
@@ -16,13 +16,13 @@ type addressList struct {
 
 // addressEntry is what a gateway's connection has registered.
 type addressEntry struct {
-	conn    *registerConn
+	conn    *conn
 	address string
 }
 
 // set registers the address of a connection and replaces its previous one. It
 // reports whether the connection is new.
-func (l *addressList) set(c *registerConn, address string) bool {
+func (l *addressList) set(c *conn, address string) bool {
 	i := slices.IndexFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
 	if i >= 0 {
 		l.entries[i].address = address
@@ -33,12 +33,12 @@ func (l *addressList) set(c *registerConn, address string) bool {
 }
 
 // has reports whether a connection has registered an address.
-func (l *addressList) has(c *registerConn) bool {
+func (l *addressList) has(c *conn) bool {
 	return slices.ContainsFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
 }
 
 // remove removes a connection's address and reports whether it had one.
-func (l *addressList) remove(c *registerConn) bool {
+func (l *addressList) remove(c *conn) bool {
 	before := len(l.entries)
 	l.entries = slices.DeleteFunc(l.entries, func(e addressEntry) bool { return e.conn == c })
 	return len(l.entries) < before
@@ -84,16 +84,16 @@ const (
 // refusalNames are the values of the label reason in metrics.
 var refusalNames = [refusals]string{"full", "silent", "line_too_long", "no_event", "unknown_event", "no_address", "wrong_key", "slow", "no_ping"}
 
-// registerCounters counts what the Register did. Counters only increase.
-type registerCounters struct {
+// counters counts what the Register did. Counters only increase.
+type counters struct {
 	accepted, acceptErrors, broadcasts atomic.Uint64
 	gateways, workers                  atomic.Int64
 	refused                            [refusals]atomic.Uint64
 }
 
-// RegisterStats are counts of the embedded Register since its start, and the
+// Stats are counts of the embedded Register since its start, and the
 // numbers of present connections.
-type RegisterStats struct {
+type Stats struct {
 	Connections  int               // now, including unknown ones
 	Gateways     int               // now, without ourselves
 	Workers      int               // now, including API clients
@@ -104,11 +104,11 @@ type RegisterStats struct {
 }
 
 // Stats reads the counters.
-func (r *register) Stats() RegisterStats {
+func (r *Server) Stats() Stats {
 	r.mu.Lock()
 	connections := len(r.conns)
 	r.mu.Unlock()
-	s := RegisterStats{
+	s := Stats{
 		Connections: connections, Gateways: int(r.counters.gateways.Load()), Workers: int(r.counters.workers.Load()),
 		Accepted: r.counters.accepted.Load(), AcceptErrors: r.counters.acceptErrors.Load(), Broadcasts: r.counters.broadcasts.Load(),
 		Refused: make(map[string]uint64, refusals),
