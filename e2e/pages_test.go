@@ -249,7 +249,7 @@ func TestPageObeys(t *testing.T) {
 func TestPageToken(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t, "--jwt-secret", tokenSecret, "--jwt-leeway", "0s", "--jwt-required")
-	lives := 7 * time.Second
+	lives := 12 * time.Second // more than 5 after a slow handshake
 	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, signed(t, jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(lives).Unix()}))
 	}))
@@ -269,7 +269,7 @@ func TestPageToken(t *testing.T) {
 // connection is gone.
 func TestPageWhoseTimersAreHeld(t *testing.T) {
 	t.Parallel()
-	g := wstest.Start(t, "--ping-interval", "1s", "--ping-timeout", "1s")
+	g := wstest.Start(t, "--ping-interval", "2s", "--ping-timeout", "3s")
 	bind, _ := pageBackend(t, g)
 	p := openPages(t, "ws://"+g.Addr+"/", 1, M{"bind": bind})
 	p.state("open")

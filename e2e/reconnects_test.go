@@ -112,7 +112,7 @@ func drawReconnects(t *testing.T, ours [restartWindow + 2]int) {
 		X: chart.Axis{Label: "seconds after the close"}, Y: chart.Axis{Label: "pages a second"},
 		Lines: []chart.Line{line("a loop that waits one second", 1, naive), line("clients/js", 0, ours)},
 	}
-	svg, err := picture.SVG(chart.Adaptive)
+	svg, err := picture.SVG(chart.Light)
 	if err != nil {
 		t.Fatal(err)
 	}
