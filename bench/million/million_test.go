@@ -65,7 +65,7 @@ func TestEverythingIsCounted(t *testing.T) {
 	for _, d := range r.Deliveries {
 		got = append(got, fmt.Sprintf("%s: %d, %d, %d", d.Name, d.Pushes, d.Matched, d.Received))
 	}
-	want := "to every group: 7, 250, 250; to uids drawn at random: 20, 20, 20; to everybody: 1, 250, 250"
+	want := "to every group: 7, 250, 250; to random uids: 20, 20, 20; to everybody: 1, 250, 250"
 	if s := strings.Join(got, "; "); s != want {
 		t.Errorf("%s, want %s", s, want)
 	}
@@ -73,7 +73,7 @@ func TestEverythingIsCounted(t *testing.T) {
 	for _, w := range r.Weights {
 		got = append(got, fmt.Sprintf("%s: %d, %d, %d", w.Moment, w.Connections, w.UIDs, w.Groups))
 	}
-	want = "empty: 0, 0, 0; bare: 250, 0, 0; bound: 250, 250, 7; after the pushes: 250, 250, 7; cut off, at once: 0, 0, 0; cut off, and idle: 0, 0, 0"
+	want = "empty: 0, 0, 0; bare: 250, 0, 0; bound: 250, 250, 7; after the pushes: 250, 250, 7; cut, at once: 0, 0, 0; cut, after idling: 0, 0, 0"
 	if s := strings.Join(got, "; "); s != want {
 		t.Errorf("%s, want %s", s, want)
 	}
