@@ -38,11 +38,14 @@ func (w *witness) note(c *gateway.Watched, what string) {
 }
 
 func (w *witness) Connected(c *gateway.Watched, request []byte) bool {
-	if !w.refuses {
+	w.mu.Lock()
+	refuses := w.refuses
+	w.mu.Unlock()
+	if !refuses {
 		line, _, _ := strings.Cut(string(request), "\r\n")
 		w.note(c, "connected "+line)
 	}
-	return !w.refuses
+	return !refuses
 }
 
 func (w *witness) Bound(c *gateway.Watched, previous string) {
