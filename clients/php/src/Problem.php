@@ -14,6 +14,7 @@ final class Problem
     public const BUSY = 'busy';
     public const DEADLINE = 'deadline';
     public const DUPLICATE_FIELD = 'duplicate_field';
+    public const EVENT_GONE = 'event_gone';
     public const FORBIDDEN = 'forbidden';
     public const HEADER_TOO_LARGE = 'header_too_large';
     public const HTTP_VERSION = 'http_version';
@@ -33,6 +34,7 @@ final class Problem
     public const MISSING_FIELD = 'missing_field';
     public const NO_PAYLOAD = 'no_payload';
     public const NO_TARGET = 'no_target';
+    public const NOT_FOUND = 'not_found';
     public const NOT_READY = 'not_ready';
     public const RELOAD_REFUSED = 'reload_refused';
     public const SESSION_TOO_LARGE = 'session_too_large';
