@@ -16,39 +16,39 @@ import (
 const maxReasonLen = 123
 
 // Kick implements Gateway.
-func (s *Server) Kick(ctx context.Context, k gateway.Kick) (int, error) {
-	if err := s.names.checkTargets(&k.To); err != nil {
+func (v *Verbs) Kick(ctx context.Context, k gateway.Kick) (int, error) {
+	if err := v.names.checkTargets(&k.To); err != nil {
 		return 0, err
 	}
-	if err := s.names.checkAll("uid", k.ExcludeUIDs); err != nil {
+	if err := v.names.checkAll("uid", k.ExcludeUIDs); err != nil {
 		return 0, err
 	}
-	order, err := s.newKickOrder(&k)
+	order, err := v.newKickOrder(&k)
 	if err != nil {
 		return 0, err
 	}
 	var exclude []table.Handle
 	if len(k.ExcludeClientIDs)+len(k.ExcludeUIDs) > 0 {
-		if exclude, err = s.handles(ctx, k.ExcludeClientIDs, k.ExcludeUIDs, nil); err != nil {
+		if exclude, err = v.handles(ctx, k.ExcludeClientIDs, k.ExcludeUIDs, nil); err != nil {
 			return 0, err
 		}
 	}
 	if k.To.All {
-		return s.kickAll(order, exclude), nil
+		return v.kickAll(order, exclude), nil
 	}
-	list, err := s.handles(ctx, k.To.ClientIDs, k.To.UIDs, k.To.Groups)
+	list, err := v.handles(ctx, k.To.ClientIDs, k.To.UIDs, k.To.Groups)
 	if err != nil {
 		return 0, err
 	}
 	kicked := 0
 	for _, h := range table.Without(list, exclude) {
-		kicked += s.kickOne(h, order)
+		kicked += v.kickOne(h, order)
 	}
 	return kicked, nil
 }
 
 // newKickOrder checks and encodes what a Kick does to each client.
-func (s *Server) newKickOrder(k *gateway.Kick) (*kickOrder, error) {
+func (v *Verbs) newKickOrder(k *gateway.Kick) (*kickOrder, error) {
 	code := k.Code
 	if code == 0 {
 		code = 1000
@@ -63,22 +63,22 @@ func (s *Server) newKickOrder(k *gateway.Kick) (*kickOrder, error) {
 	}
 	order := &kickOrder{close: frames.Control(codec.AppendClose(nil, ws.StatusCode(code), k.Reason)), why: closeKicked}
 	if k.Text != "" {
-		order.text = s.encoder.Message([]byte(k.Text), false)
+		order.text = v.encoder.Message([]byte(k.Text), false)
 	}
 	return order, nil
 }
 
 // Dismiss implements GatewayWorker.
-func (s *Server) Dismiss(_ context.Context, clientID string, last gateway.Message) (bool, error) {
+func (v *Verbs) Dismiss(_ context.Context, clientID string, last gateway.Message) (bool, error) {
 	if err := checkMessage(&last); err != nil {
 		return false, err
 	}
-	return s.kickOne(s.ids.Parse(clientID), &kickOrder{
-		text: s.encoder.Message(last.Payload, last.Binary), close: frames.Control(codec.AppendClose(nil, 1000, "")), why: closeKicked,
+	return v.kickOne(v.ids.Parse(clientID), &kickOrder{
+		text: v.encoder.Message(last.Payload, last.Binary), close: frames.Control(codec.AppendClose(nil, 1000, "")), why: closeKicked,
 	}) == 1, nil
 }
 
 // Abort implements GatewayWorker.
-func (s *Server) Abort(_ context.Context, clientID string) (bool, error) {
-	return s.kickOne(s.ids.Parse(clientID), &kickOrder{why: closeKicked, abort: true}) == 1, nil
+func (v *Verbs) Abort(_ context.Context, clientID string) (bool, error) {
+	return v.kickOne(v.ids.Parse(clientID), &kickOrder{why: closeKicked, abort: true}) == 1, nil
 }

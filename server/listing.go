@@ -12,9 +12,9 @@ import (
 )
 
 // Clients implements Gateway. Its cursor is the handle of the last row.
-func (s *Server) Clients(ctx context.Context, q gateway.List) (gateway.Page[gateway.ClientInfo], error) {
+func (v *Verbs) Clients(ctx context.Context, q gateway.List) (gateway.Page[gateway.ClientInfo], error) {
 	var page gateway.Page[gateway.ClientInfo]
-	if err := s.names.checkList(&q); err != nil {
+	if err := v.names.checkList(&q); err != nil {
 		return page, err
 	}
 	var after table.Handle
@@ -25,10 +25,10 @@ func (s *Server) Clients(ctx context.Context, q gateway.List) (gateway.Page[gate
 		}
 		after = table.Handle(n)
 	}
-	handles, more := s.handlesAfter(ctx, &q, after)
+	handles, more := v.handlesAfter(ctx, &q, after)
 	size := 0
 	for i, h := range handles {
-		info, ok := s.info(h)
+		info, ok := v.info(h)
 		if !ok {
 			continue
 		}
@@ -66,9 +66,9 @@ func rowSize(c *gateway.ClientInfo) int {
 
 // handlesAfter returns the q.Limit lowest handles above one, and whether there
 // are more. What it returns is not complete if ctx is done.
-func (s *Server) handlesAfter(ctx context.Context, q *gateway.List, after table.Handle) (handles []table.Handle, more bool) {
+func (v *Verbs) handlesAfter(ctx context.Context, q *gateway.List, after table.Handle) (handles []table.Handle, more bool) {
 	if q.UID == "" && q.Group == "" {
-		for h := range s.after(after) {
+		for h := range v.after(after) {
 			if len(handles) == q.Limit {
 				return handles, true
 			}
@@ -77,8 +77,8 @@ func (s *Server) handlesAfter(ctx context.Context, q *gateway.List, after table.
 		return handles, false
 	}
 	least := newLeast[table.Handle](q.Limit + 1)
-	for h := range until(ctx, s.narrowed(q)) {
-		if h > after && (q.UID == "" || q.Group == "" || s.registry.groups.Snapshot(q.Group).Contains(h)) {
+	for h := range until(ctx, v.narrowed(q)) {
+		if h > after && (q.UID == "" || q.Group == "" || v.registry.groups.Snapshot(q.Group).Contains(h)) {
 			least.offer(h)
 		}
 	}
@@ -90,11 +90,11 @@ func (s *Server) handlesAfter(ctx context.Context, q *gateway.List, after table.
 }
 
 // narrowed returns the members of the uid, or else of the group, of a listing.
-func (s *Server) narrowed(q *gateway.List) table.Snapshot {
+func (v *Verbs) narrowed(q *gateway.List) table.Snapshot {
 	if q.UID != "" {
-		return s.registry.uids.Snapshot(q.UID)
+		return v.registry.uids.Snapshot(q.UID)
 	}
-	return s.registry.groups.Snapshot(q.Group)
+	return v.registry.groups.Snapshot(q.Group)
 }
 
 // until is the members of a set, until ctx is done: a set may have a million.
@@ -112,16 +112,16 @@ func until(ctx context.Context, set table.Snapshot) iter.Seq[table.Handle] {
 }
 
 // UIDs implements Gateway.
-func (s *Server) UIDs(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
-	if err := s.names.checkList(&q); err != nil {
+func (v *Verbs) UIDs(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
+	if err := v.names.checkList(&q); err != nil {
 		return gateway.Page[gateway.NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
-		return pageOf(s.registry.uids, q)
+		return pageOf(v.registry.uids, q)
 	}
-	return namesAfter(ctx, q, s.registry.uids, func(offer func(string)) {
-		for h := range until(ctx, s.narrowed(&q)) {
-			s.registry.lookup(h, func(c *client) {
+	return namesAfter(ctx, q, v.registry.uids, func(offer func(string)) {
+		for h := range until(ctx, v.narrowed(&q)) {
+			v.registry.lookup(h, func(c *client) {
 				if c.uid != nil {
 					offer(c.uid.Name())
 				}
@@ -131,16 +131,16 @@ func (s *Server) UIDs(ctx context.Context, q gateway.List) (gateway.Page[gateway
 }
 
 // Groups implements Gateway.
-func (s *Server) Groups(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
-	if err := s.names.checkList(&q); err != nil {
+func (v *Verbs) Groups(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
+	if err := v.names.checkList(&q); err != nil {
 		return gateway.Page[gateway.NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
-		return pageOf(s.registry.groups, q)
+		return pageOf(v.registry.groups, q)
 	}
-	return namesAfter(ctx, q, s.registry.groups, func(offer func(string)) {
-		for h := range until(ctx, s.narrowed(&q)) {
-			s.registry.lookup(h, func(c *client) {
+	return namesAfter(ctx, q, v.registry.groups, func(offer func(string)) {
+		for h := range until(ctx, v.narrowed(&q)) {
+			v.registry.lookup(h, func(c *client) {
 				c.groups.each(func(e *table.Entry) { offer(e.Name()) })
 			})
 		}

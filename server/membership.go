@@ -14,27 +14,27 @@ func unknownClient(id string) *gateway.Error {
 }
 
 // Bind implements Gateway.
-func (s *Server) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, error) {
-	if err := s.names.check("uid", b.UID); err != nil {
+func (v *Verbs) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, error) {
+	if err := v.names.check("uid", b.UID); err != nil {
 		return gateway.BindResult{}, err
 	}
-	if err := s.names.checkAll("group", b.Groups); err != nil {
+	if err := v.names.checkAll("group", b.Groups); err != nil {
 		return gateway.BindResult{}, err
 	}
-	h := s.ids.Parse(b.ClientID)
+	h := v.ids.Parse(b.ClientID)
 	var result gateway.BindResult
 	var others table.Snapshot
 	var err error
-	found := s.registry.lookup(h, func(c *client) {
-		if s.registry.tooMany(h, c, b.Groups) {
+	found := v.registry.lookup(h, func(c *client) {
+		if v.registry.tooMany(h, c, b.Groups) {
 			err = errTooManyGroups
 			return
 		}
-		result.PreviousUID, others = s.registry.bind(h, c, b.UID)
+		result.PreviousUID, others = v.registry.bind(h, c, b.UID)
 		for _, g := range b.Groups {
-			s.registry.join(h, c, g)
+			v.registry.join(h, c, g)
 		}
-		s.registry.tellBound(h, c, result.PreviousUID)
+		v.registry.tellBound(h, c, result.PreviousUID)
 	})
 	if err != nil {
 		return gateway.BindResult{}, err
@@ -45,7 +45,7 @@ func (s *Server) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, er
 	if b.KickOld {
 		for other := range others.All() {
 			if other != h {
-				result.Kicked += s.kickOne(other, replaceOrder)
+				result.Kicked += v.kickOne(other, replaceOrder)
 			}
 		}
 	}
@@ -55,12 +55,12 @@ func (s *Server) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, er
 var errTooManyGroups = &gateway.Error{Code: gateway.CodeTooManyGroups, Detail: fmt.Sprintf("a client can be in at most %d groups", gateway.MaxGroupsPerClient)}
 
 // Unbind implements Gateway.
-func (s *Server) Unbind(_ context.Context, clientID string) (gateway.BindResult, error) {
-	h := s.ids.Parse(clientID)
+func (v *Verbs) Unbind(_ context.Context, clientID string) (gateway.BindResult, error) {
+	h := v.ids.Parse(clientID)
 	var result gateway.BindResult
-	found := s.registry.lookup(h, func(c *client) {
+	found := v.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
-			result.PreviousUID = s.registry.unbind(h, c)
+			result.PreviousUID = v.registry.unbind(h, c)
 		}
 	})
 	if !found {
@@ -70,15 +70,15 @@ func (s *Server) Unbind(_ context.Context, clientID string) (gateway.BindResult,
 }
 
 // UnbindUIDs implements Gateway.
-func (s *Server) UnbindUIDs(ctx context.Context, uids []string) (unbound int, err error) {
-	if err := s.names.checkAll("uid", uids); err != nil {
+func (v *Verbs) UnbindUIDs(ctx context.Context, uids []string) (unbound int, err error) {
+	if err := v.names.checkAll("uid", uids); err != nil {
 		return 0, err
 	}
 	for _, u := range table.Distinct(uids) {
-		for h := range until(ctx, s.registry.uids.Snapshot(u)) {
-			s.registry.lookup(h, func(c *client) {
+		for h := range until(ctx, v.registry.uids.Snapshot(u)) {
+			v.registry.lookup(h, func(c *client) {
 				if c.uid != nil && c.uid.Name() == u {
-					s.registry.unbind(h, c)
+					v.registry.unbind(h, c)
 					unbound++
 				}
 			})
@@ -91,13 +91,13 @@ func (s *Server) UnbindUIDs(ctx context.Context, uids []string) (unbound int, er
 }
 
 // Join implements Gateway.
-func (s *Server) Join(ctx context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
-	return s.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
+func (v *Verbs) Join(ctx context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
+	return v.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
-			if c.groups.len() >= gateway.MaxGroupsPerClient && s.registry.tooMany(h, c, []string{g}) {
+			if c.groups.len() >= gateway.MaxGroupsPerClient && v.registry.tooMany(h, c, []string{g}) {
 				return changed, errTooManyGroups
 			}
-			if s.registry.join(h, c, g) {
+			if v.registry.join(h, c, g) {
 				changed++
 			}
 		}
@@ -106,10 +106,10 @@ func (s *Server) Join(ctx context.Context, m gateway.Membership) (gateway.Member
 }
 
 // Leave implements Gateway.
-func (s *Server) Leave(ctx context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
-	return s.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
+func (v *Verbs) Leave(ctx context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
+	return v.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
-			if s.registry.leave(h, c, g) {
+			if v.registry.leave(h, c, g) {
 				changed++
 			}
 		}
@@ -123,23 +123,23 @@ const lockedGroups = 64
 
 // changeMembership applies change to each client m names, once by its id and
 // once by its uid, for some groups after the other.
-func (s *Server) changeMembership(ctx context.Context, m gateway.Membership, change func(table.Handle, *client, []string) (int, error)) (gateway.MembershipResult, error) {
+func (v *Verbs) changeMembership(ctx context.Context, m gateway.Membership, change func(table.Handle, *client, []string) (int, error)) (gateway.MembershipResult, error) {
 	var result gateway.MembershipResult
-	if err := s.names.checkMembership(&m); err != nil {
+	if err := v.names.checkMembership(&m); err != nil {
 		return result, err
 	}
 	groups := table.Distinct(m.Groups)
 	var failed error
 	apply := func(h table.Handle) (known bool, late error) {
 		if len(groups) == 0 { // nothing changes, but who is unknown is still told
-			return s.registry.lookup(h, func(*client) {}), nil
+			return v.registry.lookup(h, func(*client) {}), nil
 		}
 		for part := range slices.Chunk(groups, lockedGroups) {
 			if ctx.Err() != nil {
 				return known, errQuery(ctx)
 			}
 			var err error
-			found := s.registry.lookup(h, func(c *client) {
+			found := v.registry.lookup(h, func(c *client) {
 				var n int
 				n, err = change(h, c, part)
 				result.Changed += n
@@ -156,7 +156,7 @@ func (s *Server) changeMembership(ctx context.Context, m gateway.Membership, cha
 		return known, nil
 	}
 	for _, id := range table.Distinct(m.ClientIDs) {
-		known, late := apply(s.ids.Parse(id))
+		known, late := apply(v.ids.Parse(id))
 		if late != nil {
 			return result, late
 		}
@@ -165,7 +165,7 @@ func (s *Server) changeMembership(ctx context.Context, m gateway.Membership, cha
 		}
 	}
 	for _, u := range table.Distinct(m.UIDs) {
-		for h := range s.registry.uids.Snapshot(u).All() {
+		for h := range v.registry.uids.Snapshot(u).All() {
 			if _, late := apply(h); late != nil {
 				return result, late
 			}
@@ -182,15 +182,15 @@ func (most nameLimit) checkMembership(m *gateway.Membership) error {
 }
 
 // Ungroup implements Gateway.
-func (s *Server) Ungroup(ctx context.Context, groups []string) (int, error) {
-	if err := s.names.checkAll("group", groups); err != nil {
+func (v *Verbs) Ungroup(ctx context.Context, groups []string) (int, error) {
+	if err := v.names.checkAll("group", groups); err != nil {
 		return 0, err
 	}
 	changed := 0
 	for _, g := range table.Distinct(groups) {
-		for h := range until(ctx, s.registry.groups.Snapshot(g)) {
-			s.registry.lookup(h, func(c *client) {
-				if s.registry.leave(h, c, g) {
+		for h := range until(ctx, v.registry.groups.Snapshot(g)) {
+			v.registry.lookup(h, func(c *client) {
+				if v.registry.leave(h, c, g) {
 					changed++
 				}
 			})

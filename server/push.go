@@ -18,30 +18,30 @@ var (
 const snapshotLeast = 64
 
 // Push implements Gateway.
-func (s *Server) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, error) {
-	if s.stopped.Load() {
+func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, error) {
+	if v.stopped.Load() {
 		return gateway.PushResult{}, errStopping
 	}
-	if err := s.names.checkTargets(&p.To); err != nil {
+	if err := v.names.checkTargets(&p.To); err != nil {
 		return gateway.PushResult{}, err
 	}
 	m := gateway.Message{Payload: p.Payload, Binary: p.Binary}
 	if err := checkMessage(&m); err != nil {
 		return gateway.PushResult{}, err
 	}
-	if err := s.names.checkAll("uid", p.ExcludeUIDs); err != nil {
+	if err := v.names.checkAll("uid", p.ExcludeUIDs); err != nil {
 		return gateway.PushResult{}, err
 	}
 	var wait *frames.Wait
 	if p.Wait {
 		wait = frames.NewWait()
 	}
-	matched, err := s.fanOut(ctx, &p, &m, wait)
-	if s.noted(err) != nil {
+	matched, err := v.fanOut(ctx, &p, &m, wait)
+	if v.noted(err) != nil {
 		return gateway.PushResult{}, err
 	}
 	if matched == 0 {
-		s.unmatched.Add(1)
+		v.unmatched.Add(1)
 	}
 	if wait == nil {
 		return gateway.PushResult{Matched: matched, Queued: matched}, nil
@@ -50,7 +50,7 @@ func (s *Server) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, 
 	select {
 	case <-wait.Ended():
 	case <-ctx.Done():
-	case <-s.whenEnded():
+	case <-v.whenEnded():
 	}
 	written, dropped := wait.Counts()
 	r := gateway.PushResult{Matched: matched, Written: written, Dropped: dropped}
@@ -59,19 +59,19 @@ func (s *Server) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, 
 }
 
 // Send implements GatewayWorker.
-func (s *Server) Send(ctx context.Context, to gateway.Targets, m gateway.Message) error {
-	if s.stopped.Load() {
+func (v *Verbs) Send(ctx context.Context, to gateway.Targets, m gateway.Message) error {
+	if v.stopped.Load() {
 		return errStopping
 	}
-	if err := s.names.checkTargets(&to); err != nil {
+	if err := v.names.checkTargets(&to); err != nil {
 		return err
 	}
 	if err := checkMessage(&m); err != nil {
 		return err
 	}
-	matched, err := s.sendTo(ctx, &to, nil, delivery{message: m, later: true})
-	if s.noted(err) == nil && matched == 0 {
-		s.unmatched.Add(1)
+	matched, err := v.sendTo(ctx, &to, nil, delivery{message: m, later: true})
+	if v.noted(err) == nil && matched == 0 {
+		v.unmatched.Add(1)
 	}
 	return err
 }
@@ -84,55 +84,55 @@ func checkMessage(m *gateway.Message) error {
 }
 
 // noted counts a push by how it ended.
-func (s *Server) noted(err error) error {
+func (v *Verbs) noted(err error) error {
 	switch err {
 	case nil:
-		s.pushes.Add(1)
+		v.pushes.Add(1)
 	case errBusy:
-		s.refused.Add(1)
+		v.refused.Add(1)
 	}
 	return err
 }
 
 // fanOut posts the push to the loops of its targets, to all of them or, with
 // an error, to none.
-func (s *Server) fanOut(ctx context.Context, p *gateway.Push, m *gateway.Message, wait *frames.Wait) (matched int, err error) {
+func (v *Verbs) fanOut(ctx context.Context, p *gateway.Push, m *gateway.Message, wait *frames.Wait) (matched int, err error) {
 	var exclude []table.Handle
 	if len(p.ExcludeClientIDs)+len(p.ExcludeUIDs) > 0 {
-		if exclude, err = s.handles(ctx, p.ExcludeClientIDs, p.ExcludeUIDs, nil); err != nil {
+		if exclude, err = v.handles(ctx, p.ExcludeClientIDs, p.ExcludeUIDs, nil); err != nil {
 			return 0, err
 		}
 	}
-	return s.sendTo(ctx, &p.To, exclude, delivery{message: *m, wait: wait})
+	return v.sendTo(ctx, &p.To, exclude, delivery{message: *m, wait: wait})
 }
 
-func (s *Server) sendTo(ctx context.Context, to *gateway.Targets, exclude []table.Handle, d delivery) (matched int, err error) {
+func (v *Verbs) sendTo(ctx context.Context, to *gateway.Targets, exclude []table.Handle, d delivery) (matched int, err error) {
 	if to.All {
-		return s.pushAll(d, exclude)
+		return v.pushAll(d, exclude)
 	}
-	if members, ok := s.singleName(to); ok {
+	if members, ok := v.singleName(to); ok {
 		if members.Len() >= snapshotLeast {
-			return s.pushMembers(d, members, exclude)
+			return v.pushMembers(d, members, exclude)
 		}
 		if members.Len() == 0 {
 			return 0, nil
 		}
 	}
-	list, err := s.handles(ctx, to.ClientIDs, to.UIDs, to.Groups)
+	list, err := v.handles(ctx, to.ClientIDs, to.UIDs, to.Groups)
 	if err != nil {
 		return 0, err
 	}
-	return s.pushList(d, table.Without(list, exclude))
+	return v.pushList(d, table.Without(list, exclude))
 }
 
 // singleName returns the members if t is nothing but one uid or one group.
-func (s *Server) singleName(t *gateway.Targets) (table.Snapshot, bool) {
+func (v *Verbs) singleName(t *gateway.Targets) (table.Snapshot, bool) {
 	switch {
 	case len(t.ClientIDs) > 0 || len(t.UIDs)+len(t.Groups) != 1:
 		return table.Snapshot{}, false
 	case len(t.UIDs) == 1:
-		return s.registry.uids.Snapshot(t.UIDs[0]), true
+		return v.registry.uids.Snapshot(t.UIDs[0]), true
 	default:
-		return s.registry.groups.Snapshot(t.Groups[0]), true
+		return v.registry.groups.Snapshot(t.Groups[0]), true
 	}
 }

@@ -14,34 +14,34 @@ import (
 )
 
 // Online implements Gateway.
-func (s *Server) Online(_ context.Context, q gateway.Online) (gateway.OnlineResult, error) {
-	if err := s.names.checkAll("uid", q.UIDs); err != nil {
+func (v *Verbs) Online(_ context.Context, q gateway.Online) (gateway.OnlineResult, error) {
+	if err := v.names.checkAll("uid", q.UIDs); err != nil {
 		return gateway.OnlineResult{}, err
 	}
 	r := gateway.OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
 	for i, id := range q.ClientIDs {
-		r.Clients[i] = s.registry.online(s.ids.Parse(id))
+		r.Clients[i] = v.registry.online(v.ids.Parse(id))
 	}
 	for i, u := range q.UIDs {
-		r.UIDs[i] = s.registry.uids.Count(u)
+		r.UIDs[i] = v.registry.uids.Count(u)
 	}
 	return r, nil
 }
 
 // Counts implements Gateway.
-func (s *Server) Counts(_ context.Context, q gateway.Counts) (gateway.CountsResult, error) {
-	if err := s.names.checkAll("group", q.Groups); err != nil {
+func (v *Verbs) Counts(_ context.Context, q gateway.Counts) (gateway.CountsResult, error) {
+	if err := v.names.checkAll("group", q.Groups); err != nil {
 		return gateway.CountsResult{}, err
 	}
-	if err := s.names.checkAll("uid", q.UIDs); err != nil {
+	if err := v.names.checkAll("uid", q.UIDs); err != nil {
 		return gateway.CountsResult{}, err
 	}
 	r := gateway.CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
 	for i, g := range q.Groups {
-		r.Groups[i] = s.registry.groups.Count(g)
+		r.Groups[i] = v.registry.groups.Count(g)
 	}
 	for i, u := range q.UIDs {
-		r.UIDs[i] = s.registry.uids.Count(u)
+		r.UIDs[i] = v.registry.uids.Count(u)
 	}
 	return r, nil
 }
@@ -71,13 +71,13 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 }
 
 // Client implements Gateway.
-func (s *Server) Client(ctx context.Context, clientID string) (gateway.ClientInfo, error) {
-	h := s.ids.Parse(clientID)
-	info, ok := s.info(h)
+func (v *Verbs) Client(ctx context.Context, clientID string) (gateway.ClientInfo, error) {
+	h := v.ids.Parse(clientID)
+	info, ok := v.info(h)
 	if !ok {
 		return gateway.ClientInfo{}, unknownClient(clientID)
 	}
-	waiting, err := s.waitingFor(ctx, h)
+	waiting, err := v.waitingFor(ctx, h)
 	if err != nil {
 		return gateway.ClientInfo{}, errQuery(ctx)
 	}
@@ -86,9 +86,9 @@ func (s *Server) Client(ctx context.Context, clientID string) (gateway.ClientInf
 }
 
 // info returns what the registry knows of a client.
-func (s *Server) info(h table.Handle) (info gateway.ClientInfo, ok bool) {
+func (v *Verbs) info(h table.Handle) (info gateway.ClientInfo, ok bool) {
 	var connection uint32
-	ok = s.registry.lookup(h, func(c *client) {
+	ok = v.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
 			info.UID = c.uid.Name()
 		}
@@ -102,7 +102,7 @@ func (s *Server) info(h table.Handle) (info gateway.ClientInfo, ok bool) {
 		info.RemoteAddr = addr.String()
 		info.ConnectedAt = time.UnixMilli(c.connectedAt)
 	})
-	info.ClientID = s.ids.Of(h, connection)
+	info.ClientID = v.ids.Of(h, connection)
 	return info, ok
 }
 

@@ -16,8 +16,8 @@ type seat struct {
 }
 
 // Members implements GatewayWorker.
-func (s *Server) Members(ctx context.Context, q gateway.Members) ([]string, error) {
-	seats, err := s.seats(ctx, gateway.Each{UID: q.UID, Group: q.Group})
+func (v *Verbs) Members(ctx context.Context, q gateway.Members) ([]string, error) {
+	seats, err := v.seats(ctx, gateway.Each{UID: q.UID, Group: q.Group})
 	if err != nil {
 		return nil, err
 	}
@@ -26,16 +26,16 @@ func (s *Server) Members(ctx context.Context, q gateway.Members) ([]string, erro
 		if i%idStride == idStride-1 && ctx.Err() != nil {
 			return nil, errQuery(ctx)
 		}
-		s.registry.lookup(seat.handle, func(c *client) {
-			ids = append(ids, s.ids.Of(seat.handle, c.connection))
+		v.registry.lookup(seat.handle, func(c *client) {
+			ids = append(ids, v.ids.Of(seat.handle, c.connection))
 		})
 	}
 	return ids, nil
 }
 
 // Each implements GatewayWorker.
-func (s *Server) Each(ctx context.Context, q gateway.Each, do func(gateway.ClientState) bool) error {
-	seats, err := s.seats(ctx, q)
+func (v *Verbs) Each(ctx context.Context, q gateway.Each, do func(gateway.ClientState) bool) error {
+	seats, err := v.seats(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -44,8 +44,8 @@ func (s *Server) Each(ctx context.Context, q gateway.Each, do func(gateway.Clien
 			return errQuery(ctx)
 		}
 		var st gateway.ClientState
-		found := s.registry.lookup(seat.handle, func(c *client) {
-			st.ClientID = s.ids.Of(seat.handle, c.connection)
+		found := v.registry.lookup(seat.handle, func(c *client) {
+			st.ClientID = v.ids.Of(seat.handle, c.connection)
 			if c.uid != nil {
 				st.UID = c.uid.Name()
 			}
@@ -65,8 +65,8 @@ func (s *Server) Each(ctx context.Context, q gateway.Each, do func(gateway.Clien
 }
 
 // GroupNames implements GatewayWorker.
-func (s *Server) GroupNames(ctx context.Context) ([]string, error) {
-	names := s.registry.groups.Names(func() bool { return ctx.Err() == nil })
+func (v *Verbs) GroupNames(ctx context.Context) ([]string, error) {
+	names := v.registry.groups.Names(func() bool { return ctx.Err() == nil })
 	if ctx.Err() != nil {
 		return nil, errQuery(ctx)
 	}
@@ -74,28 +74,28 @@ func (s *Server) GroupNames(ctx context.Context) ([]string, error) {
 }
 
 // seats returns the clients q means, in their order.
-func (s *Server) seats(ctx context.Context, q gateway.Each) (seats []seat, err error) {
+func (v *Verbs) seats(ctx context.Context, q gateway.Each) (seats []seat, err error) {
 	var members table.Snapshot
 	switch {
 	case q.ClientID != "":
-		return []seat{{handle: s.ids.Parse(q.ClientID)}}, nil
+		return []seat{{handle: v.ids.Parse(q.ClientID)}}, nil
 	case q.UID != "":
-		if err := s.names.check("uid", q.UID); err != nil {
+		if err := v.names.check("uid", q.UID); err != nil {
 			return nil, err
 		}
-		members = s.registry.uids.Snapshot(q.UID)
+		members = v.registry.uids.Snapshot(q.UID)
 	case q.Group != "":
-		if err := s.names.check("group", q.Group); err != nil {
+		if err := v.names.check("group", q.Group); err != nil {
 			return nil, err
 		}
-		members = s.registry.groups.Snapshot(q.Group)
+		members = v.registry.groups.Snapshot(q.Group)
 	default:
-		for h := range s.after(0) {
+		for h := range v.after(0) {
 			if seats = append(seats, seat{handle: h}); len(seats)%seatStride == 0 && ctx.Err() != nil {
 				return nil, errQuery(ctx)
 			}
 		}
-		return s.sortByConnection(ctx, seats)
+		return v.sortByConnection(ctx, seats)
 	}
 	for h := range until(ctx, members) {
 		seats = append(seats, seat{handle: h})
@@ -104,7 +104,7 @@ func (s *Server) seats(ctx context.Context, q gateway.Each) (seats []seat, err e
 		return nil, errQuery(ctx)
 	}
 	if len(seats) > table.OrderedLen {
-		return s.sortByConnection(ctx, seats)
+		return v.sortByConnection(ctx, seats)
 	}
 	return seats, nil
 }
@@ -117,13 +117,13 @@ const seatStride = 1024
 
 // sortByConnection sorts clients by when they connected: exactly where
 // connection ids are given, which know their order, else to the millisecond.
-func (s *Server) sortByConnection(ctx context.Context, seats []seat) ([]seat, error) {
-	peers := s.ids.Peers
+func (v *Verbs) sortByConnection(ctx context.Context, seats []seat) ([]seat, error) {
+	peers := v.ids.Peers
 	for i := range seats {
 		if i%idStride == idStride-1 && ctx.Err() != nil {
 			return nil, errQuery(ctx)
 		}
-		s.registry.lookup(seats[i].handle, func(c *client) {
+		v.registry.lookup(seats[i].handle, func(c *client) {
 			seats[i].place = uint64(c.connectedAt)
 			if peers != nil {
 				seats[i].place = uint64(c.connection)

@@ -11,7 +11,7 @@ import (
 
 // series implements Series.
 type series struct {
-	server  *Server
+	verbs   *Verbs
 	message gateway.Message
 	exclude []table.Handle
 	set     frames.Set
@@ -20,56 +20,56 @@ type series struct {
 }
 
 // BeginSeries implements GatewayWorker.
-func (s *Server) BeginSeries(ctx context.Context, m gateway.Message, excludeClientIDs []string) (gateway.Series, error) {
+func (v *Verbs) BeginSeries(ctx context.Context, m gateway.Message, excludeClientIDs []string) (gateway.Series, error) {
 	if err := checkMessage(&m); err != nil {
 		return nil, err
 	}
-	exclude, err := s.handles(ctx, excludeClientIDs, nil, nil)
+	exclude, err := v.handles(ctx, excludeClientIDs, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &series{server: s, message: m, exclude: exclude, set: s.forms(len(m.Payload), nil)}, nil
+	return &series{verbs: v, message: m, exclude: exclude, set: v.forms(len(m.Payload), nil)}, nil
 }
 
 // Send implements Series.
 func (r *series) Send(ctx context.Context, to gateway.Targets) error {
-	s := r.server
-	if s.stopped.Load() {
+	v := r.verbs
+	if v.stopped.Load() {
 		return errStopping
 	}
-	if err := s.names.checkTargets(&to); err != nil {
+	if err := v.names.checkTargets(&to); err != nil {
 		return err
 	}
 	err := r.send(&to)
 	if err == errBusy || !r.counted { // a series counts once
 		r.counted = r.counted || err == nil
-		_ = s.noted(err)
+		_ = v.noted(err)
 	}
 	return err
 }
 
 // send posts one push of the series, in whole or, if it fails, not at all.
 func (r *series) send(to *gateway.Targets) error {
-	s := r.server
+	v := r.verbs
 	if to.All {
-		_, err := s.pushAll(delivery{message: r.message}, r.exclude)
+		_, err := v.pushAll(delivery{message: r.message}, r.exclude)
 		return err
 	}
 	var list []table.Handle
 	for _, id := range to.ClientIDs {
-		if h := s.ids.Parse(id); s.registry.online(h) {
+		if h := v.ids.Parse(id); v.registry.online(h) {
 			list = append(list, h)
 		}
 	}
-	list, many := collect(s.registry.uids, to.UIDs, list, nil)
-	list, many = collect(s.registry.groups, to.Groups, list, many)
+	list, many := collect(v.registry.uids, to.UIDs, list, nil)
+	list, many = collect(v.registry.groups, to.Groups, list, many)
 	list = table.Without(list, r.exclude)
 	slices.Sort(list) // by loop
 	if len(list)+len(many) == 0 {
 		return nil
 	}
 	var err error
-	r.frame, err = s.pushSeries(delivery{message: r.message}, r.frame, r.set, list, many, r.exclude)
+	r.frame, err = v.pushSeries(delivery{message: r.message}, r.frame, r.set, list, many, r.exclude)
 	return err
 }
 

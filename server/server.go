@@ -27,7 +27,7 @@ var _ interface {
 // Server is one gateway process: listeners, event loops and the registry.
 // It implements gateway.Gateway and gateway.GatewayWorker.
 type Server struct {
-	*Loops
+	Verbs
 
 	// Static after New.
 	config    Config
@@ -35,25 +35,19 @@ type Server struct {
 	sys       *kernel.Calls
 	began     time.Time
 	ids       *clientid.IDs
-	names     nameLimit
 	limits    openfiles.Limits
 	listeners []*listener // by index of Config.Listen
 	certs     *transport.Certificates
 	tlsPool   *transport.Handshakes // nil without a wss listener
 	admission *admission.Control
 
-	probe     atomic.Pointer[func() bool] // SetProbe
-	sessions  [sessionLocks]sync.Mutex    // by slot: of changes of JSON sessions
-	delayed   atomic.Uint64               // times that the acceptor waited for Policy.HandshakeRate
-	maxConns  atomic.Int64
-	accepted  atomic.Uint64
-	pushes    atomic.Uint64
-	unmatched atomic.Uint64 // pushes for nobody
-	refused   atomic.Uint64 // pushes answered CodeBusy
+	probe    atomic.Pointer[func() bool] // SetProbe
+	delayed  atomic.Uint64               // times that the acceptor waited for Policy.HandshakeRate
+	maxConns atomic.Int64
+	accepted atomic.Uint64
 
 	running  atomic.Bool // Run serves
 	stopping atomic.Bool // Shutdown or Stop was called
-	stopped  atomic.Bool // Stop was called, or Shutdown is done with the clients
 	stop     sync.Once
 }
 

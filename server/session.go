@@ -14,19 +14,19 @@ import (
 const sessionLocks = 16
 
 // PutSession implements Gateway.
-func (s *Server) PutSession(_ context.Context, clientID string, session json.RawMessage) (json.RawMessage, error) {
-	return s.changeSession(clientID, func([]byte) ([]byte, error) { return session, nil })
+func (v *Verbs) PutSession(_ context.Context, clientID string, session json.RawMessage) (json.RawMessage, error) {
+	return v.changeSession(clientID, func([]byte) ([]byte, error) { return session, nil })
 }
 
 // PatchSession implements Gateway.
-func (s *Server) PatchSession(_ context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error) {
+func (v *Verbs) PatchSession(_ context.Context, clientID string, patch json.RawMessage) (json.RawMessage, error) {
 	if len(patch) > gateway.MaxPatchLen {
 		return nil, &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the patch has %d bytes; at most %d are allowed", len(patch), gateway.MaxPatchLen)}
 	}
 	if err := checkObject(patch); err != nil {
 		return nil, err
 	}
-	return s.changeSession(clientID, func(old []byte) ([]byte, error) {
+	return v.changeSession(clientID, func(old []byte) ([]byte, error) {
 		merged, err := mergepatch.Apply(old, patch)
 		if err != nil {
 			return nil, &gateway.Error{Code: gateway.CodeInvalidSession, Detail: "the session cannot be patched: " + err.Error()}
@@ -38,13 +38,13 @@ func (s *Server) PatchSession(_ context.Context, clientID string, patch json.Raw
 // changeSession stores what change makes of the old session, "{}" if there was
 // none. Two changes of one client's session follow each other: they have a lock
 // of their own, since the client's is one that loops wait for.
-func (s *Server) changeSession(clientID string, change func(old []byte) ([]byte, error)) (json.RawMessage, error) {
-	h := s.ids.Parse(clientID)
-	mu := &s.sessions[h.Slot()%sessionLocks]
+func (v *Verbs) changeSession(clientID string, change func(old []byte) ([]byte, error)) (json.RawMessage, error) {
+	h := v.ids.Parse(clientID)
+	mu := &v.sessions[h.Slot()%sessionLocks]
 	mu.Lock()
 	defer mu.Unlock()
 	old := "{}"
-	if !s.registry.lookup(h, func(c *client) {
+	if !v.registry.lookup(h, func(c *client) {
 		if c.session != nil && c.session.json != "" {
 			old = c.session.json
 		}
@@ -60,7 +60,7 @@ func (s *Server) changeSession(clientID string, change func(old []byte) ([]byte,
 		return nil, err
 	}
 	text := string(stored)
-	if !s.registry.lookup(h, func(c *client) { c.keep().json = text }) {
+	if !v.registry.lookup(h, func(c *client) { c.keep().json = text }) {
 		return nil, unknownClient(clientID)
 	}
 	return stored, nil
@@ -90,8 +90,8 @@ func checkObject(b []byte) error {
 }
 
 // SessionBytes implements GatewayWorker.
-func (s *Server) SessionBytes(_ context.Context, clientID string) (stored string, online bool, err error) {
-	online = s.registry.lookup(s.ids.Parse(clientID), func(c *client) {
+func (v *Verbs) SessionBytes(_ context.Context, clientID string) (stored string, online bool, err error) {
+	online = v.registry.lookup(v.ids.Parse(clientID), func(c *client) {
 		if c.session != nil {
 			stored = c.session.bytes
 		}
@@ -100,12 +100,12 @@ func (s *Server) SessionBytes(_ context.Context, clientID string) (stored string
 }
 
 // PutSessionBytes implements GatewayWorker.
-func (s *Server) PutSessionBytes(_ context.Context, clientID string, stored []byte) error {
+func (v *Verbs) PutSessionBytes(_ context.Context, clientID string, stored []byte) error {
 	if len(stored) > gateway.MaxSessionBytes {
 		return &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes; at most %d are allowed", len(stored), gateway.MaxSessionBytes)}
 	}
 	text := string(stored)
-	found := s.registry.lookup(s.ids.Parse(clientID), func(c *client) {
+	found := v.registry.lookup(v.ids.Parse(clientID), func(c *client) {
 		switch {
 		case text != "":
 			c.keep().bytes = text

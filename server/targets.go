@@ -41,19 +41,19 @@ func (most nameLimit) check(what, name string) error {
 
 // handles returns the clients that are registered now for targets other than
 // all, sorted, each once. With an error, for want of time, it returns none.
-func (s *Server) handles(ctx context.Context, clientIDs, uids, groups []string) ([]table.Handle, error) {
+func (v *Verbs) handles(ctx context.Context, clientIDs, uids, groups []string) ([]table.Handle, error) {
 	var list []table.Handle
 	for i, id := range clientIDs {
 		if i%idStride == idStride-1 && ctx.Err() != nil {
 			return nil, errQuery(ctx)
 		}
-		if h := s.ids.Parse(id); s.registry.online(h) {
+		if h := v.ids.Parse(id); v.registry.online(h) {
 			list = append(list, h)
 		}
 	}
-	list, err := s.appendMembers(ctx, list, s.registry.uids, uids)
+	list, err := v.appendMembers(ctx, list, v.registry.uids, uids)
 	if err == nil {
-		list, err = s.appendMembers(ctx, list, s.registry.groups, groups)
+		list, err = v.appendMembers(ctx, list, v.registry.groups, groups)
 	}
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ const sortLeast = 8192
 // appendMembers appends the members of names. A caller may give thousands of
 // names that have mostly the same members, or give one again and again: a list
 // that exceeds twice what there are clients is sorted, and each is kept once.
-func (s *Server) appendMembers(ctx context.Context, list []table.Handle, t *table.Table, names []string) ([]table.Handle, error) {
+func (v *Verbs) appendMembers(ctx context.Context, list []table.Handle, t *table.Table, names []string) ([]table.Handle, error) {
 	most, once := sortLeast, false
 	for i := 0; i < len(names); i++ {
 		members := t.Snapshot(names[i])
@@ -81,7 +81,7 @@ func (s *Server) appendMembers(ctx context.Context, list []table.Handle, t *tabl
 			if !once {
 				names, i, once = table.Distinct(names[i:]), 0, true
 			}
-			if most = max(most, 2*s.connected()); len(list)+members.Len() > most {
+			if most = max(most, 2*v.connected()); len(list)+members.Len() > most {
 				list = table.Sorted(list)
 				most = max(most, 2*len(list)) // some may be gone by now
 			}
