@@ -101,6 +101,8 @@ const (
 	HandshakeTokenBusy                            // 503, too many tokens wait to be checked
 	HandshakeStopping                             // 503, the gateway shuts down
 	HandshakeNoWorker                             // 503, no worker to serve the client
+	HandshakeHookRefused                          // the backend's own status; see AppendRefusalOf
+	HandshakeHookFailed                           // 503, the backend that decides did not answer
 
 	NumHandshakeResults = int(iota) // the number of results
 )
@@ -172,6 +174,9 @@ var handshakeTable = [NumHandshakeResults]struct {
 	HandshakeStopping: {"stopping", 503, "Service Unavailable", "the gateway is shutting down, connect again\n",
 		"Retry-After: 1\r\n"},
 	HandshakeNoWorker: {"no_worker", 503, "Service Unavailable", "no worker is attached, try later\n",
+		tryLater},
+	HandshakeHookRefused: {"hook_refused", 403, "Forbidden", "the application has refused the connection\n", ""},
+	HandshakeHookFailed: {"hook_failed", 503, "Service Unavailable", "the application did not answer, try later\n",
 		tryLater},
 }
 

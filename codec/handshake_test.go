@@ -110,7 +110,7 @@ func TestHandshakeResults(t *testing.T) {
 		{"request_line", 400}, {"target", 400}, {"http_version", 400}, {"header", 400}, {"host", 400}, {"body", 400}, {"repeated", 400},
 		{"no_upgrade", 400}, {"connection", 400}, {"no_key", 400}, {"bad_key", 400}, {"extensions", 400},
 		{"token_missing", 401}, {"token_invalid", 401}, {"token_expired", 401}, {"token_early", 401},
-		{"token_audience", 401}, {"token_issuer", 401}, {"token_claims", 401}, {"token_busy", 503}, {"stopping", 503}, {"no_worker", 503}, {"unknown", 0},
+		{"token_audience", 401}, {"token_issuer", 401}, {"token_claims", 401}, {"token_busy", 503}, {"stopping", 503}, {"no_worker", 503}, {"hook_refused", 403}, {"hook_failed", 503}, {"unknown", 0},
 	}
 	if len(want) != NumHandshakeResults+1 {
 		t.Fatalf("%d results", NumHandshakeResults)

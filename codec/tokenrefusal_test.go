@@ -14,3 +14,14 @@ func TestAppendRefusalSaying(t *testing.T) {
 		}
 	}
 }
+
+func TestAppendRefusalOf(t *testing.T) {
+	const want = "xHTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+	if got := AppendRefusalOf([]byte("x"), 401, "application/json", []byte("{}")); string(got) != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	const plain = "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n\r\n"
+	if got := AppendRefusalOf(nil, 403, "", nil); string(got) != plain {
+		t.Errorf("%q, want %q", got, plain)
+	}
+}

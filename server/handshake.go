@@ -98,10 +98,10 @@ func (e *entrance) upgrade(slot uint32, c *conn, head, rest []byte) {
 	}
 	c.form = frames.Agreed(agreed)
 	if rules := e.loop.srv.admission.Rules(); rules.Inspects() {
-		e.inspect(slot, c, rules, request{head, rest, answer})
+		e.inspect(slot, c, rules, request{head: head, rest: rest, answer: answer})
 		return
 	}
-	e.welcome(slot, c, request{head, rest, answer}, nil)
+	e.welcome(slot, c, request{head: head, rest: rest, answer: answer}, nil)
 }
 
 // request is a good request and what belongs to it.
@@ -109,6 +109,10 @@ type request struct {
 	head   []byte
 	rest   []byte // what came behind it
 	answer []byte // the 101
+	// asked tells that Config.Hook was asked about it. session is what it answered, ""
+	// for none.
+	asked   bool
+	session string
 }
 
 // welcome makes a connection a client, now or later. id is what its token says,
@@ -116,6 +120,9 @@ type request struct {
 func (e *entrance) welcome(slot uint32, c *conn, r request, id *token.Identity) {
 	if e.loop.drain.active() {
 		e.refuse(slot, c, codec.HandshakeStopping)
+		return
+	}
+	if e.hooked(slot, c, r, id) {
 		return
 	}
 	if e.loop.waiting.admitted(slot, c, r, id) {
@@ -128,6 +135,9 @@ func (e *entrance) letIn(slot uint32, c *conn, r request, id *token.Identity) {
 	connection := e.enlist(slot, c)
 	if id != nil {
 		e.identify(slot, c, id)
+	}
+	if r.session != "" {
+		e.beginSession(slot, c, r.session)
 	}
 	e.loop.clock.nextDeadline(slot, c)
 	e.loop.messages.opened(slot, c, r.head)

@@ -62,6 +62,7 @@ type LoopsConfig struct {
 	Heartbeat heartbeat.Settings
 	Events    gateway.Events
 	Watchers  []gateway.Watcher
+	Hook      gateway.ConnectHook
 	// Plain are the forms of listeners without handshakes: each push is made in them.
 	Plain frames.Set
 	// Files is the highest number that a descriptor can have.

@@ -88,7 +88,7 @@ func (q *waitingRoom) admitted(slot uint32, c *conn, r request, id *token.Identi
 		q.loop.entrance.refuse(slot, c, codec.HandshakeNoWorker)
 		return false
 	}
-	w.request = request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer)}
+	w.request = request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer), session: r.session}
 	c.state = connVerifying
 	q.loop.reader.partial(c).waiting = w
 	q.loop.count.waiters.Add(1)

@@ -28,6 +28,10 @@ type eventsSettings struct {
 	EventsQuota        size     `default:"0B" unit:"bytes" auto:"1GiB with events-dir, 64MiB without" help:"Size of the queue, at least 1MiB; when it is full, the oldest events are dropped and one event says how many. 0 means 1GiB with events-dir and 64MiB without."`
 	EventsKeep         duration `default:"1h" unit:"duration" help:"How long events that every URL was told of can still be fetched and replayed, within the quota."`
 	EventsOfflineAfter duration `default:"3s" unit:"duration" help:"How long a uid must have no client before uid.offline is told."`
+	ConnectUrl         string   `default:"" unit:"URL" help:"URL that is asked before a client is accepted; its answer may bind the client, join it to groups, set its session or refuse it. Default: none."`
+	ConnectTimeout     duration `default:"3s" unit:"duration" help:"Time allowed for an answer of connect-url; a client waits at most twice as long."`
+	ConnectRequests    int      `default:"64" unit:"requests" help:"Maximum number of concurrent requests to connect-url, 1 to 1024; up to 4096 more clients wait."`
+	ConnectFail        string   `default:"closed" unit:"open or closed" help:"What happens to a client when connect-url does not answer: open accepts it, closed refuses it with 503."`
 	EventsFull         string   `default:"hold" unit:"hold or close" help:"What on-message=forward does with a client when the queue is full: hold stops reading from it, close closes it with 1013."`
 }
 
@@ -83,7 +87,7 @@ func (s *settings) eventsOff() error {
 		name string
 		set  bool
 	}{
-		{"events-secret", len(s.EventsSecret) > 0},
+		{"events-secret", len(s.EventsSecret) > 0 && s.ConnectUrl == ""},
 		{"events-batch", s.EventsBatch != def.Batch},
 		{"events-linger", time.Duration(s.EventsLinger) != def.Linger},
 		{"events-timeout", time.Duration(s.EventsTimeout) != def.Timeout},
@@ -101,6 +105,47 @@ func (s *settings) eventsOff() error {
 	if s.OnMessage == string(server.OnMessageForward) {
 		return setting.Errorf("on-message", "forward needs somebody to forward to; set events-url or events-dir")
 	}
+	return nil
+}
+
+// hook reads the settings of the connect hook into e. An error is a *setting.Error.
+func (s *settings) hook(e *effective) error {
+	if s.ConnectUrl == "" {
+		for _, u := range []struct {
+			name string
+			set  bool
+		}{
+			{"connect-timeout", time.Duration(s.ConnectTimeout) != 3*time.Second},
+			{"connect-requests", s.ConnectRequests != 64},
+			{"connect-fail", s.ConnectFail != "closed"},
+		} {
+			if u.set {
+				return setting.Errorf(u.name, "has no effect without connect-url")
+			}
+		}
+		return nil
+	}
+	if s.ConnectFail != "open" && s.ConnectFail != "closed" {
+		return setting.Errorf("connect-fail", "%q is neither open nor closed", s.ConnectFail)
+	}
+	for _, l := range trimmed(s.Listen) {
+		if scheme, _, _ := strings.Cut(l, "://"); scheme == "text" || scheme == "frame" || scheme == "tcp" {
+			return setting.Errorf("connect-url", "cannot be asked about clients of %s:// listeners, which send no request", scheme)
+		}
+	}
+	secrets, err := s.eventsSecrets(e)
+	if err != nil {
+		return setting.Named("events-secret", err)
+	}
+	h, err := events.NewHook(events.HookConfig{
+		URL: s.ConnectUrl, Secrets: secrets, Timeout: time.Duration(s.ConnectTimeout), Requests: s.ConnectRequests,
+		FailOpen: s.ConnectFail == "open", Log: e.logger,
+	})
+	if err != nil {
+		return err
+	}
+	e.server.Hook = h
+	e.collectors = append(e.collectors, h)
 	return nil
 }
 

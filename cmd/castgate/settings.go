@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"castgate/server"
 	"castgate/server/control"
@@ -110,6 +111,7 @@ type effective struct {
 	control       control.Config
 	gatewayworker gatewayworker.Config
 	events        *events.Config // nil if there are none
+	collectors    []prometheus.Collector
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger
 	auditLog      string
@@ -199,6 +201,9 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 	if err := s.events(e); err != nil {
 		return nil, err
 	}
+	if err := s.hook(e); err != nil {
+		return nil, err
+	}
 	if err := e.server.Validate(); err != nil {
 		return nil, err
 	}
@@ -208,7 +213,7 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 		Limits:      control.Limits{MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns, RequestTimeout: time.Duration(s.ControlTimeout)},
 		ReadTimeout: time.Duration(s.ControlReadTimeout), WriteTimeout: time.Duration(s.ControlWriteTimeout),
 		IdleTimeout: time.Duration(s.ControlIdleTimeout),
-		Logger:      e.logger,
+		Logger:      e.logger, Collectors: e.collectors,
 	}
 	if err := e.control.Validate(); err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func (e *Events) Collect(out chan<- prometheus.Metric) {
 		lowest := p.lowest()
 		gauge(descWaiting, float64(e.store.SizeFrom(lowest)), url)
 		gauge(descBehind, e.age(lowest).Seconds(), url)
-		out <- s.count.latency.metric(url)
+		out <- s.count.latency.metric(descLatency, url)
 	}
 }
 
@@ -114,12 +114,12 @@ func (e *Events) age(from uint64) time.Duration {
 	}
 }
 
-func (l *latencies) metric(url string) prometheus.Metric {
+func (l *latencies) metric(d *prometheus.Desc, labels ...string) prometheus.Metric {
 	buckets, n := map[float64]uint64{}, uint64(0)
 	for i, bound := range latencyBounds {
 		n += l.buckets[i].Load()
 		buckets[bound] = n
 	}
 	n += l.buckets[len(latencyBounds)].Load()
-	return prometheus.MustNewConstHistogram(descLatency, n, time.Duration(l.nanos.Load()).Seconds(), buckets, url)
+	return prometheus.MustNewConstHistogram(d, n, time.Duration(l.nanos.Load()).Seconds(), buckets, labels...)
 }

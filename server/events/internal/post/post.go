@@ -76,8 +76,10 @@ type Result struct {
 	Outcome    Outcome
 	Status     int           // 0 without an answer
 	RetryAfter time.Duration // 0: the backend has not asked for a pause
-	Body       []byte        // of the answer, where the request wanted it
-	Err        error         // says more for the log, without the query of the URL; nil if Accepted
+	// Body and ContentType are of the answer, where the request wanted it.
+	Body        []byte
+	ContentType string
+	Err         error // says more for the log, without the query of the URL; nil if Accepted
 }
 
 // Request is what is sent.
@@ -123,7 +125,7 @@ func (c *Client) Do(ctx context.Context, r *Request) Result {
 		case len(body) > r.Answer:
 			result.Outcome, result.Err = Refused, fmt.Errorf("the answer has more than %d bytes", r.Answer)
 		}
-		result.Body = body
+		result.Body, result.ContentType = body, answer.Header.Get("Content-Type")
 		return result
 	}
 	late := time.AfterFunc(readTime, cancel)

@@ -1,0 +1,165 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"castgate/server/events/internal/sign"
+	"castgate/server/gateway"
+)
+
+func hookFor(t *testing.T, handler http.HandlerFunc, change func(*HookConfig)) *Hook {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	c := HookConfig{URL: server.URL, Timeout: 10 * time.Second, Requests: 4}
+	if change != nil {
+		change(&c)
+	}
+	h, err := NewHook(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func ask(t *testing.T, h *Hook, q *gateway.ConnectQuery) gateway.ConnectVerdict {
+	t.Helper()
+	done := make(chan gateway.ConnectVerdict, 1)
+	if !h.Ask(q, func(v gateway.ConnectVerdict) { done <- v }) {
+		return h.Busy()
+	}
+	select {
+	case v := <-done:
+		return v
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing is decided after 30 s")
+		panic("")
+	}
+}
+
+const hookHead = "GET /ws?token=t&a=%22 HTTP/1.1\r\nHost: x\r\nCookie: a=1\r\ncookie: b=\"2\"\r\nX-Empty:\r\n\r\n"
+
+// The backend is asked whole, signed, and what it answers is taken.
+func TestHookAsks(t *testing.T) {
+	asked := make(chan string, 1)
+	h := hookFor(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		asked <- string(body)
+		if !strings.HasPrefix(r.Header.Get(sign.HeaderSignature), "v1,") {
+			t.Errorf("signature %q", r.Header.Get(sign.HeaderSignature))
+		}
+		fmt.Fprint(w, `{"uid":"ann","groups":["g"],"session": {"a" : 1},"headers":{"Set-Cookie":"s=1","X-A":"b"},"more":1}`)
+	}, func(c *HookConfig) { c.Secrets = []string{testSecret} })
+	v := ask(t, h, &gateway.ConnectQuery{Head: []byte(hookHead), Remote: netip.MustParseAddrPort("192.0.2.1:7"), UID: "tok", Groups: []string{"t"}})
+	if v.Status != 0 || v.UID != "ann" || len(v.Groups) != 1 || string(v.Session) != `{"a":1}` || v.Headers != "Set-Cookie: s=1\r\nX-A: b\r\n" {
+		t.Errorf("%+v", v)
+	}
+	var q struct {
+		RemoteAddr string `json:"remote_addr"`
+		Path       string
+		Query      string
+		UID        string
+		Groups     []string
+		Headers    map[string]string
+	}
+	text := <-asked
+	if err := json.Unmarshal([]byte(text), &q); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	if q.RemoteAddr != "192.0.2.1:7" || q.Path != "/ws" || q.Query != `token=t&a=%22` || q.UID != "tok" || q.Groups[0] != "t" || q.Headers["cookie"] != `a=1, b="2"` || len(q.Headers) != 3 {
+		t.Errorf("%+v", q)
+	}
+}
+
+// Answers that make no sense decide nothing: the client is let in or not as was
+// set. A refusal is passed on.
+func TestHookAnswers(t *testing.T) {
+	long := strings.Repeat("x", gateway.MaxNameLen+1)
+	groups, _ := json.Marshal(make([]string, 5000))
+	for answer, status := range map[string]int{
+		``: 0, `{}`: 0, `{"uid":null,"groups":null,"session":null}`: 0,
+		`{"uid":"` + long + `"}`: 503, `{"uid":""}`: 503, `{"groups":["` + long + `"]}`: 503, `{"groups":` + string(groups) + `}`: 503,
+		`nonsense`: 503, `[1]`: 503, `{"session":[1]}`: 503, `{"session":{"a":"` + strings.Repeat("s", gateway.MaxSessionLen) + `"}}`: 503,
+		`{"headers":{"Connection":"close"}}`: 503, `{"headers":{"Sec-WebSocket-Accept":"x"}}`: 503, `{"headers":{"a b":"x"}}`: 503,
+		`{"headers":{"A":"x\r\nB: y"}}`: 503, strings.Repeat(" ", mostAnswer+1): 503,
+	} {
+		for _, open := range []bool{false, true} {
+			h := hookFor(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }, func(c *HookConfig) { c.FailOpen = open })
+			want := status
+			if open {
+				want = 0
+			}
+			if v := ask(t, h, &gateway.ConnectQuery{Head: []byte(hookHead)}); v.Status != want || v.UID != "" || v.Headers != "" {
+				t.Errorf("%.60s, open %t: %+v", answer, open, v)
+			}
+		}
+	}
+	for status, want := range map[int]int{401: 401, 403: 403, 302: 503, 404: 503, 410: 503, 500: 503, 429: 503} {
+		h := hookFor(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Location", "/")
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"why":"no"}`)
+		}, nil)
+		v := ask(t, h, &gateway.ConnectQuery{Head: []byte(hookHead)})
+		if v.Status != want || want < 500 && (string(v.Body) != `{"why":"no"}` || v.ContentType != "application/json") {
+			t.Errorf("%d: %+v", status, v)
+		}
+	}
+}
+
+// A storm while the backend says nothing: so many are asked about at once, so many
+// wait, nobody for longer than twice the time-out, and the rest is decided at once.
+func TestHookStorm(t *testing.T) {
+	silent := &silentBackend{}
+	h, err := NewHook(HookConfig{URL: "http://backend/", Timeout: 200 * time.Millisecond, Requests: 4, Transport: silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const storm = 19_000
+	decided := make(chan int, storm)
+	busy := 0
+	for range storm {
+		if !h.Ask(&gateway.ConnectQuery{Head: []byte(hookHead)}, func(v gateway.ConnectVerdict) { decided <- v.Status }) {
+			busy++
+		}
+	}
+	if busy < storm-mostAsked-100 {
+		t.Errorf("%d of %d were decided at once, want about %d", busy, storm, storm-mostAsked)
+	}
+	for range storm - busy {
+		select {
+		case status := <-decided:
+			if status != 503 {
+				t.Fatalf("status %d", status)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("some are not decided after 30 s")
+		}
+	}
+	if most := silent.most.Load(); most != 4 {
+		t.Errorf("%d were asked about at once, want 4", most)
+	}
+}
+
+// silentBackend is asked and never answers.
+type silentBackend struct{ most, now atomic.Int64 }
+
+// RoundTrip implements http.RoundTripper.
+func (s *silentBackend) RoundTrip(r *http.Request) (*http.Response, error) {
+	n := s.now.Add(1)
+	defer s.now.Add(-1)
+	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
+	}
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
