@@ -66,26 +66,36 @@ func TestConnectHook(t *testing.T) {
 	}
 	mu.Unlock()
 	for query, want := range map[string]string{"refuse": "403 no entry for you\n", "fail": "503 the application did not answer, try later [hook_failed]\n"} {
-		req, err := http.NewRequest(http.MethodGet, "http://"+g.Addr+"/?"+query, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
-			req.Header.Set(name, value)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if got := fmt.Sprintf("%d %s", resp.StatusCode, body); got != want {
+		status, body := shaken(t, "http://"+g.Addr+"/?"+query)
+		if got := fmt.Sprintf("%d %s", status, body); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
 	}
 	g.AwaitMetric(`castgate_handshakes_total{result="hook_refused"}`, 1)
 	g.AwaitMetric(`castgate_handshakes_total{result="hook_failed"}`, 1)
 	g.AwaitMetric(`castgate_connect_hook_total{result="accepted"}`, 2)
+}
+
+// shaken returns the answer to a handshake.
+func shaken(t *testing.T, url string) (status int, body []byte) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, body
 }
 
 // TestConnectHookFailsOpen: with nobody there to decide, clients are let in if that
