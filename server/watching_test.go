@@ -202,7 +202,7 @@ func TestForwardedMessages(t *testing.T) {
 		}
 	}
 	for n := 1; n <= 3; n++ {
-		eventually(t, "a message", func() bool { return len(w.life(c.id)) == n+1 })
+		eventually(t, "a message", func() bool { return len(w.life(c.id)) >= n+1 })
 		w.mu.Lock()
 		if n == 2 {
 			w.taking = gateway.Taken
