@@ -158,6 +158,7 @@ var reach = []struct {
 	{"server/events", false, []string{"castgate/server/gateway", "castgate/server/setting", "castgate/server/internal/audit", "castgate/server/events"}},
 	{"server/events/internal", true, []string{"castgate/server/events/internal"}},
 	{"server/control", false, []string{"castgate/server/gateway", "castgate/server/origin", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal", "castgate/server/control"}},
+	{"server/control/access", true, []string{"castgate/server/control/access", "castgate/server/control/internal/wire", "castgate/server/origin", "castgate/server/setting"}},
 	{"server/control/internal/callers", true, []string{"castgate/server/control/internal/callers", "castgate/server/internal"}},
 	{"server/control/internal/statistics", true, []string{"castgate/server/gateway", "castgate/server/control/internal"}},
 	{"server/gatewayworker", false, []string{"castgate/codec/gatewayworker", "castgate/server/gateway", "castgate/server/gatewayworker/internal", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal"}},
@@ -225,7 +226,7 @@ const (
 // larger lists the packages and types that are above the limits still. One that has come
 // within them must be taken out.
 var larger = []string{
-	"cmd/castgate", "loadtest", "server", "server/control",
+	"cmd/castgate", "loadtest", "server",
 	"loadtest.loop", "server/control.call", "server/gatewayworker.innerLoop",
 }
 

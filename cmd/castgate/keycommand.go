@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"castgate/server/control"
+	"castgate/server/control/access"
 )
 
 // keyNewCommand is `castgate key new`.
@@ -17,11 +17,11 @@ type keyNewCommand struct {
 // Run creates a key and prints it, this once, and the line for the file of
 // keys, from which the gateway recognizes the key without knowing it.
 func (c *keyNewCommand) Run(p *process) error {
-	scopes, err := control.ParseScopes(strings.Join(c.Scope, ","))
+	scopes, err := access.ParseScopes(strings.Join(c.Scope, ","))
 	if err != nil {
 		return failf(exitUsage, "--scope: %w", err)
 	}
-	key, secret, err := control.NewKey(c.Name, scopes)
+	key, secret, err := access.NewKey(c.Name, scopes)
 	if err != nil {
 		return failf(exitUsage, "--name: %w", err)
 	}
@@ -38,7 +38,7 @@ func (c *keyNewCommand) Run(p *process) error {
 }
 
 // appendKey adds a key to a file, which must be a file of keys.
-func appendKey(path string, key control.Key) error {
+func appendKey(path string, key access.Key) error {
 	return changeKeys(path, func(text []byte) ([]byte, error) {
 		if n := len(text); n > 0 && text[n-1] != '\n' {
 			text = append(text, '\n')

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server/control"
+	"castgate/server/control/access"
 )
 
 // The output of key new is a file of keys, except for the key itself.
@@ -21,7 +21,7 @@ func TestKeyNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := e.control.ScopedKeys; len(k) != 1 || k[0].Name != "backend" || k[0].Scopes != control.ScopePush|control.ScopeRead {
+	if k := e.control.ScopedKeys; len(k) != 1 || k[0].Name != "backend" || k[0].Scopes != access.ScopePush|access.ScopeRead {
 		t.Errorf("%+v", k)
 	}
 	for _, args := range [][]string{{"--name", "a b", "--scope", "push"}, {"--name", "a", "--scope", "all"}, {"--name", "a"}, {"--scope", "push"}} {

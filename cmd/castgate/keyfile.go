@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"castgate/server/control"
+	"castgate/server/control/access"
 )
 
 // keyListCommand is `castgate key list`.
@@ -27,7 +27,7 @@ func (c *keyListCommand) Run(p *process) error {
 	if err != nil {
 		return failf(exitFailed, "%w", err)
 	}
-	keys, err := control.ParseKeys(text)
+	keys, err := access.ParseKeys(text)
 	if err != nil {
 		return failf(exitFailed, "%s: %w", c.File, err)
 	}
@@ -65,7 +65,7 @@ func (c *keyRevokeCommand) Run(p *process) error {
 	if _, err := os.Stat(c.File); err != nil {
 		return failf(exitFailed, "%w", err)
 	}
-	var revoked []control.Key
+	var revoked []access.Key
 	err := changeKeys(c.File, func(text []byte) (kept []byte, err error) {
 		kept, revoked, err = c.cut(text)
 		return kept, err
@@ -81,10 +81,10 @@ func (c *keyRevokeCommand) Run(p *process) error {
 }
 
 // cut removes the lines of the selected keys from a file of keys.
-func (c *keyRevokeCommand) cut(text []byte) (kept []byte, revoked []control.Key, err error) {
+func (c *keyRevokeCommand) cut(text []byte) (kept []byte, revoked []access.Key, err error) {
 	left := 0
 	for line := range bytes.Lines(text) {
-		keys, err := control.ParseKeys(line)
+		keys, err := access.ParseKeys(line)
 		switch {
 		case err != nil || len(keys) == 0: // a comment; invalid lines are refused later
 		case (c.Name == "" || keys[0].Name == c.Name) && strings.HasPrefix(hex.EncodeToString(keys[0].Hash[:]), c.Fingerprint):
@@ -129,7 +129,7 @@ func changeKeys(path string, change func(text []byte) ([]byte, error)) error {
 	}
 	changed, err := change(text)
 	if err == nil {
-		_, err = control.ParseKeys(changed)
+		_, err = access.ParseKeys(changed)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w; nothing was written", path, err)

@@ -8,14 +8,14 @@ import (
 	"slices"
 	"strings"
 
-	"castgate/server/control"
+	"castgate/server/control/access"
 )
 
 // Limits of control keys.
 const (
 	keyLenMax  = 512
 	keyLenWarn = 16 // shorter ones cause a warning
-	keysMax    = control.MaxKeys
+	keysMax    = access.MaxKeys
 )
 
 // readKeys turns the values of --control-key into keys. Each is a key, or
@@ -97,12 +97,12 @@ func isLocal(listen string) bool {
 
 // readScopedKeys reads a file of keys with scopes. It contains only hashes, so
 // others may read it, but not write it.
-func readScopedKeys(path string, read fileReader) (keys []control.Key, warning string, err error) {
+func readScopedKeys(path string, read fileReader) (keys []access.Key, warning string, err error) {
 	text, err := read(path)
 	if err != nil {
 		return nil, "", err
 	}
-	if keys, err = control.ParseKeys(text); err != nil {
+	if keys, err = access.ParseKeys(text); err != nil {
 		return nil, "", fmt.Errorf("%s: %w", path, err)
 	}
 	if len(keys) == 0 {

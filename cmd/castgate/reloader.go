@@ -16,6 +16,7 @@ import (
 	"castgate/server"
 	"castgate/server/admission"
 	"castgate/server/control"
+	"castgate/server/control/access"
 	"castgate/server/events"
 	"castgate/server/setting"
 )
@@ -34,7 +35,7 @@ type reloader struct {
 		SetCertificates(certs, keys []string) (undo func(), err error)
 	}
 	control interface {
-		SetAccess(control.Access) error
+		SetAccess(access.Access) error
 		SetLimits(control.Limits) error
 		SetTLS(control.TLS) (undo func(), err error)
 	}

@@ -16,6 +16,7 @@ import (
 	"castgate/server"
 	"castgate/server/admission"
 	"castgate/server/control"
+	"castgate/server/control/access"
 	"castgate/server/events"
 	"castgate/server/setting"
 )
@@ -25,7 +26,7 @@ type applied struct {
 	targets      events.Targets
 	policy       admission.Policy
 	limits       server.Capacity
-	access       control.Access
+	access       access.Access
 	noPolicy     error
 	noAccess     error
 	accessesSeen int
@@ -71,7 +72,7 @@ func (a *applied) SetLimits(n control.Limits) error {
 	return nil
 }
 
-func (a *applied) SetAccess(access control.Access) error {
+func (a *applied) SetAccess(access access.Access) error {
 	a.accessesSeen++
 	if a.noAccess == nil {
 		a.access = access

@@ -17,6 +17,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/control"
+	"castgate/server/control/access"
 	"castgate/server/events"
 	"castgate/server/gatewayworker"
 	"castgate/server/setting"
@@ -239,7 +240,7 @@ func (s *settings) capacity() (c server.Capacity) {
 }
 
 // access reads who may use the control API.
-func (s *settings) access(e *effective) (a control.Access, err error) {
+func (s *settings) access(e *effective) (a access.Access, err error) {
 	if a.Keys, e.warnings, err = readKeys(s.ControlKey, e.read); err != nil {
 		return a, setting.Named("control-key", err)
 	}

@@ -1,16 +1,19 @@
 package control
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"castgate/server/control/access"
 )
 
-func scoped(t *testing.T, name string, s Scope) (Key, string) {
+func scoped(t *testing.T, name string, s access.Scope) (access.Key, string) {
 	t.Helper()
-	key, secret, err := NewKey(name, s)
+	key, secret, err := access.NewKey(name, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,46 +23,46 @@ func scoped(t *testing.T, name string, s Scope) (Key, string) {
 // TestScopeOfRoutes: each request is executed with a key of its scope, and
 // answered 403 with one that has all others.
 func TestScopeOfRoutes(t *testing.T) {
-	headers := map[Scope]string{}
-	var keys []Key
-	for _, s := range []Scope{ScopeRead, ScopePush, ScopeManage, ScopeRead | ScopePush, ScopeRead | ScopeManage, ScopePush | ScopeManage} {
+	headers := map[access.Scope]string{}
+	var keys []access.Key
+	for _, s := range []access.Scope{access.ScopeRead, access.ScopePush, access.ScopeManage, access.ScopeRead | access.ScopePush, access.ScopeRead | access.ScopeManage, access.ScopePush | access.ScopeManage} {
 		key, header := scoped(t, "key-"+strings.ReplaceAll(s.String(), ",", "-"), s)
 		keys, headers[s] = append(keys, key), header
 	}
 	p := start(t, func(c *Config) { c.ScopedKeys = keys })
 	tried := map[*route]bool{}
 	for _, tt := range []struct {
-		scope              Scope
+		scope              access.Scope
 		method, path, body string
 	}{
-		{ScopeRead, "GET", "/v1/stats", ""},
-		{ScopeRead, "GET", "/v1/clients", ""},
-		{ScopeRead, "GET", "/v1/uids", ""},
-		{ScopeRead, "GET", "/v1/groups", ""},
-		{ScopeRead, "GET", "/v1/clients/c-1", ""},
-		{ScopeRead, "GET", "/metrics", ""},
-		{ScopeRead, "POST", "/v1/online", `{}`},
-		{ScopeRead, "POST", "/v1/counts", `{}`},
-		{ScopePush, "POST", "/v1/push", `{"to":{"all":true},"text":"x"}`},
-		{ScopePush, "POST", "/v1/push/raw?all=1", "x"},
-		{ScopeManage, "POST", "/v1/bind", `{"client_id":"c-1","uid":"u"}`},
-		{ScopeManage, "POST", "/v1/unbind", `{"client_id":"c-1"}`},
-		{ScopeManage, "POST", "/v1/join", `{"uids":["u"],"groups":["g"]}`},
-		{ScopeManage, "POST", "/v1/leave", `{"uids":["u"],"groups":["g"]}`},
-		{ScopeManage, "POST", "/v1/ungroup", `{"groups":["g"]}`},
-		{ScopeManage, "POST", "/v1/kick", `{"all":true}`},
-		{ScopeManage, "PUT", "/v1/clients/c-1/session", `{}`},
-		{ScopeManage, "PATCH", "/v1/clients/c-1/session", `{}`},
-		{ScopeManage, "POST", "/v1/reload", ``},
-		{ScopeRead, "GET", "/v1/events", ""},
-		{ScopeRead, "GET", "/v1/events/dead", ""},
-		{ScopeManage, "POST", "/v1/events/replay?dead=1", ""},
+		{access.ScopeRead, "GET", "/v1/stats", ""},
+		{access.ScopeRead, "GET", "/v1/clients", ""},
+		{access.ScopeRead, "GET", "/v1/uids", ""},
+		{access.ScopeRead, "GET", "/v1/groups", ""},
+		{access.ScopeRead, "GET", "/v1/clients/c-1", ""},
+		{access.ScopeRead, "GET", "/metrics", ""},
+		{access.ScopeRead, "POST", "/v1/online", `{}`},
+		{access.ScopeRead, "POST", "/v1/counts", `{}`},
+		{access.ScopePush, "POST", "/v1/push", `{"to":{"all":true},"text":"x"}`},
+		{access.ScopePush, "POST", "/v1/push/raw?all=1", "x"},
+		{access.ScopeManage, "POST", "/v1/bind", `{"client_id":"c-1","uid":"u"}`},
+		{access.ScopeManage, "POST", "/v1/unbind", `{"client_id":"c-1"}`},
+		{access.ScopeManage, "POST", "/v1/join", `{"uids":["u"],"groups":["g"]}`},
+		{access.ScopeManage, "POST", "/v1/leave", `{"uids":["u"],"groups":["g"]}`},
+		{access.ScopeManage, "POST", "/v1/ungroup", `{"groups":["g"]}`},
+		{access.ScopeManage, "POST", "/v1/kick", `{"all":true}`},
+		{access.ScopeManage, "PUT", "/v1/clients/c-1/session", `{}`},
+		{access.ScopeManage, "PATCH", "/v1/clients/c-1/session", `{}`},
+		{access.ScopeManage, "POST", "/v1/reload", ``},
+		{access.ScopeRead, "GET", "/v1/events", ""},
+		{access.ScopeRead, "GET", "/v1/events/dead", ""},
+		{access.ScopeManage, "POST", "/v1/events/replay?dead=1", ""},
 	} {
 		if status, answer, _ := p.ask(tt.method, tt.path, tt.body, headers[tt.scope]); status != 200 {
 			t.Errorf("%s %s with %s: %d %s", tt.method, tt.path, tt.scope, status, answer)
 		}
 		p.fake.took()
-		others := AllScopes &^ tt.scope
+		others := access.AllScopes &^ tt.scope
 		detail := p.refuses(403, "forbidden", tt.method, tt.path, tt.body, headers[others])
 		if !strings.HasSuffix(detail, "needs "+tt.scope.String()) || !strings.Contains(detail, "key-"+strings.ReplaceAll(others.String(), ",", "-")) {
 			t.Errorf("detail %q names neither the key nor the scope", detail)
@@ -82,16 +85,16 @@ func TestScopeOfRoutes(t *testing.T) {
 			t.Errorf("%s %s needs no scope", r.method, r.path)
 		}
 	}
-	p.refuses(404, "not_found", "GET", "/nothing", "", headers[ScopeRead])
+	p.refuses(404, "not_found", "GET", "/nothing", "", headers[access.ScopeRead])
 }
 
 // TestScopesInBatch: each command needs the right of its own request.
 func TestScopesInBatch(t *testing.T) {
-	key, header := scoped(t, "backend", ScopePush|ScopeRead)
-	p := start(t, func(c *Config) { c.ScopedKeys = []Key{key} })
+	key, header := scoped(t, "backend", access.ScopePush|access.ScopeRead)
+	p := start(t, func(c *Config) { c.ScopedKeys = []access.Key{key} })
 	for op := range verbBodies() {
 		v := findVerb(op)
-		if v.scope != ScopeRead && v.scope != ScopePush && v.scope != ScopeManage {
+		if v.scope != access.ScopeRead && v.scope != access.ScopePush && v.scope != access.ScopeManage {
 			t.Errorf("%s has the scope %q", op, v.scope)
 		}
 	}
@@ -108,13 +111,13 @@ func TestScopesInBatch(t *testing.T) {
 
 // TestSetAccess: keys and networks change while connections are open.
 func TestSetAccess(t *testing.T) {
-	old, oldHeader := scoped(t, "old", AllScopes)
-	p := start(t, func(c *Config) { c.ScopedKeys = []Key{old} })
+	old, oldHeader := scoped(t, "old", access.AllScopes)
+	p := start(t, func(c *Config) { c.ScopedKeys = []access.Key{old} })
 	if status, _, _ := p.ask("GET", "/v1/stats", "", oldHeader); status != 200 {
 		t.Fatal(status)
 	}
-	next, nextHeader := scoped(t, "next", ScopeRead)
-	if err := p.SetAccess(Access{ScopedKeys: []Key{next}, Keys: []string{"full"}}); err != nil {
+	next, nextHeader := scoped(t, "next", access.ScopeRead)
+	if err := p.SetAccess(access.Access{ScopedKeys: []access.Key{next}, Keys: []string{"full"}}); err != nil {
 		t.Fatal(err)
 	}
 	p.refuses(401, "unauthorized", "GET", "/v1/stats", "", oldHeader)
@@ -123,10 +126,10 @@ func TestSetAccess(t *testing.T) {
 			t.Errorf("with a new key: %d", status)
 		}
 	}
-	for _, wrong := range []Access{
-		{Keys: []string{"a b"}}, {ScopedKeys: []Key{{Name: "x"}}}, {Allow: []netip.Prefix{{}}}, {Allow: make([]netip.Prefix, MaxAllow+1)},
-		{ScopedKeys: make([]Key, MaxKeys+1)}, {Keys: make([]string, MaxKeys+1)},
-		{Keys: []string{strings.TrimPrefix(nextHeader, "X-API-Key: ")}, ScopedKeys: []Key{next}},
+	for _, wrong := range []access.Access{
+		{Keys: []string{"a b"}}, {ScopedKeys: []access.Key{{Name: "x"}}}, {Allow: []netip.Prefix{{}}}, {Allow: make([]netip.Prefix, access.MaxAllow+1)},
+		{ScopedKeys: make([]access.Key, access.MaxKeys+1)}, {Keys: make([]string, access.MaxKeys+1)},
+		{Keys: []string{strings.TrimPrefix(nextHeader, "X-API-Key: ")}, ScopedKeys: []access.Key{next}},
 	} {
 		if err := p.SetAccess(wrong); err == nil || !strings.HasPrefix(err.Error(), "control-") {
 			t.Errorf("%.100v: %v", wrong, err)
@@ -136,7 +139,7 @@ func TestSetAccess(t *testing.T) {
 		t.Errorf("after wrong changes: %d", status)
 	}
 	// The connection that ask uses stays open; its next request is refused.
-	if err := p.SetAccess(Access{Keys: []string{"full"}, Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}); err != nil {
+	if err := p.SetAccess(access.Access{Keys: []string{"full"}, Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}); err != nil {
 		t.Fatal(err)
 	}
 	p.refuses(403, "forbidden", "GET", "/v1/stats", "", "X-API-Key: full")
@@ -144,7 +147,7 @@ func TestSetAccess(t *testing.T) {
 	if said, err := io.ReadAll(in); len(said) > 0 || p.listener.Counts().Denied != 1 {
 		t.Errorf("a stranger was told %q, %v; %d denied", said, err, p.listener.Counts().Denied)
 	}
-	if err := p.SetAccess(Access{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("127.0.0.0/8")}}); err != nil {
+	if err := p.SetAccess(access.Access{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("127.0.0.0/8")}}); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, _ := p.ask("GET", "/v1/stats", ""); status != 200 {
@@ -156,23 +159,11 @@ func TestSetAccess(t *testing.T) {
 // key.
 func TestExposedKeepsKeys(t *testing.T) {
 	p := start(t, func(c *Config) { c.Listen, c.Keys = "0.0.0.0:0", []string{"k"} })
-	if err := p.SetAccess(Access{}); err == nil || !strings.HasPrefix(err.Error(), "control: ") {
+	if err := p.SetAccess(access.Access{}); err == nil || !strings.HasPrefix(err.Error(), "control: ") {
 		t.Errorf("%v", err)
 	}
-	if len(p.access.Load().keys) != 1 {
+	if p.access.Load().Keys() != 1 {
 		t.Error("the key is gone")
-	}
-}
-
-func TestAllows(t *testing.T) {
-	a := newAccess(Access{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}})
-	for addr, want := range map[string]bool{"10.1.2.3": true, "11.0.0.1": false, "127.0.0.1": false, "2001:db8::1": true, "::1": false} {
-		if got := a.allows(netip.MustParseAddr(addr)); got != want {
-			t.Errorf("%s: %v", addr, got)
-		}
-	}
-	if !a.allows(netip.Addr{}) {
-		t.Error("a unix socket was refused")
 	}
 }
 
@@ -196,7 +187,7 @@ func TestRebinding(t *testing.T) {
 			t.Errorf("%s: %d %s", host, status, body)
 		}
 	}
-	if err := p.SetAccess(Access{Keys: []string{"k"}}); err != nil {
+	if err := p.SetAccess(access.Access{Keys: []string{"k"}}); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, _ := p.ask("GET", "/v1/stats", "", "X-API-Key: k"); status != 200 {
@@ -204,5 +195,19 @@ func TestRebinding(t *testing.T) {
 	}
 	if status, _ := ask("evil.example"); status != 401 {
 		t.Errorf("with keys: %d", status)
+	}
+}
+
+// TestKeysOfOneName: both keys of a name open the port while callers switch over.
+func TestKeysOfOneName(t *testing.T) {
+	p := start(t, func(c *Config) {
+		for _, secret := range []string{"old", "new"} {
+			c.ScopedKeys = append(c.ScopedKeys, access.Key{Name: "backend", Scopes: access.ScopeRead, Hash: sha256.Sum256([]byte(secret))})
+		}
+	})
+	for _, secret := range []string{"new", "old"} {
+		if status, _, _ := p.ask("GET", "/v1/stats", "", "X-API-Key: "+secret); status != 200 {
+			t.Errorf("the %s key: %d", secret, status)
+		}
 	}
 }

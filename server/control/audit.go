@@ -8,17 +8,9 @@ import (
 	"castgate/server/internal/audit"
 )
 
-// which tells keys of the same name apart in an audit record.
-func (k *Key) which() []slog.Attr {
-	if k == nil || !k.twin {
-		return nil
-	}
-	return []slog.Attr{slog.String("fingerprint", k.Fingerprint())}
-}
-
 // did records what a request has done. Callers check audit.On first.
 func (c *call) did(action string, attrs ...slog.Attr) {
-	c.server.audit.Write(slog.LevelInfo, action, c.caller.Name, c.from(), append(c.caller.which(), attrs...)...)
+	c.server.audit.Write(slog.LevelInfo, action, c.caller.Name, c.from(), append(c.caller.Attrs(), attrs...)...)
 }
 
 // refused records that the request had no key, a wrong one, or one without the
@@ -35,7 +27,7 @@ func (c *call) refused(err error) {
 		what = c.route.method + " " + c.route.path
 	}
 	_, code, _ := problemOf(err)
-	attrs := append(c.caller.which(), slog.String("request", what), slog.String("code", code))
+	attrs := append(c.caller.Attrs(), slog.String("request", what), slog.String("code", code))
 	c.server.audit.Refused(name, c.from(), attrs...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/server/control/access"
 	"castgate/server/internal/audit"
 )
 
@@ -41,8 +42,8 @@ func audited(t *testing.T, change func(*Config)) (*port, *logText) {
 // TestAudit: what changes or ends clients is recorded, with who and how many,
 // and without the content of sessions and messages.
 func TestAudit(t *testing.T) {
-	key, header := scoped(t, "ops", AllScopes)
-	p, log := audited(t, func(c *Config) { c.ScopedKeys = []Key{key} })
+	key, header := scoped(t, "ops", access.AllScopes)
+	p, log := audited(t, func(c *Config) { c.ScopedKeys = []access.Key{key} })
 	long := strings.Repeat("n", 200)
 	var uids []string
 	for i := range 20 {
@@ -91,8 +92,8 @@ func TestAudit(t *testing.T) {
 // TestAuditRefusals: wrong keys are recorded without the key, and a flood of
 // them only in part, with how many were left out.
 func TestAuditRefusals(t *testing.T) {
-	reader, header := scoped(t, "reader", ScopeRead)
-	p, log := audited(t, func(c *Config) { c.ScopedKeys = []Key{reader} })
+	reader, header := scoped(t, "reader", access.ScopeRead)
+	p, log := audited(t, func(c *Config) { c.ScopedKeys = []access.Key{reader} })
 	p.ask("POST", "/v1/kick", `{"all":true}`, "X-API-Key: private-guess")
 	p.ask("POST", "/v1/kick", `{"all":true}`, header)
 	p.ask("POST", "/v1/batch", `{"commands":[{"op":"kick","all":true}]}`, header)
@@ -109,10 +110,10 @@ func TestAuditRefusals(t *testing.T) {
 // Two keys with the same name, of which one is being replaced, are told apart
 // by the fingerprint that castgate key list shows; a single key needs none.
 func TestAuditTwins(t *testing.T) {
-	old, oldHeader := scoped(t, "ops", AllScopes)
-	fresh, freshHeader := scoped(t, "ops", ScopeRead|ScopeManage)
-	alone, aloneHeader := scoped(t, "cron", AllScopes)
-	p, log := audited(t, func(c *Config) { c.ScopedKeys = []Key{old, alone, fresh} })
+	old, oldHeader := scoped(t, "ops", access.AllScopes)
+	fresh, freshHeader := scoped(t, "ops", access.ScopeRead|access.ScopeManage)
+	alone, aloneHeader := scoped(t, "cron", access.AllScopes)
+	p, log := audited(t, func(c *Config) { c.ScopedKeys = []access.Key{old, alone, fresh} })
 	for _, header := range []string{oldHeader, freshHeader, aloneHeader} {
 		p.ask("POST", "/v1/kick", `{"all":true}`, header)
 		p.ask("POST", "/v1/reload", ``, header)

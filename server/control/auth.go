@@ -1,98 +1,121 @@
 package control
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
-	"net/netip"
-
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/access"
+	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/wire"
 )
 
 var (
-	bearer = []byte("bearer ")
-
-	errNoKey     = &wire.Fault{Code: codeUnauthorized, Detail: "send a key: Authorization: Bearer <key>, or X-API-Key: <key>"}
-	errWrongKey  = &wire.Fault{Code: codeUnauthorized, Detail: "unknown key"}
-	errBrowser   = &wire.Fault{Code: codeBrowser, Detail: "the request has an Origin header: browser pages may call the control API only if it has keys and control-cors-origins contains their origin"}
-	errRebinding = &wire.Fault{Code: codeBrowser, Detail: "the Host header is neither an IP address nor localhost; a control API without keys accepts no other name"}
-	errNetwork   = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer accepted (control-allow)"}
-	errMadeRoom  = &wire.Fault{Code: codeTooManyConns, Detail: "the connection was closed to make room for another before the request was executed"}
-	errCrowded   = &wire.Fault{Code: codeTooManyConns, Detail: "all control connections are busy, or this caller already has its share of them (control-max-conns)"}
+	errNetwork  = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer accepted (control-allow)"}
+	errMadeRoom = &wire.Fault{Code: codeTooManyConns, Detail: "the connection was closed to make room for another before the request was executed"}
+	errCrowded  = &wire.Fault{Code: codeTooManyConns, Detail: "all control connections are busy, or this caller already has its share of them (control-max-conns)"}
 )
 
-// anybody is the caller's key on a port without keys.
-var anybody = &Key{Name: "-", Scopes: AllScopes}
+// strangerBody is the largest request body, in bytes, that is read from a
+// caller without a valid key: strangers must not fill memory.
+const strangerBody = 4 << 10
 
-// check returns the key of a request. All hashes have the same length, and
-// every key is compared even after a match, so timing reveals nothing.
-//
-// Without keys, anyone who reaches the port may use it, except pages in a
-// browser on this host, which may come from anywhere on the web. Such pages can
-// send simple POST requests to any address; their browser adds an Origin
-// header. They can also make their own name resolve to 127.0.0.1 (DNS
-// rebinding) and read the answer to a GET, which has no Origin header; the
-// browser then sends that name as Host. local says that such a page could reach
-// the port.
-func (a *access) check(h *fasthttp.RequestHeader, local bool) (*Key, error) {
-	if len(a.keys) == 0 {
-		if len(h.Peek(fasthttp.HeaderOrigin)) > 0 {
-			return nil, errBrowser
+// notRead is a header field that marks a request whose body is left unread. No
+// caller can send it, because of its colon.
+const notRead = "Not-Read:"
+
+// chunked is fasthttp's length of a chunked body.
+const chunked = -1
+
+// requestConfig is fasthttp's HeaderReceived hook: before the body it decides
+// whether the body is read and how large it may be, since fasthttp's own limit
+// is fixed. An unread body ends the connection, and a caller that waits to be
+// asked for it (Expect) is not asked.
+func (s *Server) requestConfig(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	most := s.limits.Load().MaxBody
+	n, asks := h.ContentLength(), len(h.Peek(fasthttp.HeaderExpect)) > 0
+	if asks || n == chunked || n > min(most, strangerBody) {
+		if _, err := s.access.Load().Check(h, s.local); err != nil {
+			h.Set(notRead, "1")
+			h.SetContentLength(0)
+			h.SetConnectionClose()
+			h.Del(fasthttp.HeaderExpect)
+		} else if asks && n > most {
+			h.Del(fasthttp.HeaderExpect) // makes fasthttp refuse it
 		}
-		if local && !localHost(h.Host()) {
-			return nil, errRebinding
-		}
-		return anybody, nil
 	}
-	given := h.Peek("X-API-Key")
-	if auth := h.Peek(fasthttp.HeaderAuthorization); len(auth) > len(bearer) && bytes.EqualFold(auth[:len(bearer)], bearer) {
-		given = bytes.TrimSpace(auth[len(bearer):])
-	}
-	if len(given) == 0 {
-		return nil, errNoKey
-	}
-	sum := sha256.Sum256(given)
-	match := -1
-	for i := range a.keys {
-		match = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], a.keys[i].Hash[:]), i, match)
-	}
-	if match < 0 {
-		return nil, errWrongKey
-	}
-	return &a.keys[match], nil
+	return fasthttp.RequestConfig{MaxRequestBodySize: most}
 }
 
-// localHost reports whether no name server could have led a browser here with a
-// Host header: it is an address, localhost or a name below it, another name
-// without a dot, which public DNS does not have, or empty (HTTP/1.0).
-func localHost(host []byte) bool {
-	numeric := true
-	for _, b := range host {
-		numeric = numeric && (b >= '0' && b <= '9' || b == '.' || b == ':')
+// bodyNotRead reports whether requestConfig left the body unread.
+func bodyNotRead(h *fasthttp.RequestHeader) bool {
+	return h.ConnectionClose() && len(h.Peek(notRead)) > 0
+}
+
+// letIn authorizes the caller and audits refusals. An authorized caller keeps
+// the connection.
+func (c *call) letIn() error {
+	conn, _ := c.http.Conn().(*callers.Conn)
+	if err := c.authorize(conn); err != nil {
+		if conn != nil {
+			conn.KeepOut()
+		}
+		c.refused(err)
+		return err
 	}
-	if numeric || bytes.IndexByte(host, '.') < 0 && bytes.IndexByte(host, '[') < 0 {
-		return true // not a public name; the usual ones are recognized without allocating
+	if conn == nil {
+		return nil
 	}
-	name := string(host)
-	if i := bytes.LastIndexByte(host, ':'); i >= 0 && !bytes.HasSuffix(host, []byte{']'}) {
-		name = name[:i]
+	switch err := conn.LetIn(c.caller.Name, c.server.access.Load().Keys()); err {
+	case nil:
+		return nil
+	case callers.ErrMadeRoom:
+		c.http.SetConnectionClose()
+		return errMadeRoom
+	default:
+		c.http.SetConnectionClose()
+		return errCrowded
 	}
-	if n := len(name); n > 2 && name[0] == '[' && name[n-1] == ']' {
-		name = name[1 : n-1]
+}
+
+// authorize identifies the caller and refuses those without access.
+func (c *call) authorize(conn *callers.Conn) (err error) {
+	checker := c.server.access.Load()
+	if conn != nil && !checker.Allows(conn.Addr()) {
+		c.http.SetConnectionClose() // accepted before control-allow changed
+		return errNetwork
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
+	h := &c.http.Request.Header
+	if c.caller, err = checker.Check(h, c.server.local); err == nil && bodyNotRead(h) {
+		err = access.ErrWrongKey // it became valid after its head was received
 	}
-	const below = ".localhost"
-	return len(name) >= len(below) && bytes.EqualFold([]byte(name[len(name)-len(below):]), []byte(below))
+	if err != nil || c.route == nil {
+		return err
+	}
+	if c.caller.Scopes&c.route.scope == c.route.scope {
+		return nil
+	}
+	return c.allowed(c.route.scope, c.route.method+" "+c.route.path)
 }
 
 // allowed refuses what the caller's key has no right to do.
-func (c *call) allowed(scope Scope, what string) error {
+func (c *call) allowed(scope access.Scope, what string) error {
 	if c.caller.Scopes&scope == scope {
 		return nil
 	}
 	return wire.Faultf(codeForbidden, "the key %s has the scope %s; %s needs %s", c.caller.Name, c.caller.Scopes, what, scope)
+}
+
+// SetAccess changes who may use the port for every request from now on,
+// including those on open connections. On an error, which names the setting,
+// nothing changes. It may be called from any goroutine.
+func (s *Server) SetAccess(a access.Access) error {
+	c := s.config
+	c.Access = a
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if s.exposed && !a.Keyed() {
+		return c.errExposed()
+	}
+	s.access.Store(access.NewChecker(a))
+	return nil
 }

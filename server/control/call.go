@@ -6,6 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/access"
 	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/wire"
 	"castgate/server/gateway"
@@ -22,8 +23,8 @@ type call struct {
 	began    time.Time
 	ctx      context.Context // for the gateway
 	route    *route
-	caller   *Key   // nil on a route that needs no key
-	clientID string // from the path
+	caller   *access.Key // nil on a route that needs no key
+	clientID string      // from the path
 	list     gateway.List
 	events   eventQuery
 	waiting  bool // ctx already has a deadline

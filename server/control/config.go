@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"castgate/server/control/access"
 	"castgate/server/gateway"
 	"castgate/server/hostport"
 	"castgate/server/internal/listen"
@@ -28,7 +29,7 @@ type Config struct {
 	// name one as fd:NAME.
 	Passed map[string][]*os.File
 	// Access says who may use the port; SetAccess replaces it later.
-	Access
+	access.Access
 	// TLS is off without files. The files are reloaded when they change; SetTLS
 	// replaces them.
 	TLS TLS
@@ -81,7 +82,7 @@ const (
 // Validate reports the first wrong setting by its name on the command line.
 // Errors never repeat keys.
 func (c *Config) Validate() error {
-	if err := c.Access.validate(); err != nil {
+	if err := c.Access.Validate(); err != nil {
 		return err
 	}
 	if err := c.validateListen(); err != nil {
@@ -128,7 +129,7 @@ func (c *Config) validateListen() error {
 	if err := hostport.Check(c.Listen); err != nil {
 		return setting.Errorf("control", "%q %w", c.Listen, err)
 	}
-	if c.keyed() || host == "localhost" {
+	if c.Keyed() || host == "localhost" {
 		return nil // Listen checks what localhost resolves to
 	}
 	if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {

@@ -1,17 +1,10 @@
 package control
 
 import (
-	"slices"
-
 	"github.com/valyala/fasthttp"
 
 	"castgate/server/control/internal/wire"
-	"castgate/server/origin"
-	"castgate/server/setting"
 )
-
-// MaxOrigins is the largest number of origins in Access.Origins.
-const MaxOrigins = 64
 
 // The answer to a preflight, except for the origin and the methods.
 const (
@@ -24,38 +17,6 @@ const (
 	headerRequestMethod = "Access-Control-Request-Method"
 	preflightVary       = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 )
-
-// validateOrigins reports what is wrong with Origins.
-func (a *Access) validateOrigins() error {
-	if n := len(a.Origins); n > MaxOrigins {
-		return setting.Errorf("control-cors-origins", "%d origins are more than %d", n, MaxOrigins)
-	}
-	for _, o := range a.Origins {
-		if _, err := origin.Exact(o); err != nil {
-			return setting.Named("control-cors-origins", err)
-		}
-	}
-	if len(a.Origins) > 0 && !a.keyed() {
-		return setting.Errorf("control-cors-origins", "needs control-key or control-keys-file: without keys the control API refuses all browser pages")
-	}
-	return nil
-}
-
-// exactOrigins are valid Origins in the form that browsers send.
-func exactOrigins(items []string) (list []string) {
-	for _, item := range items {
-		if o, err := origin.Exact(item); err == nil {
-			list = append(list, o)
-		}
-	}
-	return list
-}
-
-// lets reports whether pages of an origin may read answers. Browsers send it in
-// one canonical form, which is compared byte by byte.
-func (a *access) lets(origin []byte) bool {
-	return slices.ContainsFunc(a.origins, func(o string) bool { return o == string(origin) })
-}
 
 // preflight reports whether a request is a CORS preflight (Fetch standard): a
 // browser asking whether a page may make another request. Browsers send no key
@@ -74,7 +35,7 @@ const anyMethod = "GET, PATCH, POST, PUT"
 // methods are those of the path.
 func (c *call) answerPreflight(methods string) error {
 	ctx := c.http
-	if !c.server.access.Load().lets(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) {
+	if !c.server.access.Load().Lets(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) {
 		return errOrigin
 	}
 	h := &ctx.Response.Header
@@ -93,7 +54,7 @@ var errOrigin = &wire.Fault{Code: codeBrowser, Detail: "pages of this origin may
 // key is the page's own.
 func (s *Server) shareAnswer(ctx *fasthttp.RequestCtx) {
 	access := s.access.Load()
-	if len(access.origins) == 0 {
+	if !access.Shares() {
 		return
 	}
 	h := &ctx.Response.Header
@@ -102,7 +63,7 @@ func (s *Server) shareAnswer(ctx *fasthttp.RequestCtx) {
 		vary = preflightVary
 	}
 	h.Set(fasthttp.HeaderVary, vary)
-	if origin := ctx.Request.Header.Peek(fasthttp.HeaderOrigin); len(origin) > 0 && access.lets(origin) {
+	if origin := ctx.Request.Header.Peek(fasthttp.HeaderOrigin); len(origin) > 0 && access.Lets(origin) {
 		h.SetBytesV("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers", corsExposed)
 	}

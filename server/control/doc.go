@@ -8,7 +8,8 @@
 // status from one table (problem.go), which the OpenAPI document shares.
 //
 // Connections, from the listening socket up to HTTP, are the business of
-// internal/callers, numbers that of internal/statistics.
+// internal/callers, numbers that of internal/statistics; who may make requests
+// is the business of package access.
 //
 // # Ownership
 //

@@ -143,52 +143,6 @@ func (c *call) checkForm() error {
 	return nil
 }
 
-// letIn authorizes the caller and audits refusals. An authorized caller keeps
-// the connection.
-func (c *call) letIn() error {
-	conn, _ := c.http.Conn().(*callers.Conn)
-	if err := c.authorize(conn); err != nil {
-		if conn != nil {
-			conn.KeepOut()
-		}
-		c.refused(err)
-		return err
-	}
-	if conn == nil {
-		return nil
-	}
-	switch err := conn.LetIn(c.caller.Name, len(c.server.access.Load().keys)); err {
-	case nil:
-		return nil
-	case callers.ErrMadeRoom:
-		c.http.SetConnectionClose()
-		return errMadeRoom
-	default:
-		c.http.SetConnectionClose()
-		return errCrowded
-	}
-}
-
-// authorize identifies the caller and refuses those without access.
-func (c *call) authorize(conn *callers.Conn) (err error) {
-	access := c.server.access.Load()
-	if conn != nil && !access.allows(conn.Addr()) {
-		c.http.SetConnectionClose() // accepted before control-allow changed
-		return errNetwork
-	}
-	h := &c.http.Request.Header
-	if c.caller, err = access.check(h, c.server.local); err == nil && bodyNotRead(h) {
-		err = errWrongKey // it became valid after its head was received
-	}
-	if err != nil || c.route == nil {
-		return err
-	}
-	if c.caller.Scopes&c.route.scope == c.route.scope {
-		return nil
-	}
-	return c.allowed(c.route.scope, c.route.method+" "+c.route.path)
-}
-
 // checkBody refuses a body that cannot belong to this route.
 func (c *call) checkBody() error {
 	h := &c.http.Request.Header

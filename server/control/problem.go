@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/access"
 	"castgate/server/control/internal/wire"
 	"castgate/server/gateway"
 )
@@ -18,8 +19,8 @@ const (
 	codeBadRequest       = "bad_request"
 	codeUnknownParameter = "unknown_parameter"
 	codeInvalidParameter = "invalid_parameter"
-	codeUnauthorized     = "unauthorized"
-	codeBrowser          = "browser"
+	codeUnauthorized     = access.CodeUnauthorized
+	codeBrowser          = access.CodeBrowser
 	codeNotFound         = "not_found"
 	codeMethodNotAllowed = "method_not_allowed"
 	codeTimeout          = "timeout"

@@ -70,7 +70,7 @@ func (s *Server) reload(ctx context.Context, key, from string, which ...slog.Att
 // reload serves POST /v1/reload.
 func (c *call) reload() error {
 	defer c.bound()()
-	r, err := c.server.reload(c.ctx, c.caller.Name, c.from(), c.caller.which()...)
+	r, err := c.server.reload(c.ctx, c.caller.Name, c.from(), c.caller.Attrs()...)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/access"
 	"castgate/server/control/internal/wire"
 )
 
@@ -27,7 +28,7 @@ type route struct {
 	path   string // {client_id} stands for a segment
 	open   bool   // needs no key
 	// scope is the required right; zero if each command is checked by itself.
-	scope Scope
+	scope access.Scope
 	body  bodyKind
 	// parameter reads a parameter of the query; nil if the route has none.
 	// lenient routes ignore the query.
@@ -40,23 +41,23 @@ type route struct {
 // routes lists every route; the OpenAPI document lists the same.
 func routes() []*route {
 	list := []*route{
-		{method: "POST", path: "/v1/push/raw", scope: ScopePush, body: anyBody, parameter: (*call).rawParameter, run: (*call).pushRaw},
+		{method: "POST", path: "/v1/push/raw", scope: access.ScopePush, body: anyBody, parameter: (*call).rawParameter, run: (*call).pushRaw},
 		{method: "POST", path: "/v1/batch", body: batchBody, run: (*call).batch},
-		{method: "GET", path: "/v1/stats", scope: ScopeRead, run: (*call).stats},
-		{method: "GET", path: "/v1/clients", scope: ScopeRead, parameter: (*call).listParameter, run: listClients},
-		{method: "GET", path: "/v1/uids", scope: ScopeRead, parameter: (*call).listParameter, run: listUIDs},
-		{method: "GET", path: "/v1/groups", scope: ScopeRead, parameter: (*call).listParameter, run: listGroups},
-		{method: "GET", path: "/v1/clients/{client_id}", scope: ScopeRead, run: (*call).client},
-		{method: "PUT", path: "/v1/clients/{client_id}/session", scope: ScopeManage, body: jsonBody, run: (*call).putSession},
-		{method: "PATCH", path: "/v1/clients/{client_id}/session", scope: ScopeManage, body: jsonBody, run: (*call).patchSession},
-		{method: "GET", path: "/v1/events", scope: ScopeRead, parameter: (*call).eventParameter, run: (*call).listEvents},
-		{method: "GET", path: "/v1/events/dead", scope: ScopeRead, run: (*call).deadEvents},
-		{method: "POST", path: "/v1/events/replay", scope: ScopeManage, parameter: (*call).replayParameter, run: (*call).replayEvents},
-		{method: "POST", path: "/v1/reload", scope: ScopeManage, run: (*call).reload},
+		{method: "GET", path: "/v1/stats", scope: access.ScopeRead, run: (*call).stats},
+		{method: "GET", path: "/v1/clients", scope: access.ScopeRead, parameter: (*call).listParameter, run: listClients},
+		{method: "GET", path: "/v1/uids", scope: access.ScopeRead, parameter: (*call).listParameter, run: listUIDs},
+		{method: "GET", path: "/v1/groups", scope: access.ScopeRead, parameter: (*call).listParameter, run: listGroups},
+		{method: "GET", path: "/v1/clients/{client_id}", scope: access.ScopeRead, run: (*call).client},
+		{method: "PUT", path: "/v1/clients/{client_id}/session", scope: access.ScopeManage, body: jsonBody, run: (*call).putSession},
+		{method: "PATCH", path: "/v1/clients/{client_id}/session", scope: access.ScopeManage, body: jsonBody, run: (*call).patchSession},
+		{method: "GET", path: "/v1/events", scope: access.ScopeRead, parameter: (*call).eventParameter, run: (*call).listEvents},
+		{method: "GET", path: "/v1/events/dead", scope: access.ScopeRead, run: (*call).deadEvents},
+		{method: "POST", path: "/v1/events/replay", scope: access.ScopeManage, parameter: (*call).replayParameter, run: (*call).replayEvents},
+		{method: "POST", path: "/v1/reload", scope: access.ScopeManage, run: (*call).reload},
 		{method: "GET", path: "/v1/openapi.json", open: true, run: (*call).openAPI},
 		{method: "GET", path: "/livez", open: true, lenient: true, run: (*call).live},
 		{method: "GET", path: "/readyz", open: true, lenient: true, run: (*call).ready},
-		{method: "GET", path: "/metrics", scope: ScopeRead, lenient: true, run: (*call).scrape},
+		{method: "GET", path: "/metrics", scope: access.ScopeRead, lenient: true, run: (*call).scrape},
 	}
 	for _, v := range verbs {
 		if v.path != "" {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"castgate/server/control/access"
 	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/statistics"
 	"castgate/server/gateway"
@@ -53,7 +54,7 @@ type Server struct {
 
 	leaving  atomic.Bool // each answer ends its connection
 	serving  atomic.Bool
-	access   atomic.Pointer[access]
+	access   atomic.Pointer[access.Checker]
 	limits   atomic.Pointer[Limits]
 	audit    *audit.Log
 	reloads  reloads
@@ -74,7 +75,7 @@ func New(gw gateway.Gateway, c Config) (*Server, error) {
 	}
 	s.reloads.turn = make(chan struct{}, 1)
 	s.reloads.last.Store(time.Now().UnixNano())
-	s.access.Store(newAccess(c.Access))
+	s.access.Store(access.NewChecker(c.Access))
 	limits := c.Limits
 	s.limits.Store(&limits)
 	s.tls = pemfile.NewWatched[tls.Config](s.log)
@@ -129,7 +130,7 @@ func (s *Server) Listen() error {
 		ReusePort: s.config.ReusePort,
 		Passed:    s.config.Passed,
 		Most:      func() int { return s.limits.Load().MaxConns },
-		Allows:    func(a netip.Addr) bool { return s.access.Load().allows(a) },
+		Allows:    func(a netip.Addr) bool { return s.access.Load().Allows(a) },
 		Settle:    s.settle,
 		TLS:       s.tls,
 		Audit:     s.audit,
@@ -144,7 +145,7 @@ func (s *Server) Listen() error {
 		s.local = tcp.IP.IsLoopback()
 		s.exposed = !s.local
 	}
-	if s.exposed && len(s.access.Load().keys) == 0 {
+	if s.exposed && s.access.Load().Keys() == 0 {
 		_ = ln.Close()
 		return s.config.errExposed()
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"strconv"
 
+	"castgate/server/control/access"
 	"castgate/server/control/internal/wire"
 )
 
@@ -12,7 +13,7 @@ type verb struct {
 	op   *wire.Op
 	path string // "" for those that have a path of another form
 	// scope is the required right.
-	scope Scope
+	scope access.Scope
 	run   func(c *call) error
 }
 
@@ -20,17 +21,17 @@ type verb struct {
 // appends the answer to the call's out; its error is a *wire.Fault or a
 // *gateway.Error.
 var verbs = []*verb{
-	{wire.Bind, "/v1/bind", ScopeManage, (*call).bind},
-	{wire.Unbind, "/v1/unbind", ScopeManage, (*call).unbind},
-	{wire.Join, "/v1/join", ScopeManage, (*call).join},
-	{wire.Leave, "/v1/leave", ScopeManage, (*call).leave},
-	{wire.Ungroup, "/v1/ungroup", ScopeManage, (*call).ungroup},
-	{wire.Push, "/v1/push", ScopePush, (*call).push},
-	{wire.Kick, "/v1/kick", ScopeManage, (*call).kick},
-	{wire.Online, "/v1/online", ScopeRead, (*call).online},
-	{wire.Counts, "/v1/counts", ScopeRead, (*call).counts},
-	{wire.PutSession, "", ScopeManage, (*call).setSession},
-	{wire.PatchSession, "", ScopeManage, (*call).mergeSession},
+	{wire.Bind, "/v1/bind", access.ScopeManage, (*call).bind},
+	{wire.Unbind, "/v1/unbind", access.ScopeManage, (*call).unbind},
+	{wire.Join, "/v1/join", access.ScopeManage, (*call).join},
+	{wire.Leave, "/v1/leave", access.ScopeManage, (*call).leave},
+	{wire.Ungroup, "/v1/ungroup", access.ScopeManage, (*call).ungroup},
+	{wire.Push, "/v1/push", access.ScopePush, (*call).push},
+	{wire.Kick, "/v1/kick", access.ScopeManage, (*call).kick},
+	{wire.Online, "/v1/online", access.ScopeRead, (*call).online},
+	{wire.Counts, "/v1/counts", access.ScopeRead, (*call).counts},
+	{wire.PutSession, "", access.ScopeManage, (*call).setSession},
+	{wire.PatchSession, "", access.ScopeManage, (*call).mergeSession},
 }
 
 // findVerb returns the verb of an op, which wire has checked to exist.

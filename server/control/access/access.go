@@ -1,21 +1,20 @@
-package control
+package access
 
 import (
 	"crypto/sha256"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"castgate/server/setting"
 )
 
-// Access says who may use a control port. SetAccess replaces it while the port
-// serves.
+// Access says who may use a control port. It can be replaced while the
+// port serves.
 type Access struct {
 	// Keys have every right. Each is printable ASCII without spaces. If both
 	// this and ScopedKeys are empty, the API is open to anyone who can reach
-	// it; Validate then accepts only loopback addresses and unix sockets.
+	// it; the port then listens only on loopback addresses and unix sockets.
 	Keys []string
 	// ScopedKeys have only the rights of their scopes.
 	ScopedKeys []Key
@@ -32,8 +31,8 @@ type Access struct {
 // MaxAllow is the largest number of networks in Access.Allow.
 const MaxAllow = 256
 
-// validate reports the first wrong setting by its name on the command line.
-func (a *Access) validate() error {
+// Validate reports the first wrong setting by its name on the command line.
+func (a *Access) Validate() error {
 	if n := len(a.Keys); n > MaxKeys {
 		return setting.Errorf("control-key", "%d keys are more than %d", n, MaxKeys)
 	}
@@ -78,60 +77,5 @@ func (a *Access) validate() error {
 	return nil
 }
 
-// keyed reports whether the port requires a key.
-func (a *Access) keyed() bool { return len(a.Keys)+len(a.ScopedKeys) > 0 }
-
-// access is an Access prepared for requests. It is immutable.
-type access struct {
-	keys  []Key
-	allow []netip.Prefix
-	// origins are in the form that browsers send.
-	origins []string
-}
-
-func newAccess(a Access) *access {
-	out := &access{allow: a.Allow, origins: exactOrigins(a.Origins)}
-	for i, secret := range a.Keys {
-		out.keys = append(out.keys, Key{Name: unnamedPrefix + strconv.Itoa(i+1), Scopes: AllScopes, Hash: sha256.Sum256([]byte(secret))})
-	}
-	out.keys = append(out.keys, a.ScopedKeys...)
-	first := make(map[string]int, len(out.keys)) // by name
-	for i := range out.keys {
-		if j, again := first[out.keys[i].Name]; again {
-			out.keys[i].twin, out.keys[j].twin = true, true
-			continue
-		}
-		first[out.keys[i].Name] = i
-	}
-	return out
-}
-
-// allows reports whether connections from an address are accepted; an invalid
-// address is that of a unix socket.
-func (a *access) allows(addr netip.Addr) bool {
-	if len(a.allow) == 0 || !addr.IsValid() {
-		return true
-	}
-	for _, p := range a.allow {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// SetAccess changes who may use the port for every request from now on,
-// including those on open connections. On an error, which names the setting,
-// nothing changes. It may be called from any goroutine.
-func (s *Server) SetAccess(a Access) error {
-	c := s.config
-	c.Access = a
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	if s.exposed && !a.keyed() {
-		return c.errExposed()
-	}
-	s.access.Store(newAccess(a))
-	return nil
-}
+// Keyed reports whether the port requires a key.
+func (a *Access) Keyed() bool { return len(a.Keys)+len(a.ScopedKeys) > 0 }

@@ -1,4 +1,4 @@
-package control
+package access
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,14 @@ type Key struct {
 
 // Fingerprint is the beginning of the hash, which tells keys apart.
 func (k Key) Fingerprint() string { return hex.EncodeToString(k.Hash[:6]) }
+
+// Attrs tell keys of the same name apart in an audit record. k may be nil.
+func (k *Key) Attrs() []slog.Attr {
+	if k == nil || !k.twin {
+		return nil
+	}
+	return []slog.Attr{slog.String("fingerprint", k.Fingerprint())}
+}
 
 // Limits of keys.
 const (

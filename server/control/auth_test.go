@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"castgate/server/control/access"
 )
 
 // answers reads everything that a connection receives: the statuses, and the
@@ -93,7 +95,7 @@ func TestBodyNotRead(t *testing.T) {
 	h.Set("X-API-Key", "new-key")
 	h.SetContentLength(1 << 20)
 	p.requestConfig(h)
-	if err := p.SetAccess(Access{Keys: []string{"new-key"}}); err != nil {
+	if err := p.SetAccess(access.Access{Keys: []string{"new-key"}}); err != nil {
 		t.Fatal(err)
 	}
 	p.handle(ctx)
