@@ -56,7 +56,7 @@ func openFirefox(t *testing.T) *firefox {
 		cmd.Wait()
 	})
 	f := &firefox{t: t}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
 	select {
 	case url := <-address:
@@ -82,7 +82,7 @@ func (f *firefox) do(method string, params M) M {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	if err := f.conn.Write(ctx, websocket.MessageText, text); err != nil {
 		f.t.Fatalf("%s: %v", method, err)

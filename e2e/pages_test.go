@@ -100,7 +100,7 @@ func (p *pageProcess) add(line pageLine) {
 // await waits for the next line that fits, skipping others.
 func (p *pageProcess) await(what string, fits func(pageLine) bool) pageLine {
 	p.t.Helper()
-	limit := time.After(wstest.Patience)
+	limit := time.After(4 * wstest.Patience) // a thousand pages in one process take long on a busy machine
 	for {
 		p.mu.Lock()
 		for p.next < len(p.lines) {

@@ -26,7 +26,7 @@ func TestPagesAfterRestart(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
 	bind, _ := pageBackend(t, g)
-	p := openPages(t, "ws://"+g.Addr+"/", manyPages, M{"bind": bind})
+	p := openPages(t, "ws://"+g.Addr+"/", manyPages, M{"bind": bind, "timeout": 120_000})
 	restartUnder(t, g, p)
 	// When they come is up to the machine. When they want to come is not.
 	var perSecond [restartWindow]int
