@@ -12,6 +12,7 @@ import (
 	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/heartbeat"
+	"castgate/server/internal/clientid"
 	"castgate/server/openfiles"
 	"castgate/server/setting"
 	"castgate/server/token"
@@ -76,6 +77,9 @@ type Config struct {
 	TLSHandshakes int
 	// Node is this gateway's number in a cluster, carried in client ids.
 	Node uint16
+	// ClientIDs, if not nil, makes the client ids of a cluster: all its nodes can read
+	// them. Otherwise ids are under a key of this process.
+	ClientIDs *SharedIDs
 	// ReserveFiles is how many descriptors MaxConns leaves free for the
 	// control port, turned-away clients and the process itself.
 	// 0 derives it from the open-file limit.
@@ -101,6 +105,12 @@ type Config struct {
 	Hook gateway.ConnectHook
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
+}
+
+// SharedIDs are client ids that all nodes of a cluster can read.
+type SharedIDs struct {
+	Key   clientid.Key // that all nodes know
+	Start [6]byte      // random, of this process
 }
 
 // Defaults returns the configuration of a gateway started without settings.

@@ -47,6 +47,9 @@ func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, e
 		return gateway.PushResult{Matched: matched, Queued: matched}, nil
 	}
 	wait.Matched(matched)
+	if p.OnMatched != nil {
+		p.OnMatched(matched)
+	}
 	select {
 	case <-wait.Ended():
 	case <-ctx.Done():

@@ -82,7 +82,7 @@ func newServer(c Config, sys *kernel.Calls) (*Server, error) {
 		return nil, err
 	}
 	s.maxConns.Store(int64(s.limits.MaxConns))
-	if s.ids, err = clientid.New(c.Node); err != nil {
+	if s.ids, err = newIDs(&c); err != nil {
 		return nil, err
 	}
 	if c.PeerAddress.IsValid() {
@@ -117,6 +117,13 @@ func newServer(c Config, sys *kernel.Calls) (*Server, error) {
 	}
 	s.Loops.setPorts(s.ports())
 	return s, nil
+}
+
+func newIDs(c *Config) (*clientid.IDs, error) {
+	if c.ClientIDs == nil {
+		return clientid.New(c.Node)
+	}
+	return clientid.NewShared(c.Node, c.ClientIDs.Key, c.ClientIDs.Start)
 }
 
 // now is the time for quotas, in nanoseconds.

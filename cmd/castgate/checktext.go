@@ -41,7 +41,7 @@ func checkText(flag *kong.Flag, value any) error {
 }
 
 // secrets are the settings that hold a secret, or @ and the path of its file.
-var secrets = []string{"control-key", "jwt-secret", "gatewayworker-secret", "events-secret"}
+var secrets = []string{"control-key", "jwt-secret", "gatewayworker-secret", "events-secret", "cluster-secret"}
 
 func checkItem(setting, text string) error {
 	if n := len(text); n >= 2 && text[0] == text[n-1] && strings.IndexByte("\"'`", text[0]) >= 0 {

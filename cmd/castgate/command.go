@@ -41,6 +41,7 @@ type commands struct {
 	Online  onlineCommand  `cmd:"" group:"verbs" help:"Show which clients and uids are connected."`
 	Counts  countsCommand  `cmd:"" group:"verbs" help:"Count the clients of groups and uids."`
 	Stats   statsCommand   `cmd:"" group:"verbs" help:"Print the gateway's counters."`
+	Nodes   nodesCommand   `cmd:"" group:"verbs" help:"List the nodes of the cluster."`
 	Client  clientCommand  `cmd:"" group:"verbs" help:"Print everything known about one client."`
 	Clients clientsCommand `cmd:"" group:"verbs" help:"List clients."`
 	Uids    uidsCommand    `cmd:"" group:"verbs" help:"List uids in use."`

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -102,7 +103,7 @@ func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 		fmt.Fprintf(w, "# %s = (%d given, not shown)\n", flag.Name, len(keys))
 		return
 	}
-	if text, ok := flag.Target.Interface().(string); ok && (flag.Name == "jwt-secret" || flag.Name == "gatewayworker-secret") && text != "" && hasSecret([]string{text}) {
+	if text, ok := flag.Target.Interface().(string); ok && slices.Contains(secrets, flag.Name) && text != "" && hasSecret([]string{text}) {
 		fmt.Fprintf(w, "# %s = (given, not shown)\n", flag.Name)
 		return
 	}

@@ -50,7 +50,8 @@ type lifecycle struct {
 	draining     *atomic.Bool // makes /readyz answer 503
 	stopDelay    time.Duration
 	drainTimeout time.Duration
-	reload       func() // reloads the configuration and logs the result
+	refused      <-chan error // an end at the start, such as a number that is taken; may be nil
+	reload       func()       // reloads the configuration and logs the result
 	now          func() time.Time
 	tell         func(state string) // tells the supervisor about a change
 
@@ -82,6 +83,9 @@ func (l *lifecycle) run() error {
 		case err := <-l.controlEnded:
 			l.cutOff()
 			return l.abnormal("the control API ended without being asked", err)
+		case err := <-l.refused:
+			l.cutOff()
+			return failf(exitFailed, "%w", err)
 		case sig := <-l.signals:
 			if sig != syscall.SIGHUP {
 				return l.stop(sig)

@@ -40,10 +40,24 @@ func (c *countsCommand) Run(p *process) error {
 	return c.call(p, http.MethodPost, "/v1/counts", body)
 }
 
-type statsCommand struct{ connection }
+type statsCommand struct {
+	connection
+	Cluster bool `help:"Sum the counters of all nodes of the cluster."`
+}
 
 // Run prints the counters.
-func (c *statsCommand) Run(p *process) error { return c.call(p, http.MethodGet, "/v1/stats", nil) }
+func (c *statsCommand) Run(p *process) error {
+	path := "/v1/stats"
+	if c.Cluster {
+		path += "?cluster=1"
+	}
+	return c.call(p, http.MethodGet, path, nil)
+}
+
+type nodesCommand struct{ connection }
+
+// Run prints what the node knows of the nodes of its cluster.
+func (c *nodesCommand) Run(p *process) error { return c.call(p, http.MethodGet, "/v1/nodes", nil) }
 
 type clientCommand struct {
 	connection

@@ -74,22 +74,20 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		running = told{running, queue}
 	}
 	e.control.MaxConns = min(e.control.MaxConns, room)
-	var draining atomic.Bool
-	e.control.Version, e.control.Commit = version, builtCommit()
-	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() }
-	gw.SetProbe(e.control.Ready)
-	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, events: queue, controlRoom: room, values: knobValues(ctx.Model), now: e}
-	e.control.Reload = again.reload
-	ctl, err := control.New(gw, e.control)
+	node, refused, err := newClustered(e, gw, running)
 	if err != nil {
 		return startError(err, src)
 	}
-	again.control = ctl
-	if err := ctl.Listen(); err != nil {
+	var draining atomic.Bool
+	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() && node.joined() }
+	gw.SetProbe(e.control.Ready)
+	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, events: queue, controlRoom: room, values: knobValues(ctx.Model), now: e}
+	ctl, err := newControl(e, gw, node, again)
+	if err != nil {
 		return startError(err, src)
 	}
 	l := lifecycle{
-		gateway: running, control: ctl, signals: signals, log: log,
+		gateway: node.start(ctl, running), control: ctl, refused: refused, signals: signals, log: log,
 		draining: &draining, stopDelay: e.stopDelay, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now, tell: tell,
 	}

@@ -67,6 +67,7 @@ type settings struct {
 	admissionSettings
 	eventsSettings
 	gatewayworkerSettings
+	clusterSettings
 
 	Control             string   `default:"127.0.0.1:7273" unit:"host:port or unix:/path" help:"Control API listener: host:port, unix:/path, or fd:NAME for a socket that systemd passes; a non-loopback address needs a control key."`
 	ControlKey          []string `unit:"keys" hot:"" help:"Control API keys with all rights, separated by commas; @/path reads a file with one key per line. Repeatable."`
@@ -113,6 +114,7 @@ type effective struct {
 	gatewayworker gatewayworker.Config
 	events        *events.Config // nil if there are none
 	collectors    []prometheus.Collector
+	cluster       clusterConfig
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger
 	auditLog      string
@@ -204,6 +206,13 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 	}
 	if err := s.hook(e); err != nil {
 		return nil, err
+	}
+	if err := s.cluster(e); err != nil {
+		return nil, err
+	}
+	if e.cluster.on() {
+		config := e.cluster.config()
+		e.server.ClientIDs = &server.SharedIDs{Key: e.cluster.keys[0].ClientID, Start: config.Start()}
 	}
 	if err := e.server.Validate(); err != nil {
 		return nil, err

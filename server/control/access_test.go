@@ -36,6 +36,7 @@ func TestScopeOfRoutes(t *testing.T) {
 		method, path, body string
 	}{
 		{access.ScopeRead, "GET", "/v1/stats", ""},
+		{access.ScopeRead, "GET", "/v1/nodes", ""},
 		{access.ScopeRead, "GET", "/v1/clients", ""},
 		{access.ScopeRead, "GET", "/v1/uids", ""},
 		{access.ScopeRead, "GET", "/v1/groups", ""},

@@ -28,6 +28,10 @@ type call struct {
 	list     gateway.List
 	events   eventQuery
 	waiting  bool // ctx already has a deadline
+	// clusterWide is the parameter cluster of GET /v1/stats; lacking is what the answer
+	// of a verb lacks, see whole.
+	clusterWide bool
+	lacking     *gateway.Incomplete
 
 	command wire.Command
 	spans   []wire.Span // of a batch
@@ -55,6 +59,7 @@ func (c *call) release() {
 	c.command.Reset()
 	c.http, c.ctx, c.route, c.caller = nil, nil, nil, nil
 	c.clientID, c.list, c.events, c.waiting = "", gateway.List{}, eventQuery{}, false
+	c.clusterWide, c.lacking = false, nil
 	if cap(c.out) > keepAnswer {
 		c.out = nil
 	}

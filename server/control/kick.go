@@ -12,7 +12,7 @@ func (c *call) kick() error {
 		To: *m.Targets(), ExcludeClientIDs: m.ExcludeClientIDs, ExcludeUIDs: m.ExcludeUIDs,
 		Code: uint16(m.Code), Reason: m.Reason, Text: m.Text,
 	})
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	if c.server.audit.On() {
@@ -22,6 +22,7 @@ func (c *call) kick() error {
 		}
 		c.did("kick", append(attrs, slog.Int("code", max(m.Code, 1000)), slog.Int("kicked", n))...)
 	}
-	c.out = append(appendInt(c.out, `{"kicked":`, n), '}')
+	c.out = appendInt(c.out, `{"kicked":`, n)
+	c.end()
 	return nil
 }

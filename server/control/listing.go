@@ -54,7 +54,7 @@ func list[T any](c *call, l listing[T]) error {
 	}
 	defer c.bound()()
 	page, err := l.page(c.server.gateway, c.ctx, c.list)
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	c.out = append(append(append(c.out, `{"`...), l.name...), `":[`...)
@@ -65,7 +65,7 @@ func list[T any](c *call, l listing[T]) error {
 		c.out = l.append(c.out, &page.Rows[i])
 	}
 	c.out = appendNullable(append(c.out, `],"next_cursor":`...), page.Next)
-	c.out = append(c.out, '}')
+	c.end()
 	c.answer(jsonType)
 	return nil
 }
@@ -82,6 +82,9 @@ func stream[T any](c *call, l listing[T]) error {
 	w.query.Limit = w.limit()
 	defer c.bound()()
 	page, err := l.page(c.server.gateway, c.ctx, w.query)
+	if hole, ok := err.(*gateway.Incomplete); ok { // lines have no place to say so
+		return &gateway.Error{Code: gateway.CodeUnreachable, Detail: hole.Error()}
+	}
 	if err != nil {
 		return err
 	}

@@ -11,14 +11,15 @@ import (
 func (c *call) bind() error {
 	m := &c.command
 	r, err := c.server.gateway.Bind(c.ctx, gateway.Bind{ClientID: m.ClientID, UID: m.UID, Groups: m.Top.Groups, KickOld: m.KickOld})
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	if r.Kicked > 0 && c.server.audit.On() {
 		c.did("bind", slog.String("client_id", audit.Name(m.ClientID)), slog.String("uid", audit.Name(m.UID)), slog.Int("kicked", r.Kicked))
 	}
 	c.out = appendNullable(append(c.out, `{"previous_uid":`...), r.PreviousUID)
-	c.out = append(appendInt(c.out, `,"kicked":`, r.Kicked), '}')
+	c.out = appendInt(c.out, `,"kicked":`, r.Kicked)
+	c.end()
 	return nil
 }
 
@@ -31,11 +32,12 @@ func (c *call) unbind() (err error) {
 	} else if r, err = c.server.gateway.Unbind(c.ctx, m.ClientID); r.PreviousUID != "" {
 		unbound = 1
 	}
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	c.out = appendNullable(append(c.out, `{"previous_uid":`...), r.PreviousUID)
-	c.out = append(appendInt(c.out, `,"unbound":`, unbound), '}')
+	c.out = appendInt(c.out, `,"unbound":`, unbound)
+	c.end()
 	return nil
 }
 
@@ -55,20 +57,21 @@ func (c *call) membership() gateway.Membership {
 }
 
 func (c *call) changed(r gateway.MembershipResult, err error) error {
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	c.out = appendInt(c.out, `{"changed":`, r.Changed)
 	c.out = wire.AppendStrings(append(c.out, `,"unknown_client_ids":`...), r.UnknownClientIDs)
-	c.out = append(c.out, '}')
+	c.end()
 	return nil
 }
 
 func (c *call) ungroup() error {
 	n, err := c.server.gateway.Ungroup(c.ctx, c.command.Top.Groups)
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
-	c.out = append(appendInt(c.out, `{"changed":`, n), '}')
+	c.out = appendInt(c.out, `{"changed":`, n)
+	c.end()
 	return nil
 }

@@ -68,6 +68,8 @@ var statuses = map[string]int{
 	string(gateway.CodeEventGone):       410,
 	string(gateway.CodeBusy):            503,
 	string(gateway.CodeStopping):        503,
+	string(gateway.CodeUnreachable):     503,
+	string(gateway.CodeTooLarge):        413,
 	codeDeadline:                        503,
 
 	codeBadRequest:       400,

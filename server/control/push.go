@@ -17,7 +17,7 @@ func (c *call) push() error {
 		To: m.To, ExcludeClientIDs: m.ExcludeClientIDs, ExcludeUIDs: m.ExcludeUIDs,
 		Payload: m.Payload, Binary: m.Binary, Wait: m.Wait,
 	})
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	c.out = appendInt(c.out, `{"matched":`, r.Matched)
@@ -26,7 +26,7 @@ func (c *call) push() error {
 	if m.Wait {
 		c.out = appendInt(c.out, `,"written":`, r.Written)
 	}
-	c.out = append(c.out, '}')
+	c.end()
 	return nil
 }
 

@@ -11,24 +11,24 @@ import (
 func (c *call) online() error {
 	t := &c.command.Top
 	r, err := c.server.gateway.Online(c.ctx, gateway.Online{ClientIDs: t.ClientIDs, UIDs: t.UIDs})
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	c.out = appendByName(append(c.out, `{"client_ids":`...), t.ClientIDs, r.Clients, strconv.AppendBool)
 	c.out = appendByName(append(c.out, `,"uids":`...), t.UIDs, r.UIDs, appendNumber)
-	c.out = append(c.out, '}')
+	c.end()
 	return nil
 }
 
 func (c *call) counts() error {
 	t := &c.command.Top
 	r, err := c.server.gateway.Counts(c.ctx, gateway.Counts{Groups: t.Groups, UIDs: t.UIDs})
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	c.out = appendByName(append(c.out, `{"groups":`...), t.Groups, r.Groups, appendNumber)
 	c.out = appendByName(append(c.out, `,"uids":`...), t.UIDs, r.UIDs, appendNumber)
-	c.out = append(c.out, '}')
+	c.end()
 	return nil
 }
 
@@ -88,13 +88,24 @@ func appendClient(dst []byte, info *gateway.ClientInfo) []byte {
 	return wire.AppendTime(append(dst, `,"connected_at":`...), info.ConnectedAt)
 }
 
-// stats serves GET /v1/stats.
+// stats serves GET /v1/stats: of this node, or with cluster=1 summed over all.
 func (c *call) stats() error {
-	st, err := c.server.gateway.Stats(c.ctx)
-	if err != nil {
+	if !c.clusterWide || c.server.cluster == nil {
+		st, err := c.server.gateway.Stats(c.ctx)
+		if err != nil {
+			return err
+		}
+		c.out = statistics.Append(c.out, &st)
+		c.answer(jsonType)
+		return nil
+	}
+	st, err := c.server.cluster.ClusterStats(c.ctx)
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	c.out = statistics.Append(c.out, &st)
+	c.out = c.out[:len(c.out)-1] // its end is that of the object
+	c.end()
 	c.answer(jsonType)
 	return nil
 }

@@ -35,6 +35,7 @@ type Server struct {
 	// Constant after New.
 	config  Config
 	gateway gateway.Gateway
+	cluster gateway.Cluster // gateway, if it is one; else nil
 	log     *slog.Logger
 	http    *fasthttp.Server
 	routes  *router
@@ -73,6 +74,7 @@ func New(gw gateway.Gateway, c Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.cluster, _ = gw.(gateway.Cluster)
 	s.reloads.turn = make(chan struct{}, 1)
 	s.reloads.last.Store(time.Now().UnixNano())
 	s.access.Store(access.NewChecker(c.Access))

@@ -1,5 +1,7 @@
 package gateway
 
+import "fmt"
+
 // Code names one kind of error at the Gateway border. The strings are part of
 // the contract: fronts pass them on to their callers.
 type Code string
@@ -22,12 +24,18 @@ const (
 	CodeBusy Code = "busy"
 	// CodeStopping: the gateway is shutting down.
 	CodeStopping Code = "stopping"
+	// CodeUnreachable: the node of the client is alive, as far as this one knows,
+	// but does not answer. The request may have been carried out.
+	CodeUnreachable Code = "node_unreachable"
+	// CodeTooLarge: the message is larger than what one node can send another.
+	CodeTooLarge Code = "message_too_large"
 	// CodeDeadline: the context ended before the work was done. Part of a
 	// change of groups may have been made; a push or kick had no effect.
 	CodeDeadline Code = "deadline"
 )
 
-// Error is the only error type a Gateway returns.
+// Error is the error of a call that has no result. [Incomplete] is the only other
+// error type that a Gateway returns.
 type Error struct {
 	Code Code
 	// Detail tells a human what was wrong with this call.
@@ -42,4 +50,21 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Detail }
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
+}
+
+// Incomplete is the error of a call whose result is good as far as it goes: the
+// nodes of a cluster that did not answer are missing from it. A gateway that is not
+// part of a cluster never returns it.
+type Incomplete struct {
+	// Unreachable are the numbers of those nodes, in their order. It is empty if this
+	// node has not met the others yet.
+	Unreachable []uint16
+}
+
+// Error implements the error interface.
+func (e *Incomplete) Error() string {
+	if len(e.Unreachable) == 0 {
+		return "the answer is incomplete: this node has not joined its cluster"
+	}
+	return fmt.Sprintf("the answer is incomplete: nodes %v did not answer", e.Unreachable)
 }

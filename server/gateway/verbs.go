@@ -16,8 +16,8 @@ import (
 // slices in arguments need to live only until the method returns: what the
 // gateway keeps, it copies. Strings and slices in results belong to the caller.
 //
-// Every error is an *Error; its Code is stable. Names (uids and groups) are any
-// 1 to MaxNameLen bytes, not necessarily UTF-8, or else CodeInvalidName; where
+// Every error is an *Error, whose Code is stable, or, from a node of a cluster,
+// an *Incomplete beside a result. Names (uids and groups) are any 1 to MaxNameLen bytes, not necessarily UTF-8, or else CodeInvalidName; where
 // client ids are those of GatewayWorker, 1 to MaxPeerNameLen. Once a method
 // that changes state has returned, every later push sees the change.
 type Gateway interface {
@@ -143,6 +143,9 @@ type Push struct {
 	// Wait makes Push return only when each delivery has ended, written or
 	// dropped, or when ctx is done; what is still waiting then is Queued.
 	Wait bool
+	// OnMatched, if not nil, is called before the wait with the number of clients
+	// matched, on the goroutine that called Push. It must not block.
+	OnMatched func(matched int)
 }
 
 // PushResult is the result of Push. Matched = Written + Queued + Dropped.

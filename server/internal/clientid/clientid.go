@@ -17,11 +17,11 @@ import (
 const Len = 2 * aes.BlockSize
 
 // IDs converts handles to client ids and back. An id is one AES block under a key
-// that never leaves the process: node (16 bits), handle (64) and a number drawn at
-// the start (48). So it needs no table, looks random and cannot be guessed: a
+// that never leaves the process, or in a cluster its nodes: node (16 bits), handle
+// (64) and a number drawn at the start (48). So it needs no table, looks random and cannot be guessed: a
 // made-up id decrypts to this node, this start and a live generation with a chance
 // of about 2^-96 per client. No id is ever reused: generations do not repeat, and
-// another start has another key.
+// another start has another number.
 type IDs struct {
 	block   cipher.Block
 	node    uint16
@@ -32,18 +32,26 @@ type IDs struct {
 	Peers *Peers
 }
 
+// Key is the key of client ids.
+type Key [16]byte
+
 // New returns the ids of a node under a new key.
 func New(node uint16) (*IDs, error) {
 	var seed [16 + 6]byte
 	if _, err := rand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("client id key: %w", err)
 	}
-	block, err := aes.NewCipher(seed[:16])
+	return NewShared(node, Key(seed[:16]), [6]byte(seed[16:]))
+}
+
+// NewShared returns the ids of a node under a key that other nodes know too. start
+// must be random: it tells this process from others of the same number.
+func NewShared(node uint16, key Key, start [6]byte) (*IDs, error) {
+	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("client id key: %w", err)
 	}
-	ids := &IDs{block: block, node: node}
-	copy(ids.start[:], seed[16:])
+	ids := &IDs{block: block, node: node, start: start}
 	ids.scratch.New = func() any { return new([2][aes.BlockSize]byte) }
 	return ids, nil
 }
@@ -75,23 +83,40 @@ func (ids *IDs) Parse(id string) table.Handle {
 	if ids.Peers != nil {
 		return ids.Peers.parse(id)
 	}
-	if len(id) != Len {
-		return 0
-	}
 	s := ids.scratch.Get().(*[2][aes.BlockSize]byte)
 	defer ids.scratch.Put(s)
+	if !ids.open(id, s) || binary.BigEndian.Uint16(s[1][0:]) != ids.node || [6]byte(s[1][10:]) != ids.start {
+		return 0
+	}
+	return table.Handle(binary.BigEndian.Uint64(s[1][2:]))
+}
+
+// Home returns the node and the start in a client id under the key of ids, whoever
+// made it. Of an id that nobody made they are random. ok is false if it is none by
+// its form. Any goroutine.
+func (ids *IDs) Home(id string) (node uint16, start [6]byte, ok bool) {
+	s := ids.scratch.Get().(*[2][aes.BlockSize]byte)
+	defer ids.scratch.Put(s)
+	if !ids.open(id, s) {
+		return 0, start, false
+	}
+	return binary.BigEndian.Uint16(s[1][0:]), [6]byte(s[1][10:]), true
+}
+
+// open decrypts an id into the second block of s.
+func (ids *IDs) open(id string, s *[2][aes.BlockSize]byte) bool {
+	if len(id) != Len {
+		return false
+	}
 	for i := range s[0] {
 		hi, lo := unhex(id[2*i]), unhex(id[2*i+1])
 		if hi|lo > 0xf {
-			return 0
+			return false
 		}
 		s[0][i] = hi<<4 | lo
 	}
 	ids.block.Decrypt(s[1][:], s[0][:])
-	if binary.BigEndian.Uint16(s[1][0:]) != ids.node || [6]byte(s[1][10:]) != ids.start {
-		return 0
-	}
-	return table.Handle(binary.BigEndian.Uint64(s[1][2:]))
+	return true
 }
 
 // unhex returns the value of a lower-case hex digit, 0xff for anything else:

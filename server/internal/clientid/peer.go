@@ -16,6 +16,16 @@ import (
 // PeerLen is the length of a client id that names a peer, in characters.
 const PeerLen = 20
 
+// PeerPrefixLen is the length of what the ids of one inner address have in common, in
+// characters.
+const PeerPrefixLen = 12
+
+// PeerPrefix is what the ids of an inner address begin with.
+func PeerPrefix(address netip.AddrPort) string {
+	ip := address.Addr().As4()
+	return hex.EncodeToString(binary.BigEndian.AppendUint16(ip[:], address.Port()))
+}
+
 // Peers gives clients the ids of GatewayWorker (docs/gatewayworker-protocol.md
 // section 4): the address of the inner listener and a connection id of 32 bits, in
 // hexadecimal. They need a table from connection id to handle.

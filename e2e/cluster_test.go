@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"castgate/internal/wstest"
+)
+
+// startNodes starts a cluster of processes with embedded NATS servers.
+func startNodes(t *testing.T, n int) []*wstest.Gateway {
+	t.Helper()
+	nodes, _ := startNodesWith(t, n)
+	return nodes
+}
+
+// startNodesWith is startNodes, and returns the flags that any node of the cluster
+// needs.
+func startNodesWith(t *testing.T, n int) (nodes []*wstest.Gateway, shared []string) {
+	t.Helper()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("the secret of this test, 32 bytes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var peers []string
+	for range n {
+		peers = append(peers, wstest.FreeAddr(t))
+	}
+	shared = []string{"--cluster-secret=@" + secret, "--cluster-lease=1s", "--cluster-peers=" + strings.Join(peers, ",")}
+	for i := range n {
+		nodes = append(nodes, wstest.Start(t, append([]string{"--node=" + strconv.Itoa(i+1), "--cluster-listen=" + peers[i]}, shared...)...))
+	}
+	for _, g := range nodes {
+		awaitMembers(g, n)
+	}
+	return nodes, shared
+}
+
+// awaitMembers waits until a node and so many others answer completely.
+func awaitMembers(g *wstest.Gateway, n int) {
+	g.Await(func() string {
+		members := 0
+		_, answer, err := g.TryControl("GET", "/v1/nodes", nil)
+		if err != nil {
+			return err.Error()
+		}
+		list, _ := answer["nodes"].([]any)
+		for _, one := range list {
+			if state := one.(map[string]any)["state"]; state == "self" || state == "member" {
+				members++
+			}
+		}
+		if counts := g.OK("POST", "/v1/counts", M{"groups": []string{"g"}}); members != n || counts["complete"] != true {
+			return fmt.Sprintf("%d members, answer %v", members, counts)
+		}
+		return ""
+	})
+}
+
+// Any node answers for the clients of all, in three real processes.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 3)
+	var clients []*wstest.Client
+	for i, g := range nodes {
+		c := g.Dial(t)
+		clients = append(clients, c)
+		nodes[(i+1)%3].Bind(c.ID, "ann", "red")
+	}
+	for i, g := range nodes {
+		answer := g.OK("POST", "/v1/push", M{"to": M{"uids": []string{"ann"}, "groups": []string{"red"}}, "text": strconv.Itoa(i), "wait": "written"})
+		expectFields(t, answer, M{"matched": 3, "written": 3, "complete": true})
+	}
+	for _, c := range clients {
+		c.Expect("0", "1", "2")
+	}
+	expectFields(t, nodes[0].OK("GET", "/v1/stats?cluster=1", nil), M{"connections": 3, "complete": true})
+	expectFields(t, nodes[0].OK("GET", "/v1/stats", nil), M{"connections": 1})
+	page := nodes[2].OK("GET", "/v1/clients", nil)
+	if list, _ := page["clients"].([]any); len(list) != 3 || page["complete"] != true {
+		t.Errorf("clients: %v", page)
+	}
+	expectFields(t, nodes[1].OK("GET", "/v1/clients/"+clients[2].ID, nil), M{"uid": "ann"})
+	nodes[0].OK("PUT", "/v1/clients/"+clients[2].ID+"/session", M{"a": 1})
+
+	answer := nodes[2].OK("POST", "/v1/bind", M{"client_id": clients[0].ID, "uid": "ann", "exclusive": "kick_old"})
+	expectFields(t, answer, M{"previous_uid": "ann", "kicked": 2, "complete": true})
+	clients[1].ExpectClose(4001, "replaced")
+	clients[2].ExpectClose(4001, "replaced")
+	nodes[1].Problem(404, "unknown_client", "POST", "/v1/bind", M{"client_id": clients[1].ID, "uid": "ann"})
+	if kicked := nodes[1].OK("POST", "/v1/kick", M{"uids": []string{"ann"}, "code": 3001}); kicked["kicked"] != 1.0 {
+		t.Errorf("kick: %v", kicked)
+	}
+	clients[0].ExpectClose(3001, "")
+}
+
+// A node that is killed is out after its lease, one that is stopped too; that one
+// comes back by itself. A node that ends in order is out at once.
+func TestClusterLosesNodes(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 3)
+	c := nodes[1].Dial(t)
+	nodes[0].Bind(c.ID, "ann")
+
+	nodes[1].Signal(syscall.SIGSTOP)
+	nodes[0].Await(func() string {
+		if answer := nodes[0].OK("POST", "/v1/push", M{"to": M{"uids": []string{"ann"}}, "text": "while it is stopped"}); answer["complete"] != true || answer["matched"] != 0.0 {
+			return fmt.Sprint(answer)
+		}
+		return ""
+	})
+	nodes[1].Signal(syscall.SIGCONT)
+	awaitMembers(nodes[0], 3)
+	awaitMembers(nodes[1], 3)
+	if n := nodes[0].Push(wstest.To("uids", "ann"), "back"); n != 1 {
+		t.Errorf("matched %d after it came back", n)
+	}
+	c.Expect("back") // what was asked for while it was stopped never comes
+
+	nodes[2].Kill()
+	awaitMembers(nodes[0], 2)
+	nodes[0].Stop()
+	expectFields(t, nodes[1].OK("POST", "/v1/push", M{"to": M{"uids": []string{"ann"}}, "text": "alone"}), M{"matched": 1, "complete": true})
+}
+
+// A second process with the same number is refused, with one line that names the
+// first.
+func TestClusterRefusesSameNumber(t *testing.T) {
+	t.Parallel()
+	nodes, shared := startNodesWith(t, 2)
+	flags := append([]string{"serve", "--node=2", "--listen=127.0.0.1:0", "--control=127.0.0.1:0", "--cluster-listen=" + wstest.FreeAddr(t)}, shared...)
+	out, err := wstest.Command(t, flags...).CombinedOutput()
+	last := strings.TrimSpace(string(out))
+	last = last[strings.LastIndexByte(last, '\n')+1:]
+	if err == nil || !strings.Contains(last, "has the same --node: 2/") || !strings.Contains(last, nodes[1].ControlAddr) {
+		t.Errorf("%v, %s", err, out)
+	}
+	awaitMembers(nodes[0], 2)
+}

@@ -1,0 +1,283 @@
+package cluster
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"castgate/server/gateway"
+	"castgate/server/internal/clientid"
+	"castgate/server/internal/table"
+)
+
+// memory is a gateway.Gateway for tests: clients in a map, messages that arrive at
+// once.
+type memory struct {
+	ids     *clientid.IDs
+	next    uint32
+	clients map[string]*memoryClient
+	order   []*memoryClient // in the order in which they connected
+	// delivered is told of each message, closed of each client that is kicked.
+	delivered func(c *memoryClient, payload string)
+	closed    func(c *memoryClient, code uint16)
+}
+
+type memoryClient struct {
+	id     string
+	uid    string
+	groups []string
+}
+
+func (m *memory) connect() string {
+	m.next++
+	c := &memoryClient{id: m.ids.Of(table.MakeHandle(0, m.next, 1), 0)}
+	m.clients[c.id] = c
+	m.order = append(m.order, c)
+	return c.id
+}
+
+func (m *memory) remove(c *memoryClient) {
+	delete(m.clients, c.id)
+	m.order = slices.DeleteFunc(m.order, func(o *memoryClient) bool { return o == c })
+}
+
+func (m *memory) matching(to gateway.Targets, exclude, excludeUIDs []string) (list []*memoryClient) {
+	for _, c := range m.order {
+		if slices.Contains(exclude, c.id) || c.uid != "" && slices.Contains(excludeUIDs, c.uid) {
+			continue
+		}
+		if to.All || slices.Contains(to.ClientIDs, c.id) || c.uid != "" && slices.Contains(to.UIDs, c.uid) ||
+			slices.ContainsFunc(c.groups, func(g string) bool { return slices.Contains(to.Groups, g) }) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (m *memory) Bind(_ context.Context, b gateway.Bind) (r gateway.BindResult, err error) {
+	c := m.clients[b.ClientID]
+	if c == nil {
+		return r, unknownClient(b.ClientID)
+	}
+	r.PreviousUID, c.uid = c.uid, b.UID
+	for _, g := range b.Groups {
+		if !slices.Contains(c.groups, g) {
+			c.groups = append(c.groups, g)
+		}
+	}
+	if b.KickOld {
+		for _, o := range m.matching(gateway.Targets{UIDs: []string{b.UID}}, []string{b.ClientID}, nil) {
+			m.close(o, replacedCode)
+			r.Kicked++
+		}
+	}
+	return r, nil
+}
+
+func (m *memory) close(c *memoryClient, code uint16) {
+	m.remove(c)
+	m.closed(c, code)
+}
+
+func (m *memory) Unbind(_ context.Context, id string) (r gateway.BindResult, err error) {
+	c := m.clients[id]
+	if c == nil {
+		return r, unknownClient(id)
+	}
+	r.PreviousUID, c.uid = c.uid, ""
+	return r, nil
+}
+
+func (m *memory) UnbindUIDs(_ context.Context, uids []string) (n int, err error) {
+	for _, c := range m.matching(gateway.Targets{UIDs: uids}, nil, nil) {
+		c.uid = ""
+		n++
+	}
+	return n, nil
+}
+
+func (m *memory) change(q gateway.Membership, join bool) (r gateway.MembershipResult, err error) {
+	for _, id := range q.ClientIDs {
+		if m.clients[id] == nil && !slices.Contains(r.UnknownClientIDs, id) {
+			r.UnknownClientIDs = append(r.UnknownClientIDs, id)
+		}
+	}
+	for _, c := range m.matching(gateway.Targets{ClientIDs: q.ClientIDs, UIDs: q.UIDs}, nil, nil) {
+		for _, g := range q.Groups {
+			switch i := slices.Index(c.groups, g); {
+			case i < 0 && join:
+				c.groups = append(c.groups, g)
+				r.Changed++
+			case i >= 0 && !join:
+				c.groups = slices.Delete(c.groups, i, i+1)
+				r.Changed++
+			}
+		}
+	}
+	return r, nil
+}
+
+func (m *memory) Join(_ context.Context, q gateway.Membership) (gateway.MembershipResult, error) {
+	return m.change(q, true)
+}
+
+func (m *memory) Leave(_ context.Context, q gateway.Membership) (gateway.MembershipResult, error) {
+	return m.change(q, false)
+}
+
+func (m *memory) Ungroup(_ context.Context, groups []string) (int, error) {
+	ids := []string{}
+	for _, c := range m.matching(gateway.Targets{Groups: groups}, nil, nil) {
+		ids = append(ids, c.id)
+	}
+	r, err := m.change(gateway.Membership{ClientIDs: ids, Groups: groups}, false)
+	return r.Changed, err
+}
+
+func (m *memory) Push(_ context.Context, p gateway.Push) (r gateway.PushResult, err error) {
+	list := m.matching(p.To, p.ExcludeClientIDs, p.ExcludeUIDs)
+	if p.OnMatched != nil {
+		p.OnMatched(len(list))
+	}
+	for _, c := range list {
+		m.delivered(c, string(p.Payload))
+	}
+	if p.Wait {
+		return gateway.PushResult{Matched: len(list), Written: len(list)}, nil
+	}
+	return gateway.PushResult{Matched: len(list), Queued: len(list)}, nil
+}
+
+func (m *memory) Kick(_ context.Context, k gateway.Kick) (int, error) {
+	list := m.matching(k.To, k.ExcludeClientIDs, k.ExcludeUIDs)
+	for _, c := range list {
+		m.close(c, k.Code)
+	}
+	return len(list), nil
+}
+
+func (m *memory) Online(_ context.Context, q gateway.Online) (r gateway.OnlineResult, err error) {
+	for _, id := range q.ClientIDs {
+		r.Clients = append(r.Clients, m.clients[id] != nil)
+	}
+	for _, u := range q.UIDs {
+		r.UIDs = append(r.UIDs, len(m.matching(gateway.Targets{UIDs: []string{u}}, nil, nil)))
+	}
+	return r, nil
+}
+
+func (m *memory) Counts(_ context.Context, q gateway.Counts) (r gateway.CountsResult, err error) {
+	for _, g := range q.Groups {
+		r.Groups = append(r.Groups, len(m.matching(gateway.Targets{Groups: []string{g}}, nil, nil)))
+	}
+	for _, u := range q.UIDs {
+		r.UIDs = append(r.UIDs, len(m.matching(gateway.Targets{UIDs: []string{u}}, nil, nil)))
+	}
+	return r, nil
+}
+
+func (m *memory) Stats(context.Context) (gateway.Stats, error) {
+	return gateway.Stats{Connections: len(m.clients), Dropped: map[string]uint64{"slow": 1}}, nil
+}
+
+func (m *memory) Client(_ context.Context, id string) (gateway.ClientInfo, error) {
+	if c := m.clients[id]; c != nil {
+		return gateway.ClientInfo{ClientID: id, UID: c.uid, Groups: c.groups}, nil
+	}
+	return gateway.ClientInfo{}, unknownClient(id)
+}
+
+// page cuts a page off sorted rows; the cursor is the last row's key.
+func page[T any](rows []T, key func(T) string, q gateway.List) (p gateway.Page[T]) {
+	for _, row := range rows {
+		if key(row) <= q.Cursor {
+			continue
+		}
+		if q.Limit > 0 && len(p.Rows) == q.Limit {
+			p.Next = key(p.Rows[len(p.Rows)-1])
+			break
+		}
+		p.Rows = append(p.Rows, row)
+	}
+	return p
+}
+
+func (m *memory) narrowed(q gateway.List) []*memoryClient {
+	switch {
+	case q.UID != "":
+		return m.matching(gateway.Targets{UIDs: []string{q.UID}}, nil, nil)
+	case q.Group != "":
+		return m.matching(gateway.Targets{Groups: []string{q.Group}}, nil, nil)
+	}
+	return m.order
+}
+
+func (m *memory) Clients(_ context.Context, q gateway.List) (gateway.Page[gateway.ClientInfo], error) {
+	var rows []gateway.ClientInfo
+	for _, c := range m.narrowed(q) {
+		rows = append(rows, gateway.ClientInfo{ClientID: c.id, UID: c.uid, Groups: c.groups})
+	}
+	key := func(c gateway.ClientInfo) string { return c.ClientID }
+	slices.SortFunc(rows, func(a, b gateway.ClientInfo) int { return compare(a.ClientID, b.ClientID) })
+	return page(rows, key, q), nil
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func (m *memory) names(q gateway.List, of func(*memoryClient) []string) gateway.Page[gateway.NameCount] {
+	count := map[string]int{}
+	for _, c := range m.narrowed(q) {
+		for _, name := range of(c) {
+			count[name]++
+		}
+	}
+	var rows []gateway.NameCount
+	for name, n := range count {
+		rows = append(rows, gateway.NameCount{Name: name, Clients: n})
+	}
+	slices.SortFunc(rows, func(a, b gateway.NameCount) int { return compare(a.Name, b.Name) })
+	key := func(r gateway.NameCount) string { return r.Name }
+	if q.UID != "" || q.Group != "" { // as the server does, in hexadecimal
+		key = func(r gateway.NameCount) string { return hex.EncodeToString([]byte(r.Name)) }
+	}
+	return page(rows, key, q)
+}
+
+func (m *memory) UIDs(_ context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
+	return m.names(q, func(c *memoryClient) []string {
+		if c.uid == "" {
+			return nil
+		}
+		return []string{c.uid}
+	}), nil
+}
+
+func (m *memory) Groups(_ context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
+	return m.names(q, func(c *memoryClient) []string { return c.groups }), nil
+}
+
+func (m *memory) PutSession(_ context.Context, id string, s json.RawMessage) (json.RawMessage, error) {
+	if m.clients[id] == nil {
+		return nil, unknownClient(id)
+	}
+	return s, nil
+}
+
+func (m *memory) PatchSession(ctx context.Context, id string, s json.RawMessage) (json.RawMessage, error) {
+	return m.PutSession(ctx, id, s)
+}
+
+// isUnknown tells whether an error is that no node has a client.
+func isUnknown(err error) bool {
+	return errors.Is(err, &gateway.Error{Code: gateway.CodeUnknownClient})
+}

@@ -1,0 +1,42 @@
+package gateway
+
+import (
+	"context"
+	"time"
+)
+
+// Cluster is what a Gateway can do besides that is a node of a cluster.
+type Cluster interface {
+	// Nodes returns what this node knows of the nodes of its cluster, itself
+	// included, in the order of their numbers. Nodes that it hears and that are not
+	// members are included too.
+	Nodes() []NodeInfo
+	// ClusterStats is Stats summed over all nodes. Node, StartedAt and what describes
+	// certificates and keys are of the node asked; LoopLag is the largest.
+	ClusterStats(ctx context.Context) (Stats, error)
+	// Joined tells whether this node has ever been a member, and so has heard every
+	// node that was alive.
+	Joined() bool
+}
+
+// NodeInfo is what one node of a cluster knows of another, or of itself.
+type NodeInfo struct {
+	Node     uint16
+	Instance string // of the process: another start has another
+	Address  string // where its control API is, as it says itself
+	Version  string
+	// State is "self", "member", "suspect" for a member that has not been heard for
+	// half a lease, "draining", "joining", "foreign" for one that belongs to a
+	// cluster of its own, or "version" for one whose protocol is another.
+	State string
+	Age   time.Duration // since it was last heard; 0 for this node
+	// Lease is for how long the node still counts this one as alive, by what it has
+	// said itself; 0 if it does not. Of this node, the shortest of all.
+	Lease time.Duration
+	// Clients is how many it had when last heard.
+	Clients int
+	// Lag is how long its heartbeat and the answer to it took at least.
+	Lag time.Duration
+	// Clock is by how much its wall clock is ahead of this node's, Lag included.
+	Clock time.Duration
+}
