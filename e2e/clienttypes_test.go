@@ -49,6 +49,7 @@ var published = []string{
 func TestClientTypes(t *testing.T) {
 	t.Parallel()
 	doc := readDocument(t, document(t, wstest.Start(t), t.TempDir()))
+	doc.inline()
 	codes := problemCodes(doc)
 	if len(codes) < 30 {
 		t.Fatalf("only %d codes", len(codes))
@@ -89,6 +90,31 @@ func readDocument(t *testing.T, path string) *clientDocument {
 		}
 	}
 	return doc
+}
+
+// inline puts schemas that are not published where they are referred to.
+func (d *clientDocument) inline() {
+	var visit func(s *schema) *schema
+	visit = func(s *schema) *schema {
+		if s == nil {
+			return nil
+		}
+		if to := d.Components.Schemas[s.named()]; s.Ref != "" && to != nil && !slices.Contains(published, s.named()) {
+			inner := *to
+			if s.Description != "" {
+				inner.Description = s.Description
+			}
+			s = &inner
+		}
+		for name, p := range s.Properties {
+			s.Properties[name] = visit(p)
+		}
+		s.Items = visit(s.Items)
+		return s
+	}
+	for _, name := range published {
+		visit(d.Components.Schemas[name])
+	}
 }
 
 // problemCodes are all codes of all answers, sorted.
@@ -213,7 +239,11 @@ func goStruct(s *schema) string {
 		if p.Description != "" {
 			fmt.Fprintf(&b, "// %s\n", p.Description)
 		}
-		fmt.Fprintf(&b, "%s %s `json:\"%s\"`\n", camel(name), goType(name, p), tag)
+		kind := goType(name, p)
+		if kind == "bool" && len(s.Required) > 0 && tag != name {
+			kind = "*bool" // in an answer, absent is not false
+		}
+		fmt.Fprintf(&b, "%s %s `json:\"%s\"`\n", camel(name), kind, tag)
 	}
 	b.WriteString("}")
 	return b.String()

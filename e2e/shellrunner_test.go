@@ -153,7 +153,7 @@ func shellLacks(v *clientVector) string {
 	switch {
 	case v.Options != nil || v.Refused || len(v.Exchanges) > 0 || v.Then != nil || v.Error["code"] == "unreachable" || v.Error["code"] == "malformed":
 		return "it makes one attempt, and says what went wrong in words"
-	case v.Call == "push_raw" || strings.HasSuffix(v.Call, "_page") || v.Call == "ready" || v.Call == "verify":
+	case v.Args["cluster"] != nil || v.Call == "push_raw" || strings.HasSuffix(v.Call, "_page") || v.Call == "ready" || v.Call == "verify":
 		return "it has no such verb"
 	case v.Args["base64"] != nil:
 		return "bytes come from its input"

@@ -32,9 +32,11 @@ const (
 	CodeInvalidUtf8          = "invalid_utf8"
 	CodeInvalidValue         = "invalid_value"
 	CodeLengthRequired       = "length_required"
+	CodeMessageTooLarge      = "message_too_large"
 	CodeMissingField         = "missing_field"
 	CodeNoPayload            = "no_payload"
 	CodeNoTarget             = "no_target"
+	CodeNodeUnreachable      = "node_unreachable"
 	CodeNotFound             = "not_found"
 	CodeNotReady             = "not_ready"
 	CodeReloadRefused        = "reload_refused"
@@ -76,62 +78,94 @@ type Exclude struct {
 
 // BindAnswer is a value of the control API.
 type BindAnswer struct {
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
 	// Connections closed by exclusive.
 	Kicked int64 `json:"kicked"`
 	// The uid the client had before.
 	PreviousUID *string `json:"previous_uid"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // UnbindAnswer is a value of the control API.
 type UnbindAnswer struct {
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
 	// The uid that client_id had; null where uids are given.
 	PreviousUID *string `json:"previous_uid"`
 	// Clients that lost their uid.
 	Unbound int64 `json:"unbound"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // MembershipAnswer is a value of the control API.
 type MembershipAnswer struct {
 	// Memberships (client × group) added or removed.
-	Changed          int64    `json:"changed"`
+	Changed int64 `json:"changed"`
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete         *bool    `json:"complete,omitzero"`
 	UnknownClientIDs []string `json:"unknown_client_ids"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // UngroupAnswer is a value of the control API.
 type UngroupAnswer struct {
 	// Memberships that ended.
 	Changed int64 `json:"changed"`
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // PushAnswer is a value of the control API.
 type PushAnswer struct {
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
 	// Deliveries that ended without being written.
 	Dropped int64 `json:"dropped"`
 	// Clients the push is for.
 	Matched int64 `json:"matched"`
 	// Deliveries not ended yet; without wait all of them.
 	Queued int64 `json:"queued"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 	// With wait: frames handed to the kernel whole.
 	Written int64 `json:"written,omitzero"`
 }
 
 // KickAnswer is a value of the control API.
 type KickAnswer struct {
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
 	// Clients closed.
 	Kicked int64 `json:"kicked"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // OnlineAnswer is a value of the control API.
 type OnlineAnswer struct {
 	ClientIDs map[string]bool `json:"client_ids"`
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
 	// Connections by uid.
 	UIDs map[string]int64 `json:"uids"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // CountsAnswer is a value of the control API.
 type CountsAnswer struct {
-	Groups map[string]int64 `json:"groups"`
-	UIDs   map[string]int64 `json:"uids"`
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool            `json:"complete,omitzero"`
+	Groups   map[string]int64 `json:"groups"`
+	UIDs     map[string]int64 `json:"uids"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // ReloadAnswer is a value of the control API.
@@ -185,22 +219,34 @@ type GroupRow struct {
 // ClientPage is a value of the control API.
 type ClientPage struct {
 	Clients []ClientRow `json:"clients"`
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
 	// The cursor parameter of the next page, null after the last.
 	NextCursor *string `json:"next_cursor"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // UIDPage is a value of the control API.
 type UIDPage struct {
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
 	// The cursor parameter of the next page, null after the last.
 	NextCursor *string  `json:"next_cursor"`
 	UIDs       []UIDRow `json:"uids"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // GroupPage is a value of the control API.
 type GroupPage struct {
-	Groups []GroupRow `json:"groups"`
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool      `json:"complete,omitzero"`
+	Groups   []GroupRow `json:"groups"`
 	// The cursor parameter of the next page, null after the last.
 	NextCursor *string `json:"next_cursor"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 }
 
 // Stats is a value of the control API.
@@ -219,6 +265,8 @@ type Stats struct {
 	BytesSent int64 `json:"bytes_sent"`
 	// Client connections closed, by reason.
 	Closes map[string]int64 `json:"closes"`
+	// Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+	Complete *bool `json:"complete,omitzero"`
 	// permessage-deflate (RFC 7692); all zero unless it is enabled.
 	Compression struct {
 		// Clients that negotiated it.
@@ -279,6 +327,8 @@ type Stats struct {
 	StartedAt time.Time `json:"started_at"`
 	// Uids in use.
 	UIDs int64 `json:"uids"`
+	// With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+	Unreachable []int64 `json:"unreachable,omitzero"`
 	// System calls that wrote to client sockets.
 	Writes int64 `json:"writes"`
 	// Deliveries written.

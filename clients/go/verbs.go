@@ -115,6 +115,12 @@ func (c *Client) Stats(ctx context.Context) (s Stats, err error) {
 	return s, err
 }
 
+// ClusterStats returns the sums of all nodes of a cluster.
+func (c *Client) ClusterStats(ctx context.Context) (s Stats, err error) {
+	err = c.do(ctx, call{method: http.MethodGet, path: "/v1/stats?cluster=1", safe: true}, &s)
+	return s, err
+}
+
 // Reload makes the gateway read its configuration again.
 func (c *Client) Reload(ctx context.Context) (a ReloadAnswer, err error) {
 	err = c.do(ctx, call{method: http.MethodPost, path: "/v1/reload", safe: true}, &a)

@@ -97,7 +97,8 @@ export declare class Client {
   online(names: { client_ids?: string[]; uids?: string[] }, options?: CallOptions): Promise<OnlineAnswer>;
   counts(names: { groups?: string[]; uids?: string[] }, options?: CallOptions): Promise<CountsAnswer>;
   client(clientId: string, options?: CallOptions): Promise<ClientDetails>;
-  stats(options?: CallOptions): Promise<Stats>;
+  /** The gateway's counters; with cluster the sums of all nodes. */
+  stats(options?: CallOptions & { cluster?: boolean }): Promise<Stats>;
   /** Whether the gateway takes clients: false while it stops. */
   ready(options?: CallOptions): Promise<boolean>;
   reload(options?: CallOptions): Promise<ReloadAnswer>;

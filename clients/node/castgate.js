@@ -25,7 +25,7 @@ export class Client {
   putSession(clientId, session, { signal } = {}) { return this.#session('PUT', clientId, session, signal); }
   patchSession(clientId, patch, { signal } = {}) { return this.#session('PATCH', clientId, patch, signal); }
   client(clientId, { signal } = {}) { return this.#value({ method: 'GET', path: clientPath(clientId), safe: true, signal }); }
-  stats({ signal } = {}) { return this.#value({ method: 'GET', path: '/v1/stats', safe: true, signal }); }
+  stats({ cluster, signal } = {}) { return this.#value({ method: 'GET', path: cluster ? '/v1/stats?cluster=1' : '/v1/stats', safe: true, signal }); }
   reload({ signal } = {}) { return this.#value({ method: 'POST', path: '/v1/reload', safe: true, signal }); }
 
   async ready({ signal } = {}) {

@@ -25,9 +25,11 @@ export type ProblemCode =
   | 'invalid_utf8'
   | 'invalid_value'
   | 'length_required'
+  | 'message_too_large'
   | 'missing_field'
   | 'no_payload'
   | 'no_target'
+  | 'node_unreachable'
   | 'not_found'
   | 'not_ready'
   | 'reload_refused'
@@ -68,55 +70,87 @@ export interface Exclude {
 }
 
 export interface BindAnswer {
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   /** Connections closed by exclusive. */
   kicked: number;
   /** The uid the client had before. */
   previous_uid: string | null;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface UnbindAnswer {
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   /** The uid that client_id had; null where uids are given. */
   previous_uid: string | null;
   /** Clients that lost their uid. */
   unbound: number;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface MembershipAnswer {
   /** Memberships (client × group) added or removed. */
   changed: number;
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   unknown_client_ids: string[];
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface UngroupAnswer {
   /** Memberships that ended. */
   changed: number;
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface PushAnswer {
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   /** Deliveries that ended without being written. */
   dropped: number;
   /** Clients the push is for. */
   matched: number;
   /** Deliveries not ended yet; without wait all of them. */
   queued: number;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
   /** With wait: frames handed to the kernel whole. */
   written?: number;
 }
 
 export interface KickAnswer {
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   /** Clients closed. */
   kicked: number;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface OnlineAnswer {
   client_ids: Record<string, boolean>;
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   /** Connections by uid. */
   uids: Record<string, number>;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface CountsAnswer {
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   groups: Record<string, number>;
   uids: Record<string, number>;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface ReloadAnswer {
@@ -164,20 +198,32 @@ export interface GroupRow {
 
 export interface ClientPage {
   clients: ClientRow[];
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   /** The cursor parameter of the next page, null after the last. */
   next_cursor: string | null;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface UIDPage {
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   /** The cursor parameter of the next page, null after the last. */
   next_cursor: string | null;
   uids: UIDRow[];
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface GroupPage {
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   groups: GroupRow[];
   /** The cursor parameter of the next page, null after the last. */
   next_cursor: string | null;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
 }
 
 export interface Stats {
@@ -195,6 +241,8 @@ export interface Stats {
   bytes_sent: number;
   /** Client connections closed, by reason. */
   closes: Record<string, number>;
+  /** Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have. */
+  complete?: boolean;
   /** permessage-deflate (RFC 7692); all zero unless it is enabled. */
   compression: {
     /** Clients that negotiated it. */
@@ -255,6 +303,8 @@ export interface Stats {
   started_at: string;
   /** Uids in use. */
   uids: number;
+  /** With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet. */
+  unreachable?: number[];
   /** System calls that wrote to client sockets. */
   writes: number;
   /** Deliveries written. */

@@ -39,7 +39,7 @@ async function carryOut(gateway, call, args) {
       return rows;
     }
     case 'stats': case 'reload': case 'ready':
-      return gateway[call]();
+      return gateway[call](args);
     case 'batch': {
       const batch = gateway.batch();
       for (const { op, ...fields } of args.commands) {

@@ -90,10 +90,10 @@ final class Client
         return $this->connection->request('PATCH', self::path($clientId) . '/session', Json::encode((object) $patch), true);
     }
 
-    /** The gateway's counters. */
-    public function stats(): array
+    /** The gateway's counters, or the sums of all nodes of a cluster. */
+    public function stats(bool $cluster = false): array
     {
-        return $this->connection->request('GET', '/v1/stats', null, true);
+        return $this->connection->request('GET', $cluster ? '/v1/stats?cluster=1' : '/v1/stats', null, true);
     }
 
     /**

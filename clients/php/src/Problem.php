@@ -31,9 +31,11 @@ final class Problem
     public const INVALID_UTF8 = 'invalid_utf8';
     public const INVALID_VALUE = 'invalid_value';
     public const LENGTH_REQUIRED = 'length_required';
+    public const MESSAGE_TOO_LARGE = 'message_too_large';
     public const MISSING_FIELD = 'missing_field';
     public const NO_PAYLOAD = 'no_payload';
     public const NO_TARGET = 'no_target';
+    public const NODE_UNREACHABLE = 'node_unreachable';
     public const NOT_FOUND = 'not_found';
     public const NOT_READY = 'not_ready';
     public const RELOAD_REFUSED = 'reload_refused';

@@ -71,6 +71,7 @@ function carryOut(Client $gateway, string $call, array $args, stdClass $raw)
         case 'verify':
             return Events::verify($args['headers'], $args['body'], $args['secrets'], $args['now']);
         case 'stats':
+            return $gateway->stats($args['cluster'] ?? false);
         case 'reload':
         case 'ready':
             return $gateway->$call();

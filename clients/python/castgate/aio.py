@@ -180,9 +180,9 @@ class AsyncClient:
         """Returns what the gateway knows of a client."""
         return await self._answer(Call("GET", _call.client_path(client_id)))
 
-    async def stats(self) -> Stats:
-        """Returns the gateway's counters."""
-        return await self._answer(Call("GET", "/v1/stats"))
+    async def stats(self, *, cluster: bool = False) -> Stats:
+        """Returns the gateway's counters, or the sums of all nodes of a cluster."""
+        return await self._answer(Call("GET", "/v1/stats?cluster=1" if cluster else "/v1/stats"))
 
     async def reload(self) -> ReloadAnswer:
         """Makes the gateway read its configuration again."""

@@ -195,9 +195,9 @@ class Client:
         """Returns what the gateway knows of a client."""
         return self._answer(Call("GET", _call.client_path(client_id)))
 
-    def stats(self) -> Stats:
-        """Returns the gateway's counters."""
-        return self._answer(Call("GET", "/v1/stats"))
+    def stats(self, *, cluster: bool = False) -> Stats:
+        """Returns the gateway's counters, or the sums of all nodes of a cluster."""
+        return self._answer(Call("GET", "/v1/stats?cluster=1" if cluster else "/v1/stats"))
 
     def reload(self) -> ReloadAnswer:
         """Makes the gateway read its configuration again."""

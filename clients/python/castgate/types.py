@@ -30,9 +30,11 @@ PROBLEM_CODES = frozenset({
     "invalid_utf8",
     "invalid_value",
     "length_required",
+    "message_too_large",
     "missing_field",
     "no_payload",
     "no_target",
+    "node_unreachable",
     "not_found",
     "not_ready",
     "reload_refused",
@@ -71,29 +73,57 @@ class Exclude(TypedDict, total=False):
     uids: list[str]
 
 
-class BindAnswer(TypedDict):
+class _BindAnswer(TypedDict):
     #: Connections closed by exclusive.
     kicked: int
     #: The uid the client had before.
     previous_uid: Optional[str]
 
 
-class UnbindAnswer(TypedDict):
+class BindAnswer(_BindAnswer, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
+
+
+class _UnbindAnswer(TypedDict):
     #: The uid that client_id had; null where uids are given.
     previous_uid: Optional[str]
     #: Clients that lost their uid.
     unbound: int
 
 
-class MembershipAnswer(TypedDict):
+class UnbindAnswer(_UnbindAnswer, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
+
+
+class _MembershipAnswer(TypedDict):
     #: Memberships (client × group) added or removed.
     changed: int
     unknown_client_ids: list[str]
 
 
-class UngroupAnswer(TypedDict):
+class MembershipAnswer(_MembershipAnswer, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
+
+
+class _UngroupAnswer(TypedDict):
     #: Memberships that ended.
     changed: int
+
+
+class UngroupAnswer(_UngroupAnswer, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
 
 
 class _PushAnswer(TypedDict):
@@ -106,24 +136,49 @@ class _PushAnswer(TypedDict):
 
 
 class PushAnswer(_PushAnswer, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
     #: With wait: frames handed to the kernel whole.
     written: int
 
 
-class KickAnswer(TypedDict):
+class _KickAnswer(TypedDict):
     #: Clients closed.
     kicked: int
 
 
-class OnlineAnswer(TypedDict):
+class KickAnswer(_KickAnswer, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
+
+
+class _OnlineAnswer(TypedDict):
     client_ids: dict[str, bool]
     #: Connections by uid.
     uids: dict[str, int]
 
 
-class CountsAnswer(TypedDict):
+class OnlineAnswer(_OnlineAnswer, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
+
+
+class _CountsAnswer(TypedDict):
     groups: dict[str, int]
     uids: dict[str, int]
+
+
+class CountsAnswer(_CountsAnswer, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
 
 
 class ReloadAnswer(TypedDict):
@@ -169,22 +224,43 @@ class GroupRow(TypedDict):
     group: str
 
 
-class ClientPage(TypedDict):
+class _ClientPage(TypedDict):
     clients: list[ClientRow]
     #: The cursor parameter of the next page, null after the last.
     next_cursor: Optional[str]
 
 
-class UIDPage(TypedDict):
+class ClientPage(_ClientPage, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
+
+
+class _UIDPage(TypedDict):
     #: The cursor parameter of the next page, null after the last.
     next_cursor: Optional[str]
     uids: list[UIDRow]
 
 
-class GroupPage(TypedDict):
+class UIDPage(_UIDPage, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
+
+
+class _GroupPage(TypedDict):
     groups: list[GroupRow]
     #: The cursor parameter of the next page, null after the last.
     next_cursor: Optional[str]
+
+
+class GroupPage(_GroupPage, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
 
 
 class StatsCompression(TypedDict):
@@ -208,7 +284,7 @@ class StatsCompression(TypedDict):
     received_bytes_before: int
 
 
-class Stats(TypedDict):
+class _Stats(TypedDict):
     #: Errors of accept on client listeners; each is retried.
     accept_errors: int
     #: Client sockets accepted.
@@ -268,6 +344,13 @@ class Stats(TypedDict):
     writes: int
     #: Deliveries written.
     written: int
+
+
+class Stats(_Stats, total=False):
+    #: Only from a node of a cluster: whether every node has answered. If not, the counts are those of the nodes that have.
+    complete: bool
+    #: With complete false: the numbers of the nodes that are missing. Empty if the node asked has not met the others yet.
+    unreachable: list[int]
 
 
 class Problem(TypedDict):

@@ -18,6 +18,7 @@ type arguments struct {
 	Group     string
 	Limit     int
 	Cursor    string
+	Cluster   bool
 	Exclusive string
 	Groups    []string
 	UIDs      []string `json:"uids"`
@@ -127,6 +128,9 @@ func carryOut(ctx context.Context, c *castgate.Client, name string, text json.Ra
 func query(ctx context.Context, c *castgate.Client, name string, a *arguments) (any, error) {
 	switch name {
 	case "stats":
+		if a.Cluster {
+			return c.ClusterStats(ctx)
+		}
 		return c.Stats(ctx)
 	case "reload":
 		return c.Reload(ctx)
