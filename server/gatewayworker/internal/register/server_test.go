@@ -33,6 +33,7 @@ func startRegister(t *testing.T, cfg Config) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.settle = settle
 	served := make(chan error, 1)
 	go func() { served <- r.Serve() }()
 	t.Cleanup(func() {
