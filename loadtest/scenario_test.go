@@ -71,7 +71,7 @@ func TestScenarios(t *testing.T) {
 // ofABusyMachine recognizes warnings that this machine, and the memory of this
 // process, may cause although all is well.
 func ofABusyMachine(warning string) bool {
-	return slices.ContainsFunc([]string{"swarm was busy", "were made", "had not come back", "others used", "no more memory", "keeps some that have left"},
+	return slices.ContainsFunc([]string{"swarm was busy", "were made", "had not come back", "other processes used", "no more memory", "lists some that have left"},
 		func(text string) bool { return strings.Contains(warning, text) })
 }
 

@@ -8,7 +8,7 @@ import (
 // Patience is how long helpers wait for something that should happen at once. It is
 // generous because a loaded two-core machine is slow under the race detector. Only
 // a failing test waits that long.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Await calls problem until it returns "". When Patience is over, it fails the test
 // with the last answer.

@@ -24,10 +24,11 @@ func TestForms(t *testing.T) {
 		for what, f := range map[string]*Frame{
 			"push": e.Push(m, nil, allPlain), "message": e.Message(m.Payload, false), "message to one": e.MessageAs(to, ws.OpText, m.Payload),
 		} {
+			as := to
 			if what == "message to one" {
-				to = WebSocket // it was made in that form
+				as = WebSocket // it was made in that form
 			}
-			if got := string(f.As(to)); got != want {
+			if got := string(f.As(as)); got != want {
 				t.Errorf("%s as %d: %q, want %q", what, to, got, want)
 			}
 			if f.Counted != (what == "push") {
