@@ -145,7 +145,7 @@ func (n *roster) dismissible(m message.Member, now int64) bool {
 	if p == nil { // never heard, so nothing was granted
 		return now-n.viewFrom > n.lease
 	}
-	return now >= p.grantUntil || n.departed(m, now)
+	return now >= p.grantUntil || n.departed(m, now) || n.faults.dismissEarly
 }
 
 // considerBeginning begins a chain of this node alone if nobody is there who could
@@ -212,7 +212,7 @@ func (n *roster) accept(from message.Member, b *message.Ballot, now int64) {
 	r.Granted = !before(b.Round, b.By, v.round, v.by)
 	for _, m := range n.view.Members {
 		// Nobody proposes a view without itself, but may have to let one through.
-		may := m == n.self && (n.gone || b.Voted) || m != n.self && n.dismissible(m, now) || n.faults.dismissEarly
+		may := m == n.self && (n.gone || b.Voted) || m != n.self && n.dismissible(m, now)
 		if !contains(&b.Next, m) && !may {
 			r.Granted = false
 		}
