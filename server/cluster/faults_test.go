@@ -4,7 +4,9 @@ import "testing"
 
 // A node that makes one of these mistakes is found out by the histories.
 func TestMistakesAreFound(t *testing.T) {
-	skipUnderRace(t)
+	if raceEnabled {
+		t.Skip("slow, and one goroutine")
+	}
 	const most = 150 // histories until one shows the mistake
 	for name, f := range map[string]faults{
 		"answers without the leases of all":      {ignoreLease: true},

@@ -42,11 +42,13 @@ func (s *Simulation) Run(until time.Duration) {
 	s.now = int64(until)
 }
 
-// End ends the tasks that still wait. Nothing may run any more.
+// End ends the tasks that still wait, and forgets everything. Nothing may run any
+// more.
 func (s *Simulation) End() {
 	for t := range s.tasks {
 		t.stop()
 	}
+	s.tasks, s.events, s.current = nil, nil, nil
 }
 
 // Between is a random time from least to most.
