@@ -7,19 +7,24 @@ func TestMistakesAreFound(t *testing.T) {
 	if raceEnabled {
 		t.Skip("slow, and one goroutine")
 	}
-	const most = 150 // histories until one shows the mistake
-	for name, f := range map[string]faults{
-		"answers without the leases of all":      {ignoreLease: true},
-		"votes before a granted lease is over":   {dismissEarly: true},
-		"does not wait for the last answer":      {skipReply: true},
-		"carries out what comes too late":        {ignoreDeadline: true},
-		"carries out what comes twice":           {ignoreRepeats: true},
-		"does not tell claims to those who join": {noReconcile: true},
-		"ignores the stamps of exclusive binds":  {noStamp: true},
+	// The simulation is the same for the same seed, so the search for rare ones begins
+	// near the first that shows them. If others show them one day, it goes on.
+	const most = 150
+	for name, f := range map[string]struct {
+		faults
+		from uint64
+	}{
+		"answers without the leases of all":      {faults{ignoreLease: true}, 1},
+		"votes before a granted lease is over":   {faults{dismissEarly: true}, 1},
+		"does not wait for the last answer":      {faults{skipReply: true}, 1},
+		"carries out what comes too late":        {faults{ignoreDeadline: true}, 1},
+		"carries out what comes twice":           {faults{ignoreRepeats: true}, 1},
+		"does not tell claims to those who join": {faults{noReconcile: true}, 36},
+		"ignores the stamps of exclusive binds":  {faults{noStamp: true}, 83},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seed := uint64(1); seed <= most; seed++ {
-				if found := oneHistory(t, seed, f); len(found) > 0 {
+			for seed := f.from; seed < f.from+most; seed++ {
+				if found := oneHistory(t, seed, f.faults); len(found) > 0 {
 					t.Logf("seed %d: %.200s", seed, found[0])
 					return
 				}

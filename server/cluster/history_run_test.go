@@ -40,7 +40,7 @@ func TestHistories(t *testing.T) {
 	if n, err := strconv.ParseUint(os.Getenv("CASTGATE_SIM_SEED"), 10, 64); err == nil {
 		first = n
 	}
-	for seed := first; seed < first+uint64(seeds(40)); seed++ {
+	for seed := first; seed < first+uint64(seeds(20)); seed++ {
 		for _, fault := range oneHistory(t, seed, faults{}) {
 			t.Errorf("seed %d: %s", seed, fault)
 		}
