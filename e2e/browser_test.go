@@ -72,6 +72,10 @@ func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
 func (p *page) text(id string) string {
 	p.t.Helper()
 	text, err := chromedp.Run(p.ctx, chromedp.TextContent(chromedp.ID(id), chromedp.NodeReady))
+	// The page may have been replaced by the next one since the element was found.
+	for err != nil && strings.Contains(err.Error(), "No node with given id") && p.ctx.Err() == nil {
+		text, err = chromedp.Run(p.ctx, chromedp.TextContent(chromedp.ID(id), chromedp.NodeReady))
+	}
 	if err != nil {
 		p.t.Fatalf("text of #%s: %v", id, err)
 	}
