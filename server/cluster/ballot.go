@@ -108,14 +108,14 @@ func (n *roster) rank(now int64) (rank int) {
 func (n *roster) needed(now int64) (next []message.Member) {
 	taken := map[uint16]bool{}
 	for _, m := range n.view.Members {
-		if m == n.self || !n.dismissible(m, now) || !n.suspect(n.peers[m], now) && !n.departed(m, now) && !n.strayed(m) {
+		if m == n.self || !n.dismissible(m, now) || !n.suspect(n.peers[m], now) && !n.departed(m, now) {
 			next = append(next, m)
 			taken[m.Node] = true
 		}
 	}
 	var joining []message.Member
 	for m, p := range n.peers {
-		if p.version == 0 && p.beat.View.Chain == 0 && p.known && !p.beat.Draining && !n.suspect(p, now) && !taken[m.Node] && m.Node != n.self.Node {
+		if p.version == 0 && p.beat.View.Chain == 0 && p.known && !p.beat.Draining && !n.suspect(p, now) && !taken[m.Node] && !n.member(m) {
 			joining = append(joining, m)
 		}
 	}

@@ -54,14 +54,14 @@ func (n *roster) suspect(p *peer, now int64) bool {
 	return p == nil || now-p.heardAt > n.lease/2 || p.beat.Gone
 }
 
-// departed tells whether a member has certainly ended, or has given up its lease and
-// is silent. The caller holds mu.
+// departed tells whether a member has certainly ended, has given up its lease and is
+// silent, or has left the view by itself. The caller holds mu.
 func (n *roster) departed(m message.Member, now int64) bool {
 	p := n.peers[m]
 	switch {
 	case p == nil: // it has ended before this node could hear it
 		return now-n.viewFrom > n.lease && n.succeeded(m, n.viewFrom, now)
-	case p.beat.Gone, p.beat.Draining && now-p.heardAt > n.lease/2:
+	case n.strayed(m), p.beat.Gone, p.beat.Draining && now-p.heardAt > n.lease/2:
 		return true
 	case now-p.heardAt <= n.lease/2:
 		return false
