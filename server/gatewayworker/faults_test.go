@@ -15,36 +15,16 @@ import (
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server"
+	"castgate/server/gatewayworker/internal/faults"
 	"castgate/server/internal/bell"
 	"castgate/server/internal/listen"
 )
 
-// fault makes a call fail a number of times with an errno, and succeed afterwards.
-type fault struct {
-	errno atomic.Int64
-	left  atomic.Int64
-}
-
-func (f *fault) set(errno unix.Errno, times int) {
-	f.errno.Store(int64(errno))
-	f.left.Store(int64(times))
-}
-
-// happens returns the error for this call, nil for none.
-func (f *fault) happens() error {
-	if f.left.Load() > 0 && f.left.Add(-1) >= 0 {
-		return unix.Errno(f.errno.Load())
-	}
-	return nil
-}
-
-func (f *fault) over() bool { return f.left.Load() <= 0 }
-
 // faulty is the real system with faults that the test switches on.
 type faulty struct {
 	system
-	reads, writes, accepts, peeks, waits fault
-	enrols, changes                      fault // epoll_ctl
+	reads, writes, accepts, peeks, waits faults.Fault
+	enrols, changes                      faults.Fault // epoll_ctl
 	crumbs                               atomic.Bool
 	unstamped                            atomic.Int64 // number of peeks that return no time
 	turn                                 atomic.Int64
@@ -53,13 +33,13 @@ type faulty struct {
 func newFaulty() *faulty {
 	f := &faulty{system: linux}
 	f.read = func(fd int, p []byte) (int, error) {
-		if err := f.reads.happens(); err != nil {
+		if err := f.reads.Happens(); err != nil {
 			return -1, err
 		}
 		return linux.read(fd, p)
 	}
 	f.write = func(fd int, p []byte) (int, error) {
-		if err := f.writes.happens(); err != nil {
+		if err := f.writes.Happens(); err != nil {
 			return -1, err
 		}
 		if f.crumbs.Load() {
@@ -71,13 +51,13 @@ func newFaulty() *faulty {
 		return linux.write(fd, p)
 	}
 	f.accept = func(fd int) (int, netip.AddrPort, error) {
-		if err := f.accepts.happens(); err != nil {
+		if err := f.accepts.Happens(); err != nil {
 			return -1, netip.AddrPort{}, err
 		}
 		return linux.accept(fd)
 	}
 	f.peek = func(fd int, p, oob []byte) (int, int, error) {
-		if err := f.peeks.happens(); err != nil {
+		if err := f.peeks.Happens(); err != nil {
 			return -1, 0, err
 		}
 		n, oobn, err := linux.peek(fd, p, oob)
@@ -87,8 +67,8 @@ func newFaulty() *faulty {
 		return n, oobn, err
 	}
 	f.receive = func(fd int, p, oob []byte) (int, int, error) {
-		for _, which := range []*fault{&f.reads, &f.peeks} {
-			if err := which.happens(); err != nil {
+		for _, which := range []*faults.Fault{&f.reads, &f.peeks} {
+			if err := which.Happens(); err != nil {
 				return -1, 0, err
 			}
 		}
@@ -103,13 +83,13 @@ func newFaulty() *faulty {
 		if op == unix.EPOLL_CTL_MOD {
 			which = &f.changes
 		}
-		if err := which.happens(); err != nil {
+		if err := which.Happens(); err != nil {
 			return err
 		}
 		return linux.watch(epoll, op, fd, events)
 	}
 	f.wait = func(epoll int, events []unix.EpollEvent, milliseconds int) (int, error) {
-		if err := f.waits.happens(); err != nil {
+		if err := f.waits.Happens(); err != nil {
 			return -1, err
 		}
 		return linux.wait(epoll, events, milliseconds)
@@ -126,9 +106,9 @@ func TestInnerAcceptErrors(t *testing.T) {
 		unix.EMFILE, unix.ENOMEM, unix.ECONNABORTED, unix.EINTR, unix.EAGAIN, unix.EPROTO,
 	} {
 		before := r.front.count.acceptErrors.Load()
-		f.accepts.set(errno, 2)
+		f.accepts.Set(errno, 2)
 		r.answers("")
-		if !f.accepts.over() {
+		if !f.accepts.Over() {
 			t.Errorf("%v did not happen", errno)
 		}
 		counted := r.front.count.acceptErrors.Load() - before
@@ -143,15 +123,15 @@ func TestLastingAcceptErrorIsNoSpin(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
 	const many = 1 << 30
-	f.accepts.set(unix.ENETDOWN, many)
+	f.accepts.Set(unix.ENETDOWN, many)
 	began := time.Now()
 	c := r.dial()
-	r.await("accept has failed a few times", func() bool { return many-f.accepts.left.Load() >= listen.MostFailures+4 })
-	n := many - f.accepts.left.Load()
+	r.await("accept has failed a few times", func() bool { return many-f.accepts.Left() >= listen.MostFailures+4 })
+	n := many - f.accepts.Left()
 	if took := time.Since(began); n > listen.MostFailures+6+int64(took/listen.Pause) {
 		t.Errorf("accept was called %d times in %v", n, took)
 	}
-	f.accepts.set(0, 0)
+	f.accepts.Set(0, 0)
 	if _, err := c.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
 		t.Fatal(err)
 	}
@@ -169,24 +149,24 @@ func TestWatchErrors(t *testing.T) {
 	f.watch = func(epoll, op, fd int, events uint32) error {
 		err := change(epoll, op, fd, events)
 		if op == unix.EPOLL_CTL_MOD && events == 0 { // accepting pauses; resuming it is what fails
-			rests.Do(func() { f.changes.set(unix.ENOMEM, 2) })
+			rests.Do(func() { f.changes.Set(unix.ENOMEM, 2) })
 		}
 		return err
 	}
 	r := startRigOn(t, &f.system, func(c *Config, _ *server.Config) { c.MaxConns = 2 })
 	c := r.dial()
-	f.changes.set(unix.ENOMEM, 1)
-	f.writes.set(unix.EAGAIN, 1)
+	f.changes.Set(unix.ENOMEM, 1)
+	f.writes.Set(unix.EAGAIN, 1)
 	if _, err := c.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
 		t.Fatal(err)
 	}
 	if got := readReply(t, c); got != "i:0;" {
 		t.Errorf("%q", got)
 	}
-	if !f.writes.over() || !f.changes.over() {
+	if !f.writes.Over() || !f.changes.Over() {
 		t.Error("room to write was there at once")
 	}
-	f.accepts.set(unix.EMFILE, 1)
+	f.accepts.Set(unix.EMFILE, 1)
 	second := r.dial()
 	if _, err := second.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
 		t.Fatal(err)
@@ -195,7 +175,7 @@ func TestWatchErrors(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	rests.Do(func() { t.Error("accepting did not pause") })
-	if !f.accepts.over() || !f.changes.over() {
+	if !f.accepts.Over() || !f.changes.Over() {
 		t.Error("the faults did not happen")
 	}
 }
@@ -207,7 +187,7 @@ func TestPeekErrors(t *testing.T) {
 	old := r.dial()
 	r.answers("")
 	for _, errno := range []unix.Errno{unix.ENOBUFS, unix.ENOMEM, unix.EINTR, unix.ECONNRESET} {
-		f.peeks.set(errno, 5)
+		f.peeks.Set(errno, 5)
 		for range 5 {
 			for _, c := range []net.Conn{old, r.dial()} {
 				if _, err := c.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
@@ -218,7 +198,7 @@ func TestPeekErrors(t *testing.T) {
 				}
 			}
 		}
-		f.peeks.set(0, 0)
+		f.peeks.Set(0, 0)
 	}
 }
 
@@ -229,7 +209,7 @@ func TestOrderWithoutTimes(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
 	r.client()
-	for i, unknown := range []func(){func() {}, func() { f.unstamped.Store(1) }, func() { f.peeks.set(unix.ENOBUFS, 1) }} {
+	for i, unknown := range []func(){func() {}, func() { f.unstamped.Store(1) }, func() { f.peeks.Set(unix.ENOBUFS, 1) }} {
 		uid := fmt.Sprint("u", i)
 		held, release := make(chan struct{}), make(chan struct{})
 		go r.front.do(t.Context(), func(*innerLoop) { close(held); <-release }, held)
@@ -252,11 +232,11 @@ func TestOrderWithoutTimes(t *testing.T) {
 func TestWaitErrors(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
-	f.waits.set(unix.EINTR, 5)
+	f.waits.Set(unix.EINTR, 5)
 	r.answers("")
 
 	broken := newFaulty()
-	broken.waits.set(unix.EBADF, 1)
+	broken.waits.Set(unix.EBADF, 1)
 	c := Defaults()
 	c.Inner = "127.0.0.1:0"
 	front, err := newFront(c, &broken.system)

@@ -25,7 +25,7 @@ func TestSendErrors(t *testing.T) {
 				times = min(times, 1) // a second one needs an edge in between
 			}
 			c := r.dial()
-			f.writes.set(errno, times)
+			f.writes.Set(errno, times)
 			if _, err := c.Write(query); err != nil {
 				t.Fatal(err)
 			}
@@ -38,7 +38,7 @@ func TestSendErrors(t *testing.T) {
 	r.await("nothing waits", func() bool { return r.front.count.waiting.Load() == 0 })
 	for _, errno := range []unix.Errno{unix.EPIPE, unix.ECONNRESET, unix.ETIMEDOUT, unix.EBADF} {
 		c := r.dial()
-		f.writes.set(errno, 1)
+		f.writes.Set(errno, 1)
 		if _, err := c.Write(query); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestSendErrorAfterTheEnd(t *testing.T) {
 	f := newFaulty()
 	r := startRigOn(t, &f.system, nil)
 	c := r.dial()
-	f.writes.set(unix.ENOBUFS, 3)
+	f.writes.Set(unix.ENOBUFS, 3)
 	if _, err := c.Write(frame(wire.IsOnline, 0, "", "")); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestWorkerSendErrors(t *testing.T) {
 			if errno == unix.EAGAIN {
 				times = min(times, 1) // a second one needs an edge in between
 			}
-			f.writes.set(errno, times)
+			f.writes.Set(errno, times)
 			for range 5 {
 				if err := c.send(fmt.Sprint(sent)); err != nil {
 					t.Fatal(err)
@@ -156,7 +156,7 @@ func TestReadErrors(t *testing.T) {
 		for times := range 4 {
 			fresh, old := r.dial(), r.dial()
 			for _, c := range []net.Conn{old, fresh} {
-				f.reads.set(errno, times)
+				f.reads.Set(errno, times)
 				if _, err := c.Write(query); err != nil {
 					t.Fatal(err)
 				}
@@ -172,7 +172,7 @@ func TestReadErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		readReply(t, c)
-		f.reads.set(errno, 1)
+		f.reads.Set(errno, 1)
 		if _, err := c.Write(query); err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestEnrolErrors(t *testing.T) {
 	r := startRigOn(t, &f.system, nil)
 	query := frame(wire.IsOnline, 0, "", "")
 	for times := range 4 {
-		f.enrols.set(unix.ENOMEM, times)
+		f.enrols.Set(unix.ENOMEM, times)
 		c := r.dial()
 		time.Sleep(5 * time.Millisecond) // it is connected and silent
 		for range 3 {
@@ -208,8 +208,8 @@ func TestEnrolErrors(t *testing.T) {
 	if n := r.front.count.acceptErrors.Load(); n != 0 {
 		t.Errorf("%d errors", n)
 	}
-	f.accepts.set(unix.EMFILE, 1) // so that the bytes are there when it is accepted
-	f.enrols.set(unix.ENOSPC, 1)
+	f.accepts.Set(unix.EMFILE, 1) // so that the bytes are there when it is accepted
+	f.enrols.Set(unix.ENOSPC, 1)
 	c := r.dial()
 	if _, err := c.Write(query); err != nil {
 		t.Fatal(err)
@@ -230,7 +230,7 @@ func TestDrainInShortage(t *testing.T) {
 	r := startRigOn(t, &f.system, nil)
 	client := r.client()
 	for i := range 3 {
-		f.reads.set(unix.ENOBUFS, 1+i)
+		f.reads.Set(unix.ENOBUFS, 1+i)
 		r.tell(frame(wire.SendToOne, 1, "", "m"))
 	}
 	if err := r.front.Drain(t.Context()); err != nil {

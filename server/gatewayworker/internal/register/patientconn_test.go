@@ -11,40 +11,21 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/gatewayworker/internal/faults"
 )
-
-// fault makes a call fail a number of times with an errno, and succeed afterwards.
-type fault struct {
-	errno atomic.Int64
-	left  atomic.Int64
-}
-
-func (f *fault) set(errno unix.Errno, times int) {
-	f.errno.Store(int64(errno))
-	f.left.Store(int64(times))
-}
-
-// happens returns the error for this call, nil for none.
-func (f *fault) happens() error {
-	if f.left.Load() > 0 && f.left.Add(-1) >= 0 {
-		return unix.Errno(f.errno.Load())
-	}
-	return nil
-}
-
-func (f *fault) over() bool { return f.left.Load() <= 0 }
 
 // faultyListener is a listener whose accepts fail as the test wants, as do the
 // reads and writes of its connections.
 type faultyListener struct {
 	net.Listener
-	accepts, reads, writes fault
+	accepts, reads, writes faults.Fault
 	spared                 atomic.Int64 // the first connections, which have no faults
 	accepted               atomic.Int64
 }
 
 func (l *faultyListener) Accept() (net.Conn, error) {
-	if err := l.accepts.happens(); err != nil {
+	if err := l.accepts.Happens(); err != nil {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
 	}
 	c, err := l.Listener.Accept()
@@ -66,7 +47,7 @@ func (s *faultyStream) Read(p []byte) (int, error) {
 	if s.spared() {
 		return s.TCPConn.Read(p[:1])
 	}
-	if err := s.l.reads.happens(); err != nil {
+	if err := s.l.reads.Happens(); err != nil {
 		return 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", err)}
 	}
 	return s.TCPConn.Read(p[:1])
@@ -78,7 +59,7 @@ func (s *faultyStream) Write(p []byte) (int, error) {
 	if s.spared() {
 		return s.TCPConn.Write(p)
 	}
-	if err := s.l.writes.happens(); err != nil {
+	if err := s.l.writes.Happens(); err != nil {
 		n, real := s.TCPConn.Write(p[:len(p)/2])
 		if real != nil { // past its deadline
 			return n, real
@@ -114,7 +95,7 @@ func TestRegisterAcceptErrors(t *testing.T) {
 	there.expect(listing())
 	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENOMEM, unix.ENETDOWN} {
 		before := r.Stats().AcceptErrors
-		l.accepts.set(errno, 2)
+		l.accepts.Set(errno, 2)
 		dial(t, r.Addr().String()).send("x\n") // the accept under way has no fault
 		dial(t, r.Addr().String()).send(asWorker).expect(listing())
 		if n := r.Stats().AcceptErrors - before; n != 2 {
@@ -133,8 +114,8 @@ func TestRegisterShortage(t *testing.T) {
 	gateway := dial(t, r.Addr().String())
 	for _, errno := range []unix.Errno{unix.ENOBUFS, unix.ENOMEM} {
 		for times := range 4 {
-			l.reads.set(errno, times)
-			l.writes.set(errno, times)
+			l.reads.Set(errno, times)
+			l.writes.Set(errno, times)
 			gateway.send(asGateway("10.0.0.1:29" + string('0'+rune(times)) + "0"))
 			worker.expect(listing("10.0.0.1:29" + string('0'+rune(times)) + "0"))
 		}
@@ -144,11 +125,11 @@ func TestRegisterShortage(t *testing.T) {
 	l.spared.Store(l.accepted.Load())
 	for _, errno := range []unix.Errno{unix.EPIPE, unix.ECONNRESET} {
 		other := dial(t, r.Addr().String())
-		l.writes.set(errno, 1)
+		l.writes.Set(errno, 1)
 		other.send(asWorker)
 		other.rest()
 	}
-	l.reads.set(unix.ECONNRESET, 1)
+	l.reads.Set(unix.ECONNRESET, 1)
 	dial(t, r.Addr().String()).send("x").rest()
 	worker.send(asWorker).expect(listing("10.0.0.1:2930"))
 }
@@ -156,7 +137,7 @@ func TestRegisterShortage(t *testing.T) {
 // A lasting shortage ends a worker in the same way as a worker that does not read.
 func TestRegisterLastingShortage(t *testing.T) {
 	r, l := startFaultyRegister(t)
-	l.writes.set(unix.ENOBUFS, 1<<30)
+	l.writes.Set(unix.ENOBUFS, 1<<30)
 	dial(t, r.Addr().String()).send(asWorker)
 	await(t, "the worker is given up", func() bool { return r.Stats().Refused["slow"] == 1 && r.Stats().Workers == 0 })
 }
@@ -177,11 +158,11 @@ func TestJoinShortage(t *testing.T) {
 		}
 		return &faultyStream{c.(*net.TCPConn), &l, 1}, nil
 	}
-	l.writes.set(unix.ENOBUFS, 2)
-	l.reads.set(unix.ENOMEM, 5)
+	l.writes.Set(unix.ENOBUFS, 2)
+	l.reads.Set(unix.ENOMEM, 5)
 	j.Start()
 	t.Cleanup(j.Close)
-	await(t, "joined", func() bool { return r.Stats().Gateways == 1 && l.reads.over() })
+	await(t, "joined", func() bool { return r.Stats().Gateways == 1 && l.reads.Over() })
 	time.Sleep(3 * shortPause)
 	if s := j.Stats(); s.Connected != 1 || s.Dials != 1 || s.Closes != 0 {
 		t.Errorf("%+v", s)
