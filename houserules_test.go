@@ -151,6 +151,7 @@ var reach = []struct {
 	{"server/origin", true, []string{"castgate/server/origin"}},
 	{"server/acceptor", false, []string{"castgate/server/hostport", "castgate/server/setting", "castgate/server/internal/bell", "castgate/server/internal/listen"}},
 	{"server/admission", false, []string{"castgate/codec", "castgate/server/keyset", "castgate/server/origin", "castgate/server/setting", "castgate/server/token", "castgate/server/internal/quota"}},
+	{"server/history", true, []string{"castgate/server/gateway", "castgate/server/history"}},
 	{"server/heartbeat", true, []string{"castgate/server/setting"}},
 	{"server/transport", false, []string{"castgate/server/gateway", "castgate/server/internal"}},
 	{"server/openfiles", true, []string{"castgate/server/openfiles", "castgate/server/setting"}},

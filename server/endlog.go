@@ -53,9 +53,10 @@ func (l *loop) logGone(slot uint32, c *conn) {
 	}
 }
 
-// logEnd writes the line of a client whose end begins: once, since its close
+// logEnd remembers and writes the line of a client whose end begins: once, since its close
 // frame follows or its socket is closed. f is the close frame, nil without one.
 func (l *loop) logEnd(slot uint32, c *conn, why closeReason, f *frames.Frame) {
+	l.remember(slot, c, why, f)
 	if !traces(l.srv.log) {
 		return
 	}

@@ -46,6 +46,7 @@ func (m *messages) eventClient(slot uint32, c *conn) gateway.EventClient {
 // opened tells of a new client, if somebody wants to know.
 func (m *messages) opened(slot uint32, c *conn, request []byte) {
 	m.loop.lives.introduce(slot, c, request)
+	m.loop.watchConnected(slot, c, request)
 	if m.events != nil {
 		c.set(flagTold)
 		m.events.Opened(m.eventClient(slot, c), request)

@@ -63,6 +63,8 @@ type LoopsConfig struct {
 	Events    gateway.Events
 	Watchers  []gateway.Watcher
 	Hook      gateway.ConnectHook
+	// Shared tells that other nodes have clients too.
+	Shared bool
 	// Plain are the forms of listeners without handshakes: each push is made in them.
 	Plain frames.Set
 	// Files is the highest number that a descriptor can have.

@@ -152,6 +152,7 @@ func (w *writer) deliver(slot uint32, c *conn, f *frames.Frame) bool {
 		}
 		if c.waiting >= w.sendQueue || c.frames >= w.sendFrames {
 			w.loop.count.drop(f, dropSlow)
+			w.loop.rememberDrop(slot, c)
 			if w.slowDrop {
 				return true
 			}

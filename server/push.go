@@ -40,9 +40,7 @@ func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, e
 	if v.noted(err) != nil {
 		return gateway.PushResult{}, err
 	}
-	if matched == 0 {
-		v.unmatched.Add(1)
-	}
+	v.pushed(&p.To, &m, matched)
 	if wait == nil {
 		return gateway.PushResult{Matched: matched, Queued: matched}, nil
 	}
@@ -73,8 +71,8 @@ func (v *Verbs) Send(ctx context.Context, to gateway.Targets, m gateway.Message)
 		return err
 	}
 	matched, err := v.sendTo(ctx, &to, nil, delivery{message: m, later: true})
-	if v.noted(err) == nil && matched == 0 {
-		v.unmatched.Add(1)
+	if v.noted(err) == nil {
+		v.pushed(&to, &m, matched)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"castgate/server/frames"
 	"castgate/server/gateway"
+	"castgate/server/history"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
 )
@@ -24,10 +25,11 @@ type registry struct {
 	keepSessions bool
 	watchers     []gateway.Watcher
 	ids          *clientid.IDs
+	history      *history.History
 }
 
 func newRegistry(loops int) *registry {
-	return &registry{uids: table.New(loops), groups: table.New(loops)}
+	return &registry{uids: table.New(loops), groups: table.New(loops), history: history.New(loops)}
 }
 
 // lookup calls do with the registered client of a handle, under its chunk's
@@ -149,7 +151,7 @@ func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 
 // remove is unregisterAnd under the client's lock; cmd may be nil. It does not ring.
 // ungroup tells to take the client out of its groups, too. What watchers are yet to
-// be told of it stays with it.
+// be told of it stays with it, and what its loop, to which cmd goes, has yet to remember.
 func (r *registry) remove(h table.Handle, c *client, ungroup bool, cmd *command) {
 	c.live = false
 	if c.form != frames.WebSocket {
@@ -165,7 +167,7 @@ func (r *registry) remove(h table.Handle, c *client, ungroup bool, cmd *command)
 	if r.peers != nil {
 		r.peers.Release(c.connection)
 	}
-	if c.watched == 0 {
+	if c.watched == 0 && cmd == nil {
 		c.uid, c.groups = nil, groupSet{}
 	}
 	if !r.keepSessions && c.watched == 0 {

@@ -88,6 +88,7 @@ func (r *registry) eachWatcher(h table.Handle, c *client, do func(gateway.Watche
 // tellBound tells that a client has another uid than previous. The caller holds its
 // lock.
 func (r *registry) tellBound(h table.Handle, c *client, previous string) {
+	r.watchBound(h, c, previous)
 	if c.watched != 0 && (c.uid == nil || c.uid.Name() != previous) {
 		r.eachWatcher(h, c, func(to gateway.Watcher, w *gateway.Watched) { to.Bound(w, previous) })
 	}
@@ -98,6 +99,7 @@ func (r *registry) unbind(h table.Handle, c *client) (previous string) {
 	previous = c.uid.Name()
 	r.uids.Remove(c.uid, h)
 	c.uid = nil
+	r.watchBound(h, c, previous)
 	r.eachWatcher(h, c, func(to gateway.Watcher, w *gateway.Watched) { to.Unbound(w, previous) })
 	return previous
 }
