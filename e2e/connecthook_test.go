@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -96,6 +97,37 @@ func shaken(t *testing.T, url string) (status int, body []byte) {
 		t.Fatal(err)
 	}
 	return resp.StatusCode, body
+}
+
+// TestConnectHookReload: another backend is asked from a reload on, with another
+// secret; that anybody is asked is changed by a restart only.
+func TestConnectHookReload(t *testing.T) {
+	t.Parallel()
+	answer := func(uid string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, `{"uid":"%s, signed %t"}`, uid, r.Header.Get("webhook-signature") != "")
+		}))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	file := filepath.Join(t.TempDir(), "castgate.toml")
+	write(t, file, "connect-url = '"+answer("first")+"'\n")
+	g := wstest.Start(t, "--config", file)
+	expectFields(t, g.OK("GET", "/v1/clients/"+g.Dial(t).ID, nil), M{"uid": "first, signed false"})
+	write(t, file, "connect-url = '"+answer("second")+"'\nevents-secret = ['"+eventsSecret+"']\n")
+	expectFields(t, g.OK("POST", "/v1/reload", nil), M{"changed": "[events-secret connect-url]"})
+	expectFields(t, g.OK("GET", "/v1/clients/"+g.Dial(t).ID, nil), M{"uid": "second, signed true"})
+	for text, want := range map[string]string{
+		"log-level = 'info'\n": "--connect-url: turning connect-url on or off requires a restart",
+		"connect-url = 'ftp://x'\nevents-secret = ['" + eventsSecret + "']\n": "--connect-url: it is neither",
+		"connect-url = 'http://x'\n":                                          "--events-secret: the setting is missing now",
+	} {
+		write(t, file, text)
+		if status, answer := g.Control("POST", "/v1/reload", nil); status != 409 || !strings.Contains(fmt.Sprint(answer["detail"]), want) {
+			t.Errorf("%q: %d %v, want %q", text, status, answer, want)
+		}
+	}
+	expectFields(t, g.OK("GET", "/v1/clients/"+g.Dial(t).ID, nil), M{"uid": "second, signed true"})
 }
 
 // TestConnectHookFailsOpen: with nobody there to decide, clients are let in if that

@@ -139,9 +139,10 @@ func TestEvents(t *testing.T) {
 	if code := g.Stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	// What the stop had no time to send, the next start does.
+	if types := b.told(stays.ID); types != "connected disconnected" {
+		t.Errorf("when the stop was over, of %s was told %q", stays.ID, types)
+	}
 	g.Restart()
-	b.await(stays.ID, "connected disconnected")
 	expectFields(t, b.of(stays.ID)[1].Data, M{"reason": "shutdown", "code": "1001"})
 	before := len(b.of(""))
 	again := g.Dial(t)
@@ -225,6 +226,7 @@ func TestEventsSettings(t *testing.T) {
 		{[]string{"--events-url", "http://x/", "--events-full", "drop"}, `--events-full: "drop" is neither`},
 		{[]string{"--events-secret", eventsSecret}, "--events-secret: has no effect"},
 		{[]string{"--on-message", "forward"}, "--on-message: forward needs somebody"},
+		{[]string{"--events-dir", dir, "--on-message", "forward", "--gatewayworker-inner", "127.0.0.1:0"}, "--on-message: forward would take the messages"},
 		{[]string{"--events-dir", file}, "--events-dir: "},
 		{[]string{"--events-dir", filepath.Join(dir, "no", "parent")}, "--events-dir: "},
 		{[]string{"--events-dir", inUse}, fmt.Sprintf("--events-dir: %s is in use by process %d", inUse, g.PID())},

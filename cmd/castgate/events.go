@@ -12,6 +12,7 @@ import (
 
 	"castgate/server"
 	"castgate/server/events"
+	"castgate/server/gatewayworker"
 	"castgate/server/setting"
 )
 
@@ -28,7 +29,7 @@ type eventsSettings struct {
 	EventsQuota        size     `default:"0B" unit:"bytes" auto:"1GiB with events-dir, 64MiB without" help:"Size of the queue, at least 1MiB; when it is full, the oldest events are dropped and one event says how many. 0 means 1GiB with events-dir and 64MiB without."`
 	EventsKeep         duration `default:"1h" unit:"duration" help:"How long events that every URL was told of can still be fetched and replayed, within the quota."`
 	EventsOfflineAfter duration `default:"3s" unit:"duration" help:"How long a uid must have no client before uid.offline is told."`
-	ConnectUrl         string   `default:"" unit:"URL" help:"URL that is asked before a client is accepted; its answer may bind the client, join it to groups, set its session or refuse it. Default: none."`
+	ConnectUrl         string   `default:"" unit:"URL" hot:"" help:"URL that is asked before a client is accepted; its answer may bind the client, join it to groups, set its session or refuse it. Default: none."`
 	ConnectTimeout     duration `default:"3s" unit:"duration" help:"Time allowed for an answer of connect-url; a client waits at most twice as long."`
 	ConnectRequests    int      `default:"64" unit:"requests" help:"Maximum number of concurrent requests to connect-url, 1 to 1024; up to 4096 more clients wait."`
 	ConnectFail        string   `default:"closed" unit:"open or closed" help:"What happens to a client when connect-url does not answer: open accepts it, closed refuses it with 503."`
@@ -49,6 +50,8 @@ func (s *settings) events(e *effective) error {
 	}
 	forward := s.OnMessage == string(server.OnMessageForward)
 	switch {
+	case forward && e.gatewayworker.On() && e.gatewayworker.Workers != gatewayworker.WorkersNever:
+		return setting.Errorf("on-message", "forward would take the messages of clients from GatewayWorker's workers; to send workers none, set gatewayworker-workers=never")
 	case forward:
 		types |= 1 << events.Message
 	case types.Has(events.Message) && !contains(s.Events, "all"):
@@ -64,11 +67,11 @@ func (s *settings) events(e *effective) error {
 		return setting.Named("events-secret", err)
 	}
 	e.events = &events.Config{
-		Targets: events.Targets{URLs: trimmed(s.EventsUrl), Secrets: secrets},
+		Targets: events.Targets{URLs: trimmed(s.EventsUrl), Secrets: secrets, TokenQuery: s.JwtQuery},
 		Types:   types, Dir: s.EventsDir, Batch: s.EventsBatch, Linger: time.Duration(s.EventsLinger),
 		Timeout: time.Duration(s.EventsTimeout), RetryMax: time.Duration(s.EventsRetryMax), Quota: int64(s.EventsQuota),
 		Keep: time.Duration(s.EventsKeep), OfflineAfter: time.Duration(s.EventsOfflineAfter), HoldMessages: s.EventsFull == "hold",
-		Node: s.Node, TokenQuery: s.JwtQuery, Log: e.logger,
+		Node: s.Node, Log: e.logger,
 	}
 	if e.events.Dir == "" {
 		e.warnings = append(e.warnings, "the queue of events is in memory: what was not told is lost with the process; set events-dir")
@@ -137,15 +140,21 @@ func (s *settings) hook(e *effective) error {
 	if err != nil {
 		return setting.Named("events-secret", err)
 	}
-	h, err := events.NewHook(events.HookConfig{
-		URL: s.ConnectUrl, Secrets: secrets, Timeout: time.Duration(s.ConnectTimeout), Requests: s.ConnectRequests,
-		FailOpen: s.ConnectFail == "open", Log: e.logger,
-	})
-	if err != nil {
-		return err
+	e.hook = &events.HookConfig{
+		HookTarget: events.HookTarget{URL: s.ConnectUrl, Secrets: secrets}, Timeout: time.Duration(s.ConnectTimeout),
+		Requests: s.ConnectRequests, FailOpen: s.ConnectFail == "open", Log: e.logger,
 	}
-	e.server.Hook = h
-	e.collectors = append(e.collectors, h)
+	return e.hook.Validate()
+}
+
+// signing are the secrets that sign what backends get.
+func (e *effective) signing() []string {
+	switch {
+	case e.events != nil:
+		return e.events.Secrets
+	case e.hook != nil:
+		return e.hook.Secrets
+	}
 	return nil
 }
 
@@ -224,32 +233,63 @@ func newEvents(e *effective) (*events.Events, error) {
 	return q, nil
 }
 
-// newServer makes the server and the queue of events, nil if there is none.
-func newServer(e *effective) (*server.Server, *events.Events, error) {
-	queue, err := newEvents(e)
-	if err != nil {
-		return nil, nil, err
-	}
-	gw, err := server.New(e.server)
-	if err == nil && queue != nil {
-		queue.Attach(gw)
-	}
-	return gw, queue, err
+// backends are those that the gateway speaks to by itself: who is told of events,
+// and who is asked about clients. Both are nil where there are none.
+type backends struct {
+	queue *events.Events
+	hook  *events.Hook
 }
 
-// told is a gateway whose clients backends are told of: the queue ends after it.
-type told struct {
+// SetTargets has other backends told of events.
+func (b backends) SetTargets(t events.Targets) error { return b.queue.SetTargets(t) }
+
+// SetTarget has another backend asked about clients.
+func (b backends) SetTarget(t events.HookTarget) error { return b.hook.SetTarget(t) }
+
+// newServer makes the server, and what speaks to backends.
+func newServer(e *effective) (gw *server.Server, b backends, err error) {
+	if b.queue, err = newEvents(e); err != nil {
+		return nil, b, err
+	}
+	if e.hook != nil {
+		if b.hook, err = events.NewHook(*e.hook); err != nil {
+			return nil, b, err
+		}
+		e.server.Hook = b.hook
+		e.control.Collectors = append(e.control.Collectors, b.hook)
+	}
+	gw, err = server.New(e.server)
+	if err == nil && b.queue != nil {
+		b.queue.Attach(gw)
+	}
+	return gw, b, err
+}
+
+// telling is a gateway that tells backends of its clients: the queue ends after it.
+type telling struct {
 	gateway
 	events *events.Events
 }
 
 // Run begins to tell and serves.
-func (t told) Run() error {
+func (t telling) Run() error {
 	t.events.Start()
 	return t.gateway.Run()
 }
 
-// Shutdown ends the clients and then tells of that as far as there is time.
-func (t told) Shutdown(ctx context.Context) error {
-	return errors.Join(t.gateway.Shutdown(ctx), t.events.Close(ctx))
+// farewellTime is how long the last events may take at least, where the clients have
+// used up the drain's time; it is less than stopGrace.
+const farewellTime = time.Second
+
+// Shutdown ends the clients and then tells of that as far as there is time. What is
+// not told by then, the queue's directory keeps for the next start.
+func (t telling) Shutdown(ctx context.Context) error {
+	err := t.gateway.Shutdown(ctx)
+	ends, ok := ctx.Deadline()
+	if least := time.Now().Add(farewellTime); !ok || ends.Before(least) {
+		ends = least
+	}
+	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ends)
+	defer cancel()
+	return errors.Join(err, t.events.Close(last))
 }

@@ -18,7 +18,8 @@ func keepGuards(was, is *effective) error {
 	if err := keepControlGuards(was, is); err != nil {
 		return err
 	}
-	if was.events != nil && is.events != nil && len(was.events.Secrets) > 0 && len(is.events.Secrets) == 0 && is.src.from["events-secret"] == "" {
+	told := is.events != nil || is.hook != nil
+	if len(was.signing()) > 0 && told && len(is.signing()) == 0 && is.src.from["events-secret"] == "" {
 		return setting.Errorf("events-secret", "the setting is missing now; to send events without a signature, set events-secret = []")
 	}
 	return keepTokenGuards(was, is)

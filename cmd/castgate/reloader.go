@@ -40,8 +40,9 @@ type reloader struct {
 		SetTLS(control.TLS) (undo func(), err error)
 	}
 
-	events interface { // only asked where there are events
+	events interface { // only asked where there are events, or a hook
 		SetTargets(events.Targets) error
+		SetTarget(events.HookTarget) error
 	}
 
 	controlRoom int // the largest control-max-conns that the open-file limit allows
@@ -160,6 +161,7 @@ func (r *reloader) hand(e *effective) error {
 		func(e *effective) error { return r.gateway.SetCapacity(e.server.Capacity) },
 		func(e *effective) error { return r.gateway.SetPolicy(e.server.Policy) },
 		r.setEvents,
+		r.setHook,
 		// This is last, since the previous content of the files cannot be read
 		// again.
 		func(e *effective) error {
@@ -201,6 +203,18 @@ func (r *reloader) setEvents(e *effective) error {
 	return r.events.SetTargets(e.events.Targets)
 }
 
+// setHook has another backend asked about clients. That anybody is asked at all is
+// changed by a restart only.
+func (r *reloader) setHook(e *effective) error {
+	switch {
+	case (e.hook == nil) != (r.now.hook == nil):
+		return setting.Errorf("connect-url", "turning connect-url on or off requires a restart")
+	case e.hook == nil:
+		return nil
+	}
+	return r.events.SetTarget(e.hook.HookTarget)
+}
+
 // compare determines what is new in e, which is in effect from now on.
 func (r *reloader) compare(app *kong.Application, e *effective) control.Reloaded {
 	var out control.Reloaded
@@ -234,7 +248,7 @@ func changedFiles(was, is *effective) (names []string) {
 	if !slices.Equal(was.control.ScopedKeys, is.control.ScopedKeys) {
 		names = append(names, "control-keys-file")
 	}
-	if was.events != nil && is.events != nil && !slices.Equal(was.events.Secrets, is.events.Secrets) {
+	if !slices.Equal(was.signing(), is.signing()) {
 		names = append(names, "events-secret")
 	}
 	for _, name := range slices.Sorted(maps.Keys(is.tokenKeys)) {

@@ -24,6 +24,7 @@ import (
 // applied records what a reload has passed on; it can refuse.
 type applied struct {
 	targets      events.Targets
+	target       events.HookTarget
 	policy       admission.Policy
 	limits       server.Capacity
 	access       access.Access
@@ -52,6 +53,11 @@ func (a *applied) SetCertificates(certs, keys []string) (func(), error) {
 
 func (a *applied) SetTargets(t events.Targets) error {
 	a.targets = t
+	return nil
+}
+
+func (a *applied) SetTarget(t events.HookTarget) error {
+	a.target = t
 	return nil
 }
 
@@ -411,6 +417,7 @@ func hotValues(keys string) map[string][2]string {
 		"audit-log":            {"audit-log = 'off'\n", "audit-log = 'stderr'\n"},
 		"log-level":            {"", "log-level = 'debug'\n"},
 		"events-url":           {"events-url = ['http://a/']\n", "events-url = ['http://a/', 'http://b/']\n"},
+		"connect-url":          {"connect-url = 'http://a/'\n", "connect-url = 'http://b/'\n"},
 		"events-secret":        {"events-url = ['http://a/']\n", "events-url = ['http://a/']\nevents-secret = ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']\n"},
 	}
 }

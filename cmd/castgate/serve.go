@@ -57,7 +57,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return startError(err, src)
 	}
-	gw, queue, err := newServer(e)
+	gw, told, err := newServer(e)
 	if err != nil {
 		return startError(err, src)
 	}
@@ -70,8 +70,8 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		e.control.Collectors = append(e.control.Collectors, front)
 		running = fronted{gw, front}
 	}
-	if queue != nil {
-		running = told{running, queue}
+	if told.queue != nil {
+		running = telling{running, told.queue}
 	}
 	e.control.MaxConns = min(e.control.MaxConns, room)
 	node, refused, err := newClustered(e, gw, running)
@@ -81,7 +81,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	var draining atomic.Bool
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() && node.joined() }
 	gw.SetProbe(e.control.Ready)
-	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, events: queue, controlRoom: room, values: knobValues(ctx.Model), now: e}
+	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, events: told, controlRoom: room, values: knobValues(ctx.Model), now: e}
 	ctl, err := newControl(e, gw, node, again)
 	if err != nil {
 		return startError(err, src)

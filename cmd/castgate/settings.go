@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"castgate/server"
 	"castgate/server/control"
@@ -112,8 +111,8 @@ type effective struct {
 	server        server.Config
 	control       control.Config
 	gatewayworker gatewayworker.Config
-	events        *events.Config // nil if there are none
-	collectors    []prometheus.Collector
+	events        *events.Config     // nil if there are none
+	hook          *events.HookConfig // nil if there is none
 	cluster       clusterConfig
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger
@@ -223,7 +222,7 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 		Limits:      control.Limits{MaxBody: int(s.ControlMaxBody), MaxConns: s.ControlMaxConns, RequestTimeout: time.Duration(s.ControlTimeout)},
 		ReadTimeout: time.Duration(s.ControlReadTimeout), WriteTimeout: time.Duration(s.ControlWriteTimeout),
 		IdleTimeout: time.Duration(s.ControlIdleTimeout),
-		Logger:      e.logger, Collectors: e.collectors,
+		Logger:      e.logger,
 	}
 	if err := e.control.Validate(); err != nil {
 		return nil, err

@@ -5,9 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -366,20 +371,53 @@ func TestRetryAfter(t *testing.T) {
 	inOrder(t, b.await(2000))
 }
 
-// A backend that cannot be reached is tried again, and said why.
+// A backend that cannot be reached is tried again, and said why: nobody listens, the
+// name is of nobody, the certificate is not trusted, it speaks no TLS.
 func TestUnreached(t *testing.T) {
-	for url, outcome := range map[string]post.Outcome{
-		"http://127.0.0.1:1/": post.Unreached, "http://no-such-host.invalid/": post.Unreached,
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
+	t.Cleanup(untrusted.Close)
+	plain := newBackend(t)
+	for url, why := range map[string]string{
+		"http://127.0.0.1:1/": "connection refused", "http://no-such-host.invalid/?key=hidden": "lookup no-such-host.invalid",
+		untrusted.URL: "certificate", strings.Replace(plain.url, "http:", "https:", 1): "server gave HTTP response to HTTPS client",
 	} {
 		c := config(url)
+		said := &lines{}
+		c.Log = slog.New(slog.NewTextHandler(said, nil))
 		e := start(t, c)
 		life(e, 1)
+		outcome := post.Unreached
 		s := (*e.subscribers.Load())[0]
 		until(t, "two attempts at "+url, func() bool { return s.count.attempts[outcome].Load() >= 2 })
 		if n, _ := e.dead.len(); n > 0 {
 			t.Error("an event is set aside although nobody was reached")
 		}
+		if text := said.String(); !strings.Contains(text, why) || strings.Contains(text, "hidden") || strings.Count(text, "\n") != 1 {
+			t.Errorf("the log says %q, want one line with %q", text, why)
+		}
 	}
+}
+
+// lines is a log to look at.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String returns what was written.
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func TestFeed(t *testing.T) {

@@ -37,9 +37,6 @@ type Config struct {
 	HoldMessages bool
 	// Node is this gateway's number, which the source of its events names.
 	Node uint16
-	// TokenQuery is the parameter of a request that holds a token, which no event
-	// shows; "" is none.
-	TokenQuery string
 	// Transport replaces that of requests, for tests; nil is one of ours.
 	Transport http.RoundTripper
 	// Now is the time; nil is that of the system.
@@ -55,6 +52,9 @@ type Targets struct {
 	// Secrets sign the requests: whsec_ and base64 of 24 to 64 bytes. Each of them
 	// makes a signature, so that a receiver may know the old or the new one.
 	Secrets []string
+	// TokenQuery is the parameter of a request that holds a token, which no event
+	// shows; "" is none.
+	TokenQuery string
 }
 
 // Bounds and defaults of Config.
@@ -128,15 +128,23 @@ func (t *Targets) Validate() error {
 			}
 		}
 	}
-	if len(t.Secrets) > MaxSecrets {
-		return setting.Errorf("events-secret", "%d secrets are more than %d", len(t.Secrets), MaxSecrets)
+	_, err := readSecrets(t.Secrets)
+	return err
+}
+
+// readSecrets parses the secrets that sign requests. They are never shown.
+func readSecrets(texts []string) (secrets []sign.Secret, err error) {
+	if len(texts) > MaxSecrets {
+		return nil, setting.Errorf("events-secret", "%d secrets are more than %d", len(texts), MaxSecrets)
 	}
-	for i, s := range t.Secrets {
-		if _, err := sign.ParseSecret(s); err != nil {
-			return setting.Errorf("events-secret", "secret %d %w", i+1, err)
+	for i, text := range texts {
+		s, err := sign.ParseSecret(text)
+		if err != nil {
+			return nil, setting.Errorf("events-secret", "secret %d %w", i+1, err)
 		}
+		secrets = append(secrets, s)
 	}
-	return nil
+	return secrets, nil
 }
 
 // CheckURL returns what is wrong with a URL that is to be POSTed to, "" for

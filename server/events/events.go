@@ -48,6 +48,7 @@ type Events struct {
 	moves chan struct{} // capacity 1: a subscriber is further
 
 	secrets     atomic.Pointer[[]sign.Secret]
+	tokenQuery  atomic.Pointer[string]
 	subscribers atomic.Pointer[[]*subscriber]
 	targets     sync.Mutex // held while subscribers are changed
 	pending     atomic.Int64
@@ -91,7 +92,7 @@ func New(c Config) (*Events, error) {
 		e.quota = DefaultMemoryQuota
 	}
 	e.segmentLen = min(max(e.quota/16, 64<<10), 16<<20)
-	e.setSecrets(c.Secrets)
+	e.setTargets(&c.Targets)
 	gaps, err := e.open()
 	if err != nil {
 		return nil, setting.Named("events-dir", err)
@@ -134,10 +135,8 @@ func (e *Events) begin(gaps []store.Gap) error {
 		return err
 	}
 	j := &e.journal
-	*j = journal{
-		events: e, store: e.store, inbox: e.inbox, ledger: ledger{clients: map[uint64]standing{}},
-		encoder: encoder{source: e.source, instance: e.instance},
-	}
+	j.events, j.store, j.inbox, j.ledger.clients = e, e.store, e.inbox, map[uint64]standing{}
+	j.encoder.source, j.encoder.instance = e.source, e.instance
 	if e.config.Types.Has(UIDOnline) || e.config.Types.Has(UIDOffline) {
 		j.present = newPresence(e.config.OfflineAfter)
 	}
@@ -185,9 +184,12 @@ func (e *Events) Close(ctx context.Context) error {
 	}
 	close(e.stop)
 	e.written.Wait()
-	left := e.left()
-	if left > 0 && e.config.Dir == "" {
+	if left := e.left(); left > 0 && e.config.Dir == "" {
 		e.log.Warn("events that were not told are lost, since there is no events-dir", "subscribers", left)
+	}
+	if n := len(e.journal.batch); n > 0 {
+		e.log.Error("events could not be written before the end and are lost", "events", n)
+		e.journal.clear()
 	}
 	e.journal.wrote = time.Time{}
 	e.journal.writePlaces(e.now())
@@ -204,8 +206,8 @@ func (e *Events) Close(ctx context.Context) error {
 // busy tells whether something has not been written, or not been told although its
 // subscriber takes events.
 func (e *Events) busy() bool {
-	if e.inbox.waiting() > 0 {
-		return true
+	if e.inbox.waiting() > 0 || e.journal.writing.Load() {
+		return true // in this order: what the inbox has no more is being written
 	}
 	for _, s := range *e.subscribers.Load() {
 		if s.behind() && !s.paused.Load() && (s.count.failing.Load() == 0 || e.config.Dir == "") {
@@ -215,10 +217,11 @@ func (e *Events) busy() bool {
 	return false
 }
 
-// left is how many subscribers were not told of everything.
+// left is how many subscribers were not told of everything, once the journal has
+// ended. What it has written since they left need not be events.
 func (e *Events) left() (n int) {
 	for _, s := range *e.subscribers.Load() {
-		if s.behind() {
+		if p := s.place(); p.lowest() <= e.journal.newest {
 			n++
 		}
 	}
@@ -244,7 +247,7 @@ func (e *Events) SetTargets(t Targets) error {
 	}
 	e.targets.Lock()
 	defer e.targets.Unlock()
-	e.setSecrets(t.Secrets)
+	e.setTargets(&t)
 	before := map[string]*subscriber{}
 	var known []place
 	for _, s := range *e.subscribers.Load() {
@@ -282,12 +285,10 @@ func (e *Events) SetTargets(t Targets) error {
 // removes.
 const reloadPatience = time.Second
 
-func (e *Events) setSecrets(texts []string) {
-	var secrets []sign.Secret
-	for _, text := range texts {
-		s, _ := sign.ParseSecret(text) // Validate has read it
-		secrets = append(secrets, s)
-	}
+// setTargets takes over what is not a URL.
+func (e *Events) setTargets(t *Targets) {
+	secrets, _ := readSecrets(t.Secrets) // Validate has read them
+	e.tokenQuery.Store(&t.TokenQuery)
 	e.secrets.Store(&secrets)
 }
 

@@ -225,6 +225,27 @@ func TestOrderlyRestart(t *testing.T) {
 	}
 }
 
+// A stop in order tells all there is, also what is just being written.
+func TestStopTellsTheLast(t *testing.T) {
+	b := newBackend(t)
+	for round := range 10 {
+		c := config(b.url)
+		c.Dir = filepath.Join(t.TempDir(), "events")
+		e := start(t, c)
+		life(e, round+1)
+		until(t, "the journal has taken it", func() bool { return e.inbox.waiting() == 0 })
+		if err := e.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.mu.Lock()
+		n := len(b.got)
+		b.mu.Unlock()
+		if n != 4*(round+1) {
+			t.Fatalf("%d events were told when the stop was over, want %d", n, 4*(round+1))
+		}
+	}
+}
+
 // One event that the backend never accepts is found and set aside; all others are
 // told, and it can be replayed.
 func TestPoison(t *testing.T) {
@@ -332,12 +353,12 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	inOrder(t, second.await(4))
-	if err := e.SetTargets(Targets{URLs: []string{second.url, third.url}}); err != nil {
+	if err := e.SetTargets(Targets{URLs: []string{second.url, third.url}, TokenQuery: "room"}); err != nil {
 		t.Fatal(err)
 	}
 	life(e, 2)
 	second.await(8)
-	if got := third.await(4); len(got) != 4 || got[0].Subject != "c2" {
+	if got := third.await(4); len(got) != 4 || got[0].Subject != "c2" || got[0].Data.Query != nil {
 		t.Errorf("%+v", got)
 	}
 	second.mu.Lock()

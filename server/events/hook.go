@@ -20,8 +20,7 @@ import (
 
 // HookConfig is what NewHook is told.
 type HookConfig struct {
-	URL     string
-	Secrets []string
+	HookTarget
 	// Timeout is for one answer; a connection waits for at most twice as long.
 	Timeout time.Duration
 	// Requests is how many are asked about at once.
@@ -32,10 +31,25 @@ type HookConfig struct {
 	Log       *slog.Logger
 }
 
+// HookTarget is the part of HookConfig that can be changed while it is asked.
+type HookTarget struct {
+	URL string
+	// Secrets sign the questions; see Targets.
+	Secrets []string
+}
+
+// read checks a target and parses its secrets.
+func (t *HookTarget) read() (secrets []sign.Secret, err error) {
+	if why := CheckURL(t.URL); why != "" {
+		return nil, setting.Errorf("connect-url", "it %s", why)
+	}
+	return readSecrets(t.Secrets)
+}
+
 // Validate reports the first setting that is wrong.
 func (c *HookConfig) Validate() error {
-	if why := CheckURL(c.URL); why != "" {
-		return setting.Errorf("connect-url", "it %s", why)
+	if _, err := c.read(); err != nil {
+		return err
 	}
 	if c.Timeout < leastTime || c.Timeout > time.Minute {
 		return setting.Errorf("connect-timeout", "%v is not between %v and %v", c.Timeout, leastTime, time.Minute)
@@ -59,10 +73,9 @@ const (
 // Hook asks a backend before a connection becomes a client. It implements
 // gateway.ConnectHook. Nothing is cached.
 type Hook struct {
-	config  HookConfig
-	client  post.Client
-	secrets []sign.Secret
-	log     *slog.Logger
+	config HookConfig
+	log    *slog.Logger
+	asks   atomic.Pointer[asker]
 
 	results [numHookResults]atomic.Uint64
 	latency latencies
@@ -72,6 +85,12 @@ type Hook struct {
 	waiting []asked
 	bytes   int
 	running int
+}
+
+// asker is who is asked, and how.
+type asker struct {
+	client  post.Client
+	secrets []sign.Secret
 }
 
 // asked is a request that waits to be asked about.
@@ -100,21 +119,37 @@ func NewHook(c HookConfig) (*Hook, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	h := &Hook{config: c, log: c.Log, client: post.Client{URL: c.URL, Transport: c.Transport}}
+	h := &Hook{config: c, log: c.Log}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
-	if h.client.Transport == nil {
-		h.client.Transport = post.NewTransport(c.Requests, c.Timeout)
+	return h, h.SetTarget(c.HookTarget)
+}
+
+// SetTarget has another backend asked, or with other secrets, from the next
+// question on. Who is being asked already may still answer. An error, which is a
+// *setting.Error, has changed nothing. Any goroutine.
+func (h *Hook) SetTarget(t HookTarget) error {
+	secrets, err := t.read()
+	if err != nil {
+		return err
 	}
-	for _, text := range c.Secrets {
-		s, err := sign.ParseSecret(text)
-		if err != nil {
-			return nil, setting.Named("events-secret", err)
-		}
-		h.secrets = append(h.secrets, s)
+	before := h.asks.Load()
+	next := &asker{client: post.Client{URL: t.URL, Transport: h.config.Transport}, secrets: secrets}
+	switch {
+	case before != nil && before.client.URL == t.URL:
+		next.client.Transport = before.client.Transport
+	case next.client.Transport == nil:
+		next.client.Transport = post.NewTransport(h.config.Requests, h.config.Timeout)
 	}
-	return h, nil
+	h.asks.Store(next)
+	if before == nil || before.client.Transport == next.client.Transport {
+		return nil
+	}
+	if t, ok := before.client.Transport.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+	return nil
 }
 
 // Busy implements gateway.ConnectHook.
@@ -182,10 +217,10 @@ func (h *Hook) decide(a *asked) gateway.ConnectVerdict {
 	}
 	var random [12]byte
 	_, _ = rand.Read(random[:])
-	began := time.Now()
-	r := h.client.Do(context.Background(), &post.Request{
+	to, began := h.asks.Load(), time.Now()
+	r := to.client.Do(context.Background(), &post.Request{
 		ID: "connect-" + hex.EncodeToString(random[:]), ContentType: "application/json", Body: a.body,
-		Secrets: h.secrets, Timeout: h.config.Timeout, Now: time.Now(), Answer: mostAnswer,
+		Secrets: to.secrets, Timeout: h.config.Timeout, Now: time.Now(), Answer: mostAnswer,
 	})
 	h.latency.observe(time.Since(began))
 	v, err := h.verdict(&r)
@@ -193,7 +228,7 @@ func (h *Hook) decide(a *asked) gateway.ConnectVerdict {
 	case err != nil:
 		h.results[hookFailed].Add(1)
 		if !h.failing.Swap(true) {
-			h.log.Warn("connect-url does not decide about clients", "url", shown(h.config.URL), "err", err, "let_in", h.config.FailOpen)
+			h.log.Warn("connect-url does not decide about clients", "url", shown(to.client.URL), "err", err, "let_in", h.config.FailOpen)
 		}
 		return h.undecided()
 	case v.Status != 0:
@@ -202,7 +237,7 @@ func (h *Hook) decide(a *asked) gateway.ConnectVerdict {
 		h.results[hookAccepted].Add(1)
 	}
 	if h.failing.Swap(false) {
-		h.log.Info("connect-url decides about clients again", "url", shown(h.config.URL))
+		h.log.Info("connect-url decides about clients again", "url", shown(to.client.URL))
 	}
 	return v
 }

@@ -20,7 +20,7 @@ func hookFor(t *testing.T, handler http.HandlerFunc, change func(*HookConfig)) *
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	c := HookConfig{URL: server.URL, Timeout: 10 * time.Second, Requests: 4}
+	c := HookConfig{HookTarget: HookTarget{URL: server.URL}, Timeout: 10 * time.Second, Requests: 4}
 	if change != nil {
 		change(&c)
 	}
@@ -117,11 +117,40 @@ func TestHookAnswers(t *testing.T) {
 	}
 }
 
+// Another URL and other secrets are for the next question; a wrong one changes
+// nothing.
+func TestHookTarget(t *testing.T) {
+	answer := func(uid string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, `{"uid":"%s %t"}`, uid, r.Header.Get(sign.HeaderSignature) != "")
+		}
+	}
+	h := hookFor(t, answer("first"), nil)
+	second := httptest.NewServer(answer("second"))
+	t.Cleanup(second.Close)
+	if v := ask(t, h, &gateway.ConnectQuery{Head: []byte(hookHead)}); v.UID != "first false" {
+		t.Errorf("%+v", v)
+	}
+	for target, want := range map[*HookTarget]string{
+		{URL: second.URL, Secrets: []string{testSecret}}: "",
+		{URL: "ftp://x"}: "connect-url: it is neither",
+		{URL: second.URL, Secrets: []string{"geheim"}}: "events-secret: secret 1 does not",
+	} {
+		switch err := h.SetTarget(*target); {
+		case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim")):
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if v := ask(t, h, &gateway.ConnectQuery{Head: []byte(hookHead)}); v.UID != "second true" {
+		t.Errorf("%+v", v)
+	}
+}
+
 // A storm while the backend says nothing: so many are asked about at once, so many
 // wait, nobody for longer than twice the time-out, and the rest is decided at once.
 func TestHookStorm(t *testing.T) {
 	silent := &silentBackend{}
-	h, err := NewHook(HookConfig{URL: "http://backend/", Timeout: 200 * time.Millisecond, Requests: 4, Transport: silent})
+	h, err := NewHook(HookConfig{HookTarget: HookTarget{URL: "http://backend/"}, Timeout: 200 * time.Millisecond, Requests: 4, Transport: silent})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,12 +80,12 @@ func (s *shard) take(reuse []happening) (queue []happening, lost uint64, ends []
 	return queue, lost, ends
 }
 
-// waiting is how many bytes wait.
+// waiting is how many bytes wait, at least 1 if anything does.
 func (b *inbox) waiting() (bytes int) {
 	for i := range b.shards {
 		s := &b.shards[i]
 		s.mu.Lock()
-		bytes += s.bytes
+		bytes += s.bytes + len(s.gone)
 		s.mu.Unlock()
 	}
 	return bytes

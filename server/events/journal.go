@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"castgate/server/events/internal/store"
@@ -27,6 +28,10 @@ type journal struct {
 	moved  bool   // places differ from those that were written
 	wrote  time.Time
 	moves  []move // of what is carried along, once it is written
+
+	newest uint64 // number of the last event, as subscribers get it
+
+	writing atomic.Bool // what was taken from the inbox may not be in the store yet
 }
 
 const (
@@ -89,6 +94,9 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 			goOn = true
 		}
 	}()
+	// Set before anything is taken and cleared once it is written: see Events.busy.
+	j.writing.Store(true)
+	defer j.writing.Store(false)
 	now := j.events.now()
 	for i := range j.inbox.shards {
 		queue, lost, gone := j.inbox.shards[i].take(j.spare)
@@ -184,6 +192,9 @@ func (j *journal) record(kind byte) {
 
 // event adds a record with a header.
 func (j *journal) event(kind byte, h *header, body []byte) {
+	if kind == kindEvent {
+		j.newest = j.number()
+	}
 	j.arena = append(h.append(j.arena), body...)
 	j.record(kind)
 }

@@ -19,7 +19,7 @@ const (
 // Connected implements gateway.Watcher.
 func (e *Events) Connected(c *gateway.Watched, request []byte) bool {
 	h := e.happening(Connected, c)
-	h.path, h.query, h.agent = requestParts(request, e.config.TokenQuery)
+	h.path, h.query, h.agent = requestParts(request, *e.tokenQuery.Load())
 	if !e.inbox.put(&h) {
 		e.count.untold.Add(1)
 		return false
