@@ -13,6 +13,7 @@ import (
 // counters are one loop's. The loop writes them, but for matched, which the
 // pushers write; anyone reads. They fill their cache lines alone.
 type counters struct {
+	elapsed     func() time.Duration // the loops' clock; static
 	_           [64]byte
 	matched     atomic.Uint64
 	_           [56]byte
@@ -28,6 +29,9 @@ type counters struct {
 	pings       atomic.Uint64
 	panics      atomic.Uint64
 	lag         atomic.Int64 // nanoseconds
+	ticked      atomic.Int64 // when the last tick was, by the loops' clock
+	turns       gateway.Stopwatch
+	pushTimes   gateway.Stopwatch
 	connections atomic.Int64
 	waiters     atomic.Int64  // connections that wait to be admitted
 	held        atomic.Uint64 // times a client was not read any more for a while
@@ -73,6 +77,8 @@ func (c *counters) addTo(st *gateway.Stats) {
 	st.Writes += c.writes.Load()
 	st.Panics += c.panics.Load()
 	st.LoopLag = max(st.LoopLag, time.Duration(c.lag.Load()))
+	c.turns.AddTo(&st.Turns)
+	c.pushTimes.AddTo(&st.PushTimes)
 	c.inflate.addTo(st)
 }
 
@@ -85,6 +91,14 @@ func (c *counters) delivered(f *frames.Frame) {
 	if f.Wait != nil {
 		f.Wait.Written()
 	}
+	c.timed(f.Ended(1))
+}
+
+// timed counts how long a push took, if its last delivery has ended. Any goroutine.
+func (c *counters) timed(began time.Duration, last bool) {
+	if last {
+		c.pushTimes.Observe(c.elapsed() - began)
+	}
 }
 
 // drop ends a delivery without success.
@@ -96,6 +110,7 @@ func (c *counters) drop(f *frames.Frame, why dropReason) {
 	if f.Wait != nil {
 		f.Wait.Dropped(1)
 	}
+	c.timed(f.Ended(1))
 }
 
 // dropMany ends n deliveries without success.
@@ -104,4 +119,5 @@ func (c *counters) dropMany(f *frames.Frame, n int, why dropReason) {
 	if f.Wait != nil {
 		f.Wait.Dropped(n)
 	}
+	c.timed(f.Ended(n))
 }

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
@@ -12,8 +14,18 @@ var errBusy = &gateway.Error{Code: gateway.CodeBusy, Detail: "the event loops ha
 // compiler would put one that wait stands beside a pointer to on the heap.
 type delivery struct {
 	message gateway.Message
-	wait    *frames.Wait // nil unless the pusher waits
-	later   bool         // loops that sleep need not be woken before Wake
+	wait    *frames.Wait  // nil unless the pusher waits
+	began   time.Duration // when the push was asked for, by the loops' clock; 0: it is not timed
+	later   bool          // loops that sleep need not be woken before Wake
+}
+
+// encode makes the frame of a push, and begins to time it.
+func (d *delivery) encode(e *frames.Encoder, set frames.Set) *frames.Frame {
+	f := e.Push(&d.message, d.wait, set)
+	if d.began != 0 {
+		f.Time(d.began)
+	}
+	return f
 }
 
 func (s *Loops) pushAll(d delivery, exclude []table.Handle) (matched int, err error) {
@@ -22,10 +34,11 @@ func (s *Loops) pushAll(d delivery, exclude []table.Handle) (matched int, err er
 	if !reserveAll(s.loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encoder.Push(&d.message, d.wait, set)
+	f := d.encode(s.encoder, set)
 	for _, l := range s.loops {
 		matched += l.mail.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
 	}
+	s.loops[0].count.timed(f.Matched(matched))
 	return matched, nil
 }
 
@@ -49,7 +62,7 @@ func (s *Loops) pushMembers(d delivery, members table.Snapshot, exclude []table.
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encoder.Push(&d.message, d.wait, set)
+	f := d.encode(s.encoder, set)
 	// How many members are on which loop is not known, nor needed: the sum is.
 	s.loops[0].count.matched.Add(uint64(matched))
 	for _, l := range loops {
@@ -57,6 +70,7 @@ func (s *Loops) pushMembers(d delivery, members table.Snapshot, exclude []table.
 			l.fanout.abandon(&cmd)
 		}
 	}
+	s.loops[0].count.timed(f.Matched(matched))
 	return matched, nil
 }
 
@@ -71,7 +85,9 @@ func (s *Loops) pushList(d delivery, list []table.Handle) (int, error) {
 		if !l.mail.reserve(frameCost) {
 			return 0, errBusy
 		}
-		l.mail.postPush(command{kind: cmdOne, frame: s.encoder.Push(&d.message, d.wait, set), one: list[0], cost: frameCost}, 1, d.later)
+		f := d.encode(s.encoder, set)
+		l.mail.postPush(command{kind: cmdOne, frame: f, one: list[0], cost: frameCost}, 1, d.later)
+		l.count.timed(f.Matched(1))
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -87,10 +103,11 @@ func (s *Loops) pushList(d delivery, list []table.Handle) (int, error) {
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := s.encoder.Push(&d.message, d.wait, set)
+	f := d.encode(s.encoder, set)
 	for i, l := range loops {
 		l.mail.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.later)
 	}
+	s.loops[0].count.timed(f.Matched(len(list)))
 	return len(list), nil
 }
 

@@ -65,6 +65,8 @@ func newLoop(s *Loops, idx int) (*loop, error) {
 	l := &loop{
 		idx: idx, srv: s, sys: s.sys, ticker: -1,
 	}
+	l.count.elapsed = s.sys.Elapsed
+	l.count.ticked.Store(int64(s.sys.Elapsed()))
 	l.mail.init(l, int64(s.config.Capacity.PushQueue))
 	l.commands = commandQueue{loop: l}
 	l.clock = newClock(l)
@@ -134,7 +136,10 @@ func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error
 	switch fd {
 	case int(l.bell):
 		l.bell.Answer()
-		return l.turn()
+		began := l.sys.Elapsed()
+		err = l.turn()
+		l.count.turns.Observe(l.sys.Elapsed() - began)
+		return err
 	case l.ticker:
 		l.clock.tick()
 		return nil

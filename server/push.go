@@ -25,6 +25,7 @@ func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, e
 	if err := v.names.checkTargets(&p.To); err != nil {
 		return gateway.PushResult{}, err
 	}
+	began := v.sys.Elapsed()
 	m := gateway.Message{Payload: p.Payload, Binary: p.Binary}
 	if err := checkMessage(&m); err != nil {
 		return gateway.PushResult{}, err
@@ -36,7 +37,7 @@ func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, e
 	if p.Wait {
 		wait = frames.NewWait()
 	}
-	matched, err := v.fanOut(ctx, &p, &m, wait)
+	matched, err := v.fanOut(ctx, &p, delivery{message: m, wait: wait, began: began})
 	if v.noted(err) != nil {
 		return gateway.PushResult{}, err
 	}
@@ -97,14 +98,14 @@ func (v *Verbs) noted(err error) error {
 
 // fanOut posts the push to the loops of its targets, to all of them or, with
 // an error, to none.
-func (v *Verbs) fanOut(ctx context.Context, p *gateway.Push, m *gateway.Message, wait *frames.Wait) (matched int, err error) {
+func (v *Verbs) fanOut(ctx context.Context, p *gateway.Push, d delivery) (matched int, err error) {
 	var exclude []table.Handle
 	if len(p.ExcludeClientIDs)+len(p.ExcludeUIDs) > 0 {
 		if exclude, err = v.handles(ctx, p.ExcludeClientIDs, p.ExcludeUIDs, nil); err != nil {
 			return 0, err
 		}
 	}
-	return v.sendTo(ctx, &p.To, exclude, delivery{message: *m, wait: wait})
+	return v.sendTo(ctx, &p.To, exclude, d)
 }
 
 func (v *Verbs) sendTo(ctx context.Context, to *gateway.Targets, exclude []table.Handle, d delivery) (matched int, err error) {

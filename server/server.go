@@ -143,6 +143,17 @@ func (s *Server) ReserveFiles() int { return s.limits.Reserve }
 // Ready tells whether new clients are taken.
 func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
 
+// Quiet is for how long the loop has not ticked that ticked first: more than a few
+// seconds mean that it hangs. Any goroutine.
+func (s *Server) Quiet() time.Duration {
+	first := s.sys.Elapsed()
+	now := first
+	for _, l := range s.loops {
+		first = min(first, time.Duration(l.count.ticked.Load()))
+	}
+	return now - first
+}
+
 // SetProbe sets what probes on the client listeners are told of, Ready unless it
 // is set: a gateway that is about to stop says so while it still takes clients.
 // ready is called on event loops and must not block. Any goroutine.

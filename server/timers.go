@@ -66,7 +66,9 @@ func before(a, b uint32) bool { return int32(a-b) < 0 }
 func (k *clock) tick() {
 	var p [8]byte
 	_, _ = unix.Read(k.loop.ticker, p[:])
-	since := k.loop.sys.Elapsed() - k.began
+	at := k.loop.sys.Elapsed()
+	k.loop.count.ticked.Store(int64(at))
+	since := at - k.began
 	now := uint32(since / tickLen)
 	lag := since - time.Duration(k.wheel.Now()+1)*tickLen
 	k.loop.count.lag.Store(int64(max(lag, 0)))

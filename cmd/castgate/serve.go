@@ -92,6 +92,9 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now, tell: tell,
 	}
 	logStart(log, e, gw, ctl, front, files)
+	ended := make(chan struct{})
+	defer close(ended)
+	go (&watchdog{quiet: gw.Quiet, tell: tell, log: log}).watch(ended)
 	return l.run()
 }
 

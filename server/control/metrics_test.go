@@ -56,8 +56,10 @@ func TestMetrics(t *testing.T) {
 		`castgate_build_info{commit="abc",goversion="` + runtime.Version() + `",version="v1"} 1`,
 		`castgate_tls_certificate_expiry_seconds{certificate="1",listener="clients",name="a.example"} 1.795464e+09`,
 		`castgate_last_reload_success 1`,
-		`castgate_control_request_seconds_count{method="POST",route="/v1/push"} 2`,
-		`castgate_control_request_seconds_bucket{method="POST",route="/v1/push",le="+Inf"} 2`,
+		`castgate_control_request_seconds_count{method="POST",route="/v1/push",status="400"} 1`,
+		`castgate_control_request_seconds_bucket{method="POST",route="/v1/push",status="200",le="+Inf"} 1`,
+		`castgate_loop_turn_seconds_count 0`,
+		`castgate_push_seconds_bucket{le="10"} 0`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("no %s", want)

@@ -2,12 +2,14 @@ package frames
 
 import (
 	"sync/atomic"
+	"time"
 
 	"castgate/codec"
 )
 
-// Frame is one encoded WebSocket frame. It is immutable: all receivers on all
-// loops share it, and the garbage collector frees it after the last.
+// Frame is one encoded WebSocket frame. It is immutable, but for the count of its
+// deliveries: all receivers on all loops share it, and the garbage collector frees it
+// after the last.
 type Frame struct {
 	Bytes []byte // as an RFC 6455 frame, the form of most clients
 	// others are the message in other forms, made by the pusher for the
@@ -17,6 +19,33 @@ type Frame struct {
 	// others (init, pong, close, echo) are the gateway's own.
 	Counted bool
 	Wait    *Wait // nil unless the pusher waits
+
+	began time.Duration // see Time; 0 if this push is not timed
+	open  atomic.Int64  // deliveries that have not ended, as in Wait
+}
+
+// Time begins to time a push that was asked for at a moment, which is not 0. The pusher
+// calls it before the frame goes to the loops, and Matched afterwards.
+func (f *Frame) Time(began time.Duration) {
+	f.began = began
+	f.open.Store(waitHold)
+}
+
+// Matched tells how many deliveries there are. Like Ended it returns when the push was
+// asked for and whether its last delivery has just ended. A push to nobody ends never.
+func (f *Frame) Matched(n int) (began time.Duration, last bool) {
+	if n == 0 {
+		return 0, false
+	}
+	return f.Ended(waitHold - n)
+}
+
+// Ended tells that n deliveries have ended. Any goroutine.
+func (f *Frame) Ended(n int) (began time.Duration, last bool) {
+	if f.began == 0 {
+		return 0, false
+	}
+	return f.began, f.open.Add(int64(-n)) == 0
 }
 
 // Control makes a frame of encoded bytes that is not the delivery of a push: a control

@@ -81,4 +81,8 @@ type Stats struct {
 
 	// LoopLag is how late the slowest loop was for its last tick.
 	LoopLag time.Duration
+	// Turns is how long turns of the loops took: commands taken up, and a bounded number
+	// of writes. PushTimes is how long pushes took from their request to the last write
+	// or drop.
+	Turns, PushTimes Durations
 }

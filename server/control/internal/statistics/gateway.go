@@ -116,6 +116,12 @@ var gatewayStatistics = described([]statistic[*gateway.Stats]{
 		read: func(st *gateway.Stats) any { return st.LoopLag }},
 
 	// Metrics only.
+	{metric: "loop_turn_seconds",
+		help: "How long turns of the event loops took: commands taken up, and a bounded number of writes.",
+		read: func(st *gateway.Stats) any { return &st.Turns }},
+	{metric: "push_seconds",
+		help: "How long pushes took, from their request to the last write to a client. A client that reads slowly delays the last write; pushes that matched nobody are left out.",
+		read: func(st *gateway.Stats) any { return &st.PushTimes }},
 	{metric: "handshakes_waiting",
 		help: "Connections whose handshake waits for a GatewayWorker worker.",
 		read: func(st *gateway.Stats) any { return st.Waiting }},

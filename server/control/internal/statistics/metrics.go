@@ -48,8 +48,9 @@ type Metrics struct {
 	// one more than the last for requests without a route, times the number of
 	// statuses, plus the status's place in Config.Statuses.
 	requests []atomic.Uint64
-	// latencies are the durations of requests, by route.
-	latencies []latency
+	// durations are those of requests with a route, by the same index; nil before the
+	// first.
+	durations []atomic.Pointer[gateway.Stopwatch]
 }
 
 // New makes the metrics of a port. It panics if those of Collectors collide.
@@ -57,7 +58,7 @@ func New(c Config) *Metrics {
 	m := &Metrics{config: c, registry: prometheus.NewRegistry()}
 	m.scrapes.source = m.registry
 	m.requests = make([]atomic.Uint64, (len(c.Routes)+1)*len(c.Statuses))
-	m.latencies = make([]latency, len(c.Routes))
+	m.durations = make([]atomic.Pointer[gateway.Stopwatch], len(c.Routes)*len(c.Statuses))
 	m.registry.MustRegister(m)
 	m.registry.MustRegister(c.Collectors...)
 	// Under the names that dashboards for Go programs expect.
@@ -68,14 +69,29 @@ func New(c Config) *Metrics {
 // Count records an answered request and its duration. route is the index in
 // Config.Routes, or NoRoute. It may be called from any goroutine.
 func (m *Metrics) Count(route, status int, took time.Duration) {
-	row := len(m.latencies)
+	row := len(m.config.Routes)
 	if route != NoRoute {
 		row = route
-		m.latencies[row].observe(took)
 	}
-	if i, ok := slices.BinarySearch(m.config.Statuses, status); ok {
-		m.requests[row*len(m.config.Statuses)+i].Add(1)
+	i, ok := slices.BinarySearch(m.config.Statuses, status)
+	if !ok {
+		return
 	}
+	i += row * len(m.config.Statuses)
+	m.requests[i].Add(1)
+	if route != NoRoute {
+		stopwatchOf(&m.durations[i]).Observe(took)
+	}
+}
+
+// stopwatchOf is the stopwatch of a place, made at its first use: most routes never
+// answer with most statuses.
+func stopwatchOf(place *atomic.Pointer[gateway.Stopwatch]) *gateway.Stopwatch {
+	if s := place.Load(); s != nil {
+		return s
+	}
+	place.CompareAndSwap(nil, new(gateway.Stopwatch))
+	return place.Load()
 }
 
 // Text returns all metrics as they are now, in the format of ContentType. It must
@@ -89,7 +105,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 // Metrics with several labels, or that are not statistics.
 var (
 	descRequests = desc("control_requests_total", "Requests answered by the control port, by method, route and status.", "method", "route", "status")
-	descLatency  = desc("control_request_seconds", "Duration of control requests, from their last byte to the answer; of a streamed listing, to its first page. A push with wait includes the wait.", "method", "route")
+	descLatency  = desc("control_request_seconds", "Duration of control requests, from their last byte to the answer; of a streamed listing, to its first page. A push with wait includes the wait.", "method", "route", "status")
 	descBuild    = desc("build_info", "Always 1; the labels identify the build.", "version", "commit", "goversion")
 	descExpiry   = desc("tls_certificate_expiry_seconds", "Unix time at which a certificate expires, by listener and place in its setting.", "listener", "certificate", "name")
 )
@@ -126,11 +142,15 @@ func (m *Metrics) collectRequests(out chan<- prometheus.Metric) {
 		if row := i / len(statuses); row < len(routes) {
 			method, path = routes[row].Method, routes[row].Path
 		}
-		out <- prometheus.MustNewConstMetric(descRequests, prometheus.CounterValue, float64(n), method, path, strconv.Itoa(statuses[i%len(statuses)]))
-	}
-	for i, r := range routes {
-		if one := m.latencies[i].metric(descLatency, r.Method, r.Path); one != nil {
-			out <- one
+		status := strconv.Itoa(statuses[i%len(statuses)])
+		out <- prometheus.MustNewConstMetric(descRequests, prometheus.CounterValue, float64(n), method, path, status)
+		if i >= len(m.durations) {
+			continue
+		}
+		if s := m.durations[i].Load(); s != nil {
+			var took gateway.Durations
+			s.AddTo(&took)
+			out <- histogram(descLatency, &took, method, path, status)
 		}
 	}
 }

@@ -23,6 +23,9 @@ func TestCount(t *testing.T) {
 		},
 		Routes: []Route{{"GET", "/a"}, {"POST", "/b"}}, Statuses: []int{200, 404}, Version: "v1", Commit: "abc",
 	})
+	if first := testing.AllocsPerRun(1, func() { m.Count(1, 404, 0) }); first != 0 {
+		t.Errorf("the second request of a kind allocates %v times", first)
+	}
 	m.Count(1, 200, time.Second)
 	m.Count(1, 200, time.Hour)
 	m.Count(0, 404, 0)
@@ -36,8 +39,9 @@ func TestCount(t *testing.T) {
 		`castgate_control_requests_total{method="GET",route="/a",status="404"} 1`,
 		`castgate_control_requests_total{method="POST",route="/b",status="200"} 2`,
 		`castgate_control_requests_total{method="",route="none",status="404"} 1`,
-		`castgate_control_request_seconds_count{method="POST",route="/b"} 2`,
-		`castgate_control_request_seconds_bucket{method="POST",route="/b",le="1"} 1`,
+		`castgate_control_request_seconds_count{method="POST",route="/b",status="200"} 2`,
+		`castgate_control_request_seconds_bucket{method="POST",route="/b",status="200",le="1"} 1`,
+		`castgate_control_request_seconds_count{method="GET",route="/a",status="404"} 1`,
 		`castgate_panics_total{part="control"} 3`,
 		`castgate_panics_total{part="clients"} 0`,
 		`castgate_tls_certificate_expiry_seconds{certificate="2",listener="clients",name="b"} 1e+09`,
@@ -47,8 +51,8 @@ func TestCount(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	if n := strings.Count(string(text), "castgate_control_requests_total{"); n != 3 {
-		t.Errorf("%d lines of requests, want 3: %s", n, text)
+	if n := strings.Count(string(text), "castgate_control_requests_total{"); n != 4 {
+		t.Errorf("%d lines of requests, want 4: %s", n, text)
 	}
 	failing = errors.New("broken")
 	if _, err := m.Text(); err == nil || !strings.Contains(err.Error(), "broken") {

@@ -27,8 +27,9 @@ type statistic[T any] struct {
 	// label is the metric's label, "" for none. Its value is that of value or,
 	// if read returns a map, value followed by the map's key.
 	label, value string
-	// read returns an int, uint16, uint64, bool, time.Duration, time.Time, or a
-	// map[string]uint64 by label. nil leaves the number out.
+	// read returns an int, uint16, uint64, bool, time.Duration, time.Time, a
+	// map[string]uint64 by label, or *gateway.Durations, which make a histogram. nil
+	// leaves the number out.
 	read func(T) any
 
 	desc *prometheus.Desc
@@ -69,6 +70,8 @@ func collect[T any](table []statistic[T], from T, out chan<- prometheus.Metric) 
 		}
 		switch v := row.read(from).(type) {
 		case nil:
+		case *gateway.Durations:
+			out <- histogram(row.desc, v)
 		case map[string]uint64:
 			for key, n := range v {
 				out <- prometheus.MustNewConstMetric(row.desc, kind, float64(n), row.value+key)
@@ -81,6 +84,11 @@ func collect[T any](table []statistic[T], from T, out chan<- prometheus.Metric) 
 			out <- prometheus.MustNewConstMetric(row.desc, kind, sample(v), labels...)
 		}
 	}
+}
+
+// histogram is a reading of durations as a metric.
+func histogram(d *prometheus.Desc, v *gateway.Durations, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstHistogram(d, v.Count(), v.Sum.Seconds(), v.Cumulative(), labels...)
 }
 
 // sample is a number as a metric: durations in seconds, times in seconds since

@@ -44,6 +44,10 @@ func numbered[T any](t *testing.T) (*T, map[string]float64) {
 				fill(name+"."+f.Name, inner)
 			}
 			return
+		case gateway.Durations:
+			d := gateway.Durations{Sum: time.Duration(n) * time.Second}
+			d.Buckets[0] = 1
+			v.Set(reflect.ValueOf(d))
 		case callers.Counts:
 			for f, inner := range v.Fields() {
 				fill(name+"."+f.Name, inner)
@@ -95,10 +99,10 @@ func requireMetrics[T any](t *testing.T, table []statistic[T], from T, values ma
 			t.Fatal(err)
 		}
 		counter := strings.Contains(m.Desc().String(), "_total\"")
-		if counter != (d.Counter != nil) || counter == (d.Gauge != nil) {
+		if counter != (d.Counter != nil) || counter == (d.Gauge != nil || d.Histogram != nil) {
 			t.Errorf("%v is of the wrong type: %v", m.Desc(), &d)
 		}
-		sent = append(sent, d.GetCounter().GetValue()+d.GetGauge().GetValue())
+		sent = append(sent, d.GetCounter().GetValue()+d.GetGauge().GetValue()+d.GetHistogram().GetSampleSum())
 	}
 	for name, v := range values {
 		if !slices.Contains(sent, v) {
