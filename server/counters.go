@@ -14,6 +14,9 @@ import (
 // pushers write; anyone reads. They fill their cache lines alone.
 type counters struct {
 	elapsed     func() time.Duration // the loops' clock; static
+	timing      *pushTimer           // the Loops'; static
+	ending      *frames.Frame        // see timeLater
+	endings     int
 	_           [64]byte
 	matched     atomic.Uint64
 	_           [56]byte
@@ -91,13 +94,51 @@ func (c *counters) delivered(f *frames.Frame) {
 	if f.Wait != nil {
 		f.Wait.Written()
 	}
-	c.timed(f.Ended(1))
+	if f.Timed() {
+		c.timeLater(f)
+	}
 }
 
-// timed counts how long a push took, if its last delivery has ended. Any goroutine.
-func (c *counters) timed(began time.Duration, last bool) {
-	if last {
-		c.pushTimes.Observe(c.elapsed() - began)
+// timeLater notes that a delivery of a timed push has ended, until settle: the count is
+// one that the loops share, and a slice of writes mostly carries one push. Only the loop.
+func (c *counters) timeLater(f *frames.Frame) {
+	if f != c.ending {
+		c.settle()
+		c.ending = f
+	}
+	c.endings++
+}
+
+// settle counts what timeLater has noted. Only the loop.
+func (c *counters) settle() {
+	if f := c.ending; f != nil {
+		c.timed(f, c.endings)
+		c.ending, c.endings = nil, 0
+	}
+}
+
+// timed notes that n deliveries of a push have ended. If they were the last it counts how
+// long the push took. Any goroutine.
+func (c *counters) timed(f *frames.Frame, n int) {
+	if f.Timed() && f.Ended(n) {
+		c.timedPush(f, true)
+	}
+}
+
+// timeOf tells a push that is timed how many deliveries it has. Any goroutine.
+func (c *counters) timeOf(f *frames.Frame, matched int) {
+	if f.Timed() && f.Matched(matched) {
+		c.timedPush(f, matched > 0)
+	}
+}
+
+// timedPush ends the timing of a push, and counts its time if it was to somebody.
+func (c *counters) timedPush(f *frames.Frame, count bool) {
+	if count {
+		c.pushTimes.Observe(c.elapsed() - f.Began())
+	}
+	if f.Many() {
+		c.timing.end(f.Began())
 	}
 }
 
@@ -110,7 +151,7 @@ func (c *counters) drop(f *frames.Frame, why dropReason) {
 	if f.Wait != nil {
 		f.Wait.Dropped(1)
 	}
-	c.timed(f.Ended(1))
+	c.timed(f, 1)
 }
 
 // dropMany ends n deliveries without success.
@@ -119,5 +160,5 @@ func (c *counters) dropMany(f *frames.Frame, n int, why dropReason) {
 	if f.Wait != nil {
 		f.Wait.Dropped(n)
 	}
-	c.timed(f.Ended(n))
+	c.timed(f, n)
 }

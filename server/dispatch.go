@@ -10,6 +10,9 @@ import (
 
 var errBusy = &gateway.Error{Code: gateway.CodeBusy, Detail: "the event loops have no room for another push; try again"}
 
+// fewTimed is the most clients of a push that is timed whatever else is.
+const fewTimed = 64
+
 // delivery is a message and how it goes to the loops. The message is a value: the
 // compiler would put one that wait stands beside a pointer to on the heap.
 type delivery struct {
@@ -19,11 +22,13 @@ type delivery struct {
 	later   bool          // loops that sleep need not be woken before Wake
 }
 
-// encode makes the frame of a push, and begins to time it.
-func (d *delivery) encode(e *frames.Encoder, set frames.Set) *frames.Frame {
-	f := e.Push(&d.message, d.wait, set)
-	if d.began != 0 {
-		f.Time(d.began)
+// encode makes the frame of a push, and begins to time it. Of pushes to many one is timed
+// at a time: the count of its deliveries is shared by the loops, and with many such pushes
+// on their way it would be what a delivery costs most.
+func (d *delivery) encode(s *Loops, set frames.Set, many bool) *frames.Frame {
+	f := s.encoder.Push(&d.message, d.wait, set)
+	if d.began != 0 && (!many || s.timing.begin(d.began)) {
+		f.Time(d.began, many)
 	}
 	return f
 }
@@ -34,11 +39,11 @@ func (s *Loops) pushAll(d delivery, exclude []table.Handle) (matched int, err er
 	if !reserveAll(s.loops, cost) {
 		return 0, errBusy
 	}
-	f := d.encode(s.encoder, set)
+	f := d.encode(s, set, true)
 	for _, l := range s.loops {
 		matched += l.mail.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
 	}
-	s.loops[0].count.timed(f.Matched(matched))
+	s.loops[0].count.timeOf(f, matched)
 	return matched, nil
 }
 
@@ -62,7 +67,7 @@ func (s *Loops) pushMembers(d delivery, members table.Snapshot, exclude []table.
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := d.encode(s.encoder, set)
+	f := d.encode(s, set, matched > fewTimed)
 	// How many members are on which loop is not known, nor needed: the sum is.
 	s.loops[0].count.matched.Add(uint64(matched))
 	for _, l := range loops {
@@ -70,7 +75,7 @@ func (s *Loops) pushMembers(d delivery, members table.Snapshot, exclude []table.
 			l.fanout.abandon(&cmd)
 		}
 	}
-	s.loops[0].count.timed(f.Matched(matched))
+	s.loops[0].count.timeOf(f, matched)
 	return matched, nil
 }
 
@@ -85,9 +90,9 @@ func (s *Loops) pushList(d delivery, list []table.Handle) (int, error) {
 		if !l.mail.reserve(frameCost) {
 			return 0, errBusy
 		}
-		f := d.encode(s.encoder, set)
+		f := d.encode(s, set, false)
 		l.mail.postPush(command{kind: cmdOne, frame: f, one: list[0], cost: frameCost}, 1, d.later)
-		l.count.timed(f.Matched(1))
+		l.count.timeOf(f, 1)
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -103,11 +108,11 @@ func (s *Loops) pushList(d delivery, list []table.Handle) (int, error) {
 	if !reserveAll(loops, cost) {
 		return 0, errBusy
 	}
-	f := d.encode(s.encoder, set)
+	f := d.encode(s, set, len(list) > fewTimed)
 	for i, l := range loops {
 		l.mail.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.later)
 	}
-	s.loops[0].count.timed(f.Matched(len(list)))
+	s.loops[0].count.timeOf(f, len(list))
 	return len(list), nil
 }
 

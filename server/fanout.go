@@ -40,6 +40,9 @@ func (fo *fanout) turn() {
 // busy tells whether somebody has yet to be written to.
 func (fo *fanout) busy() bool { return len(fo.log) > 0 || !fo.urgent.empty() || !fo.bulk.empty() }
 
+// queued tells whether pushes to all wait for one another.
+func (fo *fanout) queued() bool { return len(fo.log) > 1 }
+
 // deliverOne gives a frame to the client of a cmdOne.
 func (fo *fanout) deliverOne(cmd *command) { fo.deliverTo(cmd.one, cmd.frame, &fo.urgent) }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
@@ -18,11 +19,13 @@ import (
 // Each part is bounded, so that between turns the poller serves sockets that
 // are ready: a client's ping waits for one turn, not for a whole broadcast.
 const (
-	turnWrites     = 32    // sockets written in one turn
+	turnWrites     = 32    // sockets written in one slice
 	turnCommands   = 4096  // commands taken up
 	turnDeliveries = 8192  // members of a group given a frame
 	maxIdleCap     = 16384 // elements a list keeps room for when it is empty
 	readLen        = admission.MaxRead
+
+	maxWriting = time.Millisecond // slices follow one another for
 )
 
 // loop is one event loop: a poller, the connections accepted for it, and the
@@ -65,7 +68,7 @@ func newLoop(s *Loops, idx int) (*loop, error) {
 	l := &loop{
 		idx: idx, srv: s, sys: s.sys, ticker: -1,
 	}
-	l.count.elapsed = s.sys.Elapsed
+	l.count.elapsed, l.count.timing = s.sys.Elapsed, &s.timing
 	l.count.ticked.Store(int64(s.sys.Elapsed()))
 	l.mail.init(l, int64(s.config.Capacity.PushQueue))
 	l.commands = commandQueue{loop: l}
@@ -132,7 +135,13 @@ func (l *loop) run() error {
 // a hint that a call may succeed: the descriptor may have been closed earlier
 // in the same round and be another client's by now, or be one that has just
 // been accepted.
-func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) (err error) {
+func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
+	err := l.serve(fd, ev)
+	l.count.settle()
+	return err
+}
+
+func (l *loop) serve(fd int, ev netpoll.IOEvent) (err error) {
 	switch fd {
 	case int(l.bell):
 		l.bell.Answer()
@@ -200,7 +209,7 @@ func (l *loop) turn() error {
 	if stop := l.commands.obey(); stop {
 		return errors.ErrEngineShutdown
 	}
-	l.fanout.turn()
+	l.write()
 	l.heart.turn()
 	l.reader.turn()
 	l.entrance.turn()
@@ -217,9 +226,27 @@ func (l *loop) turn() error {
 	return nil
 }
 
+// write writes slices of what has been pushed. A turn costs four system calls and a
+// change of thread, so while nobody else waits, slice follows slice: until somebody
+// posts, or until the sockets that may be ready have waited for maxWriting. Where
+// pushes to all queue up, a slice carries many of them at once and a turn weighs
+// little; those who push want the core more.
+func (l *loop) write() {
+	for began := l.sys.Elapsed(); ; {
+		l.fanout.turn()
+		if !l.fanout.busy() || l.fanout.queued() || l.mail.waiting() || l.othersBusy() ||
+			l.sys.Elapsed()-began >= maxWriting {
+			return
+		}
+	}
+}
+
 // busy tells whether something has been left for the next turn.
-func (l *loop) busy() bool {
-	return l.commands.busy() || l.fanout.busy() || l.heart.busy() || l.reader.busy() ||
+func (l *loop) busy() bool { return l.fanout.busy() || l.othersBusy() }
+
+// othersBusy is busy but for what has been pushed.
+func (l *loop) othersBusy() bool {
+	return l.commands.busy() || l.heart.busy() || l.reader.busy() ||
 		l.entrance.busy() || l.exit.busy() || l.drain.due()
 }
 
@@ -240,6 +267,7 @@ func (l *loop) end() {
 	}
 	l.exit.end()
 	l.fanout.end()
+	l.count.settle()
 	_ = unix.Close(l.ticker)
 	l.bell.Close()
 }

@@ -44,6 +44,7 @@ type Loops struct {
 	assembling atomic.Int64 // bytes of messages that are not whole, beyond freeAssembly of each
 	sockets    atomic.Int64 // client sockets open, of every phase
 	pushQueue  atomic.Int64 // Capacity.PushQueue
+	timing     pushTimer
 
 	results chan error    // of the loops' run
 	running atomic.Bool   // the loops serve

@@ -40,6 +40,9 @@ const commandCost = 256
 // pushCost is what a push in some forms takes of a mailbox's room.
 func pushCost(m *gateway.Message, set frames.Set) int64 { return commandCost + frames.Size(m, set) }
 
+// waiting tells whether somebody has rung the bell for the next turn.
+func (m *mailbox) waiting() bool { return m.rung.Load() }
+
 // reserve takes room for a push; false if the mailbox is full.
 func (m *mailbox) reserve(cost int64) bool {
 	if m.room.Add(-cost) >= 0 {

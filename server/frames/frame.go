@@ -21,32 +21,35 @@ type Frame struct {
 	Wait    *Wait // nil unless the pusher waits
 
 	began time.Duration // see Time; 0 if this push is not timed
+	many  bool          // see Time
 	open  atomic.Int64  // deliveries that have not ended, as in Wait
 }
 
 // Time begins to time a push that was asked for at a moment, which is not 0. The pusher
-// calls it before the frame goes to the loops, and Matched afterwards.
-func (f *Frame) Time(began time.Duration) {
-	f.began = began
+// calls it before the frame goes to the loops, and Matched afterwards. many says that
+// the push may be to many.
+func (f *Frame) Time(began time.Duration, many bool) {
+	f.began, f.many = began, many
 	f.open.Store(waitHold)
 }
 
-// Matched tells how many deliveries there are. Like Ended it returns when the push was
-// asked for and whether its last delivery has just ended. A push to nobody ends never.
-func (f *Frame) Matched(n int) (began time.Duration, last bool) {
-	if n == 0 {
-		return 0, false
-	}
-	return f.Ended(waitHold - n)
-}
+// Timed tells whether Time was called.
+func (f *Frame) Timed() bool { return f.began != 0 }
 
-// Ended tells that n deliveries have ended. Any goroutine.
-func (f *Frame) Ended(n int) (began time.Duration, last bool) {
-	if f.began == 0 {
-		return 0, false
-	}
-	return f.began, f.open.Add(int64(-n)) == 0
-}
+// Began is when a push that is timed was asked for.
+func (f *Frame) Began() time.Duration { return f.began }
+
+// Many tells whether a timed push may be to many.
+func (f *Frame) Many() bool { return f.many }
+
+// Matched tells how many deliveries there are. Like Ended it tells whether the last of
+// them has just ended.
+func (f *Frame) Matched(n int) (last bool) { return f.Ended(waitHold - n) }
+
+// Ended tells of a push that is timed that n deliveries have ended, and returns whether
+// the last of all has. Any goroutine. The count is shared by the loops: a loop with many
+// deliveries tells them together.
+func (f *Frame) Ended(n int) (last bool) { return f.open.Add(int64(-n)) == 0 }
 
 // Control makes a frame of encoded bytes that is not the delivery of a push: a control
 // frame, or an answer to a request. It keeps them.

@@ -120,7 +120,7 @@ var gatewayStatistics = described([]statistic[*gateway.Stats]{
 		help: "How long turns of the event loops took: commands taken up, and a bounded number of writes.",
 		read: func(st *gateway.Stats) any { return &st.Turns }},
 	{metric: "push_seconds",
-		help: "How long pushes took, from their request to the last write to a client. A client that reads slowly delays the last write; pushes that matched nobody are left out.",
+		help: "How long pushes took, from their request to the last write to a client. A client that reads slowly delays the last write. Pushes that matched nobody are left out, and of pushes to more than 64 clients one is timed at a time.",
 		read: func(st *gateway.Stats) any { return &st.PushTimes }},
 	{metric: "handshakes_waiting",
 		help: "Connections whose handshake waits for a GatewayWorker worker.",
