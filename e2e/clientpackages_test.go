@@ -159,7 +159,7 @@ func TestQuickstartPHP(t *testing.T) {
 
 // pageLimit is how many bytes the client for pages may have, compressed as servers
 // do, not minified.
-const pageLimit = 3 << 10
+const pageLimit = 3000
 
 // TestPageClientPackage: the size of the client for pages, its unit tests, its
 // types, and the package that npm makes of it.

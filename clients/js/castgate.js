@@ -3,7 +3,7 @@ const defaults = { min: 500, max: 2e4, timeout: 15e3, policy: 3, silence: 0, kep
 
 export class Message {
   constructor(data) { this[typeof data === 'string' ? 'text' : 'binary'] = this.data = data; }
-  get json() { try { return JSON.parse(this.data); } catch { /* none */ } }
+  get json() { try { return JSON.parse(this.data); } catch { return; } }
 }
 
 export function connect(url, options = {}) {
@@ -15,7 +15,7 @@ async function call(f, argument, o) {
   const signal = AbortSignal.timeout(o.timeout);
   return Promise.race([
     typeof f === 'string' ? post(f, argument, o, signal) : f(argument, signal),
-    new Promise((_, fail) => { signal.onabort = () => fail(signal.reason); }),
+    new Promise((_, fail) => signal.onabort = () => fail(signal.reason)),
   ]);
 }
 
@@ -35,7 +35,7 @@ class Connection {
     this.#url = url;
     this.#o = o;
     const { document, addEventListener: on } = globalThis;
-    on?.('offline', () => { this.#offline = true; });
+    on?.('offline', () => this.#offline = true);
     on?.('online', () => {
       if (this.#offline) this.#end?.({ now: true });
       this.#offline = false;
@@ -57,7 +57,7 @@ class Connection {
     this.#wake?.();
   }
 
-  // Late timers: the machine was asleep, and the connection is dead.
+  // Late timers: the machine was asleep.
   #look(heard) {
     const now = Date.now();
     if (now - this.#tick > 9e4) this.#end?.({ now: true });
@@ -68,8 +68,7 @@ class Connection {
   #do(f, ...given) { try { f?.(...given); } catch (error) { console.error(error); } }
 
   #show(state, detail) {
-    this.state = state;
-    this.#do(this.#o.state, state, { clientId: this.clientId, ...detail });
+    this.#do(this.#o.state, this.state = state, { clientId: this.clientId, ...detail });
   }
 
   #stop(detail) {
@@ -81,14 +80,10 @@ class Connection {
   }
 
   async #sleep(delay) {
-    await new Promise((done) => {
-      setTimeout(done, delay);
-      this.#wake = done;
-    });
-    this.#wake = null;
+    await new Promise((done) => setTimeout(this.#wake = done, delay));
   }
 
-  // One loop, so there are never two connections.
+  // One loop: never two connections.
   async #loop(run) {
     for (let end = {}; ;) {
       end = await this.#session(end.code === 3401 || end.opened === 0);
@@ -136,7 +131,7 @@ class Connection {
       const deliver = (data) => this.#do(o.message, new Message(data));
       const ready = () => {
         this.#show('open');
-        for (const data of kept) deliver(data);
+        kept.forEach(deliver);
         kept = null;
       };
       const bind = async () => {
@@ -159,7 +154,7 @@ class Connection {
         socket = new WebSocket(url, token ? ['castgate', `bearer.${token}`] : []);
         socket.binaryType = 'arraybuffer';
         socket.onclose = ({ code, reason }) => end({ code, reason });
-        socket.onopen = () => { opened = heard = Date.now(); };
+        socket.onopen = () => opened = heard = Date.now();
         socket.onmessage = ({ data }) => {
           heard = Date.now();
           if (this.state === 'connecting') {
@@ -176,7 +171,7 @@ class Connection {
   }
 }
 
-// This file is also the worker, whose tabs carry out bind and token.
+// This file is also the worker. Its tabs bind.
 function share(url, o) {
   const { port } = new SharedWorker(import.meta.url, { type: 'module', name: url });
   const say = (...what) => port.postMessage(what);
@@ -193,7 +188,7 @@ function share(url, o) {
       ({ message, status, retryAfter }) => say('answer', number, null, { message, status, retryAfter }),
     ),
   };
-  const hello = () => say('hello', url, JSON.stringify({ ...o, bind: !!o.bind, token: !!o.token }));
+  const hello = () => say('hello', url, JSON.stringify({ ...o, bind: o.bind && 1, token: o.token && 1 }));
   port.onmessage = ({ data: [kind, ...given] }) => told[kind](...given);
   hello();
   addEventListener('pagehide', tab.close);
@@ -203,12 +198,11 @@ function share(url, o) {
 }
 
 if (globalThis.SharedWorkerGlobalScope) {
-  let connection, last, asked = 0, tabs = [];
-  const waiting = {};
+  let connection, last, asked = 0, tabs = [], waiting = {};
   const all = (what) => tabs.forEach((port) => port.postMessage(what));
   const ask = (what) => (argument, signal) => new Promise((done, fail) => {
     const number = ++asked;
-    waiting[number] = { done, fail };
+    waiting[number] = (value, error) => error ? fail(error) : done(value);
     signal.addEventListener('abort', () => {
       if (waiting[number]) tabs.unshift(...tabs.splice(-1));
       delete waiting[number];
@@ -234,7 +228,7 @@ if (globalThis.SharedWorkerGlobalScope) {
         tabs.length || connection.close();
       },
       answer(number, value, error) {
-        error ? waiting[number]?.fail(error) : waiting[number]?.done(value);
+        waiting[number]?.(value, error);
         delete waiting[number];
       },
     };
