@@ -73,6 +73,9 @@ namespace {
     Check::same('bind', $gateway->bind($argv[1], '42')['kicked'], 0);
     Check::same('push', $gateway->push(['uids' => ['42']], 'from ThinkPHP')['matched'], 1);
     Castgate\Gateway::sendToUid('42', 'and with the names of GatewayClient');
+    $app->config->set(['address' => false, 'key' => false], 'castgate'); // what getenv() gives for what is not set
+    (new Castgate\ThinkPHP\CastgateService($app))->register();
+    Check::same('no settings', get_class($app->make(Castgate\Client::class)), Castgate\Client::class);
     Check::throws('an unknown option', InvalidArgumentException::class, static function (): void { new Castgate\Client('x', 'y', ['tiemout' => 1]); });
     Check::throws('a wrong address', Castgate\CastgateException::class, static function (): void { new Castgate\Client('ftp://x', 'y'); });
     Check::finish();

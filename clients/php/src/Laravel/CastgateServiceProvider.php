@@ -22,7 +22,7 @@ final class CastgateServiceProvider extends ServiceProvider
     {
         $this->app->singleton(Client::class, static function ($app): Client {
             $config = $app['config']->get('broadcasting.connections.castgate', []);
-            return new Client($config['address'] ?? null, $config['key'] ?? null, $config['options'] ?? []);
+            return new Client((string) ($config['address'] ?? ''), (string) ($config['key'] ?? ''), $config['options'] ?? []);
         });
     }
 

@@ -13,6 +13,9 @@ use think\Service;
  * in config/castgate.php:
  *
  *     return ['address' => env('CASTGATE_CONTROL'), 'key' => env('CASTGATE_CONTROL_KEY'), 'options' => []];
+ *
+ * ThinkPHP's env() reads .env, and of the environment only PHP_CASTGATE_CONTROL and so on. What is not there Castgate
+ * reads from the environment itself.
  */
 final class CastgateService extends Service
 {
@@ -21,7 +24,7 @@ final class CastgateService extends Service
         $config = (array) $this->app->config->get('castgate', []);
         $this->app->bind(Client::class, static function () use ($config): Client {
             static $client = null;
-            return $client ??= new Client($config['address'] ?? null, $config['key'] ?? null, $config['options'] ?? []);
+            return $client ??= new Client((string) ($config['address'] ?? ''), (string) ($config['key'] ?? ''), $config['options'] ?? []);
         });
         Gateway::$controlAddress = (string) ($config['address'] ?? '');
         Gateway::$controlKey = (string) ($config['key'] ?? '');
