@@ -8,34 +8,15 @@ import socket
 import ssl
 import threading
 import time
-from typing import Any, Iterable, Iterator, Mapping, Optional, Union
+from typing import Any, Iterator, Optional
 
-from . import call as _call
+from . import verbs
 from .batch import CommandList
-from .call import MISSING, Call
+from .call import Call, Command, batches
 from .errors import CastgateError, malformed
 from .http1 import MAX_IDLE, Address, Answer, Lines, Retries, decode, problem, reply
-from .types import (
-    BindAnswer,
-    ClientDetails,
-    ClientPage,
-    ClientRow,
-    CountsAnswer,
-    GroupPage,
-    GroupRow,
-    KickAnswer,
-    MembershipAnswer,
-    OnlineAnswer,
-    PushAnswer,
-    ReloadAnswer,
-    Stats,
-    UIDPage,
-    UIDRow,
-    UnbindAnswer,
-    UngroupAnswer,
-)
-
-Names = Optional[Iterable[str]]
+from .methods import answering, listing
+from .types import Event
 
 
 class Client:
@@ -88,160 +69,54 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def bind(self, client_id: str, uid: str, groups: Names = None, kick_old: bool = False) -> BindAnswer:
-        """Makes a client one of a uid's connections, and joins it to groups.
-
-        ``kick_old`` closes the uid's other connections with 4001. The error
-        ``unknown_client`` says that the client has left meanwhile.
-        """
-        return self._answer(_call.bind(client_id, uid, groups, kick_old).call())
-
-    def unbind(self, client_id: str) -> UnbindAnswer:
-        """Takes a client's uid away. Its groups stay."""
-        return self._answer(_call.unbind(client_id).call())
-
-    def unbind_uids(self, uids: Iterable[str]) -> UnbindAnswer:
-        """Takes their uid from all connections of uids."""
-        return self._answer(_call.unbind_uids(uids).call())
-
-    def join(self, groups: Iterable[str], *, client_ids: Names = None, uids: Names = None) -> MembershipAnswer:
-        """Makes clients members of groups."""
-        return self._answer(_call.membership("join", groups, client_ids, uids).call())
-
-    def leave(self, groups: Iterable[str], *, client_ids: Names = None, uids: Names = None) -> MembershipAnswer:
-        """Takes clients out of groups."""
-        return self._answer(_call.membership("leave", groups, client_ids, uids).call())
-
-    def ungroup(self, groups: Iterable[str]) -> UngroupAnswer:
-        """Empties groups."""
-        return self._answer(_call.ungroup(groups).call())
-
-    def push(
-        self,
-        *,
-        client_ids: Names = None,
-        uids: Names = None,
-        groups: Names = None,
-        all: bool = False,
-        text: Optional[str] = None,
-        json: Any = MISSING,
-        data: Optional[bytes] = None,
-        exclude_client_ids: Names = None,
-        exclude_uids: Names = None,
-        wait: bool = False,
-    ) -> PushAnswer:
-        """Sends a message: one of ``text``, ``json`` and ``data`` (binary).
-
-        It is not an error if nobody is there. Every client gets one copy, however
-        many targets match it. With ``wait`` the answer comes once the message has
-        been written, or dropped, for every client.
-        """
-        to, exclude = _call.targets(client_ids, uids, groups, all), _call.exclusions(exclude_client_ids, exclude_uids)
-        return self._answer(_call.push(to, exclude, text, json, data, wait).call())
-
-    def push_raw(
-        self,
-        message: Union[str, bytes],
-        *,
-        client_ids: Names = None,
-        uids: Names = None,
-        groups: Names = None,
-        all: bool = False,
-        exclude_client_ids: Names = None,
-        exclude_uids: Names = None,
-        wait: bool = False,
-    ) -> PushAnswer:
-        """Is push with the message as the body of the request, which costs less for large ones."""
-        to, exclude = _call.targets(client_ids, uids, groups, all), _call.exclusions(exclude_client_ids, exclude_uids)
-        return self._answer(_call.push_raw(message, to, exclude, wait))
-
-    def kick(
-        self,
-        *,
-        client_ids: Names = None,
-        uids: Names = None,
-        groups: Names = None,
-        all: bool = False,
-        code: Optional[int] = None,
-        reason: Optional[str] = None,
-        text: Optional[str] = None,
-        exclude_client_ids: Names = None,
-        exclude_uids: Names = None,
-    ) -> KickAnswer:
-        """Closes clients after what is queued for them.
-
-        ``code`` is 1000, the default, or 3000 to 4999; ``text`` is a last message.
-        """
-        to, exclude = _call.targets(client_ids, uids, groups, all), _call.exclusions(exclude_client_ids, exclude_uids)
-        return self._answer(_call.kick(to, exclude, code, reason, text).call())
-
-    def online(self, *, client_ids: Names = None, uids: Names = None) -> OnlineAnswer:
-        """Tells which clients are connected, and how many connections uids have."""
-        return self._answer(_call.online(client_ids, uids).call())
-
-    def counts(self, *, groups: Names = None, uids: Names = None) -> CountsAnswer:
-        """Counts the members of groups and the connections of uids."""
-        return self._answer(_call.counts(groups, uids).call())
-
-    def put_session(self, client_id: str, session: Mapping[str, Any]) -> dict[str, Any]:
-        """Replaces a client's session, at most 4 KiB of JSON, and returns it."""
-        return self._answer(_call.session("PUT", client_id, session))
-
-    def patch_session(self, client_id: str, patch: Mapping[str, Any]) -> dict[str, Any]:
-        """Changes a client's session by a JSON merge patch (RFC 7396), and returns it."""
-        return self._answer(_call.session("PATCH", client_id, patch))
-
-    def client(self, client_id: str) -> ClientDetails:
-        """Returns what the gateway knows of a client."""
-        return self._answer(Call("GET", _call.client_path(client_id)))
-
-    def stats(self, *, cluster: bool = False) -> Stats:
-        """Returns the gateway's counters, or the sums of all nodes of a cluster."""
-        return self._answer(Call("GET", "/v1/stats?cluster=1" if cluster else "/v1/stats"))
-
-    def reload(self) -> ReloadAnswer:
-        """Makes the gateway read its configuration again."""
-        return self._answer(Call("POST", "/v1/reload"))
+    bind = answering(verbs.bind)
+    unbind = answering(verbs.unbind)
+    unbind_uids = answering(verbs.unbind_uids)
+    join = answering(verbs.join)
+    leave = answering(verbs.leave)
+    ungroup = answering(verbs.ungroup)
+    push = answering(verbs.push)
+    push_raw = answering(verbs.push_raw)
+    kick = answering(verbs.kick)
+    online = answering(verbs.online)
+    counts = answering(verbs.counts)
+    put_session = answering(verbs.put_session)
+    patch_session = answering(verbs.patch_session)
+    client = answering(verbs.client)
+    stats = answering(verbs.stats)
+    nodes = answering(verbs.nodes)
+    reload = answering(verbs.reload)
+    clients = listing(verbs.clients)
+    uids = listing(verbs.uids)
+    groups = listing(verbs.groups)
+    client_page = answering(verbs.client_page)
+    uid_page = answering(verbs.uid_page)
+    group_page = answering(verbs.group_page)
+    event_page = answering(verbs.event_page)
+    dead_events = answering(verbs.dead_events)
+    replay = answering(verbs.replay)
 
     def ready(self) -> bool:
         """Tells whether the gateway takes clients: false while it stops."""
         try:
-            self._attempt(Call("GET", "/readyz"))
+            self._attempt(verbs.ready())
         except CastgateError as e:
             if e.code != "not_ready":
                 raise
             return False
         return True
 
-    def clients(self, *, uid: Optional[str] = None, group: Optional[str] = None, limit: Optional[int] = None) -> Iterator[ClientRow]:
-        """Lists clients as they arrive. If it raises, the listing is not complete."""
-        return self._rows(_call.listing("clients", uid, group, limit))
+    def events(self, *, after: Optional[str] = None, limit: Optional[int] = None, wait: Optional[int] = None) -> Iterator[Event]:
+        """Lists events, oldest first, until a page is empty: with ``wait`` until none has come for that long.
 
-    def uids(self, *, uid: Optional[str] = None, group: Optional[str] = None, limit: Optional[int] = None) -> Iterator[UIDRow]:
-        """Lists uids and their numbers of connections, as clients does."""
-        return self._rows(_call.listing("uids", uid, group, limit))
-
-    def groups(self, *, uid: Optional[str] = None, group: Optional[str] = None, limit: Optional[int] = None) -> Iterator[GroupRow]:
-        """Lists groups and their numbers of members, as clients does."""
-        return self._rows(_call.listing("groups", uid, group, limit))
-
-    def client_page(
-        self, *, uid: Optional[str] = None, group: Optional[str] = None, limit: Optional[int] = None, cursor: Optional[str] = None
-    ) -> ClientPage:
-        """Returns a page of clients; ``cursor`` is next_cursor of the page before."""
-        return self._answer(_call.listing("clients", uid, group, limit, cursor, lines=False))
-
-    def uid_page(
-        self, *, uid: Optional[str] = None, group: Optional[str] = None, limit: Optional[int] = None, cursor: Optional[str] = None
-    ) -> UIDPage:
-        """Returns a page of uids."""
-        return self._answer(_call.listing("uids", uid, group, limit, cursor, lines=False))
-
-    def group_page(
-        self, *, uid: Optional[str] = None, group: Optional[str] = None, limit: Optional[int] = None, cursor: Optional[str] = None
-    ) -> GroupPage:
-        """Returns a page of groups."""
-        return self._answer(_call.listing("groups", uid, group, limit, cursor, lines=False))
+        The arguments are those of event_page.
+        """
+        while True:
+            page = self.event_page(after=after, limit=limit, wait=wait)
+            yield from page["events"]
+            if not page["events"]:
+                return
+            after = page["last"]
 
     def batch(self) -> Batch:
         """Begins a batch: commands that are sent in few requests, in order."""
@@ -249,27 +124,27 @@ class Client:
 
     # What follows is for this package.
 
-    def _answer(self, call: Call) -> Any:
+    def _answer(self, call: Call[Any]) -> Any:
         retries = Retries(self._retries, self._retry_pushes)
         while True:
             try:
                 return self._attempt(call)
             except CastgateError as e:
-                time.sleep(retries.after(call, e, getattr(e, "retry_after", None)))
+                time.sleep(retries.after(call, e, e.retry_after))
 
-    def _attempt(self, call: Call) -> Any:
+    def _attempt(self, call: Call[Any]) -> Any:
         with self._open(call) as connection:
             body = connection.rest()
             return decode(body, 200)
 
-    def _rows(self, call: Call) -> Iterator[Any]:
+    def _rows(self, call: Call[Any]) -> Iterator[Any]:
         retries = Retries(self._retries, self._retry_pushes)
         while True:
             try:
                 connection = self._open(call)
                 break
             except CastgateError as e:
-                time.sleep(retries.after(call, e, getattr(e, "retry_after", None)))
+                time.sleep(retries.after(call, e, e.retry_after))
         with connection:
             lines = Lines()
             while not connection.answer.complete:
@@ -278,16 +153,16 @@ class Client:
             yield from lines.feed(connection.answer.take())
             yield from lines.finish()
 
-    def _send(self, commands: list[_call.Command]) -> list[Any]:
+    def _send(self, commands: list[Command[Any]]) -> list[Any]:
         replies: list[Any] = []
-        for call, some in _call.batches(commands, self._max_commands, self._max_body):
+        for call, some in batches(commands, self._max_commands, self._max_body):
             lines = list(self._rows(call))
             if len(lines) != len(some):
                 raise malformed(200, f"{len(lines)} replies to {len(some)} commands")
             replies += [reply(line) for line in lines]
         return replies
 
-    def _open(self, call: Call) -> _Connection:
+    def _open(self, call: Call[Any]) -> _Connection:
         """Makes a request. Returns once the head of a 200 has arrived."""
         connection = self._connection()
         try:
@@ -376,9 +251,10 @@ class _Connection:
         poll.register(self.socket, select.POLLIN)
         return not poll.poll(0)
 
-    def ask(self, call: Call) -> None:
+    def ask(self, call: Call[Any]) -> None:
         """Sends a request and reads the head of its answer."""
         self.answer = Answer()
+        self.timeout = self.client._timeout + call.longer
         self.deadline = time.monotonic() + self.timeout
         try:
             self.socket.settimeout(self.timeout)
@@ -400,17 +276,13 @@ class _Connection:
             self.answer.feed(self.socket.recv(64 << 10))
         except socket.timeout as e:
             raise self.address.late(self.timeout, True) from e
-        except (OSError, EOFError) as e:
+        except (OSError, EOFError, ValueError) as e:  # ValueError: it is not HTTP
             raise self.address.lost(e, True) from e
-        except ValueError as e:
-            raise malformed(0, e) from e
 
     def rest(self) -> bytes:
-        parts = [self.answer.take()]
         while not self.answer.complete:
             self.read(keep_deadline=True)
-            parts.append(self.answer.take())
-        return b"".join(parts)
+        return self.answer.take()
 
     def release(self) -> None:
         """Keeps the connection if its answer is complete, and closes it otherwise."""

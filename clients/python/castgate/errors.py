@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional
 
 
 class CastgateError(Exception):
@@ -19,6 +19,9 @@ class CastgateError(Exception):
     humans. ``sent`` tells that the call may have been executed although it failed.
     """
 
+    #: For this package: the header Retry-After of the answer.
+    retry_after: Optional[str] = None
+
     def __init__(self, code: str, detail: str, status: int = 0, sent: bool = False) -> None:
         super().__init__(f"{detail} [{code}]")
         self.code = code
@@ -26,7 +29,7 @@ class CastgateError(Exception):
         self.status = status
         self.sent = sent
 
-    def __reduce__(self):  # exceptions are pickled between processes
+    def __reduce__(self) -> Any:  # exceptions are pickled between processes
         return CastgateError, (self.code, self.detail, self.status, self.sent)
 
 

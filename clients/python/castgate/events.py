@@ -8,15 +8,16 @@ import hashlib
 import hmac
 import json
 import time
-from typing import Any, Iterable, Mapping, Optional, Union
+from typing import Iterable, Mapping, Optional, Union
 
 from .errors import CastgateError
+from .types import Event
 
 #: Seconds that the clocks of gateway and backend may differ.
 TOLERANCE = 300
 
 
-def verify(headers: Mapping[str, str], body: Union[bytes, str], secrets: Union[str, Iterable[str]], now: Optional[float] = None) -> list[dict[str, Any]]:
+def verify(headers: Mapping[str, str], body: Union[bytes, str], secrets: Union[str, Iterable[str]], now: Optional[float] = None) -> list[Event]:
     """Returns the events of a request, or raises a CastgateError.
 
     ``headers`` are the request's, in any spelling of their names. ``body`` is what
@@ -56,10 +57,10 @@ def _keys(secrets: Union[str, Iterable[str]]) -> list[bytes]:
     return keys
 
 
-def _events(data: bytes) -> list[dict[str, Any]]:
+def _events(data: bytes) -> list[Event]:
     try:
         value = json.loads(data)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise CastgateError("malformed", f"the body is not JSON: {e}") from e
     events = value if isinstance(value, list) else [value]
     if not all(isinstance(e, dict) and e.get("id") and e.get("type") for e in events):

@@ -18,6 +18,7 @@ MAX_IDLE = 30.0
 
 _MAX_HEAD = 64 << 10
 _MAX_LINE = 64 << 20
+_MAX_BODY = 64 << 20
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -28,13 +29,15 @@ class Address:
         self.text = text = address or os.environ.get("CASTGATE_CONTROL") or DEFAULT_ADDRESS
         self.key = key or os.environ.get("CASTGATE_CONTROL_KEY") or ""
         self.unix = text[5:] if text.startswith("unix:") else None
-        self.base, self.tls, self.server_name = "", None, ""
+        self.base, self.server_name = "", ""
+        self.tls: Optional[ssl.SSLContext] = None
+        self.host: str
         if self.unix is not None:
             self.host, self.port, self.host_header = "", 0, "control"
             return
         try:
             url = urlsplit(text if "://" in text else "http://" + text)
-            self.host, self.port = url.hostname, url.port or (443 if url.scheme == "https" else 80)
+            self.host, self.port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
         except ValueError:
             url = None
         if url is None or not self.host or url.scheme not in ("http", "https") or url.query:
@@ -44,7 +47,7 @@ class Address:
             self.tls = tls or ssl.create_default_context()
             self.server_name = self.host
 
-    def request(self, call: Call) -> bytes:
+    def request(self, call: Call[Any]) -> bytes:
         """The bytes of a request."""
         head = [f"{call.method} {self.base}{call.path} HTTP/1.1", f"Host: {self.host_header}"]
         if self.key:
@@ -128,7 +131,7 @@ class Answer:
         self.status = status
         self._chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
         if not self._chunked and "content-length" in self.headers:
-            self._left = int(self.headers["content-length"])
+            self._left = _number(self.headers["content-length"], "0123456789", 10)
         self.keep = version == "HTTP/1.1" and self.headers.get("connection", "").lower() != "close" and (self._chunked or self._left is not None)
         return True
 
@@ -155,13 +158,21 @@ class Answer:
             elif self._in_chunk:  # the empty line behind a chunk
                 self._in_chunk = False
             else:
-                self._left = int(line.split(b";")[0], 16)
+                self._left = _number(line.split(b";")[0].decode("latin-1").strip(), "0123456789abcdefABCDEF", 16)
                 self._in_chunk = self._left > 0
                 self._trailer = self._left == 0
 
     def _move(self, n: int) -> None:
         self._body += self._in[:n]
         del self._in[:n]
+        if len(self._body) > _MAX_BODY:
+            raise ValueError("an answer of more than 64 MiB")
+
+
+def _number(text: str, digits: str, base: int) -> int:
+    if not text or len(text) > 15 or text.strip(digits):
+        raise ValueError(f"{text[:20]!r} is not a length")
+    return int(text, base)
 
 
 class Lines:
@@ -183,10 +194,14 @@ class Lines:
 
 
 def decode(text: bytes, status: int) -> Any:
+    """An answer, or a row: always an object."""
     try:
-        return json.loads(text)
-    except ValueError as e:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as e:
         raise malformed(status, e) from e
+    if not isinstance(value, dict):
+        raise malformed(status, "it is not an object")
+    return value
 
 
 def problem(status: int, body: bytes) -> CastgateError:
@@ -194,7 +209,7 @@ def problem(status: int, body: bytes) -> CastgateError:
     try:
         p = json.loads(body)
         return CastgateError(str(p["code"]), str(p.get("detail", "")), status)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return malformed(status)
 
 
@@ -215,7 +230,7 @@ class Retries:
     def __init__(self, limit: int, pushes: bool) -> None:
         self.left, self.pushes, self.pause = limit, pushes, _FIRST_PAUSE
 
-    def after(self, call: Call, error: CastgateError, retry_after: Optional[str]) -> float:
+    def after(self, call: Call[Any], error: CastgateError, retry_after: Optional[str]) -> float:
         """Seconds to wait before the next attempt; raises the error if there is none."""
         pause = float(retry_after) if retry_after and retry_after.isdigit() else None
         if self.left <= 0 or not self._may(call, error) or (pause or 0) > _LONGEST_PAUSE:
@@ -226,7 +241,7 @@ class Retries:
             self.pause = min(2 * self.pause, _LONGEST_PAUSE)
         return pause
 
-    def _may(self, call: Call, error: CastgateError) -> bool:
+    def _may(self, call: Call[Any], error: CastgateError) -> bool:
         if error.code in ("timeout", "deadline"):
             return False
         if error.status == 429 or error.status == 503 and error.code != "malformed":

@@ -353,6 +353,82 @@ class Stats(_Stats, total=False):
     unreachable: list[int]
 
 
+class NodeList(TypedDict):
+    nodes: list[Node]
+
+
+class Node(TypedDict):
+    #: Its control API.
+    address: str
+    #: Since it was last heard.
+    age_seconds: float
+    clients: int
+    #: By how much its wall clock is ahead.
+    clock_difference_seconds: float
+    #: Of the process: another start has another.
+    instance: str
+    #: Shortest time that a message and its answer took.
+    lag_seconds: float
+    #: For how long it still counts the node asked as alive; of that node itself, the shortest.
+    lease_seconds: float
+    node: int
+    #: suspect: a member that was not heard for half a lease; foreign: it belongs to a cluster of its own; version: it speaks another version of the protocol.
+    state: str
+    version: str
+
+
+class EventPage(TypedDict):
+    events: list[Event]
+    #: The after parameter of the next page.
+    last: Optional[str]
+
+
+class _Event(TypedDict):
+    data: dict[str, Any]
+    datacontenttype: str
+    #: Never given twice; the same in every attempt.
+    id: str
+    #: The process that the client was connected to.
+    instance: str
+    #: The node.
+    source: str
+    specversion: str
+    time: str
+    #: Such as castgate.client.connected.
+    type: str
+
+
+class Event(_Event, total=False):
+    #: Of a client's events, from 1 without holes.
+    sequence: int
+    #: The client id; of uid events, the uid.
+    subject: str
+
+
+class DeadEvents(TypedDict):
+    events: list[DeadEvent]
+
+
+class DeadEvent(TypedDict):
+    error: str
+    event: Event
+    id: str
+    set_aside_at: str
+    #: Of its last answer, 0 for none.
+    status: int
+    #: The backend, without its query; null if it is none any more.
+    url: Optional[str]
+
+
+class ReplayAnswer(TypedDict):
+    #: Events set aside that were not accepted again.
+    failed: int
+    #: Events after the given one, which are told again in their turn.
+    queued: int
+    #: Events set aside that were accepted now.
+    replayed: int
+
+
 class Problem(TypedDict):
     #: Stable, for programs.
     code: str

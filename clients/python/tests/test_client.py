@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import os
 import pathlib
 import pickle
@@ -13,7 +14,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 import castgate  # noqa: E402
-from castgate.http1 import Address, Answer  # noqa: E402
+from castgate.http1 import Address, Answer, Lines, decode  # noqa: E402
 
 CHUNKED = (
     b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n"
@@ -49,9 +50,26 @@ class Parsing(unittest.TestCase):
         answer.feed(b"")
         self.assertEqual((answer.complete, answer.keep, answer.take()), (True, False, b"hello"))
 
+    def test_an_answer_without_end(self):
+        answer = Answer()
+        answer.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8000000\r\n")
+        with self.assertRaises(ValueError):
+            for _ in range(65):
+                answer.feed(bytes(1 << 20))
+        lines = Lines()
+        with self.assertRaises(castgate.CastgateError) as raised:
+            list(lines.feed(bytes((64 << 20) + 1)))
+        self.assertEqual(raised.exception.code, "malformed")
+        for nested in (b"[" * 200_000, b'{"a":' * 200_000):
+            with self.assertRaises(castgate.CastgateError) as raised:
+                decode(nested, 200)
+            self.assertEqual(raised.exception.code, "malformed")
+
     def test_garbage(self):
         bad = [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"x" * 70000]
-        bad += [b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"]
+        lengths = [b"x", b"-5", b"+5", b"1_0", b"", b"9" * 30, b"0x5"]
+        bad += [b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n" for length in lengths]
+        bad += [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + length + b"\r\n" for length in lengths]
         for garbage in bad:
             with self.assertRaises(ValueError, msg=garbage[:40]):
                 Answer().feed(garbage)
@@ -108,6 +126,21 @@ class Settings(unittest.TestCase):
             with self.assertRaises(castgate.CastgateError) as raised:
                 castgate.verify(headers, body, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", now=1614265330)
             self.assertEqual(raised.exception.code, code)
+
+
+class Methods(unittest.TestCase):
+    def test_what_help_shows(self):
+        for cls in (castgate.Client, castgate.AsyncClient, castgate.Batch, castgate.AsyncBatch):
+            self.assertIn("client_id", inspect.signature(cls.bind).parameters)
+            self.assertEqual(cls.bind.__name__, "bind")
+            self.assertIn("uid's connections", cls.bind.__doc__)
+        self.assertEqual(next(iter(inspect.signature(castgate.Client("127.0.0.1:1").bind).parameters)), "client_id")
+        self.assertTrue(inspect.iscoroutinefunction(castgate.AsyncClient.bind))
+
+    def test_batches_have_the_commands_of_clients(self):
+        for cls, batch in ((castgate.Client, castgate.Batch), (castgate.AsyncClient, castgate.AsyncBatch)):
+            for name in ("bind", "unbind", "unbind_uids", "join", "leave", "ungroup", "push", "kick", "online", "counts", "put_session", "patch_session"):
+                self.assertEqual(inspect.signature(getattr(cls, name)), inspect.signature(getattr(batch, name)), name)
 
 
 class Listings(unittest.TestCase):
