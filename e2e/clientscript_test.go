@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 type clientScript struct {
 	Steps, Stalled, Gone, Back []vectorCall
 	WrongKey                   []vectorCall `json:"wrong key"`
+	WrongTLS                   []vectorCall `json:"wrong TLS"`
 	Messages                   map[string]struct {
 		Texts  []string
 		Code   int
@@ -24,7 +26,8 @@ type clientScript struct {
 }
 
 // TestClientScript runs clients/script.json with every client against the real
-// program, over TCP, over a unix socket and over TLS with a client certificate.
+// program, over TCP, over a unix socket and over TLS with a client certificate. Each
+// verifies the events that the program has sent.
 func TestClientScript(t *testing.T) {
 	t.Parallel()
 	for _, runner := range clientRunners {
@@ -42,7 +45,12 @@ func TestClientScript(t *testing.T) {
 }
 
 func runScript(t *testing.T, runner clientRunner, over string) {
-	opts := wstest.Options{Key: controlKey, Flags: []string{"--control-key", controlKey}}
+	events := &recorder{}
+	backend := httptest.NewServer(events)
+	t.Cleanup(backend.Close)
+	opts := wstest.Options{Key: controlKey, Flags: []string{
+		"--control-key", controlKey, "--events-url", backend.URL, "--events-secret", eventsSecret, "--events-linger", "1ms",
+	}}
 	options := M{}
 	switch over {
 	case "unix":
@@ -60,6 +68,7 @@ func runScript(t *testing.T, runner clientRunner, over string) {
 		address = "https://" + strings.Replace(address, "127.0.0.1", "localhost", 1)
 	}
 	clients := map[string]*wstest.Client{"a": g.Dial(t), "b": g.Dial(t), "c": g.Dial(t)}
+	g.Await(func() string { return events.lack(len(clients)) })
 	script := readScript(t, clients)
 	run := func(key string, options M, calls []vectorCall) {
 		t.Helper()
@@ -92,9 +101,36 @@ func runScript(t *testing.T, runner clientRunner, over string) {
 		}
 	}
 	run("a key that the gateway does not have", options, script.WrongKey)
+	g.Await(func() string { return events.lack(10) }) // connected, bound and disconnected, of three clients, and more
+	run(controlKey, options, verifyCalls(t, events))
+	if over == "tls" {
+		run(controlKey, M{"retries": 0}, script.WrongTLS)
+	}
 	if over == "tcp" {
 		runTrouble(t, g, script, run)
 	}
+}
+
+// verifyCalls are the requests that a backend has got, to be verified with a secret
+// that is one of theirs, with another one, and after a change.
+func verifyCalls(t *testing.T, events *recorder) (calls []vectorCall) {
+	t.Helper()
+	for _, r := range events.requests(t) {
+		body, other := r["body"].(string), "whsec_bm90IHRoaXMgb25lLCBidXQgYW5vdGhlcg=="
+		var want any
+		if err := json.Unmarshal([]byte(body), &want); err != nil {
+			t.Fatal(err)
+		}
+		for _, event := range want.([]any) {
+			delete(event.(M), "time") // Go writes it in another way
+		}
+		refused := M{"code": "webhook_signature"}
+		calls = append(calls,
+			vectorCall{Call: "verify", Args: M{"headers": r["headers"], "body": body, "secrets": []string{other, eventsSecret}}, Value: want},
+			vectorCall{Call: "verify", Args: M{"headers": r["headers"], "body": body, "secrets": []string{other}}, Error: refused},
+			vectorCall{Call: "verify", Args: M{"headers": r["headers"], "body": body + " ", "secrets": []string{eventsSecret}}, Error: refused})
+	}
+	return calls
 }
 
 // runTrouble stops the gateway in its tracks, kills it and starts it again.

@@ -22,6 +22,7 @@ var update = flag.Bool("update", false, "write the generated files of the client
 type schema struct {
 	Ref                  string `json:"$ref"`
 	Type                 any
+	Format               string
 	Const                any
 	Properties           map[string]*schema
 	Required             []string
@@ -41,7 +42,8 @@ type clientDocument struct {
 var published = []string{
 	"Targets", "Exclude", "BindAnswer", "UnbindAnswer", "MembershipAnswer", "UngroupAnswer", "PushAnswer",
 	"KickAnswer", "OnlineAnswer", "CountsAnswer", "ReloadAnswer", "ClientRow", "ClientDetails", "UIDRow", "GroupRow",
-	"ClientPage", "UIDPage", "GroupPage", "Stats", "Problem",
+	"ClientPage", "UIDPage", "GroupPage", "Stats", "NodeList", "Node", "EventPage", "Event", "DeadEvents", "DeadEvent",
+	"ReplayAnswer", "Problem",
 }
 
 // TestClientTypes: the types and the problem codes of the clients are those of the
@@ -239,7 +241,7 @@ func goStruct(s *schema) string {
 		if p.Description != "" {
 			fmt.Fprintf(&b, "// %s\n", p.Description)
 		}
-		kind := goType(name, p)
+		kind := goType(p)
 		if kind == "bool" && len(s.Required) > 0 && tag != name {
 			kind = "*bool" // in an answer, absent is not false
 		}
@@ -249,7 +251,7 @@ func goStruct(s *schema) string {
 	return b.String()
 }
 
-func goType(name string, s *schema) string {
+func goType(s *schema) string {
 	if s.Ref != "" {
 		return s.named()
 	}
@@ -258,12 +260,12 @@ func goType(name string, s *schema) string {
 	case kind == "object" && s.Properties != nil:
 		return goStruct(s)
 	case kind == "object" && s.values() != nil:
-		return "map[string]" + goType("", s.values())
+		return "map[string]" + goType(s.values())
 	case kind == "object":
 		return "json.RawMessage"
 	case kind == "array":
-		return "[]" + goType("", s.Items)
-	case strings.HasSuffix(name, "_at"):
+		return "[]" + goType(s.Items)
+	case s.Format == "date-time":
 		return "time.Time"
 	case nullable:
 		return "*" + goNames[kind]

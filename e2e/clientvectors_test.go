@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -367,12 +368,20 @@ func (a *vectorAnswer) write(w http.ResponseWriter, ended <-chan struct{}) {
 	default:
 		text = []byte(a.Text)
 	}
-	if a.Fault == "close after" {
-		closeAfter(w, text)
+	if raw, ok := a.raw(text); ok {
+		sendRaw(w, raw)
 		return
 	}
-	if a.Fault == "close" {
+	switch a.Fault {
+	case "close":
 		panic(http.ErrAbortHandler)
+	case "late":
+		select {
+		case <-time.After(500 * time.Millisecond): // longer than the time-out of the client
+		case <-ended:
+		}
+		w.Write(text)
+		return
 	}
 	if a.Fault != "hang" || a.Lines != nil {
 		w.WriteHeader(max(a.Status, http.StatusOK))
@@ -389,9 +398,23 @@ func (a *vectorAnswer) write(w http.ResponseWriter, ended <-chan struct{}) {
 	}
 }
 
-// closeAfter sends an answer that promises to keep the connection, and the end of
-// the connection in the same segment. So a client that looks sees it.
-func closeAfter(w http.ResponseWriter, text []byte) {
+// raw is an answer that is written as it stands, and the connection's end with it.
+func (a *vectorAnswer) raw(text []byte) (answer string, ok bool) {
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+	switch a.Fault {
+	case "close after": // it promises to keep the connection
+		return fmt.Sprintf(head, len(text), text), true
+	case "short":
+		return fmt.Sprintf(head, len(text)+1, text), true
+	case "not HTTP":
+		return a.Text, true
+	}
+	return "", false
+}
+
+// sendRaw sends an answer, and the end of the connection in the same segment. So a
+// client that looks sees it.
+func sendRaw(w http.ResponseWriter, answer string) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
@@ -400,6 +423,6 @@ func closeAfter(w http.ResponseWriter, text []byte) {
 	if err == nil {
 		raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) })
 	}
-	fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+	io.WriteString(conn, answer)
 	conn.Close()
 }

@@ -45,6 +45,31 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// lack says that fewer than n events have come.
+func (r *recorder) lack(n int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n < n {
+		return fmt.Sprintf("%d events have come", r.n)
+	}
+	return ""
+}
+
+// requests are those that have come.
+func (r *recorder) requests(t *testing.T) (all []M) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for line := range bytes.Lines(r.lines.Bytes()) {
+		var one M
+		if err := json.Unmarshal(line, &one); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
 // record returns what a gateway sends about clients with names that are hard on
 // JSON, and which events that are.
 func record(t *testing.T, flags ...string) (lines []byte, want string) {
@@ -58,14 +83,7 @@ func record(t *testing.T, flags ...string) (lines []byte, want string) {
 	c.Send("\u0000 </script> \"\\ \t é 😀")
 	c.Close()
 	types := []string{"connected", "bound", "message", "disconnected"}
-	g.Await(func() string {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.n < len(types) {
-			return fmt.Sprintf("%d events have come", r.n)
-		}
-		return ""
-	})
+	g.Await(func() string { return r.lack(len(types)) })
 	for i, kind := range types {
 		want += fmt.Sprintf("castgate.client.%s %s %d\n", kind, c.ID, i+1)
 	}

@@ -79,7 +79,10 @@ func shellValue(call, out string) any {
 	return value
 }
 
-var shellListings = []string{"clients", "uids", "groups"}
+var (
+	shellListings = []string{"clients", "uids", "groups"}
+	shellWithout  = []string{"ready", "verify", "events", "dead_events", "replay"}
+)
 
 // shellCall is the command line of a call, and its input.
 func shellCall(job clientJob) (arguments []string, stdin string) {
@@ -153,7 +156,7 @@ func shellLacks(v *clientVector) string {
 	switch {
 	case v.Options != nil || v.Refused || len(v.Exchanges) > 0 || v.Then != nil || v.Error["code"] == "unreachable" || v.Error["code"] == "malformed":
 		return "it makes one attempt, and says what went wrong in words"
-	case v.Args["cluster"] != nil || v.Call == "push_raw" || strings.HasSuffix(v.Call, "_page") || v.Call == "ready" || v.Call == "verify":
+	case v.Args["cluster"] != nil || v.Call == "push_raw" || strings.HasSuffix(v.Call, "_page") || slices.Contains(shellWithout, v.Call):
 		return "it has no such verb"
 	case v.Args["base64"] != nil:
 		return "bytes come from its input"

@@ -1,6 +1,7 @@
 package castgate
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -34,9 +35,10 @@ const (
 type call struct {
 	method, path string
 	contentType  string
-	body         []byte // nil for none
-	lines        bool   // the answer is NDJSON
-	safe         bool   // executed twice is as good as once
+	body         []byte        // nil for none
+	lines        bool          // the answer is NDJSON
+	safe         bool          // executed twice is as good as once
+	longer       time.Duration // than Options.Timeout, as the gateway waits before it answers
 }
 
 // stream is an open answer. Reading from it fails when the next bytes take longer
@@ -96,7 +98,16 @@ func (c *Client) do(ctx context.Context, what call, answer any) error {
 	if err != nil {
 		return c.broken(ctx, err, in.limit, true)
 	}
-	if err := json.Unmarshal(text, answer); err != nil {
+	return decode(text, answer)
+}
+
+// decode decodes an answer, or a row, which is always an object.
+func decode(text []byte, answer any) error {
+	err := json.Unmarshal(text, answer)
+	if err == nil && bytes.TrimLeft(text, " \t\r\n")[0] != '{' {
+		err = errors.New("it is not an object")
+	}
+	if err != nil {
 		return malformed(http.StatusOK, err)
 	}
 	return nil
@@ -143,7 +154,7 @@ func (c *Client) retried(what call, err *Error) bool {
 
 // attempt makes a request. after is what Retry-After says, below 0 if nothing.
 func (c *Client) attempt(ctx context.Context, what call) (in *stream, after time.Duration, failed *Error) {
-	ctx, limit := newWatch(ctx, c.options.Timeout)
+	ctx, limit := newWatch(ctx, c.options.Timeout+what.longer)
 	var sent atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { sent.Store(false) },
@@ -199,8 +210,10 @@ func (c *Client) roundTrip(ctx context.Context, what call) (*http.Response, erro
 func (c *Client) broken(ctx context.Context, err error, limit *watch, sent bool) *Error {
 	e := &Error{Code: CodeUnreachable, Sent: sent, Err: err, Detail: fmt.Sprintf("the control API at %s: %v", c.address, err)}
 	switch {
+	case errors.Is(err, bufio.ErrTooLong):
+		return malformed(http.StatusOK, err)
 	case limit.expired.Load():
-		e.Code, e.Detail = CodeTimeout, fmt.Sprintf("the control API at %s has not answered within %v", c.address, c.options.Timeout)
+		e.Code, e.Detail = CodeTimeout, fmt.Sprintf("the control API at %s has not answered within %v", c.address, limit.timeout)
 	case ctx.Err() != nil:
 		e.Code = CodeCanceled
 	case !sent && isTimeout(err):

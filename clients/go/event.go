@@ -16,21 +16,6 @@ import (
 // an event may come.
 const Tolerance = 5 * time.Minute
 
-// Event is a CloudEvent that the gateway has posted.
-type Event struct {
-	// ID is never used again: an event that comes twice has the same one.
-	ID     string `json:"id"`
-	Source string `json:"source"`
-	Type   string `json:"type"`
-	// Subject is the client's id.
-	Subject string    `json:"subject"`
-	Time    time.Time `json:"time"`
-	// Sequence counts the events of a client from 1.
-	Sequence int64           `json:"sequence"`
-	Instance string          `json:"instance"`
-	Data     json.RawMessage `json:"data"`
-}
-
 // Verifier verifies the signatures of events, as Standard Webhooks define them. Any
 // goroutine may use it.
 type Verifier struct {

@@ -3,7 +3,6 @@ package castgate
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"iter"
 	"net/http"
 	"net/url"
@@ -91,8 +90,8 @@ func rows[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, error
 		lines.Buffer(nil, maxLine)
 		for lines.Scan() {
 			var row T
-			if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
-				yield(none, malformed(http.StatusOK, err))
+			if err := decode(lines.Bytes(), &row); err != nil {
+				yield(none, err)
 				return
 			}
 			if !yield(row, nil) {

@@ -335,6 +335,86 @@ type Stats struct {
 	Written int64 `json:"written"`
 }
 
+// NodeList is a value of the control API.
+type NodeList struct {
+	Nodes []Node `json:"nodes"`
+}
+
+// Node is a value of the control API.
+type Node struct {
+	// Its control API.
+	Address string `json:"address"`
+	// Since it was last heard.
+	AgeSeconds float64 `json:"age_seconds"`
+	Clients    int64   `json:"clients"`
+	// By how much its wall clock is ahead.
+	ClockDifferenceSeconds float64 `json:"clock_difference_seconds"`
+	// Of the process: another start has another.
+	Instance string `json:"instance"`
+	// Shortest time that a message and its answer took.
+	LagSeconds float64 `json:"lag_seconds"`
+	// For how long it still counts the node asked as alive; of that node itself, the shortest.
+	LeaseSeconds float64 `json:"lease_seconds"`
+	Node         int64   `json:"node"`
+	// suspect: a member that was not heard for half a lease; foreign: it belongs to a cluster of its own; version: it speaks another version of the protocol.
+	State   string `json:"state"`
+	Version string `json:"version"`
+}
+
+// EventPage is a value of the control API.
+type EventPage struct {
+	Events []Event `json:"events"`
+	// The after parameter of the next page.
+	Last *string `json:"last"`
+}
+
+// Event is a value of the control API. A CloudEvent 1.0 as JSON; docs/events.md lists the types and what their data holds.
+type Event struct {
+	Data            json.RawMessage `json:"data"`
+	Datacontenttype string          `json:"datacontenttype"`
+	// Never given twice; the same in every attempt.
+	ID string `json:"id"`
+	// The process that the client was connected to.
+	Instance string `json:"instance"`
+	// Of a client's events, from 1 without holes.
+	Sequence int64 `json:"sequence,omitzero"`
+	// The node.
+	Source      string `json:"source"`
+	Specversion string `json:"specversion"`
+	// The client id; of uid events, the uid.
+	Subject string    `json:"subject,omitzero"`
+	Time    time.Time `json:"time"`
+	// Such as castgate.client.connected.
+	Type string `json:"type"`
+}
+
+// DeadEvents is a value of the control API.
+type DeadEvents struct {
+	Events []DeadEvent `json:"events"`
+}
+
+// DeadEvent is a value of the control API. An event that was set aside.
+type DeadEvent struct {
+	Error      string    `json:"error"`
+	Event      Event     `json:"event"`
+	ID         string    `json:"id"`
+	SetAsideAt time.Time `json:"set_aside_at"`
+	// Of its last answer, 0 for none.
+	Status int64 `json:"status"`
+	// The backend, without its query; null if it is none any more.
+	Url *string `json:"url"`
+}
+
+// ReplayAnswer is a value of the control API.
+type ReplayAnswer struct {
+	// Events set aside that were not accepted again.
+	Failed int64 `json:"failed"`
+	// Events after the given one, which are told again in their turn.
+	Queued int64 `json:"queued"`
+	// Events set aside that were accepted now.
+	Replayed int64 `json:"replayed"`
+}
+
 // Problem is a value of the control API. RFC 9457.
 type Problem struct {
 	// Stable, for programs.

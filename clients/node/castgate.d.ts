@@ -1,6 +1,7 @@
 import type {
-  BindAnswer, ClientDetails, ClientPage, ClientRow, CountsAnswer, Exclude, GroupPage, GroupRow, KickAnswer, MembershipAnswer, OnlineAnswer,
-  ProblemCode, PushAnswer, ReloadAnswer, Stats, Targets, UIDPage, UIDRow, UnbindAnswer, UngroupAnswer,
+  BindAnswer, ClientDetails, ClientPage, ClientRow, CountsAnswer, DeadEvents, Event, EventPage, Exclude, GroupPage, GroupRow, KickAnswer,
+  MembershipAnswer, NodeList, OnlineAnswer, ProblemCode, PushAnswer, ReloadAnswer, ReplayAnswer, Stats, Targets, UIDPage, UIDRow,
+  UnbindAnswer, UngroupAnswer,
 } from './types.js';
 
 export * from './types.js';
@@ -73,6 +74,16 @@ export interface Membership { groups: string[]; client_ids?: string[]; uids?: st
 export interface Kick { to: Targets; exclude?: Exclude; code?: number; reason?: string; text?: string }
 export interface Filter { uid?: string; group?: string; limit?: number }
 export interface PageFilter extends Filter { cursor?: string }
+export interface Feed {
+  /** Id of an event: those after it are listed. Without it the oldest that is kept comes first. */
+  after?: string;
+  /** Most events of a page, 100. */
+  limit?: number;
+  /** Seconds that an empty page waits for an event, up to 60. An attempt may take that much longer than `timeout`. */
+  wait?: number;
+}
+/** All events after one; events that were set aside; all of those. */
+export type Replay = { after: string } | { ids: string[] } | { dead: true };
 export type Session = Record<string, unknown>;
 
 /** Calls one gateway and keeps its connections. */
@@ -113,6 +124,16 @@ export declare class Client {
   clientPage(filter?: PageFilter, options?: CallOptions): Promise<ClientPage>;
   uidPage(filter?: PageFilter, options?: CallOptions): Promise<UIDPage>;
   groupPage(filter?: PageFilter, options?: CallOptions): Promise<GroupPage>;
+  /** What the node asked knows of the cluster's nodes. Without a cluster there are none. */
+  nodes(options?: CallOptions): Promise<NodeList>;
+  /** Events, oldest first; `last` is the `after` of the next page. `event_gone`: they are not kept any more. */
+  eventPage(feed?: Feed, options?: CallOptions): Promise<EventPage>;
+  /** Lists events until a page is empty: with `wait` until none has come for that long. */
+  events(feed?: Feed, options?: CallOptions): AsyncGenerator<Event, void>;
+  /** Events that a backend does not accept, although it accepts others. */
+  deadEvents(options?: CallOptions): Promise<DeadEvents>;
+  /** Tells events again. Repeated only if it has certainly not been executed. */
+  replay(replay: Replay, options?: CallOptions): Promise<ReplayAnswer>;
   batch(): Batch;
   /** Closes the connections that are kept. */
   close(): void;
@@ -140,21 +161,6 @@ export declare class Batch {
   send(options?: CallOptions): Promise<Reply[]>;
 }
 
-/** A CloudEvent that the gateway has posted. */
-export interface GatewayEvent {
-  /** Never used again: an event that comes twice has the same one. */
-  id: string;
-  type: string;
-  source?: string;
-  /** The client's id. */
-  subject?: string;
-  time?: string;
-  /** Counts the events of a client from 1. */
-  sequence?: number;
-  instance?: string;
-  data?: any;
-}
-
 /** Seconds that the clocks of gateway and backend may differ: 300. */
 export declare const TOLERANCE: number;
 
@@ -166,4 +172,4 @@ export declare const TOLERANCE: number;
  */
 export declare function verify(
   headers: Headers | Record<string, string | string[] | undefined>, body: string | Uint8Array, secrets: string | string[], options?: { now?: number },
-): GatewayEvent[];
+): Event[];

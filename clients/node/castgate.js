@@ -45,6 +45,24 @@ export class Client {
   uidPage(filter, options) { return this.#page('uids', filter, options); }
   groupPage(filter, options) { return this.#page('groups', filter, options); }
 
+  nodes({ signal } = {}) { return this.#value({ method: 'GET', path: '/v1/nodes', safe: true, signal }); }
+
+  eventPage({ after, limit, wait } = {}, { signal } = {}) {
+    return this.#value({ method: 'GET', path: `/v1/events${query({ after, limit, wait })}`, safe: true, longer: wait * 1000 || 0, signal });
+  }
+
+  async* events(feed = {}, options) {
+    for (let { after } = feed; ;) {
+      const page = await this.eventPage({ ...feed, after }, options);
+      yield* page.events;
+      if (page.events.length === 0) return;
+      after = page.last;
+    }
+  }
+
+  deadEvents({ signal } = {}) { return this.#value({ method: 'GET', path: '/v1/events/dead', safe: true, signal }); }
+  replay({ after, ids, dead }, { signal } = {}) { return this.#value({ method: 'POST', path: `/v1/events/replay${query({ after, id: ids, dead: dead ? 1 : undefined })}`, signal }); }
+
   batch() { return new Batch((commands, options) => this.#send(commands, options)); }
 
   /** Closes the connections that are kept. */
@@ -113,8 +131,8 @@ export class Client {
     return false;
   }
 
-  async #attempt({ method, path, body, type, lines, signal }) {
-    const watch = this.#watch(signal);
+  async #attempt({ method, path, body, type, lines, longer = 0, signal }) {
+    const watch = this.#watch(signal, this.#o.timeout + longer);
     const headers = {};
     if (this.#key) headers.Authorization = `Bearer ${this.#key}`;
     if (lines) headers.Accept = 'application/x-ndjson';
@@ -139,8 +157,7 @@ export class Client {
   }
 
   // Limits an attempt; once the answer has begun, each piece of it.
-  #watch(signal) {
-    const { timeout } = this.#o;
+  #watch(signal, timeout) {
     const controller = new AbortController();
     const late = new CastgateError('timeout', `the control API at ${this.#address} has not answered within ${timeout} ms`, { sent: true });
     let timer;
@@ -219,10 +236,14 @@ async function text({ body }) {
   return Buffer.concat(chunks).toString();
 }
 
+// An answer, or a row: always an object.
 function decode(text, status) {
+  let value;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     throw malformed(status, cause);
   }
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw malformed(status);
+  return value;
 }

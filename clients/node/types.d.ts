@@ -311,6 +311,81 @@ export interface Stats {
   written: number;
 }
 
+export interface NodeList {
+  nodes: Node[];
+}
+
+export interface Node {
+  /** Its control API. */
+  address: string;
+  /** Since it was last heard. */
+  age_seconds: number;
+  clients: number;
+  /** By how much its wall clock is ahead. */
+  clock_difference_seconds: number;
+  /** Of the process: another start has another. */
+  instance: string;
+  /** Shortest time that a message and its answer took. */
+  lag_seconds: number;
+  /** For how long it still counts the node asked as alive; of that node itself, the shortest. */
+  lease_seconds: number;
+  node: number;
+  /** suspect: a member that was not heard for half a lease; foreign: it belongs to a cluster of its own; version: it speaks another version of the protocol. */
+  state: string;
+  version: string;
+}
+
+export interface EventPage {
+  events: Event[];
+  /** The after parameter of the next page. */
+  last: string | null;
+}
+
+/** A CloudEvent 1.0 as JSON; docs/events.md lists the types and what their data holds. */
+export interface Event {
+  data: Record<string, unknown>;
+  datacontenttype: string;
+  /** Never given twice; the same in every attempt. */
+  id: string;
+  /** The process that the client was connected to. */
+  instance: string;
+  /** Of a client's events, from 1 without holes. */
+  sequence?: number;
+  /** The node. */
+  source: string;
+  specversion: string;
+  /** The client id; of uid events, the uid. */
+  subject?: string;
+  time: string;
+  /** Such as castgate.client.connected. */
+  type: string;
+}
+
+export interface DeadEvents {
+  events: DeadEvent[];
+}
+
+/** An event that was set aside. */
+export interface DeadEvent {
+  error: string;
+  event: Event;
+  id: string;
+  set_aside_at: string;
+  /** Of its last answer, 0 for none. */
+  status: number;
+  /** The backend, without its query; null if it is none any more. */
+  url: string | null;
+}
+
+export interface ReplayAnswer {
+  /** Events set aside that were not accepted again. */
+  failed: number;
+  /** Events after the given one, which are told again in their turn. */
+  queued: number;
+  /** Events set aside that were accepted now. */
+  replayed: number;
+}
+
 /** RFC 9457. */
 export interface Problem {
   /** Stable, for programs. */

@@ -836,6 +836,9 @@ final class Connection
             while (($chunk = $answer->next()) !== null) {
                 $lines = explode("\n", $text . $chunk);
                 $text = array_pop($lines);
+                if (strlen($text) > Answer::MAX_BYTES) {
+                    throw Json::malformed(200);
+                }
                 foreach ($lines as $line) {
                     yield Json::decode($line, 200);
                 }
@@ -939,7 +942,7 @@ final class Connection
 /** One request under way, and its answer. Internal. */
 final class Answer
 {
-    private const MAX_BYTES = 67108864; // that wait to be read
+    public const MAX_BYTES = 67108864; // that wait to be read, or of a line
 
     /** @var \CurlMultiHandle|resource */
     private $multi;

@@ -13,7 +13,7 @@ function build({ address, key, options }) {
 }
 
 const failure = ({ code, status, detail, sent }) => ({ code, status, detail, sent });
-const names = { push_raw: 'pushRaw', client_page: 'clientPage', uid_page: 'uidPage', group_page: 'groupPage' };
+const names = { push_raw: 'pushRaw', client_page: 'clientPage', uid_page: 'uidPage', group_page: 'groupPage', event_page: 'eventPage', dead_events: 'deadEvents' };
 
 function payload({ base64, wait, ...args }) {
   return { ...args, ...base64 !== undefined && { data: Buffer.from(base64, 'base64') }, ...wait && { wait: true } };
@@ -33,13 +33,13 @@ async function carryOut(gateway, call, args) {
       const { text, data, ...rest } = payload(args);
       return gateway.pushRaw(data ?? text, rest);
     }
-    case 'clients': case 'uids': case 'groups': {
+    case 'clients': case 'uids': case 'groups': case 'events': {
       const rows = [];
       for await (const row of gateway[call](args)) rows.push(row);
       return rows;
     }
-    case 'stats': case 'reload': case 'ready':
-      return gateway[call](args);
+    case 'stats': case 'reload': case 'ready': case 'nodes': case 'event_page': case 'dead_events': case 'replay':
+      return gateway[names[call] ?? call](args);
     case 'batch': {
       const batch = gateway.batch();
       for (const { op, ...fields } of args.commands) {

@@ -169,6 +169,75 @@ final class Client
         return $this->connection->request('GET', '/v1/groups' . self::query($filter), null, true);
     }
 
+    /**
+     * What the node asked knows of the cluster's nodes. Without a cluster there are none.
+     *
+     * @return array{nodes: list<array>}
+     */
+    public function nodes(): array
+    {
+        return $this->connection->request('GET', '/v1/nodes', null, true);
+    }
+
+    /**
+     * Events, oldest first: those after the one with the id "after", or all that are kept. An empty page waits for an
+     * event for "wait" seconds, up to 60; an attempt may then take that much longer than the time-out. The problem
+     * event_gone says that events after that id are not kept any more.
+     *
+     * @param array{after?: ?string, limit?: int, wait?: int} $feed
+     * @return array{events: list<array>, last: ?string} last is the "after" of the next page
+     */
+    public function eventPage(array $feed = []): array
+    {
+        $longer = (float) $this->options['timeout'] + ($feed['wait'] ?? 0);
+        $this->connection->set(['timeout' => $longer]);
+        try {
+            return $this->connection->request('GET', '/v1/events' . self::query($feed), null, true);
+        } finally {
+            $this->connection->set(['timeout' => (float) $this->options['timeout']]);
+        }
+    }
+
+    /**
+     * Lists events until a page is empty: with "wait" until none has come for that long.
+     *
+     * @param array{after?: ?string, limit?: int, wait?: int} $feed
+     * @return \Generator<int, array>
+     */
+    public function events(array $feed = []): \Generator
+    {
+        do {
+            $page = $this->eventPage($feed);
+            foreach ($page['events'] as $event) {
+                yield $event;
+            }
+            $feed['after'] = $page['last'];
+        } while ($page['events'] !== []);
+    }
+
+    /**
+     * Events that a backend does not accept, although it accepts others.
+     *
+     * @return array{events: list<array{id: string, url: ?string, status: int, error: string, set_aside_at: string, event: array}>}
+     */
+    public function deadEvents(): array
+    {
+        return $this->connection->request('GET', '/v1/events/dead', null, true);
+    }
+
+    /**
+     * Tells events again: all after one, or of those that were set aside some or all. Repeated only if it has certainly
+     * not been executed.
+     *
+     * @param array{after?: string, ids?: list<string>, dead?: bool} $events one of these
+     * @return array{replayed: int, failed: int, queued: int}
+     */
+    public function replay(array $events): array
+    {
+        $query = self::query(['after' => $events['after'] ?? null, 'id' => $events['ids'] ?? [], 'dead' => empty($events['dead']) ? null : '1']);
+        return $this->connection->request('POST', "/v1/events/replay$query", null, false);
+    }
+
     /** Begins a batch: commands that are sent in few requests, in order. */
     public function batch(): Batch
     {

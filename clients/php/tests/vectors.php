@@ -69,12 +69,19 @@ function carryOut(Client $gateway, string $call, array $args, stdClass $raw)
 {
     switch ($call) {
         case 'verify':
-            return Events::verify($args['headers'], $args['body'], $args['secrets'], $args['now']);
+            return Events::verify($args['headers'], $args['body'], $args['secrets'], $args['now'] ?? null);
         case 'stats':
             return $gateway->stats($args['cluster'] ?? false);
         case 'reload':
         case 'ready':
+        case 'nodes':
             return $gateway->$call();
+        case 'event_page':
+            return $gateway->eventPage($args);
+        case 'dead_events':
+            return $gateway->deadEvents();
+        case 'replay':
+            return $gateway->replay($args);
         case 'client':
             return $gateway->client($args['client_id']);
         case 'push_raw':
@@ -82,6 +89,7 @@ function carryOut(Client $gateway, string $call, array $args, stdClass $raw)
         case 'clients':
         case 'uids':
         case 'groups':
+        case 'events':
             return iterator_to_array($gateway->$call($args), false);
         case 'client_page':
         case 'uid_page':

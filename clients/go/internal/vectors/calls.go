@@ -28,7 +28,7 @@ type arguments struct {
 	Text      *string
 	JSON      json.RawMessage
 	Base64    *string
-	Wait      any
+	Wait      any // true, or seconds
 	Code      int
 	Reason    string
 	Session   json.RawMessage
@@ -38,6 +38,9 @@ type arguments struct {
 	Headers   map[string]string
 	Body      string
 	Now       int64
+	After     string
+	IDs       []string `json:"ids"`
+	Dead      bool
 }
 
 // UnmarshalJSON keeps a JSON value of null, which is a message.
@@ -84,6 +87,11 @@ func (a *arguments) kick() castgate.Kick {
 
 func (a *arguments) filter() castgate.Filter {
 	return castgate.Filter{UID: a.UID, Group: a.Group, Limit: a.Limit, Cursor: a.Cursor}
+}
+
+func (a *arguments) feed() castgate.Feed {
+	seconds, _ := a.Wait.(float64) // or none
+	return castgate.Feed{After: a.After, Limit: a.Limit, Wait: time.Duration(seconds) * time.Second}
 }
 
 // carryOut makes a call and returns its value.
@@ -154,6 +162,16 @@ func query(ctx context.Context, c *castgate.Client, name string, a *arguments) (
 		return c.UIDPage(ctx, a.filter())
 	case "group_page":
 		return c.GroupPage(ctx, a.filter())
+	case "nodes":
+		return c.Nodes(ctx)
+	case "events":
+		return collect(c.Events(ctx, a.feed()))
+	case "event_page":
+		return c.EventPage(ctx, a.feed())
+	case "dead_events":
+		return c.DeadEvents(ctx)
+	case "replay":
+		return c.Replay(ctx, castgate.Replay{After: a.After, IDs: a.IDs, Dead: a.Dead})
 	}
 	return nil, &castgate.Error{Code: "no call " + name}
 }
