@@ -100,6 +100,8 @@ type Config struct {
 	Events gateway.Events
 	// Watchers are told the life of each client, at most 8 of them.
 	Watchers []gateway.Watcher
+	// Names is told which uids and groups are in use; nil tells nobody.
+	Names gateway.NameWatcher
 	// Hook is asked before a connection becomes a client; nil lets all in. Clients of
 	// text, frame and tcp listeners have no request, and it is not asked about them.
 	Hook gateway.ConnectHook

@@ -63,6 +63,7 @@ type LoopsConfig struct {
 	Heartbeat heartbeat.Settings
 	Events    gateway.Events
 	Watchers  []gateway.Watcher
+	Names     gateway.NameWatcher
 	Hook      gateway.ConnectHook
 	// Shared tells that other nodes have clients too.
 	Shared bool
@@ -96,6 +97,9 @@ func newLoops(c LoopsConfig) (*Loops, error) {
 	s.pushQueue.Store(int64(c.Capacity.PushQueue))
 	s.registry.peers, s.registry.keepSessions = s.ids.Peers, c.Events != nil
 	s.registry.watchers, s.registry.ids = c.Watchers, s.ids
+	if c.Names != nil {
+		s.registry.watchNames(c.Names)
+	}
 	for i := range c.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {

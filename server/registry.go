@@ -32,6 +32,21 @@ func newRegistry(loops int) *registry {
 	return &registry{uids: table.New(loops), groups: table.New(loops), history: history.New(loops)}
 }
 
+// watchNames tells of names that come into use and go out of it, from now on.
+func (r *registry) watchNames(w gateway.NameWatcher) {
+	tell := func(t *table.Table, kind gateway.NameKind) {
+		t.Watch(func(name string, born bool) {
+			if born {
+				w.NameBorn(kind, name)
+			} else {
+				w.NameGone(kind, name)
+			}
+		})
+	}
+	tell(r.uids, gateway.UIDName)
+	tell(r.groups, gateway.GroupName)
+}
+
 // lookup calls do with the registered client of a handle, under its chunk's
 // lock; false if there is none.
 func (r *registry) lookup(h table.Handle, do func(c *client)) bool {

@@ -105,7 +105,7 @@ func newServer(c Config, sys *kernel.Calls) (*Server, error) {
 	s.Loops, err = newLoops(LoopsConfig{
 		Loops: c.Loops, OnMessage: c.OnMessage, InitMessage: c.InitMessage,
 		Compress: c.Compress, CompressMin: c.CompressMin, CompressLevel: c.CompressLevel,
-		Capacity: c.Capacity, Heartbeat: c.Heartbeat, Events: c.Events, Watchers: c.Watchers, Hook: c.Hook, Shared: c.ClientIDs != nil, Plain: plainForms(endpoints),
+		Capacity: c.Capacity, Heartbeat: c.Heartbeat, Events: c.Events, Watchers: c.Watchers, Names: c.Names, Hook: c.Hook, Shared: c.ClientIDs != nil, Plain: plainForms(endpoints),
 		Files: s.limits.Open, IDs: s.ids, Admission: s.admission, TLS: s.tlsPool, Ready: s.probes, Log: s.log, System: sys,
 	})
 	if err != nil {

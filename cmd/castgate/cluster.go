@@ -36,6 +36,7 @@ type clusterSettings struct {
 // clusterConfig is what clusterSettings come to; off without a secret.
 type clusterConfig struct {
 	keys     []cluster.Keys
+	names    *cluster.Names // that the server tells of
 	instance uint64
 	lease    time.Duration
 	link     cluster.LinkConfig
@@ -63,6 +64,7 @@ func (s *settings) cluster(e *effective) error {
 		}
 		c.keys = append(c.keys, k)
 	}
+	c.names = cluster.NewNames(c.keys[0])
 	if c.lease = time.Duration(s.ClusterLease); c.lease < cluster.MinLease || c.lease > cluster.MaxLease {
 		return setting.Errorf("cluster-lease", "%v is not between %v and %v", c.lease, cluster.MinLease, cluster.MaxLease)
 	}

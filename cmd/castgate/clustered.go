@@ -33,7 +33,8 @@ func newClustered(e *effective, gw *server.Server, running gateway) (*clustered,
 	refused := make(chan error, 1)
 	began := time.Now()
 	config := c.config()
-	config.Node, config.Local, config.Transport, config.PeerAddress, config.Logger = e.server.Node, gw, link, e.server.PeerAddress, e.logger
+	config.Node, config.Local, config.Names, config.Transport = e.server.Node, gw, c.names, link
+	config.PeerAddress, config.Logger = e.server.PeerAddress, e.logger
 	config.Duplicate = func(other string) {
 		if time.Since(began) < startTime {
 			refused <- errors.New("another gateway of this cluster has the same --node: " + other)

@@ -11,7 +11,7 @@ import (
 
 // caller asks other members, and gathers what they answer.
 type caller struct {
-	*roster
+	*filter
 	ids     []*clientid.IDs // under each key
 	parking parking
 
@@ -21,7 +21,7 @@ type caller struct {
 }
 
 func newCaller(c Config) (*caller, error) {
-	n := &caller{roster: newRoster(c), calls: map[uint64]*call{}, parking: parkGoroutine}
+	n := &caller{filter: newFilter(c), calls: map[uint64]*call{}, parking: parkGoroutine}
 	if c.PeerAddress.IsValid() {
 		n.peerPrefix = clientid.PeerPrefix(c.PeerAddress)
 	}
@@ -42,9 +42,10 @@ type call struct {
 	node    *caller
 	seq     uint64 // of the request
 	asked   []question
-	left    int   // questions without a last answer
-	giveUp  int64 // by this node's clock
-	patient int64 // until when second replies are waited for; 0: there are none
+	left    int    // questions without a last answer
+	giveUp  int64  // by this node's clock
+	patient int64  // until when second replies are waited for; 0: there are none
+	need    uint64 // position of this node's names that all members must have heard of
 	// local says that the caller's own part is done, so that the end may be judged.
 	local bool
 
@@ -98,6 +99,9 @@ func (n *caller) begin(ctx context.Context, q *message.Request, to []message.Mem
 	defer n.mu.Unlock()
 	now := n.clock()
 	c := &call{node: n, giveUp: now + n.lease/2}
+	if q.Verb == message.VerbBind || q.Verb == message.VerbJoin { // they may wait there
+		c.giveUp = now + n.patience() + n.lease/4
+	}
 	if deadline, ok := ctx.Deadline(); ok && !q.Wait {
 		c.giveUp = min(c.giveUp, now+int64(time.Until(deadline)))
 	}
@@ -128,7 +132,9 @@ func (n *caller) ask(c *call, q *message.Request, adapt func(message.Member) *me
 	if adapt == nil {
 		all := n.all(c)
 		if all {
-			q.Asked = n.others()
+			for i := range c.asked {
+				q.Asked = append(q.Asked, c.asked[i].to)
+			}
 		}
 		same = n.make(message.KindRequest, 0, q.Append)
 		if err := n.checkSize(same); err != nil {
@@ -167,9 +173,9 @@ func (n *caller) ask(c *call, q *message.Request, adapt func(message.Member) *me
 }
 
 // all tells whether one message to everybody costs less than one to each: at least
-// two are asked, and these are all there are.
+// two are asked, and these are more than half of all.
 func (n *caller) all(c *call) bool {
-	if len(c.asked) < 2 || len(c.asked) != len(n.view.Members)-1 {
+	if len(c.asked) < 2 || 2*len(c.asked) <= len(n.view.Members)-1 {
 		return false
 	}
 	return !slices.ContainsFunc(c.asked, func(q question) bool { return q.state == failed })
@@ -236,7 +242,7 @@ func (n *caller) judge(c *call, now int64) {
 			}
 		}
 	}
-	for _, node := range c.away {
+	for _, node := range append(n.deaf(c.need), c.away...) {
 		l.add(node)
 	}
 	if !l.none() && l.soon && now < c.giveUp {

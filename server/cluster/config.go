@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"castgate/server/cluster/internal/natslink"
 	"castgate/server/gateway"
 )
 
@@ -38,8 +39,10 @@ type Config struct {
 	// Lease is for how long a member that is not heard still counts as alive, MinLease
 	// to MaxLease. It should be the same on all nodes.
 	Lease time.Duration
-	// Local is the gateway of this process.
+	// Local is the gateway of this process, and Names watches its names. Without Names
+	// nobody knows what names it has, and it is asked about all.
 	Local     gateway.Gateway
+	Names     *Names
 	Transport Transport
 	// Clock reads the time in nanoseconds since any moment. It goes on while the
 	// machine is suspended (CLOCK_BOOTTIME), and never back.
@@ -70,3 +73,13 @@ const (
 
 // beatsPerLease is how many heartbeats a member sends in the time of a lease.
 const beatsPerLease = 6
+
+// LinkConfig is how a node reaches the others over NATS, see OpenLink.
+type LinkConfig = natslink.Config
+
+// Link is a Transport over NATS.
+type Link = natslink.Link
+
+// OpenLink opens a link to a NATS that is there, or starts an embedded server. NATS
+// may be away; errors are about the configuration or this host.
+func OpenLink(c LinkConfig) (*Link, error) { return natslink.Open(c) }

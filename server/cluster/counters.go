@@ -14,6 +14,8 @@ type counters struct {
 	incomplete atomic.Uint64 // answers
 	late       atomic.Uint64 // replies after the end of their call
 	unsent     atomic.Uint64 // messages that the transport did not take
+	spared     atomic.Uint64 // questions that were not asked of nodes without such names
+	resyncs    atomic.Uint64 // times that names of another node were missing
 
 	mu       sync.Mutex
 	refused  map[string]uint64 // messages, by reason

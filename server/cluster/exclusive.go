@@ -86,9 +86,9 @@ func (e *exclusives) takeCredit(c message.Claim) int {
 	return n
 }
 
-// bind binds a client of this node and closes the uid's other connections
-// on all nodes.
-func (e *exclusives) bind(ctx context.Context, b gateway.Bind) (gateway.BindResult, error) {
+// bind binds a client of this node and closes the uid's other connections on all
+// nodes. The names were announced, with need as what that has returned.
+func (e *exclusives) bind(ctx context.Context, b gateway.Bind, need uint64) (gateway.BindResult, error) {
 	lock := e.lock(b.UID)
 	mine := message.Claim{UID: b.UID, Stamp: message.Stamp{HLC: e.caller.now(), By: e.caller.self}}
 	result, err := e.local.Bind(ctx, b)
@@ -99,10 +99,11 @@ func (e *exclusives) bind(ctx context.Context, b gateway.Bind) (gateway.BindResu
 	if err != nil {
 		return result, err
 	}
-	c, err := e.caller.begin(ctx, &message.Request{Verb: message.VerbReplace, Claims: []message.Claim{mine}}, e.caller.everybody(), nil)
+	c, err := e.caller.begin(ctx, &message.Request{Verb: message.VerbReplace, Claims: []message.Claim{mine}}, e.caller.holders([]string{b.UID}, nil), nil)
 	if err != nil {
 		return result, err
 	}
+	c.need = need
 	c.finish(ctx)
 	result.Kicked += c.sum(0)
 	e.giveWay(ctx, c)
@@ -110,6 +111,11 @@ func (e *exclusives) bind(ctx context.Context, b gateway.Bind) (gateway.BindResu
 	for i := range c.asked {
 		if q := &c.asked[i]; q.state != answered || q.reply.Code != "" {
 			e.owe(q.to)
+		}
+	}
+	for _, m := range e.caller.others() {
+		if slices.Contains(c.lacking.nodes, m.Node) { // it may not have known whom to ask
+			e.owe(m)
 		}
 	}
 	e.caller.mu.Unlock()

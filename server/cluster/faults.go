@@ -10,4 +10,6 @@ type faults struct {
 	ignoreRepeats  bool // and however often
 	noReconcile    bool // exclusive binds are not told to nodes that come back
 	noStamp        bool // of two exclusive binds, the one that comes later wins
+	skipHeard      bool // binds do not wait until others have heard of the names
+	ignoreGap      bool // changes of another node's names that are missing are not missed
 }

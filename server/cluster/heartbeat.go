@@ -15,6 +15,7 @@ func (n *roster) beat(now int64) {
 		Stamp: now, Wall: n.wall(), HLC: n.hlc.Load(), View: n.view, Seen: n.seen, Draining: n.draining, Gone: n.gone,
 		Lease: n.lease, Release: n.config.Release, Address: n.address, Peer: n.peerPrefix, Host: n.config.Host,
 	}
+	n.beating(&h)
 	if st, err := n.local.Stats(context.Background()); err == nil {
 		n.clients = uint64(st.Connections)
 		h.Clients = n.clients
@@ -23,7 +24,7 @@ func (n *roster) beat(now int64) {
 		if p.version != 0 || len(h.Echoes) == 2*message.MaxMembers {
 			continue
 		}
-		e := message.Echo{Of: m, Stamp: p.beat.Stamp, Held: now - p.heardAt}
+		e := message.Echo{Of: m, Stamp: p.beat.Stamp, Held: now - p.heardAt, Names: p.names.Position()}
 		if e.Granted = n.member(m) && !n.vote.excludes(m) && p.beat.View.Chain == n.view.Chain; e.Granted {
 			lease := max(n.lease, p.beat.Lease)
 			p.grantUntil = max(p.grantUntil, p.heardAt+lease+lease/32)
@@ -42,7 +43,7 @@ func (n *roster) onHeartbeat(from message.Member, h *message.Heartbeat, now int6
 			n.complain("many", "more processes than a cluster can have; one is ignored", "node", from.String())
 			return
 		}
-		p = &peer{member: from}
+		p = &peer{member: from, namesKey: -1}
 		n.peers[from] = p
 		n.log.Info("heard a node", "node", from.Node, "instance", from.String(), "address", h.Address, "version", h.Release)
 		n.nextBeat = now // so that it hears of itself
@@ -67,11 +68,13 @@ func (n *roster) onHeartbeat(from message.Member, h *message.Heartbeat, now int6
 		if e.Of != n.self {
 			continue
 		}
+		p.heardUpTo = max(p.heardUpTo, e.Names)
 		p.measure(now, e.Stamp, e.Held, h.Stamp)
 		if e.Granted && n.view.Chain != 0 && h.View.Chain == n.view.Chain && h.View.Epoch >= n.joinedAt {
 			p.leaseUntil = max(p.leaseUntil, e.Stamp+n.lease)
 		}
 	}
+	n.beaten(p, now)
 	n.checkDuplicate(p)
 	if n.departed(from, now) {
 		n.considerView(now)

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"castgate/server/cluster/internal/names"
 )
 
 // seeds is how many histories a test looks at.
@@ -18,8 +20,8 @@ func seeds(def int) int {
 	return def
 }
 
-func oneHistory(t *testing.T, seed uint64, f faults) []string {
-	w := newWorld(t, seed, 3+int(seed%3))
+func oneHistory(t *testing.T, seed uint64, f faults, nf names.Faults) []string {
+	w := newFaultyWorld(t, seed, 3+int(seed%3), nf)
 	w.faults = f
 	for _, p := range w.procs {
 		p.node.faults = f
@@ -41,7 +43,7 @@ func TestHistories(t *testing.T) {
 		first = n
 	}
 	for seed := first; seed < first+uint64(seeds(20)); seed++ {
-		for _, fault := range oneHistory(t, seed, faults{}) {
+		for _, fault := range oneHistory(t, seed, faults{}, names.Faults{}) {
 			t.Errorf("seed %d: %s", seed, fault)
 		}
 		if t.Failed() {

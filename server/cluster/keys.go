@@ -3,9 +3,11 @@ package cluster
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 
+	"castgate/server/cluster/internal/names"
 	"castgate/server/internal/clientid"
 )
 
@@ -14,6 +16,8 @@ type Keys struct {
 	seal     []byte
 	ClientID clientid.Key // of the client ids of all nodes
 	Route    string       // what embedded servers know each other by
+	names    [names.KeyLen]byte
+	namesTag uint64 // says which names is, and nothing about it
 }
 
 // MinSecretLen is the shortest secret in bytes.
@@ -44,5 +48,11 @@ func DeriveKeys(secret, name string) (Keys, error) {
 		return Keys{}, err
 	}
 	k.Route = hex.EncodeToString(route)
+	hash, err := hkdf.Expand(sha256.New, prk, "names", names.KeyLen+8)
+	if err != nil {
+		return Keys{}, err
+	}
+	copy(k.names[:], hash)
+	k.namesTag = binary.BigEndian.Uint64(hash[names.KeyLen:])
 	return k, nil
 }

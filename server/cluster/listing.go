@@ -114,7 +114,7 @@ const defaultPage = 100
 
 // whole adds what this node's own standing lacks to what a listing does.
 func (n *lister) whole(ctx context.Context, holes *gateway.Incomplete) error {
-	err := n.standing(ctx)
+	err := n.standing(ctx, 0)
 	if hole, ok := err.(*gateway.Incomplete); ok {
 		holes.Unreachable = append(holes.Unreachable, hole.Unreachable...)
 	}
@@ -210,7 +210,7 @@ func (n *lister) addCounts(ctx context.Context, verb message.Verb, rows []gatewa
 	for i, count := range append(local.Groups, local.UIDs...) {
 		add(n.self.Node, i, count)
 	}
-	c, err := n.begin(ctx, &message.Request{Verb: message.VerbCounts, To: gateway.Targets{Groups: q.Groups, UIDs: q.UIDs}}, n.everybody(), nil)
+	c, err := n.begin(ctx, &message.Request{Verb: message.VerbCounts, To: gateway.Targets{Groups: q.Groups, UIDs: q.UIDs}}, n.holders(q.UIDs, q.Groups), nil)
 	if err != nil {
 		return lowest, err
 	}
@@ -233,7 +233,13 @@ func (n *lister) narrowed(ctx context.Context, verb message.Verb, q gateway.List
 	if err != nil {
 		return page, err
 	}
-	c, err := n.begin(ctx, &message.Request{Verb: verb, List: q}, n.everybody(), nil)
+	at := gateway.Targets{}
+	if q.UID != "" {
+		at.UIDs = []string{q.UID}
+	} else {
+		at.Groups = []string{q.Group}
+	}
+	c, err := n.begin(ctx, &message.Request{Verb: verb, List: q}, n.asking(&at, &homes{}), nil)
 	if err != nil {
 		return page, err
 	}

@@ -19,9 +19,42 @@ type memory struct {
 	next    uint32
 	clients map[string]*memoryClient
 	order   []*memoryClient // in the order in which they connected
+	watcher gateway.NameWatcher
+	uses    map[use]int // clients by name
 	// delivered is told of each message, closed of each client that is kicked.
 	delivered func(c *memoryClient, payload string)
 	closed    func(c *memoryClient, code uint16)
+}
+
+type use struct {
+	kind gateway.NameKind
+	name string
+}
+
+// use notes that a name has a client more or less.
+func (m *memory) use(kind gateway.NameKind, name string, more int) {
+	if name == "" {
+		return
+	}
+	u := use{kind, name}
+	m.uses[u] += more
+	switch {
+	case m.uses[u] == 1 && more > 0:
+		m.watcher.NameBorn(kind, name)
+	case m.uses[u] == 0:
+		delete(m.uses, u)
+		m.watcher.NameGone(kind, name)
+	}
+}
+
+// setUID gives a client another uid, "" for none.
+func (m *memory) setUID(c *memoryClient, uid string) (previous string) {
+	if previous = c.uid; previous != uid {
+		m.use(gateway.UIDName, uid, 1)
+		m.use(gateway.UIDName, previous, -1)
+	}
+	c.uid = uid
+	return previous
 }
 
 type memoryClient struct {
@@ -39,6 +72,10 @@ func (m *memory) connect() string {
 }
 
 func (m *memory) remove(c *memoryClient) {
+	m.use(gateway.UIDName, c.uid, -1)
+	for _, g := range c.groups {
+		m.use(gateway.GroupName, g, -1)
+	}
 	delete(m.clients, c.id)
 	m.order = slices.DeleteFunc(m.order, func(o *memoryClient) bool { return o == c })
 }
@@ -61,10 +98,11 @@ func (m *memory) Bind(_ context.Context, b gateway.Bind) (r gateway.BindResult, 
 	if c == nil {
 		return r, unknownClient(b.ClientID)
 	}
-	r.PreviousUID, c.uid = c.uid, b.UID
+	r.PreviousUID = m.setUID(c, b.UID)
 	for _, g := range b.Groups {
 		if !slices.Contains(c.groups, g) {
 			c.groups = append(c.groups, g)
+			m.use(gateway.GroupName, g, 1)
 		}
 	}
 	if b.KickOld {
@@ -86,13 +124,13 @@ func (m *memory) Unbind(_ context.Context, id string) (r gateway.BindResult, err
 	if c == nil {
 		return r, unknownClient(id)
 	}
-	r.PreviousUID, c.uid = c.uid, ""
+	r.PreviousUID = m.setUID(c, "")
 	return r, nil
 }
 
 func (m *memory) UnbindUIDs(_ context.Context, uids []string) (n int, err error) {
 	for _, c := range m.matching(gateway.Targets{UIDs: uids}, nil, nil) {
-		c.uid = ""
+		m.setUID(c, "")
 		n++
 	}
 	return n, nil
@@ -109,9 +147,11 @@ func (m *memory) change(q gateway.Membership, join bool) (r gateway.MembershipRe
 			switch i := slices.Index(c.groups, g); {
 			case i < 0 && join:
 				c.groups = append(c.groups, g)
+				m.use(gateway.GroupName, g, 1)
 				r.Changed++
 			case i >= 0 && !join:
 				c.groups = slices.Delete(c.groups, i, i+1)
+				m.use(gateway.GroupName, g, -1)
 				r.Changed++
 			}
 		}

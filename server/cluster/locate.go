@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"slices"
+
 	"castgate/server/cluster/internal/message"
+	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 )
 
@@ -98,25 +101,25 @@ func (n *caller) divide(clientIDs []string) (h homes) {
 	return h
 }
 
-// everybody are the other members, of whom each may have clients of any name.
+// everybody are the other members.
 func (n *caller) everybody() []message.Member {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.others()
 }
 
-// asking are the members that a verb has to ask: all others if it names uids, groups
-// or everybody, else those that its client ids name.
-func (n *caller) asking(names bool, h *homes) []message.Member {
+// asking are the members that a verb has to ask: all others if it is about everybody,
+// else those that may hold its uids and groups, and those that its client ids name.
+func (n *caller) asking(to *gateway.Targets, h *homes) []message.Member {
 	all := n.everybody()
-	if names {
+	if to.All {
 		return all
 	}
-	var some []message.Member
-	for _, m := range all {
-		if len(h.there[m]) > 0 {
-			some = append(some, m)
-		}
+	var holders []message.Member
+	if len(to.UIDs)+len(to.Groups) > 0 {
+		holders = n.holders(to.UIDs, to.Groups)
 	}
-	return some
+	return slices.DeleteFunc(all, func(m message.Member) bool {
+		return len(h.there[m]) == 0 && !slices.Contains(holders, m)
+	})
 }

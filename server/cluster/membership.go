@@ -47,11 +47,13 @@ func (n *caller) unknown(clientID string, home message.Member, at place) error {
 
 // standing is the answer of a verb that only this node's clients had to do with:
 // complete if this node holds the leases of all.
-func (n *caller) standing(ctx context.Context) error {
+// need is a position of this node's names that the others must have heard of.
+func (n *caller) standing(ctx context.Context, need uint64) error {
 	c, err := n.begin(ctx, &message.Request{}, nil, nil)
 	if err != nil {
 		return err
 	}
+	c.need = need
 	c.finish(ctx)
 	return c.incomplete()
 }
@@ -64,21 +66,26 @@ func (n *Node) Bind(ctx context.Context, b gateway.Bind) (gateway.BindResult, er
 	if at != here {
 		return gateway.BindResult{PreviousUID: name(&r), Kicked: number(&r, 0)}, err
 	}
+	need, release, err := n.hold(ctx, []string{b.UID}, b.Groups)
+	if err != nil {
+		return gateway.BindResult{}, err
+	}
+	defer release()
 	if b.KickOld {
-		return n.owned.bind(ctx, b)
+		return n.owned.bind(ctx, b, need)
 	}
 	result, err := n.local.Bind(ctx, b)
 	if err != nil {
 		return result, err
 	}
-	return result, n.standing(ctx)
+	return result, n.standing(ctx, need)
 }
 
 // executeBind carries out another node's bind.
-func (n *service) executeBind(ctx context.Context, q *message.Request) (r message.Reply, err error) {
+func (n *service) executeBind(ctx context.Context, q *message.Request, need uint64) (r message.Reply, err error) {
 	var b gateway.BindResult
 	if q.KickOld {
-		b, err = n.owned.bind(ctx, q.Bind())
+		b, err = n.owned.bind(ctx, q.Bind(), need)
 	} else {
 		b, err = n.local.Bind(ctx, q.Bind())
 	}
@@ -106,7 +113,7 @@ func (n *Node) Unbind(ctx context.Context, clientID string) (gateway.BindResult,
 	if err != nil {
 		return result, err
 	}
-	return result, n.standing(ctx)
+	return result, n.standing(ctx, 0)
 }
 
 // UnbindUIDs implements gateway.Gateway.
@@ -127,7 +134,7 @@ func (n *Node) total(ctx context.Context, q *message.Request, local func() (int,
 	if err != nil {
 		return sum, err
 	}
-	c, err := n.begin(ctx, q, n.everybody(), nil)
+	c, err := n.begin(ctx, q, n.holders(q.To.UIDs, q.To.Groups), nil)
 	if err != nil {
 		return sum, err
 	}
@@ -145,19 +152,34 @@ func (n *Node) Leave(ctx context.Context, m gateway.Membership) (gateway.Members
 	return n.changeMembership(ctx, message.VerbLeave, m, n.local.Leave)
 }
 
+// holdsUID tells whether clients of this node may have one of the uids.
+func (n *caller) holdsUID(uids []string) bool {
+	return n.names != nil && len(uids) > 0 && n.names.own.Holds(hashes(n.names.hasher, uids, nil))
+}
+
 func (n *Node) changeMembership(ctx context.Context, verb message.Verb, m gateway.Membership, local func(context.Context, gateway.Membership) (gateway.MembershipResult, error)) (gateway.MembershipResult, error) {
 	ids := n.divide(m.ClientIDs)
 	mine := m
 	mine.ClientIDs = ids.here
+	var announced []string
+	if verb == message.VerbJoin && (len(ids.here) > 0 || n.holdsUID(m.UIDs)) {
+		announced = m.Groups
+	}
+	need, release, err := n.hold(ctx, nil, announced)
+	if err != nil {
+		return gateway.MembershipResult{}, err
+	}
 	result, err := local(ctx, mine)
+	release()
 	if err != nil {
 		return result, err
 	}
 	q := &message.Request{Verb: verb, To: gateway.Targets{UIDs: m.UIDs, Groups: m.Groups}}
-	c, err := n.begin(ctx, q, n.asking(len(m.UIDs) > 0, &ids), adaptPush(q, &ids, &homes{}))
+	c, err := n.begin(ctx, q, n.asking(&gateway.Targets{UIDs: m.UIDs}, &ids), adaptPush(q, &ids, &homes{}))
 	if err != nil {
 		return result, err
 	}
+	c.need = need
 	c.finish(ctx, ids.away...)
 	result.Changed += c.sum(0)
 	unknown := map[string]bool{}

@@ -29,6 +29,10 @@ var (
 	descIncomplete = desc("answers_incomplete_total", "Answers that lacked nodes.")
 	descMissing    = desc("answers_missing_total", "Incomplete answers, by the node that was missing.", "node")
 	descCalls      = desc("calls", "Calls that wait for other nodes.")
+	descSpared     = desc("questions_spared_total", "Questions that were not asked, as the node holds none of the names.")
+	descNames      = desc("names", "Names that nodes hold, as far as they are known here, by node.", "node")
+	descResyncs    = desc("names_resyncs_total", "Times that names of another node were missing and asked for.")
+	descHolds      = desc("changes_waiting", "Binds and joins that wait until other nodes have heard of the names.")
 	descExclusive  = desc("exclusive_uids", "Uids that a client of this node has exclusively.")
 	descLost       = desc("link_lost_total", "Messages lost at the link to the other nodes: full, it had no room to send; unsent, NATS was away; dropped, they came and had no room.", "reason")
 )
@@ -81,7 +85,18 @@ func (n collector) Collect(out chan<- prometheus.Metric) {
 	count(descViews, n.count.views.Load())
 	count(descIncomplete, n.count.incomplete.Load())
 	n.collectMaps(count)
+	count(descSpared, n.count.spared.Load())
+	count(descResyncs, n.count.resyncs.Load())
 	n.mu.Lock()
+	if n.names != nil {
+		gauge(descNames, float64(n.names.own.Len()), strconv.Itoa(int(n.self.Node)))
+	}
+	for m, p := range n.peers {
+		if n.member(m) {
+			gauge(descNames, float64(p.names.Len()), strconv.Itoa(int(m.Node)))
+		}
+	}
+	gauge(descHolds, float64(len(n.holds.list)))
 	calls, joined := len(n.calls), n.met
 	n.mu.Unlock()
 	n.owned.mu.Lock()

@@ -94,6 +94,24 @@ func (n *Node) Start(address string) {
 			}
 		}
 	})
+	if n.names != nil {
+		n.ticks.Go(n.tellAll)
+	}
+}
+
+// tellAll tells the others of names as they change, until Close.
+func (n *Node) tellAll() {
+	for {
+		select {
+		case <-n.names.woken:
+		case <-n.ended:
+			return
+		}
+		n.mu.Lock()
+		n.tellNames()
+		n.mu.Unlock()
+		time.Sleep(tellEvery)
+	}
 }
 
 // Tick does what is due. Start calls it; tests in virtual time call it themselves.
@@ -110,6 +128,9 @@ func (n *Node) Tick() {
 		n.beat(now)
 	}
 	n.considerView(now)
+	n.tellNames()
+	n.lookAtNames(now)
+	n.holds.look(n.filter, now)
 	n.lookAtCalls(now)
 	n.owned.sweep(now)
 }
@@ -156,6 +177,7 @@ func (n *Node) Close() {
 	for _, c := range n.calls {
 		n.abandon(c)
 	}
+	n.holds.look(n.filter, n.clock())
 	n.mu.Unlock()
 	if first {
 		close(n.ended)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"castgate/server/cluster/internal/message"
+	"castgate/server/cluster/internal/names"
 )
 
 // peer is what this node knows of another process. Guarded by Node.mu.
@@ -25,6 +26,11 @@ type peer struct {
 	lag     int64 // shortest time from a heartbeat to its echo, less what it was held
 
 	requests window // of its requests
+
+	names     names.Copy
+	namesKey  int    // of Config.Keys, under which they are hashed; -1: none of them
+	heardUpTo uint64 // position of this node's names that it has heard of
+	askedAt   int64  // when it was asked for missing names
 }
 
 // drift is by how much clocks may run apart, as a fraction: what the kernel corrects

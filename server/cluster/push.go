@@ -31,7 +31,7 @@ func (n *Node) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, er
 	began := false
 	begin := func(int) {
 		began = true
-		c, failed = n.begin(ctx, q, n.asking(named, &to), adaptPush(q, &to, &exclude))
+		c, failed = n.begin(ctx, q, n.asking(&p.To, &to), adaptPush(q, &to, &exclude))
 	}
 	mine := p
 	mine.To.ClientIDs, mine.ExcludeClientIDs = to.here, exclude.here
@@ -104,14 +104,13 @@ func (n *Node) Kick(ctx context.Context, k gateway.Kick) (int, error) {
 	to, exclude := n.divide(k.To.ClientIDs), n.divide(k.ExcludeClientIDs)
 	q := &message.Request{Verb: message.VerbKick, To: k.To, ExcludeUIDs: k.ExcludeUIDs, Code: k.Code, Reason: k.Reason, Text: k.Text}
 	q.To.ClientIDs = nil
-	named := k.To.All || len(k.To.UIDs)+len(k.To.Groups) > 0
 	mine := k
 	mine.To.ClientIDs, mine.ExcludeClientIDs = to.here, exclude.here
 	kicked, err := n.local.Kick(ctx, mine)
 	if err != nil {
 		return kicked, err
 	}
-	c, err := n.begin(ctx, q, n.asking(named, &to), adaptPush(q, &to, &exclude))
+	c, err := n.begin(ctx, q, n.asking(&k.To, &to), adaptPush(q, &to, &exclude))
 	if err != nil {
 		return kicked, err
 	}

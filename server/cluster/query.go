@@ -16,7 +16,7 @@ func (n *Node) Online(ctx context.Context, q gateway.Online) (gateway.OnlineResu
 		return local, err
 	}
 	r := &message.Request{Verb: message.VerbOnline, To: gateway.Targets{UIDs: q.UIDs}}
-	c, err := n.begin(ctx, r, n.asking(len(q.UIDs) > 0, &ids), adaptPush(r, &ids, &homes{}))
+	c, err := n.begin(ctx, r, n.asking(&r.To, &ids), adaptPush(r, &ids, &homes{}))
 	if err != nil {
 		return local, err
 	}
@@ -47,7 +47,7 @@ func (n *Node) Counts(ctx context.Context, q gateway.Counts) (gateway.CountsResu
 	if err != nil {
 		return sum, err
 	}
-	c, err := n.begin(ctx, &message.Request{Verb: message.VerbCounts, To: gateway.Targets{Groups: q.Groups, UIDs: q.UIDs}}, n.everybody(), nil)
+	c, err := n.begin(ctx, &message.Request{Verb: message.VerbCounts, To: gateway.Targets{Groups: q.Groups, UIDs: q.UIDs}}, n.holders(q.UIDs, q.Groups), nil)
 	if err != nil {
 		return sum, err
 	}

@@ -46,7 +46,7 @@ func (n *Node) onOtherVersion(e message.Envelope) {
 		if len(n.peers) >= 2*message.MaxMembers {
 			return
 		}
-		p = &peer{member: e.From}
+		p = &peer{member: e.From, namesKey: -1}
 		n.peers[e.From] = p
 	}
 	p.version, p.heardAt = e.Version, n.clock()
@@ -81,7 +81,7 @@ func (n *Node) take(e message.Envelope, body []byte) error {
 		}
 		n.onReply(e.From, &r, now)
 	default:
-		return message.ErrBody
+		return n.takeNames(e, body, now)
 	}
 	return nil
 }

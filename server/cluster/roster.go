@@ -23,7 +23,10 @@ type roster struct {
 
 	// What others are told, with mu held: of a change that may end calls, of a member
 	// that is new, and of a process that is not remembered any more. watch is for
-	// tests; it is told of each view and may be nil.
+	// tests; it is told of each view and may be nil. beating adds to a heartbeat, beaten
+	// is told of one that was heard.
+	beating   func(h *message.Heartbeat)
+	beaten    func(p *peer, now int64)
 	changed   func(now int64)
 	came      func(m message.Member)
 	forgotten func(m message.Member)

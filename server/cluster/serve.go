@@ -25,8 +25,9 @@ type service struct {
 func (n *service) onRequest(from message.Member, q *message.Request, size int, now int64) {
 	p := n.peers[from]
 	switch {
-	case p == nil || !p.known || n.gone || n.view.Chain == 0 || q.Chain != n.view.Chain || q.Epoch < n.joinedAt,
-		len(q.Asked) > 0 && !slices.Contains(q.Asked, n.self):
+	case len(q.Asked) > 0 && !slices.Contains(q.Asked, n.self):
+		return // it is for others
+	case p == nil || !p.known || n.gone || n.view.Chain == 0 || q.Chain != n.view.Chain || q.Epoch < n.joinedAt:
 		n.count.refuse("stranger")
 		return // the sender has asked another view's members
 	case p.latest(now) > q.GiveUp && !n.faults.ignoreDeadline:
@@ -37,15 +38,43 @@ func (n *service) onRequest(from message.Member, q *message.Request, size int, n
 		return
 	}
 	n.heard(q.HLC)
-	job := func() { n.carryOut(from, q) }
-	if !n.lanes.run(from, q.Slow(), size, job) {
-		n.count.refuse("busy")
-		n.answer(from, &message.Reply{Seq: q.Seq, Code: string(gateway.CodeBusy), Detail: "the node of the client has no room for another request; try again"})
+	list := n.about(q)
+	if len(list) == 0 {
+		n.start(from, q, size, func() { n.carryOut(from, q, 0) })
+		return
+	}
+	err := n.announce(list, now+n.patience(), func(need uint64) {
+		started := n.start(from, q, size, func() {
+			n.carryOut(from, q, need)
+			n.release(list)
+		})
+		if !started {
+			n.release(list)
+		}
+	})
+	if err != nil {
+		n.refuse(from, q)
 	}
 }
 
-// carryOut carries out a request, unless it has waited too long, and answers it.
-func (n *service) carryOut(from message.Member, q *message.Request) {
+// start has a job done for another node. The caller holds mu.
+func (n *service) start(from message.Member, q *message.Request, size int, job func()) bool {
+	ok := n.lanes.run(from, q.Slow(), size, job)
+	if !ok {
+		n.refuse(from, q)
+	}
+	return ok
+}
+
+// refuse answers that there is no room for a request. The caller holds mu.
+func (n *service) refuse(from message.Member, q *message.Request) {
+	n.count.refuse("busy")
+	n.answer(from, &message.Reply{Seq: q.Seq, Code: string(gateway.CodeBusy), Detail: "the node of the client has no room for another request; try again"})
+}
+
+// carryOut carries out a request, unless it has waited too long, and answers it. need
+// is a position of this node's names that the others must have heard of.
+func (n *service) carryOut(from message.Member, q *message.Request, need uint64) {
 	n.mu.Lock()
 	now := n.clock()
 	p := n.peers[from]
@@ -66,7 +95,7 @@ func (n *service) carryOut(from message.Member, q *message.Request) {
 	}
 	ctx, cancel := n.timeout(left)
 	defer cancel()
-	r, err := n.execute(ctx, from, q)
+	r, err := n.execute(ctx, from, q, need)
 	if err != nil {
 		r = message.Reply{Code: string(gateway.CodeBusy), Detail: err.Error()}
 		var failure *gateway.Error
@@ -80,7 +109,10 @@ func (n *service) carryOut(from message.Member, q *message.Request) {
 		r.Missing = append(r.Missing, n.self.Node)
 	}
 	r.Seq = q.Seq
-	n.reply(from, &r)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r.Missing = append(r.Missing, n.deaf(need)...)
+	n.answer(from, &r)
 }
 
 // reply answers from outside of mu, answer from within.
@@ -101,12 +133,12 @@ func (n *service) answer(to message.Member, r *message.Reply) {
 }
 
 // execute carries out a request for this node's clients.
-func (n *service) execute(ctx context.Context, from message.Member, q *message.Request) (r message.Reply, err error) {
+func (n *service) execute(ctx context.Context, from message.Member, q *message.Request, need uint64) (r message.Reply, err error) {
 	switch q.Verb {
 	case message.VerbPush:
 		return n.executePush(ctx, from, q)
 	case message.VerbBind:
-		return n.executeBind(ctx, q)
+		return n.executeBind(ctx, q, need)
 	case message.VerbUnbind:
 		var b gateway.BindResult
 		b, err = n.local.Unbind(ctx, q.ClientID)

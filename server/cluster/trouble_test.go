@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -156,33 +157,44 @@ func TestGoodbye(t *testing.T) {
 	})
 }
 
-// While a member is stopped, callers wait for it once, not each: answers come at once
-// as long as the leases hold, and again once it is out.
+// While a member is stopped, binds that bring new names wait until its lease is over,
+// once and not each; those that bring none do not wait.
 func TestBindsWhilePeerIsStopped(t *testing.T) {
-	w, ids := ready(t, 1, 3, 1)
+	w, ids := ready(t, 1, 3, 2)
+	entry := w.procs[0]
+	bind := func(ctx context.Context, id, uid string) {
+		if _, err := entry.node.Bind(ctx, gateway.Bind{ClientID: id, UID: uid}); err != nil && !lacksNodes(err, 3) {
+			t.Error(err)
+		}
+	}
+	w.do(entry, func(ctx context.Context) { bind(ctx, ids[0][1], "known") })
 	w.procs[2].host.Pause()
 	began, binds := w.sim.Now(), 0
-	for w.sim.Now()-began < int64(2*w.lease) {
-		at := w.sim.Now()
-		w.do(w.procs[0], func(ctx context.Context) {
-			_, err := w.procs[0].node.Bind(ctx, gateway.Bind{ClientID: ids[0][0], UID: "u"})
-			if err != nil && !lacksNodes(err, 3) {
-				t.Error(err)
-			}
+	over := began + int64(w.lease+w.lease/16) + int64(20*time.Millisecond)
+	for i := range 600 {
+		w.sim.After(time.Duration(i)*10*time.Millisecond, func() {
+			w.sim.Go(entry.host, func() {
+				at := w.sim.Now()
+				bind(context.Background(), ids[i%2][0], fmt.Sprint("u", i))
+				if late := w.sim.Now() - max(at, over); late > int64(20*time.Millisecond) {
+					t.Errorf("a bind at %v took until %v", time.Duration(at-began), time.Duration(w.sim.Now()-began))
+				}
+				at, binds = w.sim.Now(), binds+1
+				bind(context.Background(), ids[0][1], "known")
+				if took := time.Duration(w.sim.Now() - at); took > 0 && at < over {
+					t.Errorf("a bind without a new name took %v", took)
+				}
+			})
 		})
-		if took := time.Duration(w.sim.Now() - at); took > 20*time.Millisecond {
-			t.Errorf("a bind took %v at %v", took, time.Duration(at-began))
-		}
-		binds++
-		w.sim.Run(time.Duration(w.sim.Now()) + 10*time.Millisecond)
 	}
-	if binds < 100 {
-		t.Errorf("%d binds", binds)
+	w.sim.Run(time.Duration(began) + 3*w.lease)
+	if binds != 600 {
+		t.Errorf("%d binds have ended", binds)
 	}
 	// The one that was stopped for longer than its lease wakes, and does not believe.
 	w.procs[2].host.Resume()
 	w.do(w.procs[2], func(ctx context.Context) {
-		if err := w.procs[2].node.standing(ctx); err == nil {
+		if err := w.procs[2].node.standing(ctx, 0); err == nil {
 			t.Error("a node that was voted out answers completely")
 		}
 	})

@@ -40,6 +40,12 @@ func TestPushReachesAllNodes(t *testing.T) {
 func TestKilledNodeIsOut(t *testing.T) {
 	w := newWorld(t, 2, 3)
 	w.settle(10 * time.Second)
+	id := w.procs[2].local.connect()
+	w.do(w.procs[0], func(ctx context.Context) {
+		if _, err := w.procs[0].node.Bind(ctx, gateway.Bind{ClientID: id, UID: "u"}); err != nil {
+			t.Fatal(err)
+		}
+	})
 	w.crash(2)
 	began := w.sim.Now()
 	incomplete, done := 0, false

@@ -9,22 +9,24 @@ import (
 	"time"
 
 	"castgate/server/cluster/internal/message"
+	"castgate/server/cluster/internal/names"
 	"castgate/server/cluster/internal/simnet"
 	"castgate/server/internal/clientid"
 )
 
 // world is a cluster in virtual time.
 type world struct {
-	t       testing.TB
-	sim     *simnet.Simulation
-	net     *simnet.Network
-	keys    Keys
-	procs   []*proc // that run, by place
-	starts  uint64
-	faults  faults
-	lease   time.Duration
-	started []*proc // all there ever were
-	history history
+	t          testing.TB
+	sim        *simnet.Simulation
+	net        *simnet.Network
+	keys       Keys
+	procs      []*proc // that run, by place
+	starts     uint64
+	faults     faults
+	nameFaults names.Faults
+	lease      time.Duration
+	started    []*proc // all there ever were
+	history    history
 }
 
 // proc is one process: a node, its clients and its clocks.
@@ -40,12 +42,17 @@ type proc struct {
 }
 
 func newWorld(t testing.TB, seed uint64, nodes int) *world {
+	return newFaultyWorld(t, seed, nodes, names.Faults{})
+}
+
+// newFaultyWorld is newWorld with mistakes in what nodes tell of their names.
+func newFaultyWorld(t testing.TB, seed uint64, nodes int, f names.Faults) *world {
 	t.Helper()
 	keys, err := DeriveKeys("a secret of 16 bytes and more", "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, sim: simnet.New(seed), keys: keys, lease: DefaultLease}
+	w := &world{t: t, sim: simnet.New(seed), keys: keys, lease: DefaultLease, nameFaults: f}
 	w.net = simnet.NewNetwork(w.sim)
 	w.history.installs = map[uint64][]install{}
 	t.Cleanup(w.sim.End)
@@ -75,11 +82,26 @@ func (w *world) startAt(place int, keys []Keys) *proc {
 	}
 	p := &proc{world: w, number: number, host: w.net.Host(number),
 		offset: w.sim.Rand.Int64N(int64(time.Hour)), ppm: w.sim.Rand.Int64N(400) - 200}
-	p.local = &memory{ids: ids, clients: map[string]*memoryClient{}}
+	watched := newNames(keys[0], w.nameFaults)
+	told := false
+	watched.wake = func() {
+		if !told {
+			told = true
+			w.sim.After(tellEvery, func() {
+				told = false
+				if !p.dead && p.host.Running() {
+					p.node.mu.Lock()
+					p.node.tellNames()
+					p.node.mu.Unlock()
+				}
+			})
+		}
+	}
+	p.local = &memory{ids: ids, clients: map[string]*memoryClient{}, watcher: watched, uses: map[use]int{}}
 	p.local.delivered = func(c *memoryClient, payload string) { w.history.deliver(w.sim.Now(), c.id, payload) }
 	p.local.closed = func(c *memoryClient, code uint16) { w.history.close(w.sim.Now(), c.id, code) }
 	config := Config{
-		Node: number, Instance: instance, Keys: keys, Lease: w.lease, Local: p.local, Transport: p.host,
+		Node: number, Instance: instance, Keys: keys, Lease: w.lease, Local: p.local, Names: watched, Transport: p.host,
 		Clock: p.clock, Release: "test",
 	}
 	if os.Getenv("CASTGATE_SIM_LOG") != "" {

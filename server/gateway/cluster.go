@@ -40,3 +40,21 @@ type NodeInfo struct {
 	// Clock is by how much its wall clock is ahead of this node's, Lag included.
 	Clock time.Duration
 }
+
+// NameKind is what a name is.
+type NameKind uint8
+
+// The kinds of names.
+const (
+	UIDName NameKind = iota + 1
+	GroupName
+)
+
+// NameWatcher is told which uids and groups are in use: NameBorn when a name gets its
+// first client, NameGone when it has lost its last. For one name they are called one
+// after the other, from any goroutine, and with locks held: they must be quick, and
+// must not call back. name is theirs only until they return.
+type NameWatcher interface {
+	NameBorn(kind NameKind, name string)
+	NameGone(kind NameKind, name string)
+}

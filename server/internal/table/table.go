@@ -24,6 +24,7 @@ type Table struct {
 
 	seed   maphash.Seed
 	layout layout
+	watch  func(name string, born bool)
 }
 
 // New returns a Table for handles of loops 0 to loops-1. It panics if loops is not
@@ -31,6 +32,11 @@ type Table struct {
 func New(loops int) *Table {
 	return &Table{seed: maphash.MakeSeed(), layout: makeLayout(loops)}
 }
+
+// Watch has watch called for each name that is born or gone, with its shard locked, so
+// in that order for each name. It must be quick and not call back. Watch is called
+// before the table is used.
+func (t *Table) Watch(watch func(name string, born bool)) { t.watch = watch }
 
 func (t *Table) shard(hash uint64) *shard { return &t.shards[hash>>(64-shardBits)] }
 
@@ -62,6 +68,9 @@ func (t *Table) add(name string, h Handle, others bool) (e *Entry, added bool, b
 		e = &Entry{name: strings.Clone(name), hash: hash, born: t.births.Add(1)}
 		s.insert(e)
 		t.names.Add(1)
+		if t.watch != nil {
+			t.watch(e.name, true)
+		}
 	} else if others {
 		before = e.snapshot(t.layout)
 	}
@@ -85,6 +94,9 @@ func (t *Table) Remove(e *Entry, h Handle) (removed bool) {
 	if e.len() == 0 {
 		s.delete(e)
 		t.names.Add(-1)
+		if t.watch != nil {
+			t.watch(e.name, false)
+		}
 	}
 	return true
 }

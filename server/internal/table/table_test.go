@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -231,5 +232,25 @@ func TestReadsDoNotAllocate(t *testing.T) {
 				t.Errorf("%s with %d members: %v allocations", what, size, a)
 			}
 		}
+	}
+}
+
+// Whoever watches a table is told of each name's birth and end, and of nothing else.
+func TestWatch(t *testing.T) {
+	table := New(1)
+	var told []string
+	table.Watch(func(name string, born bool) { told = append(told, fmt.Sprint(name, born)) })
+	one, two := MakeHandle(0, 1, 1), MakeHandle(0, 2, 1)
+	e, _ := table.Add("a", one)
+	table.Add("a", two)
+	table.Add("a", two)
+	table.AddAndOthers("b", one)
+	table.Renew(e, one)
+	table.Remove(e, one)
+	table.Remove(e, one)
+	table.Remove(e, two)
+	table.Add("a", one)
+	if want := []string{"atrue", "btrue", "afalse", "atrue"}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
 	}
 }

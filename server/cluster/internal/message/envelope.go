@@ -26,12 +26,17 @@ const (
 	KindAccepted
 	KindRequest
 	KindReply
+	KindNames
+	KindNamesHeard
+	KindNamesWanted
+	KindNamesPart
 	kindEnd
 )
 
 var kindNames = [kindEnd]string{
 	KindHeartbeat: "heartbeat", KindPrepare: "prepare", KindPromise: "promise",
 	KindAccept: "accept", KindAccepted: "accepted", KindRequest: "request", KindReply: "reply",
+	KindNames: "names", KindNamesHeard: "names_heard", KindNamesWanted: "names_wanted", KindNamesPart: "names_part",
 }
 
 // String is the name of a kind, as metrics use it.
@@ -44,7 +49,7 @@ func (k Kind) String() string {
 
 // Kinds are all kinds of this version.
 func Kinds() []Kind {
-	return []Kind{KindHeartbeat, KindPrepare, KindPromise, KindAccept, KindAccepted, KindRequest, KindReply}
+	return []Kind{KindHeartbeat, KindPrepare, KindPromise, KindAccept, KindAccepted, KindRequest, KindReply, KindNames, KindNamesHeard, KindNamesWanted, KindNamesPart}
 }
 
 // Member is one process of a cluster. Another start of a node is another member.

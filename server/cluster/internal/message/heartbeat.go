@@ -27,6 +27,8 @@ type Echo struct {
 	// Granted says that the member will not be voted out before its lease, counted from
 	// Stamp, has run out.
 	Granted bool
+	// Names is up to where the sender has heard of its names.
+	Names uint64
 }
 
 // Heartbeat is what a member tells all others, in regular intervals and when its
@@ -49,7 +51,10 @@ type Heartbeat struct {
 	// address in GatewayWorker's client ids, "" for none. Host identifies a process on
 	// its machine.
 	Release, Address, Peer, Host string
-	Echoes                       []Echo
+	// Names is the position of the names that the sender has told of, 0 if it does not
+	// tell; NamesKey says under which key they are hashed.
+	Names, NamesKey uint64
+	Echoes          []Echo
 }
 
 // Append appends the body.
@@ -67,12 +72,15 @@ func (h *Heartbeat) Append(dst []byte) []byte {
 	for _, s := range []string{h.Release, h.Address, h.Peer, h.Host} {
 		w.String(s[:min(len(s), maxText)])
 	}
+	w.Uint(h.Names)
+	w.Uint(h.NamesKey)
 	w.Uint(uint64(len(h.Echoes)))
 	for _, e := range h.Echoes {
 		w.Member(e.Of)
 		w.Int(e.Stamp)
 		w.Int(e.Held)
 		w.Bool(e.Granted)
+		w.Uint(e.Names)
 	}
 	return w.B
 }
@@ -107,13 +115,14 @@ func DecodeHeartbeat(body []byte) (h Heartbeat, err error) {
 			r.fail()
 		}
 	}
-	n := r.list(5)
+	h.Names, h.NamesKey = r.Uint(), r.Uint()
+	n := r.list(6)
 	if n > 4*MaxMembers {
 		r.fail()
 		n = 0
 	}
 	for range n {
-		h.Echoes = append(h.Echoes, Echo{Of: r.Member(), Stamp: r.Int(), Held: r.Int(), Granted: r.Bool()})
+		h.Echoes = append(h.Echoes, Echo{Of: r.Member(), Stamp: r.Int(), Held: r.Int(), Granted: r.Bool(), Names: r.Uint()})
 	}
 	return h, r.Done()
 }

@@ -19,7 +19,7 @@ func someHeartbeat() Heartbeat {
 	return Heartbeat{
 		Stamp: 12, Wall: -3, HLC: 1 << 60, View: View{Chain: 7, Epoch: 3, Members: []Member{one, two}}, Seen: View{Chain: 9},
 		Draining: true, Clients: 1_000_000, Lease: int64(3 * time.Second), Release: "1.0", Address: "10.0.0.1:7273", Peer: "0a0000010b54", Host: "boot pid:[1] 2 3",
-		Echoes: []Echo{{Of: two, Stamp: 5, Held: 6, Granted: true}},
+		Names: 7, NamesKey: 8, Echoes: []Echo{{Of: two, Stamp: 5, Held: 6, Granted: true, Names: 9}},
 	}
 }
 
