@@ -21,7 +21,7 @@ func TestPushAllocations(t *testing.T) {
 		if most := pushAllocations[to]; once > most {
 			t.Errorf("to %s: %v allocations, more than %v", to, once, most)
 		}
-		if chunks := 2 * float64(len(many.loops)) * (10_000/2/nodeChunkLen + 1); more > once+chunks {
+		if chunks := 2 * float64(len(many.sink.loops)) * (10_000/2/nodeChunkLen + 1); more > once+chunks {
 			t.Errorf("to %s: %v allocations for 100 receivers, %v for 10,000", to, once, more)
 		}
 	}

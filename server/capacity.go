@@ -18,6 +18,6 @@ func (s *Server) SetCapacity(n Capacity) error {
 		n.SetPings(c.PingInterval, c.PingTimeout)
 	}
 	s.admission.SetMaxMessage(n.MaxMessage)
-	s.setLimits(n)
+	s.loops.setLimits(n)
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,9 @@ import (
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/admission"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // More clients may come at once, and fewer; those who are there stay.
@@ -100,7 +101,7 @@ func TestSetMaxMessage(t *testing.T) {
 	const small, large = 2000, 200_000
 	s := startServer(t, func(c *Config) {
 		c.OnMessage, c.MaxMessage, c.ByteRate = OnMessageEcho, small, 1<<20
-		c.ByteBurst = small + readLen
+		c.ByteBurst = small + admission.MaxRead
 	})
 	limits := s.config.Capacity
 	set := func(n int, sign string) {
@@ -145,9 +146,7 @@ func TestSetPushQueue(t *testing.T) {
 		_, err := s.Push(context.Background(), gateway.Push{To: gateway.Targets{All: true}, Payload: make([]byte, 4000)})
 		return err
 	}
-	release, held := make(chan struct{}), make(chan struct{})
-	s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
-	<-held
+	release := s.hold()
 	limits := s.config.Capacity
 	set := func(n int) {
 		t.Helper()
@@ -156,27 +155,33 @@ func TestSetPushQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i, want := range []error{nil, nil, errBusy} {
+	busy := &gateway.Error{Code: gateway.CodeBusy}
+	for i, want := range []error{nil, nil, busy} {
 		if err := push(); !errors.Is(err, want) {
 			t.Errorf("push %d: %v, want %v", i, err, want)
 		}
 	}
 	set(14_000)
-	for i, want := range []error{nil, errBusy} {
+	for i, want := range []error{nil, busy} {
 		if err := push(); !errors.Is(err, want) {
 			t.Errorf("push %d with more room: %v, want %v", i, err, want)
 		}
 	}
 	set(5_000)
-	if err := push(); !errors.Is(err, errBusy) {
+	if err := push(); !errors.Is(err, busy) {
 		t.Errorf("with less room than is taken: %v", err)
 	}
-	close(release)
+	release()
 	eventually(t, "the three pushes", func() bool { return len(c.log()) == 3 })
+	s.settle()
+	release = s.hold()
+	defer release()
 	if err := push(); err != nil {
 		t.Errorf("with the room free again: %v", err)
 	}
-	eventually(t, "the room to be free", func() bool { return s.loops[0].mail.room.Load() == 5_000 })
+	if err := push(); !errors.Is(err, busy) {
+		t.Errorf("with more than the room free again: %v", err)
+	}
 }
 
 // Timeouts that change close nobody who is there: pings begin late, and their
@@ -192,7 +197,7 @@ func TestSetTimeouts(t *testing.T) {
 	}
 	silent := s.dialRaw() // answers no ping
 	clock.pass(s, 3)
-	limits.UnboundTimeout, limits.HandshakeTimeout = tickLen, tickLen
+	limits.UnboundTimeout, limits.HandshakeTimeout = kernel.Tick, kernel.Tick
 	set()
 	late := s.dial()
 	clock.pass(s, 2)
@@ -211,58 +216,13 @@ func TestSetTimeouts(t *testing.T) {
 		t.Errorf("a silent handshake: %q", b[:n])
 	}
 	limits.UnboundTimeout = 0
-	limits.PingInterval, limits.PingTimeout = tickLen, 8*tickLen
+	limits.PingInterval, limits.PingTimeout = kernel.Tick, 8*kernel.Tick
 	set()
-	// What is looked at next is not due before the horizon otherwise.
-	s.loops[0].mail.post(command{kind: cmdFunc, run: func(l *loop) {
-		for slot := range l.slots.extent() {
-			if c := l.conn(slot); c != nil && c.state == connOpen {
-				l.clock.openDeadline(slot, c, l.clock.now())
-			}
-		}
-	}})
-	eventually(t, "a ping", func() bool { return s.stats().Pings == 1 })
+	clock.eventually(s, "a ping, at the next deadline", func() bool { return s.stats().Pings == 1 })
 	clock.pass(s, 7)
 	if s.stats().Closes["ping_timeout"] != 0 {
 		t.Error("the ping had less than its time to be answered")
 	}
 	clock.eventually(s, "the silent one's end", func() bool { return s.stats().Closes["ping_timeout"] == 1 })
 	_ = silent.Close()
-}
-
-// Every limit has a row in the table: the bounds of each are held, and the values without
-// settings are within them.
-func TestTableOfLimits(t *testing.T) {
-	c := DefaultCapacity()
-	if err := c.Validate(); err != nil {
-		t.Errorf("the values without settings: %v", err)
-	}
-	if rows, fields := len(limits)+1, reflect.TypeFor[Capacity]().NumField(); rows != fields { // and slow-policy
-		t.Errorf("%d rows for %d limits", rows, fields)
-	}
-	for name, bad := range map[string][]func(*Capacity){
-		"max-conns":         {func(c *Capacity) { c.MaxConns = -1 }, func(c *Capacity) { c.MaxConns = maxSlots*maxLoops + 1 }},
-		"max-message":       {func(c *Capacity) { c.MaxMessage = 0 }, func(c *Capacity) { c.MaxMessage = maxMessageSize + 1 }},
-		"max-handshake":     {func(c *Capacity) { c.MaxHandshake = codec.MinHandshake - 1 }, func(c *Capacity) { c.MaxHandshake = codec.MaxHandshake + 1 }},
-		"send-queue":        {func(c *Capacity) { c.SendQueue = 0 }, func(c *Capacity) { c.SendQueue = maxQueueSize + 1 }},
-		"push-queue":        {func(c *Capacity) { c.PushQueue = 0 }, func(c *Capacity) { c.PushQueue = maxQueueSize + 1 }},
-		"handshake-timeout": {func(c *Capacity) { c.HandshakeTimeout = 0 }, func(c *Capacity) { c.HandshakeTimeout = maxTimeout + 1 }},
-		"unbound-timeout":   {func(c *Capacity) { c.UnboundTimeout = minTimeout - 1 }, func(c *Capacity) { c.UnboundTimeout = maxTimeout + 1 }},
-		"ping-interval":     {func(c *Capacity) { c.PingInterval = 1 }, func(c *Capacity) { c.PingInterval = -1 }},
-		"ping-timeout":      {func(c *Capacity) { c.PingTimeout = 0 }, func(c *Capacity) { c.PingTimeout = maxTimeout + 1 }},
-		"slow-policy":       {func(c *Capacity) { c.SlowPolicy = "" }},
-	} {
-		for _, change := range bad {
-			c := DefaultCapacity()
-			change(&c)
-			if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
-				t.Errorf("%s: %+v: %v", name, c, err)
-			}
-		}
-	}
-	off := DefaultCapacity()
-	off.PingInterval, off.UnboundTimeout, off.MaxConns = 0, 0, 0
-	if err := off.Validate(); err != nil {
-		t.Errorf("what may be off: %v", err)
-	}
 }

@@ -13,32 +13,31 @@ import (
 // A query of a client whose loop is held up ends with its context, as an error
 // and not as an answer that says nothing waits.
 func TestQueryDeadline(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.Loops = 1 })
-	c := s.dial()
-	release, held := make(chan struct{}), make(chan struct{})
-	s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { close(held); <-release }})
+	s := startVerbs(t, 1)
+	id := s.connect()
+	held, release := make(chan struct{}), make(chan struct{})
+	s.loops.Do(0, func() { close(held); <-release })
 	<-held
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	if info, err := s.Client(ctx, c.id); !errors.Is(err, &gateway.Error{Code: gateway.CodeDeadline}) {
+	if info, err := s.Client(ctx, id); !errors.Is(err, &gateway.Error{Code: gateway.CodeDeadline}) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := s.Client(canceled, c.id); !errors.Is(err, &gateway.Error{Code: gateway.CodeStopping}) {
+	if _, err := s.Client(canceled, id); !errors.Is(err, &gateway.Error{Code: gateway.CodeStopping}) {
 		t.Errorf("%v", err)
 	}
 	close(release)
-	if _, err := s.Client(context.Background(), c.id); err != nil {
+	if _, err := s.Client(context.Background(), id); err != nil {
 		t.Errorf("with the loop going on: %v", err)
 	}
 }
 
 // A listing narrowed to a large group looks at its context on the way.
 func TestListingDeadline(t *testing.T) {
-	s := startServer(t, nil)
-	c := s.dial()
-	s.bind(c, "ann", "red")
+	s := startVerbs(t, 2)
+	s.bind(s.connect(), "ann", "red")
 	ctx, cancel := context.WithTimeout(context.Background(), 0)
 	defer cancel()
 	want := &gateway.Error{Code: gateway.CodeDeadline}
@@ -52,7 +51,7 @@ func TestListingDeadline(t *testing.T) {
 		t.Errorf("groups: %v, %v", page, err)
 	}
 	looked := 0
-	for range until(ctx, s.registry.groups.Snapshot("red")) {
+	for range until(ctx, s.loops.registry.groups.Snapshot("red")) {
 		looked++
 	}
 	if looked != 0 {
@@ -78,8 +77,8 @@ func TestListingDeadline(t *testing.T) {
 // An answer that is cut off because its context has ended says so: it must not
 // look like all there is.
 func TestCutAnswersAreErrors(t *testing.T) {
-	s := startServer(t, nil)
-	s.bind(s.dial(), "ann", "red")
+	s := startVerbs(t, 2)
+	s.bind(s.connect(), "ann", "red")
 	ended, cancel := context.WithTimeout(context.Background(), 0)
 	defer cancel()
 	want := &gateway.Error{Code: gateway.CodeDeadline}
@@ -92,7 +91,7 @@ func TestCutAnswersAreErrors(t *testing.T) {
 		}
 	}
 	for range rowStride {
-		s.dial()
+		s.connect()
 	}
 	middle, stop := context.WithCancel(context.Background())
 	defer stop()

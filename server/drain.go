@@ -1,6 +1,7 @@
 package server
 
 import (
+	"castgate/server/kernel"
 	"time"
 )
 
@@ -11,7 +12,7 @@ const (
 	drainUnit = 1000
 	// stopTicks is how long a socket that is no client yet may take for its
 	// handshake once its loop drains. The answer is that the gateway stops.
-	stopTicks = uint32(time.Second / tickLen)
+	stopTicks = uint32(time.Second / kernel.Tick)
 )
 
 // drainer closes the clients of a loop at a bounded rate, once the gateway stops.
@@ -122,5 +123,5 @@ func drainPace(rate, clients, all int64) int {
 	if rate == 0 || clients == 0 {
 		return drainUnit << 20
 	}
-	return int(max(rate*drainUnit*clients/(all*ticksPerSecond), 1))
+	return int(max(rate*drainUnit*clients/(all*kernel.TicksPerSecond), 1))
 }

@@ -22,14 +22,14 @@ func traces(log *slog.Logger) bool { return log.Enabled(context.Background(), sl
 
 // logRefused writes the line of a socket that did not become a client. Any
 // goroutine.
-func (s *Loops) logRefused(peer netip.AddrPort, why string) {
-	s.log.Debug("connection refused", "addr", peer.String(), "reason", why)
+func logRefused(log *slog.Logger, peer netip.AddrPort, why string) {
+	log.Debug("connection refused", "addr", peer.String(), "reason", why)
 }
 
 // logRefusal is logRefused for a connection of the loop.
 func (l *loop) logRefusal(slot uint32, c *conn, why string) {
 	if traces(l.srv.log) {
-		l.srv.logRefused(l.srv.registry.address(l.handle(slot, c)), why)
+		logRefused(l.srv.log, l.srv.registry.address(l.handle(slot, c)), why)
 	}
 }
 
@@ -40,7 +40,7 @@ func (l *loop) logNoTLS(slot uint32, c *conn, why transport.Result, err error) {
 	}
 	peer := l.srv.registry.address(l.handle(slot, c))
 	if err == nil {
-		l.srv.logRefused(peer, "tls_"+why.String())
+		logRefused(l.srv.log, peer, "tls_"+why.String())
 		return
 	}
 	l.srv.log.Debug("connection refused", "addr", peer.String(), "reason", "tls_"+why.String(), "err", err.Error())
@@ -49,7 +49,7 @@ func (l *loop) logNoTLS(slot uint32, c *conn, why transport.Result, err error) {
 // logGone writes the line of a connection that has ended before it was decided on.
 func (l *loop) logGone(slot uint32, c *conn) {
 	if traces(l.srv.log) {
-		l.srv.logRefused(l.srv.registry.address(l.handle(slot, c)), handshakeLabel(handshakeGone))
+		logRefused(l.srv.log, l.srv.registry.address(l.handle(slot, c)), handshakeLabel(handshakeGone))
 	}
 }
 

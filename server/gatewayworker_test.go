@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-	"golang.org/x/sys/unix"
 
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
@@ -388,50 +387,5 @@ func TestSuspendInit(t *testing.T) {
 	}
 	if _, b, err := ws.Read(ctx); err != nil || string(b) != "first" {
 		t.Errorf("%q, %v", b, err)
-	}
-}
-
-// sendToClientBufferSize (docs/gatewayworker-protocol.md section 7.4): a
-// message is dropped if as much waits already, else it is queued whole; the
-// client stays, and is sent what comes after it has caught up.
-func TestSlowDropLikePHP(t *testing.T) {
-	k := newSink(t, 1, 16)
-	l := k.loops[0]
-	l.writer.slowDrop, l.writer.sendQueue = true, 1000
-	h := k.connect(t, 1)
-	id := k.ids.Of(h, 0)
-	write, full := k.sys.Write, func(int, []byte) (int, error) { return -1, unix.EAGAIN }
-	k.sys.Write = full
-	l.conn(h.Slot()).set(flagBlocked)
-	push := func(size, backlog int) {
-		t.Helper()
-		if _, err := k.Push(context.Background(), gateway.Push{To: gateway.Targets{ClientIDs: []string{id}}, Payload: make([]byte, size), Binary: true}); err != nil {
-			t.Fatal(err)
-		}
-		k.turns(t)
-		if c := l.receiver(h); c == nil || int(c.waiting) != backlog {
-			t.Fatalf("after %d bytes: %+v, want a backlog of %d", size, c, backlog)
-		}
-	}
-	room := func() { // the poller would tell, had the socket a real descriptor
-		k.sys.Write = write
-		l.conn(h.Slot()).clear(flagBlocked)
-		l.writer.flush(h.Slot(), l.conn(h.Slot()))
-	}
-	push(90_000, 90_000+10) // far above the limit, but nothing waits
-	push(1, 90_010)
-	room()
-	push(1, 0)
-	k.sys.Write = full
-	l.conn(h.Slot()).set(flagBlocked)
-	push(995, 999) // one byte below the limit
-	push(5000, 999+5004)
-	push(1, 999+5004)
-	if n := l.count.dropped[dropSlow].Load(); n != 2 {
-		t.Errorf("%d dropped, want 2", n)
-	}
-	room()
-	if w, c := l.count.written.Load(), l.receiver(h); w != 4 || c == nil || c.first != 0 {
-		t.Errorf("%d written", w)
 	}
 }

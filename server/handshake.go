@@ -141,7 +141,7 @@ func (e *entrance) letIn(slot uint32, c *conn, r request, id *token.Identity) {
 	}
 	e.loop.clock.nextDeadline(slot, c)
 	e.loop.messages.opened(slot, c, r.head)
-	if e.loop.writer.say(slot, c, e.loop.srv.appendInit(r.answer, e.loop.handle(slot, c), connection, c.form)) && len(r.rest) > 0 {
+	if e.loop.writer.say(slot, c, e.appendInit(r.answer, e.loop.handle(slot, c), connection, c.form)) && len(r.rest) > 0 {
 		e.loop.reader.readFrames(slot, c, r.rest)
 	}
 }
@@ -170,7 +170,7 @@ func (e *entrance) letInPlain(slot uint32, c *conn) {
 	connection := e.enlist(slot, c)
 	e.loop.clock.nextDeadline(slot, c)
 	e.loop.messages.opened(slot, c, nil)
-	if init := e.loop.srv.appendInit(e.loop.writer.scratch(), e.loop.handle(slot, c), connection, c.form); len(init) > 0 {
+	if init := e.appendInit(e.loop.writer.scratch(), e.loop.handle(slot, c), connection, c.form); len(init) > 0 {
 		e.loop.writer.say(slot, c, init)
 	}
 }

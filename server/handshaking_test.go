@@ -130,8 +130,8 @@ func TestTLSProcessors(t *testing.T) {
 
 func TestHandshakeDeadline(t *testing.T) {
 	sys := kernel.Linux
-	clock := stopClock(&sys)
-	s := startSecure(t, &sys, func(c *Config) { c.HandshakeTimeout = 2 * tickLen })
+	clock := stopClock(t, &sys)
+	s := startSecure(t, &sys, func(c *Config) { c.HandshakeTimeout = 2 * kernel.Tick })
 	silent, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func idleServer(t testing.TB, sys *kernel.Calls) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.Loops.discard()
+		s.loops.discard()
 		s.listeners[0].Discard()
 	})
 	return s
@@ -109,14 +109,35 @@ func (s *testServer) checkEmpty() {
 	if st.Matched != ended || st.Queued != 0 {
 		s.t.Errorf("matched %d, but written %d and dropped %v", st.Matched, st.Written, st.Dropped)
 	}
-	for _, l := range s.loops {
-		if l.writer.nodes.used != 0 {
-			s.t.Errorf("loop %d still holds %d waiting frames", l.idx, l.writer.nodes.used)
+	select {
+	case <-s.loops.whenEnded():
+		if err := s.loops.Leftover(); err != nil {
+			s.t.Error(err)
 		}
-		if room := l.mail.room.Load(); room != int64(s.config.PushQueue) && st.Pushes > 0 {
-			s.t.Logf("loop %d: mailbox room %d of %d", l.idx, room, s.config.PushQueue)
+	default:
+	}
+}
+
+// settle waits until the loops have done what they were at, and what they were asked for.
+func (s *testServer) settle() {
+	for i := range s.config.Loops {
+		done := make(chan struct{})
+		if !s.loops.Do(i, func() { close(done) }) {
+			continue
+		}
+		select {
+		case <-done:
+		case <-s.loops.whenEnded():
 		}
 	}
+}
+
+// hold has the only loop of a server wait, and returns what lets it go on.
+func (s *testServer) hold() (release func()) {
+	held, on := make(chan struct{}), make(chan struct{})
+	s.loops.Do(0, func() { close(held); <-on })
+	<-held
+	return sync.OnceFunc(func() { close(on) })
 }
 
 func eventually(t testing.TB, what string, is func() bool) {

@@ -3,6 +3,7 @@ package server
 import (
 	"castgate/server/frames"
 	"castgate/server/heartbeat"
+	"castgate/server/kernel"
 )
 
 // heartbeats is a loop's clock of GatewayWorker's heartbeat, and its walk over the clients
@@ -17,7 +18,7 @@ type heartbeats struct {
 
 func newHeartbeats(l *loop) heartbeats {
 	c := l.srv.config.Heartbeat
-	b := heartbeats{loop: l, clock: heartbeat.NewClock(c, tickLen)}
+	b := heartbeats{loop: l, clock: heartbeat.NewClock(c, kernel.Tick)}
 	if m := c.Message(); m != "" {
 		b.frame = l.srv.encoder.Message([]byte(m), false)
 	}

@@ -36,7 +36,7 @@ func (r *reader) unholdClient(slot uint32, c *conn) bool {
 // Resume has clients read again of which Events.Message has said TakenEnough,
 // by their connection ids. Any goroutine.
 func (s *Loops) Resume(connections []uint32) {
-	s.eachConnection(connections, resumeHeld)
+	eachConnection(s, connections, resumeHeld)
 }
 
 func resumeHeld(l *loop, slot uint32, c *conn) {
@@ -48,7 +48,7 @@ func resumeHeld(l *loop, slot uint32, c *conn) {
 // Abandon breaks the connections of clients that nobody is there to serve, by
 // their connection ids. Any goroutine.
 func (s *Loops) Abandon(connections []uint32) {
-	s.eachConnection(connections, func(l *loop, slot uint32, c *conn) {
+	eachConnection(s, connections, func(l *loop, slot uint32, c *conn) {
 		if c.state == connOpen {
 			l.exit.abort(slot, c, closeNoWorker)
 		}
@@ -57,7 +57,7 @@ func (s *Loops) Abandon(connections []uint32) {
 
 // eachConnection has the loops do something with the connections of some ids
 // that are still there.
-func (s *Loops) eachConnection(connections []uint32, do func(l *loop, slot uint32, c *conn)) {
+func eachConnection(s *Loops, connections []uint32, do func(l *loop, slot uint32, c *conn)) {
 	if s.ids.Peers == nil || len(connections) == 0 {
 		return
 	}

@@ -17,6 +17,7 @@ import (
 
 	"castgate/server/admission"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 	"castgate/server/token"
 )
 
@@ -106,7 +107,7 @@ func TestToken(t *testing.T) {
 	before := s.stats().Pings
 	clock.eventually(s, "some deadlines to be looked at", func() bool {
 		for _, id := range ids {
-			s.awaitPong(id)
+			clock.awaitPong(s, id)
 		}
 		return s.stats().Pings > before+12
 	})
@@ -115,8 +116,8 @@ func TestToken(t *testing.T) {
 	}
 	clock.advance(30 * time.Second)
 	clock.eventually(s, "the tokens to end", func() bool {
-		s.awaitPong(other.id)
-		s.awaitPong(lastingID)
+		clock.awaitPong(s, other.id)
+		clock.awaitPong(s, lastingID)
 		return s.stats().Closes["token_expired"] == 4
 	})
 	s.push(gateway.Targets{ClientIDs: []string{other.id}}, "still here")
@@ -153,7 +154,7 @@ func TestSubprotocolWithoutTokens(t *testing.T) {
 func TestUnboundWithToken(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
 		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}}
-		c.UnboundTimeout = 2 * tickLen
+		c.UnboundTimeout = 2 * kernel.Tick
 		c.PingInterval = minTimeout
 	})
 	end := clock.now().Unix() + 3600
@@ -170,7 +171,7 @@ func TestUnboundWithToken(t *testing.T) {
 	ann.CloseRead(context.Background()) // answers pings
 	before := s.stats().Pings
 	clock.eventually(s, "some deadlines to be looked at", func() bool {
-		s.awaitPong(id)
+		clock.awaitPong(s, id)
 		return s.stats().Pings > before+4
 	})
 	if st := s.stats(); st.Connections != 1 || st.Closes["unbound"] != 1 {
@@ -302,23 +303,13 @@ func TestLeavingWhileATokenWaits(t *testing.T) {
 	<-asked
 	target := "/?t=" + testToken(t, jwt.MapClaims{"sub": "ann"})
 	gone := s.dialTCP()
-	_, _ = gone.Write([]byte(strings.Replace(upgradeRequest, "/", target, 1)))
-	eventually(t, "its token to wait", func() bool {
-		n := 0
-		for _, l := range s.loops {
-			done := make(chan struct{})
-			l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
-				for slot := range l.slots.extent() {
-					if c := l.conn(slot); c != nil && c.state == connVerifying {
-						n++
-					}
-				}
-				close(done)
-			}})
-			<-done
-		}
-		return n == 1
-	})
+	request := strings.Replace(upgradeRequest, "/", target, 1)
+	_, _ = gone.Write([]byte(request))
+	eventually(t, "its request", func() bool { return s.stats().BytesIn == uint64(len(request)) })
+	s.settle()
+	if n := s.stats().Handshakes["ok"]; n != 0 {
+		t.Errorf("%d clients whose tokens wait", n)
+	}
 	_ = gone.Close()
 	eventually(t, "the client to be gone", func() bool { return s.stats().Handshakes["gone"] == 1 && s.stats().Sockets == 0 })
 	close(hold)

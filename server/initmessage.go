@@ -16,7 +16,8 @@ import (
 func (s *Loops) SuspendInit(suspended bool) { s.initOff.Store(suspended) }
 
 // appendInit appends the init message for a client, in its form.
-func (s *Loops) appendInit(dst []byte, h table.Handle, connection uint32, m frames.Form) []byte {
+func (e *entrance) appendInit(dst []byte, h table.Handle, connection uint32, m frames.Form) []byte {
+	s := e.loop.srv
 	if s.initText == nil || s.initOff.Load() {
 		return dst
 	}

@@ -20,7 +20,7 @@ func (v *Verbs) Kick(ctx context.Context, k gateway.Kick) (int, error) {
 	if err := v.names.checkTargets(&k.To); err != nil {
 		return 0, err
 	}
-	if err := v.names.checkAll("uid", k.ExcludeUIDs); err != nil {
+	if err := v.names.CheckAll("uid", k.ExcludeUIDs); err != nil {
 		return 0, err
 	}
 	order, err := v.newKickOrder(&k)
@@ -34,7 +34,7 @@ func (v *Verbs) Kick(ctx context.Context, k gateway.Kick) (int, error) {
 		}
 	}
 	if k.To.All {
-		return v.kickAll(order, exclude), nil
+		return v.loops.kickAll(order, exclude), nil
 	}
 	list, err := v.handles(ctx, k.To.ClientIDs, k.To.UIDs, k.To.Groups)
 	if err != nil {
@@ -42,7 +42,7 @@ func (v *Verbs) Kick(ctx context.Context, k gateway.Kick) (int, error) {
 	}
 	kicked := 0
 	for _, h := range table.Without(list, exclude) {
-		kicked += v.kickOne(h, order)
+		kicked += v.loops.kickOne(h, order)
 	}
 	return kicked, nil
 }
@@ -63,7 +63,7 @@ func (v *Verbs) newKickOrder(k *gateway.Kick) (*kickOrder, error) {
 	}
 	order := &kickOrder{close: frames.Control(codec.AppendClose(nil, ws.StatusCode(code), k.Reason)), why: closeKicked}
 	if k.Text != "" {
-		order.text = v.encoder.Message([]byte(k.Text), false)
+		order.text = v.loops.encoder.Message([]byte(k.Text), false)
 	}
 	return order, nil
 }
@@ -73,12 +73,12 @@ func (v *Verbs) Dismiss(_ context.Context, clientID string, last gateway.Message
 	if err := checkMessage(&last); err != nil {
 		return false, err
 	}
-	return v.kickOne(v.ids.Parse(clientID), &kickOrder{
-		text: v.encoder.Message(last.Payload, last.Binary), close: frames.Control(codec.AppendClose(nil, 1000, "")), why: closeKicked,
+	return v.loops.kickOne(v.loops.ids.Parse(clientID), &kickOrder{
+		text: v.loops.encoder.Message(last.Payload, last.Binary), close: frames.Control(codec.AppendClose(nil, 1000, "")), why: closeKicked,
 	}) == 1, nil
 }
 
 // Abort implements GatewayWorker.
 func (v *Verbs) Abort(_ context.Context, clientID string) (bool, error) {
-	return v.kickOne(v.ids.Parse(clientID), &kickOrder{why: closeKicked, abort: true}) == 1, nil
+	return v.loops.kickOne(v.loops.ids.Parse(clientID), &kickOrder{why: closeKicked, abort: true}) == 1, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // Shutdown writes what is queued, closes with 1001 and leaves nothing.
@@ -121,7 +122,7 @@ func TestShutdownTellsUnfinishedHandshakes(t *testing.T) {
 
 // Sockets that say nothing, or too little, are gone after the timeout.
 func TestHandshakeTimeout(t *testing.T) {
-	s, clock := startOnClock(t, func(c *Config) { c.HandshakeTimeout = 2 * tickLen })
+	s, clock := startOnClock(t, func(c *Config) { c.HandshakeTimeout = 2 * kernel.Tick })
 	socks := dialUnfinished(t, s, 20)
 	clock.pass(s, 3) // the first takes them in
 	for _, c := range socks {
@@ -140,7 +141,7 @@ func TestHandshakeTimeout(t *testing.T) {
 }
 
 func TestPingTimeout(t *testing.T) {
-	s, clock := startOnClock(t, func(c *Config) { c.PingInterval, c.PingTimeout = 2*tickLen, 4*time.Second })
+	s, clock := startOnClock(t, func(c *Config) { c.PingInterval, c.PingTimeout = 2*kernel.Tick, 4*time.Second })
 	silent, alive := s.dialRaw(), s.dial()
 	clock.pass(s, 3)
 	_ = silent.SetReadDeadline(time.Now().Add(patience))
@@ -150,7 +151,7 @@ func TestPingTimeout(t *testing.T) {
 		t.Fatalf("read %x %v, want a ping", b[:n], err)
 	}
 	clock.eventually(s, "the end of the silent client", func() bool {
-		s.awaitPong(alive.id)
+		clock.awaitPong(s, alive.id)
 		return s.stats().Closes["ping_timeout"] == 1
 	})
 	if _, err := silent.Read(b); err == nil {
@@ -164,7 +165,7 @@ func TestPingTimeout(t *testing.T) {
 }
 
 func TestUnboundTimeout(t *testing.T) {
-	s, clock := startOnClock(t, func(c *Config) { c.UnboundTimeout = 3 * tickLen })
+	s, clock := startOnClock(t, func(c *Config) { c.UnboundTimeout = 3 * kernel.Tick })
 	bound, unbound := s.dial(), s.dial()
 	s.bind(bound, "u")
 	clock.pass(s, 4)
@@ -196,8 +197,7 @@ func TestMaxConns(t *testing.T) {
 func TestBusy(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.PushQueue = 4 << 10; c.Loops = 1 })
 	c := s.dial()
-	release := make(chan struct{})
-	s.loops[0].mail.post(command{kind: cmdFunc, run: func(*loop) { <-release }})
+	release := s.hold()
 	busy := 0
 	for range 100 {
 		if _, err := s.Push(ctx, gateway.Push{To: gateway.Targets{All: true}, Payload: []byte("x")}); err != nil {
@@ -207,8 +207,9 @@ func TestBusy(t *testing.T) {
 			busy++
 		}
 	}
-	close(release)
-	if taken := 100 - busy; taken != 4<<10/(commandCost+3) {
+	release()
+	const cost = 256 + 3 // what a push takes, and its frame
+	if taken := 100 - busy; taken != 4<<10/cost {
 		t.Errorf("%d pushes were taken", taken)
 	}
 	eventually(t, "room", func() bool {
@@ -218,7 +219,18 @@ func TestBusy(t *testing.T) {
 	if st := s.stats(); st.PushesRefused < uint64(busy) {
 		t.Errorf("%d refused, counted %d", busy, st.PushesRefused)
 	}
-	eventually(t, "the mailbox to be empty", func() bool { return s.loops[0].mail.room.Load() == 4<<10 })
+	s.settle()
+	release = s.hold()
+	defer release()
+	taken := 0
+	for ; taken < 100; taken++ {
+		if _, err := s.Push(ctx, gateway.Push{To: gateway.Targets{All: true}, Payload: []byte("z")}); err != nil {
+			break
+		}
+	}
+	if taken != 4<<10/cost {
+		t.Errorf("%d pushes were taken with the mailbox empty again", taken)
+	}
 }
 
 func TestNoGoroutinePerConnection(t *testing.T) {
@@ -229,35 +241,5 @@ func TestNoGoroutinePerConnection(t *testing.T) {
 	}
 	if after := runtime.NumGoroutine(); after > before+5 {
 		t.Errorf("%d goroutines before 200 connections, %d after", before, after)
-	}
-}
-
-// What a loop has carried out, it forgets: no frame stays in its lists.
-func TestIdleLoopHoldsNoFrames(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.Loops = 1 })
-	c := s.dial()
-	var want []string
-	for i := range 50 {
-		want = append(want, strings.Repeat("f", i))
-		s.push(gateway.Targets{ClientIDs: []string{c.id}}, want[i])
-	}
-	c.expect(want...)
-	held := make(chan int)
-	l := s.loops[0]
-	for range 2 { // both lists, which change places
-		l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
-			n := 0
-			for _, list := range [][]command{l.commands.batch[:cap(l.commands.batch)], l.mail.commands[:cap(l.mail.commands)]} {
-				for i := range list {
-					if list[i].frame != nil {
-						n++
-					}
-				}
-			}
-			held <- n
-		}})
-		if n := <-held; n != 0 {
-			t.Errorf("%d frames held", n)
-		}
 	}
 }

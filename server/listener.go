@@ -119,7 +119,7 @@ func (s *Server) finishAccepting(ctx context.Context) {
 		}
 		select {
 		case <-n.Closed():
-		case <-s.whenEnded():
+		case <-s.loops.whenEnded():
 		case <-ctx.Done():
 			return
 		}
@@ -148,21 +148,21 @@ func (n *listener) place(fd int, peer netip.AddrPort) {
 	if socket.refusal == codec.HandshakeOK {
 		n.pace()
 	}
-	over := s.socketAccepted() - int(s.maxConns.Load())
+	over := s.loops.socketAccepted() - int(s.maxConns.Load())
 	for end := time.Now().Add(refuseWait); over > s.limits.Refusing && !n.Stopped(); {
 		if time.Now().After(end) {
 			n.tell(fd, peer, codec.HandshakeBusy)
-			s.dismiss(socket)
+			s.loops.dismiss(socket)
 			return
 		}
 		time.Sleep(refuseWait / 20)
-		over = s.openSockets() - int(s.maxConns.Load())
+		over = s.loops.openSockets() - int(s.maxConns.Load())
 	}
 	if over > 0 && socket.refusal == codec.HandshakeOK {
 		socket.refusal = codec.HandshakeBusy
 	}
-	if !s.arrive(socket, n.next) {
-		s.dismiss(socket)
+	if !s.loops.arrive(socket, n.next) {
+		s.loops.dismiss(socket)
 	}
 }
 
@@ -177,7 +177,7 @@ func (n *listener) turnAway(fd int, peer netip.AddrPort, why codec.HandshakeResu
 // tell writes and counts a refusal, as much of it as the socket takes.
 func (n *listener) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) {
 	s := n.srv
-	s.turnedAway(peer, why)
+	s.loops.turnedAway(peer, why)
 	switch {
 	case n.secure:
 		_, _ = s.sys.Write(fd, transport.Refused)

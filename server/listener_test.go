@@ -42,8 +42,12 @@ func TestErrorsOfTurningAway(t *testing.T) {
 			if !short {
 				f.writeE.Store(int64(errno))
 			}
+			busy := func() uint64 {
+				st, _ := s.Stats(t.Context())
+				return st.Handshakes["busy"]
+			}
 			fd, peer := socketPair(t)
-			before := s.loops[0].count.handshakes[codec.HandshakeBusy].Load()
+			before := busy()
 			n.turnAway(fd, netip.AddrPort{}, codec.HandshakeBusy)
 			b := make([]byte, 1024)
 			got, err := unix.Read(peer, b)
@@ -56,7 +60,7 @@ func TestErrorsOfTurningAway(t *testing.T) {
 			if got != 0 {
 				t.Errorf("%v: the peer is not closed", errno)
 			}
-			if d := s.loops[0].count.handshakes[codec.HandshakeBusy].Load() - before; d != 1 {
+			if d := busy() - before; d != 1 {
 				t.Errorf("%v: counted %d times", errno, d)
 			}
 		}

@@ -68,7 +68,7 @@ func rowSize(c *gateway.ClientInfo) int {
 // are more. What it returns is not complete if ctx is done.
 func (v *Verbs) handlesAfter(ctx context.Context, q *gateway.List, after table.Handle) (handles []table.Handle, more bool) {
 	if q.UID == "" && q.Group == "" {
-		for h := range v.after(after) {
+		for h := range v.loops.after(after) {
 			if len(handles) == q.Limit {
 				return handles, true
 			}
@@ -77,8 +77,8 @@ func (v *Verbs) handlesAfter(ctx context.Context, q *gateway.List, after table.H
 		return handles, false
 	}
 	least := newLeast[table.Handle](q.Limit + 1)
-	for h := range until(ctx, v.narrowed(q)) {
-		if h > after && (q.UID == "" || q.Group == "" || v.registry.groups.Snapshot(q.Group).Contains(h)) {
+	for h := range until(ctx, narrowed(v, q)) {
+		if h > after && (q.UID == "" || q.Group == "" || v.loops.registry.groups.Snapshot(q.Group).Contains(h)) {
 			least.offer(h)
 		}
 	}
@@ -90,11 +90,11 @@ func (v *Verbs) handlesAfter(ctx context.Context, q *gateway.List, after table.H
 }
 
 // narrowed returns the members of the uid, or else of the group, of a listing.
-func (v *Verbs) narrowed(q *gateway.List) table.Snapshot {
+func narrowed(v *Verbs, q *gateway.List) table.Snapshot {
 	if q.UID != "" {
-		return v.registry.uids.Snapshot(q.UID)
+		return v.loops.registry.uids.Snapshot(q.UID)
 	}
-	return v.registry.groups.Snapshot(q.Group)
+	return v.loops.registry.groups.Snapshot(q.Group)
 }
 
 // until is the members of a set, until ctx is done: a set may have a million.
@@ -117,11 +117,11 @@ func (v *Verbs) UIDs(ctx context.Context, q gateway.List) (gateway.Page[gateway.
 		return gateway.Page[gateway.NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
-		return pageOf(v.registry.uids, q)
+		return pageOf(v.loops.registry.uids, q)
 	}
-	return namesAfter(ctx, q, v.registry.uids, func(offer func(string)) {
-		for h := range until(ctx, v.narrowed(&q)) {
-			v.registry.lookup(h, func(c *client) {
+	return namesAfter(ctx, q, v.loops.registry.uids, func(offer func(string)) {
+		for h := range until(ctx, narrowed(v, &q)) {
+			v.loops.registry.lookup(h, func(c *client) {
 				if c.uid != nil {
 					offer(c.uid.Name())
 				}
@@ -136,11 +136,11 @@ func (v *Verbs) Groups(ctx context.Context, q gateway.List) (gateway.Page[gatewa
 		return gateway.Page[gateway.NameCount]{}, err
 	}
 	if q.Group == "" && q.UID == "" {
-		return pageOf(v.registry.groups, q)
+		return pageOf(v.loops.registry.groups, q)
 	}
-	return namesAfter(ctx, q, v.registry.groups, func(offer func(string)) {
-		for h := range until(ctx, v.narrowed(&q)) {
-			v.registry.lookup(h, func(c *client) {
+	return namesAfter(ctx, q, v.loops.registry.groups, func(offer func(string)) {
+		for h := range until(ctx, narrowed(v, &q)) {
+			v.loops.registry.lookup(h, func(c *client) {
 				c.groups.each(func(e *table.Entry) { offer(e.Name()) })
 			})
 		}

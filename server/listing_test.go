@@ -11,21 +11,20 @@ import (
 // A page of clients whose rows are large ends early, and the next one goes on
 // behind it: a thousand rows would be gigabytes.
 func TestLargeRows(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.Loops = 2 })
+	s := startVerbs(t, 1)
 	groups := make([]string, gateway.MaxGroupsPerClient)
 	for i := range groups {
 		groups[i] = fmt.Sprintf("%05d", i) + strings.Repeat("g", gateway.MaxNameLen-5)
 	}
 	const clients = 5
 	for range clients {
-		c := s.dial()
-		s.bind(c, "ann", groups...)
+		s.bind(s.connect(), "ann", groups...)
 	}
 	for _, q := range []gateway.List{{}, {Group: groups[0]}, {UID: "ann", Limit: clients}} {
 		seen := map[string]bool{}
 		var pages []int
 		for {
-			page, err := s.Clients(ctx, q)
+			page, err := s.Clients(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}

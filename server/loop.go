@@ -96,7 +96,7 @@ func newLoop(s *Loops, idx int) (*loop, error) {
 		err = l.sys.Watch(l.poller, int(l.bell))
 	}
 	if err == nil {
-		l.ticker, err = l.sys.Ticker(tickLen)
+		l.ticker, err = l.sys.Ticker(kernel.Tick)
 	}
 	if err == nil {
 		err = l.sys.Watch(l.poller, l.ticker)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"castgate/codec"
 	"castgate/server/admission"
@@ -119,14 +120,12 @@ func (s *Loops) discard() {
 	}
 }
 
-// setPorts tells the ports of the listeners, by their number. Before run.
-func (s *Loops) setPorts(ports []uint16) { s.ports = ports }
-
 // now is the time for quotas, in nanoseconds.
 func (s *Loops) now() int64 { return int64(s.sys.Elapsed()) }
 
-// start has the loops serve until stop.
-func (s *Loops) start() {
+// start has the loops serve until stop. ports are those of the listeners, by their number.
+func (s *Loops) start(ports []uint16) {
+	s.ports = ports
 	s.results = make(chan error, len(s.loops))
 	for _, l := range s.loops {
 		go func() { s.results <- l.run() }()
@@ -153,6 +152,23 @@ func (s *Loops) stop() {
 	for _, l := range s.loops {
 		l.mail.post(command{kind: cmdStop})
 	}
+}
+
+// Do has one of the loops, by its number, call a function between two of its turns. It
+// does not wait for that. False if the loop has ended.
+func (s *Loops) Do(i int, do func()) bool {
+	return s.loops[i].mail.post(command{kind: cmdFunc, run: func(*loop) { do() }})
+}
+
+// Leftover says what loops that have ended should have given back and did not; nil if
+// there is nothing.
+func (s *Loops) Leftover() error {
+	for _, l := range s.loops {
+		if n := l.writer.waiting(); n != 0 {
+			return fmt.Errorf("loop %d has ended with %d frames that wait", l.idx, n)
+		}
+	}
+	return nil
 }
 
 // close gives back what the loops have left, after wait, once nobody calls arrive any
@@ -188,7 +204,7 @@ func (s *Loops) arrive(a arrival, n int) bool { return s.loops[n%len(s.loops)].m
 func (s *Loops) turnedAway(peer netip.AddrPort, why codec.HandshakeResult) {
 	s.loops[0].count.handshakes[why].Add(1)
 	if traces(s.log) {
-		s.logRefused(peer, why.String())
+		logRefused(s.log, peer, why.String())
 	}
 }
 
@@ -226,6 +242,16 @@ func (s *Loops) connected() (n int) {
 		n += int(l.count.connections.Load())
 	}
 	return n
+}
+
+// quiet is for how long the loop has not ticked that ticked first.
+func (s *Loops) quiet() time.Duration {
+	now := s.sys.Elapsed()
+	first := now
+	for _, l := range s.loops {
+		first = min(first, time.Duration(l.count.ticked.Load()))
+	}
+	return now - first
 }
 
 // queued is how many bytes wait for all clients.

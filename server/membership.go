@@ -15,26 +15,26 @@ func unknownClient(id string) *gateway.Error {
 
 // Bind implements Gateway.
 func (v *Verbs) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, error) {
-	if err := v.names.check("uid", b.UID); err != nil {
+	if err := v.names.Check("uid", b.UID); err != nil {
 		return gateway.BindResult{}, err
 	}
-	if err := v.names.checkAll("group", b.Groups); err != nil {
+	if err := v.names.CheckAll("group", b.Groups); err != nil {
 		return gateway.BindResult{}, err
 	}
-	h := v.ids.Parse(b.ClientID)
+	h := v.loops.ids.Parse(b.ClientID)
 	var result gateway.BindResult
 	var others table.Snapshot
 	var err error
-	found := v.registry.lookup(h, func(c *client) {
-		if v.registry.tooMany(h, c, b.Groups) {
+	found := v.loops.registry.lookup(h, func(c *client) {
+		if v.loops.registry.tooMany(h, c, b.Groups) {
 			err = errTooManyGroups
 			return
 		}
-		result.PreviousUID, others = v.registry.bind(h, c, b.UID)
+		result.PreviousUID, others = v.loops.registry.bind(h, c, b.UID)
 		for _, g := range b.Groups {
-			v.registry.join(h, c, g)
+			v.loops.registry.join(h, c, g)
 		}
-		v.registry.tellBound(h, c, result.PreviousUID)
+		v.loops.registry.tellBound(h, c, result.PreviousUID)
 	})
 	if err != nil {
 		return gateway.BindResult{}, err
@@ -45,7 +45,7 @@ func (v *Verbs) Bind(_ context.Context, b gateway.Bind) (gateway.BindResult, err
 	if b.KickOld {
 		for other := range others.All() {
 			if other != h {
-				result.Kicked += v.kickOne(other, replaceOrder)
+				result.Kicked += v.loops.kickOne(other, replaceOrder)
 			}
 		}
 	}
@@ -56,11 +56,11 @@ var errTooManyGroups = &gateway.Error{Code: gateway.CodeTooManyGroups, Detail: f
 
 // Unbind implements Gateway.
 func (v *Verbs) Unbind(_ context.Context, clientID string) (gateway.BindResult, error) {
-	h := v.ids.Parse(clientID)
+	h := v.loops.ids.Parse(clientID)
 	var result gateway.BindResult
-	found := v.registry.lookup(h, func(c *client) {
+	found := v.loops.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
-			result.PreviousUID = v.registry.unbind(h, c)
+			result.PreviousUID = v.loops.registry.unbind(h, c)
 		}
 	})
 	if !found {
@@ -71,14 +71,14 @@ func (v *Verbs) Unbind(_ context.Context, clientID string) (gateway.BindResult, 
 
 // UnbindUIDs implements Gateway.
 func (v *Verbs) UnbindUIDs(ctx context.Context, uids []string) (unbound int, err error) {
-	if err := v.names.checkAll("uid", uids); err != nil {
+	if err := v.names.CheckAll("uid", uids); err != nil {
 		return 0, err
 	}
 	for _, u := range table.Distinct(uids) {
-		for h := range until(ctx, v.registry.uids.Snapshot(u)) {
-			v.registry.lookup(h, func(c *client) {
+		for h := range until(ctx, v.loops.registry.uids.Snapshot(u)) {
+			v.loops.registry.lookup(h, func(c *client) {
 				if c.uid != nil && c.uid.Name() == u {
-					v.registry.unbind(h, c)
+					v.loops.registry.unbind(h, c)
 					unbound++
 				}
 			})
@@ -94,10 +94,10 @@ func (v *Verbs) UnbindUIDs(ctx context.Context, uids []string) (unbound int, err
 func (v *Verbs) Join(ctx context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
 	return v.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
-			if c.groups.len() >= gateway.MaxGroupsPerClient && v.registry.tooMany(h, c, []string{g}) {
+			if c.groups.len() >= gateway.MaxGroupsPerClient && v.loops.registry.tooMany(h, c, []string{g}) {
 				return changed, errTooManyGroups
 			}
-			if v.registry.join(h, c, g) {
+			if v.loops.registry.join(h, c, g) {
 				changed++
 			}
 		}
@@ -109,7 +109,7 @@ func (v *Verbs) Join(ctx context.Context, m gateway.Membership) (gateway.Members
 func (v *Verbs) Leave(ctx context.Context, m gateway.Membership) (gateway.MembershipResult, error) {
 	return v.changeMembership(ctx, m, func(h table.Handle, c *client, groups []string) (changed int, err error) {
 		for _, g := range groups {
-			if v.registry.leave(h, c, g) {
+			if v.loops.registry.leave(h, c, g) {
 				changed++
 			}
 		}
@@ -132,14 +132,14 @@ func (v *Verbs) changeMembership(ctx context.Context, m gateway.Membership, chan
 	var failed error
 	apply := func(h table.Handle) (known bool, late error) {
 		if len(groups) == 0 { // nothing changes, but who is unknown is still told
-			return v.registry.lookup(h, func(*client) {}), nil
+			return v.loops.registry.lookup(h, func(*client) {}), nil
 		}
 		for part := range slices.Chunk(groups, lockedGroups) {
 			if ctx.Err() != nil {
 				return known, errQuery(ctx)
 			}
 			var err error
-			found := v.registry.lookup(h, func(c *client) {
+			found := v.loops.registry.lookup(h, func(c *client) {
 				var n int
 				n, err = change(h, c, part)
 				result.Changed += n
@@ -156,7 +156,7 @@ func (v *Verbs) changeMembership(ctx context.Context, m gateway.Membership, chan
 		return known, nil
 	}
 	for _, id := range table.Distinct(m.ClientIDs) {
-		known, late := apply(v.ids.Parse(id))
+		known, late := apply(v.loops.ids.Parse(id))
 		if late != nil {
 			return result, late
 		}
@@ -165,7 +165,7 @@ func (v *Verbs) changeMembership(ctx context.Context, m gateway.Membership, chan
 		}
 	}
 	for _, u := range table.Distinct(m.UIDs) {
-		for h := range v.registry.uids.Snapshot(u).All() {
+		for h := range v.loops.registry.uids.Snapshot(u).All() {
 			if _, late := apply(h); late != nil {
 				return result, late
 			}
@@ -174,23 +174,23 @@ func (v *Verbs) changeMembership(ctx context.Context, m gateway.Membership, chan
 	return result, failed
 }
 
-func (most nameLimit) checkMembership(m *gateway.Membership) error {
-	if err := most.checkAll("group", m.Groups); err != nil {
+func (most NameLimit) checkMembership(m *gateway.Membership) error {
+	if err := most.CheckAll("group", m.Groups); err != nil {
 		return err
 	}
-	return most.checkAll("uid", m.UIDs)
+	return most.CheckAll("uid", m.UIDs)
 }
 
 // Ungroup implements Gateway.
 func (v *Verbs) Ungroup(ctx context.Context, groups []string) (int, error) {
-	if err := v.names.checkAll("group", groups); err != nil {
+	if err := v.names.CheckAll("group", groups); err != nil {
 		return 0, err
 	}
 	changed := 0
 	for _, g := range table.Distinct(groups) {
-		for h := range until(ctx, v.registry.groups.Snapshot(g)) {
-			v.registry.lookup(h, func(c *client) {
-				if v.registry.leave(h, c, g) {
+		for h := range until(ctx, v.loops.registry.groups.Snapshot(g)) {
+			v.loops.registry.lookup(h, func(c *client) {
+				if v.loops.registry.leave(h, c, g) {
 					changed++
 				}
 			})

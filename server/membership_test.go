@@ -35,8 +35,8 @@ func groupNames(n int) (names []string) {
 // of a client's chunk, which its loop and its neighbours wait for, only some
 // dozens of groups are changed, and the context is looked at.
 func TestMembershipRepeated(t *testing.T) {
-	k := newSink(t, 1, 2)
-	id := k.ids.Of(k.connect(t, 0), 0)
+	k := startVerbs(t, 1)
+	id := k.connect()
 	if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: id, UID: "ann"}); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestMembershipRepeated(t *testing.T) {
 	if err != nil || fmt.Sprint(r.UnknownClientIDs) != "[gone lost]" {
 		t.Errorf("unknown clients: %+v, %v", r, err)
 	}
-	if st, _ := k.Stats(t.Context()); st.Groups != 0 {
+	if st := k.stats(); st.Groups != 0 {
 		t.Errorf("%d groups are left", st.Groups)
 	}
 	// A computed list of groups may be empty: that makes nobody unknown.
@@ -74,15 +74,15 @@ func TestMembershipRepeated(t *testing.T) {
 
 // A change that there is no more time for ends where it is, as an error.
 func TestMembershipDeadline(t *testing.T) {
-	k := newSink(t, 1, 3)
+	k := startVerbs(t, 1)
 	var ids []string
-	for i := range 3 {
-		ids = append(ids, k.ids.Of(k.connect(t, i), 0))
+	for range 3 {
+		ids = append(ids, k.connect())
 	}
 	names := groupNames(1000)
 	want := &gateway.Error{Code: gateway.CodeDeadline}
 	in := func() int {
-		st, _ := k.Stats(t.Context())
+		st := k.stats()
 		return st.Groups
 	}
 	m := gateway.Membership{ClientIDs: ids, Groups: names}
@@ -106,8 +106,8 @@ func TestMembershipDeadline(t *testing.T) {
 // Only new groups count against what a client may be in: who binds or joins it
 // once more, after an answer that was lost for one, gets the same again.
 func TestGroupsAtTheLimit(t *testing.T) {
-	k := newSink(t, 1, 1)
-	id := k.ids.Of(k.connect(t, 0), 0)
+	k := startVerbs(t, 1)
+	id := k.connect()
 	names := groupNames(gateway.MaxGroupsPerClient + 1)
 	all, one := names[:gateway.MaxGroupsPerClient], names[gateway.MaxGroupsPerClient:]
 	for range 2 {
@@ -140,8 +140,8 @@ func TestGroupsAtTheLimit(t *testing.T) {
 // A client's groups, of whichever number, are those it has joined and not left,
 // in the order in which it joined them.
 func TestGroupsOfAClient(t *testing.T) {
-	k := newSink(t, 1, 2)
-	id, other := k.ids.Of(k.connect(t, 0), 0), k.ids.Of(k.connect(t, 1), 0)
+	k := startVerbs(t, 1)
+	id, other := k.connect(), k.connect()
 	random := rand.New(rand.NewPCG(1, 2))
 	names := groupNames(60)
 	// Groups that others are in are no groups of this client.
@@ -179,7 +179,7 @@ func TestGroupsOfAClient(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if st, _ := k.Stats(t.Context()); st.Groups < 30 {
+	if st := k.stats(); st.Groups < 30 {
 		t.Errorf("%d groups, another client is in 30", st.Groups)
 	}
 }

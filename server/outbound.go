@@ -42,6 +42,9 @@ func (w *writer) limit(n Capacity) {
 	w.slowDrop = n.SlowPolicy == SlowDrop
 }
 
+// waiting is how many frames wait for all clients.
+func (w *writer) waiting() int { return w.nodes.used }
+
 // scratch is an empty buffer for bytes that go to say at once. The writer uses it
 // too.
 func (w *writer) scratch() []byte { return w.wbuf[:0] }

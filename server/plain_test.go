@@ -213,7 +213,7 @@ func TestPlainBadInput(t *testing.T) {
 // heartbeat of GatewayWorker.
 func TestPlainLife(t *testing.T) {
 	sys := kernel.Linux
-	clock := stopClock(&sys)
+	clock := stopClock(t, &sys)
 	s, log := startPlainOn(t, &sys, func(c *Config) {
 		c.InitMessage = "id %s"
 		c.PingInterval, c.PingTimeout = 300*time.Millisecond, 300*time.Millisecond

@@ -11,7 +11,7 @@ func (s *Server) newAdmission(c *Config) (err error) {
 		MaxMessage: c.MaxMessage, ProxyProtocol: c.ProxyProtocol, MaxRefusing: s.limits.Refusing,
 		Checkers: max(1, c.Loops/2), Now: s.sys.Now, Elapsed: s.now, Usable: s.usable, Log: s.log,
 		Defect: func(p any, stack []byte) {
-			s.defect("checking a token", p, stack)
+			s.loops.defect("checking a token", p, stack)
 		},
 	}, c.Policy)
 	return err
@@ -21,9 +21,9 @@ func (s *Server) newAdmission(c *Config) (err error) {
 // not a name. Nil if it does.
 func (s *Server) usable(id *token.Identity) *token.Refusal {
 	switch {
-	case id.UID != "" && s.names.check("uid", id.UID) != nil:
+	case id.UID != "" && s.names.Check("uid", id.UID) != nil:
 		return &token.Refusal{Reason: token.Claim, Claim: "sub"}
-	case s.names.checkAll("group", id.Groups) != nil:
+	case s.names.CheckAll("group", id.Groups) != nil:
 		return &token.Refusal{Reason: token.Claim, Claim: "groups"}
 	}
 	return nil
@@ -39,6 +39,6 @@ func (s *Server) SetPolicy(p admission.Policy) error {
 	if err != nil {
 		return err
 	}
-	s.recount(rules)
+	s.loops.recount(rules)
 	return nil
 }

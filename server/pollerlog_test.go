@@ -18,7 +18,7 @@ func TestPollersLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer logPollers(slog.New(slog.DiscardHandler))
-	s.Loops.discard()
+	s.loops.discard()
 	for _, n := range s.listeners {
 		n.Discard()
 	}

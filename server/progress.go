@@ -16,15 +16,15 @@ import (
 const (
 	// leastPatience is how long a peer may take nothing, whatever the pings' times
 	// are: receivers open their window in steps, of half a buffer at worst.
-	leastPatience = uint32(5 * time.Second / tickLen)
+	leastPatience = uint32(5 * time.Second / kernel.Tick)
 	// closePatience is that time for a connection that is closing.
-	closePatience = uint32(35 * time.Second / tickLen)
+	closePatience = uint32(35 * time.Second / kernel.Tick)
 	// leastTaken is how many bytes a peer must take within such a time.
 	leastTaken = 4 << 10
 	// leastRate is the speed, in bytes a second, at which a slow client is
 	// expected to read, and maxReading the longest that it is given for it.
 	leastRate  = 2 << 10
-	maxReading = uint32(60 * time.Second / tickLen)
+	maxReading = uint32(60 * time.Second / kernel.Tick)
 	// sentUnit is what conn.sent counts in; 255 of them are more than is read in
 	// maxReading.
 	sentUnit = 512
@@ -60,7 +60,7 @@ type progress struct {
 // the next look.
 func (p *progress) look(slot uint32, c *conn, f kernel.Flow, patience, answer uint32) (next uint32, ok bool) {
 	now := p.loop.clock.now()
-	still := uint32(min(f.Still/tickLen, math.MaxInt32))
+	still := uint32(min(f.Still/kernel.Tick, math.MaxInt32))
 	t, seen := p.takers[slot]
 	switch {
 	case !f.Waits && c.first != 0:
@@ -91,7 +91,7 @@ func (p *progress) look(slot uint32, c *conn, f kernel.Flow, patience, answer ui
 // watchTimes are the times of pings, for a client that gets none.
 func (t *tickConfig) watchTimes() (interval, timeout uint32) {
 	if t.pingInterval == 0 {
-		const probe = uint32(idleProbe / tickLen)
+		const probe = uint32(idleProbe / kernel.Tick)
 		return probe, probe
 	}
 	return t.pingInterval, t.pingTimeout
@@ -113,7 +113,7 @@ func (p *progress) watch(slot uint32, c *conn, t *tickConfig) (next uint32, ok b
 		return p.look(slot, c, f, max(interval+timeout, leastPatience), timeout)
 	}
 	p.forgive(slot)
-	if f.Still/tickLen >= time.Duration(c.reading(f.Acked)) {
+	if f.Still/kernel.Tick >= time.Duration(c.reading(f.Acked)) {
 		c.sent = 0 // it has had the time to read all of it
 	}
 	return p.loop.clock.now() + interval, true
@@ -141,5 +141,5 @@ func (p *progress) note(c *conn, n int) {
 // since it last said something, of which it has no more than acked.
 func (c *conn) reading(acked uint64) uint32 {
 	unread := min(uint64(c.sent)*sentUnit, acked)
-	return min(uint32(unread*uint64(ticksPerSecond)/leastRate), maxReading)
+	return min(uint32(unread*uint64(kernel.TicksPerSecond)/leastRate), maxReading)
 }

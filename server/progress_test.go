@@ -24,7 +24,7 @@ type slowPeer struct {
 func newSlowPeer(t *testing.T) *slowPeer {
 	p, sys := &slowPeer{acked: 1 << 20}, kernel.Linux
 	sys.Flow = func(int) kernel.Flow {
-		return kernel.Flow{Edge: p.edge, Acked: p.acked, Waits: p.waits, Still: time.Duration(p.l.clock.now()-p.moved) * tickLen}
+		return kernel.Flow{Edge: p.edge, Acked: p.acked, Waits: p.waits, Still: time.Duration(p.l.clock.now()-p.moved) * kernel.Tick}
 	}
 	sys.Write = func(_ int, b []byte) (int, error) { return len(b), nil }
 	p.l = idleLoopOn(t, &sys)
@@ -42,7 +42,7 @@ func (p *slowPeer) endsAfter(most uint32, does func(tick uint32)) uint32 {
 	gen := p.gen
 	for tick := uint32(1); tick <= most; tick++ {
 		does(tick)
-		p.l.clock.began = p.l.sys.Elapsed() - time.Duration(p.l.clock.now()+1)*tickLen
+		p.l.clock.began = p.l.sys.Elapsed() - time.Duration(p.l.clock.now()+1)*kernel.Tick
 		p.l.clock.tick()
 		if p.gen != gen {
 			return tick
@@ -52,7 +52,7 @@ func (p *slowPeer) endsAfter(most uint32, does func(tick uint32)) uint32 {
 }
 
 const (
-	tickSecond = uint32(ticksPerSecond)
+	tickSecond = uint32(kernel.TicksPerSecond)
 	pingBound  = 35 * tickSecond // PingInterval and PingTimeout as they are by default
 	aWhile     = 20 * 60 * tickSecond
 )
@@ -216,7 +216,7 @@ func TestOverdueSlowClose(t *testing.T) {
 // Who gets no pings stays while it takes what it is sent, and while there is
 // nothing to take; one that takes nothing goes.
 func TestUnasked(t *testing.T) {
-	const probe = 2 * uint32(idleProbe/tickLen)
+	const probe = 2 * uint32(idleProbe/kernel.Tick)
 	unasked := map[string]struct {
 		make  func(p *slowPeer)
 		bound uint32

@@ -25,12 +25,12 @@ func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, e
 	if err := v.names.checkTargets(&p.To); err != nil {
 		return gateway.PushResult{}, err
 	}
-	began := v.sys.Elapsed()
+	began := v.loops.sys.Elapsed()
 	m := gateway.Message{Payload: p.Payload, Binary: p.Binary}
 	if err := checkMessage(&m); err != nil {
 		return gateway.PushResult{}, err
 	}
-	if err := v.names.checkAll("uid", p.ExcludeUIDs); err != nil {
+	if err := v.names.CheckAll("uid", p.ExcludeUIDs); err != nil {
 		return gateway.PushResult{}, err
 	}
 	var wait *frames.Wait
@@ -38,10 +38,10 @@ func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, e
 		wait = frames.NewWait()
 	}
 	matched, err := v.fanOut(ctx, &p, delivery{message: m, wait: wait, began: began})
-	if v.noted(err) != nil {
+	v.noted(&p.To, &m, matched, err)
+	if err != nil {
 		return gateway.PushResult{}, err
 	}
-	v.pushed(&p.To, &m, matched)
 	if wait == nil {
 		return gateway.PushResult{Matched: matched, Queued: matched}, nil
 	}
@@ -52,7 +52,7 @@ func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, e
 	select {
 	case <-wait.Ended():
 	case <-ctx.Done():
-	case <-v.whenEnded():
+	case <-v.loops.whenEnded():
 	}
 	written, dropped := wait.Counts()
 	r := gateway.PushResult{Matched: matched, Written: written, Dropped: dropped}
@@ -72,9 +72,7 @@ func (v *Verbs) Send(ctx context.Context, to gateway.Targets, m gateway.Message)
 		return err
 	}
 	matched, err := v.sendTo(ctx, &to, nil, delivery{message: m, later: true})
-	if v.noted(err) == nil {
-		v.pushed(&to, &m, matched)
-	}
+	v.noted(&to, &m, matched, err)
 	return err
 }
 
@@ -83,17 +81,6 @@ func checkMessage(m *gateway.Message) error {
 		return &gateway.Error{Code: gateway.CodeInvalidUTF8, Detail: "a text message is not UTF-8"}
 	}
 	return nil
-}
-
-// noted counts a push by how it ended.
-func (v *Verbs) noted(err error) error {
-	switch err {
-	case nil:
-		v.pushes.Add(1)
-	case errBusy:
-		v.refused.Add(1)
-	}
-	return err
 }
 
 // fanOut posts the push to the loops of its targets, to all of them or, with
@@ -110,11 +97,11 @@ func (v *Verbs) fanOut(ctx context.Context, p *gateway.Push, d delivery) (matche
 
 func (v *Verbs) sendTo(ctx context.Context, to *gateway.Targets, exclude []table.Handle, d delivery) (matched int, err error) {
 	if to.All {
-		return v.pushAll(d, exclude)
+		return v.loops.pushAll(d, exclude)
 	}
-	if members, ok := v.singleName(to); ok {
+	if members, ok := singleName(v, to); ok {
 		if members.Len() >= snapshotLeast {
-			return v.pushMembers(d, members, exclude)
+			return v.loops.pushMembers(d, members, exclude)
 		}
 		if members.Len() == 0 {
 			return 0, nil
@@ -124,17 +111,17 @@ func (v *Verbs) sendTo(ctx context.Context, to *gateway.Targets, exclude []table
 	if err != nil {
 		return 0, err
 	}
-	return v.pushList(d, table.Without(list, exclude))
+	return v.loops.pushList(d, table.Without(list, exclude))
 }
 
 // singleName returns the members if t is nothing but one uid or one group.
-func (v *Verbs) singleName(t *gateway.Targets) (table.Snapshot, bool) {
+func singleName(v *Verbs, t *gateway.Targets) (table.Snapshot, bool) {
 	switch {
 	case len(t.ClientIDs) > 0 || len(t.UIDs)+len(t.Groups) != 1:
 		return table.Snapshot{}, false
 	case len(t.UIDs) == 1:
-		return v.registry.uids.Snapshot(t.UIDs[0]), true
+		return v.loops.registry.uids.Snapshot(t.UIDs[0]), true
 	default:
-		return v.registry.groups.Snapshot(t.Groups[0]), true
+		return v.loops.registry.groups.Snapshot(t.Groups[0]), true
 	}
 }

@@ -8,13 +8,24 @@ import (
 	"castgate/server/gateway"
 )
 
+// verbSink are the verbs of a sink.
+type verbSink struct {
+	*sink
+	*Verbs
+}
+
+func newVerbSink(t testing.TB, loops, sockets int) *verbSink {
+	k := newSink(t, loops, sockets)
+	return &verbSink{k, NewVerbs(k.Loops, gateway.MaxNameLen, 0)}
+}
+
 // crowd fills a sink with clients that are all bound to one uid and in one
 // group, and answers pushes to them.
-func crowd(t testing.TB, clients int) (k *sink, pushes map[string]gateway.Push) {
+func crowd(t testing.TB, clients int) (k *verbSink, pushes map[string]gateway.Push) {
 	t.Helper()
-	k = newSink(t, 2, clients)
+	k = newVerbSink(t, 2, clients)
 	for i := range clients {
-		bind := gateway.Bind{ClientID: k.ids.Of(k.connect(t, i), 0), UID: "everyone", Groups: []string{"crowd"}}
+		bind := gateway.Bind{ClientID: k.sink.ids.Of(k.connect(t, i), 0), UID: "everyone", Groups: []string{"crowd"}}
 		if _, err := k.Bind(t.Context(), bind); err != nil {
 			t.Fatal(err)
 		}
@@ -28,7 +39,7 @@ func crowd(t testing.TB, clients int) (k *sink, pushes map[string]gateway.Push) 
 }
 
 // push carries one push out, to the last byte.
-func (k *sink) push(t testing.TB, p gateway.Push) {
+func (k *verbSink) push(t testing.TB, p gateway.Push) {
 	r, err := k.Push(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)

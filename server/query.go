@@ -10,74 +10,49 @@ import (
 
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
-	"castgate/server/transport"
 )
 
 // Online implements Gateway.
 func (v *Verbs) Online(_ context.Context, q gateway.Online) (gateway.OnlineResult, error) {
-	if err := v.names.checkAll("uid", q.UIDs); err != nil {
+	if err := v.names.CheckAll("uid", q.UIDs); err != nil {
 		return gateway.OnlineResult{}, err
 	}
 	r := gateway.OnlineResult{Clients: make([]bool, len(q.ClientIDs)), UIDs: make([]int, len(q.UIDs))}
 	for i, id := range q.ClientIDs {
-		r.Clients[i] = v.registry.online(v.ids.Parse(id))
+		r.Clients[i] = v.loops.registry.online(v.loops.ids.Parse(id))
 	}
 	for i, u := range q.UIDs {
-		r.UIDs[i] = v.registry.uids.Count(u)
+		r.UIDs[i] = v.loops.registry.uids.Count(u)
 	}
 	return r, nil
 }
 
 // Counts implements Gateway.
 func (v *Verbs) Counts(_ context.Context, q gateway.Counts) (gateway.CountsResult, error) {
-	if err := v.names.checkAll("group", q.Groups); err != nil {
+	if err := v.names.CheckAll("group", q.Groups); err != nil {
 		return gateway.CountsResult{}, err
 	}
-	if err := v.names.checkAll("uid", q.UIDs); err != nil {
+	if err := v.names.CheckAll("uid", q.UIDs); err != nil {
 		return gateway.CountsResult{}, err
 	}
 	r := gateway.CountsResult{Groups: make([]int, len(q.Groups)), UIDs: make([]int, len(q.UIDs))}
 	for i, g := range q.Groups {
-		r.Groups[i] = v.registry.groups.Count(g)
+		r.Groups[i] = v.loops.registry.groups.Count(g)
 	}
 	for i, u := range q.UIDs {
-		r.UIDs[i] = v.registry.uids.Count(u)
+		r.UIDs[i] = v.loops.registry.uids.Count(u)
 	}
 	return r, nil
 }
 
-// Stats implements Gateway.
-func (s *Server) Stats(context.Context) (gateway.Stats, error) {
-	st := gateway.Stats{
-		Node: s.config.Node, StartedAt: s.began, Loops: s.config.Loops,
-		MaxConns: s.MaxConns(),
-		Accepted: s.accepted.Load(), Delayed: s.delayed.Load(), Addresses: s.admission.Addresses(),
-		Pushes: s.pushes.Load(), PushesUnmatched: s.unmatched.Load(), PushesRefused: s.refused.Load(),
-		Handshakes: map[string]uint64{}, Closes: map[string]uint64{}, Dropped: map[string]uint64{},
-		TLSHandshakes: map[string]uint64{}, TokensRefused: map[string]uint64{},
-		InflateErrors: map[string]uint64{}, TLSInternals: transport.InternalsFound(),
-	}
-	if keys, on := s.admission.Keys(); on {
-		fetches := gateway.KeyFetches(keys)
-		st.KeysFetched = &fetches
-	}
-	for _, n := range s.listeners {
-		st.AcceptErrors += n.Errors()
-	}
-	st.Certificates = s.certs.Expiries()
-	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
-	s.Loops.addTo(&st)
-	return st, nil
-}
-
 // Client implements Gateway.
 func (v *Verbs) Client(ctx context.Context, clientID string) (gateway.ClientInfo, error) {
-	h := v.ids.Parse(clientID)
+	h := v.loops.ids.Parse(clientID)
 	info, ok := v.info(h)
 	if !ok {
 		return gateway.ClientInfo{}, unknownClient(clientID)
 	}
-	waiting, err := v.waitingFor(ctx, h)
+	waiting, err := v.loops.waitingFor(ctx, h)
 	if err != nil {
 		return gateway.ClientInfo{}, errQuery(ctx)
 	}
@@ -88,7 +63,7 @@ func (v *Verbs) Client(ctx context.Context, clientID string) (gateway.ClientInfo
 // info returns what the registry knows of a client.
 func (v *Verbs) info(h table.Handle) (info gateway.ClientInfo, ok bool) {
 	var connection uint32
-	ok = v.registry.lookup(h, func(c *client) {
+	ok = v.loops.registry.lookup(h, func(c *client) {
 		if c.uid != nil {
 			info.UID = c.uid.Name()
 		}
@@ -102,13 +77,13 @@ func (v *Verbs) info(h table.Handle) (info gateway.ClientInfo, ok bool) {
 		info.RemoteAddr = addr.String()
 		info.ConnectedAt = time.UnixMilli(c.connectedAt)
 	})
-	info.ClientID = v.ids.Of(h, connection)
+	info.ClientID = v.loops.ids.Of(h, connection)
 	return info, ok
 }
 
 const defaultPageLen = 100
 
-func (most nameLimit) checkList(q *gateway.List) error {
+func (most NameLimit) checkList(q *gateway.List) error {
 	if q.Limit == 0 {
 		q.Limit = defaultPageLen
 	}
@@ -116,12 +91,12 @@ func (most nameLimit) checkList(q *gateway.List) error {
 		return &gateway.Error{Code: gateway.CodeInvalidLimit, Detail: "limit is not between 1 and " + strconv.Itoa(gateway.MaxPageLen)}
 	}
 	if q.UID != "" {
-		if err := most.check("uid", q.UID); err != nil {
+		if err := most.Check("uid", q.UID); err != nil {
 			return err
 		}
 	}
 	if q.Group != "" {
-		return most.check("group", q.Group)
+		return most.Check("group", q.Group)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func benchmarkRegistry(b *testing.B, clients, groups int) {
 
 	began := time.Now()
 	for _, h := range r.handles {
-		l := r.loops[h.Loop()]
+		l := r.sink.loops[h.Loop()]
 		l.exit.closeNow(h.Slot(), l.conn(h.Slot()), closeGone)
 	}
 	leave := time.Since(began)
@@ -115,7 +115,7 @@ func benchmarkRegistry(b *testing.B, clients, groups int) {
 
 // registered is a sink full of clients.
 type registered struct {
-	*sink
+	*verbSink
 	handles             []table.Handle
 	groups              []string
 	connecting, binding time.Duration
@@ -127,7 +127,7 @@ type registered struct {
 func fillRegistry(b *testing.B, handles []table.Handle, groups int) *registered {
 	clients := len(handles)
 	r := &registered{
-		sink: newSink(b, 2, clients), handles: handles,
+		verbSink: newVerbSink(b, 2, clients), handles: handles,
 		random: rand.New(rand.NewPCG(1, 2)), payload: []byte(strings.Repeat("x", 64)),
 	}
 	for g := range groups {
@@ -140,13 +140,13 @@ func fillRegistry(b *testing.B, handles []table.Handle, groups int) *registered 
 	r.connecting = time.Since(began)
 	began = time.Now()
 	for i, h := range r.handles {
-		bind := gateway.Bind{ClientID: r.ids.Of(h, 0), UID: uid(i), Groups: r.groups[i%groups : i%groups+1]}
+		bind := gateway.Bind{ClientID: r.sink.ids.Of(h, 0), UID: uid(i), Groups: r.groups[i%groups : i%groups+1]}
 		if _, err := r.Bind(b.Context(), bind); err != nil {
 			b.Fatal(err)
 		}
 	}
 	r.binding = time.Since(began)
-	if st, _ := r.Stats(b.Context()); st.Connections != clients || st.UIDs != clients || st.Groups != groups {
+	if st := r.stats(); st.Connections != clients || st.UIDs != clients || st.Groups != groups {
 		b.Fatalf("%d clients are not what is there: %+v", clients, st)
 	}
 	return r
@@ -176,7 +176,7 @@ func (r *registered) operate(b *testing.B) {
 // letDeadlinesPass empties the wheels: what they hold of clients that have gone
 // comes out when it is due, and chunks nobody needs go a revolution later.
 func (r *registered) letDeadlinesPass() {
-	for _, l := range r.loops {
+	for _, l := range r.sink.loops {
 		for range 4 * wheelBuckets {
 			l.clock.expired = l.clock.wheel.Advance(l.clock.now()+1, l.clock.expired[:0])
 		}

@@ -136,16 +136,18 @@ func (l *loop) rememberDrop(slot uint32, c *conn) {
 	book.Drop(d)
 }
 
-// pushed tells those who watch of a push, and remembers whom it meant if that was
-// nobody. In a cluster others may have had them.
-func (v *Verbs) pushed(to *gateway.Targets, m *gateway.Message, matched int) {
-	if matched == 0 {
-		v.unmatched.Add(1)
-		if !v.config.Shared {
-			v.registry.history.Miss(to)
-		}
+// noted counts a push by how it ended, tells those who watch of one that was taken, and
+// remembers whom it meant if that was nobody. In a cluster others may have had them.
+func (v *Verbs) noted(to *gateway.Targets, m *gateway.Message, matched int, err error) {
+	v.pushes.note(matched, err)
+	if err != nil {
+		return
 	}
-	v.registry.history.TellPush(to, matched, len(m.Payload), m.Binary)
+	h := v.loops.registry.history
+	if matched == 0 && !v.loops.config.Shared {
+		h.Miss(to)
+	}
+	h.TellPush(to, matched, len(m.Payload), m.Binary)
 }
 
 func pastEnd(e *history.End, id string) gateway.PastEnd {
@@ -159,18 +161,18 @@ func pastEnd(e *history.End, id string) gateway.PastEnd {
 const mostConnected = 100
 
 // Explain implements gateway.Historian.
-func (s *Server) Explain(ctx context.Context, q gateway.Explain) (gateway.Explanation, error) {
-	out := gateway.Explanation{Node: s.config.Node}
+func (v *Verbs) Explain(ctx context.Context, q gateway.Explain) (gateway.Explanation, error) {
+	out := gateway.Explanation{Node: v.node}
 	who := history.Who{UID: q.UID, ID: q.ClientID}
 	switch {
 	case (q.UID == "") == (q.ClientID == ""):
 		return out, &gateway.Error{Code: gateway.CodeInvalidName, Detail: "name either a uid or a client id"}
 	case q.UID != "":
-		if err := s.names.check("uid", q.UID); err != nil {
+		if err := v.names.Check("uid", q.UID); err != nil {
 			return out, err
 		}
-		for h := range s.registry.uids.Snapshot(q.UID).All() {
-			if info, ok := s.info(h); ok {
+		for h := range v.loops.registry.uids.Snapshot(q.UID).All() {
+			if info, ok := v.info(h); ok {
 				out.Connected = append(out.Connected, info.ClientID)
 			}
 			if len(out.Connected) == mostConnected {
@@ -178,17 +180,17 @@ func (s *Server) Explain(ctx context.Context, q gateway.Explain) (gateway.Explan
 			}
 		}
 	default:
-		h := s.ids.Parse(q.ClientID)
-		if who.Key = uint64(h); s.registry.online(h) {
+		h := v.loops.ids.Parse(q.ClientID)
+		if who.Key = uint64(h); v.loops.registry.online(h) {
 			out.Connected = []string{q.ClientID}
 		}
 	}
-	h := s.registry.history
+	h := v.loops.registry.history
 	out.Since = h.Ask(who, func(e *history.End) {
-		out.Ends = append(out.Ends, pastEnd(e, s.ids.Of(table.Handle(e.Key), e.Connection)))
+		out.Ends = append(out.Ends, pastEnd(e, v.loops.ids.Of(table.Handle(e.Key), e.Connection)))
 	}, func(d *history.Drop) {
 		out.Drops = append(out.Drops, gateway.PastDrop{
-			First: time.UnixMilli(d.First), Last: time.UnixMilli(d.Last), ClientID: s.ids.Of(table.Handle(d.Key), d.Connection), UID: d.UID,
+			First: time.UnixMilli(d.First), Last: time.UnixMilli(d.Last), ClientID: v.loops.ids.Of(table.Handle(d.Key), d.Connection), UID: d.UID,
 			Reason: d.Reason, Count: d.Count, QueuedBytes: int(d.QueuedBytes), QueuedFrames: int(d.QueuedFrames),
 		})
 	})
@@ -199,4 +201,6 @@ func (s *Server) Explain(ctx context.Context, q gateway.Explain) (gateway.Explan
 }
 
 // Tail implements gateway.Historian.
-func (s *Server) Tail(f gateway.TailFilter) (gateway.Tail, error) { return s.registry.history.Tail(f) }
+func (v *Verbs) Tail(f gateway.TailFilter) (gateway.Tail, error) {
+	return v.loops.registry.history.Tail(f)
+}

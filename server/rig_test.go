@@ -49,7 +49,7 @@ func idleLoops(t testing.TB, sys *kernel.Calls, change func(*rigConfig)) *Loops 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.setPorts(make([]uint16, 16))
+	s.ports = make([]uint16, 16)
 	t.Cleanup(func() {
 		for _, l := range s.loops {
 			l.discard()

@@ -26,8 +26,8 @@ func (v *Verbs) Members(ctx context.Context, q gateway.Members) ([]string, error
 		if i%idStride == idStride-1 && ctx.Err() != nil {
 			return nil, errQuery(ctx)
 		}
-		v.registry.lookup(seat.handle, func(c *client) {
-			ids = append(ids, v.ids.Of(seat.handle, c.connection))
+		v.loops.registry.lookup(seat.handle, func(c *client) {
+			ids = append(ids, v.loops.ids.Of(seat.handle, c.connection))
 		})
 	}
 	return ids, nil
@@ -44,8 +44,8 @@ func (v *Verbs) Each(ctx context.Context, q gateway.Each, do func(gateway.Client
 			return errQuery(ctx)
 		}
 		var st gateway.ClientState
-		found := v.registry.lookup(seat.handle, func(c *client) {
-			st.ClientID = v.ids.Of(seat.handle, c.connection)
+		found := v.loops.registry.lookup(seat.handle, func(c *client) {
+			st.ClientID = v.loops.ids.Of(seat.handle, c.connection)
 			if c.uid != nil {
 				st.UID = c.uid.Name()
 			}
@@ -66,7 +66,7 @@ func (v *Verbs) Each(ctx context.Context, q gateway.Each, do func(gateway.Client
 
 // GroupNames implements GatewayWorker.
 func (v *Verbs) GroupNames(ctx context.Context) ([]string, error) {
-	names := v.registry.groups.Names(func() bool { return ctx.Err() == nil })
+	names := v.loops.registry.groups.Names(func() bool { return ctx.Err() == nil })
 	if ctx.Err() != nil {
 		return nil, errQuery(ctx)
 	}
@@ -78,24 +78,24 @@ func (v *Verbs) seats(ctx context.Context, q gateway.Each) (seats []seat, err er
 	var members table.Snapshot
 	switch {
 	case q.ClientID != "":
-		return []seat{{handle: v.ids.Parse(q.ClientID)}}, nil
+		return []seat{{handle: v.loops.ids.Parse(q.ClientID)}}, nil
 	case q.UID != "":
-		if err := v.names.check("uid", q.UID); err != nil {
+		if err := v.names.Check("uid", q.UID); err != nil {
 			return nil, err
 		}
-		members = v.registry.uids.Snapshot(q.UID)
+		members = v.loops.registry.uids.Snapshot(q.UID)
 	case q.Group != "":
-		if err := v.names.check("group", q.Group); err != nil {
+		if err := v.names.Check("group", q.Group); err != nil {
 			return nil, err
 		}
-		members = v.registry.groups.Snapshot(q.Group)
+		members = v.loops.registry.groups.Snapshot(q.Group)
 	default:
-		for h := range v.after(0) {
+		for h := range v.loops.after(0) {
 			if seats = append(seats, seat{handle: h}); len(seats)%seatStride == 0 && ctx.Err() != nil {
 				return nil, errQuery(ctx)
 			}
 		}
-		return v.sortByConnection(ctx, seats)
+		return sortByConnection(ctx, v, seats)
 	}
 	for h := range until(ctx, members) {
 		seats = append(seats, seat{handle: h})
@@ -104,7 +104,7 @@ func (v *Verbs) seats(ctx context.Context, q gateway.Each) (seats []seat, err er
 		return nil, errQuery(ctx)
 	}
 	if len(seats) > table.OrderedLen {
-		return v.sortByConnection(ctx, seats)
+		return sortByConnection(ctx, v, seats)
 	}
 	return seats, nil
 }
@@ -117,13 +117,13 @@ const seatStride = 1024
 
 // sortByConnection sorts clients by when they connected: exactly where
 // connection ids are given, which know their order, else to the millisecond.
-func (v *Verbs) sortByConnection(ctx context.Context, seats []seat) ([]seat, error) {
-	peers := v.ids.Peers
+func sortByConnection(ctx context.Context, v *Verbs, seats []seat) ([]seat, error) {
+	peers := v.loops.ids.Peers
 	for i := range seats {
 		if i%idStride == idStride-1 && ctx.Err() != nil {
 			return nil, errQuery(ctx)
 		}
-		v.registry.lookup(seats[i].handle, func(c *client) {
+		v.loops.registry.lookup(seats[i].handle, func(c *client) {
 			seats[i].place = uint64(c.connectedAt)
 			if peers != nil {
 				seats[i].place = uint64(c.connection)

@@ -28,7 +28,7 @@ func (v *Verbs) BeginSeries(ctx context.Context, m gateway.Message, excludeClien
 	if err != nil {
 		return nil, err
 	}
-	return &series{verbs: v, message: m, exclude: exclude, set: v.forms(len(m.Payload), nil)}, nil
+	return &series{verbs: v, message: m, exclude: exclude, set: v.loops.forms(len(m.Payload), nil)}, nil
 }
 
 // Send implements Series.
@@ -43,7 +43,7 @@ func (r *series) Send(ctx context.Context, to gateway.Targets) error {
 	err := r.send(&to)
 	if err == errBusy || !r.counted { // a series counts once
 		r.counted = r.counted || err == nil
-		_ = v.noted(err)
+		v.pushes.note(1, err)
 	}
 	return err
 }
@@ -52,24 +52,24 @@ func (r *series) Send(ctx context.Context, to gateway.Targets) error {
 func (r *series) send(to *gateway.Targets) error {
 	v := r.verbs
 	if to.All {
-		_, err := v.pushAll(delivery{message: r.message}, r.exclude)
+		_, err := v.loops.pushAll(delivery{message: r.message}, r.exclude)
 		return err
 	}
 	var list []table.Handle
 	for _, id := range to.ClientIDs {
-		if h := v.ids.Parse(id); v.registry.online(h) {
+		if h := v.loops.ids.Parse(id); v.loops.registry.online(h) {
 			list = append(list, h)
 		}
 	}
-	list, many := collect(v.registry.uids, to.UIDs, list, nil)
-	list, many = collect(v.registry.groups, to.Groups, list, many)
+	list, many := collect(v.loops.registry.uids, to.UIDs, list, nil)
+	list, many = collect(v.loops.registry.groups, to.Groups, list, many)
 	list = table.Without(list, r.exclude)
 	slices.Sort(list) // by loop
 	if len(list)+len(many) == 0 {
 		return nil
 	}
 	var err error
-	r.frame, err = v.pushSeries(delivery{message: r.message}, r.frame, r.set, list, many, r.exclude)
+	r.frame, err = v.loops.pushSeries(delivery{message: r.message}, r.frame, r.set, list, many, r.exclude)
 	return err
 }
 

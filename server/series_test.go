@@ -13,11 +13,11 @@ import (
 func TestSeries(t *testing.T) {
 	const clients = 200
 	k, all, names := overlapping(t, clients, 3)
-	few := k.ids.Of(all[0], 0)
+	few := all[0]
 	if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: few, UID: "few"}); err != nil {
 		t.Fatal(err)
 	}
-	left := k.ids.Of(all[1], 0)
+	left := all[1]
 	m := gateway.Message{Payload: make([]byte, 1<<20)}
 	before := allocated()
 	series, err := k.BeginSeries(t.Context(), m, []string{left})
@@ -38,17 +38,10 @@ func TestSeries(t *testing.T) {
 	if took := allocated() - before; took > 2<<20 {
 		t.Errorf("%d bytes allocated for one message of %d", took, len(m.Payload))
 	}
-	k.turns(t)
-	st, err := k.Stats(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := uint64(2 + 3 + 4*(clients-1) + 1)
-	if st.Pushes != 1 {
-		t.Errorf("the series counts as %d pushes", st.Pushes)
-	}
-	if ended := st.Written + st.Dropped[dropLabels[dropSlow]] + uint64(st.Queued); st.Matched != want || ended != want {
-		t.Errorf("matched %d, written %d, queued %d, dropped %v; wants %d", st.Matched, st.Written, st.Queued, st.Dropped, want)
+	k.await("all copies", func() bool { return k.stats().Matched >= want })
+	if st := k.stats(); st.Pushes != 1 || st.Matched != want || st.Dropped["closed"] != 0 {
+		t.Errorf("%d pushes, matched %d, written %d, queued %d, dropped %v; wants %d", st.Pushes, st.Matched, st.Written, st.Queued, st.Dropped, want)
 	}
 }
 

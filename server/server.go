@@ -27,10 +27,12 @@ var _ interface {
 // Server is one gateway process: listeners, event loops and the registry.
 // It implements gateway.Gateway and gateway.GatewayWorker.
 type Server struct {
-	Verbs
+	*Verbs
 
 	// Static after New.
 	config    Config
+	names     NameLimit
+	loops     *Loops
 	log       *slog.Logger
 	sys       *kernel.Calls
 	began     time.Time
@@ -102,7 +104,7 @@ func newServer(c Config, sys *kernel.Calls) (*Server, error) {
 		transport.WarnOfInternals(s.log)
 		s.tlsPool = transport.NewHandshakes(s.certs.Config(c.TLSMinVersion), c.TLSHandshakes, c.TLSProcessors(), func() int64 { return s.now() + 1 })
 	}
-	s.Loops, err = newLoops(LoopsConfig{
+	s.loops, err = newLoops(LoopsConfig{
 		Loops: c.Loops, OnMessage: c.OnMessage, InitMessage: c.InitMessage,
 		Compress: c.Compress, CompressMin: c.CompressMin, CompressLevel: c.CompressLevel,
 		Capacity: c.Capacity, Heartbeat: c.Heartbeat, Events: c.Events, Watchers: c.Watchers, Names: c.Names, Hook: c.Hook, Shared: c.ClientIDs != nil, Plain: plainForms(endpoints),
@@ -112,10 +114,10 @@ func newServer(c Config, sys *kernel.Calls) (*Server, error) {
 		return nil, err
 	}
 	if err := s.listen(endpoints); err != nil {
-		s.Loops.discard()
+		s.loops.discard()
 		return nil, err
 	}
-	s.Loops.setPorts(s.ports())
+	s.Verbs = NewVerbs(s.loops, s.names, c.Node)
 	return s, nil
 }
 
@@ -134,7 +136,7 @@ func (s *Server) MaxConns() int { return int(s.maxConns.Load()) }
 
 // load is what there is to do for clients. Any goroutine.
 func (s *Server) load() giveback.Load {
-	return giveback.Load{Sockets: s.openSockets(), Queued: s.queued()}
+	return giveback.Load{Sockets: s.loops.openSockets(), Queued: s.loops.queued()}
 }
 
 // ReserveFiles is how many descriptors MaxConns leaves free.
@@ -146,12 +148,7 @@ func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
 // Quiet is for how long the loop has not ticked that ticked first: more than a few
 // seconds mean that it hangs. Any goroutine.
 func (s *Server) Quiet() time.Duration {
-	first := s.sys.Elapsed()
-	now := first
-	for _, l := range s.loops {
-		first = min(first, time.Duration(l.count.ticked.Load()))
-	}
-	return now - first
+	return s.loops.quiet()
 }
 
 // SetProbe sets what probes on the client listeners are told of, Ready unless it
@@ -173,8 +170,8 @@ func (s *Server) probes() bool {
 func (s *Server) Run() error {
 	errs := make(chan error, 1+len(s.listeners))
 	var serving sync.WaitGroup
-	s.Loops.start()
-	serving.Go(func() { errs <- s.Loops.wait() })
+	s.loops.start(s.ports())
+	serving.Go(func() { errs <- s.loops.wait() })
 	for _, n := range s.listeners {
 		serving.Go(func() { errs <- n.run() })
 	}
@@ -200,7 +197,10 @@ func (s *Server) Run() error {
 	close(quiet)
 	s.admission.End()
 	s.running.Store(false)
-	s.Loops.close() // the acceptors have used them too
+	s.loops.close() // the acceptors have used them too
+	if err := s.loops.Leftover(); err != nil {
+		s.log.Error("defect at the end", "err", err)
+	}
 	return first
 }
 
@@ -208,9 +208,9 @@ func (s *Server) Run() error {
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		s.stopping.Store(true)
-		s.stopped.Store(true)
+		s.RefusePushes()
 		s.stopAccepting()
-		s.Loops.stop()
+		s.loops.stop()
 	})
 }
 
@@ -224,7 +224,7 @@ func (s *Server) Stop() {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.finishAccepting(ctx)
-	before, began := s.ends(), time.Now()
+	before, began := s.loops.ends(), time.Now()
 	err := s.drain(ctx)
 	s.Stop()
 	err = s.awaitEnd(ctx, err)
@@ -239,12 +239,12 @@ func (s *Server) awaitEnd(ctx context.Context, err error) error {
 		return err
 	}
 	select {
-	case <-s.whenEnded():
+	case <-s.loops.whenEnded():
 		return err
 	case <-ctx.Done():
 	}
 	select {
-	case <-s.whenEnded():
+	case <-s.loops.whenEnded():
 		return err
 	case <-time.After(endGrace):
 		return errors.Join(ctx.Err(), errors.New("an event loop does not end"))

@@ -39,12 +39,12 @@ func (v *Verbs) PatchSession(_ context.Context, clientID string, patch json.RawM
 // none. Two changes of one client's session follow each other: they have a lock
 // of their own, since the client's is one that loops wait for.
 func (v *Verbs) changeSession(clientID string, change func(old []byte) ([]byte, error)) (json.RawMessage, error) {
-	h := v.ids.Parse(clientID)
+	h := v.loops.ids.Parse(clientID)
 	mu := &v.sessions[h.Slot()%sessionLocks]
 	mu.Lock()
 	defer mu.Unlock()
 	old := "{}"
-	if !v.registry.lookup(h, func(c *client) {
+	if !v.loops.registry.lookup(h, func(c *client) {
 		if c.session != nil && c.session.json != "" {
 			old = c.session.json
 		}
@@ -60,7 +60,7 @@ func (v *Verbs) changeSession(clientID string, change func(old []byte) ([]byte, 
 		return nil, err
 	}
 	text := string(stored)
-	if !v.registry.lookup(h, func(c *client) { c.keep().json = text }) {
+	if !v.loops.registry.lookup(h, func(c *client) { c.keep().json = text }) {
 		return nil, unknownClient(clientID)
 	}
 	return stored, nil
@@ -91,7 +91,7 @@ func checkObject(b []byte) error {
 
 // SessionBytes implements GatewayWorker.
 func (v *Verbs) SessionBytes(_ context.Context, clientID string) (stored string, online bool, err error) {
-	online = v.registry.lookup(v.ids.Parse(clientID), func(c *client) {
+	online = v.loops.registry.lookup(v.loops.ids.Parse(clientID), func(c *client) {
 		if c.session != nil {
 			stored = c.session.bytes
 		}
@@ -105,7 +105,7 @@ func (v *Verbs) PutSessionBytes(_ context.Context, clientID string, stored []byt
 		return &gateway.Error{Code: gateway.CodeSessionTooLarge, Detail: fmt.Sprintf("the session has %d bytes; at most %d are allowed", len(stored), gateway.MaxSessionBytes)}
 	}
 	text := string(stored)
-	found := v.registry.lookup(v.ids.Parse(clientID), func(c *client) {
+	found := v.loops.registry.lookup(v.loops.ids.Parse(clientID), func(c *client) {
 		switch {
 		case text != "":
 			c.keep().bytes = text

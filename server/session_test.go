@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"castgate/server/gateway"
 )
@@ -14,18 +15,22 @@ import (
 // A session is merged and looked at while nobody waits for the lock of the
 // client's chunk: the loop does, and up to 255 other clients.
 func TestSessionIsChangedWithoutTheClientsLock(t *testing.T) {
-	k := newSink(t, 1, 1)
-	h := k.connect(t, 0)
-	id := k.ids.Of(h, 0)
-	ch, _ := k.registry.client(h)
+	k := startVerbs(t, 1)
+	id := k.connect()
 	got, err := k.changeSession(id, func(old []byte) ([]byte, error) {
 		if string(old) != "{}" {
 			t.Errorf("a new client has the session %s", old)
 		}
-		if !ch.mu.TryLock() {
+		asked := make(chan struct{})
+		go func() {
+			_, _ = k.Online(t.Context(), gateway.Online{ClientIDs: []string{id}})
+			close(asked)
+		}()
+		select {
+		case <-asked:
+		case <-time.After(40 * time.Second):
 			return nil, errors.New("the client is locked")
 		}
-		ch.mu.Unlock()
 		return []byte(`{ "a": 1 }`), nil
 	})
 	if err != nil || string(got) != `{"a":1}` {
@@ -36,7 +41,8 @@ func TestSessionIsChangedWithoutTheClientsLock(t *testing.T) {
 		if string(old) != `{"a":1}` {
 			t.Errorf("the session is %s", old)
 		}
-		k.registry.unregisterAnd(h, nil)
+		_ = k.peers[id].Close()
+		k.await("its end", func() bool { return k.stats().Connections == 0 })
 		return old, nil
 	})
 	if !errors.Is(err, unknown) {
@@ -48,8 +54,8 @@ func TestSessionIsChangedWithoutTheClientsLock(t *testing.T) {
 }
 
 func TestSessionPatchIsBounded(t *testing.T) {
-	k := newSink(t, 1, 1)
-	id := k.ids.Of(k.connect(t, 0), 0)
+	k := startVerbs(t, 1)
+	id := k.connect()
 	patch := func(n int) json.RawMessage { return json.RawMessage(`{"k":null` + strings.Repeat(" ", n-10) + "}") }
 	if got, err := k.PatchSession(t.Context(), id, patch(gateway.MaxPatchLen)); err != nil || string(got) != "{}" {
 		t.Errorf("%s, %v", got, err)
@@ -61,8 +67,8 @@ func TestSessionPatchIsBounded(t *testing.T) {
 
 // Two changes of one client's session follow each other, whoever asks for them.
 func TestSessionPatchesAtOnce(t *testing.T) {
-	k := newSink(t, 1, 1)
-	id := k.ids.Of(k.connect(t, 0), 0)
+	k := startVerbs(t, 1)
+	id := k.connect()
 	const callers, each = 8, 20
 	var wg sync.WaitGroup
 	for n := range callers {
@@ -85,8 +91,8 @@ func TestSessionPatchesAtOnce(t *testing.T) {
 // A session keeps the bytes that it was given with, whether it is put or
 // patched, and its size is that of those bytes.
 func TestSessionKeepsItsBytes(t *testing.T) {
-	k := newSink(t, 1, 1)
-	id := k.ids.Of(k.connect(t, 0), 0)
+	k := startVerbs(t, 1)
+	id := k.connect()
 	const text = `{"z":1.0,"html":"<b>&","big":12345678901234567890,"e":"\u00e9é","seats":[{"until":null}],"none":null}`
 	if got, err := k.PutSession(t.Context(), id, json.RawMessage(" "+text+"\n")); err != nil || string(got) != text {
 		t.Errorf("put: %s, %v", got, err)

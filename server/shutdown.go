@@ -1,6 +1,7 @@
 package server
 
 import (
+	"castgate/server/kernel"
 	"context"
 	"time"
 )
@@ -20,16 +21,16 @@ func (s *Server) drain(ctx context.Context) error {
 		ctx = limited
 	}
 	left := time.Until(deadline)
-	clients := int64(s.connected())
+	clients := int64(s.loops.connected())
 	rate, raised := drainRate(int64(s.config.DrainRate), clients, left)
 	s.log.Info("closing clients", "clients", clients, "per_second", rate, "raised", raised, "within", left.Round(time.Millisecond).String())
-	s.Loops.drain(rate)
-	return s.await(ctx, func() bool { return s.openSockets() == 0 })
+	s.loops.drain(rate)
+	return s.await(ctx, func() bool { return s.loops.openSockets() == 0 })
 }
 
 // logEnds tells how the clients of a drain have ended.
 func (s *Server) logEnds(before drained, began time.Time) {
-	d := s.ends()
+	d := s.loops.ends()
 	cut, unanswered := d.cutOff-before.cutOff, d.unanswered-before.unanswered
 	s.log.Info("clients are closed", "in_order", d.inOrder-before.inOrder-cut-unanswered, "unanswered", unanswered,
 		"cut_off", cut, "not_reading", d.notReading-before.notReading, "took", time.Since(began).Round(time.Millisecond).String())
@@ -38,7 +39,7 @@ func (s *Server) logEnds(before drained, began time.Time) {
 // drainRate is how many clients are closed a second, 0 for all at once: as asked
 // for, or as many more as to have begun with the last one after half of the time.
 func drainRate(asked, clients int64, left time.Duration) (rate int64, raised bool) {
-	half := max(left/2, tickLen)
+	half := max(left/2, kernel.Tick)
 	if asked == 0 || asked >= clients {
 		return asked, false
 	}
@@ -60,7 +61,7 @@ func (s *Server) await(ctx context.Context, done func() bool) error {
 				return nil
 			}
 			return ctx.Err()
-		case <-s.whenEnded():
+		case <-s.loops.whenEnded():
 			return nil
 		case <-t.C:
 		}

@@ -10,11 +10,11 @@ import (
 	"castgate/server/kernel"
 )
 
-// sink is a server whose sockets are only numbers and take every byte at no
+// sink are loops whose sockets are only numbers and take every byte at no
 // cost, so that what is measured is ours and not the kernel's. Its loops do
 // not run: the benchmark takes their turns, on its own goroutine.
 type sink struct {
-	*Server
+	*Loops
 	wrote int // bytes
 	head  []byte
 }
@@ -32,21 +32,8 @@ func newSink(t testing.TB, loops, sockets int) *sink {
 	sys.Close, sys.Shutdown, sys.ResetOnClose = func(int) {}, func(int) {}, func(int) {}
 	sys.Unsent = func(int) int { return 0 }
 	sys.Yield = func() {}
-	c := Defaults()
-	c.Listen, c.Loops = []string{"127.0.0.1:0"}, loops
-	s, err := newServer(c, &sys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.fds = newFDTable(uint64(sockets))
-	k.Server = s
-	t.Cleanup(func() {
-		for _, l := range s.loops {
-			l.end()
-			_ = l.poller.Close()
-		}
-		s.listeners[0].Discard()
-	})
+	k.Loops = idleLoops(t, &sys, func(c *rigConfig) { c.LoopsConfig.Loops = loops })
+	k.fds = newFDTable(uint64(sockets))
 	return k
 }
 

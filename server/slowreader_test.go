@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -163,17 +164,17 @@ func meminfo(fd int) int {
 	return int(m[wmemQueued])
 }
 
-// on runs f on the loop of a client.
-func (s *testServer) on(id string, f func(l *loop, slot uint32, c *conn)) {
-	h := s.ids.Parse(id)
-	done := make(chan struct{})
-	s.loops[h.Loop()].mail.post(command{kind: cmdFunc, run: func(l *loop) {
-		defer close(done)
-		if c := l.receiver(h); c != nil {
-			f(l, h.Slot(), c)
+// acceptedFD is a system whose last accepted socket is kept in fd.
+func acceptedFD(fd *atomic.Int64) *kernel.Calls {
+	sys := kernel.Linux
+	sys.Accept = func(listener int) (int, unix.Sockaddr, error) {
+		n, peer, err := kernel.Linux.Accept(listener)
+		if err == nil {
+			fd.Store(int64(n))
 		}
-	}})
-	<-done
+		return n, peer, err
+	}
+	return &sys
 }
 
 // The kernel holds no more for a client that does not read than NotsentLowat
@@ -181,16 +182,23 @@ func (s *testServer) on(id string, f func(l *loop, slot uint32, c *conn)) {
 func TestKernelHoldsLittle(t *testing.T) {
 	const lowat, segment = 128 << 10, 64 << 10
 	for _, size := range []int{1 << 10, 4 << 10, 4 << 20} {
-		s := startServer(t, func(c *Config) { c.NotsentLowat, c.SendQueue, c.PingInterval = lowat, 64<<20, 0 })
+		var fd atomic.Int64
+		s := startServerOn(t, acceptedFD(&fd), func(c *Config) { c.NotsentLowat, c.SendQueue, c.PingInterval = lowat, 64<<20, 0 })
 		c := s.dialRaw()
 		for n := 0; n < 4<<20; n += size {
 			s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", size))
 		}
-		var unsent, memory, waiting int
-		s.on(c.id, func(l *loop, slot uint32, c *conn) {
-			l.writer.flush(slot, c)
-			unsent, memory, waiting = l.sys.Unsent(int(c.fd)), meminfo(int(c.fd)), int(c.waiting)
+		var info gateway.ClientInfo
+		eventually(t, "the socket to take no more", func() bool {
+			last := info.QueuedBytes
+			var err error
+			if info, err = s.Client(ctx, c.id); err != nil {
+				t.Fatal(err)
+			}
+			return info.QueuedBytes == last && last > 0
 		})
+		socket := int(fd.Load())
+		unsent, memory, waiting := s.sys.Unsent(socket), meminfo(socket), info.QueuedBytes
 		t.Logf("messages of %d bytes: %d unsent, %d of memory, %d in the queue", size, unsent, memory, waiting)
 		if unsent == 0 || unsent > lowat+2*segment || memory < unsent || memory > 4*lowat || waiting < 3<<20 {
 			t.Errorf("messages of %d bytes: the kernel holds %d in %d bytes, %d wait", size, unsent, memory, waiting)
@@ -218,7 +226,8 @@ func TestSocketOptions(t *testing.T) {
 		{"ws://127.0.0.1:0", 0, 1, 55, 55, 0},
 		{"tcp://127.0.0.1:0", 0, 1, 55, 55, 0},
 	} {
-		s := startServer(t, func(c *Config) { c.Listen, c.PingInterval = []string{try.listen}, time.Minute })
+		var accepted atomic.Int64
+		s := startServerOn(t, acceptedFD(&accepted), func(c *Config) { c.Listen, c.PingInterval = []string{try.listen}, time.Minute })
 		limits := s.config.Capacity
 		limits.PingInterval = try.interval
 		if err := s.SetCapacity(limits); err != nil {
@@ -229,29 +238,12 @@ func TestSocketOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the socket", func() bool { return s.stats().Sockets == 1 })
-		found := false
-		for _, l := range s.loops {
-			done := make(chan struct{})
-			l.mail.post(command{kind: cmdFunc, run: func(l *loop) {
-				defer close(done)
-				l.entrance.takeIn()
-				c := l.conn(0)
-				if c == nil {
-					return
-				}
-				found = true
-				fd := int(c.fd)
-				got := [...]int{get(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE), get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE),
-					get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL), get(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT),
-					get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT), get(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT), get(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)}
-				if want := [...]int{try.on, try.idle, try.more, try.user, 1, s.config.NotsentLowat, 1}; got != want {
-					t.Errorf("%s with pings each %v: options %v, want %v", try.listen, try.interval, got, want)
-				}
-			}})
-			<-done
-		}
-		if !found {
-			t.Error("no loop has the socket")
+		fd := int(accepted.Load())
+		got := [...]int{get(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE), get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE),
+			get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL), get(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT),
+			get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT), get(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT), get(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)}
+		if want := [...]int{try.on, try.idle, try.more, try.user, 1, s.config.NotsentLowat, 1}; got != want {
+			t.Errorf("%s with pings each %v: options %v, want %v", try.listen, try.interval, got, want)
 		}
 		_ = conn.Close()
 	}

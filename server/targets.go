@@ -9,27 +9,30 @@ import (
 	"castgate/server/internal/table"
 )
 
-// nameLimit is how long a uid or group may be, in bytes.
-type nameLimit int
+// NameLimit is how long a uid or group may be, in bytes.
+type NameLimit int
 
 // checkTargets returns the first name that can't be one.
-func (most nameLimit) checkTargets(t *gateway.Targets) error {
-	if err := most.checkAll("uid", t.UIDs); err != nil {
+func (most NameLimit) checkTargets(t *gateway.Targets) error {
+	if err := most.CheckAll("uid", t.UIDs); err != nil {
 		return err
 	}
-	return most.checkAll("group", t.Groups)
+	return most.CheckAll("group", t.Groups)
 }
 
-func (most nameLimit) checkAll(what string, names []string) error {
+// CheckAll returns the first of some names that can't be one. what says in the error what
+// they name.
+func (most NameLimit) CheckAll(what string, names []string) error {
 	for _, n := range names {
-		if err := most.check(what, n); err != nil {
+		if err := most.Check(what, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (most nameLimit) check(what, name string) error {
+// Check says why something can't be a name; nil if it can.
+func (most NameLimit) Check(what, name string) error {
 	switch {
 	case name == "":
 		return &gateway.Error{Code: gateway.CodeInvalidName, Detail: fmt.Sprintf("a %s is empty; 1 to %d bytes are allowed", what, most)}
@@ -47,13 +50,13 @@ func (v *Verbs) handles(ctx context.Context, clientIDs, uids, groups []string) (
 		if i%idStride == idStride-1 && ctx.Err() != nil {
 			return nil, errQuery(ctx)
 		}
-		if h := v.ids.Parse(id); v.registry.online(h) {
+		if h := v.loops.ids.Parse(id); v.loops.registry.online(h) {
 			list = append(list, h)
 		}
 	}
-	list, err := v.appendMembers(ctx, list, v.registry.uids, uids)
+	list, err := v.appendMembers(ctx, list, v.loops.registry.uids, uids)
 	if err == nil {
-		list, err = v.appendMembers(ctx, list, v.registry.groups, groups)
+		list, err = v.appendMembers(ctx, list, v.loops.registry.groups, groups)
 	}
 	if err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func (v *Verbs) appendMembers(ctx context.Context, list []table.Handle, t *table
 			if !once {
 				names, i, once = table.Distinct(names[i:]), 0, true
 			}
-			if most = max(most, 2*v.connected()); len(list)+members.Len() > most {
+			if most = max(most, 2*v.loops.connected()); len(list)+members.Len() > most {
 				list = table.Sorted(list)
 				most = max(most, 2*len(list)) // some may be gone by now
 			}

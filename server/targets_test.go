@@ -12,21 +12,19 @@ import (
 	"castgate/server/internal/table"
 )
 
-// overlapping fills a sink with clients that are all in each of some groups,
-// and returns their handles, sorted, and the groups.
-func overlapping(t *testing.T, clients, groups int) (k *sink, all []table.Handle, names []string) {
-	k = newSink(t, 2, clients)
+// overlapping makes clients that are all in each of some groups, and returns their ids
+// and the groups.
+func overlapping(t *testing.T, clients, groups int) (k *testVerbs, all, names []string) {
+	k = startVerbs(t, 2)
 	for i := range groups {
 		names = append(names, fmt.Sprint("group ", i))
 	}
-	for i := range clients {
-		h := k.connect(t, i)
-		all = append(all, h)
-		if _, err := k.Join(t.Context(), gateway.Membership{ClientIDs: []string{k.ids.Of(h, 0)}, Groups: names}); err != nil {
-			t.Fatal(err)
-		}
+	for range clients {
+		all = append(all, k.connect())
 	}
-	slices.Sort(all)
+	if _, err := k.Join(t.Context(), gateway.Membership{ClientIDs: all, Groups: names}); err != nil {
+		t.Fatal(err)
+	}
 	return k, all, names
 }
 
@@ -36,7 +34,12 @@ func repeated(name string, n int) []string { return slices.Repeat([]string{name}
 // there are, not by how often and under how many names they are asked for.
 func TestTargetsAreBounded(t *testing.T) {
 	const clients = 2000
-	k, all, names := overlapping(t, clients, 100)
+	k, ids, names := overlapping(t, clients, 100)
+	var all []table.Handle
+	for _, id := range ids {
+		all = append(all, k.loops.ids.Parse(id))
+	}
+	slices.Sort(all)
 	for what, groups := range map[string][]string{
 		"one group 10,000 times": repeated(names[0], 10_000),
 		"100 groups":             names,
@@ -57,7 +60,6 @@ func TestTargetsAreBounded(t *testing.T) {
 	if err != nil || r.Matched != clients {
 		t.Errorf("a push: %+v, %v", r, err)
 	}
-	k.turns(t)
 }
 
 // A push or kick whose clients take too long to find does nothing.
@@ -69,8 +71,8 @@ func TestTargetsDeadline(t *testing.T) {
 	if r, err := k.Push(ctx, gateway.Push{To: gateway.Targets{Groups: names}, Payload: []byte("x")}); !errors.Is(err, want) {
 		t.Errorf("a push: %+v, %v", r, err)
 	}
-	for _, h := range all {
-		if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: k.ids.Of(h, 0), UID: "everyone"}); err != nil {
+	for _, id := range all {
+		if _, err := k.Bind(t.Context(), gateway.Bind{ClientID: id, UID: "everyone"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,7 +83,7 @@ func TestTargetsDeadline(t *testing.T) {
 	if n, err := k.Kick(ctx, gateway.Kick{To: gateway.Targets{Groups: names}}); n != 0 || !errors.Is(err, want) {
 		t.Errorf("a kick: %d, %v", n, err)
 	}
-	if st, _ := k.Stats(t.Context()); st.Matched+st.PushesRefused != 0 || st.Connections != len(all) {
+	if st := k.stats(); st.Matched+st.PushesRefused != 0 || st.Connections != len(all) {
 		t.Errorf("%+v", st)
 	}
 }

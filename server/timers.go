@@ -9,23 +9,19 @@ import (
 	"castgate/codec"
 	"castgate/server/frames"
 	"castgate/server/internal/wheel"
+	"castgate/server/kernel"
 )
 
 const (
-	// tickLen is the resolution of every timeout. After each wake-up of an idle
-	// process the Go runtime looks closely for some milliseconds, which costs
-	// more than the tick: 0.7 ms of CPU time.
-	tickLen        = 250 * time.Millisecond
-	ticksPerSecond = int64(time.Second / tickLen)
 	// wheelBuckets is the horizon of a loop's wheel in ticks.
 	wheelBuckets = 512
 	// maxTickStep is how many ticks a loop's time goes on at once.
 	maxTickStep = 3
 	// closeTicks is how long a client may take to answer our close frame once it
 	// has read it.
-	closeTicks = uint32(5 * time.Second / tickLen)
+	closeTicks = uint32(5 * time.Second / kernel.Tick)
 	// refusalTicks is how long a refused socket may take to read its answer.
-	refusalTicks = uint32(2 * time.Second / tickLen)
+	refusalTicks = uint32(2 * time.Second / kernel.Tick)
 )
 
 // tickConfig holds the timeouts of Capacity in ticks; 0 is off.
@@ -34,7 +30,7 @@ type tickConfig struct {
 }
 
 func newTickConfig(c *Capacity) *tickConfig {
-	ticks := func(d time.Duration) uint32 { return uint32((d + tickLen - 1) / tickLen) }
+	ticks := func(d time.Duration) uint32 { return uint32((d + kernel.Tick - 1) / kernel.Tick) }
 	return &tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
 }
 
@@ -62,20 +58,20 @@ var pingFrame = frames.Control(ws.CompiledPing)
 // before compares ticks, which wrap around.
 func before(a, b uint32) bool { return int32(a-b) < 0 }
 
-// tick runs on the loop each tickLen.
+// tick runs on the loop each kernel.Tick.
 func (k *clock) tick() {
 	var p [8]byte
 	_, _ = unix.Read(k.loop.ticker, p[:])
 	at := k.loop.sys.Elapsed()
 	k.loop.count.ticked.Store(int64(at))
 	since := at - k.began
-	now := uint32(since / tickLen)
-	lag := since - time.Duration(k.wheel.Now()+1)*tickLen
+	now := uint32(since / kernel.Tick)
+	lag := since - time.Duration(k.wheel.Now()+1)*kernel.Tick
 	k.loop.count.lag.Store(int64(max(lag, 0)))
 	if late := now - k.wheel.Now(); late > maxTickStep {
 		// The loop was held up, or the whole machine: what clients sent
 		// meanwhile has not been read, so the time does not count against them.
-		k.began += time.Duration(late-maxTickStep) * tickLen
+		k.began += time.Duration(late-maxTickStep) * kernel.Tick
 		now = k.wheel.Now() + maxTickStep
 	}
 	k.loop.entrance.takeIn()
@@ -240,7 +236,7 @@ func (k *clock) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 func (k *clock) deadlineBy(slot uint32, c *conn, now, at uint32) {
 	t := k.loop.srv.ticks.Load()
 	if c.is(flagExpires) {
-		if end := now + uint32(min(max(k.secondsLeft(slot), 0)*ticksPerSecond, wheelBuckets)); before(end, at) {
+		if end := now + uint32(min(max(k.secondsLeft(slot), 0)*kernel.TicksPerSecond, wheelBuckets)); before(end, at) {
 			at = end
 		}
 	}

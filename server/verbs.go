@@ -3,18 +3,48 @@ package server
 import (
 	"sync"
 	"sync/atomic"
+
+	"castgate/server/gateway"
 )
 
 // Verbs implement gateway.Gateway, less Stats, and gateway.GatewayWorker for the clients of
 // some loops. They check names, find whom a call means, and leave the rest to Loops. Any
 // goroutine may call them.
 type Verbs struct {
-	*Loops
-	names    nameLimit
+	loops    *Loops
+	names    NameLimit
+	node     uint16
 	sessions [sessionLocks]sync.Mutex // by slot: of changes of JSON sessions
+	pushes   pushCounts
+	stopped  atomic.Bool // pushes are refused
+}
 
-	pushes    atomic.Uint64
-	unmatched atomic.Uint64 // pushes for nobody
-	refused   atomic.Uint64 // pushes answered CodeBusy
-	stopped   atomic.Bool   // pushes are refused
+// pushCounts are how pushes ended.
+type pushCounts struct{ taken, unmatched, refused atomic.Uint64 }
+
+// note counts a push, which matched so many or was not taken: err says why.
+func (n *pushCounts) note(matched int, err error) {
+	switch {
+	case err == errBusy:
+		n.refused.Add(1)
+	case err == nil:
+		n.taken.Add(1)
+		if matched == 0 {
+			n.unmatched.Add(1)
+		}
+	}
+}
+
+// NewVerbs makes the verbs for the clients of some loops, whose names are within a limit.
+// node is the number of this gateway in a cluster.
+func NewVerbs(loops *Loops, names NameLimit, node uint16) *Verbs {
+	return &Verbs{loops: loops, names: names, node: node}
+}
+
+// RefusePushes has pushes answered CodeStopping from now on. Any goroutine.
+func (v *Verbs) RefusePushes() { v.stopped.Store(true) }
+
+// AddTo adds what pushes were counted to a reading. Any goroutine.
+func (v *Verbs) AddTo(st *gateway.Stats) {
+	st.Pushes, st.PushesUnmatched, st.PushesRefused = v.pushes.taken.Load(), v.pushes.unmatched.Load(), v.pushes.refused.Load()
 }

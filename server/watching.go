@@ -191,7 +191,7 @@ func (v *lives) countOut(c *conn, f *frames.Frame) {
 
 // ResumeKeys has clients read again of which a Watcher's Message has said
 // TakenEnough. Any goroutine.
-func (s *Server) ResumeKeys(keys []uint64) {
+func (s *Loops) ResumeKeys(keys []uint64) {
 	handles := make([]table.Handle, 0, len(keys))
 	for _, k := range keys {
 		if h := table.Handle(k); h != 0 && h.Loop() < len(s.loops) {

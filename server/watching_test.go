@@ -152,7 +152,7 @@ func TestWatchedEnds(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Watchers = []gateway.Watcher{w} })
 	ctx := context.Background()
 	var groups []string
-	for i := range 2 * manyGroups {
+	for i := range 512 {
 		groups = append(groups, fmt.Sprint("group", i))
 	}
 	var ids []string

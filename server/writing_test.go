@@ -33,8 +33,8 @@ func newWriters(t *testing.T, n, pushes int) *writers {
 	}
 	w.l.sys.Elapsed = func() time.Duration { return w.now }
 	for range pushes {
-		if r, err := k.Push(t.Context(), gateway.Push{To: gateway.Targets{All: true}, Payload: []byte("hi")}); err != nil || r.Matched != n {
-			t.Fatal(r, err)
+		if matched, err := k.pushAll(delivery{message: gateway.Message{Payload: []byte("hi")}}, nil); err != nil || matched != n {
+			t.Fatal(matched, err)
 		}
 	}
 	return w

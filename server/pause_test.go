@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/server/admission"
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/kernel"
@@ -182,4 +183,30 @@ func write(t *testing.T, c connected, b string) {
 	if _, err := unix.Write(c.peer, []byte(b)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Without rates there is no memory for allowances, and it goes when they are taken away.
+func TestMetersComeAndGo(t *testing.T) {
+	l, _ := told(t)
+	c := l.connect(t)
+	say := func() int {
+		l.reader.readFrames(c.slot, c.conn, codec.AppendMaskedFrame(nil, ws.OpText, []byte("x"), [4]byte{1, 2, 3, 4}))
+		return l.reader.meters.Pages()
+	}
+	if n := say(); n != 0 {
+		t.Errorf("%d pages without rates", n)
+	}
+	for _, set := range []struct {
+		policy admission.Policy
+		pages  int
+	}{{admission.Policy{MessageRate: 1, MessageBurst: 20}, 1}, {admission.Policy{}, 0}} {
+		if _, err := l.srv.admission.Set(set.policy); err != nil {
+			t.Fatal(err)
+		}
+		l.clock.tick()
+		if n := say(); n != set.pages {
+			t.Errorf("%+v: %d pages", set.policy, n)
+		}
+	}
+	l.disconnect(c)
 }
