@@ -29,6 +29,20 @@ func TestTwoScenarios(t *testing.T) {
 	}
 }
 
+// TestTold plays the scenarios of events with few clients and events.
+func TestTold(t *testing.T) {
+	t.Setenv("STRESS_CONNS", "200")
+	t.Setenv("STRESS_EVENTS", "10000")
+	list, err := Find([]string{"told", "backlog"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if sum, err := Run(t.Context(), list, time.Millisecond, &out); err != nil || sum.Scenarios != 2 || sum.Failed != 0 || sum.Checks < 150 {
+		t.Errorf("%+v, %v\n%s", sum, err, &out)
+	}
+}
+
 // TestTrialNotices: checks that fail are counted and recorded, and end a scenario
 // if they must.
 func TestTrialNotices(t *testing.T) {

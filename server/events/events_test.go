@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"reflect"
@@ -267,12 +268,14 @@ func TestPoison(t *testing.T) {
 		total := 1
 		if alone { // nothing else is on its way, but another client in the same lane
 			e.Connected(bad, nil)
-			until(t, "attempts", func() bool { return b.asked() > poisonTries })
-			n := 1
-			for laneOf(uint64(n)) != laneOf(bad.Key) {
-				n++
+			until(t, "attempts", func() bool { return b.asked() > probeFrom })
+			total = 0
+			for n := 1; total < 2*poisonTries; n++ {
+				if laneOf(uint64(n)) == laneOf(bad.Key) {
+					e.Connected(client(n), nil)
+					total++
+				}
 			}
-			e.Connected(client(n), nil)
 		} else {
 			for n := range 400 {
 				life(e, n+1)
@@ -304,6 +307,30 @@ func TestPoison(t *testing.T) {
 		if n, _ := e.dead.len(); n != 0 {
 			t.Errorf("%d events are still set aside", n)
 		}
+	}
+}
+
+// A backend that refuses three requests of ten, whatever is in it, is not taken for one
+// that does not accept single events.
+func TestFlakyBackend(t *testing.T) {
+	b := newBackend(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	b.answers(func(w http.ResponseWriter, _ *http.Request, _ []byte, _ []event) bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if random.IntN(10) < 3 {
+			w.WriteHeader(500)
+			return true
+		}
+		return false
+	})
+	e := start(t, config(b.url))
+	for n := range 500 {
+		life(e, n+1)
+	}
+	inOrder(t, b.await(2000))
+	if n, _ := e.dead.len(); n > 0 {
+		t.Errorf("%d events were set aside", n)
 	}
 }
 

@@ -1,18 +1,15 @@
 package events
 
-import (
-	"sync"
-	"time"
-)
+import "sync"
 
 // item is an event that waits for its subscriber.
 type item struct {
 	number  uint64 // of its record; 0: it stands for lost events
 	key     uint64 // of its client
 	body    []byte // JSON
-	tries   int    // attempts in which it was alone and failed
-	since   time.Time
-	skipped bool // it was told out of turn, when the one before it blocked
+	tries   int    // attempts in which it was alone and failed, each after others were accepted
+	seen    uint64 // how many requests were accepted when it failed last
+	skipped bool   // it was told out of turn, when the one before it blocked
 }
 
 // lane is the part of a subscriber's events that are told one after the other.
@@ -133,19 +130,21 @@ func (l *lane) done(n int) bool {
 	return true
 }
 
-// blocked notes that the first event has failed alone, and returns it as it is
-// now.
-func (l *lane) blocked(now time.Time) item {
+// blocked notes that the first event has failed alone when so many requests of all
+// lanes were accepted, and returns it as it is now. counts: others were accepted
+// since it failed before.
+func (l *lane) blocked(accepted uint64) (it item, counts bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.turn != l.turns {
-		return item{}
+		return item{}, false
 	}
-	it := &l.queue[0]
-	if it.tries++; it.tries == 1 {
-		it.since = now
+	first := &l.queue[0]
+	if counts = first.tries == 0 || accepted > first.seen; counts {
+		first.tries++
 	}
-	return *it
+	first.seen = accepted
+	return *first, counts
 }
 
 // other returns the first event of another client than the first one's.

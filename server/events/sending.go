@@ -16,9 +16,13 @@ const (
 	firstPause = 200 * time.Millisecond
 	// leastPause is the shortest.
 	leastPause = 20 * time.Millisecond
-	// poisonTries is how often an event must have failed alone to be set aside. It
-	// must also be shown that others are accepted meanwhile.
-	poisonTries = 3
+	// poisonTries is how often an event must have failed alone to be set aside, each
+	// time after others were accepted: a backend that refuses three requests of ten,
+	// whatever they hold, has refused the same event so often in 6 of a million cases.
+	poisonTries = 10
+	// probeFrom is from which failure of a lane on an event of another client is tried
+	// where no other lane shows whether the backend accepts anything.
+	probeFrom = 3
 )
 
 // send tells the events of a lane, until the subscriber stops.
@@ -169,7 +173,7 @@ func (s *subscriber) settle(l *lane, batch []item, r post.Result) {
 // confirm takes events that were accepted out of the lane.
 func (s *subscriber) confirm(l *lane, batch []item) {
 	s.count.told.Add(uint64(len(batch)))
-	s.accepted(s.events.now())
+	s.accepted()
 	if l.done(len(batch)) {
 		for i := range batch {
 			if batch[i].number == 0 {
@@ -189,22 +193,20 @@ func (s *subscriber) advanced() {
 	s.events.placesMoved()
 }
 
-// isolate looks whether an event that fails alone is to blame, or the backend: if
-// others are accepted since it failed, it is set aside. If there was none, one of
-// another client is tried. It returns whether the lane can go on at once.
+// isolate looks whether an event that fails alone is to blame, or the backend: if it
+// fails again and again while others are accepted in between, it is set aside. If no
+// other was, one of another client is tried. It returns whether the lane can go on at
+// once.
 func (s *subscriber) isolate(l *lane, r post.Result) bool {
-	it := l.blocked(s.events.now())
-	if it.tries < poisonTries || it.number == 0 {
+	it, counts := l.blocked(s.count.attempts[post.Accepted].Load())
+	if it.number == 0 {
 		return false
 	}
-	if s.success.Load() < it.since.UnixNano() {
-		other, ok := l.other()
-		if !ok || s.attempt([]item{other}).Outcome != post.Accepted {
-			return false
-		}
-		l.skip(other.number)
-		s.count.told.Add(1)
-		s.accepted(s.events.now())
+	if !counts && l.failures >= probeFrom {
+		s.probe(l)
+	}
+	if it.tries < poisonTries {
+		return false
 	}
 	if err := s.events.dead.add(s.name, &it, r.Status, errorText(r.Err), s.events.now()); err != nil {
 		s.log.Error("an event that the backend does not accept could not be set aside", "err", err)
@@ -219,6 +221,18 @@ func (s *subscriber) isolate(l *lane, r post.Result) bool {
 	l.failures = 0
 	s.advanced()
 	return true
+}
+
+// probe tells an event of another client than the one that blocks the lane.
+func (s *subscriber) probe(l *lane) {
+	other, ok := l.other()
+	if !ok || s.attempt([]item{other}).Outcome != post.Accepted {
+		return
+	}
+	l.skip(other.number)
+	s.count.told.Add(1)
+	s.accepted()
+	l.failures = 1 // the next pause is short
 }
 
 func errorText(err error) string {

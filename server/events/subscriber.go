@@ -35,7 +35,6 @@ type subscriber struct {
 
 	paused    atomic.Bool  // a 410 came
 	holdUntil atomic.Int64 // Unix time in nanoseconds of a Retry-After
-	success   atomic.Int64 // Unix time in nanoseconds of the last
 
 	mu        sync.Mutex
 	recovered chan struct{} // closed when a request is accepted
@@ -280,10 +279,9 @@ func (s *subscriber) resume() {
 	s.resumed = make(chan struct{})
 }
 
-// accepted notes that a request was accepted, and wakes lanes that wait for the
-// backend to come back.
-func (s *subscriber) accepted(now time.Time) {
-	s.success.Store(now.UnixNano())
+// accepted wakes lanes that wait for the backend to come back, since a request was
+// accepted.
+func (s *subscriber) accepted() {
 	s.mu.Lock()
 	close(s.recovered)
 	s.recovered = make(chan struct{})
