@@ -140,8 +140,8 @@ func TestPageInBrowsers(t *testing.T) {
 	}
 }
 
-// pageRoundTrip: messages of every kind, a gateway that is killed and starts again,
-// events of the page, a kick.
+// pageRoundTrip: messages of every kind, a gateway that is killed, one that stops, each
+// of which starts again, events of the page, a kick.
 func pageRoundTrip(t *testing.T, g *wstest.Gateway, p *tab) {
 	t.Helper()
 	before := p.await(pageState, "open")
@@ -159,8 +159,15 @@ func pageRoundTrip(t *testing.T, g *wstest.Gateway, p *tab) {
 	g.Push(wstest.To("uids", "ann"), "after the restart")
 	p.await(pageLog, "after the restart")
 
+	if code := g.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	p.await(pageState, "waiting", "1001")
+	g.Restart()
+	p.await(pageState, "open")
+
 	p.eval("(dispatchEvent(new Event('offline')), dispatchEvent(new Event('online')))")
-	p.await("states.filter(s => s === 'open').length", "3")
+	p.await("states.filter(s => s === 'open').length", "4")
 	g.AwaitMetric("castgate_connections", 1) // the old connection is gone
 
 	g.OK("POST", "/v1/kick", M{"all": true, "code": 4001, "reason": "replaced"})

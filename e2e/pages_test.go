@@ -238,6 +238,17 @@ func TestPageObeys(t *testing.T) {
 	p.state("open")
 	p.text("before the bind")
 
+	signIn := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer signIn.Close()
+	answer.Store(&http.Response{StatusCode: 302, Header: http.Header{"Location": {signIn.URL}}})
+	p = openPages(t, "ws://"+g.Addr+"/", 1, M{"bind": bind})
+	p.await("a failed bind", func(l pageLine) bool { return l.State == "binding" && l.Delay > 0 })
+	for _, l := range p.all() {
+		if l.State == "open" {
+			t.Errorf("sent to a page to sign in: %+v", l)
+		}
+	}
+
 	answer.Store(&http.Response{StatusCode: 401})
 	p = openPages(t, "ws://"+g.Addr+"/", 1, M{"bind": bind})
 	if l := p.state("stopped"); l.Error != "401" {
@@ -282,14 +293,15 @@ func TestPageWhoseTimersAreHeld(t *testing.T) {
 	p.text("awake")
 }
 
-// TestPageBehindNothing: a network that swallows a handshake is given up.
+// TestPageBehindNothing: a network that swallows is given up, in a handshake and when
+// messages that come regularly do not come any more.
 func TestPageBehindNothing(t *testing.T) {
 	t.Parallel()
 	g := wstest.Start(t)
 	var swallow atomic.Bool
 	swallow.Store(true)
 	address := networkTo(t, g.Addr, &swallow)
-	p := openPages(t, "ws://"+address+"/", 1, M{"timeout": 1500})
+	p := openPages(t, "ws://"+address+"/", 1, M{"timeout": 1500, "silence": 3000})
 	if l := p.state("waiting"); l.Reason != "timeout" {
 		t.Errorf("a handshake that is swallowed: %+v", l)
 	}
@@ -297,10 +309,16 @@ func TestPageBehindNothing(t *testing.T) {
 	p.state("open")
 	g.OK("POST", "/v1/push", M{"to": wstest.All(), "text": "there again"})
 	p.text("there again")
+	swallow.Store(true)
+	if l := p.state("waiting"); l.Reason != "silence" {
+		t.Errorf("a connection that is swallowed: %+v", l)
+	}
+	swallow.Store(false)
+	p.state("open")
 }
 
-// networkTo forwards connections to an address; while it swallows, it reads new ones
-// and forwards nothing.
+// networkTo forwards connections to an address; while it swallows, it reads and
+// forwards nothing, not even the end of a connection.
 func networkTo(t *testing.T, address string, swallow *atomic.Bool) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -325,11 +343,26 @@ func networkTo(t *testing.T, address string, swallow *atomic.Bool) string {
 			}
 			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
 				go func() {
-					io.Copy(pair[0], pair[1])
-					pair[0].Close()
+					if io.Copy(hole{pair[0], swallow}, pair[1]); !swallow.Load() {
+						pair[0].Close()
+					}
 				}()
 			}
 		}
 	}()
 	return l.Addr().String()
+}
+
+// hole writes to a connection, and nowhere while it swallows.
+type hole struct {
+	to      io.Writer
+	swallow *atomic.Bool
+}
+
+// Write implements io.Writer.
+func (h hole) Write(p []byte) (int, error) {
+	if h.swallow.Load() {
+		return len(p), nil
+	}
+	return h.to.Write(p)
 }

@@ -21,7 +21,7 @@ async function call(f, argument, o) {
 
 async function post(url, client_id, o, signal) {
   const { ok, status, headers } = await fetch(url, {
-    method: 'POST', signal, body: JSON.stringify({ client_id }), headers: { 'Content-Type': 'application/json', ...o.headers },
+    method: 'POST', redirect: 'error', signal, body: JSON.stringify({ client_id }), headers: { 'Content-Type': 'application/json', ...o.headers },
   });
   if (!ok) throw Object.assign(Error(`status ${status}`), { status, retryAfter: +headers.get('Retry-After') });
 }
@@ -79,9 +79,7 @@ class Connection {
     this.#show('stopped', detail);
   }
 
-  async #sleep(delay) {
-    await new Promise((done) => setTimeout(this.#wake = done, delay));
-  }
+  #sleep(delay) { return new Promise((done) => setTimeout(this.#wake = done, delay)); }
 
   // One loop: never two connections.
   async #loop(run) {
@@ -99,7 +97,7 @@ class Connection {
   #jitter(limit) { return this.#o.min + Math.random() * (limit - this.#o.min); }
 
   #backoff(error) {
-    return Math.max(this.#jitter(Math.min(this.#o.max, this.#o.min * 2 ** ++this.#tries)), (error?.retryAfter || 0) * 1000);
+    return Math.max(this.#jitter(Math.min(this.#o.max, this.#o.min * 2 ** ++this.#tries)), 1000 * error?.retryAfter || 0);
   }
 
   #delay({ code, now, lasted, error }) {
@@ -192,7 +190,7 @@ function share(url, o) {
   port.onmessage = ({ data: [kind, ...given] }) => told[kind](...given);
   hello();
   addEventListener('pagehide', tab.close);
-  addEventListener('pageshow', (event) => event.persisted && hello());
+  addEventListener('pageshow', ({ persisted }) => persisted && hello());
   document.addEventListener('visibilitychange', () => document.hidden || tab.state === 'stopped' || tab.open());
   return tab;
 }
