@@ -41,17 +41,20 @@ type call struct {
 	longer       time.Duration // than Options.Timeout, as the gateway waits before it answers
 }
 
-// stream is an open answer. Reading from it fails when the next bytes take longer
-// than the time-out.
+// stream is an open answer. Reading from it fails when the time-out is over: of the
+// whole answer, or, of one in lines, of the next bytes.
 type stream struct {
 	io.ReadCloser
 	limit *watch
+	lines bool
 }
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.ReadCloser.Read(p)
-	s.limit.extend()
+	if s.lines {
+		s.limit.extend()
+	}
 	return n, err
 }
 
@@ -165,7 +168,7 @@ func (c *Client) attempt(ctx context.Context, what call) (in *stream, after time
 		defer limit.stop()
 		return nil, -1, c.broken(ctx, err, limit, sent.Load())
 	}
-	in = &stream{resp.Body, limit}
+	in = &stream{resp.Body, limit, what.lines}
 	if resp.StatusCode == http.StatusOK {
 		return in, -1, nil
 	}

@@ -132,7 +132,7 @@ export class Client {
   }
 
   async #attempt({ method, path, body, type, lines, longer = 0, signal }) {
-    const watch = this.#watch(signal, this.#o.timeout + longer);
+    const watch = this.#watch(signal, this.#o.timeout + longer, lines);
     const headers = {};
     if (this.#key) headers.Authorization = `Bearer ${this.#key}`;
     if (lines) headers.Accept = 'application/x-ndjson';
@@ -156,8 +156,8 @@ export class Client {
     throw error;
   }
 
-  // Limits an attempt; once the answer has begun, each piece of it.
-  #watch(signal, timeout) {
+  // Limits an attempt; of an answer in lines each piece.
+  #watch(signal, timeout, lines) {
     const controller = new AbortController();
     const late = new CastgateError('timeout', `the control API at ${this.#address} has not answered within ${timeout} ms`, { sent: true });
     let timer;
@@ -184,9 +184,9 @@ export class Client {
       async* over(body) {
         try {
           for await (const chunk of body) {
-            extend();
+            if (lines) extend();
             yield chunk;
-            extend();
+            if (lines) extend();
           }
         } catch (error) {
           throw end(error);
