@@ -193,7 +193,10 @@ func TestDiskTakesNothing(t *testing.T) {
 	big := *known
 	big.Session = `"` + strings.Repeat("x", 1<<20) + `"`
 	n := 0
-	for e.inbox.roomFor(known.Key, 1<<20) { // the journal does not run yet
+	for { // the journal does not run yet
+		if room, _ := e.inbox.roomFor(known.Key, 1<<20); !room {
+			break
+		}
 		e.Bound(&big, "")
 		n++
 	}
@@ -291,6 +294,36 @@ func TestMessagesBeyondQuota(t *testing.T) {
 		if e.Message(w, true, bytes.Repeat([]byte{1}, mostMessage+1)) != gateway.RefusedLarge {
 			t.Error("a message that cannot be an event is taken")
 		}
+	}
+}
+
+// A client that sends faster than the disk takes is held as well, and read again.
+func TestMessagesFasterThanTheDisk(t *testing.T) {
+	c := config()
+	c.Types |= 1 << Message
+	h := &resumed{keys: make(chan uint64, 1)}
+	e, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Attach(h)
+	w := client(1)
+	e.Connected(w, nil)
+	sent := 1 // the journal does not run yet
+	for taking := gateway.Taken; taking != gateway.TakenEnough; sent++ {
+		if taking = e.Message(w, false, []byte(strings.Repeat("m", 10_000))); taking == gateway.RefusedFull {
+			t.Fatalf("message %d is refused", sent)
+		}
+	}
+	e.Start()
+	t.Cleanup(func() { end(t, e) })
+	select {
+	case <-h.keys:
+	case <-time.After(30 * time.Second):
+		t.Error("the client is not read again")
+	}
+	if got := e.store.Next() - 1; got != uint64(sent) {
+		t.Errorf("%d events are written, want %d", got, sent)
 	}
 }
 

@@ -21,6 +21,10 @@ const (
 	shardRoom = 8 << 20
 )
 
+// fullShard is from how many bytes on clients wait that send messages. The rest is for
+// those who have begun one, and for what else happens.
+const fullShard = shardRoom / 4
+
 type shard struct {
 	mu    sync.Mutex
 	queue []happening
@@ -99,12 +103,14 @@ func mix(key uint64) uint64 {
 	return key
 }
 
-// roomFor tells whether a message of so many bytes may be queued.
-func (b *inbox) roomFor(key uint64, n int) bool {
+// roomFor tells whether a message of so many bytes may be queued, and whether its
+// shard is so full then that its client had better wait.
+func (b *inbox) roomFor(key uint64, n int) (room, full bool) {
 	s := &b.shards[mix(key)%inboxShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.gone) == 0 && (s.bytes == 0 || s.bytes+n+happeningLen <= shardRoom)
+	after := s.bytes + n + happeningLen
+	return len(s.gone) == 0 && (s.bytes == 0 || after <= shardRoom), after > fullShard
 }
 
 var _ gateway.Watcher = (*Events)(nil)

@@ -57,8 +57,14 @@ func (e *Events) Message(c *gateway.Watched, binary bool, payload []byte) gatewa
 		e.count.refused.Add(1)
 		return gateway.RefusedLarge
 	}
-	full := e.full()
-	if full && !e.config.HoldMessages || !e.inbox.roomFor(c.Key, len(payload)) {
+	room, full := e.inbox.roomFor(c.Key, len(payload))
+	switch {
+	case !e.config.HoldMessages:
+		full, room = false, room && !e.full()
+	case !full:
+		full = e.full()
+	}
+	if !room {
 		e.count.refused.Add(1)
 		return gateway.RefusedFull
 	}

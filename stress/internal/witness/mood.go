@@ -15,21 +15,21 @@ type Mood int
 
 // The moods. Those that take note the events, whatever they answer.
 const (
-	Good        Mood = iota // takes, 204
-	Broken                  // 500
-	Silent                  // no answer until the gateway gives up
-	Slow                    // takes, 204 after a while
-	Garbage                 // what is no HTTP
-	Liar                    // takes, and then what is no HTTP
-	Elsewhere               // a redirect
-	Reset                   // a reset
-	TakeReset               // takes, and then a reset
-	Throttling              // 429, Retry-After 1
-	TakeBroken              // takes, 500
-	Endless                 // takes, 200 and a body without an end
-	Dribbling               // takes, 200 and a body that comes a byte at a time
-	Flaky                   // takes, or three times of ten 500
-	NumMoods                // how many there are
+	Good       Mood = iota // takes, 204
+	Broken                 // 500
+	Silent                 // no answer until the gateway gives up
+	Slow                   // takes, 204 after a while
+	Garbage                // what is no HTTP
+	Liar                   // takes, and then what is no HTTP
+	Elsewhere              // a redirect
+	Reset                  // a reset
+	TakeReset              // takes, and then a reset
+	Throttling             // 429, Retry-After 1
+	TakeBroken             // takes, 500
+	Endless                // takes, 200 and a body without an end
+	Dribbling              // takes, 200 and a body that comes a byte at a time
+	Flaky                  // takes, or three times of ten 500
+	NumMoods               // how many there are
 )
 
 type atomicMood struct{ atomic.Int32 }
