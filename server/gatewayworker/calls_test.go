@@ -1,11 +1,17 @@
 package gatewayworker
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,4 +58,67 @@ func TestCallsOfACommand(t *testing.T) {
 	if a, w, o := accepts.Load(), watches.Load(), others.Load(); a > commands+10 || reads.Load() != commands || w > 10 || o > 40 {
 		t.Errorf("%d commands took %d accepts, %d reads, %d changes of the epoll, %d others", commands, a, reads.Load(), w, o)
 	}
+}
+
+// A message of a flood costs a share of the calls that carry many: its event is written
+// with others', and the inner loop is woken for many together. Neither it nor its event
+// is an allocation of its own.
+func TestCallsOfAnEvent(t *testing.T) {
+	const messages = 200_000
+	var writes, waits atomic.Int64
+	sys := linux
+	sys.write = func(fd int, p []byte) (int, error) { writes.Add(1); return linux.write(fd, p) }
+	sys.wait = func(epoll int, events []unix.EpollEvent, ms int) (int, error) {
+		waits.Add(1)
+		return linux.wait(epoll, events, ms)
+	}
+	r := startRigOn(t, &sys, nil)
+	worker := r.mute("w:0")
+	client := r.client()
+	_ = worker.SetDeadline(time.Now().Add(patience))
+	events := bufio.NewReaderSize(worker, 1<<20)
+	next := func() int { // reads a frame, and returns its length
+		length := make([]byte, 4)
+		if _, err := io.ReadFull(events, length); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := events.Discard(int(binary.BigEndian.Uint32(length)) - len(length))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(length) + rest
+	}
+	next() // of the client's start
+	next()
+	if err := client.send("x"); err != nil {
+		t.Fatal(err)
+	}
+	want := int64(messages) * int64(next())
+	read := make(chan int64, 1)
+	go func() {
+		n, _ := io.CopyN(io.Discard, events, want)
+		read <- n
+	}()
+	burst := bytes.Repeat([]byte("\x81\x81\x00\x00\x00\x00x"), 10_000)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	writes.Store(0)
+	waits.Store(0)
+	_ = client.conn.SetDeadline(time.Now().Add(patience))
+	for range messages / 10_000 {
+		if _, err := client.conn.Write(burst); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := <-read; n != want {
+		t.Fatalf("%d bytes of events, want %d", n, want)
+	}
+	runtime.ReadMemStats(&after)
+	if w, n := writes.Load(), waits.Load(); w > messages/50 || n > messages/50 {
+		t.Errorf("%d messages took %d writes to the worker and %d waits", messages, w, n)
+	}
+	if n := after.Mallocs - before.Mallocs; n > messages/20 && !raceEnabled {
+		t.Errorf("%d messages took %d allocations", messages, n)
+	}
+	t.Logf("%d messages: %d writes, %d waits, %d allocations", messages, writes.Load(), waits.Load(), after.Mallocs-before.Mallocs)
 }
