@@ -12,21 +12,29 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # The slowest packages start first, or the run would wait for them alone at the end.
 LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 
-.PHONY: help run demo test race counting rivals modules clients reconnects check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+# The admin page, bundled. It is built again when a file of it is newer.
+PAGE := server/admin/built/licenses.txt
+
+.PHONY: help page run demo test race counting rivals modules clients reconnects check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-run: ## build the gateway into bin/ and run it; flags in ARGS, e.g. make run ARGS="--listen :8000"
+page: $(PAGE) ## bundle the admin page, which needs npm
+
+$(PAGE): $(wildcard server/admin/page/*.* server/admin/page/src/*) ci/page.sh
+	@ci/page.sh
+
+run: page ## build the gateway into bin/ and run it with the admin page; flags in ARGS, e.g. make run ARGS="--listen :8000"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/castgate
-	@exec bin/castgate serve $(ARGS)
+	@CASTGATE_ADMIN=$${CASTGATE_ADMIN-127.0.0.1:7274} exec bin/castgate serve $(ARGS)
 
 demo: ## run the gateway, an example backend and its page
 	./examples/demo.sh
 
 # While the tests run under the race detector, the other steps run one at a time:
 # each of them often leaves a processor idle.
-test: deps ## everything CI runs: lint, unit, race and end-to-end tests
+test: deps page ## everything CI runs: lint, unit, race and end-to-end tests
 	@$(MAKE) --no-print-directory -j2 --output-sync=line race lint counting rivals modules
 
 check: ## lint and the quick tests, to run before a commit
@@ -70,7 +78,7 @@ deps:
 vuln: ## known vulnerabilities in the code that the programs call; skipped if the database is unreachable
 	GO="$(GO)" GOVULNCHECK=$(GOVULNCHECK) ci/vuln.sh
 
-build: ## static binaries of every program into bin/
+build: page ## static binaries of every program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
 conformance: ## test the real binary against the rules of RFC 6455 and 7692, one by one

@@ -111,7 +111,7 @@ var importers = []struct {
 	{"castgate/server/cluster", []string{"cmd/castgate"}, []string{"server/cluster"}, false, "another Gateway, joined to the server by the program"},
 	{"gonum.org", []string{"internal/chart"}, nil, false, "one owner of how charts look"},
 	{"castgate/server/gatewayworker", []string{"cmd/castgate"}, []string{"server/gatewayworker"}, true, "a front, not a library"},
-	{"castgate/server/control", []string{"cmd/castgate"}, []string{"e2e", "server/control"}, true, "a front, not a library"},
+	{"castgate/server/control", []string{"cmd/castgate", "server/admin"}, []string{"e2e", "server/control"}, true, "a front, not a library"},
 }
 
 func TestImporters(t *testing.T) {
@@ -149,6 +149,7 @@ var reach = []struct {
 	{"server/gateway", true, []string{"castgate/server/gateway"}},
 	{"server/setting", true, []string{"castgate/server/setting"}},
 	{"server/origin", true, []string{"castgate/server/origin"}},
+	{"server/admin", false, []string{"castgate/codec", "castgate/server/admin", "castgate/server/control/access", "castgate/server/gateway", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal"}},
 	{"server/acceptor", false, []string{"castgate/server/hostport", "castgate/server/setting", "castgate/server/internal/bell", "castgate/server/internal/listen"}},
 	{"server/admission", false, []string{"castgate/codec", "castgate/server/keyset", "castgate/server/origin", "castgate/server/setting", "castgate/server/token", "castgate/server/internal/quota"}},
 	{"server/history", true, []string{"castgate/server/gateway", "castgate/server/history"}},

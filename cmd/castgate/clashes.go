@@ -22,6 +22,7 @@ func (e *effective) clash() error {
 	clients := len(all)
 	for _, l := range []listener{
 		{"control", e.control.Listen},
+		{"admin", e.admin.Listen},
 		{"cluster-listen", e.cluster.link.Listen},
 		{"gatewayworker-inner", e.gatewayworker.Inner},
 		{"gatewayworker-register", e.gatewayworker.Register},

@@ -46,6 +46,12 @@ func readKeys(values []string, read fileReader) (keys, warnings []string, err er
 	return keys, warnings, nil
 }
 
+// warnOfCallers warns of who can use the control API, and who cannot.
+func (e *effective) warnOfCallers() {
+	e.warnOfShortKeys()
+	e.warnOfNoCallers()
+}
+
 // warnOfShortKeys warns of keys that can be guessed, if other hosts can try. A
 // file that was cut within a line also leaves such a key.
 func (e *effective) warnOfShortKeys() {

@@ -36,11 +36,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return err
 	}
-	log := e.logger
-	slog.SetDefault(log) // for libraries that use the default
-	for _, w := range e.warnings {
-		log.Warn(w)
-	}
+	log := e.begin()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -86,16 +82,34 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	if err != nil {
 		return startError(err, src)
 	}
+	ends, err := withAdmin(e, gw, node, told.queue, ctl)
+	if err != nil {
+		return startError(err, src)
+	}
 	l := lifecycle{
-		gateway: node.start(ctl, running), control: ctl, refused: refused, signals: signals, log: log,
+		gateway: node.start(ctl, running), control: ends, refused: refused, signals: signals, log: log,
 		draining: &draining, stopDelay: e.stopDelay, drainTimeout: e.server.DrainTimeout,
 		reload: func() { _, _ = ctl.Reload(context.Background(), "SIGHUP") }, now: time.Now, tell: tell,
 	}
 	logStart(log, e, gw, ctl, front, files)
-	ended := make(chan struct{})
-	defer close(ended)
-	go (&watchdog{quiet: gw.Quiet, tell: tell, log: log}).watch(ended)
+	defer watch(gw, log)()
 	return l.run()
+}
+
+// watch starts the watchdog and returns what ends it.
+func watch(gw *server.Server, log *slog.Logger) (end func()) {
+	ended := make(chan struct{})
+	go (&watchdog{quiet: gw.Quiet, tell: tell, log: log}).watch(ended)
+	return func() { close(ended) }
+}
+
+// begin makes the log that of libraries too, logs the warnings and returns it.
+func (e *effective) begin() *slog.Logger {
+	slog.SetDefault(e.logger) // for libraries that use the default
+	for _, w := range e.warnings {
+		e.logger.Warn(w)
+	}
+	return e.logger
 }
 
 // logStart logs what is served, and where.
@@ -124,7 +138,7 @@ func startAudit(l *logs, format string, e *effective) (*auditLog, error) {
 		return nil, setting.Named("audit-log", err)
 	}
 	audit.point(e.auditLog, file)
-	e.control.Audit, e.gatewayworker.Audit = audit.source(), audit.source()
+	e.control.Audit, e.gatewayworker.Audit, e.admin.Audit = audit.source(), audit.source(), audit.source()
 	e.control.Collectors = append(e.control.Collectors, l)
 	return audit, nil
 }

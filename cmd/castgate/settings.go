@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"castgate/server"
+	"castgate/server/admin"
 	"castgate/server/control"
 	"castgate/server/control/access"
 	"castgate/server/events"
@@ -83,6 +84,8 @@ type settings struct {
 	ControlIdleTimeout  duration `default:"1m" unit:"duration" help:"How long a control connection may be idle before it is closed."`
 	ControlTimeout      duration `default:"10s" unit:"duration" hot:"" help:"Time allowed for one control request, waiting for deliveries included; after that a query, or the rest of a batch, is answered 503."`
 
+	adminSettings
+
 	AuditLog  string `default:"stderr" unit:"stderr, off or a path" hot:"" help:"Destination of audit records: kicks, session changes, reloads and refused keys. A reload reopens the file."`
 	LogLevel  string `default:"info" unit:"debug, info, warn or error" hot:"" help:"Minimum log level."`
 	LogFormat string `default:"text" unit:"text or json" help:"Format of the log on stderr."`
@@ -113,6 +116,7 @@ type effective struct {
 	gatewayworker gatewayworker.Config
 	events        *events.Config     // nil if there are none
 	hook          *events.HookConfig // nil if there is none
+	admin         admin.Config
 	cluster       clusterConfig
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger
@@ -197,17 +201,10 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 		TLSMinVersion: s.TLSMinVersion, TLSHandshakes: s.TLSHandshakes,
 		Node: s.Node, ReserveFiles: s.ReserveFiles, Logger: e.logger,
 	}
-	if err := s.front(e); err != nil {
-		return nil, err
-	}
-	if err := s.events(e); err != nil {
-		return nil, err
-	}
-	if err := s.hook(e); err != nil {
-		return nil, err
-	}
-	if err := s.cluster(e); err != nil {
-		return nil, err
+	for _, part := range []func(*effective) error{s.front, s.events, s.hook, s.cluster} {
+		if err := part(e); err != nil {
+			return nil, err
+		}
 	}
 	if e.cluster.on() {
 		config := e.cluster.config()
@@ -228,11 +225,13 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 	if err := e.control.Validate(); err != nil {
 		return nil, err
 	}
+	if e.admin, err = s.adminSettings.config(access.Keyed()); err != nil {
+		return nil, err
+	}
 	if err := e.clash(); err != nil {
 		return nil, err
 	}
-	e.warnOfShortKeys()
-	e.warnOfNoCallers()
+	e.warnOfCallers()
 	s.markCertificates(e)
 	return e, nil
 }

@@ -163,6 +163,9 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
+// Access returns who may use the port now. Any goroutine.
+func (s *Server) Access() *access.Checker { return s.access.Load() }
+
 // Serve answers requests until Shutdown; it then returns nil.
 func (s *Server) Serve() error {
 	if s.listener == nil {

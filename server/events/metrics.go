@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"castgate/server/events/internal/post"
+	"castgate/server/gateway"
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -89,6 +90,19 @@ func (e *Events) Collect(out chan<- prometheus.Metric) {
 		gauge(descBehind, e.age(lowest).Seconds(), url)
 		out <- s.count.latency.metric(descLatency, url)
 	}
+}
+
+// Backlog is how far the telling is behind. Any goroutine.
+func (e *Events) Backlog() gateway.Backlog {
+	dead, _ := e.dead.len()
+	b := gateway.Backlog{
+		QueueBytes: e.store.SizeFrom(e.lowest()), Lost: e.count.overflowed.Load(), Dead: dead,
+		Held: e.held.len(), Stuck: e.count.stuck.Load(),
+	}
+	for _, s := range *e.subscribers.Load() {
+		b.Lost += s.count.lost.Load()
+	}
+	return b
 }
 
 func oneIf(on bool) float64 {

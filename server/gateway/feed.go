@@ -20,6 +20,15 @@ type EventFeed interface {
 	Replay(ctx context.Context, q Replay) (ReplayResult, error)
 }
 
+// Backlog is how far the telling of events is behind.
+type Backlog struct {
+	QueueBytes int64  `json:"queue_bytes"` // of events that a subscriber was not told of
+	Lost       uint64 `json:"lost"`        // events that were dropped, over the life of the process
+	Dead       int    `json:"dead"`        // events that were set aside
+	Held       int    `json:"held"`        // clients that are not read until there is room
+	Stuck      bool   `json:"stuck"`       // the disk takes no events
+}
+
 // EventQuery is the argument of EventFeed.Events.
 type EventQuery struct {
 	// After is the id of the event after which the page begins; "" for the oldest that

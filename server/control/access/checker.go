@@ -119,6 +119,16 @@ func (c *Checker) Check(h Header, local bool) (*Key, error) {
 	return &c.keys[match], nil
 }
 
+// Holder returns the key whose secret has a hash, nil if there is none any more.
+func (c *Checker) Holder(hash [sha256.Size]byte) *Key {
+	for i := range c.keys {
+		if subtle.ConstantTimeCompare(hash[:], c.keys[i].Hash[:]) == 1 {
+			return &c.keys[i]
+		}
+	}
+	return nil
+}
+
 // localHost reports whether no name server could have led a browser here with a
 // Host header: it is an address, localhost or a name below it, another name
 // without a dot, which public DNS does not have, or empty (HTTP/1.0).

@@ -1,0 +1,181 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"castgate/server/control/access"
+)
+
+func keyOf(name string, scopes access.Scope, secret string) access.Key {
+	return access.Key{Name: name, Scopes: scopes, Hash: sha256.Sum256([]byte(secret))}
+}
+
+// Who logs in gets a cookie that scripts cannot read, and that lives no longer than its
+// key.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	r := start(t, "read,manage ops good-key", "push app push-key")
+	r.refuses(401, "logged_out", "GET", "/api/overview", "", nil)
+	r.refuses(401, "unauthorized", "POST", "/api/login", `{"key":"bad-key"}`, nil)
+	r.refuses(401, "unauthorized", "POST", "/api/login", `{"key":""}`, nil)
+	r.refuses(403, "forbidden", "POST", "/api/login", `{"key":"push-key"}`, nil)
+	req, _ := http.NewRequest("POST", r.url+"/api/login", strings.NewReader(`{"key":"good-key"}`))
+	req.Header.Set("Origin", r.url)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := r.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	cookie := resp.Header.Get("Set-Cookie")
+	for _, want := range []string{"castgate-admin-", "HttpOnly", "SameSite=Strict", "Path=/"} {
+		if !strings.Contains(cookie, want) {
+			t.Errorf("the cookie %q lacks %s", cookie, want)
+		}
+	}
+	if s := r.ok("GET", "/api/session", ""); s["key"] != "ops" || fmt.Sprint(s["scopes"]) != "[read manage]" || s["keyless"] != false {
+		t.Errorf("session: %v", s)
+	}
+	log := r.log()
+	if !strings.Contains(log, "action=admin_login key=ops") || strings.Count(log, "action=refused") != 3 || strings.Contains(log, "good-key") || strings.Contains(log, "bad-key") {
+		t.Errorf("audit log:\n%s", log)
+	}
+	r.ok("POST", "/api/logout", `{}`)
+	r.refuses(401, "logged_out", "GET", "/api/session", "", nil)
+	r.login("good-key")
+	r.allow("read,manage ops another-key")
+	r.refuses(401, "logged_out", "GET", "/api/session", "", nil)
+}
+
+// A cookie of another process opens nothing.
+func TestCookieOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	a, b := start(t, "read ops key"), start(t, "read ops key")
+	a.login("key")
+	cookie := a.http.Jar.Cookies(mustURL(t, a.url))[0]
+	b.refuses(401, "logged_out", "GET", "/api/overview", "", func(req *http.Request) {
+		req.AddCookie(&http.Cookie{Name: b.cookieName(), Value: cookie.Value})
+	})
+}
+
+// Wrong keys are looked at five times, then every five seconds; a good one waits too, so
+// that nobody learns anything.
+func TestWrongKeysAreSlowedDown(t *testing.T) {
+	t.Parallel()
+	r := start(t, "read ops key")
+	for range wrongBurst {
+		r.refuses(401, "unauthorized", "POST", "/api/login", `{"key":"guess"}`, nil)
+	}
+	r.refuses(429, "too_many_logins", "POST", "/api/login", `{"key":"key"}`, nil)
+	r.refuses(429, "too_many_logins", "GET", "/api/overview", "", func(req *http.Request) { req.Header.Set("X-API-Key", "guess") })
+	if !strings.Contains(r.log(), "code=too_many_logins") {
+		t.Errorf("not audited:\n%s", r.log())
+	}
+}
+
+// However many networks try, what is remembered of them is bounded, and the others wait
+// together.
+func TestGateIsBounded(t *testing.T) {
+	g := newGate()
+	for i := range 3 * mostNetworks {
+		g.failed(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255))
+	}
+	if len(g.wait) > mostNetworks {
+		t.Errorf("%d networks are remembered", len(g.wait))
+	}
+	if g.lets("192.0.2.1:5") {
+		t.Error("a flood of wrong keys does not slow down")
+	}
+}
+
+// A change that a page of another site causes is refused, cookie or not, and so is its
+// WebSocket.
+func TestForeignPages(t *testing.T) {
+	t.Parallel()
+	r := start(t, "read,push,manage ops key")
+	r.login("key")
+	foreign := func(origin string) func(*http.Request) {
+		return func(req *http.Request) {
+			if req.Header.Del("Origin"); origin != "" {
+				req.Header.Set("Origin", origin)
+			}
+		}
+	}
+	for _, origin := range []string{"", "null", "http://evil.example", strings.Replace(r.url, "http", "https", 1), r.url + ".evil.example"} {
+		for path := range actions {
+			r.refuses(403, "browser", "POST", "/api/"+path, `{}`, foreign(origin))
+		}
+		r.refuses(403, "browser", "POST", "/api/login", `{"key":"key"}`, foreign(origin))
+		r.refuses(403, "browser", "GET", "/api/tail", "", func(req *http.Request) {
+			foreign(origin)(req)
+			for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg=="} {
+				req.Header.Set(name, value)
+			}
+		})
+	}
+	// A form of another site can send no JSON.
+	r.refuses(415, "unsupported_media_type", "POST", "/api/kick", `client_ids=x`, func(req *http.Request) { req.Header.Set("Content-Type", "application/x-www-form-urlencoded") })
+	r.refuses(400, "invalid_json", "POST", "/api/kick", `{"client_ids":["x"]} {}`, nil)
+	r.refuses(400, "invalid_json", "POST", "/api/kick", `{"clients":["x"]}`, nil)
+	r.refuses(413, "body_too_large", "POST", "/api/push", `{"text":"`+strings.Repeat("x", bodySize)+`"}`, nil)
+}
+
+// Without keys, whoever is on this host may look; a name that somebody made resolve to
+// this host may not (DNS rebinding).
+func TestWithoutKeys(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	host := func(name string) func(*http.Request) {
+		return func(req *http.Request) {
+			req.Host = name
+			req.Header.Set("Origin", "http://"+name)
+		}
+	}
+	r.refuses(403, "browser", "POST", "/api/login", `{}`, host("rebound.example.com:7274"))
+	r.login("")
+	r.refuses(403, "browser", "GET", "/api/overview", "", host("rebound.example.com:7274"))
+	if s := r.ok("GET", "/api/session", ""); s["keyless"] != true {
+		t.Errorf("session: %v", s)
+	}
+	r.allow("read ops key") // keys came with a reload
+	r.refuses(401, "logged_out", "GET", "/api/session", "", nil)
+}
+
+// There are at most so many sessions: the oldest ends.
+func TestSessionsAreBounded(t *testing.T) {
+	s := newSessions()
+	first := s.begin(session{})
+	for range mostSessions {
+		s.begin(session{})
+	}
+	if _, ok := s.of(first); ok || len(s.all) != mostSessions {
+		t.Errorf("%d sessions, the first is there: %v", len(s.all), ok)
+	}
+}
+
+// A key does what its scopes say.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	r := start(t, "read look r-key", "manage change m-key", "read,push send p-key")
+	id := r.dial()
+	bodies := map[string]string{
+		"push": `{"to":{"client_ids":["` + id + `"]},"text":"hi"}`, "bind": `{"client_id":"` + id + `","uid":"ann"}`,
+		"join": `{"client_ids":["` + id + `"],"groups":["g"]}`, "leave": `{"client_ids":["` + id + `"],"groups":["g"]}`,
+		"kick": `{"client_ids":["nobody"]}`,
+	}
+	for _, c := range []struct{ key, may string }{{"r-key", ""}, {"m-key", "bind join leave kick"}, {"p-key", "push"}} {
+		r.login(c.key)
+		r.ok("GET", "/api/overview", "")
+		for name, body := range bodies {
+			if strings.Contains(c.may, name) {
+				r.ok("POST", "/api/"+name, body)
+			} else {
+				r.refuses(403, "forbidden", "POST", "/api/"+name, body, nil)
+			}
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Every answer has a policy without inline code or eval; WebSockets go to this port and
+// to the listeners for clients, whatever the Host says.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	get := func(r *rig, path, host string) http.Header {
+		req, _ := http.NewRequest("GET", r.url+path, nil)
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.Header
+	}
+	for _, path := range []string{"/", "/api/overview", "/nothing", "/api/nothing"} {
+		h := get(r, path, "")
+		policy := h.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "ws://" + r.gateway.Addrs()[0].String()} {
+			if !strings.Contains(policy, want) {
+				t.Errorf("%s: the policy %q lacks %s", path, policy, want)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || strings.Contains(policy, "text:") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", path, h)
+		}
+	}
+	r = startWith(t, func(c *Config) { c.Clients = []string{"ws://0.0.0.0:7272", "wss://[::]:7443", "ws://10.1.2.3:80"} })
+	if got, want := get(r, "/", "gateway.example:7274").Get("Content-Security-Policy"), "connect-src 'self' ws://gateway.example:7272 wss://gateway.example:7443 ws://10.1.2.3:80;"; !strings.Contains(got, want) {
+		t.Errorf("policy %q, want %s in it", got, want)
+	}
+	if got := get(r, "/", "x; script-src *").Get("Content-Security-Policy"); strings.Contains(got, "*") {
+		t.Errorf("a Host is in the policy: %q", got)
+	}
+}
+
+// The page is in the program, or else the port says how to build it; so is what is
+// bundled into it.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	resp, err := http.Get(r.url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text := make([]byte, 4096)
+	n, _ := resp.Body.Read(text)
+	page := string(text[:n])
+	switch {
+	case r.Built() && (!strings.Contains(page, "/app.js") || !strings.Contains(Licenses(), "preact") || !strings.Contains(Licenses(), "uplot")):
+		t.Errorf("page %q, licences of %d bytes", page, len(Licenses()))
+	case !r.Built() && (!strings.Contains(page, "make build") || Licenses() != ""):
+		t.Errorf("page %q", page)
+	}
+	if strings.Contains(page, "<style") || strings.Contains(page, "onclick") {
+		t.Errorf("the page has something inline: %q", page)
+	}
+}
