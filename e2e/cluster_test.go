@@ -142,3 +142,48 @@ func TestClusterRefusesSameNumber(t *testing.T) {
 	}
 	awaitMembers(nodes[0], 2)
 }
+
+// A batch with commands for clients of many nodes is answered in its order, and so are
+// clients told.
+func TestClusterBatch(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 3)
+	var clients []*wstest.Client
+	var binds, pushes []M
+	for i := range 30 {
+		c := nodes[i%3].Dial(t)
+		clients = append(clients, c)
+		binds = append(binds, M{"op": "bind", "client_id": c.ID, "uid": fmt.Sprint("user ", i/2)})
+	}
+	binds = append(binds, M{"op": "unbind", "client_id": "nobody"})
+	batch := func(g *wstest.Gateway, commands []M, check func(i int, status, body any)) {
+		answer := g.OK("POST", "/v1/batch", M{"commands": commands})
+		replies, _ := answer["replies"].([]any)
+		if len(replies) != len(commands) {
+			t.Fatalf("%d replies to %d commands", len(replies), len(commands))
+		}
+		for i, one := range replies {
+			check(i, one.(map[string]any)["status"], one.(map[string]any)["body"])
+		}
+	}
+	batch(nodes[0], binds, func(i int, status, body any) {
+		if want := map[bool]float64{true: 200, false: 404}[i < 30]; status != want {
+			t.Errorf("bind %d: %v %v", i, status, body)
+		}
+	})
+	for i := range 90 {
+		pushes = append(pushes, M{"op": "push", "to": M{"uids": []string{fmt.Sprint("user ", i%15)}}, "text": strconv.Itoa(i)})
+	}
+	batch(nodes[1], pushes, func(i int, status, body any) {
+		if m, _ := body.(map[string]any); status != 200.0 || m["matched"] != 2.0 || m["complete"] != true {
+			t.Errorf("push %d: %v %v", i, status, body)
+		}
+	})
+	for i, c := range clients {
+		var want []string
+		for j := i / 2; j < 90; j += 15 {
+			want = append(want, strconv.Itoa(j))
+		}
+		c.Expect(want...)
+	}
+}

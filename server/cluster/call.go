@@ -117,7 +117,7 @@ func (n *caller) begin(ctx context.Context, q *message.Request, to []message.Mem
 		}
 		c.asked = append(c.asked, question{to: m, state: state})
 	}
-	if err := n.ask(c, q, adapt); err != nil {
+	if err := n.ask(c, q, adapt, groupOf(ctx)); err != nil {
 		return nil, err
 	}
 	n.calls[q.Seq] = c
@@ -127,10 +127,10 @@ func (n *caller) begin(ctx context.Context, q *message.Request, to []message.Mem
 }
 
 // ask sends the questions of a call that can be sent. The caller holds mu.
-func (n *caller) ask(c *call, q *message.Request, adapt func(message.Member) *message.Request) error {
+func (n *caller) ask(c *call, q *message.Request, adapt func(message.Member) *message.Request, g *grouped) error {
 	var same []byte // what all get that get the same
 	if adapt == nil {
-		all := n.all(c)
+		all := g == nil && n.all(c)
 		if all {
 			for i := range c.asked {
 				q.Asked = append(q.Asked, c.asked[i].to)
@@ -163,6 +163,11 @@ func (n *caller) ask(c *call, q *message.Request, adapt func(message.Member) *me
 				return err
 			}
 		}
+		if g != nil {
+			g.add(c, one.to, message.Body(m))
+			c.left++
+			continue
+		}
 		if !n.dispatch(one.to.Node, message.KindRequest, m) {
 			one.state = failed
 			continue
@@ -191,6 +196,9 @@ func (c *call) finish(ctx context.Context, away ...uint16) {
 	n.judge(c, n.clock())
 	for !c.done {
 		n.mu.Unlock()
+		if g := groupOf(ctx); g != nil {
+			g.waits()
+		}
 		c.park(ctx)
 		n.mu.Lock()
 		if n.judge(c, n.clock()); !c.done && ctx.Err() != nil {

@@ -136,6 +136,9 @@ func (n *caller) hold(ctx context.Context, uids, groups []string) (need uint64, 
 	err = n.announce(list, n.clock()+n.patience(), func(at uint64) { need, heard = at, true; wake() })
 	for err == nil && !heard {
 		n.mu.Unlock()
+		if g := groupOf(ctx); g != nil {
+			g.waits()
+		}
 		park(ctx)
 		n.mu.Lock()
 		if !heard && ctx.Err() != nil {

@@ -74,6 +74,12 @@ func (n *Node) take(e message.Envelope, body []byte) error {
 			return err
 		}
 		n.service.onRequest(e.From, &q, len(body), now)
+	case message.KindRequests:
+		list, err := message.DecodeRequests(body)
+		if err != nil {
+			return err
+		}
+		return n.service.onRequests(e.From, list, now)
 	case message.KindReply:
 		r, err := message.DecodeReply(body)
 		if err != nil {

@@ -33,27 +33,48 @@ func (c *call) batch() (err error) {
 	}
 	defer c.wait()()
 	if lines {
-		for _, s := range c.spans {
-			c.reply(body[s.Start:s.End])
-			c.out = append(c.out, '\n')
-		}
+		c.each(body, func() { c.out = append(c.out, '\n') })
 		c.answer(ndjsonType)
 		return nil
 	}
 	c.out = append(c.out, `{"replies":[`...)
-	for i, s := range c.spans {
-		if i > 0 {
-			c.out = append(c.out, ',')
-		}
-		c.reply(body[s.Start:s.End])
+	c.each(body, func() { c.out = append(c.out, ',') })
+	if len(c.spans) > 0 {
+		c.out = c.out[:len(c.out)-1]
 	}
 	c.out = append(c.out, "]}"...)
 	c.answer(jsonType)
 	return nil
 }
 
+// each appends the reply to each command, and calls after after it.
+func (c *call) each(body []byte, after func()) {
+	if c.server.cluster != nil {
+		c.replies(body, func(one *call) {
+			c.out = append(c.out, one.out...)
+			after()
+		})
+		return
+	}
+	for _, s := range c.spans {
+		c.enclose(func() error { return c.perform(body[s.Start:s.End]) })
+		after()
+	}
+}
+
 // perform executes one command if there is time left and the caller may.
 func (c *call) perform(command []byte) error {
+	if err := c.timeLeft(); err != nil {
+		return err
+	}
+	if err := c.command.Decode(command, nil); err != nil {
+		return err
+	}
+	return c.execute()
+}
+
+// timeLeft is an error if a batch has no time, or no room for another answer.
+func (c *call) timeLeft() error {
 	if deadline, ok := c.ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		c.server.late.Add(1)
 		return wire.Faultf(codeDeadline, "not executed: the commands before it used up the %v of control-timeout", c.server.limits.Load().RequestTimeout)
@@ -62,9 +83,11 @@ func (c *call) perform(command []byte) error {
 		c.server.overlong.Add(1)
 		return wire.Faultf(codeAnswerTooLarge, "not executed: the replies before it exceed the %d bytes allowed for a batch (see control-max-body)", most)
 	}
-	if err := c.command.Decode(command, nil); err != nil {
-		return err
-	}
+	return nil
+}
+
+// execute executes a decoded command if the caller may.
+func (c *call) execute() error {
 	v := findVerb(c.command.Op)
 	if c.caller.Scopes&v.scope != v.scope {
 		err := c.allowed(v.scope, v.op.Name)
@@ -74,13 +97,12 @@ func (c *call) perform(command []byte) error {
 	return v.run(c)
 }
 
-// reply executes one command and appends {"status":200,"body":…} or
-// {"status":…,"problem":…}.
-func (c *call) reply(command []byte) {
+// enclose appends {"status":200,"body":…} or {"status":…,"problem":…}; do appends the
+// body of a command.
+func (c *call) enclose(do func() error) {
 	start := len(c.out)
 	c.out = append(c.out, `{"status":200,"body":`...)
-	err := c.perform(command)
-	if err != nil {
+	if err := do(); err != nil {
 		status, code, detail := problemOf(err)
 		c.out = append(c.out[:start], `{"status":`...)
 		c.out = strconv.AppendInt(c.out, int64(status), 10)

@@ -34,8 +34,9 @@ type call struct {
 	lacking     *gateway.Incomplete
 
 	command wire.Command
-	spans   []wire.Span // of a batch
-	out     []byte      // the answer
+	spans   []wire.Span   // of a batch
+	out     []byte        // the answer
+	ended   chan struct{} // of a command of a batch that is executed beside others
 }
 
 // The most that an idle call keeps of its buffers, in bytes, and the most of a
@@ -59,7 +60,7 @@ func (c *call) release() {
 	c.command.Reset()
 	c.http, c.ctx, c.route, c.caller = nil, nil, nil, nil
 	c.clientID, c.list, c.events, c.waiting = "", gateway.List{}, eventQuery{}, false
-	c.clusterWide, c.lacking = false, nil
+	c.clusterWide, c.lacking, c.ended = false, nil, nil
 	if cap(c.out) > keepAnswer {
 		c.out = nil
 	}

@@ -50,6 +50,8 @@ func (f *clusterFake) ClusterStats(ctx context.Context) (gateway.Stats, error) {
 
 func (f *clusterFake) Joined() bool { return true }
 
+func (f *clusterFake) Group() gateway.Group { return &fakeGroup{f: f.fake, sent: make(chan struct{})} }
+
 // In a cluster answers say whether all nodes are in them, each by itself in a batch;
 // the document allows for it.
 func TestCoverage(t *testing.T) {
@@ -62,7 +64,7 @@ func TestCoverage(t *testing.T) {
 		{&gateway.Incomplete{}, `,"complete":false,"unreachable":[]}`},
 	} {
 		p := start(t, nil)
-		f := &clusterFake{p.fake, tt.lacking}
+		f := &clusterFake{fake: p.fake, lacking: tt.lacking}
 		p.gateway, p.cluster = f, f
 		_, c := served(t, p)
 		for _, q := range []struct{ method, path, body, schema string }{

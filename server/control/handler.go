@@ -64,8 +64,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 func (s *Server) finish(c *call) {
 	route := c.route
 	if p := recover(); p != nil {
-		s.panicked.Add(1)
-		s.log.Error("defect in the control port", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.defect(p)
 		c.http.Response.Reset()
 		s.fail(c.http, &wire.Fault{Code: codeInternal, Detail: "internal error; see the gateway's log"})
 		s.shareAnswer(c.http)
@@ -75,6 +74,12 @@ func (s *Server) finish(c *call) {
 	}
 	s.count(route, c.http.Response.StatusCode(), time.Since(c.began))
 	c.release()
+}
+
+// defect notes a panic.
+func (s *Server) defect(p any) {
+	s.panicked.Add(1)
+	s.log.Error("defect in the control port", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 }
 
 // serve finds the route, checks that the caller may use it, and runs it.

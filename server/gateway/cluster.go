@@ -17,6 +17,19 @@ type Cluster interface {
 	// Joined tells whether this node has ever been a member, and so has heard every
 	// node that was alive.
 	Joined() bool
+	// Group returns a group for verbs that do not depend on each other's answers.
+	Group() Group
+}
+
+// Group is for verbs that are begun before those before them have been answered.
+// What they ask of the same node goes out in one message and is done in their order.
+type Group interface {
+	// Context is that of one verb of the group. The verb calls waits, at least once,
+	// when it has asked all it has to ask and waits for other nodes: then the next one may be
+	// begun. waits is called from the goroutine of the verb and must not block.
+	Context(ctx context.Context, waits func()) context.Context
+	// Send sends what was collected. Until then a verb may wait in vain.
+	Send()
 }
 
 // NodeInfo is what one node of a cluster knows of another, or of itself.

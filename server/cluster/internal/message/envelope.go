@@ -26,6 +26,7 @@ const (
 	KindAccepted
 	KindRequest
 	KindReply
+	KindRequests // several of them
 	KindNames
 	KindNamesHeard
 	KindNamesWanted
@@ -36,7 +37,7 @@ const (
 var kindNames = [kindEnd]string{
 	KindHeartbeat: "heartbeat", KindPrepare: "prepare", KindPromise: "promise",
 	KindAccept: "accept", KindAccepted: "accepted", KindRequest: "request", KindReply: "reply",
-	KindNames: "names", KindNamesHeard: "names_heard", KindNamesWanted: "names_wanted", KindNamesPart: "names_part",
+	KindRequests: "requests", KindNames: "names", KindNamesHeard: "names_heard", KindNamesWanted: "names_wanted", KindNamesPart: "names_part",
 }
 
 // String is the name of a kind, as metrics use it.
@@ -49,7 +50,7 @@ func (k Kind) String() string {
 
 // Kinds are all kinds of this version.
 func Kinds() []Kind {
-	return []Kind{KindHeartbeat, KindPrepare, KindPromise, KindAccept, KindAccepted, KindRequest, KindReply, KindNames, KindNamesHeard, KindNamesWanted, KindNamesPart}
+	return []Kind{KindHeartbeat, KindPrepare, KindPromise, KindAccept, KindAccepted, KindRequest, KindReply, KindRequests, KindNames, KindNamesHeard, KindNamesWanted, KindNamesPart}
 }
 
 // Member is one process of a cluster. Another start of a node is another member.
@@ -105,6 +106,9 @@ func Begin(dst []byte, e Envelope) []byte {
 	dst = appendInstance(dst, e.From.Instance)
 	return appendInstance(dst, e.To)
 }
+
+// Body is the body of a message that is complete.
+func Body(m []byte) []byte { return m[envelopeLen : len(m)-SealLen] }
 
 // Address changes the receiver of a message that Begin has begun.
 func Address(m []byte, to uint64) { appendInstance(m[:envelopeLen-6], to) }

@@ -16,6 +16,28 @@ func (q *Request) Slow() bool {
 	return false
 }
 
+// Requests are the bodies of several requests to one node, in their order.
+type Requests [][]byte
+
+// Append appends the body.
+func (l Requests) Append(dst []byte) []byte {
+	w := Writer{dst}
+	w.Uint(uint64(len(l)))
+	for _, body := range l {
+		w.Bytes(body)
+	}
+	return w.B
+}
+
+// DecodeRequests reads the body of Requests; its elements are parts of it.
+func DecodeRequests(body []byte) (l Requests, err error) {
+	r := Read(body)
+	for range r.list(1) {
+		l = append(l, r.Bytes())
+	}
+	return l, r.Done()
+}
+
 // Push is the argument of gateway.Gateway.Push.
 func (q *Request) Push() gateway.Push {
 	return gateway.Push{To: q.To, ExcludeClientIDs: q.ExcludeClientIDs, ExcludeUIDs: q.ExcludeUIDs,
