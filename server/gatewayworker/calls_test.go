@@ -114,7 +114,7 @@ func TestCallsOfAnEvent(t *testing.T) {
 		t.Fatalf("%d bytes of events, want %d", n, want)
 	}
 	runtime.ReadMemStats(&after)
-	if w, n := writes.Load(), waits.Load(); w > messages/50 || n > messages/50 {
+	if w, n := writes.Load(), waits.Load(); w > messages/10 || n > messages/10 {
 		t.Errorf("%d messages took %d writes to the worker and %d waits", messages, w, n)
 	}
 	if n := after.Mallocs - before.Mallocs; n > messages/20 && !raceEnabled {
