@@ -211,7 +211,7 @@ func pagesShare(t *testing.T, g *wstest.Gateway, first, second *tab, binds *atom
 // pageQuickstart: the page of the documentation, with the address of this gateway.
 func pageQuickstart(t *testing.T, g *wstest.Gateway, open func(url string) *tab) {
 	t.Helper()
-	text := codeBlock(t, "clients/js/README.md", "html", 0)
+	text := codeBlocks(t, "clients/js/README.md", "html", 1)[0]
 	const documented = "ws://127.0.0.1:7272/"
 	if !strings.Contains(text, documented) {
 		t.Fatalf("the page does not connect to %s", documented)
