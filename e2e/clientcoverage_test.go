@@ -12,7 +12,7 @@ import (
 
 // withoutClients are requests that no application makes: those of probes, of
 // Prometheus and of operators.
-var withoutClients = []string{"/livez", "/metrics", "/v1/openapi.json"}
+var withoutClients = []string{"/v1/explain", "/livez", "/metrics", "/v1/openapi.json"}
 
 // documentedOperation is what the document says of a request.
 type documentedOperation struct {

@@ -64,6 +64,7 @@ func (c *clustered) start(ctl *control.Server, running gateway) gateway {
 // newControl makes the control port of a gateway, or of its cluster, and binds it.
 func newControl(e *effective, gw *server.Server, node *clustered, again *reloader) (*control.Server, error) {
 	e.control.Version, e.control.Commit, e.control.Reload = version, builtCommit(), again.reload
+	e.control.Historian = gw
 	var all verbs.Gateway = gw
 	if node != nil {
 		all = node.node

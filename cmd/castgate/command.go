@@ -43,6 +43,7 @@ type commands struct {
 	Stats   statsCommand   `cmd:"" group:"verbs" help:"Print the gateway's counters."`
 	Nodes   nodesCommand   `cmd:"" group:"verbs" help:"List the nodes of the cluster."`
 	Client  clientCommand  `cmd:"" group:"verbs" help:"Print everything known about one client."`
+	Explain explainCommand `cmd:"" group:"verbs" help:"Tell why a uid's clients, or one client, were closed, and what did not arrive."`
 	Clients clientsCommand `cmd:"" group:"verbs" help:"List clients."`
 	Uids    uidsCommand    `cmd:"" group:"verbs" help:"List uids in use."`
 	Groups  groupsCommand  `cmd:"" group:"verbs" help:"List groups in use."`

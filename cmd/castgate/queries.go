@@ -59,6 +59,24 @@ type nodesCommand struct{ connection }
 // Run prints what the node knows of the nodes of its cluster.
 func (c *nodesCommand) Run(p *process) error { return c.call(p, http.MethodGet, "/v1/nodes", nil) }
 
+type explainCommand struct {
+	connection
+	Client string `placeholder:"ID" help:"A client, which may be gone."`
+	UID    string `name:"uid" placeholder:"UID" help:"All clients of a uid."`
+}
+
+// Run prints why clients were closed and what did not arrive.
+func (c *explainCommand) Run(p *process) error {
+	if (c.Client == "") == (c.UID == "") {
+		return failf(exitUsage, "explain: give either --client or --uid")
+	}
+	q := url.Values{"client_id": {c.Client}}
+	if c.UID != "" {
+		q = url.Values{"uid": {c.UID}}
+	}
+	return c.call(p, http.MethodGet, "/v1/explain?"+q.Encode(), nil)
+}
+
 type clientCommand struct {
 	connection
 	ID     string `arg:"" optional:"" name:"client-id" help:"Client id."`

@@ -131,6 +131,8 @@ func TestWrongVerbs(t *testing.T) {
 		{"client"},
 		{"client", "--client="},
 		{"client", "--client=k", "k"},
+		{"explain"},
+		{"explain", "--client=k", "--uid=u"},
 		{"stats", "--control=nowhere"},
 		{"stats", "--control-key=@/nowhere"},
 		{"stats", "--listen=:1"},

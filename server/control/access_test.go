@@ -37,6 +37,7 @@ func TestScopeOfRoutes(t *testing.T) {
 	}{
 		{access.ScopeRead, "GET", "/v1/stats", ""},
 		{access.ScopeRead, "GET", "/v1/nodes", ""},
+		{access.ScopeRead, "GET", "/v1/explain?uid=ann", ""},
 		{access.ScopeRead, "GET", "/v1/clients", ""},
 		{access.ScopeRead, "GET", "/v1/uids", ""},
 		{access.ScopeRead, "GET", "/v1/groups", ""},

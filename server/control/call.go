@@ -27,7 +27,9 @@ type call struct {
 	clientID string      // from the path
 	list     gateway.List
 	events   eventQuery
-	waiting  bool // ctx already has a deadline
+	// explained is the query of GET /v1/explain.
+	explained gateway.Explain
+	waiting   bool // ctx already has a deadline
 	// clusterWide is the parameter cluster of GET /v1/stats; lacking is what the answer
 	// of a verb lacks, see whole.
 	clusterWide bool
@@ -61,6 +63,7 @@ func (c *call) release() {
 	c.http, c.ctx, c.route, c.caller = nil, nil, nil, nil
 	c.clientID, c.list, c.events, c.waiting = "", gateway.List{}, eventQuery{}, false
 	c.clusterWide, c.lacking, c.ended = false, nil, nil
+	c.explained = gateway.Explain{}
 	if cap(c.out) > keepAnswer {
 		c.out = nil
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	Reload func() (Reloaded, error)
 	// Feed is the events that backends are told; nil where there are none.
 	Feed gateway.EventFeed
+	// Historian tells what became of clients; New needs it.
+	Historian gateway.Historian
 	// Audit receives a record for each kick, session change, reload, and
 	// refused key or certificate, if it is Enabled for slog.LevelInfo; nil
 	// discards them. It is called from many goroutines. Records that it fails

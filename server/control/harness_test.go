@@ -253,7 +253,7 @@ func startWith(t testing.TB, gw gateway.Gateway, change func(*Config)) *port {
 	c.Reload = func() (Reloaded, error) {
 		return Reloaded{Changed: []string{"log-level"}, NeedsRestart: []string{"listen"}}, nil
 	}
-	c.Feed = &fakeFeed{}
+	c.Feed, c.Historian = &fakeFeed{}, fakeHistorian{}
 	if change != nil {
 		change(&c)
 	}

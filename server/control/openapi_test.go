@@ -134,6 +134,8 @@ func TestDocumentExamples(t *testing.T) {
 		switch path {
 		case "/v1/push/raw":
 			url += "?client_id=c-1"
+		case "/v1/explain":
+			url += "?uid=ann"
 		case "/v1/events/replay":
 			url += "?dead=1"
 		}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"strconv"
+	"time"
 
 	"castgate/server/control/internal/statistics"
 	"castgate/server/control/internal/wire"
@@ -108,4 +109,89 @@ func (c *call) stats() error {
 	c.end()
 	c.answer(jsonType)
 	return nil
+}
+
+// explainParameter takes a parameter of GET /v1/explain.
+func (c *call) explainParameter(name, value string) error {
+	var to *string
+	switch name {
+	case "uid":
+		to = &c.explained.UID
+	case "client_id":
+		to = &c.explained.ClientID
+	default:
+		return unknownParameter(name, "uid, client_id")
+	}
+	if *to != "" || value == "" {
+		return wire.Faultf(codeInvalidParameter, "%s must be given once and not be empty", name)
+	}
+	*to = value
+	return nil
+}
+
+// mostExplained is how many rows of each kind an explanation has.
+const mostExplained = 100
+
+// explain serves GET /v1/explain: why clients of a uid, or one client, were closed, and
+// what was not delivered to them. The newest come first.
+func (c *call) explain() error {
+	q := c.explained
+	if (q.UID == "") == (q.ClientID == "") {
+		return wire.Faultf(codeInvalidParameter, "give either uid or client_id")
+	}
+	x, err := c.server.config.Historian.Explain(c.ctx, q)
+	if err != nil {
+		return err
+	}
+	c.out = appendInt(c.out, `{"node":`, x.Node)
+	c.out = wire.AppendTime(append(c.out, `,"since":`...), x.Since)
+	c.out = wire.AppendStrings(append(c.out, `,"connected":`...), x.Connected)
+	c.out = appendRows(append(c.out, `,"ends":`...), x.Ends, appendEnd)
+	c.out = appendRows(append(c.out, `,"drops":`...), x.Drops, appendDrop)
+	c.out = appendRows(append(c.out, `,"misses":`...), x.Misses, func(dst []byte, m *gateway.PastMiss) []byte {
+		return append(appendSpan(dst, m.First, m.Last, m.Count), '}')
+	})
+	c.out = append(c.out, '}')
+	c.answer(jsonType)
+	return nil
+}
+
+// appendRows appends the first of a list of objects.
+func appendRows[T any](dst []byte, rows []T, one func([]byte, *T) []byte) []byte {
+	dst = append(dst, '[')
+	for i := range rows[:min(len(rows), mostExplained)] {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = one(dst, &rows[i])
+	}
+	return append(dst, ']')
+}
+
+func appendEnd(dst []byte, e *gateway.PastEnd) []byte {
+	dst = wire.AppendTime(append(dst, `{"at":`...), e.At)
+	dst = wire.AppendString(append(dst, `,"client_id":`...), e.ClientID)
+	dst = appendNullable(append(dst, `,"uid":`...), e.UID)
+	dst = wire.AppendString(append(dst, `,"remote_addr":`...), e.Remote.String())
+	dst = wire.AppendTime(append(dst, `,"connected_at":`...), e.ConnectedAt)
+	dst = wire.AppendString(append(dst, `,"reason":`...), e.Reason)
+	dst = appendInt(dst, `,"code":`, e.Code)
+	dst = appendInt(dst, `,"queued_bytes":`, e.QueuedBytes)
+	return append(appendInt(dst, `,"queued_frames":`, e.QueuedFrames), '}')
+}
+
+func appendDrop(dst []byte, d *gateway.PastDrop) []byte {
+	dst = appendSpan(dst, d.First, d.Last, d.Count)
+	dst = wire.AppendString(append(dst, `,"client_id":`...), d.ClientID)
+	dst = appendNullable(append(dst, `,"uid":`...), d.UID)
+	dst = wire.AppendString(append(dst, `,"reason":`...), d.Reason)
+	dst = appendInt(dst, `,"queued_bytes":`, d.QueuedBytes)
+	return append(appendInt(dst, `,"queued_frames":`, d.QueuedFrames), '}')
+}
+
+// appendSpan begins an object with when something happened, and how often.
+func appendSpan(dst []byte, first, last time.Time, count uint64) []byte {
+	dst = wire.AppendTime(append(dst, `{"first_at":`...), first)
+	dst = wire.AppendTime(append(dst, `,"last_at":`...), last)
+	return appendInt(dst, `,"count":`, count)
 }

@@ -44,6 +44,7 @@ func routes() []*route {
 		{method: "POST", path: "/v1/push/raw", scope: access.ScopePush, body: anyBody, parameter: (*call).rawParameter, run: (*call).pushRaw},
 		{method: "POST", path: "/v1/batch", body: batchBody, run: (*call).batch},
 		{method: "GET", path: "/v1/stats", scope: access.ScopeRead, parameter: (*call).statsParameter, run: (*call).stats},
+		{method: "GET", path: "/v1/explain", scope: access.ScopeRead, parameter: (*call).explainParameter, run: (*call).explain},
 		{method: "GET", path: "/v1/nodes", scope: access.ScopeRead, run: (*call).nodes},
 		{method: "GET", path: "/v1/clients", scope: access.ScopeRead, parameter: (*call).listParameter, run: listClients},
 		{method: "GET", path: "/v1/uids", scope: access.ScopeRead, parameter: (*call).listParameter, run: listUIDs},

@@ -166,6 +166,7 @@ func TestHints(t *testing.T) {
 		{405, "method_not_allowed", "PUT", "/v1/push", "{}", "/v1/push supports OPTIONS, POST, not PUT"},
 		{400, "unknown_parameter", "POST", "/v1/push/raw?uids=a", "x", "known parameters: client_id, uid, group, all"},
 		{400, "unknown_parameter", "GET", "/v1/clients?page=2", "", "known parameters: uid, group, limit, cursor"},
+		{400, "unknown_parameter", "GET", "/v1/explain?group=g", "", "known parameters: uid, client_id"},
 		{400, "unknown_parameter", "GET", "/v1/nodes?x=1", "", "known parameters: none"},
 		{400, "unknown_field", "POST", "/v1/kick", `{"uid":"a"}`, "known fields: client_ids, uids, groups, all, to"},
 		{400, "unknown_field", "POST", "/v1/batch", `{"op":"online"}`, "whose only field is commands; for one command per line, send Content-Type: application/x-ndjson"},
