@@ -11,6 +11,7 @@ missing=
 if [ "${1:-}" != bench ]; then
 	command -v php >/dev/null || missing="$missing php-cli"
 	{ command -v php >/dev/null && php -m | grep -qix curl; } || missing="$missing php-curl"
+	{ command -v php >/dev/null && php -m | grep -qix sqlite3; } || missing="$missing php-sqlite3"
 	command -v composer >/dev/null || missing="$missing composer"
 	[ -e /usr/share/php/Illuminate/Foundation/Application.php ] || missing="$missing php-laravel-framework php-mbstring php-xml"
 	{ command -v node && command -v npm; } >/dev/null || missing="$missing nodejs npm"

@@ -104,6 +104,17 @@ func (p *page) await(id string, words ...string) string {
 	}
 }
 
+// awaitNot waits until the element's text does not contain a word.
+func (p *page) awaitNot(id, word string) {
+	p.t.Helper()
+	wstest.Await(p.t, func() string {
+		if text := p.text(id); strings.Contains(text, word) {
+			return fmt.Sprintf("#%s shows %q in %q", id, word, text)
+		}
+		return ""
+	})
+}
+
 // connected waits for the connection and returns the client_id the page shows.
 func (p *page) connected() string {
 	p.t.Helper()
