@@ -31,6 +31,9 @@ type commands struct {
 	} `cmd:"" help:"Create, list and revoke keys of the control API."`
 	Version versionCommand `cmd:"" help:"Print the version and what it was built from."`
 
+	Completion completionCommand `cmd:"" help:"Print completions for a shell."`
+	Man        manCommand        `cmd:"" help:"Print the man page."`
+
 	Push    pushCommand    `cmd:"" group:"verbs" help:"Send one message to clients, uids, groups or all."`
 	Bind    bindCommand    `cmd:"" group:"verbs" help:"Make a client one of a uid's connections."`
 	Unbind  unbindCommand  `cmd:"" group:"verbs" help:"Unbind a client from its uid."`
