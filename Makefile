@@ -15,7 +15,7 @@ LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 # The admin page, bundled. It is built again when a file of it is newer.
 PAGE := server/admin/built/licenses.txt
 
-.PHONY: help page run demo test race counting rivals modules clients reconnects check quick lint fmt deps build conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help page run demo test race counting rivals modules clients reconnects check quick lint fmt deps build packages packages-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -82,6 +82,12 @@ vuln: ## known vulnerabilities in the code that the programs call; skipped if th
 
 build: page ## static binaries of every program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
+
+packages: ## .deb, .rpm, an OCI image, bills of materials and checksums into bin/packages
+	@GO="$(GO)" VERSION="$(VERSION)" ci/packages.sh
+
+packages-check: ## lintian, rpmlint, the .deb in a booted Debian, the image in a runtime; as root, two minutes
+	@ci/packages-check.sh
 
 conformance: ## test the real binary against the rules of RFC 6455 and 7692, one by one
 	@$(GO) test -count=1 -v -run TestConformance ./e2e/conformance

@@ -40,6 +40,7 @@ func newOpenAPI(routes []*route) ([]byte, error) {
 			return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
 		}
 	}
+	doc["x-code-meanings"] = meanings
 	return json.Marshal(doc)
 }
 

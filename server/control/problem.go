@@ -93,6 +93,61 @@ var statuses = map[string]int{
 	codeHTTPVersion:      505,
 }
 
+// meanings say of each code what has happened and what to do, for people. They are in the
+// OpenAPI document as x-code-meanings, and docs/errors.md is made from them.
+var meanings = map[string]string{
+	wire.CodeInvalidJSON:     "The body is not JSON. The detail says where.",
+	wire.CodeInvalidUTF8:     "A text is not UTF-8. Send bytes as base64 or to /v1/push/raw with binary=1.",
+	wire.CodeTooDeep:         "The body is nested deeper than any request needs.",
+	wire.CodeDuplicateField:  "A field stands twice in one object, and it is not clear which one counts.",
+	wire.CodeUnknownField:    "The request has no such field. The detail names it: it is often a spelling mistake.",
+	wire.CodeMissingField:    "A field that the request needs is missing. The detail names it.",
+	wire.CodeWrongType:       "A field has a value of another type, such as a number where a text is expected.",
+	wire.CodeInvalidValue:    "A field has a value that it cannot have. The detail says which are allowed.",
+	wire.CodeInvalidBase64:   "The field base64 is not standard base64 with padding.",
+	wire.CodeInvalidClose:    "A kick may carry the codes 1000 and 3000 to 4999 only.",
+	wire.CodeTooMany:         "A list has more items than one request may have. Send several requests.",
+	wire.CodeNoTarget:        "Nobody is named. To reach everybody, say so: \"all\": true.",
+	wire.CodeNoPayload:       "A push needs one of text, json and base64.",
+	wire.CodeSeveralPayloads: "A push has more than one of text, json and base64.",
+	wire.CodeUnknownOp:       "A command of a batch has an op that there is not.",
+
+	string(gateway.CodeUnknownClient):   "No client has this id: it has left, or the id is of another gateway or an earlier process. The page connects again and gets a new id.",
+	string(gateway.CodeInvalidName):     "A uid or group is empty or too long.",
+	string(gateway.CodeInvalidReason):   "The reason of a close is longer than 123 bytes, or not UTF-8.",
+	string(gateway.CodeInvalidSession):  "A session is a JSON object.",
+	string(gateway.CodeSessionTooLarge): "The session would be larger than a client may have.",
+	string(gateway.CodeInvalidCursor):   "The cursor is not one that an earlier page has given. Begin without one.",
+	string(gateway.CodeInvalidLimit):    "The limit of a page is out of range.",
+	string(gateway.CodeTooManyGroups):   "The client would be in more groups than one client may be in.",
+	string(gateway.CodeEventGone):       "The events from this number on are not kept any more. Take the state from a listing, and go on from there.",
+	string(gateway.CodeBusy):            "The event loops have as many bytes of pushes waiting as push-queue allows. Nothing was sent. Try again after a second.",
+	string(gateway.CodeStopping):        "The gateway is shutting down. Send to another one, or try again when its successor is there.",
+	string(gateway.CodeUnreachable):     "A node of the cluster does not answer. The request may have been carried out there.",
+	string(gateway.CodeTooLarge):        "The message is larger than what one node of a cluster can send another.",
+	codeDeadline:                        "The request took longer than control-timeout. A push or kick had no effect. Of a change of groups, part may have been made: repeat it.",
+
+	codeBadRequest:       "The bytes are not an HTTP request. The detail says why.",
+	codeUnknownParameter: "The request has no such query parameter. The detail names it.",
+	codeInvalidParameter: "A query parameter has a value that it cannot have.",
+	codeUnauthorized:     "The key is missing or wrong. Send Authorization: Bearer KEY.",
+	codeBrowser:          "A page in a browser may not do this: there are no keys, or its origin is not in control-cors-origins.",
+	codeForbidden:        "The key does not have the scope that the request needs. castgate key list shows what it has.",
+	codeNotFound:         "There is no such path.",
+	codeMethodNotAllowed: "The path has another method. The Allow header names it.",
+	codeTimeout:          "The request did not arrive within control-read-timeout.",
+	codeReloadRefused:    "The new configuration has a mistake, so nothing was changed. The detail says which; the log has it too.",
+	codeLengthRequired:   "The request has a body and no Content-Length.",
+	codeBodyTooLarge:     "The body is larger than control-max-body.",
+	codeMediaType:        "The Content-Type is not application/json.",
+	codeHeadTooLarge:     "The request line and headers are too large.",
+	codeInternal:         "A defect in castgate. The log has the details: please report it.",
+	codeAnswerTooLarge:   "The answers of the commands before this one in the batch are too large together. It was not carried out.",
+	codeNotReady:         "The gateway is starting or stopping.",
+	codeTooManyConns:     "All connections of the control port are in use (control-max-conns). Keep connections open and share them.",
+	codeHTTPVersion:      "The port speaks HTTP/1.1 and 1.0.",
+}
+
 // problemOf returns what an error of a verb tells its caller.
 func problemOf(err error) (status int, code, detail string) {
 	var fault *wire.Fault
