@@ -54,7 +54,9 @@ func openPage(t *testing.T, address string) *page {
 	t.Cleanup(closeTab)
 	// Cancel waits until the browser has ended, so its profile can be removed.
 	t.Cleanup(func() { chromedp.Cancel(ctx) })
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	// Each wait of a test has its limit; this one is for all of them, and for a browser
+	// that hangs.
+	ctx, cancel := context.WithTimeout(ctx, 4*wstest.Patience)
 	t.Cleanup(cancel)
 	p := &page{t: t, ctx: ctx}
 	p.do(chromedp.Navigate(address))
