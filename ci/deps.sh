@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what tests and measurements need besides Go modules: nginx with nchan,
-# a rival in bench, and, unless called as "deps.sh bench", PHP, Python, browsers and
-# npm for the end-to-end tests. Without root or apt the tests that need them are
+# a rival in bench, and, unless called as "deps.sh bench", PHP, Python, NATS, browsers
+# and npm for the end-to-end tests. Without root or apt the tests that need them are
 # skipped; with CI=true that is a failure, since the whole suite must run there.
 set -eu
 
@@ -12,6 +12,7 @@ if [ "${1:-}" != bench ]; then
 	command -v php >/dev/null || missing="$missing php-cli"
 	{ command -v php >/dev/null && php -m | grep -qix curl; } || missing="$missing php-curl"
 	{ command -v php >/dev/null && php -m | grep -qix sqlite3; } || missing="$missing php-sqlite3"
+	{ PATH="$PATH:/usr/sbin" command -v nats-server >/dev/null; } || missing="$missing nats-server"
 	command -v composer >/dev/null || missing="$missing composer"
 	[ -e /usr/share/php/Illuminate/Foundation/Application.php ] || missing="$missing php-laravel-framework php-mbstring php-xml"
 	{ command -v node && command -v npm; } >/dev/null || missing="$missing nodejs npm"
@@ -23,8 +24,8 @@ if [ "${1:-}" != bench ]; then
 fi
 [ -n "$missing" ] || exit 0
 
-# Debian starts services that it installs, now and at every boot. This nginx must
-# not start: bench starts it on its own ports.
+# Debian starts services that it installs, now and at every boot. These must not
+# start: bench and tests start them on ports of their own.
 policy=/usr/sbin/policy-rc.d
 start_nothing() {
 	[ ! -e $policy ] || return 0
@@ -35,6 +36,9 @@ start_nothing() {
 leave_off() {
 	case "$missing " in
 	*" nginx "*) ! command -v systemctl >/dev/null || systemctl disable -q nginx >/dev/null 2>&1 || true ;;
+	esac
+	case "$missing " in
+	*" nats-server "*) ! command -v systemctl >/dev/null || systemctl disable -q nats-server >/dev/null 2>&1 || true ;;
 	esac
 }
 

@@ -13,15 +13,15 @@ import (
 )
 
 // startNodes starts a cluster of processes with embedded NATS servers.
-func startNodes(t *testing.T, n int) []*wstest.Gateway {
+func startNodes(t *testing.T, n int, flags ...string) []*wstest.Gateway {
 	t.Helper()
-	nodes, _ := startNodesWith(t, n)
+	nodes, _ := startNodesWith(t, n, flags...)
 	return nodes
 }
 
 // startNodesWith is startNodes, and returns the flags that any node of the cluster
 // needs.
-func startNodesWith(t *testing.T, n int) (nodes []*wstest.Gateway, shared []string) {
+func startNodesWith(t *testing.T, n int, flags ...string) (nodes []*wstest.Gateway, shared []string) {
 	t.Helper()
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("the secret of this test, 32 bytes\n"), 0o600); err != nil {
@@ -32,6 +32,7 @@ func startNodesWith(t *testing.T, n int) (nodes []*wstest.Gateway, shared []stri
 		peers = append(peers, wstest.FreeAddr(t))
 	}
 	shared = []string{"--cluster-secret=@" + secret, "--cluster-lease=1s", "--cluster-peers=" + strings.Join(peers, ",")}
+	shared = append(shared, flags...)
 	for i := range n {
 		nodes = append(nodes, wstest.Start(t, append([]string{"--node=" + strconv.Itoa(i+1), "--cluster-listen=" + peers[i]}, shared...)...))
 	}

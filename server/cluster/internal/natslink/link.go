@@ -29,12 +29,12 @@ type Link struct {
 	out     chan outgoing
 	waiting atomic.Int64 // bytes in out
 	ended   chan struct{}
+	subs    sync.Map // *nats.Subscription, by what it is for
 	work    sync.WaitGroup
 
 	// Counters.
-	full    atomic.Uint64 // messages that found no room in out
-	unsent  atomic.Uint64 // messages that NATS did not take
-	dropped atomic.Uint64 // messages that came and found no room
+	full   atomic.Uint64 // messages that found no room in out
+	unsent atomic.Uint64 // messages that NATS did not take
 }
 
 type outgoing struct {
@@ -139,6 +139,7 @@ func (l *Link) Receive(receive func(m []byte)) {
 		s, err := l.conn.Subscribe(l.subject(to), func(m *nats.Msg) { receive(m.Data) })
 		if err == nil {
 			err = s.SetPendingLimits(queueMessages, queueBytes)
+			l.subs.Store(to, s)
 		}
 		if err != nil { // of a connection that was closed
 			l.log.Error("NATS does not take a subscription", "err", err)
@@ -220,7 +221,12 @@ func (l *Link) Address() net.Addr {
 // Losses is how many messages found no room before they were sent, NATS did not take,
 // and came but found no room.
 func (l *Link) Losses() (full, unsent, dropped uint64) {
-	return l.full.Load(), l.unsent.Load(), l.dropped.Load()
+	l.subs.Range(func(_, s any) bool {
+		n, _ := s.(*nats.Subscription).Dropped() // fails once it is closed
+		dropped += uint64(max(n, 0))
+		return true
+	})
+	return l.full.Load(), l.unsent.Load(), dropped
 }
 
 func (l *Link) closing() bool {

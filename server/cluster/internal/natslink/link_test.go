@@ -236,3 +236,22 @@ func TestFull(t *testing.T) {
 	}
 	one.waiting.Add(-queueBytes)
 }
+
+// A link whose receiver is stuck drops what has no room, counts it and says so; what
+// comes later arrives.
+func TestSlowConsumer(t *testing.T) {
+	s := external(t, &server.Options{})
+	one, two := open(t, Config{Node: 1, URLs: []string{s.ClientURL()}}), open(t, Config{Node: 2, URLs: []string{s.ClientURL()}})
+	one.reaches(t, two)
+	two.mu.Lock() // its receiver waits
+	dropped := func() uint64 { _, _, n := two.Losses(); return n }
+	await(t, "a loss", func() bool {
+		for range 1000 {
+			_ = one.Send(2, []byte("flood"))
+		}
+		return dropped() > 0
+	})
+	two.mu.Unlock()
+	await(t, "a warning", func() bool { return two.said("did not take them in time") })
+	one.reaches(t, two)
+}
