@@ -15,7 +15,7 @@ LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 # The admin page, bundled. It is built again when a file of it is newer.
 PAGE := server/admin/built/licenses.txt
 
-.PHONY: help page run demo test race counting rivals modules clients reconnects check quick lint fmt deps build packages packages-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help page run demo test race counting rivals modules clients references reconnects check quick lint fmt deps build packages packages-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ modules:
 
 clients: ## write the clients' types and codes from the OpenAPI document
 	$(GO) test -count=1 -run TestClientTypes ./e2e -update
+
+references: ## write docs/settings.md, docs/errors.md and docs/metrics.md from what the program says
+	$(GO) test -count=1 -run TestReferences ./e2e -update
 
 reconnects: ## draw docs/reconnects.svg: 1,000 pages after a restart, with clients/js and with a naive loop
 	$(GO) test -count=1 -v -run TestPagesAfterRestart ./e2e -reconnects $(CURDIR)/docs/reconnects.svg
