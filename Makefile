@@ -112,7 +112,7 @@ bench-compare: ## compare Go benchmarks of this tree and REF (HEAD~1) with bench
 	BENCHSTAT=$(BENCHSTAT) ci/bench-compare.sh $(or $(REF),HEAD~1)
 
 bench-registry: ## 10,000,000 clients without sockets: bytes per client, the collector's pauses (6 GB, 10 minutes)
-	CASTGATE_BENCH_10M=1 $(GO) test -run '^$$' -bench 'Registry10M$$' -benchmem -benchtime 5s -timeout 60m ./server
+	CASTGATE_BENCH_10M=1 $(GO) test -run '^$$' -bench 'Registry10M$$' -benchmem -benchtime 5s -timeout 60m ./server/loop
 
 bench-1m: build ## 1,000,000 connections in one process, in a guest if necessary; CONNECTIONS, GUEST, ARGS
 	ci/bench-1m.sh $(ARGS)

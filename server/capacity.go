@@ -1,9 +1,13 @@
 package server
 
+import (
+	"castgate/server/capacity"
+)
+
 // SetCapacity replaces the limits. Each loop takes them up in its turn, before
 // any push that is asked for later. An error names the setting that is wrong
 // and changes nothing. Any goroutine.
-func (s *Server) SetCapacity(n Capacity) error {
+func (s *Server) SetCapacity(n capacity.Capacity) error {
 	c := s.config
 	c.Capacity = n
 	if err := c.validate(); err != nil {
@@ -18,6 +22,6 @@ func (s *Server) SetCapacity(n Capacity) error {
 		n.SetPings(c.PingInterval, c.PingTimeout)
 	}
 	s.admission.SetMaxMessage(n.MaxMessage)
-	s.loops.setLimits(n)
+	s.loops.SetLimits(n)
 	return nil
 }

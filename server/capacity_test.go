@@ -1,6 +1,12 @@
 package server
 
 import (
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/capacity"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/loop"
 	"context"
 	"errors"
 	"net"
@@ -10,11 +16,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/gobwas/ws"
-
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
 )
 
 // More clients may come at once, and fewer; those who are there stay.
@@ -48,16 +49,16 @@ func TestSetMaxConns(t *testing.T) {
 	if st := s.stats(); st.MaxConns != 1 || st.Connections != 2 {
 		t.Errorf("%d of %d clients", st.Connections, st.MaxConns)
 	}
-	for want, change := range map[string]func(*Capacity){
-		"send-queue: ":        func(n *Capacity) { n.SendQueue = 0 },
-		"max-message: ":       func(n *Capacity) { n.MaxMessage = 0 },
-		"max-conns: -1 ":      func(n *Capacity) { n.MaxConns = -1 },
-		"max-conns: 10":       func(n *Capacity) { n.MaxConns = 1 << 30 },
-		"slow-policy: ":       func(n *Capacity) { n.SlowPolicy = "shout" },
-		"push-queue: ":        func(n *Capacity) { n.PushQueue = 0 },
-		"ping-timeout: ":      func(n *Capacity) { n.PingTimeout = 0 },
-		"handshake-timeout: ": func(n *Capacity) { n.HandshakeTimeout = 0 },
-		"unbound-timeout: ":   func(n *Capacity) { n.UnboundTimeout = time.Hour * 25 },
+	for want, change := range map[string]func(*capacity.Capacity){
+		"send-queue: ":        func(n *capacity.Capacity) { n.SendQueue = 0 },
+		"max-message: ":       func(n *capacity.Capacity) { n.MaxMessage = 0 },
+		"max-conns: -1 ":      func(n *capacity.Capacity) { n.MaxConns = -1 },
+		"max-conns: 10":       func(n *capacity.Capacity) { n.MaxConns = 1 << 30 },
+		"slow-policy: ":       func(n *capacity.Capacity) { n.SlowPolicy = "shout" },
+		"push-queue: ":        func(n *capacity.Capacity) { n.PushQueue = 0 },
+		"ping-timeout: ":      func(n *capacity.Capacity) { n.PingTimeout = 0 },
+		"handshake-timeout: ": func(n *capacity.Capacity) { n.HandshakeTimeout = 0 },
+		"unbound-timeout: ":   func(n *capacity.Capacity) { n.UnboundTimeout = time.Hour * 25 },
 	} {
 		wrong := limits
 		change(&wrong)
@@ -76,7 +77,7 @@ func TestSetSendQueue(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.SendQueue = before })
 	c := s.dialRaw()
 	limits := s.config.Capacity
-	limits.SendQueue, limits.SlowPolicy = after, SlowDrop
+	limits.SendQueue, limits.SlowPolicy = after, capacity.SlowDrop
 	if err := s.SetCapacity(limits); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func TestSetSendQueue(t *testing.T) {
 	if st := s.stats(); st.Closes["slow"] != 0 || st.QueuedBytes > after+2*len(payload) {
 		t.Errorf("%d closed as slow, %d bytes wait", st.Closes["slow"], st.QueuedBytes)
 	}
-	limits.SlowPolicy = SlowClose
+	limits.SlowPolicy = capacity.SlowClose
 	if err := s.SetCapacity(limits); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestSetSendQueue(t *testing.T) {
 func TestSetMaxMessage(t *testing.T) {
 	const small, large = 2000, 200_000
 	s := startServer(t, func(c *Config) {
-		c.OnMessage, c.MaxMessage, c.ByteRate = OnMessageEcho, small, 1<<20
+		c.OnMessage, c.MaxMessage, c.ByteRate = loop.OnMessageEcho, small, 1<<20
 		c.ByteBurst = small + admission.MaxRead
 	})
 	limits := s.config.Capacity

@@ -1,21 +1,23 @@
 package server
 
 import (
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/capacity"
+	"castgate/server/gateway"
+	"castgate/server/heartbeat"
+	"castgate/server/internal/clientid"
+	"castgate/server/internal/table"
+	"castgate/server/loop"
+	"castgate/server/openfiles"
+	"castgate/server/setting"
+	"castgate/server/token"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
 	"runtime"
 	"time"
-
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/gateway"
-	"castgate/server/heartbeat"
-	"castgate/server/internal/clientid"
-	"castgate/server/openfiles"
-	"castgate/server/setting"
-	"castgate/server/token"
 )
 
 // Config is everything a Server is told at its start. Defaults gives a usable
@@ -25,7 +27,7 @@ type Config struct {
 	// Policy is what SetPolicy can change later.
 	admission.Policy
 	// Capacity is what SetCapacity can change later.
-	Capacity
+	capacity.Capacity
 
 	// Listen are the listeners of clients, 1 to 16: [scheme://]host:port, with
 	// the schemes ws, the default, wss for TLS, and those of GatewayWorker without a
@@ -41,7 +43,7 @@ type Config struct {
 	// Loops is the number of event loops, 1 to 256. Default GOMAXPROCS.
 	Loops int
 	// OnMessage is what a client message does. Default ignore.
-	OnMessage OnMessage
+	OnMessage loop.OnMessage
 	// InitMessage is the first text frame after the handshake; every %s in it
 	// becomes the client id. Empty turns it off.
 	InitMessage string
@@ -118,10 +120,10 @@ type SharedIDs struct {
 // Defaults returns the configuration of a gateway started without settings.
 func Defaults() Config {
 	return Config{
-		Capacity:      DefaultCapacity(),
+		Capacity:      capacity.DefaultCapacity(),
 		Listen:        []string{":7272"},
 		Loops:         runtime.GOMAXPROCS(0),
-		OnMessage:     OnMessageIgnore,
+		OnMessage:     loop.OnMessageIgnore,
 		InitMessage:   `{"type":"init","client_id":"%s"}`,
 		DrainTimeout:  15 * time.Second,
 		DrainRate:     5000,
@@ -142,14 +144,11 @@ const (
 	defaultTLSHandshakes = 1024
 )
 
-// maxLoops is the largest number of event loops.
-const maxLoops = 256
-
 // Validate reports the first setting that is out of its range, by its name on
 // the command line.
 func (c *Config) Validate() error {
-	if len(c.Watchers) > maxWatchers {
-		return fmt.Errorf("%d watchers are more than %d", len(c.Watchers), maxWatchers)
+	if len(c.Watchers) > loop.MaxWatchers {
+		return fmt.Errorf("%d watchers are more than %d", len(c.Watchers), loop.MaxWatchers)
 	}
 	if err := c.validate(); err != nil {
 		return err
@@ -168,16 +167,16 @@ func (c *Config) validate() error {
 		value       int
 		least, most int
 	}{
-		{"loops", c.Loops, 1, maxLoops},
-		{"max-conns", c.MaxConns, 0, maxSlots * max(c.Loops, 1)},
-		{"compress-min", c.CompressMin, 0, maxMessageSize},
+		{"loops", c.Loops, 1, table.MaxLoops},
+		{"max-conns", c.MaxConns, 0, table.MaxSlots * max(c.Loops, 1)},
+		{"compress-min", c.CompressMin, 0, capacity.MaxMessageSize},
 		{"compress-level", c.CompressLevel, codec.MinDeflateLevel, codec.MaxDeflateLevel},
-		{"notsent-lowat", c.NotsentLowat, 16 << 10, maxQueueSize},
+		{"notsent-lowat", c.NotsentLowat, 16 << 10, capacity.MaxQueueSize},
 		{"tls-handshakes", c.TLSHandshakes, 1, 1 << 16},
 		{"reserve-files", c.ReserveFiles, 0, 1 << 20},
 		{"drain-rate", c.DrainRate, 0, 1 << 24},
 	} {
-		if err := inRange(n.name, n.value, n.least, n.most); err != nil {
+		if err := capacity.InRange(n.name, n.value, n.least, n.most); err != nil {
 			return err
 		}
 	}
@@ -187,7 +186,7 @@ func (c *Config) validate() error {
 	if err := c.Capacity.Validate(); err != nil {
 		return err
 	}
-	if err := inRange("drain-timeout", c.DrainTimeout, minTimeout, maxTimeout); err != nil {
+	if err := capacity.InRange("drain-timeout", c.DrainTimeout, capacity.MinTimeout, capacity.MaxTimeout); err != nil {
 		return err
 	}
 	if c.PeerAddress.IsValid() && (!c.PeerAddress.Addr().Is4() || c.PeerAddress.Addr().IsUnspecified() || c.PeerAddress.Port() == 0) {
@@ -197,7 +196,7 @@ func (c *Config) validate() error {
 		return err
 	}
 	switch c.OnMessage {
-	case OnMessageIgnore, OnMessageEcho, OnMessageClose, OnMessageForward:
+	case loop.OnMessageIgnore, loop.OnMessageEcho, loop.OnMessageClose, loop.OnMessageForward:
 	default:
 		return setting.Errorf("on-message", "%q is not one of ignore, echo, close, forward", c.OnMessage)
 	}
@@ -216,7 +215,7 @@ func (c *Config) CheckFiles() error {
 
 // files divides the files that this process may open.
 func (c *Config) files() (openfiles.Limits, error) {
-	return openfiles.Divide(c.MaxConns, c.ReserveFiles, c.Loops*maxSlots)
+	return openfiles.Divide(c.MaxConns, c.ReserveFiles, c.Loops*table.MaxSlots)
 }
 
 // validateUse finds settings that were made and do nothing: who made them

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"castgate/server/admission"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,7 @@ func TestConfigValidate(t *testing.T) {
 		"on-message":        func(c *Config) { c.OnMessage = "shout" },
 		"slow-policy":       func(c *Config) { c.SlowPolicy = "wait" },
 		"allowed-origins":   func(c *Config) { c.AllowedOrigins = []string{"*"} },
-		"byte-burst":        func(c *Config) { c.ByteRate, c.ByteBurst = 10, c.MaxMessage+readLen-1 },
+		"byte-burst":        func(c *Config) { c.ByteRate, c.ByteBurst = 10, c.MaxMessage+admission.MaxRead-1 },
 	} {
 		c := Defaults()
 		change(&c)

@@ -3,6 +3,9 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"castgate/codec"
+	"castgate/server/gateway"
+	"castgate/server/loop"
 	"compress/flate"
 	"context"
 	"fmt"
@@ -15,9 +18,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/gobwas/ws"
-
-	"castgate/codec"
-	"castgate/server/gateway"
 )
 
 // compressing switches compression on.
@@ -150,7 +150,7 @@ func TestPushCompressedOrder(t *testing.T) {
 // meets a border.
 func TestEchoCompressed(t *testing.T) {
 	s := startServer(t, func(c *Config) {
-		c.Compress, c.OnMessage, c.MaxMessage, c.SendQueue, c.InitMessage = true, OnMessageEcho, 4<<20, 32<<20, ""
+		c.Compress, c.OnMessage, c.MaxMessage, c.SendQueue, c.InitMessage = true, loop.OnMessageEcho, 4<<20, 32<<20, ""
 	})
 	const buffer, slice = 32 << 10, 64 << 10 // of a loop, in which it inflates
 	plain, packed := s.dial(), s.dialCompressing()
@@ -284,7 +284,7 @@ func compressedFrame(op ws.OpCode, payload []byte) []byte {
 
 // What a compressed message may not be, with its close code and counter.
 func TestInflateErrors(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.Compress = true; c.OnMessage = OnMessageIgnore })
+	s := startServer(t, func(c *Config) { c.Compress = true; c.OnMessage = loop.OnMessageIgnore })
 	half := deflated([]byte(longText(3000)))
 	want := map[string]uint64{}
 	for _, test := range []struct {

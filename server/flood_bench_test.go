@@ -1,6 +1,9 @@
 package server
 
 import (
+	"castgate/server/admission"
+	"castgate/server/loop"
+	"castgate/server/token"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,9 +20,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
-
-	"castgate/server/admission"
-	"castgate/server/token"
 )
 
 // BenchmarkEchoBesideTokenFlood is what a connected client notices of
@@ -51,7 +51,7 @@ func BenchmarkEchoBesideTokenFlood(b *testing.B) {
 		b.Run(flood.name, func(b *testing.B) {
 			s := startServer(b, func(c *Config) {
 				c.Loops = 1
-				c.OnMessage = OnMessageEcho
+				c.OnMessage = loop.OnMessageEcho
 				c.JWT = admission.JWT{Rules: token.Rules{Keys: keys}, Query: "t", Required: true}
 			})
 			good, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "ann"}).SignedString(key)

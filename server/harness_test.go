@@ -84,7 +84,7 @@ func idleServer(t testing.TB, sys *kernel.Calls) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.loops.discard()
+		s.loops.Discard()
 		s.listeners[0].Discard()
 	})
 	return s
@@ -110,7 +110,7 @@ func (s *testServer) checkEmpty() {
 		s.t.Errorf("matched %d, but written %d and dropped %v", st.Matched, st.Written, st.Dropped)
 	}
 	select {
-	case <-s.loops.whenEnded():
+	case <-s.loops.WhenEnded():
 		if err := s.loops.Leftover(); err != nil {
 			s.t.Error(err)
 		}
@@ -127,7 +127,7 @@ func (s *testServer) settle() {
 		}
 		select {
 		case <-done:
-		case <-s.loops.whenEnded():
+		case <-s.loops.WhenEnded():
 		}
 	}
 }

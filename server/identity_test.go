@@ -1,6 +1,11 @@
 package server
 
 import (
+	"castgate/server/admission"
+	"castgate/server/capacity"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/token"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -14,11 +19,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
-
-	"castgate/server/admission"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
-	"castgate/server/token"
 )
 
 var testSecret = []byte("a secret of more than thirty-two bytes")
@@ -71,7 +71,7 @@ func (s *testServer) dialAs(offers ...string) (*websocket.Conn, string) {
 func TestToken(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
 		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t), Leeway: time.Minute}}
-		c.PingInterval = minTimeout // the loop looks at its clients as often
+		c.PingInterval = capacity.MinTimeout // the loop looks at its clients as often
 	})
 	now := clock.now().Unix()
 	other := s.dial()
@@ -155,7 +155,7 @@ func TestUnboundWithToken(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
 		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}}
 		c.UnboundTimeout = 2 * kernel.Tick
-		c.PingInterval = minTimeout
+		c.PingInterval = capacity.MinTimeout
 	})
 	end := clock.now().Unix() + 3600
 	nobody, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"exp": end}))
@@ -184,7 +184,7 @@ func TestUnboundWithToken(t *testing.T) {
 func TestTokenExpiryOnTheWire(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
 		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}}
-		c.PingInterval = minTimeout
+		c.PingInterval = capacity.MinTimeout
 	})
 	ws, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "ann", "exp": clock.now().Unix() + 10}))
 	clock.advance(11 * time.Second)

@@ -1,6 +1,11 @@
 package server
 
 import (
+	"castgate/codec"
+	"castgate/server/gateway"
+	"castgate/server/internal/clientid"
+	"castgate/server/kernel"
+	"castgate/server/loop"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -10,11 +15,6 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
-
-	"castgate/codec"
-	"castgate/server/gateway"
-	"castgate/server/internal/clientid"
-	"castgate/server/kernel"
 )
 
 // kernelCalls counts what a server asks of the kernel for its clients. Unlike
@@ -54,7 +54,7 @@ func TestKernelCalls(t *testing.T) {
 	const clients, payload = 50, "0123456789abcdef"
 	k := new(kernelCalls)
 	s := startServerOn(t, k.system(), func(c *Config) {
-		c.Loops, c.OnMessage, c.PingInterval = 1, OnMessageEcho, time.Hour
+		c.Loops, c.OnMessage, c.PingInterval = 1, loop.OnMessageEcho, time.Hour
 	})
 	check := func(what string, most map[string]int64) {
 		t.Helper()

@@ -1,6 +1,10 @@
 package server
 
 import (
+	"castgate/codec"
+	"castgate/server/capacity"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
 	"context"
 	"errors"
 	"net"
@@ -10,10 +14,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-
-	"castgate/codec"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
 )
 
 // Shutdown writes what is queued, closes with 1001 and leaves nothing.
@@ -69,7 +69,7 @@ func TestShutdownEndsInTime(t *testing.T) {
 		{"of the settings", func() (context.Context, context.CancelFunc) { return ctx, func() {} }, context.DeadlineExceeded},
 	} {
 		t.Run(try.name, func(t *testing.T) {
-			s := startServer(t, func(c *Config) { c.DrainTimeout = minTimeout })
+			s := startServer(t, func(c *Config) { c.DrainTimeout = capacity.MinTimeout })
 			c := s.dialRaw()
 			s.push(gateway.Targets{ClientIDs: []string{c.id}}, strings.Repeat("x", 32<<20))
 			ctx, cancel := try.ctx()

@@ -1,16 +1,16 @@
 package server
 
 import (
+	"castgate/codec"
+	"castgate/server/acceptor"
+	"castgate/server/frames"
+	"castgate/server/loop"
+	"castgate/server/transport"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"time"
-
-	"castgate/codec"
-	"castgate/server/acceptor"
-	"castgate/server/frames"
-	"castgate/server/transport"
 )
 
 // listener is one listener of clients, and the way of its sockets to the loops. Its methods
@@ -63,7 +63,7 @@ func (s *Server) listen(endpoints []acceptor.Endpoint) error {
 	for i, e := range endpoints {
 		a, err := acceptor.Listen(acceptor.Config{
 			Endpoint: e, ReusePort: c.ReusePort, Passed: c.Passed, Log: s.log,
-			Sockets: acceptor.Sockets{NotsentLowat: c.NotsentLowat, IdleProbe: idleProbe, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout},
+			Sockets: acceptor.Sockets{NotsentLowat: c.NotsentLowat, IdleProbe: loop.IdleProbe, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout},
 			Kernel:  acceptor.Kernel{Accept: s.sys.Accept, Bell: s.sys.Bell, Spare: s.sys.Spare},
 		})
 		if err != nil {
@@ -119,7 +119,7 @@ func (s *Server) finishAccepting(ctx context.Context) {
 		}
 		select {
 		case <-n.Closed():
-		case <-s.loops.whenEnded():
+		case <-s.loops.WhenEnded():
 		case <-ctx.Done():
 			return
 		}
@@ -138,31 +138,31 @@ func (n *listener) place(fd int, peer netip.AddrPort) {
 	s := n.srv
 	defer func() { n.next++ }()
 	s.accepted.Add(1)
-	socket := arrival{fd: fd, addr: peer, form: n.form, endpoint: n.index, secure: n.secure}
+	socket := loop.Arrival{FD: fd, Addr: peer, Form: n.form, Endpoint: n.index, Secure: n.secure}
 	d := s.admission.Connect(peer.Addr())
 	if d.Crowded {
 		n.turnAway(fd, peer, d.Refusal)
 		return
 	}
-	socket.refusal, socket.counted, socket.proxied = d.Refusal, d.Counted, d.Proxied
-	if socket.refusal == codec.HandshakeOK {
+	socket.Refusal, socket.Counted, socket.Proxied = d.Refusal, d.Counted, d.Proxied
+	if socket.Refusal == codec.HandshakeOK {
 		n.pace()
 	}
-	over := s.loops.socketAccepted() - int(s.maxConns.Load())
+	over := s.loops.SocketAccepted() - int(s.maxConns.Load())
 	for end := time.Now().Add(refuseWait); over > s.limits.Refusing && !n.Stopped(); {
 		if time.Now().After(end) {
 			n.tell(fd, peer, codec.HandshakeBusy)
-			s.loops.dismiss(socket)
+			s.loops.Dismiss(socket)
 			return
 		}
 		time.Sleep(refuseWait / 20)
-		over = s.loops.openSockets() - int(s.maxConns.Load())
+		over = s.loops.OpenSockets() - int(s.maxConns.Load())
 	}
-	if over > 0 && socket.refusal == codec.HandshakeOK {
-		socket.refusal = codec.HandshakeBusy
+	if over > 0 && socket.Refusal == codec.HandshakeOK {
+		socket.Refusal = codec.HandshakeBusy
 	}
-	if !s.loops.arrive(socket, n.next) {
-		s.loops.dismiss(socket)
+	if !s.loops.Arrive(socket, n.next) {
+		s.loops.Dismiss(socket)
 	}
 }
 
@@ -177,7 +177,7 @@ func (n *listener) turnAway(fd int, peer netip.AddrPort, why codec.HandshakeResu
 // tell writes and counts a refusal, as much of it as the socket takes.
 func (n *listener) tell(fd int, peer netip.AddrPort, why codec.HandshakeResult) {
 	s := n.srv
-	s.loops.turnedAway(peer, why)
+	s.loops.TurnedAway(peer, why)
 	switch {
 	case n.secure:
 		_, _ = s.sys.Write(fd, transport.Refused)

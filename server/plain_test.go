@@ -2,6 +2,13 @@ package server
 
 import (
 	"bufio"
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/gateway"
+	"castgate/server/heartbeat"
+	"castgate/server/kernel"
+	"castgate/server/loop"
+	"castgate/server/token"
 	"context"
 	"fmt"
 	"io"
@@ -10,13 +17,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/gateway"
-	"castgate/server/heartbeat"
-	"castgate/server/kernel"
-	"castgate/server/token"
 )
 
 // plainClient is a socket to a text, frame or tcp listener.
@@ -155,7 +155,7 @@ func (s *testServer) dialRawSilent() *plainClient {
 }
 
 func TestPlainInbound(t *testing.T) {
-	s, log := startPlain(t, func(c *Config) { c.MaxMessage = 100; c.OnMessage = OnMessageEcho })
+	s, log := startPlain(t, func(c *Config) { c.MaxMessage = 100; c.OnMessage = loop.OnMessageEcho })
 	long := strings.Repeat("x", 100)
 	for i, row := range []struct {
 		say  []string // each after the answer to the last
@@ -261,7 +261,7 @@ func TestPlainAdmission(t *testing.T) {
 	eventually(t, "the count", func() bool { return metered.stats().Closes["message_rate"] == 1 })
 
 	proxied, log := startPlain(t, func(c *Config) {
-		c.TrustedProxies, c.ProxyProtocol, c.OnMessage = trusting("127.0.0.0/8"), true, OnMessageEcho
+		c.TrustedProxies, c.ProxyProtocol, c.OnMessage = trusting("127.0.0.0/8"), true, loop.OnMessageEcho
 	})
 	c = proxied.dialPlain(2)
 	c.say("PROXY TCP4 192.0.2.7 192.0.2.1 5678 80\r\n" + counted("behind it"))

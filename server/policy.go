@@ -11,7 +11,7 @@ func (s *Server) newAdmission(c *Config) (err error) {
 		MaxMessage: c.MaxMessage, ProxyProtocol: c.ProxyProtocol, MaxRefusing: s.limits.Refusing,
 		Checkers: max(1, c.Loops/2), Now: s.sys.Now, Elapsed: s.now, Usable: s.usable, Log: s.log,
 		Defect: func(p any, stack []byte) {
-			s.loops.defect("checking a token", p, stack)
+			s.loops.Defect("checking a token", p, stack)
 		},
 	}, c.Policy)
 	return err
@@ -39,6 +39,6 @@ func (s *Server) SetPolicy(p admission.Policy) error {
 	if err != nil {
 		return err
 	}
-	s.loops.recount(rules)
+	s.loops.Recount(rules)
 	return nil
 }

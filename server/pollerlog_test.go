@@ -18,7 +18,7 @@ func TestPollersLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer logPollers(slog.New(slog.DiscardHandler))
-	s.loops.discard()
+	s.loops.Discard()
 	for _, n := range s.listeners {
 		n.Discard()
 	}

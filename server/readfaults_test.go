@@ -1,6 +1,7 @@
 package server
 
 import (
+	"castgate/server/loop"
 	"context"
 	"fmt"
 	"strings"
@@ -26,7 +27,7 @@ func (c *testClient) echoes(t *testing.T, text string) {
 // message. One that fails for good ends that client only.
 func TestReadErrors(t *testing.T) {
 	f := newFaulty()
-	s := startServerOn(t, &f.Calls, func(c *Config) { c.OnMessage, c.PingInterval = OnMessageEcho, 0 })
+	s := startServerOn(t, &f.Calls, func(c *Config) { c.OnMessage, c.PingInterval = loop.OnMessageEcho, 0 })
 	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM} {
 		for times := range int64(3) {
 			f.readE.Store(int64(errno))
@@ -53,7 +54,7 @@ func TestReadErrors(t *testing.T) {
 func TestShortReads(t *testing.T) {
 	f := newFaulty()
 	f.crumbs.Store(true)
-	s := startServerOn(t, &f.Calls, func(c *Config) { c.OnMessage = OnMessageEcho })
+	s := startServerOn(t, &f.Calls, func(c *Config) { c.OnMessage = loop.OnMessageEcho })
 	c := s.dial()
 	for i := range 20 {
 		c.echoes(t, strings.Repeat("m", i*i*i))

@@ -3,6 +3,11 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/loop"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -14,11 +19,6 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
 )
 
 // asked sends bytes and reads the answer.
@@ -137,7 +137,7 @@ func TestEndsAreLogged(t *testing.T) {
 	var log lines
 	s := startServer(t, func(c *Config) {
 		c.Logger = logAt(slog.LevelDebug, &log)
-		c.MaxMessage, c.OnMessage = 1000, OnMessageIgnore
+		c.MaxMessage, c.OnMessage = 1000, loop.OnMessageIgnore
 	})
 	for i, try := range []struct {
 		reason string

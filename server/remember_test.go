@@ -9,6 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"castgate/server/capacity"
 	"castgate/server/gateway"
 )
 
@@ -95,7 +96,7 @@ func TestMissesAreRemembered(t *testing.T) {
 // A client that does not read is remembered with what it was not sent and what waited.
 func TestDropsAreRemembered(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, func(c *Config) { c.SlowPolicy, c.SendQueue = SlowDrop, 64<<10 })
+	s := startServer(t, func(c *Config) { c.SlowPolicy, c.SendQueue = capacity.SlowDrop, 64<<10 })
 	ctx := context.Background()
 	c := s.dialRaw()
 	if _, err := s.Bind(ctx, gateway.Bind{ClientID: c.id, UID: "ann"}); err != nil {

@@ -3,6 +3,9 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"castgate/codec"
+	"castgate/server/kernel"
+	"castgate/server/loop"
 	"crypto/tls"
 	"io"
 	"math/rand/v2"
@@ -11,9 +14,6 @@ import (
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	"castgate/codec"
-	"castgate/server/kernel"
 )
 
 // pieceConn sends what is written before the next read in pieces of random sizes,
@@ -52,7 +52,7 @@ func (p *pieceConn) flush() error {
 // token to be checked or without.
 func TestSealedHeadsAndFrames(t *testing.T) {
 	s := startSecure(t, &kernel.Linux, func(c *Config) {
-		c.OnMessage, c.InitMessage, c.MaxHandshake = OnMessageEcho, "", codec.MaxHandshake
+		c.OnMessage, c.InitMessage, c.MaxHandshake = loop.OnMessageEcho, "", codec.MaxHandshake
 		c.JWT.Keys = testKeys(t)
 	})
 	token := "Sec-WebSocket-Protocol: castgate, bearer." + testToken(t, jwt.MapClaims{"sub": "alice"}) + "\r\n"

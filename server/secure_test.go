@@ -1,6 +1,11 @@
 package server
 
 import (
+	"castgate/internal/wstest"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/loop"
+	"castgate/server/transport"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,11 +19,6 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
-
-	"castgate/internal/wstest"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
-	"castgate/server/transport"
 )
 
 // startSecure runs a server with a wss listener.
@@ -66,7 +66,7 @@ func (s *testServer) dialSecure(c *tls.Config) *rawClient {
 func TestSecureRoundTrip(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			s := startSecure(t, &kernel.Linux, func(c *Config) { c.OnMessage = OnMessageEcho; c.MaxMessage = 8 << 20; c.SendQueue = 16 << 20 })
+			s := startSecure(t, &kernel.Linux, func(c *Config) { c.OnMessage = loop.OnMessageEcho; c.MaxMessage = 8 << 20; c.SendQueue = 16 << 20 })
 			s.http.Transport.(*http.Transport).TLSClientConfig.MaxVersion = version
 			a, b := s.dial(), s.dial()
 			want := []string{"one", strings.Repeat("two ", 300_000), "three"}
@@ -252,7 +252,7 @@ func TestSecureSlowClient(t *testing.T) {
 // between frames included.
 func TestSecureShortWrites(t *testing.T) {
 	f := newFaulty()
-	s := startSecure(t, &f.Calls, func(c *Config) { c.OnMessage = OnMessageEcho; c.SendQueue = 64 << 20 })
+	s := startSecure(t, &f.Calls, func(c *Config) { c.OnMessage = loop.OnMessageEcho; c.SendQueue = 64 << 20 })
 	a, b := s.dial(), s.dial()
 	f.short.Store(true)
 	var want []string

@@ -1,38 +1,40 @@
 package server
 
 import (
-	"context"
-	"errors"
-	"log/slog"
-	"sync"
-	"sync/atomic"
-	"time"
-
 	"castgate/server/acceptor"
 	"castgate/server/admission"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/giveback"
 	"castgate/server/kernel"
+	"castgate/server/loop"
 	"castgate/server/openfiles"
 	"castgate/server/transport"
+	"castgate/server/verbs"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
 var _ interface {
 	gateway.Gateway
 	gateway.GatewayWorker
 	gateway.Host
+	gateway.Historian
 } = (*Server)(nil)
 
 // Server is one gateway process: listeners, event loops and the registry.
 // It implements gateway.Gateway and gateway.GatewayWorker.
 type Server struct {
-	*Verbs
+	*verbs.Verbs
 
 	// Static after New.
 	config    Config
-	names     NameLimit
-	loops     *Loops
+	names     verbs.NameLimit
+	loops     *loop.Loops
 	log       *slog.Logger
 	sys       *kernel.Calls
 	began     time.Time
@@ -104,20 +106,20 @@ func newServer(c Config, sys *kernel.Calls) (*Server, error) {
 		transport.WarnOfInternals(s.log)
 		s.tlsPool = transport.NewHandshakes(s.certs.Config(c.TLSMinVersion), c.TLSHandshakes, c.TLSProcessors(), func() int64 { return s.now() + 1 })
 	}
-	s.loops, err = newLoops(LoopsConfig{
+	s.loops, err = loop.New(loop.Config{
 		Loops: c.Loops, OnMessage: c.OnMessage, InitMessage: c.InitMessage,
 		Compress: c.Compress, CompressMin: c.CompressMin, CompressLevel: c.CompressLevel,
-		Capacity: c.Capacity, Heartbeat: c.Heartbeat, Events: c.Events, Watchers: c.Watchers, Names: c.Names, Hook: c.Hook, Shared: c.ClientIDs != nil, Plain: plainForms(endpoints),
+		Capacity: c.Capacity, Heartbeat: c.Heartbeat, Events: c.Events, Watchers: c.Watchers, Names: c.Names, Hook: c.Hook, Plain: plainForms(endpoints),
 		Files: s.limits.Open, IDs: s.ids, Admission: s.admission, TLS: s.tlsPool, Ready: s.probes, Log: s.log, System: sys,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if err := s.listen(endpoints); err != nil {
-		s.loops.discard()
+		s.loops.Discard()
 		return nil, err
 	}
-	s.Verbs = NewVerbs(s.loops, s.names, c.Node)
+	s.Verbs = verbs.New(s.loops, verbs.Config{Names: s.names, Node: c.Node, Shared: c.ClientIDs != nil})
 	return s, nil
 }
 
@@ -136,7 +138,7 @@ func (s *Server) MaxConns() int { return int(s.maxConns.Load()) }
 
 // load is what there is to do for clients. Any goroutine.
 func (s *Server) load() giveback.Load {
-	return giveback.Load{Sockets: s.loops.openSockets(), Queued: s.loops.queued()}
+	return giveback.Load{Sockets: s.loops.OpenSockets(), Queued: s.loops.Queued()}
 }
 
 // ReserveFiles is how many descriptors MaxConns leaves free.
@@ -148,7 +150,7 @@ func (s *Server) Ready() bool { return s.running.Load() && !s.stopping.Load() }
 // Quiet is for how long the loop has not ticked that ticked first: more than a few
 // seconds mean that it hangs. Any goroutine.
 func (s *Server) Quiet() time.Duration {
-	return s.loops.quiet()
+	return s.loops.Quiet()
 }
 
 // SetProbe sets what probes on the client listeners are told of, Ready unless it
@@ -170,8 +172,8 @@ func (s *Server) probes() bool {
 func (s *Server) Run() error {
 	errs := make(chan error, 1+len(s.listeners))
 	var serving sync.WaitGroup
-	s.loops.start(s.ports())
-	serving.Go(func() { errs <- s.loops.wait() })
+	s.loops.Start(s.ports())
+	serving.Go(func() { errs <- s.loops.Wait() })
 	for _, n := range s.listeners {
 		serving.Go(func() { errs <- n.run() })
 	}
@@ -197,7 +199,7 @@ func (s *Server) Run() error {
 	close(quiet)
 	s.admission.End()
 	s.running.Store(false)
-	s.loops.close() // the acceptors have used them too
+	s.loops.Close() // the acceptors have used them too
 	if err := s.loops.Leftover(); err != nil {
 		s.log.Error("defect at the end", "err", err)
 	}
@@ -210,7 +212,7 @@ func (s *Server) Stop() {
 		s.stopping.Store(true)
 		s.RefusePushes()
 		s.stopAccepting()
-		s.loops.stop()
+		s.loops.Stop()
 	})
 }
 
@@ -224,7 +226,7 @@ func (s *Server) Stop() {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.finishAccepting(ctx)
-	before, began := s.loops.ends(), time.Now()
+	before, began := s.loops.Ends(), time.Now()
 	err := s.drain(ctx)
 	s.Stop()
 	err = s.awaitEnd(ctx, err)
@@ -239,12 +241,12 @@ func (s *Server) awaitEnd(ctx context.Context, err error) error {
 		return err
 	}
 	select {
-	case <-s.loops.whenEnded():
+	case <-s.loops.WhenEnded():
 		return err
 	case <-ctx.Done():
 	}
 	select {
-	case <-s.loops.whenEnded():
+	case <-s.loops.WhenEnded():
 		return err
 	case <-time.After(endGrace):
 		return errors.Join(ctx.Err(), errors.New("an event loop does not end"))

@@ -2,6 +2,7 @@ package server
 
 import (
 	"castgate/server/kernel"
+	"castgate/server/loop"
 	"context"
 	"time"
 )
@@ -21,19 +22,19 @@ func (s *Server) drain(ctx context.Context) error {
 		ctx = limited
 	}
 	left := time.Until(deadline)
-	clients := int64(s.loops.connected())
+	clients := int64(s.loops.Connected())
 	rate, raised := drainRate(int64(s.config.DrainRate), clients, left)
 	s.log.Info("closing clients", "clients", clients, "per_second", rate, "raised", raised, "within", left.Round(time.Millisecond).String())
-	s.loops.drain(rate)
-	return s.await(ctx, func() bool { return s.loops.openSockets() == 0 })
+	s.loops.Drain(rate)
+	return s.await(ctx, func() bool { return s.loops.OpenSockets() == 0 })
 }
 
 // logEnds tells how the clients of a drain have ended.
-func (s *Server) logEnds(before drained, began time.Time) {
-	d := s.loops.ends()
-	cut, unanswered := d.cutOff-before.cutOff, d.unanswered-before.unanswered
-	s.log.Info("clients are closed", "in_order", d.inOrder-before.inOrder-cut-unanswered, "unanswered", unanswered,
-		"cut_off", cut, "not_reading", d.notReading-before.notReading, "took", time.Since(began).Round(time.Millisecond).String())
+func (s *Server) logEnds(before loop.Drained, began time.Time) {
+	d := s.loops.Ends()
+	cut, unanswered := d.CutOff-before.CutOff, d.Unanswered-before.Unanswered
+	s.log.Info("clients are closed", "in_order", d.InOrder-before.InOrder-cut-unanswered, "unanswered", unanswered,
+		"cut_off", cut, "not_reading", d.NotReading-before.NotReading, "took", time.Since(began).Round(time.Millisecond).String())
 }
 
 // drainRate is how many clients are closed a second, 0 for all at once: as asked
@@ -61,7 +62,7 @@ func (s *Server) await(ctx context.Context, done func() bool) error {
 				return nil
 			}
 			return ctx.Err()
-		case <-s.loops.whenEnded():
+		case <-s.loops.WhenEnded():
 			return nil
 		case <-t.C:
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/server/capacity"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 )
@@ -128,7 +129,7 @@ func TestSlowClientIsClosed(t *testing.T) {
 }
 
 func TestSlowClientDrops(t *testing.T) {
-	s := startServer(t, func(c *Config) { c.SendQueue = 64 << 10; c.SlowPolicy = SlowDrop })
+	s := startServer(t, func(c *Config) { c.SendQueue = 64 << 10; c.SlowPolicy = capacity.SlowDrop })
 	slow := s.dialRaw()
 	pushes := fill(s, gateway.Targets{ClientIDs: []string{slow.id}}, strings.Repeat("y", 8<<10),
 		func(st gateway.Stats) bool { return st.Dropped["slow"] >= 10 })

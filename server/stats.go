@@ -27,6 +27,6 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 	st.Certificates = s.certs.Expiries()
 	st.CertificateReloads, st.CertificateFailures = s.certs.Counts()
 	s.Verbs.AddTo(&st)
-	s.loops.addTo(&st)
+	s.loops.AddTo(&st)
 	return st, nil
 }

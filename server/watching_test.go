@@ -1,6 +1,8 @@
 package server
 
 import (
+	"castgate/server/gateway"
+	"castgate/server/loop"
 	"context"
 	"fmt"
 	"reflect"
@@ -10,8 +12,6 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-
-	"castgate/server/gateway"
 )
 
 // witness writes down what it is told as a Watcher.
@@ -193,7 +193,7 @@ func TestWatchedEnds(t *testing.T) {
 func TestForwardedMessages(t *testing.T) {
 	w := newWitness()
 	w.taking = gateway.TakenEnough
-	s := startServer(t, func(c *Config) { c.Watchers, c.OnMessage = []gateway.Watcher{w}, OnMessageForward })
+	s := startServer(t, func(c *Config) { c.Watchers, c.OnMessage = []gateway.Watcher{w}, loop.OnMessageForward })
 	ctx := context.Background()
 	c := s.dial()
 	for i := range 3 {

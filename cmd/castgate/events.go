@@ -13,6 +13,7 @@ import (
 	"castgate/server"
 	"castgate/server/events"
 	"castgate/server/gatewayworker"
+	"castgate/server/loop"
 	"castgate/server/setting"
 )
 
@@ -48,7 +49,7 @@ func (s *settings) events(e *effective) error {
 	if err != nil {
 		return setting.Named("events", err)
 	}
-	forward := s.OnMessage == string(server.OnMessageForward)
+	forward := s.OnMessage == string(loop.OnMessageForward)
 	switch {
 	case forward && e.gatewayworker.On() && e.gatewayworker.Workers != gatewayworker.WorkersNever:
 		return setting.Errorf("on-message", "forward would take the messages of clients from GatewayWorker's workers; to send workers none, set gatewayworker-workers=never")
@@ -105,7 +106,7 @@ func (s *settings) eventsOff() error {
 			return setting.Errorf(u.name, why)
 		}
 	}
-	if s.OnMessage == string(server.OnMessageForward) {
+	if s.OnMessage == string(loop.OnMessageForward) {
 		return setting.Errorf("on-message", "forward needs somebody to forward to; set events-url or events-dir")
 	}
 	return nil

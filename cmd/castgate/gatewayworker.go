@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"castgate/server"
+	"castgate/server/capacity"
 	"castgate/server/gatewayworker"
 	"castgate/server/heartbeat"
 	"castgate/server/openfiles"
@@ -100,7 +101,7 @@ func (e *effective) asPHP(src *sources) {
 		}
 	}
 	if src.from["slow-policy"] == "" {
-		e.server.SlowPolicy = server.SlowDrop
+		e.server.SlowPolicy = capacity.SlowDrop
 	}
 }
 

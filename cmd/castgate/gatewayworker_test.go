@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/server"
+	"castgate/server/capacity"
 	"castgate/server/gatewayworker"
 )
 
@@ -15,16 +15,16 @@ func TestGatewayWorkerDefaults(t *testing.T) {
 	for _, tt := range []struct {
 		args     string
 		message  int
-		slow     server.SlowPolicy
+		slow     capacity.SlowPolicy
 		workers  gatewayworker.Workers
 		keepInit bool
 	}{
-		{"", 64 << 10, server.SlowClose, gatewayworker.WorkersAuto, false},
-		{inner, 10 << 20, server.SlowDrop, gatewayworker.WorkersAuto, false},
-		{inner + " --max-message 64KiB --slow-policy close", 64 << 10, server.SlowClose, gatewayworker.WorkersAuto, false},
-		{inner + " --byte-rate 1MiB --byte-burst 1MiB", 1<<20 - 64<<10, server.SlowDrop, gatewayworker.WorkersAuto, false},
-		{inner + " --gatewayworker-require-worker", 10 << 20, server.SlowDrop, gatewayworker.WorkersAlways, false},
-		{inner + " --gatewayworker-workers never --init-message hello", 10 << 20, server.SlowDrop, gatewayworker.WorkersNever, true},
+		{"", 64 << 10, capacity.SlowClose, gatewayworker.WorkersAuto, false},
+		{inner, 10 << 20, capacity.SlowDrop, gatewayworker.WorkersAuto, false},
+		{inner + " --max-message 64KiB --slow-policy close", 64 << 10, capacity.SlowClose, gatewayworker.WorkersAuto, false},
+		{inner + " --byte-rate 1MiB --byte-burst 1MiB", 1<<20 - 64<<10, capacity.SlowDrop, gatewayworker.WorkersAuto, false},
+		{inner + " --gatewayworker-require-worker", 10 << 20, capacity.SlowDrop, gatewayworker.WorkersAlways, false},
+		{inner + " --gatewayworker-workers never --init-message hello", 10 << 20, capacity.SlowDrop, gatewayworker.WorkersNever, true},
 	} {
 		e, err := resolved(t, strings.Fields(tt.args), nil)
 		if err != nil {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"castgate/server"
 	"castgate/server/admission"
+	"castgate/server/capacity"
 	"castgate/server/control"
 	"castgate/server/control/access"
 	"castgate/server/events"
@@ -30,7 +30,7 @@ type reloader struct {
 	level   *slog.LevelVar // of log
 	audit   *auditLog
 	gateway interface {
-		SetCapacity(server.Capacity) error
+		SetCapacity(capacity.Capacity) error
 		SetPolicy(admission.Policy) error
 		SetCertificates(certs, keys []string) (undo func(), err error)
 	}

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"castgate/server"
 	"castgate/server/admission"
+	"castgate/server/capacity"
 	"castgate/server/control"
 	"castgate/server/control/access"
 	"castgate/server/events"
@@ -26,7 +26,7 @@ type applied struct {
 	targets      events.Targets
 	target       events.HookTarget
 	policy       admission.Policy
-	limits       server.Capacity
+	limits       capacity.Capacity
 	access       access.Access
 	noPolicy     error
 	noAccess     error
@@ -68,7 +68,7 @@ func (a *applied) SetPolicy(p admission.Policy) error {
 	return a.noPolicy
 }
 
-func (a *applied) SetCapacity(n server.Capacity) error {
+func (a *applied) SetCapacity(n capacity.Capacity) error {
 	a.limits = n
 	return nil
 }

@@ -16,10 +16,12 @@ import (
 
 	"castgate/server"
 	"castgate/server/admin"
+	"castgate/server/capacity"
 	"castgate/server/control"
 	"castgate/server/control/access"
 	"castgate/server/events"
 	"castgate/server/gatewayworker"
+	"castgate/server/loop"
 	"castgate/server/setting"
 	"castgate/server/token"
 )
@@ -193,7 +195,7 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 	}
 	e.server = server.Config{
 		Listen: trimmed(s.Listen), Loops: s.Loops, Capacity: s.capacity(), Policy: policy,
-		OnMessage: server.OnMessage(s.OnMessage), InitMessage: s.InitMessage,
+		OnMessage: loop.OnMessage(s.OnMessage), InitMessage: s.InitMessage,
 		DrainTimeout: time.Duration(s.DrainTimeout), DrainRate: s.DrainRate, ReusePort: s.ReusePort,
 		Compress: s.Compress, CompressMin: int(s.CompressMin), CompressLevel: s.CompressLevel,
 		NotsentLowat: int(s.NotsentLowat), ProxyProtocol: s.ProxyProtocol,
@@ -236,9 +238,9 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 	return e, nil
 }
 
-// capacity copies the limits of the server: each field of server.Capacity from the
+// capacity copies the limits of the server: each field of capacity.Capacity from the
 // setting of the same name.
-func (s *settings) capacity() (c server.Capacity) {
+func (s *settings) capacity() (c capacity.Capacity) {
 	from, to := reflect.ValueOf(s).Elem(), reflect.ValueOf(&c).Elem()
 	for i := range to.NumField() {
 		field := to.Type().Field(i)

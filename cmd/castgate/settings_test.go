@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"castgate/server"
+	"castgate/server/capacity"
 	"castgate/server/control"
 )
 
@@ -68,7 +69,7 @@ func TestDefaultsAreThoseOfThePackages(t *testing.T) {
 func TestLimitsOfTheServer(t *testing.T) {
 	var s settings
 	of := reflect.TypeOf(&s).Elem()
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[server.Capacity]()) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[capacity.Capacity]()) {
 		f, ok := of.FieldByName(field.Name)
 		if _, hot := f.Tag.Lookup(hotTag); !ok || !hot {
 			t.Errorf("%s: a setting %v, applied by a reload %v", field.Name, ok, hot)
@@ -81,8 +82,8 @@ func TestLimitsOfTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := server.Capacity{
-		MaxConns: 7, MaxMessage: 8 << 10, MaxHandshake: 9 << 10, SendQueue: 10, SlowPolicy: server.SlowDrop, PushQueue: 11,
+	want := capacity.Capacity{
+		MaxConns: 7, MaxMessage: 8 << 10, MaxHandshake: 9 << 10, SendQueue: 10, SlowPolicy: capacity.SlowDrop, PushQueue: 11,
 		HandshakeTimeout: 12 * time.Second, UnboundTimeout: 13 * time.Second, PingInterval: 14 * time.Second, PingTimeout: 15 * time.Second,
 	}
 	if e.server.Capacity != want {

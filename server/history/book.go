@@ -1,6 +1,7 @@
 package history
 
 import (
+	"castgate/server/gateway"
 	"net/netip"
 	"sync"
 	"time"
@@ -120,4 +121,12 @@ func (b *Book) find(w *Who) (ends []End, drops []Drop, since time.Time) {
 		b.mu.Unlock()
 	}
 	return ends, drops, since
+}
+
+// Past is the end as fronts are told of it. id is the client's.
+func (e *End) Past(id string) gateway.PastEnd {
+	return gateway.PastEnd{
+		At: time.Unix(0, e.At), ClientID: id, UID: e.UID, Remote: e.Remote, ConnectedAt: time.UnixMilli(e.Since),
+		Reason: e.Reason, Code: e.Code, QueuedBytes: int(e.QueuedBytes), QueuedFrames: int(e.QueuedFrames),
+	}
 }

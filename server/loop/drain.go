@@ -1,0 +1,128 @@
+package loop
+
+import (
+	"castgate/server/kernel"
+	"castgate/server/reason"
+	"time"
+)
+
+const (
+	// drainSlice is how many clients a loop begins to close in one turn.
+	drainSlice = 500
+	// drainUnit is what one client costs of the credit that drainPace gives.
+	drainUnit = 1000
+	// stopTicks is how long a socket that is no client yet may take for its
+	// handshake once its loop drains. The answer is that the gateway stops.
+	stopTicks = uint32(time.Second / kernel.Tick)
+)
+
+// drainer closes the clients of a loop at a bounded rate, once the gateway stops.
+type drainer struct {
+	loop   *loop
+	pace   int    // drainUnits that a tick adds to credit; 0 before begin
+	credit int    // how many clients may be closed now, in drainUnits
+	cursor uint32 // slot where closing goes on
+}
+
+// active tells whether the gateway stops: nobody becomes a client any more.
+func (d *drainer) active() bool { return d.pace > 0 }
+
+// tick adds the credit of a tick.
+func (d *drainer) tick() {
+	if !d.active() {
+		return
+	}
+	d.credit += d.pace
+	if d.due() {
+		d.loop.mail.ring() // a turn closes the next
+	}
+}
+
+// begin takes in the last sockets that were accepted, and begins.
+func (d *drainer) begin(pace int) {
+	d.loop.entrance.takeIn()
+	d.pace, d.credit = pace, max(pace, drainUnit)
+}
+
+// due tells whether there are clients that can be closed now.
+func (d *drainer) due() bool {
+	return d.active() && d.credit >= drainUnit && d.cursor < d.loop.slots.extent()
+}
+
+// turn closes the next clients. Sockets that are no clients yet are given
+// a moment for their handshake, so that they can be told.
+func (d *drainer) turn() {
+	for n := 0; n < drainSlice && d.due(); d.cursor++ {
+		c := d.loop.conn(d.cursor)
+		if c == nil {
+			continue
+		}
+		switch c.state {
+		case connOpen:
+			n++
+			d.credit -= drainUnit
+			if d.loop.fanout.catchUp(d.cursor, c) && d.loop.exit.startClose(d.cursor, c, reason.Shutdown, reason.Shutdown.Frame(), false) {
+				if c.aux = 0; c.first != 0 {
+					c.aux = c.waiting + uint32(d.loop.sys.Unsent(int(c.fd)))
+				}
+			}
+		case connProxy, connHandshake, connRefusing, connVerifying:
+			if by := d.loop.clock.now() + stopTicks; before(by, c.deadline) {
+				d.loop.clock.closeBy(d.cursor, c, stopTicks)
+			}
+		}
+	}
+}
+
+// countCut counts a client of the drain whose connection is ended before it has left.
+func (d *drainer) countCut(c *conn) {
+	if c.state == connOpen && !d.active() || c.state == connClosing && c.close != reason.Shutdown ||
+		c.state != connOpen && c.state != connClosing || !c.is(flagServed) {
+		return
+	}
+	switch left := c.waiting + uint32(d.loop.sys.Unsent(int(c.fd))); {
+	case left == 0 && c.state == connClosing:
+		d.loop.count.unanswered.Add(1)
+	case c.aux > 0 && left >= c.aux && c.state == connClosing:
+		d.loop.count.notReading.Add(1)
+		d.loop.count.cutOff.Add(1)
+	default:
+		d.loop.count.cutOff.Add(1)
+	}
+}
+
+// Drained says how the clients of a drain have ended.
+type Drained struct {
+	InOrder    uint64 // had everything, the close frame included, and left
+	Unanswered uint64 // had everything, but did not answer the close frame
+	CutOff     uint64 // still had something to read
+	NotReading uint64 // of those: had taken nothing any more
+}
+
+// ends adds up what the loops have counted. InOrder are all closes of the
+// shutdown, the others included.
+func (s *Loops) Ends() (d Drained) {
+	for _, l := range s.loops {
+		d.InOrder += l.count.closes[reason.Shutdown].Load()
+		d.Unanswered += l.count.unanswered.Load()
+		d.CutOff += l.count.cutOff.Load()
+		d.NotReading += l.count.notReading.Load()
+	}
+	return d
+}
+
+// Drain has all clients closed, rate of them a second, 0 for all at once.
+func (s *Loops) Drain(rate int64) {
+	clients := int64(s.Connected())
+	for _, l := range s.loops {
+		l.mail.post(command{kind: cmdDrain, matched: drainPace(rate, l.count.connections.Load(), clients)})
+	}
+}
+
+// drainPace is the share of a loop in rate, in drainUnits a tick.
+func drainPace(rate, clients, all int64) int {
+	if rate == 0 || clients == 0 {
+		return drainUnit << 20
+	}
+	return int(max(rate*drainUnit*clients/(all*kernel.TicksPerSecond), 1))
+}

@@ -1,0 +1,315 @@
+package loop
+
+import (
+	"castgate/server/frames"
+	"castgate/server/internal/table"
+	"castgate/server/reason"
+)
+
+// fanout gives pushes to the loop's clients: those to a few at once, those to many
+// and to all a slice at a time. It knows who has something to write, and has that
+// written in the loop's turns.
+type fanout struct {
+	loop *loop
+
+	urgent  slotList       // to write first: targets of pushes to few
+	bulk    slotList       // to write a slice at a time
+	walking table.Iter     // members left of a cmdSnapshot that is under way
+	handles []table.Handle // a buffer for some of them
+
+	// The log of pushes to all, and the walk that carries it to every slot.
+	log    []broadcast // those that some client may not have had, oldest first
+	seq    uint32      // of the newest ever
+	cursor uint32      // next slot to visit
+	round  uint64      // walks over all slots done
+}
+
+func newFanout(l *loop) fanout {
+	return fanout{
+		loop: l, urgent: slotList{flag: flagUrgent}, bulk: slotList{flag: flagBulk},
+		handles: make([]table.Handle, 512),
+	}
+}
+
+// turn writes a slice.
+func (fo *fanout) turn() {
+	budget := fo.flushList(&fo.urgent, turnWrites)
+	budget = fo.walk(max(budget, turnWrites/4))
+	fo.flushList(&fo.bulk, max(budget, turnWrites/4))
+}
+
+// busy tells whether somebody has yet to be written to.
+func (fo *fanout) busy() bool { return len(fo.log) > 0 || !fo.urgent.empty() || !fo.bulk.empty() }
+
+// queued tells whether pushes to all wait for one another.
+func (fo *fanout) queued() bool { return len(fo.log) > 1 }
+
+// deliverOne gives a frame to the client of a cmdOne.
+func (fo *fanout) deliverOne(cmd *command) { fo.deliverTo(cmd.one, cmd.frame, &fo.urgent) }
+
+// deliverList gives a frame to the clients of a cmdList.
+func (fo *fanout) deliverList(cmd *command) {
+	list := &fo.urgent
+	if len(cmd.list) > turnWrites/2 {
+		list = &fo.bulk
+	}
+	for _, h := range cmd.list {
+		fo.deliverTo(h, cmd.frame, list)
+	}
+}
+
+// deliverMembers gives the frame to the next members of a cmdSnapshot, and returns
+// what is left of the budget.
+func (fo *fanout) deliverMembers(cmd *command, budget int) int {
+	if !cmd.started {
+		fo.walking, cmd.started = cmd.members.Iter(fo.loop.idx), true
+	}
+	for budget > 0 {
+		n := fo.walking.Next(fo.handles)
+		if n == 0 {
+			cmd.started = false
+			break
+		}
+		for _, h := range fo.handles[:n] {
+			if !table.Contains(cmd.exclude, h) {
+				fo.countLate(cmd)
+				fo.deliverTo(h, cmd.frame, &fo.bulk)
+			}
+		}
+		budget -= n
+	}
+	return budget
+}
+
+// countLate counts one more client that a command is for, if nobody has yet.
+func (fo *fanout) countLate(cmd *command) {
+	if cmd.uncounted {
+		fo.loop.count.matched.Add(1)
+	}
+}
+
+// deliverTo gives a frame to the client a handle names and notes the client in
+// a list of those to write.
+func (fo *fanout) deliverTo(h table.Handle, f *frames.Frame, list *slotList) {
+	slot := h.Slot()
+	c := fo.loop.receiver(h)
+	if c == nil {
+		fo.loop.count.drop(f, reason.DropClosed)
+		return
+	}
+	if !fo.catchUp(slot, c) {
+		fo.loop.count.drop(f, reason.DropClosed)
+		return
+	}
+	if fo.loop.writer.deliver(slot, c, f) {
+		mark(slot, c, list)
+	}
+}
+
+// flushList writes to the connections of a list, at most budget of them, and
+// returns what is left of the budget.
+func (fo *fanout) flushList(q *slotList, budget int) int {
+	for q.next < len(q.slots) && budget > 0 {
+		slot := q.slots[q.next]
+		q.next++
+		c := fo.loop.conn(slot)
+		if c == nil || !c.is(q.flag) {
+			continue // closed meanwhile
+		}
+		c.clear(q.flag)
+		if c.first != 0 && !c.is(flagBlocked) {
+			fo.loop.writer.flush(slot, c)
+			budget--
+		}
+	}
+	q.recycle()
+	return budget
+}
+
+// abandon counts the deliveries of a command that will not be carried out. Any
+// goroutine, for a command that the loop has not begun.
+func (fo *fanout) abandon(cmd *command) {
+	switch cmd.kind {
+	case cmdOne:
+		fo.loop.count.drop(cmd.frame, reason.DropClosed)
+	case cmdList:
+		fo.loop.count.dropMany(cmd.frame, len(cmd.list), reason.DropClosed)
+	case cmdAll:
+		fo.loop.count.dropMany(cmd.frame, cmd.matched, reason.DropClosed)
+	case cmdSnapshot:
+		members := cmd.members.Iter(fo.loop.idx)
+		if cmd.started {
+			members = fo.walking
+		}
+		var buf [64]table.Handle
+		for n := members.Next(buf[:]); n > 0; n = members.Next(buf[:]) {
+			for _, h := range buf[:n] {
+				if !table.Contains(cmd.exclude, h) {
+					fo.countLate(cmd)
+					fo.loop.count.drop(cmd.frame, reason.DropClosed)
+				}
+			}
+		}
+	}
+}
+
+// end drops what clients have not been given of the log.
+func (fo *fanout) end() {
+	for i := range fo.log {
+		b := &fo.log[i]
+		fo.loop.count.dropMany(b.frame, b.matched-b.ended, reason.DropClosed)
+	}
+	fo.log = nil
+}
+
+// A push to all is not handed out at once: it goes into the loop's log, and
+// the loop walks over its connections, a slice at a time, giving each what it
+// has not had yet. So a broadcast costs O(1) until a client's turn comes;
+// broadcasts that pile up reach a client together, in one write; and whatever
+// else is for a client first gives it the broadcasts that are older (catchUp),
+// so that its order holds without waiting for the walk.
+
+// broadcast is one push to all, on one loop.
+type broadcast struct {
+	frame   *frames.Frame
+	seq     uint32
+	mark    uint64 // clients registered later are not meant
+	exclude []table.Handle
+	matched int    // clients meant
+	ended   int    // deliveries that were given to their client
+	start   uint32 // slot where the walk stood
+	round   uint64 // and its round
+	cost    int64
+}
+
+// broadcast puts a push to all into the log.
+func (fo *fanout) broadcast(cmd *command) {
+	fo.seq++
+	fo.log = append(fo.log, broadcast{
+		frame: cmd.frame, seq: fo.seq, mark: cmd.mark, exclude: cmd.exclude,
+		matched: cmd.matched, start: fo.cursor, round: fo.round, cost: cmd.cost,
+	})
+}
+
+// enroll begins with a new client: it gets the pushes to all from now on.
+func (fo *fanout) enroll(c *conn) { c.seenAll = fo.seq }
+
+// catchUp gives an open client all broadcasts it has not had. It returns
+// whether the connection is still there and open.
+func (fo *fanout) catchUp(slot uint32, c *conn) bool {
+	if len(fo.log) == 0 || c.seenAll == fo.seq {
+		c.seenAll = fo.seq
+		return true
+	}
+	for i := range fo.log {
+		b := &fo.log[i]
+		if int32(b.seq-c.seenAll) <= 0 {
+			continue
+		}
+		c.seenAll = b.seq
+		if b.mark < c.mark || table.Contains(b.exclude, fo.loop.handle(slot, c)) {
+			continue
+		}
+		b.ended++
+		if !fo.loop.writer.deliver(slot, c, b.frame) {
+			return false
+		}
+	}
+	return true
+}
+
+// walk visits connections for the log until the budget of writes is spent or
+// every broadcast has been round. It returns what is left of the budget.
+func (fo *fanout) walk(budget int) int {
+	extent := fo.loop.slots.extent()
+	visits := maxVisits
+	for len(fo.log) > 0 && budget > 0 && visits > 0 {
+		if fo.cursor >= extent {
+			fo.cursor = 0
+			fo.round++
+		}
+		fo.retire()
+		if len(fo.log) == 0 {
+			break
+		}
+		ch := fo.loop.slots.chunkAt(fo.cursor)
+		if ch == nil {
+			fo.cursor += chunkLen - fo.cursor%chunkLen
+			visits -= 8 // a chunk that is not there costs a lookup, not a walk
+			continue
+		}
+		slot := fo.cursor
+		c := &ch.conns[slot%chunkLen]
+		fo.cursor++
+		visits--
+		if c.state != connOpen || c.seenAll == fo.seq {
+			continue
+		}
+		if fo.catchUp(slot, c) && c.first != 0 && !c.is(flagBlocked) {
+			fo.loop.writer.flush(slot, c)
+			budget--
+		}
+	}
+	return budget
+}
+
+// maxVisits bounds the connections one slice of the walk looks at.
+const maxVisits = 16384
+
+// retire takes broadcasts off the log that the walk has carried to every slot.
+// Clients they were meant for and that are gone count as dropped.
+func (fo *fanout) retire() {
+	n := 0
+	for n < len(fo.log) {
+		b := &fo.log[n]
+		if done := fo.round > b.round+1 || fo.round == b.round+1 && fo.cursor >= b.start; !done {
+			break
+		}
+		if gone := b.matched - b.ended; gone > 0 {
+			fo.loop.count.dropMany(b.frame, gone, reason.DropClosed)
+		}
+		fo.loop.mail.release(b.cost)
+		fo.log[n] = broadcast{}
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	if n == len(fo.log) {
+		fo.log = fo.log[:0]
+		if cap(fo.log) > maxIdleCap {
+			fo.log = nil
+		}
+		return
+	}
+	fo.log = fo.log[n:]
+}
+
+// slotList is a queue of connections whose turn is to come. Each list has a flag,
+// so that a connection is in it once.
+type slotList struct {
+	flag  connFlags
+	slots []uint32
+	next  int
+}
+
+func (q *slotList) empty() bool { return q.next == len(q.slots) }
+
+// mark notes that c has something to write, unless its socket is full: then
+// the poller tells when it goes on.
+func mark(slot uint32, c *conn, q *slotList) {
+	if c.flags&(q.flag|flagBlocked) == 0 && c.first != 0 {
+		c.set(q.flag)
+		q.slots = append(q.slots, slot)
+	}
+}
+
+// recycle makes room once every connection of the list has had its turn.
+func (q *slotList) recycle() {
+	if q.empty() {
+		q.slots, q.next = q.slots[:0], 0
+		if cap(q.slots) > maxIdleCap {
+			q.slots = nil
+		}
+	}
+}

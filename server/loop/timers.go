@@ -1,0 +1,248 @@
+package loop
+
+import (
+	"castgate/codec"
+	"castgate/server/capacity"
+	"castgate/server/frames"
+	"castgate/server/internal/wheel"
+	"castgate/server/kernel"
+	"castgate/server/reason"
+	"time"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// wheelBuckets is the horizon of a loop's wheel in ticks.
+	wheelBuckets = 512
+	// maxTickStep is how many ticks a loop's time goes on at once.
+	maxTickStep = 3
+	// closeTicks is how long a client may take to answer our close frame once it
+	// has read it.
+	closeTicks = uint32(5 * time.Second / kernel.Tick)
+	// refusalTicks is how long a refused socket may take to read its answer.
+	refusalTicks = uint32(2 * time.Second / kernel.Tick)
+)
+
+// tickConfig holds the timeouts of Capacity in ticks; 0 is off.
+type tickConfig struct {
+	handshake, pingInterval, pingTimeout, unbound uint32
+}
+
+func newTickConfig(c *capacity.Capacity) *tickConfig {
+	ticks := func(d time.Duration) uint32 { return uint32((d + kernel.Tick - 1) / kernel.Tick) }
+	return &tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
+}
+
+// clock is a loop's time, in ticks since it was made, and the deadlines of its
+// connections.
+type clock struct {
+	loop    *loop
+	wheel   *wheel.Wheel
+	began   time.Duration // of sys.elapsed: when tick 0 was
+	expired []uint32      // a buffer for slots whose entry in the wheel has come
+}
+
+func newClock(l *loop) clock {
+	return clock{loop: l, wheel: wheel.New(wheelBuckets), began: l.sys.Elapsed()}
+}
+
+// now is the tick of the last call of tick.
+func (k *clock) now() uint32 { return k.wheel.Now() }
+
+// pings tells whether a client is pinged.
+func (t *tickConfig) pings(c *conn) bool { return t.pingInterval > 0 && !c.form.Plain() }
+
+var pingFrame = frames.Control(ws.CompiledPing)
+
+// before compares ticks, which wrap around.
+func before(a, b uint32) bool { return int32(a-b) < 0 }
+
+// tick runs on the loop each kernel.Tick.
+func (k *clock) tick() {
+	var p [8]byte
+	_, _ = unix.Read(k.loop.ticker, p[:])
+	at := k.loop.sys.Elapsed()
+	k.loop.count.ticked.Store(int64(at))
+	since := at - k.began
+	now := uint32(since / kernel.Tick)
+	lag := since - time.Duration(k.wheel.Now()+1)*kernel.Tick
+	k.loop.count.lag.Store(int64(max(lag, 0)))
+	if late := now - k.wheel.Now(); late > maxTickStep {
+		// The loop was held up, or the whole machine: what clients sent
+		// meanwhile has not been read, so the time does not count against them.
+		k.began += time.Duration(late-maxTickStep) * kernel.Tick
+		now = k.wheel.Now() + maxTickStep
+	}
+	k.loop.entrance.takeIn()
+	k.expired = k.wheel.Advance(now, k.expired[:0])
+	for _, slot := range k.expired {
+		c := k.loop.conn(slot)
+		// An entry that was overtaken by an earlier one, or left by an earlier
+		// owner of the slot, does not count.
+		if c != nil && !before(now, c.wheelAt) {
+			k.expire(slot, c, now)
+		}
+	}
+	if cap(k.expired) > maxIdleCap {
+		k.expired = nil
+	}
+	k.loop.heart.tick(now)
+	if !k.loop.srv.admission.Rules().Metered() {
+		k.loop.reader.forgetMeters()
+	}
+	k.loop.drain.tick()
+}
+
+// wake has expire called at a tick, or earlier if that is beyond the horizon.
+func (k *clock) wake(slot uint32, c *conn, at uint32) {
+	now := k.wheel.Now()
+	if !before(now, at) {
+		at = now + 1
+	}
+	c.wheelAt = now + min(at-now, wheelBuckets-1)
+	k.wheel.Add(slot, c.wheelAt)
+}
+
+// closeBy makes sure that the connection is closed hard after some ticks.
+func (k *clock) closeBy(slot uint32, c *conn, ticks uint32) {
+	c.deadline = k.wheel.Now() + ticks
+	k.wake(slot, c, c.deadline)
+}
+
+// expire acts on a deadline that may have come.
+func (k *clock) expire(slot uint32, c *conn, now uint32) {
+	if c.state == connOpen {
+		k.openDeadline(slot, c, now)
+		return
+	}
+	if before(now, c.deadline) {
+		k.wake(slot, c, c.deadline)
+		return
+	}
+	switch {
+	case c.state == connClosing:
+		k.loop.exit.closeOverdue(slot, c)
+		return
+	case c.in != nil && c.in.waiting != nil: // whoever has it wait sets the time
+		k.closeBy(slot, c, k.loop.srv.ticks.Load().handshake)
+		return
+	}
+	why := codec.HandshakeTimeout
+	if k.loop.drain.active() { // its time was cut; see stopTicks
+		why = codec.HandshakeStopping
+	}
+	k.loop.entrance.refuse(slot, c, why)
+}
+
+// expireAt has a client closed at a Unix time. It is kept beside the slots: most
+// clients need none, and c.deadline says by when they must be bound.
+func (k *clock) expireAt(slot uint32, c *conn, at int64) {
+	c.set(flagExpires)
+	ch := k.loop.slots.chunkAt(slot)
+	if ch.expires == nil {
+		ch.expires = new([chunkLen]uint32)
+	}
+	ch.expires[slot%chunkLen] = uint32(min(max(at, 0), 1<<32-1))
+}
+
+// secondsLeft is how long the token of a client with flagExpires is still
+// good, by the wall clock, which the token's times are of.
+func (k *clock) secondsLeft(slot uint32) int64 {
+	return int64(k.loop.slots.chunkAt(slot).expires[slot%chunkLen]) - k.loop.sys.Now().Unix()
+}
+
+// openDeadline pings a silent client, ends one that stays silent and takes
+// nothing, one whose token has ended and one that nobody has bound.
+func (k *clock) openDeadline(slot uint32, c *conn, now uint32) {
+	t := k.loop.srv.ticks.Load()
+	switch {
+	case c.is(flagExpires) && k.secondsLeft(slot) <= 0:
+		k.loop.exit.startClose(slot, c, reason.Expired, reason.Expired.Frame(), false)
+		return
+	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.deadline) && !k.loop.srv.Registry.bound(k.loop.handle(slot, c)):
+		k.loop.exit.startClose(slot, c, reason.Unbound, reason.Unbound.Frame(), false)
+		return
+	}
+	if c.held() {
+		c.clear(flagPinged) // its pong may lie in the socket
+		c.silentSince = now
+	}
+	if !t.pings(c) {
+		next, ok := k.loop.progress.watch(slot, c, t)
+		if !ok {
+			k.loop.exit.abort(slot, c, reason.Gone)
+			return
+		}
+		k.deadlineBy(slot, c, now, next)
+		return
+	}
+	k.ping(slot, c, now, t)
+}
+
+// ping asks a silent client whether it is there, and ends one that does not
+// answer and takes nothing.
+func (k *clock) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
+	switch {
+	case c.is(flagPinged) && c.is(flagLater):
+		c.silentSince = now // its pong may be among what waits for its turn
+	case c.is(flagPinged):
+		if !before(now, c.silentSince+t.pingTimeout) {
+			f := k.loop.sys.Flow(int(c.fd))
+			next, ok := k.loop.progress.look(slot, c, f, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
+			if !ok {
+				k.loop.exit.abort(slot, c, reason.PingTimeout)
+				return
+			}
+			c.silentSince = next - t.pingTimeout
+		}
+	case !before(now, c.silentSince+t.pingInterval):
+		c.set(flagPinged)
+		c.silentSince = now
+		k.loop.count.pings.Add(1)
+		k.loop.writer.queueFirst(slot, c, pingFrame)
+		if !c.is(flagBlocked) && !k.loop.writer.flush(slot, c) {
+			return
+		}
+	}
+	k.nextDeadlineOf(slot, c, now)
+}
+
+// nextDeadline sets the first deadline of a new client.
+func (k *clock) nextDeadline(slot uint32, c *conn) {
+	now := k.wheel.Now()
+	k.loop.heart.heard(c)
+	if t := k.loop.srv.ticks.Load(); t.unbound > 0 {
+		c.set(flagBindBy)
+		c.deadline = now + t.unbound
+	}
+	k.nextDeadlineOf(slot, c, now)
+}
+
+func (k *clock) nextDeadlineOf(slot uint32, c *conn, now uint32) {
+	t := k.loop.srv.ticks.Load()
+	switch {
+	case !t.pings(c):
+		k.deadlineBy(slot, c, now, now+t.watchEvery())
+	case c.is(flagPinged):
+		k.deadlineBy(slot, c, now, c.silentSince+t.pingTimeout)
+	default:
+		k.deadlineBy(slot, c, now, c.silentSince+t.pingInterval)
+	}
+}
+
+// deadlineBy has openDeadline called at a tick, or when the token ends or the
+// time to be bound is over.
+func (k *clock) deadlineBy(slot uint32, c *conn, now, at uint32) {
+	t := k.loop.srv.ticks.Load()
+	if c.is(flagExpires) {
+		if end := now + uint32(min(max(k.secondsLeft(slot), 0)*kernel.TicksPerSecond, wheelBuckets)); before(end, at) {
+			at = end
+		}
+	}
+	if t.unbound > 0 && c.is(flagBindBy) && before(now, c.deadline) && before(c.deadline, at) {
+		at = c.deadline
+	}
+	k.wake(slot, c, at)
+}
