@@ -23,6 +23,7 @@ type commands struct {
 		Print configPrintCommand `cmd:"" help:"Print the effective configuration as a TOML file: every setting with its default, unit and source."`
 		Check configCheckCommand `cmd:"" help:"Check the configuration; print ok or the first wrong setting."`
 	} `cmd:"" help:"Print or check the effective configuration."`
+	Init   initCommand   `cmd:"" help:"Write a configuration that explains itself, with fresh keys."`
 	Doctor doctorCommand `cmd:"" help:"Check how many clients this host can hold, and what to change."`
 	Key    struct {
 		New    keyNewCommand    `cmd:"" help:"Create a key and its line for --control-keys-file. A name may have two keys, so that callers can switch over."`
@@ -44,6 +45,8 @@ type commands struct {
 	Online  onlineCommand  `cmd:"" group:"verbs" help:"Show which clients and uids are connected."`
 	Counts  countsCommand  `cmd:"" group:"verbs" help:"Count the clients of groups and uids."`
 	Stats   statsCommand   `cmd:"" group:"verbs" help:"Print the gateway's counters."`
+	Tail    tailCommand    `cmd:"" group:"verbs" help:"Print connects, binds, pushes and ends as they happen, from the admin page's port."`
+	Top     topCommand     `cmd:"" group:"verbs" help:"Show the gateway's counters as they change."`
 	Nodes   nodesCommand   `cmd:"" group:"verbs" help:"List the nodes of the cluster."`
 	Client  clientCommand  `cmd:"" group:"verbs" help:"Print everything known about one client."`
 	Explain explainCommand `cmd:"" group:"verbs" help:"Tell why a uid's clients, or one client, were closed, and what did not arrive."`

@@ -27,10 +27,11 @@ const (
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	args           []string // of the command line, without the program's name
-	environ        []string // NAME=value
-	terminal       bool     // stdout is a terminal
-	logs           *logs    // to stderr; nil before queueLogs
+	args           []string  // of the command line, without the program's name
+	environ        []string  // NAME=value
+	terminal       bool      // stdout is a terminal
+	screen         io.Writer // stdout as it is, where commands of a terminal pass
+	logs           *logs     // to stderr; nil before queueLogs
 }
 
 // exitError ends the program with its code after printing its one line on
@@ -61,6 +62,7 @@ func main() {
 // run runs one command line and returns the exit code.
 func run(args []string, p process) int {
 	p.args = args
+	p.screen = p.stdout
 	if p.terminal {
 		p.stdout = &visibleWriter{to: p.stdout}
 	}

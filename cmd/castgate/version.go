@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
+
+	"castgate/server/admin"
 )
 
 // version and commit are set by the linker: see the Makefile.
@@ -13,11 +16,16 @@ var (
 )
 
 // versionCommand is `castgate version`.
-type versionCommand struct{}
+type versionCommand struct {
+	Licenses bool `help:"Print the licences of what the admin page is made of, instead."`
+}
 
-// Run prints the version, the commit, Go's version and those of the libraries
+// Run prints the licences, or the version, the commit, Go's version and those of the libraries
 // whose behaviour matters most.
-func (versionCommand) Run(p *process) error {
+func (c versionCommand) Run(p *process) error {
+	if c.Licenses {
+		return printLicenses(p)
+	}
 	info, _ := debug.ReadBuildInfo()
 	fmt.Fprintf(p.stdout, "castgate %s\ncommit   %s\ngo       %s %s/%s\n", version, builtFrom(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	for _, lib := range []struct{ name, path string }{
@@ -28,6 +36,16 @@ func (versionCommand) Run(p *process) error {
 		fmt.Fprintf(p.stdout, "%-8s %s\n", lib.name, moduleVersion(info, lib.path))
 	}
 	return nil
+}
+
+// printLicenses prints the licences of what was bundled from npm.
+func printLicenses(p *process) error {
+	text := admin.Licenses()
+	if text == "" {
+		text = "the admin page is not in this program, so nothing was bundled\n"
+	}
+	_, err := io.WriteString(p.stdout, text)
+	return err
 }
 
 // builtCommit is builtFrom of this program.

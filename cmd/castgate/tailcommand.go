@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// adminConnection are the flags of commands that ask the admin page's port.
+type adminConnection struct {
+	configFile
+	Admin      string   `default:"127.0.0.1:7274" unit:"host:port" help:"Admin page of the gateway, also as an http:// or https:// URL."`
+	ControlKey []string `unit:"keys" help:"Control API key, or @/path of a file of keys, whose first key is used."`
+	CAFile     string   `name:"ca-file" placeholder:"FILE" help:"CA certificates in PEM to trust for an https:// admin page; default: the system's."`
+}
+
+// open makes a client of the admin page's port.
+func (c *adminConnection) open() (*client, error) {
+	at := c.Admin
+	if at == "" { // the page is off in the configuration
+		at = "127.0.0.1:7274"
+	}
+	return (&connection{Control: at, ControlKey: c.ControlKey, CAFile: c.CAFile}).open()
+}
+
+// tailCommand is `castgate tail`.
+type tailCommand struct {
+	adminConnection
+	UID     string `name:"uid" placeholder:"UID" help:"Only what concerns this uid."`
+	Group   string `placeholder:"GROUP" help:"Only what concerns this group."`
+	Address string `placeholder:"ADDRESS" help:"Only clients from this address or network."`
+	JSON    bool   `name:"json" help:"Print JSON, one object per line."`
+}
+
+// Run prints what happens to clients, and pushes, until it is stopped or the gateway
+// ends.
+func (c *tailCommand) Run(p *process) error {
+	cl, err := c.open()
+	if err != nil {
+		return err
+	}
+	if cl.key == "" {
+		if err := cl.enter(); err != nil {
+			return err
+		}
+	}
+	q := url.Values{}
+	for name, value := range map[string]string{"uid": c.UID, "group": c.Group, "address": c.Address} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	resp, err := cl.send(request{method: http.MethodGet, path: "/api/tail?" + q.Encode()})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return c.print(p, resp.Body)
+}
+
+// enter logs in at a gateway without keys, as its page does.
+func (cl *client) enter() error {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	cl.http.Jar = jar
+	req, err := http.NewRequest(http.MethodPost, cl.base+"/api/login", strings.NewReader("{}"))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Origin", cl.base)
+	resp, err := cl.http.Do(req)
+	if err != nil {
+		return explained(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return problemOf(resp)
+	}
+	return nil
+}
+
+// happened is what the port tells. Its fields are those of the page.
+type happened struct {
+	At        int64    `json:"at"`
+	Kind      string   `json:"kind"`
+	ClientID  string   `json:"client_id"`
+	UID       string   `json:"uid"`
+	Previous  string   `json:"previous_uid"`
+	Remote    string   `json:"remote_addr"`
+	UserAgent string   `json:"user_agent"`
+	End       *endLine `json:"end"`
+	To        struct {
+		ClientIDs []string `json:"client_ids"`
+		UIDs      []string `json:"uids"`
+		Groups    []string `json:"groups"`
+		All       bool     `json:"all"`
+	} `json:"to"`
+	Names   int `json:"names"`
+	Matched int `json:"matched"`
+	Bytes   int `json:"bytes"`
+}
+
+type endLine struct {
+	Reason       string `json:"reason"`
+	Code         int    `json:"code"`
+	QueuedBytes  int    `json:"queued_bytes"`
+	QueuedFrames int    `json:"queued_frames"`
+}
+
+// tailLine is the longest line of the port, in bytes.
+const tailLine = 4 << 20
+
+// print prints what comes. The end of the stream is an error, since only the gateway
+// ends it.
+func (c *tailCommand) print(p *process, from io.Reader) error {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, tailLine)
+	told := uint64(0) // of those that were dropped
+	for lines.Scan() {
+		var b struct {
+			Events  []json.RawMessage `json:"events"`
+			Dropped uint64            `json:"dropped"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &b); err != nil {
+			return fmt.Errorf("the admin page's answer is no JSON: %w", err)
+		}
+		var out bytes.Buffer
+		for _, text := range b.Events {
+			if c.JSON {
+				out.Write(append(text, '\n'))
+				continue
+			}
+			var h happened
+			if err := json.Unmarshal(text, &h); err != nil {
+				return err
+			}
+			out.WriteString(h.line() + "\n")
+		}
+		if _, err := out.WriteTo(p.stdout); err != nil {
+			return err
+		}
+		if b.Dropped > told {
+			fmt.Fprintf(p.stderr, "castgate: %d more were dropped: more happened than could be shown\n", b.Dropped-told)
+			told = b.Dropped
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return explained(err)
+	}
+	return errors.New("the gateway has ended the tail")
+}
+
+// line is a happening for people: time, what, and of whom.
+func (h *happened) line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %-7s", time.UnixMilli(h.At).Format("15:04:05.000"), h.Kind)
+	field := func(name, value string) {
+		if value != "" {
+			b.WriteString(" " + name + "=" + word(value))
+		}
+	}
+	if h.Kind == "push" {
+		if h.To.All {
+			b.WriteString(" all")
+		}
+		for _, l := range []struct {
+			name  string
+			names []string
+		}{{"client", h.To.ClientIDs}, {"uid", h.To.UIDs}, {"group", h.To.Groups}} {
+			for _, name := range l.names {
+				field(l.name, name)
+			}
+		}
+		if more := h.Names - len(h.To.ClientIDs) - len(h.To.UIDs) - len(h.To.Groups); more > 0 {
+			fmt.Fprintf(&b, " and %d more", more)
+		}
+		fmt.Fprintf(&b, " matched=%d bytes=%d", h.Matched, h.Bytes)
+		return b.String()
+	}
+	field("client", h.ClientID)
+	field("uid", h.UID)
+	field("before", h.Previous)
+	field("from", h.Remote)
+	if h.End != nil {
+		fmt.Fprintf(&b, " reason=%s code=%d", h.End.Reason, h.End.Code)
+		if h.End.QueuedFrames > 0 {
+			fmt.Fprintf(&b, " queued_frames=%d queued_bytes=%d", h.End.QueuedFrames, h.End.QueuedBytes)
+		}
+	}
+	field("agent", h.UserAgent)
+	return b.String()
+}
+
+// word is a name as one word: quoted if something in it would end the word or cannot be
+// seen.
+func word(name string) string {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r == '"' || unicode.IsSpace(r) || !unicode.IsGraphic(r) }) {
+		return fmt.Sprintf("%+q", name)
+	}
+	return name
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// tailed runs castgate tail against a port that tells some lines and ends.
+func tailed(t *testing.T, line []string, told ...string) (code int, out, errs string, asked *http.Request) {
+	t.Helper()
+	port := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/login" {
+			if r.Header.Get("Origin") != "http://"+r.Host {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			http.SetCookie(w, &http.Cookie{Name: "castgate-admin-1", Value: "here", Path: "/"})
+			fmt.Fprint(w, "{}")
+			return
+		}
+		asked = r
+		for _, l := range told {
+			fmt.Fprintln(w, l)
+		}
+	}))
+	t.Cleanup(port.Close)
+	code, out, errs = runIn(append([]string{"tail", "--admin", port.URL}, line...), nil, "")
+	return code, out, errs, asked
+}
+
+// A tail is a line for each happening, in which a name cannot pass for something else;
+// what was dropped is said.
+func TestTail(t *testing.T) {
+	code, out, errs, asked := tailed(t, []string{"--control-key=k", "--uid=a b", "--group=g"},
+		`{"events":[],"dropped":0}`,
+		`{"events":[{"at":1700000000000,"kind":"connect","client_id":"c1","remote_addr":"10.0.0.1:5","user_agent":"x\nend"},{"at":1700000000000,"kind":"bind","client_id":"c1","uid":"a b","previous_uid":"z"}],"dropped":0}`,
+		`{"events":[{"at":1700000000000,"kind":"push","to":{"uids":["\u001b[31m"],"all":true},"names":9,"matched":3,"bytes":5},{"at":1700000000000,"kind":"end","client_id":"c1","end":{"reason":"slow","code":1008,"queued_frames":2,"queued_bytes":9}}],"dropped":7}`)
+	if code != exitFailed || !strings.Contains(errs, "7 more were dropped") || !strings.HasSuffix(errs, "the gateway has ended the tail\n") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+	var got []string
+	for line := range strings.Lines(out) {
+		got = append(got, strings.TrimSuffix(line[strings.Index(line, " ")+1:], "\n"))
+	}
+	want := []string{
+		`connect client=c1 from=10.0.0.1:5 agent="x\nend"`,
+		`bind    client=c1 uid="a b" before=z`,
+		`push    all uid="\x1b[31m" and 8 more matched=3 bytes=5`,
+		`end     client=c1 reason=slow code=1008 queued_frames=2 queued_bytes=9`,
+	}
+	if strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("printed\n%q\nwant\n%q", got, want)
+	}
+	if asked.Header.Get("Authorization") != "Bearer k" || asked.URL.Query().Get("uid") != "a b" || asked.URL.Query().Has("address") {
+		t.Errorf("asked %v %v", asked.URL, asked.Header)
+	}
+}
+
+// Without keys the program logs in as the page does; its JSON is that of the port.
+func TestTailWithoutKeys(t *testing.T) {
+	event := `{"at":1,"kind":"unbind","client_id":"c","previous_uid":"ann"}`
+	code, out, _, asked := tailed(t, []string{"--json"}, `{"events":[`+event+`],"dropped":0}`)
+	if cookie, err := asked.Cookie("castgate-admin-1"); code != exitFailed || out != event+"\n" || err != nil || cookie.Value != "here" {
+		t.Errorf("exit %d, %q, %v", code, out, asked.Header)
+	}
+	if code, _, errs, _ := tailed(t, nil, `{`); code != exitFailed || !strings.Contains(errs, "no JSON") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+}
+
+// top shows counters, and their rates from the second look on.
+func TestTop(t *testing.T) {
+	looks := 0
+	port := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		looks++
+		fmt.Fprintf(w, `{"connections":%d,"max_conns":100,"uids":1,"groups":2,"started_at":"2026-01-02T03:04:05Z","handshakes":{"ok":%d},"closes":{"kicked":%d,"slow":0},"dropped":{"slow":2},"loop_lag_seconds":0.0015,"complete":false}`, looks, 10*looks, looks)
+	}))
+	defer port.Close()
+	code, out, errs := runIn([]string{"top", "--control", port.URL, "--every=100ms", "--count=2"}, nil, "")
+	if code != 0 || errs != "" || strings.Count(out, "castgate node 0") != 2 {
+		t.Fatalf("exit %d, %q, %q", code, out, errs)
+	}
+	first, second, _ := strings.Cut(out[1:], "castgate node")
+	for _, want := range []string{"1 of 100", "connects         -", "1.5 ms", "closed kicked    -, 1 in all", "some nodes did not answer"} {
+		if !strings.Contains(first, want) {
+			t.Errorf("the first look lacks %q:\n%s", want, first)
+		}
+	}
+	if !strings.Contains(second, "2 of 100") || strings.Contains(second, "connects         -") || strings.Contains(out, "closed slow") {
+		t.Errorf("the second look:\n%s", second)
+	}
+	var screen bytes.Buffer
+	if code := run([]string{"top", "--control", port.URL, "--count=1"}, process{stdout: &screen, stderr: &screen, terminal: true}); code != 0 || !strings.HasPrefix(screen.String(), "\x1b[H\x1b[2Jcastgate node 0") {
+		t.Errorf("on a terminal: exit %d, %q", code, screen.String())
+	}
+	for _, line := range [][]string{{"top", "--every=1ms"}, {"top", "--count=-1"}, {"top", "--count=x"}} {
+		if code, _, _ := runIn(line, nil, ""); code != exitUsage {
+			t.Errorf("%q: exit %d", line, code)
+		}
+	}
+}
