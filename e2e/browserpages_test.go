@@ -105,6 +105,7 @@ func pageSite(t *testing.T, g *wstest.Gateway, html string, binds *atomic.Int64)
 		w.Header().Set("Content-Type", "text/javascript")
 		w.Write(client)
 	})
+	mux.HandleFunc("GET /news", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the news") })
 	mux.HandleFunc("POST /bind", func(w http.ResponseWriter, r *http.Request) {
 		var asked struct {
 			ClientID string `json:"client_id"`
@@ -136,6 +137,7 @@ func TestPageInBrowsers(t *testing.T) {
 			binds.Store(0)
 			pagesShare(t, g, open(address+"&share"), open(address+"&share"), binds)
 			pageQuickstart(t, g, open)
+			pageRecipes(t, g, open)
 		})
 	}
 }
@@ -223,4 +225,44 @@ func pageQuickstart(t *testing.T, g *wstest.Gateway, open func(url string) *tab)
 	p.await(pageState, "open")
 	g.OK("POST", "/v1/push", M{"to": wstest.To("uids", "ann"), "json": M{"hello": "from the documentation"}})
 	p.await(pageLog, "from the documentation")
+	p.close()
+	g.AwaitMetric("castgate_connections", 0)
+}
+
+// pageRecipes: the scripts of docs/browser.md, the first with the client, the second
+// without.
+func pageRecipes(t *testing.T, g *wstest.Gateway, open func(url string) *tab) {
+	t.Helper()
+	const page = `<!doctype html><meta charset="utf-8"><ol id="log"></ol><script type="module">
+const show = (text) => document.getElementById('log').append(Object.assign(document.createElement('li'), { textContent: text }));
+%s</script>`
+	for i, script := range codeBlocks(t, "docs/browser.md", "js", 2) {
+		binds := new(atomic.Int64)
+		html := fmt.Sprintf(page, strings.Replace(script, "ws://127.0.0.1:7272/", "ws://"+g.Addr+"/", 1))
+		s := httptest.NewServer(pageSite(t, g, html, binds))
+		t.Cleanup(s.Close)
+		p := open(s.URL)
+		for _, text := range []string{"first", "after a restart"} {
+			g.Await(func() string {
+				if g.OK("POST", "/v1/push", M{"to": wstest.To("uids", "ann"), "text": text})["matched"] == 0.0 {
+					return "nobody is bound"
+				}
+				return ""
+			})
+			p.await(pageLog, text)
+			if text == "first" {
+				g.Kill()
+				g.Restart()
+			}
+		}
+		if n := binds.Load(); n < 2 {
+			t.Errorf("%d binds", n)
+		}
+		if i == 0 {
+			p.await(pageLog, "the news")
+		}
+		g.OK("POST", "/v1/kick", M{"all": true})
+		g.AwaitMetric("castgate_connections", 0)
+		p.close()
+	}
 }

@@ -141,6 +141,7 @@ func TestQuickstartGo(t *testing.T) {
 		"castgate.client.connected true", "castgate.client.bound true")
 	q.run(t, "go", "build", "-o", "receive", "./receiver")
 	q.receive(t, filepath.Join(q.dir, "receive"))
+	q.roundTrip(t, q.site(t, "go", "main.go", goCommands, ""))
 }
 
 // TestQuickstartPython builds the wheel, installs it into an empty environment and
@@ -176,6 +177,7 @@ func TestQuickstartPython(t *testing.T) {
 	}
 	q.c.Expect("hello, readers")
 	q.receive(t, inside, "-I", "receiver.py")
+	q.roundTrip(t, q.site(t, "python", "backend.py", pythonCommands, filepath.Dir(inside)))
 }
 
 // pythonWith finds a Python that has these modules.
@@ -214,6 +216,7 @@ func TestQuickstartPHP(t *testing.T) {
 	q.expect(t, q.run(t, php, "quickstart.php", q.c.ID), "reached 1", q.c.ID+" 42", "unknown_client 404", "0", "1",
 		"castgate.client.connected true", "castgate.client.bound true")
 	q.receive(t, php, "-S", q.receiver, "receiver.php")
+	q.roundTrip(t, q.site(t, "php", "backend.php", phpCommands, ""))
 }
 
 // TestQuickstartNode installs what npm packs of clients/node into an empty project,
@@ -230,6 +233,9 @@ func TestQuickstartNode(t *testing.T) {
 	q.expect(t, q.run(t, node, "quickstart.mjs", q.c.ID), "reached 1", q.c.ID+" 42", "unknown_client 404", "0", "1",
 		"castgate.client.connected true", "castgate.client.bound true")
 	q.receive(t, node, "receiver.mjs")
+	site := q.site(t, "js", "backend.mjs", nodeCommands, "")
+	q.roundTrip(t, site)
+	q.browse(t, site)
 	usage := `import { CastgateError, Client, verify, type PushAnswer } from '@castgate/backend';
 const g = new Client('unix:/x', { key: 'k', timeout: 1, tls: { ca: 'x', minVersion: 'TLSv1.3' } });
 const a: PushAnswer = await g.push({ to: { uids: ['a'] }, data: new Uint8Array(1), wait: true }, { signal: AbortSignal.timeout(1) });
