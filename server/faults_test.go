@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,12 +34,12 @@ type faulty struct {
 
 func newFaulty() *faulty {
 	f := &faulty{Calls: kernel.Linux}
-	f.Accept = func(fd int) (int, unix.Sockaddr, error) {
+	f.Accept = func(fd int) (int, netip.AddrPort, error) {
 		nfd, sa, err := kernel.Linux.Accept(fd)
 		if err == nil && f.accepts.Add(-1) >= 0 {
 			// The socket that was taken is lost, as in the kernel.
 			_ = unix.Close(nfd)
-			return -1, nil, unix.Errno(f.acceptE.Load())
+			return -1, netip.AddrPort{}, unix.Errno(f.acceptE.Load())
 		}
 		return nfd, sa, err
 	}
@@ -107,7 +108,7 @@ func TestBrokenListenerIsFatal(t *testing.T) {
 	f := newFaulty()
 	c := Defaults()
 	c.Listen = []string{"127.0.0.1:0"}
-	f.Accept = func(int) (int, unix.Sockaddr, error) { return -1, nil, unix.EBADF }
+	f.Accept = func(int) (int, netip.AddrPort, error) { return -1, netip.AddrPort{}, unix.EBADF }
 	s, err := newServer(c, &f.Calls)
 	if err != nil {
 		t.Fatal(err)

@@ -1,20 +1,21 @@
 package server
 
 import (
+	"fmt"
+	"io"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/kernel"
 	"castgate/server/loop"
-	"fmt"
-	"io"
-	"sync/atomic"
-	"testing"
-	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
-	"golang.org/x/sys/unix"
 )
 
 // kernelCalls counts what a server asks of the kernel for its clients. Unlike
@@ -24,7 +25,7 @@ type kernelCalls struct{ accepts, reads, writes, watches, bytes atomic.Int64 }
 
 func (k *kernelCalls) system() *kernel.Calls {
 	sys := kernel.Linux
-	sys.Accept = func(fd int) (int, unix.Sockaddr, error) { k.accepts.Add(1); return kernel.Linux.Accept(fd) }
+	sys.Accept = func(fd int) (int, netip.AddrPort, error) { k.accepts.Add(1); return kernel.Linux.Accept(fd) }
 	sys.Read = func(fd int, p []byte) (int, error) { k.reads.Add(1); return kernel.Linux.Read(fd, p) }
 	sys.Write = func(fd int, p []byte) (int, error) {
 		// Counted first, since the client may have the bytes before write returns.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -167,7 +168,7 @@ func meminfo(fd int) int {
 // acceptedFD is a system whose last accepted socket is kept in fd.
 func acceptedFD(fd *atomic.Int64) *kernel.Calls {
 	sys := kernel.Linux
-	sys.Accept = func(listener int) (int, unix.Sockaddr, error) {
+	sys.Accept = func(listener int) (int, netip.AddrPort, error) {
 		n, peer, err := kernel.Linux.Accept(listener)
 		if err == nil {
 			fd.Store(int64(n))

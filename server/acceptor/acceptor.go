@@ -19,7 +19,7 @@ import (
 // Kernel are the system calls of an acceptor, so that tests can put faults there.
 type Kernel struct {
 	// Accept accepts a socket that does not block.
-	Accept func(fd int) (int, unix.Sockaddr, error)
+	Accept func(fd int) (int, netip.AddrPort, error)
 	// Bell returns an eventfd.
 	Bell func() (bell.Bell, error)
 	// Spare opens a descriptor only to have it; -1 if there is none.
@@ -148,12 +148,12 @@ func (a *Acceptor) Run(o Owner) error {
 			}
 			continue
 		}
-		fd, sa, err := a.kernel.Accept(a.queue.fd)
+		fd, peer, err := a.kernel.Accept(a.queue.fd)
 		switch {
 		case err == nil:
 			a.errors.Accepted()
 			a.lost = 0
-			o.Take(fd, addrPort(sa))
+			o.Take(fd, peer)
 		case err == unix.EAGAIN && a.inherited: // another process that has the socket was faster
 			if a.lost++; a.lost > listen.MostFailures {
 				time.Sleep(lostPause)
@@ -186,8 +186,8 @@ func (a *Acceptor) turnAwayOne() {
 	if a.spare >= 0 {
 		_ = unix.Close(a.spare)
 		if a.queue.ready() { // who waited may have gone
-			if fd, sa, err := a.kernel.Accept(a.queue.fd); err == nil {
-				a.owner.TurnAway(fd, addrPort(sa))
+			if fd, peer, err := a.kernel.Accept(a.queue.fd); err == nil {
+				a.owner.TurnAway(fd, peer)
 			}
 		}
 	}
@@ -232,13 +232,3 @@ func (a *Acceptor) Ending() bool { return a.stopped.Load() || a.finishing.Load()
 
 // Closed is closed when Run has returned.
 func (a *Acceptor) Closed() <-chan struct{} { return a.closed }
-
-func addrPort(sa unix.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
-	}
-	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
-}

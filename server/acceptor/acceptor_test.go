@@ -62,11 +62,11 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 		Endpoint: Endpoint{WS, "127.0.0.1:0"}, Sockets: Sockets{NotsentLowat: 1 << 20, PingInterval: time.Minute, PingTimeout: time.Second, IdleProbe: 55 * time.Second},
 		Log: slog.New(slog.NewTextHandler(&r.log, nil)),
 		Kernel: Kernel{
-			Accept: func(fd int) (int, unix.Sockaddr, error) {
+			Accept: func(fd int) (int, netip.AddrPort, error) {
 				if r.failing.Add(-1) >= 0 {
-					return -1, nil, unix.Errno(r.errno.Load())
+					return -1, netip.AddrPort{}, unix.Errno(r.errno.Load())
 				}
-				return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+				return listen.Accept(fd)
 			},
 			Bell: bell.New,
 			Spare: func() int {
@@ -404,20 +404,6 @@ func TestSocketOptions(t *testing.T) {
 		r.SetPings(time.Hour, time.Hour) // does nothing any more
 		if n := r.log.count("level=WARN"); n != 0 {
 			t.Errorf("%d warnings", n)
-		}
-	}
-}
-
-// The address of a peer, with IPv4 never in its IPv6 form.
-func TestAddrPort(t *testing.T) {
-	for want, sa := range map[string]unix.Sockaddr{
-		"1.2.3.4:5": &unix.SockaddrInet4{Port: 5, Addr: [4]byte{1, 2, 3, 4}},
-		"1.2.3.4:6": &unix.SockaddrInet6{Port: 6, Addr: [16]byte{10: 0xff, 0xff, 1, 2, 3, 4}},
-		"[::1]:7":   &unix.SockaddrInet6{Port: 7, Addr: [16]byte{15: 1}},
-		"[::]:0":    &unix.SockaddrUnix{Name: "x"},
-	} {
-		if got := addrPort(sa).String(); got != want {
-			t.Errorf("%+v: %s, want %s", sa, got, want)
 		}
 	}
 }

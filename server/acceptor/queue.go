@@ -53,8 +53,13 @@ func (q *queue) await(until time.Time) bool {
 // ready reports whether a socket can be accepted now.
 func (q *queue) ready() bool {
 	p := []unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(p, 0)
-	return err == nil && n == 1
+	for {
+		n, err := unix.Poll(p, 0)
+		if err == unix.EINTR { // by a signal of the runtime
+			continue
+		}
+		return err == nil && n == 1
+	}
 }
 
 // ring ends await. Any goroutine.

@@ -1,16 +1,14 @@
 package gatewayworker
 
 import (
-	"encoding/binary"
-	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // Calls of the inner loop that do not block bypass Go's scheduler, whose
-// bookkeeping costs more than some of the calls. The wrappers of golang.org/x/sys
-// for accept4 and recvmsg also ask the kernel for the socket's protocol each time.
+// bookkeeping costs more than some of the calls. The wrapper of golang.org/x/sys
+// for recvmsg also asks the kernel for the socket's protocol each time.
 
 // call makes a system call that does not block.
 func call(trap, a, b, c, d, e uintptr) (int, error) {
@@ -32,29 +30,6 @@ func sendNow(fd int, p []byte) (int, error) {
 		return -1, errno
 	}
 	return int(n), nil
-}
-
-func acceptNow(fd int) (int, netip.AddrPort, error) {
-	var from unix.RawSockaddrInet6
-	length := uint32(unix.SizeofSockaddrInet6)
-	n, err := call(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&from)), uintptr(unsafe.Pointer(&length)),
-		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, netip.AddrPort{}, err
-	}
-	return n, addrOf(&from), nil
-}
-
-// addrOf converts an address from the kernel, IPv4 or IPv6.
-func addrOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
-	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:])
-	switch sa.Family {
-	case unix.AF_INET:
-		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(sa)).Addr), port)
-	case unix.AF_INET6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), port)
-	}
-	return netip.AddrPort{}
 }
 
 // receiveNow is recvmsg: p gets the bytes, oob the kernel's notes about them.

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/internal/bell"
+	"castgate/server/internal/listen"
 )
 
 // system is the boundary to the kernel for the sockets of the inner endpoint, where
@@ -41,7 +42,7 @@ type system struct {
 }
 
 var linux = system{
-	read: readNow, write: sendNow, accept: acceptNow, look: lookNow, watch: watchNow, wait: waitNow, close: closeNow,
+	read: readNow, write: sendNow, accept: listen.Accept, look: lookNow, watch: watchNow, wait: waitNow, close: closeNow,
 	receive: func(fd int, p, oob []byte) (n, oobn int, err error) { return receiveNow(fd, p, oob, 0) },
 	peek:    func(fd int, p, oob []byte) (n, oobn int, err error) { return receiveNow(fd, p, oob, unix.MSG_PEEK) },
 	atOnce: func(fd int) {

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 	"unsafe"
 
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/internal/bell"
+	"castgate/server/internal/listen"
 )
 
 // Calls are what is asked of the kernel for the sockets of clients. Tests put faults in
@@ -16,7 +18,7 @@ import (
 type Calls struct {
 	Read     func(fd int, p []byte) (int, error)
 	Write    func(fd int, p []byte) (int, error)
-	Accept   func(fd int) (int, unix.Sockaddr, error)
+	Accept   func(fd int) (int, netip.AddrPort, error)
 	Close    func(fd int)
 	Shutdown func(fd int)
 	// Yield lets threads that wait have the core.
@@ -53,9 +55,7 @@ var processBegan = time.Now()
 var Linux = Calls{
 	Read:  unix.Read,
 	Write: send,
-	Accept: func(fd int) (int, unix.Sockaddr, error) {
-		return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	},
+	Accept:   listen.Accept,
 	Close:    func(fd int) { _ = unix.Close(fd) },
 	Now:      time.Now,
 	Elapsed:  func() time.Duration { return time.Since(processBegan) },
