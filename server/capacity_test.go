@@ -1,12 +1,6 @@
 package server
 
 import (
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/capacity"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
-	"castgate/server/loop"
 	"context"
 	"errors"
 	"net"
@@ -16,6 +10,13 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/gobwas/ws"
+
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/capacity"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/loop"
 )
 
 // More clients may come at once, and fewer; those who are there stay.

@@ -1,6 +1,13 @@
 package server
 
 import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"time"
+
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/capacity"
@@ -12,12 +19,6 @@ import (
 	"castgate/server/openfiles"
 	"castgate/server/setting"
 	"castgate/server/token"
-	"fmt"
-	"log/slog"
-	"net/netip"
-	"os"
-	"runtime"
-	"time"
 )
 
 // Config is everything a Server is told at its start. Defaults gives a usable

@@ -1,9 +1,10 @@
 package server
 
 import (
-	"castgate/server/admission"
 	"strings"
 	"testing"
+
+	"castgate/server/admission"
 )
 
 func TestConfigValidate(t *testing.T) {

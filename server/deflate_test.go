@@ -3,9 +3,6 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"castgate/codec"
-	"castgate/server/gateway"
-	"castgate/server/loop"
 	"compress/flate"
 	"context"
 	"fmt"
@@ -18,6 +15,10 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/gobwas/ws"
+
+	"castgate/codec"
+	"castgate/server/gateway"
+	"castgate/server/loop"
 )
 
 // compressing switches compression on.

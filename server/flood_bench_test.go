@@ -1,9 +1,6 @@
 package server
 
 import (
-	"castgate/server/admission"
-	"castgate/server/loop"
-	"castgate/server/token"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -20,6 +17,10 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
+
+	"castgate/server/admission"
+	"castgate/server/loop"
+	"castgate/server/token"
 )
 
 // BenchmarkEchoBesideTokenFlood is what a connected client notices of

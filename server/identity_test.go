@@ -1,11 +1,6 @@
 package server
 
 import (
-	"castgate/server/admission"
-	"castgate/server/capacity"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
-	"castgate/server/token"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -19,6 +14,12 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
+
+	"castgate/server/admission"
+	"castgate/server/capacity"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/token"
 )
 
 var testSecret = []byte("a secret of more than thirty-two bytes")

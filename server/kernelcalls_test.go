@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+
 	"castgate/codec"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/kernel"
 	"castgate/server/loop"
-
-	"github.com/gobwas/ws"
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 )
 
 // kernelCalls counts what a server asks of the kernel for its clients. Unlike

@@ -1,10 +1,6 @@
 package server
 
 import (
-	"castgate/codec"
-	"castgate/server/capacity"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
 	"context"
 	"errors"
 	"net"
@@ -14,6 +10,11 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"castgate/codec"
+	"castgate/server/capacity"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
 )
 
 // Shutdown writes what is queued, closes with 1001 and leaves nothing.

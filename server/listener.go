@@ -1,16 +1,18 @@
 package server
 
 import (
-	"castgate/codec"
-	"castgate/server/acceptor"
-	"castgate/server/frames"
-	"castgate/server/loop"
-	"castgate/server/transport"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"time"
+
+	"castgate/codec"
+	"castgate/server/acceptor"
+	"castgate/server/capacity"
+	"castgate/server/frames"
+	"castgate/server/loop"
+	"castgate/server/transport"
 )
 
 // listener is one listener of clients, and the way of its sockets to the loops. Its methods
@@ -63,7 +65,7 @@ func (s *Server) listen(endpoints []acceptor.Endpoint) error {
 	for i, e := range endpoints {
 		a, err := acceptor.Listen(acceptor.Config{
 			Endpoint: e, ReusePort: c.ReusePort, Passed: c.Passed, Log: s.log,
-			Sockets: acceptor.Sockets{NotsentLowat: c.NotsentLowat, IdleProbe: loop.IdleProbe, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout},
+			Sockets: acceptor.Sockets{NotsentLowat: c.NotsentLowat, IdleProbe: capacity.IdleProbe, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout},
 			Kernel:  acceptor.Kernel{Accept: s.sys.Accept, Bell: s.sys.Bell, Spare: s.sys.Spare},
 		})
 		if err != nil {

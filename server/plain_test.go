@@ -2,13 +2,6 @@ package server
 
 import (
 	"bufio"
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/gateway"
-	"castgate/server/heartbeat"
-	"castgate/server/kernel"
-	"castgate/server/loop"
-	"castgate/server/token"
 	"context"
 	"fmt"
 	"io"
@@ -17,6 +10,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/gateway"
+	"castgate/server/heartbeat"
+	"castgate/server/kernel"
+	"castgate/server/loop"
+	"castgate/server/token"
 )
 
 // plainClient is a socket to a text, frame or tcp listener.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"castgate/server/loop"
 	"context"
 	"fmt"
 	"strings"
@@ -9,6 +8,8 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
+
+	"castgate/server/loop"
 )
 
 // echoes sends a message and waits for it to come back.

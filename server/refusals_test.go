@@ -3,11 +3,6 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
-	"castgate/server/loop"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -19,6 +14,12 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/loop"
 )
 
 // asked sends bytes and reads the answer.

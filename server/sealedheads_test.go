@@ -3,9 +3,6 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"castgate/codec"
-	"castgate/server/kernel"
-	"castgate/server/loop"
 	"crypto/tls"
 	"io"
 	"math/rand/v2"
@@ -14,6 +11,10 @@ import (
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"castgate/codec"
+	"castgate/server/kernel"
+	"castgate/server/loop"
 )
 
 // pieceConn sends what is written before the next read in pieces of random sizes,

@@ -1,11 +1,6 @@
 package server
 
 import (
-	"castgate/internal/wstest"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
-	"castgate/server/loop"
-	"castgate/server/transport"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,6 +14,12 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
+
+	"castgate/internal/wstest"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/loop"
+	"castgate/server/transport"
 )
 
 // startSecure runs a server with a wss listener.

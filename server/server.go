@@ -1,6 +1,13 @@
 package server
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
 	"castgate/server/acceptor"
 	"castgate/server/admission"
 	"castgate/server/gateway"
@@ -11,12 +18,6 @@ import (
 	"castgate/server/openfiles"
 	"castgate/server/transport"
 	"castgate/server/verbs"
-	"context"
-	"errors"
-	"log/slog"
-	"sync"
-	"sync/atomic"
-	"time"
 )
 
 var _ interface {

@@ -1,10 +1,11 @@
 package server
 
 import (
-	"castgate/server/kernel"
-	"castgate/server/loop"
 	"context"
 	"time"
+
+	"castgate/server/kernel"
+	"castgate/server/loop"
 )
 
 // drainPoll is how often a drain is looked at.

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"castgate/server/gateway"
-	"castgate/server/loop"
 	"context"
 	"fmt"
 	"reflect"
@@ -12,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"castgate/server/gateway"
+	"castgate/server/loop"
 )
 
 // witness writes down what it is told as a Watcher.

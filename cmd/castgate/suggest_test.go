@@ -1,6 +1,8 @@
 package main
 
-import "testing"
+import (
+	"testing"
+)
 
 func TestDidYouMean(t *testing.T) {
 	known := []string{"listen", "ping-interval", "ping-timeout", "loops"}

@@ -120,3 +120,11 @@ func (f *Frame) addPlain(payload []byte, set Set) {
 		f.others[m] = m.appendMessage(make([]byte, 0, len(payload)+codec.CountLen), 0, payload)
 	}
 }
+
+// CloseCode is the code of a close frame, 0 for nil or with none in it.
+func (f *Frame) CloseCode() int {
+	if f == nil || len(f.Bytes) < 4 {
+		return 0
+	}
+	return int(f.Bytes[2])<<8 | int(f.Bytes[3])
+}

@@ -2,6 +2,8 @@ package loop
 
 import (
 	"bytes"
+	"strings"
+
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/client"
@@ -9,7 +11,6 @@ import (
 	"castgate/server/internal/table"
 	"castgate/server/reason"
 	"castgate/server/token"
-	"strings"
 )
 
 // The loop's part in admission: it asks, and does what is decided.
@@ -171,7 +172,7 @@ func (e *entrance) identify(slot uint32, c *conn, id *token.Identity) {
 // refuseToken ends a handshake for its token, or for want of one.
 func (e *entrance) refuseToken(slot uint32, c *conn, why *token.Refusal) {
 	result := admission.TokenResult(why.Reason)
-	e.loop.count.tokens[why.Reason].Add(1)
+	e.loop.count.Tokens[why.Reason].Add(1)
 	e.refuseAs(slot, c, result, why.Reason.String(), func(answer []byte) []byte {
 		return codec.AppendRefusalSaying(answer, result, why.Error(), why.Reason.String())
 	})

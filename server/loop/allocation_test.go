@@ -2,7 +2,9 @@
 
 package loop_test
 
-import "testing"
+import (
+	"testing"
+)
 
 // pushAllocations is the most that a push to 100 receivers on two loops may
 // allocate: its frame and the bytes of that, and a list of the loops.

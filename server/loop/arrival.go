@@ -1,13 +1,14 @@
 package loop
 
 import (
+	"net/netip"
+	"time"
+
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/frames"
 	"castgate/server/reason"
 	"castgate/server/transport"
-	"net/netip"
-	"time"
 )
 
 // Arrival is an accepted socket on its way to its loop. The acceptor puts it
@@ -73,7 +74,7 @@ func (e *entrance) adopt(a Arrival) {
 	if a.Secure {
 		e.loop.secure.begin(slot, c)
 	}
-	if !e.loop.srv.fds.set(a.FD, slot) || !a.watched {
+	if !e.loop.srv.fds.Set(a.FD, slot) || !a.watched {
 		e.loop.exit.closeNow(slot, c, reason.Internal)
 		return
 	}
@@ -83,16 +84,16 @@ func (e *entrance) adopt(a Arrival) {
 	}
 	if c.state == connRefusing && a.Secure {
 		// A handshake only to say no costs too much.
-		e.loop.count.handshakes[c.why].Add(1)
+		e.loop.count.Handshakes[c.why].Add(1)
 		e.loop.logRefusal(slot, c, c.why.String())
 		e.loop.secure.giveUp(slot, c, e.loop.secure.of(slot), transport.Refused)
 		return
 	}
 	if c.state == connRefusing {
-		e.loop.clock.closeBy(slot, c, min(refusalTicks, e.loop.srv.ticks.Load().handshake))
+		e.loop.clock.closeBy(slot, c, min(refusalTicks, e.loop.srv.ticks.Load().Handshake))
 		return
 	}
-	e.loop.clock.closeBy(slot, c, e.loop.srv.ticks.Load().handshake)
+	e.loop.clock.closeBy(slot, c, e.loop.srv.ticks.Load().Handshake)
 }
 
 // Dismiss closes a socket that no loop has taken in. Any goroutine.

@@ -1,13 +1,14 @@
 package loop
 
 import (
-	"castgate/server/kernel"
 	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
+
+	"castgate/server/kernel"
 )
 
 // socketPair returns a socket as accept does, and its peer.
@@ -61,7 +62,7 @@ func TestTickLandsSilentSockets(t *testing.T) {
 	if _, c := l.connOf(fd); c == nil || c.state != connHandshake {
 		t.Fatalf("after a tick the connection is %+v", c)
 	}
-	for range l.srv.ticks.Load().handshake + 2 {
+	for range l.srv.ticks.Load().Handshake + 2 {
 		l.clock.began -= kernel.Tick
 		l.clock.tick()
 	}

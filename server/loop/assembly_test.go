@@ -2,21 +2,22 @@ package loop
 
 import (
 	"bytes"
-	"castgate/codec"
-	"castgate/server/frames"
-	"castgate/server/kernel"
-	"castgate/server/reason"
 	"strings"
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"castgate/codec"
+	"castgate/server/frames"
+	"castgate/server/kernel"
+	"castgate/server/reason"
 )
 
 // Messages that are not whole share a bound: who goes over it is closed, whatever it
 // speaks. Short ones always find room, and what a client kept is free again when it has
 // gone or its message is whole.
 func TestMessagesInPiecesAreBounded(t *testing.T) {
-	y := &tally{}
+	y := &hearer{}
 	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.MaxMessage, c.Events = 1<<20, y })
 	kept := &l.srv.assembling
 	const full = assemblyMemory - 100<<10

@@ -2,7 +2,9 @@
 
 package loop
 
-import "testing"
+import (
+	"testing"
+)
 
 // TestConnectAllocations: a handshake whose answer the socket takes allocates
 // nothing. (Slots, timers and names come in chunks for many.)

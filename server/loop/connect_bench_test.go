@@ -1,11 +1,12 @@
 package loop
 
 import (
-	"castgate/server/reason"
 	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/reason"
 )
 
 // connected is a connection of an idle loop and the peer's end of its socket.
@@ -32,7 +33,7 @@ func (l *loop) connectWith(t testing.TB, head []byte) connected {
 	if _, err := unix.Write(pair[1], head); err != nil {
 		t.Fatal(err)
 	}
-	slot, _ := l.srv.fds.get(pair[0])
+	slot, _ := l.srv.fds.Get(pair[0])
 	c := l.conn(slot)
 	l.reader.readable(slot, c)
 	if c.state != connOpen {

@@ -1,11 +1,13 @@
 package loop
 
 import (
+	"testing"
+	"time"
+
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/reason"
-	"testing"
-	"time"
+	"castgate/server/tally"
 )
 
 // A frame that several loops deliver ends once, whether the pusher or a loop is last.
@@ -13,11 +15,11 @@ func TestPushEndsOnce(t *testing.T) {
 	l := idleLoop(t)
 	for name, matchedFirst := range map[string]bool{"the pusher is first": true, "the pusher is last": false} {
 		f := (&Delivery{Message: gateway.Message{Payload: []byte("hi")}, Began: 1}).encode(l.srv, 0, true)
-		before, steps := timedBy(&l.count.pushTimes), []func(){
-			func() { l.count.drop(f, reason.DropClosed) },
-			func() { l.count.dropMany(f, 2, reason.DropClosed) },
+		before, steps := timedBy(&l.count.PushTimes), []func(){
+			func() { l.count.Drop(f, reason.DropClosed) },
+			func() { l.count.DropMany(f, 2, reason.DropClosed) },
 		}
-		matched := func() { l.count.timeOf(f, 3) }
+		matched := func() { l.count.TimeOf(f, 3) }
 		if matchedFirst {
 			steps = append([]func(){matched}, steps...)
 		} else {
@@ -25,7 +27,7 @@ func TestPushEndsOnce(t *testing.T) {
 		}
 		for i, step := range steps {
 			step()
-			if ended := timedBy(&l.count.pushTimes) - before; ended != uint64(i/2) {
+			if ended := timedBy(&l.count.PushTimes) - before; ended != uint64(i/2) {
 				t.Errorf("%s: after step %d it has ended %d times", name, i+1, ended)
 			}
 		}
@@ -39,7 +41,7 @@ func TestManyAreTimedOneByOne(t *testing.T) {
 	begin := func(began time.Duration) *frames.Frame {
 		f := (&Delivery{Message: gateway.Message{Payload: []byte("hi")}, Began: began}).encode(l.srv, 0, true)
 		if f.Timed() {
-			l.count.timeOf(f, 2)
+			l.count.TimeOf(f, 2)
 		}
 		return f
 	}
@@ -50,26 +52,26 @@ func TestManyAreTimedOneByOne(t *testing.T) {
 	if f := (&Delivery{Began: 2}).encode(l.srv, 0, false); !f.Timed() {
 		t.Error("a push to few is not timed beside one to many")
 	}
-	l.count.delivered(first)
-	l.count.delivered(first)
-	if n := timedBy(&l.count.pushTimes); n != 0 {
+	l.count.Delivered(first)
+	l.count.Delivered(first)
+	if n := timedBy(&l.count.PushTimes); n != 0 {
 		t.Errorf("%d pushes have ended before the end of the turn", n)
 	}
-	l.count.settle()
-	if n := timedBy(&l.count.pushTimes); n != 1 {
+	l.count.Settle()
+	if n := timedBy(&l.count.PushTimes); n != 1 {
 		t.Errorf("%d pushes have ended, want 1", n)
 	}
-	if slow := begin(3); !slow.Timed() || begin(3+maxTiming-1).Timed() {
+	if slow := begin(3); !slow.Timed() || begin(3+tally.MaxTiming-1).Timed() {
 		t.Error("the next push to many is not the one that is timed")
 	}
-	if !begin(3 + maxTiming).Timed() {
+	if !begin(3 + tally.MaxTiming).Timed() {
 		t.Error("a push to many that takes long keeps others from being timed")
 	}
-	if none := (&Delivery{Began: 3 + 2*maxTiming}).encode(l.srv, 0, true); none.Timed() {
-		l.count.timeOf(none, 0)
+	if none := (&Delivery{Began: 3 + 2*tally.MaxTiming}).encode(l.srv, 0, true); none.Timed() {
+		l.count.TimeOf(none, 0)
 	}
-	if n := timedBy(&l.count.pushTimes); n != 1 || l.srv.timing.began.Load() != 0 {
-		t.Errorf("a push to nobody: %d pushes have ended, timed is %d", n, l.srv.timing.began.Load())
+	if n := timedBy(&l.count.PushTimes); n != 1 || l.srv.timing.Began.Load() != 0 {
+		t.Errorf("a push to nobody: %d pushes have ended, timed is %d", n, l.srv.timing.Began.Load())
 	}
 }
 

@@ -1,12 +1,12 @@
 package loop
 
 import (
+	"time"
+
 	"castgate/server/client"
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
-	"sync/atomic"
-	"time"
 )
 
 var ErrBusy = &gateway.Error{Code: gateway.CodeBusy, Detail: "the event loops have no room for another push; try again"}
@@ -28,7 +28,7 @@ type Delivery struct {
 // on their way it would be what a delivery costs most.
 func (d *Delivery) encode(s *Loops, set frames.Set, many bool) *frames.Frame {
 	f := s.Encoder.Push(&d.Message, d.Wait, set)
-	if d.Began != 0 && (!many || s.timing.begin(d.Began)) {
+	if d.Began != 0 && (!many || s.timing.Begin(d.Began)) {
 		f.Time(d.Began, many)
 	}
 	return f
@@ -44,7 +44,7 @@ func (s *Loops) PushAll(d Delivery, exclude []table.Handle) (matched int, err er
 	for _, l := range s.loops {
 		matched += l.mail.postAll(command{kind: cmdAll, frame: f, exclude: exclude, cost: cost})
 	}
-	s.loops[0].count.timeOf(f, matched)
+	s.loops[0].count.TimeOf(f, matched)
 	return matched, nil
 }
 
@@ -70,13 +70,13 @@ func (s *Loops) PushMembers(d Delivery, members table.Snapshot, exclude []table.
 	}
 	f := d.encode(s, set, matched > fewTimed)
 	// How many members are on which loop is not known, nor needed: the sum is.
-	s.loops[0].count.matched.Add(uint64(matched))
+	s.loops[0].count.Matched.Add(uint64(matched))
 	for _, l := range loops {
 		if cmd := (command{kind: cmdSnapshot, frame: f, members: members, exclude: exclude, cost: cost}); !l.mail.post(cmd) {
 			l.fanout.abandon(&cmd)
 		}
 	}
-	s.loops[0].count.timeOf(f, matched)
+	s.loops[0].count.TimeOf(f, matched)
 	return matched, nil
 }
 
@@ -93,7 +93,7 @@ func (s *Loops) PushList(d Delivery, list []table.Handle) (int, error) {
 		}
 		f := d.encode(s, set, false)
 		l.mail.postPush(command{kind: cmdOne, frame: f, one: list[0], cost: frameCost}, 1, d.Later)
-		l.count.timeOf(f, 1)
+		l.count.TimeOf(f, 1)
 		return 1, nil
 	}
 	var commands [][]table.Handle
@@ -113,7 +113,7 @@ func (s *Loops) PushList(d Delivery, list []table.Handle) (int, error) {
 	for i, l := range loops {
 		l.mail.postPush(command{kind: cmdList, frame: f, list: commands[i], cost: cost}, len(commands[i]), d.Later)
 	}
-	s.loops[0].count.timeOf(f, len(list))
+	s.loops[0].count.TimeOf(f, len(list))
 	return len(list), nil
 }
 
@@ -188,21 +188,3 @@ func (r *registry) deflated(receivers []table.Handle) (set frames.Set) {
 	}
 	return set & met
 }
-
-// maxTiming is how long a push to many that waits for a slow client keeps others from
-// being timed.
-const maxTiming = time.Second
-
-// pushTimer chooses which pushes to many are timed. Any goroutine.
-type pushTimer struct {
-	began atomic.Int64 // when the one that is timed was asked for; 0: none is
-}
-
-// begin tells whether a push that was asked for at a time is to be timed.
-func (t *pushTimer) begin(at time.Duration) bool {
-	timed := t.began.Load()
-	return (timed == 0 || int64(at)-timed >= int64(maxTiming)) && t.began.CompareAndSwap(timed, int64(at))
-}
-
-// end makes room for the next one, if that which was asked for at a time is timed still.
-func (t *pushTimer) end(at time.Duration) { t.began.CompareAndSwap(int64(at), 0) }

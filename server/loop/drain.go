@@ -1,9 +1,10 @@
 package loop
 
 import (
+	"time"
+
 	"castgate/server/kernel"
 	"castgate/server/reason"
-	"time"
 )
 
 const (
@@ -82,12 +83,12 @@ func (d *drainer) countCut(c *conn) {
 	}
 	switch left := c.waiting + uint32(d.loop.sys.Unsent(int(c.fd))); {
 	case left == 0 && c.state == connClosing:
-		d.loop.count.unanswered.Add(1)
+		d.loop.count.Unanswered.Add(1)
 	case c.aux > 0 && left >= c.aux && c.state == connClosing:
-		d.loop.count.notReading.Add(1)
-		d.loop.count.cutOff.Add(1)
+		d.loop.count.NotReading.Add(1)
+		d.loop.count.CutOff.Add(1)
 	default:
-		d.loop.count.cutOff.Add(1)
+		d.loop.count.CutOff.Add(1)
 	}
 }
 
@@ -103,10 +104,10 @@ type Drained struct {
 // shutdown, the others included.
 func (s *Loops) Ends() (d Drained) {
 	for _, l := range s.loops {
-		d.InOrder += l.count.closes[reason.Shutdown].Load()
-		d.Unanswered += l.count.unanswered.Load()
-		d.CutOff += l.count.cutOff.Load()
-		d.NotReading += l.count.notReading.Load()
+		d.InOrder += l.count.Closes[reason.Shutdown].Load()
+		d.Unanswered += l.count.Unanswered.Load()
+		d.CutOff += l.count.CutOff.Load()
+		d.NotReading += l.count.NotReading.Load()
 	}
 	return d
 }
@@ -115,7 +116,7 @@ func (s *Loops) Ends() (d Drained) {
 func (s *Loops) Drain(rate int64) {
 	clients := int64(s.Connected())
 	for _, l := range s.loops {
-		l.mail.post(command{kind: cmdDrain, matched: drainPace(rate, l.count.connections.Load(), clients)})
+		l.mail.post(command{kind: cmdDrain, matched: drainPace(rate, l.count.Connections.Load(), clients)})
 	}
 }
 

@@ -1,19 +1,19 @@
 package loop
 
 import (
-	"castgate/codec"
-	"castgate/server/client"
-	"castgate/server/frames"
-	"castgate/server/gateway"
-	"castgate/server/history"
-	"castgate/server/reason"
-	"castgate/server/transport"
 	"context"
 	"log/slog"
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"castgate/codec"
+	"castgate/server/client"
+	"castgate/server/frames"
+	"castgate/server/gateway"
+	"castgate/server/history"
+	"castgate/server/kernel"
+	"castgate/server/reason"
+	"castgate/server/transport"
 )
 
 // One line at debug level for each connection that is refused or ends, so that
@@ -66,27 +66,9 @@ func (l *loop) logEnd(slot uint32, c *conn, why reason.Close, f *frames.Frame) {
 	}
 	h := l.handle(slot, c)
 	peer, since := l.srv.Registry.address(h), l.srv.Registry.connectedAt(h)
-	in, out := transferred(int(c.fd))
-	l.srv.log.Debug("client ended", "addr", peer.String(), "reason", why.Label(), "code", closeCode(f),
+	in, out := kernel.Transferred(int(c.fd))
+	l.srv.log.Debug("client ended", "addr", peer.String(), "reason", why.Label(), "code", f.CloseCode(),
 		"bytes_in", in, "bytes_out", out, "duration", time.Since(since).Round(time.Millisecond))
-}
-
-// closeCode is the code of a close frame, 0 without one or with none in it.
-func closeCode(f *frames.Frame) int {
-	if f == nil || len(f.Bytes) < 4 {
-		return 0
-	}
-	return int(f.Bytes[2])<<8 | int(f.Bytes[3])
-}
-
-// transferred asks the kernel how many bytes a socket has received and, as far as
-// the peer has confirmed them, sent. So no connection has to count them.
-func transferred(fd int) (in, out uint64) {
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil {
-		return 0, 0
-	}
-	return info.Bytes_received, info.Bytes_acked
 }
 
 // watchConnected tells those who watch of a new client.

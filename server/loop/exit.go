@@ -1,12 +1,13 @@
 package loop
 
 import (
+	"math"
+
 	"castgate/codec"
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/reason"
-	"math"
 )
 
 // exit is how connections end, and clients leave the registry.
@@ -80,16 +81,16 @@ func (x *exit) closeNow(slot uint32, c *conn, why reason.Close) {
 	}
 	switch {
 	case c.is(flagServed):
-		x.loop.count.closes[why].Add(1)
+		x.loop.count.Closes[why].Add(1)
 	case c.state != connClosing:
-		x.loop.count.handshakes[reason.HandshakeGone].Add(1)
+		x.loop.count.Handshakes[reason.HandshakeGone].Add(1)
 		x.loop.logGone(slot, c)
 	}
 	if c.in != nil {
 		x.loop.reader.releaseInbound(c)
 	}
 	x.loop.entrance.discharge(slot, c)
-	x.loop.srv.fds.clear(int(c.fd))
+	x.loop.srv.fds.Clear(int(c.fd))
 	x.loop.sys.Close(int(c.fd))
 	x.loop.freeSlot(slot, c)
 	x.loop.srv.sockets.Add(-1)

@@ -1,21 +1,22 @@
 package loop
 
 import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
 	"castgate/server/client"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/kernel"
 	"castgate/server/reason"
 	"castgate/server/token"
-	"fmt"
-	"slices"
-	"testing"
-	"time"
 )
 
 // farewells is told of ends, and says how many groups there are meanwhile.
 type farewells struct {
-	tally
+	hearer
 	loop   *loop
 	groups []int
 }
@@ -123,7 +124,7 @@ func TestTokensOfManyGroupsTakeTurns(t *testing.T) {
 		if err := l.turn(); err != nil {
 			t.Fatal(err)
 		}
-		if n := l.count.tokens[token.ErrInvalid.Reason].Load(); n != uint64(turn) || !last {
+		if n := l.count.Tokens[token.ErrInvalid.Reason].Load(); n != uint64(turn) || !last {
 			t.Fatalf("%d after %d turns, what came behind them: %t", n, turn, last)
 		}
 	}

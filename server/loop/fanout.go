@@ -84,7 +84,7 @@ func (fo *fanout) deliverMembers(cmd *command, budget int) int {
 // countLate counts one more client that a command is for, if nobody has yet.
 func (fo *fanout) countLate(cmd *command) {
 	if cmd.uncounted {
-		fo.loop.count.matched.Add(1)
+		fo.loop.count.Matched.Add(1)
 	}
 }
 
@@ -94,11 +94,11 @@ func (fo *fanout) deliverTo(h table.Handle, f *frames.Frame, list *slotList) {
 	slot := h.Slot()
 	c := fo.loop.receiver(h)
 	if c == nil {
-		fo.loop.count.drop(f, reason.DropClosed)
+		fo.loop.count.Drop(f, reason.DropClosed)
 		return
 	}
 	if !fo.catchUp(slot, c) {
-		fo.loop.count.drop(f, reason.DropClosed)
+		fo.loop.count.Drop(f, reason.DropClosed)
 		return
 	}
 	if fo.loop.writer.deliver(slot, c, f) {
@@ -131,11 +131,11 @@ func (fo *fanout) flushList(q *slotList, budget int) int {
 func (fo *fanout) abandon(cmd *command) {
 	switch cmd.kind {
 	case cmdOne:
-		fo.loop.count.drop(cmd.frame, reason.DropClosed)
+		fo.loop.count.Drop(cmd.frame, reason.DropClosed)
 	case cmdList:
-		fo.loop.count.dropMany(cmd.frame, len(cmd.list), reason.DropClosed)
+		fo.loop.count.DropMany(cmd.frame, len(cmd.list), reason.DropClosed)
 	case cmdAll:
-		fo.loop.count.dropMany(cmd.frame, cmd.matched, reason.DropClosed)
+		fo.loop.count.DropMany(cmd.frame, cmd.matched, reason.DropClosed)
 	case cmdSnapshot:
 		members := cmd.members.Iter(fo.loop.idx)
 		if cmd.started {
@@ -146,7 +146,7 @@ func (fo *fanout) abandon(cmd *command) {
 			for _, h := range buf[:n] {
 				if !table.Contains(cmd.exclude, h) {
 					fo.countLate(cmd)
-					fo.loop.count.drop(cmd.frame, reason.DropClosed)
+					fo.loop.count.Drop(cmd.frame, reason.DropClosed)
 				}
 			}
 		}
@@ -157,7 +157,7 @@ func (fo *fanout) abandon(cmd *command) {
 func (fo *fanout) end() {
 	for i := range fo.log {
 		b := &fo.log[i]
-		fo.loop.count.dropMany(b.frame, b.matched-b.ended, reason.DropClosed)
+		fo.loop.count.DropMany(b.frame, b.matched-b.ended, reason.DropClosed)
 	}
 	fo.log = nil
 }
@@ -266,7 +266,7 @@ func (fo *fanout) retire() {
 			break
 		}
 		if gone := b.matched - b.ended; gone > 0 {
-			fo.loop.count.dropMany(b.frame, gone, reason.DropClosed)
+			fo.loop.count.DropMany(b.frame, gone, reason.DropClosed)
 		}
 		fo.loop.mail.release(b.cost)
 		fo.log[n] = broadcast{}

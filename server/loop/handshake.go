@@ -9,9 +9,6 @@ import (
 	"castgate/server/internal/table"
 	"castgate/server/reason"
 	"castgate/server/token"
-	"encoding/binary"
-
-	"github.com/gobwas/ws"
 )
 
 // entrance is how sockets become clients: they are taken in, their request is
@@ -186,7 +183,7 @@ func (e *entrance) letInPlain(slot uint32, c *conn) {
 // now on, and returns the number that GatewayWorker knows it by.
 func (e *entrance) enlist(slot uint32, c *conn) (connection uint32) {
 	connection = e.loop.srv.Registry.register(e.loop, slot, c)
-	e.loop.count.handshakes[codec.HandshakeOK].Add(1)
+	e.loop.count.Handshakes[codec.HandshakeOK].Add(1)
 	e.loop.reader.newClient(slot)
 	c.state = connOpen
 	c.set(flagServed | flagRegistered)
@@ -222,7 +219,7 @@ func (e *entrance) refuse(slot uint32, c *conn, result codec.HandshakeResult) {
 // refuseAs is refuse with the reason for the log and an answer of its own, which
 // the last argument appends.
 func (e *entrance) refuseAs(slot uint32, c *conn, result codec.HandshakeResult, why string, answer func([]byte) []byte) {
-	e.loop.count.handshakes[result].Add(1)
+	e.loop.count.Handshakes[result].Add(1)
 	e.loop.logRefusal(slot, c, why)
 	if c.form.Plain() { // nothing it would understand
 		c.state = connClosing
@@ -238,7 +235,7 @@ func (e *entrance) refuseNoRequest(slot uint32, c *conn, first byte) {
 		e.refuse(slot, c, c.why)
 		return
 	}
-	e.loop.count.handshakes[codec.HandshakeBadRequest].Add(1)
+	e.loop.count.Handshakes[codec.HandshakeBadRequest].Add(1)
 	e.loop.logRefusal(slot, c, codec.HandshakeBadRequest.String())
 	e.finish(slot, c, codec.AppendNoRequest(e.loop.writer.scratch(), first))
 }
@@ -269,29 +266,9 @@ func (s *Loops) SuspendInit(suspended bool) { s.initOff.Store(suspended) }
 // appendInit appends the init message for a client, in its form.
 func (e *entrance) appendInit(dst []byte, h table.Handle, connection uint32, m frames.Form) []byte {
 	s := e.loop.srv
-	if s.initText == nil || s.initOff.Load() {
+	if s.greeting == nil || s.initOff.Load() {
 		return dst
 	}
-	var idBuf [clientid.Len]byte
-	id := s.IDs.Append(idBuf[:0], h, connection)
-	length := (len(s.initText) - 1) * len(id)
-	for _, part := range s.initText {
-		length += len(part)
-	}
-	switch {
-	case m == frames.Counted:
-		dst = binary.BigEndian.AppendUint32(dst, uint32(codec.CountLen+length))
-	case !m.Plain():
-		dst = codec.AppendHeader(dst, ws.OpText, true, length)
-	}
-	for i, part := range s.initText {
-		if i > 0 {
-			dst = append(dst, id...)
-		}
-		dst = append(dst, part...)
-	}
-	if m == frames.Line {
-		dst = append(dst, '\n')
-	}
-	return dst
+	var id [clientid.Len]byte
+	return s.greeting.Append(dst, s.IDs.Append(id[:0], h, connection), m)
 }

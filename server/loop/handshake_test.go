@@ -49,7 +49,7 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 		}
 		l.disconnect(c)
 	}
-	if queued := l.count.queuedBytes.Load(); queued != 0 || l.writer.nodes.Used != 0 {
+	if queued := l.count.QueuedBytes.Load(); queued != 0 || l.writer.nodes.Used != 0 {
 		t.Errorf("%d bytes and %d nodes left", queued, l.writer.nodes.Used)
 	}
 }

@@ -54,7 +54,7 @@ func (h *heads) keep(slot uint32, c *conn, b []byte) {
 	more := cap(in.pending) + headCost - in.charge
 	in.charge += more
 	h.held += more
-	h.loop.count.headBytes.Store(int64(h.held))
+	h.loop.count.HeadBytes.Store(int64(h.held))
 	h.networks[in.network] += more
 	if h.held > h.limit {
 		h.relieve()
@@ -67,7 +67,7 @@ func (h *heads) free(in *inbound) {
 		return
 	}
 	h.held -= in.charge
-	h.loop.count.headBytes.Store(int64(h.held))
+	h.loop.count.HeadBytes.Store(int64(h.held))
 	h.count--
 	if h.networks[in.network] -= in.charge; h.networks[in.network] == 0 {
 		delete(h.networks, in.network)

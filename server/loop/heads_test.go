@@ -2,10 +2,6 @@ package loop
 
 import (
 	"bytes"
-	"castgate/codec"
-	"castgate/server/frames"
-	"castgate/server/kernel"
-	"castgate/server/reason"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -16,6 +12,11 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+	"castgate/server/frames"
+	"castgate/server/kernel"
+	"castgate/server/reason"
 )
 
 // padded is a good head of so many bytes. fields are more lines.
@@ -50,7 +51,7 @@ func (l *loop) answer(t *testing.T, a Arrival, patient bool, pieces ...[]byte) s
 	a.FD = pair[0]
 	l.mail.arrive(a)
 	l.entrance.takeIn()
-	slot, _ := l.srv.fds.get(pair[0])
+	slot, _ := l.srv.fds.Get(pair[0])
 	gen := l.conn(slot).gen
 	there := func() bool { c := l.conn(slot); return c != nil && c.gen == gen }
 	settle := func() { l.settle(t, slot, pair[0], there) }
@@ -81,7 +82,7 @@ func (l *loop) answer(t *testing.T, a Arrival, patient bool, pieces ...[]byte) s
 	if there() {
 		l.exit.closeNow(slot, l.conn(slot), reason.Gone)
 	}
-	if l.heads.held != 0 || l.count.headBytes.Load() != 0 || l.heads.count != 0 || len(l.heads.networks) != 0 {
+	if l.heads.held != 0 || l.count.HeadBytes.Load() != 0 || l.heads.count != 0 || len(l.heads.networks) != 0 {
 		t.Fatalf("%d bytes of %d heads are still held", l.heads.held, l.heads.count)
 	}
 	for label, n := range l.srv.Stats().Handshakes {
@@ -196,7 +197,7 @@ func (l *loop) half(t *testing.T, from string, head []byte) connected {
 	l.srv.sockets.Add(1)
 	l.mail.arrive(Arrival{FD: fd, Addr: netip.AddrPortFrom(netip.MustParseAddr(from), 1)})
 	l.entrance.takeIn()
-	slot, _ := l.srv.fds.get(fd)
+	slot, _ := l.srv.fds.Get(fd)
 	c := connected{slot, l.conn(slot), peer}
 	c.sends(t, l, head)
 	return c
@@ -230,7 +231,7 @@ func TestHalfHeadsOfAStranger(t *testing.T) {
 			t.Fatalf("%d bytes are told of, %d held", st.HeadBytes, l.heads.held)
 		}
 	}
-	refused := l.count.handshakes[codec.HandshakeCrowded].Load()
+	refused := l.count.Handshakes[codec.HandshakeCrowded].Load()
 	if least := uint64(1000 - 4<<20/len(junk)); refused < least {
 		t.Errorf("%d were refused, want %d at least", refused, least)
 	}

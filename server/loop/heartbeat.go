@@ -79,7 +79,7 @@ func (b *heartbeats) visit(slot uint32, c *conn) bool {
 		b.loop.exit.abort(slot, c, reason.Heartbeat)
 		return true
 	case heartbeat.Send:
-		b.loop.count.pings.Add(1)
+		b.loop.count.Pings.Add(1)
 		if b.loop.fanout.catchUp(slot, c) && b.loop.writer.deliver(slot, c, b.frame) && !c.is(flagBlocked) {
 			b.loop.writer.flush(slot, c)
 		}

@@ -1,30 +1,32 @@
 package loop
 
 import (
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/capacity"
-	"castgate/server/frames"
-	"castgate/server/reason"
 	"errors"
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/capacity"
+	"castgate/server/frames"
+	"castgate/server/internal/waitlist"
+	"castgate/server/reason"
 )
 
 // inbound is what a connection holds while something has come in part: a
 // request head, a frame, a message. At rest it has none.
 type inbound struct {
 	parser     codec.Parser
-	pending    []byte  // a request head or a line that is not whole; frames that came behind a head
-	scanned    int     // bytes of pending searched for its end
-	message    []byte  // the message so far, with OnMessageEcho
-	charge     int     // what pending counts for in heads; 0: it doesn't
-	network    uint64  // with charge: quota.Network of the peer
-	heldBack   []byte  // frames that wait for their turn
-	assembling int     // what it counts for in Loops.assembling
-	held       bool    // its messages wait for whoever is told of them; see reader.holdClient
-	waiting    *waiter // it waits to be admitted
+	pending    []byte                   // a request head or a line that is not whole; frames that came behind a head
+	scanned    int                      // bytes of pending searched for its end
+	message    []byte                   // the message so far, with OnMessageEcho
+	charge     int                      // what pending counts for in heads; 0: it doesn't
+	network    uint64                   // with charge: quota.Network of the peer
+	heldBack   []byte                   // frames that wait for their turn
+	assembling int                      // what it counts for in Loops.assembling
+	held       bool                     // its messages wait for whoever is told of them; see reader.holdClient
+	waiting    *waitlist.Place[*waiter] // it waits to be admitted
 	inflating
 }
 
@@ -130,7 +132,7 @@ func (r *reader) readable(slot uint32, c *conn) {
 		r.loop.exit.closeNow(slot, c, goneReason(c))
 		return
 	}
-	r.loop.count.bytesIn.Add(uint64(n))
+	r.loop.count.BytesIn.Add(uint64(n))
 	c.silentSince = r.loop.clock.now()
 	c.sent = 0
 	if c.is(flagPinged) {

@@ -1,52 +1,20 @@
 package loop
 
 import (
-	"sync/atomic"
-
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
 	"castgate/server/admission"
-	"castgate/server/gateway"
+	"castgate/server/tally"
 )
 
 // Compressed messages cost their receiver far more than their sender: a kilobyte
-// can inflate to a megabyte. So a loop inflates in slices; see later.go.
+// can inflate to a megabyte. So a loop inflates in slices; see pause.go.
 
 const (
 	inflateCost   = 4 << 10  // what beginning a message costs beside its compressed bytes
 	inflateBufLen = 32 << 10 // of the loop's buffer
 )
-
-// inflateFailure says why a compressed message was not taken.
-type inflateFailure uint8
-
-const (
-	inflateInvalid inflateFailure = iota // no deflate stream, or one that is cut
-	inflateUTF8                          // text that is not UTF-8
-	inflateTooBig                        // more than Config.MaxMessage
-	numInflateFailures
-)
-
-var inflateLabels = [numInflateFailures]string{inflateInvalid: "invalid", inflateUTF8: "invalid_utf8", inflateTooBig: "too_big"}
-
-// inflateCounters are a loop's.
-type inflateCounters struct {
-	messages   atomic.Uint64
-	compressed atomic.Uint64 // compressed bytes of them
-	inflated   atomic.Uint64 // bytes that they inflated to
-	failures   [numInflateFailures]atomic.Uint64
-}
-
-// addTo adds the loop's to a reading. Any goroutine.
-func (c *inflateCounters) addTo(st *gateway.Stats) {
-	st.Inflated += c.messages.Load()
-	st.InflatedBefore += c.compressed.Load()
-	st.InflatedAfter += c.inflated.Load()
-	for i := range c.failures {
-		st.InflateErrors[inflateLabels[i]] += c.failures[i].Load()
-	}
-}
 
 // inflating is what an inbound holds of compressed messages.
 type inflating struct {
@@ -79,7 +47,7 @@ func (z *inflater) addPiece(c *conn, in *inbound, ev *codec.Event, limit int64) 
 		f.compressed = nil
 		return
 	}
-	z.loop.count.inflate.compressed.Add(uint64(len(ev.Data)))
+	z.loop.count.Inflate.Compressed.Add(uint64(len(ev.Data)))
 	if !ev.Last {
 		f.compressed = append(f.compressed, ev.Data...)
 		return
@@ -120,7 +88,7 @@ func (z *inflater) inflateSome(slot uint32, c *conn, in *inbound, budget *int) b
 			return false
 		}
 		*budget -= n * inflateByte
-		z.loop.count.inflate.inflated.Add(uint64(n))
+		z.loop.count.Inflate.Inflated.Add(uint64(n))
 		if !z.meterInflated(slot, c, f, n) {
 			return false
 		}
@@ -129,7 +97,7 @@ func (z *inflater) inflateSome(slot uint32, c *conn, in *inbound, budget *int) b
 		if last {
 			f.message.Close()
 			f.message = nil
-			z.loop.count.inflate.messages.Add(1)
+			z.loop.count.Inflate.Messages.Add(1)
 		}
 		if !z.loop.reader.handleEvent(slot, c, in, &ev) || c.gen != gen {
 			return false
@@ -150,12 +118,12 @@ func (z *inflater) meterInflated(slot uint32, c *conn, f *inflating, n int) bool
 }
 
 func (z *inflater) inflateFailed(err error) {
-	why := inflateInvalid
+	why := tally.InflateInvalid
 	if e, ok := err.(*codec.CloseError); ok && e != codec.ErrInflate {
-		why = inflateUTF8
+		why = tally.InflateUTF8
 		if e.Code == ws.StatusMessageTooBig {
-			why = inflateTooBig
+			why = tally.InflateTooBig
 		}
 	}
-	z.loop.count.inflate.failures[why].Add(1)
+	z.loop.count.Inflate.Failures[why].Add(1)
 }

@@ -2,13 +2,14 @@ package loop
 
 import (
 	"bytes"
-	"castgate/codec"
-	"castgate/server/kernel"
-	"castgate/server/reason"
 	"strings"
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"castgate/codec"
+	"castgate/server/kernel"
+	"castgate/server/reason"
 )
 
 func (l *loop) connectOffering(t testing.TB) connected {
@@ -28,23 +29,23 @@ func TestInflateSlices(t *testing.T) {
 	}
 	input = append(input, codec.AppendMaskedFrame(nil, ws.OpPing, []byte("after"), [4]byte{})...)
 	l.reader.readFrames(c.slot, c.conn, input)
-	count := &l.count.inflate
-	if n := count.inflated.Load(); n > firstSlice/inflateByte+inflateBufLen || !c.is(flagLater) {
+	count := &l.count.Inflate
+	if n := count.Inflated.Load(); n > firstSlice/inflateByte+inflateBufLen || !c.is(flagLater) {
 		t.Fatalf("%d bytes inflated at once", n)
 	}
 	turns := 0
 	for ; c.is(flagLater); turns++ {
-		last := count.inflated.Load()
+		last := count.Inflated.Load()
 		l.reader.continueNext()
-		if n := count.inflated.Load() - last; n > laterSlice/inflateByte+inflateBufLen {
+		if n := count.Inflated.Load() - last; n > laterSlice/inflateByte+inflateBufLen {
 			t.Fatalf("%d bytes inflated at once", n)
 		}
 	}
 	if turns < 8<<20/(laterSlice/inflateByte+inflateBufLen) {
 		t.Errorf("done in %d turns", turns)
 	}
-	if count.messages.Load() != 16 || count.inflated.Load() != 8<<20+8*5 || c.in != nil {
-		t.Errorf("%d messages, %d bytes, inbound %v", count.messages.Load(), count.inflated.Load(), c.in)
+	if count.Messages.Load() != 16 || count.Inflated.Load() != 8<<20+8*5 || c.in != nil {
+		t.Errorf("%d messages, %d bytes, inbound %v", count.Messages.Load(), count.Inflated.Load(), c.in)
 	}
 	if got := c.received(t); !bytes.HasSuffix(got, []byte("\x8a\x05after")) {
 		t.Errorf("no pong behind the messages: %q", got)
@@ -67,11 +68,11 @@ func TestInflateCutOff(t *testing.T) {
 	c = l.connectOffering(t)
 	l.reader.readFrames(c.slot, c.conn, append(bytes.Clone(bomb), bomb...))
 	l.exit.startClose(c.slot, c.conn, reason.Kicked, reason.Kicked.Frame(), false)
-	before := l.count.inflate.inflated.Load()
+	before := l.count.Inflate.Inflated.Load()
 	for c.is(flagLater) {
 		l.reader.continueNext()
 	}
-	if n := l.count.inflate.inflated.Load() - before; n != 0 {
+	if n := l.count.Inflate.Inflated.Load() - before; n != 0 {
 		t.Errorf("%d bytes inflated for a client that is closing", n)
 	}
 	l.disconnect(c)
@@ -103,7 +104,7 @@ func TestInflateEndless(t *testing.T) {
 	if c.in != nil && c.in.compressed != nil {
 		t.Error("it still holds what came")
 	}
-	if n := l.count.inflate.inflated.Load(); n != 0 {
+	if n := l.count.Inflate.Inflated.Load(); n != 0 {
 		t.Errorf("%d bytes were inflated", n)
 	}
 	l.disconnect(c)

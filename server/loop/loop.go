@@ -21,12 +21,6 @@
 package loop
 
 import (
-	"castgate/server/admission"
-	"castgate/server/capacity"
-	"castgate/server/internal/bell"
-	"castgate/server/kernel"
-	"castgate/server/reason"
-	"castgate/server/transport"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -34,6 +28,14 @@ import (
 	"github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
+
+	"castgate/server/admission"
+	"castgate/server/capacity"
+	"castgate/server/internal/bell"
+	"castgate/server/kernel"
+	"castgate/server/reason"
+	"castgate/server/tally"
+	"castgate/server/transport"
 )
 
 // A turn of the loop answers the bell: it takes up commands and then writes.
@@ -62,9 +64,9 @@ type loop struct {
 	bell   bell.Bell
 	ticker int // timerfd
 
-	mail  mailbox  // shared with other goroutines, guarded by itself
-	count counters // atomics, written by the loop, but for matched
-	slots slots    // shared with the registry; see there
+	mail  mailbox        // shared with other goroutines, guarded by itself
+	count tally.Counters // atomics, written by the loop, but for matched
+	slots slots          // shared with the registry; see there
 
 	// Owned by the loop's goroutine.
 	commands commandQueue
@@ -89,8 +91,8 @@ func newLoop(s *Loops, idx int) (*loop, error) {
 	l := &loop{
 		idx: idx, srv: s, sys: s.sys, ticker: -1,
 	}
-	l.count.elapsed, l.count.timing = s.sys.Elapsed, &s.timing
-	l.count.ticked.Store(int64(s.sys.Elapsed()))
+	l.count.Elapsed, l.count.Timing = s.sys.Elapsed, &s.timing
+	l.count.Ticked.Store(int64(s.sys.Elapsed()))
 	l.mail.init(l, int64(s.config.Capacity.PushQueue))
 	l.commands = commandQueue{loop: l}
 	l.clock = newClock(l)
@@ -158,7 +160,7 @@ func (l *loop) run() error {
 // been accepted.
 func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
 	err := l.serve(fd, ev)
-	l.count.settle()
+	l.count.Settle()
 	return err
 }
 
@@ -168,7 +170,7 @@ func (l *loop) serve(fd int, ev netpoll.IOEvent) (err error) {
 		l.bell.Answer()
 		began := l.sys.Elapsed()
 		err = l.turn()
-		l.count.turns.Observe(l.sys.Elapsed() - began)
+		l.count.Turns.Observe(l.sys.Elapsed() - began)
 		return err
 	case l.ticker:
 		l.clock.tick()
@@ -197,7 +199,7 @@ func (l *loop) serve(fd int, ev netpoll.IOEvent) (err error) {
 
 // connOf returns the connection of a descriptor, nil if it is none.
 func (l *loop) connOf(fd int) (uint32, *conn) {
-	slot, ok := l.srv.fds.get(fd)
+	slot, ok := l.srv.fds.Get(fd)
 	if !ok {
 		return 0, nil
 	}
@@ -214,7 +216,7 @@ func (l *loop) survive(slot, gen uint32) {
 	if p == nil {
 		return
 	}
-	l.count.panics.Add(1)
+	l.count.Panics.Add(1)
 	l.reader.forgetEvent()
 	l.writer.dropPongs()
 	l.srv.log.Error("defect while serving a client", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -288,7 +290,7 @@ func (l *loop) end() {
 	}
 	l.exit.end()
 	l.fanout.end()
-	l.count.settle()
+	l.count.Settle()
 	_ = unix.Close(l.ticker)
 	l.bell.Close()
 }

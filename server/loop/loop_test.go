@@ -40,7 +40,7 @@ func TestStallDoesNotExpireClients(t *testing.T) {
 	if now := l.clock.now(); now > maxTickStep {
 		t.Errorf("an hour's stall moved the loop's time by %d ticks", now)
 	}
-	if lag := time.Duration(l.count.lag.Load()); lag < 59*time.Minute {
+	if lag := time.Duration(l.count.Lag.Load()); lag < 59*time.Minute {
 		t.Errorf("the lag is given as %v", lag)
 	}
 	before := l.clock.now()

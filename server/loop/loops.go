@@ -1,6 +1,14 @@
 package loop
 
 import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/capacity"
@@ -8,17 +16,11 @@ import (
 	"castgate/server/gateway"
 	"castgate/server/heartbeat"
 	"castgate/server/internal/clientid"
+	"castgate/server/internal/descriptors"
 	"castgate/server/internal/table"
 	"castgate/server/kernel"
+	"castgate/server/tally"
 	"castgate/server/transport"
-	"context"
-	"fmt"
-	"iter"
-	"log/slog"
-	"net/netip"
-	"strings"
-	"sync/atomic"
-	"time"
 )
 
 // Loops are the event loops of a process and what they share: who is who, the
@@ -33,19 +35,19 @@ type Loops struct {
 	tlsPool   *transport.Handshakes // nil without a wss listener
 	Registry  *registry
 	Encoder   *frames.Encoder
-	fds       *fdTable
+	fds       *descriptors.Table
 	loops     []*loop
-	initText  []string // LoopsConfig.InitMessage split at its %s
-	ports     []uint16 // of the listeners of clients
+	greeting  frames.Greeting // Config.InitMessage
+	ports     []uint16        // of the listeners of clients
 
-	ticks      atomic.Pointer[tickConfig]
+	ticks      atomic.Pointer[capacity.Ticks]
 	initOff    atomic.Bool  // SuspendInit
 	unwanted   atomic.Bool  // WantMessages
 	anyText    atomic.Bool  // WantMessages
 	assembling atomic.Int64 // bytes of messages that are not whole, beyond freeAssembly of each
 	sockets    atomic.Int64 // client sockets open, of every phase
 	pushQueue  atomic.Int64 // Capacity.PushQueue
-	timing     pushTimer
+	timing     tally.PushTimer
 
 	results chan error    // of the loops' run
 	running atomic.Bool   // the loops serve
@@ -83,16 +85,16 @@ type Config struct {
 func New(c Config) (*Loops, error) {
 	s := &Loops{
 		config: c, log: c.Log, sys: c.System, IDs: c.IDs, admission: c.Admission, tlsPool: c.TLS,
-		Registry: newRegistry(c.Loops), Encoder: frames.NewEncoder(c.Plain), fds: newFDTable(c.Files),
+		Registry: newRegistry(c.Loops), Encoder: frames.NewEncoder(c.Plain), fds: descriptors.New(c.Files),
 		ended: make(chan struct{}),
 	}
 	if c.InitMessage != "" {
-		s.initText = strings.Split(c.InitMessage, "%s")
+		s.greeting = frames.NewGreeting(c.InitMessage)
 	}
 	if c.Compress {
 		s.Encoder.Compress(c.CompressMin, c.CompressLevel)
 	}
-	s.ticks.Store(newTickConfig(&c.Capacity))
+	s.ticks.Store(c.Capacity.Ticks())
 	s.pushQueue.Store(int64(c.Capacity.PushQueue))
 	s.Registry.peers, s.Registry.keepSessions = s.IDs.Peers, c.Events != nil
 	s.Registry.Watchers, s.Registry.IDs = c.Watchers, s.IDs
@@ -180,7 +182,7 @@ func (s *Loops) Close() {
 
 // Defect counts and logs a panic that was survived outside the loops.
 func (s *Loops) Defect(where string, p any, stack []byte) {
-	s.loops[0].count.panics.Add(1)
+	s.loops[0].count.Panics.Add(1)
 	s.log.Error("defect while "+where, "panic", fmt.Sprint(p), "stack", string(stack))
 }
 
@@ -200,7 +202,7 @@ func (s *Loops) Arrive(a Arrival, n int) bool { return s.loops[n%len(s.loops)].m
 
 // TurnedAway counts and logs a socket that was refused and is not to arrive.
 func (s *Loops) TurnedAway(peer netip.AddrPort, why codec.HandshakeResult) {
-	s.loops[0].count.handshakes[why].Add(1)
+	s.loops[0].count.Handshakes[why].Add(1)
 	if traces(s.log) {
 		logRefused(s.log, peer, why.String())
 	}
@@ -225,7 +227,7 @@ func (s *Loops) After(h table.Handle) iter.Seq[table.Handle] {
 // SetLimits replaces the limits. Each loop takes them up in its turn, before any push
 // that is asked for later.
 func (s *Loops) SetLimits(n capacity.Capacity) {
-	s.ticks.Store(newTickConfig(&n))
+	s.ticks.Store(n.Ticks())
 	// What pushes have taken of the room stays taken.
 	more := int64(n.PushQueue) - s.pushQueue.Swap(int64(n.PushQueue))
 	for _, l := range s.loops {
@@ -237,7 +239,7 @@ func (s *Loops) SetLimits(n capacity.Capacity) {
 // Connected is how many clients there are.
 func (s *Loops) Connected() (n int) {
 	for _, l := range s.loops {
-		n += int(l.count.connections.Load())
+		n += int(l.count.Connections.Load())
 	}
 	return n
 }
@@ -247,7 +249,7 @@ func (s *Loops) Quiet() time.Duration {
 	now := s.sys.Elapsed()
 	first := now
 	for _, l := range s.loops {
-		first = min(first, time.Duration(l.count.ticked.Load()))
+		first = min(first, time.Duration(l.count.Ticked.Load()))
 	}
 	return now - first
 }
@@ -255,7 +257,7 @@ func (s *Loops) Quiet() time.Duration {
 // Queued is how many bytes wait for all clients.
 func (s *Loops) Queued() (n uint64) {
 	for _, l := range s.loops {
-		n += uint64(max(l.count.queuedBytes.Load(), 0))
+		n += uint64(max(l.count.QueuedBytes.Load(), 0))
 	}
 	return n
 }
@@ -264,7 +266,7 @@ func (s *Loops) Queued() (n uint64) {
 func (s *Loops) Waiting() int {
 	n := int64(0)
 	for _, l := range s.loops {
-		n += l.count.waiters.Load()
+		n += l.count.Waiters.Load()
 	}
 	return int(n)
 }
@@ -281,7 +283,7 @@ func (s *Loops) AddTo(st *gateway.Stats) {
 	st.Sockets, st.Waiting = int(s.sockets.Load()), s.Waiting()
 	st.Connections, st.UIDs, st.Groups = s.Connected(), s.Registry.UIDs.Len(), s.Registry.Groups.Len()
 	for _, l := range s.loops {
-		l.count.addTo(st)
+		l.count.AddTo(st)
 	}
 	for m := range frames.Line {
 		if m.WindowBits() != 0 {
@@ -295,7 +297,7 @@ func (s *Loops) AddTo(st *gateway.Stats) {
 		ended += n
 	}
 	for _, l := range s.loops {
-		st.Matched += l.count.matched.Load()
+		st.Matched += l.count.Matched.Load()
 	}
 	st.Queued = int(st.Matched - ended)
 }

@@ -1,12 +1,13 @@
 package loop
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/reason"
-	"sync"
-	"sync/atomic"
 )
 
 // mailbox is the border between goroutines and a loop. Everything the world
@@ -78,13 +79,13 @@ func (m *mailbox) postLocked(c command) bool {
 // postPush posts n deliveries; later leaves the ringing to Server.Wake. Any
 // goroutine.
 func (m *mailbox) postPush(c command, n int, later bool) {
-	m.loop.count.matched.Add(uint64(n))
+	m.loop.count.Matched.Add(uint64(n))
 	m.mu.Lock()
 	ok := m.postLocked(c)
 	m.mu.Unlock()
 	switch {
 	case !ok:
-		m.loop.count.dropMany(c.frame, n, reason.DropClosed)
+		m.loop.count.DropMany(c.frame, n, reason.DropClosed)
 	case later:
 		m.asleep.Store(true)
 	default:
@@ -94,7 +95,7 @@ func (m *mailbox) postPush(c command, n int, later bool) {
 
 // postSeries posts commands of one frame. Any goroutine.
 func (m *mailbox) postSeries(commands []command) {
-	m.loop.count.matched.Add(uint64(len(commands[0].list)))
+	m.loop.count.Matched.Add(uint64(len(commands[0].list)))
 	m.mu.Lock()
 	closed := m.closed
 	if !closed {
@@ -129,7 +130,7 @@ func (m *mailbox) postAll(c command) (matched int) {
 	}
 	if matched > 0 && !m.closed {
 		c.matched, c.mark = matched, m.registered
-		m.loop.count.matched.Add(uint64(matched))
+		m.loop.count.Matched.Add(uint64(matched))
 		m.postLocked(c)
 	} else {
 		m.release(c.cost)

@@ -1,12 +1,13 @@
 package loop
 
 import (
-	"castgate/codec"
-	"castgate/server/gateway"
-	"castgate/server/reason"
 	"net/netip"
 
 	"github.com/gobwas/ws"
+
+	"castgate/codec"
+	"castgate/server/gateway"
+	"castgate/server/reason"
 )
 
 // OnMessage says what a message from a client does.
@@ -67,7 +68,7 @@ func (m *messages) opened(slot uint32, c *conn, request []byte) {
 
 // countIn counts a message of a client.
 func (m *messages) countIn(slot uint32) {
-	m.loop.count.messagesIn.Add(1)
+	m.loop.count.MessagesIn.Add(1)
 	m.loop.lives.countIn(slot)
 }
 

@@ -2,12 +2,13 @@ package loop
 
 import (
 	"bytes"
-	"castgate/server/capacity"
-	"castgate/server/frames"
-	"castgate/server/reason"
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/capacity"
+	"castgate/server/frames"
+	"castgate/server/reason"
 )
 
 // gatherLen is how many bytes of small frames leave in one write. A frame of
@@ -113,7 +114,7 @@ func (w *writer) grown(c *conn, f *frames.Frame) {
 	c.frames++
 	n := len(f.As(c.form))
 	c.waiting += uint32(n)
-	w.loop.count.queuedBytes.Add(int64(n))
+	w.loop.count.QueuedBytes.Add(int64(n))
 }
 
 // say sends bytes of the gateway's own that stand in a buffer which is used
@@ -139,8 +140,8 @@ func (w *writer) say(slot uint32, c *conn, b []byte) bool {
 // wrote counts a write that took n bytes, if it took any.
 func (w *writer) wrote(n int) {
 	if n > 0 {
-		w.loop.count.writes.Add(1)
-		w.loop.count.bytesOut.Add(uint64(n))
+		w.loop.count.Writes.Add(1)
+		w.loop.count.BytesOut.Add(uint64(n))
 	}
 }
 
@@ -151,11 +152,11 @@ func (w *writer) deliver(slot uint32, c *conn, f *frames.Frame) bool {
 	if c.waiting >= w.sendQueue || c.frames >= w.sendFrames {
 		// What waits may be waiting for this loop, not for the client.
 		if !w.flush(slot, c) {
-			w.loop.count.drop(f, reason.DropClosed)
+			w.loop.count.Drop(f, reason.DropClosed)
 			return false
 		}
 		if c.waiting >= w.sendQueue || c.frames >= w.sendFrames {
-			w.loop.count.drop(f, reason.DropSlow)
+			w.loop.count.Drop(f, reason.DropSlow)
 			w.loop.rememberDrop(slot, c)
 			if w.slowDrop {
 				return true
@@ -165,7 +166,7 @@ func (w *writer) deliver(slot uint32, c *conn, f *frames.Frame) bool {
 		}
 	}
 	if len(f.As(c.form)) == 0 {
-		w.loop.count.delivered(f) // nothing has to be written for it
+		w.loop.count.Delivered(f) // nothing has to be written for it
 		return true
 	}
 	w.queue(c, f)
@@ -185,7 +186,7 @@ func (w *writer) purge(slot uint32, c *conn, why reason.Drop) {
 		nd := w.nodes.At(n)
 		next := nd.Next
 		w.forget(c, nd.Frame)
-		w.loop.count.drop(nd.Frame, why)
+		w.loop.count.Drop(nd.Frame, why)
 		w.nodes.Put(n)
 		n = next
 	}
@@ -203,18 +204,18 @@ func (w *writer) pop(c *conn, why reason.Drop) {
 		c.last = 0
 	}
 	c.waiting += c.firstSent // forget takes the whole frame away
-	w.loop.count.queuedBytes.Add(int64(c.firstSent))
+	w.loop.count.QueuedBytes.Add(int64(c.firstSent))
 	c.firstSent = 0
 	w.forget(c, f)
 	w.nodes.Put(n)
-	w.loop.count.drop(f, why)
+	w.loop.count.Drop(f, why)
 }
 
 func (w *writer) forget(c *conn, f *frames.Frame) {
 	c.frames--
 	n := len(f.As(c.form))
 	c.waiting -= uint32(n)
-	w.loop.count.queuedBytes.Add(-int64(n))
+	w.loop.count.QueuedBytes.Add(-int64(n))
 }
 
 // flush writes what waits for c until the socket is full: all of it in one
@@ -308,7 +309,7 @@ func (w *writer) gather(c *conn) []byte {
 func (w *writer) written(c *conn, n int) {
 	w.loop.progress.note(c, n)
 	c.waiting -= uint32(n)
-	w.loop.count.queuedBytes.Add(-int64(n))
+	w.loop.count.QueuedBytes.Add(-int64(n))
 	for n > 0 {
 		head := c.first
 		nd := w.nodes.At(head)
@@ -323,7 +324,7 @@ func (w *writer) written(c *conn, n int) {
 		c.frames--
 		w.nodes.Put(head)
 		w.loop.lives.countOut(c, f)
-		w.loop.count.delivered(f)
+		w.loop.count.Delivered(f)
 	}
 	if c.first == 0 {
 		c.last = 0

@@ -2,13 +2,14 @@ package loop
 
 import (
 	"bytes"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/reason"
-	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
@@ -28,12 +29,12 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 	if got := l.writer.gather(c); string(got) != "bbbbbbbQPC" {
 		t.Errorf("order %q", got)
 	}
-	if l.count.dropped[reason.DropSlow].Load() != 2 || l.count.written.Load() != 1 {
-		t.Errorf("dropped %d, written %d", l.count.dropped[reason.DropSlow].Load(), l.count.written.Load())
+	if l.count.Dropped[reason.DropSlow].Load() != 2 || l.count.Written.Load() != 1 {
+		t.Errorf("dropped %d, written %d", l.count.Dropped[reason.DropSlow].Load(), l.count.Written.Load())
 	}
 	l.writer.written(c, 10)
-	if c.first != 0 || c.last != 0 || c.waiting != 0 || c.frames != 0 || l.count.queuedBytes.Load() != 0 || l.writer.nodes.Used != 0 {
-		t.Errorf("not empty: %+v, %d bytes, %d nodes", c, l.count.queuedBytes.Load(), l.writer.nodes.Used)
+	if c.first != 0 || c.last != 0 || c.waiting != 0 || c.frames != 0 || l.count.QueuedBytes.Load() != 0 || l.writer.nodes.Used != 0 {
+		t.Errorf("not empty: %+v, %d bytes, %d nodes", c, l.count.QueuedBytes.Load(), l.writer.nodes.Used)
 	}
 }
 
@@ -66,7 +67,7 @@ func TestPingsBehindAHalfWrittenPong(t *testing.T) {
 		}
 		l.disconnect(c)
 	}
-	if queued := l.count.queuedBytes.Load(); queued != 0 || l.writer.nodes.Used != 0 {
+	if queued := l.count.QueuedBytes.Load(); queued != 0 || l.writer.nodes.Used != 0 {
 		t.Errorf("%d bytes and %d nodes left", queued, l.writer.nodes.Used)
 	}
 }
@@ -106,11 +107,11 @@ func TestSlowDropLikePHP(t *testing.T) {
 	push(995, 999) // one byte below the limit
 	push(5000, 999+5004)
 	push(1, 999+5004)
-	if n := l.count.dropped[reason.DropSlow].Load(); n != 2 {
+	if n := l.count.Dropped[reason.DropSlow].Load(); n != 2 {
 		t.Errorf("%d dropped, want 2", n)
 	}
 	room()
-	if w, c := l.count.written.Load(), l.receiver(h); w != 4 || c == nil || c.first != 0 {
+	if w, c := l.count.Written.Load(), l.receiver(h); w != 4 || c == nil || c.first != 0 {
 		t.Errorf("%d written", w)
 	}
 }

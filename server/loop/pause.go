@@ -130,12 +130,12 @@ func (r *reader) turn() {
 	}
 }
 
-// putOff has the loop go on with a client in its next turns; what it has sent
+// PutOff has the loop go on with a client in its next turns; what it has sent
 // beyond its slice is held by its inbound.
 func (r *reader) putOff(slot uint32, c *conn) {
 	if !c.is(flagLater) {
 		c.set(flagLater)
-		r.loop.count.putOff.Add(1)
+		r.loop.count.PutOff.Add(1)
 		r.later.slots = append(r.later.slots, slot)
 		r.loop.mail.ring()
 	}
@@ -196,7 +196,7 @@ func (c *conn) held() bool { return c.in != nil && c.in.held }
 // and not taken up stays in in, which is c's.
 func (r *reader) holdClient(slot uint32, c *conn, in *inbound) {
 	in.held = true
-	r.loop.count.held.Add(1)
+	r.loop.count.Held.Add(1)
 	if !r.pause(c) {
 		r.loop.exit.closeNow(slot, c, reason.Internal)
 	}

@@ -2,12 +2,6 @@ package loop
 
 import (
 	"bytes"
-	"castgate/codec"
-	"castgate/server/admission"
-	"castgate/server/frames"
-	"castgate/server/gateway"
-	"castgate/server/kernel"
-	"castgate/server/reason"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,23 +10,30 @@ import (
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+	"castgate/server/admission"
+	"castgate/server/frames"
+	"castgate/server/gateway"
+	"castgate/server/kernel"
+	"castgate/server/reason"
 )
 
-// tally is told of messages and keeps them.
-type tally struct{ messages []string }
+// hearer is told of messages and keeps them.
+type hearer struct{ messages []string }
 
-func (*tally) Opened(gateway.EventClient, []byte) {}
-func (*tally) Closed(gateway.EventClient)         {}
-func (*tally) Admit(netip.Addr) gateway.Admission { return gateway.AdmitNow }
+func (*hearer) Opened(gateway.EventClient, []byte) {}
+func (*hearer) Closed(gateway.EventClient)         {}
+func (*hearer) Admit(netip.Addr) gateway.Admission { return gateway.AdmitNow }
 
-func (y *tally) Message(_ gateway.EventClient, _ bool, payload []byte) gateway.Taking {
+func (y *hearer) Message(_ gateway.EventClient, _ bool, payload []byte) gateway.Taking {
 	y.messages = append(y.messages, string(payload))
 	return gateway.Taken
 }
 
 // told is a loop that tells y of messages.
-func told(t *testing.T) (*loop, *tally) {
-	y := &tally{}
+func told(t *testing.T) (*loop, *hearer) {
+	y := &hearer{}
 	return idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.Events = y }), y
 }
 

@@ -1,11 +1,12 @@
 package loop
 
 import (
+	"errors"
+
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/frames"
 	"castgate/server/reason"
-	"errors"
 )
 
 // Clients of text, frame and tcp listeners (docs/gatewayworker-protocol.md

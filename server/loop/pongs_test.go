@@ -42,7 +42,7 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 		c := l.connect(t)
 		c.received(t)
 		sent, want := pingsOf(readLen/(6+size), size)
-		before := l.count.writes.Load()
+		before := l.count.Writes.Load()
 		turns := 1
 		for l.reader.readFrames(c.slot, c.conn, sent); c.is(flagLater); turns++ {
 			l.reader.continueNext()
@@ -50,7 +50,7 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 		if got := c.receivedAll(t, len(want)); !bytes.Equal(got, want) {
 			t.Errorf("pings of %d bytes: the %d bytes received are not the %d of their pongs", size, len(got), len(want))
 		}
-		if writes := int(l.count.writes.Load() - before); writes > len(want)/pongsLen+turns || turns > 4 {
+		if writes := int(l.count.Writes.Load() - before); writes > len(want)/pongsLen+turns || turns > 4 {
 			t.Errorf("pings of %d bytes: %d writes", size, writes)
 		}
 		if c.first != 0 || len(l.writer.pongs) > 0 || cap(l.writer.pongs) > 2*pongsLen {
@@ -144,7 +144,7 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 			l.disconnect(c)
 		}
 	}
-	if queued := l.count.queuedBytes.Load(); queued != 0 || l.writer.nodes.Used != 0 {
+	if queued := l.count.QueuedBytes.Load(); queued != 0 || l.writer.nodes.Used != 0 {
 		t.Errorf("%d bytes and %d nodes left", queued, l.writer.nodes.Used)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"castgate/server/capacity"
 	"castgate/server/kernel"
 )
 
@@ -29,11 +30,6 @@ const (
 	// maxReading.
 	sentUnit = 512
 )
-
-// IdleProbe is after how much silence the kernel looks for a peer, and how long
-// it waits for its answer, where Config has no pings
-// (docs/gatewayworker-protocol.md section 7.6).
-const IdleProbe = 55 * time.Second
 
 // taker is what is remembered of a peer that keeps the loop waiting.
 type taker struct {
@@ -88,26 +84,10 @@ func (p *progress) look(slot uint32, c *conn, f kernel.Flow, patience, answer ui
 	return now + min(end-now, answer), true
 }
 
-// watchTimes are the times of pings, for a client that gets none.
-func (t *tickConfig) watchTimes() (interval, timeout uint32) {
-	if t.pingInterval == 0 {
-		const probe = uint32(IdleProbe / kernel.Tick)
-		return probe, probe
-	}
-	return t.pingInterval, t.pingTimeout
-}
-
-// watchEvery is how many ticks pass between two looks at a client that gets no
-// pings and has taken all it was sent.
-func (t *tickConfig) watchEvery() uint32 {
-	interval, _ := t.watchTimes()
-	return interval
-}
-
 // watch is look for a client that gets no pings. While it has taken everything it
 // stays, whatever it says: the kernel's keepalive finds out whether it is there.
-func (p *progress) watch(slot uint32, c *conn, t *tickConfig) (next uint32, ok bool) {
-	interval, timeout := t.watchTimes()
+func (p *progress) watch(slot uint32, c *conn, t *capacity.Ticks) (next uint32, ok bool) {
+	interval, timeout := t.WatchTimes()
 	f := p.loop.sys.Flow(int(c.fd))
 	if f.Waits || c.first != 0 {
 		return p.look(slot, c, f, max(interval+timeout, leastPatience), timeout)

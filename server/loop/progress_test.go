@@ -1,13 +1,15 @@
 package loop
 
 import (
-	"castgate/server/frames"
-	"castgate/server/kernel"
-	"castgate/server/reason"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/capacity"
+	"castgate/server/frames"
+	"castgate/server/kernel"
+	"castgate/server/reason"
 )
 
 // slowPeer is a client whose flow is simulated, on a loop whose time passes
@@ -135,7 +137,7 @@ func TestOverduePong(t *testing.T) {
 			t.Errorf("%s: ended after %d ticks, want %d to %d", try.name, end, try.least, try.most)
 		case end == 0 && p.is(flagPinged) == false:
 			t.Errorf("%s: was not pinged", try.name)
-		case end > 0 && p.l.count.closes[reason.PingTimeout].Load() != 1:
+		case end > 0 && p.l.count.Closes[reason.PingTimeout].Load() != 1:
 			t.Errorf("%s: not ended for its silence", try.name)
 		case end > 0 && p.l.progress.takers != nil:
 			t.Errorf("%s: %v are remembered", try.name, p.l.progress.takers)
@@ -216,7 +218,7 @@ func TestOverdueSlowClose(t *testing.T) {
 // Who gets no pings stays while it takes what it is sent, and while there is
 // nothing to take; one that takes nothing goes.
 func TestUnasked(t *testing.T) {
-	const probe = 2 * uint32(IdleProbe/kernel.Tick)
+	const probe = 2 * uint32(capacity.IdleProbe/kernel.Tick)
 	unasked := map[string]struct {
 		make  func(p *slowPeer)
 		bound uint32
@@ -225,7 +227,7 @@ func TestUnasked(t *testing.T) {
 		"while pings are off": {func(p *slowPeer) {
 			c := p.l.srv.config.Capacity
 			c.PingInterval = 0
-			p.l.srv.ticks.Store(newTickConfig(&c))
+			p.l.srv.ticks.Store(c.Ticks())
 		}, probe},
 	}
 	for _, try := range []struct {
@@ -265,7 +267,7 @@ func TestUnasked(t *testing.T) {
 			if (end == 0) != try.never || end > 0 && (end < u.bound || end > u.bound+try.more) {
 				t.Errorf("%s, %s: ended after %d ticks, want %d to %d", try.name, kind, end, u.bound, u.bound+try.more)
 			}
-			if p.is(flagPinged) || end > 0 && (p.l.progress.takers != nil || p.l.count.closes[reason.Gone].Load() != 1) {
+			if p.is(flagPinged) || end > 0 && (p.l.progress.takers != nil || p.l.count.Closes[reason.Gone].Load() != 1) {
 				t.Errorf("%s, %s: pinged, remembered or ended for another reason", try.name, kind)
 			}
 		}

@@ -1,12 +1,13 @@
 package loop_test
 
 import (
-	"castgate/server/gateway"
-	"castgate/server/loop"
-	"castgate/server/verbs"
 	"fmt"
 	"strings"
 	"testing"
+
+	"castgate/server/gateway"
+	"castgate/server/loop"
+	"castgate/server/verbs"
 )
 
 // verbSink are the verbs of a sink.

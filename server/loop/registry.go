@@ -1,15 +1,16 @@
 package loop
 
 import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
 	"castgate/server/client"
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/history"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
-	"net/netip"
-	"sync/atomic"
-	"time"
 )
 
 // registry knows the clients by their handles and, by its directory, by uid and group. Its methods may be called
@@ -128,7 +129,7 @@ func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 	}
 	cl.ConnectedAt = time.Now().UnixMilli()
 	c.mark = l.mail.register(&ch.live[slot%chunkLen], c.gen)
-	l.count.connections.Add(1)
+	l.count.Connections.Add(1)
 	return cl.Connection
 }
 
@@ -186,7 +187,7 @@ func (r *registry) remove(h table.Handle, c *client.Client, ungroup bool, cmd *c
 	}
 	l := r.loops[h.Loop()]
 	l.mail.unregister(&l.slots.chunkAt(h.Slot()).live[h.Slot()%chunkLen], cmd)
-	l.count.connections.Add(-1)
+	l.count.Connections.Add(-1)
 }
 
 // forgetSession drops the session that keepSessions has left.

@@ -1,15 +1,16 @@
 package loop
 
 import (
+	"log/slog"
+	"testing"
+	"time"
+
 	"castgate/server/admission"
 	"castgate/server/capacity"
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
 	"castgate/server/kernel"
 	"castgate/server/token"
-	"log/slog"
-	"testing"
-	"time"
 )
 
 // rigConfig is what loops are tested with.

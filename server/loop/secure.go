@@ -1,14 +1,15 @@
 package loop
 
 import (
-	"castgate/server/internal/table"
-	"castgate/server/reason"
-	"castgate/server/transport"
 	"errors"
 	"fmt"
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/internal/table"
+	"castgate/server/reason"
+	"castgate/server/transport"
 )
 
 // secureStreams are the TLS sides of a loop's connections.
@@ -156,7 +157,7 @@ func (h *handshaking) Done(err error) {
 	l := h.loop
 	var d *transport.Defect
 	if errors.As(err, &d) {
-		l.count.panics.Add(1)
+		l.count.Panics.Add(1)
 		l.srv.log.Error("defect in a TLS handshake", "panic", fmt.Sprint(d.Panic), "stack", string(d.Stack))
 		err = errors.New("internal error")
 	}
@@ -173,8 +174,8 @@ func (t *secureStreams) feed(slot uint32, c *conn, s *transport.Conn, b []byte) 
 // refuse ends a connection without a handshake, with a few bytes in the
 // clear. err is what crypto/tls says of it, nil if it was not asked.
 func (t *secureStreams) refuse(slot uint32, c *conn, s *transport.Conn, why transport.Result, last []byte, err error) {
-	t.loop.count.tls[why].Add(1)
-	t.loop.count.handshakes[reason.HandshakeTLS].Add(1)
+	t.loop.count.TLS[why].Add(1)
+	t.loop.count.Handshakes[reason.HandshakeTLS].Add(1)
 	t.loop.logNoTLS(slot, c, why, err)
 	t.giveUp(slot, c, s, last)
 }
@@ -238,7 +239,7 @@ func (t *secureStreams) endHandshake(h *handshaking, err error) {
 		t.refuse(slot, c, s, o.Result, o.Out, o.Err)
 		return
 	}
-	t.loop.count.tls[o.Result].Add(1)
+	t.loop.count.TLS[o.Result].Add(1)
 	s.Send(o.Out)
 	if t.loop.writer.flush(slot, c) {
 		t.open(slot, c, s, o.Rest) // what came behind the handshake
@@ -248,6 +249,6 @@ func (t *secureStreams) endHandshake(h *handshaking, err error) {
 // abandon gives a handshake up whose connection is closed.
 func (t *secureStreams) abandon(slot uint32) {
 	if t.of(slot).Abandon() {
-		t.loop.count.tls[transport.Gone].Add(1)
+		t.loop.count.TLS[transport.Gone].Add(1)
 	}
 }

@@ -1,14 +1,16 @@
 package loop
 
 import (
-	"castgate/server/frames"
-	"castgate/server/internal/table"
-	"castgate/server/kernel"
-	"castgate/server/reason"
 	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/frames"
+	"castgate/server/internal/descriptors"
+	"castgate/server/internal/table"
+	"castgate/server/kernel"
+	"castgate/server/reason"
 )
 
 // Sink are loops whose sockets are only numbers and take every byte at no
@@ -34,7 +36,7 @@ func NewSink(t testing.TB, loops, sockets int) *Sink {
 	sys.Unsent = func(int) int { return 0 }
 	sys.Yield = func() {}
 	k.Loops = idleLoops(t, &sys, func(c *rigConfig) { c.Config.Loops = loops })
-	k.fds = newFDTable(uint64(sockets))
+	k.fds = descriptors.New(uint64(sockets))
 	return k
 }
 
@@ -43,13 +45,13 @@ func NewSink(t testing.TB, loops, sockets int) *Sink {
 func (k *Sink) Connect(t testing.TB, n int) table.Handle {
 	l := k.loops[n%len(k.loops)]
 	slot, c, ok := l.slots.acquire()
-	if !ok || !k.fds.set(n, slot) {
+	if !ok || !k.fds.Set(n, slot) {
 		t.Fatalf("no room for socket %d", n)
 	}
 	c.fd, c.state, c.silentSince = int32(n), connHandshake, l.clock.now()
 	k.Registry.arrived(l.handle(slot, c), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)), 0)
 	k.sockets.Add(1)
-	l.clock.closeBy(slot, c, k.ticks.Load().handshake)
+	l.clock.closeBy(slot, c, k.ticks.Load().Handshake)
 	l.entrance.upgrade(slot, c, k.head, nil)
 	return l.handle(slot, c)
 }

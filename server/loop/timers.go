@@ -1,16 +1,17 @@
 package loop
 
 import (
+	"time"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
 	"castgate/codec"
 	"castgate/server/capacity"
 	"castgate/server/frames"
 	"castgate/server/internal/wheel"
 	"castgate/server/kernel"
 	"castgate/server/reason"
-	"time"
-
-	"github.com/gobwas/ws"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -24,16 +25,6 @@ const (
 	// refusalTicks is how long a refused socket may take to read its answer.
 	refusalTicks = uint32(2 * time.Second / kernel.Tick)
 )
-
-// tickConfig holds the timeouts of Capacity in ticks; 0 is off.
-type tickConfig struct {
-	handshake, pingInterval, pingTimeout, unbound uint32
-}
-
-func newTickConfig(c *capacity.Capacity) *tickConfig {
-	ticks := func(d time.Duration) uint32 { return uint32((d + kernel.Tick - 1) / kernel.Tick) }
-	return &tickConfig{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
-}
 
 // clock is a loop's time, in ticks since it was made, and the deadlines of its
 // connections.
@@ -51,9 +42,6 @@ func newClock(l *loop) clock {
 // now is the tick of the last call of tick.
 func (k *clock) now() uint32 { return k.wheel.Now() }
 
-// pings tells whether a client is pinged.
-func (t *tickConfig) pings(c *conn) bool { return t.pingInterval > 0 && !c.form.Plain() }
-
 var pingFrame = frames.Control(ws.CompiledPing)
 
 // before compares ticks, which wrap around.
@@ -64,11 +52,11 @@ func (k *clock) tick() {
 	var p [8]byte
 	_, _ = unix.Read(k.loop.ticker, p[:])
 	at := k.loop.sys.Elapsed()
-	k.loop.count.ticked.Store(int64(at))
+	k.loop.count.Ticked.Store(int64(at))
 	since := at - k.began
 	now := uint32(since / kernel.Tick)
 	lag := since - time.Duration(k.wheel.Now()+1)*kernel.Tick
-	k.loop.count.lag.Store(int64(max(lag, 0)))
+	k.loop.count.Lag.Store(int64(max(lag, 0)))
 	if late := now - k.wheel.Now(); late > maxTickStep {
 		// The loop was held up, or the whole machine: what clients sent
 		// meanwhile has not been read, so the time does not count against them.
@@ -126,7 +114,7 @@ func (k *clock) expire(slot uint32, c *conn, now uint32) {
 		k.loop.exit.closeOverdue(slot, c)
 		return
 	case c.in != nil && c.in.waiting != nil: // whoever has it wait sets the time
-		k.closeBy(slot, c, k.loop.srv.ticks.Load().handshake)
+		k.closeBy(slot, c, k.loop.srv.ticks.Load().Handshake)
 		return
 	}
 	why := codec.HandshakeTimeout
@@ -161,7 +149,7 @@ func (k *clock) openDeadline(slot uint32, c *conn, now uint32) {
 	case c.is(flagExpires) && k.secondsLeft(slot) <= 0:
 		k.loop.exit.startClose(slot, c, reason.Expired, reason.Expired.Frame(), false)
 		return
-	case t.unbound > 0 && c.is(flagBindBy) && !before(now, c.deadline) && !k.loop.srv.Registry.bound(k.loop.handle(slot, c)):
+	case t.Unbound > 0 && c.is(flagBindBy) && !before(now, c.deadline) && !k.loop.srv.Registry.bound(k.loop.handle(slot, c)):
 		k.loop.exit.startClose(slot, c, reason.Unbound, reason.Unbound.Frame(), false)
 		return
 	}
@@ -169,7 +157,7 @@ func (k *clock) openDeadline(slot uint32, c *conn, now uint32) {
 		c.clear(flagPinged) // its pong may lie in the socket
 		c.silentSince = now
 	}
-	if !t.pings(c) {
+	if !pinged(c, t) {
 		next, ok := k.loop.progress.watch(slot, c, t)
 		if !ok {
 			k.loop.exit.abort(slot, c, reason.Gone)
@@ -183,24 +171,24 @@ func (k *clock) openDeadline(slot uint32, c *conn, now uint32) {
 
 // ping asks a silent client whether it is there, and ends one that does not
 // answer and takes nothing.
-func (k *clock) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
+func (k *clock) ping(slot uint32, c *conn, now uint32, t *capacity.Ticks) {
 	switch {
 	case c.is(flagPinged) && c.is(flagLater):
 		c.silentSince = now // its pong may be among what waits for its turn
 	case c.is(flagPinged):
-		if !before(now, c.silentSince+t.pingTimeout) {
+		if !before(now, c.silentSince+t.PingTimeout) {
 			f := k.loop.sys.Flow(int(c.fd))
-			next, ok := k.loop.progress.look(slot, c, f, max(t.pingInterval+t.pingTimeout, leastPatience), t.pingTimeout)
+			next, ok := k.loop.progress.look(slot, c, f, max(t.PingInterval+t.PingTimeout, leastPatience), t.PingTimeout)
 			if !ok {
 				k.loop.exit.abort(slot, c, reason.PingTimeout)
 				return
 			}
-			c.silentSince = next - t.pingTimeout
+			c.silentSince = next - t.PingTimeout
 		}
-	case !before(now, c.silentSince+t.pingInterval):
+	case !before(now, c.silentSince+t.PingInterval):
 		c.set(flagPinged)
 		c.silentSince = now
-		k.loop.count.pings.Add(1)
+		k.loop.count.Pings.Add(1)
 		k.loop.writer.queueFirst(slot, c, pingFrame)
 		if !c.is(flagBlocked) && !k.loop.writer.flush(slot, c) {
 			return
@@ -213,9 +201,9 @@ func (k *clock) ping(slot uint32, c *conn, now uint32, t *tickConfig) {
 func (k *clock) nextDeadline(slot uint32, c *conn) {
 	now := k.wheel.Now()
 	k.loop.heart.heard(c)
-	if t := k.loop.srv.ticks.Load(); t.unbound > 0 {
+	if t := k.loop.srv.ticks.Load(); t.Unbound > 0 {
 		c.set(flagBindBy)
-		c.deadline = now + t.unbound
+		c.deadline = now + t.Unbound
 	}
 	k.nextDeadlineOf(slot, c, now)
 }
@@ -223,12 +211,12 @@ func (k *clock) nextDeadline(slot uint32, c *conn) {
 func (k *clock) nextDeadlineOf(slot uint32, c *conn, now uint32) {
 	t := k.loop.srv.ticks.Load()
 	switch {
-	case !t.pings(c):
-		k.deadlineBy(slot, c, now, now+t.watchEvery())
+	case !pinged(c, t):
+		k.deadlineBy(slot, c, now, now+t.WatchEvery())
 	case c.is(flagPinged):
-		k.deadlineBy(slot, c, now, c.silentSince+t.pingTimeout)
+		k.deadlineBy(slot, c, now, c.silentSince+t.PingTimeout)
 	default:
-		k.deadlineBy(slot, c, now, c.silentSince+t.pingInterval)
+		k.deadlineBy(slot, c, now, c.silentSince+t.PingInterval)
 	}
 }
 
@@ -241,8 +229,11 @@ func (k *clock) deadlineBy(slot uint32, c *conn, now, at uint32) {
 			at = end
 		}
 	}
-	if t.unbound > 0 && c.is(flagBindBy) && before(now, c.deadline) && before(c.deadline, at) {
+	if t.Unbound > 0 && c.is(flagBindBy) && before(now, c.deadline) && before(c.deadline, at) {
 		at = c.deadline
 	}
 	k.wake(slot, c, at)
 }
+
+// pinged tells whether a client is pinged.
+func pinged(c *conn, t *capacity.Ticks) bool { return t.PingInterval > 0 && !c.form.Plain() }

@@ -2,13 +2,12 @@ package loop
 
 import (
 	"bytes"
+
 	"castgate/codec"
 	"castgate/server/gateway"
-	"castgate/server/internal/quota"
+	"castgate/server/internal/waitlist"
 	"castgate/server/reason"
 	"castgate/server/token"
-	"container/list"
-	"net/netip"
 )
 
 // Connections whose request is good may have to wait until whoever is told of
@@ -23,30 +22,14 @@ type waiter struct {
 	slot, gen uint32
 	request   request // its own copy; the zero value for plain clients
 	id        *token.Identity
-	cost      int // of waitingRoom.room
-	line      *waitLine
-	place     *list.Element // in line.waiters
-}
-
-// waitLine is the waiters of one network. It exists while there are some.
-type waitLine struct {
-	address netip.Addr // of the first of them
-	network uint64
-	waiters list.List // of *waiter, oldest first
-	bytes   int
-	in      *list.List    // it is in waitingRoom.asked or waitingRoom.refused
-	place   *list.Element // in that list
 }
 
 // waitingRoom are the waiters of a loop.
 type waitingRoom struct {
-	loop     *loop
-	room     quota.Room // of what they hold
-	networks map[uint64]*waitLine
-	asked    *list.List // *waitLine that are asked for in this pass, the next first
-	refused  *list.List // *waitLine that wait for the next pass
-	passing  bool       // a pass is under way
-	again    bool       // and another follows
+	loop    *loop
+	list    *waitlist.List[*waiter]
+	passing bool // a pass is under way
+	again   bool // and another follows
 }
 
 const (
@@ -60,10 +43,7 @@ const (
 )
 
 func newWaitingRoom(l *loop) waitingRoom {
-	return waitingRoom{
-		loop: l, room: quota.NewRoom(waitMemory / l.srv.config.Loops),
-		networks: map[uint64]*waitLine{}, asked: list.New(), refused: list.New(),
-	}
+	return waitingRoom{loop: l, list: waitlist.New[*waiter](waitMemory / l.srv.config.Loops)}
 }
 
 // admitted asks whether a connection may become a client now. If not it waits,
@@ -73,8 +53,7 @@ func (q *waitingRoom) admitted(slot uint32, c *conn, r request, id *token.Identi
 		return true
 	}
 	from := q.loop.srv.Registry.address(q.loop.handle(slot, c)).Addr()
-	line := q.networks[quota.Network(from)]
-	if line == nil {
+	if !q.list.Waits(from) {
 		switch q.loop.srv.config.Events.Admit(from) {
 		case gateway.AdmitNow:
 			return true
@@ -83,67 +62,26 @@ func (q *waitingRoom) admitted(slot uint32, c *conn, r request, id *token.Identi
 			return false
 		}
 	}
-	w := &waiter{slot: slot, gen: c.gen, id: id, cost: waiterCost + len(r.head) + len(r.answer)}
-	if !q.add(w, line, from) {
+	w := &waiter{slot: slot, gen: c.gen, id: id}
+	place := q.list.Add(w, from, waiterCost+len(r.head)+len(r.answer))
+	if place == nil {
 		q.loop.entrance.refuse(slot, c, codec.HandshakeNoWorker)
 		return false
 	}
 	w.request = request{head: bytes.Clone(r.head), answer: bytes.Clone(r.answer), session: r.session}
 	c.state = connVerifying
-	q.loop.reader.partial(c).waiting = w
-	q.loop.count.waiters.Add(1)
+	q.loop.reader.partial(c).waiting = place
+	q.loop.count.Waiters.Add(1)
 	if len(r.rest) > 0 {
 		q.loop.heads.keep(slot, c, r.rest)
 	}
 	return false
 }
 
-// add puts a waiter at the end of its network's line, which is nil if there is
-// none. It is false if there is no room.
-func (q *waitingRoom) add(w *waiter, line *waitLine, from netip.Addr) bool {
-	held := 0
-	if line != nil {
-		held = line.bytes
-	}
-	if q.room.Left(held) < w.cost {
-		return false
-	}
-	if line == nil {
-		line = &waitLine{address: from, network: quota.Network(from), in: q.refused}
-		line.place = line.in.PushBack(line)
-		q.networks[line.network] = line
-	}
-	q.weigh(line, w.cost)
-	w.line, w.place = line, line.waiters.PushBack(w)
-	return true
-}
-
-func (q *waitingRoom) weigh(line *waitLine, bytes int) {
-	q.room.Weigh(line.bytes, line.bytes+bytes)
-	line.bytes += bytes
-}
-
-// remove takes a waiter out of its line.
-func (q *waitingRoom) remove(w *waiter) {
-	line := w.line
-	line.waiters.Remove(w.place)
-	q.weigh(line, -w.cost)
-	if line.waiters.Len() == 0 {
-		line.in.Remove(line.place)
-		delete(q.networks, line.network)
-	}
-}
-
-// move puts a line at the end of a list.
-func (line *waitLine) move(to *list.List) {
-	line.in.Remove(line.place)
-	line.in, line.place = to, to.PushBack(line)
-}
-
 // stopWaiting takes the waiter of an inbound out.
 func (q *waitingRoom) stopWaiting(in *inbound) {
-	q.remove(in.waiting)
-	q.loop.count.waiters.Add(-1)
+	q.list.Remove(in.waiting)
+	q.loop.count.Waiters.Add(-1)
 	in.waiting = nil
 }
 
@@ -160,37 +98,30 @@ func (q *waitingRoom) readmit() {
 	if q.again = q.passing; q.passing {
 		return
 	}
-	q.begin()
+	q.list.Begin()
 	q.readmitSome()
-}
-
-// begin has all lines that were refused asked for. None is left from before.
-func (q *waitingRoom) begin() {
-	q.asked, q.refused = q.refused, q.asked
 }
 
 // readmitSome asks for the next waiters, and goes on with the others in later turns.
 func (q *waitingRoom) readmitSome() {
 	for range turnWaiters {
-		front := q.asked.Front()
-		if front == nil {
+		line := q.list.Next()
+		if line == nil {
 			break
 		}
-		line := front.Value.(*waitLine)
-		admission := q.loop.srv.config.Events.Admit(line.address)
+		admission := q.loop.srv.config.Events.Admit(line.Address)
 		if admission == gateway.AdmitLater {
-			line.move(q.refused)
+			q.list.Refused(line)
 			continue
 		}
-		line.move(q.asked)
-		w := line.waiters.Front().Value.(*waiter)
+		w := q.list.First(line).Who
 		q.goOn(w, q.loop.conn(w.slot), admission)
 	}
-	if q.asked.Front() == nil && q.again {
+	if q.list.Next() == nil && q.again {
 		q.again = false
-		q.begin()
+		q.list.Begin()
 	}
-	if q.passing = q.asked.Front() != nil; q.passing {
+	if q.passing = q.list.Next() != nil; q.passing {
 		q.loop.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.waiting.readmitSome() }})
 	}
 }

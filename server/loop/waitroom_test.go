@@ -8,12 +8,13 @@ import (
 
 	"castgate/codec"
 	"castgate/server/gateway"
+	"castgate/server/internal/waitlist"
 	"castgate/server/kernel"
 )
 
 // doorkeeper is told of clients, and says whether they are admitted.
 type doorkeeper struct {
-	tally
+	hearer
 	says gateway.Admission
 }
 
@@ -23,30 +24,35 @@ func (d *doorkeeper) Admit(netip.Addr) gateway.Admission { return d.says }
 func TestWhatWaitersHold(t *testing.T) {
 	d := &doorkeeper{says: gateway.AdmitLater}
 	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.Events = d })
-	refused := func() uint64 { return l.count.handshakes[codec.HandshakeNoWorker].Load() }
+	refused := func() uint64 { return l.count.Handshakes[codec.HandshakeNoWorker].Load() }
 	left := func() int {
-		return l.waiting.room.Held() + len(l.waiting.networks) + l.waiting.asked.Len() + l.waiting.refused.Len()
+		bytes, networks := l.waiting.list.Held()
+		return bytes + networks
 	}
 	waits := func() connected { return l.half(t, "198.51.100.7", []byte(sinkHead)) }
 	gone, first, second := waits(), waits(), waits()
-	if n := l.count.waiters.Load(); n != 3 || l.waiting.room.Held() < 3*waiterCost {
-		t.Fatalf("%d wait, and hold %d bytes", n, l.waiting.room.Held())
+	if n := l.count.Waiters.Load(); n != 3 || left() < 3*waiterCost {
+		t.Fatalf("%d wait, and hold %d bytes", n, left())
 	}
 	l.disconnect(gone)
 
 	// One for which there is no room is refused.
-	const much = 1 << 30
-	overdraw := func(n int) {
-		for _, line := range l.waiting.networks {
-			l.waiting.weigh(line, n)
+	var large []*waitlist.Place[*waiter] // all that its network may hold
+	for size := waitMemory; size > 0; {
+		p := l.waiting.list.Add(&waiter{}, netip.MustParseAddr("198.51.100.7"), size)
+		if p == nil {
+			size /= 2
+			continue
 		}
+		large = append(large, p)
 	}
-	overdraw(much)
 	crowded := waits()
 	if refused() != 1 || crowded.state == connVerifying {
 		t.Errorf("%d refused without room, phase %v", refused(), crowded.state)
 	}
-	overdraw(-much)
+	for _, p := range large {
+		l.waiting.list.Remove(p)
+	}
 
 	d.says = gateway.AdmitNow
 	l.waiting.readmit()
@@ -67,7 +73,7 @@ func TestWhatWaitersHold(t *testing.T) {
 			_ = unix.Close(c.peer)
 		}
 	}
-	if n := l.count.waiters.Load(); n != 0 {
+	if n := l.count.Waiters.Load(); n != 0 {
 		t.Errorf("%d wait at the end", n)
 	}
 }

@@ -1,13 +1,14 @@
 package loop
 
 import (
+	"github.com/gobwas/ws"
+
 	"castgate/server/client"
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
+	"castgate/server/kernel"
 	"castgate/server/reason"
-
-	"github.com/gobwas/ws"
 )
 
 // The life of clients, as Config.Watchers are told of it. Whoever changes what a
@@ -62,7 +63,7 @@ func (v *lives) farewell(slot uint32, c *conn, why reason.Close, f *frames.Frame
 		return
 	}
 	end := gateway.End{Reason: why.Label(), Code: endCode(c, f), LastOfUID: cl.LastOfUID}
-	end.BytesIn, end.BytesOut = transferred(int(c.fd))
+	end.BytesIn, end.BytesOut = kernel.Transferred(int(c.fd))
 	if ch.tallies != nil {
 		t := ch.tallies[slot%chunkLen]
 		end.MessagesIn, end.MessagesOut = uint64(t.in), uint64(t.out)
@@ -80,7 +81,7 @@ func endCode(c *conn, f *frames.Frame) uint16 {
 	if f == nil || c.form.Plain() {
 		return uint16(ws.StatusAbnormalClosure)
 	}
-	if code := closeCode(f); code != 0 {
+	if code := f.CloseCode(); code != 0 {
 		return uint16(code)
 	}
 	return uint16(ws.StatusNoStatusRcvd)
@@ -125,7 +126,7 @@ func (v *lives) countOut(c *conn, f *frames.Frame) {
 	if !v.watched || !f.Counted {
 		return
 	}
-	if slot, ok := v.loop.srv.fds.get(int(c.fd)); ok {
+	if slot, ok := v.loop.srv.fds.Get(int(c.fd)); ok {
 		if ch := v.loop.slots.chunkAt(slot); ch != nil && ch.tallies != nil {
 			ch.tallies[slot%chunkLen].out++
 		}

@@ -1,16 +1,17 @@
 package verbs
 
 import (
+	"context"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+
 	"castgate/codec"
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/loop"
 	"castgate/server/reason"
-	"context"
-	"unicode/utf8"
-
-	"github.com/gobwas/ws"
 )
 
 // maxReasonLen is what fits into a close frame (RFC 6455 section 5.5.1).

@@ -1,14 +1,15 @@
 package verbs
 
 import (
-	"castgate/server/client"
-	"castgate/server/gateway"
-	"castgate/server/internal/table"
 	"context"
 	"encoding/hex"
 	"iter"
 	"slices"
 	"strconv"
+
+	"castgate/server/client"
+	"castgate/server/gateway"
+	"castgate/server/internal/table"
 )
 
 // Clients implements Gateway. Its cursor is the handle of the last row.

@@ -1,13 +1,14 @@
 package verbs
 
 import (
+	"context"
+	"fmt"
+	"slices"
+
 	"castgate/server/client"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/loop"
-	"context"
-	"fmt"
-	"slices"
 )
 
 func unknownClient(id string) *gateway.Error {

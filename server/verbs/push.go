@@ -1,12 +1,13 @@
 package verbs
 
 import (
+	"context"
+	"unicode/utf8"
+
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/loop"
-	"context"
-	"unicode/utf8"
 )
 
 var (

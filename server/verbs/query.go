@@ -1,15 +1,16 @@
 package verbs
 
 import (
-	"castgate/server/client"
-	"castgate/server/gateway"
-	"castgate/server/internal/table"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/netip"
 	"strconv"
 	"time"
+
+	"castgate/server/client"
+	"castgate/server/gateway"
+	"castgate/server/internal/table"
 )
 
 // Online implements Gateway.

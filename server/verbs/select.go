@@ -1,12 +1,13 @@
 package verbs
 
 import (
-	"castgate/server/client"
-	"castgate/server/gateway"
-	"castgate/server/internal/table"
 	"cmp"
 	"context"
 	"slices"
+
+	"castgate/server/client"
+	"castgate/server/gateway"
+	"castgate/server/internal/table"
 )
 
 // seat is a client with its place in an order.

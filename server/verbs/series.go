@@ -1,12 +1,13 @@
 package verbs
 
 import (
+	"context"
+	"slices"
+
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
 	"castgate/server/loop"
-	"context"
-	"slices"
 )
 
 // series implements Series.

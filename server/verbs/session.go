@@ -2,12 +2,13 @@ package verbs
 
 import (
 	"bytes"
-	"castgate/server/client"
-	"castgate/server/gateway"
-	"castgate/server/internal/mergepatch"
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"castgate/server/client"
+	"castgate/server/gateway"
+	"castgate/server/internal/mergepatch"
 )
 
 // sessionLocks is how many changes of JSON sessions may be made at once.

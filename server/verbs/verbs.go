@@ -3,10 +3,11 @@
 package verbs
 
 import (
-	"castgate/server/gateway"
-	"castgate/server/loop"
 	"sync"
 	"sync/atomic"
+
+	"castgate/server/gateway"
+	"castgate/server/loop"
 )
 
 // Verbs implement gateway.Gateway, less Stats, and gateway.GatewayWorker for the clients of

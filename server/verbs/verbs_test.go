@@ -1,13 +1,6 @@
 package verbs
 
 import (
-	"castgate/server/admission"
-	"castgate/server/capacity"
-	"castgate/server/gateway"
-	"castgate/server/internal/clientid"
-	"castgate/server/kernel"
-	"castgate/server/loop"
-	"castgate/server/token"
 	"context"
 	"io"
 	"log/slog"
@@ -18,6 +11,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/server/admission"
+	"castgate/server/capacity"
+	"castgate/server/gateway"
+	"castgate/server/internal/clientid"
+	"castgate/server/kernel"
+	"castgate/server/loop"
+	"castgate/server/token"
 )
 
 // testVerbs are verbs for the clients of loops that run.

@@ -1,0 +1,39 @@
+package capacity
+
+import (
+	"time"
+
+	"castgate/server/kernel"
+)
+
+// IdleProbe is after how much silence the kernel looks for a peer, and how long
+// it waits for its answer, where Config has no pings
+// (docs/gatewayworker-protocol.md section 7.6).
+const IdleProbe = 55 * time.Second
+
+// Ticks holds the timeouts of Capacity in ticks of the loops; 0 is off.
+type Ticks struct {
+	Handshake, PingInterval, PingTimeout, Unbound uint32
+}
+
+// Ticks are the timeouts in ticks, rounded up.
+func (c *Capacity) Ticks() *Ticks {
+	ticks := func(d time.Duration) uint32 { return uint32((d + kernel.Tick - 1) / kernel.Tick) }
+	return &Ticks{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
+}
+
+// WatchTimes are the times of pings, for a client that gets none.
+func (t *Ticks) WatchTimes() (interval, timeout uint32) {
+	if t.PingInterval == 0 {
+		const probe = uint32(IdleProbe / kernel.Tick)
+		return probe, probe
+	}
+	return t.PingInterval, t.PingTimeout
+}
+
+// WatchEvery is how many ticks pass between two looks at a client that gets no
+// pings and has taken all it was sent.
+func (t *Ticks) WatchEvery() uint32 {
+	interval, _ := t.WatchTimes()
+	return interval
+}

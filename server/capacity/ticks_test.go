@@ -1,0 +1,27 @@
+package capacity
+
+import (
+	"testing"
+	"time"
+
+	"castgate/server/kernel"
+)
+
+// Timeouts are rounded up, since a client may use all of its time; off stays off.
+func TestTicks(t *testing.T) {
+	c := Capacity{HandshakeTimeout: kernel.Tick + 1, PingInterval: 3 * kernel.Tick, PingTimeout: time.Millisecond}
+	if got, want := *c.Ticks(), (Ticks{Handshake: 2, PingInterval: 3, PingTimeout: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// Who gets no pings is looked at as often as others are pinged, or as the kernel probes.
+func TestWatchTimes(t *testing.T) {
+	if interval, timeout := (&Ticks{PingInterval: 8, PingTimeout: 4}).WatchTimes(); interval != 8 || timeout != 4 {
+		t.Errorf("with pings %d, %d", interval, timeout)
+	}
+	const probe = uint32(IdleProbe / kernel.Tick)
+	if interval, timeout := (&Ticks{}).WatchTimes(); interval != probe || timeout != probe || (&Ticks{}).WatchEvery() != probe {
+		t.Errorf("without pings %d, %d", interval, timeout)
+	}
+}
