@@ -55,7 +55,7 @@ func withEverything(t *testing.T) *wstest.Gateway {
 	g := wstest.StartWith(t, wstest.Options{Schemes: []string{"wss"}, Flags: []string{
 		"--tls-cert", site.Cert, "--tls-key", site.Key, "--compress", "--jwt-jwks", backend.URL,
 		"--events-url", backend.URL, "--connect-url", backend.URL,
-		"--gatewayworker-inner", wstest.FreeAddr(t), "--gatewayworker-register", wstest.FreeAddr(t),
+		"--admin", wstest.FreeAddr(t), "--gatewayworker-inner", wstest.FreeAddr(t), "--gatewayworker-register", wstest.FreeAddr(t),
 	}})
 	g.OK("GET", "/v1/stats", nil)
 	return g

@@ -46,6 +46,7 @@ func newAdmin(e *effective, gw *server.Server, node *clustered, queue *events.Ev
 	if err != nil {
 		return nil, err
 	}
+	e.adminMetrics.Of(page)
 	return page, page.Listen()
 }
 

@@ -65,6 +65,9 @@ func (c *clustered) start(ctl *control.Server, running gateway) gateway {
 func newControl(e *effective, gw *server.Server, node *clustered, again *reloader) (*control.Server, error) {
 	e.control.Version, e.control.Commit, e.control.Reload = version, builtCommit(), again.reload
 	e.control.Historian = gw
+	if e.admin.On() {
+		e.control.Collectors = append(e.control.Collectors, &e.adminMetrics)
+	}
 	var all verbs.Gateway = gw
 	if node != nil {
 		all = node.node

@@ -119,6 +119,7 @@ type effective struct {
 	events        *events.Config     // nil if there are none
 	hook          *events.HookConfig // nil if there is none
 	admin         admin.Config
+	adminMetrics  admin.Metrics
 	cluster       clusterConfig
 	logger        *slog.Logger
 	level         *slog.LevelVar // of logger

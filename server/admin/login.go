@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"castgate/server/control/access"
@@ -39,9 +40,11 @@ type gate struct {
 	mu   sync.Mutex
 	all  quota.Bucket
 	wait map[uint64]*quota.Bucket // by network
+
+	wrong atomic.Uint64 // keys
 }
 
-func newGate() gate { return gate{wait: map[uint64]*quota.Bucket{}} }
+func newGate() *gate { return &gate{wait: map[uint64]*quota.Bucket{}} }
 
 var gateBegan = time.Now()
 
@@ -80,6 +83,7 @@ func (g *gate) lets(remote string) bool {
 
 // failed counts a wrong key.
 func (g *gate) failed(remote string) {
+	g.wrong.Add(1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := int64(time.Since(gateBegan))

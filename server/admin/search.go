@@ -29,7 +29,8 @@ type clientRow struct {
 	ConnectedAt  int64           `json:"connected_at"` // Unix time in milliseconds
 	QueuedBytes  int             `json:"queued_bytes"`
 	QueuedFrames int             `json:"queued_frames"`
-	HeardAt      int64           `json:"heard_at,omitempty"` // Unix time in milliseconds
+	SilentMS     int64           `json:"silent_ms"` // since its last byte; if pinged, since the ping
+	Pinged       bool            `json:"pinged"`
 }
 
 func rowOf(c *gateway.ClientInfo, groups int) clientRow {
@@ -37,6 +38,7 @@ func rowOf(c *gateway.ClientInfo, groups int) clientRow {
 		ClientID: c.ClientID, UID: c.UID, Groups: orEmpty(c.Groups[:min(len(c.Groups), groups)]), GroupCount: len(c.Groups),
 		Session: c.Session, RemoteAddr: c.RemoteAddr, ConnectedAt: c.ConnectedAt.UnixMilli(),
 		QueuedBytes: c.QueuedBytes, QueuedFrames: c.QueuedFrames,
+		SilentMS: c.Silent.Milliseconds(), Pinged: c.Pinged,
 	}
 }
 

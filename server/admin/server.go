@@ -41,7 +41,7 @@ type Server struct {
 	http     *http.Server
 	tls      *pemfile.Watched[tls.Config] // holds nil without TLS
 	sessions sessions
-	gate     gate
+	gate     *gate
 	past     past
 	tails    tails
 	pages    pages
@@ -50,8 +50,10 @@ type Server struct {
 	listener net.Listener
 	local    bool // other hosts cannot reach it
 	conns    atomic.Int64
-	base     context.Context // ends when Shutdown begins
-	cancel   context.CancelFunc
+	// turnedAway counts connections beyond mostConns.
+	turnedAway atomic.Uint64
+	base       context.Context // ends when Shutdown begins
+	cancel     context.CancelFunc
 }
 
 // New makes an admin port. The error is that of c.Validate.
@@ -150,7 +152,7 @@ func (s *Server) Serve() error {
 	}
 	go s.tls.Watch(s.base.Done())
 	go s.past.record(s.base, s.sample)
-	ln := net.Listener(&limited{s.listener, &s.conns})
+	ln := net.Listener(&limited{s.listener, &s.conns, &s.turnedAway})
 	if s.tls.Now() != nil {
 		ln = tls.NewListener(ln, &tls.Config{
 			MinVersion:         tls.VersionTLS12,
@@ -182,7 +184,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // limited closes connections beyond mostConns as soon as they come.
 type limited struct {
 	net.Listener
-	open *atomic.Int64
+	open       *atomic.Int64
+	turnedAway *atomic.Uint64
 }
 
 // Accept implements net.Listener.
@@ -196,6 +199,7 @@ func (l *limited) Accept() (net.Conn, error) {
 			return &counted{Conn: c, open: l.open}, nil
 		}
 		l.open.Add(-1)
+		l.turnedAway.Add(1)
 		_ = c.Close()
 	}
 }

@@ -70,6 +70,13 @@ func (s *sessions) of(value string) (one session, ok bool) {
 	return one, ok && time.Now().Before(one.until)
 }
 
+// len is how many have not ended, or have not been looked at since.
+func (s *sessions) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
+}
+
 // end ends the session of a cookie's value.
 func (s *sessions) end(value string) {
 	s.mu.Lock()

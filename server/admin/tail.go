@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"castgate/server/gateway"
@@ -18,8 +19,12 @@ const (
 	tailBeat  = 10 * time.Second       // after which an empty message tells that it lives
 )
 
-// tails waits for those who watch.
-type tails struct{ running sync.WaitGroup }
+// tails counts those who watch, and waits for them.
+type tails struct {
+	running sync.WaitGroup
+	open    atomic.Int64
+	dropped atomic.Uint64 // happenings
+}
 
 // wait returns when nobody watches any more, or ctx is done.
 func (t *tails) wait(ctx context.Context) {
@@ -94,7 +99,9 @@ func (s *Server) tail(w http.ResponseWriter, c *call) error {
 	}
 	defer from.Close()
 	s.tails.running.Add(1)
+	s.tails.open.Add(1)
 	defer s.tails.running.Done()
+	defer s.tails.open.Add(-1)
 	var to stream
 	if upgrade {
 		to, err = openSocket(w, c.Request)
@@ -126,7 +133,7 @@ func (s *Server) follow(from gateway.Tail, to stream) {
 	pace := time.NewTicker(tailPause)
 	defer pace.Stop()
 	var b batch
-	said, told := time.Now(), uint64(0)
+	said, told, counted := time.Now(), uint64(0), uint64(0)
 	b.Events = []happening{}
 	if to.send(&b) != nil { // tells that it has begun
 		return
@@ -147,6 +154,8 @@ func (s *Server) follow(from gateway.Tail, to stream) {
 			return
 		}
 		b.Dropped = from.Dropped() + over
+		s.tails.dropped.Add(b.Dropped - counted)
+		counted = b.Dropped
 		if len(b.Events) == 0 && b.Dropped == told && time.Since(said) < tailBeat {
 			continue
 		}

@@ -228,4 +228,9 @@ type ClientInfo struct {
 	// QueuedBytes and QueuedFrames wait for the client's socket. Only Client
 	// sets them; Clients leaves them 0.
 	QueuedBytes, QueuedFrames int
+	// Silent is for how long nothing has come from the client, to a quarter of a second;
+	// if Pinged, how long ago it was asked for a sign of life. Only Client sets them, for
+	// clients of the node asked.
+	Silent time.Duration
+	Pinged bool
 }

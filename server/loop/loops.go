@@ -302,8 +302,12 @@ func (s *Loops) AddTo(st *gateway.Stats) {
 	st.Queued = int(st.Matched - ended)
 }
 
-// backlog is what waits for a client.
-type backlog struct{ Bytes, Frames int }
+// backlog is what waits for a client, and for how long it has said nothing.
+type backlog struct {
+	Bytes, Frames int
+	Silent        time.Duration // since its last byte, or, if Pinged, since the ping
+	Pinged        bool
+}
 
 // WaitingFor asks a client's loop what waits for it: nothing if it is gone. It waits for
 // the loop; the error is ctx's.
@@ -312,7 +316,8 @@ func (s *Loops) WaitingFor(ctx context.Context, h table.Handle) (backlog, error)
 	s.loops[h.Loop()].mail.post(command{kind: cmdFunc, run: func(l *loop) {
 		var b backlog
 		if c := l.receiver(h); c != nil {
-			b = backlog{int(c.waiting), int(c.frames)}
+			silent := time.Duration(l.clock.now()-c.silentSince) * kernel.Tick
+			b = backlog{int(c.waiting), int(c.frames), silent, c.is(flagPinged)}
 		}
 		answer <- b
 	}})

@@ -58,6 +58,7 @@ func (v *Verbs) Client(ctx context.Context, clientID string) (gateway.ClientInfo
 		return gateway.ClientInfo{}, errQuery(ctx)
 	}
 	info.QueuedBytes, info.QueuedFrames = waiting.Bytes, waiting.Frames
+	info.Silent, info.Pinged = waiting.Silent, waiting.Pinged
 	return info, nil
 }
 

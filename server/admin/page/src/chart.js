@@ -34,11 +34,16 @@ export function Chart({ title, unit, at, lines, write = short }) {
       }, [at, ...lines.map(([, values]) => values)], place.current);
     };
     draw();
-    const size = new ResizeObserver(() => drawn.current.setSize({ width: place.current.clientWidth, height: 170 }));
+    let frame;
+    const size = new ResizeObserver(() => {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => drawn.current?.setSize({ width: place.current.clientWidth, height: 170 }));
+    });
     size.observe(place.current);
     dark.addEventListener("change", draw);
     return () => {
       size.disconnect();
+      cancelAnimationFrame(frame);
       dark.removeEventListener("change", draw);
       drawn.current.destroy();
       drawn.current = null;

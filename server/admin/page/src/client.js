@@ -33,7 +33,7 @@ export function Client({ query, session }) {
       <dt>Session</dt><dd>${c.session ? html`<pre tabindex="0">${shown(JSON.stringify(c.session, null, 1).replaceAll("\n", " "))}</pre>` : html`<span class="none">none</span>`}</dd>
       <dt>Address</dt><dd>${c.remote_addr}</dd>
       <dt>Connected</dt><dd>${new Date(c.connected_at).toLocaleString("en-GB")}, ${age(Date.now() - c.connected_at)} ago</dd>
-      ${c.heard_at && html`<dt>Last heard</dt><dd>${age(Date.now() - c.heard_at)} ago</dd>`}
+      <dt>Last heard</dt><dd>${c.pinged ? `it was pinged ${age(c.silent_ms)} ago and has not answered yet` : `${age(c.silent_ms)} ago`}</dd>
       <dt>Waits for it</dt><dd>${c.queued_frames ? `${count(c.queued_frames)} frames, ${bytes(c.queued_bytes)}` : "nothing"}</dd>
     </dl>
     ${!gone && html`<div class="actions">

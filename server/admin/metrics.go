@@ -1,0 +1,51 @@
+package admin
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("castgate_admin_"+name, help, labels, nil)
+}
+
+var (
+	descConns       = desc("connections", "Open connections of the admin page's port.")
+	descTurnedAway  = desc("connections_refused_total", "Connections of the admin page's port that were closed because there were too many.")
+	descSessions    = desc("sessions", "Logins that have not ended.")
+	descWrong       = desc("wrong_keys_total", "Wrong keys at the admin page's port.")
+	descTails       = desc("tails", "Live tails that are open.")
+	descTailDropped = desc("tail_dropped_total", "Happenings that a live tail was not told of, because it was too slow.")
+)
+
+// Metrics are those of an admin port that is made later than who collects them.
+type Metrics struct{ of atomic.Pointer[Server] }
+
+// Of sets whose metrics they are.
+func (m *Metrics) Of(s *Server) { m.of.Store(s) }
+
+// Describe implements prometheus.Collector as an unchecked collector.
+func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector. Any goroutine.
+func (m *Metrics) Collect(out chan<- prometheus.Metric) {
+	s := m.of.Load()
+	if s == nil {
+		return
+	}
+	for _, m := range []struct {
+		desc  *prometheus.Desc
+		kind  prometheus.ValueType
+		value float64
+	}{
+		{descConns, prometheus.GaugeValue, float64(s.conns.Load())},
+		{descTurnedAway, prometheus.CounterValue, float64(s.turnedAway.Load())},
+		{descSessions, prometheus.GaugeValue, float64(s.sessions.len())},
+		{descWrong, prometheus.CounterValue, float64(s.gate.wrong.Load())},
+		{descTails, prometheus.GaugeValue, float64(s.tails.open.Load())},
+		{descTailDropped, prometheus.CounterValue, float64(s.tails.dropped.Load())},
+	} {
+		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value)
+	}
+}
