@@ -164,7 +164,7 @@ func pageRoundTrip(t *testing.T, g *wstest.Gateway, p *tab) {
 	if code := g.Stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	p.await(pageState, "waiting", "1001")
+	p.await("codes.join()", "1001") // it may wait for its next try by now
 	g.Restart()
 	p.await(pageState, "open")
 
@@ -207,10 +207,19 @@ func pagesShare(t *testing.T, g *wstest.Gateway, first, second *tab, binds *atom
 	g.Push(wstest.To("uids", "ann"), "after the restart")
 	second.await(pageLog, "after the restart")
 	second.eval("page.close()")
+	second.await(pageState, "stopped")
 	g.AwaitMetric("castgate_connections", 0)
+	second.eval("page.open()")
+	second.await(pageState, "open")
+	g.Push(wstest.To("uids", "ann"), "opened again")
+	second.await(pageLog, "opened again")
+	second.eval("page.close()")
+	second.await(pageState, "stopped")
+	second.eval("document.dispatchEvent(new Event('visibilitychange'))") // must open nothing: see pageQuickstart
 }
 
-// pageQuickstart: the page of the documentation, with the address of this gateway.
+// pageQuickstart: the page of the documentation, with the address of this gateway. At
+// the end nobody is connected, so tabs that were closed before have opened nothing.
 func pageQuickstart(t *testing.T, g *wstest.Gateway, open func(url string) *tab) {
 	t.Helper()
 	text := codeBlocks(t, "clients/js/README.md", "html", 1)[0]

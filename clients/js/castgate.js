@@ -52,10 +52,7 @@ class Connection {
 
   close() { this.#stop({ code: 1000 }); }
 
-  wake() {
-    this.#look();
-    this.#wake?.();
-  }
+  wake() { this.#look(); this.#wake?.(); }
 
   // Late timers: the machine was asleep.
   #look(heard) {
@@ -169,11 +166,16 @@ class Connection {
   }
 }
 
-// This file is also the worker. Its tabs bind.
+// Also the worker; its tabs bind.
 function share(url, o) {
   const { port } = new SharedWorker(import.meta.url, { type: 'module', name: url });
   const say = (...what) => port.postMessage(what);
-  const tab = { state: 'connecting', clientId: '', open: () => say('open'), close: () => say('bye') };
+  const hello = () => say('hello', url, JSON.stringify({ ...o, bind: o.bind && 1, token: o.token && 1 }));
+  const close = () => {
+    say('bye');
+    told.state('stopped', { code: 1000 });
+  };
+  const tab = { state: 'connecting', clientId: '', open: hello, close };
   const told = {
     message: (data) => o.message?.(new Message(data)),
     state(state, detail) {
@@ -186,12 +188,11 @@ function share(url, o) {
       ({ message, status, retryAfter }) => say('answer', number, null, { message, status, retryAfter }),
     ),
   };
-  const hello = () => say('hello', url, JSON.stringify({ ...o, bind: o.bind && 1, token: o.token && 1 }));
   port.onmessage = ({ data: [kind, ...given] }) => told[kind](...given);
   hello();
-  addEventListener('pagehide', tab.close);
+  addEventListener('pagehide', close);
   addEventListener('pageshow', ({ persisted }) => persisted && hello());
-  document.addEventListener('visibilitychange', () => document.hidden || tab.state === 'stopped' || tab.open());
+  document.addEventListener('visibilitychange', () => document.hidden || tab.state === 'stopped' || hello());
   return tab;
 }
 
@@ -211,8 +212,7 @@ if (globalThis.SharedWorkerGlobalScope) {
     const told = {
       hello(url, plain) {
         const o = JSON.parse(plain);
-        tabs.push(port);
-        if (last) port.postMessage(last);
+        if (!tabs.includes(port) && tabs.push(port) && last) port.postMessage(last);
         connection ||= connect(url, {
           ...o, bind: o.bind && ask('bind'), token: o.token && ask('token'),
           message: ({ data }) => all(['message', data]),
@@ -220,9 +220,8 @@ if (globalThis.SharedWorkerGlobalScope) {
         });
         connection.open();
       },
-      open: () => connection.open(),
       bye() {
-        tabs = tabs.filter((other) => other !== port);
+        tabs = tabs.filter((tab) => tab !== port);
         tabs.length || connection.close();
       },
       answer(number, value, error) {
