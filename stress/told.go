@@ -61,7 +61,6 @@ type toldClient struct {
 	bound   bool // the gateway has said so
 	sent    int  // messages
 	left    bool
-	conn    *wstest.Raw
 }
 
 // toldLives is how often a gateway is started in a round; all but the last are

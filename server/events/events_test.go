@@ -265,11 +265,10 @@ func TestPoison(t *testing.T) {
 		e := start(t, config(b.url))
 		bad := client(1_000_001)
 		bad.UID = "poison"
-		total := 1
+		total := 0
 		if alone { // nothing else is on its way, but another client in the same lane
 			e.Connected(bad, nil)
 			until(t, "attempts", func() bool { return b.asked() > probeFrom })
-			total = 0
 			for n := 1; total < 2*poisonTries; n++ {
 				if laneOf(uint64(n)) == laneOf(bad.Key) {
 					e.Connected(client(n), nil)

@@ -53,8 +53,8 @@ var processBegan = time.Now()
 
 // Linux are the calls of the kernel itself.
 var Linux = Calls{
-	Read:  unix.Read,
-	Write: send,
+	Read:     unix.Read,
+	Write:    send,
 	Accept:   listen.Accept,
 	Close:    func(fd int) { _ = unix.Close(fd) },
 	Now:      time.Now,

@@ -30,7 +30,9 @@ func TestPresence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	there := func(context.Context) (map[string]string, error) { return map[string]string{"b": "bob", "d": "dora"}, nil }
+	there := func(context.Context) (map[string]string, error) {
+		return map[string]string{"b": "bob", "d": "dora"}, nil
+	}
 	away := func(context.Context) (map[string]string, error) { return nil, errors.New("away") }
 	for _, step := range []struct {
 		events  []castgate.Event
