@@ -1,6 +1,8 @@
 package castgate_test
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path"
 	"regexp"
@@ -13,6 +15,8 @@ import (
 type room struct {
 	dirs    []string
 	imports []string // as they are written there
+	files   int      // -1 if none is written
+	lines   int
 }
 
 // rooms reads the table.
@@ -27,10 +31,13 @@ func rooms(t *testing.T) (all []*room) {
 	code := regexp.MustCompile("`([^`]+)`")
 	for line := range strings.Lines(table) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) != 5 || !strings.Contains(cells[1], "`") {
+		if len(cells) != 7 || !strings.Contains(cells[1], "`") {
 			continue
 		}
-		r := &room{}
+		r := &room{files: -1}
+		if _, err := fmt.Sscan(cells[4]+cells[5], &r.files, &r.lines); err != nil && strings.TrimSpace(cells[4]) != "" {
+			t.Errorf("ARCHITECTURE.md: %s: %v", cells[1], err)
+		}
 		for _, m := range code.FindAllStringSubmatch(cells[1], -1) {
 			r.dirs = append(r.dirs, m[1])
 		}
@@ -106,3 +113,37 @@ func TestRooms(t *testing.T) {
 		}
 	}
 }
+
+// The table says how large the rooms of the gateway are: Go files and lines that are no
+// tests, of all packages that are a part of the room. The numbers are for those who read,
+// so they need not follow every change: a third, or three files, may be missing.
+func TestSizesOfRooms(t *testing.T) {
+	all := rooms(t)
+	type size struct{ files, lines int }
+	sizes := map[*room]*size{}
+	for _, s := range sources(t) {
+		r, _ := roomOf(all, s.dir())
+		if s.isTest() || r == nil || r.files < 0 {
+			continue
+		}
+		if sizes[r] == nil {
+			sizes[r] = &size{}
+		}
+		sizes[r].files++
+		sizes[r].lines += bytes.Count(s.text, []byte("\n"))
+	}
+	for _, r := range all {
+		is := sizes[r]
+		switch {
+		case r.files < 0 && within(r.dirs[0], "cmd/castgate", "server", "codec"):
+			t.Errorf("ARCHITECTURE.md: the room %s has no files and lines", r.dirs[0])
+		case r.files < 0:
+		case is == nil:
+			t.Errorf("ARCHITECTURE.md: the room %s has no Go files", r.dirs[0])
+		case 3*abs(is.files-r.files) > max(r.files, 9), 3*abs(is.lines-r.lines) > max(r.lines, 300):
+			t.Errorf("ARCHITECTURE.md: the room %s has %d files and %d lines, not %d and %d", r.dirs[0], is.files, is.lines, r.files, r.lines)
+		}
+	}
+}
+
+func abs(n int) int { return max(n, -n) }
