@@ -166,7 +166,7 @@ class Connection {
   }
 }
 
-// Also the worker; its tabs bind.
+// Also the worker.
 function share(url, o) {
   const { port } = new SharedWorker(import.meta.url, { type: 'module', name: url });
   const say = (...what) => port.postMessage(what);
