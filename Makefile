@@ -15,7 +15,7 @@ LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 # The admin page, bundled. It is built again when a file of it is newer.
 PAGE := server/admin/built/licenses.txt
 
-.PHONY: help page run demo test race counting rivals modules clients references reconnects check quick lint fmt deps build packages packages-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help page run demo test race counting rivals modules clients references reconnects check quick lint fmt deps build packages packages-check dashboard deploy-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -88,6 +88,12 @@ build: page ## static binaries of every program into bin/
 
 packages: ## .deb, .rpm, an OCI image, bills of materials and checksums into bin/packages
 	@GO="$(GO)" VERSION="$(VERSION)" ci/packages.sh
+
+dashboard: ## write deploy/grafana/castgate.json from code
+	cd deploy && $(GO) run ./grafana
+
+deploy-check: ## tests of deploy, helm lint, manifests in Kubernetes' types, promtool; minutes of compiling at first
+	@GO="$(GO)" ci/deploy-check.sh
 
 packages-check: ## lintian, rpmlint, the .deb in a booted Debian, the image in a runtime; as root, two minutes
 	@ci/packages-check.sh

@@ -20,6 +20,9 @@ if [ "${1:-}" != bench ]; then
 	{ python3 -c 'import wheel, setuptools, pip, venv' || /usr/bin/python3 -c 'import wheel, setuptools, pip, venv'; } >/dev/null 2>&1 ||
 		missing="$missing python3-setuptools python3-wheel python3-pip python3-venv"
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
+	PATH="$PATH:/usr/sbin" command -v haproxy >/dev/null || missing="$missing haproxy"
+	command -v codespell >/dev/null || missing="$missing codespell"
+	command -v promtool >/dev/null || missing="$missing prometheus"
 	command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing="$missing firefox-esr"
 fi
 [ -n "$missing" ] || exit 0

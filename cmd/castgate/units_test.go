@@ -45,7 +45,7 @@ func unitsOf(t *testing.T, path string) (units []map[string]section) {
 // of its start and reload, and with flags that there are. One that nothing else
 // starts can be enabled.
 func TestUnits(t *testing.T) {
-	for path, enabled := range map[string]bool{"README.md": true, "docs/rolling-updates.md": false} {
+	for path, enabled := range map[string]bool{"docs/deployment.md": true, "docs/rolling-updates.md": false} {
 		units := unitsOf(t, path)
 		if len(units) == 0 {
 			t.Fatalf("%s: no unit", path)
