@@ -19,6 +19,7 @@ import (
 type command struct {
 	Run          sideBySide    `cmd:"" default:"withargs" help:"Measure servers side by side, in turn and in several rounds (the default)."`
 	Million      fullSize      `cmd:"" help:"Hold a million connections in one castgate process, push to them and count every message."`
+	Tell         telling       `cmd:"" help:"Measure what events to a backend cost: their rate, pushes beside them, memory of a client."`
 	Charts       chartsCommand `cmd:"" help:"Draw charts of results, for BENCHMARKS.md."`
 	MillionSwarm millionSwarm  `cmd:"" hidden:""`
 }

@@ -1,0 +1,174 @@
+// Package tell measures what it costs castgate to tell a backend of events: how many a
+// second, what a push beside them waits, what a client takes.
+package tell
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"castgate/bench/gateway"
+)
+
+// Options say what to measure.
+type Options struct {
+	// Castgate is the gateway's binary.
+	Castgate string
+	// Rounds is how often everything is measured; with and without events take turns.
+	Rounds int
+	// Senders are the clients whose messages are events, Rate is how many messages
+	// they send a second together while pushes are measured.
+	Senders, Rate int
+	// Warmup comes before each measurement, which takes Measure.
+	Warmup, Measure time.Duration
+	// Idle is how many clients are there while memory is read, Quiet how long they have
+	// been by then: memory is given back in the quiet.
+	Idle  int
+	Quiet time.Duration
+	// Out gets the figures, a line each.
+	Out io.Writer
+}
+
+// Defaults are what BENCHMARKS.md shows.
+func Defaults() Options {
+	return Options{Rounds: 3, Senders: 64, Rate: 30_000, Warmup: 2 * time.Second, Measure: 8 * time.Second, Idle: 10_000, Quiet: 4 * time.Second, Out: os.Stdout}
+}
+
+// Run measures. An error says what could not be measured, or that events were lost.
+func Run(ctx context.Context, o Options) error {
+	for round := range o.Rounds {
+		for _, m := range []struct {
+			name string
+			do   func(context.Context, Options, bool) (string, error)
+		}{{"pushes", pushes}, {"memory", memory}} {
+			for _, events := range []bool{round%2 == 0, round%2 != 0} {
+				line, err := m.do(ctx, o, events)
+				if err != nil {
+					return fmt.Errorf("%s, events %t: %w", m.name, events, err)
+				}
+				fmt.Fprintf(o.Out, "round %d  %-8s events %-5t  %s\n", round+1, m.name, events, line)
+			}
+		}
+		line, err := flatOut(ctx, o)
+		if err != nil {
+			return fmt.Errorf("flat out: %w", err)
+		}
+		fmt.Fprintf(o.Out, "round %d  %-8s events true   %s\n", round+1, "flat out", line)
+	}
+	return nil
+}
+
+// site is a gateway, and the backend that it tells.
+type site struct {
+	*gateway.Gateway
+	backend *backend
+	listen  string
+	dir     string
+}
+
+// open starts a gateway with flags; with events it tells a backend, from a queue on
+// disk.
+func open(ctx context.Context, o Options, events bool, flags ...string) (*site, error) {
+	addrs, err := gateway.FreeAddrs(2)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{listen: addrs[0]}
+	if s.dir, err = os.MkdirTemp("", "castgate-tell-"); err != nil {
+		return nil, err
+	}
+	flags = append(flags, "--max-conns", fmt.Sprint(o.Idle+1000), "--ping-interval", "0", "--log-level", "error")
+	if events {
+		s.backend = newBackend()
+		flags = append(flags, "--events-url", s.backend.URL, "--events-dir", filepath.Join(s.dir, "events"), "--events-quota", "4GiB",
+			"--events-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "--events-keep", "1s")
+	}
+	s.Gateway, err = gateway.Start(ctx, gateway.Options{
+		Binary: o.Castgate, Listen: []string{s.listen}, Control: addrs[1], Flags: flags, Callers: 4, Output: os.Stderr,
+	})
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *site) close() {
+	if s.Gateway != nil {
+		_ = s.Stop() // the figures are taken already
+	}
+	if s.backend != nil {
+		s.backend.Close()
+	}
+	_ = os.RemoveAll(s.dir)
+}
+
+// lost is how many events the gateway says it has lost or set aside.
+func (s *site) lost(ctx context.Context) error {
+	m, err := s.Control.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	if n := m["castgate_events_lost_total"] + m["castgate_events_overflowed_total"] + m["castgate_events_dead"]; n > 0 {
+		return fmt.Errorf("%v events are lost or set aside", n)
+	}
+	return nil
+}
+
+// memory reads what a client takes that only stays. Its part of the queue's log is on
+// disk.
+func memory(ctx context.Context, o Options, events bool) (string, error) {
+	s, err := open(ctx, o, events)
+	if err != nil {
+		return "", err
+	}
+	defer s.close()
+	before, err := s.Weigh(ctx, "nobody")
+	if err != nil {
+		return "", err
+	}
+	var crowd clients
+	defer crowd.close()
+	if err := crowd.connect(s.listen, o.Idle, nil); err != nil {
+		return "", err
+	}
+	if events {
+		if err := s.backend.await(ctx, int64(o.Idle)); err != nil {
+			return "", err
+		}
+	}
+	select {
+	case <-time.After(o.Quiet):
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	after, err := s.Weigh(ctx, "all")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d clients: %.0f B of PSS each", o.Idle, float64(after.PSS-before.PSS)/float64(o.Idle)), nil
+}
+
+// flatOut has clients send as fast as they can, and counts what the backend gets.
+func flatOut(ctx context.Context, o Options) (string, error) {
+	s, err := open(ctx, o, true, "--on-message", "forward")
+	if err != nil {
+		return "", err
+	}
+	defer s.close()
+	var crowd clients
+	defer crowd.close()
+	if err := crowd.connect(s.listen, o.Senders, nil); err != nil {
+		return "", err
+	}
+	stop := crowd.send(0)
+	defer stop()
+	time.Sleep(o.Warmup)
+	from, began := s.backend.events.Load(), time.Now()
+	time.Sleep(o.Measure)
+	told, took := s.backend.events.Load()-from, time.Since(began)
+	return fmt.Sprintf("%.0f events/s told, from the disk", float64(told)/took.Seconds()), s.lost(ctx)
+}
