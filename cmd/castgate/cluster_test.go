@@ -80,7 +80,7 @@ func TestNoCluster(t *testing.T) {
 	if err != nil || e.cluster.on() || e.server.ClientIDs != nil {
 		t.Errorf("%+v, %v", e.cluster, err)
 	}
-	node, refused, err := newClustered(e, nil, nil)
+	node, refused, err := newClustered(e, nil, nil, nil)
 	if node != nil || refused != nil || err != nil || !node.joined() {
 		t.Errorf("%v %v %v", node, refused, err)
 	}

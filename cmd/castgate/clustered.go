@@ -9,6 +9,7 @@ import (
 	"castgate/server"
 	"castgate/server/cluster"
 	"castgate/server/control"
+	"castgate/server/events"
 	verbs "castgate/server/gateway"
 )
 
@@ -21,7 +22,7 @@ type clustered struct {
 
 // newClustered joins a gateway to its cluster, nil if there is none. Nothing is sent
 // before its node is started. refused gets an error if the node's number is taken.
-func newClustered(e *effective, gw *server.Server, running gateway) (*clustered, <-chan error, error) {
+func newClustered(e *effective, gw *server.Server, running gateway, queue *events.Events) (*clustered, <-chan error, error) {
 	c := &e.cluster
 	if !c.on() {
 		return nil, nil, nil
@@ -46,6 +47,9 @@ func newClustered(e *effective, gw *server.Server, running gateway) (*clustered,
 		return nil, nil, err
 	}
 	e.control.Collectors = append(e.control.Collectors, node.Collector())
+	if queue != nil {
+		queue.Join(node)
+	}
 	return &clustered{running, node, link}, refused, nil
 }
 

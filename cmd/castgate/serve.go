@@ -70,7 +70,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 		running = telling{running, told.queue}
 	}
 	e.control.MaxConns = min(e.control.MaxConns, room)
-	node, refused, err := newClustered(e, gw, running)
+	node, refused, err := newClustered(e, gw, running, told.queue)
 	if err != nil {
 		return startError(err, src)
 	}

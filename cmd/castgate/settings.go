@@ -212,6 +212,9 @@ func (s *settings) build(p *process, read fileReader) (e *effective, err error) 
 	if e.cluster.on() {
 		config := e.cluster.config()
 		e.server.Names = e.cluster.names
+		if e.events != nil {
+			e.events.Instance = e.cluster.instance
+		}
 		e.server.ClientIDs = &server.SharedIDs{Key: e.cluster.keys[0].ClientID, Start: config.Start()}
 	}
 	if err := e.server.Validate(); err != nil {

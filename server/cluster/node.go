@@ -156,6 +156,7 @@ func (n *Node) Drain() {
 	n.draining = true
 	n.log.Info("leaving the cluster", "view", viewText(&n.view))
 	n.beat(n.clock())
+	n.uids.changed(n.roster, &n.view, &n.view)
 }
 
 // goodbyeTime is how long Close waits for the others to agree on a view without this
@@ -208,4 +209,18 @@ func (n *Node) Draining() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.draining
+}
+
+// faults are mistakes that a node makes on purpose: tests show with them that they
+// would find such a mistake. Nobody else sets them.
+type faults struct {
+	ignoreLease    bool // answers are complete without the leases of all members
+	dismissEarly   bool // votes are given before a lease that was granted is over
+	skipReply      bool // the last answer of each call is not waited for
+	ignoreDeadline bool // requests are carried out however late they come
+	ignoreRepeats  bool // and however often
+	noReconcile    bool // exclusive binds are not told to nodes that come back
+	noStamp        bool // of two exclusive binds, the one that comes later wins
+	skipHeard      bool // binds do not wait until others have heard of the names
+	ignoreGap      bool // changes of another node's names that are missing are not missed
 }

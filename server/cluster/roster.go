@@ -31,6 +31,7 @@ type roster struct {
 	came      func(m message.Member)
 	forgotten func(m message.Member)
 	watch     func(v message.View)
+	uids      uidOwners
 
 	// Guarded by mu.
 	rng      *rand.Rand

@@ -155,6 +155,8 @@ func (n *service) execute(ctx context.Context, from message.Member, q *message.R
 		r.Numbers, err = counted(n.local.Kick(ctx, q.Kick()))
 	case message.VerbReplace:
 		return n.owned.executeReplace(ctx, q)
+	case message.VerbLook:
+		err = n.executeLook(q)
 	case message.VerbPutSession:
 		r.Data, err = n.local.PutSession(ctx, q.ClientID, q.Payload)
 	case message.VerbPatchSession:

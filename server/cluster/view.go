@@ -22,6 +22,7 @@ func (n *roster) install(v message.View, now int64) {
 	if n.watch != nil {
 		n.watch(v)
 	}
+	n.uids.changed(n, &was, &v)
 	n.count.views.Add(1)
 	for _, m := range v.Members {
 		if m != n.self && !contains(&was, m) {
@@ -99,6 +100,7 @@ func (n *roster) leaveChain(seen message.View, now int64) {
 		clear(n.left)
 	}
 	n.left[seen.Chain], n.seen = seen.Epoch, seen
+	n.uids.out = true
 	n.view, n.vote, n.proposal, n.needFrom = message.View{}, vote{}, nil, 0
 	for _, p := range n.peers {
 		p.leaseUntil = 0

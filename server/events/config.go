@@ -35,6 +35,8 @@ type Config struct {
 	// HoldMessages has clients not read while there is no room for their messages;
 	// otherwise they are closed with 1013.
 	HoldMessages bool
+	// Instance stands for this process, as node.lost names it; 0 is a random number.
+	Instance uint64
 	// Node is this gateway's number, which the source of its events names.
 	Node uint16
 	// Transport replaces that of requests, for tests; nil is one of ours.

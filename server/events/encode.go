@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"castgate/server/gateway"
 )
 
 // encoder makes the JSON of events (CloudEvents 1.0, JSON event format). What it
@@ -179,6 +181,14 @@ func (e *encoder) lost(number uint64, at int64, count uint64, why string) []byte
 	e.begin(Lost, number, at, "", e.instance, 0)
 	e.number(`"count":`, count)
 	e.text(`"reason":`, why)
+	return e.end()
+}
+
+// node makes an event of a node of a cluster.
+func (e *encoder) node(t Type, number uint64, at int64, n gateway.LostNode) []byte {
+	e.begin(t, number, at, "", e.instance, 0)
+	e.number(`"node":`, uint64(n.Node))
+	e.text(`"instance":`, instanceText(n.Instance))
 	return e.end()
 }
 

@@ -21,7 +21,9 @@ const (
 	Message
 	UIDOnline
 	UIDOffline
-	Lost // of events that the quota or a damaged disk has taken
+	Lost     // of events that the quota or a damaged disk has taken
+	NodeLost // of a cluster: a process has ended without a goodbye
+	NodeBack // of a cluster: a process that was told to be lost is there
 	numTypes
 )
 
@@ -35,6 +37,8 @@ var names = [numTypes]struct{ setting, event string }{
 	UIDOnline:    {"uid.online", "castgate.uid.online"},
 	UIDOffline:   {"uid.offline", "castgate.uid.offline"},
 	Lost:         {"", "castgate.events.lost"},
+	NodeLost:     {"", "castgate.node.lost"},
+	NodeBack:     {"", "castgate.node.back"},
 }
 
 // String is the name of the type in events.

@@ -58,9 +58,13 @@ type Events struct {
 	host        atomic.Pointer[Host]
 
 	journal journal
+	looks   *looks // nil: this node is alone
 	stop    chan struct{}
 	written sync.WaitGroup // the journal
-	closed  atomic.Bool
+	looking sync.WaitGroup // what looks is run by
+	// endLooks ends that; nil before Start and without a cluster.
+	endLooks context.CancelFunc
+	closed   atomic.Bool
 }
 
 // New opens the queue and says the end of clients of processes before, which are
@@ -82,7 +86,9 @@ func New(c Config) (*Events, error) {
 	}
 	var random [8]byte
 	_, _ = rand.Read(random[:])
-	e.run = binary.LittleEndian.Uint64(random[:])
+	if e.run = c.Instance; e.run == 0 {
+		e.run = binary.LittleEndian.Uint64(random[:])
+	}
 	e.instance = instanceText(e.run)
 	switch {
 	case e.quota > 0:
@@ -160,6 +166,11 @@ func (e *Events) begin(gaps []store.Gap) error {
 // Start begins to write and to send. Call it once.
 func (e *Events) Start() {
 	e.written.Go(func() { e.journal.run(e.stop) })
+	if e.looks != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		e.looking.Go(func() { e.looks.run(ctx, e.inbox.ring) })
+		e.endLooks = cancel
+	}
 	for _, s := range *e.subscribers.Load() {
 		s.start()
 	}
@@ -169,10 +180,15 @@ func (e *Events) Start() {
 // told, and ends. With a directory nothing is lost that is not told then.
 func (e *Events) Close(ctx context.Context) error {
 	e.closed.Store(true)
-	for e.busy() && ctx.Err() == nil {
+	others := time.Now().Add(lookPatience)
+	for e.busy(time.Now().Before(others)) && ctx.Err() == nil {
 		if !sleep(ctx, 10*time.Millisecond) {
 			break
 		}
+	}
+	if e.endLooks != nil {
+		e.endLooks()
+		e.looking.Wait()
 	}
 	e.targets.Lock()
 	defer e.targets.Unlock()
@@ -203,10 +219,14 @@ func (e *Events) Close(ctx context.Context) error {
 	return err
 }
 
+// lookPatience is how long the end waits for other nodes to take over what this one
+// knows of uids: there may be none.
+const lookPatience = time.Second
+
 // busy tells whether something has not been written, or not been told although its
-// subscriber takes events.
-func (e *Events) busy() bool {
-	if e.inbox.waiting() > 0 || e.journal.writing.Load() {
+// subscriber takes events; with others also, whether other nodes have to know more.
+func (e *Events) busy(others bool) bool {
+	if e.inbox.waiting() > 0 || others && e.looks.busy() || e.journal.writing.Load() {
 		return true // in this order: what the inbox has no more is being written
 	}
 	for _, s := range *e.subscribers.Load() {

@@ -122,6 +122,7 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 			}
 		}
 	}
+	j.clusterNews(now)
 	j.offline(now)
 	if j.moved && now.Sub(j.wrote) >= placesTime {
 		j.writePlaces(now)
@@ -217,60 +218,6 @@ func (j *journal) write(h *happening) {
 	}
 }
 
-// presence counts the clients of uids.
-func (j *journal) presence(h *happening) {
-	came, left := "", ""
-	switch h.kind {
-	case Connected:
-		came = h.uid
-	case Bound:
-		came, left = h.uid, h.previous
-	case Unbound:
-		left = h.previous
-	case Disconnected:
-		left = h.uid
-	}
-	if came == left {
-		return
-	}
-	if came != "" {
-		if u, news := j.present.came(came); news {
-			u.number = j.uidEvent(UIDOnline, came, h.at)
-		}
-	}
-	if left != "" {
-		j.present.left(left, h.at)
-	}
-}
-
-// uidEvent adds an event of a uid, hidden if its type was not asked for.
-func (j *journal) uidEvent(t Type, uid string, at int64) (number uint64) {
-	number = j.number()
-	kind := byte(kindHidden)
-	if j.events.config.Types.Has(t) {
-		kind = kindEvent
-		j.events.count.happened[t].Add(1)
-	}
-	key := uidKey(uid)
-	h := header{kind: t, lane: laneOf(key), instance: j.events.run, key: key, at: at}
-	j.event(kind, &h, j.encoder.uid(t, number, at, uid))
-	return number
-}
-
-// offline says which uids have had no client for long enough.
-func (j *journal) offline(now time.Time) {
-	if j.present == nil {
-		return
-	}
-	for {
-		uid, ok := j.present.gone(now.UnixMicro())
-		if !ok {
-			return
-		}
-		j.uidEvent(UIDOffline, uid, now.UnixMicro())
-	}
-}
-
 // lost adds the event that stands for others.
 func (j *journal) lost(count uint64, why string, now time.Time) {
 	number := j.number()
@@ -288,9 +235,7 @@ func (j *journal) forgotten(g gone) {
 	}
 	t := j.standing(st.number)
 	if j.present != nil {
-		if uid := orEmpty(t.Data.UID); uid != "" {
-			j.present.left(uid, g.at)
-		}
+		j.presence(&happening{kind: Disconnected, uid: orEmpty(t.Data.UID), at: g.at})
 	}
 	j.end(remnant{j.events.run, g.key}, st, t, g.at, g.reason)
 	delete(j.ledger.clients, g.key)

@@ -17,7 +17,10 @@ type presence struct {
 type presentUID struct {
 	clients int
 	number  uint64 // of the record that says it is online; 0: that was not said
-	leaves  int64  // Unix time in microseconds at which it goes offline; 0: it does not
+	// Of a cluster: its owner is another node, which was told of it; it is to be said
+	// offline, if it has no clients anywhere.
+	passed, due bool
+	leaves      int64 // Unix time in microseconds at which it goes offline; 0: it does not
 }
 
 type departure struct {
@@ -81,6 +84,41 @@ func (p *presence) gone(now int64) (uid string, ok bool) {
 	return "", false
 }
 
+// departing returns the next uid that is offline by now, unless a client of another
+// node has it.
+func (p *presence) departing(now int64) (uid string, ok bool) {
+	for len(p.due) > 0 && p.due[0].at <= now {
+		d := p.due[0]
+		p.due[0] = departure{}
+		if p.due = p.due[1:]; len(p.due) == 0 {
+			p.due = nil
+		}
+		if u := p.uids[d.uid]; u != nil && u.leaves == d.at && u.number > 0 {
+			u.due = true
+			return d.uid, true
+		}
+	}
+	return "", false
+}
+
+// count counts a client more or less of a uid. ask: it is the first one of this node,
+// or was the last.
+func (p *presence) count(uid string, more int) (u *presentUID, ask bool) {
+	if u = p.uids[uid]; u == nil {
+		u = &presentUID{}
+		p.uids[uid] = u
+	}
+	u.clients = max(0, u.clients+more)
+	return u, u.clients == 0 || u.clients == 1 && more > 0
+}
+
+// dropIdle forgets a uid of which there is nothing to know.
+func (p *presence) dropIdle(uid string, u *presentUID) {
+	if u.clients == 0 && u.number == 0 {
+		delete(p.uids, uid)
+	}
+}
+
 // next is when gone may have another one; ok is false if nobody leaves.
 func (p *presence) next() (at int64, ok bool) {
 	if len(p.due) == 0 {
@@ -96,4 +134,76 @@ func uidOf(body []byte) string {
 	}
 	_ = json.Unmarshal(body, &e)
 	return e.Subject
+}
+
+// presence counts the clients of uids.
+func (j *journal) presence(h *happening) {
+	came, left := "", ""
+	switch h.kind {
+	case Connected:
+		came = h.uid
+	case Bound:
+		came, left = h.uid, h.previous
+	case Unbound:
+		left = h.previous
+	case Disconnected:
+		left = h.uid
+	}
+	if came == left {
+		return
+	}
+	if l := j.events.looks; l != nil {
+		for uid, more := range map[string]int{came: 1, left: -1} {
+			if uid == "" {
+				continue
+			}
+			if u, ask := j.present.count(uid, more); ask {
+				l.ask(uid, u.number > 0 || u.passed)
+			}
+		}
+		return
+	}
+	if came != "" {
+		if u, news := j.present.came(came); news {
+			u.number = j.uidEvent(UIDOnline, came, h.at)
+		}
+	}
+	if left != "" {
+		j.present.left(left, h.at)
+	}
+}
+
+// uidEvent adds an event of a uid, hidden if its type was not asked for.
+func (j *journal) uidEvent(t Type, uid string, at int64) (number uint64) {
+	number = j.number()
+	kind := byte(kindHidden)
+	if j.events.config.Types.Has(t) {
+		kind = kindEvent
+		j.events.count.happened[t].Add(1)
+	}
+	key := uidKey(uid)
+	h := header{kind: t, lane: laneOf(key), instance: j.events.run, key: key, at: at}
+	j.event(kind, &h, j.encoder.uid(t, number, at, uid))
+	return number
+}
+
+// offline says which uids have had no client for long enough.
+func (j *journal) offline(now time.Time) {
+	if j.present == nil {
+		return
+	}
+	for l := j.events.looks; l != nil; {
+		uid, ok := j.present.departing(now.UnixMicro())
+		if !ok {
+			return
+		}
+		l.ask(uid, true)
+	}
+	for {
+		uid, ok := j.present.gone(now.UnixMicro())
+		if !ok {
+			return
+		}
+		j.uidEvent(UIDOffline, uid, now.UnixMicro())
+	}
 }

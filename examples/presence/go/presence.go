@@ -107,7 +107,7 @@ func note(ctx context.Context, tx *sql.Tx, e *castgate.Event, present func(conte
 	case "node.lost":
 		_, err := tx.ExecContext(ctx, `UPDATE clients SET ended = ? WHERE instance = ? AND ended = 0`, time.Now().Unix(), data.Instance)
 		return err
-	case "events.lost":
+	case "events.lost", "node.back":
 		return reconcile(ctx, tx, present)
 	default:
 		return nil

@@ -85,6 +85,7 @@ final class Presence
                 $this->run('UPDATE clients SET ended = ? WHERE instance = ? AND ended = 0', time(), $data['instance']);
                 return;
             case 'castgate.events.lost':
+            case 'castgate.node.back':
                 $this->reconcile($present);
                 return;
             default:

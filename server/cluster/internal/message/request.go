@@ -32,6 +32,7 @@ const (
 	VerbPutSession
 	VerbPatchSession
 	VerbReplace // of exclusive binds: close what is older than Claims
+	VerbLook    // whether uids are online; Binary: that was said of them before
 	verbEnd
 )
 
@@ -40,6 +41,7 @@ var verbNames = [verbEnd]string{
 	VerbLeave: "leave", VerbUngroup: "ungroup", VerbKick: "kick", VerbOnline: "online", VerbCounts: "counts",
 	VerbStats: "stats", VerbClient: "client", VerbClients: "clients", VerbUIDs: "uids", VerbGroups: "groups",
 	VerbPutSession: "put_session", VerbPatchSession: "patch_session", VerbReplace: "replace",
+	VerbLook: "look",
 }
 
 // String is the name of a verb.
