@@ -88,10 +88,13 @@ export class Client {
     let rest = '';
     const decoder = new TextDecoder();
     for await (const chunk of body) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-      rest = lines.pop();
+      const [first, ...more] = decoder.decode(chunk, { stream: true }).split('\n');
+      rest += first; // split first: a long line comes in many pieces
+      for (const piece of more) {
+        yield decode(rest, 200);
+        rest = piece;
+      }
       if (rest.length > maxLine) throw malformed(200);
-      for (const line of lines) yield decode(line, 200);
     }
     if (rest) yield decode(rest, 200);
   }

@@ -166,7 +166,7 @@ class Answer:
         self._body += self._in[:n]
         del self._in[:n]
         if len(self._body) > _MAX_BODY:
-            raise ValueError("an answer of more than 64 MiB")
+            raise malformed(self.status, "it has more than 64 MiB")
 
 
 def _number(text: str, digits: str, base: int) -> int:
@@ -179,18 +179,28 @@ class Lines:
     """Splits a body into the JSON values of its lines."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._begun: list[bytes] = []  # pieces of a line, joined once: a long line has many
+        self._size = 0
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _MAX_LINE:
-            raise malformed(200, "a line without an end")
-        for line in whole:
+        first, *more = data.split(b"\n")
+        self._add(first)
+        for piece in more:
+            line = b"".join(self._begun)
+            self._begun, self._size = [], 0
+            self._add(piece)
             yield decode(line, 200)
 
     def finish(self) -> Iterator[Any]:
-        if self._rest:
-            yield decode(self._rest, 200)
+        if self._size:
+            yield decode(b"".join(self._begun), 200)
+
+    def _add(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size > _MAX_LINE:
+            raise malformed(200, "a line without an end")
+        if piece:
+            self._begun.append(piece)
 
 
 def decode(text: bytes, status: int) -> Any:
