@@ -133,6 +133,11 @@ func TestAdminViews(t *testing.T) {
 			if over := p.eval("document.documentElement.scrollWidth - innerWidth"); over != "0" && !strings.HasPrefix(over, "-") {
 				t.Errorf("%s%s is %s pixels too wide", view.name, how.name, over)
 			}
+			// Colours are all that the dark changes, and both of these have all of them.
+			if how.scheme == "dark" && view.name != "client" && view.name != "overview" || how.width < 1000 && view.name != "tail" {
+				p.screenshot(view.name + how.name)
+				continue
+			}
 			p.accessible(axe, view.name+how.name)
 			p.screenshot(view.name + how.name)
 		}
@@ -141,7 +146,7 @@ func TestAdminViews(t *testing.T) {
 		t.Error("markup in a name was run")
 	}
 	p.goTo("#/client?id=" + c.ID)
-	p.sees("#facts", hostile.uid, "␀␀␀␀", "<script>window.pwned=1</script>")
+	p.sees("#facts", hostile.uid, `\u{0}\u{0}`, "<script>window.pwned=1</script>")
 	if got := p.eval("JSON.stringify(window.wrong)"); got != "[]" {
 		t.Errorf("in the page: %s", got)
 	}

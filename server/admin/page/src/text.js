@@ -6,11 +6,7 @@ const unseen = /[\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u200b-\u200f\u2028-\u202
 
 /** shown is a name as text in which everything can be seen. */
 export function shown(name) {
-  return String(name).replace(unseen, (c) => {
-    const n = c.codePointAt(0);
-    if (n < 0x20) return String.fromCodePoint(0x2400 + n);
-    return n === 0x7f ? "\u2421" : `\\u{${n.toString(16)}}`;
-  });
+  return String(name).replace(unseen, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 }
 
 const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
