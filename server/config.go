@@ -219,8 +219,7 @@ func (c *Config) files() (openfiles.Limits, error) {
 	return openfiles.Divide(c.MaxConns, c.ReserveFiles, c.Loops*table.MaxSlots)
 }
 
-// validateUse finds settings that were made and do nothing: who made them
-// believes otherwise.
+// validateUse finds settings that have no effect: whoever made them expects one.
 func (c *Config) validateUse() error {
 	const noTLS = "has no effect without a wss:// listener"
 	secure := c.TLSProcessors() > 0

@@ -217,13 +217,14 @@ func (s *Server) Stop() {
 	})
 }
 
-// Shutdown ends the server in order. Who waits to be accepted is accepted, and
-// then nobody any more. Clients are given what waits for them and closed with
-// 1001, Config.DrainRate of them a second; meanwhile pushes reach those that are still
-// there. Then the loops end. It returns when that is done, or, with what is left cut off,
-// soon after ctx is done, or DrainTimeout has passed where ctx has no deadline; the
-// error is then ctx's, or context.DeadlineExceeded. A loop that has not ended endGrace
-// after that is not waited for: the error says so. Any goroutine.
+// Shutdown ends the server in order. Sockets that wait to be accepted are accepted, and
+// then no more. Config.DrainRate clients a second are closed with 1001, behind what waits
+// for them; those that are still there get pushes meanwhile. Then the loops end.
+//
+// It returns when that is done. If it takes too long, what is left is cut off soon after
+// ctx is done, or DrainTimeout has passed where ctx has no deadline, and the error is
+// ctx's or context.DeadlineExceeded. A loop that has not ended endGrace later is not waited
+// for, and the error says so. Any goroutine.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.finishAccepting(ctx)

@@ -66,7 +66,7 @@ const (
 // rows is the table of Capacity: the names of its settings, their values without a setting
 // and their bounds. Validate and DefaultCapacity are derived from it, and so is what the
 // command line, a reload and config check do with these settings. The bound of
-// max-conns depends on the number of loops; see Config.
+// max-conns depends on the number of loops; see server.Config.
 var rows = [...]limit{
 	number("max-conns", 0, table.MaxSlots*table.MaxLoops, 0, func(c *Capacity) *int { return &c.MaxConns }),
 	number("max-message", 1, MaxMessageSize, 64<<10, func(c *Capacity) *int { return &c.MaxMessage }),

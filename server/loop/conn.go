@@ -36,9 +36,9 @@ const (
 	flagDeaf                             // what the peer still sends is read and thrown away
 	flagLater                            // in the loop's list of clients whose messages wait for their turn
 	flagTold                             // Events.Opened was called, Closed was not
-	flagCounted                          // counted by Server.admission, with the address that the registry has
+	flagCounted                          // counted for its address, the one that the registry has
 	flagExpires                          // its token ends: chunk.expires is the Unix time
-	flagSecure                           // TLS: see secureOf
+	flagSecure                           // TLS: see secureStreams.of
 	flagBindBy                           // while connOpen, deadline is the tick by which it must be bound
 )
 

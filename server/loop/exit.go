@@ -197,13 +197,13 @@ func (s *Loops) KickAll(order *KickOrder, exclude []table.Handle) (kicked int) {
 	return kicked
 }
 
-// To put a client into thousands of groups, or to take it out, lasts milliseconds, and
-// many such clients may come or end at once. So a loop lets in one of them a turn,
-// and has those who leave do it some groups at a time, between what it does for others.
+// Putting a client into thousands of groups, or taking it out, takes milliseconds, and many
+// such clients may come or end at once. So a loop lets in one of them a turn, and takes
+// those who leave out of some groups at a time, between its work for others.
 //
-// Who leaves is out of the registry at once: no id, uid or group leads to it any more.
-// Only the sizes of its groups, and pushes that count it as one who is closed, are
-// behind by as much. Who is told of its end is told when that is over.
+// A client that leaves is out of the registry at once: no id, uid or group leads to it any
+// more. Only the sizes of its groups are late, and pushes to them count it as closed.
+// Fronts are told of its end once it has left all groups.
 
 // turnLeaves is how many groups a turn has clients leave.
 const turnLeaves = 4096

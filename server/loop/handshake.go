@@ -259,7 +259,7 @@ func (e *entrance) finish(slot uint32, c *conn, answer []byte) {
 	e.loop.writer.say(slot, c, answer)
 }
 
-// SuspendInit says whether new clients go without LoopsConfig.InitMessage: while a
+// SuspendInit says whether new clients go without Config.InitMessage: while a
 // worker is attached, its application sends its own. Any goroutine.
 func (s *Loops) SuspendInit(suspended bool) { s.initOff.Store(suspended) }
 

@@ -8,10 +8,9 @@ import (
 
 // A request head that comes whole, as most do, is read from the loop's buffer.
 // Only what comes in pieces has to be kept, and strangers send it: so all that a
-// loop keeps of unfinished heads is within one budget. When it is used up, those
-// heads go whose networks hold most of it, the oldest first. Who holds the memory
-// gives it back; a stranger with many half heads cannot have those of others
-// refused.
+// loop keeps of unfinished heads is within one budget. When it is used up, heads of the
+// networks that hold most of it are refused, the oldest first. So the memory comes from
+// whoever holds it: a stranger with many half heads cannot have those of others refused.
 
 const (
 	// headBudget is how many bytes of unfinished heads all loops together keep,

@@ -76,7 +76,7 @@ func (m *mailbox) postLocked(c command) bool {
 	return !m.closed
 }
 
-// postPush posts n deliveries; later leaves the ringing to Server.Wake. Any
+// postPush posts n deliveries; later leaves the ringing to Loops.Wake. Any
 // goroutine.
 func (m *mailbox) postPush(c command, n int, later bool) {
 	m.loop.count.Matched.Add(uint64(n))
@@ -111,7 +111,7 @@ func (m *mailbox) postSeries(commands []command) {
 	}
 }
 
-// wake rings for those who have left that to Server.Wake.
+// wake rings for those who have left that to Loops.Wake.
 func (m *mailbox) wake() {
 	if m.asleep.Load() && m.asleep.Swap(false) {
 		m.ring()

@@ -12,7 +12,7 @@ import (
 	"castgate/server/transport"
 )
 
-// Counters are one loop's. The loop writes them, but for matched, which the
+// Counters are one loop's. The loop writes them, but for Matched, which the
 // pushers write; anyone reads. They fill their cache lines alone.
 type Counters struct {
 	Elapsed     func() time.Duration // the loops' clock; static
@@ -51,7 +51,7 @@ type Counters struct {
 }
 
 // AddTo adds the loop's counters to a reading. matched is not among them: it is
-// read after all loops' other counters, see Server.Stats. Any goroutine.
+// read after all loops' other counters, see Loops.AddTo. Any goroutine.
 func (c *Counters) AddTo(st *gateway.Stats) {
 	for i := range c.Handshakes {
 		st.Handshakes[reason.HandshakeLabel(i)] += c.Handshakes[i].Load()
