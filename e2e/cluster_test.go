@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,52 +13,8 @@ import (
 // startNodes starts a cluster of processes with embedded NATS servers.
 func startNodes(t *testing.T, n int, flags ...string) []*wstest.Gateway {
 	t.Helper()
-	nodes, _ := startNodesWith(t, n, flags...)
+	nodes, _ := wstest.StartCluster(t, n, flags...)
 	return nodes
-}
-
-// startNodesWith is startNodes, and returns the flags that any node of the cluster
-// needs.
-func startNodesWith(t *testing.T, n int, flags ...string) (nodes []*wstest.Gateway, shared []string) {
-	t.Helper()
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("the secret of this test, 32 bytes\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var peers []string
-	for range n {
-		peers = append(peers, wstest.FreeAddr(t))
-	}
-	shared = []string{"--cluster-secret=@" + secret, "--cluster-lease=1s", "--cluster-peers=" + strings.Join(peers, ",")}
-	shared = append(shared, flags...)
-	for i := range n {
-		nodes = append(nodes, wstest.Start(t, append([]string{"--node=" + strconv.Itoa(i+1), "--cluster-listen=" + peers[i]}, shared...)...))
-	}
-	for _, g := range nodes {
-		awaitMembers(g, n)
-	}
-	return nodes, shared
-}
-
-// awaitMembers waits until a node and so many others answer completely.
-func awaitMembers(g *wstest.Gateway, n int) {
-	g.Await(func() string {
-		members := 0
-		_, answer, err := g.TryControl("GET", "/v1/nodes", nil)
-		if err != nil {
-			return err.Error()
-		}
-		list, _ := answer["nodes"].([]any)
-		for _, one := range list {
-			if state := one.(map[string]any)["state"]; state == "self" || state == "member" {
-				members++
-			}
-		}
-		if counts := g.OK("POST", "/v1/counts", M{"groups": []string{"g"}}); members != n || counts["complete"] != true {
-			return fmt.Sprintf("%d members, answer %v", members, counts)
-		}
-		return ""
-	})
 }
 
 // Any node answers for the clients of all, in three real processes.
@@ -116,15 +70,15 @@ func TestClusterLosesNodes(t *testing.T) {
 		return ""
 	})
 	nodes[1].Signal(syscall.SIGCONT)
-	awaitMembers(nodes[0], 3)
-	awaitMembers(nodes[1], 3)
+	nodes[0].AwaitMembers(3)
+	nodes[1].AwaitMembers(3)
 	if n := nodes[0].Push(wstest.To("uids", "ann"), "back"); n != 1 {
 		t.Errorf("matched %d after it came back", n)
 	}
 	c.Expect("back") // what was asked for while it was stopped never comes
 
 	nodes[2].Kill()
-	awaitMembers(nodes[0], 2)
+	nodes[0].AwaitMembers(2)
 	nodes[0].Stop()
 	expectFields(t, nodes[1].OK("POST", "/v1/push", M{"to": M{"uids": []string{"ann"}}, "text": "alone"}), M{"matched": 1, "complete": true})
 }
@@ -133,7 +87,7 @@ func TestClusterLosesNodes(t *testing.T) {
 // first.
 func TestClusterRefusesSameNumber(t *testing.T) {
 	t.Parallel()
-	nodes, shared := startNodesWith(t, 2)
+	nodes, shared := wstest.StartCluster(t, 2)
 	flags := append([]string{"serve", "--node=2", "--listen=127.0.0.1:0", "--control=127.0.0.1:0", "--cluster-listen=" + wstest.FreeAddr(t)}, shared...)
 	out, err := wstest.Command(t, flags...).CombinedOutput()
 	last := strings.TrimSpace(string(out))
@@ -141,7 +95,7 @@ func TestClusterRefusesSameNumber(t *testing.T) {
 	if err == nil || !strings.Contains(last, "has the same --node: 2/") || !strings.Contains(last, nodes[1].ControlAddr) {
 		t.Errorf("%v, %s", err, out)
 	}
-	awaitMembers(nodes[0], 2)
+	nodes[0].AwaitMembers(2)
 }
 
 // A batch with commands for clients of many nodes is answered in its order, and so are

@@ -94,7 +94,7 @@ func (o *observer) call(rng *rand.Rand, caller, n int) {
 func (o *observer) during(node int, do func()) {
 	begin := o.now()
 	do()
-	expectWhole(o.nodes...)
+	wstest.AwaitWhole(o.nodes...)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.troubles[node] = append(o.troubles[node], trouble{begin, o.now()})
@@ -183,7 +183,7 @@ func TestClusterHistory(t *testing.T) {
 	for i := range 3 {
 		o.nodes = append(o.nodes, wstest.Start(t, natsFlags(i+1, secret, "nats://"+nats.addr)...))
 	}
-	expectWhole(o.nodes...)
+	wstest.AwaitWhole(o.nodes...)
 	for i := range 6 { // node 3 has none: it may be killed
 		o.clients, o.home = append(o.clients, o.nodes[i%2].Dial(t)), append(o.home, i%2)
 	}
@@ -199,12 +199,12 @@ func TestClusterHistory(t *testing.T) {
 	}
 	o.during(1, func() { // until the others have gone on without it
 		o.nodes[1].Signal(syscall.SIGSTOP)
-		expectWhole(o.nodes[0], o.nodes[2])
+		wstest.AwaitWhole(o.nodes[0], o.nodes[2])
 		o.nodes[1].Signal(syscall.SIGCONT)
 	})
 	o.during(2, func() {
 		o.nodes[2].Kill()
-		expectWhole(o.nodes[:2]...)
+		wstest.AwaitWhole(o.nodes[:2]...)
 		o.nodes[2].Restart()
 	})
 	o.during(2, func() {

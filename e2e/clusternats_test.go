@@ -82,13 +82,6 @@ func natsFlags(node int, secret string, urls ...string) []string {
 	return []string{"--node=" + strconv.Itoa(node), "--cluster-secret=@" + secret, "--cluster-lease=1s", "--cluster-nats=" + strings.Join(urls, ",")}
 }
 
-// expectWhole waits until all nodes answer completely and know each other.
-func expectWhole(nodes ...*wstest.Gateway) {
-	for _, g := range nodes {
-		awaitMembers(g, len(nodes))
-	}
-}
-
 // Two nkeys, of users whom NATS knows and does not know.
 const (
 	goodNKey  = "SUAPAGYMDOGQZNFXHPL66ZD3G5QQF46EOOTA4KH7BFPHNWVUFO2MYEHMXY"
@@ -132,7 +125,7 @@ func TestClusterOverNATS(t *testing.T) {
 	for i := range 3 {
 		nodes = append(nodes, wstest.Start(t, flags(i+1, nkey)...))
 	}
-	expectWhole(nodes...)
+	wstest.AwaitWhole(nodes...)
 	var clients []*wstest.Client
 	for i, g := range nodes {
 		c := g.Dial(t)
@@ -161,7 +154,7 @@ func TestClusterOverNATS(t *testing.T) {
 	for i, c := range clients {
 		checkSequence(t, fmt.Sprint("client ", i), c)
 	}
-	awaitMembers(nodes[0], 3)
+	nodes[0].AwaitMembers(3)
 }
 
 // checkSequence checks that a client has got numbers, each later than the one before,
@@ -235,7 +228,7 @@ func TestClusterNATSAwayUnderLoad(t *testing.T) {
 		nodes = append(nodes, wstest.Start(t, natsFlags(i+1, secret, "nats://"+nats.addr)...))
 		clients = append(clients, nodes[i].Dial(t))
 	}
-	expectWhole(nodes...)
+	wstest.AwaitWhole(nodes...)
 	for _, c := range clients {
 		nodes[0].Bind(c.ID, "ann")
 	}
@@ -283,16 +276,16 @@ func TestClusterNeighbours(t *testing.T) {
 	two := wstest.Start(t, natsFlags(2, right, url)...)
 	named := wstest.Start(t, append(natsFlags(3, right, url), "--cluster-name=another")...)
 	stranger := wstest.Start(t, natsFlags(4, wrong, url)...)
-	expectWhole(one, two)
-	expectWhole(named)
-	expectWhole(stranger)
+	wstest.AwaitWhole(one, two)
+	wstest.AwaitWhole(named)
+	wstest.AwaitWhole(stranger)
 	for _, g := range []*wstest.Gateway{one, stranger} {
 		g.Await(func() string { return lacks(g.Log(), "not sealed with the cluster's secret") })
 	}
 	if strings.Contains(named.Log(), "refused") || strings.Contains(one.Log(), "node=3") {
 		t.Error("clusters of different names hear each other")
 	}
-	expectWhole(one, two)
+	wstest.AwaitWhole(one, two)
 }
 
 // badLink is a proxy to NATS whose links can be cut, and be stuck with what is on its
@@ -381,7 +374,7 @@ func TestClusterBadLink(t *testing.T) {
 	for i, url := range []string{nats.addr, nats.addr, link.Addr().String()} {
 		nodes = append(nodes, wstest.Start(t, natsFlags(i+1, secret, "nats://"+url)...))
 	}
-	expectWhole(nodes...)
+	wstest.AwaitWhole(nodes...)
 	c := nodes[2].Dial(t)
 	nodes[0].Bind(c.ID, "ann")
 	ann := M{"uids": []string{"ann"}}
@@ -400,7 +393,7 @@ func TestClusterBadLink(t *testing.T) {
 		t.Error("no answer was incomplete before the lease was over")
 	}
 	link.hold(false)
-	expectWhole(nodes...)
+	wstest.AwaitWhole(nodes...)
 	nodes[1].Push(ann, "1")
 	c.Expect("-1", "1")
 	sent := 1

@@ -65,7 +65,7 @@ func TestClusterKilledDuringWait(t *testing.T) {
 		number(answer["queued"])+number(answer["dropped"]) != 1 {
 		t.Errorf("%v", answer)
 	}
-	expectWhole(nodes[:2]...)
+	wstest.AwaitWhole(nodes[:2]...)
 }
 
 // Binds that come while a node is stopped wait for the end of its lease together; all
@@ -83,13 +83,13 @@ func TestClusterBindsWhileStopped(t *testing.T) {
 			t.Errorf("join %d: %d %v %v", i, status, answer, err)
 		}
 	})
-	expectWhole(nodes[:2]...)
+	wstest.AwaitWhole(nodes[:2]...)
 	for _, i := range []int{0, 1, binds - 2, binds - 1} {
 		answer := nodes[i%2].OK("POST", "/v1/push", M{"to": M{"groups": []string{fmt.Sprint("room ", i)}}, "text": "x"})
 		expectFields(t, answer, M{"matched": 1, "complete": true})
 	}
 	nodes[2].Signal(syscall.SIGCONT)
-	expectWhole(nodes...)
+	wstest.AwaitWhole(nodes...)
 	expectFields(t, nodes[2].OK("POST", "/v1/push", M{"to": M{"groups": []string{"room 5"}}, "text": "x"}), M{"matched": 1, "complete": true})
 }
 
@@ -106,13 +106,13 @@ func TestClusterSecretRotation(t *testing.T) {
 		nodes = append(nodes, wstest.Start(t, "--node="+strconv.Itoa(i+1), "--cluster-secret=@"+secrets[i], "--cluster-lease=1s",
 			"--cluster-listen="+peers[i], "--cluster-peers="+strings.Join(peers, ",")))
 	}
-	expectWhole(nodes...)
+	wstest.AwaitWhole(nodes...)
 	for _, lines := range [][]string{{someSecret, otherSecret}, {otherSecret, someSecret}, {otherSecret}} {
 		for i, g := range nodes {
 			writeSecret(t, secrets[i], lines...)
 			g.Stop()
 			g.Restart()
-			expectWhole(nodes...)
+			wstest.AwaitWhole(nodes...)
 			c := g.Dial(t)
 			nodes[1-i].Bind(c.ID, "ann")
 			answer := nodes[1-i].OK("POST", "/v1/push", M{"to": M{"uids": []string{"ann"}}, "text": "x", "wait": "written"})
@@ -136,7 +136,7 @@ func TestClusterWithGatewayWorker(t *testing.T) {
 		nodes = append(nodes, startPHPGateway(t, "", "--node="+strconv.Itoa(i+1), "--cluster-secret=@"+secret, "--cluster-lease=1s",
 			"--cluster-listen="+peers[i], "--cluster-peers="+strings.Join(peers, ",")))
 	}
-	expectWhole(nodes[0].Gateway, nodes[1].Gateway)
+	wstest.AwaitWhole(nodes[0].Gateway, nodes[1].Gateway)
 	c := nodes[0].Dial(t)
 	if len(c.ID) != 20 {
 		t.Errorf("client id %q", c.ID)

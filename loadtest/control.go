@@ -11,15 +11,18 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// Control is a client of a gateway's control API, with what measurements need.
+// Control is a client of a gateway's control API, with what measurements need. Where
+// it has several addresses, of the nodes of a cluster, each request goes to the next.
 // Its methods may be called from any goroutine.
 type Control struct {
-	base string
-	key  string
-	http http.Client
+	bases []string
+	turn  atomic.Uint32
+	key   string
+	http  http.Client
 }
 
 // PushResult is the gateway's answer to a push. If the push did not wait for
@@ -50,25 +53,37 @@ const (
 )
 
 // NewControl makes a client of the control API at addr: host:port, an http://
-// URL or unix:/path. key may be empty. Up to conns requests run concurrently
-// over persistent connections.
+// URL or unix:/path, or several of them, separated by commas. key may be empty. Up to
+// conns requests to each run concurrently over persistent connections.
 func NewControl(addr, key string, conns int) *Control {
 	transport := &http.Transport{
 		MaxIdleConns: conns, MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns,
 		DisableCompression: true, IdleConnTimeout: time.Minute,
 	}
-	base := strings.TrimSuffix(addr, "/")
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		var d net.Dialer
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+	c := &Control{key: key, http: http.Client{Transport: transport, Timeout: controlWait}}
+	sockets := map[string]string{} // by the made-up name of a gateway
+	for one := range strings.SplitSeq(addr, ",") {
+		base := strings.TrimSuffix(strings.TrimSpace(one), "/")
+		if path, ok := strings.CutPrefix(base, "unix:"); ok {
+			name := fmt.Sprint("gateway-", len(c.bases))
+			sockets[name+":80"], base = path, "http://"+name
+		} else if !strings.Contains(base, "://") {
+			base = "http://" + base
+		}
+		c.bases = append(c.bases, base)
+	}
+	var d net.Dialer
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if path, ok := sockets[address]; ok {
 			return d.DialContext(ctx, "unix", path)
 		}
-		base = "http://gateway"
-	} else if !strings.Contains(base, "://") {
-		base = "http://" + base
+		return d.DialContext(ctx, network, address)
 	}
-	return &Control{base: base, key: key, http: http.Client{Transport: transport, Timeout: controlWait}}
+	return c
 }
+
+// next is the base of the node whose turn it is.
+func (c *Control) next() string { return c.bases[int(c.turn.Add(1))%len(c.bases)] }
 
 // Close closes the persistent connections.
 func (c *Control) Close() { c.http.CloseIdleConnections() }
@@ -182,15 +197,19 @@ func batch[T any](ctx context.Context, c *Control, commands []T) error {
 	return nil
 }
 
-// Ready asks whether the server accepts clients.
+// Ready asks whether all servers accept clients.
 func (c *Control) Ready(ctx context.Context) error {
-	_, err := c.do(ctx, http.MethodGet, "/readyz", "", nil)
-	return err
+	for _, base := range c.bases {
+		if _, err := c.do(ctx, http.MethodGet, base+"/readyz", "", nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // post sends a request and decodes a JSON answer with status 200 into answer.
 func (c *Control) post(ctx context.Context, path, contentType string, body []byte, answer any) error {
-	b, err := c.do(ctx, http.MethodPost, path, contentType, body)
+	b, err := c.do(ctx, http.MethodPost, c.next()+path, contentType, body)
 	if err != nil {
 		return err
 	}
@@ -200,8 +219,8 @@ func (c *Control) post(ctx context.Context, path, contentType string, body []byt
 	return nil
 }
 
-func (c *Control) do(ctx context.Context, method, path, contentType string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+func (c *Control) do(ctx context.Context, method, url, contentType string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -9,13 +9,24 @@ import (
 )
 
 // Metrics reads /metrics. A sample has its name there, including labels in
-// braces; the bare name of a metric is the sum over all its labels.
+// braces; the bare name of a metric is the sum over all its labels. Of several nodes
+// it is the sum over all of them.
 func (c *Control) Metrics(ctx context.Context) (map[string]float64, error) {
-	body, err := c.do(ctx, http.MethodGet, "/metrics", "", nil)
-	if err != nil {
-		return nil, err
-	}
 	all := map[string]float64{}
+	for _, base := range c.bases {
+		body, err := c.do(ctx, http.MethodGet, base+"/metrics", "", nil)
+		if err == nil {
+			err = addMetrics(all, body)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// addMetrics adds the samples of one node.
+func addMetrics(all map[string]float64, body []byte) error {
 	for line := range bytes.Lines(body) {
 		line = bytes.TrimSpace(line)
 		at := bytes.LastIndexByte(line, ' ')
@@ -24,15 +35,15 @@ func (c *Control) Metrics(ctx context.Context) (map[string]float64, error) {
 		}
 		v, err := strconv.ParseFloat(string(line[at+1:]), 64)
 		if err != nil {
-			return nil, fmt.Errorf("/metrics: %s", excerpt(line))
+			return fmt.Errorf("/metrics: %s", excerpt(line))
 		}
 		name, _, labelled := bytes.Cut(line[:at], []byte("{"))
 		all[string(name)] += v
 		if labelled {
-			all[string(line[:at])] = v
+			all[string(line[:at])] += v
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // Metric reads one sample of Metrics.

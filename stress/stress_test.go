@@ -144,3 +144,16 @@ func TestPercentile(t *testing.T) {
 		t.Errorf("of nothing it is %d", p)
 	}
 }
+
+// TestCluster plays a round of each scenario with several nodes.
+func TestCluster(t *testing.T) {
+	list, err := Find([]string{"cluster-churn", "cluster-loss"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	sum, err := Run(t.Context(), list, time.Second, &out)
+	if err != nil || sum.Scenarios != 2 || sum.Failed != 0 || sum.Checks < 1000 {
+		t.Errorf("%+v, %v\n%s", sum, err, &out)
+	}
+}

@@ -45,7 +45,7 @@ type swarmFlags struct {
 
 // gatewayFlags describe the gateway.
 type gatewayFlags struct {
-	Control    string `help:"Control API of the gateway: host:port, a URL or unix:/path." default:"127.0.0.1:7273"`
+	Control    string `help:"Control API of the gateway: host:port, a URL or unix:/path; of the nodes of a cluster, several of them, separated by commas, that are asked in turn." default:"127.0.0.1:7273"`
 	ControlKey string `help:"Key of the control API." env:"CASTGATE_CONTROL_KEY"`
 	Bind       bool   `help:"Bind every connection to its own uid. The scenarios group and storm always do."`
 	Groups     int    `help:"Number of groups; every bound connection joins one of them (default of group and storm: 10)." placeholder:"N"`

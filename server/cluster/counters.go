@@ -15,6 +15,8 @@ type counters struct {
 	late       atomic.Uint64 // replies after the end of their call
 	unsent     atomic.Uint64 // messages that the transport did not take
 	spared     atomic.Uint64 // questions that were not asked of nodes without such names
+	waits      atomic.Uint64 // changes that have waited until others had heard of the names
+	waited     atomic.Uint64 // for how long, in nanoseconds
 	resyncs    atomic.Uint64 // times that names of another node were missing
 
 	mu       sync.Mutex

@@ -20,7 +20,8 @@ type holds struct {
 }
 
 type hold struct {
-	need  uint64       // position that others must have heard of
+	need  uint64 // position that others must have heard of
+	begun int64
 	end   int64        // when it goes on without that
 	ready func(uint64) // called with need, and mu held
 }
@@ -82,7 +83,7 @@ func (n *filter) announce(hashes []uint64, end int64, ready func(need uint64)) e
 	if len(n.holds.list) == 0 || end < n.holds.next {
 		n.holds.next = end
 	}
-	n.holds.list = append(n.holds.list, &hold{need: need, end: end, ready: ready})
+	n.holds.list = append(n.holds.list, &hold{need: need, begun: n.clock(), end: end, ready: ready})
 	return nil
 }
 
@@ -119,6 +120,8 @@ func (h *holds) look(n *filter, now int64) {
 		return ends
 	})
 	for _, one := range done {
+		n.count.waits.Add(1)
+		n.count.waited.Add(uint64(max(now-one.begun, 0)))
 		one.ready(one.need)
 	}
 }

@@ -33,6 +33,8 @@ var (
 	descNames      = desc("names", "Names that nodes hold, as far as they are known here, by node.", "node")
 	descResyncs    = desc("names_resyncs_total", "Times that names of another node were missing and asked for.")
 	descHolds      = desc("changes_waiting", "Binds and joins that wait until other nodes have heard of the names.")
+	descWaits      = desc("changes_waited_total", "Binds and joins that have waited for that.")
+	descWaited     = desc("changes_waited_seconds_total", "For how long they have waited, all together.")
 	descExclusive  = desc("exclusive_uids", "Uids that a client of this node has exclusively.")
 	descLost       = desc("link_lost_total", "Messages lost at the link to the other nodes: full, it had no room to send; unsent, NATS was away; dropped, they came and had no room.", "reason")
 )
@@ -86,6 +88,8 @@ func (n collector) Collect(out chan<- prometheus.Metric) {
 	count(descIncomplete, n.count.incomplete.Load())
 	n.collectMaps(count)
 	count(descSpared, n.count.spared.Load())
+	count(descWaits, n.count.waits.Load())
+	out <- prometheus.MustNewConstMetric(descWaited, prometheus.CounterValue, float64(n.count.waited.Load())/1e9)
 	count(descResyncs, n.count.resyncs.Load())
 	n.mu.Lock()
 	if n.names != nil {
