@@ -33,7 +33,7 @@ func TestClusterEvents(t *testing.T) {
 			"--events-dir", filepath.Join(dir, fmt.Sprint("events", i)), "--events-offline-after", "50ms"))
 	}
 	for _, g := range nodes {
-		awaitMembers(g, 3)
+		g.AwaitMembers(3)
 	}
 	// said returns the uids of events of a type, in their order.
 	said := func(kind string) (subjects []string) {
