@@ -86,7 +86,7 @@ vuln: ## known vulnerabilities in the code that the programs call; skipped if th
 build: page ## static binaries of every program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
-packages: ## .deb, .rpm, an OCI image, bills of materials and checksums into bin/packages
+packages: page ## .deb, .rpm, an OCI image, bills of materials and checksums into bin/packages
 	@GO="$(GO)" VERSION="$(VERSION)" ci/packages.sh
 
 dashboard: ## write deploy/grafana/castgate.json from code

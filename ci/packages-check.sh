@@ -28,10 +28,10 @@ await() {
 
 [ "$(id -u)" = 0 ] || fail "it needs root"
 missing=
-for tool in lintian rpmlint debootstrap systemd-nspawn crun python3 curl; do
+for tool in lintian rpmlint debootstrap systemd-nspawn runc python3 curl; do
 	command -v $tool >/dev/null || missing="$missing $tool"
 done
-[ -z "$missing" ] || fail "missing:$missing (apt-get install lintian rpmlint debootstrap systemd-container crun python3 curl)"
+[ -z "$missing" ] || fail "missing:$missing (apt-get install lintian rpmlint debootstrap systemd-container runc python3 curl)"
 deb=$(echo "$packages"/castgate_*_amd64.deb)
 [ -e "$deb" ] || fail "make packages first"
 
@@ -47,7 +47,7 @@ systemd-analyze security --offline=true --threshold=20 deploy/packages/files/cas
 boot=
 runtime=
 clean() {
-	[ -z "$runtime" ] || crun delete --force castgate-packages-check || true
+	[ -z "$runtime" ] || runc delete --force castgate-packages-check || true
 	if [ -n "$boot" ]; then
 		kill "$boot" 2>/dev/null || true
 		wait "$boot" 2>/dev/null || true
@@ -130,34 +130,33 @@ manifest = json.load(open(blob(next(m for m in manifests if m["platform"]["archi
 for layer in manifest["layers"]:
     subprocess.check_call(["tar", "-xzf", blob(layer), "-C", bundle + "/rootfs"])
 config = json.load(open(blob(manifest["config"])))["config"]
-subprocess.check_call(["crun", "spec"], cwd=bundle)
+subprocess.check_call(["runc", "spec"], cwd=bundle)
 spec = json.load(open(bundle + "/config.json"))
 uid, gid = map(int, config["User"].split(":"))
 spec["process"].update(terminal=False, user={"uid": uid, "gid": gid}, env=config["Env"], cwd=config["WorkingDir"],
-                       args=config["Entrypoint"] + config["Cmd"] + ["--listen", "127.0.0.1:47272", "--control", "127.0.0.1:47273"])
+                       args=config["Entrypoint"] + config["Cmd"] + ["--listen", "127.0.0.1:7372", "--control", "127.0.0.1:7373"])
 spec["root"]["readonly"] = True
 # The host's network, so that curl reaches it.
 spec["linux"]["namespaces"] = [n for n in spec["linux"]["namespaces"] if n["type"] not in ("network", "cgroup")]
 spec["linux"].pop("resources", None)
 json.dump(spec, open(bundle + "/config.json", "w"))
 PYTHON
-runtime=crun
-if crun run --detach --bundle "$work/bundle" castgate-packages-check </dev/null >"$work/crun.log" 2>&1; then
-	await "the image's castgate" curl -fsS http://127.0.0.1:47273/readyz
-	pid=$(crun state castgate-packages-check | python3 -c 'import json, sys; print(json.load(sys.stdin)["pid"])')
+runtime=runc
+if runc run --detach --bundle "$work/bundle" castgate-packages-check </dev/null >"$work/runc.log" 2>&1; then
+	await "the image's castgate" curl -fsS http://127.0.0.1:7373/readyz
+	pid=$(runc state castgate-packages-check | python3 -c 'import json, sys; print(json.load(sys.stdin)["pid"])')
 	[ "$(stat -c %u "/proc/$pid")" = 65532 ] || fail "the image runs as another user"
-	crun kill castgate-packages-check TERM
-	await "its end" sh -c '! curl -fsS http://127.0.0.1:47273/livez'
-	say "run by crun"
+	runc kill castgate-packages-check TERM
+	await "its end" sh -c '! curl -fsS http://127.0.0.1:7373/livez'
+	say "run by runc"
 else
-	cat "$work/crun.log" >&2
-	crun delete --force castgate-packages-check >/dev/null 2>&1 || true
+	cat "$work/runc.log" >&2
+	runc delete --force castgate-packages-check >/dev/null 2>&1 || true
 	runtime=
-	say "the sandbox has no room for crun: its root file system by chroot"
-	setpriv --reuid 65532 --regid 65532 --clear-groups --bounding-set=-all true 2>/dev/null || true
-	chroot --userspec=65532:65532 "$work/bundle/rootfs" /castgate serve --listen 127.0.0.1:47272 --control 127.0.0.1:47273 2>"$work/chroot.log" &
+	say "the sandbox has no room for runc: its root file system by chroot"
+	chroot --userspec=65532:65532 "$work/bundle/rootfs" /castgate serve --listen 127.0.0.1:7372 --control 127.0.0.1:7373 2>"$work/chroot.log" &
 	pid=$!
-	await "the image's castgate" curl -fsS http://127.0.0.1:47273/readyz
+	await "the image's castgate" curl -fsS http://127.0.0.1:7373/readyz
 	kill "$pid"
 	wait "$pid"
 fi

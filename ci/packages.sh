@@ -4,6 +4,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# Packages always have the admin page.
+[ -e server/admin/built/licenses.txt ] || { echo "packages: the admin page is not built: make page, which needs npm" >&2; exit 1; }
+
 go=${GO:-go}
 version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo dev)}
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
