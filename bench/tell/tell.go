@@ -34,7 +34,7 @@ type Options struct {
 
 // Defaults are what BENCHMARKS.md shows.
 func Defaults() Options {
-	return Options{Rounds: 3, Senders: 64, Rate: 30_000, Warmup: 2 * time.Second, Measure: 8 * time.Second, Idle: 10_000, Quiet: 4 * time.Second, Out: os.Stdout}
+	return Options{Rounds: 3, Senders: 64, Rate: 30_000, Warmup: 2 * time.Second, Measure: 8 * time.Second, Idle: 10_000, Quiet: 8 * time.Second, Out: os.Stdout}
 }
 
 // Run measures. An error says what could not be measured, or that events were lost.

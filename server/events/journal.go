@@ -41,6 +41,8 @@ const (
 	placesTime = 250 * time.Millisecond
 	// batchLen is the most bytes of records that are written at once.
 	batchLen = 1 << 20
+	// quietTime is after how long without anything to write buffers are given back.
+	quietTime = time.Second
 	// diskPause is how long the journal waits for a disk that takes nothing.
 	diskPause = 500 * time.Millisecond
 )
@@ -57,6 +59,7 @@ func (j *journal) run(stop <-chan struct{}) {
 		case <-j.events.moves:
 			j.moved = true
 		case <-timer.C:
+			j.rest()
 		case <-stop:
 			stopping = true
 		}
@@ -73,6 +76,9 @@ func (j *journal) run(stop <-chan struct{}) {
 // pause is how long nothing need be done unless something happens.
 func (j *journal) pause() time.Duration {
 	d := time.Minute
+	if j.arena != nil {
+		d = quietTime
+	}
 	if j.moved {
 		d = placesTime
 	}
@@ -172,6 +178,19 @@ func (j *journal) flush(stop <-chan struct{}) bool {
 	j.events.count.written.Add(uint64(len(j.batch)))
 	j.clear()
 	return true
+}
+
+// rest gives buffers back: they are as large as the last burst was.
+func (j *journal) rest() {
+	j.batch, j.ends, j.arena, j.spare, j.encoder.b = nil, nil, nil, nil, nil
+	for i := range j.inbox.shards {
+		s := &j.inbox.shards[i]
+		s.mu.Lock()
+		if len(s.queue) == 0 {
+			s.queue = nil
+		}
+		s.mu.Unlock()
+	}
 }
 
 func (j *journal) clear() {
