@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"castgate/internal/wstest"
@@ -136,9 +135,9 @@ func verifyCalls(t *testing.T, events *recorder) (calls []vectorCall) {
 // runTrouble stops the gateway in its tracks, kills it and starts it again.
 func runTrouble(t *testing.T, g *wstest.Gateway, script *clientScript, run func(key string, options M, calls []vectorCall)) {
 	t.Helper()
-	g.Signal(syscall.SIGSTOP)
+	goOn := pause(t, g)
 	run(controlKey, M{"timeout": 0.5}, script.Stalled)
-	g.Signal(syscall.SIGCONT)
+	goOn()
 	g.Kill()
 	run(controlKey, M{"retries": 1}, script.Gone)
 	g.Restart()

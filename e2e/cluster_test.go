@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"castgate/internal/wstest"
@@ -62,14 +61,14 @@ func TestClusterLosesNodes(t *testing.T) {
 	c := nodes[1].Dial(t)
 	nodes[0].Bind(c.ID, "ann")
 
-	nodes[1].Signal(syscall.SIGSTOP)
+	goOn := pause(t, nodes[1])
 	nodes[0].Await(func() string {
 		if answer := nodes[0].OK("POST", "/v1/push", M{"to": M{"uids": []string{"ann"}}, "text": "while it is stopped"}); answer["complete"] != true || answer["matched"] != 0.0 {
 			return fmt.Sprint(answer)
 		}
 		return ""
 	})
-	nodes[1].Signal(syscall.SIGCONT)
+	goOn()
 	nodes[0].AwaitMembers(3)
 	nodes[1].AwaitMembers(3)
 	if n := nodes[0].Push(wstest.To("uids", "ann"), "back"); n != 1 {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -198,9 +197,9 @@ func TestClusterHistory(t *testing.T) {
 		})
 	}
 	o.during(1, func() { // until the others have gone on without it
-		o.nodes[1].Signal(syscall.SIGSTOP)
+		goOn := pause(t, o.nodes[1])
 		wstest.AwaitWhole(o.nodes[0], o.nodes[2])
-		o.nodes[1].Signal(syscall.SIGCONT)
+		goOn()
 	})
 	o.during(2, func() {
 		o.nodes[2].Kill()

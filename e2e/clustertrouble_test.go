@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"castgate/internal/wstest"
@@ -74,7 +73,7 @@ func TestClusterBindsWhileStopped(t *testing.T) {
 	t.Parallel()
 	nodes := startNodes(t, 3)
 	c, other := nodes[0].Dial(t), nodes[1].Dial(t)
-	nodes[2].Signal(syscall.SIGSTOP)
+	goOn := pause(t, nodes[2])
 	const binds = 600
 	wstest.Parallel(binds, 100, func(i int) {
 		id := []string{c.ID, other.ID}[i%2]
@@ -88,7 +87,7 @@ func TestClusterBindsWhileStopped(t *testing.T) {
 		answer := nodes[i%2].OK("POST", "/v1/push", M{"to": M{"groups": []string{fmt.Sprint("room ", i)}}, "text": "x"})
 		expectFields(t, answer, M{"matched": 1, "complete": true})
 	}
-	nodes[2].Signal(syscall.SIGCONT)
+	goOn()
 	wstest.AwaitWhole(nodes...)
 	expectFields(t, nodes[2].OK("POST", "/v1/push", M{"to": M{"groups": []string{"room 5"}}, "text": "x"}), M{"matched": 1, "complete": true})
 }

@@ -14,15 +14,22 @@ import (
 	"castgate/internal/wstest"
 )
 
-// pause stops the process until the test ends or calls goOn.
+// pause stops the process until the test ends or calls goOn. On a busy machine its
+// threads run for a while after the signal.
 func pause(t *testing.T, g *wstest.Gateway) (goOn func()) {
 	t.Helper()
 	g.Signal(syscall.SIGSTOP)
 	t.Cleanup(func() { g.Signal(syscall.SIGCONT) })
 	g.Await(func() string {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.PID()))
-		if err != nil || !strings.Contains(string(stat), ") T ") {
-			return "the process is not stopped yet"
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", g.PID()))
+		if err != nil || len(threads) == 0 {
+			return fmt.Sprint("no threads: ", err)
+		}
+		for _, thread := range threads {
+			stat, err := os.ReadFile(thread)
+			if err != nil || !strings.Contains(string(stat), ") T ") {
+				return "the process is not stopped yet"
+			}
 		}
 		return ""
 	})
