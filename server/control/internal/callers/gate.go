@@ -113,7 +113,7 @@ func takeAll(ln net.Listener) (all []net.Conn) {
 	}
 	_ = raw.Control(func(fd uintptr) {
 		for len(all) < mostWaiting {
-			c, _, err := unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			c, _, err := listen.Accept(int(fd))
 			if err == unix.EINTR || err == unix.ECONNABORTED {
 				continue
 			}
