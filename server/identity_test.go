@@ -20,27 +20,8 @@ import (
 	"castgate/server/gateway"
 	"castgate/server/kernel"
 	"castgate/server/token"
+	"castgate/server/token/tokentest"
 )
-
-var testSecret = []byte("a secret of more than thirty-two bytes")
-
-func testKeys(t testing.TB) []token.Key {
-	t.Helper()
-	k, err := token.Secret(testSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []token.Key{k}
-}
-
-func testToken(t testing.TB, claims jwt.MapClaims) string {
-	t.Helper()
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(testSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
 
 func trusting(networks ...string) []netip.Prefix {
 	var list []netip.Prefix
@@ -71,16 +52,16 @@ func (s *testServer) dialAs(offers ...string) (*websocket.Conn, string) {
 // message, and closed when the token ends; others are not.
 func TestToken(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
-		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t), Leeway: time.Minute}}
+		c.JWT = admission.JWT{Rules: token.Rules{Keys: tokentest.Keys(t), Leeway: time.Minute}}
 		c.PingInterval = capacity.MinTimeout // the loop looks at its clients as often
 	})
 	now := clock.now().Unix()
 	other := s.dial()
-	lasting, lastingID := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "bob", "exp": int64(9e9)}))
+	lasting, lastingID := s.dialAs("bearer." + tokentest.Sign(t, jwt.MapClaims{"sub": "bob", "exp": int64(9e9)}))
 	lasting.CloseRead(context.Background()) // answers pings
 	ids := []string{other.id, lastingID}
 	for _, offers := range [][]string{{"castgate", "bearer.%s"}, {"bearer.%s", "castgate"}, {"bearer.%s"}, {"other", "bearer.%s"}} {
-		text := testToken(t, jwt.MapClaims{"sub": "ann", "groups": []string{"news", "ops"}, "exp": now + 3600})
+		text := tokentest.Sign(t, jwt.MapClaims{"sub": "ann", "groups": []string{"news", "ops"}, "exp": now + 3600})
 		want := "castgate"
 		for i, o := range offers {
 			if o == "bearer.%s" {
@@ -154,12 +135,12 @@ func TestSubprotocolWithoutTokens(t *testing.T) {
 // all the same, and who was is closed when the token ends.
 func TestUnboundWithToken(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
-		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}}
+		c.JWT = admission.JWT{Rules: token.Rules{Keys: tokentest.Keys(t)}}
 		c.UnboundTimeout = 2 * kernel.Tick
 		c.PingInterval = capacity.MinTimeout
 	})
 	end := clock.now().Unix() + 3600
-	nobody, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"exp": end}))
+	nobody, _ := s.dialAs("bearer." + tokentest.Sign(t, jwt.MapClaims{"exp": end}))
 	clock.pass(s, 3)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -168,7 +149,7 @@ func TestUnboundWithToken(t *testing.T) {
 	if !asClose(err, &e) || e.Code != 1008 || e.Reason != "not bound in time" {
 		t.Errorf("a client that nobody has bound ended with %v", err)
 	}
-	ann, id := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "ann", "exp": end}))
+	ann, id := s.dialAs("bearer." + tokentest.Sign(t, jwt.MapClaims{"sub": "ann", "exp": end}))
 	ann.CloseRead(context.Background()) // answers pings
 	before := s.stats().Pings
 	clock.eventually(s, "some deadlines to be looked at", func() bool {
@@ -184,10 +165,10 @@ func TestUnboundWithToken(t *testing.T) {
 
 func TestTokenExpiryOnTheWire(t *testing.T) {
 	s, clock := startOnClock(t, func(c *Config) {
-		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}}
+		c.JWT = admission.JWT{Rules: token.Rules{Keys: tokentest.Keys(t)}}
 		c.PingInterval = capacity.MinTimeout
 	})
-	ws, _ := s.dialAs("bearer." + testToken(t, jwt.MapClaims{"sub": "ann", "exp": clock.now().Unix() + 10}))
+	ws, _ := s.dialAs("bearer." + tokentest.Sign(t, jwt.MapClaims{"sub": "ann", "exp": clock.now().Unix() + 10}))
 	clock.advance(11 * time.Second)
 	clock.pass(s, 1)
 	_, _, err := ws.Read(context.Background())
@@ -200,14 +181,14 @@ func TestTokenExpiryOnTheWire(t *testing.T) {
 func TestTokensRefused(t *testing.T) {
 	now := time.Now().Unix()
 	s := startServer(t, func(c *Config) {
-		c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t), Issuer: "login", Audience: "push"}, Cookie: "tok", Query: "tok", Required: true}
+		c.JWT = admission.JWT{Rules: token.Rules{Keys: tokentest.Keys(t), Issuer: "login", Audience: "push"}, Cookie: "tok", Query: "tok", Required: true}
 	})
 	claims := func(change jwt.MapClaims) string {
 		c := jwt.MapClaims{"sub": "ann", "iss": "login", "aud": "push"}
 		for k, v := range change {
 			c[k] = v
 		}
-		return testToken(t, c)
+		return tokentest.Sign(t, c)
 	}
 	good := claims(nil)
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + strings.Split(good, ".")[1] + "."
@@ -302,7 +283,7 @@ func TestLeavingWhileATokenWaits(t *testing.T) {
 		c.JWT = admission.JWT{JWKS: issuer.URL, JWKSRefresh: time.Hour, Query: "t"}
 	})
 	<-asked
-	target := "/?t=" + testToken(t, jwt.MapClaims{"sub": "ann"})
+	target := "/?t=" + tokentest.Sign(t, jwt.MapClaims{"sub": "ann"})
 	gone := s.dialTCP()
 	request := strings.Replace(upgradeRequest, "/", target, 1)
 	_, _ = gone.Write([]byte(request))

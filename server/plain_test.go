@@ -18,6 +18,7 @@ import (
 	"castgate/server/kernel"
 	"castgate/server/loop"
 	"castgate/server/token"
+	"castgate/server/token/tokentest"
 )
 
 // plainClient is a socket to a text, frame or tcp listener.
@@ -249,7 +250,7 @@ func TestPlainTurnedAway(t *testing.T) {
 // Plain clients are held to the rules of who may connect and how much they
 // may send, and may come through a proxy that says for whom.
 func TestPlainAdmission(t *testing.T) {
-	tokens, _ := startPlain(t, func(c *Config) { c.JWT = admission.JWT{Rules: token.Rules{Keys: testKeys(t)}, Required: true} })
+	tokens, _ := startPlain(t, func(c *Config) { c.JWT = admission.JWT{Rules: token.Rules{Keys: tokentest.Keys(t)}, Required: true} })
 	c := tokens.dialPlain(1)
 	c.expectEnd() // it can't bring one
 	eventually(t, "the refusal", func() bool { return tokens.stats().Handshakes["token_missing"] == 1 })

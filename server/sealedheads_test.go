@@ -15,6 +15,7 @@ import (
 	"castgate/codec"
 	"castgate/server/kernel"
 	"castgate/server/loop"
+	"castgate/server/token/tokentest"
 )
 
 // pieceConn sends what is written before the next read in pieces of random sizes,
@@ -54,9 +55,9 @@ func (p *pieceConn) flush() error {
 func TestSealedHeadsAndFrames(t *testing.T) {
 	s := startSecure(t, &kernel.Linux, func(c *Config) {
 		c.OnMessage, c.InitMessage, c.MaxHandshake = loop.OnMessageEcho, "", codec.MaxHandshake
-		c.JWT.Keys = testKeys(t)
+		c.JWT.Keys = tokentest.Keys(t)
 	})
-	token := "Sec-WebSocket-Protocol: castgate, bearer." + testToken(t, jwt.MapClaims{"sub": "alice"}) + "\r\n"
+	token := "Sec-WebSocket-Protocol: castgate, bearer." + tokentest.Sign(t, jwt.MapClaims{"sub": "alice"}) + "\r\n"
 	behind := textMessages(40, 4000)
 	var want []byte // what is echoed: the same frames without masks
 	for rest := behind; len(rest) > 0; {

@@ -6,16 +6,19 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"castgate/server/token"
+	"castgate/server/token/tokentest"
 )
 
-func withKeys(t *testing.T) Policy { return Policy{JWT: JWT{Rules: token.Rules{Keys: testKeys(t)}}} }
+func withKeys(t *testing.T) Policy {
+	return Policy{JWT: JWT{Rules: token.Rules{Keys: tokentest.Keys(t)}}}
+}
 
 // A limited number of tokens waits, with a limited number of bytes; the others are refused
 // at once. Those that wait are checked in turn.
 func TestChecksAreBounded(t *testing.T) {
 	r := newRig(t, withKeys(t))
 	r.checks.running = r.checks.most // nobody works
-	good := Token{testToken(t, jwt.MapClaims{"sub": "ann"}), r.Rules()}
+	good := Token{tokentest.Sign(t, jwt.MapClaims{"sub": "ann"}), r.Rules()}
 	checked := make(chan string, maxChecks)
 	done := func(id token.Identity, _ *token.Refusal) { checked <- id.UID }
 	for i := range maxChecks {
@@ -49,7 +52,7 @@ func TestChecksAreBounded(t *testing.T) {
 // next one is checked.
 func TestUnusableTokens(t *testing.T) {
 	r := newRig(t, withKeys(t))
-	tok := testToken(t, jwt.MapClaims{"sub": "ann"})
+	tok := tokentest.Sign(t, jwt.MapClaims{"sub": "ann"})
 	r.unable.Store(&token.Refusal{Reason: token.Claim, Claim: "sub"})
 	if got := r.answer(tok); got != "token_claim" {
 		t.Errorf("an unusable name: %s", got)

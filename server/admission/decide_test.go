@@ -6,11 +6,12 @@ import (
 
 	"castgate/codec"
 	"castgate/server/token"
+	"castgate/server/token/tokentest"
 )
 
 // Where tokens are found, and what is answered to the page that offers one.
 func TestFindToken(t *testing.T) {
-	r := newRig(t, Policy{JWT: JWT{Rules: token.Rules{Keys: testKeys(t)}, Cookie: "tok", Query: "tok", Required: true}})
+	r := newRig(t, Policy{JWT: JWT{Rules: token.Rules{Keys: tokentest.Keys(t)}, Cookie: "tok", Query: "tok", Required: true}})
 	const offers = "Sec-WebSocket-Protocol: "
 	for fields, want := range map[string]struct {
 		text     string
@@ -39,7 +40,7 @@ func TestFindToken(t *testing.T) {
 	if v := r.Decide(r.Rules(), head, r.decide("").Client, false); v.Token.Text != "good" {
 		t.Errorf("in the query: %+v", v)
 	}
-	r.set(Policy{JWT: JWT{Rules: token.Rules{Keys: testKeys(t)}}})
+	r.set(Policy{JWT: JWT{Rules: token.Rules{Keys: tokentest.Keys(t)}}})
 	if v := r.decide("Cookie: tok=good\r\n"); v.NoToken != nil || v.Token.Text != "" || v.Protocol != nil {
 		t.Errorf("a token that is neither asked for nor required: %+v", v)
 	}

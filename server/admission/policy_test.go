@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"castgate/server/token/tokentest"
 )
 
 // A wrong policy is refused by the name of its setting, and changes nothing.
@@ -24,9 +26,9 @@ func TestWrongPolicies(t *testing.T) {
 		"byte-burst":           func(p *Policy) { p.ByteRate, p.ByteBurst = 1, 100 },
 		"jwt-issuer":           func(p *Policy) { p.JWT.Issuer = "x" },
 		"jwt-required":         func(p *Policy) { p.JWT.Required = true },
-		"jwt-cookie":           func(p *Policy) { p.JWT.Keys = testKeys(t); p.JWT.Cookie = "a b" },
-		"jwt-query":            func(p *Policy) { p.JWT.Keys = testKeys(t); p.JWT.Query = "a=b" },
-		"jwt-leeway":           func(p *Policy) { p.JWT.Keys = testKeys(t); p.JWT.Leeway = time.Hour },
+		"jwt-cookie":           func(p *Policy) { p.JWT.Keys = tokentest.Keys(t); p.JWT.Cookie = "a b" },
+		"jwt-query":            func(p *Policy) { p.JWT.Keys = tokentest.Keys(t); p.JWT.Query = "a=b" },
+		"jwt-leeway":           func(p *Policy) { p.JWT.Keys = tokentest.Keys(t); p.JWT.Leeway = time.Hour },
 		"allowed-origins":      func(p *Policy) { p.AllowedOrigins = []string{"*"} },
 		"trusted-proxies":      func(p *Policy) { p.TrustedProxies = make([]netip.Prefix, maxTrusted+1) },
 

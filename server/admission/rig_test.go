@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"castgate/codec"
 	"castgate/internal/wstest"
 	"castgate/server/token"
@@ -17,26 +15,6 @@ import (
 
 const upgradeRequest = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2FzdGdhdGUgcmVhZG1lIQ==\r\n\r\n"
-
-var testSecret = []byte("a secret of more than thirty-two bytes")
-
-func testKeys(t testing.TB) []token.Key {
-	t.Helper()
-	k, err := token.Secret(testSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []token.Key{k}
-}
-
-func testToken(t testing.TB, claims jwt.MapClaims) string {
-	t.Helper()
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(testSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
 
 func trusting(networks ...string) (list []netip.Prefix) {
 	for _, n := range networks {

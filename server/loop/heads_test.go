@@ -17,6 +17,7 @@ import (
 	"castgate/server/frames"
 	"castgate/server/kernel"
 	"castgate/server/reason"
+	"castgate/server/token/tokentest"
 )
 
 // padded is a good head of so many bytes. fields are more lines.
@@ -128,7 +129,7 @@ func (l *loop) settle(t *testing.T, slot uint32, fd int, there func() bool) {
 // counts against its limit, what stands behind it never does.
 func TestEverySplitIsAnsweredAlike(t *testing.T) {
 	const limit = 1200
-	token := "Sec-WebSocket-Protocol: castgate, bearer." + testToken(t, jwt.MapClaims{"sub": "alice"}) + "\r\n"
+	token := "Sec-WebSocket-Protocol: castgate, bearer." + tokentest.Sign(t, jwt.MapClaims{"sub": "alice"}) + "\r\n"
 	v1 := []byte("PROXY TCP4 203.0.113.7 127.0.0.1 4711 7272\r\n")
 	peer := netip.MustParseAddrPort("127.0.0.1:9")
 	lines := []byte(strings.Repeat(strings.Repeat("l", 99)+"\n", 90))
@@ -141,9 +142,9 @@ func TestEverySplitIsAnsweredAlike(t *testing.T) {
 		"plain":     {head: padded(limit, ""), behind: textMessages(9, 1000), want: "\nok: 1"},
 		"too large": {head: padded(limit+1, ""), behind: textMessages(9, 1000), want: "[too_large]\n\ntoo_large: 1"},
 		"bad":       {head: []byte("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), behind: textMessages(2, 1000), want: "\nno_upgrade: 1"},
-		"token": {change: func(c *rigConfig) { c.JWT.Keys, c.JWT.Required = testKeys(t), true },
+		"token": {change: func(c *rigConfig) { c.JWT.Keys, c.JWT.Required = tokentest.Keys(t), true },
 			head: padded(limit, token), behind: textMessages(9, 1000), want: "\nok: 1"},
-		"bad token": {change: func(c *rigConfig) { c.JWT.Keys, c.JWT.Query = testKeys(t), "t" },
+		"bad token": {change: func(c *rigConfig) { c.JWT.Keys, c.JWT.Query = tokentest.Keys(t), "t" },
 			head: []byte(strings.Replace(upgradeRequest, "GET /", "GET /?t=x", 1)), behind: textMessages(9, 1000), want: ": 1"},
 		"proxied": {change: func(c *rigConfig) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") }, Arrival: Arrival{Proxied: true},
 			head: append(v1, padded(limit, "")...), behind: textMessages(9, 1000), want: "\nok: 1"},

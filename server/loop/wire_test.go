@@ -5,13 +5,10 @@ import (
 	"compress/flate"
 	"math/rand/v2"
 	"net/netip"
-	"testing"
 
 	"github.com/gobwas/ws"
-	"github.com/golang-jwt/jwt/v5"
 
 	"castgate/codec"
-	"castgate/server/token"
 )
 
 const offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
@@ -39,26 +36,6 @@ func noise(n int) string {
 		b[i] = byte(r.Uint32())
 	}
 	return string(b)
-}
-
-var testSecret = []byte("a secret of more than thirty-two bytes")
-
-func testKeys(t testing.TB) []token.Key {
-	t.Helper()
-	k, err := token.Secret(testSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []token.Key{k}
-}
-
-func testToken(t testing.TB, claims jwt.MapClaims) string {
-	t.Helper()
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(testSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
 }
 
 func trusting(networks ...string) []netip.Prefix {
