@@ -108,7 +108,8 @@ func (n *roster) rank(now int64) (rank int) {
 func (n *roster) needed(now int64) (next []message.Member) {
 	taken := map[uint16]bool{}
 	for _, m := range n.view.Members {
-		if m == n.self || !n.dismissible(m, now) || !n.suspect(n.peers[m], now) && !n.departed(m, now) {
+		silent := n.suspect(n.peers[m], now) && now-n.hearsSince >= n.lease
+		if m == n.self || !n.dismissible(m, now) || !silent && !n.departed(m, now) {
 			next = append(next, m)
 			taken[m.Node] = true
 		}

@@ -135,14 +135,18 @@ func (n *Node) Tick() {
 	n.owned.sweep(now)
 }
 
-// lookAtLink notes since when the transport is up.
+// lookAtLink notes since when the transport is up, and since when this node hears the
+// others: it did not while it was stopped, either.
 func (n *Node) lookAtLink(now int64) {
 	switch up := n.link.Up(); {
 	case up && n.upSince == 0:
-		n.upSince = now
+		n.upSince, n.hearsSince = now, now
 	case !up && n.upSince != 0:
 		n.upSince = 0
+	case now-n.tickedAt > n.lease/2:
+		n.hearsSince = now
 	}
+	n.tickedAt = now
 }
 
 // Drain tells the others that this node is about to end. Its own answers are

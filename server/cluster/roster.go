@@ -47,11 +47,15 @@ type roster struct {
 	needFrom int64             // since when the view should change; 0: it should not
 	nextBeat int64
 	upSince  int64 // since when the transport is up; 0: it is not
-	met      bool  // has been a member
-	draining bool
-	gone     bool
-	address  string // of the control API
-	clients  uint64 // of this node, at the last heartbeat
+	tickedAt int64 // when this node last looked at it
+	// hearsSince is since when this node hears the others. What they did not say for
+	// less than a lease after it is no evidence that they are dead.
+	hearsSince int64
+	met        bool // has been a member
+	draining   bool
+	gone       bool
+	address    string // of the control API
+	clients    uint64 // of this node, at the last heartbeat
 }
 
 func newRoster(c Config) *roster {
