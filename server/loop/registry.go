@@ -170,8 +170,7 @@ func (r *registry) remove(h table.Handle, c *client.Client, ungroup bool, cmd *c
 		r.byForm[c.Form].Add(-1)
 	}
 	if c.UID != nil {
-		r.UIDs.Remove(c.UID, h)
-		c.LastOfUID = c.Watched != 0 && r.UIDs.Count(c.UID.Name()) == 0
+		c.LastOfUID = r.UIDs.RemoveLast(c.UID, h) && c.Watched != 0
 	}
 	if ungroup {
 		c.Groups.Each(func(e *table.Entry) { r.Groups.Remove(e, h) })

@@ -82,23 +82,36 @@ func (t *Table) add(name string, h Handle, others bool) (e *Entry, added bool, b
 // and neither has an entry whose last member was removed, even if its name exists
 // again.
 func (t *Table) Remove(e *Entry, h Handle) (removed bool) {
+	removed, _ = t.remove(e, h)
+	return removed
+}
+
+// RemoveLast is Remove, but tells whether h was the last handle of the name. Of handles
+// that are removed at the same moment, one is the last.
+func (t *Table) RemoveLast(e *Entry, h Handle) (last bool) {
+	_, last = t.remove(e, h)
+	return last
+}
+
+func (t *Table) remove(e *Entry, h Handle) (removed, last bool) {
 	if e == nil || h == 0 {
-		return false
+		return false, false
 	}
 	s := t.shard(e.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !e.remove(t.layout, h) {
-		return false
+		return false, false
 	}
-	if e.len() == 0 {
-		s.delete(e)
-		t.names.Add(-1)
-		if t.watch != nil {
-			t.watch(e.name, false)
-		}
+	if e.len() > 0 {
+		return true, false
 	}
-	return true
+	s.delete(e)
+	t.names.Add(-1)
+	if t.watch != nil {
+		t.watch(e.name, false)
+	}
+	return true, true
 }
 
 // Renew makes h, a member of e, its newest member, as if it were removed and added

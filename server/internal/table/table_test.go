@@ -43,6 +43,28 @@ func TestRemoveWhatIsNotThere(t *testing.T) {
 	}
 }
 
+// Of handles of a name that are removed at the same moment, exactly one is the last.
+func TestRemoveLast(t *testing.T) {
+	table := New(2)
+	for range 2000 {
+		e, _ := table.Add("u", MakeHandle(0, 1, 1))
+		table.Add("u", MakeHandle(1, 1, 1))
+		var last atomic.Int32
+		var both sync.WaitGroup
+		for loop := range uint8(2) {
+			both.Go(func() {
+				if table.RemoveLast(e, MakeHandle(loop, 1, 1)) {
+					last.Add(1)
+				}
+			})
+		}
+		both.Wait()
+		if n := last.Load(); n != 1 || table.RemoveLast(e, MakeHandle(0, 1, 1)) {
+			t.Fatalf("%d were the last", n)
+		}
+	}
+}
+
 func TestAllStops(t *testing.T) {
 	table := New(1)
 	for _, size := range []int{1, 50, 1000} {
