@@ -36,7 +36,7 @@ func deaf(t *testing.T, g *wstest.Gateway) string {
 // incomplete and names it, and whose sum is right.
 func TestClusterKilledDuringWait(t *testing.T) {
 	t.Parallel()
-	nodes := startNodes(t, 3, "--send-queue=64MiB")
+	nodes := startNodes(t, 3, "--send-queue=64MiB", "--ping-interval=0") // its client never answers
 	reader, silent := nodes[0].Dial(t), deaf(t, nodes[2])
 	nodes[1].Bind(reader.ID, "ann")
 	nodes[1].Bind(silent, "ann")

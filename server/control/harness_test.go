@@ -248,6 +248,7 @@ func startWith(t testing.TB, gw gateway.Gateway, change func(*Config)) *port {
 	t.Helper()
 	c := Defaults()
 	c.Listen = "127.0.0.1:0"
+	c.ReadTimeout, c.RequestTimeout = time.Minute, time.Minute // a busy machine is slow
 	log := &logText{}
 	c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	c.Reload = func() (Reloaded, error) {

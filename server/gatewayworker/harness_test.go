@@ -43,6 +43,7 @@ func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config))
 	t.Helper()
 	c, sc := Defaults(), server.Defaults()
 	c.Inner, c.WorkerWait = "127.0.0.1:0", 0
+	c.SilentTimeout, c.StallTimeout = patience, patience // a busy machine is silent for long
 	sc.Listen, sc.InitMessage, sc.Loops = []string{"127.0.0.1:0"}, "", 2
 	sc.MaxConns, sc.ReserveFiles, sc.DrainTimeout = 6000, 64, 5*time.Second
 	sc.PingInterval = 0 // tests compare exactly what clients get, on machines of any speed
@@ -65,7 +66,7 @@ func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config))
 	go func() { served <- s.Run() }()
 	go func() { served <- f.Serve(s, s) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		_ = s.Shutdown(ctx)
 		_ = f.Shutdown(ctx)
