@@ -5,58 +5,63 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+
+	"castgate/loadtest/control"
+	"castgate/loadtest/swarm"
 )
 
 // binder binds connections through the control API as they open, in batches of
 // those that have opened meanwhile, with a few concurrent requests.
 type binder struct {
-	control *Control
+	control *control.Client
 	first   int // number of the first connection
 	groups  int
 	bell    chan struct{} // rung while a connection waits to be bound
 	// told, if set, receives the connections that the server has bound. Some
 	// may have left again. Set it before anything is bound.
-	told func([]arrival)
+	told func([]swarm.Arrival)
 
 	mu      sync.Mutex
-	waiting []arrival // at most one for each time that a connection opened
-	busy    int       // in requests, not bound yet
+	waiting []swarm.Arrival // at most one for each time that a connection opened
+	busy    int             // in requests, not bound yet
 	bound   int
 	wanted  int           // how many settle waits for
 	reached chan struct{} // closed once they are bound
 }
 
-// arrival is a connection that has opened.
-type arrival struct {
-	connection int
-	clientID   string
-}
-
 // bindWorkers is the number of concurrent bind requests.
 const bindWorkers = 4
 
-func newBinder(control *Control, first, groups int) *binder {
-	return &binder{control: control, first: first, groups: groups, bell: make(chan struct{}, 1)}
+func newBinder(c *control.Client, first, groups int) *binder {
+	return &binder{control: c, first: first, groups: groups, bell: make(chan struct{}, 1)}
 }
 
 // arrived is Config.Arrived.
 func (b *binder) arrived(connection int, clientID string) {
 	b.mu.Lock()
-	b.waiting = append(b.waiting, arrival{connection, clientID})
+	b.waiting = append(b.waiting, swarm.Arrival{connection, clientID})
 	b.mu.Unlock()
-	ring(b.bell)
+	b.ring()
+}
+
+// ring wakes a worker, now or when it next waits.
+func (b *binder) ring() {
+	select {
+	case b.bell <- struct{}{}:
+	default:
+	}
 }
 
 // next returns up to a batch of the waiting connections, possibly none.
-func (b *binder) next() []arrival {
+func (b *binder) next() []swarm.Arrival {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(batchCommands, len(b.waiting))
+	n := min(control.BatchCommands, len(b.waiting))
 	now := b.waiting[:n:n]
 	b.waiting = b.waiting[n:]
 	b.busy += n
 	if len(b.waiting) > 0 {
-		ring(b.bell)
+		b.ring()
 	}
 	return now
 }
@@ -123,12 +128,12 @@ func (b *binder) serve(ctx context.Context, leaving bool) error {
 		}
 		// A request that has begun is completed: its result would be unknown
 		// otherwise.
-		all := make([]Binding, len(now))
+		all := make([]control.Binding, len(now))
 		for i, a := range now {
-			all[i] = bindingOf(b.first+a.connection, a.clientID, b.groups)
+			all[i] = control.BindingOf(b.first+a.Connection, a.ClientID, b.groups)
 		}
 		err := b.control.Bind(context.WithoutCancel(ctx), all)
-		if refused := (*RefusedError)(nil); leaving && errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		if refused := (*control.RefusedError)(nil); leaving && errors.As(err, &refused) && refused.Status == http.StatusNotFound {
 			err = nil
 		}
 		if err != nil {

@@ -3,6 +3,8 @@ package loadtest
 import (
 	"runtime"
 	"time"
+
+	"castgate/loadtest/proc"
 )
 
 // ServerCost is the cost of the server's process. CPU is user and system time
@@ -31,7 +33,7 @@ type ServerCost struct {
 
 // meter takes the readings for a ServerCost.
 type meter struct {
-	server                  Process
+	server                  proc.Process
 	pssBefore               int64
 	cpuStart, cpuOpen, cpu0 time.Duration
 	began                   time.Time
@@ -40,7 +42,7 @@ type meter struct {
 // newMeter takes the readings before the first connection. With pid 0 it
 // measures nothing.
 func newMeter(pid int) (m *meter, err error) {
-	m = &meter{server: Process{PID: pid}}
+	m = &meter{server: proc.Process{PID: pid}}
 	if pid == 0 {
 		return m, nil
 	}

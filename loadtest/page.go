@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"castgate/internal/chart"
+	"castgate/loadtest/latency"
 )
 
 //go:embed page.html
@@ -75,7 +76,7 @@ func (r *Record) WritePage(w io.Writer) error {
 	return err
 }
 
-// about says what ran where.
+// about lists what ran where.
 func (r *Record) about() []pair {
 	m := r.Machine
 	return []pair{
@@ -96,16 +97,16 @@ func splitFaults(fault string) []string {
 
 // tails are the percentiles that at least one of the distributions reaches.
 func (r *Record) tails() (all []tail) {
-	for _, percent := range tailPercents {
+	for _, percent := range latency.TailPercents {
 		row, any := tail{Name: fmt.Sprintf("%.7g %%", percent)}, false
 		if percent == 0 {
 			row.Name = "fastest"
 		}
 		for i := range r.Distributions {
-			latency, ok := r.Distributions[i].at(percent)
+			latency, ok := r.Distributions[i].At(percent)
 			text := ""
 			if ok {
-				text, any = Round(latency).String(), true
+				text, any = latency.Round(latency).String(), true
 			}
 			row.Latencies = append(row.Latencies, text)
 		}

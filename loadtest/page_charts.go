@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"castgate/internal/chart"
+	"castgate/loadtest/latency"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/timeline"
 )
 
 // charts are those that have something to show.
@@ -17,20 +20,20 @@ func (r *Record) charts() (all []chart.Chart) {
 		return all
 	}
 	t := r.Report.Timeline
-	if t.received() {
-		all = append(all, t.messages(), t.latencies())
+	if receivedAny(t) {
+		all = append(all, messageRates(t), latenciesOverTime(t))
 	}
-	return append(all, t.connections())
+	return append(all, openConnections(t))
 }
 
 // kindColor is the colour of a kind by its name, the same in all charts.
 func kindColor(name string) int {
-	for k := range kinds {
+	for k := range payload.Kinds {
 		if k.String() == name {
 			return int(k)
 		}
 	}
-	return int(kinds)
+	return int(payload.Kinds)
 }
 
 // histogram shows the distribution of latencies.
@@ -47,7 +50,7 @@ func (r *Record) histogram() chart.Chart {
 		}
 		if n := len(d.Buckets); n > 0 {
 			// The last step needs an end and returns to zero.
-			end := d.Buckets[n-1].From.Seconds() * math.Pow(10, 1.0/bucketsPerDecade) * 1e9
+			end := d.Buckets[n-1].From.Seconds() * math.Pow(10, 1.0/latency.BucketsPerDecade) * 1e9
 			line.Points = append(line.Points, chart.Point{X: end, Y: 0})
 		}
 		c.Lines = append(c.Lines, line)
@@ -75,8 +78,8 @@ func (r *Record) percentiles() chart.Chart {
 // timeAxis is the axis of charts over time.
 var timeAxis = chart.Axis{Label: "time since the first connection", Unit: chart.Seconds}
 
-// received reports whether there were messages at all.
-func (t *Timeline) received() bool {
+// receivedAny reports whether there were messages at all.
+func receivedAny(t *timeline.Timeline) bool {
 	for i := range t.Moments {
 		if t.Moments[i].Received > 0 {
 			return true
@@ -85,19 +88,19 @@ func (t *Timeline) received() bool {
 	return false
 }
 
-// length is the length of moment i.
-func (t *Timeline) length(i int) time.Duration {
+// momentLength is the length of moment i.
+func momentLength(t *timeline.Timeline, i int) time.Duration {
 	return min(t.Width, t.Length-time.Duration(i)*t.Width)
 }
 
 // middle is the middle of moment i on the axis.
-func (t *Timeline) middle(i int) float64 {
-	return seconds(time.Duration(i)*t.Width + t.length(i)/2)
+func middle(t *timeline.Timeline, i int) float64 {
+	return seconds(time.Duration(i)*t.Width + momentLength(t, i)/2)
 }
 
-// kinds are the kinds that were received.
-func (t *Timeline) kinds() (found []Kind) {
-	for k := range kinds {
+// receivedKinds are the kinds that were received.
+func receivedKinds(t *timeline.Timeline) (found []payload.Kind) {
+	for k := range payload.Kinds {
 		for i := range t.Moments {
 			if t.Moments[i].Latencies[k] != nil {
 				found = append(found, k)
@@ -108,37 +111,37 @@ func (t *Timeline) kinds() (found []Kind) {
 	return found
 }
 
-// messages shows the rate of received messages.
-func (t *Timeline) messages() chart.Chart {
+// messageRates shows the rate of received messages.
+func messageRates(t *timeline.Timeline) chart.Chart {
 	c := &chart.Lines{
-		Title: "Messages received", Subtitle: "By all connections together" + t.resolution(),
+		Title: "Messages received", Subtitle: "By all connections together" + resolution(t),
 		X: timeAxis, Y: chart.Axis{Label: "messages per second", Unit: chart.PerSecond},
 	}
-	for _, k := range t.kinds() {
+	for _, k := range receivedKinds(t) {
 		line := chart.Line{Name: k.String(), Color: int(k)}
 		for i := range t.Moments {
-			// A rate over a short remainder says nothing.
-			if i > 0 && t.length(i) < t.Width/4 {
+			// A rate over a short remainder is meaningless.
+			if i > 0 && momentLength(t, i) < t.Width/4 {
 				continue
 			}
 			n := int64(0)
 			if q := t.Moments[i].Latencies[k]; q != nil {
 				n = q.Count
 			}
-			line.Points = append(line.Points, chart.Point{X: t.middle(i), Y: float64(n) / max(t.length(i).Seconds(), 1e-9)})
+			line.Points = append(line.Points, chart.Point{X: middle(t, i), Y: float64(n) / max(momentLength(t, i).Seconds(), 1e-9)})
 		}
 		c.Lines = append(c.Lines, line)
 	}
 	return c
 }
 
-// latencies shows how they changed over time.
-func (t *Timeline) latencies() chart.Chart {
+// latenciesOverTime shows how they changed over time.
+func latenciesOverTime(t *timeline.Timeline) chart.Chart {
 	c := &chart.Lines{
-		Title: "Latency over time", Subtitle: "Of the messages received in each moment" + t.resolution(),
+		Title: "Latency over time", Subtitle: "Of the messages received in each moment" + resolution(t),
 		X: timeAxis, Y: chart.Axis{Label: "latency", Unit: chart.Nanoseconds, Log: true},
 	}
-	for _, k := range t.kinds() {
+	for _, k := range receivedKinds(t) {
 		p50 := chart.Line{Name: k.String() + " p50", Color: int(k), Dashed: true}
 		p99 := chart.Line{Name: k.String() + " p99", Color: int(k)}
 		for i := range t.Moments {
@@ -146,28 +149,28 @@ func (t *Timeline) latencies() chart.Chart {
 			if q := t.Moments[i].Latencies[k]; q != nil {
 				low, high = chart.Duration(q.P50), chart.Duration(q.P99)
 			}
-			p50.Points = append(p50.Points, chart.Point{X: t.middle(i), Y: low})
-			p99.Points = append(p99.Points, chart.Point{X: t.middle(i), Y: high})
+			p50.Points = append(p50.Points, chart.Point{X: middle(t, i), Y: low})
+			p99.Points = append(p99.Points, chart.Point{X: middle(t, i), Y: high})
 		}
 		c.Lines = append(c.Lines, p50, p99)
 	}
 	return c
 }
 
-// connections shows how many were open.
-func (t *Timeline) connections() chart.Chart {
+// openConnections shows how many were open.
+func openConnections(t *timeline.Timeline) chart.Chart {
 	line := chart.Line{Points: []chart.Point{{X: 0, Y: 0}}}
 	for i := range t.Moments {
-		line.Points = append(line.Points, chart.Point{X: seconds(time.Duration(i)*t.Width + t.length(i)), Y: float64(t.Moments[i].Open)})
+		line.Points = append(line.Points, chart.Point{X: seconds(time.Duration(i)*t.Width + momentLength(t, i)), Y: float64(t.Moments[i].Open)})
 	}
 	return &chart.Lines{
-		Title: "Connections open", Subtitle: "At the end of each moment" + t.resolution(),
+		Title: "Connections open", Subtitle: "At the end of each moment" + resolution(t),
 		X: timeAxis, Y: chart.Axis{Label: "connections"}, Lines: []chart.Line{line},
 	}
 }
 
-// resolution says how long moments are, unless they last a second.
-func (t *Timeline) resolution() string {
+// resolution is how long moments are, unless they last a second.
+func resolution(t *timeline.Timeline) string {
 	if t.Width <= time.Second {
 		return ""
 	}

@@ -2,35 +2,41 @@ package loadtest
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"html"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"castgate/loadtest/latency"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
+	"castgate/loadtest/timeline"
 )
 
 // pageRecord is a record with everything that pages show.
 func pageRecord() *Record {
-	times := newTimeline(0)
-	rep := &Report{Connections: 1000, Open: 1000, Expected: 3000, Received: 3000, Deaths: map[string]int{}}
+	const aSecond = int64(time.Second)
+	times := timeline.New(0)
+	rep := &swarm.Report{Connections: 1000, Open: 1000, Expected: 3000, Received: 3000, Deaths: map[string]int{}}
 	for k := range rep.Histograms {
-		rep.Histograms[k] = newHistogram()
+		rep.Histograms[k] = latency.NewHistogram()
 	}
 	for i := range int64(1000) {
-		times.opened(i * 1_000_000)
-		for k := range kinds {
+		times.Opened(i * 1_000_000)
+		for k := range payload.Kinds {
 			ns := (1 + i*i/100) * int64(k+1) * 10_000
-			record(rep.Histograms[k], ns)
-			times.received(second+i*20_000_000, k, ns)
+			latency.Record(rep.Histograms[k], ns)
+			times.Received(aSecond+i*20_000_000, k, ns)
 		}
 	}
-	rep.Broadcast, rep.Unicast, rep.Group = Summary(rep.Histograms[Broadcast]), Summary(rep.Histograms[Unicast]), Summary(rep.Histograms[Group])
-	rep.Timeline = times.summary(21 * second)
+	rep.Broadcast, rep.Unicast, rep.Group = latency.Of(rep.Histograms[payload.Broadcast]), latency.Of(rep.Histograms[payload.Unicast]), latency.Of(rep.Histograms[payload.Group])
+	rep.Timeline = times.Summary(21 * aSecond)
 	r := &Result{
 		Scenario: "broadcast", Started: time.Date(2026, 11, 24, 1, 2, 3, 0, time.UTC), Connections: 1000,
-		Opening: time.Second, Held: 20 * time.Second, Report: rep, Pushes: &Pushes{Taken: 3000, Took: 20 * time.Second},
+		Opening: time.Second, Held: 20 * time.Second, Report: rep, Pushes: &pushing.Pushes{Taken: 3000, Took: 20 * time.Second},
 		Server: &ServerCost{PID: 1, PSS: 1 << 24, PSSPerConnection: 343}, SwarmLoad: 0.9,
 	}
 	return NewRecord(r, nil, []string{"loadtest", "broadcast", "--control", "http://127.0.0.1:7273"}, "v1.2.3")
@@ -149,8 +155,8 @@ func TestPageOfNothing(t *testing.T) {
 	if text := pageOf(t, r); !strings.Contains(text, "nothing listens there") || strings.Contains(text, "<svg") {
 		t.Error(text)
 	}
-	empty := newTimeline(0)
-	r.Report = &Report{Timeline: empty.summary(0)}
+	empty := timeline.New(0)
+	r.Report = &swarm.Report{Timeline: empty.Summary(0)}
 	if text := pageOf(t, r); strings.Count(text, "<svg") != 1 {
 		t.Errorf("%d charts", strings.Count(text, "<svg"))
 	}
@@ -158,55 +164,4 @@ func TestPageOfNothing(t *testing.T) {
 	one.Report.Timeline.Moments = one.Report.Timeline.Moments[:1]
 	one.Report.Timeline.Length = time.Millisecond
 	pageOf(t, one)
-}
-
-func TestDistribution(t *testing.T) {
-	h := newHistogram()
-	for range 900 {
-		record(h, 1_500_000)
-	}
-	for range 100 {
-		record(h, 40_000_000)
-	}
-	d := distributionOf("group", h)
-	sum := int64(0)
-	for i, b := range d.Buckets {
-		sum += b.Count
-		if i > 0 && b.From <= d.Buckets[i-1].From {
-			t.Errorf("buckets %+v", d.Buckets)
-		}
-	}
-	first, last := d.Buckets[0], d.Buckets[len(d.Buckets)-1]
-	if d.Count != 1000 || sum != 1000 || len(d.Buckets) != 16 || first.Count != 900 || last.Count != 100 || first.From > 1_500_000 || first.From < 1_200_000 || last.From > 40_100_000 {
-		t.Errorf("%+v", d)
-	}
-	for percent, want := range map[float64]time.Duration{0: 1500 * time.Microsecond, 50: 1500 * time.Microsecond, 95: 40 * time.Millisecond, 99.9: 40 * time.Millisecond} {
-		if got, ok := d.at(percent); !ok || got < want || got > want+want/900 {
-			t.Errorf("%v %%: %v, want %v", percent, got, want)
-		}
-	}
-	if got, ok := d.at(99.99); ok {
-		t.Errorf("1,000 messages have a percentile 99.99: %v", got)
-	}
-	// The same figures as in the table.
-	h = newHistogram()
-	for i := range int64(100_000) {
-		record(h, i*i)
-	}
-	s := Summary(h)
-	d = distributionOf("unicast", h)
-	for percent, want := range map[float64]time.Duration{50: s.P50, 90: s.P90, 99: s.P99, 99.9: s.P999} {
-		if got, ok := d.at(percent); !ok || got != want {
-			t.Errorf("%v %%: %v, want %v", percent, got, want)
-		}
-	}
-	if b, err := json.Marshal(d); err != nil || len(b) > 16<<10 {
-		t.Errorf("%d bytes, %v", len(b), err)
-	}
-	// Values on the edge of a bucket belong to it.
-	for n := range 111 {
-		if got := bucketOf(int64(bucketStart(n))); bucketStart(got) != bucketStart(n) {
-			t.Errorf("bucket %d begins at %v, which is in %d", n, bucketStart(n), got)
-		}
-	}
 }

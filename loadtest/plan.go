@@ -4,15 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"castgate/loadtest/control"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // Plan configures a scenario. Swarm.Streams, Swarm.Groups, Swarm.First and
 // Swarm.Arrived are set by the scenario.
 type Plan struct {
-	Swarm Config
+	Swarm swarm.Config
 	// Control is the gateway's control API; connect, and idle without Bind, do
 	// not need it.
-	Control *Control
+	Control *control.Client
 	// PID is the server's process on this machine, 0 if its costs are not
 	// measured, FindPID to find the one that listens at the URLs.
 	PID int
@@ -65,7 +69,7 @@ type Plan struct {
 // Limits of a Plan.
 const (
 	maxDuration = 24 * time.Hour
-	maxCallers  = maxStreams - 6 // some scenarios have additional streams
+	maxCallers  = swarm.MaxStreams - 6 // some scenarios have additional streams
 	maxRate     = 1e6
 )
 
@@ -79,7 +83,7 @@ const slack = 10 * time.Minute
 // prepare fills in what the scenario sets itself and reports the first setting
 // that is out of range.
 func (p *Plan) prepare(sc *scenario) error {
-	if _, err := p.Swarm.withDefaults(); err != nil {
+	if _, err := p.Swarm.WithDefaults(); err != nil {
 		return err
 	}
 	if sc.needs&needsControl == 0 && !p.Bind {
@@ -92,7 +96,7 @@ func (p *Plan) prepare(sc *scenario) error {
 		if p.GroupRate > 0 || p.UnicastRate > 0 {
 			p.Bind, p.Groups = true, max(p.Groups, 1)
 		}
-		p.Swarm.boundLater = p.Bind
+		p.Swarm.BoundLater = p.Bind
 	}
 	if (sc.needs&needsControl != 0 || p.Bind) && p.Control == nil {
 		return fmt.Errorf("%s needs the control API", sc.name)
@@ -132,8 +136,8 @@ func (p *Plan) check(sc *scenario) error {
 		{"size", p.Size, sc.needs&needsSize != 0},
 		{"broadcast size", p.BroadcastSize, sc.needs&needsMix != 0},
 	} {
-		if size.used && (size.n < MinPayload || size.n > MaxPayload) {
-			return fmt.Errorf("%s: %d is not between %d and %d bytes", size.name, size.n, MinPayload, MaxPayload)
+		if size.used && (size.n < payload.MinSize || size.n > payload.MaxSize) {
+			return fmt.Errorf("%s: %d is not between %d and %d bytes", size.name, size.n, payload.MinSize, payload.MaxSize)
 		}
 	}
 	for _, rate := range []struct {

@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
+	"net/netip"
 	"sync"
 	"time"
+
+	"castgate/loadtest/address"
+	"castgate/loadtest/internal/oneline"
+	"castgate/loadtest/latency"
+	"castgate/loadtest/proc"
+	"castgate/loadtest/swarm"
 )
 
 // play is one run of a scenario. It belongs to one goroutine.
@@ -20,13 +25,13 @@ type play struct {
 
 	// swarms are open and expect every push; the first stands for all in
 	// scenarios that have only one.
-	swarms []*Swarm
+	swarms []*swarm.Swarm
 	// slow is the swarm whose connections may stop reading, nil if there is
 	// none.
-	slow *Swarm
+	slow *swarm.Swarm
 	// slowness is what the server reported about slow clients when measuring
-	// began and, after gather, what has been added since. Nil if it reports
-	// nothing.
+	// began; after gather, it is what has been added since. Nil if the server
+	// reports nothing.
 	slowness *slowness
 
 	doing     string // for the result of an interrupted run
@@ -56,21 +61,25 @@ func newPlay(sc *scenario, p Plan) *play {
 // prepare finds out what can be known before anything is opened.
 func (pl *play) prepare(ctx context.Context) error {
 	c := &pl.Swarm
-	targets, err := resolveAll(ctx, c.URLs, c.Sources)
+	targets, err := address.ResolveAll(ctx, c.URLs, c.Sources)
 	if err != nil {
 		return err
 	}
-	if err := checkFiles(c.Connections); err != nil {
+	if err := swarm.CheckFiles(c.Connections); err != nil {
 		return err
 	}
-	if err := checkPorts(c.Connections, targets, len(c.Sources)); err != nil {
+	if err := address.CheckPorts(c.Connections, targets, len(c.Sources)); err != nil {
 		return err
 	}
-	if searchesPorts(c.Connections, targets, len(c.Sources)) {
+	if address.SearchesPorts(c.Connections, targets, len(c.Sources)) {
 		pl.result.warn("connecting took longer than necessary: once half the ports of a source address are in use, the kernel takes long to find a free one; use more source addresses")
 	}
 	if pl.PID == FindPID {
-		pid, why := listenerOf(targets)
+		addrs := make([]netip.AddrPort, len(targets))
+		for i := range targets {
+			addrs[i] = targets[i].Addr
+		}
+		pid, why := proc.Listener(addrs...)
 		if pl.PID = pid; pid == 0 {
 			pl.log("the server's memory and CPU are not measured: %s", why)
 		}
@@ -119,7 +128,7 @@ func (pl *play) run(ctx context.Context) error {
 // finish completes the result. failed is the error of a step, cause the reason
 // for an early end; both may be nil.
 func (pl *play) finish(failed, cause error) error {
-	var open *OpenError
+	var open *swarm.OpenError
 	if errors.As(failed, &open) {
 		pl.result.Report = open.Report
 	}
@@ -148,7 +157,7 @@ func (pl *play) finish(failed, cause error) error {
 		pl.slowness.judge(pl.result)
 	}
 	pl.result.judge(&pl.Plan, failed != nil)
-	return inOneLine(all)
+	return oneline.Join(all)
 }
 
 // awaitDeaths waits until no more connections are lost: the death of a server
@@ -158,7 +167,7 @@ func (pl *play) awaitDeaths() {
 	for n, before := 0, -1; n < most; n++ {
 		died := 0
 		for _, s := range pl.swarms {
-			died += int(s.died.Load())
+			died += s.Lost()
 		}
 		if died == before {
 			return
@@ -182,13 +191,13 @@ func (pl *play) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pl.log("%d connections open after %v", pl.result.Connections, Round(pl.result.Opening))
+	pl.log("%d connections open after %v", pl.result.Connections, latency.Round(pl.result.Opening))
 	return pl.meter.opened()
 }
 
 // openSwarm opens one of the play's swarms.
-func (pl *play) openSwarm(ctx context.Context, c Config) (*Swarm, error) {
-	s, err := Open(ctx, c)
+func (pl *play) openSwarm(ctx context.Context, c swarm.Config) (*swarm.Swarm, error) {
+	s, err := swarm.Open(ctx, c)
 	if err == nil {
 		pl.swarms = append(pl.swarms, s)
 	}
@@ -196,8 +205,8 @@ func (pl *play) openSwarm(ctx context.Context, c Config) (*Swarm, error) {
 }
 
 func (pl *play) bind(ctx context.Context) error {
-	if pl.Swarm.boundLater {
-		pl.binder.told = pl.swarms[0].bound
+	if pl.Swarm.BoundLater {
+		pl.binder.told = pl.swarms[0].Bound
 	}
 	if err := pl.binder.settle(ctx, pl.result.Connections); err != nil {
 		return err
@@ -217,7 +226,7 @@ func (pl *play) measure(ctx context.Context) error {
 		return err
 	}
 	if pl.Control != nil {
-		pl.slowness = pl.Control.slowness(ctx)
+		pl.slowness = slownessOf(ctx, pl.Control)
 	}
 	pl.measuring, pl.self, pl.busy = time.Now(), ownCPU(), busyCPU()
 	ctx, lost := context.WithCancelCause(ctx)
@@ -244,7 +253,7 @@ func (pl *play) watch(ctx context.Context, lost context.CancelCauseFunc) {
 		pl.tell()
 		left := 0
 		for _, s := range pl.swarms {
-			left += s.Len() - int(s.died.Load())
+			left += s.Len() - s.Lost()
 		}
 		if left == 0 {
 			lost(errAllLost)
@@ -260,80 +269,13 @@ const straggle = 50 * time.Millisecond
 // whether they have. The report says what is missing.
 func (pl *play) await(ctx context.Context) bool {
 	for _, s := range pl.swarms {
-		if err := s.waitPatiently(ctx, pl.Patience); err != nil {
+		if err := s.WaitPatiently(ctx, pl.Patience); err != nil {
 			pl.log("%v", err)
 			return false
 		}
 	}
 	pause(ctx, straggle)
 	return true
-}
-
-// gather takes stock of everything. A server that is gone has no costs.
-func (pl *play) gather() {
-	r := pl.result
-	r.Report = reportOf(pl.swarms)
-	if pl.measuring.IsZero() {
-		return
-	}
-	r.Held = time.Since(pl.measuring)
-	if pl.scenario.name != "connect" {
-		r.SwarmLoad = pl.load(pl.self, r.Held)
-	}
-	if r.Pushes != nil && r.Held > 0 {
-		r.Deliveries = float64(r.Report.Received) / r.Held.Seconds()
-	}
-	self, busy := ownCPU()-pl.self, busyCPU()-pl.busy
-	var err error
-	if r.Server, err = pl.meter.end(r.Connections, r.Report.Received); err != nil {
-		r.warn("the server's memory and CPU are unknown: %v", err)
-	}
-	if r.Server != nil {
-		r.Foreign = max(0, (busy-self-r.Server.CPU).Seconds()/max(r.Held.Seconds(), 1e-9)/float64(runtime.NumCPU()))
-	}
-	if pl.slowness != nil {
-		pl.slowness = pl.slowness.since(pl.Control.slowness(context.Background()))
-	}
-}
-
-// load is the CPU time of this process since a reading of ownCPU, relative to
-// what the loops of the swarms can use in that time.
-func (pl *play) load(since, took time.Duration) float64 {
-	loops := max(pl.Swarm.Loops, 1)
-	if len(pl.swarms) > 0 {
-		loops = 0
-		for _, s := range pl.swarms {
-			loops += s.cfg.Loops
-		}
-	}
-	return (ownCPU() - since).Seconds() / max(took.Seconds(), 1e-9) / float64(loops)
-}
-
-func (pl *play) close() {
-	if pl.slow != nil {
-		pl.slow.Close()
-	}
-	for _, s := range pl.swarms {
-		s.Close()
-	}
-}
-
-// ownCPU is the CPU time of this process.
-func ownCPU() time.Duration {
-	cpu, err := Process{PID: os.Getpid()}.CPU()
-	if err != nil {
-		panic("loadtest: " + err.Error()) // a process can always read its own CPU time
-	}
-	return cpu
-}
-
-// busyCPU is BusyCPU, or 0 if that cannot be read.
-func busyCPU() time.Duration {
-	cpu, err := BusyCPU()
-	if err != nil {
-		return 0
-	}
-	return cpu
 }
 
 // pause sleeps for d or until ctx is done.

@@ -1,6 +1,8 @@
 package loadtest
 
-import "time"
+import (
+	"time"
+)
 
 // Progress is how far a run has come.
 type Progress struct {
@@ -36,7 +38,7 @@ func (pl *play) tell() {
 		received, expected := s.Delivered()
 		p.Received += received
 		p.Expected += expected
-		p.Open += int(s.opened.Load())
+		p.Open += s.Opened()
 	}
 	pl.Progress(p)
 }

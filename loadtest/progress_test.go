@@ -4,17 +4,20 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"castgate/loadtest/internal/gatewaytest"
+	"castgate/loadtest/swarm"
 )
 
 // A run reports its progress: while connections open, while it measures, and
 // what has arrived.
 func TestProgress(t *testing.T) {
-	g := newGateway(t, false)
+	g := gatewaytest.New(t, false)
 	var told sync.Mutex
 	var opening, measuring []Progress
 	p := Plan{
 		// Slow enough for the opening to be reported.
-		Swarm: Config{URLs: []string{g.url}, Connections: 4, Rate: 5}, Control: controlOf(t, g, nil),
+		Swarm: swarm.Config{URLs: []string{g.URL}, Connections: 4, Rate: 5}, Control: gatewaytest.Control(t, g, nil),
 		Rate: 100, For: 300 * time.Millisecond, Size: 64, Callers: 1, Patience: 30 * time.Second,
 		Progress: func(p Progress) {
 			told.Lock()

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"castgate/internal/machine"
+	"castgate/loadtest/latency"
 )
 
 // Record is a result with everything about its run, to be stored as JSON and as
@@ -20,7 +21,7 @@ type Record struct {
 	Version string          `json:"version"`
 	Machine machine.Machine `json:"machine"` // the one the swarm ran on
 	// Distributions are those of Report, by kind of push.
-	Distributions []Distribution `json:"distributions,omitempty"`
+	Distributions []latency.Distribution `json:"distributions,omitempty"`
 }
 
 // NewRecord makes a record of what Run returned on this machine. result must

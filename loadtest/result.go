@@ -3,6 +3,9 @@ package loadtest
 import (
 	"fmt"
 	"time"
+
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // Result is the result of a scenario.
@@ -13,14 +16,14 @@ type Result struct {
 	// Groups is the number of groups that the connections were bound to, 0 for
 	// none.
 	Groups int `json:"groups,omitempty"`
-	// Interrupted says what was going on when the run was interrupted from
+	// Interrupted is what was going on when the run was interrupted from
 	// outside.
 	Interrupted string        `json:"interrupted,omitempty"`
 	Opening     time.Duration `json:"opening_ns"` // until the last connection was open
 	Held        time.Duration `json:"held_ns"`    // while the rest was measured
 	Server      *ServerCost   `json:"server,omitempty"`
 	// Pushes are those that the scenario is about, of all callers together.
-	Pushes *Pushes `json:"pushes,omitempty"`
+	Pushes *pushing.Pushes `json:"pushes,omitempty"`
 	// Deliveries is the number of messages received per second while pushing.
 	Deliveries float64 `json:"deliveries_per_second,omitempty"`
 	// SwarmLoad is the CPU time of this process relative to what its loops
@@ -33,10 +36,10 @@ type Result struct {
 	Foreign float64 `json:"foreign_cpu"`
 	// Report covers all connections except slow readers. Nil if none was
 	// opened.
-	Report *Report `json:"report"`
-	Mixed  *Mixed  `json:"mixed,omitempty"`
-	Churn  *Churn  `json:"churn,omitempty"`
-	Storm  *Storm  `json:"storm,omitempty"`
+	Report *swarm.Report `json:"report"`
+	Mixed  *Mixed        `json:"mixed,omitempty"`
+	Churn  *Churn        `json:"churn,omitempty"`
+	Storm  *Storm        `json:"storm,omitempty"`
 	// Warnings are reasons to doubt the figures.
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -51,7 +54,7 @@ func (r *Result) judge(p *Plan, failed bool) {
 	if r.SwarmLoad > 0.85 && max(r.Opening, r.Held) > 100*time.Millisecond {
 		r.warn("the swarm was busy %.0f %% of its time: the figures show its limits, not the server's; more loops may help", 100*r.SwarmLoad)
 	}
-	// The kernel counts in ticks, so a short time says nothing.
+	// The kernel counts in ticks, so a short time is meaningless.
 	if r.Foreign > 0.1 && r.Held > time.Second/2 {
 		r.warn("other processes used %.0f %% of this machine's CPU time, so the server and the swarm had to wait", 100*r.Foreign)
 	}
@@ -68,21 +71,21 @@ func (r *Result) judge(p *Plan, failed bool) {
 	if failed || r.Storm != nil {
 		wanted = 0
 	}
-	r.Pushes.judge(r, "pushes", p.Rate*wanted)
+	r.judgePushes(r.Pushes, "pushes", p.Rate*wanted)
 	if r.Mixed != nil && r.Mixed.Broadcasts != nil {
-		r.Mixed.Broadcasts.judge(r, "broadcasts", p.BroadcastRate*wanted)
+		r.judgePushes(r.Mixed.Broadcasts, "broadcasts", p.BroadcastRate*wanted)
 	}
 	if r.Churn != nil && r.Churn.Groups != nil {
-		r.Churn.Groups.judge(r, "pushes to groups", p.GroupRate*wanted)
+		r.judgePushes(r.Churn.Groups, "pushes to groups", p.GroupRate*wanted)
 	}
 	if r.Churn != nil && r.Churn.Unicasts != nil {
-		r.Churn.Unicasts.judge(r, "unicasts", p.UnicastRate*wanted)
+		r.judgePushes(r.Churn.Unicasts, "unicasts", p.UnicastRate*wanted)
 	}
 }
 
-// judge adds reasons to doubt pushes. wanted is how many were planned, 0 for as
+// judgePushes adds reasons to doubt pushes. wanted is how many were planned, 0 for as
 // many as possible.
-func (p *Pushes) judge(r *Result, name string, wanted float64) {
+func (r *Result) judgePushes(p *pushing.Pushes, name string, wanted float64) {
 	if p.Refused > 0 {
 		r.warn("the server refused %d %s because it had no room", p.Refused, name)
 	}

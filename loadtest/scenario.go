@@ -3,6 +3,8 @@ package loadtest
 import (
 	"context"
 	"fmt"
+
+	"castgate/loadtest/payload"
 )
 
 // needs are the parts of a Plan that a scenario uses.
@@ -25,7 +27,7 @@ type scenario struct {
 	// doing describes the measurement in a result that was interrupted.
 	doing string
 	// streams are those that the swarm expects.
-	streams func(p *Plan) []Kind
+	streams func(p *Plan) []payload.Kind
 	// open opens the swarms, if they are not simply one of p.Swarm.
 	open func(ctx context.Context, pl *play) error
 	// measure is everything after connections are open and bound. What it has
@@ -42,19 +44,19 @@ var scenarios = []*scenario{
 	{name: "idle", does: "hold the connections and report what each costs the server", doing: "holding", measure: measureIdle},
 	{
 		name: "broadcast", does: "push to all connections", doing: "pushing",
-		needs: needsControl | needsPace | needsSize, streams: callersOf(Broadcast), measure: measureBroadcast,
+		needs: needsControl | needsPace | needsSize, streams: callersOf(payload.Broadcast), measure: measureBroadcast,
 	},
 	{
 		name: "group", does: "push to one group after another", doing: "pushing",
 		needs:   needsControl | needsIDs | needsGroups | needsPace | needsSize,
-		streams: callersOf(Group), measure: measureGroup,
+		streams: callersOf(payload.Group), measure: measureGroup,
 	},
 	{
 		name: "unicast", does: "push to one connection after another", doing: "pushing",
-		needs: needsControl | needsIDs | needsPace | needsSize, streams: callersOf(Unicast), measure: measureUnicast,
+		needs: needsControl | needsIDs | needsPace | needsSize, streams: callersOf(payload.Unicast), measure: measureUnicast,
 	},
 	{
-		name: "mixed", does: "push to single connections beside broadcasts and slow readers", doing: "pushing",
+		name: "mixed", does: "push to single connections during broadcasts, with slow readers", doing: "pushing",
 		needs: needsControl | needsIDs | needsPace | needsSize | needsMix, streams: mixedStreams,
 		open: openMixed, measure: measureMixed, judge: judgeMixed,
 	},
@@ -87,9 +89,9 @@ func find(name string) (*scenario, error) {
 }
 
 // callersOf gives every caller a stream of a kind.
-func callersOf(kind Kind) func(p *Plan) []Kind {
-	return func(p *Plan) []Kind {
-		all := make([]Kind, p.Callers)
+func callersOf(kind payload.Kind) func(p *Plan) []payload.Kind {
+	return func(p *Plan) []payload.Kind {
+		all := make([]payload.Kind, p.Callers)
 		for i := range all {
 			all[i] = kind
 		}

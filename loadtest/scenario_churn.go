@@ -6,6 +6,12 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"castgate/loadtest/control"
+	"castgate/loadtest/internal/oneline"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // Churn is what the scenario churn found besides its broadcasts.
@@ -23,12 +29,15 @@ type Churn struct {
 	Back bool `json:"back"`
 	// Groups and Unicasts are the pushes besides the broadcasts, nil if there
 	// were none.
-	Groups   *Pushes `json:"groups,omitempty"`
-	Unicasts *Pushes `json:"unicasts,omitempty"`
+	Groups   *pushing.Pushes `json:"groups,omitempty"`
+	Unicasts *pushing.Pushes `json:"unicasts,omitempty"`
 	// Last are those made once all were back: to all and, if they are bound, to
 	// every group and some uids.
-	Last *Pushes `json:"last,omitempty"`
+	Last *pushing.Pushes `json:"last,omitempty"`
 }
+
+// bindPoll is how often churn checks whether all are bound.
+const bindPoll = 20 * time.Millisecond
 
 // churnTick is how often connections are replaced, several at a time at high
 // rates.
@@ -36,7 +45,9 @@ const churnTick = 10 * time.Millisecond
 
 // churnStreams: the callers' streams are of broadcasts, then follow one of
 // pushes to groups and one to single connections.
-func churnStreams(p *Plan) []Kind { return append(callersOf(Broadcast)(p), Group, Unicast) }
+func churnStreams(p *Plan) []payload.Kind {
+	return append(callersOf(payload.Broadcast)(p), payload.Group, payload.Unicast)
+}
 
 // measureChurn pushes while connections come and go, and once more when all are
 // back.
@@ -86,30 +97,30 @@ func (c *Churn) play(ctx context.Context, pl *play) error {
 			}
 		})
 	}
-	beside := func(i int, into **Pushes, rate float64, push Pusher, targets int) {
+	beside := func(i int, into **pushing.Pushes, rate float64, push control.Pusher, targets int) {
 		if rate == 0 {
 			return
 		}
-		pace := Pace{Rate: rate, For: pl.For, Size: pl.Size, Target: func(k int) int { return k % targets }}
+		pace := pushing.Pace{Rate: rate, For: pl.For, Size: pl.Size, Target: func(k int) int { return k % targets }}
 		do(i, func() (err error) {
-			*into, err = s.Stream(pl.Callers+i).Push(ctx, push, pace)
+			*into, err = pushing.Along(ctx, s.Stream(pl.Callers+i), push, pace)
 			return err
 		})
 	}
 	beside(0, &c.Groups, pl.GroupRate, pl.Control.PushToGroups, max(pl.Groups, 1))
 	beside(1, &c.Unicasts, pl.UnicastRate, pl.unicasts(s), s.Len())
 	do(2, func() (err error) {
-		pl.result.Pushes, err = pl.callers(ctx, pl.Control.PushTo(nil), s.streams[:pl.Callers], nil)
+		pl.result.Pushes, err = pl.callers(ctx, pl.Control.PushTo(nil), s.Streams()[:pl.Callers], nil)
 		return err
 	})
 	do(3, func() error { return c.replace(ctx, s, &pl.Plan) })
 	all.Wait()
-	return inOneLine(failed)
+	return oneline.Join(failed)
 }
 
 // replace makes connections leave and come back, in turn, except those that
 // stay.
-func (c *Churn) replace(ctx context.Context, s *Swarm, p *Plan) error {
+func (c *Churn) replace(ctx context.Context, s *swarm.Swarm, p *Plan) error {
 	begun := time.Now()
 	tick := time.NewTicker(churnTick)
 	defer tick.Stop()
@@ -147,11 +158,11 @@ func (c *Churn) comeBack(ctx context.Context, pl *play) error {
 	s := pl.swarms[0]
 	waiting, cancel := context.WithTimeout(ctx, pl.Patience)
 	defer cancel()
-	if err := s.reopened(waiting); err != nil {
+	if err := reopened(waiting, s); err != nil {
 		return err
 	}
 	for pl.binder != nil && !pl.binder.idle() {
-		pause(waiting, lifePoll)
+		pause(waiting, bindPoll)
 		if err := waiting.Err(); err != nil {
 			return fmt.Errorf("all connections are open again, but not bound: %w", err)
 		}
@@ -177,10 +188,10 @@ func (c *Churn) comeBack(ctx context.Context, pl *play) error {
 
 // reopened is Reopen, with an error that leaves what happened to connections to
 // the report.
-func (s *Swarm) reopened(ctx context.Context) error {
+func reopened(ctx context.Context, s *swarm.Swarm) error {
 	err := s.Reopen(ctx)
-	if err != nil && s.died.Load() > 0 {
-		return fmt.Errorf("%d of %d connections are open again", s.opened.Load(), s.Len())
+	if err != nil && s.Lost() > 0 {
+		return fmt.Errorf("%d of %d connections are open again", s.Opened(), s.Len())
 	}
 	return err
 }

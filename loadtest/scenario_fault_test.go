@@ -11,6 +11,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"castgate/loadtest/control"
+	"castgate/loadtest/internal/errtest"
+	"castgate/loadtest/internal/gatewaytest"
+	"castgate/loadtest/swarm"
 )
 
 // pushingPlans are short plans of all scenarios that push.
@@ -24,8 +29,8 @@ var pushingPlans = map[string]Plan{
 }
 
 // planFor completes a plan for six connections to a gateway.
-func planFor(g *gateway, p Plan, c *Control) Plan {
-	p.Swarm = Config{URLs: []string{g.url}, Connections: 6}
+func planFor(g *gatewaytest.Gateway, p Plan, c *control.Client) Plan {
+	p.Swarm = swarm.Config{URLs: []string{g.URL}, Connections: 6}
 	p.Control, p.Size, p.BroadcastSize = c, 64, 64
 	if p.Patience == 0 {
 		p.Patience = 30 * time.Second
@@ -72,15 +77,16 @@ func TestBrokenGateways(t *testing.T) {
 	} {
 		for name, plan := range pushingPlans {
 			t.Run(fault+" in "+name, func(t *testing.T) {
+				t.Parallel() // most of it waits
 				if fault == "reorders" && name == "storm" {
 					t.Skip("one message of each stream to each receiver has no order")
 				}
-				g := newGateway(t, false)
+				g := gatewaytest.New(t, false)
 				var hits atomic.Int64
 				held := map[string]*[]byte{} // by receiver, stream and target
 				var mu sync.Mutex            // mixed has two callers
 				plan.Patience = c.patience
-				r, err := Run(t.Context(), name, planFor(g, plan, tampered(t, g, nil, func(n int64, k int, b []byte) [][]byte {
+				r, err := Run(t.Context(), name, planFor(g, plan, gatewaytest.Tampered(t, g, nil, func(n int64, k int, b []byte) [][]byte {
 					mu.Lock()
 					defer mu.Unlock()
 					of := fmt.Sprintf("%d %s", k, b[10:21])
@@ -92,7 +98,7 @@ func TestBrokenGateways(t *testing.T) {
 					hit := k == 0 && hits.Add(1) == 2
 					return c.tamper(hit, b, held[of])
 				})))
-				wants(t, err, c.want)
+				errtest.Contains(t, err, c.want)
 				if r == nil || r.Report == nil {
 					t.Fatal("no result")
 				}
@@ -118,20 +124,21 @@ func TestServerDies(t *testing.T) {
 		"storming": {"storm", Plan{Groups: 2}, "all connections were reached", []string{"while in the storm", "connections were lost"}},
 	} {
 		t.Run(when, func(t *testing.T) {
-			g := newGateway(t, false)
-			p := planFor(g, c.plan, controlOf(t, g, nil))
+			t.Parallel() // most of it waits
+			g := gatewaytest.New(t, false)
+			p := planFor(g, c.plan, gatewaytest.Control(t, g, nil))
 			p.Patience = 500 * time.Millisecond
 			p.Log = func(line string) {
 				if strings.HasPrefix(line, c.log) {
 					if c.scenario == "storm" {
-						g.die()
+						g.Die()
 						return
 					}
-					time.AfterFunc(30*time.Millisecond, g.die)
+					time.AfterFunc(30*time.Millisecond, g.Die)
 				}
 			}
 			r, err := Run(t.Context(), c.scenario, p)
-			wants(t, err, c.want...)
+			errtest.Contains(t, err, c.want...)
 			if r == nil || r.Report == nil || r.Report.Connect.Count < 4 && c.scenario != "storm" || r.Interrupted != "" {
 				t.Fatalf("%+v", r)
 			}
@@ -143,31 +150,20 @@ func TestServerDies(t *testing.T) {
 	}
 }
 
-// die ends the server as kill -9 does: all connections are cut, nothing
-// listens.
-func (g *gateway) die() {
-	g.server.Listener.Close()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, c := range g.conns {
-		go c.CloseNow()
-	}
-}
-
 // A server that dies while connections open, or accepts only some.
 func TestServerDiesWhileOpening(t *testing.T) {
 	var n atomic.Int64
-	url := rawServer(t, func(c net.Conn) {
-		key := readRequest(c)
+	url := gatewaytest.RawServer(t, func(c net.Conn) {
+		key := gatewaytest.ReadRequest(c)
 		if n.Add(1) > 3 {
 			return
 		}
-		accept(c, key)
+		gatewaytest.Accept(c, key)
 		fmt.Fprint(c, "\x81\x11"+`{"client_id":"c"}`)
 		_, _ = c.Read(make([]byte, 1))
 	})
-	r, err := Run(t.Context(), "connect", Plan{Swarm: Config{URLs: []string{url}, Connections: 5, InFlight: 1}})
-	wants(t, err, "while opening: opened 3 of 5 connections, then", "without answering")
+	r, err := Run(t.Context(), "connect", Plan{Swarm: swarm.Config{URLs: []string{url}, Connections: 5, InFlight: 1}})
+	errtest.Contains(t, err, "while opening: opened 3 of 5 connections, then", "without answering")
 	if r == nil || r.Report == nil || r.Report.Connect.Count != 3 {
 		t.Fatalf("%+v", r)
 	}
@@ -180,13 +176,13 @@ func TestServerDiesWhileOpening(t *testing.T) {
 // A run that is interrupted reports what was going on, and what it has
 // measured.
 func TestInterruptedInEachPhase(t *testing.T) {
-	silent := rawServer(t, func(c net.Conn) { readRequest(c); readRequest(c) })
+	silent := gatewaytest.RawServer(t, func(c net.Conn) { gatewaytest.ReadRequest(c); gatewaytest.ReadRequest(c) })
 	for doing, c := range map[string]struct {
 		scenario string
 		plan     Plan
 		log      string // the log line at which it is interrupted
 	}{
-		"opening":                           {"connect", Plan{Swarm: Config{URLs: []string{silent}, Connections: 2}}, ""},
+		"opening":                           {"connect", Plan{Swarm: swarm.Config{URLs: []string{silent}, Connections: 2}}, ""},
 		"settling":                          {"idle", Plan{Settle: time.Hour}, "6 connections open"},
 		"holding":                           {"idle", Plan{For: time.Hour}, "holding"},
 		"pushing":                           {"unicast", Plan{Rate: 100, For: time.Hour, Callers: 1}, "pushing"},
@@ -194,12 +190,13 @@ func TestInterruptedInEachPhase(t *testing.T) {
 		"in the storm":                      {"storm", Plan{Groups: 2}, "all connections were reached"},
 	} {
 		t.Run(doing, func(t *testing.T) {
+			t.Parallel() // most of it waits
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			p := c.plan
 			if c.log != "" {
-				g := newGateway(t, false)
-				p = planFor(g, p, controlOf(t, g, nil))
+				g := gatewaytest.New(t, false)
+				p = planFor(g, p, gatewaytest.Control(t, g, nil))
 			} else {
 				time.AfterFunc(30*time.Millisecond, cancel)
 			}
@@ -222,14 +219,14 @@ func TestInterruptedInEachPhase(t *testing.T) {
 
 // The limit for everything ends a run with an error and the results so far.
 func TestLimit(t *testing.T) {
-	g := newGateway(t, false)
+	g := gatewaytest.New(t, false)
 	p := planFor(g, Plan{For: time.Hour, Limit: 50 * time.Millisecond}, nil)
 	r, err := Run(t.Context(), "idle", p)
-	wants(t, err, "while holding: not done after 50ms")
+	errtest.Contains(t, err, "while holding: not done after 50ms")
 	if !errors.Is(err, errLimit) || r == nil || r.Report.Open != 6 || r.Interrupted != "" {
 		t.Errorf("%+v", r)
 	}
-	silent := rawServer(t, func(c net.Conn) { readRequest(c); readRequest(c) })
-	_, err = Run(t.Context(), "connect", Plan{Limit: 50 * time.Millisecond, Swarm: Config{URLs: []string{silent}, Connections: 2}})
-	wants(t, err, "while opening: not done after 50ms")
+	silent := gatewaytest.RawServer(t, func(c net.Conn) { gatewaytest.ReadRequest(c); gatewaytest.ReadRequest(c) })
+	_, err = Run(t.Context(), "connect", Plan{Limit: 50 * time.Millisecond, Swarm: swarm.Config{URLs: []string{silent}, Connections: 2}})
+	errtest.Contains(t, err, "while opening: not done after 50ms")
 }

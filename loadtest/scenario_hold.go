@@ -1,6 +1,8 @@
 package loadtest
 
-import "context"
+import (
+	"context"
+)
 
 // measureConnect does nothing: everything was measured while the connections
 // opened.

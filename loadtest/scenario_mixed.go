@@ -7,6 +7,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"castgate/loadtest/clock"
+	"castgate/loadtest/internal/oneline"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // Mixed is what the scenario mixed found besides the latency of its unicasts.
@@ -14,9 +20,9 @@ type Mixed struct {
 	// Probes are the connections that receive the unicasts. They have an event
 	// loop of their own: otherwise a unicast would wait in the swarm behind the
 	// broadcasts, and the server would be blamed for it.
-	Probes     int         `json:"probes"`
-	Broadcasts *Pushes     `json:"broadcasts,omitempty"`
-	Slow       *SlowReport `json:"slow_readers,omitempty"`
+	Probes     int             `json:"probes"`
+	Broadcasts *pushing.Pushes `json:"broadcasts,omitempty"`
+	Slow       *SlowReport     `json:"slow_readers,omitempty"`
 }
 
 // SlowReport is what happened to the connections that stopped reading while the
@@ -38,7 +44,7 @@ type SlowReport struct {
 	// Lost is what the server's reports do not explain.
 	Lost uint64 `json:"lost"`
 	// Report is everything they have seen.
-	Report *Report `json:"report"`
+	Report *swarm.Report `json:"report"`
 }
 
 // maxProbes is the largest number of connections that receive unicasts in
@@ -51,8 +57,8 @@ const slowBuffer = 4 << 10
 
 // mixedStreams: the first is of broadcasts, for every swarm; the others are of
 // unicasts, for the probes.
-func mixedStreams(p *Plan) []Kind {
-	return append([]Kind{Broadcast}, callersOf(Unicast)(p)...)
+func mixedStreams(p *Plan) []payload.Kind {
+	return append([]payload.Kind{payload.Broadcast}, callersOf(payload.Unicast)(p)...)
 }
 
 // openMixed opens three swarms that make up one: readers, of which the probes
@@ -61,7 +67,7 @@ func openMixed(ctx context.Context, pl *play) error {
 	reading := pl.Swarm.Connections - pl.Slow
 	probes := min(maxProbes, reading/2)
 	c := pl.Swarm
-	c.Run, c.begun = newRun(c.Run), Now()
+	c.Run, c.Begun = swarm.NewRun(c.Run), clock.Now()
 	crowd, err := pl.openPart(ctx, c, 0, reading-probes)
 	if err != nil {
 		return err
@@ -87,7 +93,7 @@ func openMixed(ctx context.Context, pl *play) error {
 }
 
 // openPart opens n connections of the play, starting with first.
-func (pl *play) openPart(ctx context.Context, c Config, first, n int) (*Swarm, error) {
+func (pl *play) openPart(ctx context.Context, c swarm.Config, first, n int) (*swarm.Swarm, error) {
 	c.First, c.Connections = c.First+first, n
 	if all := pl.Swarm.Progress; all != nil {
 		c.Progress = func(opened int) { all(first + opened) }
@@ -106,28 +112,28 @@ func measureMixed(ctx context.Context, pl *play) error {
 		return err
 	}
 	pl.log("pushing for %v", pl.For)
-	pushing, stop := context.WithCancel(ctx) // a failure ends both
+	both, stop := context.WithCancel(ctx) // a failure ends both
 	defer stop()
-	var both sync.WaitGroup
+	var callers sync.WaitGroup
 	var failed [2]error
 	if pl.BroadcastRate > 0 {
-		both.Go(func() {
-			pace := Pace{Rate: pl.BroadcastRate, For: pl.For, Size: pl.BroadcastSize}
-			pl.result.Mixed.Broadcasts, failed[0] = crowd.Stream(0).Push(pushing, pl.Control.PushTo(nil), pace)
+		callers.Go(func() {
+			pace := pushing.Pace{Rate: pl.BroadcastRate, For: pl.For, Size: pl.BroadcastSize}
+			pl.result.Mixed.Broadcasts, failed[0] = pushing.Along(both, crowd.Stream(0), pl.Control.PushTo(nil), pace)
 			if failed[0] != nil {
 				stop()
 			}
 		})
 	}
-	both.Go(func() {
-		pl.result.Pushes, failed[1] = pl.callers(pushing, pl.unicasts(probing), probing.streams[1:], func(k int) int { return k % probing.Len() })
+	callers.Go(func() {
+		pl.result.Pushes, failed[1] = pl.callers(both, pl.unicasts(probing), probing.Streams()[1:], func(k int) int { return k % probing.Len() })
 		if failed[1] != nil {
 			stop()
 		}
 	})
-	both.Wait()
+	callers.Wait()
 	pl.await(ctx)
-	return inOneLine(append(failed[:], pl.resumeSlow(ctx)))
+	return oneline.Join(append(failed[:], pl.resumeSlow(ctx)))
 }
 
 // stopSlow makes the slow readers stop reading.
@@ -137,7 +143,7 @@ func (pl *play) stopSlow() error {
 	}
 	for i := range pl.slow.Len() {
 		// One that is already lost cannot stop, and is counted later.
-		if err := pl.slow.StopReading(i); errors.Is(err, errClosed) {
+		if err := pl.slow.StopReading(i); errors.Is(err, swarm.ErrClosed) {
 			return err
 		}
 	}
@@ -153,7 +159,7 @@ func (pl *play) resumeSlow(ctx context.Context) error {
 	}
 	s := pl.slow
 	for i := range s.Len() {
-		if err := s.ResumeReading(i); errors.Is(err, errClosed) {
+		if err := s.ResumeReading(i); errors.Is(err, swarm.ErrClosed) {
 			return err
 		}
 	}
@@ -166,7 +172,7 @@ func (pl *play) resumeSlow(ctx context.Context) error {
 		if now := s.Report().Bytes; now != before {
 			quiet, before = 0, now
 		}
-		if n, err := s.missing(); err != nil || n == 0 {
+		if n, err := s.Missing(); err != nil || n == 0 {
 			break
 		}
 	}
@@ -185,13 +191,13 @@ func judgeMixed(pl *play) error {
 	if s == nil {
 		return nil
 	}
-	missing, err := s.missing()
+	missing, err := s.Missing()
 	if err != nil {
 		return err
 	}
-	r := &SlowReport{Readers: s.Len(), Report: s.Report(), Closed: int(s.died.Load()), ServerClosed: -1, Dropped: -1}
+	r := &SlowReport{Readers: s.Len(), Report: s.Report(), Closed: s.Lost(), ServerClosed: -1, Dropped: -1}
 	pl.result.Mixed.Slow = r
-	r.Owed = uint64(s.Len()-r.Closed) * uint64(s.Stream(0).to(0).sent.Load())
+	r.Owed = uint64(s.Len()-r.Closed) * uint64(s.Stream(0).Sent(0))
 	r.Received = r.Owed - min(missing, r.Owed)
 	if said := pl.slowness; said != nil {
 		r.ServerClosed, r.Dropped = said.closed, said.dropped
@@ -208,7 +214,7 @@ func (r *SlowReport) err() error {
 		all = append(all, fmt.Sprintf("%d messages did not reach them, and the server does not report that it dropped them", r.Lost))
 	}
 	if r.ServerClosed >= 0 && r.Closed > r.ServerClosed {
-		all = append(all, fmt.Sprintf("%d were lost, and the server reports that it closed %d for being slow or silent (%s)", r.Closed, r.ServerClosed, joinCounts(r.Report.Deaths)))
+		all = append(all, fmt.Sprintf("%d were lost, and the server reports that it closed %d for being slow or silent (%s)", r.Closed, r.ServerClosed, oneline.Counts(r.Report.Deaths)))
 	}
 	rest := *r.Report
 	rest.Deaths, rest.Lost = nil, 0

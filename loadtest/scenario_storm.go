@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"castgate/loadtest/latency"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/pushing"
 )
 
 // Storm is what the scenario storm found. Times are measured from just before
@@ -32,14 +36,16 @@ const (
 // after.
 const stormUIDs = 1000
 
-func stormStreams(*Plan) []Kind { return []Kind{Broadcast, Group, Unicast} }
+func stormStreams(*Plan) []payload.Kind {
+	return []payload.Kind{payload.Broadcast, payload.Group, payload.Unicast}
+}
 
 // measureStorm pushes to all, cuts all, waits until they are back and bound,
 // and pushes to all again.
 func measureStorm(ctx context.Context, pl *play) error {
 	s, storm := pl.swarms[0], &Storm{}
 	storm.UIDs = min(stormUIDs, s.Len())
-	pl.result.Storm, pl.result.Pushes = storm, newPushes()
+	pl.result.Storm, pl.result.Pushes = storm, pushing.New()
 	if err := pl.reachAll(ctx); err != nil {
 		return err
 	}
@@ -58,7 +64,7 @@ func measureStorm(ctx context.Context, pl *play) error {
 	if err := storm.back(ctx, pl, begun); err != nil {
 		return err
 	}
-	pl.log("all open after %v, all bound after %v", Round(storm.AllOpen), Round(storm.AllBound))
+	pl.log("all open after %v, all bound after %v", latency.Round(storm.AllOpen), latency.Round(storm.AllBound))
 	return pl.reachAll(ctx)
 }
 
@@ -76,13 +82,13 @@ func (storm *Storm) back(ctx context.Context, pl *play, begun time.Time) error {
 		}
 		storm.AllBound = time.Since(begun)
 	})
-	if failed[0] = s.reopened(returning); failed[0] == nil {
+	if failed[0] = reopened(returning, s); failed[0] == nil {
 		storm.AllOpen = time.Since(begun)
 	} else {
 		cancel(failed[0])
 	}
 	binding.Wait()
-	storm.Open, storm.Bound = int(s.opened.Load()), pl.binder.settled()
+	storm.Open, storm.Bound = s.Opened(), pl.binder.settled()
 	for _, err := range failed { // one may be the other's cause
 		if err != nil {
 			return fmt.Errorf("%d of %d connections were bound again: %w", storm.Bound, s.Len(), err)
@@ -100,7 +106,7 @@ func (pl *play) reachAll(ctx context.Context) error {
 		{s.Stream(stormGroup), pl.Groups, pl.Control.PushToGroups, func(k int) int { return k }},
 		{s.Stream(stormUID), uids, pl.unicasts(s), func(k int) int { return k * s.Len() / uids }},
 	})
-	pl.result.Pushes.merge(done)
+	pl.result.Pushes.Merge(done)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
+
+	"castgate/loadtest/control"
+	"castgate/loadtest/internal/errtest"
+	"castgate/loadtest/internal/gatewaytest"
+	"castgate/loadtest/swarm"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestScenarios(t *testing.T) {
 	const ms = time.Millisecond
@@ -36,10 +45,11 @@ func TestScenarios(t *testing.T) {
 		"storm":                 {"storm", Plan{Groups: 3}, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, false)
+			t.Parallel() // most of it waits
+			g := gatewaytest.New(t, false)
 			p := c.plan
-			p.Control, p.PID, p.Size, p.BroadcastSize, p.Patience = controlOf(t, g, nil), os.Getpid(), 64, 100, 30*time.Second
-			p.Swarm = Config{URLs: []string{g.url}, Connections: 10}
+			p.Control, p.PID, p.Size, p.BroadcastSize, p.Patience = gatewaytest.Control(t, g, nil), os.Getpid(), 64, 100, 30*time.Second
+			p.Swarm = swarm.Config{URLs: []string{g.URL}, Connections: 10}
 			r, err := Run(t.Context(), c.scenario, p)
 			if err != nil {
 				t.Fatal(err)
@@ -78,10 +88,10 @@ func ofABusyMachine(warning string) bool {
 // A refused push is counted and warned of, and its number is reused, so that
 // nothing seems lost.
 func TestRefusedPushes(t *testing.T) {
-	g := newGateway(t, false)
+	g := gatewaytest.New(t, false)
 	p := Plan{
-		Swarm:   Config{URLs: []string{g.url}, Connections: 3},
-		Control: controlOf(t, g, func(n int64) bool { return n%2 == 0 }),
+		Swarm:   swarm.Config{URLs: []string{g.URL}, Connections: 3},
+		Control: gatewaytest.Control(t, g, func(n int64) bool { return n%2 == 0 }),
 		Rate:    1000, For: 20 * time.Millisecond, Size: 64, Callers: 1, Patience: 30 * time.Second,
 	}
 	r, err := Run(t.Context(), "broadcast", p)
@@ -98,10 +108,10 @@ func TestRefusedPushes(t *testing.T) {
 
 // Clients that are not ours show in the server's answers.
 func TestOtherClientsAreNoticed(t *testing.T) {
-	g := newGateway(t, false)
-	open(t, Config{URLs: []string{g.url}, Connections: 1, AcceptForeign: true})
+	g := gatewaytest.New(t, false)
+	connected(t, swarm.Config{URLs: []string{g.URL}, Connections: 1, AcceptForeign: true})
 	r, err := Run(t.Context(), "broadcast", Plan{
-		Swarm: Config{URLs: []string{g.url}, Connections: 2}, Control: controlOf(t, g, nil),
+		Swarm: swarm.Config{URLs: []string{g.URL}, Connections: 2}, Control: gatewaytest.Control(t, g, nil),
 		Rate: 100, For: 15 * time.Millisecond, Size: 64, Callers: 1, Patience: 30 * time.Second,
 	})
 	if err != nil || !strings.Contains(strings.Join(r.Warnings, "\n"), "other clients are connected") {
@@ -111,10 +121,10 @@ func TestOtherClientsAreNoticed(t *testing.T) {
 
 // A run that is interrupted ends with what it has measured.
 func TestRunInterrupted(t *testing.T) {
-	g := newGateway(t, false)
+	g := gatewaytest.New(t, false)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := Plan{
-		Swarm: Config{URLs: []string{g.url}, Connections: 2}, Control: controlOf(t, g, nil),
+		Swarm: swarm.Config{URLs: []string{g.URL}, Connections: 2}, Control: gatewaytest.Control(t, g, nil),
 		Rate: 1000, For: time.Hour, Size: 64, Callers: 2, Patience: 30 * time.Second,
 		Log: func(line string) {
 			if strings.HasPrefix(line, "pushing") {
@@ -129,8 +139,8 @@ func TestRunInterrupted(t *testing.T) {
 }
 
 func TestPlanRefused(t *testing.T) {
-	some := Plan{Control: NewControl("127.0.0.1:1", "", 1), Callers: 1, Size: 64}
-	some.Swarm = Config{URLs: []string{"ws://127.0.0.1:1"}, Connections: 2}
+	some := Plan{Control: control.New("127.0.0.1:1", "", 1), Callers: 1, Size: 64}
+	some.Swarm = swarm.Config{URLs: []string{"ws://127.0.0.1:1"}, Connections: 2}
 	for want, change := range map[string]func(*Plan) string{
 		`unknown scenario "stork"`:              func(*Plan) string { return "stork" },
 		"needs the control API":                 func(p *Plan) string { p.Control = nil; return "unicast" },
@@ -161,10 +171,10 @@ func TestPlanRefused(t *testing.T) {
 		p := some
 		name := change(&p)
 		r, err := Run(t.Context(), name, p)
-		if strings.Contains(want, "ports") && errors.As(err, new(*FilesError)) {
+		if strings.Contains(want, "ports") && errors.As(err, new(*swarm.FilesError)) {
 			continue // this host has even fewer files
 		}
-		wants(t, err, want)
+		errtest.Contains(t, err, want)
 		if r != nil {
 			t.Errorf("%s: the result has an invalid plan", want)
 		}

@@ -1,6 +1,10 @@
 package loadtest
 
-import "context"
+import (
+	"context"
+
+	"castgate/loadtest/control"
+)
 
 // slowness is what castgate reports about clients that do not read fast enough:
 // how many it has closed for that, and how many of their messages it has
@@ -14,8 +18,8 @@ var (
 	metricSlowDrops  = `castgate_deliveries_total{outcome="dropped_slow"}`
 )
 
-// slowness asks the server. Nil if it does not report it.
-func (c *Control) slowness(ctx context.Context) *slowness {
+// slownessOf asks the server. Nil if it does not report it.
+func slownessOf(ctx context.Context, c *control.Client) *slowness {
 	dropped, err := c.Metric(ctx, metricSlowDrops)
 	if err != nil {
 		return nil

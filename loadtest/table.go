@@ -5,6 +5,9 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"castgate/loadtest/latency"
+	"castgate/loadtest/pushing"
 )
 
 // row writes one row of a table.
@@ -38,13 +41,13 @@ func (r *Result) writeRows(row row) {
 	r.Churn.write(row)
 	r.Mixed.write(row)
 	if c := r.Server; c != nil {
-		row("server CPU", "%v per connect, %.3f cores while measuring", Round(c.CPUPerConnect), c.Load)
+		row("server CPU", "%v per connect, %.3f cores while measuring", latency.Round(c.CPUPerConnect), c.Load)
 		switch {
 		case r.Storm != nil || r.Churn != nil: // the cost is not that of messages
 		case c.CPUPerMessage > 0:
-			row("", "%v per message", Round(c.CPUPerMessage))
+			row("", "%v per message", latency.Round(c.CPUPerMessage))
 		case r.Scenario == "idle":
-			row("", "%v per connection and second", Round(time.Duration(c.CPUPerConnection)))
+			row("", "%v per connection and second", latency.Round(time.Duration(c.CPUPerConnection)))
 		}
 		row("server memory", "%.0f bytes per connection (PSS %d KiB before, %d KiB now), %d threads",
 			c.PSSPerConnection, c.PSSBefore>>10, c.PSS>>10, c.Threads)
@@ -63,13 +66,13 @@ func ofGroups(n int) string {
 // writeOpening writes how fast connections opened.
 func (r *Result) writeOpening(row row) {
 	if r.Held == 0 && r.Report != nil && r.Report.Open < r.Connections {
-		row("opened", "%d of them in %v", r.Report.Open, Round(r.Opening))
+		row("opened", "%d of them in %v", r.Report.Open, latency.Round(r.Opening))
 		return
 	}
 	if r.Report == nil {
 		return
 	}
-	row("opened in", "%v, %.0f per second", Round(r.Opening), float64(r.Connections)/max(r.Opening.Seconds(), 1e-9))
+	row("opened in", "%v, %.0f per second", latency.Round(r.Opening), float64(r.Connections)/max(r.Opening.Seconds(), 1e-9))
 }
 
 // writeReport writes what was received.
@@ -81,10 +84,10 @@ func (r *Result) writeReport(row row) {
 	}
 	row(name, "%s", latencies(p.Connect))
 	if r.Held > 0 {
-		row("still open", "%d of %d after %v", p.Open, p.Connections, Round(r.Held))
+		row("still open", "%d of %d after %v", p.Open, p.Connections, latency.Round(r.Held))
 	}
 	if r.Pushes != nil {
-		r.Pushes.write(row, "pushes")
+		writePushes(row, "pushes", r.Pushes)
 		row("messages", "%d of %d received, %.0f per second", p.Received, p.Expected, r.Deliveries)
 	}
 	if p.Deflated > 0 {
@@ -95,7 +98,7 @@ func (r *Result) writeReport(row row) {
 	}
 	for _, l := range []struct {
 		name string
-		l    Latency
+		l    latency.Summary
 	}{{"broadcast latency", p.Broadcast}, {"until the last receiver", p.Last}, {"group latency", p.Group}, {"unicast latency", p.Unicast}} {
 		if l.l.Count > 0 {
 			row(l.name, "%s", latencies(l.l))
@@ -103,7 +106,7 @@ func (r *Result) writeReport(row row) {
 	}
 }
 
-func (p *Pushes) write(row row, name string) {
+func writePushes(row row, name string, p *pushing.Pushes) {
 	row(name, "%d accepted, %d refused, %.1f per second; answered in %s", p.Taken, p.Refused,
 		float64(p.Taken)/max(p.Took.Seconds(), 1e-9), latencies(p.Answer))
 }
@@ -112,12 +115,12 @@ func (storm *Storm) write(row row, r *Result) {
 	if storm == nil || storm.Cut == 0 {
 		return
 	}
-	row("storm", "all cut after %v", Round(storm.Cut))
+	row("storm", "all cut after %v", latency.Round(storm.Cut))
 	if storm.AllOpen > 0 {
-		row("", "all open after %v, %.0f per second", Round(storm.AllOpen), float64(r.Connections)/storm.AllOpen.Seconds())
+		row("", "all open after %v, %.0f per second", latency.Round(storm.AllOpen), float64(r.Connections)/storm.AllOpen.Seconds())
 	}
 	if storm.AllBound > 0 {
-		row("", "all bound after %v", Round(storm.AllBound))
+		row("", "all bound after %v", latency.Round(storm.AllBound))
 	} else {
 		row("", "%d open and %d bound when it ended", storm.Open, storm.Bound)
 	}
@@ -136,10 +139,10 @@ func (c *Churn) write(row row) {
 	}
 	row("churn", "%d connections replaced, %.0f per second; %s", c.Replaced, c.Rate, text)
 	if c.Groups != nil {
-		c.Groups.write(row, "to groups")
+		writePushes(row, "to groups", c.Groups)
 	}
 	if c.Unicasts != nil {
-		c.Unicasts.write(row, "to uids")
+		writePushes(row, "to uids", c.Unicasts)
 	}
 }
 
@@ -149,7 +152,7 @@ func (m *Mixed) write(row row) {
 	}
 	row("unicasts go to", "%d connections with a loop of their own", m.Probes)
 	if m.Broadcasts != nil {
-		m.Broadcasts.write(row, "broadcasts")
+		writePushes(row, "broadcasts", m.Broadcasts)
 	}
 	s := m.Slow
 	if s == nil {
@@ -173,7 +176,7 @@ func (s *SlowReport) dropped() string {
 }
 
 // latencies summarizes latencies in one line.
-func latencies(l Latency) string {
+func latencies(l latency.Summary) string {
 	if l.Count == 0 {
 		return "none"
 	}
@@ -182,7 +185,7 @@ func latencies(l Latency) string {
 		name string
 		d    time.Duration
 	}{{"p50", l.P50}, {"p90", l.P90}, {"p99", l.P99}, {"p99.9", l.P999}, {"max", l.Max}} {
-		text += fmt.Sprintf("%s %v  ", q.name, Round(q.d))
+		text += fmt.Sprintf("%s %v  ", q.name, latency.Round(q.d))
 	}
 	return text[:len(text)-2]
 }
