@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 
 // TestTwoScenarios plays a round of two scenarios against the real binary.
 func TestTwoScenarios(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays against the real binary for many seconds")
+	}
 	list, err := Find([]string{"churn", "rst-storm"})
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +34,9 @@ func TestTwoScenarios(t *testing.T) {
 
 // TestTold plays the scenarios of events with few clients and events.
 func TestTold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays against the real binary for many seconds")
+	}
 	t.Setenv("STRESS_CONNS", "200")
 	t.Setenv("STRESS_EVENTS", "10000")
 	list, err := Find([]string{"told", "backlog"})

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // built is the binary of this test process.
@@ -46,10 +48,13 @@ func Clean() {
 
 // Build returns the path of the castgate binary. The first call in this process
 // compiles it, with the race detector if the test has it. A failed build fails
-// every test that asks for the binary. Any goroutine that may call t.Fatal may call
-// it.
+// every test that asks for the binary. With -short these tests are skipped: linking
+// takes seconds in each package. Any goroutine that may call t.Fatal may call it.
 func Build(t testing.TB) string {
 	t.Helper()
+	if testing.Testing() && testing.Short() {
+		t.Skip("needs the real binary, which takes seconds to link")
+	}
 	built.once.Do(func() { built.err = build() })
 	if built.err != nil {
 		t.Fatalf("building castgate: %v", built.err)
@@ -65,20 +70,36 @@ func build() error {
 	if err := SeeSources(root, "./cmd/castgate"); err != nil {
 		return err
 	}
-	if built.dir, err = os.MkdirTemp("", "castgate-e2e-"); err != nil {
+	// Many packages of a run need the same binary, which takes seconds to link. go build
+	// leaves one alone that is up to date, so they share it, in turn.
+	shared := filepath.Join(root, "bin", "test")
+	if err := os.MkdirAll(shared, 0o755); err != nil {
 		return err
 	}
-	built.path = filepath.Join(built.dir, "castgate")
-	args := []string{"build", "-o", built.path}
+	args, target := []string{"build", "-o"}, filepath.Join(shared, "castgate")
 	if RaceEnabled {
-		args = append(args, "-race")
+		args, target = []string{"build", "-race", "-o"}, target+"-race"
 	}
-	cmd := exec.Command("go", append(args, "./cmd/castgate")...)
+	// x/sys keeps the lock out of what go test takes for an input of the tests.
+	lock, err := unix.Open(target+".lock", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return fmt.Errorf("%s.lock: %w", target, err)
+	}
+	defer unix.Close(lock)
+	if err := unix.Flock(lock, unix.LOCK_EX); err != nil {
+		return fmt.Errorf("%s.lock: %w", target, err)
+	}
+	cmd := exec.Command("go", append(args, target, "./cmd/castgate")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v\n%s", err, out)
 	}
-	return nil
+	// The next build may replace the binary while this process starts gateways.
+	if built.dir, err = os.MkdirTemp(shared, "castgate-e2e-"); err != nil {
+		return err
+	}
+	built.path = filepath.Join(built.dir, "castgate")
+	return os.Link(target, built.path)
 }
 
 // moduleRoot is the folder of go.mod. Tests run in the folder of their package.
