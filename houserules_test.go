@@ -241,8 +241,8 @@ const (
 // larger lists the packages and types that are above the limits still. One that has come
 // within them must be taken out.
 var larger = []string{
-	"cmd/castgate", "loadtest",
-	"loadtest.loop", "server/control.call", "server/gatewayworker.innerLoop",
+	"cmd/castgate",
+	"server/control.call", "server/gatewayworker.innerLoop",
 }
 
 func TestPackagesAndTypesAreSmall(t *testing.T) {

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/address"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // Options say what to measure. Defaults returns the usual ones.
@@ -67,9 +69,9 @@ func (o *Options) check() error {
 		value, least, most int
 	}{
 		{"rounds", o.Rounds, 1, 100},
-		{"clients", o.Clients, 1, loadtest.MaxConnections},
-		{"idle clients", o.IdleClients, 2, loadtest.MaxConnections},
-		{"size", o.Size, loadtest.MinPayload, 1 << 20},
+		{"clients", o.Clients, 1, swarm.MaxConnections},
+		{"idle clients", o.IdleClients, 2, swarm.MaxConnections},
+		{"size", o.Size, payload.MinSize, 1 << 20},
 	} {
 		if n.value < n.least || n.value > n.most {
 			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)
@@ -111,7 +113,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	sources, err := loadtest.ParseSources(o.Sources)
+	sources, err := address.ParseSources(o.Sources)
 	if err != nil {
 		return nil, err
 	}
@@ -214,8 +216,8 @@ func (b *bench) on(ctx context.Context, name string, f func(*server) error) erro
 }
 
 // swarmOf is the configuration of a swarm for a server.
-func (b *bench) swarmOf(s *server, connections int, streams []loadtest.Kind) loadtest.Config {
-	c := loadtest.Config{URLs: []string{s.url}, Connections: connections, Sources: b.sources, Streams: streams}
+func (b *bench) swarmOf(s *server, connections int, streams []payload.Kind) swarm.Config {
+	c := swarm.Config{URLs: []string{s.url}, Connections: connections, Sources: b.sources, Streams: streams}
 	s.configure(&c)
 	return c
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"castgate/loadtest"
+	"castgate/loadtest/control"
 )
 
 // binder binds connections as they open, over a few control connections, in
@@ -133,8 +133,8 @@ func (b *binder) serve(ctx context.Context, c *caller, done <-chan struct{}) err
 // appendBind appends the command that binds a. Ids and names need no escapes.
 func (b *binder) appendBind(dst []byte, a arrival) []byte {
 	dst = append(append(dst, `{"op":"bind","client_id":"`...), a.clientID...)
-	dst = append(append(dst, `","uid":"`...), loadtest.UID(a.connection)...)
-	return append(append(append(dst, `","groups":["`...), loadtest.GroupName(a.connection%b.groups)...), `"]}`...)
+	dst = append(append(dst, `","uid":"`...), control.UID(a.connection)...)
+	return append(append(append(dst, `","groups":["`...), control.GroupName(a.connection%b.groups)...), `"]}`...)
 }
 
 // confirm counts n connections as bound.

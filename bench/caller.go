@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/control"
 )
 
 // caller sends requests to a control port over one persistent connection, each
@@ -104,7 +104,7 @@ func (c *caller) answer() ([]byte, error) {
 		return nil, fmt.Errorf("control port: %d bytes after an answer", len(body)-length)
 	}
 	if status != 200 {
-		return nil, &loadtest.RefusedError{Status: status, Body: string(body[:min(len(body), 200)])}
+		return nil, &control.RefusedError{Status: status, Body: string(body[:min(len(body), 200)])}
 	}
 	return body, nil
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/control"
 )
 
 // answers is a control port that reads one request and sends a text, byte by
@@ -118,7 +118,7 @@ func TestBatchReplies(t *testing.T) {
 		}
 	}
 	c, _ := answers(t, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", false)
-	var refused *loadtest.RefusedError
+	var refused *control.RefusedError
 	if _, err := c.batch(&commands{}, ""); !errors.As(err, &refused) || refused.Status != 413 {
 		t.Errorf("%v", err)
 	}

@@ -9,7 +9,8 @@ import (
 	"slices"
 
 	"castgate/bench/gateway"
-	"castgate/loadtest"
+	"castgate/loadtest/control"
+	"castgate/loadtest/swarm"
 )
 
 // Names of the servers.
@@ -28,7 +29,7 @@ const (
 )
 
 // candidate is a server that can be measured: how it is obtained, started,
-// joined by clients and told to broadcast.
+// joined by clients and ordered to broadcast.
 type candidate struct {
 	name string
 	// of is the server whose program is used, "" for its own; see variants.
@@ -50,9 +51,9 @@ type candidate struct {
 	// written into dir.
 	secure bool
 	// configure adapts the swarm's settings. May be nil.
-	configure func(*loadtest.Config)
+	configure func(*swarm.Config)
 	// broadcast returns what pushes to everybody. nil means Control.Broadcast.
-	broadcast func(control string, callers int) loadtest.Pusher
+	broadcast func(control string, callers int) control.Pusher
 }
 
 // candidates in the order of measurement.
@@ -166,7 +167,7 @@ func goBuild(ctx context.Context, dir, source, binary string) error {
 // payload are
 //
 //	{"push":{"channel":"all","pub":{"data":"payload"}}}
-func speakCentrifuge(c *loadtest.Config) {
+func speakCentrifuge(c *swarm.Config) {
 	c.NoInit = true
 	c.Greeting = []byte(`{"id":1,"connect":{}}`)
 	c.Unwrap = unwrapCentrifuge
@@ -190,7 +191,7 @@ func unwrapCentrifuge(rest []byte) (payload, after []byte) {
 }
 
 // Names of servers that are started in another way. They cannot be requested by
-// name: the scenario cost plays them beside the original server.
+// name: the scenario cost compares them with the original server.
 const (
 	CastgateDeflate    = "castgate deflate"
 	CastgateWSS        = "castgate wss"
@@ -219,4 +220,4 @@ func secured(scheme string, first ...string) func(dir, clients, control string) 
 }
 
 // speakDeflate makes clients offer permessage-deflate.
-func speakDeflate(c *loadtest.Config) { c.Compress = true }
+func speakDeflate(c *swarm.Config) { c.Compress = true }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/loadtest"
+	"castgate/loadtest/swarm"
 )
 
 // ofRivals are the servers that are not ours.
@@ -100,7 +100,7 @@ func TestBuildFails(t *testing.T) {
 }
 
 func TestUnwrapCentrifuge(t *testing.T) {
-	var c loadtest.Config
+	var c swarm.Config
 	speakCentrifuge(&c)
 	for message, want := range map[string][]string{
 		`{"id":1,"connect":{"client":"c","version":"v","subs":{"all":{}}}}`:                                                     nil,

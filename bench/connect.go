@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/swarm"
 )
 
 // connectWarmup is the share (one in so many) of the connections that come and
@@ -18,10 +18,10 @@ func (b *bench) connect(ctx context.Context, s *server, name string, round *samp
 }
 
 // connectAs is connect for a swarm with this configuration.
-func (b *bench) connectAs(ctx context.Context, s *server, config loadtest.Config, name string, round *samples) error {
+func (b *bench) connectAs(ctx context.Context, s *server, config swarm.Config, name string, round *samples) error {
 	few := config
 	few.Connections = max(b.IdleClients/connectWarmup, 1)
-	first, err := loadtest.Open(ctx, few)
+	first, err := swarm.Open(ctx, few)
 	if err != nil {
 		return err
 	}
@@ -34,17 +34,17 @@ func (b *bench) connectAs(ctx context.Context, s *server, config loadtest.Config
 	if err != nil {
 		return err
 	}
-	swarm, err := loadtest.Open(ctx, config)
+	crowd, err := swarm.Open(ctx, config)
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
+	defer crowd.Close()
 	took := time.Since(begun)
 	m, err := w.close(nil)
 	if err != nil {
 		return err
 	}
-	report := swarm.Report()
+	report := crowd.Report()
 	round.rate(name, "CPU a connect", s.name, "ns", float64(m.cpu)/float64(b.IdleClients))
 	round.rate(name, "connects a second", s.name, "1/s", float64(b.IdleClients)/took.Seconds())
 	round.addLatency(name, "time to be open", s.name, report.Connect)

@@ -10,7 +10,11 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"castgate/loadtest"
+	"castgate/loadtest/clock"
+	"castgate/loadtest/control"
+	"castgate/loadtest/latency"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // The control scenario: unicasts through the control API, in a closed loop over
@@ -31,7 +35,7 @@ const pushedOnce = `{"matched":1,"queued":1,"dropped":0}`
 // are no receivers: the server that does nothing gets the same requests.
 type pusher struct {
 	*caller
-	stream  *loadtest.Stream
+	stream  *swarm.Stream
 	want    string // every answer; "": any with status 200
 	number  int
 	clients int
@@ -59,43 +63,43 @@ func (b *bench) unicasts(ctx context.Context, s *server, round *samples) error {
 	if s.name == Noop {
 		return b.push(ctx, s, nil, "control, single", all, (*pusher).single, round)
 	}
-	streams := slices.Repeat([]loadtest.Kind{loadtest.Unicast}, controlCallers)
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, min(controlClients, b.Clients), streams))
+	streams := slices.Repeat([]payload.Kind{payload.Unicast}, controlCallers)
+	crowd, err := swarm.Open(ctx, b.swarmOf(s, min(controlClients, b.Clients), streams))
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
-	if err := s.control.Bind(ctx, swarm.Bindings(memoryGroups)); err != nil {
+	defer crowd.Close()
+	if err := s.control.Bind(ctx, crowd.Bindings(memoryGroups)); err != nil {
 		return err
 	}
 	for i, p := range all {
-		p.stream, p.want = swarm.Stream(i), pushedOnce
+		p.stream, p.want = crowd.Stream(i), pushedOnce
 	}
-	if err := b.push(ctx, s, swarm, "control, single", all, (*pusher).single, round); err != nil {
+	if err := b.push(ctx, s, crowd, "control, single", all, (*pusher).single, round); err != nil {
 		return err
 	}
 	name := fmt.Sprintf("control, batches of %d", controlBatch)
-	if err := b.push(ctx, s, swarm, name, all, (*pusher).many, round); err != nil {
+	if err := b.push(ctx, s, crowd, name, all, (*pusher).many, round); err != nil {
 		return err
 	}
 	round.addQuotient(name, "pushes a second", s.name, "control, single", "batches / single")
-	return swarm.Report().Err()
+	return crowd.Report().Err()
 }
 
 // push measures one way to push, after a warm-up.
-func (b *bench) push(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, all []*pusher,
+func (b *bench) push(ctx context.Context, s *server, crowd *swarm.Swarm, name string, all []*pusher,
 	once func(p *pusher, k int) error, round *samples) error {
-	if err := b.hammer(ctx, swarm, all, once, b.Warmup); err != nil {
+	if err := b.hammer(ctx, crowd, all, once, b.Warmup); err != nil {
 		return err
 	}
-	w, err := openWindow(name, s, swarm)
+	w, err := openWindow(name, s, crowd)
 	if err != nil {
 		return err
 	}
-	if err := b.hammer(ctx, swarm, all, once, b.Measure); err != nil {
+	if err := b.hammer(ctx, crowd, all, once, b.Measure); err != nil {
 		return err
 	}
-	m, err := w.close(swarm)
+	m, err := w.close(crowd)
 	if err != nil {
 		return err
 	}
@@ -111,10 +115,10 @@ func (b *bench) push(ctx context.Context, s *server, swarm *loadtest.Swarm, name
 	}
 	round.rate(name, "pushes a second", s.name, "1/s", float64(taken)/m.took.Seconds())
 	round.rate(name, "CPU a push", s.name, "ns", float64(m.cpu)/float64(taken))
-	round.addLatency(name, "answer", s.name, loadtest.Summary(answers))
+	round.addLatency(name, "answer", s.name, latency.Of(answers))
 	round.add(name, "pushes refused", s.name, "", float64(refused))
-	if swarm != nil {
-		round.addLatency(name, "latency", s.name, swarm.Report().Unicast)
+	if crowd != nil {
+		round.addLatency(name, "latency", s.name, crowd.Report().Unicast)
 	}
 	round.addLoads(name, s.name, m)
 	return nil
@@ -122,9 +126,9 @@ func (b *bench) push(ctx context.Context, s *server, swarm *loadtest.Swarm, name
 
 // hammer makes all callers push for some time, each as soon as its last push is
 // answered, and returns when everything has arrived.
-func (b *bench) hammer(ctx context.Context, swarm *loadtest.Swarm, all []*pusher, once func(p *pusher, k int) error, d time.Duration) error {
-	if swarm != nil {
-		if err := swarm.ForgetLatencies(); err != nil {
+func (b *bench) hammer(ctx context.Context, crowd *swarm.Swarm, all []*pusher, once func(p *pusher, k int) error, d time.Duration) error {
+	if crowd != nil {
+		if err := crowd.ForgetLatencies(); err != nil {
 			return err
 		}
 	}
@@ -146,10 +150,10 @@ func (b *bench) hammer(ctx context.Context, swarm *loadtest.Swarm, all []*pusher
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
-	if swarm == nil {
+	if crowd == nil {
 		return nil
 	}
-	return waitDelivered(ctx, swarm)
+	return waitDelivered(ctx, crowd)
 }
 
 func newAnswers() *hdrhistogram.Histogram {
@@ -162,7 +166,7 @@ func (p *pusher) single(k int) error {
 	p.body = append(p.appendPush(append(p.body[:0], '{'), target), '}')
 	begun := time.Now()
 	answer, err := p.post("/v1/push", p.body)
-	if refused := (*loadtest.RefusedError)(nil); errors.As(err, &refused) && refused.Status == 503 {
+	if refused := (*control.RefusedError)(nil); errors.As(err, &refused) && refused.Status == 503 {
 		p.refused++
 		return nil
 	}
@@ -170,7 +174,7 @@ func (p *pusher) single(k int) error {
 		return err
 	}
 	if p.want != "" && string(answer) != p.want {
-		return fmt.Errorf("a push to %s was answered %.80q instead of %q", loadtest.UID(target), answer, p.want)
+		return fmt.Errorf("a push to %s was answered %.80q instead of %q", control.UID(target), answer, p.want)
 	}
 	p.took(begun)
 	p.commit(target)
@@ -207,13 +211,13 @@ func (p *pusher) many(k int) error {
 // appendPush appends the fields of a push of the next payload to a client.
 func (p *pusher) appendPush(dst []byte, target int) []byte {
 	if p.stream != nil {
-		p.payload = p.stream.Append(p.payload[:0], target, p.size, loadtest.Now())
+		p.payload = p.stream.Append(p.payload[:0], target, p.size, clock.Now())
 	} else {
-		p.payload = loadtest.AppendPayload(p.payload[:0], loadtest.Stamp{
-			Kind: loadtest.Unicast, Target: uint32(target), Seq: uint32(p.taken), Sent: loadtest.Now(), Size: p.size,
+		p.payload = payload.Append(p.payload[:0], payload.Stamp{
+			Kind: payload.Unicast, Target: uint32(target), Seq: uint32(p.taken), Sent: clock.Now(), Size: p.size,
 		})
 	}
-	dst = append(append(append(dst, `"to":{"uids":["`...), loadtest.UID(target)...), `"]},"text":"`...)
+	dst = append(append(append(dst, `"to":{"uids":["`...), control.UID(target)...), `"]},"text":"`...)
 	return append(append(dst, p.payload...), '"')
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/loadtest"
+	"castgate/loadtest/payload"
 )
 
 // A push that did not reach exactly its client is noticed; one refused for lack
@@ -24,7 +24,7 @@ func TestPusherLooksAtAnswers(t *testing.T) {
 		{404, "gone", 0, 0, "404"},
 	} {
 		c, asked := answers(t, fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s", tt.status, len(tt.body), tt.body), false)
-		p := &pusher{caller: c, number: 3, clients: 1000, size: loadtest.MinPayload, want: pushedOnce, answers: newAnswers()}
+		p := &pusher{caller: c, number: 3, clients: 1000, size: payload.MinSize, want: pushedOnce, answers: newAnswers()}
 		err := p.single(0)
 		if (err == nil) != (tt.fault == "") || err != nil && !strings.Contains(err.Error(), tt.fault) {
 			t.Errorf("%s: %v", tt.body, err)
@@ -43,7 +43,7 @@ func TestPusherBatch(t *testing.T) {
 	good := `{"status":200,"body":` + pushedOnce + `}`
 	text := `{"replies":[` + good + `,{"status":503,"problem":{"code":"busy"}},` + good + `]}`
 	c, asked := answers(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text), false)
-	p := &pusher{caller: c, number: controlCallers - 1, clients: 3, size: loadtest.MinPayload, want: pushedOnce, answers: newAnswers()}
+	p := &pusher{caller: c, number: controlCallers - 1, clients: 3, size: payload.MinSize, want: pushedOnce, answers: newAnswers()}
 	if err := p.many(0); err != nil || p.taken != 2 || p.refused != 1 {
 		t.Errorf("%d taken, %d refused, %v", p.taken, p.refused, err)
 	}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/payload"
 )
 
-// The cost scenario: what TLS and compression cost, beside the plain server and
+// The cost scenario: what TLS and compression cost, compared with the plain server and
 // the plain floor.
 
 // costLarge is the size in bytes of a message that is worth compressing, in
@@ -69,31 +69,31 @@ func (b *bench) costConnect(ctx context.Context, s *server, round *samples) erro
 // costMessages pushes small and large messages. castgate does not compress
 // small ones: where compression is the only difference they are left out.
 func (b *bench) costMessages(ctx context.Context, s *server, round *samples) error {
-	config := b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth))
-	config.Padding = loadtest.Prices
-	swarm, err := b.audience(ctx, s, config)
+	config := b.swarmOf(s, b.Clients, make([]payload.Kind, fanoutDepth))
+	config.Padding = payload.Prices
+	crowd, err := b.audience(ctx, s, config)
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
+	defer crowd.Close()
 	sizes := []int{b.Size, costLarge}
 	if config.Compress || b.Size == costLarge {
 		sizes = sizes[1:]
 	}
 	for _, size := range sizes {
-		for _, p := range b.loads(s, swarm, fmt.Sprintf("cost, %d B,", size), size) {
-			before := swarm.Report()
-			if err := b.carry(ctx, s, swarm, p, round); err != nil {
+		for _, p := range b.loads(s, crowd, fmt.Sprintf("cost, %d B,", size), size) {
+			before := crowd.Report()
+			if err := b.carry(ctx, s, crowd, p, round); err != nil {
 				return err
 			}
 			// This includes the warm-up, which sends the same.
-			after := swarm.Report()
+			after := crowd.Report()
 			if n := after.Received - before.Received; n > 0 {
 				round.rate(p.name, "bytes a message on the wire", s.name, "B", float64(after.Bytes-before.Bytes)/float64(n))
 			}
 		}
 	}
-	report := swarm.Report()
+	report := crowd.Report()
 	if config.Compress && report.Deflated < report.Received {
 		return fmt.Errorf("%d of %d messages were compressed", report.Deflated, report.Received)
 	}

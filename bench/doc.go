@@ -1,10 +1,9 @@
-// Package bench measures castgate beside other servers on the same machine in
-// the same run: beside the floor, a plain loop of send() over the same sockets
-// (bench/floor; in C if there is a compiler, see Result.Floor), beside rivals,
-// and at its control port beside an HTTP server
-// that does nothing.
+// Package bench compares castgate with other servers on the same machine in the
+// same run: with the floor, a plain loop of send() over the same sockets
+// (bench/floor; in C if there is a compiler, see Result.Floor), with rivals, and
+// its control port with an HTTP server that does nothing.
 //
-// All run as processes of their own, in turn, in several rounds. Every round
+// Each runs in its own process, in turn, in several rounds. Every round
 // goes through the same phases in the same order. Each phase is warmed up,
 // because a receiver that has been idle for longer than the retransmission
 // timeout acknowledges its next segments one by one, at the sender's cost. The
@@ -81,7 +80,7 @@
 // measurement ends when the last message has arrived.
 //
 // gatewayworker: 64 backends call as GatewayClient does, each command on a TCP
-// connection of its own that is written to and closed at once, as fast as they
+// connection of its own that it writes to and closes at once, as fast as they
 // can with at most 1,024 in flight; and the same commands over persistent
 // connections to the control API. sendToUid goes to 1,000 clients in turn,
 // sendToGroup to 100 groups of 10, sendToAll to 10 clients. Every message must
@@ -102,13 +101,13 @@
 //
 // cost: memory, connect and fanout, each in a fresh process, of plain castgate,
 // with compression ("castgate deflate"), with TLS ("castgate wss") and with
-// both, beside the floor and gorilla without TLS and gorilla with it ("gorilla
-// wss"). The certificate has an ECDSA key on P-256. Clients connect twice, the
+// both, compared with the floor and gorilla without TLS and gorilla with it
+// ("gorilla wss"). The certificate has an ECDSA key on P-256. Clients connect twice, the
 // second time with a TLS session if they use TLS. Messages have Options.Size and
 // 1,024 bytes of JSON of prices, the same for all; compression is measured with
 // the large ones only, since castgate does not compress small ones. Bytes on the
 // wire are what the swarm reads from its sockets. Memory needs its Options.Idle
-// of 10 s: handshakes leave much behind, and castgate's own collections are 5 s
+// of 10 s: handshakes leave much garbage, and castgate's own collections are 5 s
 // apart.
 //
 // shortage: 100 clients are connected. Then the server may open only 20 more
@@ -120,7 +119,7 @@
 // with TLS. Meanwhile 32 others at a time connect and reset (connects), send a
 // ClientHello and leave after the answer (hellos, where the server does all the
 // work), or complete a handshake and leave (handshakes), as fast as they can.
-// Those others would run elsewhere, so they run with SCHED_IDLE, on what server,
-// caller and receivers leave of the processors. Connects alone show what TCP on
-// the same cores costs everybody.
+// In production these would run elsewhere, so here they run with SCHED_IDLE, on the
+// CPU time that server, caller and receivers leave. Connects alone show what TCP
+// on the same cores costs everybody.
 package bench

@@ -10,25 +10,25 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/loadtest"
+	"castgate/loadtest/proc"
 )
 
 // family is a process and all its descendants.
-type family struct{ root loadtest.Process }
+type family struct{ root proc.Process }
 
 // CPU is the user and system time of all living members.
-func (f family) CPU() (time.Duration, error) { return sum(f, loadtest.Process.CPU) }
+func (f family) CPU() (time.Duration, error) { return sum(f, proc.Process.CPU) }
 
 // PSS is the proportional set size of all together in bytes: memory that they
 // share counts once.
-func (f family) PSS() (int64, error) { return sum(f, loadtest.Process.PSS) }
+func (f family) PSS() (int64, error) { return sum(f, proc.Process.PSS) }
 
 // Threads is the number of threads of all together.
-func (f family) Threads() (int, error) { return sum(f, loadtest.Process.Threads) }
+func (f family) Threads() (int, error) { return sum(f, proc.Process.Threads) }
 
 // sum adds up what read returns for every process. A process that has ended
 // meanwhile counts nothing, unless it is the root.
-func sum[N int | int64 | time.Duration](f family, read func(loadtest.Process) (N, error)) (total N, err error) {
+func sum[N int | int64 | time.Duration](f family, read func(proc.Process) (N, error)) (total N, err error) {
 	members, err := f.members()
 	if err != nil {
 		return 0, err
@@ -51,7 +51,7 @@ func hasEnded(err error) bool {
 }
 
 // members are the root and its descendants.
-func (f family) members() ([]loadtest.Process, error) {
+func (f family) members() ([]proc.Process, error) {
 	d, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -74,10 +74,10 @@ func (f family) members() ([]loadtest.Process, error) {
 			return nil, err
 		}
 	}
-	all := []loadtest.Process{f.root}
+	all := []proc.Process{f.root}
 	for i := 0; i < len(all); i++ {
 		for _, pid := range children[all[i].PID] {
-			all = append(all, loadtest.Process{PID: pid})
+			all = append(all, proc.Process{PID: pid})
 		}
 	}
 	return all, nil

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/proc"
 )
 
 // familyOf runs a shell script that prints a line when its children run.
@@ -32,7 +32,7 @@ func familyOf(t *testing.T, text string) family {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(line, err)
 	}
-	return family{loadtest.Process{PID: cmd.Process.Pid}}
+	return family{proc.Process{PID: cmd.Process.Pid}}
 }
 
 // The cost of children counts, and that of their children.
@@ -81,7 +81,7 @@ func TestFamilyThatIsGone(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	f := family{loadtest.Process{PID: cmd.Process.Pid}}
+	f := family{proc.Process{PID: cmd.Process.Pid}}
 	if _, err := f.CPU(); err == nil {
 		t.Error("a process that has ended uses CPU")
 	}

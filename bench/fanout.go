@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // The fan-out scenario: CPU per delivered message, at two broadcasts a second
@@ -19,13 +21,13 @@ const (
 
 // fanout measures one server once, through all phases.
 func (b *bench) fanout(ctx context.Context, s *server, round *samples) error {
-	swarm, err := b.audience(ctx, s, b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth)))
+	crowd, err := b.audience(ctx, s, b.swarmOf(s, b.Clients, make([]payload.Kind, fanoutDepth)))
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
-	err = b.fanoutPhases(ctx, s, swarm, round)
-	report := swarm.Report()
+	defer crowd.Close()
+	err = b.fanoutPhases(ctx, s, crowd, round)
+	report := crowd.Report()
 	round.add("fanout", "messages lost", s.name, "", float64(report.Lost))
 	if err != nil {
 		return err
@@ -33,27 +35,27 @@ func (b *bench) fanout(ctx context.Context, s *server, round *samples) error {
 	return report.Err()
 }
 
-// audience opens a swarm that the server is to push to. Rivals tell a client that it
+// audience opens a swarm that the server is to push to. Rivals report to a client that it
 // is subscribed before all their workers know, and lose what is published meanwhile:
 // so a rival is probed until everyone is reached. castgate and the floor are not,
 // since they must reach everyone from the first message on.
-func (b *bench) audience(ctx context.Context, s *server, config loadtest.Config) (*loadtest.Swarm, error) {
-	swarm, err := loadtest.Open(ctx, config)
+func (b *bench) audience(ctx context.Context, s *server, config swarm.Config) (*swarm.Swarm, error) {
+	crowd, err := swarm.Open(ctx, config)
 	if err != nil || !isRival(s.name) {
-		return swarm, err
+		return crowd, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := swarm.Probe(ctx, s.broadcast); err != nil {
-		swarm.Close()
+	if err := crowd.Probe(ctx, s.broadcast); err != nil {
+		crowd.Close()
 		return nil, err
 	}
-	return swarm, nil
+	return crowd, nil
 }
 
-func (b *bench) fanoutPhases(ctx context.Context, s *server, swarm *loadtest.Swarm, round *samples) error {
-	for _, p := range b.loads(s, swarm, "fanout", b.Size) {
-		if err := b.carry(ctx, s, swarm, p, round); err != nil {
+func (b *bench) fanoutPhases(ctx context.Context, s *server, crowd *swarm.Swarm, round *samples) error {
+	for _, p := range b.loads(s, crowd, "fanout", b.Size) {
+		if err := b.carry(ctx, s, crowd, p, round); err != nil {
 			return err
 		}
 	}
@@ -62,28 +64,28 @@ func (b *bench) fanoutPhases(ctx context.Context, s *server, swarm *loadtest.Swa
 
 // loads are the two loads of broadcasts of that many bytes, as phases whose
 // names begin with name.
-func (b *bench) loads(s *server, swarm *loadtest.Swarm, name string, size int) []phase {
-	var streams []*loadtest.Stream
+func (b *bench) loads(s *server, crowd *swarm.Swarm, name string, size int) []phase {
+	var streams []*swarm.Stream
 	for i := range fanoutDepth {
-		streams = append(streams, swarm.Stream(i))
+		streams = append(streams, crowd.Stream(i))
 	}
 	flood := func(ctx context.Context, d time.Duration) error {
-		_, err := swarm.Volleys(ctx, s.broadcast, streams, loadtest.Pace{For: d, Size: size}, patience)
+		_, err := pushing.Volleys(ctx, crowd, s.broadcast, streams, pushing.Pace{For: d, Size: size}, patience)
 		return err
 	}
 	return []phase{
-		{fmt.Sprintf("%s %g/s", name, fanoutRate), b.steady(s, swarm, size)},
+		{fmt.Sprintf("%s %g/s", name, fanoutRate), b.steady(s, crowd, size)},
 		{fmt.Sprintf("%s %d in flight", name, fanoutDepth), flood},
 	}
 }
 
 // carry measures a phase of broadcasts.
-func (b *bench) carry(ctx context.Context, s *server, swarm *loadtest.Swarm, p phase, round *samples) error {
-	m, err := b.warm(ctx, s, swarm, p)
+func (b *bench) carry(ctx context.Context, s *server, crowd *swarm.Swarm, p phase, round *samples) error {
+	m, err := b.warm(ctx, s, crowd, p)
 	if err != nil {
 		return err
 	}
-	report := swarm.Report()
+	report := crowd.Report()
 	round.rate(p.name, "CPU a message", s.name, "ns", float64(m.perMessage))
 	round.rate(p.name, "messages a second", s.name, "1/s", float64(m.messages)/m.took.Seconds())
 	round.addLatency(p.name, "latency", s.name, report.Broadcast)
@@ -99,9 +101,9 @@ type phase struct {
 }
 
 // steady is fanoutRate broadcasts per second.
-func (b *bench) steady(s *server, swarm *loadtest.Swarm, size int) func(context.Context, time.Duration) error {
+func (b *bench) steady(s *server, crowd *swarm.Swarm, size int) func(context.Context, time.Duration) error {
 	return func(ctx context.Context, d time.Duration) error {
-		_, err := swarm.Stream(0).Push(ctx, s.broadcast, loadtest.Pace{Rate: fanoutRate, For: d, Size: size})
+		_, err := pushing.Along(ctx, crowd.Stream(0), s.broadcast, pushing.Pace{Rate: fanoutRate, For: d, Size: size})
 		return err
 	}
 }
@@ -109,32 +111,32 @@ func (b *bench) steady(s *server, swarm *loadtest.Swarm, size int) func(context.
 // warm plays a phase twice and measures it the second time. Each time ends when
 // everything has arrived. The latencies in the swarm's report are then those of
 // the second time.
-func (b *bench) warm(ctx context.Context, s *server, swarm *loadtest.Swarm, p phase) (m measured, err error) {
+func (b *bench) warm(ctx context.Context, s *server, crowd *swarm.Swarm, p phase) (m measured, err error) {
 	if err := p.play(ctx, b.Warmup); err != nil {
 		return m, err
 	}
-	if err := waitDelivered(ctx, swarm); err != nil {
+	if err := waitDelivered(ctx, crowd); err != nil {
 		return m, err
 	}
-	if err := swarm.ForgetLatencies(); err != nil {
+	if err := crowd.ForgetLatencies(); err != nil {
 		return m, err
 	}
-	w, err := openWindow(p.name, s, swarm)
+	w, err := openWindow(p.name, s, crowd)
 	if err != nil {
 		return m, err
 	}
 	if err := p.play(ctx, b.Measure); err != nil {
 		return m, err
 	}
-	if err := waitDelivered(ctx, swarm); err != nil {
+	if err := waitDelivered(ctx, crowd); err != nil {
 		return m, err
 	}
-	return w.close(swarm)
+	return w.close(crowd)
 }
 
 // waitDelivered is Swarm.WaitDelivered with patience.
-func waitDelivered(ctx context.Context, swarm *loadtest.Swarm) error {
+func waitDelivered(ctx context.Context, crowd *swarm.Swarm) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return swarm.WaitDelivered(ctx)
+	return crowd.WaitDelivered(ctx)
 }

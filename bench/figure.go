@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/latency"
 )
 
 // Figure is one quantity of one server, or a ratio of two, over all rounds.
@@ -41,7 +41,7 @@ func (s *samples) rate(scenario, name, server, unit string, value float64) {
 }
 
 // addLatency adds the main quantiles of a latency, if there was any.
-func (s *samples) addLatency(scenario, what, server string, l loadtest.Latency) {
+func (s *samples) addLatency(scenario, what, server string, l latency.Summary) {
 	if l.Count == 0 {
 		return
 	}

@@ -9,11 +9,15 @@ import (
 	"time"
 
 	"castgate/bench/gateway"
-	"castgate/loadtest"
+	"castgate/loadtest/clock"
+	"castgate/loadtest/control"
+	"castgate/loadtest/latency"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // The gatewayworker scenario: GatewayClient's commands over the inner port, one
-// connection each, beside the same commands over the control API.
+// connection each, compared with the same commands over the control API.
 const (
 	innerCallers = 64
 	innerClients = 1000
@@ -34,22 +38,22 @@ const (
 // verb is a command in both protocols.
 type verb struct {
 	name    string
-	kind    loadtest.Kind
+	kind    payload.Kind
 	command byte
 	clients int
 }
 
 var verbs = []verb{
-	{"sendToUid", loadtest.Unicast, cmdSendToUID, innerClients},
-	{"sendToGroup", loadtest.Group, cmdSendToGroup, innerClients},
-	{"sendToAll", loadtest.Broadcast, cmdSendToAll, everybody},
+	{"sendToUid", payload.Unicast, cmdSendToUID, innerClients},
+	{"sendToGroup", payload.Group, cmdSendToGroup, innerClients},
+	{"sendToAll", payload.Broadcast, cmdSendToAll, everybody},
 }
 
 // backend is one PHP process: it calls one verb, over either port.
 type backend struct {
 	verb
 	number, targets, size int
-	stream                *loadtest.Stream
+	stream                *swarm.Stream
 	inner                 *innerCaller
 	http                  *caller
 
@@ -92,14 +96,14 @@ func (b commandScenario) measure(ctx context.Context, resting *server, round *sa
 // verb measures one verb over both ports, and sendToUid also at a steady rate.
 func (b commandScenario) verb(ctx context.Context, s *server, inner string, v verb, round *samples) error {
 	clients := min(v.clients, b.Clients)
-	config := b.swarmOf(s, clients, slices.Repeat([]loadtest.Kind{v.kind}, innerCallers))
+	config := b.swarmOf(s, clients, slices.Repeat([]payload.Kind{v.kind}, innerCallers))
 	config.Groups = min(innerGroups, clients)
-	swarm, err := loadtest.Open(ctx, config)
+	crowd, err := swarm.Open(ctx, config)
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
-	if err := s.control.Bind(ctx, swarm.Bindings(config.Groups)); err != nil {
+	defer crowd.Close()
+	if err := s.control.Bind(ctx, crowd.Bindings(config.Groups)); err != nil {
 		return err
 	}
 	callers, hangUp, err := dialCallers(ctx, s.controlAddr, innerCallers)
@@ -107,51 +111,51 @@ func (b commandScenario) verb(ctx context.Context, s *server, inner string, v ve
 		return err
 	}
 	defer hangUp()
-	targets := map[loadtest.Kind]int{loadtest.Unicast: clients, loadtest.Group: config.Groups, loadtest.Broadcast: 1}[v.kind]
+	targets := map[payload.Kind]int{payload.Unicast: clients, payload.Group: config.Groups, payload.Broadcast: 1}[v.kind]
 	var all []*backend
 	for i, c := range callers {
-		p := &backend{verb: v, number: i, targets: targets, size: b.Size, stream: swarm.Stream(i), http: c}
+		p := &backend{verb: v, number: i, targets: targets, size: b.Size, stream: crowd.Stream(i), http: c}
 		if p.inner, err = newInnerCaller(inner); err != nil {
 			return err
 		}
 		all = append(all, p)
 	}
 	over, under := "gatewayworker, "+v.name+" over the control API", "gatewayworker, "+v.name+" over the inner port"
-	if err := b.commands(ctx, s, swarm, over, all, (*backend).overHTTP, 0, round); err != nil {
+	if err := b.commands(ctx, s, crowd, over, all, (*backend).overHTTP, 0, round); err != nil {
 		return err
 	}
-	if err := b.commands(ctx, s, swarm, under, all, (*backend).overInner, 0, round); err != nil {
+	if err := b.commands(ctx, s, crowd, under, all, (*backend).overInner, 0, round); err != nil {
 		return err
 	}
 	for _, figure := range []string{"commands a second", "CPU a command"} {
 		round.addQuotient(under, figure, s.name, over, "inner port / control API")
 	}
-	if v.kind == loadtest.Unicast {
+	if v.kind == payload.Unicast {
 		name := fmt.Sprintf("%s, %.0f/s", under, steadyRate)
-		if err := b.commands(ctx, s, swarm, name, all, (*backend).overInner, steadyRate, round); err != nil {
+		if err := b.commands(ctx, s, crowd, name, all, (*backend).overInner, steadyRate, round); err != nil {
 			return err
 		}
 	}
-	return swarm.Report().Err()
+	return crowd.Report().Err()
 }
 
 // commands measures all backends calling, as fast as they can or at a total
 // rate, after a warm-up.
-func (b commandScenario) commands(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, all []*backend,
+func (b commandScenario) commands(ctx context.Context, s *server, crowd *swarm.Swarm, name string, all []*backend,
 	once func(p *backend, k int, due int64) error, rate float64, round *samples) error {
-	if err := b.callFor(ctx, swarm, all, once, rate, b.Warmup); err != nil {
+	if err := b.callFor(ctx, crowd, all, once, rate, b.Warmup); err != nil {
 		return err
 	}
-	w, err := openWindow(name, s, swarm)
+	w, err := openWindow(name, s, crowd)
 	if err != nil {
 		return err
 	}
-	called := b.callFor(ctx, swarm, all, once, rate, b.Measure)
-	m, err := w.close(swarm)
+	called := b.callFor(ctx, crowd, all, once, rate, b.Measure)
+	m, err := w.close(crowd)
 	if err != nil {
 		return err
 	}
-	report := swarm.Report()
+	report := crowd.Report()
 	round.add(name, "messages lost", s.name, "", float64(report.Lost))
 	if called != nil {
 		return called
@@ -166,23 +170,23 @@ func (b commandScenario) commands(ctx context.Context, s *server, swarm *loadtes
 	round.add(name, "commands a second", s.name, "1/s", float64(sent)/m.took.Seconds())
 	round.add(name, "CPU a command", s.name, "ns", float64(m.cpu)/float64(sent))
 	round.add(name, "commands refused", s.name, "", float64(refused))
-	latency := map[loadtest.Kind]loadtest.Latency{
-		loadtest.Unicast: report.Unicast, loadtest.Group: report.Group, loadtest.Broadcast: report.Broadcast}
-	round.addLatency(name, "latency", s.name, latency[all[0].kind])
+	latencies := map[payload.Kind]latency.Summary{
+		payload.Unicast: report.Unicast, payload.Group: report.Group, payload.Broadcast: report.Broadcast}
+	round.addLatency(name, "latency", s.name, latencies[all[0].kind])
 	round.addLoads(name, s.name, m)
 	return nil
 }
 
 // callFor makes all backends call for some time and returns when everything has
 // arrived. With a rate, latency is measured from when a command was due.
-func (b commandScenario) callFor(ctx context.Context, swarm *loadtest.Swarm, all []*backend,
+func (b commandScenario) callFor(ctx context.Context, crowd *swarm.Swarm, all []*backend,
 	once func(p *backend, k int, due int64) error, rate float64, d time.Duration) error {
-	if err := swarm.ForgetLatencies(); err != nil {
+	if err := crowd.ForgetLatencies(); err != nil {
 		return err
 	}
 	var running sync.WaitGroup
 	failed := make([]error, len(all))
-	begun, until := loadtest.Now(), time.Now().Add(d)
+	begun, until := clock.Now(), time.Now().Add(d)
 	for i, p := range all {
 		p.sent, p.refused = 0, 0
 		if p.http != nil {
@@ -193,12 +197,12 @@ func (b commandScenario) callFor(ctx context.Context, swarm *loadtest.Swarm, all
 		running.Go(func() {
 			for k := 0; failed[i] == nil && ctx.Err() == nil && time.Now().Before(until); k++ {
 				if rate == 0 {
-					awaitRoom(ctx, swarm, p.stream.Receivers(0))
+					awaitRoom(ctx, crowd, p.stream.Receivers(0))
 				}
-				due := loadtest.Now()
+				due := clock.Now()
 				if rate > 0 {
 					due = begun + int64(float64(k*len(all)+i)/rate*float64(time.Second))
-					if failed[i] = sleep(ctx, time.Duration(due-loadtest.Now())); failed[i] != nil {
+					if failed[i] = sleep(ctx, time.Duration(due-clock.Now())); failed[i] != nil {
 						return
 					}
 				}
@@ -210,14 +214,14 @@ func (b commandScenario) callFor(ctx context.Context, swarm *loadtest.Swarm, all
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
-	return waitDelivered(ctx, swarm)
+	return waitDelivered(ctx, crowd)
 }
 
 // awaitRoom waits until fewer than innerWindow commands are in flight, each of
 // which reaches that many receivers, or ctx is done.
-func awaitRoom(ctx context.Context, swarm *loadtest.Swarm, receivers int) {
+func awaitRoom(ctx context.Context, crowd *swarm.Swarm, receivers int) {
 	for ctx.Err() == nil {
-		if received, expected := swarm.Delivered(); expected-received < int64(innerWindow*receivers) {
+		if received, expected := crowd.Delivered(); expected-received < int64(innerWindow*receivers) {
 			return
 		}
 		time.Sleep(50 * time.Microsecond)
@@ -235,10 +239,10 @@ func (p *backend) overInner(k int, due int64) error {
 	target := p.next(k, due)
 	p.ext = p.ext[:0]
 	switch p.kind {
-	case loadtest.Unicast:
-		p.ext = append(append(append(p.ext, `["`...), loadtest.UID(target)...), `"]`...)
-	case loadtest.Group:
-		p.ext = append(append(append(p.ext, `{"group":["`...), loadtest.GroupName(target)...), `"],"exclude":null}`...)
+	case payload.Unicast:
+		p.ext = append(append(append(p.ext, `["`...), control.UID(target)...), `"]`...)
+	case payload.Group:
+		p.ext = append(append(append(p.ext, `{"group":["`...), control.GroupName(target)...), `"],"exclude":null}`...)
 	}
 	if err := p.inner.call(p.command, p.ext, p.payload); err != nil {
 		return err
@@ -251,16 +255,16 @@ func (p *backend) overHTTP(k int, due int64) error {
 	target := p.next(k, due)
 	p.body = append(p.body[:0], `{"to":{`...)
 	switch p.kind {
-	case loadtest.Unicast:
-		p.body = append(append(append(p.body, `"uids":["`...), loadtest.UID(target)...), `"]`...)
-	case loadtest.Group:
-		p.body = append(append(append(p.body, `"groups":["`...), loadtest.GroupName(target)...), `"]`...)
+	case payload.Unicast:
+		p.body = append(append(append(p.body, `"uids":["`...), control.UID(target)...), `"]`...)
+	case payload.Group:
+		p.body = append(append(append(p.body, `"groups":["`...), control.GroupName(target)...), `"]`...)
 	default:
 		p.body = append(p.body, `"all":true`...)
 	}
 	p.body = append(append(append(p.body, `},"text":"`...), p.payload...), `"}`...)
 	_, err := p.http.post("/v1/push", p.body)
-	if refused := (*loadtest.RefusedError)(nil); errors.As(err, &refused) && refused.Status == 503 {
+	if refused := (*control.RefusedError)(nil); errors.As(err, &refused) && refused.Status == 503 {
 		p.refused++
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"castgate/codec/gatewayworker"
-	"castgate/loadtest"
+	"castgate/loadtest/payload"
 )
 
 // A frame built here is valid for castgate's codec.
@@ -75,7 +75,7 @@ func TestBackendTargets(t *testing.T) {
 		}
 	}
 	for _, v := range verbs {
-		if v.kind == loadtest.Broadcast && v.clients != everybody {
+		if v.kind == payload.Broadcast && v.clients != everybody {
 			t.Errorf("%+v", v)
 		}
 	}

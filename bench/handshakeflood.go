@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // The flood scenario: how clients that are connected with TLS are affected by
@@ -35,14 +37,14 @@ func floodPlays(server string) []play {
 	return []play{{CastgateWSS, floodPlay}}
 }
 
-// floodScenario measures unicasts beside those who connect without pause.
+// floodScenario measures unicasts during a flood of connections.
 type floodScenario struct{ *bench }
 
 func floodPlay(b *bench, ctx context.Context, s *server, round *samples) error {
 	return floodScenario{b}.measure(ctx, s, round)
 }
 
-// measure measures unicasts without a flood and beside each kind.
+// measure measures unicasts without a flood and during each kind.
 func (b floodScenario) measure(ctx context.Context, s *server, round *samples) error {
 	program, err := b.floodProgram(ctx)
 	if err != nil {
@@ -71,11 +73,11 @@ func (b floodScenario) measure(ctx context.Context, s *server, round *samples) e
 
 // beside measures unicasts to clients that connected before the flood.
 func (b floodScenario) beside(ctx context.Context, s *server, name string, f *flood, round *samples) error {
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, min(floodClients, b.Clients), []loadtest.Kind{loadtest.Unicast}))
+	crowd, err := swarm.Open(ctx, b.swarmOf(s, min(floodClients, b.Clients), []payload.Kind{payload.Unicast}))
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
+	defer crowd.Close()
 	if err := sleep(ctx, floodSettle); err != nil {
 		return err
 	}
@@ -83,20 +85,20 @@ func (b floodScenario) beside(ctx context.Context, s *server, name string, f *fl
 	if err != nil {
 		return err
 	}
-	w, err := openWindow(name, s, swarm)
+	w, err := openWindow(name, s, crowd)
 	if err != nil {
 		return err
 	}
-	pushes, err := swarm.Stream(0).Push(ctx, s.control.PushTo(swarm.ClientIDs()), loadtest.Pace{
-		Rate: floodRate, For: b.Measure, Size: b.Size, Target: func(k int) int { return k % swarm.Len() },
+	pushes, err := pushing.Along(ctx, crowd.Stream(0), s.control.PushTo(crowd.ClientIDs()), pushing.Pace{
+		Rate: floodRate, For: b.Measure, Size: b.Size, Target: func(k int) int { return k % crowd.Len() },
 	})
 	if err != nil {
 		return err
 	}
-	if err := waitDelivered(ctx, swarm); err != nil {
+	if err := waitDelivered(ctx, crowd); err != nil {
 		return err
 	}
-	m, err := w.close(swarm)
+	m, err := w.close(crowd)
 	if err != nil {
 		return err
 	}
@@ -104,7 +106,7 @@ func (b floodScenario) beside(ctx context.Context, s *server, name string, f *fl
 	if err != nil {
 		return err
 	}
-	round.addLatency(name, "unicast", s.name, swarm.Report().Unicast)
+	round.addLatency(name, "unicast", s.name, crowd.Report().Unicast)
 	round.add(name, "of that, late wake-ups of the caller p99", s.name, "ns", float64(pushes.Oversleep.P99))
 	if f == nil {
 		round.addLoads(name, s.name, m)
@@ -112,7 +114,7 @@ func (b floodScenario) beside(ctx context.Context, s *server, name string, f *fl
 		round.add(name, "server load", s.name, "cores", m.serverLoad)
 		round.add(name, "TLS handshakes a second, ended in any way", s.name, "1/s", (after-before)/m.took.Seconds())
 	}
-	return swarm.Report().Err()
+	return crowd.Report().Err()
 }
 
 // tlsHandshakes is how many have ended, with any result.

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"sync"
 
-	"castgate/loadtest"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // The latency scenario: unicasts while broadcasts keep the server at 70 % of
@@ -25,38 +27,38 @@ var latencyDepths = []int{1, 16}
 
 // latency measures castgate once at every depth.
 func (b *bench) latency(ctx context.Context, s *server, round *samples) error {
-	swarm, err := b.audience(ctx, s, b.swarmOf(s, b.Clients, make([]loadtest.Kind, fanoutDepth)))
+	crowd, err := b.audience(ctx, s, b.swarmOf(s, b.Clients, make([]payload.Kind, fanoutDepth)))
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
+	defer crowd.Close()
 	for _, depth := range latencyDepths {
 		name := fmt.Sprintf("unicast latency at 70 %% of what %d in flight carry", depth)
-		rate, err := b.capacity(ctx, s, swarm, depth)
+		rate, err := b.capacity(ctx, s, crowd, depth)
 		if err != nil {
 			return err
 		}
 		round.add(name, "broadcasts a second that it can carry", s.name, "1/s", rate)
-		if err := b.probe(ctx, s, swarm, name, latencyShare*rate, round); err != nil {
+		if err := b.probe(ctx, s, crowd, name, latencyShare*rate, round); err != nil {
 			return err
 		}
 	}
-	return swarm.Report().Err()
+	return crowd.Report().Err()
 }
 
 // capacity is how many broadcasts per second arrive everywhere in a closed
 // loop.
-func (b *bench) capacity(ctx context.Context, s *server, swarm *loadtest.Swarm, depth int) (float64, error) {
-	var streams []*loadtest.Stream
+func (b *bench) capacity(ctx context.Context, s *server, crowd *swarm.Swarm, depth int) (float64, error) {
+	var streams []*swarm.Stream
 	for i := range depth {
-		streams = append(streams, swarm.Stream(i))
+		streams = append(streams, crowd.Stream(i))
 	}
-	pace := loadtest.Pace{For: b.Warmup, Size: b.Size}
-	if _, err := swarm.Volleys(ctx, s.control.PushTo(nil), streams, pace, patience); err != nil {
+	pace := pushing.Pace{For: b.Warmup, Size: b.Size}
+	if _, err := pushing.Volleys(ctx, crowd, s.control.PushTo(nil), streams, pace, patience); err != nil {
 		return 0, err
 	}
 	pace.For = b.Measure
-	done, err := swarm.Volleys(ctx, s.control.PushTo(nil), streams, pace, patience)
+	done, err := pushing.Volleys(ctx, crowd, s.control.PushTo(nil), streams, pace, patience)
 	if err != nil {
 		return 0, err
 	}
@@ -66,28 +68,28 @@ func (b *bench) capacity(ctx context.Context, s *server, swarm *loadtest.Swarm, 
 	return float64(done.Taken) / done.Took.Seconds(), nil
 }
 
-// probe pushes unicasts beside broadcasts and measures their latency.
-func (b *bench) probe(ctx context.Context, s *server, swarm *loadtest.Swarm, name string, rate float64, round *samples) error {
-	config := b.swarmOf(s, min(probes, b.Clients), []loadtest.Kind{loadtest.Unicast})
+// probe pushes unicasts during broadcasts and measures their latency.
+func (b *bench) probe(ctx context.Context, s *server, crowd *swarm.Swarm, name string, rate float64, round *samples) error {
+	config := b.swarmOf(s, min(probes, b.Clients), []payload.Kind{payload.Unicast})
 	config.AcceptForeign = true // the broadcasts are another swarm's
-	probe, err := loadtest.Open(ctx, config)
+	probe, err := swarm.Open(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer probe.Close()
 	push := s.control.PushTo(probe.ClientIDs())
-	w, err := openWindow(name, s, swarm)
+	w, err := openWindow(name, s, crowd)
 	if err != nil {
 		return err
 	}
 	var both sync.WaitGroup
-	var unicasts, broadcasts *loadtest.Pushes
+	var unicasts, broadcasts *pushing.Pushes
 	var failed [2]error
 	both.Go(func() {
-		broadcasts, failed[0] = swarm.Stream(0).Push(ctx, s.control.PushTo(nil), loadtest.Pace{Rate: rate, For: b.Measure, Size: b.Size})
+		broadcasts, failed[0] = pushing.Along(ctx, crowd.Stream(0), s.control.PushTo(nil), pushing.Pace{Rate: rate, For: b.Measure, Size: b.Size})
 	})
 	both.Go(func() {
-		unicasts, failed[1] = probe.Stream(0).Push(ctx, push, loadtest.Pace{
+		unicasts, failed[1] = pushing.Along(ctx, probe.Stream(0), push, pushing.Pace{
 			Rate: unicastRate, For: b.Measure, Size: b.Size, Target: func(k int) int { return k % probe.Len() },
 		})
 	})
@@ -97,12 +99,12 @@ func (b *bench) probe(ctx context.Context, s *server, swarm *loadtest.Swarm, nam
 			return err
 		}
 	}
-	for _, s := range []*loadtest.Swarm{probe, swarm} {
+	for _, s := range []*swarm.Swarm{probe, crowd} {
 		if err := waitDelivered(ctx, s); err != nil {
 			return err
 		}
 	}
-	m, err := w.close(swarm)
+	m, err := w.close(crowd)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"castgate/bench/kernel"
-	"castgate/loadtest"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/proc"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // The memory scenario: what idle connections cost, and what remains after much
@@ -67,25 +70,25 @@ func (b memoryScenario) measure(ctx context.Context, s *server, name string, bou
 
 // idle opens n connections, binds them to uids from first on if bound is set,
 // and returns the memory in use after some idle time.
-func (b memoryScenario) idle(ctx context.Context, s *server, first, n int, bound bool) (*loadtest.Swarm, usage, error) {
-	config := b.swarmOf(s, n, []loadtest.Kind{loadtest.Unicast})
+func (b memoryScenario) idle(ctx context.Context, s *server, first, n int, bound bool) (*swarm.Swarm, usage, error) {
+	config := b.swarmOf(s, n, []payload.Kind{payload.Unicast})
 	config.First = first
-	swarm, err := loadtest.Open(ctx, config)
+	crowd, err := swarm.Open(ctx, config)
 	if err != nil {
 		return nil, usage{}, err
 	}
 	if bound {
-		err = s.control.Bind(ctx, swarm.Bindings(memoryGroups))
+		err = s.control.Bind(ctx, crowd.Bindings(memoryGroups))
 	}
 	var u usage
 	if err == nil {
 		u, err = b.settled(ctx, s)
 	}
 	if err != nil {
-		swarm.Close()
+		crowd.Close()
 		return nil, usage{}, err
 	}
-	return swarm, u, nil
+	return crowd, u, nil
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
@@ -102,7 +105,7 @@ func (b memoryScenario) settled(ctx context.Context, s *server) (u usage, err er
 	if err := sleep(ctx, b.Idle); err != nil {
 		return u, err
 	}
-	if u.self, err = (loadtest.Process{PID: os.Getpid()}).PSS(); err != nil {
+	if u.self, err = (proc.Process{PID: os.Getpid()}).PSS(); err != nil {
 		return u, err
 	}
 	if u.pss, err = s.PSS(); err != nil {
@@ -131,16 +134,16 @@ func (b memoryScenario) countThreads(ctx context.Context, s *server, name string
 
 // heavy pushes 1 MiB in messages of 64 KiB to each of 1,000 connections, one
 // message at a time to each, so that no queue overflows.
-func (b memoryScenario) heavy(ctx context.Context, s *server, swarm *loadtest.Swarm) error {
-	push, n := s.control.PushTo(swarm.ClientIDs()), min(heavyClients, swarm.Len())
+func (b memoryScenario) heavy(ctx context.Context, s *server, crowd *swarm.Swarm) error {
+	push, n := s.control.PushTo(crowd.ClientIDs()), min(heavyClients, crowd.Len())
 	for range heavyPerClient / heavyMessage {
-		_, err := swarm.Stream(0).Push(ctx, push, loadtest.Pace{
+		_, err := pushing.Along(ctx, crowd.Stream(0), push, pushing.Pace{
 			For: time.Hour, Most: n, Size: heavyMessage, Target: func(k int) int { return k },
 		})
 		if err != nil {
 			return err
 		}
-		if err := waitDelivered(ctx, swarm); err != nil {
+		if err := waitDelivered(ctx, crowd); err != nil {
 			return err
 		}
 	}

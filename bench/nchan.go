@@ -19,7 +19,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/loadtest"
+	"castgate/loadtest/control"
+	"castgate/loadtest/swarm"
 )
 
 // nchanModule is where Debian's libnginx-mod-nchan installs it.
@@ -139,25 +140,25 @@ func prepareNchan(dir, clients, control string) ([]string, error) {
 
 // speakNchan: a client is subscribed when its handshake is done, and receives
 // nothing until a message is published.
-func speakNchan(c *loadtest.Config) { c.NoInit = true }
+func speakNchan(c *swarm.Config) { c.NoInit = true }
 
 // publishNchan returns what publishes to the channel of all, over up to that
 // many persistent connections.
-func publishNchan(control string, callers int) loadtest.Pusher {
+func publishNchan(addr string, callers int) control.Pusher {
 	client := &http.Client{
 		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: callers, MaxConnsPerHost: callers, DisableCompression: true, IdleConnTimeout: time.Minute},
 	}
-	return func(ctx context.Context, _ int, payload []byte) (loadtest.PushResult, error) {
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+control+"/publish", bytes.NewReader(payload))
+	return func(ctx context.Context, _ int, payload []byte) (control.PushResult, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/publish", bytes.NewReader(payload))
 		if err != nil {
-			return loadtest.PushResult{}, err
+			return control.PushResult{}, err
 		}
 		r.Header.Set("Content-Type", "text/plain; charset=utf-8")
 		r.Header.Set("Accept", "text/json")
 		answer, err := client.Do(r)
 		if err != nil {
-			return loadtest.PushResult{}, fmt.Errorf("nchan: %w", err)
+			return control.PushResult{}, fmt.Errorf("nchan: %w", err)
 		}
 		defer answer.Body.Close()
 		return published(answer)
@@ -166,20 +167,20 @@ func publishNchan(control string, callers int) loadtest.Pusher {
 
 // published parses nchan's answer to a publisher: 201, or 202 if there was no
 // subscriber, with the state of the channel.
-func published(answer *http.Response) (loadtest.PushResult, error) {
+func published(answer *http.Response) (control.PushResult, error) {
 	const maxState = 4 << 10
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxState))
 	if err != nil {
-		return loadtest.PushResult{}, fmt.Errorf("nchan: %w", err)
+		return control.PushResult{}, fmt.Errorf("nchan: %w", err)
 	}
 	if answer.StatusCode != http.StatusCreated && answer.StatusCode != http.StatusAccepted {
-		return loadtest.PushResult{}, &loadtest.RefusedError{Status: answer.StatusCode, Body: strings.TrimSpace(string(body[:min(len(body), 200)]))}
+		return control.PushResult{}, &control.RefusedError{Status: answer.StatusCode, Body: strings.TrimSpace(string(body[:min(len(body), 200)]))}
 	}
 	var state struct {
 		Subscribers *int `json:"subscribers"`
 	}
 	if err := json.Unmarshal(body, &state); err != nil || state.Subscribers == nil {
-		return loadtest.PushResult{}, errors.Join(fmt.Errorf("nchan: the answer is not the state of a channel: %.200q", body), err)
+		return control.PushResult{}, errors.Join(fmt.Errorf("nchan: the answer is not the state of a channel: %.200q", body), err)
 	}
-	return loadtest.PushResult{Matched: *state.Subscribers, Queued: *state.Subscribers}, nil
+	return control.PushResult{Matched: *state.Subscribers, Queued: *state.Subscribers}, nil
 }

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/loadtest"
+	"castgate/loadtest/control"
 )
 
 // answering is nchan's publisher location, with a fixed answer.
-func answering(t *testing.T, status int, body string) loadtest.Pusher {
+func answering(t *testing.T, status int, body string) control.Pusher {
 	t.Helper()
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
@@ -31,7 +31,7 @@ func answering(t *testing.T, status int, body string) loadtest.Pusher {
 func TestPublishNchan(t *testing.T) {
 	for _, status := range []int{http.StatusCreated, http.StatusAccepted} {
 		push := answering(t, status, `{"messages": 3, "requested": 0, "subscribers": 42, "last_message_id": "1:0" }`)
-		if r, err := push(t.Context(), 0, []byte("payload")); err != nil || r != (loadtest.PushResult{Matched: 42, Queued: 42}) {
+		if r, err := push(t.Context(), 0, []byte("payload")); err != nil || r != (control.PushResult{Matched: 42, Queued: 42}) {
 			t.Errorf("%+v, %v", r, err)
 		}
 	}
@@ -40,7 +40,7 @@ func TestPublishNchan(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	var refused *loadtest.RefusedError
+	var refused *control.RefusedError
 	if _, err := answering(t, 507, "no memory")(t.Context(), 0, []byte("payload")); !errors.As(err, &refused) || refused.Status != 507 || refused.Body != "no memory" {
 		t.Errorf("%v", err)
 	}

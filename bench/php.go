@@ -10,7 +10,9 @@ import (
 	"slices"
 
 	"castgate/bench/gateway"
-	"castgate/loadtest"
+	"castgate/loadtest/control"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // PHP is the baseline for the inner port: reference/gateway.php, the minimum
@@ -46,7 +48,7 @@ func (b commandScenario) startPHP(ctx context.Context, program string) (s *serve
 	}
 	script := filepath.Join(b.Root, "bench", "reference", "gateway.php")
 	s, err = (&server{
-		name: PHP, url: "ws://" + ports[0] + "/", control: loadtest.NewControl(ports[2], "", 1), controlAddr: ports[2],
+		name: PHP, url: "ws://" + ports[0] + "/", control: control.New(ports[2], "", 1), controlAddr: ports[2],
 		candidate: &candidate{name: PHP}, output: &tail{}, exited: make(chan struct{}),
 		cmd: exec.Command(program, append([]string{"-d", "opcache.enable_cli=1", script}, ports...)...),
 	}).launch(ctx)
@@ -61,20 +63,20 @@ func (b commandScenario) phpUnicasts(ctx context.Context, program, name string, 
 	defer func() { _ = s.stop() }()
 	// stream_select only supports descriptors below 1,024.
 	clients := min(innerClients*9/10, b.Clients)
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, clients, slices.Repeat([]loadtest.Kind{loadtest.Unicast}, innerCallers)))
+	crowd, err := swarm.Open(ctx, b.swarmOf(s, clients, slices.Repeat([]payload.Kind{payload.Unicast}, innerCallers)))
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
+	defer crowd.Close()
 	var all []*backend
 	for i := range innerCallers {
-		p := &backend{verb: verbs[0], number: i, targets: clients, size: b.Size, stream: swarm.Stream(i)}
+		p := &backend{verb: verbs[0], number: i, targets: clients, size: b.Size, stream: crowd.Stream(i)}
 		if p.inner, err = newInnerCaller(inner); err != nil {
 			return err
 		}
 		all = append(all, p)
 	}
-	for _, binding := range swarm.Bindings(1) {
+	for _, binding := range crowd.Bindings(1) {
 		if err := all[0].inner.bind(binding.ClientID, binding.UID); err != nil {
 			return err
 		}
@@ -82,7 +84,7 @@ func (b commandScenario) phpUnicasts(ctx context.Context, program, name string, 
 	if err := b.pause(ctx); err != nil {
 		return err
 	}
-	return b.commands(ctx, s, swarm, name, all, (*backend).overInner, 0, round)
+	return b.commands(ctx, s, crowd, name, all, (*backend).overInner, 0, round)
 }
 
 // bind sends BIND_UID. The last eight digits of a client id are the connection's.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/swarm"
 )
 
 // pingInterval is how often a client that sends nothing is pinged. It is short, so that
@@ -28,24 +28,24 @@ func (b *bench) pings(ctx context.Context, resting *server, round *samples) (err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	s.profiler = resting.profiler
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, b.Clients, nil))
+	crowd, err := swarm.Open(ctx, b.swarmOf(s, b.Clients, nil))
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
+	defer crowd.Close()
 	if err := sleep(ctx, b.Warmup+pingInterval); err != nil {
 		return err
 	}
-	w, err := openWindow("pings", s, swarm)
+	w, err := openWindow("pings", s, crowd)
 	if err != nil {
 		return err
 	}
-	before := swarm.Report().Pings
+	before := crowd.Report().Pings
 	if err := sleep(ctx, max(b.Measure, 2*pingInterval)); err != nil {
 		return err
 	}
-	m, err := w.close(swarm)
-	report := swarm.Report()
+	m, err := w.close(crowd)
+	report := crowd.Report()
 	pings := report.Pings - before
 	if err = errors.Join(err, report.Err()); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"castgate/bench/profile"
 )
 
-// Profile says where a server's CPU time went in one phase.
+// Profile is where a server's CPU time went in one phase.
 type Profile struct {
 	Scenario string `json:"scenario"`
 	Server   string `json:"server"`

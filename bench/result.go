@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"castgate/internal/machine"
-	"castgate/loadtest"
+	"castgate/loadtest/latency"
 )
 
 // Result is what a run found.
@@ -103,7 +103,7 @@ func inOrder(figures []Figure) []Figure {
 func quantity(v float64, unit string) string {
 	switch unit {
 	case "ns":
-		return loadtest.Round(time.Duration(v)).String()
+		return latency.Round(time.Duration(v)).String()
 	case "of the machine":
 		return fmt.Sprintf("%.1f %%", 100*v)
 	case "×", "cores":

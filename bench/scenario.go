@@ -12,7 +12,7 @@ type play struct {
 	// itself.
 	as string
 	// measure adds to the round. What it adds counts even if it returns an
-	// error, which is then reported beside the figures.
+	// error, which is then reported with the figures.
 	measure measure
 }
 
@@ -29,10 +29,10 @@ type scenario struct {
 
 // scenarios in the order in which they are played.
 var scenarios = []scenario{
-	{"fanout", pushing((*bench).fanout), func(b *bench) time.Duration {
+	{"fanout", websocket((*bench).fanout), func(b *bench) time.Duration {
 		return connecting(b.Clients) + 2*(b.Warmup+b.Measure)
 	}},
-	{"connect", pushing(func(b *bench, ctx context.Context, s *server, round *samples) error {
+	{"connect", websocket(func(b *bench, ctx context.Context, s *server, round *samples) error {
 		return b.connect(ctx, s, "connect", round)
 	}), func(b *bench) time.Duration {
 		return 2 * connecting(b.IdleClients)
@@ -75,8 +75,8 @@ var Scenarios = func() (names []string) {
 	return names
 }()
 
-// pushing is a scenario with one play for every server that holds WebSockets.
-func pushing(m measure) func(string) []play {
+// websocket is a scenario with one play for every server that holds WebSockets.
+func websocket(m measure) func(string) []play {
 	return func(server string) []play {
 		if server == Noop {
 			return nil

@@ -15,7 +15,9 @@ import (
 
 	"castgate/bench/gateway"
 	"castgate/bench/profile"
-	"castgate/loadtest"
+	"castgate/loadtest/control"
+	"castgate/loadtest/proc"
+	"castgate/loadtest/swarm"
 )
 
 // server is a child process under measurement, and its own children.
@@ -23,10 +25,10 @@ type server struct {
 	family
 	name        string
 	url         string // for clients
-	control     *loadtest.Control
+	control     *control.Client
 	controlAddr string // host:port
 	// broadcast pushes to everybody.
-	broadcast loadtest.Pusher
+	broadcast control.Pusher
 	candidate *candidate
 	// trust is the client's TLS configuration, nil without TLS.
 	trust *tls.Config
@@ -102,7 +104,7 @@ func start(ctx context.Context, name, binary string, callers int, more ...string
 		}
 	}
 	s := &server{
-		name: name, url: scheme + ports[0] + c.path, trust: trust, control: loadtest.NewControl(ports[1], "", callers),
+		name: name, url: scheme + ports[0] + c.path, trust: trust, control: control.New(ports[1], "", callers),
 		controlAddr: ports[1], candidate: c, dir: dir,
 		cmd: exec.Command(binary, append(args, more...)...), output: &tail{}, exited: make(chan struct{}),
 	}
@@ -126,7 +128,7 @@ func (s *server) launch(ctx context.Context) (*server, error) {
 		os.RemoveAll(s.dir)
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
-	s.family = family{loadtest.Process{PID: s.cmd.Process.Pid}}
+	s.family = family{proc.Process{PID: s.cmd.Process.Pid}}
 	go func() {
 		s.err = s.cmd.Wait()
 		close(s.exited)
@@ -178,7 +180,7 @@ func (s *server) stop() error {
 }
 
 // configure adapts a swarm to the server's protocol.
-func (s *server) configure(c *loadtest.Config) {
+func (s *server) configure(c *swarm.Config) {
 	c.TLS = s.trust
 	if s.candidate.configure != nil {
 		s.candidate.configure(c)

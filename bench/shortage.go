@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/loadtest"
+	"castgate/loadtest/swarm"
 )
 
 // The shortage scenario: what happens to the clients when the server has no
@@ -29,11 +29,11 @@ const (
 // shortage measures a server once.
 func (b *bench) shortage(ctx context.Context, s *server, round *samples) error {
 	const scenario = "shortage"
-	swarm, err := loadtest.Open(ctx, b.swarmOf(s, shortageClients, nil))
+	crowd, err := swarm.Open(ctx, b.swarmOf(s, shortageClients, nil))
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
+	defer crowd.Close()
 	if err := leaveDescriptors(s.root.PID, shortageRoom); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (b *bench) shortage(ctx context.Context, s *server, round *samples) error {
 	if err != nil {
 		return err
 	}
-	leave, err := crowd(ctx, s.url, shortageCrowd)
+	leave, err := throng(ctx, s.url, shortageCrowd)
 	defer leave()
 	if err == nil {
 		err = sleep(ctx, b.Measure)
@@ -49,14 +49,14 @@ func (b *bench) shortage(ctx context.Context, s *server, round *samples) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	round.add(scenario, fmt.Sprintf("clients kept, of %d", shortageClients), s.name, "", float64(swarm.Report().Open))
+	round.add(scenario, fmt.Sprintf("clients kept, of %d", shortageClients), s.name, "", float64(crowd.Report().Open))
 	m, cpuErr := w.close(nil)
 	if cpuErr == nil { // otherwise it has ended
 		round.addLoads(scenario, s.name, m)
 	}
 	leave()
 	round.add(scenario, fmt.Sprintf("newcomers let in afterwards, of %d", shortageNewcomers), s.name, "", float64(b.newcomers(ctx, s)))
-	return swarm.Report().Err()
+	return crowd.Report().Err()
 }
 
 // newcomers is how many clients a server accepts.
@@ -66,8 +66,8 @@ func (b *bench) newcomers(ctx context.Context, s *server) (in int) {
 	// Those that arrive before the server has noticed that the crowd is gone
 	// are refused, and try again as clients do.
 	for in < shortageNewcomers && sleep(ctx, shortageRetry) == nil {
-		if swarm, err := loadtest.Open(ctx, b.swarmOf(s, 1, nil)); err == nil {
-			defer swarm.Close()
+		if crowd, err := swarm.Open(ctx, b.swarmOf(s, 1, nil)); err == nil {
+			defer crowd.Close()
 			in++
 		}
 	}
@@ -84,9 +84,9 @@ func leaveDescriptors(pid, more int) error {
 	return unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}, nil)
 }
 
-// crowd opens silent connections and returns what closes them. An error means
+// throng opens silent connections and returns what closes them. An error means
 // that the server accepts no more; those opened before stay.
-func crowd(ctx context.Context, url string, n int) (leave func(), err error) {
+func throng(ctx context.Context, url string, n int) (leave func(), err error) {
 	addr, _, _ := strings.Cut(strings.TrimPrefix(url, "ws://"), "/")
 	var all []net.Conn
 	leave = func() {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/control"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // The storm scenario: all clients are reset at once and come back as fast as
@@ -31,7 +34,7 @@ const (
 func (b *bench) storm(ctx context.Context, s *server, round *samples) error {
 	groups := min(stormGroups, b.IdleClients)
 	bindings := newBinder(groups)
-	config := b.swarmOf(s, b.IdleClients, []loadtest.Kind{loadtest.Broadcast, loadtest.Group, loadtest.Unicast})
+	config := b.swarmOf(s, b.IdleClients, []payload.Kind{payload.Broadcast, payload.Group, payload.Unicast})
 	config.Groups, config.InFlight = groups, stormFlight
 	var callers []*caller // none if nothing is bound
 	if s.name == Castgate {
@@ -43,37 +46,37 @@ func (b *bench) storm(ctx context.Context, s *server, round *samples) error {
 		defer hangUp()
 		config.Arrived = bindings.arrived
 	}
-	swarm, err := b.audience(ctx, s, config)
+	crowd, err := b.audience(ctx, s, config)
 	if err != nil {
 		return err
 	}
-	defer swarm.Close()
+	defer crowd.Close()
 	if callers != nil {
-		if err := bindings.bind(ctx, callers, swarm.Len()); err != nil {
+		if err := bindings.bind(ctx, callers, crowd.Len()); err != nil {
 			return err
 		}
 	}
-	if err := b.reachAll(ctx, s, swarm, groups); err != nil {
+	if err := b.reachAll(ctx, s, crowd, groups); err != nil {
 		return fmt.Errorf("before the storm: %w", err)
 	}
-	if err := b.cutAndBack(ctx, s, swarm, bindings, callers, round); err != nil {
+	if err := b.cutAndBack(ctx, s, crowd, bindings, callers, round); err != nil {
 		return err
 	}
-	if err := b.reachAll(ctx, s, swarm, groups); err != nil {
+	if err := b.reachAll(ctx, s, crowd, groups); err != nil {
 		return fmt.Errorf("after the storm: %w", err)
 	}
-	report := swarm.Report()
+	report := crowd.Report()
 	round.add("storm", "messages lost", s.name, "", float64(report.Lost))
 	return report.Err()
 }
 
 // cutAndBack is the storm itself.
-func (b *bench) cutAndBack(ctx context.Context, s *server, swarm *loadtest.Swarm, bindings *binder, callers []*caller, round *samples) error {
-	if err := swarm.ForgetLatencies(); err != nil {
+func (b *bench) cutAndBack(ctx context.Context, s *server, crowd *swarm.Swarm, bindings *binder, callers []*caller, round *samples) error {
+	if err := crowd.ForgetLatencies(); err != nil {
 		return err
 	}
 	begun := time.Now()
-	if err := swarm.Cut(); err != nil {
+	if err := crowd.Cut(); err != nil {
 		return err
 	}
 	cut := time.Since(begun)
@@ -87,7 +90,7 @@ func (b *bench) cutAndBack(ctx context.Context, s *server, swarm *loadtest.Swarm
 		return err
 	}
 	begun = time.Now()
-	open, err := back(ctx, swarm, bindings, callers)
+	open, err := back(ctx, crowd, bindings, callers)
 	if err != nil {
 		return err
 	}
@@ -96,11 +99,11 @@ func (b *bench) cutAndBack(ctx context.Context, s *server, swarm *loadtest.Swarm
 	if err != nil {
 		return err
 	}
-	report := swarm.Report()
+	report := crowd.Report()
 	round.rate("storm", "time until all are back", s.name, "ns", float64(all))
 	round.rate("storm", "of that, until all are connected", s.name, "ns", float64(open))
 	round.add("storm", "time to cut all off", s.name, "ns", float64(cut))
-	round.rate("storm", "CPU a client", s.name, "ns", float64(m.cpu)/float64(swarm.Len()))
+	round.rate("storm", "CPU a client", s.name, "ns", float64(m.cpu)/float64(crowd.Len()))
 	round.addLatency("storm", "time to be open", s.name, report.Connect)
 	round.addLoads("storm", s.name, m)
 	return nil
@@ -108,23 +111,23 @@ func (b *bench) cutAndBack(ctx context.Context, s *server, swarm *loadtest.Swarm
 
 // back makes all connections that were cut reconnect, and binds them if there
 // are callers for that. It returns when the last was open.
-func back(ctx context.Context, swarm *loadtest.Swarm, bindings *binder, callers []*caller) (open time.Duration, err error) {
+func back(ctx context.Context, crowd *swarm.Swarm, bindings *binder, callers []*caller) (open time.Duration, err error) {
 	begun := time.Now()
 	if callers == nil {
-		err = swarm.Reopen(ctx)
+		err = crowd.Reopen(ctx)
 		return time.Since(begun), err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	bound := make(chan error, 1)
 	go func() {
-		err := bindings.bind(ctx, callers, swarm.Len())
+		err := bindings.bind(ctx, callers, crowd.Len())
 		if err != nil {
 			cancel(err) // no need to wait for the others
 		}
 		bound <- err
 	}()
-	if err = swarm.Reopen(ctx); err != nil {
+	if err = crowd.Reopen(ctx); err != nil {
 		cancel(err)
 	}
 	open = time.Since(begun)
@@ -146,23 +149,23 @@ func awaitNobody(ctx context.Context, s *server) error {
 
 // reachAll pushes once to everybody and, if clients are bound, once to every
 // group and to some of the uids, and returns when everything has arrived.
-func (b *bench) reachAll(ctx context.Context, s *server, swarm *loadtest.Swarm, groups int) error {
-	once := func(stream int, push loadtest.Pusher, n int, target func(k int) int) error {
-		_, err := swarm.Stream(stream).Push(ctx, push, loadtest.Pace{For: time.Hour, Most: n, Size: b.Size, Target: target})
+func (b *bench) reachAll(ctx context.Context, s *server, crowd *swarm.Swarm, groups int) error {
+	once := func(stream int, push control.Pusher, n int, target func(k int) int) error {
+		_, err := pushing.Along(ctx, crowd.Stream(stream), push, pushing.Pace{For: time.Hour, Most: n, Size: b.Size, Target: target})
 		return err
 	}
 	err := once(stormAll, s.broadcast, 1, nil)
 	if err == nil && s.name == Castgate {
-		uids := min(stormSamples, swarm.Len())
+		uids := min(stormSamples, crowd.Len())
 		err = errors.Join(
 			once(stormGroup, s.control.PushToGroups, groups, func(k int) int { return k }),
-			once(stormUID, func(ctx context.Context, target int, payload []byte) (loadtest.PushResult, error) {
-				return s.control.PushUID(ctx, loadtest.UID(target), payload)
-			}, uids, func(k int) int { return k * swarm.Len() / uids }),
+			once(stormUID, func(ctx context.Context, target int, payload []byte) (control.PushResult, error) {
+				return s.control.PushUID(ctx, control.UID(target), payload)
+			}, uids, func(k int) int { return k * crowd.Len() / uids }),
 		)
 	}
 	if err != nil {
 		return err
 	}
-	return waitDelivered(ctx, swarm)
+	return waitDelivered(ctx, crowd)
 }

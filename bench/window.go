@@ -5,7 +5,8 @@ import (
 	"runtime"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/proc"
+	"castgate/loadtest/swarm"
 )
 
 // window measures an interval.
@@ -32,32 +33,32 @@ type measured struct {
 }
 
 // openWindow begins to measure a phase. The swarm may be nil.
-func openWindow(phase string, s *server, swarm *loadtest.Swarm) (w window, err error) {
+func openWindow(phase string, s *server, crowd *swarm.Swarm) (w window, err error) {
 	w.server = s
-	if w.self, err = (loadtest.Process{PID: os.Getpid()}).CPU(); err != nil {
+	if w.self, err = (proc.Process{PID: os.Getpid()}).CPU(); err != nil {
 		return w, err
 	}
-	if w.busy, err = loadtest.BusyCPU(); err != nil {
+	if w.busy, err = proc.BusyCPU(); err != nil {
 		return w, err
 	}
 	if w.cpu, err = w.server.CPU(); err != nil {
 		return w, err
 	}
-	w.delivered = delivered(swarm)
+	w.delivered = delivered(crowd)
 	w.began = time.Now()
 	return w, s.profiler.Begin(phase, s.root.PID)
 }
 
-func delivered(swarm *loadtest.Swarm) int64 {
-	if swarm == nil {
+func delivered(crowd *swarm.Swarm) int64 {
+	if crowd == nil {
 		return 0
 	}
-	n, _ := swarm.Delivered()
+	n, _ := crowd.Delivered()
 	return n
 }
 
 // close ends the measurement.
-func (w *window) close(swarm *loadtest.Swarm) (m measured, err error) {
+func (w *window) close(crowd *swarm.Swarm) (m measured, err error) {
 	m.took = time.Since(w.began)
 	if err := w.server.profiler.End(); err != nil {
 		return m, err
@@ -66,15 +67,15 @@ func (w *window) close(swarm *loadtest.Swarm) (m measured, err error) {
 	if err != nil {
 		return m, err
 	}
-	busy, err := loadtest.BusyCPU()
+	busy, err := proc.BusyCPU()
 	if err != nil {
 		return m, err
 	}
-	self, err := loadtest.Process{PID: os.Getpid()}.CPU()
+	self, err := proc.Process{PID: os.Getpid()}.CPU()
 	if err != nil {
 		return m, err
 	}
-	m.cpu, m.messages = cpu-w.cpu, delivered(swarm)-w.delivered
+	m.cpu, m.messages = cpu-w.cpu, delivered(crowd)-w.delivered
 	if m.messages > 0 {
 		m.perMessage = m.cpu / time.Duration(m.messages)
 	}

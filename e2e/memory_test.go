@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"castgate/internal/wstest"
-	"castgate/loadtest"
+	"castgate/loadtest/control"
+	"castgate/loadtest/swarm"
 )
 
 // memoryClients is large enough for the cost of one client to stand out from pages
@@ -29,20 +30,20 @@ func TestMemoryOfIdleClients(t *testing.T) {
 	g := wstest.Start(t)
 	none := g.SettledPSS(math.MaxInt)
 	before := g.Metrics()["go_goroutines"]
-	swarm, err := loadtest.Open(ctx, loadtest.Config{
+	crowd, err := swarm.Open(ctx, swarm.Config{
 		URLs: []string{"ws://" + g.Addr + "/"}, Connections: memoryClients, AcceptForeign: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer swarm.Close()
-	control := loadtest.NewControl(g.ControlAddr, "", 4)
-	defer control.Close()
-	var all []loadtest.Binding
-	for i, id := range swarm.ClientIDs() {
-		all = append(all, loadtest.Binding{ClientID: id, UID: fmt.Sprintf("user-%d", i), Groups: []string{fmt.Sprintf("group-%d", i%500)}})
+	defer crowd.Close()
+	api := control.New(g.ControlAddr, "", 4)
+	defer api.Close()
+	var all []control.Binding
+	for i, id := range crowd.ClientIDs() {
+		all = append(all, control.Binding{ClientID: id, UID: fmt.Sprintf("user-%d", i), Groups: []string{fmt.Sprintf("group-%d", i%500)}})
 	}
-	if err := control.Bind(ctx, all); err != nil {
+	if err := api.Bind(ctx, all); err != nil {
 		t.Fatal(err)
 	}
 	idle := g.SettledPSS(none + memoryClients<<10)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"castgate/internal/wstest"
-	"castgate/loadtest"
+	"castgate/loadtest/swarm"
 )
 
 // secureClients is small, since both ends of each TLS handshake run on this
@@ -26,7 +26,7 @@ func TestMemoryOfIdleSecureClients(t *testing.T) {
 	g, ca, _ := startSecure(t)
 	none := g.SettledPSS(math.MaxInt)
 	before := g.Metrics()["go_goroutines"]
-	swarm, err := loadtest.Open(ctx, loadtest.Config{
+	crowd, err := swarm.Open(ctx, swarm.Config{
 		URLs: []string{"wss://" + g.Listeners["wss"] + "/"}, Connections: secureClients, TLS: ca.Trust(), AcceptForeign: true,
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func TestMemoryOfIdleSecureClients(t *testing.T) {
 	if after := g.Metrics()["go_goroutines"]; after > before+20 {
 		t.Errorf("%v goroutines without clients, %v with %d", before, after, secureClients)
 	}
-	swarm.Close()
+	crowd.Close()
 	g.AwaitMetric("castgate_sockets", 0)
 	after := 0
 	wstest.Await(t, func() string {

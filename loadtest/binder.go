@@ -39,7 +39,7 @@ func newBinder(c *control.Client, first, groups int) *binder {
 // arrived is Config.Arrived.
 func (b *binder) arrived(connection int, clientID string) {
 	b.mu.Lock()
-	b.waiting = append(b.waiting, swarm.Arrival{connection, clientID})
+	b.waiting = append(b.waiting, swarm.Arrival{Connection: connection, ClientID: clientID})
 	b.mu.Unlock()
 	b.ring()
 }

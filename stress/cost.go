@@ -37,7 +37,7 @@ func (c cost) String() string {
 		took.Seconds(), c.attacked>>10, c.cpu.Milliseconds(), float64(c.cpu)/float64(max(c.attacked, 1)), c.rss>>20)
 }
 
-// cpuOf returns the CPU time of a process, 0 if the system does not tell.
+// cpuOf returns the CPU time of a process, 0 if the system does not report it.
 func cpuOf(pid int) time.Duration {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -46,7 +46,7 @@ type visit struct {
 
 // siegeOfWorker plays one attack and measures what the bystanders' worker notices.
 // An event may take as long as one event of each client takes to handle, plus the
-// events in the worker's kernel, plus two long ones: that which is under way, and the
+// events in the worker's kernel, plus two long ones: the current one, and the
 // attackers' next.
 func siegeOfWorker(t *Trial, s *site, a *attack, conns int, name string) {
 	watch := newStopwatch()

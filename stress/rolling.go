@@ -174,7 +174,7 @@ func (v *rollout) gone(g *wstest.Gateway, process int) {
 	c := v.left(process, 0)
 	v.t.Check(c.received == c.sent || c.loose && c.received < c.sent, "clients of a predecessor have %d messages, its answers say %d", c.received, c.sent)
 	told := drainEnd.FindStringSubmatch(g.Log())
-	v.t.Must(told != nil, "the log does not say that all have left in order:\n%s", g.Log())
+	v.t.Must(told != nil, "the log does not report that all left in order:\n%s", g.Log())
 	n, _ := strconv.Atoi(told[1])
 	v.t.Equal("clients closed in order, as logged and as seen by them", n, c.closed)
 }

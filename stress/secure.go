@@ -16,7 +16,7 @@ import (
 
 var securing = []Scenario{{
 	Name:    "wss-churn",
-	Says:    "wss clients, some with compression, come and go beside truncated handshakes and records",
+	Says:    "wss clients, some with compression, come and go during truncated handshakes and records",
 	prepare: overTLS(secureChurn, "--compress"),
 }, {
 	Name:    "wss-slow",

@@ -40,7 +40,7 @@ type site struct {
 	matched  int             // deliveries, according to the answers to pushes
 	unknown  map[string]bool // samples whose value cannot be known
 	received int             // messages received by clients
-	tells    bool            // it holds connections to a backend, which come and go
+	tells    bool            // it has connections to a backend, which come and go
 
 	attacked atomic.Int64 // bytes sent by attackers
 }
@@ -113,7 +113,7 @@ func (s *site) addReceived(n int) {
 	s.received += n
 }
 
-// broadcast pushes to everybody and records what the answer says.
+// broadcast pushes to everybody and records the answer.
 func (s *site) broadcast(text string) (matched int) { return s.push(wstest.All(), text) }
 
 // matchedByPHP adds the number of clients that an unanswered command matches.

@@ -21,11 +21,11 @@ import (
 
 var telling = []Scenario{{
 	Name:    "told",
-	Says:    "a backend that answers in every bad way knows who is there from events alone, also after kill -9",
+	Says:    "a backend that answers in every wrong way knows all clients from events alone, even after kill -9",
 	prepare: prepareTold,
 }, {
 	Name:    "backlog",
-	Says:    "a million events wait for a backend that is away: memory stays flat, and all come in order",
+	Says:    "a million events wait for a backend that is down: memory stays flat, and all arrive in order",
 	prepare: prepareBacklog,
 }}
 
@@ -37,14 +37,14 @@ func fromEnv(name string, otherwise int) int {
 	return otherwise
 }
 
-// gatewayThatTells sets up a witness, and the options of a gateway that tells it.
+// gatewayThatTells sets up a witness, and the options of a gateway that sends it events.
 func gatewayThatTells(t *Trial, flags ...string) (*witness.Witness, wstest.Options) {
 	w := witness.New()
 	server := httptest.NewUnstartedServer(w)
 	server.Config.IdleTimeout = time.Second // connections are files of the gateway
 	server.Start()
 	t.Cleanup(func() {
-		w.Be(witness.Good) // a request that is kept would hold up the end
+		w.Be(witness.Good) // a kept request would delay the end
 		server.CloseClientConnections()
 		server.Close()
 	})
@@ -55,10 +55,10 @@ func gatewayThatTells(t *Trial, flags ...string) (*witness.Witness, wstest.Optio
 	}, flags...)}
 }
 
-// toldClient is the truth about a client.
+// toldClient is what is true of a client.
 type toldClient struct {
 	id, uid string
-	bound   bool // the gateway has said so
+	bound   bool // confirmed by the gateway
 	sent    int  // messages
 	left    bool
 }
@@ -102,7 +102,7 @@ func tell(t *Trial, s *site, w *witness.Witness, clients int) {
 	t.Equal("events lost", sums.Lost, 0)
 	m := s.Metrics()
 	t.Equal("events set aside", int(m["castgate_events_dead"]), 0)
-	t.Equal("clients that the gateway has told of", int(m["castgate_events_clients"]), sums.There)
+	t.Equal("clients reported by the gateway", int(m["castgate_events_clients"]), sums.There)
 	s.growsBy(s.segments() - segments)
 }
 
@@ -206,7 +206,7 @@ func compare(t *Trial, w *witness.Witness, c *toldClient, alive bool) {
 	if !alive { // of what was said shortly before the kill, the end may be missing
 		wstest.Await(t, func() string {
 			if l := w.Of(c.id); l != nil && !l.Ended {
-				return "of a client of a gateway that was killed the end is not told: " + c.id
+				return "the end of a client of a killed gateway was not reported: " + c.id
 			}
 			return ""
 		})
@@ -221,7 +221,7 @@ func compare(t *Trial, w *witness.Witness, c *toldClient, alive bool) {
 	wstest.Await(t, func() string {
 		l := w.Of(c.id)
 		if l == nil {
-			return "a client is not told of: " + c.id
+			return "a client was not reported: " + c.id
 		}
 		if l.Connected != want.Connected || l.Bound != want.Bound || l.Ended != want.Ended || l.Messages != want.Messages || l.UID != want.UID {
 			return fmt.Sprintf("%s is known as %+v, want %+v", c.id, l, want)
@@ -231,7 +231,7 @@ func compare(t *Trial, w *witness.Witness, c *toldClient, alive bool) {
 	t.Check(true, "")
 }
 
-// present compares who is there: clients and uids. Clients whose handshake was cut off
+// present compares the connected clients and uids. Clients whose handshake was cut off
 // by a kill are known to the witness only, and have ended.
 func present(t *Trial, w *witness.Witness, alive []*toldClient) {
 	there, online := 0, map[string]bool{}

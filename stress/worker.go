@@ -48,7 +48,7 @@ func phpFrame(command byte, ext, body string) []byte {
 	return append(append(b, ext...), body...)
 }
 
-// told is what a worker has learned about one client, and when its first and last
+// told is what a worker knows about one client, and when its first and last
 // event came.
 type told struct {
 	opened, ready, messages, closed int
@@ -67,7 +67,7 @@ type worker struct {
 	clients map[uint32]*told
 	open    int
 	events  int
-	longest time.Duration // that an event took to come in once it had begun
+	longest time.Duration // that an event took to arrive once it had begun
 }
 
 // attach connects a worker to a site's gateway. buffer is how many bytes its kernel
@@ -213,7 +213,7 @@ func (w *worker) settled(t *Trial, what string, n int) {
 // hurry makes the worker handle events without a pause.
 func (w *worker) hurry() { w.hurries.Store(true) }
 
-// longestEvent is the longest time that an event took to come in once it had begun.
+// longestEvent is the longest time that an event took to arrive once it had begun.
 func (w *worker) longestEvent() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()

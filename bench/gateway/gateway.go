@@ -15,7 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/control"
+	"castgate/loadtest/proc"
 )
 
 // Options say what to run.
@@ -36,9 +37,9 @@ type Options struct {
 // Gateway is a castgate process.
 type Gateway struct {
 	// Control is a client of its control API.
-	Control *loadtest.Control
+	Control *control.Client
 	// Process reads its costs.
-	Process loadtest.Process
+	Process proc.Process
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when it has exited; err is set then
@@ -59,7 +60,7 @@ func Start(ctx context.Context, o Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cmd:     exec.Command(o.Binary, append(args, o.Flags...)...),
-		Control: loadtest.NewControl(o.Control, "", o.Callers), exited: make(chan struct{}),
+		Control: control.New(o.Control, "", o.Callers), exited: make(chan struct{}),
 	}
 	// Settings of the user's own gateway must not apply.
 	g.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CASTGATE_") })
@@ -70,7 +71,7 @@ func Start(ctx context.Context, o Options) (*Gateway, error) {
 	if err := g.cmd.Start(); err != nil {
 		return nil, err
 	}
-	g.Process = loadtest.Process{PID: g.cmd.Process.Pid}
+	g.Process = proc.Process{PID: g.cmd.Process.Pid}
 	go func() {
 		g.err = g.cmd.Wait()
 		close(g.exited)

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"castgate/internal/wstest"
-	"castgate/loadtest"
+	"castgate/loadtest/swarm"
 )
 
 func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
@@ -29,7 +29,7 @@ func TestWeigh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := loadtest.Open(t.Context(), loadtest.Config{URLs: []string{"ws://" + addrs[0] + "/", "ws://" + addrs[1] + "/"}, Connections: 20})
+	s, err := swarm.Open(t.Context(), swarm.Config{URLs: []string{"ws://" + addrs[0] + "/", "ws://" + addrs[1] + "/"}, Connections: 20})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func (h *herd) opened() (sum int64) {
 	return sum
 }
 
-// expect tells the swarms what has been pushed; uids are indices into all
+// expect passes to the swarms what has been pushed; uids are indices into all
 // connections together.
 func (h *herd) expect(e Expectation) error {
 	return h.each(func(m *member) error {

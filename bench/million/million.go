@@ -14,7 +14,10 @@ import (
 
 	"castgate/bench/gateway"
 	"castgate/internal/machine"
-	"castgate/loadtest"
+	"castgate/loadtest/address"
+	"castgate/loadtest/control"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // Options say what to hold and how. Defaults returns the usual ones.
@@ -116,11 +119,11 @@ func (p *play) check() error {
 		name               string
 		value, least, most int
 	}{
-		{"connections", p.Connections, 1, loadtest.MaxConnections},
+		{"connections", p.Connections, 1, swarm.MaxConnections},
 		{"groups", p.Groups, 1, p.Connections},
 		{"uids", p.UIDs, 0, p.Connections},
-		{"size", p.Size, loadtest.MinPayload, 1 << 20},
-		{"connections per process", p.PerProcess, 0, loadtest.MaxConnections},
+		{"size", p.Size, payload.MinSize, 1 << 20},
+		{"connections per process", p.PerProcess, 0, swarm.MaxConnections},
 	} {
 		if n.value < n.least || n.value > n.most {
 			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.least, n.most)
@@ -134,7 +137,7 @@ func (p *play) check() error {
 		return fmt.Errorf("open-file limit: %w", err)
 	}
 	const spare = 128 // for everything else in a swarm's process
-	p.PerProcess = int(min(limit.Max, loadtest.MaxConnections)) - spare
+	p.PerProcess = int(min(limit.Max, swarm.MaxConnections)) - spare
 	if p.PerProcess < 1 {
 		return fmt.Errorf("open-file limit: %d is too low", limit.Max)
 	}
@@ -173,7 +176,7 @@ func (p *play) weigh(ctx context.Context, moment string, rest time.Duration) (ga
 
 // open opens the connections.
 func (p *play) open(ctx context.Context) error {
-	sources, err := loadtest.ParseSources(p.Sources)
+	sources, err := address.ParseSources(p.Sources)
 	if err != nil {
 		return err
 	}
@@ -233,10 +236,10 @@ func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 const callers = 4
 
 // patiently repeats a push that castgate refuses because its queues are full.
-func (p *play) patiently(ctx context.Context, push func() (loadtest.PushResult, error)) (loadtest.PushResult, error) {
+func (p *play) patiently(ctx context.Context, push func() (control.PushResult, error)) (control.PushResult, error) {
 	for begun := time.Now(); ; {
 		r, err := push()
-		var refused *loadtest.RefusedError
+		var refused *control.RefusedError
 		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || time.Since(begun) > p.Patience {
 			return r, err
 		}
@@ -249,13 +252,13 @@ func (p *play) patiently(ctx context.Context, push func() (loadtest.PushResult, 
 }
 
 // pushes makes n pushes and returns how many receivers castgate reported.
-func (p *play) pushes(ctx context.Context, n int, push func(k int) (loadtest.PushResult, error)) (matched int, err error) {
+func (p *play) pushes(ctx context.Context, n int, push func(k int) (control.PushResult, error)) (matched int, err error) {
 	var wait sync.WaitGroup
 	var adding sync.Mutex
 	for c := range callers {
 		wait.Go(func() {
 			for k := c; k < n; k += callers {
-				r, pushErr := p.patiently(ctx, func() (loadtest.PushResult, error) { return push(k) })
+				r, pushErr := p.patiently(ctx, func() (control.PushResult, error) { return push(k) })
 				adding.Lock()
 				matched += r.Matched
 				if pushErr != nil {

@@ -116,7 +116,7 @@ func TestRefused(t *testing.T) {
 
 // A swarm that has not been opened refuses everything else.
 func TestSwarmNotOpen(t *testing.T) {
-	var s swarm
+	var s part
 	for _, err := range []error{
 		s.Bind(1, nil), s.Expect(Expectation{}, nil), s.Await(0, nil), s.Report(None{}, nil), s.Cut(None{}, nil),
 	} {

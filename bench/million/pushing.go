@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/clock"
+	"castgate/loadtest/control"
+	"castgate/loadtest/payload"
 )
 
 // pushToGroups pushes once to every group.
@@ -15,37 +17,37 @@ func (p *play) pushToGroups(ctx context.Context) error {
 	for g := range all {
 		all[g] = g
 	}
-	return p.push(ctx, "to every group", p.Groups, p.Connections, Expectation{Groups: all}, func(g int) (loadtest.PushResult, error) {
-		return p.gateway.Control.PushGroup(ctx, loadtest.GroupName(g), p.payload(streamGroup, uint32(g)))
+	return p.push(ctx, "to every group", p.Groups, p.Connections, Expectation{Groups: all}, func(g int) (control.PushResult, error) {
+		return p.gateway.Control.PushGroup(ctx, control.GroupName(g), p.payload(streamGroup, uint32(g)))
 	})
 }
 
 // pushToUIDs pushes once to each of some uids, drawn at random.
 func (p *play) pushToUIDs(ctx context.Context) error {
 	drawn := rand.Perm(p.Connections)[:p.UIDs]
-	return p.push(ctx, "to random uids", p.UIDs, p.UIDs, Expectation{UIDs: drawn}, func(k int) (loadtest.PushResult, error) {
+	return p.push(ctx, "to random uids", p.UIDs, p.UIDs, Expectation{UIDs: drawn}, func(k int) (control.PushResult, error) {
 		i := drawn[k]
-		return p.gateway.Control.PushUID(ctx, loadtest.UID(i), p.payload(streamUID, uint32(i)))
+		return p.gateway.Control.PushUID(ctx, control.UID(i), p.payload(streamUID, uint32(i)))
 	})
 }
 
 // pushToAll pushes once to everybody.
 func (p *play) pushToAll(ctx context.Context) error {
-	return p.push(ctx, "to everybody", 1, p.Connections, Expectation{Broadcasts: 1}, func(int) (loadtest.PushResult, error) {
-		return p.gateway.Control.Broadcast(ctx, p.payload(streamAll, loadtest.Everyone))
+	return p.push(ctx, "to everybody", 1, p.Connections, Expectation{Broadcasts: 1}, func(int) (control.PushResult, error) {
+		return p.gateway.Control.Broadcast(ctx, p.payload(streamAll, payload.Everyone))
 	})
 }
 
 // payload is the first message of a stream to a target; each target gets one.
 func (p *play) payload(stream uint8, target uint32) []byte {
-	return loadtest.AppendPayload(nil, loadtest.Stamp{
-		Run: p.run, Kind: streams[stream], Stream: stream, Target: target, Sent: loadtest.Now(), Size: p.Size,
+	return payload.Append(nil, payload.Stamp{
+		Run: p.run, Kind: streams[stream], Stream: stream, Target: target, Sent: clock.Now(), Size: p.Size,
 	})
 }
 
 // push makes n pushes that must reach receivers altogether, and waits until
 // they have.
-func (p *play) push(ctx context.Context, name string, n, receivers int, e Expectation, push func(k int) (loadtest.PushResult, error)) error {
+func (p *play) push(ctx context.Context, name string, n, receivers int, e Expectation, push func(k int) (control.PushResult, error)) error {
 	before, err := p.herd.report()
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 
 	"castgate/bench/gateway"
 	"castgate/internal/machine"
-	"castgate/loadtest"
+	"castgate/loadtest/latency"
 )
 
 // Result is what a run found.
@@ -54,7 +54,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 		fmt.Fprintln(w, r.Options.Note)
 	}
 	fmt.Fprintf(w, "opened in %v (%v of CPU each), bound in %v, all noticed as cut after %v\n", r.Opening.Round(time.Second),
-		loadtest.Round(r.CPUPerConnect), r.Binding.Round(time.Second), r.Cutting.Round(time.Millisecond))
+		latency.Round(r.CPUPerConnect), r.Binding.Round(time.Second), r.Cutting.Round(time.Millisecond))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "moment\tPSS MiB\theap MiB\tbytes each\tfiles\tgoroutines\tthreads\tconnections\tuids\tgroups\tmachine has left, MiB")
 	for _, x := range r.Weights {

@@ -11,7 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/control"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // The streams of every swarm.
@@ -21,15 +23,15 @@ const (
 	streamGroup
 )
 
-var streams = []loadtest.Kind{streamAll: loadtest.Broadcast, streamUID: loadtest.Unicast, streamGroup: loadtest.Group}
+var streams = []payload.Kind{streamAll: payload.Broadcast, streamUID: payload.Unicast, streamGroup: payload.Group}
 
-// swarm is one process's part of the connections, as called by net/rpc: every
+// part is one process's part of the connections, as called by net/rpc: every
 // method takes an argument and fills in a reply. One call at a time, except
 // Opened.
-type swarm struct {
+type part struct {
 	opened  atomic.Int64
-	all     *loadtest.Swarm
-	control *loadtest.Control
+	all     *swarm.Swarm
+	control *control.Client
 }
 
 // Opening is the argument of Open.
@@ -62,7 +64,7 @@ type None struct{}
 
 // Serve is the process of one swarm: it executes calls until in ends.
 func Serve(in io.ReadCloser, out io.WriteCloser) error {
-	s := &swarm{}
+	s := &part{}
 	server := rpc.NewServer()
 	if err := server.RegisterName("Swarm", s); err != nil {
 		return err
@@ -87,9 +89,9 @@ func (p pipe) Write(b []byte) (int, error) { return p.w.Write(b) }
 func (p pipe) Close() error { return errors.Join(p.ReadCloser.Close(), p.w.Close()) }
 
 // Open opens the connections; it replies when all are open.
-func (s *swarm) Open(o Opening, _ *None) (err error) {
-	s.control = loadtest.NewControl(o.Control, "", 2)
-	s.all, err = loadtest.Open(context.Background(), loadtest.Config{
+func (s *part) Open(o Opening, _ *None) (err error) {
+	s.control = control.New(o.Control, "", 2)
+	s.all, err = swarm.Open(context.Background(), swarm.Config{
 		URLs: []string{o.URL}, Connections: o.Connections, First: o.First, Groups: o.Groups, Run: o.Run,
 		Sources: o.Sources, Rate: o.Rate, Timeout: o.Timeout, Streams: streams,
 		Progress: func(opened int) { s.opened.Store(int64(opened)) },
@@ -98,7 +100,7 @@ func (s *swarm) Open(o Opening, _ *None) (err error) {
 }
 
 // Opened reports how many are open while Open runs.
-func (s *swarm) Opened(_ None, n *int64) error {
+func (s *part) Opened(_ None, n *int64) error {
 	*n = s.opened.Load()
 	return nil
 }
@@ -106,7 +108,7 @@ func (s *swarm) Opened(_ None, n *int64) error {
 var errNotOpen = errors.New("the swarm is not open")
 
 // Bind binds every connection to its uid and joins it to its group.
-func (s *swarm) Bind(groups int, _ *None) error {
+func (s *part) Bind(groups int, _ *None) error {
 	if s.all == nil {
 		return errNotOpen
 	}
@@ -114,7 +116,7 @@ func (s *swarm) Bind(groups int, _ *None) error {
 }
 
 // Expect records what has been pushed and waits for it to arrive.
-func (s *swarm) Expect(e Expectation, _ *None) error {
+func (s *part) Expect(e Expectation, _ *None) error {
 	if s.all == nil {
 		return errNotOpen
 	}
@@ -134,7 +136,7 @@ func (s *swarm) Expect(e Expectation, _ *None) error {
 }
 
 // Await waits until everything expected has arrived, but not forever.
-func (s *swarm) Await(patience time.Duration, _ *None) error {
+func (s *part) Await(patience time.Duration, _ *None) error {
 	if s.all == nil {
 		return errNotOpen
 	}
@@ -144,7 +146,7 @@ func (s *swarm) Await(patience time.Duration, _ *None) error {
 }
 
 // Report returns what has been seen so far.
-func (s *swarm) Report(_ None, f *Findings) error {
+func (s *part) Report(_ None, f *Findings) error {
 	if s.all == nil {
 		return errNotOpen
 	}
@@ -157,7 +159,7 @@ func (s *swarm) Report(_ None, f *Findings) error {
 }
 
 // Cut resets every connection at once.
-func (s *swarm) Cut(_ None, _ *None) error {
+func (s *part) Cut(_ None, _ *None) error {
 	if s.all == nil {
 		return errNotOpen
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Kinds of functions in a profile, by who has written them.
+// Kinds of functions in a profile, by author.
 const (
 	kindOurs = iota
 	kindLibrary
@@ -29,7 +29,7 @@ type Call struct {
 	Calls   []*Call `json:"calls,omitempty"`
 }
 
-// Profile says where a process's CPU time went.
+// Profile is where a process's CPU time went.
 type Profile struct {
 	Samples int `json:"samples"`
 	// Calls leaves out what is too small to see; see leastShare.
@@ -124,7 +124,7 @@ func nameOf(symbol string) string {
 	return cmp.Or(symbol, "[unknown]")
 }
 
-// kindOf tells by a function's address in hexadecimal, and by its name.
+// kindOf depends on a function's address in hexadecimal, and on its name.
 func kindOf(address, name string) int {
 	switch {
 	case len(address) == 16 && address[0] == 'f':

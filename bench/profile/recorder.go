@@ -30,8 +30,8 @@ type Recorder struct {
 	// Recordings are those of phases that have begun, in order.
 	Recordings []Recording
 
-	// cmd is the recording under way, control the pipe that it is told by: perf fails
-	// if that is closed before it has ended.
+	// cmd is the current recording, control the pipe that controls it: perf fails if
+	// that is closed before the recording has ended.
 	cmd     *exec.Cmd
 	control *os.File
 	said    bytes.Buffer
@@ -82,7 +82,7 @@ func (p *Recorder) Begin(phase string, pid int) error {
 	return nil
 }
 
-// End ends the recording under way, if there is one.
+// End ends the current recording, if there is one.
 func (p *Recorder) End() error {
 	if p == nil || p.cmd == nil {
 		return nil
@@ -92,7 +92,7 @@ func (p *Recorder) End() error {
 	p.cmd = nil
 	p.control.Close()
 	var status *exec.ExitError
-	// perf ends by the signal that it was sent, or says so.
+	// perf ends with the signal that it was sent, or reports an error.
 	if errors.As(err, &status) && (status.ExitCode() == endedBySIGINT || status.Sys().(syscall.WaitStatus).Signal() == syscall.SIGINT) {
 		return nil
 	}

@@ -11,6 +11,9 @@ import (
 
 	"castgate/bench/gateway"
 	"castgate/loadtest"
+	"castgate/loadtest/address"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // Options say what to hold, for how long, and what must not grow. Defaults
@@ -105,7 +108,7 @@ func (o *Options) Check() error {
 		name               string
 		value, least, most float64
 	}{
-		{"connections", float64(o.Connections), 2, loadtest.MaxConnections},
+		{"connections", float64(o.Connections), 2, swarm.MaxConnections},
 		{"connections that stay", float64(o.Stay), 0, float64(o.Connections - 1)},
 		{"groups", float64(o.Groups), 1, float64(o.Connections)},
 		{"connections replaced per second", o.Replace, 0.01, 1e6},
@@ -113,7 +116,7 @@ func (o *Options) Check() error {
 		{"broadcasts per second", o.Broadcasts, 0.01, 1e6},
 		{"pushes to groups per second", o.GroupPushes, 0, 1e6},
 		{"unicasts per second", o.Unicasts, 0, 1e6},
-		{"size", float64(o.Size), loadtest.MinPayload, 1 << 20},
+		{"size", float64(o.Size), payload.MinSize, 1 << 20},
 		{"slack", float64(o.Slack), 0, 1 << 40},
 	} {
 		if !(n.value >= n.least && n.value <= n.most) { // also rejects NaN
@@ -131,7 +134,7 @@ func (o *Options) Check() error {
 	if len(o.Schemes) == 0 {
 		return errors.New("schemes: none")
 	}
-	_, err := loadtest.ParseSources(o.Sources)
+	_, err := address.ParseSources(o.Sources)
 	return err
 }
 
@@ -141,26 +144,26 @@ var flags = []string{"--log-level", "warn", "--ping-interval", "2s", "--ping-tim
 
 // start runs the gateway with a certificate in dir, and returns it with the
 // configuration of swarms for its listeners.
-func (o *Options) start(ctx context.Context, dir string) (*gateway.Gateway, loadtest.Config, error) {
-	swarm := loadtest.Config{Connections: o.Connections}
+func (o *Options) start(ctx context.Context, dir string) (*gateway.Gateway, swarm.Config, error) {
+	crowd := swarm.Config{Connections: o.Connections}
 	var err error
-	if swarm.Sources, err = loadtest.ParseSources(o.Sources); err != nil {
-		return nil, swarm, err
+	if crowd.Sources, err = address.ParseSources(o.Sources); err != nil {
+		return nil, crowd, err
 	}
 	if err := gateway.WriteCertificate(dir); err != nil {
-		return nil, swarm, err
+		return nil, crowd, err
 	}
-	if swarm.TLS, err = gateway.Trust(dir); err != nil {
-		return nil, swarm, err
+	if crowd.TLS, err = gateway.Trust(dir); err != nil {
+		return nil, crowd, err
 	}
 	addrs, err := gateway.FreeAddrs(len(o.Schemes) + 1)
 	if err != nil {
-		return nil, swarm, err
+		return nil, crowd, err
 	}
 	var listen []string
 	for i, scheme := range o.Schemes {
 		listen = append(listen, scheme+"://"+addrs[i])
-		swarm.URLs = append(swarm.URLs, scheme+"://"+addrs[i]+"/")
+		crowd.URLs = append(crowd.URLs, scheme+"://"+addrs[i]+"/")
 	}
 	given := flags
 	if slices.Contains(o.Schemes, "wss") {
@@ -169,13 +172,13 @@ func (o *Options) start(ctx context.Context, dir string) (*gateway.Gateway, load
 	g, err := gateway.Start(ctx, gateway.Options{
 		Binary: o.Castgate, Listen: listen, Control: addrs[len(o.Schemes)], Callers: 16, Output: o.Output, Flags: given,
 	})
-	return g, swarm, err
+	return g, crowd, err
 }
 
 // plan is the traffic against a gateway.
-func (o *Options) plan(g *gateway.Gateway, swarm loadtest.Config) loadtest.Plan {
+func (o *Options) plan(g *gateway.Gateway, crowd swarm.Config) loadtest.Plan {
 	return loadtest.Plan{
-		Swarm: swarm, Control: g.Control, PID: g.Process.PID, Bind: true, Groups: o.Groups,
+		Swarm: crowd, Control: g.Control, PID: g.Process.PID, Bind: true, Groups: o.Groups,
 		Rate: o.Broadcasts, For: o.Length, Size: o.Size, Callers: 1,
 		Replace: o.Replace, Broken: o.Broken, Stay: o.Stay,
 		GroupRate: o.GroupPushes, UnicastRate: o.Unicasts, Patience: o.Patience,

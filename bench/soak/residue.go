@@ -7,6 +7,7 @@ import (
 
 	"castgate/bench/gateway"
 	"castgate/loadtest"
+	"castgate/loadtest/pushing"
 )
 
 // goroutineSlack allows for goroutines of the runtime and of a control request
@@ -50,10 +51,10 @@ func unsettled(m map[string]float64) (all []string) {
 // it.
 func remains(before, now gateway.Weight, slack int64) (all []string) {
 	if files, were := now.Files-now.Control, before.Files-before.Control; files > were {
-		all = append(all, fmt.Sprintf("%d descriptors beside control connections, %d before", files, were))
+		all = append(all, fmt.Sprintf("%d descriptors besides control connections, %d before", files, were))
 	}
 	if n, were := now.Goroutines-now.Control, before.Goroutines-before.Control; n > were+goroutineSlack {
-		all = append(all, fmt.Sprintf("%d goroutines beside control connections, %d before", n, were))
+		all = append(all, fmt.Sprintf("%d goroutines besides control connections, %d before", n, were))
 	}
 	if now.PSS > before.PSS+slack {
 		all = append(all, fmt.Sprintf("%.1f MiB PSS, %.1f before", mib(now.PSS), mib(before.PSS)))
@@ -101,7 +102,7 @@ func counted(before, now map[string]float64, r *loadtest.Result) (wrong []string
 		wrong = append(wrong, fmt.Sprintf("castgate counts %.0f messages written, the swarm has %d", written, r.Report.Received))
 	}
 	matched := 0
-	for _, p := range []*loadtest.Pushes{r.Pushes, r.Churn.Groups, r.Churn.Unicasts, r.Churn.Last} {
+	for _, p := range []*pushing.Pushes{r.Pushes, r.Churn.Groups, r.Churn.Unicasts, r.Churn.Last} {
 		if p != nil {
 			matched += p.Matched
 		}

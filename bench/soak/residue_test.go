@@ -7,6 +7,9 @@ import (
 
 	"castgate/bench/gateway"
 	"castgate/loadtest"
+	"castgate/loadtest/latency"
+	"castgate/loadtest/pushing"
+	"castgate/loadtest/swarm"
 )
 
 // counters are readings at rest: 30 messages for 10 clients.
@@ -69,8 +72,8 @@ func TestCounted(t *testing.T) {
 		`castgate_handshakes_total{result="ok"}`: 15, `castgate_deliveries_total{outcome="written"}`: 36, "castgate_deliveries_matched_total": 40,
 	})
 	r := &loadtest.Result{
-		Report: &loadtest.Report{Received: 8, Connect: loadtest.Latency{Count: 5}},
-		Pushes: &loadtest.Pushes{Matched: 7}, Churn: &loadtest.Churn{Last: &loadtest.Pushes{Matched: 3}},
+		Report: &swarm.Report{Received: 8, Connect: latency.Summary{Count: 5}},
+		Pushes: &pushing.Pushes{Matched: 7}, Churn: &loadtest.Churn{Last: &pushing.Pushes{Matched: 3}},
 	}
 	if wrong := counted(before, now, r); len(wrong) > 0 {
 		t.Errorf("%q", wrong)

@@ -55,7 +55,7 @@ func (r *Result) judge() {
 		case t.Verdict == Rises:
 			r.fault("%s", t)
 		case t.Verdict == Unclear && t.Blocks < minBlocks:
-			r.fault("%s: too few samples to tell", t.Name)
+			r.fault("%s: too few samples for a trend", t.Name)
 		case t.Verdict == Unclear:
 			r.fault("%s: unclear, %s, but too uneven to distinguish from noise: look at the chart, or run longer", t.Name, t.growth())
 		}

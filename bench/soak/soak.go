@@ -12,13 +12,14 @@ import (
 	"castgate/bench/gateway"
 	"castgate/internal/machine"
 	"castgate/loadtest"
+	"castgate/loadtest/swarm"
 )
 
 // soak is one run.
 type soak struct {
 	Options
 	gateway *gateway.Gateway
-	swarm   loadtest.Config
+	crowd   swarm.Config
 	result  *Result
 }
 
@@ -37,7 +38,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if s.gateway, s.swarm, err = o.start(ctx, dir); err != nil {
+	if s.gateway, s.crowd, err = o.start(ctx, dir); err != nil {
 		return nil, err
 	}
 	err = s.play(ctx)
@@ -87,7 +88,7 @@ func (s *soak) play(ctx context.Context) error {
 // tide makes everything happen once that will happen later.
 func (s *soak) tide(ctx context.Context) error {
 	s.log("the first tide: %d connections come and go for %v", s.Connections, s.Tide)
-	p := s.plan(s.gateway, s.swarm)
+	p := s.plan(s.gateway, s.crowd)
 	p.For = s.Tide
 	if _, err := loadtest.Run(ctx, "churn", p); err != nil {
 		return fmt.Errorf("the first tide: %w", err)
@@ -97,7 +98,7 @@ func (s *soak) tide(ctx context.Context) error {
 
 // flood is the soak itself: traffic, with samples while it is measured.
 func (s *soak) flood(ctx context.Context) error {
-	p := s.plan(s.gateway, s.swarm)
+	p := s.plan(s.gateway, s.crowd)
 	read := s.gateway.Weigh
 	if s.weigh != nil {
 		read = s.weigh

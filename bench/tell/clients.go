@@ -15,7 +15,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"castgate/codec"
-	"castgate/loadtest"
+	"castgate/loadtest/control"
 )
 
 // clients are connections that a measurement needs.
@@ -149,7 +149,7 @@ func sendOn(conn net.Conn, rate float64, over <-chan struct{}) {
 	}
 }
 
-// pushes measures how long a push to one client takes, beside clients that send.
+// pushes measures how long a push to one client takes while other clients send.
 func pushes(ctx context.Context, o Options, events bool) (string, error) {
 	flags := []string{"--on-message", "ignore"}
 	if events {
@@ -185,18 +185,18 @@ func pushes(ctx context.Context, o Options, events bool) (string, error) {
 	}
 	line := fmt.Sprintf("%d pushes, p50 %.3f ms, p99 %.3f ms", h.TotalCount(), float64(h.ValueAtQuantile(50))/1e6, float64(h.ValueAtQuantile(99))/1e6)
 	if events {
-		line += fmt.Sprintf(", beside %.0f events/s told", float64(s.backend.events.Load()-from)/time.Since(began).Seconds())
+		line += fmt.Sprintf(", during %.0f events/s", float64(s.backend.events.Load()-from)/time.Since(began).Seconds())
 		err = s.lost(ctx)
 	}
 	return line, err
 }
 
 // roundTrips pushes to a client, the next when the last has arrived.
-func roundTrips(ctx context.Context, control *loadtest.Control, id string, in *bufio.Reader, length time.Duration) (*hdrhistogram.Histogram, error) {
+func roundTrips(ctx context.Context, api *control.Client, id string, in *bufio.Reader, length time.Duration) (*hdrhistogram.Histogram, error) {
 	h := hdrhistogram.New(1, int64(10*time.Second), 3)
 	for end := time.Now().Add(length); time.Now().Before(end) && ctx.Err() == nil; {
 		began := time.Now()
-		if _, err := control.PushClient(ctx, id, []byte("x")); err != nil {
+		if _, err := api.PushClient(ctx, id, []byte("x")); err != nil {
 			return nil, err
 		}
 		if _, err := frame(in); err != nil {

@@ -1,5 +1,5 @@
-// Package tell measures what it costs castgate to tell a backend of events: how many a
-// second, what a push beside them waits, what a client takes.
+// Package tell measures what events to a backend cost castgate: how many it sends per
+// second, how long pushes wait meanwhile, and how much memory a client takes.
 package tell
 
 import (
@@ -19,13 +19,13 @@ type Options struct {
 	Castgate string
 	// Rounds is how often everything is measured; with and without events take turns.
 	Rounds int
-	// Senders are the clients whose messages are events, Rate is how many messages
-	// they send a second together while pushes are measured.
+	// Senders are the clients whose messages become events. Together they send Rate
+	// messages per second while pushes are measured.
 	Senders, Rate int
 	// Warmup comes before each measurement, which takes Measure.
 	Warmup, Measure time.Duration
-	// Idle is how many clients are there while memory is read, Quiet how long they have
-	// been by then: memory is given back in the quiet.
+	// Idle is the number of clients while memory is read. They have been connected for
+	// Quiet by then, since memory is released only while nothing happens.
 	Idle  int
 	Quiet time.Duration
 	// Out gets the figures, a line each.
@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// site is a gateway, and the backend that it tells.
+// site is a gateway, and the backend that it sends events to.
 type site struct {
 	*gateway.Gateway
 	backend *backend
@@ -69,8 +69,8 @@ type site struct {
 	dir     string
 }
 
-// open starts a gateway with flags; with events it tells a backend, from a queue on
-// disk.
+// open starts a gateway with flags. With events it sends them to a backend, from a
+// queue on disk.
 func open(ctx context.Context, o Options, events bool, flags ...string) (*site, error) {
 	addrs, err := gateway.FreeAddrs(2)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *site) close() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// lost is how many events the gateway says it has lost or set aside.
+// lost is how many events the gateway reports as lost or set aside.
 func (s *site) lost(ctx context.Context) error {
 	m, err := s.Control.Metrics(ctx)
 	if err != nil {
@@ -170,5 +170,5 @@ func flatOut(ctx context.Context, o Options) (string, error) {
 	from, began := s.backend.events.Load(), time.Now()
 	time.Sleep(o.Measure)
 	told, took := s.backend.events.Load()-from, time.Since(began)
-	return fmt.Sprintf("%.0f events/s told, from the disk", float64(told)/took.Seconds()), s.lost(ctx)
+	return fmt.Sprintf("%.0f events/s sent, from disk", float64(told)/took.Seconds()), s.lost(ctx)
 }

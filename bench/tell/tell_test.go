@@ -18,7 +18,7 @@ func TestRun(t *testing.T) {
 	if err := Run(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 5 || !strings.Contains(lines[4], "events/s told") || strings.Contains(out.String(), " 0 events/s") {
+	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 5 || !strings.Contains(lines[4], "events/s sent") || strings.Contains(out.String(), " 0 events/s") {
 		t.Errorf("%s", out.String())
 	}
 }

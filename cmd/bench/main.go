@@ -1,4 +1,4 @@
-// Command bench measures castgate beside other servers, holds a million
+// Command bench compares castgate with other servers, holds a million
 // connections, and draws charts of the results.
 package main
 
@@ -19,7 +19,7 @@ import (
 type command struct {
 	Run          sideBySide    `cmd:"" default:"withargs" help:"Measure servers side by side, in turn and in several rounds (the default)."`
 	Million      fullSize      `cmd:"" help:"Hold a million connections in one castgate process, push to them and count every message."`
-	Tell         telling       `cmd:"" help:"Measure what events to a backend cost: their rate, pushes beside them, memory of a client."`
+	Tell         telling       `cmd:"" help:"Measure what events to a backend cost: their rate, pushes meanwhile, memory of a client."`
 	Charts       chartsCommand `cmd:"" help:"Draw charts of results, for BENCHMARKS.md."`
 	MillionSwarm millionSwarm  `cmd:"" hidden:""`
 }
@@ -43,7 +43,7 @@ func main() {
 func run(ctx context.Context, args []string, c *console) int {
 	d, asked := bench.Defaults(), false
 	parser, err := kong.New(&command{}, kong.Name("bench"),
-		kong.Description("Measures castgate beside other servers on this machine."),
+		kong.Description("Compares castgate with other servers on this machine."),
 		kong.Writers(c.stdout, c.stderr), kong.Exit(func(int) { asked = true }),
 		kong.Bind(c), kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Vars{

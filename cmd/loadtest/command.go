@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"castgate/loadtest"
+	"castgate/loadtest/address"
+	"castgate/loadtest/control"
+	"castgate/loadtest/payload"
+	"castgate/loadtest/swarm"
 )
 
 // command is the command line.
@@ -23,7 +27,7 @@ type command struct {
 	Broadcast pushingFlags `cmd:"" help:"Push to all connections."`
 	Group     groupFlags   `cmd:"" help:"Push to one group after another."`
 	Unicast   unicastFlags `cmd:"" help:"Push to one connection after another."`
-	Mixed     mixedFlags   `cmd:"" help:"Push to single connections beside broadcasts and slow readers."`
+	Mixed     mixedFlags   `cmd:"" help:"Push to single connections during broadcasts, with slow readers."`
 	Churn     churnFlags   `cmd:"" help:"Push to all while connections come and go."`
 	Storm     stormFlags   `cmd:"" help:"Cut all connections at once and report when the last is back and bound."`
 	Page      pageFlags    `cmd:"" help:"Turn a result that was printed as JSON into a page."`
@@ -112,7 +116,7 @@ const (
 
 // plan makes a Plan from the command line.
 func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) {
-	sources, err := loadtest.ParseSources(c.Source)
+	sources, err := address.ParseSources(c.Source)
 	if err != nil {
 		return loadtest.Plan{}, err
 	}
@@ -124,7 +128,7 @@ func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) 
 		return loadtest.Plan{}, err
 	}
 	p := loadtest.Plan{
-		Swarm: loadtest.Config{
+		Swarm: swarm.Config{
 			URLs: c.URL, Connections: c.Clients, Sources: sources, Rate: c.ConnectRate,
 			InFlight: c.InFlight, Loops: c.Loops, NoInit: c.NoInit, Timeout: c.Timeout,
 			TLS: trust, Compress: c.Compress,
@@ -133,7 +137,7 @@ func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) 
 		Log: shown.log, Progress: shown.update,
 	}
 	if c.Compress {
-		p.Swarm.Padding = loadtest.Prices
+		p.Swarm.Padding = payload.Prices
 	}
 	switch c.PID {
 	case 0:
@@ -142,7 +146,7 @@ func (c *command) plan(scenario string, shown *progress) (loadtest.Plan, error) 
 		p.PID = 0
 	}
 	c.fill(&p, scenario)
-	p.Control = loadtest.NewControl(c.Control, c.ControlKey, max(p.Callers+1, 4))
+	p.Control = control.New(c.Control, c.ControlKey, max(p.Callers+1, 4))
 	return p, nil
 }
 
@@ -153,7 +157,7 @@ func (c *command) count(scenario string) error {
 		c.Groups = defaultGroups
 	}
 	if members := c.Group.Members; scenario == "group" && members != 0 {
-		if members < 0 || members > loadtest.MaxConnections/max(c.Groups, 1) {
+		if members < 0 || members > swarm.MaxConnections/max(c.Groups, 1) {
 			return fmt.Errorf("--members: %d is too many or too few for %d groups", members, c.Groups)
 		}
 		if c.Clients != 0 && c.Clients != c.Groups*members {
@@ -200,10 +204,10 @@ func (c *command) fill(p *loadtest.Plan, scenario string) {
 
 // advice says how to fix an error with this command line, or nothing.
 func advice(err error) string {
-	var ports *loadtest.PortsError
+	var ports *address.PortsError
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.Is(err, loadtest.ErrNoInit):
+	case errors.Is(err, swarm.ErrNoInit):
 		return " (a server other than castgate? then --no-init)"
 	case errors.As(err, &ports):
 		return " (--source, --url)"

@@ -6,21 +6,23 @@ import (
 	"testing"
 	"time"
 
-	"castgate/loadtest"
+	"castgate/loadtest/clock"
+	"castgate/loadtest/control"
+	"castgate/loadtest/swarm"
 )
 
 // Delivers checks that every message of every length of header reaches all clients, in
-// order, and that the floor sees who has gone.
-func Delivers(t *testing.T, url string, control *loadtest.Control) {
+// order, and that the floor notices clients that leave.
+func Delivers(t *testing.T, url string, api *control.Client) {
 	t.Helper()
 	for range 2 { // the second swarm finds the first gone
-		s, err := loadtest.Open(t.Context(), loadtest.Config{URLs: []string{url}, Connections: 30})
+		s, err := swarm.Open(t.Context(), swarm.Config{URLs: []string{url}, Connections: 30})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range 60 {
-			payload := s.Stream(0).Append(nil, 0, []int{64, 1024, 1 << 16}[i%3], loadtest.Now())
-			r, err := control.Broadcast(t.Context(), payload)
+			message := s.Stream(0).Append(nil, 0, []int{64, 1024, 1 << 16}[i%3], clock.Now())
+			r, err := api.Broadcast(t.Context(), message)
 			if err != nil || r.Matched != 30 || r.Dropped != 0 {
 				t.Fatalf("%+v, %v", r, err)
 			}
@@ -33,16 +35,16 @@ func Delivers(t *testing.T, url string, control *loadtest.Control) {
 			t.Errorf("%d received, %v", r.Received, r.Err())
 		}
 		s.Close()
-		for connected(t, control) > 0 { // the test's time limit ends it
+		for connected(t, api) > 0 { // the test's time limit ends it
 			time.Sleep(time.Millisecond)
 		}
 	}
 }
 
 // connected is how many clients a broadcast of something small reaches.
-func connected(t *testing.T, control *loadtest.Control) int {
+func connected(t *testing.T, api *control.Client) int {
 	t.Helper()
-	r, err := control.Broadcast(t.Context(), []byte("anybody?"))
+	r, err := api.Broadcast(t.Context(), []byte("anybody?"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,9 +53,9 @@ func connected(t *testing.T, control *loadtest.Control) int {
 
 // CountsWhatIsLost checks that what a socket does not take is lost, and that the answer
 // says so.
-func CountsWhatIsLost(t *testing.T, url string, control *loadtest.Control) {
+func CountsWhatIsLost(t *testing.T, url string, api *control.Client) {
 	t.Helper()
-	s, err := loadtest.Open(t.Context(), loadtest.Config{URLs: []string{url}, Connections: 2, ReceiveBuffer: 32 << 10})
+	s, err := swarm.Open(t.Context(), swarm.Config{URLs: []string{url}, Connections: 2, ReceiveBuffer: 32 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,7 @@ func CountsWhatIsLost(t *testing.T, url string, control *loadtest.Control) {
 		t.Fatal(err)
 	}
 	for k := 0; ; k++ {
-		r, err := control.Broadcast(t.Context(), s.Stream(0).Append(nil, 0, 1<<20, loadtest.Now()))
+		r, err := api.Broadcast(t.Context(), s.Stream(0).Append(nil, 0, 1<<20, clock.Now()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,16 +77,16 @@ func CountsWhatIsLost(t *testing.T, url string, control *loadtest.Control) {
 	}
 }
 
-// Refuses checks that a floor says what it does not do, and is ready for the rest.
-func Refuses(t *testing.T, control *loadtest.Control) {
+// Refuses checks that a floor rejects what it does not support, and is ready for the rest.
+func Refuses(t *testing.T, api *control.Client) {
 	t.Helper()
-	if _, err := control.PushClient(t.Context(), "c", nil); err == nil || !strings.Contains(err.Error(), "supports only all=1") {
+	if _, err := api.PushClient(t.Context(), "c", nil); err == nil || !strings.Contains(err.Error(), "supports only all=1") {
 		t.Errorf("%v", err)
 	}
-	if _, err := control.Broadcast(t.Context(), make([]byte, 1<<20+1)); err == nil || !strings.Contains(err.Error(), "413") {
+	if _, err := api.Broadcast(t.Context(), make([]byte, 1<<20+1)); err == nil || !strings.Contains(err.Error(), "413") {
 		t.Errorf("%v", err)
 	}
-	if err := control.Ready(t.Context()); err != nil {
+	if err := api.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

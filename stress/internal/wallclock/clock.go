@@ -76,7 +76,7 @@ func (c *Clock) fail(err error) {
 }
 
 // Close ends the clock. Its processes must have ended: a process that still runs
-// would wait for ever at its next reading.
+// would wait forever at its next reading.
 func (c *Clock) Close() {
 	c.ln.Close()
 	c.serving.Wait()

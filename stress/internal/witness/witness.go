@@ -1,4 +1,4 @@
-// Package witness is a backend that castgate tells of its clients. It knows who is
+// Package witness is a backend that gets castgate's events. It knows who is
 // there from events alone, notices what must not happen to them, and answers as badly
 // as it is asked to.
 package witness
@@ -37,7 +37,7 @@ type Witness struct {
 	told     map[uint64]struct{} // ids of events without a sequence, hashed
 	events   int                 // different ones
 	again    int                 // that came again
-	lost     int                 // that castgate says are lost
+	lost     int                 // reported as lost by castgate
 	wrong    []string
 	wrongs   int
 	requests int
@@ -67,7 +67,7 @@ func (w *Witness) Of(client string) *Life {
 type Sums struct {
 	Events   int // different ones
 	Again    int // that came again
-	Lost     int // that castgate says are lost
+	Lost     int // reported as lost by castgate
 	Wrongs   int // faults
 	Clients  int // that it has heard of
 	There    int // of these, that have not ended
