@@ -106,25 +106,26 @@ func (n *roster) rank(now int64) (rank int) {
 
 // needed are the members that the view should have. The caller holds mu.
 func (n *roster) needed(now int64) (next []message.Member) {
-	taken := map[uint16]bool{}
+	next = make([]message.Member, 0, len(n.view.Members))
+	taken := func(node uint16) bool {
+		return slices.ContainsFunc(next, func(m message.Member) bool { return m.Node == node })
+	}
 	for _, m := range n.view.Members {
 		silent := n.suspect(n.peers[m], now) && now-n.hearsSince >= n.lease
 		if m == n.self || !n.dismissible(m, now) || !silent && !n.departed(m, now) {
 			next = append(next, m)
-			taken[m.Node] = true
 		}
 	}
 	var joining []message.Member
 	for m, p := range n.peers {
-		if p.version == 0 && p.beat.View.Chain == 0 && p.known && !p.beat.Draining && !n.suspect(p, now) && !taken[m.Node] && !n.member(m) {
+		if p.version == 0 && p.beat.View.Chain == 0 && p.known && !p.beat.Draining && !n.suspect(p, now) && !taken(m.Node) && !n.member(m) {
 			joining = append(joining, m)
 		}
 	}
 	slices.SortFunc(joining, message.Member.Compare)
 	for _, m := range joining {
-		if !taken[m.Node] && len(next) < message.MaxMembers {
+		if !taken(m.Node) && len(next) < message.MaxMembers {
 			next = append(next, m)
-			taken[m.Node] = true
 		}
 	}
 	slices.SortFunc(next, message.Member.Compare)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -184,6 +185,7 @@ func (w *world) touches(c client) (list []porcupine.Operation) {
 	add := func(begin, end int64, t touch) {
 		list = append(list, porcupine.Operation{ClientId: len(list), Input: t, Call: begin, Return: end})
 	}
+	names, gone := h.names(c.id), int64(math.MaxInt64)
 	for _, e := range h.connects {
 		if e.client == c.id {
 			add(e.at, e.at, touch{comes: true})
@@ -192,6 +194,7 @@ func (w *world) touches(c client) (list []porcupine.Operation) {
 	for _, e := range h.closes {
 		if e.client == c.id {
 			add(e.at, e.at, touch{code: e.code})
+			gone = e.at
 		}
 	}
 	for _, o := range h.ops {
@@ -215,9 +218,46 @@ func (w *world) touches(c client) (list []porcupine.Operation) {
 		if o.unknown && !o.complete {
 			t.certain = t.certain && contains(&o.view, c.home.node.self)
 		}
-		add(o.begin, end, t)
+		if !t.moot(names, o.begin > gone) {
+			add(o.begin, end, t)
+		}
 	}
 	return list
+}
+
+// names are all that a client may ever have had as a uid or group.
+func (h *history) names(client string) map[string]bool {
+	all := map[string]bool{}
+	for _, o := range h.ops {
+		if o.client == client && (o.kind == opBind || o.kind == opBindExclusively || o.kind == opJoin) {
+			all[o.name] = true
+		}
+	}
+	return all
+}
+
+// moot tells whether an op says nothing of a client, whatever that is: each state that
+// it may have may follow itself. Most are, and the search is much shorter without them.
+func (t touch) moot(names map[string]bool, gone bool) bool {
+	switch {
+	case t.delivered:
+		return false
+	case t.self && t.op.kind == opOnline:
+		return !t.certain
+	}
+	switch t.op.kind {
+	case opBind, opUnbind, opJoin, opLeave:
+		return t.op.unknown && !t.certain
+	case opPushUID, opPushGroup:
+		return !t.certain || gone || !names[t.op.name]
+	case opPushAll, opPushID:
+		return !t.certain || gone
+	case opKickUID:
+		return gone || !names[t.op.name]
+	case opBindExclusively:
+		return !t.self && (gone || !names[t.op.name]) || t.op.unknown && !t.certain
+	}
+	return false
 }
 
 // excused tells whether a complete answer may lack a client: its node had been voted

@@ -2,22 +2,29 @@ package cluster
 
 import (
 	"os"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"castgate/server/cluster/internal/names"
 )
 
-// seeds is how many histories a test looks at.
-func seeds(def int) int {
-	if n, err := strconv.Atoi(os.Getenv("CASTGATE_SIM_SEEDS")); err == nil {
+// envNumber is that of an environment variable.
+func envNumber(name string, def uint64) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
 		return n
 	}
-	if testing.Short() {
-		return def / 10
-	}
 	return def
+}
+
+// seeds is how many histories a test looks at.
+func seeds(def int) int {
+	if testing.Short() {
+		def /= 10
+	}
+	return int(envNumber("CASTGATE_SIM_SEEDS", uint64(def)))
 }
 
 func oneHistory(t *testing.T, seed uint64, f faults, nf names.Faults) []string {
@@ -33,21 +40,32 @@ func oneHistory(t *testing.T, seed uint64, f faults, nf names.Faults) []string {
 }
 
 // Histories of callers through all nodes of a cluster in trouble keep the contract.
-// They run on one goroutine, in which the race detector would find nothing.
+// make histories looks at thousands of them, with seeds that nobody has looked at.
 func TestHistories(t *testing.T) {
+	first, n := envNumber("CASTGATE_SIM_SEED", 1), seeds(20)
 	if raceEnabled {
-		t.Skip("slow, and one goroutine")
+		n = min(n, 4) // each runs on one goroutine, and is slow
 	}
-	first := uint64(1)
-	if n, err := strconv.ParseUint(os.Getenv("CASTGATE_SIM_SEED"), 10, 64); err == nil {
-		first = n
+	var next atomic.Uint64
+	all := t
+	for core := range min(runtime.GOMAXPROCS(0), n) {
+		t.Run(strconv.Itoa(core), func(t *testing.T) {
+			t.Parallel()
+			for i := next.Add(1); i <= uint64(n) && !all.Failed(); i = next.Add(1) {
+				lookAt(t, first+i-1)
+			}
+		})
 	}
-	for seed := first; seed < first+uint64(seeds(20)); seed++ {
-		for _, fault := range oneHistory(t, seed, faults{}, names.Faults{}) {
-			t.Errorf("seed %d: %s", seed, fault)
-		}
+}
+
+// lookAt looks at the history of one seed, and names it if there is something wrong.
+func lookAt(t *testing.T, seed uint64) {
+	defer func() {
 		if t.Failed() {
-			return
+			t.Logf("again: CASTGATE_SIM_SEED=%d CASTGATE_SIM_SEEDS=1 go test -run TestHistories ./server/cluster", seed)
 		}
+	}()
+	for _, fault := range oneHistory(t, seed, faults{}, names.Faults{}) {
+		t.Errorf("seed %d: %s", seed, fault)
 	}
 }

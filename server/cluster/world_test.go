@@ -39,6 +39,7 @@ type proc struct {
 	offset int64 // of its clock
 	ppm    int64 // by how much its clock is fast
 	dead   bool
+	ticks  func() // does tick again
 }
 
 func newWorld(t testing.TB, seed uint64, nodes int) *world {
@@ -123,6 +124,7 @@ func (w *world) startAt(place int, keys []Keys) *proc {
 	p.node.watch = func(v message.View) { w.history.install(w.sim.Now(), v) }
 	w.procs[place] = p
 	w.started = append(w.started, p)
+	p.ticks = func() { w.tick(p) }
 	w.tick(p)
 	return p
 }
@@ -147,7 +149,7 @@ func (w *world) tick(p *proc) {
 	if p.host.Running() {
 		p.node.Tick()
 	}
-	w.sim.After(tickEvery, func() { w.tick(p) })
+	w.sim.After(tickEvery, p.ticks)
 }
 
 // run, drop and end are those of an executor: what is slow is a task of its own.

@@ -1,7 +1,6 @@
 package simnet
 
 import (
-	"container/heap"
 	"iter"
 	"math/rand/v2"
 	"time"
@@ -16,6 +15,7 @@ type Simulation struct {
 	made    uint64
 	current *Task
 	tasks   map[*Task]struct{}
+	idle    []*Task // that have ended
 }
 
 // New returns a simulation that begins at time 0.
@@ -29,13 +29,13 @@ func (s *Simulation) Now() int64 { return s.now }
 // After has do called once so much time has passed.
 func (s *Simulation) After(d time.Duration, do func()) {
 	s.made++
-	heap.Push(&s.events, event{at: s.now + max(int64(d), 0), order: s.made, do: do})
+	s.events.push(event{at: s.now + max(int64(d), 0), order: s.made, do: do})
 }
 
 // Run lets time pass until a moment.
 func (s *Simulation) Run(until time.Duration) {
 	for len(s.events) > 0 && s.events[0].at <= int64(until) {
-		e := heap.Pop(&s.events).(event)
+		e := s.events.pop()
 		s.now = e.at
 		e.do()
 	}
@@ -48,7 +48,10 @@ func (s *Simulation) End() {
 	for t := range s.tasks {
 		t.stop()
 	}
-	s.tasks, s.events, s.current = nil, nil, nil
+	for _, t := range s.idle {
+		t.stop()
+	}
+	s.tasks, s.events, s.idle, s.current = nil, nil, nil, nil
 }
 
 // Between is a random time from least to most.
@@ -56,30 +59,45 @@ func (s *Simulation) Between(least, most time.Duration) time.Duration {
 	return least + time.Duration(s.Rand.Int64N(int64(most-least)+1))
 }
 
-// Task is something that takes time: a coroutine that stops in Park.
+// Task is something that takes time: a coroutine that stops in Park. One that has
+// ended serves the next Go, as a stack that has grown is worth keeping.
 type Task struct {
 	sim    *Simulation
 	next   func() (struct{}, bool)
 	stop   func()
 	yield  func(struct{}) bool
 	parked bool
+	ended  bool
 	host   *Host
+	do     func()
 }
 
 // Go starts a task on a host, at this moment. host may be nil.
 func (s *Simulation) Go(host *Host, do func()) {
-	t := &Task{sim: s, host: host}
-	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
-		t.yield = yield
-		defer func() {
-			if p := recover(); p != nil && p != errEnded {
-				panic(p)
-			}
-		}()
-		do()
-	})
+	var t *Task
+	if last := len(s.idle) - 1; last >= 0 {
+		t, s.idle = s.idle[last], s.idle[:last]
+	} else {
+		t = &Task{sim: s}
+		t.next, t.stop = iter.Pull(t.run)
+	}
+	t.host, t.do, t.ended, t.parked = host, do, false, false
 	s.tasks[t] = struct{}{}
 	s.schedule(t)
+}
+
+// run carries out what Go is told, one after the other, until End.
+func (t *Task) run(yield func(struct{}) bool) {
+	t.yield = yield
+	defer func() {
+		if p := recover(); p != nil && p != errEnded {
+			panic(p)
+		}
+	}()
+	for more := true; more; more = yield(struct{}{}) {
+		t.do()
+		t.do, t.ended = nil, true
+	}
 }
 
 // Current is the task that runs, nil outside of any.
@@ -120,29 +138,10 @@ func (s *Simulation) step(t *Task) {
 	}
 	before := s.current
 	s.current = t
-	_, more := t.next()
+	t.next()
 	s.current = before
-	if !more {
+	if t.ended {
 		delete(s.tasks, t)
+		s.idle = append(s.idle, t)
 	}
-}
-
-type event struct {
-	at    int64
-	order uint64
-	do    func()
-}
-
-type events []event
-
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
-	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].order < e[j].order
-}
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	last := (*e)[len(*e)-1]
-	*e = (*e)[:len(*e)-1]
-	return last
 }
