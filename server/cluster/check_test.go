@@ -214,10 +214,7 @@ func (w *world) touches(c client) (list []porcupine.Operation) {
 		if end < list[0].Call {
 			continue // before it came
 		}
-		t.certain = o.done && (o.complete || o.unknown) && !w.excused(o, c)
-		if o.unknown && !o.complete {
-			t.certain = t.certain && contains(&o.view, c.home.node.self)
-		}
+		t.certain = o.done && (o.complete && !w.excused(o, c) || o.unknown && !w.excusedUnknown(o, c))
 		if !t.moot(names, o.begin > gone) {
 			add(o.begin, end, t)
 		}
@@ -267,6 +264,24 @@ func (t touch) moot(names map[string]bool, gone bool) bool {
 func (w *world) excused(o *op, c client) bool {
 	m := c.home.node.self
 	return !contains(&o.viewBefore, m) || w.wasOut(m, &o.view)
+}
+
+// excusedUnknown tells whether a client that is there may be called unknown: its node
+// had been voted out, or had not come in yet. A node that is itself outside of the
+// view knows neither, so it may not say so.
+func (w *world) excusedUnknown(o *op, c client) bool {
+	m := c.home.node.self
+	if o.viewBefore.Chain != 0 {
+		return !contains(&o.viewBefore, m) || o.view.Chain != 0 && w.wasOut(m, &o.view)
+	}
+	for _, list := range w.history.installs {
+		for _, i := range list {
+			if i.at <= o.begin && contains(&i.view, m) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // checkNewcomers: once a new member has answered completely, everybody who answers

@@ -12,7 +12,8 @@ import (
 type place uint8
 
 const (
-	nowhere place = iota // no living node has made the id
+	nowhere place = iota // no node that this one knows of has made the id
+	nobody               // no node makes such ids
 	here                 // at this node
 	there                // at a member
 	away                 // at a node that is alive and no member
@@ -27,7 +28,7 @@ func (n *caller) locate(id string) (message.Member, place) {
 	for _, ids := range n.ids {
 		node, start, ok := ids.Home(id)
 		if !ok {
-			return message.Member{}, nowhere
+			return message.Member{}, nobody
 		}
 		m := message.Member{Node: node}
 		for _, b := range start {
@@ -38,6 +39,13 @@ func (n *caller) locate(id string) (message.Member, place) {
 		}
 	}
 	return message.Member{}, nowhere
+}
+
+// find is locate for who does not hold mu.
+func (n *caller) find(id string) (message.Member, place) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.locate(id)
 }
 
 // locatePeer finds the node of GatewayWorker's client ids that begin so.

@@ -12,9 +12,15 @@ import (
 // has made the id, the error is unknown_client. It is a *gateway.Incomplete if the
 // answer of the client's node has not come, or is not complete.
 func (n *caller) atHome(ctx context.Context, clientID string, q *message.Request) (r message.Reply, at place, err error) {
-	n.mu.Lock()
-	home, at := n.locate(clientID)
-	n.mu.Unlock()
+	home, at := n.find(clientID)
+	if at == nowhere {
+		// Its node may be there and unheard of: whoever does not hold the leases of all
+		// knows only that it does not know.
+		if err := n.standing(ctx, 0); err != nil {
+			return r, at, err
+		}
+		home, at = n.find(clientID)
+	}
 	if at != there {
 		return r, at, n.unknown(clientID, home, at)
 	}
@@ -39,7 +45,7 @@ func (n *caller) unknown(clientID string, home message.Member, at place) error {
 	switch at {
 	case away:
 		return &gateway.Incomplete{Unreachable: []uint16{home.Node}}
-	case nowhere:
+	case nowhere, nobody:
 		return unknownClient(clientID)
 	}
 	return nil

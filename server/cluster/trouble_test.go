@@ -236,6 +236,45 @@ func TestPartition(t *testing.T) {
 	}
 }
 
+// A node that has been voted out, or has just started, does not say that a client is
+// unknown: it does not know all nodes.
+func TestUnknownOutside(t *testing.T) {
+	w, ids := ready(t, 1, 3, 1)
+	asks := func(p *proc, until func() bool) {
+		incomplete := 0
+		for !until() {
+			w.do(p, func(ctx context.Context) {
+				_, err := p.node.Bind(ctx, gateway.Bind{ClientID: ids[2][0], UID: "u"})
+				var hole *gateway.Incomplete
+				if err != nil && !errors.As(err, &hole) {
+					t.Fatalf("node %d at %v: %v", p.number, time.Duration(w.sim.Now()), err)
+				}
+				if _, client := p.node.Client(ctx, ids[2][0]); isUnknown(client) {
+					t.Fatalf("node %d at %v: %v", p.number, time.Duration(w.sim.Now()), client)
+				}
+				if err != nil {
+					incomplete++
+				}
+			})
+			w.sim.Run(time.Duration(w.sim.Now()) + time.Millisecond)
+		}
+		if incomplete == 0 {
+			t.Errorf("all answers of node %d were complete", p.number)
+		}
+	}
+	w.procs[0].host.Pause()
+	w.sim.Run(time.Duration(w.sim.Now()) + 2*w.lease)
+	w.procs[0].host.Resume()
+	asks(w.procs[0], w.whole)
+	w.crash(1)
+	asks(w.start(1), w.whole)
+	w.do(w.procs[0], func(ctx context.Context) {
+		if _, err := w.procs[0].node.Bind(ctx, gateway.Bind{ClientID: ids[1][0], UID: "u"}); !isUnknown(err) {
+			t.Errorf("a client of a process that has ended: %v", err)
+		}
+	})
+}
+
 // Without NATS each node serves its own clients, and says that it lacks the others.
 func TestLinkDown(t *testing.T) {
 	w, ids := ready(t, 1, 2, 1)
