@@ -56,7 +56,7 @@ func embed(c *Config, password string) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.SetLoggerV2(&serverLog{log: c.Logger, told: map[string]time.Time{}}, false, false, false)
+	s.SetLoggerV2(newServerLog(c.Logger), false, false, false)
 	s.Start()
 	if !s.ReadyForConnections(startTime) {
 		go s.Shutdown() // which may wait for what has not started
@@ -78,7 +78,7 @@ func (r routeCheck) Check(c server.ClientAuthentication) bool {
 	return known == 1
 }
 
-// serverLog passes on what an embedded server has to say: problems as warnings, the
+// serverLog passes on what a server or a client of NATS has to say: problems as warnings, the
 // same one at most once a minute, all else for debugging. It never repeats a secret:
 // the server leaves passwords out of its lines.
 type serverLog struct {
@@ -86,6 +86,10 @@ type serverLog struct {
 
 	mu   sync.Mutex
 	told map[string]time.Time // problems without their digits
+}
+
+func newServerLog(log *slog.Logger) *serverLog {
+	return &serverLog{log: log, told: map[string]time.Time{}}
 }
 
 func (l *serverLog) Noticef(format string, v ...any) { l.debug(format, v...) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 )
 
 // Link is a connection to the other nodes. It is a cluster.Transport; its methods may
@@ -21,6 +23,7 @@ import (
 type Link struct {
 	config Config
 	log    *slog.Logger
+	said   *serverLog
 	conn   *nats.Conn
 	server *server.Server // nil unless embedded
 	all    string         // subject of all nodes
@@ -55,6 +58,7 @@ func Open(c Config) (*Link, error) {
 		l.log = slog.New(slog.DiscardHandler)
 		l.config.Logger = l.log
 	}
+	l.said = newServerLog(l.log)
 	l.all = l.subject("all")
 	options, err := l.options()
 	if err != nil {
@@ -94,7 +98,7 @@ func (l *Link) options() ([]nats.Option, error) {
 				l.log.Warn("NATS is away; this node serves its own clients, and answers are incomplete", "err", err)
 			}
 		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.log.Debug("NATS cannot be reached", "err", err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.said.Errorf("the server cannot be reached: %v", err) }),
 		nats.ErrorHandler(l.failed),
 	}
 	if c.TLS != nil && c.Listen == "" {
@@ -107,7 +111,14 @@ func (l *Link) options() ([]nats.Option, error) {
 		}
 		options = append(options, o)
 	}
-	if c.Creds != "" {
+	if c.Creds != "" { // which the client reads each time it connects
+		text, err := os.ReadFile(c.Creds)
+		if err == nil {
+			_, err = nkeys.ParseDecoratedUserNKey(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("credentials: %w", err)
+		}
 		options = append(options, nats.UserCredentials(c.Creds))
 	}
 	return options, nil
@@ -126,7 +137,7 @@ func (l *Link) failed(_ *nats.Conn, s *nats.Subscription, err error) {
 		l.log.Warn("messages of other nodes were lost: this node did not take them in time", "dropped", n)
 		return
 	}
-	l.log.Warn("NATS reports an error", "err", err)
+	l.said.Errorf("%v", err)
 }
 
 // subject is the subject of a node, or of all.
@@ -177,8 +188,12 @@ func (l *Link) enqueue(subject string, m []byte) error {
 
 // send publishes what waits. It may block, for as long as FlusherTimeout.
 func (l *Link) send() {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			l.look()
 		case o := <-l.out:
 			l.waiting.Add(-int64(len(o.m)))
 			if err := l.conn.Publish(o.subject, o.m); err != nil {
@@ -187,6 +202,17 @@ func (l *Link) send() {
 		case <-l.ended:
 			return
 		}
+	}
+}
+
+// lookEvery is how often a link that is down is asked why.
+const lookEvery = time.Second
+
+// look says why the server does not let this node in: the client has no callback for
+// that as long as it has never been connected.
+func (l *Link) look() {
+	if err := l.conn.LastError(); err != nil && !l.Up() {
+		l.said.Errorf("the server cannot be used: %v", err)
 	}
 }
 

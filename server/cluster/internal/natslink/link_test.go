@@ -255,3 +255,23 @@ func TestSlowConsumer(t *testing.T) {
 	await(t, "a warning", func() bool { return two.said("did not take them in time") })
 	one.reaches(t, two)
 }
+
+// A file of credentials that is not there, or is something else, is an error at the
+// start, not a NATS that is away.
+func TestCredentialsAreLookedAt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "creds")
+	c := Config{Name: "test", Node: 1, URLs: []string{"nats://127.0.0.1:1"}, Creds: file}
+	for _, text := range []string{"", "something else"} {
+		if text != "" {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if l, err := Open(c); err == nil || !strings.Contains(err.Error(), "credentials") {
+			t.Errorf("with %q: %v", text, err)
+			if err == nil {
+				l.Close()
+			}
+		}
+	}
+}
