@@ -2,60 +2,15 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 
 	"castgate/internal/wstest"
 )
-
-// natsServer is a NATS server of Debian's package, which knows nothing of castgate.
-type natsServer struct {
-	*wstest.Process
-	t      *testing.T
-	addr   string
-	config string
-}
-
-// newNATS prepares a server; start starts it. settings are lines of its
-// configuration.
-func newNATS(t *testing.T, settings ...string) *natsServer {
-	t.Helper()
-	n := &natsServer{t: t, addr: wstest.FreeAddr(t), config: filepath.Join(t.TempDir(), "nats.conf")}
-	text := "listen: " + n.addr + "\n" + strings.Join(settings, "\n")
-	if err := os.WriteFile(n.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-func (n *natsServer) start() *natsServer {
-	n.t.Helper()
-	path, err := exec.LookPath("nats-server")
-	if err != nil {
-		path = "/usr/sbin/nats-server"
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			n.t.Fatal("nats-server is not installed; ci/deps.sh does that")
-		}
-		n.t.Skip("nats-server is not installed")
-	}
-	n.Process = wstest.Spawn(n.t, exec.Command(path, "-c", n.config))
-	return n
-}
-
-func (n *natsServer) kill() {
-	n.Signal(syscall.SIGKILL)
-	n.Exited(n.t, wstest.Patience)
-}
 
 // clusterSecret is a file with lines of secrets.
 func clusterSecret(t *testing.T, lines ...string) string {
@@ -90,7 +45,7 @@ const (
 )
 
 // natsCluster starts servers that know each other, speak TLS and let one user in.
-func natsCluster(t *testing.T, n int, a *wstest.Authority, settings ...string) (servers []*natsServer, urls []string) {
+func natsCluster(t *testing.T, n int, a *wstest.Authority, settings ...string) (servers []*wstest.NATS, urls []string) {
 	t.Helper()
 	cert := a.Issue("nats")
 	var routes, listen []string
@@ -99,11 +54,11 @@ func natsCluster(t *testing.T, n int, a *wstest.Authority, settings ...string) (
 		routes = append(routes, "nats-route://"+listen[len(listen)-1])
 	}
 	for i := range n {
-		s := newNATS(t, append(settings,
+		s := wstest.NewNATS(t, append(settings,
 			fmt.Sprintf("tls { cert_file: %q, key_file: %q }", cert.Cert, cert.Key),
 			fmt.Sprintf("authorization { users: [ { nkey: %s } ] }", goodUser),
 			fmt.Sprintf("cluster { name: e2e, listen: %q, routes: [ %s ] }", listen[i], strings.Join(routes, ", ")))...)
-		servers, urls = append(servers, s.start()), append(urls, "tls://"+s.addr)
+		servers, urls = append(servers, s.Start()), append(urls, "tls://"+s.Addr)
 	}
 	return servers, urls
 }
@@ -138,9 +93,9 @@ func TestClusterOverNATS(t *testing.T) {
 	wrong := filepath.Join(t.TempDir(), "wrong")
 	writeSecret(t, wrong, wrongNKey)
 	stranger := wstest.Spawn(t, wstest.Command(t, append([]string{"serve", "--listen=127.0.0.1:0", "--control=127.0.0.1:0"}, flags(4, wrong)...)...))
-	wstest.Await(t, func() string { return lacks(stranger.Log(), "NATS is away") })
+	wstest.Await(t, func() string { return lacks(stranger.Log(), "Authorization Violation") })
 
-	servers[0].kill()
+	servers[0].Kill()
 	complete := 0
 	for i := 0; complete < 10; i++ { // until all nodes have found another server
 		answer := nodes[i%3].OK("POST", "/v1/push", M{"to": ann, "text": strconv.Itoa(i)})
@@ -180,11 +135,11 @@ func checkSequence(t *testing.T, who string, c *wstest.Client) {
 // whole again by themselves.
 func TestClusterNATSAway(t *testing.T) {
 	t.Parallel()
-	nats, secret := newNATS(t), clusterSecret(t, someSecret)
+	nats, secret := wstest.NewNATS(t), clusterSecret(t, someSecret)
 	var control []string
 	for i := range 2 {
 		control = append(control, wstest.FreeAddr(t))
-		p := wstest.Spawn(t, wstest.Command(t, append([]string{"serve", "--listen=127.0.0.1:0", "--control=" + control[i]}, natsFlags(i+1, secret, "nats://"+nats.addr)...)...))
+		p := wstest.Spawn(t, wstest.Command(t, append([]string{"serve", "--listen=127.0.0.1:0", "--control=" + control[i]}, natsFlags(i+1, secret, "nats://"+nats.Addr)...)...))
 		wstest.Await(t, func() string { return lacks(p.Log(), "NATS is away") })
 		wstest.Await(t, func() string { return lacks(p.Log(), "castgate is serving") })
 	}
@@ -196,7 +151,7 @@ func TestClusterNATSAway(t *testing.T) {
 			t.Errorf("/readyz is %d without NATS", status)
 		}
 	}
-	nats.start()
+	nats.Start()
 	for _, address := range control {
 		wstest.Await(t, func() string {
 			if status := get(t, "http://"+address+"/readyz"); status != 200 {
@@ -220,12 +175,12 @@ func get(t *testing.T, url string) int {
 // NATS goes away under load.
 func TestClusterNATSAwayUnderLoad(t *testing.T) {
 	t.Parallel()
-	nats := newNATS(t).start()
+	nats := wstest.NewNATS(t).Start()
 	secret := clusterSecret(t, someSecret)
 	var nodes []*wstest.Gateway
 	var clients []*wstest.Client
 	for i := range 2 {
-		nodes = append(nodes, wstest.Start(t, natsFlags(i+1, secret, "nats://"+nats.addr)...))
+		nodes = append(nodes, wstest.Start(t, natsFlags(i+1, secret, "nats://"+nats.Addr)...))
 		clients = append(clients, nodes[i].Dial(t))
 	}
 	wstest.AwaitWhole(nodes...)
@@ -245,7 +200,7 @@ func TestClusterNATSAwayUnderLoad(t *testing.T) {
 		}
 	}
 	push(func(i int, _ M) bool { return i == 50 })
-	nats.kill()
+	nats.Kill()
 	lost := 0
 	push(func(_ int, answer M) bool {
 		if answer["complete"] != true {
@@ -253,7 +208,7 @@ func TestClusterNATSAwayUnderLoad(t *testing.T) {
 		}
 		return lost > 200
 	})
-	nats.start()
+	nats.Start()
 	complete := 0
 	push(func(_ int, answer M) bool {
 		if complete++; answer["complete"] != true {
@@ -271,8 +226,8 @@ func TestClusterNATSAwayUnderLoad(t *testing.T) {
 // harm, and a wrong secret is said.
 func TestClusterNeighbours(t *testing.T) {
 	t.Parallel()
-	nats := newNATS(t).start()
-	url := "nats://" + nats.addr
+	nats := wstest.NewNATS(t).Start()
+	url := "nats://" + nats.Addr
 	right, wrong := clusterSecret(t, someSecret), clusterSecret(t, otherSecret)
 	one := wstest.Start(t, natsFlags(1, right, url)...)
 	two := wstest.Start(t, natsFlags(2, right, url)...)
@@ -288,127 +243,4 @@ func TestClusterNeighbours(t *testing.T) {
 		t.Error("clusters of different names hear each other")
 	}
 	wstest.AwaitWhole(one, two)
-}
-
-// badLink is a proxy to NATS whose links can be cut, and be stuck with what is on its
-// way.
-type badLink struct {
-	net.Listener
-	to string
-
-	mu    sync.Mutex
-	stuck *sync.Cond
-	held  bool
-	conns []net.Conn
-}
-
-func newBadLink(t *testing.T, to string) *badLink {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &badLink{Listener: l, to: to}
-	b.stuck = sync.NewCond(&b.mu)
-	t.Cleanup(func() { l.Close(); b.hold(false); b.cut() })
-	go func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				in.Close()
-				continue
-			}
-			b.mu.Lock()
-			b.conns = append(b.conns, in, out)
-			b.mu.Unlock()
-			go b.copy(in, out)
-			go b.copy(out, in)
-		}
-	}()
-	return b
-}
-
-func (b *badLink) copy(to, from net.Conn) {
-	defer to.Close()
-	buf := make([]byte, 4096)
-	for {
-		n, err := from.Read(buf)
-		b.mu.Lock()
-		for b.held {
-			b.stuck.Wait()
-		}
-		b.mu.Unlock()
-		if _, err2 := to.Write(buf[:n]); err != nil || err2 != nil {
-			return
-		}
-	}
-}
-
-// hold makes the links stuck, or lets what they hold go on.
-func (b *badLink) hold(stuck bool) {
-	b.mu.Lock()
-	b.held = stuck
-	b.mu.Unlock()
-	b.stuck.Broadcast()
-}
-
-// cut closes the links there are.
-func (b *badLink) cut() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, c := range b.conns {
-		c.Close()
-	}
-	b.conns = nil
-}
-
-// A node whose link to NATS is stuck is left out after its lease; what was asked of it
-// meanwhile never comes. One whose link is cut is back at once.
-func TestClusterBadLink(t *testing.T) {
-	t.Parallel()
-	nats, secret := newNATS(t).start(), clusterSecret(t, someSecret)
-	link := newBadLink(t, nats.addr)
-	var nodes []*wstest.Gateway
-	for i, url := range []string{nats.addr, nats.addr, link.Addr().String()} {
-		nodes = append(nodes, wstest.Start(t, natsFlags(i+1, secret, "nats://"+url)...))
-	}
-	wstest.AwaitWhole(nodes...)
-	c := nodes[2].Dial(t)
-	nodes[0].Bind(c.ID, "ann")
-	ann := M{"uids": []string{"ann"}}
-	nodes[0].Push(ann, "-1")
-	link.hold(true)
-	missing := 0
-	nodes[0].Await(func() string {
-		answer := nodes[0].OK("POST", "/v1/push", M{"to": ann, "text": "0"})
-		if answer["complete"] == true && answer["matched"] == 0.0 {
-			return ""
-		}
-		missing++
-		return fmt.Sprint(answer)
-	})
-	if missing == 0 {
-		t.Error("no answer was incomplete before the lease was over")
-	}
-	link.hold(false)
-	wstest.AwaitWhole(nodes...)
-	nodes[1].Push(ann, "1")
-	c.Expect("-1", "1")
-	sent := 1
-	for range 3 {
-		link.cut()
-		for complete := 0; complete < 5; {
-			sent++
-			answer := nodes[0].OK("POST", "/v1/push", M{"to": ann, "text": strconv.Itoa(sent)})
-			if complete++; answer["complete"] != true || answer["matched"] != 1.0 {
-				complete = 0
-			}
-		}
-	}
-	nodes[0].Push(ann, "end")
-	checkSequence(t, "the client", c)
 }
