@@ -1,6 +1,7 @@
 package wstest
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -100,6 +101,32 @@ func build() error {
 	}
 	built.path = filepath.Join(built.dir, "castgate")
 	return os.Link(target, built.path)
+}
+
+// GoBuildAs is GoBuild with files in place of others, as go build -overlay has them: path
+// in the module to text. It builds with the race detector if the test has it, since all
+// that is the same was built so already.
+func GoBuildAs(t testing.TB, files map[string][]byte, output, program string) {
+	t.Helper()
+	dir, replace := t.TempDir(), map[string]string{}
+	for name, text := range files {
+		replace[filepath.Join(Root(t), name)] = filepath.Join(dir, filepath.Base(name))
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"-overlay", filepath.Join(dir, "overlay.json")}
+	if RaceEnabled {
+		flags = append(flags, "-race")
+	}
+	GoBuild(t, output, append(flags, program)...)
 }
 
 // moduleRoot is the folder of go.mod. Tests run in the folder of their package.
