@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"castgate/internal/wstest"
+	"castgate/stress/internal/nodes"
 )
 
 var clustering = []Scenario{{
@@ -17,6 +18,34 @@ var clustering = []Scenario{{
 	Name:    "cluster-loss",
 	Says:    "a node is stopped for longer than its lease, one is killed: the others miss nothing, and all come back",
 	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) { return prepareNodes(t, (*members).lose) },
+}, {
+	Name: "cluster-history",
+	Says: "5,000 calls through all nodes, some stopped, killed, without NATS: a history that can be",
+	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) {
+		c, err := nodes.StartOverNATS(t, "1s")
+		return wstest.Options{}, func(t *Trial, _ *site) { c.History(t) }, err
+	},
+}, {
+	Name: "cluster-away",
+	Says: "NATS is away for 30 s under load: own clients are served, nothing comes late or twice",
+	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) {
+		c, err := nodes.StartOverNATS(t, "3s")
+		return wstest.Options{}, func(t *Trial, _ *site) { c.Away(t) }, err
+	},
+}, {
+	Name: "cluster-joins",
+	Says: "1,000 joins a second while a node is stopped: they wait for its lease together",
+	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) {
+		c := nodes.Start(t, "--cluster-lease=3s")
+		return wstest.Options{}, func(t *Trial, _ *site) { c.Joins(t) }, nil
+	},
+}, {
+	Name: "cluster-clocks",
+	Says: "clocks that are 5 minutes apart: the later of two exclusive binds stays",
+	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) {
+		c, err := nodes.StartApart(t)
+		return wstest.Options{}, func(t *Trial, _ *site) { c.Clocks(t) }, err
+	},
 }}
 
 // members are the nodes of a cluster, beside the gateway of the scenario, which is

@@ -75,8 +75,8 @@ func Run(ctx context.Context, list []Scenario, length time.Duration, out io.Writ
 			continue
 		}
 		fmt.Fprintf(out, "%s %8d checks %4d rounds %6.1f s  %s\n", verdict, o.checks, o.rounds, o.took.Seconds(), s.Says)
-		for _, failure := range o.failures {
-			fmt.Fprintf(out, "       %.4000s\n", failure)
+		for _, line := range append(o.figures, o.failures...) {
+			fmt.Fprintf(out, "       %.4000s\n", line)
 		}
 	}
 	fmt.Fprintf(out, "%d scenarios, %d checks, %d failed", sum.Scenarios, sum.Checks, sum.Failed)
@@ -90,7 +90,7 @@ func Run(ctx context.Context, list []Scenario, length time.Duration, out io.Writ
 // outcome is the result of one scenario.
 type outcome struct {
 	checks, failed, rounds int
-	failures               []string
+	failures, figures      []string
 	took                   time.Duration
 	skipped                error // why it was not played
 }
@@ -140,5 +140,5 @@ func play(ctx context.Context, s Scenario, share time.Duration) (outcome, error)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return outcome{t.checks, t.failed, rounds, t.failures, time.Since(begun), skipped}, nil
+	return outcome{t.checks, t.failed, rounds, t.failures, t.figures, time.Since(begun), skipped}, nil
 }

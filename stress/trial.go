@@ -18,6 +18,7 @@ type ledger struct {
 	checks   int
 	failed   int
 	failures []string
+	figures  []string
 }
 
 func (l *ledger) fail(text string) {
@@ -87,6 +88,18 @@ func (t *Trial) Must(ok bool, format string, args ...any) {
 	t.Check(ok, format, args...)
 	if !ok {
 		t.FailNow()
+	}
+}
+
+// maxFigures bounds the figures of a scenario that is played for long.
+const maxFigures = 5
+
+// Figure records what was measured; it is printed under the verdict.
+func (t *Trial) Figure(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.figures) < maxFigures {
+		t.figures = append(t.figures, fmt.Sprintf(format, args...))
 	}
 }
 

@@ -22,7 +22,10 @@ func StartCluster(t testing.TB, n int, flags ...string) (nodes []*Gateway, share
 	for range n {
 		peers = append(peers, FreeAddr(t))
 	}
-	shared = append([]string{"--cluster-secret=@" + secret, "--cluster-lease=1s", "--cluster-peers=" + strings.Join(peers, ",")}, flags...)
+	shared = append([]string{"--cluster-secret=@" + secret, "--cluster-peers=" + strings.Join(peers, ",")}, flags...)
+	if flagValue(flags, "--cluster-lease") == "" {
+		shared = append(shared, "--cluster-lease=1s")
+	}
 	for i := range n {
 		nodes = append(nodes, Start(t, append([]string{"--node=" + strconv.Itoa(i+1), "--cluster-listen=" + peers[i]}, shared...)...))
 	}
