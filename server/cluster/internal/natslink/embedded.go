@@ -115,6 +115,9 @@ func (l *serverLog) debug(format string, v ...any) {
 
 func (l *serverLog) problem(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
+	if strings.Contains(text, "Route Error 'Authorization Violation'") {
+		text += ": the node there has another secret; do all have the same cluster-secret and cluster-name?"
+	}
 	key := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1

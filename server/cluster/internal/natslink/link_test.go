@@ -136,6 +136,9 @@ func TestRouteSecrets(t *testing.T) {
 	two.reaches(t, one)
 	one.reaches(t, two)
 	await(t, "a refusal", func() bool { return stranger.said("Authorization Violation") || one.said("Authorization") })
+	if stranger.said("Route Error") && !stranger.said("the node there has another secret") {
+		t.Error("the refusal is not explained")
+	}
 	if stranger.Routes() != 0 {
 		t.Error("a stranger is connected")
 	}
