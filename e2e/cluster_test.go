@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -51,6 +52,36 @@ func TestCluster(t *testing.T) {
 		t.Errorf("kick: %v", kicked)
 	}
 	clients[0].ExpectClose(3001, "")
+	expectExplained(t, nodes, clients)
+}
+
+// expectExplained expects that each node, and the program's verb, tells the ends of ann's
+// clients, which were on three nodes, and of a push that found nobody.
+func expectExplained(t *testing.T, nodes []*wstest.Gateway, clients []*wstest.Client) {
+	t.Helper()
+	expectFields(t, nodes[0].OK("POST", "/v1/push", M{"to": M{"uids": []string{"ann"}}, "text": "too late"}), M{"matched": 0, "complete": true})
+	for _, g := range nodes {
+		g.Await(func() string {
+			out, err := wstest.Command(t, "explain", "--control="+g.ControlAddr, "--uid=ann").Output()
+			var x struct {
+				Ends []struct {
+					Node     int
+					ClientID string `json:"client_id"`
+				}
+				Misses   []struct{ Count int }
+				Complete bool
+			}
+			if err != nil || json.Unmarshal(out, &x) != nil || len(x.Ends) != 3 || len(x.Misses) != 1 || x.Misses[0].Count != 1 || !x.Complete {
+				return fmt.Sprintf("%s %v", out, err)
+			}
+			for _, e := range x.Ends {
+				if e.ClientID != clients[e.Node-1].ID {
+					t.Errorf("client %s ended on node %d", e.ClientID, e.Node)
+				}
+			}
+			return ""
+		})
+	}
 }
 
 // A node that is killed is out after its lease, one that is stopped too; that one

@@ -71,7 +71,7 @@ func TestEndsAreRemembered(t *testing.T) {
 	}
 }
 
-// A push that matched nobody is remembered, but for a node of a cluster, where others
+// A push that matched nobody is remembered. A node of a cluster must be told, since others
 // may have had the client.
 func TestMissesAreRemembered(t *testing.T) {
 	t.Parallel()
@@ -90,6 +90,10 @@ func TestMissesAreRemembered(t *testing.T) {
 	}
 	if x := shared.explained(gateway.Explain{UID: "nobody"}); len(x.Misses) != 0 {
 		t.Errorf("a node of a cluster: %+v", x)
+	}
+	shared.Miss(&gateway.Targets{UIDs: []string{"nobody"}})
+	if x := shared.explained(gateway.Explain{UID: "nobody"}); len(x.Misses) != 1 || x.Misses[0].Count != 1 {
+		t.Errorf("a node of a cluster that knows better: %+v", x)
 	}
 }
 

@@ -30,3 +30,6 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 	s.loops.AddTo(&st)
 	return st, nil
 }
+
+// Miss implements gateway.Historian.
+func (s *Server) Miss(to *gateway.Targets) { s.loops.Registry.History.Miss(to) }

@@ -35,7 +35,7 @@ func newAdmin(e *effective, gw *server.Server, node *clustered, queue *events.Ev
 	}
 	c.Access, c.Gateway, c.Historian, c.Version, c.Logger = ctl.Access, gw, gw, version, e.logger
 	if node != nil {
-		c.Gateway = node.node
+		c.Gateway, c.Historian = node.node, node.node
 	}
 	if queue != nil {
 		c.Backlog = queue.Backlog

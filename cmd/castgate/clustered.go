@@ -10,7 +10,6 @@ import (
 	"castgate/server/cluster"
 	"castgate/server/control"
 	"castgate/server/events"
-	verbs "castgate/server/gateway"
 )
 
 // clustered is a gateway that is a node of a cluster.
@@ -68,14 +67,14 @@ func (c *clustered) start(ctl *control.Server, running gateway) gateway {
 // newControl makes the control port of a gateway, or of its cluster, and binds it.
 func newControl(e *effective, gw *server.Server, node *clustered, again *reloader) (*control.Server, error) {
 	e.control.Version, e.control.Commit, e.control.Reload = version, builtCommit(), again.reload
-	e.control.Historian = gw
 	if e.admin.On() {
 		e.control.Collectors = append(e.control.Collectors, &e.adminMetrics)
 	}
-	var all verbs.Gateway = gw
+	var all cluster.Local = gw
 	if node != nil {
 		all = node.node
 	}
+	e.control.Historian = all
 	ctl, err := control.New(all, e.control)
 	if err != nil {
 		return nil, err

@@ -141,16 +141,17 @@ func (s *Server) explain(w http.ResponseWriter, c *call) error {
 	ctx, done := c.ctx()
 	defer done()
 	x, err := s.config.Historian.Explain(ctx, gateway.Explain{UID: q.Get("uid"), ClientID: q.Get("client_id")})
+	missing, err := partly(err)
 	if err != nil {
 		return err
 	}
 	ends, drops, misses := []endRow{}, []dropRow{}, []missRow{}
-	for i := range x.Ends[:min(len(x.Ends), mostFound)] {
+	for i := range x.Ends {
 		ends = append(ends, endOf(&x.Ends[i]))
 	}
-	for _, d := range x.Drops[:min(len(x.Drops), mostFound)] {
+	for _, d := range x.Drops {
 		drops = append(drops, dropRow{
-			First: d.First.UnixMilli(), Last: d.Last.UnixMilli(), ClientID: d.ClientID, UID: d.UID, Reason: d.Reason,
+			Node: d.Node, First: d.First.UnixMilli(), Last: d.Last.UnixMilli(), ClientID: d.ClientID, UID: d.UID, Reason: d.Reason,
 			Count: d.Count, QueuedBytes: d.QueuedBytes, QueuedFrames: d.QueuedFrames,
 		})
 	}
@@ -159,12 +160,14 @@ func (s *Server) explain(w http.ResponseWriter, c *call) error {
 	}
 	return writeJSON(w, map[string]any{
 		"node": x.Node, "since": x.Since.UnixMilli(), "connected": orEmpty(x.Connected), "ends": ends, "drops": drops, "misses": misses,
+		"clustered": s.cluster != nil, "unreachable": orEmpty(missing),
 	})
 }
 
 // endRow, dropRow and missRow are what is remembered, as the page shows it. Times are
 // Unix times in milliseconds.
 type endRow struct {
+	Node         uint16 `json:"node"`
 	At           int64  `json:"at"`
 	ClientID     string `json:"client_id"`
 	UID          string `json:"uid"`
@@ -177,6 +180,7 @@ type endRow struct {
 }
 
 type dropRow struct {
+	Node         uint16 `json:"node"`
 	First        int64  `json:"first"`
 	Last         int64  `json:"last"`
 	ClientID     string `json:"client_id"`
@@ -195,7 +199,7 @@ type missRow struct {
 
 func endOf(e *gateway.PastEnd) endRow {
 	return endRow{
-		At: e.At.UnixMilli(), ClientID: e.ClientID, UID: e.UID, RemoteAddr: e.Remote.String(), ConnectedAt: e.ConnectedAt.UnixMilli(),
+		Node: e.Node, At: e.At.UnixMilli(), ClientID: e.ClientID, UID: e.UID, RemoteAddr: e.Remote.String(), ConnectedAt: e.ConnectedAt.UnixMilli(),
 		Reason: e.Reason, Code: e.Code, QueuedBytes: e.QueuedBytes, QueuedFrames: e.QueuedFrames,
 	}
 }

@@ -125,7 +125,7 @@ func TestExplain(t *testing.T) {
 		x = r.ok("GET", "/api/explain?uid=ann", "")
 	}
 	end := x["ends"].([]any)[0].(map[string]any)
-	if end["reason"] != "kicked" || fmt.Sprint(end["code"]) != "4000" || end["client_id"] != id || len(x["misses"].([]any)) != 1 {
+	if end["reason"] != "kicked" || fmt.Sprint(end["code"]) != "4000" || end["client_id"] != id || len(x["misses"].([]any)) != 1 || len(x["unreachable"].([]any)) != 0 {
 		t.Errorf("%v", x)
 	}
 	r.refuses(400, "invalid_name", "GET", "/api/explain", "", nil)

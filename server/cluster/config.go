@@ -27,6 +27,12 @@ type Transport interface {
 	Limit() int
 }
 
+// Local is a gateway of one process, with what it remembers.
+type Local interface {
+	gateway.Gateway
+	gateway.Historian
+}
+
 // Config is what a Node is told at its start.
 type Config struct {
 	// Node is this node's number, unique in its cluster. Instance is a random number of
@@ -41,7 +47,7 @@ type Config struct {
 	Lease time.Duration
 	// Local is the gateway of this process, and Names watches its names. Without Names
 	// nobody knows what names it has, and it is asked about all.
-	Local     gateway.Gateway
+	Local     Local
 	Names     *Names
 	Transport Transport
 	// Clock reads the time in nanoseconds since any moment. It goes on while the

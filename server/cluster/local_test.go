@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"castgate/server/gateway"
 	"castgate/server/internal/clientid"
@@ -21,6 +22,9 @@ type memory struct {
 	order   []*memoryClient // in the order in which they connected
 	watcher gateway.NameWatcher
 	uses    map[use]int // clients by name
+	node    uint16
+	ends    []gateway.PastEnd
+	misses  map[string]uint64 // by uid
 	// delivered is told of each message, closed of each client that is kicked.
 	delivered func(c *memoryClient, payload string)
 	closed    func(c *memoryClient, code uint16)
@@ -115,6 +119,7 @@ func (m *memory) Bind(_ context.Context, b gateway.Bind) (r gateway.BindResult, 
 }
 
 func (m *memory) close(c *memoryClient, code uint16) {
+	m.ends = append(m.ends, gateway.PastEnd{Node: m.node, ClientID: c.id, UID: c.uid, Code: code})
 	m.remove(c)
 	m.closed(c, code)
 }
@@ -227,6 +232,30 @@ func (m *memory) Client(_ context.Context, id string) (gateway.ClientInfo, error
 		return gateway.ClientInfo{ClientID: id, UID: c.uid, Groups: c.groups}, nil
 	}
 	return gateway.ClientInfo{}, unknownClient(id)
+}
+
+func (m *memory) Explain(_ context.Context, q gateway.Explain) (x gateway.Explanation, err error) {
+	x = gateway.Explanation{Node: m.node, Since: time.Unix(int64(m.node), 0)}
+	for _, e := range m.ends {
+		if q.UID != "" && e.UID == q.UID || e.ClientID == q.ClientID {
+			x.Ends = append(x.Ends, e)
+		}
+	}
+	for _, c := range m.matching(gateway.Targets{UIDs: []string{q.UID}, ClientIDs: []string{q.ClientID}}, nil, nil) {
+		x.Connected = append(x.Connected, c.id)
+	}
+	if n := m.misses[q.UID]; n > 0 {
+		x.Misses = []gateway.PastMiss{{Count: n}}
+	}
+	return x, nil
+}
+
+func (m *memory) Tail(gateway.TailFilter) (gateway.Tail, error) { return nil, errors.New("no tail") }
+
+func (m *memory) Miss(to *gateway.Targets) {
+	for _, uid := range to.UIDs {
+		m.misses[uid]++
+	}
 }
 
 // page cuts a page off sorted rows; the cursor is the last row's key.

@@ -11,8 +11,8 @@ import (
 )
 
 var (
-	_ gateway.Gateway = (*Node)(nil)
 	_ gateway.Cluster = (*Node)(nil)
+	_ Local           = (*Node)(nil)
 )
 
 // Node is one member of a cluster, or one that would like to be: the verbs of a
@@ -20,7 +20,8 @@ var (
 // Its methods may be called from any goroutine.
 type Node struct {
 	*caller
-	local   gateway.Gateway
+	*historian
+	local   Local
 	owned   *exclusives
 	service *service
 	lister  *lister
@@ -50,7 +51,7 @@ func New(c Config) (*Node, error) {
 	n.service = &service{caller: calls, local: c.Local, owned: n.owned, timeout: func(d time.Duration) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(context.Background(), d)
 	}}
-	n.lister = &lister{calls, c.Local}
+	n.lister, n.historian = &lister{calls, c.Local}, &historian{calls, c.Local}
 	n.setLanes(newLanes())
 	n.changed, n.came = n.lookAtCalls, n.owned.owe
 	n.forgotten = func(m message.Member) { n.lanes.drop(m) }

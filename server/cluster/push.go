@@ -63,6 +63,9 @@ func (n *Node) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, er
 			sum.Queued += number(&one.first, 0)
 		}
 	}
+	if sum.Matched == 0 && c.lacking.none() {
+		n.local.Miss(&p.To)
+	}
 	return sum, c.incomplete()
 }
 

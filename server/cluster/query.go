@@ -86,6 +86,43 @@ func (n *Node) ClusterStats(ctx context.Context) (gateway.Stats, error) {
 	return sum, c.incomplete()
 }
 
+// historian tells what all nodes remember.
+type historian struct {
+	*caller
+	local Local
+}
+
+// Explain implements gateway.Historian. All nodes are asked, since nobody knows where
+// clients were that are gone.
+func (n *historian) Explain(ctx context.Context, q gateway.Explain) (gateway.Explanation, error) {
+	all, err := n.local.Explain(ctx, q)
+	if err != nil {
+		return all, err
+	}
+	var away []uint16
+	if q.ClientID != "" {
+		away = n.divide([]string{q.ClientID}).away
+	}
+	c, err := n.begin(ctx, &message.Request{Verb: message.VerbExplain, UID: q.UID, ClientID: q.ClientID}, n.everybody(), nil)
+	if err != nil {
+		return all, err
+	}
+	c.finish(ctx, away...)
+	c.replies(func(one *question) {
+		var theirs gateway.Explanation
+		if json.Unmarshal(one.reply.Data, &theirs) == nil {
+			all.Add(&theirs)
+		}
+	})
+	return all, c.incomplete()
+}
+
+// Tail implements gateway.Historian. It tells of this node.
+func (n *historian) Tail(f gateway.TailFilter) (gateway.Tail, error) { return n.local.Tail(f) }
+
+// Miss implements gateway.Historian.
+func (n *historian) Miss(to *gateway.Targets) { n.local.Miss(to) }
+
 // unreachable turns the answer of a verb whose result has no place for what is
 // missing into an error.
 func unreachable(err error) error {

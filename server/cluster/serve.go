@@ -14,7 +14,7 @@ import (
 // service carries out what other nodes ask for.
 type service struct {
 	*caller
-	local   gateway.Gateway
+	local   Local
 	owned   *exclusives
 	lanes   executor
 	timeout func(time.Duration) (context.Context, context.CancelFunc)
@@ -185,6 +185,11 @@ func (n *service) executeQuery(ctx context.Context, q *message.Request) (r messa
 		var st gateway.Stats
 		if st, err = n.local.Stats(ctx); err == nil {
 			r.Data, err = json.Marshal(&st)
+		}
+	case message.VerbExplain:
+		var x gateway.Explanation
+		if x, err = n.local.Explain(ctx, gateway.Explain{UID: q.UID, ClientID: q.ClientID}); err == nil {
+			r.Data, err = json.Marshal(&x)
 		}
 	case message.VerbClient:
 		var c gateway.ClientInfo

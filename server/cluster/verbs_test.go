@@ -121,6 +121,58 @@ func verbsThatUndo(ctx context.Context, t *testing.T, n *Node, ids [][]string) {
 	}
 }
 
+// Whatever node is asked, it tells what all remember of a uid and of a client, and which
+// node is missing.
+func TestExplainOfAllNodes(t *testing.T) {
+	w, ids := ready(t, 9, 3, 2)
+	w.do(w.procs[0], func(ctx context.Context) {
+		n := w.procs[0].node
+		for i := range ids {
+			if _, err := n.Bind(ctx, gateway.Bind{ClientID: ids[i][0], UID: "ann"}); err != nil {
+				t.Error(err)
+			}
+		}
+		if k, err := n.Kick(ctx, gateway.Kick{To: gateway.Targets{ClientIDs: []string{ids[1][0], ids[2][0]}}, Code: 3000}); err != nil || k != 2 {
+			t.Errorf("kick: %d, %v", k, err)
+		}
+		for _, p := range w.procs[:2] { // two nodes are asked for what nobody gets, one for what ann gets
+			for _, uid := range []string{"bob", "ann"} {
+				if _, err := p.node.Push(ctx, gateway.Push{To: gateway.Targets{UIDs: []string{uid}}}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	explain := func(entry int, q gateway.Explain) (x gateway.Explanation, err error) {
+		w.do(w.procs[entry], func(ctx context.Context) { x, err = w.procs[entry].node.Explain(ctx, q) })
+		return x, err
+	}
+	for entry := range w.procs {
+		x, err := explain(entry, gateway.Explain{UID: "ann"})
+		var at []uint16
+		for _, e := range x.Ends {
+			at = append(at, e.Node)
+		}
+		slices.Sort(at)
+		if err != nil || !slices.Equal(at, []uint16{2, 3}) || !slices.Equal(x.Connected, []string{ids[0][0]}) || len(x.Misses) != 0 ||
+			x.Node != uint16(entry+1) || x.Since.Unix() != 3 {
+			t.Errorf("ann, asked of node %d: %+v, %v", entry+1, x, err)
+		}
+		x, err = explain(entry, gateway.Explain{ClientID: ids[2][0]})
+		if err != nil || len(x.Ends) != 1 || x.Ends[0].Node != 3 || x.Ends[0].UID != "ann" {
+			t.Errorf("a client, asked of node %d: %+v, %v", entry+1, x, err)
+		}
+		if x, err = explain(entry, gateway.Explain{UID: "bob"}); err != nil || len(x.Misses) != 1 || x.Misses[0].Count != 2 {
+			t.Errorf("bob, asked of node %d: %+v, %v", entry+1, x, err)
+		}
+	}
+	w.crash(2)
+	x, err := explain(0, gateway.Explain{UID: "ann"})
+	if !lacksNodes(err, 3) || len(x.Ends) != 1 {
+		t.Errorf("without node 3: %+v, %v", x, err)
+	}
+}
+
 // Listings page through all nodes with one cursor, each row once.
 func TestListingsOfAllNodes(t *testing.T) {
 	w, ids := ready(t, 5, 3, 7)

@@ -98,7 +98,7 @@ func (w *world) startAt(place int, keys []Keys) *proc {
 			})
 		}
 	}
-	p.local = &memory{ids: ids, clients: map[string]*memoryClient{}, watcher: watched, uses: map[use]int{}}
+	p.local = &memory{ids: ids, clients: map[string]*memoryClient{}, watcher: watched, uses: map[use]int{}, node: number, misses: map[string]uint64{}}
 	p.local.delivered = func(c *memoryClient, payload string) { w.history.deliver(w.sim.Now(), c.id, payload) }
 	p.local.closed = func(c *memoryClient, code uint16) { w.history.close(w.sim.Now(), c.id, code) }
 	config := Config{

@@ -20,11 +20,12 @@ func (fakeHistorian) Explain(_ context.Context, q gateway.Explain) (gateway.Expl
 		return x, nil
 	}
 	x.Connected = []string{"c-1"}
-	for range mostExplained + 1 {
+	for range gateway.MaxExplained + 1 {
 		x.Ends = append(x.Ends, gateway.PastEnd{At: at, ClientID: "c-<9>", Remote: netip.MustParseAddrPort("10.0.0.1:5"), ConnectedAt: at, Reason: "kicked", Code: 1000})
 	}
 	x.Drops = []gateway.PastDrop{{First: at, Last: at, ClientID: "c-1", UID: "ann", Reason: "slow", Count: 3, QueuedBytes: 9, QueuedFrames: 1}}
 	x.Misses = []gateway.PastMiss{{First: at, Last: at, Count: 2}}
+	x.Arrange()
 	return x, nil
 }
 
@@ -38,7 +39,7 @@ func TestExplain(t *testing.T) {
 		"/v1/explain?client_id=c-3": `{"node":7,"since":"2023-11-14T22:13:20.000Z","connected":[],"ends":[],"drops":[],"misses":[]}`,
 	} {
 		status, answer, _ := p.ask("GET", path, "")
-		if status != 200 || !strings.Contains(answer, want) || strings.Count(answer, "kicked") > mostExplained {
+		if status != 200 || !strings.Contains(answer, want) || strings.Count(answer, "kicked") > gateway.MaxExplained {
 			t.Errorf("%s: %d %s", path, status, answer)
 		}
 		if err := valid(s, answer); err != nil {

@@ -129,9 +129,6 @@ func (c *call) explainParameter(name, value string) error {
 	return nil
 }
 
-// mostExplained is how many rows of each kind an explanation has.
-const mostExplained = 100
-
 // explain serves GET /v1/explain: why clients of a uid, or one client, were closed, and
 // what was not delivered to them. The newest come first.
 func (c *call) explain() error {
@@ -140,7 +137,7 @@ func (c *call) explain() error {
 		return wire.Faultf(codeInvalidParameter, "give either uid or client_id")
 	}
 	x, err := c.server.config.Historian.Explain(c.ctx, q)
-	if err != nil {
+	if err := c.whole(err); err != nil {
 		return err
 	}
 	c.out = appendInt(c.out, `{"node":`, x.Node)
@@ -149,17 +146,17 @@ func (c *call) explain() error {
 	c.out = appendRows(append(c.out, `,"ends":`...), x.Ends, appendEnd)
 	c.out = appendRows(append(c.out, `,"drops":`...), x.Drops, appendDrop)
 	c.out = appendRows(append(c.out, `,"misses":`...), x.Misses, func(dst []byte, m *gateway.PastMiss) []byte {
-		return append(appendSpan(dst, m.First, m.Last, m.Count), '}')
+		return append(appendSpan(append(dst, '{'), m.First, m.Last, m.Count), '}')
 	})
-	c.out = append(c.out, '}')
+	c.end()
 	c.answer(jsonType)
 	return nil
 }
 
-// appendRows appends the first of a list of objects.
+// appendRows appends a list of objects.
 func appendRows[T any](dst []byte, rows []T, one func([]byte, *T) []byte) []byte {
 	dst = append(dst, '[')
-	for i := range rows[:min(len(rows), mostExplained)] {
+	for i := range rows {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -169,7 +166,8 @@ func appendRows[T any](dst []byte, rows []T, one func([]byte, *T) []byte) []byte
 }
 
 func appendEnd(dst []byte, e *gateway.PastEnd) []byte {
-	dst = wire.AppendTime(append(dst, `{"at":`...), e.At)
+	dst = appendInt(dst, `{"node":`, e.Node)
+	dst = wire.AppendTime(append(dst, `,"at":`...), e.At)
 	dst = wire.AppendString(append(dst, `,"client_id":`...), e.ClientID)
 	dst = appendNullable(append(dst, `,"uid":`...), e.UID)
 	dst = wire.AppendString(append(dst, `,"remote_addr":`...), e.Remote.String())
@@ -181,6 +179,7 @@ func appendEnd(dst []byte, e *gateway.PastEnd) []byte {
 }
 
 func appendDrop(dst []byte, d *gateway.PastDrop) []byte {
+	dst = append(appendInt(dst, `{"node":`, d.Node), ',')
 	dst = appendSpan(dst, d.First, d.Last, d.Count)
 	dst = wire.AppendString(append(dst, `,"client_id":`...), d.ClientID)
 	dst = appendNullable(append(dst, `,"uid":`...), d.UID)
@@ -189,9 +188,9 @@ func appendDrop(dst []byte, d *gateway.PastDrop) []byte {
 	return append(appendInt(dst, `,"queued_frames":`, d.QueuedFrames), '}')
 }
 
-// appendSpan begins an object with when something happened, and how often.
+// appendSpan appends members of an object: when something happened, and how often.
 func appendSpan(dst []byte, first, last time.Time, count uint64) []byte {
-	dst = wire.AppendTime(append(dst, `{"first_at":`...), first)
+	dst = wire.AppendTime(append(dst, `"first_at":`...), first)
 	dst = wire.AppendTime(append(dst, `,"last_at":`...), last)
 	return appendInt(dst, `,"count":`, count)
 }

@@ -3,37 +3,77 @@ package gateway
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // Historian is what fronts may ask of what became of clients and messages lately, and
-// watch of what happens now. All of it is of one node. Any goroutine may call its
-// methods; every error is an *Error.
+// watch of what happens now. Any goroutine may call its methods. Every error is an
+// *Error, or of a cluster an *Incomplete.
 type Historian interface {
-	// Explain returns what is remembered of a uid or of a client, which may be gone.
-	// CodeInvalidName if neither or both are named.
+	// Explain returns what is remembered of a uid or of a client, which may be gone; in
+	// a cluster what all nodes remember. CodeInvalidName if neither or both are named.
 	Explain(ctx context.Context, q Explain) (Explanation, error)
-	// Tail begins to watch. CodeBusy: as many watch already as may.
+	// Tail begins to watch this node. CodeBusy: as many watch already as may.
 	Tail(f TailFilter) (Tail, error)
+	// Miss remembers that a push matched no client of any node. A gateway notices that
+	// by itself; only of those that are nodes of a cluster it must be told.
+	Miss(to *Targets)
 }
 
 // Explain is the argument of Historian.Explain: one of the two.
 type Explain struct{ UID, ClientID string }
 
-// Explanation is the result of Historian.Explain: the newest come first.
+// MaxExplained is how many rows of each kind an Explanation has.
+const MaxExplained = 100
+
+// Explanation is the result of Historian.Explain: the newest come first, at most
+// MaxExplained of each kind.
 type Explanation struct {
-	Node uint16
+	Node uint16 // that was asked
 	// Since is from when on every end is remembered.
 	Since time.Time
-	// Connected are the ids of the clients that are connected, at most 100.
+	// Connected are the ids of the clients that are connected.
 	Connected []string
 	Ends      []PastEnd
 	Drops     []PastDrop
-	Misses    []PastMiss
+	Misses    []PastMiss // one at most
+}
+
+// Add adds what another node remembers.
+func (x *Explanation) Add(o *Explanation) {
+	if o.Since.After(x.Since) {
+		x.Since = o.Since
+	}
+	x.Connected = append(x.Connected, o.Connected...)
+	x.Ends, x.Drops = append(x.Ends, o.Ends...), append(x.Drops, o.Drops...)
+	x.Arrange()
+	for _, m := range o.Misses {
+		if len(x.Misses) == 0 {
+			x.Misses = []PastMiss{m}
+			continue
+		}
+		all := &x.Misses[0]
+		if all.Count += m.Count; m.First.Before(all.First) {
+			all.First = m.First
+		}
+		if m.Last.After(all.Last) {
+			all.Last = m.Last
+		}
+	}
+}
+
+// Arrange puts the newest first and leaves out what is more than an Explanation has.
+func (x *Explanation) Arrange() {
+	slices.SortStableFunc(x.Ends, func(a, b PastEnd) int { return b.At.Compare(a.At) })
+	slices.SortStableFunc(x.Drops, func(a, b PastDrop) int { return b.Last.Compare(a.Last) })
+	x.Connected = x.Connected[:min(len(x.Connected), MaxExplained)]
+	x.Ends, x.Drops = x.Ends[:min(len(x.Ends), MaxExplained)], x.Drops[:min(len(x.Drops), MaxExplained)]
 }
 
 // PastEnd is the end of a client.
 type PastEnd struct {
+	Node        uint16
 	At          time.Time
 	ClientID    string
 	UID         string // "" for none
@@ -47,6 +87,7 @@ type PastEnd struct {
 
 // PastDrop is messages that a client was not sent while it was connected.
 type PastDrop struct {
+	Node        uint16
 	First, Last time.Time
 	ClientID    string
 	UID         string // "" for none, when it began
@@ -56,8 +97,8 @@ type PastDrop struct {
 	QueuedBytes, QueuedFrames int
 }
 
-// PastMiss is pushes to a name that matched no client. A node of a cluster remembers
-// none: others may have had the client.
+// PastMiss is pushes to a name that matched no client. In a cluster the node that was
+// asked to push remembers those of which no node had a client.
 type PastMiss struct {
 	First, Last time.Time
 	Count       uint64

@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"castgate/server/gateway"
@@ -11,7 +10,8 @@ import (
 )
 
 // noted counts a push by how it ended, tells those who watch of one that was taken, and
-// remembers whom it meant if that was nobody. In a cluster others may have had them.
+// remembers whom it meant if that was nobody. In a cluster others may have had them:
+// its node calls Miss.
 func (v *Verbs) noted(to *gateway.Targets, m *gateway.Message, matched int, err error) {
 	v.pushes.note(matched, err)
 	if err != nil {
@@ -23,9 +23,6 @@ func (v *Verbs) noted(to *gateway.Targets, m *gateway.Message, matched int, err 
 	}
 	h.TellPush(to, matched, len(m.Payload), m.Binary)
 }
-
-// mostConnected is how many clients of a uid Explain names.
-const mostConnected = 100
 
 // Explain implements gateway.Historian.
 func (v *Verbs) Explain(ctx context.Context, q gateway.Explain) (gateway.Explanation, error) {
@@ -42,7 +39,7 @@ func (v *Verbs) Explain(ctx context.Context, q gateway.Explain) (gateway.Explana
 			if info, ok := v.info(h); ok {
 				out.Connected = append(out.Connected, info.ClientID)
 			}
-			if len(out.Connected) == mostConnected {
+			if len(out.Connected) == gateway.MaxExplained {
 				break
 			}
 		}
@@ -54,16 +51,17 @@ func (v *Verbs) Explain(ctx context.Context, q gateway.Explain) (gateway.Explana
 	}
 	h := v.loops.Registry.History
 	out.Since = h.Ask(who, func(e *history.End) {
-		out.Ends = append(out.Ends, e.Past(v.loops.IDs.Of(table.Handle(e.Key), e.Connection)))
+		end := e.Past(v.loops.IDs.Of(table.Handle(e.Key), e.Connection))
+		end.Node = out.Node
+		out.Ends = append(out.Ends, end)
 	}, func(d *history.Drop) {
 		out.Drops = append(out.Drops, gateway.PastDrop{
-			First: time.UnixMilli(d.First), Last: time.UnixMilli(d.Last), ClientID: v.loops.IDs.Of(table.Handle(d.Key), d.Connection), UID: d.UID,
+			Node: out.Node, First: time.UnixMilli(d.First), Last: time.UnixMilli(d.Last), ClientID: v.loops.IDs.Of(table.Handle(d.Key), d.Connection), UID: d.UID,
 			Reason: d.Reason, Count: d.Count, QueuedBytes: int(d.QueuedBytes), QueuedFrames: int(d.QueuedFrames),
 		})
 	})
 	out.Misses = h.Missed(who)
-	slices.SortStableFunc(out.Ends, func(a, b gateway.PastEnd) int { return b.At.Compare(a.At) })
-	slices.SortStableFunc(out.Drops, func(a, b gateway.PastDrop) int { return b.Last.Compare(a.Last) })
+	out.Arrange()
 	return out, ctx.Err()
 }
 

@@ -30,7 +30,7 @@ function told(e) {
   return "";
 }
 
-export function Tail({ query }) {
+export function Tail({ query, session }) {
   const [rows, setRows] = useState([]);
   const [state, setState] = useState("connecting");
   const [dropped, setDropped] = useState(0);
@@ -72,6 +72,7 @@ export function Tail({ query }) {
     location.hash = "#/tail" + (fields.length ? "?" + new URLSearchParams(fields) : "");
   };
   return html`<h1>Live tail</h1>
+    ${session.cluster && html`<p class="note">Of this node only: each node of a cluster tells what happens to its own clients.</p>`}
     <form class="line" onSubmit=${submit}>
       <label>Uid <input id="tail-uid" name="uid" autocomplete="off" spellcheck="false" value=${filter.uid ?? ""} /></label>
       <label>Group <input id="tail-group" name="group" autocomplete="off" spellcheck="false" value=${filter.group ?? ""} /></label>

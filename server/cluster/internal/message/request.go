@@ -33,6 +33,7 @@ const (
 	VerbPatchSession
 	VerbReplace // of exclusive binds: close what is older than Claims
 	VerbLook    // whether uids are online; Binary: that was said of them before
+	VerbExplain
 	verbEnd
 )
 
@@ -41,7 +42,7 @@ var verbNames = [verbEnd]string{
 	VerbLeave: "leave", VerbUngroup: "ungroup", VerbKick: "kick", VerbOnline: "online", VerbCounts: "counts",
 	VerbStats: "stats", VerbClient: "client", VerbClients: "clients", VerbUIDs: "uids", VerbGroups: "groups",
 	VerbPutSession: "put_session", VerbPatchSession: "patch_session", VerbReplace: "replace",
-	VerbLook: "look",
+	VerbLook: "look", VerbExplain: "explain",
 }
 
 // String is the name of a verb.

@@ -10,7 +10,7 @@ func (q *Request) Slow() bool {
 		return q.Wait
 	case VerbBind:
 		return q.KickOld
-	case VerbClient, VerbClients, VerbUIDs, VerbGroups, VerbStats:
+	case VerbClient, VerbClients, VerbUIDs, VerbGroups, VerbStats, VerbExplain:
 		return true
 	}
 	return false
