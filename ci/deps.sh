@@ -22,6 +22,7 @@ if [ "${1:-}" != bench ]; then
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
 	PATH="$PATH:/usr/sbin" command -v haproxy >/dev/null || missing="$missing haproxy"
 	command -v codespell >/dev/null || missing="$missing codespell"
+	command -v systemd-analyze >/dev/null || missing="$missing systemd"
 	command -v promtool >/dev/null || missing="$missing prometheus"
 	command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing="$missing firefox-esr"
 fi

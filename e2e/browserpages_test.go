@@ -270,8 +270,26 @@ const show = (text) => document.getElementById('log').append(Object.assign(docum
 		if i == 0 {
 			p.await(pageLog, "the news")
 		}
+		if i == 0 {
+			documentedProtocols(t, g, p)
+		}
 		g.OK("POST", "/v1/kick", M{"all": true})
 		g.AwaitMetric("castgate_connections", 0)
 		p.close()
 	}
+}
+
+// documentedProtocols: a browser keeps the connections of the documents that ask for
+// subprotocols, since castgate selects its own.
+func documentedProtocols(t *testing.T, g *wstest.Gateway, p *tab) {
+	t.Helper()
+	p.eval(fmt.Sprintf("(globalThis.url = 'ws://%s/', globalThis.token = 'a.b.c', globalThis.chosen = [], 0)", g.Addr))
+	for _, code := range []string{
+		documented(t, "docs/authentication.md", "Tokens", 1),
+		documented(t, "docs/handshakes.md", "Accepted here, failed in the browser", 1),
+	} {
+		_, code, _ = strings.Cut(code, "new WebSocket")
+		p.eval("(s => { s.onopen = () => chosen.push(s.protocol); return 0 })(new WebSocket" + strings.TrimSuffix(strings.TrimSpace(code), ";") + ")")
+	}
+	p.await("chosen.join()", "castgate,castgate")
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -171,9 +172,29 @@ func TestPHPSyntax(t *testing.T) {
 	if !slices.ContainsFunc(files, func(f string) bool { return filepath.Base(f) == "Castgate.php" }) {
 		t.Fatal("clients/php/Castgate.php is not among the files")
 	}
+	for _, number := range []int{4, 5} { // parts of an application's files
+		code := documented(t, "clients/php/README.md", `Castgate\Client`, number)
+		if strings.HasPrefix(code, "'") {
+			code = "return [" + code + "];"
+		}
+		files = append(files, phpFile(t, code))
+	}
+	for _, number := range []int{1, 2} {
+		files = append(files, phpFile(t, documented(t, "clients/php/README.md", "GatewayClient's calls over HTTP", number)))
+	}
 	for _, f := range files {
 		if out, err := exec.Command(php, "-l", f).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", f, err, out)
 		}
 	}
+}
+
+// phpFile is a file of code of the documentation.
+func phpFile(t *testing.T, code string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "documented.php")
+	if err := os.WriteFile(file, []byte("<?php\n"+code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

@@ -39,12 +39,12 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], &console{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// run is the whole program except for its process.
-func run(ctx context.Context, args []string, c *console) int {
-	d, asked := bench.Defaults(), false
-	parser, err := kong.New(&command{}, kong.Name("bench"),
+// newParser makes the parser of the command line. help is called if it was asked for.
+func newParser(ctx context.Context, c *console, help func()) (*kong.Kong, error) {
+	d := bench.Defaults()
+	return kong.New(&command{}, kong.Name("bench"),
 		kong.Description("Compares castgate with other servers on this machine."),
-		kong.Writers(c.stdout, c.stderr), kong.Exit(func(int) { asked = true }),
+		kong.Writers(c.stdout, c.stderr), kong.Exit(func(int) { help() }),
 		kong.Bind(c), kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Vars{
 			"scenarios": fmt.Sprint(bench.Scenarios), "servers": fmt.Sprint(bench.Servers),
@@ -52,6 +52,12 @@ func run(ctx context.Context, args []string, c *console) int {
 			"size": fmt.Sprint(d.Size), "warmup": d.Warmup.String(), "measure": d.Measure.String(),
 			"idle": d.Idle.String(), "max_foreign": fmt.Sprint(d.MaxForeign), "sources": d.Sources,
 		})
+}
+
+// run is the whole program except for its process.
+func run(ctx context.Context, args []string, c *console) int {
+	asked := false
+	parser, err := newParser(ctx, c, func() { asked = true })
 	if err != nil {
 		fmt.Fprintln(c.stderr, "bench:", err)
 		return 2
