@@ -73,6 +73,7 @@ rivals:
 modules:
 	cd clients/go && $(GO) test -race -timeout 5m ./...
 	cd examples/presence/go && CGO_ENABLED=0 $(GO) test -timeout 5m ./...
+	cd deploy && $(GO) test -timeout 5m ./kinds
 
 clients: ## write the clients' types and codes from the OpenAPI document
 	$(GO) test -count=1 -run TestClientTypes ./e2e -update

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks deploy: the packages' and the dashboard's code, the chart by helm lint, and its
-# manifests decoded into Kubernetes' own types. Compiling Helm and these types takes
-# minutes of processor time on a fresh machine, so make test does without it.
+# manifests decoded into the types of Kubernetes and of the Prometheus Operator. Compiling
+# Helm and these types takes minutes of processor time on a fresh machine, so make test does
+# without it: deploy/kinds reads the sources of the same types instead.
 set -eu
 cd "$(dirname "$0")/../deploy"
 

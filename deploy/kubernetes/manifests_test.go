@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
 	"sigs.k8s.io/yaml"
+
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 )
 
 // objects decodes each document of a file into the API's own type. A field that the type
@@ -33,7 +36,9 @@ func objects(t *testing.T, text []byte) (all []any) {
 			into = new(policy.PodDisruptionBudget)
 		case "networking.k8s.io/v1 NetworkPolicy":
 			into = new(networking.NetworkPolicy)
-		case "monitoring.coreos.com/v1 ServiceMonitor", " ":
+		case "monitoring.coreos.com/v1 ServiceMonitor":
+			into = new(monitoring.ServiceMonitor)
+		case " ":
 			continue
 		default:
 			t.Errorf("%s %s is a kind that nobody expects", kind.APIVersion, kind.Kind)
@@ -65,6 +70,37 @@ func texts(t *testing.T) map[string][]byte {
 	return all
 }
 
+// The monitor is what the Prometheus Operator knows. It selects the service of the control
+// port, and reads the metrics with a key.
+func TestServiceMonitor(t *testing.T) {
+	text, err := os.ReadFile("servicemonitor.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := os.ReadFile("castgate.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	monitor, ok := objects(t, text)[0].(*monitoring.ServiceMonitor)
+	if !ok || len(monitor.Spec.Endpoints) != 1 {
+		t.Fatalf("%+v", monitor)
+	}
+	selected := 0
+	for _, o := range objects(t, manifests) {
+		s, is := o.(*core.Service)
+		if !is || s.Labels["castgate/port"] != monitor.Spec.Selector.MatchLabels["castgate/port"] {
+			continue
+		}
+		selected++
+		if s.Spec.Ports[0].Name != monitor.Spec.Endpoints[0].Port {
+			t.Errorf("%s has no port %s", s.Name, monitor.Spec.Endpoints[0].Port)
+		}
+	}
+	if e := monitor.Spec.Endpoints[0]; selected != 1 || e.Path != "/metrics" || e.Authorization == nil || e.Authorization.Credentials == nil {
+		t.Errorf("it selects %d services; %+v", selected, e)
+	}
+}
+
 // The manifests are what the API knows, services select the pods and name ports that the
 // pods have, and pods run as the image does, with enough time to stop.
 func TestManifests(t *testing.T) {
@@ -77,7 +113,8 @@ func TestManifests(t *testing.T) {
 				set, ok = s, true
 			}
 		}
-		if !ok || len(all) != 6 {
+		monitors := slices.IndexFunc(all, func(o any) bool { _, is := o.(*monitoring.ServiceMonitor); return is })
+		if !ok || len(all) != 6 && !(len(all) == 7 && monitors >= 0) {
 			t.Fatalf("%s: %d objects", name, len(all))
 		}
 		pod := set.Spec.Template.Spec
