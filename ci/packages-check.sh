@@ -1,8 +1,9 @@
 #!/bin/bash
 # Checks bin/packages for real: lintian and rpmlint; the .deb installed in a Debian that
 # debootstrap has made and that systemd has booted: started by its unit, restarted by the
-# watchdog, purged; the image run by an OCI runtime. It needs root, a package mirror for
-# debootstrap, and two to three minutes, so make test does without it.
+# watchdog, purged; the .rpm installed by rpm into a root; the image run by an OCI runtime.
+# It needs root, a package mirror for debootstrap, and two to three minutes, so make test
+# does without it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,10 +29,10 @@ await() {
 
 [ "$(id -u)" = 0 ] || fail "it needs root"
 missing=
-for tool in lintian rpmlint debootstrap systemd-nspawn runc python3 curl; do
+for tool in lintian rpmlint rpm debootstrap systemd-nspawn runc python3 curl; do
 	command -v $tool >/dev/null || missing="$missing $tool"
 done
-[ -z "$missing" ] || fail "missing:$missing (apt-get install lintian rpmlint debootstrap systemd-container runc python3 curl)"
+[ -z "$missing" ] || fail "missing:$missing (apt-get install lintian rpmlint rpm debootstrap systemd-container runc python3 curl)"
 deb=$(echo "$packages"/castgate_*_amd64.deb)
 [ -e "$deb" ] || fail "make packages first"
 
@@ -118,6 +119,28 @@ inside dpkg --purge castgate >>"$work/dpkg.log" 2>&1
 kill "$boot"
 wait "$boot" 2>/dev/null || true
 boot=
+
+say ".rpm"
+rm -rf "$work/root"
+mkdir "$work/root"
+tar -C "$work/root" -xf "$work/$suite.tar"
+# Its dependencies have other names in Debian; its scripts need a shell, useradd and getent.
+in_root() { rpm --root "$work/root" --dbpath /var/lib/rpm "$@"; }
+in_root --initdb
+in_root --install --nodeps "$packages"/castgate-*.x86_64.rpm
+# Nothing differs from what the package says: contents, modes, owners.
+in_root --verify --nodeps castgate || fail "the files of the .rpm are not as it says"
+[ "$(in_root --query --qf '%{LICENSE}' castgate)" = Apache-2.0 ] || fail "the licence of the .rpm"
+[ "$(in_root --query --configfiles castgate)" = /etc/castgate/castgate.toml ] || fail "the .rpm has other configuration files"
+chroot "$work/root" getent passwd castgate | grep -q ':/sbin/nologin$' || fail "the .rpm made no user"
+chroot "$work/root" castgate version >/dev/null
+chroot "$work/root" castgate config check --config /etc/castgate/castgate.toml | grep -qx ok || fail "the configuration of the .rpm"
+chroot "$work/root" systemd-analyze verify --man=no castgate.service castgate.socket || fail "the units of the .rpm"
+echo "# changed here" >>"$work/root/etc/castgate/castgate.toml"
+in_root --upgrade --nodeps --force "$packages"/castgate-*.x86_64.rpm
+grep -q "changed here" "$work/root/etc/castgate/castgate.toml" || fail "an upgrade by the .rpm takes the configuration away"
+in_root --erase castgate
+[ ! -e "$work/root/usr/bin/castgate" ] && [ ! -e "$work/root/usr/lib/systemd/system/castgate.service" ] || fail "an erased .rpm leaves files"
 
 say "image"
 mkdir -p "$work/bundle/rootfs"
