@@ -16,11 +16,17 @@ func TestMain(m *testing.M) {
 	os.Exit(wstest.Main(m))
 }
 
+// whole skips a test that plays against the real binary for seconds, with -short.
+func whole(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("plays against the real binary, for seconds")
+	}
+}
+
 // TestTwoScenarios plays a round of two scenarios against the real binary.
 func TestTwoScenarios(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays against the real binary for many seconds")
-	}
+	whole(t)
 	list, err := Find([]string{"churn", "rst-storm"})
 	if err != nil {
 		t.Fatal(err)
@@ -34,9 +40,7 @@ func TestTwoScenarios(t *testing.T) {
 
 // TestTold plays the scenarios of events with few clients and events.
 func TestTold(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays against the real binary for many seconds")
-	}
+	whole(t)
 	t.Setenv("STRESS_CONNS", "200")
 	t.Setenv("STRESS_EVENTS", "10000")
 	list, err := Find([]string{"told", "backlog"})
@@ -85,6 +89,7 @@ func TestFind(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
+	whole(t)
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
@@ -153,6 +158,7 @@ func TestPercentile(t *testing.T) {
 
 // TestCluster plays a round of each scenario with several nodes.
 func TestCluster(t *testing.T) {
+	whole(t)
 	list, err := Find([]string{"cluster-churn", "cluster-loss"})
 	if err != nil {
 		t.Fatal(err)
