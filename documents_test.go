@@ -180,7 +180,7 @@ func otherFlags(t *testing.T) (names []string) {
 	known := regexp.MustCompile(`(?:name:"([a-z-]+)"|^\s+([A-Z][A-Za-z]*)\s+\S+\s+` + "`" + `)`)
 	upper := regexp.MustCompile(`([a-z0-9])([A-Z])`)
 	for _, s := range sources(t) {
-		if s.dir() != "cmd/castgate" || s.isTest() {
+		if !within(s.dir(), "cmd/castgate") || s.isTest() {
 			continue
 		}
 		for line := range strings.Lines(string(s.text)) {

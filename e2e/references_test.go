@@ -158,7 +158,7 @@ var metricNames = []struct{ file, prefix, pattern string }{
 	{"server/events/hookmetrics.go", "", `NewDesc\("([a-z_]+)"`},
 	{"server/gatewayworker/metrics.go", "castgate_gatewayworker_", withHelp},
 	{"server/cluster/metrics.go", "castgate_cluster_", withHelp},
-	{"cmd/castgate/logs.go", "", `NewDesc\("([a-z_]+)"`},
+	{"cmd/castgate/internal/logs/logs.go", "", `NewDesc\("([a-z_]+)"`},
 }
 
 // withHelp finds descriptions whose help and labels can be read too.

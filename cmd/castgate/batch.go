@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // ndjson is the media type for one JSON value per line.
@@ -25,7 +27,7 @@ type batchCommand struct{ connection }
 // Run sends the commands on stdin in order and prints one reply per line. A
 // reply that is an error is printed like the others; the program then exits
 // with 1 once all commands have run.
-func (c *batchCommand) Run(p *process) error {
+func (c *batchCommand) Run(p *process.Process) error {
 	cl, err := c.open()
 	if err != nil {
 		return err
@@ -36,13 +38,13 @@ func (c *batchCommand) Run(p *process) error {
 		if lines == 0 {
 			return nil
 		}
-		n, err := sendBatch(cl, p.stdout, pending.Bytes())
+		n, err := sendBatch(cl, p.Stdout, pending.Bytes())
 		failed += n
 		lines = 0
 		pending.Reset()
 		return err
 	}
-	in := bufio.NewScanner(p.stdin)
+	in := bufio.NewScanner(p.Stdin)
 	in.Buffer(make([]byte, 0, 64<<10), inputLimit)
 	for in.Scan() {
 		line := bytes.TrimSpace(in.Bytes())

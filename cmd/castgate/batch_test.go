@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // fakeBatch answers each command with its own text and a status, which is 404
@@ -45,7 +47,7 @@ func TestBatch(t *testing.T) {
 		t.Errorf("%d requests", len(*requests))
 	}
 	code, out, errs = runIn([]string{"batch", "--control", address}, nil, "{\"op\":\"bad\"}\n{\"op\":\"b\"}\n")
-	if code != exitFailed || strings.Count(out, "\n") != 2 || errs != "castgate: 1 of the commands failed\n" {
+	if code != process.ExitFailed || strings.Count(out, "\n") != 2 || errs != "castgate: 1 of the commands failed\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, errs)
 	}
 	if code, out, _ = runIn([]string{"batch", "--control", address}, nil, "\n"); code != 0 || out != "" {

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"castgate/cmd/castgate/internal/process"
 	"castgate/internal/wstest"
 )
 
@@ -34,15 +35,15 @@ func TestRefusedStarts(t *testing.T) {
 		code          int
 		want          string
 	}{
-		{[]string{"--no-such-flag"}, nil, exitUsage, "--no-such-flag"},
-		{[]string{"--ping-timeout=soon"}, nil, exitUsage, "--ping-timeout"},
-		{nil, []string{"CASTGATE_LOPS=1"}, exitUsage, "CASTGATE_LOPS"},
-		{nil, []string{"CASTGATE_LOOPS=0"}, exitUsage, "CASTGATE_LOOPS"},
-		{[]string{"--config", file}, nil, exitUsage, file + ":2"},
-		{[]string{"--control=0.0.0.0:0"}, nil, exitUsage, "--control"},
-		{[]string{"--max-conns=16000000"}, nil, exitUsage, "--max-conns"},
-		{[]string{"--listen", taken.Addr().String(), "--control=127.0.0.1:0"}, nil, exitFailed, taken.Addr().String()},
-		{[]string{"--listen=127.0.0.1:0", "--control", taken.Addr().String()}, nil, exitFailed, taken.Addr().String()},
+		{[]string{"--no-such-flag"}, nil, process.ExitUsage, "--no-such-flag"},
+		{[]string{"--ping-timeout=soon"}, nil, process.ExitUsage, "--ping-timeout"},
+		{nil, []string{"CASTGATE_LOPS=1"}, process.ExitUsage, "CASTGATE_LOPS"},
+		{nil, []string{"CASTGATE_LOOPS=0"}, process.ExitUsage, "CASTGATE_LOOPS"},
+		{[]string{"--config", file}, nil, process.ExitUsage, file + ":2"},
+		{[]string{"--control=0.0.0.0:0"}, nil, process.ExitUsage, "--control"},
+		{[]string{"--max-conns=16000000"}, nil, process.ExitUsage, "--max-conns"},
+		{[]string{"--listen", taken.Addr().String(), "--control=127.0.0.1:0"}, nil, process.ExitFailed, taken.Addr().String()},
+		{[]string{"--listen=127.0.0.1:0", "--control", taken.Addr().String()}, nil, process.ExitFailed, taken.Addr().String()},
 	} {
 		code, log := ends(t, tt.environ, append([]string{"serve"}, tt.args...)...)
 		if code != tt.code || strings.Count(log, "\n") != 1 || !strings.Contains(log, tt.want) {
@@ -86,10 +87,10 @@ func TestServeAndVerbs(t *testing.T) {
 		}
 	}
 	c.Expect("hi")
-	if code, log := ends(t, control, "unbind", "--client=nobody"); code != exitFailed || !strings.Contains(log, "unknown_client") {
+	if code, log := ends(t, control, "unbind", "--client=nobody"); code != process.ExitFailed || !strings.Contains(log, "unknown_client") {
 		t.Errorf("unbind of nobody: exit %d, printed %s", code, log)
 	}
-	if code, log := ends(t, control[:1], "stats"); code != exitFailed || !strings.Contains(log, "401") {
+	if code, log := ends(t, control[:1], "stats"); code != process.ExitFailed || !strings.Contains(log, "401") {
 		t.Errorf("without a key: exit %d, printed %s", code, log)
 	}
 	g.Signal(syscall.SIGHUP)

@@ -3,12 +3,14 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+
+	"castgate/cmd/castgate/internal/knob"
 )
 
 // certificateFiles are the files of certificates and keys, by the setting that
 // names them.
 func (s *settings) certificateFiles() map[string][]string {
-	files := map[string][]string{"tls-cert": trimmed(s.TLSCert), "tls-key": trimmed(s.TLSKey)}
+	files := map[string][]string{"tls-cert": knob.Trimmed(s.TLSCert), "tls-key": knob.Trimmed(s.TLSKey)}
 	for name, path := range map[string]string{
 		"control-tls-cert": s.ControlTLSCert, "control-tls-key": s.ControlTLSKey, "control-client-ca": s.ControlClientCA,
 	} {
@@ -27,7 +29,7 @@ func (s *settings) markCertificates(e *effective) {
 		sum := sha256.New()
 		for _, path := range paths {
 			e.files = append(e.files, path)
-			if text, err := readRegular(path); err == nil {
+			if text, err := knob.ReadRegular(path); err == nil {
 				fmt.Fprintf(sum, "%d\n%s", len(text), text)
 			}
 		}

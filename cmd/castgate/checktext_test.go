@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // What a text or an item probably contains by accident is refused with that
@@ -40,10 +43,10 @@ func TestTextsByAccident(t *testing.T) {
 		{"control", `"127.0.0.1:7273"`, "is in quotes"},
 		{"control", "unix:/run/a\nb.sock", "has a control character"},
 	} {
-		file := writeFile(t, "castgate.toml", tomlSetting(tt.name, tt.value), 0o600)
+		file := writeFile(t, "castgate.toml", knob.TOML(tt.name, tt.value), 0o600)
 		for from, try := range map[string]struct{ args, environ []string }{
 			"flag":     {[]string{"--" + tt.name + "=" + tt.value}, nil},
-			"variable": {nil, []string{variableOf(tt.name) + "=" + tt.value}},
+			"variable": {nil, []string{knob.Variable(tt.name) + "=" + tt.value}},
 			"file":     {[]string{"--config", file}, nil},
 		} {
 			if from == "file" && strings.Contains(tt.value, ",") {
@@ -80,12 +83,12 @@ func TestSecretsThatArePaths(t *testing.T) {
 			if _, err := resolved(t, []string{"--" + name + "=" + path}, nil); err == nil || err.Error() != want {
 				t.Errorf("%s=%s: %v, want %q", name, path, err, want)
 			}
-			if _, err := resolved(t, nil, []string{variableOf(name) + "=" + path}); err == nil || !strings.HasPrefix(err.Error(), want) {
-				t.Errorf("%s=%s: %v, want %q", variableOf(name), path, err, want)
+			if _, err := resolved(t, nil, []string{knob.Variable(name) + "=" + path}); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s=%s: %v, want %q", knob.Variable(name), path, err, want)
 			}
 		}
 	}
-	if code, _, errs := runIn([]string{"stats", "--control-key", file}, nil, ""); code != exitUsage || !strings.Contains(errs, "is the path of a file") {
+	if code, _, errs := runIn([]string{"stats", "--control-key", file}, nil, ""); code != process.ExitUsage || !strings.Contains(errs, "is the path of a file") {
 		t.Errorf("stats: exit %d, %q", code, errs)
 	}
 	for _, key := range []string{"keys", file + "x", "a/b", "/"} {
@@ -109,7 +112,7 @@ func TestGivenTwice(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"push", "--all", "--text=a", "--text=b"}, {"stats", "--control=127.0.0.1:1", "--control=127.0.0.1:2"}, {"doctor", "--conns=1", "--conns=2"}} {
-		if code, _, errs := runIn(args, nil, ""); code != exitUsage || !strings.Contains(errs, "given twice") {
+		if code, _, errs := runIn(args, nil, ""); code != process.ExitUsage || !strings.Contains(errs, "given twice") {
 			t.Errorf("%q: exit %d, %q", args, code, errs)
 		}
 	}

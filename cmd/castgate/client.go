@@ -9,6 +9,9 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // answerLimit is the largest single answer that is read into memory, in bytes.
@@ -18,12 +21,12 @@ const answerLimit = 64 << 20
 // connection are the flags of every verb that talks to a gateway.
 type connection struct {
 	configFile
-	Control    string   `default:"127.0.0.1:7273" unit:"host:port, unix:/path, http:// or https:// URL" help:"Control API of the gateway."`
-	ControlKey []string `unit:"keys" help:"Control API key, or @/path of a file of keys, whose first key is used."`
-	CAFile     string   `name:"ca-file" placeholder:"FILE" help:"CA certificates in PEM to trust for an https:// gateway; default: the system's."`
-	ClientCert string   `placeholder:"FILE" help:"Client certificate in PEM, for a gateway with control-client-ca."`
-	ClientKey  string   `placeholder:"FILE" help:"Private key of --client-cert."`
-	Timeout    duration `default:"30s" help:"How long to wait for a response; 0 waits forever."`
+	Control    string        `default:"127.0.0.1:7273" unit:"host:port, unix:/path, http:// or https:// URL" help:"Control API of the gateway."`
+	ControlKey []string      `unit:"keys" help:"Control API key, or @/path of a file of keys, whose first key is used."`
+	CAFile     string        `name:"ca-file" placeholder:"FILE" help:"CA certificates in PEM to trust for an https:// gateway; default: the system's."`
+	ClientCert string        `placeholder:"FILE" help:"Client certificate in PEM, for a gateway with control-client-ca."`
+	ClientKey  string        `placeholder:"FILE" help:"Private key of --client-cert."`
+	Timeout    knob.Duration `default:"30s" help:"How long to wait for a response; 0 waits forever."`
 }
 
 // client makes requests of one gateway's control API.
@@ -35,17 +38,17 @@ type client struct {
 
 // open makes the client; it does not connect yet.
 func (c *connection) open() (*client, error) {
-	keys, _, err := readKeys(c.ControlKey, readLimited)
+	keys, _, err := readKeys(c.ControlKey, knob.ReadLimited)
 	if err != nil {
-		return nil, failf(exitUsage, "--control-key: %w", err)
+		return nil, process.Failf(process.ExitUsage, "--control-key: %w", err)
 	}
 	to, err := parseControl(c.Control)
 	if err != nil {
-		return nil, failf(exitUsage, "--control: %w", err)
+		return nil, process.Failf(process.ExitUsage, "--control: %w", err)
 	}
 	trust, err := c.trust(to.secure)
 	if err != nil {
-		return nil, failf(exitUsage, "%w", flagged(err))
+		return nil, process.Failf(process.ExitUsage, "%w", flagged(err))
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -119,12 +122,12 @@ func problemOf(resp *http.Response) error {
 }
 
 // call makes a request with a JSON body and prints the JSON answer.
-func (c *connection) call(p *process, method, path string, body any) error {
+func (c *connection) call(p *process.Process, method, path string, body any) error {
 	r := request{method: method, path: path}
 	if body != nil {
 		var err error
 		if r.body, err = marshal(body); err != nil {
-			return failf(exitUsage, "%w", err)
+			return process.Failf(process.ExitUsage, "%w", err)
 		}
 	}
 	cl, err := c.open()
@@ -141,13 +144,13 @@ func (c *connection) call(p *process, method, path string, body any) error {
 		return err
 	}
 	if len(answer) > answerLimit {
-		return fmt.Errorf("the response is larger than %v", size(answerLimit))
+		return fmt.Errorf("the response is larger than %v", knob.Size(answerLimit))
 	}
 	return printJSON(p, answer)
 }
 
 // stream makes a request and copies the answer to stdout as it arrives.
-func (c *connection) stream(p *process, r request) error {
+func (c *connection) stream(p *process.Process, r request) error {
 	cl, err := c.open()
 	if err != nil {
 		return err
@@ -158,7 +161,7 @@ func (c *connection) stream(p *process, r request) error {
 		return err
 	}
 	defer resp.Body.Close()
-	_, err = io.Copy(p.stdout, resp.Body)
+	_, err = io.Copy(p.Stdout, resp.Body)
 	return err
 }
 
@@ -174,10 +177,10 @@ func marshal(v any) ([]byte, error) {
 }
 
 // printJSON writes a JSON answer: indented for people, compact for programs.
-func printJSON(p *process, answer []byte) error {
+func printJSON(p *process.Process, answer []byte) error {
 	var b bytes.Buffer
 	var err error
-	if p.terminal {
+	if p.Terminal {
 		err = json.Indent(&b, bytes.TrimSpace(answer), "", "  ")
 	} else {
 		err = json.Compact(&b, answer)
@@ -186,6 +189,6 @@ func printJSON(p *process, answer []byte) error {
 		return fmt.Errorf("the response is not JSON: %w", err)
 	}
 	b.WriteByte('\n')
-	_, err = b.WriteTo(p.stdout)
+	_, err = b.WriteTo(p.Stdout)
 	return err
 }

@@ -13,24 +13,25 @@ import (
 	"strings"
 	"time"
 
+	"castgate/cmd/castgate/internal/knob"
 	"castgate/server/cluster"
 	"castgate/server/setting"
 )
 
 // clusterSettings are the knobs of a cluster.
 type clusterSettings struct {
-	ClusterSecret          string   `default:"" unit:"text or @path" help:"Secret that all nodes of a cluster share, at least 16 bytes; it turns the cluster on. @/path reads it from a file; a second line is another secret that is accepted too, so that it can be changed."`
-	ClusterName            string   `default:"castgate" unit:"name" help:"Name of the cluster; nodes of other names are not heard."`
-	ClusterNats            []string `unit:"URLs" help:"NATS servers to use, separated by commas: nats://host:4222, or tls://. Instead of cluster-listen."`
-	ClusterNatsNkey        string   `default:"" unit:"path" help:"File with the seed of an nkey, to log in to NATS."`
-	ClusterNatsCreds       string   `default:"" unit:"path" help:"Credentials file, to log in to NATS."`
-	ClusterListen          string   `default:"" unit:"host:port" help:"Listener for the other nodes: an embedded NATS server, so that none has to be run. Instead of cluster-nats."`
-	ClusterPeers           []string `unit:"host:port" help:"cluster-listen of the other nodes, separated by commas; this node's own may be among them."`
-	ClusterTLSCert         string   `default:"" unit:"path" help:"Certificate of this node in PEM, for the other nodes or for NATS."`
-	ClusterTLSKey          string   `default:"" unit:"path" help:"Private key of cluster-tls-cert."`
-	ClusterTLSCa           string   `name:"cluster-tls-ca" default:"" unit:"path" help:"CA certificates in PEM that the other nodes, or NATS, must have a certificate of."`
-	ClusterInsecureNetwork []string `unit:"networks" help:"Private networks in which nodes may talk without TLS, separated by commas. Host names are taken to be in them. Loopback is always allowed."`
-	ClusterLease           duration `default:"3s" unit:"duration" help:"How long a node that is not heard still counts as alive, 500ms to 1m; the same on all nodes."`
+	ClusterSecret          string        `default:"" unit:"text or @path" help:"Secret that all nodes of a cluster share, at least 16 bytes; it turns the cluster on. @/path reads it from a file; a second line is another secret that is accepted too, so that it can be changed."`
+	ClusterName            string        `default:"castgate" unit:"name" help:"Name of the cluster; nodes of other names are not heard."`
+	ClusterNats            []string      `unit:"URLs" help:"NATS servers to use, separated by commas: nats://host:4222, or tls://. Instead of cluster-listen."`
+	ClusterNatsNkey        string        `default:"" unit:"path" help:"File with the seed of an nkey, to log in to NATS."`
+	ClusterNatsCreds       string        `default:"" unit:"path" help:"Credentials file, to log in to NATS."`
+	ClusterListen          string        `default:"" unit:"host:port" help:"Listener for the other nodes: an embedded NATS server, so that none has to be run. Instead of cluster-nats."`
+	ClusterPeers           []string      `unit:"host:port" help:"cluster-listen of the other nodes, separated by commas; this node's own may be among them."`
+	ClusterTLSCert         string        `default:"" unit:"path" help:"Certificate of this node in PEM, for the other nodes or for NATS."`
+	ClusterTLSKey          string        `default:"" unit:"path" help:"Private key of cluster-tls-cert."`
+	ClusterTLSCa           string        `name:"cluster-tls-ca" default:"" unit:"path" help:"CA certificates in PEM that the other nodes, or NATS, must have a certificate of."`
+	ClusterInsecureNetwork []string      `unit:"networks" help:"Private networks in which nodes may talk without TLS, separated by commas. Host names are taken to be in them. Loopback is always allowed."`
+	ClusterLease           knob.Duration `default:"3s" unit:"duration" help:"How long a node that is not heard still counts as alive, 500ms to 1m; the same on all nodes."`
 }
 
 // clusterConfig is what clusterSettings come to; off without a secret.
@@ -69,8 +70,8 @@ func (s *settings) cluster(e *effective) error {
 		return setting.Errorf("cluster-lease", "%v is not between %v and %v", c.lease, cluster.MinLease, cluster.MaxLease)
 	}
 	c.link = cluster.LinkConfig{
-		Name: s.ClusterName, Node: s.Node, URLs: trimmed(s.ClusterNats), NKey: s.ClusterNatsNkey, Creds: s.ClusterNatsCreds,
-		Listen: s.ClusterListen, Peers: trimmed(s.ClusterPeers), Logger: e.logger,
+		Name: s.ClusterName, Node: s.Node, URLs: knob.Trimmed(s.ClusterNats), NKey: s.ClusterNatsNkey, Creds: s.ClusterNatsCreds,
+		Listen: s.ClusterListen, Peers: knob.Trimmed(s.ClusterPeers), Logger: e.logger,
 	}
 	for _, k := range c.keys {
 		c.link.RouteSecrets = append(c.link.RouteSecrets, k.Route)
@@ -163,7 +164,7 @@ func (s *settings) clusterWays() error {
 	}
 	for _, file := range []struct{ name, path string }{{"cluster-nats-nkey", s.ClusterNatsNkey}, {"cluster-nats-creds", s.ClusterNatsCreds}} {
 		if file.path != "" {
-			if _, err := readRegular(file.path); err != nil {
+			if _, err := knob.ReadRegular(file.path); err != nil {
 				return setting.Named(file.name, err)
 			}
 		}
@@ -194,7 +195,7 @@ func (s *settings) clusterTLS(e *effective) (*tls.Config, error) {
 		e.files = append(e.files, s.ClusterTLSCert, s.ClusterTLSKey)
 	}
 	if s.ClusterTLSCa != "" {
-		text, err := readRegular(s.ClusterTLSCa)
+		text, err := knob.ReadRegular(s.ClusterTLSCa)
 		if err != nil {
 			return nil, setting.Named("cluster-tls-ca", err)
 		}
@@ -231,12 +232,12 @@ func (s *settings) clusterAddresses(e *effective) error {
 			return err
 		}
 	}
-	for _, peer := range trimmed(s.ClusterPeers) {
+	for _, peer := range knob.Trimmed(s.ClusterPeers) {
 		if err := check("cluster-peers", peer, secure); err != nil {
 			return err
 		}
 	}
-	for _, text := range trimmed(s.ClusterNats) {
+	for _, text := range knob.Trimmed(s.ClusterNats) {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls":

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // What is wrong with the settings of a cluster is told in one line that names the
@@ -32,7 +34,7 @@ func TestClusterSettings(t *testing.T) {
 		secret + " --cluster-listen=127.0.0.1:7273":                                      "--cluster-listen: 127.0.0.1:7273 is already used by control",
 	} {
 		code, _, errs := runIn(append([]string{"config", "check"}, strings.Fields(flags)...), nil, "")
-		if code != exitUsage || !strings.Contains(errs, want) || strings.Contains(errs, "hunter2") || strings.Contains(errs, "0123456789abcdef") {
+		if code != process.ExitUsage || !strings.Contains(errs, want) || strings.Contains(errs, "hunter2") || strings.Contains(errs, "0123456789abcdef") {
 			t.Errorf("%s: %d %s, want %s", flags, code, errs, want)
 		}
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 func TestHelp(t *testing.T) {
@@ -33,7 +35,7 @@ func TestHelp(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{{"sreve"}, {"config"}, {"push", "--uid"}, {"version", "now"}, {"help", "sreve"}, {"serve", "--listen=\xff"}} {
 		code, out, errs := runIn(args, nil, "")
-		if code != exitUsage || out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, "castgate: ") {
+		if code != process.ExitUsage || out != "" || strings.Count(errs, "\n") != 1 || !strings.HasPrefix(errs, "castgate: ") {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and one line", args, code, out, errs)
 		}
 	}
@@ -61,18 +63,12 @@ func TestErrorsWithoutValues(t *testing.T) {
 		{[]string{"push", "--uid"}, "--uid: a value is missing"},
 	} {
 		code, out, errs := runIn(tt.args, nil, "")
-		if code != exitUsage || out != "" || errs != "castgate: "+tt.want+"\n" {
+		if code != process.ExitUsage || out != "" || errs != "castgate: "+tt.want+"\n" {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q; want %q", tt.args, code, out, errs, tt.want)
 		}
 	}
 	code, _, errs := runIn([]string{"config", "check", "--control-key=" + secret + ",-two", "--compress", "--loops=2"}, nil, "")
 	if code != 0 {
 		t.Errorf("behind = a value may begin with -: exit %d, %s", code, errs)
-	}
-}
-
-func TestOneLine(t *testing.T) {
-	if got := oneLine("a\nb\r\nc\n"); got != "a; b; c" {
-		t.Errorf("%q", got)
 	}
 }

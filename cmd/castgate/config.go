@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-	"github.com/pelletier/go-toml/v2"
 
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/logs"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/openfiles"
 	"castgate/server/setting"
 )
@@ -18,7 +20,7 @@ type configCheckCommand struct{ settings }
 
 // Run prints ok, or returns the first wrong setting. It reads the same files as
 // serve.
-func (c *configCheckCommand) Run(p *process, src *sources) error {
+func (c *configCheckCommand) Run(p *process.Process, src *knob.Sources) error {
 	e, err := c.resolve(p, src)
 	if err != nil {
 		return err
@@ -27,9 +29,9 @@ func (c *configCheckCommand) Run(p *process, src *sources) error {
 		return startError(err, src)
 	}
 	for _, w := range e.warnings {
-		fmt.Fprintln(p.stderr, "castgate: warning: "+oneLine(w))
+		fmt.Fprintln(p.Stderr, "castgate: warning: "+process.OneLine(w))
 	}
-	fmt.Fprintln(p.stdout, "ok")
+	fmt.Fprintln(p.Stdout, "ok")
 	return nil
 }
 
@@ -52,7 +54,7 @@ func (e *effective) checkFiles() error {
 			return setting.Named("events-dir", err)
 		}
 	}
-	if err := mayAudit(e.auditLog); err != nil {
+	if err := logs.MayAudit(e.auditLog); err != nil {
 		return setting.Named("audit-log", err)
 	}
 	return nil
@@ -63,16 +65,16 @@ type configPrintCommand struct{ settings }
 
 // Run prints the configuration that serve would use with the same flags,
 // variables and file, as a file that serve can read. Keys are not printed.
-func (c *configPrintCommand) Run(ctx *kong.Context, p *process, src *sources) error {
+func (c *configPrintCommand) Run(ctx *kong.Context, p *process.Process, src *knob.Sources) error {
 	if _, err := c.resolve(p, src); err != nil {
 		return err
 	}
-	w := bufio.NewWriter(p.stdout)
+	w := bufio.NewWriter(p.Stdout)
 	fmt.Fprintf(w, "# castgate %s, the effective configuration.\n", version)
-	fmt.Fprintf(w, "# Each setting is also a flag (--name) and a variable (%sNAME, - becomes _);\n", variablePrefix)
+	fmt.Fprintf(w, "# Each setting is also a flag (--name) and a variable (%sNAME, - becomes _);\n", knob.Prefix)
 	fmt.Fprintf(w, "# flags win over variables, variables over the file.\n")
 	for _, flag := range ctx.Selected().Flags {
-		if isKnob(flag) {
+		if knob.Is(flag) {
 			printKnob(w, flag, src)
 		}
 	}
@@ -81,8 +83,8 @@ func (c *configPrintCommand) Run(ctx *kong.Context, p *process, src *sources) er
 
 // printKnob writes one setting: meaning, unit, default and origin of its value
 // as comments, then name = value.
-func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
-	from := src.from[flag.Name]
+func printKnob(w *bufio.Writer, flag *kong.Flag, src *knob.Sources) {
+	from := src.From[flag.Name]
 	if from == "" {
 		from = "default"
 	}
@@ -94,7 +96,7 @@ func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 		def = "none"
 	}
 	help := flag.Help
-	if isHot(flag) {
+	if knob.Hot(flag) {
 		help += " A reload applies it."
 	}
 	fmt.Fprintf(w, "\n# %s\n# unit: %s; default: %s; from: %s\n", help, flag.Tag.Get("unit"), def, from)
@@ -103,11 +105,11 @@ func printKnob(w *bufio.Writer, flag *kong.Flag, src *sources) {
 		fmt.Fprintf(w, "# %s = (%d given, not shown)\n", flag.Name, len(keys))
 		return
 	}
-	if text, ok := flag.Target.Interface().(string); ok && slices.Contains(secrets, flag.Name) && text != "" && hasSecret([]string{text}) {
+	if text, ok := flag.Target.Interface().(string); ok && slices.Contains(knob.Secrets, flag.Name) && text != "" && hasSecret([]string{text}) {
 		fmt.Fprintf(w, "# %s = (given, not shown)\n", flag.Name)
 		return
 	}
-	w.WriteString(tomlSetting(flag.Name, flag.Target.Interface()))
+	w.WriteString(knob.TOML(flag.Name, flag.Target.Interface()))
 }
 
 // hasSecret reports whether one of the values is a key and not a file.
@@ -118,21 +120,4 @@ func hasSecret(values []string) bool {
 		}
 	}
 	return false
-}
-
-// tomlSetting is one line of TOML: name = value.
-func tomlSetting(name string, v any) string {
-	switch t := v.(type) {
-	case fmt.Stringer: // durations and sizes are strings with units
-		v = t.String()
-	case []string:
-		if t == nil {
-			v = []string{}
-		}
-	}
-	line, err := toml.Marshal(map[string]any{name: v})
-	if err != nil {
-		panic(err) // strings, numbers and lists of strings only
-	}
-	return string(line)
 }

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"encoding"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // FuzzConfigFile: whatever a file contains, config check returns ok or one line
@@ -26,7 +27,7 @@ func FuzzConfigFile(f *testing.F) {
 			t.Fatal(err)
 		}
 		code, out, errs := runIn([]string{"config", "check", "--config", path}, nil, "")
-		if code == exitUsage {
+		if code == process.ExitUsage {
 			if out != "" || !strings.HasPrefix(errs, "castgate: ") || strings.Count(errs, "\n") != 1 {
 				t.Fatalf("stdout %q, stderr %q", out, errs)
 			}
@@ -59,42 +60,4 @@ func reads(text []byte) bool {
 		}
 	}
 	return false
-}
-
-// FuzzValue: an accepted duration, size or rate has the same meaning when it is
-// formatted and parsed again; accepted networks are masked.
-func FuzzValue(f *testing.F) {
-	for _, seed := range []string{"0", "25s", "1m30s", "64KiB", "1.5MiB", "0.5", "10.0.0.0/8,fd00::/8"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		var d, d2 duration
-		var s, s2 size
-		var r, r2 rate
-		for _, v := range []struct {
-			first, second interface {
-				encoding.TextUnmarshaler
-				String() string
-			}
-		}{{&d, &d2}, {&s, &s2}, {&r, &r2}} {
-			if err := v.first.UnmarshalText([]byte(text)); err != nil {
-				if strings.Contains(err.Error(), "\n") {
-					t.Errorf("%q: %q", text, err)
-				}
-				continue
-			}
-			if err := v.second.UnmarshalText([]byte(v.first.String())); err != nil || v.second.String() != v.first.String() {
-				t.Errorf("%q is %s, and that is %s, %v", text, v.first, v.second, err)
-			}
-		}
-		if d != d2 || s != s2 || r != r2 {
-			t.Errorf("%q: %v and %v, %v and %v, %v and %v", text, d, d2, s, s2, r, r2)
-		}
-		networks, _, err := readNetworks(strings.Split(text, ","))
-		for _, n := range networks {
-			if err != nil || !n.IsValid() || n != n.Masked() || n.Addr().Is4In6() {
-				t.Errorf("%q: %v, %v", text, networks, err)
-			}
-		}
-	})
 }

@@ -6,12 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // runIn runs a command line in this process.
 func runIn(args, environ []string, stdin string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(args, process{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs, environ: environ})
+	code = run(args, process.Process{Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs, Environ: environ})
 	return code, out.String(), errs.String()
 }
 
@@ -89,7 +91,7 @@ func TestConfigCheck(t *testing.T) {
 		t.Errorf("exit %d, stdout %q, stderr %q; want ok and a warning", code, out, errs)
 	}
 	code, out, errs = runIn([]string{"config", "check", "--loops=0"}, nil, "")
-	if code != exitUsage || out != "" || errs != "castgate: --loops: 0 is not between 1 and 256\n" {
+	if code != process.ExitUsage || out != "" || errs != "castgate: --loops: 0 is not between 1 and 256\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, errs)
 	}
 }
@@ -113,7 +115,7 @@ func TestConfigCheckReadsFiles(t *testing.T) {
 		"--audit-log: open " + half + "/audit.log: ":        {"--audit-log=" + half + "/audit.log"},
 	} {
 		code, out, errs := runIn(append([]string{"config", "check"}, args...), nil, "")
-		if code != exitUsage || out != "" || !strings.HasPrefix(errs, "castgate: "+want) || strings.Count(errs, "\n") != 1 {
+		if code != process.ExitUsage || out != "" || !strings.HasPrefix(errs, "castgate: "+want) || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q", args, code, out, errs)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"castgate/cmd/castgate/internal/knob"
 	"castgate/server/setting"
 )
 
@@ -78,7 +79,7 @@ func (c *connection) trust(secure bool) (trust *tls.Config, err error) {
 	}
 	trust = &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
-		text, err := readLimited(c.CAFile)
+		text, err := knob.ReadLimited(c.CAFile)
 		if err != nil {
 			return nil, setting.Named("ca-file", err)
 		}

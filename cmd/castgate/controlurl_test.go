@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 func TestParseControl(t *testing.T) {
@@ -63,9 +65,9 @@ func TestControlOverTLS(t *testing.T) {
 		{[]string{"--control", gateway.URL, "--ca-file", ca, "--control-key", "0123456789abcdef"}, 0, `{"key":"Bearer 0123456789abcdef"}`},
 		{[]string{"--control", gateway.URL}, 1, "--ca-file names the certificates"},
 		{[]string{"--control", strings.TrimPrefix(gateway.URL, "https://")}, 1, "400"},
-		{[]string{"--control", "http://127.0.0.1:1", "--ca-file", ca}, exitUsage, "--ca-file: needs"},
-		{[]string{"--control", gateway.URL, "--ca-file", "/none"}, exitUsage, "--ca-file: open /none"},
-		{[]string{"--control", gateway.URL, "--client-cert", ca}, exitUsage, "--client-cert: needs --client-key"},
+		{[]string{"--control", "http://127.0.0.1:1", "--ca-file", ca}, process.ExitUsage, "--ca-file: needs"},
+		{[]string{"--control", gateway.URL, "--ca-file", "/none"}, process.ExitUsage, "--ca-file: open /none"},
+		{[]string{"--control", gateway.URL, "--client-cert", ca}, process.ExitUsage, "--client-cert: needs --client-key"},
 	} {
 		code, out, errs := runIn(append([]string{"stats"}, tt.line...), nil, "")
 		if code != tt.code || !strings.Contains(out+errs, tt.says) {

@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // verdict is the result of one check.
@@ -81,9 +84,9 @@ type doctorCommand struct {
 // Run prints what the host means for a gateway with the configuration that
 // serve would use with the same flags, variables and file; it fails if
 // something blocks the target.
-func (c *doctorCommand) Run(p *process, src *sources) error {
+func (c *doctorCommand) Run(p *process.Process, src *knob.Sources) error {
 	if c.Conns < 0 || c.Conns > math.MaxInt32 {
-		return failf(exitUsage, "--conns: %d is not between 0 and %d", c.Conns, math.MaxInt32)
+		return process.Failf(process.ExitUsage, "--conns: %d is not between 0 and %d", c.Conns, math.MaxInt32)
 	}
 	e, err := c.resolve(p, src)
 	if err != nil {
@@ -101,7 +104,7 @@ func (c *doctorCommand) Run(p *process, src *sources) error {
 		what.conns, why = carries(h, what), "the most this host can hold; --conns sets a target"
 	}
 	findings := examine(h, what)
-	if err := report(p.stdout, what, why, findings); err != nil {
+	if err := report(p.Stdout, what, why, findings); err != nil {
 		return err
 	}
 	var blocking []string
@@ -111,7 +114,7 @@ func (c *doctorCommand) Run(p *process, src *sources) error {
 		}
 	}
 	if len(blocking) > 0 {
-		return failf(exitFailed, "%s connections do not fit: %s", grouped(what.conns), strings.Join(blocking, ", "))
+		return process.Failf(process.ExitFailed, "%s connections do not fit: %s", grouped(what.conns), strings.Join(blocking, ", "))
 	}
 	return nil
 }

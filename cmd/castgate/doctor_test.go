@@ -7,6 +7,10 @@ import (
 	"maps"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // largeHost is a host that can hold a million clients.
@@ -37,9 +41,9 @@ func examined(t *testing.T, changes map[string]string, line ...string) (code int
 	maps.DeleteFunc(root, func(_, text string) bool { return text == "" })
 	var c commands
 	var out bytes.Buffer
-	src := newSources(nil)
-	p := &process{stdout: &out, stderr: io.Discard}
-	parser, err := newParser(&c, src, p)
+	src := knob.NewSources(nil)
+	p := &process.Process{Stdout: &out, Stderr: io.Discard}
+	parser, err := commandline.NewParser(&c, src, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +52,8 @@ func examined(t *testing.T, changes map[string]string, line ...string) (code int
 	}
 	c.Doctor.root = files(root).root
 	err = c.Doctor.Run(p, src)
-	if e, ok := err.(*exitError); ok {
-		return e.code, out.String(), err.Error()
+	if e, ok := err.(*process.Exit); ok {
+		return e.Code, out.String(), err.Error()
 	}
 	return 0, out.String(), ""
 }
@@ -76,7 +80,7 @@ func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 		{"other ports", map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": "1000\n", "proc/sys/net/ipv4/ip_local_port_range": "32768 60999\n"},
 			[]string{"--listen=:80,text://127.0.0.1:8282", "--control=unix:/run/c", "--conns=100000"}, 1,
 			[]string{"tcp dport '{ 80, 8282 }' notrack", "ip_local_reserved_ports='80,8282'"}},
-		{"a wrong setting", nil, []string{"--node=7", "--slow-policy=never"}, exitUsage, nil},
+		{"a wrong setting", nil, []string{"--node=7", "--slow-policy=never"}, process.ExitUsage, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, out, errs := examined(t, tt.changes, tt.line...)
@@ -135,7 +139,7 @@ func TestDoctorFindings(t *testing.T) {
 		{"ports", 1_000_000, map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "32768 60999\n"}, 0, []string{"28,232 per source", "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"}},
 		{"ports enough for few", 1000, map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "32768 60999\n"}, 0, []string{"ok  net.ipv4.ip_local_port_range"}},
 		{"nonsense", 1000, map[string]string{"proc/sys/net/core/somaxconn": "many\n", "proc/self/limits": "Max open files some\n"}, 0, []string{"unknown", "/proc/sys/net/core/somaxconn does not exist"}},
-		{"no number of clients", -1, nil, exitUsage, nil},
+		{"no number of clients", -1, nil, process.ExitUsage, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, out, errs := examined(t, tt.changes, fmt.Sprintf("--conns=%d", tt.conns))

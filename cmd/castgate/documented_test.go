@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/knob"
 	"castgate/internal/snippets"
 	"castgate/internal/wstest"
 )
@@ -59,7 +61,7 @@ func documentedCommands(t *testing.T) map[string][][]string {
 // Every command line of castgate in the documents is one that castgate understands.
 func TestDocumentedCommandLines(t *testing.T) {
 	// One parser for all: making one takes long.
-	parser, err := newParser(new(commands), newSources(nil), &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	parser, err := commandline.NewParser(new(commands), knob.NewSources(nil), &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +150,7 @@ func TestArgumentsOfManifests(t *testing.T) {
 	if !found || len(args) < 3 || !slices.Contains(args, "serve") {
 		t.Fatalf("args %q", args)
 	}
-	parser, err := newParser(new(commands), newSources(nil), &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	parser, err := commandline.NewParser(new(commands), knob.NewSources(nil), &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}

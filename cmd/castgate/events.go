@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"castgate/cmd/castgate/internal/knob"
 	"castgate/server"
 	"castgate/server/events"
 	"castgate/server/gatewayworker"
@@ -19,22 +20,22 @@ import (
 
 // eventsSettings are the knobs of the events that backends are told.
 type eventsSettings struct {
-	EventsUrl          []string `unit:"URLs" hot:"" help:"URLs to which events of clients are POSTed, separated by commas; each is told of every event. Default: none, and events are off unless events-dir is set."`
-	Events             []string `default:"connected,bound,unbound,disconnected" unit:"types" help:"Types of events, separated by commas: connected, bound, unbound, disconnected, message, uid.online, uid.offline, all."`
-	EventsDir          string   `default:"" unit:"path" help:"Directory of the events' queue, for this process alone; its parent must exist. With it events outlive a crash. Default: none, the queue is in memory."`
-	EventsSecret       []string `unit:"whsec_text or @path" hot:"" help:"Secrets that sign the requests (Standard Webhooks), separated by commas; two while one replaces the other; @/path reads a file with one per line. Repeatable."`
-	EventsBatch        int      `default:"100" unit:"events" help:"Most events of a request, 1 to 10000; with 1, each is sent as a single CloudEvent."`
-	EventsLinger       duration `default:"20ms" unit:"duration" help:"How long the first event of a request waits for others."`
-	EventsTimeout      duration `default:"10s" unit:"duration" help:"Time allowed for one request."`
-	EventsRetryMax     duration `default:"5m" unit:"duration" help:"Longest pause between two attempts, unless a Retry-After asks for a longer one."`
-	EventsQuota        size     `default:"0B" unit:"bytes" auto:"1GiB with events-dir, 64MiB without" help:"Size of the queue, at least 1MiB; when it is full, the oldest events are dropped and one event says how many. 0 means 1GiB with events-dir and 64MiB without."`
-	EventsKeep         duration `default:"1h" unit:"duration" help:"How long events that every URL was told of can still be fetched and replayed, within the quota."`
-	EventsOfflineAfter duration `default:"3s" unit:"duration" help:"How long a uid must have no client before uid.offline is told."`
-	ConnectUrl         string   `default:"" unit:"URL" hot:"" help:"URL that is asked before a client is accepted; its answer may bind the client, join it to groups, set its session or refuse it. Default: none."`
-	ConnectTimeout     duration `default:"3s" unit:"duration" help:"Time allowed for an answer of connect-url; a client waits at most twice as long."`
-	ConnectRequests    int      `default:"64" unit:"requests" help:"Maximum number of concurrent requests to connect-url, 1 to 1024; up to 4096 more clients wait."`
-	ConnectFail        string   `default:"closed" unit:"open or closed" help:"What happens to a client when connect-url does not answer: open accepts it, closed refuses it with 503."`
-	EventsFull         string   `default:"hold" unit:"hold or close" help:"What on-message=forward does with a client when the queue is full: hold stops reading from it, close closes it with 1013."`
+	EventsUrl          []string      `unit:"URLs" hot:"" help:"URLs to which events of clients are POSTed, separated by commas; each is told of every event. Default: none, and events are off unless events-dir is set."`
+	Events             []string      `default:"connected,bound,unbound,disconnected" unit:"types" help:"Types of events, separated by commas: connected, bound, unbound, disconnected, message, uid.online, uid.offline, all."`
+	EventsDir          string        `default:"" unit:"path" help:"Directory of the events' queue, for this process alone; its parent must exist. With it events outlive a crash. Default: none, the queue is in memory."`
+	EventsSecret       []string      `unit:"whsec_text or @path" hot:"" help:"Secrets that sign the requests (Standard Webhooks), separated by commas; two while one replaces the other; @/path reads a file with one per line. Repeatable."`
+	EventsBatch        int           `default:"100" unit:"events" help:"Most events of a request, 1 to 10000; with 1, each is sent as a single CloudEvent."`
+	EventsLinger       knob.Duration `default:"20ms" unit:"duration" help:"How long the first event of a request waits for others."`
+	EventsTimeout      knob.Duration `default:"10s" unit:"duration" help:"Time allowed for one request."`
+	EventsRetryMax     knob.Duration `default:"5m" unit:"duration" help:"Longest pause between two attempts, unless a Retry-After asks for a longer one."`
+	EventsQuota        knob.Size     `default:"0B" unit:"bytes" auto:"1GiB with events-dir, 64MiB without" help:"Size of the queue, at least 1MiB; when it is full, the oldest events are dropped and one event says how many. 0 means 1GiB with events-dir and 64MiB without."`
+	EventsKeep         knob.Duration `default:"1h" unit:"duration" help:"How long events that every URL was told of can still be fetched and replayed, within the quota."`
+	EventsOfflineAfter knob.Duration `default:"3s" unit:"duration" help:"How long a uid must have no client before uid.offline is told."`
+	ConnectUrl         string        `default:"" unit:"URL" hot:"" help:"URL that is asked before a client is accepted; its answer may bind the client, join it to groups, set its session or refuse it. Default: none."`
+	ConnectTimeout     knob.Duration `default:"3s" unit:"duration" help:"Time allowed for an answer of connect-url; a client waits at most twice as long."`
+	ConnectRequests    int           `default:"64" unit:"requests" help:"Maximum number of concurrent requests to connect-url, 1 to 1024; up to 4096 more clients wait."`
+	ConnectFail        string        `default:"closed" unit:"open or closed" help:"What happens to a client when connect-url does not answer: open accepts it, closed refuses it with 503."`
+	EventsFull         string        `default:"hold" unit:"hold or close" help:"What on-message=forward does with a client when the queue is full: hold stops reading from it, close closes it with 1013."`
 }
 
 // eventsOn tells whether there is a queue of events.
@@ -45,7 +46,7 @@ func (s *settings) events(e *effective) error {
 	if !s.eventsOn() {
 		return s.eventsOff()
 	}
-	types, err := events.ParseTypes(trimmed(s.Events))
+	types, err := events.ParseTypes(knob.Trimmed(s.Events))
 	if err != nil {
 		return setting.Named("events", err)
 	}
@@ -68,7 +69,7 @@ func (s *settings) events(e *effective) error {
 		return setting.Named("events-secret", err)
 	}
 	e.events = &events.Config{
-		Targets: events.Targets{URLs: trimmed(s.EventsUrl), Secrets: secrets, TokenQuery: s.JwtQuery},
+		Targets: events.Targets{URLs: knob.Trimmed(s.EventsUrl), Secrets: secrets, TokenQuery: s.JwtQuery},
 		Types:   types, Dir: s.EventsDir, Batch: s.EventsBatch, Linger: time.Duration(s.EventsLinger),
 		Timeout: time.Duration(s.EventsTimeout), RetryMax: time.Duration(s.EventsRetryMax), Quota: int64(s.EventsQuota),
 		Keep: time.Duration(s.EventsKeep), OfflineAfter: time.Duration(s.EventsOfflineAfter), HoldMessages: s.EventsFull == "hold",
@@ -132,7 +133,7 @@ func (s *settings) hook(e *effective) error {
 	if s.ConnectFail != "open" && s.ConnectFail != "closed" {
 		return setting.Errorf("connect-fail", "%q is neither open nor closed", s.ConnectFail)
 	}
-	for _, l := range trimmed(s.Listen) {
+	for _, l := range knob.Trimmed(s.Listen) {
 		if scheme, _, _ := strings.Cut(l, "://"); scheme == "text" || scheme == "frame" || scheme == "tcp" {
 			return setting.Errorf("connect-url", "cannot be asked about clients of %s:// listeners, which send no request", scheme)
 		}
@@ -170,7 +171,7 @@ func contains(items []string, want string) bool {
 
 // eventsSecrets reads the secrets, and the files that hold some.
 func (s *settings) eventsSecrets(e *effective) (secrets []string, err error) {
-	for _, v := range trimmed(s.EventsSecret) {
+	for _, v := range knob.Trimmed(s.EventsSecret) {
 		path, isFile := strings.CutPrefix(v, "@")
 		if !isFile {
 			secrets = append(secrets, v)

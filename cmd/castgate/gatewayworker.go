@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"castgate/cmd/castgate/internal/knob"
 	"castgate/server"
 	"castgate/server/capacity"
 	"castgate/server/gatewayworker"
@@ -19,18 +20,18 @@ import (
 // gatewayworkerSettings are those of the front for PHP code written for
 // GatewayWorker.
 type gatewayworkerSettings struct {
-	GatewayworkerInner         string   `default:"" unit:"ip:port" help:"Inner endpoint for GatewayClient and BusinessWorker; default: off. A non-loopback address needs a secret."`
-	GatewayworkerAdvertise     string   `default:"" unit:"ip:port" auto:"gatewayworker-inner" help:"IPv4 address and port under which PHP reaches the inner endpoint, which is part of every client id; default: gatewayworker-inner."`
-	GatewayworkerRegister      string   `default:"" unit:"ip:port" help:"Embedded Register; default: off. A non-loopback address needs a secret."`
-	GatewayworkerJoin          []string `unit:"host:port" help:"External Registers to announce this gateway to, separated by commas; default: none."`
-	GatewayworkerSecret        string   `default:"" unit:"text or @path" help:"Secret shared with PHP and Registers; @/path reads it from a file."`
-	GatewayworkerRouting       string   `default:"least" unit:"least or random" help:"Worker for a new client: the one with the fewest clients, or a random one."`
-	GatewayworkerWorkers       string   `default:"auto" unit:"auto, always or never" help:"Whether workers are told what clients do: always, never (they only send), or auto, from the first worker on. While a worker is expected but none is connected, clients wait for one."`
-	GatewayworkerWorkerWait    duration `default:"5s" unit:"duration" help:"How long clients wait for a worker before they are refused or closed; with auto, how long they wait at the start before the gateway assumes there is none. 0 is PHP's behaviour."`
-	GatewayworkerRequireWorker bool     `default:"false" unit:"true or false" help:"Deprecated: use --gatewayworker-workers=always."`
-	GatewayworkerPingInterval  duration `default:"0" unit:"duration" help:"GatewayWorker's pingInterval, in addition to ping-interval; 0 is off."`
-	GatewayworkerPingLimit     int      `default:"0" unit:"times" help:"GatewayWorker's pingNotResponseLimit: intervals without a message after which a client is dropped; 0 means never."`
-	GatewayworkerPingData      string   `default:"" unit:"text" blank:"" help:"GatewayWorker's pingData: the message sent to check that a client is alive."`
+	GatewayworkerInner         string        `default:"" unit:"ip:port" help:"Inner endpoint for GatewayClient and BusinessWorker; default: off. A non-loopback address needs a secret."`
+	GatewayworkerAdvertise     string        `default:"" unit:"ip:port" auto:"gatewayworker-inner" help:"IPv4 address and port under which PHP reaches the inner endpoint, which is part of every client id; default: gatewayworker-inner."`
+	GatewayworkerRegister      string        `default:"" unit:"ip:port" help:"Embedded Register; default: off. A non-loopback address needs a secret."`
+	GatewayworkerJoin          []string      `unit:"host:port" help:"External Registers to announce this gateway to, separated by commas; default: none."`
+	GatewayworkerSecret        string        `default:"" unit:"text or @path" help:"Secret shared with PHP and Registers; @/path reads it from a file."`
+	GatewayworkerRouting       string        `default:"least" unit:"least or random" help:"Worker for a new client: the one with the fewest clients, or a random one."`
+	GatewayworkerWorkers       string        `default:"auto" unit:"auto, always or never" help:"Whether workers are told what clients do: always, never (they only send), or auto, from the first worker on. While a worker is expected but none is connected, clients wait for one."`
+	GatewayworkerWorkerWait    knob.Duration `default:"5s" unit:"duration" help:"How long clients wait for a worker before they are refused or closed; with auto, how long they wait at the start before the gateway assumes there is none. 0 is PHP's behaviour."`
+	GatewayworkerRequireWorker bool          `default:"false" unit:"true or false" help:"Deprecated: use --gatewayworker-workers=always."`
+	GatewayworkerPingInterval  knob.Duration `default:"0" unit:"duration" help:"GatewayWorker's pingInterval, in addition to ping-interval; 0 is off."`
+	GatewayworkerPingLimit     int           `default:"0" unit:"times" help:"GatewayWorker's pingNotResponseLimit: intervals without a message after which a client is dropped; 0 means never."`
+	GatewayworkerPingData      string        `default:"" unit:"text" blank:"" help:"GatewayWorker's pingData: the message sent to check that a client is alive."`
 }
 
 // phpSendQueue is GatewayWorker's sendToClientBufferSize.
@@ -44,7 +45,7 @@ const phpMaxMessage = 10 << 20
 func (s *settings) front(e *effective) (err error) {
 	c := gatewayworker.Defaults()
 	c.Inner, c.Advertise, c.Register = s.GatewayworkerInner, s.GatewayworkerAdvertise, s.GatewayworkerRegister
-	c.Join, c.Routing = trimmed(s.GatewayworkerJoin), gatewayworker.Routing(s.GatewayworkerRouting)
+	c.Join, c.Routing = knob.Trimmed(s.GatewayworkerJoin), gatewayworker.Routing(s.GatewayworkerRouting)
 	c.ReusePort = s.ReusePort
 	c.Workers, c.WorkerWait, c.Log = gatewayworker.Workers(s.GatewayworkerWorkers), time.Duration(s.GatewayworkerWorkerWait), e.logger
 	if s.GatewayworkerRequireWorker {
@@ -86,21 +87,21 @@ func (s *settings) gatewayworkerSecret(e *effective) (string, error) {
 // asPHP applies GatewayWorker's defaults to settings that were not given:
 // messages of up to maxPackageSize, and slow clients lose new messages at
 // sendToClientBufferSize.
-func (e *effective) asPHP(src *sources) {
+func (e *effective) asPHP(src *knob.Sources) {
 	if !e.gatewayworker.On() {
 		return
 	}
-	e.gatewayworker.KeepInit = src.from["init-message"] != ""
-	if src.from["send-queue"] == "" {
+	e.gatewayworker.KeepInit = src.From["init-message"] != ""
+	if src.From["send-queue"] == "" {
 		e.server.SendQueue = phpSendQueue
 	}
-	if src.from["max-message"] == "" {
+	if src.From["max-message"] == "" {
 		e.server.MaxMessage = phpMaxMessage
 		if burst := e.server.ByteBurst; burst > 0 { // it must hold a message and one read
 			e.server.MaxMessage = min(phpMaxMessage, burst-64<<10)
 		}
 	}
-	if src.from["slow-policy"] == "" {
+	if src.From["slow-policy"] == "" {
 		e.server.SlowPolicy = capacity.SlowDrop
 	}
 }

@@ -7,6 +7,10 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // With the part of the grammar that a command line needs, each command is the
@@ -14,7 +18,7 @@ import (
 func TestPartsOfTheGrammar(t *testing.T) {
 	model := func(c any) *kong.Application {
 		t.Helper()
-		parser, err := newParser(c, newSources(nil), &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+		parser, err := commandline.NewParser(c, knob.NewSources(nil), &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}})
 		if err != nil {
 			t.Fatal(err)
 		}

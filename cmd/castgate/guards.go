@@ -12,14 +12,14 @@ import (
 // the file turns off explicitly is turned off. One that can only be left out is
 // removed by a restart.
 func keepGuards(was, is *effective) error {
-	if len(was.src.file) > 0 && len(is.src.file) == 0 && is.src.path != "" {
-		return fmt.Errorf("%s is empty now; it may be in the middle of being written", is.src.path)
+	if len(was.src.File) > 0 && len(is.src.File) == 0 && is.src.Path != "" {
+		return fmt.Errorf("%s is empty now; it may be in the middle of being written", is.src.Path)
 	}
 	if err := keepControlGuards(was, is); err != nil {
 		return err
 	}
 	told := is.events != nil || is.hook != nil
-	if len(was.signing()) > 0 && told && len(is.signing()) == 0 && is.src.from["events-secret"] == "" {
+	if len(was.signing()) > 0 && told && len(is.signing()) == 0 && is.src.From["events-secret"] == "" {
 		return setting.Errorf("events-secret", "the setting is missing now; to send events without a signature, set events-secret = []")
 	}
 	return keepTokenGuards(was, is)
@@ -45,7 +45,7 @@ const lastKey = "this would remove the last token key and let clients connect wi
 
 func keepTokenGuards(was, is *effective) error {
 	before, after := &was.server.JWT, &is.server.JWT
-	unsaid := func(name string) bool { return is.src.from[name] == "" }
+	unsaid := func(name string) bool { return is.src.From[name] == "" }
 	if len(after.Keys) == 0 && after.JWKS == "" {
 		if before.JWKS != "" {
 			return setting.Errorf("jwt-jwks", lastKey)

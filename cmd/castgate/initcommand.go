@@ -11,6 +11,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/control/access"
 )
 
@@ -38,15 +40,15 @@ var initialKeys = []initKey{
 
 // Run writes a configuration that explains itself and a file of fresh keys, and prints
 // the keys, this once. It overwrites nothing.
-func (c *initCommand) Run(ctx *kong.Context, p *process) error {
+func (c *initCommand) Run(ctx *kong.Context, p *process.Process) error {
 	dir, err := filepath.Abs(c.Dir)
 	if err != nil {
-		return failf(exitFailed, "%w", err)
+		return process.Failf(process.ExitFailed, "%w", err)
 	}
 	config, keys := filepath.Join(dir, initConfig), filepath.Join(dir, initKeys)
 	for _, path := range []string{config, keys} {
 		if _, err := os.Lstat(path); err == nil {
-			return failf(exitFailed, "%s exists already; nothing was written", path)
+			return process.Failf(process.ExitFailed, "%s exists already; nothing was written", path)
 		}
 	}
 	secrets := make([]string, len(initialKeys))
@@ -54,22 +56,22 @@ func (c *initCommand) Run(ctx *kong.Context, p *process) error {
 	for i, k := range initialKeys {
 		key, secret, err := access.NewKey(k.name, k.scopes)
 		if err != nil {
-			return failf(exitFailed, "%w", err)
+			return process.Failf(process.ExitFailed, "%w", err)
 		}
 		secrets[i], lines = secret, lines+key.Line()+"\n"
 	}
 	if err := writeNew(keys, []byte(lines), 0o600); err != nil {
-		return failf(exitFailed, "%w", err)
+		return process.Failf(process.ExitFailed, "%w", err)
 	}
 	if err := writeNew(config, initialConfig(ctx.Model, keys), 0o644); err != nil {
 		_ = os.Remove(keys)
-		return failf(exitFailed, "%w", err)
+		return process.Failf(process.ExitFailed, "%w", err)
 	}
-	fmt.Fprintf(p.stdout, "wrote %s and %s\n\nThe keys are shown this once:\n", config, keys)
+	fmt.Fprintf(p.Stdout, "wrote %s and %s\n\nThe keys are shown this once:\n", config, keys)
 	for i, k := range initialKeys {
-		fmt.Fprintf(p.stdout, "  %-8s %s  for %s\n", k.name, secrets[i], k.use)
+		fmt.Fprintf(p.Stdout, "  %-8s %s  for %s\n", k.name, secrets[i], k.use)
 	}
-	fmt.Fprintf(p.stdout, "\nNext:\n  castgate serve --config %s\n  and log in at http://127.0.0.1:7274/ with the key admin\n", config)
+	fmt.Fprintf(p.Stdout, "\nNext:\n  castgate serve --config %s\n  and log in at http://127.0.0.1:7274/ with the key admin\n", config)
 	return nil
 }
 
@@ -97,23 +99,23 @@ func initialConfig(app *kong.Application, keys string) []byte {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The configuration of castgate %s, as castgate init writes it.\n", version)
-	fmt.Fprintf(&b, "# Each setting is also a flag (--name) and a variable (%sNAME, - becomes _);\n", variablePrefix)
+	fmt.Fprintf(&b, "# Each setting is also a flag (--name) and a variable (%sNAME, - becomes _);\n", knob.Prefix)
 	b.WriteString("# flags win over variables, variables over the file. A line that begins with #= has a default:\n")
 	b.WriteString("# remove the #= to change it. castgate config check --config FILE tells what is wrong.\n")
-	for _, flag := range serveFlags(app) {
-		if !isKnob(flag) {
+	for _, flag := range knob.OfServe(app) {
+		if !knob.Is(flag) {
 			continue
 		}
 		help := flag.Help
-		if isHot(flag) {
+		if knob.Hot(flag) {
 			help += " A reload applies it."
 		}
 		fmt.Fprintf(&b, "\n# %s\n# unit: %s\n", help, flag.Tag.Get("unit"))
 		if v, ok := set[flag.Name]; ok {
-			b.WriteString(tomlSetting(flag.Name, v))
+			b.WriteString(knob.TOML(flag.Name, v))
 			continue
 		}
-		b.WriteString("#= " + tomlSetting(flag.Name, defaultOf(flag)))
+		b.WriteString("#= " + knob.TOML(flag.Name, defaultOf(flag)))
 	}
 	return b.Bytes()
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/control/access"
 )
 
@@ -105,11 +106,11 @@ func TestInitOverwritesNothing(t *testing.T) {
 		code, out, errs := runIn([]string{"init", dir}, nil, "")
 		text, _ := os.ReadFile(filepath.Join(dir, name))
 		files, _ := os.ReadDir(dir)
-		if code != exitFailed || out != "" || !strings.Contains(errs, "exists already") || string(text) != "mine" || len(files) != 1 {
+		if code != process.ExitFailed || out != "" || !strings.Contains(errs, "exists already") || string(text) != "mine" || len(files) != 1 {
 			t.Errorf("%s: exit %d, %q, %q, %d files", name, code, out, errs, len(files))
 		}
 	}
-	if code, out, errs := runIn([]string{"init", filepath.Join(t.TempDir(), "none")}, nil, ""); code != exitFailed || out != "" || errs == "" {
+	if code, out, errs := runIn([]string{"init", filepath.Join(t.TempDir(), "none")}, nil, ""); code != process.ExitFailed || out != "" || errs == "" {
 		t.Errorf("no folder: exit %d, %q, %q", code, out, errs)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/control/access"
 )
 
@@ -16,24 +17,24 @@ type keyNewCommand struct {
 
 // Run creates a key and prints it, this once, and the line for the file of
 // keys, from which the gateway recognizes the key without knowing it.
-func (c *keyNewCommand) Run(p *process) error {
+func (c *keyNewCommand) Run(p *process.Process) error {
 	scopes, err := access.ParseScopes(strings.Join(c.Scope, ","))
 	if err != nil {
-		return failf(exitUsage, "--scope: %w", err)
+		return process.Failf(process.ExitUsage, "--scope: %w", err)
 	}
 	key, secret, err := access.NewKey(c.Name, scopes)
 	if err != nil {
-		return failf(exitUsage, "--name: %w", err)
+		return process.Failf(process.ExitUsage, "--name: %w", err)
 	}
 	if c.File != "" {
 		if err := appendKey(c.File, key); err != nil {
-			return failf(exitFailed, "%w", err)
+			return process.Failf(process.ExitFailed, "%w", err)
 		}
-		fmt.Fprintln(p.stdout, secret)
+		fmt.Fprintln(p.Stdout, secret)
 		return nil
 	}
-	fmt.Fprintf(p.stdout, "# the key, for the caller; it will not be shown again\n%s\n", secret)
-	fmt.Fprintf(p.stdout, "# the line for the --control-keys-file\n%s\n", key.Line())
+	fmt.Fprintf(p.Stdout, "# the key, for the caller; it will not be shown again\n%s\n", secret)
+	fmt.Fprintf(p.Stdout, "# the line for the --control-keys-file\n%s\n", key.Line())
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/control/access"
 )
 
@@ -25,7 +27,7 @@ func TestKeyNew(t *testing.T) {
 		t.Errorf("%+v", k)
 	}
 	for _, args := range [][]string{{"--name", "a b", "--scope", "push"}, {"--name", "a", "--scope", "all"}, {"--name", "a"}, {"--scope", "push"}} {
-		if code, out, errs := runIn(append([]string{"key", "new"}, args...), nil, ""); code != exitUsage || out != "" || errs == "" {
+		if code, out, errs := runIn(append([]string{"key", "new"}, args...), nil, ""); code != process.ExitUsage || out != "" || errs == "" {
 			t.Errorf("%q: exit %d, %q, %q", args, code, out, errs)
 		}
 	}
@@ -48,17 +50,17 @@ func TestKeyNewIntoFile(t *testing.T) {
 	if code, errs := add("first"); code != 0 {
 		t.Errorf("a second key of a name: exit %d, %s", code, errs)
 	}
-	if code, errs := add("first"); code != exitFailed || !strings.Contains(errs, "line 4") || !strings.Contains(errs, "nothing was written") {
+	if code, errs := add("first"); code != process.ExitFailed || !strings.Contains(errs, "line 4") || !strings.Contains(errs, "nothing was written") {
 		t.Errorf("a third: exit %d, %s", code, errs)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	if keys, _, err := readScopedKeys(file, readLimited); err != nil || len(keys) != 3 || keys[1].Name != "second" || keys[2].Name != "first" {
+	if keys, _, err := readScopedKeys(file, knob.ReadLimited); err != nil || len(keys) != 3 || keys[1].Name != "second" || keys[2].Name != "first" {
 		t.Errorf("%+v, %v", keys, err)
 	}
 	other := writeFile(t, "other", "an unfinished line", 0o600)
-	if code, _, _ := runIn([]string{"key", "new", "--name", "a", "--scope", "read", "--file", other}, nil, ""); code != exitFailed {
+	if code, _, _ := runIn([]string{"key", "new", "--name", "a", "--scope", "read", "--file", other}, nil, ""); code != process.ExitFailed {
 		t.Errorf("a file that is none of keys: exit %d", code)
 	}
 	if text, _ := os.ReadFile(other); string(text) != "an unfinished line" {
@@ -72,17 +74,17 @@ func TestScopedKeysFile(t *testing.T) {
 	if err := os.Chmod(file, 0o664); err != nil {
 		t.Fatal(err)
 	}
-	if _, warning, err := readScopedKeys(file, readLimited); err != nil || !strings.Contains(warning, "0664") {
+	if _, warning, err := readScopedKeys(file, knob.ReadLimited); err != nil || !strings.Contains(warning, "0664") {
 		t.Errorf("warning %q, %v", warning, err)
 	}
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, warning, err := readScopedKeys(file, readLimited); err != nil || warning != "" {
+	if _, warning, err := readScopedKeys(file, knob.ReadLimited); err != nil || warning != "" {
 		t.Errorf("others may read hashes: warning %q, %v", warning, err)
 	}
 	for want, text := range map[string]string{"holds no key": "# none\n", "keys: line 2: ": line + "tell-nobody\n"} {
-		_, _, err := readScopedKeys(writeFile(t, "keys", text, 0o600), readLimited)
+		_, _, err := readScopedKeys(writeFile(t, "keys", text, 0o600), knob.ReadLimited)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tell-nobody") {
 			t.Errorf("%v, want %q", err, want)
 		}

@@ -13,6 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/control/access"
 )
 
@@ -22,16 +24,16 @@ type keyListCommand struct {
 }
 
 // Run prints a line for each key; nothing in it gives access.
-func (c *keyListCommand) Run(p *process) error {
-	text, err := readLimited(c.File)
+func (c *keyListCommand) Run(p *process.Process) error {
+	text, err := knob.ReadLimited(c.File)
 	if err != nil {
-		return failf(exitFailed, "%w", err)
+		return process.Failf(process.ExitFailed, "%w", err)
 	}
 	keys, err := access.ParseKeys(text)
 	if err != nil {
-		return failf(exitFailed, "%s: %w", c.File, err)
+		return process.Failf(process.ExitFailed, "%s: %w", c.File, err)
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSCOPES\tFINGERPRINT\tCREATED")
 	for _, k := range keys {
 		created := "-"
@@ -54,16 +56,16 @@ type keyRevokeCommand struct {
 const fingerprintLeast = 8
 
 // Run removes the keys from the file and prints which they were.
-func (c *keyRevokeCommand) Run(p *process) error {
+func (c *keyRevokeCommand) Run(p *process.Process) error {
 	c.Fingerprint = strings.ToLower(strings.TrimPrefix(c.Fingerprint, "sha256:"))
 	switch {
 	case c.Name == "" && c.Fingerprint == "":
-		return failf(exitUsage, "key revoke: give --name, --fingerprint or both")
+		return process.Failf(process.ExitUsage, "key revoke: give --name, --fingerprint or both")
 	case c.Fingerprint != "" && len(c.Fingerprint) < fingerprintLeast:
-		return failf(exitUsage, "--fingerprint: give at least %d digits", fingerprintLeast)
+		return process.Failf(process.ExitUsage, "--fingerprint: give at least %d digits", fingerprintLeast)
 	}
 	if _, err := os.Stat(c.File); err != nil {
-		return failf(exitFailed, "%w", err)
+		return process.Failf(process.ExitFailed, "%w", err)
 	}
 	var revoked []access.Key
 	err := changeKeys(c.File, func(text []byte) (kept []byte, err error) {
@@ -71,12 +73,12 @@ func (c *keyRevokeCommand) Run(p *process) error {
 		return kept, err
 	})
 	if err != nil {
-		return failf(exitFailed, "%w", err)
+		return process.Failf(process.ExitFailed, "%w", err)
 	}
 	for _, k := range revoked {
-		fmt.Fprintf(p.stdout, "revoked %s %s\n", k.Name, k.Fingerprint())
+		fmt.Fprintf(p.Stdout, "revoked %s %s\n", k.Name, k.Fingerprint())
 	}
-	fmt.Fprintln(p.stderr, "a running gateway accepts the key until it reloads (castgate reload or SIGHUP)")
+	fmt.Fprintln(p.Stderr, "a running gateway accepts the key until it reloads (castgate reload or SIGHUP)")
 	return nil
 }
 
@@ -123,7 +125,7 @@ func changeKeys(path string, change func(text []byte) ([]byte, error)) error {
 	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("%s cannot be locked: %w", dir.Name(), err)
 	}
-	text, err := readLimited(path)
+	text, err := knob.ReadLimited(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

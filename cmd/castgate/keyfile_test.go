@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 const threeKeys = "# of the backend\n" +
@@ -26,7 +28,7 @@ func TestKeyList(t *testing.T) {
 		}
 	}
 	for _, path := range []string{filepath.Join(t.TempDir(), "none"), writeFile(t, "other", "castgate_secret\n", 0o600)} {
-		if code, out, errs := runIn([]string{"key", "list", "--file", path}, nil, ""); code != exitFailed || out != "" || errs == "" || strings.Contains(errs, "castgate_secret") {
+		if code, out, errs := runIn([]string{"key", "list", "--file", path}, nil, ""); code != process.ExitFailed || out != "" || errs == "" || strings.Contains(errs, "castgate_secret") {
 			t.Errorf("%s: exit %d, %q, %q", path, code, out, errs)
 		}
 	}
@@ -56,10 +58,10 @@ func TestKeyRevoke(t *testing.T) {
 		{[]string{"--name", "backend"}, 0, "revoked backend 111111111111\nrevoked backend 222222222222\n", without(1, 4)},
 		{[]string{"--fingerprint", "11111111"}, 0, "revoked backend 111111111111\n", without(1)},
 		{[]string{"--name", "backend", "--fingerprint", "sha256:2222222222"}, 0, "revoked backend 222222222222\n", without(4)},
-		{[]string{"--name", "dashboard", "--fingerprint", "22222222"}, exitFailed, "", threeKeys},
-		{[]string{"--name", "nobody"}, exitFailed, "", threeKeys},
-		{[]string{"--fingerprint", "1111"}, exitUsage, "", threeKeys},
-		{nil, exitUsage, "", threeKeys},
+		{[]string{"--name", "dashboard", "--fingerprint", "22222222"}, process.ExitFailed, "", threeKeys},
+		{[]string{"--name", "nobody"}, process.ExitFailed, "", threeKeys},
+		{[]string{"--fingerprint", "1111"}, process.ExitUsage, "", threeKeys},
+		{nil, process.ExitUsage, "", threeKeys},
 	} {
 		file := writeFile(t, "keys", threeKeys, 0o640)
 		link := filepath.Join(t.TempDir(), "link")
@@ -85,7 +87,7 @@ func TestKeyRevoke(t *testing.T) {
 		}
 	}
 	last := writeFile(t, "last", lines[1], 0o600)
-	if code, _, errs := runIn([]string{"key", "revoke", "--file", last, "--name", "backend"}, nil, ""); code != exitFailed || !strings.Contains(errs, "last key") {
+	if code, _, errs := runIn([]string{"key", "revoke", "--file", last, "--name", "backend"}, nil, ""); code != process.ExitFailed || !strings.Contains(errs, "last key") {
 		t.Errorf("the last key: exit %d, %q", code, errs)
 	}
 }

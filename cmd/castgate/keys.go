@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"castgate/cmd/castgate/internal/knob"
 	"castgate/server/control/access"
 )
 
@@ -21,8 +22,8 @@ const (
 // readKeys turns the values of --control-key into keys. Each is a key, or
 // @/path of a file with one key per line, where blank lines and lines that
 // begin with # are ignored. Errors never show a key.
-func readKeys(values []string, read fileReader) (keys, warnings []string, err error) {
-	for i, v := range trimmed(values) {
+func readKeys(values []string, read knob.Reader) (keys, warnings []string, err error) {
+	for i, v := range knob.Trimmed(values) {
 		path, isFile := strings.CutPrefix(v, "@")
 		if !isFile {
 			if err := checkKey(v); err != nil {
@@ -103,7 +104,7 @@ func isLocal(listen string) bool {
 
 // readScopedKeys reads a file of keys with scopes. It contains only hashes, so
 // others may read it, but not write it.
-func readScopedKeys(path string, read fileReader) (keys []access.Key, warning string, err error) {
+func readScopedKeys(path string, read knob.Reader) (keys []access.Key, warning string, err error) {
 	text, err := read(path)
 	if err != nil {
 		return nil, "", err
@@ -120,7 +121,7 @@ func readScopedKeys(path string, read fileReader) (keys []access.Key, warning st
 	return keys, warning, nil
 }
 
-func readKeyFile(path string, read fileReader) (keys []string, warning string, err error) {
+func readKeyFile(path string, read knob.Reader) (keys []string, warning string, err error) {
 	text, err := read(path)
 	if err != nil {
 		return nil, "", err

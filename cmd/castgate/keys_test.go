@@ -5,11 +5,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/knob"
 )
 
 func TestReadKeys(t *testing.T) {
 	file := writeFile(t, "keys", "# of the backend\nalpha\n\n  beta  \r\n#gamma\n", 0o600)
-	keys, warnings, err := readKeys([]string{"first", "@" + file}, readLimited)
+	keys, warnings, err := readKeys([]string{"first", "@" + file}, knob.ReadLimited)
 	if want := []string{"first", "alpha", "beta"}; err != nil || !reflect.DeepEqual(keys, want) {
 		t.Errorf("keys %q, %v; want %q", keys, err, want)
 	}
@@ -19,7 +21,7 @@ func TestReadKeys(t *testing.T) {
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, warnings, err = readKeys([]string{"@" + file}, readLimited); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "0640") {
+	if _, warnings, err = readKeys([]string{"@" + file}, knob.ReadLimited); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "0640") {
 		t.Errorf("warnings %q, %v; want one that names mode 0640", warnings, err)
 	}
 }
@@ -39,7 +41,7 @@ func TestWrongKeys(t *testing.T) {
 		"is longer than 512": {strings.Repeat("x", 513)},
 		"more than 256":      many,
 	} {
-		_, _, err := readKeys(values, readLimited)
+		_, _, err := readKeys(values, knob.ReadLimited)
 		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), secret) {
 			t.Errorf("want an error with %q and without the key: %v", name, err)
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // controlGrace is how long requests of the control API that have begun may take
@@ -85,7 +87,7 @@ func (l *lifecycle) run() error {
 			return l.abnormal("the control API ended without being asked", err)
 		case err := <-l.refused:
 			l.cutOff()
-			return failf(exitFailed, "%w", err)
+			return process.Failf(process.ExitFailed, "%w", err)
 		case sig := <-l.signals:
 			if sig != syscall.SIGHUP {
 				return l.stop(sig)
@@ -105,7 +107,7 @@ func (l *lifecycle) abnormal(what string, err error) error {
 		err = errors.New("no error was given")
 	}
 	l.log.Error(what, "err", err)
-	return &exitError{code: exitAbnormal, err: errors.New(what + ": " + err.Error())}
+	return &process.Exit{Code: process.ExitAbnormal, Err: errors.New(what + ": " + err.Error())}
 }
 
 // stop stops in order: not ready, but still serving for stopDelay; the gateway
@@ -214,7 +216,7 @@ func (l *lifecycle) wait(ctx context.Context, done <-chan error, well, cut strin
 		case sig := <-l.signals:
 			if !l.ignored(sig) {
 				go l.gateway.Stop() // as far as it gets
-				return failf(exitFailed, "%s again: stopping at once without draining", sig)
+				return process.Failf(process.ExitFailed, "%s again: stopping at once without draining", sig)
 			}
 		}
 	}

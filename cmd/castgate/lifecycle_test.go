@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // stage is a gateway and a control port that record their calls.
@@ -111,11 +113,11 @@ func (s *stage) start(drainTimeout time.Duration, log *bytes.Buffer) (chan<- os.
 }
 
 func codeOf(err error) int {
-	if e, ok := errors.AsType[*exitError](err); ok {
-		return e.code
+	if e, ok := errors.AsType[*process.Exit](err); ok {
+		return e.Code
 	}
 	if err != nil {
-		return exitFailed
+		return process.ExitFailed
 	}
 	return 0
 }
@@ -155,7 +157,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	s.clock.Add(int64(sameSignal))
 	signals <- syscall.SIGTERM
 	err := <-ended
-	if codeOf(err) != exitFailed || !strings.Contains(err.Error(), "at once") {
+	if codeOf(err) != process.ExitFailed || !strings.Contains(err.Error(), "at once") {
 		t.Errorf("ended with %v (exit %d)", err, codeOf(err))
 	}
 	if slices.Contains(s.noted(), "control shutdown") {
@@ -210,8 +212,8 @@ func TestUnaskedEnd(t *testing.T) {
 		s, log := newStage(), &bytes.Buffer{}
 		_, ended := s.start(time.Minute, log)
 		end(s)
-		if err := <-ended; codeOf(err) != exitAbnormal {
-			t.Errorf("%s: %v (exit %d), want exit %d", name, err, codeOf(err), exitAbnormal)
+		if err := <-ended; codeOf(err) != process.ExitAbnormal {
+			t.Errorf("%s: %v (exit %d), want exit %d", name, err, codeOf(err), process.ExitAbnormal)
 		}
 		if !strings.Contains(log.String(), "level=ERROR") {
 			t.Errorf("%s: no error in the log:\n%s", name, log)
@@ -255,7 +257,7 @@ func TestEndsAtOnceThoughTheGatewayHangs(t *testing.T) {
 		s.clock.Add(int64(sameSignal))
 		begun := time.Now()
 		signals <- syscall.SIGTERM
-		if err := <-ended; codeOf(err) != exitFailed || time.Since(begun) != 0 {
+		if err := <-ended; codeOf(err) != process.ExitFailed || time.Since(begun) != 0 {
 			t.Errorf("after %v: %v", time.Since(begun), err)
 		}
 	})
@@ -265,8 +267,8 @@ func TestEndsAtOnceThoughTheGatewayHangs(t *testing.T) {
 		log := &bytes.Buffer{}
 		_, ended := s.start(time.Minute, log)
 		s.serveEnds <- errors.New("too many open files")
-		if err := <-ended; codeOf(err) != exitAbnormal {
-			t.Errorf("%v (exit %d), want exit %d", err, codeOf(err), exitAbnormal)
+		if err := <-ended; codeOf(err) != process.ExitAbnormal {
+			t.Errorf("%v (exit %d), want exit %d", err, codeOf(err), process.ExitAbnormal)
 		}
 	})
 }
@@ -305,7 +307,7 @@ func TestSignalsDuringStopDelay(t *testing.T) {
 	signals <- syscall.SIGHUP
 	s.clock.Add(int64(sameSignal))
 	signals <- syscall.SIGTERM
-	if err := <-ended; codeOf(err) != exitFailed {
+	if err := <-ended; codeOf(err) != process.ExitFailed {
 		t.Errorf("ended with %v", err)
 	}
 }
@@ -317,7 +319,7 @@ func TestUnaskedEndDuringStopDelay(t *testing.T) {
 	signals, ended := s.start(time.Minute, log)
 	signals <- syscall.SIGTERM
 	s.runEnds <- errors.New("loop 3: bad file descriptor")
-	if err := <-ended; codeOf(err) != exitAbnormal {
+	if err := <-ended; codeOf(err) != process.ExitAbnormal {
 		t.Errorf("ended with %v", err)
 	}
 }

@@ -5,19 +5,22 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/knob"
 	"castgate/cmd/castgate/internal/manual"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // manCommand is `castgate man`.
 type manCommand struct{}
 
 // Run prints the man page.
-func (manCommand) Run(p *process) error {
+func (manCommand) Run(p *process.Process) error {
 	app, err := wholeGrammar(p)
 	if err != nil {
 		return err
 	}
-	return manual.Page(p.stdout, app, version, manual.Settings{Is: isKnob, Variable: variableOf})
+	return manual.Page(p.Stdout, app, version, manual.Settings{Is: knob.Is, Variable: knob.Variable})
 }
 
 // completionCommand is `castgate completion`.
@@ -26,19 +29,19 @@ type completionCommand struct {
 }
 
 // Run prints a script for the shell.
-func (c *completionCommand) Run(p *process) error {
+func (c *completionCommand) Run(p *process.Process) error {
 	app, err := wholeGrammar(p)
 	if err != nil {
 		return err
 	}
 	write := map[string]func(io.Writer, *kong.Application) error{"bash": manual.Bash, "zsh": manual.Zsh, "fish": manual.Fish}[c.Shell]
-	return write(p.stdout, app)
+	return write(p.Stdout, app)
 }
 
 // wholeGrammar is the model of the command line with all commands: that of a parser for
 // one command line has only what the line needs.
-func wholeGrammar(p *process) (*kong.Application, error) {
-	parser, err := newParser(new(commands), newSources(nil), p)
+func wholeGrammar(p *process.Process) (*kong.Application, error) {
+	parser, err := commandline.NewParser(new(commands), knob.NewSources(nil), p)
 	if err != nil {
 		return nil, err
 	}

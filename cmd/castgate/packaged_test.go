@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 const packaged = "../../deploy/packages/files/"
@@ -70,7 +72,7 @@ func TestPackagedSettings(t *testing.T) {
 	}
 	keys := filepath.Join(t.TempDir(), "keys")
 	newKey := strings.Fields("key new --name backend --scope push,manage --file " + keys)
-	if code := run(newKey, process{stdout: io.Discard, stderr: os.Stderr}); code != 0 || !strings.Contains(string(text), "castgate key new --name backend --scope push,manage --file") {
+	if code := run(newKey, process.Process{Stdout: io.Discard, Stderr: os.Stderr}); code != 0 || !strings.Contains(string(text), "castgate key new --name backend --scope push,manage --file") {
 		t.Fatalf("exit %d of the command that the file names", code)
 	}
 	shown := regexp.MustCompile(`(?m)^# ([a-z-]+ = )`)

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // payload are the flags that say what to send. "-" reads it from stdin.
@@ -19,7 +22,7 @@ type payload struct {
 const inputLimit = 64 << 20
 
 // fields adds the payload to the body of a push, under the name of its kind.
-func (f *payload) fields(p *process, body map[string]any) error {
+func (f *payload) fields(p *process.Process, body map[string]any) error {
 	given := 0
 	for _, kind := range []*string{f.Text, f.JSON, f.Binary} {
 		if kind != nil {
@@ -27,20 +30,20 @@ func (f *payload) fields(p *process, body map[string]any) error {
 		}
 	}
 	if given != 1 {
-		return failf(exitUsage, "push: give one of --text, --json, --binary")
+		return process.Failf(process.ExitUsage, "push: give one of --text, --json, --binary")
 	}
 	switch {
 	case f.Text != nil:
 		text, err := argument(p, *f.Text)
 		if err == nil && !utf8.Valid(text) {
-			err = failf(exitUsage, "--text: not UTF-8; --binary sends any bytes")
+			err = process.Failf(process.ExitUsage, "--text: not UTF-8; --binary sends any bytes")
 		}
 		body["text"] = string(text)
 		return err
 	case f.JSON != nil:
 		text, err := argument(p, *f.JSON)
 		if err == nil && !json.Valid(text) {
-			err = failf(exitUsage, "--json: not a JSON value")
+			err = process.Failf(process.ExitUsage, "--json: not a JSON value")
 		}
 		body["json"] = json.RawMessage(text)
 		return err
@@ -50,7 +53,7 @@ func (f *payload) fields(p *process, body map[string]any) error {
 	if *f.Binary == "-" {
 		data, err = argument(p, "-")
 	} else {
-		data, err = readLimitedTo(*f.Binary, inputLimit)
+		data, err = knob.ReadLimitedTo(*f.Binary, inputLimit)
 	}
 	body["base64"] = data // encoding/json writes bytes as base64
 	return err
@@ -58,18 +61,18 @@ func (f *payload) fields(p *process, body map[string]any) error {
 
 // argument is the value of a flag, or stdin for "-". Empty input is an error:
 // most often the program at the other end of the pipe has failed.
-func argument(p *process, value string) ([]byte, error) {
+func argument(p *process.Process, value string) ([]byte, error) {
 	if value != "-" {
 		return []byte(value), nil
 	}
-	data, err := io.ReadAll(io.LimitReader(p.stdin, inputLimit+1))
+	data, err := io.ReadAll(io.LimitReader(p.Stdin, inputLimit+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("stdin: %w", err)
 	case len(data) > inputLimit:
-		return nil, fmt.Errorf("stdin: larger than %v", size(inputLimit))
+		return nil, fmt.Errorf("stdin: larger than %v", knob.Size(inputLimit))
 	case len(data) == 0:
-		return nil, failf(exitUsage, "stdin is empty: nothing was sent")
+		return nil, process.Failf(process.ExitUsage, "stdin is empty: nothing was sent")
 	}
 	return data, nil
 }

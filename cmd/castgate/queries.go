@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 type onlineCommand struct {
@@ -13,12 +15,12 @@ type onlineCommand struct {
 }
 
 // Run shows who is connected.
-func (c *onlineCommand) Run(p *process) error {
+func (c *onlineCommand) Run(p *process.Process) error {
 	body := map[string]any{}
 	put(body, "client_ids", c.Client)
 	put(body, "uids", c.UID)
 	if len(body) == 0 {
-		return failf(exitUsage, "online: give --client or --uid")
+		return process.Failf(process.ExitUsage, "online: give --client or --uid")
 	}
 	return c.call(p, http.MethodPost, "/v1/online", body)
 }
@@ -30,12 +32,12 @@ type countsCommand struct {
 }
 
 // Run counts the clients of groups and uids.
-func (c *countsCommand) Run(p *process) error {
+func (c *countsCommand) Run(p *process.Process) error {
 	body := map[string]any{}
 	put(body, "groups", c.Group)
 	put(body, "uids", c.UID)
 	if len(body) == 0 {
-		return failf(exitUsage, "counts: give --group or --uid")
+		return process.Failf(process.ExitUsage, "counts: give --group or --uid")
 	}
 	return c.call(p, http.MethodPost, "/v1/counts", body)
 }
@@ -46,7 +48,7 @@ type statsCommand struct {
 }
 
 // Run prints the counters.
-func (c *statsCommand) Run(p *process) error {
+func (c *statsCommand) Run(p *process.Process) error {
 	path := "/v1/stats"
 	if c.Cluster {
 		path += "?cluster=1"
@@ -57,7 +59,9 @@ func (c *statsCommand) Run(p *process) error {
 type nodesCommand struct{ connection }
 
 // Run prints what the node knows of the nodes of its cluster.
-func (c *nodesCommand) Run(p *process) error { return c.call(p, http.MethodGet, "/v1/nodes", nil) }
+func (c *nodesCommand) Run(p *process.Process) error {
+	return c.call(p, http.MethodGet, "/v1/nodes", nil)
+}
 
 type explainCommand struct {
 	connection
@@ -66,9 +70,9 @@ type explainCommand struct {
 }
 
 // Run prints why clients were closed and what did not arrive.
-func (c *explainCommand) Run(p *process) error {
+func (c *explainCommand) Run(p *process.Process) error {
 	if (c.Client == "") == (c.UID == "") {
-		return failf(exitUsage, "explain: give either --client or --uid")
+		return process.Failf(process.ExitUsage, "explain: give either --client or --uid")
 	}
 	q := url.Values{"client_id": {c.Client}}
 	if c.UID != "" {
@@ -84,9 +88,9 @@ type clientCommand struct {
 }
 
 // Run prints one client.
-func (c *clientCommand) Run(p *process) error {
+func (c *clientCommand) Run(p *process.Process) error {
 	if (c.ID == "") == (c.Client == "") {
-		return failf(exitUsage, "client: give one client id")
+		return process.Failf(process.ExitUsage, "client: give one client id")
 	}
 	return c.call(p, http.MethodGet, "/v1/clients/"+url.PathEscape(c.ID+c.Client), nil)
 }
@@ -100,7 +104,7 @@ type page struct {
 }
 
 // list prints a page, or everything as NDJSON, of the listing at path.
-func (l *page) list(p *process, path string, narrow url.Values) error {
+func (l *page) list(p *process.Process, path string, narrow url.Values) error {
 	if l.Limit != 0 {
 		narrow.Set("limit", strconv.Itoa(l.Limit))
 	}
@@ -135,7 +139,7 @@ type clientsCommand struct {
 }
 
 // Run lists clients.
-func (c *clientsCommand) Run(p *process) error {
+func (c *clientsCommand) Run(p *process.Process) error {
 	return c.list(p, "/v1/clients", narrowed(c.UID, c.Group))
 }
 
@@ -145,7 +149,9 @@ type uidsCommand struct {
 }
 
 // Run lists uids.
-func (c *uidsCommand) Run(p *process) error { return c.list(p, "/v1/uids", narrowed("", c.Group)) }
+func (c *uidsCommand) Run(p *process.Process) error {
+	return c.list(p, "/v1/uids", narrowed("", c.Group))
+}
 
 type groupsCommand struct {
 	page
@@ -153,4 +159,6 @@ type groupsCommand struct {
 }
 
 // Run lists groups.
-func (c *groupsCommand) Run(p *process) error { return c.list(p, "/v1/groups", narrowed(c.UID, "")) }
+func (c *groupsCommand) Run(p *process.Process) error {
+	return c.list(p, "/v1/groups", narrowed(c.UID, ""))
+}

@@ -13,6 +13,10 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/logs"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/admission"
 	"castgate/server/capacity"
 	"castgate/server/control"
@@ -25,10 +29,10 @@ import (
 // variables of the start, with the current file and files of keys. It may be
 // used by one goroutine at a time.
 type reloader struct {
-	process process // args and environ are those of the start
+	process process.Process // args and environ are those of the start
 	log     *slog.Logger
 	level   *slog.LevelVar // of log
-	audit   *auditLog
+	audit   *logs.Audit
 	gateway interface {
 		SetCapacity(capacity.Capacity) error
 		SetPolicy(admission.Policy) error
@@ -52,31 +56,14 @@ type reloader struct {
 	now    *effective
 }
 
-// hotTag marks the settings that a reload applies.
-const hotTag = "hot"
-
-func isHot(f *kong.Flag) bool { return f.Tag.Has(hotTag) }
-
-// knobValues are the values of serve's settings after a command line was
-// parsed.
-func knobValues(app *kong.Application) map[string]any {
-	values := map[string]any{}
-	for _, f := range serveFlags(app) {
-		if isKnob(f) {
-			values[f.Name] = f.Target.Interface()
-		}
-	}
-	return values
-}
-
 // reload applies what has changed and can be applied. On an error, which is one
 // line, nothing has changed. Either way the audit file is reopened.
 func (r *reloader) reload() (control.Reloaded, error) {
 	out, err := r.readAgain()
 	if err != nil {
-		err = errors.New(oneLine(flagged(err).Error()))
+		err = errors.New(process.OneLine(flagged(err).Error()))
 		// A mistake in another setting must not prevent log rotation.
-		if failed := r.audit.reopen(); failed != nil {
+		if failed := r.audit.Reopen(); failed != nil {
 			r.log.Warn("the audit log could not be reopened; records still go to the old file", "err", failed)
 		}
 	}
@@ -88,14 +75,14 @@ func (r *reloader) readAgain() (control.Reloaded, error) {
 		return control.Reloaded{}, err
 	}
 	var c serveLine
-	src := newSources(r.process.environ)
-	src.read = readRegular
-	quiet := &process{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
-	parser, err := newParser(&c, src, quiet)
+	src := knob.NewSources(r.process.Environ)
+	src.Read = knob.ReadRegular
+	quiet := &process.Process{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard}
+	parser, err := commandline.NewParser(&c, src, quiet)
 	if err != nil {
 		return control.Reloaded{}, err
 	}
-	if _, err := parser.Parse(r.process.args); err != nil {
+	if _, err := parser.Parse(r.process.Args); err != nil {
 		return control.Reloaded{}, err
 	}
 	e, err := c.Serve.resolve(quiet, src)
@@ -128,22 +115,22 @@ func (r *reloader) rereadable() error {
 // apply passes the new settings to the parts that use them; those that may
 // refuse come first.
 func (r *reloader) apply(e *effective) error {
-	file, err := r.audit.open(e.auditLog)
-	switch {
-	case err == nil:
-	case e.auditLog == r.audit.to && hangs(err):
+	file, err := r.audit.Open(e.auditLog)
+	if err != nil {
+		old, ok := r.audit.Stays(e.auditLog, err)
+		if !ok {
+			return setting.Named("audit-log", err)
+		}
 		// Otherwise no key could be removed while the disk of the audit log
 		// hangs.
 		r.log.Warn("the audit log could not be reopened; records still go to the old file", "err", err)
-		file = r.audit.logs.records.To()
-	default:
-		return setting.Named("audit-log", err)
+		file = old
 	}
 	if err := r.hand(e); err != nil {
-		r.audit.discard(file)
+		r.audit.Discard(file)
 		return err
 	}
-	r.audit.point(e.auditLog, file)
+	r.audit.Point(e.auditLog, file)
 	r.level.Set(e.level.Level())
 	return nil
 }
@@ -218,12 +205,12 @@ func (r *reloader) setHook(e *effective) error {
 // compare determines what is new in e, which is in effect from now on.
 func (r *reloader) compare(app *kong.Application, e *effective) control.Reloaded {
 	var out control.Reloaded
-	values := knobValues(app)
-	for _, f := range serveFlags(app) {
-		if !isKnob(f) || reflect.DeepEqual(values[f.Name], r.values[f.Name]) {
+	values := knob.Values(app)
+	for _, f := range knob.OfServe(app) {
+		if !knob.Is(f) || reflect.DeepEqual(values[f.Name], r.values[f.Name]) {
 			continue
 		}
-		if !isHot(f) {
+		if !knob.Hot(f) {
 			out.NeedsRestart = append(out.NeedsRestart, f.Name)
 			continue
 		}

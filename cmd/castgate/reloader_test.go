@@ -13,6 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/logs"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/admission"
 	"castgate/server/capacity"
 	"castgate/server/control"
@@ -92,9 +96,9 @@ func running(t *testing.T, text string, args ...string) (r *reloader, a *applied
 	file = writeFile(t, "castgate.toml", text, 0o600)
 	args = append([]string{"serve", "--config", file}, args...)
 	var c serveLine
-	p := &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, args: args}
-	src := newSources(nil)
-	parser, err := newParser(&c, src, p)
+	p := &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Args: args}
+	src := knob.NewSources(nil)
+	parser, err := commandline.NewParser(&c, src, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +110,10 @@ func running(t *testing.T, text string, args ...string) (r *reloader, a *applied
 		t.Fatal(err)
 	}
 	a = &applied{policy: e.server.Policy, limits: e.server.Capacity, access: e.control.Access, control: e.control.Limits}
-	l := newLogs(&bytes.Buffer{}, "text")
-	t.Cleanup(func() { l.end("") })
-	audit := newAuditLog(l, "text")
-	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, events: a, controlRoom: 1000, values: knobValues(parser.Model), now: e}, a, file
+	l := logs.New(&bytes.Buffer{}, "text")
+	t.Cleanup(func() { l.End("") })
+	audit := logs.NewAudit(l, "text")
+	return &reloader{process: *p, log: e.logger, level: e.level, audit: audit, gateway: a, control: a, events: a, controlRoom: 1000, values: knob.Values(parser.Model), now: e}, a, file
 }
 
 func rewrite(t *testing.T, file, text string) {
@@ -334,13 +338,13 @@ func TestHotKnobsAreApplied(t *testing.T) {
 	keys := writeFile(t, "keys", "read a sha256:"+strings.Repeat("0f", 32)+"\n", 0o600)
 	values := hotValues(keys)
 	var c commands
-	s := newSources(nil)
-	parser, err := newParser(&c, s, &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	s := knob.NewSources(nil)
+	parser, err := commandline.NewParser(&c, s, &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range serveFlags(parser.Model) {
-		if !isKnob(f) || !isHot(f) {
+	for _, f := range knob.OfServe(parser.Model) {
+		if !knob.Is(f) || !knob.Hot(f) {
 			continue
 		}
 		setting, ok := values[f.Name]
@@ -349,10 +353,11 @@ func TestHotKnobsAreApplied(t *testing.T) {
 			continue
 		}
 		r, a, file := running(t, setting[0])
-		before := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(r.audit.off.Load())
+		source := r.audit.Source()
+		before := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(source.Enabled(t.Context(), 0))
 		rewrite(t, file, setting[1])
 		expectReload(t, r, f.Name, "")
-		if after := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(r.audit.off.Load()); after == before {
+		if after := fmt.Sprintf("%+v %v", a, r.level) + fmt.Sprint(source.Enabled(t.Context(), 0)); after == before {
 			t.Errorf("%s is marked as applied by a reload, but is not", f.Name)
 		}
 	}

@@ -14,6 +14,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/logs"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server"
 	"castgate/server/control"
 	"castgate/server/gatewayworker"
@@ -27,11 +30,11 @@ type serveCommand struct{ settings }
 // Run starts the gateway and its control API and serves until a signal or a
 // failure. Both listeners are bound before anything is served, so that an
 // address in use is reported at once.
-func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
+func (c *serveCommand) Run(ctx *kong.Context, p *process.Process, src *knob.Sources) error {
 	// A closed stderr, a log at ulimit -f or a client that disappears must not
 	// end the gateway.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
-	p.queueLogs(c.LogFormat)
+	lines := logs.Queue(p, c.LogFormat)
 	e, err := c.resolve(p, src)
 	if err != nil {
 		return err
@@ -44,7 +47,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	files := raiseFileLimit(log)
 	spareProcessors(&e.server)
 	inner := innerFiles(e, files)
-	audit, err := startAudit(p.logs, c.LogFormat, e)
+	audit, err := startAudit(lines, c.LogFormat, e)
 	if err != nil {
 		return startError(err, src)
 	}
@@ -77,7 +80,7 @@ func (c *serveCommand) Run(ctx *kong.Context, p *process, src *sources) error {
 	var draining atomic.Bool
 	e.control.Ready = func() bool { return gw.Ready() && !draining.Load() && node.joined() }
 	gw.SetProbe(e.control.Ready)
-	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, events: told, controlRoom: room, values: knobValues(ctx.Model), now: e}
+	again := &reloader{process: *p, log: log, level: e.level, audit: audit, gateway: gw, events: told, controlRoom: room, values: knob.Values(ctx.Model), now: e}
 	ctl, err := newControl(e, gw, node, again)
 	if err != nil {
 		return startError(err, src)
@@ -131,14 +134,14 @@ func raiseFileLimit(log *slog.Logger) uint64 {
 }
 
 // startAudit opens the audit log and gives it to the parts that write to it.
-func startAudit(l *logs, format string, e *effective) (*auditLog, error) {
-	audit := newAuditLog(l, format)
-	file, err := audit.open(e.auditLog)
+func startAudit(l *logs.Logs, format string, e *effective) (*logs.Audit, error) {
+	audit := logs.NewAudit(l, format)
+	file, err := audit.Open(e.auditLog)
 	if err != nil {
 		return nil, setting.Named("audit-log", err)
 	}
-	audit.point(e.auditLog, file)
-	e.control.Audit, e.gatewayworker.Audit, e.admin.Audit = audit.source(), audit.source(), audit.source()
+	audit.Point(e.auditLog, file)
+	e.control.Audit, e.gatewayworker.Audit, e.admin.Audit = audit.Source(), audit.Source(), audit.Source()
 	e.control.Collectors = append(e.control.Collectors, l)
 	return audit, nil
 }

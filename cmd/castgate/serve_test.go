@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/setting"
 )
 
@@ -20,20 +22,20 @@ func TestListeners(t *testing.T) {
 // A wrong setting ends the start with 2 and the origin of its value. An error
 // that only looks like one, such as the name of a system call, ends it with 1.
 func TestStartError(t *testing.T) {
-	src := &sources{from: map[string]string{"listen": "castgate.toml:3", "loops": "--loops"}, knobs: []string{"listen", "loops"}}
+	src := &knob.Sources{From: map[string]string{"listen": "castgate.toml:3", "loops": "--loops"}, Names: []string{"listen", "loops"}}
 	for _, tt := range []struct {
 		err  error
 		code int
 		want string
 	}{
-		{setting.Errorf("listen", "no port"), exitUsage, "--listen: no port (castgate.toml:3)"},
-		{fmt.Errorf("new: %w", setting.Errorf("loops", "none")), exitUsage, "--loops: none"},
-		{setting.Errorf("node", "none"), exitUsage, "--node: none"},
-		{errors.New("listen: address in use"), exitFailed, "listen: address in use"},
+		{setting.Errorf("listen", "no port"), process.ExitUsage, "--listen: no port (castgate.toml:3)"},
+		{fmt.Errorf("new: %w", setting.Errorf("loops", "none")), process.ExitUsage, "--loops: none"},
+		{setting.Errorf("node", "none"), process.ExitUsage, "--node: none"},
+		{errors.New("listen: address in use"), process.ExitFailed, "listen: address in use"},
 	} {
 		err := startError(tt.err, src)
-		e, ok := errors.AsType[*exitError](err)
-		if !ok || e.code != tt.code || err.Error() != tt.want {
+		e, ok := errors.AsType[*process.Exit](err)
+		if !ok || e.Code != tt.code || err.Error() != tt.want {
 			t.Errorf("%v became %+v", tt.err, err)
 		}
 	}

@@ -9,18 +9,21 @@ import (
 	"testing"
 	"time"
 
+	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server"
 	"castgate/server/capacity"
 	"castgate/server/control"
 )
 
 // parse parses a command line of serve with the real parser.
-func parse(t *testing.T, args, environ []string) (*settings, *sources, error) {
+func parse(t *testing.T, args, environ []string) (*settings, *knob.Sources, error) {
 	t.Helper()
 	var c serveLine
-	p := &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
-	src := newSources(environ)
-	parser, err := newParser(&c, src, p)
+	p := &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}}
+	src := knob.NewSources(environ)
+	parser, err := commandline.NewParser(&c, src, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +38,7 @@ func resolved(t *testing.T, args, environ []string) (*effective, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.resolve(&process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}, src)
+	return s.resolve(&process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}}, src)
 }
 
 // writeFile puts a file into a directory of the test and returns its path.
@@ -71,7 +74,7 @@ func TestLimitsOfTheServer(t *testing.T) {
 	of := reflect.TypeOf(&s).Elem()
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[capacity.Capacity]()) {
 		f, ok := of.FieldByName(field.Name)
-		if _, hot := f.Tag.Lookup(hotTag); !ok || !hot {
+		if _, hot := f.Tag.Lookup(knob.HotTag); !ok || !hot {
 			t.Errorf("%s: a setting %v, applied by a reload %v", field.Name, ok, hot)
 		}
 	}
@@ -116,7 +119,7 @@ func TestPrecedence(t *testing.T) {
 			if got := time.Duration(s.PingInterval); got != tt.want {
 				t.Errorf("ping-interval %v, want %v", got, tt.want)
 			}
-			if got := src.from["ping-interval"]; got != tt.from {
+			if got := src.From["ping-interval"]; got != tt.from {
 				t.Errorf("from %q, want %q", got, tt.from)
 			}
 		})
@@ -227,7 +230,7 @@ func TestWrongSettings(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			text := oneLine(err.Error())
+			text := process.OneLine(err.Error())
 			for _, want := range tt.want {
 				if !strings.Contains(text, want) {
 					t.Errorf("%q does not contain %q", text, want)
@@ -245,19 +248,19 @@ func TestWrongSettings(t *testing.T) {
 func TestEmptyValues(t *testing.T) {
 	mayBe := map[string]bool{"init-message": true, "gatewayworker-ping-data": true}
 	var c commands
-	src := newSources(nil)
-	parser, err := newParser(&c, src, &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	src := knob.NewSources(nil)
+	parser, err := commandline.NewParser(&c, src, &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tried := 0
-	for _, f := range serveFlags(parser.Model) {
-		if f.Target.Kind() != reflect.String || !isKnob(f) && f.Name != configFlag {
+	for _, f := range knob.OfServe(parser.Model) {
+		if f.Target.Kind() != reflect.String || !knob.Is(f) && f.Name != knob.ConfigFlag {
 			continue
 		}
 		tried++
 		_, byFlag := resolved(t, []string{"--" + f.Name + "="}, nil)
-		_, byVariable := resolved(t, nil, []string{variableOf(f.Name) + "="})
+		_, byVariable := resolved(t, nil, []string{knob.Variable(f.Name) + "="})
 		if mayBe[f.Name] {
 			if byFlag != nil || byVariable != nil {
 				t.Errorf("--%s may be empty: %v, %v", f.Name, byFlag, byVariable)
@@ -267,10 +270,10 @@ func TestEmptyValues(t *testing.T) {
 		if byFlag == nil || !strings.Contains(byFlag.Error(), "--"+f.Name+": ") {
 			t.Errorf("--%s= : %v", f.Name, byFlag)
 		}
-		if byVariable == nil || !strings.Contains(byVariable.Error(), "("+variableOf(f.Name)+")") {
-			t.Errorf("%s= : %v", variableOf(f.Name), byVariable)
+		if byVariable == nil || !strings.Contains(byVariable.Error(), "("+knob.Variable(f.Name)+")") {
+			t.Errorf("%s= : %v", knob.Variable(f.Name), byVariable)
 		}
-		if f.Default == "" && f.Name != configFlag {
+		if f.Default == "" && f.Name != knob.ConfigFlag {
 			if _, err := resolved(t, []string{"--config", writeFile(t, "castgate.toml", f.Name+" = ''\n", 0o600)}, nil); err != nil {
 				t.Errorf("%s = '' in the file: %v", f.Name, err)
 			}
@@ -286,30 +289,30 @@ func TestEmptyValues(t *testing.T) {
 }
 
 func TestEveryKnobHasHelpUnitAndVariable(t *testing.T) {
-	s := newSources(nil)
+	s := knob.NewSources(nil)
 	var c commands
-	parser, err := newParser(&c, s, &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	parser, err := commandline.NewParser(&c, s, &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range serveFlags(parser.Model) {
-		if f.Name == "help" || f.Name == configFlag {
+	for _, f := range knob.OfServe(parser.Model) {
+		if f.Name == "help" || f.Name == knob.ConfigFlag {
 			continue
 		}
-		if !isKnob(f) || f.Help == "" {
+		if !knob.Is(f) || f.Help == "" {
 			t.Errorf("--%s has no unit or no help", f.Name)
 		}
 		if !f.HasDefault && !f.IsSlice() {
 			t.Errorf("--%s has no default", f.Name)
 		}
 		for _, value := range []string{"tcp://10.0.0.1:80", "10.0.0.1", "80"} {
-			environ := map[string]string{variableOf(f.Name): value, "CASTGATE_SERVICE_HOST": "10.0.0.1", "CASTGATE_CONTROL_SERVICE_HOST": "10.0.0.1"}
-			if isLinkVariable(variableOf(f.Name), environ) {
-				t.Errorf("%s is taken for a variable of Kubernetes", variableOf(f.Name))
+			environ := map[string]string{knob.Variable(f.Name): value, "CASTGATE_SERVICE_HOST": "10.0.0.1", "CASTGATE_CONTROL_SERVICE_HOST": "10.0.0.1"}
+			if knob.IsLinkVariable(knob.Variable(f.Name), environ) {
+				t.Errorf("%s is taken for a variable of Kubernetes", knob.Variable(f.Name))
 			}
 		}
 	}
-	if len(s.knobs) < 25 {
-		t.Errorf("%d knobs: %q", len(s.knobs), s.knobs)
+	if len(s.Names) < 25 {
+		t.Errorf("%d knobs: %q", len(s.Names), s.Names)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // adminConnection are the flags of commands that ask the admin page's port.
@@ -43,7 +45,7 @@ type tailCommand struct {
 
 // Run prints what happens to clients, and pushes, until it is stopped or the gateway
 // ends.
-func (c *tailCommand) Run(p *process) error {
+func (c *tailCommand) Run(p *process.Process) error {
 	cl, err := c.open()
 	if err != nil {
 		return err
@@ -124,7 +126,7 @@ const tailLine = 4 << 20
 
 // print prints what comes. The end of the stream is an error, since only the gateway
 // ends it.
-func (c *tailCommand) print(p *process, from io.Reader) error {
+func (c *tailCommand) print(p *process.Process, from io.Reader) error {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, tailLine)
 	told := uint64(0) // of those that were dropped
@@ -148,11 +150,11 @@ func (c *tailCommand) print(p *process, from io.Reader) error {
 			}
 			out.WriteString(h.line() + "\n")
 		}
-		if _, err := out.WriteTo(p.stdout); err != nil {
+		if _, err := out.WriteTo(p.Stdout); err != nil {
 			return err
 		}
 		if b.Dropped > told {
-			fmt.Fprintf(p.stderr, "castgate: %d more were dropped: more happened than could be shown\n", b.Dropped-told)
+			fmt.Fprintf(p.Stderr, "castgate: %d more were dropped: more happened than could be shown\n", b.Dropped-told)
 			told = b.Dropped
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // tailed runs castgate tail against a port that tells some lines and ends.
@@ -39,7 +41,7 @@ func TestTail(t *testing.T) {
 		`{"events":[],"dropped":0}`,
 		`{"events":[{"at":1700000000000,"kind":"connect","client_id":"c1","remote_addr":"10.0.0.1:5","user_agent":"x\nend"},{"at":1700000000000,"kind":"bind","client_id":"c1","uid":"a b","previous_uid":"z"}],"dropped":0}`,
 		`{"events":[{"at":1700000000000,"kind":"push","to":{"uids":["\u001b[31m"],"all":true},"names":9,"matched":3,"bytes":5},{"at":1700000000000,"kind":"end","client_id":"c1","end":{"reason":"slow","code":1008,"queued_frames":2,"queued_bytes":9}}],"dropped":7}`)
-	if code != exitFailed || !strings.Contains(errs, "7 more were dropped") || !strings.HasSuffix(errs, "the gateway has ended the tail\n") {
+	if code != process.ExitFailed || !strings.Contains(errs, "7 more were dropped") || !strings.HasSuffix(errs, "the gateway has ended the tail\n") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 	var got []string
@@ -64,10 +66,10 @@ func TestTail(t *testing.T) {
 func TestTailWithoutKeys(t *testing.T) {
 	event := `{"at":1,"kind":"unbind","client_id":"c","previous_uid":"ann"}`
 	code, out, _, asked := tailed(t, []string{"--json"}, `{"events":[`+event+`],"dropped":0}`)
-	if cookie, err := asked.Cookie("castgate-admin-1"); code != exitFailed || out != event+"\n" || err != nil || cookie.Value != "here" {
+	if cookie, err := asked.Cookie("castgate-admin-1"); code != process.ExitFailed || out != event+"\n" || err != nil || cookie.Value != "here" {
 		t.Errorf("exit %d, %q, %v", code, out, asked.Header)
 	}
-	if code, _, errs, _ := tailed(t, nil, `{`); code != exitFailed || !strings.Contains(errs, "no JSON") {
+	if code, _, errs, _ := tailed(t, nil, `{`); code != process.ExitFailed || !strings.Contains(errs, "no JSON") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 }
@@ -94,11 +96,11 @@ func TestTop(t *testing.T) {
 		t.Errorf("the second look:\n%s", second)
 	}
 	var screen bytes.Buffer
-	if code := run([]string{"top", "--control", port.URL, "--count=1"}, process{stdout: &screen, stderr: &screen, terminal: true}); code != 0 || !strings.HasPrefix(screen.String(), "\x1b[H\x1b[2Jcastgate node 0") {
+	if code := run([]string{"top", "--control", port.URL, "--count=1"}, process.Process{Stdout: &screen, Stderr: &screen, Terminal: true}); code != 0 || !strings.HasPrefix(screen.String(), "\x1b[H\x1b[2Jcastgate node 0") {
 		t.Errorf("on a terminal: exit %d, %q", code, screen.String())
 	}
 	for _, line := range [][]string{{"top", "--every=1ms"}, {"top", "--count=-1"}, {"top", "--count=x"}} {
-		if code, _, _ := runIn(line, nil, ""); code != exitUsage {
+		if code, _, _ := runIn(line, nil, ""); code != process.ExitUsage {
 			t.Errorf("%q: exit %d", line, code)
 		}
 	}

@@ -10,25 +10,28 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // topCommand is `castgate top`.
 type topCommand struct {
 	connection
-	Every   duration `default:"2s" help:"Time between two looks, 100ms to 1h."`
-	Count   int      `placeholder:"N" help:"End after this many looks; default: never."`
-	Cluster bool     `help:"Sum the counters of all nodes of the cluster."`
+	Every   knob.Duration `default:"2s" help:"Time between two looks, 100ms to 1h."`
+	Count   int           `placeholder:"N" help:"End after this many looks; default: never."`
+	Cluster bool          `help:"Sum the counters of all nodes of the cluster."`
 }
 
 // Run shows the counters of a gateway as they change: on a terminal in place, elsewhere
 // one block after the other.
-func (c *topCommand) Run(p *process) error {
+func (c *topCommand) Run(p *process.Process) error {
 	every := time.Duration(c.Every)
 	if every < 100*time.Millisecond || every > time.Hour {
-		return failf(exitUsage, "--every: %v is not between 100ms and 1h", every)
+		return process.Failf(process.ExitUsage, "--every: %v is not between 100ms and 1h", every)
 	}
 	if c.Count < 0 {
-		return failf(exitUsage, "--count: %d is negative", c.Count)
+		return process.Failf(process.ExitUsage, "--count: %d is negative", c.Count)
 	}
 	cl, err := c.connection.open()
 	if err != nil {
@@ -46,11 +49,11 @@ func (c *topCommand) Run(p *process) error {
 		}
 		var b bytes.Buffer
 		now.show(&b, before)
-		if p.terminal {
+		if p.Terminal {
 			// What the gateway says holds no names, so nothing in it commands the terminal.
-			_, err = fmt.Fprint(p.screen, "\x1b[H\x1b[2J", visible(b.String()))
+			_, err = fmt.Fprint(p.Screen, "\x1b[H\x1b[2J", process.Visible(b.String()))
 		} else {
-			_, err = b.WriteTo(p.stdout)
+			_, err = b.WriteTo(p.Stdout)
 		}
 		if err != nil || n == c.Count {
 			return err
@@ -131,7 +134,7 @@ func (s *gatewayStats) show(w *bytes.Buffer, before *gatewayStats) {
 		{"  refused", rate(s.Refused, then.Refused)},
 		{"written", rate(s.Written, then.Written)},
 		{"bytes in, out", rate(s.BytesIn, then.BytesIn) + ", " + rate(s.BytesOut, then.BytesOut)},
-		{"queued", fmt.Sprintf("%d, %v", s.Queued, size(s.QueuedBytes))},
+		{"queued", fmt.Sprintf("%d, %v", s.Queued, knob.Size(s.QueuedBytes))},
 		{"loop lag", fmt.Sprintf("%.1f ms", s.Lag*1000)},
 	} {
 		fmt.Fprintf(w, "  %-16s %s\n", row[0], row[1])

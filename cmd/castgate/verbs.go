@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"unicode/utf8"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // targets are the flags that name receivers, each repeatable. Names are
@@ -43,7 +45,7 @@ type pushCommand struct {
 }
 
 // Run makes the push.
-func (c *pushCommand) Run(p *process) error {
+func (c *pushCommand) Run(p *process.Process) error {
 	to, exclude := map[string]any{}, map[string]any{}
 	c.targets.fields(to)
 	body := map[string]any{"to": to}
@@ -56,7 +58,7 @@ func (c *pushCommand) Run(p *process) error {
 		body["wait"] = "written"
 	}
 	if len(to) == 0 {
-		return failf(exitUsage, "push: give --client, --uid, --group or --all")
+		return process.Failf(process.ExitUsage, "push: give --client, --uid, --group or --all")
 	}
 	if err := c.payload.fields(p, body); err != nil {
 		return err
@@ -73,7 +75,7 @@ type bindCommand struct {
 }
 
 // Run makes the bind.
-func (c *bindCommand) Run(p *process) error {
+func (c *bindCommand) Run(p *process.Process) error {
 	body := map[string]any{"client_id": c.Client, "uid": c.UID}
 	put(body, "groups", c.Group)
 	if c.KickOld {
@@ -89,9 +91,9 @@ type unbindCommand struct {
 }
 
 // Run makes the unbind.
-func (c *unbindCommand) Run(p *process) error {
+func (c *unbindCommand) Run(p *process.Process) error {
 	if (c.Client == "") == (len(c.UID) == 0) {
-		return failf(exitUsage, "unbind: give either --client or --uid")
+		return process.Failf(process.ExitUsage, "unbind: give either --client or --uid")
 	}
 	body := map[string]any{}
 	put(body, "uids", c.UID)
@@ -109,9 +111,9 @@ type membership struct {
 	Group  []string `sep:"none" required:"" placeholder:"GROUP" help:"Group. Repeatable."`
 }
 
-func (m *membership) change(p *process, path string) error {
+func (m *membership) change(p *process.Process, path string) error {
 	if len(m.Client)+len(m.UID) == 0 {
-		return failf(exitUsage, "give --client or --uid")
+		return process.Failf(process.ExitUsage, "give --client or --uid")
 	}
 	body := map[string]any{}
 	put(body, "client_ids", m.Client)
@@ -123,12 +125,12 @@ func (m *membership) change(p *process, path string) error {
 type joinCommand struct{ membership }
 
 // Run joins the groups.
-func (c *joinCommand) Run(p *process) error { return c.change(p, "/v1/join") }
+func (c *joinCommand) Run(p *process.Process) error { return c.change(p, "/v1/join") }
 
 type leaveCommand struct{ membership }
 
 // Run leaves the groups.
-func (c *leaveCommand) Run(p *process) error { return c.change(p, "/v1/leave") }
+func (c *leaveCommand) Run(p *process.Process) error { return c.change(p, "/v1/leave") }
 
 type ungroupCommand struct {
 	connection
@@ -136,7 +138,7 @@ type ungroupCommand struct {
 }
 
 // Run empties the groups.
-func (c *ungroupCommand) Run(p *process) error {
+func (c *ungroupCommand) Run(p *process.Process) error {
 	return c.call(p, http.MethodPost, "/v1/ungroup", map[string]any{"groups": c.Group})
 }
 
@@ -152,11 +154,11 @@ type kickCommand struct {
 }
 
 // Run makes the kick.
-func (c *kickCommand) Run(p *process) error {
+func (c *kickCommand) Run(p *process.Process) error {
 	body := map[string]any{}
 	c.targets.fields(body)
 	if len(body) == 0 {
-		return failf(exitUsage, "kick: give --client, --uid, --group or --all")
+		return process.Failf(process.ExitUsage, "kick: give --client, --uid, --group or --all")
 	}
 	exclude := map[string]any{}
 	put(exclude, "client_ids", c.ExcludeClient)
@@ -176,7 +178,7 @@ func (c *kickCommand) Run(p *process) error {
 			return err
 		}
 		if !utf8.Valid(text) {
-			return failf(exitUsage, "--text: not UTF-8")
+			return process.Failf(process.ExitUsage, "--text: not UTF-8")
 		}
 		body["text"] = string(text)
 	}
@@ -186,7 +188,7 @@ func (c *kickCommand) Run(p *process) error {
 type reloadCommand struct{ connection }
 
 // Run requests the reload.
-func (c *reloadCommand) Run(p *process) error {
+func (c *reloadCommand) Run(p *process.Process) error {
 	return c.call(p, http.MethodPost, "/v1/reload", nil)
 }
 
@@ -197,13 +199,13 @@ type sessionFlags struct {
 	Client string `placeholder:"ID" help:"Client id."`
 }
 
-func (c *sessionFlags) write(p *process, method string) error {
+func (c *sessionFlags) write(p *process.Process, method string) error {
 	id, value, more := c.ID, c.JSON, ""
 	if c.Client != "" {
 		id, value, more = c.Client, c.ID, c.JSON
 	}
 	if id == "" || value == "" || more != "" {
-		return failf(exitUsage, "session: give one client id and a JSON object")
+		return process.Failf(process.ExitUsage, "session: give one client id and a JSON object")
 	}
 	text, err := argument(p, value)
 	if err != nil {
@@ -211,7 +213,7 @@ func (c *sessionFlags) write(p *process, method string) error {
 	}
 	object, err := jsonObject(text)
 	if err != nil {
-		return failf(exitUsage, "session: %w", err)
+		return process.Failf(process.ExitUsage, "session: %w", err)
 	}
 	return c.call(p, method, "/v1/clients/"+url.PathEscape(id)+"/session", object)
 }
@@ -219,9 +221,9 @@ func (c *sessionFlags) write(p *process, method string) error {
 type sessionPutCommand struct{ sessionFlags }
 
 // Run replaces the session.
-func (c *sessionPutCommand) Run(p *process) error { return c.write(p, http.MethodPut) }
+func (c *sessionPutCommand) Run(p *process.Process) error { return c.write(p, http.MethodPut) }
 
 type sessionPatchCommand struct{ sessionFlags }
 
 // Run merges into the session.
-func (c *sessionPatchCommand) Run(p *process) error { return c.write(p, http.MethodPatch) }
+func (c *sessionPatchCommand) Run(p *process.Process) error { return c.write(p, http.MethodPatch) }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // asked is the last request to a control API.
@@ -138,7 +140,7 @@ func TestWrongVerbs(t *testing.T) {
 		{"stats", "--listen=:1"},
 	} {
 		code, out, errs := runIn(line, []string{"CASTGATE_CONTROL=" + address}, "")
-		if code != exitUsage || out != "" || strings.Count(errs, "\n") != 1 {
+		if code != process.ExitUsage || out != "" || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and one line", line, code, out, errs)
 		}
 	}
@@ -160,7 +162,7 @@ func TestVerbErrors(t *testing.T) {
 	} {
 		address, _ := fakeControl(t, tt.status, tt.answer)
 		code, out, errs := runIn([]string{"unbind", "--client=k", "--control", address}, nil, "")
-		if code != exitFailed || out != "" || errs != tt.want {
+		if code != process.ExitFailed || out != "" || errs != tt.want {
 			t.Errorf("%d: exit %d, stdout %q, stderr %q; want %q", tt.status, code, out, errs, tt.want)
 		}
 	}
@@ -174,7 +176,7 @@ func TestNobodyThere(t *testing.T) {
 	address := l.Addr().String()
 	l.Close()
 	code, _, errs := runIn([]string{"stats", "--control", address}, nil, "")
-	if code != exitFailed || !strings.Contains(errs, address) || strings.Count(errs, "\n") != 1 {
+	if code != process.ExitFailed || !strings.Contains(errs, address) || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit %d, stderr %q", code, errs)
 	}
 }
@@ -218,7 +220,7 @@ func TestUnixSocket(t *testing.T) {
 
 func TestIndentedOnATerminal(t *testing.T) {
 	var out bytes.Buffer
-	if err := printJSON(&process{stdout: &out, terminal: true}, []byte(`{"a":1}`)); err != nil || out.String() != "{\n  \"a\": 1\n}\n" {
+	if err := printJSON(&process.Process{Stdout: &out, Terminal: true}, []byte(`{"a":1}`)); err != nil || out.String() != "{\n  \"a\": 1\n}\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }
@@ -234,7 +236,7 @@ func TestPayloadFileTooLarge(t *testing.T) {
 	}
 	f.Close()
 	code, _, errs := runIn([]string{"push", "--all", "--binary", path, "--control=127.0.0.1:1"}, nil, "")
-	if code != exitFailed || !strings.Contains(errs, "larger than 64MiB") {
+	if code != process.ExitFailed || !strings.Contains(errs, "larger than 64MiB") {
 		t.Errorf("exit %d, stderr %q", code, errs)
 	}
 }
@@ -250,7 +252,7 @@ func TestEmptyStdin(t *testing.T) {
 		{"session", "put", "k", "-"},
 	} {
 		code, out, errs := runIn(append(line, "--control", address), nil, "")
-		if code != exitUsage || out != "" || errs != "castgate: stdin is empty: nothing was sent\n" {
+		if code != process.ExitUsage || out != "" || errs != "castgate: stdin is empty: nothing was sent\n" {
 			t.Errorf("%v: exit %d, %q, %q", line, code, out, errs)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"castgate/cmd/castgate/internal/process"
 	"castgate/server/admin"
 )
 
@@ -22,29 +23,29 @@ type versionCommand struct {
 
 // Run prints the licences, or the version, the commit, Go's version and those of the libraries
 // whose behaviour matters most.
-func (c versionCommand) Run(p *process) error {
+func (c versionCommand) Run(p *process.Process) error {
 	if c.Licenses {
 		return printLicenses(p)
 	}
 	info, _ := debug.ReadBuildInfo()
-	fmt.Fprintf(p.stdout, "castgate %s\ncommit   %s\ngo       %s %s/%s\n", version, builtFrom(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(p.Stdout, "castgate %s\ncommit   %s\ngo       %s %s/%s\n", version, builtFrom(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	for _, lib := range []struct{ name, path string }{
 		{"gnet", "github.com/panjf2000/gnet/v2"},
 		{"gobwas", "github.com/gobwas/ws"},
 		{"fasthttp", "github.com/valyala/fasthttp"},
 	} {
-		fmt.Fprintf(p.stdout, "%-8s %s\n", lib.name, moduleVersion(info, lib.path))
+		fmt.Fprintf(p.Stdout, "%-8s %s\n", lib.name, moduleVersion(info, lib.path))
 	}
 	return nil
 }
 
 // printLicenses prints the licences of what was bundled from npm.
-func printLicenses(p *process) error {
+func printLicenses(p *process.Process) error {
 	text := admin.Licenses()
 	if text == "" {
 		text = "the admin page is not in this program, so nothing was bundled\n"
 	}
-	_, err := io.WriteString(p.stdout, text)
+	_, err := io.WriteString(p.Stdout, text)
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/process"
 )
 
 // commanding contains what a terminal would obey or be deceived by: DEL, CSI as
@@ -27,7 +29,7 @@ func TestTerminalGetsNoCommands(t *testing.T) {
 		address, _ := fakeControl(t, http.StatusOK, string(row)+"\n")
 		for _, terminal := range []bool{true, false} {
 			var out, errs bytes.Buffer
-			p := process{stdin: strings.NewReader("{}\n"), stdout: &out, stderr: &errs, terminal: terminal}
+			p := process.Process{Stdin: strings.NewReader("{}\n"), Stdout: &out, Stderr: &errs, Terminal: terminal}
 			if code := run(append(line, "--control", address), p); code != 0 {
 				t.Fatalf("%v: exit %d, %s", line, code, errs.String())
 			}
@@ -52,28 +54,5 @@ func TestErrorsAreVisible(t *testing.T) {
 	_, _, errs := runIn([]string{"stats", "--control", address}, nil, "")
 	if want := `castgate: x\u009b2Jy\u202ez (no, 400)` + "\n"; errs != want {
 		t.Errorf("%q, want %q", errs, want)
-	}
-}
-
-// However a text is split into writes, the result is the same.
-func TestVisibleWriterSplits(t *testing.T) {
-	text := "ä" + commanding + "\xff\xe2\x80" + "👧\x1b[2J"
-	want := visible(text)
-	if strings.ContainsAny(want, "\x1b\u007f\u009b\u202e") || !strings.HasPrefix(want, `äa\u007fb\u009b31m`) {
-		t.Fatalf("%q", want)
-	}
-	for i := range len(text) + 1 {
-		for j := i; j <= len(text); j++ {
-			var out bytes.Buffer
-			w := visibleWriter{to: &out}
-			for _, part := range []string{text[:i], text[i:j], text[j:]} {
-				if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
-					t.Fatal(n, err)
-				}
-			}
-			if out.String() != want {
-				t.Fatalf("cut at %d and %d: %q, want %q", i, j, out.String(), want)
-			}
-		}
 	}
 }

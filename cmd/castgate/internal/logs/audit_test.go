@@ -1,4 +1,4 @@
-package main
+package logs
 
 import (
 	"bytes"
@@ -15,12 +15,12 @@ import (
 
 // audited is an audit log whose stderr is a buffer; written waits until
 // everything logged is there.
-func audited(t *testing.T, format string) (a *auditLog, stderr *bytes.Buffer, written func()) {
+func audited(t *testing.T, format string) (a *Audit, stderr *bytes.Buffer, written func()) {
 	t.Helper()
 	stderr = &bytes.Buffer{}
-	l := newLogs(stderr, format)
-	t.Cleanup(func() { l.end("") })
-	return newAuditLog(l, format), stderr, func() {
+	l := New(stderr, format)
+	t.Cleanup(func() { l.End("") })
+	return NewAudit(l, format), stderr, func() {
 		t.Helper()
 		if !l.set.Flush(wstest.Patience) {
 			t.Fatal("records are not written")
@@ -28,20 +28,20 @@ func audited(t *testing.T, format string) (a *auditLog, stderr *bytes.Buffer, wr
 	}
 }
 
-func (a *auditLog) mustPoint(t *testing.T, to string) {
+func (a *Audit) mustPoint(t *testing.T, to string) {
 	t.Helper()
-	file, err := a.open(to)
+	file, err := a.Open(to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.point(to, file)
+	a.Point(to, file)
 }
 
 // Records follow the log from stderr into a file, through a rotation of the
 // file, and finally nowhere.
 func TestAuditLog(t *testing.T) {
 	a, stderr, written := audited(t, "json")
-	source := a.source()
+	source := a.Source()
 	log := slog.New(source)
 	log.Info("before the start")
 	a.mustPoint(t, auditStderr)
@@ -100,11 +100,11 @@ func TestWrongAuditLog(t *testing.T) {
 	}
 	a, _, _ := audited(t, "text")
 	for _, to := range []string{t.TempDir(), "/nowhere/audit.log", fifo} {
-		if _, err := a.open(to); err == nil {
+		if _, err := a.Open(to); err == nil {
 			t.Errorf("%s was opened", to)
 		}
 	}
-	if _, err := resolved(t, []string{"--audit-log=of"}, nil); err == nil || !strings.Contains(err.Error(), `--audit-log: "of"`) {
+	if err := CheckAudit("of"); err == nil || !strings.HasPrefix(err.Error(), `"of"`) {
 		t.Errorf("%v", err)
 	}
 }

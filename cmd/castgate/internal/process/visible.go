@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -38,8 +38,11 @@ func (w *visibleWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// visible is text as visibleWriter writes it.
-func visible(text string) string { return string(appendVisible(nil, []byte(text))) }
+// VisibleTo is a writer to a terminal that commands none.
+func VisibleTo(terminal io.Writer) io.Writer { return &visibleWriter{to: terminal} }
+
+// Visible is text as visibleWriter writes it.
+func Visible(text string) string { return string(appendVisible(nil, []byte(text))) }
 
 func appendVisible(dst, text []byte) []byte {
 	for len(text) > 0 {

@@ -1,16 +1,16 @@
-package main
+package knob
 
 import (
 	"fmt"
 	"net/netip"
 )
 
-// readNetworks parses addresses and networks: 192.0.2.7, 10.0.0.0/8, fd00::/8.
+// Networks parses addresses and networks: 192.0.2.7, 10.0.0.0/8, fd00::/8.
 // Bits after the prefix are ignored with a warning. A network from which no
 // connection can come is an error.
-func readNetworks(items []string) (networks []netip.Prefix, warnings []string, err error) {
+func Networks(items []string) (networks []netip.Prefix, warnings []string, err error) {
 	seen := map[netip.Prefix]string{}
-	for _, item := range trimmed(items) {
+	for _, item := range Trimmed(items) {
 		p, err := readNetwork(item)
 		if err != nil {
 			return nil, nil, err

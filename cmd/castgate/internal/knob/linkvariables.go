@@ -1,4 +1,4 @@
-package main
+package knob
 
 import (
 	"net/netip"
@@ -22,10 +22,10 @@ var (
 	linkName = regexp.MustCompile(`^/[^/]+/[^/]+$`)
 )
 
-// isLinkVariable reports whether a variable of the environment was set by
+// IsLinkVariable reports whether a variable of the environment was set by
 // Kubernetes or Docker.
-func isLinkVariable(name string, environ map[string]string) bool {
-	if name == variableOf("reuse-port") {
+func IsLinkVariable(name string, environ map[string]string) bool {
+	if name == Variable("reuse-port") {
 		return false // a setting that only looks like one
 	}
 	value := environ[name]
@@ -80,10 +80,10 @@ func addressVariable(name, value string) string {
 	if m == nil {
 		return ""
 	}
-	meant := variableOf("listen")
+	meant := Variable("listen")
 	switch {
 	case m[1] == "CONTROL_":
-		meant = variableOf("control")
+		meant = Variable("control")
 	case m[1] != "" && m[1] != "LISTEN_" && m[1] != "WS_" && m[1] != "WEBSOCKET_" && m[1] != "HTTP_" && m[1] != "CLIENT_":
 		return ""
 	}

@@ -1,4 +1,4 @@
-package main
+package knob
 
 import (
 	"bytes"
@@ -27,13 +27,13 @@ type fileValue struct {
 	from  string // file:line
 }
 
-// fileReader reads a file of settings or keys of at most fileLimit bytes:
+// Reader reads a file of settings or keys of at most fileLimit bytes:
 // readLimited or readRegular.
-type fileReader func(path string) ([]byte, error)
+type Reader func(path string) ([]byte, error)
 
 // readFile parses a flat TOML file whose keys are names of settings. Any other
 // key is an error that names its line.
-func readFile(path string, read fileReader, knobs []string) (map[string]fileValue, error) {
+func readFile(path string, read Reader, knobs []string) (map[string]fileValue, error) {
 	text, err := read(path)
 	if err != nil {
 		return nil, err
@@ -81,19 +81,19 @@ func fileKeys(text []byte) []fileKey {
 	return keys
 }
 
-// readLimited reads a file for a start. It may be a pipe, and then waits for
+// ReadLimited reads a file for a start. It may be a pipe, and then waits for
 // its writer.
-func readLimited(path string) ([]byte, error) {
-	text, err := readLimitedTo(path, fileLimit)
+func ReadLimited(path string) ([]byte, error) {
+	text, err := ReadLimitedTo(path, fileLimit)
 	if err != nil {
 		return nil, err
 	}
 	return withoutMark(path, text)
 }
 
-// readRegular reads a file for a reload, which must not block, nor mistake an
+// ReadRegular reads a file for a reload, which must not block, nor mistake an
 // exhausted pipe for an empty file.
-func readRegular(path string) ([]byte, error) {
+func ReadRegular(path string) ([]byte, error) {
 	// Without O_NONBLOCK, opening a pipe without a writer would block.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -123,8 +123,8 @@ func withoutMark(path string, text []byte) ([]byte, error) {
 	return text, nil
 }
 
-// readLimitedTo reads a file of at most limit bytes; a larger one is an error.
-func readLimitedTo(path string, limit int64) ([]byte, error) {
+// ReadLimitedTo reads a file of at most limit bytes; a larger one is an error.
+func ReadLimitedTo(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func readLimitedTo(path string, limit int64) ([]byte, error) {
 }
 
 func readOpen(f *os.File, limit int64) ([]byte, error) {
-	tooLarge := fmt.Errorf("%s: larger than %v", f.Name(), size(limit))
+	tooLarge := fmt.Errorf("%s: larger than %v", f.Name(), Size(limit))
 	if info, err := f.Stat(); err == nil && info.Size() > limit {
 		return nil, tooLarge
 	}

@@ -1,4 +1,4 @@
-package main
+package logs
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 
 func TestLogger(t *testing.T) {
 	var out bytes.Buffer
-	l, level, err := newLogger(&out, "warn", "json")
+	l, level, err := NewLogger(&out, "warn", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestLogger(t *testing.T) {
 // An empty list or object is empty in JSON, and not null.
 func TestNothingIsNoNull(t *testing.T) {
 	var out bytes.Buffer
-	l, _, err := newLogger(&out, "info", "json")
+	l, _, err := NewLogger(&out, "info", "json")
 	if err != nil {
 		t.Fatal(err)
 	}

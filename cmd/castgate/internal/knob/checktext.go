@@ -1,4 +1,4 @@
-package main
+package knob
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ import (
 // after a secret, an empty item. Errors do not show the value: it may be a key.
 // Messages to clients may be any text.
 func checkText(flag *kong.Flag, value any) error {
-	if !isKnob(flag) && flag.Name != configFlag || flag.Tag.Has(blankTag) {
+	if !Is(flag) && flag.Name != ConfigFlag || flag.Tag.Has(blankTag) {
 		return nil
 	}
 	switch v := value.(type) {
@@ -40,8 +40,8 @@ func checkText(flag *kong.Flag, value any) error {
 	return nil
 }
 
-// secrets are the settings that hold a secret, or @ and the path of its file.
-var secrets = []string{"control-key", "jwt-secret", "gatewayworker-secret", "events-secret", "cluster-secret"}
+// Secrets are the settings that hold a secret, or @ and the path of its file.
+var Secrets = []string{"control-key", "jwt-secret", "gatewayworker-secret", "events-secret", "cluster-secret"}
 
 func checkItem(setting, text string) error {
 	if n := len(text); n >= 2 && text[0] == text[n-1] && strings.IndexByte("\"'`", text[0]) >= 0 {
@@ -60,7 +60,7 @@ func checkItem(setting, text string) error {
 		return errors.New("begins with a byte order mark")
 	}
 	// Secrets may have a slash: only a file that is there is told from one.
-	if slices.Contains(secrets, setting) && strings.Contains(text, "/") {
+	if slices.Contains(Secrets, setting) && strings.Contains(text, "/") {
 		if info, err := os.Stat(text); err == nil && !info.IsDir() {
 			return errors.New("is the path of a file; write @ before it to use the file's content")
 		}

@@ -1,4 +1,4 @@
-package main
+package logs
 
 import (
 	"io"
@@ -8,9 +8,9 @@ import (
 	"castgate/server/setting"
 )
 
-// newLogger makes the logger of serve. Its level may be changed later. An error
+// NewLogger makes the logger of serve. Its level may be changed later. An error
 // is a *setting.Error.
-func newLogger(w io.Writer, level, format string) (l *slog.Logger, least *slog.LevelVar, err error) {
+func NewLogger(w io.Writer, level, format string) (l *slog.Logger, least *slog.LevelVar, err error) {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	initial, ok := levels[level]
 	if !ok {

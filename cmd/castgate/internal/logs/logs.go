@@ -1,4 +1,6 @@
-package main
+// Package logs is what the gateway writes for people: its log and the audit log, which nothing
+// waits for.
+package logs
 
 import (
 	"bytes"
@@ -13,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/cmd/castgate/internal/linequeue"
+	"castgate/cmd/castgate/internal/process"
 )
 
 // Limits of waiting lines. There is room for audit records of ten thousand
@@ -26,19 +29,19 @@ var (
 // last lines.
 const exitPatience = time.Second
 
-// logs are what serve writes for people: the log and the audit records. Nothing
+// Logs are what serve writes for people: the log and the audit records. Nothing
 // waits for their readers.
-type logs struct {
+type Logs struct {
 	set     *linequeue.Set
 	stderr  *linequeue.Writer
 	lines   *linequeue.Queue // of the log, to stderr
 	records *linequeue.Queue // of the audit log
 }
 
-// newLogs makes the queues of the log, which goes to stderr from now on, and of
+// New makes the queues of the log, which goes to stderr from now on, and of
 // the audit log, which has no destination yet.
-func newLogs(stderr io.Writer, format string) *logs {
-	l := &logs{set: linequeue.NewSet()}
+func New(stderr io.Writer, format string) *Logs {
+	l := &Logs{set: linequeue.NewSet()}
 	l.lines = l.set.Queue(logRoom, func(lost uint64) []byte {
 		return lineOf(format, "log lines were lost: their reader is too slow or gone", slog.Uint64("lines", lost))
 	})
@@ -51,14 +54,15 @@ func newLogs(stderr io.Writer, format string) *logs {
 	return l
 }
 
-// queueLogs puts queues before stderr: from then on nothing waits for its
+// Queue puts queues before stderr: from then on nothing waits for its
 // reader.
-func (p *process) queueLogs(format string) {
-	if p.stderr == io.Writer(os.Stderr) {
+func Queue(p *process.Process, format string) *Logs {
+	if p.Stderr == io.Writer(os.Stderr) {
 		loosenStderr()
 	}
-	p.logs = newLogs(p.stderr, format)
-	p.stderr = p.logs.lines
+	l := New(p.Stderr, format)
+	p.Stderr, p.End = l.lines, l.End
+	return l
 }
 
 // loosenStderr keeps a crash from waiting for the reader of stderr: the runtime
@@ -87,9 +91,9 @@ func lineOf(format, message string, attrs ...slog.Attr) []byte {
 	return line.Bytes()
 }
 
-// end writes the last line, if there is one, and waits a moment until
+// End writes the last line, if there is one, and waits a moment until
 // everything is written.
-func (l *logs) end(last string) {
+func (l *Logs) End(last string) {
 	begun := time.Now()
 	l.set.Flush(exitPatience) // otherwise there may be no room for the line
 	if last != "" {
@@ -111,10 +115,10 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (l *logs) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, out) }
+func (l *Logs) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, out) }
 
 // Collect implements prometheus.Collector. It may be called from any goroutine.
-func (l *logs) Collect(out chan<- prometheus.Metric) {
+func (l *Logs) Collect(out chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, n uint64) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
 	}

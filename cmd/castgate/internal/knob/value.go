@@ -1,4 +1,4 @@
-package main
+package knob
 
 import (
 	"errors"
@@ -14,21 +14,21 @@ import (
 	"github.com/alecthomas/units"
 )
 
-// duration is a setting such as 25s, 1m30s or 0.
-type duration time.Duration
+// Duration is a setting such as 25s, 1m30s or 0.
+type Duration time.Duration
 
 // UnmarshalText parses what time.ParseDuration parses.
-func (d *duration) UnmarshalText(text []byte) error {
+func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
 		return fmt.Errorf("%q is not a duration such as 25s, 1m30s or 0", text)
 	}
-	*d = duration(v)
+	*d = Duration(v)
 	return nil
 }
 
 // String is the shortest form of d that UnmarshalText parses: 25s, 1m30s, 0.
-func (d duration) String() string {
+func (d Duration) String() string {
 	v := time.Duration(d)
 	switch {
 	case v == 0:
@@ -41,11 +41,11 @@ func (d duration) String() string {
 	return v.String()
 }
 
-// size is a setting in bytes such as 65536, 64KiB or 1MiB.
-type size int
+// Size is a setting in bytes such as 65536, 64KiB or 1MiB.
+type Size int
 
 // UnmarshalText parses bytes with or without a unit; KB and KiB both mean 1024.
-func (s *size) UnmarshalText(text []byte) error {
+func (s *Size) UnmarshalText(text []byte) error {
 	// Whole bytes are parsed here: units computes in float64, which has 53
 	// bits.
 	n, err := strconv.ParseInt(strings.TrimSuffix(string(text), "B"), 10, 64)
@@ -59,14 +59,14 @@ func (s *size) UnmarshalText(text []byte) error {
 	if err != nil || n != int64(int(n)) {
 		return fmt.Errorf("%q is not a size such as 65536, 64KiB or 1MiB", text)
 	}
-	*s = size(n)
+	*s = Size(n)
 	return nil
 }
 
 // String writes s with the largest unit that divides it: 64KiB, 1000B.
-func (s size) String() string {
+func (s Size) String() string {
 	for _, u := range []struct {
-		bytes size
+		bytes Size
 		name  string
 	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
 		if s != 0 && s%u.bytes == 0 {
@@ -76,24 +76,24 @@ func (s size) String() string {
 	return strconv.Itoa(int(s)) + "B"
 }
 
-// rate is a setting such as 10 or 0.5, a number per second.
-type rate float64
+// Rate is a setting such as 10 or 0.5, a number per second.
+type Rate float64
 
 // UnmarshalText parses a number that is not negative.
-func (r *rate) UnmarshalText(text []byte) error {
+func (r *Rate) UnmarshalText(text []byte) error {
 	v, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || !(v >= 0) || math.IsInf(v, 0) {
 		return fmt.Errorf("%q is not a rate such as 10 or 0.5", text)
 	}
-	*r = rate(v)
+	*r = Rate(v)
 	return nil
 }
 
 // String is the shortest form of r.
-func (r rate) String() string { return strconv.FormatFloat(float64(r), 'f', -1, 64) }
+func (r Rate) String() string { return strconv.FormatFloat(float64(r), 'f', -1, 64) }
 
-// readWhole is kong's mapper of whole numbers, with an error for people.
-func readWhole(ctx *kong.DecodeContext, target reflect.Value) error {
+// Whole is kong's mapper of whole numbers, with an error for people.
+func Whole(ctx *kong.DecodeContext, target reflect.Value) error {
 	t, err := ctx.Scan.PopValue("number")
 	if err != nil {
 		return err
@@ -146,15 +146,15 @@ func (m flagValue) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 // likeFlag reports what kong takes for a flag: - alone stands for stdin.
 func likeFlag(text string) bool { return len(text) > 1 && text[0] == '-' }
 
-// guardValues gives that mapper to every flag of a command and of those below
+// Guard gives that mapper to every flag of a command and of those below
 // it.
-func guardValues(n *kong.Node) {
+func Guard(n *kong.Node) {
 	for _, f := range n.Flags {
 		if _, done := f.Mapper.(flagValue); !done && !f.IsBool() {
 			f.Mapper = flagValue{f.Mapper, f}
 		}
 	}
 	for _, child := range n.Children {
-		guardValues(child)
+		Guard(child)
 	}
 }

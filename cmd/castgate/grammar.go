@@ -1,14 +1,8 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"reflect"
-	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/alecthomas/kong"
 )
 
 // serveLine is the grammar of command lines that begin with serve.
@@ -61,61 +55,6 @@ type commands struct {
 	Reload reloadCommand `cmd:"" group:"verbs" help:"Reload the gateway's configuration and apply what needs no restart."`
 }
 
-// helpAsked ends parsing after kong has printed the help; kong would exit
-// otherwise.
-type helpAsked struct{}
-
-// dispatch parses the command line, determines every setting's value and runs
-// the command.
-func dispatch(args []string, p *process) (err error) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil, helpAsked:
-		default:
-			panic(r)
-		}
-	}()
-	for i, arg := range args {
-		// kong would insert replacement characters, and a push would be
-		// changed.
-		if !utf8.ValidString(arg) {
-			return failf(exitUsage, "argument %d is not UTF-8", i+1)
-		}
-	}
-	src := newSources(p.environ)
-	parser, err := newParser(grammarFor(args), src, p)
-	if err != nil {
-		return err
-	}
-	switch {
-	case len(args) == 0:
-		args = []string{"--help"}
-	case args[0] == "--version" && len(args) == 1: // a common first try
-		args = []string{"version"}
-	case args[0] == "help": // help push is push --help
-		args = append(slices.Clone(args[1:]), "--help")
-	}
-	ctx, err := parser.Parse(args)
-	if err != nil {
-		return &exitError{code: exitUsage, err: leftOver(err)}
-	}
-	return ctx.Run(p, src)
-}
-
-// leftOver is the error of a command line without the superfluous argument: it
-// may be the rest of a key that was not quoted.
-func leftOver(err error) error {
-	e, ok := errors.AsType[*kong.ParseError](err)
-	if !ok || !strings.HasPrefix(err.Error(), "unexpected argument ") {
-		return err
-	}
-	n := e.Context.Selected()
-	if n == nil || len(n.Children) > 0 { // a mistyped command
-		return err
-	}
-	return fmt.Errorf("%s: one argument too many; quote values that contain spaces", n.Name)
-}
-
 // grammarFor is the part of the grammar that a command line needs: reading the
 // tags of all commands takes 8 ms of CPU time, most of it for settings that
 // several share. serve is always included, since its flags are the settings. A
@@ -134,40 +73,4 @@ func grammarFor(args []string) any {
 	}
 	serve := reflect.TypeFor[serveLine]().Field(0)
 	return reflect.New(reflect.StructOf([]reflect.StructField{serve, command})).Interface()
-}
-
-// newParser builds kong's parser for the grammar, a pointer to commands or to a
-// part of it. kong does not read environment and file itself: src does, and
-// knows where each value came from.
-func newParser(c any, src *sources, p *process) (*kong.Kong, error) {
-	parser, err := kong.New(c,
-		kong.Name("castgate"),
-		kong.Description("A push gateway: WebSocket clients in, an HTTP control API to reach them."),
-		kong.UsageOnError(),
-		kong.Writers(p.stdout, p.stderr),
-		kong.Exit(func(int) { panic(helpAsked{}) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
-		kong.ExplicitGroups([]kong.Group{{Key: "verbs", Title: "Talk to a running gateway (the verbs of the control API):"}}),
-		kong.ValueFormatter(helpOf),
-		kong.KindMapper(reflect.Int, kong.MapperFunc(readWhole)),
-		kong.KindMapper(reflect.Int64, kong.MapperFunc(readWhole)),
-		kong.KindMapper(reflect.Uint16, kong.MapperFunc(readWhole)),
-		computedDefaults(),
-		kong.Resolvers(src),
-		kong.WithBeforeResolve(src.load),
-	)
-	if err != nil {
-		return nil, err
-	}
-	guardValues(parser.Model.Node)
-	src.learn(parser.Model)
-	return parser, nil
-}
-
-// helpOf is a flag's help, with the variable for the same setting.
-func helpOf(v *kong.Value) string {
-	if v.Flag == nil || !isKnob(v.Flag) && v.Name != configFlag {
-		return v.Help
-	}
-	return strings.TrimSuffix(v.Help, ".") + " ($" + variableOf(v.Name) + ")."
 }

@@ -1,4 +1,4 @@
-package main
+package logs
 
 import (
 	"context"
@@ -26,17 +26,17 @@ const (
 // file.
 const openPatience = 2 * time.Second
 
-// auditLog is where audit records go. The destination can change while records
+// Audit is where audit records go. The destination can change while records
 // are written. Its methods must be called by one goroutine at a time.
-type auditLog struct {
-	logs   *logs
+type Audit struct {
+	logs   *Logs
 	format string
 	off    atomic.Bool
 	to     string // the setting
 }
 
-func newAuditLog(l *logs, format string) *auditLog {
-	a := &auditLog{logs: l, format: format, to: auditOff}
+func NewAudit(l *Logs, format string) *Audit {
+	a := &Audit{logs: l, format: format, to: auditOff}
 	a.off.Store(true)
 	return a
 }
@@ -50,7 +50,7 @@ type auditSource struct {
 	off *atomic.Bool
 }
 
-func (a *auditLog) source() auditSource {
+func (a *Audit) Source() auditSource {
 	from := a.logs.records.Source()
 	return auditSource{Handler: newHandler(from, a.format, nil), Source: from, off: &a.off}
 }
@@ -58,19 +58,19 @@ func (a *auditLog) source() auditSource {
 // Enabled implements slog.Handler.
 func (s auditSource) Enabled(context.Context, slog.Level) bool { return !s.off.Load() }
 
-// checkAuditLog refuses a value that is neither a keyword nor a path: a
+// CheckAudit refuses a value that is neither a keyword nor a path: a
 // misspelt keyword should not create a file.
-func checkAuditLog(to string) error {
+func CheckAudit(to string) error {
 	if to != auditStderr && to != auditOff && !strings.Contains(to, "/") {
 		return fmt.Errorf("%q is neither stderr nor off nor a path with a slash", to)
 	}
 	return nil
 }
 
-// open opens the destination of a value of --audit-log: nil for off. A file
+// Open opens the destination of a value of --audit-log: nil for off. A file
 // that is already open, here or as stderr, keeps its one Writer, so that
 // records never interleave.
-func (a *auditLog) open(to string) (*linequeue.Writer, error) {
+func (a *Audit) Open(to string) (*linequeue.Writer, error) {
 	switch to {
 	case auditOff:
 		return nil, nil
@@ -90,8 +90,8 @@ func (a *auditLog) open(to string) (*linequeue.Writer, error) {
 	return w, nil
 }
 
-// mayAudit checks whether open will succeed, without creating a file.
-func mayAudit(to string) error {
+// MayAudit checks whether open will succeed, without creating a file.
+func MayAudit(to string) error {
 	if to == auditStderr || to == auditOff {
 		return nil
 	}
@@ -113,27 +113,33 @@ func mayAudit(to string) error {
 	return nil
 }
 
-// point sends records to the result of open for a value of --audit-log. It does
+// Point sends records to the result of open for a value of --audit-log. It does
 // not wait for the previous file, which is closed when possible.
-func (a *auditLog) point(to string, w *linequeue.Writer) {
+func (a *Audit) Point(to string, w *linequeue.Writer) {
 	a.to = to
 	a.off.Store(to == auditOff)
 	a.logs.records.Point(w)
 }
 
-// discard closes the result of open if nothing will write to it.
-func (a *auditLog) discard(w *linequeue.Writer) {
+// Discard closes the result of open if nothing will write to it.
+func (a *Audit) Discard(w *linequeue.Writer) {
 	if w != nil && w != a.logs.stderr && w != a.logs.records.To() {
 		w.Discard()
 	}
 }
 
-// reopen reopens the file that records go to. If that fails, they still go to
+// Stays is the file that records go to already, if opening the same one again failed with an
+// error of its reader or its disk, which may recover at any moment.
+func (a *Audit) Stays(to string, err error) (w *linequeue.Writer, ok bool) {
+	return a.logs.records.To(), to == a.to && hangs(err)
+}
+
+// Reopen reopens the file that records go to. If that fails, they still go to
 // the open one.
-func (a *auditLog) reopen() error {
-	w, err := a.open(a.to)
+func (a *Audit) Reopen() error {
+	w, err := a.Open(a.to)
 	if err == nil {
-		a.point(a.to, w)
+		a.Point(a.to, w)
 	}
 	return err
 }
