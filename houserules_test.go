@@ -111,7 +111,7 @@ var importers = []struct {
 	{"castgate/server/cluster", []string{"cmd/castgate"}, []string{"server/cluster"}, false, "another Gateway, joined to the server by the program"},
 	{"gonum.org", []string{"internal/chart"}, nil, false, "one owner of how charts look"},
 	{"castgate/server/gatewayworker", []string{"cmd/castgate"}, []string{"server/gatewayworker"}, true, "a front, not a library"},
-	{"castgate/server/control", []string{"cmd/castgate", "server/admin"}, []string{"e2e", "server/control"}, true, "a front, not a library"},
+	{"castgate/server/control", []string{"cmd/castgate", "cmd/castgate/internal/keys", "server/admin"}, []string{"e2e", "server/control"}, true, "a front, not a library"},
 }
 
 func TestImporters(t *testing.T) {
@@ -241,7 +241,6 @@ const (
 // larger lists the packages and types that are above the limits still. One that has come
 // within them must be taken out.
 var larger = []string{
-	"cmd/castgate",
 	"server/control.call", "server/gatewayworker.innerLoop",
 }
 

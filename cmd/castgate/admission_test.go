@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"castgate/cmd/castgate/internal/commandline/linetest"
 )
 
 // The settings of who may connect reach the policy, also from the file, where
 // rates may have a fraction.
 func TestAdmissionSettings(t *testing.T) {
-	secret := writeFile(t, "secret", "a secret of more than thirty-two bytes\n", 0o600)
-	file := writeFile(t, "castgate.toml", "connect-rate-per-ip = 0.5\nmessage-rate = '2.5'\nbyte-rate = '1KiB'\n"+
+	secret := linetest.File(t, "secret", "a secret of more than thirty-two bytes\n", 0o600)
+	file := linetest.File(t, "castgate.toml", "connect-rate-per-ip = 0.5\nmessage-rate = '2.5'\nbyte-rate = '1KiB'\n"+
 		"trusted-proxies = ['10.0.0.0/8', 'fd00::1']\njwt-secret = '@"+secret+"'\njwt-required = true\njwt-leeway = '5s'\n", 0o600)
 	e, err := resolved(t, []string{"--config", file, "--max-conns-per-ip=7", "--jwt-public-key=testdata/ed25519.pem", "--jwt-jwks=testdata/jwks.json"}, nil)
 	if err != nil {
@@ -39,10 +41,10 @@ func TestAdmissionSettings(t *testing.T) {
 }
 
 func TestWrongAdmissionSettings(t *testing.T) {
-	empty := writeFile(t, "empty", "\n", 0o600)
-	brief := writeFile(t, "brief", strings.Repeat("x", 31)+"\n", 0o600)
+	empty := linetest.File(t, "empty", "\n", 0o600)
+	brief := linetest.File(t, "brief", strings.Repeat("x", 31)+"\n", 0o600)
 	long := strings.Repeat("x", 32)
-	half := writeFile(t, "half.pem", "-----BEGIN PUBLIC KEY-----\nMCow", 0o600)
+	half := linetest.File(t, "half.pem", "-----BEGIN PUBLIC KEY-----\nMCow", 0o600)
 	for _, tt := range []struct {
 		args []string
 		want string

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/process"
 	"castgate/internal/wstest"
 )
@@ -29,7 +30,7 @@ func TestRefusedStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	file := writeFile(t, "castgate.toml", "loops = 1\nlistn = ':1'\n", 0o600)
+	file := linetest.File(t, "castgate.toml", "loops = 1\nlistn = ':1'\n", 0o600)
 	for _, tt := range []struct {
 		args, environ []string
 		code          int

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/cmd/castgate/internal/process"
 )
@@ -43,7 +44,7 @@ func TestTextsByAccident(t *testing.T) {
 		{"control", `"127.0.0.1:7273"`, "is in quotes"},
 		{"control", "unix:/run/a\nb.sock", "has a control character"},
 	} {
-		file := writeFile(t, "castgate.toml", knob.TOML(tt.name, tt.value), 0o600)
+		file := linetest.File(t, "castgate.toml", knob.TOML(tt.name, tt.value), 0o600)
 		for from, try := range map[string]struct{ args, environ []string }{
 			"flag":     {[]string{"--" + tt.name + "=" + tt.value}, nil},
 			"variable": {nil, []string{knob.Variable(tt.name) + "=" + tt.value}},
@@ -71,7 +72,7 @@ func TestTextsByAccident(t *testing.T) {
 // A secret that is the path of a file could be guessed by anybody: the @ before
 // it was forgotten.
 func TestSecretsThatArePaths(t *testing.T) {
-	file := writeFile(t, "keys", "a secret of more than thirty-two bytes\n", 0o600)
+	file := linetest.File(t, "keys", "a secret of more than thirty-two bytes\n", 0o600)
 	t.Chdir(filepath.Dir(file))
 	for _, path := range []string{file, "./keys"} {
 		for _, name := range []string{"control-key", "jwt-secret", "gatewayworker-secret"} {
@@ -144,7 +145,7 @@ func TestByteOrderMarks(t *testing.T) {
 		{"control-key=@", bom + "alpha\n"}, {"control-key=@", bom}, {"control-keys-file=", bom + "\n"},
 		{"gatewayworker-secret=@", bom + "secret\n"},
 	} {
-		arg := "--" + tt.flag + writeFile(t, "file", tt.text, 0o600)
+		arg := "--" + tt.flag + linetest.File(t, "file", tt.text, 0o600)
 		if _, err := resolved(t, []string{arg}, nil); err == nil || !strings.Contains(err.Error(), "byte order mark") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s %q: %v", tt.flag, tt.text[:min(len(tt.text), 12)], err)
 		}

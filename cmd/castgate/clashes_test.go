@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/commandline/linetest"
 )
 
 // Two of our own listeners on the same port are found before any is opened,
@@ -37,7 +39,7 @@ func TestClashes(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tt.args, err, tt.want)
 		}
 	}
-	file := writeFile(t, "castgate.toml", "listen = 'text://:7273'\ncontrol = 'localhost:7273'\n", 0o600)
+	file := linetest.File(t, "castgate.toml", "listen = 'text://:7273'\ncontrol = 'localhost:7273'\n", 0o600)
 	_, err := resolved(t, []string{"--config", file}, nil)
 	if want := "--control: localhost:7273 is already used by listen :7273 (" + file + ":2)"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/process"
 )
 
@@ -57,7 +58,7 @@ func TestClusterSettings(t *testing.T) {
 // A file may hold two secrets while they are changed.
 func TestClusterSecretFile(t *testing.T) {
 	for text, want := range map[string]int{"0123456789abcdef\n": 1, "0123456789abcdef\n\nfedcba9876543210\n": 2, "": 0, "0123456789abcdef\n0123456789abcdee\n0123456789abcded\n": 0} {
-		path := writeFile(t, "secret", text, 0o600)
+		path := linetest.File(t, "secret", text, 0o600)
 		e, err := resolved(t, []string{"--cluster-secret=@" + path, "--cluster-listen=127.0.0.1:6222"}, nil)
 		if want == 0 {
 			if err == nil {
@@ -69,7 +70,7 @@ func TestClusterSecretFile(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	path := writeFile(t, "secret", "0123456789abcdef", 0o644)
+	path := linetest.File(t, "secret", "0123456789abcdef", 0o644)
 	e, err := resolved(t, []string{"--cluster-secret=@" + path, "--cluster-listen=127.0.0.1:6222"}, nil)
 	if err != nil || len(e.warnings) != 1 || !strings.Contains(e.warnings[0], "can be read by others") {
 		t.Errorf("%v", err)

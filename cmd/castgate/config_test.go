@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/process"
 )
 
@@ -19,8 +20,8 @@ func runIn(args, environ []string, stdin string) (code int, stdout, stderr strin
 
 // The output of config print is a file that gives the same configuration.
 func TestConfigPrintReadsBack(t *testing.T) {
-	keys := writeFile(t, "keys", "alpha\n", 0o600)
-	file := writeFile(t, "first.toml", "ping-timeout = '7s'\nallowed-origins = ['a.example', \"*.b-c.example\"]\n", 0o600)
+	keys := linetest.File(t, "keys", "alpha\n", 0o600)
+	file := linetest.File(t, "first.toml", "ping-timeout = '7s'\nallowed-origins = ['a.example', \"*.b-c.example\"]\n", 0o600)
 	environ := []string{"CASTGATE_INIT_MESSAGE=a \"quoted\"\n'line' \\ %s"}
 	code, first, errs := runIn([]string{"config", "print", "--config", file, "--send-queue=1000", "--control-key=@" + keys}, environ, "")
 	if code != 0 || errs != "" {
@@ -82,7 +83,7 @@ func TestConfigCheck(t *testing.T) {
 	if code, out, errs := runIn([]string{"config", "check"}, nil, ""); code != 0 || out != "ok\n" || errs != "" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, errs)
 	}
-	keys := writeFile(t, "keys", "alpha\n", 0o600)
+	keys := linetest.File(t, "keys", "alpha\n", 0o600)
 	if err := os.Chmod(keys, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestConfigCheck(t *testing.T) {
 // The check reports beforehand what a start would fail for, and creates no
 // file.
 func TestConfigCheckReadsFiles(t *testing.T) {
-	half := writeFile(t, "half.crt", "-----BEGIN CERTIFICATE-----\nAAAA", 0o600)
+	half := linetest.File(t, "half.crt", "-----BEGIN CERTIFICATE-----\nAAAA", 0o600)
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
 		"--tls-cert: /nowhere/a with /nowhere/b: ":          {"--listen=wss://:1", "--tls-cert=/nowhere/a", "--tls-key=/nowhere/b"},
@@ -119,7 +120,7 @@ func TestConfigCheckReadsFiles(t *testing.T) {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q", args, code, out, errs)
 		}
 	}
-	file := writeFile(t, "castgate.toml", "\ncontrol-tls-cert = '/nowhere/a'\ncontrol-tls-key = '/nowhere/b'\n", 0o600)
+	file := linetest.File(t, "castgate.toml", "\ncontrol-tls-cert = '/nowhere/a'\ncontrol-tls-key = '/nowhere/b'\n", 0o600)
 	if _, _, errs := runIn([]string{"config", "check", "--config", file}, nil, ""); !strings.HasSuffix(errs, " ("+file+":2)\n") {
 		t.Errorf("%q does not name the line", errs)
 	}

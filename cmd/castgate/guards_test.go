@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"castgate/cmd/castgate/internal/commandline/linetest"
 )
 
 // Protections do not vanish with the rest of a file that was cut: each reload
@@ -11,8 +13,8 @@ import (
 // again.
 func TestReloadKeepsGuards(t *testing.T) {
 	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
-	keys, one := writeFile(t, "keys", line, 0o600), writeFile(t, "one", "alpha\n", 0o600)
-	secret := writeFile(t, "secret", strings.Repeat("a", 32), 0o600)
+	keys, one := linetest.File(t, "keys", line, 0o600), linetest.File(t, "one", "alpha\n", 0o600)
+	secret := linetest.File(t, "secret", strings.Repeat("a", 32), 0o600)
 	const rest = "message-rate = 5\n"
 	for _, tt := range []struct{ before, after, want string }{
 		{"control-key = ['alpha']\n" + rest, rest, "--control-key: "},
@@ -52,7 +54,7 @@ func TestReloadKeepsGuards(t *testing.T) {
 // Explicit changes are made, and other protections may replace the removed
 // ones.
 func TestReloadChangesGuards(t *testing.T) {
-	keys := writeFile(t, "keys", "read a sha256:"+strings.Repeat("0f", 32)+"\n", 0o600)
+	keys := linetest.File(t, "keys", "read a sha256:"+strings.Repeat("0f", 32)+"\n", 0o600)
 	for _, tt := range []struct{ before, after, changed string }{
 		{"", "# nothing yet\n", ""},
 		{"control-key = ['alpha']\n", "control-keys-file = '" + keys + "'\n", "control-key control-keys-file"},

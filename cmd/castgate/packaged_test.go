@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/process"
 )
 
@@ -81,7 +82,7 @@ func TestPackagedSettings(t *testing.T) {
 	}
 	all := strings.ReplaceAll(shown.ReplaceAllString(string(text), "$1"), "/etc/castgate/keys", keys)
 	all = strings.ReplaceAll(all, "/var/lib/castgate/events", t.TempDir())
-	if _, err := resolved(t, []string{"--config", writeFile(t, "castgate.toml", all, 0o600)}, nil); err != nil {
+	if _, err := resolved(t, []string{"--config", linetest.File(t, "castgate.toml", all, 0o600)}, nil); err != nil {
 		t.Errorf("%v\n%s", err, all)
 	}
 }

@@ -61,7 +61,7 @@ type reloader struct {
 func (r *reloader) reload() (control.Reloaded, error) {
 	out, err := r.readAgain()
 	if err != nil {
-		err = errors.New(process.OneLine(flagged(err).Error()))
+		err = errors.New(process.OneLine(knob.Flagged(err).Error()))
 		// A mistake in another setting must not prevent log rotation.
 		if failed := r.audit.Reopen(); failed != nil {
 			r.log.Warn("the audit log could not be reopened; records still go to the old file", "err", failed)
@@ -164,12 +164,12 @@ func (r *reloader) hand(e *effective) error {
 		},
 	}
 	for i, part := range parts {
-		err := flagged(part(e))
+		err := knob.Flagged(part(e))
 		if err == nil {
 			continue
 		}
 		for _, before := range parts[:i] {
-			if undo := flagged(before(r.now)); undo != nil {
+			if undo := knob.Flagged(before(r.now)); undo != nil {
 				err = fmt.Errorf("%w; and the changes made before could not be undone: %w", err, undo)
 			}
 		}

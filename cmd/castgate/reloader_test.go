@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/cmd/castgate/internal/logs"
 	"castgate/cmd/castgate/internal/process"
@@ -93,7 +94,7 @@ func (a *applied) SetAccess(access access.Access) error {
 // running is a reloader as serve makes it, for a file with this text.
 func running(t *testing.T, text string, args ...string) (r *reloader, a *applied, file string) {
 	t.Helper()
-	file = writeFile(t, "castgate.toml", text, 0o600)
+	file = linetest.File(t, "castgate.toml", text, 0o600)
 	args = append([]string{"serve", "--config", file}, args...)
 	var c serveLine
 	p := &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Args: args}
@@ -169,7 +170,7 @@ func TestReloadLogLevel(t *testing.T) {
 // The content of files of keys counts, not only their names.
 func TestReloadKeyFiles(t *testing.T) {
 	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
-	scoped, plain := writeFile(t, "scoped", line, 0o600), writeFile(t, "plain", "one\n", 0o600)
+	scoped, plain := linetest.File(t, "scoped", line, 0o600), linetest.File(t, "plain", "one\n", 0o600)
 	r, a, _ := running(t, "", "--control-keys-file", scoped, "--control-key", "@"+plain)
 	expectReload(t, r, "", "")
 	rewrite(t, scoped, "push b sha256:"+strings.Repeat("1f", 32)+"\n")
@@ -185,7 +186,7 @@ func TestReloadKeyFiles(t *testing.T) {
 func TestReloadCertificateFiles(t *testing.T) {
 	files := map[string]string{}
 	for _, name := range []string{"tls-cert", "tls-key", "control-tls-cert", "control-tls-key", "control-client-ca"} {
-		files[name] = writeFile(t, name, "first\n", 0o600)
+		files[name] = linetest.File(t, name, "first\n", 0o600)
 	}
 	config := fmt.Sprintf(secureListener+"tls-cert = ['%s']\ntls-key = ['%s']\n", files["tls-cert"], files["tls-key"])
 	for _, name := range []string{"control-tls-cert", "control-tls-key", "control-client-ca"} {
@@ -220,7 +221,7 @@ func TestReloadControlConns(t *testing.T) {
 
 // The same holds for files of keys for tokens.
 func TestReloadTokenKeys(t *testing.T) {
-	secret := writeFile(t, "secret", strings.Repeat("a", 32)+"\n", 0o600)
+	secret := linetest.File(t, "secret", strings.Repeat("a", 32)+"\n", 0o600)
 	r, a, _ := running(t, "jwt-public-key = 'testdata/ed25519.pem'\n", "--jwt-secret", "@"+secret)
 	expectReload(t, r, "", "")
 	before := fmt.Sprint(a.policy.JWT.Keys)
@@ -234,7 +235,7 @@ func TestReloadTokenKeys(t *testing.T) {
 // An invalid configuration changes nothing, and the error says why.
 func TestReloadRefused(t *testing.T) {
 	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
-	keys := writeFile(t, "keys", line, 0o600)
+	keys := linetest.File(t, "keys", line, 0o600)
 	r, a, file := running(t, "control-keys-file = '"+keys+"'\n")
 	before := fmt.Sprint(a.policy, a.limits, a.access)
 	for _, tt := range []struct{ file, keys, want string }{
@@ -335,7 +336,7 @@ func TestReloadIsWhole(t *testing.T) {
 // Each setting that is marked as applied by a reload reaches the parts that
 // apply it: with another value, they are told something else.
 func TestHotKnobsAreApplied(t *testing.T) {
-	keys := writeFile(t, "keys", "read a sha256:"+strings.Repeat("0f", 32)+"\n", 0o600)
+	keys := linetest.File(t, "keys", "read a sha256:"+strings.Repeat("0f", 32)+"\n", 0o600)
 	values := hotValues(keys)
 	var c commands
 	s := knob.NewSources(nil)

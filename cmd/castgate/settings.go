@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"castgate/cmd/castgate/internal/keys"
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/cmd/castgate/internal/logs"
 	"castgate/cmd/castgate/internal/process"
@@ -32,7 +33,7 @@ import (
 // refusesEmpty. Tests compare the defaults with those of server.Defaults and
 // control.Defaults.
 type settings struct {
-	configFile
+	knob.ConfigFile
 
 	Listen           []string      `default:":7272" unit:"[scheme://]host:port" help:"Client listeners, separated by commas: host:port, or fd:NAME for a socket that systemd passes; schemes ws, the default, wss, and text, frame and tcp as in GatewayWorker. Repeatable."`
 	Loops            int           `default:"${loops}" unit:"loops" auto:"GOMAXPROCS" help:"Event loops, 1 to 256; default: GOMAXPROCS."`
@@ -92,12 +93,6 @@ type settings struct {
 	LogFormat string `default:"text" unit:"text or json" help:"Format of the log on stderr."`
 }
 
-// configFile is the flag that names the file. It is not a setting: a file
-// cannot name itself.
-type configFile struct {
-	Config string `placeholder:"FILE" help:"TOML file of settings."`
-}
-
 // mostStopDelay is the longest stop-delay.
 const mostStopDelay = time.Hour
 
@@ -147,20 +142,11 @@ func startError(err error, src *knob.Sources) error {
 	if !ok {
 		return &process.Exit{Code: process.ExitFailed, Err: err}
 	}
-	err = flagged(err)
+	err = knob.Flagged(err)
 	if from := src.From[e.Name]; from != "" && !strings.HasPrefix(from, "--") {
 		err = fmt.Errorf("%w (%s)", err, from)
 	}
 	return &process.Exit{Code: process.ExitUsage, Err: err}
-}
-
-// flagged adds the setting's flag to the error of a setting. Other errors are
-// unchanged.
-func flagged(err error) error {
-	if e, ok := errors.AsType[*setting.Error](err); ok {
-		return fmt.Errorf("--%s: %w", e.Name, e.Err)
-	}
-	return err
 }
 
 // build checks the settings one by one. An error is a *setting.Error.
@@ -245,7 +231,7 @@ func (s *settings) capacity() (c capacity.Capacity) {
 
 // access reads who may use the control API.
 func (s *settings) access(e *effective) (a access.Access, err error) {
-	if a.Keys, e.warnings, err = readKeys(s.ControlKey, e.read); err != nil {
+	if a.Keys, e.warnings, err = keys.Read(s.ControlKey, e.read); err != nil {
 		return a, setting.Named("control-key", err)
 	}
 	for _, v := range knob.Trimmed(s.ControlKey) {
@@ -255,7 +241,7 @@ func (s *settings) access(e *effective) (a access.Access, err error) {
 	}
 	if path := s.ControlKeysFile; path != "" {
 		var warning string
-		if a.ScopedKeys, warning, err = readScopedKeys(path, e.read); err != nil {
+		if a.ScopedKeys, warning, err = keys.ReadScoped(path, e.read); err != nil {
 			return a, setting.Named("control-keys-file", err)
 		}
 		e.files = append(e.files, path)

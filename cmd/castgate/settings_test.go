@@ -2,14 +2,13 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/cmd/castgate/internal/process"
 	"castgate/server"
@@ -39,16 +38,6 @@ func resolved(t *testing.T, args, environ []string) (*effective, error) {
 		return nil, err
 	}
 	return s.resolve(&process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}}, src)
-}
-
-// writeFile puts a file into a directory of the test and returns its path.
-func writeFile(t *testing.T, name, text string, mode os.FileMode) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 func TestDefaultsAreThoseOfThePackages(t *testing.T) {
@@ -95,7 +84,7 @@ func TestLimitsOfTheServer(t *testing.T) {
 }
 
 func TestPrecedence(t *testing.T) {
-	file := writeFile(t, "castgate.toml", "ping-interval = '3s'\nmax-message = 2048\nsend-queue = '2KiB'\n", 0o600)
+	file := linetest.File(t, "castgate.toml", "ping-interval = '3s'\nmax-message = 2048\nsend-queue = '2KiB'\n", 0o600)
 	for _, tt := range []struct {
 		name    string
 		args    []string
@@ -131,7 +120,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
-	file := writeFile(t, "castgate.toml", "allowed-origins = ['https://a.example', '*.b.example']\ninit-message = ''\nloops = 1\n", 0o600)
+	file := linetest.File(t, "castgate.toml", "allowed-origins = ['https://a.example', '*.b.example']\ninit-message = ''\nloops = 1\n", 0o600)
 	e, err := resolved(t, []string{"--config", file, "--node=65535", "--max-conns=7"},
 		[]string{"CASTGATE_CONTROL_KEY=one, two", "HOME=/root", "CASTGATE_SERVICE_HOST=10.0.0.1", "CASTGATE_CONTROL_PORT_7273_TCP_ADDR=10.0.0.1", "CASTGATE_PORT=tcp://10.0.0.1:7272"})
 	if err != nil {
@@ -149,7 +138,7 @@ func TestValues(t *testing.T) {
 }
 
 func TestCompressSetting(t *testing.T) {
-	on, off := writeFile(t, "on.toml", "compress = true\ncompress-min = '1KiB'\ncompress-level = 6\n", 0o600), writeFile(t, "off.toml", "compress = false\n", 0o600)
+	on, off := linetest.File(t, "on.toml", "compress = true\ncompress-min = '1KiB'\ncompress-level = 6\n", 0o600), linetest.File(t, "off.toml", "compress = false\n", 0o600)
 	for _, tt := range []struct {
 		args    []string
 		environ []string
@@ -224,7 +213,7 @@ func TestWrongSettings(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			args := tt.args
 			if tt.file != "" {
-				args = append(args, "--config", writeFile(t, "castgate.toml", tt.file, 0o600))
+				args = append(args, "--config", linetest.File(t, "castgate.toml", tt.file, 0o600))
 			}
 			_, err := resolved(t, args, tt.environ)
 			if err == nil {
@@ -274,7 +263,7 @@ func TestEmptyValues(t *testing.T) {
 			t.Errorf("%s= : %v", knob.Variable(f.Name), byVariable)
 		}
 		if f.Default == "" && f.Name != knob.ConfigFlag {
-			if _, err := resolved(t, []string{"--config", writeFile(t, "castgate.toml", f.Name+" = ''\n", 0o600)}, nil); err != nil {
+			if _, err := resolved(t, []string{"--config", linetest.File(t, "castgate.toml", f.Name+" = ''\n", 0o600)}, nil); err != nil {
 				t.Errorf("%s = '' in the file: %v", f.Name, err)
 			}
 		}

@@ -29,7 +29,7 @@ func checkText(flag *kong.Flag, value any) error {
 	case []string:
 		for i, item := range v {
 			item = strings.TrimSpace(item)
-			if item == "" && len(v) > 1 && flag.Name != "control-key" { // readKeys has a better error
+			if item == "" && len(v) > 1 && flag.Name != "control-key" { // keys.Read has a better error
 				return fmt.Errorf("item %d is empty", i+1)
 			}
 			if err := checkItem(flag.Name, item); err != nil {

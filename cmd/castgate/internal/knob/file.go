@@ -28,7 +28,7 @@ type fileValue struct {
 }
 
 // Reader reads a file of settings or keys of at most fileLimit bytes:
-// readLimited or readRegular.
+// ReadLimited or ReadRegular.
 type Reader func(path string) ([]byte, error)
 
 // readFile parses a flat TOML file whose keys are names of settings. Any other

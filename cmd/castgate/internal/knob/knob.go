@@ -15,6 +15,12 @@ import (
 // ConfigFlag names the flag, and with its prefix the variable, of the file.
 const ConfigFlag = "config"
 
+// ConfigFile is the flag that names the file. It is not a setting: a file
+// cannot name itself.
+type ConfigFile struct {
+	Config string `placeholder:"FILE" help:"TOML file of settings."`
+}
+
 // Prefix begins the name of every variable of ours.
 const Prefix = "CASTGATE_"
 

@@ -1,12 +1,44 @@
-package main
+// Package verbs has the commands that are verbs of the control API.
+package verbs
 
 import (
 	"net/http"
 	"net/url"
 	"unicode/utf8"
 
+	"castgate/cmd/castgate/internal/client"
 	"castgate/cmd/castgate/internal/process"
 )
+
+// Sends is the grammar of the verbs that come first in the help.
+type Sends struct {
+	Push    pushCommand    `cmd:"" group:"verbs" help:"Send one message to clients, uids, groups or all."`
+	Bind    bindCommand    `cmd:"" group:"verbs" help:"Make a client one of a uid's connections."`
+	Unbind  unbindCommand  `cmd:"" group:"verbs" help:"Unbind a client from its uid."`
+	Join    joinCommand    `cmd:"" group:"verbs" help:"Add clients to groups."`
+	Leave   leaveCommand   `cmd:"" group:"verbs" help:"Remove clients from groups."`
+	Ungroup ungroupCommand `cmd:"" group:"verbs" help:"Empty groups."`
+	Kick    kickCommand    `cmd:"" group:"verbs" help:"Close clients."`
+	Online  onlineCommand  `cmd:"" group:"verbs" help:"Show which clients and uids are connected."`
+	Counts  countsCommand  `cmd:"" group:"verbs" help:"Count the clients of groups and uids."`
+	Stats   statsCommand   `cmd:"" group:"verbs" help:"Print the gateway's counters."`
+}
+
+// Queries is the grammar of the others.
+type Queries struct {
+	Nodes   nodesCommand   `cmd:"" group:"verbs" help:"List the nodes of the cluster."`
+	Client  clientCommand  `cmd:"" group:"verbs" help:"Print everything known about one client."`
+	Explain explainCommand `cmd:"" group:"verbs" help:"Tell why a uid's clients, or one client, were closed, and what did not arrive."`
+	Clients clientsCommand `cmd:"" group:"verbs" help:"List clients."`
+	Uids    uidsCommand    `cmd:"" group:"verbs" help:"List uids in use."`
+	Groups  groupsCommand  `cmd:"" group:"verbs" help:"List groups in use."`
+	Session struct {
+		Put   sessionPutCommand   `cmd:"" help:"Replace a client's session by a JSON object."`
+		Patch sessionPatchCommand `cmd:"" help:"Merge a JSON object into a client's session (RFC 7396)."`
+	} `cmd:"" group:"verbs" help:"Write a client's session."`
+	Batch  batchCommand  `cmd:"" group:"verbs" help:"Run commands from stdin, one JSON object per line."`
+	Reload reloadCommand `cmd:"" group:"verbs" help:"Reload the gateway's configuration and apply what needs no restart."`
+}
 
 // targets are the flags that name receivers, each repeatable. Names are
 // arbitrary, so no character could separate several in one flag.
@@ -36,7 +68,7 @@ func put(body map[string]any, name string, list []string) {
 }
 
 type pushCommand struct {
-	connection
+	client.Connection
 	targets
 	payload
 	ExcludeClient []string `sep:"none" placeholder:"ID" help:"Not to this client. Repeatable."`
@@ -63,11 +95,11 @@ func (c *pushCommand) Run(p *process.Process) error {
 	if err := c.payload.fields(p, body); err != nil {
 		return err
 	}
-	return c.call(p, http.MethodPost, "/v1/push", body)
+	return c.Call(p, http.MethodPost, "/v1/push", body)
 }
 
 type bindCommand struct {
-	connection
+	client.Connection
 	Client  string   `required:"" placeholder:"ID" help:"Client id."`
 	UID     string   `name:"uid" required:"" placeholder:"UID" help:"Uid to bind the client to."`
 	Group   []string `sep:"none" placeholder:"GROUP" help:"Group to join too. Repeatable."`
@@ -81,11 +113,11 @@ func (c *bindCommand) Run(p *process.Process) error {
 	if c.KickOld {
 		body["exclusive"] = "kick_old"
 	}
-	return c.call(p, http.MethodPost, "/v1/bind", body)
+	return c.Call(p, http.MethodPost, "/v1/bind", body)
 }
 
 type unbindCommand struct {
-	connection
+	client.Connection
 	Client string   `placeholder:"ID" help:"Client id."`
 	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"All connections of a uid. Repeatable."`
 }
@@ -100,12 +132,12 @@ func (c *unbindCommand) Run(p *process.Process) error {
 	if c.Client != "" {
 		body["client_id"] = c.Client
 	}
-	return c.call(p, http.MethodPost, "/v1/unbind", body)
+	return c.Call(p, http.MethodPost, "/v1/unbind", body)
 }
 
 // membership are the flags of join and leave.
 type membership struct {
-	connection
+	client.Connection
 	Client []string `sep:"none" placeholder:"ID" help:"Client id. Repeatable."`
 	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"All connections of a uid. Repeatable."`
 	Group  []string `sep:"none" required:"" placeholder:"GROUP" help:"Group. Repeatable."`
@@ -119,7 +151,7 @@ func (m *membership) change(p *process.Process, path string) error {
 	put(body, "client_ids", m.Client)
 	put(body, "uids", m.UID)
 	put(body, "groups", m.Group)
-	return m.call(p, http.MethodPost, path, body)
+	return m.Call(p, http.MethodPost, path, body)
 }
 
 type joinCommand struct{ membership }
@@ -133,17 +165,17 @@ type leaveCommand struct{ membership }
 func (c *leaveCommand) Run(p *process.Process) error { return c.change(p, "/v1/leave") }
 
 type ungroupCommand struct {
-	connection
+	client.Connection
 	Group []string `sep:"none" required:"" placeholder:"GROUP" help:"Group. Repeatable."`
 }
 
 // Run empties the groups.
 func (c *ungroupCommand) Run(p *process.Process) error {
-	return c.call(p, http.MethodPost, "/v1/ungroup", map[string]any{"groups": c.Group})
+	return c.Call(p, http.MethodPost, "/v1/ungroup", map[string]any{"groups": c.Group})
 }
 
 type kickCommand struct {
-	connection
+	client.Connection
 	targets
 	Code   int    `placeholder:"N" help:"Close code, 1000 or 3000 to 4999; default: 1000."`
 	Reason string `placeholder:"TEXT" help:"Reason in the close frame."`
@@ -182,18 +214,18 @@ func (c *kickCommand) Run(p *process.Process) error {
 		}
 		body["text"] = string(text)
 	}
-	return c.call(p, http.MethodPost, "/v1/kick", body)
+	return c.Call(p, http.MethodPost, "/v1/kick", body)
 }
 
-type reloadCommand struct{ connection }
+type reloadCommand struct{ client.Connection }
 
 // Run requests the reload.
 func (c *reloadCommand) Run(p *process.Process) error {
-	return c.call(p, http.MethodPost, "/v1/reload", nil)
+	return c.Call(p, http.MethodPost, "/v1/reload", nil)
 }
 
 type sessionFlags struct {
-	connection
+	client.Connection
 	ID     string `arg:"" optional:"" name:"client-id" help:"Client id, unless --client gives it."`
 	JSON   string `arg:"" optional:"" name:"json" help:"A JSON object; - reads it from stdin."`
 	Client string `placeholder:"ID" help:"Client id."`
@@ -215,7 +247,7 @@ func (c *sessionFlags) write(p *process.Process, method string) error {
 	if err != nil {
 		return process.Failf(process.ExitUsage, "session: %w", err)
 	}
-	return c.call(p, method, "/v1/clients/"+url.PathEscape(id)+"/session", object)
+	return c.Call(p, method, "/v1/clients/"+url.PathEscape(id)+"/session", object)
 }
 
 type sessionPutCommand struct{ sessionFlags }

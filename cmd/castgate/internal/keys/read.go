@@ -1,11 +1,10 @@
-package main
+// Package keys has the keys of the control API: those that a command line or a file gives, and
+// the commands that create, list and revoke them.
+package keys
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
-	"slices"
 	"strings"
 
 	"castgate/cmd/castgate/internal/knob"
@@ -14,15 +13,15 @@ import (
 
 // Limits of control keys.
 const (
-	keyLenMax  = 512
-	keyLenWarn = 16 // shorter ones cause a warning
+	longestLen = 512
+	ShortLen   = 16 // shorter ones cause a warning
 	keysMax    = access.MaxKeys
 )
 
-// readKeys turns the values of --control-key into keys. Each is a key, or
+// Read turns the values of --control-key into keys. Each is a key, or
 // @/path of a file with one key per line, where blank lines and lines that
 // begin with # are ignored. Errors never show a key.
-func readKeys(values []string, read knob.Reader) (keys, warnings []string, err error) {
+func Read(values []string, read knob.Reader) (keys, warnings []string, err error) {
 	for i, v := range knob.Trimmed(values) {
 		path, isFile := strings.CutPrefix(v, "@")
 		if !isFile {
@@ -47,64 +46,9 @@ func readKeys(values []string, read knob.Reader) (keys, warnings []string, err e
 	return keys, warnings, nil
 }
 
-// warnOfCallers warns of who can use the control API, and who cannot.
-func (e *effective) warnOfCallers() {
-	e.warnOfShortKeys()
-	e.warnOfNoCallers()
-}
-
-// warnOfShortKeys warns of keys that can be guessed, if other hosts can try. A
-// file that was cut within a line also leaves such a key.
-func (e *effective) warnOfShortKeys() {
-	c := &e.control
-	short := 0
-	for _, key := range c.Keys {
-		if len(key) < keyLenWarn {
-			short++
-		}
-	}
-	if short == 0 || isLocal(c.Listen) {
-		return
-	}
-	have := "have"
-	if short == 1 {
-		have = "has"
-	}
-	e.warnings = append(e.warnings, fmt.Sprintf("control-key: %d of %d keys %s fewer than %d characters and can be guessed; castgate key new creates better ones",
-		short, len(c.Keys), have, keyLenWarn))
-}
-
-// loopbacks are the networks that callers of a loopback address come from.
-var loopbacks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-
-// warnOfNoCallers warns if none of the allowed networks can reach the control
-// port. It is only a warning, since closing the port may be intended.
-func (e *effective) warnOfNoCallers() {
-	c := &e.control
-	if len(c.Allow) == 0 || !isLocal(c.Listen) || strings.HasPrefix(c.Listen, "unix:") {
-		return
-	}
-	for _, allowed := range c.Allow {
-		if slices.ContainsFunc(loopbacks, allowed.Overlaps) {
-			return
-		}
-	}
-	e.warnings = append(e.warnings, fmt.Sprintf("control-allow: no network contains a loopback address, but only this host reaches %s; every caller will be refused", c.Listen))
-}
-
-// isLocal reports whether only this host can reach a control address.
-func isLocal(listen string) bool {
-	if strings.HasPrefix(listen, "unix:") {
-		return true
-	}
-	host, _, _ := net.SplitHostPort(listen)
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
-}
-
-// readScopedKeys reads a file of keys with scopes. It contains only hashes, so
+// ReadScoped reads a file of keys with scopes. It contains only hashes, so
 // others may read it, but not write it.
-func readScopedKeys(path string, read knob.Reader) (keys []access.Key, warning string, err error) {
+func ReadScoped(path string, read knob.Reader) (keys []access.Key, warning string, err error) {
 	text, err := read(path)
 	if err != nil {
 		return nil, "", err
@@ -152,8 +96,8 @@ func checkKey(key string) error {
 	if key == "" {
 		return fmt.Errorf("is empty")
 	}
-	if len(key) > keyLenMax {
-		return fmt.Errorf("is longer than %d bytes", keyLenMax)
+	if len(key) > longestLen {
+		return fmt.Errorf("is longer than %d bytes", longestLen)
 	}
 	for i := range len(key) {
 		if key[i] <= ' ' || key[i] > '~' {

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -8,8 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline"
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/process"
 )
+
+// runView runs a command line of tail or top.
+func runView(args, environ []string, stdin string) (code int, stdout, stderr string) {
+	return linetest.Run(new(Views), args, environ, stdin)
+}
 
 // tailed runs castgate tail against a port that tells some lines and ends.
 func tailed(t *testing.T, line []string, told ...string) (code int, out, errs string, asked *http.Request) {
@@ -30,7 +37,7 @@ func tailed(t *testing.T, line []string, told ...string) (code int, out, errs st
 		}
 	}))
 	t.Cleanup(port.Close)
-	code, out, errs = runIn(append([]string{"tail", "--admin", port.URL}, line...), nil, "")
+	code, out, errs = runView(append([]string{"tail", "--admin", port.URL}, line...), nil, "")
 	return code, out, errs, asked
 }
 
@@ -82,7 +89,7 @@ func TestTop(t *testing.T) {
 		fmt.Fprintf(w, `{"connections":%d,"max_conns":100,"uids":1,"groups":2,"started_at":"2026-01-02T03:04:05Z","handshakes":{"ok":%d},"closes":{"kicked":%d,"slow":0},"dropped":{"slow":2},"loop_lag_seconds":0.0015,"complete":false}`, looks, 10*looks, looks)
 	}))
 	defer port.Close()
-	code, out, errs := runIn([]string{"top", "--control", port.URL, "--every=100ms", "--count=2"}, nil, "")
+	code, out, errs := runView([]string{"top", "--control", port.URL, "--every=100ms", "--count=2"}, nil, "")
 	if code != 0 || errs != "" || strings.Count(out, "castgate node 0") != 2 {
 		t.Fatalf("exit %d, %q, %q", code, out, errs)
 	}
@@ -96,11 +103,12 @@ func TestTop(t *testing.T) {
 		t.Errorf("the second look:\n%s", second)
 	}
 	var screen bytes.Buffer
-	if code := run([]string{"top", "--control", port.URL, "--count=1"}, process.Process{Stdout: &screen, Stderr: &screen, Terminal: true}); code != 0 || !strings.HasPrefix(screen.String(), "\x1b[H\x1b[2Jcastgate node 0") {
+	p := process.Process{Stdout: &screen, Stderr: &screen, Terminal: true}
+	if code := commandline.Run([]string{"top", "--control", port.URL, "--count=1"}, p, func([]string) any { return new(Views) }); code != 0 || !strings.HasPrefix(screen.String(), "\x1b[H\x1b[2Jcastgate node 0") {
 		t.Errorf("on a terminal: exit %d, %q", code, screen.String())
 	}
 	for _, line := range [][]string{{"top", "--every=1ms"}, {"top", "--count=-1"}, {"top", "--count=x"}} {
-		if code, _, _ := runIn(line, nil, ""); code != process.ExitUsage {
+		if code, _, _ := runView(line, nil, ""); code != process.ExitUsage {
 			t.Errorf("%q: exit %d", line, code)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"os"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/process"
 )
 
@@ -16,8 +17,8 @@ const threeKeys = "# of the backend\n" +
 	"read  dashboard  sha256:3333333333333333333333333333333333333333333333333333333333333333\n# the end"
 
 func TestKeyList(t *testing.T) {
-	file := writeFile(t, "keys", threeKeys, 0o600)
-	code, out, errs := runIn([]string{"key", "list", "--file", file}, nil, "")
+	file := linetest.File(t, "keys", threeKeys, 0o600)
+	code, out, errs := runKey([]string{"key", "list", "--file", file}, nil, "")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || errs != "" || len(lines) != 4 {
 		t.Fatalf("exit %d, %q, %q", code, out, errs)
@@ -27,8 +28,8 @@ func TestKeyList(t *testing.T) {
 			t.Errorf("line %d is %s, want %s", i, got, want)
 		}
 	}
-	for _, path := range []string{filepath.Join(t.TempDir(), "none"), writeFile(t, "other", "castgate_secret\n", 0o600)} {
-		if code, out, errs := runIn([]string{"key", "list", "--file", path}, nil, ""); code != process.ExitFailed || out != "" || errs == "" || strings.Contains(errs, "castgate_secret") {
+	for _, path := range []string{filepath.Join(t.TempDir(), "none"), linetest.File(t, "other", "castgate_secret\n", 0o600)} {
+		if code, out, errs := runKey([]string{"key", "list", "--file", path}, nil, ""); code != process.ExitFailed || out != "" || errs == "" || strings.Contains(errs, "castgate_secret") {
 			t.Errorf("%s: exit %d, %q, %q", path, code, out, errs)
 		}
 	}
@@ -63,12 +64,12 @@ func TestKeyRevoke(t *testing.T) {
 		{[]string{"--fingerprint", "1111"}, process.ExitUsage, "", threeKeys},
 		{nil, process.ExitUsage, "", threeKeys},
 	} {
-		file := writeFile(t, "keys", threeKeys, 0o640)
+		file := linetest.File(t, "keys", threeKeys, 0o640)
 		link := filepath.Join(t.TempDir(), "link")
 		if err := os.Symlink(file, link); err != nil {
 			t.Fatal(err)
 		}
-		code, out, errs := runIn(append([]string{"key", "revoke", "--file", link}, tt.args...), nil, "")
+		code, out, errs := runKey(append([]string{"key", "revoke", "--file", link}, tt.args...), nil, "")
 		if code != tt.code || out != tt.out || (code == 0) != strings.Contains(errs, "castgate reload") {
 			t.Errorf("%q: exit %d, %q, %q", tt.args, code, out, errs)
 		}
@@ -86,8 +87,8 @@ func TestKeyRevoke(t *testing.T) {
 			t.Errorf("%q left %v, %v", tt.args, files, err)
 		}
 	}
-	last := writeFile(t, "last", lines[1], 0o600)
-	if code, _, errs := runIn([]string{"key", "revoke", "--file", last, "--name", "backend"}, nil, ""); code != process.ExitFailed || !strings.Contains(errs, "last key") {
+	last := linetest.File(t, "last", lines[1], 0o600)
+	if code, _, errs := runKey([]string{"key", "revoke", "--file", last, "--name", "backend"}, nil, ""); code != process.ExitFailed || !strings.Contains(errs, "last key") {
 		t.Errorf("the last key: exit %d, %q", code, errs)
 	}
 }

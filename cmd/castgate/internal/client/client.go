@@ -1,4 +1,6 @@
-package main
+// Package client speaks to a running gateway: to its control API, or to the port of its admin
+// page.
+package client
 
 import (
 	"bytes"
@@ -10,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"castgate/cmd/castgate/internal/keys"
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/cmd/castgate/internal/process"
 )
@@ -18,9 +21,9 @@ import (
 // Listings and batches are streamed and not limited.
 const answerLimit = 64 << 20
 
-// connection are the flags of every verb that talks to a gateway.
-type connection struct {
-	configFile
+// Connection are the flags of every verb that talks to a gateway.
+type Connection struct {
+	knob.ConfigFile
 	Control    string        `default:"127.0.0.1:7273" unit:"host:port, unix:/path, http:// or https:// URL" help:"Control API of the gateway."`
 	ControlKey []string      `unit:"keys" help:"Control API key, or @/path of a file of keys, whose first key is used."`
 	CAFile     string        `name:"ca-file" placeholder:"FILE" help:"CA certificates in PEM to trust for an https:// gateway; default: the system's."`
@@ -29,16 +32,18 @@ type connection struct {
 	Timeout    knob.Duration `default:"30s" help:"How long to wait for a response; 0 waits forever."`
 }
 
-// client makes requests of one gateway's control API.
-type client struct {
+// Client makes requests of one gateway's control API.
+type Client struct {
 	http http.Client
 	base string // http://host:port
 	key  string
+
+	version string // of the program, for the User-Agent
 }
 
-// open makes the client; it does not connect yet.
-func (c *connection) open() (*client, error) {
-	keys, _, err := readKeys(c.ControlKey, knob.ReadLimited)
+// Open makes the client; it does not connect yet.
+func (c *Connection) Open(p *process.Process) (*Client, error) {
+	keys, _, err := keys.Read(c.ControlKey, knob.ReadLimited)
 	if err != nil {
 		return nil, process.Failf(process.ExitUsage, "--control-key: %w", err)
 	}
@@ -48,13 +53,13 @@ func (c *connection) open() (*client, error) {
 	}
 	trust, err := c.trust(to.secure)
 	if err != nil {
-		return nil, process.Failf(process.ExitUsage, "%w", flagged(err))
+		return nil, process.Failf(process.ExitUsage, "%w", knob.Flagged(err))
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, to.network, to.address)
 	}
-	cl := &client{base: to.base()}
+	cl := &Client{base: to.base(), version: p.Version}
 	if len(keys) > 0 {
 		cl.key = keys[0]
 	}
@@ -69,32 +74,32 @@ func (c *connection) open() (*client, error) {
 	return cl, nil
 }
 
-// request is one call of the control API.
-type request struct {
-	method, path string
-	body         []byte // nil for none
-	contentType  string // of body; "" means JSON
-	accept       string // "" means JSON
+// Request is one call of the control API.
+type Request struct {
+	Method, Path string
+	Body         []byte // nil for none
+	ContentType  string // of body; "" means JSON
+	Accept       string // "" means JSON
 }
 
-// send makes the request and returns the body of a 2xx answer, which the caller
+// Send makes the request and returns the body of a 2xx answer, which the caller
 // must close. Any other answer is an error made from its problem document.
-func (cl *client) send(r request) (*http.Response, error) {
-	req, err := http.NewRequest(r.method, cl.base+r.path, bytes.NewReader(r.body))
+func (cl *Client) Send(r Request) (*http.Response, error) {
+	req, err := http.NewRequest(r.Method, cl.base+r.Path, bytes.NewReader(r.Body))
 	if err != nil {
 		return nil, err
 	}
-	if r.body != nil {
-		req.Header.Set("Content-Type", orDefault(r.contentType, "application/json"))
+	if r.Body != nil {
+		req.Header.Set("Content-Type", orDefault(r.ContentType, "application/json"))
 	}
-	req.Header.Set("Accept", orDefault(r.accept, "application/json"))
-	req.Header.Set("User-Agent", "castgate/"+version)
+	req.Header.Set("Accept", orDefault(r.Accept, "application/json"))
+	req.Header.Set("User-Agent", "castgate/"+cl.version)
 	if cl.key != "" {
 		req.Header.Set("Authorization", "Bearer "+cl.key)
 	}
 	resp, err := cl.http.Do(req)
 	if err != nil {
-		return nil, explained(err)
+		return nil, Explained(err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer resp.Body.Close()
@@ -121,20 +126,20 @@ func problemOf(resp *http.Response) error {
 	return fmt.Errorf("%s (%s, %d)", orDefault(problem.Detail, problem.Title), problem.Code, resp.StatusCode)
 }
 
-// call makes a request with a JSON body and prints the JSON answer.
-func (c *connection) call(p *process.Process, method, path string, body any) error {
-	r := request{method: method, path: path}
+// Call makes a request with a JSON body and prints the JSON answer.
+func (c *Connection) Call(p *process.Process, method, path string, body any) error {
+	r := Request{Method: method, Path: path}
 	if body != nil {
 		var err error
-		if r.body, err = marshal(body); err != nil {
+		if r.Body, err = marshal(body); err != nil {
 			return process.Failf(process.ExitUsage, "%w", err)
 		}
 	}
-	cl, err := c.open()
+	cl, err := c.Open(p)
 	if err != nil {
 		return err
 	}
-	resp, err := cl.send(r)
+	resp, err := cl.Send(r)
 	if err != nil {
 		return err
 	}
@@ -149,14 +154,14 @@ func (c *connection) call(p *process.Process, method, path string, body any) err
 	return printJSON(p, answer)
 }
 
-// stream makes a request and copies the answer to stdout as it arrives.
-func (c *connection) stream(p *process.Process, r request) error {
-	cl, err := c.open()
+// Stream makes a request and copies the answer to stdout as it arrives.
+func (c *Connection) Stream(p *process.Process, r Request) error {
+	cl, err := c.Open(p)
 	if err != nil {
 		return err
 	}
 	cl.http.Timeout = 0 // would cut a long listing short
-	resp, err := cl.send(r)
+	resp, err := cl.Send(r)
 	if err != nil {
 		return err
 	}

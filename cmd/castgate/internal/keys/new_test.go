@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"os"
@@ -6,28 +6,37 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/cmd/castgate/internal/process"
 	"castgate/server/control/access"
 )
 
 // The output of key new is a file of keys, except for the key itself.
+// runKey runs a command line of castgate key.
+func runKey(args, environ []string, stdin string) (code int, stdout, stderr string) {
+	var grammar struct {
+		Key Commands `cmd:""`
+	}
+	return linetest.Run(&grammar, args, environ, stdin)
+}
+
 func TestKeyNew(t *testing.T) {
-	code, out, errs := runIn([]string{"key", "new", "--name", "backend", "--scope", "push,read"}, nil, "")
+	code, out, errs := runKey([]string{"key", "new", "--name", "backend", "--scope", "push,read"}, nil, "")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || errs != "" || len(lines) != 4 || !strings.HasPrefix(lines[1], "castgate_") {
 		t.Fatalf("exit %d, %q, %q", code, out, errs)
 	}
-	file := writeFile(t, "keys", lines[3]+"\n", 0o600)
-	e, err := resolved(t, []string{"--control-keys-file", file}, nil)
+	file := linetest.File(t, "keys", lines[3]+"\n", 0o600)
+	k, _, err := ReadScoped(file, knob.ReadLimited)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := e.control.ScopedKeys; len(k) != 1 || k[0].Name != "backend" || k[0].Scopes != access.ScopePush|access.ScopeRead {
+	if len(k) != 1 || k[0].Name != "backend" || k[0].Scopes != access.ScopePush|access.ScopeRead {
 		t.Errorf("%+v", k)
 	}
 	for _, args := range [][]string{{"--name", "a b", "--scope", "push"}, {"--name", "a", "--scope", "all"}, {"--name", "a"}, {"--scope", "push"}} {
-		if code, out, errs := runIn(append([]string{"key", "new"}, args...), nil, ""); code != process.ExitUsage || out != "" || errs == "" {
+		if code, out, errs := runKey(append([]string{"key", "new"}, args...), nil, ""); code != process.ExitUsage || out != "" || errs == "" {
 			t.Errorf("%q: exit %d, %q, %q", args, code, out, errs)
 		}
 	}
@@ -36,7 +45,7 @@ func TestKeyNew(t *testing.T) {
 func TestKeyNewIntoFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys")
 	add := func(name string) (int, string) {
-		code, out, errs := runIn([]string{"key", "new", "--name", name, "--scope", "manage", "--scope", "read", "--file", file}, nil, "")
+		code, out, errs := runKey([]string{"key", "new", "--name", name, "--scope", "manage", "--scope", "read", "--file", file}, nil, "")
 		if code == 0 && (strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, "castgate_")) {
 			t.Errorf("printed %q", out)
 		}
@@ -56,11 +65,11 @@ func TestKeyNewIntoFile(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	if keys, _, err := readScopedKeys(file, knob.ReadLimited); err != nil || len(keys) != 3 || keys[1].Name != "second" || keys[2].Name != "first" {
+	if keys, _, err := ReadScoped(file, knob.ReadLimited); err != nil || len(keys) != 3 || keys[1].Name != "second" || keys[2].Name != "first" {
 		t.Errorf("%+v, %v", keys, err)
 	}
-	other := writeFile(t, "other", "an unfinished line", 0o600)
-	if code, _, _ := runIn([]string{"key", "new", "--name", "a", "--scope", "read", "--file", other}, nil, ""); code != process.ExitFailed {
+	other := linetest.File(t, "other", "an unfinished line", 0o600)
+	if code, _, _ := runKey([]string{"key", "new", "--name", "a", "--scope", "read", "--file", other}, nil, ""); code != process.ExitFailed {
 		t.Errorf("a file that is none of keys: exit %d", code)
 	}
 	if text, _ := os.ReadFile(other); string(text) != "an unfinished line" {
@@ -70,21 +79,21 @@ func TestKeyNewIntoFile(t *testing.T) {
 
 func TestScopedKeysFile(t *testing.T) {
 	line := "read a sha256:" + strings.Repeat("0f", 32) + "\n"
-	file := writeFile(t, "keys", line, 0o600)
+	file := linetest.File(t, "keys", line, 0o600)
 	if err := os.Chmod(file, 0o664); err != nil {
 		t.Fatal(err)
 	}
-	if _, warning, err := readScopedKeys(file, knob.ReadLimited); err != nil || !strings.Contains(warning, "0664") {
+	if _, warning, err := ReadScoped(file, knob.ReadLimited); err != nil || !strings.Contains(warning, "0664") {
 		t.Errorf("warning %q, %v", warning, err)
 	}
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, warning, err := readScopedKeys(file, knob.ReadLimited); err != nil || warning != "" {
+	if _, warning, err := ReadScoped(file, knob.ReadLimited); err != nil || warning != "" {
 		t.Errorf("others may read hashes: warning %q, %v", warning, err)
 	}
 	for want, text := range map[string]string{"holds no key": "# none\n", "keys: line 2: ": line + "tell-nobody\n"} {
-		_, _, err := readScopedKeys(writeFile(t, "keys", text, 0o600), knob.ReadLimited)
+		_, _, err := ReadScoped(linetest.File(t, "keys", text, 0o600), knob.ReadLimited)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "tell-nobody") {
 			t.Errorf("%v, want %q", err, want)
 		}

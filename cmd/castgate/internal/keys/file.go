@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"bytes"
@@ -18,13 +18,13 @@ import (
 	"castgate/server/control/access"
 )
 
-// keyListCommand is `castgate key list`.
-type keyListCommand struct {
+// listCommand is `castgate key list`.
+type listCommand struct {
 	File string `required:"" placeholder:"FILE" help:"The file of --control-keys-file."`
 }
 
 // Run prints a line for each key; nothing in it gives access.
-func (c *keyListCommand) Run(p *process.Process) error {
+func (c *listCommand) Run(p *process.Process) error {
 	text, err := knob.ReadLimited(c.File)
 	if err != nil {
 		return process.Failf(process.ExitFailed, "%w", err)
@@ -45,8 +45,8 @@ func (c *keyListCommand) Run(p *process.Process) error {
 	return w.Flush()
 }
 
-// keyRevokeCommand is `castgate key revoke`.
-type keyRevokeCommand struct {
+// revokeCommand is `castgate key revoke`.
+type revokeCommand struct {
 	File        string `required:"" placeholder:"FILE" help:"The file of --control-keys-file."`
 	Name        string `placeholder:"NAME" help:"Revoke the keys with this name."`
 	Fingerprint string `placeholder:"HEX" help:"Revoke the key whose hash begins with these digits, 8 or more, as castgate key list shows it."`
@@ -56,7 +56,7 @@ type keyRevokeCommand struct {
 const fingerprintLeast = 8
 
 // Run removes the keys from the file and prints which they were.
-func (c *keyRevokeCommand) Run(p *process.Process) error {
+func (c *revokeCommand) Run(p *process.Process) error {
 	c.Fingerprint = strings.ToLower(strings.TrimPrefix(c.Fingerprint, "sha256:"))
 	switch {
 	case c.Name == "" && c.Fingerprint == "":
@@ -83,7 +83,7 @@ func (c *keyRevokeCommand) Run(p *process.Process) error {
 }
 
 // cut removes the lines of the selected keys from a file of keys.
-func (c *keyRevokeCommand) cut(text []byte) (kept []byte, revoked []access.Key, err error) {
+func (c *revokeCommand) cut(text []byte) (kept []byte, revoked []access.Key, err error) {
 	left := 0
 	for line := range bytes.Lines(text) {
 		keys, err := access.ParseKeys(line)

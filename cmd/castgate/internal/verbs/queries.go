@@ -1,15 +1,16 @@
-package main
+package verbs
 
 import (
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"castgate/cmd/castgate/internal/client"
 	"castgate/cmd/castgate/internal/process"
 )
 
 type onlineCommand struct {
-	connection
+	client.Connection
 	Client []string `sep:"none" placeholder:"ID" help:"Client id. Repeatable."`
 	UID    []string `name:"uid" sep:"none" placeholder:"UID" help:"Uid. Repeatable."`
 }
@@ -22,11 +23,11 @@ func (c *onlineCommand) Run(p *process.Process) error {
 	if len(body) == 0 {
 		return process.Failf(process.ExitUsage, "online: give --client or --uid")
 	}
-	return c.call(p, http.MethodPost, "/v1/online", body)
+	return c.Call(p, http.MethodPost, "/v1/online", body)
 }
 
 type countsCommand struct {
-	connection
+	client.Connection
 	Group []string `sep:"none" placeholder:"GROUP" help:"Group. Repeatable."`
 	UID   []string `name:"uid" sep:"none" placeholder:"UID" help:"Uid. Repeatable."`
 }
@@ -39,11 +40,11 @@ func (c *countsCommand) Run(p *process.Process) error {
 	if len(body) == 0 {
 		return process.Failf(process.ExitUsage, "counts: give --group or --uid")
 	}
-	return c.call(p, http.MethodPost, "/v1/counts", body)
+	return c.Call(p, http.MethodPost, "/v1/counts", body)
 }
 
 type statsCommand struct {
-	connection
+	client.Connection
 	Cluster bool `help:"Sum the counters of all nodes of the cluster."`
 }
 
@@ -53,18 +54,18 @@ func (c *statsCommand) Run(p *process.Process) error {
 	if c.Cluster {
 		path += "?cluster=1"
 	}
-	return c.call(p, http.MethodGet, path, nil)
+	return c.Call(p, http.MethodGet, path, nil)
 }
 
-type nodesCommand struct{ connection }
+type nodesCommand struct{ client.Connection }
 
 // Run prints what the node knows of the nodes of its cluster.
 func (c *nodesCommand) Run(p *process.Process) error {
-	return c.call(p, http.MethodGet, "/v1/nodes", nil)
+	return c.Call(p, http.MethodGet, "/v1/nodes", nil)
 }
 
 type explainCommand struct {
-	connection
+	client.Connection
 	Client string `placeholder:"ID" help:"A client, which may be gone."`
 	UID    string `name:"uid" placeholder:"UID" help:"All clients of a uid."`
 }
@@ -78,11 +79,11 @@ func (c *explainCommand) Run(p *process.Process) error {
 	if c.UID != "" {
 		q = url.Values{"uid": {c.UID}}
 	}
-	return c.call(p, http.MethodGet, "/v1/explain?"+q.Encode(), nil)
+	return c.Call(p, http.MethodGet, "/v1/explain?"+q.Encode(), nil)
 }
 
 type clientCommand struct {
-	connection
+	client.Connection
 	ID     string `arg:"" optional:"" name:"client-id" help:"Client id."`
 	Client string `placeholder:"ID" help:"The same."`
 }
@@ -92,12 +93,12 @@ func (c *clientCommand) Run(p *process.Process) error {
 	if (c.ID == "") == (c.Client == "") {
 		return process.Failf(process.ExitUsage, "client: give one client id")
 	}
-	return c.call(p, http.MethodGet, "/v1/clients/"+url.PathEscape(c.ID+c.Client), nil)
+	return c.Call(p, http.MethodGet, "/v1/clients/"+url.PathEscape(c.ID+c.Client), nil)
 }
 
 // page are the flags of a listing.
 type page struct {
-	connection
+	client.Connection
 	Limit  int    `placeholder:"N" help:"Number of rows on the page."`
 	Cursor string `placeholder:"CURSOR" help:"next_cursor of the previous page."`
 	Ndjson bool   `help:"Print all rows, one JSON object per line, instead of one page."`
@@ -115,9 +116,9 @@ func (l *page) list(p *process.Process, path string, narrow url.Values) error {
 		path += "?" + narrow.Encode()
 	}
 	if l.Ndjson {
-		return l.stream(p, request{method: http.MethodGet, path: path, accept: ndjson})
+		return l.Stream(p, client.Request{Method: http.MethodGet, Path: path, Accept: ndjson})
 	}
-	return l.call(p, http.MethodGet, path, nil)
+	return l.Call(p, http.MethodGet, path, nil)
 }
 
 // narrowed is the query of a listing with the given parameters.

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -11,13 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"castgate/cmd/castgate/internal/client"
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/cmd/castgate/internal/process"
 )
 
 // topCommand is `castgate top`.
 type topCommand struct {
-	connection
+	client.Connection
 	Every   knob.Duration `default:"2s" help:"Time between two looks, 100ms to 1h."`
 	Count   int           `placeholder:"N" help:"End after this many looks; default: never."`
 	Cluster bool          `help:"Sum the counters of all nodes of the cluster."`
@@ -33,7 +34,7 @@ func (c *topCommand) Run(p *process.Process) error {
 	if c.Count < 0 {
 		return process.Failf(process.ExitUsage, "--count: %d is negative", c.Count)
 	}
-	cl, err := c.connection.open()
+	cl, err := c.Connection.Open(p)
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (c *topCommand) Run(p *process.Process) error {
 	}
 	var before *gatewayStats
 	for n := 1; ; n++ {
-		now, err := cl.stats(path)
+		now, err := statsOf(cl, path)
 		if err != nil {
 			return err
 		}
@@ -88,9 +89,9 @@ type gatewayStats struct {
 	Complete    *bool             `json:"complete"`
 }
 
-// stats asks for the counters.
-func (cl *client) stats(path string) (*gatewayStats, error) {
-	resp, err := cl.send(request{method: http.MethodGet, path: path})
+// statsOf asks for the counters.
+func statsOf(cl *client.Client, path string) (*gatewayStats, error) {
+	resp, err := cl.Send(client.Request{Method: http.MethodGet, Path: path})
 	if err != nil {
 		return nil, err
 	}

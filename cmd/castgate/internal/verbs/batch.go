@@ -1,4 +1,4 @@
-package main
+package verbs
 
 import (
 	"bufio"
@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 
+	"castgate/cmd/castgate/internal/client"
 	"castgate/cmd/castgate/internal/process"
 )
 
@@ -22,13 +23,13 @@ const (
 )
 
 // batchCommand is `castgate batch`.
-type batchCommand struct{ connection }
+type batchCommand struct{ client.Connection }
 
 // Run sends the commands on stdin in order and prints one reply per line. A
 // reply that is an error is printed like the others; the program then exits
 // with 1 once all commands have run.
 func (c *batchCommand) Run(p *process.Process) error {
-	cl, err := c.open()
+	cl, err := c.Open(p)
 	if err != nil {
 		return err
 	}
@@ -74,10 +75,10 @@ func (c *batchCommand) Run(p *process.Process) error {
 
 // sendBatch runs commands, one per line, copies the replies to w and counts
 // those that are errors.
-func sendBatch(cl *client, w io.Writer, commands []byte) (failed int, err error) {
-	resp, err := cl.send(request{
-		method: http.MethodPost, path: "/v1/batch",
-		body: commands, contentType: ndjson, accept: ndjson,
+func sendBatch(cl *client.Client, w io.Writer, commands []byte) (failed int, err error) {
+	resp, err := cl.Send(client.Request{
+		Method: http.MethodPost, Path: "/v1/batch",
+		Body: commands, ContentType: ndjson, Accept: ndjson,
 	})
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"crypto/tls"
@@ -68,7 +68,7 @@ func parseControl(text string) (*controlURL, error) {
 
 // trust is the TLS configuration, nil for the default. An error is a
 // *setting.Error that names the wrong flag.
-func (c *connection) trust(secure bool) (trust *tls.Config, err error) {
+func (c *Connection) trust(secure bool) (trust *tls.Config, err error) {
 	for name, file := range map[string]string{"ca-file": c.CAFile, "client-cert": c.ClientCert, "client-key": c.ClientKey} {
 		if file != "" && !secure {
 			return nil, setting.Errorf(name, "needs --control https://…")
@@ -104,8 +104,8 @@ func (c *connection) trust(secure bool) (trust *tls.Config, err error) {
 	return trust, nil
 }
 
-// explained adds advice to the most common TLS errors.
-func explained(err error) error {
+// Explained adds advice to the most common TLS errors.
+func Explained(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // its text also has the method and the whole URL
 		if e.Timeout() {

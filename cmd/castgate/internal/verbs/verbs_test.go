@@ -1,7 +1,6 @@
-package main
+package verbs
 
 import (
-	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -11,8 +10,23 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/process"
 )
+
+// runVerb runs a command line of a verb. Settings of the gateway are known, as they are to
+// the program.
+func runVerb(args, environ []string, stdin string) (code int, stdout, stderr string) {
+	return linetest.Run(new(verbGrammar), args, environ, stdin)
+}
+
+type verbGrammar struct {
+	Serve struct {
+		Listen []string `unit:"host:port"`
+	} `cmd:""`
+	Sends
+	Queries
+}
 
 // asked is the last request to a control API.
 type asked struct {
@@ -35,7 +49,7 @@ func fakeControl(t *testing.T, status int, answer string) (address string, last 
 }
 
 func TestVerbs(t *testing.T) {
-	bytesFile := writeFile(t, "payload.bin", "\x00\xff", 0o600)
+	bytesFile := linetest.File(t, "payload.bin", "\x00\xff", 0o600)
 	for _, tt := range []struct {
 		line  []string
 		stdin string
@@ -76,7 +90,7 @@ func TestVerbs(t *testing.T) {
 	} {
 		t.Run(strings.Join(tt.line, " "), func(t *testing.T) {
 			address, last := fakeControl(t, 200, "{ \"ok\": true }")
-			code, out, errs := runIn(append(tt.line, "--control", address), nil, tt.stdin)
+			code, out, errs := runVerb(append(tt.line, "--control", address), nil, tt.stdin)
 			if code != 0 || errs != "" {
 				t.Fatalf("exit %d, stderr %q", code, errs)
 			}
@@ -139,7 +153,7 @@ func TestWrongVerbs(t *testing.T) {
 		{"stats", "--control-key=@/nowhere"},
 		{"stats", "--listen=:1"},
 	} {
-		code, out, errs := runIn(line, []string{"CASTGATE_CONTROL=" + address}, "")
+		code, out, errs := runVerb(line, []string{"CASTGATE_CONTROL=" + address}, "")
 		if code != process.ExitUsage || out != "" || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and one line", line, code, out, errs)
 		}
@@ -161,7 +175,7 @@ func TestVerbErrors(t *testing.T) {
 		{200, "not json", "castgate: the response is not JSON: invalid character 'o' in literal null (expecting 'u')\n"},
 	} {
 		address, _ := fakeControl(t, tt.status, tt.answer)
-		code, out, errs := runIn([]string{"unbind", "--client=k", "--control", address}, nil, "")
+		code, out, errs := runVerb([]string{"unbind", "--client=k", "--control", address}, nil, "")
 		if code != process.ExitFailed || out != "" || errs != tt.want {
 			t.Errorf("%d: exit %d, stdout %q, stderr %q; want %q", tt.status, code, out, errs, tt.want)
 		}
@@ -175,7 +189,7 @@ func TestNobodyThere(t *testing.T) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	code, _, errs := runIn([]string{"stats", "--control", address}, nil, "")
+	code, _, errs := runVerb([]string{"stats", "--control", address}, nil, "")
 	if code != process.ExitFailed || !strings.Contains(errs, address) || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit %d, stderr %q", code, errs)
 	}
@@ -183,8 +197,8 @@ func TestNobodyThere(t *testing.T) {
 
 func TestKeyAndAddressFromEverywhere(t *testing.T) {
 	address, last := fakeControl(t, 200, "{}")
-	keys := writeFile(t, "keys", "# first\nfrom-file\nsecond\n", 0o600)
-	file := writeFile(t, "castgate.toml", "control = '"+address+"'\ncontrol-key = '@"+keys+"'\nlisten = ':1'\n", 0o600)
+	keys := linetest.File(t, "keys", "# first\nfrom-file\nsecond\n", 0o600)
+	file := linetest.File(t, "castgate.toml", "control = '"+address+"'\ncontrol-key = '@"+keys+"'\nlisten = ':1'\n", 0o600)
 	for _, tt := range []struct {
 		args, environ []string
 		want          string
@@ -195,7 +209,7 @@ func TestKeyAndAddressFromEverywhere(t *testing.T) {
 		{[]string{"--config", file, "--control-key=flag"}, nil, "Bearer flag"},
 	} {
 		*last = asked{}
-		code, _, errs := runIn(append([]string{"stats"}, tt.args...), tt.environ, "")
+		code, _, errs := runVerb(append([]string{"stats"}, tt.args...), tt.environ, "")
 		if got := last.header.Get("Authorization"); code != 0 || got != tt.want {
 			t.Errorf("%q %q: exit %d, Authorization %q, want %q; %s", tt.args, tt.environ, code, got, tt.want, errs)
 		}
@@ -213,15 +227,8 @@ func TestUnixSocket(t *testing.T) {
 	s.Listener = l
 	s.Start()
 	defer s.Close()
-	if code, out, errs := runIn([]string{"stats", "--control=unix:" + path}, nil, ""); code != 0 || out != "[1]\n" {
+	if code, out, errs := runVerb([]string{"stats", "--control=unix:" + path}, nil, ""); code != 0 || out != "[1]\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, errs)
-	}
-}
-
-func TestIndentedOnATerminal(t *testing.T) {
-	var out bytes.Buffer
-	if err := printJSON(&process.Process{Stdout: &out, Terminal: true}, []byte(`{"a":1}`)); err != nil || out.String() != "{\n  \"a\": 1\n}\n" {
-		t.Errorf("%q, %v", out.String(), err)
 	}
 }
 
@@ -235,7 +242,7 @@ func TestPayloadFileTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	code, _, errs := runIn([]string{"push", "--all", "--binary", path, "--control=127.0.0.1:1"}, nil, "")
+	code, _, errs := runVerb([]string{"push", "--all", "--binary", path, "--control=127.0.0.1:1"}, nil, "")
 	if code != process.ExitFailed || !strings.Contains(errs, "larger than 64MiB") {
 		t.Errorf("exit %d, stderr %q", code, errs)
 	}
@@ -251,7 +258,7 @@ func TestEmptyStdin(t *testing.T) {
 		{"kick", "--all", "--text=-"},
 		{"session", "put", "k", "-"},
 	} {
-		code, out, errs := runIn(append(line, "--control", address), nil, "")
+		code, out, errs := runVerb(append(line, "--control", address), nil, "")
 		if code != process.ExitUsage || out != "" || errs != "castgate: stdin is empty: nothing was sent\n" {
 			t.Errorf("%v: exit %d, %q, %q", line, code, out, errs)
 		}

@@ -1,4 +1,4 @@
-package main
+package verbs
 
 import (
 	"fmt"
@@ -39,18 +39,18 @@ func fakeBatch(t *testing.T) (address string, requests *[]int) {
 
 func TestBatch(t *testing.T) {
 	address, requests := fakeBatch(t)
-	code, out, errs := runIn([]string{"batch", "--control", address}, nil, "{\"op\":\"a\"}\n\n  {\"op\":\"bb\"}  \n{\"op\":\"ccc\"}")
+	code, out, errs := runVerb([]string{"batch", "--control", address}, nil, "{\"op\":\"a\"}\n\n  {\"op\":\"bb\"}  \n{\"op\":\"ccc\"}")
 	if want := "{\"status\":200,\"of\":10}\n{\"status\":200,\"of\":11}\n{\"status\":200,\"of\":12}\n"; code != 0 || out != want || errs != "" {
 		t.Errorf("exit %d, stdout %q, stderr %q; want %q", code, out, errs, want)
 	}
 	if len(*requests) != 1 {
 		t.Errorf("%d requests", len(*requests))
 	}
-	code, out, errs = runIn([]string{"batch", "--control", address}, nil, "{\"op\":\"bad\"}\n{\"op\":\"b\"}\n")
+	code, out, errs = runVerb([]string{"batch", "--control", address}, nil, "{\"op\":\"bad\"}\n{\"op\":\"b\"}\n")
 	if code != process.ExitFailed || strings.Count(out, "\n") != 2 || errs != "castgate: 1 of the commands failed\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, errs)
 	}
-	if code, out, _ = runIn([]string{"batch", "--control", address}, nil, "\n"); code != 0 || out != "" {
+	if code, out, _ = runVerb([]string{"batch", "--control", address}, nil, "\n"); code != 0 || out != "" {
 		t.Errorf("nothing on stdin: exit %d, stdout %q", code, out)
 	}
 }
@@ -58,7 +58,7 @@ func TestBatch(t *testing.T) {
 func TestLongBatchIsCut(t *testing.T) {
 	address, requests := fakeBatch(t)
 	stdin := strings.Repeat("{\"op\":\"x\"}\n", 2*batchCommands+1) + "{\"op\":\"" + strings.Repeat("y", batchBytes) + "\"}\n{\"op\":\"z\"}\n"
-	code, out, errs := runIn([]string{"batch", "--control", address}, nil, stdin)
+	code, out, errs := runVerb([]string{"batch", "--control", address}, nil, stdin)
 	if code != 0 || strings.Count(out, "\n") != 2*batchCommands+3 {
 		t.Errorf("exit %d, %d replies, stderr %q", code, strings.Count(out, "\n"), errs)
 	}

@@ -1,4 +1,4 @@
-package main
+package verbs
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline"
 	"castgate/cmd/castgate/internal/process"
 )
 
@@ -30,7 +31,7 @@ func TestTerminalGetsNoCommands(t *testing.T) {
 		for _, terminal := range []bool{true, false} {
 			var out, errs bytes.Buffer
 			p := process.Process{Stdin: strings.NewReader("{}\n"), Stdout: &out, Stderr: &errs, Terminal: terminal}
-			if code := run(append(line, "--control", address), p); code != 0 {
+			if code := commandline.Run(append(line, "--control", address), p, func([]string) any { return new(verbGrammar) }); code != 0 {
 				t.Fatalf("%v: exit %d, %s", line, code, errs.String())
 			}
 			has := strings.ContainsAny(out.String(), "\u007f\u009b\u202e\u2028\U000e0001")
@@ -51,7 +52,7 @@ func TestTerminalGetsNoCommands(t *testing.T) {
 // An error may also contain text from others.
 func TestErrorsAreVisible(t *testing.T) {
 	address, _ := fakeControl(t, http.StatusBadRequest, `{"code":"no","detail":"`+"x\u009b2Jy\u202ez"+`"}`)
-	_, _, errs := runIn([]string{"stats", "--control", address}, nil, "")
+	_, _, errs := runVerb([]string{"stats", "--control", address}, nil, "")
 	if want := `castgate: x\u009b2Jy\u202ez (no, 400)` + "\n"; errs != want {
 		t.Errorf("%q, want %q", errs, want)
 	}

@@ -1,6 +1,7 @@
-package main
+package client
 
 import (
+	"bytes"
 	"encoding/pem"
 	"io"
 	"net/http"
@@ -10,8 +11,23 @@ import (
 	"strings"
 	"testing"
 
+	"castgate/cmd/castgate/internal/commandline/linetest"
 	"castgate/cmd/castgate/internal/process"
 )
+
+// look is a command that asks for the counters.
+type look struct{ Connection }
+
+// Run makes the request.
+func (c *look) Run(p *process.Process) error { return c.Call(p, http.MethodGet, "/v1/stats", nil) }
+
+// runLook runs a command line of look, which is called stats.
+func runLook(args, environ []string, stdin string) (code int, stdout, stderr string) {
+	var grammar struct {
+		Stats look `cmd:""`
+	}
+	return linetest.Run(&grammar, args, environ, stdin)
+}
 
 func TestParseControl(t *testing.T) {
 	for text, want := range map[string]controlURL{
@@ -69,24 +85,34 @@ func TestControlOverTLS(t *testing.T) {
 		{[]string{"--control", gateway.URL, "--ca-file", "/none"}, process.ExitUsage, "--ca-file: open /none"},
 		{[]string{"--control", gateway.URL, "--client-cert", ca}, process.ExitUsage, "--client-cert: needs --client-key"},
 	} {
-		code, out, errs := runIn(append([]string{"stats"}, tt.line...), nil, "")
+		code, out, errs := runLook(append([]string{"stats"}, tt.line...), nil, "")
 		if code != tt.code || !strings.Contains(out+errs, tt.says) {
 			t.Errorf("%v: exit %d, %s%s", tt.line, code, out, errs)
 		}
 	}
-	plain, _ := fakeControl(t, 200, "{}")
-	if code, _, errs := runIn([]string{"stats", "--control", "https://" + plain}, nil, ""); code != 1 || !strings.Contains(errs, "does not speak TLS") {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	if code, _, errs := runLook([]string{"stats", "--control", "https://" + plain.Listener.Addr().String()}, nil, ""); code != 1 || !strings.Contains(errs, "does not speak TLS") {
 		t.Errorf("https to a plain port: exit %d, %s", code, errs)
 	}
 }
 
 // A key is never sent to where the gateway's address redirects.
 func TestNoRedirect(t *testing.T) {
-	address, last := fakeControl(t, 200, "{}")
-	elsewhere := httptest.NewServer(http.RedirectHandler("http://"+address+"/v1/stats", http.StatusTemporaryRedirect))
+	asked := false
+	gateway := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer gateway.Close()
+	elsewhere := httptest.NewServer(http.RedirectHandler(gateway.URL+"/v1/stats", http.StatusTemporaryRedirect))
 	defer elsewhere.Close()
-	code, _, errs := runIn([]string{"stats", "--control", elsewhere.URL, "--control-key", "0123456789abcdef"}, nil, "")
-	if code != 1 || !strings.Contains(errs, "307") || last.method != "" {
-		t.Errorf("exit %d, %s; asked %+v", code, errs, last)
+	code, _, errs := runLook([]string{"stats", "--control", elsewhere.URL, "--control-key", "0123456789abcdef"}, nil, "")
+	if code != 1 || !strings.Contains(errs, "307") || asked {
+		t.Errorf("exit %d, %s; asked %v", code, errs, asked)
+	}
+}
+
+func TestIndentedOnATerminal(t *testing.T) {
+	var out bytes.Buffer
+	if err := printJSON(&process.Process{Stdout: &out, Terminal: true}, []byte(`{"a":1}`)); err != nil || out.String() != "{\n  \"a\": 1\n}\n" {
+		t.Errorf("%q, %v", out.String(), err)
 	}
 }

@@ -1,4 +1,5 @@
-package main
+// Package terminal has the commands that show what goes on in a gateway: tail and top.
+package terminal
 
 import (
 	"bufio"
@@ -8,35 +9,24 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"time"
 	"unicode"
 
+	"castgate/cmd/castgate/internal/client"
 	"castgate/cmd/castgate/internal/process"
 )
 
-// adminConnection are the flags of commands that ask the admin page's port.
-type adminConnection struct {
-	configFile
-	Admin      string   `default:"127.0.0.1:7274" unit:"host:port" help:"Admin page of the gateway, also as an http:// or https:// URL."`
-	ControlKey []string `unit:"keys" help:"Control API key, or @/path of a file of keys, whose first key is used."`
-	CAFile     string   `name:"ca-file" placeholder:"FILE" help:"CA certificates in PEM to trust for an https:// admin page; default: the system's."`
-}
-
-// open makes a client of the admin page's port.
-func (c *adminConnection) open() (*client, error) {
-	at := c.Admin
-	if at == "" { // the page is off in the configuration
-		at = "127.0.0.1:7274"
-	}
-	return (&connection{Control: at, ControlKey: c.ControlKey, CAFile: c.CAFile}).open()
+// Views is the grammar of the commands that show what goes on.
+type Views struct {
+	Tail tailCommand `cmd:"" group:"verbs" help:"Print connects, binds, pushes and ends as they happen, from the admin page's port."`
+	Top  topCommand  `cmd:"" group:"verbs" help:"Show the gateway's counters as they change."`
 }
 
 // tailCommand is `castgate tail`.
 type tailCommand struct {
-	adminConnection
+	client.AdminConnection
 	UID     string `name:"uid" placeholder:"UID" help:"Only what concerns this uid."`
 	Group   string `placeholder:"GROUP" help:"Only what concerns this group."`
 	Address string `placeholder:"ADDRESS" help:"Only clients from this address or network."`
@@ -46,14 +36,9 @@ type tailCommand struct {
 // Run prints what happens to clients, and pushes, until it is stopped or the gateway
 // ends.
 func (c *tailCommand) Run(p *process.Process) error {
-	cl, err := c.open()
+	cl, err := c.Open(p)
 	if err != nil {
 		return err
-	}
-	if cl.key == "" {
-		if err := cl.enter(); err != nil {
-			return err
-		}
 	}
 	q := url.Values{}
 	for name, value := range map[string]string{"uid": c.UID, "group": c.Group, "address": c.Address} {
@@ -61,36 +46,12 @@ func (c *tailCommand) Run(p *process.Process) error {
 			q.Set(name, value)
 		}
 	}
-	resp, err := cl.send(request{method: http.MethodGet, path: "/api/tail?" + q.Encode()})
+	resp, err := cl.Send(client.Request{Method: http.MethodGet, Path: "/api/tail?" + q.Encode()})
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	return c.print(p, resp.Body)
-}
-
-// enter logs in at a gateway without keys, as its page does.
-func (cl *client) enter() error {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return err
-	}
-	cl.http.Jar = jar
-	req, err := http.NewRequest(http.MethodPost, cl.base+"/api/login", strings.NewReader("{}"))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Origin", cl.base)
-	resp, err := cl.http.Do(req)
-	if err != nil {
-		return explained(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return problemOf(resp)
-	}
-	return nil
 }
 
 // happened is what the port tells. Its fields are those of the page.
@@ -159,7 +120,7 @@ func (c *tailCommand) print(p *process.Process, from io.Reader) error {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return explained(err)
+		return client.Explained(err)
 	}
 	return errors.New("the gateway has ended the tail")
 }

@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"fmt"
@@ -8,8 +8,15 @@ import (
 	"castgate/server/control/access"
 )
 
-// keyNewCommand is `castgate key new`.
-type keyNewCommand struct {
+// Commands is the grammar of `castgate key`.
+type Commands struct {
+	New    newCommand    `cmd:"" help:"Create a key and its line for --control-keys-file. A name may have two keys, so that callers can switch over."`
+	List   listCommand   `cmd:"" help:"List the keys in a file: name, scopes, fingerprint and creation time."`
+	Revoke revokeCommand `cmd:"" help:"Remove a key from a file; a running gateway accepts it until the next reload."`
+}
+
+// newCommand is `castgate key new`.
+type newCommand struct {
 	Name  string   `required:"" placeholder:"NAME" help:"Name of the key in logs: letters, digits and . _ @ -"`
 	Scope []string `required:"" placeholder:"SCOPE" help:"Scopes of the key: read, push, manage, separated by commas. Repeatable."`
 	File  string   `placeholder:"FILE" help:"Append the line to this key file instead of printing it; the file is created if it does not exist."`
@@ -17,7 +24,7 @@ type keyNewCommand struct {
 
 // Run creates a key and prints it, this once, and the line for the file of
 // keys, from which the gateway recognizes the key without knowing it.
-func (c *keyNewCommand) Run(p *process.Process) error {
+func (c *newCommand) Run(p *process.Process) error {
 	scopes, err := access.ParseScopes(strings.Join(c.Scope, ","))
 	if err != nil {
 		return process.Failf(process.ExitUsage, "--scope: %w", err)
