@@ -9,30 +9,30 @@ import (
 )
 
 // did records what a request has done. Callers check audit.On first.
-func (c *call) did(action string, attrs ...slog.Attr) {
-	c.server.audit.Write(slog.LevelInfo, action, c.caller.Name, c.from(), append(c.caller.Attrs(), attrs...)...)
+func (r *incoming) did(action string, attrs ...slog.Attr) {
+	r.server.audit.Write(slog.LevelInfo, action, r.caller.Name, r.from(), append(r.caller.Attrs(), attrs...)...)
 }
 
 // refused records that the request had no key, a wrong one, or one without the
 // right. Every refusal is also counted in control_requests_total.
-func (c *call) refused(err error) {
-	if !c.server.audit.On() {
+func (r *incoming) refused(err error) {
+	if !r.server.audit.On() {
 		return
 	}
 	name, what := "-", "none"
-	if c.caller != nil {
-		name = c.caller.Name
+	if r.caller != nil {
+		name = r.caller.Name
 	}
-	if c.route != nil {
-		what = c.route.method + " " + c.route.path
+	if r.route != nil {
+		what = r.route.method + " " + r.route.path
 	}
 	_, code, _ := problemOf(err)
-	attrs := append(c.caller.Attrs(), slog.String("request", what), slog.String("code", code))
-	c.server.audit.Refused(name, c.from(), attrs...)
+	attrs := append(r.caller.Attrs(), slog.String("request", what), slog.String("code", code))
+	r.server.audit.Refused(name, r.from(), attrs...)
 }
 
 // from is the caller's address, or "unix".
-func (c *call) from() string { return callers.From(c.http.RemoteAddr()) }
+func (r *incoming) from() string { return callers.From(r.http.RemoteAddr()) }
 
 // auditTargets are the targets of a kick: the first names of each kind, and how
 // many there are.

@@ -52,56 +52,56 @@ func bodyNotRead(h *fasthttp.RequestHeader) bool {
 
 // letIn authorizes the caller and audits refusals. An authorized caller keeps
 // the connection.
-func (c *call) letIn() error {
-	conn, _ := c.http.Conn().(*callers.Conn)
-	if err := c.authorize(conn); err != nil {
+func (r *incoming) letIn() error {
+	conn, _ := r.http.Conn().(*callers.Conn)
+	if err := r.authorize(conn); err != nil {
 		if conn != nil {
 			conn.KeepOut()
 		}
-		c.refused(err)
+		r.refused(err)
 		return err
 	}
 	if conn == nil {
 		return nil
 	}
-	switch err := conn.LetIn(c.caller.Name, c.server.access.Load().Keys()); err {
+	switch err := conn.LetIn(r.caller.Name, r.server.access.Load().Keys()); err {
 	case nil:
 		return nil
 	case callers.ErrMadeRoom:
-		c.http.SetConnectionClose()
+		r.http.SetConnectionClose()
 		return errMadeRoom
 	default:
-		c.http.SetConnectionClose()
+		r.http.SetConnectionClose()
 		return errCrowded
 	}
 }
 
 // authorize identifies the caller and refuses those without access.
-func (c *call) authorize(conn *callers.Conn) (err error) {
-	checker := c.server.access.Load()
+func (r *incoming) authorize(conn *callers.Conn) (err error) {
+	checker := r.server.access.Load()
 	if conn != nil && !checker.Allows(conn.Addr()) {
-		c.http.SetConnectionClose() // accepted before control-allow changed
+		r.http.SetConnectionClose() // accepted before control-allow changed
 		return errNetwork
 	}
-	h := &c.http.Request.Header
-	if c.caller, err = checker.Check(h, c.server.local); err == nil && bodyNotRead(h) {
+	h := &r.http.Request.Header
+	if r.caller, err = checker.Check(h, r.server.local); err == nil && bodyNotRead(h) {
 		err = access.ErrWrongKey // it became valid after its head was received
 	}
-	if err != nil || c.route == nil {
+	if err != nil || r.route == nil {
 		return err
 	}
-	if c.caller.Scopes&c.route.scope == c.route.scope {
+	if r.caller.Scopes&r.route.scope == r.route.scope {
 		return nil
 	}
-	return c.allowed(c.route.scope, c.route.method+" "+c.route.path)
+	return r.allowed(r.route.scope, r.route.method+" "+r.route.path)
 }
 
 // allowed refuses what the caller's key has no right to do.
-func (c *call) allowed(scope access.Scope, what string) error {
-	if c.caller.Scopes&scope == scope {
+func (r *incoming) allowed(scope access.Scope, what string) error {
+	if r.caller.Scopes&scope == scope {
 		return nil
 	}
-	return wire.Faultf(codeForbidden, "the key %s has the scope %s; %s needs %s", c.caller.Name, c.caller.Scopes, what, scope)
+	return wire.Faultf(codeForbidden, "the key %s has the scope %s; %s needs %s", r.caller.Name, r.caller.Scopes, what, scope)
 }
 
 // SetAccess changes who may use the port for every request from now on,

@@ -32,13 +32,14 @@ func (c *call) batch() (err error) {
 		return err
 	}
 	defer c.wait()()
+	b := batch{c, body}
 	if lines {
-		c.each(body, func() { c.out = append(c.out, '\n') })
+		b.each(func() { c.out = append(c.out, '\n') })
 		c.answer(ndjsonType)
 		return nil
 	}
 	c.out = append(c.out, `{"replies":[`...)
-	c.each(body, func() { c.out = append(c.out, ',') })
+	b.each(func() { c.out = append(c.out, ',') })
 	if len(c.spans) > 0 {
 		c.out = c.out[:len(c.out)-1]
 	}
@@ -47,40 +48,46 @@ func (c *call) batch() (err error) {
 	return nil
 }
 
+// batch is a batch on its way through the port: the call that brought it, and its commands.
+type batch struct {
+	*call
+	body []byte
+}
+
 // each appends the reply to each command, and calls after after it.
-func (c *call) each(body []byte, after func()) {
-	if c.server.cluster != nil {
-		c.replies(body, func(one *call) {
-			c.out = append(c.out, one.out...)
+func (b *batch) each(after func()) {
+	if b.server.cluster != nil {
+		b.replies(func(one *call) {
+			b.out = append(b.out, one.out...)
 			after()
 		})
 		return
 	}
-	for _, s := range c.spans {
-		c.enclose(func() error { return c.perform(body[s.Start:s.End]) })
+	for _, s := range b.spans {
+		b.enclose(func() error { return b.perform(b.body[s.Start:s.End]) })
 		after()
 	}
 }
 
 // perform executes one command if there is time left and the caller may.
-func (c *call) perform(command []byte) error {
-	if err := c.timeLeft(); err != nil {
+func (b *batch) perform(command []byte) error {
+	if err := b.timeLeft(); err != nil {
 		return err
 	}
-	if err := c.command.Decode(command, nil); err != nil {
+	if err := b.command.Decode(command, nil); err != nil {
 		return err
 	}
-	return c.execute()
+	return b.execute()
 }
 
 // timeLeft is an error if a batch has no time, or no room for another answer.
-func (c *call) timeLeft() error {
-	if deadline, ok := c.ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		c.server.late.Add(1)
-		return wire.Faultf(codeDeadline, "not executed: the commands before it used up the %v of control-timeout", c.server.limits.Load().RequestTimeout)
+func (b *batch) timeLeft() error {
+	if deadline, ok := b.ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		b.server.late.Add(1)
+		return wire.Faultf(codeDeadline, "not executed: the commands before it used up the %v of control-timeout", b.server.limits.Load().RequestTimeout)
 	}
-	if most := max(answerFactor*c.server.limits.Load().MaxBody, leastAnswer); len(c.out) > most {
-		c.server.overlong.Add(1)
+	if most := max(answerFactor*b.server.limits.Load().MaxBody, leastAnswer); len(b.out) > most {
+		b.server.overlong.Add(1)
 		return wire.Faultf(codeAnswerTooLarge, "not executed: the replies before it exceed the %d bytes allowed for a batch (see control-max-body)", most)
 	}
 	return nil

@@ -9,36 +9,16 @@ import (
 	"castgate/server/control/access"
 	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/wire"
-	"castgate/server/gateway"
 )
 
 // call is one request on its way through the port, together with the memory it
 // needs, which later requests reuse. It belongs to the goroutine of its
-// connection.
+// connection. Its methods are what routes and verbs do.
 type call struct {
-	server *Server
-
-	// Of this request.
-	http     *fasthttp.RequestCtx
-	began    time.Time
-	ctx      context.Context // for the gateway
-	route    *route
-	caller   *access.Key // nil on a route that needs no key
-	clientID string      // from the path
-	list     gateway.List
-	events   eventQuery
-	// explained is the query of GET /v1/explain.
-	explained gateway.Explain
-	waiting   bool // ctx already has a deadline
-	// clusterWide is the parameter cluster of GET /v1/stats; lacking is what the answer
-	// of a verb lacks, see whole.
-	clusterWide bool
-	lacking     *gateway.Incomplete
-
+	answering
+	query   query
 	command wire.Command
-	spans   []wire.Span   // of a batch
-	out     []byte        // the answer
-	ended   chan struct{} // of a command of a batch that is executed beside others
+	spans   []wire.Span // of a batch
 }
 
 // The most that an idle call keeps of its buffers, in bytes, and the most of a
@@ -60,10 +40,9 @@ func (s *Server) newCall(ctx *fasthttp.RequestCtx) *call {
 // request.
 func (c *call) release() {
 	c.command.Reset()
-	c.http, c.ctx, c.route, c.caller = nil, nil, nil, nil
-	c.clientID, c.list, c.events, c.waiting = "", gateway.List{}, eventQuery{}, false
-	c.clusterWide, c.lacking, c.ended = false, nil, nil
-	c.explained = gateway.Explain{}
+	c.forget()
+	c.ctx, c.waiting, c.lacking = nil, false, nil
+	c.query = query{}
 	if cap(c.out) > keepAnswer {
 		c.out = nil
 	}
@@ -73,46 +52,72 @@ func (c *call) release() {
 	c.server.calls.Put(c)
 }
 
-// answer sends what the call has appended to out.
-func (c *call) answer(contentType string) {
-	resp := &c.http.Response
-	resp.Header.SetContentType(contentType)
-	if len(c.out) > keepAnswer {
-		// fasthttp would keep a copy as long as the connection lives.
-		resp.SetBodyRaw(c.out)
-		return
-	}
-	resp.SetBody(c.out)
+// incoming is a request as it came in: what it asks for, and who its caller is. It is checked,
+// let in or refused, and recorded (handler.go, auth.go, cors.go, audit.go).
+type incoming struct {
+	server   *Server
+	http     *fasthttp.RequestCtx
+	began    time.Time
+	route    *route
+	caller   *access.Key // nil on a route that needs no key
+	clientID string      // from the path
 }
 
-// wait gives the call a context that ends after RequestTimeout, when the port
+// forget forgets the request; the server stays.
+func (r *incoming) forget() { *r = incoming{server: r.server} }
+
+// timed is a request with the time that it may take. Unless a verb asks for less, that is as
+// long as the port runs.
+type timed struct {
+	incoming
+	ctx     context.Context // for the gateway
+	waiting bool            // ctx already has a deadline
+}
+
+// wait gives the request a context that ends after RequestTimeout, when the port
 // shuts down or when the caller disconnects. Only calls that may wait pay for
 // it.
-func (c *call) wait() (done func()) {
-	if c.waiting {
+func (t *timed) wait() (done func()) {
+	if t.waiting {
 		return func() {}
 	}
-	c.waiting = true
-	ctx, cancel := context.WithTimeout(c.server.base, c.server.limits.Load().RequestTimeout)
-	c.ctx = ctx
+	t.waiting = true
+	ctx, cancel := context.WithTimeout(t.server.base, t.server.limits.Load().RequestTimeout)
+	t.ctx = ctx
 	stop := func() {}
-	if conn, ok := c.http.Conn().(*callers.Conn); ok {
+	if conn, ok := t.http.Conn().(*callers.Conn); ok {
 		stop = conn.Watch(cancel)
 	}
 	return func() {
 		stop()
 		cancel()
-		c.ctx, c.waiting = c.server.base, false
+		t.ctx, t.waiting = t.server.base, false
 	}
 }
 
-// bound gives the call a context that ends after RequestTimeout or when the
+// bound gives the request a context that ends after RequestTimeout or when the
 // port shuts down, for operations that may take long.
-func (c *call) bound() (done func()) {
-	ctx, cancel := context.WithTimeout(c.server.base, c.server.limits.Load().RequestTimeout)
-	c.ctx = ctx
+func (t *timed) bound() (done func()) {
+	ctx, cancel := context.WithTimeout(t.server.base, t.server.limits.Load().RequestTimeout)
+	t.ctx = ctx
 	return func() {
 		cancel()
-		c.ctx = c.server.base
+		t.ctx = t.server.base
+	}
+}
+
+// waitFor gives the request a context that ends after d, when the port shuts down or
+// when the caller is gone.
+func (t *timed) waitFor(d time.Duration) (done func()) {
+	ctx, cancel := context.WithTimeout(t.server.base, d)
+	t.ctx = ctx
+	stop := func() {}
+	if conn, ok := t.http.Conn().(*callers.Conn); ok {
+		stop = conn.Watch(cancel)
+	}
+	return func() {
+		stop()
+		cancel()
+		t.ctx = t.server.base
 	}
 }

@@ -33,9 +33,9 @@ const anyMethod = "GET, PATCH, POST, PUT"
 
 // answerPreflight says what pages of the origin may do; nothing is executed.
 // methods are those of the path.
-func (c *call) answerPreflight(methods string) error {
-	ctx := c.http
-	if !c.server.access.Load().Lets(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) {
+func (r *incoming) answerPreflight(methods string) error {
+	ctx := r.http
+	if !r.server.access.Load().Lets(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)) {
 		return errOrigin
 	}
 	h := &ctx.Response.Header

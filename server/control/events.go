@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"castgate/server/control/internal/callers"
 	"castgate/server/control/internal/wire"
 	"castgate/server/gateway"
 )
@@ -26,31 +24,30 @@ type eventQuery struct {
 }
 
 // feed is where events come from, or the error where there are none.
-func (c *call) feed() (gateway.EventFeed, error) {
-	if c.server.config.Feed == nil {
+func (s *Server) feed() (gateway.EventFeed, error) {
+	if s.config.Feed == nil {
 		return nil, wire.Faultf(codeNotFound, "events are off; set events-url or events-dir")
 	}
-	return c.server.config.Feed, nil
+	return s.config.Feed, nil
 }
 
-// eventParameter takes a parameter of GET /v1/events.
-func (c *call) eventParameter(name, value string) error {
-	q := &c.events
+// readEvents takes a parameter of GET /v1/events.
+func (q *query) readEvents(name, value string) error {
 	switch name {
 	case "after":
-		q.After = strings.Clone(value)
+		q.events.After = strings.Clone(value)
 	case "limit":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 || n > gateway.MaxPageLen {
 			return &gateway.Error{Code: gateway.CodeInvalidLimit, Detail: "limit must be a number from 1 to " + strconv.Itoa(gateway.MaxPageLen)}
 		}
-		q.Limit = n
+		q.events.Limit = n
 	case "wait":
 		seconds, err := strconv.Atoi(value)
 		if err != nil || seconds < 0 || seconds > int(mostEventWait.Seconds()) {
 			return wire.Faultf(codeInvalidParameter, "wait must be a number of seconds from 0 to %d, not %.64q", int(mostEventWait.Seconds()), value)
 		}
-		q.wait = time.Duration(seconds) * time.Second
+		q.events.wait = time.Duration(seconds) * time.Second
 	default:
 		return unknownParameter(name, "after, limit, wait")
 	}
@@ -60,13 +57,13 @@ func (c *call) eventParameter(name, value string) error {
 // listEvents serves GET /v1/events: a page of the events that backends are told, as
 // CloudEvents; of one that would be empty, once there is an event or wait is over.
 func (c *call) listEvents() error {
-	feed, err := c.feed()
+	feed, err := c.server.feed()
 	if err != nil {
 		return err
 	}
-	q := c.events.EventQuery
-	if q.Wait = c.events.wait > 0; q.Wait {
-		defer c.waitFor(c.events.wait)()
+	q := c.query.events.EventQuery
+	if q.Wait = c.query.events.wait > 0; q.Wait {
+		defer c.waitFor(c.query.events.wait)()
 	}
 	page, err := feed.Events(c.ctx, q)
 	if err != nil {
@@ -92,25 +89,9 @@ func (c *call) listEvents() error {
 	return nil
 }
 
-// waitFor gives the call a context that ends after d, when the port shuts down or
-// when the caller is gone.
-func (c *call) waitFor(d time.Duration) (done func()) {
-	ctx, cancel := context.WithTimeout(c.server.base, d)
-	c.ctx = ctx
-	stop := func() {}
-	if conn, ok := c.http.Conn().(*callers.Conn); ok {
-		stop = conn.Watch(cancel)
-	}
-	return func() {
-		stop()
-		cancel()
-		c.ctx = c.server.base
-	}
-}
-
 // deadEvents serves GET /v1/events/dead: the events that were set aside.
 func (c *call) deadEvents() error {
-	feed, err := c.feed()
+	feed, err := c.server.feed()
 	if err != nil {
 		return err
 	}
@@ -136,16 +117,15 @@ func (c *call) deadEvents() error {
 	return nil
 }
 
-// replayParameter takes a parameter of POST /v1/events/replay.
-func (c *call) replayParameter(name, value string) (err error) {
-	q := &c.events
+// readReplay takes a parameter of POST /v1/events/replay.
+func (q *query) readReplay(name, value string) (err error) {
 	switch name {
 	case "after":
-		q.After = strings.Clone(value)
+		q.events.After = strings.Clone(value)
 	case "id":
-		q.ids = append(q.ids, strings.Clone(value))
+		q.events.ids = append(q.events.ids, strings.Clone(value))
 	case "dead":
-		q.dead, err = flag(name, value)
+		q.events.dead, err = flag(name, value)
 	default:
 		err = unknownParameter(name, "after, id, dead")
 	}
@@ -154,11 +134,11 @@ func (c *call) replayParameter(name, value string) (err error) {
 
 // replayEvents serves POST /v1/events/replay.
 func (c *call) replayEvents() error {
-	feed, err := c.feed()
+	feed, err := c.server.feed()
 	if err != nil {
 		return err
 	}
-	q := &c.events
+	q := &c.query.events
 	given := 0
 	for _, is := range []bool{q.After != "", len(q.ids) > 0, q.dead} {
 		if is {

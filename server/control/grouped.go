@@ -16,9 +16,15 @@ const mostGrouped = 512
 
 // run is a part of a batch: commands that may be begun together.
 type run struct {
-	calls   []*call
+	calls   []member
 	reading bool            // pushes and queries, which change nothing
 	clients map[string]bool // that the others change
+}
+
+// member is a command of a batch that may be executed beside others.
+type member struct {
+	*call
+	ended chan struct{} // closed once it has its reply
 }
 
 // takes tells whether a command may be begun before those of the run are answered.
@@ -70,24 +76,24 @@ func independent(m *wire.Command) (reading bool, clients []string) {
 
 // replies executes the commands of a batch and has each reply appended by add, in
 // their order.
-func (c *call) replies(body []byte, add func(one *call)) {
+func (b *batch) replies(add func(one *call)) {
 	r := &run{}
-	group := c.server.cluster.Group()
+	group := b.server.cluster.Group()
 	end := func() {
 		group.Send()
 		for _, one := range r.calls {
 			<-one.ended
-			add(one)
+			add(one.call)
 			one.release()
 		}
 		r = &run{}
 	}
-	for _, s := range c.spans {
-		one := c.server.newCall(c.http)
-		one.ctx, one.caller, one.waiting, one.route = c.ctx, c.caller, true, c.route
-		err := c.timeLeft()
+	for _, s := range b.spans {
+		one := member{b.server.newCall(b.http), make(chan struct{})}
+		one.ctx, one.caller, one.waiting, one.route = b.ctx, b.caller, true, b.route
+		err := b.timeLeft()
 		if err == nil {
-			err = one.command.Decode(body[s.Start:s.End], nil)
+			err = one.command.Decode(b.body[s.Start:s.End], nil)
 		}
 		together := err == nil && r.takes(&one.command)
 		if !together {
@@ -105,45 +111,44 @@ func (c *call) replies(body []byte, add func(one *call)) {
 
 // begin executes a decoded command of a batch until it waits for other nodes, or to
 // its end if it does not go together with others. err is the error of its decoding.
-func (c *call) begin(group gateway.Group, err error, together bool) {
-	c.ended = make(chan struct{})
+func (m member) begin(group gateway.Group, err error, together bool) {
 	if !together {
-		c.conclude(err)
+		m.conclude(err)
 		return
 	}
 	waits := make(chan struct{}, 1)
-	c.ctx = group.Context(c.ctx, func() {
+	m.ctx = group.Context(m.ctx, func() {
 		select {
 		case waits <- struct{}{}:
 		default:
 		}
 	})
-	go c.conclude(nil)
+	go m.conclude(nil)
 	select {
 	case <-waits:
-	case <-c.ended:
+	case <-m.ended:
 	}
 }
 
 // conclude executes a decoded command of a batch and makes its reply.
-func (c *call) conclude(err error) {
-	defer close(c.ended)
-	c.enclose(func() error {
+func (m member) conclude(err error) {
+	defer close(m.ended)
+	m.enclose(func() error {
 		if err != nil {
 			return err
 		}
-		return c.guarded()
+		return m.guarded()
 	})
 }
 
 // guarded is execute without panics, which would end the process on a goroutine that
 // is not the request's.
-func (c *call) guarded() (err error) {
+func (m member) guarded() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.defect(p)
+			m.server.defect(p)
 			err = &wire.Fault{Code: codeInternal, Detail: "internal error; see the gateway's log"}
 		}
 	}()
-	return c.execute()
+	return m.execute()
 }

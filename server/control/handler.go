@@ -134,12 +134,12 @@ func (c *call) serve() error {
 // read as the next request: it accepts Transfer-Encoding: identity, which RFC
 // 9112 no longer has. A request with both lengths is read by fasthttp and its
 // connection is then closed.
-func (c *call) checkForm() error {
-	h := &c.http.Request.Header
+func (r *incoming) checkForm() error {
+	h := &r.http.Request.Header
 	if !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0" {
 		return wire.Faultf(codeHTTPVersion, "this port supports HTTP/1.1 only")
 	}
-	if len(c.http.Request.Body()) > 0 && !h.ConnectionClose() {
+	if len(r.http.Request.Body()) > 0 && !h.ConnectionClose() {
 		return nil
 	}
 	if coding, ok := rawField(h, "transfer-encoding"); ok && !bytes.EqualFold(coding, []byte("chunked")) {
@@ -149,15 +149,15 @@ func (c *call) checkForm() error {
 }
 
 // checkBody refuses a body that cannot belong to this route.
-func (c *call) checkBody() error {
-	h := &c.http.Request.Header
-	if len(c.http.Request.Body()) == 0 && !framed(h) {
+func (r *incoming) checkBody() error {
+	h := &r.http.Request.Header
+	if len(r.http.Request.Body()) == 0 && !framed(h) {
 		return wire.Faultf(codeLengthRequired, "send Content-Length or Transfer-Encoding: chunked")
 	}
 	if e := h.ContentEncoding(); len(e) > 0 && !bytes.EqualFold(e, []byte("identity")) {
 		return wire.Faultf(codeMediaType, "Content-Encoding %.64q is not supported", e)
 	}
-	if c.route.body == anyBody {
+	if r.route.body == anyBody {
 		return nil
 	}
 	t := mediaType(h.ContentType())
@@ -167,11 +167,11 @@ func (c *call) checkBody() error {
 	case len(t) > len("application/+json") && bytes.EqualFold(t[:len("application/")], []byte("application/")) &&
 		bytes.EqualFold(t[len(t)-len("+json"):], []byte("+json")):
 		return nil
-	case c.route.body == batchBody && bytes.EqualFold(t, []byte(ndjsonType)):
+	case r.route.body == batchBody && bytes.EqualFold(t, []byte(ndjsonType)):
 		return nil
 	}
 	takes := jsonType
-	if c.route.body == batchBody {
+	if r.route.body == batchBody {
 		takes += " or " + ndjsonType
 	}
 	return wire.Faultf(codeMediaType, "Content-Type %.64q is not supported here; send the header Content-Type: %s", t, takes)

@@ -53,7 +53,7 @@ func list[T any](c *call, l listing[T]) error {
 		return stream(c, l)
 	}
 	defer c.bound()()
-	page, err := l.page(c.server.gateway, c.ctx, c.list)
+	page, err := l.page(c.server.gateway, c.ctx, c.query.list)
 	if err := c.whole(err); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func stream[T any](c *call, l listing[T]) error {
 	if !c.http.Request.Header.IsHTTP11() {
 		return wire.Faultf(codeHTTPVersion, "a listing as %s needs HTTP/1.1", ndjsonType)
 	}
-	w := &streamer[T]{server: c.server, listing: l, query: c.list, left: c.list.Limit}
+	w := &streamer[T]{server: c.server, listing: l, query: c.query.list, left: c.query.list.Limit}
 	w.query.Limit = w.limit()
 	defer c.bound()()
 	page, err := l.page(c.server.gateway, c.ctx, w.query)

@@ -41,14 +41,14 @@ func appendNode(dst []byte, n *gateway.NodeInfo) []byte {
 
 func appendSeconds(dst []byte, s float64) []byte { return strconv.AppendFloat(dst, s, 'f', 6, 64) }
 
-// statsParameter takes a parameter of GET /v1/stats.
-func (c *call) statsParameter(name, value string) error {
+// readStats takes a parameter of GET /v1/stats.
+func (q *query) readStats(name, value string) error {
 	if name != "cluster" {
 		return unknownParameter(name, "cluster")
 	}
 	if value != "0" && value != "1" {
 		return wire.Faultf(codeInvalidParameter, "cluster is %.32q; it must be 0 or 1", value)
 	}
-	c.clusterWide = value == "1"
+	q.clusterWide = value == "1"
 	return nil
 }

@@ -11,6 +11,21 @@ import (
 	"castgate/server/gateway"
 )
 
+// query is what the query of a request says.
+type query struct {
+	list   gateway.List
+	events eventQuery
+	// explained is of GET /v1/explain.
+	explained gateway.Explain
+	// clusterWide is the parameter cluster of GET /v1/stats.
+	clusterWide bool
+}
+
+// inQuery is a route's reader of parameters that are kept in the query.
+func inQuery(read func(q *query, name, value string) error) func(c *call, name, value string) error {
+	return func(c *call, name, value string) error { return read(&c.query, name, value) }
+}
+
 // parameters reads the query. Names and values are decoded in place in
 // fasthttp's copy of the query and are valid as long as the request.
 func (c *call) parameters() error {
@@ -74,7 +89,7 @@ func decodeQuery(b []byte) (string, bool) {
 }
 
 // rawParameter reads a parameter of /v1/push/raw.
-func (c *call) rawParameter(name, value string) (err error) {
+func rawParameter(c *call, name, value string) (err error) {
 	m := &c.command
 	switch name {
 	case "client_id":
@@ -109,31 +124,31 @@ func flag(name, value string) (bool, error) {
 	return value == "1", nil
 }
 
-// listParameter reads a parameter of a listing. A listing may be written after
+// readList reads a parameter of a listing. A listing may be written after
 // the request's buffers are reused, so these strings are copies.
-func (c *call) listParameter(name, value string) error {
+func (q *query) readList(name, value string) error {
 	var to *string
 	switch name {
 	case "uid":
-		to = &c.list.UID
+		to = &q.list.UID
 	case "group":
-		to = &c.list.Group
+		to = &q.list.Group
 	case "cursor":
-		to = &c.list.Cursor
+		to = &q.list.Cursor
 	case "limit":
-		if c.list.Limit != 0 {
+		if q.list.Limit != 0 {
 			return wire.Faultf(codeInvalidParameter, "limit must be given once")
 		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 || n > gateway.MaxPageLen {
 			return &gateway.Error{Code: gateway.CodeInvalidLimit, Detail: "limit must be a number from 1 to " + strconv.Itoa(gateway.MaxPageLen)}
 		}
-		c.list.Limit = n
+		q.list.Limit = n
 		return nil
 	default:
 		return unknownParameter(name, "uid, group, limit, cursor")
 	}
-	if *to != "" || value == "" && to != &c.list.Cursor {
+	if *to != "" || value == "" && to != &q.list.Cursor {
 		return wire.Faultf(codeInvalidParameter, "%s must be given once and not be empty", name)
 	}
 	*to = strings.Clone(value)

@@ -91,7 +91,7 @@ func appendClient(dst []byte, info *gateway.ClientInfo) []byte {
 
 // stats serves GET /v1/stats: of this node, or with cluster=1 summed over all.
 func (c *call) stats() error {
-	if !c.clusterWide || c.server.cluster == nil {
+	if !c.query.clusterWide || c.server.cluster == nil {
 		st, err := c.server.gateway.Stats(c.ctx)
 		if err != nil {
 			return err
@@ -111,14 +111,14 @@ func (c *call) stats() error {
 	return nil
 }
 
-// explainParameter takes a parameter of GET /v1/explain.
-func (c *call) explainParameter(name, value string) error {
+// readExplain takes a parameter of GET /v1/explain.
+func (q *query) readExplain(name, value string) error {
 	var to *string
 	switch name {
 	case "uid":
-		to = &c.explained.UID
+		to = &q.explained.UID
 	case "client_id":
-		to = &c.explained.ClientID
+		to = &q.explained.ClientID
 	default:
 		return unknownParameter(name, "uid, client_id")
 	}
@@ -132,7 +132,7 @@ func (c *call) explainParameter(name, value string) error {
 // explain serves GET /v1/explain: why clients of a uid, or one client, were closed, and
 // what was not delivered to them. The newest come first.
 func (c *call) explain() error {
-	q := c.explained
+	q := c.query.explained
 	if (q.UID == "") == (q.ClientID == "") {
 		return wire.Faultf(codeInvalidParameter, "give either uid or client_id")
 	}

@@ -90,7 +90,7 @@ func New(gw gateway.Gateway, c Config) (*Server, error) {
 	if s.document, err = newOpenAPI(s.routes.routes); err != nil {
 		return nil, err
 	}
-	s.calls.New = func() any { return &call{server: s} }
+	s.calls.New = func() any { return &call{answering: answering{timed: timed{incoming: incoming{server: s}}}} }
 	s.http = &fasthttp.Server{
 		Handler:      s.handle,
 		ErrorHandler: s.malformed,
