@@ -42,16 +42,16 @@ func (l *innerLoop) answer(c *innerConn, f *wire.Frame) {
 
 // reply appends the value that answers a query (docs/gatewayworker-protocol.md
 // section 3).
-func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
+func (cmd *commands) reply(b []byte, f *wire.Frame) []byte {
 	switch f.Command {
 	case wire.IsOnline:
-		online, err := l.gateway.Online(background, gateway.Online{ClientIDs: []string{l.clientID(f.ConnectionID)}})
+		online, err := cmd.gateway.Online(background, gateway.Online{ClientIDs: []string{cmd.clientID(f.ConnectionID)}})
 		if err == nil && online.Clients[0] {
 			return wire.AppendInt(b, 1)
 		}
 		return wire.AppendInt(b, 0)
 	case wire.SessionOfClient:
-		session, online, err := l.gateway.SessionBytes(background, l.clientID(f.ConnectionID))
+		session, online, err := cmd.gateway.SessionBytes(background, cmd.clientID(f.ConnectionID))
 		switch {
 		case err != nil || !online:
 			return wire.AppendNull(b)
@@ -60,70 +60,70 @@ func (l *innerLoop) reply(b []byte, f *wire.Frame) []byte {
 		}
 		return append(b, session...)
 	case wire.AllSessions:
-		return l.sessions(b, gateway.Each{})
+		return cmd.sessions(b, gateway.Each{})
 	case wire.SessionsOfGroup:
 		if len(f.Ext) == 0 || len(f.Ext) > gateway.MaxPeerNameLen {
 			return wire.AppendEnd(wire.AppendArray(b, 0))
 		}
-		return l.sessions(b, gateway.Each{Group: string(f.Ext)})
+		return cmd.sessions(b, gateway.Each{Group: string(f.Ext)})
 	case wire.CountOfGroup:
-		return wire.AppendInt(b, int64(l.countOf(f.Ext)))
+		return wire.AppendInt(b, int64(cmd.countOf(f.Ext)))
 	case wire.CountsOfGroups:
-		groups := l.at.decoder.DistinctKeys(f.Ext)
+		groups := cmd.loop.at.decoder.DistinctKeys(f.Ext)
 		b = wire.AppendArray(b, len(groups))
 		for _, g := range groups {
 			n := 0
 			if len(g) > 0 {
-				n = l.countOf(g)
+				n = cmd.countOf(g)
 			}
-			if b = wire.AppendInt(wire.AppendKey(b, g), int64(n)); !l.at.step(1) || !l.at.fits(len(b)) {
+			if b = wire.AppendInt(wire.AppendKey(b, g), int64(n)); !cmd.loop.at.step(1) || !cmd.loop.at.fits(len(b)) {
 				break
 			}
 		}
 		return wire.AppendEnd(b)
 	case wire.ClientsOfUID:
-		return l.members(b, f.Ext)
+		return cmd.members(b, f.Ext)
 	case wire.ClientsOfUIDs:
-		uids := l.at.decoder.DistinctKeys(f.Ext)
+		uids := cmd.loop.at.decoder.DistinctKeys(f.Ext)
 		b = wire.AppendArray(b, len(uids))
 		for _, uid := range uids {
-			if b = l.members(wire.AppendKey(b, uid), uid); !l.at.step(1) || !l.at.fits(len(b)) {
+			if b = cmd.members(wire.AppendKey(b, uid), uid); !cmd.loop.at.step(1) || !cmd.loop.at.fits(len(b)) {
 				break
 			}
 		}
 		return wire.AppendEnd(b)
 	case wire.Groups:
-		names, err := l.gateway.GroupNames(l.at)
+		names, err := cmd.gateway.GroupNames(cmd.loop.at)
 		if err != nil {
 			names = nil
 		}
 		b = wire.AppendArray(b, len(names))
 		for i, name := range names {
 			b = wire.AppendKeyValue(wire.AppendInt(b, int64(i)), name)
-			if i%lookSteps == 0 && (!l.at.step(lookSteps/4) || !l.at.fits(len(b))) {
+			if i%lookSteps == 0 && (!cmd.loop.at.step(lookSteps/4) || !cmd.loop.at.fits(len(b))) {
 				break
 			}
 		}
 		return wire.AppendEnd(b)
 	}
-	return l.selected(b, f.Ext)
+	return cmd.selected(b, f.Ext)
 }
 
 // sessions appends connection id => session for the clients that q selects.
-func (l *innerLoop) sessions(b []byte, q gateway.Each) []byte {
-	n, rows := 0, l.at.rows[:0]
-	err := l.gateway.Each(l.at, q, func(s gateway.ClientState) bool {
-		if id, ok := l.connection(s.ClientID); ok {
+func (cmd *commands) sessions(b []byte, q gateway.Each) []byte {
+	n, rows := 0, cmd.loop.at.rows[:0]
+	err := cmd.gateway.Each(cmd.loop.at, q, func(s gateway.ClientState) bool {
+		if id, ok := cmd.connection(s.ClientID); ok {
 			rows = wire.AppendString(wire.AppendInt(rows, int64(id)), s.Session)
 			n++
 		}
-		return l.at.step(len(s.Session)/byteStep) && l.at.fits(len(b)+len(rows))
+		return cmd.loop.at.step(len(s.Session)/byteStep) && cmd.loop.at.fits(len(b)+len(rows))
 	})
 	if err != nil {
 		n, rows = 0, rows[:0]
 	}
 	b = append(wire.AppendArray(b, n), rows...)
-	l.at.rows = scratch(rows)
+	cmd.loop.at.rows = scratch(rows)
 	return wire.AppendEnd(b)
 }
 
@@ -139,10 +139,10 @@ func scratch(b []byte) []byte {
 
 // countOf returns the number of clients in a group; the empty group means all
 // clients.
-func (l *innerLoop) countOf(group []byte) int {
+func (cmd *commands) countOf(group []byte) int {
 	switch {
 	case len(group) == 0:
-		st, err := l.gateway.Stats(background)
+		st, err := cmd.gateway.Stats(background)
 		if err != nil {
 			return 0
 		}
@@ -150,7 +150,7 @@ func (l *innerLoop) countOf(group []byte) int {
 	case len(group) > gateway.MaxPeerNameLen:
 		return 0
 	}
-	counts, err := l.gateway.Counts(background, gateway.Counts{Groups: []string{string(group)}})
+	counts, err := cmd.gateway.Counts(background, gateway.Counts{Groups: []string{string(group)}})
 	if err != nil {
 		return 0
 	}
@@ -158,32 +158,32 @@ func (l *innerLoop) countOf(group []byte) int {
 }
 
 // members appends the list of the connection ids of a uid's clients.
-func (l *innerLoop) members(b, uid []byte) []byte {
+func (cmd *commands) members(b, uid []byte) []byte {
 	var ids []string
 	if len(uid) >= 1 && len(uid) <= gateway.MaxPeerNameLen {
 		var err error
-		if ids, err = l.gateway.Members(l.at, gateway.Members{UID: string(uid)}); err != nil {
+		if ids, err = cmd.gateway.Members(cmd.loop.at, gateway.Members{UID: string(uid)}); err != nil {
 			ids = nil
 		}
 	}
 	b = wire.AppendArray(b, len(ids))
 	for i, id := range ids {
-		if i%lookSteps == lookSteps-1 && (!l.at.step(lookSteps/4) || !l.at.fits(len(b))) {
+		if i%lookSteps == lookSteps-1 && (!cmd.loop.at.step(lookSteps/4) || !cmd.loop.at.fits(len(b))) {
 			break
 		}
-		connection, _ := l.connection(id)
+		connection, _ := cmd.connection(id)
 		b = wire.AppendInt(wire.AppendInt(b, int64(i)), int64(connection))
 	}
 	return wire.AppendEnd(b)
 }
 
 // connection is the inverse of clientID.
-func (l *innerLoop) connection(clientID string) (uint32, bool) {
-	if len(clientID) != len(l.prefix)+8 {
+func (cmd *commands) connection(clientID string) (uint32, bool) {
+	if len(clientID) != len(cmd.prefix)+8 {
 		return 0, false
 	}
 	var b [4]byte
-	if _, err := hex.Decode(b[:], []byte(clientID[len(l.prefix):])); err != nil {
+	if _, err := hex.Decode(b[:], []byte(clientID[len(cmd.prefix):])); err != nil {
 		return 0, false
 	}
 	return binary.BigEndian.Uint32(b[:]), true
@@ -201,12 +201,12 @@ type selection struct {
 }
 
 // selected appends the result of a SELECT: connection id => fields.
-func (l *innerLoop) selected(b, ext []byte) []byte {
-	q, ok := l.at.decoder.Select(ext)
+func (cmd *commands) selected(b, ext []byte) []byte {
+	q, ok := cmd.loop.at.decoder.Select(ext)
 	if !ok || q.All && len(q.Fields) == 0 {
 		return wire.AppendEnd(wire.AppendArray(b, 0))
 	}
-	s := selection{fields: q.Fields, rows: l.at.rows[:0], rest: l.at.rest[:0]}
+	s := selection{fields: q.Fields, rows: cmd.loop.at.rows[:0], rest: cmd.loop.at.rest[:0]}
 	for _, f := range q.Fields {
 		s.uid = s.uid || string(f) == "uid"
 		s.groups = s.groups || string(f) == "groups"
@@ -216,42 +216,42 @@ func (l *innerLoop) selected(b, ext []byte) []byte {
 		// uid or group, so such clients come last (docs/gatewayworker-protocol.md
 		// section 8.4).
 		s.first = s.groups
-		l.each(&s, gateway.Each{})
+		cmd.each(&s, gateway.Each{})
 	} else {
 		s.seen = map[uint32]bool{}
-		l.selectWhere(&s, q.Where)
+		cmd.selectWhere(&s, q.Where)
 	}
 	if s.failed {
 		s.n, s.rows, s.rest = 0, s.rows[:0], s.rest[:0]
 	}
 	b = wire.AppendArray(b, s.n)
 	b = append(append(b, s.rows...), s.rest...)
-	l.at.rows, l.at.rest = scratch(s.rows), scratch(s.rest)
+	cmd.loop.at.rows, cmd.loop.at.rest = scratch(s.rows), scratch(s.rest)
 	return wire.AppendEnd(b)
 }
 
 // selectWhere adds the union of all criteria, each client once.
-func (l *innerLoop) selectWhere(s *selection, where []wire.Criterion) {
+func (cmd *commands) selectWhere(s *selection, where []wire.Criterion) {
 	for i := range where {
 		switch w := &where[i]; w.Kind {
 		case wire.ByUID:
 			for _, uid := range w.Names {
-				if !l.eachOf(s, gateway.Each{UID: string(uid)}, len(uid)) {
+				if !cmd.eachOf(s, gateway.Each{UID: string(uid)}, len(uid)) {
 					return
 				}
 			}
 		case wire.ByGroup:
 			for _, group := range w.Names {
-				if !l.eachOf(s, gateway.Each{Group: string(group)}, len(group)) {
+				if !cmd.eachOf(s, gateway.Each{Group: string(group)}, len(group)) {
 					return
 				}
 			}
 		case wire.ByConnectionID:
 			for _, id := range w.ConnectionIDs {
 				if !s.seen[id] {
-					l.each(s, gateway.Each{ClientID: l.clientID(id)})
+					cmd.each(s, gateway.Each{ClientID: cmd.clientID(id)})
 				}
-				if !l.at.step(1) {
+				if !cmd.loop.at.step(1) {
 					return
 				}
 			}
@@ -261,17 +261,17 @@ func (l *innerLoop) selectWhere(s *selection, where []wire.Criterion) {
 
 // eachOf adds the members of a uid or group whose name has length bytes. It returns
 // false if the caller must stop.
-func (l *innerLoop) eachOf(s *selection, q gateway.Each, length int) bool {
+func (cmd *commands) eachOf(s *selection, q gateway.Each, length int) bool {
 	if length >= 1 && length <= gateway.MaxPeerNameLen {
-		l.each(s, q)
+		cmd.each(s, q)
 	}
-	return l.at.step(1) && !l.at.over
+	return cmd.loop.at.step(1) && !cmd.loop.at.over
 }
 
-func (l *innerLoop) each(s *selection, q gateway.Each) {
+func (cmd *commands) each(s *selection, q gateway.Each) {
 	q.Groups = s.groups
-	err := l.gateway.Each(l.at, q, func(c gateway.ClientState) bool {
-		id, ok := l.connection(c.ClientID)
+	err := cmd.gateway.Each(cmd.loop.at, q, func(c gateway.ClientState) bool {
+		id, ok := cmd.connection(c.ClientID)
 		if !ok || s.seen[id] {
 			return true
 		}
@@ -284,7 +284,7 @@ func (l *innerLoop) each(s *selection, q gateway.Each) {
 		} else {
 			s.rows = s.row(s.rows, id, &c)
 		}
-		return l.at.step((len(c.Session)+lookSteps*len(c.Groups))/byteStep) && l.at.fits(len(s.rows)+len(s.rest))
+		return cmd.loop.at.step((len(c.Session)+lookSteps*len(c.Groups))/byteStep) && cmd.loop.at.fits(len(s.rows)+len(s.rest))
 	})
 	s.failed = s.failed || err != nil
 }

@@ -2,11 +2,49 @@ package gatewayworker
 
 import (
 	"cmp"
+	"container/list"
 	"encoding/binary"
+	"fmt"
+	"net/netip"
 	"slices"
+	"time"
 	"unsafe"
 
+	"castgate/server/internal/listen"
+
 	"golang.org/x/sys/unix"
+)
+
+// arrivals is the part of the inner loop that accepts connections, and reads what they have
+// sent by then in the order in which it came.
+type arrivals struct {
+	loop      *innerLoop
+	listener  int
+	accepting *listen.Errors
+	broken    error     // the listener can't accept any more
+	paused    time.Time // when accepting resumes
+	fullAt    time.Time // when connections began to wait for room
+
+	// Valid during a turn.
+	connects bool         // connections wait to be accepted
+	fresh    []*innerConn // accepted, not in the epoll yet
+	said     []*innerConn // of fresh: those that have sent something
+	oob      []byte
+	polled   []unix.PollFd
+	room     []byte // for what fresh connections have sent
+	used     int    // of room
+}
+
+const (
+	// acceptBatch is how many connections are accepted at once.
+	acceptBatch = 1024
+	// maxBatches is how many full batches of ready connections are collected before
+	// new ones are read. That is more than there are connections.
+	maxBatches = 32
+	// fullPause is how long accepting pauses while connections wait for room.
+	fullPause = 50 * time.Millisecond
+	// fullPatience is how long new connections wait for one of MaxConns to end.
+	fullPatience = 2 * time.Second
 )
 
 // welcome accepts waiting connections. It adds those that have sent something to
@@ -15,33 +53,33 @@ import (
 // is the system's: if it is set at that moment, the order of that one turn is
 // wrong. If a new connection has sent several commands, the time of the last one
 // counts for all.
-func (l *innerLoop) welcome() {
-	l.accept()
-	l.lookAtFresh()
-	said, last := l.said[:0], int64(0)
-	for i, c := range l.fresh {
-		if at, ok := l.readFresh(c, l.polled[i].Revents, last); ok {
+func (a *arrivals) welcome() {
+	a.accept()
+	a.lookAtFresh()
+	said, last := a.said[:0], int64(0)
+	for i, c := range a.fresh {
+		if at, ok := a.readFresh(c, a.polled[i].Revents, last); ok {
 			c.at, last = at, at
 			said = append(said, c)
 		}
 	}
 	for range maxBatches {
-		n, err := l.sys.wait(l.epoll, l.events, 0)
-		l.gather(l.events[:max(n, 0)])
-		if err != nil || n < len(l.events) {
+		n, err := a.loop.sys.wait(a.loop.epoll, a.loop.events, 0)
+		a.loop.gather(a.loop.events[:max(n, 0)])
+		if err != nil || n < len(a.loop.events) {
 			break
 		}
 	}
 	if last = 0; len(said) > 0 {
-		for _, c := range l.ready {
-			last, _ = l.arrived(c, last)
+		for _, c := range a.loop.ready {
+			last, _ = a.arrived(c, last)
 			c.at = last
 		}
 	}
-	l.ready = append(l.ready, said...)
-	slices.SortStableFunc(l.ready, func(a, b *innerConn) int { return cmp.Compare(a.at, b.at) })
+	a.loop.ready = append(a.loop.ready, said...)
+	slices.SortStableFunc(a.loop.ready, func(a, b *innerConn) int { return cmp.Compare(a.at, b.at) })
 	clear(said)
-	l.said = said
+	a.said = said
 }
 
 // firstLen is how many bytes of a new connection are read at once, roomLen how many
@@ -53,14 +91,14 @@ const (
 
 // lookAtFresh finds out with one call which new connections have sent something,
 // and which of these have ended.
-func (l *innerLoop) lookAtFresh() {
-	l.polled = l.polled[:0]
-	for _, c := range l.fresh {
-		l.polled = append(l.polled, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLIN | unix.POLLRDHUP})
+func (a *arrivals) lookAtFresh() {
+	a.polled = a.polled[:0]
+	for _, c := range a.fresh {
+		a.polled = append(a.polled, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLIN | unix.POLLRDHUP})
 	}
-	if l.sys.look(l.polled) != nil {
-		for i := range l.polled {
-			l.polled[i].Revents = unix.POLLIN // if not, reading shows it
+	if a.loop.sys.look(a.polled) != nil {
+		for i := range a.polled {
+			a.polled[i].Revents = unix.POLLIN // if not, reading shows it
 		}
 	}
 }
@@ -68,17 +106,17 @@ func (l *innerLoop) lookAtFresh() {
 // readFresh reads what a new connection has sent, and returns the same as arrived.
 // For most connections that takes one call: if the end had arrived before the call,
 // everything had.
-func (l *innerLoop) readFresh(c *innerConn, told int16, last int64) (at int64, ok bool) {
+func (a *arrivals) readFresh(c *innerConn, told int16, last int64) (at int64, ok bool) {
 	if c.closed || told == 0 {
 		return last, false
 	}
-	if len(l.room) < l.used+firstLen {
-		if len(l.room) == roomLen {
-			return l.arrived(c, last)
+	if len(a.room) < a.used+firstLen {
+		if len(a.room) == roomLen {
+			return a.arrived(c, last)
 		}
-		l.room, l.used = make([]byte, roomLen), 0
+		a.room, a.used = make([]byte, roomLen), 0
 	}
-	n, oobn, err := l.sys.receive(c.fd, l.room[l.used:l.used+firstLen:l.used+firstLen], l.oob)
+	n, oobn, err := a.loop.sys.receive(c.fd, a.room[a.used:a.used+firstLen:a.used+firstLen], a.oob)
 	switch {
 	case err != nil: // read will see it
 		return last, err != unix.EAGAIN
@@ -86,11 +124,11 @@ func (l *innerLoop) readFresh(c *innerConn, told int16, last int64) (at int64, o
 		c.ended = true
 		return last, true
 	}
-	c.first = l.room[l.used : l.used+n : l.used+n]
-	l.used += n
-	l.count.bytesIn.Add(uint64(n))
+	c.first = a.room[a.used : a.used+n : a.used+n]
+	a.used += n
+	a.loop.count.bytesIn.Add(uint64(n))
 	c.whole = told&(unix.POLLRDHUP|unix.POLLHUP) != 0
-	return stamp(l.oob[:oobn], last), true
+	return stamp(a.oob[:oobn], last), true
 }
 
 // arrived returns when the kernel received the next byte of a connection, in
@@ -98,11 +136,11 @@ func (l *innerLoop) readFresh(c *innerConn, told int16, last int64) (at int64, o
 // unknown, the connection keeps its place after the previous one by using last. The
 // kernel does not report a time when it is out of memory, or in the first few
 // milliseconds after the start, until it has begun to record times.
-func (l *innerLoop) arrived(c *innerConn, last int64) (at int64, ok bool) {
+func (a *arrivals) arrived(c *innerConn, last int64) (at int64, ok bool) {
 	if c.closed {
 		return last, false
 	}
-	n, oobn, err := l.sys.peek(c.fd, l.in[:1], l.oob)
+	n, oobn, err := a.loop.sys.peek(c.fd, a.loop.in[:1], a.oob)
 	if err != nil {
 		c.reset = c.reset || err == unix.ECONNRESET // the kernel reports it only once
 		return last, err != unix.EAGAIN
@@ -110,7 +148,7 @@ func (l *innerLoop) arrived(c *innerConn, last int64) (at int64, ok bool) {
 	if n == 0 {
 		return last, false
 	}
-	return stamp(l.oob[:oobn], last), true
+	return stamp(a.oob[:oobn], last), true
 }
 
 // stamp is the time that the kernel recorded, or last.
@@ -133,22 +171,127 @@ func stamp(oob []byte, last int64) int64 {
 // enrol adds the new connections that are still open to the epoll. It comes after
 // reading them, so that their first bytes, which are executed by then, do not make
 // them ready again; what arrives later does.
-func (l *innerLoop) enrol() {
-	for _, c := range l.fresh {
+func (a *arrivals) enrol() {
+	for _, c := range a.fresh {
 		if c.closed {
 			continue
 		}
-		switch err := l.sys.watch(l.epoll, unix.EPOLL_CTL_ADD, c.fd, readable); {
+		switch err := a.loop.sys.watch(a.loop.epoll, unix.EPOLL_CTL_ADD, c.fd, readable); {
 		case err == nil:
 			c.fresh = false
 		case outOfMemory(err):
-			l.tryLater(c, retryEnrol)
+			a.loop.tryLater(c, retryEnrol)
 		default: // the system's limit of epoll watches
-			l.count.acceptErrors.Add(1)
-			l.flush(c) // what it requested is done; this sends the reply
-			l.close(c, closeFull)
+			a.loop.count.acceptErrors.Add(1)
+			a.loop.flush(c) // what it requested is done; this sends the reply
+			a.loop.close(c, closeFull)
 		}
 	}
-	clear(l.fresh)
-	l.fresh = l.fresh[:0]
+	clear(a.fresh)
+	a.fresh = a.fresh[:0]
+}
+
+// listenFor sets which events of the listener epoll reports.
+func (a *arrivals) listenFor(events uint32) {
+	if a.listener < 0 {
+		return
+	}
+	if err := a.loop.sys.watch(a.loop.epoll, unix.EPOLL_CTL_MOD, a.listener, events); err != nil && events != 0 {
+		a.paused = a.loop.now().Add(listen.Pause) // otherwise nobody would be accepted any more
+	}
+}
+
+// accept accepts the waiting connections.
+func (a *arrivals) accept() {
+	for range acceptBatch {
+		// No connection has to go before its data is read, since commands make
+		// room. The others wait in the backlog meanwhile.
+		if a.full() && (len(a.fresh) > 0 || a.hasInput(a.loop.silent.Front()) || a.waits()) {
+			return
+		}
+		fd, from, err := a.loop.sys.accept(a.listener)
+		switch err {
+		case nil:
+			a.accepting.Accepted()
+			a.add(fd, from)
+		case unix.EAGAIN:
+			a.fullAt = time.Time{} // all that waited are accepted or turned away
+			return
+		default:
+			r := a.accepting.Failed(err)
+			if r.Broken {
+				a.broken = fmt.Errorf("accept: %w", err)
+			}
+			if r.Broken || r.Wait > 0 {
+				a.paused = a.loop.now().Add(r.Wait)
+				a.listenFor(0)
+				return
+			}
+		}
+	}
+}
+
+// full reports whether one more connection requires closing another.
+func (a *arrivals) full() bool {
+	return len(a.loop.conns) >= a.loop.cfg.MaxConns || a.loop.silent.Len() >= a.loop.cfg.MaxSilent
+}
+
+// hasInput reports whether a connection that counts as silent has sent something
+// that has not been read yet.
+func (a *arrivals) hasInput(e *list.Element) bool {
+	if e == nil {
+		return false
+	}
+	n, _, err := a.loop.sys.peek(e.Value.(*innerConn).fd, a.loop.in[:1], nil)
+	return err == nil && n > 0 || outOfMemory(err)
+}
+
+// waits reports whether new connections must wait in the kernel because all open
+// ones are in use. Most connections end after a command, so new ones wait for
+// fullPatience before they are turned away.
+func (a *arrivals) waits() bool {
+	now := a.loop.now()
+	if a.loop.silent.Len() > 0 {
+		return false
+	}
+	if a.fullAt.IsZero() {
+		a.fullAt = now
+		a.loop.count.fullWaits.Add(1)
+	}
+	if now.Sub(a.fullAt) > fullPatience {
+		return false
+	}
+	a.paused = now.Add(fullPause)
+	a.listenFor(0)
+	return true
+}
+
+// add adds a new connection.
+func (a *arrivals) add(fd int, from netip.AddrPort) {
+	a.loop.count.accepted.Add(1)
+	if a.full() {
+		oldest := a.loop.silent.Front()
+		if oldest == nil {
+			a.loop.count.closes[closeFull].Add(1)
+			a.loop.sys.orderly(fd)
+			a.loop.sys.close(fd)
+			return
+		}
+		a.loop.close(oldest.Value.(*innerConn), closeFull)
+	}
+	now := a.loop.now()
+	c := &innerConn{fd: fd, fresh: true, peer: from, authorized: a.loop.cfg.Secret == "", lastIn: now, lastOut: now}
+	a.fresh = append(a.fresh, c)
+	a.loop.conns[fd] = c
+	c.silent = a.loop.silent.PushBack(c)
+	a.loop.count.connections.Store(int64(len(a.loop.conns)))
+}
+
+// closeListener closes the listener. Connections in its queue would be reset, so
+// call drain first.
+func (a *arrivals) closeListener() {
+	if a.listener >= 0 {
+		a.loop.sys.close(a.listener)
+		a.listener = -1
+	}
 }

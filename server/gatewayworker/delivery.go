@@ -4,6 +4,7 @@ import (
 	"time"
 
 	wire "castgate/codec/gatewayworker"
+	"castgate/server/gateway"
 )
 
 // Events reach workers in turn. Each worker has a lane for each network of its
@@ -29,77 +30,90 @@ const (
 	warnEvery = 10 * time.Second
 )
 
+// delivery is the part of the inner loop that hands events to workers, and knows what becomes
+// of clients while there is none (workers.go).
+type delivery struct {
+	loop       *innerLoop
+	queue      *eventQueue
+	host       gateway.Host
+	workers    *workers
+	stranded   line[*backlog] // backlogs that wait for a worker
+	doomed     line[*backlog] // backlogs of clients to be closed for lack of one
+	resumes    []uint32       // clients to read again, by connection id
+	awaitUntil time.Time      // end of phaseAwait
+}
+
 // deliver assigns new backlogs to workers, and wakes these workers.
-func (l *innerLoop) deliver() {
-	l.queue.mu.Lock()
-	l.assignFresh()
-	l.queue.mu.Unlock()
-	for _, w := range l.workers.list {
+func (d *delivery) deliver() {
+	d.queue.mu.Lock()
+	d.assignFresh()
+	d.queue.mu.Unlock()
+	for _, w := range d.workers.list {
 		if !w.idle() && w.conn.waiting() == 0 {
-			l.queued(w.conn, 0)
+			d.loop.queued(w.conn, 0)
 		}
 	}
-	l.endDoomed()
-	l.makeRoom()
+	d.endDoomed()
+	d.makeRoom()
 }
 
 // assignFresh puts backlogs that the loop has not seen into lines. The caller holds
 // the queue's lock.
-func (l *innerLoop) assignFresh() {
-	for b := l.queue.fresh.pop(); b != nil; b = l.queue.fresh.pop() {
-		l.assign(b)
+func (d *delivery) assignFresh() {
+	for b := d.queue.fresh.pop(); b != nil; b = d.queue.fresh.pop() {
+		d.assign(b)
 	}
 }
 
 // assign puts a backlog into the line of its worker. The caller holds the queue's
 // lock.
-func (l *innerLoop) assign(b *backlog) {
-	ws := l.workers
+func (d *delivery) assign(b *backlog) {
+	ws := d.workers
 	w := ws.of[b.connection]
 	switch {
 	case b.waiting() == 0:
-		l.forget(b)
+		d.forget(b)
 		return
 	case w == nil && !b.told && b.command() == wire.OnClose: // no worker was told of the client
-		l.queue.clear(b)
-		l.forget(b)
+		d.queue.clear(b)
+		d.forget(b)
 		return
 	case w == nil || w.conn == nil:
 		chosen := ws.choose()
 		switch {
 		case chosen != nil:
-		case l.queue.now() == phaseAlone && b.command() != wire.OnClose:
-			l.doomed.push(b)
+		case d.queue.now() == phaseAlone && b.command() != wire.OnClose:
+			d.doomed.push(b)
 			return
 		default:
-			l.stranded.push(b)
+			d.stranded.push(b)
 			return
 		}
 		ws.bind(b.connection, chosen)
 		w = chosen
 	}
-	l.queue.enlist(b, w)
+	d.queue.enlist(b, w)
 }
 
-func (l *innerLoop) forget(b *backlog) {
+func (d *delivery) forget(b *backlog) {
 	connection := b.connection
-	if l.queue.forget(b) {
-		l.resumes = append(l.resumes, connection)
+	if d.queue.forget(b) {
+		d.resumes = append(d.resumes, connection)
 	}
 }
 
 // fill hands events of a worker's clients to its connection, one of each in turn,
 // until workerAhead bytes wait for its socket. It returns false if there are none.
-func (l *innerLoop) fill(c *innerConn) bool {
-	w, q, before := c.worker, l.queue, len(c.out)
+func (d *delivery) fill(c *innerConn) bool {
+	w, q, before := c.worker, d.queue, len(c.out)
 	if w.idle() || c.closed || c.ended || c.last > 0 {
 		return false
 	}
 	if c.waiting() == 0 {
-		c.lastOut = l.now()
+		c.lastOut = d.loop.now()
 	}
 	q.mu.Lock()
-	l.assignFresh() // a short event must not wait for a long one that came earlier
+	d.assignFresh() // a short event must not wait for a long one that came earlier
 	for c.waiting() < workerAhead {
 		lane, _ := w.lanes.pick()
 		if lane == nil {
@@ -108,7 +122,7 @@ func (l *innerLoop) fill(c *innerConn) bool {
 		if lane.owed > 0 {
 			lane.owed--
 		} else {
-			l.handOn(c, lane)
+			d.handOn(c, lane)
 		}
 		if lane.idle() {
 			q.leave(lane)
@@ -118,15 +132,15 @@ func (l *innerLoop) fill(c *innerConn) bool {
 	}
 	q.mu.Unlock()
 	n := len(c.out) - before
-	l.queued(c, n)
-	l.makeRoom()
+	d.loop.queued(c, n)
+	d.makeRoom()
 	return n > 0
 }
 
 // handOn gives a lane its turn: it hands on events of the client whose turn it is.
 // The caller holds the queue's lock.
-func (l *innerLoop) handOn(c *innerConn, from *lane) {
-	q, most := l.queue, 1
+func (d *delivery) handOn(c *innerConn, from *lane) {
+	q, most := d.queue, 1
 	b, first := from.pick()
 	if first {
 		most = quickEvents
@@ -137,31 +151,31 @@ func (l *innerLoop) handOn(c *innerConn, from *lane) {
 		before := b.waiting()
 		c.out = b.cut(c.out)
 		q.weigh(b, b.waiting()-before)
-		l.count.events.Add(1)
+		d.loop.count.events.Add(1)
 		if last {
-			l.workers.unbind(b.connection)
+			d.workers.unbind(b.connection)
 		}
 	}
 	if b.waiting() == 0 { // or the client's close event removed them all
-		l.forget(b)
+		d.forget(b)
 		return
 	}
 	if b.held && b.waiting() <= q.share(b.network)/2 {
 		b.held = false
 		q.held--
-		l.resumes = append(l.resumes, b.connection)
+		d.resumes = append(d.resumes, b.connection)
 	}
 	from.line.push(b)
 }
 
 // makeRoom tells the server which clients may be read again, and whether there is
 // room for new ones.
-func (l *innerLoop) makeRoom() {
-	if len(l.resumes) > 0 {
-		l.host.Resume(l.resumes)
-		l.resumes = l.resumes[:0]
+func (d *delivery) makeRoom() {
+	if len(d.resumes) > 0 {
+		d.host.Resume(d.resumes)
+		d.resumes = d.resumes[:0]
 	}
-	q := l.queue
+	q := d.queue
 	q.mu.Lock()
 	if q.asked && q.room.Eased(0) {
 		q.asked, q.eased = false, true
@@ -170,91 +184,91 @@ func (l *innerLoop) makeRoom() {
 	q.eased = false
 	q.mu.Unlock()
 	if eased {
-		l.host.Readmit()
+		d.host.Readmit()
 	}
 }
 
 // enter starts a phase, for the server too.
-func (l *innerLoop) enter(p phase) {
-	l.awaitUntil = time.Time{}
-	l.queue.phase.Store(int32(p))
-	l.host.WantMessages(p != phaseOff)
-	l.host.SuspendInit(p != phaseOff && !l.cfg.KeepInit)
+func (d *delivery) enter(p phase) {
+	d.awaitUntil = time.Time{}
+	d.queue.phase.Store(int32(p))
+	d.host.WantMessages(p != phaseOff)
+	d.host.SuspendInit(p != phaseOff && !d.loop.cfg.KeepInit)
 	switch p {
 	case phaseAwait:
-		l.awaitUntil = l.now().Add(l.cfg.WorkerWait)
+		d.awaitUntil = d.loop.now().Add(d.loop.cfg.WorkerWait)
 		return // nobody need be asked again
 	case phaseAlone:
-		l.doom()
+		d.doom()
 	}
-	l.host.Readmit()
+	d.host.Readmit()
 }
 
 // missWorkers is called when the last worker has left.
-func (l *innerLoop) missWorkers() {
-	if l.cfg.WorkerWait > 0 {
-		l.enter(phaseAwait)
+func (d *delivery) missWorkers() {
+	if d.loop.cfg.WorkerWait > 0 {
+		d.enter(phaseAwait)
 		return
 	}
-	l.enter(phaseAlone)
+	d.enter(phaseAlone)
 }
 
 // awaited is called when no worker has attached in time.
-func (l *innerLoop) awaited(now time.Time) {
-	if l.awaitUntil.IsZero() || now.Before(l.awaitUntil) {
+func (d *delivery) awaited(now time.Time) {
+	if d.awaitUntil.IsZero() || now.Before(d.awaitUntil) {
 		return
 	}
-	if l.cfg.Workers == WorkersAuto && l.count.attaches.Load() == 0 {
-		l.log.Info("no worker has attached: serving clients without workers, for pushes only", "waited", l.cfg.WorkerWait.String())
-		l.enter(phaseOff)
+	if d.loop.cfg.Workers == WorkersAuto && d.loop.count.attaches.Load() == 0 {
+		d.loop.log.Info("no worker has attached: serving clients without workers, for pushes only", "waited", d.loop.cfg.WorkerWait.String())
+		d.enter(phaseOff)
 		return
 	}
-	l.log.Warn("no worker has attached in time: closing clients that need one", "waited", l.cfg.WorkerWait.String())
-	l.enter(phaseAlone)
+	d.loop.log.Warn("no worker has attached in time: closing clients that need one", "waited", d.loop.cfg.WorkerWait.String())
+	d.enter(phaseAlone)
 }
 
 // doom closes the clients whose events have waited in vain.
-func (l *innerLoop) doom() {
-	for b := l.stranded.pop(); b != nil; b = l.stranded.pop() {
-		l.doomed.push(b)
+func (d *delivery) doom() {
+	for b := d.stranded.pop(); b != nil; b = d.stranded.pop() {
+		d.doomed.push(b)
 	}
-	l.bell.Ring()
+	d.loop.bell.Ring()
 }
 
 // endDoomed closes the next batch of them. What they have sent is dropped. A worker
 // that attaches later still gets their close events if a worker knew the clients.
-func (l *innerLoop) endDoomed() {
-	if l.doomed.empty() {
+func (d *delivery) endDoomed() {
+	if d.doomed.empty() {
 		return
 	}
-	q := l.queue
+	q := d.queue
 	var broken []uint32
 	q.mu.Lock()
 	for n := 0; n < doomedBatch; n++ {
-		b := l.doomed.pop()
+		b := d.doomed.pop()
 		if b == nil {
 			break
 		}
 		if b.closes() {
-			l.count.eventDrops[dropNoWorker].Add(uint64(b.count() - 1))
-			if b.told || l.workers.of[b.connection] != nil {
+			d.loop.count.eventDrops[dropNoWorker].Add(uint64(b.count() - 1))
+			if b.told || d.workers.of[b.connection] != nil {
 				q.clearButLast(b)
 				b.told = true
-				l.stranded.push(b)
+				d.stranded.push(b)
 				continue
 			}
 			q.clear(b)
 		} else {
-			l.count.eventDrops[dropNoWorker].Add(uint64(b.count()))
-			l.count.unserved.Add(1)
+			d.loop.count.eventDrops[dropNoWorker].Add(uint64(b.count()))
+			d.loop.count.unserved.Add(1)
 			broken = append(broken, b.connection)
 			q.clear(b)
 		}
-		l.forget(b)
+		d.forget(b)
 	}
 	q.mu.Unlock()
-	l.host.Abandon(broken)
-	if !l.doomed.empty() {
-		l.bell.Ring()
+	d.host.Abandon(broken)
+	if !d.doomed.empty() {
+		d.loop.bell.Ring()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"time"
 	"unsafe"
 
 	wire "castgate/codec/gatewayworker"
@@ -13,6 +14,15 @@ import (
 
 // background is the context of all verbs: none of those used here blocks.
 var background = context.Background()
+
+// commands is the part of the inner loop that does at the gateway what a frame asks for
+// (sending.go, kick.go), and says what the gateway knows (answer.go).
+type commands struct {
+	loop      *innerLoop
+	gateway   Gateway
+	prefix    string                   // of client ids
+	refusedAt [ignoreReasons]time.Time // time of the last log line for each reason
+}
 
 // execute executes a frame's command, and answers it if it is a query. When it
 // returns, the command is done and the next one sees its effect
@@ -64,77 +74,77 @@ func (l *innerLoop) spoken(c *innerConn) {
 }
 
 // change executes a command that is never answered, whether it succeeds or not.
-func (l *innerLoop) change(c *innerConn, f *wire.Frame) {
+func (cmd *commands) change(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.SendToOne:
-		if m, ok := l.message(f); ok {
-			l.push(&m, nil, gateway.Targets{ClientIDs: []string{l.clientID(f.ConnectionID)}})
+		if m, ok := cmd.message(f); ok {
+			cmd.push(&m, nil, gateway.Targets{ClientIDs: []string{cmd.clientID(f.ConnectionID)}})
 		}
 	case wire.SendToAll:
-		l.sendToAll(f)
+		cmd.sendToAll(f)
 	case wire.SendToUID:
-		l.sendToUIDs(f)
+		cmd.sendToUIDs(f)
 	case wire.SendToGroup:
-		l.sendToGroups(f)
+		cmd.sendToGroups(f)
 	case wire.Kick:
-		l.kick(c, f)
+		cmd.kick(c, f)
 	case wire.Destroy:
-		l.abort(c, f.ConnectionID)
+		cmd.abort(c, f.ConnectionID)
 	case wire.UpdateSession:
-		l.updateSession(f)
+		cmd.updateSession(f)
 	case wire.SetSession:
-		l.noteChange(f, l.gateway.PutSessionBytes(background, l.clientID(f.ConnectionID), f.Ext))
+		cmd.noteChange(f, cmd.gateway.PutSessionBytes(background, cmd.clientID(f.ConnectionID), f.Ext))
 	case wire.UnbindUID: // whatever uid it names
-		_, err := l.gateway.Unbind(background, l.clientID(f.ConnectionID))
-		l.noteChange(f, err)
+		_, err := cmd.gateway.Unbind(background, cmd.clientID(f.ConnectionID))
+		cmd.noteChange(f, err)
 	case wire.BindUID:
-		l.bind(f)
+		cmd.bind(f)
 	case wire.JoinGroup:
-		if name, ok := l.name(f); ok {
-			_, err := l.gateway.Join(background, l.membership(f.ConnectionID, name))
-			l.noteChange(f, err)
+		if name, ok := cmd.name(f); ok {
+			_, err := cmd.gateway.Join(background, cmd.membership(f.ConnectionID, name))
+			cmd.noteChange(f, err)
 		}
 	case wire.LeaveGroup:
-		if name, ok := l.name(f); ok {
-			_, err := l.gateway.Leave(background, l.membership(f.ConnectionID, name))
-			l.noteChange(f, err)
+		if name, ok := cmd.name(f); ok {
+			_, err := cmd.gateway.Leave(background, cmd.membership(f.ConnectionID, name))
+			cmd.noteChange(f, err)
 		}
 	case wire.Ungroup:
-		if name, ok := l.name(f); ok {
-			l.ungroup(name)
+		if name, ok := cmd.name(f); ok {
+			cmd.ungroup(name)
 		}
 	default: // events, which only workers receive
-		l.ignore(ignoreUnknown)
+		cmd.ignore(ignoreUnknown)
 	}
 }
 
-func (l *innerLoop) membership(connection uint32, group string) gateway.Membership {
-	return gateway.Membership{ClientIDs: []string{l.clientID(connection)}, Groups: []string{group}}
+func (cmd *commands) membership(connection uint32, group string) gateway.Membership {
+	return gateway.Membership{ClientIDs: []string{cmd.clientID(connection)}, Groups: []string{group}}
 }
 
 // bind gives a client a uid. If the uid is too long the client has none afterwards:
 // it must not go on under its previous uid.
-func (l *innerLoop) bind(f *wire.Frame) {
-	id := l.clientID(f.ConnectionID)
-	name, ok := l.name(f)
+func (cmd *commands) bind(f *wire.Frame) {
+	id := cmd.clientID(f.ConnectionID)
+	name, ok := cmd.name(f)
 	switch {
 	case ok:
-		_, err := l.gateway.Bind(background, gateway.Bind{ClientID: id, UID: name})
-		l.noteChange(f, err)
+		_, err := cmd.gateway.Bind(background, gateway.Bind{ClientID: id, UID: name})
+		cmd.noteChange(f, err)
 	case len(f.Ext) > gateway.MaxPeerNameLen:
-		_, _ = l.gateway.Unbind(background, id)
+		_, _ = cmd.gateway.Unbind(background, id)
 	}
 }
 
 // name returns the uid or group of a command. It returns false for a name that PHP
 // ignores or that is too long for the gateway.
-func (l *innerLoop) name(f *wire.Frame) (string, bool) {
+func (cmd *commands) name(f *wire.Frame) (string, bool) {
 	switch {
 	case wire.EmptyName(f.Ext):
-		l.ignore(ignoreEmpty)
+		cmd.ignore(ignoreEmpty)
 		return "", false
 	case len(f.Ext) > gateway.MaxPeerNameLen:
-		l.refuseChange(f, ignoreName)
+		cmd.refuseChange(f, ignoreName)
 		return "", false
 	}
 	return string(f.Ext), true
@@ -142,37 +152,37 @@ func (l *innerLoop) name(f *wire.Frame) (string, bool) {
 
 // clientID is the id by which package gateway knows the client
 // (docs/gatewayworker-protocol.md section 4).
-func (l *innerLoop) clientID(connection uint32) string {
+func (cmd *commands) clientID(connection uint32) string {
 	b := [4]byte{byte(connection >> 24), byte(connection >> 16), byte(connection >> 8), byte(connection)}
-	return l.prefix + hex.EncodeToString(b[:])
+	return cmd.prefix + hex.EncodeToString(b[:])
 }
 
-func (l *innerLoop) clientIDs(connections []uint32) []string {
+func (cmd *commands) clientIDs(connections []uint32) []string {
 	ids := make([]string, len(connections))
 	for i, c := range connections {
-		ids[i] = l.clientID(c)
+		ids[i] = cmd.clientID(c)
 	}
 	return ids
 }
 
-func (l *innerLoop) ignore(why ignoreReason) { l.count.ignored[why].Add(1) }
+func (cmd *commands) ignore(why ignoreReason) { cmd.loop.count.ignored[why].Add(1) }
 
 // note counts why a change was not made. An unknown client is normal.
-func (l *innerLoop) note(err error) {
+func (cmd *commands) note(err error) {
 	if err != nil {
-		l.ignore(ignoredFor(err))
+		cmd.ignore(ignoredFor(err))
 	}
 }
 
 // noteChange is note for a change of one client. It also logs if a limit of ours
 // prevented the change: PHP has no such limits and gets no answer.
-func (l *innerLoop) noteChange(f *wire.Frame, err error) {
+func (cmd *commands) noteChange(f *wire.Frame, err error) {
 	switch why := ignoredFor(err); {
 	case err == nil:
 	case why == ignoreSession || why == ignoreGroups:
-		l.refuseChange(f, why)
+		cmd.refuseChange(f, why)
 	default:
-		l.ignore(why)
+		cmd.ignore(why)
 	}
 }
 
@@ -192,15 +202,15 @@ func ignoredFor(err error) ignoreReason {
 }
 
 // refuseChange counts a change that a limit forbids, and logs it at intervals.
-func (l *innerLoop) refuseChange(f *wire.Frame, why ignoreReason) {
-	l.ignore(why)
-	now := l.now()
-	if last := l.refusedAt[why]; !last.IsZero() && now.Sub(last) < warnEvery {
+func (cmd *commands) refuseChange(f *wire.Frame, why ignoreReason) {
+	cmd.ignore(why)
+	now := cmd.loop.now()
+	if last := cmd.refusedAt[why]; !last.IsZero() && now.Sub(last) < warnEvery {
 		return
 	}
-	l.refusedAt[why] = now
-	l.log.Warn("refused a command of PHP", "command", f.Command.String(), "reason", ignoreNames[why],
-		"client_id", l.clientID(f.ConnectionID), "bytes", len(f.Ext), "limit", refusedLimits[why])
+	cmd.refusedAt[why] = now
+	cmd.loop.log.Warn("refused a command of PHP", "command", f.Command.String(), "reason", ignoreNames[why],
+		"client_id", cmd.clientID(f.ConnectionID), "bytes", len(f.Ext), "limit", refusedLimits[why])
 }
 
 // refusedLimits are the limits in the log lines of refuseChange.
@@ -209,9 +219,9 @@ var refusedLimits = [ignoreReasons]int{
 }
 
 // ungroup removes all members of a group; clients that join meanwhile stay.
-func (l *innerLoop) ungroup(name string) {
-	if _, err := l.gateway.Ungroup(l.at, []string{name}); !l.at.dead {
-		l.note(err)
+func (cmd *commands) ungroup(name string) {
+	if _, err := cmd.gateway.Ungroup(cmd.loop.at, []string{name}); !cmd.loop.at.dead {
+		cmd.note(err)
 	}
 }
 
@@ -219,28 +229,28 @@ func (l *innerLoop) ungroup(name string) {
 // (docs/gatewayworker-protocol.md section 5.4). Only the inner loop changes
 // sessions. If the session has changed while a long update had given way, the
 // update starts again with the new session.
-func (l *innerLoop) updateSession(f *wire.Frame) {
-	id := l.clientID(f.ConnectionID)
+func (cmd *commands) updateSession(f *wire.Frame) {
+	id := cmd.clientID(f.ConnectionID)
 	for {
-		old, online, err := l.gateway.SessionBytes(background, id)
+		old, online, err := cmd.gateway.SessionBytes(background, id)
 		if err != nil || !online {
-			l.ignore(ignoreOffline)
+			cmd.ignore(ignoreOffline)
 			return
 		}
 		// A session of megabytes is not copied to be read.
 		stored := unsafe.Slice(unsafe.StringData(old), len(old))
-		merged, err := l.at.decoder.MergeSession(nil, stored, f.Ext, gateway.MaxSessionBytes+1<<20)
-		if l.at.dead {
+		merged, err := cmd.loop.at.decoder.MergeSession(nil, stored, f.Ext, gateway.MaxSessionBytes+1<<20)
+		if cmd.loop.at.dead {
 			return
 		}
 		if err != nil {
-			l.refuseChange(f, ignoreSession)
+			cmd.refuseChange(f, ignoreSession)
 			return
 		}
-		if now, _, _ := l.gateway.SessionBytes(background, id); now != old {
+		if now, _, _ := cmd.gateway.SessionBytes(background, id); now != old {
 			continue
 		}
-		l.noteChange(f, l.gateway.PutSessionBytes(background, id, merged))
+		cmd.noteChange(f, cmd.gateway.PutSessionBytes(background, id, merged))
 		return
 	}
 }

@@ -142,12 +142,14 @@ func (f *Front) newLoop(listener int) error {
 	id[4], id[5] = byte(f.address.Port()>>8), byte(f.address.Port())
 	f.loop = &innerLoop{
 		cfg: f.cfg, log: f.log, audit: f.audit, sys: f.sys, count: &f.count,
-		prefix: hex.EncodeToString(id[:]), local: f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}),
-		began: time.Now(),
-		epoll: epoll, listener: listener, bell: b, queue: f.queue, workers: newWorkers(f.cfg.Routing, f.queue),
-		tasks: make(chan func(*innerLoop), 8), conns: map[int]*innerConn{}, silent: list.New(),
-		in: make([]byte, readLen), oob: make([]byte, 128), events: make([]unix.EpollEvent, eventBatch),
+		local: f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}), began: time.Now(),
+		commands: commands{prefix: hex.EncodeToString(id[:])},
+		arrivals: arrivals{listener: listener, oob: make([]byte, 128)},
+		delivery: delivery{queue: f.queue, workers: newWorkers(f.cfg.Routing, f.queue)},
+		epoll:    epoll, bell: b, tasks: make(chan func(*innerLoop), 8), conns: map[int]*innerConn{}, silent: list.New(),
+		in: make([]byte, readLen), events: make([]unix.EpollEvent, eventBatch),
 	}
+	f.loop.link()
 	f.loop.accepting = listen.NewErrors(f.log, "cannot accept inner connections", &f.count.acceptErrors)
 	f.loop.inline = job{Context: background, loop: f.loop}
 	f.loop.inline.decoder.Pace = f.loop.inline.passed

@@ -4,16 +4,13 @@ import (
 	"container/list"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/bell"
-	"castgate/server/internal/listen"
 )
 
 // innerLoop serves the inner listener and every inner connection on one goroutine.
@@ -46,27 +43,23 @@ import (
 //   - A command is done, or queued in order at the server's event loops, before the
 //     next one is looked at.
 type innerLoop struct {
-	cfg     Config
-	log     *slog.Logger
-	audit   *audit.Log
-	sys     *system
-	gateway Gateway
-	count   *counters
-	prefix  string // of client ids
-	began   time.Time
-	local   bool // advertised as 127.0.0.1: no keepalive
+	cfg   Config
+	log   *slog.Logger
+	audit *audit.Log
+	sys   *system
+	count *counters
+	began time.Time
+	local bool // advertised as 127.0.0.1: no keepalive
 
-	epoll, listener int
-	bell            bell.Bell
-	queue           *eventQueue
-	host            gateway.Host
-	workers         *workers
-	stranded        line[*backlog] // backlogs that wait for a worker
-	doomed          line[*backlog] // backlogs of clients to be closed for lack of one
-	resumes         []uint32       // clients to read again, by connection id
-	awaitUntil      time.Time      // end of phaseAwait
-	tasks           chan func(*innerLoop)
-	stopped         atomic.Bool // end after this turn; any goroutine may set it
+	commands
+	execution
+	arrivals
+	delivery
+
+	epoll   int
+	bell    bell.Bell
+	tasks   chan func(*innerLoop)
+	stopped atomic.Bool // end after this turn; any goroutine may set it
 
 	conns      map[int]*innerConn // by descriptor
 	silent     *list.List         // of *innerConn without a complete command, oldest first
@@ -76,46 +69,23 @@ type innerLoop struct {
 	waiting    int                // bytes of replies and events
 	short      []*innerConn       // the kernel had no memory for them
 	shortUntil time.Time          // when they are tried again
-	accepting  *listen.Errors
-	broken     error     // the listener can't accept any more
-	paused     time.Time // when accepting resumes
-	fullAt     time.Time // when connections began to wait for room
+	in         []byte             // input buffer
 
 	// Valid during a turn.
-	events   []unix.EpollEvent
-	ready    []*innerConn // reported by epoll, in order
-	fresh    []*innerConn // accepted, not in the epoll yet
-	said     []*innerConn // of fresh: those that have sent something
-	rung     bool         // the bell has rung
-	connects bool         // connections wait to be accepted
-	oob      []byte
-	polled   []unix.PollFd
-	room     []byte // for what fresh connections have sent
-	used     int    // of room
+	events []unix.EpollEvent
+	ready  []*innerConn // reported by epoll, in order
+	rung   bool         // the bell has rung
+}
 
-	at     *job   // the current command
-	inline job    // for commands that are done at once
-	jobs   []*job // that continue in later turns
-	steps  int    // left in this turn; see job
-	built  int    // bytes of replies under construction by jobs
-
-	in        []byte                   // input buffer
-	refusedAt [ignoreReasons]time.Time // time of the last log line for each reason
+// link leads the parts back to their loop.
+func (l *innerLoop) link() {
+	l.commands.loop, l.execution.loop, l.arrivals.loop, l.delivery.loop = l, l, l, l
 }
 
 const (
 	readLen    = 64 << 10
 	readBudget = 1 << 20
 	eventBatch = 256
-	// acceptBatch is how many connections are accepted at once.
-	acceptBatch = 1024
-	// maxBatches is how many full batches of ready connections are collected before
-	// new ones are read. That is more than there are connections.
-	maxBatches = 32
-	// fullPause is how long accepting pauses while connections wait for room.
-	fullPause = 50 * time.Millisecond
-	// fullPatience is how long new connections wait for one of MaxConns to end.
-	fullPatience = 2 * time.Second
 )
 
 // run serves until stopped is set.
@@ -237,102 +207,6 @@ func (l *innerLoop) gather(events []unix.EpollEvent) {
 			c.told |= e.Events
 		}
 	}
-}
-
-// listenFor sets which events of the listener epoll reports.
-func (l *innerLoop) listenFor(events uint32) {
-	if l.listener < 0 {
-		return
-	}
-	if err := l.sys.watch(l.epoll, unix.EPOLL_CTL_MOD, l.listener, events); err != nil && events != 0 {
-		l.paused = l.now().Add(listen.Pause) // otherwise nobody would be accepted any more
-	}
-}
-
-// accept accepts the waiting connections.
-func (l *innerLoop) accept() {
-	for range acceptBatch {
-		// No connection has to go before its data is read, since commands make
-		// room. The others wait in the backlog meanwhile.
-		if l.full() && (len(l.fresh) > 0 || l.hasInput(l.silent.Front()) || l.waits()) {
-			return
-		}
-		fd, from, err := l.sys.accept(l.listener)
-		switch err {
-		case nil:
-			l.accepting.Accepted()
-			l.add(fd, from)
-		case unix.EAGAIN:
-			l.fullAt = time.Time{} // all that waited are accepted or turned away
-			return
-		default:
-			r := l.accepting.Failed(err)
-			if r.Broken {
-				l.broken = fmt.Errorf("accept: %w", err)
-			}
-			if r.Broken || r.Wait > 0 {
-				l.paused = l.now().Add(r.Wait)
-				l.listenFor(0)
-				return
-			}
-		}
-	}
-}
-
-// full reports whether one more connection requires closing another.
-func (l *innerLoop) full() bool {
-	return len(l.conns) >= l.cfg.MaxConns || l.silent.Len() >= l.cfg.MaxSilent
-}
-
-// hasInput reports whether a connection that counts as silent has sent something
-// that has not been read yet.
-func (l *innerLoop) hasInput(e *list.Element) bool {
-	if e == nil {
-		return false
-	}
-	n, _, err := l.sys.peek(e.Value.(*innerConn).fd, l.in[:1], nil)
-	return err == nil && n > 0 || outOfMemory(err)
-}
-
-// waits reports whether new connections must wait in the kernel because all open
-// ones are in use. Most connections end after a command, so new ones wait for
-// fullPatience before they are turned away.
-func (l *innerLoop) waits() bool {
-	now := l.now()
-	if l.silent.Len() > 0 {
-		return false
-	}
-	if l.fullAt.IsZero() {
-		l.fullAt = now
-		l.count.fullWaits.Add(1)
-	}
-	if now.Sub(l.fullAt) > fullPatience {
-		return false
-	}
-	l.paused = now.Add(fullPause)
-	l.listenFor(0)
-	return true
-}
-
-// add adds a new connection.
-func (l *innerLoop) add(fd int, from netip.AddrPort) {
-	l.count.accepted.Add(1)
-	if l.full() {
-		oldest := l.silent.Front()
-		if oldest == nil {
-			l.count.closes[closeFull].Add(1)
-			l.sys.orderly(fd)
-			l.sys.close(fd)
-			return
-		}
-		l.close(oldest.Value.(*innerConn), closeFull)
-	}
-	now := l.now()
-	c := &innerConn{fd: fd, fresh: true, peer: from, authorized: l.cfg.Secret == "", lastIn: now, lastOut: now}
-	l.fresh = append(l.fresh, c)
-	l.conns[fd] = c
-	c.silent = l.silent.PushBack(c)
-	l.count.connections.Store(int64(len(l.conns)))
 }
 
 const readable = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET

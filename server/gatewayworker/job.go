@@ -59,6 +59,17 @@ type job struct {
 	dead   bool // nobody wants the rest: it must do nothing more
 }
 
+// execution is the part of the inner loop that shares time among commands: what is done at
+// once, and the jobs that continue.
+type execution struct {
+	loop   *innerLoop
+	at     *job   // the current command
+	inline job    // for commands that are done at once
+	jobs   []*job // that continue in later turns
+	steps  int    // left in this turn; see job
+	built  int    // bytes of replies under construction by jobs
+}
+
 // long reports whether a command may take more than a few steps.
 func long(f *wire.Frame) bool {
 	switch f.Command {
@@ -73,14 +84,14 @@ func long(f *wire.Frame) bool {
 }
 
 // perform executes a command of an authorized connection: at once, or as a job.
-func (l *innerLoop) perform(c *innerConn, f *wire.Frame) {
-	session := l.updated(f)
+func (e *execution) perform(c *innerConn, f *wire.Frame) {
+	session := e.updated(f)
 	if !long(f) && session < longBody {
-		l.at.step(1)
-		l.obey(c, f)
+		e.at.step(1)
+		e.loop.obey(c, f)
 		return
 	}
-	j := &job{Context: background, loop: l, conn: c, frame: *f, session: session}
+	j := &job{Context: background, loop: e.loop, conn: c, frame: *f, session: session}
 	if len(f.Ext)+len(f.Body) <= readLen { // it may be in a buffer of the loop
 		j.frame.Ext, j.frame.Body = bytes.Clone(f.Ext), bytes.Clone(f.Body)
 	}
@@ -88,36 +99,36 @@ func (l *innerLoop) perform(c *innerConn, f *wire.Frame) {
 	j.resume, j.stop = iter.Pull(func(yield func(struct{}) bool) {
 		j.yield = yield
 		if j.step(1) {
-			l.obey(c, &j.frame)
+			e.loop.obey(c, &j.frame)
 		}
 	})
 	c.job = j
-	if l.crowded(j) {
-		l.jobs = append(l.jobs, j)
+	if e.crowded(j) {
+		e.jobs = append(e.jobs, j)
 		return
 	}
-	if !l.goOn(j, max(l.steps, leastSteps)) {
-		l.jobs = append(l.jobs, j)
+	if !e.goOn(j, max(e.steps, leastSteps)) {
+		e.jobs = append(e.jobs, j)
 		return
 	}
-	l.ended(j)
+	e.ended(j)
 }
 
 // updated is the size in bytes of the session that an UPDATE_SESSION changes.
 // However short the update, the work depends on the size of the session.
-func (l *innerLoop) updated(f *wire.Frame) int {
+func (e *execution) updated(f *wire.Frame) int {
 	if f.Command != wire.UpdateSession {
 		return 0
 	}
-	session, _, _ := l.gateway.SessionBytes(background, l.clientID(f.ConnectionID))
+	session, _, _ := e.loop.gateway.SessionBytes(background, e.loop.clientID(f.ConnectionID))
 	return len(session)
 }
 
 // crowded reports whether a job must wait until others have ended: parsed frames
 // take many times the memory of the frames.
-func (l *innerLoop) crowded(j *job) bool {
+func (e *execution) crowded(j *job) bool {
 	size := j.size()
-	for _, other := range l.jobs {
+	for _, other := range e.jobs {
 		if size += other.size(); size > maxJobBytes {
 			return true
 		}
@@ -132,56 +143,56 @@ const maxJobBytes = wire.MaxFrame
 func (j *job) size() int { return wire.HeaderLen + len(j.frame.Ext) + len(j.frame.Body) + j.session }
 
 // goOn runs a job for some steps and reports whether it has ended.
-func (l *innerLoop) goOn(j *job, steps int) bool {
-	before := l.at
-	l.at, j.left, j.busy = j, steps, false
+func (e *execution) goOn(j *job, steps int) bool {
+	before := e.at
+	e.at, j.left, j.busy = j, steps, false
 	_, more := j.resume()
-	l.at = before
+	e.at = before
 	return !more
 }
 
 // ended releases what a job held.
-func (l *innerLoop) ended(j *job) {
-	l.built -= j.built
+func (e *execution) ended(j *job) {
+	e.built -= j.built
 	c := j.conn
 	c.job = nil
 	if c.closed {
 		return
 	}
-	c.stopped, c.lastIn = false, l.now()
-	l.hold(c)
+	c.stopped, c.lastIn = false, e.loop.now()
+	e.loop.hold(c)
 }
 
 // goOnWithJobs gives each job its share of the turn.
-func (l *innerLoop) goOnWithJobs() {
-	if len(l.jobs) == 0 {
+func (e *execution) goOnWithJobs() {
+	if len(e.jobs) == 0 {
 		return
 	}
-	part := max(jobSteps/len(l.jobs), 1)
-	size, waiting := 0, l.jobs
-	l.jobs = nil
+	part := max(jobSteps/len(e.jobs), 1)
+	size, waiting := 0, e.jobs
+	e.jobs = nil
 	for i, j := range waiting {
 		size += j.size()
 		switch {
 		case j.dead:
 			j.stop()
-			l.ended(j)
+			e.ended(j)
 			continue
 		case i > 0 && size > maxJobBytes: // see crowded
-		case l.goOn(j, part):
-			l.ended(j)
+		case e.goOn(j, part):
+			e.ended(j)
 			if !j.conn.closed {
-				l.readLater(j.conn)
+				e.loop.readLater(j.conn)
 			}
 			continue
 		}
-		l.jobs = append(l.jobs, j)
+		e.jobs = append(e.jobs, j)
 	}
 }
 
 // allBusy reports whether every job waits for the event loops.
-func (l *innerLoop) allBusy() bool {
-	for _, j := range l.jobs {
+func (e *execution) allBusy() bool {
+	for _, j := range e.jobs {
 		if !j.busy {
 			return false
 		}

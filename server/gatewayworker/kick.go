@@ -14,41 +14,41 @@ const auditKey = "gatewayworker"
 
 // kick closes a client after its queued data and the message, if there is one: null
 // means no message, an empty string an empty message.
-func (l *innerLoop) kick(c *innerConn, f *wire.Frame) {
-	message, null, err := l.at.decoder.Message(l.at.body[:0], f)
-	if l.at.dead {
+func (cmd *commands) kick(c *innerConn, f *wire.Frame) {
+	message, null, err := cmd.loop.at.decoder.Message(cmd.loop.at.body[:0], f)
+	if cmd.loop.at.dead {
 		return
 	}
 	if err != nil {
-		l.ignore(ignoreBody)
+		cmd.ignore(ignoreBody)
 		return
 	}
-	id := l.clientID(f.ConnectionID)
+	id := cmd.clientID(f.ConnectionID)
 	if null {
-		n, err := l.gateway.Kick(background, gateway.Kick{To: gateway.Targets{ClientIDs: []string{id}}})
-		l.kicked(c, id, false, n > 0, err)
+		n, err := cmd.gateway.Kick(background, gateway.Kick{To: gateway.Targets{ClientIDs: []string{id}}})
+		cmd.kicked(c, id, false, n > 0, err)
 		return
 	}
-	found, err := l.gateway.Dismiss(background, id, gateway.Message{Payload: message, Binary: !utf8.Valid(message)})
-	l.kicked(c, id, false, found, err)
+	found, err := cmd.gateway.Dismiss(background, id, gateway.Message{Payload: message, Binary: !utf8.Valid(message)})
+	cmd.kicked(c, id, false, found, err)
 }
 
 // abort ends a client at once. c is nil if no command asked for it.
-func (l *innerLoop) abort(c *innerConn, connection uint32) {
-	id := l.clientID(connection)
-	found, err := l.gateway.Abort(background, id)
-	l.kicked(c, id, true, found, err)
+func (cmd *commands) abort(c *innerConn, connection uint32) {
+	id := cmd.clientID(connection)
+	found, err := cmd.gateway.Abort(background, id)
+	cmd.kicked(c, id, true, found, err)
 }
 
 // kicked records the result of a kick that c has asked for.
-func (l *innerLoop) kicked(c *innerConn, id string, abort, found bool, err error) {
-	l.note(err)
+func (cmd *commands) kicked(c *innerConn, id string, abort, found bool, err error) {
+	cmd.note(err)
 	switch {
 	case err != nil:
 	case !found:
-		l.ignore(ignoreOffline)
-	case c != nil && l.audit.On():
-		l.audit.Write(slog.LevelInfo, "kick", auditKey, c.peer.String(),
+		cmd.ignore(ignoreOffline)
+	case c != nil && cmd.loop.audit.On():
+		cmd.loop.audit.Write(slog.LevelInfo, "kick", auditKey, c.peer.String(),
 			slog.Any("client_ids", audit.List([]string{id})), slog.Bool("abort", abort), slog.Int("kicked", 1))
 	}
 }

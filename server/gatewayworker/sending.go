@@ -12,13 +12,13 @@ import (
 // message returns the frame's message; false if there is nothing to send. Text that
 // is not UTF-8 becomes a binary message: PHP sends it as text, and browsers close
 // the connection.
-func (l *innerLoop) message(f *wire.Frame) (m gateway.Message, ok bool) {
-	payload, _, err := l.at.decoder.Message(l.at.body[:0], f)
+func (cmd *commands) message(f *wire.Frame) (m gateway.Message, ok bool) {
+	payload, _, err := cmd.loop.at.decoder.Message(cmd.loop.at.body[:0], f)
 	switch {
-	case l.at.dead:
+	case cmd.loop.at.dead:
 		return m, false
 	case err != nil:
-		l.ignore(ignoreBody)
+		cmd.ignore(ignoreBody)
 		return m, false
 	}
 	m.Payload, m.Raw = payload, f.Flags&wire.FlagRaw != 0
@@ -30,25 +30,25 @@ func (l *innerLoop) message(f *wire.Frame) (m gateway.Message, ok bool) {
 // loops have no room it waits, since PHP does not understand "busy". A job waits
 // alone. Otherwise everything waits, since later commands must be executed later.
 // It returns false if nothing more need be sent.
-func (l *innerLoop) push(m *gateway.Message, series gateway.Series, to gateway.Targets) bool {
-	for wait, end := time.Millisecond, l.now().Add(busyPatience); !l.at.dead; wait = min(2*wait, 10*time.Millisecond) {
+func (cmd *commands) push(m *gateway.Message, series gateway.Series, to gateway.Targets) bool {
+	for wait, end := time.Millisecond, cmd.loop.now().Add(busyPatience); !cmd.loop.at.dead; wait = min(2*wait, 10*time.Millisecond) {
 		var err error
 		if series != nil {
-			err = series.Send(l.at, to)
+			err = series.Send(cmd.loop.at, to)
 		} else {
-			err = l.gateway.Send(l.at, to, *m)
+			err = cmd.gateway.Send(cmd.loop.at, to, *m)
 		}
 		var e *gateway.Error
-		if !errors.As(err, &e) || e.Code != gateway.CodeBusy || !l.now().Before(end) {
-			if !l.at.dead {
-				l.note(err)
+		if !errors.As(err, &e) || e.Code != gateway.CodeBusy || !cmd.loop.now().Before(end) {
+			if !cmd.loop.at.dead {
+				cmd.note(err)
 			}
 			return err == nil
 		}
-		l.count.busyWaits.Add(1)
-		l.gateway.Wake()
-		if l.at.yield != nil {
-			l.at.pause()
+		cmd.loop.count.busyWaits.Add(1)
+		cmd.gateway.Wake()
+		if cmd.loop.at.yield != nil {
+			cmd.loop.at.pause()
 		} else {
 			time.Sleep(wait)
 		}
@@ -95,30 +95,30 @@ func (p *parts) send(more bool) bool {
 	return ok
 }
 
-func (l *innerLoop) sendToAll(f *wire.Frame) {
-	b := l.at.decoder.SendToAll(f.Ext)
-	if l.at.dead {
+func (cmd *commands) sendToAll(f *wire.Frame) {
+	b := cmd.loop.at.decoder.SendToAll(f.Ext)
+	if cmd.loop.at.dead {
 		return
 	}
-	m, ok := l.message(f)
+	m, ok := cmd.message(f)
 	switch {
 	case !ok:
 	case b.Listed:
-		parts := parts{loop: l, message: &m}
+		parts := parts{loop: cmd.loop, message: &m}
 		parts.named = &parts.to.ClientIDs
-		b.Only.EachID(func(id uint32) bool { return parts.add(l.clientID(id)) })
+		b.Only.EachID(func(id uint32) bool { return parts.add(cmd.clientID(id)) })
 		parts.send(false)
 	default:
-		if series, ok := l.excluding(&m, b.Exclude); ok {
-			l.push(&m, series, gateway.Targets{All: true})
+		if series, ok := cmd.excluding(&m, b.Exclude); ok {
+			cmd.push(&m, series, gateway.Targets{All: true})
 		}
 	}
 }
 
-func (l *innerLoop) sendToUIDs(f *wire.Frame) {
-	if uids := l.at.decoder.List(f.Ext); !l.at.dead {
-		if m, ok := l.message(f); ok {
-			parts := parts{loop: l, message: &m}
+func (cmd *commands) sendToUIDs(f *wire.Frame) {
+	if uids := cmd.loop.at.decoder.List(f.Ext); !cmd.loop.at.dead {
+		if m, ok := cmd.message(f); ok {
+			parts := parts{loop: cmd.loop, message: &m}
 			parts.named = &parts.to.UIDs
 			parts.sendToNames(uids)
 		}
@@ -127,17 +127,17 @@ func (l *innerLoop) sendToUIDs(f *wire.Frame) {
 
 // sendToGroups sends to all members of each group; a client in two groups gets two
 // copies (docs/gatewayworker-protocol.md section 3.1).
-func (l *innerLoop) sendToGroups(f *wire.Frame) {
-	b := l.at.decoder.SendToGroup(f.Ext)
-	if l.at.dead {
+func (cmd *commands) sendToGroups(f *wire.Frame) {
+	b := cmd.loop.at.decoder.SendToGroup(f.Ext)
+	if cmd.loop.at.dead {
 		return
 	}
-	m, ok := l.message(f)
+	m, ok := cmd.message(f)
 	if !ok {
 		return
 	}
-	if series, ok := l.excluding(&m, b.Exclude); ok {
-		parts := parts{loop: l, message: &m, series: series}
+	if series, ok := cmd.excluding(&m, b.Exclude); ok {
+		parts := parts{loop: cmd.loop, message: &m, series: series}
 		parts.named = &parts.to.Groups
 		parts.sendToNames(b.Groups)
 	}
@@ -154,20 +154,20 @@ func (p *parts) sendToNames(list wire.List) {
 
 // excluding returns a series that excludes clients, nil if there are none to
 // exclude. It returns false if nothing more need be sent.
-func (l *innerLoop) excluding(m *gateway.Message, connections []uint32) (series gateway.Series, ok bool) {
+func (cmd *commands) excluding(m *gateway.Message, connections []uint32) (series gateway.Series, ok bool) {
 	if len(connections) == 0 {
 		return nil, true
 	}
-	series = l.beginSeries(m, l.clientIDs(connections))
+	series = cmd.beginSeries(m, cmd.clientIDs(connections))
 	return series, series != nil
 }
 
 // beginSeries returns nil if nothing need be sent.
-func (l *innerLoop) beginSeries(m *gateway.Message, exclude []string) gateway.Series {
-	series, err := l.gateway.BeginSeries(l.at, *m, exclude)
+func (cmd *commands) beginSeries(m *gateway.Message, exclude []string) gateway.Series {
+	series, err := cmd.gateway.BeginSeries(cmd.loop.at, *m, exclude)
 	if err != nil {
-		if !l.at.dead {
-			l.note(err)
+		if !cmd.loop.at.dead {
+			cmd.note(err)
 		}
 		return nil
 	}

@@ -131,15 +131,6 @@ func (f *Front) awaitEnd(ctx context.Context) error {
 	}
 }
 
-// closeListener closes the listener. Connections in its queue would be reset, so
-// call drain first.
-func (l *innerLoop) closeListener() {
-	if l.listener >= 0 {
-		l.sys.close(l.listener)
-		l.listener = -1
-	}
-}
-
 // drain accepts the connections in the backlog and executes what has arrived.
 func (l *innerLoop) drain() {
 	if l.listener >= 0 {

@@ -25,7 +25,9 @@ func newTurns(t *testing.T) *turns {
 	count := &counters{}
 	q := newEventQueue(netip.MustParseAddrPort("127.0.0.1:2900"), 64<<20, b, count)
 	q.phase.Store(int32(phaseServed))
-	s := &turns{&innerLoop{queue: q, workers: newWorkers(RouteLeast, q), count: count, began: time.Now()}, &innerConn{}}
+	l := &innerLoop{delivery: delivery{queue: q, workers: newWorkers(RouteLeast, q)}, count: count, began: time.Now()}
+	l.link()
+	s := &turns{l, &innerConn{}}
 	s.workers.attach("w:0", s.worker)
 	return s
 }

@@ -126,9 +126,9 @@ func (ws *workers) stuckCount() (n int) {
 
 // attach makes an authorized connection a worker (docs/gatewayworker-protocol.md
 // section 6.1).
-func (l *innerLoop) attach(c *innerConn, name []byte) {
+func (d *delivery) attach(c *innerConn, name []byte) {
 	if len(name) > maxWorkerKey {
-		l.close(c, closeBadWorker)
+		d.loop.close(c, closeBadWorker)
 		return
 	}
 	key := c.peer.Addr().String() + ":" + string(name)
@@ -136,26 +136,26 @@ func (l *innerLoop) attach(c *innerConn, name []byte) {
 		if c.worker.key == key {
 			return
 		}
-		l.leave(c, c.unwritten())
+		d.leave(c, c.unwritten())
 	}
-	old := l.workers.attach(key, c)
+	old := d.workers.attach(key, c)
 	c.firstEvent = len(c.out)
-	c.keepaliveAt = l.now().Add(keepaliveEvery)
-	l.sys.atOnce(c.fd)
-	l.count.workers.Store(int64(len(l.workers.list)))
-	l.count.attaches.Add(1)
-	l.log.Info("worker attached", "worker", key, "workers", len(l.workers.list))
+	c.keepaliveAt = d.loop.now().Add(keepaliveEvery)
+	d.loop.sys.atOnce(c.fd)
+	d.loop.count.workers.Store(int64(len(d.workers.list)))
+	d.loop.count.attaches.Add(1)
+	d.loop.log.Info("worker attached", "worker", key, "workers", len(d.workers.list))
 	if old != nil {
-		lost := l.undelivered(old)
-		l.readOut(old, closeReplaced)
-		l.queue.putBack(lost)
+		lost := d.loop.undelivered(old)
+		d.loop.readOut(old, closeReplaced)
+		d.queue.putBack(lost)
 	}
-	if l.cfg.Workers != WorkersNever && l.queue.now() != phaseServed {
-		l.enter(phaseServed)
+	if d.loop.cfg.Workers != WorkersNever && d.queue.now() != phaseServed {
+		d.enter(phaseServed)
 	}
-	l.queue.again(&l.stranded)
-	l.queue.again(&l.doomed)
-	l.deliver()
+	d.queue.again(&d.stranded)
+	d.queue.again(&d.doomed)
+	d.deliver()
 }
 
 // maxWorkerKey is the longest worker_key in bytes.
@@ -163,35 +163,35 @@ const maxWorkerKey = 256
 
 // leave handles the end of a worker. Events that it cannot have got completely go
 // to others.
-func (l *innerLoop) leave(c *innerConn, lost []byte) {
+func (d *delivery) leave(c *innerConn, lost []byte) {
 	w := c.worker
-	l.workers.detach(c)
-	n := len(l.workers.list)
-	l.count.workers.Store(int64(n))
-	l.count.stuck.Store(int64(l.workers.stuckCount()))
-	l.log.Info("worker left", "worker", w.key, "workers", n)
-	if n == 0 && l.cfg.Workers != WorkersNever {
-		l.missWorkers()
+	d.workers.detach(c)
+	n := len(d.workers.list)
+	d.loop.count.workers.Store(int64(n))
+	d.loop.count.stuck.Store(int64(d.workers.stuckCount()))
+	d.loop.log.Info("worker left", "worker", w.key, "workers", n)
+	if n == 0 && d.loop.cfg.Workers != WorkersNever {
+		d.missWorkers()
 	}
-	l.queue.putBack(lost)
-	l.queue.disband(w)
-	l.deliver()
+	d.queue.putBack(lost)
+	d.queue.disband(w)
+	d.deliver()
 }
 
 // checkStuck checks whether a worker reads the events that wait for it.
-func (l *innerLoop) checkStuck(c *innerConn, now time.Time) {
+func (d *delivery) checkStuck(c *innerConn, now time.Time) {
 	w := c.worker
-	stuck := c.waiting() > 0 && now.Sub(c.lastOut) >= l.cfg.StuckAfter
+	stuck := c.waiting() > 0 && now.Sub(c.lastOut) >= d.loop.cfg.StuckAfter
 	if stuck == w.stuck {
 		return
 	}
 	w.stuck = stuck
-	l.count.stuck.Store(int64(l.workers.stuckCount()))
+	d.loop.count.stuck.Store(int64(d.workers.stuckCount()))
 	if !stuck {
-		l.log.Info("a worker is reading its events again", "worker", w.key)
+		d.loop.log.Info("a worker is reading its events again", "worker", w.key)
 		return
 	}
-	l.count.stalls.Add(1)
-	l.log.Warn("a worker is not reading its events; it keeps its clients, new clients go to other workers",
-		"worker", w.key, "clients", w.bound, "for", l.cfg.StuckAfter.String())
+	d.loop.count.stalls.Add(1)
+	d.loop.log.Warn("a worker is not reading its events; it keeps its clients, new clients go to other workers",
+		"worker", w.key, "clients", w.bound, "for", d.loop.cfg.StuckAfter.String())
 }
