@@ -103,7 +103,7 @@ var importers = []struct {
 }{
 	{"github.com/panjf2000/gnet/v2", []string{"server", "server/kernel", "server/loop"}, []string{"bench/rivals"}, false, "one owner of the event loops"},
 	{"github.com/valyala/fasthttp", []string{"server/control"}, []string{"bench/rivals"}, true, "one owner of the control port"},
-	{"github.com/gobwas/ws", []string{"codec", "bench/floor"}, []string{"bench/rivals", "loadtest", "server"}, false, "its words for opcodes and close codes, and compiled frames"},
+	{"github.com/gobwas/ws", []string{"codec", "codec/codectest", "bench/floor"}, []string{"bench/rivals", "loadtest", "server"}, false, "its words for opcodes and close codes, and compiled frames"},
 	{"github.com/gobwas/ws/wsflate", []string{"codec"}, nil, false, "bytes of RFC 7692 live in one place"},
 	{"github.com/gobwas/httphead", []string{"codec"}, nil, false, "bytes of RFC 6455 live in one place"},
 	{"github.com/golang-jwt/jwt", []string{"server/token"}, nil, true, "one place that decides which tokens are good"},

@@ -17,19 +17,8 @@ ws_port=${DEMO_WS_PORT:-7272}
 control=${DEMO_CONTROL:-127.0.0.1:7273}
 backend=${DEMO_BACKEND:-$(command -v php >/dev/null && echo php || echo go)}
 
-work=$(mktemp -d)
-gateway_pid= backend_pid=
-
-stop() {
-	trap - EXIT INT TERM
-	for pid in $backend_pid $gateway_pid; do
-		kill "$pid" 2>/dev/null || true
-	done
-	wait
-	rm -rf "$work"
-}
-trap stop EXIT
-trap 'exit 0' INT TERM
+# shellcheck source=examples/stop.sh
+. examples/stop.sh
 
 echo "building ..."
 go build -o "$work/castgate" ./cmd/castgate
@@ -44,6 +33,7 @@ if [ "$backend" = gatewayworker ]; then
 fi
 setsid "$work/castgate" serve "$@" &
 gateway_pid=$!
+pids=$gateway_pid
 
 export CASTGATE_CONTROL="$control" WS_URL="ws://127.0.0.1:$ws_port/"
 case $backend in
@@ -51,6 +41,7 @@ php | gatewayworker) php -q -S "127.0.0.1:$port" -t "examples/$backend" & ;;
 *) LISTEN="127.0.0.1:$port" "$work/backend" & ;;
 esac
 backend_pid=$!
+pids="$backend_pid $gateway_pid"
 
 echo "open http://127.0.0.1:$port/ in two windows; Ctrl-C stops the demo ($backend backend)"
 

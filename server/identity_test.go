@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 
+	"castgate/codec/codectest"
 	"castgate/server/admission"
 	"castgate/server/capacity"
 	"castgate/server/gateway"
@@ -358,8 +359,7 @@ func TestForwardedAddress(t *testing.T) {
 	}
 }
 
-const upgradeRequest = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2FzdGdhdGUgcmVhZG1lIQ==\r\n\r\n"
+const upgradeRequest = codectest.Upgrade
 
 func TestProxyHeader(t *testing.T) {
 	s := startServer(t, func(c *Config) {

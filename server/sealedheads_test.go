@@ -13,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"castgate/codec"
+	"castgate/codec/codectest"
 	"castgate/server/kernel"
 	"castgate/server/loop"
 	"castgate/server/token/tokentest"
@@ -58,7 +59,7 @@ func TestSealedHeadsAndFrames(t *testing.T) {
 		c.JWT.Keys = tokentest.Keys(t)
 	})
 	token := "Sec-WebSocket-Protocol: castgate, bearer." + tokentest.Sign(t, jwt.MapClaims{"sub": "alice"}) + "\r\n"
-	behind := textMessages(40, 4000)
+	behind := codectest.TextMessages(40, 4000)
 	var want []byte // what is echoed: the same frames without masks
 	for rest := behind; len(rest) > 0; {
 		h, n, err := codec.ParseHeader(rest)
@@ -78,9 +79,9 @@ func TestSealedHeadsAndFrames(t *testing.T) {
 		if round%4 == 3 {
 			config.MaxVersion = tls.VersionTLS12
 		}
-		head := padded(codec.MaxHandshake, "")
+		head := codectest.Head(codec.MaxHandshake, "")
 		if round%2 == 1 {
-			head = padded(codec.MaxHandshake, token)
+			head = codectest.Head(codec.MaxHandshake, token)
 		}
 		c := tls.Client(conn, config)
 		if err := c.Handshake(); err != nil {

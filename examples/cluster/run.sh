@@ -25,19 +25,8 @@ nth() {
 	echo "$1"
 }
 
-work=$(mktemp -d)
-pids=
-
-stop() {
-	trap - EXIT INT TERM
-	for pid in $pids; do
-		kill "$pid" 2>/dev/null || true
-	done
-	wait
-	rm -rf "$work"
-}
-trap stop EXIT
-trap 'exit 0' INT TERM
+# shellcheck source=examples/stop.sh
+. examples/stop.sh
 
 echo "building ..."
 go build -o "$work/castgate" ./cmd/castgate

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"castgate/codec"
+	"castgate/codec/codectest"
 	"castgate/internal/wstest"
 	"castgate/server/token"
 )
 
-const upgradeRequest = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2FzdGdhdGUgcmVhZG1lIQ==\r\n\r\n"
+const upgradeRequest = codectest.Upgrade
 
 func trusting(networks ...string) (list []netip.Prefix) {
 	for _, n := range networks {

@@ -9,32 +9,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sys/unix"
 
 	"castgate/codec"
+	"castgate/codec/codectest"
 	"castgate/server/frames"
 	"castgate/server/kernel"
 	"castgate/server/reason"
 	"castgate/server/token/tokentest"
 )
-
-// padded is a good head of so many bytes. fields are more lines.
-func padded(size int, fields string) []byte {
-	head := strings.TrimSuffix(upgradeRequest, "\r\n") + fields + "Cookie: s="
-	return []byte(head + strings.Repeat("c", size-len(head)-len("\r\n\r\n")) + "\r\n\r\n")
-}
-
-// textMessages are text messages of a client, n of them.
-func textMessages(n, size int) (b []byte) {
-	for i := range n {
-		payload := fmt.Appendf(nil, "%d:%s", i, strings.Repeat("m", size))
-		b = codec.AppendMaskedHeader(b, ws.OpText, true, len(payload), [4]byte{})
-		b = append(b, payload...)
-	}
-	return b
-}
 
 // answer is what a loop answers to bytes that come in pieces, with the count of
 // each handshake's result. The loop takes up each piece before the next comes; it
@@ -139,15 +123,15 @@ func TestEverySplitIsAnsweredAlike(t *testing.T) {
 		head, behind []byte
 		want         string
 	}{
-		"plain":     {head: padded(limit, ""), behind: textMessages(9, 1000), want: "\nok: 1"},
-		"too large": {head: padded(limit+1, ""), behind: textMessages(9, 1000), want: "[too_large]\n\ntoo_large: 1"},
-		"bad":       {head: []byte("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), behind: textMessages(2, 1000), want: "\nno_upgrade: 1"},
+		"plain":     {head: codectest.Head(limit, ""), behind: codectest.TextMessages(9, 1000), want: "\nok: 1"},
+		"too large": {head: codectest.Head(limit+1, ""), behind: codectest.TextMessages(9, 1000), want: "[too_large]\n\ntoo_large: 1"},
+		"bad":       {head: []byte("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), behind: codectest.TextMessages(2, 1000), want: "\nno_upgrade: 1"},
 		"token": {change: func(c *rigConfig) { c.JWT.Keys, c.JWT.Required = tokentest.Keys(t), true },
-			head: padded(limit, token), behind: textMessages(9, 1000), want: "\nok: 1"},
+			head: codectest.Head(limit, token), behind: codectest.TextMessages(9, 1000), want: "\nok: 1"},
 		"bad token": {change: func(c *rigConfig) { c.JWT.Keys, c.JWT.Query = tokentest.Keys(t), "t" },
-			head: []byte(strings.Replace(upgradeRequest, "GET /", "GET /?t=x", 1)), behind: textMessages(9, 1000), want: ": 1"},
+			head: []byte(strings.Replace(upgradeRequest, "GET /", "GET /?t=x", 1)), behind: codectest.TextMessages(9, 1000), want: ": 1"},
 		"proxied": {change: func(c *rigConfig) { c.ProxyProtocol, c.TrustedProxies = true, trusting("127.0.0.0/8") }, Arrival: Arrival{Proxied: true},
-			head: append(v1, padded(limit, "")...), behind: textMessages(9, 1000), want: "\nok: 1"},
+			head: append(v1, codectest.Head(limit, "")...), behind: codectest.TextMessages(9, 1000), want: "\nok: 1"},
 		"text":  {Arrival: Arrival{Form: frames.Line}, behind: lines, want: "\nok: 1"},
 		"frame": {Arrival: Arrival{Form: frames.Counted}, behind: codec.AppendCounted(codec.AppendCounted(nil, lines), lines[:50]), want: "\nok: 1"},
 		"tcp":   {Arrival: Arrival{Form: frames.Bytes}, behind: lines, want: "\nok: 1"},
@@ -217,12 +201,12 @@ func (c connected) sends(t *testing.T, l *loop, b []byte) {
 func TestHalfHeadsOfAStranger(t *testing.T) {
 	l := idleLoop(t)
 	l.heads.limit = 4 << 20
-	head := padded(9400, "")
+	head := codectest.Head(9400, "")
 	var honest []connected
 	for i := range 20 {
 		honest = append(honest, l.half(t, fmt.Sprintf("2001:db8:0:%x::1", i), head[:6000]))
 	}
-	junk := padded(30<<10, "")[:20<<10]
+	junk := codectest.Head(30<<10, "")[:20<<10]
 	for i := range 1000 {
 		l.half(t, fmt.Sprintf("203.0.113.%d", i%3), junk)
 		if l.heads.held > l.heads.limit {
@@ -248,7 +232,7 @@ func TestHalfHeadsOfAStranger(t *testing.T) {
 func TestHalfHeadsOfMany(t *testing.T) {
 	l := idleLoop(t)
 	l.heads.limit = 1 << 20
-	head := padded(9400, "")
+	head := codectest.Head(9400, "")
 	var all []connected
 	for i := range 500 {
 		all = append(all, l.half(t, fmt.Sprintf("2001:db8:0:%x::1", i), head[:9000]))
@@ -280,7 +264,7 @@ func TestHalfHeadsOfMany(t *testing.T) {
 // times.
 func TestHeadInBytes(t *testing.T) {
 	l := idleLoopWith(t, &kernel.Linux, func(c *rigConfig) { c.MaxHandshake = codec.MaxHandshake })
-	head := padded(codec.MaxHandshake, "")
+	head := codectest.Head(codec.MaxHandshake, "")
 	c := l.half(t, "203.0.113.7", head[:1])
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -9,6 +9,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"castgate/codec"
+	"castgate/codec/codectest"
 )
 
 const offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
@@ -46,5 +47,4 @@ func trusting(networks ...string) []netip.Prefix {
 	return list
 }
 
-const upgradeRequest = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2FzdGdhdGUgcmVhZG1lIQ==\r\n\r\n"
+const upgradeRequest = codectest.Upgrade
