@@ -69,14 +69,14 @@ func (cmd *commands) reply(b []byte, f *wire.Frame) []byte {
 	case wire.CountOfGroup:
 		return wire.AppendInt(b, int64(cmd.countOf(f.Ext)))
 	case wire.CountsOfGroups:
-		groups := cmd.loop.at.decoder.DistinctKeys(f.Ext)
+		groups := cmd.at.decoder.DistinctKeys(f.Ext)
 		b = wire.AppendArray(b, len(groups))
 		for _, g := range groups {
 			n := 0
 			if len(g) > 0 {
 				n = cmd.countOf(g)
 			}
-			if b = wire.AppendInt(wire.AppendKey(b, g), int64(n)); !cmd.loop.at.step(1) || !cmd.loop.at.fits(len(b)) {
+			if b = wire.AppendInt(wire.AppendKey(b, g), int64(n)); !cmd.at.step(1) || !cmd.at.fits(len(b)) {
 				break
 			}
 		}
@@ -84,23 +84,23 @@ func (cmd *commands) reply(b []byte, f *wire.Frame) []byte {
 	case wire.ClientsOfUID:
 		return cmd.members(b, f.Ext)
 	case wire.ClientsOfUIDs:
-		uids := cmd.loop.at.decoder.DistinctKeys(f.Ext)
+		uids := cmd.at.decoder.DistinctKeys(f.Ext)
 		b = wire.AppendArray(b, len(uids))
 		for _, uid := range uids {
-			if b = cmd.members(wire.AppendKey(b, uid), uid); !cmd.loop.at.step(1) || !cmd.loop.at.fits(len(b)) {
+			if b = cmd.members(wire.AppendKey(b, uid), uid); !cmd.at.step(1) || !cmd.at.fits(len(b)) {
 				break
 			}
 		}
 		return wire.AppendEnd(b)
 	case wire.Groups:
-		names, err := cmd.gateway.GroupNames(cmd.loop.at)
+		names, err := cmd.gateway.GroupNames(cmd.at)
 		if err != nil {
 			names = nil
 		}
 		b = wire.AppendArray(b, len(names))
 		for i, name := range names {
 			b = wire.AppendKeyValue(wire.AppendInt(b, int64(i)), name)
-			if i%lookSteps == 0 && (!cmd.loop.at.step(lookSteps/4) || !cmd.loop.at.fits(len(b))) {
+			if i%lookSteps == 0 && (!cmd.at.step(lookSteps/4) || !cmd.at.fits(len(b))) {
 				break
 			}
 		}
@@ -111,19 +111,19 @@ func (cmd *commands) reply(b []byte, f *wire.Frame) []byte {
 
 // sessions appends connection id => session for the clients that q selects.
 func (cmd *commands) sessions(b []byte, q gateway.Each) []byte {
-	n, rows := 0, cmd.loop.at.rows[:0]
-	err := cmd.gateway.Each(cmd.loop.at, q, func(s gateway.ClientState) bool {
+	n, rows := 0, cmd.at.rows[:0]
+	err := cmd.gateway.Each(cmd.at, q, func(s gateway.ClientState) bool {
 		if id, ok := cmd.connection(s.ClientID); ok {
 			rows = wire.AppendString(wire.AppendInt(rows, int64(id)), s.Session)
 			n++
 		}
-		return cmd.loop.at.step(len(s.Session)/byteStep) && cmd.loop.at.fits(len(b)+len(rows))
+		return cmd.at.step(len(s.Session)/byteStep) && cmd.at.fits(len(b)+len(rows))
 	})
 	if err != nil {
 		n, rows = 0, rows[:0]
 	}
 	b = append(wire.AppendArray(b, n), rows...)
-	cmd.loop.at.rows = scratch(rows)
+	cmd.at.rows = scratch(rows)
 	return wire.AppendEnd(b)
 }
 
@@ -162,13 +162,13 @@ func (cmd *commands) members(b, uid []byte) []byte {
 	var ids []string
 	if len(uid) >= 1 && len(uid) <= gateway.MaxPeerNameLen {
 		var err error
-		if ids, err = cmd.gateway.Members(cmd.loop.at, gateway.Members{UID: string(uid)}); err != nil {
+		if ids, err = cmd.gateway.Members(cmd.at, gateway.Members{UID: string(uid)}); err != nil {
 			ids = nil
 		}
 	}
 	b = wire.AppendArray(b, len(ids))
 	for i, id := range ids {
-		if i%lookSteps == lookSteps-1 && (!cmd.loop.at.step(lookSteps/4) || !cmd.loop.at.fits(len(b))) {
+		if i%lookSteps == lookSteps-1 && (!cmd.at.step(lookSteps/4) || !cmd.at.fits(len(b))) {
 			break
 		}
 		connection, _ := cmd.connection(id)
@@ -202,11 +202,11 @@ type selection struct {
 
 // selected appends the result of a SELECT: connection id => fields.
 func (cmd *commands) selected(b, ext []byte) []byte {
-	q, ok := cmd.loop.at.decoder.Select(ext)
+	q, ok := cmd.at.decoder.Select(ext)
 	if !ok || q.All && len(q.Fields) == 0 {
 		return wire.AppendEnd(wire.AppendArray(b, 0))
 	}
-	s := selection{fields: q.Fields, rows: cmd.loop.at.rows[:0], rest: cmd.loop.at.rest[:0]}
+	s := selection{fields: q.Fields, rows: cmd.at.rows[:0], rest: cmd.at.rest[:0]}
 	for _, f := range q.Fields {
 		s.uid = s.uid || string(f) == "uid"
 		s.groups = s.groups || string(f) == "groups"
@@ -226,7 +226,7 @@ func (cmd *commands) selected(b, ext []byte) []byte {
 	}
 	b = wire.AppendArray(b, s.n)
 	b = append(append(b, s.rows...), s.rest...)
-	cmd.loop.at.rows, cmd.loop.at.rest = scratch(s.rows), scratch(s.rest)
+	cmd.at.rows, cmd.at.rest = scratch(s.rows), scratch(s.rest)
 	return wire.AppendEnd(b)
 }
 
@@ -251,7 +251,7 @@ func (cmd *commands) selectWhere(s *selection, where []wire.Criterion) {
 				if !s.seen[id] {
 					cmd.each(s, gateway.Each{ClientID: cmd.clientID(id)})
 				}
-				if !cmd.loop.at.step(1) {
+				if !cmd.at.step(1) {
 					return
 				}
 			}
@@ -265,12 +265,12 @@ func (cmd *commands) eachOf(s *selection, q gateway.Each, length int) bool {
 	if length >= 1 && length <= gateway.MaxPeerNameLen {
 		cmd.each(s, q)
 	}
-	return cmd.loop.at.step(1) && !cmd.loop.at.over
+	return cmd.at.step(1) && !cmd.at.over
 }
 
 func (cmd *commands) each(s *selection, q gateway.Each) {
 	q.Groups = s.groups
-	err := cmd.gateway.Each(cmd.loop.at, q, func(c gateway.ClientState) bool {
+	err := cmd.gateway.Each(cmd.at, q, func(c gateway.ClientState) bool {
 		id, ok := cmd.connection(c.ClientID)
 		if !ok || s.seen[id] {
 			return true
@@ -284,7 +284,7 @@ func (cmd *commands) each(s *selection, q gateway.Each) {
 		} else {
 			s.rows = s.row(s.rows, id, &c)
 		}
-		return cmd.loop.at.step((len(c.Session)+lookSteps*len(c.Groups))/byteStep) && cmd.loop.at.fits(len(s.rows)+len(s.rest))
+		return cmd.at.step((len(c.Session)+lookSteps*len(c.Groups))/byteStep) && cmd.at.fits(len(s.rows)+len(s.rest))
 	})
 	s.failed = s.failed || err != nil
 }

@@ -20,6 +20,8 @@ var background = context.Background()
 type commands struct {
 	loop      *innerLoop
 	gateway   Gateway
+	at        *job                     // the current command
+	inline    job                      // for commands that are done at once
 	prefix    string                   // of client ids
 	refusedAt [ignoreReasons]time.Time // time of the last log line for each reason
 }
@@ -220,7 +222,7 @@ var refusedLimits = [ignoreReasons]int{
 
 // ungroup removes all members of a group; clients that join meanwhile stay.
 func (cmd *commands) ungroup(name string) {
-	if _, err := cmd.gateway.Ungroup(cmd.loop.at, []string{name}); !cmd.loop.at.dead {
+	if _, err := cmd.gateway.Ungroup(cmd.at, []string{name}); !cmd.at.dead {
 		cmd.note(err)
 	}
 }
@@ -239,8 +241,8 @@ func (cmd *commands) updateSession(f *wire.Frame) {
 		}
 		// A session of megabytes is not copied to be read.
 		stored := unsafe.Slice(unsafe.StringData(old), len(old))
-		merged, err := cmd.loop.at.decoder.MergeSession(nil, stored, f.Ext, gateway.MaxSessionBytes+1<<20)
-		if cmd.loop.at.dead {
+		merged, err := cmd.at.decoder.MergeSession(nil, stored, f.Ext, gateway.MaxSessionBytes+1<<20)
+		if cmd.at.dead {
 			return
 		}
 		if err != nil {

@@ -62,12 +62,10 @@ type job struct {
 // execution is the part of the inner loop that shares time among commands: what is done at
 // once, and the jobs that continue.
 type execution struct {
-	loop   *innerLoop
-	at     *job   // the current command
-	inline job    // for commands that are done at once
-	jobs   []*job // that continue in later turns
-	steps  int    // left in this turn; see job
-	built  int    // bytes of replies under construction by jobs
+	loop  *innerLoop
+	jobs  []*job // that continue in later turns
+	steps int    // left in this turn; see job
+	built int    // bytes of replies under construction by jobs
 }
 
 // long reports whether a command may take more than a few steps.
@@ -87,7 +85,7 @@ func long(f *wire.Frame) bool {
 func (e *execution) perform(c *innerConn, f *wire.Frame) {
 	session := e.updated(f)
 	if !long(f) && session < longBody {
-		e.at.step(1)
+		e.loop.at.step(1)
 		e.loop.obey(c, f)
 		return
 	}
@@ -144,10 +142,10 @@ func (j *job) size() int { return wire.HeaderLen + len(j.frame.Ext) + len(j.fram
 
 // goOn runs a job for some steps and reports whether it has ended.
 func (e *execution) goOn(j *job, steps int) bool {
-	before := e.at
-	e.at, j.left, j.busy = j, steps, false
+	before := e.loop.at
+	e.loop.at, j.left, j.busy = j, steps, false
 	_, more := j.resume()
-	e.at = before
+	e.loop.at = before
 	return !more
 }
 

@@ -15,8 +15,8 @@ const auditKey = "gatewayworker"
 // kick closes a client after its queued data and the message, if there is one: null
 // means no message, an empty string an empty message.
 func (cmd *commands) kick(c *innerConn, f *wire.Frame) {
-	message, null, err := cmd.loop.at.decoder.Message(cmd.loop.at.body[:0], f)
-	if cmd.loop.at.dead {
+	message, null, err := cmd.at.decoder.Message(cmd.at.body[:0], f)
+	if cmd.at.dead {
 		return
 	}
 	if err != nil {

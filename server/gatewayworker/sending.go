@@ -13,9 +13,9 @@ import (
 // is not UTF-8 becomes a binary message: PHP sends it as text, and browsers close
 // the connection.
 func (cmd *commands) message(f *wire.Frame) (m gateway.Message, ok bool) {
-	payload, _, err := cmd.loop.at.decoder.Message(cmd.loop.at.body[:0], f)
+	payload, _, err := cmd.at.decoder.Message(cmd.at.body[:0], f)
 	switch {
-	case cmd.loop.at.dead:
+	case cmd.at.dead:
 		return m, false
 	case err != nil:
 		cmd.ignore(ignoreBody)
@@ -31,24 +31,24 @@ func (cmd *commands) message(f *wire.Frame) (m gateway.Message, ok bool) {
 // alone. Otherwise everything waits, since later commands must be executed later.
 // It returns false if nothing more need be sent.
 func (cmd *commands) push(m *gateway.Message, series gateway.Series, to gateway.Targets) bool {
-	for wait, end := time.Millisecond, cmd.loop.now().Add(busyPatience); !cmd.loop.at.dead; wait = min(2*wait, 10*time.Millisecond) {
+	for wait, end := time.Millisecond, cmd.loop.now().Add(busyPatience); !cmd.at.dead; wait = min(2*wait, 10*time.Millisecond) {
 		var err error
 		if series != nil {
-			err = series.Send(cmd.loop.at, to)
+			err = series.Send(cmd.at, to)
 		} else {
-			err = cmd.gateway.Send(cmd.loop.at, to, *m)
+			err = cmd.gateway.Send(cmd.at, to, *m)
 		}
 		var e *gateway.Error
 		if !errors.As(err, &e) || e.Code != gateway.CodeBusy || !cmd.loop.now().Before(end) {
-			if !cmd.loop.at.dead {
+			if !cmd.at.dead {
 				cmd.note(err)
 			}
 			return err == nil
 		}
 		cmd.loop.count.busyWaits.Add(1)
 		cmd.gateway.Wake()
-		if cmd.loop.at.yield != nil {
-			cmd.loop.at.pause()
+		if cmd.at.yield != nil {
+			cmd.at.pause()
 		} else {
 			time.Sleep(wait)
 		}
@@ -96,8 +96,8 @@ func (p *parts) send(more bool) bool {
 }
 
 func (cmd *commands) sendToAll(f *wire.Frame) {
-	b := cmd.loop.at.decoder.SendToAll(f.Ext)
-	if cmd.loop.at.dead {
+	b := cmd.at.decoder.SendToAll(f.Ext)
+	if cmd.at.dead {
 		return
 	}
 	m, ok := cmd.message(f)
@@ -116,7 +116,7 @@ func (cmd *commands) sendToAll(f *wire.Frame) {
 }
 
 func (cmd *commands) sendToUIDs(f *wire.Frame) {
-	if uids := cmd.loop.at.decoder.List(f.Ext); !cmd.loop.at.dead {
+	if uids := cmd.at.decoder.List(f.Ext); !cmd.at.dead {
 		if m, ok := cmd.message(f); ok {
 			parts := parts{loop: cmd.loop, message: &m}
 			parts.named = &parts.to.UIDs
@@ -128,8 +128,8 @@ func (cmd *commands) sendToUIDs(f *wire.Frame) {
 // sendToGroups sends to all members of each group; a client in two groups gets two
 // copies (docs/gatewayworker-protocol.md section 3.1).
 func (cmd *commands) sendToGroups(f *wire.Frame) {
-	b := cmd.loop.at.decoder.SendToGroup(f.Ext)
-	if cmd.loop.at.dead {
+	b := cmd.at.decoder.SendToGroup(f.Ext)
+	if cmd.at.dead {
 		return
 	}
 	m, ok := cmd.message(f)
@@ -164,9 +164,9 @@ func (cmd *commands) excluding(m *gateway.Message, connections []uint32) (series
 
 // beginSeries returns nil if nothing need be sent.
 func (cmd *commands) beginSeries(m *gateway.Message, exclude []string) gateway.Series {
-	series, err := cmd.gateway.BeginSeries(cmd.loop.at, *m, exclude)
+	series, err := cmd.gateway.BeginSeries(cmd.at, *m, exclude)
 	if err != nil {
-		if !cmd.loop.at.dead {
+		if !cmd.at.dead {
 			cmd.note(err)
 		}
 		return nil
