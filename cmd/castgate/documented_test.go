@@ -11,6 +11,7 @@ import (
 
 	"castgate/cmd/castgate/internal/commandline"
 	"castgate/cmd/castgate/internal/knob"
+	"castgate/cmd/castgate/internal/process"
 	"castgate/internal/snippets"
 	"castgate/internal/wstest"
 )
@@ -61,7 +62,7 @@ func documentedCommands(t *testing.T) map[string][][]string {
 // Every command line of castgate in the documents is one that castgate understands.
 func TestDocumentedCommandLines(t *testing.T) {
 	// One parser for all: making one takes long.
-	parser, err := commandline.NewParser(new(commands), knob.NewSources(nil), &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	parser, err := commandline.NewParser(new(commands), knob.NewSources(nil), &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func TestArgumentsOfManifests(t *testing.T) {
 	if !found || len(args) < 3 || !slices.Contains(args, "serve") {
 		t.Fatalf("args %q", args)
 	}
-	parser, err := commandline.NewParser(new(commands), knob.NewSources(nil), &process{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	parser, err := commandline.NewParser(new(commands), knob.NewSources(nil), &process.Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
