@@ -134,6 +134,7 @@ func (s *Server) follow(from gateway.Tail, to stream) {
 	defer pace.Stop()
 	var b batch
 	said, told, counted := time.Now(), uint64(0), uint64(0)
+	defer func() { s.tails.dropped.Add(from.Dropped() + over - counted) }() // while the last message was sent
 	b.Events = []happening{}
 	if to.send(&b) != nil { // tells that it has begun
 		return

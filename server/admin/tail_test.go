@@ -116,3 +116,36 @@ func TestMostTails(t *testing.T) {
 		}
 	}
 }
+
+// stuckTail is a tail, and a stream whose reader takes the first message only.
+type stuckTail struct {
+	dropped uint64
+	sent    int
+	next    chan gateway.Happening
+}
+
+func (s *stuckTail) Next() <-chan gateway.Happening { return s.next }
+func (s *stuckTail) Dropped() uint64                { return s.dropped }
+func (s *stuckTail) Close()                         {}
+func (s *stuckTail) gone() <-chan struct{}          { return nil }
+func (s *stuckTail) close()                         {}
+
+func (s *stuckTail) send(*batch) error {
+	if s.sent++; s.sent == 1 {
+		return nil
+	}
+	s.dropped = 9 // while it waits
+	return context.DeadlineExceeded
+}
+
+// What is dropped while a reader is waited for is counted, also if it never reads again.
+func TestDropsOfAStuckReaderAreCounted(t *testing.T) {
+	t.Parallel()
+	s := &Server{base: t.Context()}
+	tail := &stuckTail{next: make(chan gateway.Happening, 1)}
+	tail.next <- gateway.Happening{Kind: gateway.Pushed}
+	s.follow(tail, tail)
+	if n := s.tails.dropped.Load(); n != 9 {
+		t.Errorf("%d drops are counted, want 9", n)
+	}
+}
