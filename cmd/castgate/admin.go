@@ -41,7 +41,7 @@ func newAdmin(e *effective, gw *server.Server, node *clustered, queue *events.Ev
 		c.Backlog = queue.Backlog
 	}
 	c.Clients = strings.Split(listeners(e.server.Listen, gw.Addrs()), ",")
-	c.Control = controlOf(e, ctl.Addr())
+	c.Control, c.Document = controlOf(e, ctl.Addr()), ctl.Document()
 	page, err := admin.New(c)
 	if err != nil {
 		return nil, err

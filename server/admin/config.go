@@ -31,6 +31,8 @@ type Config struct {
 	Clients []string
 	// Control is the address of the control API, as its callers write it.
 	Control string
+	// Document is the OpenAPI document of the control API.
+	Document []byte
 	// Audit receives a record for each login, refusal and action; nil discards them.
 	Audit slog.Handler
 	// Version is that of the build.

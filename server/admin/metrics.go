@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -18,6 +20,24 @@ var (
 	descTails       = desc("tails", "Live tails that are open.")
 	descTailDropped = desc("tail_dropped_total", "Happenings that a live tail was not told of, because it was too slow.")
 )
+
+// newTimes is the histogram of how long requests take in the server, without tails, which
+// last as long as somebody watches.
+func newTimes() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "castgate_admin_request_duration_seconds", Help: "How long requests of the admin page's port took, but for live tails.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
+	})
+}
+
+// timed observes how long a request takes.
+func (s *Server) timed(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		defer func() { s.times.Observe(time.Since(began).Seconds()) }()
+		next(w, r)
+	}
+}
 
 // Metrics are those of an admin port that is made later than who collects them.
 type Metrics struct{ of atomic.Pointer[Server] }
@@ -48,4 +68,5 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	} {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value)
 	}
+	s.times.Collect(out)
 }

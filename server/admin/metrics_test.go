@@ -22,6 +22,21 @@ func gathered(t *testing.T, m *Metrics) map[string]float64 {
 	return values
 }
 
+// timed is how many requests have been timed.
+func timed(t *testing.T, m *Metrics) (n uint64) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		n += f.GetMetric()[0].GetHistogram().GetSampleCount()
+	}
+	return n
+}
+
 // What the port refuses and drops is counted.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
@@ -39,6 +54,9 @@ func TestMetrics(t *testing.T) {
 		if got, there := all["castgate_admin_"+name]; !there || got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
+	}
+	if n := timed(t, &m); n != 2 {
+		t.Errorf("%d requests were timed, want 2 logins and no tail", n)
 	}
 	if all["castgate_admin_connections"] < 1 {
 		t.Errorf("no connections: %v", all)

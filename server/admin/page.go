@@ -1,9 +1,12 @@
 package admin
 
 import (
+	"bytes"
+	"compress/gzip"
 	"embed"
 	"fmt"
 	"html"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -14,15 +17,23 @@ import (
 	"castgate/server/control/access"
 )
 
+// docsPath is where the reference of the control API is. It is a page of its own, since
+// its viewer is ten times as large as the page.
+const docsPath = "/docs"
+
 // built is the bundled page, or nothing but a note that it is not built.
 //
 //go:embed all:built
 var builtFiles embed.FS
 
 // pages are the files of the page by their path, as / and /app.js.
-type pages struct {
-	files map[string][]byte
-	kinds map[string]string // media types
+type pages map[string]file
+
+// file is a file of the page. Large ones are kept as the browser is sent them, by gzip.
+type file struct {
+	text    []byte
+	kind    string // media type
+	gzipped bool
 }
 
 var mediaTypes = map[string]string{
@@ -31,25 +42,26 @@ var mediaTypes = map[string]string{
 }
 
 func newPages() pages {
-	p := pages{files: map[string][]byte{}, kinds: map[string]string{}}
+	p := pages{}
 	_ = fs.WalkDir(builtFiles, "built", func(name string, d fs.DirEntry, err error) error {
-		kind := mediaTypes[path.Ext(name)]
+		plain, gzipped := strings.CutSuffix(name, ".gz")
+		kind := mediaTypes[path.Ext(plain)]
 		if err != nil || d.IsDir() || kind == "" {
 			return err
 		}
 		text, err := builtFiles.ReadFile(name)
-		at := strings.TrimPrefix(name, "built")
-		if at == "/index.html" {
-			at = "/"
+		at := strings.TrimPrefix(plain, "built")
+		if page, ok := strings.CutSuffix(at, ".html"); ok {
+			at = strings.TrimSuffix(page, "index")
 		}
-		p.files[at], p.kinds[at] = text, kind
+		p[at] = file{text, kind, gzipped}
 		return err
 	})
 	return p
 }
 
 // built tells whether the page is there.
-func (p *pages) built() bool { return p.files["/"] != nil }
+func (p pages) built() bool { return p["/"].text != nil }
 
 // Licenses are the licences of what is bundled into the page; "" without a page.
 func Licenses() string {
@@ -66,29 +78,53 @@ or install a package, which has the page.</p>
 
 // page serves the files of the page.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	if !s.pages.built() && r.URL.Path == "/" {
+	if !s.pages.built() && (r.URL.Path == "/" || r.URL.Path == docsPath) {
 		w.Header().Set("Content-Type", mediaTypes[".html"])
 		_, _ = fmt.Fprint(w, notBuilt)
 		return
 	}
-	text, ok := s.pages.files[r.URL.Path]
+	f, ok := s.pages[r.URL.Path]
 	if !ok {
 		s.fail(w, r, refused(http.StatusNotFound, "not_found", "there is no "+html.EscapeString(r.URL.Path)))
 		return
 	}
-	w.Header().Set("Content-Type", s.pages.kinds[r.URL.Path])
-	_, _ = w.Write(text)
+	w.Header().Set("Content-Type", f.kind)
+	switch {
+	case !f.gzipped:
+		_, _ = w.Write(f.text)
+	case strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"):
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(f.text)
+	default:
+		plain, err := gzip.NewReader(bytes.NewReader(f.text))
+		if err == nil {
+			_, err = io.Copy(w, plain)
+		}
+		if err != nil {
+			s.log.Debug("admin port", "path", r.URL.Path, "error", err)
+		}
+	}
+}
+
+// document serves GET /docs/openapi.json, which needs no key, as at the control port.
+func (s *Server) document(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(s.config.Document)
 }
 
 // policy is the Content-Security-Policy: everything from here, and WebSockets to the
-// listeners for clients, for the page's own client. Nothing inline, no eval.
+// listeners for clients, for the page's own client. Nothing inline, no eval. The viewer of
+// the documents has pictures in its style sheet, and makes markup of text, which it cleans.
 func (s *Server) policy(r *http.Request) string {
+	const everywhere = "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+	if r.URL.Path == docsPath {
+		return everywhere + "img-src 'self' data:; connect-src 'self'"
+	}
 	connect := "'self'"
 	for _, c := range s.clientURLs(r) {
 		connect += " " + strings.TrimSuffix(c, "/")
 	}
-	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src " + connect +
-		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+	return everywhere + "img-src 'self'; connect-src " + connect + "; require-trusted-types-for 'script'; trusted-types 'none'"
 }
 
 // clientURLs are where the browser of a request finds the listeners for clients that

@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,7 +24,7 @@ func TestPolicy(t *testing.T) {
 		_ = resp.Body.Close()
 		return resp.Header
 	}
-	for _, path := range []string{"/", "/api/overview", "/nothing", "/api/nothing"} {
+	for _, path := range []string{"/", "/api/overview", "/nothing", "/api/nothing", "/docs/openapi.json"} {
 		h := get(r, path, "")
 		policy := h.Get("Content-Security-Policy")
 		for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "ws://" + r.gateway.Addrs()[0].String()} {
@@ -66,5 +69,57 @@ func TestPage(t *testing.T) {
 	}
 	if strings.Contains(page, "<style") || strings.Contains(page, "onclick") {
 		t.Errorf("the page has something inline: %q", page)
+	}
+}
+
+// The reference of the API needs no key, as at the control port, and may not do more than
+// the page but for pictures of its style sheet.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	r := startWith(t, func(c *Config) { c.Document = []byte(`{"openapi":"3.1.0"}`) }, "read ops key")
+	if got := r.ok("GET", "/docs/openapi.json", ""); got["openapi"] != "3.1.0" {
+		t.Errorf("the document: %v", got)
+	}
+	resp, err := http.Get(r.url + "/docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	if want := map[bool]string{true: "/docs.js", false: "make build"}[r.Built()]; !strings.Contains(string(text), want) {
+		t.Errorf("docs %q", text)
+	}
+	policy := resp.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "img-src 'self' data:;", "connect-src 'self'"} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("the policy %q lacks %s", policy, want)
+		}
+	}
+	if strings.Contains(policy, "unsafe") {
+		t.Errorf("policy %q", policy)
+	}
+}
+
+// A large file is kept as gzip makes it, and told to those who do not know gzip as it was.
+func TestGzippedFiles(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	var kept bytes.Buffer
+	w := gzip.NewWriter(&kept)
+	_, _ = w.Write([]byte("let x;"))
+	_ = w.Close()
+	r.pages["/large.js"] = file{kept.Bytes(), mediaTypes[".js"], true}
+	for accepts, want := range map[string]string{"gzip, br": kept.String(), "": "let x;"} {
+		req, _ := http.NewRequest("GET", r.url+"/large.js", nil)
+		req.Header.Set("Accept-Encoding", accepts)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if string(text) != want || (resp.Header.Get("Content-Encoding") == "gzip") != (accepts != "") {
+			t.Errorf("to %q: %q, %v", accepts, text, resp.Header)
+		}
 	}
 }

@@ -23,26 +23,27 @@ type view func(w http.ResponseWriter, c *call) error
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", s.page)
-	mux.HandleFunc("POST /api/login", s.change(s.login))
-	mux.HandleFunc("POST /api/logout", s.change(s.logout))
+	mux.HandleFunc("GET "+docsPath+"/openapi.json", s.document)
+	mux.HandleFunc("POST /api/login", s.timed(s.change(s.login)))
+	mux.HandleFunc("POST /api/logout", s.timed(s.change(s.logout)))
+	mux.HandleFunc("GET /api/tail", s.view(s.tail))
 	for pattern, v := range map[string]view{
 		"GET /api/session":  func(w http.ResponseWriter, c *call) error { return s.answerSession(w, c.Request, c.key) },
 		"GET /api/overview": s.overview,
 		"GET /api/search":   s.search,
 		"GET /api/client":   s.client,
 		"GET /api/explain":  s.explain,
-		"GET /api/tail":     s.tail,
 	} {
-		mux.HandleFunc(pattern, s.view(v))
+		mux.HandleFunc(pattern, s.timed(s.view(v)))
 	}
 	for path, a := range actions {
-		mux.HandleFunc("POST /api/"+path, s.change(func(w http.ResponseWriter, r *http.Request) error {
+		mux.HandleFunc("POST /api/"+path, s.timed(s.change(func(w http.ResponseWriter, r *http.Request) error {
 			c, err := s.known(r)
 			if err != nil {
 				return err
 			}
 			return s.act(w, c, path, a)
-		}))
+		})))
 	}
 	return s.guarded(mux)
 }

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/listen"
@@ -52,7 +54,8 @@ type Server struct {
 	conns    atomic.Int64
 	// turnedAway counts connections beyond mostConns.
 	turnedAway atomic.Uint64
-	base       context.Context // ends when Shutdown begins
+	times      prometheus.Histogram // of requests
+	base       context.Context      // ends when Shutdown begins
 	cancel     context.CancelFunc
 }
 
@@ -61,7 +64,7 @@ func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: c.Logger, audit: audit.New(c.Audit), sessions: newSessions(), gate: newGate()}
+	s := &Server{config: c, log: c.Logger, audit: audit.New(c.Audit), sessions: newSessions(), gate: newGate(), times: newTimes()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

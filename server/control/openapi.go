@@ -103,6 +103,9 @@ func problemResponse(status int, codes []string) map[string]any {
 	}
 }
 
+// Document is the OpenAPI document as served.
+func (s *Server) Document() []byte { return s.document }
+
 // openAPI serves GET /v1/openapi.json.
 func (c *call) openAPI() error {
 	c.http.Response.Header.SetContentType(jsonType)

@@ -51,6 +51,7 @@ function App() {
       ${session && html`<nav aria-label="Views">
         ${Object.entries(views).filter(([name]) => name !== "client").map(([name, [label]]) => html`
           <a key=${name} href=${"#/" + name} aria-current=${name === at.name ? "page" : null}>${label}</a>`)}
+        <a href="/docs">API</a>
       </nav>
       <span class="who">${session.keyless ? "no keys are set" : session.key}
         ${!session.keyless && html` <button type="button" class="quiet" onClick=${() => gateway.logout()}>Log out</button>`}
