@@ -1,9 +1,9 @@
 #!/bin/bash
 # Checks bin/packages for real: lintian and rpmlint; the .deb installed in a Debian that
 # debootstrap has made and that systemd has booted: started by its unit, restarted by the
-# watchdog, purged; the .rpm installed by rpm into a root; the image run by an OCI runtime.
-# It needs root, a package mirror for debootstrap, and two to three minutes, so make test
-# does without it.
+# watchdog, purged; its admin page opened in a browser, where a first message arrives; the
+# .rpm installed by rpm into a root; the image run by an OCI runtime. It needs root, a
+# package mirror for debootstrap, and three minutes, so make test does without it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,10 +29,10 @@ await() {
 
 [ "$(id -u)" = 0 ] || fail "it needs root"
 missing=
-for tool in lintian rpmlint rpm debootstrap systemd-nspawn runc python3 curl; do
+for tool in lintian rpmlint rpm debootstrap systemd-nspawn runc python3 curl chromium go; do
 	command -v $tool >/dev/null || missing="$missing $tool"
 done
-[ -z "$missing" ] || fail "missing:$missing (apt-get install lintian rpmlint rpm debootstrap systemd-container runc python3 curl)"
+[ -z "$missing" ] || fail "missing:$missing (apt-get install lintian rpmlint rpm debootstrap systemd-container runc python3 curl chromium)"
 deb=$(echo "$packages"/castgate_*_amd64.deb)
 [ -e "$deb" ] || fail "make packages first"
 
@@ -45,6 +45,10 @@ rpmlint -c deploy/packages/rpmlint.toml "$packages"/*.rpm
 say "exposure of the unit"
 systemd-analyze security --offline=true --threshold=20 deploy/packages/files/castgate.service | tail -n 1
 
+say "the newcomer"
+mkdir -p "$work"
+go test -c -o "$work/e2e.test" ./e2e
+
 boot=
 runtime=
 clean() {
@@ -56,7 +60,6 @@ clean() {
 	rm -rf "$work/root" "$work/bundle"
 }
 trap clean EXIT
-mkdir -p "$work"
 rm -rf "$work/root" "$work/bundle"
 
 if [ ! -e "$work/$suite.tar" ]; then
@@ -90,6 +93,17 @@ show() { inside systemctl show --value --property="$1" castgate.service; }
 [ "$(inside stat -c %U "/proc/$(show MainPID)")" = castgate ] || fail "it runs as somebody else"
 say "installed and answering after $((SECONDS - began)) s"
 
+say "a key, the admin page, and a first message in a browser"
+key=$(inside castgate key new --name newcomer --scope read,push,manage --file /etc/castgate/keys)
+inside sh -c 'chown root:castgate /etc/castgate/keys && chmod 640 /etc/castgate/keys'
+inside sh -c 'printf "control-keys-file = \"/etc/castgate/keys\"\nadmin = \"127.0.0.1:7274\"\n" >>/etc/castgate/castgate.toml'
+inside systemctl restart castgate.service
+(cd e2e && NEWCOMER_URL=http://127.0.0.1:7274/ NEWCOMER_KEY=$key nsenter --target "$(init)" --net \
+	"$work/e2e.test" -test.run '^TestNewcomerAt$' -test.v) >"$work/newcomer.log" 2>&1 || fail "the newcomer: see $work/newcomer.log"
+grep -q -- '--- PASS: TestNewcomerAt' "$work/newcomer.log" || fail "no newcomer came: see $work/newcomer.log"
+say "the first message is in the browser $((SECONDS - began)) s after the start of the installation"
+export CASTGATE_CONTROL_KEY=$key # for what follows
+
 say "reload"
 pid=$(show MainPID)
 inside systemctl reload castgate.service
@@ -111,11 +125,13 @@ say "the program does what the unit allows"
 inside sh -c '! journalctl -u castgate.service | grep -iE "operation not permitted|level=(WARN|ERROR)"' || fail "errors in the log"
 
 say "upgrade and purge"
+inside rm /etc/castgate/keys # a purge leaves what the user has made
 inside dpkg --install /root/castgate.deb >>"$work/dpkg.log"
 await "castgate.service" inside castgate stats
 inside dpkg --purge castgate >>"$work/dpkg.log" 2>&1
 ! inside systemctl --quiet is-active castgate.socket || fail "the socket is there after a purge"
 [ ! -e "$work/root/usr/bin/castgate" ] && [ ! -e "$work/root/etc/castgate" ] || fail "a purge leaves files"
+unset CASTGATE_CONTROL_KEY
 kill "$boot"
 wait "$boot" 2>/dev/null || true
 boot=
