@@ -20,6 +20,7 @@ type command struct {
 	Run          sideBySide    `cmd:"" default:"withargs" help:"Measure servers side by side, in turn and in several rounds (the default)."`
 	Million      fullSize      `cmd:"" help:"Hold a million connections in one castgate process, push to them and count every message."`
 	Tell         telling       `cmd:"" help:"Measure what events to a backend cost: their rate, pushes meanwhile, memory of a client."`
+	Watch        watching      `cmd:"" help:"Measure what the admin page costs: its requests while clients come and go, and broadcasts beside it."`
 	Charts       chartsCommand `cmd:"" help:"Draw charts of results, for BENCHMARKS.md."`
 	MillionSwarm millionSwarm  `cmd:"" hidden:""`
 }

@@ -21,17 +21,28 @@ type telling struct {
 }
 
 // Run measures and prints a line for each figure.
-func (f *telling) Run(ctx context.Context, c *console) error {
+func (f *telling) Run(ctx context.Context, c *console) (err error) {
 	o := tell.Defaults()
-	if o.Castgate = f.Castgate; o.Castgate == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		if o.Castgate, err = exec.LookPath(filepath.Join(filepath.Dir(self), "castgate")); err != nil {
-			return fmt.Errorf("no gateway to measure: %w; name one with --castgate", err)
-		}
+	if o.Castgate, err = gatewayBinary(f.Castgate); err != nil {
+		return err
 	}
 	o.Rounds, o.Rate, o.Measure, o.Idle, o.Out = f.Rounds, f.Rate, f.Measure, f.Idle, c.stdout
 	return tell.Run(ctx, o)
+}
+
+// gatewayBinary is the gateway that is measured: the named one, or that beside this
+// program.
+func gatewayBinary(named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	beside, err := exec.LookPath(filepath.Join(filepath.Dir(self), "castgate"))
+	if err != nil {
+		return "", fmt.Errorf("no gateway to measure: %w; name one with --castgate", err)
+	}
+	return beside, nil
 }
