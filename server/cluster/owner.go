@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"context"
+	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"slices"
+	"time"
 
 	"castgate/server/cluster/internal/message"
 	"castgate/server/gateway"
@@ -17,7 +20,23 @@ var _ gateway.UIDCluster = (*Node)(nil)
 type uidOwners struct {
 	watcher gateway.UIDWatcher // nil: nobody wants to know
 	out     bool               // this node has left a chain of views with its clients
+	losses  []loss             // of late
 }
+
+// loss is a process that was lost, and who tells of it. If that member is lost in its
+// turn, another one tells: nobody knows whether it has.
+type loss struct {
+	member message.Member
+	stamp  uint64
+	teller message.Member
+	at     int64
+}
+
+const (
+	// lossMemory is how long a loss is remembered: by then its teller has written it down.
+	lossMemory = time.Minute
+	mostLosses = 256
+)
 
 // WatchUIDs implements gateway.UIDCluster.
 func (n *Node) WatchUIDs(w gateway.UIDWatcher) {
@@ -65,20 +84,24 @@ func (n *Node) Mine(uid string) bool {
 }
 
 // Tell implements gateway.UIDCluster.
-func (n *Node) Tell(ctx context.Context, uids []string, known bool) (untold []string) {
-	byOwner := map[message.Member][]string{}
+func (n *Node) Tell(ctx context.Context, looks []gateway.UIDLook) (untold []gateway.UIDLook) {
+	byOwner := map[message.Member][]gateway.UIDLook{}
 	n.mu.Lock()
-	for _, uid := range uids {
-		m, ok := n.uids.owner(n.roster, uid)
+	for _, look := range looks {
+		m, ok := n.uids.owner(n.roster, look.UID)
 		if !ok || m == n.self {
-			untold = append(untold, uid)
+			untold = append(untold, look)
 			continue
 		}
-		byOwner[m] = append(byOwner[m], uid)
+		byOwner[m] = append(byOwner[m], look)
 	}
 	n.mu.Unlock()
 	for m, list := range byOwner {
-		q := &message.Request{Verb: message.VerbLook, To: gateway.Targets{UIDs: list}, Binary: known}
+		q := &message.Request{Verb: message.VerbLook}
+		for _, look := range list {
+			q.To.UIDs = append(q.To.UIDs, look.UID)
+			q.Payload = appendLook(q.Payload, look)
+		}
 		c, err := n.begin(ctx, q, []message.Member{m}, nil)
 		if err != nil {
 			untold = append(untold, list...)
@@ -101,8 +124,27 @@ func (n *service) executeLook(q *message.Request) error {
 	if w == nil {
 		return &gateway.Error{Code: "no_events", Detail: "the node tells of no uids"}
 	}
-	w.Look(q.To.UIDs, q.Binary)
+	if len(q.Payload) != lookLen*len(q.To.UIDs) {
+		return &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "a look is not whole"}
+	}
+	looks := make([]gateway.UIDLook, len(q.To.UIDs))
+	for i, uid := range q.To.UIDs {
+		b := q.Payload[lookLen*i:]
+		looks[i] = gateway.UIDLook{UID: uid, Known: b[0] != 0, Stamp: binary.LittleEndian.Uint64(b[1:])}
+	}
+	w.Look(looks)
 	return nil
+}
+
+// lookLen is how many bytes of a request say of a uid what UIDLook does.
+const lookLen = 1 + 8
+
+func appendLook(dst []byte, look gateway.UIDLook) []byte {
+	known := byte(0)
+	if look.Known {
+		known = 1
+	}
+	return binary.LittleEndian.AppendUint64(append(dst, known), look.Stamp)
 }
 
 // changed tells of a view that has come after another. The caller holds mu.
@@ -111,18 +153,45 @@ func (o *uidOwners) changed(n *roster, was, v *message.View) {
 	if w == nil {
 		return
 	}
-	var lost []gateway.LostNode
-	for _, m := range was.Members {
-		p := n.peers[m]
-		orderly := p != nil && (p.beat.Draining || p.beat.Gone)
-		if was.Chain != v.Chain || slices.Contains(v.Members, m) || orderly {
-			continue
-		}
-		if teller, ok := o.owner(n, m.String()); ok && teller == n.self {
-			lost = append(lost, gateway.LostNode{Node: m.Node, Instance: m.Instance})
-		}
-	}
+	o.lose(n, was, v)
 	back := o.out
 	o.out = false
-	w.MembersChanged(lost, back)
+	w.MembersChanged(o.mine(n, v), back)
+}
+
+// lose takes down who was lost between two views. A view of another chain comes after
+// one that has members where those who would have had to decide have ended.
+func (o *uidOwners) lose(n *roster, was, v *message.View) {
+	now := n.clock()
+	o.losses = slices.DeleteFunc(o.losses, func(l loss) bool {
+		return now-l.at > int64(lossMemory) || slices.Contains(v.Members, l.member)
+	})
+	for _, m := range was.Members {
+		p := n.peers[m]
+		orderly := p != nil && p.beat.Gone // one that drains may be killed in the middle
+		if slices.Contains(v.Members, m) || orderly || len(o.losses) == mostLosses {
+			continue
+		}
+		h := fnv.New64a()
+		_, _ = fmt.Fprintf(h, "%v %d %d", m, v.Chain, v.Epoch)
+		o.losses = append(o.losses, loss{member: m, stamp: h.Sum64(), at: now})
+	}
+}
+
+// mine returns the losses of which this node has to tell from now on.
+func (o *uidOwners) mine(n *roster, v *message.View) (lost []gateway.LostNode) {
+	for i := range o.losses {
+		l := &o.losses[i]
+		if slices.Contains(v.Members, l.teller) {
+			continue
+		}
+		teller, ok := o.owner(n, l.member.String())
+		if !ok {
+			continue
+		}
+		if l.teller = teller; teller == n.self {
+			lost = append(lost, gateway.LostNode{Node: l.member.Node, Instance: l.member.Instance, Stamp: l.stamp})
+		}
+	}
+	return lost
 }

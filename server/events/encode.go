@@ -1,7 +1,6 @@
 package events
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
@@ -29,23 +28,10 @@ func instanceText(instance uint64) string {
 	return string(b[:])
 }
 
-// idBefore stands before the id of every event.
-const idBefore = `{"specversion":"1.0","id":"`
-
-// eventID is the id of an event.
-func eventID(body []byte) string {
-	if len(body) < len(idBefore) {
-		return ""
-	}
-	id, _, _ := bytes.Cut(body[len(idBefore):], []byte{'"'})
-	return string(id)
-}
-
 // begin writes the attributes. sequence 0 is none.
-func (e *encoder) begin(t Type, number uint64, at int64, subject, instance string, sequence uint32) {
+func (e *encoder) begin(t Type, id eventName, at int64, subject, instance string, sequence uint32) {
 	e.b = append(e.b[:0], idBefore...)
-	e.b = append(append(e.b, e.instance...), '-')
-	e.b = strconv.AppendUint(e.b, number, 10)
+	e.b = id.append(e.b, e.instance)
 	e.b = appendText(append(e.b, `","source":`...), e.source)
 	e.b = append(append(append(e.b, `,"type":"`...), t.String()...), `","time":"`...)
 	e.b = appendTime(e.b, at)
@@ -127,7 +113,7 @@ func remoteText(h *happening) string {
 
 // client makes the event of a happening.
 func (e *encoder) client(h *happening, number uint64, sequence uint32) []byte {
-	e.begin(h.kind, number, h.at, h.id, e.instance, sequence)
+	e.begin(h.kind, eventName{number: number}, h.at, h.id, e.instance, sequence)
 	if h.kind == Message {
 		e.message(h)
 		return e.end()
@@ -169,8 +155,8 @@ func (e *encoder) message(h *happening) {
 }
 
 // uid makes an event of a uid.
-func (e *encoder) uid(t Type, number uint64, at int64, uid string) []byte {
-	e.begin(t, number, at, uid, e.instance, 0)
+func (e *encoder) uid(t Type, id eventName, at int64, uid string) []byte {
+	e.begin(t, id, at, uid, e.instance, 0)
 	e.text(`"uid":`, uid)
 	return e.end()
 }
@@ -178,15 +164,15 @@ func (e *encoder) uid(t Type, number uint64, at int64, uid string) []byte {
 // lost makes the event that stands for events that nobody can be told any more.
 // id begins its id, since it is of no record.
 func (e *encoder) lost(number uint64, at int64, count uint64, why string) []byte {
-	e.begin(Lost, number, at, "", e.instance, 0)
+	e.begin(Lost, eventName{number: number}, at, "", e.instance, 0)
 	e.number(`"count":`, count)
 	e.text(`"reason":`, why)
 	return e.end()
 }
 
 // node makes an event of a node of a cluster.
-func (e *encoder) node(t Type, number uint64, at int64, n gateway.LostNode) []byte {
-	e.begin(t, number, at, "", e.instance, 0)
+func (e *encoder) node(t Type, id eventName, at int64, n gateway.LostNode) []byte {
+	e.begin(t, id, at, "", e.instance, 0)
 	e.number(`"node":`, uint64(n.Node))
 	e.text(`"instance":`, instanceText(n.Instance))
 	return e.end()
@@ -238,7 +224,7 @@ type told struct {
 // known. instance is that of the process that it was a client of. Counters are
 // null: nobody knows them.
 func (e *encoder) ended(t *told, number uint64, at int64, instance string, sequence uint32, reason string) []byte {
-	e.begin(Disconnected, number, at, t.Subject, instance, sequence)
+	e.begin(Disconnected, eventName{number: number}, at, t.Subject, instance, sequence)
 	e.text(`"client_id":`, t.Subject)
 	e.nullable(`"uid":`, orEmpty(t.Data.UID))
 	e.raw(`"groups":`, t.Data.Groups, "[]")
@@ -264,9 +250,10 @@ func (e *encoder) carry(t *told) []byte {
 	return e.end()
 }
 
-// carryUID is carry for a uid.
-func (e *encoder) carryUID(uid string) []byte {
-	e.b = append(appendText(append(e.b[:0], `{"subject":`...), uid), '}')
+// carryUID is carry for a uid that was said to be online by the event with an id.
+func (e *encoder) carryUID(id, uid string) []byte {
+	e.b = append(append(append(e.b[:0], idBefore...), id...), `","subject":`...)
+	e.b = append(appendText(e.b, uid), '}')
 	return e.b
 }
 

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,17 +36,19 @@ type Events struct {
 	log        *slog.Logger
 	audit      *audit.Log
 	now        func() time.Time
-	run        uint64 // stands for this process
-	instance   string // run as text
+	steady     func() int64 // microseconds; it goes on evenly when the clock is set
+	run        uint64       // stands for this process
+	instance   string       // run as text
 	source     string
 	hidden     bool // what was not asked for is written, too, to say the end of clients
 	quota      int64
 	segmentLen int64
 
-	store *store.Store
-	dead  *deadLetters
-	inbox *inbox
-	moves chan struct{} // capacity 1: a subscriber is further
+	store  *store.Store
+	dead   *deadLetters
+	inbox  *inbox
+	moves  chan struct{} // capacity 1: a subscriber is further
+	shared sharedIDs
 
 	secrets     atomic.Pointer[[]sign.Secret]
 	tokenQuery  atomic.Pointer[string]
@@ -84,6 +87,8 @@ func New(c Config) (*Events, error) {
 	if e.now == nil {
 		e.now = time.Now
 	}
+	began := time.Now()
+	e.steady = func() int64 { return time.Since(began).Microseconds() }
 	var random [8]byte
 	_, _ = rand.Read(random[:])
 	if e.run = c.Instance; e.run == 0 {
@@ -270,6 +275,7 @@ func (e *Events) SetTargets(t Targets) error {
 	e.setTargets(&t)
 	before := map[string]*subscriber{}
 	var known []place
+	e.dismiss(t.URLs)
 	for _, s := range *e.subscribers.Load() {
 		before[s.url] = s
 		known = append(known, s.place())
@@ -282,13 +288,7 @@ func (e *Events) SetTargets(t Targets) error {
 			s = newSubscriber(e, url, places[i])
 			fresh = append(fresh, s)
 		}
-		delete(before, url)
 		list = append(list, s)
-	}
-	for _, s := range before {
-		ctx, cancel := context.WithTimeout(context.Background(), reloadPatience)
-		s.stop(ctx)
-		cancel()
 	}
 	e.subscribers.Store(&list)
 	for _, s := range fresh {
@@ -301,9 +301,25 @@ func (e *Events) SetTargets(t Targets) error {
 	return nil
 }
 
-// reloadPatience is how long a reload waits for an answer of a subscriber that it
-// removes.
+// reloadPatience is how long a reload waits for answers of subscribers that it removes.
 const reloadPatience = time.Second
+
+// dismiss ends all subscribers but some. It comes before their places are looked at: what
+// is under way may still be accepted.
+func (e *Events) dismiss(stay []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), reloadPatience)
+	defer cancel()
+	var gone []*subscriber
+	for _, s := range *e.subscribers.Load() {
+		if !slices.Contains(stay, s.url) {
+			s.leave() // all at once
+			gone = append(gone, s)
+		}
+	}
+	for _, s := range gone {
+		s.stop(ctx)
+	}
+}
 
 // setTargets takes over what is not a URL.
 func (e *Events) setTargets(t *Targets) {

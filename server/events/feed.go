@@ -31,7 +31,7 @@ func (e *Events) Events(ctx context.Context, q gateway.EventQuery) (gateway.Even
 	}
 	from := e.store.First()
 	if q.After != "" {
-		number, err := e.find(q.After)
+		number, err := e.find(ctx, q.After)
 		if err != nil {
 			return gateway.EventPage{}, err
 		}
@@ -74,14 +74,21 @@ func (e *Events) readPage(r *store.Reader, limit int, page *gateway.EventPage) e
 		}
 		page.Events = append(page.Events, bytes.Clone(body))
 		page.Last = eventID(body)
+		e.shared.note(page.Last, rec.Number)
 		size += len(body)
 	}
 	return nil
 }
 
+var errGone = &gateway.Error{Code: gateway.CodeEventGone, Detail: "this event, and maybe others after it, are not kept any more; " +
+	"look who is there with GET /v1/clients, and go on without after"}
+
 // find returns the number of the event with an id.
-func (e *Events) find(id string) (uint64, error) {
+func (e *Events) find(ctx context.Context, id string) (uint64, error) {
 	unknown := &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "after is not the id of an event of this gateway"}
+	if strings.HasPrefix(id, sharedBefore) {
+		return e.findShared(ctx, id)
+	}
 	_, digits, ok := strings.Cut(id, "-")
 	number, err := strconv.ParseUint(digits, 10, 64)
 	if !ok || err != nil || number == 0 || number >= e.store.Next() {
@@ -94,8 +101,7 @@ func (e *Events) find(id string) (uint64, error) {
 			return number, nil
 		}
 	case number < e.store.First():
-		return 0, &gateway.Error{Code: gateway.CodeEventGone, Detail: "this event, and maybe others after it, are not kept any more; " +
-			"look who is there with GET /v1/clients, and go on without after"}
+		return 0, errGone
 	}
 	return 0, unknown
 }
@@ -118,7 +124,7 @@ func (e *Events) Dead(context.Context) ([]gateway.DeadEvent, error) {
 // Replay implements gateway.EventFeed.
 func (e *Events) Replay(ctx context.Context, q gateway.Replay) (gateway.ReplayResult, error) {
 	if q.After != "" {
-		return e.rewind(q.After)
+		return e.rewind(ctx, q.After)
 	}
 	var result gateway.ReplayResult
 	letters := e.dead.list()
@@ -149,8 +155,8 @@ func (e *Events) Replay(ctx context.Context, q gateway.Replay) (gateway.ReplayRe
 }
 
 // rewind has every subscriber told again of what came after an event.
-func (e *Events) rewind(after string) (gateway.ReplayResult, error) {
-	number, err := e.find(after)
+func (e *Events) rewind(ctx context.Context, after string) (gateway.ReplayResult, error) {
+	number, err := e.find(ctx, after)
 	if err != nil {
 		return gateway.ReplayResult{}, err
 	}

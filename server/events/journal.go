@@ -28,6 +28,7 @@ type journal struct {
 	moved  bool   // places differ from those that were written
 	wrote  time.Time
 	moves  []move // of what is carried along, once it is written
+	stamps uint64 // how many it has made
 
 	newest uint64 // number of the last event, as subscribers get it
 
@@ -84,7 +85,7 @@ func (j *journal) pause() time.Duration {
 	}
 	if j.present != nil {
 		if at, ok := j.present.next(); ok {
-			d = min(d, max(time.Millisecond, time.UnixMicro(at).Sub(j.events.now())))
+			d = min(d, max(time.Millisecond, time.Duration(at-j.events.steady())*time.Microsecond))
 		}
 	}
 	return d

@@ -58,16 +58,19 @@ func (l *ledger) moved(key, number uint64) {
 // those of processes that are gone.
 type remains struct {
 	clients map[remnant]standing
-	uids    map[string]uint64 // told online, by the number of the record
+	uids    map[string]saidOnline
 	places  []place
 }
+
+// saidOnline is where the log says that a uid is online, and by which stamp.
+type saidOnline struct{ number, stamp uint64 }
 
 // remnant names a client of any process.
 type remnant struct{ instance, key uint64 }
 
 // survey reads a log whole.
 func survey(s *store.Store) (*remains, error) {
-	out := &remains{clients: map[remnant]standing{}, uids: map[string]uint64{}}
+	out := &remains{clients: map[remnant]standing{}, uids: map[string]saidOnline{}}
 	for r := s.NewReader(1); ; {
 		rec, ok, err := r.Next()
 		if err != nil || !ok {
@@ -94,9 +97,11 @@ func survey(s *store.Store) (*remains, error) {
 		case Disconnected:
 			delete(out.clients, who)
 		case UIDOnline:
-			out.uids[uidOf(body)] = rec.Number
+			uid, stamp := uidOf(body)
+			out.uids[uid] = saidOnline{rec.Number, stamp}
 		case UIDOffline:
-			delete(out.uids, uidOf(body))
+			uid, _ := uidOf(body)
+			delete(out.uids, uid)
 		}
 	}
 }

@@ -21,8 +21,8 @@ type looks struct {
 	wake    chan struct{} // capacity 1
 
 	mu      sync.Mutex
-	waiting map[string]bool // by uid: it was said to be online before
-	taken   int             // how many are being looked at
+	waiting map[string]gateway.UIDLook // by uid
+	taken   int                        // how many are being looked at
 	found   []finding
 	all     bool // members have come or gone: look at every uid that is known
 	lost    []gateway.LostNode
@@ -31,9 +31,8 @@ type looks struct {
 
 // finding is what was found out about a uid.
 type finding struct {
-	uid   string
-	known bool // see looks.waiting
-	what  finds
+	gateway.UIDLook
+	what finds
 }
 
 type finds uint8
@@ -53,19 +52,19 @@ const (
 
 // Join has uids said once in a cluster. Call it before Start.
 func (e *Events) Join(c gateway.UIDCluster) {
-	e.looks = &looks{cluster: c, wake: make(chan struct{}, 1), waiting: map[string]bool{}}
+	e.looks = &looks{cluster: c, wake: make(chan struct{}, 1), waiting: map[string]gateway.UIDLook{}}
 	c.WatchUIDs(e)
 }
 
 var _ gateway.UIDWatcher = (*Events)(nil)
 
 // Look implements gateway.UIDWatcher.
-func (e *Events) Look(uids []string, known bool) {
+func (e *Events) Look(list []gateway.UIDLook) {
 	if e.journal.present == nil {
 		return // nobody is told of uids here
 	}
-	for _, uid := range uids {
-		e.looks.ask(uid, known)
+	for _, look := range list {
+		e.looks.ask(look, false)
 	}
 }
 
@@ -80,10 +79,16 @@ func (e *Events) MembersChanged(lost []gateway.LostNode, back bool) {
 	e.inbox.ring()
 }
 
-// ask has a uid looked at.
-func (l *looks) ask(uid string, known bool) {
+// ask has a uid looked at. own: it is this node's clients that have changed, so that a
+// stamp which waits to be told stands for nobody any more.
+func (l *looks) ask(look gateway.UIDLook, own bool) {
 	l.mu.Lock()
-	l.waiting[uid] = l.waiting[uid] || known
+	before := l.waiting[look.UID]
+	look.Known = look.Known || before.Known
+	if look.Stamp == 0 && !own {
+		look.Stamp = before.Stamp
+	}
+	l.waiting[look.UID] = look
 	l.mu.Unlock()
 	select {
 	case l.wake <- struct{}{}:
@@ -102,15 +107,15 @@ func (l *looks) busy() bool {
 }
 
 // take returns some that wait.
-func (l *looks) take() map[string]bool {
+func (l *looks) take() map[string]gateway.UIDLook {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	some := map[string]bool{}
-	for uid, known := range l.waiting {
+	some := map[string]gateway.UIDLook{}
+	for uid, look := range l.waiting {
 		if len(some) == lookBatch {
 			break
 		}
-		some[uid] = known
+		some[uid] = look
 		delete(l.waiting, uid)
 	}
 	l.taken = len(some)
@@ -132,10 +137,14 @@ func (l *looks) run(ctx context.Context, ring func()) {
 		found := l.look(ctx, some)
 		l.mu.Lock()
 		for _, f := range found {
-			delete(some, f.uid)
+			delete(some, f.UID)
 		}
-		for uid, known := range some { // the rest could not be found out
-			l.waiting[uid] = l.waiting[uid] || known
+		for uid, look := range some { // the rest could not be found out
+			later, again := l.waiting[uid]
+			if again {
+				look.Known, look.Stamp = look.Known || later.Known, later.Stamp
+			}
+			l.waiting[uid] = look
 		}
 		l.found = append(l.found, found...)
 		l.taken = 0
@@ -148,24 +157,24 @@ func (l *looks) run(ctx context.Context, ring func()) {
 }
 
 // look finds out what it can.
-func (l *looks) look(ctx context.Context, some map[string]bool) (found []finding) {
+func (l *looks) look(ctx context.Context, some map[string]gateway.UIDLook) (found []finding) {
 	var mine []string
-	others := map[bool][]string{}
-	for uid, known := range some {
+	var others []gateway.UIDLook
+	for uid, look := range some {
 		if l.cluster.Mine(uid) {
 			mine = append(mine, uid)
 		} else {
-			others[known] = append(others[known], uid)
+			others = append(others, look)
 		}
 	}
-	for known, list := range others {
+	if len(others) > 0 {
 		untold := map[string]bool{}
-		for _, uid := range l.cluster.Tell(ctx, list, known) {
-			untold[uid] = true
+		for _, look := range l.cluster.Tell(ctx, others) {
+			untold[look.UID] = true
 		}
-		for _, uid := range list {
-			if !untold[uid] {
-				found = append(found, finding{uid, known, passed})
+		for _, look := range others {
+			if !untold[look.UID] {
+				found = append(found, finding{look, passed})
 			}
 		}
 	}
@@ -179,9 +188,9 @@ func (l *looks) look(ctx context.Context, some map[string]bool) (found []finding
 	for i, uid := range mine {
 		switch {
 		case counts.UIDs[i] > 0:
-			found = append(found, finding{uid, some[uid], here})
+			found = append(found, finding{some[uid], here})
 		case err == nil: // of an answer that is incomplete, nothing follows
-			found = append(found, finding{uid, some[uid], absent})
+			found = append(found, finding{some[uid], absent})
 		}
 	}
 	return found
@@ -218,63 +227,93 @@ func (j *journal) clusterNews(now time.Time) {
 	for _, f := range found {
 		j.foundOut(f, at)
 	}
-	if all {
-		for uid, u := range j.present.uids {
-			l.ask(uid, u.number > 0 || u.passed)
-		}
+	if !all {
+		return
 	}
+	for uid, u := range j.present.uids {
+		if back && u.clients > 0 {
+			j.sayAgain(uid, u, at)
+		}
+		l.ask(u.look(uid), true)
+	}
+}
+
+// sayAgain has a uid said to be online as something new, if nobody says so now: while
+// this node was out of the cluster, others may have said that it is offline.
+func (j *journal) sayAgain(uid string, u *presentUID, at int64) {
+	if u.number > 0 {
+		j.uidRecord(kindHidden, UIDOffline, uid, at, u.stamp)
+	}
+	u.number, u.leaves, u.passed, u.due = 0, 0, false, false
+	u.first = j.stamp(at)
+}
+
+// look is what this node knows of a uid.
+func (u *presentUID) look(uid string) gateway.UIDLook {
+	look := gateway.UIDLook{UID: uid, Known: u.number > 0 || u.passed, Stamp: u.first}
+	if u.number > 0 {
+		look.Stamp = u.stamp
+	}
+	return look
+}
+
+// stamp makes a stamp that is later than those of before, and no other node's.
+func (j *journal) stamp(at int64) uint64 {
+	const millisecond = 1000
+	j.stamps++
+	return uint64(at/millisecond)<<20 | mix(j.events.run^mix(j.stamps))>>44
 }
 
 // foundOut acts on what was found out about a uid.
 func (j *journal) foundOut(f finding, at int64) {
 	p := j.present
-	u := p.uids[f.uid]
+	u := p.uids[f.UID]
 	if f.what == passed {
 		if u == nil {
 			return
 		}
 		if u.passed = true; u.number > 0 { // its owner goes on from here
-			j.hiddenUID(UIDOffline, f.uid, at)
+			j.uidRecord(kindHidden, UIDOffline, f.UID, at, u.stamp)
 			u.number, u.leaves = 0, 0
 		}
-		p.dropIdle(f.uid, u)
+		p.dropIdle(f.UID, u)
 		return
 	}
 	if u == nil {
 		u = &presentUID{}
-		p.uids[f.uid] = u
+		p.uids[f.UID] = u
 	}
-	if u.number == 0 && f.known {
-		u.number = j.hiddenUID(UIDOnline, f.uid, at)
+	if u.number == 0 {
+		if u.stamp = f.Stamp; u.stamp == 0 {
+			u.stamp = j.stamp(at)
+		}
+		if f.Known { // another node has said it
+			u.number = j.uidRecord(kindHidden, UIDOnline, f.UID, at, u.stamp)
+		}
 	}
 	u.passed = false
 	switch {
 	case f.what == here && u.number == 0:
-		u.number = j.uidEvent(UIDOnline, f.uid, at)
+		u.number = j.uidEvent(UIDOnline, f.UID, at, u.stamp)
 		u.leaves, u.due = 0, false
 	case f.what == here:
 		u.leaves, u.due = 0, false
 	case u.number > 0 && u.due:
-		j.uidEvent(UIDOffline, f.uid, at)
+		j.uidEvent(UIDOffline, f.UID, at, u.stamp)
 		u.number, u.leaves, u.due = 0, 0, false
 	case u.number > 0 && u.leaves == 0:
-		p.leave(f.uid, u, at)
+		p.leave(f.UID, u, j.events.steady())
 	}
-	p.dropIdle(f.uid, u)
-}
-
-// hiddenUID takes down what is not told, since another node has told it or will.
-func (j *journal) hiddenUID(t Type, uid string, at int64) (number uint64) {
-	number = j.number()
-	key := uidKey(uid)
-	h := header{kind: t, lane: laneOf(key), instance: j.events.run, key: key, at: at}
-	j.event(kindHidden, &h, j.encoder.uid(t, number, at, uid))
-	return number
+	p.dropIdle(f.UID, u)
 }
 
 // nodeEvent adds an event of a node.
 func (j *journal) nodeEvent(t Type, n gateway.LostNode, at int64) {
 	h := header{kind: t, lane: laneOf(n.Instance), instance: j.events.run, key: n.Instance, at: at}
-	j.event(kindEvent, &h, j.encoder.node(t, j.number(), at, n))
+	id := eventName{number: j.number()}
+	if n.Stamp != 0 {
+		id.text = sharedID(t, instanceText(n.Instance), n.Stamp)
+	}
+	j.event(kindEvent, &h, j.encoder.node(t, id, at, n))
 	j.events.count.happened[t].Add(1)
 }

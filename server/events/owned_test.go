@@ -16,6 +16,7 @@ type fakeCluster struct {
 	mu     sync.Mutex
 	nodes  []*Events // nil: it is not there
 	counts []map[string]int
+	deaf   bool // answers to Tell do not arrive
 }
 
 // member is a node's side of it.
@@ -42,17 +43,19 @@ func (m member) Mine(uid string) bool {
 	return m.owner(uid) == m.index
 }
 
-func (m member) Tell(_ context.Context, uids []string, known bool) (untold []string) {
-	for _, uid := range uids {
+func (m member) Tell(_ context.Context, looks []gateway.UIDLook) (untold []gateway.UIDLook) {
+	for _, look := range looks {
 		m.mu.Lock()
-		i := m.owner(uid)
-		to := m.nodes[max(0, i)]
+		i := m.owner(look.UID)
+		to, deaf := m.nodes[max(0, i)], m.deaf
 		m.mu.Unlock()
 		if i < 0 || i == m.index {
-			untold = append(untold, uid)
+			untold = append(untold, look)
 			continue
 		}
-		to.Look([]string{uid}, known)
+		if to.Look([]gateway.UIDLook{look}); deaf {
+			untold = append(untold, look)
+		}
 	}
 	return untold
 }

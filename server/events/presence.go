@@ -6,8 +6,9 @@ import (
 )
 
 // presence says which uids are online: from the first connection of a uid to a
-// while after the last, so that the reload of a page is no news. The journal's
-// goroutine has it.
+// while after the last, so that the reload of a page is no news. Its times are those of
+// Events.steady: nobody stays online for an hour because a clock is set back by one.
+// The journal's goroutine has it.
 type presence struct {
 	after time.Duration
 	uids  map[string]*presentUID
@@ -17,10 +18,12 @@ type presence struct {
 type presentUID struct {
 	clients int
 	number  uint64 // of the record that says it is online; 0: that was not said
+	first   uint64 // stamp of the first of this node's clients
+	stamp   uint64 // by which it is said here to be online and offline
 	// Of a cluster: its owner is another node, which was told of it; it is to be said
 	// offline, if it has no clients anywhere.
 	passed, due bool
-	leaves      int64 // Unix time in microseconds at which it goes offline; 0: it does not
+	leaves      int64 // when it goes offline; 0: it does not
 }
 
 type departure struct {
@@ -60,14 +63,14 @@ func (p *presence) leave(uid string, u *presentUID, now int64) {
 }
 
 // remember takes over a uid that a process before has told online.
-func (p *presence) remember(uid string, number uint64, now int64) {
-	u := &presentUID{number: number}
+func (p *presence) remember(uid string, said saidOnline, now int64) {
+	u := &presentUID{number: said.number, stamp: said.stamp}
 	p.uids[uid] = u
 	p.leave(uid, u, now)
 }
 
-// gone returns the next uid that is offline by now.
-func (p *presence) gone(now int64) (uid string, ok bool) {
+// gone returns the next uid that is offline by now, and its stamp.
+func (p *presence) gone(now int64) (uid string, stamp uint64, ok bool) {
 	for len(p.due) > 0 && p.due[0].at <= now {
 		d := p.due[0]
 		p.due[0] = departure{}
@@ -77,11 +80,11 @@ func (p *presence) gone(now int64) (uid string, ok bool) {
 		if u := p.uids[d.uid]; u != nil && u.clients == 0 && u.leaves == d.at {
 			delete(p.uids, d.uid)
 			if u.number > 0 {
-				return d.uid, true
+				return d.uid, u.stamp, true
 			}
 		}
 	}
-	return "", false
+	return "", 0, false
 }
 
 // departing returns the next uid that is offline by now, unless a client of another
@@ -127,13 +130,14 @@ func (p *presence) next() (at int64, ok bool) {
 	return p.due[0].at, true
 }
 
-// uidOf reads the uid of a uid's event.
-func uidOf(body []byte) string {
+// uidOf reads the uid of a uid's event, and the stamp by which it was said; 0 is none.
+func uidOf(body []byte) (uid string, stamp uint64) {
 	var e struct {
+		ID      string `json:"id"`
 		Subject string `json:"subject"`
 	}
 	_ = json.Unmarshal(body, &e)
-	return e.Subject
+	return e.Subject, stampOf(e.ID)
 }
 
 // presence counts the clients of uids.
@@ -158,33 +162,44 @@ func (j *journal) presence(h *happening) {
 				continue
 			}
 			if u, ask := j.present.count(uid, more); ask {
-				l.ask(uid, u.number > 0 || u.passed)
+				if u.first = 0; u.clients > 0 {
+					u.first = j.stamp(h.at)
+				}
+				l.ask(u.look(uid), true)
 			}
 		}
 		return
 	}
 	if came != "" {
 		if u, news := j.present.came(came); news {
-			u.number = j.uidEvent(UIDOnline, came, h.at)
+			u.number = j.uidEvent(UIDOnline, came, h.at, 0)
 		}
 	}
 	if left != "" {
-		j.present.left(left, h.at)
+		j.present.left(left, j.events.steady())
 	}
 }
 
 // uidEvent adds an event of a uid, hidden if its type was not asked for.
-func (j *journal) uidEvent(t Type, uid string, at int64) (number uint64) {
-	number = j.number()
+func (j *journal) uidEvent(t Type, uid string, at int64, stamp uint64) (number uint64) {
 	kind := byte(kindHidden)
 	if j.events.config.Types.Has(t) {
 		kind = kindEvent
 		j.events.count.happened[t].Add(1)
 	}
+	return j.uidRecord(kind, t, uid, at, stamp)
+}
+
+// uidRecord adds a record of a uid. With a stamp it has the id that other nodes give it.
+func (j *journal) uidRecord(kind byte, t Type, uid string, at int64, stamp uint64) (number uint64) {
+	id := eventName{number: j.number()}
+	if stamp != 0 {
+		id.text = sharedID(t, uid, stamp)
+	}
 	key := uidKey(uid)
 	h := header{kind: t, lane: laneOf(key), instance: j.events.run, key: key, at: at}
-	j.event(kind, &h, j.encoder.uid(t, number, at, uid))
-	return number
+	j.event(kind, &h, j.encoder.uid(t, id, at, uid))
+	return id.number
 }
 
 // offline says which uids have had no client for long enough.
@@ -193,17 +208,17 @@ func (j *journal) offline(now time.Time) {
 		return
 	}
 	for l := j.events.looks; l != nil; {
-		uid, ok := j.present.departing(now.UnixMicro())
+		uid, ok := j.present.departing(j.events.steady())
 		if !ok {
 			return
 		}
-		l.ask(uid, true)
+		l.ask(j.present.uids[uid].look(uid), true)
 	}
 	for {
-		uid, ok := j.present.gone(now.UnixMicro())
+		uid, stamp, ok := j.present.gone(j.events.steady())
 		if !ok {
 			return
 		}
-		j.uidEvent(UIDOffline, uid, now.UnixMicro())
+		j.uidEvent(UIDOffline, uid, now.UnixMicro(), stamp)
 	}
 }

@@ -19,8 +19,8 @@ func (j *journal) sayLeft(left *remains, gaps []store.Gap) error {
 		j.lost(g.Count, "damaged", now)
 	}
 	if j.present != nil {
-		for uid, number := range left.uids {
-			j.present.remember(uid, number, now.UnixMicro())
+		for uid, said := range left.uids {
+			j.present.remember(uid, said, j.events.steady())
 		}
 	}
 	if j.events.hidden {

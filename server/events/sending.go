@@ -82,7 +82,7 @@ func (s *subscriber) ready() bool {
 			}
 			continue
 		}
-		wait := time.Duration(s.holdUntil.Load() - s.events.now().UnixNano())
+		wait := time.Duration(s.holdUntil.Load()-s.events.steady()) * time.Microsecond
 		if wait <= 0 {
 			return true
 		}
@@ -154,7 +154,7 @@ func (s *subscriber) settle(l *lane, batch []item, r post.Result) {
 		s.log.Warn("events were not accepted; trying again", "outcome", r.Outcome.String(), "err", r.Err)
 	}
 	if r.RetryAfter > 0 {
-		s.holdUntil.Store(s.events.now().Add(r.RetryAfter).UnixNano())
+		s.holdUntil.Store(s.events.steady() + r.RetryAfter.Microseconds())
 	}
 	switch r.Outcome {
 	case post.Paused:

@@ -34,7 +34,7 @@ type subscriber struct {
 	room  chan struct{} // capacity 1: a lane has room again
 
 	paused    atomic.Bool  // a 410 came
-	holdUntil atomic.Int64 // Unix time in nanoseconds of a Retry-After
+	holdUntil atomic.Int64 // of a Retry-After, by Events.steady
 
 	mu        sync.Mutex
 	recovered chan struct{} // closed when a request is accepted

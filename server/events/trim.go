@@ -136,7 +136,8 @@ func (j *journal) rests(h *header, number uint64, body []byte) (u *presentUID, r
 		return nil, h.instance == j.events.run && j.ledger.rests(h, number)
 	case UIDOnline:
 		if j.present != nil {
-			u = j.present.uids[uidOf(body)]
+			uid, _ := uidOf(body)
+			u = j.present.uids[uid]
 		}
 		return u, u != nil && u.number == number
 	}
@@ -151,7 +152,8 @@ func (j *journal) carry(h *header, number uint64, body []byte) {
 	}
 	j.moves = append(j.moves, move{h.key, u, j.number()})
 	if u != nil {
-		j.event(kindCarried, h, j.encoder.carryUID(uidOf(body)))
+		uid, _ := uidOf(body)
+		j.event(kindCarried, h, j.encoder.carryUID(eventID(body), uid))
 		return
 	}
 	var t told

@@ -6,13 +6,24 @@ import "context"
 // each uid, one node says it. Its methods do not block; any goroutine calls them.
 type UIDWatcher interface {
 	// Look asks it to look whether uids are online in the cluster, since another node
-	// has seen their first client come or their last one go. known: it was said before
-	// that they are online, by a node that does not say it any more.
-	Look(uids []string, known bool)
+	// has seen their first client come or their last one go.
+	Look(uids []UIDLook)
 	// MembersChanged tells that nodes have come or gone, so that others may have to
 	// say it. lost are processes that have ended without a goodbye, of which this node is
 	// to say so. back: this node was out of the cluster with its clients, and is back.
 	MembersChanged(lost []LostNode, back bool)
+}
+
+// UIDLook is a uid to be looked at.
+type UIDLook struct {
+	UID string
+	// Known tells that it was said before to be online, by a node that does not say it
+	// any more.
+	Known bool
+	// Stamp stands for the client that was the first of the uid: who says of the uid what
+	// somebody else says as well, says it by the same stamp. The earliest is the lowest; 0
+	// is none.
+	Stamp uint64
 }
 
 // LostNode is a process of a cluster that has ended without a goodbye, or cannot be
@@ -20,6 +31,8 @@ type UIDWatcher interface {
 type LostNode struct {
 	Node     uint16
 	Instance uint64
+	// Stamp stands for this loss, whoever tells of it. The same process may be lost again.
+	Stamp uint64
 }
 
 // UIDCluster is what a cluster does for UIDWatchers. Any goroutine.
@@ -30,7 +43,7 @@ type UIDCluster interface {
 	Mine(uid string) bool
 	// Tell calls Look of the nodes that say it of some uids. It returns those for which
 	// that was not possible now.
-	Tell(ctx context.Context, uids []string, known bool) (untold []string)
+	Tell(ctx context.Context, looks []UIDLook) (untold []UIDLook)
 	// Counts implements Gateway.
 	Counts(ctx context.Context, q Counts) (CountsResult, error)
 }

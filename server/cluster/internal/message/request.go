@@ -32,7 +32,7 @@ const (
 	VerbPutSession
 	VerbPatchSession
 	VerbReplace // of exclusive binds: close what is older than Claims
-	VerbLook    // whether uids are online; Binary: that was said of them before
+	VerbLook    // whether uids are online; Payload says more of each
 	VerbExplain
 	verbEnd
 )
