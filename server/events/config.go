@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"castgate/server/events/internal/sign"
+	"castgate/server/events/internal/store"
 	"castgate/server/setting"
 )
 
@@ -45,6 +46,9 @@ type Config struct {
 	Now   func() time.Time
 	Audit slog.Handler
 	Log   *slog.Logger
+
+	// openDirectory replaces store.OpenDirectory in tests.
+	openDirectory func(path string) (store.Files, error)
 }
 
 // Targets is the part of Config that can be changed while events are sent.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"castgate/server/events/internal/store"
@@ -17,7 +18,10 @@ type deadLetters struct {
 	store   *store.Store
 	letters []deadLetter // oldest first
 	bytes   int
-	dropped uint64
+
+	// For who must not wait for a disk that is slow.
+	count   atomic.Int64
+	dropped atomic.Uint64
 }
 
 // deadLetter is one of them, as it is stored.
@@ -68,6 +72,7 @@ func openDead(s *store.Store) (*deadLetters, error) {
 func (d *deadLetters) keep(l deadLetter) {
 	d.letters = append(d.letters, l)
 	d.bytes += len(l.Event)
+	d.count.Store(int64(len(d.letters)))
 }
 
 func (d *deadLetters) remove(name string, number uint64) {
@@ -75,6 +80,7 @@ func (d *deadLetters) remove(name string, number uint64) {
 		if l := &d.letters[i]; l.Name == name && l.Number == number {
 			d.bytes -= len(l.Event)
 			d.letters = append(d.letters[:i], d.letters[i+1:]...)
+			d.count.Store(int64(len(d.letters)))
 			return
 		}
 	}
@@ -88,7 +94,8 @@ func (d *deadLetters) limit() {
 		n++
 	}
 	d.letters = append(d.letters[:0:0], d.letters[n:]...)
-	d.dropped += uint64(n)
+	d.count.Store(int64(len(d.letters)))
+	d.dropped.Add(uint64(n))
 }
 
 // add sets an event aside. Any goroutine.
@@ -161,7 +168,5 @@ func (d *deadLetters) list() []deadLetter {
 
 // len is how many there are, and how many were dropped.
 func (d *deadLetters) len() (n int, dropped uint64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.letters), d.dropped
+	return int(d.count.Load()), d.dropped.Load()
 }

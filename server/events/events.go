@@ -118,12 +118,14 @@ func New(c Config) (*Events, error) {
 func (e *Events) open() (gaps []store.Gap, err error) {
 	var files, deadFiles store.Files = store.NewMemory(), store.NewMemory()
 	if e.config.Dir != "" {
-		main, err := store.OpenDirectory(e.config.Dir)
-		if err != nil {
+		open := e.config.openDirectory
+		if open == nil {
+			open = func(path string) (store.Files, error) { return store.OpenDirectory(path) }
+		}
+		if files, err = open(e.config.Dir); err != nil {
 			return nil, err
 		}
-		files = main
-		if deadFiles, err = store.OpenDirectory(filepath.Join(e.config.Dir, "dead")); err != nil {
+		if deadFiles, err = open(filepath.Join(e.config.Dir, "dead")); err != nil {
 			return nil, err
 		}
 	}

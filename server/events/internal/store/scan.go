@@ -23,7 +23,8 @@ type piece struct{ from, to int64 }
 //
 // What was torn by a loss of power is the end: nobody was told of it. But a
 // record that was written after the damaged ones had been made safe proves that
-// these were whole once; then what follows is kept.
+// these were whole once; then what follows is kept. So it is in all segments but the
+// last: each was begun when all before was safe.
 func scan(f File, size int64, first, limit uint64) (scanned, error) {
 	out := scanned{end: first, size: headLen}
 	s := stream{file: f, at: headLen, limit: size}
@@ -46,7 +47,7 @@ func scan(f File, size int64, first, limit uint64) (scanned, error) {
 			return out, err
 		}
 		s.seek(at)
-		next, begins, err := s.beyond(out.end)
+		next, begins, err := s.beyond(out.end, limit)
 		if err != nil {
 			return out, err
 		}
@@ -62,14 +63,15 @@ func scan(f File, size int64, first, limit uint64) (scanned, error) {
 }
 
 // beyond returns the number and offset of the first whole record behind a damaged
-// one with the number end, if that one had been safe; an offset of -1 if not.
-func (s *stream) beyond(end uint64) (number uint64, at int64, err error) {
+// one with the number end, if that one had been safe; an offset of -1 if not. All numbers
+// below the limit were.
+func (s *stream) beyond(end, limit uint64) (number uint64, at int64, err error) {
 	for {
 		p, at, ok, err := s.resync(end)
 		if err != nil || !ok {
 			return 0, -1, err
 		}
-		if p.since > end {
+		if p.since > end || p.Number < limit {
 			return p.Number, at, nil
 		}
 	}
