@@ -37,7 +37,11 @@ type journal struct {
 
 const (
 	// cycleTime is the least time between two syncs: at a high rate events share one.
-	cycleTime = 3 * time.Millisecond
+	// From busyRecords in a cycle on they share one for busyCycleTime: each sync is work for
+	// the kernel, and wakes those who send.
+	cycleTime     = 3 * time.Millisecond
+	busyRecords   = 30
+	busyCycleTime = 10 * time.Millisecond
 	// placesTime is the least time between two records of places.
 	placesTime = 250 * time.Millisecond
 	// batchLen is the most bytes of records that are written at once.
@@ -64,11 +68,15 @@ func (j *journal) run(stop <-chan struct{}) {
 		case <-stop:
 			stopping = true
 		}
-		began := time.Now()
+		began, before := time.Now(), j.events.count.written.Load()
 		if !j.cycle(stop) || stopping {
 			return
 		}
-		if rest := cycleTime - time.Since(began); rest > 0 {
+		least := cycleTime
+		if j.events.count.written.Load()-before >= busyRecords {
+			least = busyCycleTime
+		}
+		if rest := least - time.Since(began); rest > 0 {
 			time.Sleep(rest)
 		}
 	}
@@ -184,6 +192,7 @@ func (j *journal) flush(stop <-chan struct{}) bool {
 // rest gives buffers back: they are as large as the last burst was.
 func (j *journal) rest() {
 	j.batch, j.ends, j.arena, j.spare, j.encoder.b = nil, nil, nil, nil, nil
+	j.store.Rest()
 	for i := range j.inbox.shards {
 		s := &j.inbox.shards[i]
 		s.mu.Lock()
@@ -191,6 +200,11 @@ func (j *journal) rest() {
 			s.queue = nil
 		}
 		s.mu.Unlock()
+	}
+	for _, s := range *j.events.subscribers.Load() {
+		for _, l := range s.lanes {
+			l.rest()
+		}
 	}
 }
 

@@ -25,6 +25,9 @@ type lane struct {
 	turns uint64 // how often it went back
 
 	mostBytes int // what may wait in the queue
+	batch     int // Config.Batch
+
+	sent []item // what the last request was made of, to be used again
 
 	// The sender's.
 	size     int    // how many events go in one request; less than Config.Batch after a failure
@@ -36,7 +39,7 @@ type lane struct {
 // in the store.
 const (
 	laneItems = 2000
-	laneBytes = 1 << 20
+	laneBytes = 256 << 10
 	// maxBody is how many bytes of events a request has, but for one event that is
 	// longer alone.
 	maxBody = 1 << 20
@@ -45,10 +48,14 @@ const (
 // room tells whether more may be read for the lane.
 func (l *lane) room() bool { return len(l.queue) < laneItems && l.bytes < l.mostBytes }
 
-// push adds an event with a number of at least next.
+// push adds an event with a number of at least next, and wakes the sender if that makes
+// a difference to it: it has slept, or has waited for a full request.
 func (l *lane) push(it item) {
 	l.queue = append(l.queue, it)
 	l.bytes += len(it.body)
+	if n := len(l.queue); n == 1 || n == l.batch {
+		l.ring()
+	}
 }
 
 func (l *lane) ring() {
@@ -79,14 +86,15 @@ func (l *lane) place(dropped uint64) (lowest, memory uint64) {
 	return lowest, memory
 }
 
-// first returns the events of the next request: as many as size says, and fit.
-// waits is how many there are.
-func (l *lane) first() (batch []item, waits int) {
+// first returns the events of the next request: as many as size says, and fit. They
+// are valid until the next call.
+func (l *lane) first() (batch []item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dropSkipped()
 	l.turn = l.turns
 	bytes := 0
+	batch = l.sent[:0]
 	for i := range l.queue {
 		it := &l.queue[i]
 		if it.skipped || len(batch) == l.size || bytes+len(it.body) > maxBody && i > 0 {
@@ -95,7 +103,15 @@ func (l *lane) first() (batch []item, waits int) {
 		bytes += len(it.body)
 		batch = append(batch, *it)
 	}
-	return batch, len(l.queue)
+	l.sent = batch
+	return batch
+}
+
+// waits is how many events there are.
+func (l *lane) waits() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
 }
 
 // dropSkipped takes events out that were told out of turn and are at the front
@@ -110,10 +126,18 @@ func (l *lane) dropSkipped() {
 func (l *lane) cut(n int) {
 	for i := range n {
 		l.bytes -= len(l.queue[i].body)
-		l.queue[i] = item{}
 	}
-	if l.queue = l.queue[n:]; len(l.queue) == 0 {
-		l.queue = nil
+	left := copy(l.queue, l.queue[n:]) // the array is used again
+	clear(l.queue[left:])
+	l.queue = l.queue[:left]
+}
+
+// rest gives arrays back in the quiet.
+func (l *lane) rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		l.queue, l.sent = nil, nil
 	}
 }
 

@@ -58,7 +58,6 @@ func (s *subscriber) tellLost(n notice) {
 	l.mu.Lock()
 	l.push(item{body: append([]byte(nil), body...)})
 	l.mu.Unlock()
-	l.ring()
 }
 
 // lostTold notes that the event which stood for lost ones was accepted.

@@ -28,23 +28,21 @@ const (
 // send tells the events of a lane, until the subscriber stops.
 func (s *subscriber) send(l *lane) {
 	for s.serving.Err() == nil {
-		batch, waits := l.first()
-		if len(batch) == 0 {
+		waits := l.waits()
+		if waits == 0 {
 			select {
 			case <-l.wake:
 			case <-s.serving.Done():
 			}
 			continue
 		}
-		if waits < l.size && !s.linger(l) {
-			return
-		} else if waits < l.size {
-			batch, _ = l.first()
-		}
-		if !s.ready() {
+		if waits < l.size && !s.linger(l) || !s.ready() {
 			return
 		}
-		s.settle(l, batch, s.attempt(batch))
+		if batch := l.first(); len(batch) > 0 { // not if all were told out of turn
+			s.settle(l, batch, s.attempt(batch))
+			clear(batch) // what was told is not to be kept
+		}
 	}
 }
 
@@ -60,7 +58,7 @@ func (s *subscriber) linger(l *lane) bool {
 		case <-over.C:
 			return true
 		case <-l.wake:
-			if _, waits := l.first(); waits >= l.size {
+			if l.waits() >= l.size {
 				return true
 			}
 		case <-s.serving.Done():

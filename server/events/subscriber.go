@@ -66,7 +66,7 @@ func newSubscriber(e *Events, url string, p place) *subscriber {
 	s.serving, s.leave = context.WithCancel(s.ctx)
 	for i := range s.lanes {
 		s.lanes[i] = &lane{
-			index: i, wake: make(chan struct{}, 1), next: max(p.Lanes[i], p.Dropped), size: e.config.Batch,
+			index: i, wake: make(chan struct{}, 1), next: max(p.Lanes[i], p.Dropped), size: e.config.Batch, batch: e.config.Batch,
 			mostBytes: int(min(laneBytes, e.quota/lanes/4)),
 		}
 	}
@@ -246,7 +246,6 @@ func (s *subscriber) give(l *lane, number, key uint64, body []byte) bool {
 	}
 	l.push(item{number: number, key: key, body: append([]byte(nil), body...)})
 	l.next = number + 1
-	l.ring()
 	return true
 }
 

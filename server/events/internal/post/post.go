@@ -170,6 +170,8 @@ func judge(answer *http.Response, now time.Time) Result {
 		r.Outcome = Paused
 	case s == http.StatusTooManyRequests, s == http.StatusBadGateway, s == http.StatusServiceUnavailable, s == http.StatusGatewayTimeout:
 		r.Outcome = Throttled
+	case s == http.StatusUnauthorized || s == http.StatusForbidden:
+		r.Err = fmt.Errorf("the answer has status %d; does the backend know the secret that events-secret names, and the right time?", s)
 	case s >= 300 && s < 400:
 		r.Outcome = Redirected
 		r.Err = fmt.Errorf("the answer has status %d; redirects are not followed, so set the URL that it leads to", s)

@@ -171,6 +171,9 @@ func (s *Store) Append(records []Record) error {
 	return nil
 }
 
+// Rest gives the buffer of Append back, in the quiet. It is for who appends.
+func (s *Store) Rest() { s.buf = nil }
+
 // keepBuf is the largest buffer that is kept for the next Append.
 const keepBuf = 4 << 20
 
