@@ -3,6 +3,7 @@ package events
 import (
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 
 	"castgate/server/events/internal/post"
@@ -108,7 +109,8 @@ func (s *subscriber) attempt(batch []item) post.Result {
 		for i := range batch {
 			n += len(batch[i].body) + 1
 		}
-		r.Body = append(make([]byte, 0, n), '[')
+		b := requestBytes(n)
+		r.Body, r.Release = append((*b)[:0], '['), func() { bodies.Put(b) }
 		for i := range batch {
 			if i > 0 {
 				r.Body = append(r.Body, ',')
@@ -124,6 +126,18 @@ func (s *subscriber) attempt(batch []item) post.Result {
 		s.count.latency.observe(time.Since(began))
 	}
 	return result
+}
+
+// bodies are those of requests, to be used again.
+var bodies sync.Pool
+
+// requestBytes returns n bytes.
+func requestBytes(n int) *[]byte {
+	if b, ok := bodies.Get().(*[]byte); ok && cap(*b) >= n {
+		return b
+	}
+	b := make([]byte, n, n+n/4)
+	return &b
 }
 
 // requestID is the webhook-id: the same in every attempt to send the same events.

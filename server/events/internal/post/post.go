@@ -2,7 +2,6 @@
 package post
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -87,6 +86,7 @@ type Request struct {
 	ID          string // webhook-id
 	ContentType string
 	Body        []byte
+	Release     func() // called when nobody reads Body any more; may be nil
 	Secrets     []sign.Secret
 	Timeout     time.Duration // for all of it
 	Now         time.Time
@@ -99,10 +99,15 @@ type Request struct {
 func (c *Client) Do(ctx context.Context, r *Request) Result {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(r.Body))
+	body := &content{b: r.Body, release: r.Release}
+	body.readers.Store(1)
+	defer body.close()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, nil)
 	if err != nil {
 		return Result{Outcome: Unreached, Err: errors.New("invalid URL")}
 	}
+	request.ContentLength, request.GetBody = int64(len(r.Body)), body.open
+	request.Body, _ = body.open()
 	request.Header.Set("Content-Type", r.ContentType)
 	request.Header.Set("User-Agent", "castgate")
 	request.Header.Set(sign.HeaderID, r.ID)
