@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"castgate/internal/wstest"
@@ -65,22 +66,49 @@ func TestClusterEvents(t *testing.T) {
 	second.Close()
 	awaitSaid("uid.offline", "ann")
 
-	instance := b.of(third.ID)[0].Instance
-	nodes[0].Kill()
-	wstest.Await(t, func() string {
-		var lost []string
-		for _, e := range b.of("") {
-			if e.Type == "castgate.node.lost" {
-				lost = append(lost, fmt.Sprint(e.Data["node"], " ", e.Data["instance"]))
+	// nodesSaid waits until the events of a type are those of some nodes and instances.
+	nodesSaid := func(kind string, want ...string) {
+		t.Helper()
+		wstest.Await(t, func() string {
+			var got []string
+			for _, e := range b.of("") {
+				if e.Type == "castgate.node."+kind {
+					got = append(got, fmt.Sprint(e.Data["node"], " ", e.Data["instance"]))
+				}
 			}
-		}
-		if want := "1 " + instance; strings.Join(lost, ", ") != want {
-			return fmt.Sprintf("lost nodes: %q, want %q", lost, want)
-		}
-		return ""
-	})
+			if strings.Join(got, ", ") != strings.Join(want, ", ") {
+				return fmt.Sprintf("node.%s: %q, want %q", kind, got, want)
+			}
+			return ""
+		})
+	}
+	killed := "1 " + b.of(third.ID)[0].Instance
+	nodes[0].Kill()
+	nodesSaid("lost", killed)
 	nodes[0].Restart()
 	b.await(third.ID, "connected bound disconnected")
 	awaitSaid("uid.offline", "ann bob")
 	awaitSaid("uid.online", "ann bob")
+
+	// One that only stands still is lost as well, and then back with its clients.
+	for _, g := range nodes {
+		g.AwaitMembers(3)
+	}
+	fourth := nodes[2].Dial(t)
+	nodes[2].Bind(fourth.ID, "cid")
+	awaitSaid("uid.online", "ann bob cid")
+	stopped := "3 " + b.of(fourth.ID)[0].Instance
+	nodes[2].Signal(syscall.SIGSTOP)
+	t.Cleanup(func() { nodes[2].Signal(syscall.SIGCONT) })
+	nodesSaid("lost", killed, stopped)
+	nodes[2].Signal(syscall.SIGCONT)
+	nodesSaid("back", stopped)
+	for _, g := range nodes {
+		g.AwaitMembers(3)
+	}
+	awaitSaid("uid.online", "ann bob cid cid") // the others may have said that it is offline
+	nodes[1].Push(wstest.To("uids", "cid"), "still there")
+	fourth.Expect("still there")
+	fourth.Close()
+	b.await(fourth.ID, "connected bound disconnected")
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"castgate/internal/wstest"
@@ -71,7 +72,7 @@ func TestEventReceivers(t *testing.T) {
 		}
 		urls, receivers = append(urls, url), append(receivers, p)
 	}
-	g := wstest.Start(t, "--events-url", strings.Join(urls, ","), "--events-secret", eventsSecret)
+	g := wstest.Start(t, "--events-url", strings.Join(urls, ","), "--events-secret", eventsSecret, "--events-timeout", "1s", "--events-retry-max", "200ms")
 	c := g.Dial(t)
 	g.Bind(c.ID, "ann")
 	c.Close()
@@ -85,4 +86,49 @@ func TestEventReceivers(t *testing.T) {
 			return ""
 		})
 	}
+	stoppedReceiver(t, g, receivers, urls[0])
+}
+
+// stoppedReceiver has the first receiver stand still: its requests time out, the others
+// are told meanwhile. When it goes on, it gets what it was sent in the meantime as well,
+// and still all in order.
+func stoppedReceiver(t *testing.T, g *wstest.Gateway, receivers []*wstest.Process, url string) {
+	receivers[0].Signal(syscall.SIGSTOP)
+	t.Cleanup(func() { receivers[0].Signal(syscall.SIGCONT) })
+	c := g.Dial(t)
+	g.Bind(c.ID, "bob")
+	c.Close()
+	lines := func(p *wstest.Process) (kinds []string) {
+		seen := map[string]bool{}
+		for line := range strings.Lines(p.Log()) {
+			if _, said, ok := strings.Cut(line, "castgate.client."); ok && strings.Contains(said, c.ID) && !seen[said] {
+				seen[said] = true
+				kinds = append(kinds, strings.Fields(said)[0])
+			}
+		}
+		return kinds
+	}
+	const want = "connected bound disconnected"
+	for _, p := range receivers[1:] {
+		g.Await(func() string {
+			if got := strings.Join(lines(p), " "); got != want {
+				return fmt.Sprintf("a receiver has said %q beside one that is stopped, want %q", got, want)
+			}
+			return ""
+		})
+	}
+	unanswered := fmt.Sprintf("castgate_events_attempts_total{outcome=%q,url=%q}", "unanswered", url)
+	g.Await(func() string {
+		if n := g.Metrics()[unanswered]; n < 2 {
+			return fmt.Sprintf("%v requests were not answered, want 2", n)
+		}
+		return ""
+	})
+	receivers[0].Signal(syscall.SIGCONT)
+	g.Await(func() string {
+		if got := strings.Join(lines(receivers[0]), " "); got != want {
+			return fmt.Sprintf("the receiver that was stopped has said %q, want %q", got, want)
+		}
+		return ""
+	})
 }
