@@ -126,31 +126,55 @@ func memory(ctx context.Context, o Options, events bool) (string, error) {
 		return "", err
 	}
 	defer s.close()
-	before, err := s.Weigh(ctx, "nobody")
+	first, err := s.Weigh(ctx, "start")
 	if err != nil {
 		return "", err
 	}
-	var crowd clients
+	var few, crowd clients
 	defer crowd.close()
-	if err := crowd.connect(s.listen, o.Idle, nil); err != nil {
+	told := int64(0)
+	// come has clients connect, and waits until they are told and it is quiet.
+	come := func(c *clients, n int) error {
+		if err := c.connect(s.listen, n, nil); err != nil {
+			return err
+		}
+		if told += int64(n); events {
+			if err := s.backend.await(ctx, told); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-time.After(o.Quiet):
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}
+	// Code and connections that the first events need are no client's.
+	err = come(&few, firstClients)
+	few.close()
+	if err != nil {
+		return "", err
+	}
+	before, err := s.Weigh(ctx, "few")
+	if err != nil {
 		return "", err
 	}
 	if events {
-		if err := s.backend.await(ctx, int64(o.Idle)); err != nil {
-			return "", err
-		}
+		told += firstClients // their ends
 	}
-	select {
-	case <-time.After(o.Quiet):
-	case <-ctx.Done():
-		return "", ctx.Err()
+	if err := come(&crowd, o.Idle); err != nil {
+		return "", err
 	}
 	after, err := s.Weigh(ctx, "all")
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d clients: %.0f B of PSS each", o.Idle, float64(after.PSS-before.PSS)/float64(o.Idle)), nil
+	return fmt.Sprintf("%d clients: %.0f B of PSS each; the first %d took %d KiB", o.Idle,
+		float64(after.PSS-before.PSS)/float64(o.Idle), firstClients, (before.PSS-first.PSS)>>10), nil
 }
+
+// firstClients come before those whose memory is measured.
+const firstClients = 50
 
 // flatOut has clients send as fast as they can, and counts what the backend gets.
 func flatOut(ctx context.Context, o Options) (string, error) {
