@@ -43,12 +43,12 @@ func TestBytesAreReleased(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	c := Client{URL: server.URL, Transport: transport}
 	var released atomic.Int64
-	const senders, each = 8, 25
+	const senders, each = 8, 8
 	var work sync.WaitGroup
 	for i := range senders {
 		work.Go(func() {
 			for range each {
-				body := bytes.Repeat([]byte{byte('a' + i)}, 1<<20)
+				body := bytes.Repeat([]byte{byte('a' + i)}, 256<<10)
 				c.Do(context.Background(), &Request{ID: "x", Body: body, Timeout: 50 * time.Millisecond, Now: time.Now(), Release: func() {
 					released.Add(1)
 					for k := range body { // as somebody else would use it; a race if it is read
