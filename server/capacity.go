@@ -19,7 +19,7 @@ func (s *Server) SetCapacity(n capacity.Capacity) error {
 	}
 	s.maxConns.Store(int64(files.MaxConns))
 	for _, n := range s.listeners {
-		n.SetPings(c.PingInterval, c.PingTimeout)
+		n.SetLiveness(liveness(&c.Capacity))
 	}
 	s.admission.SetMaxMessage(n.MaxMessage)
 	s.loops.SetLimits(n)

@@ -58,6 +58,7 @@ func TestSetMaxConns(t *testing.T) {
 		"slow-policy: ":       func(n *capacity.Capacity) { n.SlowPolicy = "shout" },
 		"push-queue: ":        func(n *capacity.Capacity) { n.PushQueue = 0 },
 		"ping-timeout: ":      func(n *capacity.Capacity) { n.PingTimeout = 0 },
+		"tcp-keepalive: ":     func(n *capacity.Capacity) { n.TCPKeepalive = 1 },
 		"handshake-timeout: ": func(n *capacity.Capacity) { n.HandshakeTimeout = 0 },
 		"unbound-timeout: ":   func(n *capacity.Capacity) { n.UnboundTimeout = time.Hour * 25 },
 	} {

@@ -65,7 +65,7 @@ func (s *Server) listen(endpoints []acceptor.Endpoint) error {
 	for i, e := range endpoints {
 		a, err := acceptor.Listen(acceptor.Config{
 			Endpoint: e, ReusePort: c.ReusePort, Passed: c.Passed, Log: s.log,
-			Sockets: acceptor.Sockets{NotsentLowat: c.NotsentLowat, IdleProbe: capacity.IdleProbe, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout},
+			Sockets: acceptor.Sockets{NotsentLowat: c.NotsentLowat, IdleProbe: capacity.IdleProbe, Liveness: liveness(&c.Capacity)},
 			Kernel:  acceptor.Kernel{Accept: s.sys.Accept, Bell: s.sys.Bell, Spare: s.sys.Spare},
 		})
 		if err != nil {
@@ -77,6 +77,11 @@ func (s *Server) listen(endpoints []acceptor.Endpoint) error {
 		s.listeners = append(s.listeners, &listener{Acceptor: a, srv: s, index: uint8(i), form: formOf(e.Scheme), secure: e.Scheme == acceptor.WSS})
 	}
 	return nil
+}
+
+// liveness are the times of it among the limits.
+func liveness(c *capacity.Capacity) acceptor.Liveness {
+	return acceptor.Liveness{PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, KeepAlive: c.TCPKeepalive}
 }
 
 // Addr is the address of the first listener of clients.

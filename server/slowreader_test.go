@@ -217,20 +217,21 @@ func TestSocketOptions(t *testing.T) {
 		return n
 	}
 	for _, try := range []struct {
-		listen               string
-		interval             time.Duration
-		on, idle, more, user int
+		listen                 string
+		interval, keep         time.Duration
+		on, idle, more, probes int
 	}{
-		{"ws://127.0.0.1:0", 25 * time.Second, 0, 25, 10, 0},
-		{"text://127.0.0.1:0", 25 * time.Second, 1, 25, 10, 0},
-		{"text://127.0.0.1:0", time.Second, 1, 1, 10, 0},
-		{"ws://127.0.0.1:0", 0, 1, 55, 55, 0},
-		{"tcp://127.0.0.1:0", 0, 1, 55, 55, 0},
+		{"ws://127.0.0.1:0", 25 * time.Second, 0, 0, 25, 10, 1},
+		{"text://127.0.0.1:0", 25 * time.Second, 0, 1, 25, 10, 1},
+		{"text://127.0.0.1:0", time.Second, 0, 1, 1, 10, 1},
+		{"ws://127.0.0.1:0", 0, 0, 1, 55, 55, 1},
+		{"ws://127.0.0.1:0", 0, 25 * time.Second, 1, 25, 4, 3},
+		{"tcp://127.0.0.1:0", 0, 0, 1, 55, 55, 1},
 	} {
 		var accepted atomic.Int64
 		s := startServerOn(t, acceptedFD(&accepted), func(c *Config) { c.Listen, c.PingInterval = []string{try.listen}, time.Minute })
 		limits := s.config.Capacity
-		limits.PingInterval = try.interval
+		limits.PingInterval, limits.TCPKeepalive = try.interval, try.keep
 		if err := s.SetCapacity(limits); err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +244,7 @@ func TestSocketOptions(t *testing.T) {
 		got := [...]int{get(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE), get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE),
 			get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL), get(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT),
 			get(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT), get(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT), get(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)}
-		if want := [...]int{try.on, try.idle, try.more, try.user, 1, s.config.NotsentLowat, 1}; got != want {
+		if want := [...]int{try.on, try.idle, try.more, 0, try.probes, s.config.NotsentLowat, 1}; got != want {
 			t.Errorf("%s with pings each %v: options %v, want %v", try.listen, try.interval, got, want)
 		}
 		_ = conn.Close()

@@ -389,6 +389,7 @@ func hotValues(keys string) map[string][2]string {
 		"unbound-timeout":      {"", "unbound-timeout = '3s'\n"},
 		"ping-interval":        {"", "ping-interval = '3s'\n"},
 		"ping-timeout":         {"", "ping-timeout = '3s'\n"},
+		"tcp-keepalive":        {"", "tcp-keepalive = '3s'\n"},
 		"slow-policy":          {"", "slow-policy = 'drop'\n"},
 		"allowed-origins":      {"", "allowed-origins = ['b.example']\n"},
 		"trusted-proxies":      {"", "trusted-proxies = ['10.0.0.0/8']\n"},

@@ -42,6 +42,7 @@ type settings struct {
 	InitMessage      string        `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" blank:"" help:"First text frame after the handshake; each %s is replaced by the client id. Empty turns it off."`
 	PingInterval     knob.Duration `default:"25s" unit:"duration" hot:"" help:"How long a client may be silent before it is pinged; 0 turns pings off."`
 	PingTimeout      knob.Duration `default:"10s" unit:"duration" hot:"" help:"How long a pinged client may stay silent before it is dropped, unless it still reads what it is sent."`
+	TCPKeepalive     knob.Duration `default:"0" unit:"duration" hot:"" help:"How long a client that gets no pings may be silent before the kernel probes it by TCP keepalive; it is gone when ping-timeout more passes without an answer. 0 means ping-interval, or 55s where that is 0."`
 	HandshakeTimeout knob.Duration `default:"10s" unit:"duration" hot:"" help:"Time allowed from accept to the end of the handshake."`
 	StopDelay        knob.Duration `default:"0" unit:"duration" help:"How long a stop keeps serving, with /readyz at 503, before it drains, so that load balancers can move away; up to 1h."`
 	DrainTimeout     knob.Duration `default:"15s" unit:"duration" help:"How long draining may take when the gateway stops."`

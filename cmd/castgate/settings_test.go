@@ -69,7 +69,7 @@ func TestLimitsOfTheServer(t *testing.T) {
 	}
 	e, err := resolved(t, []string{
 		"--max-conns=7", "--max-message=8KiB", "--max-handshake=9KiB", "--send-queue=10", "--slow-policy=drop", "--push-queue=11",
-		"--handshake-timeout=12s", "--unbound-timeout=13s", "--ping-interval=14s", "--ping-timeout=15s",
+		"--handshake-timeout=12s", "--unbound-timeout=13s", "--ping-interval=14s", "--ping-timeout=15s", "--tcp-keepalive=16s",
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +77,7 @@ func TestLimitsOfTheServer(t *testing.T) {
 	want := capacity.Capacity{
 		MaxConns: 7, MaxMessage: 8 << 10, MaxHandshake: 9 << 10, SendQueue: 10, SlowPolicy: capacity.SlowDrop, PushQueue: 11,
 		HandshakeTimeout: 12 * time.Second, UnboundTimeout: 13 * time.Second, PingInterval: 14 * time.Second, PingTimeout: 15 * time.Second,
+		TCPKeepalive: 16 * time.Second,
 	}
 	if e.server.Capacity != want {
 		t.Errorf("%+v, want %+v", e.server.Capacity, want)

@@ -59,7 +59,7 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, done: make(chan error, 1)}
 	c := Config{
-		Endpoint: Endpoint{WS, "127.0.0.1:0"}, Sockets: Sockets{NotsentLowat: 1 << 20, PingInterval: time.Minute, PingTimeout: time.Second, IdleProbe: 55 * time.Second},
+		Endpoint: Endpoint{WS, "127.0.0.1:0"}, Sockets: Sockets{NotsentLowat: 1 << 20, Liveness: Liveness{PingInterval: time.Minute, PingTimeout: time.Second}, IdleProbe: 55 * time.Second},
 		Log: slog.New(slog.NewTextHandler(&r.log, nil)),
 		Kernel: Kernel{
 			Accept: func(fd int) (int, netip.AddrPort, error) {
@@ -368,23 +368,28 @@ func TestListenErrors(t *testing.T) {
 // the time.
 func TestSocketOptions(t *testing.T) {
 	for _, test := range []struct {
-		scheme            Scheme
-		interval, timeout time.Duration
-		on, idle, probes  int
+		scheme                  Scheme
+		interval, timeout, keep time.Duration
+		on, idle, every, probes int
 	}{
-		{WS, time.Minute, 10 * time.Second, 0, 60, 10},
-		{WSS, 0, 10 * time.Second, 1, 55, 55},
-		{Text, time.Minute, 1500 * time.Millisecond, 1, 60, 2},
-		{TCP, 100 * time.Hour, time.Millisecond, 1, maxKeepAlive, 1},
+		{WS, time.Minute, 10 * time.Second, 0, 0, 60, 10, 1},
+		{WS, time.Minute, 10 * time.Second, 25 * time.Second, 0, 60, 10, 1},
+		{WS, 0, 9 * time.Second, 25 * time.Second, 1, 25, 3, 3},
+		{WSS, 0, 10 * time.Second, 0, 1, 55, 55, 1},
+		{WSS, 0, 10 * time.Second, time.Second, 1, 1, 4, 3},
+		{Text, time.Minute, 1500 * time.Millisecond, 0, 1, 60, 2, 1},
+		{Text, time.Minute, 1500 * time.Millisecond, 10 * time.Second, 1, 10, 1, 3},
+		{TCP, 100 * time.Hour, time.Millisecond, 0, 1, maxKeepAlive, 1, 1},
 	} {
 		r := newRig(t, func(c *Config) { c.Scheme = test.scheme })
-		options := make(chan [5]int, 1)
+		options := make(chan [6]int, 1)
 		go func() {
 			r.done <- r.Run(Owner{Take: func(fd int, _ netip.AddrPort) {
-				var o [5]int
-				for i, opt := range [5][2]int{
+				var o [6]int
+				for i, opt := range [6][2]int{
 					{unix.IPPROTO_TCP, unix.TCP_NODELAY}, {unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT},
 					{unix.SOL_SOCKET, unix.SO_KEEPALIVE}, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL},
+					{unix.IPPROTO_TCP, unix.TCP_KEEPCNT},
 				} {
 					o[i], _ = unix.GetsockoptInt(fd, opt[0], opt[1])
 				}
@@ -392,16 +397,16 @@ func TestSocketOptions(t *testing.T) {
 				_ = unix.Close(fd)
 			}})
 		}()
-		r.SetPings(test.interval, test.timeout)
+		r.SetLiveness(Liveness{test.interval, test.timeout, test.keep})
 		if got := r.ask(); got != "" {
 			t.Errorf("%s", got)
 		}
-		if o, want := <-options, [5]int{1, 1 << 20, test.on, test.idle, test.probes}; o != want {
+		if o, want := <-options, [6]int{1, 1 << 20, test.on, test.idle, test.every, test.probes}; o != want {
 			t.Errorf("%+v: %v, want %v", test, o, want)
 		}
 		r.Stop()
 		r.ended()
-		r.SetPings(time.Hour, time.Hour) // does nothing any more
+		r.SetLiveness(Liveness{time.Hour, time.Hour, 0}) // does nothing any more
 		if n := r.log.count("level=WARN"); n != 0 {
 			t.Errorf("%d warnings", n)
 		}

@@ -29,6 +29,7 @@ func TestTableOfLimits(t *testing.T) {
 		"unbound-timeout":   {func(c *Capacity) { c.UnboundTimeout = MinTimeout - 1 }, func(c *Capacity) { c.UnboundTimeout = MaxTimeout + 1 }},
 		"ping-interval":     {func(c *Capacity) { c.PingInterval = 1 }, func(c *Capacity) { c.PingInterval = -1 }},
 		"ping-timeout":      {func(c *Capacity) { c.PingTimeout = 0 }, func(c *Capacity) { c.PingTimeout = MaxTimeout + 1 }},
+		"tcp-keepalive":     {func(c *Capacity) { c.TCPKeepalive = 1 }, func(c *Capacity) { c.TCPKeepalive = MaxTimeout + 1 }},
 		"slow-policy":       {func(c *Capacity) { c.SlowPolicy = "" }},
 	} {
 		for _, change := range bad {

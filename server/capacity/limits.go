@@ -44,6 +44,11 @@ type Capacity struct {
 	// taken up at a client's next deadline, within two minutes, and a client has all of
 	// PingTimeout from the ping that it gets.
 	PingInterval, PingTimeout time.Duration
+	// TCPKeepalive is the silence after which the kernel probes a client that gets no
+	// pings; it is gone when PingTimeout more passes without an answer. 0 probes after
+	// PingInterval, or after IdleProbe where that is 0. A change is for clients that
+	// connect from then on.
+	TCPKeepalive time.Duration
 }
 
 // SlowPolicy says what happens to a client at its SendQueue limit.
@@ -77,6 +82,7 @@ var rows = [...]limit{
 	period("unbound-timeout", true, 0, func(c *Capacity) *time.Duration { return &c.UnboundTimeout }),
 	period("ping-interval", true, 25*time.Second, func(c *Capacity) *time.Duration { return &c.PingInterval }),
 	period("ping-timeout", false, 10*time.Second, func(c *Capacity) *time.Duration { return &c.PingTimeout }),
+	period("tcp-keepalive", true, 0, func(c *Capacity) *time.Duration { return &c.TCPKeepalive }),
 }
 
 // limit is one of the rows.

@@ -13,17 +13,20 @@ const IdleProbe = 55 * time.Second
 
 // Ticks holds the timeouts of Capacity in ticks of the loops; 0 is off.
 type Ticks struct {
-	Handshake, PingInterval, PingTimeout, Unbound uint32
+	Handshake, PingInterval, PingTimeout, Unbound, Keepalive uint32
 }
 
 // Ticks are the timeouts in ticks, rounded up.
 func (c *Capacity) Ticks() *Ticks {
 	ticks := func(d time.Duration) uint32 { return uint32((d + kernel.Tick - 1) / kernel.Tick) }
-	return &Ticks{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout)}
+	return &Ticks{ticks(c.HandshakeTimeout), ticks(c.PingInterval), ticks(c.PingTimeout), ticks(c.UnboundTimeout), ticks(c.TCPKeepalive)}
 }
 
 // WatchTimes are the times of pings, for a client that gets none.
 func (t *Ticks) WatchTimes() (interval, timeout uint32) {
+	if t.Keepalive > 0 {
+		return t.Keepalive, t.PingTimeout
+	}
 	if t.PingInterval == 0 {
 		const probe = uint32(IdleProbe / kernel.Tick)
 		return probe, probe

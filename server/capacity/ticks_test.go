@@ -9,8 +9,8 @@ import (
 
 // Timeouts are rounded up, since a client may use all of its time; off stays off.
 func TestTicks(t *testing.T) {
-	c := Capacity{HandshakeTimeout: kernel.Tick + 1, PingInterval: 3 * kernel.Tick, PingTimeout: time.Millisecond}
-	if got, want := *c.Ticks(), (Ticks{Handshake: 2, PingInterval: 3, PingTimeout: 1}); got != want {
+	c := Capacity{HandshakeTimeout: kernel.Tick + 1, PingInterval: 3 * kernel.Tick, PingTimeout: time.Millisecond, TCPKeepalive: kernel.Tick}
+	if got, want := *c.Ticks(), (Ticks{Handshake: 2, PingInterval: 3, PingTimeout: 1, Keepalive: 1}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -19,6 +19,9 @@ func TestTicks(t *testing.T) {
 func TestWatchTimes(t *testing.T) {
 	if interval, timeout := (&Ticks{PingInterval: 8, PingTimeout: 4}).WatchTimes(); interval != 8 || timeout != 4 {
 		t.Errorf("with pings %d, %d", interval, timeout)
+	}
+	if interval, timeout := (&Ticks{PingTimeout: 4, Keepalive: 9}).WatchTimes(); interval != 9 || timeout != 4 {
+		t.Errorf("with keepalive %d, %d", interval, timeout)
 	}
 	const probe = uint32(IdleProbe / kernel.Tick)
 	if interval, timeout := (&Ticks{}).WatchTimes(); interval != probe || timeout != probe || (&Ticks{}).WatchEvery() != probe {
