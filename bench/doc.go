@@ -43,7 +43,8 @@
 //	                              CPU a client*, time to be open <quantile>, messages lost
 //	growth, <n> clients         CPU a message*, last receiver <quantile>
 //	growth                      CPU a message, <n> clients by <m>*
-//	pings                       CPU a ping and its pong*, pings a second
+//	pings                       CPU a ping and its pong*, the machine's CPU a ping and its pong*, pings a second
+//	keepalive                   the same for "a probe and its answer", of castgate
 //	cost, memory                those of memory
 //	cost, connect               those of connect, part of TLS handshakes that were resumed
 //	cost, connect again
@@ -71,7 +72,8 @@
 //
 // # What the scenarios do
 //
-// pings: idle clients are pinged once a second and answer.
+// pings: idle clients are pinged once a second and answer. The machine's CPU is that of both
+// ends and of the kernel. Then castgate leaves it to keepalive by the kernel, as often.
 //
 // control: 64 persistent connections. Each pushes 64 bytes to one of 1,000
 // clients, bound to uids, as soon as its last request is answered. Every push

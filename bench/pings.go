@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
+	"castgate/bench/kernel"
 	"castgate/loadtest/swarm"
 )
 
@@ -19,10 +21,44 @@ var pingFlags = map[string][]string{
 	Floor:    {"--ping-interval", fmt.Sprint(int(pingInterval.Seconds()))},
 }
 
+// keepaliveFlags tell castgate to leave that to the kernel, as often.
+var keepaliveFlags = []string{"--ping-interval", "0", "--tcp-keepalive", pingInterval.String()}
+
 // pings measures the CPU of a ping and its pong with clients that are otherwise idle, on
-// a server of its own: the one it is given rests.
-func (b *bench) pings(ctx context.Context, resting *server, round *samples) (err error) {
-	s, err := start(ctx, resting.name, b.binaries[resting.name], fanoutDepth+2, pingFlags[resting.name]...)
+// a server of its own: the one it is given rests. Of castgate it then measures what
+// keepalive by the kernel costs in the place of pings.
+func (b *bench) pings(ctx context.Context, resting *server, round *samples) error {
+	pings := liveness{
+		phase: "pings", one: "a ping and its pong", many: "pings", flags: pingFlags[resting.name],
+		count: func(s *swarm.Swarm) (uint64, error) { return s.Report().Pings, nil },
+	}
+	if err := pings.measure(ctx, b, resting, round); err != nil || resting.name != Castgate {
+		return err
+	}
+	probes := liveness{
+		phase: "keepalive", one: "a probe and its answer", many: "probes", flags: keepaliveFlags,
+		count: func(*swarm.Swarm) (uint64, error) { return kernel.KeepAlives() },
+	}
+	err := probes.measure(ctx, b, resting, round)
+	if errors.Is(err, errNothingCame) {
+		b.skip("keepalive: no probes are counted in /proc/net/netstat")
+		return nil
+	}
+	return err
+}
+
+// liveness is a way to find out which clients are there.
+type liveness struct {
+	phase, one, many string
+	flags            []string
+	count            func(*swarm.Swarm) (uint64, error)
+}
+
+var errNothingCame = errors.New("nothing came")
+
+// measure measures one way.
+func (way *liveness) measure(ctx context.Context, b *bench, resting *server, round *samples) (err error) {
+	s, err := start(ctx, resting.name, b.binaries[resting.name], fanoutDepth+2, way.flags...)
 	if err != nil {
 		return err
 	}
@@ -36,25 +72,36 @@ func (b *bench) pings(ctx context.Context, resting *server, round *samples) (err
 	if err := sleep(ctx, b.Warmup+pingInterval); err != nil {
 		return err
 	}
-	w, err := openWindow("pings", s, crowd)
+	w, err := openWindow(way.phase, s, crowd)
 	if err != nil {
 		return err
 	}
-	before := crowd.Report().Pings
+	before, err := way.count(crowd)
+	if err != nil {
+		return err
+	}
+	idle, err := kernel.IdleCPU()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
 	if err := sleep(ctx, max(b.Measure, 2*pingInterval)); err != nil {
 		return err
 	}
+	idleAfter, idleErr := kernel.IdleCPU()
+	busy := time.Duration(runtime.NumCPU())*time.Since(began) - (idleAfter - idle)
 	m, err := w.close(crowd)
-	report := crowd.Report()
-	pings := report.Pings - before
-	if err = errors.Join(err, report.Err()); err != nil {
+	after, countErr := way.count(crowd)
+	if err = errors.Join(err, idleErr, countErr, crowd.Report().Err()); err != nil {
 		return err
 	}
-	if pings == 0 {
-		return errors.New("no ping came")
+	if after == before {
+		return fmt.Errorf("%s: %w", way.phase, errNothingCame)
 	}
-	round.rate("pings", "CPU a ping and its pong", s.name, "ns", float64(m.cpu)/float64(pings))
-	round.add("pings", "pings a second", s.name, "1/s", float64(pings)/m.took.Seconds())
-	round.addLoads("pings", s.name, m)
+	n := float64(after - before)
+	round.rate(way.phase, "CPU "+way.one, s.name, "ns", float64(m.cpu)/n)
+	round.rate(way.phase, "the machine's CPU "+way.one, s.name, "ns", float64(busy)/n)
+	round.add(way.phase, way.many+" a second", s.name, "1/s", n/m.took.Seconds())
+	round.addLoads(way.phase, s.name, m)
 	return nil
 }

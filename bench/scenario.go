@@ -56,7 +56,7 @@ var scenarios = []scenario{
 		return connecting(b.IdleClients) + 2*(b.Warmup+b.Measure)
 	}},
 	{"pings", only((*bench).pings, Castgate, Floor), func(b *bench) time.Duration {
-		return connecting(b.Clients) + b.Warmup + b.Measure
+		return 2 * (connecting(b.Clients) + b.Warmup + b.Measure)
 	}},
 	{"cost", costPlays, costTakes},
 	{"shortage", only((*bench).shortage, Castgate, Gorilla, GWS, Gnet), func(b *bench) time.Duration {
