@@ -233,6 +233,7 @@ func (l *loop) turn() error {
 		return errors.ErrEngineShutdown
 	}
 	l.write()
+	l.clock.turn()
 	l.heart.turn()
 	l.reader.turn()
 	l.entrance.turn()
@@ -269,7 +270,7 @@ func (l *loop) busy() bool { return l.fanout.busy() || l.othersBusy() }
 
 // othersBusy is busy but for what has been pushed.
 func (l *loop) othersBusy() bool {
-	return l.commands.busy() || l.heart.busy() || l.reader.busy() ||
+	return l.commands.busy() || l.clock.busy() || l.heart.busy() || l.reader.busy() ||
 		l.entrance.busy() || l.exit.busy() || l.drain.due()
 }
 

@@ -44,8 +44,7 @@ func (p *slowPeer) endsAfter(most uint32, does func(tick uint32)) uint32 {
 	gen := p.gen
 	for tick := uint32(1); tick <= most; tick++ {
 		does(tick)
-		p.l.clock.began = p.l.sys.Elapsed() - time.Duration(p.l.clock.now()+1)*kernel.Tick
-		p.l.clock.tick()
+		p.l.passTick()
 		if p.gen != gen {
 			return tick
 		}

@@ -67,9 +67,9 @@ func (k *Sink) Disconnect(h table.Handle) {
 func (k *Sink) LetDeadlinesPass() {
 	for _, l := range k.loops {
 		for range 4 * wheelBuckets {
-			l.clock.expired = l.clock.wheel.Advance(l.clock.now()+1, l.clock.expired[:0])
+			l.clock.due = l.clock.wheel.Advance(l.clock.now()+1, l.clock.due[:0])
 		}
-		l.clock.expired = nil
+		l.clock.due = nil
 	}
 }
 

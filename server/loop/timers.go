@@ -22,6 +22,9 @@ const (
 	// closeTicks is how long a client may take to answer our close frame once it
 	// has read it.
 	closeTicks = uint32(5 * time.Second / kernel.Tick)
+	// turnExpiries is how many deadlines are acted on in one turn: most are pings, a
+	// write each.
+	turnExpiries = 256
 	// refusalTicks is how long a refused socket may take to read its answer.
 	refusalTicks = uint32(2 * time.Second / kernel.Tick)
 )
@@ -29,10 +32,11 @@ const (
 // clock is a loop's time, in ticks since it was made, and the deadlines of its
 // connections.
 type clock struct {
-	loop    *loop
-	wheel   *wheel.Wheel
-	began   time.Duration // of sys.elapsed: when tick 0 was
-	expired []uint32      // a buffer for slots whose entry in the wheel has come
+	loop  *loop
+	wheel *wheel.Wheel
+	began time.Duration // of sys.elapsed: when tick 0 was
+	due   []uint32      // slots whose entry in the wheel has come
+	acted int           // how many of due were acted on
 }
 
 func newClock(l *loop) clock {
@@ -64,8 +68,26 @@ func (k *clock) tick() {
 		now = k.wheel.Now() + maxTickStep
 	}
 	k.loop.entrance.takeIn()
-	k.expired = k.wheel.Advance(now, k.expired[:0])
-	for _, slot := range k.expired {
+	k.due = append(k.due[:0], k.due[k.acted:]...)
+	k.due, k.acted = k.wheel.Advance(now, k.due), 0
+	if k.turn(); k.busy() {
+		k.loop.mail.ring()
+	}
+	k.loop.heart.tick(now)
+	if !k.loop.srv.admission.Rules().Metered() {
+		k.loop.reader.forgetMeters()
+	}
+	k.loop.drain.tick()
+}
+
+// busy reports whether deadlines that have come are left for the next turn.
+func (k *clock) busy() bool { return k.acted < len(k.due) }
+
+// turn acts on the next deadlines that have come, a slice of a turn.
+func (k *clock) turn() {
+	now := k.now()
+	for end := min(len(k.due), k.acted+turnExpiries); k.acted < end; k.acted++ {
+		slot := k.due[k.acted]
 		c := k.loop.conn(slot)
 		// An entry that was overtaken by an earlier one, or left by an earlier
 		// owner of the slot, does not count.
@@ -73,14 +95,12 @@ func (k *clock) tick() {
 			k.expire(slot, c, now)
 		}
 	}
-	if cap(k.expired) > maxIdleCap {
-		k.expired = nil
+	if k.busy() {
+		return
 	}
-	k.loop.heart.tick(now)
-	if !k.loop.srv.admission.Rules().Metered() {
-		k.loop.reader.forgetMeters()
+	if k.due, k.acted = k.due[:0], 0; cap(k.due) > maxIdleCap {
+		k.due = nil
 	}
-	k.loop.drain.tick()
 }
 
 // wake has expire called at a tick, or earlier if that is beyond the horizon.
@@ -201,11 +221,24 @@ func (k *clock) ping(slot uint32, c *conn, now uint32, t *capacity.Ticks) {
 func (k *clock) nextDeadline(slot uint32, c *conn) {
 	now := k.wheel.Now()
 	k.loop.heart.heard(c)
-	if t := k.loop.srv.ticks.Load(); t.Unbound > 0 {
+	t := k.loop.srv.ticks.Load()
+	if t.Unbound > 0 {
 		c.set(flagBindBy)
 		c.deadline = now + t.Unbound
 	}
+	if pinged(c, t) {
+		c.silentSince -= headStart(slot, t.PingInterval)
+	}
 	k.nextDeadlineOf(slot, c, now)
+}
+
+// headStart is how many ticks earlier than others a new client gets its first ping, less
+// than half of the time between pings: of clients that connect at the same moment, and then
+// say nothing but pongs, the pings stay apart. By the golden ratio neighbouring slots are
+// far apart, and any number of them is spread evenly.
+func headStart(slot, interval uint32) uint32 {
+	const golden = 2654435769 // of 1 << 32
+	return uint32(uint64(slot*golden) * uint64(interval/2) >> 32)
 }
 
 func (k *clock) nextDeadlineOf(slot uint32, c *conn, now uint32) {
