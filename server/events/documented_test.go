@@ -39,7 +39,7 @@ func TestDocumentedEvents(t *testing.T) {
 			return data(e.client(&happening{kind: Message, id: id, uid: "ann", payload: []byte("hello")}, 1, 1))
 		},
 		func() []byte {
-			return data(e.node(NodeLost, 1, at, gateway.LostNode{Node: 3, Instance: 0x4be1f7d7dd44}))
+			return data(e.node(NodeLost, eventName{number: 1}, at, gateway.LostNode{Node: 3, Instance: 0x4be1f7d7dd44}))
 		},
 		func() []byte { return data(e.lost(1, at, 1200, "quota")) },
 		func() []byte { return encodeQuery(&gateway.ConnectQuery{Head: []byte(head), Remote: remote}) },
