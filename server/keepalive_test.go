@@ -61,3 +61,16 @@ func TestVanishedWithoutPings(t *testing.T) {
 	stays.expect()
 	gone.ws.CloseNow() // nothing comes for it any more
 }
+
+// A client is pinged early the first time, but has not been silent for longer than it is
+// there.
+func TestSilenceOfNewClients(t *testing.T) {
+	s := startServer(t, nil)
+	for range 16 {
+		began := time.Now()
+		info, err := s.Client(t.Context(), s.dial().id)
+		if age := time.Since(began); err != nil || info.Silent > age {
+			t.Errorf("silent for %v, there for %v, %v", info.Silent, age, err)
+		}
+	}
+}

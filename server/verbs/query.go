@@ -58,7 +58,8 @@ func (v *Verbs) Client(ctx context.Context, clientID string) (gateway.ClientInfo
 		return gateway.ClientInfo{}, errQuery(ctx)
 	}
 	info.QueuedBytes, info.QueuedFrames = waiting.Bytes, waiting.Frames
-	info.Silent, info.Pinged = waiting.Silent, waiting.Pinged
+	// The first ping may come early, for which a client counts as silent before it was there.
+	info.Silent, info.Pinged = min(waiting.Silent, max(time.Since(info.ConnectedAt), 0)), waiting.Pinged
 	return info, nil
 }
 
