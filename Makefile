@@ -56,15 +56,15 @@ fmt: ## format all Go files
 # Many packages wait for processes or timers, so four at once keep two
 # processors busy.
 race:
-	$(GO) test -race -p 4 -timeout 15m $(LONGEST) ./e2e/... ./...
+	$(GO) test -race -p 4 -timeout 30m $(LONGEST) ./e2e/... ./...
 
 counting:
 	GO="$(GO)" ci/counting.sh
 
-# Two thousand clusters in trouble, in virtual time. Each run begins with a seed that no
-# run has begun with; a failure names its seed.
-histories: ## simulated clusters in trouble against the contract; SEEDS=20000 for more, SEED=1 for the same again
-	CASTGATE_SIM_SEED=$(or $(SEED),$$(date +%s)0000) CASTGATE_SIM_SEEDS=$(or $(SEEDS),2000) GOGC=400 \
+# Two thousand clusters in trouble, in virtual time, the same in each run of the tests.
+# SEED=$(date +%s)0000 has others; a failure names its seed.
+histories: ## simulated clusters in trouble against the contract; SEEDS=20000 for more, SEED=20001 for others
+	CASTGATE_SIM_SEED=$(or $(SEED),1) CASTGATE_SIM_SEEDS=$(or $(SEEDS),2000) GOGC=400 \
 		$(GO) test -count=1 -timeout 15m -run 'TestHistories$$' ./server/cluster
 
 rivals:

@@ -40,7 +40,7 @@ func oneHistory(t *testing.T, seed uint64, f faults, nf names.Faults) []string {
 }
 
 // Histories of callers through all nodes of a cluster in trouble keep the contract.
-// make histories looks at thousands of them, with seeds that nobody has looked at.
+// make histories looks at thousands of them, and at others with SEED.
 func TestHistories(t *testing.T) {
 	first, n := envNumber("CASTGATE_SIM_SEED", 1), seeds(20)
 	if raceEnabled {
