@@ -8,7 +8,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
 
 	"castgate/internal/wstest"
 	"castgate/loadtest/control"
@@ -25,7 +24,7 @@ const memoryClients = 6000
 // and end the shares of common pages change.
 func TestMemoryOfIdleClients(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), wstest.Patience)
 	defer cancel()
 	g := wstest.Start(t)
 	none := g.SettledPSS(math.MaxInt)

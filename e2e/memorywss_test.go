@@ -6,7 +6,6 @@ import (
 	"context"
 	"math"
 	"testing"
-	"time"
 
 	"castgate/internal/wstest"
 	"castgate/loadtest/swarm"
@@ -21,7 +20,7 @@ const secureClients = 2000
 // back while they were connected.
 func TestMemoryOfIdleSecureClients(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), wstest.Patience)
 	defer cancel()
 	g, ca, _ := startSecure(t)
 	none := g.SettledPSS(math.MaxInt)

@@ -22,7 +22,7 @@ func startSecure(t *testing.T) (*wstest.Gateway, *wstest.Authority, wstest.Pair)
 	ca := wstest.NewAuthority(t)
 	site := ca.Issue("site")
 	g := wstest.StartWith(t, wstest.Options{
-		Schemes: []string{"wss"}, Flags: []string{"--tls-cert", site.Cert, "--tls-key", site.Key, "--on-message", "echo"},
+		Schemes: []string{"wss"}, Flags: []string{"--tls-cert", site.Cert, "--tls-key", site.Key, "--on-message", "echo", "--handshake-timeout", "60s"},
 	})
 	return g, ca, site
 }
