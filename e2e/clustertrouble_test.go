@@ -20,6 +20,10 @@ func deaf(t *testing.T, g *wstest.Gateway) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	// A kernel may let the buffer grow to 32 MiB.
+	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
 	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 	text, err := bufio.NewReader(conn).ReadString('}')
 	if err != nil {

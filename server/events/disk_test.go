@@ -1,12 +1,16 @@
 package events
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -244,7 +248,8 @@ func TestDamagedFile(t *testing.T) {
 	for n := range clients {
 		life(e, n+1)
 	}
-	b.await(4 * clients)
+	// Clients' events come side by side: the first that was written has the lowest number.
+	first := slices.MinFunc(b.await(4*clients), func(a, b event) int { return cmp.Compare(numberOf(t, a), numberOf(t, b)) })
 	if err := e.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +261,11 @@ func TestDamagedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text[len(text)/2] ^= 1
+	at := bytes.LastIndex(text[:len(text)/2], []byte("peer_closed")) // within an event
+	if at < 0 {
+		t.Fatal("no event has its reason in the file")
+	}
+	text[at] ^= 1
 	if err := os.WriteFile(files[0], text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +289,17 @@ func TestDamagedFile(t *testing.T) {
 	if err != nil || len(aside) != 1 || !strings.Contains(said.String(), "the event log is damaged") {
 		t.Errorf("moved aside: %v, %v; said: %s", aside, err, said)
 	}
-	if n, err := again.rewind(t.Context(), got[0].ID); err != nil || n.Queued < 4*clients-1 {
+	if n, err := again.rewind(t.Context(), first.ID); err != nil || n.Queued < 4*clients-1 {
 		t.Errorf("%s", fmt.Sprint(n, err))
 	}
+}
+
+// numberOf is the number in an event's id.
+func numberOf(t *testing.T, ev event) uint64 {
+	t.Helper()
+	n, err := strconv.ParseUint(ev.ID[strings.LastIndexByte(ev.ID, '-')+1:], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // settle is listen.Settle in tests: a round trip on loopback takes microseconds.
 const settle = 5 * time.Millisecond
