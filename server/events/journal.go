@@ -37,11 +37,7 @@ type journal struct {
 
 const (
 	// cycleTime is the least time between two syncs: at a high rate events share one.
-	// From busyRecords in a cycle on they share one for busyCycleTime: each sync is work for
-	// the kernel, and wakes those who send.
-	cycleTime     = 3 * time.Millisecond
-	busyRecords   = 30
-	busyCycleTime = 10 * time.Millisecond
+	cycleTime = 3 * time.Millisecond
 	// placesTime is the least time between two records of places.
 	placesTime = 250 * time.Millisecond
 	// batchLen is the most bytes of records that are written at once.
@@ -68,15 +64,11 @@ func (j *journal) run(stop <-chan struct{}) {
 		case <-stop:
 			stopping = true
 		}
-		began, before := time.Now(), j.events.count.written.Load()
+		began := time.Now()
 		if !j.cycle(stop) || stopping {
 			return
 		}
-		least := cycleTime
-		if j.events.count.written.Load()-before >= busyRecords {
-			least = busyCycleTime
-		}
-		if rest := least - time.Since(began); rest > 0 {
+		if rest := cycleTime - time.Since(began); rest > 0 {
 			time.Sleep(rest)
 		}
 	}
