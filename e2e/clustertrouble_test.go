@@ -45,9 +45,13 @@ func TestClusterKilledDuringWait(t *testing.T) {
 	nodes[1].Bind(reader.ID, "ann")
 	nodes[1].Bind(silent, "ann")
 	large := strings.Repeat("x", 900_000)
-	for range 12 { // more than the kernel takes for it
+	nodes[2].Await(func() string { // until the kernel takes no more for it
 		nodes[1].Push(wstest.To("client_ids", silent), large)
-	}
+		if info := nodes[2].OK("GET", "/v1/clients/"+silent, nil); number(info["queued_frames"]) < 2 {
+			return fmt.Sprint(info)
+		}
+		return ""
+	})
 	done := make(chan M)
 	go func() {
 		_, answer, _ := nodes[1].TryControl("POST", "/v1/push", M{"to": M{"uids": []string{"ann"}}, "text": "x", "wait": "written"})
@@ -56,7 +60,7 @@ func TestClusterKilledDuringWait(t *testing.T) {
 	reader.Expect("x")
 	for _, g := range []*wstest.Gateway{nodes[2], nodes[1]} { // through node 2, what node 3 has said before comes first
 		g.Await(func() string {
-			if info := g.OK("GET", "/v1/clients/"+silent, nil); number(info["queued_frames"]) < 2 {
+			if info := g.OK("GET", "/v1/clients/"+silent, nil); number(info["queued_frames"]) < 3 {
 				return fmt.Sprint(info)
 			}
 			return ""
