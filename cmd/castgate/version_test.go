@@ -13,6 +13,23 @@ func TestVersionFlag(t *testing.T) {
 	}
 }
 
+// The licences of what the admin page is made of are in the program, or it says that there
+// is no page in it.
+func TestLicenses(t *testing.T) {
+	code, out, errs := runIn([]string{"version", "--licenses"}, nil, "")
+	if code != 0 || errs != "" {
+		t.Fatalf("exit %d, %q", code, errs)
+	}
+	if strings.HasPrefix(out, "the admin page is not in this program") {
+		return
+	}
+	for _, bundled := range []string{"preact", "htm", "uplot", "swagger-ui", "Permission is hereby granted", "Apache License"} {
+		if !strings.Contains(out, bundled) {
+			t.Errorf("%s is missing in %d bytes", bundled, len(out))
+		}
+	}
+}
+
 func TestModuleVersion(t *testing.T) {
 	info := &debug.BuildInfo{
 		Deps:     []*debug.Module{{Path: "example.com/a", Version: "v1.2.3"}},

@@ -1,5 +1,6 @@
 // Package kinds holds manifests against the sources of the types that Kubernetes decodes
-// them into. Compiling these types takes minutes; reading them takes a second.
+// them into, and a configuration of Traefik against Traefik's. Compiling these types takes
+// minutes; reading them takes a second.
 package kinds
 
 import (
@@ -16,7 +17,14 @@ import (
 )
 
 // modules have the types, by the beginning of their packages' paths.
-var modules = []string{"k8s.io/api", "k8s.io/apimachinery", "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring"}
+var modules = []string{"k8s.io/api", "k8s.io/apimachinery", "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring", traefik}
+
+// Traefik is read and never compiled, so go.mod does not have it: its version is here, and
+// the module's checksum database says what that is.
+const (
+	traefik        = "github.com/traefik/traefik/v3"
+	traefikVersion = "v3.7.13"
+)
 
 // Kinds are types by package and name. It reads packages when they are needed.
 type Kinds struct {
@@ -31,11 +39,15 @@ type kind struct {
 	is      ast.Expr
 }
 
-// Load finds the modules of the types, as go.mod pins them.
+// Load finds the modules of the types, as they are pinned.
 func Load() (*Kinds, error) {
 	k := &Kinds{dirs: map[string]string{}, packages: map[string]map[string]*kind{}}
 	for _, module := range modules {
-		out, err := exec.Command("go", "mod", "download", "-json", module).Output()
+		wanted := module
+		if module == traefik {
+			wanted += "@" + traefikVersion
+		}
+		out, err := exec.Command("go", "mod", "download", "-json", wanted).Output()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", module, err)
 		}
