@@ -141,7 +141,7 @@ func TestQuickstartGo(t *testing.T) {
 		"castgate.client.connected true", "castgate.client.bound true")
 	q.run(t, "go", "build", "-o", "receive", "./receiver")
 	q.receive(t, filepath.Join(q.dir, "receive"))
-	q.roundTrip(t, q.site(t, "go", "main.go", goCommands, ""))
+	q.roundTrip(t, q.site(t, "go", "main.go", goCommands))
 }
 
 // TestQuickstartPython builds the wheel, installs it into an empty environment and
@@ -177,7 +177,10 @@ func TestQuickstartPython(t *testing.T) {
 	}
 	q.c.Expect("hello, readers")
 	q.receive(t, inside, "-I", "receiver.py")
-	q.roundTrip(t, q.site(t, "python", "backend.py", pythonCommands, filepath.Dir(inside)))
+	// What pip builds packages with comes from the python here, without a network.
+	modules := strings.TrimSpace(q.run(t, python, "-c", "import os, wheel; print(os.path.dirname(os.path.dirname(wheel.__file__)))"))
+	q.roundTrip(t, q.site(t, "python", "backend.py", pythonCommands, "PYTHONPATH="+modules, "PIP_NO_BUILD_ISOLATION=0", "PIP_NO_INDEX=1",
+		"PATH="+filepath.Dir(python)+":"+os.Getenv("PATH")))
 }
 
 // pythonWith finds a Python that has these modules.
@@ -216,7 +219,7 @@ func TestQuickstartPHP(t *testing.T) {
 	q.expect(t, q.run(t, php, "quickstart.php", q.c.ID), "reached 1", q.c.ID+" 42", "unknown_client 404", "0", "1",
 		"castgate.client.connected true", "castgate.client.bound true")
 	q.receive(t, php, "-S", q.receiver, "receiver.php")
-	q.roundTrip(t, q.site(t, "php", "backend.php", phpCommands, ""))
+	q.roundTrip(t, q.site(t, "php", "backend.php", phpCommands, "COMPOSER_DISABLE_NETWORK=1"))
 }
 
 // TestQuickstartNode installs what npm packs of clients/node into an empty project,
@@ -233,7 +236,7 @@ func TestQuickstartNode(t *testing.T) {
 	q.expect(t, q.run(t, node, "quickstart.mjs", q.c.ID), "reached 1", q.c.ID+" 42", "unknown_client 404", "0", "1",
 		"castgate.client.connected true", "castgate.client.bound true")
 	q.receive(t, node, "receiver.mjs")
-	site := q.site(t, "js", "backend.mjs", nodeCommands, "")
+	site := q.site(t, "js", "backend.mjs", nodeCommands)
 	q.roundTrip(t, site)
 	q.browse(t, site)
 	usage := `import { CastgateError, Client, verify, type PushAnswer } from '@castgate/backend';

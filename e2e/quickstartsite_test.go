@@ -19,6 +19,7 @@ const quickstartPage = "docs/quickstart.md"
 
 const (
 	serveCommand = iota
+	pageCommands
 	phpCommands
 	nodeCommands
 	pythonCommands
@@ -27,38 +28,32 @@ const (
 	quickstartCommands // how many
 )
 
-// site follows quickstartPage in one language, in a project that has the package, and
-// returns the address of the backend.
-func (q *quickstart) site(t *testing.T, language, file string, commands int, path string) (address string) {
+// site follows quickstartPage in one language, in an empty folder, and returns the address
+// of the backend. Its packages come from this clone; env is for the commands that install
+// them, besides.
+func (q *quickstart) site(t *testing.T, language, file string, commands int, env ...string) (address string) {
 	t.Helper()
 	listen := wstest.FreeAddr(t)
 	_, port, _ := strings.Cut(listen, ":")
-	here := strings.NewReplacer("8000", port, "127.0.0.1:7272", q.g.Addr)
-	client, err := os.ReadFile(filepath.Join(wstest.Root(t), "clients/js/castgate.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Join(q.dir, "site/public"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("../vendor", filepath.Join(q.dir, "site/vendor")); err != nil { // composer's
-		t.Fatal(err)
-	}
+	here := strings.NewReplacer("8000", port, "127.0.0.1:7272", q.g.Addr, "CASTGATE=$HOME/castgate", "CASTGATE="+wstest.Root(t))
+	q = &quickstart{g: q.g, c: q.c, dir: t.TempDir(), receiver: q.receiver}
+	blocks := codeBlocks(t, quickstartPage, "sh", quickstartCommands)
+	prepare := here.Replace(blocks[pageCommands])
+	q.run(t, "sh", "-ec", prepare)
 	html := here.Replace(codeBlocks(t, quickstartPage, "html", 1)[0])
-	q.write(t, "site/public/index.html", html)
-	q.write(t, "site/public/castgate.js", string(client))
-	q.write(t, "site/"+file, here.Replace(codeBlocks(t, quickstartPage, language, 1)[0]))
-	lines := strings.Split(strings.TrimSpace(codeBlocks(t, quickstartPage, "sh", quickstartCommands)[commands]), "\n")
-	line := here.Replace(lines[len(lines)-1]) // the others install
-	if line == "go run ." {
-		// Its program would outlive it.
-		q.run(t, "go", "build", "-o", "site/backend", "./site")
-		line = "./backend"
+	q.write(t, "public/index.html", html)
+	q.write(t, file, here.Replace(codeBlocks(t, quickstartPage, language, 1)[0]))
+	lines := strings.Split(strings.TrimSpace(here.Replace(blocks[commands])), "\n")
+	install, line := lines[:len(lines)-1], lines[len(lines)-1]
+	if line == "go run ." { // its program would outlive it
+		install, line = append(install, "go build -o backend ."), "./backend"
 	}
-	cmd := q.command("sh", "-c", "exec "+line)
-	cmd.Dir = filepath.Join(q.dir, "site")
-	cmd.Env = append(cmd.Env, "PATH="+path+":"+os.Getenv("PATH"))
-	p := wstest.Spawn(t, cmd)
+	cmd := q.command("sh", "-ec", prepare+strings.Join(install, "\n"))
+	cmd.Env = append(cmd.Env, env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%q: %v\n%s", install, err, out)
+	}
+	p := wstest.Spawn(t, q.command("sh", "-c", "exec "+line))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the backend's log:\n%.5000s", p.Log())
