@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/server/setting"
@@ -104,7 +105,7 @@ func (c *Connection) trust(secure bool) (trust *tls.Config, err error) {
 	return trust, nil
 }
 
-// Explained adds advice to the most common TLS errors.
+// Explained adds advice to the most common errors of a connection.
 func Explained(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // its text also has the method and the whole URL
@@ -114,6 +115,9 @@ func Explained(err error) error {
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return fmt.Errorf("%w; --ca-file names the certificates to trust", err)
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w; is the gateway running? castgate serve starts it, and --control, or --admin of tail and top, names another address", err)
 	}
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return errors.New("the control API does not speak TLS; use http:// or host:port")

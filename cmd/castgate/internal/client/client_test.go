@@ -97,6 +97,16 @@ func TestControlOverTLS(t *testing.T) {
 	}
 }
 
+// Who has not started a gateway is told so.
+func TestNobodyListens(t *testing.T) {
+	server := httptest.NewServer(nil)
+	server.Close()
+	code, _, errs := runLook([]string{"stats", "--control", server.Listener.Addr().String()}, nil, "")
+	if code != process.ExitFailed || !strings.Contains(errs, "connection refused; is the gateway running?") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+}
+
 // A key is never sent to where the gateway's address redirects.
 func TestNoRedirect(t *testing.T) {
 	asked := false
