@@ -131,6 +131,10 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	checker := s.config.Access()
 	one := session{keyless: checker.Keys() == 0, key: sha256.Sum256([]byte(q.Key))}
+	// The page asks so when it opens, to see whether it needs a key: that is no guess.
+	if !one.keyless && q.Key == "" && !hasKey(r) {
+		return errLoggedOut
+	}
 	if !one.keyless && !s.gate.lets(r.RemoteAddr) {
 		w.Header().Set("Retry-After", "5")
 		return errTooManyLogins
