@@ -173,6 +173,24 @@ func TestExplainOfAllNodes(t *testing.T) {
 	}
 }
 
+// A node that hangs leaves half of a listing's time to the nodes after it; a listing
+// without an end has no turns.
+func TestTurnsOfAListing(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	end, _ := ctx.Deadline()
+	first, done := turn(ctx)
+	defer done()
+	if till, ok := first.Deadline(); !ok || end.Sub(till) < 29*time.Minute || end.Sub(till) > 31*time.Minute {
+		t.Errorf("a node that hangs leaves %v of an hour", end.Sub(till))
+	}
+	endless, done := turn(context.Background())
+	defer done()
+	if _, ok := endless.Deadline(); ok {
+		t.Error("an end out of nowhere")
+	}
+}
+
 // Listings page through all nodes with one cursor, each row once.
 func TestListingsOfAllNodes(t *testing.T) {
 	w, ids := ready(t, 5, 3, 7)
