@@ -74,6 +74,7 @@ func changes(ctx context.Context, o Options) error {
 	}
 	fmt.Fprintf(o.Out, "changes  %d clients, %.0f changes a second: %s; its tail told %d and dropped %d, a tail that nobody reads and it dropped %.0f\n",
 		o.Clients, float64(bound*changesOf)/took.Seconds(), within(m), looking.tailed.Load(), looking.lost.Load(), m["castgate_admin_tail_dropped_total"])
+	fmt.Fprintf(o.Out, "changes  what the page waited, median/longest in ms: %s\n", &looking.waited)
 	if over := m[times+"_count"] - m[bucket(slowest)]; over > 0 {
 		return fmt.Errorf("%.0f requests of the page took more than %v in the server", over, slowest)
 	}

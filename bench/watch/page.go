@@ -21,6 +21,7 @@ type page struct {
 	seen   int64        // the time of the last sample of the overview
 	tailed atomic.Int64 // happenings
 	lost   atomic.Int64 // happenings that the tail says it has dropped
+	waited waits
 	err    chan error
 	end    context.CancelFunc
 	wait   sync.WaitGroup
@@ -100,7 +101,9 @@ func (p *page) ask(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	text, err := p.do(r)
+	p.waited.note(r.URL, time.Since(began))
 	if err != nil || r.URL.Path != "/api/overview" {
 		return err
 	}

@@ -60,7 +60,7 @@ func open(ctx context.Context, o Options) (*site, error) {
 	s := &site{listen: addrs[0], admin: addrs[2]}
 	s.Gateway, err = gateway.Start(ctx, gateway.Options{
 		Binary: o.Castgate, Listen: []string{s.listen}, Control: addrs[1], Callers: 32, Output: os.Stderr,
-		Flags: []string{"--admin", s.admin, "--max-conns", fmt.Sprint(o.Clients + 500), "--ping-interval", "0", "--log-level", "error"},
+		Flags: []string{"--admin", s.admin, "--max-conns", fmt.Sprint(max(o.Clients, o.Audience) + 300), "--ping-interval", "0", "--log-level", "error"},
 	})
 	return s, err
 }

@@ -125,9 +125,9 @@ type stream interface {
 	close()
 }
 
-// follow sends what comes until nobody reads any more. It gathers for a moment, so that
-// a message has many happenings when there are many; what is more than fits is dropped
-// and counted.
+// follow sends what comes until nobody reads any more. It looks at times, and not at each
+// happening: to be woken thousands of times a second would cost more than what is told.
+// What is more than fits into a message is dropped and counted.
 func (s *Server) follow(from gateway.Tail, to stream) {
 	var over uint64 // dropped here
 	pace := time.NewTicker(tailPause)
@@ -141,19 +141,14 @@ func (s *Server) follow(from gateway.Tail, to stream) {
 	}
 	for {
 		select {
-		case h := <-from.Next():
-			if len(b.Events) < tailBatch {
-				b.Events = append(b.Events, happeningOf(&h))
-			} else {
-				over++
-			}
-			continue
 		case <-pace.C:
 		case <-to.gone():
 			return
 		case <-s.base.Done():
 			return
 		}
+		b.Events = b.Events[:0]
+		over += b.gather(from)
 		b.Dropped = from.Dropped() + over
 		s.tails.dropped.Add(b.Dropped - counted)
 		counted = b.Dropped
@@ -163,8 +158,21 @@ func (s *Server) follow(from gateway.Tail, to stream) {
 		if to.send(&b) != nil {
 			return
 		}
-		said, told, b.Events = time.Now(), b.Dropped, b.Events[:0]
+		said, told = time.Now(), b.Dropped
 	}
+}
+
+// gather takes what has happened, and returns how much of it did not fit.
+func (b *batch) gather(from gateway.Tail) (over uint64) {
+	for range len(from.Next()) {
+		h := <-from.Next()
+		if len(b.Events) < tailBatch {
+			b.Events = append(b.Events, happeningOf(&h))
+		} else {
+			over++
+		}
+	}
+	return over
 }
 
 // lines is a tail as lines of JSON.
