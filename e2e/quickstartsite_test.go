@@ -29,13 +29,17 @@ const (
 )
 
 // site follows quickstartPage in one language, in an empty folder, and returns the address
-// of the backend. Its packages come from this clone; env is for the commands that install
-// them, besides.
+// of the backend. Its packages come from a copy of this clone, since pip leaves its work
+// beside the sources; env is for the commands that install them, besides.
 func (q *quickstart) site(t *testing.T, language, file string, commands int, env ...string) (address string) {
 	t.Helper()
 	listen := wstest.FreeAddr(t)
 	_, port, _ := strings.Cut(listen, ":")
-	here := strings.NewReplacer("8000", port, "127.0.0.1:7272", q.g.Addr, "CASTGATE=$HOME/castgate", "CASTGATE="+wstest.Root(t))
+	clone := t.TempDir()
+	if err := os.CopyFS(filepath.Join(clone, "clients"), os.DirFS(filepath.Join(wstest.Root(t), "clients"))); err != nil {
+		t.Fatal(err)
+	}
+	here := strings.NewReplacer("8000", port, "127.0.0.1:7272", q.g.Addr, "CASTGATE=$HOME/castgate", "CASTGATE="+clone)
 	q = &quickstart{g: q.g, c: q.c, dir: t.TempDir(), receiver: q.receiver}
 	blocks := codeBlocks(t, quickstartPage, "sh", quickstartCommands)
 	prepare := here.Replace(blocks[pageCommands])
