@@ -2,7 +2,6 @@ package tell
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,10 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"castgate/codec"
-	"castgate/loadtest/control"
 )
 
 // clients are connections that a measurement needs.
@@ -147,64 +143,4 @@ func sendOn(conn net.Conn, rate float64, over <-chan struct{}) {
 		}
 		sent += due
 	}
-}
-
-// pushes measures how long a push to one client takes while other clients send.
-func pushes(ctx context.Context, o Options, events bool) (string, error) {
-	flags := []string{"--on-message", "ignore"}
-	if events {
-		flags[1] = "forward"
-	}
-	s, err := open(ctx, o, events, flags...)
-	if err != nil {
-		return "", err
-	}
-	defer s.close()
-	var senders, receivers clients
-	defer receivers.close()
-	if err := senders.connect(s.listen, o.Senders, nil); err != nil {
-		return "", err
-	}
-	var id string
-	var in *bufio.Reader
-	if err := receivers.connect(s.listen, 1, func(client string, _ net.Conn, r *bufio.Reader) { id, in = client, r }); err != nil {
-		return "", err
-	}
-	stop := senders.send(o.Rate)
-	defer stop()
-	if _, err := roundTrips(ctx, s.Control, id, in, o.Warmup); err != nil {
-		return "", err
-	}
-	from, began := int64(0), time.Now()
-	if events {
-		from = s.backend.events.Load()
-	}
-	h, err := roundTrips(ctx, s.Control, id, in, o.Measure)
-	if err != nil {
-		return "", err
-	}
-	line := fmt.Sprintf("%d pushes, p50 %.3f ms, p99 %.3f ms", h.TotalCount(), float64(h.ValueAtQuantile(50))/1e6, float64(h.ValueAtQuantile(99))/1e6)
-	if events {
-		line += fmt.Sprintf(", during %.0f events/s", float64(s.backend.events.Load()-from)/time.Since(began).Seconds())
-		err = s.lost(ctx)
-	}
-	return line, err
-}
-
-// roundTrips pushes to a client, the next when the last has arrived.
-func roundTrips(ctx context.Context, api *control.Client, id string, in *bufio.Reader, length time.Duration) (*hdrhistogram.Histogram, error) {
-	h := hdrhistogram.New(1, int64(10*time.Second), 3)
-	for end := time.Now().Add(length); time.Now().Before(end) && ctx.Err() == nil; {
-		began := time.Now()
-		if _, err := api.PushClient(ctx, id, []byte("x")); err != nil {
-			return nil, err
-		}
-		if _, err := frame(in); err != nil {
-			return nil, err
-		}
-		if err := h.RecordValue(int64(time.Since(began))); err != nil {
-			return nil, err
-		}
-	}
-	return h, ctx.Err()
 }

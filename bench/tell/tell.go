@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"castgate/bench/gateway"
@@ -22,41 +23,57 @@ type Options struct {
 	// Senders are the clients whose messages become events. Together they send Rate
 	// messages per second while pushes are measured.
 	Senders, Rate int
-	// Warmup comes before each measurement, which takes Measure.
+	// Measure is how long each is measured; Warmup comes before the highest rate is.
 	Warmup, Measure time.Duration
 	// Idle is the number of clients while memory is read. They have been connected for
 	// Quiet by then, since memory is released only while nothing happens.
 	Idle  int
 	Quiet time.Duration
+	// Beside says what pushes are measured beside; PushesOnly leaves out the rest.
+	Beside     []string
+	PushesOnly bool
+	// Part is the command, with its first arguments, of a process that is a Part.
+	Part []string
 	// Out gets the figures, a line each.
 	Out io.Writer
 }
 
 // Defaults are what BENCHMARKS.md shows.
 func Defaults() Options {
-	return Options{Rounds: 3, Senders: 64, Rate: 30_000, Warmup: 2 * time.Second, Measure: 8 * time.Second, Idle: 10_000, Quiet: 8 * time.Second, Out: os.Stdout}
+	return Options{Rounds: 3, Beside: []string{string(events), string(posts), string(nothing)}, Senders: 64, Rate: 30_000, Warmup: 2 * time.Second, Measure: 8 * time.Second, Idle: 10_000, Quiet: 8 * time.Second, Out: os.Stdout}
 }
 
 // Run measures. An error says what could not be measured, or that events were lost.
 func Run(ctx context.Context, o Options) error {
 	for round := range o.Rounds {
-		for _, m := range []struct {
-			name string
-			do   func(context.Context, Options, bool) (string, error)
-		}{{"pushes", pushes}, {"memory", memory}} {
-			for _, events := range []bool{round%2 == 0, round%2 != 0} {
-				line, err := m.do(ctx, o, events)
-				if err != nil {
-					return fmt.Errorf("%s, events %t: %w", m.name, events, err)
-				}
-				fmt.Fprintf(o.Out, "round %d  %-8s events %-5t  %s\n", round+1, m.name, events, line)
+		say := func(what string, beside company, line string, err error) error {
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", what, beside, err)
+			}
+			fmt.Fprintf(o.Out, "round %d  %-8s beside %-8s %s\n", round+1, what, beside, line)
+			return nil
+		}
+		order := slices.Clone(o.Beside)
+		if round%2 != 0 {
+			slices.Reverse(order)
+		}
+		err := pushes(ctx, o, order, func(beside company, line string) { _ = say("pushes", beside, line, nil) })
+		if err != nil {
+			return fmt.Errorf("pushes: %w", err)
+		}
+		if o.PushesOnly {
+			continue
+		}
+		for _, on := range []bool{round%2 == 0, round%2 != 0} {
+			line, err := memory(ctx, o, on)
+			if err := say("memory", map[bool]company{true: events, false: nothing}[on], line, err); err != nil {
+				return err
 			}
 		}
 		line, err := flatOut(ctx, o)
-		if err != nil {
-			return fmt.Errorf("flat out: %w", err)
+		if err := say("flat out", events, line, err); err != nil {
+			return err
 		}
-		fmt.Fprintf(o.Out, "round %d  %-8s events true   %s\n", round+1, "flat out", line)
 	}
 	return nil
 }
@@ -64,7 +81,8 @@ func Run(ctx context.Context, o Options) error {
 // site is a gateway, and the backend that it sends events to.
 type site struct {
 	*gateway.Gateway
-	backend *backend
+	backend *remote // nil without
+	beside  []*process
 	listen  string
 	dir     string
 }
@@ -82,8 +100,11 @@ func open(ctx context.Context, o Options, events bool, flags ...string) (*site, 
 	}
 	flags = append(flags, "--max-conns", fmt.Sprint(o.Idle+1000), "--ping-interval", "0", "--log-level", "error")
 	if events {
-		s.backend = newBackend()
-		flags = append(flags, "--events-url", s.backend.URL, "--events-dir", filepath.Join(s.dir, "events"), "--events-quota", "4GiB",
+		if s.backend, err = startBackend(o); err != nil {
+			s.close()
+			return nil, err
+		}
+		flags = append(flags, "--events-url", s.backend.url, "--events-dir", filepath.Join(s.dir, "events"), "--events-quota", "4GiB",
 			"--events-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "--events-keep", "1s")
 	}
 	s.Gateway, err = gateway.Start(ctx, gateway.Options{
@@ -97,11 +118,12 @@ func open(ctx context.Context, o Options, events bool, flags ...string) (*site, 
 }
 
 func (s *site) close() {
+	s.leave() // first, since senders answer no close frame
 	if s.Gateway != nil {
 		_ = s.Stop() // the figures are taken already
 	}
 	if s.backend != nil {
-		s.backend.Close()
+		s.backend.stop()
 	}
 	_ = os.RemoveAll(s.dir)
 }
@@ -183,16 +205,47 @@ func flatOut(ctx context.Context, o Options) (string, error) {
 		return "", err
 	}
 	defer s.close()
-	var crowd clients
-	defer crowd.close()
-	if err := crowd.connect(s.listen, o.Senders, nil); err != nil {
+	if err := s.begin(o, Part{To: s.listen, Senders: o.Senders}); err != nil {
 		return "", err
 	}
-	stop := crowd.send(0)
-	defer stop()
 	time.Sleep(o.Warmup)
-	from, began := s.backend.events.Load(), time.Now()
+	from, _, err := s.sums(ctx)
+	if err != nil {
+		return "", err
+	}
+	began := time.Now()
 	time.Sleep(o.Measure)
-	told, took := s.backend.events.Load()-from, time.Since(began)
-	return fmt.Sprintf("%.0f events/s sent, from disk", float64(told)/took.Seconds()), s.lost(ctx)
+	to, _, err := s.sums(ctx)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%.0f events/s sent, from disk", float64(to-from)/time.Since(began).Seconds()), s.lost(ctx)
+}
+
+// begin starts a process beside the gateway, which ends with it.
+func (s *site) begin(o Options, p Part) error {
+	began, err := start(o, p)
+	if err == nil {
+		s.beside = append(s.beside, began)
+	}
+	return err
+}
+
+// leave ends the processes beside the gateway.
+func (s *site) leave() {
+	for _, p := range s.beside {
+		p.stop()
+	}
+	s.beside = nil
+}
+
+// sums are how many events the backend has got, and the CPU time of the gateway.
+func (s *site) sums(ctx context.Context) (told int64, cpu time.Duration, err error) {
+	if s.backend != nil {
+		if told, err = s.backend.told(ctx); err != nil {
+			return 0, 0, err
+		}
+	}
+	cpu, err = s.Process.CPU()
+	return told, cpu, err
 }

@@ -23,6 +23,7 @@ type command struct {
 	Watch        watching      `cmd:"" help:"Measure what the admin page costs: its requests while clients come and go, and broadcasts beside it."`
 	Charts       chartsCommand `cmd:"" help:"Draw charts of results, for BENCHMARKS.md."`
 	MillionSwarm millionSwarm  `cmd:"" hidden:""`
+	TellPart     tellPart      `cmd:"" hidden:""`
 }
 
 // console is where a command writes.

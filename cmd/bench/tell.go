@@ -17,6 +17,8 @@ type telling struct {
 	Rounds   int           `help:"Rounds; with and without events take turns." default:"3"`
 	Rate     int           `help:"Messages a second that become events while pushes are measured." default:"30000"`
 	Measure  time.Duration `help:"Duration of one measurement." default:"8s"`
+	Pushes   bool          `help:"Measure pushes only."`
+	Beside   []string      `help:"Beside what pushes are measured: ${enum}; posts are as many events from another process." enum:"events,posts,nothing" default:"events,posts,nothing"`
 	Idle     int           `help:"Clients while memory is read." default:"10000"`
 }
 
@@ -27,8 +29,19 @@ func (f *telling) Run(ctx context.Context, c *console) (err error) {
 		return err
 	}
 	o.Rounds, o.Rate, o.Measure, o.Idle, o.Out = f.Rounds, f.Rate, f.Measure, f.Idle, c.stdout
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	o.PushesOnly, o.Beside, o.Part = f.Pushes, f.Beside, []string{self, "tell-part"}
 	return tell.Run(ctx, o)
 }
+
+// tellPart is a process beside the gateway of Tell.
+type tellPart tell.Part
+
+// Run plays the part until standard input ends.
+func (p tellPart) Run(c *console) error { return tell.Play(tell.Part(p), c.stdin, c.stdout) }
 
 // gatewayBinary is the gateway that is measured: the named one, or that beside this
 // program.
