@@ -11,7 +11,7 @@
 //
 // The scenarios fairness and fair-worker play attacks in random order.
 // STRESS_ATTACK selects those whose names contain it, and plays each once.
-// STRESS_CONNS sets the number of connections of each, and of the scenario told;
+// STRESS_CONNS sets the number of connections of each, of the scenario told, and of a hook storm;
 // STRESS_EVENTS that of the events of backlog. STRESS_REPORT prints to
 // stderr what the bystanders noticed and what the gateway used.
 package stress

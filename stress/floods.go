@@ -2,10 +2,15 @@ package stress
 
 import (
 	"encoding/binary"
+	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"castgate/internal/wstest"
 )
@@ -193,3 +198,111 @@ func controlFlood(t *Trial, s *site) {
 		s.addReceived(calls)
 	}
 }
+
+var storming = []Scenario{{
+	Name:    "hook-storm",
+	Says:    "a backend that is asked about 19,000 reconnects says nothing: all are refused, in bounded memory",
+	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) { return prepareStorm(t, "closed") },
+}, {
+	Name:    "hook-storm-open",
+	Says:    "a backend that is asked about 19,000 reconnects says nothing: all are let in, in bounded memory",
+	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) { return prepareStorm(t, "open") },
+}}
+
+// stormRequests is how many a gateway asks about at once.
+const stormRequests = 64
+
+// hookBackend is asked about clients. It lets all in, or says nothing.
+type hookBackend struct {
+	silent          atomic.Bool
+	now, most, asks atomic.Int64
+}
+
+// ServeHTTP implements http.Handler.
+func (b *hookBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n := b.now.Add(1)
+	defer b.now.Add(-1)
+	for most := b.most.Load(); n > most && !b.most.CompareAndSwap(most, n); most = b.most.Load() {
+	}
+	b.asks.Add(1)
+	if b.silent.Load() {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		return
+	}
+	_, _ = io.WriteString(w, `{}`)
+}
+
+func prepareStorm(t *Trial, fail string) (wstest.Options, func(*Trial, *site), error) {
+	b := &hookBackend{}
+	server := httptest.NewUnstartedServer(b)
+	server.Config.IdleTimeout = time.Second // connections are files of the gateway
+	server.Start()
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	o := wstest.Options{Flags: []string{"--connect-url", server.URL, "--connect-fail", fail, "--connect-timeout", "1s", "--ping-interval", "0"}}
+	return o, func(t *Trial, s *site) { storm(t, s, b, fail == "open", fromEnv("STRESS_CONNS", 19_000)) }, nil
+}
+
+// hookResults reads how often connect-url has decided something.
+func hookResults(s *site, result string) int {
+	return int(s.Metrics()[`castgate_connect_hook_total{result="`+result+`"}`])
+}
+
+// storm has clients come at once while the backend says nothing. Each is decided on after
+// two time-outs at the latest, and counted once; then the backend is there again.
+func storm(t *Trial, s *site, b *hookBackend, open bool, n int) {
+	undecided := func() int { return hookResults(s, "failed") + hookResults(s, "late") + hookResults(s, "busy") }
+	accepted, before, memory := hookResults(s, "accepted"), undecided(), wstest.PSSAnon(t, s.PID())
+	asked, failed := b.asks.Load(), hookResults(s, "failed")
+	b.silent.Store(true)
+	b.most.Store(0)
+	want, result := http.StatusServiceUnavailable, handshakes("hook_failed")
+	if open {
+		want, result = http.StatusSwitchingProtocols, handshakesOK
+	}
+	s.expect(result, n)
+	t.within(func(t *Trial) {
+		var others atomic.Int64
+		crowd := make([]*wstest.Raw, n)
+		wstest.Parallel(n, 64, func(i int) {
+			c, err := s.TryDialRaw(t)
+			if err == nil {
+				_, err = c.Write([]byte(wstest.Handshake))
+			}
+			if err != nil {
+				t.Errorf("connection %d of %d: %v", i, n, err)
+				return
+			}
+			crowd[i] = c
+		})
+		most := wstest.PSSAnon(t, s.PID())
+		wstest.Parallel(n, 64, func(i int) {
+			if crowd[i] == nil {
+				return
+			}
+			if status, err := crowd[i].Answer(); status != want || err != nil {
+				others.Add(1)
+			}
+		})
+		most = max(most, wstest.PSSAnon(t, s.PID()))
+		t.Equal("connections that were answered otherwise", int(others.Load()), 0)
+		t.Equal("connections that nobody has decided on", undecided()-before, n)
+		t.Equal("connections that the backend let in", hookResults(s, "accepted")-accepted, 0)
+		t.Equal("requests to the backend, as were not answered", int(b.asks.Load()-asked), hookResults(s, "failed")-failed)
+		// It learns later that a request is over than the gateway begins the next one.
+		t.Check(int(b.most.Load()) <= 2*stormRequests, "the backend had %d requests at once, want at most %d", b.most.Load(), 2*stormRequests)
+		t.Check(wstest.RaceEnabled || most < memory+stormMemory, "%d MiB of memory, %d before", most>>20, memory>>20)
+		t.Figure("%d connections: %d MiB of memory at most, %d before; %d were asked about", n, most>>20, memory>>20, b.asks.Load()-asked)
+	})
+	b.silent.Store(false)
+	s.tells = true // connections to the backend come and go
+	t.within(func(t *Trial) { s.crowd(t, 100) })
+	t.Equal("clients that the backend has let in", hookResults(s, "accepted")-accepted, 100)
+}
+
+// stormMemory is what 19,000 sockets may take with what waits to be asked about, which is
+// at most 32 MiB.
+const stormMemory = 64 << 20

@@ -26,7 +26,7 @@ type Scenario struct {
 
 // Scenarios returns all scenarios, in the order in which they run.
 func Scenarios() []Scenario {
-	return slices.Concat(churning, slowReaders, steadyReaders, cutting, flooding, silence, dying, lateness, shortage, stalling, jumping, securing, stuckLogs, fairness, rolling, telling, clustering)
+	return slices.Concat(churning, slowReaders, steadyReaders, cutting, flooding, silence, dying, lateness, shortage, stalling, jumping, securing, stuckLogs, fairness, rolling, telling, storming, clustering)
 }
 
 // Find returns scenarios by name, all if there are no names.
