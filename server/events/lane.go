@@ -7,6 +7,7 @@ type item struct {
 	number  uint64 // of its record; 0: it stands for lost events
 	key     uint64 // of its client
 	body    []byte // JSON
+	block   *block // of the shelf, in which body is; nil: in none
 	tries   int    // attempts in which it was alone and failed, each after others were accepted
 	seen    uint64 // how many requests were accepted when it failed last
 	skipped bool   // it was told out of turn, when the one before it blocked
@@ -20,6 +21,7 @@ type lane struct {
 
 	mu    sync.Mutex
 	queue []item
+	shelf shelf // of bodies
 	bytes int
 	next  uint64 // events of lower numbers are in the queue, or told
 	turns uint64 // how often it went back
@@ -48,9 +50,11 @@ const (
 // room tells whether more may be read for the lane.
 func (l *lane) room() bool { return len(l.queue) < laneItems && l.bytes < l.mostBytes }
 
-// push adds an event with a number of at least next, and wakes the sender if that makes
-// a difference to it: it has slept, or has waited for a full request.
-func (l *lane) push(it item) {
+// push adds an event with a number of at least next and a body, which is copied. It wakes
+// the sender if that makes a difference to it: it has slept, or has waited for a full
+// request.
+func (l *lane) push(it item, body []byte) {
+	it.body, it.block = l.shelf.put(body)
 	l.queue = append(l.queue, it)
 	l.bytes += len(it.body)
 	if n := len(l.queue); n == 1 || n == l.batch {
@@ -126,6 +130,7 @@ func (l *lane) dropSkipped() {
 func (l *lane) cut(n int) {
 	for i := range n {
 		l.bytes -= len(l.queue[i].body)
+		l.shelf.took(l.queue[i].block)
 	}
 	left := copy(l.queue, l.queue[n:]) // the array is used again
 	clear(l.queue[left:])
@@ -138,6 +143,7 @@ func (l *lane) rest() {
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
 		l.queue, l.sent = nil, nil
+		l.shelf.leave()
 	}
 }
 
@@ -206,8 +212,10 @@ func (l *lane) rewind(number uint64) {
 	}
 	kept := l.queue[:0]
 	l.bytes = 0
+	l.shelf.leave() // the sender may be telling some of them
 	for _, it := range l.queue {
 		if it.number == 0 { // it stands for lost events, which are in no record
+			it.block = nil
 			kept = append(kept, it)
 			l.bytes += len(it.body)
 		}

@@ -56,7 +56,7 @@ func (s *subscriber) tellLost(n notice) {
 	body := enc.lost(n.First, s.events.now().UnixMicro(), n.Count, "quota")
 	l := s.lanes[0]
 	l.mu.Lock()
-	l.push(item{body: append([]byte(nil), body...)})
+	l.push(item{}, body)
 	l.mu.Unlock()
 }
 

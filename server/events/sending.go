@@ -102,22 +102,16 @@ func (s *subscriber) attempt(batch []item) post.Result {
 		ID: requestID(batch), ContentType: batchType, Secrets: *s.events.secrets.Load(),
 		Timeout: s.events.config.Timeout, Now: s.events.now(),
 	}
+	n := 2
+	for i := range batch {
+		n += len(batch[i].body) + 1
+	}
+	b := requestBytes(n) // a transport may read it longer than the lane keeps its events
+	r.Body, r.Release = (*b)[:0], func() { bodies.Put(b) }
 	if s.events.config.Batch == 1 {
-		r.ContentType, r.Body = singleType, batch[0].body
+		r.ContentType, r.Body = singleType, append(r.Body, batch[0].body...)
 	} else {
-		n := 2
-		for i := range batch {
-			n += len(batch[i].body) + 1
-		}
-		b := requestBytes(n)
-		r.Body, r.Release = append((*b)[:0], '['), func() { bodies.Put(b) }
-		for i := range batch {
-			if i > 0 {
-				r.Body = append(r.Body, ',')
-			}
-			r.Body = append(r.Body, batch[i].body...)
-		}
-		r.Body = append(r.Body, ']')
+		r.Body = appendList(r.Body, batch)
 	}
 	began := time.Now()
 	result := s.client.Do(s.ctx, &r)
@@ -126,6 +120,18 @@ func (s *subscriber) attempt(batch []item) post.Result {
 		s.count.latency.observe(time.Since(began))
 	}
 	return result
+}
+
+// appendList appends the events of a batch as JSON.
+func appendList(b []byte, batch []item) []byte {
+	b = append(b, '[')
+	for i := range batch {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, batch[i].body...)
+	}
+	return append(b, ']')
 }
 
 // bodies are those of requests, to be used again.

@@ -244,7 +244,7 @@ func (s *subscriber) give(l *lane, number, key uint64, body []byte) bool {
 		l.next = number
 		return false
 	}
-	l.push(item{number: number, key: key, body: append([]byte(nil), body...)})
+	l.push(item{number: number, key: key}, body)
 	l.next = number + 1
 	return true
 }

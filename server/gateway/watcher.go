@@ -25,7 +25,7 @@ type Watcher interface {
 	// Unbound is called when a client's uid, which is previous, was taken away.
 	Unbound(c *Watched, previous string)
 	// Message is called with a whole message, if messages are to be passed on. Of c,
-	// only Key and ID are set.
+	// only Key, ID and UID are set; it is valid during the call, as payload is.
 	Message(c *Watched, binary bool, payload []byte) Taking
 	// Disconnected is called when a client's end has begun. c is as it was before
 	// anything of it was taken away.

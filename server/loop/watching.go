@@ -22,6 +22,9 @@ const MaxWatchers = 8
 type lives struct {
 	loop    *loop
 	watched bool // there are watchers
+	// sender is whose message watchers are told of. They take its address, so that it
+	// would be memory of its own for each message.
+	sender gateway.Watched
 }
 
 // exchanged counts the messages of a watched client.
@@ -91,7 +94,8 @@ func endCode(c *conn, f *frames.Frame) uint16 {
 // with the client, and whether it has sent enough for now.
 func (v *lives) forward(slot uint32, c *conn, binary bool, message []byte) (goOn, enough bool) {
 	r, h := v.loop.srv.Registry, v.loop.handle(slot, c)
-	w := gateway.Watched{Key: uint64(h)}
+	w := &v.sender
+	*w = gateway.Watched{Key: uint64(h)}
 	told := uint8(0)
 	r.Lookup(h, func(cl *client.Client) {
 		w.ID = string(r.IDs.Append(nil, h, cl.Connection))
@@ -104,7 +108,7 @@ func (v *lives) forward(slot uint32, c *conn, binary bool, message []byte) (goOn
 		if told>>i&1 == 0 {
 			continue
 		}
-		if taking = watcher.Message(&w, binary, message); taking != gateway.Taken {
+		if taking = watcher.Message(w, binary, message); taking != gateway.Taken {
 			break
 		}
 	}
