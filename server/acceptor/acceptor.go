@@ -70,10 +70,14 @@ type Acceptor struct {
 
 	// Of the goroutine that accepts.
 	owner Owner
-	spare int       // a descriptor kept to be able to accept and refuse when there are no more
-	lost  int       // sockets in a row that another process was faster to accept
+	spare int // a descriptor kept to be able to accept and refuse when there are no more
+	lost  int // sockets in a row that another process was faster to accept
+	rush  rush
 	until time.Time // from when an empty queue is the end; zero before Finish
 }
+
+// processBegan makes times monotonic, wherever the wall clock is.
+var processBegan = time.Now()
 
 const (
 	// lostPause is how long to wait where another process is always faster: it
@@ -148,20 +152,36 @@ func (a *Acceptor) Run(o Owner) error {
 			}
 			continue
 		}
+		if err := a.acceptUpTo(a.rush.batch(a.queue)); err != nil {
+			return err
+		}
+		if !a.finishing.Load() && a.rush.tooFast(time.Since(processBegan)) {
+			a.queue.rest(rushRest)
+		}
+	}
+	return nil
+}
+
+// acceptUpTo accepts as many sockets; there is at least one. It returns an error if the
+// listener is broken.
+func (a *Acceptor) acceptUpTo(most int) error {
+	for n := 0; n < most && !a.stopped.Load(); n++ {
 		fd, peer, err := a.kernel.Accept(a.queue.fd)
 		switch {
 		case err == nil:
 			a.errors.Accepted()
 			a.lost = 0
-			o.Take(fd, peer)
+			a.rush.accepted()
+			a.owner.Take(fd, peer)
+		case err == unix.EAGAIN && n > 0: // what was counted has been taken by another process
+			return nil
 		case err == unix.EAGAIN && a.inherited: // another process that has the socket was faster
 			if a.lost++; a.lost > listen.MostFailures {
 				time.Sleep(lostPause)
 			}
+			return nil
 		default:
-			if err := a.failed(err); err != nil {
-				return err
-			}
+			return a.failed(err)
 		}
 	}
 	return nil

@@ -50,6 +50,23 @@ func (q *queue) await(until time.Time) bool {
 	return p[0].Revents != 0
 }
 
+// length is how many sockets wait to be accepted; at least 1, also if the kernel does not
+// tell.
+func (q *queue) length() int {
+	i, err := unix.GetsockoptTCPInfo(q.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 1
+	}
+	return max(int(i.Unacked), 1) // of a listener: its backlog
+}
+
+// rest waits for a time whoever can be accepted, or until the bell rings, which it leaves
+// to await. The acceptor's goroutine.
+func (q *queue) rest(d time.Duration) {
+	p := []unix.PollFd{{Fd: int32(q.bell), Events: unix.POLLIN}}
+	_, _ = unix.Poll(p, int(d.Milliseconds()))
+}
+
 // ready reports whether a socket can be accepted now.
 func (q *queue) ready() bool {
 	p := []unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLIN}}
