@@ -16,16 +16,18 @@ import (
 	"castgate/internal/wstest"
 )
 
-// floorDir holds the floor's program for all tests that need no other.
+// floorDir holds the programs of both floors for all tests.
 var floorDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "castgate-bench-test") })
 
-var buildFloor = sync.OnceValues(func() (string, error) {
+var buildFloor = sync.OnceValues(func() (string, error) { return buildForAll(Floor) })
+
+func buildForAll(name string) (string, error) {
 	dir, err := floorDir()
 	if err != nil {
 		return "", err
 	}
-	return build(context.Background(), "..", dir, Floor)
-})
+	return build(context.Background(), "..", dir, name)
+}
 
 func TestMain(m *testing.M) {
 	// What the tests build and run.

@@ -4,10 +4,17 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"castgate/bench/floor/floortest"
 )
+
+// floors build each of the two once, for all tests.
+var floors = map[string]func() (string, error){
+	Floor:   buildFloor,
+	FloorGo: sync.OnceValues(func() (string, error) { return buildForAll(FloorGo) }),
+}
 
 // bothFloors runs f with the floor in C and the one in Go.
 func bothFloors(t *testing.T, f func(*testing.T, *server)) {
@@ -16,8 +23,7 @@ func bothFloors(t *testing.T, f func(*testing.T, *server)) {
 			if _, err := exec.LookPath(compiler); name == Floor && err != nil && os.Getenv("CI") != "true" {
 				t.Skip("no C compiler")
 			}
-			dir := t.TempDir()
-			binary, err := build(t.Context(), "..", dir, name)
+			binary, err := floors[name]()
 			if err != nil {
 				t.Fatal(err)
 			}

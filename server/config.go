@@ -50,6 +50,9 @@ type Config struct {
 	InitMessage string
 	// DrainTimeout is how long Shutdown may take.
 	DrainTimeout time.Duration
+	// Settle is how long Shutdown goes on accepting sockets whose handshake of TCP has
+	// begun, about a round trip. 0 means 250 ms; tests on loopback need less.
+	Settle time.Duration
 	// DrainRate is how many clients Shutdown closes a second, 0 for all at once. It
 	// closes them faster where half of its time would not be enough.
 	DrainRate int

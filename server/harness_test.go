@@ -43,6 +43,7 @@ func startServerOn(t testing.TB, sys *kernel.Calls, change func(*Config)) *testS
 	c := Defaults()
 	c.Listen = []string{"127.0.0.1:0"}
 	c.Loops = 2
+	c.Settle = 5 * time.Millisecond                         // a round trip on loopback takes microseconds
 	c.HandshakeTimeout, c.DrainTimeout = patience, patience // a busy machine is slow
 	if change != nil {
 		change(&c)
@@ -53,9 +54,6 @@ func startServerOn(t testing.TB, sys *kernel.Calls, change func(*Config)) *testS
 	s, err := newServer(c, sys)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, n := range s.listeners {
-		n.Settle = 5 * time.Millisecond // a round trip on loopback takes microseconds
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run() }()

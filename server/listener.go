@@ -64,7 +64,7 @@ func (s *Server) listen(endpoints []acceptor.Endpoint) error {
 	c := &s.config
 	for i, e := range endpoints {
 		a, err := acceptor.Listen(acceptor.Config{
-			Endpoint: e, ReusePort: c.ReusePort, Passed: c.Passed, Log: s.log,
+			Endpoint: e, ReusePort: c.ReusePort, Passed: c.Passed, Settle: c.Settle, Log: s.log,
 			Sockets: acceptor.Sockets{NotsentLowat: c.NotsentLowat, IdleProbe: capacity.IdleProbe, Liveness: liveness(&c.Capacity)},
 			Kernel:  acceptor.Kernel{Accept: s.sys.Accept, Bell: s.sys.Bell, Spare: s.sys.Spare},
 		})

@@ -1,6 +1,7 @@
 package acceptor
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -42,24 +43,24 @@ type Config struct {
 	// ReusePort lets another process of the same user listen on the same address.
 	ReusePort bool
 	Passed    listen.Passed
-	Kernel    Kernel
-	Log       *slog.Logger
+	// Settle is how long sockets are accepted after Finish; 0 means
+	// listen.Settle.
+	Settle time.Duration
+	Kernel Kernel
+	Log    *slog.Logger
 }
 
 // Acceptor accepts the sockets of one listener. It is a goroutine of its own, which
 // waits in poll while there are none: no error of accept, including a lack of
 // descriptors or kernel memory, ends an event loop.
 type Acceptor struct {
-	// Settle is how long sockets are accepted after Finish, if not changed before
-	// Run: see listen.Settle.
-	Settle time.Duration
-
 	log       *slog.Logger
 	kernel    Kernel
 	addr      net.Addr
 	scheme    Scheme
 	idleProbe time.Duration
-	inherited bool // the socket was passed and outlives this process
+	inherited bool          // the socket was passed and outlives this process
+	settle    time.Duration // Config.Settle
 	file      *os.File
 	queue     *queue
 	failures  atomic.Uint64
@@ -83,7 +84,7 @@ const (
 	// lostPause is how long to wait where another process is always faster: it
 	// serves the clients.
 	lostPause = time.Millisecond
-	// maxFinish is how long the queue is emptied beyond Settle.
+	// maxFinish is how long the queue is emptied beyond Config.Settle.
 	maxFinish = 2 * time.Second
 )
 
@@ -101,7 +102,7 @@ func Listen(c Config) (*Acceptor, error) {
 		c.Log.Warn("another process also listens on this address; each client goes to one of the two until one stops (reuse-port)", "listen", ln.Addr().String())
 	}
 	a := &Acceptor{
-		Settle: listen.Settle, log: c.Log, kernel: c.Kernel, addr: ln.Addr(), scheme: c.Scheme, idleProbe: c.IdleProbe, inherited: ln.Inherited,
+		settle: cmp.Or(c.Settle, listen.Settle), log: c.Log, kernel: c.Kernel, addr: ln.Addr(), scheme: c.Scheme, idleProbe: c.IdleProbe, inherited: ln.Inherited,
 		closed: make(chan struct{}),
 	}
 	a.errors = listen.NewErrors(c.Log, "clients cannot be accepted at the moment", &a.failures)
@@ -222,7 +223,7 @@ func (a *Acceptor) finish() bool {
 	case a.inherited:
 		return false
 	case a.until.IsZero():
-		a.until = time.Now().Add(a.Settle)
+		a.until = time.Now().Add(a.settle)
 		if err := listen.Deafen(a.queue.fd); err != nil {
 			a.log.Warn("clients that connect at the last moment may see a connection reset", "listen", a.addr.String(), "err", err)
 		}

@@ -78,6 +78,7 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 			},
 		},
 	}
+	c.Settle = 5 * time.Millisecond // a round trip on loopback takes microseconds
 	if change != nil {
 		change(&c)
 	}
@@ -85,7 +86,6 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 	if r.Acceptor, err = Listen(c); err != nil {
 		t.Fatal(err)
 	}
-	r.Settle = 5 * time.Millisecond // a round trip on loopback takes microseconds
 	return r
 }
 

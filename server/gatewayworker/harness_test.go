@@ -46,6 +46,7 @@ func startRigOn(t testing.TB, sys *system, change func(*Config, *server.Config))
 	c.SilentTimeout, c.StallTimeout = patience, patience // a busy machine is silent for long
 	sc.Listen, sc.InitMessage, sc.Loops = []string{"127.0.0.1:0"}, "", 2
 	sc.MaxConns, sc.ReserveFiles, sc.DrainTimeout = 6000, 64, 5*time.Second
+	sc.Settle = settle
 	sc.PingInterval = 0 // tests compare exactly what clients get, on machines of any speed
 	var last atomic.Uint32
 	sc.ConnectionIDs = func() uint32 { return last.Add(1) }
