@@ -92,6 +92,7 @@ func TestAdminTry(t *testing.T) {
 	t.Parallel()
 	g, p, _ := adminPage(t, wstest.Options{})
 	p.sees("main .empty", "No client is connected")
+	p.accessible(readAxe(t), "an empty overview")
 	p.screenshot("overview-empty")
 	p.goTo("#/try")
 	p.sees("#try-state", "connected")
@@ -109,15 +110,20 @@ func TestAdminTry(t *testing.T) {
 func TestAdminOperates(t *testing.T) {
 	t.Parallel()
 	const key = "a-key-of-some-length"
-	g, p, _ := adminPage(t, wstest.Options{Flags: []string{"--control-key", key}, Key: key})
+	g, p, _ := adminPage(t, wstest.Options{Key: key, Flags: []string{
+		"--control-key", key, "--events-url", "http://" + wstest.FreeAddr(t), "--events-secret", eventsSecret, "--events-retry-max", "1s", // nobody listens
+	}})
 	p.sees("h1", "Log in")
 	p.types("#key", "a wrong key")
 	p.sees("#login-error", "no key of the control API")
+	axe := readAxe(t)
+	p.accessible(axe, "login")
 	p.screenshot("login")
 	p.types("#key", key)
 	p.sees("h1", "Overview")
 
 	c := g.Dial(t)
+	p.sees("main", "Queue of events", "To be told", "Events to be told")
 	p.goTo("#/tail")
 	p.sees("#tail-state", "Live")
 	p.goTo("#/search")
@@ -143,6 +149,7 @@ func TestAdminOperates(t *testing.T) {
 	p.types("#kick-reason", "enough")
 	p.sees("#gone", "not connected any more")
 	p.sees("#explained", "kicked", "1000", "ann")
+	p.accessible(axe, "a client that has gone")
 	p.screenshot("gone")
 	for _, action := range []string{"admin_login", "bind", "join", "push", "leave", "kick"} {
 		if !strings.Contains(g.Log(), "action="+action+" ") {

@@ -47,13 +47,31 @@ func (p *page) emulates(width, height int64, scheme string) {
 	}))
 }
 
+// readAxe is the script that looks for what keeps people from using a page.
+func readAxe(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(wstest.Root(t), "server/admin/page/node_modules/axe-core/axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// narrow checks that a view is no wider than the window.
+func (p *page) narrow(view string) {
+	p.t.Helper()
+	if over := p.eval("document.documentElement.scrollWidth - innerWidth"); over != "0" && !strings.HasPrefix(over, "-") {
+		p.t.Errorf("%s is %s pixels too wide", view, over)
+	}
+}
+
 // accessible checks what axe finds in the view that is open.
 func (p *page) accessible(axe, view string) {
 	p.t.Helper()
 	p.run(axe)
 	p.run(`window.found = undefined; axe.run().then((r) => {
 		window.found = r.violations.filter((v) => v.impact === "serious" || v.impact === "critical")
-			.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ")).join(", ")).join("; ") || "nothing"; })`)
+			.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + (n.any[0]?.message ?? "") + ")").join(", ")).join("; ") || "nothing"; })`)
 	if got := p.awaitEval("window.found"); got != "nothing" {
 		p.t.Errorf("%s: axe finds %s", view, got)
 	}
@@ -97,11 +115,7 @@ func TestAdminViews(t *testing.T) {
 	url := "http://" + wstest.FreeAddr(t) + "/"
 	g := wstest.Start(t, "--admin", strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/"))
 	needPage(t, url)
-	text, err := os.ReadFile(filepath.Join(wstest.Root(t), "server/admin/page/node_modules/axe-core/axe.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	axe := string(text)
+	axe := readAxe(t)
 	p := watched(t, url)
 	p.sees("h1", "Overview")
 	p.goTo("#/tail")
@@ -130,9 +144,7 @@ func TestAdminViews(t *testing.T) {
 			width        int64
 		}{{"", "light", 1100}, {"-dark", "dark", 1100}, {"-phone", "light", 390}} {
 			p.emulates(how.width, 800, how.scheme)
-			if over := p.eval("document.documentElement.scrollWidth - innerWidth"); over != "0" && !strings.HasPrefix(over, "-") {
-				t.Errorf("%s%s is %s pixels too wide", view.name, how.name, over)
-			}
+			p.narrow(view.name + how.name)
 			// Colours are all that the dark changes, and both of these have all of them.
 			if how.scheme == "dark" && view.name != "client" && view.name != "overview" || how.width < 1000 && view.name != "tail" {
 				p.screenshot(view.name + how.name)

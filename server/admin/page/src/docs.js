@@ -9,11 +9,21 @@ const paint = () => document.documentElement.classList.toggle("dark-mode", dark.
 paint();
 dark.addEventListener("change", paint);
 
+// A path is within the button that opens it, where a link would be a control in a control.
+const paths = () => ({ components: { DeepLink: ({ text }) => text } });
+
+// The viewer's choices of examples have no names.
+const names = new MutationObserver(() => {
+  for (const select of document.querySelectorAll("select:not([aria-label]):not([id])")) select.setAttribute("aria-label", "Example");
+});
+names.observe(document.getElementById("reference"), { childList: true, subtree: true });
+
 // Nothing is sent from here: the control port may be where no browser reaches it.
 SwaggerUI({
   url: "/docs/openapi.json",
   dom_id: "#reference",
   deepLinking: true,
+  plugins: [paths],
   supportedSubmitMethods: [],
   defaultModelsExpandDepth: 0,
   validatorUrl: null,

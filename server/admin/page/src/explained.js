@@ -18,7 +18,7 @@ export function Explained({ by, again }) {
   return html`<section id="explained"><h2>Why was it closed, why did it not arrive?</h2>
     ${error && html`<p class="error">${error}</p>`}
     ${x && x.unreachable.length > 0 && html`<p class="error">Not complete: ${x.unreachable.length === 1 ? "node" : "nodes"} ${x.unreachable.join(", ")} did not answer.</p>`}
-    ${x && !x.ends.length && !x.drops.length && !x.misses.length && html`<p class="empty">Nothing is remembered: no end and no drop since ${new Date(x.since).toLocaleTimeString("en-GB")}, on ${x.clustered ? "any node" : `node ${x.node}`}.</p>`}
+    ${x && !x.ends.length && !x.drops.length && !x.misses.length && html`<p class="empty">Nothing is remembered: no end and no drop since ${new Date(x.since).toLocaleTimeString("en-GB")}, on ${!x.clustered ? `node ${x.node}` : x.unreachable.length ? "the nodes that answered" : "any node"}.</p>`}
     ${x && x.misses.map((m) => html`<p>${count(m.count)} ${m.count === 1 ? "push" : "pushes"} matched no client, from ${clock(m.first)} to ${clock(m.last)}: nobody was connected then.</p>`)}
     ${x && x.ends.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label="Ends"><table>
       <caption>Ends</caption>

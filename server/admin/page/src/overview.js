@@ -70,7 +70,7 @@ export function Overview() {
   const p = past.current, at = p.seconds();
   const perSecond = "a second";
   return html`<h1>Overview</h1>
-    ${now.connections === 0 && html`<p class="empty">No client is connected. <a href="#/try">Try it</a>: this page connects as a client, and you push it a message.</p>`}
+    ${now.connections === 0 && html`<p class="empty">No client is connected${now.nodes ? " to this node" : ""}. <a href="#/try">Try it</a>: this page connects as a client, and you push it a message.</p>`}
     <dl class="tiles">
       <${Tile} id="connections" label="Connections" value=${count(now.connections)} more=${`of ${count(now.max_conns)}`} />
       <${Tile} id="uids" label="Uids" value=${count(now.uids)} />
@@ -97,7 +97,7 @@ export function Overview() {
 function Nodes({ nodes, joined }) {
   return html`<section><h2>Nodes of the cluster</h2>
     ${!joined && html`<p class="note">This node has not met the others yet.</p>`}
-    <div class="scroll" tabindex="0" role="region" aria-label="Nodes of the cluster"><table>
+    <div class="scroll oneline" tabindex="0" role="region" aria-label="Nodes of the cluster"><table>
       <thead><tr><th scope="col">Node</th><th scope="col">State</th><th scope="col">Clients</th><th scope="col">Address</th><th scope="col">Version</th><th scope="col">Heard</th><th scope="col">Lag</th></tr></thead>
       <tbody>${nodes.map((n) => html`<tr key=${n.node}><td>${n.node}</td><td>${n.state}</td><td>${count(n.clients)}</td><td>${n.address}</td><td>${n.version}</td>
         <td>${n.state === "self" ? "–" : age(n.age_ms) + " ago"}</td><td>${n.state === "self" ? "–" : short(n.lag_ms) + " ms"}</td></tr>`)}</tbody>

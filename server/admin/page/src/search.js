@@ -47,11 +47,12 @@ function Results({ kind, value, session }) {
   };
   useEffect(() => run("", { clients: [], next: "", looked: 0 }), []);
   const name = kind === "all" ? "" : `${kinds[kind].toLowerCase()} ${shown(value)}`;
+  const of = found.unreachable ? " to the nodes that answered" : "";
   return html`<section><h2 tabindex="-1">Found</h2>
     <p role="status" id="search-state">${found.error ? html`<span class="error">${found.error}</span>`
       : found.busy ? `Looking… ${count(found.looked)} clients so far`
         : found.clients.length ? `${count(found.clients.length)}${found.next ? " of more" : ""} connected ${found.clients.length === 1 ? "client" : "clients"}`
-          : kind === "all" ? "No client is connected." : `Nobody is connected with the ${name}.`}</p>
+          : kind === "all" ? `No client is connected${of}.` : `Nobody is connected${of} with the ${name}.`}</p>
     ${found.unreachable && html`<p class="note">Some nodes did not answer: ${found.unreachable.join(", ") || "this node has not joined its cluster"}.</p>`}
     ${found.clients.length > 0 && html`<${Clients} clients=${found.clients} />`}
     ${!found.busy && found.next && html`<button type="button" onClick=${() => { setFound({ ...found, busy: true }); run(found.next, found); }}>More</button>`}
