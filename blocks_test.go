@@ -23,6 +23,7 @@ const (
 var blockTests = map[string]string{
 	"ARCHITECTURE.md | Architecture | 1":                                                   picture,
 	"BENCHMARKS.md | Events to a backend | 1":                                              "cmd/bench.TestDocumentedCommandLines",
+	"BENCHMARKS.md | Events to a backend | 2":                                              "cmd/bench.TestDocumentedCommandLines",
 	"BENCHMARKS.md | Method | 1":                                                           "cmd/bench.TestDocumentedCommandLines",
 	"BENCHMARKS.md | Slices by need | 1":                                                   "cmd/bench.TestDocumentedCommandLines",
 	"BENCHMARKS.md | The admin page | *":                                                   "cmd/bench.TestDocumentedCommandLines",

@@ -29,9 +29,9 @@ type Options struct {
 	// Quiet by then, since memory is released only while nothing happens.
 	Idle  int
 	Quiet time.Duration
-	// Beside says what pushes are measured beside; PushesOnly leaves out the rest.
-	Beside     []string
-	PushesOnly bool
+	// What says what is measured: pushes, memory, flat-out. Beside says what pushes are
+	// measured beside.
+	What, Beside []string
 	// Part is the command, with its first arguments, of a process that is a Part.
 	Part []string
 	// Out gets the figures, a line each.
@@ -40,7 +40,7 @@ type Options struct {
 
 // Defaults are what BENCHMARKS.md shows.
 func Defaults() Options {
-	return Options{Rounds: 3, Beside: []string{string(events), string(posts), string(nothing)}, Senders: 64, Rate: 30_000, Warmup: 2 * time.Second, Measure: 8 * time.Second, Idle: 10_000, Quiet: 8 * time.Second, Out: os.Stdout}
+	return Options{Rounds: 3, What: []string{"pushes", "memory", "flat-out"}, Beside: []string{string(events), string(posts), string(nothing)}, Senders: 64, Rate: 30_000, Warmup: 2 * time.Second, Measure: 8 * time.Second, Idle: 10_000, Quiet: 8 * time.Second, Out: os.Stdout}
 }
 
 // Run measures. An error says what could not be measured, or that events were lost.
@@ -57,22 +57,26 @@ func Run(ctx context.Context, o Options) error {
 		if round%2 != 0 {
 			slices.Reverse(order)
 		}
-		err := pushes(ctx, o, order, func(beside company, line string) { _ = say("pushes", beside, line, nil) })
-		if err != nil {
-			return fmt.Errorf("pushes: %w", err)
-		}
-		if o.PushesOnly {
-			continue
+		if slices.Contains(o.What, "pushes") {
+			err := pushes(ctx, o, order, func(beside company, line string) { _ = say("pushes", beside, line, nil) })
+			if err != nil {
+				return fmt.Errorf("pushes: %w", err)
+			}
 		}
 		for _, on := range []bool{round%2 == 0, round%2 != 0} {
+			if !slices.Contains(o.What, "memory") {
+				break
+			}
 			line, err := memory(ctx, o, on)
 			if err := say("memory", map[bool]company{true: events, false: nothing}[on], line, err); err != nil {
 				return err
 			}
 		}
-		line, err := flatOut(ctx, o)
-		if err := say("flat out", events, line, err); err != nil {
-			return err
+		if slices.Contains(o.What, "flat-out") {
+			line, err := flatOut(ctx, o)
+			if err := say("flat out", events, line, err); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -17,7 +17,7 @@ type telling struct {
 	Rounds   int           `help:"Rounds; with and without events take turns." default:"3"`
 	Rate     int           `help:"Messages a second that become events while pushes are measured." default:"30000"`
 	Measure  time.Duration `help:"Duration of one measurement." default:"8s"`
-	Pushes   bool          `help:"Measure pushes only."`
+	What     []string      `help:"What to measure: ${enum}." enum:"pushes,memory,flat-out" default:"pushes,memory,flat-out"`
 	Beside   []string      `help:"Beside what pushes are measured: ${enum}; posts are as many events from another process." enum:"events,posts,nothing" default:"events,posts,nothing"`
 	Idle     int           `help:"Clients while memory is read." default:"10000"`
 }
@@ -33,7 +33,7 @@ func (f *telling) Run(ctx context.Context, c *console) (err error) {
 	if err != nil {
 		return err
 	}
-	o.PushesOnly, o.Beside, o.Part = f.Pushes, f.Beside, []string{self, "tell-part"}
+	o.What, o.Beside, o.Part = f.What, f.Beside, []string{self, "tell-part"}
 	return tell.Run(ctx, o)
 }
 

@@ -4,9 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
+	"os"
 	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,4 +80,57 @@ func data(event []byte) []byte {
 		return nil
 	}
 	return e.Data
+}
+
+// Events of clients have just the members that docs/events.md says, also where the end is
+// said by the next process.
+func TestDocumentedMembers(t *testing.T) {
+	document, err := os.ReadFile("../../docs/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(document), "### castgate.client.disconnected")
+	table, _, _ = strings.Cut(table, "\n### ")
+	end := []string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[a-z_`, ]+) \\|").FindAllStringSubmatch(table, -1) {
+		for _, name := range strings.Split(row[1], ",") {
+			end = append(end, strings.Trim(name, " `"))
+		}
+	}
+	if len(end) != 8 {
+		t.Fatalf("docs/events.md says %q of disconnected", end)
+	}
+	who := []string{"client_id", "uid", "groups", "group_count", "session", "remote_addr", "connected_at"}
+	e := encoder{source: "/castgate/nodes/0", instance: "9f86d081884c7d65"}
+	of := func(h happening) []byte { return slices.Clone(e.client(&h, 1, 1)) }
+	bound := of(happening{kind: Bound, id: "x", uid: "ann", groups: []string{"g"}, groupCount: 300})
+	var before, carried told
+	if json.Unmarshal(bound, &before) != nil || json.Unmarshal(slices.Clone(e.carry(&before)), &carried) != nil {
+		t.Fatalf("%s cannot be read back", bound)
+	}
+	for _, tt := range []struct {
+		name string
+		body []byte
+		want []string
+	}{
+		{"connected", of(happening{kind: Connected}), append([]string{"path", "query", "user_agent"}, who...)},
+		{"bound", bound, append([]string{"previous_uid"}, who...)},
+		{"unbound", of(happening{kind: Unbound}), append([]string{"previous_uid"}, who...)},
+		{"text", of(happening{kind: Message, payload: []byte("x")}), []string{"client_id", "uid", "binary", "text"}},
+		{"binary", of(happening{kind: Message, binary: true}), []string{"client_id", "uid", "binary", "base64"}},
+		{"disconnected", of(happening{kind: Disconnected}), append(end, who...)},
+		{"gateway_lost", slices.Clone(e.ended(&before, 1, 1, "x", 1, reasonGatewayLost)), append(end, who...)},
+		{"gateway_lost, carried along", slices.Clone(e.ended(&carried, 1, 1, "x", 1, reasonGatewayLost)), append(end, who...)},
+	} {
+		var got map[string]any
+		if err := json.Unmarshal(data(tt.body), &got); err != nil {
+			t.Errorf("%s: %v in %s", tt.name, err, tt.body)
+		}
+		if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, slices.Sorted(slices.Values(tt.want))) {
+			t.Errorf("%s has %q, documented is %q", tt.name, names, tt.want)
+		}
+		if n := got["group_count"]; strings.HasPrefix(tt.name, "gateway_lost") && n != 300.0 {
+			t.Errorf("%s: %v groups, want 300", tt.name, n)
+		}
+	}
 }

@@ -214,6 +214,7 @@ type told struct {
 	Data    struct {
 		UID         *string         `json:"uid"`
 		Groups      json.RawMessage `json:"groups"`
+		GroupCount  json.RawMessage `json:"group_count"`
 		Session     json.RawMessage `json:"session"`
 		RemoteAddr  *string         `json:"remote_addr"`
 		ConnectedAt string          `json:"connected_at"`
@@ -228,6 +229,7 @@ func (e *encoder) ended(t *told, number uint64, at int64, instance string, seque
 	e.text(`"client_id":`, t.Subject)
 	e.nullable(`"uid":`, orEmpty(t.Data.UID))
 	e.raw(`"groups":`, t.Data.Groups, "[]")
+	e.raw(`"group_count":`, t.Data.GroupCount, "null") // null: in a log of before it was kept
 	e.raw(`"session":`, t.Data.Session, "null")
 	e.nullable(`"remote_addr":`, orEmpty(t.Data.RemoteAddr))
 	e.nullable(`"connected_at":`, t.Data.ConnectedAt)
@@ -244,6 +246,7 @@ func (e *encoder) carry(t *told) []byte {
 	e.b = append(e.b, `,"data":{`...)
 	e.nullable(`"uid":`, orEmpty(t.Data.UID))
 	e.raw(`"groups":`, t.Data.Groups, "[]")
+	e.raw(`"group_count":`, t.Data.GroupCount, "null") // null: in a log of before it was kept
 	e.raw(`"session":`, t.Data.Session, "null")
 	e.nullable(`"remote_addr":`, orEmpty(t.Data.RemoteAddr))
 	e.nullable(`"connected_at":`, t.Data.ConnectedAt)
