@@ -99,6 +99,8 @@ func TestNothingIsLost(t *testing.T) {
 		{"fanout 2/s", "CPU a message"},
 		{"fanout 16 in flight", "CPU a message"},
 		{"fanout 16 in flight", "messages a second"},
+		{"fanout 1 in flight", "CPU a message"},
+		{"fanout 2/s of 1 KiB", "CPU a message"},
 		{"connect", "CPU a connect"},
 		{"connect", "connects a second"},
 		{"storm", "time until all are back"},

@@ -24,6 +24,8 @@
 //	scenario                    figures
 //	fanout 2/s                  CPU a message*, messages a second* (delivered), latency <quantile>,
 //	fanout 16 in flight           last receiver <quantile> (from a broadcast's sending)
+//	fanout 1 in flight
+//	fanout 2/s of 1 KiB
 //	fanout                      messages lost
 //	connect                     CPU a connect*, connects a second*, time to be open <quantile>
 //	memory, bare                PSS a connection*, of the second half alone, PSS without connections,

@@ -11,10 +11,12 @@ import (
 )
 
 // The fan-out scenario: CPU per delivered message, at two broadcasts a second
-// and with 16 in flight.
+// and with 16 in flight; then with one in flight, and at two a second again with
+// messages of fanoutLong bytes.
 const (
 	fanoutRate  = 2.0
 	fanoutDepth = 16
+	fanoutLong  = 1024
 	// patience is how long a message may take before it counts as lost.
 	patience = 20 * time.Second
 )
@@ -54,7 +56,9 @@ func (b *bench) audience(ctx context.Context, s *server, config swarm.Config) (*
 }
 
 func (b *bench) fanoutPhases(ctx context.Context, s *server, crowd *swarm.Swarm, round *samples) error {
-	for _, p := range b.loads(s, crowd, "fanout", b.Size) {
+	single := phase{"fanout 1 in flight", b.volleys(s, crowd, 1, b.Size)}
+	long := phase{fmt.Sprintf("fanout %g/s of 1 KiB", fanoutRate), b.steady(s, crowd, fanoutLong)}
+	for _, p := range append(b.loads(s, crowd, "fanout", b.Size), single, long) {
 		if err := b.carry(ctx, s, crowd, p, round); err != nil {
 			return err
 		}
@@ -65,17 +69,21 @@ func (b *bench) fanoutPhases(ctx context.Context, s *server, crowd *swarm.Swarm,
 // loads are the two loads of broadcasts of that many bytes, as phases whose
 // names begin with name.
 func (b *bench) loads(s *server, crowd *swarm.Swarm, name string, size int) []phase {
-	var streams []*swarm.Stream
-	for i := range fanoutDepth {
-		streams = append(streams, crowd.Stream(i))
-	}
-	flood := func(ctx context.Context, d time.Duration) error {
-		_, err := pushing.Volleys(ctx, crowd, s.broadcast, streams, pushing.Pace{For: d, Size: size}, patience)
-		return err
-	}
 	return []phase{
 		{fmt.Sprintf("%s %g/s", name, fanoutRate), b.steady(s, crowd, size)},
-		{fmt.Sprintf("%s %d in flight", name, fanoutDepth), flood},
+		{fmt.Sprintf("%s %d in flight", name, fanoutDepth), b.volleys(s, crowd, fanoutDepth, size)},
+	}
+}
+
+// volleys keeps that many broadcasts of that many bytes in flight.
+func (b *bench) volleys(s *server, crowd *swarm.Swarm, depth, size int) func(context.Context, time.Duration) error {
+	var streams []*swarm.Stream
+	for i := range depth {
+		streams = append(streams, crowd.Stream(i))
+	}
+	return func(ctx context.Context, d time.Duration) error {
+		_, err := pushing.Volleys(ctx, crowd, s.broadcast, streams, pushing.Pace{For: d, Size: size}, patience)
+		return err
 	}
 }
 

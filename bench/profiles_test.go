@@ -44,7 +44,7 @@ func TestProfiles(t *testing.T) {
 		}
 		got = append(got, p.Scenario)
 	}
-	if want := "fanout 2/s, fanout 16 in flight, connect, pings, keepalive"; strings.Join(got, ", ") != want {
+	if want := "fanout 2/s, fanout 16 in flight, fanout 1 in flight, fanout 2/s of 1 KiB, connect, pings, keepalive"; strings.Join(got, ", ") != want {
 		t.Errorf("profiles of %v, want %s", got, want)
 	}
 	if rounds := len(figure(t, r, "connect", "CPU a connect", Castgate).Rounds); rounds != 1 {
