@@ -56,7 +56,7 @@ func (b *bench) audience(ctx context.Context, s *server, config swarm.Config) (*
 }
 
 func (b *bench) fanoutPhases(ctx context.Context, s *server, crowd *swarm.Swarm, round *samples) error {
-	single := phase{"fanout 1 in flight", b.volleys(s, crowd, 1, b.Size)}
+	single := phase{"fanout 1 in flight", volleys(s, crowd, 1, b.Size)}
 	long := phase{fmt.Sprintf("fanout %g/s of 1 KiB", fanoutRate), b.steady(s, crowd, fanoutLong)}
 	for _, p := range append(b.loads(s, crowd, "fanout", b.Size), single, long) {
 		if err := b.carry(ctx, s, crowd, p, round); err != nil {
@@ -71,12 +71,12 @@ func (b *bench) fanoutPhases(ctx context.Context, s *server, crowd *swarm.Swarm,
 func (b *bench) loads(s *server, crowd *swarm.Swarm, name string, size int) []phase {
 	return []phase{
 		{fmt.Sprintf("%s %g/s", name, fanoutRate), b.steady(s, crowd, size)},
-		{fmt.Sprintf("%s %d in flight", name, fanoutDepth), b.volleys(s, crowd, fanoutDepth, size)},
+		{fmt.Sprintf("%s %d in flight", name, fanoutDepth), volleys(s, crowd, fanoutDepth, size)},
 	}
 }
 
 // volleys keeps that many broadcasts of that many bytes in flight.
-func (b *bench) volleys(s *server, crowd *swarm.Swarm, depth, size int) func(context.Context, time.Duration) error {
+func volleys(s *server, crowd *swarm.Swarm, depth, size int) func(context.Context, time.Duration) error {
 	var streams []*swarm.Stream
 	for i := range depth {
 		streams = append(streams, crowd.Stream(i))
