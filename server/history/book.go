@@ -52,16 +52,18 @@ type Book struct {
 func newBook(kept int, now time.Time) *Book { return &Book{kept: kept, since: now.UnixNano()} }
 
 // End remembers an end. It keeps e.UID, which has at most the bytes of a name.
-func (b *Book) End(e End) {
+func (b *Book) End(e *End) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.ends) < b.kept {
-		b.ends = append(b.ends, e)
+		b.ends = append(b.ends, *e)
 		return
 	}
-	b.since = b.ends[b.next].At
-	b.ends[b.next] = e
-	b.next = (b.next + 1) % b.kept
+	place := &b.ends[b.next]
+	b.since, *place = place.At, *e
+	if b.next++; b.next == b.kept {
+		b.next = 0
+	}
 }
 
 // placeOf is where the drops of a client are.

@@ -21,10 +21,10 @@ func asked(h *History, w Who) (ends, drops []string, since time.Time) {
 // What is remembered is found by uid and by client, in all books.
 func TestAsk(t *testing.T) {
 	h := New(2)
-	h.Book(0).End(End{Key: 1, UID: "ann", Reason: "kicked"})
-	h.Book(1).End(End{Key: 2, UID: "ann", Reason: "slow"})
-	h.Book(1).End(End{Key: 3, UID: "bob", Reason: "peer_gone"})
-	h.Book(0).End(End{Key: 4, Reason: "policy"})
+	h.Book(0).End(&End{Key: 1, UID: "ann", Reason: "kicked"})
+	h.Book(1).End(&End{Key: 2, UID: "ann", Reason: "slow"})
+	h.Book(1).End(&End{Key: 3, UID: "bob", Reason: "peer_gone"})
+	h.Book(0).End(&End{Key: 4, Reason: "policy"})
 	if h.Book(1).Again(3, "slow", 5, 10, 2) {
 		t.Error("a drop was counted before it was told")
 	}
@@ -57,7 +57,7 @@ func TestEndsAreKeptInFixedMemory(t *testing.T) {
 	start := time.Now().UnixNano() + 1000
 	const more = 100
 	for i := range mostEnds + more {
-		b.End(End{At: start + int64(i), Key: uint64(i + 1), UID: "ann", Reason: "slow"})
+		b.End(&End{At: start + int64(i), Key: uint64(i + 1), UID: "ann", Reason: "slow"})
 	}
 	ends, _, since := asked(h, Who{UID: "ann"})
 	if len(ends) != mostEnds || since.UnixNano() != start+more-1 {

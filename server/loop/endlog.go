@@ -105,14 +105,15 @@ func (l *loop) remember(slot uint32, c *conn, why reason.Close, f *frames.Frame)
 	r, h := l.srv.Registry, l.handle(slot, c)
 	ch := l.slots.chunkAt(slot)
 	cl := &ch.clients[slot%chunkLen]
+	now := l.clock.unixNano()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	s := cl.Subject()
 	e := history.End{
-		At: time.Now().UnixNano(), Since: cl.ConnectedAt, Key: uint64(h), Connection: cl.Connection, UID: s.UID, Remote: s.Remote,
+		At: now, Since: cl.ConnectedAt, Key: uint64(h), Connection: cl.Connection, UID: s.UID, Remote: s.Remote,
 		Reason: why.Label(), Code: endCode(c, f), QueuedBytes: c.waiting, QueuedFrames: c.frames,
 	}
-	r.History.Book(h.Loop()).End(e)
+	r.History.Book(h.Loop()).End(&e)
 	if r.History.Watched() {
 		r.WatchEnd(h, cl, s, e)
 	}
@@ -124,7 +125,7 @@ func (l *loop) remember(slot uint32, c *conn, why reason.Close, f *frames.Frame)
 // rememberDrop keeps that a client was not sent a message, because too much waits for it.
 func (l *loop) rememberDrop(slot uint32, c *conn) {
 	r, h := l.srv.Registry, l.handle(slot, c)
-	book, now, why := r.History.Book(h.Loop()), time.Now().UnixMilli(), reason.DropSlow.Label()
+	book, now, why := r.History.Book(h.Loop()), l.clock.unixNano()/int64(time.Millisecond), reason.DropSlow.Label()
 	if book.Again(uint64(h), why, now, c.waiting, c.frames) {
 		return
 	}

@@ -161,6 +161,7 @@ func (l *loop) run() error {
 func (l *loop) onEvent(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
 	err := l.serve(fd, ev)
 	l.count.Settle()
+	l.clock.forget()
 	return err
 }
 

@@ -35,6 +35,7 @@ type clock struct {
 	loop  *loop
 	wheel *wheel.Wheel
 	began time.Duration // of sys.elapsed: when tick 0 was
+	wall  int64         // Unix time in nanoseconds of this event; 0 before it was asked for
 	due   []uint32      // slots whose entry in the wheel has come
 	acted int           // how many of due were acted on
 }
@@ -45,6 +46,18 @@ func newClock(l *loop) clock {
 
 // now is the tick of the last call of tick.
 func (k *clock) now() uint32 { return k.wheel.Now() }
+
+// unixNano is the time of day, read at most once for each event of the poller, however
+// many clients end with it.
+func (k *clock) unixNano() int64 {
+	if k.wall == 0 {
+		k.wall = time.Now().UnixNano()
+	}
+	return k.wall
+}
+
+// forget has unixNano read the time again, for the next event.
+func (k *clock) forget() { k.wall = 0 }
 
 var pingFrame = frames.Control(ws.CompiledPing)
 
