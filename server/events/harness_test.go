@@ -59,12 +59,14 @@ type backend struct {
 	got      []event
 	byID     map[string]int
 	came     chan struct{}
+	hangUp   func() // ends all connections
 }
 
 func newBackend(t *testing.T) *backend {
 	b := &backend{t: t, byID: map[string]int{}, came: make(chan struct{}, 1)}
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)
+	b.hangUp = server.CloseClientConnections
 	b.url = server.URL + "/events?key=hidden"
 	return b
 }
