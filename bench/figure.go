@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"castgate/bench/median"
 	"castgate/loadtest/latency"
 )
 
@@ -115,14 +116,7 @@ func collect(figures []Figure, round samples) []Figure {
 		}
 		f := &figures[i]
 		f.Rounds = append(f.Rounds, s.value)
-		f.Median, f.Min, f.Max = median(f.Rounds), slices.Min(f.Rounds), slices.Max(f.Rounds)
+		f.Median, f.Min, f.Max = median.Of(f.Rounds), slices.Min(f.Rounds), slices.Max(f.Rounds)
 	}
 	return figures
-}
-
-// median is the median of values, of which there must be at least one.
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

@@ -3,10 +3,10 @@ package watch
 import (
 	"context"
 	"fmt"
-	"slices"
 	"syscall"
 	"time"
 
+	"castgate/bench/median"
 	"castgate/loadtest/control"
 	"castgate/loadtest/pushing"
 	"castgate/loadtest/swarm"
@@ -49,7 +49,7 @@ func messages(ctx context.Context, o Options) error {
 		cpu, rate, own = append(cpu, with.cpu/without.cpu), append(rate, with.rate/without.rate), append(own, with.own/without.own)
 	}
 	fmt.Fprintf(o.Out, "message  medians of %d rounds, with the page: %+.2f %% CPU a message, %+.2f %% messages a second; the bench itself %+.2f %% CPU\n",
-		o.Rounds, 100*(median(cpu)-1), 100*(median(rate)-1), 100*(median(own)-1))
+		o.Rounds, 100*(median.Of(cpu)-1), 100*(median.Of(rate)-1), 100*(median.Of(own)-1))
 	return clients.Report().Err()
 }
 
@@ -108,10 +108,4 @@ func ownCPU() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// median is the middle one.
-func median(all []float64) float64 {
-	all = slices.Sorted(slices.Values(all))
-	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
 }

@@ -25,12 +25,3 @@ func TestRun(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
-
-func TestMedian(t *testing.T) {
-	if got := median([]float64{9, 1, 3}); got != 3 {
-		t.Errorf("%v", got)
-	}
-	if got := median([]float64{4, 1, 3, 2}); got != 2.5 {
-		t.Errorf("%v", got)
-	}
-}
