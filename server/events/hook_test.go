@@ -85,7 +85,11 @@ func TestHookAsks(t *testing.T) {
 // set. A refusal is passed on.
 func TestHookAnswers(t *testing.T) {
 	long := strings.Repeat("x", gateway.MaxNameLen+1)
-	groups, _ := json.Marshal(make([]string, 5000))
+	names := make([]string, 5000)
+	for i := range names {
+		names[i] = fmt.Sprint("g", i)
+	}
+	groups, _ := json.Marshal(names)
 	for answer, status := range map[string]int{
 		``: 0, `{}`: 0, `{"uid":null,"groups":null,"session":null}`: 0,
 		`{"uid":"` + long + `"}`: 503, `{"uid":""}`: 503, `{"groups":["` + long + `"]}`: 503, `{"groups":` + string(groups) + `}`: 503,
