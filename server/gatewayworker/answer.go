@@ -28,7 +28,8 @@ func (l *innerLoop) answer(c *innerConn, f *wire.Frame) {
 		c.out = append(c.out, b...)
 	}
 	over := l.at.over
-	l.built, l.at.built, l.at.over = l.built-l.at.built, 0, false
+	l.unbuilt(l.at.built)
+	l.at.built, l.at.over = 0, false
 	if over {
 		c.out = c.out[:before]
 		l.close(c, closeReplies)

@@ -26,6 +26,21 @@ type commands struct {
 	refusedAt [ignoreReasons]time.Time // time of the last log line for each reason
 }
 
+// spend takes steps from what the current command may take in this turn.
+func (cmd *commands) spend(steps int) { cmd.at.step(steps) }
+
+// turnTo makes j the current command and returns the one before.
+func (cmd *commands) turnTo(j *job) (before *job) {
+	before, cmd.at = cmd.at, j
+	return before
+}
+
+// sessionLen is the size of a client's session in bytes.
+func (cmd *commands) sessionLen(connectionID uint32) int {
+	session, _, _ := cmd.gateway.SessionBytes(background, cmd.loop.clientID(connectionID))
+	return len(session)
+}
+
 // execute executes a frame's command, and answers it if it is a query. When it
 // returns, the command is done and the next one sees its effect
 // (docs/gatewayworker-protocol.md section 0), unless it takes too long: see job.

@@ -85,7 +85,7 @@ func long(f *wire.Frame) bool {
 func (e *execution) perform(c *innerConn, f *wire.Frame) {
 	session := e.updated(f)
 	if !long(f) && session < longBody {
-		e.loop.at.step(1)
+		e.loop.spend(1)
 		e.loop.obey(c, f)
 		return
 	}
@@ -118,8 +118,7 @@ func (e *execution) updated(f *wire.Frame) int {
 	if f.Command != wire.UpdateSession {
 		return 0
 	}
-	session, _, _ := e.loop.gateway.SessionBytes(background, e.loop.clientID(f.ConnectionID))
-	return len(session)
+	return e.loop.sessionLen(f.ConnectionID)
 }
 
 // crowded reports whether a job must wait until others have ended: parsed frames
@@ -134,6 +133,9 @@ func (e *execution) crowded(j *job) bool {
 	return false
 }
 
+// unbuilt uncounts bytes of a reply that is no longer under construction.
+func (e *execution) unbuilt(n int) { e.built -= n }
+
 // maxJobBytes limits the bytes of frames, and of the sessions that they change,
 // that are parsed at a time. One job always continues.
 const maxJobBytes = wire.MaxFrame
@@ -142,10 +144,10 @@ func (j *job) size() int { return wire.HeaderLen + len(j.frame.Ext) + len(j.fram
 
 // goOn runs a job for some steps and reports whether it has ended.
 func (e *execution) goOn(j *job, steps int) bool {
-	before := e.loop.at
-	e.loop.at, j.left, j.busy = j, steps, false
+	j.left, j.busy = steps, false
+	before := e.loop.turnTo(j)
 	_, more := j.resume()
-	e.loop.at = before
+	e.loop.turnTo(before)
 	return !more
 }
 
