@@ -15,8 +15,8 @@ const compiler = "cc"
 const floorSources = "bench/floor/c/*.c"
 
 // obtainFloor compiles the floor in C into dir, or builds the one in Go where there is no
-// C compiler: a runtime and its scheduler are dearer than the loop of send() that is
-// meant. Result.Floor says which it was.
+// C compiler. The floor is meant to be a loop of send() alone, and Go's runtime and
+// scheduler cost more than that. Result.Floor says which it was.
 func obtainFloor(ctx context.Context, root, dir string) (string, error) {
 	binary, err := filepath.Abs(filepath.Join(dir, Floor))
 	if err != nil {

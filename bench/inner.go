@@ -26,7 +26,7 @@ func appendInner(dst []byte, command byte, ext, body []byte) []byte {
 	dst = append(dst, command)
 	dst = append(dst, make([]byte, 16)...)                     // addresses, connection id: 0 towards a gateway
 	dst = append(dst, 1, 0, 0)                                 // a plain body; no port
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(ext))) // and what it is the length of
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(ext))) // ext follows
 	return append(append(dst, ext...), body...)
 }
 

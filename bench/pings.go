@@ -21,12 +21,12 @@ var pingFlags = map[string][]string{
 	Floor:    {"--ping-interval", fmt.Sprint(int(pingInterval.Seconds()))},
 }
 
-// keepaliveFlags tell castgate to leave that to the kernel, as often.
+// keepaliveFlags tell castgate to leave it to the kernel's keepalive, at the same interval.
 var keepaliveFlags = []string{"--ping-interval", "0", "--tcp-keepalive", pingInterval.String()}
 
-// pings measures the CPU of a ping and its pong with clients that are otherwise idle, on
-// a server of its own: the one it is given rests. Of castgate it then measures what
-// keepalive by the kernel costs in the place of pings.
+// pings measures the CPU of a ping and its pong with clients that are otherwise idle. It
+// uses a server of its own; the one that it is given stays idle. For castgate it then
+// measures the kernel's keepalive in place of pings.
 func (b *bench) pings(ctx context.Context, resting *server, round *samples) error {
 	pings := liveness{
 		phase: "pings", one: "a ping and its pong", many: "pings", flags: pingFlags[resting.name],
@@ -47,7 +47,7 @@ func (b *bench) pings(ctx context.Context, resting *server, round *samples) erro
 	return err
 }
 
-// liveness is a way to find out which clients are there.
+// liveness is a way to find out which clients are still there.
 type liveness struct {
 	phase, one, many string
 	flags            []string

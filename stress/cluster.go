@@ -48,13 +48,12 @@ var clustering = []Scenario{{
 	},
 }}
 
-// members are the nodes of a cluster, beside the gateway of the scenario, which is
-// none of them.
+// members are the nodes of a cluster. The gateway of the scenario is not one of them.
 type members struct {
 	t     *Trial
 	nodes []*wstest.Gateway
 
-	matched atomic.Int64 // as complete answers to pushes say
+	matched atomic.Int64 // the sum over complete answers to pushes
 }
 
 const clusterNodes = 3
@@ -154,13 +153,12 @@ func (c *members) deliveries() (sum int) {
 }
 
 // lose pushes numbers to all through node 1, while node 2 is stopped and node 3 is
-// killed. Clients of node 1 get them all; those of node 2 get each once at most, and
+// killed. Clients of node 1 get them all; those of node 2 get each at most once, and
 // none late.
 func (c *members) lose() {
 	list := c.regulars(5)
 	var pushed int
-	// push pushes n numbers, and more until the last of them all were answered
-	// completely with so many clients.
+	// push pushes numbers until n answers were complete and counted that many clients.
 	push := func(n, clients int) {
 		for good := 0; good < n; pushed++ {
 			matched, complete := c.push(0, wstest.All(), numbered(pushed, 100))
@@ -199,9 +197,9 @@ func (c *members) lose() {
 	}
 }
 
-// endsWith checks a client whose node was stopped: what was pushed before and after is
-// there, each number once and in its order, and the last one of the time in which the
-// node was out did not come.
+// endsWith checks a client whose node was stopped. It has received what was pushed before
+// and after, each number once and in order, but not the last number that was pushed while
+// the node was out.
 func (c *members) endsWith(r regular, last, stopped, back int) {
 	wstest.Await(c.t, func() string {
 		got := numbersOf(r.Client)

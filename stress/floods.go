@@ -209,7 +209,7 @@ var storming = []Scenario{{
 	prepare: func(t *Trial) (wstest.Options, func(*Trial, *site), error) { return prepareStorm(t, "open") },
 }}
 
-// stormRequests is how many a gateway asks about at once.
+// stormRequests is how many clients a gateway asks about at once.
 const stormRequests = 64
 
 // hookBackend is asked about clients. It lets all in, or says nothing.
@@ -292,7 +292,7 @@ func storm(t *Trial, s *site, b *hookBackend, open bool, n int) {
 		t.Equal("connections that nobody has decided on", undecided()-before, n)
 		t.Equal("connections that the backend let in", hookResults(s, "accepted")-accepted, 0)
 		t.Equal("requests to the backend, as were not answered", int(b.asks.Load()-asked), hookResults(s, "failed")-failed)
-		// It learns later that a request is over than the gateway begins the next one.
+		// The gateway may begin the next request before the backend learns that one is over.
 		t.Check(int(b.most.Load()) <= 2*stormRequests, "the backend had %d requests at once, want at most %d", b.most.Load(), 2*stormRequests)
 		t.Check(wstest.RaceEnabled || most < memory+stormMemory, "%d MiB of memory, %d before", most>>20, memory>>20)
 		t.Figure("%d connections: %d MiB of memory at most, %d before; %d were asked about", n, most>>20, memory>>20, b.asks.Load()-asked)
@@ -303,6 +303,6 @@ func storm(t *Trial, s *site, b *hookBackend, open bool, n int) {
 	t.Equal("clients that the backend has let in", hookResults(s, "accepted")-accepted, 100)
 }
 
-// stormMemory is what 19,000 sockets may take with what waits to be asked about, which is
-// at most 32 MiB.
+// stormMemory is what 19,000 sockets may take, including at most 32 MiB of requests that
+// wait for a decision.
 const stormMemory = 64 << 20

@@ -106,8 +106,8 @@ func tell(t *Trial, s *site, w *witness.Witness, clients int) {
 	s.growsBy(s.segments() - segments)
 }
 
-// growsBy notes that the queue of events has more files than at the beginning. Those
-// of the connections to the backend may be fewer.
+// growsBy has the site expect that many more open files at the end, since the queue of
+// events has grown. There may be fewer connections to the backend by then.
 func (s *site) growsBy(files int) {
 	s.start.files += files
 	s.tells = true

@@ -41,9 +41,9 @@ func keepAlives(netstat []byte) (uint64, error) {
 	return 0, errors.New("/proc/net/netstat: no TCPKeepAlive")
 }
 
-// IdleCPU is for how long the cores of this machine have been idle since it started, all
-// together. Unlike the time that it was busy, which the kernel samples at ticks, it is
-// measured; interrupts and timers of the kernel are in it what they took.
+// IdleCPU is how long the cores of this machine have been idle since it started, all
+// together. The kernel measures idle time, while it only samples busy time at ticks: what
+// interrupts and timers take is fully subtracted from it.
 func IdleCPU() (time.Duration, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {

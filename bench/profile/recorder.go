@@ -13,7 +13,7 @@ import (
 )
 
 // perfRate is how many samples a second perf takes of each thread that runs. It is not a
-// divisor of the rates of timers, so that it does not go in step with them.
+// divisor of the rates of timers, so that it does not keep step with them.
 const perfRate = "997"
 
 // Recording is perf's of one phase.

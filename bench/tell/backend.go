@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// backend accepts everything, and counts; it tells the count to who GETs. It reads no
-// JSON: that is the backend's business, and it shares the processors here.
+// backend accepts and counts everything, and answers a GET with the count. It parses no
+// JSON: a real backend would do that elsewhere, but this one shares the processors.
 type backend struct {
 	events atomic.Int64
 	pool   sync.Pool

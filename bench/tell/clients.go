@@ -116,8 +116,8 @@ func (c *clients) send(rate int) (stop func()) {
 	})
 }
 
-// sendOn sends until over is closed. Messages go out together that are due within
-// turn.
+// sendOn sends until over is closed. Messages that are due within one turn go out
+// together.
 func sendOn(conn net.Conn, rate float64, over <-chan struct{}) {
 	const turn = 5 * time.Millisecond
 	message := codec.AppendMaskedFrame(nil, opText, []byte("a message of thirty-two letters."), [4]byte{1, 2, 3, 4})

@@ -19,8 +19,8 @@ import (
 	"castgate/bench/gateway"
 )
 
-// Part is a process beside the gateway. Who measures must not share a scheduler with
-// who is measured: in one process a push would wait for the goroutines of the backend.
+// Part is a process beside the gateway. What measures must not share a scheduler with
+// the load: in one process a push would wait for the goroutines of the backend.
 type Part struct {
 	// Backend is the address of a backend that accepts everything.
 	Backend string
@@ -33,7 +33,7 @@ type Part struct {
 	Post string
 }
 
-// ready is what a part says when it does what it is for.
+// ready is what a part prints once it is at work.
 const ready = "ready\n"
 
 // Play is the process of a part, until in ends.
@@ -65,7 +65,7 @@ func Play(p Part, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// What the gateway does at its defaults, for post.
+// The gateway's defaults, which post follows.
 const (
 	postLanes  = 16
 	postLinger = 20 * time.Millisecond
@@ -139,7 +139,7 @@ func (p *process) stop() {
 		return
 	}
 	_ = p.in.Close()
-	_ = p.cmd.Wait() // what it has to say, it has said
+	_ = p.cmd.Wait() // it has printed everything already
 }
 
 // remote is a backend in a process of its own.

@@ -12,7 +12,7 @@ import (
 	"castgate/loadtest/control"
 )
 
-// company is what is there beside pushes and messages.
+// company is what runs beside pushes and messages.
 type company string
 
 const (
@@ -43,7 +43,7 @@ type table struct {
 }
 
 // pushes measures how long a push to one client takes while other clients send, beside
-// each company in turn, and says a line of each.
+// each company in turn, and prints a line for each.
 func pushes(ctx context.Context, o Options, order []string, say func(beside company, line string)) error {
 	var tables []*table
 	defer func() {
@@ -106,7 +106,7 @@ func lay(ctx context.Context, o Options, beside company) (t *table, err error) {
 	return t, nil
 }
 
-// turn measures for a while; the company is there only meanwhile.
+// turn measures for a while; the company runs only during that time.
 func (t *table) turn(ctx context.Context, o Options, length time.Duration) error {
 	defer t.leave()
 	if err := t.begin(o, Part{To: t.listen, Senders: o.Senders, Rate: o.Rate}); err != nil {
@@ -134,8 +134,8 @@ func (t *table) turn(ctx context.Context, o Options, length time.Duration) error
 	return err
 }
 
-// roundTrips pushes to a client, the next when the last has arrived, and records how
-// long each takes, if anywhere.
+// roundTrips pushes to a client, each push once the previous one has arrived. It records
+// how long each takes, if it is given a place for that.
 func roundTrips(ctx context.Context, api *control.Client, id string, in *bufio.Reader, length time.Duration, times *hdrhistogram.Histogram) error {
 	for end := time.Now().Add(length); time.Now().Before(end) && ctx.Err() == nil; {
 		began := time.Now()

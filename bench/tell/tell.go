@@ -144,8 +144,8 @@ func (s *site) lost(ctx context.Context) error {
 	return nil
 }
 
-// memory reads what a client takes that only stays. Its part of the queue's log is on
-// disk.
+// memory measures what a client takes that only stays connected. Its part of the queue's
+// log is on disk.
 func memory(ctx context.Context, o Options, events bool) (string, error) {
 	s, err := open(ctx, o, events)
 	if err != nil {
@@ -175,7 +175,7 @@ func memory(ctx context.Context, o Options, events bool) (string, error) {
 		}
 		return ctx.Err()
 	}
-	// Code and connections that the first events need are no client's.
+	// The code and connections that the first events need count for no client.
 	err = come(&few, firstClients)
 	few.close()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // slowest is how long a request of the page may take in the server.
 const slowest = 50 * time.Millisecond
 
-// changesOf is what leaving, coming again and being bound are together.
+// changesOf is how many changes a client makes that leaves, returns and is bound.
 const changesOf = 3
 
 // changes has clients come and go while the page is open, next to a tail that nobody
@@ -135,7 +135,7 @@ func churn(ctx context.Context, clients *swarm.Swarm, o Options) error {
 	}
 }
 
-// binder binds clients as they come.
+// binder binds clients as they connect.
 type binder struct {
 	control *control.Client
 	came    chan control.Binding
@@ -148,7 +148,7 @@ func (b *binder) arrived(connection int, clientID string) {
 	b.came <- control.Binding{ClientID: clientID, UID: uidOf(connection), Groups: []string{"group"}}
 }
 
-// run binds what has come, many at a time, until ctx is done.
+// run binds the clients that have connected, many at a time, until ctx is done.
 func (b *binder) run(ctx context.Context) error {
 	const most = 256
 	var wait sync.WaitGroup

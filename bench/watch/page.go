@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// page asks what the admin page asks: the overview each two seconds, and a tail.
+// page requests what the admin page requests: the overview every two seconds, and a tail.
 type page struct {
 	url    string
 	http   *http.Client
@@ -27,7 +27,7 @@ type page struct {
 	wait   sync.WaitGroup
 }
 
-// look opens the page; more are paths that it asks for each second besides.
+// look opens the page; more are further paths that it requests every second.
 func look(ctx context.Context, admin string, more func() []string) (*page, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {

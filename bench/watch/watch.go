@@ -1,4 +1,4 @@
-// Package watch measures what it costs castgate that somebody looks at its admin page: how
+// Package watch measures what it costs castgate when somebody looks at its admin page: how
 // long the page's requests take while clients come and go, what a tail drops, and what a
 // message costs with the page open and without.
 package watch

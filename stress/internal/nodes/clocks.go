@@ -48,8 +48,8 @@ func StartApart(t Trial) (*Cluster, error) {
 	return c, nil
 }
 
-// Clocks checks what nodes say of each other's clocks, has a uid move between nodes by
-// exclusive binds, of which the later one stays whatever its clock shows, and plays a
+// Clocks checks what nodes say about each other's clocks. It moves a uid between nodes by
+// exclusive binds: the later bind wins, whatever its node's clock shows. Then it plays a
 // history.
 func (c *Cluster) Clocks(t Trial) {
 	for i, g := range c.nodes {

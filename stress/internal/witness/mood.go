@@ -19,16 +19,16 @@ const (
 	Broken                 // 500
 	Silent                 // no answer until the gateway gives up
 	Slow                   // takes, 204 after a while
-	Garbage                // what is no HTTP
-	Liar                   // takes, and then what is no HTTP
+	Garbage                // bytes that are not HTTP
+	Liar                   // takes, then bytes that are not HTTP
 	Elsewhere              // a redirect
 	Reset                  // a reset
-	TakeReset              // takes, and then a reset
+	TakeReset              // takes, then a reset
 	Throttling             // 429, Retry-After 1
 	TakeBroken             // takes, 500
-	Endless                // takes, 200 and a body without an end
+	Endless                // takes, 200 and an endless body
 	Dribbling              // takes, 200 and a body that comes a byte at a time
-	Flaky                  // takes, or three times of ten 500
+	Flaky                  // takes, but answers 500 to three requests in ten
 	NumMoods               // how many there are
 )
 
@@ -37,7 +37,7 @@ type atomicMood struct{ atomic.Int32 }
 // Be changes the mood for the requests that come.
 func (w *Witness) Be(m Mood) { w.mood.Store(int32(m)) }
 
-// While silent or slow, a request is kept for so long.
+// How long a request is kept while the mood is Silent or Slow.
 const slowness = 300 * time.Millisecond
 
 // behave answers a request.

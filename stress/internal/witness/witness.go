@@ -13,7 +13,7 @@ import (
 	"sync"
 )
 
-// Life is what the witness knows of a client.
+// Life is what the witness knows about a client.
 type Life struct {
 	Connected, Bound, Unbound, Ended bool
 	UID                              string
@@ -51,7 +51,7 @@ func New() *Witness {
 	return &Witness{seed: maphash.MakeSeed(), lives: map[string]*Life{}, online: map[string]bool{}, told: map[uint64]struct{}{}}
 }
 
-// Of returns what is known of a client, nil for nothing.
+// Of returns what is known about a client, or nil.
 func (w *Witness) Of(client string) *Life {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,7 +70,7 @@ type Sums struct {
 	Lost     int // reported as lost by castgate
 	Wrongs   int // faults
 	Clients  int // that it has heard of
-	There    int // of these, that have not ended
+	There    int // of these, the ones that have not ended
 	Online   int // uids
 	Requests int
 }
@@ -100,7 +100,7 @@ func (w *Witness) Clients() (ids []string) {
 	return ids
 }
 
-// IsOnline tells whether a uid was told to be online.
+// IsOnline reports whether a uid is online according to the events.
 func (w *Witness) IsOnline(uid string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -114,7 +114,7 @@ func (w *Witness) Wrong() []string {
 	return append([]string(nil), w.wrong...)
 }
 
-// event is what it reads of an event.
+// event is the part of an event that the witness reads.
 type event struct {
 	ID, Type, Subject string
 	Sequence          int
@@ -196,7 +196,7 @@ func (w *Witness) note(e *event) {
 	}
 }
 
-// noteOther notes an event that is of no client.
+// noteOther notes an event that belongs to no client.
 func (w *Witness) noteOther(e *event, id uint64) {
 	if _, again := w.told[id]; again {
 		w.again++

@@ -25,7 +25,7 @@ func told(t *testing.T, w *Witness, events ...string) int {
 	return answer.Code
 }
 
-// What is as it should be is no fault, nor what comes again.
+// Events that are in order are no fault, and neither are repeated ones.
 func TestWitnessKnows(t *testing.T) {
 	w := New()
 	life := []string{"client.connected a 1 x", "client.bound a 2 y", "client.message a 3 z", "uid.online u 0 o", "events.lost - 0 l"}
