@@ -159,6 +159,9 @@ func BenchmarkBatch(b *testing.B) {
 				ctx.Request.SetBodyString(form.body) // it is decoded in place
 				ctx.Response.Reset()
 				c := s.newCall(ctx)
+				if err := c.letIn(); err != nil {
+					b.Fatal(err)
+				}
 				if err := c.batch(); err != nil {
 					b.Fatal(err)
 				}
