@@ -32,6 +32,7 @@ type rig struct {
 	failing atomic.Int64 // calls of accept that still fail
 	errno   atomic.Int64 // with this error
 	noSpare atomic.Bool
+	asked   atomic.Int64 // for a spare descriptor
 	taken   atomic.Int64
 	turned  atomic.Int64
 	hold    chan struct{} // Take waits for it, if it is not nil
@@ -70,6 +71,7 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 			},
 			Bell: bell.New,
 			Spare: func() int {
+				defer r.asked.Add(1)
 				if r.noSpare.Load() {
 					return -1
 				}
@@ -219,9 +221,12 @@ func TestSpareDescriptor(t *testing.T) {
 	r.errno.Store(int64(unix.EMFILE))
 	r.failing.Store(1)
 	r.expect("turned away")
+	// The peer learns that before another one is opened.
+	r.await("another spare descriptor", func() bool { return r.asked.Load() == 2 })
 	r.noSpare.Store(true)
 	r.failing.Store(1)
 	r.expect("turned away") // the last spare one
+	r.await("the next one to be refused", func() bool { return r.asked.Load() == 3 })
 	r.failing.Store(3)
 	r.expect("taken")
 	r.noSpare.Store(false)
