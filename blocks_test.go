@@ -28,6 +28,7 @@ var blockTests = map[string]string{
 	"BENCHMARKS.md | Slices by need | 1":                                                   "cmd/bench.TestDocumentedCommandLines",
 	"BENCHMARKS.md | The admin page | *":                                                   "cmd/bench.TestDocumentedCommandLines",
 	"BENCHMARKS.md | gnet's engine beside its poller | 1":                                  "cmd/bench.TestDocumentedCommandLines",
+	"BENCHMARKS.md | The same on a slower machine | 1":                                     "cmd/bench.TestDocumentedCommandLines",
 	"README.md | A first push | *":                                                         "e2e.TestFirstPushOfReadme",
 	"README.md | Start | 1":                                                                shell,
 	"README.md | castgate | 1":                                                             picture,
