@@ -46,6 +46,10 @@ type Options struct {
 	Profile bool `json:"profile,omitempty"`
 	// Log receives lines about what happens. May be nil.
 	Log func(line string) `json:"-"`
+
+	// programs is a directory in which built programs stay for later runs, which tests
+	// share. Default: they are removed.
+	programs string
 }
 
 // Servers are the names of all servers. Scenarios that need more than
@@ -119,11 +123,13 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	previous := runtime.GOMAXPROCS(max(leastProcs, runtime.NumCPU()))
 	defer runtime.GOMAXPROCS(previous)
-	dir, err := os.MkdirTemp("", "castgate-bench")
-	if err != nil {
-		return nil, err
+	dir := o.programs
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "castgate-bench"); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
 	}
-	defer os.RemoveAll(dir)
 	b := &bench{Options: o, sources: sources, dir: dir, binaries: map[string]string{}, result: newResult(o)}
 	for _, name := range o.Servers {
 		if !b.plays(name) {

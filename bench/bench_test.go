@@ -36,7 +36,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	var err error
+	if programs, err = os.MkdirTemp("", "castgate-bench-test"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
+	os.RemoveAll(programs)
 	if dir, err := floorDir(); err == nil {
 		os.RemoveAll(dir)
 	}
@@ -53,10 +59,14 @@ func onFloor(t *testing.T, o Options) *bench {
 	return &bench{Options: o, result: newResult(o), binaries: map[string]string{Floor: binary, "rival": "/bin/false"}}
 }
 
+// programs is where the programs of tiny stay: to link them for each test takes longer
+// than to measure them.
+var programs string
+
 // tiny are options that run every phase of a scenario briefly.
 func tiny(servers ...string) Options {
 	o := Defaults()
-	o.Root, o.Servers = "..", servers
+	o.Root, o.Servers, o.programs = "..", servers, programs
 	o.Rounds, o.Clients, o.IdleClients = 1, 50, 50
 	o.Warmup, o.Measure, o.Idle = 20*time.Millisecond, 100*time.Millisecond, 10*time.Millisecond
 	o.MaxForeign = 1 // times are not tested

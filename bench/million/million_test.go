@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,14 +23,26 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "castgate-million-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binary = filepath.Join(dir, "castgate")
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
 
-// castgate builds the gateway.
+var (
+	binary string // of the gateway
+	build  sync.Once
+)
+
+// castgate builds the gateway, once for all tests.
 func castgate(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "castgate")
-	wstest.GoBuild(t, binary, "./cmd/castgate")
+	build.Do(func() { wstest.GoBuild(t, binary, "./cmd/castgate") })
 	return binary
 }
 
