@@ -80,13 +80,16 @@ func standsStill(t *testing.T, b *eventBackend, nodes []*wstest.Gateway, killed 
 		g.AwaitMembers(3)
 	}
 	wstest.Await(t, func() string { // the others may have said that it is offline
-		n := 0
+		online := 0
 		for _, e := range b.of("cid") {
-			if e.Type == "castgate.uid.online" {
-				n++
+			switch e.Type {
+			case "castgate.uid.online":
+				online++
+			case "castgate.uid.offline":
+				online--
 			}
 		}
-		if n < 2 {
+		if online != 1 {
 			return "the uid of a node that is back is not said to be online again"
 		}
 		return ""
