@@ -77,9 +77,6 @@ type Acceptor struct {
 	until time.Time // from when an empty queue is the end; zero before Finish
 }
 
-// processBegan makes times monotonic, wherever the wall clock is.
-var processBegan = time.Now()
-
 const (
 	// lostPause is how long to wait where another process is always faster: it
 	// serves the clients.
@@ -156,7 +153,7 @@ func (a *Acceptor) Run(o Owner) error {
 		if err := a.acceptUpTo(a.rush.batch(a.queue)); err != nil {
 			return err
 		}
-		if !a.finishing.Load() && a.rush.tooFast(time.Since(processBegan)) {
+		if !a.finishing.Load() && a.rush.tooFast(time.Now()) {
 			a.queue.rest(rushRest)
 		}
 	}

@@ -8,7 +8,7 @@ import "time"
 // for many at once it costs the same once. So in a rush the acceptor rests for rushRest
 // after it has emptied the queue. At other times nobody waits.
 type rush struct {
-	began time.Duration // of the span in which sockets are counted
+	began time.Time // of the span in which sockets are counted
 	count int
 	on    bool // the acceptor has just rested
 }
@@ -26,9 +26,9 @@ const (
 func (r *rush) accepted() { r.count++ }
 
 // tooFast reports whether the acceptor should rest, now that the queue is empty.
-func (r *rush) tooFast(now time.Duration) bool {
+func (r *rush) tooFast(now time.Time) bool {
 	switch {
-	case now-r.began > rushSpan:
+	case now.Sub(r.began) > rushSpan:
 		r.began, r.count, r.on = now, 0, false
 	case r.count >= rushMany:
 		r.began, r.count, r.on = now, 0, true

@@ -15,9 +15,9 @@ import (
 // ends with the first span without them.
 func TestRush(t *testing.T) {
 	var r rush
-	now := time.Second
+	now := time.Now()
 	look := func(sockets int, after time.Duration) bool {
-		now += after
+		now = now.Add(after)
 		for range sockets {
 			r.accepted()
 		}
@@ -66,7 +66,7 @@ func TestRushAcceptsAll(t *testing.T) {
 	if r.taken.Load() != many || r.Errors() != 0 || r.queue.ready() || r.queue.length() != 1 {
 		t.Errorf("%d are taken, %d errors, %d wait", r.taken.Load(), r.Errors(), r.queue.length())
 	}
-	if !r.rush.tooFast(r.rush.began + time.Microsecond) {
+	if !r.rush.tooFast(r.rush.began.Add(time.Microsecond)) {
 		t.Error("twenty at once are no rush")
 	}
 	for _, c := range peers {
