@@ -46,37 +46,38 @@ func Defaults() Options {
 // Run measures. An error says what could not be measured, or that events were lost.
 func Run(ctx context.Context, o Options) error {
 	for round := range o.Rounds {
-		say := func(what string, beside company, line string, err error) error {
-			if err != nil {
-				return fmt.Errorf("%s, %s: %w", what, beside, err)
-			}
+		say := func(what string, beside company, line string) {
 			fmt.Fprintf(o.Out, "round %d  %-8s beside %-8s %s\n", round+1, what, beside, line)
-			return nil
 		}
 		order := slices.Clone(o.Beside)
 		if round%2 != 0 {
 			slices.Reverse(order)
 		}
 		if slices.Contains(o.What, "pushes") {
-			err := pushes(ctx, o, order, func(beside company, line string) { _ = say("pushes", beside, line, nil) })
+			err := pushes(ctx, o, order, func(beside company, line string) { say("pushes", beside, line) })
 			if err != nil {
 				return fmt.Errorf("pushes: %w", err)
 			}
 		}
-		for _, on := range []bool{round%2 == 0, round%2 != 0} {
-			if !slices.Contains(o.What, "memory") {
-				break
+		if slices.Contains(o.What, "memory") {
+			both := []company{events, nothing}
+			if round%2 != 0 {
+				slices.Reverse(both)
 			}
-			line, err := memory(ctx, o, on)
-			if err := say("memory", map[bool]company{true: events, false: nothing}[on], line, err); err != nil {
-				return err
+			for _, beside := range both {
+				line, err := memory(ctx, o, beside == events)
+				if err != nil {
+					return fmt.Errorf("memory, %s: %w", beside, err)
+				}
+				say("memory", beside, line)
 			}
 		}
 		if slices.Contains(o.What, "flat-out") {
 			line, err := flatOut(ctx, o)
-			if err := say("flat out", events, line, err); err != nil {
-				return err
+			if err != nil {
+				return fmt.Errorf("flat out, %s: %w", events, err)
 			}
+			say("flat out", events, line)
 		}
 	}
 	return nil
