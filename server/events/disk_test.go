@@ -272,7 +272,8 @@ func TestDamagedFile(t *testing.T) {
 	c.Log = slog.New(slog.NewTextHandler(said, nil))
 	again := start(t, c)
 	life(again, clients+1)
-	got := b.await(4*(clients+1) + 1)
+	// Besides the loss itself, the client whose end is damaged is told to have gone once more.
+	got := b.await(4*(clients+1) + 2)
 	lost := 0
 	for _, ev := range got {
 		if ev.Type == Lost.String() {
