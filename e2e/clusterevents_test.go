@@ -79,25 +79,12 @@ func standsStill(t *testing.T, b *eventBackend, nodes []*wstest.Gateway, killed 
 	for _, g := range nodes {
 		g.AwaitMembers(3)
 	}
-	wstest.Await(t, func() string { // the others may have said that it is offline
-		online := 0
-		for _, e := range b.of("cid") {
-			switch e.Type {
-			case "castgate.uid.online":
-				online++
-			case "castgate.uid.offline":
-				online--
-			}
-		}
-		if online != 1 {
-			return "the uid of a node that is back is not said to be online again"
-		}
-		return ""
-	})
+	b.awaitLast("cid", "uid.online") // the others may have said that it is offline
 	nodes[1].Push(wstest.To("uids", "cid"), "still there")
 	fourth.Expect("still there")
 	fourth.Close()
 	b.await(fourth.ID, "connected bound disconnected")
+	b.awaitLast("cid", "uid.offline")
 }
 
 // awaitUIDs waits until events of a type were of these uids, in the order in which they
@@ -113,6 +100,22 @@ func (b *eventBackend) awaitUIDs(kind, want string) {
 		}
 		if got := strings.Join(subjects, " "); got != want {
 			return fmt.Sprintf("%s: %q, want %q", kind, got, want)
+		}
+		return ""
+	})
+}
+
+// awaitLast waits until the last event of a uid has a type. If the node that says it is
+// itself the one that was out, it says online twice, and nobody offline in between.
+func (b *eventBackend) awaitLast(uid, want string) {
+	b.t.Helper()
+	wstest.Await(b.t, func() string {
+		var types []string
+		for _, e := range b.of(uid) {
+			types = append(types, strings.TrimPrefix(e.Type, "castgate."))
+		}
+		if len(types) == 0 || types[len(types)-1] != want {
+			return fmt.Sprintf("events of %s: %q, want %s as the last", uid, types, want)
 		}
 		return ""
 	})
