@@ -147,6 +147,7 @@ func (h *herd) report() (sum Findings, err error) {
 		sum.Open += f.Open
 		sum.Expected += f.Expected
 		sum.Received += f.Received
+		sum.Pings += f.Pings
 		if f.Fault != "" {
 			sum.Fault = f.Fault
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -42,10 +43,17 @@ type Options struct {
 	// messages may take.
 	Idle     time.Duration `json:"idle_ns"`
 	Patience time.Duration `json:"patience_ns"`
+	// Pings is for how long pings are counted at the end, at PingInterval; 0: not at all.
+	// Trace is for how long strace counts calls after that.
+	Pings        time.Duration `json:"pings_ns"`
+	PingInterval time.Duration `json:"ping_interval_ns"`
+	Trace        time.Duration `json:"trace_ns"`
 	// Note is stored with the result: what was special, such as an emulated
 	// processor.
 	Note string            `json:"note,omitempty"`
 	Log  func(line string) `json:"-"` // may be nil
+
+	resting time.Duration // the interval of pings before the end, long enough for none
 }
 
 // Defaults is the full size: a million connections in 1,000 groups, 1,000 uids.
@@ -54,6 +62,7 @@ func Defaults() Options {
 	return Options{
 		Listen: "127.0.0.1:7272", Control: "127.0.0.1:7273", Connections: 1_000_000, Groups: 1000, UIDs: 1000,
 		Size: 64, Sources: "127.0.0.2-127.0.0.65", Idle: 30 * time.Second, Patience: 10 * time.Minute,
+		Pings: time.Minute, PingInterval: 25 * time.Second, Trace: 10 * time.Second, resting: 24 * time.Hour,
 	}
 }
 
@@ -63,6 +72,7 @@ const connectTimeout = 30 * time.Minute
 // play is one run.
 type play struct {
 	Options
+	config  string // the gateway's file of settings
 	gateway *gateway.Gateway
 	herd    *herd
 	result  *Result
@@ -77,7 +87,13 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	if p.gateway, err = startGateway(ctx, o); err != nil {
+	dir, err := os.MkdirTemp("", "castgate-million")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	p.config = filepath.Join(dir, "castgate.toml")
+	if err := p.start(ctx); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.gateway.Stop()) }()
@@ -102,14 +118,19 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	return p.result, err
 }
 
-// startGateway runs the gateway. Pings are off: they say nothing about the size
-// of an idle connection, and a million of them every 25 seconds would be a
-// measurement of their own.
-func startGateway(ctx context.Context, o Options) (*gateway.Gateway, error) {
-	return gateway.Start(ctx, gateway.Options{
-		Binary: o.Castgate, Listen: []string{o.Listen}, Control: o.Control, Callers: 8, Output: os.Stderr,
-		Flags: []string{"--ping-interval", "0", "--handshake-timeout", "60s", "--control-timeout", "60s"},
+// start runs the gateway. The first ping comes with the last step: pings say nothing
+// about the size of an idle connection, and a million of them every 25 seconds are a
+// measurement of their own. They are not off, but their interval is long: without pings
+// the gateway looks at every client each 55 seconds, and the kernel probes it.
+func (p *play) start(ctx context.Context) (err error) {
+	if err := p.writePings(p.resting); err != nil {
+		return err
+	}
+	p.gateway, err = gateway.Start(ctx, gateway.Options{
+		Binary: p.Castgate, Listen: []string{p.Listen}, Control: p.Options.Control, Callers: 8, Output: os.Stderr,
+		Flags: []string{"--config", p.config, "--handshake-timeout", "60s", "--control-timeout", "60s"},
 	})
+	return err
 }
 
 // check reports the first option that is out of range and determines how many
@@ -147,7 +168,7 @@ func (p *play) check() error {
 // steps runs all steps.
 func (p *play) steps(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		p.open, p.bind, p.pushToGroups, p.pushToUIDs, p.pushToAll, p.account, p.cut,
+		p.open, p.bind, p.pushToGroups, p.pushToUIDs, p.pushToAll, p.account, p.pingAndCut,
 	} {
 		if err := step(ctx); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -60,6 +61,8 @@ func small(t *testing.T) Options {
 	}
 	o.Connections, o.Groups, o.UIDs, o.PerProcess = 250, 7, 20, 100
 	o.Idle, o.Patience = 10*time.Millisecond, time.Minute
+	// A gateway comes back to a client after two minutes at most, or after this.
+	o.Pings, o.PingInterval, o.Trace, o.resting = 2*time.Second, 500*time.Millisecond, time.Second, time.Second
 	return o
 }
 
@@ -86,19 +89,54 @@ func TestEverythingIsCounted(t *testing.T) {
 	for _, w := range r.Weights {
 		got = append(got, fmt.Sprintf("%s: %d, %d, %d", w.Moment, w.Connections, w.UIDs, w.Groups))
 	}
-	want = "empty: 0, 0, 0; bare: 250, 0, 0; bound: 250, 250, 7; after the pushes: 250, 250, 7; cut, at once: 0, 0, 0; cut, after idling: 0, 0, 0"
+	want = "empty: 0, 0, 0; bare: 250, 0, 0; bound: 250, 250, 7; after the pushes: 250, 250, 7; after the pings: 250, 250, 7; cut, at once: 0, 0, 0; cut, after idling: 0, 0, 0"
 	if s := strings.Join(got, "; "); s != want {
 		t.Errorf("%s, want %s", s, want)
 	}
+	pingsAgree(t, r, log)
 	if r.Swarms != 3 {
 		t.Errorf("%d processes", r.Swarms)
 	}
 	var table strings.Builder
-	if err := r.WriteTable(&table); err != nil || !strings.Contains(table.String(), "to every group") {
+	if err := r.WriteTable(&table); err != nil || !strings.Contains(table.String(), "to every group") ||
+		!strings.Contains(table.String(), "every 500ms") {
 		t.Errorf("%v\n%s", err, table.String())
 	}
 	if path, err := r.Save(t.TempDir()); err != nil || !strings.Contains(path, "million-") {
 		t.Errorf("%s, %v", path, err)
+	}
+}
+
+// pingsAgree checks that all counts of pings are the same, but for those that were under
+// way at the beginning or the end: at most one a client at each.
+func pingsAgree(t *testing.T, r *Result, log []string) {
+	t.Helper()
+	p := r.Pings
+	if p == nil || p.Sent == 0 || p.CPU <= 0 {
+		t.Fatalf("%+v", p)
+	}
+	near := func(n int) bool { return n >= p.Sent-2*r.Options.Connections && n <= p.Sent+2*r.Options.Connections }
+	if !near(p.Arrived) || !near(p.Pongs) || !near(p.Sends) || p.Arrived == 0 || p.Pongs == 0 || p.Reads == 0 {
+		t.Errorf("%+v", p)
+	}
+	if _, err := exec.LookPath("strace"); err == nil && p.Trace["sendto"] == 0 && !strings.Contains(strings.Join(log, "\n"), "not traced") {
+		t.Errorf("%v", p.Trace)
+	}
+}
+
+func TestParseTrace(t *testing.T) {
+	calls, err := parseTrace(`% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 63.96    0.179998           6     30001           sendto
+ 36.04    0.101428           3     30003        12 read
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.281426           4     60004        12 total
+`)
+	if err != nil || len(calls) != 2 || calls["sendto"] != 30001 || calls["read"] != 30003 {
+		t.Errorf("%v, %v", calls, err)
+	}
+	if calls, err := parseTrace("strace: Could not attach\n"); err == nil {
+		t.Errorf("%v", calls)
 	}
 }
 

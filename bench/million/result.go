@@ -29,6 +29,7 @@ type Result struct {
 
 	Weights    []gateway.Weight `json:"weights"`
 	Deliveries []Delivery       `json:"deliveries"`
+	Pings      *Pings           `json:"pings,omitempty"`
 }
 
 // Delivery is one kind of push.
@@ -64,6 +65,9 @@ func (r *Result) WriteTable(w io.Writer) error {
 	fmt.Fprintln(t, "pushes\tnumber\treceivers reported\tmessages received\ttook")
 	for _, d := range r.Deliveries {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%v\n", d.Name, d.Pushes, d.Matched, d.Received, d.Took.Round(time.Millisecond))
+	}
+	if r.Pings != nil {
+		r.Pings.write(t)
 	}
 	return t.Flush()
 }

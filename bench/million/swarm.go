@@ -56,6 +56,7 @@ type Expectation struct {
 type Findings struct {
 	Open               int
 	Expected, Received uint64
+	Pings              uint64
 	Fault              string // "" if everything was as it should be
 }
 
@@ -151,7 +152,7 @@ func (s *part) Report(_ None, f *Findings) error {
 		return errNotOpen
 	}
 	r := s.all.Report()
-	*f = Findings{Open: r.Open, Expected: r.Expected, Received: r.Received}
+	*f = Findings{Open: r.Open, Expected: r.Expected, Received: r.Received, Pings: r.Pings}
 	if err := r.Err(); err != nil {
 		f.Fault = err.Error()
 	}

@@ -27,6 +27,9 @@ type fullSize struct {
 	Control     string        `help:"Address of its control API." default:"127.0.0.1:7273"`
 	Idle        time.Duration `help:"Idle time before memory is read." default:"30s"`
 	Patience    time.Duration `help:"How long to wait for messages." default:"10m"`
+	Pings       time.Duration `help:"How long to count pings at the end; 0: no pings." default:"60s"`
+	Interval    time.Duration `help:"How often a client is pinged then." name:"ping-interval" default:"25s"`
+	Trace       time.Duration `help:"How long strace counts system calls after that; 0: not at all." default:"10s"`
 	Note        string        `help:"A note to keep with the result, for example about an emulated processor."`
 	Results     string        `help:"Directory for the result as JSON; empty: do not keep it." default:"bench/results"`
 }
@@ -48,6 +51,7 @@ func (f *fullSize) Run(ctx context.Context, c *console) error {
 	o.Connections, o.Groups, o.UIDs, o.PerProcess = f.Connections, f.Groups, f.UIDs, f.PerProcess
 	o.Rate, o.Sources, o.Listen, o.Control = f.Rate, f.Source, f.Listen, f.Control
 	o.Idle, o.Patience, o.Note, o.Log = f.Idle, f.Patience, f.Note, c.log
+	o.Pings, o.PingInterval, o.Trace = f.Pings, f.Interval, f.Trace
 	result, err := million.Run(ctx, o)
 	if result == nil || len(result.Weights) == 0 {
 		return err

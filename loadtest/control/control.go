@@ -210,6 +210,16 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Reload has all servers read their settings again.
+func (c *Client) Reload(ctx context.Context) error {
+	for _, base := range c.bases {
+		if _, err := c.do(ctx, http.MethodPost, base+"/v1/reload", "", nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // post sends a request and decodes a JSON answer with status 200 into answer.
 func (c *Client) post(ctx context.Context, path, contentType string, body []byte, answer any) error {
 	b, err := c.do(ctx, http.MethodPost, c.next()+path, contentType, body)

@@ -68,6 +68,17 @@ func (p Process) Files() (int, error) {
 	return len(names), err
 }
 
+// Calls are how often it has called read and write, in all their forms but those of
+// sockets alone, such as recv and send.
+func (p Process) Calls() (reads, writes int, err error) {
+	r, err := p.field("io", "syscr:")
+	if err != nil {
+		return 0, 0, err
+	}
+	w, err := p.field("io", "syscw:")
+	return int(r), int(w), err
+}
+
 // field is the number after a name at the beginning of a line.
 func (p Process) field(file, name string) (int64, error) {
 	path := fmt.Sprintf("/proc/%d/%s", p.PID, file)
