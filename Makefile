@@ -12,10 +12,13 @@ LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # The slowest packages start first, or the run would wait for them alone at the end.
 LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 
+# What plays against programs that it starts, and makes figures of it.
+DRIVERS := ./e2e/... ./stress/... ./bench/... ./cmd/bench ./cmd/soak ./cmd/stress
+
 # The admin page, bundled. It is built again when a file of it is newer.
 PAGE := server/admin/built/licenses.txt
 
-.PHONY: help page run demo test race counting histories rivals modules clients references reconnects check quick lint fmt deps build packages packages-check dashboard deploy-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help page run demo test compiled drivers race counting histories rivals modules clients references reconnects check quick lint fmt deps build packages packages-check dashboard deploy-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -32,10 +35,17 @@ run: page ## build the gateway into bin/ and run it with the admin page; flags i
 demo: ## run the gateway, an example backend and its page
 	./examples/demo.sh
 
-# While the tests run under the race detector, the other steps run one at a time:
-# each of them often leaves a processor idle.
-test: deps page ## everything CI runs: lint, unit, race and end-to-end tests
-	@$(MAKE) --no-print-directory -j2 --output-sync=line race lint counting histories rivals modules
+# Two steps run at a time: each of them often leaves a processor idle.
+test: deps compiled ## everything CI runs: lint, unit, race and end-to-end tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=line drivers race lint counting histories rivals modules
+
+# The steps and many tests build programs, side by side. What is not compiled by then,
+# each of them would compile for itself.
+compiled: page
+	@mkdir -p bin/test
+	$(GO) build -race -o bin/test/castgate-race ./cmd/castgate
+	$(GO) list -export -test ./... >/dev/null
+	cd bench/rivals && $(GO) list -export ./... >/dev/null
 
 check: ## lint and the quick tests, to run before a commit
 	@$(MAKE) --no-print-directory -j2 --output-sync=line quick lint
@@ -54,9 +64,15 @@ fmt: ## format all Go files
 	gofmt -w .
 
 # Many packages wait for processes or timers, so four at once keep two
-# processors busy.
+# processors busy. lint has go vet's checks and more.
 race:
-	$(GO) test -race -p 4 -timeout 30m $(LONGEST) ./e2e/... ./...
+	$(GO) test -race -vet=off -p 4 -timeout 30m $(LONGEST) $$($(GO) list ./... | grep -vxF "$$($(GO) list . $(DRIVERS))")
+	$(GO) test -race -vet=off -short -p 4 -timeout 15m $(filter-out ./e2e/...,$(DRIVERS))
+
+# The gateways that they start have the race detector; they themselves have it in race,
+# where they start none. The tests of the root look at sources, one after another.
+drivers:
+	WSTEST_RACE=1 $(GO) test -vet=off -p 4 -timeout 30m $(DRIVERS) .
 
 counting:
 	GO="$(GO)" ci/counting.sh

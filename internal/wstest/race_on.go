@@ -2,6 +2,5 @@
 
 package wstest
 
-// RaceEnabled reports that this test, and so the binary that Build makes, runs
-// under the race detector.
-const RaceEnabled = true
+// detected reports that this program itself has the race detector.
+const detected = true
