@@ -174,7 +174,7 @@ func (f *frame) finish(t Theme) ([]byte, error) {
 		return nil, fmt.Errorf("chart %q: the canvas wrote no SVG", f.title)
 	}
 	w, h := f.canvas.Size()
-	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" role="img" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f"><title>%s</title>`+"\n<g ",
+	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" role="img" font-family="'Liberation Sans',Arial,Helvetica,sans-serif" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f"><title>%s</title>`+"\n<g ",
 		math.Ceil(float64(w)), math.Ceil(float64(h)), math.Ceil(float64(w)), math.Ceil(float64(h)), html.EscapeString(strings.TrimSuffix(f.title+": "+f.subtitle, ": ")))
 	return []byte(head + t.themed(texts.ReplaceAllStringFunc(body, fitted))), nil
 }
@@ -182,8 +182,12 @@ func (f *frame) finish(t Theme) ([]byte, error) {
 // texts matches the texts of an SVG: attributes, weight, size, text.
 var texts = regexp.MustCompile(`<text ([^>]*?font-weight:(\w+)[^>]*?font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
 
-// fitted gives a text alternative fonts and the width for which it was laid out, so
-// that texts do not overlap in other fonts.
+// usual is what the style of a text says beyond its weight, size and colour: the root of
+// the SVG has the fonts, and the rest is the default.
+var usual = strings.NewReplacer("font-family:Liberation Sans;", "", "font-variant:normal;", "", "font-weight:normal;", "", "font-style:normal;", "", "\n\t", " ")
+
+// fitted gives a text the width for which it was laid out, so that texts do not overlap
+// in other fonts.
 func fitted(element string) string {
 	parts := texts.FindStringSubmatch(element)
 	size, err := strconv.ParseFloat(parts[3], 64)
@@ -191,6 +195,5 @@ func fitted(element string) string {
 		return element
 	}
 	w := style(vg.Length(size), parts[2] == "bold", ink).Width(html.UnescapeString(parts[4]))
-	attributes := strings.Replace(parts[1], "font-family:Liberation Sans;", "font-family:'Liberation Sans',Arial,Helvetica,sans-serif;", 1)
-	return fmt.Sprintf(`<text textLength="%.1f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, float64(w), attributes, parts[4])
+	return fmt.Sprintf(`<text textLength="%.1f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, float64(w), usual.Replace(parts[1]), parts[4])
 }

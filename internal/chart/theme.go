@@ -29,7 +29,7 @@ func (r role) color() color.NRGBA { return color.NRGBA{R: uint8(r)<<4 | 8, G: 8,
 // faint is color, translucent.
 func (r role) faint() color.NRGBA {
 	c := r.color()
-	c.A = 46
+	c.A = 76
 	return c
 }
 
