@@ -154,20 +154,41 @@ func (h *handshaking) ReadOn() {
 
 // Done implements transport.Owner.
 func (h *handshaking) Done(err error) {
-	l := h.loop
+	h.loop.mail.post(command{kind: cmdFunc, run: func(l *loop) {
+		err := l.secure.noDefect(err)
+		if slot, c := l.secure.ofHandshake(h); c != nil {
+			defer l.survive(slot, c.gen)
+			l.secure.endHandshake(slot, c, h.secure, err)
+		}
+	}})
+}
+
+// noDefect is what a client's log may say of an error of a handshake. A defect is logged here.
+func (t *secureStreams) noDefect(err error) error {
 	var d *transport.Defect
-	if errors.As(err, &d) {
-		l.count.Panics.Add(1)
-		l.srv.log.Error("defect in a TLS handshake", "panic", fmt.Sprint(d.Panic), "stack", string(d.Stack))
-		err = errors.New("internal error")
+	if !errors.As(err, &d) {
+		return err
 	}
-	l.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.secure.endHandshake(h, err) }})
+	t.loop.count.Panics.Add(1)
+	t.loop.srv.log.Error("defect in a TLS handshake", "panic", fmt.Sprint(d.Panic), "stack", string(d.Stack))
+	return errors.New("internal error")
 }
 
 // feed gives a handshake the peer's bytes.
 func (t *secureStreams) feed(slot uint32, c *conn, s *transport.Conn, b []byte) {
-	if why, refused := s.Feed(b); refused {
-		t.refuse(slot, c, s, why, why.LastWords(), nil)
+	f := s.Feed(b)
+	if f.Refused {
+		t.refuse(slot, c, s, f.Why, f.Why.LastWords(), nil)
+		return
+	}
+	if len(f.Out) > 0 {
+		s.Send(f.Out)
+		if !t.loop.writer.flush(slot, c) {
+			return
+		}
+	}
+	if f.Ended {
+		t.endHandshake(slot, c, s, t.noDefect(f.Err))
 	}
 }
 
@@ -223,13 +244,7 @@ func (t *secureStreams) readOn(h *handshaking) {
 }
 
 // endHandshake takes a connection back whose handshake has ended.
-func (t *secureStreams) endHandshake(h *handshaking, err error) {
-	slot, c := t.ofHandshake(h)
-	if c == nil {
-		return
-	}
-	defer t.loop.survive(slot, c.gen)
-	s := h.secure
+func (t *secureStreams) endHandshake(slot uint32, c *conn, s *transport.Conn, err error) {
 	o := s.EndHandshake(err)
 	if !t.loop.reader.resume(c) {
 		t.loop.exit.closeNow(slot, c, reason.Internal)

@@ -9,8 +9,8 @@ import (
 )
 
 // Conn is the TLS side of a connection. It is the net.Conn of its tls.Conn, but no call
-// on it waits for a socket. During the handshake, Read and Write belong to the
-// handshake's goroutine, which the event loop feeds. Afterwards they belong to the
+// on it waits for a socket. During the handshake, Read and Write belong to its
+// runner, which the event loop feeds. Afterwards they belong to the
 // loop: Read returns errAgain when the loop has read no more, and the loop sends what
 // Write gets. An idle connection therefore has no goroutine and no timer.
 //
@@ -80,9 +80,8 @@ func (c *Conn) Handshaking() bool { return c.handshake != nil }
 // been refused or abandoned, or the TLS stream has ended.
 func (c *Conn) Dead() bool { return c.dead }
 
-// Feed gives the handshake bytes of the peer. If refused is true, there will be no
-// handshake, and why says the reason.
-func (c *Conn) Feed(b []byte) (why Result, refused bool) { return c.handshake.feed(b) }
+// Feed gives the handshake bytes of the peer, and makes it go on if that is done at once.
+func (c *Conn) Feed(b []byte) Fed { return c.handshake.feed(b) }
 
 // IsFull reports whether the handshake has so many bytes of its peer that no more
 // must be read until Owner.ReadOn. Only while Handshaking.

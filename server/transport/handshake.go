@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Owner owns a connection in its handshake. The handshake's goroutine calls its
-// methods, which must not block.
+// Owner owns a connection in its handshake. A worker of Handshakes calls its methods,
+// which must not block. Feed may call ReadOn too.
 type Owner interface {
 	// Say has bytes for the peer, which are to be given to Conn.Send.
 	Say(out []byte)
@@ -30,12 +30,12 @@ const (
 	// crypto/tls reads ahead of the request behind them. It bounds an unfinished
 	// ClientHello, too.
 	maxInput = 32 << 10
-	// maxAhead is how much may wait for the goroutine before no more is read.
+	// maxAhead is how much may wait for a worker before no more is read.
 	maxAhead = 4 << 10
 )
 
-// Handshake is a TLS handshake. The event loop and the handshake's own goroutine share
-// it under mu. It is used through its Conn.
+// Handshake is a TLS handshake. The event loop and whoever makes it go on share it under
+// mu. It is used through its Conn.
 type Handshake struct {
 	conn  *Conn
 	owner Owner
@@ -46,46 +46,111 @@ type Handshake struct {
 
 	mu      sync.Mutex
 	in      []byte // from the peer, not read yet
-	taken   int    // bytes of the peer that the goroutine has read
-	full    bool   // the loop waits for the goroutine to take what is in in
+	taken   int    // bytes of the peer that crypto/tls has read
+	full    bool   // the loop waits until what is in in has been taken
 	closed  bool   // the connection is gone, or must go
 	evicted bool   // closed by the pool
-	wake    chan struct{}
+	parked  bool   // it waits for its peer, and nobody makes it go on
 
 	waited atomic.Int64 // for how long it has waited for its peer, ns
 	waits  atomic.Int64 // since when it does, by the pool's clock; 0: it doesn't
 
-	// Owned by the goroutine until Owner.Done.
-	tls  *tls.Conn
-	out  []byte // for the peer
-	back func() // undoes giveWay; nil while it has no processor
+	// Owned by who makes it go on; once it has ended, by the loop.
+	runner *runner
+	tls    *tls.Conn
+	err    error
+	out    []byte // for the peer
+	light  bool   // what is left to do takes microseconds
+	worker bool   // a worker makes it go on, not the loop
+	back   func() // undoes giveWay; nil while it need not give way
+}
+
+// Fed is what came of bytes that a handshake was given.
+type Fed struct {
+	// Refused is set if there will be no handshake; Why says the reason.
+	Refused bool
+	Why     Result
+	// Ended is set if the handshake has ended, and Err is for Conn.EndHandshake then. An
+	// Owner is not told of such an end.
+	Ended bool
+	Err   error
+	// Out is for the peer.
+	Out []byte
 }
 
 // feed is Conn.Feed.
-func (h *Handshake) feed(b []byte) (why Result, refused bool) {
-	waiting := h.give(b)
-	if h.submitted {
-		return 0, false
+func (h *Handshake) feed(b []byte) Fed {
+	waiting, mine := h.give(b)
+	switch {
+	case mine:
+		return h.goOn()
+	case h.submitted:
+		return Fed{}
+	case waiting > maxInput:
+		return Fed{Refused: true, Why: TooLarge}
 	}
-	if waiting > maxInput {
-		return TooLarge, true
-	}
-	switch inspectHello(h.in) { // no goroutine shares it yet
+	switch inspectHello(h.in) { // nobody shares it yet
 	case helloHTTP:
-		return Plaintext, true
+		return Fed{Refused: true, Why: Plaintext}
 	case helloNone:
-		return Garbage, true
+		return Fed{Refused: true, Why: Garbage}
 	case helloWhole:
 		h.submitted = true
 		if !h.pool.submit(h) {
-			return Busy, true
+			return Fed{Refused: true, Why: Busy}
 		}
 	}
-	return 0, false
+	return Fed{}
 }
 
-// read is Read of the handshake's Conn. While it waits, it holds none of the pool's
-// processors.
+// goOn makes a light handshake go on, on the loop's goroutine. Another goroutine would
+// cost more than what is left to do.
+func (h *Handshake) goOn() (f Fed) {
+	for waits := false; !waits; waits = h.park() {
+		if h.proceed(false) {
+			f.Ended, f.Err = true, h.err
+			h.pool.ended(h)
+			return f
+		}
+		f.Out = append(f.Out, h.say()...)
+	}
+	return f
+}
+
+// proceed makes the handshake go on until it has ended or has read all there is.
+func (h *Handshake) proceed(worker bool) (ended bool) {
+	h.worker = worker
+	ended, _ = h.runner.resume()
+	return ended
+}
+
+// park lets the handshake wait for its peer; false if there is something to go on with.
+// Once it is true, others may make it go on.
+func (h *Handshake) park() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.in) > 0 || h.closed {
+		return false
+	}
+	h.waits.Store(h.pool.now())
+	h.parked = true
+	return true
+}
+
+// unpark ends the wait for the peer. The caller holds mu, and makes the handshake go on.
+func (h *Handshake) unpark() {
+	h.parked = false
+	h.waited.Add(h.pool.now() - h.waits.Swap(0))
+}
+
+// say takes what there is for the peer.
+func (h *Handshake) say() []byte {
+	out := h.out
+	h.out = nil
+	return out
+}
+
+// read is Read of the handshake's Conn.
 func (h *Handshake) read(p []byte) (int, error) {
 	for {
 		h.mu.Lock()
@@ -110,17 +175,25 @@ func (h *Handshake) read(p []byte) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
-		if out := h.out; len(out) > 0 {
-			h.out = nil
-			h.owner.Say(out)
-		}
-		h.pool.leave(h)
-		since := h.pool.now()
-		h.waits.Store(since)
-		<-h.wake
-		h.waits.Store(0)
-		h.waited.Add(h.pool.now() - since)
-		h.pool.enter(h)
+		h.stepForward()
+		h.runner.yield(false)
+		h.stepBack()
+	}
+}
+
+// stepBack lets others go before the thread that the handshake runs on, unless that is a
+// loop's.
+func (h *Handshake) stepBack() {
+	if h.worker {
+		h.back = giveWay()
+	}
+}
+
+// stepForward undoes stepBack.
+func (h *Handshake) stepForward() {
+	if h.back != nil {
+		h.back()
+		h.back = nil
 	}
 }
 
@@ -130,13 +203,18 @@ func (h *Handshake) write(p []byte) { h.out = append(h.out, p...) }
 // errTooMuch ends a handshake that takes more than maxInput.
 var errTooMuch = errors.New("too many bytes for a handshake")
 
-// give appends bytes of the peer and returns how many wait.
-func (h *Handshake) give(b []byte) (waiting int) {
+// give appends bytes of the peer and returns how many wait. If mine is true, the caller
+// must make the handshake go on.
+func (h *Handshake) give(b []byte) (waiting int, mine bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.in = append(h.in, b...)
-	h.nudge()
-	return len(h.in)
+	if mine = h.parked && h.light; mine {
+		h.unpark()
+	} else {
+		h.nudge()
+	}
+	return len(h.in), mine
 }
 
 // isFull is Conn.IsFull.
@@ -153,7 +231,7 @@ func (h *Handshake) isFull() bool {
 // abandon makes the handshake end, or never begin. Any goroutine.
 func (h *Handshake) abandon() { h.end(false) }
 
-// end makes the goroutine end, or never begin; false if it was told before.
+// end makes the handshake end, or never begin; false if it was told before.
 func (h *Handshake) end(evicted bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -166,11 +244,11 @@ func (h *Handshake) end(evicted bool) bool {
 	return true
 }
 
-// nudge wakes the goroutine. The caller holds mu.
+// nudge has a worker make the handshake go on, if it waits. The caller holds mu.
 func (h *Handshake) nudge() {
-	select {
-	case h.wake <- struct{}{}:
-	default: // it is awake, or not begun and wake nil
+	if h.parked {
+		h.unpark()
+		h.pool.ready(h)
 	}
 }
 
@@ -220,7 +298,7 @@ type Defect struct {
 // Error implements the error interface.
 func (d *Defect) Error() string { return fmt.Sprint("defect in a TLS handshake: ", d.Panic) }
 
-// run is the handshake, on its goroutine.
+// run is the handshake, on the goroutine of its runner.
 func (h *Handshake) run(config *tls.Config) (err error) {
 	h.mu.Lock()
 	closed := h.closed
@@ -228,6 +306,8 @@ func (h *Handshake) run(config *tls.Config) (err error) {
 	if closed {
 		return net.ErrClosed
 	}
+	h.stepBack()
+	defer h.stepForward()
 	defer func() {
 		if p := recover(); p != nil {
 			err = &Defect{p, debug.Stack()}

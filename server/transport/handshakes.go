@@ -20,29 +20,38 @@ const (
 )
 
 // Handshakes runs TLS handshakes: at most `most` at once, on as many processors
-// as cpus has room for. A connection gets a goroutine only after a complete
-// ClientHello. A handshake that waits for its peer holds no processor, and gives
+// as it has workers. A connection gets a goroutine only after a complete
+// ClientHello. A handshake that waits for its peer holds no worker, and gives
 // way to others after evictAfter.
 type Handshakes struct {
 	config *tls.Config
 	now    func() int64 // ns, above 0
 	most   int
-	cpus   chan struct{}
-	group  sync.WaitGroup
+	// answers is whether, after an encrypted answer of ours, a handshake has
+	// nothing left to do that takes long: no certificate to verify.
+	answers bool
+	group   sync.WaitGroup // handshakes under way, and workers
 
 	mu     sync.Mutex
 	active map[*Handshake]struct{}
 	queue  []*Handshake
 	timer  *time.Timer // of makeRoom; runs while the queue is not empty
+	spare  []*runner   // none while no handshake is under way
+
+	// The locks of a handshake may be held while this one is taken.
+	work    sync.Mutex
+	todo    []*Handshake // to begin or to go on with
+	workers int
+	maxWork int // how many workers there may be
 }
 
 // NewHandshakes makes room for so many handshakes at once, on so many processors.
 // now is a clock in nanoseconds, above 0.
 func NewHandshakes(config *tls.Config, most, processors int, now func() int64) *Handshakes {
 	return &Handshakes{
-		config: config, now: now, most: most,
-		cpus:   make(chan struct{}, processors),
-		active: map[*Handshake]struct{}{},
+		config: config, now: now, most: most, maxWork: processors,
+		answers: config.ClientAuth == tls.NoClientCert && config.GetConfigForClient == nil,
+		active:  map[*Handshake]struct{}{},
 	}
 }
 
@@ -57,12 +66,10 @@ func (p *Handshakes) Count() (active, waiting int) {
 // submit begins a handshake, or queues it; false if there is no room. The
 // loop's goroutine.
 func (p *Handshakes) submit(h *Handshake) bool {
-	h.wake = make(chan struct{}, 1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.active) < p.most {
-		p.active[h] = struct{}{}
-		p.group.Go(func() { p.work(h) })
+		p.begin(h)
 		return true
 	}
 	if len(p.queue) >= maxQueue {
@@ -112,46 +119,100 @@ func (p *Handshakes) sweep() {
 	p.queue = kept
 }
 
-// work runs handshakes, one after the other, until none waits.
-func (p *Handshakes) work(h *Handshake) {
-	for h != nil {
-		p.enter(h)
-		err := h.run(p.config)
-		p.leave(h)
-		h.owner.Done(err)
-		h = p.next(h)
+// begin puts a handshake under way. The caller holds mu.
+func (p *Handshakes) begin(h *Handshake) {
+	p.active[h] = struct{}{}
+	p.group.Add(1)
+	if last := len(p.spare) - 1; last >= 0 {
+		h.runner, p.spare[last] = p.spare[last], nil
+		p.spare = p.spare[:last]
+	} else {
+		h.runner = newRunner(p.config)
+	}
+	h.runner.h = h
+	p.ready(h)
+}
+
+// ended takes a handshake off that has ended, and begins the next one.
+func (p *Handshakes) ended(h *Handshake) {
+	defer p.group.Done()
+	r := h.runner
+	r.h, h.runner = nil, nil
+	for _, r := range p.next(h, r) {
+		r.stop()
 	}
 }
 
-func (p *Handshakes) next(done *Handshake) *Handshake {
+// next is ended, but for the runners that it returns and that nobody needs.
+func (p *Handshakes) next(done *Handshake, r *runner) (idle []*runner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.active, done)
-	if len(p.queue) == 0 {
+	if p.spare = append(p.spare, r); len(p.spare) > maxSpare {
+		idle, p.spare = []*runner{r}, p.spare[:maxSpare]
+	}
+	switch {
+	case len(p.queue) > 0:
+		h := p.queue[0]
+		p.queue[0] = nil
+		if p.queue = p.queue[1:]; len(p.queue) == 0 {
+			p.queue = nil
+			p.timer.Stop()
+		}
+		p.begin(h)
+	case len(p.active) == 0:
+		idle, p.spare = append(idle, p.spare...), nil
+	}
+	return idle
+}
+
+// ready has a worker make a handshake go on.
+func (p *Handshakes) ready(h *Handshake) {
+	p.work.Lock()
+	defer p.work.Unlock()
+	p.todo = append(p.todo, h)
+	if p.workers < p.maxWork {
+		p.workers++
+		p.group.Go(p.runAll)
+	}
+}
+
+// take is what a worker does next; nil if it is to end.
+func (p *Handshakes) take() *Handshake {
+	p.work.Lock()
+	defer p.work.Unlock()
+	if len(p.todo) == 0 {
+		p.todo = nil
+		p.workers--
 		return nil
 	}
-	h := p.queue[0]
-	p.queue[0] = nil
-	if p.queue = p.queue[1:]; len(p.queue) == 0 {
-		p.queue = nil
-		p.timer.Stop()
-	}
-	p.active[h] = struct{}{}
+	h := p.todo[0]
+	p.todo[0] = nil
+	p.todo = p.todo[1:]
 	return h
 }
 
-// enter waits for one of the processors, and takes it on a thread that loops go
-// before.
-func (p *Handshakes) enter(h *Handshake) {
-	p.cpus <- struct{}{}
-	h.back = giveWay()
+// runAll is a worker: it makes handshakes go on until none has anything to do.
+func (p *Handshakes) runAll() {
+	for h := p.take(); h != nil; h = p.take() {
+		p.run(h)
+	}
 }
 
-// leave gives the processor up.
-func (p *Handshakes) leave(h *Handshake) {
-	h.back()
-	h.back = nil
-	<-p.cpus
+// run makes a handshake go on until it has ended or waits for its peer.
+func (p *Handshakes) run(h *Handshake) {
+	for waits := false; !waits; waits = h.park() {
+		if h.proceed(true) {
+			err := h.err
+			p.ended(h)
+			h.owner.Done(err)
+			return
+		}
+		if out := h.say(); len(out) > 0 {
+			h.light = p.answers && isSealed(out)
+			h.owner.Say(out)
+		}
+	}
 }
 
 // Wait returns when no handshake runs any more. The owners have ended.

@@ -50,7 +50,7 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Errorf("%d are under way and %d wait, want 1 and %d", active, waiting, maxQueue)
 	}
 	var h Handshake
-	if n := h.give(make([]byte, maxAhead+1)); n != maxAhead+1 || h.isFull() {
+	if n, _ := h.give(make([]byte, maxAhead+1)); n != maxAhead+1 || h.isFull() {
 		t.Error("it is full before its goroutine is there to take anything")
 	}
 	if h.submitted = true; !h.isFull() {
@@ -123,8 +123,8 @@ func TestEndlessMessage(t *testing.T) {
 		if active, _ := p.Count(); active != 0 {
 			t.Fatalf("begun after %d bytes of a ClientHello of %d", i, len(hello))
 		}
-		if why, refused := o.conn.Feed(hello[i : i+1]); refused {
-			t.Fatal("refused:", why)
+		if f := o.conn.Feed(hello[i : i+1]); f.Refused {
+			t.Fatal("refused:", f.Why)
 		}
 	}
 	<-o.said
@@ -132,7 +132,7 @@ func TestEndlessMessage(t *testing.T) {
 	message := append([]byte{22, 3, 3, 4, 0, 11, 4, 0, 0}, make([]byte, 1020)...) // a Certificate of 256 KiB
 	var err error
 	for over := false; !over && sent < 4*maxInput; {
-		if _, refused := o.conn.Feed(message); refused {
+		if o.conn.Feed(message).Refused {
 			t.Fatal("refused after it has begun")
 		}
 		sent += len(message)
@@ -163,11 +163,11 @@ func TestRefusals(t *testing.T) {
 	for first, want := range map[string]Result{
 		"GET / HTTP/1.1\r\n": Plaintext, "x": Garbage, "\x16\x03\x01\x40\x00\x01\x00\x3f\xf0" + string(make([]byte, maxInput)): TooLarge,
 	} {
-		why, refused := newPeer(p).conn.Feed([]byte(first))
-		if !refused || why != want {
-			t.Errorf("%.20q: %v, %v, want %v", first, why, refused, want)
+		f := newPeer(p).conn.Feed([]byte(first))
+		if !f.Refused || f.Why != want {
+			t.Errorf("%.20q: %+v, want %v", first, f, want)
 		}
-		if words := string(why.LastWords()); (words == string(SpeaksTLS)) != (want == Plaintext) || words == "" {
+		if words := string(f.Why.LastWords()); (words == string(SpeaksTLS)) != (want == Plaintext) || words == "" {
 			t.Errorf("%.20q is told %q", first, words)
 		}
 	}

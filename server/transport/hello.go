@@ -5,6 +5,7 @@ package transport
 const (
 	recordHeader    = 5
 	recordHandshake = 22
+	recordData      = 23
 	maxRecord       = 1 << 14
 	messageHeader   = 4
 	clientHello     = 1

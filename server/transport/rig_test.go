@@ -144,14 +144,17 @@ func (o *served) take(b []byte) bool {
 	case o.conn.Dead():
 		return false
 	case o.conn.Handshaking():
-		if why, refused := o.conn.Feed(b); refused {
-			o.result, o.ended = why, true
+		f := o.conn.Feed(b)
+		o.conn.Send(f.Out)
+		if f.Refused {
+			o.result, o.ended = f.Why, true
 			o.conn.Abandon()
-			o.conn.Send(why.LastWords())
-			o.flush()
-			return false
+			o.conn.Send(f.Why.LastWords())
 		}
-		return true
+		if o.flush(); f.Ended {
+			return o.end(f.Err)
+		}
+		return !f.Refused
 	}
 	return o.open(b)
 }
@@ -220,16 +223,22 @@ func (o *served) ReadOn() {}
 func (o *served) Done(err error) {
 	o.rig.mu.Lock()
 	defer o.rig.mu.Unlock()
+	if !o.end(err) {
+		_ = o.socket.Close()
+	}
+}
+
+// end takes the connection back; false if it has ended. The caller holds mu.
+func (o *served) end(err error) bool {
 	out := o.conn.EndHandshake(err)
 	o.result, o.ended = out.Result, true
 	o.conn.Send(out.Out)
 	o.flush()
 	if !out.Done {
 		o.conn.Abandon()
-		_ = o.socket.Close()
-	} else if !o.open(out.Rest) {
-		_ = o.socket.Close()
+		return false
 	}
+	return o.open(out.Rest)
 }
 
 // held is how many bytes of buffers a connection holds. The caller holds mu.
