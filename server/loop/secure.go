@@ -29,7 +29,7 @@ func (t *secureStreams) begin(slot uint32, c *conn) {
 	if ch.secure == nil {
 		ch.secure = new([chunkLen]*transport.Conn)
 	}
-	h := &handshaking{loop: t.loop, handle: t.loop.handle(slot, c)}
+	h := &handshaking{loop: t.loop, handle: t.loop.handle(slot, c), fd: int(c.fd)}
 	h.secure = t.records.NewConn(t.loop.srv.tlsPool, &h.Handshake, h)
 	ch.secure[slot%chunkLen] = h.secure
 	c.set(flagSecure)
@@ -140,11 +140,25 @@ type handshaking struct {
 	loop   *loop
 	secure *transport.Conn
 	handle table.Handle
+	fd     int  // good until the handshake is abandoned or has ended
+	behind bool // the loop sends what there is to say; owned by who calls Say
 }
 
-// Say implements transport.Owner.
-func (h *handshaking) Say(out []byte) {
+// Say implements transport.Owner. It writes to the socket itself, as the loop has nothing
+// to write during a handshake: waking the loop for it would cost three times as much as
+// the write. Only what the socket does not take is the loop's.
+func (h *handshaking) Say(out []byte) (sent bool) {
+	if !h.behind {
+		n, _ := h.loop.sys.Write(h.fd, out) // an error comes again when the loop tries
+		h.loop.writer.wrote(n)
+		out = out[max(n, 0):]
+	}
+	if len(out) == 0 {
+		return true
+	}
+	h.behind = true
 	h.loop.mail.post(command{kind: cmdFunc, run: func(l *loop) { l.secure.say(h, out) }})
+	return false
 }
 
 // ReadOn implements transport.Owner.
@@ -176,18 +190,10 @@ func (t *secureStreams) noDefect(err error) error {
 
 // feed gives a handshake the peer's bytes.
 func (t *secureStreams) feed(slot uint32, c *conn, s *transport.Conn, b []byte) {
-	f := s.Feed(b)
-	if f.Refused {
+	switch f := s.Feed(b); {
+	case f.Refused:
 		t.refuse(slot, c, s, f.Why, f.Why.LastWords(), nil)
-		return
-	}
-	if len(f.Out) > 0 {
-		s.Send(f.Out)
-		if !t.loop.writer.flush(slot, c) {
-			return
-		}
-	}
-	if f.Ended {
+	case f.Ended:
 		t.endHandshake(slot, c, s, t.noDefect(f.Err))
 	}
 }

@@ -2,8 +2,9 @@
 // records on them, and the certificates.
 //
 // A loop gives each connection a [Conn] and feeds it what the peer sends. After a
-// complete ClientHello, a goroutine of [Handshakes] begins: a limited number of them at
-// once, on a limited number of processors, on threads that the loops take precedence
-// over. It reports to the loop through its [Owner]. When it has ended, the loop decrypts
-// and encrypts with its [Records], and the connection has no goroutine.
+// complete ClientHello, a coroutine of [Handshakes] begins: a limited number of them at
+// once. Workers make them go on, on a limited number of processors, on threads that the
+// loops take precedence over, and write what they have to say; the last step of TLS 1.3,
+// which takes microseconds, is the loop's. Its [Owner] or [Fed] tells the end. Then the
+// loop decrypts and encrypts with its [Records], and the connection has no goroutine.
 package transport

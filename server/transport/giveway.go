@@ -21,7 +21,7 @@ const batchSlice = 100_000_000
 //
 // What it is worth (BENCHMARKS.md, "A flood of handshakes"): beside a flood of whole
 // handshakes, the 99th percentile of a push takes 2.5 times as long as without a flood, and
-// 3.2 times as long without giveWay. It costs 7 % of a TLS connect.
+// 3.2 times as long without giveWay. It costs 3 system calls of a handshake.
 func giveWay() (back func()) {
 	runtime.LockOSThread()
 	usual, err := unix.SchedGetAttr(0, 0)

@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// Owner owns a connection in its handshake. A worker of Handshakes calls its methods,
-// which must not block. Feed may call ReadOn too.
+// Owner owns a connection in its handshake. A worker of Handshakes calls its methods, Feed
+// all but Done. They must not block.
 type Owner interface {
-	// Say has bytes for the peer, which are to be given to Conn.Send.
-	Say(out []byte)
+	// Say has bytes for the peer. It returns whether they have all been sent; otherwise
+	// what follows must go the same way. It is not called after Conn.Abandon.
+	Say(out []byte) (sent bool)
 	// ReadOn tells that what made Conn.IsFull true has been read.
 	ReadOn()
 	// Done tells that the handshake has ended. err, what crypto/tls says or a *Defect,
@@ -52,6 +53,11 @@ type Handshake struct {
 	evicted bool   // closed by the pool
 	parked  bool   // it waits for its peer, and nobody makes it go on
 
+	// saying is held while the owner's Say runs. Abandon waits for it, since then the
+	// socket may be closed and its number be another's.
+	saying sync.Mutex
+	gone   bool // abandoned; guarded by saying
+
 	waited atomic.Int64 // for how long it has waited for its peer, ns
 	waits  atomic.Int64 // since when it does, by the pool's clock; 0: it doesn't
 
@@ -74,16 +80,17 @@ type Fed struct {
 	// Owner is not told of such an end.
 	Ended bool
 	Err   error
-	// Out is for the peer.
-	Out []byte
 }
 
 // feed is Conn.Feed.
 func (h *Handshake) feed(b []byte) Fed {
 	waiting, mine := h.give(b)
 	switch {
-	case mine:
-		return h.goOn()
+	case mine: // waking another goroutine would cost more than what is left to do
+		if h.goOn(false) {
+			return Fed{Ended: true, Err: h.err}
+		}
+		return Fed{}
 	case h.submitted:
 		return Fed{}
 	case waiting > maxInput:
@@ -103,25 +110,18 @@ func (h *Handshake) feed(b []byte) Fed {
 	return Fed{}
 }
 
-// goOn makes a light handshake go on, on the loop's goroutine. Another goroutine would
-// cost more than what is left to do.
-func (h *Handshake) goOn() (f Fed) {
-	for waits := false; !waits; waits = h.park() {
-		if h.proceed(false) {
-			f.Ended, f.Err = true, h.err
-			h.pool.ended(h)
-			return f
-		}
-		f.Out = append(f.Out, h.say()...)
-	}
-	return f
-}
-
-// proceed makes the handshake go on until it has ended or has read all there is.
-func (h *Handshake) proceed(worker bool) (ended bool) {
+// goOn makes the handshake go on, on a worker or not, until it has ended or waits for its
+// peer. Then it is others'.
+func (h *Handshake) goOn(worker bool) (ended bool) {
 	h.worker = worker
-	ended, _ = h.runner.resume()
-	return ended
+	for waits := false; !waits; waits = h.park() {
+		if ended, _ = h.runner.resume(); ended {
+			h.pool.ended(h)
+			return true
+		}
+		h.tell()
+	}
+	return false
 }
 
 // park lets the handshake wait for its peer; false if there is something to go on with.
@@ -141,13 +141,6 @@ func (h *Handshake) park() bool {
 func (h *Handshake) unpark() {
 	h.parked = false
 	h.waited.Add(h.pool.now() - h.waits.Swap(0))
-}
-
-// say takes what there is for the peer.
-func (h *Handshake) say() []byte {
-	out := h.out
-	h.out = nil
-	return out
 }
 
 // read is Read of the handshake's Conn.
@@ -229,7 +222,26 @@ func (h *Handshake) isFull() bool {
 }
 
 // abandon makes the handshake end, or never begin. Any goroutine.
-func (h *Handshake) abandon() { h.end(false) }
+func (h *Handshake) abandon() {
+	h.saying.Lock()
+	h.gone = true
+	h.saying.Unlock()
+	h.end(false)
+}
+
+// tell has the owner say what there is for the peer.
+func (h *Handshake) tell() {
+	out := h.out
+	if len(out) == 0 {
+		return
+	}
+	h.out = nil
+	h.saying.Lock()
+	defer h.saying.Unlock()
+	if !h.gone {
+		h.light = h.owner.Say(out) && h.pool.answers && isSealed(out)
+	}
+}
 
 // end makes the handshake end, or never begin; false if it was told before.
 func (h *Handshake) end(evicted bool) bool {

@@ -195,22 +195,8 @@ func (p *Handshakes) take() *Handshake {
 // runAll is a worker: it makes handshakes go on until none has anything to do.
 func (p *Handshakes) runAll() {
 	for h := p.take(); h != nil; h = p.take() {
-		p.run(h)
-	}
-}
-
-// run makes a handshake go on until it has ended or waits for its peer.
-func (p *Handshakes) run(h *Handshake) {
-	for waits := false; !waits; waits = h.park() {
-		if h.proceed(true) {
-			err := h.err
-			p.ended(h)
-			h.owner.Done(err)
-			return
-		}
-		if out := h.say(); len(out) > 0 {
-			h.light = p.answers && isSealed(out)
-			h.owner.Say(out)
+		if h.goOn(true) {
+			h.owner.Done(h.err)
 		}
 	}
 }

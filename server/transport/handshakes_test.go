@@ -51,10 +51,10 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	var h Handshake
 	if n, _ := h.give(make([]byte, maxAhead+1)); n != maxAhead+1 || h.isFull() {
-		t.Error("it is full before its goroutine is there to take anything")
+		t.Error("it is full before there is anybody to take anything")
 	}
 	if h.submitted = true; !h.isFull() {
-		t.Error("what waits for the goroutine is not bounded")
+		t.Error("what waits for a worker is not bounded")
 	}
 }
 
@@ -74,9 +74,9 @@ func newPeer(p *Handshakes) *peer {
 	return o
 }
 
-func (o *peer) Say(out []byte) { o.said <- slices.Clone(out) }
-func (o *peer) ReadOn()        { o.readOn <- struct{}{} }
-func (o *peer) Done(err error) { o.done <- err }
+func (o *peer) Say(out []byte) bool { o.said <- slices.Clone(out); return true }
+func (o *peer) ReadOn()             { o.readOn <- struct{}{} }
+func (o *peer) Done(err error)      { o.done <- err }
 
 // firstMessage is the first message of a client of TLS 1.2, whose next ones are in
 // the clear.

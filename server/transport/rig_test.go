@@ -145,7 +145,6 @@ func (o *served) take(b []byte) bool {
 		return false
 	case o.conn.Handshaking():
 		f := o.conn.Feed(b)
-		o.conn.Send(f.Out)
 		if f.Refused {
 			o.result, o.ended = f.Why, true
 			o.conn.Abandon()
@@ -209,11 +208,9 @@ func (o *served) flush() {
 }
 
 // Say implements Owner.
-func (o *served) Say(out []byte) {
-	o.rig.mu.Lock()
-	defer o.rig.mu.Unlock()
-	o.conn.Send(out)
-	o.flush()
+func (o *served) Say(out []byte) (sent bool) {
+	n, _ := o.socket.Write(out)
+	return n == len(out)
 }
 
 // ReadOn implements Owner.
