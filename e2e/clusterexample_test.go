@@ -46,7 +46,7 @@ func TestClusterExample(t *testing.T) {
 	for i, name := range []string{"PAGES", "LISTEN", "CONTROL", "PEERS"} {
 		cmd.Env = append(cmd.Env, "CLUSTER_"+name+"="+strings.Join(ports[i], " "))
 	}
-	wstest.GoBuild(t, t.TempDir()+"/", "./cmd/castgate", "./examples/go") // what the script builds
+	wstest.Compile(t, "./cmd/castgate", "./examples/go") // what the script builds
 	p := wstest.Spawn(t, cmd)
 	for i := range 3 { // a backend starts before the nodes know each other
 		wstest.Await(t, func() string {

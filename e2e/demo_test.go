@@ -25,7 +25,7 @@ func TestDemo(t *testing.T) {
 		fmt.Sprintf("DEMO_WS_PORT=%d", wsPort), "DEMO_CONTROL="+control)
 	// Build what the script builds first, so that it does not wait for a compiler
 	// on a busy machine.
-	wstest.GoBuild(t, t.TempDir()+"/", "./cmd/castgate", "./examples/go")
+	wstest.Compile(t, "./cmd/castgate", "./examples/go")
 	p := wstest.Spawn(t, cmd)
 	address := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	var body string

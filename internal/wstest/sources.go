@@ -24,6 +24,19 @@ func GoBuild(t testing.TB, output string, packages ...string) {
 	}
 }
 
+// Compile compiles what programs are built from, for a test of a script that links them.
+func Compile(t testing.TB, packages ...string) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-export"}, packages...)...)
+	cmd.Dir = Root(t)
+	if err := SeeSources(cmd.Dir, packages...); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("compiling %q: %v\n%s", packages, err, out)
+	}
+}
+
 // SeeSources looks at what programs are built from, in dir or above it, for a test
 // that runs them. go test takes a result from its cache while all that the test
 // imports and has looked at is the same: of what go build reads it does not know.
