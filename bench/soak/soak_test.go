@@ -170,8 +170,9 @@ func TestInterrupted(t *testing.T) {
 	o := short(t)
 	o.Length = 20 * time.Minute
 	ctx, stop := context.WithCancel(t.Context())
+	seen := 0
 	o.Seen = func(s Sample, _ int64) {
-		if s.At > 0.2 {
+		if seen++; seen > 1 && s.At > 0.2 { // on a busy machine the first comes late
 			stop()
 		}
 	}
