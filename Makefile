@@ -73,13 +73,13 @@ fmt: ## format all Go files
 # Many packages wait for processes or timers, so four at once keep two
 # processors busy. lint has go vet's checks and more.
 race:
-	$(GO) test -race -vet=off -p 4 -timeout 30m $(LONGEST) $(RACED)
+	$(GO) test -race -vet=off -p 3 -timeout 30m $(LONGEST) $(RACED)
 	$(GO) test -race -vet=off -short -p 4 -timeout 15m $(filter-out ./e2e/...,$(DRIVERS))
 
 # The gateways that they start have the race detector; they themselves have it in race,
 # where they start none.
 drivers:
-	WSTEST_RACE=1 $(GO) test -vet=off -p 4 -timeout 30m $(DRIVERS) .
+	WSTEST_RACE=1 $(GO) test -vet=off -p 3 -timeout 30m $(DRIVERS) .
 
 counting:
 	GO="$(GO)" ci/counting.sh

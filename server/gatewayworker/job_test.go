@@ -98,7 +98,10 @@ func TestWorkIsLinear(t *testing.T) {
 	r.client()
 	r.tell(frame(wire.BindUID, 1, "u", ""))
 	r.tell(frame(wire.JoinGroup, 1, "g", ""))
-	const n = 4000
+	n := 4000
+	if raceEnabled {
+		n = 1000
+	}
 	for name, make := range longCommands {
 		cost := func(n int) (steps, bytes uint64) {
 			r.tell(frame(wire.SetSession, 1, integers(n), ""))
@@ -156,8 +159,12 @@ func TestTurnsAreBounded(t *testing.T) {
 	r.client()
 	r.tell(frame(wire.BindUID, 1, "u", ""))
 	r.tell(frame(wire.JoinGroup, 1, "g", ""))
+	long, many := 40_000, 2000
+	if raceEnabled {
+		long, many = 10_000, 300
+	}
 	for name, make := range longCommands {
-		r.tell(make(40_000))
+		r.tell(make(long))
 		r.idle()
 		if n := mostSteps(); n > turnSteps+jobSteps+leastSteps+2*partLen {
 			t.Errorf("%s: %d steps in a turn", name, n)
@@ -167,7 +174,7 @@ func TestTurnsAreBounded(t *testing.T) {
 	r.tell(frame(wire.SetSession, 1, strings.Repeat("s", 5000), ""))
 	conn := r.dial()
 	var b []byte
-	for range 2000 {
+	for range many {
 		b = append(b, frame(wire.SendToUID, 0, `[`+strings.Repeat(`"n",`, 500)+`"n"]`, "m")...)
 	}
 	b = append(b, frame(wire.IsOnline, 0, "", "")...)
