@@ -134,7 +134,7 @@ var scenarioArgs = map[string][]string{
 	"group":     {"--duration", "50ms", "--rate", "100", "--groups", "2", "--members", "5"},
 	"unicast":   {"--duration", "50ms", "--rate", "400", "--bind"},
 	"mixed":     {"--duration", "50ms", "--rate", "400", "--broadcast-rate", "100", "--slow", "2"},
-	"churn":     {"--duration", "100ms", "--rate", "100", "--replace", "50"},
+	"churn":     {"--duration", "200ms", "--rate", "100", "--replace", "50"},
 	"storm":     {"--groups", "3"},
 }
 
@@ -193,6 +193,10 @@ func TestBrokenServers(t *testing.T) {
 			continue
 		}
 		for want, tamper := range faults {
+			if scenario == "churn" { // who gets the one message may leave at that moment, which excuses it
+				once := tamper
+				tamper = func(n int, b []byte) [][]byte { return once(min(n, hit), b) }
+			}
 			t.Run(scenario+", "+want, func(t *testing.T) {
 				var stdout, stderr bytes.Buffer
 				args := newGateway(t, tamper).args(scenario, "--patience", "200ms")
