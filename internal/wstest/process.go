@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -104,6 +106,28 @@ func (p *Process) Signal(sig os.Signal) {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		panic(fmt.Sprintf("signal %v to %d: %v", sig, p.PID(), err))
 	}
+	if sig == syscall.SIGSTOP {
+		p.awaitStopped()
+	}
+}
+
+// awaitStopped waits until every thread stands still. The kernel has one of them stop the
+// others, and on a busy machine these may go on for a while until that one runs.
+func (p *Process) awaitStopped() {
+	for range 60_000 {
+		stopped := true
+		states, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.PID()))
+		for _, name := range states {
+			text, err := os.ReadFile(name)
+			_, state, ok := strings.Cut(string(text), ") ")
+			stopped = stopped && (err != nil || ok && strings.ContainsAny(state[:1], "TtZX"))
+		}
+		if stopped {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	panic(fmt.Sprintf("process %d does not stop", p.PID()))
 }
 
 // Done is closed when the process has ended.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -133,5 +134,21 @@ func TestProc(t *testing.T) {
 	}
 	if n := Threads(t, pid); n < 1 || n > 1000 {
 		t.Errorf("%d threads", n)
+	}
+}
+
+// After SIGSTOP, nothing of a process runs any more.
+func TestStopSignal(t *testing.T) {
+	for range 20 {
+		p := Spawn(t, exec.Command("sh", "-c", "while :; do :; done"))
+		p.Signal(syscall.SIGSTOP)
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") {
+			t.Fatalf("stopped: %s", text)
+		}
+		p.Signal(syscall.SIGKILL)
 	}
 }
