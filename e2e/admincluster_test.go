@@ -53,8 +53,16 @@ func TestAdminOfACluster(t *testing.T) {
 	p.fits("a node that does not answer", axe, "cluster-incomplete")
 	goOn()
 	wstest.AwaitWhole(first[0], second)
-	p.goTo("#/search?uid=ann")
-	p.sees("#found", c.ID)
+	wstest.Await(t, func() string { // a link that was silent for long begins anew: a user searches again
+		p.goTo("#/tail")
+		p.sees("main .note", "Of this node only")
+		p.goTo("#/search?uid=ann")
+		p.sees("#search-state", "connected")
+		if found := p.eval("document.querySelector('#found')?.textContent"); !strings.Contains(found, c.ID) {
+			return "found: " + found + "; " + p.eval("document.querySelector('main').textContent")
+		}
+		return ""
+	})
 	if got := p.eval("JSON.stringify(window.wrong)"); strings.Contains(got, "policy") {
 		t.Errorf("in the page: %s", got)
 	}

@@ -79,7 +79,7 @@ func TestClusterKilledDuringWait(t *testing.T) {
 // are answered, and all are seen.
 func TestClusterBindsWhileStopped(t *testing.T) {
 	t.Parallel()
-	nodes := startNodes(t, 3)
+	nodes := startNodes(t, 3, "--cluster-lease=4s") // a quarter of it is left for a busy machine
 	c, other := nodes[0].Dial(t), nodes[1].Dial(t)
 	goOn := pause(t, nodes[2])
 	const binds = 600
