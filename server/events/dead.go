@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -102,7 +103,8 @@ func (d *deadLetters) limit() {
 func (d *deadLetters) add(name string, it *item, status int, why string, at time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l := deadLetter{Name: name, Number: it.number, Status: status, Error: why, At: at, Event: it.body}
+	// The body is the lane's, which uses its memory again once the event has left it.
+	l := deadLetter{Name: name, Number: it.number, Status: status, Error: why, At: at, Event: bytes.Clone(it.body)}
 	if err := d.write(l); err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import "sync"
 type item struct {
 	number  uint64 // of its record; 0: it stands for lost events
 	key     uint64 // of its client
-	body    []byte // JSON
+	body    []byte // JSON, until the event leaves its lane: who keeps it longer copies it
 	block   *block // of the shelf, in which body is; nil: in none
 	tries   int    // attempts in which it was alone and failed, each after others were accepted
 	seen    uint64 // how many requests were accepted when it failed last
