@@ -18,7 +18,7 @@ import (
 // viewScopes are the scopes of which a key must have one to log in.
 const viewScopes = access.ScopeRead | access.ScopeManage
 
-// Wrong keys: how many of one network, and of all, are looked at.
+// Wrong keys: how many of one network, and of all, are told that they are wrong.
 const (
 	mostNetworks = 1024 // that are counted at once; beyond, all share one count
 	wrongBurst   = 5
@@ -31,11 +31,13 @@ var (
 
 var (
 	errLoggedOut     = refused(http.StatusUnauthorized, "logged_out", "log in with a key of the control API")
-	errTooManyLogins = refused(http.StatusTooManyRequests, "too_many_logins", "too many wrong keys came from your network; try again in some seconds")
+	errWrongKey      = refused(http.StatusUnauthorized, access.CodeUnauthorized, "this is no key of the control API")
+	errTooManyLogins = refused(http.StatusTooManyRequests, "too_many_logins", "this is no key of the control API, and too many wrong ones have come; try again in some seconds")
 )
 
-// gate counts wrong keys. Guessing one of 256 bits is hopeless; it bounds the work and
-// slows those down who try words.
+// gate counts wrong keys. A right key gets in whatever is counted: else anybody on the
+// network of an operator could keep him out. So it stops nobody from guessing: what does is
+// that keys are long. It tells programs with an old key to slow down.
 type gate struct {
 	mu   sync.Mutex
 	all  quota.Bucket
@@ -73,24 +75,29 @@ func (g *gate) bucket(remote string, now int64) *quota.Bucket {
 	return b
 }
 
-// lets tells whether a key of somebody is looked at.
-func (g *gate) lets(remote string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := int64(time.Since(gateBegan))
-	return g.bucket(remote, now).Wait(wrongOfOne, now) == 0 && g.all.Wait(wrongOfAll, now) == 0
-}
-
-// failed counts a wrong key.
-func (g *gate) failed(remote string) {
+// tells counts a wrong key, and reports whether its sender is told that it is wrong, not
+// to wait.
+func (g *gate) tells(remote string) bool {
 	g.wrong.Add(1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := int64(time.Since(gateBegan))
-	if b := g.bucket(remote, now); b != &g.all {
+	b := g.bucket(remote, now)
+	if b.Wait(wrongOfOne, now) > 0 || g.all.Wait(wrongOfAll, now) > 0 {
+		return false
+	}
+	if b != &g.all {
 		b.Take(wrongOfOne, 1, now)
 	}
-	g.all.Take(wrongOfAll, 1, now)
+	return g.all.Take(wrongOfAll, 1, now)
+}
+
+// answer counts a wrong key and returns what its sender is told.
+func (g *gate) answer(remote string) *problem {
+	if g.tells(remote) {
+		return errWrongKey
+	}
+	return errTooManyLogins
 }
 
 // header is a request as access looks at it.
@@ -135,25 +142,14 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if !one.keyless && q.Key == "" && !hasKey(r) {
 		return errLoggedOut
 	}
-	if !one.keyless && !s.gate.lets(r.RemoteAddr) {
-		w.Header().Set("Retry-After", "5")
-		return errTooManyLogins
-	}
 	key, err := checker.Check(header{Request: r, key: q.Key, sameOrigin: true}, s.local)
-	if err == nil && key.Scopes&viewScopes == 0 {
-		err = refused(http.StatusForbidden, "forbidden", "the key "+key.Name+" has the scope "+key.Scopes.String()+"; the page needs read or manage")
-	}
-	if err != nil {
-		if !one.keyless {
-			s.gate.failed(r.RemoteAddr)
-		}
-		if answer, ok := err.(*problem); ok {
-			return answer
-		}
-		if one.keyless {
-			return refused(http.StatusForbidden, access.CodeBrowser, err.Error())
-		}
-		return refused(http.StatusUnauthorized, access.CodeUnauthorized, "this is no key of the control API")
+	switch {
+	case err != nil && one.keyless:
+		return refused(http.StatusForbidden, access.CodeBrowser, err.Error())
+	case err != nil:
+		return s.gate.answer(r.RemoteAddr)
+	case key.Scopes&viewScopes == 0:
+		return refused(http.StatusForbidden, "forbidden", "the key "+key.Name+" has the scope "+key.Scopes.String()+"; the page needs read or manage")
 	}
 	if s.audit.On() {
 		s.audit.Write(slog.LevelInfo, "admin_login", key.Name, from(r), key.Attrs()...)

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"castgate/server/control/access"
+	"castgate/server/internal/audit"
 )
 
 func keyOf(name string, scopes access.Scope, secret string) access.Key {
@@ -76,18 +78,61 @@ func TestCookieOfAnotherProcess(t *testing.T) {
 	})
 }
 
-// Wrong keys are looked at five times, then every five seconds; a good one waits too, so
-// that nobody learns anything.
-func TestWrongKeysAreSlowedDown(t *testing.T) {
+// Wrong keys are answered as such five times, then every five seconds. A right one gets in
+// all the while, of the page as of a program, or else whoever shares a network with the
+// operator could keep him out.
+func TestWrongKeysKeepNobodyOut(t *testing.T) {
 	t.Parallel()
-	r := start(t, "read ops key")
-	for range wrongBurst {
-		r.refuses(401, "unauthorized", "POST", "/api/login", `{"key":"guess"}`, nil)
+	r := start(t, "read ops key", "push app push-key")
+	bring := func(key string) func(*http.Request) {
+		return func(req *http.Request) { req.Header.Set("X-API-Key", key) }
 	}
-	r.refuses(429, "too_many_logins", "POST", "/api/login", `{"key":"key"}`, nil)
-	r.refuses(429, "too_many_logins", "GET", "/api/overview", "", func(req *http.Request) { req.Header.Set("X-API-Key", "guess") })
+	wrong := uint64(0)
+	// guess tries wrong keys until it is told to wait.
+	guess := func(method, path, body string, change func(*http.Request)) {
+		t.Helper()
+		for range 10 * wrongBurst {
+			status, answer := r.ask(method, path, body, change)
+			wrong++
+			switch {
+			case status == http.StatusTooManyRequests && answer["code"] == "too_many_logins":
+				return
+			case status != http.StatusUnauthorized || answer["code"] != "unauthorized":
+				t.Fatalf("a wrong key: %d %v", status, answer)
+			}
+		}
+		t.Fatalf("%s %s: nothing slows down who guesses", method, path)
+	}
+	guess("POST", "/api/login", `{"key":"guess"}`, nil)
+	guess("GET", "/api/overview", "", bring("guess"))
+	guess("POST", "/api/login", `{}`, bring("guess"))
+	r.refuses(403, "forbidden", "POST", "/api/login", `{"key":"push-key"}`, nil)
+	r.login("key")
+	if status, answer := r.ask("GET", "/api/overview", "", bring("key")); status != http.StatusOK {
+		t.Errorf("a program with the right key: %d %v", status, answer)
+	}
+	if got := r.gate.wrong.Load(); got != wrong || wrong <= wrongBurst {
+		t.Errorf("%d of %d wrong keys are counted", got, wrong)
+	}
 	if !strings.Contains(r.log(), "code=too_many_logins") {
 		t.Errorf("not audited:\n%s", r.log())
+	}
+}
+
+// A flood of wrong keys fills no audit log, and keeps nobody out who has a right one.
+func TestFloodOfWrongKeys(t *testing.T) {
+	t.Parallel()
+	r := start(t, "read ops key")
+	began := time.Now()
+	for range 200 {
+		if status, answer := r.ask("POST", "/api/login", `{"key":"guess"}`, nil); status != 401 && status != 429 {
+			t.Fatalf("%d %v", status, answer)
+		}
+	}
+	r.login("key")
+	spans := int(time.Since(began)/audit.RefusalSpan) + 2
+	if n := strings.Count(r.log(), "action=refused"); n > spans*audit.MostRefusals {
+		t.Errorf("%d records of refusals in %d spans", n, spans)
 	}
 }
 
@@ -96,12 +141,12 @@ func TestWrongKeysAreSlowedDown(t *testing.T) {
 func TestGateIsBounded(t *testing.T) {
 	g := newGate()
 	for i := range 3 * mostNetworks {
-		g.failed(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255))
+		g.tells(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255))
 	}
 	if len(g.wait) > mostNetworks {
 		t.Errorf("%d networks are remembered", len(g.wait))
 	}
-	if g.lets("192.0.2.1:5") {
+	if g.tells("192.0.2.1:5") {
 		t.Error("a flood of wrong keys does not slow down")
 	}
 }

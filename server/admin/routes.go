@@ -78,6 +78,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if refusal := p.status == http.StatusForbidden || p.status == http.StatusTooManyRequests || p.Code == access.CodeUnauthorized; refusal && s.audit.On() {
 		s.audit.Refused("-", from(r), slog.String("code", p.Code), slog.String("via", "admin"), slog.String("path", r.URL.Path))
 	}
+	if p == errTooManyLogins {
+		w.Header().Set("Retry-After", "5")
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(p.status)
 	_ = writeJSON(w, p)

@@ -114,13 +114,9 @@ func (s *Server) setCookie(w http.ResponseWriter, value string) {
 func (s *Server) caller(r *http.Request) (key *access.Key, byKey bool, err error) {
 	checker := s.config.Access()
 	if hasKey(r) && checker.Keys() > 0 {
-		if !s.gate.lets(r.RemoteAddr) {
-			return nil, true, errTooManyLogins
-		}
 		key, err := checker.Check(header{Request: r}, s.local)
 		if err != nil {
-			s.gate.failed(r.RemoteAddr)
-			return nil, true, refused(http.StatusUnauthorized, access.CodeUnauthorized, "unknown key")
+			return nil, true, s.gate.answer(r.RemoteAddr)
 		}
 		return key, true, nil
 	}
