@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -9,7 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"castgate/server/internal/integer"
+	"castgate/server/internal/object"
 )
 
 // claims are the claims that this package understands.
@@ -25,18 +26,18 @@ type claims struct {
 // claimNames are the claims that this package understands. It ignores all others.
 var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "groups"}
 
-// UnmarshalJSON decodes claims as members does. Each claim must have its type.
+// UnmarshalJSON decodes claims as object.Known does. Each claim must have its type.
 // groups, which no RFC defines, may also be null, which means none. An error about
 // one of the claims is a claimError.
 func (c *claims) UnmarshalJSON(text []byte) error {
 	*c = claims{read: true}
-	err := members(text, claimNames, func(name string, raw []byte) error {
+	err := object.Known(text, claimNames, func(name string, raw []byte) error {
 		if c.decode(name, raw) != nil {
 			return claimError(name)
 		}
 		return nil
 	})
-	if duplicate, ok := errors.AsType[duplicateError](err); ok {
+	if duplicate, ok := errors.AsType[object.DuplicateError](err); ok {
 		return claimError(duplicate)
 	}
 	return err
@@ -53,9 +54,9 @@ func (e claimError) Error() string { return "the claim " + string(e) + " is inva
 func (c *claims) decode(name string, raw []byte) (err error) {
 	switch name {
 	case "iss":
-		c.Issuer, err = word(raw)
+		c.Issuer, err = object.Text(raw)
 	case "sub":
-		c.Subject, err = wordOrNumber(raw)
+		c.Subject, err = object.Name(raw)
 	case "aud":
 		err = exactly(raw, &c.Audience)
 	case "exp":
@@ -65,32 +66,11 @@ func (c *claims) decode(name string, raw []byte) (err error) {
 	case "iat":
 		c.IssuedAt, err = date(raw)
 	case "jti":
-		c.ID, err = word(raw)
+		c.ID, err = object.Text(raw)
 	case "groups":
 		c.groups = bytes.Clone(raw)
 	}
 	return err
-}
-
-// maxDigits bounds an id that is a number. A longer one is too long for a name
-// anyway.
-const maxDigits = 1 << 10
-
-// wordOrNumber decodes a string or a whole number. User ids are numbers in many
-// databases, and libraries copy them into sub unchanged. 7, 7.0 and 70e-1 are the
-// same id; 1.5 is not an id.
-func wordOrNumber(raw []byte) (string, error) {
-	if raw[0] == '"' {
-		return word(raw)
-	}
-	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
-		return "", errString
-	}
-	digits, ok := integer.Digits(raw, maxDigits)
-	if !ok {
-		return "", errString
-	}
-	return string(digits), nil
 }
 
 // names decodes a list of strings or whole numbers from valid JSON. null is an
@@ -99,22 +79,15 @@ func names(raw []byte) (list []string, err error) {
 	if string(raw) == "null" {
 		return nil, nil
 	}
-	rest, ok := bytes.CutPrefix(raw, []byte{'['})
-	if !ok {
-		return nil, errList
-	}
-	for {
-		if rest = bytes.TrimLeft(rest, space+","); rest[0] == ']' {
-			return list, nil
-		}
-		var item []byte
-		item, rest = cutValue(rest)
-		name, err := wordOrNumber(item)
-		if err != nil {
-			return nil, err
-		}
+	err = object.Items(raw, func(item []byte) error {
+		name, err := object.Name(item)
 		list = append(list, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
+	return list, nil
 }
 
 // maxDate is in seconds and safely within what a time.Time can hold. A larger nbf
@@ -131,4 +104,14 @@ func date(raw []byte) (*jwt.NumericDate, error) {
 		return nil, fmt.Errorf("%g is out of range", seconds)
 	}
 	return jwt.NewNumericDate(time.Unix(int64(seconds), 0)), nil
+}
+
+var errNull = errors.New("null is not allowed")
+
+// exactly decodes a value of the type of to. null is not a value of any type.
+func exactly(raw []byte, to any) error {
+	if string(raw) == "null" {
+		return errNull
+	}
+	return json.Unmarshal(raw, to)
 }

@@ -3,6 +3,8 @@ package token
 import (
 	"encoding/base64"
 	"strings"
+
+	"castgate/server/internal/object"
 )
 
 // headerNames are the header parameters that this package understands.
@@ -21,14 +23,14 @@ func readHeader(token string) (h header, err error) {
 	if err != nil {
 		return h, err
 	}
-	err = members(text, headerNames, func(name string, raw []byte) (err error) {
+	err = object.Known(text, headerNames, func(name string, raw []byte) (err error) {
 		switch name {
 		case "kid":
-			h.kid, err = word(raw)
+			h.kid, err = object.Text(raw)
 		case "alg":
-			h.alg, err = word(raw)
+			h.alg, err = object.Text(raw)
 		case "typ":
-			_, err = word(raw)
+			_, err = object.Text(raw)
 		case "crit": // extensions that the recipient must understand (RFC 7515 section 4.1.11)
 			err = ErrInvalid
 		case "b64": // must not be false in a JWT (RFC 7797 section 7)

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+
+	"castgate/server/internal/object"
 )
 
 // jwk is one key of a set (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section
@@ -24,7 +26,7 @@ var jwkNames = []string{"kty", "kid", "use", "alg", "key_ops", "crv", "n", "e", 
 
 func readJWK(text []byte) (jwk, error) {
 	j := jwk{}
-	return j, members(text, jwkNames, func(name string, raw []byte) error {
+	return j, object.Known(text, jwkNames, func(name string, raw []byte) error {
 		j[name] = raw
 		return nil
 	})
@@ -119,7 +121,7 @@ func readSet(text []byte) (keys []Key, broken []error, err error) {
 		return nil, nil, fmt.Errorf("it begins with a byte order mark (%s)", mark)
 	}
 	var set []json.RawMessage
-	err = members(text, []string{"keys"}, func(_ string, raw []byte) error { return exactly(raw, &set) })
+	err = object.Known(text, []string{"keys"}, func(_ string, raw []byte) error { return exactly(raw, &set) })
 	if err != nil {
 		return nil, nil, fmt.Errorf("not a JSON Web Key Set: %w", err)
 	}

@@ -1,4 +1,8 @@
-package token
+// Package object takes JSON objects apart strictly. Names of members match exactly, what
+// is no text in Unicode is refused, and integers count as names by their digits.
+// encoding/json alone would accept "SUB" for "sub", take the last of two, and decode
+// everything that is not a character to the same one.
+package object
 
 import (
 	"bytes"
@@ -8,35 +12,35 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"castgate/server/internal/integer"
 )
 
+// What is wrong with a value.
 var (
-	errObject = errors.New("not a JSON object")
-	errText   = errors.New("not UTF-8, or an escaped surrogate without its pair")
-	errNull   = errors.New("null is not allowed")
-	errString = errors.New("not a string")
-	errList   = errors.New("not a list")
+	ErrObject = errors.New("not a JSON object")
+	ErrText   = errors.New("not UTF-8, or an escaped surrogate without its pair")
+	ErrString = errors.New("not a string")
+	ErrList   = errors.New("not a list")
 )
 
-// members decodes a JSON object and calls value for each member whose name is in
-// known. Names match exactly (RFC 7519 section 10.1.1), and a known name may appear
-// only once. encoding/json alone would accept "SUB" for "sub", take the last of two,
-// and decode everything that is not a character to the same one.
+// Members calls member for each member of a JSON object, in their order, until that
+// returns an error. raw is the value without white space around it. Both share the
+// memory of text if they can.
 //
 // It walks over the text itself once encoding/json has found it valid: a json.Decoder
 // passes the same tests, but takes 129 allocations to verify an HS256 token, not 44.
-func members(text []byte, known []string, value func(name string, raw []byte) error) error {
+func Members(text []byte, member func(name, raw []byte) error) error {
 	if !json.Valid(text) {
-		return errObject
+		return ErrObject
 	}
 	if !utf8.Valid(text) || halfPair(text) {
-		return errText
+		return ErrText
 	}
 	rest, ok := bytes.CutPrefix(bytes.TrimLeft(text, space), []byte{'{'})
 	if !ok {
-		return errObject
+		return ErrObject
 	}
-	var seen uint // a bit for each of known
 	for {
 		var quoted, raw []byte
 		if rest = bytes.TrimLeft(rest, space+","); rest[0] == '}' {
@@ -44,26 +48,53 @@ func members(text []byte, known []string, value func(name string, raw []byte) er
 		}
 		quoted, rest = cutValue(rest)
 		raw, rest = cutValue(bytes.TrimLeft(rest, space+":"))
-		name := unquoted(quoted)
-		i := slices.IndexFunc(known, func(one string) bool { return one == string(name) })
-		if i < 0 {
-			continue
-		}
-		if seen&(1<<i) != 0 {
-			return duplicateError(known[i])
-		}
-		seen |= 1 << i
-		if err := value(known[i], raw); err != nil {
+		if err := member(unquoted(quoted), raw); err != nil {
 			return err
 		}
 	}
 }
 
-// duplicateError is the name of a member that appears more than once.
-type duplicateError string
+// Known calls value for each member whose name is in known, and ignores the others.
+// Names match exactly (RFC 7519 section 10.1.1), and a known name may appear only once.
+func Known(text []byte, known []string, value func(name string, raw []byte) error) error {
+	var seen uint // a bit for each of known
+	return Members(text, func(name, raw []byte) error {
+		i := slices.IndexFunc(known, func(one string) bool { return one == string(name) })
+		if i < 0 {
+			return nil
+		}
+		if seen&(1<<i) != 0 {
+			return DuplicateError(known[i])
+		}
+		seen |= 1 << i
+		return value(known[i], raw)
+	})
+}
+
+// Items calls item for each value of a list in valid JSON, in their order, until that
+// returns an error.
+func Items(raw []byte, item func(raw []byte) error) error {
+	rest, ok := bytes.CutPrefix(raw, []byte{'['})
+	if !ok {
+		return ErrList
+	}
+	for {
+		if rest = bytes.TrimLeft(rest, space+","); rest[0] == ']' {
+			return nil
+		}
+		var one []byte
+		one, rest = cutValue(rest)
+		if err := item(one); err != nil {
+			return err
+		}
+	}
+}
+
+// DuplicateError is the name of a member that appears more than once.
+type DuplicateError string
 
 // Error implements error.
-func (e duplicateError) Error() string { return "duplicate member " + string(e) }
+func (e DuplicateError) Error() string { return "duplicate member " + string(e) }
 
 // space is the white space of JSON.
 const space = " \t\r\n"
@@ -147,18 +178,30 @@ func escape(text []byte) rune {
 	return rune(unit)
 }
 
-// word decodes a string.
-func word(raw []byte) (string, error) {
+// Text decodes a string.
+func Text(raw []byte) (string, error) {
 	if raw[0] != '"' {
-		return "", errString
+		return "", ErrString
 	}
 	return string(unquoted(raw)), nil
 }
 
-// exactly decodes a value of the type of to. null is not a value of any type.
-func exactly(raw []byte, to any) error {
-	if string(raw) == "null" {
-		return errNull
+// maxDigits bounds a name that is a number. A longer one is too long for a name
+// anyway.
+const maxDigits = 1 << 10
+
+// Name decodes a string or a whole number. User ids are numbers in many databases, and
+// programs send them unchanged. 7, 7.0 and 70e-1 are the same id; 1.5 is not an id.
+func Name(raw []byte) (string, error) {
+	if raw[0] == '"' {
+		return Text(raw)
 	}
-	return json.Unmarshal(raw, to)
+	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		return "", ErrString
+	}
+	digits, ok := integer.Digits(raw, maxDigits)
+	if !ok {
+		return "", ErrString
+	}
+	return string(digits), nil
 }
