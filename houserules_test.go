@@ -165,7 +165,7 @@ var reach = []struct {
 	{"server/frames", true, []string{"castgate/codec", "castgate/server/frames", "castgate/server/gateway"}},
 	{"server/kernel", true, []string{"castgate/server/internal", "castgate/server/kernel"}},
 	{"server/hostport", true, []string{"castgate/server/hostport", "castgate/server/internal/listen"}},
-	{"server/events", false, []string{"castgate/server/gateway", "castgate/server/setting", "castgate/server/internal/audit", "castgate/server/events"}},
+	{"server/events", false, []string{"castgate/server/gateway", "castgate/server/setting", "castgate/server/internal/audit", "castgate/server/internal/object", "castgate/server/events"}},
 	{"server/events/internal", true, []string{"castgate/server/events/internal"}},
 	{"server/cluster", true, []string{"castgate/server/gateway", "castgate/server/internal", "castgate/server/cluster"}},
 	{"server/cluster/internal/message", true, []string{"castgate/server/gateway", "castgate/server/cluster/internal/message", "castgate/server/cluster/internal/names"}},

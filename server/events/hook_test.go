@@ -58,7 +58,7 @@ func TestHookAsks(t *testing.T) {
 		if !strings.HasPrefix(r.Header.Get(sign.HeaderSignature), "v1,") {
 			t.Errorf("signature %q", r.Header.Get(sign.HeaderSignature))
 		}
-		fmt.Fprint(w, `{"uid":"ann","groups":["g"],"session": {"a" : 1},"headers":{"Set-Cookie":"s=1","X-A":"b"},"more":1}`)
+		fmt.Fprint(w, `{"uid":"ann","groups":["g"],"session": {"a" : 1},"headers":{"Set-Cookie":"s=1","X-A":"b"}}`)
 	}, func(c *HookConfig) { c.Secrets = []string{testSecret} })
 	v := ask(t, h, &gateway.ConnectQuery{Head: []byte(hookHead), Remote: netip.MustParseAddrPort("192.0.2.1:7"), UID: "tok", Groups: []string{"t"}})
 	if v.Status != 0 || v.UID != "ann" || len(v.Groups) != 1 || string(v.Session) != `{"a":1}` || v.Headers != "Set-Cookie: s=1\r\nX-A: b\r\n" {

@@ -12,6 +12,7 @@ import (
 
 	"castgate/server/events/internal/post"
 	"castgate/server/gateway"
+	"castgate/server/internal/object"
 )
 
 // verdict reads an answer.
@@ -27,40 +28,122 @@ func (h *Hook) verdict(r *post.Result) (v gateway.ConnectVerdict, err error) {
 	case len(bytes.TrimSpace(r.Body)) == 0:
 		return v, nil
 	}
-	var a struct {
-		UID     *string           `json:"uid"`
-		Groups  []string          `json:"groups"`
-		Session json.RawMessage   `json:"session"`
-		Headers map[string]string `json:"headers"`
-	}
-	if err := json.Unmarshal(r.Body, &a); err != nil {
-		return v, errors.New("the answer is not an object with uid, groups, session and headers")
-	}
-	if a.UID != nil {
-		if v.UID = *a.UID; !isName(v.UID) {
-			return v, fmt.Errorf("the uid in the answer is not a name of 1 to %d bytes", gateway.MaxNameLen)
-		}
-	}
-	if len(a.Groups) > mostHookGroups {
-		return v, fmt.Errorf("the answer has %d groups, more than %d", len(a.Groups), mostHookGroups)
-	}
-	if i := slices.IndexFunc(a.Groups, func(g string) bool { return !isName(g) }); i >= 0 {
-		return v, fmt.Errorf("group %d in the answer is not a name of 1 to %d bytes", i+1, gateway.MaxNameLen)
-	}
-	v.Groups = a.Groups
-	if v.Session, err = firstSession(a.Session); err != nil {
+	a, err := readAnswer(r.Body)
+	if err != nil {
 		return v, err
 	}
-	v.Headers, err = headerLines(a.Headers)
-	return v, err
+	v.Headers, err = headerLines(a.headers)
+	if err != nil {
+		return gateway.ConnectVerdict{}, err
+	}
+	v.UID, v.Groups, v.Session = a.uid, a.groups, a.session
+	return v, nil
+}
+
+// hookAnswer is the body of an answer that lets a client in.
+type hookAnswer struct {
+	uid     string
+	groups  []string
+	session json.RawMessage
+	headers map[string]string
+}
+
+// readAnswer takes a body apart as strictly as the control API does: a mistake in the
+// name of a member would let a client in without what the backend has decided. The
+// error names the member. null is a member that is left out.
+func readAnswer(body []byte) (a hookAnswer, err error) {
+	seen := map[string]bool{}
+	err = object.Members(body, func(text, raw []byte) error {
+		name := string(text)
+		if seen[name] {
+			return fmt.Errorf("the answer has the member %.64q twice", name)
+		}
+		seen[name] = true
+		return a.member(name, raw)
+	})
+	switch {
+	case errors.Is(err, object.ErrObject):
+		return a, errors.New("the answer is not a JSON object")
+	case errors.Is(err, object.ErrText):
+		return a, errors.New("the answer is not UTF-8, or has an escaped surrogate without its pair")
+	}
+	return a, err
+}
+
+// member reads one member.
+func (a *hookAnswer) member(name string, raw []byte) (err error) {
+	null := string(raw) == "null"
+	switch name {
+	case "uid":
+		if !null {
+			a.uid, err = answeredName("the uid", raw)
+		}
+	case "groups":
+		if !null {
+			a.groups, err = groupsOf(raw)
+		}
+	case "session":
+		a.session, err = firstSession(raw)
+	case "headers":
+		if !null {
+			a.headers, err = headersOf(raw)
+		}
+	default:
+		err = fmt.Errorf("the answer has the unknown member %.64q; known are uid, groups, session and headers", name)
+	}
+	return err
+}
+
+// answeredName reads a text, or an integer as tokens have them, that may be a uid or a group.
+func answeredName(what string, raw []byte) (string, error) {
+	name, err := object.Name(raw)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s in the answer is neither a text nor an integer", what)
+	case !isName(name):
+		return "", fmt.Errorf("%s in the answer is not a name of 1 to %d bytes", what, gateway.MaxNameLen)
+	}
+	return name, nil
+}
+
+func groupsOf(raw []byte) (groups []string, err error) {
+	err = object.Items(raw, func(item []byte) error {
+		if len(groups) == mostHookGroups {
+			return fmt.Errorf("the answer has more than %d groups", mostHookGroups)
+		}
+		name, err := answeredName(fmt.Sprint("group ", len(groups)+1), item)
+		groups = append(groups, name)
+		return err
+	})
+	if errors.Is(err, object.ErrList) {
+		err = errors.New("groups in the answer is not a list")
+	}
+	return groups, err
+}
+
+func headersOf(raw []byte) (map[string]string, error) {
+	headers := map[string]string{}
+	err := object.Members(raw, func(text, raw []byte) (err error) {
+		name := string(text)
+		if _, again := headers[name]; again {
+			return fmt.Errorf("the answer has the header %.64q twice", name)
+		}
+		if headers[name], err = object.Text(raw); err != nil {
+			return fmt.Errorf("the header %.64q in the answer is not a text", name)
+		}
+		return nil
+	})
+	if errors.Is(err, object.ErrObject) {
+		err = errors.New("headers in the answer is not an object")
+	}
+	return headers, err
 }
 
 func isName(s string) bool { return s != "" && len(s) <= gateway.MaxNameLen && utf8.ValidString(s) }
 
 // firstSession checks a session, and takes its white space out.
 func firstSession(text json.RawMessage) (json.RawMessage, error) {
-	text = bytes.TrimSpace(text)
-	if len(text) == 0 || string(text) == "null" {
+	if string(text) == "null" {
 		return nil, nil
 	}
 	if text[0] != '{' {
