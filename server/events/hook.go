@@ -79,7 +79,8 @@ type Hook struct {
 
 	results [numHookResults]atomic.Uint64
 	latency latencies
-	failing atomic.Bool // the last answer was none
+	failing atomic.Bool   // the last answer was none
+	unasked atomic.Uint64 // nobody was asked about so many since all were
 
 	mu      sync.Mutex
 	waiting []asked
@@ -153,9 +154,22 @@ func (h *Hook) SetTarget(t HookTarget) error {
 }
 
 // Busy implements gateway.ConnectHook.
-func (h *Hook) Busy() gateway.ConnectVerdict {
-	h.results[hookBusy].Add(1)
+func (h *Hook) Busy() gateway.ConnectVerdict { return h.passOver(hookBusy) }
+
+// passOver is what becomes of a client that nobody was asked about. The log has a line
+// for the first of many, and one with their number once nobody waits any more.
+func (h *Hook) passOver(result int) gateway.ConnectVerdict {
+	h.results[result].Add(1)
+	if h.unasked.Add(1) == 1 {
+		h.log.Warn("connect-url does not decide about clients", "url", shown(h.asks.Load().client.URL), "err", passedOver[result], "let_in", h.config.FailOpen)
+	}
 	return h.undecided()
+}
+
+// passedOver says in the log why nobody was asked.
+var passedOver = map[int]string{
+	hookBusy: "too many clients wait to be asked about; its answers must be faster, or connect-requests higher",
+	hookLate: "clients have waited for longer than connect-timeout to be asked about; its answers must be faster, or connect-requests higher",
 }
 
 // undecided is what becomes of a client that nobody has decided on.
@@ -197,7 +211,11 @@ func (h *Hook) work() {
 		if len(h.waiting) == 0 {
 			h.waiting = nil
 			h.running--
+			last := h.running == 0
 			h.mu.Unlock()
+			if last {
+				h.caughtUp()
+			}
 			return
 		}
 		a := h.waiting[0]
@@ -209,11 +227,17 @@ func (h *Hook) work() {
 	}
 }
 
+// caughtUp says how many were passed over, now that nobody waits.
+func (h *Hook) caughtUp() {
+	if n := h.unasked.Swap(0); n > 0 {
+		h.log.Info("connect-url is asked about all clients again", "url", shown(h.asks.Load().client.URL), "not_asked", n)
+	}
+}
+
 // decide asks about one request.
 func (h *Hook) decide(a *asked) gateway.ConnectVerdict {
 	if time.Since(a.since) > h.config.Timeout {
-		h.results[hookLate].Add(1)
-		return h.undecided()
+		return h.passOver(hookLate)
 	}
 	var random [12]byte
 	_, _ = rand.Read(random[:])
