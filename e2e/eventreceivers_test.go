@@ -13,80 +13,150 @@ import (
 	"castgate/internal/wstest"
 )
 
-// TestEventReceivers runs the receivers of docs/events.md as they stand there, apart
-// from their port: they take what castgate sends, by the newer of two secrets, and
-// refuse what is signed by others.
-func TestEventReceivers(t *testing.T) {
-	t.Parallel()
+// receiver is one of the receivers of docs/events.md as it stands there, apart from its
+// port.
+type receiver struct {
+	title, listen, url string
+	command            func() *exec.Cmd
+}
+
+// receivers are all of them, written to files and built.
+func receivers(t *testing.T) (all []*receiver) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(wstest.Root(t), "docs/events.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, section, _ := strings.Cut(string(text), "\n## A receiver\n")
 	dir := t.TempDir()
-	var urls []string
-	var receivers []*wstest.Process
-	for _, r := range []struct {
-		title, file string
-		run         func(file, listen string) *exec.Cmd
-	}{
-		{"Go", "receiver.go", func(file, _ string) *exec.Cmd {
+	for _, file := range []string{"Go.go", "PHP.php", "Node.mjs", "Python.py"} {
+		title, _, _ := strings.Cut(file, ".")
+		_, part, _ := strings.Cut(section, "\n### "+title+"\n")
+		_, code, _ := strings.Cut(part, "```")
+		_, code, _ = strings.Cut(code, "\n")
+		code, _, ok := strings.Cut(code, "\n```")
+		if !ok {
+			t.Fatalf("docs/events.md has no receiver in %s", title)
+		}
+		r := &receiver{title: title, listen: wstest.FreeAddr(t)}
+		r.url = "http://" + r.listen + "/castgate"
+		file = filepath.Join(dir, file)
+		write(t, file, strings.ReplaceAll(code, "8090", r.listen[strings.LastIndex(r.listen, ":")+1:])+"\n")
+		switch title {
+		case "Go":
 			binary := filepath.Join(dir, "receiver")
 			build := exec.Command("go", "build", "-o", binary, file)
 			build.Dir = dir
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			return exec.Command(binary)
-		}},
-		{"PHP", "receiver.php", func(file, listen string) *exec.Cmd { return exec.Command(program(t, "php"), "-S", listen, file) }},
-		{"Node", "receiver.mjs", func(file, _ string) *exec.Cmd { return exec.Command(program(t, "node", "nodejs"), file) }},
-		{"Python", "receiver.py", func(file, _ string) *exec.Cmd { return exec.Command(program(t, "python3"), "-u", file) }},
-	} {
-		_, part, _ := strings.Cut(section, "\n### "+r.title+"\n")
-		_, code, _ := strings.Cut(part, "```")
-		_, code, _ = strings.Cut(code, "\n")
-		code, _, ok := strings.Cut(code, "\n```")
-		if !ok {
-			t.Fatalf("docs/events.md has no receiver in %s", r.title)
+			r.command = func() *exec.Cmd { return exec.Command(binary) }
+		case "PHP":
+			r.command = func() *exec.Cmd { return exec.Command(program(t, "php"), "-S", r.listen, file) }
+		case "Node":
+			r.command = func() *exec.Cmd { return exec.Command(program(t, "node", "nodejs"), file) }
+		case "Python":
+			r.command = func() *exec.Cmd { return exec.Command(program(t, "python3"), "-u", file) }
 		}
-		listen := wstest.FreeAddr(t)
-		file := filepath.Join(dir, r.file)
-		write(t, file, strings.ReplaceAll(code, "8090", listen[strings.LastIndex(listen, ":")+1:])+"\n")
-		cmd := r.run(file, listen)
-		cmd.Env = append(os.Environ(), "EVENTS_SECRET=whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB "+eventsSecret)
-		p := wstest.Spawn(t, cmd)
-		url := "http://" + listen + "/castgate"
-		wstest.Await(t, func() string {
-			resp, err := http.Get(url) // a GET is no event
-			if err != nil {
-				return r.title + ": " + err.Error()
-			}
-			resp.Body.Close()
+		all = append(all, r)
+	}
+	return all
+}
+
+// start starts it with a variable of the environment more, and waits until it answers or
+// has refused to start.
+func (r *receiver) start(t *testing.T, variable string) (p *wstest.Process, runs bool) {
+	t.Helper()
+	cmd := r.command()
+	cmd.Env = append(os.Environ(), variable)
+	p = wstest.Spawn(t, cmd)
+	wstest.Await(t, func() string {
+		select {
+		case <-p.Done():
 			return ""
-		})
+		default:
+		}
+		resp, err := http.Get(r.url) // a GET is no event
+		if err != nil {
+			return r.title + ": " + err.Error()
+		}
+		resp.Body.Close()
+		runs = true
+		return ""
+	})
+	return p, runs
+}
+
+// TestEventReceivers has the receivers of docs/events.md take what castgate sends, by
+// the newer of two secrets. They refuse what others sign.
+func TestEventReceivers(t *testing.T) {
+	t.Parallel()
+	var urls []string
+	var processes []*wstest.Process
+	for _, r := range receivers(t) {
+		p, runs := r.start(t, "EVENTS_SECRET=whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB "+eventsSecret)
+		if !runs {
+			t.Fatalf("%s has ended:\n%s", r.title, p.Log())
+		}
 		for secret, want := range map[string]int{eventsSecret: 204, "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkw": 401} {
-			if status := tellSigned(t, url, secret, "[]"); status != want {
+			if status := tellSigned(t, r.url, secret, "[]"); status != want {
 				t.Errorf("%s: status %d, want %d", r.title, status, want)
 			}
 		}
-		urls, receivers = append(urls, url), append(receivers, p)
+		urls, processes = append(urls, r.url), append(processes, p)
 	}
-	g := wstest.Start(t, "--events-url", strings.Join(urls, ","), "--events-secret", eventsSecret, "--events-timeout", "1s", "--events-retry-max", "200ms")
-	c := g.Dial(t)
-	g.Bind(c.ID, "ann")
-	c.Close()
-	for i, p := range receivers {
-		g.Await(func() string {
-			for n, kind := range []string{"connected", "bound", "disconnected"} {
-				if want := fmt.Sprintf("castgate.client.%s %s %d\n", kind, c.ID, n+1); !strings.Contains(p.Log(), want) {
-					return fmt.Sprintf("receiver %d has not said %q; it said\n%s", i, want, p.Log())
+	var g *wstest.Gateway
+	for _, batch := range []string{"100"} {
+		g = wstest.Start(t, "--events-url", strings.Join(urls, ","), "--events-secret", eventsSecret, "--events-batch", batch,
+			"--events-timeout", "1s", "--events-retry-max", "200ms")
+		c := g.Dial(t)
+		g.Bind(c.ID, "ann")
+		c.Close()
+		for i, p := range processes {
+			g.Await(func() string {
+				for n, kind := range []string{"connected", "bound", "disconnected"} {
+					if want := fmt.Sprintf("castgate.client.%s %s %d\n", kind, c.ID, n+1); !strings.Contains(p.Log(), want) {
+						return fmt.Sprintf("the receiver at %s has not said %q of batches of %s; it said\n%s", urls[i], want, batch, p.Log())
+					}
+				}
+				return ""
+			})
+		}
+	}
+	stoppedReceiver(t, g, processes, urls[0])
+}
+
+// TestEventReceiversSecrets: no receiver of docs/events.md takes the empty text for a
+// secret, however the secrets are written. What is signed by the secret that there is, it
+// accepts.
+func TestEventReceiversSecrets(t *testing.T) {
+	t.Parallel()
+	const other = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB"
+	for _, r := range receivers(t) {
+		for variable, good := range map[string]bool{
+			"EVENTS_SECRET=" + eventsSecret + " ":                 true,
+			"EVENTS_SECRET= " + eventsSecret:                      true,
+			"EVENTS_SECRET=" + other + "  " + eventsSecret:        true,
+			"EVENTS_SECRET=" + other + "\n" + eventsSecret + "\n": true,
+			"EVENTS_SECRET=": false, "EVENTS_SECRET= ": false, "EVENTS_SECRET=whsec_": false, "EVENTS_SECRET=whsec_!": false,
+			"EVENTS_SECRET=whsec_AAAA": false, "NO_SECRET=": false,
+		} {
+			p, runs := r.start(t, variable)
+			if !runs && good {
+				t.Errorf("%s has ended with %q:\n%s", r.title, variable, p.Log())
+			}
+			if runs {
+				for secret, accepted := range map[string]bool{eventsSecret: good, "": false, "AAAA": false} {
+					if status := tellSigned(t, r.url, secret, "[]"); status != map[bool]int{true: 204, false: 401}[accepted] {
+						t.Errorf("%s with %q answers %d to the secret %q", r.title, variable, status, secret)
+					}
 				}
 			}
-			return ""
-		})
+			p.Signal(os.Kill)
+			p.Exited(t, wstest.Patience)
+			http.DefaultClient.CloseIdleConnections()
+		}
 	}
-	stoppedReceiver(t, g, receivers, urls[0])
 }
 
 // stoppedReceiver has the first receiver stand still: its requests time out, the others

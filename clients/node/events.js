@@ -30,7 +30,9 @@ export function verify(headers, body, secrets, { now = Date.now() / 1000 } = {})
 function key(secret) {
   const text = secret.replace(/^whsec_/, '');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new CastgateError('webhook_secret', 'a secret is not in base64');
-  return Buffer.from(text, 'base64');
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length === 0) throw new CastgateError('webhook_secret', 'a secret is empty'); // anybody could sign
+  return bytes;
 }
 
 function header(headers, name) {
