@@ -8,17 +8,23 @@ import (
 	"strings"
 
 	"castgate/cmd/castgate/internal/keys"
+	"castgate/server/setting"
 )
 
-// warnOfCallers warns of who can use the control API, and who cannot.
-func (e *effective) warnOfCallers() {
-	e.warnOfShortKeys()
+// checkCallers looks at who can use the control API, and who cannot. An error is a
+// *setting.Error.
+func (e *effective) checkCallers() error {
+	if err := e.checkShortKeys(); err != nil {
+		return err
+	}
 	e.warnOfNoCallers()
+	return nil
 }
 
-// warnOfShortKeys warns of keys that can be guessed, if other hosts can try. A
+// checkShortKeys refuses keys that can be guessed if other hosts can try them: no limit on
+// wrong ones protects a short key, since a right one always gets in. Elsewhere it warns. A
 // file that was cut within a line also leaves such a key.
-func (e *effective) warnOfShortKeys() {
+func (e *effective) checkShortKeys() error {
 	c := &e.control
 	short := 0
 	for _, key := range c.Keys {
@@ -26,15 +32,22 @@ func (e *effective) warnOfShortKeys() {
 			short++
 		}
 	}
-	if short == 0 || isLocal(c.Listen) {
-		return
+	if short == 0 {
+		return nil
 	}
 	have := "have"
 	if short == 1 {
 		have = "has"
 	}
-	e.warnings = append(e.warnings, fmt.Sprintf("control-key: %d of %d keys %s fewer than %d characters and can be guessed; castgate key new creates better ones",
-		short, len(c.Keys), have, keys.ShortLen))
+	said := fmt.Sprintf("%d of %d keys %s fewer than %d characters and can be guessed", short, len(c.Keys), have, keys.ShortLen)
+	const better = "castgate key new creates better ones"
+	for _, l := range [][2]string{{"control", c.Listen}, {"admin", e.admin.Listen}} {
+		if l[1] != "" && !isLocal(l[1]) {
+			return setting.Errorf("control-key", "%s, and other hosts reach %s %s; %s", said, l[0], l[1], better)
+		}
+	}
+	e.warnings = append(e.warnings, fmt.Sprintf("control-key: %s by every user of this host; %s", said, better))
+	return nil
 }
 
 // loopbacks are the networks that callers of a loopback address come from.

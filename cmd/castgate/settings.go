@@ -214,7 +214,9 @@ func (s *settings) build(p *process.Process, read knob.Reader) (e *effective, er
 	if err := e.clash(); err != nil {
 		return nil, err
 	}
-	e.warnOfCallers()
+	if err := e.checkCallers(); err != nil {
+		return nil, err
+	}
 	s.markCertificates(e)
 	return e, nil
 }

@@ -14,7 +14,7 @@ import (
 // Limits of control keys.
 const (
 	longestLen = 512
-	ShortLen   = 16 // shorter ones cause a warning
+	ShortLen   = 16 // shorter ones are refused if other hosts can try them
 	keysMax    = access.MaxKeys
 )
 
