@@ -44,6 +44,9 @@ func (e *effective) checkFiles() error {
 	if err := e.control.TLS.Check(); err != nil {
 		return err
 	}
+	if err := e.admin.Check(); err != nil {
+		return err
+	}
 	files, _ := openfiles.Raise() // as serve would
 	innerFiles(e, files)
 	if err := e.server.CheckFiles(); err != nil {

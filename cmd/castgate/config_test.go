@@ -111,6 +111,7 @@ func TestConfigCheckReadsFiles(t *testing.T) {
 		"--listen: \"ws://localhost:7272/path\" is not ":    {"--listen=ws://localhost:7272/path"},
 		"--listen: \":7272\" and \"ws://:7272\" are ":       {"--listen=:7272", "--listen=ws://:7272"},
 		"--control-tls-cert: /nowhere/a with /nowhere/b: ":  {"--control-tls-cert=/nowhere/a", "--control-tls-key=/nowhere/b"},
+		"--admin-tls-cert: /nowhere/a with /nowhere/b: ":    {"--admin=127.0.0.1:7274", "--admin-tls-cert=/nowhere/a", "--admin-tls-key=/nowhere/b"},
 		"--audit-log: cannot create a file in /nowhere: ":   {"--audit-log=/nowhere/audit.log"},
 		"--audit-log: open " + dir:                          {"--audit-log=" + dir},
 		"--audit-log: open " + half + "/audit.log: ":        {"--audit-log=" + half + "/audit.log"},

@@ -69,6 +69,15 @@ func (c *Config) Validate() error {
 	return c.exposed()
 }
 
+// Check reads the certificate, as New will. An error is a *setting.Error.
+func (c *Config) Check() error {
+	if !c.On() || c.TLSCert == "" {
+		return nil
+	}
+	_, err := loadTLS(c.TLSCert, c.TLSKey, slog.New(slog.DiscardHandler))
+	return err
+}
+
 // exposed reports what is missing on an address that other hosts can reach.
 func (c *Config) exposed() error {
 	switch {
