@@ -86,3 +86,35 @@ func TestSettingsWithoutEffect(t *testing.T) {
 		t.Errorf("bits beyond a prefix: %v, %+v", err, e)
 	}
 }
+
+// Settings of what backends are told and asked: what has no effect, or is there twice.
+func TestSettingsOfBackends(t *testing.T) {
+	secret := func(c string) string { return "whsec_" + strings.Repeat(c, 32) }
+	for args, want := range map[string]string{
+		"--connect-url http://a/,http://b/":                                                             "--connect-url: it is more than one URL",
+		"--connect-url http://a/x,HTTPS://b/":                                                           "--connect-url: it is more than one URL",
+		"--connect-url http://a,b/":                                                                     "--connect-url: it is more than one URL",
+		"--connect-url http://a/?rooms=1,2 --events-secret " + secret("a"):                              "",
+		"--events-url http://a/ --events-full close":                                                    "--events-full: has no effect without on-message=forward",
+		"--events-dir /tmp/x --events-full close":                                                       "--events-full: has no effect without on-message=forward",
+		"--events-url http://a/ --events-full close --on-message forward":                               "",
+		"--events-url http://a/ --events all,connected":                                                 `--events: all has "connected" in it`,
+		"--events-url http://a/ --events connected,all":                                                 `--events: all has "connected" in it`,
+		"--events-url http://a/ --events bound,unbound,bound":                                           `--events: "bound" is there twice`,
+		"--events-url http://a/ --events all,all":                                                       `--events: "all" is there twice`,
+		"--events-url http://a/ --events-secret " + secret("a") + "," + secret("a"):                     "--events-secret: secrets 1 and 2 are the same",
+		"--connect-url http://a/ --events-secret " + secret("a") + "," + secret("a"):                    "--events-secret: secrets 1 and 2 are the same",
+		"--events-url http://a/ --events-secret " + secret("a") + "," + secret("b"):                     "",
+		"--events-url http://a/ --events-secret " + secret("a") + "," + secret("b") + "," + secret("c"): "--events-secret: 3 secrets are more than 2",
+	} {
+		if _, err := resolved(t, strings.Fields(args), nil); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+	for args, want := range map[string]int{"": 1, "--events-secret " + secret("a"): 0} {
+		e, err := resolved(t, strings.Fields("--connect-url http://a/ "+args), nil)
+		if err != nil || len(e.warnings) != want || want > 0 && !strings.HasPrefix(e.warnings[0], "connect-url is asked without a signature") {
+			t.Errorf("%s: %v, %q", args, err, e.warnings)
+		}
+	}
+}

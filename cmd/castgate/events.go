@@ -64,6 +64,9 @@ func (s *settings) events(e *effective) error {
 	if s.EventsFull != "hold" && s.EventsFull != "close" {
 		return setting.Errorf("events-full", "%q is neither hold nor close", s.EventsFull)
 	}
+	if s.EventsFull == "close" && !forward {
+		return setting.Errorf("events-full", "has no effect without on-message=forward")
+	}
 	secrets, err := s.eventsSecrets(e)
 	if err != nil {
 		return setting.Named("events-secret", err)
@@ -141,6 +144,9 @@ func (s *settings) hook(e *effective) error {
 	secrets, err := s.eventsSecrets(e)
 	if err != nil {
 		return setting.Named("events-secret", err)
+	}
+	if len(secrets) == 0 {
+		e.warnings = append(e.warnings, "connect-url is asked without a signature, so the backend cannot tell who asks; set events-secret")
 	}
 	e.hook = &events.HookConfig{
 		HookTarget: events.HookTarget{URL: s.ConnectUrl, Secrets: secrets}, Timeout: time.Duration(s.ConnectTimeout),

@@ -1,9 +1,11 @@
 package events
 
 import (
+	"bytes"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"castgate/server/events/internal/sign"
@@ -67,7 +69,7 @@ type Targets struct {
 const (
 	MaxBatch           = 10_000
 	MaxURLs            = 8
-	MaxSecrets         = 4
+	MaxSecrets         = 2 // one takes the other's place
 	MinQuota           = 1 << 20
 	MaxQuota           = 1 << 40
 	DefaultQuota       = 1 << 30
@@ -147,6 +149,9 @@ func readSecrets(texts []string) (secrets []sign.Secret, err error) {
 		s, err := sign.ParseSecret(text)
 		if err != nil {
 			return nil, setting.Errorf("events-secret", "secret %d %w", i+1, err)
+		}
+		if before := slices.IndexFunc(secrets, func(b sign.Secret) bool { return bytes.Equal(b, s) }); before >= 0 {
+			return nil, setting.Errorf("events-secret", "secrets %d and %d are the same", before+1, i+1)
 		}
 		secrets = append(secrets, s)
 	}

@@ -53,10 +53,13 @@ func (s Types) Has(t Type) bool { return s>>t&1 == 1 }
 // DefaultTypes are the types told unless others are asked for.
 const DefaultTypes = Types(1<<Connected | 1<<Bound | 1<<Unbound | 1<<Disconnected)
 
-// ParseTypes reads names of types; all stands for all of them.
+// ParseTypes reads names of types; all stands for all of them. None may be there twice.
 func ParseTypes(items []string) (Types, error) {
 	var set Types
-	for _, item := range items {
+	for n, item := range items {
+		if slices.Contains(items[:n], item) {
+			return 0, fmt.Errorf("%.64q is there twice", item)
+		}
 		if item == "all" {
 			set |= 1<<Lost - 1
 			continue
@@ -68,6 +71,9 @@ func ParseTypes(items []string) (Types, error) {
 				known = append(known, n.setting)
 			}
 			return 0, fmt.Errorf("%.64q is not a type of event; the types are %s, and all", item, strings.Join(known, ", "))
+		}
+		if slices.Contains(items, "all") {
+			return 0, fmt.Errorf("all has %q in it", item)
 		}
 		set |= 1 << i
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,8 +39,14 @@ type HookTarget struct {
 	Secrets []string
 }
 
+// severalURLs matches a list of URLs, which would else be one with an odd path or host.
+var severalURLs = regexp.MustCompile(`(?i),\s*https?://|^https?://[^/?#]*,`)
+
 // read checks a target and parses its secrets.
 func (t *HookTarget) read() (secrets []sign.Secret, err error) {
+	if severalURLs.MatchString(t.URL) {
+		return nil, setting.Errorf("connect-url", "it is more than one URL; one backend decides")
+	}
 	if why := CheckURL(t.URL); why != "" {
 		return nil, setting.Errorf("connect-url", "it %s", why)
 	}
