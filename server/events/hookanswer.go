@@ -45,7 +45,7 @@ type hookAnswer struct {
 	uid     string
 	groups  []string
 	session json.RawMessage
-	headers map[string]string
+	headers map[string][]string
 }
 
 // readAnswer takes a body apart as strictly as the control API does: a mistake in the
@@ -121,16 +121,28 @@ func groupsOf(raw []byte) (groups []string, err error) {
 	return groups, err
 }
 
-func headersOf(raw []byte) (map[string]string, error) {
-	headers := map[string]string{}
-	err := object.Members(raw, func(text, raw []byte) (err error) {
+// headersOf reads headers. One that comes several times, such as Set-Cookie, is a list.
+func headersOf(raw []byte) (map[string][]string, error) {
+	headers := map[string][]string{}
+	err := object.Members(raw, func(text, raw []byte) error {
 		name := string(text)
 		if _, again := headers[name]; again {
-			return fmt.Errorf("the answer has the header %.64q twice", name)
+			return fmt.Errorf("the answer has the header %.64q twice; write a list of its texts", name)
 		}
-		if headers[name], err = object.Text(raw); err != nil {
-			return fmt.Errorf("the header %.64q in the answer is not a text", name)
+		values := []string{}
+		add := func(raw []byte) error {
+			value, err := object.Text(raw)
+			values = append(values, value)
+			return err
 		}
+		err := object.Items(raw, add)
+		if errors.Is(err, object.ErrList) {
+			err = add(raw)
+		}
+		if err != nil {
+			return fmt.Errorf("the header %.64q in the answer is neither a text nor a list of texts", name)
+		}
+		headers[name] = values
 		return nil
 	})
 	if errors.Is(err, object.ErrObject) {
@@ -164,7 +176,7 @@ func firstSession(text json.RawMessage) (json.RawMessage, error) {
 var ownHeaders = []string{"connection", "upgrade", "content-length", "transfer-encoding", "keep-alive", "te", "trailer"}
 
 // headerLines makes lines of headers for the 101, such as Set-Cookie.
-func headerLines(headers map[string]string) (string, error) {
+func headerLines(headers map[string][]string) (string, error) {
 	var names []string
 	for name := range headers {
 		names = append(names, name)
@@ -178,10 +190,13 @@ func headerLines(headers map[string]string) (string, error) {
 			return "", fmt.Errorf("%.64q in the answer is not the name of a header", name)
 		case slices.Contains(ownHeaders, lower), strings.HasPrefix(lower, "sec-websocket-"):
 			return "", fmt.Errorf("the header %.64s in the answer belongs to the handshake", name)
-		case printable(headers[name]) != headers[name]:
-			return "", fmt.Errorf("the header %.64s in the answer has a character that is not printable ASCII", name)
 		}
-		lines += name + ": " + headers[name] + "\r\n"
+		for _, value := range headers[name] {
+			if printable(value) != value {
+				return "", fmt.Errorf("the header %.64s in the answer has a character that is not printable ASCII", name)
+			}
+			lines += name + ": " + value + "\r\n"
+		}
 	}
 	if len(lines) > mostHeaders {
 		return "", fmt.Errorf("the headers in the answer have %d bytes, more than %d", len(lines), mostHeaders)

@@ -35,7 +35,7 @@ func TestHookMistakes(t *testing.T) {
 		`{"groups":["a",""]}`:                  "group 2 in the answer is not a name",
 		`{"session":"a"}`:                      "the session in the answer is not an object",
 		`{"headers":[]}`:                       "headers in the answer is not an object",
-		`{"headers":{"A":1}}`:                  `the header "A" in the answer is not a text`,
+		`{"headers":{"A":1}}`:                  `the header "A" in the answer is neither a text nor a list of texts`,
 	} {
 		v, err := new(Hook).verdict(&post.Result{Outcome: post.Accepted, Status: 200, Body: []byte(answer)})
 		if err == nil || !strings.Contains(err.Error(), want) || v.UID != "" || v.Groups != nil || v.Headers != "" {
@@ -51,6 +51,23 @@ func TestHookIntegers(t *testing.T) {
 		v, err := new(Hook).verdict(&post.Result{Outcome: post.Accepted, Status: 200, Body: []byte(answer)})
 		if err != nil || v.UID != want || !slices.Equal(v.Groups, []string{want, "lobby"}) {
 			t.Errorf("%s: %+v, %v, want %s", answer, v, err, want)
+		}
+	}
+}
+
+// A header that comes several times, such as Set-Cookie, is a list of texts.
+func TestHookHeadersOfSeveralLines(t *testing.T) {
+	for answer, want := range map[string]string{
+		`{"headers":{"Set-Cookie":["b=2","a=1; Path=/"],"A":"x"}}`: "A: x\r\nSet-Cookie: b=2\r\nSet-Cookie: a=1; Path=/\r\n",
+		`{"headers":{"A":[]}}`:                "",
+		`{"headers":{"A":["x",1]}}`:           `the header "A" in the answer is neither a text nor a list of texts`,
+		`{"headers":{"A":[["x"]]}}`:           `the header "A" in the answer is neither a text nor a list of texts`,
+		`{"headers":{"A":null}}`:              `the header "A" in the answer is neither a text nor a list of texts`,
+		`{"headers":{"A":["x","y\r\nB: z"]}}`: "the header A in the answer has a character",
+	} {
+		v, err := new(Hook).verdict(&post.Result{Outcome: post.Accepted, Status: 200, Body: []byte(answer)})
+		if err != nil && !strings.Contains(err.Error(), want) || err == nil && v.Headers != want || err != nil && want == "" {
+			t.Errorf("%s: %q, %v, want %q", answer, v.Headers, err, want)
 		}
 	}
 }
