@@ -15,6 +15,7 @@ type counters struct {
 	stuck       atomic.Bool   // the disk takes nothing
 	overflowed  atomic.Uint64 // events that found no room while the disk took nothing
 	untold      atomic.Uint64 // of them, clients of which nothing is said
+	damaged     atomic.Uint64 // records that the disk has lost, found by the start
 	refused     atomic.Uint64 // messages that were not taken
 	holds       atomic.Uint64 // times that a client was not read any more
 	clients     atomic.Int64  // that were told connected

@@ -22,6 +22,7 @@ var (
 	descWriteErrors = desc("store_write_errors_total", "Failed attempts to write events.")
 	descInbox       = desc("inbox_bytes", "Bytes of events that are not written yet.")
 	descOverflow    = desc("overflowed_total", "Events that were lost before they could be written, because the disk did not accept them.")
+	descDamaged     = desc("damaged_total", "Records of the queue that the disk has lost, as far as their number is known.")
 	descUntold      = desc("clients_untold_total", "Clients of which nothing is told, because the disk did not accept it.")
 	descRefused     = desc("messages_refused_total", "Messages that were not accepted, whose clients were closed.")
 	descHolds       = desc("holds_total", "Times reading from a client stopped because the queue was full.")
@@ -65,6 +66,7 @@ func (e *Events) Collect(out chan<- prometheus.Metric) {
 	counter(descWriteErrors, c.writeErrors.Load())
 	gauge(descInbox, float64(e.inbox.waiting()))
 	counter(descOverflow, c.overflowed.Load())
+	counter(descDamaged, c.damaged.Load())
 	counter(descUntold, c.untold.Load())
 	counter(descRefused, c.refused.Load())
 	counter(descHolds, c.holds.Load())
@@ -96,7 +98,7 @@ func (e *Events) Collect(out chan<- prometheus.Metric) {
 func (e *Events) Backlog() gateway.Backlog {
 	dead, _ := e.dead.len()
 	b := gateway.Backlog{
-		QueueBytes: e.store.SizeFrom(e.lowest()), Lost: e.count.overflowed.Load(), Dead: dead,
+		QueueBytes: e.store.SizeFrom(e.lowest()), Lost: e.count.overflowed.Load() + e.count.damaged.Load(), Dead: dead,
 		Held: e.held.len(), Stuck: e.count.stuck.Load(),
 	}
 	for _, s := range *e.subscribers.Load() {

@@ -16,6 +16,7 @@ const reasonGatewayLost = "gateway_lost"
 func (j *journal) sayLeft(left *remains, gaps []store.Gap) error {
 	now := j.events.now()
 	for _, g := range gaps {
+		j.events.count.damaged.Add(g.Count)
 		j.lost(g.Count, "damaged", now)
 	}
 	if j.present != nil {

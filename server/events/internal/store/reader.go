@@ -43,6 +43,9 @@ func (r *Reader) Next() (rec Record, ok bool, err error) {
 				continue
 			}
 			r.number = p.Number + 1
+			if p.Kind == kindLost {
+				continue
+			}
 			return p.Record, true, nil
 		case errors.Is(err, io.EOF), errors.Is(err, errShort), errors.Is(err, errRecord):
 			if !r.skipDamage(at) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -22,9 +23,8 @@ const (
 )
 
 // Open opens a log, or begins one in an empty directory. gaps are what was found
-// missing in the middle of it; it is said once, unless nothing is appended. What
-// was being written when the process or the machine died is cut off in silence:
-// nobody was told of it.
+// missing; it is said once. What was being written when the process or the machine
+// died is cut off in silence: nobody was told of it.
 func Open(o Options) (s *Store, gaps []Gap, err error) {
 	s = &Store{files: o.Files, segmentLen: o.SegmentLen, log: o.Log, now: o.Now, next: 1, grown: make(chan struct{})}
 	if s.log == nil {
@@ -39,12 +39,15 @@ func Open(o Options) (s *Store, gaps []Gap, err error) {
 	}
 	for i, seg := range found {
 		limit := uint64(0)
+		if i == 0 {
+			s.next = seg.first // those before were dropped
+		}
 		if i+1 < len(found) {
 			limit = found[i+1].first
 		}
 		lost, err := s.take(seg, limit)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("%s: %w", seg.name, err)
 		}
 		gaps = append(gaps, lost...)
 	}
@@ -55,8 +58,7 @@ func Open(o Options) (s *Store, gaps []Gap, err error) {
 	return s, gaps, s.limitDamaged()
 }
 
-// openSegments opens all files that begin like segments, in order. Others that are
-// named so are moved aside.
+// openSegments opens all files that are named like segments, in order.
 func (s *Store) openSegments() ([]*segment, error) {
 	names, err := s.files.List()
 	if err != nil {
@@ -65,7 +67,13 @@ func (s *Store) openSegments() ([]*segment, error) {
 	var found []*segment
 	for _, name := range names {
 		first, ok := parseName(name)
-		if !ok {
+		switch {
+		case !ok:
+			continue
+		case first == 0: // no record has that number
+			if err := s.moveAside(name); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		f, err := s.files.Open(name)
@@ -73,68 +81,64 @@ func (s *Store) openSegments() ([]*segment, error) {
 			return nil, err
 		}
 		seg := &segment{name: name, file: f, first: first}
-		whole, err := s.checkHead(seg)
-		if err != nil {
+		if err := s.checkHead(seg); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if whole {
-			found = append(found, seg)
-		}
+		found = append(found, seg)
 	}
 	slices.SortFunc(found, func(a, b *segment) int { return cmp.Compare(a.first, b.first) })
 	return found, nil
 }
 
-// checkHead reads the head of a segment. A file that was made just before the end
-// of the process may have none: it holds nothing and is removed.
-func (s *Store) checkHead(seg *segment) (whole bool, err error) {
-	size, err := seg.file.Size()
-	if err != nil {
-		return false, err
+// checkHead reads the head of a segment. It had one when it got its name.
+func (s *Store) checkHead(seg *segment) (err error) {
+	if seg.size, err = seg.file.Size(); err != nil {
+		return err
 	}
-	head := make([]byte, min(headLen, size))
-	if _, err := seg.file.ReadAt(head, 0); err != nil && size >= headLen {
-		return false, err
+	head := make([]byte, min(headLen, seg.size))
+	if _, err := seg.file.ReadAt(head, 0); err != nil && seg.size >= headLen {
+		return err
 	}
 	first, created, err := parseHead(head)
-	if err == nil && first == seg.first && first > 0 {
-		seg.created, seg.last, seg.size = created, created, size
-		return true, nil
+	if errors.Is(err, errVersion) {
+		return err
 	}
-	if err != nil && strings.Contains(err.Error(), "version") {
-		return false, err
+	if seg.damaged = err != nil || first != seg.first; seg.damaged {
+		created = s.now()
 	}
-	_ = seg.file.Close()
-	if size <= headLen {
-		return false, s.files.Remove(seg.name)
-	}
-	return false, s.moveAside(seg.name)
+	seg.created, seg.last = created, created
+	return nil
 }
 
 // take makes a segment one of the log. limit is the number with which the next
-// segment begins; 0 for the last one.
+// segment begins: all lower ones were safe when it was begun. It is 0 for the last one.
 func (s *Store) take(seg *segment, limit uint64) (gaps []Gap, err error) {
-	if len(s.segments) > 0 || s.next > 1 {
-		if seg.first > s.next {
-			gaps = append(gaps, Gap{s.next, seg.first - s.next})
-		}
+	below := limit
+	if seg.damaged && limit == 0 {
+		below = math.MaxUint64 // what is whole counts, though nothing proves it was safe
 	}
-	out, err := scan(seg.file, seg.size, seg.first, limit)
+	out, err := scan(seg.file, seg.size, seg.first, below)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", seg.name, err)
+		return nil, err
 	}
-	missing := limit != 0 && out.end < limit
-	if out.lost > 0 || missing && out.junk > 0 {
+	end, unknown := max(out.end, limit), false
+	if seg.damaged && end == seg.first {
+		end, unknown = end+1, true // it had a record, or it would not have been begun
+	}
+	if seg.damaged || out.lost > 0 || end > out.end {
 		s.log.Error("the event log is damaged; the file is moved aside and what is whole of it is kept",
-			"file", seg.name, "records_lost", out.lost, "bytes", out.junk)
+			"file", seg.name, "records_lost", out.lost+end-out.end, "or_more", unknown, "bytes", out.junk)
 		if out.lost > 0 {
 			gaps = append(gaps, Gap{seg.first, out.lost})
 		}
-		if err := s.rewrite(seg, out.pieces); err != nil {
-			return nil, fmt.Errorf("%s: %w", seg.name, err)
+		if end > out.end {
+			gaps = append(gaps, Gap{out.end, end - out.end})
+		}
+		if err := s.rewrite(seg, &out, end); err != nil {
+			return nil, err
 		}
 		if out, err = scan(seg.file, seg.size, seg.first, limit); err != nil {
-			return nil, fmt.Errorf("%s: %w", seg.name, err)
+			return nil, err
 		}
 		out.fill(seg)
 	} else {
@@ -143,7 +147,7 @@ func (s *Store) take(seg *segment, limit uint64) (gaps []Gap, err error) {
 		}
 		out.fill(seg)
 		if err := seg.file.Truncate(seg.size); err != nil {
-			return nil, fmt.Errorf("%s: %w", seg.name, err)
+			return nil, err
 		}
 	}
 	s.next = max(s.next, seg.end)
@@ -155,8 +159,9 @@ func (s *Store) take(seg *segment, limit uint64) (gaps []Gap, err error) {
 // fill gives a segment what a scan has found.
 func (o *scanned) fill(seg *segment) { seg.end, seg.size, seg.index = o.end, o.size, o.index }
 
-// rewrite moves a segment aside and makes one with its whole pieces in its place.
-func (s *Store) rewrite(seg *segment, pieces []piece) error {
+// rewrite moves a segment aside and makes one with its whole pieces in its place, whose
+// numbers go up to end.
+func (s *Store) rewrite(seg *segment, out *scanned, end uint64) error {
 	const fresh = "rewritten.tmp"
 	_ = s.files.Remove(fresh)
 	f, err := s.files.Create(fresh)
@@ -167,11 +172,18 @@ func (s *Store) rewrite(seg *segment, pieces []piece) error {
 		return err
 	}
 	at := int64(headLen)
-	for _, p := range pieces {
+	for _, p := range out.pieces {
 		b := make([]byte, p.to-p.from)
 		if _, err := seg.file.ReadAt(b, p.from); err != nil {
 			return err
 		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return err
+		}
+		at += int64(len(b))
+	}
+	if end > out.end {
+		b := appendRecord(nil, &Record{Number: end - 1, Kind: kindLost}, end-1)
 		if _, err := f.WriteAt(b, at); err != nil {
 			return err
 		}
@@ -188,7 +200,7 @@ func (s *Store) rewrite(seg *segment, pieces []piece) error {
 	if err := s.files.Rename(fresh, seg.name); err != nil {
 		return err
 	}
-	seg.file, seg.size = f, at
+	seg.file, seg.size, seg.damaged = f, at, false
 	return s.files.Sync()
 }
 

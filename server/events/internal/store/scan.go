@@ -18,7 +18,7 @@ type scanned struct {
 // piece is a run of whole records.
 type piece struct{ from, to int64 }
 
-// scan reads a segment that begins with a good head. Records from the number
+// scan reads the records of a segment, whatever its head is. Records from the number
 // limit on do not count, since they stand in the next segment; 0 is no limit.
 //
 // What was torn by a loss of power is the end: nobody was told of it. But a
@@ -62,18 +62,23 @@ func scan(f File, size int64, first, limit uint64) (scanned, error) {
 	}
 }
 
-// beyond returns the number and offset of the first whole record behind a damaged
-// one with the number end, if that one had been safe; an offset of -1 if not. All numbers
-// below the limit were.
+// beyond returns the number and offset of the first whole record behind a damaged one
+// with the number end, if that one had been safe; an offset of -1 if not. All numbers
+// below the limit were. Records of the same Append are no proof, but one behind them is.
 func (s *stream) beyond(end, limit uint64) (number uint64, at int64, err error) {
+	at = -1
 	for {
-		p, at, ok, err := s.resync(end)
+		p, begins, ok, err := s.resync(end)
 		if err != nil || !ok {
 			return 0, -1, err
 		}
-		if p.since > end || p.Number < limit {
-			return p.Number, at, nil
+		if at < 0 {
+			number, at = p.Number, begins
 		}
+		if p.since > end || p.Number < limit {
+			return number, at, nil
+		}
+		s.seek(begins + int64(p.length) - 1)
 	}
 }
 

@@ -17,6 +17,9 @@ import (
 //	CRC-32C of the rest 4
 //	number of the first record, Unix milliseconds: 8 each
 //
+// A version to come has its checksum over the version as well: so it can be told from a
+// version that is damaged.
+//
 // A record is
 //
 //	length of kind and payload   4 bytes
@@ -27,11 +30,14 @@ import (
 //	payload
 //
 // All numbers are little-endian. Where a length is 0 or the file ends, the
-// segment ends. Numbers grow; they have gaps where a damaged piece was left out.
+// segment ends. Numbers grow; they have gaps where a damaged piece was left out. What is
+// lost at the end of a segment, a record of kindLost with the last number stands for.
 const (
 	headLen    = 32
 	recordHead = 4 + 4 + 8 + 4 + 1
 	version    = 1
+	// kindLost is the kind of a record that no reader gets.
+	kindLost = 0
 	// MaxPayload is the longest payload of a record in bytes.
 	MaxPayload = 64 << 20
 )
@@ -55,6 +61,7 @@ type segment struct {
 	file    File
 	first   uint64 // number of the first record
 	created time.Time
+	damaged bool // its head is, until it is rewritten
 
 	end   uint64  // one above the number of the last record that is safe
 	size  int64   // bytes up to there
@@ -90,16 +97,24 @@ func appendHead(dst []byte, first uint64, created time.Time) []byte {
 	return dst
 }
 
-var errHead = errors.New("it does not begin like a segment")
+var (
+	errHead    = errors.New("it does not begin like a segment")
+	errVersion = errors.New("it has version")
+)
 
+// parseHead reads the head of a segment. errHead: it is damaged.
 func parseHead(b []byte) (first uint64, created time.Time, err error) {
-	if len(b) < headLen || string(b[:8]) != string(magic) || binary.LittleEndian.Uint32(b[12:]) != crc32.Checksum(b[16:headLen], castagnoli) {
+	if len(b) < headLen || string(b[:8]) != string(magic) {
 		return 0, time.Time{}, errHead
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v != version {
-		return 0, time.Time{}, fmt.Errorf("it has version %d; this program writes version %d", v, version)
+	v, sum, rest := binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:]), b[16:headLen]
+	switch {
+	case v != version && sum == crc32.Update(crc32.Checksum(b[8:12], castagnoli), castagnoli, rest):
+		return 0, time.Time{}, fmt.Errorf("%w %d; this program writes version %d", errVersion, v, version)
+	case v != version || sum != crc32.Checksum(rest, castagnoli):
+		return 0, time.Time{}, errHead
 	}
-	return binary.LittleEndian.Uint64(b[16:]), time.UnixMilli(int64(binary.LittleEndian.Uint64(b[24:]))), nil
+	return binary.LittleEndian.Uint64(rest), time.UnixMilli(int64(binary.LittleEndian.Uint64(rest[8:]))), nil
 }
 
 // appendRecord appends a record whose Append began with the number since.

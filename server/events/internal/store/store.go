@@ -203,6 +203,9 @@ func (s *Store) Rotate() error {
 	return err
 }
 
+// begunName is the name of a segment until it has its head.
+const begunName = "begun.tmp"
+
 // begin makes a new segment.
 func (s *Store) begin() (*segment, error) {
 	if n := len(s.segments); n > 0 && s.segments[n-1].end == s.segments[n-1].first {
@@ -212,7 +215,8 @@ func (s *Store) begin() (*segment, error) {
 	}
 	now := s.now()
 	seg := &segment{name: segmentName(s.next), first: s.next, end: s.next, size: headLen, created: now, last: now}
-	f, err := s.files.Create(seg.name)
+	_ = s.files.Remove(begunName) // of a process before
+	f, err := s.files.Create(begunName)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +225,12 @@ func (s *Store) begin() (*segment, error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err == nil {
+	if err != nil {
+		_ = f.Close()
+		return nil, errors.Join(err, s.files.Remove(begunName))
+	}
+	// Only now: so a file of this name whose head is not whole has lost it.
+	if err = s.files.Rename(begunName, seg.name); err == nil {
 		err = s.files.Sync()
 	}
 	if err != nil {

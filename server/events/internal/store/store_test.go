@@ -2,8 +2,10 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -92,7 +94,8 @@ func TestPowerLossLosesNothingThatWasSafe(t *testing.T) {
 }
 
 // A log that is cut at any byte of its last segment opens and has all whole
-// records before the cut.
+// records before the cut. A cut head is no torn write: it was whole when the file got its
+// name, so what the file held is lost, and that is told.
 func TestCutAtAnyByte(t *testing.T) {
 	disk := newUnsafe()
 	s, _ := open(t, disk)
@@ -107,7 +110,7 @@ func TestCutAtAnyByte(t *testing.T) {
 		disk.names[name].bytes = bytes.Clone(whole[:cut])
 		again, gaps := open(t, disk)
 		numbers := all(t, again, 1)
-		if len(gaps) > 0 {
+		if want := (Gap{1, 1}); cut < headLen && (len(gaps) != 1 || gaps[0] != want) || cut >= headLen && len(gaps) > 0 {
 			t.Fatalf("cut at %d: gaps %v", cut, gaps)
 		}
 		if err := add(again, 1); err != nil {
@@ -165,26 +168,6 @@ func TestDamageIsToldAndMovedAside(t *testing.T) {
 		if len(gaps) != 0 && segment < len(s.segments)-1 {
 			t.Errorf("segment %d: told again: %v", segment, gaps)
 		}
-	}
-}
-
-// A file whose head is damaged is moved aside, and the others are read.
-func TestDamagedHead(t *testing.T) {
-	disk := newUnsafe()
-	s, _ := open(t, disk)
-	for s.Next() < 200 {
-		if err := add(s, 5); err != nil {
-			t.Fatal(err)
-		}
-	}
-	seg := s.segments[1]
-	disk.names[seg.name].bytes[3] ^= 0xff
-	again, gaps := open(t, disk)
-	if want := (Gap{seg.first, seg.end - seg.first}); len(gaps) != 1 || gaps[0] != want {
-		t.Errorf("gaps %v, want %v", gaps, want)
-	}
-	if n, want := uint64(len(all(t, again, 1))), s.Next()-1-(seg.end-seg.first); n != want {
-		t.Errorf("%d records, want %d", n, want)
 	}
 }
 
@@ -329,7 +312,10 @@ func TestOtherVersion(t *testing.T) {
 	if err := add(s, 1); err != nil {
 		t.Fatal(err)
 	}
-	disk.names[s.segments[0].name].bytes[8] = 2
+	head := disk.names[s.segments[0].name].bytes[:headLen]
+	head[8] = 2
+	sum := crc32.Update(crc32.Checksum(head[8:12], castagnoli), castagnoli, head[16:])
+	binary.LittleEndian.PutUint32(head[12:], sum)
 	if _, _, err := Open(Options{Files: disk, SegmentLen: 8 << 10}); err == nil || !strings.Contains(err.Error(), "version 2") {
 		t.Error(err)
 	}
