@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bufio"
+	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -9,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"castgate/internal/wstest"
 )
@@ -52,7 +56,9 @@ func receivers(t *testing.T) (all []*receiver) {
 			}
 			r.command = func() *exec.Cmd { return exec.Command(binary) }
 		case "PHP":
-			r.command = func() *exec.Cmd { return exec.Command(program(t, "php"), "-S", r.listen, file) }
+			r.command = func() *exec.Cmd {
+				return exec.Command(program(t, "php"), "-d", "display_errors=1", "-S", r.listen, file)
+			}
 		case "Node":
 			r.command = func() *exec.Cmd { return exec.Command(program(t, "node", "nodejs"), file) }
 		case "Python":
@@ -88,7 +94,7 @@ func (r *receiver) start(t *testing.T, variable string) (p *wstest.Process, runs
 }
 
 // TestEventReceivers has the receivers of docs/events.md take what castgate sends, by
-// the newer of two secrets. They refuse what others sign.
+// the newer of two secrets. They refuse what others sign, and go on whatever strangers send.
 func TestEventReceivers(t *testing.T) {
 	t.Parallel()
 	var urls []string
@@ -98,6 +104,7 @@ func TestEventReceivers(t *testing.T) {
 		if !runs {
 			t.Fatalf("%s has ended:\n%s", r.title, p.Log())
 		}
+		r.molest(t)
 		for secret, want := range map[string]int{eventsSecret: 204, "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkw": 401} {
 			if status := tellSigned(t, r.url, secret, "[]"); status != want {
 				t.Errorf("%s: status %d, want %d", r.title, status, want)
@@ -124,6 +131,57 @@ func TestEventReceivers(t *testing.T) {
 		}
 	}
 	stoppedReceiver(t, g, processes, urls[0])
+}
+
+// molest sends what must not end a receiver: halves of requests whose sender is gone, a
+// signature that is no ASCII, and signed bodies that are no events.
+func (r *receiver) molest(t *testing.T) {
+	t.Helper()
+	sendHalves(t, r.listen, r.title == "Go" || r.title == "Node")
+	request, err := http.NewRequest(http.MethodPost, r.url, strings.NewReader("[]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("webhook-timestamp", fmt.Sprint(time.Now().Unix()))
+	request.Header.Set("webhook-signature", "v1,"+strings.Repeat("\xe9", 44))
+	if resp, err := http.DefaultClient.Do(request); err != nil {
+		t.Errorf("%s: a signature that is no ASCII: %v", r.title, err)
+	} else if resp.Body.Close(); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("%s: a signature that is no ASCII is answered %d, want 401", r.title, resp.StatusCode)
+	}
+	for _, body := range []string{"[null]", "null", "[{", ""} {
+		resp, err := http.DefaultClient.Do(signedEvents(t, r.url, eventsSecret, body))
+		if err != nil {
+			continue // no answer: castgate tells it again
+		}
+		resp.Body.Close()
+		if resp.StatusCode < 300 && !json.Valid([]byte(body)) {
+			t.Errorf("%s: %q is answered %d", r.title, body, resp.StatusCode)
+		}
+	}
+}
+
+// sendHalves sends halves of requests, and a reset behind each. Some servers continue:
+// they say when they read the body, and the reset comes after that.
+func sendHalves(t *testing.T, address string, continues bool) {
+	t.Helper()
+	for range 20 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatalf("behind half a request: %v", err)
+		}
+		fmt.Fprint(conn, "POST /castgate HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+		if continues {
+			if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+				t.Fatalf("behind half a request: %q, %v", line, err)
+			}
+		}
+		fmt.Fprint(conn, "[")
+		if err := conn.(*net.TCPConn).SetLinger(0); err != nil { // a reset, not an end
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
 }
 
 // TestEventReceiversSecrets: no receiver of docs/events.md takes the empty text for a

@@ -112,6 +112,7 @@ func (q *quickstart) receive(t *testing.T, name string, arguments ...string) {
 		}
 		return ""
 	})
+	sendHalves(t, q.receiver, strings.HasPrefix(filepath.Base(name), "node"))
 	resp, err := http.Post("http://"+q.receiver, "application/json", strings.NewReader(`[{"id":"1","type":"castgate.forged"}]`))
 	if err != nil {
 		t.Fatal(err)
