@@ -8,6 +8,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
+	"strings"
 
 	"castgate/server/gateway"
 )
@@ -72,13 +74,48 @@ func readJSON(r *http.Request, into any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return refused(http.StatusBadRequest, "invalid_json", err.Error())
+		return refused(http.StatusBadRequest, "invalid_json", wrongIn(err))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return refused(http.StatusBadRequest, "invalid_json", "something follows the JSON object")
 	}
 	return nil
 }
+
+// wrongIn says what is wrong with a body, in the words of JSON and not of Go.
+func wrongIn(err error) string {
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "the body is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the body ends within the JSON"
+	case !errors.As(err, &kind):
+		return strings.TrimPrefix(err.Error(), "json: ")
+	}
+	where := kind.Field
+	if where == "" {
+		where = "the body"
+	}
+	if strings.HasPrefix(kind.Value, "number ") {
+		return where + " holds a number that is out of range"
+	}
+	is, must := kinds[kind.Value], "an object"
+	switch kind.Type.Kind() {
+	case reflect.String:
+		must = kinds["string"]
+	case reflect.Bool:
+		must = kinds["bool"]
+	case reflect.Slice:
+		must = kinds["array"]
+	case reflect.Uint16:
+		must = kinds["number"]
+	}
+	return where + " holds " + is + " where " + must + " must be"
+}
+
+// kinds are the values of JSON as its package names them, with articles.
+var kinds = map[string]string{"string": "a string", "bool": "a boolean", "array": "an array", "number": "a number", "object": "an object"}
 
 // partly turns the error of an answer that is good as far as it goes into the nodes
 // that are missing.

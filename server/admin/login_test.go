@@ -176,11 +176,44 @@ func TestForeignPages(t *testing.T) {
 			}
 		})
 	}
+	if _, answer := r.ask("POST", "/api/kick", `{}`, foreign("")); !strings.Contains(fmt.Sprint(answer["detail"]), "no Origin header: a page's browser sends one, a program sends a key instead") {
+		t.Errorf("a program that is no page is told %v", answer)
+	}
 	// A form of another site can send no JSON.
 	r.refuses(415, "unsupported_media_type", "POST", "/api/kick", `client_ids=x`, func(req *http.Request) { req.Header.Set("Content-Type", "application/x-www-form-urlencoded") })
 	r.refuses(400, "invalid_json", "POST", "/api/kick", `{"client_ids":["x"]} {}`, nil)
 	r.refuses(400, "invalid_json", "POST", "/api/kick", `{"clients":["x"]}`, nil)
 	r.refuses(413, "body_too_large", "POST", "/api/push", `{"text":"`+strings.Repeat("x", bodySize)+`"}`, nil)
+}
+
+// What is wrong with a body is said in the words of JSON.
+func TestWrongBodies(t *testing.T) {
+	t.Parallel()
+	r := start(t, "read,push,manage ops key")
+	r.login("key")
+	for body, want := range map[string]string{
+		`[]`:                          "the body holds an array where an object must be",
+		`{"uids":"x"}`:                "uids holds a string where an array must be",
+		`{"uids":[7]}`:                "uids holds a number where a string must be",
+		`{"to":{"uids":{}}}`:          "to.uids holds an object where an array must be",
+		`{"code":"x"}`:                "code holds a string where a number must be",
+		`{"code":70000}`:              "code holds a number that is out of range",
+		`{"to":7}`:                    "to holds a number where an object must be",
+		`{"to":{"all":1}}`:            "to.all holds a number where a boolean must be",
+		`{"text":true}`:               "text holds a boolean where a string must be",
+		`{"clients":["x"]}`:           `unknown field "clients"`,
+		``:                            "the body is empty",
+		`{"uids":`:                    "the body ends within the JSON",
+		`{"uids":}`:                   "invalid character '}'",
+		`{"code":1} x`:                "something follows the JSON object",
+		`{"to":{"uids":["a"],"b":1}}`: `unknown field "b"`,
+	} {
+		status, answer := r.ask("POST", "/api/kick", body, nil)
+		detail := fmt.Sprint(answer["detail"])
+		if status != 400 || answer["code"] != "invalid_json" || !strings.HasPrefix(detail, want) || strings.Contains(detail, "Go ") || strings.Contains(detail, "json:") {
+			t.Errorf("%s: %d %v, want %s", body, status, answer, want)
+		}
+	}
 }
 
 // Without keys, whoever is on this host may look; a name that somebody made resolve to

@@ -125,14 +125,20 @@ func (s *Server) change(do func(w http.ResponseWriter, r *http.Request) error) h
 	}
 }
 
-var errForeign = refused(http.StatusForbidden, access.CodeBrowser, "the request comes from a page of another origin")
+var (
+	errForeign  = refused(http.StatusForbidden, access.CodeBrowser, "the request comes from a page of another origin")
+	errNoOrigin = refused(http.StatusForbidden, access.CodeBrowser, "the request has no Origin header: a page's browser sends one, a program sends a key instead, as Authorization: Bearer <key>")
+)
 
 // sameOrigin refuses requests that a page of another origin may have caused. Browsers
 // send Origin with each change and each WebSocket; a program without it brings its key.
 func (s *Server) sameOrigin(r *http.Request) error {
 	origin := r.Header.Get("Origin")
-	if origin == "" && hasKey(r) || origin == s.scheme()+"://"+r.Host {
+	switch {
+	case origin == "" && hasKey(r), origin == s.scheme()+"://"+r.Host:
 		return nil
+	case origin == "":
+		return errNoOrigin
 	}
 	return errForeign
 }

@@ -67,12 +67,20 @@ func parseControl(text string) (*controlURL, error) {
 	return &controlURL{network: "tcp", address: address, host: u.Host, secure: u.Scheme == "https"}, nil
 }
 
-// trust is the TLS configuration, nil for the default. An error is a
+// port is one of a gateway's two for backends and people.
+type port struct{ name, flag, start string }
+
+var (
+	controlPort = port{"the control API", "--control", "castgate serve starts it"}
+	adminPort   = port{"the admin page", "--admin", "castgate serve --admin HOST:PORT starts it with its admin page"}
+)
+
+// trust is the TLS configuration of a client of a port, nil for the default. An error is a
 // *setting.Error that names the wrong flag.
-func (c *Connection) trust(secure bool) (trust *tls.Config, err error) {
+func (c *Connection) trust(secure bool, of port) (trust *tls.Config, err error) {
 	for name, file := range map[string]string{"ca-file": c.CAFile, "client-cert": c.ClientCert, "client-key": c.ClientKey} {
 		if file != "" && !secure {
-			return nil, setting.Errorf(name, "needs --control https://…")
+			return nil, setting.Errorf(name, "needs %s https://…", of.flag)
 		}
 	}
 	if !secure {
@@ -106,7 +114,7 @@ func (c *Connection) trust(secure bool) (trust *tls.Config, err error) {
 }
 
 // Explained adds advice to the most common errors of a connection.
-func Explained(err error) error {
+func (cl *Client) Explained(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // its text also has the method and the whole URL
 		if e.Timeout() {
@@ -117,10 +125,10 @@ func Explained(err error) error {
 		return fmt.Errorf("%w; --ca-file names the certificates to trust", err)
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w; is the gateway running? castgate serve starts it, and --control, or --admin of tail and top, names another address", err)
+		return fmt.Errorf("%w; is the gateway running? %s, and %s names another address", err, cl.of.start, cl.of.flag)
 	}
 	if errors.Is(err, http.ErrSchemeMismatch) {
-		return errors.New("the control API does not speak TLS; use http:// or host:port")
+		return fmt.Errorf("%s does not speak TLS; use %s http://%s", cl.of.name, cl.of.flag, cl.host())
 	}
 	return err
 }

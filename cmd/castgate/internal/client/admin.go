@@ -23,7 +23,7 @@ func (c *AdminConnection) Open(p *process.Process) (*Client, error) {
 	if at == "" { // the page is off in the configuration
 		at = "127.0.0.1:7274"
 	}
-	cl, err := (&Connection{Control: at, ControlKey: c.ControlKey, CAFile: c.CAFile}).Open(p)
+	cl, err := (&Connection{Control: at, ControlKey: c.ControlKey, CAFile: c.CAFile}).open(p, adminPort)
 	if err == nil && cl.key == "" {
 		err = cl.enter()
 	}
@@ -45,11 +45,11 @@ func (cl *Client) enter() error {
 	req.Header.Set("Origin", cl.base)
 	resp, err := cl.http.Do(req)
 	if err != nil {
-		return Explained(err)
+		return cl.Explained(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return problemOf(resp)
+		return cl.problemOf(resp)
 	}
 	return nil
 }

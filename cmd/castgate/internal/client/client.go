@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"castgate/cmd/castgate/internal/keys"
@@ -37,21 +38,25 @@ type Client struct {
 	http http.Client
 	base string // http://host:port
 	key  string
+	of   port // that it speaks to
 
 	version string // of the program, for the User-Agent
 }
 
 // Open makes the client; it does not connect yet.
-func (c *Connection) Open(p *process.Process) (*Client, error) {
+func (c *Connection) Open(p *process.Process) (*Client, error) { return c.open(p, controlPort) }
+
+// open makes a client of a port, whose address is that of the control API in c.
+func (c *Connection) open(p *process.Process, of port) (*Client, error) {
 	keys, _, err := keys.Read(c.ControlKey, knob.ReadLimited)
 	if err != nil {
 		return nil, process.Failf(process.ExitUsage, "--control-key: %w", err)
 	}
 	to, err := parseControl(c.Control)
 	if err != nil {
-		return nil, process.Failf(process.ExitUsage, "--control: %w", err)
+		return nil, process.Failf(process.ExitUsage, "%s: %w", of.flag, err)
 	}
-	trust, err := c.trust(to.secure)
+	trust, err := c.trust(to.secure, of)
 	if err != nil {
 		return nil, process.Failf(process.ExitUsage, "%w", knob.Flagged(err))
 	}
@@ -59,7 +64,7 @@ func (c *Connection) Open(p *process.Process) (*Client, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, to.network, to.address)
 	}
-	cl := &Client{base: to.base(), version: p.Version}
+	cl := &Client{base: to.base(), of: of, version: p.Version}
 	if len(keys) > 0 {
 		cl.key = keys[0]
 	}
@@ -99,11 +104,11 @@ func (cl *Client) Send(r Request) (*http.Response, error) {
 	}
 	resp, err := cl.http.Do(req)
 	if err != nil {
-		return nil, Explained(err)
+		return nil, cl.Explained(err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer resp.Body.Close()
-		return nil, problemOf(resp)
+		return nil, cl.problemOf(resp)
 	}
 	return resp, nil
 }
@@ -115,15 +120,32 @@ func orDefault(s, def string) string {
 	return s
 }
 
+// host is host:port of the URL.
+func (cl *Client) host() string {
+	_, host, _ := strings.Cut(cl.base, "://")
+	return host
+}
+
+// notTLS begins the answer of net/http, which serves the admin page, to who speaks no TLS
+// where it must.
+const notTLS = "Client sent an HTTP request to an HTTPS server"
+
 // problemOf makes an error from an answer that is not 2xx: detail and code of
 // the problem document, or else the status.
-func problemOf(resp *http.Response) error {
+func (cl *Client) problemOf(resp *http.Response) error {
 	var problem struct{ Code, Title, Detail string }
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if json.Unmarshal(body, &problem) != nil || problem.Code == "" {
-		return fmt.Errorf("the control API responded %s", resp.Status)
+	if bytes.HasPrefix(body, []byte(notTLS)) {
+		return fmt.Errorf("%s speaks TLS; use %s https://%s", cl.of.name, cl.of.flag, cl.host())
 	}
-	return fmt.Errorf("%s (%s, %d)", orDefault(problem.Detail, problem.Title), problem.Code, resp.StatusCode)
+	if json.Unmarshal(body, &problem) != nil || problem.Code == "" {
+		return fmt.Errorf("%s responded %s", cl.of.name, resp.Status)
+	}
+	advice := ""
+	if resp.StatusCode == http.StatusUnauthorized && cl.key == "" {
+		advice = "; --control-key gives it"
+	}
+	return fmt.Errorf("%s%s (%s, %d)", orDefault(problem.Detail, problem.Title), advice, problem.Code, resp.StatusCode)
 }
 
 // Call makes a request with a JSON body and prints the JSON answer.

@@ -80,7 +80,7 @@ func TestControlOverTLS(t *testing.T) {
 	}{
 		{[]string{"--control", gateway.URL, "--ca-file", ca, "--control-key", "0123456789abcdef"}, 0, `{"key":"Bearer 0123456789abcdef"}`},
 		{[]string{"--control", gateway.URL}, 1, "--ca-file names the certificates"},
-		{[]string{"--control", strings.TrimPrefix(gateway.URL, "https://")}, 1, "400"},
+		{[]string{"--control", strings.TrimPrefix(gateway.URL, "https://")}, 1, "castgate: the control API speaks TLS; use --control " + gateway.URL + "\n"},
 		{[]string{"--control", "http://127.0.0.1:1", "--ca-file", ca}, process.ExitUsage, "--ca-file: needs"},
 		{[]string{"--control", gateway.URL, "--ca-file", "/none"}, process.ExitUsage, "--ca-file: open /none"},
 		{[]string{"--control", gateway.URL, "--client-cert", ca}, process.ExitUsage, "--client-cert: needs --client-key"},
@@ -92,7 +92,7 @@ func TestControlOverTLS(t *testing.T) {
 	}
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
-	if code, _, errs := runLook([]string{"stats", "--control", "https://" + plain.Listener.Addr().String()}, nil, ""); code != 1 || !strings.Contains(errs, "does not speak TLS") {
+	if code, _, errs := runLook([]string{"stats", "--control", "https://" + plain.Listener.Addr().String()}, nil, ""); code != 1 || errs != "castgate: the control API does not speak TLS; use --control "+plain.URL+"\n" {
 		t.Errorf("https to a plain port: exit %d, %s", code, errs)
 	}
 }

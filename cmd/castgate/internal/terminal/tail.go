@@ -51,7 +51,8 @@ func (c *tailCommand) Run(p *process.Process) error {
 		return err
 	}
 	defer resp.Body.Close()
-	return c.print(p, resp.Body)
+	err = c.print(p, resp.Body)
+	return cl.Explained(err)
 }
 
 // happened is what the port tells. Its fields are those of the page.
@@ -120,7 +121,7 @@ func (c *tailCommand) print(p *process.Process, from io.Reader) error {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return client.Explained(err)
+		return err
 	}
 	return errors.New("the gateway has ended the tail")
 }

@@ -3,6 +3,8 @@ package terminal
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -66,6 +68,44 @@ func TestTail(t *testing.T) {
 	}
 	if asked.Header.Get("Authorization") != "Bearer k" || asked.URL.Query().Get("uid") != "a b" || asked.URL.Query().Has("address") {
 		t.Errorf("asked %v %v", asked.URL, asked.Header)
+	}
+}
+
+// What is wrong with the way to the admin page is said of it, and of its flags.
+func TestTailThatGetsNowhere(t *testing.T) {
+	keyed := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"code":"logged_out","detail":"log in with a key of the control API"}`)
+	})
+	plain, secure, gone := httptest.NewServer(keyed), httptest.NewUnstartedServer(keyed), httptest.NewServer(nil)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	gone.Close()
+	defer plain.Close()
+	defer secure.Close()
+	host := func(s *httptest.Server) string { return s.Listener.Addr().String() }
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--admin", host(secure)}, 1, "the admin page speaks TLS; use --admin https://" + host(secure) + "\n"},
+		{[]string{"--admin", host(secure), "--control-key", "k"}, 1, "the admin page speaks TLS; use --admin https://" + host(secure) + "\n"},
+		{[]string{"--admin", "https://" + host(plain)}, 1, "the admin page does not speak TLS; use --admin http://" + host(plain) + "\n"},
+		{[]string{"--admin", host(gone)}, 1, "connection refused; is the gateway running? castgate serve --admin HOST:PORT starts it with its admin page, and --admin names another address\n"},
+		{[]string{"--admin", host(plain)}, 1, "log in with a key of the control API; --control-key gives it (logged_out, 401)\n"},
+		{[]string{"--admin", host(plain), "--control-key", "k"}, 1, "log in with a key of the control API (logged_out, 401)\n"},
+		{[]string{"--admin", "https://" + host(secure)}, 1, "--ca-file names the certificates to trust\n"},
+		{[]string{"--admin", "ftp://here"}, process.ExitUsage, "castgate: --admin: ftp:// is not supported"},
+		{[]string{"--admin", host(plain), "--ca-file", "none"}, process.ExitUsage, "castgate: --ca-file: needs --admin https://"},
+	} {
+		code, out, errs := runView(append([]string{"tail"}, tt.args...), nil, "")
+		if code != tt.code || out != "" || !strings.Contains(errs, tt.says) {
+			t.Errorf("%q: exit %d, %q, %q", tt.args, code, out, errs)
+		}
+	}
+	if _, _, errs := runView([]string{"top", "--control", host(gone)}, nil, ""); !strings.HasSuffix(errs, "castgate serve starts it, and --control names another address\n") {
+		t.Errorf("top: %q", errs)
 	}
 }
 

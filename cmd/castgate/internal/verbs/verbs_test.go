@@ -170,7 +170,7 @@ func TestVerbErrors(t *testing.T) {
 		want   string
 	}{
 		{404, `{"type":"about:blank","title":"Unknown client","status":404,"code":"unknown_client","detail":"no client k"}`, "castgate: no client k (unknown_client, 404)\n"},
-		{401, `{"title":"Unauthorised","status":401,"code":"unauthorized"}`, "castgate: Unauthorised (unauthorized, 401)\n"},
+		{401, `{"title":"Unauthorised","status":401,"code":"unauthorized"}`, "castgate: Unauthorised; --control-key gives it (unauthorized, 401)\n"},
 		{502, "<html>\nBad Gateway</html>", "castgate: the control API responded 502 Bad Gateway\n"},
 		{200, "not json", "castgate: the response is not JSON: invalid character 'o' in literal null (expecting 'u')\n"},
 	} {
