@@ -93,8 +93,9 @@ func (r *receiver) start(t *testing.T, variable string) (p *wstest.Process, runs
 	return p, runs
 }
 
-// TestEventReceivers has the receivers of docs/events.md take what castgate sends, by
-// the newer of two secrets. They refuse what others sign, and go on whatever strangers send.
+// TestEventReceivers has the receivers of docs/events.md take what castgate sends, in
+// batches and one by one, by the newer of two secrets. They refuse what others sign, and
+// go on whatever strangers send.
 func TestEventReceivers(t *testing.T) {
 	t.Parallel()
 	var urls []string
@@ -110,10 +111,13 @@ func TestEventReceivers(t *testing.T) {
 				t.Errorf("%s: status %d, want %d", r.title, status, want)
 			}
 		}
+		if status := tellSigned(t, r.url, eventsSecret, `{"id":"1","type":"castgate.events.lost"}`); status != 204 {
+			t.Errorf("%s: status %d of an object\n%s", r.title, status, p.Log())
+		}
 		urls, processes = append(urls, r.url), append(processes, p)
 	}
 	var g *wstest.Gateway
-	for _, batch := range []string{"100"} {
+	for _, batch := range []string{"1", "100"} { // one event is an object, not a list
 		g = wstest.Start(t, "--events-url", strings.Join(urls, ","), "--events-secret", eventsSecret, "--events-batch", batch,
 			"--events-timeout", "1s", "--events-retry-max", "200ms")
 		c := g.Dial(t)
