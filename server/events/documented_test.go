@@ -31,7 +31,7 @@ func TestDocumentedEvents(t *testing.T) {
 			examples = append(examples, b.Text)
 		}
 	}
-	const id = "7fKq2vXoT1mWcZ0aUeRj4g"
+	const id = "5f0c8e21d94b7a3610e7c2f8ab69d354"
 	e := encoder{source: "/castgate/nodes/0", instance: "9f86d081884c7d65"}
 	at := time.Date(2026, 11, 30, 3, 15, 0, 123456000, time.UTC).UnixMicro()
 	connected := &happening{kind: Connected, at: at, connectedAt: at - 456, id: id, remote: netip.MustParseAddrPort("192.0.2.7:51034"),
