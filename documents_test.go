@@ -196,3 +196,21 @@ func otherFlags(t *testing.T) (names []string) {
 	}
 	return append(names, "ulimit", "cap-add", "licenses")
 }
+
+// Whoever sees a handshake refused with 503 finds its code in docs/troubleshooting.md.
+func TestTroubleshootingOf503(t *testing.T) {
+	all := documents(t)
+	rows := regexp.MustCompile(`(?m)^\| (.+) \| 503 \|`).FindAllStringSubmatch(all["docs/handshakes.md"], -1)
+	if len(rows) < 5 {
+		t.Fatalf("docs/handshakes.md has %d rows of 503", len(rows))
+	}
+	_, section, _ := strings.Cut(all["docs/troubleshooting.md"], "\n## A page cannot connect\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, row := range rows {
+		for _, m := range regexp.MustCompile("`(.+?)`").FindAllString(row[1], -1) {
+			if !strings.Contains(section, m) {
+				t.Errorf("docs/troubleshooting.md does not say what to do about 503 %s", m)
+			}
+		}
+	}
+}
