@@ -31,8 +31,8 @@ func TestQuota(t *testing.T) {
 	for _, disk := range []bool{false, true} {
 		b := newBackend(t)
 		b.answers(away)
-		c := config(b.url)
-		c.Quota = MinQuota
+		c, said := config(b.url), &lines{}
+		c.Quota, c.Log = MinQuota, slog.New(slog.NewTextHandler(said, nil))
 		if disk {
 			c.Dir = filepath.Join(t.TempDir(), "events")
 		}
@@ -51,6 +51,9 @@ func TestQuota(t *testing.T) {
 		}
 		until(t, "the quota holds", func() bool { return e.inbox.waiting() == 0 && e.store.Size() <= MinQuota+2*e.segmentLen })
 		s := (*e.subscribers.Load())[0]
+		if text := said.String(); strings.Count(text, "the queue is full") != 1 || !strings.Contains(text, "events=") {
+			t.Errorf("the log says %q", text)
+		}
 		if disk { // and a crash forgets nothing of that
 			c.Dir = crashed(t, c.Dir)
 			end(t, e)

@@ -68,6 +68,8 @@ type Events struct {
 	// endLooks ends that; nil before Start and without a cluster.
 	endLooks context.CancelFunc
 	closed   atomic.Bool
+	// Of the end of a queue in memory: uids are to be said offline without delay; they were.
+	ending, ended atomic.Bool
 }
 
 // New opens the queue and says the end of clients of processes before, which are
@@ -187,6 +189,10 @@ func (e *Events) Start() {
 // told, and ends. With a directory nothing is lost that is not told then.
 func (e *Events) Close(ctx context.Context) error {
 	e.closed.Store(true)
+	if e.looks == nil && e.config.Dir == "" { // there is no next start that could say it
+		e.ending.Store(true)
+		e.inbox.ring()
+	}
 	others := time.Now().Add(lookPatience)
 	for e.busy(time.Now().Before(others)) && ctx.Err() == nil {
 		if !sleep(ctx, 10*time.Millisecond) {
@@ -207,8 +213,8 @@ func (e *Events) Close(ctx context.Context) error {
 	}
 	close(e.stop)
 	e.written.Wait()
-	if left := e.left(); left > 0 && e.config.Dir == "" {
-		e.log.Warn("events that were not told are lost, since there is no events-dir", "subscribers", left)
+	if left, n := e.left(); left > 0 && e.config.Dir == "" {
+		e.log.Warn("events that were not told are lost, since there is no events-dir", "events", n, "subscribers", left)
 	}
 	if n := len(e.journal.batch); n > 0 {
 		e.log.Error("events could not be written before the end and are lost", "events", n)
@@ -236,23 +242,15 @@ func (e *Events) busy(others bool) bool {
 	if e.inbox.waiting() > 0 || others && e.looks.busy() || e.journal.writing.Load() {
 		return true // in this order: what the inbox has no more is being written
 	}
+	if e.ending.Load() && !e.ended.Load() {
+		return true
+	}
 	for _, s := range *e.subscribers.Load() {
 		if s.behind() && !s.paused.Load() && (s.count.failing.Load() == 0 || e.config.Dir == "") {
 			return true // what is on disk need not wait for a backend that is away
 		}
 	}
 	return false
-}
-
-// left is how many subscribers were not told of everything, once the journal has
-// ended. What it has written since they left need not be events.
-func (e *Events) left() (n int) {
-	for _, s := range *e.subscribers.Load() {
-		if p := s.place(); p.lowest() <= e.journal.newest {
-			n++
-		}
-	}
-	return n
 }
 
 // lowest is the lowest number that a subscriber was not told of.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
@@ -340,11 +341,16 @@ func TestGoneUntilReload(t *testing.T) {
 		w.WriteHeader(410)
 		return true
 	})
-	c := config(b.url)
+	c, said := config(b.url), &lines{}
+	c.Log = slog.New(slog.NewTextHandler(said, nil))
 	e := start(t, c)
 	life(e, 1)
 	s := (*e.subscribers.Load())[0]
 	until(t, "a pause", s.paused.Load)
+	until(t, "that is said", func() bool { return strings.Contains(said.String(), "410 Gone") })
+	if text := said.String(); strings.Contains(text, "trying again") {
+		t.Errorf("the log says %q, but nothing is tried", text)
+	}
 	asked := b.asked()
 	for n := range 200 {
 		life(e, n+2)

@@ -104,6 +104,7 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 	// Set before anything is taken and cleared once it is written: see Events.busy.
 	j.writing.Store(true)
 	defer j.writing.Store(false)
+	ending := j.events.ending.Load()
 	now := j.events.now()
 	for i := range j.inbox.shards {
 		queue, lost, gone := j.inbox.shards[i].take(j.spare)
@@ -139,6 +140,9 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 	}
 	j.trim(now)
 	j.measure()
+	if ending {
+		j.events.ended.Store(true)
+	}
 	return true
 }
 

@@ -28,8 +28,15 @@ func (s *subscriber) forget(first, end uint64, count func(lane int, from uint64)
 		return
 	}
 	if told, begins := s.lose(lost, first); begins {
+		s.sayLost(told)
 		s.tellLost(told)
 	}
+}
+
+// sayLost logs a loss. While one is being told, others are added up and said after it: at
+// most one line for each request.
+func (s *subscriber) sayLost(n notice) {
+	s.log.Error("the queue is full: its oldest events were dropped, which this backend was not told of", "events", n.Count)
 }
 
 // lose notes that events are lost, of which first is the first. begins: it is to be
@@ -67,6 +74,32 @@ func (s *subscriber) lostTold() {
 	next := s.lost[0]
 	s.mu.Unlock()
 	if next.Count > 0 {
+		s.sayLost(next)
 		s.tellLost(next)
 	}
+}
+
+// left is how many subscribers were not told of everything, once the journal has
+// ended, and of how many events all together. What it has written since they left need
+// not be events.
+func (e *Events) left() (n int, events uint64) {
+	for _, s := range *e.subscribers.Load() {
+		p := s.place()
+		lowest := p.lowest()
+		if lowest > e.journal.newest {
+			continue
+		}
+		n++
+		events += p.Memory
+		for r := e.store.NewReader(lowest); ; {
+			rec, ok, err := r.Next()
+			if err != nil || !ok {
+				break
+			}
+			if h, _, err := parseHeader(rec.Payload); err == nil && rec.Kind == kindEvent && rec.Number >= p.Lanes[h.lane] {
+				events++
+			}
+		}
+	}
+	return n, events
 }

@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -214,8 +215,13 @@ func (j *journal) offline(now time.Time) {
 		}
 		l.ask(j.present.uids[uid].look(uid), true)
 	}
+	ending := j.events.ending.Load()
 	for {
-		uid, stamp, ok := j.present.gone(j.events.steady())
+		at := j.events.steady()
+		if ending {
+			at = math.MaxInt64
+		}
+		uid, stamp, ok := j.present.gone(at)
 		if !ok {
 			return
 		}

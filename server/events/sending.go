@@ -168,7 +168,8 @@ func (s *subscriber) settle(l *lane, batch []item, r post.Result) {
 		l.failures, l.size = 0, min(s.events.config.Batch, l.size*2)
 		return
 	}
-	if l.failures++; l.failures == 1 && s.count.failing.Add(1) == 1 {
+	// What 410 means is said by pause.
+	if l.failures++; l.failures == 1 && s.count.failing.Add(1) == 1 && r.Outcome != post.Paused {
 		s.log.Warn("events were not accepted; trying again", "outcome", r.Outcome.String(), "err", r.Err)
 	}
 	if r.RetryAfter > 0 {
