@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -97,6 +98,45 @@ func shaken(t *testing.T, url string) (status int, body []byte) {
 		t.Fatal(err)
 	}
 	return resp.StatusCode, body
+}
+
+// TestConnectHookGone: nobody is asked about clients that leave while they wait.
+func TestConnectHookGone(t *testing.T) {
+	t.Parallel()
+	asked, over := make(chan struct{}, 10), make(chan struct{})
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-over
+	}))
+	t.Cleanup(hook.Close)
+	g := wstest.Start(t, "--connect-url", hook.URL, "--connect-requests", "1", "--connect-timeout", "30s")
+	open := func() net.Conn {
+		c, err := net.Dial("tcp", g.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		return c
+	}
+	stays := open()
+	t.Cleanup(func() { _ = stays.Close() })
+	<-asked
+	const leaving = 8
+	var left [leaving]net.Conn
+	for i := range left {
+		left[i] = open()
+	}
+	g.AwaitMetric("castgate_connect_hook_waiting", leaving)
+	for _, c := range left {
+		_ = c.Close()
+	}
+	g.AwaitMetric("castgate_sockets", 1)
+	close(over)
+	g.AwaitMetric(`castgate_connect_hook_total{result="gone"}`, leaving)
+	g.AwaitMetric(`castgate_connect_hook_total{result="accepted"}`, 1)
+	if len(asked) > 0 {
+		t.Errorf("asked about %d clients that had gone", len(asked))
+	}
 }
 
 // TestConnectHookReload: another backend is asked from a reload on, with another

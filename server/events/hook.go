@@ -106,6 +106,7 @@ type asked struct {
 	body  []byte
 	since time.Time
 	done  func(gateway.ConnectVerdict)
+	gone  *atomic.Bool // see gateway.ConnectQuery
 }
 
 // The results of asking.
@@ -115,10 +116,11 @@ const (
 	hookFailed // no answer, or one that is none
 	hookBusy   // too many waited
 	hookLate   // it has waited too long to be asked about
+	hookGone   // it has gone before anybody was asked
 	numHookResults
 )
 
-var hookResults = [numHookResults]string{"accepted", "refused", "failed", "busy", "late"}
+var hookResults = [numHookResults]string{"accepted", "refused", "failed", "busy", "late", "gone"}
 
 var _ gateway.ConnectHook = (*Hook)(nil)
 
@@ -195,7 +197,7 @@ func (h *Hook) Ask(q *gateway.ConnectQuery, done func(gateway.ConnectVerdict)) b
 	body := encodeQuery(q)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.waiting = append(h.waiting, asked{body, time.Now(), done})
+	h.waiting = append(h.waiting, asked{body, time.Now(), done, q.Gone})
 	h.bytes += len(body)
 	if h.running < h.config.Requests {
 		h.running++
@@ -243,6 +245,10 @@ func (h *Hook) caughtUp() {
 
 // decide asks about one request.
 func (h *Hook) decide(a *asked) gateway.ConnectVerdict {
+	if a.gone != nil && a.gone.Load() {
+		h.results[hookGone].Add(1)
+		return h.undecided() // which nobody hears
+	}
 	if time.Since(a.since) > h.config.Timeout {
 		return h.passOver(hookLate)
 	}

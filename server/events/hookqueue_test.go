@@ -2,7 +2,9 @@ package events
 
 import (
 	"log/slog"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,5 +66,30 @@ func TestHookSaysThatItIsBusy(t *testing.T) {
 	text := said.String()
 	if strings.Count(text, "\n") != 2 || !strings.Contains(text, "too many clients wait") || !strings.Contains(text, "not_asked=3") {
 		t.Errorf("%s", text)
+	}
+}
+
+// Nobody is asked about a client that has gone while it waited.
+func TestHookLeavesOutWhoHasGone(t *testing.T) {
+	over, asked := make(chan struct{}), make(chan struct{}, 3)
+	h := hookFor(t, func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-over
+	}, func(c *HookConfig) { c.Requests = 1 })
+	gone := make([]atomic.Bool, 3)
+	decided := make(chan gateway.ConnectVerdict, len(gone))
+	for i := range gone {
+		if !h.Ask(&gateway.ConnectQuery{Head: []byte(hookHead), Gone: &gone[i]}, func(v gateway.ConnectVerdict) { decided <- v }) {
+			t.Fatal("3 are too many")
+		}
+	}
+	<-asked
+	gone[1].Store(true)
+	close(over)
+	for range gone {
+		<-decided
+	}
+	if n, left := 1+len(asked), h.results[hookGone].Load(); n != 2 || left != 1 || h.results[hookAccepted].Load() != 2 {
+		t.Errorf("asked about %d, %d had gone, want 2 and 1", n, left)
 	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"net/netip"
+	"sync/atomic"
 )
 
 // ConnectHook is asked before a connection becomes a client.
@@ -23,6 +24,9 @@ type ConnectQuery struct {
 	// UID and Groups are those that a token says; "" and nil without one.
 	UID    string
 	Groups []string
+	// Gone becomes true when the connection has ended, so that nobody need decide; nil if
+	// that is not told.
+	Gone *atomic.Bool
 }
 
 // ConnectVerdict is what a ConnectHook has decided.

@@ -3,6 +3,7 @@ package loop
 import (
 	"bytes"
 	"strings"
+	"sync/atomic"
 
 	"castgate/codec"
 	"castgate/server/admission"
@@ -21,6 +22,10 @@ func (e *entrance) discharge(slot uint32, c *conn) {
 		e.loop.srv.admission.Release(e.loop.srv.Registry.address(e.loop.handle(slot, c)).Addr())
 	}
 	e.loop.srv.admission.EndRefusal(c.why)
+	if gone := e.asked[slot]; gone != nil {
+		gone.Store(true)
+		delete(e.asked, slot)
+	}
 }
 
 // readProxy reads the PROXY protocol header that a trusted proxy begins with.
@@ -129,20 +134,30 @@ func (e *entrance) onToken(h table.Handle, held request) func(token.Identity, *t
 	}
 }
 
-// tokenChecked goes on with a client whose token has been checked.
-func (e *entrance) tokenChecked(h table.Handle, r request, id token.Identity, why *token.Refusal) {
-	slot := h.Slot()
-	c := e.loop.conn(slot)
+// verified is a connection of which somebody has decided off the loop; it is read again,
+// and r gets what it has sent meanwhile. nil: it has gone, or its time was up.
+func (e *entrance) verified(h table.Handle, r *request) *conn {
+	c := e.loop.conn(h.Slot())
 	if c == nil || c.gen != h.Gen() || c.state != connVerifying {
-		return // it has gone, or its time was up
+		return nil
 	}
-	defer e.loop.survive(slot, c.gen)
 	if c.in != nil {
 		r.rest = c.in.pending
 		e.loop.reader.releaseInbound(c)
 	}
 	if !e.loop.reader.resume(c) {
-		e.loop.exit.closeNow(slot, c, reason.Internal)
+		e.loop.exit.closeNow(h.Slot(), c, reason.Internal)
+		return nil
+	}
+	return c
+}
+
+// tokenChecked goes on with a client whose token has been checked.
+func (e *entrance) tokenChecked(h table.Handle, r request, id token.Identity, why *token.Refusal) {
+	slot := h.Slot()
+	defer e.loop.survive(slot, h.Gen())
+	c := e.verified(h, &r)
+	if c == nil {
 		return
 	}
 	if why != nil {
@@ -189,7 +204,7 @@ func (e *entrance) hooked(slot uint32, c *conn, r request, id *token.Identity) b
 		return false
 	}
 	h := e.loop.handle(slot, c)
-	q := gateway.ConnectQuery{Head: r.head, Remote: e.loop.srv.Registry.address(h)}
+	q := gateway.ConnectQuery{Head: r.head, Remote: e.loop.srv.Registry.address(h), Gone: new(atomic.Bool)}
 	if id != nil {
 		q.UID, q.Groups = id.UID, id.Groups
 	}
@@ -200,6 +215,7 @@ func (e *entrance) hooked(slot uint32, c *conn, r request, id *token.Identity) b
 		e.decided(slot, c, r, id, hook.Busy())
 		return true
 	}
+	e.asked[slot] = q.Gone
 	c.state = connVerifying
 	if len(r.rest) > 0 {
 		l.heads.keep(slot, c, r.rest)
@@ -225,22 +241,11 @@ func (e *entrance) onVerdict(h table.Handle, held request, id *token.Identity, v
 
 // verdictCame goes on with a connection that was decided on.
 func (e *entrance) verdictCame(h table.Handle, r request, id *token.Identity, v gateway.ConnectVerdict) {
-	slot := h.Slot()
-	l := e.loop
-	c := l.conn(slot)
-	if c == nil || c.gen != h.Gen() || c.state != connVerifying {
-		return // it has gone, or its time was up
+	defer e.loop.survive(h.Slot(), h.Gen())
+	if c := e.verified(h, &r); c != nil {
+		delete(e.asked, h.Slot())
+		e.decided(h.Slot(), c, r, id, v)
 	}
-	defer l.survive(slot, c.gen)
-	if c.in != nil {
-		r.rest = c.in.pending
-		l.reader.releaseInbound(c)
-	}
-	if !l.reader.resume(c) {
-		l.exit.closeNow(slot, c, reason.Internal)
-		return
-	}
-	e.decided(slot, c, r, id, v)
 }
 
 // decided lets a connection in or refuses it.
@@ -249,17 +254,7 @@ func (e *entrance) decided(slot uint32, c *conn, r request, id *token.Identity, 
 		e.refuseHooked(slot, c, &v)
 		return
 	}
-	if v.UID != "" || len(v.Groups) > 0 {
-		both := token.Identity{}
-		if id != nil {
-			both = *id
-		}
-		if v.UID != "" {
-			both.UID = v.UID
-		}
-		both.Groups = append(append([]string(nil), both.Groups...), v.Groups...)
-		id = &both
-	}
+	id = id.With(v.UID, v.Groups)
 	for line := range strings.SplitSeq(strings.TrimSuffix(v.Headers, "\r\n"), "\r\n") {
 		if name, value, ok := strings.Cut(line, ": "); ok {
 			r.answer = codec.AddField(r.answer, name, []byte(value))

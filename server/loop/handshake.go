@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"sync/atomic"
+
 	"castgate/codec"
 	"castgate/server/admission"
 	"castgate/server/capacity"
@@ -17,13 +19,14 @@ type entrance struct {
 	loop         *loop
 	maxHandshake int // the longest request head in bytes
 	upgrader     codec.Upgrader
-	landing      []Arrival // a buffer for sockets that are taken in
-	joining      []func()  // each lets in a client that joins many groups, oldest first
+	landing      []Arrival               // a buffer for sockets that are taken in
+	joining      []func()                // each lets in a client that joins many groups, oldest first
+	asked        map[uint32]*atomic.Bool // by slot, of those that a hook is asked about: they have gone
 }
 
 func newEntrance(l *loop) entrance {
 	rules := l.srv.admission.Rules
-	return entrance{loop: l, upgrader: codec.Upgrader{
+	return entrance{loop: l, asked: map[uint32]*atomic.Bool{}, upgrader: codec.Upgrader{
 		CheckOrigin:  func(origin []byte) bool { return rules().AllowsOrigin(origin) },
 		Uncompressed: func(agent []byte) bool { return !rules().Compresses(agent) },
 		Compress:     l.srv.config.Compress, Subprotocol: admission.Subprotocol,

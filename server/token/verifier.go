@@ -58,6 +58,23 @@ type Identity struct {
 	Expires time.Time
 }
 
+// With is what a token says, nil for none, and what somebody else does: uid in the place of
+// the token's unless it is "", and further groups.
+func (id *Identity) With(uid string, groups []string) *Identity {
+	if uid == "" && len(groups) == 0 {
+		return id
+	}
+	both := Identity{}
+	if id != nil {
+		both = *id
+	}
+	if uid != "" {
+		both.UID = uid
+	}
+	both.Groups = append(append([]string(nil), both.Groups...), groups...)
+	return &both
+}
+
 // Verifier verifies tokens by its Rules.
 type Verifier struct {
 	rules  Rules
