@@ -13,6 +13,7 @@ type counters struct {
 	written     atomic.Uint64           // records
 	writeErrors atomic.Uint64
 	stuck       atomic.Bool   // the disk takes nothing
+	unwritten   atomic.Int64  // bytes of records that it has not taken yet
 	overflowed  atomic.Uint64 // events that found no room while the disk took nothing
 	untold      atomic.Uint64 // of them, clients of which nothing is said
 	damaged     atomic.Uint64 // records that the disk has lost, found by the start

@@ -159,20 +159,13 @@ func (j *journal) flush(stop <-chan struct{}) bool {
 		j.batch[i].Payload = j.arena[from:end:end]
 		from = end
 	}
-	for failures := 0; ; failures++ {
+	for {
 		err := j.store.Append(j.batch)
 		if err == nil {
-			if failures > 0 {
-				j.events.log.Info("events are written again")
-				j.events.count.stuck.Store(false)
-			}
+			j.unstick()
 			break
 		}
-		if failures == 0 {
-			j.events.log.Error("events cannot be written; trying again", "err", err)
-			j.events.count.stuck.Store(true)
-		}
-		j.events.count.writeErrors.Add(1)
+		j.stick(err)
 		j.freeUnwritten()
 		select {
 		case <-stop:
@@ -183,6 +176,23 @@ func (j *journal) flush(stop <-chan struct{}) bool {
 	j.events.count.written.Add(uint64(len(j.batch)))
 	j.clear()
 	return true
+}
+
+// stick notes and says that the disk takes nothing.
+func (j *journal) stick(err error) {
+	j.events.count.unwritten.Store(int64(len(j.arena)))
+	j.events.count.writeErrors.Add(1)
+	if !j.events.count.stuck.Swap(true) {
+		j.events.log.Error("events cannot be written; trying again", "err", err)
+	}
+}
+
+// unstick notes that the disk has taken what was written.
+func (j *journal) unstick() {
+	j.events.count.unwritten.Store(0)
+	if j.events.count.stuck.Swap(false) {
+		j.events.log.Info("events are written again")
+	}
 }
 
 // rest gives buffers back: they are as large as the last burst was.

@@ -59,12 +59,13 @@ func (e *Events) Collect(out chan<- prometheus.Metric) {
 	for t := range numTypes {
 		counter(descHappened, c.happened[t].Load(), t.String())
 	}
-	gauge(descQueueBytes, float64(e.store.SizeFrom(e.lowest())))
+	unwritten := e.unwritten()
+	gauge(descQueueBytes, float64(e.store.SizeFrom(e.lowest())+unwritten))
 	gauge(descStoreBytes, float64(e.store.Size()))
 	gauge(descSegments, float64(e.store.Segments()))
 	gauge(descStuck, oneIf(c.stuck.Load()))
 	counter(descWriteErrors, c.writeErrors.Load())
-	gauge(descInbox, float64(e.inbox.waiting()))
+	gauge(descInbox, float64(unwritten))
 	counter(descOverflow, c.overflowed.Load())
 	counter(descDamaged, c.damaged.Load())
 	counter(descUntold, c.untold.Load())
@@ -88,7 +89,7 @@ func (e *Events) Collect(out chan<- prometheus.Metric) {
 		gauge(descPaused, oneIf(s.paused.Load()), url)
 		p := s.place()
 		lowest := p.lowest()
-		gauge(descWaiting, float64(e.store.SizeFrom(lowest)), url)
+		gauge(descWaiting, float64(e.store.SizeFrom(lowest)+unwritten), url)
 		gauge(descBehind, e.age(lowest).Seconds(), url)
 		out <- s.count.latency.metric(descLatency, url)
 	}
@@ -98,7 +99,7 @@ func (e *Events) Collect(out chan<- prometheus.Metric) {
 func (e *Events) Backlog() gateway.Backlog {
 	dead, _ := e.dead.len()
 	b := gateway.Backlog{
-		QueueBytes: e.store.SizeFrom(e.lowest()), Lost: e.count.overflowed.Load() + e.count.damaged.Load(), Dead: dead,
+		QueueBytes: e.store.SizeFrom(e.lowest()) + e.unwritten(), Lost: e.count.overflowed.Load() + e.count.damaged.Load(), Dead: dead,
 		Held: e.held.len(), Stuck: e.count.stuck.Load(),
 	}
 	for _, s := range *e.subscribers.Load() {
@@ -106,6 +107,9 @@ func (e *Events) Backlog() gateway.Backlog {
 	}
 	return b
 }
+
+// unwritten is how many bytes wait in memory for the disk.
+func (e *Events) unwritten() int64 { return int64(e.inbox.waiting()) + e.count.unwritten.Load() }
 
 func oneIf(on bool) float64 {
 	if on {

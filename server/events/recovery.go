@@ -29,7 +29,18 @@ func (j *journal) sayLeft(left *remains, gaps []store.Gap) error {
 			return err
 		}
 	}
-	return j.append()
+	if err := j.append(); err != nil || j.events.config.Dir == "" {
+		return err
+	}
+	// Where nothing was to be said, this shows whether the disk takes anything. Clients need
+	// not wait for that.
+	j.writePlaces(now)
+	if err := j.append(); err != nil {
+		j.stick(err)
+		j.events.count.unwritten.Store(0)
+		j.places, j.moved = nil, true // tried again soon
+	}
+	return nil
 }
 
 // sayGone writes disconnected events for clients of processes before.

@@ -65,3 +65,21 @@ func TestStopCountsWhatIsLost(t *testing.T) {
 		t.Errorf("the log says %q", text)
 	}
 }
+
+// A start on a full disk is said at once, though nothing is to be written, and it is over
+// as soon as there is room.
+func TestStartOnAFullDisk(t *testing.T) {
+	d, said := &disk{}, &lines{}
+	c := config("http://127.0.0.1:1/events")
+	c.Dir, c.openDirectory, c.Log = filepath.Join(t.TempDir(), "events"), d.open, slog.New(slog.NewTextHandler(said, nil))
+	d.fill(true)
+	e := start(t, c)
+	if text := said.String(); !e.Backlog().Stuck || strings.Count(text, "events cannot be written") != 1 || !strings.Contains(text, "no space left") {
+		t.Errorf("stuck %t, the log says %q", e.Backlog().Stuck, text)
+	}
+	d.fill(false)
+	until(t, "that is over", func() bool { return !e.Backlog().Stuck })
+	if text := said.String(); strings.Count(text, "events cannot be written") != 1 || strings.Count(text, "events are written again") != 1 {
+		t.Errorf("the log says %q", text)
+	}
+}
