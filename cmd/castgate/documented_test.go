@@ -112,8 +112,8 @@ func TestDocumentedSettings(t *testing.T) {
 			starts++
 			check := []string{"config", "check"}
 			for _, arg := range args[1:] {
-				if arg == "/keys" { // of the container
-					arg = dir + arg
+				if name, ok := strings.CutPrefix(arg, "/keys/"); ok { // of the container
+					arg = filepath.Join(dir, name)
 				}
 				check = append(check, here.Replace(arg))
 			}
