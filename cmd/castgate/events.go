@@ -299,5 +299,6 @@ func (t telling) Shutdown(ctx context.Context) error {
 	}
 	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), ends)
 	defer cancel()
-	return errors.Join(err, t.events.Close(last))
+	_ = t.events.Close(last) // it has said what went wrong, which has nothing to do with the clients
+	return err
 }

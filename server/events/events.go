@@ -186,7 +186,8 @@ func (e *Events) Start() {
 }
 
 // Close writes what has happened, gives the subscribers until ctx is done to be
-// told, and ends. With a directory nothing is lost that is not told then.
+// told, and ends. With a directory nothing is lost that is not told then. Its error is in
+// the log already.
 func (e *Events) Close(ctx context.Context) error {
 	e.closed.Store(true)
 	if e.looks == nil && e.config.Dir == "" { // there is no next start that could say it
@@ -216,10 +217,10 @@ func (e *Events) Close(ctx context.Context) error {
 	if left, n := e.left(); left > 0 && e.config.Dir == "" {
 		e.log.Warn("events that were not told are lost, since there is no events-dir", "events", n, "subscribers", left)
 	}
-	if n := len(e.journal.batch); n > 0 {
+	if n := e.journal.unwritten(); n > 0 {
 		e.log.Error("events could not be written before the end and are lost", "events", n)
-		e.journal.clear()
 	}
+	e.journal.clear()
 	e.journal.wrote = time.Time{}
 	e.journal.writePlaces(e.now())
 	err := e.journal.append()
@@ -228,6 +229,9 @@ func (e *Events) Close(ctx context.Context) error {
 	}
 	if closing := e.dead.store.Close(); err == nil {
 		err = closing
+	}
+	if err != nil {
+		e.log.Error("the end of the event queue could not be written; some events may be told again", "err", err)
 	}
 	return err
 }

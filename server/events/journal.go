@@ -187,6 +187,16 @@ func (j *journal) stick(err error) {
 	}
 }
 
+// unwritten is how many events the disk has not taken, once the journal has ended.
+func (j *journal) unwritten() (n int) {
+	for i := range j.batch {
+		if j.batch[i].Kind == kindEvent {
+			n++
+		}
+	}
+	return n
+}
+
 // unstick notes that the disk has taken what was written.
 func (j *journal) unstick() {
 	j.events.count.unwritten.Store(0)

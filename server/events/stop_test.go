@@ -83,3 +83,29 @@ func TestStartOnAFullDisk(t *testing.T) {
 		t.Errorf("the log says %q", text)
 	}
 }
+
+// A stop on a full disk says what it could not write, and no event where there was none.
+func TestStopOnAFullDisk(t *testing.T) {
+	for clients := range 2 {
+		d, said := &disk{}, &lines{}
+		c := config("http://127.0.0.1:1/events")
+		c.Dir, c.openDirectory, c.Log = filepath.Join(t.TempDir(), "events"), d.open, slog.New(slog.NewTextHandler(said, nil))
+		d.fill(true)
+		e := start(t, c)
+		for n := range clients {
+			life(e, n+1)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if err := e.Close(ctx); err == nil {
+			t.Error("the stop has no error")
+		}
+		cancel()
+		text := said.String()
+		if strings.Count(text, "the end of the event queue could not be written") != 1 {
+			t.Errorf("%d clients: the log says %q", clients, text)
+		}
+		if clients == 0 && strings.Contains(text, "are lost") {
+			t.Errorf("the log says of no events %q", text)
+		}
+	}
+}
