@@ -27,7 +27,13 @@ func adminPage(t *testing.T, o wstest.Options) (g *wstest.Gateway, p *page, url 
 // needPage skips a test where the page was not built.
 func needPage(t *testing.T, url string) {
 	t.Helper()
-	answer, err := http.Get(url)
+	needPageOf(t, http.DefaultClient, url)
+}
+
+// needPageOf is needPage with a client of its own.
+func needPageOf(t *testing.T, client *http.Client, url string) {
+	t.Helper()
+	answer, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
 
 	"castgate/internal/wstest"
@@ -22,6 +25,51 @@ func TestAdminInTheOpen(t *testing.T) {
 	refuses(t, flags, "admin", public, "in the clear", "admin-tls-cert")
 	refuses(t, append(flags, "--admin-tls-cert", site.Cert, "--admin-tls-key", site.Key), "admin", "control-key")
 	refuses(t, append(flags, "--admin-tls-cert", site.Cert), "admin-tls-key")
+}
+
+// From a page over TLS a browser connects to wss:// alone, but for its own host. So the
+// page takes the listener with TLS, and without one it says what is missing.
+func TestAdminTryOverTLS(t *testing.T) {
+	t.Parallel()
+	const key, name = "a-key-of-some-length", "gateway.example"
+	site := wstest.NewAuthority(t).Issue("site", name)
+	port := func() string { return fmt.Sprint(wstest.FreePort(t)) }
+	for _, tt := range []struct {
+		what, host string
+		secure     bool
+		state      string
+	}{
+		{"a listener with TLS", name, true, "connected"},
+		{"no listener with TLS", name, false, "not possible from here"},
+		{"no listener with TLS, this host", "127.0.0.1", false, "connected"},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			plain, secure, admin := port(), port(), port()
+			listen := "0.0.0.0:" + plain
+			flags := []string{"--admin", "127.0.0.1:" + admin, "--admin-tls-cert", site.Cert, "--admin-tls-key", site.Key, "--control-key", key, "--control", wstest.FreeAddr(t)}
+			if tt.secure {
+				listen += ",wss://0.0.0.0:" + secure
+				flags = append(flags, "--tls-cert", site.Cert, "--tls-key", site.Key)
+			}
+			wstest.StartWith(t, wstest.Options{Key: key, Flags: append(flags, "--listen", listen)})
+			client := &http.Client{Timeout: wstest.Patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+			needPageOf(t, client, "https://127.0.0.1:"+admin+"/")
+			p := openPage(t, "https://"+tt.host+":"+admin+"/",
+				chromedp.Flag("host-resolver-rules", "MAP "+name+" 127.0.0.1"), chromedp.Flag("ignore-certificate-errors", true))
+			p.types("#key", key)
+			p.sees("h1", "Overview")
+			p.goTo("#/try")
+			p.sees("#try-state", tt.state)
+			switch {
+			case tt.secure:
+				p.sees("main", "wss://"+name+":"+secure+"/")
+			case tt.state == "connected":
+				p.sees("#try-id")
+			default:
+				p.sees("main", "ws://"+name+":"+plain+"/", "--listen wss://", "ssh -L")
+			}
+		})
+	}
 }
 
 // Over TLS the cookie is for TLS alone, the tail is a WebSocket over TLS, and who speaks

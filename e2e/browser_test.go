@@ -36,8 +36,8 @@ type page struct {
 	ctx context.Context
 }
 
-// openPage starts a browser with a fresh profile and opens an address.
-func openPage(t *testing.T, address string) *page {
+// openPage starts a browser with a fresh profile, and with more flags, and opens an address.
+func openPage(t *testing.T, address string, more ...chromedp.ExecAllocatorOption) *page {
 	t.Helper()
 	flags := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program(t, "chromium", "chromium-browser", "google-chrome")),
@@ -48,7 +48,7 @@ func openPage(t *testing.T, address string) *page {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 	)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), flags...)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(flags, more...)...)
 	t.Cleanup(stop)
 	ctx, closeTab := chromedp.NewContext(allocator)
 	t.Cleanup(closeTab)

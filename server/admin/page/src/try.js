@@ -6,6 +6,15 @@ import { clock, shown } from "./text.js";
 
 const html = htm.bind(h);
 
+/** choose takes the listener that a browser connects to from here: from a page over TLS
+    one with TLS, or a plain one of the browser's own host. Others are mixed content. */
+function choose(urls) {
+  if (location.protocol !== "https:") return { url: urls[0] };
+  const own = (u) => /^(localhost|127\.[0-9.]+|\[::1\])$/.test(new URL(u).hostname);
+  const url = urls.find((u) => u.startsWith("wss:")) ?? urls.find(own);
+  return url ? { url } : { url: urls[0], blocked: urls.length > 0 };
+}
+
 /** Try is a client in the page, and a push to it. */
 export function Try({ session }) {
   const [state, setState] = useState("connecting");
@@ -14,9 +23,9 @@ export function Try({ session }) {
   const [round, setRound] = useState(0);
   const [to, setTo] = useState("me");
   const number = useRef(0);
-  const url = session.clients[0];
+  const { url, blocked } = choose(session.clients);
   useEffect(() => {
-    if (!url) return;
+    if (!url || blocked) return;
     setState("connecting");
     setId("");
     let ended = false, opened = false, first = true;
@@ -42,12 +51,18 @@ export function Try({ session }) {
     return () => { ended = true; socket.close(1000); };
   }, [round]);
   if (!url) return html`<h1>Try it</h1><p class="empty">The gateway has no WebSocket listener that a browser reaches from here.</p>`;
+  if (blocked) return html`<h1>Try it</h1>
+    <p role="status"><b id="try-state">not possible from here</b> <span class="more">${url}</span></p>
+    <p class="note">This page came over TLS, and from such a page a browser connects only to listeners with TLS, or to its own host.
+      The gateway has none with TLS: add one with --listen wss://:7443 --tls-cert FILE --tls-key FILE. Or turn on
+      --admin 127.0.0.1:${location.port || 443} without TLS, and reach both through ssh -L.</p>`;
   const target = to === "all" ? { all: true } : { client_ids: [id] };
   return html`<h1>Try it</h1>
     <p>This page is a client of the gateway. Push it a message, as a backend would.</p>
     <p role="status"><b id="try-state">${state}</b> <span class="more">${url}</span>
       ${state !== "connected" && state !== "connecting" && html` <button type="button" onClick=${() => setRound(round + 1)}>Connect again</button>`}</p>
     ${state === "refused" && html`<p class="note">The gateway did not let this page in. Does it ask for a token (jwt-…), a backend (connect-url), or for certain origins (allowed-origins)?
+      ${url.startsWith("wss:") && "Does this browser trust the certificate of that listener (tls-cert)?"}
       castgate serve --log-level debug says why.</p>`}
     ${id && html`<p>Its client id is <a href=${"#/client?" + new URLSearchParams({ id })}><code id="try-id">${shown(id)}</code></a>.</p>`}
     ${state === "connected" && (id || to === "all") && html`<fieldset class="line"><legend>To</legend>
