@@ -4,7 +4,7 @@
 # counts and bytes measured in a guest are meaningful.
 #
 #   CONNECTIONS  default 1000000
-#   GUEST        uml: user-mode Linux (needs root; about an hour; the default)
+#   GUEST        uml: user-mode Linux (needs root; about two hours; the default)
 #                bigbox: an emulated processor (several hours)
 #   BIGBOX       the program for bigbox, default ../shared/tools/bigbox
 #   RESULTS      directory for the result, default bench/results

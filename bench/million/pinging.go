@@ -211,6 +211,10 @@ func (r *Pings) write(w io.Writer) {
 	fmt.Fprintln(w, "calls by strace\tnumber\ta ping")
 	names := slices.SortedFunc(maps.Keys(r.Trace), func(a, b string) int { return cmp.Or(r.Trace[b]-r.Trace[a], cmp.Compare(a, b)) })
 	for _, name := range names {
-		fmt.Fprintf(w, "%s\t%d\t%.4f\n", name, r.Trace[name], float64(r.Trace[name])/float64(max(r.Trace["sendto"], 1)))
+		if pings := r.Trace["sendto"]; pings > 0 {
+			fmt.Fprintf(w, "%s\t%d\t%.4f\n", name, r.Trace[name], float64(r.Trace[name])/float64(pings))
+		} else { // it only read pongs meanwhile
+			fmt.Fprintf(w, "%s\t%d\t-\n", name, r.Trace[name])
+		}
 	}
 }
