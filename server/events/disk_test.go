@@ -222,7 +222,7 @@ func TestFullDisk(t *testing.T) {
 	})
 	d.fill(false)
 	inOrder(t, b.await(4*(clients+1)))
-	until(t, "that is over", func() bool { return !e.count.stuck.Load() })
+	until(t, "that is over", func() bool { return !e.count.stuck.Load() && strings.Contains(said.String(), "written again") })
 	text := said.String()
 	for _, want := range []string{"events cannot be written; trying again", "no space left on device", "events are written again"} {
 		if strings.Count(text, want) != 1 {

@@ -78,7 +78,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 		t.Errorf("stuck %t, the log says %q", e.Backlog().Stuck, text)
 	}
 	d.fill(false)
-	until(t, "that is over", func() bool { return !e.Backlog().Stuck })
+	until(t, "that is over", func() bool { return !e.Backlog().Stuck && strings.Contains(said.String(), "written again") })
 	if text := said.String(); strings.Count(text, "events cannot be written") != 1 || strings.Count(text, "events are written again") != 1 {
 		t.Errorf("the log says %q", text)
 	}
