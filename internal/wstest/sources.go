@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,26 +15,25 @@ import (
 // them.
 func GoBuild(t testing.TB, output string, packages ...string) {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"build", "-o", output}, packages...)...)
-	cmd.Dir = Root(t)
-	if err := SeeSources(cmd.Dir, packages...); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building %q: %v\n%s", packages, err, out)
-	}
+	runGo(t, packages, "build", "-o", output)
 }
 
 // Compile compiles what programs are built from, for a test of a script that links them.
 func Compile(t testing.TB, packages ...string) {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-export"}, packages...)...)
+	runGo(t, packages, "list", "-export")
+}
+
+// runGo runs a command of go on packages of the module.
+func runGo(t testing.TB, packages []string, command ...string) {
+	t.Helper()
+	cmd := exec.Command("go", slices.Concat(command, packages)...)
 	cmd.Dir = Root(t)
 	if err := SeeSources(cmd.Dir, packages...); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("compiling %q: %v\n%s", packages, err, out)
+		t.Fatalf("go %s of %q: %v\n%s", command[0], packages, err, out)
 	}
 }
 
