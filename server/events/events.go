@@ -68,7 +68,8 @@ type Events struct {
 	// endLooks ends that; nil before Start and without a cluster.
 	endLooks context.CancelFunc
 	closed   atomic.Bool
-	// Of the end of a queue in memory: uids are to be said offline without delay; they were.
+	// ending: a queue in memory ends, so uids are said offline without delay. ended: they
+	// have been.
 	ending, ended atomic.Bool
 }
 

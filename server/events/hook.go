@@ -87,7 +87,7 @@ type Hook struct {
 	results [numHookResults]atomic.Uint64
 	latency latencies
 	failing atomic.Bool   // the last answer was none
-	unasked atomic.Uint64 // nobody was asked about so many since all were
+	unasked atomic.Uint64 // clients that nobody was asked about, since the queue was last empty
 
 	mu      sync.Mutex
 	waiting []asked

@@ -13,8 +13,8 @@ type block struct {
 	bodies int // that are still in the queue
 }
 
-// spoil is of tests: it overwrites what nobody may read any more, so that whoever does is
-// found.
+// spoil is set by tests only. It overwrites bytes that nobody may read any more, so that a
+// late reader is found.
 var spoil func(b []byte)
 
 // blockLen is how many bytes a block has; a longer body is memory of its own.

@@ -30,8 +30,8 @@ import (
 //	payload
 //
 // All numbers are little-endian. Where a length is 0 or the file ends, the
-// segment ends. Numbers grow; they have gaps where a damaged piece was left out. What is
-// lost at the end of a segment, a record of kindLost with the last number stands for.
+// segment ends. Numbers grow; they have gaps where a damaged piece was left out. A record
+// of kindLost with the last number stands for what is lost at the end of a segment.
 const (
 	headLen    = 32
 	recordHead = 4 + 4 + 8 + 4 + 1
