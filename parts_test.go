@@ -29,13 +29,14 @@ func TestPartsOwnTheirFields(t *testing.T) {
 	pkg, filesOf := ownedFields(t, loopDir, "loop", 10)
 	verbs, _, _, _ := typecheck(t, "server/verbs")
 	tally, _, _, _ := typecheck(t, "server/tally")
-	checkParts(t, filesOf, pkg, verbs, tally)
+	checkParts(t, filesOf, "| part | files | owns |", "### A frame in")
+	checkChains(t, pkg, verbs, tally)
 }
 
-// No part of the loop that serves PHP touches another part's fields. The files of the loop
-// itself, which have no part's methods, still do.
+// The loop that serves PHP is composed in the same way.
 func TestPartsOfTheInnerLoopOwnTheirFields(t *testing.T) {
-	ownedFields(t, "server/gatewayworker", "innerLoop", 4)
+	_, filesOf := ownedFields(t, "server/gatewayworker", "innerLoop", 9)
+	checkParts(t, filesOf, phpLoop, "\n## ")
 }
 
 // ownedFields checks the parts of a loop, of which there are at least so many, and
@@ -81,7 +82,7 @@ func ownedFields(t *testing.T, dir, name string, least int) (*types.Package, map
 			if !ok || info.Selections[s] == nil {
 				return true
 			}
-			if field, ok := info.Selections[s].Obj().(*types.Var); ok && home[field] != "" && !owners[home[field]] && (name == "loop" || len(owners) > 0) {
+			if field, ok := info.Selections[s].Obj().(*types.Var); ok && home[field] != "" && !owners[home[field]] {
 				t.Errorf("%s: %s is a field of the part %s: call a method of it", fset.Position(s.Pos()), field.Name(), home[field])
 			}
 			return true
@@ -90,17 +91,28 @@ func ownedFields(t *testing.T, dir, name string, least int) (*types.Package, map
 	return pkg, filesOf
 }
 
-// The table of parts in ARCHITECTURE.md names each part and its files, and the methods
-// in its chains of calls exist.
-func checkParts(t *testing.T, filesOf map[string][]string, packages ...*types.Package) {
+// phpLoop is the heading over the parts of the loop that serves PHP.
+const phpLoop = "### The loop that serves PHP"
+
+// architecture is the text of ARCHITECTURE.md between two others.
+func architecture(t *testing.T, after, before string) string {
 	t.Helper()
 	text, err := os.ReadFile("ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _ := strings.Cut(string(text), "| part | files | owns |")
-	table, chains, _ := strings.Cut(table, "### A frame in")
-	chains, _, _ = strings.Cut(chains, "\n## ")
+	_, part, begins := strings.Cut(string(text), after)
+	part, _, ends := strings.Cut(part, before)
+	if !begins || !ends {
+		t.Fatalf("ARCHITECTURE.md has not %q, or behind it not %q", after, before)
+	}
+	return part
+}
+
+// A table of parts in ARCHITECTURE.md names each part and its files.
+func checkParts(t *testing.T, filesOf map[string][]string, after, before string) {
+	t.Helper()
+	table := architecture(t, after, before)
 	listed := map[string][]string{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]*) \\|").FindAllStringSubmatch(table, -1) {
 		listed[row[1]] = strings.Fields(strings.ReplaceAll(row[2], "`", ""))
@@ -116,6 +128,12 @@ func checkParts(t *testing.T, filesOf map[string][]string, packages ...*types.Pa
 	for part := range listed {
 		t.Errorf("%s, in the table of ARCHITECTURE.md, is no part", part)
 	}
+}
+
+// The methods in ARCHITECTURE.md's chains of calls exist.
+func checkChains(t *testing.T, packages ...*types.Package) {
+	t.Helper()
+	chains := architecture(t, "### A frame in", phpLoop)
 	calls := regexp.MustCompile("`(\\w+)\\.(\\w+)`").FindAllStringSubmatch(chains, -1)
 	if len(calls) < 20 {
 		t.Errorf("only %d calls found in the chains of ARCHITECTURE.md", len(calls))

@@ -10,35 +10,33 @@ import (
 
 // answer replies to a query, exactly once. A query that fails gets the reply of an
 // empty gateway.
-func (l *innerLoop) answer(c *innerConn, f *wire.Frame) {
-	if l.waiting >= l.cfg.MaxAllReplies {
-		l.close(c, closeReplies)
+func (cmd *commands) answer(c *innerConn, f *wire.Frame) {
+	if cmd.loop.writer.allWaiting() >= cmd.loop.cfg.MaxAllReplies {
+		cmd.loop.close(c, closeReplies)
 		return
 	}
-	before := len(c.out)
-	if l.at.yield == nil {
-		b, mark := wire.BeginReply(c.out)
-		c.out = wire.EndReply(l.reply(b, f), mark)
-	} else { // c.out changes meanwhile
+	before := len(c.out.bytes)
+	if cmd.at.yield == nil {
+		b, mark := wire.BeginReply(c.out.bytes)
+		c.out.bytes = wire.EndReply(cmd.reply(b, f), mark)
+	} else { // what waits for c changes meanwhile
 		b, mark := wire.BeginReply(nil)
-		b = wire.EndReply(l.reply(b, f), mark)
-		if before = len(c.out); c.closed || l.at.dead {
+		b = wire.EndReply(cmd.reply(b, f), mark)
+		if before = len(c.out.bytes); c.closed || cmd.at.dead {
 			return
 		}
-		c.out = append(c.out, b...)
+		c.out.bytes = append(c.out.bytes, b...)
 	}
-	over := l.at.over
-	l.unbuilt(l.at.built)
-	l.at.built, l.at.over = 0, false
+	over := cmd.at.over
+	cmd.loop.execution.unbuilt(cmd.at.built)
+	cmd.at.built, cmd.at.over = 0, false
 	if over {
-		c.out = c.out[:before]
-		l.close(c, closeReplies)
+		c.out.bytes = c.out.bytes[:before]
+		cmd.loop.close(c, closeReplies)
 		return
 	}
-	if c.worker != nil {
-		c.mixed = true
-	}
-	l.queued(c, len(c.out)-before)
+	c.out.replied()
+	cmd.loop.writer.queued(c, len(c.out.bytes)-before)
 }
 
 // reply appends the value that answers a query (docs/gatewayworker-protocol.md

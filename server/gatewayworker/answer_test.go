@@ -29,7 +29,7 @@ func TestAnswerOfACutWalkIsEmpty(t *testing.T) {
 	}
 	defer f.release()
 	l := f.loop
-	l.gateway = cutOff{client: l.clientID(7)}
+	l.commands.serves(cutOff{client: l.commands.clientID(7)})
 	for _, q := range []wire.Header{
 		{Command: wire.AllSessions}, {Command: wire.SessionsOfGroup}, {Command: wire.SelectClients},
 	} {
@@ -38,7 +38,7 @@ func TestAnswerOfACutWalkIsEmpty(t *testing.T) {
 			if q.Command == wire.SelectClients {
 				f.Ext = []byte(ext)
 			}
-			if got := string(l.reply(nil, &f)); got != "a:0:{}" {
+			if got := string(l.commands.reply(nil, &f)); got != "a:0:{}" {
 				t.Errorf("%v: %q", q.Command, got)
 			}
 		}

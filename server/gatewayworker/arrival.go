@@ -2,7 +2,6 @@ package gatewayworker
 
 import (
 	"cmp"
-	"container/list"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -26,13 +25,14 @@ type arrivals struct {
 	fullAt    time.Time // when connections began to wait for room
 
 	// Valid during a turn.
-	connects bool         // connections wait to be accepted
-	fresh    []*innerConn // accepted, not in the epoll yet
-	said     []*innerConn // of fresh: those that have sent something
-	oob      []byte
-	polled   []unix.PollFd
-	room     []byte // for what fresh connections have sent
-	used     int    // of room
+	waiting bool         // connections wait to be accepted
+	fresh   []*innerConn // accepted, not in the epoll yet
+	said    []*innerConn // of fresh: those that have sent something
+	one     [1]byte
+	oob     []byte
+	polled  []unix.PollFd
+	room    []byte // for what fresh connections have sent
+	used    int    // of room
 }
 
 const (
@@ -47,6 +47,38 @@ const (
 	fullPatience = 2 * time.Second
 )
 
+func newArrivals(l *innerLoop, listener int) arrivals {
+	return arrivals{
+		loop: l, listener: listener, oob: make([]byte, 128),
+		accepting: listen.NewErrors(l.log, "cannot accept inner connections", &l.count.acceptErrors),
+	}
+}
+
+// begin begins a turn.
+func (a *arrivals) begin() {
+	a.used, a.waiting = 0, false
+	if !a.paused.IsZero() && a.loop.now().After(a.paused) {
+		a.paused = time.Time{}
+		a.listenFor(unix.EPOLLIN)
+	}
+}
+
+// reported records that epoll has reported a descriptor, and returns whether it is the
+// listener.
+func (a *arrivals) reported(fd int) bool {
+	if fd != a.listener {
+		return false
+	}
+	a.waiting = true
+	return true
+}
+
+// until is when accepting resumes, zero if it has not paused.
+func (a *arrivals) until() time.Time { return a.paused }
+
+// failure is why the listener can't accept any more, nil if it can.
+func (a *arrivals) failure() error { return a.broken }
+
 // welcome accepts waiting connections. It adds those that have sent something to
 // the ready ones, all in the order in which their bytes arrived. What arrived on
 // other connections before that is ready by now, so it asks epoll again. The clock
@@ -54,6 +86,9 @@ const (
 // wrong. If a new connection has sent several commands, the time of the last one
 // counts for all.
 func (a *arrivals) welcome() {
+	if !a.waiting {
+		return
+	}
 	a.accept()
 	a.lookAtFresh()
 	said, last := a.said[:0], int64(0)
@@ -140,7 +175,7 @@ func (a *arrivals) arrived(c *innerConn, last int64) (at int64, ok bool) {
 	if c.closed {
 		return last, false
 	}
-	n, oobn, err := a.loop.sys.peek(c.fd, a.loop.in[:1], a.oob)
+	n, oobn, err := a.loop.sys.peek(c.fd, a.one[:], a.oob)
 	if err != nil {
 		c.reset = c.reset || err == unix.ECONNRESET // the kernel reports it only once
 		return last, err != unix.EAGAIN
@@ -180,10 +215,10 @@ func (a *arrivals) enrol() {
 		case err == nil:
 			c.fresh = false
 		case outOfMemory(err):
-			a.loop.tryLater(c, retryEnrol)
+			a.loop.shortage.tryLater(c, retryEnrol)
 		default: // the system's limit of epoll watches
 			a.loop.count.acceptErrors.Add(1)
-			a.loop.flush(c) // what it requested is done; this sends the reply
+			a.loop.writer.flush(c) // what it requested is done; this sends the reply
 			a.loop.close(c, closeFull)
 		}
 	}
@@ -206,7 +241,7 @@ func (a *arrivals) accept() {
 	for range acceptBatch {
 		// No connection has to go before its data is read, since commands make
 		// room. The others wait in the backlog meanwhile.
-		if a.full() && (len(a.fresh) > 0 || a.hasInput(a.loop.silent.Front()) || a.waits()) {
+		if a.loop.connections.full() && (len(a.fresh) > 0 || a.hasInput(a.loop.connections.oldestSilent()) || a.waits()) {
 			return
 		}
 		fd, from, err := a.loop.sys.accept(a.listener)
@@ -231,18 +266,13 @@ func (a *arrivals) accept() {
 	}
 }
 
-// full reports whether one more connection requires closing another.
-func (a *arrivals) full() bool {
-	return len(a.loop.conns) >= a.loop.cfg.MaxConns || a.loop.silent.Len() >= a.loop.cfg.MaxSilent
-}
-
 // hasInput reports whether a connection that counts as silent has sent something
 // that has not been read yet.
-func (a *arrivals) hasInput(e *list.Element) bool {
-	if e == nil {
+func (a *arrivals) hasInput(c *innerConn) bool {
+	if c == nil {
 		return false
 	}
-	n, _, err := a.loop.sys.peek(e.Value.(*innerConn).fd, a.loop.in[:1], nil)
+	n, _, err := a.loop.sys.peek(c.fd, a.one[:], nil)
 	return err == nil && n > 0 || outOfMemory(err)
 }
 
@@ -251,7 +281,7 @@ func (a *arrivals) hasInput(e *list.Element) bool {
 // fullPatience before they are turned away.
 func (a *arrivals) waits() bool {
 	now := a.loop.now()
-	if a.loop.silent.Len() > 0 {
+	if a.loop.connections.oldestSilent() != nil {
 		return false
 	}
 	if a.fullAt.IsZero() {
@@ -266,25 +296,39 @@ func (a *arrivals) waits() bool {
 	return true
 }
 
-// add adds a new connection.
+// add adds a new connection. If there is no room, the one that has been silent for longest
+// goes, or itself.
 func (a *arrivals) add(fd int, from netip.AddrPort) {
 	a.loop.count.accepted.Add(1)
-	if a.full() {
-		oldest := a.loop.silent.Front()
+	if a.loop.connections.full() {
+		oldest := a.loop.connections.oldestSilent()
 		if oldest == nil {
 			a.loop.count.closes[closeFull].Add(1)
 			a.loop.sys.orderly(fd)
 			a.loop.sys.close(fd)
 			return
 		}
-		a.loop.close(oldest.Value.(*innerConn), closeFull)
+		a.loop.close(oldest, closeFull)
 	}
-	now := a.loop.now()
-	c := &innerConn{fd: fd, fresh: true, peer: from, authorized: a.loop.cfg.Secret == "", lastIn: now, lastOut: now}
-	a.fresh = append(a.fresh, c)
-	a.loop.conns[fd] = c
-	c.silent = a.loop.silent.PushBack(c)
-	a.loop.count.connections.Store(int64(len(a.loop.conns)))
+	a.fresh = append(a.fresh, a.loop.connections.add(fd, from))
+}
+
+// takeWaiting accepts the connections in the backlog outside of a turn.
+func (a *arrivals) takeWaiting() {
+	if a.listener >= 0 {
+		a.accept()
+		a.enrol()
+	}
+}
+
+// enrolLater adds a connection to the epoll at the end of this turn.
+func (a *arrivals) enrolLater(c *innerConn) { a.fresh = append(a.fresh, c) }
+
+// deafen makes the kernel queue no more connections, if another process also listens.
+func (a *arrivals) deafen() {
+	if a.listener >= 0 {
+		_ = listen.Deafen(a.listener)
+	}
 }
 
 // closeListener closes the listener. Connections in its queue would be reset, so

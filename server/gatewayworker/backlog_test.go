@@ -76,7 +76,7 @@ func TestBacklogKeepsOrder(t *testing.T) {
 // loops as little as others: their sessions are not copied there.
 func TestLongSessionsAreNotCopied(t *testing.T) {
 	s := newTurns(t)
-	s.host = &readmissions{}
+	s.serves(&readmissions{})
 	session := strings.Repeat("s", 7<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -101,7 +101,7 @@ func TestLongSessionsAreNotCopied(t *testing.T) {
 		s.deliver()
 		s.fill(s.worker)
 		long := 0
-		for rest := s.worker.out; len(rest) > 0; handed++ {
+		for rest := s.worker.out.bytes; len(rest) > 0; handed++ {
 			var frame []byte
 			if frame, _, _, rest = cutFrame(rest); len(frame) > len(session) {
 				long++
@@ -110,7 +110,7 @@ func TestLongSessionsAreNotCopied(t *testing.T) {
 		if long > 1 {
 			t.Fatalf("%d long sessions in one turn", long)
 		}
-		s.worker.out, s.worker.sent = nil, 0
+		s.worker.out.drop()
 	}
 	if bytes, clients, _ := s.queue.waiting(); bytes != 0 || clients != 0 {
 		t.Errorf("%d bytes of %d clients are left", bytes, clients)

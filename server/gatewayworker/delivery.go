@@ -43,6 +43,18 @@ type delivery struct {
 	awaitUntil time.Time      // end of phaseAwait
 }
 
+// serves gives the part the server whose clients the events are of.
+func (d *delivery) serves(host gateway.Host) { d.host = host }
+
+// begin tells the server of the first phase.
+func (d *delivery) begin() { d.enter(d.queue.now()) }
+
+// hasWorkers reports whether any worker is attached.
+func (d *delivery) hasWorkers() bool { return len(d.workers.list) > 0 }
+
+// until is when workers are no longer waited for, zero if they are not.
+func (d *delivery) until() time.Time { return d.awaitUntil }
+
 // deliver assigns new backlogs to workers, and wakes these workers.
 func (d *delivery) deliver() {
 	d.queue.mu.Lock()
@@ -50,7 +62,7 @@ func (d *delivery) deliver() {
 	d.queue.mu.Unlock()
 	for _, w := range d.workers.list {
 		if !w.idle() && w.conn.waiting() == 0 {
-			d.loop.queued(w.conn, 0)
+			d.loop.writer.queued(w.conn, 0)
 		}
 	}
 	d.endDoomed()
@@ -105,7 +117,7 @@ func (d *delivery) forget(b *backlog) {
 // fill hands events of a worker's clients to its connection, one of each in turn,
 // until workerAhead bytes wait for its socket. It returns false if there are none.
 func (d *delivery) fill(c *innerConn) bool {
-	w, q, before := c.worker, d.queue, len(c.out)
+	w, q, before := c.worker, d.queue, len(c.out.bytes)
 	if w.idle() || c.closed || c.ended || c.last > 0 {
 		return false
 	}
@@ -131,8 +143,8 @@ func (d *delivery) fill(c *innerConn) bool {
 		}
 	}
 	q.mu.Unlock()
-	n := len(c.out) - before
-	d.loop.queued(c, n)
+	n := len(c.out.bytes) - before
+	d.loop.writer.queued(c, n)
 	d.makeRoom()
 	return n > 0
 }
@@ -149,7 +161,7 @@ func (d *delivery) handOn(c *innerConn, from *lane) {
 		from.owed = n
 		last := b.command() == wire.OnClose
 		before := b.waiting()
-		c.out = b.cut(c.out)
+		c.out.bytes = b.cut(c.out.bytes)
 		q.weigh(b, b.waiting()-before)
 		d.loop.count.events.Add(1)
 		if last {

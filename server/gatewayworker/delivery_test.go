@@ -246,7 +246,7 @@ func TestReloadOfOnlyWorker(t *testing.T) {
 		close(busy)
 		<-release
 		_ = w.Close() // the gateway writes before it has noticed this
-		l.deliver()
+		l.delivery.deliver()
 	}
 	r.front.loop.bell.Ring()
 	<-busy

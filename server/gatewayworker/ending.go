@@ -17,19 +17,8 @@ func (l *innerLoop) readOut(c *innerConn, why closeReason) {
 		return
 	}
 	c.last, c.lastWhy, c.hungUp = lastBudgets, why, true
-	l.discard(c)
-	l.readLater(c)
-}
-
-// discard drops the replies that a peer will not read. A worker's events stay,
-// since they go to others.
-func (l *innerLoop) discard(c *innerConn) {
-	if c.worker != nil {
-		return
-	}
-	l.waiting -= c.waiting()
-	l.count.waiting.Store(int64(l.waiting))
-	c.out, c.sent = c.out[:0], 0
+	l.writer.discard(c)
+	l.reader.readLater(c)
 }
 
 // fatePatience is how long to wait for the kernel of a worker that has ended its
@@ -40,20 +29,13 @@ const fatePatience = time.Second
 // accepts what was written before we knew. Its kernel either acknowledges it or
 // answers with a reset.
 func (l *innerLoop) undecided(c *innerConn) bool {
-	if n, _, gone := l.sys.unacknowledged(c.fd); n == 0 || gone || c.mixed {
+	if n, _, gone := l.sys.unacknowledged(c.fd); n == 0 || gone || c.out.mixed {
 		return false
 	}
 	if c.fateUntil.IsZero() {
 		c.fateUntil = l.now().Add(fatePatience)
 	}
 	return l.now().Before(c.fateUntil)
-}
-
-// settle drops events that the worker's kernel has acknowledged.
-func (l *innerLoop) settle(c *innerConn) {
-	n, _, _ := l.sys.unacknowledged(c.fd)
-	c.settle(min(n, c.sent-c.firstEvent))
-	c.wrote(0)
 }
 
 // undelivered returns the events that a leaving worker did not get, for other
@@ -65,11 +47,11 @@ func (l *innerLoop) undelivered(c *innerConn) []byte {
 	n, unsent, gone := l.sys.unacknowledged(c.fd)
 	switch {
 	case !gone:
-		return c.unwritten()
+		return c.out.unwritten()
 	case c.reset:
-		n = c.unread(n, unsent)
+		n = c.out.unread(n, unsent)
 	}
-	return c.lost(n)
+	return c.out.lost(n)
 }
 
 // close ends a connection. It must be called once.
@@ -79,16 +61,9 @@ func (l *innerLoop) close(c *innerConn, why closeReason) {
 	}
 	c.closed = true
 	l.count.closes[why].Add(1)
-	if c.silent != nil {
-		l.silent.Remove(c.silent)
-		c.silent = nil
-	}
-	l.held -= c.held
-	l.waiting -= c.waiting()
-	l.count.held.Store(int64(l.held))
-	l.count.waiting.Store(int64(l.waiting))
-	delete(l.conns, c.fd)
-	l.count.connections.Store(int64(len(l.conns)))
+	l.connections.remove(c)
+	l.reader.release(c)
+	l.writer.release(c)
 	var lost []byte
 	if c.worker != nil {
 		lost = l.undelivered(c)
@@ -98,9 +73,9 @@ func (l *innerLoop) close(c *innerConn, why closeReason) {
 	}
 	l.sys.close(c.fd)
 	if c.worker != nil {
-		l.leave(c, lost)
+		l.delivery.leave(c, lost)
 	}
-	c.out, c.rest = nil, nil
+	c.out, c.rest = outbox{}, nil
 	if c.job != nil {
 		c.job.dead = true
 	}

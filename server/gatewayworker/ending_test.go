@@ -80,7 +80,7 @@ func TestLastWordsOfKilledWorker(t *testing.T) {
 	release(func(l *innerLoop) {
 		_, _ = w.Write(command)
 		_ = w.Close() // with unread data: a reset
-		l.deliver()
+		l.delivery.deliver()
 	})
 	c.expect("before the worker was killed", got)
 	r.await("the worker has left", func() bool { return r.front.count.workers.Load() == 0 })
@@ -106,9 +106,9 @@ func TestLastWordsOfCaller(t *testing.T) {
 		_, _ = caller.Write(command)
 		from := tcpAddr(caller.LocalAddr())
 		_ = caller.Close() // with unread data: a reset
-		for _, inner := range l.conns {
+		for inner := range l.connections.all() {
 			if inner.peer == from {
-				l.send(inner, []byte("a reply that nobody reads"))
+				l.writer.send(inner, []byte("a reply that nobody reads"))
 			}
 		}
 	})
@@ -154,7 +154,7 @@ func TestKilledWorkerLosesWhatItsKernelHad(t *testing.T) {
 		defer mu.Unlock()
 		if closed && refused < 0 {
 			if refused = n; gone.reset {
-				refused = gone.unread(n, unsent) // on a busy machine several writes are on the way
+				refused = gone.out.unread(n, unsent) // on a busy machine several writes are on the way
 			}
 		}
 		return n, unsent, closed
@@ -177,7 +177,7 @@ func TestKilledWorkerLosesWhatItsKernelHad(t *testing.T) {
 	command, got := toClient(1, "x")
 	release(func(l *innerLoop) { // epoll reports the end together with room to write
 		mu.Lock()
-		gone = l.workers.list[0].conn
+		gone = l.delivery.workers.list[0].conn
 		mu.Unlock()
 		_, _ = w.Write(command)
 		_ = w.Close()
@@ -294,9 +294,10 @@ func TestNothingHappensTwice(t *testing.T) {
 
 // The bytes that a worker cannot have read, according to its acknowledgements.
 func TestUnread(t *testing.T) {
-	c := &innerConn{worker: &worker{}}
+	var c outbox
+	c.ofWorker()
 	for range 4 {
-		c.out = append(c.out, frame(wire.OnMessage, 1, "", strings.Repeat("x", 100-wire.HeaderLen))...)
+		c.bytes = append(c.bytes, frame(wire.OnMessage, 1, "", strings.Repeat("x", 100-wire.HeaderLen))...)
 		c.wrote(100)
 	}
 	for _, k := range []struct {

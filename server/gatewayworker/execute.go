@@ -26,6 +26,20 @@ type commands struct {
 	refusedAt [ignoreReasons]time.Time // time of the last log line for each reason
 }
 
+// newCommands returns the part for a gateway whose client ids begin with prefix.
+func newCommands(l *innerLoop, prefix string) commands {
+	return commands{loop: l, prefix: prefix, inline: job{Context: background, loop: l}}
+}
+
+// serves gives the part the server for which it carries commands out.
+func (cmd *commands) serves(gw Gateway) {
+	cmd.gateway, cmd.at = gw, &cmd.inline
+	cmd.inline.decoder.Pace = cmd.inline.passed
+}
+
+// wake makes the server's event loops take up what commands have posted.
+func (cmd *commands) wake() { cmd.gateway.Wake() }
+
 // spend takes steps from what the current command may take in this turn.
 func (cmd *commands) spend(steps int) { cmd.at.step(steps) }
 
@@ -37,57 +51,49 @@ func (cmd *commands) turnTo(j *job) (before *job) {
 
 // sessionLen is the size of a client's session in bytes.
 func (cmd *commands) sessionLen(connectionID uint32) int {
-	session, _, _ := cmd.gateway.SessionBytes(background, cmd.loop.clientID(connectionID))
+	session, _, _ := cmd.gateway.SessionBytes(background, cmd.clientID(connectionID))
 	return len(session)
 }
 
 // execute executes a frame's command, and answers it if it is a query. When it
 // returns, the command is done and the next one sees its effect
 // (docs/gatewayworker-protocol.md section 0), unless it takes too long: see job.
-func (l *innerLoop) execute(c *innerConn, f *wire.Frame) {
+func (cmd *commands) execute(c *innerConn, f *wire.Frame) {
 	switch f.Command {
 	case wire.WorkerConnect, wire.GatewayClientConnect:
-		l.count.commands[f.Command].Add(1)
-		a := l.at.decoder.Auth(f.Body)
-		if a.SecretKey == nil || subtle.ConstantTimeCompare(a.SecretKey, []byte(l.cfg.Secret)) != 1 {
-			l.refuse(c)
+		cmd.loop.count.commands[f.Command].Add(1)
+		a := cmd.at.decoder.Auth(f.Body)
+		if a.SecretKey == nil || subtle.ConstantTimeCompare(a.SecretKey, []byte(cmd.loop.cfg.Secret)) != 1 {
+			cmd.refuse(c)
 			return
 		}
 		c.authorized = true
-		l.spoken(c)
+		cmd.loop.connections.spoken(c)
 		if f.Command == wire.WorkerConnect {
-			l.attach(c, a.WorkerKey)
+			cmd.loop.delivery.attach(c, a.WorkerKey)
 		}
 		return
 	}
 	if !c.authorized {
-		l.refuse(c)
+		cmd.refuse(c)
 		return
 	}
-	l.spoken(c)
+	cmd.loop.connections.spoken(c)
 	if !f.Command.Known() || f.Command == wire.Ping {
-		l.ignore(ignoreUnknown)
+		cmd.ignore(ignoreUnknown)
 		return
 	}
-	l.count.commands[f.Command].Add(1)
-	l.perform(c, f)
+	cmd.loop.count.commands[f.Command].Add(1)
+	cmd.loop.execution.perform(c, f)
 }
 
 // obey executes a command of an authorized connection.
-func (l *innerLoop) obey(c *innerConn, f *wire.Frame) {
+func (cmd *commands) obey(c *innerConn, f *wire.Frame) {
 	if f.Command.Query() {
-		l.answer(c, f)
+		cmd.answer(c, f)
 		return
 	}
-	l.change(c, f)
-}
-
-// spoken records that a connection has sent a complete command.
-func (l *innerLoop) spoken(c *innerConn) {
-	if c.silent != nil {
-		l.silent.Remove(c.silent)
-		c.silent = nil
-	}
+	cmd.change(c, f)
 }
 
 // change executes a command that is never answered, whether it succeeds or not.

@@ -1,7 +1,6 @@
 package gatewayworker
 
 import (
-	"container/list"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -140,20 +139,10 @@ func (f *Front) newLoop(listener int) error {
 	ip := f.address.Addr().As4()
 	copy(id[:], ip[:])
 	id[4], id[5] = byte(f.address.Port()>>8), byte(f.address.Port())
-	f.loop = &innerLoop{
-		cfg: f.cfg, log: f.log, audit: f.audit, sys: f.sys, count: &f.count,
-		local: f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}), began: time.Now(),
-		commands: commands{prefix: hex.EncodeToString(id[:])},
-		arrivals: arrivals{listener: listener, oob: make([]byte, 128)},
-		delivery: delivery{queue: f.queue, workers: newWorkers(f.cfg.Routing, f.queue)},
-		epoll:    epoll, bell: b, tasks: make(chan func(*innerLoop), 8), conns: map[int]*innerConn{}, silent: list.New(),
-		in: make([]byte, readLen), events: make([]unix.EpollEvent, eventBatch),
-	}
-	f.loop.link()
-	f.loop.accepting = listen.NewErrors(f.log, "cannot accept inner connections", &f.count.acceptErrors)
-	f.loop.inline = job{Context: background, loop: f.loop}
-	f.loop.inline.decoder.Pace = f.loop.inline.passed
-	f.loop.at = &f.loop.inline
+	f.loop = newInnerLoop(f.cfg, f.sys, &f.count, f.log, f.audit, f.queue, hex.EncodeToString(id[:]))
+	f.loop.epoll, f.loop.bell = epoll, b
+	f.loop.arrivals = newArrivals(f.loop, listener)
+	f.loop.sweeper = newSweeper(f.loop, f.address.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	return nil
 }
 
@@ -196,8 +185,7 @@ type Gateway interface {
 
 // Serve answers PHP until Shutdown, and then returns nil.
 func (f *Front) Serve(gw Gateway, host gateway.Host) error {
-	f.loop.gateway = gw
-	f.loop.host = host
+	f.loop.serves(gw, host)
 	failed := make(chan error, 2)
 	if f.register != nil {
 		go func() {
@@ -250,10 +238,7 @@ func (f *Front) do(ctx context.Context, task func(l *innerLoop), ready <-chan st
 // release closes what New opened, when the loop does not run. The bell stays open,
 // since event loops of the server may still ring it.
 func (f *Front) release() {
-	if f.loop.listener >= 0 {
-		f.sys.close(f.loop.listener)
-		f.loop.listener = -1
-	}
+	f.loop.arrivals.closeListener()
 	if f.loop.epoll >= 0 {
 		f.sys.close(f.loop.epoll)
 		f.loop.epoll = -1

@@ -1,7 +1,6 @@
 package gatewayworker
 
 import (
-	"container/list"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -9,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"castgate/server/gateway"
 	"castgate/server/internal/audit"
 	"castgate/server/internal/bell"
 )
@@ -42,34 +42,30 @@ import (
 //   - Replies are written when every reported connection has been read.
 //   - A command is done, or queued in order at the server's event loops, before the
 //     next one is looked at.
+//
+// It is composed of parts, each of which owns its fields: no file but the part's own touches
+// them. What one part asks of another are calls of its methods, by way of the loop.
 type innerLoop struct {
 	cfg   Config
 	log   *slog.Logger
 	audit *audit.Log
 	sys   *system
 	count *counters
-	began time.Time
-	local bool // advertised as 127.0.0.1: no keepalive
 
-	commands
-	execution
-	arrivals
-	delivery
+	connections connections
+	arrivals    arrivals
+	reader      reader
+	commands    commands
+	execution   execution
+	delivery    delivery
+	writer      writer
+	shortage    shortage
+	sweeper     sweeper
 
 	epoll   int
 	bell    bell.Bell
 	tasks   chan func(*innerLoop)
 	stopped atomic.Bool // end after this turn; any goroutine may set it
-
-	conns      map[int]*innerConn // by descriptor
-	silent     *list.List         // of *innerConn without a complete command, oldest first
-	unfinished []*innerConn       // with more to read
-	dirty      []*innerConn       // with something to write
-	held       int                // bytes of incomplete frames
-	waiting    int                // bytes of replies and events
-	short      []*innerConn       // the kernel had no memory for them
-	shortUntil time.Time          // when they are tried again
-	in         []byte             // input buffer
 
 	// Valid during a turn.
 	events []unix.EpollEvent
@@ -77,127 +73,130 @@ type innerLoop struct {
 	rung   bool         // the bell has rung
 }
 
-// link leads the parts back to their loop.
-func (l *innerLoop) link() {
-	l.commands.loop, l.execution.loop, l.arrivals.loop, l.delivery.loop = l, l, l, l
+// newInnerLoop returns a loop without descriptors of its own: the caller sets epoll and bell,
+// its arrivals and its sweeper.
+func newInnerLoop(c Config, sys *system, count *counters, log *slog.Logger, records *audit.Log, q *eventQueue, prefix string) *innerLoop {
+	l := &innerLoop{
+		cfg: c, log: log, audit: records, sys: sys, count: count, epoll: -1,
+		tasks: make(chan func(*innerLoop), 8), events: make([]unix.EpollEvent, eventBatch),
+	}
+	l.connections = newConnections(l)
+	l.arrivals = newArrivals(l, -1)
+	l.reader = newReader(l)
+	l.commands = newCommands(l, prefix)
+	l.execution = execution{loop: l}
+	l.delivery = delivery{loop: l, queue: q, workers: newWorkers(c.Routing, q)}
+	l.writer = writer{loop: l}
+	l.shortage = shortage{loop: l}
+	l.sweeper = newSweeper(l, false)
+	return l
+}
+
+// serves gives the loop the server that it serves.
+func (l *innerLoop) serves(gw Gateway, host gateway.Host) {
+	l.commands.serves(gw)
+	l.delivery.serves(host)
 }
 
 const (
-	readLen    = 64 << 10
-	readBudget = 1 << 20
 	eventBatch = 256
+	readable   = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 )
 
 // run serves until stopped is set.
 func (l *innerLoop) run() error {
 	events := l.events
-	nextSweep := l.now().Add(sweepEvery)
-	l.enter(l.queue.now())
+	l.sweeper.begin()
+	l.delivery.begin()
 	for !l.stopped.Load() {
-		n, err := l.sys.wait(l.epoll, events, l.patience(nextSweep))
+		n, err := l.sys.wait(l.epoll, events, l.patience())
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", err)
 		}
 		l.turn(events[:max(n, 0)])
-		if l.broken != nil {
-			return l.broken
+		if err := l.arrivals.failure(); err != nil {
+			return err
 		}
 		now := l.now()
-		l.awaited(now)
-		if !now.Before(nextSweep) {
-			l.sweep(now)
-			nextSweep = now.Add(sweepEvery)
-		}
+		l.delivery.awaited(now)
+		l.sweeper.tick(now)
 	}
-	for _, c := range l.conns {
+	for c := range l.connections.all() {
 		l.close(c, closeShutdown)
 	}
-	l.goOnWithJobs() // they are ended
+	l.execution.goOnWithJobs() // they are ended
 	return nil
 }
 
-// now is the time for deadlines. Unlike time.Now it always has a monotonic reading,
-// which time.Now lacks after March 2157: if the wall clock were that late for a
-// moment, a deadline taken then would expire centuries later.
-func (l *innerLoop) now() time.Time { return l.began.Add(time.Since(l.began)) }
+// now is the time for deadlines.
+func (l *innerLoop) now() time.Time { return l.sys.now() }
 
 // patience is how many milliseconds epoll_wait may wait.
-func (l *innerLoop) patience(until time.Time) int {
-	if len(l.unfinished) > 0 || !l.allBusy() {
+func (l *innerLoop) patience() int {
+	if !l.reader.idle() || !l.execution.allBusy() {
 		return 0
 	}
-	if len(l.jobs) > 0 {
+	if l.execution.underWay() > 0 {
 		return 1
 	}
-	if !l.paused.IsZero() && l.paused.Before(until) {
-		until = l.paused
-	}
-	if !l.awaitUntil.IsZero() && l.awaitUntil.Before(until) {
-		until = l.awaitUntil
-	}
-	if !l.shortUntil.IsZero() && l.shortUntil.Before(until) {
-		until = l.shortUntil
+	until := l.sweeper.until()
+	for _, at := range [...]time.Time{l.arrivals.until(), l.delivery.until(), l.shortage.ends()} {
+		if !at.IsZero() && at.Before(until) {
+			until = at
+		}
 	}
 	return int(max(until.Sub(l.now()).Milliseconds(), 0)) + 1
 }
 
 // turn handles the events of one epoll_wait.
 func (l *innerLoop) turn(events []unix.EpollEvent) {
-	if !l.paused.IsZero() && l.now().After(l.paused) {
-		l.paused = time.Time{}
-		l.listenFor(unix.EPOLLIN)
-	}
-	later := l.unfinished
-	l.unfinished, l.steps, l.used = nil, turnSteps, 0
-	l.ready, l.rung, l.connects = l.ready[:0], false, false
+	l.reader.begin()
+	l.execution.begin()
+	l.arrivals.begin()
+	l.ready, l.rung = l.ready[:0], false
 	l.gather(events)
-	if l.connects {
-		l.welcome()
-	}
+	l.arrivals.welcome()
 	for _, c := range l.ready {
 		if !c.closed {
-			l.serve(c)
+			l.reader.serve(c)
 		}
 	}
-	for _, c := range later {
-		c.later = false
-		l.read(c)
-	}
-	l.retryShort()
-	l.gateway.Wake()
-	l.goOnWithJobs()
-	l.gateway.Wake()
+	l.reader.goOn()
+	l.shortage.retry()
+	l.commands.wake()
+	l.execution.goOnWithJobs()
+	l.commands.wake()
 	if l.rung {
-		l.deliver()
-		for more := true; more; {
-			select {
-			case task := <-l.tasks:
-				task(l)
-			default:
-				more = false
-			}
+		l.delivery.deliver()
+		l.doTasks()
+	}
+	l.arrivals.enrol()
+	l.writer.flushAll()
+}
+
+// doTasks does what other goroutines have asked for.
+func (l *innerLoop) doTasks() {
+	for {
+		select {
+		case task := <-l.tasks:
+			task(l)
+		default:
+			return
 		}
 	}
-	l.enrol()
-	for i := 0; i < len(l.dirty); i++ { // closing one may make others dirty
-		c := l.dirty[i]
-		c.dirty = false
-		l.flush(c)
-	}
-	l.dirty = l.dirty[:0]
 }
 
 // gather collects the connections that epoll has reported, in its order.
 func (l *innerLoop) gather(events []unix.EpollEvent) {
 	for _, e := range events {
-		switch fd := int(e.Fd); fd {
-		case int(l.bell):
+		fd := int(e.Fd)
+		switch {
+		case fd == int(l.bell):
 			l.bell.Answer()
 			l.rung = true
-		case l.listener:
-			l.connects = true
+		case l.arrivals.reported(fd):
 		default:
-			c := l.conns[fd]
+			c := l.connections.at(fd)
 			if c == nil {
 				continue
 			}
@@ -208,5 +207,3 @@ func (l *innerLoop) gather(events []unix.EpollEvent) {
 		}
 	}
 }
-
-const readable = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET

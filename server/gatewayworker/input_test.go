@@ -259,7 +259,7 @@ func TestUnreadReplies(t *testing.T) {
 	// Not over the inner port: on a busy machine a frame of that size stalls as
 	// well.
 	session := []byte(strings.Repeat("s", gateway.MaxSessionBytes))
-	if err := r.server.PutSessionBytes(context.Background(), r.front.loop.prefix+"00000001", session); err != nil {
+	if err := r.server.PutSessionBytes(context.Background(), r.front.loop.commands.prefix+"00000001", session); err != nil {
 		t.Fatal(err)
 	}
 	peer := r.dial()

@@ -68,6 +68,15 @@ type execution struct {
 	built int    // bytes of replies under construction by jobs
 }
 
+// begin begins a turn.
+func (e *execution) begin() { e.steps = turnSteps }
+
+// left is how many steps are left in this turn.
+func (e *execution) left() int { return e.steps }
+
+// underWay is how many commands continue in later turns.
+func (e *execution) underWay() int { return len(e.jobs) }
+
 // long reports whether a command may take more than a few steps.
 func long(f *wire.Frame) bool {
 	switch f.Command {
@@ -85,8 +94,8 @@ func long(f *wire.Frame) bool {
 func (e *execution) perform(c *innerConn, f *wire.Frame) {
 	session := e.updated(f)
 	if !long(f) && session < longBody {
-		e.loop.spend(1)
-		e.loop.obey(c, f)
+		e.loop.commands.spend(1)
+		e.loop.commands.obey(c, f)
 		return
 	}
 	j := &job{Context: background, loop: e.loop, conn: c, frame: *f, session: session}
@@ -97,7 +106,7 @@ func (e *execution) perform(c *innerConn, f *wire.Frame) {
 	j.resume, j.stop = iter.Pull(func(yield func(struct{}) bool) {
 		j.yield = yield
 		if j.step(1) {
-			e.loop.obey(c, &j.frame)
+			e.loop.commands.obey(c, &j.frame)
 		}
 	})
 	c.job = j
@@ -118,7 +127,7 @@ func (e *execution) updated(f *wire.Frame) int {
 	if f.Command != wire.UpdateSession {
 		return 0
 	}
-	return e.loop.sessionLen(f.ConnectionID)
+	return e.loop.commands.sessionLen(f.ConnectionID)
 }
 
 // crowded reports whether a job must wait until others have ended: parsed frames
@@ -145,9 +154,9 @@ func (j *job) size() int { return wire.HeaderLen + len(j.frame.Ext) + len(j.fram
 // goOn runs a job for some steps and reports whether it has ended.
 func (e *execution) goOn(j *job, steps int) bool {
 	j.left, j.busy = steps, false
-	before := e.loop.turnTo(j)
+	before := e.loop.commands.turnTo(j)
 	_, more := j.resume()
-	e.loop.turnTo(before)
+	e.loop.commands.turnTo(before)
 	return !more
 }
 
@@ -160,7 +169,7 @@ func (e *execution) ended(j *job) {
 		return
 	}
 	c.stopped, c.lastIn = false, e.loop.now()
-	e.loop.hold(c)
+	e.loop.reader.hold(c)
 }
 
 // goOnWithJobs gives each job its share of the turn.
@@ -182,7 +191,7 @@ func (e *execution) goOnWithJobs() {
 		case e.goOn(j, part):
 			e.ended(j)
 			if !j.conn.closed {
-				e.loop.readLater(j.conn)
+				e.loop.reader.readLater(j.conn)
 			}
 			continue
 		}
@@ -203,7 +212,7 @@ func (e *execution) allBusy() bool {
 // step counts work, and gives way when it is time. It returns false if the job must
 // stop.
 func (j *job) step(n int) bool {
-	j.loop.steps -= n
+	j.loop.execution.steps -= n
 	j.loop.count.steps.Add(uint64(n))
 	if j.left -= n; j.left <= 0 && j.yield != nil && !j.dead && !j.yield(struct{}{}) {
 		j.dead = true
@@ -231,10 +240,10 @@ func (j *job) Err() error {
 
 // fits reports whether a reply of n bytes so far may grow.
 func (j *job) fits(n int) bool {
-	l := j.loop
-	l.built += n - j.built
+	e := &j.loop.execution
+	e.built += n - j.built
 	j.built = n
-	if l.waiting+l.built > l.cfg.MaxAllReplies {
+	if e.loop.writer.allWaiting()+e.built > e.loop.cfg.MaxAllReplies {
 		j.over = true
 	}
 	return !j.over && !j.dead

@@ -88,7 +88,7 @@ func (r *rig) idle() {
 	r.t.Helper()
 	r.answers("")
 	r.await("the inner loop is idle", func() bool {
-		return r.number(func(l *innerLoop) uint64 { return uint64(len(l.jobs) + len(l.unfinished) + l.held + l.built) }) == 0
+		return r.number(func(l *innerLoop) uint64 { return uint64(len(l.execution.jobs) + len(l.reader.unfinished) + l.reader.held + l.execution.built) }) == 0
 	})
 }
 
@@ -224,7 +224,7 @@ func TestShortUpdatesOfALongSession(t *testing.T) {
 	if n := mostSteps(); n > turnSteps+jobSteps+updates*leastSteps+2*partLen {
 		t.Errorf("%d steps in a turn", n)
 	}
-	stored, online, err := r.server.SessionBytes(background, r.front.loop.clientID(1))
+	stored, online, err := r.server.SessionBytes(background, r.front.loop.commands.clientID(1))
 	if !online {
 		t.Error("the client is gone")
 	}
@@ -273,8 +273,8 @@ func TestOthersAreAnswered(t *testing.T) {
 		began := make(chan bool, 1)
 		r.front.loop.tasks <- func(l *innerLoop) {
 			at = l.count.steps.Load()
-			began <- len(l.jobs) == 1
-			if len(l.jobs) == 1 {
+			began <- l.execution.underWay() == 1
+			if l.execution.underWay() == 1 {
 				close(frozen)
 				<-release
 			}
@@ -341,7 +341,7 @@ func TestShutdownEndsJobs(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { r.front.halt(); <-r.front.ended; close(ended) }()
 	<-ended
-	if n := len(r.front.loop.jobs); n != 0 {
+	if n := len(r.front.loop.execution.jobs); n != 0 {
 		t.Errorf("%d jobs are left", n)
 	}
 }

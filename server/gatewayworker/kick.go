@@ -54,9 +54,9 @@ func (cmd *commands) kicked(c *innerConn, id string, abort, found bool, err erro
 }
 
 // refuse ends a connection that has not sent the key.
-func (l *innerLoop) refuse(c *innerConn) {
-	if l.audit.On() {
-		l.audit.Refused("-", c.peer.String(), slog.String("request", auditKey), slog.String("code", closeNames[closeUnauthorized]))
+func (cmd *commands) refuse(c *innerConn) {
+	if cmd.loop.audit.On() {
+		cmd.loop.audit.Refused("-", c.peer.String(), slog.String("request", auditKey), slog.String("code", closeNames[closeUnauthorized]))
 	}
-	l.close(c, closeUnauthorized)
+	cmd.loop.close(c, closeUnauthorized)
 }

@@ -68,7 +68,7 @@ func TestKicksAreWrittenDown(t *testing.T) {
 	for i, want := range []struct {
 		action, id string
 		abort      any
-	}{{"kick", r.front.loop.prefix + "00000001", false}, {"kick", r.front.loop.prefix + "00000002", true}} {
+	}{{"kick", r.front.loop.commands.prefix + "00000001", false}, {"kick", r.front.loop.commands.prefix + "00000002", true}} {
 		got := all[i]
 		if got["action"] != want.action || got["key"] != auditKey || got["from"] != from || got["abort"] != want.abort ||
 			got["kicked"] != 1.0 || got["client_ids"].([]any)[0] != want.id {

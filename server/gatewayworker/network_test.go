@@ -46,7 +46,7 @@ func TestStormLeavesRoom(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			host := &readmissions{}
 			s := newTurns(t)
-			s.host = host
+			s.serves(host)
 			connection := uint32(1)
 			for ; s.admits(stormy); connection++ {
 				flood(s, connection)
@@ -92,7 +92,7 @@ func TestStormLeavesRoom(t *testing.T) {
 func TestNoRoomForAnybody(t *testing.T) {
 	host := &readmissions{}
 	s := newTurns(t)
-	s.host = host
+	s.serves(host)
 	address := func(i int) string { return fmt.Sprintf("2001:db8:%x:%x::1", i>>16, i&0xffff) }
 	i := 0
 	for ; s.admits(address(i)); i++ {

@@ -37,7 +37,7 @@ func (r *rig) beside(clients int, but uint32) (stop func()) {
 			}
 		}()
 	}
-	excluded := fmt.Sprintf("%s%08x", r.front.loop.prefix, but)
+	excluded := fmt.Sprintf("%s%08x", r.front.loop.commands.prefix, but)
 	frame := int64(len(codec.AppendFrame(nil, ws.OpText, make([]byte, 1000))))
 	end := make(chan struct{})
 	var done sync.WaitGroup

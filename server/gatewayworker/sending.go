@@ -50,7 +50,7 @@ func (cmd *commands) push(m *gateway.Message, series gateway.Series, to gateway.
 		if cmd.at.yield != nil {
 			cmd.at.pause()
 		} else {
-			time.Sleep(wait)
+			cmd.loop.sys.sleep(wait)
 		}
 	}
 	return false
@@ -66,11 +66,11 @@ const partLen = 256
 // and pushes to them. A name that appears twice gets two messages
 // (docs/gatewayworker-protocol.md section 3).
 type parts struct {
-	loop    *innerLoop
-	message *gateway.Message
-	series  gateway.Series // nil while a single push may be enough
-	to      gateway.Targets
-	named   *[]string // in to
+	commands *commands
+	message  *gateway.Message
+	series   gateway.Series // nil while a single push may be enough
+	to       gateway.Targets
+	named    *[]string // in to
 }
 
 // add adds a name and reports whether to continue.
@@ -86,11 +86,11 @@ func (p *parts) send(more bool) bool {
 		return true
 	}
 	if p.series == nil && (more || n > 1) {
-		if p.series = p.loop.beginSeries(p.message, nil); p.series == nil {
+		if p.series = p.commands.beginSeries(p.message, nil); p.series == nil {
 			return false
 		}
 	}
-	ok := p.loop.push(p.message, p.series, p.to) && p.loop.at.step(n)
+	ok := p.commands.push(p.message, p.series, p.to) && p.commands.at.step(n)
 	*p.named = (*p.named)[:0]
 	return ok
 }
@@ -104,7 +104,7 @@ func (cmd *commands) sendToAll(f *wire.Frame) {
 	switch {
 	case !ok:
 	case b.Listed:
-		parts := parts{loop: cmd.loop, message: &m}
+		parts := parts{commands: cmd, message: &m}
 		parts.named = &parts.to.ClientIDs
 		b.Only.EachID(func(id uint32) bool { return parts.add(cmd.clientID(id)) })
 		parts.send(false)
@@ -118,7 +118,7 @@ func (cmd *commands) sendToAll(f *wire.Frame) {
 func (cmd *commands) sendToUIDs(f *wire.Frame) {
 	if uids := cmd.at.decoder.List(f.Ext); !cmd.at.dead {
 		if m, ok := cmd.message(f); ok {
-			parts := parts{loop: cmd.loop, message: &m}
+			parts := parts{commands: cmd, message: &m}
 			parts.named = &parts.to.UIDs
 			parts.sendToNames(uids)
 		}
@@ -137,7 +137,7 @@ func (cmd *commands) sendToGroups(f *wire.Frame) {
 		return
 	}
 	if series, ok := cmd.excluding(&m, b.Exclude); ok {
-		parts := parts{loop: cmd.loop, message: &m, series: series}
+		parts := parts{commands: cmd, message: &m, series: series}
 		parts.named = &parts.to.Groups
 		parts.sendToNames(b.Groups)
 	}

@@ -27,35 +27,48 @@ const (
 // peer.
 func outOfMemory(err error) bool { return err == unix.ENOBUFS || err == unix.ENOMEM }
 
+// shortage is the part of the inner loop that repeats what the kernel had no memory for.
+type shortage struct {
+	loop    *innerLoop
+	resting []*innerConn
+	until   time.Time // when they are tried again, zero if there are none
+}
+
+// ends is when they are tried again, zero if there are none.
+func (s *shortage) ends() time.Time { return s.until }
+
+// none reports whether nothing is to be repeated.
+func (s *shortage) none() bool { return len(s.resting) == 0 }
+
 // tryLater schedules a retry after shortPause.
-func (l *innerLoop) tryLater(c *innerConn, what retry) {
+func (s *shortage) tryLater(c *innerConn, what retry) {
 	if c.retry == 0 {
-		l.short = append(l.short, c)
+		s.resting = append(s.resting, c)
 	}
 	c.retry |= what
-	if l.shortUntil.IsZero() {
-		l.shortUntil = l.now().Add(shortPause)
+	if s.until.IsZero() {
+		s.until = s.loop.now().Add(shortPause)
 	}
 }
 
-// retryShort retries what has rested long enough.
-func (l *innerLoop) retryShort() {
-	if l.shortUntil.IsZero() || l.now().Before(l.shortUntil) {
+// retry retries what has rested long enough.
+func (s *shortage) retry() {
+	if s.until.IsZero() || s.loop.now().Before(s.until) {
 		return
 	}
-	short := l.short
-	l.short, l.shortUntil = nil, time.Time{}
-	for _, c := range short {
+	rested := s.resting
+	s.resting, s.until = nil, time.Time{}
+	for _, c := range rested {
 		what := c.retry
 		c.retry = 0
 		if what&retryEnrol != 0 {
-			l.fresh = append(l.fresh, c) // still in its turn
+			s.loop.arrivals.enrolLater(c)
 		}
 		if what&retryWrite != 0 {
-			l.flush(c)
+			s.loop.writer.flush(c)
 		}
 		if what&retryRead != 0 {
-			l.read(c)
+			s.loop.reader.read(c)
 		}
 	}
 }

@@ -122,7 +122,7 @@ func TestCrumbs(t *testing.T) {
 	f.crumbs.Store(true)
 	small := make(chan struct{})
 	r.front.do(t.Context(), func(l *innerLoop) {
-		l.in = make([]byte, 1)
+		l.reader.in = make([]byte, 1)
 		close(small)
 	}, small)
 	c := r.dial()

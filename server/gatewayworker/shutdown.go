@@ -41,9 +41,7 @@ func (f *Front) leave(ctx context.Context) {
 	}()
 	deaf := make(chan struct{})
 	f.do(ctx, func(l *innerLoop) {
-		if l.listener >= 0 {
-			_ = listen.Deafen(l.listener)
-		}
+		l.arrivals.deafen()
 		close(deaf)
 	}, deaf)
 	select {
@@ -52,7 +50,7 @@ func (f *Front) leave(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	closed := make(chan struct{})
-	f.do(ctx, func(l *innerLoop) { l.drain(); l.closeListener(); close(closed) }, closed)
+	f.do(ctx, func(l *innerLoop) { l.drain(); l.arrivals.closeListener(); close(closed) }, closed)
 	select {
 	case <-left:
 	case <-ctx.Done():
@@ -78,7 +76,7 @@ func (f *Front) Shutdown(ctx context.Context) error {
 		var left int
 		done := make(chan struct{})
 		if !f.do(ctx, func(l *innerLoop) {
-			if left = l.waiting + len(l.jobs); len(l.workers.list) > 0 { // nobody else would get what waits
+			if left = l.writer.allWaiting() + l.execution.underWay(); l.delivery.hasWorkers() { // nobody else would get what waits
 				bytes, _, _ := f.queue.waiting()
 				left += bytes
 			}
@@ -133,18 +131,15 @@ func (f *Front) awaitEnd(ctx context.Context) error {
 
 // drain accepts the connections in the backlog and executes what has arrived.
 func (l *innerLoop) drain() {
-	if l.listener >= 0 {
-		l.accept()
-		l.enrol()
-	}
+	l.arrivals.takeWaiting()
 	events := make([]unix.EpollEvent, eventBatch)
 	for range drainTurns {
 		patience := 0
-		if len(l.short) > 0 {
+		if !l.shortage.none() {
 			patience = int(shortPause.Milliseconds())
 		}
 		n, err := l.sys.wait(l.epoll, events, patience)
-		if err == nil && n == 0 && len(l.unfinished)+len(l.short)+len(l.jobs) == 0 {
+		if err == nil && n == 0 && l.reader.idle() && l.shortage.none() && l.execution.underWay() == 0 {
 			return
 		}
 		l.turn(events[:max(n, 0)])

@@ -2,6 +2,7 @@ package gatewayworker
 
 import (
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // system is the boundary to the kernel for the sockets of the inner endpoint, where
-// tests inject faults. Only wait blocks.
+// tests inject faults and set the time. Only wait and sleep block.
 type system struct {
 	read   func(fd int, p []byte) (int, error)
 	write  func(fd int, p []byte) (int, error)
@@ -39,6 +40,9 @@ type system struct {
 	unacknowledged func(fd int) (n, unsent int, gone bool)
 	// bell returns an eventfd.
 	bell func() (bell.Bell, error)
+	// now is the time for deadlines.
+	now   func() time.Time
+	sleep func(time.Duration)
 }
 
 var linux = system{
@@ -62,9 +66,16 @@ var linux = system{
 		}
 		return n, int(info.Notsent_bytes), info.State == unix.BPF_TCP_CLOSE
 	},
-	bell: bell.New,
+	bell: bell.New, now: sinceStart, sleep: time.Sleep,
 }
 
 // notSent is how many bytes of a worker's events the kernel accepts beyond what it
 // can send at once.
 const notSent = 2 << 10
+
+var started = time.Now()
+
+// sinceStart is time.Now, but always has a monotonic reading, which time.Now lacks after
+// March 2157: if the wall clock were that late for a moment, a deadline taken then would
+// expire centuries later.
+func sinceStart() time.Time { return started.Add(time.Since(started)) }

@@ -4,30 +4,21 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
-	"time"
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server/gateway"
 )
 
-// turns is an inner loop with one worker, and the events handed to it.
+// turns is the delivery of events to one worker, and the events handed to it.
 type turns struct {
-	*innerLoop
+	*delivery
 	worker *innerConn
 }
 
 func newTurns(t *testing.T) *turns {
-	b, err := linux.bell()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	count := &counters{}
-	q := newEventQueue(netip.MustParseAddrPort("127.0.0.1:2900"), 64<<20, b, count)
-	q.phase.Store(int32(phaseServed))
-	l := &innerLoop{delivery: delivery{queue: q, workers: newWorkers(RouteLeast, q)}, count: count, began: time.Now()}
-	l.link()
-	s := &turns{l, &innerConn{}}
+	l := newStillLoop(t, nil)
+	l.queue.phase.Store(int32(phaseServed))
+	s := &turns{&l.delivery, &innerConn{}}
 	s.workers.attach("w:0", s.worker)
 	return s
 }
@@ -50,12 +41,12 @@ func (s *turns) doesFrom(address string, connection uint32, messages int) {
 func (s *turns) handOn() (of []uint32) {
 	s.deliver()
 	s.fill(s.worker)
-	for rest := s.worker.out; len(rest) > 0; {
+	for rest := s.worker.out.bytes; len(rest) > 0; {
 		var connection uint32
 		_, _, connection, rest = cutFrame(rest)
 		of = append(of, connection)
 	}
-	s.worker.out, s.worker.sent = nil, 0
+	s.worker.out.drop()
 	return of
 }
 
@@ -181,13 +172,13 @@ func TestTurnsKeepOrder(t *testing.T) {
 	}
 	s.deliver()
 	s.fill(s.worker)
-	s.queue.putBack(s.worker.out)
-	s.worker.out = nil
+	s.queue.putBack(s.worker.out.bytes)
+	s.worker.out.drop()
 	messages := map[uint32]int{}
 	for all := 0; all < 20*51; {
 		s.deliver()
 		s.fill(s.worker)
-		for rest := s.worker.out; len(rest) > 0; all++ {
+		for rest := s.worker.out.bytes; len(rest) > 0; all++ {
 			var command wire.Command
 			var connection uint32
 			_, command, connection, rest = cutFrame(rest)
@@ -196,7 +187,7 @@ func TestTurnsKeepOrder(t *testing.T) {
 			}
 			messages[connection]++
 		}
-		s.worker.out, s.worker.sent = nil, 0
+		s.worker.out.drop()
 	}
 	if bytes, clients, _ := s.queue.waiting(); bytes != 0 || clients != 0 {
 		t.Errorf("%d bytes of %d clients are left", bytes, clients)

@@ -44,9 +44,11 @@ func (ws *workers) attach(key string, c *innerConn) (old *innerConn) {
 	} else {
 		old = w.conn
 		old.worker = nil
+		old.out.ofCaller()
 	}
 	w.conn, w.clients, w.stuck = c, 0, false
 	c.worker = w
+	c.out.ofWorker()
 	return old
 }
 
@@ -54,6 +56,7 @@ func (ws *workers) attach(key string, c *innerConn) (old *innerConn) {
 func (ws *workers) detach(c *innerConn) {
 	w := c.worker
 	c.worker = nil
+	c.out.ofCaller()
 	w.conn, w.stuck = nil, false
 	ws.list = slices.DeleteFunc(ws.list, func(other *worker) bool { return other == w })
 	if w.bound == 0 {
@@ -136,10 +139,9 @@ func (d *delivery) attach(c *innerConn, name []byte) {
 		if c.worker.key == key {
 			return
 		}
-		d.leave(c, c.unwritten())
+		d.leave(c, c.out.unwritten())
 	}
 	old := d.workers.attach(key, c)
-	c.firstEvent = len(c.out)
 	c.keepaliveAt = d.loop.now().Add(keepaliveEvery)
 	d.loop.sys.atOnce(c.fd)
 	d.loop.count.workers.Store(int64(len(d.workers.list)))

@@ -149,7 +149,7 @@ func TestPushOnly(t *testing.T) {
 
 // init is the init message "id %s" of a client, as the client gets it.
 func (r *rig) init(id int) string {
-	text := fmt.Sprintf("id %s%08x", r.front.loop.prefix, id)
+	text := fmt.Sprintf("id %s%08x", r.front.loop.commands.prefix, id)
 	return fmt.Sprintf("81%02x%x", len(text), text)
 }
 
@@ -209,7 +209,7 @@ func TestKeepalive(t *testing.T) {
 		w := r.worker("w:0")
 		for _, after := range []time.Duration{keepaliveEvery - time.Second, keepaliveEvery + time.Second} {
 			at, done := time.Now().Add(after), make(chan struct{})
-			r.front.do(context.Background(), func(l *innerLoop) { l.sweep(at); close(done) }, done)
+			r.front.do(context.Background(), func(l *innerLoop) { l.sweeper.sweep(at); close(done) }, done)
 		}
 		r.client()
 		for range want {
