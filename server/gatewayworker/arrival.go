@@ -25,14 +25,15 @@ type arrivals struct {
 	fullAt    time.Time // when connections began to wait for room
 
 	// Valid during a turn.
-	waiting bool         // connections wait to be accepted
-	fresh   []*innerConn // accepted, not in the epoll yet
-	said    []*innerConn // of fresh: those that have sent something
-	one     [1]byte
-	oob     []byte
-	polled  []unix.PollFd
-	room    []byte // for what fresh connections have sent
-	used    int    // of room
+	listening bool         // epoll was to report connections that wait
+	waiting   bool         // connections wait to be accepted
+	fresh     []*innerConn // accepted, not in the epoll yet
+	said      []*innerConn // of fresh: those that have sent something
+	one       [1]byte
+	oob       []byte
+	polled    []unix.PollFd
+	room      []byte // for what fresh connections have sent
+	used      int    // of room
 }
 
 const (
@@ -56,8 +57,8 @@ func newArrivals(l *innerLoop, listener int) arrivals {
 
 // begin begins a turn.
 func (a *arrivals) begin() {
-	a.used, a.waiting = 0, false
-	if !a.paused.IsZero() && a.loop.now().After(a.paused) {
+	a.used, a.waiting, a.listening = 0, false, a.paused.IsZero()
+	if !a.listening && a.loop.now().After(a.paused) {
 		a.paused = time.Time{}
 		a.listenFor(unix.EPOLLIN)
 	}
@@ -87,6 +88,9 @@ func (a *arrivals) failure() error { return a.broken }
 // counts for all.
 func (a *arrivals) welcome() {
 	if !a.waiting {
+		if a.listening && len(a.loop.ready) < eventBatch-2 { // epoll has reported all there was
+			a.fullAt = time.Time{}
+		}
 		return
 	}
 	a.accept()

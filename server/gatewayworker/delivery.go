@@ -115,7 +115,8 @@ func (d *delivery) forget(b *backlog) {
 }
 
 // fill hands events of a worker's clients to its connection, one of each in turn,
-// until workerAhead bytes wait for its socket. It returns false if there are none.
+// until workerAhead bytes wait for its socket. It returns false if there are none. The caller
+// writes them.
 func (d *delivery) fill(c *innerConn) bool {
 	w, q, before := c.worker, d.queue, len(c.out.bytes)
 	if w.idle() || c.closed || c.ended || c.last > 0 {
@@ -144,7 +145,7 @@ func (d *delivery) fill(c *innerConn) bool {
 	}
 	q.mu.Unlock()
 	n := len(c.out.bytes) - before
-	d.loop.writer.queued(c, n)
+	d.loop.writer.added(n)
 	d.makeRoom()
 	return n > 0
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -289,37 +288,5 @@ func TestNothingHappensTwice(t *testing.T) {
 		if e := r.worker("w:0").next(t); e.body != want {
 			t.Errorf("%d bytes were on the way, the next worker gets %+v, want %s", on, e, want)
 		}
-	}
-}
-
-// The bytes that a worker cannot have read, according to its acknowledgements.
-func TestUnread(t *testing.T) {
-	var c outbox
-	c.ofWorker()
-	for range 4 {
-		c.bytes = append(c.bytes, frame(wire.OnMessage, 1, "", strings.Repeat("x", 100-wire.HeaderLen))...)
-		c.wrote(100)
-	}
-	for _, k := range []struct {
-		what            string
-		n, unsent, want int
-	}{
-		{"all is acknowledged", 0, 0, 0},
-		{"one write is on the way", 100, 0, 100},
-		{"a part of one", 40, 0, 40},
-		{"two: the first may have been read", 200, 0, 100},
-		{"a part of the first, and two more", 250, 0, 200},
-		{"all of them", 400, 0, 300},
-		{"two, of which the last has not left", 200, 100, 200},
-		{"two, of which a part has not left", 200, 50, 100},
-		{"none has left", 300, 300, 300},
-	} {
-		if got := c.unread(k.n, k.unsent); got != k.want {
-			t.Errorf("%s: %d bytes, want %d", k.what, got, k.want)
-		}
-	}
-	c.settle(100)
-	if got := c.unread(100, 0); got != 100 || len(c.writes) != 1 {
-		t.Errorf("settled: %d bytes of %d writes", got, len(c.writes))
 	}
 }

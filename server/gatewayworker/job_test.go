@@ -88,7 +88,9 @@ func (r *rig) idle() {
 	r.t.Helper()
 	r.answers("")
 	r.await("the inner loop is idle", func() bool {
-		return r.number(func(l *innerLoop) uint64 { return uint64(len(l.execution.jobs) + len(l.reader.unfinished) + l.reader.held + l.execution.built) }) == 0
+		return r.number(func(l *innerLoop) uint64 {
+			return uint64(len(l.execution.jobs) + len(l.reader.unfinished) + l.reader.held + l.execution.built)
+		}) == 0
 	})
 }
 

@@ -118,6 +118,20 @@ func (o *outbox) events(end int) int {
 	return at
 }
 
+// takeBack removes the events of which nothing has been written, and returns them.
+func (o *outbox) takeBack() []byte {
+	if o.mixed {
+		return nil
+	}
+	at := o.events(o.sent)
+	if at < o.sent { // the rest of it must follow
+		at += int(binary.BigEndian.Uint32(o.bytes[at:]))
+	}
+	events := append([]byte(nil), o.bytes[at:]...)
+	o.bytes = o.bytes[:at]
+	return events
+}
+
 // unwritten returns a copy of the events that have not been written completely.
 func (o *outbox) unwritten() []byte { return o.lost(0) }
 

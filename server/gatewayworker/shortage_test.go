@@ -238,3 +238,38 @@ func TestDrainInShortage(t *testing.T) {
 	}
 	client.expect("3 messages", strings.Repeat("81016d", 3))
 }
+
+// What the kernel had no memory for is repeated once, after a rest that begins with the first.
+func TestShortage(t *testing.T) {
+	l := newStillLoop(t, nil)
+	a, as := l.connect(frame(wire.SendToOne, 1, "", "m"))
+	b, _ := l.connect()
+	l.writer.send(a, []byte("x"))
+	l.shortage.tryLater(a, retryRead)
+	l.pass(shortPause / 2)
+	l.shortage.tryLater(a, retryWrite)
+	l.shortage.tryLater(b, retryEnrol)
+	l.shortage.tryLater(b, retryEnrol)
+	if len(l.shortage.resting) != 2 || !l.shortage.ends().Equal(l.time.Add(shortPause/2)) {
+		t.Fatalf("%d rest until %v", len(l.shortage.resting), l.shortage.ends())
+	}
+	l.pass(shortPause/2 - 1)
+	if l.shortage.retry(); len(as.out)+len(l.server.calls) != 0 {
+		t.Error("it is repeated too early")
+	}
+	l.pass(1)
+	l.shortage.retry()
+	if calls := l.server.heard(); string(as.out) != "x" || len(calls) != 1 || len(l.arrivals.fresh) != 1 {
+		t.Errorf("%q written, %q, %d to enrol", as.out, calls, len(l.arrivals.fresh))
+	}
+	if !l.shortage.none() || !l.shortage.ends().IsZero() || a.retry != 0 {
+		t.Error("something still rests")
+	}
+	l.shortage.tryLater(a, retryWrite)
+	l.close(a, closePeer)
+	l.pass(time.Hour)
+	l.shortage.retry() // a closed one is left alone
+	if string(as.out) != "x" {
+		t.Errorf("%q", as.out)
+	}
+}

@@ -139,7 +139,9 @@ func (d *delivery) attach(c *innerConn, name []byte) {
 		if c.worker.key == key {
 			return
 		}
-		d.leave(c, c.out.unwritten())
+		events := c.out.takeBack()
+		d.loop.writer.added(-len(events))
+		d.leave(c, events)
 	}
 	old := d.workers.attach(key, c)
 	c.keepaliveAt = d.loop.now().Add(keepaliveEvery)

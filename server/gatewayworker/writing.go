@@ -23,14 +23,19 @@ func (w *writer) send(c *innerConn, b []byte) {
 	w.queued(c, len(b))
 }
 
-// queued accounts for n more bytes in c.out.
+// queued accounts for n more bytes in c.out, which are written at the end of the turn.
 func (w *writer) queued(c *innerConn, n int) {
-	w.waiting += n
-	w.loop.count.waiting.Store(int64(w.waiting))
+	w.added(n)
 	if !c.dirty {
 		c.dirty = true
 		w.dirty = append(w.dirty, c)
 	}
+}
+
+// added accounts for n more bytes that wait.
+func (w *writer) added(n int) {
+	w.waiting += n
+	w.loop.count.waiting.Store(int64(w.waiting))
 }
 
 // flush writes what the kernel accepts.
@@ -61,8 +66,7 @@ func (w *writer) flush(c *innerConn) {
 				c.out.settle(unacknowledged)
 			}
 			c.lastOut = w.loop.now()
-			w.waiting -= n
-			w.loop.count.waiting.Store(int64(w.waiting))
+			w.added(-n)
 			w.loop.count.bytesOut.Add(uint64(n))
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -129,8 +133,7 @@ func (w *writer) discard(c *innerConn) {
 
 // release ends the account of what waits for a connection.
 func (w *writer) release(c *innerConn) {
-	w.waiting -= c.waiting()
-	w.loop.count.waiting.Store(int64(w.waiting))
+	w.added(-c.waiting())
 }
 
 // allWaiting is how many bytes of replies and events wait.
