@@ -87,7 +87,7 @@ counting:
 # Two thousand clusters in trouble, in virtual time, the same in each run of the tests.
 # SEED=$(date +%s)0000 has others; a failure names its seed.
 histories: ## simulated clusters in trouble against the contract; SEEDS=20000 for more, SEED=20001 for others
-	CASTGATE_SIM_SEED=$(or $(SEED),1) CASTGATE_SIM_SEEDS=$(or $(SEEDS),2000) GOGC=400 \
+	CASTGATE_SIM_SEED=$(or $(SEED),1) CASTGATE_SIM_SEEDS=$(or $(SEEDS),2000) GOGC=1600 \
 		$(GO) test -vet=off -count=1 -timeout 15m -run 'TestHistories$$' ./server/cluster
 
 rivals:
