@@ -15,8 +15,20 @@ LONGEST := ./server ./server/gatewayworker ./cmd/castgate
 # What plays against programs that it starts, and makes figures of it.
 DRIVERS := ./e2e/... ./stress/... ./bench/... ./cmd/bench ./cmd/soak ./cmd/stress
 
-# All packages but the drivers and the root, whose tests look at sources one after another.
-RACED = $(shell $(GO) list ./... | grep -vxF "$$($(GO) list . $(DRIVERS))")
+# Nothing of these runs in a second goroutine, which a test of the root holds: there is no
+# race to detect.
+SEQUENTIAL := ./cmd/castgate/internal/process ./codec/codectest ./codec/gatewayworker ./internal/snippets \
+	./loadtest/clock ./loadtest/internal/oneline ./loadtest/internal/sequence ./loadtest/latency \
+	./loadtest/payload ./loadtest/timeline ./server/client ./server/cluster/internal/message \
+	./server/cluster/internal/names ./server/cluster/internal/simnet ./server/events/internal/sign \
+	./server/events/internal/store ./server/frames ./server/gateway \
+	./server/gatewayworker/internal/faults ./server/heartbeat ./server/internal/clientid \
+	./server/internal/integer ./server/internal/mergepatch ./server/internal/object \
+	./server/internal/waitlist ./server/internal/wheel ./server/openfiles ./server/origin \
+	./server/reason ./server/setting ./server/token
+
+# All packages but these, the drivers, and the root, whose tests look at sources one after another.
+RACED = $(shell $(GO) list ./... | grep -vxF "$$($(GO) list . $(DRIVERS) $(SEQUENTIAL))")
 
 # The admin page, bundled. It is built again when a file of it is newer.
 PAGE := server/admin/built/licenses.txt
@@ -43,7 +55,7 @@ test check: export GOFLAGS := $(GOFLAGS) -ldflags=castgate/...=-s
 
 # Two steps run at a time: each of them often leaves a processor idle.
 test: deps compiled ## everything CI runs: lint, unit, race and end-to-end tests
-	@$(MAKE) --no-print-directory -j2 --output-sync=line drivers race lint counting histories rivals modules
+	@$(MAKE) --no-print-directory -j2 --output-sync=line drivers race lint sequential counting histories rivals modules
 
 # The steps and many tests build programs, side by side. What is not compiled by then,
 # each of them would compile for itself. The compiler collects its garbage less often: that
@@ -78,6 +90,9 @@ fmt: ## format all Go files
 race:
 	$(GO) test -race -vet=off -p 3 -timeout 30m $(LONGEST) $(RACED)
 	$(GO) test -race -vet=off -short -p 4 -timeout 15m $(filter-out ./e2e/...,$(DRIVERS))
+
+sequential:
+	$(GO) test -vet=off -p 3 -timeout 10m $(SEQUENTIAL)
 
 # The gateways that they start have the race detector; they themselves have it in race,
 # where they start none.
