@@ -40,3 +40,12 @@ func (t *Ticks) WatchEvery() uint32 {
 	interval, _ := t.WatchTimes()
 	return interval
 }
+
+// HeadStart is how many ticks earlier than others a new client gets its first ping, less
+// than half of the time between pings: of clients that connect at the same moment, and then
+// say nothing but pongs, the pings stay apart. By the golden ratio neighbouring slots are
+// far apart, and any number of them is spread evenly.
+func (t *Ticks) HeadStart(slot uint32) uint32 {
+	const golden = 2654435769 // of 1 << 32
+	return uint32(uint64(slot*golden) * uint64(t.PingInterval/2) >> 32)
+}

@@ -28,3 +28,28 @@ func TestWatchTimes(t *testing.T) {
 		t.Errorf("without pings %d, %d", interval, timeout)
 	}
 }
+
+// Clients of neighbouring slots, however many, get their first pings evenly over half of the
+// time between pings.
+func TestHeadStart(t *testing.T) {
+	ticks := &Ticks{PingInterval: 100}
+	for _, clients := range []uint32{50, 500, 50_000} {
+		const half = 50
+		var at [half]uint32
+		for slot := range clients {
+			n := ticks.HeadStart(1000 + slot)
+			if n >= half {
+				t.Fatalf("slot %d: %d ticks of %d", slot, n, ticks.PingInterval)
+			}
+			at[n]++
+		}
+		for tick, n := range at {
+			if even := clients / half; n > even+even/2+1 {
+				t.Errorf("%d of %d clients are pinged at tick %d", n, clients, tick)
+			}
+		}
+	}
+	if n := (&Ticks{}).HeadStart(77); n != 0 {
+		t.Errorf("%d ticks without pings", n)
+	}
+}

@@ -190,3 +190,18 @@ func (r *Directory) WatchEnd(h table.Handle, c *Client, s history.Subject, e his
 		return told
 	})
 }
+
+// WatchNames tells of uids and groups that come into use and go out of it, from now on.
+func (r *Directory) WatchNames(w gateway.NameWatcher) {
+	tell := func(t *table.Table, kind gateway.NameKind) {
+		t.Watch(func(name string, born bool) {
+			if born {
+				w.NameBorn(kind, name)
+			} else {
+				w.NameGone(kind, name)
+			}
+		})
+	}
+	tell(r.UIDs, gateway.UIDName)
+	tell(r.Groups, gateway.GroupName)
+}

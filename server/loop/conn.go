@@ -53,21 +53,17 @@ type conn struct {
 	close  reason.Close          // why the connection is closing
 	form   frames.Form           // how pushes are encoded for it
 	why    codec.HandshakeResult // connRefusing: the answer
-	sent   uint8                 // frames written since the last byte from the peer, in units of sentUnit
+	sent   uint8                 // frames written since the last byte from the peer, counted by progress
 	flags  connFlags
 
-	// Outbound: frames that wait, oldest first.
-	first, last uint32 // nodes; 0 is none. first links free slots while the slot is free
-	firstSent   uint32 // bytes of the first that are written
-	frames      uint32 // nodes waiting
-	waiting     uint32 // bytes waiting
+	out frames.Queue // frames that wait to be written
 
 	// Times, in ticks of the loop.
 	silentSince uint32 // the last byte from the peer; with flagPinged, from when PingTimeout counts
 	deadline    uint32 // of the handshake or the close; see flagBindBy
 	wheelAt     uint32 // the tick of the one entry in the wheel that counts
 
-	aux     uint32 // heartbeat.count at the last message; once a drain has closed it, how many bytes it had yet to take
+	aux     uint32 // heartbeat.count at the last message; once a drain has closed it, how many bytes it had yet to take. While the slot is free: the next free one
 	seenAll uint32 // the newest broadcast of the log this client has been given
 	mark    uint64 // registration number; broadcasts with a lower one are older
 

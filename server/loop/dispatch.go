@@ -174,12 +174,7 @@ func (s *Loops) Forms(size int, receivers []table.Handle) frames.Set {
 
 // deflated are the deflated forms that some receivers have.
 func (r *registry) deflated(receivers []table.Handle) (set frames.Set) {
-	for _, m := range frames.DeflatedForms {
-		if r.byForm[m].Load() > 0 {
-			set |= 1 << m
-		}
-	}
-	if set == 0 || len(receivers) == 0 || len(receivers) > maxLooks {
+	if set = r.forms.Deflated(); set == 0 || len(receivers) == 0 || len(receivers) > maxLooks {
 		return set
 	}
 	var met frames.Set

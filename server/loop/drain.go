@@ -63,8 +63,8 @@ func (d *drainer) turn() {
 			n++
 			d.credit -= drainUnit
 			if d.loop.fanout.catchUp(d.cursor, c) && d.loop.exit.startClose(d.cursor, c, reason.Shutdown, reason.Shutdown.Frame(), false) {
-				if c.aux = 0; c.first != 0 {
-					c.aux = c.waiting + uint32(d.loop.sys.Unsent(int(c.fd)))
+				if c.aux = 0; !c.out.Empty() {
+					c.aux = c.out.Bytes() + uint32(d.loop.sys.Unsent(int(c.fd)))
 				}
 			}
 		case connProxy, connHandshake, connRefusing, connVerifying:
@@ -81,7 +81,7 @@ func (d *drainer) countCut(c *conn) {
 		c.state != connOpen && c.state != connClosing || !c.is(flagServed) {
 		return
 	}
-	switch left := c.waiting + uint32(d.loop.sys.Unsent(int(c.fd))); {
+	switch left := c.out.Bytes() + uint32(d.loop.sys.Unsent(int(c.fd))); {
 	case left == 0 && c.state == connClosing:
 		d.loop.count.Unanswered.Add(1)
 	case c.aux > 0 && left >= c.aux && c.state == connClosing:

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"castgate/codec"
+	"castgate/server/client"
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/internal/table"
@@ -13,7 +14,7 @@ import (
 // exit is how connections end, and clients leave the registry.
 type exit struct {
 	loop    *loop
-	leaving []leaver // clients that have ended and are in groups still, oldest first
+	leaving client.Leavers
 }
 
 // startClose sends a close frame behind what waits and then waits for the
@@ -73,9 +74,7 @@ func (x *exit) closeNow(slot uint32, c *conn, why reason.Close) {
 	x.tellClosed(slot, c, why, nil)
 	x.loop.progress.forgive(slot)
 	x.loop.writer.dropPongs()
-	for c.first != 0 {
-		x.loop.writer.pop(c, reason.DropClosed)
-	}
+	x.loop.writer.drop(c, reason.DropClosed)
 	if c.is(flagSecure) {
 		x.loop.secure.abandon(slot)
 	}
@@ -100,7 +99,7 @@ func (x *exit) closeNow(slot uint32, c *conn, why reason.Close) {
 // buffer instead of keeping it for minutes.
 func (x *exit) abort(slot uint32, c *conn, why reason.Close) {
 	x.loop.drain.countCut(c)
-	if c.first != 0 || x.loop.sys.Unsent(int(c.fd)) > 0 {
+	if !c.out.Empty() || x.loop.sys.Unsent(int(c.fd)) > 0 {
 		x.loop.sys.ResetOnClose(int(c.fd))
 	}
 	x.closeNow(slot, c, why)
@@ -114,7 +113,7 @@ func (x *exit) closeOverdue(slot uint32, c *conn) {
 		if c.close == reason.Slow {
 			patience = leastPatience // it had its time, and nothing but the close frame is left for it
 		}
-		if next, ok := x.loop.progress.look(slot, c, x.loop.sys.Flow(int(c.fd)), patience, closeTicks); ok {
+		if next, ok := x.loop.progress.look(slot, c, patience, closeTicks); ok {
 			x.loop.clock.closeBy(slot, c, min(next-x.loop.clock.now(), closeTicks))
 			return
 		}
@@ -154,10 +153,10 @@ func (x *exit) kick(cmd *command) {
 // message when it is sent, it would be on its way
 // (docs/gatewayworker-protocol.md section 7.5).
 func (x *exit) kickAtOnce(slot uint32, c *conn, why reason.Close) {
-	if c.first != 0 && !c.is(flagBlocked) && !x.loop.writer.flush(slot, c) {
+	if !c.out.Empty() && !c.is(flagBlocked) && !x.loop.writer.flush(slot, c) {
 		return
 	}
-	if c.first != 0 {
+	if !c.out.Empty() {
 		x.abort(slot, c, why)
 		return
 	}
@@ -200,21 +199,9 @@ func (s *Loops) KickAll(order *KickOrder, exclude []table.Handle) (kicked int) {
 // Putting a client into thousands of groups, or taking it out, takes milliseconds, and many
 // such clients may come or end at once. So a loop lets in one of them a turn, and takes
 // those who leave out of some groups at a time, between its work for others.
-//
-// A client that leaves is out of the registry at once: no id, uid or group leads to it any
-// more. Only the sizes of its groups are late, and pushes to them count it as closed.
-// Fronts are told of its end once it has left all groups.
 
 // turnLeaves is how many groups a turn has clients leave.
 const turnLeaves = 4096
-
-// leaver is a client that has ended and is in some groups still.
-type leaver struct {
-	handle table.Handle
-	groups []*table.Entry
-	told   bool                // Events.Closed is owed
-	client gateway.EventClient // with told
-}
 
 // unregister takes the client out of the registry, once.
 func (x *exit) unregister(slot uint32, c *conn) {
@@ -224,7 +211,7 @@ func (x *exit) unregister(slot uint32, c *conn) {
 	c.clear(flagRegistered)
 	h := x.loop.handle(slot, c)
 	if groups := x.loop.srv.Registry.unregisterBut(h); len(groups) > 0 {
-		x.leaving = append(x.leaving, leaver{handle: h, groups: groups})
+		x.leaving.Add(h, groups)
 		x.loop.mail.ring()
 	}
 }
@@ -239,15 +226,13 @@ func (x *exit) tellClosed(slot uint32, c *conn, why reason.Close, f *frames.Fram
 	c.clear(flagTold)
 	h, e := x.loop.handle(slot, c), x.loop.messages.eventClient(slot, c)
 	x.loop.srv.Registry.forgetSession(h)
-	if n := len(x.leaving); n > 0 && x.leaving[n-1].handle == h {
-		x.leaving[n-1].told, x.leaving[n-1].client = true, e
-		return
+	if !x.leaving.Tell(h, e) {
+		x.loop.srv.config.Events.Closed(e)
 	}
-	x.loop.srv.config.Events.Closed(e)
 }
 
 // busy tells whether clients have yet to leave their groups.
-func (x *exit) busy() bool { return len(x.leaving) > 0 }
+func (x *exit) busy() bool { return x.leaving.Some() }
 
 // turn has the next clients leave.
 func (x *exit) turn() { x.leaveSome(turnLeaves) }
@@ -257,28 +242,7 @@ func (x *exit) end() { x.leaveSome(math.MaxInt) }
 
 // leaveSome goes on with those who leave, for so many groups.
 func (x *exit) leaveSome(budget int) {
-	if len(x.leaving) == 0 {
-		return
+	if x.leaving.Some() {
+		x.leaving.Leave(budget, x.loop.srv.Registry.Groups, func(e gateway.EventClient) { x.loop.srv.config.Events.Closed(e) })
 	}
-	done := 0
-	for i := range x.leaving {
-		v := &x.leaving[i]
-		n := min(budget, len(v.groups))
-		for _, e := range v.groups[:n] {
-			x.loop.srv.Registry.Groups.Remove(e, v.handle)
-		}
-		v.groups = v.groups[n:]
-		if budget -= n; len(v.groups) > 0 {
-			break
-		}
-		if v.told {
-			x.loop.srv.config.Events.Closed(v.client)
-		}
-		done++
-	}
-	if clear(x.leaving[:done]); done == len(x.leaving) {
-		x.leaving = nil
-		return
-	}
-	x.leaving = x.leaving[done:]
 }

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"castgate/server/frames"
+	"castgate/server/internal/rounds"
 	"castgate/server/internal/table"
 	"castgate/server/reason"
 )
@@ -18,10 +19,8 @@ type fanout struct {
 	handles []table.Handle // a buffer for some of them
 
 	// The log of pushes to all, and the walk that carries it to every slot.
-	log    []broadcast // those that some client may not have had, oldest first
-	seq    uint32      // of the newest ever
-	cursor uint32      // next slot to visit
-	round  uint64      // walks over all slots done
+	log    rounds.Log[broadcast] // those that some client may not have had
+	cursor uint32                // next slot to visit
 }
 
 func newFanout(l *loop) fanout {
@@ -39,10 +38,10 @@ func (fo *fanout) turn() {
 }
 
 // busy tells whether somebody has yet to be written to.
-func (fo *fanout) busy() bool { return len(fo.log) > 0 || !fo.urgent.empty() || !fo.bulk.empty() }
+func (fo *fanout) busy() bool { return fo.log.Len() > 0 || !fo.urgent.empty() || !fo.bulk.empty() }
 
 // queued tells whether pushes to all wait for one another.
-func (fo *fanout) queued() bool { return len(fo.log) > 1 }
+func (fo *fanout) queued() bool { return fo.log.Len() > 1 }
 
 // deliverOne gives a frame to the client of a cmdOne.
 func (fo *fanout) deliverOne(cmd *command) { fo.deliverTo(cmd.one, cmd.frame, &fo.urgent) }
@@ -117,7 +116,7 @@ func (fo *fanout) flushList(q *slotList, budget int) int {
 			continue // closed meanwhile
 		}
 		c.clear(q.flag)
-		if c.first != 0 && !c.is(flagBlocked) {
+		if !c.out.Empty() && !c.is(flagBlocked) {
 			fo.loop.writer.flush(slot, c)
 			budget--
 		}
@@ -155,11 +154,10 @@ func (fo *fanout) abandon(cmd *command) {
 
 // end drops what clients have not been given of the log.
 func (fo *fanout) end() {
-	for i := range fo.log {
-		b := &fo.log[i]
-		fo.loop.count.DropMany(b.frame, b.matched-b.ended, reason.DropClosed)
+	for _, b := range fo.log.All() {
+		fo.loop.count.DropMany(b.Value.frame, b.Meant-b.Given, reason.DropClosed)
 	}
-	fo.log = nil
+	fo.log.End()
 }
 
 // A push to all is not handed out at once: it goes into the loop's log, and
@@ -172,45 +170,35 @@ func (fo *fanout) end() {
 // broadcast is one push to all, on one loop.
 type broadcast struct {
 	frame   *frames.Frame
-	seq     uint32
 	mark    uint64 // clients registered later are not meant
 	exclude []table.Handle
-	matched int    // clients meant
-	ended   int    // deliveries that were given to their client
-	start   uint32 // slot where the walk stood
-	round   uint64 // and its round
 	cost    int64
 }
 
 // broadcast puts a push to all into the log.
 func (fo *fanout) broadcast(cmd *command) {
-	fo.seq++
-	fo.log = append(fo.log, broadcast{
-		frame: cmd.frame, seq: fo.seq, mark: cmd.mark, exclude: cmd.exclude,
-		matched: cmd.matched, start: fo.cursor, round: fo.round, cost: cmd.cost,
-	})
+	fo.log.Append(broadcast{frame: cmd.frame, mark: cmd.mark, exclude: cmd.exclude, cost: cmd.cost}, cmd.matched, fo.cursor)
 }
 
 // enroll begins with a new client: it gets the pushes to all from now on.
-func (fo *fanout) enroll(c *conn) { c.seenAll = fo.seq }
+func (fo *fanout) enroll(c *conn) { c.seenAll = fo.log.Seq() }
 
 // catchUp gives an open client all broadcasts it has not had. It returns
 // whether the connection is still there and open.
 func (fo *fanout) catchUp(slot uint32, c *conn) bool {
-	if len(fo.log) == 0 || c.seenAll == fo.seq {
-		c.seenAll = fo.seq
+	if c.seenAll == fo.log.Seq() {
 		return true
 	}
-	for i := range fo.log {
-		b := &fo.log[i]
-		if int32(b.seq-c.seenAll) <= 0 {
-			continue
-		}
-		c.seenAll = b.seq
+	newer := fo.log.Newer(c.seenAll)
+	c.seenAll = fo.log.Seq() - uint32(len(newer))
+	for i := range newer {
+		e := &newer[i]
+		b := &e.Value
+		c.seenAll = e.Seq
 		if b.mark < c.mark || table.Contains(b.exclude, fo.loop.handle(slot, c)) {
 			continue
 		}
-		b.ended++
+		e.Given++
 		if !fo.loop.writer.deliver(slot, c, b.frame) {
 			return false
 		}
@@ -223,14 +211,14 @@ func (fo *fanout) catchUp(slot uint32, c *conn) bool {
 func (fo *fanout) walk(budget int) int {
 	extent := fo.loop.slots.extent()
 	visits := maxVisits
-	for len(fo.log) > 0 && budget > 0 && visits > 0 {
+	for fo.log.Len() > 0 && budget > 0 && visits > 0 {
 		if fo.cursor >= extent {
 			fo.cursor = 0
-			fo.round++
+			fo.log.Around()
 		}
-		fo.retire()
-		if len(fo.log) == 0 {
-			break
+		if fo.log.Done(fo.cursor) {
+			fo.retire()
+			continue
 		}
 		ch := fo.loop.slots.chunkAt(fo.cursor)
 		if ch == nil {
@@ -242,10 +230,10 @@ func (fo *fanout) walk(budget int) int {
 		c := &ch.conns[slot%chunkLen]
 		fo.cursor++
 		visits--
-		if c.state != connOpen || c.seenAll == fo.seq {
+		if c.state != connOpen || c.seenAll == fo.log.Seq() {
 			continue
 		}
-		if fo.catchUp(slot, c) && c.first != 0 && !c.is(flagBlocked) {
+		if fo.catchUp(slot, c) && !c.out.Empty() && !c.is(flagBlocked) {
 			fo.loop.writer.flush(slot, c)
 			budget--
 		}
@@ -256,33 +244,14 @@ func (fo *fanout) walk(budget int) int {
 // maxVisits bounds the connections one slice of the walk looks at.
 const maxVisits = 16384
 
-// retire takes broadcasts off the log that the walk has carried to every slot.
-// Clients they were meant for and that are gone count as dropped.
+// retire takes the oldest broadcast off the log, which the walk has carried to every slot.
+// Clients that it was meant for and that are gone count as dropped.
 func (fo *fanout) retire() {
-	n := 0
-	for n < len(fo.log) {
-		b := &fo.log[n]
-		if done := fo.round > b.round+1 || fo.round == b.round+1 && fo.cursor >= b.start; !done {
-			break
-		}
-		if gone := b.matched - b.ended; gone > 0 {
-			fo.loop.count.DropMany(b.frame, gone, reason.DropClosed)
-		}
-		fo.loop.mail.release(b.cost)
-		fo.log[n] = broadcast{}
-		n++
+	b := fo.log.Retire()
+	if gone := b.Meant - b.Given; gone > 0 {
+		fo.loop.count.DropMany(b.Value.frame, gone, reason.DropClosed)
 	}
-	if n == 0 {
-		return
-	}
-	if n == len(fo.log) {
-		fo.log = fo.log[:0]
-		if cap(fo.log) > maxIdleCap {
-			fo.log = nil
-		}
-		return
-	}
-	fo.log = fo.log[n:]
+	fo.loop.mail.release(b.Value.cost)
 }
 
 // slotList is a queue of connections whose turn is to come. Each list has a flag,
@@ -298,7 +267,7 @@ func (q *slotList) empty() bool { return q.next == len(q.slots) }
 // mark notes that c has something to write, unless its socket is full: then
 // the poller tells when it goes on.
 func mark(slot uint32, c *conn, q *slotList) {
-	if c.flags&(q.flag|flagBlocked) == 0 && c.first != 0 {
+	if c.flags&(q.flag|flagBlocked) == 0 && !c.out.Empty() {
 		c.set(q.flag)
 		q.slots = append(q.slots, slot)
 	}

@@ -28,8 +28,8 @@ func TestHandshakeAnswerThatWaits(t *testing.T) {
 		c := l.connect(t)
 		id := l.srv.IDs.Of(l.handle(c.slot, c.conn), 0)
 		want := append(bytes.Clone(answer[:len(answer)-clientid.Len-len(`"}`)]), id+`"}`...)
-		if waits := c.first != 0; waits != (taken < len(answer)) || int(c.waiting) != len(answer)-taken {
-			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.waiting, len(answer))
+		if waits := !c.out.Empty(); waits != (taken < len(answer)) || int(c.out.Bytes()) != len(answer)-taken {
+			t.Fatalf("%d bytes taken: %d bytes wait of %d", taken, c.out.Bytes(), len(answer))
 		}
 		clear(l.writer.wbuf[:cap(l.writer.wbuf)]) // it belongs to the next one who writes
 		l.writer.queue(c.conn, frames.NewPush(&gateway.Message{Payload: []byte("later")}, nil))

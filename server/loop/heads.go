@@ -25,16 +25,12 @@ const (
 // heads are the unfinished heads of a loop, and what clients sent behind theirs
 // while their tokens are checked. Owned by the loop.
 type heads struct {
-	loop     *loop
-	limit    int // bytes
-	held     int
-	count    int
-	order    []table.Handle // oldest first; some have been finished since
-	networks map[uint64]int // bytes by quota.Network
+	loop   *loop
+	budget quota.Budget[table.Handle]
 }
 
 func newHeads(l *loop, loops int) heads {
-	return heads{loop: l, limit: max(headBudget/loops, leastHeadBudget), networks: map[uint64]int{}}
+	return heads{loop: l, budget: quota.NewBudget[table.Handle](max(headBudget/loops, leastHeadBudget), codec.MaxHandshake)}
 }
 
 // keep appends to what c holds of its head, or behind it. The connection may
@@ -43,21 +39,23 @@ func (h *heads) keep(slot uint32, c *conn, b []byte) {
 	in := h.loop.reader.partial(c)
 	in.pending = append(in.pending, b...)
 	if in.charge == 0 {
-		in.network = quota.Network(h.loop.srv.Registry.address(h.loop.handle(slot, c)).Addr())
-		h.count++
-		if len(h.order) > 2*h.count+maxSpare {
-			h.sweep()
-		}
-		h.order = append(h.order, h.loop.handle(slot, c))
+		handle := h.loop.handle(slot, c)
+		in.network = quota.Network(h.loop.srv.Registry.address(handle).Addr())
+		h.budget.Join(handle, func(k table.Handle) bool { return h.of(k) != nil })
 	}
 	more := cap(in.pending) + headCost - in.charge
 	in.charge += more
-	h.held += more
-	h.loop.count.HeadBytes.Store(int64(h.held))
-	h.networks[in.network] += more
-	if h.held > h.limit {
+	fits := h.budget.Grow(in.network, more)
+	h.tell()
+	if !fits {
 		h.relieve()
 	}
+}
+
+// tell has the counters tell how much is held.
+func (h *heads) tell() {
+	bytes, _ := h.budget.Held()
+	h.loop.count.HeadBytes.Store(int64(bytes))
 }
 
 // free gives back what an inbound counts for.
@@ -65,27 +63,9 @@ func (h *heads) free(in *inbound) {
 	if in.charge == 0 {
 		return
 	}
-	h.held -= in.charge
-	h.loop.count.HeadBytes.Store(int64(h.held))
-	h.count--
-	if h.networks[in.network] -= in.charge; h.networks[in.network] == 0 {
-		delete(h.networks, in.network)
-	}
+	h.budget.Leave(in.network, in.charge)
+	h.tell()
 	in.charge = 0
-}
-
-// sweep drops from the order what has been finished.
-func (h *heads) sweep() {
-	kept := h.order[:0]
-	for _, handle := range h.order {
-		if c := h.of(handle); c != nil {
-			kept = append(kept, handle)
-		}
-	}
-	h.order = kept
-	if len(kept) == 0 && cap(kept) > maxIdleCap {
-		h.order = nil
-	}
 }
 
 // of returns the connection of an unfinished head, nil if it has none any more.
@@ -97,26 +77,13 @@ func (h *heads) of(handle table.Handle) *conn {
 	return c
 }
 
-// relieve refuses unfinished heads until an eighth of the budget is free again:
-// first of networks that hold half of it, then of those with a quarter, and so on
-// down to those that hold one head each.
+// relieve refuses unfinished heads until there is room again.
 func (h *heads) relieve() {
-	enough := h.limit - h.limit/8
-	for share := h.limit / 2; h.held > enough; share /= 2 {
-		if share < codec.MaxHandshake {
-			share = 0
+	h.budget.Relieve(func(k table.Handle) (network uint64, ok bool) {
+		c := h.of(k)
+		if c == nil {
+			return 0, false
 		}
-		for _, handle := range h.order {
-			if h.held <= enough {
-				break
-			}
-			if c := h.of(handle); c != nil && h.networks[c.in.network] > share {
-				h.loop.entrance.refuse(handle.Slot(), c, codec.HandshakeCrowded)
-			}
-		}
-		if share == 0 {
-			break
-		}
-	}
-	h.sweep()
+		return c.in.network, true
+	}, func(k table.Handle) { h.loop.entrance.refuse(k.Slot(), h.loop.conn(k.Slot()), codec.HandshakeCrowded) })
 }

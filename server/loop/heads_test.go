@@ -15,6 +15,8 @@ import (
 	"castgate/codec"
 	"castgate/codec/codectest"
 	"castgate/server/frames"
+	"castgate/server/internal/quota"
+	"castgate/server/internal/table"
 	"castgate/server/kernel"
 	"castgate/server/reason"
 	"castgate/server/token/tokentest"
@@ -67,8 +69,8 @@ func (l *loop) answer(t *testing.T, a Arrival, patient bool, pieces ...[]byte) s
 	if there() {
 		l.exit.closeNow(slot, l.conn(slot), reason.Gone)
 	}
-	if l.heads.held != 0 || l.count.HeadBytes.Load() != 0 || l.heads.count != 0 || len(l.heads.networks) != 0 {
-		t.Fatalf("%d bytes of %d heads are still held", l.heads.held, l.heads.count)
+	if bytes, heads := l.heads.budget.Held(); bytes != 0 || l.count.HeadBytes.Load() != 0 || heads != 0 {
+		t.Fatalf("%d bytes of %d heads are still held", bytes, heads)
 	}
 	for label, n := range l.srv.Stats().Handshakes {
 		if n != before[label] {
@@ -200,7 +202,8 @@ func (c connected) sends(t *testing.T, l *loop, b []byte) {
 // those that others began before and finish later are answered.
 func TestHalfHeadsOfAStranger(t *testing.T) {
 	l := idleLoop(t)
-	l.heads.limit = 4 << 20
+	const limit = 4 << 20
+	l.heads.budget = quota.NewBudget[table.Handle](limit, codec.MaxHandshake)
 	head := codectest.Head(9400, "")
 	var honest []connected
 	for i := range 20 {
@@ -209,11 +212,12 @@ func TestHalfHeadsOfAStranger(t *testing.T) {
 	junk := codectest.Head(30<<10, "")[:20<<10]
 	for i := range 1000 {
 		l.half(t, fmt.Sprintf("203.0.113.%d", i%3), junk)
-		if l.heads.held > l.heads.limit {
-			t.Fatalf("%d bytes are held, above the limit of %d", l.heads.held, l.heads.limit)
+		held, _ := l.heads.budget.Held()
+		if held > limit {
+			t.Fatalf("%d bytes are held, above the limit of %d", held, limit)
 		}
-		if st := l.srv.Stats(); st.HeadBytes != l.heads.held {
-			t.Fatalf("%d bytes are told of, %d held", st.HeadBytes, l.heads.held)
+		if st := l.srv.Stats(); st.HeadBytes != held {
+			t.Fatalf("%d bytes are told of, %d held", st.HeadBytes, held)
 		}
 	}
 	refused := l.count.Handshakes[codec.HandshakeCrowded].Load()
@@ -231,13 +235,14 @@ func TestHalfHeadsOfAStranger(t *testing.T) {
 // stays within the limit.
 func TestHalfHeadsOfMany(t *testing.T) {
 	l := idleLoop(t)
-	l.heads.limit = 1 << 20
+	const limit = 1 << 20
+	l.heads.budget = quota.NewBudget[table.Handle](limit, codec.MaxHandshake)
 	head := codectest.Head(9400, "")
 	var all []connected
 	for i := range 500 {
 		all = append(all, l.half(t, fmt.Sprintf("2001:db8:0:%x::1", i), head[:9000]))
-		if l.heads.held > l.heads.limit {
-			t.Fatalf("%d bytes are held", l.heads.held)
+		if held, _ := l.heads.budget.Held(); held > limit {
+			t.Fatalf("%d bytes are held", held)
 		}
 	}
 	there := 0
@@ -248,15 +253,12 @@ func TestHalfHeadsOfMany(t *testing.T) {
 			t.Fatalf("%d was refused, an older one was not", i)
 		}
 	}
-	if held := there * (9000 + headCost); there == 0 || held < l.heads.limit*3/4 {
+	if held := there * (9000 + headCost); there == 0 || held < limit*3/4 {
 		t.Errorf("%d are left", there)
 	}
 	last := all[len(all)-1]
 	if last.sends(t, l, head[9000:]); last.state != connOpen {
 		t.Errorf("the newest is in state %d", last.state)
-	}
-	if len(l.heads.order) > 2*l.heads.count+2*maxSpare {
-		t.Errorf("the order has %d entries of %d heads", len(l.heads.order), l.heads.count)
 	}
 }
 

@@ -27,7 +27,7 @@ type inbound struct {
 	assembling int                      // what it counts for in Loops.assembling
 	held       bool                     // its messages wait for whoever is told of them; see reader.holdClient
 	waiting    *waitlist.Place[*waiter] // it waits to be admitted
-	inflating
+	packed     codec.Compressed         // a compressed message
 }
 
 // reader takes up what clients send.
@@ -59,7 +59,7 @@ func (r *reader) forgetEvent() { r.clearInbound(&r.scratch) }
 
 // waits tells that a turn is due before anything more of the client is read.
 func (in *inbound) waits() bool {
-	return in.held || in.inflating.message != nil || len(in.heldBack) > 0
+	return in.held || in.packed.Whole() || len(in.heldBack) > 0
 }
 
 // maxSpare is how many used inbounds a loop keeps.
@@ -94,7 +94,7 @@ func (r *reader) clearInbound(in *inbound) {
 	r.loop.heads.free(in)
 	r.heldBack -= cap(in.heldBack)
 	r.loop.messages.assemble(in, 0)
-	in.inflating.discard()
+	in.packed.Discard()
 	*in = inbound{}
 }
 
@@ -193,9 +193,9 @@ func (r *reader) readFrames(slot uint32, c *conn, b []byte) {
 func (r *reader) parseFrames(slot uint32, c *conn, in *inbound, b []byte, budget int, own bool) {
 	limit := int64(r.maxMessage)
 	metered := r.loop.srv.admission.Rules().Metered()
-	for (len(b) > 0 || in.inflating.message != nil) && budget > 0 && !in.held {
+	for (len(b) > 0 || in.packed.Whole()) && budget > 0 && !in.held {
 		gen := c.gen
-		if in.inflating.message != nil {
+		if in.packed.Whole() {
 			if !r.loop.inflater.inflateSome(slot, c, in, &budget) {
 				r.clearInbound(in)
 				return
@@ -218,7 +218,7 @@ func (r *reader) parseFrames(slot uint32, c *conn, in *inbound, b []byte, budget
 			return
 		}
 		if ev.Deflated && r.loop.srv.config.OnMessage != OnMessageClose {
-			if r.loop.inflater.addPiece(c, in, &ev, limit); r.loop.messages.assemble(in, cap(in.compressed)+cap(in.message)) {
+			if r.loop.inflater.addPiece(c, in, &ev, limit); r.loop.messages.assemble(in, in.packed.Held()+cap(in.message)) {
 				continue
 			}
 			r.clearInbound(in)
@@ -234,8 +234,8 @@ func (r *reader) parseFrames(slot uint32, c *conn, in *inbound, b []byte, budget
 		r.clearInbound(in)
 		return
 	}
-	rests := in.parser.AtRest() && in.message == nil && in.compressed == nil
-	waits := len(b) > 0 || in.inflating.message != nil || in.held
+	rests := in.parser.AtRest() && in.message == nil && !in.packed.Partial()
+	waits := len(b) > 0 || in.packed.Whole() || in.held
 	switch {
 	case waits:
 		if c.in == nil {
@@ -305,7 +305,7 @@ func (r *reader) handleEvent(slot uint32, c *conn, in *inbound, ev *codec.Event)
 func (r *reader) peerCloses(slot uint32, c *conn, ev *codec.Event) bool {
 	c.set(flagPeerClosed)
 	if c.state == connClosing {
-		if c.first == 0 {
+		if c.out.Empty() {
 			r.loop.exit.closeNow(slot, c, c.close)
 		}
 		return false

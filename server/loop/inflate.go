@@ -16,24 +16,6 @@ const (
 	inflateBufLen = 32 << 10 // of the loop's buffer
 )
 
-// inflating is what an inbound holds of compressed messages.
-type inflating struct {
-	compressed []byte           // pieces of a message that is not complete
-	message    *codec.Inflation // one that is, and has not been inflated to its end
-	op         ws.OpCode        // of message
-	begun      bool             // a piece of it has been given
-	cost       int              // compressed bytes of it, to be taken from the budget
-	metered    int              // compressed bytes of it, which Policy.ByteRate has counted
-}
-
-// discard gives back what is held.
-func (f *inflating) discard() {
-	if f.message != nil {
-		f.message.Close()
-	}
-	*f = inflating{}
-}
-
 // inflater inflates the messages of a loop's clients.
 type inflater struct {
 	loop *loop
@@ -42,61 +24,43 @@ type inflater struct {
 
 // addPiece adds a piece of a compressed message, which may inflate to limit bytes.
 func (z *inflater) addPiece(c *conn, in *inbound, ev *codec.Event, limit int64) {
-	f := &in.inflating
 	if c.state != connOpen {
-		f.compressed = nil
+		in.packed.DropPieces()
 		return
 	}
 	z.loop.count.Inflate.Compressed.Add(uint64(len(ev.Data)))
-	if !ev.Last {
-		f.compressed = append(f.compressed, ev.Data...)
-		return
-	}
-	f.op, f.begun, f.cost = ev.Op, false, len(f.compressed)+len(ev.Data)
-	f.metered = f.cost
-	if f.compressed == nil {
-		f.message = codec.NewInflation(ev.Op, ev.Data, false, limit)
-	} else {
-		f.message = codec.NewInflation(ev.Op, append(f.compressed, ev.Data...), true, limit)
-		f.compressed = nil
-	}
-	f.message.AnyText = in.parser.AnyText
+	in.packed.Add(ev, limit, in.parser.AnyText)
 }
 
 // inflateSome gives the next pieces of a complete compressed message, until it
 // or the budget is at its end. It returns whether to go on with this client.
 func (z *inflater) inflateSome(slot uint32, c *conn, in *inbound, budget *int) bool {
-	f := &in.inflating
 	gen := c.gen
-	if !f.begun {
-		*budget -= inflateCost + f.cost
+	if first, size := in.packed.Begins(); first {
+		*budget -= inflateCost + size
 	}
 	if z.buf == nil {
 		z.buf = make([]byte, inflateBufLen)
 	}
-	for f.message != nil {
+	for in.packed.Whole() {
 		if c.state != connOpen { // closing: what it says does not count any more
-			f.message.Close()
-			f.message = nil
+			in.packed.DropWhole()
 			return true
 		}
-		n, last, err := f.message.Next(z.buf)
+		ev, err := in.packed.Next(z.buf)
 		if err != nil {
 			z.inflateFailed(err)
 			z.loop.reader.clearInbound(in)
 			z.loop.reader.broken(slot, c, err)
 			return false
 		}
+		n := len(ev.Data)
 		*budget -= n * inflateByte
 		z.loop.count.Inflate.Inflated.Add(uint64(n))
-		if !z.meterInflated(slot, c, f, n) {
+		if !z.meterInflated(slot, c, in, n) {
 			return false
 		}
-		ev := codec.Event{Kind: codec.EventData, Op: f.op, First: !f.begun, Last: last, Data: z.buf[:n]}
-		f.begun = true
-		if last {
-			f.message.Close()
-			f.message = nil
+		if ev.Last {
 			z.loop.count.Inflate.Messages.Add(1)
 		}
 		if !z.loop.reader.handleEvent(slot, c, in, &ev) || c.gen != gen {
@@ -111,10 +75,9 @@ func (z *inflater) inflateSome(slot uint32, c *conn, in *inbound, budget *int) b
 
 // meterInflated charges a client for what a compressed message turns into beyond
 // its own bytes: inflating is the work, and a rate of bytes is there to bound it.
-func (z *inflater) meterInflated(slot uint32, c *conn, f *inflating, n int) bool {
-	credit := min(n, f.metered)
-	f.metered -= credit
-	return n == credit || !z.loop.srv.admission.Rules().Metered() || z.loop.reader.meter(slot, c, admission.MeterBytes, n-credit)
+func (z *inflater) meterInflated(slot uint32, c *conn, in *inbound, n int) bool {
+	beyond := in.packed.Beyond(n)
+	return beyond == 0 || !z.loop.srv.admission.Rules().Metered() || z.loop.reader.meter(slot, c, admission.MeterBytes, beyond)
 }
 
 func (z *inflater) inflateFailed(err error) {

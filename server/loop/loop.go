@@ -96,7 +96,7 @@ func newLoop(s *Loops, idx int) (*loop, error) {
 	l.mail.init(l, int64(s.config.Capacity.PushQueue))
 	l.commands = commandQueue{loop: l}
 	l.clock = newClock(l)
-	l.progress = progress{loop: l}
+	l.progress = newProgress(l)
 	l.entrance = newEntrance(l)
 	l.heads = newHeads(l, s.config.Loops)
 	l.waiting = newWaitingRoom(l)

@@ -99,7 +99,7 @@ func New(c Config) (*Loops, error) {
 	s.Registry.peers, s.Registry.keepSessions = s.IDs.Peers, c.Events != nil
 	s.Registry.Watchers, s.Registry.IDs = c.Watchers, s.IDs
 	if c.Names != nil {
-		s.Registry.watchNames(c.Names)
+		s.Registry.WatchNames(c.Names)
 	}
 	for i := range c.Loops {
 		l, err := newLoop(s, i)
@@ -285,11 +285,7 @@ func (s *Loops) AddTo(st *gateway.Stats) {
 	for _, l := range s.loops {
 		l.count.AddTo(st)
 	}
-	for m := range frames.Line {
-		if m.WindowBits() != 0 {
-			st.CompressedClients += int(s.Registry.byForm[m].Load())
-		}
-	}
+	st.CompressedClients += s.Registry.forms.CountDeflated()
 	s.Encoder.AddTo(st)
 	// What ended is read before what was matched, so Queued is never too low.
 	ended := st.Written
@@ -317,7 +313,7 @@ func (s *Loops) WaitingFor(ctx context.Context, h table.Handle) (backlog, error)
 		var b backlog
 		if c := l.receiver(h); c != nil {
 			silent := time.Duration(l.clock.now()-c.silentSince) * kernel.Tick
-			b = backlog{int(c.waiting), int(c.frames), silent, c.is(flagPinged)}
+			b = backlog{int(c.out.Bytes()), int(c.out.Len()), silent, c.is(flagPinged)}
 		}
 		answer <- b
 	}})

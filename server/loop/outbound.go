@@ -27,9 +27,8 @@ type writer struct {
 	loop       *loop
 	nodes      frames.Pool
 	wbuf       []byte
-	pongs      []byte // owed for pings of the read at hand
-	newestPong int    // where the last of them begins
-	sendQueue  uint32 // these three are of Capacity
+	pongs      frames.Pongs // owed for pings of the read at hand
+	sendQueue  uint32       // these three are of Capacity
 	sendFrames uint32
 	slowDrop   bool // capacity.SlowPolicy is drop
 }
@@ -53,16 +52,7 @@ func (w *writer) scratch() []byte { return w.wbuf[:0] }
 
 // queue appends f to what waits for c, whatever the limit says. For the
 // gateway's own frames; pushes go through deliver.
-func (w *writer) queue(c *conn, f *frames.Frame) {
-	n := w.nodes.Get(f)
-	if c.first == 0 {
-		c.first = n
-	} else {
-		w.nodes.At(c.last).Next = n
-	}
-	c.last = n
-	w.grown(c, f)
-}
+func (w *writer) queue(c *conn, f *frames.Frame) { w.grown(c.out.Push(&w.nodes, c.form, f)) }
 
 // queueFirst puts a control frame in front of what waits, behind a frame that
 // is half written (RFC 6455 section 5.4 lets control frames overtake).
@@ -70,52 +60,26 @@ func (w *writer) queueFirst(slot uint32, c *conn, f *frames.Frame) {
 	w.insert(c, w.begun(slot, c), f)
 }
 
-// begun returns the last of the frames waiting for c of which the peer has a
-// part or will have one because it is sealed; 0 if there is none. What else
-// waits may still be overtaken or dropped.
-func (w *writer) begun(slot uint32, c *conn) uint32 {
-	n := c.first
-	part := int(c.firstSent)
+// begun returns the last of the frames waiting for c that can't be overtaken or dropped any
+// more; 0 if there is none.
+func (w *writer) begun(slot uint32, c *conn) (node uint32) {
+	sealed := 0
 	if c.is(flagSecure) {
-		part += w.loop.secure.of(slot).Sealed()
+		sealed = w.loop.secure.of(slot).Sealed()
 	}
-	if n == 0 || part == 0 {
-		return 0
-	}
-	for {
-		nd := w.nodes.At(n)
-		if part -= len(nd.Frame.As(c.form)); part <= 0 || nd.Next == 0 {
-			return n
-		}
-		n = nd.Next
-	}
+	return c.out.Begun(&w.nodes, c.form, sealed)
 }
 
 // insert puts a frame behind a node of those that wait for c, 0 for in front
 // of all, and returns its own.
-func (w *writer) insert(c *conn, last uint32, f *frames.Frame) uint32 {
-	n := w.nodes.Get(f)
-	if c.first == 0 || c.last == last {
-		c.last = n
-	}
-	if last == 0 {
-		w.nodes.At(n).Next = c.first
-		c.first = n
-	} else {
-		first := w.nodes.At(last)
-		w.nodes.At(n).Next = first.Next
-		first.Next = n
-	}
-	w.grown(c, f)
-	return n
+func (w *writer) insert(c *conn, behind uint32, f *frames.Frame) (node uint32) {
+	node, more := c.out.Insert(&w.nodes, c.form, behind, f)
+	w.grown(more)
+	return node
 }
 
-func (w *writer) grown(c *conn, f *frames.Frame) {
-	c.frames++
-	n := len(f.As(c.form))
-	c.waiting += uint32(n)
-	w.loop.count.QueuedBytes.Add(int64(n))
-}
+// grown counts bytes more that wait.
+func (w *writer) grown(n int) { w.loop.count.QueuedBytes.Add(int64(n)) }
 
 // say sends bytes of the gateway's own that stand in a buffer which is used
 // again, such as wbuf. With nothing waiting for c they go to the socket from
@@ -123,7 +87,7 @@ func (w *writer) grown(c *conn, f *frames.Frame) {
 // whether the connection is still there.
 func (w *writer) say(slot uint32, c *conn, b []byte) bool {
 	n := 0
-	if c.first == 0 && !c.is(flagSecure) {
+	if c.out.Empty() && !c.is(flagSecure) {
 		// An error comes again, or not, when flush tries.
 		n, _ = w.loop.sys.Write(int(c.fd), b)
 		n = max(n, 0)
@@ -149,13 +113,13 @@ func (w *writer) wrote(n int) {
 // whether the connection is still there; the delivery is counted either way,
 // now or when it ends. The caller flushes.
 func (w *writer) deliver(slot uint32, c *conn, f *frames.Frame) bool {
-	if c.waiting >= w.sendQueue || c.frames >= w.sendFrames {
+	if c.out.Bytes() >= w.sendQueue || c.out.Len() >= w.sendFrames {
 		// What waits may be waiting for this loop, not for the client.
 		if !w.flush(slot, c) {
 			w.loop.count.Drop(f, reason.DropClosed)
 			return false
 		}
-		if c.waiting >= w.sendQueue || c.frames >= w.sendFrames {
+		if c.out.Bytes() >= w.sendQueue || c.out.Len() >= w.sendFrames {
 			w.loop.count.Drop(f, reason.DropSlow)
 			w.loop.rememberDrop(slot, c)
 			if w.slowDrop {
@@ -175,47 +139,24 @@ func (w *writer) deliver(slot uint32, c *conn, f *frames.Frame) bool {
 
 // purge drops what waits, all but frames that have begun.
 func (w *writer) purge(slot uint32, c *conn, why reason.Drop) {
-	keep := w.begun(slot, c)
-	if keep == 0 {
-		for c.first != 0 {
-			w.pop(c, why)
+	begun := w.begun(slot, c)
+	for {
+		f, less := c.out.Remove(&w.nodes, c.form, begun)
+		if f == nil {
+			return
 		}
-		return
+		w.grown(-less)
+		w.loop.count.Drop(f, why)
 	}
-	for n := w.nodes.At(keep).Next; n != 0; {
-		nd := w.nodes.At(n)
-		next := nd.Next
-		w.forget(c, nd.Frame)
-		w.loop.count.Drop(nd.Frame, why)
-		w.nodes.Put(n)
-		n = next
-	}
-	w.nodes.At(keep).Next = 0
-	c.last = keep
 }
 
-// pop drops the oldest waiting frame.
-func (w *writer) pop(c *conn, why reason.Drop) {
-	n := c.first
-	nd := w.nodes.At(n)
-	f := nd.Frame
-	c.first = nd.Next
-	if c.first == 0 {
-		c.last = 0
+// drop drops all that waits.
+func (w *writer) drop(c *conn, why reason.Drop) {
+	for !c.out.Empty() {
+		f, less := c.out.Pop(&w.nodes, c.form)
+		w.grown(-less)
+		w.loop.count.Drop(f, why)
 	}
-	c.waiting += c.firstSent // forget takes the whole frame away
-	w.loop.count.QueuedBytes.Add(int64(c.firstSent))
-	c.firstSent = 0
-	w.forget(c, f)
-	w.nodes.Put(n)
-	w.loop.count.Drop(f, why)
-}
-
-func (w *writer) forget(c *conn, f *frames.Frame) {
-	c.frames--
-	n := len(f.As(c.form))
-	c.waiting -= uint32(n)
-	w.loop.count.QueuedBytes.Add(-int64(n))
 }
 
 // flush writes what waits for c until the socket is full: all of it in one
@@ -225,7 +166,7 @@ func (w *writer) flush(slot uint32, c *conn) bool {
 	if c.is(flagSecure) {
 		return w.loop.secure.flush(slot, c)
 	}
-	for c.first != 0 {
+	for !c.out.Empty() {
 		b := w.gather(c)
 		n, err := w.loop.sys.Write(int(c.fd), b)
 		w.wrote(n)
@@ -287,46 +228,101 @@ func (w *writer) block(slot uint32, c *conn) bool {
 
 // gather returns the next bytes for c's socket: the head's own, or several
 // frames joined in the loop's buffer. Valid until the next call.
-func (w *writer) gather(c *conn) []byte {
-	nd := w.nodes.At(c.first)
-	b := nd.Frame.As(c.form)[c.firstSent:]
-	if nd.Next == 0 || len(b) >= gatherLen/2 {
-		return b
-	}
-	w.wbuf = append(w.wbuf[:0], b...)
-	for n := nd.Next; n != 0; n = nd.Next {
-		nd = w.nodes.At(n)
-		b := nd.Frame.As(c.form)
-		if len(w.wbuf)+len(b) > gatherLen {
-			break
-		}
-		w.wbuf = append(w.wbuf, b...)
-	}
-	return w.wbuf
+func (w *writer) gather(c *conn) (b []byte) {
+	b, w.wbuf = c.out.Gather(&w.nodes, c.form, w.wbuf, gatherLen)
+	return b
 }
 
 // written takes n bytes that the kernel has off what waits for c.
 func (w *writer) written(c *conn, n int) {
 	w.loop.progress.note(c, n)
-	c.waiting -= uint32(n)
-	w.loop.count.QueuedBytes.Add(-int64(n))
+	c.out.Wrote(n)
+	w.grown(-n)
 	for n > 0 {
-		head := c.first
-		nd := w.nodes.At(head)
-		left := len(nd.Frame.As(c.form)) - int(c.firstSent)
-		if n < left {
-			c.firstSent += uint32(n)
+		var f *frames.Frame
+		if f, n = c.out.Take(&w.nodes, c.form, n); f == nil {
 			return
 		}
-		n -= left
-		f := nd.Frame
-		c.first, c.firstSent = nd.Next, 0
-		c.frames--
-		w.nodes.Put(head)
 		w.loop.lives.countOut(c, f)
 		w.loop.count.Delivered(f)
 	}
-	if c.first == 0 {
-		c.last = 0
+}
+
+// pong answers a ping, soon: with those of other pings that came in the same read. They stand
+// in w.pongs, for the connection whose frames are taken up and no longer than that: see
+// parseFrames, and startClose for one that ends.
+func (w *writer) pong(slot uint32, c *conn, payload []byte) bool {
+	return !w.pongs.Add(payload) || w.sendPongs(slot, c)
+}
+
+// payPongs is sendPongs if c is owed any. Else, as after it, nothing is owed to
+// anybody.
+func (w *writer) payPongs(slot uint32, c *conn) bool { return !w.pongs.Owed() || w.sendPongs(slot, c) }
+
+// dropPongs forgets what is owed to a connection that ends.
+func (w *writer) dropPongs() { w.pongs.Drop() }
+
+// sendPongs writes the pongs that c is owed, in front of what waits for it.
+// While one waits for a full socket, a newer one takes its place (RFC 6455
+// section 5.5.3 allows that), so that a flood of pings holds one frame. It
+// returns whether the connection is still there.
+func (w *writer) sendPongs(slot uint32, c *conn) bool {
+	b, newest := w.pongs.Take()
+	if c.is(flagBlocked) && c.is(flagPong) && w.replacePong(slot, c, frames.Control(bytes.Clone(newest))) {
+		return true
 	}
+	taken := 0
+	if c.out.Empty() && !c.is(flagSecure) {
+		// An error comes again, or not, when flush tries.
+		n, _ := w.loop.sys.Write(int(c.fd), b)
+		w.wrote(n)
+		if taken = max(n, 0); taken == len(b) {
+			c.clear(flagPong)
+			return w.loop.exit.flushed(slot, c)
+		}
+	}
+	last := w.begun(slot, c)
+	for len(b) > 0 {
+		var pong []byte
+		if pong, b = frames.CutPong(b); taken >= len(pong) {
+			taken -= len(pong)
+			continue
+		}
+		last = w.insert(c, last, frames.Control(bytes.Clone(pong)))
+		w.written(c, taken)
+		taken = 0
+	}
+	if !w.flush(slot, c) {
+		return false
+	}
+	c.clear(flagPong)
+	if !c.out.Empty() {
+		c.set(flagPong)
+		w.thinPongs(slot, c)
+	}
+	return true
+}
+
+// thinPongs leaves the newest of the pongs in a row that wait for c.
+func (w *writer) thinPongs(slot uint32, c *conn) {
+	begun := w.begun(slot, c)
+	for {
+		first := c.out.Behind(&w.nodes, begun)
+		if first == nil || !frames.IsPong(first) || !c.out.Followed(&w.nodes, begun, frames.IsPong) {
+			return
+		}
+		_, less := c.out.Remove(&w.nodes, c.form, begun)
+		w.grown(-less)
+	}
+}
+
+// replacePong puts a newer pong in the place of the one that waits near the
+// head of c's list. False if none waits there, or it has begun.
+func (w *writer) replacePong(slot uint32, c *conn, f *frames.Frame) bool {
+	begun := w.begun(slot, c)
+	if waits := c.out.Behind(&w.nodes, begun); waits == nil || !frames.IsPong(waits) {
+		return false
+	}
+	w.grown(c.out.Replace(&w.nodes, c.form, begun, f))
+	return true
 }

@@ -20,8 +20,8 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 	}
 	l.writer.written(c, 13) // the first, and 3 bytes of the second
 	l.writer.purge(0, c, reason.DropSlow)
-	if got := l.writer.gather(c); string(got) != "bbbbbbb" || c.frames != 1 || c.waiting != 7 || c.first != c.last {
-		t.Errorf("left %q, %d frames, %d bytes", got, c.frames, c.waiting)
+	if got := l.writer.gather(c); string(got) != "bbbbbbb" || c.out.Len() != 1 || c.out.Bytes() != 7 {
+		t.Errorf("left %q, %d frames, %d bytes", got, c.out.Len(), c.out.Bytes())
 	}
 	l.writer.queueFirst(0, c, frames.Control([]byte("P")))
 	l.writer.queue(c, frames.Control([]byte("C")))
@@ -33,7 +33,7 @@ func TestPurgeKeepsHalfWrittenFrame(t *testing.T) {
 		t.Errorf("dropped %d, written %d", l.count.Dropped[reason.DropSlow].Load(), l.count.Written.Load())
 	}
 	l.writer.written(c, 10)
-	if c.first != 0 || c.last != 0 || c.waiting != 0 || c.frames != 0 || l.count.QueuedBytes.Load() != 0 || l.writer.nodes.Used != 0 {
+	if !c.out.Empty() || c.out != (frames.Queue{}) || l.count.QueuedBytes.Load() != 0 || l.writer.nodes.Used != 0 {
 		t.Errorf("not empty: %+v, %d bytes, %d nodes", c, l.count.QueuedBytes.Load(), l.writer.nodes.Used)
 	}
 }
@@ -89,7 +89,7 @@ func TestSlowDropLikePHP(t *testing.T) {
 			t.Fatal(err)
 		}
 		k.Turns(t)
-		if c := l.receiver(h); c == nil || int(c.waiting) != backlog {
+		if c := l.receiver(h); c == nil || int(c.out.Bytes()) != backlog {
 			t.Fatalf("after %d bytes: %+v, want a backlog of %d", size, c, backlog)
 		}
 	}
@@ -111,7 +111,7 @@ func TestSlowDropLikePHP(t *testing.T) {
 		t.Errorf("%d dropped, want 2", n)
 	}
 	room()
-	if w, c := l.count.Written.Load(), l.receiver(h); w != 4 || c == nil || c.first != 0 {
+	if w, c := l.count.Written.Load(), l.receiver(h); w != 4 || c == nil || !c.out.Empty() {
 		t.Errorf("%d written", w)
 	}
 }

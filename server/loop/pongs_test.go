@@ -50,11 +50,11 @@ func TestPingsOfOneReadAreAnsweredTogether(t *testing.T) {
 		if got := c.receivedAll(t, len(want)); !bytes.Equal(got, want) {
 			t.Errorf("pings of %d bytes: the %d bytes received are not the %d of their pongs", size, len(got), len(want))
 		}
-		if writes := int(l.count.Writes.Load() - before); writes > len(want)/pongsLen+turns || turns > 4 {
+		if writes := int(l.count.Writes.Load() - before); writes > len(want)/frames.MostPongs+turns || turns > 4 {
 			t.Errorf("pings of %d bytes: %d writes", size, writes)
 		}
-		if c.first != 0 || len(l.writer.pongs) > 0 || cap(l.writer.pongs) > 2*pongsLen {
-			t.Errorf("pings of %d bytes: %d bytes of pongs are left, room for %d", size, len(l.writer.pongs), cap(l.writer.pongs))
+		if !c.out.Empty() || l.writer.pongs.Owed() {
+			t.Errorf("pings of %d bytes: pongs are left: %+v", size, l.writer.pongs)
 		}
 		l.disconnect(c)
 	}
@@ -82,8 +82,8 @@ func TestPongsKeepTheirPlace(t *testing.T) {
 		if got := c.receivedAll(t, len(try.want)); !strings.HasPrefix(string(got), try.want) {
 			t.Errorf("received %q, want %q", got, try.want)
 		}
-		if len(l.writer.pongs) > 0 {
-			t.Errorf("%q is left", l.writer.pongs)
+		if l.writer.pongs.Owed() {
+			t.Errorf("%+v is left", l.writer.pongs)
 		}
 		if c.state != connFree {
 			l.disconnect(c)
@@ -93,8 +93,8 @@ func TestPongsKeepTheirPlace(t *testing.T) {
 	c := l.connect(t)
 	l.writer.pong(c.slot, c.conn, []byte("lost"))
 	l.disconnect(c)
-	if len(l.writer.pongs) > 0 {
-		t.Errorf("%q is left of a connection that is gone", l.writer.pongs)
+	if l.writer.pongs.Owed() {
+		t.Errorf("%+v is left of a connection that is gone", l.writer.pongs)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestPingsOfOneReadToAFullSocket(t *testing.T) {
 				want += newest
 			}
 			want += waiting + "\x81\x04push"
-			if n := int(c.frames); n > 3 {
+			if n := int(c.out.Len()); n > 3 {
 				t.Errorf("%d bytes taken at once: %d frames wait", taken, n)
 			}
 			again, _ := pingsOf(3, 5)

@@ -8,6 +8,7 @@ import (
 
 	"castgate/server/capacity"
 	"castgate/server/frames"
+	"castgate/server/internal/patience"
 	"castgate/server/kernel"
 	"castgate/server/reason"
 )
@@ -56,13 +57,14 @@ const (
 	tickSecond = uint32(kernel.TicksPerSecond)
 	pingBound  = 35 * tickSecond // PingInterval and PingTimeout as they are by default
 	aWhile     = 20 * 60 * tickSecond
+	maxReading = uint32(patience.MaxReading / kernel.Tick)
 )
 
 // Who answers nothing lives as long as it takes what it is sent, and no longer.
 func TestOverduePong(t *testing.T) {
 	for _, try := range []struct {
 		name        string
-		sent        uint8 // bytes before the ping, in sentUnit
+		sent        uint8 // bytes before the ping, in units of patience.Sent
 		does        func(p *slowPeer, tick uint32)
 		least, most uint32 // when it ends; 0 for never
 	}{
@@ -138,8 +140,8 @@ func TestOverduePong(t *testing.T) {
 			t.Errorf("%s: was not pinged", try.name)
 		case end > 0 && p.l.count.Closes[reason.PingTimeout].Load() != 1:
 			t.Errorf("%s: not ended for its silence", try.name)
-		case end > 0 && p.l.progress.takers != nil:
-			t.Errorf("%s: %v are remembered", try.name, p.l.progress.takers)
+		case end > 0 && p.l.progress.peers.Len() > 0:
+			t.Errorf("%s: %v are remembered", try.name, p.l.progress.peers)
 		}
 	}
 }
@@ -153,15 +155,15 @@ func TestAnswerAfterAnOverduePong(t *testing.T) {
 			p.take(5000)
 		}
 		if tick == 65*tickSecond {
-			if len(p.l.progress.takers) != 1 {
-				t.Errorf("%d are remembered, want it alone", len(p.l.progress.takers))
+			if p.l.progress.peers.Len() != 1 {
+				t.Errorf("%d are remembered, want it alone", p.l.progress.peers.Len())
 			}
 			if _, err := unix.Write(p.peer, sent); err != nil {
 				t.Error(err)
 			}
 			p.l.reader.readable(p.slot, p.conn)
-			if p.l.progress.takers != nil {
-				t.Errorf("%v are remembered", p.l.progress.takers)
+			if p.l.progress.peers.Len() > 0 {
+				t.Errorf("%v are remembered", p.l.progress.peers)
 			}
 			p.moved = p.l.clock.now() + 25*tickSecond // when the next ping has been taken
 		}
@@ -266,7 +268,7 @@ func TestUnasked(t *testing.T) {
 			if (end == 0) != try.never || end > 0 && (end < u.bound || end > u.bound+try.more) {
 				t.Errorf("%s, %s: ended after %d ticks, want %d to %d", try.name, kind, end, u.bound, u.bound+try.more)
 			}
-			if p.is(flagPinged) || end > 0 && (p.l.progress.takers != nil || p.l.count.Closes[reason.Gone].Load() != 1) {
+			if p.is(flagPinged) || end > 0 && (p.l.progress.peers.Len() > 0 || p.l.count.Closes[reason.Gone].Load() != 1) {
 				t.Errorf("%s, %s: pinged, remembered or ended for another reason", try.name, kind)
 			}
 		}

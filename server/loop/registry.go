@@ -2,12 +2,10 @@ package loop
 
 import (
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"castgate/server/client"
 	"castgate/server/frames"
-	"castgate/server/gateway"
 	"castgate/server/history"
 	"castgate/server/internal/clientid"
 	"castgate/server/internal/table"
@@ -17,9 +15,9 @@ import (
 // from any goroutine; see doc.go for the order of its locks.
 type registry struct {
 	client.Directory
-	loops  []*loop
-	byForm [frames.NumForms]atomic.Int64 // clients of each form but formFrame
-	peers  *clientid.Peers               // nil without Config.PeerAddress
+	loops []*loop
+	forms frames.Census   // of the clients
+	peers *clientid.Peers // nil without Config.PeerAddress
 	// keepSessions leaves the session with a client that is gone until
 	// Events.Closed has been told of it.
 	keepSessions bool
@@ -27,21 +25,6 @@ type registry struct {
 
 func newRegistry(loops int) *registry {
 	return &registry{Directory: client.Directory{UIDs: table.New(loops), Groups: table.New(loops), History: history.New(loops)}}
-}
-
-// watchNames tells of names that come into use and go out of it, from now on.
-func (r *registry) watchNames(w gateway.NameWatcher) {
-	tell := func(t *table.Table, kind gateway.NameKind) {
-		t.Watch(func(name string, born bool) {
-			if born {
-				w.NameBorn(kind, name)
-			} else {
-				w.NameGone(kind, name)
-			}
-		})
-	}
-	tell(r.UIDs, gateway.UIDName)
-	tell(r.Groups, gateway.GroupName)
 }
 
 // Lookup calls do with the registered client of a handle, under its chunk's
@@ -121,9 +104,8 @@ func (r *registry) register(l *loop, slot uint32, c *conn) (connection uint32) {
 	defer ch.mu.Unlock()
 	cl := &ch.clients[slot%chunkLen]
 	cl.Live = true
-	if cl.Form = c.form; c.form != frames.WebSocket {
-		r.byForm[c.form].Add(1)
-	}
+	cl.Form = c.form
+	r.forms.Add(c.form, 1)
 	if r.peers != nil {
 		cl.Connection = r.peers.Give(l.handle(slot, c))
 	}
@@ -166,9 +148,7 @@ func (r *registry) unregisterAnd(h table.Handle, cmd *command) bool {
 // be told of it stays with it, and what its loop, to which cmd goes, has yet to remember.
 func (r *registry) remove(h table.Handle, c *client.Client, ungroup bool, cmd *command) {
 	c.Live = false
-	if c.Form != frames.WebSocket {
-		r.byForm[c.Form].Add(-1)
-	}
+	r.forms.Add(c.Form, -1)
 	if c.UID != nil {
 		c.LastOfUID = r.UIDs.RemoveLast(c.UID, h) && c.Watched != 0
 	}

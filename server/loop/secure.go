@@ -89,7 +89,7 @@ func (t *secureStreams) seal(c *conn, s *transport.Conn) ([]byte, error) {
 	switch {
 	case !s.CanSeal():
 		return nil, nil
-	case c.first != 0:
+	case !c.out.Empty():
 		return t.records.Seal(s, t.loop.writer.gather(c))
 	case c.state == connClosing:
 		return t.records.SealClose(s), nil

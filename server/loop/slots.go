@@ -81,11 +81,11 @@ func (s *slots) acquire() (slot uint32, c *conn, ok bool) {
 	}
 	n := ch.first - 1
 	c = &ch.conns[n]
-	ch.first = c.first
+	ch.first = c.aux
 	if ch.free--; ch.first == 0 {
 		s.avail[i/64] &^= 1 << (i % 64)
 	}
-	c.first = 0
+	c.aux = 0
 	return uint32(i)*chunkLen + n, c, true
 }
 
@@ -124,9 +124,9 @@ func (s *slots) grow() int {
 func (s *slots) makeChunk(i int) *chunk {
 	ch := &chunk{free: chunkLen, first: 1}
 	for n := range ch.conns {
-		ch.conns[n] = conn{fd: -1, gen: s.gens[i], first: uint32(n + 2)}
+		ch.conns[n] = conn{fd: -1, gen: s.gens[i], aux: uint32(n + 2)}
 	}
-	ch.conns[chunkLen-1].first = 0
+	ch.conns[chunkLen-1].aux = 0
 	(*s.dir.Load())[i].Store(ch)
 	s.empty++
 	return ch
@@ -144,7 +144,7 @@ func (s *slots) release(slot uint32, c *conn) {
 	*c = conn{fd: -1, gen: gen}
 	if gen < lastGen {
 		c.gen++
-		c.first = ch.first
+		c.aux = ch.first
 		ch.first = n + 1
 		ch.free++
 		s.avail[i/64] |= 1 << (i % 64)

@@ -210,8 +210,7 @@ func (k *clock) ping(slot uint32, c *conn, now uint32, t *capacity.Ticks) {
 		c.silentSince = now // its pong may be among what waits for its turn
 	case c.is(flagPinged):
 		if !before(now, c.silentSince+t.PingTimeout) {
-			f := k.loop.sys.Flow(int(c.fd))
-			next, ok := k.loop.progress.look(slot, c, f, max(t.PingInterval+t.PingTimeout, leastPatience), t.PingTimeout)
+			next, ok := k.loop.progress.look(slot, c, max(t.PingInterval+t.PingTimeout, leastPatience), t.PingTimeout)
 			if !ok {
 				k.loop.exit.abort(slot, c, reason.PingTimeout)
 				return
@@ -240,18 +239,9 @@ func (k *clock) nextDeadline(slot uint32, c *conn) {
 		c.deadline = now + t.Unbound
 	}
 	if pinged(c, t) {
-		c.silentSince -= headStart(slot, t.PingInterval)
+		c.silentSince -= t.HeadStart(slot)
 	}
 	k.nextDeadlineOf(slot, c, now)
-}
-
-// headStart is how many ticks earlier than others a new client gets its first ping, less
-// than half of the time between pings: of clients that connect at the same moment, and then
-// say nothing but pongs, the pings stay apart. By the golden ratio neighbouring slots are
-// far apart, and any number of them is spread evenly.
-func headStart(slot, interval uint32) uint32 {
-	const golden = 2654435769 // of 1 << 32
-	return uint32(uint64(slot*golden) * uint64(interval/2) >> 32)
 }
 
 func (k *clock) nextDeadlineOf(slot uint32, c *conn, now uint32) {

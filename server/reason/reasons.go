@@ -120,3 +120,15 @@ func HandshakeLabel(i int) string {
 	}
 	return codec.HandshakeResult(i).String()
 }
+
+// EndCode is the code with which a client of a form ends: 1006 without a close frame, 1005
+// with one that has no code (RFC 6455 section 7.1.5). f is the close frame, nil without one.
+func EndCode(form frames.Form, f *frames.Frame) uint16 {
+	if f == nil || form.Plain() {
+		return uint16(ws.StatusAbnormalClosure)
+	}
+	if code := f.CloseCode(); code != 0 {
+		return uint16(code)
+	}
+	return uint16(ws.StatusNoStatusRcvd)
+}

@@ -11,10 +11,137 @@ import (
 	"castgate/server/frames"
 	"castgate/server/gateway"
 	"castgate/server/history"
+	"castgate/server/internal/table"
 	"castgate/server/kernel"
 	"castgate/server/reason"
 	"castgate/server/transport"
 )
+
+// The life of clients, as Config.Watchers are told of it. Whoever changes what a
+// client is tells of it under the client's lock: so all is said in order, and the
+// end last. While nobody watches, each of these costs a look at a length.
+
+// MaxWatchers is how many there may be: client.watched has a bit for each.
+const MaxWatchers = 8
+
+// lives is what a loop tells watchers of its clients.
+type lives struct {
+	loop    *loop
+	watched bool // there are watchers
+	// sender is whose message watchers are told of. They take its address, so that it
+	// would be memory of its own for each message.
+	sender gateway.Watched
+}
+
+// exchanged counts the messages of a watched client.
+type exchanged struct{ in, out uint32 }
+
+// introduce tells watchers of a new client.
+func (v *lives) introduce(slot uint32, c *conn, request []byte) {
+	r := v.loop.srv.Registry
+	if len(r.Watchers) == 0 {
+		return
+	}
+	ch, h := v.loop.slots.chunkAt(slot), v.loop.handle(slot, c)
+	if ch.tallies == nil {
+		ch.tallies = new([chunkLen]exchanged)
+	}
+	ch.tallies[slot%chunkLen] = exchanged{}
+	r.Lookup(h, func(cl *client.Client) {
+		w := r.Watched(h, cl)
+		for i, watcher := range r.Watchers {
+			if watcher.Connected(&w, request) {
+				cl.Watched |= 1 << i
+			}
+		}
+	})
+}
+
+// farewell tells watchers of a client's end, once. It comes after leave, which has
+// left what is to be told. f is the close frame, nil without one.
+func (v *lives) farewell(slot uint32, c *conn, why reason.Close, f *frames.Frame) {
+	r := v.loop.srv.Registry
+	if len(r.Watchers) == 0 {
+		return
+	}
+	ch, h := v.loop.slots.chunkAt(slot), v.loop.handle(slot, c)
+	cl := &ch.clients[slot%chunkLen]
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if cl.Watched == 0 || cl.Live {
+		return
+	}
+	end := gateway.End{Reason: why.Label(), Code: reason.EndCode(c.form, f), LastOfUID: cl.LastOfUID}
+	end.BytesIn, end.BytesOut = kernel.Transferred(int(c.fd))
+	if ch.tallies != nil {
+		t := ch.tallies[slot%chunkLen]
+		end.MessagesIn, end.MessagesOut = uint64(t.in), uint64(t.out)
+	}
+	r.EachWatcher(h, cl, func(to gateway.Watcher, w *gateway.Watched) { to.Disconnected(w, &end) })
+	cl.Watched, cl.LastOfUID, cl.UID, cl.Groups = 0, false, nil, client.Groups{}
+	if !r.keepSessions {
+		cl.Session = nil
+	}
+}
+
+// forward passes a message of a client on to watchers. It returns whether to go on
+// with the client, and whether it has sent enough for now.
+func (v *lives) forward(slot uint32, c *conn, binary bool, message []byte) (goOn, enough bool) {
+	r, h := v.loop.srv.Registry, v.loop.handle(slot, c)
+	w := &v.sender
+	*w = gateway.Watched{Key: uint64(h)}
+	told := uint8(0)
+	r.Lookup(h, func(cl *client.Client) {
+		w.ID = string(r.IDs.Append(nil, h, cl.Connection))
+		if told = cl.Watched; cl.UID != nil {
+			w.UID = cl.UID.Name()
+		}
+	})
+	taking := gateway.RefusedFull // nobody may be told of this client
+	for i, watcher := range r.Watchers {
+		if told>>i&1 == 0 {
+			continue
+		}
+		if taking = watcher.Message(w, binary, message); taking != gateway.Taken {
+			break
+		}
+	}
+	return v.loop.messages.afterTelling(slot, c, taking)
+}
+
+// countIn counts a message of a client.
+func (v *lives) countIn(slot uint32) {
+	if !v.watched {
+		return
+	}
+	if ch := v.loop.slots.chunkAt(slot); ch.tallies != nil {
+		ch.tallies[slot%chunkLen].in++
+	}
+}
+
+// countOut counts a frame that was written to a client, if it is a push.
+func (v *lives) countOut(c *conn, f *frames.Frame) {
+	if !v.watched || !f.Counted {
+		return
+	}
+	if slot, ok := v.loop.srv.fds.Get(int(c.fd)); ok {
+		if ch := v.loop.slots.chunkAt(slot); ch != nil && ch.tallies != nil {
+			ch.tallies[slot%chunkLen].out++
+		}
+	}
+}
+
+// ResumeKeys has clients read again of which a Watcher's Message has said
+// TakenEnough. Any goroutine.
+func (s *Loops) ResumeKeys(keys []uint64) {
+	handles := make([]table.Handle, 0, len(keys))
+	for _, k := range keys {
+		if h := table.Handle(k); h != 0 && h.Loop() < len(s.loops) {
+			handles = append(handles, h)
+		}
+	}
+	eachHandle(s.loops, handles, resumeHeld)
+}
 
 // One line at debug level for each connection that is refused or ends, so that
 // somebody can find out why a client does not come in or does not stay. Nothing
@@ -111,7 +238,7 @@ func (l *loop) remember(slot uint32, c *conn, why reason.Close, f *frames.Frame)
 	s := cl.Subject()
 	e := history.End{
 		At: now, Since: cl.ConnectedAt, Key: uint64(h), Connection: cl.Connection, UID: s.UID, Remote: s.Remote,
-		Reason: why.Label(), Code: endCode(c, f), QueuedBytes: c.waiting, QueuedFrames: c.frames,
+		Reason: why.Label(), Code: reason.EndCode(c.form, f), QueuedBytes: c.out.Bytes(), QueuedFrames: c.out.Len(),
 	}
 	r.History.Book(h.Loop()).End(&e)
 	if r.History.Watched() {
@@ -126,10 +253,10 @@ func (l *loop) remember(slot uint32, c *conn, why reason.Close, f *frames.Frame)
 func (l *loop) rememberDrop(slot uint32, c *conn) {
 	r, h := l.srv.Registry, l.handle(slot, c)
 	book, now, why := r.History.Book(h.Loop()), l.clock.unixNano()/int64(time.Millisecond), reason.DropSlow.Label()
-	if book.Again(uint64(h), why, now, c.waiting, c.frames) {
+	if book.Again(uint64(h), why, now, c.out.Bytes(), c.out.Len()) {
 		return
 	}
-	d := history.Drop{First: now, Last: now, Key: uint64(h), Reason: why, Count: 1, QueuedBytes: c.waiting, QueuedFrames: c.frames}
+	d := history.Drop{First: now, Last: now, Key: uint64(h), Reason: why, Count: 1, QueuedBytes: c.out.Bytes(), QueuedFrames: c.out.Len()}
 	r.Lookup(h, func(cl *client.Client) {
 		if d.Connection = cl.Connection; cl.UID != nil {
 			d.UID = cl.UID.Name()
