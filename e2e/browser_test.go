@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,24 +38,84 @@ type page struct {
 	ctx context.Context
 }
 
-// openPage starts a browser with a fresh profile, and with more flags, and opens an address.
-func openPage(t *testing.T, address string, more ...chromedp.ExecAllocatorOption) *page {
-	t.Helper()
+// chromium is the browser of all tests of this process: to start one for each takes longer
+// than most of what they do in it.
+var chromium struct {
+	once sync.Once
+	ctx  context.Context
+	end  func()
+	err  error
+}
+
+// startChromium starts a browser with more flags, whose files are in dir: its profile, and
+// temporary ones, of which it leaves some. Any goroutine.
+func startChromium(path, dir string, more ...chromedp.ExecAllocatorOption) (ctx context.Context, end func(), err error) {
 	flags := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program(t, "chromium", "chromium-browser", "google-chrome")),
+		chromedp.ExecPath(path),
 		chromedp.NoSandbox, // the tests may run as root in a container
 		chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()),
+		chromedp.UserDataDir(filepath.Join(dir, "profile")),
+		chromedp.Env("TMPDIR="+dir),
 		chromedp.WindowSize(1000, 900),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
+		// What would start a process for a page that nobody may ever open, and one for the
+		// list below the address of each window.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,SpareRendererForSitePerProcess,"+
+			"PreloadTopChromeWebUI,WebUIOmniboxPopup,WebUIOmniboxFullPopup,WebUIOmniboxAimPopup"),
 	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(flags, more...)...)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(allocator)
-	t.Cleanup(closeTab)
-	// Cancel waits until the browser has ended, so its profile can be removed.
-	t.Cleanup(func() { chromedp.Cancel(ctx) })
+	ctx, closeAll := chromedp.NewContext(allocator)
+	end = func() {
+		chromedp.Cancel(ctx) // waits until the browser has ended, so its files can be removed
+		closeAll()
+		stop()
+		os.RemoveAll(dir)
+	}
+	if err := chromedp.Do(ctx); err != nil {
+		end()
+		return nil, nil, err
+	}
+	return ctx, end, nil
+}
+
+// endChromium ends the browser of all tests.
+func endChromium() {
+	if chromium.end != nil {
+		chromium.end()
+	}
+}
+
+// openPage opens an address in a window of the tests' browser. It shares nothing with
+// other tests: no cookie, no storage, no worker. With flags it has a browser of its own.
+func openPage(t *testing.T, address string, flags ...chromedp.ExecAllocatorOption) *page {
+	t.Helper()
+	path := program(t, "chromium", "chromium-browser", "google-chrome")
+	start := func() (ctx context.Context, end func(), err error) {
+		// The name of a test may be too long for the path of a socket.
+		dir, err := os.MkdirTemp("", "chromium")
+		if err != nil {
+			return nil, nil, err
+		}
+		return startChromium(path, dir, flags...)
+	}
+	var ctx context.Context
+	if len(flags) > 0 {
+		own, end, err := start()
+		if err != nil {
+			t.Fatalf("starting a browser: %v", err)
+		}
+		t.Cleanup(end)
+		ctx = own
+	} else {
+		chromium.once.Do(func() { chromium.ctx, chromium.end, chromium.err = start() })
+		if chromium.err != nil {
+			t.Fatalf("starting the browser: %v", chromium.err)
+		}
+		var closeWindow func()
+		ctx, closeWindow = chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
+		t.Cleanup(closeWindow)
+	}
 	// Each wait of a test has its limit; this one is for all of them, and for a browser
 	// that hangs.
 	ctx, cancel := context.WithTimeout(ctx, 4*wstest.Patience)

@@ -14,7 +14,11 @@ import (
 // M is a JSON object.
 type M = wstest.M
 
-func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := wstest.Main(m)
+	endChromium()
+	os.Exit(code)
+}
 
 // crowd connects n clients, a few at a time.
 func crowd(t *testing.T, g *wstest.Gateway, n int) []*wstest.Client {
