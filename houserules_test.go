@@ -150,7 +150,7 @@ var reach = []struct {
 	{"server/setting", true, []string{"castgate/server/setting"}},
 	{"server/origin", true, []string{"castgate/server/origin"}},
 	{"server/admin", false, []string{"castgate/codec", "castgate/server/admin", "castgate/server/control/access", "castgate/server/gateway", "castgate/server/hostport", "castgate/server/setting", "castgate/server/internal"}},
-	{"server/acceptor", false, []string{"castgate/server/hostport", "castgate/server/setting", "castgate/server/internal/bell", "castgate/server/internal/listen"}},
+	{"server/acceptor", false, []string{"castgate/server/hostport", "castgate/server/setting", "castgate/server/internal/bell", "castgate/server/internal/listen", "castgate/server/internal/rush"}},
 	{"server/admission", false, []string{"castgate/codec", "castgate/server/keyset", "castgate/server/origin", "castgate/server/setting", "castgate/server/token", "castgate/server/internal/quota"}},
 	{"server/history", true, []string{"castgate/server/gateway", "castgate/server/history"}},
 	{"server/capacity", true, []string{"castgate/codec", "castgate/server/capacity", "castgate/server/kernel", "castgate/server/setting", "castgate/server/internal/table"}},

@@ -15,6 +15,7 @@ import (
 
 	"castgate/server/internal/bell"
 	"castgate/server/internal/listen"
+	"castgate/server/internal/rush"
 )
 
 // Kernel are the system calls of an acceptor, so that tests can put faults there.
@@ -73,7 +74,8 @@ type Acceptor struct {
 	owner Owner
 	spare int // a descriptor kept to be able to accept and refuse when there are no more
 	lost  int // sockets in a row that another process was faster to accept
-	rush  rush
+	rush  rush.Rush
+	began time.Time // of its clock
 	until time.Time // from when an empty queue is the end; zero before Finish
 }
 
@@ -100,7 +102,7 @@ func Listen(c Config) (*Acceptor, error) {
 	}
 	a := &Acceptor{
 		settle: cmp.Or(c.Settle, listen.Settle), log: c.Log, kernel: c.Kernel, addr: ln.Addr(), scheme: c.Scheme, idleProbe: c.IdleProbe, inherited: ln.Inherited,
-		closed: make(chan struct{}),
+		closed: make(chan struct{}), began: time.Now(),
 	}
 	a.errors = listen.NewErrors(c.Log, "clients cannot be accepted at the moment", &a.failures)
 	// The duplicate is ours alone, off the runtime's poller.
@@ -150,14 +152,23 @@ func (a *Acceptor) Run(o Owner) error {
 			}
 			continue
 		}
-		if err := a.acceptUpTo(a.rush.batch(a.queue)); err != nil {
+		if err := a.acceptUpTo(a.batch()); err != nil {
 			return err
 		}
-		if !a.finishing.Load() && a.rush.tooFast(time.Now()) {
-			a.queue.rest(rushRest)
+		if !a.finishing.Load() && a.rush.TooFast(time.Since(a.began)) {
+			a.queue.bell.Wait(rush.Rest)
 		}
 	}
 	return nil
+}
+
+// batch is how many sockets to accept before the queue is looked at again. After a rest
+// they are counted, which is one system call instead of a look for each.
+func (a *Acceptor) batch() int {
+	if !a.rush.On() {
+		return 1
+	}
+	return a.queue.length()
 }
 
 // acceptUpTo accepts as many sockets; there is at least one. It returns an error if the
@@ -169,7 +180,7 @@ func (a *Acceptor) acceptUpTo(most int) error {
 		case err == nil:
 			a.errors.Accepted()
 			a.lost = 0
-			a.rush.accepted()
+			a.rush.Count()
 			a.owner.Take(fd, peer)
 		case err == unix.EAGAIN && n > 0: // what was counted has been taken by another process
 			return nil

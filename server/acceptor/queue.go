@@ -60,13 +60,6 @@ func (q *queue) length() int {
 	return max(int(i.Unacked), 1) // of a listener: its backlog
 }
 
-// rest waits for a time whoever can be accepted, or until the bell rings, which it leaves
-// to await. The acceptor's goroutine.
-func (q *queue) rest(d time.Duration) {
-	p := []unix.PollFd{{Fd: int32(q.bell), Events: unix.POLLIN}}
-	_, _ = unix.Poll(p, int(d.Milliseconds()))
-}
-
 // ready reports whether a socket can be accepted now.
 func (q *queue) ready() bool {
 	p := []unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLIN}}

@@ -9,39 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/server/internal/listen"
+	"castgate/server/internal/rush"
 )
-
-// A rush begins with many sockets in a short span, goes on while they keep coming, and
-// ends with the first span without them.
-func TestRush(t *testing.T) {
-	var r rush
-	now := time.Now()
-	look := func(sockets int, after time.Duration) bool {
-		now = now.Add(after)
-		for range sockets {
-			r.accepted()
-		}
-		return r.tooFast(now)
-	}
-	for i, step := range []struct {
-		sockets int
-		after   time.Duration
-		want    bool
-	}{
-		{rushMany, time.Second, false}, // nobody has looked for a second: they may have come one by one
-		{rushMany - 1, time.Millisecond, false},
-		{1, time.Millisecond, true},
-		{rushMany, rushRest, true},
-		{rushMany - 1, rushRest, false},
-		{1, rushSpan, false},
-		{1, time.Millisecond, false},
-		{rushMany, time.Microsecond, true},
-	} {
-		if got := look(step.sockets, step.after); got != step.want {
-			t.Errorf("step %d: %v", i, got)
-		}
-	}
-}
 
 // In a rush all who wait are accepted after one look at the queue, and nobody is left.
 func TestRushAcceptsAll(t *testing.T) {
@@ -55,8 +24,16 @@ func TestRushAcceptsAll(t *testing.T) {
 		}
 		peers = append(peers, c)
 	}
-	r.rush.on = true
-	if n := r.rush.batch(r.queue); n != many {
+	for range rush.Enough {
+		r.rush.Count()
+	}
+	if n := r.batch(); n != 1 {
+		t.Errorf("%d are accepted at once when there is no rush", n)
+	}
+	if !r.rush.TooFast(0) {
+		t.Fatal("no rush")
+	}
+	if n := r.batch(); n != many {
 		t.Fatalf("%d sockets are said to wait, %d do", n, many)
 	}
 	r.owner = Owner{Take: func(fd int, _ netip.AddrPort) { r.taken.Add(1); _ = unix.Close(fd) }}
@@ -66,7 +43,7 @@ func TestRushAcceptsAll(t *testing.T) {
 	if r.taken.Load() != many || r.Errors() != 0 || r.queue.ready() || r.queue.length() != 1 {
 		t.Errorf("%d are taken, %d errors, %d wait", r.taken.Load(), r.Errors(), r.queue.length())
 	}
-	if !r.rush.tooFast(r.rush.began.Add(time.Microsecond)) {
+	if !r.rush.TooFast(time.Microsecond) {
 		t.Error("twenty at once are no rush")
 	}
 	for _, c := range peers {
@@ -105,7 +82,7 @@ func TestRestEndsWithTheBell(t *testing.T) {
 	r := newRig(t, nil)
 	defer r.Discard()
 	r.Stop()
-	r.queue.rest(time.Hour)
+	r.queue.bell.Wait(time.Hour)
 	if r.queue.await(time.Now().Add(listen.Settle)) {
 		t.Error("a socket is said to wait")
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // Calls are what is asked of the kernel for the sockets of clients. Tests put faults in
-// their place. None of them blocks. Any goroutine may call them.
+// their place. None of them blocks but Rest. Any goroutine may call them.
 type Calls struct {
 	Read     func(fd int, p []byte) (int, error)
 	Write    func(fd int, p []byte) (int, error)
@@ -23,6 +23,8 @@ type Calls struct {
 	Shutdown func(fd int)
 	// Yield lets threads that wait have the core.
 	Yield func()
+	// Rest waits for a time, or until a bell has been rung, which it does not answer.
+	Rest func(b bell.Bell, d time.Duration)
 	// Now is the clock of tokens, whose times are of the wall clock.
 	Now func() time.Time
 	// Elapsed is the clock of quotas and of the loops' ticks. It counts monotonic
@@ -61,6 +63,7 @@ var Linux = Calls{
 	Elapsed:  func() time.Duration { return time.Since(processBegan) },
 	Shutdown: func(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) },
 	Yield:    func() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) },
+	Rest:     bell.Bell.Wait,
 	Unsent: func(fd int) int {
 		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 		if err != nil {

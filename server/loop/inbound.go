@@ -137,6 +137,7 @@ func (r *reader) readable(slot uint32, c *conn) {
 	c.sent = 0
 	if c.is(flagPinged) {
 		c.clear(flagPinged)
+		r.loop.clock.answered()
 		r.loop.progress.forgive(slot)
 		if c.state == connOpen {
 			r.loop.clock.nextDeadlineOf(slot, c, c.silentSince) // not when the pong would have been overdue

@@ -247,7 +247,9 @@ func (l *loop) turn() error {
 		// Let other threads, of this process or not, have the core: a request
 		// at the control port passes through several of them.
 		l.sys.Yield()
+		return nil
 	}
+	l.clock.rest()
 	return nil
 }
 

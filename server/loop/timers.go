@@ -9,6 +9,7 @@ import (
 	"castgate/codec"
 	"castgate/server/capacity"
 	"castgate/server/frames"
+	"castgate/server/internal/rush"
 	"castgate/server/internal/wheel"
 	"castgate/server/kernel"
 	"castgate/server/reason"
@@ -38,6 +39,9 @@ type clock struct {
 	wall  int64         // Unix time in nanoseconds of this event; 0 before it was asked for
 	due   []uint32      // slots whose entry in the wheel has come
 	acted int           // how many of due were acted on
+
+	answers   rush.Rush // of clients that were pinged
+	gathering bool      // answers come in a rush
 }
 
 func newClock(l *loop) clock {
@@ -227,6 +231,22 @@ func (k *clock) ping(slot uint32, c *conn, now uint32, t *capacity.Ticks) {
 		}
 	}
 	k.nextDeadlineOf(slot, c, now)
+}
+
+// answered counts a client that has said something since it was pinged.
+func (k *clock) answered() {
+	if k.answers.Count() && k.answers.TooFast(k.loop.sys.Elapsed()) {
+		k.gathering = true
+		k.loop.mail.ring()
+	}
+}
+
+// rest lets answers to pings gather while they come in a rush. Whoever posts ends it.
+func (k *clock) rest() {
+	if k.gathering {
+		k.gathering = false
+		k.loop.sys.Rest(k.loop.bell, rush.Rest)
+	}
 }
 
 // nextDeadline sets the first deadline of a new client.

@@ -4,6 +4,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
+	"castgate/codec"
+	"castgate/server/internal/bell"
+	"castgate/server/internal/rush"
 	"castgate/server/kernel"
 )
 
@@ -76,5 +82,66 @@ func TestPingsInSlices(t *testing.T) {
 	s.Turns(t)
 	if got := sent(); got != clients || l.busy() || len(l.clock.due) != 0 {
 		t.Errorf("%d pings to %d clients, more to do %v", got, clients, l.busy())
+	}
+}
+
+// Answers to pings that come in a rush gather while the loop rests, once for each rush,
+// and not while it has something to do.
+func TestAnswersGather(t *testing.T) {
+	now, rests, sys := time.Hour, 0, kernel.Linux
+	sys.Elapsed = func() time.Duration { return now }
+	sys.Rest = func(bell.Bell, time.Duration) { rests++ }
+	sys.Yield = func() {}
+	l := idleLoopOn(t, &sys)
+	clients := make([]connected, rush.Enough)
+	for i := range clients {
+		clients[i] = l.connect(t)
+		defer l.disconnect(clients[i])
+	}
+	pong := codec.AppendMaskedFrame(nil, ws.OpPong, nil, [4]byte{})
+	answer := func(pinged bool, apart time.Duration) {
+		for _, c := range clients {
+			if pinged {
+				c.set(flagPinged)
+			}
+			now += apart
+			if _, err := unix.Write(c.peer, pong); err != nil {
+				t.Fatal(err)
+			}
+			l.reader.readable(c.slot, c.conn)
+		}
+	}
+	for _, step := range []struct {
+		name   string
+		pinged bool
+		apart  time.Duration
+		busy   bool
+		want   int
+	}{
+		{"after a quiet time", true, rush.Span, false, 0},
+		{"in a rush", true, rush.Span / 100, false, 1},
+		{"in a rush, with work left", true, rush.Span / 100, true, 0},
+		{"the work is done", false, rush.Span / 100, false, 1},
+		{"pongs that nobody has asked for", false, rush.Span / 100, false, 0},
+		{"slowly", true, rush.Span, false, 0},
+	} {
+		rests = 0
+		l.mail.answer()
+		answer(step.pinged, step.apart)
+		if rung := l.mail.waiting(); rung != (step.pinged && step.apart < rush.Span) {
+			t.Errorf("%s: the loop is rung: %v", step.name, rung)
+		}
+		if step.busy {
+			l.entrance.later(func() {})
+			l.entrance.later(func() {})
+		}
+		for range 2 {
+			if _ = l.turn(); step.busy {
+				break
+			}
+		}
+		if rests != step.want {
+			t.Errorf("%s: %d rests, want %d", step.name, rests, step.want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ package bell
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,13 @@ func (b Bell) Ring() {
 func (b Bell) Answer() {
 	var p [8]byte
 	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(b), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+}
+
+// Wait waits for a time, or until the bell has been rung, which it does not answer. It
+// may end early, by a signal.
+func (b Bell) Wait(d time.Duration) {
+	until := unix.NsecToTimespec(int64(d))
+	_, _ = unix.Ppoll([]unix.PollFd{{Fd: int32(b), Events: unix.POLLIN}}, &until, nil)
 }
 
 // Close closes the descriptor. Nobody may ring afterwards: the number may soon

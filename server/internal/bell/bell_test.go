@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -72,6 +73,22 @@ func TestFull(t *testing.T) {
 	b.Answer()
 	if b.rings(t) {
 		t.Error("the bell is readable after Answer")
+	}
+}
+
+// TestWait: a wait ends with a ring, before it or in it, and leaves the ring; or with its time.
+func TestWait(t *testing.T) {
+	b := newBell(t)
+	b.Wait(time.Millisecond)
+	if b.rings(t) {
+		t.Error("a bell that nobody has rung rings")
+	}
+	b.Ring()
+	b.Wait(time.Hour)
+	b.Answer()
+	go b.Ring()
+	for !b.rings(t) { // a signal of the runtime may end a wait
+		b.Wait(time.Hour)
 	}
 }
 
