@@ -106,7 +106,12 @@ func lay(ctx context.Context, o Options, beside company) (t *table, err error) {
 	return t, nil
 }
 
-// turn measures for a while; the company runs only during that time.
+// patience is how long a turn may take until something comes from the company. Where other
+// programs need the processors, that may not have run before.
+const patience = time.Minute
+
+// turn measures for a while, and until the company has sent something; it runs only during
+// that time.
 func (t *table) turn(ctx context.Context, o Options, length time.Duration) error {
 	defer t.leave()
 	if err := t.begin(o, Part{To: t.listen, Senders: o.Senders, Rate: o.Rate}); err != nil {
@@ -125,13 +130,21 @@ func (t *table) turn(ctx context.Context, o Options, length time.Duration) error
 		return err
 	}
 	began := time.Now()
-	if err := roundTrips(ctx, t.Control, t.id, t.in, length, t.times); err != nil {
-		return err
+	for {
+		if err := roundTrips(ctx, t.Control, t.id, t.in, length, t.times); err != nil {
+			return err
+		}
+		after, used, err := t.sums(ctx)
+		if err != nil {
+			return err
+		}
+		if t.beside != nothing && after == told && time.Since(began) < patience && ctx.Err() == nil {
+			continue
+		}
+		t.took += time.Since(began)
+		t.told, t.cpu = t.told+after-told, t.cpu+used-cpu
+		return ctx.Err()
 	}
-	t.took += time.Since(began)
-	after, used, err := t.sums(ctx)
-	t.told, t.cpu = t.told+after-told, t.cpu+used-cpu
-	return err
 }
 
 // roundTrips pushes to a client, each push once the previous one has arrived. It records

@@ -218,11 +218,12 @@ func flatOut(ctx context.Context, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	began := time.Now()
-	time.Sleep(o.Measure)
-	to, _, err := s.sums(ctx)
-	if err != nil {
-		return "", err
+	began, to := time.Now(), from
+	for to == from && time.Since(began) < patience {
+		time.Sleep(o.Measure)
+		if to, _, err = s.sums(ctx); err != nil {
+			return "", err
+		}
 	}
 	return fmt.Sprintf("%.0f events/s sent, from disk", float64(to-from)/time.Since(began).Seconds()), s.lost(ctx)
 }
