@@ -48,7 +48,8 @@ func TestArrivalsSortByTime(t *testing.T) {
 	s.at = []int64{10}
 	unknown, s := l.connect(online(1))
 	s.at = nil
-	l.arrive(15, 0, 5, 30)
+	l.arrive(15, 0, 5, 30, 1)
+	l.backlog[4].at = nil
 	l.ready = l.ready[:0]
 	l.arrivals.begin()
 	l.gather([]unix.EpollEvent{{Fd: int32(older.fd), Events: unix.EPOLLIN}, {Fd: 7, Events: unix.EPOLLIN},
@@ -58,10 +59,10 @@ func TestArrivalsSortByTime(t *testing.T) {
 	for _, c := range l.ready {
 		at = append(at, c.at)
 	}
-	if want := []int64{5, 10, 15, 20, 20, 30}; !slices.Equal(at, want) || l.ready[3] != old || l.ready[4] != unknown {
+	if want := []int64{5, 10, 15, 20, 20, 30, 30}; !slices.Equal(at, want) || l.ready[3] != old || l.ready[4] != unknown {
 		t.Errorf("the times in order are %v, want %v", at, want)
 	}
-	if n := l.count.accepted.Load(); n != 4 {
+	if n := l.count.accepted.Load(); n != 5 {
 		t.Errorf("%d are accepted", n)
 	}
 	l.arrivals.enrol()

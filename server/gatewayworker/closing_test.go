@@ -152,6 +152,24 @@ func TestUndelivered(t *testing.T) {
 	}
 }
 
+// Of two writes on the way to a worker that has reset, the first may have been read, so its
+// events are not given to another one.
+func TestUndeliveredAfterReset(t *testing.T) {
+	one, two := frame(wire.OnMessage, 1, "", "one"), frame(wire.OnMessage, 1, "", "two")
+	for reset, want := range map[bool]int{false: len(one) + len(two), true: len(two)} {
+		l := newStillLoop(t, nil)
+		w, s := l.attach("w:0")
+		for _, event := range [][]byte{one, two} {
+			l.writer.send(w, event)
+			l.writer.flushAll()
+		}
+		s.gone, w.reset, s.unacked = true, reset, len(one)+len(two)
+		if got := len(l.undelivered(w)); got != want {
+			t.Errorf("reset %v: %d bytes, want %d", reset, got, want)
+		}
+	}
+}
+
 // The next worker gets what the one before was not sent, in front of what came later.
 func TestLeavingWorkerHandsOn(t *testing.T) {
 	l := newStillLoop(t, func(c *Config) { c.WorkerWait = time.Hour })

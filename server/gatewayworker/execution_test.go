@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	wire "castgate/codec/gatewayworker"
 )
@@ -61,6 +62,7 @@ func TestJobsGiveWay(t *testing.T) {
 	}
 	turns := 0
 	for ; l.execution.underWay() > 0; turns++ {
+		l.pass(time.Second)
 		l.execution.begin()
 		before := l.execution.left()
 		l.execution.goOnWithJobs()
@@ -73,6 +75,9 @@ func TestJobsGiveWay(t *testing.T) {
 	}
 	if turns < 5 {
 		t.Errorf("they took %d turns", turns)
+	}
+	if c.stopped || !c.lastIn.Equal(l.time) {
+		t.Error("the time that its job took counts as silence of the connection")
 	}
 	l.reader.begin()
 	l.reader.goOn()
@@ -138,6 +143,30 @@ func TestJobsOfClosedConnections(t *testing.T) {
 		t.Errorf("%d jobs are left; it had done %d things before", l.execution.underWay(), done)
 	}
 	l.expectNoAccounts("closed")
+}
+
+// What a job has built of its reply counts, and is given back when its connection is closed.
+func TestJobsGiveBackTheirReply(t *testing.T) {
+	l := newStillLoop(t, nil)
+	l.execution.steps = 0
+	l.server.clients = 2000
+	c, _ := l.connect(frame(wire.AllSessions, 0, "", ""))
+	l.reader.read(c)
+	if l.execution.underWay() != 1 || l.execution.built == 0 {
+		t.Fatalf("%d jobs, %d bytes are built", l.execution.underWay(), l.execution.built)
+	}
+	l.close(c, closePeer)
+	l.execution.goOnWithJobs()
+	l.expectNoAccounts("closed")
+	l.server.clients = 20
+	c, s := l.connect(frame(wire.AllSessions, 0, "", ""))
+	l.execution.begin()
+	l.reader.read(c)
+	l.writer.flushAll()
+	if len(s.out) < 20*len("session") {
+		t.Errorf("%d bytes of a reply", len(s.out))
+	}
+	l.expectNoAccounts("answered")
 }
 
 // A short update of a long session is a job, since it is as much work as the session is long.

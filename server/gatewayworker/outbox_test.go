@@ -137,6 +137,26 @@ func TestOutboxOfCaller(t *testing.T) {
 	}
 }
 
+// After memory was freed, what a worker has certainly not read is still told by its writes.
+func TestUnreadAfterFreeing(t *testing.T) {
+	var o outbox
+	o.ofWorker()
+	size := len(frame(wire.OnMessage, 1, "", strings.Repeat("x", keepOut)))
+	for i := range 4 {
+		o.bytes = append(o.bytes, frame(wire.OnMessage, 1, "", strings.Repeat("x", keepOut))...)
+		o.wrote(size)
+		if i == 1 {
+			o.settle(0)
+		}
+	}
+	if len(o.bytes) > 3*size {
+		t.Fatalf("%d bytes are kept: nothing was freed", len(o.bytes))
+	}
+	if got := o.unread(2*size, 0); got != size {
+		t.Errorf("two writes on the way: %d bytes, want %d", got, size)
+	}
+}
+
 // What is taken back is gone from the outbox; half a written event stays, and so does a reply.
 func TestTakeBack(t *testing.T) {
 	reply, one, two := "reply", string(frame(wire.OnMessage, 1, "", "one")), string(frame(wire.OnMessage, 2, "", "two"))

@@ -50,8 +50,10 @@ func TestReaderClosesWhoHoldsTheMost(t *testing.T) {
 	small, _ := l.connect(half[:30_000])
 	l.reader.read(large)
 	l.reader.read(small)
+	last, s := l.connect(half[:10_000])
+	l.reader.read(last)
 	l.expectClosed("at the limit")
-	last, _ := l.connect(half[:10_001])
+	s.in = [][]byte{half[10_000:10_001]}
 	l.reader.read(last)
 	l.expectClosed("above it", closeHeld)
 	if !large.closed || small.closed || last.closed || l.reader.held != 40_001 {

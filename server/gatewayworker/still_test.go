@@ -244,6 +244,7 @@ type stillServer struct {
 	err      error
 	sessions map[string]string
 	series   int
+	clients  int // that Each goes through
 	abandons []uint32
 	resumes  []uint32
 }
@@ -308,6 +309,18 @@ func (s *stillServer) PutSessionBytes(_ context.Context, id string, session []by
 func (s *stillServer) Online(_ context.Context, q gateway.Online) (gateway.OnlineResult, error) {
 	_, online := s.sessions[q.ClientIDs[0]]
 	return gateway.OnlineResult{Clients: []bool{online}}, nil
+}
+
+func (s *stillServer) Each(ctx context.Context, _ gateway.Each, do func(gateway.ClientState) bool) error {
+	for i := range s.clients {
+		if i%lookSteps == lookSteps-1 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !do(gateway.ClientState{ClientID: fmt.Sprintf("7f0000010b54%08x", i+1), Session: "session"}) {
+			return nil
+		}
+	}
+	return nil
 }
 
 func (s *stillServer) WantMessages(wanted bool)   { s.said("messages %v", wanted) }
