@@ -121,7 +121,7 @@ func TestAdminOperates(t *testing.T) {
 	}})
 	p.sees("h1", "Log in")
 	p.types("#key", "a wrong key")
-	p.sees("#login-error", "no key of the control API")
+	p.sees("#login-error", "not a key of the control API")
 	axe := readAxe(t)
 	p.accessible(axe, "login")
 	p.screenshot("login")

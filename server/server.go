@@ -202,7 +202,7 @@ func (s *Server) Run() error {
 	s.running.Store(false)
 	s.loops.Close() // the acceptors have used them too
 	if err := s.loops.Leftover(); err != nil {
-		s.log.Error("defect at the end", "err", err)
+		s.log.Error("defect while stopping", "err", err)
 	}
 	return first
 }
@@ -251,7 +251,7 @@ func (s *Server) awaitEnd(ctx context.Context, err error) error {
 	case <-s.loops.WhenEnded():
 		return err
 	case <-time.After(endGrace):
-		return errors.Join(ctx.Err(), errors.New("an event loop does not end"))
+		return errors.Join(ctx.Err(), errors.New("an event loop does not stop"))
 	}
 }
 

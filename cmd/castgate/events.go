@@ -79,7 +79,7 @@ func (s *settings) events(e *effective) error {
 		Node: s.Node, Log: e.logger,
 	}
 	if e.events.Dir == "" {
-		e.warnings = append(e.warnings, "the queue of events is in memory: what was not told is lost with the process; set events-dir")
+		e.warnings = append(e.warnings, "the queue of events is in memory: what was not delivered is lost with the process; set events-dir")
 	}
 	if len(secrets) == 0 && len(s.EventsUrl) > 0 {
 		e.warnings = append(e.warnings, "events are not signed, so the backend cannot tell who sends them; set events-secret")

@@ -78,12 +78,12 @@ var rows = []struct {
 			rate("castgate_log_lines_dropped_total", "log lines"), rate("castgate_audit_records_dropped_total", "audit records")}},
 	}},
 	{"Events to backends", []*panel{
-		{"Oldest event", "Age of the oldest event that a subscriber was not told of.", "s", []query{
+		{"Oldest event", "Age of the oldest event that a subscriber has yet to accept.", "s", []query{
 			{"max by (url) (castgate_events_oldest_seconds" + of + ")", "{{url}}"}}},
-		{"Waiting", "Bytes of events that a subscriber was not told of.", "bytes", []query{
+		{"Waiting", "Bytes of events that a subscriber has yet to accept.", "bytes", []query{
 			{"max by (url) (castgate_events_waiting_bytes" + of + ")", "{{url}}"}}},
 		{"Requests", "Per second, by outcome.", "ops", []query{rateBy("castgate_events_attempts_total", "outcome")}},
-		{"Lost and set aside", "Events per second that a subscriber was not told of.", "ops", []query{
+		{"Lost and set aside", "Events per second that a subscriber missed because of the quota.", "ops", []query{
 			rate("castgate_events_lost_total", "lost"), rate("castgate_events_set_aside_total", "set aside"), rate("castgate_events_overflowed_total", "disk too slow")}},
 	}},
 	{"Cluster", []*panel{

@@ -31,8 +31,8 @@ var (
 
 var (
 	errLoggedOut     = refused(http.StatusUnauthorized, "logged_out", "log in with a key of the control API")
-	errWrongKey      = refused(http.StatusUnauthorized, access.CodeUnauthorized, "this is no key of the control API")
-	errTooManyLogins = refused(http.StatusTooManyRequests, "too_many_logins", "this is no key of the control API, and too many wrong ones have come; try again in some seconds")
+	errWrongKey      = refused(http.StatusUnauthorized, access.CodeUnauthorized, "this is not a key of the control API")
+	errTooManyLogins = refused(http.StatusTooManyRequests, "too_many_logins", "this is not a key of the control API, and there were too many wrong ones; try again in a few seconds")
 )
 
 // gate counts wrong keys. A right key gets in whatever is counted: else anybody on the

@@ -15,17 +15,17 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descConns       = desc("connections", "Open connections of the admin page's port.")
 	descTurnedAway  = desc("connections_refused_total", "Connections of the admin page's port that were closed because there were too many.")
-	descSessions    = desc("sessions", "Logins that have not ended.")
+	descSessions    = desc("sessions", "Active logins.")
 	descWrong       = desc("wrong_keys_total", "Wrong keys at the admin page's port.")
 	descTails       = desc("tails", "Live tails that are open.")
-	descTailDropped = desc("tail_dropped_total", "Happenings that a live tail was not told of, because it was too slow.")
+	descTailDropped = desc("tail_dropped_total", "Happenings that a live tail missed because it was too slow.")
 )
 
 // newTimes is the histogram of how long requests take in the server, without tails, which
 // last as long as somebody watches.
 func newTimes() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "castgate_admin_request_duration_seconds", Help: "How long requests of the admin page's port took, but for live tails.",
+		Name: "castgate_admin_request_duration_seconds", Help: "Duration of requests at the admin page's port, live tails excepted.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
 	})
 }

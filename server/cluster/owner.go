@@ -122,10 +122,10 @@ func (n *service) executeLook(q *message.Request) error {
 	w := n.uids.watcher
 	n.mu.Unlock()
 	if w == nil {
-		return &gateway.Error{Code: "no_events", Detail: "the node tells of no uids"}
+		return &gateway.Error{Code: "no_events", Detail: "the node reports no uids"}
 	}
 	if len(q.Payload) != lookLen*len(q.To.UIDs) {
-		return &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "a look is not whole"}
+		return &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "a list of uids is incomplete"}
 	}
 	looks := make([]gateway.UIDLook, len(q.To.UIDs))
 	for i, uid := range q.To.UIDs {

@@ -19,11 +19,11 @@ func (n *Node) receive(m []byte) {
 		return
 	case errors.Is(err, message.ErrSeal):
 		n.count.refuse("seal")
-		n.complain("seal", "a message was refused that is not sealed with the cluster's secret; do all nodes have the same secret and cluster-name?", "claims_node", e.From.Node)
+		n.complain("seal", "refused a message that is not sealed with the cluster's secret; do all nodes have the same secret and cluster-name?", "claims_node", e.From.Node)
 		return
 	case err != nil:
 		n.count.refuse("malformed")
-		n.complain("malformed", "a message was refused that no node has sent")
+		n.complain("malformed", "refused a message that does not come from a node")
 		return
 	case e.Version != message.Version:
 		n.onOtherVersion(e)
@@ -32,7 +32,7 @@ func (n *Node) receive(m []byte) {
 	n.count.received(e.Kind, len(m))
 	if err := n.take(e, body); err != nil {
 		n.count.refuse("malformed")
-		n.complain("body", "a message of a node was refused", "node", e.From.Node, "kind", e.Kind.String(), "err", err)
+		n.complain("body", "refused a message of a node", "node", e.From.Node, "kind", e.Kind.String(), "err", err)
 	}
 }
 

@@ -89,7 +89,7 @@ func (n *roster) goTo(v message.View, now int64) {
 		n.install(v, now)
 		return
 	}
-	n.log.Warn("the others have gone on without this node; it joins again", "was", viewText(&n.view), "is", viewText(&v))
+	n.log.Warn("the other nodes have gone on without this one; it joins again", "was", viewText(&n.view), "is", viewText(&v))
 	n.leaveChain(v, now)
 }
 

@@ -216,10 +216,10 @@ func (e *Events) Close(ctx context.Context) error {
 	close(e.stop)
 	e.written.Wait()
 	if left, n := e.left(); left > 0 && e.config.Dir == "" {
-		e.log.Warn("events that were not told are lost, since there is no events-dir", "events", n, "subscribers", left)
+		e.log.Warn("events that were not delivered are lost, since there is no events-dir", "events", n, "subscribers", left)
 	}
 	if n := e.journal.unwritten(); n > 0 {
-		e.log.Error("events could not be written before the end and are lost", "events", n)
+		e.log.Error("events could not be written before the stop and are lost", "events", n)
 	}
 	e.journal.clear()
 	e.journal.wrote = time.Time{}
@@ -232,7 +232,7 @@ func (e *Events) Close(ctx context.Context) error {
 		err = closing
 	}
 	if err != nil {
-		e.log.Error("the end of the event queue could not be written; some events may be told again", "err", err)
+		e.log.Error("the position in the event queue could not be written; some events may be delivered again", "err", err)
 	}
 	return err
 }

@@ -147,7 +147,7 @@ func (e *Events) Replay(ctx context.Context, q gateway.Replay) (gateway.ReplayRe
 			}
 			result.Replayed += len(part)
 			if err := e.dead.done(part); err != nil {
-				e.log.Error("replayed events are still among those set aside", "err", err)
+				e.log.Error("replayed events could not be removed from those set aside", "err", err)
 			}
 		}
 	}

@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 var (
 	descHookResults = prometheus.NewDesc("castgate_connect_hook_total", "Connections by what connect-url has decided: accepted, refused; or nothing: failed (no answer, or a wrong one), busy (too many waited), late (waited for longer than connect-timeout to be asked about), gone (had left before anybody was asked).", []string{"result"}, nil)
-	descHookWaiting = prometheus.NewDesc("castgate_connect_hook_waiting", "Connections that wait to be asked about.", nil, nil)
+	descHookWaiting = prometheus.NewDesc("castgate_connect_hook_waiting", "Connections that wait for a verdict of connect-url.", nil, nil)
 	descHookLatency = prometheus.NewDesc("castgate_connect_hook_duration_seconds", "How long connect-url took to answer.", nil, nil)
 )
 

@@ -36,7 +36,7 @@ func (s *subscriber) forget(first, end uint64, count func(lane int, from uint64)
 // sayLost logs a loss. While one is being told, others are added up and said after it: at
 // most one line for each request.
 func (s *subscriber) sayLost(n notice) {
-	s.log.Error("the queue is full: its oldest events were dropped, which this backend was not told of", "events", n.Count)
+	s.log.Error("the queue is full: its oldest events were dropped before this backend received them", "events", n.Count)
 }
 
 // lose notes that events are lost, of which first is the first. begins: it is to be

@@ -60,7 +60,7 @@ func (j *journal) sayGone(left *remains, at int64) error {
 		}
 	}
 	if n := len(gone); n > 0 {
-		j.events.log.Warn("a gateway before this one ended without closing its clients; they are told disconnected", "clients", n, "reason", reasonGatewayLost)
+		j.events.log.Warn("the previous gateway ended without closing its clients; they are reported as disconnected", "clients", n, "reason", reasonGatewayLost)
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func TestStopOnAFullDisk(t *testing.T) {
 		}
 		cancel()
 		text := said.String()
-		if strings.Count(text, "the end of the event queue could not be written") != 1 {
+		if strings.Count(text, "the position in the event queue could not be written") != 1 {
 			t.Errorf("%d clients: the log says %q", clients, text)
 		}
 		if clients == 0 && strings.Contains(text, "are lost") {

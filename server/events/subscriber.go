@@ -60,7 +60,7 @@ func newSubscriber(e *Events, url string, p place) *subscriber {
 	}
 	s.client = post.Client{URL: url, Transport: transport}
 	if p.Memory > 0 {
-		s.log.Error("events were lost that waited in memory when the process before ended", "events", p.Memory)
+		s.log.Error("events that waited in memory were lost when the previous process ended", "events", p.Memory)
 		s.lose(p.Memory, p.lowest())
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

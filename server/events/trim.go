@@ -30,7 +30,7 @@ func (j *journal) trim(now time.Time) {
 			return
 		}
 		if err := j.drop(&oldest); err != nil {
-			j.events.log.Error("a segment of the event log cannot be dropped", "err", err)
+			j.events.log.Error("a segment of the event log cannot be deleted", "err", err)
 			return
 		}
 	}

@@ -21,7 +21,7 @@ type Encoder struct {
 
 	// Of pushes, message by message.
 	compressed atomic.Uint64 // sent compressed to those who agreed on it
-	longer     atomic.Uint64 // compressed in vain: the plain frame is not longer
+	longer     atomic.Uint64 // compressed in vain: the frame as it was is not longer
 	before     atomic.Uint64 // payload bytes of the compressed ones
 	after      atomic.Uint64 // bytes of their frames
 }
@@ -96,7 +96,7 @@ func (e *Encoder) MessageAs(to Form, op ws.OpCode, message []byte) *Frame {
 }
 
 // deflate compresses a push into the deflated forms of set. A form is left out where
-// that would not be shorter; Frame.As then returns the plain frame.
+// that would not be shorter; Frame.As then returns the uncompressed frame.
 func (e *Encoder) deflate(f *Frame, m *gateway.Message, set Set) {
 	if set == 0 {
 		return

@@ -1,6 +1,7 @@
 package gatewayworker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -184,13 +185,7 @@ func TestLeavingWorkerHandsOn(t *testing.T) {
 	l.queue.Message(client, false, []byte("third"))
 	_, s = l.attach("w:1")
 	l.writer.flushAll()
-	var got []string
-	for rest := s.out; len(rest) > 0; {
-		var e []byte
-		e, _, _, rest = cutFrame(rest)
-		got = append(got, string(e[wire.HeaderLen:]))
-	}
-	if len(got) != 3 || got[0] != "first" || got[1] != "second" || got[2] != "third" {
+	if got := s.bodies(); !slices.Equal(got, []string{"first", "second", "third"}) {
 		t.Errorf("%q", got)
 	}
 	l.expectNoAccounts("all is written")
@@ -213,13 +208,7 @@ func TestWorkerUnderAnotherKey(t *testing.T) {
 	for range 5 {
 		l.writer.flush(w)
 	}
-	var got []string
-	for rest := s.out; len(rest) > 0; {
-		var e []byte
-		e, _, _, rest = cutFrame(rest)
-		got = append(got, string(e[wire.HeaderLen:]))
-	}
-	if len(got) != 3 || got[0] != "first" || got[1] != "second" || got[2] != "third" {
+	if got := s.bodies(); !slices.Equal(got, []string{"first", "second", "third"}) {
 		t.Errorf("%q", got)
 	}
 	l.expectNoAccounts("all is written")

@@ -19,7 +19,7 @@ var (
 	descNetworks     = desc("event_queue_networks", "Networks, by IPv4 address or IPv6 /64, whose clients' events wait for workers.")
 	descHeldClients  = desc("held_clients", "Clients that are not being read until workers have read their events.")
 	descHolds        = desc("holds_total", "Times reading from a client stopped until workers had read its events.")
-	descRefusals     = desc("messages_refused_total", "Messages that no worker could get, whose clients were closed.", "reason")
+	descRefusals     = desc("messages_refused_total", "Messages that could not reach a worker; their clients were closed.", "reason")
 	descBound        = desc("bound_clients", "Clients that have a worker.")
 	descHeld         = desc("held_bytes", "Bytes of incomplete frames.")
 	descWaiting      = desc("waiting_bytes", "Bytes of replies and events that wait for inner connections.")

@@ -125,7 +125,7 @@ func (f *Front) awaitEnd(ctx context.Context) error {
 	case <-f.ended:
 		return ctx.Err()
 	case <-time.After(endGrace):
-		return errors.Join(ctx.Err(), errors.New("the inner loop does not end"))
+		return errors.Join(ctx.Err(), errors.New("the inner loop does not stop"))
 	}
 }
 

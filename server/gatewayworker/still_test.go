@@ -182,6 +182,16 @@ func (s *socket) put(p []byte) (int, error) {
 	return n, nil
 }
 
+// bodies are those of the events that were written to a worker.
+func (s *socket) bodies() (all []string) {
+	for rest := s.out; len(rest) > 0; {
+		var e []byte
+		e, _, _, rest = cutFrame(rest)
+		all = append(all, string(e[wire.HeaderLen:]))
+	}
+	return all
+}
+
 // connect adds a connection that is in the epoll, and whose peer has sent something.
 func (l *stillLoop) connect(sent ...[]byte) (*innerConn, *socket) {
 	l.lastFD++

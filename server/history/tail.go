@@ -44,7 +44,7 @@ func (t *Tails) Tail(f gateway.TailFilter) (gateway.Tail, error) {
 		all = *now
 	}
 	if len(all) >= MostTails {
-		return nil, &gateway.Error{Code: gateway.CodeBusy, Detail: "as many watch already as may; end one of them"}
+		return nil, &gateway.Error{Code: gateway.CodeBusy, Detail: "too many tails are open; end one of them"}
 	}
 	one := &tail{of: t, filter: f, next: make(chan gateway.Happening, tailRoom)}
 	all = append(slices.Clone(all), one)

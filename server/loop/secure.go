@@ -53,8 +53,8 @@ func (t *secureStreams) open(slot uint32, c *conn, s *transport.Conn, b []byte) 
 	defer t.records.Finish(s, t.records.Begin(s, b))
 	for more := true; more; {
 		o := t.records.Open(s)
-		if more = o.More; len(o.Plain) > 0 {
-			t.loop.reader.consume(slot, c, o.Plain)
+		if more = o.More; len(o.Plaintext) > 0 {
+			t.loop.reader.consume(slot, c, o.Plaintext)
 			if c.gen != gen || c.state == connFree {
 				return
 			}
@@ -115,8 +115,8 @@ func (t *secureStreams) flush(slot uint32, c *conn) bool {
 		}
 		n, err := t.loop.sys.Write(int(c.fd), b)
 		t.loop.writer.wrote(n)
-		if plain, all := s.Sent(b, max(n, 0)); all {
-			t.loop.writer.written(c, plain)
+		if plaintext, all := s.Sent(b, max(n, 0)); all {
+			t.loop.writer.written(c, plaintext)
 			continue
 		}
 		switch {

@@ -120,16 +120,16 @@ func (c *Conn) Sealed() int { return int(c.sealed) }
 func (c *Conn) Unsent() []byte { return c.unsent }
 
 // Sent notes that the socket took n bytes of b, which is Unsent or, if that was empty,
-// what Seal or SealClose has returned. If it took all of b, all is true, and plain is
+// what Seal or SealClose has returned. If it took all of b, all is true, and plaintext is
 // how many bytes of plaintext that were; otherwise the rest becomes Unsent.
-func (c *Conn) Sent(b []byte, n int) (plain int, all bool) {
+func (c *Conn) Sent(b []byte, n int) (plaintext int, all bool) {
 	kept := len(c.unsent) > 0
 	b = b[n:]
 	switch {
 	case len(b) == 0:
-		plain = int(c.sealed)
+		plaintext = int(c.sealed)
 		c.unsent, c.sealed = nil, 0
-		return plain, true
+		return plaintext, true
 	case kept:
 		c.unsent = b
 	default:

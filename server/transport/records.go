@@ -14,11 +14,11 @@ import (
 // Records decrypts and encrypts for the connections of one event loop, one after the
 // other, and owns the buffers that they share. It belongs to the loop's goroutine.
 type Records struct {
-	now      func() int64 // ns
-	received []byte       // by the loop, not yet read by the connection that is being opened
-	plain    []byte       // decrypted; nil until there is a connection
-	cipher   []byte       // encrypted
-	lent     bytes.Buffer // see lend
+	now       func() int64 // ns
+	received  []byte       // by the loop, not yet read by the connection that is being opened
+	plaintext []byte       // decrypted; nil until there is a connection
+	cipher    []byte       // encrypted
+	lent      bytes.Buffer // see lend
 }
 
 // NewRecords returns the Records of a loop. now is a clock in nanoseconds.
@@ -59,7 +59,7 @@ var (
 	rekeyRate      = quota.NewRate(float64(time.Second)/float64(rekeyEvery), rekeyBurst)
 	errLongMessage = errors.New("handshake message too long")
 	errRekeys      = errors.New("too many key updates")
-	errTooFull     = errors.New("too much of TLS itself waits for the peer")
+	errTooFull     = errors.New("too many TLS control messages wait for the peer")
 )
 
 // errAgain tells tls.Conn that there is nothing to read at the moment. The connection
@@ -86,8 +86,8 @@ func (r *Records) readReceived(p []byte) (int, error) {
 // part by part, and Finish, with what Begin has returned, must follow. b must stay as it
 // is until then. No other connection may be opened meanwhile.
 func (r *Records) Begin(c *Conn, b []byte) (lent bool) {
-	if r.plain == nil {
-		r.plain = make([]byte, openLen)
+	if r.plaintext == nil {
+		r.plaintext = make([]byte, openLen)
 	}
 	r.received = b
 	return r.lend(c.tls)
@@ -95,11 +95,11 @@ func (r *Records) Begin(c *Conn, b []byte) (lent bool) {
 
 // Opened is a part of what a peer has sent.
 type Opened struct {
-	Plain []byte // valid until the next call of Open
-	Said  bool   // TLS itself has queued something for the peer, an alert for one
-	More  bool   // Open is to be called again
+	Plaintext []byte // valid until the next call of Open
+	Said      bool   // TLS itself has queued something for the peer, an alert for one
+	More      bool   // Open is to be called again
 	// Err ends the connection: io.EOF after close_notify, or the rule of TLS or of this
-	// package that the peer has broken. Plain came before it.
+	// package that the peer has broken. Plaintext came before it.
 	Err error
 }
 
@@ -108,12 +108,12 @@ func (r *Records) Open(c *Conn) (o Opened) {
 	r.cipher = r.cipher[:0]
 	n := 0
 	var err error
-	for n < len(r.plain) && err == nil {
+	for n < len(r.plaintext) && err == nil {
 		var m int
-		m, err = r.read(c, r.plain[n:])
+		m, err = r.read(c, r.plaintext[n:])
 		n += m
 	}
-	o.Plain, o.Said = r.plain[:n], len(r.cipher) > 0
+	o.Plaintext, o.Said = r.plaintext[:n], len(r.cipher) > 0
 	c.unsent = append(c.unsent, r.cipher...)
 	switch {
 	case err == nil:
@@ -193,11 +193,11 @@ func (r *Records) reclaim(c *tls.Conn, lent bool) {
 	}
 }
 
-// Seal encrypts as much of plain as is sealed at once. The ciphertext is valid until
+// Seal encrypts as much of plaintext as is sealed at once. The ciphertext is valid until
 // the next call of Open, Seal or SealClose. Only if CanSeal and nothing is Unsent.
-func (r *Records) Seal(c *Conn, plain []byte) ([]byte, error) {
+func (r *Records) Seal(c *Conn, plaintext []byte) ([]byte, error) {
 	r.cipher = r.cipher[:0]
-	n, err := c.tls.Write(plain[:min(len(plain), SealLen)])
+	n, err := c.tls.Write(plaintext[:min(len(plaintext), SealLen)])
 	if err != nil {
 		return nil, err
 	}

@@ -220,7 +220,7 @@ func TestKeyUpdates(t *testing.T) {
 	come := func() {
 		t.Helper()
 		taken++
-		r.await("the message", func() bool { return o.plain.Len() == taken || o.err != nil })
+		r.await("the message", func() bool { return o.plaintext.Len() == taken || o.err != nil })
 	}
 	for range rekeyBurst {
 		update()
@@ -260,9 +260,9 @@ func TestPartialWrites(t *testing.T) {
 	conn, o := r.dial()
 	c := tls.Client(conn, insecure())
 	echo(t, c, "x")
-	plain := []byte(strings.Repeat("castgate", 3*SealLen/8))
+	plaintext := []byte(strings.Repeat("castgate", 3*SealLen/8))
 	r.mu.Lock()
-	sealed, err := r.records.Seal(o.conn, plain)
+	sealed, err := r.records.Seal(o.conn, plaintext)
 	if err != nil || o.conn.Sealed() != SealLen {
 		t.Fatalf("%d bytes are sealed, want %d: %v", o.conn.Sealed(), SealLen, err)
 	}
@@ -285,7 +285,7 @@ func TestPartialWrites(t *testing.T) {
 	}
 	_, _ = o.socket.Write(wire)
 	r.mu.Unlock()
-	expect(t, c, string(plain[:SealLen]))
+	expect(t, c, string(plaintext[:SealLen]))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !o.conn.CanSeal() {

@@ -31,14 +31,14 @@ type rig struct {
 // served is the server's side of a connection.
 type served struct {
 	Handshake
-	rig    *rig
-	socket net.Conn
-	conn   *Conn
-	plain  bytes.Buffer // from the client
-	result Result       // once ended is set
-	ended  bool         // the handshake has
-	err    error        // that ended the connection
-	silent bool         // nothing is sent back
+	rig       *rig
+	socket    net.Conn
+	conn      *Conn
+	plaintext bytes.Buffer // from the client
+	result    Result       // once ended is set
+	ended     bool         // the handshake has
+	err       error        // that ended the connection
+	silent    bool         // nothing is sent back
 }
 
 // newRig serves with a certificate for localhost.
@@ -165,9 +165,9 @@ func (o *served) open(b []byte) bool {
 	for more := true; more; {
 		p := r.Open(o.conn)
 		more = p.More
-		o.plain.Write(p.Plain)
-		if !o.silent && len(p.Plain) > 0 {
-			o.send(p.Plain)
+		o.plaintext.Write(p.Plaintext)
+		if !o.silent && len(p.Plaintext) > 0 {
+			o.send(p.Plaintext)
 		}
 		o.flush()
 		if o.err = p.Err; o.err == nil {
@@ -181,11 +181,11 @@ func (o *served) open(b []byte) bool {
 }
 
 // send seals plaintext and writes it. The caller holds mu.
-func (o *served) send(plain []byte) {
-	plain = bytes.Clone(plain)
-	for len(plain) > 0 {
+func (o *served) send(plaintext []byte) {
+	plaintext = bytes.Clone(plaintext)
+	for len(plaintext) > 0 {
 		o.flush()
-		sealed, err := o.rig.records.Seal(o.conn, plain)
+		sealed, err := o.rig.records.Seal(o.conn, plaintext)
 		if err != nil {
 			o.err = err
 			return
@@ -195,7 +195,7 @@ func (o *served) send(plain []byte) {
 		if !all {
 			return
 		}
-		plain = plain[done:]
+		plaintext = plaintext[done:]
 	}
 }
 

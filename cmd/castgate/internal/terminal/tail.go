@@ -98,7 +98,7 @@ func (c *tailCommand) print(p *process.Process, from io.Reader) error {
 			Dropped uint64            `json:"dropped"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &b); err != nil {
-			return fmt.Errorf("the admin page's answer is no JSON: %w", err)
+			return fmt.Errorf("the admin page's answer is not JSON: %w", err)
 		}
 		var out bytes.Buffer
 		for _, text := range b.Events {

@@ -116,7 +116,7 @@ func TestTailWithoutKeys(t *testing.T) {
 	if cookie, err := asked.Cookie("castgate-admin-1"); code != process.ExitFailed || out != event+"\n" || err != nil || cookie.Value != "here" {
 		t.Errorf("exit %d, %q, %v", code, out, asked.Header)
 	}
-	if code, _, errs, _ := tailed(t, nil, `{`); code != process.ExitFailed || !strings.Contains(errs, "no JSON") {
+	if code, _, errs, _ := tailed(t, nil, `{`); code != process.ExitFailed || !strings.Contains(errs, "not JSON") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 }

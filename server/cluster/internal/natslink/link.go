@@ -76,7 +76,7 @@ func Open(c Config) (*Link, error) {
 		return nil, err
 	}
 	if !l.conn.IsConnected() {
-		l.log.Warn("NATS is away; this node serves its own clients and joins the cluster once NATS is there", "urls", strings.Join(c.URLs, ","))
+		l.log.Warn("NATS is unreachable; this node serves its own clients and joins the cluster once NATS is there", "urls", strings.Join(c.URLs, ","))
 	}
 	l.work.Go(l.send)
 	return l, nil
@@ -95,7 +95,7 @@ func (l *Link) options() ([]nats.Option, error) {
 		nats.ReconnectHandler(func(n *nats.Conn) { l.connected(n) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if !l.closing() {
-				l.log.Warn("NATS is away; this node serves its own clients, and answers are incomplete", "err", err)
+				l.log.Warn("NATS is unreachable; this node serves its own clients, and answers are incomplete", "err", err)
 			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.said.Errorf("the server cannot be reached: %v", err) }),
@@ -134,7 +134,7 @@ func (l *Link) connected(n *nats.Conn) {
 func (l *Link) failed(_ *nats.Conn, s *nats.Subscription, err error) {
 	if errors.Is(err, nats.ErrSlowConsumer) && s != nil {
 		n, _ := s.Dropped()
-		l.log.Warn("messages of other nodes were lost: this node did not take them in time", "dropped", n)
+		l.log.Warn("messages of other nodes were lost: this node did not process them in time", "dropped", n)
 		return
 	}
 	l.said.Errorf("%v", err)
@@ -153,7 +153,7 @@ func (l *Link) Receive(receive func(m []byte)) {
 			l.subs.Store(to, s)
 		}
 		if err != nil { // of a connection that was closed
-			l.log.Error("NATS does not take a subscription", "err", err)
+			l.log.Error("NATS refuses a subscription", "err", err)
 		}
 	}
 }

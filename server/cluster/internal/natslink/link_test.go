@@ -174,7 +174,7 @@ func TestNATSAway(t *testing.T) {
 	first.WaitForShutdown()
 
 	one, two := open(t, Config{Node: 1, URLs: []string{url}}), open(t, Config{Node: 2, URLs: []string{url}})
-	if one.Up() || !one.said("NATS is away") {
+	if one.Up() || !one.said("NATS is unreachable") {
 		t.Errorf("up %v, said %s", one.Up(), one.log.String())
 	}
 	if one.Send(2, []byte("early")) == nil {
@@ -220,7 +220,7 @@ func TestNKey(t *testing.T) {
 	two := open(t, Config{Node: 2, URLs: []string{s.ClientURL()}, NKey: good})
 	stranger := open(t, Config{Node: 3, URLs: []string{s.ClientURL()}, NKey: wrong})
 	one.reaches(t, two)
-	if stranger.Up() || !stranger.said("NATS is away") {
+	if stranger.Up() || !stranger.said("NATS is unreachable") {
 		t.Errorf("up %v with a wrong key: %s", stranger.Up(), stranger.log.String())
 	}
 }
@@ -255,7 +255,7 @@ func TestSlowConsumer(t *testing.T) {
 		return dropped() > 0
 	})
 	two.mu.Unlock()
-	await(t, "a warning", func() bool { return two.said("did not take them in time") })
+	await(t, "a warning", func() bool { return two.said("did not process them in time") })
 	one.reaches(t, two)
 }
 

@@ -86,7 +86,7 @@ func (r *Reader) locate() bool {
 
 // skipDamage passes over a record at an offset that was safe and is damaged now.
 func (r *Reader) skipDamage(at int64) bool {
-	r.store.log.Error("a record in the event log is damaged; it is left out", "file", r.seg.name, "offset", at)
+	r.store.log.Error("a record in the event log is damaged; it is skipped", "file", r.seg.name, "offset", at)
 	r.stream.seek(at)
 	_, begins, ok, err := r.stream.resync(r.number)
 	if err == nil && ok {

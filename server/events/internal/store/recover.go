@@ -126,7 +126,7 @@ func (s *Store) take(seg *segment, limit uint64) (gaps []Gap, err error) {
 		end, unknown = end+1, true // it had a record, or it would not have been begun
 	}
 	if seg.damaged || out.lost > 0 || end > out.end {
-		s.log.Error("the event log is damaged; the file is moved aside and what is whole of it is kept",
+		s.log.Error("the event log is damaged; the file is moved aside and its intact records are kept",
 			"file", seg.name, "records_lost", out.lost+end-out.end, "or_more", unknown, "bytes", out.junk)
 		if out.lost > 0 {
 			gaps = append(gaps, Gap{seg.first, out.lost})
@@ -143,7 +143,7 @@ func (s *Store) take(seg *segment, limit uint64) (gaps []Gap, err error) {
 		out.fill(seg)
 	} else {
 		if out.junk > 0 {
-			s.log.Info("cut off what was being written to the event log when it ended", "file", seg.name, "bytes", out.junk)
+			s.log.Info("dropped an incomplete record at the end of the event log", "file", seg.name, "bytes", out.junk)
 		}
 		out.fill(seg)
 		if err := seg.file.Truncate(seg.size); err != nil {

@@ -248,7 +248,7 @@ func (s *Store) begin() (*segment, error) {
 // DropOldest removes the oldest segment. It is an error to drop the only one.
 func (s *Store) DropOldest() error {
 	if len(s.segments) < 2 {
-		return errors.New("there is no segment but the one that is written to")
+		return errors.New("the only segment is the one being written")
 	}
 	return s.drop(0)
 }
