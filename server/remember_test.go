@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -91,9 +92,52 @@ func TestMissesAreRemembered(t *testing.T) {
 	if x := shared.explained(gateway.Explain{UID: "nobody"}); len(x.Misses) != 0 {
 		t.Errorf("a node of a cluster: %+v", x)
 	}
-	shared.Miss(&gateway.Targets{UIDs: []string{"nobody"}})
+	push := gateway.Push{To: gateway.Targets{UIDs: []string{"nobody"}}}
+	shared.Pushed(&push, 0, false)
+	shared.Pushed(&push, 1, true)
+	shared.Pushed(&push, 0, true)
+	if st := shared.stats(); st.Pushes != 1 || st.PushesUnmatched != 1 {
+		t.Errorf("%d of %d pushes for nobody", st.PushesUnmatched, st.Pushes)
+	}
 	if x := shared.explained(gateway.Explain{UID: "nobody"}); len(x.Misses) != 1 || x.Misses[0].Count != 1 {
 		t.Errorf("a node of a cluster that knows better: %+v", x)
+	}
+}
+
+// What other nodes ask is not measured by this one's names, and counted there.
+func TestPeersOfServer(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(c *Config) { c.ClientIDs = &SharedIDs{} })
+	long := strings.Repeat("u", gateway.MaxPeerNameLen)
+	tail, err := s.Tail(gateway.TailFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.Close()
+	ctx, c := context.Background(), s.dial()
+	<-tail.Next() // the connect
+	if _, err := s.Bind(ctx, gateway.Bind{ClientID: c.id, UID: long}); !errors.Is(err, &gateway.Error{Code: gateway.CodeInvalidName}) {
+		t.Error("at its own door:", err)
+	}
+	peers := s.Peers()
+	if _, err := peers.Bind(ctx, gateway.Bind{ClientID: c.id, UID: long}); err != nil {
+		t.Error(err)
+	}
+	<-tail.Next() // the bind
+	for uid, want := range map[string]int{"nobody": 0, long: 1} {
+		r, err := peers.Push(ctx, gateway.Push{To: gateway.Targets{UIDs: []string{uid}}, Payload: []byte("hi")})
+		if err != nil || r.Matched != want {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	if _, err := peers.Counts(ctx, gateway.Counts{UIDs: []string{long + "u"}}); !errors.Is(err, &gateway.Error{Code: gateway.CodeInvalidName}) {
+		t.Error("a name that no node allows:", err)
+	}
+	if h := <-tail.Next(); h.Kind != gateway.Pushed || h.Matched != 1 {
+		t.Errorf("watched: %+v", h)
+	}
+	if st := s.stats(); st.Pushes != 0 || st.PushesUnmatched != 0 {
+		t.Errorf("%d pushes counted, %d for nobody", st.Pushes, st.PushesUnmatched)
 	}
 }
 

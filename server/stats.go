@@ -5,6 +5,7 @@ import (
 
 	"castgate/server/gateway"
 	"castgate/server/transport"
+	"castgate/server/verbs"
 )
 
 // Stats implements Gateway.
@@ -31,5 +32,22 @@ func (s *Server) Stats(context.Context) (gateway.Stats, error) {
 	return st, nil
 }
 
-// Miss implements gateway.Historian.
-func (s *Server) Miss(to *gateway.Targets) { s.loops.Registry.History.Miss(to) }
+// peers is a Server as other nodes ask it.
+type peers struct {
+	*verbs.Verbs
+	server *Server
+}
+
+// Stats implements Gateway.
+func (p peers) Stats(ctx context.Context) (gateway.Stats, error) { return p.server.Stats(ctx) }
+
+// Peers implements gateway.Home.
+func (s *Server) Peers() gateway.Asked { return peers{s.ForPeers(), s} }
+
+// CheckNames implements gateway.Home.
+func (s *Server) CheckNames(uids, groups []string) error {
+	if err := s.names.CheckAll("uid", uids); err != nil {
+		return err
+	}
+	return s.names.CheckAll("group", groups)
+}

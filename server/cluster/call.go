@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -41,6 +42,7 @@ func newCaller(c Config) (*caller, error) {
 type call struct {
 	node    *caller
 	seq     uint64 // of the request
+	verb    message.Verb
 	asked   []question
 	left    int    // questions without a last answer
 	giveUp  int64  // by this node's clock
@@ -98,7 +100,7 @@ func (n *caller) begin(ctx context.Context, q *message.Request, to []message.Mem
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.clock()
-	c := &call{node: n, giveUp: now + n.lease/2}
+	c := &call{node: n, verb: q.Verb, giveUp: now + n.lease/2}
 	if q.Verb == message.VerbBind || q.Verb == message.VerbJoin { // they may wait there
 		c.giveUp = now + n.patience() + n.lease/4
 	}
@@ -243,6 +245,8 @@ func (n *caller) judge(c *call, now int64) {
 		case q.state == answered && refusal(&q.reply):
 			l.add(q.to.Node)
 			l.soon = false
+			n.complain(fmt.Sprintf("refused %d %s", q.to.Node, q.reply.Code), "a node has refused what it was asked; the answer is incomplete",
+				"node", q.to.Node, "verb", c.verb.String(), "code", q.reply.Code, "detail", q.reply.Detail)
 		case q.state == answered:
 			for _, node := range q.reply.Missing {
 				l.add(node)

@@ -47,7 +47,7 @@ type Config struct {
 	Lease time.Duration
 	// Local is the gateway of this process, and Names watches its names. Without Names
 	// nobody knows what names it has, and it is asked about all.
-	Local     Local
+	Local     gateway.Home
 	Names     *Names
 	Transport Transport
 	// Clock reads the time in nanoseconds since any moment. It goes on while the

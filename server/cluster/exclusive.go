@@ -16,7 +16,7 @@ import (
 // moment at least one meets the other, and the later stamp stays.
 type exclusives struct {
 	caller *caller
-	local  gateway.Gateway
+	asked  gateway.Asked
 	lanes  executor
 
 	uids [64]sync.Mutex // by hash: held while a bind or a claim of a uid is carried out
@@ -87,11 +87,11 @@ func (e *exclusives) takeCredit(c message.Claim) int {
 }
 
 // bind binds a client of this node and closes the uid's other connections on all
-// nodes. The names were announced, with need as what that has returned.
+// nodes. The names were checked and announced, with need as what that has returned.
 func (e *exclusives) bind(ctx context.Context, b gateway.Bind, need uint64) (gateway.BindResult, error) {
 	lock := e.lock(b.UID)
 	mine := message.Claim{UID: b.UID, Stamp: message.Stamp{HLC: e.caller.now(), By: e.caller.self}}
-	result, err := e.local.Bind(ctx, b)
+	result, err := e.asked.Bind(ctx, b)
 	if err == nil {
 		e.set(b.UID, claim{mine.Stamp, b.ClientID})
 	}
@@ -127,7 +127,7 @@ func (e *exclusives) bind(ctx context.Context, b gateway.Bind, need uint64) (gat
 func (e *exclusives) giveWay(ctx context.Context, c *call) {
 	c.replies(func(q *question) {
 		for _, later := range q.reply.Newer {
-			kicked, _ := e.replace(ctx, later)
+			kicked, _, _ := e.replace(ctx, later)
 			e.credit(later, kicked)
 		}
 	})
@@ -135,20 +135,20 @@ func (e *exclusives) giveWay(ctx context.Context, c *call) {
 
 // replace closes the connections that a uid has here, unless one of them has been
 // bound exclusively later; then it returns the stamp of that.
-func (e *exclusives) replace(ctx context.Context, by message.Claim) (kicked int, later *message.Stamp) {
+func (e *exclusives) replace(ctx context.Context, by message.Claim) (kicked int, later *message.Stamp, err error) {
 	defer e.lock(by.UID).Unlock()
 	have, ok := e.get(by.UID)
 	if ok && have.stamp == by.Stamp {
-		return 0, nil
+		return 0, nil, nil
 	}
 	if ok && have.stamp.After(by.Stamp) && !e.caller.faults.noStamp && e.bound(ctx, by.UID, have.clientID) {
-		return 0, &have.stamp
+		return 0, &have.stamp, nil
 	}
-	kicked, err := e.local.Kick(ctx, gateway.Kick{To: gateway.Targets{UIDs: []string{by.UID}}, Code: replacedCode, Reason: "replaced"})
+	kicked, err = e.asked.Kick(ctx, gateway.Kick{To: gateway.Targets{UIDs: []string{by.UID}}, Code: replacedCode, Reason: "replaced"})
 	if err == nil {
 		e.drop(by.UID)
 	}
-	return kicked, nil
+	return kicked, nil, err
 }
 
 // replacedCode closes a client whose uid was bound elsewhere exclusively.
@@ -156,7 +156,7 @@ const replacedCode = 4001
 
 // bound tells whether a client of this node has a uid.
 func (e *exclusives) bound(ctx context.Context, uid, clientID string) bool {
-	page, err := e.local.Clients(ctx, gateway.List{UID: uid, Limit: gateway.MaxPageLen})
+	page, err := e.asked.Clients(ctx, gateway.List{UID: uid, Limit: gateway.MaxPageLen})
 	return err != nil || slices.ContainsFunc(page.Rows, func(c gateway.ClientInfo) bool { return c.ClientID == clientID })
 }
 
@@ -164,7 +164,10 @@ func (e *exclusives) bound(ctx context.Context, uid, clientID string) bool {
 func (e *exclusives) executeReplace(ctx context.Context, q *message.Request) (r message.Reply, err error) {
 	sum := 0
 	for _, c := range q.Claims {
-		kicked, later := e.replace(ctx, c)
+		kicked, later, err := e.replace(ctx, c)
+		if err != nil {
+			return r, err // it is told again, see owe
+		}
 		sum += kicked + e.takeCredit(c)
 		if later != nil {
 			r.Newer = append(r.Newer, message.Claim{UID: c.UID, Stamp: *later})

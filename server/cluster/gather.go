@@ -16,14 +16,15 @@ func (c *call) replies(do func(q *question)) {
 	}
 }
 
-// refusal tells whether a node has refused a request for its own state, not for what
-// was asked.
+// refusal tells whether a node has not done what was asked, so that the answer lacks it.
+// All errors say so but those that are the answer: they are passed on.
 func refusal(r *message.Reply) bool {
 	switch gateway.Code(r.Code) {
-	case gateway.CodeBusy, gateway.CodeStopping, gateway.CodeDeadline, gateway.CodeTooLarge:
-		return true
+	case "", gateway.CodeUnknownClient, gateway.CodeTooManyGroups, gateway.CodeInvalidSession, gateway.CodeSessionTooLarge,
+		gateway.CodeInvalidCursor, codeNoEvents:
+		return false
 	}
-	return false
+	return true
 }
 
 // sum adds up the i-th numbers of the answers.

@@ -19,7 +19,7 @@ var errCursor = &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "the cur
 // lister makes the pages of listings.
 type lister struct {
 	*caller
-	local gateway.Gateway
+	asked gateway.Asked
 }
 
 // cursor is where a listing goes on that pages through one node after the other.
@@ -44,17 +44,38 @@ func parseCursor(text string) (c cursor, err error) {
 
 // Clients implements gateway.Gateway. The nodes follow each other in their order.
 func (n *Node) Clients(ctx context.Context, q gateway.List) (gateway.Page[gateway.ClientInfo], error) {
+	if err := checkList(n.local, &q); err != nil {
+		return gateway.Page[gateway.ClientInfo]{}, err
+	}
 	return nodeByNode(ctx, n.lister, message.VerbClients, q, n.local.Clients, func(r *message.Reply) []gateway.ClientInfo { return r.Clients }, nil)
 }
 
 // UIDs implements gateway.Gateway.
 func (n *Node) UIDs(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
+	if err := checkList(n.local, &q); err != nil {
+		return gateway.Page[gateway.NameCount]{}, err
+	}
 	return n.lister.names(ctx, message.VerbUIDs, q, n.local.UIDs)
 }
 
 // Groups implements gateway.Gateway.
 func (n *Node) Groups(ctx context.Context, q gateway.List) (gateway.Page[gateway.NameCount], error) {
+	if err := checkList(n.local, &q); err != nil {
+		return gateway.Page[gateway.NameCount]{}, err
+	}
 	return n.lister.names(ctx, message.VerbGroups, q, n.local.Groups)
+}
+
+// checkList checks the names of a listing before other nodes are asked, which do not.
+func checkList(local gateway.Home, q *gateway.List) error {
+	var uids, groups []string
+	if q.UID != "" {
+		uids = []string{q.UID}
+	}
+	if q.Group != "" {
+		groups = []string{q.Group}
+	}
+	return local.CheckNames(uids, groups)
 }
 
 type pageOf[T any] func(ctx context.Context, q gateway.List) (gateway.Page[T], error)
@@ -89,7 +110,10 @@ func nodeByNode[T any](ctx context.Context, n *lister, verb message.Verb, q gate
 				return page, err
 			}
 			if sift != nil {
-				if one.Rows, err = sift(ctx, m.Node, one.Rows); err != nil {
+				one.Rows, err = sift(ctx, m.Node, one.Rows)
+				if hole, ok := err.(*gateway.Incomplete); ok {
+					holes.Unreachable = append(holes.Unreachable, hole.Unreachable...)
+				} else if err != nil {
 					return page, err
 				}
 			}
@@ -197,7 +221,8 @@ func (n *lister) names(ctx context.Context, verb message.Verb, q gateway.List, l
 }
 
 // addCounts makes the counts of rows those of all nodes, and returns the lowest node
-// that has each name.
+// that has each name. If nodes have not answered, the rest comes with an
+// *gateway.Incomplete.
 func (n *lister) addCounts(ctx context.Context, verb message.Verb, rows []gateway.NameCount) (lowest []uint16, err error) {
 	lowest = make([]uint16, len(rows))
 	if len(rows) == 0 {
@@ -216,7 +241,7 @@ func (n *lister) addCounts(ctx context.Context, verb message.Verb, rows []gatewa
 			lowest[i] = min(lowest[i], node)
 		}
 	}
-	local, err := n.local.Counts(ctx, q)
+	local, err := n.asked.Counts(ctx, q)
 	if err != nil {
 		return lowest, err
 	}
@@ -233,7 +258,7 @@ func (n *lister) addCounts(ctx context.Context, verb message.Verb, rows []gatewa
 			add(one.to.Node, i, number(&one.reply, i))
 		}
 	})
-	return lowest, nil
+	return lowest, c.incomplete()
 }
 
 // narrowed lists the names of some clients, as each node does: sorted, after the name
@@ -270,8 +295,12 @@ func (n *lister) narrowed(ctx context.Context, verb message.Verb, q gateway.List
 	if page.Rows = rows; more && len(rows) > 0 {
 		page.Next = hex.EncodeToString([]byte(rows[len(rows)-1].Name))
 	}
-	if _, err := n.addCounts(ctx, verb, page.Rows); err != nil {
+	holes := gateway.Incomplete{Unreachable: slices.Clone(c.lacking.nodes)}
+	_, err = n.addCounts(ctx, verb, page.Rows)
+	if hole, ok := err.(*gateway.Incomplete); ok {
+		holes.Unreachable = append(holes.Unreachable, hole.Unreachable...)
+	} else if err != nil {
 		return page, err
 	}
-	return page, c.incomplete()
+	return page, n.whole(ctx, &holes)
 }

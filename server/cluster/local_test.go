@@ -25,6 +25,9 @@ type memory struct {
 	node    uint16
 	ends    []gateway.PastEnd
 	misses  map[string]uint64 // by uid
+	longest int               // name that callers of this gateway may use; 0: any
+	failing map[string]error  // what peers are answered, by verb
+	pushed  []pushed          // what it was told of pushes
 	// delivered is told of each message, closed of each client that is kicked.
 	delivered func(c *memoryClient, payload string)
 	closed    func(c *memoryClient, code uint16)
@@ -181,7 +184,11 @@ func (m *memory) Ungroup(_ context.Context, groups []string) (int, error) {
 	return r.Changed, err
 }
 
-func (m *memory) Push(_ context.Context, p gateway.Push) (r gateway.PushResult, err error) {
+func (m *memory) Push(_ context.Context, p gateway.Push) (gateway.PushResult, error) {
+	return m.push(p), errors.Join(m.CheckNames(p.To.UIDs, p.To.Groups), m.CheckNames(p.ExcludeUIDs, nil))
+}
+
+func (m *memory) push(p gateway.Push) gateway.PushResult {
 	list := m.matching(p.To, p.ExcludeClientIDs, p.ExcludeUIDs)
 	if p.OnMatched != nil {
 		p.OnMatched(len(list))
@@ -190,37 +197,49 @@ func (m *memory) Push(_ context.Context, p gateway.Push) (r gateway.PushResult, 
 		m.delivered(c, string(p.Payload))
 	}
 	if p.Wait {
-		return gateway.PushResult{Matched: len(list), Written: len(list)}, nil
+		return gateway.PushResult{Matched: len(list), Written: len(list)}
 	}
-	return gateway.PushResult{Matched: len(list), Queued: len(list)}, nil
+	return gateway.PushResult{Matched: len(list), Queued: len(list)}
 }
 
 func (m *memory) Kick(_ context.Context, k gateway.Kick) (int, error) {
+	return m.kick(k), m.CheckNames(k.To.UIDs, k.To.Groups)
+}
+
+func (m *memory) kick(k gateway.Kick) int {
 	list := m.matching(k.To, k.ExcludeClientIDs, k.ExcludeUIDs)
 	for _, c := range list {
 		m.close(c, k.Code)
 	}
-	return len(list), nil
+	return len(list)
 }
 
-func (m *memory) Online(_ context.Context, q gateway.Online) (r gateway.OnlineResult, err error) {
+func (m *memory) Online(_ context.Context, q gateway.Online) (gateway.OnlineResult, error) {
+	return m.online(q), m.CheckNames(q.UIDs, nil)
+}
+
+func (m *memory) online(q gateway.Online) (r gateway.OnlineResult) {
 	for _, id := range q.ClientIDs {
 		r.Clients = append(r.Clients, m.clients[id] != nil)
 	}
 	for _, u := range q.UIDs {
 		r.UIDs = append(r.UIDs, len(m.matching(gateway.Targets{UIDs: []string{u}}, nil, nil)))
 	}
-	return r, nil
+	return r
 }
 
-func (m *memory) Counts(_ context.Context, q gateway.Counts) (r gateway.CountsResult, err error) {
+func (m *memory) Counts(_ context.Context, q gateway.Counts) (gateway.CountsResult, error) {
+	return m.counts(q), m.CheckNames(q.UIDs, q.Groups)
+}
+
+func (m *memory) counts(q gateway.Counts) (r gateway.CountsResult) {
 	for _, g := range q.Groups {
 		r.Groups = append(r.Groups, len(m.matching(gateway.Targets{Groups: []string{g}}, nil, nil)))
 	}
 	for _, u := range q.UIDs {
 		r.UIDs = append(r.UIDs, len(m.matching(gateway.Targets{UIDs: []string{u}}, nil, nil)))
 	}
-	return r, nil
+	return r
 }
 
 func (m *memory) Stats(context.Context) (gateway.Stats, error) {
@@ -252,10 +271,76 @@ func (m *memory) Explain(_ context.Context, q gateway.Explain) (x gateway.Explan
 
 func (m *memory) Tail(gateway.TailFilter) (gateway.Tail, error) { return nil, errors.New("no tail") }
 
-func (m *memory) Miss(to *gateway.Targets) {
-	for _, uid := range to.UIDs {
+// pushed is what a gateway was told of a push.
+type pushed struct {
+	matched  int
+	complete bool
+}
+
+func (m *memory) Pushed(p *gateway.Push, matched int, complete bool) {
+	m.pushed = append(m.pushed, pushed{matched, complete})
+	if matched > 0 || !complete {
+		return
+	}
+	for _, uid := range p.To.UIDs {
 		m.misses[uid]++
 	}
+}
+
+func (m *memory) CheckNames(uids, groups []string) error {
+	for _, name := range slices.Concat(uids, groups) {
+		if m.longest > 0 && len(name) > m.longest {
+			return &gateway.Error{Code: gateway.CodeInvalidName}
+		}
+	}
+	return nil
+}
+
+func (m *memory) Peers() gateway.Asked { return asked{m} }
+
+// asked is a memory as other nodes ask it: it fails as it was told to.
+type asked struct{ *memory }
+
+func (a asked) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, error) {
+	if err := a.failing["push"]; err != nil {
+		return gateway.PushResult{}, err
+	}
+	return a.memory.push(p), nil
+}
+
+func (a asked) Kick(ctx context.Context, k gateway.Kick) (int, error) {
+	if err := a.failing["kick"]; err != nil {
+		return 0, err
+	}
+	return a.memory.kick(k), nil
+}
+
+func (a asked) Online(ctx context.Context, q gateway.Online) (gateway.OnlineResult, error) {
+	if err := a.failing["online"]; err != nil {
+		return gateway.OnlineResult{}, err
+	}
+	return a.memory.online(q), nil
+}
+
+func (a asked) Counts(ctx context.Context, q gateway.Counts) (gateway.CountsResult, error) {
+	if err := a.failing["counts"]; err != nil {
+		return gateway.CountsResult{}, err
+	}
+	return a.memory.counts(q), nil
+}
+
+func (a asked) Leave(ctx context.Context, q gateway.Membership) (gateway.MembershipResult, error) {
+	if err := a.failing["leave"]; err != nil {
+		return gateway.MembershipResult{}, err
+	}
+	return a.memory.change(q, false)
+}
+
+func (a asked) Clients(ctx context.Context, q gateway.List) (gateway.Page[gateway.ClientInfo], error) {
+	if err := a.failing["clients"]; err != nil {
+		return gateway.Page[gateway.ClientInfo]{}, err
+	}
+	return a.memory.Clients(ctx, q)
 }
 
 // page cuts a page off sorted rows; the cursor is the last row's key.

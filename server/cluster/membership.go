@@ -66,6 +66,9 @@ func (n *caller) standing(ctx context.Context, need uint64) error {
 
 // Bind implements gateway.Gateway.
 func (n *Node) Bind(ctx context.Context, b gateway.Bind) (gateway.BindResult, error) {
+	if err := n.local.CheckNames([]string{b.UID}, b.Groups); err != nil { // its client's node does not
+		return gateway.BindResult{}, err
+	}
 	q := &message.Request{Verb: message.VerbBind, ClientID: b.ClientID, UID: b.UID, KickOld: b.KickOld}
 	q.To.Groups = b.Groups
 	r, at, err := n.atHome(ctx, b.ClientID, q)
@@ -93,7 +96,7 @@ func (n *service) executeBind(ctx context.Context, q *message.Request, need uint
 	if q.KickOld {
 		b, err = n.owned.bind(ctx, q.Bind(), need)
 	} else {
-		b, err = n.local.Bind(ctx, q.Bind())
+		b, err = n.asked.Bind(ctx, q.Bind())
 	}
 	r.Names, r.Numbers = []string{b.PreviousUID}, []int64{int64(b.Kicked)}
 	if hole, ok := err.(*gateway.Incomplete); ok {

@@ -21,7 +21,7 @@ var (
 type Node struct {
 	*caller
 	*historian
-	local   Local
+	local   gateway.Home
 	owned   *exclusives
 	service *service
 	lister  *lister
@@ -47,11 +47,12 @@ func New(c Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{caller: calls, local: c.Local, ended: make(chan struct{})}
-	n.owned = &exclusives{caller: calls, local: c.Local, claims: map[string]claim{}}
-	n.service = &service{caller: calls, local: c.Local, owned: n.owned, timeout: func(d time.Duration) (context.Context, context.CancelFunc) {
+	asked := c.Local.Peers()
+	n.owned = &exclusives{caller: calls, asked: asked, claims: map[string]claim{}}
+	n.service = &service{caller: calls, asked: asked, owned: n.owned, timeout: func(d time.Duration) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(context.Background(), d)
 	}}
-	n.lister, n.historian = &lister{calls, c.Local}, &historian{calls, c.Local}
+	n.lister, n.historian = &lister{calls, asked}, &historian{calls, c.Local}
 	n.setLanes(newLanes())
 	n.changed, n.came = n.lookAtCalls, n.owned.owe
 	n.forgotten = func(m message.Member) { n.lanes.drop(m) }

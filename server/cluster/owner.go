@@ -115,6 +115,9 @@ func (n *Node) Tell(ctx context.Context, looks []gateway.UIDLook) (untold []gate
 	return untold
 }
 
+// codeNoEvents is the answer of a node that tells of no uids.
+const codeNoEvents gateway.Code = "no_events"
+
 // executeLook passes on what another node has seen. A node without events says
 // nothing of uids; all nodes should have the same settings.
 func (n *service) executeLook(q *message.Request) error {
@@ -122,7 +125,7 @@ func (n *service) executeLook(q *message.Request) error {
 	w := n.uids.watcher
 	n.mu.Unlock()
 	if w == nil {
-		return &gateway.Error{Code: "no_events", Detail: "the node reports no uids"}
+		return &gateway.Error{Code: codeNoEvents, Detail: "the node reports no uids"}
 	}
 	if len(q.Payload) != lookLen*len(q.To.UIDs) {
 		return &gateway.Error{Code: gateway.CodeInvalidCursor, Detail: "a list of uids is incomplete"}

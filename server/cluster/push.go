@@ -63,9 +63,7 @@ func (n *Node) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, er
 			sum.Queued += number(&one.first, 0)
 		}
 	}
-	if sum.Matched == 0 && c.lacking.none() {
-		n.local.Miss(&p.To)
-	}
+	n.local.Pushed(&p, sum.Matched, c.lacking.none())
 	return sum, c.incomplete()
 }
 
@@ -98,7 +96,7 @@ func (n *service) executePush(ctx context.Context, from message.Member, q *messa
 			n.reply(from, &message.Reply{Seq: q.Seq, First: true, Numbers: []int64{int64(matched)}})
 		}
 	}
-	r, err := n.local.Push(ctx, p)
+	r, err := n.asked.Push(ctx, p)
 	return message.Reply{Numbers: []int64{int64(r.Matched), int64(r.Queued), int64(r.Dropped), int64(r.Written)}}, err
 }
 

@@ -120,8 +120,10 @@ func (n *historian) Explain(ctx context.Context, q gateway.Explain) (gateway.Exp
 // Tail implements gateway.Historian. It tells of this node.
 func (n *historian) Tail(f gateway.TailFilter) (gateway.Tail, error) { return n.local.Tail(f) }
 
-// Miss implements gateway.Historian.
-func (n *historian) Miss(to *gateway.Targets) { n.local.Miss(to) }
+// Pushed implements gateway.Historian.
+func (n *historian) Pushed(p *gateway.Push, matched int, complete bool) {
+	n.local.Pushed(p, matched, complete)
+}
 
 // unreachable turns the answer of a verb whose result has no place for what is
 // missing into an error.

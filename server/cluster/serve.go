@@ -14,7 +14,7 @@ import (
 // service carries out what other nodes ask for.
 type service struct {
 	*caller
-	local   Local
+	asked   gateway.Asked
 	owned   *exclusives
 	lanes   executor
 	timeout func(time.Duration) (context.Context, context.CancelFunc)
@@ -141,26 +141,26 @@ func (n *service) execute(ctx context.Context, from message.Member, q *message.R
 		return n.executeBind(ctx, q, need)
 	case message.VerbUnbind:
 		var b gateway.BindResult
-		b, err = n.local.Unbind(ctx, q.ClientID)
+		b, err = n.asked.Unbind(ctx, q.ClientID)
 		r.Names = []string{b.PreviousUID}
 	case message.VerbUnbindUIDs:
-		r.Numbers, err = counted(n.local.UnbindUIDs(ctx, q.To.UIDs))
+		r.Numbers, err = counted(n.asked.UnbindUIDs(ctx, q.To.UIDs))
 	case message.VerbJoin:
-		return membership(n.local.Join(ctx, q.Membership()))
+		return membership(n.asked.Join(ctx, q.Membership()))
 	case message.VerbLeave:
-		return membership(n.local.Leave(ctx, q.Membership()))
+		return membership(n.asked.Leave(ctx, q.Membership()))
 	case message.VerbUngroup:
-		r.Numbers, err = counted(n.local.Ungroup(ctx, q.To.Groups))
+		r.Numbers, err = counted(n.asked.Ungroup(ctx, q.To.Groups))
 	case message.VerbKick:
-		r.Numbers, err = counted(n.local.Kick(ctx, q.Kick()))
+		r.Numbers, err = counted(n.asked.Kick(ctx, q.Kick()))
 	case message.VerbReplace:
 		return n.owned.executeReplace(ctx, q)
 	case message.VerbLook:
 		err = n.executeLook(q)
 	case message.VerbPutSession:
-		r.Data, err = n.local.PutSession(ctx, q.ClientID, q.Payload)
+		r.Data, err = n.asked.PutSession(ctx, q.ClientID, q.Payload)
 	case message.VerbPatchSession:
-		r.Data, err = n.local.PatchSession(ctx, q.ClientID, q.Payload)
+		r.Data, err = n.asked.PatchSession(ctx, q.ClientID, q.Payload)
 	default:
 		return n.executeQuery(ctx, q)
 	}
@@ -172,40 +172,40 @@ func (n *service) executeQuery(ctx context.Context, q *message.Request) (r messa
 	switch q.Verb {
 	case message.VerbOnline:
 		var o gateway.OnlineResult
-		o, err = n.local.Online(ctx, gateway.Online{ClientIDs: q.To.ClientIDs, UIDs: q.To.UIDs})
+		o, err = n.asked.Online(ctx, gateway.Online{ClientIDs: q.To.ClientIDs, UIDs: q.To.UIDs})
 		for _, online := range o.Clients {
 			r.Numbers = append(r.Numbers, bit(online))
 		}
 		r.Numbers = append(r.Numbers, numbers(o.UIDs)...)
 	case message.VerbCounts:
 		var c gateway.CountsResult
-		c, err = n.local.Counts(ctx, gateway.Counts{Groups: q.To.Groups, UIDs: q.To.UIDs})
+		c, err = n.asked.Counts(ctx, gateway.Counts{Groups: q.To.Groups, UIDs: q.To.UIDs})
 		r.Numbers = append(numbers(c.Groups), numbers(c.UIDs)...)
 	case message.VerbStats:
 		var st gateway.Stats
-		if st, err = n.local.Stats(ctx); err == nil {
+		if st, err = n.asked.Stats(ctx); err == nil {
 			r.Data, err = json.Marshal(&st)
 		}
 	case message.VerbExplain:
 		var x gateway.Explanation
-		if x, err = n.local.Explain(ctx, gateway.Explain{UID: q.UID, ClientID: q.ClientID}); err == nil {
+		if x, err = n.asked.Explain(ctx, gateway.Explain{UID: q.UID, ClientID: q.ClientID}); err == nil {
 			r.Data, err = json.Marshal(&x)
 		}
 	case message.VerbClient:
 		var c gateway.ClientInfo
-		c, err = n.local.Client(ctx, q.ClientID)
+		c, err = n.asked.Client(ctx, q.ClientID)
 		r.Clients = []gateway.ClientInfo{c}
 	case message.VerbClients:
 		var page gateway.Page[gateway.ClientInfo]
-		page, err = n.local.Clients(ctx, q.List)
+		page, err = n.asked.Clients(ctx, q.List)
 		r.Clients, r.Next = page.Rows, page.Next
 	case message.VerbUIDs:
 		var page gateway.Page[gateway.NameCount]
-		page, err = n.local.UIDs(ctx, q.List)
+		page, err = n.asked.UIDs(ctx, q.List)
 		r.Counts, r.Next = page.Rows, page.Next
 	case message.VerbGroups:
 		var page gateway.Page[gateway.NameCount]
-		page, err = n.local.Groups(ctx, q.List)
+		page, err = n.asked.Groups(ctx, q.List)
 		r.Counts, r.Next = page.Rows, page.Next
 	default:
 		err = &gateway.Error{Code: gateway.CodeBusy, Detail: "a request for an unknown verb"}

@@ -71,3 +71,21 @@ type NameWatcher interface {
 	NameBorn(kind NameKind, name string)
 	NameGone(kind NameKind, name string)
 }
+
+// Home is a gateway whose process is a node of a cluster, as that node needs it.
+type Home interface {
+	Gateway
+	Historian
+	// CheckNames returns the first of uids and groups that callers of this gateway may not
+	// use: CodeInvalidName.
+	CheckNames(uids, groups []string) error
+	// Peers is the gateway for what other nodes have taken. They have checked it by their
+	// own settings, so names may have up to MaxPeerNameLen bytes; and they count pushes.
+	Peers() Asked
+}
+
+// Asked is what other nodes may ask of a gateway.
+type Asked interface {
+	Gateway
+	Explain(ctx context.Context, q Explain) (Explanation, error)
+}

@@ -16,9 +16,10 @@ type Historian interface {
 	Explain(ctx context.Context, q Explain) (Explanation, error)
 	// Tail begins to watch this node. CodeBusy: as many watch already as may.
 	Tail(f TailFilter) (Tail, error)
-	// Miss remembers that a push matched no client of any node. A gateway notices that
-	// by itself; only of those that are nodes of a cluster it must be told.
-	Miss(to *Targets)
+	// Pushed takes note of what a push has matched on all nodes, or on those that have
+	// answered if that is not complete. A gateway notices that by itself; only those that
+	// are nodes of a cluster must be told.
+	Pushed(p *Push, matched int, complete bool)
 }
 
 // Explain is the argument of Historian.Explain: one of the two.
@@ -152,7 +153,7 @@ type Happening struct {
 	// Of a push.
 	To      Targets // its lists have at most MaxToldNames names
 	Names   int     // how many names To had
-	Matched int     // clients of this node
+	Matched int     // clients; of all nodes, where the push was asked for
 	Bytes   int
 	Binary  bool
 }

@@ -9,19 +9,29 @@ import (
 	"castgate/server/internal/table"
 )
 
-// noted counts a push by how it ended, tells those who watch of one that was taken, and
-// remembers whom it meant if that was nobody. In a cluster others may have had them:
-// its node calls Miss.
-func (v *Verbs) noted(to *gateway.Targets, m *gateway.Message, matched int, err error) {
-	v.pushes.note(matched, err)
-	if err != nil {
+// noted counts a push by how it ended. What it matched is said at once by a gateway that
+// is alone; in a cluster, its node calls Pushed once all nodes have answered.
+func (v *Verbs) noted(p *gateway.Push, matched int, err error) {
+	switch {
+	case v.peer: // counted where it was taken; here, its receivers may be watched
+		if err == nil && matched > 0 {
+			v.loops.Registry.History.TellPush(&p.To, matched, len(p.Payload), p.Binary)
+		}
 		return
+	case err == nil && !v.config.Shared:
+		v.Pushed(p, matched, true)
 	}
+	v.pushes.note(err)
+}
+
+// Pushed implements gateway.Historian.
+func (v *Verbs) Pushed(p *gateway.Push, matched int, complete bool) {
 	h := v.loops.Registry.History
-	if matched == 0 && !v.config.Shared {
-		h.Miss(to)
+	if matched == 0 && complete {
+		v.pushes.unmatched.Add(1)
+		h.Miss(&p.To)
 	}
-	h.TellPush(to, matched, len(m.Payload), m.Binary)
+	h.TellPush(&p.To, matched, len(p.Payload), p.Binary)
 }
 
 // Explain implements gateway.Historian.

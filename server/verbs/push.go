@@ -39,7 +39,7 @@ func (v *Verbs) Push(ctx context.Context, p gateway.Push) (gateway.PushResult, e
 		wait = frames.NewWait()
 	}
 	matched, err := v.fanOut(ctx, &p, loop.Delivery{Message: m, Wait: wait, Began: began})
-	v.noted(&p.To, &m, matched, err)
+	v.noted(&p, matched, err)
 	if err != nil {
 		return gateway.PushResult{}, err
 	}
@@ -73,7 +73,13 @@ func (v *Verbs) Send(ctx context.Context, to gateway.Targets, m gateway.Message)
 		return err
 	}
 	matched, err := v.sendTo(ctx, &to, nil, loop.Delivery{Message: m, Later: true})
-	v.noted(&to, &m, matched, err)
+	p := gateway.Push{To: to, Payload: m.Payload, Binary: m.Binary}
+	// PHP asks the other gateways itself about uids and groups: what this one lacks says
+	// nothing.
+	if whole := !to.All && len(to.UIDs)+len(to.Groups) == 0; err == nil && v.config.Shared && (whole || matched > 0) {
+		v.Pushed(&p, matched, whole)
+	}
+	v.noted(&p, matched, err)
 	return err
 }
 

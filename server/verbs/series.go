@@ -44,7 +44,7 @@ func (r *series) Send(ctx context.Context, to gateway.Targets) error {
 	err := r.send(&to)
 	if err == loop.ErrBusy || !r.counted { // a series counts once
 		r.counted = r.counted || err == nil
-		v.pushes.note(1, err)
+		v.pushes.note(err)
 	}
 	return err
 }

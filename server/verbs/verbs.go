@@ -14,9 +14,15 @@ import (
 // some loops. They check names, find whom a call means, and leave the rest to Loops. Any
 // goroutine may call them.
 type Verbs struct {
-	loops    *loop.Loops
-	names    NameLimit
-	config   Config
+	loops  *loop.Loops
+	names  NameLimit
+	config Config
+	peer   bool // other nodes ask
+	*shared
+}
+
+// shared is what Verbs and their ForPeers have together.
+type shared struct {
 	sessions [sessionLocks]sync.Mutex // by slot: of changes of JSON sessions
 	pushes   pushCounts
 	stopped  atomic.Bool // pushes are refused
@@ -25,16 +31,13 @@ type Verbs struct {
 // pushCounts are how pushes ended.
 type pushCounts struct{ taken, unmatched, refused atomic.Uint64 }
 
-// note counts a push, which matched so many or was not taken: err says why.
-func (n *pushCounts) note(matched int, err error) {
-	switch {
-	case err == loop.ErrBusy:
+// note counts a push that was taken or not: err says why.
+func (n *pushCounts) note(err error) {
+	switch err {
+	case loop.ErrBusy:
 		n.refused.Add(1)
-	case err == nil:
+	case nil:
 		n.taken.Add(1)
-		if matched == 0 {
-			n.unmatched.Add(1)
-		}
 	}
 }
 
@@ -47,13 +50,19 @@ type Config struct {
 
 // New makes the verbs for the clients of some loops.
 func New(loops *loop.Loops, c Config) *Verbs {
-	return &Verbs{loops: loops, names: c.Names, config: c}
+	return &Verbs{loops: loops, names: c.Names, config: c, shared: &shared{}}
+}
+
+// ForPeers are the same verbs for what other nodes have taken at their own doors: names
+// may be as long as any node allows, and pushes are counted where they were taken.
+func (v *Verbs) ForPeers() *Verbs {
+	return &Verbs{loops: v.loops, names: gateway.MaxPeerNameLen, config: v.config, peer: true, shared: v.shared}
 }
 
 // RefusePushes has pushes answered CodeStopping from now on. Any goroutine.
-func (v *Verbs) RefusePushes() { v.stopped.Store(true) }
+func (s *shared) RefusePushes() { s.stopped.Store(true) }
 
 // AddTo adds what pushes were counted to a reading. Any goroutine.
-func (v *Verbs) AddTo(st *gateway.Stats) {
-	st.Pushes, st.PushesUnmatched, st.PushesRefused = v.pushes.taken.Load(), v.pushes.unmatched.Load(), v.pushes.refused.Load()
+func (s *shared) AddTo(st *gateway.Stats) {
+	st.Pushes, st.PushesUnmatched, st.PushesRefused = s.pushes.taken.Load(), s.pushes.unmatched.Load(), s.pushes.refused.Load()
 }
