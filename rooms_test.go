@@ -146,4 +146,48 @@ func TestSizesOfRooms(t *testing.T) {
 	}
 }
 
+// Every Go file that the table of rooms or the tables of nouns name is there, and in a package
+// whose nouns are listed each file is.
+func TestFilesOfRooms(t *testing.T) {
+	there := map[string]bool{}
+	for _, s := range sources(t) {
+		if !s.isTest() {
+			there[s.path] = true
+		}
+	}
+	file := regexp.MustCompile("`([a-z0-9_]+\\.go)`")
+	for line := range strings.Lines(architecture(t, "\n## Rooms\n", "\nA file is a noun.")) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 7 {
+			continue
+		}
+		dirs := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[1], -1)
+		for _, m := range file.FindAllStringSubmatch(cells[2], -1) {
+			if !slices.ContainsFunc(dirs, func(dir []string) bool { return there[dir[1]+"/"+m[1]] }) {
+				t.Errorf("ARCHITECTURE.md: %s is not in %s", m[1], strings.TrimSpace(cells[1]))
+			}
+		}
+	}
+	dir, listed := "", map[string]bool{}
+	for line := range strings.Lines(architecture(t, "\nA file is a noun.", "\nA loop is composed of parts")) {
+		if m := regexp.MustCompile("^\\| \\*\\*`([^`]+)`\\*\\*").FindStringSubmatch(line); m != nil {
+			dir = m[1]
+			continue
+		}
+		for _, m := range file.FindAllStringSubmatch(strings.Split(line+"||", "|")[1], -1) {
+			if listed[dir+"/"+m[1]] = true; !there[dir+"/"+m[1]] {
+				t.Errorf("ARCHITECTURE.md: there is no %s/%s", dir, m[1])
+			}
+		}
+	}
+	if len(listed) < 30 {
+		t.Errorf("only %d files found", len(listed))
+	}
+	for name := range there {
+		if d := path.Dir(name); (d == "server" || d == "server/loop" || d == "server/verbs") && !listed[name] && path.Base(name) != "doc.go" {
+			t.Errorf("ARCHITECTURE.md does not say what %s holds", name)
+		}
+	}
+}
+
 func abs(n int) int { return max(n, -n) }

@@ -18,8 +18,11 @@ func end(b *Book, start uint32, known func(since uint32) Peer) uint32 {
 	for now := start; now-start < 10_000; {
 		p := known(now - start)
 		next, ok := b.Look(1, now, &p, patience, answer)
-		if !ok {
+		switch {
+		case !ok:
 			return now - start
+		case next-now == 0 || next-now > answer:
+			panic("the next look is now, or later than an answer may come")
 		}
 		now = next
 	}
