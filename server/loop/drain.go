@@ -3,13 +3,18 @@ package loop
 import (
 	"time"
 
+	"castgate/codec"
 	"castgate/server/kernel"
 	"castgate/server/reason"
 )
 
 const (
-	// drainSlice is how many clients a loop begins to close in one turn.
+	// drainSlice is how many clients a loop begins to close in one turn, and how many
+	// requests it refuses.
 	drainSlice = 500
+	// doorSlice is how many slots a loop looks at in one turn for those that are no
+	// clients yet.
+	doorSlice = 1 << 14
 	// drainUnit is what one client costs of the credit that drainPace gives.
 	drainUnit = 1000
 	// stopTicks is how long a socket that is no client yet may take for its
@@ -23,6 +28,7 @@ type drainer struct {
 	pace   int    // drainUnits that a tick adds to credit; 0 before begin
 	credit int    // how many clients may be closed now, in drainUnits
 	cursor uint32 // slot where closing goes on
+	door   uint32 // slot where the look for those that are no clients yet goes on
 }
 
 // active tells whether the gateway stops: nobody becomes a client any more.
@@ -45,40 +51,58 @@ func (d *drainer) begin(pace int) {
 	d.pace, d.credit = pace, max(pace, drainUnit)
 }
 
-// due tells whether there are clients that can be closed now.
+// due tells whether there is something to do now.
 func (d *drainer) due() bool {
-	return d.active() && d.credit >= drainUnit && d.cursor < d.loop.slots.extent()
+	return d.active() && (d.credit >= drainUnit && d.cursor < d.loop.slots.extent() || d.door < d.loop.slots.extent())
 }
 
-// turn closes the next clients. Sockets that are no clients yet are given
-// a moment for their handshake, so that they can be told.
+// turn answers the next ones at the door, and closes the next clients.
 func (d *drainer) turn() {
-	for n := 0; n < drainSlice && d.due(); d.cursor++ {
+	if !d.active() {
+		return
+	}
+	d.answerDoor()
+	for n := 0; n < drainSlice && d.credit >= drainUnit && d.cursor < d.loop.slots.extent(); d.cursor++ {
 		c := d.loop.conn(d.cursor)
+		if c == nil || c.state != connOpen {
+			continue
+		}
+		n++
+		d.credit -= drainUnit
+		if d.loop.fanout.catchUp(d.cursor, c) && d.loop.exit.startClose(d.cursor, c, reason.Shutdown, reason.Shutdown.Frame(), false) {
+			if c.aux = 0; !c.out.Empty() {
+				c.aux = c.out.Bytes() + uint32(d.loop.sys.Unsent(int(c.fd)))
+			}
+		}
+	}
+}
+
+// answerDoor refuses those whose requests wait for somebody: a worker, the hook, the
+// check of a token. Others that are no clients yet are given a moment for the rest of
+// their handshake, so that they can be told. None of them waits for the drain's pace.
+func (d *drainer) answerDoor() {
+	end := min(d.loop.slots.extent(), d.door+doorSlice)
+	for n := 0; n < drainSlice && d.door < end; d.door++ {
+		c := d.loop.conn(d.door)
 		if c == nil {
 			continue
 		}
 		switch c.state {
-		case connOpen:
+		case connVerifying:
 			n++
-			d.credit -= drainUnit
-			if d.loop.fanout.catchUp(d.cursor, c) && d.loop.exit.startClose(d.cursor, c, reason.Shutdown, reason.Shutdown.Frame(), false) {
-				if c.aux = 0; !c.out.Empty() {
-					c.aux = c.out.Bytes() + uint32(d.loop.sys.Unsent(int(c.fd)))
-				}
-			}
-		case connProxy, connHandshake, connRefusing, connVerifying:
+			d.loop.entrance.refuse(d.door, c, codec.HandshakeStopping)
+		case connProxy, connHandshake, connRefusing:
 			if by := d.loop.clock.now() + stopTicks; before(by, c.deadline) {
-				d.loop.clock.closeBy(d.cursor, c, stopTicks)
+				d.loop.clock.closeBy(d.door, c, stopTicks)
 			}
 		}
 	}
 }
 
 // countCut counts a client of the drain whose connection is ended before it has left.
-func (d *drainer) countCut(c *conn) {
-	if c.state == connOpen && !d.active() || c.state == connClosing && c.close != reason.Shutdown ||
-		c.state != connOpen && c.state != connClosing || !c.is(flagServed) {
+// A client that ends for a reason of its own meanwhile is none of the drain.
+func (d *drainer) countCut(c *conn, why reason.Close) {
+	if !d.active() || why != reason.Shutdown || !c.is(flagServed) {
 		return
 	}
 	switch left := c.out.Bytes() + uint32(d.loop.sys.Unsent(int(c.fd))); {

@@ -98,7 +98,7 @@ func (x *exit) closeNow(slot uint32, c *conn, why reason.Close) {
 // abort is closeNow for a peer that does not read: the kernel forgets its send
 // buffer instead of keeping it for minutes.
 func (x *exit) abort(slot uint32, c *conn, why reason.Close) {
-	x.loop.drain.countCut(c)
+	x.loop.drain.countCut(c, why)
 	if !c.out.Empty() || x.loop.sys.Unsent(int(c.fd)) > 0 {
 		x.loop.sys.ResetOnClose(int(c.fd))
 	}

@@ -103,6 +103,10 @@ func (e *entrance) upgrade(slot uint32, c *conn, head, rest []byte) {
 		}
 		return
 	}
+	if e.loop.drain.active() { // before others are asked who might not answer in time
+		e.refuse(slot, c, codec.HandshakeStopping)
+		return
+	}
 	c.form = frames.Agreed(agreed)
 	if rules := e.loop.srv.admission.Rules(); rules.Inspects() {
 		e.inspect(slot, c, rules, request{head: head, rest: rest, answer: answer})

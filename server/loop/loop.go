@@ -288,7 +288,7 @@ func (l *loop) end() {
 			if c.state == connClosing {
 				why = c.close
 			}
-			l.drain.countCut(c)
+			l.drain.countCut(c, why)
 			l.exit.closeNow(slot, c, why)
 		}
 	}
