@@ -138,6 +138,7 @@ func TestPageInBrowsers(t *testing.T) {
 			pagesShare(t, g, open(address+"&share"), open(address+"&share"), binds)
 			pageQuickstart(t, g, open)
 			pageRecipes(t, g, open)
+			pageWithoutInit(t, open)
 		})
 	}
 }
@@ -216,6 +217,30 @@ func pagesShare(t *testing.T, g *wstest.Gateway, first, second *tab, binds *atom
 	second.eval("page.close()")
 	second.await(pageState, "stopped")
 	second.eval("document.dispatchEvent(new Event('visibilitychange'))") // must open nothing: see pageQuickstart
+}
+
+// pageWithoutInit: where there is no init message, the first push is no less a message
+// than the second, also in a SharedWorker.
+func pageWithoutInit(t *testing.T, open func(url string) *tab) {
+	t.Helper()
+	g := wstest.Start(t, "--init-message=")
+	for _, share := range []string{"false", "true"} {
+		html := `<!doctype html><meta charset="utf-8"><p id="state"></p><p id="log"></p><script type="module">
+import { connect } from '/castgate.js';
+const show = (id, text) => document.getElementById(id).append(text + ' ');
+connect('ws://` + g.Addr + `/', { share: ` + share + `, state: (state) => show('state', state), message: ({ text }) => show('log', text) });
+</script>`
+		s := httptest.NewServer(pageSite(t, g, html, new(atomic.Int64)))
+		t.Cleanup(s.Close)
+		p := open(s.URL)
+		g.AwaitMetric("castgate_connections", 1)
+		g.Push(wstest.All(), "the-first")
+		g.Push(wstest.All(), "the-second")
+		p.await(pageLog, "the-first the-second")
+		p.await(pageState, "connecting open")
+		p.close()
+		g.AwaitMetric("castgate_connections", 0)
+	}
 }
 
 // pageQuickstart: the page of the documentation, with the address of this gateway. At

@@ -43,7 +43,9 @@ export interface Options {
    *
    * A bind that fails is tried again with growing pauses. 401 and 403 stop the
    * connection, 404 and 410 (the gateway does not know the client any more) open a
-   * new one. Without `bind` the connection is open at once.
+   * new one. It begins with the gateway's init message, the first JSON object with a
+   * text `client_id`; messages before that are kept. Without `bind` the connection is
+   * open with the first message, whatever it is, or after `timeout`.
    */
   bind?: string | ((clientId: string, signal: AbortSignal) => unknown);
   /** Headers of the request if `bind` is a URL, such as a token against CSRF. */

@@ -1,4 +1,4 @@
-// castgate for pages: see castgate.d.ts and README.md
+// See castgate.d.ts and README.md
 const defaults = { min: 500, max: 2e4, timeout: 15e3, policy: 3, silence: 0, kept: 1000 };
 
 export class Message {
@@ -54,7 +54,7 @@ class Connection {
 
   wake() { this.#look(); this.#wake?.(); }
 
-  // Late timers: the machine was asleep.
+  // Late timers: it was asleep.
   #look(heard) {
     const now = Date.now();
     if (now - this.#tick > 9e4) this.#end?.({ now: true });
@@ -111,7 +111,7 @@ class Connection {
     this.#tick = Date.now();
     return new Promise((done) => {
       this.#show('connecting');
-      const limit = setTimeout(() => end({ reason: 'timeout' }), o.timeout);
+      const limit = setTimeout(() => o.bind || !opened ? end({ reason: 'timeout' }) : bind(), o.timeout);
       const look = setInterval(() => this.#look(heard), 1e4);
       const end = this.#end = (why) => {
         this.#end = null;
@@ -130,6 +130,8 @@ class Connection {
         kept = null;
       };
       const bind = async () => {
+        clearTimeout(limit);
+        if (!o.bind) return ready();
         while (current()) {
           this.#show('binding');
           try {
@@ -152,12 +154,13 @@ class Connection {
         socket.onopen = () => opened = heard = Date.now();
         socket.onmessage = ({ data }) => {
           heard = Date.now();
-          if (this.state === 'connecting') {
-            clearTimeout(limit);
-            this.clientId = new Message(data).json?.client_id;
-            o.bind ? bind() : ready();
-          } else if (!kept) deliver(data);
-          else if (kept.push(data) > o.kept) deliver(kept.shift());
+          const id = this.state === 'connecting' && new Message(data).json?.client_id;
+          if (id?.big) bind(this.clientId = id);
+          else if (!kept) deliver(data);
+          else {
+            if (kept.push(data) > o.kept) deliver(kept.shift());
+            o.bind || bind();
+          }
         };
       };
       Promise.all([typeof this.#url === 'function' ? this.#url(renew) : this.#url, o.token && call(o.token, renew, o)])
@@ -166,7 +169,6 @@ class Connection {
   }
 }
 
-// Also the worker.
 function share(url, o) {
   const { port } = new SharedWorker(import.meta.url, { type: 'module', name: url });
   const say = (...what) => port.postMessage(what);

@@ -62,6 +62,50 @@ function world(t, { random = () => 0.5 } = {}) {
   return w;
 }
 
+test('what is no init message is a message, and only an id is bound', async (t) => {
+  for (const first of ['hello', '{"news":1}', '{"client_id":7}', 'null', '[]', '{"client_id":["x"]}', new Uint8Array([1]).buffer]) {
+    const w = world(t);
+    await w.open();
+    w.socket().onopen();
+    w.socket().say(first);
+    w.socket().say('second');
+    assert.deepEqual([w.messages.map((m) => m.data), w.page.state, w.page.clientId], [[first, 'second'], 'open', '']);
+    w.page.close();
+
+    // With a bind, the connection waits for its id, and keeps what comes before it.
+    const bound = [];
+    await w.open({ bind: (id) => bound.push(id), kept: 2 });
+    w.messages = [];
+    w.socket().onopen();
+    w.socket().say(first);
+    w.socket().say('second');
+    await w.settle();
+    assert.deepEqual([w.messages, w.page.state, bound], [[], 'connecting', []]);
+    w.socket().accept('c-9');
+    await w.settle();
+    assert.deepEqual([w.messages.map((m) => m.data), w.page.state, bound], [[first, 'second'], 'open', ['c-9']]);
+    w.page.close();
+    assert.equal(w.timers.size, 0);
+  }
+});
+
+test('without init message and bind, a silent connection stays; with a bind it has no id', async (t) => {
+  const w = world(t);
+  await w.open({ timeout: 4000 });
+  w.socket().onopen();
+  await w.advance(3999);
+  assert.equal(w.page.state, 'connecting');
+  await w.advance(60_000);
+  assert.deepEqual([w.page.state, w.sockets.length, w.socket().closed], ['open', 1, false]);
+  w.socket().say('{"client_id":"of the application"}');
+  assert.deepEqual([w.messages.length, w.page.clientId], [1, '']);
+  w.page.close();
+  await w.open({ timeout: 4000, bind: () => assert.fail('nothing to bind') });
+  w.socket().onopen();
+  await w.advance(4000);
+  assert.deepEqual([w.last().state, w.last().reason], ['waiting', 'timeout']);
+});
+
 test('opens, binds, delivers', async (t) => {
   const w = world(t);
   const bound = [];
