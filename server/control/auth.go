@@ -10,7 +10,7 @@ import (
 
 var (
 	errNetwork  = &wire.Fault{Code: codeForbidden, Detail: "requests from this address are no longer accepted (control-allow)"}
-	errMadeRoom = &wire.Fault{Code: codeTooManyConns, Detail: "the connection was closed to make room for another before the request was executed"}
+	errMadeRoom = &wire.Fault{Code: codeTooManyConns, Detail: "the request was not executed: its connection is being closed to make room for another, or because the gateway stops"}
 	errCrowded  = &wire.Fault{Code: codeTooManyConns, Detail: "all control connections are busy, or this caller already has its share of them (control-max-conns)"}
 )
 

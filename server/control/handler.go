@@ -37,9 +37,12 @@ func trackState(nc net.Conn, s fasthttp.ConnState) {
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	conn, _ := ctx.Conn().(*callers.Conn)
 	if conn != nil && !conn.Become(callers.Serving) {
-		// The request arrived while its connection was being closed. Its result
-		// could not be delivered, so it must not be executed.
+		// The request arrived while its connection was being closed. Its result may
+		// not be delivered, so it must not be executed. This answer may be.
+		s.fail(ctx, errMadeRoom)
+		s.shareAnswer(ctx)
 		ctx.SetConnectionClose()
+		s.count(nil, ctx.Response.StatusCode(), 0)
 		return
 	}
 	c := s.newCall(ctx)

@@ -33,6 +33,10 @@ func TestEvictedRequest(t *testing.T) {
 	if got := p.fake.took(); got != "" || !ctx.Response.ConnectionClose() {
 		t.Errorf("the gateway was asked %q", got)
 	}
+	// Who closes the connection may be slower than the answer.
+	if status, body := ctx.Response.StatusCode(), string(ctx.Response.Body()); status != 503 || !strings.Contains(body, "not executed") {
+		t.Errorf("the caller is answered %d %q", status, body)
+	}
 }
 
 // The port answers over a unix socket, and leaves no file.
