@@ -33,7 +33,7 @@ RACED = $(shell $(GO) list ./... | grep -vxF "$$($(GO) list . $(DRIVERS) $(SEQUE
 # The admin page, bundled. It is built again when a file of it is newer.
 PAGE := server/admin/built/licenses.txt
 
-.PHONY: help page run demo test compiled drivers race counting histories rivals modules clients references reconnects check quick lint fmt deps build packages packages-check dashboard deploy-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
+.PHONY: help page run demo test compiled drivers race counting histories rivals modules shuffle clients references reconnects check quick lint fmt deps build packages packages-check dashboard deploy-check conformance stress soak fuzz vuln bench bench-1m bench-compare bench-registry loadtest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -115,6 +115,11 @@ modules:
 	cd clients/go && $(GO) test -race -vet=off -timeout 5m ./...
 	cd examples/presence/go && CGO_ENABLED=0 $(GO) test -vet=off -timeout 5m ./...
 	cd deploy && $(GO) test -timeout 5m ./kinds
+
+# go test ends a package after 10 minutes; e2e took 15 for this while another program kept
+# two processors busy.
+shuffle: page ## all tests three times in random order; COUNT=10 for more, SEED=… for an order that failed
+	$(GO) test -shuffle=$(or $(SEED),on) -count=$(or $(COUNT),3) -timeout 60m ./...
 
 clients: ## write the clients' types and codes from the OpenAPI document
 	$(GO) test -count=1 -run TestClientTypes ./e2e -update
