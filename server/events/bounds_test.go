@@ -197,10 +197,7 @@ func TestDiskTakesNothing(t *testing.T) {
 	big := *known
 	big.Session = `"` + strings.Repeat("x", 1<<20) + `"`
 	n := 0
-	for { // the journal does not run yet
-		if room, _ := e.inbox.roomFor(known.Key, 1<<20); !room {
-			break
-		}
+	for e.inbox.waiting()+1<<20+happeningLen <= shardRoom { // the journal does not run yet
 		e.Bound(&big, "")
 		n++
 	}
@@ -290,7 +287,7 @@ func TestMessagesBeyondQuota(t *testing.T) {
 		if got := b.await(1 + sent); len(*got[1].Data.Text) != 10_000 || got[1].Data.Binary {
 			t.Errorf("%+v", got[1])
 		}
-		until(t, "there is room", func() bool { return !e.full() })
+		until(t, "there is room", func() bool { return e.room.ample() })
 		e.Message(w, true, []byte{0, 1, 255})
 		if got := b.await(2 + sent); *got[1+sent].Data.Base64 != "AAH/" || !got[1+sent].Data.Binary || got[1+sent].Sequence != sent+2 {
 			t.Errorf("%+v", got[1+sent])

@@ -96,6 +96,7 @@ type happening struct {
 	reason             string
 	traffic            gateway.Traffic
 	payload            []byte // of a message
+	room               int64  // what is reserved in the queue for a message
 }
 
 // happeningLen is about what a happening weighs beside its texts.

@@ -54,7 +54,7 @@ type Events struct {
 	tokenQuery  atomic.Pointer[string]
 	subscribers atomic.Pointer[[]*subscriber]
 	targets     sync.Mutex // held while subscribers are changed
-	pending     atomic.Int64
+	room        room
 	dropped     atomic.Uint64 // lower numbers are in the store no more
 	count       counters
 	held        heldClients
@@ -105,6 +105,7 @@ func New(c Config) (*Events, error) {
 	default:
 		e.quota = DefaultMemoryQuota
 	}
+	e.room.quota = e.quota
 	e.segmentLen = min(max(e.quota/16, 64<<10), 16<<20)
 	e.setTargets(&c.Targets)
 	gaps, err := e.open()
@@ -170,7 +171,11 @@ func (e *Events) begin(gaps []store.Gap) error {
 		list = append(list, newSubscriber(e, url, places[i]))
 	}
 	e.subscribers.Store(&list)
-	return j.sayLeft(left, gaps)
+	if err := j.sayLeft(left, gaps); err != nil {
+		return err
+	}
+	j.measure() // what a process before has left takes room, too
+	return nil
 }
 
 // Start begins to write and to send. Call it once.

@@ -25,6 +25,10 @@ const (
 // those who have begun one, and for what else happens.
 const fullShard = shardRoom / 4
 
+// mostMessages is how much of a shard messages may fill. The rest is for what else
+// happens, which cannot be refused.
+const mostMessages = shardRoom / 4 * 3
+
 type shard struct {
 	mu    sync.Mutex
 	queue []happening
@@ -110,7 +114,7 @@ func (b *inbox) roomFor(key uint64, n int) (room, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	after := s.bytes + n + happeningLen
-	return len(s.gone) == 0 && (s.bytes == 0 || after <= shardRoom), after > fullShard
+	return len(s.gone) == 0 && (s.bytes == 0 || after <= mostMessages), after > fullShard
 }
 
 var _ gateway.Watcher = (*Events)(nil)

@@ -30,6 +30,8 @@ type journal struct {
 	moves  []move // of what is carried along, once it is written
 	stamps uint64 // how many it has made
 
+	passing passing
+
 	newest uint64 // number of the last event, as subscribers get it
 
 	writing atomic.Bool // what was taken from the inbox may not be in the store yet
@@ -98,6 +100,7 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 		if p := recover(); p != nil {
 			j.events.log.Error("defect in the events' journal", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			j.clear()
+			j.passing.end(&j.events.room)
 			goOn = true
 		}
 	}()
@@ -108,6 +111,7 @@ func (j *journal) cycle(stop <-chan struct{}) (goOn bool) {
 	now := j.events.now()
 	for i := range j.inbox.shards {
 		queue, lost, gone := j.inbox.shards[i].take(j.spare)
+		j.passing.take(queue)
 		for k := range queue {
 			j.write(&queue[k])
 			queue[k] = happening{}
@@ -152,7 +156,7 @@ func (j *journal) batchLen() int { return int(min(batchLen, j.events.segmentLen)
 // flush appends what was written, and waits for a disk that is full or broken.
 func (j *journal) flush(stop <-chan struct{}) bool {
 	if len(j.batch) == 0 {
-		return true
+		return true // of what has no event the end of the cycle gives room back
 	}
 	from := 0
 	for i, end := range j.ends {
@@ -175,6 +179,7 @@ func (j *journal) flush(stop <-chan struct{}) bool {
 	}
 	j.events.count.written.Add(uint64(len(j.batch)))
 	j.clear()
+	j.passing.settle(j.events)
 	return true
 }
 
@@ -252,6 +257,7 @@ func (j *journal) event(kind byte, h *header, body []byte) {
 
 // write takes a happening down.
 func (j *journal) write(h *happening) {
+	j.passing.due += h.room
 	told := j.events.config.Types.Has(h.kind)
 	number := j.number()
 	if sequence, ok := j.ledger.note(h.kind, h.key, number, told); ok && (told || h.kind != Message && j.events.hidden) {
@@ -323,8 +329,7 @@ func (j *journal) end(who remnant, st standing, t *told, at int64, reason string
 
 // measure takes down how much waits.
 func (j *journal) measure() {
-	lowest := j.events.lowest()
-	j.events.pending.Store(j.store.SizeFrom(lowest))
+	j.passing.settle(j.events)
 	j.events.count.clients.Store(int64(len(j.ledger.clients)))
 	if j.present != nil {
 		j.events.count.uids.Store(int64(len(j.present.uids)))

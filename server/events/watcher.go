@@ -57,23 +57,28 @@ func (e *Events) Message(c *gateway.Watched, binary bool, payload []byte) gatewa
 		e.count.refused.Add(1)
 		return gateway.RefusedLarge
 	}
-	room, full := e.inbox.roomFor(c.Key, len(payload))
-	switch {
-	case !e.config.HoldMessages:
-		full, room = false, room && !e.full()
-	case !full:
-		full = e.full()
+	n := messageRoom(c, binary, payload)
+	if n > e.room.most() {
+		e.count.refused.Add(1)
+		return gateway.RefusedLarge
 	}
-	if !room {
+	free, full := e.inbox.roomFor(c.Key, len(payload))
+	if !free {
 		e.count.refused.Add(1)
 		return gateway.RefusedFull
 	}
-	h := happening{kind: Message, key: c.Key, at: e.now().UnixMicro(), id: c.ID, uid: c.UID, binary: binary, payload: slices.Clone(payload)}
+	ok, filled := e.room.reserve(n, e.inboxBytes(), e.config.HoldMessages)
+	if !ok {
+		e.count.refused.Add(1)
+		return gateway.RefusedFull
+	}
+	h := happening{kind: Message, key: c.Key, at: e.now().UnixMicro(), id: c.ID, uid: c.UID, binary: binary, payload: slices.Clone(payload), room: n}
 	if !e.inbox.put(&h) {
+		e.room.release(n)
 		e.count.refused.Add(1)
 		return gateway.RefusedFull
 	}
-	if full && e.held.add(c.Key) {
+	if e.config.HoldMessages && (full || filled) && e.held.add(c.Key) {
 		e.count.holds.Add(1)
 		return gateway.TakenEnough
 	}
@@ -128,25 +133,18 @@ func withoutToken(query, token string) string {
 	return strings.Join(kept, "&")
 }
 
-// full tells whether so much waits that no more messages are taken. Events of
-// other types may still come: there is an end to them.
-func (e *Events) full() bool { return e.pending.Load()+int64(e.inboxBytes()) >= e.quota/4*3 }
-
 // inboxBytes is how much has not been written yet, if it is much.
-func (e *Events) inboxBytes() int {
+func (e *Events) inboxBytes() int64 {
 	if !e.count.stuck.Load() {
 		return 0
 	}
-	return e.inbox.waiting()
+	return int64(e.inbox.waiting())
 }
-
-// resumeAt is the part of the quota below which clients are read again, in eighths.
-const resumeAt = 4
 
 // release has the clients read again that are held, once there is room. The
 // journal's goroutine.
 func (e *Events) release() {
-	if e.pending.Load() >= e.quota/8*resumeAt {
+	if !e.room.ample() {
 		return
 	}
 	if keys := e.held.take(); len(keys) > 0 {

@@ -98,6 +98,20 @@ func (s *Store) SizeFrom(number uint64) int64 {
 	return n
 }
 
+// KeptFor is how many bytes the segments have that cannot be dropped without a record
+// from number on: they are dropped only whole.
+func (s *Store) KeptFor(number uint64) (n int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, seg := range slices.Backward(s.segments) {
+		if seg.end <= number {
+			break
+		}
+		n += seg.size
+	}
+	return n
+}
+
 // Grown returns a channel that is closed when more can be read than now.
 func (s *Store) Grown() <-chan struct{} {
 	s.mu.RLock()
