@@ -35,14 +35,14 @@ func TestLeavers(t *testing.T) {
 	var told []uint32
 	closed := func(e gateway.EventClient) { told = append(told, e.Connection) }
 	for turn, want := range []struct {
-		left int
-		told []uint32
-	}{{11, nil}, {7, []uint32{0}}, {3, []uint32{0}}, {0, []uint32{0, 2}}} {
+		left, clients int
+		told          []uint32
+	}{{11, 3, nil}, {7, 2, []uint32{0}}, {3, 1, []uint32{0}}, {0, 0, []uint32{0, 2}}} {
 		if !ls.Some() {
 			t.Fatal("nobody is left")
 		}
-		if ls.Leave(4, groups, closed); groups.Len() != want.left || !slices.Equal(told, want.told) {
-			t.Errorf("turn %d: %d groups are left, %v are told of; want %d and %v", turn, groups.Len(), told, want.left, want.told)
+		if ls.Leave(4, groups, closed); groups.Len() != want.left || len(ls.list) != want.clients || !slices.Equal(told, want.told) {
+			t.Errorf("turn %d: %d groups of %d clients are left, %v are told of; want %d of %d, %v", turn, groups.Len(), len(ls.list), told, want.left, want.clients, want.told)
 		}
 	}
 	if ls.Some() || ls.list != nil {

@@ -8,6 +8,9 @@ func TestCensus(t *testing.T) {
 		c.Add(m, 1)
 	}
 	c.Add(Deflated8, 2)
+	if c.of[WebSocket].Load() != 0 {
+		t.Error("most clients are counted where all loops write")
+	}
 	if set, n := c.Deflated(), c.CountDeflated(); set != 1<<Deflated|1<<Deflated8 || n != 4 {
 		t.Errorf("the forms %b of %d clients", set, n)
 	}

@@ -164,4 +164,7 @@ func TestLogMemory(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, busy); n != 0 {
 		t.Errorf("%.1f allocations for an entry beside five", n)
 	}
+	if n := cap(l.entries); n > 64 {
+		t.Errorf("room for %d entries is kept for five", n)
+	}
 }
