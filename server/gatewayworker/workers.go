@@ -15,6 +15,7 @@ type worker struct {
 	clients int         // count by which new clients are routed
 	bound   int         // entries of workers.of
 	lanes   rota[*lane] // lanes of the networks whose events wait for it
+	rivals  rivalry     // whether two take turns under this key
 	stuck   bool        // it has read nothing for Config.StuckAfter, although there was something
 }
 
@@ -150,6 +151,10 @@ func (d *delivery) attach(c *innerConn, name []byte) {
 	d.loop.count.attaches.Add(1)
 	d.loop.log.Info("worker attached", "worker", key, "workers", len(d.workers.list))
 	if old != nil {
+		if c.worker.rivals.replaced(d.loop.now()) {
+			d.loop.log.Warn("workers with the same name on one host take turns: each takes the place of the other; give every process of Worker a name of its own",
+				"worker", key, "times", c.worker.rivals.times)
+		}
 		lost := d.loop.undelivered(old)
 		d.loop.readOut(old, closeReplaced)
 		d.queue.putBack(lost)
@@ -160,6 +165,32 @@ func (d *delivery) attach(c *innerConn, name []byte) {
 	d.queue.again(&d.stranded)
 	d.queue.again(&d.doomed)
 	d.deliver()
+}
+
+// A worker may come back before its former connection has ended, once in a while.
+const (
+	rivalsAfter = 3           // replacements in a row that make two workers
+	rivalPause  = time.Minute // between two of a row at the most, and between two warnings at the least
+)
+
+// rivalry counts how often a worker's connection is replaced while it is there.
+type rivalry struct {
+	times    int // in a row
+	at, said time.Time
+}
+
+// replaced counts a replacement, and tells whether it is time to warn.
+func (r *rivalry) replaced(now time.Time) bool {
+	if now.Sub(r.at) > rivalPause {
+		r.times = 0
+	}
+	r.times++
+	r.at = now
+	if r.times < rivalsAfter || !r.said.IsZero() && now.Sub(r.said) < rivalPause {
+		return false
+	}
+	r.said = now
+	return true
 }
 
 // maxWorkerKey is the longest worker_key in bytes.
