@@ -69,6 +69,7 @@ func (c *JoinerConfig) Validate() error {
 type Joiner struct {
 	cfg     JoinerConfig
 	dial    func(ctx context.Context, address string) (net.Conn, error)
+	now     func() time.Time
 	stop    context.CancelFunc
 	ctx     context.Context
 	running sync.WaitGroup
@@ -96,7 +97,7 @@ func NewJoiner(cfg JoinerConfig) (*Joiner, error) {
 		cfg.DialTimeout = 3 * time.Second
 	}
 	dialer := net.Dialer{Timeout: cfg.DialTimeout}
-	j := &Joiner{cfg: cfg, dial: func(ctx context.Context, address string) (net.Conn, error) {
+	j := &Joiner{cfg: cfg, now: time.Now, dial: func(ctx context.Context, address string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "tcp", address)
 	}}
 	j.ctx, j.stop = context.WithCancel(context.Background())
@@ -122,6 +123,10 @@ func (j *Joiner) Close() {
 	j.running.Wait()
 }
 
+// joinedAfter is how long a connection has lasted that a Register has taken: one with
+// another key closes it when it has read the line.
+const joinedAfter = 2 * time.Second
+
 // keep dials one Register again and again. Only the first of several failures in a
 // row is logged.
 func (j *Joiner) keep(address string) {
@@ -129,23 +134,28 @@ func (j *Joiner) keep(address string) {
 	log, said := j.cfg.Log.With("register", address), false
 	for j.ctx.Err() == nil {
 		j.dials.Add(1)
+		what := "could not join a Register; trying again"
 		conn, err := j.dial(j.ctx, address)
 		if err != nil {
 			j.dialErrors.Add(1)
 		} else {
 			j.connected.Add(1)
-			joined := time.Now()
+			joined := j.now()
 			err = j.stay(patientConn{conn.(stream)}, address)
 			j.connected.Add(-1)
 			j.closes.Add(1)
-			said = said && time.Since(joined) < time.Minute
+			if lasted := j.now().Sub(joined); lasted >= joinedAfter {
+				what, said = "a Register that was joined has ended the connection; trying again", said && lasted < time.Minute
+			} else if errors.Is(err, io.EOF) {
+				err = errors.New("closed by the Register; check the key")
+			}
 		}
 		if j.ctx.Err() != nil {
 			return
 		}
 		if !said {
 			said = true
-			log.Warn("could not join a Register; trying again", "after", j.cfg.RedialAfter, "err", err)
+			log.Warn(what, "after", j.cfg.RedialAfter, "err", err)
 		}
 		select {
 		case <-time.After(j.cfg.RedialAfter):
@@ -163,7 +173,7 @@ func (j *Joiner) stay(conn patientConn, address string) error {
 		defer j.running.Done()
 		_, err := io.Copy(io.Discard, conn)
 		if err == nil {
-			err = errors.New("closed by the Register; check the key")
+			err = io.EOF
 		}
 		ended <- err
 	}()

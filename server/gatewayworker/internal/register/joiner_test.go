@@ -2,9 +2,12 @@ package register
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -66,6 +69,55 @@ func TestJoinWrongKey(t *testing.T) {
 	await(t, "three tries", func() bool { return r.Stats().Refused["wrong_key"] >= 3 && j.Stats().Closes >= 3 })
 	if r.Stats().Gateways != 0 {
 		t.Error("joined")
+	}
+}
+
+// TestJoinEnds: a Register that ends a connection at once is said to refuse it, perhaps
+// for the key; one that had taken it is said to have ended it.
+func TestJoinEnds(t *testing.T) {
+	for _, tt := range []struct {
+		lasted time.Duration
+		says   []string
+		not    string
+	}{
+		{joinedAfter - 1, []string{"could not join a Register", "check the key"}, "that was joined"},
+		{joinedAfter, []string{"a Register that was joined has ended the connection", "EOF"}, "key"},
+	} {
+		var log bytes.Buffer
+		at := time.Unix(0, 0)
+		j, err := NewJoiner(JoinerConfig{Registers: []string{"10.0.0.1:1236"}, Address: "10.1.2.3:2900", RedialAfter: time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		j.dial = func(ctx context.Context, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+		}
+		var asked atomic.Int64
+		j.now = func() time.Time { return at.Add(time.Duration(asked.Swap(1)) * tt.lasted) }
+		j.Start()
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bufio.NewReader(conn).ReadString('\n'); err != nil {
+			t.Error(err)
+		}
+		_ = conn.Close()
+		await(t, "the connection has ended", func() bool { return j.Stats().Closes == 1 })
+		j.Close()
+		for _, s := range tt.says {
+			if !strings.Contains(log.String(), s) {
+				t.Errorf("after %v: %q lacks %q", tt.lasted, &log, s)
+			}
+		}
+		if strings.Contains(log.String(), tt.not) {
+			t.Errorf("after %v: %q", tt.lasted, &log)
+		}
 	}
 }
 
