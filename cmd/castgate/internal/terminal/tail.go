@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -51,9 +53,21 @@ func (c *tailCommand) Run(p *process.Process) error {
 		return err
 	}
 	defer resp.Body.Close()
-	err = c.print(p, resp.Body)
+	if err = c.print(p, resp.Body, tailSilence); errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("the gateway at %s has gone: its connection broke without an end (%w)", resp.Request.URL.Host, err)
+	}
+	if errors.Is(err, errSilent) {
+		return fmt.Errorf("the gateway at %s says nothing any more, not even that it lives, for %v: it hangs, or the network between is cut", resp.Request.URL.Host, tailSilence)
+	}
 	return cl.Explained(err)
 }
+
+// tailSilence is how long a tail may say nothing: the port tells every 10 seconds that it
+// lives.
+const tailSilence = 25 * time.Second
+
+// errSilent is that nothing came for too long.
+var errSilent = errors.New("nothing comes any more")
 
 // happened is what the port tells. Its fields are those of the page.
 type happened struct {
@@ -87,12 +101,19 @@ type endLine struct {
 const tailLine = 4 << 20
 
 // print prints what comes. The end of the stream is an error, since only the gateway
-// ends it.
-func (c *tailCommand) print(p *process.Process, from io.Reader) error {
+// ends it. A stream that is silent for too long is closed.
+func (c *tailCommand) print(p *process.Process, from io.ReadCloser, silence time.Duration) error {
+	var silent atomic.Bool
+	watch := time.AfterFunc(silence, func() {
+		silent.Store(true)
+		_ = from.Close()
+	})
+	defer watch.Stop()
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, tailLine)
 	told := uint64(0) // of those that were dropped
 	for lines.Scan() {
+		watch.Stop() // writing may take its time
 		var b struct {
 			Events  []json.RawMessage `json:"events"`
 			Dropped uint64            `json:"dropped"`
@@ -119,6 +140,10 @@ func (c *tailCommand) print(p *process.Process, from io.Reader) error {
 			fmt.Fprintf(p.Stderr, "castgate: %d more were dropped: more happened than could be shown\n", b.Dropped-told)
 			told = b.Dropped
 		}
+		watch.Reset(silence)
+	}
+	if silent.Load() {
+		return errSilent
 	}
 	if err := lines.Err(); err != nil {
 		return err

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"castgate/cmd/castgate/internal/commandline"
 	"castgate/cmd/castgate/internal/commandline/linetest"
@@ -106,6 +108,29 @@ func TestTailThatGetsNowhere(t *testing.T) {
 	}
 	if _, _, errs := runView([]string{"top", "--control", host(gone)}, nil, ""); !strings.HasSuffix(errs, "castgate serve starts it, and --control names another address\n") {
 		t.Errorf("top: %q", errs)
+	}
+}
+
+// A gateway that is killed, and one that hangs, are named.
+func TestTailOfWhoHasGone(t *testing.T) {
+	port := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, `{"events":[],"dropped":0}`)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer port.Close()
+	code, _, errs := runView([]string{"tail", "--control-key=k", "--admin", port.URL}, nil, "")
+	if host := port.Listener.Addr().String(); code != process.ExitFailed || !strings.Contains(errs, "the gateway at "+host+" has gone") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+
+	from, to := io.Pipe()
+	defer to.Close()
+	go fmt.Fprintln(to, `{"events":[],"dropped":0}`)
+	var out, told bytes.Buffer
+	p := &process.Process{Stdout: &out, Stderr: &told}
+	if err := new(tailCommand).print(p, from, 50*time.Millisecond); !errors.Is(err, errSilent) {
+		t.Errorf("%v", err)
 	}
 }
 
