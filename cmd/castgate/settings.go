@@ -40,7 +40,7 @@ type settings struct {
 	MaxConns         int           `default:"0" unit:"sockets" hot:"" auto:"the open-file limit less reserve-files" help:"Maximum number of client sockets; further clients are turned away. 0 means the open-file limit minus a reserve."`
 	OnMessage        string        `default:"ignore" unit:"ignore, echo, close or forward" help:"What a client message does: ignore counts it, echo sends it back, close closes with 1008, forward makes it an event for the backend (see events-url)."`
 	InitMessage      string        `default:"{\"type\":\"init\",\"client_id\":\"%s\"}" unit:"text" blank:"" help:"First text frame after the handshake; each %s is replaced by the client id. Empty turns it off."`
-	PingInterval     knob.Duration `default:"25s" unit:"duration" hot:"" help:"How long a client may be silent before it is pinged; 0 turns pings off."`
+	PingInterval     knob.Duration `default:"25s" unit:"duration" hot:"" help:"How long a client may be silent before it is pinged, the first time after half to all of it; 0 turns pings off."`
 	PingTimeout      knob.Duration `default:"10s" unit:"duration" hot:"" help:"How long a pinged client may stay silent before it is dropped, unless it still reads what it is sent."`
 	TCPKeepalive     knob.Duration `default:"0" unit:"duration" hot:"" help:"How long a client that gets no pings may be silent before the kernel probes it by TCP keepalive; it is gone when ping-timeout more passes without an answer. 0 means ping-interval, or 55s where that is 0."`
 	HandshakeTimeout knob.Duration `default:"10s" unit:"duration" hot:"" help:"Time allowed from accept to the end of the handshake."`

@@ -53,7 +53,7 @@ type gatewayFlags struct {
 	ControlKey string `help:"Key of the control API." env:"CASTGATE_CONTROL_KEY"`
 	Bind       bool   `help:"Bind every connection to its own uid. The scenarios group and storm always do."`
 	Groups     int    `help:"Number of groups; every bound connection joins one of them (default of group and storm: 10)." placeholder:"N"`
-	PID        int    `help:"Process id of the server on this host, to measure its memory and CPU (default: the process that listens at the URLs; -1: none)." name:"pid" placeholder:"PID"`
+	PID        int    `help:"Process id of the server on this host, to measure its memory and CPU (default: the process that listens at the URLs; --pid=-1: none)." name:"pid" placeholder:"PID"`
 }
 
 type idleFlags struct {
