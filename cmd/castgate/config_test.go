@@ -113,6 +113,7 @@ func TestConfigCheckReadsFiles(t *testing.T) {
 		"--control-tls-cert: /nowhere/a with /nowhere/b: ":  {"--control-tls-cert=/nowhere/a", "--control-tls-key=/nowhere/b"},
 		"--admin-tls-cert: /nowhere/a with /nowhere/b: ":    {"--admin=127.0.0.1:7274", "--admin-tls-cert=/nowhere/a", "--admin-tls-key=/nowhere/b"},
 		"--audit-log: cannot create a file in /nowhere: ":   {"--audit-log=/nowhere/audit.log"},
+		"--events-dir: /proc is of the kernel, and ":        {"--events-dir=/proc/q"},
 		"--audit-log: open " + dir:                          {"--audit-log=" + dir},
 		"--audit-log: open " + half + "/audit.log: ":        {"--audit-log=" + half + "/audit.log"},
 	} {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"castgate/cmd/castgate/internal/knob"
 	"castgate/server"
 	"castgate/server/events"
@@ -221,6 +223,10 @@ func checkEventsDir(path string) error {
 	}
 	if err := syscall.Access(path, writeAndSearch); err != nil {
 		return fmt.Errorf("%s cannot be written to: %w", path, err)
+	}
+	var fs syscall.Statfs_t // root may write to /proc and /sys, but make no files there
+	if err := syscall.Statfs(path, &fs); err == nil && (fs.Type == unix.PROC_SUPER_MAGIC || fs.Type == unix.SYSFS_MAGIC) {
+		return fmt.Errorf("%s is of the kernel, and no files can be made in it", path)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -140,7 +141,10 @@ func (p *Policy) validateAgents() error {
 	if len(p.CompressNotFor) > maxAgents {
 		return setting.Errorf(name, "%d parts of User-Agents are more than %d", len(p.CompressNotFor), maxAgents)
 	}
-	for _, part := range p.CompressNotFor {
+	for n, part := range p.CompressNotFor {
+		if slices.Contains(p.CompressNotFor[:n], part) && part != "" {
+			return setting.Errorf(name, "%.200q is there twice", part)
+		}
 		if strings.TrimSpace(part) == "" || len(part) > maxAgentLen || strings.ContainsFunc(part, unicode.IsControl) {
 			return setting.Errorf(name, "%.200q is not a part of a User-Agent of 1 to %d bytes", part, maxAgentLen)
 		}

@@ -33,6 +33,7 @@ func TestWrongPolicies(t *testing.T) {
 		"trusted-proxies":      func(p *Policy) { p.TrustedProxies = make([]netip.Prefix, maxTrusted+1) },
 
 		"compress-not-for: \"*Safari*\" contains a *": func(p *Policy) { p.CompressNotFor = []string{"*Safari*"} },
+		"compress-not-for: \"Old\" is there twice":    func(p *Policy) { p.CompressNotFor = []string{"Old", "Older", "Old"} },
 		"compress-not-for: 65 parts":                  func(p *Policy) { p.CompressNotFor = make([]string, maxAgents+1) },
 		"allowed-origins: \"https://a.example\" and \"https://A.example:443\" are the same origin": func(p *Policy) {
 			p.AllowedOrigins = []string{"https://a.example", "https://b.example", "https://A.example:443"}
