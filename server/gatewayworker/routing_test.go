@@ -28,9 +28,12 @@ func TestWorkersChoose(t *testing.T) {
 	got += ws.choose().key
 	ws.byKey["b"].stuck = true
 	got += ws.choose().key
-	ws.byKey["a"].stuck, ws.byKey["c"].stuck = true, true
+	ws.byKey["b"].stuck, ws.byKey["c"].stuck, ws.byKey["c"].clients = false, true, 0
+	got += ws.choose().key // the last in the list is stuck
+	ws.byKey["b"].stuck, ws.byKey["c"].clients = true, 2
+	ws.byKey["a"].stuck = true
 	got += ws.choose().key
-	if got != "abcabca"+"b"+"c"+"b" {
+	if got != "abcabca"+"b"+"c"+"b"+"b" {
 		t.Errorf("chosen: %s", got)
 	}
 	if q.bound.Load() != 6 || ws.byKey["a"].clients != 3 || ws.byKey["a"].bound != 3 || ws.stuckCount() != 3 {
