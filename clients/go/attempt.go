@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -45,8 +46,9 @@ type call struct {
 // whole answer, or, of one in lines, of the next bytes.
 type stream struct {
 	io.ReadCloser
-	limit *watch
-	lines bool
+	limit  *watch
+	lines  bool
+	failed error // what reading has failed with
 }
 
 // Read implements io.Reader.
@@ -55,7 +57,21 @@ func (s *stream) Read(p []byte) (int, error) {
 	if s.lines {
 		s.limit.extend()
 	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.failed = err
+	}
 	return n, err
+}
+
+// scanner splits the answer into lines. The piece of a line at which the connection
+// broke is none.
+func (s *stream) scanner() *bufio.Scanner {
+	lines := bufio.NewScanner(s)
+	lines.Buffer(nil, maxLine)
+	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		return bufio.ScanLines(data, atEOF && s.failed == nil)
+	})
+	return lines
 }
 
 // Close ends the request.
@@ -168,15 +184,19 @@ func (c *Client) attempt(ctx context.Context, what call) (in *stream, after time
 		defer limit.stop()
 		return nil, -1, c.broken(ctx, err, limit, sent.Load())
 	}
-	in = &stream{resp.Body, limit, what.lines}
-	if resp.StatusCode == http.StatusOK {
+	in = &stream{ReadCloser: resp.Body, limit: limit, lines: what.lines}
+	if resp.StatusCode == http.StatusOK && what.lines {
 		return in, -1, nil
 	}
 	defer in.Close()
-	after = -1
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds >= 0 {
-		after = time.Duration(seconds) * time.Second
+	if resp.StatusCode == http.StatusOK { // a body that breaks off is an attempt that failed
+		text, err := io.ReadAll(io.LimitReader(in, maxAnswer))
+		if err != nil {
+			return nil, -1, c.broken(ctx, err, limit, true)
+		}
+		return &stream{ReadCloser: io.NopCloser(bytes.NewReader(text)), limit: limit}, -1, nil
 	}
+	after = retryAfter(resp.Header.Get("Retry-After"))
 	var p Problem
 	text, err := io.ReadAll(io.LimitReader(in, maxProblem))
 	if err == nil {
@@ -186,6 +206,18 @@ func (c *Client) attempt(ctx context.Context, what call) (in *stream, after time
 		return nil, after, malformed(resp.StatusCode, err)
 	}
 	return nil, after, &Error{Code: p.Code, Status: resp.StatusCode, Detail: p.Detail}
+}
+
+// retryAfter is a Retry-After, below 0 if it is no number of seconds.
+func retryAfter(field string) time.Duration {
+	if field == "" || strings.Trim(field, "0123456789") != "" {
+		return -1
+	}
+	seconds, err := strconv.ParseInt(field, 10, 64)
+	if err != nil || seconds > int64(longestPause/time.Second) {
+		return longestPause + 1
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 func (c *Client) roundTrip(ctx context.Context, what call) (*http.Response, error) {

@@ -1,7 +1,6 @@
 package castgate
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -134,8 +133,7 @@ func (c *Client) send(ctx context.Context, lines []byte, commands []command, rep
 	}
 	defer in.Close()
 	done := 0
-	scanner := bufio.NewScanner(in)
-	scanner.Buffer(nil, maxLine)
+	scanner := in.scanner()
 	for ; scanner.Scan(); done++ {
 		reply, err := parseReply(scanner.Bytes())
 		if err != nil || done == len(commands) {

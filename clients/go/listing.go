@@ -1,7 +1,6 @@
 package castgate
 
 import (
-	"bufio"
 	"context"
 	"iter"
 	"net/http"
@@ -86,8 +85,7 @@ func rows[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, error
 			return
 		}
 		defer in.Close()
-		lines := bufio.NewScanner(in)
-		lines.Buffer(nil, maxLine)
+		lines := in.scanner()
 		for lines.Scan() {
 			var row T
 			if err := decode(lines.Bytes(), &row); err != nil {

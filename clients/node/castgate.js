@@ -147,7 +147,10 @@ export class Client {
       throw watch.end(error);
     }
     answer.body = watch.over(answer.body);
-    if (answer.status === 200) return answer;
+    if (answer.status === 200) {
+      if (!lines) answer.body = [Buffer.from(await text(answer))]; // one that breaks off is an attempt that failed
+      return answer;
+    }
     const seconds = answer.header('retry-after');
     const said = await text(answer);
     let problem;

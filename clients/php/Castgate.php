@@ -874,6 +874,9 @@ final class Connection
             $answer = new Answer($this->multi, $this->options($method, $path, $body, $type, $lines), $body, $this->address, $this->settings['timeout'], $lines);
             try {
                 $answer->begin();
+                if (!$lines) {
+                    $answer->complete(); // one that breaks off is an attempt that failed
+                }
                 return $answer;
             } catch (CastgateException $e) {
                 $after = $answer->retryAfter();
@@ -1026,6 +1029,17 @@ final class Answer
             throw $this->broken();
         }
         return $chunk === '' ? null : $chunk;
+    }
+
+    /** Waits until the whole answer has arrived. */
+    public function complete(): void
+    {
+        while ($this->ended === null && strlen($this->waiting) <= self::MAX_BYTES) {
+            $this->pump();
+        }
+        if ($this->ended !== null && $this->ended !== CURLE_OK) {
+            throw $this->broken();
+        }
     }
 
     public function rest(): string

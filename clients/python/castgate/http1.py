@@ -130,7 +130,9 @@ class Answer:
             self.headers[name.strip().lower()] = value.strip()
         self.status = status
         self._chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
-        if not self._chunked and "content-length" in self.headers:
+        if status in (204, 304):  # they never have a body
+            self._chunked, self._left = False, 0
+        elif not self._chunked and "content-length" in self.headers:
             self._left = _number(self.headers["content-length"], "0123456789", 10)
         self.keep = version == "HTTP/1.1" and self.headers.get("connection", "").lower() != "close" and (self._chunked or self._left is not None)
         return True
