@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -182,7 +183,8 @@ func appendTime(dst []byte, at int64) []byte {
 	return time.UnixMicro(at).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
 }
 
-// appendText appends a JSON string. Bytes that are not UTF-8 become U+FFFD.
+// appendText appends a JSON string. A byte that is not UTF-8 becomes U+FFFD and its two
+// hex digits, as in the control API: so names that PHP gives stay different.
 func appendText(dst []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
@@ -195,7 +197,7 @@ func appendText(dst []byte, s string) []byte {
 func appendEscaped(dst []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
-	for _, r := range s { // what is not UTF-8 comes as U+FFFD
+	for i, r := range s {
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))
@@ -203,6 +205,9 @@ func appendEscaped(dst []byte, s string) []byte {
 			dst = append(dst, '\\', 'u', '0', '0', digits[r>>4], digits[r&15])
 		default:
 			dst = utf8.AppendRune(dst, r)
+			if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") {
+				dst = append(dst, digits[s[i]>>4], digits[s[i]&15])
+			}
 		}
 	}
 	return append(dst, '"')

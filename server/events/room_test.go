@@ -125,3 +125,15 @@ func TestMessageLargerThanTheQueue(t *testing.T) {
 		t.Errorf("%d", taking)
 	}
 }
+
+// Names that are not UTF-8, as PHP may give them, stay different.
+func TestNamesThatAreNoText(t *testing.T) {
+	for name, want := range map[string]string{
+		"\xff": `"\uFFFDff"`, "\xfe": `"\uFFFDfe"`, "a\xc3": `"a\uFFFDc3"`, "\xe4\xb8": `"\uFFFDe4\uFFFDb8"`, "\uFFFD": `"\uFFFD"`, "\u00fc": `"\u00fc"`,
+	} {
+		want := strings.NewReplacer(`\uFFFD`, "\uFFFD", `\u00fc`, "\u00fc").Replace(want)
+		if got := string(appendText(nil, name)); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}

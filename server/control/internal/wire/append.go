@@ -7,8 +7,8 @@ import (
 
 const lowerHex = "0123456789abcdef"
 
-// AppendString appends s as a JSON string. Bytes that are not UTF-8 become
-// U+FFFD.
+// AppendString appends s as a JSON string. A byte that is not UTF-8 becomes U+FFFD and
+// its two hex digits, as in events: so names that PHP gives stay different.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -18,6 +18,7 @@ func AppendString(dst []byte, s string) []byte {
 			r, n := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && n == 1 {
 				dst = append(append(dst, s[start:i]...), "\uFFFD"...)
+				dst = append(dst, lowerHex[c>>4], lowerHex[c&15])
 				start = i + 1
 			}
 			i += n

@@ -222,3 +222,12 @@ func FuzzAppendString(f *testing.F) {
 		}
 	})
 }
+
+// Names that are not UTF-8, as PHP may give them, stay different.
+func TestAppendStringThatIsNoText(t *testing.T) {
+	for name, want := range map[string]string{"\xff": "\"\uFFFDff\"", "a\xc3b": "\"a\uFFFDc3b\"", "\uFFFD": "\"\uFFFD\""} {
+		if got := string(AppendString(nil, name)); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
