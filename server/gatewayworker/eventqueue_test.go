@@ -8,6 +8,7 @@ import (
 
 	wire "castgate/codec/gatewayworker"
 	"castgate/server/gateway"
+	"castgate/server/internal/quota"
 )
 
 // What happens to a client's events in each phase.
@@ -92,6 +93,17 @@ func TestQueueRefuses(t *testing.T) {
 	}
 	if got := q.Message(from("192.0.2.2", 2), false, make([]byte, leastShare-wire.HeaderLen)); got == gateway.RefusedFull {
 		t.Errorf("a small one without room: %d", got)
+	}
+	if got := q.Message(c, false, make([]byte, leastShare-wire.HeaderLen)); got == gateway.RefusedFull {
+		t.Errorf("a small one of a network without any room: %d", got)
+	}
+	if left := q.left(q.networks[quota.Network(c.Remote.Addr())]); left != 0 {
+		t.Errorf("%d bytes of room are left: that shows nothing", left)
+	}
+	other := from("192.0.2.3", 3)
+	left := q.left(nil)
+	if got := q.Message(other, false, make([]byte, 2*leastShare)); got == gateway.RefusedFull || left == 0 || left > leastShare {
+		t.Errorf("a middling one with a little room, %d bytes: %d", left, got)
 	}
 	if n := q.count.refusals[refuseFull].Load(); n != 1 {
 		t.Errorf("%d are counted", n)
