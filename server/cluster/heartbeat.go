@@ -29,7 +29,9 @@ func (n *roster) beat(now int64) {
 			lease := max(n.lease, p.beat.Lease)
 			p.grantUntil = max(p.grantUntil, p.heardAt+lease+lease/32)
 		}
-		h.Echoes = append(h.Echoes, e)
+		if h.Echoes = append(h.Echoes, e); p.echoedAt == 0 {
+			p.echoedAt = now
+		}
 	}
 	slices.SortFunc(h.Echoes, func(a, b message.Echo) int { return a.Of.Compare(b.Of) })
 	n.sendAll(message.KindHeartbeat, h.Append)
@@ -69,6 +71,7 @@ func (n *roster) onHeartbeat(from message.Member, h *message.Heartbeat, now int6
 			continue
 		}
 		p.heardUpTo = max(p.heardUpTo, e.Names)
+		p.knows = p.knows || p.echoedAt != 0 && e.Stamp >= p.echoedAt
 		p.measure(now, e.Stamp, e.Held, h.Stamp)
 		if e.Granted && n.view.Chain != 0 && h.View.Chain == n.view.Chain && h.View.Epoch >= n.joinedAt {
 			p.leaseUntil = max(p.leaseUntil, e.Stamp+n.lease)

@@ -93,7 +93,11 @@ func nodeByNode[T any](ctx context.Context, n *lister, verb message.Verb, q gate
 	}
 	limit := q.Limit
 	var holes gateway.Incomplete
-	for _, m := range n.inOrder() {
+	members := n.inOrder()
+	if at.local != "" && !slices.ContainsFunc(members, func(m message.Member) bool { return m.Node == at.node }) {
+		holes.Unreachable = append(holes.Unreachable, at.node) // it has left in the middle of its rows
+	}
+	for _, m := range members {
 		if m.Node < at.node {
 			continue
 		}

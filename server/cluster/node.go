@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -207,7 +208,13 @@ func (n *Node) goodbye() (alone bool) {
 func (n *Node) Joined() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.met
+	if !n.whole && n.met {
+		now := n.clock()
+		l := n.lacks(now)
+		deaf := slices.ContainsFunc(n.others(), func(m message.Member) bool { return n.peers[m] == nil || !n.peers[m].knows })
+		n.whole = l.none() && !deaf || now-n.metAt >= 2*n.lease
+	}
+	return n.whole
 }
 
 // Draining tells whether Drain or Close has been called.

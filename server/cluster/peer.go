@@ -25,6 +25,11 @@ type peer struct {
 	aheadAt int64
 	lag     int64 // shortest time from a heartbeat to its echo, less what it was held
 
+	// echoedAt is when it was first sent an echo of its own; knows says that it has that:
+	// until then it refuses requests, as it can't tell whether they come late.
+	echoedAt int64
+	knows    bool
+
 	requests window // of its requests
 
 	names     names.Copy

@@ -52,10 +52,14 @@ type roster struct {
 	// less than a lease after it is no evidence that they are dead.
 	hearsSince int64
 	met        bool // has been a member
-	draining   bool
-	gone       bool
-	address    string // of the control API
-	clients    uint64 // of this node, at the last heartbeat
+	// whole: since it is one, all members have been heard and have heard this node, or
+	// two leases have passed: by then, one that is silent is out, or nobody decides that.
+	whole    bool
+	metAt    int64
+	draining bool
+	gone     bool
+	address  string // of the control API
+	clients  uint64 // of this node, at the last heartbeat
 }
 
 func newRoster(c Config) *roster {

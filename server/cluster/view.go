@@ -18,7 +18,9 @@ func (n *roster) install(v message.View, now int64) {
 		}
 	}
 	n.view, n.vote, n.proposal, n.needFrom, n.round, n.viewFrom = v, vote{}, nil, 0, 0, now
-	n.met = true
+	if !n.met {
+		n.met, n.metAt = true, now
+	}
 	if n.watch != nil {
 		n.watch(v)
 	}
