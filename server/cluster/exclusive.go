@@ -26,6 +26,64 @@ type exclusives struct {
 	credits map[message.Claim]int
 	debts   map[message.Member]bool // members to be told of all claims; true while that goes on
 	swept   int64
+	// plain are binds that are not exclusive, made while this node lacked others: claims
+	// from the other side come late. Some by uid, noted in all, and since when none is lacking.
+	plain map[string][]claim
+	noted int
+	since int64
+}
+
+// Limits of what is kept of plain binds: how many, and for how many leases after this node
+// lacks nobody any more.
+const (
+	mostNoted = 1 << 16
+	keepNoted = 4
+)
+
+// bindPlainly binds a client of this node, and keeps when if older claims may come.
+func (e *exclusives) bindPlainly(ctx context.Context, b gateway.Bind) (gateway.BindResult, error) {
+	if e.caller.holdsLease() {
+		return e.asked.Bind(ctx, b)
+	}
+	defer e.lock(b.UID).Unlock()
+	stamp := message.Stamp{HLC: e.caller.now(), By: e.caller.self}
+	result, err := e.asked.Bind(ctx, b)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err == nil && e.noted < mostNoted {
+		if e.plain == nil {
+			e.plain = map[string][]claim{}
+		}
+		e.plain[b.UID] = append(e.plain[b.UID], claim{stamp, b.ClientID})
+		e.noted++
+	}
+	return result, err
+}
+
+// later are the clients that were bound plainly after a claim.
+func (e *exclusives) later(by message.Claim) (clientIDs []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.plain[by.UID] {
+		if c.stamp.After(by.Stamp) {
+			clientIDs = append(clientIDs, c.clientID)
+		}
+	}
+	return clientIDs
+}
+
+// forgetPlain drops what is kept of plain binds once no late claim can come. The caller
+// holds Node.mu and mu.
+func (e *exclusives) forgetPlain(now int64) {
+	l := e.caller.lacks(now)
+	switch {
+	case e.noted == 0 || !l.none():
+		e.since = 0
+	case e.since == 0:
+		e.since = now
+	case now-e.since > keepNoted*e.caller.lease:
+		e.plain, e.noted = nil, 0
+	}
 }
 
 // claim is one exclusive bind.
@@ -144,7 +202,7 @@ func (e *exclusives) replace(ctx context.Context, by message.Claim) (kicked int,
 	if ok && have.stamp.After(by.Stamp) && !e.caller.faults.noStamp && e.bound(ctx, by.UID, have.clientID) {
 		return 0, &have.stamp, nil
 	}
-	kicked, err = e.asked.Kick(ctx, gateway.Kick{To: gateway.Targets{UIDs: []string{by.UID}}, Code: replacedCode, Reason: "replaced"})
+	kicked, err = e.asked.Kick(ctx, gateway.Kick{To: gateway.Targets{UIDs: []string{by.UID}}, ExcludeClientIDs: e.later(by), Code: replacedCode, Reason: "replaced"})
 	if err == nil {
 		e.drop(by.UID)
 	}
@@ -199,6 +257,7 @@ const (
 // caller holds Node.mu.
 func (e *exclusives) sweep(now int64) {
 	e.mu.Lock()
+	e.forgetPlain(now)
 	var ready []message.Member
 	for m, busy := range e.debts {
 		switch {

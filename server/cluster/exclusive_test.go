@@ -50,3 +50,46 @@ func TestSimultaneousBinds(t *testing.T) {
 		}
 	}
 }
+
+// After a partition a plain bind that is newer than an exclusive one on the other side
+// stays; an older one is closed.
+func TestPlainBindsAfterPartition(t *testing.T) {
+	for _, newer := range []bool{true, false} {
+		w, ids := ready(t, 5, 3, 1)
+		for _, p := range w.procs[:2] {
+			w.net.Cut(p.host, w.procs[2].host, true)
+		}
+		w.sim.Run(time.Duration(w.sim.Now()) + 4*time.Second)
+		binds := []func(){
+			func() {
+				w.do(w.procs[0], func(ctx context.Context) {
+					_, _ = w.procs[0].node.Bind(ctx, gateway.Bind{ClientID: ids[0][0], UID: "x", KickOld: true})
+				})
+			},
+			func() {
+				w.do(w.procs[2], func(ctx context.Context) {
+					_, _ = w.procs[2].node.Bind(ctx, gateway.Bind{ClientID: ids[2][0], UID: "x"})
+				})
+			},
+		}
+		if !newer {
+			binds[0], binds[1] = binds[1], binds[0]
+		}
+		for _, bind := range binds {
+			bind()
+			w.sim.Run(time.Duration(w.sim.Now()) + 300*time.Millisecond)
+		}
+		for _, p := range w.procs[:2] {
+			w.net.Cut(p.host, w.procs[2].host, false)
+		}
+		w.settle(20 * time.Second)
+		w.sim.Run(time.Duration(w.sim.Now()) + 2*w.lease)
+		if got := len(w.procs[2].local.clients) == 1; got != newer || len(w.procs[0].local.clients) != 1 {
+			t.Errorf("newer %v: stays %v", newer, got)
+		}
+		w.sim.Run(time.Duration(w.sim.Now()) + 5*w.lease)
+		if w.procs[2].node.owned.noted != 0 {
+			t.Error("what was kept is kept for ever")
+		}
+	}
+}

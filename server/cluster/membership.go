@@ -83,7 +83,7 @@ func (n *Node) Bind(ctx context.Context, b gateway.Bind) (gateway.BindResult, er
 	if b.KickOld {
 		return n.owned.bind(ctx, b, need)
 	}
-	result, err := n.local.Bind(ctx, b)
+	result, err := n.owned.bindPlainly(ctx, b)
 	if err != nil {
 		return result, err
 	}
@@ -96,7 +96,7 @@ func (n *service) executeBind(ctx context.Context, q *message.Request, need uint
 	if q.KickOld {
 		b, err = n.owned.bind(ctx, q.Bind(), need)
 	} else {
-		b, err = n.asked.Bind(ctx, q.Bind())
+		b, err = n.owned.bindPlainly(ctx, q.Bind())
 	}
 	r.Names, r.Numbers = []string{b.PreviousUID}, []int64{int64(b.Kicked)}
 	if hole, ok := err.(*gateway.Incomplete); ok {
