@@ -140,7 +140,7 @@ func TestClusterNATSAway(t *testing.T) {
 	for i := range 2 {
 		control = append(control, wstest.FreeAddr(t))
 		p := wstest.Spawn(t, wstest.Command(t, append([]string{"serve", "--listen=127.0.0.1:0", "--control=" + control[i]}, natsFlags(i+1, secret, "nats://"+nats.Addr)...)...))
-		wstest.Await(t, func() string { return lacks(p.Log(), "NATS is away") })
+		wstest.Await(t, func() string { return lacks(p.Log(), "NATS is unreachable") })
 		wstest.Await(t, func() string { return lacks(p.Log(), "castgate is serving") })
 	}
 	for _, address := range control {
