@@ -245,13 +245,7 @@ func TestMessagesBeyondQuota(t *testing.T) {
 		c := config(b.url)
 		c.Quota, c.HoldMessages, c.Types = MinQuota, hold, c.Types|1<<Message
 		h := &resumed{keys: make(chan uint64, 10)}
-		e, err := New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.Attach(h)
-		e.Start()
-		t.Cleanup(func() { end(t, e) })
+		e := startFor(t, c, h)
 		w := client(1)
 		e.Connected(w, nil)
 		sent, taking := 0, gateway.Taken

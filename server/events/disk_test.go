@@ -112,14 +112,8 @@ func TestHungDisk(t *testing.T) {
 	b, d := newBackend(t), &disk{}
 	c := config(b.url)
 	c.Dir, c.openDirectory, c.Types = filepath.Join(t.TempDir(), "events"), d.open, c.Types|1<<Message
-	e, err := New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
 	held := &resumed{keys: make(chan uint64, 10)}
-	e.Attach(held)
-	e.Start()
-	t.Cleanup(func() { end(t, e) })
+	e := startFor(t, c, held)
 	goOn := d.hang()
 	t.Cleanup(goOn)
 	const clients = 200

@@ -161,9 +161,18 @@ func config(url ...string) Config {
 
 func start(t *testing.T, c Config) *Events {
 	t.Helper()
+	return startFor(t, c, nil)
+}
+
+// startFor is start with somebody who is told which clients may be read again.
+func startFor(t *testing.T, c Config, clients *resumed) *Events {
+	t.Helper()
 	e, err := New(c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if clients != nil {
+		e.Attach(clients)
 	}
 	e.Start()
 	t.Cleanup(func() { end(t, e) })

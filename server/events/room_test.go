@@ -21,13 +21,7 @@ func TestNoMessageIsLost(t *testing.T) {
 		c := config(b.url)
 		c.Quota, c.Dir, c.Types, c.Keep = MinQuota, dir, c.Types|1<<Message, 0
 		h := &resumed{keys: make(chan uint64, 1000)}
-		e, err := New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.Attach(h)
-		e.Start()
-		t.Cleanup(func() { end(t, e) })
+		e := startFor(t, c, h)
 		const clients = 30
 		var taken [clients]int
 		// flood sends of each client until it is held or refused.
